@@ -1,0 +1,79 @@
+# Every target makes .venv first, when there is none or when what it is made from has changed.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+# Which Python .venv is made with; `make demo PYTHON=/path/to/python3.12` chooses.
+PYTHON := python3.13 python3.12 python3.11 python3
+# What is handed on: `make bench ARGS=--help`, `make test ARGS="-k ledger"`.
+ARGS :=
+# Tests run on this many processes.
+JOBS := logical
+
+.PHONY: help demo up bench test static check format lock clean
+
+help: ## Say what there is to make.
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1 — /p' Makefile | while read -r name _ words; do printf '  make %-8s %s\n' "$$name" "$$words"; done
+
+demo: $(READY) ## Start everything on this machine and watch messages travel.
+	@$(BIN)/postroad demo $(ARGS)
+
+up: $(READY) ## Start PostgreSQL, Valkey, the workers, the gateway and Flower; stop with Ctrl-C.
+	@$(BIN)/postroad up $(ARGS)
+
+bench: $(READY) ## Measure how many messages a second this machine carries.
+	@$(BIN)/postroad bench $(ARGS)
+
+test: $(READY) ## Run the tests, on real PostgreSQL and Valkey started for them.
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 $(ARGS)
+
+static: $(READY) ## Check style, types and the floors.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy --strict schema pipeline workers
+	$(BIN)/lint-imports --no-logo
+
+check: static test ## Do both; what a change must pass.
+
+format: $(READY) ## Lay the code out and mend what ruff can mend.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(READY) ## Write requirements.lock anew from setup.cfg, at the newest versions that fit.
+	$(BIN)/uv pip compile pyproject.toml --extra embedded --extra dev --universal --python-version 3.11 --upgrade --system-certs \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
+
+clean: ## Remove .venv and what tools left; never .postroad, which holds your messages.
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find schema pipeline workers tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock setup.cfg pyproject.toml
+	@set -eu; \
+	began=$$(date +%s); rm -f $@; \
+	if $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  echo "Bringing .venv in step with requirements.lock …"; \
+	else \
+	  python= bare=; \
+	  for one in $(PYTHON); do \
+	    "$$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	    if "$$one" -c 'import ensurepip, venv' 2>/dev/null; then python=$$one; break; fi; \
+	    bare=$$one; \
+	  done; \
+	  if [ -z "$$python" ] && [ -n "$$bare" ]; then \
+	    echo "$$bare cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
+	  elif [ -z "$$python" ]; then \
+	    echo "Postroad needs Python 3.11 or newer; there is none here as $(PYTHON). Say where: make PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "Making .venv with $$("$$python" --version): $$(grep -c '^[a-z0-9]' requirements.lock) packages," \
+	    "320 MB, mostly under a minute …"; \
+	  "$$python" -m venv --clear .venv; \
+	fi; \
+	pip="$(BIN)/python -m pip -qq --disable-pip-version-check --no-input"; \
+	$$pip install --no-compile --require-hashes -r requirements.lock; \
+	$$pip install --no-deps --no-build-isolation --no-index -e .; \
+	touch $@; \
+	echo "… done in $$(( $$(date +%s) - began )) s."

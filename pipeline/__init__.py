@@ -1,0 +1,1 @@
+"""What happens to a message: rules decide, stores remember, carriers carry, stages do."""

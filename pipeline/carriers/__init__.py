@@ -1,0 +1,1 @@
+"""Back doors: one kind of carrier a file."""

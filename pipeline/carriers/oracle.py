@@ -1,0 +1,122 @@
+"""What a simulated carrier decides and writes down: the record that the product is judged by.
+
+The log is append-only JSON lines, written before anybody is answered, so that it survives whoever dies. It holds no
+number and no text:
+
+    {"ref", "carrier", "carrier_id", "body_hash", "at", "decision", "taken"}
+
+`carrier_id` is null where nothing was taken, `body_hash` is the SHA-256 of the text's UTF-8, `at` seconds since 1970.
+"""
+
+import json
+import os
+import secrets
+from collections import Counter
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from pipeline.carriers.script import TAKEN, Fate, Script, Turn, fate
+from pipeline.errors import ConfigurationError
+
+#: what a carrier that is down says to each message
+DOWN = Turn(Fate.REFUSE_TRANSIENT, "down")
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What was decided of one message."""
+
+    turn: Turn[Fate]
+    #: the carrier's own id; None: not taken
+    carrier_id: str | None
+
+
+class Log:
+    """An append-only file that several processes may write at once."""
+
+    def __init__(self, path: Path, fsync: bool = False) -> None:
+        self.path = path
+        self._fsync = fsync
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: int | None = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        except OSError as error:
+            raise ConfigurationError(f"log {path}: {error.strerror}") from None
+
+    def write(self, lines: bytes) -> None:
+        """Append whole lines in one write."""
+        if self._file is not None:
+            os.write(self._file, lines)
+            if self._fsync:
+                os.fsync(self._file)
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+
+class Oracle:
+    """One simulated carrier's mind: it keeps its limit, decides by its script, counts, and writes down."""
+
+    def __init__(self, name: str, script: Script, log: Log | None = None) -> None:
+        self.name = name
+        self.script = script
+        #: how often each decision was made
+        self.counts: Counter[str] = Counter()
+        self._log = log
+        self._lines: list[bytes] = []
+        self._made = 0
+        #: tells this process's ids from those of any other
+        self._prefix = secrets.token_hex(5)
+        self._tokens = 1.0
+        self._filled_at = 0.0
+
+    def judge(self, ref: str, to: str, text: str, now: float) -> Ruling:
+        """Decide of one message at `now` (seconds since 1970); it is on record once `write_down` returns."""
+        turn = self._turn(ref, to, now)
+        taken = turn.word in TAKEN
+        carrier_id = None
+        if taken:
+            self._made += 1
+            carrier_id = f"{self._prefix}{self._made:x}"
+        self.counts[turn.word] += 1
+        if self._log:
+            line = {
+                "ref": ref,
+                "carrier": self.name,
+                "carrier_id": carrier_id,
+                "body_hash": sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+                "at": round(now, 6),
+                "decision": str(turn),
+                "taken": taken,
+            }
+            self._lines.append(json.dumps(line).encode() + b"\n")
+        return Ruling(turn, carrier_id)
+
+    def write_down(self) -> None:
+        """Put on record what was decided; call it before anybody is answered."""
+        if self._log and self._lines:
+            self._log.write(b"".join(self._lines))
+            self._lines.clear()
+
+    def _turn(self, ref: str, to: str, now: float) -> Turn[Fate]:
+        if self.script.down:
+            return DOWN
+        if self.script.limit_tps is not None:
+            wait = self._wait(self.script.limit_tps, now)
+            if wait:
+                return Turn(Fate.THROTTLE, str(wait))
+        return fate(self.script, ref, to)
+
+    def _wait(self, rate: float, now: float) -> int:
+        """Take a token of a bucket that holds a second's worth; return 0, or the whole seconds to wait for one."""
+        size = max(1.0, rate)
+        self._tokens = min(size, self._tokens + max(0.0, now - self._filled_at) * rate)
+        self._filled_at = now
+        if self._tokens >= 1:
+            self._tokens -= 1
+            return 0
+        return int((1 - self._tokens) / rate) + 1

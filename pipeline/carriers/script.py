@@ -1,0 +1,274 @@
+"""What a simulated carrier does with each message: scripted, seeded, and the same whenever it is asked again.
+
+A script is a JSON object. A *fate* is a word of `Fate`, with its argument after a colon (`refuse:21`, `slow:2.5`).
+
+    {"refuse:21": 0.02, "throttle:1": 0.05, "silent": 0.01,      share of the messages that meet this fate; the rest
+                                                                 is accepted
+     "numbers": {"0001": "refuse:21", "0002": "silent"},         numbers that end so meet this fate
+     "receipts": {"failed:5": 0.02, "late:30": 0.01, "never": 0.01,
+                  "numbers": {"0009": "failed:5"},
+                  "delay": [0.05, 0.5],                          seconds from taking to reporting; or one number
+                  "token": "…"},                                 sent along as `Authorization: Bearer …`
+     "limit_tps": 50, "latency_ms": 20, "down": false, "seed": 7}
+
+Every key may be left out: `{}` accepts and delivers everything. A carrier that is down turns everything away: over HTTP
+with 503 (for a port that refuses, stop the process), inside the process as if nobody listened. Which messages meet which fate hangs on the seed, the
+carrier's name and our ref alone, so two carriers with one script do not fail the same messages.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Generic, TypeVar
+
+from pipeline.errors import ConfigurationError
+from schema.vocabulary import Verdict
+
+
+class Fate(StrEnum):
+    """What a simulated carrier may do with a message."""
+
+    #: takes it and answers with an id
+    ACCEPT = "accept"
+    #: refuses it for good; the code after the colon
+    REFUSE = "refuse"
+    #: refuses it for now, with a body that says so (HTTP 503); the code after the colon
+    REFUSE_TRANSIENT = "refuse_transient"
+    #: refuses it for now, too many (HTTP 429); the whole seconds to wait after the colon
+    THROTTLE = "throttle"
+    #: does not take it; something in between answers 502 without meaning
+    BAD_GATEWAY = "bad_gateway"
+    #: takes it; something in between answers 504 without meaning
+    GATEWAY_TIMEOUT = "gateway_timeout"
+    #: takes it and never answers
+    SILENT = "silent"
+    #: takes it and resets the connection
+    RESET = "reset"
+    #: reads it, does not take it and resets the connection
+    DROP = "drop"
+    #: takes it and answers with what nobody can read
+    GARBAGE = "garbage"
+    #: takes it and answers after the seconds behind the colon
+    SLOW = "slow"
+
+
+class Course(StrEnum):
+    """What a simulated carrier may report of a message it took."""
+
+    DELIVERED = "delivered"
+    #: the code after the colon
+    FAILED = "failed"
+    #: delivered, the seconds behind the colon later than usual
+    LATE = "late"
+    #: delivered, reported as often as the number behind the colon says
+    DUPLICATE = "duplicate"
+    #: delivered, and the earlier `pending` is reported after it
+    OUT_OF_ORDER = "out_of_order"
+    #: nothing is ever reported
+    NEVER = "never"
+
+
+#: the fates in which the carrier has the message, whatever it answers
+TAKEN = frozenset({Fate.ACCEPT, Fate.GATEWAY_TIMEOUT, Fate.SILENT, Fate.RESET, Fate.GARBAGE, Fate.SLOW})
+#: the argument of a word that came without one
+USUAL = {
+    Fate.REFUSE: "rejected",
+    Fate.REFUSE_TRANSIENT: "busy",
+    Fate.THROTTLE: "1",
+    Fate.SLOW: "1",
+    Course.FAILED: "undelivered",
+    Course.LATE: "5",
+    Course.DUPLICATE: "2",
+}
+_SECONDS = frozenset({Fate.THROTTLE, Fate.SLOW, Course.LATE, Course.DUPLICATE})
+#: seconds between two reports of one message
+_GAP = 0.05
+
+Word = TypeVar("Word", Fate, Course)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Generic[Word]):
+    """One word with its argument: `refuse:21`."""
+
+    word: Word
+    argument: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.word}:{self.argument}" if self.argument else str(self.word)
+
+
+@dataclass(frozen=True, slots=True)
+class Chances(Generic[Word]):
+    """Which turn a message takes: by its number's last digits, else by its share, else the usual one."""
+
+    usual: Turn[Word]
+    #: turns, each with the upper end of its share of 0…1
+    shares: tuple[tuple[float, Turn[Word]], ...]
+    numbers: Mapping[str, Turn[Word]]
+    #: what makes this carrier's draw its own
+    key: bytes
+
+    def draw(self, ref: str, to: str) -> Turn[Word]:
+        """Return the turn of the message with our reference `ref` to the number `to`."""
+        for ending, turn in self.numbers.items():
+            if to.endswith(ending):
+                return turn
+        if self.shares:
+            lot = int.from_bytes(blake2b(ref.encode(), digest_size=7, key=self.key).digest(), "big") / 2**56
+            for upper, turn in self.shares:
+                if lot < upper:
+                    return turn
+        return self.usual
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Everything a simulated carrier has to know of its part."""
+
+    fates: Chances[Fate]
+    courses: Chances[Course]
+    #: seconds from taking a message to its report: not less and not more
+    delay: tuple[float, float] = (0.1, 0.1)
+    #: sent with each report, to prove whose it is
+    token: str = ""
+    #: messages a second beyond which it answers 429; None: no limit
+    limit_tps: float | None = None
+    #: seconds before each answer
+    latency: float = 0
+    #: whether it turns everything away
+    down: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One delivery report to come."""
+
+    #: seconds after the message was taken
+    after: float
+    #: the moment it speaks of, in the same seconds
+    happened: float
+    status: Verdict
+    code: str | None = None
+
+
+def fate(script: Script, ref: str, to: str) -> Turn[Fate]:
+    """Return what becomes of a message: always the same for the same script, reference and number."""
+    return script.fates.draw(ref, to)
+
+
+def reports(script: Script, ref: str, to: str) -> list[Report]:
+    """Return what will be reported of a message that was taken, in the order of reporting."""
+    turn = script.courses.draw(ref, to)
+    low, high = script.delay
+    after = low + (high - low) * int.from_bytes(blake2b(ref.encode(), digest_size=2).digest(), "big") / 2**16
+    delivered = Report(after, after, Verdict.DELIVERED)
+    match turn.word:
+        case Course.DELIVERED:
+            return [delivered]
+        case Course.FAILED:
+            return [Report(after, after, Verdict.FAILED, turn.argument)]
+        case Course.LATE:
+            late = after + float(turn.argument)
+            return [Report(late, late, Verdict.DELIVERED)]
+        case Course.DUPLICATE:
+            return [Report(after + n * _GAP, after, Verdict.DELIVERED) for n in range(int(float(turn.argument)))]
+        case Course.OUT_OF_ORDER:
+            return [delivered, Report(after + _GAP, 0, Verdict.PENDING)]
+        case Course.NEVER:
+            return []
+
+
+def read(carrier: str, given: Mapping[str, object]) -> Script:
+    """Read a carrier's script from JSON; ConfigurationError names the key that does not fit."""
+    rest = dict(given)
+    seed = rest.pop("seed", 0)
+    if not isinstance(seed, int | str):
+        raise _unfit(carrier, "seed", "must be a number or a word")
+    receipts = _mapping(carrier, "receipts", rest.pop("receipts", {}))
+    limit = rest.pop("limit_tps", None)
+    down = rest.pop("down", False)
+    if not isinstance(down, bool):
+        raise _unfit(carrier, "down", "must be true or false")
+    token = receipts.pop("token", "")
+    if not isinstance(token, str) or not token.isprintable():
+        raise _unfit(carrier, "receipts.token", "must be printable text")
+    return Script(
+        delay=_delay(carrier, receipts.pop("delay", 0.1)),
+        token=token,
+        limit_tps=None if limit is None else _number(carrier, "limit_tps", limit, above=0),
+        latency=_number(carrier, "latency_ms", rest.pop("latency_ms", 0)) / 1000,
+        down=down,
+        fates=_chances(carrier, "", Turn(Fate.ACCEPT), rest, f"{seed}/{carrier}"),
+        courses=_chances(carrier, "receipts.", Turn(Course.DELIVERED), receipts, f"{seed}/{carrier}/receipts"),
+    )
+
+
+def _chances(carrier: str, path: str, usual: Turn[Word], given: dict[str, object], seed: str) -> Chances[Word]:
+    words = type(usual.word)
+    numbers = _mapping(carrier, f"{path}numbers", given.pop("numbers", {}))
+    for ending, spelt in numbers.items():
+        if not ending.isdecimal() or not isinstance(spelt, str):
+            raise _unfit(carrier, f"{path}numbers.{ending}", "must be a number's last digits and what becomes of them")
+    shares = []
+    upper = 0.0
+    for spelt, share in given.items():
+        upper += _number(carrier, f"{path}{spelt}", share)
+        shares.append((upper, _turn(carrier, f"{path}{spelt}", words, spelt)))
+    if upper > 1 + 1e-9:
+        raise _unfit(carrier, f"{path}rates", f"add up to {upper:g}, more than 1")
+    longest_first = sorted(numbers, key=len, reverse=True)
+    return Chances(
+        usual=usual,
+        shares=tuple(shares),
+        numbers={n: _turn(carrier, f"{path}numbers.{n}", words, str(numbers[n])) for n in longest_first},
+        key=blake2b(seed.encode(), digest_size=16).digest(),
+    )
+
+
+def _turn(carrier: str, key: str, words: type[Word], spelt: str) -> Turn[Word]:
+    name, _, argument = spelt.partition(":")
+    if name not in {word.value for word in words}:
+        raise _unfit(carrier, key, f"must be one of {', '.join(words)}")
+    word = words(name)
+    if argument and word not in USUAL:
+        raise _unfit(carrier, key, "takes no argument")
+    argument = argument or USUAL.get(word, "")
+    if word in _SECONDS:
+        _number(carrier, key, _parsed(argument))
+    return Turn(word, argument)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _delay(carrier: str, given: object) -> tuple[float, float]:
+    ends = given if isinstance(given, list) else [given, given]
+    if len(ends) != 2:
+        raise _unfit(carrier, "receipts.delay", "must be seconds, or the least and the most of them")
+    low, high = (_number(carrier, "receipts.delay", end) for end in ends)
+    return low, max(low, high)
+
+
+def _mapping(carrier: str, key: str, given: object) -> dict[str, object]:
+    if not isinstance(given, Mapping):
+        raise _unfit(carrier, key, "must be an object")
+    return {str(name): value for name, value in given.items()}
+
+
+def _number(carrier: str, key: str, given: object, above: float = -1) -> float:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+        raise _unfit(carrier, key, "must be a number")
+    if given < 0 or given <= above:
+        raise _unfit(carrier, key, "is too small")
+    return float(given)
+
+
+def _unfit(carrier: str, key: str, why: str) -> ConfigurationError:
+    return ConfigurationError(f"carrier {carrier}: script: {key} {why}")

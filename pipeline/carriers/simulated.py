@@ -1,0 +1,72 @@
+"""A carrier inside the process: plays a script without a network, for test messages and benches.
+
+Settings: `script` (see `script.py`), `log` (path of the oracle's log; none by default), `fsync` (false).
+It waits for `latency_ms` and for `slow` once a portion, as if all of it were on the wire at once; it never waits for a
+timeout, and it posts no receipts.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipeline.carriers.options import Options
+from pipeline.carriers.oracle import Log, Oracle
+from pipeline.carriers.script import Fate, read
+from schema.carriage import Attempt, Parcel
+from schema.vocabulary import Outcome
+
+#: what we would have made of each fate over the wire, and the code; None: the word's own argument
+OUTCOMES: dict[Fate, tuple[Outcome, str | None]] = {
+    Fate.ACCEPT: (Outcome.ACCEPTED, None),
+    Fate.SLOW: (Outcome.ACCEPTED, None),
+    Fate.REFUSE: (Outcome.REFUSED_PERMANENT, None),
+    Fate.REFUSE_TRANSIENT: (Outcome.REFUSED_TRANSIENT, None),
+    Fate.THROTTLE: (Outcome.REFUSED_TRANSIENT, "throttled"),
+    Fate.BAD_GATEWAY: (Outcome.UNKNOWN, "http_502"),
+    Fate.GATEWAY_TIMEOUT: (Outcome.UNKNOWN, "http_504"),
+    Fate.SILENT: (Outcome.UNKNOWN, "timeout"),
+    Fate.RESET: (Outcome.UNKNOWN, "reset"),
+    Fate.DROP: (Outcome.UNKNOWN, "reset"),
+    Fate.GARBAGE: (Outcome.UNKNOWN, "unreadable"),
+}
+
+
+class Simulated:
+    """A carrier that is its own other end."""
+
+    def __init__(self, name: str, settings: Mapping[str, object]) -> None:
+        options = Options(name, settings)
+        script = read(name, options.mapping("script"))
+        path = options.text("log", "")
+        fsync = options.flag("fsync")
+        options.finish()
+        self.name = name
+        self._log = Log(Path(path), fsync) if path else None
+        self.oracle = Oracle(name, script, self._log)
+
+    def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
+        """Play the script; return one attempt for each parcel, in their order."""
+        if self.oracle.script.down:
+            return [Attempt(parcel.ref, Outcome.NOT_WRITTEN, code="refused") for parcel in parcels]
+        now = time.time()
+        slowest = 0.0
+        attempts = []
+        for parcel in parcels:
+            ruling = self.oracle.judge(str(parcel.ref), parcel.to, parcel.body, now)
+            word, argument = ruling.turn.word, ruling.turn.argument
+            outcome, code = OUTCOMES[word]
+            if outcome is Outcome.ACCEPTED:
+                attempts.append(Attempt(parcel.ref, outcome, ruling.carrier_id))
+                slowest = max(slowest, float(argument or 0))
+            else:
+                detail = f"retry after {argument} s" if word is Fate.THROTTLE else None
+                attempts.append(Attempt(parcel.ref, outcome, code=code or argument, detail=detail))
+        self.oracle.write_down()
+        if parcels and (wait := self.oracle.script.latency + slowest):
+            time.sleep(wait)
+        return attempts
+
+    def close(self) -> None:
+        """Close the log; idempotent."""
+        if self._log:
+            self._log.close()

@@ -1,0 +1,17 @@
+"""What stops a whole batch, as a tree. One member's fault is a value, never one of these."""
+
+
+class PostroadError(Exception):
+    """Something went wrong that its reader can mend; the message says how."""
+
+
+class ConfigurationError(PostroadError):
+    """A setting, a URL or a port does not fit; the message names it."""
+
+
+class CarrierUnknown(ConfigurationError):
+    """A carrier is named that no registry line knows."""
+
+
+class ShortOfFunds(PostroadError):
+    """The wallet or quota no longer covers the whole batch; it must be covered one by one."""

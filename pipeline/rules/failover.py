@@ -1,0 +1,91 @@
+"""Where a message goes that its carrier did not take: to the next carrier, to another round, or nowhere."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pipeline.rules import retries
+from pipeline.rules.routes import draw
+from schema.vocabulary import Code, MessageClass
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How far a batch has come: all of its messages alike."""
+
+    message_class: MessageClass
+    carrier: str
+    #: which attempt it was making, from 1
+    attempt: int
+    #: rounds over all routes that are finished, from 0
+    round: int
+    #: carriers that refused it before, in this round
+    tried: tuple[str, ...]
+    valid_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A message its batch could not place."""
+
+    id: UUID
+    phone: str
+    country: str
+    #: its carrier was asked and refused; else the carrier was away and never asked
+    attempted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """What the messages of one onward batch have in common."""
+
+    carrier: str
+    attempt: int
+    round: int
+    tried: tuple[str, ...]
+    #: None: at once
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What becomes of a batch's leftovers."""
+
+    onward: dict[Onward, list[UUID]]
+    failed: dict[Code, list[UUID]]
+
+
+#: (phone, country, draw) → carriers that are well, in the order to try them
+Chain = Callable[[str, str, float], list[str]]
+
+
+def plan(stand: Stand, leftovers: Iterable[Leftover], chain: Chain, now: datetime) -> Plan:
+    """Return where each leftover goes: never to a carrier that refused it in this round, never after its time."""
+    onward: defaultdict[Onward, list[UUID]] = defaultdict(list)
+    failed: defaultdict[Code, list[UUID]] = defaultdict(list)
+    for each in leftovers:
+        step = _next(stand, each, chain(each.phone, each.country, draw(each.id.int)), now)
+        if isinstance(step, Code):
+            failed[step].append(each.id)
+        else:
+            onward[step].append(each.id)
+    return Plan(dict(onward), dict(failed))
+
+
+def _next(stand: Stand, message: Leftover, carriers: list[str], now: datetime) -> Onward | Code:
+    if stand.valid_until <= now:
+        return Code.EXPIRED
+    tried = (*stand.tried, stand.carrier) if message.attempted else stand.tried
+    attempt = stand.attempt + message.attempted
+    for carrier in carriers:
+        if carrier not in tried:
+            return Onward(carrier, attempt, stand.round, tried, None)
+    pause = retries.wait(stand.message_class, stand.round, draw(stand.round + 1))
+    if pause is None:
+        return Code.NO_CARRIER_LEFT
+    if now + pause >= stand.valid_until:
+        return Code.EXPIRED
+    first = carriers[0] if carriers else stand.carrier
+    return Onward(first, attempt, stand.round + 1, (), now + pause)

@@ -1,0 +1,63 @@
+"""What a message costs, and who pays for it: the month's quota first, then the wallet."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeline.rules.destinations import Destinations
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One line of a price book."""
+
+    destination: str
+    #: minor units of the account's currency
+    per_segment: int
+    #: of the account's own book, which wins over the common one
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """How one message is paid: so much money, or so many segments of quota; neither: it is not covered."""
+
+    amount: int
+    quota: int
+    covered: bool
+
+
+class PriceBook:
+    """The prices one account pays."""
+
+    def __init__(self, prices: Iterable[Price]) -> None:
+        """Take the lines in force, the account's own and the common ones."""
+        lines = list(prices)
+        self._own = Destinations((line.destination, line.per_segment) for line in lines if line.own)
+        self._common = Destinations((line.destination, line.per_segment) for line in lines if not line.own)
+
+    def per_segment(self, phone: str, country: str) -> int | None:
+        """Return minor units a segment by the longest destination, or None where no price is set."""
+        found = self._own(phone, country) or self._common(phone, country)
+        return found[0][0] if found else None
+
+
+#: nobody pays for it
+UNCOVERED = Cover(0, 0, False)
+
+
+def cover(amounts: Sequence[int], segments: Sequence[int], *, quota: int, money: int | None) -> list[Cover]:
+    """Return how each message is paid, in order, from so many segments of quota and so much money.
+
+    A message is paid by the quota whole or not at all. `money` None: there is enough of it.
+    """
+    covers = []
+    for amount, count in zip(amounts, segments, strict=True):
+        if quota >= count:
+            quota -= count
+            covers.append(Cover(0, count, True))
+        elif money is None or money >= amount:
+            money = None if money is None else money - amount
+            covers.append(Cover(amount, 0, True))
+        else:
+            covers.append(UNCOVERED)
+    return covers

@@ -1,0 +1,72 @@
+"""Merge fields: `${name}` in a text, filled in one pass.
+
+A name is letters and digits of any script, `_`, `-` and `.`; it is the key of a plain mapping and nothing else, so
+`${a.b}` is the field "a.b". All else is text as it stands: `$`, `$$`, `${}`, `${ name }`, an unclosed `${`. A value is
+data: it is never looked into, and a `${name}` within it goes out as it is. (So a door whose API leaves unknown fields
+standing fills each with its own spelling: `{"x": "${x}"}`.)
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+_FIELD = re.compile(r"\$\{([\w.\-]+)\}")
+#: control characters (Unicode's Cc) but tab, line feed, form feed and carriage return
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text taken apart, once for all its recipients."""
+
+    #: text and names by turns, beginning and ending with text
+    pieces: tuple[str, ...]
+    #: its merge fields, each once, in order of appearance
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Instead of a text: the merge fields that nobody filled, in order of appearance."""
+
+    names: tuple[str, ...]
+
+
+def compile(text: str) -> Template:  # noqa: A001
+    """Take a text apart at its merge fields; any text will do."""
+    pieces = tuple(_FIELD.split(text))
+    return Template(pieces=pieces, names=tuple(dict.fromkeys(pieces[1::2])))
+
+
+def render(template: Template, shared: Mapping[str, str], own: Mapping[str, str]) -> str | Missing:
+    """Fill in one recipient's fields, which win over the shared ones; return the text, or what is missing."""
+    return render_all(template, shared, [own])[0]
+
+
+def render_all(
+    template: Template,
+    shared: Mapping[str, str],
+    each: Iterable[Mapping[str, str]],
+    longest: int | None = None,
+) -> list[str | Missing]:
+    """Fill in each recipient's fields, as `render` does; return the texts in the recipients' order.
+
+    Values lose their control characters; the template's own text keeps them. A text of more than `longest` characters
+    comes back cut to one more than that: enough to refuse it by, and ten thousand of them fill no memory.
+    """
+    defaults = {name: _clean(shared[name]) for name in template.names if name in shared}
+    stop = None if longest is None else longest + 1
+    return [_fill(template, defaults, own, stop) for own in each]
+
+
+def _fill(template: Template, defaults: dict[str, str], own: Mapping[str, str], stop: int | None) -> str | Missing:
+    pieces = list(template.pieces)
+    try:
+        pieces[1::2] = [_clean(own[name]) if name in own else defaults[name] for name in pieces[1::2]]
+    except KeyError:
+        return Missing(tuple(name for name in template.names if name not in own and name not in defaults))
+    return "".join(pieces)[:stop]
+
+
+def _clean(value: str) -> str:
+    return value if value.isprintable() else _CONTROLS.sub("", value)

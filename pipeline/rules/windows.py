@@ -1,0 +1,37 @@
+"""When a message may go: not before send_at, not after valid_until."""
+
+from datetime import datetime, timedelta
+
+from schema.message import Refusal
+from schema.vocabulary import Code, MessageClass
+
+#: how long a message without valid_until may take to reach a carrier
+VALIDITY = {
+    MessageClass.OTP: timedelta(minutes=15),
+    MessageClass.TRANSACTIONAL: timedelta(hours=48),
+    MessageClass.BULK: timedelta(hours=48),
+}
+
+#: a clock may be this far behind ours
+TOLERANCE = timedelta(seconds=5)
+
+
+def judge(
+    send_at: datetime | None, valid_until: datetime | None, *, made_at: datetime, now: datetime, lead: timedelta
+) -> list[Refusal]:
+    """Return what is wrong with the window of an order made at that moment and read now; nothing: it is fine."""
+    faults = []
+    if send_at and send_at < made_at - TOLERANCE:
+        faults.append(
+            Refusal(Code.SCHEDULE_PAST, "send_at must be in the future; leave it out to send at once", "send_at")
+        )
+    if send_at and send_at > made_at + lead:
+        faults.append(Refusal(Code.SCHEDULE_FAR, f"send_at can be at most {lead.days} days ahead", "send_at"))
+    if valid_until and valid_until <= max(now, send_at or now):
+        faults.append(Refusal(Code.VALIDITY_BAD, "valid_until must be after now and after send_at", "valid_until"))
+    return faults
+
+
+def expiry(message_class: MessageClass, due: datetime, valid_until: datetime | None) -> datetime:
+    """Return the moment after which a message must not reach a carrier any more."""
+    return valid_until or due + VALIDITY[message_class]

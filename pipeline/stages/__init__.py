@@ -1,0 +1,1 @@
+"""The road: one verb a file. A stage never calls a stage."""

@@ -1,0 +1,165 @@
+"""Admit: judge orders, and say of each recipient what will be written or why not."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from pipeline.rules import phones, senders, templates, windows
+from pipeline.rules.routes import TEST_CARRIER, RouteTable, draw
+from pipeline.runtime import Runtime
+from pipeline.store import accounts, carriers
+from pipeline.store.accounts import Account
+from schema.message import Admission, Draft, Refusal
+from schema.order import Order
+from schema.vocabulary import AccountState, Code, MessageClass, SenderState
+
+#: characters a rendered body may have
+MAX_BODY = 1600
+
+Asked = tuple[UUID, Order | list[Refusal]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database knows of the orders' accounts."""
+
+    accounts: dict[str, Account]
+    routes: dict[int, RouteTable]
+    texts: dict[tuple[int, str], str]
+
+
+def admit(rt: Runtime, asked: Sequence[Asked]) -> list[Admission]:
+    """Judge each order (request id, Order or the faults of reading it); return an admission for each, in order."""
+    known = _look_up(rt, [order for _, order in asked if isinstance(order, Order)])
+    now = rt.now()
+    return [
+        _refused(rt, request, order) if isinstance(order, list) else _judge(rt, request, order, known, now)
+        for request, order in asked
+    ]
+
+
+def _look_up(rt: Runtime, orders: Sequence[Order]) -> _Known:
+    with rt.begin() as conn:
+        found = accounts.find(conn, (order.account for order in orders))
+        tables = carriers.routes(conn, [account.id for account in found.values()])
+        wanted = {(found[o.account].id, o.template) for o in orders if o.template and o.account in found}
+        texts = accounts.templates(conn, wanted)
+    return _Known(found, {account: RouteTable(lines) for account, lines in tables.items()}, texts)
+
+
+def _refused(rt: Runtime, request: UUID, refusals: list[Refusal], order: Order | None = None) -> Admission:
+    return Admission(
+        request=request,
+        first=rt.mint(),
+        account=None,
+        message_class=order.message_class if order else MessageClass.TRANSACTIONAL,
+        sender="",
+        test=bool(order and order.test),
+        recipients=len(order.recipients) if order else 0,
+        drafts=[],
+        refusals=refusals,
+    )
+
+
+def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetime) -> Admission:
+    account = known.accounts.get(order.account)
+    if account is None:
+        fault = Refusal(Code.ACCOUNT_UNKNOWN, f"there is no account {order.account!r}", "account")
+        return _refused(rt, request, [fault], order)
+    text = order.body if order.body is not None else known.texts.get((account.id, order.template or ""))
+    faults = [*_faults_of_account(account, order), *_faults_of_window(rt, order, now)]
+    if text is None:
+        faults.append(Refusal(Code.TEMPLATE_UNKNOWN, f"the account has no template {order.template!r}", "template"))
+    admission = replace(_refused(rt, request, faults, order), account=account.id, sender=order.sender)
+    if faults or text is None:
+        return admission
+    routes = known.routes.get(account.id, RouteTable([]))
+    drafts, refusals = _split(_drafts(rt, order, text, routes, admission.first))
+    return replace(
+        admission,
+        drafts=drafts,
+        refusals=refusals,
+        send_at=order.send_at,
+        valid_until=order.valid_until,
+        idempotency_key=order.idempotency_key,
+        fingerprint=_fingerprint(order),
+    )
+
+
+def _faults_of_account(account: Account, order: Order) -> Iterator[Refusal]:
+    if account.state is not AccountState.ACTIVE:
+        yield Refusal(Code.ACCOUNT_SUSPENDED, f"the account {account.name!r} is {account.state}", "account")
+    if not senders.is_sender(order.sender):
+        words = "a sender is up to 11 letters, digits and blanks, or a number"
+        yield Refusal(Code.SENDER_INVALID, words, "sender")
+    elif order.sender not in account.senders:
+        yield Refusal(Code.SENDER_INVALID, f"{order.sender!r} is not registered on the account", "sender")
+    elif (state := account.senders[order.sender]) is not SenderState.APPROVED and not (
+        order.test and state is SenderState.PENDING
+    ):
+        yield Refusal(Code.SENDER_INVALID, f"{order.sender!r} is {state}, not approved", "sender")
+
+
+def _faults_of_window(rt: Runtime, order: Order, now: datetime) -> list[Refusal]:
+    return windows.judge(
+        order.send_at,
+        order.valid_until,
+        made_at=min(order.submitted_at or now, now),
+        now=now,
+        lead=timedelta(days=rt.settings.lead_days),
+    )
+
+
+def _drafts(rt: Runtime, order: Order, text: str, routes: RouteTable, first: UUID) -> Iterator[Draft | Refusal]:
+    """Yield for each recipient its draft or why it is refused."""
+    numbers = phones.normalise(recipient.to for recipient in order.recipients)
+    bodies = templates.render_all(
+        templates.compile(text), order.merge, (each.merge for each in order.recipients), MAX_BODY
+    )
+    for index, (recipient, number, body) in enumerate(zip(order.recipients, numbers, bodies, strict=True)):
+        if number is None or (rt.settings.strict_numbers and not number.known):
+            yield _fault(index, "to", Code.PHONE_INVALID, "not a phone number; write it as + and 8 to 15 digits")
+        elif not isinstance(body, str):
+            names = ", ".join(body.names)
+            yield _fault(index, "merge", Code.MERGE_FIELD_MISSING, f"the text needs these merge fields: {names}")
+        elif len(body) > MAX_BODY:
+            yield _fault(index, "merge", Code.BODY_TOO_LONG, f"the text is longer than {MAX_BODY} characters")
+        elif not body.strip():
+            yield _fault(index, "merge", Code.BODY_EMPTY, "the text is empty once its merge fields are filled")
+        else:
+            carrier = _carrier(order, routes, number, draw(first.int + index))
+            if carrier is None:
+                yield _fault(index, "to", Code.NO_ROUTE, "no carrier serves this destination; add a route for it")
+            else:
+                yield Draft(index, number.e164, number.country, body, carrier, recipient.correlation_id)
+
+
+def _carrier(order: Order, routes: RouteTable, number: phones.Phone, lot: float) -> str | None:
+    if order.test:
+        return TEST_CARRIER
+    chain = routes.chain(number.e164, number.country, lot)
+    return chain[0] if chain else None
+
+
+def _fault(index: int, field: str, code: Code, message: str) -> Refusal:
+    return Refusal(code, message, f"recipients[{index}].{field}", index)
+
+
+def _split(judged: Iterator[Draft | Refusal]) -> tuple[list[Draft], list[Refusal]]:
+    drafts: list[Draft] = []
+    refusals: list[Refusal] = []
+    for each in judged:
+        if isinstance(each, Draft):
+            drafts.append(each)
+        else:
+            refusals.append(each)
+    return drafts, refusals
+
+
+def _fingerprint(order: Order) -> bytes | None:
+    if order.idempotency_key is None:
+        return None
+    asked = order.model_dump_json(by_alias=True, exclude={"submitted_at"})
+    return hashlib.sha256(asked.encode()).digest()

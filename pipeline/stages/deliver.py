@@ -1,0 +1,219 @@
+"""Deliver: carry claimed batches to their carrier, portion by portion, each marked before a byte of it goes out."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pipeline.carriers.contract import Carrier
+from pipeline.rules import failover, ids
+from pipeline.rules.routes import TEST_CARRIER, RouteTable
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import attempts, batches, carriers, events, leases, ledger, messages
+from pipeline.store.attempts import Trial
+from pipeline.store.batches import Batch
+from pipeline.store.leases import Claim, Stand, Step
+from pipeline.store.messages import Moved
+from schema.carriage import Attempt, Parcel
+from schema.message import Hint
+from schema.vocabulary import BatchStatus, Code, Money, Outcome, Status
+
+log = logging.getLogger(__name__)
+
+#: what an outcome makes of its message; the two others leave it to another carrier
+_MOVES = {
+    Outcome.ACCEPTED: (Status.SENT, Money.CAPTURED, None),
+    Outcome.UNKNOWN: (Status.SENT, Money.HELD, None),
+    Outcome.REFUSED_PERMANENT: (Status.FAILED, Money.RELEASED, Code.CARRIER_REFUSED),
+}
+
+
+def deliver(rt: Runtime, wanted: Sequence[UUID]) -> list[Hint]:
+    """Send what these queued batches still hold; return the batches that other carriers should take up now."""
+    with rt.begin() as conn:
+        claims = leases.claim(conn, wanted, rt.settings.lease_seconds)
+        loads = leases.parcels(conn, claims) if claims else {}
+    by_carrier: defaultdict[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        by_carrier[claim.carrier].append(claim)
+    return [hint for group in by_carrier.values() for hint in _carry(rt, group, loads)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Portion:
+    """Parcels that are in doubt together, each with its claim."""
+
+    members: list[tuple[Claim, Parcel]]
+
+    def last(self) -> dict[UUID, UUID]:
+        """Return batch → the last of its messages in here."""
+        return {claim.span.batch: parcel.ref for claim, parcel in self.members}
+
+    def of(self, known: set[UUID]) -> "_Portion":
+        """Return only the members of the known batches."""
+        return _Portion([member for member in self.members if member[0].span.batch in known])
+
+
+def _carry(rt: Runtime, claims: Sequence[Claim], loads: dict[UUID, list[Parcel]]) -> list[Hint]:
+    """Send the claimed batches of one carrier; each commit records one portion and marks the next."""
+    carrier = _carrier(rt, claims[0])
+    portions = _cut(claims, loads, rt.settings.portion_size) if carrier else iter(())
+    reached = {claim.span.batch: claim.recorded for claim in claims}
+    sent, outcomes, marked_at = _Portion([]), list[Attempt](), rt.now()
+    while True:
+        portion = next(portions, None)
+        with rt.begin() as conn:
+            stand = leases.advance(conn, _steps(claims, sent, portion), rt.settings.lease_seconds)
+            released = _record(rt, conn, sent, outcomes, stand, marked_at)
+            reached |= sent.last()
+            if portion is None or carrier is None:
+                ours = [claim for claim in claims if claim.span.batch in stand.ours]
+                hints, failed = _finish(rt, conn, ours, reached, stand.at or marked_at)
+                ledger.release(conn, released + failed)
+                return hints
+            ledger.release(conn, released)
+        sent, marked_at = portion.of(stand.open), stand.at or marked_at
+        outcomes = _send(carrier, [parcel for _, parcel in sent.members])
+
+
+def _carrier(rt: Runtime, claim: Claim) -> Carrier | None:
+    """Return the claim's carrier, or None when it is paused or gone. A test message never meets a real one."""
+    if claim.kind is None or (claim.test and claim.carrier != TEST_CARRIER):
+        return None
+    return rt.carrier(claim.carrier, claim.kind, claim.settings)
+
+
+def _cut(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int) -> Iterator[_Portion]:
+    members = [(claim, parcel) for claim in claims for parcel in loads[claim.span.batch]]
+    for start in range(0, len(members), size):
+        yield _Portion(members[start : start + size])
+
+
+def _steps(claims: Sequence[Claim], sent: _Portion, portion: _Portion | None) -> list[Step]:
+    recorded, marked = sent.last(), portion.last() if portion else {}
+    return [
+        Step(claim.span.batch, claim.fence, recorded.get(claim.span.batch), marked.get(claim.span.batch))
+        for claim in claims
+    ]
+
+
+def _send(carrier: Carrier, parcels: Sequence[Parcel]) -> list[Attempt]:
+    """Send, and take whatever is not an answer for unknown: bytes may have gone out."""
+    if not parcels:
+        return []
+    try:
+        outcomes = carrier.send(parcels)
+        if [each.ref for each in outcomes] == [each.ref for each in parcels]:
+            return outcomes
+        log.error("carrier %s: its answers are not those of its parcels", carrier.name)
+    except Exception as error:  # noqa: BLE001 - an adapter's fault must not lose what its carrier may have taken
+        log.error("carrier %s: its adapter failed with %s", carrier.name, type(error).__name__)
+    return [Attempt(each.ref, Outcome.UNKNOWN, code="adapter_fault") for each in parcels]
+
+
+def _record(
+    rt: Runtime, conn: Connection, sent: _Portion, outcomes: Sequence[Attempt], stand: Stand, marked_at: datetime
+) -> list[Moved]:
+    """Write what became of a portion: attempts, statuses, events, earnings; return what is to be given back.
+
+    Of batches that are no longer ours only `late_*` is kept.
+    """
+    trials = [
+        Trial(outcome, claim.attempt, claim.carrier, claim.span.batch, claim.fence)
+        for (claim, _), outcome in zip(sent.members, outcomes, strict=True)
+    ]
+    attempts.keep_late(conn, [trial for trial in trials if trial.batch not in stand.ours])
+    ours = [trial for trial in trials if trial.batch in stand.ours]
+    attempts.write(conn, ours, marked_at)
+    subscribed = {claim.span.batch for claim, _ in sent.members if claim.subscribes}
+    released: list[Moved] = []
+    for outcome, (status, money, code) in _MOVES.items():
+        these = [trial for trial in ours if trial.attempt.outcome is outcome]
+        moved = messages.move(conn, [each.attempt.ref for each in these], status, money, at=marked_at, code=code)
+        _tell(rt, conn, [each.attempt.ref for each in these if each.batch in subscribed], status, marked_at)
+        if money is Money.CAPTURED:
+            ledger.capture(conn, moved)
+        else:
+            released += moved
+    return released
+
+
+def _tell(rt: Runtime, conn: Connection, moved: Sequence[UUID], status: Status, at: datetime) -> None:
+    for account, own in events.subscribed(conn, moved).items():
+        events.write(conn, rt.mint(), account, own, status, at)
+
+
+def _finish(
+    rt: Runtime, conn: Connection, claims: Sequence[Claim], reached: dict[UUID, UUID | None], now: datetime
+) -> tuple[list[Hint], list[Moved]]:
+    """Close batches; regroup what their carrier did not take. Return the batches to hint and the money to give back."""
+    leftovers: defaultdict[UUID, list[failover.Leftover]] = defaultdict(list)
+    for each in messages.undecided(conn, [claim.span for claim in claims]):
+        edge = reached[each.batch]
+        attempted = edge is not None and each.id <= edge
+        leftovers[each.batch].append(failover.Leftover(each.id, each.phone, each.country, attempted))
+    leases.finish(conn, [claim.span.batch for claim in claims])
+    return (
+        _regroup(rt, conn, [c for c in claims if c.span.batch in leftovers], leftovers, now) if leftovers else ([], [])
+    )
+
+
+def _regroup(
+    rt: Runtime,
+    conn: Connection,
+    claims: Sequence[Claim],
+    leftovers: dict[UUID, list[failover.Leftover]],
+    now: datetime,
+) -> tuple[list[Hint], list[Moved]]:
+    routes = carriers.routes(conn, {claim.account for claim in claims})
+    tables = {account: RouteTable(lines) for account, lines in routes.items()}
+    made: list[Batch] = []
+    failed: defaultdict[Code, list[UUID]] = defaultdict(list)
+    first = rt.mint()
+    for claim in claims:
+        chain = _test_chain if claim.test else tables.get(claim.account, RouteTable([])).chain
+        plan = failover.plan(_stand(claim), leftovers[claim.span.batch], chain, now)
+        for code, those in plan.failed.items():
+            failed[code] += those
+        for onward, members in plan.onward.items():
+            batch = _onward(ids.after(first, len(made)), claim, onward, members, now)
+            messages.reassign(conn, members, batch.id)
+            made.append(batch)
+    if made:
+        batches.write(conn, made, hinted_at=now)
+    released: list[Moved] = []
+    for code, those in failed.items():
+        released += messages.move(conn, those, Status.FAILED, Money.RELEASED, at=now, code=code)
+        _tell(rt, conn, those, Status.FAILED, now)
+    return [Hint(b.id, b.message_class, b.carrier, b.size) for b in made if b.status is BatchStatus.QUEUED], released
+
+
+def _test_chain(_phone: str, _country: str, _draw: float) -> list[str]:
+    return [TEST_CARRIER]
+
+
+def _stand(claim: Claim) -> failover.Stand:
+    return failover.Stand(
+        claim.message_class, claim.carrier, claim.attempt, claim.round, claim.tried, claim.valid_until
+    )
+
+
+def _onward(id_: UUID, claim: Claim, onward: failover.Onward, members: Sequence[UUID], now: datetime) -> Batch:
+    return Batch(
+        id=id_,
+        account=claim.account,
+        message_class=claim.message_class,
+        carrier=onward.carrier,
+        test=claim.test,
+        status=BatchStatus.WAITING if onward.due_at else BatchStatus.QUEUED,
+        due_at=onward.due_at or now,
+        valid_until=claim.valid_until,
+        size=len(members),
+        first=min(members),
+        last=max(members),
+        attempt=onward.attempt,
+        round=onward.round,
+        tried=onward.tried,
+    )

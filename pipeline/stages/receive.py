@@ -1,0 +1,32 @@
+"""Receive: read carriers' delivery reports and keep them as they came; `settle` applies them later."""
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.carriers import registry
+from pipeline.carriers.contract import ReceiptForged
+from pipeline.runtime import Runtime
+from pipeline.store import carriers, receipts
+from pipeline.store.carriers import CarrierRow
+from schema.carriage import Receipt
+
+__all__ = ["CarrierRow", "ReceiptForged", "keep", "read", "senders"]
+
+
+def senders(rt: Runtime) -> dict[str, CarrierRow]:
+    """Return the carriers that may post receipts, by name."""
+    with rt.begin() as conn:
+        return {row.name: row for row in carriers.all_of(conn) if row.kind in registry.RECEIPT_READERS}
+
+
+def read(sender: CarrierRow, headers: Mapping[str, str], body: bytes) -> list[Receipt]:
+    """Return the receipts in one request of a carrier (header names in lower case).
+
+    ValueError says what cannot be read, ReceiptForged that it does not prove whose it is.
+    """
+    return registry.receipt_reader(sender.kind)(sender.name, sender.settings, headers, body)
+
+
+def keep(rt: Runtime, reports: Sequence[Receipt]) -> int:
+    """Keep receipts, each once however often it comes; return how many were new."""
+    with rt.begin() as conn:
+        return receipts.keep(conn, rt.mint(), reports)

@@ -1,0 +1,68 @@
+"""Report: tell one message's story, what became of a request, and how the whole stands."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pipeline.rules import ids
+from pipeline.runtime import Runtime
+from pipeline.store import overview
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All we know of one message."""
+
+    message: Row
+    attempts: list[Row]
+    receipts: list[Row]
+    batches: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one request."""
+
+    request: Row
+    messages: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How the whole stands."""
+
+    statuses: list[Row]
+    carriers: list[Row]
+    money: list[Row]
+    waiting: list[Row]
+
+
+def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> Story | Answer | None:
+    """Return the story of the message or request of this id, or None when there is none (of that account)."""
+    with rt.begin() as conn:
+        message = overview.message(conn, wanted, account)
+        if message:
+            tries = overview.attempts(conn, wanted)
+            passed = {each["batch_id"] for each in tries} | {message["batch_id"]}
+            return Story(message, tries, overview.receipts(conn, wanted), overview.batches(conn, sorted(passed)))
+        request = overview.request(conn, wanted)
+        if request is None:
+            return None
+        first = request["first_message"]
+        last = ids.after(first, max(request["recipients"] - 1, 0))
+        return Answer(request, overview.messages_of(conn, wanted, first, last))
+
+
+def survey(rt: Runtime, since: datetime) -> Overview:
+    """Return counts by status and carrier of messages accepted since then, and all money and waiting batches."""
+    edge = ids.mint(since, 0)
+    with rt.begin() as conn:
+        return Overview(
+            overview.by_status(conn, edge),
+            overview.by_carrier(conn, edge),
+            overview.money(conn),
+            overview.waiting(conn),
+        )

@@ -1,0 +1,81 @@
+"""Sweep: mend what a death, a lost hint or a silence left behind. Safe to run twice and by several at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import attempts, batches, events, leases, ledger, messages, ticks
+from pipeline.store.leases import Lost
+from pipeline.store.messages import Moved, Span
+from schema.message import Hint
+from schema.vocabulary import BatchStatus, Code, Money, Status
+
+#: batches or messages one sweep takes on of each kind
+PORTION = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What should be hinted again."""
+
+    admitted: list[Hint]
+    queued: list[Hint]
+
+
+def sweep(rt: Runtime) -> Swept:
+    """Take back batches of silent workers, find those nobody was told of, end what stayed in doubt too long."""
+    with rt.begin() as conn:
+        if not ticks.is_mine(conn, "sweep"):
+            return Swept([], [])
+        requeued, released = _take_back(rt, conn)
+        admitted, more = _find_admitted(rt, conn)
+        queued = batches.stale(conn, BatchStatus.QUEUED, rt.settings.stale_seconds, PORTION)
+        ledger.release(conn, released + more + _end_doubts(rt, conn))
+    return Swept(admitted, requeued + queued)
+
+
+def _take_back(rt: Runtime, conn: Connection) -> tuple[list[Hint], list[Moved]]:
+    """Write down what lost workers left in doubt and queue the rest; park what keeps killing them."""
+    lost = leases.lost(conn, PORTION)
+    doubtful = attempts.doubt(conn, lost)
+    moved = messages.move(conn, doubtful, Status.SENT, Money.HELD, at=rt.now())
+    _tell(rt, conn, doubtful, Status.SENT)
+    poison = [each for each in lost if each.claims >= rt.settings.poison_claims]
+    released = moved + _park(rt, conn, [each.span for each in poison])
+    leases.finish(conn, [each.span.batch for each in poison])
+    return leases.requeue(conn, _batches(lost)), released
+
+
+def _batches(lost: Sequence[Lost]) -> list[UUID]:
+    return [each.span.batch for each in lost]
+
+
+def _park(rt: Runtime, conn: Connection, spans: Sequence[Span], status: Status = Status.FAILED) -> list[Moved]:
+    """End the messages of these batches that nobody may touch any more."""
+    if not spans:
+        return []
+    stuck = [each.id for each in messages.undecided(conn, spans)]
+    moved = messages.move(conn, stuck, status, Money.RELEASED, at=rt.now(), code=Code.POISON)
+    _tell(rt, conn, stuck, status)
+    return moved
+
+
+def _find_admitted(rt: Runtime, conn: Connection) -> tuple[list[Hint], list[Moved]]:
+    parked = batches.park_admitted(conn, rt.settings.poison_claims, PORTION)
+    released = _park(rt, conn, parked, Status.REJECTED)
+    return batches.stale(conn, BatchStatus.ADMITTED, rt.settings.stale_seconds, PORTION), released
+
+
+def _end_doubts(rt: Runtime, conn: Connection) -> list[Moved]:
+    """Fail messages whose unknown attempt nobody cleared up in time, in the customer's favour."""
+    doubtful = attempts.unresolved(conn, rt.settings.doubt_hours, PORTION)
+    moved = messages.end_doubt(conn, doubtful, Money.RELEASED)
+    concluded = messages.conclude(conn, doubtful, Status.FAILED, Code.UNRESOLVED)
+    _tell(rt, conn, sorted(concluded), Status.FAILED)
+    return moved
+
+
+def _tell(rt: Runtime, conn: Connection, moved: Sequence[UUID], status: Status) -> None:
+    for account, own in events.subscribed(conn, moved).items():
+        events.write(conn, rt.mint(), account, own, status, rt.now())

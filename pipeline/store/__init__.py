@@ -1,0 +1,1 @@
+"""Memory. One table a file; set-based SQL; a function here never commits."""

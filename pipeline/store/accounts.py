@@ -1,0 +1,106 @@
+"""The accounts, sender_ids and templates tables: who may send what under which name."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from schema.vocabulary import AccountState, SenderState
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account with its sender ids."""
+
+    id: int
+    name: str
+    state: AccountState
+    currency: str
+    senders: dict[str, SenderState] = field(default_factory=dict)
+
+
+_FIND = """
+SELECT a.id, a.name, a.state, a.currency,
+       (SELECT coalesce(json_object_agg(sender, s.state), '{}') FROM sender_ids AS s WHERE s.account_id = a.id)
+FROM accounts AS a WHERE a.name = ANY(%(names)s)
+"""
+
+
+def find(conn: Connection, names: Iterable[str]) -> dict[str, Account]:
+    """Return the accounts of these names, by name; those that do not exist are left out."""
+    rows = conn.exec_driver_sql(_FIND, {"names": sorted(set(names))})
+    return {
+        name: Account(id_, name, AccountState(state), currency, {word: SenderState(s) for word, s in senders.items()})
+        for id_, name, state, currency, senders in rows
+    }
+
+
+_CREATE = "INSERT INTO accounts (name, currency) VALUES (%(name)s, %(currency)s) ON CONFLICT DO NOTHING RETURNING id"
+_WALLET = "INSERT INTO wallets (account_id) VALUES (%(account)s) ON CONFLICT DO NOTHING"
+
+
+def create(conn: Connection, name: str, currency: str) -> int | None:
+    """Create an account with an empty wallet; return its id, or None when the name is taken."""
+    account = conn.exec_driver_sql(_CREATE, {"name": name, "currency": currency}).scalar()
+    if account is not None:
+        conn.exec_driver_sql(_WALLET, {"account": account})
+    return account
+
+
+_SUBSCRIBE = "UPDATE accounts SET subscribes = %(on)s WHERE id = %(account)s"
+
+
+def subscribe(conn: Connection, account: int, on: bool) -> None:
+    """Have an account's messages' moves written to events, or not."""
+    conn.exec_driver_sql(_SUBSCRIBE, {"account": account, "on": on})
+
+
+_SET_STATE = "UPDATE accounts SET state = %(state)s WHERE id = %(account)s"
+
+
+def set_state(conn: Connection, account: int, state: AccountState) -> None:
+    """Let an account send, or stop it."""
+    conn.exec_driver_sql(_SET_STATE, {"account": account, "state": str(state)})
+
+
+_SENDER = """
+INSERT INTO sender_ids (account_id, sender, state) VALUES (%(account)s, %(sender)s, %(state)s)
+ON CONFLICT (account_id, sender) DO UPDATE SET state = excluded.state
+"""
+
+
+def set_sender(conn: Connection, account: int, sender: str, state: SenderState = SenderState.APPROVED) -> None:
+    """Register a sender id, or change its state."""
+    conn.exec_driver_sql(_SENDER, {"account": account, "sender": sender, "state": str(state)})
+
+
+_TEMPLATE = """
+INSERT INTO templates (account_id, slug, body) VALUES (%(account)s, %(slug)s, %(body)s)
+ON CONFLICT (account_id, slug) DO UPDATE SET body = excluded.body
+RETURNING id
+"""
+
+
+def set_template(conn: Connection, account: int, slug: str, body: str) -> UUID:
+    """Write a template, or its new text; return its id."""
+    id_: UUID = conn.exec_driver_sql(_TEMPLATE, {"account": account, "slug": slug, "body": body}).scalar_one()
+    return id_
+
+
+_TEMPLATES = """
+SELECT account_id, slug, id::text, body FROM templates
+WHERE (account_id, slug) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(words)s::text[]))
+   OR (account_id, id::text) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(words)s::text[]))
+"""
+
+
+def templates(conn: Connection, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], str]:
+    """Return the texts of the (account, slug or id) pairs that exist."""
+    if not wanted:
+        return {}
+    params = {"accounts": [account for account, _ in wanted], "words": [word for _, word in wanted]}
+    texts = {}
+    for account, slug, id_, body in conn.exec_driver_sql(_TEMPLATES, params):
+        texts[account, slug] = texts[account, id_] = body
+    return texts

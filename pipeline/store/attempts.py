@@ -1,0 +1,123 @@
+"""The provider_attempts table: one row per message and carrier tried, inserted with its outcome."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.store.leases import Lost
+from pipeline.store.rows import copy
+from schema.carriage import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An attempt with its place: which try of which batch, under which fence."""
+
+    attempt: Attempt
+    n: int
+    carrier: str
+    batch: UUID
+    fence: int
+
+
+_COLUMNS = {
+    "message_id": "uuid",
+    "n": "int2",
+    "carrier": "text",
+    "batch_id": "uuid",
+    "fence": "int4",
+    "outcome": "text",
+    "carrier_ref": "text",
+    "code": "text",
+    "detail": "text",
+    "marked_at": "timestamptz",
+}
+
+
+def write(conn: Connection, trials: Iterable[Trial], marked_at: datetime) -> None:
+    """Write attempts with their outcomes; marked_at is the commit before their bytes went out."""
+    rows = (
+        (
+            each.attempt.ref,
+            each.n,
+            each.carrier,
+            each.batch,
+            each.fence,
+            str(each.attempt.outcome),
+            each.attempt.carrier_ref,
+            each.attempt.code,
+            each.attempt.detail,
+            marked_at,
+        )
+        for each in trials
+    )
+    copy(conn, "provider_attempts", _COLUMNS, rows)
+
+
+_DOUBT = """
+INSERT INTO provider_attempts (message_id, n, carrier, batch_id, fence, outcome, code, marked_at)
+SELECT m.id, l.n, l.carrier, l.batch_id, l.fence, 'unknown', 'worker_lost', l.marked_at
+FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(upto)b::uuid[], %(n)b::int2[], %(carriers)b::text[],
+            %(fences)b::int4[], %(marked_at)b::timestamptz[])
+     AS l (batch_id, after_id, upto_id, n, carrier, fence, marked_at)
+JOIN messages AS m ON m.id > l.after_id AND m.id <= l.upto_id AND m.batch_id = l.batch_id AND m.status IS NULL
+RETURNING message_id
+"""
+
+
+def doubt(conn: Connection, lost: Sequence[Lost]) -> list[UUID]:
+    """Write an unknown attempt for each message that may have gone out before its worker went silent; return them."""
+    marked = [each for each in lost if each.marked and each.marked != each.recorded]
+    if not marked:
+        return []
+    rows = conn.exec_driver_sql(
+        _DOUBT,
+        {
+            "batches": [each.span.batch for each in marked],
+            "after": [each.recorded or UUID(int=each.span.first.int - 1) for each in marked],
+            "upto": [each.marked for each in marked],
+            "n": [each.attempt for each in marked],
+            "carriers": [each.carrier for each in marked],
+            "fences": [each.fence for each in marked],
+            "marked_at": [each.marked_at for each in marked],
+        },
+    )
+    return [id_ for (id_,) in rows]
+
+
+_LATE = """
+UPDATE provider_attempts AS a
+SET late_outcome = l.outcome, late_at = now(), carrier_ref = coalesce(a.carrier_ref, l.carrier_ref)
+FROM unnest(%(messages)b::uuid[], %(outcomes)b::text[], %(refs)b::text[], %(n)b::int2[], %(fences)b::int4[])
+     AS l (message_id, outcome, carrier_ref, n, fence)
+WHERE a.message_id = l.message_id AND a.n = l.n AND a.fence = l.fence
+"""
+
+
+def keep_late(conn: Connection, trials: Sequence[Trial]) -> None:
+    """Keep what a worker says that has lost its claim, beside the unknown attempts written for it meanwhile."""
+    if trials:
+        params = {
+            "messages": [each.attempt.ref for each in trials],
+            "outcomes": [str(each.attempt.outcome) for each in trials],
+            "refs": [each.attempt.carrier_ref for each in trials],
+            "n": [each.n for each in trials],
+            "fences": [each.fence for each in trials],
+        }
+        conn.exec_driver_sql(_LATE, params)
+
+
+_UNRESOLVED = """
+SELECT m.id FROM provider_attempts AS a JOIN messages AS m ON m.id = a.message_id
+WHERE a.outcome = 'unknown' AND m.status = 'sent'
+  AND a.marked_at BETWEEN now() - (%(hours)s + 168) * interval '1 hour' AND now() - %(hours)s * interval '1 hour'
+ORDER BY a.marked_at LIMIT %(limit)s FOR UPDATE OF m SKIP LOCKED
+"""
+
+
+def unresolved(conn: Connection, hours: float, limit: int) -> list[UUID]:
+    """Return sent messages whose unknown attempt nobody cleared up in so many hours."""
+    return [id_ for (id_,) in conn.exec_driver_sql(_UNRESOLVED, {"hours": hours, "limit": limit})]

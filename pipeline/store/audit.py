@@ -1,0 +1,149 @@
+"""The invariants as SQL: each query counts what breaks one. In a sound system every count is 0."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """One thing that must hold, and the query that counts where it does not."""
+
+    name: str
+    holds: str
+    broken: str
+
+
+INVARIANTS = (
+    Invariant(
+        "I1",
+        "every accepted recipient is one message, every message was asked for",
+        """
+        SELECT count(*) FROM requests AS r
+        FULL JOIN (SELECT request_id, count(*) AS n FROM messages GROUP BY request_id) AS m ON m.request_id = r.id
+        WHERE coalesce(r.accepted, 0) <> coalesce(m.n, 0)
+        """,
+    ),
+    Invariant(
+        "I2",
+        "no batch is late without a lease or a fresh hint, no message waits for a batch that is done",
+        """
+        SELECT (SELECT count(*) FROM batches
+                WHERE status IN ('admitted', 'queued') AND hinted_at < now() - interval '30 minutes'
+                   OR status = 'sending' AND lease_until < now() - interval '2 minutes'
+                   OR status IN ('scheduled', 'waiting') AND due_at < now() - interval '2 minutes')
+             + (SELECT count(*) FROM messages AS m LEFT JOIN batches AS b ON b.id = m.batch_id
+                WHERE m.status IS NULL AND (b.id IS NULL OR b.status = 'done'))
+        """,
+    ),
+    Invariant(
+        "I3 wallets",
+        "each balance and each quota is what the ledger says",
+        """
+        WITH books AS (
+            SELECT account_id, unit = 'SEG' AS is_quota,
+                   sum(amount) FILTER (WHERE to_book = 'wallet') AS came,
+                   sum(amount) FILTER (WHERE from_book = 'wallet') AS went
+            FROM ledger GROUP BY account_id, unit = 'SEG'
+        )
+        SELECT (SELECT count(*) FROM wallets AS w LEFT JOIN books AS b ON b.account_id = w.account_id AND NOT is_quota
+                WHERE w.balance <> coalesce(came, 0) - coalesce(went, 0))
+             + (SELECT count(*)
+                FROM (SELECT account_id, sum(granted - used) AS left_over FROM quotas GROUP BY account_id) AS q
+                FULL JOIN (SELECT * FROM books WHERE is_quota) AS b ON b.account_id = q.account_id
+                WHERE coalesce(left_over, 0) <> coalesce(came, 0) - coalesce(went, 0))
+        """,
+    ),
+    Invariant(
+        "I3 messages",
+        "what is held and what is earned is what the messages cost, each once",
+        """
+        WITH books AS (
+            SELECT account_id, unit = 'SEG' AS is_quota,
+                   coalesce(sum(amount) FILTER (WHERE to_book = 'held'), 0)
+                   - coalesce(sum(amount) FILTER (WHERE from_book = 'held'), 0) AS held,
+                   coalesce(sum(amount) FILTER (WHERE to_book = 'earned'), 0) AS earned
+            FROM ledger GROUP BY account_id, unit = 'SEG'
+        ), costs AS (
+            SELECT account_id, is_quota,
+                   coalesce(sum(cost) FILTER (WHERE money = 'held'), 0) AS held,
+                   coalesce(sum(cost) FILTER (WHERE money = 'captured'), 0) AS earned
+            FROM (SELECT account_id, money, false AS is_quota, amount AS cost FROM messages
+                  UNION ALL SELECT account_id, money, true, quota FROM messages) AS each
+            GROUP BY account_id, is_quota
+        )
+        SELECT count(*) FROM books FULL JOIN costs USING (account_id, is_quota)
+        WHERE coalesce(books.held, 0) <> coalesce(costs.held, 0)
+           OR coalesce(books.earned, 0) <> coalesce(costs.earned, 0)
+        """,
+    ),
+    Invariant(
+        "I3 states",
+        "a message's money stands as its status says: held on the way or in doubt, earned when taken, else given back",
+        """
+        SELECT count(*) FROM messages WHERE NOT coalesce(CASE
+            WHEN money IS NULL THEN coalesce(amount, 0) + coalesce(quota, 0) = 0
+            WHEN money = 'held' THEN status IS NULL OR status = 'sent'
+            WHEN money = 'captured' THEN status IN ('sent', 'delivered')
+                                         OR status = 'failed' AND error_code = 'undelivered'
+            ELSE status IN ('failed', 'cancelled')
+        END, false)
+        """,
+    ),
+    Invariant(
+        "I4",
+        "a sent message was taken by one carrier or is in doubt at one, no other was; none was tried again after that",
+        """
+        SELECT count(*) FROM messages AS m
+        LEFT JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE outcome = 'accepted') AS taken,
+                   count(*) FILTER (WHERE outcome = 'unknown') AS doubt, count(*) AS tries, max(n) FILTER (WHERE outcome IN ('accepted', 'unknown')) AS decisive
+            FROM provider_attempts AS a WHERE a.message_id = m.id
+        ) AS a ON true
+        WHERE taken + doubt <> CASE
+                WHEN status IN ('sent', 'delivered') THEN 1
+                WHEN status = 'failed' AND error_code IN ('undelivered', 'unresolved') THEN 1
+                ELSE 0 END
+           OR decisive < tries
+        """,
+    ),
+    Invariant(
+        "I5",
+        "every attempt is of a message we have",
+        """
+        SELECT count(*) FROM provider_attempts AS a LEFT JOIN messages AS m ON m.id = a.message_id WHERE m.id IS NULL
+        """,
+    ),
+    Invariant(
+        "I6",
+        "attempts are numbered from 1 without a gap",
+        """
+        SELECT count(*) FROM (SELECT FROM provider_attempts GROUP BY message_id
+                              HAVING max(n) <> count(*) OR min(n) <> 1) AS broken
+        """,
+    ),
+    Invariant(
+        "I7",
+        "a message has the times its status calls for",
+        """
+        SELECT count(*) FROM messages
+        WHERE (status IN ('delivered', 'failed', 'rejected', 'cancelled')) IS DISTINCT FROM (final_at IS NOT NULL)
+              AND NOT (status IS NULL AND final_at IS NULL)
+           OR status IN ('sent', 'delivered') AND sent_at IS NULL
+           OR status IN ('rejected', 'cancelled') AND sent_at IS NOT NULL
+        """,
+    ),
+    Invariant(
+        "I8",
+        "nothing went out before its send_at or after its valid_until",
+        """
+        SELECT count(*) FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id
+        WHERE a.marked_at < b.send_at OR a.marked_at > b.valid_until
+        """,
+    ),
+)
+
+
+def count_broken(conn: Connection, invariant: Invariant) -> int:
+    """Return how often an invariant is broken."""
+    return int(conn.exec_driver_sql(invariant.broken).scalar_one())

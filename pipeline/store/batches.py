@@ -1,0 +1,212 @@
+"""The batches table: what is written, paid for, scheduled, hinted, promoted.
+
+What a claimed batch goes through is in `leases`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.store.messages import Span
+from pipeline.store.rows import copy
+from schema.message import Hint
+from schema.vocabulary import BatchStatus, MessageClass
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch about to be written."""
+
+    id: UUID
+    account: int
+    message_class: MessageClass
+    carrier: str
+    test: bool
+    status: BatchStatus
+    due_at: datetime
+    valid_until: datetime
+    size: int
+    first: UUID
+    last: UUID
+    send_at: datetime | None = None
+    attempt: int = 1
+    round: int = 0
+    tried: Sequence[str] = ()
+
+
+_COLUMNS = {
+    "id": "uuid",
+    "account_id": "int4",
+    "class": "text",
+    "carrier": "text",
+    "test": "bool",
+    "status": "text",
+    "due_at": "timestamptz",
+    "valid_until": "timestamptz",
+    "size": "int4",
+    "first_id": "uuid",
+    "last_id": "uuid",
+    "send_at": "timestamptz",
+    "attempt": "int2",
+    "round": "int2",
+    "tried": "text[]",
+    "hinted_at": "timestamptz",
+}
+
+
+def write(conn: Connection, batches: Iterable[Batch], hinted_at: datetime) -> None:
+    """Write new batches; somebody will be told of them right after the commit."""
+    copy(
+        conn,
+        "batches",
+        _COLUMNS,
+        (
+            (
+                batch.id,
+                batch.account,
+                str(batch.message_class),
+                batch.carrier,
+                batch.test,
+                str(batch.status),
+                batch.due_at,
+                batch.valid_until,
+                batch.size,
+                batch.first,
+                batch.last,
+                batch.send_at,
+                batch.attempt,
+                batch.round,
+                list(batch.tried),
+                hinted_at,
+            )
+            for batch in batches
+        ),
+    )
+
+
+# Measuring and paying ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaid:
+    """An admitted batch: what segment and bill need of it."""
+
+    span: Span
+    account: int
+    message_class: MessageClass
+    test: bool
+    size: int
+    #: it was hinted again: whoever took it before may have died of it
+    suspect: bool
+
+
+_UNPAID = """
+SELECT id, first_id, last_id, account_id, class, test, size, hints > 0 FROM batches
+WHERE id = %(batch)s AND status = 'admitted'
+"""
+
+
+def unpaid(conn: Connection, batch: UUID, *, lock: bool = False) -> Unpaid | None:
+    """Return an admitted batch, or None when it is past that."""
+    row = conn.exec_driver_sql(_UNPAID + (" FOR UPDATE" if lock else ""), {"batch": batch}).first()
+    if row is None:
+        return None
+    return Unpaid(Span(row[0], row[1], row[2]), row[3], MessageClass(row[4]), *row[5:])
+
+
+_TRY = "UPDATE batches SET claims = claims + 1 WHERE id = %(batch)s AND status = 'admitted'"
+_SURVIVED = "UPDATE batches SET claims = 0 WHERE id = %(batch)s AND status = 'admitted'"
+
+
+def count_try(conn: Connection, batch: UUID) -> None:
+    """Count a try at an admitted batch, before it: who dies of it leaves the count behind."""
+    conn.exec_driver_sql(_TRY, {"batch": batch})
+
+
+def survived(conn: Connection, batch: UUID) -> None:
+    """Forget the tries at an admitted batch."""
+    conn.exec_driver_sql(_SURVIVED, {"batch": batch})
+
+
+def hints(rows: Iterable[Any]) -> list[Hint]:
+    """Return (id, class, carrier, size) rows as hints."""
+    return [Hint(batch, MessageClass(word), carrier, size) for batch, word, carrier, size in rows]
+
+
+_PAID = """
+UPDATE batches
+SET status = CASE WHEN due_at > now() THEN 'scheduled' ELSE 'queued' END,
+    queued_at = CASE WHEN due_at > now() THEN NULL ELSE now() END,
+    claims = 0, hints = 0, hinted_at = now()
+WHERE id = %(batch)s AND status = 'admitted'
+RETURNING status = 'queued', id, class, carrier, size
+"""
+
+
+def paid(conn: Connection, batch: UUID) -> list[Hint]:
+    """Send a paid batch on its way: scheduled, or queued and then returned as a hint."""
+    return hints(row[1:] for row in conn.exec_driver_sql(_PAID, {"batch": batch}) if row[0])
+
+
+_PROMOTE = """
+UPDATE batches SET status = 'queued', queued_at = now(), hints = 0, hinted_at = now()
+WHERE id IN (
+    SELECT id FROM batches WHERE status IN ('scheduled', 'waiting') AND due_at <= now()
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+RETURNING id, class, carrier, size
+"""
+
+
+def promote(conn: Connection, limit: int) -> list[Hint]:
+    """Queue up to so many batches whose minute has come, by the database's clock."""
+    return hints(conn.exec_driver_sql(_PROMOTE, {"limit": limit}))
+
+
+# Mending -------------------------------------------------------------------------------------------------------
+
+_STALE = """
+UPDATE batches SET hints = hints + 1, hinted_at = now()
+WHERE id IN (
+    SELECT id FROM batches
+    WHERE status = %(status)s AND hinted_at < now() - %(stale)s * interval '1 second' * least(power(2, hints), 64)
+    ORDER BY hinted_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+RETURNING id, class, carrier, size
+"""
+
+
+def stale(conn: Connection, status: BatchStatus, seconds: float, limit: int) -> list[Hint]:
+    """Return batches that nobody took since they were hinted, ever more rarely the same ones."""
+    return hints(conn.exec_driver_sql(_STALE, {"status": str(status), "stale": seconds, "limit": limit}))
+
+
+_PARK_ADMITTED = """
+UPDATE batches SET status = 'done', done_at = now()
+WHERE id IN (SELECT id FROM batches WHERE status = 'admitted' AND claims >= %(claims)s
+             ORDER BY hinted_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING id, first_id, last_id
+"""
+
+
+def park_admitted(conn: Connection, claims: int, limit: int) -> list[Span]:
+    """Close batches that so many tries at measuring them did not survive; return them."""
+    return [Span(*row) for row in conn.exec_driver_sql(_PARK_ADMITTED, {"claims": claims, "limit": limit})]
+
+
+# Cancelling ----------------------------------------------------------------------------------------------------
+
+_LOCK_SCHEDULED = """
+SELECT id FROM batches
+WHERE id = ANY(%(ids)b) AND status = 'scheduled' AND due_at > clock_timestamp()
+ORDER BY id FOR UPDATE
+"""
+
+
+def lock_scheduled(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    """Lock those of the batches that still wait for their minute, so that promote cannot take them meanwhile."""
+    return {id_ for (id_,) in conn.exec_driver_sql(_LOCK_SCHEDULED, {"ids": sorted(ids)})}

@@ -1,0 +1,216 @@
+"""Claims on batches: leases, fences, and the two ids that say how far a batch has come.
+
+`marked`: up to here messages may have reached the carrier; committed before their bytes go out. `recorded`: up to here
+outcomes are written. After a crash the messages between the two are in doubt and those beyond are provably unsent.
+Every write of a worker names the fence its claim gave it, so that one that lost its claim writes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.store.batches import hints
+from pipeline.store.messages import Span
+from schema.carriage import Parcel
+from schema.message import Hint
+from schema.vocabulary import Encoding, MessageClass
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A batch that is this worker's, for as long as its lease and fence hold."""
+
+    span: Span
+    account: int
+    message_class: MessageClass
+    carrier: str
+    test: bool
+    valid_until: datetime
+    attempt: int
+    round: int
+    tried: tuple[str, ...]
+    fence: int
+    #: outcomes are written up to here already
+    recorded: UUID | None
+    #: how to reach the carrier; kind None: there is no such carrier, or it is paused
+    kind: str | None
+    settings: Mapping[str, Any]
+    #: the account wants events
+    subscribes: bool
+
+
+_CLAIM = """
+WITH free AS (
+    SELECT id FROM batches WHERE id = ANY(%(ids)b) AND status = 'queued' ORDER BY id FOR UPDATE SKIP LOCKED
+), mine AS (
+    UPDATE batches AS b
+    SET status = 'sending', fence = fence + 1, claims = claims + 1, hints = 0,
+        lease_until = clock_timestamp() + %(lease)s * interval '1 second'
+    FROM free WHERE b.id = free.id
+    RETURNING b.*
+)
+SELECT mine.id, first_id, last_id, account_id, class, carrier, test, valid_until, attempt, round, tried, fence,
+       recorded, kind, settings, subscribes
+FROM mine
+JOIN accounts ON accounts.id = account_id
+LEFT JOIN carriers ON carriers.name = carrier AND carriers.state = 'active'
+ORDER BY mine.id
+"""
+
+
+def claim(conn: Connection, ids: Sequence[UUID], lease: float) -> list[Claim]:
+    """Make queued batches this worker's for so many seconds; those that are not queued are left out."""
+    rows = conn.exec_driver_sql(_CLAIM, {"ids": list(ids), "lease": lease})
+    return [
+        Claim(
+            span=Span(*row[:3]),
+            account=row[3],
+            message_class=MessageClass(row[4]),
+            carrier=row[5],
+            test=row[6],
+            valid_until=row[7],
+            attempt=row[8],
+            round=row[9],
+            tried=tuple(row[10]),
+            fence=row[11],
+            recorded=row[12],
+            kind=row[13],
+            settings=row[14] or {},
+            subscribes=row[15],
+        )
+        for row in rows
+    ]
+
+
+_PARCELS = """
+SELECT c.batch_id, m.id, m.phone, m.sender, m.body, m.encoding, m.segments
+FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(last)b::uuid[]) AS c (batch_id, after_id, last_id)
+CROSS JOIN LATERAL (
+    SELECT id, phone, sender, body, encoding, segments FROM messages
+    WHERE id > c.after_id AND id <= c.last_id AND batch_id = c.batch_id AND status IS NULL
+    ORDER BY id
+) AS m
+"""
+
+
+def parcels(conn: Connection, claims: Sequence[Claim]) -> dict[UUID, list[Parcel]]:
+    """Return what the claimed batches still have to send, by batch, each by id."""
+    found: dict[UUID, list[Parcel]] = {claim.span.batch: [] for claim in claims}
+    about = {claim.span.batch: (claim.message_class, claim.valid_until) for claim in claims}
+    rows = conn.exec_driver_sql(
+        _PARCELS,
+        {
+            "batches": [claim.span.batch for claim in claims],
+            "after": [claim.recorded or UUID(int=max(claim.span.first.int - 1, 0)) for claim in claims],
+            "last": [claim.span.last for claim in claims],
+        },
+    )
+    for batch, id_, phone, sender, body, encoding, segments in rows:
+        found[batch].append(Parcel(id_, phone, sender, body, Encoding(encoding), segments, *about[batch]))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far one batch goes in one portion: outcomes are written up to `recorded`, bytes go next up to `marked`."""
+
+    batch: UUID
+    fence: int
+    recorded: UUID | None
+    marked: UUID | None
+
+
+_ADVANCE = """
+UPDATE batches AS b
+SET recorded = coalesce(s.recorded, b.recorded),
+    marked = CASE WHEN valid_until > clock_timestamp() THEN coalesce(s.marked, b.marked) ELSE b.marked END,
+    marked_at = clock_timestamp(),
+    claims = CASE WHEN s.recorded IS NULL THEN claims ELSE 0 END,
+    lease_until = clock_timestamp() + %(lease)s * interval '1 second'
+FROM unnest(%(ids)b::uuid[], %(fences)b::int4[], %(recorded)b::uuid[], %(marked)b::uuid[])
+     AS s (id, fence, recorded, marked)
+WHERE b.id = s.id AND b.fence = s.fence AND b.status = 'sending'
+RETURNING b.id, s.marked IS NULL OR b.marked = s.marked, b.marked_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where this worker stands with its batches after a step."""
+
+    #: still ours: what we record of them counts
+    ours: set[UUID]
+    #: ours and not expired: what was marked may go out
+    open: set[UUID]
+    #: by the database's clock
+    at: datetime | None
+
+
+def advance(conn: Connection, steps: Sequence[Step], lease: float) -> Stand:
+    """Move marks and renew leases of the batches that are still ours; a stale fence moves nothing."""
+    rows = conn.exec_driver_sql(
+        _ADVANCE,
+        {
+            "ids": [step.batch for step in steps],
+            "fences": [step.fence for step in steps],
+            "recorded": [step.recorded for step in steps],
+            "marked": [step.marked for step in steps],
+            "lease": lease,
+        },
+    ).all()
+    return Stand({row[0] for row in rows}, {row[0] for row in rows if row[1]}, rows[0][2] if rows else None)
+
+
+_FINISH = """
+UPDATE batches SET status = 'done', done_at = now(), lease_until = NULL
+WHERE id = ANY(%(ids)b) AND status = 'sending'
+"""
+
+
+def finish(conn: Connection, ids: Sequence[UUID]) -> None:
+    """Close batches whose messages all have a status or another batch; their rows are locked by `advance`."""
+    conn.exec_driver_sql(_FINISH, {"ids": list(ids)})
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A claimed batch whose worker went silent."""
+
+    span: Span
+    carrier: str
+    attempt: int
+    fence: int
+    claims: int
+    recorded: UUID | None
+    marked: UUID | None
+    marked_at: datetime | None
+
+
+_LOST = """
+SELECT id, first_id, last_id, carrier, attempt, fence, claims, recorded, marked, marked_at FROM batches
+WHERE status = 'sending' AND lease_until < clock_timestamp()
+ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+
+
+def lost(conn: Connection, limit: int) -> list[Lost]:
+    """Return and lock claimed batches whose lease has run out."""
+    return [Lost(Span(*row[:3]), *row[3:]) for row in conn.exec_driver_sql(_LOST, {"limit": limit})]
+
+
+_REQUEUE = """
+UPDATE batches
+SET status = 'queued', fence = fence + 1, recorded = coalesce(marked, recorded), lease_until = NULL,
+    hints = 0, hinted_at = now()
+WHERE id = ANY(%(ids)b) AND status = 'sending'
+RETURNING id, class, carrier, size
+"""
+
+
+def requeue(conn: Connection, ids: Sequence[UUID]) -> list[Hint]:
+    """Queue batches again whose doubtful messages are written down; their old workers may write no more."""
+    return hints(conn.exec_driver_sql(_REQUEUE, {"ids": list(ids)}))

@@ -1,0 +1,198 @@
+"""Money and quota: wallets, quotas, prices, and the append-only ledger that explains them.
+
+One ledger row moves an amount from one book to another, so it cannot be out of balance. Amounts are integers of
+minor units; quota is counted in segments under the unit SEG.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.errors import ShortOfFunds
+from pipeline.rules import ids
+from pipeline.rules.prices import Price
+from pipeline.store.messages import Moved
+from schema.vocabulary import Book, Entry
+
+#: the unit of quota
+SEGMENTS = "SEG"
+
+_PRICES = """
+SELECT DISTINCT ON (destination, p.account_id) destination, per_segment, p.account_id IS NOT NULL
+FROM prices AS p JOIN accounts AS a ON a.id = %(account)s AND p.currency = a.currency
+WHERE (p.account_id = a.id OR p.account_id IS NULL) AND from_at <= now()
+ORDER BY destination, p.account_id, from_at DESC
+"""
+
+
+def prices(conn: Connection, account: int) -> list[Price]:
+    """Return the prices in force for an account, its own and the common ones in its currency."""
+    return [Price(*row) for row in conn.exec_driver_sql(_PRICES, {"account": account})]
+
+
+_FUNDS = """
+SELECT coalesce((SELECT balance + credit_limit FROM wallets WHERE account_id = %(account)s {lock}), 0),
+       coalesce((SELECT granted - used FROM quotas WHERE account_id = %(account)s AND month = %(month)s {lock}), 0)
+"""
+
+
+def funds(conn: Connection, account: int, month: date, *, lock: bool = False) -> tuple[int, int]:
+    """Return (money, segments of quota) an account may still spend; locked against others when asked."""
+    query = _FUNDS.format(lock="FOR UPDATE" if lock else "")
+    money, quota = conn.exec_driver_sql(query, {"account": account, "month": month}).one()
+    return money, quota
+
+
+_DEBIT = """
+UPDATE wallets SET balance = balance - %(amount)s
+WHERE account_id = %(account)s AND balance - %(amount)s >= -credit_limit
+"""
+_USE = """
+UPDATE quotas SET used = used + %(quota)s
+WHERE account_id = %(account)s AND month = %(month)s AND used + %(quota)s <= granted
+"""
+
+
+def hold(conn: Connection, account: int, batch: UUID, month: date, amount: int, quota: int) -> None:
+    """Set money and quota aside for a batch; ShortOfFunds when they no longer suffice.
+
+    The wallet's row is locked from here to the commit, so call it last.
+    """
+    params = {"account": account, "amount": amount, "quota": quota, "month": month}
+    _move(conn, Entry.HOLD, Book.WALLET, Book.HELD, [(account, batch, amount, quota)])
+    if quota and conn.exec_driver_sql(_USE, params).rowcount == 0:
+        raise ShortOfFunds("quota")
+    if amount and conn.exec_driver_sql(_DEBIT, params).rowcount == 0:
+        raise ShortOfFunds("wallet")
+
+
+def capture(conn: Connection, moved: Iterable[Moved]) -> None:
+    """Earn what was held."""
+    _move(conn, Entry.CAPTURE, Book.HELD, Book.EARNED, [(m.account, m.batch, m.amount, m.quota) for m in moved])
+
+
+_LOCK = "SELECT FROM wallets WHERE account_id = ANY(%(accounts)s) ORDER BY account_id FOR UPDATE"
+_CREDIT = """
+UPDATE wallets AS w SET balance = balance + c.amount
+FROM (SELECT account_id, sum(amount)::int8 AS amount
+      FROM unnest(%(accounts)b::int4[], %(amounts)b::int8[]) AS c (account_id, amount) GROUP BY account_id) AS c
+WHERE w.account_id = c.account_id
+"""
+_UNUSE = """
+UPDATE quotas AS q SET used = used - c.quota
+FROM (SELECT account_id, month, sum(quota)::int4 AS quota
+      FROM unnest(%(accounts)b::int4[], %(months)b::date[], %(quotas)b::int8[]) AS c (account_id, month, quota)
+      GROUP BY account_id, month) AS c
+WHERE q.account_id = c.account_id AND q.month = c.month
+"""
+
+
+def release(conn: Connection, moved: Sequence[Moved]) -> None:
+    """Give back what was held.
+
+    The wallets are locked, in order, from here to the commit: call it last, and once in a transaction.
+    """
+    moved = [each for each in moved if each.amount or each.quota]
+    if not moved:
+        return
+    _move(conn, Entry.RELEASE, Book.HELD, Book.WALLET, [(m.account, m.batch, m.amount, m.quota) for m in moved])
+    params = {
+        "accounts": [each.account for each in moved],
+        "amounts": [each.amount for each in moved],
+        "months": [month_of(each.message) for each in moved],
+        "quotas": [each.quota for each in moved],
+    }
+    conn.exec_driver_sql(_LOCK, params)
+    conn.exec_driver_sql(_UNUSE, params)
+    conn.exec_driver_sql(_CREDIT, params)
+
+
+def month_of(message: UUID) -> date:
+    """Return the month (its first day, UTC) whose quota pays for a message: that of its id."""
+    return ids.moment(message).date().replace(day=1)
+
+
+_ENTRIES = """
+INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book, batch_id)
+SELECT e.account_id, %(kind)s, coalesce(e.unit, a.currency), e.amount, %(source)s, %(target)s, e.batch_id
+FROM unnest(%(accounts)b::int4[], %(units)b::text[], %(amounts)b::int8[], %(batches)b::uuid[])
+     AS e (account_id, unit, amount, batch_id)
+JOIN accounts AS a ON a.id = e.account_id
+"""
+
+
+def _move(
+    conn: Connection, kind: Entry, source: Book, target: Book, moves: Iterable[tuple[int, UUID, int, int]]
+) -> None:
+    entries: list[tuple[int, str | None, int, UUID]] = []
+    for account, batch, amount, quota in moves:
+        entries += [(account, None, amount, batch)] if amount else []
+        entries += [(account, SEGMENTS, quota, batch)] if quota else []
+    if not entries:
+        return
+    accounts, units, amounts, batches = (list(column) for column in zip(*entries, strict=True))
+    conn.exec_driver_sql(
+        _ENTRIES,
+        {
+            "kind": str(kind),
+            "source": str(source),
+            "target": str(target),
+            "accounts": accounts,
+            "units": units,
+            "amounts": amounts,
+            "batches": batches,
+        },
+    )
+
+
+_TOPUP = """
+INSERT INTO wallets (account_id, balance) VALUES (%(account)s, %(amount)s)
+ON CONFLICT (account_id) DO UPDATE SET balance = wallets.balance + excluded.balance
+RETURNING balance
+"""
+_GRANT = """
+INSERT INTO quotas (account_id, month, granted) VALUES (%(account)s, %(month)s, %(segments)s)
+ON CONFLICT (account_id, month) DO UPDATE SET granted = quotas.granted + excluded.granted
+RETURNING granted - used
+"""
+_ENTRY = """
+INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book, note)
+SELECT id, %(kind)s, coalesce(%(unit)s, currency), %(amount)s, 'outside', 'wallet', %(note)s
+FROM accounts WHERE id = %(account)s
+"""
+
+
+def top_up(conn: Connection, account: int, amount: int, note: str) -> int:
+    """Add money to an account's wallet; return its balance."""
+    entry = {"account": account, "kind": str(Entry.TOPUP), "unit": None, "amount": amount, "note": note}
+    conn.exec_driver_sql(_ENTRY, entry)
+    return int(conn.exec_driver_sql(_TOPUP, {"account": account, "amount": amount}).scalar_one())
+
+
+def grant(conn: Connection, account: int, month: date, segments: int, note: str) -> int:
+    """Add segments to an account's quota of a month; return what is left of it."""
+    entry = {"account": account, "kind": str(Entry.GRANT), "unit": SEGMENTS, "amount": segments, "note": note}
+    conn.exec_driver_sql(_ENTRY, entry)
+    return int(conn.exec_driver_sql(_GRANT, {"account": account, "month": month, "segments": segments}).scalar_one())
+
+
+_CREDIT_LIMIT = "UPDATE wallets SET credit_limit = %(limit)s WHERE account_id = %(account)s"
+
+
+def set_credit_limit(conn: Connection, account: int, limit: int) -> None:
+    """Let an account's wallet go so far below nothing."""
+    conn.exec_driver_sql(_CREDIT_LIMIT, {"account": account, "limit": limit})
+
+
+_SET_PRICE = """
+INSERT INTO prices (account_id, destination, currency, per_segment)
+VALUES (%(account)s, %(to)s, %(currency)s, %(price)s)
+"""
+
+
+def set_price(conn: Connection, destination: str, currency: str, per_segment: int, account: int | None = None) -> None:
+    """Write a new line of the price book, in force from now; the older lines stay for the record."""
+    params = {"account": account, "to": destination, "currency": currency, "price": per_segment}
+    conn.exec_driver_sql(_SET_PRICE, params)

@@ -1,0 +1,240 @@
+"""The messages table: written by COPY, priced once, and moved to the status its outcome gives, always in sets."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.store.rows import copy
+from schema.message import Measure
+from schema.vocabulary import Code, Money, Status
+
+_COLUMNS = {
+    "id": "uuid",
+    "request_id": "uuid",
+    "batch_id": "uuid",
+    "account_id": "int4",
+    "phone": "text",
+    "country": "text",
+    "sender": "text",
+    "body": "text",
+    "correlation_id": "text",
+}
+
+
+def write(conn: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write new messages: (id, request, batch, account, phone, country, sender, body, correlation id) each."""
+    copy(conn, "messages", _COLUMNS, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a batch's messages lie: ids from `first` to `last` that name the batch."""
+
+    batch: UUID
+    first: UUID
+    last: UUID
+
+
+_BODIES = """
+SELECT body FROM messages
+WHERE id BETWEEN %(first)s AND %(last)s AND batch_id = %(batch)s
+ORDER BY id
+"""
+
+
+def bodies(conn: Connection, span: Span) -> list[str]:
+    """Return the bodies of a batch by id."""
+    rows = conn.exec_driver_sql(_BODIES, {"batch": span.batch, "first": span.first, "last": span.last})
+    return [body for (body,) in rows]
+
+
+_UNDECIDED = """
+SELECT s.batch_id, m.id, m.phone, m.country
+FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
+CROSS JOIN LATERAL (
+    SELECT id, phone, country FROM messages
+    WHERE id BETWEEN s.first_id AND s.last_id AND batch_id = s.batch_id AND status IS NULL
+    ORDER BY id
+) AS m
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A message that has no status of its own yet."""
+
+    batch: UUID
+    id: UUID
+    phone: str
+    country: str
+
+
+def undecided(conn: Connection, spans: Sequence[Span]) -> list[Undecided]:
+    """Return the messages of these batches that have no status of their own yet, each batch's by id."""
+    params = {
+        "batches": [span.batch for span in spans],
+        "firsts": [span.first for span in spans],
+        "lasts": [span.last for span in spans],
+    }
+    return [Undecided(*row) for row in conn.exec_driver_sql(_UNDECIDED, params)]
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one message was found to be and to cost."""
+
+    measure: Measure
+    amount: int
+    quota: int
+    #: None: paid for
+    refusal: Code | None
+
+
+_CHARGE = """
+UPDATE messages AS m
+SET encoding = c.encoding, segments = c.segments, amount = c.amount, quota = c.quota,
+    money = CASE WHEN c.refusal IS NULL AND c.amount + c.quota > 0 THEN 'held' END,
+    status = CASE WHEN c.refusal IS NOT NULL THEN 'rejected' END,
+    error_code = c.refusal,
+    final_at = CASE WHEN c.refusal IS NOT NULL THEN now() END
+FROM unnest(%(ids)b::uuid[], %(encodings)b::text[], %(segments)b::int2[], %(amounts)b::int8[], %(quotas)b::int2[],
+            %(refusals)b::text[]) AS c (id, encoding, segments, amount, quota, refusal)
+WHERE m.id = c.id AND m.id BETWEEN %(first)s AND %(last)s AND m.status IS NULL
+"""
+
+
+def charge(conn: Connection, ids: Sequence[UUID], charges: Sequence[Charge]) -> None:
+    """Write what each message is and costs; hold its money, or reject it."""
+    if not ids:
+        return
+    conn.exec_driver_sql(
+        _CHARGE,
+        {
+            "ids": ids,
+            "encodings": [str(each.measure.encoding) for each in charges],
+            "segments": [each.measure.segments for each in charges],
+            "amounts": [each.amount for each in charges],
+            "quotas": [each.quota for each in charges],
+            "refusals": [each.refusal and str(each.refusal) for each in charges],
+            "first": min(ids),
+            "last": max(ids),
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Money and quota of one batch's messages that moved together."""
+
+    account: int
+    batch: UUID
+    #: one of the messages: its id tells their month
+    message: UUID
+    amount: int
+    quota: int
+
+
+_MOVE = """
+WITH moved AS (
+    UPDATE messages
+    SET status = %(status)s, error_code = %(code)s,
+        sent_at = CASE WHEN %(status)s = 'sent' THEN %(at)s::timestamptz END,
+        final_at = CASE WHEN %(status)s <> 'sent' THEN %(at)s::timestamptz END,
+        money = CASE WHEN money = 'held' THEN %(money)s END
+    WHERE id = ANY(%(ids)b) AND id BETWEEN %(first)s AND %(last)s AND status IS NULL
+    RETURNING id, account_id, batch_id, amount, quota, money
+)
+SELECT account_id, batch_id, (array_agg(id))[1], sum(amount)::int8, sum(quota)::int8
+FROM moved WHERE money = %(money)s AND money <> 'held' GROUP BY account_id, batch_id
+"""
+
+
+def move(
+    conn: Connection, ids: Sequence[UUID], status: Status, money: Money, *, at: datetime, code: Code | None = None
+) -> list[Moved]:
+    """Give messages that stood as their batch does a status of their own; return the money that moved with them."""
+    if not ids:
+        return []
+    rows = conn.exec_driver_sql(
+        _MOVE,
+        {
+            "ids": list(ids),
+            "first": min(ids),
+            "last": max(ids),
+            "status": str(status),
+            "money": str(money),
+            "code": code and str(code),
+            "at": at,
+        },
+    )
+    return [Moved(*row) for row in rows]
+
+
+_DOUBT_OVER = """
+WITH moved AS (
+    UPDATE messages SET money = %(money)s
+    WHERE id = ANY(%(ids)b) AND status = 'sent' AND money = 'held'
+    RETURNING id, account_id, batch_id, amount, quota
+)
+SELECT account_id, batch_id, (array_agg(id))[1], sum(amount)::int8, sum(quota)::int8
+FROM moved GROUP BY account_id, batch_id
+"""
+
+
+def end_doubt(conn: Connection, ids: Sequence[UUID], money: Money) -> list[Moved]:
+    """Let go of the money of sent messages that was still held for an unknown attempt; return what moved."""
+    if not ids:
+        return []
+    return [Moved(*row) for row in conn.exec_driver_sql(_DOUBT_OVER, {"ids": list(ids), "money": str(money)})]
+
+
+_CONCLUDE = """
+UPDATE messages AS m SET status = %(status)s, error_code = %(code)s, final_at = now()
+WHERE m.id = ANY(%(ids)b) AND m.status = 'sent'
+RETURNING m.id
+"""
+
+
+def conclude(conn: Connection, ids: Sequence[UUID], status: Status, code: Code | None = None) -> set[UUID]:
+    """Move sent messages to delivered or failed; return those that moved."""
+    if not ids:
+        return set()
+    rows = conn.exec_driver_sql(_CONCLUDE, {"ids": list(ids), "status": str(status), "code": code and str(code)})
+    return {id_ for (id_,) in rows}
+
+
+_REASSIGN = """
+UPDATE messages SET batch_id = %(batch)s
+WHERE id = ANY(%(ids)b) AND id BETWEEN %(first)s AND %(last)s AND status IS NULL
+"""
+
+
+def reassign(conn: Connection, ids: Sequence[UUID], batch: UUID) -> None:
+    """Put messages into another batch."""
+    conn.exec_driver_sql(_REASSIGN, {"ids": list(ids), "batch": batch, "first": min(ids), "last": max(ids)})
+
+
+_BATCHES_OF = """
+SELECT id, batch_id FROM messages
+WHERE id = ANY(%(ids)b) AND (account_id = %(account)s OR %(account)s::int4 IS NULL)
+"""
+
+
+def batches_of(conn: Connection, ids: Sequence[UUID], account: int | None) -> dict[UUID, UUID]:
+    """Return message → batch for those of the messages that exist and are the account's (None: anybody's)."""
+    return dict(conn.exec_driver_sql(_BATCHES_OF, {"ids": list(ids), "account": account}).tuples().all())
+
+
+_STANDING = (
+    "SELECT id FROM messages WHERE id = ANY(%(ids)b) AND batch_id = ANY(%(batches)b) AND status IS NULL ORDER BY id"
+)
+
+
+def standing(conn: Connection, ids: Sequence[UUID], batches: Sequence[UUID]) -> list[UUID]:
+    """Return those of the messages in these batches that have no status of their own yet."""
+    rows = conn.exec_driver_sql(_STANDING, {"ids": list(ids), "batches": list(batches)})
+    return [id_ for (id_,) in rows]

@@ -1,0 +1,128 @@
+"""Reading across tables: one message's story, and how the whole stands. Nothing here decides anything."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+Row = dict[str, Any]
+
+#: what the public is told of a message that has no status of its own
+PUBLIC_STATUS = """
+coalesce(m.status, CASE WHEN b.status IN ('admitted', 'scheduled') AND b.send_at IS NOT NULL THEN 'scheduled'
+                        ELSE 'queued' END)
+"""
+
+_MESSAGE = f"""
+SELECT m.id, {PUBLIC_STATUS} AS status, m.error_code, a.name AS account, m.phone, m.country, m.sender, m.body,
+       m.correlation_id, m.encoding, m.segments, m.amount, a.currency, m.quota, m.money, m.sent_at, m.final_at,
+       m.request_id, m.batch_id, b.class, b.test, b.send_at, b.valid_until
+FROM messages AS m JOIN batches AS b ON b.id = m.batch_id JOIN accounts AS a ON a.id = m.account_id
+WHERE m.id = %(id)s AND (a.name = %(account)s OR %(account)s::text IS NULL)
+"""
+_ATTEMPTS = """
+SELECT n, carrier, outcome, carrier_ref, code, detail, marked_at, recorded_at, late_outcome, late_at, batch_id, fence
+FROM provider_attempts WHERE message_id = %(id)s ORDER BY n
+"""
+_RECEIPTS = """
+SELECT r.carrier, r.verdict, r.code, r.at, r.received_at, r.state FROM receipts AS r
+WHERE r.carrier_ref IN (SELECT carrier_ref FROM provider_attempts WHERE message_id = %(id)s) OR r.ref = %(id)s
+ORDER BY received_at
+"""
+_REQUEST = """
+SELECT id, class, test, recipients, accepted, refusals, first_message, send_at, valid_until, created_at
+FROM requests WHERE id = %(id)s
+"""
+_BATCHES = """
+SELECT id, status, carrier, attempt, round, tried, size, send_at, due_at, valid_until, marked, recorded, fence, claims,
+       lease_until, hinted_at, hints, created_at, queued_at, done_at
+FROM batches WHERE id = ANY(%(ids)s) ORDER BY attempt, id
+"""
+
+
+def _rows(conn: Connection, query: str, params: Row) -> list[Row]:
+    return [dict(row) for row in conn.exec_driver_sql(query, params).mappings()]
+
+
+def message(conn: Connection, id_: UUID, account: str | None) -> Row | None:
+    """Return a message as its account sees it (account None: anybody's), or None."""
+    found = _rows(conn, _MESSAGE, {"id": id_, "account": account})
+    return found[0] if found else None
+
+
+def attempts(conn: Connection, message_id: UUID) -> list[Row]:
+    """Return a message's attempts in order."""
+    return _rows(conn, _ATTEMPTS, {"id": message_id})
+
+
+def receipts(conn: Connection, message_id: UUID) -> list[Row]:
+    """Return the receipts that speak of a message, as they came in."""
+    return _rows(conn, _RECEIPTS, {"id": message_id})
+
+
+def request(conn: Connection, id_: UUID) -> Row | None:
+    """Return a request and what was answered to it, or None."""
+    found = _rows(conn, _REQUEST, {"id": id_})
+    return found[0] if found else None
+
+
+def batches(conn: Connection, wanted: list[UUID]) -> list[Row]:
+    """Return batches by attempt."""
+    return _rows(conn, _BATCHES, {"ids": wanted})
+
+
+_MESSAGES_OF = f"""
+SELECT m.id, {PUBLIC_STATUS} AS status, m.error_code, m.segments, m.correlation_id
+FROM messages AS m JOIN batches AS b ON b.id = m.batch_id
+WHERE m.id BETWEEN %(first)s AND %(last)s AND m.request_id = %(request)s ORDER BY m.id
+"""
+
+
+def messages_of(conn: Connection, request_id: UUID, first: UUID, last: UUID) -> list[Row]:
+    """Return a request's messages, by its recipients' order."""
+    return _rows(conn, _MESSAGES_OF, {"request": request_id, "first": first, "last": last})
+
+
+_BY_STATUS = f"""
+SELECT {PUBLIC_STATUS} AS status, m.error_code, count(*) AS messages, coalesce(sum(m.segments), 0) AS segments
+FROM messages AS m JOIN batches AS b ON b.id = m.batch_id
+WHERE m.id >= %(since)s GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_BY_CARRIER = """
+SELECT carrier, outcome, count(*) AS attempts, count(*) FILTER (WHERE n > 1) AS failovers
+FROM provider_attempts WHERE message_id >= %(since)s GROUP BY carrier, outcome ORDER BY carrier, outcome
+"""
+_MONEY = """
+SELECT a.name AS account, l.unit,
+       coalesce(sum(amount) FILTER (WHERE to_book = 'held'), 0)
+           - coalesce(sum(amount) FILTER (WHERE from_book = 'held'), 0) AS held,
+       coalesce(sum(amount) FILTER (WHERE kind = 'capture'), 0) AS captured,
+       coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released,
+       coalesce(sum(amount) FILTER (WHERE to_book = 'wallet'), 0)
+           - coalesce(sum(amount) FILTER (WHERE from_book = 'wallet'), 0) AS balance
+FROM ledger AS l JOIN accounts AS a ON a.id = l.account_id GROUP BY a.name, l.unit ORDER BY a.name, l.unit
+"""
+_WAITING = """
+SELECT status, count(*) AS batches, sum(size)::int8 AS messages, min(due_at) AS oldest
+FROM batches WHERE status <> 'done' GROUP BY status ORDER BY status
+"""
+
+
+def by_status(conn: Connection, since: UUID) -> list[Row]:
+    """Return messages and segments by public status and error, of ids from `since` on."""
+    return _rows(conn, _BY_STATUS, {"since": since})
+
+
+def by_carrier(conn: Connection, since: UUID) -> list[Row]:
+    """Return attempts by carrier and outcome, with how many of them were failovers."""
+    return _rows(conn, _BY_CARRIER, {"since": since})
+
+
+def money(conn: Connection) -> list[Row]:
+    """Return what each account holds, has paid, got back and has left, by unit."""
+    return _rows(conn, _MONEY, {})
+
+
+def waiting(conn: Connection) -> list[Row]:
+    """Return batches that are not done, by status, with the oldest due time."""
+    return _rows(conn, _WAITING, {})

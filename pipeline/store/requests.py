@@ -1,0 +1,111 @@
+"""The requests table: what was asked and answered, so that asking again gives the same answer."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.rules import ids
+from schema.message import Accepted, Admission, Refusal
+from schema.vocabulary import Code
+
+_WRITE = """
+INSERT INTO requests (id, account_id, class, test, first_message, recipients, accepted, refusals, fingerprint, send_at,
+                      valid_until)
+SELECT id, account_id, class, test, first_message, recipients, accepted, refusals::jsonb, fingerprint, send_at,
+       valid_until
+FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(classes)b::text[], %(tests)b::bool[], %(firsts)b::uuid[],
+            %(recipients)b::int4[], %(accepted)b::int4[], %(refusals)b::text[], %(fingerprints)b::bytea[],
+            %(send_ats)b::timestamptz[], %(valid_untils)b::timestamptz[])
+     AS r (id, account_id, class, test, first_message, recipients, accepted, refusals, fingerprint, send_at,
+           valid_until)
+ON CONFLICT (id) DO NOTHING
+RETURNING id
+"""
+
+
+def write(conn: Connection, admissions: Sequence[Admission]) -> set[UUID]:
+    """Write requests; return the ids of those that were not there already. Waits for others writing the same."""
+    rows = conn.exec_driver_sql(
+        _WRITE,
+        {
+            "ids": [each.request for each in admissions],
+            "accounts": [each.account for each in admissions],
+            "classes": [str(each.message_class) for each in admissions],
+            "tests": [each.test for each in admissions],
+            "firsts": [each.first for each in admissions],
+            "recipients": [each.recipients for each in admissions],
+            "accepted": [len(each.drafts) for each in admissions],
+            "refusals": [json.dumps([asdict(refusal) for refusal in each.refusals]) for each in admissions],
+            "fingerprints": [each.fingerprint for each in admissions],
+            "send_ats": [each.send_at for each in admissions],
+            "valid_untils": [each.valid_until for each in admissions],
+        },
+    )
+    return {id_ for (id_,) in rows}
+
+
+_READ = "SELECT id, first_message, recipients, accepted, refusals, fingerprint FROM requests WHERE id = ANY(%(ids)b)"
+
+
+def answers(conn: Connection, wanted: Sequence[UUID]) -> dict[UUID, tuple[Accepted, bytes | None]]:
+    """Return the answers given to earlier requests, and the fingerprints of what they asked."""
+    if not wanted:
+        return {}
+    found = {}
+    for id_, first, recipients, accepted, refusals, fingerprint in conn.exec_driver_sql(_READ, {"ids": list(wanted)}):
+        words = [Refusal(**{**each, "code": Code(each["code"])}) for each in refusals]
+        messages: list[UUID | None] = [None] * recipients
+        if accepted:
+            messages = places(first, recipients, words)
+        found[id_] = (Accepted(id_, messages, words, [], replayed=True), fingerprint)
+    return found
+
+
+def places(first: UUID, recipients: int, refusals: Sequence[Refusal]) -> list[UUID | None]:
+    """Return each recipient's message id, None where that one was refused."""
+    refused = {refusal.index for refusal in refusals}
+    return [None if index in refused else ids.after(first, index) for index in range(recipients)]
+
+
+_RESERVE = """
+INSERT INTO idempotency (account_id, scope, key, request_id)
+SELECT * FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[], %(requests)s::uuid[])
+ON CONFLICT DO NOTHING
+"""
+_RESERVED = """
+SELECT account_id, scope, key, request_id FROM idempotency
+WHERE (account_id, scope, key) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[]))
+"""
+#: the name space of keys that come with an Order
+ORDERS = "order"
+
+
+def reserve(conn: Connection, admissions: Sequence[Admission], scope: str = ORDERS) -> dict[UUID, UUID]:
+    """Reserve idempotency keys; return request → the request that has its key: itself, or an earlier one.
+
+    Two transactions with the same key: the second waits here until the first is committed or gone.
+    """
+    keyed = [each for each in admissions if each.idempotency_key and each.account is not None and each.drafts]
+    keyed.sort(key=lambda each: (each.account, each.idempotency_key))
+    if not keyed:
+        return {}
+    params = {
+        "accounts": [each.account for each in keyed],
+        "scopes": [scope] * len(keyed),
+        "keys": [each.idempotency_key for each in keyed],
+        "requests": [each.request for each in keyed],
+    }
+    conn.exec_driver_sql(_RESERVE, params)
+    holders = {(account, key): request for account, _, key, request in conn.exec_driver_sql(_RESERVED, params)}
+    return {each.request: holders[each.account, each.idempotency_key] for each in keyed}
+
+
+_PRUNE = "DELETE FROM idempotency WHERE created_at < now() - %(days)s * interval '1 day'"
+
+
+def prune(conn: Connection, days: int) -> int:
+    """Forget idempotency keys older than so many days; return how many."""
+    return conn.exec_driver_sql(_PRUNE, {"days": days}).rowcount

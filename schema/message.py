@@ -1,0 +1,89 @@
+"""What we keep of an order, and what we answer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from schema.vocabulary import Code, Encoding, MessageClass
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something was not taken, in words its sender can act on. Holds no number and no text."""
+
+    code: Code
+    message: str
+    #: the field at fault, as the order spells it: `recipients[3].to`
+    field: str | None = None
+    #: which recipient; None: the whole order
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One message ready to be written: number checked, text rendered, carrier chosen."""
+
+    #: its place among the order's recipients; its id is the admission's first id plus this
+    index: int
+    #: E.164, with the plus
+    phone: str
+    #: ISO 3166-1 alpha-2, or "" where the number belongs to no one country
+    country: str
+    body: str
+    carrier: str
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How a body travels and in how many parts."""
+
+    encoding: Encoding
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """One order, judged: what of it may be written and what was refused."""
+
+    request: UUID
+    #: recipient number n gets this id plus n
+    first: UUID
+    account: int | None
+    message_class: MessageClass
+    sender: str
+    test: bool
+    recipients: int
+    drafts: list[Draft]
+    refusals: list[Refusal]
+    send_at: datetime | None = None
+    valid_until: datetime | None = None
+    idempotency_key: str | None = None
+    #: SHA-256 of what was asked, to tell a replay from another order under the same key
+    fingerprint: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to one order: the same each time it is asked under the same request or key."""
+
+    request: UUID
+    #: one id per recipient in the order's own order; None where that one was refused
+    messages: list[UUID | None]
+    refusals: list[Refusal]
+    #: batches still to be measured and paid for; empty when this is a replay
+    batches: list[UUID]
+    #: an earlier order with this request id or idempotency key was answered again
+    replayed: bool = False
+    #: the replayed order asked for something else than this one
+    altered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Somebody should look at this batch."""
+
+    batch: UUID
+    message_class: MessageClass
+    carrier: str
+    size: int

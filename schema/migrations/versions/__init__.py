@@ -1,0 +1,1 @@
+"""One change of the database a file, in order."""

@@ -1,0 +1,382 @@
+"""The whole database on one scroll, SQLAlchemy Core. Alembic's migrations make it; a test holds the two equal.
+
+Two things are left out on purpose. Hot tables carry no foreign keys: each costs a look-up for every row of a
+COPY, and `postroad audit` proves what they would. `messages` has no index but its key: a batch knows the first and
+last id of its messages, and they lie side by side (docs/decisions/0002-ids-in-a-row.md).
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from schema.vocabulary import (
+    AccountState,
+    BatchStatus,
+    Book,
+    CarrierState,
+    Encoding,
+    Entry,
+    MessageClass,
+    Money,
+    Outcome,
+    ReceiptState,
+    SenderState,
+    Status,
+    Verdict,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+
+def _one_of(column: str, words: type) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)  # type: ignore[attr-defined]
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _instant(name: str, **options: object) -> Column:  # type: ignore[type-arg]
+    return Column(name, DateTime(timezone=True), **options)  # type: ignore[arg-type]
+
+
+_NOW = func.now()
+
+# Who sends ----------------------------------------------------------------------------------------------------
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("state", Text, nullable=False, server_default=AccountState.ACTIVE),
+    #: ISO 4217; the account's wallet and prices are in it
+    Column("currency", Text, nullable=False),
+    #: whether its messages' moves are written to `events`
+    Column("subscribes", Boolean, nullable=False, server_default=text("false")),
+    _instant("created_at", nullable=False, server_default=_NOW),
+    _one_of("state", AccountState),
+)
+
+sender_ids = Table(
+    "sender_ids",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("sender", Text, primary_key=True),
+    Column("state", Text, nullable=False, server_default=SenderState.APPROVED),
+    _instant("created_at", nullable=False, server_default=_NOW),
+    _one_of("state", SenderState),
+)
+
+templates = Table(
+    "templates",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    _instant("created_at", nullable=False, server_default=_NOW),
+    UniqueConstraint("account_id", "slug"),
+)
+
+# What is asked ------------------------------------------------------------------------------------------------
+
+requests = Table(
+    "requests",
+    metadata,
+    #: the producer's, or the ingest task's own id: the same request twice is one request
+    Column("id", Uuid, primary_key=True),
+    #: null: refused before we knew whose it was
+    Column("account_id", Integer),
+    Column("class", Text),
+    Column("test", Boolean, nullable=False, server_default=text("false")),
+    #: recipient number n has the id first_message + n
+    Column("first_message", Uuid),
+    Column("recipients", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    #: [{code, message, field, index}]; no number, no text
+    Column("refusals", JSONB, nullable=False),
+    #: SHA-256 of what was asked
+    Column("fingerprint", LargeBinary),
+    _instant("send_at"),
+    _instant("valid_until"),
+    _instant("created_at", nullable=False, server_default=_NOW),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("account_id", Integer, primary_key=True),
+    #: which door the key came through; each has its own name space
+    Column("scope", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_id", Uuid, nullable=False),
+    _instant("created_at", nullable=False, server_default=_NOW),
+    Index(None, "created_at"),
+)
+
+# What travels -------------------------------------------------------------------------------------------------
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", Integer, nullable=False),
+    Column("class", Text, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("test", Boolean, nullable=False),
+    Column("status", Text, nullable=False),
+    #: what the sender asked for; null: at once
+    _instant("send_at"),
+    #: when promote should look at it: send_at, or the end of a wait
+    _instant("due_at", nullable=False),
+    _instant("valid_until", nullable=False),
+    #: how many messages it was made with
+    Column("size", Integer, nullable=False),
+    #: its messages have ids from here to there
+    Column("first_id", Uuid, nullable=False),
+    Column("last_id", Uuid, nullable=False),
+    #: up to this id messages may have reached the carrier; committed before their bytes go out
+    Column("marked", Uuid),
+    _instant("marked_at"),
+    #: up to this id outcomes are written
+    Column("recorded", Uuid),
+    #: grows by one with each claim; a worker with an older one may write nothing
+    Column("fence", Integer, nullable=False, server_default=text("0")),
+    _instant("lease_until"),
+    #: claims since the last recorded portion
+    Column("claims", SmallInteger, nullable=False, server_default=text("0")),
+    #: the last time somebody was told of it, and how often since it last moved
+    _instant("hinted_at"),
+    Column("hints", SmallInteger, nullable=False, server_default=text("0")),
+    #: which attempt of its messages this is, from 1
+    Column("attempt", SmallInteger, nullable=False, server_default=text("1")),
+    #: how often all routes were gone through
+    Column("round", SmallInteger, nullable=False, server_default=text("0")),
+    #: carriers that refused these messages in this round
+    Column("tried", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    _instant("created_at", nullable=False, server_default=_NOW),
+    _instant("queued_at"),
+    _instant("done_at"),
+    _one_of("status", BatchStatus),
+    _one_of("class", MessageClass),
+    Index("batches_due", "due_at", postgresql_where=text("status IN ('scheduled', 'waiting')")),
+    Index("batches_hinted", "hinted_at", postgresql_where=text("status IN ('admitted', 'queued')")),
+    Index("batches_leased", "lease_until", postgresql_where=text("status = 'sending'")),
+    postgresql_with={"fillfactor": "70"},
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    #: UUIDv7; the table is cut into days by it
+    Column("id", Uuid, primary_key=True),
+    Column("request_id", Uuid, nullable=False),
+    Column("batch_id", Uuid, nullable=False),
+    Column("account_id", Integer, nullable=False),
+    #: null: as its batch stands
+    Column("status", Text),
+    Column("phone", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("correlation_id", Text),
+    Column("encoding", Text),
+    Column("segments", SmallInteger),
+    #: what it costs in minor units of the account's currency; 0 when the quota pays
+    Column("amount", BigInteger),
+    #: segments of the month's quota it uses instead of money
+    Column("quota", SmallInteger),
+    #: null: not charged
+    Column("money", Text),
+    Column("error_code", Text),
+    _instant("sent_at"),
+    #: when its status became final
+    _instant("final_at"),
+    _one_of("status", Status),
+    _one_of("encoding", Encoding),
+    _one_of("money", Money),
+    postgresql_partition_by="RANGE (id)",
+)
+
+provider_attempts = Table(
+    "provider_attempts",
+    metadata,
+    Column("message_id", Uuid, primary_key=True),
+    #: 1, 2, …
+    Column("n", SmallInteger, primary_key=True),
+    Column("carrier", Text, nullable=False),
+    Column("batch_id", Uuid, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("carrier_ref", Text),
+    Column("code", Text),
+    Column("detail", Text),
+    #: the commit before its bytes went out
+    _instant("marked_at", nullable=False),
+    _instant("recorded_at", nullable=False, server_default=_NOW),
+    #: what a worker said that had lost its lease; changes nothing by itself
+    Column("late_outcome", Text),
+    _instant("late_at"),
+    _one_of("outcome", Outcome),
+    _one_of("late_outcome", Outcome),
+    Index("provider_attempts_carrier_ref", "carrier_ref", "carrier", postgresql_where=text("carrier_ref IS NOT NULL")),
+    Index("provider_attempts_unknown", "marked_at", postgresql_where=text("outcome = 'unknown'")),
+    postgresql_partition_by="RANGE (message_id)",
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("carrier", Text, nullable=False),
+    #: what makes it the same report when it comes again
+    Column("key", Text, nullable=False),
+    Column("carrier_ref", Text),
+    Column("ref", Uuid),
+    Column("verdict", Text, nullable=False),
+    Column("code", Text),
+    _instant("at"),
+    Column("raw", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=ReceiptState.WAITING),
+    #: when to look for its attempt (again)
+    _instant("due_at", nullable=False, server_default=_NOW),
+    _instant("received_at", nullable=False, server_default=_NOW),
+    _instant("applied_at"),
+    UniqueConstraint("carrier", "key"),
+    _one_of("verdict", Verdict),
+    _one_of("state", ReceiptState),
+    Index("receipts_due", "due_at", postgresql_where=text("state = 'waiting'")),
+    Index(None, "carrier_ref"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", Integer, nullable=False),
+    Column("message_id", Uuid, nullable=False),
+    Column("status", Text, nullable=False),
+    _instant("at", nullable=False),
+    _one_of("status", Status),
+)
+
+# Carriers -----------------------------------------------------------------------------------------------------
+
+carriers = Table(
+    "carriers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    #: which file of pipeline/carriers speaks to it
+    Column("kind", Text, nullable=False),
+    Column("settings", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("state", Text, nullable=False, server_default=CarrierState.ACTIVE),
+    _instant("created_at", nullable=False, server_default=_NOW),
+    _one_of("state", CarrierState),
+)
+
+routes = Table(
+    "routes",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    #: null: for every account
+    Column("account_id", ForeignKey("accounts.id")),
+    #: leading digits of the number, an ISO country, or *
+    Column("destination", Text, nullable=False),
+    Column("carrier", ForeignKey("carriers.name"), nullable=False),
+    #: lower goes first
+    Column("rank", SmallInteger, nullable=False, server_default=text("1")),
+    #: share among routes of the same destination and rank
+    Column("weight", SmallInteger, nullable=False, server_default=text("100")),
+    UniqueConstraint("account_id", "destination", "carrier", postgresql_nulls_not_distinct=True),
+    CheckConstraint("weight > 0", name="weight"),
+)
+
+# Money --------------------------------------------------------------------------------------------------------
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    #: null: for every account
+    Column("account_id", ForeignKey("accounts.id")),
+    #: leading digits of the number, an ISO country, or *
+    Column("destination", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    #: minor units a segment
+    Column("per_segment", BigInteger, nullable=False),
+    _instant("from_at", nullable=False, server_default=_NOW),
+    UniqueConstraint("account_id", "destination", "currency", "from_at", postgresql_nulls_not_distinct=True),
+    CheckConstraint("per_segment >= 0", name="per_segment"),
+)
+
+wallets = Table(
+    "wallets",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    #: minor units
+    Column("balance", BigInteger, nullable=False, server_default=text("0")),
+    #: how far below nothing it may go
+    Column("credit_limit", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("balance >= -credit_limit", name="limit"),
+)
+
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    #: the first day of it
+    Column("month", Date, primary_key=True),
+    #: segments
+    Column("granted", Integer, nullable=False),
+    Column("used", Integer, nullable=False, server_default=text("0")),
+    CheckConstraint("used BETWEEN 0 AND granted", name="used"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("account_id", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    #: ISO 4217, or SEG for segments of quota
+    Column("unit", Text, nullable=False),
+    #: one row moves an amount from one book to another: it cannot be out of balance
+    Column("amount", BigInteger, nullable=False),
+    Column("from_book", Text, nullable=False),
+    Column("to_book", Text, nullable=False),
+    Column("batch_id", Uuid),
+    Column("note", Text),
+    _instant("at", nullable=False, server_default=_NOW),
+    _one_of("kind", Entry),
+    _one_of("from_book", Book),
+    _one_of("to_book", Book),
+    CheckConstraint("amount > 0", name="amount"),
+    CheckConstraint("from_book <> to_book", name="books"),
+    Index("ledger_one_hold", "batch_id", "unit", unique=True, postgresql_where=text("kind = 'hold'")),
+    Index("ledger_batch", "batch_id"),
+)

@@ -1,0 +1,209 @@
+"""Every closed set of words in the house, once."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What the public is told of a message."""
+
+    #: waits for its minute
+    SCHEDULED = "scheduled"
+    #: on its way to a carrier
+    QUEUED = "queued"
+    #: a carrier has it, or may have it (its last attempt is then `unknown`)
+    SENT = "sent"
+    #: the handset has it
+    DELIVERED = "delivered"
+    #: no carrier took it in time, or the carrier could not deliver it
+    FAILED = "failed"
+    #: refused by us before any carrier heard of it
+    REJECTED = "rejected"
+    #: taken back by its sender before its minute
+    CANCELLED = "cancelled"
+
+
+class BatchStatus(StrEnum):
+    """Where a batch stands on the road."""
+
+    #: written, not yet measured and paid for
+    ADMITTED = "admitted"
+    #: paid for, waits for the minute its sender asked for
+    SCHEDULED = "scheduled"
+    #: may be claimed by a deliver worker
+    QUEUED = "queued"
+    #: claimed: a worker holds its lease
+    SENDING = "sending"
+    #: every route was busy or away; waits for another round
+    WAITING = "waiting"
+    #: nothing left to do
+    DONE = "done"
+
+
+class MessageClass(StrEnum):
+    """What kind of message it is: decides its lane and what may be done in doubt."""
+
+    #: a code somebody waits for
+    OTP = "otp"
+    #: one person's own business: a receipt, a reminder
+    TRANSACTIONAL = "transactional"
+    #: a campaign
+    BULK = "bulk"
+
+
+class Encoding(StrEnum):
+    """How a body travels."""
+
+    #: GSM 03.38 septets
+    GSM7 = "GSM7"
+    #: UTF-16 code units
+    UCS2 = "UCS2"
+
+
+class Outcome(StrEnum):
+    """What became of one attempt at one carrier."""
+
+    #: the carrier took it and gave its reference
+    ACCEPTED = "accepted"
+    #: the carrier will never take it
+    REFUSED_PERMANENT = "refused_permanent"
+    #: the carrier will not take it now
+    REFUSED_TRANSIENT = "refused_transient"
+    #: not one byte of it left us
+    NOT_WRITTEN = "not_written"
+    #: it may have been taken: no answer, or one we cannot read
+    UNKNOWN = "unknown"
+
+
+class Verdict(StrEnum):
+    """What a carrier's receipt says."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    #: still on its way; changes nothing
+    PENDING = "pending"
+
+
+class ReceiptState(StrEnum):
+    """What we did with a receipt."""
+
+    #: not looked at yet, or its attempt is not known yet
+    WAITING = "waiting"
+    #: it moved its message
+    APPLIED = "applied"
+    #: its message was past it already, or it says nothing new
+    IGNORED = "ignored"
+    #: no attempt was ever found for it
+    ORPHANED = "orphaned"
+
+
+class Money(StrEnum):
+    """What became of the money (or quota) of one message."""
+
+    HELD = "held"
+    CAPTURED = "captured"
+    RELEASED = "released"
+
+
+class Entry(StrEnum):
+    """Why the ledger moved."""
+
+    #: money came in
+    TOPUP = "topup"
+    #: a month's quota was granted
+    GRANT = "grant"
+    #: set aside for a batch
+    HOLD = "hold"
+    #: earned: a carrier took the message
+    CAPTURE = "capture"
+    #: given back
+    RELEASE = "release"
+
+
+class Book(StrEnum):
+    """The accounts of the double-entry ledger, per customer and unit."""
+
+    #: the world outside
+    OUTSIDE = "outside"
+    #: what the customer may spend
+    WALLET = "wallet"
+    #: what is set aside
+    HELD = "held"
+    #: what we earned
+    EARNED = "earned"
+
+
+class AccountState(StrEnum):
+    """Whether an account may send."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class SenderState(StrEnum):
+    """Whether a sender id may be used."""
+
+    #: may be used in test mode only
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class CarrierState(StrEnum):
+    """Whether a carrier is given messages."""
+
+    ACTIVE = "active"
+    #: takes no new work; its waiting batches go to the next route
+    PAUSED = "paused"
+
+
+class Code(StrEnum):
+    """Why a request, or one of its recipients, or a message on its way, was refused."""
+
+    #: a required field is missing
+    MISSING_FIELD = "missing_field"
+    #: a field has the wrong type or form
+    INVALID_FIELD = "invalid_field"
+    #: the request is not JSON
+    BAD_JSON = "bad_json"
+    #: no such account
+    ACCOUNT_UNKNOWN = "account_unknown"
+    #: the account may not send
+    ACCOUNT_SUSPENDED = "account_suspended"
+    #: the rendered body is longer than 1,600 characters
+    BODY_TOO_LONG = "body_too_long"
+    #: the rendered body is empty
+    BODY_EMPTY = "body_empty"
+    #: not a phone number
+    PHONE_INVALID = "phone_invalid"
+    #: the sender id is not registered, not approved, or malformed
+    SENDER_INVALID = "sender_invalid"
+    #: no such template
+    TEMPLATE_UNKNOWN = "template_unknown"
+    #: the text names a merge field that nobody filled
+    MERGE_FIELD_MISSING = "merge_field_missing"
+    #: send_at has passed
+    SCHEDULE_PAST = "schedule_past"
+    #: send_at is further ahead than allowed
+    SCHEDULE_FAR = "schedule_far"
+    #: valid_until is not after the sending time
+    VALIDITY_BAD = "validity_bad"
+    #: more recipients than one order may have
+    TOO_MANY = "too_many"
+    #: no carrier serves this destination
+    NO_ROUTE = "no_route"
+    #: no price is set for this destination
+    NO_PRICE = "no_price"
+    #: wallet and quota are exhausted
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    #: valid_until passed before a carrier had it
+    EXPIRED = "expired"
+    #: every carrier on its route refused it or was away
+    NO_CARRIER_LEFT = "no_carrier_left"
+    #: the carrier refused it for good
+    CARRIER_REFUSED = "carrier_refused"
+    #: the carrier took it and could not deliver it
+    UNDELIVERED = "undelivered"
+    #: nobody ever said what became of it
+    UNRESOLVED = "unresolved"
+    #: its batch kept killing workers
+    POISON = "poison"

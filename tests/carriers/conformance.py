@@ -1,0 +1,209 @@
+"""What every carrier must do, whatever it speaks. An adapter's tests subclass `Conformance` and give it a `rig`."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+import pytest
+
+from pipeline.carriers.contract import Carrier
+from pipeline.carriers.script import TAKEN, Fate
+from schema.carriage import Attempt, Parcel
+from schema.vocabulary import Encoding, MessageClass, Outcome
+
+#: seconds one request may take in these tests
+DEADLINE = 0.5
+#: requests that may be in flight in these tests
+WINDOW = 20
+
+EXPECTED = {
+    Fate.ACCEPT: Outcome.ACCEPTED,
+    Fate.SLOW: Outcome.ACCEPTED,
+    Fate.REFUSE: Outcome.REFUSED_PERMANENT,
+    Fate.REFUSE_TRANSIENT: Outcome.REFUSED_TRANSIENT,
+    Fate.THROTTLE: Outcome.REFUSED_TRANSIENT,
+    Fate.BAD_GATEWAY: Outcome.UNKNOWN,
+    Fate.GATEWAY_TIMEOUT: Outcome.UNKNOWN,
+    Fate.SILENT: Outcome.UNKNOWN,
+    Fate.RESET: Outcome.UNKNOWN,
+    Fate.DROP: Outcome.UNKNOWN,
+    Fate.GARBAGE: Outcome.UNKNOWN,
+}
+#: a number's ending for each fate
+ENDINGS = {f"{1000 + n}": fate for n, fate in enumerate(Fate)}
+BODIES = {
+    "ascii": "Your code is 4711",
+    "gsm": "Grüße für 5 €: [x]",
+    "ucs2": "Ваш код 4711",
+    "emoji": "👩‍👩‍👧 done 🎉",
+    "quotes and lines": 'She said "no"\r\n\\o/\t\x00',
+    "half an emoji": "broken \ud83d here",
+    "empty": "",
+    "long": "ж" * 1600,
+}
+
+
+class Rig(Protocol):
+    """One kind of carrier with its other end, as an adapter's tests build it."""
+
+    def carrier(self, script: dict[str, Any] | None = None) -> Carrier:
+        """Return a carrier with DEADLINE and WINDOW whose other end plays the script."""
+        ...
+
+    def away(self) -> Carrier:
+        """Return a carrier whose other end is not there."""
+        ...
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return what the other end wrote down."""
+        ...
+
+    def peak(self) -> int:
+        """Return how many messages the other end had unanswered at most."""
+        ...
+
+
+def parcel(body: str = "hello", to: str = "+491701234567", **more: Any) -> Parcel:
+    """Make a parcel."""
+    fields = {"sender": "ACME", "encoding": Encoding.UCS2, "segments": 1, "message_class": MessageClass.TRANSACTIONAL}
+    return Parcel(ref=uuid4(), to=to, body=body, **{**fields, **more})
+
+
+def refs(found: list[Attempt] | list[Parcel]) -> list[UUID]:
+    """Return our references, in order."""
+    return [each.ref for each in found]
+
+
+class Conformance:
+    """The suite."""
+
+    def test_each_parcel_has_one_attempt_in_its_place(self, rig: Rig) -> None:
+        carrier = rig.carrier({"latency_ms": 5, "slow:0.05": 0.3})
+        parcels = [parcel() for _ in range(60)]
+
+        attempts = carrier.send(parcels)
+
+        assert refs(attempts) == refs(parcels)
+        assert {attempt.outcome for attempt in attempts} == {Outcome.ACCEPTED}
+        by_ref = {line["ref"]: line["carrier_id"] for line in rig.log()}
+        assert [attempt.carrier_ref for attempt in attempts] == [by_ref[str(ref)] for ref in refs(parcels)]
+
+    def test_nothing_to_send_is_nothing_sent(self, rig: Rig) -> None:
+        assert rig.carrier().send([]) == []
+
+    @pytest.mark.parametrize("fate", Fate)
+    def test_each_fate_has_its_outcome(self, rig: Rig, fate: Fate) -> None:
+        word = "slow:0.1" if fate is Fate.SLOW else fate
+        carrier = rig.carrier({word: 1})
+
+        [attempt] = carrier.send([parcel()])
+
+        assert attempt.outcome is EXPECTED[fate]
+        assert (attempt.carrier_ref is not None) == (attempt.outcome is Outcome.ACCEPTED)
+        assert (attempt.code is None) == (attempt.outcome is Outcome.ACCEPTED)
+        [line] = rig.log()
+        assert (line["decision"].partition(":")[0], line["taken"]) == (fate, fate in TAKEN)
+
+    def test_one_parcel_s_fate_is_not_its_neighbour_s(self, rig: Rig) -> None:
+        words = {ending: "slow:0.1" if fate is Fate.SLOW else fate.value for ending, fate in ENDINGS.items()}
+        carrier = rig.carrier({"numbers": words})
+        parcels = [parcel(to=f"+49170555{ending}") for _ in range(5) for ending in ENDINGS]
+
+        attempts = carrier.send(parcels)
+
+        assert [attempt.outcome for attempt in attempts] == [EXPECTED[ENDINGS[each.to[-4:]]] for each in parcels]
+
+    def test_a_refusal_keeps_the_carrier_s_code(self, rig: Rig) -> None:
+        carrier = rig.carrier({"numbers": {"1": "refuse:21", "2": "refuse_transient:full", "3": "throttle:7"}})
+
+        attempts = carrier.send([parcel(to=f"+49170123456{n}") for n in (1, 2, 3)])
+
+        assert [attempt.code for attempt in attempts] == ["21", "full", "throttled"]
+        assert "7" in str(attempts[2].detail)
+
+    def test_a_carrier_that_never_answers_is_left_at_its_deadline(self, rig: Rig) -> None:
+        carrier = rig.carrier({"silent": 1})
+        began = time.monotonic()
+
+        attempts = carrier.send([parcel() for _ in range(WINDOW)])
+
+        assert time.monotonic() - began < DEADLINE + 0.5
+        assert {(attempt.outcome, attempt.code) for attempt in attempts} == {(Outcome.UNKNOWN, "timeout")}
+
+    def test_a_thousand_pass_through_the_window(self, rig: Rig) -> None:
+        carrier = rig.carrier({"latency_ms": 10})
+        parcels = [parcel() for _ in range(1000)]
+
+        attempts = carrier.send(parcels)
+
+        assert [attempt.outcome for attempt in attempts] == [Outcome.ACCEPTED] * 1000
+        assert rig.peak() <= WINDOW
+        assert len({attempt.carrier_ref for attempt in attempts}) == 1000
+        assert sorted(line["ref"] for line in rig.log()) == sorted(map(str, refs(parcels)))
+
+    def test_a_carrier_is_used_again_and_again(self, rig: Rig) -> None:
+        carrier = rig.carrier({"numbers": {"9": "reset"}})
+
+        rounds = [carrier.send([parcel(), parcel(to="+4917012345679"), parcel()]) for _ in range(5)]
+
+        assert [[attempt.outcome for attempt in attempts] for attempts in rounds] == [
+            [Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.ACCEPTED]
+        ] * 5
+        assert len(rig.log()) == 15
+
+    def test_a_carrier_that_is_away_was_given_nothing(self, rig: Rig) -> None:
+        carrier = rig.away()
+        began = time.monotonic()
+
+        attempts = carrier.send([parcel() for _ in range(1000)])
+
+        assert time.monotonic() - began < 1
+        assert len(attempts) == 1000
+        assert {(attempt.outcome, attempt.code) for attempt in attempts} == {(Outcome.NOT_WRITTEN, "refused")}
+
+    def test_what_exceeds_the_limit_is_refused_for_now(self, rig: Rig) -> None:
+        carrier = rig.carrier({"limit_tps": 10})
+
+        attempts = carrier.send([parcel() for _ in range(60)])
+
+        outcomes = [attempt.outcome for attempt in attempts]
+        assert set(outcomes) == {Outcome.ACCEPTED, Outcome.REFUSED_TRANSIENT}
+        assert 1 <= outcomes.count(Outcome.ACCEPTED) <= 20
+
+    def test_our_reference_arrives_unchanged(self, rig: Rig) -> None:
+        carrier = rig.carrier()
+        given = parcel(valid_until=datetime.now(UTC) + timedelta(hours=1))
+
+        carrier.send([given])
+        carrier.send([given])
+
+        assert [line["ref"] for line in rig.log()] == [str(given.ref)] * 2
+
+    @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+    def test_a_text_arrives_intact(self, rig: Rig, body: str) -> None:
+        [attempt] = rig.carrier().send([parcel(body)])
+
+        [line] = rig.log()
+        assert attempt.outcome is Outcome.ACCEPTED
+        assert line["body_hash"] == sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @pytest.mark.parametrize("fate", Fate)
+    def test_an_attempt_tells_no_number_and_no_text(self, rig: Rig, fate: Fate) -> None:
+        secret = parcel("sesame", to="+491709876543")
+
+        [attempt] = rig.carrier({f"{fate}:0.1" if fate is Fate.SLOW else fate: 1}).send([secret])
+
+        assert "sesame" not in repr(attempt)
+        assert "709876543" not in repr(attempt)
+
+    def test_closing_twice_is_closing_once(self, rig: Rig) -> None:
+        carrier = rig.carrier()
+        carrier.send([parcel()])
+
+        carrier.close()
+        carrier.close()
+
+    def test_a_carrier_never_used_can_be_closed(self, rig: Rig) -> None:
+        rig.carrier().close()

@@ -1,0 +1,49 @@
+"""The real simulator, in a thread beside the test."""
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import Any
+
+from pipeline.carriers.http1 import new_event_loop
+from workers.simulator.server import serve
+
+
+@contextmanager
+def simulator(log: Path | None = None, **scripts: dict[str, Any]) -> Iterator[str]:
+    """Run a simulator of these carriers; yields its URL."""
+    told: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = Queue()
+
+    async def run() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        await serve(scripts, stop, port=0, log=log, ready=lambda port: told.put((loop, stop, port)))
+
+    def thread() -> None:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(run())
+
+    running = Thread(target=thread, name="simulator")
+    running.start()
+    loop, stop, port = told.get(timeout=10)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        running.join(10)
+
+
+def ask(url: str, method: str = "GET", body: Any = None) -> Any:
+    """Ask the simulator; returns its JSON."""
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=5) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return what the oracle wrote down."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

@@ -1,0 +1,125 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.registry import KINDS, RECEIPT_READERS, make, receipt_reader
+from pipeline.errors import CarrierUnknown, ConfigurationError
+from schema.carriage import Receipt
+from schema.vocabulary import Verdict
+
+REPORT = {
+    "id": "c1",
+    "ref": "0193f0a0-0000-7000-8000-000000000001",
+    "status": "delivered",
+    "code": None,
+    "at": "2026-11-21T10:00:00+00:00",
+}
+
+
+def read(reports: Any, token: str | None = None, **settings: object) -> list[Receipt]:
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    body = reports if isinstance(reports, bytes) else json.dumps(reports).encode()
+    return receipt_reader("http")("alpha", settings, headers, body)
+
+
+def test_a_carrier_is_made_by_its_kind_and_keeps_its_name() -> None:
+    for kind, settings in {"simulated": {}, "http": {"base_url": "http://127.0.0.1:1"}}.items():
+        carrier = make("alpha", kind, settings)
+        assert carrier.name == "alpha"
+        carrier.close()
+
+
+def test_an_unknown_kind_is_named_with_those_there_are() -> None:
+    with pytest.raises(CarrierUnknown, match=r"carrier alpha: kind pigeon is none of .*http.*simulated"):
+        make("alpha", "pigeon", {})
+    with pytest.raises(CarrierUnknown, match="kind simulated sends no receipts over HTTP"):
+        receipt_reader("simulated")
+
+
+def test_a_setting_nobody_knows_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="carrier alpha: wings is no setting"):
+        make("alpha", "simulated", {"wings": 2})
+
+
+def test_a_reader_belongs_to_a_kind() -> None:
+    assert set(RECEIPT_READERS) <= set(KINDS)
+
+
+def test_a_receipt_is_read() -> None:
+    [receipt] = read(REPORT)
+
+    assert (receipt.carrier, receipt.carrier_ref, str(receipt.ref)) == ("alpha", "c1", REPORT["ref"])
+    assert (receipt.verdict, receipt.code, receipt.at) == (
+        Verdict.DELIVERED,
+        None,
+        datetime(2026, 11, 21, 10, tzinfo=UTC),
+    )
+    assert json.loads(receipt.raw) == REPORT
+
+
+def test_many_receipts_are_read_in_order() -> None:
+    many = [{**REPORT, "id": f"c{n}", "status": status} for n, status in enumerate(["pending", "failed", "delivered"])]
+
+    assert [(found.carrier_ref, found.verdict.value) for found in read(many)] == [
+        ("c0", "pending"),
+        ("c1", "failed"),
+        ("c2", "delivered"),
+    ]
+
+
+def test_a_duplicate_is_the_same_receipt_and_another_status_is_another() -> None:
+    first, same, other = read([REPORT, {**REPORT, "at": "2026-11-21T11:00:00Z"}, {**REPORT, "status": "failed"}])
+
+    assert first.key == same.key
+    assert first.key != other.key
+
+
+def test_a_receipt_that_came_before_any_id_is_known_by_our_reference() -> None:
+    [receipt] = read({"ref": REPORT["ref"], "status": "delivered"})
+
+    assert receipt.carrier_ref is None
+    assert str(REPORT["ref"]) in receipt.key
+
+
+def test_a_reference_that_is_not_ours_leaves_the_carrier_s() -> None:
+    [receipt] = read({**REPORT, "ref": "order 7"})
+
+    assert (receipt.ref, receipt.carrier_ref) == (None, "c1")
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        b"",
+        b"\xff",
+        b"[" * 5000,
+        None,
+        "delivered",
+        ["x"],
+        {**REPORT, "status": "lost"},
+        {**REPORT, "status": []},
+        {**REPORT, "id": 7},
+        {**REPORT, "id": "", "ref": ""},
+        {**REPORT, "at": "yesterday"},
+        {**REPORT, "code": {"a": 1}},
+        {**REPORT, "code": "a\0b"},
+        {**REPORT, "id": "x" * 129},
+        {**REPORT, "id": "\ud83d"},
+    ],
+)
+def test_what_cannot_be_read_is_a_value_error(report: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read(report)
+
+
+@pytest.mark.parametrize("token", [None, "wrong", "s3cre", "s3crett", "é"])
+def test_a_receipt_without_our_token_is_forged(token: str | None) -> None:
+    with pytest.raises(ReceiptForged):
+        read(REPORT, token, receipt_token="s3cret")
+
+
+def test_a_receipt_with_our_token_is_read() -> None:
+    assert len(read(REPORT, "s3cret", receipt_token="s3cret")) == 1

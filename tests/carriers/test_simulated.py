@@ -1,0 +1,101 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.carriers.script import Fate
+from pipeline.carriers.simulated import OUTCOMES, Simulated
+from pipeline.errors import ConfigurationError
+from schema.vocabulary import Outcome
+from tests.carriers.conformance import Conformance, parcel
+from tests.carriers.simulator import read_log
+
+
+class InProcess:
+    """A simulated carrier with its log."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.made: list[Simulated] = []
+
+    def carrier(self, script: dict[str, Any] | None = None) -> Simulated:
+        self.made.append(Simulated("alpha", {"script": script or {}, "log": str(self.path)}))
+        return self.made[-1]
+
+    def away(self) -> Simulated:
+        return self.carrier({"down": True})
+
+    def log(self) -> list[dict[str, Any]]:
+        return read_log(self.path)
+
+    def peak(self) -> int:
+        return 1
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[InProcess]:
+    rig = InProcess(tmp_path / "oracle.jsonl")
+    yield rig
+    for carrier in rig.made:
+        carrier.close()
+
+
+class TestSimulated(Conformance):
+    pass
+
+
+def test_every_fate_has_an_outcome() -> None:
+    assert set(OUTCOMES) == set(Fate)
+
+
+def test_the_log_holds_what_the_product_is_judged_by_and_nothing_private(rig: InProcess) -> None:
+    sent = parcel("sesame", to="+491709876543")
+
+    [attempt] = rig.carrier().send([sent])
+
+    [line] = rig.log()
+    assert set(line) == {"ref", "carrier", "carrier_id", "body_hash", "at", "decision", "taken"}
+    assert (line["carrier"], line["carrier_id"], line["taken"]) == ("alpha", attempt.carrier_ref, True)
+    assert "sesame" not in json.dumps(line)
+    assert "709876543" not in json.dumps(line)
+
+
+def test_two_processes_append_to_one_log(rig: InProcess) -> None:
+    one, other = rig.carrier(), rig.carrier()
+
+    for carrier in (one, other, one):
+        carrier.send([parcel()])
+
+    assert len({line["carrier_id"] for line in rig.log()}) == 3
+
+
+def test_the_log_is_kept_when_the_next_process_starts(rig: InProcess) -> None:
+    first = rig.carrier()
+    first.send([parcel()])
+    first.close()
+
+    rig.carrier().send([parcel()])
+
+    assert len(rig.log()) == 2
+
+
+def test_a_message_without_a_log_is_played_all_the_same() -> None:
+    carrier = Simulated("alpha", {})
+
+    assert [attempt.outcome for attempt in carrier.send([parcel()])] == [Outcome.ACCEPTED]
+    assert carrier.oracle.counts == {Fate.ACCEPT: 1}
+    carrier.close()
+
+
+def test_the_limit_refills_with_time() -> None:
+    carrier = Simulated("alpha", {"script": {"limit_tps": 2}})
+    turns = [carrier.oracle.judge("r", "+1", "", now).turn.word for now in (100, 100, 100, 100.4, 100.5, 100.6)]
+
+    assert turns == [Fate.ACCEPT, Fate.ACCEPT, Fate.THROTTLE, Fate.THROTTLE, Fate.ACCEPT, Fate.THROTTLE]
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"log .*: Is a directory"):
+        Simulated("alpha", {"log": str(tmp_path)})

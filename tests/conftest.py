@@ -1,0 +1,156 @@
+"""What every test may ask for: real servers, a database of its own, and a small world to send in."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import create_engine, make_url
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.admit import admit
+from pipeline.stages.bill import bill
+from pipeline.stages.deliver import deliver
+from pipeline.stages.ingest import ingest
+from pipeline.stages.migrate import migrate
+from pipeline.stages.segment import segment
+from pipeline.store import accounts, carriers, ledger
+from schema.message import Accepted, Hint
+from schema.order import Order
+from workers import dev
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def pair() -> Iterator[dev.Pair]:
+    """PostgreSQL and Valkey, started once for this process's tests."""
+    with dev.temporary() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(pair: dev.Pair) -> str:
+    """The name of a migrated database to copy."""
+    _create(pair, "template_postroad", "template1")
+    rt = Runtime(Settings(database_url=_url(pair, "template_postroad")))
+    migrate(rt)
+    rt.close()
+    return "template_postroad"
+
+
+@pytest.fixture
+def settings(pair: dev.Pair, template: str, tmp_path: Path) -> Settings:
+    """Settings with a database of this test's own."""
+    name = f"test_{next(_numbers)}"
+    _create(pair, name, template)
+    return Settings(database_url=_url(pair, name), broker_url=pair.broker_url, home=tmp_path)
+
+
+@pytest.fixture
+def rt(settings: Settings) -> Iterator[Runtime]:
+    """A process's runtime."""
+    runtime = Runtime(settings)
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture
+def world(rt: Runtime) -> "World":
+    """An account with a sender, money, prices, and one carrier that takes everything."""
+    return World(rt)
+
+
+class World:
+    """A small world to send in: `world.send("+2348012345678")`."""
+
+    def __init__(self, rt: Runtime) -> None:
+        self.rt = rt
+        with rt.begin() as conn:
+            account = accounts.create(conn, "acme", "NGN")
+            assert account is not None
+            self.account = account
+            accounts.set_sender(conn, account, "ACME")
+            ledger.set_price(conn, "*", "NGN", 400)
+            ledger.top_up(conn, account, 1_000_000, "test")
+        self.add_carrier("alpha")
+
+    def add_carrier(self, name: str, script: dict[str, Any] | None = None, *, rank: int = 1, route: str = "*") -> None:
+        """Add (or change) a simulated carrier that plays the script, with a route."""
+        with self.rt.begin() as conn:
+            carriers.save(conn, name, "simulated", {"script": script or {}})
+            carriers.set_route(conn, route, name, rank=rank)
+
+    def order(self, *numbers: str, **fields: Any) -> Order:
+        """Return an order to these numbers (one by default), of the world's account unless said otherwise."""
+        recipients = [{"to": number} for number in numbers or ["+2348012345678"]]
+        return Order.model_validate(
+            {"account": "acme", "sender": "ACME", "recipients": recipients}
+            | ({} if "template" in fields else {"body": "Your ride arrives at 9."})
+            | fields
+        )
+
+    def submit(self, *orders: Order) -> list[Accepted]:
+        """Admit and ingest orders."""
+        return ingest(self.rt, admit(self.rt, [(self.rt.mint(), order) for order in orders]))
+
+    def pay(self, answers: Sequence[Accepted]) -> list[Hint]:
+        """Segment and bill what was ingested; return what may be delivered."""
+        return [
+            hint
+            for answer in answers
+            for batch in answer.batches
+            for hint in bill(self.rt, batch, segment(self.rt, batch))
+        ]
+
+    def deliver_all(self, hints: Sequence[Hint]) -> None:
+        """Deliver, and go on with what other carriers should take up at once."""
+        while hints:
+            hints = deliver(self.rt, [hint.batch for hint in hints])
+
+    def send(self, *numbers: str, **fields: Any) -> Accepted:
+        """Carry an order all the way; return its answer."""
+        [answer] = answers = self.submit(self.order(*numbers, **fields))
+        self.deliver_all(self.pay(answers))
+        return answer
+
+    def rows(self, query: str, **params: Any) -> list[Any]:
+        """Return a query's rows; one column: its values."""
+        with self.rt.begin() as conn:
+            rows = conn.exec_driver_sql(query, params).all()
+        return [row[0] for row in rows] if rows and len(rows[0]) == 1 else [tuple(row) for row in rows]
+
+    def run(self, statement: str, **params: Any) -> int:
+        """Run a statement; return how many rows it touched."""
+        with self.rt.begin() as conn:
+            return conn.exec_driver_sql(statement, params).rowcount
+
+    def status(self, message: UUID | None) -> str:
+        """Return a message's own status ("" while it stands as its batch does)."""
+        [found] = self.rows("SELECT status FROM messages WHERE id = %(id)s", id=message)
+        return found or ""
+
+    def balance(self) -> int:
+        """Return what the account's wallet holds."""
+        [found] = self.rows("SELECT balance FROM wallets WHERE account_id = %(id)s", id=self.account)
+        return int(found)
+
+    def make_due(self, at: datetime | None = None) -> None:
+        """Let the minute of every waiting batch come."""
+        self.run("UPDATE batches SET due_at = coalesce(%(at)s, now()), send_at = least(send_at, now())", at=at)
+
+
+def _url(pair: dev.Pair, name: str) -> str:
+    return make_url(pair.database_url).set(database=name).render_as_string(hide_password=False)
+
+
+def _create(pair: dev.Pair, name: str, template: str) -> None:
+    url = make_url(pair.database_url).set(drivername="postgresql+psycopg")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        conn.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+    engine.dispose()

@@ -1,0 +1,171 @@
+"""Merge fields: what is one, what fills it, and what never happens to a value."""
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.rules import templates
+from pipeline.rules.templates import Missing, render, render_all
+
+unhurried = settings(deadline=None, max_examples=300)
+names = st.text(st.sampled_from("abz09_-.é"), min_size=1, max_size=4)
+values = st.text(st.one_of(st.sampled_from("$${}a\\%"), st.characters()), max_size=12)
+texts = st.lists(
+    st.one_of(st.sampled_from(["$", "${", "}", "${}", "a", " ", "%s", "{0}", "\\1"]), names.map("${{{}}}".format))
+).map("".join)
+
+WEBEX = "Hello ${firstname},/nyour ${count} service is due by ${date}. Contact us on ${phone}."
+
+
+def test_the_sample_of_the_webex_page_is_filled_as_the_page_means_it() -> None:
+    shared = {"firstname": "user", "phone": "+447709873XXX"}
+    each = [
+        {"count": "first", "date": "15th Jan, 2025"},
+        {"firstname": "Mark", "count": "second", "date": "20th Jan, 2025"},
+    ]
+
+    filled = render_all(templates.compile(WEBEX), shared, each)
+
+    assert filled == [
+        "Hello user,/nyour first service is due by 15th Jan, 2025. Contact us on +447709873XXX.",
+        "Hello Mark,/nyour second service is due by 20th Jan, 2025. Contact us on +447709873XXX.",
+    ]
+
+
+def test_a_template_knows_its_names_once_each_in_order_of_appearance() -> None:
+    assert templates.compile(WEBEX).names == ("firstname", "count", "date", "phone")
+    assert templates.compile("${b} ${a} ${b}").names == ("b", "a")
+    assert templates.compile("nothing to fill").names == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "firstName", "first_name", "first-name", "a.b", "1", "_", "-", ".", "prénom", "имя"]
+)
+def test_letters_digits_underscore_dash_and_dot_make_a_name(name: str) -> None:
+    template = templates.compile(f"<${{{name}}}>")
+
+    assert template.names == (name,)
+    assert render(template, {}, {name: "x"}) == "<x>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "$",
+        "$$",
+        "costs $5",
+        "$$CODE$$",
+        "$name",
+        "{name}",
+        "{{.name}}",
+        "${}",
+        "${ name }",
+        "${name",
+        "${first name}",
+        "${a:>10}",
+        "${a!r}",
+        "${a[0]}",
+        "${a()}",
+        "${\n}",
+        "%s %(a)s {0} \\1",
+    ],
+)
+def test_what_is_not_quite_a_field_is_text(text: str) -> None:
+    template = templates.compile(text)
+
+    assert template.names == ()
+    assert render(template, {"name": "x", "a": "x"}, {}) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [("$${a}", "$1"), ("${${a}}", "${1}"), ("${a}${a}", "11"), ("${a}}", "1}"), ("${b${a}", "${b1"), ("${a}$", "1$")],
+)
+def test_a_field_is_found_among_stray_dollars_and_braces(text: str, filled: str) -> None:
+    assert render(templates.compile(text), {"a": "1"}, {}) == filled
+
+
+def test_a_recipients_own_field_wins_even_when_it_is_empty() -> None:
+    template = templates.compile("Hi ${name}!")
+
+    assert render_all(template, {"name": "all"}, [{"name": "Ada"}, {}, {"name": ""}]) == ["Hi Ada!", "Hi all!", "Hi !"]
+
+
+def test_missing_names_are_told_in_order_and_the_others_are_filled() -> None:
+    template = templates.compile("${a} ${b} ${c} ${b}")
+
+    filled = render_all(template, {"a": "1"}, [{"b": "2", "c": "3"}, {}, {"c": "3"}])
+
+    assert filled == ["1 2 3 2", Missing(("b", "c")), Missing(("b",))]
+
+
+def test_a_dotted_name_is_a_key_and_never_a_path() -> None:
+    assert render(templates.compile("${a.b}"), {"a.b": "key"}, {"a": "x"}) == "key"
+    assert render(templates.compile("${a.__class__}"), {"a": "x"}, {}) == Missing(("a.__class__",))
+
+
+@pytest.mark.parametrize("value", ["${b}", "${a}", "$", "{0}", "%s", "\\1", "\\g<0>", "{{b}}"])
+def test_a_value_is_never_looked_into(value: str) -> None:
+    assert render(templates.compile("${a}|${b}"), {"b": "no"}, {"a": value}) == f"{value}|no"
+
+
+def test_unknown_fields_stand_when_each_is_filled_with_its_own_spelling() -> None:
+    template = templates.compile("Hi ${name}, ${what}?")
+    standing = {name: f"${{{name}}}" for name in template.names}
+
+    assert render(template, standing, {"name": "Ada"}) == "Hi Ada, ${what}?"
+
+
+def test_values_lose_control_characters_and_keep_breaks_tabs_and_form_feeds() -> None:
+    every = "".join(chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cc")
+
+    assert render(templates.compile("${a}"), {}, {"a": f"x{every}y"}) == "x\t\n\f\ry"
+    assert render(templates.compile("${a}"), {"a": f"x{every}y"}, {}) == "x\t\n\f\ry"
+
+
+def test_the_templates_own_control_characters_stay() -> None:
+    assert render(templates.compile("\x07${a}\x1b"), {}, {"a": "\x07"}) == "\x07\x1b"
+
+
+def test_joiners_and_blanks_of_other_scripts_are_no_control_characters() -> None:
+    value = "👩\u200d👧 \u00a0\u200f\u2028 नमस्\u200dते"
+
+    assert render(templates.compile("${a}"), {}, {"a": value}) == value
+
+
+def test_a_text_over_the_limit_is_cut_one_past_it() -> None:
+    template = templates.compile("${a}${a}")
+
+    filled = render_all(template, {}, [{"a": "x" * 8}, {"a": "x" * 5}, {"a": "x" * 9000}], longest=10)
+
+    assert filled == ["x" * 11, "x" * 10, "x" * 11]
+
+
+def test_one_template_serves_any_number_of_recipients() -> None:
+    template = templates.compile("${n}")
+
+    assert render_all(template, {}, ({"n": str(n)} for n in range(1000))) == [str(n) for n in range(1000)]
+    assert render_all(template, {}, []) == []
+
+
+@given(texts, st.dictionaries(names, values), st.dictionaries(names, values))
+@unhurried
+def test_rendering_is_one_replacement_of_every_field(text: str, shared: dict[str, str], own: dict[str, str]) -> None:
+    fields = shared | own
+    wanted = dict.fromkeys(re.findall(r"\$\{([\w.\-]+)\}", text))
+    missing = tuple(name for name in wanted if name not in fields)
+
+    filled = render(templates.compile(text), shared, own)
+
+    if missing:
+        assert filled == Missing(missing)
+    else:
+        assert filled == re.sub(r"\$\{([\w.\-]+)\}", lambda field: _kept(fields[field[1]]), text)
+
+
+def _kept(value: str) -> str:
+    return "".join(char for char in value if unicodedata.category(char) != "Cc" or char in "\t\n\f\r")

@@ -1,0 +1,282 @@
+"""The house rules that a machine can hold: floors, names, sizes, words, and the parts of Celery we do without."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HOUSE = ("schema", "pipeline", "workers")
+FILES = sorted(path for floor in HOUSE for path in (ROOT / floor).rglob("*.py"))
+
+LONGEST = 400
+EMPTY_WORDS = {
+    "base",
+    "bases",
+    "common",
+    "helper",
+    "helpers",
+    "manager",
+    "managers",
+    "service",
+    "services",
+    "util",
+    "utils",
+}
+CELERY_WITHOUT = {"AsyncResult", "GroupResult", "ResultSet", "chain", "chord", "chunks", "group"}
+PUBLISHING = {"apply_async", "delay", "send_task"}
+CLOCKS = {"now", "today", "utcnow"}
+
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+
+
+# What the rules are -------------------------------------------------------------------------------------------
+
+
+def undocumented(path: Path, tree: ast.Module) -> Iterator[str]:
+    """Yield what is public and has no docstring; Alembic's own names, upgrade() and downgrade(), need none."""
+    if not ast.get_docstring(tree):
+        yield path.name
+    if "migrations" in path.parts:
+        return
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and lacks_docstring(node):
+            yield f"{path.name}:{node.lineno} {node.name}"
+
+
+def lacks_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    overload = any(ast.unparse(decorator).endswith("overload") for decorator in node.decorator_list)
+    return not node.name.startswith("_") and not overload and not ast.get_docstring(node)
+
+
+def empty_words(path: Path) -> set[str]:
+    """Return the words in a path that name no thing: `phone_utils.py` is as bad as `utils/phone.py`."""
+    return {word for part in path.with_suffix("").parts for word in part.lower().split("_")} & EMPTY_WORDS
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield every import in a module, wherever it stands, as line and full name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            stem = "." * node.level + (node.module or "")
+            yield from ((node.lineno, f"{stem}.{alias.name}") for alias in node.names)
+
+
+def second_clocks(tree: ast.Module) -> Iterator[str]:
+    """Yield uses of Celery's eta, countdown, retry, canvas and results: ours is one clock, one truth, one wiring."""
+    for line, name in imports(tree):
+        if name.split(".")[0] == "celery" and name.split(".")[-1] in CELERY_WITHOUT | {"canvas", "result"}:
+            yield f"{line}: imports {name}"
+    for node in ast.walk(tree):
+        match node:
+            case ast.keyword(arg="eta" | "countdown" | "autoretry_for" as word):
+                yield f"{node.value.lineno}: {word}="
+            case ast.Constant(value="eta" | "countdown" as word):
+                yield f"{node.lineno}: {word!r}, an option by another road"
+            case ast.Call(func=ast.Attribute(attr="retry")):
+                yield f"{node.lineno}: .retry("
+            case ast.Call(func=ast.Attribute(attr="get", value=ast.Call(func=ast.Attribute(attr=sent)))) if (
+                sent in PUBLISHING
+            ):
+                yield f"{node.lineno}: .{sent}(…).get("
+            case ast.Attribute(attr="AsyncResult"):
+                yield f"{node.lineno}: .AsyncResult"
+            case ast.Attribute(value=ast.Name(id="celery"), attr=word) if word in CELERY_WITHOUT:
+                yield f"{node.lineno}: celery.{word}"
+
+
+def stage_imports(tree: ast.Module) -> Iterator[str]:
+    """Yield what a stage knows of other stages."""
+    for line, name in imports(tree):
+        if name.startswith((".", "pipeline.stages")):
+            yield f"{line}: {name}"
+
+
+def impurities(tree: ast.Module) -> Iterator[str]:
+    """Yield where a rule looks at a clock."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS:
+            yield f"{node.lineno}: {ast.unparse(node.func)}()"
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter over the house in a folder, by the contracts in its setup.cfg."""
+    code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+# The house keeps them -----------------------------------------------------------------------------------------
+
+
+def test_the_whole_house_is_looked_at() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in FILES} == set(HOUSE)
+    assert ROOT / "schema" / "order.py" in FILES
+
+
+def test_no_floor_knows_one_above_it() -> None:
+    outcome = lint_imports(ROOT)
+
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+
+@each_file
+def test_everything_public_has_a_docstring(path: Path) -> None:
+    assert not list(undocumented(path, ast.parse(path.read_text("utf-8"))))
+
+
+@each_file
+def test_a_file_is_named_for_what_it_does(path: Path) -> None:
+    assert not empty_words(path.relative_to(ROOT))
+
+
+@each_file
+def test_a_file_fits_a_few_screens(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST
+
+
+@each_file
+def test_every_folder_of_python_is_a_package(path: Path) -> None:
+    # import-linter does not see into a folder without it
+    assert (path.parent / "__init__.py").exists() or path.parent.name == "versions"
+
+
+@each_file
+def test_there_is_one_clock_and_no_result(path: Path) -> None:
+    assert not list(second_clocks(ast.parse(path.read_text("utf-8"))))
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if (ROOT / "pipeline/stages") in path.parents], ids=lambda path: path.name
+)
+def test_a_stage_imports_no_stage(path: Path) -> None:
+    assert not list(stage_imports(ast.parse(path.read_text("utf-8"))))
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if (ROOT / "pipeline/rules") in path.parents], ids=lambda path: path.name
+)
+def test_a_rule_is_handed_the_time(path: Path) -> None:
+    assert not list(impurities(ast.parse(path.read_text("utf-8"))))
+
+
+# And would notice if it did not -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "deliver.apply_async(args, eta=soon)",
+        "deliver.apply_async(args, countdown=5)",
+        "deliver.apply_async(args, **{'countdown': 5})",
+        "self.retry(exc=error)",
+        "raise self.retry()",
+        "from celery import chord",
+        "from celery import group as together",
+        "from celery.canvas import chain",
+        "from celery.result import AsyncResult",
+        "import celery.result",
+        "app.AsyncResult(id)",
+        "celery.chord(header)(body)",
+        "deliver.apply_async(args).get()",
+        "deliver.delay(batch).get(timeout=3)",
+        "def hidden():\n    app.send_task('sms.deliver').get()",
+        "@app.task(autoretry_for=(OSError,))\ndef deliver(): ...",
+    ],
+)
+def test_a_second_clock_is_noticed(code: str) -> None:
+    assert list(second_clocks(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "re.match(pattern, text).group(1)",
+        "from itertools import chain, groupby",
+        "settings.get('eta_limit')",
+        "deliver.apply_async([batch], queue=queue, retry=True)",
+        "from pipeline.rules import retries",
+    ],
+)
+def test_what_only_looks_like_one_is_not(code: str) -> None:
+    assert not list(second_clocks(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pipeline.stages.bill",
+        "from pipeline.stages import bill",
+        "from pipeline.stages.bill import bill",
+        "from . import bill",
+        "from .bill import bill",
+        "def late():\n    from pipeline.stages.bill import bill",
+    ],
+)
+def test_a_stage_that_imports_a_stage_is_noticed(code: str) -> None:
+    assert list(stage_imports(ast.parse(code)))
+
+
+@pytest.mark.parametrize("code", ["datetime.now(UTC)", "date.today()", "datetime.datetime.utcnow()"])
+def test_a_rule_with_a_clock_is_noticed(code: str) -> None:
+    assert list(impurities(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    "name", ["pipeline/utils.py", "schema/phone_helpers.py", "workers/base/app.py", "workers/manager.py"]
+)
+def test_a_name_that_says_nothing_is_noticed(name: str) -> None:
+    assert empty_words(Path(name))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def send(): ...",
+        "'''A module.'''\ndef send(): ...",
+        "'''A module.'''\nclass Parcel: ...",
+        "'''A module.'''\nasync def send(): ...",
+    ],
+)
+def test_a_missing_docstring_is_noticed(code: str) -> None:
+    assert list(undocumented(Path("send.py"), ast.parse(code)))
+
+
+FAULTS = {
+    "pipeline/stages/bill.py": "import pipeline.stages.deliver",
+    "pipeline/store/batches.py": "import pipeline.stages.bill",
+    "pipeline/rules/prices.py": "import random",
+    "pipeline/errors.py": "import celery",
+    "pipeline/carriers/smpp.py": "import sqlalchemy",
+    "pipeline/store/messages.py": "import redis",
+    "pipeline/runtime.py": "import pydantic",
+    "workers/gateway.py": "import pydantic_settings",
+    "pipeline/settings.py": "import aiohttp",
+    "schema/order.py": "import pipeline.errors",
+    "workers/tasks.py": "import pipeline.store.batches",
+}
+
+
+def test_every_contract_can_break(tmp_path: Path) -> None:
+    contracts = (ROOT / "setup.cfg").read_text("utf-8")
+    (tmp_path / "setup.cfg").write_text(contracts, "utf-8")
+    for file in ["pipeline/stages/deliver.py", *FAULTS]:
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (path.parent, tmp_path / path.relative_to(tmp_path).parts[0]):
+            (folder / "__init__.py").touch()
+        path.write_text(FAULTS.get(file, "") + "\n", "utf-8")
+
+    outcome = lint_imports(tmp_path)
+
+    names = re.findall(r"^name = (.*)$", contracts, re.MULTILINE)
+    assert len(names) == len(FAULTS)
+    assert outcome.returncode == 1, outcome.stdout + outcome.stderr
+    for name in names:
+        assert f"{name} BROKEN" in " ".join(outcome.stdout.split())

@@ -1,0 +1,129 @@
+"""docker-compose.yml, the Dockerfile and the Procfile say the same."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from workers.procfile import read_procfile, shell
+from workers.queues import QUEUES
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+SERVERS = {"postgres", "valkey"}
+SECRETS = {
+    "POSTROAD_POSTGRES_PASSWORD": "secret1",
+    "POSTROAD_VALKEY_PASSWORD": "secret2",
+    "POSTROAD_FLOWER_PASSWORD": "secret3",
+}
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    return dict(yaml.safe_load(COMPOSE.read_text())["services"])
+
+
+def ours(services: dict[str, Any]) -> dict[str, Any]:
+    return {name: service for name, service in services.items() if name in read_procfile()}
+
+
+def seconds(duration: str) -> int:
+    return int(duration.removesuffix("s"))
+
+
+def has_compose() -> bool:
+    docker = shutil.which("docker")
+    return bool(docker) and run([str(docker), "compose", "version"], os.environ).returncode == 0
+
+
+def run(command: list[str], environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+
+
+@pytest.mark.skipif(not has_compose(), reason="docker compose is not here; the tests below read the file themselves")
+def test_docker_compose_takes_the_file() -> None:
+    command = ["docker", "compose", "--file", str(COMPOSE), "config", "--quiet"]
+
+    assert run(command, os.environ | SECRETS).stderr == ""
+
+
+def test_there_is_one_container_for_each_line_of_the_procfile(services: dict[str, Any]) -> None:
+    lines = read_procfile()
+
+    assert set(services) == {*lines, *SERVERS, "migrate"}
+    for name in lines:
+        assert services[name]["command"] == ["python", "-m", "workers.procfile", name]
+
+
+def test_the_queues_of_the_procfile_are_each_worked_once() -> None:
+    queues = re.findall(r"-Q (\S+)", " ".join(read_procfile().values()))
+
+    assert sorted(",".join(queues).split(",")) == sorted(queue.name for queue in QUEUES)
+
+
+def test_processes_wait_for_the_migrations_and_those_for_the_servers(services: dict[str, Any]) -> None:
+    healthy = {name: {"condition": "service_healthy"} for name in SERVERS}
+
+    assert services["migrate"]["depends_on"] == healthy
+    for service in ours(services).values():
+        assert service["depends_on"] == healthy | {"migrate": {"condition": "service_completed_successfully"}}
+
+
+def test_processes_are_given_longer_than_celerys_soft_shutdown(services: dict[str, Any]) -> None:
+    for service in ours(services).values():
+        assert seconds(service["stop_grace_period"]) > 30
+
+
+def test_all_but_beat_have_a_healthcheck(services: dict[str, Any]) -> None:
+    assert {name for name, service in services.items() if "healthcheck" not in service} == {"beat", "migrate"}
+
+
+def test_ports_are_published_on_this_machine_only(services: dict[str, Any]) -> None:
+    published = [port for service in services.values() for port in service.get("ports", [])]
+
+    assert len(published) == 2
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_no_password_has_a_default() -> None:
+    used = re.findall(r"\$\{(\w+_PASSWORD)([^}]*)\}", COMPOSE.read_text())
+
+    assert {name for name, _ in used} == set(SECRETS)
+    assert all(rest.startswith(":?") for _, rest in used)
+
+
+def test_what_the_servers_are_given_outlives_their_containers(services: dict[str, Any]) -> None:
+    content = yaml.safe_load(COMPOSE.read_text())
+    settings = content["configs"]["valkey"]["content"]
+
+    assert set(content["volumes"]) == {"postgres", "valkey", "beat"}
+    assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
+    assert services["valkey"]["volumes"] == ["valkey:/data"]
+    for line in ("dir /data", "appendonly yes", "maxmemory-policy noeviction", "requirepass ${"):
+        assert line in settings
+
+
+def test_the_image_is_built_from_the_hashed_lock_and_does_not_run_as_root() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+
+    assert "pip install --require-hashes -r requirements.lock" in dockerfile
+    assert re.findall(r"^USER (\S+)", dockerfile, re.MULTILINE) == ["postroad"]
+
+
+def test_flower_starts_only_with_a_password() -> None:
+    line = read_procfile()["flower"]
+    command = shell(line.replace("celery", "echo"))
+    environment = {"PATH": os.defpath}
+
+    without = run(command, environment)
+    with_one = run(command, environment | {"POSTROAD_FLOWER_BASIC_AUTH": "ops:secret"})
+
+    assert without.returncode != 0
+    assert "user:password" in without.stderr
+    assert with_one.stdout == "-A workers.app flower --address=127.0.0.1 --port=5555\n"

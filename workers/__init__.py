@@ -1,0 +1,1 @@
+"""Where and when: Celery, the clock, the command line."""

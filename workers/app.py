@@ -1,0 +1,68 @@
+"""The Celery app, and this process's Runtime."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_process_shutdown
+
+from pipeline.runtime import Runtime
+from workers import beat
+from workers.located import broker_url, located
+from workers.queues import INGEST, QUEUES
+from workers.redaction import RedactedAMQP, RedactedTask
+
+app = Celery("postroad", amqp=RedactedAMQP, task_cls=RedactedTask, include=["workers.tasks"])
+app.conf.update(
+    broker_url=broker_url(located()),
+    broker_connection_retry_on_startup=True,
+    broker_connection_timeout=5,
+    # a hint may be given twice or never (the row is the truth), so this is about speed only
+    broker_transport_options={
+        "visibility_timeout": 300,
+        "health_check_interval": 10,
+        "socket_keepalive": True,
+        "socket_connect_timeout": 5,
+        "socket_timeout": 15,
+        "global_keyprefix": "postroad:",
+        "confirm_publish": True,
+    },
+    task_queues=QUEUES,
+    task_default_queue=INGEST,
+    task_create_missing_queues=False,
+    task_publish_retry_policy={"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.4},
+    task_serializer="json",
+    accept_content=["json"],
+    event_serializer="json",
+    task_ignore_result=True,
+    result_backend=None,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_max_tasks_per_child=10_000,
+    worker_eta_task_limit=1000,
+    worker_soft_shutdown_timeout=20,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    beat_schedule=beat.SCHEDULE,
+    timezone="UTC",
+)
+
+_runtimes: dict[int, Runtime] = {}
+
+
+def runtime() -> Runtime:
+    """Return this process's runtime, made at the first call: never before a fork."""
+    found = _runtimes.get(os.getpid())
+    if found is None:
+        _runtimes.clear()
+        found = _runtimes[os.getpid()] = Runtime(located())
+    return found
+
+
+@worker_process_shutdown.connect
+def _close(**_: Any) -> None:
+    found = _runtimes.pop(os.getpid(), None)
+    if found:
+        found.close()

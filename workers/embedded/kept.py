@@ -1,0 +1,57 @@
+"""What is kept from one start to the next: passwords and ports, in a file that only its owner reads."""
+
+import json
+import os
+import random
+import secrets
+import socket
+from pathlib import Path
+from typing import Any
+
+#: below the ports that systems hand out to clients, so that ours is still free when a server comes back
+_PORTS = range(15_000, 30_000)
+
+
+def password(folder: Path, name: str) -> str:
+    """Return the password kept under that name; made at the first asking. It needs no quoting in a URL."""
+    kept = _read(folder)
+    if f"{name}_password" not in kept:
+        kept[f"{name}_password"] = secrets.token_hex(20)
+        write(folder / "kept.json", kept)
+    return str(kept[f"{name}_password"])
+
+
+def port(folder: Path, name: str) -> int:
+    """Return the port on 127.0.0.1 kept under that name; chosen at the first asking and whenever it is busy."""
+    kept = _read(folder)
+    chosen = kept.get(f"{name}_port")
+    while not (chosen and is_free(chosen)):
+        chosen = random.choice(_PORTS)
+    if chosen != kept.get(f"{name}_port"):
+        write(folder / "kept.json", kept | {f"{name}_port": chosen})
+    return int(chosen)
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on that port of 127.0.0.1."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file that only its owner reads: whole, or not at all."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file, indent=2)
+    draft.rename(path)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / "kept.json").read_text()))
+    except FileNotFoundError:
+        return {}

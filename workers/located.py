@@ -1,0 +1,35 @@
+"""Where this installation's servers are: as configured, or the embedded pair that `postroad up` runs here."""
+
+from kombu.utils.url import parse_url
+from pydantic import SecretStr
+
+from pipeline.errors import ConfigurationError
+from pipeline.settings import Settings, settings
+from workers import dev
+
+_BROKERS = ("redis", "rediss", "amqp", "amqps", "pyamqp")
+
+
+def located() -> Settings:
+    """Return the settings, with the URLs of the running embedded pair where none are configured."""
+    given = settings()
+    wanting = [name for name in ("database_url", "broker_url") if not getattr(given, name).get_secret_value()]
+    found = dev.running(given.home) if wanting else None
+    if found is None:
+        return given
+    return given.model_copy(update={name: SecretStr(getattr(found, name)) for name in wanting})
+
+
+def broker_url(given: Settings) -> str:
+    """Return the broker's URL; ConfigurationError when it is missing or nothing we speak."""
+    url = given.broker_url.get_secret_value()
+    if not url:
+        raise ConfigurationError("BROKER_URL is not set and no embedded server runs here: start one with `postroad up`")
+    scheme = url.partition(":")[0]
+    if scheme not in _BROKERS:
+        raise ConfigurationError(f"BROKER_URL speaks {scheme}: write redis://… or amqp://…")
+    try:
+        parse_url(url)
+    except ValueError:
+        raise ConfigurationError("BROKER_URL cannot be read: write redis://:password@host:port/0") from None
+    return url

@@ -1,0 +1,56 @@
+"""Enqueue orders from any Python process that has celery and our `schema`: nothing else of the house is needed."""
+
+import os
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from celery import Celery
+
+from schema.order import Order
+from schema.vocabulary import MessageClass
+
+
+def submit(order: Order, *, request: UUID | None = None, app: Celery | None = None) -> UUID:
+    """Enqueue an order; return its request id, which `postroad show` tells the fate of.
+
+    The same request id twice is one request. Raises kombu.exceptions.OperationalError while the broker is away:
+    nothing was accepted then, so submit again (under the same request id, if you are not sure).
+    """
+    now = datetime.now(UTC)
+    if order.submitted_at is None:
+        order = order.model_copy(update={"submitted_at": now})
+    id_ = request or _uuid7(now)
+    (app or producer()).send_task(
+        "sms.ingest",
+        (order.model_dump(mode="json", by_alias=True, exclude_none=True),),
+        task_id=str(id_),
+        queue="otp" if order.message_class is MessageClass.OTP else "ingest",
+        argsrepr="(<an order>)",
+    )
+    return id_
+
+
+@lru_cache(maxsize=4)
+def producer(broker_url: str | None = None) -> Celery:
+    """Return a Celery app that only sends; the broker is BROKER_URL unless given."""
+    url = broker_url or os.environ.get("POSTROAD_BROKER_URL") or os.environ.get("BROKER_URL")
+    if not url:
+        raise RuntimeError("set BROKER_URL, or pass producer(broker_url) as app")
+    app = Celery("postroad-producer", broker=url, set_as_current=False)
+    options: dict[str, Any] = {"socket_timeout": 15, "socket_connect_timeout": 5, "socket_keepalive": True}
+    app.conf.update(
+        broker_transport_options=options | {"global_keyprefix": "postroad:", "confirm_publish": True},
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_publish_retry_policy={"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.4},
+    )
+    return app
+
+
+def _uuid7(now: datetime) -> UUID:
+    milliseconds = int(now.timestamp() * 1000)
+    noise = int.from_bytes(os.urandom(10), "big")
+    return UUID(int=milliseconds << 80 | 7 << 76 | (noise >> 64 & 0xFFF) << 64 | 0b10 << 62 | noise & (1 << 62) - 1)

@@ -1,0 +1,1 @@
+"""The other end of the wire: carriers to try and to test against, behind `postroad simulator`."""

@@ -1,0 +1,92 @@
+"""Where the simulator's carriers take messages: each with its script, its counts and what it reports."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from pipeline.carriers.oracle import Log, Oracle, Ruling
+from pipeline.carriers.script import read, reports
+from pipeline.errors import ConfigurationError
+from workers.simulator.postman import Postman
+
+
+class Desk:
+    """One simulated carrier."""
+
+    def __init__(self, name: str, script: Mapping[str, object], log: Log | None, postman: Postman) -> None:
+        self.oracle = Oracle(name, read(name, script), log)
+        #: the script as it was given
+        self.given = dict(script)
+        #: messages read and not answered, now and at most
+        self.in_flight = 0
+        self.peak = 0
+        self._postman = postman
+
+    def play(self, script: Mapping[str, object]) -> None:
+        """Change the script; ConfigurationError says what does not fit."""
+        self.oracle.script = read(self.oracle.name, script)
+        self.given = dict(script)
+
+    def take(self, message: object) -> Ruling:
+        """Decide of one message, put it on record, plan its reports; ValueError names what it lacks."""
+        if not isinstance(message, dict):
+            raise ValueError("the message must be an object")
+        ref, to, text = (message.get(key) for key in ("ref", "to", "text"))
+        if not (isinstance(ref, str) and isinstance(to, str) and isinstance(text, str)):
+            raise ValueError("ref, to and text must be text")
+        now = time.time()
+        ruling = self.oracle.judge(ref, to, text, now)
+        self.oracle.write_down()
+        url = message.get("receipt_url")
+        if ruling.carrier_id and isinstance(url, str):
+            self._report(url, ruling.carrier_id, ref, to, now)
+        return ruling
+
+    def begin(self) -> None:
+        """Count a message as in flight."""
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+
+    def stats(self) -> dict[str, object]:
+        """Return what was counted since the start."""
+        return {
+            "carrier": self.oracle.name,
+            "decisions": dict(self.oracle.counts),
+            "in_flight": self.in_flight,
+            "peak": self.peak,
+            "receipts": self._postman.stats(),
+        }
+
+    def _report(self, url: str, carrier_id: str, ref: str, to: str, now: float) -> None:
+        script = self.oracle.script
+        for report in reports(script, ref, to):
+            at = datetime.fromtimestamp(now + report.happened, UTC).isoformat()
+            what = {"id": carrier_id, "ref": ref, "status": report.status, "code": report.code, "at": at}
+            self._postman.plan(now + report.after, url, script.token, what)
+
+
+class Counter:
+    """All the desks of one simulator, by name."""
+
+    def __init__(self, scripts: Mapping[str, Mapping[str, object]], log: Log | None, postman: Postman) -> None:
+        self._log = log
+        self._postman = postman
+        self.desks = {name: Desk(name, script, log, postman) for name, script in scripts.items()}
+
+    def play(self, name: str, script: object) -> None:
+        """Give a carrier another script, or open a new carrier; ConfigurationError says what does not fit."""
+        if not isinstance(script, dict):
+            raise ConfigurationError(f"carrier {name}: script: must be an object")
+        desk = self.desks.get(name)
+        if desk:
+            desk.play(script)
+        else:
+            self.desks[name] = Desk(name, script, self._log, self._postman)
+
+    def record(self, name: str) -> bytes:
+        """Return what the log holds of one carrier, as JSON lines."""
+        if self._log is None:
+            raise ConfigurationError("the simulator was started without a log")
+        mark = f'"carrier": "{name}",'.encode()
+        with self._log.path.open("rb") as lines:
+            return b"".join(line for line in lines if mark in line)
