@@ -13,5 +13,9 @@ class CarrierUnknown(ConfigurationError):
     """A carrier is named that no registry line knows."""
 
 
+class DatabaseFault(PostroadError):
+    """The database is away, or refused. Says which error it was, never the rows it was about."""
+
+
 class ShortOfFunds(PostroadError):
     """The wallet or quota no longer covers the whole batch; it must be covered one by one."""

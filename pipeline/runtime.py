@@ -2,22 +2,22 @@
 
 import json
 import secrets
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import URL, Engine, create_engine, make_url
-from sqlalchemy import Connection as Connection  # stages hand it on to the stores
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.exc import SQLAlchemyError as DatabaseFault  # noqa: F401 - what any transaction may raise
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from pipeline.carriers import registry
 from pipeline.carriers.contract import Carrier
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.rules import ids
 from pipeline.settings import Settings
+
+__all__ = ["Connection", "Runtime", "database_url"]
 
 
 class Runtime:
@@ -29,9 +29,17 @@ class Runtime:
         self.engine = _engine(settings)
         self._carriers: dict[str, tuple[str, Carrier]] = {}
 
-    def begin(self) -> AbstractContextManager[Connection]:
-        """Return a transaction: committed at the end of the `with`, rolled back by an exception."""
-        return self.engine.begin()
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Yield a transaction: committed at the end of the `with`, rolled back by an exception.
+
+        Raises DatabaseFault when the database is away or refuses: its own errors quote rows, and rows hold numbers.
+        """
+        try:
+            with self.engine.begin() as conn:
+                yield conn
+        except SQLAlchemyError as error:
+            raise DatabaseFault(_words(error)) from None
 
     def now(self) -> datetime:
         """Return this machine's time, UTC. Leases and promotion go by the database's clock instead."""
@@ -69,6 +77,7 @@ def _engine(settings: Settings) -> Engine:
         max_overflow=0,
         pool_timeout=30,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={
             "application_name": "postroad",
             "connect_timeout": 10,
@@ -76,6 +85,14 @@ def _engine(settings: Settings) -> Engine:
             "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60000",
         },
     )
+
+
+def _words(error: SQLAlchemyError) -> str:
+    """Return what went wrong without what it went wrong with."""
+    cause = getattr(error, "orig", None) or error
+    place = getattr(getattr(cause, "diag", None), "constraint_name", None)
+    words = [type(cause).__name__, getattr(cause, "sqlstate", None), place]
+    return "database: " + " ".join(str(word) for word in words if word)
 
 
 def database_url(settings: Settings) -> URL:

@@ -11,10 +11,15 @@ from schema.vocabulary import Code, MessageClass
 #: recipients one order may have
 MAX_RECIPIENTS = 10_000
 
-Text = Annotated[str, Field(max_length=1600)]
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
+
+#: anything but NUL, which PostgreSQL cannot keep
+Text = Annotated[str, Field(max_length=1600, pattern=r"^[^\x00]*$")]
+#: what an account or template is called
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
 #: printable, no control characters: it travels in carriers' headers
-Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Fields = Annotated[dict[str, Annotated[str, Field(max_length=1600)]], Field(max_length=100)]
+Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROLS)]
+Fields = Annotated[dict[Reference, Text], Field(max_length=100)]
 
 
 class Recipient(BaseModel):
@@ -22,8 +27,8 @@ class Recipient(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: the phone number, E.164; blanks, dots, dashes and brackets are tolerated
-    to: Annotated[str, Field(min_length=1, max_length=64)]
+    #: the phone number, E.164; blanks, dots, dashes and brackets are tolerated. What is none refuses itself alone
+    to: Annotated[str, Field(max_length=1600)]
     #: fills `${name}` in the text; wins over the order's own fields
     merge: Fields = {}
     #: the producer's own word for this message, given back in answers and events
@@ -36,13 +41,13 @@ class Order(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     #: the account's name
-    account: Annotated[str, Field(min_length=1, max_length=64)]
+    account: Name
     #: the sender id the recipients see: registered on the account
-    sender: Annotated[str, Field(min_length=1, max_length=20, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    sender: Annotated[str, Field(min_length=1, max_length=20, pattern=_NO_CONTROLS)]
     #: the text, with `${name}` where a merge field goes; or name a `template`
-    body: Annotated[str, Field(min_length=1, max_length=1600)] | None = None
+    body: Annotated[Text, Field(min_length=1)] | None = None
     #: slug or id of one of the account's templates; or give a `body`
-    template: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    template: Name | None = None
     #: merge fields for every recipient
     merge: Fields = {}
     recipients: Annotated[list[Recipient], Field(min_length=1, max_length=MAX_RECIPIENTS)]
@@ -94,11 +99,23 @@ _CODES = {
     "json_invalid": Code.BAD_JSON,
     "too_long": Code.TOO_MANY,
 }
+_WORDS = {
+    "string_pattern_mismatch": "must not hold control characters",
+    "string_unicode": "must be Unicode text; half of a surrogate pair is none",
+}
+#: characters of a stranger's field name that are repeated to him
+_LONGEST = 255
 
 
 def _refusal(fault: Any) -> Refusal:
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{_spelt(part)}" for part in fault["loc"]).lstrip(".")
     code = _CODES.get(fault["type"], Code.INVALID_FIELD)
-    message = str(fault["msg"]).removeprefix("Value error, ")
+    message = _WORDS.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ")
     index = fault["loc"][1] if len(fault["loc"]) > 1 and fault["loc"][0] == "recipients" else None
     return Refusal(code=code, message=message, field=field or None, index=index)
+
+
+def _spelt(name: str) -> str:
+    """Return a stranger's field name as it can be kept and printed."""
+    name = name[:_LONGEST]
+    return name if name.isprintable() else ascii(name)[1:-1]

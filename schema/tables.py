@@ -177,7 +177,7 @@ batches = Table(
     Column("attempt", SmallInteger, nullable=False, server_default=text("1")),
     #: how often all routes were gone through
     Column("round", SmallInteger, nullable=False, server_default=text("0")),
-    #: carriers that refused these messages in this round
+    #: carriers that refused these messages, or were away, in this round
     Column("tried", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     _instant("created_at", nullable=False, server_default=_NOW),
     _instant("queued_at"),

@@ -141,7 +141,13 @@ class World:
 
     def make_due(self, at: datetime | None = None) -> None:
         """Let the minute of every waiting batch come."""
-        self.run("UPDATE batches SET due_at = coalesce(%(at)s, now()), send_at = least(send_at, now())", at=at)
+        self.run(
+            """
+            UPDATE batches SET due_at = coalesce(%(at)s, now()), send_at = CASE WHEN send_at > now() THEN now() END
+            WHERE status IN ('scheduled', 'waiting')
+            """,
+            at=at,
+        )
 
 
 def _url(pair: dev.Pair, name: str) -> str:

@@ -1,5 +1,6 @@
 """The Celery app, and this process's Runtime."""
 
+import logging
 import os
 from typing import Any
 
@@ -48,6 +49,10 @@ app.conf.update(
     beat_schedule=beat.SCHEDULE,
     timezone="UTC",
 )
+
+# at INFO each would say a line a tick
+for _noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+    logging.getLogger(_noisy).setLevel(logging.WARNING)
 
 _runtimes: dict[int, Runtime] = {}
 

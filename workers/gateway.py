@@ -12,7 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
-from pipeline.runtime import DatabaseFault, Runtime
+from pipeline.errors import DatabaseFault
+from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages import receive
 from pipeline.stages.receive import CarrierRow, ReceiptForged
@@ -63,7 +64,7 @@ class Gateway:
         except ValueError as error:
             return _fault(400, str(error))
         except DatabaseFault as error:
-            log.warning("receipts not kept: %s", type(error).__name__)
+            log.warning("receipts not kept: %s", error)
             return _fault(503, "not kept; post it again")
         return web.json_response({"kept": True})
 

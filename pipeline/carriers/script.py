@@ -11,9 +11,10 @@ A script is a JSON object. A *fate* is a word of `Fate`, with its argument after
                   "token": "…"},                                 sent along as `Authorization: Bearer …`
      "limit_tps": 50, "latency_ms": 20, "down": false, "seed": 7}
 
-Every key may be left out: `{}` accepts and delivers everything. A carrier that is down turns everything away: over HTTP
-with 503 (for a port that refuses, stop the process), inside the process as if nobody listened. Which messages meet which fate hangs on the seed, the
-carrier's name and our ref alone, so two carriers with one script do not fail the same messages.
+Every key may be left out: `{}` accepts and delivers everything. Which messages meet which fate hangs on the seed, the
+carrier's name and our ref alone, so two carriers with one script do not fail the same messages. A carrier that is down
+turns everything away: over HTTP with 503 (for a port that refuses, stop the process), inside the process as if nobody
+listened.
 """
 
 import math

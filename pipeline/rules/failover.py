@@ -21,7 +21,7 @@ class Stand:
     attempt: int
     #: rounds over all routes that are finished, from 0
     round: int
-    #: carriers that refused it before, in this round
+    #: carriers that refused it, or were away, before in this round
     tried: tuple[str, ...]
     valid_until: datetime
 
@@ -62,7 +62,7 @@ Chain = Callable[[str, str, float], list[str]]
 
 
 def plan(stand: Stand, leftovers: Iterable[Leftover], chain: Chain, now: datetime) -> Plan:
-    """Return where each leftover goes: never to a carrier that refused it in this round, never after its time."""
+    """Return where each leftover goes: never back to a carrier in the same round, never after its time."""
     onward: defaultdict[Onward, list[UUID]] = defaultdict(list)
     failed: defaultdict[Code, list[UUID]] = defaultdict(list)
     for each in leftovers:
@@ -77,7 +77,7 @@ def plan(stand: Stand, leftovers: Iterable[Leftover], chain: Chain, now: datetim
 def _next(stand: Stand, message: Leftover, carriers: list[str], now: datetime) -> Onward | Code:
     if stand.valid_until <= now:
         return Code.EXPIRED
-    tried = (*stand.tried, stand.carrier) if message.attempted else stand.tried
+    tried = (*stand.tried, stand.carrier)
     attempt = stand.attempt + message.attempted
     for carrier in carriers:
         if carrier not in tried:

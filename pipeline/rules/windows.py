@@ -29,6 +29,9 @@ def judge(
         faults.append(Refusal(Code.SCHEDULE_FAR, f"send_at can be at most {lead.days} days ahead", "send_at"))
     if valid_until and valid_until <= max(now, send_at or now):
         faults.append(Refusal(Code.VALIDITY_BAD, "valid_until must be after now and after send_at", "valid_until"))
+    if valid_until and valid_until > made_at + 2 * lead:
+        words = f"valid_until can be at most {2 * lead.days} days ahead"
+        faults.append(Refusal(Code.VALIDITY_BAD, words, "valid_until"))
     return faults
 
 

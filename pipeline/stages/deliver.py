@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from pipeline.carriers.contract import Carrier
+from pipeline.errors import ConfigurationError
 from pipeline.rules import failover, ids
 from pipeline.rules.routes import TEST_CARRIER, RouteTable
 from pipeline.runtime import Connection, Runtime
@@ -79,10 +80,17 @@ def _carry(rt: Runtime, claims: Sequence[Claim], loads: dict[UUID, list[Parcel]]
 
 
 def _carrier(rt: Runtime, claim: Claim) -> Carrier | None:
-    """Return the claim's carrier, or None when it is paused or gone. A test message never meets a real one."""
+    """Return the claim's carrier, or None when it is paused, gone or wrongly set up: then its routes' next is asked.
+
+    A test message never meets a real one.
+    """
     if claim.kind is None or (claim.test and claim.carrier != TEST_CARRIER):
         return None
-    return rt.carrier(claim.carrier, claim.kind, claim.settings)
+    try:
+        return rt.carrier(claim.carrier, claim.kind, claim.settings)
+    except ConfigurationError as error:
+        log.error("%s", error)
+        return None
 
 
 def _cut(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int) -> Iterator[_Portion]:

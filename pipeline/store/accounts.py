@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -104,3 +106,27 @@ def templates(conn: Connection, wanted: Collection[tuple[int, str]]) -> dict[tup
     for account, slug, id_, body in conn.exec_driver_sql(_TEMPLATES, params):
         texts[account, slug] = texts[account, id_] = body
     return texts
+
+
+_LISTING = """
+SELECT a.name, a.state, a.currency, coalesce(w.balance, 0) AS balance, coalesce(w.credit_limit, 0) AS credit_limit,
+       coalesce(q.granted - q.used, 0) AS quota_left, a.subscribes, a.created_at,
+       (SELECT coalesce(json_object_agg(sender, s.state ORDER BY sender), '{}')
+        FROM sender_ids AS s WHERE s.account_id = a.id) AS senders
+FROM accounts AS a LEFT JOIN wallets AS w ON w.account_id = a.id
+LEFT JOIN quotas AS q ON q.account_id = a.id AND q.month = %(month)s
+ORDER BY a.name
+"""
+
+
+def listing(conn: Connection, month: date) -> list[dict[str, Any]]:
+    """Return every account with its balance, what is left of the month's quota, and its senders' states."""
+    return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"month": month}).mappings()]
+
+
+_LIST_TEMPLATES = "SELECT id, slug, body, created_at FROM templates WHERE account_id = %(account)s ORDER BY slug"
+
+
+def list_templates(conn: Connection, account: int) -> list[dict[str, Any]]:
+    """Return an account's templates by slug."""
+    return [dict(row) for row in conn.exec_driver_sql(_LIST_TEMPLATES, {"account": account}).mappings()]

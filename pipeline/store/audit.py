@@ -97,7 +97,9 @@ INVARIANTS = (
         SELECT count(*) FROM messages AS m
         LEFT JOIN LATERAL (
             SELECT count(*) FILTER (WHERE outcome = 'accepted') AS taken,
-                   count(*) FILTER (WHERE outcome = 'unknown') AS doubt, count(*) AS tries, max(n) FILTER (WHERE outcome IN ('accepted', 'unknown')) AS decisive
+                   count(*) FILTER (WHERE outcome = 'unknown') AS doubt,
+                   max(n) FILTER (WHERE outcome IN ('accepted', 'unknown')) AS decisive,
+                   count(*) AS tries
             FROM provider_attempts AS a WHERE a.message_id = m.id
         ) AS a ON true
         WHERE taken + doubt <> CASE

@@ -80,3 +80,27 @@ def set_route(
     """Write a line of the route table, or its new rank and weight."""
     params = {"account": account, "destination": destination, "carrier": carrier, "rank": rank, "weight": weight}
     conn.exec_driver_sql(_SET_ROUTE, params)
+
+
+_DROP_ROUTE = """
+DELETE FROM routes
+WHERE destination = %(destination)s AND carrier = %(carrier)s AND account_id IS NOT DISTINCT FROM %(account)s::int4
+"""
+
+
+def drop_route(conn: Connection, destination: str, carrier: str, account: int | None) -> bool:
+    """Take a line out of the route table; False when it is not there."""
+    params = {"account": account, "destination": destination, "carrier": carrier}
+    return conn.exec_driver_sql(_DROP_ROUTE, params).rowcount > 0
+
+
+_LIST_ROUTES = """
+SELECT a.name AS account, r.destination, r.carrier, r.rank, r.weight, c.state
+FROM routes AS r JOIN carriers AS c ON c.name = r.carrier LEFT JOIN accounts AS a ON a.id = r.account_id
+ORDER BY a.name NULLS FIRST, r.destination, r.rank, r.carrier
+"""
+
+
+def list_routes(conn: Connection) -> list[dict[str, Any]]:
+    """Return every route with its carrier's state, the common ones (account None) first."""
+    return [dict(row) for row in conn.exec_driver_sql(_LIST_ROUTES).mappings()]

@@ -34,4 +34,4 @@ def subscribed(conn: Connection, messages: Sequence[UUID]) -> dict[int, list[UUI
     """Return those of the messages whose account subscribes, by account."""
     if not messages:
         return {}
-    return dict(conn.exec_driver_sql(_SUBSCRIBED, {"messages": list(messages)}).tuples().all())
+    return {row[0]: row[1] for row in conn.exec_driver_sql(_SUBSCRIBED, {"messages": list(messages)})}

@@ -6,6 +6,7 @@ minor units; quota is counted in segments under the unit SEG.
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -178,12 +179,14 @@ def grant(conn: Connection, account: int, month: date, segments: int, note: str)
     return int(conn.exec_driver_sql(_GRANT, {"account": account, "month": month, "segments": segments}).scalar_one())
 
 
-_CREDIT_LIMIT = "UPDATE wallets SET credit_limit = %(limit)s WHERE account_id = %(account)s"
+_CREDIT_LIMIT = """
+UPDATE wallets SET credit_limit = %(limit)s WHERE account_id = %(account)s AND balance >= -%(limit)s
+"""
 
 
-def set_credit_limit(conn: Connection, account: int, limit: int) -> None:
-    """Let an account's wallet go so far below nothing."""
-    conn.exec_driver_sql(_CREDIT_LIMIT, {"account": account, "limit": limit})
+def set_credit_limit(conn: Connection, account: int, limit: int) -> bool:
+    """Let an account's wallet go so far below nothing; False when it is further below already."""
+    return conn.exec_driver_sql(_CREDIT_LIMIT, {"account": account, "limit": limit}).rowcount > 0
 
 
 _SET_PRICE = """
@@ -196,3 +199,16 @@ def set_price(conn: Connection, destination: str, currency: str, per_segment: in
     """Write a new line of the price book, in force from now; the older lines stay for the record."""
     params = {"account": account, "to": destination, "currency": currency, "price": per_segment}
     conn.exec_driver_sql(_SET_PRICE, params)
+
+
+_LIST_PRICES = """
+SELECT DISTINCT ON (a.name, destination, p.currency)
+       a.name AS account, destination, p.currency, per_segment, from_at
+FROM prices AS p LEFT JOIN accounts AS a ON a.id = p.account_id
+WHERE from_at <= now() ORDER BY a.name NULLS FIRST, destination, p.currency, from_at DESC
+"""
+
+
+def list_prices(conn: Connection) -> list[dict[str, Any]]:
+    """Return the prices in force, the common ones (account None) first."""
+    return [dict(row) for row in conn.exec_driver_sql(_LIST_PRICES).mappings()]

@@ -226,7 +226,8 @@ WHERE id = ANY(%(ids)b) AND (account_id = %(account)s OR %(account)s::int4 IS NU
 
 def batches_of(conn: Connection, ids: Sequence[UUID], account: int | None) -> dict[UUID, UUID]:
     """Return message → batch for those of the messages that exist and are the account's (None: anybody's)."""
-    return dict(conn.exec_driver_sql(_BATCHES_OF, {"ids": list(ids), "account": account}).tuples().all())
+    rows = conn.exec_driver_sql(_BATCHES_OF, {"ids": list(ids), "account": account})
+    return {row[0]: row[1] for row in rows}
 
 
 _STANDING = (

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -235,20 +236,35 @@ def test_a_call_ends_in_its_time_and_what_never_began_was_not_written(alone: Net
     assert outcomes == [(Outcome.UNKNOWN, "timeout")] * 4 + [(Outcome.NOT_WRITTEN, "no_time")] * 16
 
 
-def test_a_carrier_with_few_connections_is_sent_everything_over_those(alone: Networked) -> None:
-    guests: list[int] = []
+def test_a_carrier_that_takes_no_more_connections_is_sent_everything_over_those_it_took(alone: Networked) -> None:
+    door = socket.create_server(("127.0.0.1", 0))
+    guests: list[socket.socket] = []
 
-    def manner(guest: socket.socket) -> None:
-        guests.append(1)
-        if len(guests) <= 3:
+    def welcome_three() -> None:
+        with door:
+            guests.extend(door.accept()[0] for _ in range(3))
+
+    def serve(guest: socket.socket) -> None:
+        with guest:
             saying(TAKEN)(guest)
 
-    with listening(manner) as url:
-        attempts = alone.at(url).send([parcel() for _ in range(100)])
+    welcoming = Thread(target=welcome_three)
+    welcoming.start()
+    carrier = alone.at(f"http://127.0.0.1:{door.getsockname()[1]}", deadline=5)
+    sending = Thread(target=carrier.send, args=([parcel() for _ in range(3)],))
+    sending.start()
+    welcoming.join()
+    serving = [Thread(target=serve, args=(guest,)) for guest in guests]
+    for thread in serving:
+        thread.start()
+    sending.join()
 
-    outcomes = [attempt.outcome for attempt in attempts]
-    assert outcomes.count(Outcome.ACCEPTED) >= 60
-    assert set(outcomes) <= {Outcome.ACCEPTED, Outcome.UNKNOWN}
+    attempts = carrier.send([parcel() for _ in range(100)])
+
+    assert [attempt.outcome for attempt in attempts] == [Outcome.ACCEPTED] * 100
+    carrier.close()
+    for thread in serving:
+        thread.join()
 
 
 def test_a_name_that_leads_nowhere_was_given_nothing(alone: Networked) -> None:

@@ -1,0 +1,55 @@
+"""Furnish: give a fresh installation an account and carriers to try things with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.rules.routes import TEST_CARRIER
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import accounts, carriers, ledger
+from schema.vocabulary import SenderState
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """An account to try things with: its prices and routes are its own, so that no other account meets them."""
+
+    account: str
+    sender: str
+    currency: str
+    #: minor units it begins with
+    money: int
+    #: minor units a segment, by destination
+    prices: Mapping[str, int]
+    #: kind and settings of each carrier, in the order to try them
+    carriers: Mapping[str, tuple[str, Mapping[str, Any]]]
+
+
+def furnish(rt: Runtime, sandbox: Sandbox) -> bool:
+    """Make the sandbox, or bring its carriers' settings up to date; return whether its account was made now.
+
+    Its carriers are left out where other carriers than those were added already: somebody works here in earnest.
+    """
+    with rt.begin() as conn:
+        earnest = {row.name for row in carriers.all_of(conn)} - {TEST_CARRIER, *sandbox.carriers}
+        made = accounts.create(conn, sandbox.account, sandbox.currency)
+        account = made or accounts.find(conn, [sandbox.account])[sandbox.account].id
+        if made:
+            _endow(conn, account, sandbox)
+        if not earnest:
+            for name, (kind, settings) in sandbox.carriers.items():
+                carriers.save(conn, name, kind, settings)
+            _connect(conn, account, list(sandbox.carriers))
+    return bool(made)
+
+
+def _endow(conn: Connection, account: int, sandbox: Sandbox) -> None:
+    accounts.set_sender(conn, account, sandbox.sender, SenderState.APPROVED)
+    for destination, price in sandbox.prices.items():
+        ledger.set_price(conn, destination, sandbox.currency, price, account)
+    ledger.top_up(conn, account, sandbox.money, "to try things with")
+
+
+def _connect(conn: Connection, account: int, names: Sequence[str]) -> None:
+    for rank, name in enumerate(names, start=1):
+        carriers.set_route(conn, "*", name, rank=rank, account=account)

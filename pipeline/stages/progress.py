@@ -1,0 +1,35 @@
+"""Progress: tell how far requests have come, without reading a message's text."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from pipeline.rules import ids
+from pipeline.runtime import Runtime
+from pipeline.store import progress as store
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one request has come."""
+
+    recipients: int
+    #: refused at once: `report.tell` says why
+    refused: int
+    #: messages by public status
+    statuses: dict[str, int] = field(default_factory=dict)
+
+
+def progress(rt: Runtime, wanted: Iterable[UUID]) -> dict[UUID, Progress]:
+    """Return the progress of each request that was answered; those nobody has read yet are left out."""
+    with rt.begin() as conn:
+        rows = store.requests(conn, list(wanted))
+        spans = [(row["id"], row["first_message"], _last(row)) for row in rows if row["accepted"]]
+        found = {row["id"]: Progress(row["recipients"], row["recipients"] - row["accepted"]) for row in rows}
+        for request, status, messages in store.statuses(conn, spans):
+            found[request].statuses[status] = messages
+    return found
+
+
+def _last(row: store.Row) -> UUID:
+    return ids.after(row["first_message"], row["recipients"] - 1)

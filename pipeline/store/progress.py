@@ -1,0 +1,38 @@
+"""Reading how far requests have come, by the thousand messages and for few milliseconds."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.store.overview import PUBLIC_STATUS
+
+Row = dict[str, Any]
+
+_REQUESTS = """
+SELECT id, recipients, accepted, first_message FROM requests WHERE id = ANY(%(ids)b)
+"""
+
+
+def requests(conn: Connection, wanted: Sequence[UUID]) -> list[Row]:
+    """Return those of the requests that were answered: how many recipients, how many of them accepted, their first."""
+    return [dict(row) for row in conn.exec_driver_sql(_REQUESTS, {"ids": list(wanted)}).mappings()]
+
+
+_STATUSES = f"""
+SELECT r.id, {PUBLIC_STATUS} AS status, count(*) AS messages
+FROM unnest(%(ids)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS r (id, first, last)
+JOIN messages AS m ON m.id BETWEEN r.first AND r.last AND m.request_id = r.id
+JOIN batches AS b ON b.id = m.batch_id
+GROUP BY 1, 2
+"""
+
+
+def statuses(conn: Connection, spans: Sequence[tuple[UUID, UUID, UUID]]) -> list[tuple[UUID, str, int]]:
+    """Return (request, public status, messages) of requests given with their first and last message's ids."""
+    if not spans:
+        return []
+    ids, firsts, lasts = (list(column) for column in zip(*spans, strict=True))
+    rows = conn.exec_driver_sql(_STATUSES, {"ids": ids, "firsts": firsts, "lasts": lasts})
+    return [(request, status, messages) for request, status, messages in rows]

@@ -1,0 +1,342 @@
+"""A whole small installation that may be broken: real workers and beat by the Procfile's lines, and who judges it."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psutil
+import pytest
+from kombu.exceptions import OperationalError
+from sqlalchemy.exc import DBAPIError
+
+from pipeline.settings import Settings
+from pipeline.stages.audit import audit
+from schema.order import Order
+from tests.carriers.simulator import read_log
+from tests.conftest import World
+from workers import dev
+from workers.producer import producer, submit
+from workers.tether import tethered
+
+#: minor units a message costs here, one segment each
+PRICE = 400
+MONEY = 1_000_000_000
+
+_numbers = itertools.count(1)
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 30, *, every: float = 0.05, why: str = "") -> Any:
+    """Return what the function says as soon as it is true; fail when it is not in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        said = what()
+        if said:
+            return said
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds:g} s: {why or getattr(what, '__name__', what)} (last: {said!r})")
+        time.sleep(every)
+
+
+def numbers(count: int) -> list[dict[str, str]]:
+    """Return so many recipients, never the same twice in a process."""
+    return [{"to": f"+23480{next(_numbers):08d}"} for _ in range(count)]
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the checker found when all was settled."""
+
+    messages: int
+    #: takings in the oracle's log
+    taken: int
+    #: attempts that nobody knows the outcome of
+    unknown: int
+    #: references that carriers took more than once
+    doubled: int
+    #: accepted recipients that never became a message, or messages that were never decided
+    lost: int
+    statuses: dict[str, int]
+
+    def __str__(self) -> str:
+        return (
+            f"messages {self.messages}, taken {self.taken}, unknown {self.unknown}, doubled {self.doubled}, "
+            f"lost {self.lost}, {self.statuses}"
+        )
+
+
+@dataclass(slots=True)
+class Installation:
+    """Servers, database, world and processes of one test."""
+
+    home: Path
+    pair: dev.Pair
+    settings: Settings
+    world: World
+    #: what the processes get on top of the pair's environment
+    environment: dict[str, str] = field(default_factory=dict)
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    #: request → how many recipients it has
+    submitted: dict[UUID, int] = field(default_factory=dict)
+    orders: dict[UUID, Order] = field(default_factory=dict)
+
+    # Processes -------------------------------------------------------------------------------------------------
+
+    def start(self, *names: str, line: str | None = None, **environment: str) -> None:
+        """Start processes by the Procfile's own lines (`line` names the line where it is not the name)."""
+        for name in names or ("worker", "lane", "beat"):
+            home = self.home / name
+            home.mkdir(exist_ok=True)
+            argv = tethered([sys.executable, "-m", "workers.procfile", line or name], farewell=signal.SIGKILL)
+            with (self.home / f"{name}.log").open("ab") as log:
+                self.processes[name] = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    env={
+                        **os.environ,
+                        "POSTROAD_DATABASE_URL": self.settings.database_url.get_secret_value(),
+                        "POSTROAD_BROKER_URL": self.settings.broker_url.get_secret_value(),
+                        "POSTROAD_HOME": str(home),
+                        "POSTROAD_CONCURRENCY": "2",
+                        "POSTROAD_LEASE_SECONDS": "3",
+                        "POSTROAD_STALE_SECONDS": "2",
+                        **self.environment,
+                        **environment,
+                    },
+                )
+
+    def await_ready(self, *names: str) -> None:
+        """Return when the workers say that they are ready."""
+        for name in names or [name for name in self.processes if "beat" not in name]:
+            wait_for(lambda name=name: "ready." in self.said(name), 40, why=f"{name} is ready: {self.said(name)[-900:]}")
+
+    def said(self, name: str) -> str:
+        """Return what a process has said so far."""
+        return (self.home / f"{name}.log").read_text(errors="replace")
+
+    def kill(self, name: str) -> None:
+        """Kill a process and all of its children with -9, at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.processes[name].pid, signal.SIGKILL)
+        self.processes.pop(name).wait(20)
+
+    def stop(self, name: str, seconds: float = 40) -> int:
+        """Tell a process to end its work and go; return its code."""
+        process = self.processes.pop(name)
+        process.terminate()
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(20)
+            return -9
+
+    def children(self, name: str = "worker") -> list[psutil.Process]:
+        """Return a worker's pool processes."""
+        try:
+            return psutil.Process(self.processes[name].pid).children()
+        except psutil.NoSuchProcess:
+            return []
+
+    def holder(self, seconds: float = 20) -> tuple[psutil.Process, UUID]:
+        """Return the pool process that is sending a portion now, and its batch.
+
+        Which one it is the database knows: by the port of the last connection that touched the batch row.
+        """
+        batch = wait_for(self._sending, seconds, every=0.01, why="a portion is on its way")
+        ours = {child.pid: child for child in self.children("worker")}
+        if len(ours) == 1:
+            return next(iter(ours.values())), batch
+        raise AssertionError("give the worker one child: POSTROAD_CONCURRENCY=1")
+
+    def _sending(self) -> UUID | None:
+        found = self.world.rows(
+            "SELECT id FROM batches WHERE status = 'sending' AND marked IS NOT NULL AND marked IS DISTINCT FROM recorded"
+        )
+        return found[0] if found else None
+
+    def play(self, **scripts: dict[str, Any]) -> None:
+        """Give carriers their scripts, all with the oracle's log; the first named is asked first."""
+        for rank, (name, script) in enumerate(scripts.items(), 1):
+            self.world.add_carrier(name, rank=rank)
+            self.configure(name, script=script)
+
+    def configure(self, name: str, kind: str = "simulated", **settings: Any) -> None:
+        """Write a carrier's kind and settings."""
+        if kind != "http":
+            settings["log"] = str(self.home / "oracle.log")
+        self.world.run(
+            "UPDATE carriers SET kind = %(kind)s, settings = %(settings)s::jsonb WHERE name = %(name)s",
+            kind=kind,
+            settings=json.dumps(settings),
+            name=name,
+        )
+
+    # Work ------------------------------------------------------------------------------------------------------
+
+    def order(self, recipients: int = 1, **fields: Any) -> Order:
+        """Return an order to so many people."""
+        return Order.model_validate(
+            {"account": "acme", "sender": "ACME", "body": "Your ride arrives at 9.", "recipients": numbers(recipients)}
+            | fields
+        )
+
+    def submit(self, *orders: Order, seconds: float = 30) -> list[UUID]:
+        """Enqueue orders as producers do: again under the same request id, while the broker is away."""
+        return [self._submit(order, seconds) for order in orders]
+
+    def _submit(self, order: Order, seconds: float) -> UUID:
+        request = self.world.rt.mint()
+        self.submitted[request], self.orders[request] = len(order.recipients), order
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return submit(order, request=request, app=producer(self.pair.broker_url))
+            except OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def campaign(self, orders: int, recipients: int, **fields: Any) -> list[UUID]:
+        """Submit a campaign and return when all of it is written."""
+        requests = self.submit(*(self.order(recipients, **fields) for _ in range(orders)))
+        self.await_written()
+        return requests
+
+    def await_written(self, seconds: float = 30) -> None:
+        """Return when every submitted order is in the database."""
+        wait_for(lambda: self.unwritten() == [], seconds, why="every order is written")
+
+    def unwritten(self) -> list[UUID]:
+        """Return the requests that the database has not heard of."""
+        wanted = list(self.submitted)
+        there = set(self.rows("SELECT id FROM requests WHERE id = ANY(%(ids)s)", ids=wanted))
+        return [request for request in wanted if request not in there]
+
+    def resubmit(self) -> int:
+        """Submit again, under its own id, what the database has not heard of; return how many that were."""
+        missing = self.unwritten()
+        for request in missing:
+            submit(self.orders[request], request=request, app=producer(self.pair.broker_url))
+        return len(missing)
+
+    def rows(self, query: str, **params: Any) -> list[Any]:
+        """Return a query's rows, patiently: the database may be starting."""
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return self.world.rows(query, **params)
+            except DBAPIError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def count(self, query: str, **params: Any) -> int:
+        """Return the one number a query finds."""
+        return int(self.rows(query, **params)[0])
+
+    def decided(self) -> int:
+        """Return how many messages have a status of their own."""
+        return self.count("SELECT count(*) FROM messages WHERE status IS NOT NULL")
+
+    # Judging ---------------------------------------------------------------------------------------------------
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return what the carriers' oracle wrote down."""
+        return read_log(self.home / "oracle.log")
+
+    def all_is_well(self, seconds: float = 40, *, statuses: set[str] | None = None) -> Verdict:
+        """Wait until everything is settled; then hold the database against the oracle's log and the ledger."""
+        self.await_written(seconds)
+        wait_for(self._is_settled, seconds, every=0.1, why=f"everything is settled: {self._unsettled()}")
+        verdict = self._judge()
+        print(verdict)
+        assert verdict.lost == 0
+        assert [found for found in audit(self.world.rt) if found.broken] == []
+        assert set(verdict.statuses) <= (statuses or {"sent", "delivered"}), verdict
+        return verdict
+
+    def _unsettled(self) -> object:
+        return self.rows("SELECT status, claims, hints, fence, size FROM batches WHERE status <> 'done' LIMIT 8")
+
+    def _is_settled(self) -> bool:
+        return not self.count(
+            "SELECT (SELECT count(*) FROM messages WHERE status IS NULL)"
+            " + (SELECT count(*) FROM batches WHERE status <> 'done')"
+        )
+
+    def _judge(self) -> Verdict:
+        log = [line for line in self.log() if line["taken"]]
+        taken = Counter(UUID(line["ref"]) for line in log)
+        tries: dict[UUID, list[tuple[str, str | None, str]]] = {}
+        for message, outcome, carrier_ref, carrier in self.rows(
+            "SELECT message_id, outcome, carrier_ref, carrier FROM provider_attempts ORDER BY message_id, n"
+        ):
+            tries.setdefault(message, []).append((outcome, carrier_ref, carrier))
+        messages = {row[0]: row[1:] for row in self.rows("SELECT id, status, money, amount FROM messages")}
+        self._join(log, taken, tries, messages)
+        self._count_money(messages)
+        accepted = self.count("SELECT coalesce(sum(accepted), 0) FROM requests")
+        undecided = sum(status is None for status, _, _ in messages.values())
+        return Verdict(
+            messages=len(messages),
+            taken=sum(taken.values()),
+            unknown=sum(outcome == "unknown" for made in tries.values() for outcome, _, _ in made),
+            doubled=sum(times > 1 for times in taken.values()),
+            lost=sum(self.submitted.values()) - accepted + accepted - len(messages) + undecided,
+            statuses=dict(Counter(status for status, _, _ in messages.values())),
+        )
+
+    @staticmethod
+    def _join(
+        log: Sequence[dict[str, Any]],
+        taken: Counter[UUID],
+        tries: dict[UUID, list[tuple[str, str | None, str]]],
+        messages: dict[UUID, tuple[Any, ...]],
+    ) -> None:
+        decisive = {"accepted", "unknown"}
+        unrecorded = [ref for ref in taken if not decisive & {outcome for outcome, _, _ in tries.get(ref, [])}]
+        assert unrecorded == [], f"{len(unrecorded)} messages were taken and no attempt says so"
+        unflagged = [
+            ref
+            for ref, times in taken.items()
+            if times > 1 and "unknown" not in {outcome for outcome, _, _ in tries[ref]}
+        ]
+        assert unflagged == [], f"{len(unflagged)} messages were taken twice without an unknown attempt"
+        written = {(UUID(line["ref"]), line["carrier_id"], line["carrier"]) for line in log}
+        invented = [
+            message
+            for message, made in tries.items()
+            for outcome, carrier_ref, carrier in made
+            if outcome == "accepted" and (message, carrier_ref, carrier) not in written
+        ]
+        assert invented == [], f"{len(invented)} accepted attempts are not in the carriers' log"
+        for message, (status, money, amount) in messages.items():
+            last = tries[message][-1][0] if message in tries else None
+            if status == "sent" and amount:
+                assert (last, money) in {("accepted", "captured"), ("unknown", "held")}, (message, last, money)
+            elif status in {"rejected", "cancelled"}:
+                assert last is None, (message, status, last)
+
+    def _count_money(self, messages: dict[UUID, tuple[Any, ...]]) -> None:
+        sums: Counter[str | None] = Counter()
+        for _, money, amount in messages.values():
+            sums[money] += amount or 0
+        moved = dict(self.rows("SELECT kind, sum(amount)::int8 FROM ledger WHERE unit <> 'SEG' GROUP BY kind"))
+        assert moved.get("capture", 0) == sums["captured"]
+        assert moved.get("release", 0) == sums["released"]
+        assert moved.get("hold", 0) == sums["captured"] + sums["released"] + sums["held"]
+        assert self.world.balance() == MONEY - sums["captured"] - sums["held"]

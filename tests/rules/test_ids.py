@@ -1,0 +1,101 @@
+"""Ids: UUIDv7s in a row, and the days they fall into."""
+
+from datetime import UTC, date, datetime, timedelta
+from uuid import RFC_4122, UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.rules import ids
+
+NOON = datetime(2027, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)
+moments = st.datetimes(
+    datetime(1970, 1, 1),  # noqa: DTZ001 - hypothesis gives it the zone
+    datetime(2999, 12, 31),  # noqa: DTZ001
+    timezones=st.just(UTC),
+)
+entropies = st.integers(0, (1 << ids.ENTROPY_BITS) - 1)
+
+
+@given(moments, entropies)
+def test_an_id_is_a_uuid_of_version_7(moment: datetime, entropy: int) -> None:
+    id_ = ids.mint(moment, entropy)
+
+    assert (id_.version, id_.variant) == (7, RFC_4122)
+
+
+@given(moments, entropies)
+def test_an_id_tells_its_moment_to_the_millisecond(moment: datetime, entropy: int) -> None:
+    told = ids.moment(ids.mint(moment, entropy))
+
+    assert abs(told - moment) <= timedelta(milliseconds=1)
+
+
+@given(entropies, st.integers(0, 10_000_000))
+def test_ids_in_a_row_are_uuids_of_version_7_of_the_same_moment(entropy: int, places: int) -> None:
+    first = ids.mint(NOON, entropy)
+
+    later = ids.after(first, places)
+
+    assert (later.version, later.variant) == (7, RFC_4122)
+    assert later.int - first.int == places
+    assert ids.moment(later) == NOON
+
+
+def test_even_the_highest_id_has_room_for_many_after_it() -> None:
+    highest = ids.mint(NOON, (1 << ids.ENTROPY_BITS) - 1)
+
+    after = ids.after(highest, 10_000)
+
+    assert (after.version, after.variant) == (7, RFC_4122)
+    assert ids.moment(after) == NOON
+
+
+@given(entropies, entropies)
+def test_all_of_the_entropy_makes_the_id(one: int, other: int) -> None:
+    assert (ids.mint(NOON, one) == ids.mint(NOON, other)) == (one == other)
+
+
+@given(moments, moments, entropies, entropies)
+def test_ids_sort_by_their_millisecond(one: datetime, other: datetime, noise: int, more: int) -> None:
+    earlier, later = sorted((one, other))
+    if int(later.timestamp() * 1000) == int(earlier.timestamp() * 1000):
+        later += timedelta(milliseconds=2)
+
+    assert ids.mint(earlier, noise) < ids.mint(later, more)
+
+
+def test_an_id_is_of_the_utc_day_whatever_zone_its_moment_is_told_in() -> None:
+    in_lagos = datetime.fromisoformat("2027-03-02T00:30:00+01:00")
+
+    low, high = ids.day_bounds(date(2027, 3, 1))
+
+    assert low <= ids.mint(in_lagos, 0) < high
+
+
+@pytest.mark.parametrize(
+    ("moment", "within"),
+    [
+        pytest.param("2027-02-28T23:59:59.999+00:00", False, id="the last millisecond before"),
+        pytest.param("2027-03-01T00:00:00.000+00:00", True, id="midnight"),
+        pytest.param("2027-03-01T23:59:59.999+00:00", True, id="the day's last millisecond"),
+        pytest.param("2027-03-02T00:00:00.000+00:00", False, id="the next midnight"),
+    ],
+)
+@pytest.mark.parametrize("entropy", [0, (1 << ids.ENTROPY_BITS) - 1], ids=["lowest", "highest"])
+def test_a_day_takes_the_ids_of_its_milliseconds_and_no_others(moment: str, within: bool, entropy: int) -> None:
+    low, high = ids.day_bounds(date(2027, 3, 1))
+
+    id_ = ids.mint(datetime.fromisoformat(moment), entropy)
+
+    assert (low <= id_ < high) is within
+
+
+@given(st.dates(date(1970, 1, 1), date(2999, 12, 30)))
+def test_each_day_begins_where_the_one_before_ends(day: date) -> None:
+    _, high = ids.day_bounds(day)
+    low, _ = ids.day_bounds(day + timedelta(days=1))
+
+    assert low == high
+    assert isinstance(low, UUID)

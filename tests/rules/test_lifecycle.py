@@ -1,0 +1,60 @@
+"""The status moves, as one table. That the database agrees is in tests/store/test_lifecycle_guard.py."""
+
+from collections.abc import Hashable, Mapping
+
+import pytest
+
+from pipeline.rules.lifecycle import BATCH_MOVES, FINAL, MESSAGE_MOVES
+from schema.vocabulary import BatchStatus, Status
+
+#: what the public is told while the batch is on its way: no message has it of its own
+BORROWED = {Status.SCHEDULED, Status.QUEUED}
+
+
+def reached(moves: Mapping[Hashable, frozenset[Hashable]], *starts: Hashable) -> set[Hashable]:
+    """Return everything that can be reached from there, the starts included."""
+    known, fresh = set(starts), list(starts)
+    while fresh:
+        following = moves[fresh.pop()] - known
+        known |= following
+        fresh += following
+    return known
+
+
+def test_every_status_of_a_message_can_be_reached_but_those_it_borrows_from_its_batch() -> None:
+    assert set(MESSAGE_MOVES) == {None, *Status} - BORROWED
+    assert reached(MESSAGE_MOVES, None) == set(MESSAGE_MOVES)
+
+
+def test_every_status_of_a_batch_can_be_reached_from_those_it_is_written_with() -> None:
+    assert set(BATCH_MOVES) == set(BatchStatus)
+    assert reached(BATCH_MOVES, BatchStatus.ADMITTED, BatchStatus.WAITING) == set(BatchStatus)
+
+
+@pytest.mark.parametrize("status", BatchStatus)
+def test_from_everywhere_a_batch_can_get_done(status: BatchStatus) -> None:
+    assert BatchStatus.DONE in reached(BATCH_MOVES, status)
+
+
+def test_nothing_follows_a_final_status() -> None:
+    assert {Status.DELIVERED, Status.FAILED, Status.REJECTED, Status.CANCELLED} == FINAL
+    assert all(not MESSAGE_MOVES[status] for status in FINAL)
+
+
+def test_what_a_carrier_may_have_is_neither_rejected_nor_cancelled() -> None:
+    assert not MESSAGE_MOVES[Status.SENT] & {Status.REJECTED, Status.CANCELLED}
+
+
+def test_a_message_is_delivered_only_after_it_was_sent() -> None:
+    assert [status for status, following in MESSAGE_MOVES.items() if Status.DELIVERED in following] == [Status.SENT]
+
+
+def test_a_batch_is_sent_only_from_the_queue() -> None:
+    before = {status for status, following in BATCH_MOVES.items() if BatchStatus.SENDING in following}
+
+    assert before == {BatchStatus.QUEUED}
+
+
+def test_nothing_moves_to_where_it_is() -> None:
+    assert not [status for status, following in MESSAGE_MOVES.items() if status in following]
+    assert not [status for status, following in BATCH_MOVES.items() if status in following]

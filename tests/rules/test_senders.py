@@ -1,0 +1,51 @@
+"""What a sender id may look like."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.rules.senders import is_sender
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["ACME", "A", "Acme Bank", "7eleven", "AT&T", "a.b_c-d", "12345678A", "ABCDEFGHIJK"],
+)
+def test_up_to_eleven_letters_and_digits_are_a_sender(word: str) -> None:
+    assert is_sender(word)
+
+
+@pytest.mark.parametrize("word", ["811", "+123", "447911123456", "+2348012345678", "123456789012345"])
+def test_a_number_and_a_short_code_are_senders(word: str) -> None:
+    assert is_sender(word)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param(" ACME", id="a blank first"),
+        pytest.param("ABCDEFGHIJKL", id="twelve characters"),
+        pytest.param("12", id="two digits"),
+        pytest.param("1234567890123456", id="sixteen digits"),
+        pytest.param("+ACME", id="a plus and letters"),
+        pytest.param("++234", id="two pluses"),
+        pytest.param("234+", id="a plus behind"),
+        pytest.param("Café", id="an accent"),
+        pytest.param("АСМЕ", id="Cyrillic lookalikes"),
+        pytest.param("٨١١", id="digits of another script"),
+        pytest.param("ACME\n", id="a line feed behind"),
+        pytest.param("811\n", id="a number and a line feed"),
+        pytest.param("AC\tME", id="a tab"),
+        pytest.param("AC\x00ME", id="NUL"),
+        pytest.param("ACME😀", id="an emoji"),
+        pytest.param("1 2", id="digits and a blank"),
+    ],
+)
+def test_anything_else_is_none(word: str) -> None:
+    assert not is_sender(word)
+
+
+@given(st.text())
+def test_a_sender_is_short_printable_ascii(word: str) -> None:
+    assert not is_sender(word) or (word.isascii() and word.isprintable() and 1 <= len(word) <= 16)

@@ -1,0 +1,147 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.audit import audit
+from pipeline.stages.bill import bill
+from pipeline.stages.segment import segment
+from pipeline.store import ledger
+
+CHARGES = "SELECT encoding, segments, amount, quota, money, status, error_code FROM messages ORDER BY id"
+
+
+def test_a_message_is_priced_by_its_segments_and_its_money_held(world: Any) -> None:
+    [answer] = world.submit(world.order("+2348012345678", body="x" * 161))
+
+    [hint] = world.pay([answer])
+
+    assert hint.batch == answer.batches[0]
+    assert world.rows(CHARGES) == [("GSM7", 2, 800, 0, "held", None, None)]
+    assert world.balance() == 1_000_000 - 800
+    assert world.rows("SELECT kind, unit, amount, from_book, to_book FROM ledger WHERE kind = 'hold'") == [
+        ("hold", "NGN", 800, "wallet", "held")
+    ]
+
+
+def test_the_longest_destination_sets_the_price(world: Any) -> None:
+    with world.rt.begin() as conn:
+        ledger.set_price(conn, "GB", "NGN", 700)
+        ledger.set_price(conn, "447911", "NGN", 900)
+
+    world.pay(world.submit(world.order("+2348012345678", "+447911123456", "+447400123456")))
+
+    assert world.rows("SELECT amount FROM messages ORDER BY id") == [400, 900, 700]
+
+
+def test_an_accounts_own_price_wins(world: Any) -> None:
+    with world.rt.begin() as conn:
+        ledger.set_price(conn, "*", "NGN", 350, account=world.account)
+
+    world.pay(world.submit(world.order()))
+
+    assert world.rows("SELECT amount FROM messages") == [350]
+
+
+def test_a_destination_without_a_price_is_rejected(world: Any) -> None:
+    world.run("UPDATE prices SET destination = 'NG'")
+
+    world.pay(world.submit(world.order("+2348012345678", "+447911123456")))
+
+    assert world.rows("SELECT status, error_code FROM messages ORDER BY id") == [(None, None), ("rejected", "no_price")]
+
+
+def test_money_that_does_not_suffice_pays_for_as_many_as_it_can(world: Any) -> None:
+    world.run("UPDATE wallets SET balance = 900")
+
+    world.pay(world.submit(world.order("+2348012345678", "+2348012345679", "+2348012345670")))
+
+    assert world.rows("SELECT status, error_code, money FROM messages ORDER BY id") == [
+        (None, None, "held"),
+        (None, None, "held"),
+        ("rejected", "insufficient_funds", None),
+    ]
+    assert world.balance() == 100
+
+
+def test_a_credit_limit_may_be_used_up(world: Any) -> None:
+    world.run("UPDATE wallets SET balance = 0, credit_limit = 400")
+
+    world.pay(world.submit(world.order("+2348012345678", "+2348012345679")))
+
+    assert world.rows("SELECT status FROM messages ORDER BY id") == [None, "rejected"]
+    assert world.balance() == -400
+
+
+def test_the_quota_pays_before_the_wallet(world: Any) -> None:
+    month = datetime.now(UTC).date().replace(day=1)
+    with world.rt.begin() as conn:
+        ledger.grant(conn, world.account, month, 3, "test")
+
+    world.pay(world.submit(world.order("+2348012345678", "+2348012345679", body="x" * 161)))
+
+    assert world.rows("SELECT amount, quota FROM messages ORDER BY id") == [(0, 2), (800, 0)]
+    assert world.rows("SELECT used FROM quotas") == [2]
+    assert [finding for finding in audit(world.rt) if finding.broken] == []
+
+
+def test_billing_twice_charges_once(world: Any) -> None:
+    [answer] = world.submit(world.order())
+    batch = answer.batches[0]
+    measures = segment(world.rt, batch)
+
+    assert bill(world.rt, batch, measures) != []
+    assert bill(world.rt, batch, measures) == []
+    assert segment(world.rt, batch) == []
+    assert world.balance() == 1_000_000 - 400
+
+
+def test_billing_at_once_charges_once(world: Any, settings: Settings) -> None:
+    [answer] = world.submit(world.order())
+    batch = answer.batches[0]
+    measures = segment(world.rt, batch)
+
+    with ThreadPoolExecutor(4) as threads:
+        hints = list(threads.map(lambda _: bill(world.rt, batch, measures), range(8)))
+
+    assert sorted(map(len, hints)) == [0] * 7 + [1]
+    assert world.balance() == 1_000_000 - 400
+
+
+def test_two_batches_at_once_never_overdraw(world: Any, settings: Settings) -> None:
+    rt = Runtime(settings.model_copy(update={"pool_size": 8}))
+    world.run("UPDATE wallets SET balance = 4000")
+    answers = world.submit(*(world.order(*["+2348012345678"] * 3, message_class=c) for c in ("otp", "bulk") * 1))
+    answers += [world.submit(world.order(*["+2348012345678"] * 3))[0] for _ in range(6)]
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda batch: bill(rt, batch, segment(rt, batch)), [b for a in answers for b in a.batches]))
+
+    assert world.rows("SELECT count(*) FROM messages WHERE money = 'held'") == [10]
+    assert world.balance() == 0
+    rt.close()
+
+
+def test_a_test_message_costs_nothing(world: Any) -> None:
+    world.pay(world.submit(world.order(test=True)))
+
+    assert world.rows(CHARGES) == [("GSM7", 1, 0, 0, None, None, None)]
+    assert world.balance() == 1_000_000
+
+
+@pytest.mark.parametrize(("delay", "status"), [(timedelta(hours=1), "scheduled"), (timedelta(0), "queued")])
+def test_a_paid_batch_waits_for_its_minute(world: Any, delay: timedelta, status: str) -> None:
+    hints = world.pay(world.submit(world.order(send_at=datetime.now(UTC) + delay)))
+
+    assert world.rows("SELECT status FROM batches") == [status]
+    assert len(hints) == (status == "queued")
+
+
+def test_measures_of_another_batch_are_not_believed(world: Any) -> None:
+    [answer] = world.submit(world.order("+2348012345678", "+2348012345679"))
+
+    assert bill(world.rt, answer.batches[0], segment(world.rt, answer.batches[0])[:1]) == []
+    assert world.rows("SELECT status FROM batches") == ["admitted"]

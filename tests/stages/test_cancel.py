@@ -1,0 +1,79 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from pipeline.stages.audit import audit
+from pipeline.stages.cancel import cancel
+from pipeline.stages.promote import promote
+
+
+@pytest.fixture(autouse=True)
+def _sound(world: Any) -> Iterator[None]:
+    """Whatever a test does here, the invariants hold afterwards."""
+    yield
+    assert [finding for finding in audit(world.rt) if finding.broken] == []
+
+
+def scheduled(world: Any, *numbers: str) -> list[Any]:
+    [answer] = world.submit(world.order(*numbers, send_at=datetime.now(UTC) + timedelta(hours=1)))
+    world.pay([answer])
+    return list(answer.messages)
+
+
+def test_a_scheduled_message_can_be_taken_back(world: Any) -> None:
+    first, _ = scheduled(world, "+2348012345678", "+2348012345679")
+
+    found = cancel(world.rt, world.account, [first])
+
+    assert (found.cancelled, found.too_late, found.unknown) == ({first}, set(), set())
+    assert world.rows("SELECT status, money FROM messages ORDER BY id") == [("cancelled", "released"), (None, "held")]
+    assert world.balance() == 1_000_000 - 400
+
+
+def test_a_cancelled_message_is_not_sent_with_its_batch(world: Any) -> None:
+    first, second = scheduled(world, "+2348012345678", "+2348012345679")
+    cancel(world.rt, world.account, [first])
+
+    world.make_due()
+    world.deliver_all(promote(world.rt))
+
+    assert world.rows("SELECT message_id FROM provider_attempts") == [second]
+    assert [world.status(first), world.status(second)] == ["cancelled", "sent"]
+
+
+def test_after_its_minute_it_is_too_late(world: Any) -> None:
+    [message] = scheduled(world)
+    world.make_due()
+
+    assert cancel(world.rt, world.account, [message]).too_late == {message}
+
+    promote(world.rt)
+    assert cancel(world.rt, world.account, [message]).too_late == {message}
+
+
+def test_cancelling_twice_gives_the_money_back_once(world: Any) -> None:
+    [message] = scheduled(world)
+
+    assert cancel(world.rt, world.account, [message]).cancelled == {message}
+    assert cancel(world.rt, world.account, [message]).too_late == {message}
+    assert world.balance() == 1_000_000
+
+
+def test_strangers_messages_are_unknown(world: Any) -> None:
+    [message] = scheduled(world)
+    nobodys = uuid4()
+
+    found = cancel(world.rt, world.account + 1, [message, nobodys])
+
+    assert found.unknown == {message, nobodys}
+    assert world.status(message) == ""
+
+
+def test_a_message_sent_at_once_cannot_be_taken_back(world: Any) -> None:
+    [answer] = world.submit(world.order())
+    world.pay([answer])
+
+    assert cancel(world.rt, world.account, answer.messages).too_late == set(answer.messages)

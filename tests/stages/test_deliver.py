@@ -1,0 +1,279 @@
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.carriers.simulated import Simulated
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.audit import audit
+from pipeline.stages.deliver import deliver
+from pipeline.stages.promote import promote
+from pipeline.stages.sweep import sweep
+from pipeline.store import leases
+from schema.vocabulary import CarrierState
+
+NUMBERS = [f"+23480123456{n:02}" for n in range(20)]
+ATTEMPTS = "SELECT n, carrier, outcome, code FROM provider_attempts ORDER BY message_id, n"
+STATES = "SELECT status, money, error_code FROM messages ORDER BY id"
+
+
+@pytest.fixture(autouse=True)
+def _sound(world: Any) -> Iterator[None]:
+    """Whatever a test does here, the invariants hold afterwards."""
+    yield
+    assert [finding for finding in audit(world.rt) if finding.broken] == []
+
+
+@pytest.mark.parametrize(
+    ("fate", "outcome", "state"),
+    [
+        pytest.param("accept", "accepted", ("sent", "captured", None), id="accepted: sent and earned"),
+        pytest.param("refuse:21", "refused_permanent", ("failed", "released", "carrier_refused"), id="refused: over"),
+        pytest.param("silent", "unknown", ("sent", "held", None), id="unknown: perhaps sent, not earned"),
+        pytest.param("reset", "unknown", ("sent", "held", None), id="reset: unknown too"),
+    ],
+)
+def test_an_outcome_decides_status_and_money(world: Any, fate: str, outcome: str, state: tuple[Any, ...]) -> None:
+    world.add_carrier("alpha", {fate: 1})
+    world.add_carrier("beta", rank=2)
+
+    world.send()
+
+    [(n, carrier, found, _)] = world.rows(ATTEMPTS)
+    assert (n, carrier, found) == (1, "alpha", outcome)
+    assert world.rows(STATES) == [state]
+
+
+@pytest.mark.parametrize("script", [{"refuse_transient": 1}, {"throttle:5": 1}, {"down": True}])
+def test_what_a_carrier_does_not_take_now_goes_to_the_next(world: Any, script: dict[str, Any]) -> None:
+    world.add_carrier("alpha", script)
+    world.add_carrier("beta", rank=2)
+
+    world.send(*NUMBERS)
+
+    assert world.rows("SELECT n, carrier, outcome = 'accepted', count(*) FROM provider_attempts GROUP BY 1, 2, 3") in (
+        [(1, "alpha", False, 20), (2, "beta", True, 20)],
+        [(2, "beta", True, 20), (1, "alpha", False, 20)],
+    )
+    assert set(world.rows("SELECT status FROM messages")) == {"sent"}
+
+
+def test_only_the_refused_go_to_the_next_carrier(world: Any) -> None:
+    world.add_carrier("alpha", {"numbers": {"07": "refuse_transient", "08": "refuse:1", "09": "silent"}})
+    world.add_carrier("beta", rank=2)
+
+    world.send(*NUMBERS)
+
+    assert world.rows("SELECT count(*) FROM provider_attempts WHERE carrier = 'beta'") == [1]
+    assert world.rows("SELECT count(*) FROM messages WHERE status = 'failed'") == [1]
+
+
+def test_a_round_never_goes_back_to_a_carrier_and_the_next_waits(world: Any) -> None:
+    world.add_carrier("alpha", {"refuse_transient": 1})
+    world.add_carrier("beta", {"down": True}, rank=2)
+
+    world.send()
+
+    assert [row[:2] for row in world.rows(ATTEMPTS)] == [(1, "alpha"), (2, "beta")]
+    assert world.rows("SELECT status, round, tried, due_at > now() FROM batches WHERE status <> 'done'") == [
+        ("waiting", 1, [], True)
+    ]
+    assert world.rows(STATES) == [(None, "held", None)]
+
+
+def test_a_message_fails_when_its_rounds_are_over(world: Any) -> None:
+    world.add_carrier("alpha", {"refuse_transient": 1})
+    world.deliver_all(world.pay(world.submit(world.order(**{"class": "otp"}))))
+
+    for _ in range(10):
+        world.make_due()
+        world.deliver_all(promote(world.rt))
+
+    assert [row[0] for row in world.rows(ATTEMPTS)] == [1, 2, 3, 4, 5]
+    assert world.rows(STATES) == [("failed", "released", "no_carrier_left")]
+    assert world.balance() == 1_000_000
+
+
+def test_a_paused_carrier_is_passed_over_without_an_attempt(world: Any) -> None:
+    world.add_carrier("beta", rank=2)
+    hints = world.pay(world.submit(world.order()))
+    world.run("UPDATE carriers SET state = %(state)s WHERE name = 'alpha'", state=CarrierState.PAUSED)
+
+    world.deliver_all(hints)
+
+    assert world.rows(ATTEMPTS) == [(1, "beta", "accepted", None)]
+
+
+def test_messages_wait_while_all_their_carriers_are_paused(world: Any) -> None:
+    hints = world.pay(world.submit(world.order()))
+    world.run("UPDATE carriers SET state = 'paused'")
+    world.deliver_all(hints)
+    assert world.rows(STATES) == [(None, "held", None)]
+
+    world.run("UPDATE carriers SET state = 'active'")
+    world.make_due()
+    world.deliver_all(promote(world.rt))
+
+    assert world.rows(ATTEMPTS) == [(1, "alpha", "accepted", None)]
+
+
+def test_a_carrier_wrongly_set_up_is_passed_over(world: Any, caplog: pytest.LogCaptureFixture) -> None:
+    world.add_carrier("beta", rank=2)
+    world.run("UPDATE carriers SET settings = '{\"speed\": 1}' WHERE name = 'alpha'")
+
+    with caplog.at_level(logging.ERROR):
+        world.send()
+
+    assert world.rows(ATTEMPTS) == [(1, "beta", "accepted", None)]
+    assert "alpha: speed" in caplog.text
+
+
+def test_nothing_goes_out_after_its_time(world: Any) -> None:
+    hints = world.pay(world.submit(world.order(valid_until=datetime.now(UTC) + timedelta(hours=1))))
+    world.run("UPDATE batches SET valid_until = now() - interval '1 second'")
+
+    world.deliver_all(hints)
+
+    assert world.rows(ATTEMPTS) == []
+    assert world.rows(STATES) == [("failed", "released", "expired")]
+    assert world.balance() == 1_000_000
+
+
+def test_a_delivered_batch_is_not_delivered_again(world: Any) -> None:
+    hints = world.pay(world.submit(world.order()))
+
+    world.deliver_all(hints)
+    world.deliver_all(hints)
+
+    assert len(world.rows(ATTEMPTS)) == 1
+
+
+def test_batches_delivered_together_are_each_recorded(world: Any) -> None:
+    answers = [world.submit(world.order(number))[0] for number in NUMBERS]
+    hints = world.pay(answers)
+
+    world.deliver_all([hints[0]])
+    assert deliver(world.rt, [hint.batch for hint in hints]) == []
+
+    assert set(world.rows(STATES)) == {("sent", "captured", None)}
+    assert set(world.rows("SELECT status FROM batches")) == {"done"}
+    assert len(world.rows(ATTEMPTS)) == 20
+
+
+def test_a_portion_is_marked_before_it_goes_out_and_no_further(world: Any, settings: Settings) -> None:
+    rt = Runtime(settings.model_copy(update={"portion_size": 5}))
+    hints = world.pay(world.submit(world.order(*NUMBERS)))
+    seen = []
+
+    class Watching:
+        name = "alpha"
+
+        def send(self, parcels: Any) -> Any:
+            seen.append((len(parcels), parcels[-1].ref, *world.rows("SELECT marked, recorded FROM batches")[0]))
+            return world.rt.carrier("alpha", "simulated", {}).send(parcels)
+
+        def close(self) -> None:
+            pass
+
+    rt._carriers["alpha"] = (json.dumps(["simulated", {"script": {}}]), Watching())
+    deliver(rt, [hints[0].batch])
+
+    ids = world.rows("SELECT id FROM messages ORDER BY id")
+    assert seen == [
+        (5, ids[4], ids[4], None),
+        (5, ids[9], ids[9], ids[4]),
+        (5, ids[14], ids[14], ids[9]),
+        (5, ids[19], ids[19], ids[14]),
+    ]
+    rt.close()
+
+
+def test_an_adapter_that_breaks_leaves_its_portion_in_doubt(world: Any) -> None:
+    hints = world.pay(world.submit(world.order(*NUMBERS)))
+
+    class Broken:
+        name = "alpha"
+
+        def send(self, parcels: Any) -> Any:
+            raise RuntimeError("broken")
+
+        def close(self) -> None:
+            pass
+
+    world.rt._carriers["alpha"] = (json.dumps(["simulated", {"script": {}}]), Broken())
+    world.deliver_all(hints)
+
+    assert set(world.rows(ATTEMPTS)) == {(1, "alpha", "unknown", "adapter_fault")}
+
+
+def test_a_worker_that_lost_its_claim_records_only_what_came_late(world: Any) -> None:
+    hints = world.pay(world.submit(world.order(*NUMBERS)))
+    batch = hints[0].batch
+
+    class Overtaken:
+        name = "alpha"
+
+        def send(self, parcels: Any) -> Any:
+            with world.rt.begin() as conn:
+                conn.exec_driver_sql("UPDATE batches SET lease_until = now() - interval '1 minute'")
+            sweep(world.rt)
+            return Simulated("alpha", {}).send(parcels)
+
+        def close(self) -> None:
+            pass
+
+    world.rt._carriers["alpha"] = (json.dumps(["simulated", {"script": {}}]), Overtaken())
+    assert deliver(world.rt, [batch]) == []
+
+    assert set(world.rows("SELECT outcome, late_outcome, carrier_ref IS NULL FROM provider_attempts")) == {
+        ("unknown", "accepted", False)
+    }
+    assert set(world.rows(STATES)) == {("sent", "held", None)}
+    assert world.rows("SELECT status FROM batches") == ["queued"]
+    world.run("UPDATE carriers SET settings = '{}'")
+    world.deliver_all(hints)
+
+
+def test_a_stale_fence_moves_nothing(world: Any) -> None:
+    hints = world.pay(world.submit(world.order()))
+    with world.rt.begin() as conn:
+        [claim] = leases.claim(conn, [hints[0].batch], 60)
+        assert leases.claim(conn, [hints[0].batch], 60) == []
+
+    with world.rt.begin() as conn:
+        step = leases.Step(claim.span.batch, claim.fence - 1, None, claim.span.last)
+        assert leases.advance(conn, [step], 60).ours == set()
+        assert leases.advance(conn, [leases.Step(claim.span.batch, claim.fence, None, None)], 60).ours
+    world.run("UPDATE batches SET status = 'queued'")
+    world.deliver_all(hints)
+
+
+def test_events_are_written_for_those_who_subscribe(world: Any) -> None:
+    world.run("UPDATE accounts SET subscribes = true")
+    world.add_carrier("alpha", {"numbers": {"08": "refuse:1"}})
+
+    world.send("+2348012345607", "+2348012345608")
+
+    assert sorted(world.rows("SELECT status FROM events")) == ["failed", "sent"]
+
+
+def test_the_oracle_saw_what_was_recorded(world: Any, tmp_path: Path) -> None:
+    log = tmp_path / "oracle.jsonl"
+    with world.rt.begin() as conn:
+        conn.exec_driver_sql(
+            "UPDATE carriers SET settings = %(settings)s::jsonb WHERE name = 'alpha'",
+            {"settings": json.dumps({"script": {"silent": 0.5}, "log": str(log)})},
+        )
+
+    world.send(*NUMBERS)
+
+    taken = {line["ref"] for line in map(json.loads, log.read_text().splitlines()) if line["taken"]}
+    recorded = set(
+        world.rows("SELECT message_id::text FROM provider_attempts WHERE outcome IN ('accepted', 'unknown')")
+    )
+    assert taken == recorded

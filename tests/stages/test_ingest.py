@@ -1,0 +1,123 @@
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.admit import admit
+from pipeline.stages.ingest import ingest
+from schema.vocabulary import Code
+
+
+def test_a_recipients_message_id_is_the_first_plus_its_place(world: Any) -> None:
+    [answer] = world.submit(world.order("+2348012345678", "12", "+447400123456"))
+
+    first, refused, third = answer.messages
+    assert refused is None
+    assert third == UUID(int=first.int + 2)
+    assert world.rows("SELECT id FROM messages ORDER BY id") == [first, third]
+    assert [(refusal.code, refusal.index) for refusal in answer.refusals] == [(Code.PHONE_INVALID, 1)]
+
+
+def test_messages_that_share_their_way_share_a_batch(world: Any) -> None:
+    world.add_carrier("beta", route="GB")
+
+    [answer] = world.submit(world.order("+2348012345678", "+447400123456", "+2348012345679"))
+
+    assert sorted(world.rows("SELECT carrier, size FROM batches")) == [("alpha", 2), ("beta", 1)]
+    assert len(answer.batches) == 2
+
+
+def test_a_batch_holds_at_most_so_many_messages(world: Any, settings: Settings) -> None:
+    rt = Runtime(settings.model_copy(update={"batch_size": 10}))
+    order = world.order(*(f"+23480123456{n:02}" for n in range(25)))
+
+    [answer] = ingest(rt, admit(rt, [(rt.mint(), order)]))
+
+    assert world.rows("SELECT size FROM batches ORDER BY first_id") == [10, 10, 5]
+    assert len(answer.batches) == 3
+    rt.close()
+
+
+def test_orders_that_come_together_share_batches(world: Any) -> None:
+    answers = world.submit(world.order("+2348012345678"), world.order("+2348012345679"))
+
+    assert world.rows("SELECT size FROM batches") == [2]
+    assert answers[0].batches == answers[1].batches
+
+
+def test_the_same_request_twice_is_one_request(world: Any) -> None:
+    request, order = world.rt.mint(), world.order("+2348012345678", "12")
+
+    [first] = ingest(world.rt, admit(world.rt, [(request, order)]))
+    [second] = ingest(world.rt, admit(world.rt, [(request, order)]))
+
+    assert world.rows("SELECT count(*) FROM messages") == [1]
+    assert (second.messages, second.refusals, second.request) == (first.messages, first.refusals, request)
+    assert (first.replayed, second.replayed, second.batches) == (False, True, [])
+
+
+def test_the_same_key_gives_the_same_answer(world: Any) -> None:
+    [first] = world.submit(world.order(idempotency_key="ride-9"))
+    [second] = world.submit(world.order(idempotency_key="ride-9"))
+
+    assert second.messages == first.messages
+    assert second.request == first.request
+    assert (second.replayed, second.altered) == (True, False)
+    assert world.rows("SELECT count(*) FROM messages") == [1]
+
+
+def test_another_order_under_a_used_key_is_told_apart(world: Any) -> None:
+    world.submit(world.order(idempotency_key="ride-9"))
+
+    [second] = world.submit(world.order(idempotency_key="ride-9", body="Something else"))
+
+    assert (second.replayed, second.altered) == (True, True)
+
+
+def test_one_key_twice_in_one_call_is_one_set_of_messages(world: Any) -> None:
+    first, second = world.submit(world.order(idempotency_key="ride-9"), world.order(idempotency_key="ride-9"))
+
+    assert first.messages == second.messages
+    assert [first.replayed, second.replayed].count(True) == 1
+    assert world.rows("SELECT count(*) FROM messages") == [1]
+
+
+def test_keys_of_two_accounts_do_not_meet(world: Any) -> None:
+    world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
+    world.run("INSERT INTO sender_ids (account_id, sender) SELECT id, 'ACME' FROM accounts WHERE name = 'other'")
+
+    [ours] = world.submit(world.order(idempotency_key="ride-9"))
+    [theirs] = world.submit(world.order(idempotency_key="ride-9", account="other"))
+
+    assert not theirs.replayed
+    assert ours.messages != theirs.messages
+
+
+def test_fifty_at_once_under_one_key_are_one_set_of_messages(world: Any, settings: Settings) -> None:
+    rt = Runtime(settings.model_copy(update={"pool_size": 10}))
+    order = world.order("+2348012345678", "+2348012345679", idempotency_key="ride-9")
+
+    with ThreadPoolExecutor(10) as threads:
+        answers = list(threads.map(lambda _: ingest(rt, admit(rt, [(rt.mint(), order)]))[0], range(50)))
+
+    assert len({tuple(answer.messages) for answer in answers}) == 1
+    assert [answer.replayed for answer in answers].count(False) == 1
+    assert world.rows("SELECT count(*) FROM messages") == [2]
+    rt.close()
+
+
+def test_an_order_refused_whole_is_remembered_with_its_faults(world: Any) -> None:
+    [answer] = world.submit(world.order(account="nobody"))
+
+    assert answer.messages == [None]
+    assert world.rows("SELECT accepted, refusals->0->>'code' FROM requests") == [(0, "account_unknown")]
+
+
+def test_a_refused_order_does_not_use_up_its_key(world: Any) -> None:
+    world.submit(world.order(sender="STRANGER", idempotency_key="ride-9"))
+
+    [answer] = world.submit(world.order(idempotency_key="ride-9"))
+
+    assert not answer.replayed
+    assert answer.messages[0]

@@ -1,0 +1,60 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.promote import promote
+from pipeline.store import ticks
+
+
+def schedule(world: Any, count: int = 1) -> None:
+    later = datetime.now(UTC) + timedelta(hours=1)
+    world.pay(world.submit(*(world.order(send_at=later + timedelta(seconds=n)) for n in range(count))))
+
+
+def test_a_message_waits_for_its_minute(world: Any) -> None:
+    schedule(world)
+
+    assert promote(world.rt) == []
+    assert world.rows("SELECT status FROM batches") == ["scheduled"]
+
+
+def test_a_due_batch_is_queued_and_told_of(world: Any) -> None:
+    schedule(world)
+    world.make_due()
+
+    [hint] = promote(world.rt)
+
+    assert (hint.carrier, hint.size) == ("alpha", 1)
+    assert world.rows("SELECT id, status, queued_at IS NOT NULL FROM batches") == [(hint.batch, "queued", True)]
+
+
+def test_promoting_twice_finds_nothing_the_second_time(world: Any) -> None:
+    schedule(world, 3)
+    world.make_due()
+
+    assert (len(promote(world.rt)), promote(world.rt)) == (3, [])
+
+
+def test_of_several_clocks_one_promotes(world: Any, settings: Settings) -> None:
+    rt = Runtime(settings.model_copy(update={"pool_size": 8}))
+    schedule(world, 20)
+    world.make_due()
+
+    with ThreadPoolExecutor(8) as threads:
+        found = [hint.batch for hints in threads.map(lambda _: promote(rt), range(16)) for hint in hints]
+
+    assert len(found) == len(set(found)) == 20
+    rt.close()
+
+
+def test_a_clock_that_finds_another_at_work_leaves_it_to_that(world: Any) -> None:
+    schedule(world)
+    world.make_due()
+
+    with world.rt.begin() as conn:
+        assert ticks.is_mine(conn, "promote")
+        assert promote(world.rt) == []
+
+    assert len(promote(world.rt)) == 1

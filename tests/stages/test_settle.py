@@ -1,0 +1,127 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pipeline.stages.audit import audit
+from pipeline.stages.receive import keep
+from pipeline.stages.settle import settle
+from schema.carriage import Receipt
+from schema.vocabulary import Verdict
+
+
+@pytest.fixture(autouse=True)
+def _sound(world: Any) -> Iterator[None]:
+    """Whatever a test does here, the invariants hold afterwards."""
+    yield
+    assert [finding for finding in audit(world.rt) if finding.broken] == []
+
+
+def receipt(world: Any, verdict: Verdict, *, key: str = "1", by_us: bool = False, carrier: str = "alpha") -> Receipt:
+    [(ref, carrier_ref)] = world.rows("SELECT message_id, carrier_ref FROM provider_attempts")
+    return Receipt(
+        carrier=carrier,
+        key=key,
+        verdict=verdict,
+        carrier_ref=None if by_us else carrier_ref,
+        ref=ref if by_us else None,
+        code="0",
+        at=datetime.now(UTC),
+        raw="{}",
+    )
+
+
+STATES = "SELECT status, money, error_code FROM messages"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [
+        (Verdict.DELIVERED, ("delivered", "captured", None)),
+        (Verdict.FAILED, ("failed", "captured", "undelivered")),
+        (Verdict.PENDING, ("sent", "captured", None)),
+    ],
+)
+def test_a_receipt_moves_its_message(world: Any, verdict: Verdict, state: tuple[Any, ...]) -> None:
+    world.send()
+
+    keep(world.rt, [receipt(world, verdict)])
+    settle(world.rt)
+
+    assert world.rows(STATES) == [state]
+
+
+def test_the_same_receipt_twice_is_one(world: Any) -> None:
+    world.send()
+
+    assert keep(world.rt, [receipt(world, Verdict.DELIVERED)] * 2) == 1
+    assert keep(world.rt, [receipt(world, Verdict.DELIVERED)]) == 0
+
+
+def test_the_first_final_word_stays(world: Any) -> None:
+    world.send()
+    keep(world.rt, [receipt(world, Verdict.DELIVERED, key="1")])
+    settle(world.rt)
+
+    keep(world.rt, [receipt(world, Verdict.FAILED, key="2"), receipt(world, Verdict.PENDING, key="3")])
+    settle(world.rt)
+
+    assert world.rows(STATES) == [("delivered", "captured", None)]
+    assert sorted(world.rows("SELECT key, state FROM receipts")) == [
+        ("1", "applied"),
+        ("2", "ignored"),
+        ("3", "ignored"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [
+        pytest.param(Verdict.DELIVERED, ("delivered", "captured", None), id="it was taken: earn it"),
+        pytest.param(Verdict.FAILED, ("failed", "released", "undelivered"), id="it failed: give it back"),
+    ],
+)
+def test_a_receipt_ends_the_doubt(world: Any, verdict: Verdict, state: tuple[Any, ...]) -> None:
+    world.add_carrier("alpha", {"silent": 1})
+    world.send()
+
+    keep(world.rt, [receipt(world, verdict, by_us=True)])
+    settle(world.rt)
+
+    assert world.rows(STATES) == [state]
+
+
+def test_a_receipt_that_comes_before_its_attempt_waits_for_it(world: Any) -> None:
+    world.send()
+    early = receipt(world, Verdict.DELIVERED)
+    world.run("UPDATE provider_attempts SET carrier_ref = NULL")
+    keep(world.rt, [early])
+    settle(world.rt)
+    assert world.rows("SELECT state, due_at > now() FROM receipts") == [("waiting", True)]
+
+    world.run("UPDATE provider_attempts SET carrier_ref = %(ref)s", ref=early.carrier_ref)
+    world.run("UPDATE receipts SET due_at = now()")
+    settle(world.rt)
+
+    assert world.rows(STATES) == [("delivered", "captured", None)]
+
+
+def test_a_receipt_of_nobodys_message_is_an_orphan_in_the_end(world: Any) -> None:
+    world.send()
+    keep(world.rt, [receipt(world, Verdict.DELIVERED, carrier="beta")])
+    settle(world.rt)
+    assert world.rows("SELECT state FROM receipts") == ["waiting"]
+
+    world.run("UPDATE receipts SET due_at = now(), received_at = now() - interval '80 hours'")
+    settle(world.rt)
+
+    assert world.rows("SELECT state FROM receipts") == ["orphaned"]
+    assert world.rows(STATES) == [("sent", "captured", None)]
+
+
+def test_settling_again_finds_nothing(world: Any) -> None:
+    world.send()
+    keep(world.rt, [receipt(world, Verdict.DELIVERED)])
+
+    assert (settle(world.rt), settle(world.rt)) == (1, 0)

@@ -1,0 +1,1 @@
+"""How fast the road is on this machine, beside what its PostgreSQL could do: behind `postroad bench`."""

@@ -1,0 +1,59 @@
+"""What it took: CPU by process with all its children (Linux), write-ahead log, rows written."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from workers.bench.ground import value
+
+_PROC = Path("/proc")
+_WAL = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
+#: daily partitions count as their table
+_ROWS = """
+SELECT regexp_replace(relname, '_([0-9]{8}|beyond)$', ''),
+       sum(n_tup_ins)::int8, sum(n_tup_upd)::int8, sum(n_tup_hot_upd)::int8, sum(n_tup_del)::int8
+FROM pg_stat_user_tables GROUP BY 1
+"""
+_KINDS = ("inserted", "updated", "updated_hot", "deleted")
+
+
+def cpu(roots: Mapping[str, int]) -> dict[str, float]:
+    """Return the CPU seconds of each process (name → pid) with all below it, the dead ones too; {} where unknown."""
+    if not (_PROC / "self/stat").exists():
+        return {}
+    spent: dict[int, float] = {}
+    children: defaultdict[int, list[int]] = defaultdict(list)
+    for pid, parent, seconds in _processes():
+        spent[pid] = seconds
+        children[parent].append(pid)
+
+    def whole(pid: int) -> float:
+        return spent.get(pid, 0) + sum(whole(child) for child in children[pid])
+
+    return {name: whole(pid) for name, pid in roots.items()}
+
+
+def _processes() -> Iterator[tuple[int, int, float]]:
+    """Yield (pid, parent, CPU seconds with its dead children's) of every process."""
+    tick = os.sysconf("SC_CLK_TCK")
+    for folder in _PROC.iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            yield int(folder.name), int(fields[1]), sum(map(int, fields[11:15])) / tick
+
+
+def wal(conn: "psycopg.Connection[Any]") -> int:
+    """Return the bytes of write-ahead log written so far."""
+    return int(value(conn, _WAL))
+
+
+def rows(conn: "psycopg.Connection[Any]") -> dict[str, dict[str, int]]:
+    """Return the rows written so far by table and kind; complete once those who wrote them have disconnected."""
+    return {table: dict(zip(_KINDS, counts, strict=True)) for table, *counts in conn.execute(_ROWS)}

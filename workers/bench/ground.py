@@ -1,0 +1,107 @@
+"""Where a bench takes place: servers of its own, a migrated database, an account with more money than it can spend."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from pydantic import SecretStr
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.migrate import migrate
+from workers import dev
+
+ACCOUNT, SENDER = "bench", "Postroad"
+#: the carrier of everything but codes, and theirs, which is always inside the process and writes down when it had them
+BULK, CODES = "bench", "bench_codes"
+#: where codes are sent, and nothing else
+CODES_TO = "+27"
+
+_MONEY = 10**12
+_EMPTY = "bench_empty"
+_PRICES = {"*": 9, "DE": 7, "GB": 4, "NG": 3, "KE": 3, "IN": 2, "US": 1, "GR": 6, "2348": 3, "4479": 4}
+_ACCOUNT = """
+WITH made AS (
+    INSERT INTO accounts (name, currency) VALUES (%(name)s, 'EUR') RETURNING id
+), sender AS (
+    INSERT INTO sender_ids (account_id, sender) SELECT id, %(sender)s FROM made
+), wallet AS (
+    INSERT INTO wallets (account_id, balance) SELECT id, %(money)s FROM made
+)
+INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book, note)
+SELECT id, 'topup', 'EUR', %(money)s, 'outside', 'wallet', 'bench' FROM made
+"""
+_PRICE = "INSERT INTO prices (destination, currency, per_segment) VALUES (%s, 'EUR', %s)"
+_CARRIER = "INSERT INTO carriers (name, kind, settings) VALUES (%s, %s, %s)"
+_ROUTE = "INSERT INTO routes (destination, carrier) VALUES (%s, %s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A pair of servers and what stands on it."""
+
+    pair: dev.Pair
+
+    @property
+    def home(self) -> Path:
+        """The folder that is gone afterwards."""
+        return self.pair.home
+
+    @property
+    def codes_log(self) -> Path:
+        """What the codes' carrier wrote down."""
+        return self.home / "codes.jsonl"
+
+    def settings(self, database: str = "") -> Settings:
+        """Return settings for this process; the database is the road's own, or one that `copy` made."""
+        return Settings(
+            database_url=SecretStr(self.url(database)), broker_url=SecretStr(self.pair.broker_url), home=self.home
+        )
+
+    def url(self, database: str = "") -> str:
+        """Return where a database is found."""
+        url = urlsplit(self.pair.database_url)
+        return url._replace(path=f"/{database}").geturl() if database else url.geturl()
+
+    def connect(self, database: str = "") -> "psycopg.Connection[Any]":
+        """Return a connection to a database; each statement is a transaction of its own."""
+        return psycopg.connect(self.url(database), autocommit=True)
+
+    def copy(self, database: str, template: str = _EMPTY) -> None:
+        """Make a database: migrated, with the account, without messages."""
+        with self.connect("template1") as conn:
+            conn.execute(f"CREATE DATABASE {database} TEMPLATE {template}")
+
+    def set_carrier(self, kind: str, settings: Mapping[str, object]) -> None:
+        """Write the carriers and their routes."""
+        with self.connect() as conn, conn.cursor() as cursor:
+            cursor.execute(_CARRIER, (BULK, kind, json.dumps(settings)))
+            cursor.execute(_CARRIER, (CODES, "simulated", json.dumps({"log": str(self.codes_log)})))
+            cursor.executemany(_ROUTE, [("*", BULK), (CODES_TO[1:], CODES)])
+
+
+@contextmanager
+def ground() -> Iterator[Ground]:
+    """Yield the ground, without carriers yet; it is gone afterwards."""
+    with dev.temporary() as pair:
+        made = Ground(pair)
+        rt = Runtime(made.settings())
+        migrate(rt)
+        rt.close()
+        with made.connect() as conn, conn.cursor() as cursor:
+            cursor.execute(_ACCOUNT, {"name": ACCOUNT, "sender": SENDER, "money": _MONEY})
+            cursor.executemany(_PRICE, list(_PRICES.items()))
+        made.copy(_EMPTY, template=urlsplit(pair.database_url).path[1:])
+        yield made
+
+
+def value(conn: "psycopg.Connection[Any]", query: str, *params: object) -> Any:
+    """Return the one value a query gives."""
+    row = conn.execute(query, params).fetchone()
+    assert row
+    return row[0]

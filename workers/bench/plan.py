@@ -1,0 +1,35 @@
+"""What a bench is asked to measure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: what can be measured, in this order
+PARTS = ("road", "lane", "ceiling", "clock")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much of everything; the defaults are those of `postroad bench`."""
+
+    messages: int = 50_000
+    #: recipients an order
+    batch: int = 1000
+    #: children of the worker process
+    children: int = 3
+    carrier: Literal["simulated", "http"] = "simulated"
+    parts: tuple[str, ...] = PARTS
+    #: messages that wait for their minute while the clock is measured
+    scheduled: int = 1_000_000
+    #: codes sent one at a time, alone and then beside bulk
+    codes: int = 300
+    #: seconds from one code to the next: not less and not more
+    pauses: tuple[float, float] = (0.05, 0.1)
+    #: messages a second offered beside the codes
+    beside: int = 5000
+    #: ticks of an idle clock
+    ticks: int = 200
+
+    @property
+    def orders(self) -> int:
+        """How many orders the road is given."""
+        return max(1, round(self.messages / self.batch))

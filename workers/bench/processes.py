@@ -1,0 +1,99 @@
+"""The processes of production for the time of a bench: the Procfile's own lines, each with its log under `home`."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from pipeline.errors import PostroadError
+from workers.bench.ground import Ground
+from workers.procfile import PROCFILE, path_with_ours, read_procfile, shell
+from workers.tether import tethered
+
+#: those the road needs
+NEEDED = ("worker", "lane", "beat")
+
+_SIMULATOR = "from workers.simulator.server import main; main(['bench={}'], port=0)"
+
+
+class Process:
+    """One running process."""
+
+    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], home: Path) -> None:
+        self.name = name
+        self.log = home / "logs" / f"{name}.log"
+        with self.log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                tethered(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=PROCFILE.parent,
+                env={**os.environ, "PATH": path_with_ours(), "PYTHONPATH": str(PROCFILE.parent), **env},
+            )
+        self.pid = self._popen.pid
+
+    def check(self) -> None:
+        """Raise PostroadError when it has ended."""
+        if self._popen.poll() is not None:
+            raise PostroadError(f"{self.name} ended with code {self._popen.returncode}: {self.said()[-2000:]}")
+
+    def said(self) -> str:
+        """Return its log."""
+        return self.log.read_text(errors="replace")
+
+    def stop(self, seconds: float = 40) -> None:
+        """Tell it to end; kill it when it does not."""
+        self._popen.terminate()
+        try:
+            self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.pid, signal.SIGKILL)
+            self._popen.wait()
+
+
+@contextmanager
+def workers(ground: Ground, children: int) -> Iterator[list[Process]]:
+    """Run the Procfile's worker, lane and beat."""
+    lines = read_procfile()
+    env = {
+        **ground.pair.environment,
+        "POSTROAD_HOME": str(ground.home),
+        "POSTROAD_CONCURRENCY": str(children),
+    }
+    with ExitStack() as stack:
+        running = []
+        for name in NEEDED:
+            process = Process(name, shell(lines[name]), env, ground.home)
+            stack.callback(process.stop)
+            running.append(process)
+        yield running
+
+
+@contextmanager
+def simulator(ground: Ground) -> Iterator[tuple[Process, str]]:
+    """Run a carrier simulator that takes everything; yield it and its URL."""
+    process = Process("simulator", [sys.executable, "-c", _SIMULATOR], {}, ground.home)
+    try:
+        wait(lambda: "listens on " in process.said(), [process])
+        yield process, process.said().split("listens on ")[1].split(": ")[0]
+    finally:
+        process.stop()
+
+
+def wait(done: Callable[[], bool], processes: Sequence[Process], patience: float = 120, pause: float = 0.02) -> float:
+    """Return the moment (seconds since 1970) at which it was found done; PostroadError when it is not, or one died."""
+    deadline = time.monotonic() + patience
+    while not done():
+        for process in processes:
+            process.check()
+        if time.monotonic() > deadline:
+            said = "\n".join(f"{each.name}: {each.said()[-1000:]}" for each in processes)
+            raise PostroadError(f"not done after {patience:g} s\n{said}")
+        time.sleep(pause)
+    return time.time()

@@ -1,0 +1,72 @@
+"""One bench from beginning to end: the parts of a plan on one ground, and what the invariants say afterwards."""
+
+import os
+import platform
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from pipeline.runtime import Runtime
+from pipeline.stages.audit import audit
+from workers.bench import ceiling, clock, lane, road
+from workers.bench.ground import Ground, ground, value
+from workers.bench.plan import Plan
+from workers.bench.processes import Process, simulator
+
+
+def run(plan: Plan, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
+    """Measure the plan's parts; `tell` hears which is under way. The ceiling needs the road's rows."""
+    with ExitStack() as stack:
+        tell("servers")
+        made = stack.enter_context(ground())
+        result: dict[str, Any] = {"machine": _machine(made)}
+        far_end = _far_end(made, plan, stack)
+        if {"road", "ceiling"} & set(plan.parts):
+            tell("road")
+            result["road"] = road.measure(made, plan, far_end)
+        if "ceiling" in plan.parts:
+            tell("ceiling")
+            result["ceiling"] = ceiling.measure(made, plan)
+            result["road"]["share_of_ceiling"] = _shares(result)
+        if "lane" in plan.parts:
+            tell("lane")
+            result["lane"] = lane.measure(made, plan, far_end)
+        result["audit"] = _audit(made)
+        if "clock" in plan.parts:
+            tell("clock")
+            result["clock"] = clock.measure(made, plan)
+        return result
+
+
+def _far_end(made: Ground, plan: Plan, stack: ExitStack) -> list[Process]:
+    """Write the carriers; start the simulator where one is needed."""
+    if plan.carrier == "simulated":
+        made.set_carrier("simulated", {})
+        return []
+    process, url = stack.enter_context(simulator(made))
+    made.set_carrier("http", {"base_url": url})
+    return [process]
+
+
+def _shares(result: dict[str, Any]) -> dict[str, float]:
+    rate = result["road"]["messages_a_second"]
+    return {connections: round(rate / of["messages_a_second"], 3) for connections, of in result["ceiling"].items()}
+
+
+def _audit(made: Ground) -> dict[str, int]:
+    rt = Runtime(made.settings())
+    try:
+        return {finding.name: finding.broken for finding in audit(rt)}
+    finally:
+        rt.close()
+
+
+def _machine(made: Ground) -> dict[str, Any]:
+    with made.connect() as conn:
+        version = value(conn, "SHOW server_version")
+    return {
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+        "postgresql": version,
+    }

@@ -1,0 +1,92 @@
+"""`postroad bench`: how many messages a second this machine carries, and at what cost."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import click
+
+from workers.bench.plan import PARTS, Plan
+from workers.bench.whole import run
+
+_USUAL = Plan()
+
+
+def _parts(_context: click.Context, _option: click.Parameter, given: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in given.split(","))
+    if unknown := sorted(set(parts) - set(PARTS)):
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(PARTS)}")
+    return parts
+
+
+@click.command()
+@click.option("--messages", default=_USUAL.messages, show_default=True, type=click.IntRange(1), help="On the road.")
+@click.option("--batch", default=_USUAL.batch, show_default=True, type=click.IntRange(1, 10_000), help="An order.")
+@click.option("--children", default=_USUAL.children, show_default=True, type=click.IntRange(1), help="Of the worker.")
+@click.option(
+    "--carrier",
+    default=_USUAL.carrier,
+    show_default=True,
+    type=click.Choice(["simulated", "http"]),
+    help="Inside the process, or the simulator over HTTP.",
+)
+@click.option("--only", "parts", default=",".join(PARTS), show_default=True, callback=_parts, help="What to measure.")
+@click.option(
+    "--scheduled",
+    default=_USUAL.scheduled,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Messages that wait while the clock is measured (and five times as many).",
+)
+@click.option("--json", "bare", is_flag=True, help="JSON alone, without a summary on stderr.")
+def bench(
+    messages: int,
+    batch: int,
+    children: int,
+    carrier: Literal["simulated", "http"],
+    parts: tuple[str, ...],
+    scheduled: int,
+    bare: bool,
+) -> None:
+    """Measure this machine, on PostgreSQL and Valkey of its own; print JSON, and a summary on stderr.
+
+    road: messages a second from producers to recorded attempts. ceiling: the same rows by SQL alone. lane: one code at a
+    time beside bulk. clock: ticks and promotion while very many messages wait. Exits with 1 when an invariant is broken.
+    """
+    plan = Plan(messages, batch, children, carrier, parts, scheduled)
+    result = run(plan, (lambda _: None) if bare else (lambda part: click.echo(f"measuring: {part} …", err=True)))
+    click.echo(json.dumps(result, indent=2))
+    if not bare:
+        click.echo("\n".join(_summary(result)), err=True)
+    if any(result["audit"].values()):
+        raise SystemExit(1)
+
+
+def _summary(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the figures that matter, a line each."""
+    if road := result.get("road"):
+        yield f"road     {road['messages_a_second']:,} messages/s, {road['wal_bytes_a_message']:,} bytes of WAL each"
+        yield "         CPU µs each: " + ", ".join(
+            f"{name} {spent:g}" for name, spent in road["cpu_us_a_message"].items()
+        )
+        yield f"         submit to mark, all at once: {_times(road['submit_to_mark_ms'])}"
+    for connections, of in result.get("ceiling", {}).items():
+        share = result["road"]["share_of_ceiling"][connections]
+        yield f"ceiling  {of['messages_a_second']:,} messages/s over {connections} connections; the road reaches {share:.2f}"
+    if lane := result.get("lane"):
+        yield f"lane     one code, submit to carrier, alone: {_times(lane['alone_ms'])}"
+        yield f"         beside {lane['bulk_offered_a_second']:,} messages/s of bulk: {_times(lane['beside_bulk_ms'])}"
+    if clock := result.get("clock"):
+        for name in ("in_full_batches", "in_batches_of_one"):
+            part = clock[name]
+            yield f"clock    {clock['scheduled']:,} messages wait {name.replace('_', ' ')}: idle tick {_times(part['idle_tick_ms'])}"
+            yield f"         {part['promoted_messages']:,} due ones promoted in {part['promoted_in_seconds']:g} s"
+        costs = clock["us_a_due_batch_by_waiting"].items()
+        yield "         µs a due batch: " + ", ".join(
+            f"{cost:g} with {int(waiting):,} waiting" for waiting, cost in costs
+        )
+    yield f"audit    {sum(result['audit'].values())} broken"
+
+
+def _times(times: dict[str, float]) -> str:
+    return f"p50 {times['p50']:g}, p95 {times['p95']:g}, p99 {times['p99']:g} ms"

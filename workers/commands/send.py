@@ -1,0 +1,124 @@
+"""`postroad send`: one order from the command line."""
+
+from datetime import UTC, datetime
+from typing import Any, TextIO
+from uuid import UUID
+
+import click
+
+from pipeline.settings import Settings
+from pipeline.stages import report
+from schema.message import Refusal
+from schema.order import Order, read
+from schema.vocabulary import MessageClass
+from workers import sandbox
+from workers.located import broker_url, located
+from workers.opened import opened
+from workers.parameters import Field, Moment
+from workers.producer import producer, submit
+from workers.stories import tell
+from workers.terminal import as_json
+from workers.waiting import wait
+
+#: seconds without any change after which `--wait` gives up
+PATIENCE = 30.0
+
+_EPILOG = """
+\b
+Examples:
+  postroad send --to +2348031234567 --text 'Your ride arrives at 9.' --wait
+  postroad send --to +447911123456 --to +4915112345678 --text 'Hello ${name}' --field name=Ada --send-at +5m
+  postroad send --order order.json        a whole order as JSON; - reads it from stdin
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.option("--to", multiple=True, metavar="NUMBER", help="Whom to send to, as +COUNTRY NUMBER. May be repeated.")
+@click.option("--text", help="The text; ${name} is filled from --field.")
+@click.option("--template", help="One of the account's templates instead of --text.")
+@click.option("--field", "fields", multiple=True, type=Field(), help="A merge field. May be repeated.")
+@click.option("--from", "sender", help=f"The sender id the phone shows; {sandbox.SENDER} on account {sandbox.ACCOUNT}.")
+@click.option("--account", default=sandbox.ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="Who pays.")
+@click.option(
+    "--class",
+    "class_",
+    type=click.Choice([each.value for each in MessageClass]),
+    default=MessageClass.TRANSACTIONAL.value,
+    show_default=True,
+    help="otp has a fast lane of its own.",
+)
+@click.option("--send-at", type=Moment(), help="Not before: ISO 8601 with its zone, or +30s, +5m, +2h, +1d.")
+@click.option("--valid-until", type=Moment(), help="Not after; written the same way.")
+@click.option("--key", help="Idempotency key: the same key on the same account is the same order.")
+@click.option("--test", is_flag=True, help="To the simulated carrier, free of charge.")
+@click.option("--order", type=click.File("r"), help="The whole order as JSON instead; see schema/order.py.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until it has left the queue, and tell what became of it.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def send(order: TextIO | None, waits: bool, json_: bool, **asked: Any) -> int:
+    """Send a text to one or more numbers; print the request's id, which `postroad show` tells the fate of.
+
+    Exit codes: 0 handed over (with --wait: sent); 1 refused, or --wait saw it fail; 2 the order does not fit; 3 the
+    broker is away, nothing was handed over.
+    """
+    wanted = read_order(order.read() if order else _spell(asked))
+    settings = located()
+    request = submit(wanted, app=producer(broker_url(settings)))
+    if waits:
+        return _follow(settings, request, json_)
+    click.echo(as_json({"request": request}) if json_ else f"request {request}\npostroad show {request}")
+    return 0
+
+
+def read_order(given: str | dict[str, Any]) -> Order:
+    """Return the order; a usage error names every field that does not fit."""
+    found = read(given)
+    if isinstance(found, Order):
+        return found
+    raise click.UsageError("the order does not fit:\n" + "\n".join(f"  {_words(each)}" for each in found[:20]))
+
+
+def check_sender(account: str, sender: str | None) -> str:
+    """Return the sender to use; a usage error when an account of one's own comes without."""
+    if sender is None and account != sandbox.ACCOUNT:
+        raise click.UsageError(f"say --from: a sender id registered on the account {account!r}")
+    return sender or sandbox.SENDER
+
+
+def _spell(asked: dict[str, Any]) -> dict[str, Any]:
+    if not asked["to"]:
+        raise click.UsageError("say --to: whom to send to")
+    if (asked["text"] is None) == (asked["template"] is None):
+        raise click.UsageError("say exactly one of --text and --template")
+    order = {
+        "account": asked["account"],
+        "sender": check_sender(asked["account"], asked["sender"]),
+        "body": asked["text"],
+        "template": asked["template"],
+        "merge": dict(asked["fields"]),
+        "recipients": [{"to": number} for number in asked["to"]],
+        "class": asked["class_"],
+        "send_at": asked["send_at"],
+        "valid_until": asked["valid_until"],
+        "idempotency_key": asked["key"],
+        "test": asked["test"],
+        "submitted_at": datetime.now(UTC),
+    }
+    return {name: value for name, value in order.items() if value is not None}
+
+
+def _words(fault: Refusal) -> str:
+    return f"{fault.field}: {fault.message}" if fault.field else fault.message
+
+
+def _follow(settings: Settings, request: UUID, json_: bool) -> int:
+    with opened(settings) as rt:
+        waited = wait(rt, [request], patience=PATIENCE)
+        found = report.tell(rt, request)
+    if found is None:
+        click.echo(f"request {request}: nobody has read it in {PATIENCE:g} s. Are the workers running?", err=True)
+        return 1
+    click.echo(as_json(found) if json_ else tell(found))
+    if waited.unfinished:
+        click.echo(f"still queued after {PATIENCE:g} s without a change; `postroad status` shows why", err=True)
+    bad = waited.statuses.keys() & {"refused", "failed", "rejected"}
+    return 1 if bad or waited.unfinished else 0

@@ -1,0 +1,45 @@
+"""`postroad simulator`: any number of carriers to test against, behind one port."""
+
+from pathlib import Path
+
+import click
+
+from workers.simulator import server
+
+_EPILOG = """
+\b
+A script says what share of the messages meets which fate; the rest is accepted and delivered:
+  {"refuse_transient": 0.05, "throttle:1": 0.03, "drop": 0.02, "numbers": {"0001": "refuse:21"},
+   "receipts": {"failed:5": 0.02, "delay": [0.1, 1.5]}, "limit_tps": 50, "latency_ms": 20, "seed": 7}
+Fates: accept refuse refuse_transient throttle bad_gateway gateway_timeout silent reset drop garbage slow.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.option("--carrier", "carriers", multiple=True, metavar="NAME[={…}]", help="A carrier and its script, as JSON.")
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Scripts by carrier, in a JSON or TOML file.",
+)
+@click.option("--seed", default=0, show_default=True, help="Another seed, other messages that fail.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8090,
+    show_default=True,
+    envvar="POSTROAD_SIMULATOR_PORT",
+    help="0 takes a free one and says which.",
+)
+@click.option("--log", type=click.Path(path_type=Path), help="Append each decision to this file, as JSON lines.")
+@click.option("--fsync", is_flag=True, help="Force each line of the log to the disk.")
+def simulator(
+    carriers: tuple[str, ...], config: Path | None, seed: int, host: str, port: int, log: Path | None, fsync: bool
+) -> None:
+    """Play carriers to test against, over HTTP, until told to stop.
+
+    Without --carrier and --config it plays `alpha`, which loses a tenth of what it is given, and `beta`, which takes
+    everything. Nothing it takes reaches a phone.
+    """
+    server.main(carriers, config=config, seed=seed, host=host, port=port, log=log, fsync=fsync)

@@ -1,0 +1,111 @@
+"""`postroad up`: everything on one machine, until told to stop."""
+
+import sys
+from pathlib import Path
+
+import click
+from pydantic import SecretStr
+
+from pipeline.errors import PostroadError
+from pipeline.settings import Settings, settings
+from pipeline.stages.furnish import furnish
+from pipeline.stages.migrate import migrate
+from workers import dev, fleet, sandbox
+from workers.embedded import kept
+from workers.embedded.place import make_folder
+from workers.opened import opened
+from workers.supervisor import supervise
+from workers.terminal import pairs
+
+#: who logs in at Flower when nobody said otherwise
+_FLOWER_USER = "postroad"
+
+
+@click.command()
+@click.option("--logs", is_flag=True, help="Write what the processes say to files under POSTROAD_HOME/logs.")
+def up(logs: bool) -> int:
+    """Start everything on this machine; stop with Ctrl-C.
+
+    PostgreSQL and Valkey under ./.postroad (unless DATABASE_URL and BROKER_URL say where yours are), the workers, the
+    clock, the gateway, Flower and the carrier simulator. The database is brought to the shape this version needs, and
+    a fresh one is given the account `demo` with the sender `Postroad` and two simulated carriers, so that in a second
+    terminal this works at once:
+
+    \b
+        postroad send --to +2348031234567 --text 'Your ride arrives at 9.' --wait
+
+    What does not run here: nothing reaches a real phone before you add a carrier (postroad carrier add --help).
+
+    \b
+    Ports: POSTROAD_GATEWAY_PORT (8080), POSTROAD_FLOWER_PORT (5555), POSTROAD_SIMULATOR_PORT (8090).
+    Exit codes: 0 stopped when told to; 1 a process could not be kept alive; 2 a port or a setting does not fit.
+    """
+    given = settings()
+    make_folder(given.home.resolve(), None, 0o755)
+    _alone(given)
+    fleet.check_ports(given)
+    click.echo("Starting PostgreSQL and Valkey …" if _embeds(given) else "Using the servers that are configured …")
+    with dev.start(given) as pair:
+        ready = _with_secrets(given, pair)
+        played = sandbox.scripts(ready.home)
+        with opened(ready) as rt:
+            before, after = migrate(rt)
+            if before != after:
+                click.echo(f"Database brought from {before or 'nothing'} to {after}.")
+            furnish(rt, sandbox.sandbox(ready, played))
+        return supervise(
+            fleet.processes(ready, played, ready.home / "simulator.jsonl"),
+            logs=ready.home / "logs" if logs else None,
+            when_up=lambda: _tell(ready, pair),
+        )
+
+
+def _alone(given: Settings) -> None:
+    found = dev.running(given.home)
+    if found:
+        raise PostroadError(
+            f"process {found.owner} runs the servers of {given.home} already, most likely `postroad up` in another "
+            "terminal; set POSTROAD_HOME to another folder for a second installation"
+        )
+
+
+def _embeds(given: Settings) -> bool:
+    return not (given.database_url.get_secret_value() and given.broker_url.get_secret_value())
+
+
+def _with_secrets(given: Settings, pair: dev.Pair) -> Settings:
+    login = given.flower_basic_auth.get_secret_value()
+    login = login or f"{_FLOWER_USER}:{kept.password(pair.home, 'flower')}"
+    return given.model_copy(
+        update={
+            "home": pair.home,
+            "database_url": SecretStr(pair.database_url),
+            "broker_url": SecretStr(pair.broker_url),
+            "flower_basic_auth": SecretStr(login),
+        }
+    )
+
+
+def _tell(ready: Settings, pair: dev.Pair) -> None:
+    """Say what runs where. The password is shown to a person only; a log gets the file it stands in."""
+    user, _, password = ready.flower_basic_auth.get_secret_value().partition(":")
+    kept_in = _short(pair.home / "kept.json")
+    places = {
+        "PostgreSQL": f"here, data in {_short(pair.home)}" if pair.postgres else "as configured",
+        "Valkey": f"here, data in {_short(pair.home)}" if pair.valkey else "as configured",
+        "gateway": f"{sandbox.gateway_url(ready)}   carriers post receipts to /receipts/NAME",
+        "Flower": f"http://127.0.0.1:{ready.flower_port}   user {user}, password "
+        + (password if sys.stdout.isatty() else f"in {kept_in} or POSTROAD_FLOWER_BASIC_AUTH"),
+        "simulator": f"http://127.0.0.1:{ready.simulator_port}   scripts in {_short(pair.home / 'simulator.json')}",
+        "try it": f"postroad send --to +2348031234567 --text 'Your ride arrives at 9.' --wait   "
+        f"(account {sandbox.ACCOUNT}, sender {sandbox.SENDER})",
+        "look": "postroad status | postroad show ID | postroad audit",
+        "stop": "Ctrl-C",
+    }
+    click.echo(f"\nPostroad is up.\n\n{pairs(places)}\n")
+
+
+def _short(path: Path) -> str:
+    """Return the path as seen from here where that is shorter."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,34 @@
+"""What strangers' exceptions mean to whoever typed a command: one line, and an exit code."""
+
+import psycopg
+from kombu.exceptions import OperationalError as BrokerFault
+from redis.exceptions import RedisError
+
+from pipeline.errors import DatabaseFault
+
+#: something failed; a server is away
+FAILED, AWAY = 1, 3
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """Return what to say of an exception, and the exit code. No parameter of a query is repeated: some are numbers."""
+    if isinstance(error, DatabaseFault):
+        return _database(getattr(error, "orig", None) or error)
+    if isinstance(error, BrokerFault | RedisError):
+        return f"the broker does not answer ({_first_line(error)}); check BROKER_URL, or start `postroad up`", AWAY
+    if isinstance(error, OSError):
+        return _first_line(error), FAILED
+    return f"something unexpected: {type(error).__name__}. POSTROAD_TRACEBACK=1 shows where; please tell us", FAILED
+
+
+def _database(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
+        return "the database is not in the shape this version needs: run `postroad migrate`", FAILED
+    if isinstance(error, psycopg.OperationalError):
+        return f"the database does not answer ({_first_line(error)}); check DATABASE_URL, or start `postroad up`", AWAY
+    return f"the database refused: {type(error).__name__}. POSTROAD_TRACEBACK=1 shows where; please tell us", FAILED
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,80 @@
+"""The processes of one machine: the simulator and the Procfile's lines, with the settings they share."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.settings import Settings
+from workers.procfile import read_procfile, shell
+from workers.producer import producer
+from workers.supervisor import Process, require_free
+
+#: seconds one look at a port or a worker may take
+_LOOK = 0.5
+
+#: what the processes are told in their environment: the settings' names there
+_TOLD = ("gateway_host", "gateway_port", "flower_port", "simulator_port")
+
+
+def check_ports(settings: Settings) -> None:
+    """Raise ConfigurationError, naming the setting, when a port that the processes need is taken."""
+    require_free(settings.gateway_host, settings.gateway_port, "POSTROAD_GATEWAY_PORT")
+    require_free("127.0.0.1", settings.simulator_port, "POSTROAD_SIMULATOR_PORT")
+    require_free(os.environ.get("POSTROAD_FLOWER_HOST", "127.0.0.1"), settings.flower_port, "POSTROAD_FLOWER_PORT")
+
+
+def processes(settings: Settings, played: Path, log: Path | None = None) -> list[Process]:
+    """Return the processes in the order to start them; the next may start when one is ready.
+
+    The settings hold both URLs. The simulator plays the file of scripts, and keeps its record in `log`.
+    """
+    told = environment(settings)
+    ready = {
+        "gateway": _listens(settings.gateway_port, settings.gateway_host),
+        "flower": _listens(settings.flower_port),
+        "worker": _answers(settings, "worker"),
+        "lane": _answers(settings, "lane"),
+    }
+    simulator = [sys.executable, "-m", "workers.cli", "simulator", "--config", str(played)]
+    simulator += ["--port", str(settings.simulator_port), *(("--log", str(log)) if log else ())]
+    return [
+        Process("simulator", simulator, told, _listens(settings.simulator_port)),
+        *(Process(name, shell(line), told, ready.get(name)) for name, line in read_procfile().items()),
+    ]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return what a child process needs in its environment to have these settings' servers, ports and passwords."""
+    return {
+        **{f"POSTROAD_{name.upper()}": str(getattr(settings, name)) for name in _TOLD},
+        "POSTROAD_DATABASE_URL": settings.database_url.get_secret_value(),
+        "POSTROAD_BROKER_URL": settings.broker_url.get_secret_value(),
+        "POSTROAD_FLOWER_BASIC_AUTH": settings.flower_basic_auth.get_secret_value(),
+        "POSTROAD_HOME": str(settings.home.resolve()),
+        # the clock ticks several times a second: at INFO nobody reads anything else
+        "POSTROAD_LOG_LEVEL": os.environ.get("POSTROAD_LOG_LEVEL", "WARNING"),
+    }
+
+
+def _listens(port: int, host: str = "127.0.0.1") -> Callable[[], bool]:
+    def ready() -> bool:
+        try:
+            socket.create_connection((host or "127.0.0.1", port), _LOOK).close()
+        except OSError:
+            return False
+        return True
+
+    return ready
+
+
+def _answers(settings: Settings, name: str) -> Callable[[], bool]:
+    """A worker is ready when it answers: it reads its queues then."""
+    worker = f"{name}@{socket.gethostname()}"
+
+    def ready() -> bool:
+        control = producer(settings.broker_url.get_secret_value()).control
+        return bool(control.ping(destination=[worker], timeout=_LOOK))
+
+    return ready

@@ -1,0 +1,18 @@
+"""A command's own runtime: opened for it, closed after it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from workers.located import located
+
+
+@contextmanager
+def opened(settings: Settings | None = None) -> Iterator[Runtime]:
+    """Yield a runtime on this installation's servers, or on those of the settings given."""
+    rt = Runtime(settings or located())
+    try:
+        yield rt
+    finally:
+        rt.close()

@@ -1,0 +1,63 @@
+"""What the command line reads beside words and numbers: moments, merge fields, JSON objects."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+_RELATIVE = re.compile(r"\+(\d{1,7})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Moment(click.ParamType[datetime]):
+    """A moment in ISO 8601 with its zone, or so much from now: `+30s`, `+5m`, `+2h`, `+1d`. It must lie ahead."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the moment, UTC; a usage error says how to write it."""
+        now = datetime.now(UTC)
+        if relative := _RELATIVE.fullmatch(value):
+            return now + timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no moment: write 2026-12-24T18:00:00+01:00, or +30s, +5m, +2h, +1d from now")
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} lacks its time zone: add Z for UTC, or +01:00")
+        if moment <= now:
+            self.fail(f"{value} has passed; leave it out to send at once")
+        return moment.astimezone(UTC)
+
+
+class Field(click.ParamType[tuple[str, str]]):
+    """A merge field: `name=value`."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Return name and value; a usage error says how to write them."""
+        name, equals, content = value.partition("=")
+        if not (equals and name.strip()):
+            self.fail(f"{value!r} is no merge field: write name=value, for ${{name}} in the text")
+        return name.strip(), content
+
+
+class JsonObject(click.ParamType[dict[str, Any]]):
+    """A JSON object."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """Return the object; a usage error says where it cannot be read."""
+        if isinstance(value, dict):
+            return value
+        try:
+            found = json.loads(value)
+        except ValueError as error:
+            self.fail(f"not JSON: {error}")
+        if not isinstance(found, dict):
+            self.fail("must be a JSON object: {…}")
+        return found
