@@ -16,6 +16,11 @@ class CarrierUnknown(ConfigurationError):
 class DatabaseFault(PostroadError):
     """The database is away, or refused. Says which error it was, never the rows it was about."""
 
+    def __init__(self, words: str, sqlstate: str | None = None) -> None:
+        super().__init__(words)
+        #: PostgreSQL's five characters; None: it was not reached
+        self.sqlstate = sqlstate
+
 
 class ShortOfFunds(PostroadError):
     """The wallet or quota no longer covers the whole batch; it must be covered one by one."""

@@ -39,7 +39,7 @@ class Runtime:
             with self.engine.begin() as conn:
                 yield conn
         except SQLAlchemyError as error:
-            raise DatabaseFault(_words(error)) from None
+            raise _fault(error) from None
 
     def now(self) -> datetime:
         """Return this machine's time, UTC. Leases and promotion go by the database's clock instead."""
@@ -87,12 +87,12 @@ def _engine(settings: Settings) -> Engine:
     )
 
 
-def _words(error: SQLAlchemyError) -> str:
+def _fault(error: SQLAlchemyError) -> DatabaseFault:
     """Return what went wrong without what it went wrong with."""
     cause = getattr(error, "orig", None) or error
-    place = getattr(getattr(cause, "diag", None), "constraint_name", None)
-    words = [type(cause).__name__, getattr(cause, "sqlstate", None), place]
-    return "database: " + " ".join(str(word) for word in words if word)
+    sqlstate = getattr(cause, "sqlstate", None)
+    words = [type(cause).__name__, sqlstate, getattr(getattr(cause, "diag", None), "constraint_name", None)]
+    return DatabaseFault("database: " + " ".join(word for word in words if word), sqlstate)
 
 
 def database_url(settings: Settings) -> URL:

@@ -1,12 +1,13 @@
 """What every test may ask for: real servers, a database of its own, and a small world to send in."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import hypothesis
 import pytest
 from sqlalchemy import create_engine, make_url
 
@@ -24,6 +25,10 @@ from schema.order import Order
 from workers import dev
 
 _numbers = itertools.count(1)
+
+# a busy machine is no fault of an example
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
@@ -43,12 +48,22 @@ def template(pair: dev.Pair) -> str:
     return "template_postroad"
 
 
+@pytest.fixture(scope="session")
+def new_database(pair: dev.Pair, template: str) -> Callable[..., str]:
+    """Makes a database, migrated unless `like` says otherwise ("template1": empty); returns its URL."""
+
+    def make(like: str = template) -> str:
+        name = f"test_{next(_numbers)}"
+        _create(pair, name, like)
+        return _url(pair, name)
+
+    return make
+
+
 @pytest.fixture
-def settings(pair: dev.Pair, template: str, tmp_path: Path) -> Settings:
+def settings(pair: dev.Pair, new_database: Callable[..., str], tmp_path: Path) -> Settings:
     """Settings with a database of this test's own."""
-    name = f"test_{next(_numbers)}"
-    _create(pair, name, template)
-    return Settings(database_url=_url(pair, name), broker_url=pair.broker_url, home=tmp_path)
+    return Settings(database_url=new_database(), broker_url=pair.broker_url, home=tmp_path)
 
 
 @pytest.fixture

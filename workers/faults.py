@@ -1,6 +1,5 @@
 """What strangers' exceptions mean to whoever typed a command: one line, and an exit code."""
 
-import psycopg
 from kombu.exceptions import OperationalError as BrokerFault
 from redis.exceptions import RedisError
 
@@ -13,7 +12,7 @@ FAILED, AWAY = 1, 3
 def explain(error: Exception) -> tuple[str, int]:
     """Return what to say of an exception, and the exit code. No parameter of a query is repeated: some are numbers."""
     if isinstance(error, DatabaseFault):
-        return _database(getattr(error, "orig", None) or error)
+        return _database(error)
     if isinstance(error, BrokerFault | RedisError):
         return f"the broker does not answer ({_first_line(error)}); check BROKER_URL, or start `postroad up`", AWAY
     if isinstance(error, OSError):
@@ -21,12 +20,18 @@ def explain(error: Exception) -> tuple[str, int]:
     return f"something unexpected: {type(error).__name__}. POSTROAD_TRACEBACK=1 shows where; please tell us", FAILED
 
 
-def _database(error: BaseException) -> tuple[str, int]:
-    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
+#: undefined table, undefined column
+_OLD_SHAPE = ("42P01", "42703")
+#: connection exceptions, operator intervention; None: it was not reached
+_AWAY = ("08", "57")
+
+
+def _database(error: DatabaseFault) -> tuple[str, int]:
+    if error.sqlstate in _OLD_SHAPE:
         return "the database is not in the shape this version needs: run `postroad migrate`", FAILED
-    if isinstance(error, psycopg.OperationalError):
-        return f"the database does not answer ({_first_line(error)}); check DATABASE_URL, or start `postroad up`", AWAY
-    return f"the database refused: {type(error).__name__}. POSTROAD_TRACEBACK=1 shows where; please tell us", FAILED
+    if error.sqlstate is None or error.sqlstate.startswith(_AWAY):
+        return f"the database does not answer ({error}); check DATABASE_URL, or start `postroad up`", AWAY
+    return f"the database refused ({error}). POSTROAD_TRACEBACK=1 shows where; please tell us", FAILED
 
 
 def _first_line(error: BaseException) -> str:

@@ -32,14 +32,11 @@ _MOVES = {
 
 
 def deliver(rt: Runtime, wanted: Sequence[UUID]) -> list[Hint]:
-    """Send what these queued batches still hold; return the batches that other carriers should take up now."""
+    """Send what these queued batches of one carrier still hold; return the batches other carriers should take up."""
     with rt.begin() as conn:
         claims = leases.claim(conn, wanted, rt.settings.lease_seconds)
-        loads = leases.parcels(conn, claims) if claims else {}
-    by_carrier: defaultdict[str, list[Claim]] = defaultdict(list)
-    for claim in claims:
-        by_carrier[claim.carrier].append(claim)
-    return [hint for group in by_carrier.values() for hint in _carry(rt, group, loads)]
+        trip = _set_out(rt, conn, claims, leases.parcels(conn, claims)) if claims else None
+    return _carry(rt, trip) if trip else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +54,48 @@ class _Portion:
         return _Portion([member for member in self.members if member[0].span.batch in known])
 
 
-def _carry(rt: Runtime, claims: Sequence[Claim], loads: dict[UUID, list[Parcel]]) -> list[Hint]:
-    """Send the claimed batches of one carrier; each commit records one portion and marks the next."""
+@dataclass(frozen=True, slots=True)
+class _Trip:
+    """Claimed batches of one carrier, their first portion marked."""
+
+    claims: Sequence[Claim]
+    #: None: it cannot be asked
+    carrier: Carrier | None
+    first: _Portion
+    rest: Iterator[_Portion]
+    stand: Stand
+
+
+_NOTHING = _Portion([])
+
+
+def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim], loads: dict[UUID, list[Parcel]]) -> _Trip:
     carrier = _carrier(rt, claims[0])
     portions = _cut(claims, loads, rt.settings.portion_size) if carrier else iter(())
-    reached = {claim.span.batch: claim.recorded for claim in claims}
-    sent, outcomes, marked_at = _Portion([]), list[Attempt](), rt.now()
+    first = next(portions, _NOTHING)
+    stand = leases.advance(conn, _steps(claims, _NOTHING, first), rt.settings.lease_seconds)
+    return _Trip(claims, carrier, first, portions, stand)
+
+
+def _carry(rt: Runtime, trip: _Trip) -> list[Hint]:
+    """Send a trip's portions; each commit records the one that went out and marks the next."""
+    reached = {claim.span.batch: claim.recorded for claim in trip.claims}
+    portion, stand = trip.first, trip.stand
     while True:
-        portion = next(portions, None)
+        sent, marked_at = portion.of(stand.open), stand.at or rt.now()
+        outcomes = _send(trip.carrier, [parcel for _, parcel in sent.members])
+        reached |= sent.last()
+        following = next(trip.rest, None)
         with rt.begin() as conn:
-            stand = leases.advance(conn, _steps(claims, sent, portion), rt.settings.lease_seconds)
+            stand = leases.advance(conn, _steps(trip.claims, sent, following), rt.settings.lease_seconds)
             released = _record(rt, conn, sent, outcomes, stand, marked_at)
-            reached |= sent.last()
-            if portion is None or carrier is None:
-                ours = [claim for claim in claims if claim.span.batch in stand.ours]
+            if following is None:
+                ours = [claim for claim in trip.claims if claim.span.batch in stand.ours]
                 hints, failed = _finish(rt, conn, ours, reached, stand.at or marked_at)
                 ledger.release(conn, released + failed)
                 return hints
             ledger.release(conn, released)
-        sent, marked_at = portion.of(stand.open), stand.at or marked_at
-        outcomes = _send(carrier, [parcel for _, parcel in sent.members])
+        portion = following
 
 
 def _carrier(rt: Runtime, claim: Claim) -> Carrier | None:
@@ -107,9 +126,9 @@ def _steps(claims: Sequence[Claim], sent: _Portion, portion: _Portion | None) ->
     ]
 
 
-def _send(carrier: Carrier, parcels: Sequence[Parcel]) -> list[Attempt]:
+def _send(carrier: Carrier | None, parcels: Sequence[Parcel]) -> list[Attempt]:
     """Send, and take whatever is not an answer for unknown: bytes may have gone out."""
-    if not parcels:
+    if carrier is None or not parcels:
         return []
     try:
         outcomes = carrier.send(parcels)

@@ -45,7 +45,10 @@ class Claim:
 
 _CLAIM = """
 WITH free AS (
-    SELECT id FROM batches WHERE id = ANY(%(ids)b) AND status = 'queued' ORDER BY id FOR UPDATE SKIP LOCKED
+    SELECT id FROM batches
+    WHERE id = ANY(%(ids)b) AND status = 'queued'
+      AND carrier = (SELECT carrier FROM batches WHERE id = ANY(%(ids)b) AND status = 'queued' ORDER BY id LIMIT 1)
+    ORDER BY id FOR UPDATE SKIP LOCKED
 ), mine AS (
     UPDATE batches AS b
     SET status = 'sending', fence = fence + 1, claims = claims + 1, hints = 0,
@@ -63,7 +66,10 @@ ORDER BY mine.id
 
 
 def claim(conn: Connection, ids: Sequence[UUID], lease: float) -> list[Claim]:
-    """Make queued batches this worker's for so many seconds; those that are not queued are left out."""
+    """Make queued batches of one carrier this worker's for so many seconds; return those that are.
+
+    Left out are those that are not queued, and (a hint names one carrier's) those of another carrier than the first's.
+    """
     rows = conn.exec_driver_sql(_CLAIM, {"ids": list(ids), "lease": lease})
     return [
         Claim(

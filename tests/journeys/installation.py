@@ -230,8 +230,23 @@ class Installation:
         """Submit again, under its own id, what the database has not heard of; return how many that were."""
         missing = self.unwritten()
         for request in missing:
-            submit(self.orders[request], request=request, app=producer(self.pair.broker_url))
+            self.resubmit_one(request)
         return len(missing)
+
+    def resubmit_one(self, request: UUID) -> None:
+        """Submit an order again under its own id."""
+        submit(self.orders[request], request=request, app=producer(self.pair.broker_url))
+
+    def queued(self) -> dict[str, int]:
+        """Return how many tasks the broker holds for each queue, and how many it gave out."""
+        with producer(self.pair.broker_url).connection_for_write() as connection:
+            client = connection.default_channel.client
+            names = ("ingest", "segment", "bill", "deliver", "otp", "clock")
+            return {name: client.llen(name) for name in names} | {"given": client.hlen("unacked")}
+
+    def drained(self, seconds: float = 30) -> None:
+        """Return when the broker holds no task but the clock's, and none is at work."""
+        wait_for(lambda: sum(self.queued().values()) <= self.queued()["clock"], seconds, why="the queues are empty")
 
     def rows(self, query: str, **params: Any) -> list[Any]:
         """Return a query's rows, patiently: the database may be starting."""

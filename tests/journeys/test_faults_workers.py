@@ -1,19 +1,265 @@
 """Workers die, freeze and are told to go, in the middle of a batch."""
 
+import os
 import random
+import signal
 import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
 
 from tests.journeys.installation import Installation, wait_for
 
-def test_a_quiet_campaign(installation: Installation) -> None:
-    t=time.time()
-    installation.play(alpha={"latency_ms": 20})
+PORTION = 100
+MINES = Path(__file__).parent / "mines"
+
+
+def mined(installation: Installation, **environment: str) -> None:
+    """Lay the mines in every process that is started from now on."""
+    path = os.pathsep.join([str(MINES), os.environ.get("PYTHONPATH", ""), str(MINES.parents[2])])
+    installation.environment |= {"PYTHONPATH": path, "MINES": str(installation.home)} | environment
+
+
+def test_children_killed_at_random_leave_only_their_portions_in_doubt(installation: Installation) -> None:
+    installation.environment["POSTROAD_PORTION_SIZE"] = str(PORTION)
+    installation.play(alpha={"latency_ms": 100})
     installation.start()
     installation.await_ready()
-    print("ready", time.time()-t)
-    installation.campaign(4, 1000)
-    print("written", time.time()-t)
-    v = installation.all_is_well()
-    print("well", time.time()-t)
-    assert v.unknown == 0
-    print(installation.stop("worker"), time.time()-t)
+    installation.campaign(5, 1000)
+
+    killed = 0
+    for _ in range(6):
+        time.sleep(random.uniform(0.1, 0.5))
+        for child in random.sample(installation.children(), 1) if installation.children() else []:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+                killed += 1
+
+    verdict = installation.all_is_well()
+    assert verdict.messages == 5000
+    assert verdict.unknown <= killed * PORTION
+    assert verdict.doubled == 0
+
+
+def test_a_whole_worker_killed_twice_leaves_only_its_portions_in_doubt(installation: Installation) -> None:
+    installation.environment["POSTROAD_PORTION_SIZE"] = str(PORTION)
+    installation.play(alpha={"latency_ms": 100})
+    installation.start()
+    installation.await_ready()
+    installation.campaign(5, 1000)
+
+    for _ in range(2):
+        before = installation.decided()
+        wait_for(lambda before=before: installation.decided() > before, why="the campaign moves")
+        installation.kill("worker")
+        installation.start("worker")
+
+    verdict = installation.all_is_well()
+    assert verdict.messages == 5000
+    assert 0 < verdict.unknown <= 2 * 2 * PORTION
+    assert verdict.doubled == 0
+
+
+def test_an_order_caught_in_the_fall_of_its_worker_is_one_set_of_messages_when_it_is_submitted_again(
+    installation: Installation,
+) -> None:
+    installation.start()
+    installation.await_ready()
+    installation.submit(*(installation.order(500) for _ in range(30)))
+    wait_for(lambda: installation.count("SELECT count(*) FROM requests") > 2, every=0.005, why="ingest is at work")
+    installation.kill("worker")
+    installation.start("worker")
+    installation.await_ready("worker")
+    wait_for(lambda: len(installation.unwritten()) <= 2, why="all is written but what the dead worker had")
+
+    again = installation.resubmit()
+
+    verdict = installation.all_is_well()
+    print("submitted again:", again)
+    assert verdict.messages == 15_000
+    assert verdict.doubled == 0
+
+
+def test_a_child_killed_between_commit_and_acknowledgement_leaves_one_set_of_messages(
+    installation: Installation,
+) -> None:
+    mined(installation)
+    (installation.home / "after_ingest").touch()
+    installation.start()
+    installation.await_ready()
+
+    installation.submit(installation.order(300))
+
+    verdict = installation.all_is_well()
+    assert not (installation.home / "after_ingest").exists()
+    assert (verdict.messages, verdict.taken) == (300, 300)
+    assert "WorkerLostError" in installation.said("worker")
+
+
+def test_fifty_orders_under_one_key_and_one_order_fifty_times_are_one_set_of_messages_each(
+    installation: Installation,
+) -> None:
+    installation.start()
+    installation.await_ready()
+    keyed, plain = installation.order(20, idempotency_key="payday"), installation.order(20)
+
+    requests = [installation.submit(keyed)[0] for _ in range(50)]
+    for request in requests[1:]:
+        installation.submitted[request] = 0
+    again = installation.submit(plain)[0]
+    for _ in range(49):
+        installation.resubmit_one(again)
+
+    installation.drained()
+    assert installation.count("SELECT count(*) FROM requests") == 2
+    for request in requests:
+        installation.submitted.pop(request)
+    installation.submitted[installation.rows("SELECT id FROM requests WHERE id <> %(id)s", id=again)[0]] = 20
+    verdict = installation.all_is_well()
+    assert (verdict.messages, verdict.taken) == (40, 40)
+
+
+def test_a_zombie_that_wakes_after_its_lease_writes_nothing_and_sends_nothing_more(
+    installation: Installation,
+) -> None:
+    installation.environment |= {"POSTROAD_PORTION_SIZE": "50", "POSTROAD_CONCURRENCY": "1"}
+    installation.play(alpha={"latency_ms": 1500})
+    installation.start()
+    installation.await_ready()
+    [request] = installation.campaign(1, 400)
+
+    zombie, batch = installation.holder()
+    wait_for(lambda: len(installation.log()) % 50 == 0 and installation.log(), why="the portion is on record")
+    zombie.suspend()
+    fence, unrecorded = installation.rows("SELECT fence, marked > coalesce(recorded, first_id) FROM batches")[0]
+    assert unrecorded, "it was caught between mark and record"
+    installation.configure("alpha", script={"latency_ms": 20})
+    installation.start("rescuer", line="worker")
+    installation.await_ready("rescuer")
+    wait_for(lambda: installation.decided() == 400, 40, why="another worker finished the batch")
+    taken = len(installation.log())
+    before = installation.rows("SELECT id, status, money, sent_at FROM messages ORDER BY id")
+    ledger = installation.rows("SELECT id FROM ledger ORDER BY id")
+    zombie.resume()
+    late = "SELECT count(*) FROM provider_attempts WHERE late_outcome = 'accepted' AND outcome = 'unknown'"
+    wait_for(lambda: installation.count(late) == 50, why="its late answers are kept")
+    wait_for(lambda: installation.said("worker").count("sms.deliver") and _idle(installation), why="it is done")
+
+    verdict = installation.all_is_well()
+    assert (verdict.messages, verdict.taken, verdict.doubled, verdict.unknown) == (400, 400, 0, 50)
+    assert len(installation.log()) == taken
+    assert installation.rows("SELECT id, status, money, sent_at FROM messages ORDER BY id") == before
+    assert installation.rows("SELECT id FROM ledger ORDER BY id") == ledger
+    assert installation.count("SELECT fence FROM batches WHERE id = %(id)s", id=batch) > fence
+    assert installation.unwritten() == []
+    assert installation.submitted == {request: 400}
+
+
+def _idle(installation: Installation) -> bool:
+    """Whether the worker's only child has nothing to do: it sleeps and the worker holds no unacknowledged hint."""
+    return all(child.status() == psutil.STATUS_SLEEPING for child in installation.children())
+
+
+def test_a_worker_told_to_go_ends_its_batch_first(installation: Installation) -> None:
+    installation.environment["POSTROAD_PORTION_SIZE"] = str(PORTION)
+    installation.play(alpha={"latency_ms": 100})
+    installation.start()
+    installation.await_ready()
+    installation.campaign(5, 1000)
+    codes = []
+
+    for _ in range(2):
+        before = installation.decided()
+        wait_for(lambda before=before: installation.decided() > before, why="the campaign moves")
+        codes.append(installation.stop("worker"))
+        installation.start("worker")
+    codes.append(installation.stop("lane"))
+    installation.start("lane")
+
+    verdict = installation.all_is_well()
+    assert codes == [0, 0, 0]
+    assert (verdict.messages, verdict.taken, verdict.unknown) == (5000, 5000, 0)
+
+
+def test_what_kills_its_sender_is_in_doubt_once_and_its_neighbours_go(installation: Installation) -> None:
+    mined(installation, POSTROAD_PORTION_SIZE="20")
+    installation.configure("alpha", kind="lethal", script={})
+    installation.start()
+    installation.await_ready()
+
+    installation.campaign(1, 5, body="lethal")
+    installation.campaign(3, 100)
+
+    verdict = installation.all_is_well()
+    assert (verdict.messages, verdict.taken) == (305, 300)
+    assert verdict.unknown == 5
+
+
+def test_a_carrier_whose_plug_in_kills_everyone_is_given_up_and_others_go_on(installation: Installation) -> None:
+    mined(installation)
+    installation.play(alpha={}, beta={})
+    installation.world.run("UPDATE routes SET destination = '44' WHERE carrier = 'beta'")
+    installation.configure("beta", kind="stillborn")
+    installation.start()
+    installation.await_ready()
+
+    doomed = installation.campaign(1, 50, recipients=[{"to": f"+4479111234{place:02d}"} for place in range(50)])
+    installation.campaign(5, 100)
+
+    verdict = installation.all_is_well(55, statuses={"sent", "failed"})
+    ended = installation.rows("SELECT DISTINCT status, error_code FROM messages WHERE request_id = %(id)s", id=doomed[0])
+    assert ended == [("failed", "poison")]
+    assert verdict.statuses == {"failed": 50, "sent": 500}
+
+
+def test_what_kills_whoever_measures_it_is_parked_and_others_go_on(installation: Installation) -> None:
+    mined(installation)
+    installation.start()
+    installation.await_ready()
+
+    installation.campaign(1, 30, body="unmeasurable")
+    installation.campaign(5, 100)
+
+    verdict = installation.all_is_well(55, statuses={"sent", "rejected"})
+    assert verdict.statuses == {"rejected": 30, "sent": 500}
+    assert set(installation.rows("SELECT error_code FROM messages WHERE status = 'rejected'")) == {"poison"}
+
+
+def test_what_kills_whoever_bills_it_is_parked_and_others_go_on(installation: Installation) -> None:
+    mined(installation)
+    installation.start()
+    installation.await_ready()
+
+    installation.campaign(1, 13)
+    installation.campaign(5, 100)
+
+    verdict = installation.all_is_well(55, statuses={"sent", "rejected"})
+    assert verdict.statuses == {"rejected": 13, "sent": 500}
+
+
+def test_an_order_that_kills_whoever_reads_it_is_refused_and_others_go_on(installation: Installation) -> None:
+    mined(installation)
+    installation.start()
+    installation.await_ready()
+
+    [doomed] = installation.submit(installation.order(1, body="unreadable"))
+    installation.submit(*(installation.order(10) for _ in range(20)))
+
+    wait_for(lambda: doomed not in installation.unwritten(), 50, why="the order that kills is answered")
+    installation.submitted[doomed] = 0
+    verdict = installation.all_is_well()
+    assert verdict.statuses == {"sent": 200}
+    assert signal.SIGABRT.name in installation.said("worker")
+
+
+def test_every_hint_given_twice_is_followed_once(installation: Installation) -> None:
+    mined(installation, DOUBLE="1")
+    installation.play(alpha={"refuse_transient": 0.3}, beta={"refuse_transient": 0.3}, gamma={})
+    installation.start()
+    installation.await_ready()
+
+    installation.campaign(10, 300)
+
+    verdict = installation.all_is_well()
+    assert (verdict.messages, verdict.taken, verdict.unknown) == (3000, 3000, 0)

@@ -37,7 +37,7 @@ SELECT (SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_user_indexes WHERE indexr
 
 
 def measure(ground: Ground, plan: Plan) -> dict[str, Any]:
-    """Measure idle ticks, the promotion of very many at once, and what one due batch costs with few and many waiting."""
+    """Measure idle ticks, the promotion of very many, and what one due batch costs with few and many waiting."""
     few, many = round(plan.scheduled * _FEW), plan.scheduled * _MANY
     due = min(_DUE, max(1, plan.scheduled // 10))
     return {

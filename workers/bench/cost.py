@@ -1,8 +1,10 @@
 """What it took: CPU by process with all its children (Linux), write-ahead log, rows written."""
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,47 @@ FROM pg_stat_user_tables GROUP BY 1
 _KINDS = ("inserted", "updated", "updated_hot", "deleted")
 
 
-def cpu(roots: Mapping[str, int]) -> dict[str, float]:
-    """Return the CPU seconds of each process (name → pid) with all below it, the dead ones too; {} where unknown."""
-    if not (_PROC / "self/stat").exists():
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How much CPU had been spent at one moment."""
+
+    at: float
+    #: seconds by process
+    spent: dict[str, float]
+    #: seconds all cores together were busy and idle
+    busy: float
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was spent since a reading."""
+
+    #: CPU seconds by process, with all below it; empty where unknown
+    cpu: dict[str, float]
+    #: how many cores worked for these processes, for anybody else, and for nobody; empty where unknown
+    cores: dict[str, float]
+
+
+def read(roots: Mapping[str, int]) -> Reading:
+    """Take a reading of these processes (name → pid)."""
+    return Reading(time.monotonic(), _cpu(roots), *_machine())
+
+
+def since(reading: Reading, roots: Mapping[str, int], more: Mapping[str, float] | None = None) -> Spent:
+    """Return what was spent since a reading; `more` are seconds of CPU that were measured elsewhere."""
+    now = read(roots)
+    if not now.spent:
+        return Spent({}, {})
+    cpu = {name: seconds - reading.spent[name] for name, seconds in now.spent.items()} | dict(more or {})
+    ours, busy = sum(cpu.values()), now.busy - reading.busy
+    shares = {"ours": ours, "elsewhere": max(0.0, busy - ours), "idle": now.idle - reading.idle}
+    return Spent(cpu, {name: round(share / (now.at - reading.at), 2) for name, share in shares.items()})
+
+
+def _cpu(roots: Mapping[str, int]) -> dict[str, float]:
+    """Return the CPU seconds of each process with all below it, the dead ones too."""
+    if not _PROC.joinpath("self/stat").exists():
         return {}
     spent: dict[int, float] = {}
     children: defaultdict[int, list[int]] = defaultdict(list)
@@ -35,6 +75,15 @@ def cpu(roots: Mapping[str, int]) -> dict[str, float]:
         return spent.get(pid, 0) + sum(whole(child) for child in children[pid])
 
     return {name: whole(pid) for name, pid in roots.items()}
+
+
+def _machine() -> tuple[float, float]:
+    if not _PROC.joinpath("stat").exists():
+        return 0, 0
+    first = _PROC.joinpath("stat").read_text().partition("\n")[0]
+    user, nice, system, idle, waiting, *interrupts = map(int, first.split()[1:9])
+    tick = os.sysconf("SC_CLK_TCK")
+    return (user + nice + system + sum(interrupts)) / tick, (idle + waiting) / tick
 
 
 def _processes() -> Iterator[tuple[int, int, float]]:

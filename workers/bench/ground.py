@@ -1,6 +1,5 @@
 """Where a bench takes place: servers of its own, a migrated database, an account with more money than it can spend."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from pydantic import SecretStr
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
+from pipeline.stages import administer
+from pipeline.stages.furnish import Sandbox, furnish
 from pipeline.stages.migrate import migrate
 from workers import dev
 
@@ -23,22 +24,8 @@ BULK, CODES = "bench", "bench_codes"
 CODES_TO = "+27"
 
 _MONEY = 10**12
-_EMPTY = "bench_empty"
 _PRICES = {"*": 9, "DE": 7, "GB": 4, "NG": 3, "KE": 3, "IN": 2, "US": 1, "GR": 6, "2348": 3, "4479": 4}
-_ACCOUNT = """
-WITH made AS (
-    INSERT INTO accounts (name, currency) VALUES (%(name)s, 'EUR') RETURNING id
-), sender AS (
-    INSERT INTO sender_ids (account_id, sender) SELECT id, %(sender)s FROM made
-), wallet AS (
-    INSERT INTO wallets (account_id, balance) SELECT id, %(money)s FROM made
-)
-INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book, note)
-SELECT id, 'topup', 'EUR', %(money)s, 'outside', 'wallet', 'bench' FROM made
-"""
-_PRICE = "INSERT INTO prices (destination, currency, per_segment) VALUES (%s, 'EUR', %s)"
-_CARRIER = "INSERT INTO carriers (name, kind, settings) VALUES (%s, %s, %s)"
-_ROUTE = "INSERT INTO routes (destination, carrier) VALUES (%s, %s)"
+_EMPTY = "bench_empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +66,12 @@ class Ground:
 
     def set_carrier(self, kind: str, settings: Mapping[str, object]) -> None:
         """Write the carriers and their routes."""
-        with self.connect() as conn, conn.cursor() as cursor:
-            cursor.execute(_CARRIER, (BULK, kind, json.dumps(settings)))
-            cursor.execute(_CARRIER, (CODES, "simulated", json.dumps({"log": str(self.codes_log)})))
-            cursor.executemany(_ROUTE, [("*", BULK), (CODES_TO[1:], CODES)])
+        rt = Runtime(self.settings())
+        administer.set_carrier(rt, BULK, kind, settings)
+        administer.set_carrier(rt, CODES, "simulated", {"log": str(self.codes_log)})
+        administer.set_route(rt, "*", BULK)
+        administer.set_route(rt, CODES_TO[1:], CODES)
+        rt.close()
 
 
 @contextmanager
@@ -92,10 +81,8 @@ def ground() -> Iterator[Ground]:
         made = Ground(pair)
         rt = Runtime(made.settings())
         migrate(rt)
+        furnish(rt, Sandbox(ACCOUNT, SENDER, "EUR", _MONEY, _PRICES, {}))
         rt.close()
-        with made.connect() as conn, conn.cursor() as cursor:
-            cursor.execute(_ACCOUNT, {"name": ACCOUNT, "sender": SENDER, "money": _MONEY})
-            cursor.executemany(_PRICE, list(_PRICES.items()))
         made.copy(_EMPTY, template=urlsplit(pair.database_url).path[1:])
         yield made
 

@@ -2,12 +2,17 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+
+from workers.bench import cost
 from workers.bench.ground import Ground, value
 from workers.bench.latency import by_carrier, by_marks, spread
 from workers.bench.plan import Plan
-from workers.bench.processes import Process, wait, workers
+from workers.bench.processes import Process, roots_of, wait, workers
 from workers.bench.producers import Asked, ask, bulk, codes, producers
 
 _WARM_UP = 20
@@ -22,31 +27,43 @@ SELECT (SELECT count(*) FROM requests WHERE id = ANY(%s)) = %s
 
 def measure(ground: Ground, plan: Plan, far_end: Sequence[Process]) -> dict[str, Any]:
     """Send codes alone and beside bulk; return the times from submit to carrier of both."""
-    url, every = ground.pair.broker_url, plan.batch / plan.beside
     with ground.connect() as conn, producers(2) as pool, workers(ground, plan.children) as running:
+        lane = _Lane(ground, plan, conn, pool, [*running, *far_end])
+        lane.send(_WARM_UP, 2 * plan.children)
+        return {"alone": lane.send(plan.codes, 0), "beside_bulk": lane.send(plan.codes, _orders(plan))}
 
-        def settled(*asked: Asked) -> None:
-            requests = [request for each in asked for request in each.at]
-            wait(lambda: value(conn, _DONE, requests, len(requests)), [*running, *far_end])
 
-        settled(
-            pool.submit(ask, url, codes(_WARM_UP)).result(),
-            pool.submit(ask, url, bulk(2 * plan.children, plan.batch)).result(),
-        )
-        alone = pool.submit(ask, url, codes(plan.codes), plan.pauses).result()
-        settled(alone)
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """What sending codes takes."""
 
-        offered = pool.submit(ask, url, bulk(_orders(plan), plan.batch), (every, every))
-        time.sleep(_AHEAD)
-        crowded = pool.submit(ask, url, codes(plan.codes), plan.pauses).result()
+    ground: Ground
+    plan: Plan
+    conn: "psycopg.Connection[Any]"
+    pool: ProcessPoolExecutor
+    processes: list[Process]
+
+    def send(self, count: int, orders: int) -> dict[str, Any]:
+        """Send so many codes, beside so many orders of bulk; return the times of both."""
+        url, every = self.ground.pair.broker_url, self.plan.batch / self.plan.beside
+        roots = roots_of(self.ground, self.processes)
+        reading = cost.read(roots)
+        offered = self.pool.submit(ask, url, bulk(orders, self.plan.batch), (every, every))
+        time.sleep(_AHEAD if orders else 0)
+        sent = self.pool.submit(ask, url, codes(count), self.plan.pauses).result()
         beside = offered.result()
-        settled(crowded, beside)
-        return {
-            "alone_ms": spread(by_carrier(conn, alone.at, ground.codes_log)),
-            "beside_bulk_ms": spread(by_carrier(conn, crowded.at, ground.codes_log)),
-            "bulk_offered_a_second": _rate(beside, plan.batch),
-            "bulk_submit_to_mark_ms": spread(by_marks(conn, beside.at)),
+        requests = [*sent.at, *beside.at]
+        wait(lambda: value(self.conn, _DONE, requests, len(requests)), self.processes)
+        spent = cost.since(reading, roots, {"producers": sent.cpu + beside.cpu})
+        measured: dict[str, Any] = {
+            "submit_to_carrier_ms": spread(by_carrier(self.conn, sent.at, self.ground.codes_log)),
+            "lane_cpu_ms_a_code": round(spent.cpu["lane"] / count * 1000, 1) if spent.cpu else None,
+            "cores": spent.cores,
         }
+        if orders:
+            measured["bulk_offered_a_second"] = _rate(beside, self.plan.batch)
+            measured["bulk_submit_to_mark_ms"] = spread(by_marks(self.conn, beside.at))
+        return measured
 
 
 def _orders(plan: Plan) -> int:

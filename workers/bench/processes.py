@@ -10,14 +10,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pipeline.errors import PostroadError
-from workers.bench.ground import Ground
+from workers.bench.ground import BULK, Ground
+from workers.fleet import environment
 from workers.procfile import PROCFILE, path_with_ours, read_procfile, shell
 from workers.tether import tethered
 
 #: those the road needs
 NEEDED = ("worker", "lane", "beat")
 
-_SIMULATOR = "from workers.simulator.server import main; main(['bench={}'], port=0)"
+_SIMULATOR = [sys.executable, "-m", "workers.cli", "simulator", "--carrier", BULK, "--port", "0"]
 
 
 class Process:
@@ -61,11 +62,7 @@ class Process:
 def workers(ground: Ground, children: int) -> Iterator[list[Process]]:
     """Run the Procfile's worker, lane and beat."""
     lines = read_procfile()
-    env = {
-        **ground.pair.environment,
-        "POSTROAD_HOME": str(ground.home),
-        "POSTROAD_CONCURRENCY": str(children),
-    }
+    env = {**environment(ground.settings()), "POSTROAD_CONCURRENCY": str(children)}
     with ExitStack() as stack:
         running = []
         for name in NEEDED:
@@ -78,12 +75,20 @@ def workers(ground: Ground, children: int) -> Iterator[list[Process]]:
 @contextmanager
 def simulator(ground: Ground) -> Iterator[tuple[Process, str]]:
     """Run a carrier simulator that takes everything; yield it and its URL."""
-    process = Process("simulator", [sys.executable, "-c", _SIMULATOR], {}, ground.home)
+    process = Process("simulator", _SIMULATOR, {}, ground.home)
     try:
         wait(lambda: "listens on " in process.said(), [process])
         yield process, process.said().split("listens on ")[1].split(": ")[0]
     finally:
         process.stop()
+
+
+def roots_of(ground: Ground, processes: Sequence[Process]) -> dict[str, int]:
+    """Return name → pid of these processes and of the servers."""
+    servers = {"postgresql": ground.pair.postgres, "valkey": ground.pair.valkey}
+    return {process.name: process.pid for process in processes} | {
+        name: server.process.pid for name, server in servers.items() if server and server.process
+    }
 
 
 def wait(done: Callable[[], bool], processes: Sequence[Process], patience: float = 120, pause: float = 0.02) -> float:

@@ -10,7 +10,7 @@ from workers.bench import cost
 from workers.bench.ground import Ground, value
 from workers.bench.latency import by_marks, spread
 from workers.bench.plan import Plan
-from workers.bench.processes import Process, wait, workers
+from workers.bench.processes import Process, roots_of, wait, workers
 from workers.bench.producers import Asked, ask, bulk, producers
 
 #: orders carried before the clock starts, as a share of those that count
@@ -51,22 +51,20 @@ def _run(
     processes: Sequence[Process],
     before: int,
 ) -> dict[str, Any]:
-    roots = _roots(ground, processes)
-    wal, cpu, sent = cost.wal(conn), cost.cpu(roots), value(conn, _SENT)
+    roots = roots_of(ground, processes)
+    wal, sent, reading = cost.wal(conn), value(conn, _SENT), cost.read(roots)
     asked, done = _carry(ground, conn, pool, bulk(plan.orders, plan.batch), processes, before + plan.orders)
-    spent = {name: seconds - cpu[name] for name, seconds in cost.cpu(roots).items()}
+    spent = cost.since(reading, roots, {"producer": asked.cpu})
     wal, sent = cost.wal(conn) - wal, value(conn, _SENT) - sent
     first = min(asked.at.values())
-    by_database = value(conn, _LAST) - first
     return {
         "messages": sent,
         "seconds": round(done - first, 3),
         "messages_a_second": round(sent / (done - first)),
-        "messages_a_second_by_the_database": round(sent / by_database),
+        "messages_a_second_by_the_database": round(sent / (value(conn, _LAST) - first)),
         "submit_to_mark_ms": spread(by_marks(conn, asked.at)),
-        "cpu_us_a_message": {
-            name: round(seconds / sent * 1e6, 1) for name, seconds in (spent | {"producer": asked.cpu}).items()
-        },
+        "cpu_us_a_message": {name: round(seconds / sent * 1e6, 1) for name, seconds in spent.cpu.items()},
+        "cores": spent.cores,
         "wal_bytes_a_message": round(wal / sent),
     }
 
@@ -83,13 +81,6 @@ def _carry(
     asked = pool.submit(ask, ground.pair.broker_url, orders)
     done = wait(lambda: value(conn, _DONE, requests), processes, patience=300)
     return asked.result(), done
-
-
-def _roots(ground: Ground, processes: Sequence[Process]) -> dict[str, int]:
-    servers = {"postgresql": ground.pair.postgres, "valkey": ground.pair.valkey}
-    return {process.name: process.pid for process in processes} | {
-        name: server.process.pid for name, server in servers.items() if server and server.process
-    }
 
 
 def _a_message(

@@ -69,13 +69,16 @@ def _summary(result: dict[str, Any]) -> Iterator[str]:
         yield "         CPU µs each: " + ", ".join(
             f"{name} {spent:g}" for name, spent in road["cpu_us_a_message"].items()
         )
+        yield f"         {_cores(road['cores'])}"
         yield f"         submit to mark, all at once: {_times(road['submit_to_mark_ms'])}"
     for connections, of in result.get("ceiling", {}).items():
         share = result["road"]["share_of_ceiling"][connections]
         yield f"ceiling  {of['messages_a_second']:,} messages/s over {connections} connections; the road reaches {share:.2f}"
     if lane := result.get("lane"):
-        yield f"lane     one code, submit to carrier, alone: {_times(lane['alone_ms'])}"
-        yield f"         beside {lane['bulk_offered_a_second']:,} messages/s of bulk: {_times(lane['beside_bulk_ms'])}"
+        alone, beside = lane["alone"], lane["beside_bulk"]
+        yield f"lane     one code, submit to carrier, alone: {_times(alone['submit_to_carrier_ms'])}"
+        yield f"         beside {beside['bulk_offered_a_second']:,}/s of bulk: {_times(beside['submit_to_carrier_ms'])}"
+        yield f"         {_cores(beside['cores'])}"
     if clock := result.get("clock"):
         for name in ("in_full_batches", "in_batches_of_one"):
             part = clock[name]
@@ -86,6 +89,10 @@ def _summary(result: dict[str, Any]) -> Iterator[str]:
             f"{cost:g} with {int(waiting):,} waiting" for waiting, cost in costs
         )
     yield f"audit    {sum(result['audit'].values())} broken"
+
+
+def _cores(cores: dict[str, float]) -> str:
+    return "cores at work: " + (", ".join(f"{name} {count:g}" for name, count in cores.items()) or "unknown")
 
 
 def _times(times: dict[str, float]) -> str:

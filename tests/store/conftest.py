@@ -1,0 +1,16 @@
+"""Databases without anything in them."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+
+
+@pytest.fixture
+def blank(new_database: Callable[..., str]) -> Iterator[Runtime]:
+    """A runtime whose database is empty."""
+    runtime = Runtime(Settings(database_url=new_database("template1")))
+    yield runtime
+    runtime.close()

@@ -1,0 +1,126 @@
+"""The database itself refuses what pipeline/rules/lifecycle.py does not allow, and a rewritten ledger."""
+
+from collections.abc import Hashable, Mapping
+from itertools import product
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from pipeline.errors import DatabaseFault
+from pipeline.rules.lifecycle import BATCH_MOVES, MESSAGE_MOVES
+from schema.vocabulary import BatchStatus, Status
+
+MESSAGE = """
+INSERT INTO messages (id, request_id, batch_id, account_id, status, phone, country, sender, body)
+VALUES (%(id)s, %(id)s, %(id)s, 1, %(status)s, '+1', '', 'ACME', 'x')
+"""
+BATCH = """
+INSERT INTO batches (id, account_id, class, carrier, test, status, due_at, valid_until, size, first_id, last_id)
+VALUES (%(id)s, 1, 'bulk', 'alpha', false, %(status)s, now(), now(), 1, %(id)s, %(id)s)
+"""
+
+
+def allowed(world: Any, table: str, insert: str, statuses: list[Any]) -> set[tuple[Any, Any]]:
+    """Return the moves that the database lets pass, of all there are; a move to where one is is none."""
+    passed = set()
+    with world.rt.begin() as conn:
+        for before, after in product(statuses, repeat=2):
+            id_ = world.rt.mint()
+            conn.exec_driver_sql(insert, {"id": id_, "status": before and str(before)})
+            move = f"UPDATE {table} SET status = %(status)s WHERE id = %(id)s"
+            try:
+                with conn.begin_nested():
+                    conn.exec_driver_sql(move, {"id": id_, "status": after and str(after)})
+            except IntegrityError as error:
+                assert f"{before and str(before) or 'null'} may not become" in str(error)
+                continue
+            if before != after:
+                passed.add((before, after))
+    return passed
+
+
+def told(moves: Mapping[Any, frozenset[Any]]) -> set[tuple[Hashable, Hashable]]:
+    return {(before, after) for before, following in moves.items() for after in following}
+
+
+def test_the_database_lets_a_message_move_exactly_as_the_table_says(world: Any) -> None:
+    passed = allowed(world, "messages", MESSAGE, [None, *Status])
+
+    assert passed == told(MESSAGE_MOVES)
+
+
+def test_the_database_lets_a_batch_move_exactly_as_the_table_says(world: Any) -> None:
+    passed = allowed(world, "batches", BATCH, list(BatchStatus))
+
+    assert passed == told(BATCH_MOVES)
+
+
+def test_a_final_message_may_still_change_in_what_is_not_its_status(world: Any) -> None:
+    answer = world.send()
+    world.run("UPDATE messages SET status = 'delivered'")
+
+    touched = world.run("UPDATE messages SET status = 'delivered', final_at = now(), money = 'captured'")
+
+    assert touched == len(answer.messages)
+
+
+@pytest.mark.parametrize("table", ["messages", "batches"])
+def test_a_word_that_is_no_status_is_refused(world: Any, table: str) -> None:
+    world.send()
+
+    with pytest.raises(DatabaseFault):
+        world.run(f"UPDATE {table} SET status = 'lost'")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ledger SET amount = amount + 1",
+        "UPDATE ledger SET note = 'x' WHERE false",
+        "DELETE FROM ledger",
+        "DELETE FROM ledger WHERE id = -1",
+        "TRUNCATE ledger",
+        "TRUNCATE ledger, events CASCADE",
+        "WITH gone AS (DELETE FROM ledger RETURNING *) SELECT count(*) FROM gone",
+        "INSERT INTO ledger OVERRIDING SYSTEM VALUE SELECT * FROM ledger ON CONFLICT (id) DO UPDATE SET amount = 1",
+    ],
+)
+def test_the_ledger_is_only_ever_added_to(world: Any, statement: str) -> None:
+    world.send()
+    before = world.rows("SELECT * FROM ledger ORDER BY id")
+
+    with pytest.raises(DatabaseFault):
+        world.run(statement)
+
+    assert len(before) == 3
+    assert world.rows("SELECT * FROM ledger ORDER BY id") == before
+
+
+@pytest.mark.parametrize(
+    ("amount", "source", "target"),
+    [
+        pytest.param(0, "wallet", "held", id="nothing"),
+        pytest.param(-5, "wallet", "held", id="less than nothing"),
+        pytest.param(5, "wallet", "wallet", id="from a book to itself"),
+        pytest.param(5, "wallet", "pocket", id="to a book that is none"),
+    ],
+)
+def test_an_entry_moves_something_from_one_book_to_another(world: Any, amount: int, source: str, target: str) -> None:
+    entry = """
+    INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book)
+    VALUES (1, 'hold', 'NGN', %(amount)s, %(source)s, %(target)s)
+    """
+
+    with pytest.raises(DatabaseFault):
+        world.run(entry, amount=amount, source=source, target=target)
+
+
+def test_a_batch_is_held_for_once(world: Any) -> None:
+    world.send()
+
+    with pytest.raises(DatabaseFault):
+        world.run(
+            "INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book, batch_id) "
+            "SELECT account_id, kind, unit, amount, from_book, to_book, batch_id FROM ledger WHERE kind = 'hold'"
+        )

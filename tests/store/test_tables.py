@@ -1,0 +1,114 @@
+"""The migrations make the very database that schema/tables.py describes, and can be taken back and applied again."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.migrate import is_current, migrate
+from pipeline.store import migrations
+from schema.tables import metadata
+
+#: what makes up a database, each thing spelt by the server itself
+CATALOGUE = {
+    "columns": """
+        SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+               pg_get_expr(d.adbin, d.adrelid)
+        FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+        LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
+        WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relname = ANY(%(tables)s)
+    """,
+    "constraints": """
+        SELECT c.relname, k.conname, pg_get_constraintdef(k.oid)
+        FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid WHERE c.relname = ANY(%(tables)s)
+    """,
+    "indexes": """
+        SELECT tablename, indexname, indexdef FROM pg_indexes WHERE tablename = ANY(%(tables)s)
+    """,
+    "storage": """
+        SELECT relname, relkind::text, reloptions::text, pg_get_partkeydef(oid)
+        FROM pg_class WHERE relname = ANY(%(tables)s)
+    """,
+}
+
+
+def catalogue(rt: Runtime, what: str) -> set[Any]:
+    with rt.begin() as conn:
+        return {tuple(row) for row in conn.exec_driver_sql(CATALOGUE[what], {"tables": list(metadata.tables)})}
+
+
+def tables_of(rt: Runtime) -> set[str]:
+    with rt.begin() as conn:
+        return set(conn.exec_driver_sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").scalars())
+
+
+def test_alembic_finds_nothing_to_change(rt: Runtime) -> None:
+    with rt.begin() as conn:
+        context = MigrationContext.configure(
+            conn,
+            opts={
+                "compare_server_default": True,
+                "include_name": lambda name, kind, _: kind != "table" or name in metadata.tables,
+            },
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+@pytest.mark.parametrize("what", CATALOGUE)
+def test_the_migrated_database_is_the_described_one(what: str, rt: Runtime, blank: Runtime) -> None:
+    with blank.begin() as conn:
+        metadata.create_all(conn)
+
+    described = catalogue(blank, what)
+
+    assert described
+    assert catalogue(rt, what) == described
+
+
+def test_what_was_taken_back_can_be_applied_again(rt: Runtime) -> None:
+    before = tables_of(rt)
+
+    with rt.begin() as conn:
+        command.downgrade(migrations.config(conn), "base")
+    bare = tables_of(rt)
+    applied = migrate(rt)
+
+    assert bare == {"alembic_version"}
+    assert applied == (None, migrations.head())
+    assert tables_of(rt) == before
+
+
+def test_an_empty_database_is_not_current_until_it_is_migrated(blank: Runtime) -> None:
+    assert not is_current(blank)
+
+    migrate(blank)
+
+    assert is_current(blank)
+
+
+def test_migrating_twice_is_harmless(world: Any) -> None:
+    world.send()
+    before = tables_of(world.rt)
+
+    again = migrate(world.rt)
+
+    assert again == (migrations.head(), migrations.head())
+    assert tables_of(world.rt) == before
+    assert world.rows("SELECT status FROM messages") == ["sent"]
+
+
+def test_of_two_migrations_at_once_one_waits_and_finds_it_done(new_database: Callable[..., str]) -> None:
+    settings = Settings(database_url=new_database("template1"))
+
+    with closing(Runtime(settings)) as one, closing(Runtime(settings)) as other, ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(migrate, (one, other)))
+
+    head = migrations.head()
+    assert sorted(made, key=str) == sorted([(None, head), (head, head)], key=str)

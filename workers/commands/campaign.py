@@ -1,0 +1,175 @@
+"""`postroad campaign`: a text to everyone in a CSV file."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+
+from pipeline.settings import Settings
+from schema.vocabulary import MessageClass
+from workers import sandbox
+from workers.campaign import Fault, Portion, portions, request_id
+from workers.commands.send import PATIENCE, check_sender
+from workers.located import broker_url, located
+from workers.opened import opened
+from workers.parameters import Field, Moment
+from workers.producer import producer, submit
+from workers.terminal import as_json, progress, table
+from workers.waiting import Waited, wait
+
+#: broken lines that are told one by one
+_TOLD = 20
+
+_EPILOG = """
+\b
+Example, people.csv:
+  to,name,day
+  +2348031234567,Ada,Monday
+  +447911123456,Ben,Tuesday
+postroad campaign send people.csv --text 'Hello ${name}, see you on ${day}.' --name spring --wait
+"""
+
+
+@click.group()
+def campaign() -> None:
+    """Send a text to everyone in a CSV file."""
+
+
+@campaign.command(epilog=_EPILOG)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--text", help="The text; ${name} is filled from the column `name`, else from --field.")
+@click.option("--template", help="One of the account's templates instead of --text.")
+@click.option("--field", "fields", multiple=True, type=Field(), help="A merge field for everyone. May be repeated.")
+@click.option("--from", "sender", help=f"The sender id the phone shows; {sandbox.SENDER} on account {sandbox.ACCOUNT}.")
+@click.option("--account", default=sandbox.ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="Who pays.")
+@click.option(
+    "--class",
+    "class_",
+    type=click.Choice([each.value for each in MessageClass]),
+    default=MessageClass.BULK.value,
+    show_default=True,
+    help="What kind of message it is.",
+)
+@click.option("--send-at", type=Moment(), help="Not before: ISO 8601 with its zone, or +30s, +5m, +2h, +1d.")
+@click.option("--valid-until", type=Moment(), help="Not after; written the same way.")
+@click.option("--name", help="The campaign's name: sent again under the same name, nobody gets it twice.")
+@click.option("--number-column", "column", help="The column of the numbers, if not to, phone, number or msisdn.")
+@click.option("--strict", is_flag=True, help="Send nothing when any line is broken.")
+@click.option("--test", is_flag=True, help="To the simulated carrier, free of charge.")
+@click.option(
+    "--wait", "waits", is_flag=True, help="Wait until all have left the queue, and count what became of them."
+)
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def send(file: Path, name: str | None, column: str | None, strict: bool, waits: bool, json_: bool, **asked: Any) -> int:
+    """Send a text to everyone in FILE, a CSV file in UTF-8; - reads it from stdin.
+
+    The first line names the columns. The one called to, phone, number or msisdn holds the numbers, `correlation_id`
+    (if there) your own word for each message, and every other column is a merge field. Comma, semicolon or tab.
+
+    A broken line is reported with its number and left out, the others go. Every 1,000 lines become a request, whose
+    id is printed; `postroad show ID` says which numbers were refused. With --name a request is always the same 1,000
+    lines: mend broken ones in a file of their own, under another name.
+
+    Exit codes: 0 sent, though lines may be broken; 1 with --wait: not all left the queue; 2 the file or an option does
+    not fit, or --strict and a broken line: nothing was sent; 3 the broker is away.
+    """
+    if (asked["text"] is None) == (asked["template"] is None):
+        raise click.UsageError("say exactly one of --text and --template")
+    if strict and str(file) == "-":
+        raise click.UsageError("--strict reads the file twice: it cannot be stdin")
+    order = _common(asked)
+    if strict and (faults := [fault for portion in _read(file, order, name, column) for fault in portion.faults]):
+        _report(faults)
+        raise click.UsageError(f"{len(faults):,} broken lines: nothing was sent")
+    settings = located()
+    sent, faults, lines = _send(settings, _read(file, order, name, column), _size(file), name)
+    waited = _wait(settings, sent) if waits else None
+    if json_:
+        click.echo(as_json(_summary(sent, faults, lines, waited)))
+    else:
+        _report(faults)
+        _tell(sent, faults, lines, waited)
+    return 1 if waited and waited.unfinished else 0
+
+
+def _common(asked: dict[str, Any]) -> dict[str, Any]:
+    order = {
+        "account": asked["account"],
+        "sender": check_sender(asked["account"], asked["sender"]),
+        "body": asked["text"],
+        "template": asked["template"],
+        "merge": dict(asked["fields"]),
+        "class": asked["class_"],
+        "send_at": asked["send_at"],
+        "valid_until": asked["valid_until"],
+        "test": asked["test"],
+        "submitted_at": datetime.now(UTC),
+    }
+    return {name: value for name, value in order.items() if value is not None}
+
+
+def _read(file: Path, order: dict[str, Any], name: str | None, column: str | None) -> Iterator[Portion]:
+    with click.open_file(str(file), "rb") as lines:
+        yield from portions(lines, order, name=name, column=column)
+
+
+def _size(file: Path) -> int:
+    """Return how many lines a file has, for the progress bar only."""
+    if str(file) == "-":
+        return 0
+    with file.open("rb") as content:
+        return sum(block.count(b"\n") for block in iter(lambda: content.read(1 << 20), b""))
+
+
+def _send(
+    settings: Settings, read: Iterator[Portion], size: int, name: str | None
+) -> tuple[dict[UUID, int], list[Fault], int]:
+    """Enqueue the portions; return recipients by request, the broken lines, and how many lines there were."""
+    app = producer(broker_url(settings))
+    sent: dict[UUID, int] = {}
+    faults: list[Fault] = []
+    lines = 0
+    with progress(size, "sending") as bar:
+        for portion in read:
+            if portion.order:
+                request = submit(portion.order, request=request_id(portion, name), app=app)
+                sent[request] = len(portion.order.recipients)
+            faults += portion.faults
+            lines += portion.lines
+            bar.update(portion.lines)
+    return sent, faults, lines
+
+
+def _wait(settings: Settings, sent: dict[UUID, int]) -> Waited:
+    with opened(settings) as rt, progress(sum(sent.values()), "on their way") as bar:
+        return wait(rt, list(sent), patience=PATIENCE, seen=lambda through: bar.update(through - bar.pos))
+
+
+def _report(faults: list[Fault]) -> None:
+    for fault in faults[:_TOLD]:
+        click.echo(f"line {fault.line}: {fault.message}", err=True)
+    if len(faults) > _TOLD:
+        click.echo(f"… and {len(faults) - _TOLD:,} more broken lines; --json tells all", err=True)
+
+
+def _summary(sent: dict[UUID, int], faults: list[Fault], lines: int, waited: Waited | None) -> dict[str, Any]:
+    return {
+        "lines": lines,
+        "recipients": sum(sent.values()),
+        "requests": [{"request": request, "recipients": recipients} for request, recipients in sent.items()],
+        "broken": faults,
+        **({"statuses": waited.statuses, "unfinished": waited.unfinished} if waited else {}),
+    }
+
+
+def _tell(sent: dict[UUID, int], faults: list[Fault], lines: int, waited: Waited | None) -> None:
+    click.echo(table(["request", "recipients"], list(sent.items())))
+    broken = f"; {len(faults):,} broken lines were left out" if faults else ""
+    click.echo(f"\n{sum(sent.values()):,} of {lines:,} lines sent{broken}.")
+    if waited:
+        click.echo("\n" + table(["status", "messages"], sorted(waited.statuses.items())))
+    if waited and waited.unfinished:
+        click.echo(f"{len(waited.unfinished)} requests are not through; `postroad status` shows what waits", err=True)
