@@ -21,6 +21,11 @@ class DatabaseFault(PostroadError):
         #: PostgreSQL's five characters; None: it was not reached
         self.sqlstate = sqlstate
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the same again would fail the same: it is the data, not the hour."""
+        return self.sqlstate is not None and self.sqlstate[:2] in ("22", "23")
+
 
 class ShortOfFunds(PostroadError):
     """The wallet or quota no longer covers the whole batch; it must be covered one by one."""

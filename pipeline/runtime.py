@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -38,7 +39,7 @@ class Runtime:
         try:
             with self.engine.begin() as conn:
                 yield conn
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, psycopg.Error) as error:  # COPY speaks to psycopg directly
             raise _fault(error) from None
 
     def now(self) -> datetime:
@@ -55,9 +56,9 @@ class Runtime:
         known = self._carriers.get(name)
         if known and known[0] == stamp:
             return known[1]
+        carrier = registry.make(name, kind, settings)
         if known:
             known[1].close()
-        carrier = registry.make(name, kind, settings)
         self._carriers[name] = (stamp, carrier)
         return carrier
 
@@ -87,10 +88,12 @@ def _engine(settings: Settings) -> Engine:
     )
 
 
-def _fault(error: SQLAlchemyError) -> DatabaseFault:
+def _fault(error: SQLAlchemyError | psycopg.Error) -> DatabaseFault:
     """Return what went wrong without what it went wrong with."""
     cause = getattr(error, "orig", None) or error
     sqlstate = getattr(cause, "sqlstate", None)
+    if isinstance(cause, psycopg.OperationalError) and sqlstate is None:  # libpq's own words: no row was reached
+        return DatabaseFault(str(cause).strip().partition("\n")[0])
     words = [type(cause).__name__, sqlstate, getattr(getattr(cause, "diag", None), "constraint_name", None)]
     return DatabaseFault("database: " + " ".join(word for word in words if word), sqlstate)
 

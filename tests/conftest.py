@@ -35,6 +35,8 @@ hypothesis.settings.load_profile("house")
 def pair() -> Iterator[dev.Pair]:
     """PostgreSQL and Valkey, started once for this process's tests."""
     with dev.temporary() as running:
+        # what a process has written outlives its own death without this; only the machine's would lose it
+        _administer(running, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
         yield running
 
 
@@ -170,8 +172,13 @@ def _url(pair: dev.Pair, name: str) -> str:
 
 
 def _create(pair: dev.Pair, name: str, template: str) -> None:
+    _administer(pair, f"CREATE DATABASE {name} TEMPLATE {template}")
+
+
+def _administer(pair: dev.Pair, *statements: str) -> None:
     url = make_url(pair.database_url).set(drivername="postgresql+psycopg")
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as conn:
-        conn.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        for statement in statements:
+            conn.exec_driver_sql(statement)
     engine.dispose()

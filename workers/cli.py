@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.errors import ConfigurationError, DatabaseFault, PostroadError
 
 #: subcommand → its file below workers/commands, and what it does
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -105,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
 def _tell(error: Exception, environment: Mapping[str, str]) -> int:
     if environment.get("POSTROAD_TRACEBACK"):
         raise error
-    if isinstance(error, PostroadError):
+    if isinstance(error, PostroadError) and not isinstance(error, DatabaseFault):
         words, code = str(error), 2 if isinstance(error, ConfigurationError) else 1
     else:  # what it was is told by heavier modules
         words, code = importlib.import_module("workers.faults").explain(error)

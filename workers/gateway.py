@@ -1,6 +1,7 @@
 """HTTP: where carriers post their receipts. The dialects' routes will be mounted here too.
 
-POST /receipts/{carrier}    200 once they are kept; 400 unreadable, 401 forged, 404 no such carrier, 503 try again
+POST /receipts/{carrier}    200 once they are kept; 400 unreadable, 401 forged, 404 no such carrier, 413 too large,
+                            503 try again
 GET  /healthz               200 while the database answers
 """
 
@@ -52,13 +53,15 @@ class Gateway:
 
     async def receipts(self, request: web.Request) -> web.Response:
         """Keep a carrier's receipts, and answer only then."""
-        body = await request.read()
         try:
+            body = await request.read()
             sender = (await self._known()).get(request.match_info["carrier"])
             if sender is None:
                 return _fault(404, "no carrier of this name posts receipts here")
             headers = {name.lower(): value for name, value in request.headers.items()}
             await self._gather.add(receive.read(sender, headers, body))
+        except web.HTTPRequestEntityTooLarge:
+            return _fault(413, f"a request may have {_LARGEST} bytes")
         except ReceiptForged as error:
             return _fault(401, str(error))
         except ValueError as error:

@@ -1,29 +1,39 @@
 """What may be seen of a task: its name and ids, never a number, a text or a code.
 
-Celery shows arguments in headers, events, logs, Flower's pages and API, and `inspect`. Only `sms.ingest` carries an
-order; it is made unreadable where the words are made, on the sending and on the receiving side.
+Celery shows arguments in headers, events, logs, Flower's pages and API, and `inspect`, and logs whole what it cannot
+read. The words are made here instead, on the sending and on the receiving side.
 """
 
+import logging
+import re
 from typing import Any
 
 from celery.app.amqp import AMQP
 from celery.app.task import Task
+from celery.exceptions import InvalidTaskError
+from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 
-#: characters of an argument worth showing: a UUID and its brackets
-_LONGEST = 120
+log = logging.getLogger(__name__)
+
+#: an id, or a word of our own
+_KNOWN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|otp|transactional|bulk")
 
 
 def redact(name: str, args: Any, kwargs: Any) -> tuple[str, str]:
-    """Return what to show for a task's positional and keyword arguments."""
+    """Return what to show for a task's positional and keyword arguments: ids, and of all else only that it is there."""
     if name == "sms.ingest":
         return "(<an order>)", "{}"
-    if name == "sms.bill":
-        return f"({args[0]!r}, <{len(args[1])} measures>)" if len(args or ()) == 2 else "(…)", "{}"
-    if not name.startswith("sms."):
-        return "(…)", "{…}"
-    shown = repr(tuple(args or ()))
-    return shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "…", "{}"
+    shown = ", ".join(_shown(each) for each in args) if isinstance(args, list | tuple) else "…"
+    return f"({shown})", "{…}" if kwargs else "{}"
+
+
+def _shown(argument: Any) -> str:
+    if isinstance(argument, str) and _KNOWN.fullmatch(argument):
+        return argument
+    if isinstance(argument, list | tuple):
+        return f"[{_shown(argument[0])}]" if len(argument) == 1 else f"<{len(argument)} items>"
+    return "…"
 
 
 class RedactedAMQP(AMQP):
@@ -43,8 +53,20 @@ class RedactedRequest(Request):
     """The receiving side: also for producers of other makes, who send what they like."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._argsrepr, self._kwargsrepr = redact(self.name, self.args, self.kwargs)
+        try:
+            super().__init__(*args, **kwargs)
+        except (LookupError, TypeError, ValueError) as error:
+            # anything but InvalidTaskError would end the worker, and the message would wait for the next one
+            raise InvalidTaskError from error
+        if not (
+            isinstance(self.request_dict["id"], str)
+            and isinstance(self.args, list | tuple)
+            and isinstance(self.kwargs, dict)
+        ):
+            raise InvalidTaskError
+        # how it is called and how long it may take is not its sender's to say
+        self.name, self.time_limits = self.type, (None, None)  # type: ignore[misc]
+        self._argsrepr, self._kwargsrepr = redact(self.type, self.args, self.kwargs)
 
     def info(self, safe: bool = False) -> Any:
         """Return what `inspect` shows."""
@@ -55,3 +77,28 @@ class RedactedTask(Task[Any, Any]):
     """A task whose requests show nothing but ids."""
 
     Request = RedactedRequest  # type: ignore[assignment]  # the stub knows its name only
+
+
+class RedactedConsumer(Consumer):
+    """Throws away what is no task of ours, and says so without repeating it."""
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        """Throw away a message that names no task."""
+        self._throw_away(message, "it names no task")
+
+    def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
+        """Throw away a message that names a task we do not have."""
+        self._throw_away(message, "it names a task we do not have")
+
+    def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:
+        """Throw away a message that is not as Celery's protocol has it."""
+        self._throw_away(message, "it is not as Celery's protocol has it")
+
+    def on_decode_error(self, message: Any, exc: BaseException) -> None:
+        """Throw away a message that cannot be read."""
+        self._throw_away(message, "it cannot be read")
+
+    def _throw_away(self, message: Any, why: str) -> None:
+        queue = (message.delivery_info or {}).get("routing_key")
+        log.error("a message in %s was thrown away: %s", queue, why)
+        message.reject_log_error(log, self.connection_errors)  # type: ignore[attr-defined]

@@ -2,18 +2,23 @@
 
     ingest → segment → bill → deliver ⟲ (failover)          promote → deliver      sweep → segment, deliver
 
+For a code somebody waits for, ingest, segment and bill are one task.
+
 A task after ingest carries ids and small numbers only. A hint that gets lost is given again by sweep; one that comes
 twice finds nothing to do.
 """
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+from celery.exceptions import Reject
 from kombu.exceptions import OperationalError
 
+from pipeline.errors import DatabaseFault
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
 from pipeline.stages.deliver import deliver
@@ -33,6 +38,8 @@ from workers.queues import BATCHES_A_HINT, BILL, DELIVER, MESSAGES_A_HINT, SEGME
 
 log = logging.getLogger(__name__)
 
+#: seconds before an order that the database could not take is taken up again
+_PAUSE = 1.0
 #: portions one tick works through before it leaves the rest to the next
 _ROUNDS = 20
 
@@ -43,9 +50,18 @@ def ingest_order(self: Any, order: dict[str, Any]) -> None:
     asked = read(order)
     message_class = asked.message_class if isinstance(asked, Order) else MessageClass.TRANSACTIONAL
     rt = runtime()
-    for answer in ingest(rt, admit(rt, [(_request_id(self.request.id), asked)])):
-        for batch in answer.batches:
-            forward(segment_batch, lane(SEGMENT, message_class), str(batch), str(message_class))
+    try:
+        answers = ingest(rt, admit(rt, [(_request_id(self.request.id), asked)]))
+    except DatabaseFault as fault:
+        if fault.is_final:
+            raise
+        time.sleep(_PAUSE)  # no row stands for it yet: the broker must keep it until one does
+        raise Reject(str(fault), requeue=True) from None
+    for batch in (batch for answer in answers for batch in answer.batches):
+        if message_class is MessageClass.OTP:  # somebody waits: no way through the broker for a millisecond's work
+            hint_deliveries(bill(rt, batch, segment(rt, batch)))
+        else:
+            forward(segment_batch, SEGMENT, str(batch), str(message_class))
 
 
 @app.task(name="sms.segment")
@@ -56,10 +72,11 @@ def segment_batch(batch: str, message_class: str) -> None:
         forward(bill_batch, lane(BILL, MessageClass(message_class)), batch, _numbers(measures))
 
 
-@app.task(name="sms.bill")
-def bill_batch(batch: str, measures: list[int]) -> None:
+@app.task(name="sms.bill", bind=True)
+def bill_batch(self: Any, batch: str, measures: list[int]) -> None:
     """Price a batch, hold its money, send it on its way."""
-    hint_deliveries(bill(runtime(), UUID(batch), _measures(measures)))
+    again = bool(self.request.delivery_info.get("redelivered"))
+    hint_deliveries(bill(runtime(), UUID(batch), _measures(measures), suspect=again))
 
 
 @app.task(name="sms.deliver")

@@ -179,7 +179,10 @@ def _instant(text: str | None) -> datetime | None:
     if not text:
         return None
     instant = datetime.fromisoformat(text)
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    try:
+        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("at is no moment that a database could tell") from None
 
 
 def _wait(retry_after: str | None) -> str | None:

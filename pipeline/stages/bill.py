@@ -13,13 +13,17 @@ from schema.message import Hint, Measure
 from schema.vocabulary import Code
 
 
-def bill(rt: Runtime, batch: UUID, measures: Sequence[Measure]) -> list[Hint]:
+def bill(rt: Runtime, batch: UUID, measures: Sequence[Measure], *, suspect: bool = False) -> list[Hint]:
     """Price an admitted batch whose messages measure so (by message id); return it when it may be delivered now.
 
     A message that nobody pays for is rejected, its neighbours are not. Run again it changes nothing. Wallets are
     debited last and without a look beforehand, so that they are locked for a moment only; when the money does not
-    suffice for all, it is done over with the wallet locked, message by message.
+    suffice for all, it is done over with the wallet locked, message by message. A suspect batch has been here before
+    and may have killed its worker: its tries are counted.
     """
+    if suspect:
+        with rt.begin() as conn:
+            batches.count_try(conn, batch)
     try:
         with rt.begin() as conn:
             return _bill(conn, batch, measures, lock=False)
@@ -32,9 +36,11 @@ def _bill(conn: Connection, batch: UUID, measures: Sequence[Measure], *, lock: b
     unpaid = batches.unpaid(conn, batch, lock=True)
     if unpaid is None or len(measures) != unpaid.size:
         return []
-    found = messages.undecided(conn, [unpaid.span])
-    charges = _charge(conn, unpaid, [(each.phone, each.country) for each in found], measures, lock=lock)
-    messages.charge(conn, [each.id for each in found], charges)
+    # who was cancelled meanwhile is not paid for any more
+    found = [pair for pair in zip(messages.members(conn, unpaid.span), measures, strict=True) if pair[0].is_undecided]
+    destinations = [(member.phone, member.country) for member, _ in found]
+    charges = _charge(conn, unpaid, destinations, [measure for _, measure in found], lock=lock)
+    messages.charge(conn, [member.id for member, _ in found], charges)
     hints = batches.paid(conn, batch)
     amount, quota = sum(each.amount for each in charges), sum(each.quota for each in charges)
     if amount or quota:

@@ -23,7 +23,7 @@ def ingest(rt: Runtime, admissions: Sequence[Admission]) -> list[Accepted]:
         holders = requests.reserve(conn, admissions)
         heard_first = [each for each in admissions if holders.get(each.request, each.request) == each.request]
         fresh = requests.write(conn, sorted(heard_first, key=lambda each: each.request))
-        now = rt.now()
+        now = batches.clock(conn)
         loads = _group([each for each in admissions if each.request in fresh], now)
         written = _write(rt, conn, loads, now)
         earlier = {

@@ -48,7 +48,7 @@ def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> Story | Answe
             tries = overview.attempts(conn, wanted)
             passed = {each["batch_id"] for each in tries} | {message["batch_id"]}
             return Story(message, tries, overview.receipts(conn, wanted), overview.batches(conn, sorted(passed)))
-        request = overview.request(conn, wanted)
+        request = overview.request(conn, wanted, account)
         if request is None:
             return None
         first = request["first_message"]

@@ -41,7 +41,7 @@ def _take_back(rt: Runtime, conn: Connection) -> tuple[list[Hint], list[Moved]]:
     doubtful = attempts.doubt(conn, lost)
     moved = messages.move(conn, doubtful, Status.SENT, Money.HELD, at=rt.now())
     _tell(rt, conn, doubtful, Status.SENT)
-    poison = [each for each in lost if each.claims >= rt.settings.poison_claims]
+    poison = [each for each in lost if each.in_hand and each.claims >= rt.settings.poison_claims]
     released = moved + _park(rt, conn, [each.span for each in poison])
     leases.finish(conn, [each.span.batch for each in poison])
     return leases.requeue(conn, _batches(lost)), released

@@ -63,14 +63,18 @@ SELECT m.id, l.n, l.carrier, l.batch_id, l.fence, 'unknown', 'worker_lost', l.ma
 FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(upto)b::uuid[], %(n)b::int2[], %(carriers)b::text[],
             %(fences)b::int4[], %(marked_at)b::timestamptz[])
      AS l (batch_id, after_id, upto_id, n, carrier, fence, marked_at)
-JOIN messages AS m ON m.id > l.after_id AND m.id <= l.upto_id AND m.batch_id = l.batch_id AND m.status IS NULL
+CROSS JOIN LATERAL (
+    SELECT id FROM messages
+    WHERE id > l.after_id AND id <= l.upto_id AND batch_id = l.batch_id AND status IS NULL
+    ORDER BY id
+) AS m
 RETURNING message_id
 """
 
 
 def doubt(conn: Connection, lost: Sequence[Lost]) -> list[UUID]:
     """Write an unknown attempt for each message that may have gone out before its worker went silent; return them."""
-    marked = [each for each in lost if each.marked and each.marked != each.recorded]
+    marked = [each for each in lost if each.in_hand]
     if not marked:
         return []
     rows = conn.exec_driver_sql(

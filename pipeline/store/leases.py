@@ -43,17 +43,26 @@ class Claim:
     subscribes: bool
 
 
+#: batches that are claimed along with a small one, and how many messages each of them may hold
+COMPANY, SMALL = 200, 5
+
 _CLAIM = """
-WITH free AS (
-    SELECT id FROM batches
-    WHERE id = ANY(%(ids)b) AND status = 'queued'
-      AND carrier = (SELECT carrier FROM batches WHERE id = ANY(%(ids)b) AND status = 'queued' ORDER BY id LIMIT 1)
+WITH lead AS MATERIALIZED (
+    SELECT carrier, class FROM batches WHERE id = ANY(%(ids)b) AND status = 'queued' ORDER BY id LIMIT 1
+), named AS MATERIALIZED (
+    SELECT id, size FROM batches
+    WHERE id = ANY(%(ids)b) AND status = 'queued' AND carrier = (SELECT carrier FROM lead)
     ORDER BY id FOR UPDATE SKIP LOCKED
+), company AS MATERIALIZED (
+    SELECT id FROM batches
+    WHERE status = 'queued' AND size <= %(small)s AND NOT id = ANY(%(ids)b)
+      AND (carrier, class) = (SELECT carrier, class FROM lead) AND (SELECT sum(size) FROM named) <= %(small)s
+    ORDER BY hinted_at LIMIT %(company)s FOR UPDATE SKIP LOCKED
 ), mine AS (
     UPDATE batches AS b
     SET status = 'sending', fence = fence + 1, claims = claims + 1, hints = 0,
         lease_until = clock_timestamp() + %(lease)s * interval '1 second'
-    FROM free WHERE b.id = free.id
+    WHERE id IN (SELECT id FROM named UNION ALL SELECT id FROM company)
     RETURNING b.*
 )
 SELECT mine.id, first_id, last_id, account_id, class, carrier, test, valid_until, attempt, round, tried, fence,
@@ -69,8 +78,10 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float) -> list[Claim]:
     """Make queued batches of one carrier this worker's for so many seconds; return those that are.
 
     Left out are those that are not queued, and (a hint names one carrier's) those of another carrier than the first's.
+    Small ones bring others of their class and carrier along: while one waits for its carrier's answer, so may they.
     """
-    rows = conn.exec_driver_sql(_CLAIM, {"ids": list(ids), "lease": lease})
+    params = {"ids": list(ids), "lease": lease, "company": COMPANY, "small": SMALL}
+    rows = conn.exec_driver_sql(_CLAIM, params)
     return [
         Claim(
             span=Span(*row[:3]),
@@ -195,6 +206,11 @@ class Lost:
     marked: UUID | None
     marked_at: datetime | None
 
+    @property
+    def in_hand(self) -> bool:
+        """Whether some of it was being sent: its worker may have died of it, and not of another batch it held."""
+        return self.marked is not None and self.marked != self.recorded
+
 
 _LOST = """
 SELECT id, first_id, last_id, carrier, attempt, fence, claims, recorded, marked, marked_at FROM batches
@@ -211,7 +227,7 @@ def lost(conn: Connection, limit: int) -> list[Lost]:
 _REQUEUE = """
 UPDATE batches
 SET status = 'queued', fence = fence + 1, recorded = coalesce(marked, recorded), lease_until = NULL,
-    hints = 0, hinted_at = now()
+    claims = CASE WHEN marked IS DISTINCT FROM recorded THEN claims ELSE 0 END, hints = 0, hinted_at = now()
 WHERE id = ANY(%(ids)b) AND status = 'sending'
 RETURNING id, class, carrier, size
 """

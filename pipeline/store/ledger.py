@@ -63,10 +63,11 @@ def hold(conn: Connection, account: int, batch: UUID, month: date, amount: int, 
     """
     params = {"account": account, "amount": amount, "quota": quota, "month": month}
     _move(conn, Entry.HOLD, Book.WALLET, Book.HELD, [(account, batch, amount, quota)])
-    if quota and conn.exec_driver_sql(_USE, params).rowcount == 0:
-        raise ShortOfFunds("quota")
+    # the wallet before the quota, as `release` locks them
     if amount and conn.exec_driver_sql(_DEBIT, params).rowcount == 0:
         raise ShortOfFunds("wallet")
+    if quota and conn.exec_driver_sql(_USE, params).rowcount == 0:
+        raise ShortOfFunds("quota")
 
 
 def capture(conn: Connection, moved: Iterable[Moved]) -> None:

@@ -52,6 +52,30 @@ def bodies(conn: Connection, span: Span) -> list[str]:
     return [body for (body,) in rows]
 
 
+_MEMBERS = """
+SELECT id, phone, country, status IS NULL FROM messages
+WHERE id BETWEEN %(first)s AND %(last)s AND batch_id = %(batch)s
+ORDER BY id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of a batch's messages."""
+
+    id: UUID
+    phone: str
+    country: str
+    #: it has no status of its own yet
+    is_undecided: bool
+
+
+def members(conn: Connection, span: Span) -> list[Member]:
+    """Return all messages of a batch by id."""
+    params = {"batch": span.batch, "first": span.first, "last": span.last}
+    return [Member(*row) for row in conn.exec_driver_sql(_MEMBERS, params)]
+
+
 _UNDECIDED = """
 SELECT s.batch_id, m.id, m.phone, m.country
 FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)

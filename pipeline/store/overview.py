@@ -32,6 +32,7 @@ ORDER BY received_at
 _REQUEST = """
 SELECT id, class, test, recipients, accepted, refusals, first_message, send_at, valid_until, created_at
 FROM requests WHERE id = %(id)s
+  AND (%(account)s::text IS NULL OR account_id = (SELECT id FROM accounts WHERE name = %(account)s))
 """
 _BATCHES = """
 SELECT id, status, carrier, attempt, round, tried, size, send_at, due_at, valid_until, marked, recorded, fence, claims,
@@ -60,9 +61,9 @@ def receipts(conn: Connection, message_id: UUID) -> list[Row]:
     return _rows(conn, _RECEIPTS, {"id": message_id})
 
 
-def request(conn: Connection, id_: UUID) -> Row | None:
-    """Return a request and what was answered to it, or None."""
-    found = _rows(conn, _REQUEST, {"id": id_})
+def request(conn: Connection, id_: UUID, account: str | None) -> Row | None:
+    """Return a request of an account (None: anybody's) and what was answered to it, or None."""
+    found = _rows(conn, _REQUEST, {"id": id_, "account": account})
     return found[0] if found else None
 
 

@@ -65,6 +65,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT message_id FROM provider_attempts AS a
     WHERE by_carrier.message_id IS NULL AND a.message_id = due.ref AND a.carrier = due.carrier
+      AND a.outcome IN ('accepted', 'unknown')
     ORDER BY n DESC LIMIT 1
 ) AS by_us ON true
 ORDER BY due.id
@@ -75,7 +76,8 @@ def due(conn: Connection, limit: int) -> list[Matched]:
     """Return and lock receipts to look at now, oldest first, with the messages they speak of.
 
     Matched by the carrier's reference, else by ours where the carrier echoed it: an attempt that was left unknown
-    has no reference of the carrier's.
+    has no reference of the carrier's. A try that was refused is not meant: a later one at the same carrier is still
+    under way, and its receipt came before its answer.
     """
     rows = conn.exec_driver_sql(_DUE, {"limit": limit})
     return [Matched(id_, Verdict(verdict), at, message) for id_, verdict, at, message in rows]

@@ -6,6 +6,7 @@ Seeded: the same numbers and texts each time, as long as libphonenumber's ranges
 the demo gives them to the simulator, which reaches nobody.
 """
 
+import calendar
 import csv
 import random
 from collections.abc import Callable
@@ -28,7 +29,7 @@ COUNTRIES = {
     "GB": (9, "en"),
     "DE": (6, "de"),
     "FR": (5, "fr"),
-    "US": (8, "en"),
+    "US": (8, "en-US"),
     "BR": (5, "pt"),
     "EG": (3, "ar"),
     "KZ": (2, "ru"),
@@ -40,6 +41,7 @@ NAMES = {
     "fr": "Aya Jérôme Aïcha Éloïse Konan Chloé Mamadou Zoé René Fatou",
     "hi": "प्रिया राहुल अनन्या विक्रम नेहा अर्जुन काव्या रोहन मीरा सुनील",
     "en": "Olivia Jack Maya Oscar Grace Leo Amelia Noah Isla Ethan",
+    "en-US": "Emma Liam Ava Mason Sofia Lucas Harper Diego Chloe Aiden",
     "de": "Jürgen Sophie Björn Käthe Lukas Mia Götz Anna Felix Änne",
     "pt": "João Ana Conceição Luís Beatriz Tiago Inês Caio Júlia Mário",
     "ar": "مريم أحمد فاطمة عمر ليلى يوسف نور خالد هدى سامي",
@@ -52,17 +54,22 @@ GREETINGS = {
     "fr": "Bonjour",
     "hi": "नमस्ते",
     "en": "Hi",
+    "en-US": "Hi",
     "de": "Guten Tag",
     "pt": "Olá",
     "ar": "مرحبا",
     "ru": "Здравствуйте,",
 }
+PRESCRIPTION = (
+    "your prescription is ready to collect. Bring this text with you. We are open until {later}:00 today, and "
+    "from 9:00 to 17:30 tomorrow; if somebody else collects it for you, they need your date of birth."
+)
 NEWS = {
     "en-NG": [
         "your Account Statement for the month of {month_en} has been generated. Please login to your account to view.",
         "NGN {money} was credited to account {account} by transfer. Avail. bal: NGN {more}. Ref {ref}.",
         "your order {ref} is out for delivery today between {hour}:00 and {later}:00. The rider will call you.",
-        "your {count} service is due by {day_en} {month_en}. Contact us on {phone} to schedule an appointment.",
+        "your {count} service is due by {day_en}. Contact us on {phone} to schedule an appointment.",
     ],
     "en-GH": [
         "GHS {money} paid to ECG Prepaid. Token: {token}. Units: {units} kWh. Thank you for paying with us.",
@@ -85,11 +92,16 @@ NEWS = {
         "your LPG refill {ref} is booked. Delivery code {pin}: share it only after you have the cylinder.",
     ],
     "en": [
-        "your {count} service is due by {day_en} {month_en}. Contact us on {phone} to schedule an appointment.",
+        "your {count} service is due by {day_en}. Contact us on {phone} to schedule an appointment.",
         "your table for {people} at {hour}:30 on {day_en} is confirmed 🎉 Reply C to cancel. See you soon!",
         "we've received your payment of £{money}. Your new balance is £{more}. [ref {ref}]",
-        "your prescription is ready to collect. Bring this text with you. We are open until {later}:00 today, and "
-        "from 9:00 to 17:30 tomorrow; if somebody else collects it for you, they need your date of birth.",
+        PRESCRIPTION,
+    ],
+    "en-US": [
+        "your ride arrives in {minutes} min: silver Toyota Camry, plate {plate}. PIN {pin}.",
+        "${money} was charged to your card ending {pin} at {hour}:04. Not you? Call {phone}.",
+        "your {count} oil change is due by {day_en}. Contact us on {phone} to schedule an appointment.",
+        "Flight {ref} now boards at gate {people} 🛫 Doors close at {hour}:40.",
     ],
     "de": [
         "Ihr Termin am {day} um {hour}:00 Uhr ist bestätigt. Können Sie nicht kommen, antworten Sie bitte mit NEIN.",
@@ -109,7 +121,7 @@ NEWS = {
         "на счёт {account} зачислено {money} тг. Доступно {more} тг.",
     ],
 }
-CLOSINGS = {"en": ["", "", "Thank you.", "Reply STOP to opt out."], "fr": ["", "Merci."], "de": ["", "Danke!"]}
+CLOSINGS = {"en": ["", "", " Thank you.", " Reply STOP to opt out."], "fr": ["", " Merci."], "de": ["", " Danke!"]}
 
 BAD_NUMBERS: list[Callable[[random.Random], str]] = [
     lambda r: f"+234803{r.randrange(1000)}",
@@ -123,7 +135,10 @@ BAD_NUMBERS: list[Callable[[random.Random], str]] = [
 
 def number(r: random.Random, country: str) -> str:
     """Return a mobile number that could be: its range is in use, the number itself is drawn by lot."""
-    example = str(phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE).national_number)
+    # with its leading zero, where a country has one (CI)
+    example = phonenumbers.national_significant_number(
+        phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
+    )
     while True:
         digits = example[:3] + "".join(r.choice("0123456789") for _ in example[3:])
         found = phonenumbers.parse(digits, country)
@@ -135,7 +150,7 @@ def number(r: random.Random, country: str) -> str:
 
 def words(r: random.Random) -> dict[str, str]:
     """Return something for every blank in the texts."""
-    months = "January February March April May June July August September October November December".split()
+    months = calendar.month_name[1:]
     hour, day = r.randrange(8, 17), r.randrange(1, 29)
     return {
         "month_en": r.choice(months),

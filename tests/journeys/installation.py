@@ -18,8 +18,8 @@ from uuid import UUID
 import psutil
 import pytest
 from kombu.exceptions import OperationalError
-from sqlalchemy.exc import DBAPIError
 
+from pipeline.errors import DatabaseFault
 from pipeline.settings import Settings
 from pipeline.stages.audit import audit
 from schema.order import Order
@@ -86,6 +86,10 @@ class Installation:
     #: what the processes get on top of the pair's environment
     environment: dict[str, str] = field(default_factory=dict)
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    #: process → the Procfile's line that it runs
+    lines: dict[str, str] = field(default_factory=dict)
+    #: processes that ended by themselves and were started again
+    revived: list[str] = field(default_factory=list)
     #: request → how many recipients it has
     submitted: dict[UUID, int] = field(default_factory=dict)
     orders: dict[UUID, Order] = field(default_factory=dict)
@@ -97,6 +101,7 @@ class Installation:
         for name in names or ("worker", "lane", "beat"):
             home = self.home / name
             home.mkdir(exist_ok=True)
+            self.lines[name] = line or name
             argv = tethered([sys.executable, "-m", "workers.procfile", line or name], farewell=signal.SIGKILL)
             with (self.home / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
@@ -117,6 +122,13 @@ class Installation:
                         **environment,
                     },
                 )
+
+    def revive(self) -> None:
+        """Start again what has ended by itself, as `postroad up` and the containers do."""
+        for name, process in list(self.processes.items()):
+            if process.poll() is not None:
+                self.revived.append(name)
+                self.start(name, line=self.lines[name])
 
     def await_ready(self, *names: str) -> None:
         """Return when the workers say that they are ready."""
@@ -187,11 +199,11 @@ class Installation:
 
     # Work ------------------------------------------------------------------------------------------------------
 
-    def order(self, recipients: int = 1, **fields: Any) -> Order:
-        """Return an order to so many people."""
+    def order(self, recipients: int | list[dict[str, str]] = 1, **fields: Any) -> Order:
+        """Return an order to so many people, or to these."""
+        people = numbers(recipients) if isinstance(recipients, int) else recipients
         return Order.model_validate(
-            {"account": "acme", "sender": "ACME", "body": "Your ride arrives at 9.", "recipients": numbers(recipients)}
-            | fields
+            {"account": "acme", "sender": "ACME", "body": "Your ride arrives at 9.", "recipients": people} | fields
         )
 
     def submit(self, *orders: Order, seconds: float = 30) -> list[UUID]:
@@ -222,6 +234,7 @@ class Installation:
 
     def unwritten(self) -> list[UUID]:
         """Return the requests that the database has not heard of."""
+        self.revive()
         wanted = list(self.submitted)
         there = set(self.rows("SELECT id FROM requests WHERE id = ANY(%(ids)s)", ids=wanted))
         return [request for request in wanted if request not in there]
@@ -236,6 +249,11 @@ class Installation:
     def resubmit_one(self, request: UUID) -> None:
         """Submit an order again under its own id."""
         submit(self.orders[request], request=request, app=producer(self.pair.broker_url))
+
+    def forget(self) -> None:
+        """Have the broker forget everything it holds."""
+        with producer(self.pair.broker_url).connection_for_write() as connection:
+            connection.default_channel.client.flushall()
 
     def queued(self) -> dict[str, int]:
         """Return how many tasks the broker holds for each queue, and how many it gave out."""
@@ -254,7 +272,7 @@ class Installation:
         while True:
             try:
                 return self.world.rows(query, **params)
-            except DBAPIError:
+            except DatabaseFault:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
@@ -278,7 +296,7 @@ class Installation:
         self.await_written(seconds)
         wait_for(self._is_settled, seconds, every=0.1, why=f"everything is settled: {self._unsettled()}")
         verdict = self._judge()
-        print(verdict)
+        print(verdict, "revived:", self.revived)
         assert verdict.lost == 0
         assert [found for found in audit(self.world.rt) if found.broken] == []
         assert set(verdict.statuses) <= (statuses or {"sent", "delivered"}), verdict
@@ -288,6 +306,7 @@ class Installation:
         return self.rows("SELECT status, claims, hints, fence, size FROM batches WHERE status <> 'done' LIMIT 8")
 
     def _is_settled(self) -> bool:
+        self.revive()
         return not self.count(
             "SELECT (SELECT count(*) FROM messages WHERE status IS NULL)"
             " + (SELECT count(*) FROM batches WHERE status <> 'done')"

@@ -44,6 +44,18 @@ def test_a_cancelled_message_is_not_sent_with_its_batch(world: Any) -> None:
     assert [world.status(first), world.status(second)] == ["cancelled", "sent"]
 
 
+def test_a_message_can_be_taken_back_before_it_is_paid_for(world: Any) -> None:
+    order = world.order("+2348012345678", "+2348012345679", send_at=datetime.now(UTC) + timedelta(hours=1))
+    [answer] = world.submit(order)
+    first, second = answer.messages
+
+    assert cancel(world.rt, world.account, [first]).cancelled == {first}
+    world.pay([answer])
+
+    assert [world.status(first), world.status(second)] == ["cancelled", ""]
+    assert world.balance() == 1_000_000 - 400
+
+
 def test_after_its_minute_it_is_too_late(world: Any) -> None:
     [message] = scheduled(world)
     world.make_due()

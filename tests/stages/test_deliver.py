@@ -165,6 +165,23 @@ def test_batches_delivered_together_are_each_recorded(world: Any) -> None:
     assert len(world.rows(ATTEMPTS)) == 20
 
 
+def test_a_small_batch_takes_others_of_its_kind_along(world: Any) -> None:
+    world.add_carrier("beta", route="GB")
+    hints = world.pay(
+        world.submit(world.order(NUMBERS[0]))
+        + world.submit(world.order(NUMBERS[1]))
+        + world.submit(world.order(NUMBERS[2], **{"class": "otp"}))
+        + world.submit(world.order("+447400123456"))
+        + world.submit(world.order(*NUMBERS[:6]))
+    )
+
+    deliver(world.rt, [hints[0].batch])
+
+    assert world.rows("SELECT status FROM batches ORDER BY id") == ["done", "done", "queued", "queued", "queued"]
+    for hint in hints:
+        deliver(world.rt, [hint.batch])
+
+
 def test_a_portion_is_marked_before_it_goes_out_and_no_further(world: Any, settings: Settings) -> None:
     rt = Runtime(settings.model_copy(update={"portion_size": 5}))
     hints = world.pay(world.submit(world.order(*NUMBERS)))

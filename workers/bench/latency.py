@@ -1,6 +1,7 @@
 """How long messages took from `submit` to their carrier."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,6 @@ def spread(seconds: Iterable[float]) -> dict[str, float]:
     if not ordered:
         return {"count": 0}
     places = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
-    last = len(ordered) - 1
     return {"count": len(ordered)} | {
-        name: round(ordered[min(last, int(share * len(ordered)))] * 1000, 2) for name, share in places.items()
+        name: round(ordered[math.ceil(share * len(ordered)) - 1] * 1000, 2) for name, share in places.items()
     }

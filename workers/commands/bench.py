@@ -1,4 +1,4 @@
-"""`postroad bench`: how many messages a second this machine carries, and at what cost."""
+"""`postroad bench`: how many messages a second this machine carries, and what each takes."""
 
 import json
 from collections.abc import Iterator
@@ -50,8 +50,13 @@ def bench(
 ) -> None:
     """Measure this machine, on PostgreSQL and Valkey of its own; print JSON, and a summary on stderr.
 
-    road: messages a second from producers to recorded attempts. ceiling: the same rows by SQL alone. lane: one code at a
-    time beside bulk. clock: ticks and promotion while very many messages wait. Exits with 1 when an invariant is broken.
+    \b
+    road     messages a second from producers to recorded attempts
+    ceiling  the same rows by SQL alone; needs the road
+    lane     one code at a time, alone and beside bulk
+    clock    ticks and promotion while very many messages wait
+
+    Exits with 1 when an invariant is broken.
     """
     plan = Plan(messages, batch, children, carrier, parts, scheduled)
     result = run(plan, (lambda _: None) if bare else (lambda part: click.echo(f"measuring: {part} …", err=True)))
@@ -64,31 +69,44 @@ def bench(
 
 def _summary(result: dict[str, Any]) -> Iterator[str]:
     """Yield the figures that matter, a line each."""
-    if road := result.get("road"):
-        yield f"road     {road['messages_a_second']:,} messages/s, {road['wal_bytes_a_message']:,} bytes of WAL each"
-        yield "         CPU µs each: " + ", ".join(
-            f"{name} {spent:g}" for name, spent in road["cpu_us_a_message"].items()
-        )
-        yield f"         {_cores(road['cores'])}"
-        yield f"         submit to mark, all at once: {_times(road['submit_to_mark_ms'])}"
-    for connections, of in result.get("ceiling", {}).items():
-        share = result["road"]["share_of_ceiling"][connections]
-        yield f"ceiling  {of['messages_a_second']:,} messages/s over {connections} connections; the road reaches {share:.2f}"
-    if lane := result.get("lane"):
-        alone, beside = lane["alone"], lane["beside_bulk"]
-        yield f"lane     one code, submit to carrier, alone: {_times(alone['submit_to_carrier_ms'])}"
-        yield f"         beside {beside['bulk_offered_a_second']:,}/s of bulk: {_times(beside['submit_to_carrier_ms'])}"
-        yield f"         {_cores(beside['cores'])}"
-    if clock := result.get("clock"):
-        for name in ("in_full_batches", "in_batches_of_one"):
-            part = clock[name]
-            yield f"clock    {clock['scheduled']:,} messages wait {name.replace('_', ' ')}: idle tick {_times(part['idle_tick_ms'])}"
-            yield f"         {part['promoted_messages']:,} due ones promoted in {part['promoted_in_seconds']:g} s"
-        costs = clock["us_a_due_batch_by_waiting"].items()
-        yield "         µs a due batch: " + ", ".join(
-            f"{cost:g} with {int(waiting):,} waiting" for waiting, cost in costs
-        )
+    tellers = {"road": _road, "ceiling": _ceiling, "lane": _lane, "clock": _clock}
+    for part, tell in tellers.items():
+        if part in result:
+            first, *rest = tell(result)
+            yield f"{part:9}{first}"
+            yield from (f"{'':9}{line}" for line in rest)
     yield f"audit    {sum(result['audit'].values())} broken"
+
+
+def _road(result: dict[str, Any]) -> Iterator[str]:
+    road = result["road"]
+    yield f"{road['messages_a_second']:,} messages/s, {road['wal_bytes_a_message']:,} bytes of WAL each"
+    yield "CPU µs each: " + ", ".join(f"{name} {spent:g}" for name, spent in road["cpu_us_a_message"].items())
+    yield _cores(road["cores"])
+    yield f"submit to mark, all at once: {_times(road['submit_to_mark_ms'])}"
+
+
+def _ceiling(result: dict[str, Any]) -> Iterator[str]:
+    for connections, of in result["ceiling"].items():
+        share = result["road"]["share_of_ceiling"][connections]
+        yield f"{of['messages_a_second']:,} messages/s, connections: {connections}; the road reaches {share:.2f} of it"
+
+
+def _lane(result: dict[str, Any]) -> Iterator[str]:
+    alone, beside = result["lane"]["alone"], result["lane"]["beside_bulk"]
+    yield f"one code, submit to carrier, alone: {_times(alone['submit_to_carrier_ms'])}"
+    yield f"beside {beside['bulk_offered_a_second']:,}/s of bulk: {_times(beside['submit_to_carrier_ms'])}"
+    yield _cores(beside["cores"])
+
+
+def _clock(result: dict[str, Any]) -> Iterator[str]:
+    clock = result["clock"]
+    for name in ("in_full_batches", "in_batches_of_one"):
+        part = clock[name]
+        yield f"{clock['scheduled']:,} wait {name.replace('_', ' ')}: idle tick {_times(part['idle_tick_ms'])}"
+        yield f"{part['promoted_messages']:,} due ones promoted in {part['promoted_in_seconds']:g} s"
+    costs = clock["us_a_due_batch_by_waiting"].items()
+    yield "µs a due batch: " + ", ".join(f"{cost:g} with {int(waiting):,} waiting" for waiting, cost in costs)
 
 
 def _cores(cores: dict[str, float]) -> str:

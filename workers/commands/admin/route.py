@@ -49,9 +49,9 @@ def list_(json_: bool) -> None:
     """List routes, those for every account first."""
     with opened() as rt:
         rows = administer.list_routes(rt)
-    headers = {"account": "account", "destination": "destination", "rank": "rank", "weight": "weight"}
-    headers |= {"carrier": "carrier", "carrier is": "state"}
     if json_:
         click.echo(as_json(rows))
-    else:
-        click.echo(table(list(headers), [["every" if row[key] is None else row[key] for key in headers.values()] for row in rows]))
+        return
+    words = ("destination", "rank", "weight", "carrier", "state")
+    cells = [[row["account"] or "every", *(row[word] for word in words)] for row in rows]
+    click.echo(table(["account", "destination", "rank", "weight", "carrier", "carrier is"], cells))

@@ -1,0 +1,136 @@
+"""What a newcomer types first: `postroad demo`, and `postroad up` with a message in a second terminal."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+POSTROAD = [sys.executable, "-m", "workers.cli"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.timeout(200)
+def test_the_demo_ends_well_within_a_minute_and_leaves_only_its_logs(tmp_path: Path) -> None:
+    began = time.monotonic()
+
+    said = subprocess.run(
+        [*POSTROAD, "demo"], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=180, check=False
+    )
+
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert time.monotonic() - began < 60
+    assert "✗" not in said.stdout
+    for words in ("delivered", "failed (undelivered)", "cancelled", "alpha", "beta", "audit: nothing lost"):
+        assert words in said.stdout
+    assert {each.relative_to(tmp_path).parts[0] for each in tmp_path.rglob("*")} == {".postroad"}
+    assert {each.suffix for each in tmp_path.rglob("*") if each.is_file()} == {".log"}
+    assert not processes_of(re.search(r"Flower: http://127.0.0.1:(\d+)", said.stdout)[1])  # type: ignore[index]
+
+
+@pytest.mark.timeout(200)
+def test_up_sends_at_once_survives_a_kill_and_stops_in_order(tmp_path: Path) -> None:
+    ours = environment(**dict(zip(PORTS, free_ports(3), strict=True)), POSTROAD_HOME=str(tmp_path / "home"))
+
+    with up(tmp_path, ours) as (process, said):
+        sent = type_in(
+            "send", "--to", "+2348031234567", "--text", "Your ride arrives at 9.", "--wait", "--json", ours=ours
+        )
+        message = json.loads(sent.stdout)["messages"][0]["id"]
+        waiting(lambda: story(message, ours)["message"]["status"] == "delivered")
+        second = type_in("up", ours=ours)
+        assert_flower_wants_a_password(ours)
+        process.kill()
+
+    assert (second.returncode, second.stdout) == (1, "")
+    assert "runs the servers of" in second.stderr
+    waiting(lambda: not processes_of(ours["POSTROAD_HOME"]))
+
+    with up(tmp_path, ours) as (process, said):
+        assert type_in("status", ours=ours).returncode == 0
+        assert story(message, ours)["message"]["status"] == "delivered"
+        assert type_in("audit", ours=ours).returncode == 0
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+
+    assert "postroad  | stopping" in said()
+    assert not processes_of(ours["POSTROAD_HOME"])
+    assert type_in("status", ours=ours).returncode == 2
+
+
+PORTS = ("POSTROAD_GATEWAY_PORT", "POSTROAD_FLOWER_PORT", "POSTROAD_SIMULATOR_PORT")
+
+
+def environment(**ours: str) -> dict[str, str]:
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("POSTROAD_", "DATABASE_", "BROKER_"))
+    }
+    return {**kept, "PYTHONPATH": str(ROOT), **ours}
+
+
+def free_ports(count: int) -> list[str]:
+    with ExitStack() as held:
+        found = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [str(each.getsockname()[1]) for each in found]
+
+
+@contextmanager
+def up(folder: Path, ours: dict[str, str]) -> Iterator[tuple["subprocess.Popen[bytes]", Callable[[], str]]]:
+    """Run `postroad up` until the end of the `with`; yields its process, and how to read what it said."""
+    log = folder / "up.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([*POSTROAD, "up"], cwd=folder, env=ours, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        waiting(lambda: "Postroad is up." in log.read_text() or process.poll() is not None, 60)
+        assert process.poll() is None, log.read_text()
+        yield process, log.read_text
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def type_in(*arguments: str, ours: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*POSTROAD, *arguments], env=ours, capture_output=True, text=True, timeout=60, check=False)
+
+
+def story(message: str, ours: dict[str, str]) -> Any:
+    return json.loads(type_in("show", message, "--json", ours=ours).stdout)
+
+
+def assert_flower_wants_a_password(ours: dict[str, str]) -> None:
+    with pytest.raises(HTTPError) as refused:
+        urlopen(f"http://127.0.0.1:{ours['POSTROAD_FLOWER_PORT']}/workers", timeout=10)
+    assert refused.value.code == 401
+    refused.value.close()
+
+
+def processes_of(mark: str) -> list[str]:
+    """Return the processes that have the mark in their command line or their environment's POSTROAD_ names."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            told = [*process.cmdline(), *(v for k, v in process.environ().items() if k.startswith("POSTROAD_"))]
+        except psutil.Error:
+            continue
+        if process.pid != os.getpid() and any(mark in each for each in told):
+            found.append(" ".join(process.cmdline()))
+    return found
+
+
+def waiting(fact: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.2)

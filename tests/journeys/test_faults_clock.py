@@ -1,0 +1,64 @@
+"""Beats come in numbers, or not at all; OTPs crowd the clock's workers."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from tests.journeys.installation import Installation, wait_for
+
+EARLY = "SELECT count(*) FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id WHERE a.marked_at < b.send_at"
+
+
+def soon(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def waiting(installation: Installation) -> int:
+    """Return how many batches wait for their minute."""
+    return installation.count("SELECT count(*) FROM batches WHERE status = 'scheduled'")
+
+
+def test_three_beats_send_nothing_early_and_nothing_twice(installation: Installation) -> None:
+    installation.start("worker", "lane", "beat")
+    installation.start("beat_2", line="beat")
+    installation.start("beat_3", line="beat")
+    installation.await_ready()
+
+    at = soon(12)
+    installation.campaign(40, 25, send_at=at)
+    wait_for(lambda: waiting(installation) == 40, 10, why="all of it waits for its minute")
+    assert installation.log() == []
+
+    verdict = installation.all_is_well()
+    assert (verdict.messages, verdict.taken, verdict.unknown) == (1000, 1000, 0)
+    assert installation.count("SELECT count(*) FROM batches WHERE send_at = %(at)s", at=at) == 40
+    assert installation.count(EARLY) == 0
+    assert installation.count("SELECT count(*) FROM batches WHERE queued_at < send_at") == 0
+
+
+def test_while_no_beat_runs_nothing_goes_and_nothing_is_lost(installation: Installation) -> None:
+    installation.start()
+    installation.await_ready()
+    installation.campaign(20, 10, send_at=soon(12))
+    wait_for(lambda: waiting(installation) == 20, 10, why="all of it waits for its minute")
+    installation.kill("beat")
+    wait_for(lambda: installation.count("SELECT count(*) FROM batches WHERE due_at > now()") == 0, why="it is due")
+    time.sleep(2)
+    assert waiting(installation) == 20
+    assert installation.log() == []
+
+    installation.start("beat")
+
+    verdict = installation.all_is_well()
+    assert (verdict.messages, verdict.taken, verdict.unknown) == (200, 200, 0)
+    assert installation.count(EARLY) == 0
+
+
+def test_what_is_due_goes_while_slow_codes_crowd_the_lane(installation: Installation) -> None:
+    installation.play(alpha={"latency_ms": 3000})
+    installation.start()
+    installation.await_ready()
+    installation.campaign(1, 1, send_at=soon(5))
+    installation.submit(*(installation.order(1, **{"class": "otp"}) for _ in range(60)))
+
+    found = "SELECT count(*) FROM batches WHERE send_at IS NOT NULL AND queued_at IS NOT NULL"
+    wait_for(lambda: installation.count(found) == 1, 20, why="it is promoted within 15 s of its minute")

@@ -1,0 +1,251 @@
+"""The hot statements find their rows by an index, whatever the tables hold: with parameters seen, and without.
+
+psycopg prepares what runs often, and PostgreSQL may then plan it once for all parameters: both plans must do.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from pipeline.rules import ids
+from pipeline.runtime import Connection, Runtime
+from pipeline.settings import Settings
+from pipeline.store import attempts, batches, leases, messages, overview, receipts, requests
+from schema.vocabulary import BatchStatus
+
+#: every day that has a partition: an empty one is rightly read whole
+DAYS = range(-1, 8)
+#: a day's batches, and what one holds
+BATCHES, SIZE = 250, 8
+#: where a plan that reads everything is a bad one
+HOT = re.compile(r"(messages|provider_attempts)(_\d+)?|batches|receipts|requests|idempotency")
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """A runtime whose tables are full, and ids of a few rows in there."""
+
+    rt: Runtime
+    batches: list[UUID]
+    firsts: list[UUID]
+    lasts: list[UUID]
+
+
+@pytest.fixture(scope="module")
+def crowd(new_database: Callable[..., str]) -> Iterator[Crowd]:
+    with closing(Runtime(Settings(database_url=new_database()))) as rt:
+        yield _crowded(rt)
+
+
+def _crowded(rt: Runtime) -> Crowd:
+    with rt.engine.begin() as conn:
+        firsts = [_first(day, number) for day in DAYS for number in range(BATCHES)]
+        _fill(conn, firsts)
+    with rt.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql("VACUUM ANALYZE")
+    some = firsts[BATCHES : BATCHES + 20]
+    return Crowd(rt, some, some, [ids.after(first, SIZE - 1) for first in some])
+
+
+def _first(day: int, number: int) -> UUID:
+    noon = datetime.now(UTC).replace(hour=12) + timedelta(days=day, seconds=number)
+    return ids.mint(noon, number << 32)
+
+
+def _fill(conn: Connection, firsts: list[UUID]) -> None:
+    """Write batches (named by their first message), nearly all done, with their messages, attempts and receipts."""
+    all_ids = [(batch, ids.after(batch, place)) for batch in firsts for place in range(SIZE)]
+    messages.write(
+        conn, ((id_, batch, batch, 1, "+2348012345678", "NG", "ACME", "x" * 80, None) for batch, id_ in all_ids)
+    )
+    conn.exec_driver_sql("UPDATE messages SET encoding = 'GSM7', segments = 1, amount = 400, money = 'held', quota = 0")
+    conn.exec_driver_sql("UPDATE messages SET status = 'sent' WHERE batch_id <> ALL(%(open)s)", {"open": firsts[-50:]})
+    lasts = [ids.after(first, SIZE - 1) for first in firsts]
+    statuses = [str(status) for status in BatchStatus] * 6 + ["done"] * (len(firsts) - 6 * len(BatchStatus))
+    conn.exec_driver_sql(_BATCHES, {"batches": firsts, "lasts": lasts, "statuses": statuses})
+    conn.exec_driver_sql(_ATTEMPTS)
+    conn.exec_driver_sql(_RECEIPTS)
+    conn.exec_driver_sql(_REQUESTS)
+    conn.exec_driver_sql("INSERT INTO idempotency SELECT 1, 'order', id::text, id, created_at FROM requests")
+    conn.exec_driver_sql("INSERT INTO accounts (name, currency) VALUES ('acme', 'NGN')")
+
+
+_BATCHES = """
+INSERT INTO batches (id, account_id, class, carrier, test, status, due_at, valid_until, size, first_id, last_id,
+                     hinted_at, lease_until)
+SELECT id, 1, 'bulk', 'alpha', false, status, now(), now(), 8, id, last_id, now(), now()
+FROM unnest(%(batches)b::uuid[], %(lasts)b::uuid[], %(statuses)b::text[]) AS b (id, last_id, status)
+"""
+_ATTEMPTS = """
+INSERT INTO provider_attempts (message_id, n, carrier, batch_id, fence, outcome, carrier_ref, marked_at)
+SELECT id, 1, 'alpha', batch_id, 1, CASE WHEN mod(row_number() OVER (), 500) = 0 THEN 'unknown' ELSE 'accepted' END,
+       'ref-' || id, now() - interval '80 hours' FROM messages
+"""
+_RECEIPTS = """
+INSERT INTO receipts (id, carrier, key, carrier_ref, ref, verdict, raw, state)
+SELECT id, 'alpha', id::text, 'ref-' || id, id, 'delivered', '{}',
+       CASE WHEN mod(row_number() OVER (), 100) = 0 THEN 'waiting' ELSE 'applied' END FROM messages
+"""
+
+_REQUESTS = """
+INSERT INTO requests (id, account_id, class, first_message, recipients, accepted, refusals)
+SELECT id, 1, 'bulk', first_id, size, size, '[]' FROM batches
+"""
+
+Params = Callable[[Crowd], dict[str, Any]]
+
+
+def spans(crowd: Crowd) -> dict[str, Any]:
+    return {"batches": crowd.batches, "firsts": crowd.firsts, "lasts": crowd.lasts}
+
+
+def some(crowd: Crowd, **more: Any) -> dict[str, Any]:
+    """Return the ids of 160 messages of one day, and their bounds."""
+    wanted = [ids.after(first, place) for first in crowd.firsts for place in range(SIZE)]
+    return {"ids": wanted, "first": wanted[0], "last": wanted[-1], **more}
+
+
+def charges(crowd: Crowd) -> dict[str, Any]:
+    bounds = some(crowd)
+    count = len(bounds["ids"])
+    columns = {"encodings": "GSM7", "segments": 1, "amounts": 400, "quotas": 0, "refusals": None}
+    return bounds | {name: [value] * count for name, value in columns.items()}
+
+
+def doubts(crowd: Crowd) -> dict[str, Any]:
+    count = len(crowd.batches)
+    columns = {"n": 1, "carriers": "alpha", "fences": 1, "marked_at": datetime.now(UTC)}
+    return {"batches": crowd.batches, "after": crowd.firsts, "upto": crowd.lasts} | {
+        name: [value] * count for name, value in columns.items()
+    }
+
+
+def late(crowd: Crowd) -> dict[str, Any]:
+    wanted = crowd.firsts
+    columns = {"outcomes": "accepted", "refs": "x", "n": 1, "fences": 1}
+    return {"messages": wanted} | {name: [value] * len(wanted) for name, value in columns.items()}
+
+
+def steps(crowd: Crowd) -> dict[str, Any]:
+    count = len(crowd.batches)
+    return {"ids": crowd.batches, "fences": [1] * count, "recorded": crowd.firsts, "marked": crowd.lasts, "lease": 60.0}
+
+
+def key(crowd: Crowd) -> dict[str, Any]:
+    return {"accounts": [1], "scopes": ["order"], "keys": ["k"], "requests": crowd.batches[:1]}
+
+
+STATEMENTS: Mapping[str, tuple[str, Params]] = {
+    "claim": (leases._CLAIM, lambda crowd: {"ids": crowd.batches, "lease": 60.0}),
+    "parcels": (leases._PARCELS, lambda c: {"batches": c.batches, "after": c.firsts, "last": c.lasts}),
+    "advance": (leases._ADVANCE, steps),
+    "finish": (leases._FINISH, lambda crowd: {"ids": crowd.batches}),
+    "requeue": (leases._REQUEUE, lambda crowd: {"ids": crowd.batches}),
+    "lost": (leases._LOST, lambda _: {"limit": 500}),
+    "unpaid": (batches._UNPAID, lambda crowd: {"batch": crowd.batches[0]}),
+    "paid": (batches._PAID, lambda crowd: {"batch": crowd.batches[0]}),
+    "promote": (batches._PROMOTE, lambda _: {"limit": 2000}),
+    "stale admitted": (batches._STALE.format(status="admitted"), lambda _: {"stale": 15.0, "limit": 500}),
+    "stale queued": (batches._STALE.format(status="queued"), lambda _: {"stale": 15.0, "limit": 500}),
+    "park admitted": (batches._PARK_ADMITTED, lambda _: {"claims": 3, "limit": 500}),
+    "lock scheduled": (batches._LOCK_SCHEDULED, lambda crowd: {"ids": crowd.batches}),
+    "bodies": (messages._BODIES, lambda c: {"batch": c.batches[0], "first": c.firsts[0], "last": c.lasts[0]}),
+    "undecided": (messages._UNDECIDED, spans),
+    "charge": (messages._CHARGE, charges),
+    "move": (
+        messages._MOVE,
+        lambda crowd: some(crowd, status="sent", money="captured", code=None, at=datetime.now(UTC)),
+    ),
+    "end doubt": (messages._DOUBT_OVER, lambda crowd: {"ids": some(crowd)["ids"], "money": "captured"}),
+    "conclude": (messages._CONCLUDE, lambda crowd: {"ids": some(crowd)["ids"], "status": "delivered", "code": None}),
+    "reassign": (messages._REASSIGN, lambda crowd: some(crowd, batch=crowd.batches[0])),
+    "batches of": (messages._BATCHES_OF, lambda crowd: {"ids": some(crowd)["ids"], "account": 1}),
+    "standing": (messages._STANDING, lambda crowd: {"ids": some(crowd)["ids"], "batches": crowd.batches}),
+    "doubt": (attempts._DOUBT, doubts),
+    "late": (attempts._LATE, late),
+    "unresolved": (attempts._UNRESOLVED, lambda _: {"hours": 72.0, "limit": 500}),
+    "receipts due": (receipts._DUE, lambda _: {"limit": 1000}),
+    "receipts close": (receipts._CLOSE, lambda crowd: {"ids": some(crowd)["ids"], "state": "applied"}),
+    "receipts postpone": (receipts._POSTPONE, lambda crowd: {"ids": some(crowd)["ids"], "hours": 72.0}),
+    "request answers": (requests._READ, lambda crowd: {"ids": crowd.batches}),
+    "keys reserved": (requests._RESERVED, key),
+    "story": (overview._MESSAGE, lambda crowd: {"id": crowd.firsts[0], "account": "acme"}),
+    "story's attempts": (overview._ATTEMPTS, lambda crowd: {"id": crowd.firsts[0]}),
+    "messages of a request": (
+        overview._MESSAGES_OF,
+        lambda c: {"request": c.batches[0], "first": c.firsts[0], "last": c.lasts[0]},
+    ),
+}
+each_statement = pytest.mark.parametrize("name", STATEMENTS)
+
+
+def scans(plan: Any) -> Iterator[tuple[str, str]]:
+    """Yield how each table of a plan is read."""
+    if "Relation Name" in plan and "Scan" in plan["Node Type"]:
+        yield plan["Node Type"], plan["Relation Name"]
+    for inner in plan.get("Plans", []):
+        yield from scans(inner)
+
+
+def read_whole(plan: Any) -> list[tuple[str, str]]:
+    """Return the hot tables that a plan reads from end to end."""
+    found = list(scans(plan))
+    assert any(HOT.fullmatch(table) for _, table in found)
+    return [(node, table) for node, table in found if node == "Seq Scan" and HOT.fullmatch(table)]
+
+
+@each_statement
+def test_a_hot_statement_reads_no_table_whole(crowd: Crowd, name: str) -> None:
+    statement, params = STATEMENTS[name]
+
+    with crowd.rt.engine.begin() as conn:
+        [plan] = conn.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", params(crowd)).scalar_one()
+
+    assert read_whole(plan["Plan"]) == []
+
+
+@each_statement
+def test_nor_does_it_once_it_is_planned_for_all_parameters(crowd: Crowd, name: str) -> None:
+    statement, params = STATEMENTS[name]
+    places = {word: f"${place}" for place, word in enumerate(params(crowd), start=1)}
+    prepared = re.sub(r"%\((\w+)\)[sb]", lambda found: places[found[1]], statement)
+
+    with crowd.rt.engine.begin() as conn:
+        [plan] = conn.exec_driver_sql(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {prepared}".replace("%", "%%")).scalar_one()
+
+    assert read_whole(plan["Plan"]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("promote", "batches_due"),
+        ("stale admitted", "batches_hinted"),
+        ("stale queued", "batches_hinted"),
+        ("lost", "batches_leased"),
+        ("unresolved", "marked_at"),
+        ("receipts due", "receipts_due"),
+        ("receipts due", "carrier_ref"),
+    ],
+)
+def test_what_the_clock_looks_for_has_an_index_of_its_own(crowd: Crowd, name: str, index: str) -> None:
+    statement, params = STATEMENTS[name]
+
+    with crowd.rt.engine.begin() as conn:
+        lines = conn.exec_driver_sql(f"EXPLAIN {statement}", params(crowd)).scalars()
+        plan = "\n".join(lines)
+
+    assert index in plan
+
+
+def test_a_plan_that_reads_a_table_whole_is_found_out(crowd: Crowd) -> None:
+    with crowd.rt.engine.begin() as conn:
+        [plan] = conn.exec_driver_sql("EXPLAIN (FORMAT JSON) SELECT FROM messages WHERE phone = '+1'").scalar_one()
+
+    assert len(read_whole(plan["Plan"])) >= len(DAYS)

@@ -1,0 +1,189 @@
+"""What the tests of processes may ask for: a database and a broker of a module's own, and our processes on them."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from kombu import Connection
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages import report
+from tests.conftest import World
+from workers import dev
+from workers.producer import producer, submit
+from workers.queues import QUEUES
+from workers.tether import tethered
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+#: the broker's databases: each module takes the next, so that none finds another's messages
+_brokers = itertools.cycle(range(1, 16))
+
+
+class Site:
+    """A world, a broker, and processes of ours that work on them."""
+
+    def __init__(self, rt: Runtime, broker_url: str, folder: Path) -> None:
+        self.rt, self.broker_url, self.folder = rt, broker_url, folder
+        self.world = World(rt)
+        self.producer = producer(broker_url)
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a process of ours work here."""
+        ours = {
+            "POSTROAD_DATABASE_URL": self.rt.settings.database_url.get_secret_value(),
+            "POSTROAD_BROKER_URL": self.broker_url,
+            "POSTROAD_HOME": str(self.folder),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+        }
+        return os.environ | ours
+
+    def start(self, name: str, *arguments: str, ready: str, **environment: str) -> Path:
+        """Start `celery -A workers.app …` and return its log once it says that it is ready."""
+        log = self.folder / f"{name}.log"
+        argv = [sys.executable, "-m", "celery", "-A", "workers.app", *arguments]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                tethered(argv), cwd=ROOT, env=self.environment | environment, stdout=output, stderr=subprocess.STDOUT
+            )
+        self._processes.append(process)
+        eventually(lambda: ready in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        return log
+
+    def start_worker(self, *arguments: str, queues: str = ",".join(queue.name for queue in QUEUES)) -> Path:
+        """Start a worker as the Procfile does, but small; return its log."""
+        options = ["-Q", queues, "--concurrency", "1", "-E", "--without-gossip", "--without-mingle"]
+        return self.start("worker", "worker", *options, "--loglevel", "INFO", *arguments, ready=" ready.")
+
+    def run_python(self, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a program in this environment; return what it said."""
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def stop(self) -> None:
+        """Stop the processes, the last first."""
+        for process in reversed(self._processes):
+            process.send_signal(signal.SIGTERM)
+        for process in self._processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
+            process.wait()
+
+    @property
+    def alive(self) -> bool:
+        """Whether every process still runs."""
+        return all(process.poll() is None for process in self._processes)
+
+    def submit(self, *numbers: str, **fields: Any) -> UUID:
+        """Submit an order as a Python producer does; return its request id."""
+        return submit(self.world.order(*numbers, **fields), app=self.producer)
+
+    def publish(self, queue: str, body: Any, content_type: str = "application/json", **headers: Any) -> UUID:
+        """Put a message into a queue as a producer in another language would; return its task id."""
+        id_ = uuid4()
+        payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+        with self.broker() as connection:
+            connection.Producer(serializer=None).publish(
+                payload,
+                exchange="",
+                routing_key=queue,
+                content_type=content_type,
+                content_encoding="utf-8",
+                headers={"id": str(id_)} | headers,
+            )
+        return id_
+
+    def waiting(self, queue: str) -> list[Any]:
+        """Take every message out of a queue; return their headers and decoded bodies."""
+        with self.broker() as connection:
+            channel = connection.default_channel
+            messages = iter(lambda: channel.basic_get(queue, no_ack=True), None)
+            return [(message.headers, message.payload) for message in messages]
+
+    def unacknowledged(self) -> int:
+        """Return how many messages are taken and not yet done with."""
+        with self.broker() as connection:
+            return int(connection.default_channel.client.hlen("unacked"))
+
+    def broker(self) -> Connection:
+        """Return a connection to the broker that sees the keys as ours do."""
+        return Connection(self.broker_url, transport_options={"global_keyprefix": "postroad:"})
+
+    def answer(self, request: UUID) -> report.Answer:
+        """Return what became of a request, once it is known."""
+        eventually(lambda: report.tell(self.rt, request) is not None)
+        told = report.tell(self.rt, request)
+        assert isinstance(told, report.Answer)
+        return told
+
+    def statuses(self, request: UUID) -> list[str]:
+        """Return the statuses of a request's messages."""
+        return [message["status"] for message in self.answer(request).messages]
+
+
+def eventually(fact: Callable[[], bool], seconds: float = 30) -> None:
+    """Return once the fact is true."""
+    deadline = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module", name="eventually")
+def _eventually() -> Callable[..., None]:
+    """Waits until a fact is true."""
+    return eventually
+
+
+@pytest.fixture(scope="module")
+def new_site(
+    pair: dev.Pair, new_database: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], Site]]:
+    """Makes sites on which nothing runs yet."""
+    with ExitStack() as stack:
+
+        def make() -> Site:
+            folder = tmp_path_factory.mktemp("site")
+            broker_url = f"{pair.broker_url.rpartition('/')[0]}/{next(_brokers)}"
+            settings = Settings(database_url=new_database(), broker_url=broker_url, home=folder)
+            made = Site(stack.enter_context(closing(Runtime(settings))), broker_url, folder)
+            stack.callback(made.producer.close)
+            stack.callback(made.stop)
+            return made
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def site(new_site: Callable[[], Site]) -> Site:
+    """A site for processes."""
+    return new_site()
+
+
+@pytest.fixture(scope="module")
+def quiet(new_site: Callable[[], Site]) -> Site:
+    """A site where nobody works: what is sent stays to be looked at."""
+    return new_site()

@@ -1,0 +1,88 @@
+"""The clock: its ticks are small, in a queue of their own, worthless once late, and harmless in pairs."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.stages.audit import audit
+from workers.beat import SCHEDULE
+from workers.queues import CLOCK, QUEUES
+
+
+def start_beats(place: Any, count: int) -> None:
+    for number in range(count):
+        schedule = str(Path(place.folder) / f"beat-{number}")
+        place.start(f"beat-{number}", "beat", "--schedule", schedule, ready="maxinterval")
+
+
+@pytest.fixture(scope="module")
+def ticks(quiet: Any, eventually: Callable[..., None]) -> list[tuple[datetime, dict[str, Any], Any]]:
+    """The ticks of two beats on which nobody works: when each was there, its headers and body."""
+    start_beats(quiet, 2)
+    found: list[tuple[datetime, dict[str, Any], Any]] = []
+
+    def enough() -> bool:
+        found.extend((datetime.now(UTC), *tick) for tick in quiet.waiting(CLOCK))
+        return Counter(headers["task"] for _, headers, _ in found)["sms.promote"] >= 4
+
+    eventually(enough)
+    quiet.stop()
+    return found
+
+
+def test_ticks_travel_in_a_queue_of_their_own(quiet: Any, ticks: list[Any]) -> None:
+    assert {headers["task"] for _, headers, _ in ticks} >= {"sms.promote", "sms.settle"}
+    assert [quiet.waiting(queue.name) for queue in QUEUES if queue.name != CLOCK] == [[]] * (len(QUEUES) - 1)
+
+
+def test_a_tick_is_worthless_once_the_next_is_due(ticks: list[Any]) -> None:
+    seconds = {entry["task"]: entry["schedule"] for entry in SCHEDULE.values()}
+
+    for at, headers, _ in ticks:
+        left = datetime.fromisoformat(headers["expires"]) - at
+        assert left <= timedelta(seconds=max(seconds[headers["task"]], 1))
+
+
+def test_a_tick_carries_nothing(ticks: list[Any]) -> None:
+    assert all(body[:2] == [[], {}] for _, _, body in ticks)
+
+
+@pytest.mark.parametrize("name", SCHEDULE)
+def test_everything_that_happens_unasked_expires_and_has_its_queue(name: str) -> None:
+    entry = SCHEDULE[name]
+
+    assert entry["options"] == {"queue": CLOCK, "expires": max(entry["schedule"], 1)}
+
+
+def test_everything_that_happens_unasked_is_a_task(quiet: Any) -> None:
+    code = "from workers.tasks import app; print(*app.tasks)"
+
+    tasks = quiet.run_python(code).stdout.split()
+
+    assert {entry["task"] for entry in SCHEDULE.values()} <= set(tasks)
+
+
+def test_two_beats_at_once_promote_nothing_twice(site: Any, eventually: Callable[..., None]) -> None:
+    later = datetime.now(UTC) + timedelta(hours=1)
+    answers = site.world.submit(*(site.world.order(send_at=later + timedelta(seconds=n)) for n in range(200)))
+    site.world.pay(answers)
+    site.start_worker("--concurrency", "2", queues=CLOCK)
+    start_beats(site, 2)
+
+    site.world.make_due()
+    eventually(lambda: site.world.rows("SELECT DISTINCT status FROM batches") == ["queued"])
+
+    hinted: Counter[str] = Counter()
+
+    def all_hinted() -> bool:
+        hinted.update(batch for _, ((batches,), _, _) in site.waiting("deliver") for batch in batches)
+        return len(hinted) == 200
+
+    eventually(all_hinted)
+    assert set(hinted.values()) == {1}
+    assert site.world.rows("SELECT DISTINCT fence, hints FROM batches") == [(0, 0)]
+    assert [finding for finding in audit(site.rt) if finding.broken] == []

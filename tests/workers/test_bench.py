@@ -1,0 +1,80 @@
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from workers.bench.latency import spread
+from workers.bench.plan import Plan
+from workers.bench.producers import bulk, codes
+from workers.bench.whole import run
+from workers.commands import bench as command
+
+#: everything once, as little of it as can be
+TINY = Plan(messages=60, batch=20, children=1, scheduled=2000, codes=3, beside=100, ticks=5)
+
+
+@pytest.fixture(scope="module")
+def result() -> dict[str, Any]:
+    """What a whole bench says, after a passage through JSON."""
+    answer: dict[str, Any] = json.loads(json.dumps(run(TINY)))
+    return answer
+
+
+def test_the_road_carries_every_message_once(result: dict[str, Any]) -> None:
+    road = result["road"]
+
+    assert road["messages"] == road["submit_to_mark_ms"]["count"] == 60
+    assert road["rows_a_message"]["messages"]["inserted"] == 1
+    assert road["rows_a_message"]["messages"]["updated"] == 2
+    assert road["rows_a_message"]["provider_attempts"]["inserted"] == 1
+    assert road["wal_bytes_a_message"] > 0
+    assert road["messages_a_second"] > 0
+
+
+def test_the_ceiling_is_measured_beside_it(result: dict[str, Any]) -> None:
+    assert set(result["ceiling"]) == set(result["road"]["share_of_ceiling"]) == {"1"}
+    assert result["ceiling"]["1"]["messages"] > 0
+
+
+def test_each_code_is_timed_alone_and_beside_bulk(result: dict[str, Any]) -> None:
+    for times in (result["lane"]["alone"], result["lane"]["beside_bulk"]):
+        assert times["submit_to_carrier_ms"]["count"] == 3
+        assert times["submit_to_carrier_ms"]["p50"] > 0
+
+
+def test_the_clock_promotes_what_is_due_and_nothing_else(result: dict[str, Any]) -> None:
+    clock = result["clock"]
+
+    assert clock["in_full_batches"]["promoted_messages"] == 2000
+    assert clock["in_batches_of_one"]["promoted_messages"] == 200
+    assert set(clock["us_a_due_batch_by_waiting"]) == {"200", "10000"}
+
+
+def test_no_invariant_is_broken_by_it(result: dict[str, Any]) -> None:
+    assert result["audit"]
+    assert not any(result["audit"].values())
+
+
+def test_the_summary_has_a_line_for_each_part(result: dict[str, Any]) -> None:
+    said = "\n".join(command._summary(result))
+
+    for part in ("road", "ceiling", "lane", "clock", "audit    0 broken"):
+        assert f"\n{part}" in f"\n{said}"
+
+
+def test_a_part_that_does_not_exist_is_refused() -> None:
+    said = CliRunner().invoke(command.bench, ["--only", "road,moon"])
+
+    assert said.exit_code == 2
+    assert "'moon' is none of road, lane, ceiling, clock" in said.output
+
+
+def test_no_number_is_asked_for_twice() -> None:
+    numbers = [recipient["to"] for order in (*bulk(3, 1000), *codes(50)) for recipient in order["recipients"]]
+
+    assert len(set(numbers)) == len(numbers) == 3050
+
+
+def test_a_spread_names_the_value_that_so_many_do_not_exceed() -> None:
+    assert spread(n / 1000 for n in range(1, 101)) == {"count": 100, "p50": 50, "p95": 95, "p99": 99, "max": 100}

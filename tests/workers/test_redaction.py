@@ -1,0 +1,244 @@
+"""Nothing that is said to a person can be seen at work: not in events, in Flower, in `inspect`, nor in a log.
+
+One worker and one Flower look on while orders of every make go through; then all that could be seen is searched.
+"""
+
+import base64
+import json
+import socket
+from collections.abc import Callable
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from celery import Celery
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import make_url
+
+from schema.vocabulary import MessageClass
+from workers.redaction import redact
+
+#: Flower's, and its password
+USER = "ops:4f0c"
+PHONE = "2348012340987"
+SECRETS = {"phone": PHONE, "body": "leaves at noon", "merge value": "Adaeze", "code": "471108"}
+ORDER = {
+    "account": "acme",
+    "sender": "ACME",
+    "body": "${name}, your code is 471108; it leaves at noon",
+    "merge": {"name": "Adaeze"},
+    "recipients": [{"to": f"+{PHONE}", "merge": {"name": "Adaeze"}}],
+}
+INGEST = {"task": "sms.ingest", "lang": "py", "argsrepr": repr(ORDER), "kwargsrepr": repr(ORDER)}
+
+#: messages that our workers take, refuse or cannot read: queue, body, headers
+SHOWN = {
+    "an order with its words in the headers": ("ingest", [[ORDER], {}, {}], INGEST),
+    "an order by name": ("ingest", [[], {"order": ORDER}, {}], INGEST),
+    "an order of the oldest protocol": ("ingest", {"args": [ORDER], "kwargs": {}}, INGEST),
+    "an order that goes by another name": ("ingest", [[ORDER], {}, {}], INGEST | {"shadow": f"sms.deliver {PHONE}"}),
+    "an order that is refused": ("ingest", [[ORDER | {"body": ORDER, "send_at": "at noon"}], {}, {}], INGEST),
+    "two orders": ("ingest", [[ORDER, ORDER], {}, {}], INGEST),
+    "the order itself for a body": ("ingest", ORDER, INGEST),
+    "an order for another task": ("deliver", [[ORDER, [ORDER]], {}, {}], INGEST | {"task": "sms.deliver"}),
+    "an order to bill": ("bill", [[ORDER, [1]], {"order": ORDER}, {}], INGEST | {"task": "sms.bill"}),
+    "an order to segment": ("segment", [[json.dumps(ORDER), "bulk"], {}, {}], INGEST | {"task": "sms.segment"}),
+    "an order for a task we do not have": ("ingest", [[ORDER], {}, {}], INGEST | {"task": "sms.send"}),
+    "an order without a task": ("ingest", [[ORDER], {}, {}], {"lang": "py", "argsrepr": repr(ORDER)}),
+    "an order that expires at noon": ("ingest", [[ORDER], {}, {}], INGEST | {"expires": ORDER}),
+    "an order that is due at noon": ("ingest", [[ORDER], {}, {}], INGEST | {"eta": json.dumps(ORDER)}),
+    "an order cut off": ("ingest", json.dumps(ORDER).encode()[:-5], INGEST),
+    "an order in pickle": ("ingest", repr(ORDER).encode(), INGEST | {"content_type": "application/x-python-serialize"}),
+}
+
+
+@dataclass
+class Seen:
+    """All that could be seen, by where."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    tasks: dict[str, Any] = field(default_factory=dict)
+    queues: set[str] = field(default_factory=set)
+    #: whether orders were caught at work and in wait
+    active: int = 0
+    reserved: int = 0
+    request: UUID | None = None
+    refused: int = 200
+
+
+@pytest.fixture(scope="module")
+def seen(site: Any, eventually: Callable[..., None]) -> Seen:
+    """Let orders go through while everybody looks on."""
+    found = Seen()
+    flower = Flower(site)
+    log = site.start_worker("--prefetch-multiplier", "8")
+    flower.start()
+    foreign = Celery("foreign", broker=site.broker_url, set_as_current=False)
+    foreign.conf.broker_transport_options = {"global_keyprefix": "postroad:"}
+
+    with site.broker() as connection, connection.default_channel.client.pubsub() as events, foreign:
+        events.psubscribe("*")
+        with held(site, "requests"):
+            for message_class in MessageClass:
+                site.submit(f"+{PHONE}", **{"class": message_class}, body=ORDER["body"], merge=ORDER["merge"])
+            foreign.send_task("sms.ingest", (ORDER,), queue="ingest")
+            foreign.send_task("sms.ingest", kwargs={"order": ORDER}, queue="ingest")
+            inspect = foreign.control.inspect(timeout=10, limit=1)
+            for look in ("active", "reserved", "scheduled", "stats", "conf", "query_task"):
+                found.texts[f"inspect {look}"] = str(getattr(inspect, look)())
+            found.active = found.texts["inspect active"].count("'name': 'sms.ingest'")
+            found.reserved = found.texts["inspect reserved"].count("'name': 'sms.ingest'")
+            found.texts["Flower meanwhile"] = flower.get("/api/workers?refresh=1")
+        for queue, body, headers in SHOWN.values():
+            site.publish(queue, body, **headers)
+        found.request = site.submit(f"+{PHONE}", body=ORDER["body"], merge=ORDER["merge"])
+        eventually(lambda: site.statuses(found.request) == ["sent"])
+        eventually(lambda: flower.tasks().get(str(found.request), {}).get("state") == "SUCCESS")
+        found.texts["events"] = "\n".join(_told(events))
+
+    found.tasks = flower.tasks()
+    found.texts |= flower.pages(found.tasks)
+    [worker] = json.loads(flower.get("/api/workers")).values()
+    found.queues = {queue["name"] for queue in worker["active_queues"]}
+    found.refused, _ = flower.ask("/api/tasks", "ops:guess")
+    found.texts["worker's log"] = log.read_text()
+    found.texts["Flower's log"] = flower.log.read_text()
+    assert site.alive
+    return found
+
+
+@contextmanager
+def held(site: Any, table: str) -> Any:
+    """Hold a table so that whoever writes to it waits."""
+    with site.rt.begin() as conn:
+        conn.exec_driver_sql(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
+        yield
+
+
+def _told(events: Any) -> list[str]:
+    """Return what was published: Celery's events, and the answers to `inspect`."""
+    told = []
+    while message := events.get_message(timeout=1):
+        if message["type"] == "pmessage" and b"celeryev" in message["channel"]:
+            envelope = json.loads(message["data"])
+            told.append(f"{envelope['headers']} {base64.b64decode(envelope['body']).decode()}")
+    return told
+
+
+class Flower:
+    """Flower as the Procfile starts it, and its reader."""
+
+    def __init__(self, site: Any) -> None:
+        self.site, self.log = site, Path()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+
+    def start(self) -> None:
+        options = ["--address=127.0.0.1", f"--port={self.port}"]
+        self.log = self.site.start("flower", "flower", *options, ready="Connected to", FLOWER_BASIC_AUTH=USER)
+
+    def ask(self, path: str, user: str) -> tuple[int, str]:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+            words = base64.b64encode(user.encode()).decode()
+            connection.request("GET", path, headers={"Authorization": f"Basic {words}"})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def get(self, path: str) -> str:
+        status, text = self.ask(path, USER)
+        assert status == 200, path
+        return text
+
+    def tasks(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.get("/api/tasks?limit=1000"))
+        return found
+
+    def pages(self, tasks: dict[str, Any]) -> dict[str, str]:
+        """Return every page that shows a task or a worker."""
+        [worker] = json.loads(self.get("/api/workers"))
+        columns = "".join(f"&columns[{n}][data]={name}" for n, name in enumerate(("name", "args", "kwargs")))
+        paths = ["/", "/workers", f"/worker/{worker}", "/tasks", "/broker", "/metrics", "/api/workers", "/api/tasks"]
+        paths += [
+            f"/tasks/datatable?draw=1&start=0&length=1000&search[value]=&order[0][column]=0&order[0][dir]=asc{columns}"
+        ]
+        paths += ["/api/queues/length", *(f"/{place}/{task}" for task in tasks for place in ("task", "api/task/info"))]
+        return {f"Flower {path}": self.get(path) for path in paths}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_what_is_said_to_a_person_is_seen_nowhere(seen: Seen, secret: str) -> None:
+    assert [place for place, text in seen.texts.items() if SECRETS[secret] in text] == []
+
+
+def test_nor_is_a_servers_password(seen: Seen, site: Any) -> None:
+    passwords = {make_url(site.broker_url).password, make_url(site.environment["POSTROAD_DATABASE_URL"]).password}
+
+    assert None not in passwords
+    assert [place for place, text in seen.texts.items() if any(str(word) in text for word in passwords)] == []
+
+
+def test_it_was_looked_for_where_it_would_have_been(seen: Seen) -> None:
+    assert seen.active == 1
+    assert seen.reserved >= 4
+    assert seen.texts["events"].count("task-received") > 10
+    assert "task-failed" in seen.texts["events"]
+    assert seen.texts["worker's log"].count("was thrown away") >= 6
+    assert seen.texts["worker's log"].count("raised unexpected") >= 4
+    assert any("datatable" in place and "sms.ingest" in text for place, text in seen.texts.items())
+
+
+def test_flower_shows_tasks_by_name_with_their_ids(seen: Seen) -> None:
+    assert {task["name"] for task in seen.tasks.values()} >= {"sms.ingest", "sms.segment", "sms.bill", "sms.deliver"}
+
+    ingest = seen.tasks[str(seen.request)]
+    assert (ingest["name"], ingest["state"], ingest["args"]) == ("sms.ingest", "SUCCESS", "(<an order>)")
+    delivered = [task for task in seen.tasks.values() if task["name"] == "sms.deliver" and task["state"] == "SUCCESS"]
+    assert all(UUID(task["args"].strip("()[]")) for task in delivered)
+
+
+def test_flower_shows_the_queues(seen: Seen) -> None:
+    assert seen.queues == {"ingest", "segment", "bill", "deliver", "otp", "clock"}
+
+
+def test_flower_lets_in_nobody_without_the_password(seen: Seen) -> None:
+    assert seen.refused == 401
+
+
+# What is shown -------------------------------------------------------------------------------------------------
+
+BATCH = "01a20061-e609-7d53-b2e9-5856f6d787ac"
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs", "shown"),
+    [
+        pytest.param("sms.ingest", (ORDER,), {}, ("(<an order>)", "{}"), id="an order"),
+        pytest.param("sms.ingest", (), {"order": ORDER}, ("(<an order>)", "{}"), id="an order by name"),
+        pytest.param("sms.segment", (BATCH, "otp"), {}, (f"({BATCH}, otp)", "{}"), id="a batch and its class"),
+        pytest.param("sms.bill", (BATCH, [1, -2, 3]), {}, (f"({BATCH}, <3 items>)", "{}"), id="measures"),
+        pytest.param("sms.deliver", ([BATCH],), {}, (f"([{BATCH}])", "{}"), id="one batch"),
+        pytest.param("sms.deliver", ([BATCH] * 9,), {}, ("(<9 items>)", "{}"), id="many batches"),
+        pytest.param("sms.promote", (), {}, ("()", "{}"), id="nothing"),
+        pytest.param("sms.promote", None, None, ("(…)", "{}"), id="none"),
+        pytest.param("sms.bill", (f"{BATCH}\n", 7), {"a": 1}, ("(…, …)", "{…}"), id="what is no id"),
+        pytest.param("other", ("+2348012345678",), {}, ("(…)", "{}"), id="a stranger's task"),
+    ],
+)
+def test_ids_are_shown_and_nothing_else(name: str, args: Any, kwargs: Any, shown: tuple[str, str]) -> None:
+    assert redact(name, args, kwargs) == shown
+
+
+anything = st.recursive(
+    st.sampled_from([f"+{PHONE}", PHONE, 2348012340987, f"{BATCH}{PHONE}", {"to": PHONE}]),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.just(PHONE), inner)),
+)
+
+
+@given(st.sampled_from(["sms.ingest", "sms.bill", "sms.deliver", "sms.tend", "x"]), anything, anything)
+def test_whatever_a_task_is_given_no_number_is_shown(name: str, args: Any, kwargs: Any) -> None:
+    assert PHONE not in str(redact(name, args, kwargs))

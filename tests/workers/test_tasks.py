@@ -1,0 +1,315 @@
+"""The wiring, with a real worker: orders go all the way, and what is no order stops nobody."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from pipeline.stages.audit import audit
+from schema.message import Hint
+from schema.vocabulary import MessageClass
+
+ORDER = {"account": "acme", "sender": "ACME", "body": "Your ride", "recipients": [{"to": "+2348012345678"}]}
+INGEST = {"task": "sms.ingest", "lang": "js"}
+
+
+@pytest.fixture(scope="module")
+def worked(site: Any) -> Any:
+    """A site where one worker works on all queues."""
+    site.log = site.start_worker()
+    return site
+
+
+@pytest.fixture(autouse=True)
+def _sound(site: Any) -> Iterator[None]:
+    """Whatever a test does here, the invariants hold afterwards."""
+    yield
+    assert [finding for finding in audit(site.rt) if finding.broken] == []
+
+
+# All the way ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("message_class", MessageClass)
+def test_an_order_goes_all_the_way(worked: Any, eventually: Callable[..., None], message_class: MessageClass) -> None:
+    request = worked.submit("+2348012345678", "+447911123456", **{"class": message_class})
+
+    eventually(lambda: worked.statuses(request) == ["sent", "sent"])
+
+    assert worked.answer(request).request["class"] == message_class
+
+
+def test_what_one_carrier_refuses_goes_to_the_next(worked: Any, eventually: Callable[..., None]) -> None:
+    worked.world.add_carrier("busy", {"refuse_transient:full": 1}, route="4179", rank=1)
+
+    request = worked.submit("+41791234567")
+    eventually(lambda: worked.statuses(request) == ["sent"])
+
+    [message] = worked.answer(request).messages
+    tried = "SELECT carrier, outcome FROM provider_attempts WHERE message_id = %(id)s ORDER BY n"
+    assert worked.world.rows(tried, id=message["id"]) == [("busy", "refused_transient"), ("alpha", "accepted")]
+
+
+def test_a_scheduled_order_is_promoted_by_the_tick(worked: Any, eventually: Callable[..., None]) -> None:
+    request = worked.submit(send_at=datetime.now(UTC) + timedelta(hours=1))
+    eventually(lambda: worked.world.rows("SELECT count(*) FROM batches WHERE status = 'scheduled'") == [1])
+
+    worked.world.make_due()
+    worked.publish("clock", [[], {}, {}], task="sms.promote")
+
+    eventually(lambda: worked.statuses(request) == ["sent"])
+
+
+def test_a_lost_hint_is_given_again_by_the_tick(worked: Any, eventually: Callable[..., None]) -> None:
+    [answer] = worked.world.submit(worked.world.order())
+    worked.world.run("UPDATE batches SET hinted_at = now() - interval '1 hour' WHERE status = 'admitted'")
+
+    worked.publish("clock", [[], {}, {}], task="sms.sweep")
+
+    eventually(lambda: worked.statuses(answer.request) == ["sent"])
+
+
+def test_a_hint_given_twice_sends_once(worked: Any, eventually: Callable[..., None]) -> None:
+    request = worked.submit()
+    eventually(lambda: worked.statuses(request) == ["sent"])
+    [batch] = worked.world.rows("SELECT id::text FROM batches ORDER BY created_at DESC LIMIT 1")
+
+    worked.publish("segment", [[batch, "transactional"], {}, {}], task="sms.segment")
+    worked.publish("bill", [[batch, [1]], {}, {}], task="sms.bill")
+    worked.publish("deliver", [[[batch, batch]], {}, {}], task="sms.deliver")
+    after = worked.submit()
+    eventually(lambda: worked.statuses(after) == ["sent"])
+
+    [message] = worked.answer(request).messages
+    tries = "SELECT count(*) FROM provider_attempts WHERE message_id = %(id)s"
+    assert worked.world.rows(tries, id=message["id"]) == [1]
+
+
+# Producers of other makes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        pytest.param([[ORDER], {}, {}], INGEST, id="protocol 2"),
+        pytest.param([[ORDER], {}, None], INGEST, id="null for what is not used"),
+        pytest.param([[], {"order": ORDER}, {}], INGEST, id="by name"),
+        pytest.param({"args": [ORDER], "kwargs": {}}, INGEST, id="a dict for a body"),
+        pytest.param([[ORDER], {}, {}], INGEST | {"shadow": "sms.tend", "timelimit": 5}, id="headers that are wrong"),
+    ],
+)
+def test_an_order_in_raw_json_is_an_order(
+    worked: Any, eventually: Callable[..., None], body: Any, headers: dict[str, Any]
+) -> None:
+    request = worked.publish("ingest", body, **headers)
+
+    eventually(lambda: worked.statuses(request) == ["sent"])
+
+
+def test_an_order_of_the_oldest_protocol_is_an_order(worked: Any, eventually: Callable[..., None]) -> None:
+    request = uuid4()
+
+    worked.publish("ingest", {"task": "sms.ingest", "id": str(request), "args": [ORDER], "kwargs": {}}, id=str(request))
+
+    eventually(lambda: worked.statuses(request) == ["sent"])
+
+
+def test_a_task_delivered_twice_is_one_request(worked: Any, eventually: Callable[..., None]) -> None:
+    request = worked.publish("ingest", [[ORDER], {}, {}], **INGEST)
+    worked.publish("ingest", [[ORDER], {}, {}], **INGEST | {"id": str(request)})
+    last = worked.submit()
+
+    eventually(lambda: worked.statuses(last) == ["sent"])
+
+    assert worked.statuses(request) == ["sent"]
+    assert worked.world.rows("SELECT count(*) FROM messages WHERE request_id = %(id)s", id=request) == [1]
+
+
+# What is no order ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("order", "code", "field"),
+    [
+        pytest.param(None, "invalid_field", None, id="null"),
+        pytest.param(7, "invalid_field", None, id="a number"),
+        pytest.param("hello", "bad_json", None, id="a string"),
+        pytest.param([ORDER], "invalid_field", None, id="a list"),
+        pytest.param(ORDER | {"body": 7}, "invalid_field", "body", id="a number for a text"),
+        pytest.param(ORDER | {"recipients": "+234"}, "invalid_field", "recipients", id="a string for recipients"),
+        pytest.param(ORDER | {"recipients": [ORDER["recipients"][0]] * 10_001}, "too_many", "recipients", id="10,001"),
+        pytest.param(ORDER | {"body": "\x00"}, "invalid_field", "body", id="NUL"),
+        pytest.param(ORDER | {"body": "\ud800"}, "invalid_field", "body", id="half a surrogate pair"),
+        pytest.param(ORDER | {"\x00": 1}, "invalid_field", "\\x00", id="NUL in an unknown field's name"),
+        pytest.param(ORDER | {"account": "nobody"}, "account_unknown", "account", id="unknown account"),
+        pytest.param(
+            ORDER | {"valid_until": "9999-12-31T23:59:59-12:00"}, "validity_bad", "valid_until", id="valid for ever"
+        ),
+        pytest.param(
+            ORDER | {"idempotency_key": "k", "merge": {"\ud800": "x"}},
+            "invalid_field",
+            "merge.\ufffd\ufffd\ufffd.[key]",
+            id="a key",
+        ),
+    ],
+)
+def test_a_bad_order_leaves_a_refused_request(worked: Any, order: object, code: str, field: str | None) -> None:
+    request = worked.publish("ingest", [[order], {}, {}], **INGEST)
+
+    answer = worked.answer(request)
+
+    assert (answer.request["accepted"], answer.messages) == (0, [])
+    assert [(each["code"], each["field"]) for each in answer.request["refusals"]] == [(code, field)]
+
+
+@pytest.mark.parametrize("number", ["", "hello", "9" * 65, "+234\x00", "+1"], ids=ascii)
+def test_a_bad_number_refuses_itself_and_not_its_neighbours(
+    worked: Any, eventually: Callable[..., None], number: str
+) -> None:
+    recipients = [{"to": "+2348012345678"}, {"to": number}, {"to": "+447911123456"}]
+
+    request = worked.publish("ingest", [[ORDER | {"recipients": recipients}], {}, {}], **INGEST)
+
+    eventually(lambda: worked.statuses(request) == ["sent", "sent"])
+    [refusal] = worked.answer(request).request["refusals"]
+    assert (refusal["code"], refusal["field"]) == ("phone_invalid", "recipients[1].to")
+
+
+@pytest.mark.parametrize(
+    ("queue", "body", "headers"),
+    [
+        pytest.param("ingest", ORDER, INGEST, id="the order itself for a body"),
+        pytest.param("ingest", [ORDER], INGEST, id="a list of orders for a body"),
+        pytest.param("ingest", [[ORDER], {}], INGEST, id="two parts of three"),
+        pytest.param("ingest", [ORDER, {}, {}], INGEST, id="an order for the arguments"),
+        pytest.param("ingest", [[ORDER], None, {}], INGEST, id="null for the named arguments"),
+        pytest.param("ingest", [[ORDER, ORDER], {}, {}], INGEST, id="two orders"),
+        pytest.param("ingest", [[], ORDER, {}], INGEST, id="the order's fields for arguments"),
+        pytest.param("ingest", [[ORDER], {}, {}], INGEST | {"id": None}, id="no id"),
+        pytest.param("ingest", [[ORDER], {}, {}], INGEST | {"id": 7}, id="a number for an id"),
+        pytest.param("ingest", [[ORDER], {}, {}], INGEST | {"expires": {"a": 1}}, id="expires when"),
+        pytest.param("ingest", [[ORDER], {}, {}], INGEST | {"eta": "soon"}, id="due when"),
+        pytest.param("ingest", [[ORDER], {}, {}], {"lang": "js"}, id="no task"),
+        pytest.param("ingest", [[ORDER], {}, {}], {"task": "sms.ingets"}, id="a task that is none"),
+        pytest.param("ingest", b'{"account', INGEST, id="JSON cut off"),
+        pytest.param(
+            "ingest", b"cos\nsystem", INGEST | {"content_type": "application/x-python-serialize"}, id="pickle"
+        ),
+        pytest.param("segment", [7, {}, {}], {"task": "sms.segment"}, id="a number to segment"),
+        pytest.param("bill", [["x", 5], {}, {}], {"task": "sms.bill"}, id="no measures to bill"),
+        pytest.param("deliver", [[ORDER], {}, {}], {"task": "sms.deliver"}, id="an order to deliver"),
+    ],
+)
+def test_a_message_that_is_no_task_is_thrown_away_and_the_next_order_goes_its_way(
+    worked: Any, eventually: Callable[..., None], queue: str, body: Any, headers: dict[str, Any]
+) -> None:
+    known = worked.world.rows("SELECT count(*) FROM requests")
+
+    worked.publish(queue, body, **headers)
+    request = worked.submit()
+    eventually(lambda: worked.statuses(request) == ["sent"])
+
+    assert worked.alive
+    assert worked.world.rows("SELECT count(*) FROM requests") == [known[0] + 1]
+
+
+def test_nothing_stays_in_the_broker(worked: Any, eventually: Callable[..., None]) -> None:
+    request = worked.submit()
+    eventually(lambda: worked.statuses(request) == ["sent"])
+
+    eventually(lambda: worked.unacknowledged() == 0)
+
+    assert [worked.waiting(queue) for queue in ("ingest", "segment", "bill", "deliver", "otp")] == [[]] * 5
+
+
+# Hints, without a worker ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wiring(quiet: Any) -> Iterator[ModuleType]:
+    """The module workers.tasks, imported for a broker on which nobody works."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in quiet.environment.items():
+            patch.setenv(name, value)
+        from pipeline.settings import settings
+
+        settings.cache_clear()
+        from workers import tasks
+
+        tasks.app.conf.broker_url = quiet.broker_url
+        yield tasks
+        tasks.app.close()
+        settings.cache_clear()
+
+
+def hint(size: int = 1, carrier: str = "alpha", message_class: MessageClass = MessageClass.BULK) -> Hint:
+    return Hint(uuid4(), message_class, carrier, size)
+
+
+def test_hints_of_one_carrier_and_lane_travel_together(quiet: Any, wiring: ModuleType) -> None:
+    bulk, otp = [hint(), hint(message_class=MessageClass.TRANSACTIONAL)], [hint(message_class=MessageClass.OTP)]
+    other = [hint(carrier="beta"), hint(carrier="beta")]
+
+    wiring.hint_deliveries([bulk[0], other[0], otp[0], bulk[1], other[1]])
+
+    expected = [[str(each.batch) for each in group] for group in (bulk, other)]
+    assert [body[0][0] for _, body in quiet.waiting("deliver")] == expected
+    assert [body[0][0] for _, body in quiet.waiting("otp")] == [[str(otp[0].batch)]]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "portions"),
+    [
+        pytest.param([1] * 450, [200, 200, 50], id="two hundred batches at most"),
+        pytest.param([400, 400, 400], [2, 1], id="a thousand messages at most"),
+        pytest.param([1000, 1, 1000], [1, 1, 1], id="a full one alone"),
+        pytest.param([5000, 5000], [1, 1], id="a larger one alone"),
+        pytest.param([], [], id="none"),
+    ],
+)
+def test_a_hint_stands_for_so_much_and_no_more(
+    quiet: Any, wiring: ModuleType, sizes: list[int], portions: list[int]
+) -> None:
+    hints = [hint(size) for size in sizes]
+
+    wiring.hint_deliveries(hints)
+
+    sent = [body[0][0] for _, body in quiet.waiting("deliver")]
+    assert [len(portion) for portion in sent] == portions
+    assert [batch for portion in sent for batch in portion] == [str(each.batch) for each in hints]
+
+
+@pytest.mark.parametrize("message_class", MessageClass)
+def test_a_code_somebody_waits_for_has_a_lane_of_its_own(
+    quiet: Any, wiring: ModuleType, message_class: MessageClass
+) -> None:
+    order = quiet.world.order(**{"class": message_class})
+    lane = "otp" if message_class is MessageClass.OTP else None
+
+    wiring.ingest_order.apply((order.model_dump(mode="json", by_alias=True),)).get()
+    [(_, (measured, _, _))] = quiet.waiting(lane or "segment")
+    wiring.segment_batch.apply(measured).get()
+    [(_, (billed, _, _))] = quiet.waiting(lane or "bill")
+    wiring.bill_batch.apply(billed).get()
+
+    assert [len(quiet.waiting(queue)) for queue in ("deliver", "otp")] == ([0, 1] if lane else [1, 0])
+
+
+def test_a_task_does_not_fail_while_the_broker_is_away(quiet: Any) -> None:
+    order = quiet.world.order(merge={"who": "nobody"}).model_dump(mode="json", by_alias=True)
+    before = quiet.world.rows("SELECT count(*) FROM messages")
+    code = f"from workers.tasks import ingest_order; ingest_order.apply(({order!r},)).get()"
+
+    child = quiet.run_python(code, POSTROAD_BROKER_URL="redis://127.0.0.1:1/0")
+
+    assert child.returncode == 0
+    assert "the broker is away; sms.segment will be hinted again" in child.stderr
+    assert quiet.world.rows("SELECT count(*) FROM messages") == [before[0] + 1]
+
+
+def test_a_producers_task_id_that_is_no_uuid_is_one_request_all_the_same(wiring: ModuleType) -> None:
+    assert wiring._request_id("order-7") == wiring._request_id("order-7")
+    assert wiring._request_id("order-7") != wiring._request_id("order-8")

@@ -1,0 +1,216 @@
+"""What `postroad demo` does while everything runs: sends, schedules, cancels, and looks whether all of it came true."""
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event
+from typing import Any
+from uuid import UUID
+
+import click
+
+from pipeline.runtime import Runtime
+from pipeline.stages import report
+from pipeline.stages.audit import audit
+from pipeline.stages.cancel import cancel
+from pipeline.stages.reconcile import Comparison, Taken, reconcile
+from schema.order import Order
+from schema.vocabulary import MessageClass, Status
+from workers import sandbox, terminal
+from workers.campaign import portions
+from workers.located import broker_url
+from workers.producer import producer, submit
+from workers.stories import survey
+from workers.waiting import wait
+
+CAMPAIGN = Path(__file__).resolve().parent / "data/demo.csv"
+#: what everyone in the file is sent; its columns fill it
+TEXT = "${greeting} ${name}, ${news}${closing}"
+#: one phone that is always reached: `workers/sandbox.py` scripts it so
+PHONE = sandbox.GOOD_NUMBER
+#: seconds without a change after which something is taken to hang
+PATIENCE = 20.0
+#: seconds ahead of the message that is scheduled
+AHEAD = 4
+
+_DOUBT = """
+{} are in doubt: their carrier hung up without a word. They stay `sent`, their money held, and are not tried elsewhere:
+nobody gets a text twice."""
+
+
+class Interrupted(Exception):
+    """Somebody does not want to see the end."""
+
+
+@dataclass(slots=True)
+class Tour:
+    """One walk through it all."""
+
+    rt: Runtime
+    #: where the simulator's carriers wrote down what they decided
+    oracle: Path
+    stop: Event = field(default_factory=Event)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    #: what was promised, and whether it came true
+    checks: list[tuple[str, bool]] = field(default_factory=list)
+
+    def walk(self) -> bool:
+        """Do all of it; return whether everything came true."""
+        later = self._submit("Your appointment is in one hour.", seconds=AHEAD)
+        self._one()
+        self._campaign()
+        self._cancelled()
+        self._scheduled(later)
+        self._receipts()
+        self._conclude()
+        return all(kept for _, kept in self.checks)
+
+    # The messages ---------------------------------------------------------------------------------------------------
+
+    def _submit(self, text: str, *, seconds: float = 0) -> UUID:
+        order: dict[str, Any] = {
+            "account": sandbox.ACCOUNT,
+            "sender": sandbox.SENDER,
+            "body": text,
+            "recipients": [{"to": PHONE}],
+        }
+        if seconds:
+            order["send_at"] = datetime.now(UTC) + timedelta(seconds=seconds)
+        return self._hand_over(Order.model_validate(order))
+
+    def _hand_over(self, order: Order) -> UUID:
+        return submit(order, app=producer(broker_url(self.rt.settings)))
+
+    def _one(self) -> None:
+        began = time.monotonic()
+        request = self._submit("Your ride arrives in 3 min: white Toyota Axio.")
+        story = self._await(request, Status.SENT, Status.DELIVERED)
+        self._check("one message was sent", story is not None)
+        if story:
+            self._say(f"one message     sent after {(time.monotonic() - began) * 1000:.0f} ms by {_carriers(story)}")
+
+    def _cancelled(self) -> None:
+        request = self._submit("This text never leaves.", seconds=3600)
+        story = self._await(request, Status.SCHEDULED, paid=True)
+        done = story and cancel(self.rt, None, [story.message["id"]])
+        story = self._await(request, Status.CANCELLED)
+        self._check("a scheduled message was cancelled before its time", bool(done and done.cancelled and story))
+        self._say("one cancelled   taken back an hour before its time")
+
+    def _scheduled(self, request: UUID) -> None:
+        story = self._await(request, Status.SENT, Status.DELIVERED)
+        self._check("a scheduled message was sent", story is not None)
+        if story:
+            due, marked = story.message["send_at"], story.attempts[0]["marked_at"]
+            self._check("it did not go before its time", marked >= due)
+            self._say(
+                f"one scheduled   {AHEAD} s ahead, sent {(marked - due).total_seconds():.2f} s after its minute came"
+            )
+
+    def _campaign(self) -> None:
+        began = time.monotonic()
+        with CAMPAIGN.open("rb") as lines:
+            common = {
+                "account": sandbox.ACCOUNT,
+                "sender": sandbox.SENDER,
+                "body": TEXT,
+                "class": MessageClass.BULK,
+            }
+            orders = [each.order for each in portions(lines, common) if each.order]
+        requests = {self._hand_over(order): len(order.recipients) for order in orders}
+        total = sum(requests.values())
+        with terminal.progress(total, "a campaign     ") as bar:
+            waited = wait(
+                self.rt,
+                list(requests),
+                patience=PATIENCE,
+                seen=lambda through: self._advance(bar, through),
+            )
+        took = time.monotonic() - began
+        self._check("the whole campaign left the queue", not waited.unfinished)
+        self._check("each recipient is accounted for", sum(waited.statuses.values()) == total)
+        refused = waited.statuses.get("refused", 0)
+        self._check("bad numbers were refused, their neighbours were not", 0 < refused < total / 10)
+        self._say(f"a campaign      of {total:,}: through in {took:.1f} s, {refused} of them refused for their numbers")
+
+    def _receipts(self) -> None:
+        """Wait for the last receipts: then only messages in doubt are still `sent`."""
+        deadline = time.monotonic() + PATIENCE
+        while (left := self._unreported()) and time.monotonic() < deadline:
+            self._go_on()
+            time.sleep(0.3)
+        self._check("every message that a carrier took got its receipt", not left)
+        self._say("receipts        all of them are in" if not left else f"receipts        {left} are missing")
+
+    def _unreported(self) -> int:
+        found = report.survey(self.rt, self.began)
+        sent = sum(row["messages"] for row in found.statuses if row["status"] == Status.SENT)
+        doubtful = sum(row["attempts"] for row in found.carriers if row["outcome"] == "unknown")
+        return int(sent - doubtful)
+
+    # The end --------------------------------------------------------------------------------------------------------
+
+    def _conclude(self) -> None:
+        found = report.survey(self.rt, self.began)
+        click.echo("\n" + survey(replace(found, waiting=[])))
+        self._check("messages went to the next carrier", any(row["failovers"] for row in found.carriers))
+        doubtful = sum(row["attempts"] for row in found.carriers if row["outcome"] == "unknown")
+        if doubtful:
+            click.echo(_DOUBT.format(doubtful))
+        broken = [each for each in audit(self.rt) if each.broken]
+        self._check("audit: nothing lost, doubled or charged twice", not broken)
+        seen = compare(self.rt, self.oracle, self.began)
+        self._check(f"the carriers' own records agree: {seen.taken:,} taken, each has its attempt", seen.sound)
+        self._check(f"{seen.doubled} texts went out twice unflagged", not seen.unflagged)
+        click.echo("\n" + "\n".join(f"{'✓' if kept else '✗'} {promise}" for promise, kept in self.checks))
+        for each in broken:
+            click.echo(f"✗ {each.name} is broken {each.broken} times: {each.holds}")
+
+    # Small steps ----------------------------------------------------------------------------------------------------
+
+    def _await(self, request: UUID, *wanted: Status, paid: bool = False) -> report.Story | None:
+        """Wait for the request's one message to have one of these statuses; return its story, None if it never has."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            self._go_on()
+            story = self._story(request)
+            if story and story.message["status"] in wanted and (story.message["money"] or not paid):
+                return story
+            time.sleep(0.05)
+        return None
+
+    def _story(self, request: UUID) -> report.Story | None:
+        answer = report.tell(self.rt, request)
+        if not isinstance(answer, report.Answer) or not answer.messages:
+            return None
+        story = report.tell(self.rt, answer.messages[0]["id"])
+        return story if isinstance(story, report.Story) else None
+
+    def _check(self, promise: str, kept: bool) -> None:
+        self.checks.append((promise, kept))
+
+    def _say(self, words: str) -> None:
+        self._go_on()
+        click.echo(words)
+
+    def _advance(self, bar: Any, through: int) -> None:
+        self._go_on()
+        bar.update(through - bar.pos)
+
+    def _go_on(self) -> None:
+        if self.stop.is_set():
+            raise Interrupted
+
+
+def compare(rt: Runtime, oracle: Path, since: datetime) -> Comparison:
+    """Return where the simulator's own log and our records differ."""
+    with oracle.open() as lines:
+        rulings = [json.loads(line) for line in lines]
+    taken = [Taken(UUID(each["ref"]), each["carrier"], each["carrier_id"]) for each in rulings if each["taken"]]
+    return reconcile(rt, taken, {each["carrier"] for each in rulings}, since)
+
+
+def _carriers(story: report.Story) -> str:
+    return " → ".join(each["carrier"] for each in story.attempts)
