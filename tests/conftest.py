@@ -82,6 +82,17 @@ def world(rt: Runtime) -> "World":
     return World(rt)
 
 
+@pytest.fixture(scope="module")
+def shared_world(
+    pair: dev.Pair, new_database: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["World"]:
+    """A world for all tests of a module, where each can look at its own rows only."""
+    home = tmp_path_factory.mktemp("home")
+    rt = Runtime(Settings(database_url=new_database(), broker_url=pair.broker_url, home=home))
+    yield World(rt)
+    rt.close()
+
+
 class World:
     """A small world to send in: `world.send("+2348012345678")`."""
 

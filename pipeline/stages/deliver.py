@@ -59,8 +59,6 @@ class _Trip:
     """Claimed batches of one carrier, their first portion marked."""
 
     claims: Sequence[Claim]
-    #: None: it cannot be asked
-    carrier: Carrier | None
     first: _Portion
     rest: Iterator[_Portion]
     stand: Stand
@@ -70,22 +68,25 @@ _NOTHING = _Portion([])
 
 
 def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim], loads: dict[UUID, list[Parcel]]) -> _Trip:
-    carrier = _carrier(rt, claims[0])
-    portions = _cut(claims, loads, rt.settings.portion_size) if carrier else iter(())
+    portions = _cut(claims, loads, rt.settings.portion_size) if _may_be_asked(claims[0]) else iter(())
     first = next(portions, _NOTHING)
     stand = leases.advance(conn, _steps(claims, _NOTHING, first), rt.settings.lease_seconds)
-    return _Trip(claims, carrier, first, portions, stand)
+    return _Trip(claims, first, portions, stand)
 
 
 def _carry(rt: Runtime, trip: _Trip) -> list[Hint]:
-    """Send a trip's portions; each commit records the one that went out and marks the next."""
+    """Send a trip's portions; each commit records the one that went out and marks the next.
+
+    The carrier is made after the claim's commit: an adapter that kills its process is counted.
+    """
+    carrier = _carrier(rt, trip.claims[0]) if trip.first.members else None
     reached = {claim.span.batch: claim.recorded for claim in trip.claims}
     portion, stand = trip.first, trip.stand
     while True:
-        sent, marked_at = portion.of(stand.open), stand.at or rt.now()
-        outcomes = _send(trip.carrier, [parcel for _, parcel in sent.members])
+        sent, marked_at = portion.of(stand.open) if carrier else _NOTHING, stand.at or rt.now()
+        outcomes = _send(carrier, [parcel for _, parcel in sent.members])
         reached |= sent.last()
-        following = next(trip.rest, None)
+        following = next(trip.rest, None) if carrier else None
         with rt.begin() as conn:
             stand = leases.advance(conn, _steps(trip.claims, sent, following), rt.settings.lease_seconds)
             released = _record(rt, conn, sent, outcomes, stand, marked_at)
@@ -98,15 +99,15 @@ def _carry(rt: Runtime, trip: _Trip) -> list[Hint]:
         portion = following
 
 
-def _carrier(rt: Runtime, claim: Claim) -> Carrier | None:
-    """Return the claim's carrier, or None when it is paused, gone or wrongly set up: then its routes' next is asked.
+def _may_be_asked(claim: Claim) -> bool:
+    """Tell whether the claim's carrier is there and not paused. A test message never meets a real one."""
+    return claim.kind is not None and (claim.carrier == TEST_CARRIER or not claim.test)
 
-    A test message never meets a real one.
-    """
-    if claim.kind is None or (claim.test and claim.carrier != TEST_CARRIER):
-        return None
+
+def _carrier(rt: Runtime, claim: Claim) -> Carrier | None:
+    """Return the claim's carrier, or None when it may not be asked or is wrongly set up: its routes' next is asked."""
     try:
-        return rt.carrier(claim.carrier, claim.kind, claim.settings)
+        return rt.carrier(claim.carrier, claim.kind, claim.settings) if claim.kind else None
     except ConfigurationError as error:
         log.error("%s", error)
         return None

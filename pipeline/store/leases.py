@@ -103,9 +103,11 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float) -> list[Claim]:
     ]
 
 
+_ENCODINGS = {str(encoding): encoding for encoding in Encoding}
 _PARCELS = """
-SELECT c.batch_id, m.id, m.phone, m.sender, m.body, m.encoding, m.segments
-FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(last)b::uuid[]) AS c (batch_id, after_id, last_id)
+SELECT c.place, m.id, m.phone, m.sender, m.body, m.encoding, m.segments
+FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(last)b::uuid[])
+     WITH ORDINALITY AS c (batch_id, after_id, last_id, place)
 CROSS JOIN LATERAL (
     SELECT id, phone, sender, body, encoding, segments FROM messages
     WHERE id > c.after_id AND id <= c.last_id AND batch_id = c.batch_id AND status IS NULL
@@ -116,8 +118,8 @@ CROSS JOIN LATERAL (
 
 def parcels(conn: Connection, claims: Sequence[Claim]) -> dict[UUID, list[Parcel]]:
     """Return what the claimed batches still have to send, by batch, each by id."""
-    found: dict[UUID, list[Parcel]] = {claim.span.batch: [] for claim in claims}
-    about = {claim.span.batch: (claim.message_class, claim.valid_until) for claim in claims}
+    found: list[list[Parcel]] = [[] for _ in claims]
+    about = [(claim.message_class, claim.valid_until) for claim in claims]
     rows = conn.exec_driver_sql(
         _PARCELS,
         {
@@ -125,10 +127,10 @@ def parcels(conn: Connection, claims: Sequence[Claim]) -> dict[UUID, list[Parcel
             "after": [claim.recorded or UUID(int=max(claim.span.first.int - 1, 0)) for claim in claims],
             "last": [claim.span.last for claim in claims],
         },
-    )
-    for batch, id_, phone, sender, body, encoding, segments in rows:
-        found[batch].append(Parcel(id_, phone, sender, body, Encoding(encoding), segments, *about[batch]))
-    return found
+    ).all()
+    for place, id_, phone, sender, body, encoding, segments in rows:
+        found[place - 1].append(Parcel(id_, phone, sender, body, _ENCODINGS[encoding], segments, *about[place - 1]))
+    return {claim.span.batch: load for claim, load in zip(claims, found, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)

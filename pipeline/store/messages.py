@@ -48,7 +48,7 @@ ORDER BY id
 
 def bodies(conn: Connection, span: Span) -> list[str]:
     """Return the bodies of a batch by id."""
-    rows = conn.exec_driver_sql(_BODIES, {"batch": span.batch, "first": span.first, "last": span.last})
+    rows = conn.exec_driver_sql(_BODIES, {"batch": span.batch, "first": span.first, "last": span.last}).all()
     return [body for (body,) in rows]
 
 
@@ -73,7 +73,7 @@ class Member:
 def members(conn: Connection, span: Span) -> list[Member]:
     """Return all messages of a batch by id."""
     params = {"batch": span.batch, "first": span.first, "last": span.last}
-    return [Member(*row) for row in conn.exec_driver_sql(_MEMBERS, params)]
+    return [Member(*row) for row in conn.exec_driver_sql(_MEMBERS, params).all()]
 
 
 _UNDECIDED = """
@@ -104,7 +104,7 @@ def undecided(conn: Connection, spans: Sequence[Span]) -> list[Undecided]:
         "firsts": [span.first for span in spans],
         "lasts": [span.last for span in spans],
     }
-    return [Undecided(*row) for row in conn.exec_driver_sql(_UNDECIDED, params)]
+    return [Undecided(*row) for row in conn.exec_driver_sql(_UNDECIDED, params).all()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,11 @@ def installation(fragile: dev.Pair, fragile_template: str, tmp_path: Path) -> It
     rt = Runtime(settings)
     world = World(rt)
     world.run("UPDATE wallets SET balance = %(all)s", all=MONEY)
-    world.run("INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book)"
-              " SELECT id, 'topup', currency, %(more)s, 'outside', 'wallet' FROM accounts", more=MONEY - 1_000_000)
+    world.run(
+        "INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book)"
+        " SELECT id, 'topup', currency, %(more)s, 'outside', 'wallet' FROM accounts",
+        more=MONEY - 1_000_000,
+    )
     made = Installation(tmp_path, fragile, settings, world)
     made.play(alpha={})
     try:

@@ -86,5 +86,5 @@ def test_a_message_sent_after_the_broker_came_back_is_not_kept_waiting(installat
     installation.submit(installation.order(1, **{"class": "otp"}), installation.order(1))
     verdict = installation.all_is_well()
 
-    print(f"{time.monotonic() - began:.1f} s after the return")
     assert verdict.taken == 3
+    assert time.monotonic() - began < 30

@@ -3,9 +3,13 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.journeys.installation import Installation, wait_for
 
-EARLY = "SELECT count(*) FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id WHERE a.marked_at < b.send_at"
+EARLY = (
+    "SELECT count(*) FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id WHERE a.marked_at < b.send_at"
+)
 
 
 def soon(seconds: float) -> datetime:
@@ -53,12 +57,15 @@ def test_while_no_beat_runs_nothing_goes_and_nothing_is_lost(installation: Insta
     assert installation.count(EARLY) == 0
 
 
+@pytest.mark.xfail(strict=True, reason="the clock's ticks share two children with the codes, and expire behind them")
 def test_what_is_due_goes_while_slow_codes_crowd_the_lane(installation: Installation) -> None:
     installation.play(alpha={"latency_ms": 3000})
-    installation.start()
+    installation.start(POSTROAD_STALE_SECONDS="60")
     installation.await_ready()
-    installation.campaign(1, 1, send_at=soon(5))
+    installation.campaign(1, 1, send_at=soon(3600))
+    wait_for(lambda: waiting(installation) == 1, why="it waits for its minute")
     installation.submit(*(installation.order(1, **{"class": "otp"}) for _ in range(60)))
+    wait_for(lambda: len(installation.log()) >= 6, why="codes keep both of the lane's children busy")
+    installation.world.run("UPDATE batches SET due_at = now(), send_at = now() WHERE status = 'scheduled'")
 
-    found = "SELECT count(*) FROM batches WHERE send_at IS NOT NULL AND queued_at IS NOT NULL"
-    wait_for(lambda: installation.count(found) == 1, 20, why="it is promoted within 15 s of its minute")
+    wait_for(lambda: waiting(installation) == 0, 15, why="it is promoted within 15 s of its minute")

@@ -154,7 +154,6 @@ def test_a_thousand_cancels_raced_with_promotion_are_cancelled_or_sent(
     }
     assert world.rows("SELECT count(*) FROM messages WHERE money = 'held'") == [0]
     assert world.balance() == 1_000_000 - 400 * len(too_late)
-    print(f"cancelled {len(cancelled)}, sent {len(too_late)}")
 
 
 def test_a_receipt_of_a_second_try_that_comes_before_its_answer_is_not_forgotten(world: Any) -> None:

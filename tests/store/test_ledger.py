@@ -61,6 +61,12 @@ class Till:
         return found
 
 
+@pytest.fixture
+def world(shared_world: Any) -> Any:
+    """A world where each test has a till of its own."""
+    return shared_world
+
+
 @pytest.fixture(autouse=True)
 def _explained(world: Any) -> Iterator[None]:
     """Whatever a test does here, each balance and quota is what the ledger says."""
@@ -320,15 +326,16 @@ def test_the_database_refuses_what_would_be_overdrawn(world: Any, statement: str
 
 
 def test_of_the_prices_in_force_the_newest_counts_in_the_accounts_currency(world: Any) -> None:
+    till = Till(world)
     with world.rt.begin() as conn:
         ledger.set_price(conn, "*", "EUR", 7)
-        ledger.set_price(conn, "GB", "NGN", 900, world.account)
+        ledger.set_price(conn, "GB", "NGN", 900, till.account)
     world.run(
         "INSERT INTO prices (destination, currency, per_segment, from_at) "
         "VALUES ('*', 'NGN', 1, now() - interval '1 day'), ('*', 'NGN', 2, now() + interval '1 day')"
     )
 
     with world.rt.begin() as conn:
-        found = ledger.prices(conn, world.account)
+        found = ledger.prices(conn, till.account)
 
     assert sorted(found, key=lambda price: price.own) == [Price("*", 400, False), Price("GB", 900, True)]

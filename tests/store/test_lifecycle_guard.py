@@ -12,6 +12,12 @@ from pipeline.errors import DatabaseFault
 from pipeline.rules.lifecycle import BATCH_MOVES, MESSAGE_MOVES
 from schema.vocabulary import BatchStatus, Status
 
+
+@pytest.fixture
+def world(shared_world: Any) -> Any:
+    return shared_world
+
+
 MESSAGE = """
 INSERT INTO messages (id, request_id, batch_id, account_id, status, phone, country, sender, body)
 VALUES (%(id)s, %(id)s, %(id)s, 1, %(status)s, '+1', '', 'ACME', 'x')
@@ -53,12 +59,13 @@ def test_the_database_lets_a_batch_move_exactly_as_the_table_says(world: Any) ->
 
 
 def test_a_final_message_may_still_change_in_what_is_not_its_status(world: Any) -> None:
-    answer = world.send()
-    world.run("UPDATE messages SET status = 'delivered'")
+    [message] = world.send().messages
+    world.run("UPDATE messages SET status = 'delivered' WHERE id = %(id)s", id=message)
 
-    touched = world.run("UPDATE messages SET status = 'delivered', final_at = now(), money = 'captured'")
+    update = "UPDATE messages SET status = 'delivered', final_at = now(), money = 'released' WHERE id = %(id)s"
+    touched = world.run(update, id=message)
 
-    assert touched == len(answer.messages)
+    assert touched == 1
 
 
 @pytest.mark.parametrize("table", ["messages", "batches"])
@@ -89,7 +96,7 @@ def test_the_ledger_is_only_ever_added_to(world: Any, statement: str) -> None:
     with pytest.raises(DatabaseFault):
         world.run(statement)
 
-    assert len(before) == 3
+    assert len(before) >= 3
     assert world.rows("SELECT * FROM ledger ORDER BY id") == before
 
 

@@ -132,6 +132,10 @@ def late(crowd: Crowd) -> dict[str, Any]:
     return {"messages": wanted} | {name: [value] * len(wanted) for name, value in columns.items()}
 
 
+def claimed(crowd: Crowd) -> dict[str, Any]:
+    return {"ids": crowd.batches, "lease": 60.0, "company": leases.COMPANY, "small": leases.SMALL}
+
+
 def steps(crowd: Crowd) -> dict[str, Any]:
     count = len(crowd.batches)
     return {"ids": crowd.batches, "fences": [1] * count, "recorded": crowd.firsts, "marked": crowd.lasts, "lease": 60.0}
@@ -142,7 +146,7 @@ def key(crowd: Crowd) -> dict[str, Any]:
 
 
 STATEMENTS: Mapping[str, tuple[str, Params]] = {
-    "claim": (leases._CLAIM, lambda crowd: {"ids": crowd.batches, "lease": 60.0}),
+    "claim": (leases._CLAIM, claimed),
     "parcels": (leases._PARCELS, lambda c: {"batches": c.batches, "after": c.firsts, "last": c.lasts}),
     "advance": (leases._ADVANCE, steps),
     "finish": (leases._FINISH, lambda crowd: {"ids": crowd.batches}),

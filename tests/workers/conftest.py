@@ -65,10 +65,14 @@ class Site:
         assert process.poll() is None, log.read_text()
         return log
 
-    def start_worker(self, *arguments: str, queues: str = ",".join(queue.name for queue in QUEUES)) -> Path:
+    def start_worker(
+        self, *arguments: str, queues: str = ",".join(queue.name for queue in QUEUES), **environment: str
+    ) -> Path:
         """Start a worker as the Procfile does, but small; return its log."""
         options = ["-Q", queues, "--concurrency", "1", "-E", "--without-gossip", "--without-mingle"]
-        return self.start("worker", "worker", *options, "--loglevel", "INFO", *arguments, ready=" ready.")
+        return self.start(
+            "worker", "worker", *options, "--loglevel", "INFO", *arguments, ready=" ready.", **environment
+        )
 
     def run_python(self, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a program in this environment; return what it said."""

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from workers.bench.latency import spread
 from workers.bench.plan import Plan
 from workers.bench.producers import bulk, codes
+from workers.bench.table import table
 from workers.bench.whole import run
 from workers.commands import bench as command
 
@@ -61,6 +62,12 @@ def test_the_summary_has_a_line_for_each_part(result: dict[str, Any]) -> None:
 
     for part in ("road", "ceiling", "lane", "clock", "audit    0 broken"):
         assert f"\n{part}" in f"\n{said}"
+
+
+def test_the_table_tells_the_median_the_least_and_the_most() -> None:
+    lines = list(table([{"road": {"messages_a_second": rate}} for rate in (9000, 12_000, 10_500)]))
+
+    assert lines[2:] == ["| road: messages/s | 10,500 | 9,000 – 12,000 |"]
 
 
 def test_a_part_that_does_not_exist_is_refused() -> None:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from aiohttp import ClientSession, TCPConnector
@@ -24,6 +24,19 @@ from workers.gateway import Gateway
 
 Client = TestClient[Any, Any]
 TOKEN = {"Authorization": "Bearer open sesame"}
+
+
+@pytest.fixture
+def world(shared_world: Any) -> Any:
+    """A world without receipts."""
+    shared_world.run("TRUNCATE receipts")
+    return shared_world
+
+
+@pytest.fixture
+def settings(world: Any) -> Settings:
+    found: Settings = world.rt.settings
+    return found
 
 
 @pytest.fixture
@@ -64,12 +77,19 @@ def kept(world: Any) -> int:
     return int(count)
 
 
+def taken(world: Any, reference: str) -> UUID:
+    """Return a message that the open carrier took under this reference."""
+    [message] = world.send().messages
+    update = "UPDATE provider_attempts SET carrier = 'open', carrier_ref = %(ref)s WHERE message_id = %(id)s"
+    assert world.run(update, ref=reference, id=message) == 1
+    return UUID(str(message))
+
+
 # What is kept --------------------------------------------------------------------------------------------------
 
 
 def test_a_receipt_is_kept_and_settled(world: Any, posting: Callable[..., Any]) -> None:
-    [message] = world.send().messages
-    world.run("UPDATE provider_attempts SET carrier = 'open', carrier_ref = 'c-1'")
+    message = taken(world, "c-1")
 
     answer = one(posting, receipt(id="c-1"))
     settle(world.rt)
@@ -131,10 +151,9 @@ def test_a_thousand_at_once_are_all_kept_in_few_transactions(world: Any, posting
 
 
 def test_what_a_receipt_says_of_time_cannot_spoil_the_story(world: Any, posting: Callable[..., Any]) -> None:
-    [message] = world.send().messages
-    world.run("UPDATE provider_attempts SET carrier = 'open', carrier_ref = 'c-1'")
+    message = taken(world, "c-2")
 
-    one(posting, receipt(id="c-1", at="9999-12-31T23:59:59-12:00"))
+    one(posting, receipt(id="c-2", at="9999-12-31T23:59:59-12:00"))
 
     assert isinstance(report.tell(world.rt, message), report.Story)
 

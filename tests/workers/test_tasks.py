@@ -11,6 +11,7 @@ import pytest
 from pipeline.stages.audit import audit
 from schema.message import Hint
 from schema.vocabulary import MessageClass
+from workers.queues import QUEUES
 
 ORDER = {"account": "acme", "sender": "ACME", "body": "Your ride", "recipients": [{"to": "+2348012345678"}]}
 INGEST = {"task": "sms.ingest", "lang": "js"}
@@ -286,16 +287,28 @@ def test_a_hint_stands_for_so_much_and_no_more(
 def test_a_code_somebody_waits_for_has_a_lane_of_its_own(
     quiet: Any, wiring: ModuleType, message_class: MessageClass
 ) -> None:
-    order = quiet.world.order(**{"class": message_class})
+    [answer] = quiet.world.submit(quiet.world.order(**{"class": message_class}))
     lane = "otp" if message_class is MessageClass.OTP else None
 
-    wiring.ingest_order.apply((order.model_dump(mode="json", by_alias=True),)).get()
-    [(_, (measured, _, _))] = quiet.waiting(lane or "segment")
-    wiring.segment_batch.apply(measured).get()
+    wiring.segment_batch.apply((str(answer.batches[0]), str(message_class))).get()
     [(_, (billed, _, _))] = quiet.waiting(lane or "bill")
     wiring.bill_batch.apply(billed).get()
+    [(_, ((delivered,), _, _))] = quiet.waiting(lane or "deliver")
 
-    assert [len(quiet.waiting(queue)) for queue in ("deliver", "otp")] == ([0, 1] if lane else [1, 0])
+    assert delivered == [str(answer.batches[0])]
+    assert [quiet.waiting(queue.name) for queue in QUEUES] == [[]] * len(QUEUES)
+
+
+@pytest.mark.parametrize("message_class", MessageClass)
+def test_an_ingested_order_goes_on_in_its_lane(quiet: Any, wiring: ModuleType, message_class: MessageClass) -> None:
+    order = quiet.world.order(**{"class": message_class}).model_dump(mode="json", by_alias=True)
+
+    wiring.ingest_order.apply((order,)).get()
+
+    lanes = {queue.name: len(quiet.waiting(queue.name)) for queue in QUEUES}
+    assert {name for name, count in lanes.items() if count} == {
+        "otp" if message_class is MessageClass.OTP else "segment"
+    }
 
 
 def test_a_task_does_not_fail_while_the_broker_is_away(quiet: Any) -> None:

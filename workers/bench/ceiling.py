@@ -17,6 +17,7 @@ from pipeline.settings import Settings
 from workers.bench import cost
 from workers.bench.ground import Ground
 from workers.bench.plan import Plan
+from workers.bench.processes import roots_of
 
 _PORTION: int = Settings.model_fields["portion_size"].default
 
@@ -139,7 +140,7 @@ def _load(conn: "psycopg.Connection[Any]", batch: tuple[Any, ...]) -> Load:
     )
 
 
-def _write_all(ground: Ground, database: str, loads: Sequence[Load], connections: int) -> dict[str, int]:
+def _write_all(ground: Ground, database: str, loads: Sequence[Load], connections: int) -> dict[str, Any]:
     """Write the loads by so many processes at once, the first quarter of each before the clock starts."""
     ground.copy(database)
     shares = [loads[place::connections] for place in range(connections)]
@@ -149,27 +150,41 @@ def _write_all(ground: Ground, database: str, loads: Sequence[Load], connections
     context = multiprocessing.get_context("spawn")
     with ground.connect(database) as conn, ProcessPoolExecutor(connections, mp_context=context) as pool:
         list(pool.map(write, urls, warm))
-        before = cost.wal(conn)
-        spans = list(pool.map(write, urls, rest))
+        roots = roots_of(ground, [])
+        before, reading = cost.wal(conn), cost.read(roots)
+        writers = list(pool.map(write, urls, rest))
+        spent = cost.since(reading, roots, {"writers": sum(writer.cpu for writer in writers)})
         written = cost.wal(conn) - before
     count = sum(len(load.messages) for share in rest for load in share)
-    seconds = max(end for _, end in spans) - min(start for start, _ in spans)
+    seconds = max(writer.ended for writer in writers) - min(writer.began for writer in writers)
     return {
         "messages": count,
         "messages_a_second": round(count / seconds),
+        "cpu_us_a_message": {name: round(spent.cpu[name] / count * 1e6, 1) for name in spent.cpu if name != "valkey"},
+        "cores": spent.cores,
         "wal_bytes_a_message": round(written / count),
     }
 
 
-def write(url: str, loads: Sequence[Load]) -> tuple[float, float]:
-    """Write loads over one connection; return when it began and ended."""
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What one connection took."""
+
+    began: float
+    ended: float
+    #: CPU seconds of the process that holds it
+    cpu: float
+
+
+def write(url: str, loads: Sequence[Load]) -> Writer:
+    """Write loads over one connection."""
     with psycopg.connect(url) as conn:
-        began = time.monotonic()
+        began, cpu = time.monotonic(), time.process_time()
         for load in loads:
             _ingest(conn, load)
             _charge(conn, load)
             _deliver(conn, load)
-        return began, time.monotonic()
+        return Writer(began, time.monotonic(), time.process_time() - cpu)
 
 
 def _ingest(conn: "psycopg.Connection[Any]", load: Load) -> None:

@@ -90,6 +90,8 @@ def _ceiling(result: dict[str, Any]) -> Iterator[str]:
     for connections, of in result["ceiling"].items():
         share = result["road"]["share_of_ceiling"][connections]
         yield f"{of['messages_a_second']:,} messages/s, connections: {connections}; the road reaches {share:.2f} of it"
+        yield "CPU µs each: " + ", ".join(f"{name} {spent:g}" for name, spent in of["cpu_us_a_message"].items())
+        yield _cores(of["cores"])
 
 
 def _lane(result: dict[str, Any]) -> Iterator[str]:

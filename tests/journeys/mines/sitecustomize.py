@@ -91,10 +91,11 @@ def _ingest(module: Any) -> None:
 def _bill(module: Any) -> None:
     bill = module.bill
 
-    def mined(rt: Any, batch: Any, measures: Any) -> Any:
+    def mined(rt: Any, batch: Any, measures: Any, **more: Any) -> Any:
         if len(measures) == BILLED:
+            bill(rt, batch, [], **more)
             _die()
-        return bill(rt, batch, measures)
+        return bill(rt, batch, measures, **more)
 
     module.bill = mined
 
