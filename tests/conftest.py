@@ -17,7 +17,7 @@ from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
 from pipeline.stages.deliver import deliver
 from pipeline.stages.ingest import ingest
-from pipeline.stages.migrate import migrate
+from pipeline.stages.office.migrate import migrate
 from pipeline.stages.segment import segment
 from pipeline.store import accounts, carriers, ledger
 from schema.message import Accepted, Hint

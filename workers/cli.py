@@ -108,7 +108,7 @@ def _tell(error: Exception, environment: Mapping[str, str]) -> int:
     if isinstance(error, PostroadError) and not isinstance(error, DatabaseFault):
         words, code = str(error), 2 if isinstance(error, ConfigurationError) else 1
     else:  # what it was is told by heavier modules
-        words, code = importlib.import_module("workers.faults").explain(error)
+        words, code = importlib.import_module("workers.terminal.faults").explain(error)
     click.echo(f"postroad: {words}", err=True)
     return code
 

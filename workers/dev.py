@@ -2,7 +2,7 @@
 
 A server is started only where no URL is configured for it. The pip wheels' programs come first, because they are what
 the tests run on; then the machine's own. On Linux the servers end with the program that started them even when that is
-killed with -9 (workers/tether.py); elsewhere the next start stops what was left.
+killed with -9 (workers/processes/tether.py); elsewhere the next start stops what was left.
 """
 
 import atexit

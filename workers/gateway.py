@@ -20,7 +20,7 @@ from pipeline.stages import receive
 from pipeline.stages.receive import CarrierRow, ReceiptForged
 from schema.carriage import Receipt
 from workers.gather import Gather
-from workers.supervisor import require_free
+from workers.processes.supervisor import require_free
 
 log = logging.getLogger(__name__)
 

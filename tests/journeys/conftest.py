@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, make_url
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.migrate import migrate
+from pipeline.stages.office.migrate import migrate
 from tests.conftest import World
 from tests.journeys.installation import MONEY, Installation
 from workers import dev

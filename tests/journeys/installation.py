@@ -21,13 +21,13 @@ from kombu.exceptions import OperationalError
 
 from pipeline.errors import DatabaseFault
 from pipeline.settings import Settings
-from pipeline.stages.audit import audit
+from pipeline.stages.office.audit import audit
 from schema.order import Order
 from tests.carriers.simulator import read_log
 from tests.conftest import World
 from workers import dev
+from workers.processes.tether import tethered
 from workers.producer import producer, submit
-from workers.tether import tethered
 
 #: minor units a message costs here, one segment each
 PRICE = 400
@@ -102,7 +102,7 @@ class Installation:
             home = self.home / name
             home.mkdir(exist_ok=True)
             self.lines[name] = line or name
-            argv = tethered([sys.executable, "-m", "workers.procfile", line or name], farewell=signal.SIGKILL)
+            argv = tethered([sys.executable, "-m", "workers.processes.procfile", line or name], farewell=signal.SIGKILL)
             with (self.home / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
                     argv,

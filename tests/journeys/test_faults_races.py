@@ -15,9 +15,9 @@ from pipeline.carriers.simulated import Simulated
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.audit import audit
 from pipeline.stages.cancel import cancel
 from pipeline.stages.deliver import deliver
+from pipeline.stages.office.audit import audit
 from pipeline.stages.promote import promote
 from pipeline.stages.settle import settle
 from pipeline.stages.sweep import sweep

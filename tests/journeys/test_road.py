@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.stages.audit import audit
+from pipeline.stages.office.audit import audit
 
 
 @pytest.fixture(autouse=True)

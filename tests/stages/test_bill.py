@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.audit import audit
 from pipeline.stages.bill import bill
+from pipeline.stages.office.audit import audit
 from pipeline.stages.segment import segment
 from pipeline.store import ledger
 

@@ -10,8 +10,8 @@ import pytest
 from pipeline.carriers.simulated import Simulated
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.audit import audit
 from pipeline.stages.deliver import deliver
+from pipeline.stages.office.audit import audit
 from pipeline.stages.promote import promote
 from pipeline.stages.sweep import sweep
 from pipeline.store import leases

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.stages.audit import audit
+from pipeline.stages.office.audit import audit
 from pipeline.stages.receive import keep
 from pipeline.stages.settle import settle
 from schema.carriage import Receipt

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.stages.audit import audit
+from pipeline.stages.office.audit import audit
 from pipeline.stages.segment import segment
 from pipeline.stages.sweep import sweep
 from pipeline.store import attempts, leases

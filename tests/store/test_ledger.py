@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import DatabaseFault, ShortOfFunds
 from pipeline.rules import ids
 from pipeline.rules.prices import Price
-from pipeline.stages.audit import audit
+from pipeline.stages.office.audit import audit
 from pipeline.store import accounts, ledger
 from pipeline.store.messages import Moved
 

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.migrate import is_current, migrate
+from pipeline.stages.office.migrate import is_current, migrate
 from pipeline.store import migrations
 from schema.tables import metadata
 

@@ -18,12 +18,12 @@ from kombu import Connection
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages import report
+from pipeline.stages.office import report
 from tests.conftest import World
 from workers import dev
+from workers.processes.tether import tethered
 from workers.producer import producer, submit
 from workers.queues import QUEUES
-from workers.tether import tethered
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

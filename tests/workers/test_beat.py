@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.stages.audit import audit
+from pipeline.stages.office.audit import audit
 from workers.beat import SCHEDULE
 from workers.queues import CLOCK, QUEUES
 

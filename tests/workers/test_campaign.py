@@ -11,7 +11,7 @@ from pipeline.rules.templates import Missing
 from schema.order import Order
 from schema.vocabulary import Encoding
 from workers.campaign import PORTION, BrokenFile, Fault, Portion, portions, request_id
-from workers.tour import CAMPAIGN, TEXT
+from workers.showcase.tour import CAMPAIGN, TEXT
 
 COMMON: dict[str, Any] = {"account": "acme", "sender": "ACME", "body": "Hello ${name}"}
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from workers.procfile import read_procfile, shell
+from workers.processes.procfile import read_procfile, shell
 from workers.queues import QUEUES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +58,7 @@ def test_there_is_one_container_for_each_line_of_the_procfile(services: dict[str
 
     assert set(services) == {*lines, *SERVERS, "migrate"}
     for name in lines:
-        assert services[name]["command"] == ["python", "-m", "workers.procfile", name]
+        assert services[name]["command"] == ["python", "-m", "workers.processes.procfile", name]
 
 
 def test_the_queues_of_the_procfile_are_each_worked_once() -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, make_url
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages import report
+from pipeline.stages.office import report
 from pipeline.stages.settle import settle
 from pipeline.store import carriers
 from workers import dev

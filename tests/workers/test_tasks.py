@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from pipeline.stages.audit import audit
+from pipeline.stages.office.audit import audit
 from schema.message import Hint
 from schema.vocabulary import MessageClass
 from workers.queues import QUEUES

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages import administer
-from pipeline.stages.furnish import Sandbox, furnish
-from pipeline.stages.migrate import migrate
+from pipeline.stages.office import administer
+from pipeline.stages.office.furnish import Sandbox, furnish
+from pipeline.stages.office.migrate import migrate
 from workers import dev
 
 ACCOUNT, SENDER = "bench", "Postroad"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pipeline.errors import PostroadError
 from workers.bench.ground import BULK, Ground
-from workers.fleet import environment
-from workers.procfile import PROCFILE, path_with_ours, read_procfile, shell
-from workers.tether import tethered
+from workers.processes.fleet import environment
+from workers.processes.procfile import PROCFILE, path_with_ours, read_procfile, shell
+from workers.processes.tether import tethered
 
 #: those the road needs
 NEEDED = ("worker", "lane", "beat")

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from pipeline.runtime import Runtime
-from pipeline.stages.audit import audit
+from pipeline.stages.office.audit import audit
 from workers.bench import ceiling, clock, lane, road
 from workers.bench.ground import Ground, ground, value
 from workers.bench.plan import Plan

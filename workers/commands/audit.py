@@ -2,9 +2,9 @@
 
 import click
 
-from pipeline.stages.audit import audit as check
-from workers.opened import opened
-from workers.terminal import as_json, table
+from pipeline.stages.office.audit import audit as check
+from workers.terminal.layout import as_json, table
+from workers.terminal.opened import opened
 
 
 @click.command()

@@ -10,15 +10,15 @@ import click
 
 from pipeline.settings import Settings
 from schema.vocabulary import MessageClass
-from workers import sandbox
 from workers.campaign import Fault, Portion, portions, request_id
 from workers.commands.send import PATIENCE, check_sender
 from workers.located import broker_url, located
-from workers.opened import opened
-from workers.parameters import Field, Moment
 from workers.producer import producer, submit
-from workers.terminal import as_json, progress, table
-from workers.waiting import Waited, wait
+from workers.showcase import sandbox
+from workers.terminal.layout import as_json, progress, table
+from workers.terminal.opened import opened
+from workers.terminal.parameters import Field, Moment
+from workers.terminal.waiting import Waited, wait
 
 #: broken lines that are told one by one
 _TOLD = 20

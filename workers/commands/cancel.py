@@ -6,11 +6,11 @@ from uuid import UUID
 import click
 
 from pipeline.runtime import Runtime
-from pipeline.stages import report
 from pipeline.stages.cancel import Cancelled
 from pipeline.stages.cancel import cancel as take_back
-from workers.opened import opened
-from workers.terminal import as_json
+from pipeline.stages.office import report
+from workers.terminal.layout import as_json
+from workers.terminal.opened import opened
 
 
 @click.command()

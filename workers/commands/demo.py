@@ -15,15 +15,17 @@ from pydantic import SecretStr
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings, settings
-from pipeline.stages.administer import grant
-from pipeline.stages.furnish import furnish
-from pipeline.stages.migrate import migrate
-from workers import dev, fleet, sandbox
+from pipeline.stages.office.administer import grant
+from pipeline.stages.office.furnish import furnish
+from pipeline.stages.office.migrate import migrate
+from workers import dev
 from workers.embedded import kept
 from workers.embedded.place import make_folder
-from workers.opened import opened
-from workers.supervisor import Process, supervise
-from workers.tour import Interrupted, Tour
+from workers.processes import fleet
+from workers.processes.supervisor import Process, supervise
+from workers.showcase import sandbox
+from workers.showcase.tour import Interrupted, Tour
+from workers.terminal.opened import opened
 
 #: segments of quota, so that both kinds of money are seen
 QUOTA = 300

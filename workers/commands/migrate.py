@@ -2,9 +2,9 @@
 
 import click
 
-from pipeline.stages.migrate import is_current
-from pipeline.stages.migrate import migrate as bring_up_to_date
-from workers.opened import opened
+from pipeline.stages.office.migrate import is_current
+from pipeline.stages.office.migrate import migrate as bring_up_to_date
+from workers.terminal.opened import opened
 
 
 @click.command()

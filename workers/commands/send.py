@@ -7,18 +7,18 @@ from uuid import UUID
 import click
 
 from pipeline.settings import Settings
-from pipeline.stages import report
+from pipeline.stages.office import report
 from schema.message import Refusal
 from schema.order import Order, read
 from schema.vocabulary import MessageClass
-from workers import sandbox
 from workers.located import broker_url, located
-from workers.opened import opened
-from workers.parameters import Field, Moment
 from workers.producer import producer, submit
-from workers.stories import tell
-from workers.terminal import as_json
-from workers.waiting import wait
+from workers.showcase import sandbox
+from workers.terminal.layout import as_json
+from workers.terminal.opened import opened
+from workers.terminal.parameters import Field, Moment
+from workers.terminal.stories import tell
+from workers.terminal.waiting import wait
 
 #: seconds without any change after which `--wait` gives up
 PATIENCE = 30.0

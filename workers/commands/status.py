@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import click
 
-from pipeline.stages import report
-from workers.opened import opened
-from workers.stories import survey
-from workers.terminal import as_json
+from pipeline.stages.office import report
+from workers.terminal.layout import as_json
+from workers.terminal.opened import opened
+from workers.terminal.stories import survey
 
 
 @click.command()

@@ -8,14 +8,16 @@ from pydantic import SecretStr
 
 from pipeline.errors import PostroadError
 from pipeline.settings import Settings, settings
-from pipeline.stages.furnish import furnish
-from pipeline.stages.migrate import migrate
-from workers import dev, fleet, sandbox
+from pipeline.stages.office.furnish import furnish
+from pipeline.stages.office.migrate import migrate
+from workers import dev
 from workers.embedded import kept
 from workers.embedded.place import make_folder
-from workers.opened import opened
-from workers.supervisor import supervise
-from workers.terminal import pairs
+from workers.processes import fleet
+from workers.processes.supervisor import supervise
+from workers.showcase import sandbox
+from workers.terminal.layout import pairs
+from workers.terminal.opened import opened
 
 #: who logs in at Flower when nobody said otherwise
 _FLOWER_USER = "postroad"

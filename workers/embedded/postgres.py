@@ -12,7 +12,7 @@ from workers.embedded import kept, leftover
 from workers.embedded.place import ENVIRONMENT, Place, write_as
 from workers.embedded.programs import Program, find_postgres
 from workers.embedded.server import Server
-from workers.tether import tethered
+from workers.processes.tether import tethered
 
 _NAME = "postroad"
 

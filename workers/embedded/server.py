@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import PostroadError
 from workers.embedded.place import ENVIRONMENT
-from workers.tether import tethered
+from workers.processes.tether import tethered
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from sqlalchemy import make_url
 from pipeline.settings import Settings
 from tests.workers.commands.conftest import Shell
 from workers.cli import COMMANDS
-from workers.faults import explain
-from workers.terminal import table
+from workers.terminal.faults import explain
+from workers.terminal.layout import table
 
 HEAVY = ("celery", "kombu", "sqlalchemy", "psycopg", "pydantic", "aiohttp", "alembic")
 

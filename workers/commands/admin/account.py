@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from pipeline.stages import administer
+from pipeline.stages.office import administer
 from schema.vocabulary import AccountState, SenderState
-from workers.opened import opened
-from workers.terminal import as_json, table
+from workers.terminal.layout import as_json, table
+from workers.terminal.opened import opened
 
 _STATES = click.Choice([state.value for state in SenderState])
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from pipeline.stages import administer
+from pipeline.stages.office import administer
 from schema.vocabulary import CarrierState
-from workers.opened import opened
-from workers.parameters import JsonObject
-from workers.terminal import as_json, table
+from workers.terminal.layout import as_json, table
+from workers.terminal.opened import opened
+from workers.terminal.parameters import JsonObject
 
 #: settings that are shown as dots
 _SECRET = ("token", "password", "secret", "key")

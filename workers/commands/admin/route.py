@@ -2,9 +2,9 @@
 
 import click
 
-from pipeline.stages import administer
-from workers.opened import opened
-from workers.terminal import as_json, table
+from pipeline.stages.office import administer
+from workers.terminal.layout import as_json, table
+from workers.terminal.opened import opened
 
 _OWNER = click.option("--account", help="For this account only; its own routes go before the common ones.")
 

@@ -1,7 +1,7 @@
 """Starts processes in order, shows what they say, starts again what dies, and stops all of them in reverse order.
 
 Each process leads a session of its own, so a Ctrl-C reaches the supervisor alone and the stop stays orderly. On Linux a
-process is told to end when the supervisor is gone, even after a kill -9 (workers/tether.py).
+process is told to end when the supervisor is gone, even after a kill -9 (workers/processes/tether.py).
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from types import FrameType
 from typing import TextIO
 
 from pipeline.errors import ConfigurationError
-from workers.procfile import path_with_ours
-from workers.tether import tethered
+from workers.processes.procfile import path_with_ours
+from workers.processes.tether import tethered
 
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 _TICK = 0.1

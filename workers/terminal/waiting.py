@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from pipeline.runtime import Runtime
-from pipeline.stages.progress import Progress, progress
+from pipeline.stages.office.progress import Progress, progress
 from schema.vocabulary import Status
 
 #: seconds between two looks

@@ -12,23 +12,24 @@ from uuid import UUID
 import click
 
 from pipeline.runtime import Runtime
-from pipeline.stages import report
-from pipeline.stages.audit import audit
 from pipeline.stages.cancel import cancel
-from pipeline.stages.reconcile import Comparison, Taken, reconcile
+from pipeline.stages.office import report
+from pipeline.stages.office.audit import audit
+from pipeline.stages.office.reconcile import Comparison, Taken, reconcile
 from schema.order import Order
 from schema.vocabulary import MessageClass, Status
-from workers import sandbox, terminal
 from workers.campaign import portions
 from workers.located import broker_url
 from workers.producer import producer, submit
-from workers.stories import survey
-from workers.waiting import wait
+from workers.showcase import sandbox
+from workers.terminal import layout
+from workers.terminal.stories import survey
+from workers.terminal.waiting import wait
 
-CAMPAIGN = Path(__file__).resolve().parent / "data/demo.csv"
+CAMPAIGN = Path(__file__).resolve().parents[1] / "data/demo.csv"
 #: what everyone in the file is sent; its columns fill it
 TEXT = "${greeting} ${name}, ${news}${closing}"
-#: one phone that is always reached: `workers/sandbox.py` scripts it so
+#: one phone that is always reached: `workers/showcase/sandbox.py` scripts it so
 PHONE = sandbox.GOOD_NUMBER
 #: seconds without a change after which something is taken to hang
 PATIENCE = 20.0
@@ -121,7 +122,7 @@ class Tour:
             orders = [each.order for each in portions(lines, common) if each.order]
         requests = {self._hand_over(order): len(order.recipients) for order in orders}
         total = sum(requests.values())
-        with terminal.progress(total, "a campaign     ") as bar:
+        with layout.progress(total, "a campaign     ") as bar:
             waited = wait(
                 self.rt,
                 list(requests),

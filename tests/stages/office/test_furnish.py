@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.runtime import Runtime
-from pipeline.stages import administer
-from pipeline.stages.audit import audit
-from pipeline.stages.furnish import Sandbox, furnish
+from pipeline.stages.office import administer
+from pipeline.stages.office.audit import audit
+from pipeline.stages.office.furnish import Sandbox, furnish
 
 SANDBOX = Sandbox(
     account="demo",

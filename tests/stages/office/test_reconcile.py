@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from pipeline.stages.reconcile import Comparison, Taken, reconcile
+from pipeline.stages.office.reconcile import Comparison, Taken, reconcile
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
 

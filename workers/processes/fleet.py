@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.settings import Settings
-from workers.procfile import read_procfile, shell
+from workers.processes.procfile import read_procfile, shell
+from workers.processes.supervisor import Process, require_free
 from workers.producer import producer
-from workers.supervisor import Process, require_free
 
 #: seconds one look at a port or a worker may take
 _LOOK = 0.5

@@ -9,9 +9,9 @@ import pytest
 from pipeline.errors import CarrierUnknown, ConfigurationError
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages import administer
-from pipeline.stages.administer import NotThere, Taken, Unfit
-from pipeline.stages.audit import audit
+from pipeline.stages.office import administer
+from pipeline.stages.office.administer import NotThere, Taken, Unfit
+from pipeline.stages.office.audit import audit
 from schema.vocabulary import AccountState, CarrierState, SenderState
 
 

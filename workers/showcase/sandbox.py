@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings
-from pipeline.stages.furnish import Sandbox
+from pipeline.stages.office.furnish import Sandbox
 from workers.embedded import kept
 from workers.simulator.scripts import DEMO
 

@@ -4,8 +4,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from pipeline.stages.report import Answer, Overview, Story
-from workers.terminal import moment, pairs, table
+from pipeline.stages.office.report import Answer, Overview, Story
+from workers.terminal.layout import moment, pairs, table
 
 Row = dict[str, Any]
 

@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from pipeline.errors import ConfigurationError
-from workers.procfile import read_procfile, shell
-from workers.supervisor import Patience, Process, require_free, supervise
+from workers.processes.procfile import read_procfile, shell
+from workers.processes.supervisor import Patience, Process, require_free, supervise
 
 #: appends its moves to the file `moves` and ends well when told to, after `slow` seconds
 GOOD = """
@@ -239,7 +239,7 @@ def test_signals_do_again_what_they_did_before(stage: Stage) -> None:
 
 SUPERVISOR = """
 import sys
-from workers.supervisor import Process, supervise
+from workers.processes.supervisor import Process, supervise
 supervise([Process(name, [sys.executable, "-c", sys.argv[1], name, "0"]) for name in ("first", "second")])
 """
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.stages.audit import audit
+from pipeline.stages.office.audit import audit
 
 
 def broken(world: Any) -> set[str]:

@@ -1,6 +1,6 @@
 """Reads the Procfile, the one place where the processes' command lines stand, and runs a line of it.
 
-`python -m workers.procfile worker` becomes that process: what the containers of docker-compose.yml are told.
+`python -m workers.processes.procfile worker` becomes that process: what the containers of docker-compose.yml are told.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import ConfigurationError
 
-PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
+PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
 
 _LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
 

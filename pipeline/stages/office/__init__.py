@@ -1,0 +1,1 @@
+"""Off the road: what operators ask for and set."""

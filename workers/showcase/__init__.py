@@ -1,0 +1,1 @@
+"""What newcomers try things with: a sandbox, and a tour through it."""
