@@ -272,6 +272,7 @@ receipts = Table(
     _one_of("state", ReceiptState),
     Index("receipts_due", "due_at", postgresql_where=text("state = 'waiting'")),
     Index(None, "carrier_ref"),
+    Index(None, "ref"),
 )
 
 events = Table(

@@ -10,7 +10,17 @@ from pipeline.rules import ids
 #: rows are updated in place (HOT): leave them room
 _FILLFACTOR = {"messages": 50, "provider_attempts": 90}
 
+#: by which column each is cut
+_KEYS = {"messages": "id", "provider_attempts": "message_id"}
+
 _THERE = "SELECT to_regclass(%(name)s) IS NOT NULL"
+_MAKE = "CREATE TABLE {name} (LIKE {table} INCLUDING ALL) WITH (fillfactor = {fillfactor})"
+#: what came before its day was made lies in `*_beyond`
+_FETCH = """
+WITH early AS (DELETE FROM {table}_beyond WHERE {key} >= '{low}' AND {key} < '{high}' RETURNING *)
+INSERT INTO {name} SELECT * FROM early
+"""
+_ATTACH = "ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{low}') TO ('{high}')"
 
 
 def prepare(conn: Connection, days: Iterable[date]) -> list[str]:
@@ -20,10 +30,10 @@ def prepare(conn: Connection, days: Iterable[date]) -> list[str]:
         low, high = ids.day_bounds(day)
         for table, fillfactor in _FILLFACTOR.items():
             name = f"{table}_{day:%Y%m%d}"
-            if not conn.exec_driver_sql(_THERE, {"name": name}).scalar():
-                conn.exec_driver_sql(
-                    f"CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ('{low}') TO ('{high}') "
-                    f"WITH (fillfactor = {fillfactor})"
-                )
-                made.append(name)
+            if conn.exec_driver_sql(_THERE, {"name": name}).scalar():
+                continue
+            for step in (_MAKE, _FETCH, _ATTACH):
+                words = {"name": name, "table": table, "key": _KEYS[table], "low": low, "high": high}
+                conn.exec_driver_sql(step.format(fillfactor=fillfactor, **words))
+            made.append(name)
     return made

@@ -52,7 +52,7 @@ WITH lead AS MATERIALIZED (
 ), named AS MATERIALIZED (
     SELECT id, size FROM batches
     WHERE id = ANY(%(ids)b) AND status = 'queued' AND carrier = (SELECT carrier FROM lead)
-    ORDER BY id FOR UPDATE SKIP LOCKED
+    ORDER BY id FOR UPDATE -- it waits: a cancel that came too late holds the row for a moment, and the hint comes once
 ), company AS MATERIALIZED (
     SELECT id FROM batches
     WHERE status = 'queued' AND size <= %(small)s AND NOT id = ANY(%(ids)b)

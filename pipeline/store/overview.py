@@ -25,9 +25,11 @@ SELECT n, carrier, outcome, carrier_ref, code, detail, marked_at, recorded_at, l
 FROM provider_attempts WHERE message_id = %(id)s ORDER BY n
 """
 _RECEIPTS = """
-SELECT r.carrier, r.verdict, r.code, r.at, r.received_at, r.state FROM receipts AS r
-WHERE r.carrier_ref IN (SELECT carrier_ref FROM provider_attempts WHERE message_id = %(id)s) OR r.ref = %(id)s
-ORDER BY received_at
+SELECT carrier, verdict, code, at, received_at, state FROM (
+    SELECT * FROM receipts
+    WHERE carrier_ref IN (SELECT carrier_ref FROM provider_attempts WHERE message_id = %(id)s)
+    UNION SELECT * FROM receipts WHERE ref = %(id)s
+) AS of_it ORDER BY received_at
 """
 _REQUEST = """
 SELECT id, class, test, recipients, accepted, refusals, first_message, send_at, valid_until, created_at

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -374,3 +375,9 @@ def test_the_schema_is_the_same_at_every_asking_its_keys_in_order() -> None:
 
     assert json_schema() == first
     assert json.dumps(json.loads(first), indent=2, sort_keys=True) == first
+
+
+def test_the_published_schema_is_the_one_in_force() -> None:
+    published = Path(__file__).parents[2] / "docs/order.schema.json"
+
+    assert published.read_text("utf-8") == json_schema() + "\n"

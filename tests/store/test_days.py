@@ -105,7 +105,6 @@ def test_every_day_leaves_room_on_its_pages_for_updates(world: Any, table: str) 
     assert all("fillfactor" in each for each in options)
 
 
-@pytest.mark.xfail(strict=True, reason="a day whose messages lie beyond the days can never be made")
 def test_a_day_whose_messages_came_before_it_was_made_is_made_all_the_same(world: Any) -> None:
     id_ = ids.mint(datetime(2031, 3, 1, 12, tzinfo=UTC), 1)
     world.rows(MESSAGE, id=id_)

@@ -266,6 +266,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("carrier", "key", name=op.f("receipts_carrier_key_key")),
     )
     op.create_index(op.f("receipts_carrier_ref"), "receipts", ["carrier_ref"], unique=False)
+    op.create_index(op.f("receipts_ref"), "receipts", ["ref"], unique=False)
     op.create_index("receipts_due", "receipts", ["due_at"], unique=False, postgresql_where=sa.text("state = 'waiting'"))
     op.create_table(
         "requests",
