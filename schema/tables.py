@@ -139,6 +139,15 @@ idempotency = Table(
     Index(None, "created_at"),
 )
 
+stumbles = Table(
+    "stumbles",
+    metadata,
+    #: an order whose reader died, and how often it came back
+    Column("request_id", Uuid, primary_key=True),
+    Column("tries", SmallInteger, nullable=False),
+    _instant("created_at", nullable=False, server_default=_NOW),
+)
+
 # What travels -------------------------------------------------------------------------------------------------
 
 batches = Table(

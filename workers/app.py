@@ -21,7 +21,7 @@ app.conf.update(
     broker_connection_timeout=5,
     # a hint may be given twice or never (the row is the truth), so this is about speed only
     broker_transport_options={
-        "visibility_timeout": 300,
+        "visibility_timeout": 60,
         "health_check_interval": 10,
         "socket_keepalive": True,
         "socket_connect_timeout": 5,

@@ -28,9 +28,10 @@ from pipeline.stages.promote import promote
 from pipeline.stages.segment import segment
 from pipeline.stages.settle import PORTION as SETTLED_AT_ONCE
 from pipeline.stages.settle import settle
+from pipeline.stages.stumble import POISON, stumble
 from pipeline.stages.sweep import sweep
 from pipeline.stages.tend import tend
-from schema.message import Hint, Measure
+from schema.message import Accepted, Hint, Measure
 from schema.order import Order, read
 from schema.vocabulary import Encoding, MessageClass
 from workers.app import app, runtime
@@ -47,11 +48,9 @@ _ROUNDS = 20
 @app.task(name="sms.ingest", bind=True)
 def ingest_order(self: Any, order: dict[str, Any]) -> None:
     """Write an order's messages; the task's id is the request's, so a second delivery of the task changes nothing."""
-    asked = read(order)
-    message_class = asked.message_class if isinstance(asked, Order) else MessageClass.TRANSACTIONAL
-    rt = runtime()
+    again = bool(self.request.delivery_info.get("redelivered"))
     try:
-        answers = ingest(rt, admit(rt, [(_request_id(self.request.id), asked)]))
+        message_class, answers = _ingest(_request_id(self.request.id), order, again=again)
     except DatabaseFault as fault:
         if fault.is_final:
             raise
@@ -59,9 +58,24 @@ def ingest_order(self: Any, order: dict[str, Any]) -> None:
         raise Reject(str(fault), requeue=True) from None
     for batch in (batch for answer in answers for batch in answer.batches):
         if message_class is MessageClass.OTP:  # somebody waits: no way through the broker for a millisecond's work
-            hint_deliveries(bill(rt, batch, segment(rt, batch)))
+            hint_deliveries(bill(runtime(), batch, segment(runtime(), batch)))
         else:
             forward(segment_batch, SEGMENT, str(batch), str(message_class))
+
+
+def _ingest(request: UUID, order: Any, *, again: bool) -> tuple[MessageClass, list[Accepted]]:
+    """Write an order; one that nobody survives reading, or that our own code trips over, is refused and kept so."""
+    rt = runtime()
+    try:
+        if not (again and stumble(rt, request)):
+            asked = read(order)
+            message_class = asked.message_class if isinstance(asked, Order) else MessageClass.TRANSACTIONAL
+            return message_class, ingest(rt, admit(rt, [(request, asked)]))
+    except Exception as error:  # whatever it is, the order must not be gone with a line in a log
+        if isinstance(error, DatabaseFault) and not error.is_final:
+            raise
+        log.error("order %s cannot be read: %s", request, type(error).__name__)
+    return MessageClass.TRANSACTIONAL, ingest(rt, admit(rt, [(request, [POISON])]))
 
 
 @app.task(name="sms.segment")

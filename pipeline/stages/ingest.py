@@ -45,16 +45,17 @@ class _Load:
 
 
 def _group(admissions: Iterable[Admission], now: datetime) -> list[_Load]:
-    """Sort drafts into loads that share account, class, due time, validity and carrier."""
-    groups: defaultdict[Batch, list[tuple[Admission, Draft]]] = defaultdict(list)
+    """Sort drafts into loads that share account, class, due time, validity, carrier, and the month that pays."""
+    groups: defaultdict[tuple[Batch, int], list[tuple[Admission, Draft]]] = defaultdict(list)
     for admission in admissions:
         kinds: dict[str, list[tuple[Admission, Draft]]] = {}
+        month = ids.moment(admission.first).month
         for draft in admission.drafts:
             members = kinds.get(draft.carrier)
             if members is None:
-                members = kinds[draft.carrier] = groups[_kind(admission, draft.carrier, now)]
+                members = kinds[draft.carrier] = groups[_kind(admission, draft.carrier, now), month]
             members.append((admission, draft))
-    return [_Load(kind, members) for kind, members in groups.items()]
+    return [_Load(kind, members) for (kind, _), members in groups.items()]
 
 
 _NOBODY = UUID(int=0)

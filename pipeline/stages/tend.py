@@ -15,5 +15,6 @@ def tend(rt: Runtime) -> list[str]:
         if not ticks.is_mine(conn, "tend"):
             return []
         requests.prune(conn, rt.settings.idempotency_days)
+        requests.forget_stumbles(conn, rt.settings.idempotency_days)
         today = rt.now().date()
         return days.prepare(conn, (today + timedelta(days=ahead) for ahead in range(-1, AHEAD + 1)))

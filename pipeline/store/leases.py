@@ -36,7 +36,7 @@ class Claim:
     fence: int
     #: outcomes are written up to here already
     recorded: UUID | None
-    #: how to reach the carrier; kind None: there is no such carrier, or it is paused
+    #: how to reach the carrier; kind None: there is none, it is paused, or the account is suspended
     kind: str | None
     settings: Mapping[str, Any]
     #: the account wants events
@@ -69,7 +69,7 @@ SELECT mine.id, first_id, last_id, account_id, class, carrier, test, valid_until
        recorded, kind, settings, subscribes
 FROM mine
 JOIN accounts ON accounts.id = account_id
-LEFT JOIN carriers ON carriers.name = carrier AND carriers.state = 'active'
+LEFT JOIN carriers ON carriers.name = carrier AND carriers.state = 'active' AND accounts.state = 'active'
 ORDER BY mine.id
 """
 

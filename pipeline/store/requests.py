@@ -109,3 +109,23 @@ _PRUNE = "DELETE FROM idempotency WHERE created_at < now() - %(days)s * interval
 def prune(conn: Connection, days: int) -> int:
     """Forget idempotency keys older than so many days; return how many."""
     return conn.exec_driver_sql(_PRUNE, {"days": days}).rowcount
+
+
+_STUMBLE = """
+INSERT INTO stumbles (request_id, tries) VALUES (%(request)s, 1)
+ON CONFLICT (request_id) DO UPDATE SET tries = stumbles.tries + 1
+RETURNING tries
+"""
+
+
+def count_stumble(conn: Connection, request: UUID) -> int:
+    """Count that an order came back unread; return how often it has."""
+    return int(conn.exec_driver_sql(_STUMBLE, {"request": request}).scalar_one())
+
+
+_FORGET = "DELETE FROM stumbles WHERE created_at < now() - %(days)s * interval '1 day'"
+
+
+def forget_stumbles(conn: Connection, days: int) -> int:
+    """Forget stumbles older than so many days; return how many."""
+    return conn.exec_driver_sql(_FORGET, {"days": days}).rowcount

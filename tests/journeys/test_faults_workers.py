@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-import pytest
 
 from tests.carriers.simulator import simulator
 from tests.journeys.installation import Installation, wait_for
@@ -261,7 +260,6 @@ def test_what_kills_whoever_bills_it_is_parked_and_others_go_on(installation: In
     assert verdict.statuses == {"rejected": 13, "sent": 500}
 
 
-@pytest.mark.xfail(strict=True, reason="no row stands for an order before it is ingested: nobody counts its tries")
 def test_an_order_that_kills_whoever_reads_it_is_refused_and_others_go_on(installation: Installation) -> None:
     mined(installation)
     installation.start()

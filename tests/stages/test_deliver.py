@@ -122,6 +122,19 @@ def test_messages_wait_while_all_their_carriers_are_paused(world: Any) -> None:
     assert world.rows(ATTEMPTS) == [(1, "alpha", "accepted", None)]
 
 
+def test_a_suspended_accounts_messages_wait(world: Any) -> None:
+    hints = world.pay(world.submit(world.order()))
+    world.run("UPDATE accounts SET state = 'suspended'")
+    world.deliver_all(hints)
+    assert world.rows(STATES) == [(None, "held", None)]
+
+    world.run("UPDATE accounts SET state = 'active'")
+    world.make_due()
+    world.deliver_all(promote(world.rt))
+
+    assert world.rows(ATTEMPTS) == [(1, "alpha", "accepted", None)]
+
+
 def test_a_carrier_wrongly_set_up_is_passed_over(world: Any, caplog: pytest.LogCaptureFixture) -> None:
     world.add_carrier("beta", rank=2)
     world.run("UPDATE carriers SET settings = '{\"speed\": 1}' WHERE name = 'alpha'")

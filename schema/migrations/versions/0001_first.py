@@ -10,7 +10,7 @@ down_revision: str | None = None
 #: dropped in this order
 _TABLES = (
     "wallets, templates, sender_ids, routes, quotas, prices, requests, receipts, provider_attempts, messages, ledger",
-    "idempotency, events, carriers, batches, accounts",
+    "idempotency, stumbles, events, carriers, batches, accounts",
 )
 
 #: the database itself refuses a status move that pipeline/rules/lifecycle.py does not know, and a rewritten ledger
@@ -363,6 +363,13 @@ def upgrade() -> None:
         sa.CheckConstraint("balance >= -credit_limit", name=op.f("wallets_limit")),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("wallets_account_id_fkey")),
         sa.PrimaryKeyConstraint("account_id", name=op.f("wallets_pkey")),
+    )
+    op.create_table(
+        "stumbles",
+        sa.Column("request_id", sa.Uuid(), nullable=False),
+        sa.Column("tries", sa.SmallInteger(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("request_id", name=op.f("stumbles_pkey")),
     )
     for statement in _GUARDS:
         op.execute(statement)
