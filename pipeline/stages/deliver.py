@@ -68,7 +68,7 @@ _NOTHING = _Portion([])
 
 
 def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim], loads: dict[UUID, list[Parcel]]) -> _Trip:
-    portions = _cut(claims, loads, rt.settings.portion_size) if _may_be_asked(claims[0]) else iter(())
+    portions = _cut([claim for claim in claims if _may_be_asked(claim)], loads, rt.settings.portion_size)
     first = next(portions, _NOTHING)
     stand = leases.advance(conn, _steps(claims, _NOTHING, first), rt.settings.lease_seconds)
     return _Trip(claims, first, portions, stand)
@@ -79,7 +79,7 @@ def _carry(rt: Runtime, trip: _Trip) -> list[Hint]:
 
     The carrier is made after the claim's commit: an adapter that kills its process is counted.
     """
-    carrier = _carrier(rt, trip.claims[0]) if trip.first.members else None
+    carrier = _carrier(rt, trip.first.members[0][0]) if trip.first.members else None
     reached = {claim.span.batch: claim.recorded for claim in trip.claims}
     portion, stand = trip.first, trip.stand
     while True:
@@ -100,12 +100,12 @@ def _carry(rt: Runtime, trip: _Trip) -> list[Hint]:
 
 
 def _may_be_asked(claim: Claim) -> bool:
-    """Tell whether the claim's carrier is there and not paused. A test message never meets a real one."""
+    """Tell whether the claim's carrier may have it now (`Claim.kind`). A test message never meets a real one."""
     return claim.kind is not None and (claim.carrier == TEST_CARRIER or not claim.test)
 
 
 def _carrier(rt: Runtime, claim: Claim) -> Carrier | None:
-    """Return the claim's carrier, or None when it may not be asked or is wrongly set up: its routes' next is asked."""
+    """Return the claim's carrier, or None when it is wrongly set up: its routes' next is asked then."""
     try:
         return rt.carrier(claim.carrier, claim.kind, claim.settings) if claim.kind else None
     except ConfigurationError as error:

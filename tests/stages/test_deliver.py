@@ -135,6 +135,21 @@ def test_a_suspended_accounts_messages_wait(world: Any) -> None:
     assert world.rows(ATTEMPTS) == [(1, "alpha", "accepted", None)]
 
 
+def test_a_suspended_account_does_not_hold_up_its_company(world: Any) -> None:
+    world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
+    world.run("INSERT INTO wallets (account_id) SELECT id FROM accounts WHERE name = 'other'")
+    world.run("INSERT INTO sender_ids (account_id, sender) SELECT id, 'ACME' FROM accounts WHERE name = 'other'")
+    world.run("UPDATE wallets SET credit_limit = 1000")
+    theirs = world.pay(world.submit(world.order(account="other")))
+    ours = world.pay(world.submit(world.order()))
+    world.run("UPDATE accounts SET state = 'suspended' WHERE name = 'other'")
+
+    world.deliver_all([*theirs, *ours])
+
+    assert world.rows("SELECT account_id FROM messages WHERE status = 'sent'") == [world.account]
+    assert world.rows("SELECT count(*) FROM messages WHERE status IS NULL") == [1]
+
+
 def test_a_carrier_wrongly_set_up_is_passed_over(world: Any, caplog: pytest.LogCaptureFixture) -> None:
     world.add_carrier("beta", rank=2)
     world.run("UPDATE carriers SET settings = '{\"speed\": 1}' WHERE name = 'alpha'")
