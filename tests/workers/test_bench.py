@@ -26,6 +26,7 @@ def test_the_road_carries_every_message_once(result: dict[str, Any]) -> None:
     road = result["road"]
 
     assert road["messages"] == road["submit_to_mark_ms"]["count"] == 60
+    assert road["attempts"] == {"accepted": 60}
     assert road["rows_a_message"]["messages"]["inserted"] == 1
     assert road["rows_a_message"]["messages"]["updated"] == 2
     assert road["rows_a_message"]["provider_attempts"]["inserted"] == 1

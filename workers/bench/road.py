@@ -1,5 +1,6 @@
 """The road: producers → ingest → segment → bill → deliver → attempts recorded, by real workers, as fast as it goes."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
@@ -16,13 +17,9 @@ from workers.bench.producers import Asked, ask, bulk, producers
 #: orders carried before the clock starts, as a share of those that count
 _WARM_UP = 0.3
 
-_DONE = """
-SELECT (SELECT coalesce(sum(accepted), 0) FROM requests)
-       = (SELECT coalesce(sum(size) FILTER (WHERE status = 'done'), 0) FROM batches)
-       AND (SELECT count(*) FROM requests) = %s
-"""
+_DONE = "SELECT count(*) = %s AND NOT EXISTS (SELECT FROM batches WHERE status <> 'done') FROM requests"
 _LAST = "SELECT extract(epoch FROM max(recorded_at))::float8 FROM provider_attempts"
-_SENT = "SELECT count(*) FROM provider_attempts WHERE outcome = 'accepted'"
+_OUTCOMES = "SELECT outcome, count(*) FROM provider_attempts GROUP BY outcome"
 _GONE = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'postroad'"
 
 
@@ -38,8 +35,7 @@ def measure(ground: Ground, plan: Plan, far_end: Sequence[Process]) -> dict[str,
             _carry(ground, conn, pool, bulk(warm, plan.batch), processes, 2 * warm)
             result = _run(ground, plan, conn, pool, processes, 2 * warm)
         wait(lambda: value(conn, _GONE), [])
-        carried = value(conn, _SENT)
-        result["rows_a_message"] = _a_message(began, cost.rows(conn), carried)
+        result["rows_a_message"] = _a_message(began, cost.rows(conn), _outcomes(conn)["accepted"])
     return result
 
 
@@ -52,13 +48,15 @@ def _run(
     before: int,
 ) -> dict[str, Any]:
     roots = roots_of(ground, processes)
-    wal, sent, reading = cost.wal(conn), value(conn, _SENT), cost.read(roots)
+    wal, outcomes, reading = cost.wal(conn), _outcomes(conn), cost.read(roots)
     asked, done = _carry(ground, conn, pool, bulk(plan.orders, plan.batch), processes, before + plan.orders)
     spent = cost.since(reading, roots, {"producer": asked.cpu})
-    wal, sent = cost.wal(conn) - wal, value(conn, _SENT) - sent
+    wal, outcomes = cost.wal(conn) - wal, _outcomes(conn) - outcomes
+    sent = outcomes["accepted"]
     first = min(asked.at.values())
     return {
         "messages": sent,
+        "attempts": dict(outcomes),
         "seconds": round(done - first, 3),
         "messages_a_second": round(sent / (done - first)),
         "messages_a_second_by_the_database": round(sent / (value(conn, _LAST) - first)),
@@ -81,6 +79,11 @@ def _carry(
     asked = pool.submit(ask, ground.pair.broker_url, orders)
     done = wait(lambda: value(conn, _DONE, requests), processes, patience=300)
     return asked.result(), done
+
+
+def _outcomes(conn: "psycopg.Connection[Any]") -> Counter[str]:
+    """Return how many attempts had each outcome so far."""
+    return Counter(dict(conn.execute(_OUTCOMES).fetchall()))
 
 
 def _a_message(
