@@ -11,12 +11,14 @@ class Carrier(Protocol):
     """One carrier as a deliver worker sees it. Made after fork, one a process, closed with it."""
 
     name: str
+    #: the longest that `send` may take, in seconds
+    call_deadline: float
 
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
         """Send the parcels; return one attempt for each, in their order.
 
         Never raises for a fault of the network or of one parcel: that is the attempt's outcome. Returns within
-        the carrier's total deadline for the whole call, so that a lease of three deadlines always suffices.
+        `call_deadline` for the whole call, so that a lease of three deadlines always suffices.
         """
         ...
 

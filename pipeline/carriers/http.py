@@ -59,12 +59,13 @@ class Http:
         if not token.isascii():
             raise options.unfit("token", "must be ASCII")
         deadline = options.number("deadline", 10, 0.05, 300)
+        self.call_deadline = options.number("call_deadline", 2 * deadline, 1.1 * deadline, 900)
         lanes = Lanes(
             address,
             window=options.whole("window", 50, 1, 1000),
             connect_timeout=options.number("connect_timeout", min(3, deadline), 0.05, deadline),
             deadline=deadline,
-            call_deadline=options.number("call_deadline", 2 * deadline, 1.1 * deadline, 900),
+            call_deadline=self.call_deadline,
             tls=_tls(options),
         )
         self.name = name

@@ -6,7 +6,7 @@ from pipeline.carriers import http
 from pipeline.carriers.contract import Carrier, ReceiptReader
 from pipeline.carriers.http import Http
 from pipeline.carriers.simulated import Simulated
-from pipeline.errors import CarrierUnknown
+from pipeline.errors import CarrierUnknown, ConfigurationError
 
 #: makes a carrier of (name, settings); ConfigurationError names the setting that does not fit
 Maker = Callable[[str, Mapping[str, object]], Carrier]
@@ -19,14 +19,29 @@ KINDS: dict[str, Maker] = {
 RECEIPT_READERS: dict[str, ReceiptReader] = {
     "http": http.read,
 }
+#: how often a carrier's call must fit into a lease: once for the call, once to write its answers, once to spare
+CALLS_A_LEASE = 3
 
 
-def make(name: str, kind: str, settings: Mapping[str, object]) -> Carrier:
-    """Make the carrier; CarrierUnknown or ConfigurationError says what does not fit. Nothing is connected yet."""
+def make(name: str, kind: str, settings: Mapping[str, object], lease: float) -> Carrier:
+    """Make the carrier for claims of so many seconds; nothing is connected yet.
+
+    CarrierUnknown or ConfigurationError says what does not fit: also a call so long that another worker could take
+    its batch for lost.
+    """
     maker = KINDS.get(kind)
     if maker is None:
         raise CarrierUnknown(f"carrier {name}: kind {kind} is none of {', '.join(sorted(KINDS))}")
-    return maker(name, settings)
+    carrier = maker(name, settings)
+    needed = round(carrier.call_deadline * CALLS_A_LEASE, 3)
+    if needed > lease:
+        carrier.close()
+        raise ConfigurationError(
+            f"carrier {name}: call_deadline is {carrier.call_deadline:g} s, and a lease of {lease:g} s must hold three"
+            f" of them: set call_deadline to {lease / CALLS_A_LEASE:g} or less,"
+            f" or POSTROAD_LEASE_SECONDS to {needed:g} or more"
+        )
+    return carrier
 
 
 def receipt_reader(kind: str) -> ReceiptReader:

@@ -39,13 +39,13 @@ def _conclude(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> set[UU
     """Move sent messages to what their receipts say, and the money of those that were in doubt; return the moved."""
     delivered = sorted(word.message for word in words if word.message and word.verdict is Verdict.DELIVERED)
     failed = sorted(word.message for word in words if word.message and word.verdict is Verdict.FAILED)
+    messages.lock_sent(conn, delivered + failed)
     ledger.capture(conn, messages.end_doubt(conn, delivered, Money.CAPTURED))
     released = messages.end_doubt(conn, failed, Money.RELEASED)
     moved = set()
     for ids, status, code in ((delivered, Status.DELIVERED, None), (failed, Status.FAILED, Code.UNDELIVERED)):
         these = messages.conclude(conn, ids, status, code)
-        for account, own in events.subscribed(conn, sorted(these)).items():
-            events.write(conn, rt.mint(), account, own, status, rt.now())
+        events.tell_all(conn, rt.mint(), sorted(these), status, rt.now())
         moved |= these
     ledger.release(conn, released)
     return moved

@@ -57,6 +57,25 @@ def write(conn: Connection, trials: Iterable[Trial], marked_at: datetime) -> Non
     copy(conn, "provider_attempts", _COLUMNS, rows)
 
 
+_ARE_IN = """
+SELECT EXISTS (
+    SELECT FROM unnest(%(messages)b::uuid[], %(n)b::int2[], %(fences)b::int4[]) AS w (message_id, n, fence)
+    JOIN provider_attempts AS a ON a.message_id = w.message_id AND a.n = w.n AND a.fence = w.fence
+    WHERE a.code IS DISTINCT FROM 'worker_lost'
+)
+"""
+
+
+def are_in(conn: Connection, trials: Sequence[Trial]) -> bool:
+    """Tell whether `write` has written these already, all of which it writes in one transaction."""
+    params = {
+        "messages": [each.attempt.ref for each in trials],
+        "n": [each.n for each in trials],
+        "fences": [each.fence for each in trials],
+    }
+    return bool(conn.exec_driver_sql(_ARE_IN, params).scalar_one())
+
+
 _DOUBT = """
 INSERT INTO provider_attempts (message_id, n, carrier, batch_id, fence, outcome, code, marked_at)
 SELECT m.id, l.n, l.carrier, l.batch_id, l.fence, 'unknown', 'worker_lost', l.marked_at

@@ -153,7 +153,7 @@ SET recorded = coalesce(s.recorded, b.recorded),
 FROM unnest(%(ids)b::uuid[], %(fences)b::int4[], %(recorded)b::uuid[], %(marked)b::uuid[])
      AS s (id, fence, recorded, marked)
 WHERE b.id = s.id AND b.fence = s.fence AND b.status = 'sending'
-RETURNING b.id, s.marked IS NULL OR b.marked = s.marked, b.marked_at
+RETURNING b.id, s.marked IS NULL OR b.marked = s.marked AND b.marked_at < b.valid_until, b.marked_at
 """
 
 

@@ -27,21 +27,31 @@ def read(reports: Any, token: str | None = None, **settings: object) -> list[Rec
 
 def test_a_carrier_is_made_by_its_kind_and_keeps_its_name() -> None:
     for kind, settings in {"simulated": {}, "http": {"base_url": "http://127.0.0.1:1"}}.items():
-        carrier = make("alpha", kind, settings)
+        carrier = make("alpha", kind, settings, 60)
         assert carrier.name == "alpha"
         carrier.close()
 
 
 def test_an_unknown_kind_is_named_with_those_there_are() -> None:
     with pytest.raises(CarrierUnknown, match=r"carrier alpha: kind pigeon is none of .*http.*simulated"):
-        make("alpha", "pigeon", {})
+        make("alpha", "pigeon", {}, 60)
     with pytest.raises(CarrierUnknown, match="kind simulated sends no receipts over HTTP"):
         receipt_reader("simulated")
 
 
 def test_a_setting_nobody_knows_is_named() -> None:
     with pytest.raises(ConfigurationError, match="carrier alpha: wings is no setting"):
-        make("alpha", "simulated", {"wings": 2})
+        make("alpha", "simulated", {"wings": 2}, 60)
+
+
+def test_three_calls_of_a_carrier_must_fit_into_a_lease() -> None:
+    settings = {"base_url": "http://127.0.0.1:1", "call_deadline": 20.1}
+
+    with pytest.raises(ConfigurationError, match=r"carrier alpha: call_deadline is 20.1 s, .* 20 or less, .* 60.3 or"):
+        make("alpha", "http", settings, 60)
+
+    make("alpha", "http", settings, 60.3).close()
+    make("alpha", "http", {"base_url": "http://127.0.0.1:1"}, 60).close()
 
 
 def test_a_reader_belongs_to_a_kind() -> None:
