@@ -28,7 +28,7 @@ bench: $(READY) ## Measure how many messages a second this machine carries.
 	@$(BIN)/postroad bench $(ARGS)
 
 test: $(READY) ## Run the tests, on real PostgreSQL and Valkey started for them.
-	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal $(ARGS)
 
 static: $(READY) ## Check style, types and the floors.
 	$(BIN)/ruff check .

@@ -1,15 +1,16 @@
 """The Celery app, and this process's Runtime."""
 
-import gc
 import logging
+import mmap
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
 
 from pipeline.runtime import Runtime
 from workers import beat
+from workers.garbage import spare
 from workers.located import broker_url, located
 from workers.queues import INGEST, QUEUES
 from workers.redaction import RedactedAMQP, RedactedTask
@@ -58,25 +59,28 @@ for _noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
 
 _runtimes: dict[int, Runtime] = {}
 
+#: a byte that a worker shares with the children it forks: not 0 once it was told to stop
+_stopping = mmap.mmap(-1, 1)
+
+
+@worker_shutting_down.connect
+def _stop(**_: Any) -> None:
+    """Let the children know between two portions: only the worker itself is told."""
+    _stopping[0] = 1
+
 
 def runtime() -> Runtime:
     """Return this process's runtime, made at the first call: never before a fork."""
     found = _runtimes.get(os.getpid())
     if found is None:
         _runtimes.clear()
-        found = _runtimes[os.getpid()] = Runtime(located())
+        found = _runtimes[os.getpid()] = Runtime(located(), is_stopping=lambda: _stopping[0] != 0)
     return found
-
-
-#: objects made before the collector looks for cycles among them: a batch makes thousands and leaves none
-_GARBAGE_AT = 50_000
 
 
 @worker_process_init.connect
 def _spare(**_: Any) -> None:
-    """Keep the garbage collector off what lives as long as the process: it was walked through with every batch."""
-    gc.freeze()
-    gc.set_threshold(_GARBAGE_AT, 20, 50)
+    spare()
 
 
 @worker_process_shutdown.connect

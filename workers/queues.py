@@ -1,7 +1,11 @@
 """Queues, who travels in which, and how much one task carries."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
 from kombu import Queue
 
+from schema.message import Hint
 from schema.vocabulary import MessageClass
 
 INGEST = "ingest"
@@ -25,3 +29,26 @@ MESSAGES_A_HINT = 1000
 def lane(queue: str, message_class: MessageClass) -> str:
     """Return the queue in which a class of message passes a stage."""
     return OTP if message_class is MessageClass.OTP else queue
+
+
+def deliveries(hints: Iterable[Hint]) -> Iterator[tuple[str, list[str]]]:
+    """Yield what to tell deliver workers of queued batches: a queue and batch ids, those of a carrier together."""
+    groups: defaultdict[tuple[str, str], list[Hint]] = defaultdict(list)
+    for hint in hints:
+        groups[lane(DELIVER, hint.message_class), hint.carrier].append(hint)
+    for (queue, _), members in groups.items():
+        for portion in _portions(members):
+            yield queue, [str(hint.batch) for hint in portion]
+
+
+def _portions(hints: Sequence[Hint]) -> Iterator[list[Hint]]:
+    portion: list[Hint] = []
+    held = 0
+    for hint in hints:
+        if portion and (len(portion) == BATCHES_A_HINT or held + hint.size > MESSAGES_A_HINT):
+            yield portion
+            portion, held = [], 0
+        portion.append(hint)
+        held += hint.size
+    if portion:
+        yield portion

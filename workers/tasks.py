@@ -2,7 +2,7 @@
 
     ingest → segment → bill → deliver ⟲ (failover)          promote → deliver      sweep → segment, deliver
 
-For a code somebody waits for, ingest, segment and bill are one task.
+For a code somebody waits for, all of it is one task, as long as no other waits behind it.
 
 A task after ingest carries ids and small numbers only. A hint that gets lost is given again by sweep; one that comes
 twice finds nothing to do.
@@ -10,7 +10,6 @@ twice finds nothing to do.
 
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -35,7 +34,7 @@ from schema.message import Accepted, Hint, Measure
 from schema.order import Order, read
 from schema.vocabulary import Encoding, MessageClass
 from workers.app import app, runtime
-from workers.queues import BATCHES_A_HINT, BILL, DELIVER, MESSAGES_A_HINT, SEGMENT, lane
+from workers.queues import BILL, OTP, SEGMENT, deliveries, lane
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +55,23 @@ def ingest_order(self: Any, order: dict[str, Any]) -> None:
             raise
         time.sleep(_PAUSE)  # no row stands for it yet: the broker must keep it until one does
         raise Reject(str(fault), requeue=True) from None
-    for batch in (batch for answer in answers for batch in answer.batches):
-        if message_class is MessageClass.OTP:  # somebody waits: no way through the broker for a millisecond's work
-            hint_deliveries(bill(runtime(), batch, segment(runtime(), batch)))
-        else:
+    batches = [batch for answer in answers for batch in answer.batches]
+    if message_class is MessageClass.OTP:
+        _hurry(batches)
+    else:
+        for batch in batches:
             forward(segment_batch, SEGMENT, str(batch), str(message_class))
+
+
+def _hurry(batches: Sequence[UUID]) -> None:
+    """Bill and deliver right here: somebody waits, and the way through the broker takes as long as all the rest.
+
+    But where others wait in the lane they come first, and a carrier is spoken to later: once for all of them.
+    """
+    hints = [hint for batch in batches for hint in bill(runtime(), batch)]
+    if len(hints) == 1 and _is_empty(OTP):
+        hints = deliver(runtime(), [hints[0].batch])
+    hint_deliveries(hints)
 
 
 def _ingest(request: UUID, order: Any, *, again: bool) -> tuple[MessageClass, list[Accepted]]:
@@ -133,26 +144,9 @@ def tend_house() -> None:
 
 
 def hint_deliveries(hints: Iterable[Hint]) -> None:
-    """Tell deliver workers of queued batches, those of a lane and carrier together."""
-    groups: defaultdict[tuple[str, str], list[Hint]] = defaultdict(list)
-    for hint in hints:
-        groups[lane(DELIVER, hint.message_class), hint.carrier].append(hint)
-    for (queue, _), members in groups.items():
-        for portion in _portions(members):
-            forward(deliver_batches, queue, [str(hint.batch) for hint in portion])
-
-
-def _portions(hints: Sequence[Hint]) -> Iterable[list[Hint]]:
-    portion: list[Hint] = []
-    held = 0
-    for hint in hints:
-        if portion and (len(portion) == BATCHES_A_HINT or held + hint.size > MESSAGES_A_HINT):
-            yield portion
-            portion, held = [], 0
-        portion.append(hint)
-        held += hint.size
-    if portion:
-        yield portion
+    """Tell deliver workers of queued batches."""
+    for queue, batches in deliveries(hints):
+        forward(deliver_batches, queue, batches)
 
 
 def forward(task: Any, queue: str, *args: Any) -> None:
@@ -161,6 +155,15 @@ def forward(task: Any, queue: str, *args: Any) -> None:
         task.apply_async(args, queue=queue)
     except OperationalError:
         log.warning("the broker is away; %s will be hinted again", task.name)
+
+
+def _is_empty(queue: str) -> bool:
+    """Tell whether no task waits in a queue; False when the broker does not say."""
+    try:
+        with app.producer_or_acquire() as producer:
+            return bool(producer.channel.queue_declare(queue, durable=True, auto_delete=False).message_count == 0)
+    except Exception:  # noqa: BLE001 - each kind of broker has errors of its own, and a hint is never wrong
+        return False
 
 
 def _request_id(task_id: str) -> UUID:

@@ -98,7 +98,7 @@ class Installation:
 
     def start(self, *names: str, line: str | None = None, **environment: str) -> None:
         """Start processes by the Procfile's own lines (`line` names the line where it is not the name)."""
-        for name in names or ("worker", "lane", "beat"):
+        for name in names or ("worker", "lane", "clock", "beat"):
             home = self.home / name
             home.mkdir(exist_ok=True)
             self.lines[name] = line or name

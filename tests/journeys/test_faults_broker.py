@@ -25,7 +25,7 @@ def test_a_broker_that_forgets_everything_loses_nothing_that_was_written(install
 def test_a_broker_that_forgets_before_anything_was_measured_loses_nothing_that_was_written(
     installation: Installation,
 ) -> None:
-    installation.start("lane", "beat")
+    installation.start("lane", "clock", "beat")
     installation.await_ready("lane")
     requests = installation.submit(*(installation.order(100, **{"class": "otp"}) for _ in range(10)))
     installation.await_written()

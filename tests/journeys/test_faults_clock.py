@@ -1,4 +1,4 @@
-"""Beats come in numbers, or not at all; OTPs crowd the clock's workers."""
+"""Beats come in numbers, or not at all; codes crowd the lane."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ def waiting(installation: Installation) -> int:
 
 
 def test_three_beats_send_nothing_early_and_nothing_twice(installation: Installation) -> None:
-    installation.start("worker", "lane", "beat")
+    installation.start("worker", "lane", "clock", "beat")
     installation.start("beat_2", line="beat")
     installation.start("beat_3", line="beat")
     installation.await_ready()
@@ -74,7 +74,7 @@ def test_what_is_due_goes_while_slow_codes_crowd_the_lane(installation: Installa
     try:
         wait_for(lambda: len(installation.log()) >= 20, why="codes keep both of the lane's children busy")
         installation.world.run("UPDATE batches SET due_at = now(), send_at = now() WHERE status = 'scheduled'")
-        wait_for(lambda: waiting(installation) == 0, 20, why="it is promoted within 20 s of its minute")
+        wait_for(lambda: waiting(installation) == 0, 10, why="it is promoted within 10 s of its minute")
     finally:
         done.set()
         crowding.join()

@@ -80,8 +80,12 @@ def test_processes_are_given_longer_than_celerys_soft_shutdown(services: dict[st
         assert seconds(service["stop_grace_period"]) > 30
 
 
-def test_all_but_beat_have_a_healthcheck(services: dict[str, Any]) -> None:
-    assert {name for name, service in services.items() if "healthcheck" not in service} == {"beat", "migrate"}
+def test_all_that_can_be_asked_have_a_healthcheck(services: dict[str, Any]) -> None:
+    assert {name for name, service in services.items() if "healthcheck" not in service} == {
+        "beat",
+        "migrate",
+        "notifier",
+    }
 
 
 def test_ports_are_published_on_this_machine_only(services: dict[str, Any]) -> None:

@@ -305,10 +305,26 @@ def test_an_ingested_order_goes_on_in_its_lane(quiet: Any, wiring: ModuleType, m
 
     wiring.ingest_order.apply((order,)).get()
 
-    lanes = {queue.name: len(quiet.waiting(queue.name)) for queue in QUEUES}
-    assert {name for name, count in lanes.items() if count} == {
-        "otp" if message_class is MessageClass.OTP else "segment"
-    }
+    lanes = {queue.name for queue in QUEUES if quiet.waiting(queue.name)}
+    assert lanes == (set() if message_class is MessageClass.OTP else {"segment"})
+
+
+def test_a_code_is_delivered_by_whoever_ingests_it(quiet: Any, wiring: ModuleType) -> None:
+    order = quiet.world.order("+41791112233", **{"class": "otp"}).model_dump(mode="json", by_alias=True)
+
+    wiring.ingest_order.apply((order,)).get()
+
+    assert quiet.world.rows("SELECT status FROM messages WHERE phone = '+41791112233'") == ["sent"]
+
+
+def test_while_others_wait_in_the_lane_a_code_goes_behind_them(quiet: Any, wiring: ModuleType) -> None:
+    order = quiet.world.order("+41791112244", **{"class": "otp"}).model_dump(mode="json", by_alias=True)
+    quiet.publish("otp", [[order], {}, {}], **INGEST)
+
+    wiring.ingest_order.apply((order,)).get()
+
+    assert quiet.world.rows("SELECT status FROM messages WHERE phone = '+41791112244'") == [None]
+    assert len(quiet.waiting("otp")) == 2
 
 
 def test_a_task_does_not_fail_while_the_broker_is_away(quiet: Any) -> None:

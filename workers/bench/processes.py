@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from workers.processes.procfile import PROCFILE, path_with_ours, read_procfile, 
 from workers.processes.tether import tethered
 
 #: those the road needs
-NEEDED = ("worker", "lane", "beat")
+NEEDED = ("worker", "lane", "clock", "beat")
 
 _SIMULATOR = [sys.executable, "-m", "workers.cli", "simulator", "--carrier", BULK, "--port", "0"]
 
@@ -60,7 +61,7 @@ class Process:
 
 @contextmanager
 def workers(ground: Ground, children: int) -> Iterator[list[Process]]:
-    """Run the Procfile's worker, lane and beat."""
+    """Run the Procfile's worker, lane, clock and beat."""
     lines = read_procfile()
     env = {**environment(ground.settings()), "POSTROAD_CONCURRENCY": str(children)}
     with ExitStack() as stack:
@@ -70,6 +71,29 @@ def workers(ground: Ground, children: int) -> Iterator[list[Process]]:
             stack.callback(process.stop)
             running.append(process)
         yield running
+
+
+@contextmanager
+def gateway(ground: Ground, processes: int) -> Iterator[tuple[Process, int]]:
+    """Run the Procfile's gateway in so many processes; yield it and its port."""
+    settings = ground.settings()
+    with socket.create_server((settings.gateway_host, 0)) as free:
+        port = int(free.getsockname()[1])
+    told = {"POSTROAD_GATEWAY_PORT": str(port), "POSTROAD_GATEWAY_PROCESSES": str(processes)}
+    process = Process("gateway", shell(read_procfile()["gateway"]), environment(settings) | told, ground.home)
+    try:
+        wait(lambda: _listens(settings.gateway_host, port), [process])
+        yield process, port
+    finally:
+        process.stop()
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -34,8 +34,8 @@ def processes(settings: Settings, played: Path, log: Path | None = None) -> list
     ready = {
         "gateway": _listens(settings.gateway_port, settings.gateway_host),
         "flower": _listens(settings.flower_port),
-        "worker": _answers(settings, "worker"),
-        "lane": _answers(settings, "lane"),
+        # the three start side by side; whoever comes next waits for all of them
+        "clock": _answer(settings, "worker", "lane", "clock"),
     }
     simulator = [sys.executable, "-m", "workers.cli", "simulator", "--config", str(played)]
     simulator += ["--port", str(settings.simulator_port), *(("--log", str(log)) if log else ())]
@@ -52,6 +52,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "POSTROAD_DATABASE_URL": settings.database_url.get_secret_value(),
         "POSTROAD_BROKER_URL": settings.broker_url.get_secret_value(),
         "POSTROAD_FLOWER_BASIC_AUTH": settings.flower_basic_auth.get_secret_value(),
+        "POSTROAD_SECRET_KEY": settings.secret_key.get_secret_value(),
         "POSTROAD_HOME": str(settings.home.resolve()),
         # the clock ticks several times a second: at INFO nobody reads anything else
         "POSTROAD_LOG_LEVEL": os.environ.get("POSTROAD_LOG_LEVEL", "WARNING"),
@@ -69,12 +70,12 @@ def _listens(port: int, host: str = "127.0.0.1") -> Callable[[], bool]:
     return ready
 
 
-def _answers(settings: Settings, name: str) -> Callable[[], bool]:
-    """A worker is ready when it answers: it reads its queues then."""
-    worker = f"{name}@{socket.gethostname()}"
+def _answer(settings: Settings, *names: str) -> Callable[[], bool]:
+    """Workers are ready when they answer: they read their queues then."""
+    workers = [f"{name}@{socket.gethostname()}" for name in names]
 
     def ready() -> bool:
         control = producer(settings.broker_url.get_secret_value()).control
-        return bool(control.ping(destination=[worker], timeout=_LOOK))
+        return len(control.ping(destination=workers, timeout=_LOOK) or ()) == len(workers)
 
     return ready

@@ -91,13 +91,25 @@ def _ingest(module: Any) -> None:
 def _bill(module: Any) -> None:
     bill = module.bill
 
-    def mined(rt: Any, batch: Any, measures: Any, **more: Any) -> Any:
-        if len(measures) == BILLED:
+    def mined(rt: Any, batch: Any, measures: Any = None, **more: Any) -> Any:
+        if measures and len(measures) == BILLED:
             bill(rt, batch, [], **more)
             _die()
         return bill(rt, batch, measures, **more)
 
     module.bill = mined
+
+
+def _desk(module: Any) -> None:
+    carry = module.carry
+
+    def mined(*given: Any) -> Any:
+        answers = carry(*given)
+        if _once("after_carry"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answers
+
+    module.carry = mined
 
 
 def _double(module: Any) -> None:
@@ -117,6 +129,7 @@ MINES: dict[str, Callable[[Any], None]] = {
     "pipeline.stages.bill": _bill,
     "pipeline.stages.ingest": _ingest,
     "schema.order": _read,
+    "workers.doors.desk": _desk,
     "workers.tasks": _double,
 }
 
