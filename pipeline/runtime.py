@@ -1,22 +1,34 @@
 """What a process holds: its settings, its engine, its carriers, its clock. Made after fork, closed with the process."""
 
 import json
+import math
 import secrets
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 
 from pipeline.carriers import registry
 from pipeline.carriers.contract import Carrier
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.rules import ids
 from pipeline.settings import Settings
+from pipeline.vault import Vault
+
+#: seconds Valkey may take for an answer: a limit is not worth waiting for
+_PATIENCE = 0.5
+
+#: seconds after which a connection is idle
+_IDLE = 1.0
 
 __all__ = ["Connection", "Runtime", "database_url"]
 
@@ -24,11 +36,36 @@ __all__ = ["Connection", "Runtime", "database_url"]
 class Runtime:
     """One process's hands: every stage takes it first."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, is_stopping: Callable[[], bool] = lambda: False) -> None:
         """Make the engine; nothing is opened before it is used."""
         self.settings = settings
+        #: whether this process was told to stop: what can wait is left to the next
+        self.is_stopping = is_stopping
         self.engine = _engine(settings)
         self._carriers: dict[str, tuple[str, Carrier]] = {}
+        self._vault: Vault | None = None
+        self._valkey: redis.Redis | None = None
+
+    @property
+    def vault(self) -> Vault:
+        """Return what hashes and seals; ConfigurationError when there is no secret key."""
+        if self._vault is None:
+            self._vault = Vault(self.settings.secret_key.get_secret_value())
+        return self._vault
+
+    @property
+    def valkey(self) -> redis.Redis | None:
+        """Return the client of the Valkey that limits calls, or None where there is none. Nothing is opened here."""
+        if self._valkey is None and (url := valkey_url(self.settings)):
+            self._valkey = redis.Redis.from_url(
+                url,
+                socket_timeout=_PATIENCE,
+                socket_connect_timeout=_PATIENCE,
+                protocol=2,
+                # not after a timeout: what was taken of a limit may have been taken, and would be twice
+                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+            )
+        return self._valkey
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -40,6 +77,18 @@ class Runtime:
             with self.engine.begin() as conn:
                 yield conn
         except (SQLAlchemyError, psycopg.Error) as error:  # COPY speaks to psycopg directly
+            raise _fault(error) from None
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """Yield a connection to read with, each statement on its own: without a transaction's two ways to the server.
+
+        Raises DatabaseFault as `begin` does.
+        """
+        try:
+            with self.engine.connect() as conn:
+                yield conn.execution_options(isolation_level="AUTOCOMMIT")
+        except (SQLAlchemyError, psycopg.Error) as error:
             raise _fault(error) from None
 
     def now(self) -> datetime:
@@ -56,7 +105,7 @@ class Runtime:
         known = self._carriers.get(name)
         if known and known[0] == stamp:
             return known[1]
-        carrier = registry.make(name, kind, settings)
+        carrier = registry.make(name, kind, settings, self.settings.lease_seconds)
         if known:
             known[1].close()
         self._carriers[name] = (stamp, carrier)
@@ -67,17 +116,23 @@ class Runtime:
         for _, carrier in self._carriers.values():
             carrier.close()
         self._carriers.clear()
+        if self._valkey is not None:
+            self._valkey.close()
         self.engine.dispose()
 
 
+def valkey_url(settings: Settings) -> str:
+    """Return the URL of the Valkey that limits calls: its own, or the broker's where that is one, or ""."""
+    own, broker = settings.valkey_url.get_secret_value(), settings.broker_url.get_secret_value()
+    return own or (broker if broker.startswith(("redis://", "rediss://")) else "")
+
+
 def _engine(settings: Settings) -> Engine:
-    url = database_url(settings)
-    return create_engine(
-        url,
+    engine = create_engine(
+        database_url(settings),
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_timeout=30,
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args={
             "application_name": "postroad",
@@ -86,6 +141,25 @@ def _engine(settings: Settings) -> Engine:
             "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60000",
         },
     )
+    _ask_the_idle(engine)
+    return engine
+
+
+def _ask_the_idle(engine: Engine) -> None:
+    """Have a connection that lay idle prove that it lives, or another made; one in use is spared the question."""
+
+    def put_back(_driver: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    def take_out(driver: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("idle_since", math.inf) > _IDLE:
+            try:
+                engine.dialect.do_ping(driver)
+            except psycopg.Error as error:
+                raise DisconnectionError from error
+
+    event.listen(engine, "checkin", put_back)
+    event.listen(engine, "checkout", take_out)
 
 
 def _fault(error: SQLAlchemyError | psycopg.Error) -> DatabaseFault:

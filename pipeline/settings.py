@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.errors import ConfigurationError
+from schema.vocabulary import Dialect
 
 
 def _either(name: str) -> AliasChoices:
@@ -22,16 +23,42 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(default=SecretStr(""), validation_alias=_either("DATABASE_URL"))
     #: redis://:password@host:port/0 or amqp://…; empty: the embedded Valkey under `home`
     broker_url: SecretStr = Field(default=SecretStr(""), validation_alias=_either("BROKER_URL"))
+    #: redis://…: what limits calls and remembers nonces; empty: the broker where that is one
+    valkey_url: SecretStr = SecretStr("")
+    #: at least 32 characters; hashes the keys customers show and seals their secrets. Lose it and every key is void
+    secret_key: SecretStr = SecretStr("")
     #: where the embedded servers, their data and logs live
     home: Path = Path(".postroad")
 
-    #: where the gateway listens; carriers post their receipts there
+    #: where the gateway listens: customers call there and carriers post their receipts
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=8080, ge=1, le=65535)
+    #: processes that share the gateway's port: one for each core it may have
+    gateway_processes: int = Field(default=1, ge=1, le=64)
+    #: host names of the dialects beside their prefixes: `{"robase": "sms.example.org"}`
+    gateway_hosts: dict[Dialect, str] = {}
+    #: proxies (CIDR) whose X-Forwarded-For is believed
+    gateway_proxies: tuple[str, ...] = ()
+    #: seconds the gateway waits for calls that arrive together
+    gather_seconds: float = Field(default=0.003, ge=0, le=1)
     flower_port: int = Field(default=5555, ge=1, le=65535)
     simulator_port: int = Field(default=8090, ge=1, le=65535)
     #: user:password of Flower's pages and API; empty: made at the first start, kept under `home`
     flower_basic_auth: SecretStr = SecretStr("")
+
+    #: networks (CIDR) that webhooks may lie in though they are not public, without TLS too: your own services
+    webhook_networks: tuple[str, ...] = ()
+    #: ports of public addresses that webhooks may be called at
+    webhook_ports: tuple[int, ...] = (80, 443, 8080, 8443)
+    #: call public addresses without TLS too: what became of whose message can be read and forged on the way
+    webhook_plain: bool = False
+    #: calls one notifier has open at once, in all and at one endpoint (fewer while it fails)
+    webhook_window: int = Field(default=400, ge=1, le=10_000)
+    webhook_lane: int = Field(default=16, ge=1, le=1000)
+    #: days of nothing but failures after which an endpoint is called no more
+    webhook_failing_days: float = Field(default=5, gt=0)
+    #: days for which calls that were made (or given up) can be listed and replayed
+    webhook_days: int = Field(default=30, ge=1)
 
     #: connections one process may hold
     pool_size: int = Field(default=4, ge=1)

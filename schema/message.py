@@ -1,10 +1,11 @@
 """What we keep of an order, and what we answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from schema.vocabulary import Code, Encoding, MessageClass
+from schema.vocabulary import BatchStatus, Code, Encoding, MessageClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,17 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
+class Charge:
+    """What one message was found to be and to cost."""
+
+    measure: Measure
+    amount: int
+    quota: int
+    #: None: paid for
+    refusal: Code | None
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
     """One order, judged: what of it may be written and what was refused."""
 
@@ -59,6 +71,8 @@ class Admission:
     send_at: datetime | None = None
     valid_until: datetime | None = None
     idempotency_key: str | None = None
+    #: which API it came through; None: an Order of our own
+    door: str | None = None
     #: SHA-256 of what was asked, to tell a replay from another order under the same key
     fingerprint: bytes | None = None
 
@@ -80,6 +94,46 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """One message as it was when it was accepted, whatever has become of it since."""
+
+    id: UUID
+    #: E.164, with the plus
+    phone: str
+    #: ISO 3166-1 alpha-2, or ""
+    country: str
+    sender: str
+    body: str
+    correlation_id: str | None
+    encoding: Encoding
+    segments: int
+    #: minor units of the account's currency; 0 where the quota paid or nobody did
+    amount: int
+    #: segments of the month's quota it used instead
+    quota: int
+    #: the carrier chosen first
+    carrier: str
+    #: what it waits for; None: it went at once
+    send_at: datetime | None
+    valid_until: datetime
+    test: bool
+    #: why it was rejected after all, when it came to paying for it
+    refusal: Code | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The whole answer to one order: the same each time it is asked."""
+
+    request: UUID
+    #: one per recipient, in the order's own order; None where that one was refused
+    messages: list[Written | None]
+    refusals: list[Refusal]
+    replayed: bool = False
+    altered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Hint:
     """Somebody should look at this batch."""
 
@@ -87,3 +141,24 @@ class Hint:
     message_class: MessageClass
     carrier: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch about to be written."""
+
+    id: UUID
+    account: int
+    message_class: MessageClass
+    carrier: str
+    test: bool
+    status: BatchStatus
+    due_at: datetime
+    valid_until: datetime
+    size: int
+    first: UUID
+    last: UUID
+    send_at: datetime | None = None
+    attempt: int = 1
+    round: int = 0
+    tried: Sequence[str] = ()

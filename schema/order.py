@@ -1,9 +1,20 @@
 """What a producer asks for, whatever API it spoke."""
 
 import json
+import re
+from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
 
 from schema.message import Refusal
 from schema.vocabulary import Code, MessageClass
@@ -21,6 +32,19 @@ Name = Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
 Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROLS)]
 Fields = Annotated[dict[Reference, Text], Field(max_length=100)]
 
+_BEGINS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
+
+
+def _spelt_out(value: object) -> object:
+    """Refuse numbers, also in quotes: nobody can tell whether they are seconds or milliseconds, and of what zone."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _BEGINS.match(value)):
+        return value
+    raise ValueError("must be an ISO 8601 date and time with its zone, such as 2027-03-01T09:00:00+01:00")
+
+
+#: a date and time with its zone
+Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_out)]
+
 
 class Recipient(BaseModel):
     """One person an order goes to."""
@@ -33,6 +57,8 @@ class Recipient(BaseModel):
     merge: Fields = {}
     #: the producer's own word for this message, given back in answers and events
     correlation_id: Reference | None = None
+    #: ISO 3166-1 alpha-2: where the phone is, whatever its number says; routes and prices go by it
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
 
 
 class Order(BaseModel):
@@ -52,16 +78,18 @@ class Order(BaseModel):
     merge: Fields = {}
     recipients: Annotated[list[Recipient], Field(min_length=1, max_length=MAX_RECIPIENTS)]
     #: not before this moment; absent: at once
-    send_at: AwareDatetime | None = None
+    send_at: Moment | None = None
     #: not after this moment
-    valid_until: AwareDatetime | None = None
+    valid_until: Moment | None = None
     #: the same key on the same account is the same order, answered the same
     idempotency_key: Reference | None = None
+    #: which API it came through; its idempotency keys have a name space of their own
+    door: Name | None = None
     message_class: MessageClass = Field(default=MessageClass.TRANSACTIONAL, alias="class")
     #: goes to the simulated carrier, is not charged
-    test: bool = False
+    test: StrictBool = False
     #: when the producer made it; `send_at` is judged from here, so that a slow queue harms nobody
-    submitted_at: AwareDatetime | None = None
+    submitted_at: Moment | None = None
 
     @model_validator(mode="after")
     def _one_text(self) -> "Order":

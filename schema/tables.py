@@ -33,7 +33,11 @@ from schema.vocabulary import (
     BatchStatus,
     Book,
     CarrierState,
+    ChallengeState,
+    DeliveryState,
+    Dialect,
     Encoding,
+    EndpointState,
     Entry,
     MessageClass,
     Money,
@@ -41,6 +45,7 @@ from schema.vocabulary import (
     ReceiptState,
     SenderState,
     Status,
+    Syntax,
     Verdict,
 )
 
@@ -87,7 +92,14 @@ sender_ids = Table(
     metadata,
     Column("account_id", ForeignKey("accounts.id"), primary_key=True),
     Column("sender", Text, primary_key=True),
+    Column("id", Uuid, nullable=False, unique=True, server_default=func.gen_random_uuid()),
     Column("state", Text, nullable=False, server_default=SenderState.APPROVED),
+    #: ISO countries it is meant for; empty: everywhere
+    Column("countries", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    #: what its owner said of it when he registered it
+    Column("registration", JSONB, nullable=False, server_default=text("'{}'")),
+    #: why it was rejected
+    Column("reason", Text),
     _instant("created_at", nullable=False, server_default=_NOW),
     _one_of("state", SenderState),
 )
@@ -98,9 +110,13 @@ templates = Table(
     Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("slug", Text, nullable=False),
+    #: what its owner calls it; null: as its slug
+    Column("name", Text),
     Column("body", Text, nullable=False),
+    Column("syntax", Text, nullable=False, server_default=Syntax.MERGE),
     _instant("created_at", nullable=False, server_default=_NOW),
     UniqueConstraint("account_id", "slug"),
+    _one_of("syntax", Syntax),
 )
 
 # What is asked ------------------------------------------------------------------------------------------------
@@ -112,6 +128,8 @@ requests = Table(
     Column("id", Uuid, primary_key=True),
     #: null: refused before we knew whose it was
     Column("account_id", Integer),
+    #: which API it came through; null: an Order of our own
+    Column("door", Text),
     Column("class", Text),
     Column("test", Boolean, nullable=False, server_default=text("false")),
     #: recipient number n has the id first_message + n
@@ -125,6 +143,8 @@ requests = Table(
     _instant("send_at"),
     _instant("valid_until"),
     _instant("created_at", nullable=False, server_default=_NOW),
+    # for those who list their messages or requests, the latest first
+    Index("requests_latest", "account_id", "first_message", postgresql_where=text("door IS NOT NULL")),
 )
 
 idempotency = Table(
@@ -293,6 +313,131 @@ events = Table(
     Column("status", Text, nullable=False),
     _instant("at", nullable=False),
     _one_of("status", Status),
+)
+
+# Front doors --------------------------------------------------------------------------------------------------
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("dialect", Text, nullable=False),
+    #: what finds it: the keyed hash of a bearer's key, or the id of a client who also has a secret
+    Column("handle", Text, nullable=False),
+    #: keyed hash of the client's secret; null: the handle says it all, or `sealed` does
+    Column("secret_hash", LargeBinary),
+    #: the secret, encrypted, where signatures are made with it
+    Column("sealed", LargeBinary),
+    #: its last characters, to tell keys apart
+    Column("hint", Text, nullable=False),
+    #: what its owner calls it
+    Column("name", Text, nullable=False, server_default=""),
+    #: its messages are tests
+    Column("test", Boolean, nullable=False, server_default=text("false")),
+    #: what it may do; empty: everything
+    Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    #: networks (CIDR) it may be used from; empty: anywhere
+    Column("networks", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    #: what its dialect lets an operator set
+    Column("settings", JSONB, nullable=False, server_default=text("'{}'")),
+    _instant("created_at", nullable=False, server_default=_NOW),
+    _instant("revoked_at"),
+    UniqueConstraint("dialect", "handle"),
+    Index(None, "account_id"),
+    _one_of("dialect", Dialect),
+)
+
+persons = Table(
+    "persons",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    #: the customer's word for him, e.g. 32 hex digits and `cper`
+    Column("person_id", Text, primary_key=True),
+    #: E.164; null: he has none
+    Column("phone", Text),
+    #: the number's own id
+    Column("phone_id", Uuid),
+    Column("verified", Boolean, nullable=False, server_default=text("false")),
+    #: the code he was sent last to prove that the number is his
+    Column("challenge_id", Uuid),
+    _instant("created_at", nullable=False, server_default=_NOW),
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    #: the id of the request that sends the code
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", Integer, nullable=False),
+    #: whose secret signs what is told of it; null: nothing is
+    Column("key_id", Integer),
+    #: HMAC of id and code
+    Column("code_hash", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False, server_default=ChallengeState.OPEN),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("max_attempts", SmallInteger, nullable=False),
+    _instant("expires_at", nullable=False),
+    #: where its sender hears what becomes of it; null: at his account's endpoint
+    Column("callback_url", Text),
+    _instant("completed_at"),
+    _instant("created_at", nullable=False, server_default=_NOW),
+    _one_of("state", ChallengeState),
+    Index(None, "created_at"),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    #: in whose words it is told
+    Column("dialect", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    #: the dialect's words for the events it hears; empty: all
+    Column("events", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    #: the secret that signs what it is told, encrypted; null: the key's own secret does
+    Column("sealed", LargeBinary),
+    #: the secret before the last rotation
+    Column("sealed_before", LargeBinary),
+    _instant("rotated_at"),
+    Column("state", Text, nullable=False, server_default=EndpointState.ACTIVE),
+    #: since when it answers as it should not; null: all is well
+    _instant("failing_since"),
+    _instant("created_at", nullable=False, server_default=_NOW),
+    Index(None, "account_id"),
+    _one_of("dialect", Dialect),
+    _one_of("state", EndpointState),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    #: null: told at the challenge's own callback
+    Column("endpoint_id", Uuid),
+    Column("challenge_id", Uuid),
+    #: calls of one lane share a window: the endpoint, or all callbacks of one key
+    Column("lane", Uuid, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("message_id", Uuid, nullable=False),
+    Column("status", Text, nullable=False),
+    #: when the message came to that status
+    _instant("at", nullable=False),
+    Column("state", Text, nullable=False, server_default=DeliveryState.WAITING),
+    #: calls begun; who began one less may write nothing
+    Column("tries", SmallInteger, nullable=False, server_default=text("0")),
+    #: when to make the call; while it is being made: when to make it again if nobody says what came of it
+    _instant("due_at", nullable=False, server_default=_NOW),
+    #: what the last call came to: an HTTP status, or a word
+    Column("answer", Text),
+    _instant("done_at"),
+    _one_of("state", DeliveryState),
+    _one_of("status", Status),
+    Index("deliveries_due", "lane", "due_at", postgresql_where=text("state = 'waiting'")),
+    Index(None, "message_id"),
+    Index("deliveries_done", "done_at", postgresql_where=text("state <> 'waiting'")),
 )
 
 # Carriers -----------------------------------------------------------------------------------------------------

@@ -148,6 +148,53 @@ class SenderState(StrEnum):
     REJECTED = "rejected"
 
 
+class Dialect(StrEnum):
+    """Whose API a front door speaks."""
+
+    SOLARIS = "solaris"
+    ROBASE = "robase"
+    TELESIGN = "telesign"
+    WEBEX = "webex"
+
+
+class Syntax(StrEnum):
+    """How a template spells its merge fields."""
+
+    #: `${name}`
+    MERGE = "merge"
+    #: `{{.name}}`, as Go's text/template does
+    GO = "go"
+
+
+class EndpointState(StrEnum):
+    """Whether a customer's webhook is called."""
+
+    ACTIVE = "active"
+    #: it failed for too long; its deliveries wait until somebody resumes it
+    SUSPENDED = "suspended"
+
+
+class DeliveryState(StrEnum):
+    """Where one call of a customer's webhook stands."""
+
+    #: to be made, or made again
+    WAITING = "waiting"
+    #: answered as it should be
+    DELIVERED = "delivered"
+    #: given up; may be replayed
+    DEAD = "dead"
+
+
+class ChallengeState(StrEnum):
+    """What became of a code that somebody was sent."""
+
+    OPEN = "open"
+    #: the right code was given
+    VERIFIED = "verified"
+    #: the right code did not come in time, or too many wrong ones came
+    FAILED = "failed"
+
+
 class CarrierState(StrEnum):
     """Whether a carrier is given messages."""
 
@@ -207,3 +254,38 @@ class Code(StrEnum):
     UNRESOLVED = "unresolved"
     #: its batch kept killing workers
     POISON = "poison"
+    # -- said at a front door, before anything is written
+    #: no key, or none that fits
+    UNAUTHENTICATED = "unauthenticated"
+    #: the key may not do this
+    FORBIDDEN = "forbidden"
+    #: the key may not be used from this address
+    SOURCE_FORBIDDEN = "source_forbidden"
+    #: there is no such thing, or it is another account's
+    NOT_FOUND = "not_found"
+    #: the path knows other methods only
+    METHOD_UNKNOWN = "method_unknown"
+    #: more bytes than a request may have
+    TOO_LARGE = "too_large"
+    #: not of the content type this API reads
+    MEDIA_UNKNOWN = "media_unknown"
+    #: the thing is not in a state for this
+    CONFLICT = "conflict"
+    #: no such person
+    PERSON_UNKNOWN = "person_unknown"
+    #: the person's number was never verified
+    PHONE_UNVERIFIED = "phone_unverified"
+    #: this key calls too often
+    RATE_KEY = "rate_key"
+    #: this number is sent too much
+    RATE_RECIPIENT = "rate_recipient"
+    #: this number has had all the codes it gets
+    HARD_CAP = "hard_cap"
+    #: the number wants no messages of this kind
+    DND_BLOCKED = "dnd_blocked"
+    #: the number opted out of this sender's messages
+    OPTED_OUT = "opted_out"
+    #: something we need is away; try again
+    UNAVAILABLE = "unavailable"
+    #: our own fault
+    INTERNAL = "internal"

@@ -35,6 +35,10 @@ def day_bounds(day: date) -> tuple[UUID, UUID]:
     return _lowest(day), _lowest(day + timedelta(days=1))
 
 
+def lowest(moment: datetime) -> UUID:
+    """Return the lowest id of a moment; of those before 1970, the lowest of all."""
+    return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80)
+
+
 def _lowest(day: date) -> UUID:
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return UUID(int=int(midnight.timestamp() * 1000) << 80)
+    return lowest(datetime(day.year, day.month, day.day, tzinfo=UTC))

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.rules.destinations import Destinations
+from schema.message import Charge, Measure
+from schema.vocabulary import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +63,23 @@ def cover(amounts: Sequence[int], segments: Sequence[int], *, quota: int, money:
         else:
             covers.append(UNCOVERED)
     return covers
+
+
+def charge(
+    measures: Sequence[Measure], parts: Sequence[int], prices: Sequence[int | None], *, quota: int, money: int | None
+) -> list[Charge]:
+    """Return what each message costs: so many parts at so much a part (None: it has no price), covered or not."""
+    priced = [(price, count) for price, count in zip(prices, parts, strict=True) if price is not None]
+    covers = iter(
+        cover([price * count for price, count in priced], [count for _, count in priced], quota=quota, money=money)
+    )
+    return [
+        _charged(each, price, UNCOVERED if price is None else next(covers))
+        for price, each in zip(prices, measures, strict=True)
+    ]
+
+
+def _charged(measure: Measure, price: int | None, paid: Cover) -> Charge:
+    if paid.covered:
+        return Charge(measure, paid.amount, paid.quota, None)
+    return Charge(measure, 0, 0, Code.NO_PRICE if price is None else Code.INSUFFICIENT_FUNDS)

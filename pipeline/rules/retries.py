@@ -1,5 +1,6 @@
-"""How long a message waits when every one of its carriers was busy or away."""
+"""How long a message waits when every one of its carriers was busy or away, and a webhook whose receiver was."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from schema.vocabulary import MessageClass
@@ -21,3 +22,11 @@ def wait(message_class: MessageClass, rounds: int, draw: float) -> timedelta | N
     if rounds >= len(table):
         return None
     return timedelta(seconds=table[rounds] * (0.5 + draw / 2))
+
+
+def again(schedule: Sequence[float], tries: int, draw: float) -> float | None:
+    """Return the seconds until the next try after that many, by a schedule, or None: give up.
+
+    Up to a fifth more than the schedule says, as `draw` (0 to 1) does, so that what failed together comes back apart.
+    """
+    return schedule[tries - 1] * (1 + draw / 5) if tries <= len(schedule) else None

@@ -41,7 +41,7 @@ def admit(rt: Runtime, asked: Sequence[Asked]) -> list[Admission]:
 
 
 def _look_up(rt: Runtime, orders: Sequence[Order]) -> _Known:
-    with rt.begin() as conn:
+    with rt.glance() as conn:
         found = accounts.find(conn, (order.account for order in orders))
         tables = carriers.routes(conn, [account.id for account in found.values()])
         wanted = {(found[o.account].id, o.template) for o in orders if o.template and o.account in found}
@@ -58,6 +58,7 @@ def _refused(rt: Runtime, request: UUID, refusals: list[Refusal], order: Order |
         sender="",
         test=bool(order and order.test),
         recipients=len(order.recipients) if order else 0,
+        door=order.door if order else None,
         drafts=[],
         refusals=refusals,
     )
@@ -76,7 +77,7 @@ def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetim
     if faults or text is None:
         return admission
     routes = known.routes.get(account.id, RouteTable([]))
-    drafts, refusals = _split(_drafts(rt, order, text, routes, admission.first))
+    drafts, refusals = _split(_drafts(rt, order, text, routes, admission.first, account.countries.get(order.sender)))
     return replace(
         admission,
         drafts=drafts,
@@ -112,14 +113,17 @@ def _faults_of_window(rt: Runtime, order: Order, now: datetime) -> list[Refusal]
     )
 
 
-def _drafts(rt: Runtime, order: Order, text: str, routes: RouteTable, first: UUID) -> Iterator[Draft | Refusal]:
-    """Yield for each recipient its draft or why it is refused."""
+def _drafts(
+    rt: Runtime, order: Order, text: str, routes: RouteTable, first: UUID, served: frozenset[str] | None
+) -> Iterator[Draft | Refusal]:
+    """Yield for each recipient its draft or why it is refused; `served`: the sender's countries, None: everywhere."""
+    strict = rt.settings.strict_numbers and not order.test
     numbers = phones.normalise(recipient.to for recipient in order.recipients)
     bodies = templates.render_all(
         templates.compile(text), order.merge, (each.merge for each in order.recipients), MAX_BODY
     )
     for index, (recipient, number, body) in enumerate(zip(order.recipients, numbers, bodies, strict=True)):
-        if number is None or (rt.settings.strict_numbers and not number.known):
+        if number is None or (strict and not number.known):
             yield _fault(index, "to", Code.PHONE_INVALID, "not a phone number; write it as + and 8 to 15 digits")
         elif not isinstance(body, str):
             names = ", ".join(body.names)
@@ -128,18 +132,21 @@ def _drafts(rt: Runtime, order: Order, text: str, routes: RouteTable, first: UUI
             yield _fault(index, "merge", Code.BODY_TOO_LONG, f"the text is longer than {MAX_BODY} characters")
         elif not body.strip():
             yield _fault(index, "merge", Code.BODY_EMPTY, "the text is empty once its merge fields are filled")
+        elif served is not None and (recipient.country or number.country) not in served:
+            yield _fault(index, "sender", Code.SENDER_INVALID, "the sender is not approved for this country")
         else:
-            carrier = _carrier(order, routes, number, draw(first.int + index))
+            country = recipient.country or number.country
+            carrier = _carrier(order, routes, number.e164, country, draw(first.int + index))
             if carrier is None:
                 yield _fault(index, "to", Code.NO_ROUTE, "no carrier serves this destination; add a route for it")
             else:
-                yield Draft(index, number.e164, number.country, body, carrier, recipient.correlation_id)
+                yield Draft(index, number.e164, country, body, carrier, recipient.correlation_id)
 
 
-def _carrier(order: Order, routes: RouteTable, number: phones.Phone, lot: float) -> str | None:
+def _carrier(order: Order, routes: RouteTable, phone: str, country: str, lot: float) -> str | None:
     if order.test:
         return TEST_CARRIER
-    chain = routes.chain(number.e164, number.country, lot)
+    chain = routes.chain(phone, country, lot)
     return chain[0] if chain else None
 
 

@@ -1,51 +1,118 @@
 """Bill: price each message of a batch, set its money or quota aside, and send the batch on its way."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from uuid import UUID
 
-from pipeline.errors import ShortOfFunds
-from pipeline.rules.prices import UNCOVERED, Cover, PriceBook, cover
+from pipeline.errors import DatabaseFault, ShortOfFunds
+from pipeline.rules.prices import PriceBook, charge
+from pipeline.rules.segments import BILLED, measure
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import batches, ledger, messages
+from pipeline.store import batches, events, ledger, messages
 from pipeline.store.batches import Unpaid
-from pipeline.store.messages import Charge
-from schema.message import Hint, Measure
-from schema.vocabulary import Code
+from pipeline.store.ledger import Hold
+from pipeline.store.messages import Member
+from schema.message import Charge, Hint, Measure
+from schema.vocabulary import Encoding, Status
 
 
-def bill(rt: Runtime, batch: UUID, measures: Sequence[Measure], *, suspect: bool = False) -> list[Hint]:
+def bill(rt: Runtime, batch: UUID, measures: Sequence[Measure] | None = None, *, suspect: bool = False) -> list[Hint]:
     """Price an admitted batch whose messages measure so (by message id); return it when it may be delivered now.
 
-    A message that nobody pays for is rejected, its neighbours are not. Run again it changes nothing. Wallets are
-    debited last and without a look beforehand, so that they are locked for a moment only; when the money does not
-    suffice for all, it is done over with the wallet locked, message by message. A suspect batch has been here before
-    and may have killed its worker: its tries are counted.
+    Without measures it measures them itself. A message that nobody pays for is rejected, its neighbours are not. Run
+    again it changes nothing. A suspect batch has been here before and may have killed its worker: its tries are counted
+    before it is touched, others' when they fail for a fault of their own.
     """
     if suspect:
-        with rt.begin() as conn:
-            batches.count_try(conn, batch)
+        _count_try(rt, batch)
+    try:
+        return _pay(rt, batch, measures)
+    except Exception as error:
+        if not suspect and not (isinstance(error, DatabaseFault) and not error.is_final):
+            _count_try(rt, batch)
+        raise
+
+
+def bill_all(rt: Runtime, together: Iterable[UUID]) -> list[Hint]:
+    """Bill admitted batches as `bill` does, all of them in one transaction while that goes well."""
+    wanted = list(dict.fromkeys(together))
+    if len(wanted) > 1:
+        with suppress(ShortOfFunds, DatabaseFault), rt.begin() as conn:
+            hints, holds = [], []
+            for batch in sorted(wanted):  # two of us lock them in the same order
+                queued, hold = _price(rt, conn, batch, None, lock=False)
+                hints += queued
+                holds += hold
+            ledger.hold_all(conn, holds)
+            return hints
+    return [hint for batch in wanted for hint in bill(rt, batch)]
+
+
+def _count_try(rt: Runtime, batch: UUID) -> None:
+    with rt.begin() as conn:
+        batches.count_try(conn, batch)
+
+
+def _pay(rt: Runtime, batch: UUID, measures: Sequence[Measure] | None) -> list[Hint]:
+    """Bill with the wallet debited last and without a look beforehand, so that it is locked for a moment only.
+
+    When the money does not suffice for all, it is done over with the wallet locked, message by message.
+    """
     try:
         with rt.begin() as conn:
-            return _bill(conn, batch, measures, lock=False)
+            return _bill(rt, conn, batch, measures, lock=False)
     except ShortOfFunds:
         with rt.begin() as conn:
-            return _bill(conn, batch, measures, lock=True)
+            return _bill(rt, conn, batch, measures, lock=True)
 
 
-def _bill(conn: Connection, batch: UUID, measures: Sequence[Measure], *, lock: bool) -> list[Hint]:
+def _bill(rt: Runtime, conn: Connection, batch: UUID, measures: Sequence[Measure] | None, *, lock: bool) -> list[Hint]:
+    hints, holds = _price(rt, conn, batch, measures, lock=lock)
+    ledger.hold_all(conn, holds)
+    return hints
+
+
+def _price(
+    rt: Runtime, conn: Connection, batch: UUID, measures: Sequence[Measure] | None, *, lock: bool
+) -> tuple[list[Hint], list[Hold]]:
+    """Write what each message of a batch is and costs; return it when it may be delivered now, and what to hold."""
     unpaid = batches.unpaid(conn, batch, lock=True)
-    if unpaid is None or len(measures) != unpaid.size:
-        return []
+    if unpaid is None:
+        return [], []
+    if measures is None:
+        measures = measure(messages.bodies(conn, unpaid.span))
+    if len(measures) != unpaid.size:
+        return [], []
     # who was cancelled meanwhile is not paid for any more
     found = [pair for pair in zip(messages.members(conn, unpaid.span), measures, strict=True) if pair[0].is_undecided]
     destinations = [(member.phone, member.country) for member, _ in found]
-    charges = _charge(conn, unpaid, destinations, [measure for _, measure in found], lock=lock)
+    charges = _charge(conn, unpaid, destinations, [each for _, each in found], _parts(conn, found), lock=lock)
     messages.charge(conn, [member.id for member, _ in found], charges)
     hints = batches.paid(conn, batch)
+    if unpaid.subscribes:
+        billed = zip((member.id for member, _ in found), charges, strict=True)
+        moves = ((id_, Status.REJECTED if charge.refusal else Status.QUEUED) for id_, charge in billed)
+        # what is scheduled is queued when its minute comes
+        moved = [(id_, status) for id_, status in moves if hints or status is Status.REJECTED]
+        events.tell(conn, rt.mint(), moved, rt.now())
     amount, quota = sum(each.amount for each in charges), sum(each.quota for each in charges)
-    if amount or quota:
-        ledger.hold(conn, unpaid.account, batch, ledger.month_of(unpaid.span.first), amount, quota)
-    return hints
+    month = ledger.month_of(unpaid.span.first)
+    return hints, [Hold(unpaid.account, batch, month, amount, quota)] if amount or quota else []
+
+
+def _parts(conn: Connection, found: Sequence[tuple[Member, Measure]]) -> list[int]:
+    """Return by how many parts each message is billed: as it travels, unless its door counts otherwise."""
+    parts = [each.segments for _, each in found]
+    # where a door does, it does so with long UCS-2 texts only
+    long = {
+        member.id: place
+        for place, (member, each) in enumerate(found)
+        if each.segments > 1 and each.encoding is Encoding.UCS2
+    }
+    for id_, door, body in messages.came_through(conn, list(long), BILLED):
+        [billed] = measure([body], BILLED[door])
+        parts[long[id_]] = billed.segments
+    return parts
 
 
 def _charge(
@@ -53,6 +120,7 @@ def _charge(
     unpaid: Unpaid,
     destinations: Sequence[tuple[str, str]],
     measures: Sequence[Measure],
+    parts: Sequence[int],
     *,
     lock: bool,
 ) -> list[Charge]:
@@ -61,22 +129,4 @@ def _charge(
     book = PriceBook(ledger.prices(conn, unpaid.account))
     prices = [book.per_segment(*destination) for destination in destinations]
     money, quota = ledger.funds(conn, unpaid.account, ledger.month_of(unpaid.span.first), lock=lock)
-    priced = [(price, each) for price, each in zip(prices, measures, strict=True) if price is not None]
-    covers = iter(
-        cover(
-            [price * each.segments for price, each in priced],
-            [each.segments for _, each in priced],
-            quota=quota,
-            money=money if lock else None,
-        )
-    )
-    return [
-        _charged(each, price, UNCOVERED if price is None else next(covers))
-        for price, each in zip(prices, measures, strict=True)
-    ]
-
-
-def _charged(measure: Measure, price: int | None, paid: Cover) -> Charge:
-    if paid.covered:
-        return Charge(measure, paid.amount, paid.quota, None)
-    return Charge(measure, 0, 0, Code.NO_PRICE if price is None else Code.INSUFFICIENT_FUNDS)
+    return charge(measures, parts, prices, quota=quota, money=money if lock else None)

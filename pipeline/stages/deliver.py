@@ -1,28 +1,32 @@
 """Deliver: carry claimed batches to their carrier, portion by portion, each marked before a byte of it goes out."""
 
 import logging
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from pipeline.carriers.contract import Carrier
-from pipeline.errors import ConfigurationError
-from pipeline.rules import failover, ids
+from pipeline.errors import ConfigurationError, DatabaseFault
+from pipeline.rules import failover, ids, rehearsal
 from pipeline.rules.routes import TEST_CARRIER, RouteTable
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import attempts, batches, carriers, events, leases, ledger, messages
+from pipeline.store import attempts, batches, carriers, events, leases, ledger, messages, receipts
 from pipeline.store.attempts import Trial
-from pipeline.store.batches import Batch
 from pipeline.store.leases import Claim, Stand, Step
 from pipeline.store.messages import Moved
-from schema.carriage import Attempt, Parcel
-from schema.message import Hint
-from schema.vocabulary import BatchStatus, Code, Money, Outcome, Status
+from schema.carriage import Attempt, Parcel, Receipt
+from schema.message import Batch, Hint
+from schema.vocabulary import BatchStatus, Code, Money, Outcome, Status, Verdict
 
 log = logging.getLogger(__name__)
 
+#: seconds before what a carrier answered is written again, doubled each time up to the last
+_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+#: of the lease: one third is the carrier's call's, until here a write is tried again, the last third is to spare
+_TRIED_FOR = 2 / 3
 #: what an outcome makes of its message; the two others leave it to another carrier
 _MOVES = {
     Outcome.ACCEPTED: (Status.SENT, Money.CAPTURED, None),
@@ -67,6 +71,28 @@ class _Trip:
 _NOTHING = _Portion([])
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What one commit writes: what became of the portion that went out, and the mark of the one that goes next."""
+
+    sent: _Portion
+    outcomes: Sequence[Attempt]
+    marked_at: datetime
+    #: batch → how far its messages were tried
+    reached: Mapping[UUID, UUID | None]
+    #: None: the trip ends here
+    following: _Portion | None
+    #: batches that are given back, the rest of them unsent
+    left: set[UUID]
+
+    def trials(self) -> list[Trial]:
+        """Return the outcomes with their places."""
+        return [
+            Trial(outcome, claim.attempt, claim.carrier, claim.span.batch, claim.fence)
+            for (claim, _), outcome in zip(self.sent.members, self.outcomes, strict=True)
+        ]
+
+
 def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim], loads: dict[UUID, list[Parcel]]) -> _Trip:
     portions = _cut([claim for claim in claims if _may_be_asked(claim)], loads, rt.settings.portion_size)
     first = next(portions, _NOTHING)
@@ -77,26 +103,60 @@ def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim], loads: dict
 def _carry(rt: Runtime, trip: _Trip) -> list[Hint]:
     """Send a trip's portions; each commit records the one that went out and marks the next.
 
-    The carrier is made after the claim's commit: an adapter that kills its process is counted.
+    The carrier is made after the claim's commit: an adapter that kills its process is counted. A process that is told
+    to stop sends what is marked and gives the rest back.
     """
     carrier = _carrier(rt, trip.first.members[0][0]) if trip.first.members else None
     reached = {claim.span.batch: claim.recorded for claim in trip.claims}
     portion, stand = trip.first, trip.stand
     while True:
+        until = time.monotonic() + rt.settings.lease_seconds * _TRIED_FOR
         sent, marked_at = portion.of(stand.open) if carrier else _NOTHING, stand.at or rt.now()
         outcomes = _send(carrier, [parcel for _, parcel in sent.members])
         reached |= sent.last()
-        following = next(trip.rest, None) if carrier else None
-        with rt.begin() as conn:
-            stand = leases.advance(conn, _steps(trip.claims, sent, following), rt.settings.lease_seconds)
-            released = _record(rt, conn, sent, outcomes, stand, marked_at)
-            if following is None:
-                ours = [claim for claim in trip.claims if claim.span.batch in stand.ours]
-                hints, failed = _finish(rt, conn, ours, reached, stand.at or marked_at)
-                ledger.release(conn, released + failed)
-                return hints
-            ledger.release(conn, released)
+        following = next(trip.rest, None) if carrier and not rt.is_stopping() else None
+        unsent = trip.rest if carrier and following is None else ()
+        left = {claim.span.batch for each in unsent for claim, _ in each.members}
+        entry = _Entry(sent, outcomes, marked_at, reached, following, left)
+        stand, hints = _put_down(rt, trip.claims, entry, until)
+        if following is None:
+            return hints
         portion = following
+
+
+def _put_down(rt: Runtime, claims: Sequence[Claim], entry: _Entry, until: float) -> tuple[Stand, list[Hint]]:
+    """Commit an entry; a database that is away for a moment is tried again, until that moment at the latest.
+
+    A commit whose answer was lost may have gone through: once `advance` has its rows, its attempts are there then.
+    """
+    steps, pause, again = _steps(claims, entry.sent, entry.following), _PAUSE, False
+    hints: list[Hint] = []
+    while True:
+        try:
+            with rt.begin() as conn:
+                stand = leases.advance(conn, steps, rt.settings.lease_seconds)
+                if not (again and attempts.are_in(conn, entry.trials())):
+                    hints = _write(rt, conn, claims, entry, stand)
+            return stand, hints
+        except DatabaseFault as fault:
+            if fault.is_final or time.monotonic() + pause > until:
+                raise
+            log.warning("what a carrier answered is not written yet: %s", fault)
+        time.sleep(pause)
+        pause, again = min(2 * pause, _LONGEST_PAUSE), True
+
+
+def _write(rt: Runtime, conn: Connection, claims: Sequence[Claim], entry: _Entry, stand: Stand) -> list[Hint]:
+    """Write an entry, and the end of the trip with the last; return the batches to hint."""
+    released = _record(rt, conn, entry, stand)
+    if entry.following is not None:
+        ledger.release(conn, released)
+        return []
+    over = [claim for claim in claims if claim.span.batch in stand.ours - entry.left]
+    hints, failed = _finish(rt, conn, over, entry.reached, stand.at or entry.marked_at)
+    hints += leases.requeue(conn, sorted(stand.ours & entry.left)) if entry.left else []
+    ledger.release(conn, released + failed)
+    return hints
 
 
 def _may_be_asked(claim: Claim) -> bool:
@@ -141,40 +201,45 @@ def _send(carrier: Carrier | None, parcels: Sequence[Parcel]) -> list[Attempt]:
     return [Attempt(each.ref, Outcome.UNKNOWN, code="adapter_fault") for each in parcels]
 
 
-def _record(
-    rt: Runtime, conn: Connection, sent: _Portion, outcomes: Sequence[Attempt], stand: Stand, marked_at: datetime
-) -> list[Moved]:
+def _record(rt: Runtime, conn: Connection, entry: _Entry, stand: Stand) -> list[Moved]:
     """Write what became of a portion: attempts, statuses, events, earnings; return what is to be given back.
 
     Of batches that are no longer ours only `late_*` is kept.
     """
-    trials = [
-        Trial(outcome, claim.attempt, claim.carrier, claim.span.batch, claim.fence)
-        for (claim, _), outcome in zip(sent.members, outcomes, strict=True)
-    ]
+    trials, at = entry.trials(), entry.marked_at
     attempts.keep_late(conn, [trial for trial in trials if trial.batch not in stand.ours])
     ours = [trial for trial in trials if trial.batch in stand.ours]
-    attempts.write(conn, ours, marked_at)
-    subscribed = {claim.span.batch for claim, _ in sent.members if claim.subscribes}
+    attempts.write(conn, ours, at)
+    subscribed = {claim.span.batch for claim, _ in entry.sent.members if claim.subscribes}
     released: list[Moved] = []
     for outcome, (status, money, code) in _MOVES.items():
         these = [trial for trial in ours if trial.attempt.outcome is outcome]
-        moved = messages.move(conn, [each.attempt.ref for each in these], status, money, at=marked_at, code=code)
-        _tell(rt, conn, [each.attempt.ref for each in these if each.batch in subscribed], status, marked_at)
+        moved = messages.move(conn, [each.attempt.ref for each in these], status, money, at=at, code=code)
+        _tell(rt, conn, [each.attempt.ref for each in these if each.batch in subscribed], status, at)
         if money is Money.CAPTURED:
             ledger.capture(conn, moved)
         else:
             released += moved
+    _rehearse(rt, conn, entry, {trial.attempt.ref for trial in ours if trial.attempt.outcome is Outcome.ACCEPTED})
     return released
 
 
+def _rehearse(rt: Runtime, conn: Connection, entry: _Entry, accepted: set[UUID]) -> None:
+    """Keep the receipts that nobody will send of test messages; their numbers say when each comes."""
+    played = [parcel for claim, parcel in entry.sent.members if claim.test and parcel.ref in accepted]
+    reports = [
+        Receipt(TEST_CARRIER, str(each.ref), Verdict.DELIVERED, None, each.ref, code=None, at=None, raw="")
+        for each in played
+    ]
+    receipts.keep(conn, rt.mint(), reports, {str(each.ref): rehearsal.delay(each.to) for each in played})
+
+
 def _tell(rt: Runtime, conn: Connection, moved: Sequence[UUID], status: Status, at: datetime) -> None:
-    for account, own in events.subscribed(conn, moved).items():
-        events.write(conn, rt.mint(), account, own, status, at)
+    events.tell_all(conn, rt.mint(), moved, status, at)
 
 
 def _finish(
-    rt: Runtime, conn: Connection, claims: Sequence[Claim], reached: dict[UUID, UUID | None], now: datetime
+    rt: Runtime, conn: Connection, claims: Sequence[Claim], reached: Mapping[UUID, UUID | None], now: datetime
 ) -> tuple[list[Hint], list[Moved]]:
     """Close batches; regroup what their carrier did not take. Return the batches to hint and the money to give back."""
     leftovers: defaultdict[UUID, list[failover.Leftover]] = defaultdict(list)
@@ -202,7 +267,10 @@ def _regroup(
     first = rt.mint()
     for claim in claims:
         chain = _test_chain if claim.test else tables.get(claim.account, RouteTable([])).chain
-        plan = failover.plan(_stand(claim), leftovers[claim.span.batch], chain, now)
+        stand = failover.Stand(
+            claim.message_class, claim.carrier, claim.attempt, claim.round, claim.tried, claim.valid_until
+        )
+        plan = failover.plan(stand, leftovers[claim.span.batch], chain, now)
         for code, those in plan.failed.items():
             failed[code] += those
         for onward, members in plan.onward.items():
@@ -214,18 +282,13 @@ def _regroup(
     released: list[Moved] = []
     for code, those in failed.items():
         released += messages.move(conn, those, Status.FAILED, Money.RELEASED, at=now, code=code)
-        _tell(rt, conn, those, Status.FAILED, now)
+        if any(claim.subscribes for claim in claims):
+            _tell(rt, conn, those, Status.FAILED, now)
     return [Hint(b.id, b.message_class, b.carrier, b.size) for b in made if b.status is BatchStatus.QUEUED], released
 
 
 def _test_chain(_phone: str, _country: str, _draw: float) -> list[str]:
     return [TEST_CARRIER]
-
-
-def _stand(claim: Claim) -> failover.Stand:
-    return failover.Stand(
-        claim.message_class, claim.carrier, claim.attempt, claim.round, claim.tried, claim.valid_until
-    )
 
 
 def _onward(id_: UUID, claim: Claim, onward: failover.Onward, members: Sequence[UUID], now: datetime) -> Batch:

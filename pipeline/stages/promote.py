@@ -1,8 +1,9 @@
 """Promote: queue the batches whose minute has come."""
 
 from pipeline.runtime import Runtime
-from pipeline.store import batches, ticks
+from pipeline.store import batches, events, messages, ticks
 from schema.message import Hint
+from schema.vocabulary import Status
 
 #: batches one transaction promotes
 PORTION = 2000
@@ -14,4 +15,10 @@ def promote(rt: Runtime) -> list[Hint]:
     Fewer than a portion: nothing more is due. Of several clocks that strike at once, one promotes.
     """
     with rt.begin() as conn:
-        return batches.promote(conn, PORTION) if ticks.is_mine(conn, "promote") else []
+        if not ticks.is_mine(conn, "promote"):
+            return []
+        hints, heard = batches.promote(conn, PORTION)
+        if heard:
+            queued = [each.id for each in messages.undecided(conn, heard)]
+            events.tell_all(conn, rt.mint(), queued, Status.QUEUED, rt.now())
+    return hints

@@ -1,5 +1,6 @@
 """Sweep: mend what a death, a lost hint or a silence left behind. Safe to run twice and by several at once."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,6 +11,8 @@ from pipeline.store.leases import Lost
 from pipeline.store.messages import Moved, Span
 from schema.message import Hint
 from schema.vocabulary import BatchStatus, Code, Money, Status
+
+log = logging.getLogger(__name__)
 
 #: batches or messages one sweep takes on of each kind
 PORTION = 500
@@ -55,6 +58,8 @@ def _park(rt: Runtime, conn: Connection, spans: Sequence[Span], status: Status =
     """End the messages of these batches that nobody may touch any more."""
     if not spans:
         return []
+    for span in spans:
+        log.error("batch %s is put aside: it failed too often", span.batch)
     stuck = [each.id for each in messages.undecided(conn, spans)]
     moved = messages.move(conn, stuck, status, Money.RELEASED, at=rt.now(), code=Code.POISON)
     _tell(rt, conn, stuck, status)
@@ -77,5 +82,4 @@ def _end_doubts(rt: Runtime, conn: Connection) -> list[Moved]:
 
 
 def _tell(rt: Runtime, conn: Connection, moved: Sequence[UUID], status: Status) -> None:
-    for account, own in events.subscribed(conn, moved).items():
-        events.write(conn, rt.mint(), account, own, status, rt.now())
+    events.tell_all(conn, rt.mint(), moved, status, rt.now())

@@ -1,12 +1,15 @@
-"""Tend: make the coming days' partitions, forget old idempotency keys."""
+"""Tend: make the coming days' partitions, forget old idempotency keys, codes and webhook calls."""
 
 from datetime import timedelta
 
 from pipeline.runtime import Runtime
 from pipeline.store import days, requests, ticks
+from pipeline.store.doors import challenges, deliveries
 
 #: days for which partitions are made ahead
 AHEAD = 7
+#: days a challenge is kept: longer than its message can be in doubt, for whose callback it knows the address
+CHALLENGE_DAYS = 7
 
 
 def tend(rt: Runtime) -> list[str]:
@@ -16,5 +19,7 @@ def tend(rt: Runtime) -> list[str]:
             return []
         requests.prune(conn, rt.settings.idempotency_days)
         requests.forget_stumbles(conn, rt.settings.idempotency_days)
+        challenges.prune(conn, CHALLENGE_DAYS)
+        deliveries.prune(conn, rt.settings.webhook_days)
         today = rt.now().date()
         return days.prepare(conn, (today + timedelta(days=ahead) for ahead in range(-1, AHEAD + 1)))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from schema.shown import Purse
 from schema.vocabulary import AccountState, SenderState
 
 
@@ -20,11 +21,15 @@ class Account:
     state: AccountState
     currency: str
     senders: dict[str, SenderState] = field(default_factory=dict)
+    #: the countries of those that are not for everywhere
+    countries: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 _FIND = """
 SELECT a.id, a.name, a.state, a.currency,
-       (SELECT coalesce(json_object_agg(sender, s.state), '{}') FROM sender_ids AS s WHERE s.account_id = a.id)
+       (SELECT coalesce(json_object_agg(sender, s.state), '{}') FROM sender_ids AS s WHERE s.account_id = a.id),
+       (SELECT coalesce(json_object_agg(sender, s.countries), '{}') FROM sender_ids AS s
+        WHERE s.account_id = a.id AND s.countries <> '{}')
 FROM accounts AS a WHERE a.name = ANY(%(names)s)
 """
 
@@ -33,8 +38,15 @@ def find(conn: Connection, names: Iterable[str]) -> dict[str, Account]:
     """Return the accounts of these names, by name; those that do not exist are left out."""
     rows = conn.exec_driver_sql(_FIND, {"names": sorted(set(names))})
     return {
-        name: Account(id_, name, AccountState(state), currency, {word: SenderState(s) for word, s in senders.items()})
-        for id_, name, state, currency, senders in rows
+        name: Account(
+            id_,
+            name,
+            AccountState(state),
+            currency,
+            {word: SenderState(s) for word, s in senders.items()},
+            {word: frozenset(some) for word, some in countries.items()},
+        )
+        for id_, name, state, currency, senders, countries in rows
     }
 
 
@@ -67,19 +79,26 @@ def set_state(conn: Connection, account: int, state: AccountState) -> None:
 
 
 _SENDER = """
-INSERT INTO sender_ids (account_id, sender, state) VALUES (%(account)s, %(sender)s, %(state)s)
-ON CONFLICT (account_id, sender) DO UPDATE SET state = excluded.state
+INSERT INTO sender_ids (account_id, sender, state, reason) VALUES (%(account)s, %(sender)s, %(state)s, %(reason)s)
+ON CONFLICT (account_id, sender) DO UPDATE SET state = excluded.state, reason = excluded.reason
 """
 
 
-def set_sender(conn: Connection, account: int, sender: str, state: SenderState = SenderState.APPROVED) -> None:
-    """Register a sender id, or change its state."""
-    conn.exec_driver_sql(_SENDER, {"account": account, "sender": sender, "state": str(state)})
+def set_sender(
+    conn: Connection,
+    account: int,
+    sender: str,
+    state: SenderState = SenderState.APPROVED,
+    reason: str | None = None,
+) -> None:
+    """Register a sender id, or change its state, and say why."""
+    params = {"account": account, "sender": sender, "state": str(state), "reason": reason}
+    conn.exec_driver_sql(_SENDER, params)
 
 
 _TEMPLATE = """
 INSERT INTO templates (account_id, slug, body) VALUES (%(account)s, %(slug)s, %(body)s)
-ON CONFLICT (account_id, slug) DO UPDATE SET body = excluded.body
+ON CONFLICT (account_id, slug) DO UPDATE SET body = excluded.body, syntax = excluded.syntax
 RETURNING id
 """
 
@@ -92,13 +111,14 @@ def set_template(conn: Connection, account: int, slug: str, body: str) -> UUID:
 
 _TEMPLATES = """
 SELECT account_id, slug, id::text, body FROM templates
-WHERE (account_id, slug) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(words)s::text[]))
-   OR (account_id, id::text) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(words)s::text[]))
+WHERE syntax = 'merge'
+  AND ((account_id, slug) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(words)s::text[]))
+       OR (account_id, id::text) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(words)s::text[])))
 """
 
 
 def templates(conn: Connection, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], str]:
-    """Return the texts of the (account, slug or id) pairs that exist."""
+    """Return the texts of the (account, slug or id) pairs that exist, if their merge fields are spelt `${name}`."""
     if not wanted:
         return {}
     params = {"accounts": [account for account, _ in wanted], "words": [word for _, word in wanted]}
@@ -130,3 +150,26 @@ _LIST_TEMPLATES = "SELECT id, slug, body, created_at FROM templates WHERE accoun
 def list_templates(conn: Connection, account: int) -> list[dict[str, Any]]:
     """Return an account's templates by slug."""
     return [dict(row) for row in conn.exec_driver_sql(_LIST_TEMPLATES, {"account": account}).mappings()]
+
+
+_APPROVED = """
+SELECT account_id, array_agg(sender ORDER BY created_at, sender) FROM sender_ids
+WHERE account_id = ANY(%(accounts)s) AND state = 'approved' GROUP BY account_id
+"""
+
+
+def approved_senders(conn: Connection, wanted: Iterable[int]) -> dict[int, list[str]]:
+    """Return the senders each of the accounts may send under, the first registered first; who has none is left out."""
+    rows = conn.exec_driver_sql(_APPROVED, {"accounts": sorted(set(wanted))})
+    return {row[0]: row[1] for row in rows}
+
+
+_PURSE = """
+SELECT coalesce((SELECT balance FROM wallets WHERE account_id = a.id), 0), created_at
+FROM accounts AS a WHERE id = %(account)s
+"""
+
+
+def purse(conn: Connection, account: int) -> Purse:
+    """Return what an account has."""
+    return Purse(*conn.exec_driver_sql(_PURSE, {"account": account}).one())

@@ -13,30 +13,8 @@ from sqlalchemy import Connection
 
 from pipeline.store.messages import Span
 from pipeline.store.rows import copy
-from schema.message import Hint
+from schema.message import Batch, Hint
 from schema.vocabulary import BatchStatus, MessageClass
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A batch about to be written."""
-
-    id: UUID
-    account: int
-    message_class: MessageClass
-    carrier: str
-    test: bool
-    status: BatchStatus
-    due_at: datetime
-    valid_until: datetime
-    size: int
-    first: UUID
-    last: UUID
-    send_at: datetime | None = None
-    attempt: int = 1
-    round: int = 0
-    tried: Sequence[str] = ()
-
 
 _COLUMNS = {
     "id": "uuid",
@@ -55,6 +33,7 @@ _COLUMNS = {
     "round": "int2",
     "tried": "text[]",
     "hinted_at": "timestamptz",
+    "queued_at": "timestamptz",
 }
 
 
@@ -82,6 +61,7 @@ def write(conn: Connection, batches: Iterable[Batch], hinted_at: datetime) -> No
                 batch.round,
                 list(batch.tried),
                 hinted_at,
+                hinted_at if batch.status is BatchStatus.QUEUED else None,
             )
             for batch in batches
         ),
@@ -111,33 +91,36 @@ class Unpaid:
     size: int
     #: it was hinted again: whoever took it before may have died of it
     suspect: bool
+    #: the account wants events
+    subscribes: bool
 
 
 _UNPAID = """
-SELECT id, first_id, last_id, account_id, class, test, size, hints > 0 FROM batches
-WHERE id = %(batch)s AND status = 'admitted'
+SELECT b.id, first_id, last_id, account_id, class, test, size, hints > 0, subscribes
+FROM batches AS b JOIN accounts AS a ON a.id = account_id
+WHERE b.id = %(batch)s AND status = 'admitted'
 """
 
 
 def unpaid(conn: Connection, batch: UUID, *, lock: bool = False) -> Unpaid | None:
     """Return an admitted batch, or None when it is past that."""
-    row = conn.exec_driver_sql(_UNPAID + (" FOR UPDATE" if lock else ""), {"batch": batch}).first()
+    row = conn.exec_driver_sql(_UNPAID + (" FOR UPDATE OF b" if lock else ""), {"batch": batch}).first()
     if row is None:
         return None
     return Unpaid(Span(row[0], row[1], row[2]), row[3], MessageClass(row[4]), *row[5:])
 
 
 _TRY = "UPDATE batches SET claims = claims + 1 WHERE id = %(batch)s AND status = 'admitted'"
-_SURVIVED = "UPDATE batches SET claims = 0 WHERE id = %(batch)s AND status = 'admitted'"
+_SURVIVED = "UPDATE batches SET claims = claims - 1 WHERE id = %(batch)s AND status = 'admitted' AND claims > 0"
 
 
 def count_try(conn: Connection, batch: UUID) -> None:
-    """Count a try at an admitted batch, before it: who dies of it leaves the count behind."""
+    """Count a try at an admitted batch: before it, as who dies of it leaves the count behind, or when it failed."""
     conn.exec_driver_sql(_TRY, {"batch": batch})
 
 
 def survived(conn: Connection, batch: UUID) -> None:
-    """Forget the tries at an admitted batch."""
+    """Take back the try at an admitted batch that was counted last."""
     conn.exec_driver_sql(_SURVIVED, {"batch": batch})
 
 
@@ -162,18 +145,24 @@ def paid(conn: Connection, batch: UUID) -> list[Hint]:
 
 
 _PROMOTE = """
-UPDATE batches SET status = 'queued', queued_at = now(), hints = 0, hinted_at = now()
-WHERE id IN (
-    SELECT id FROM batches WHERE status IN ('scheduled', 'waiting') AND due_at <= now()
+WITH due AS MATERIALIZED (
+    SELECT id, status = 'scheduled' AS is_new FROM batches
+    WHERE status IN ('scheduled', 'waiting') AND due_at <= now()
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-RETURNING id, class, carrier, size
+UPDATE batches AS b SET status = 'queued', queued_at = now(), hints = 0, hinted_at = now()
+FROM due, accounts AS a WHERE b.id = due.id AND a.id = b.account_id
+RETURNING b.id, class, carrier, size, first_id, last_id, subscribes AND is_new
 """
 
 
-def promote(conn: Connection, limit: int) -> list[Hint]:
-    """Queue up to so many batches whose minute has come, by the database's clock."""
-    return hints(conn.exec_driver_sql(_PROMOTE, {"limit": limit}))
+def promote(conn: Connection, limit: int) -> tuple[list[Hint], list[Span]]:
+    """Queue up to so many batches whose minute has come, by the database's clock.
+
+    Return them, and where the messages of those lie that their account wants to hear of: the first time only.
+    """
+    rows = conn.exec_driver_sql(_PROMOTE, {"limit": limit}).all()
+    return hints(row[:4] for row in rows), [Span(row[0], row[4], row[5]) for row in rows if row[6]]
 
 
 # Mending -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,9 @@
-"""The events table: what moved, for accounts that subscribe. The row is the outbox of the webhooks to come."""
+"""The events table: what moved, for accounts that subscribe. The row is the outbox of the webhooks.
 
-from collections.abc import Sequence
+Who is to be told of a move is written with it (docs/decisions/0009-webhooks.md): nothing that is committed goes untold.
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,29 +12,53 @@ from sqlalchemy import Connection
 from pipeline.rules import ids
 from schema.vocabulary import Status
 
-_WRITE = """
-INSERT INTO events (id, account_id, message_id, status, at)
-SELECT e.id, %(account)s, e.message_id, %(status)s, %(at)s
-FROM unnest(%(ids)b::uuid[], %(messages)b::uuid[]) AS e (id, message_id)
+#: an endpoint hears of what came through its dialect's door and of our own orders; a callback hears in its stead
+_TELL = """
+WITH moved AS MATERIALIZED (
+    SELECT w.id, m.id AS message_id, w.status, m.account_id, m.request_id
+    FROM unnest(%(ids)b::uuid[], %(messages)b::uuid[], %(statuses)b::text[]) AS w (id, message_id, status)
+    JOIN messages AS m ON m.id = w.message_id AND m.id BETWEEN %(lowest)s AND %(highest)s
+    JOIN accounts AS a ON a.id = m.account_id AND a.subscribes
+), told AS (
+    INSERT INTO events (id, account_id, message_id, status, at)
+    SELECT id, account_id, message_id, status, %(at)s FROM moved
+), heard AS (
+    SELECT moved.*, r.door, c.id AS challenge_id, c.key_id
+    FROM moved LEFT JOIN requests AS r ON r.id = moved.request_id
+    LEFT JOIN challenges AS c ON c.id = moved.request_id AND c.callback_url IS NOT NULL AND c.key_id IS NOT NULL
+)
+INSERT INTO deliveries (endpoint_id, challenge_id, lane, event_id, message_id, status, at)
+SELECT e.id, NULL::uuid, e.id, heard.id, message_id, status, %(at)s::timestamptz
+FROM heard JOIN endpoints AS e ON e.account_id = heard.account_id
+WHERE challenge_id IS NULL AND (door IS NULL OR starts_with(door, e.dialect))
+UNION ALL
+SELECT NULL, challenge_id, md5('key ' || key_id)::uuid, heard.id, message_id, status, %(at)s
+FROM heard WHERE challenge_id IS NOT NULL
 """
 
 
-def write(conn: Connection, first: UUID, account: int, messages: Sequence[UUID], status: Status, at: datetime) -> None:
-    """Write that messages of a subscribing account came to a status; their events' ids begin at `first`."""
-    if messages:
-        own = [ids.after(first, place) for place in range(len(messages))]
-        params = {"ids": own, "messages": list(messages), "account": account, "status": str(status), "at": at}
-        conn.exec_driver_sql(_WRITE, params)
+def tell(conn: Connection, first: UUID, moved: Iterable[tuple[UUID, Status]], at: datetime) -> None:
+    """Write what messages came to, and whom to tell; their events' ids begin at `first`.
+
+    Messages whose account does not subscribe are passed over.
+    """
+    moves = list(moved)
+    if not moves:
+        return
+    messages = [message for message, _ in moves]
+    conn.exec_driver_sql(
+        _TELL,
+        {
+            "ids": [ids.after(first, place) for place in range(len(moves))],
+            "messages": messages,
+            "statuses": [str(status) for _, status in moves],
+            "lowest": min(messages),
+            "highest": max(messages),
+            "at": at,
+        },
+    )
 
 
-_SUBSCRIBED = """
-SELECT m.account_id, array_agg(m.id) FROM messages AS m JOIN accounts AS a ON a.id = m.account_id AND a.subscribes
-WHERE m.id = ANY(%(messages)b) GROUP BY m.account_id
-"""
-
-
-def subscribed(conn: Connection, messages: Sequence[UUID]) -> dict[int, list[UUID]]:
-    """Return those of the messages whose account subscribes, by account."""
-    if not messages:
-        return {}
-    return {row[0]: row[1] for row in conn.exec_driver_sql(_SUBSCRIBED, {"messages": list(messages)})}
+def tell_all(conn: Connection, first: UUID, messages: Sequence[UUID], status: Status, at: datetime) -> None:
+    """Write that all of these messages came to one status, as `tell` does."""
+    tell(conn, first, ((message, status) for message in messages), at)

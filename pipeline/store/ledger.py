@@ -4,7 +4,9 @@ One ledger row moves an amount from one book to another, so it cannot be out of 
 minor units; quota is counted in segments under the unit SEG.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -20,17 +22,40 @@ from schema.vocabulary import Book, Entry
 #: the unit of quota
 SEGMENTS = "SEG"
 
-_PRICES = """
-SELECT DISTINCT ON (destination, p.account_id) destination, per_segment, p.account_id IS NOT NULL
-FROM prices AS p JOIN accounts AS a ON a.id = %(account)s AND p.currency = a.currency
-WHERE (p.account_id = a.id OR p.account_id IS NULL) AND from_at <= now()
-ORDER BY destination, p.account_id, from_at DESC
+_BOOKS = """
+SELECT DISTINCT ON (a.id, destination, p.account_id) a.id, destination, per_segment, p.account_id IS NOT NULL
+FROM accounts AS a JOIN prices AS p ON p.currency = a.currency AND (p.account_id = a.id OR p.account_id IS NULL)
+WHERE a.id = ANY(%(accounts)s) AND from_at <= now()
+ORDER BY a.id, destination, p.account_id, from_at DESC
 """
 
 
+def books(conn: Connection, accounts: Iterable[int]) -> dict[int, list[Price]]:
+    """Return the prices in force for each of these accounts, its own and the common ones in its currency."""
+    found: defaultdict[int, list[Price]] = defaultdict(list)
+    for account, *line in conn.exec_driver_sql(_BOOKS, {"accounts": list(accounts)}).all():
+        found[account].append(Price(*line))
+    return found
+
+
 def prices(conn: Connection, account: int) -> list[Price]:
-    """Return the prices in force for an account, its own and the common ones in its currency."""
-    return [Price(*row) for row in conn.exec_driver_sql(_PRICES, {"account": account})]
+    """Return the prices in force for an account."""
+    return books(conn, [account]).get(account, [])
+
+
+_PURSES = """
+SELECT a.id, w.month, coalesce(q.granted - q.used, 0), a.subscribes
+FROM unnest(%(accounts)s::int4[], %(months)s::date[]) AS w (account_id, month)
+JOIN accounts AS a ON a.id = w.account_id
+LEFT JOIN quotas AS q ON q.account_id = a.id AND q.month = w.month
+"""
+
+
+def quotas_left(conn: Connection, wanted: Iterable[tuple[int, date]]) -> dict[tuple[int, date], tuple[int, bool]]:
+    """Return what is left of each account's quota of the month, and whether the account subscribes to events."""
+    pairs = sorted(set(wanted))
+    params = {"accounts": [account for account, _ in pairs], "months": [month for _, month in pairs]}
+    return {(row[0], row[1]): (row[2], row[3]) for row in conn.exec_driver_sql(_PURSES, params).all()}
 
 
 _FUNDS = """
@@ -56,18 +81,40 @@ WHERE account_id = %(account)s AND month = %(month)s AND used + %(quota)s <= gra
 """
 
 
-def hold(conn: Connection, account: int, batch: UUID, month: date, amount: int, quota: int) -> None:
-    """Set money and quota aside for a batch; ShortOfFunds when they no longer suffice.
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What is to be set aside for one batch."""
 
-    The wallet's row is locked from here to the commit, so call it last.
+    account: int
+    batch: UUID
+    month: date
+    amount: int
+    quota: int
+
+
+def hold_all(conn: Connection, holds: Sequence[Hold]) -> None:
+    """Set money and quota aside for batches; ShortOfFunds when they no longer suffice.
+
+    The wallets' rows are locked from here to the commit, so call it last; in the order of their accounts, so that two
+    never wait for each other in a ring.
     """
-    params = {"account": account, "amount": amount, "quota": quota, "month": month}
-    _move(conn, Entry.HOLD, Book.WALLET, Book.HELD, [(account, batch, amount, quota)])
-    # the wallet before the quota, as `release` locks them
-    if amount and conn.exec_driver_sql(_DEBIT, params).rowcount == 0:
-        raise ShortOfFunds("wallet")
-    if quota and conn.exec_driver_sql(_USE, params).rowcount == 0:
-        raise ShortOfFunds("quota")
+    if not holds:
+        return
+    moves = [(each.account, each.batch, each.amount, each.quota) for each in holds]
+    _move(conn, Entry.HOLD, Book.WALLET, Book.HELD, moves)
+    amounts: defaultdict[int, int] = defaultdict(int)
+    quotas: defaultdict[tuple[int, date], int] = defaultdict(int)
+    for each in holds:
+        amounts[each.account] += each.amount
+        quotas[each.account, each.month] += each.quota
+    # the wallets before the quotas, as `release` locks them
+    for account, amount in sorted(amounts.items()):
+        if amount and conn.exec_driver_sql(_DEBIT, {"account": account, "amount": amount}).rowcount == 0:
+            raise ShortOfFunds("wallet")
+    for (account, month), quota in sorted(quotas.items()):
+        params = {"account": account, "month": month, "quota": quota}
+        if quota and conn.exec_driver_sql(_USE, params).rowcount == 0:
+            raise ShortOfFunds("quota")
 
 
 def capture(conn: Connection, moved: Iterable[Moved]) -> None:

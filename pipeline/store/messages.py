@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.store.rows import copy
-from schema.message import Measure
+from schema.message import Charge
 from schema.vocabulary import Code, Money, Status
 
 _COLUMNS = {
@@ -28,6 +28,37 @@ _COLUMNS = {
 def write(conn: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
     """Write new messages: (id, request, batch, account, phone, country, sender, body, correlation id) each."""
     copy(conn, "messages", _COLUMNS, rows)
+
+
+_PAID_COLUMNS = _COLUMNS | {
+    "encoding": "text",
+    "segments": "int2",
+    "amount": "int8",
+    "quota": "int2",
+    "money": "text",
+    "status": "text",
+    "error_code": "text",
+    "final_at": "timestamptz",
+}
+
+
+def write_paid(conn: Connection, rows: Iterable[tuple[tuple[Any, ...], Charge]], at: datetime) -> None:
+    """Write new messages as `write` does, each with what it was found to be and to cost."""
+    copy(conn, "messages", _PAID_COLUMNS, (row + _paid(charge, at) for row, charge in rows))
+
+
+def _paid(charge: Charge, at: datetime) -> tuple[Any, ...]:
+    refusal = charge.refusal
+    return (
+        str(charge.measure.encoding),
+        charge.measure.segments,
+        charge.amount,
+        charge.quota,
+        Money.HELD.value if refusal is None and charge.amount + charge.quota > 0 else None,
+        Status.REJECTED.value if refusal else None,
+        refusal and str(refusal),
+        at if refusal else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +138,32 @@ def undecided(conn: Connection, spans: Sequence[Span]) -> list[Undecided]:
     return [Undecided(*row) for row in conn.exec_driver_sql(_UNDECIDED, params).all()]
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """What one message was found to be and to cost."""
-
-    measure: Measure
-    amount: int
-    quota: int
-    #: None: paid for
-    refusal: Code | None
+_CAME_THROUGH = """
+SELECT m.id, r.door, m.body FROM messages AS m JOIN requests AS r ON r.id = m.request_id
+WHERE m.id = ANY(%(ids)b) AND m.id BETWEEN %(first)s AND %(last)s AND r.door = ANY(%(doors)s)
+"""
 
 
-_CHARGE = """
+def came_through(conn: Connection, ids: Sequence[UUID], doors: Iterable[str]) -> list[tuple[UUID, str, str]]:
+    """Return (id, door, body) of those of the messages that came through one of these doors."""
+    if not ids:
+        return []
+    params = {"ids": list(ids), "first": min(ids), "last": max(ids), "doors": list(doors)}
+    return [(row[0], row[1], row[2]) for row in conn.exec_driver_sql(_CAME_THROUGH, params).all()]
+
+
+#: a text of this class holds a code: once nothing will send it any more only its length is kept
+_HOLDS_A_CODE = "(SELECT class = 'otp' FROM batches WHERE id = {message}.batch_id)"
+_BLOTTED = "repeat('*', length({message}.body))"
+
+_CHARGE = f"""
 UPDATE messages AS m
 SET encoding = c.encoding, segments = c.segments, amount = c.amount, quota = c.quota,
     money = CASE WHEN c.refusal IS NULL AND c.amount + c.quota > 0 THEN 'held' END,
     status = CASE WHEN c.refusal IS NOT NULL THEN 'rejected' END,
     error_code = c.refusal,
+    body = CASE WHEN c.refusal IS NOT NULL AND {_HOLDS_A_CODE.format(message="m")} THEN {_BLOTTED.format(message="m")}
+                ELSE m.body END,
     final_at = CASE WHEN c.refusal IS NOT NULL THEN now() END
 FROM unnest(%(ids)b::uuid[], %(encodings)b::text[], %(segments)b::int2[], %(amounts)b::int8[], %(quotas)b::int2[],
             %(refusals)b::text[]) AS c (id, encoding, segments, amount, quota, refusal)
@@ -162,10 +202,12 @@ class Moved:
     quota: int
 
 
-_MOVE = """
+_MOVE = f"""
 WITH moved AS (
     UPDATE messages
     SET status = %(status)s, error_code = %(code)s,
+        body = CASE WHEN {_HOLDS_A_CODE.format(message="messages")} THEN {_BLOTTED.format(message="messages")}
+                    ELSE body END,
         sent_at = CASE WHEN %(status)s = 'sent' THEN %(at)s::timestamptz END,
         final_at = CASE WHEN %(status)s <> 'sent' THEN %(at)s::timestamptz END,
         money = CASE WHEN money = 'held' THEN %(money)s END
@@ -180,7 +222,10 @@ FROM moved WHERE money = %(money)s AND money <> 'held' GROUP BY account_id, batc
 def move(
     conn: Connection, ids: Sequence[UUID], status: Status, money: Money, *, at: datetime, code: Code | None = None
 ) -> list[Moved]:
-    """Give messages that stood as their batch does a status of their own; return the money that moved with them."""
+    """Give messages that stood as their batch does a status of their own; return the money that moved with them.
+
+    None of them is sent again: of the texts that hold a code only the length is kept.
+    """
     if not ids:
         return []
     rows = conn.exec_driver_sql(
@@ -196,6 +241,15 @@ def move(
         },
     )
     return [Moved(*row) for row in rows]
+
+
+_LOCK_SENT = "SELECT FROM messages WHERE id = ANY(%(ids)b) AND status = 'sent' ORDER BY id FOR UPDATE"
+
+
+def lock_sent(conn: Connection, ids: Sequence[UUID]) -> None:
+    """Lock those of the messages that are sent, in order, so that nobody who moves them waits in a circle."""
+    if ids:
+        conn.exec_driver_sql(_LOCK_SENT, {"ids": list(ids)})
 
 
 _DOUBT_OVER = """

@@ -1,6 +1,6 @@
 """The receipts table: delivery reports as they came, kept first and applied second."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,16 +12,20 @@ from schema.carriage import Receipt
 from schema.vocabulary import ReceiptState, Verdict
 
 _KEEP = """
-INSERT INTO receipts (id, carrier, key, carrier_ref, ref, verdict, code, at, raw)
-SELECT * FROM unnest(%(ids)b::uuid[], %(carriers)b::text[], %(keys)b::text[], %(carrier_refs)b::text[],
-                     %(refs)b::uuid[], %(verdicts)b::text[], %(codes)b::text[], %(ats)b::timestamptz[],
-                     %(raws)b::text[])
+INSERT INTO receipts (id, carrier, key, carrier_ref, ref, verdict, code, at, raw, due_at)
+SELECT id, carrier, key, carrier_ref, ref, verdict, code, at, raw, now() + wait * interval '1 second'
+FROM unnest(%(ids)b::uuid[], %(carriers)b::text[], %(keys)b::text[], %(carrier_refs)b::text[], %(refs)b::uuid[],
+            %(verdicts)b::text[], %(codes)b::text[], %(ats)b::timestamptz[], %(raws)b::text[], %(waits)b::float8[])
+     AS r (id, carrier, key, carrier_ref, ref, verdict, code, at, raw, wait)
 ON CONFLICT (carrier, key) DO NOTHING
 """
 
 
-def keep(conn: Connection, first: UUID, receipts: Sequence[Receipt]) -> int:
-    """Keep receipts, each once however often it comes; return how many were new."""
+def keep(conn: Connection, first: UUID, receipts: Sequence[Receipt], waits: Mapping[str, float] | None = None) -> int:
+    """Keep receipts, each once however often it comes; return how many were new.
+
+    `waits` says, by a receipt's key, how many seconds it is not to be looked at.
+    """
     if not receipts:
         return 0
     ordered = sorted(receipts, key=lambda each: (each.carrier, each.key))
@@ -35,6 +39,7 @@ def keep(conn: Connection, first: UUID, receipts: Sequence[Receipt]) -> int:
         "codes": [each.code for each in ordered],
         "ats": [each.at for each in ordered],
         "raws": [each.raw for each in ordered],
+        "waits": [(waits or {}).get(each.key, 0.0) for each in ordered],
     }
     return conn.exec_driver_sql(_KEEP, params).rowcount
 

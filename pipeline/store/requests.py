@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -12,14 +12,14 @@ from schema.message import Accepted, Admission, Refusal
 from schema.vocabulary import Code
 
 _WRITE = """
-INSERT INTO requests (id, account_id, class, test, first_message, recipients, accepted, refusals, fingerprint, send_at,
-                      valid_until)
-SELECT id, account_id, class, test, first_message, recipients, accepted, refusals::jsonb, fingerprint, send_at,
+INSERT INTO requests (id, account_id, door, class, test, first_message, recipients, accepted, refusals, fingerprint,
+                      send_at, valid_until)
+SELECT id, account_id, door, class, test, first_message, recipients, accepted, refusals::jsonb, fingerprint, send_at,
        valid_until
-FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(classes)b::text[], %(tests)b::bool[], %(firsts)b::uuid[],
-            %(recipients)b::int4[], %(accepted)b::int4[], %(refusals)b::text[], %(fingerprints)b::bytea[],
-            %(send_ats)b::timestamptz[], %(valid_untils)b::timestamptz[])
-     AS r (id, account_id, class, test, first_message, recipients, accepted, refusals, fingerprint, send_at,
+FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(doors)b::text[], %(classes)b::text[], %(tests)b::bool[],
+            %(firsts)b::uuid[], %(recipients)b::int4[], %(accepted)b::int4[], %(refusals)b::text[],
+            %(fingerprints)b::bytea[], %(send_ats)b::timestamptz[], %(valid_untils)b::timestamptz[])
+     AS r (id, account_id, door, class, test, first_message, recipients, accepted, refusals, fingerprint, send_at,
            valid_until)
 ON CONFLICT (id) DO NOTHING
 RETURNING id
@@ -33,6 +33,7 @@ def write(conn: Connection, admissions: Sequence[Admission]) -> set[UUID]:
         {
             "ids": [each.request for each in admissions],
             "accounts": [each.account for each in admissions],
+            "doors": [each.door for each in admissions],
             "classes": [str(each.message_class) for each in admissions],
             "tests": [each.test for each in admissions],
             "firsts": [each.first for each in admissions],
@@ -83,24 +84,39 @@ WHERE (account_id, scope, key) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(
 ORDERS = "order"
 
 
-def reserve(conn: Connection, admissions: Sequence[Admission], scope: str = ORDERS) -> dict[UUID, UUID]:
+def reserve(conn: Connection, admissions: Sequence[Admission]) -> dict[UUID, UUID]:
     """Reserve idempotency keys; return request → the request that has its key: itself, or an earlier one.
 
     Two transactions with the same key: the second waits here until the first is committed or gone.
     """
     keyed = [each for each in admissions if each.idempotency_key and each.account is not None and each.drafts]
-    keyed.sort(key=lambda each: (each.account, each.idempotency_key))
+    keyed.sort(key=lambda each: (each.account, each.door or ORDERS, each.idempotency_key))
     if not keyed:
         return {}
     params = {
         "accounts": [each.account for each in keyed],
-        "scopes": [scope] * len(keyed),
+        "scopes": [each.door or ORDERS for each in keyed],
         "keys": [each.idempotency_key for each in keyed],
         "requests": [each.request for each in keyed],
     }
     conn.exec_driver_sql(_RESERVE, params)
-    holders = {(account, key): request for account, _, key, request in conn.exec_driver_sql(_RESERVED, params)}
-    return {each.request: holders[each.account, each.idempotency_key] for each in keyed}
+    holders = {tuple(row[:3]): row[3] for row in conn.exec_driver_sql(_RESERVED, params)}
+    return {each.request: holders[each.account, each.door or ORDERS, each.idempotency_key] for each in keyed}
+
+
+def take_in(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID], dict[UUID, Accepted]]:
+    """Write the requests that are new; return their ids, and the earlier answer to each of the others."""
+    holders = reserve(conn, admissions)
+    heard_first = [each for each in admissions if holders.get(each.request, each.request) == each.request]
+    fresh = write(conn, sorted(heard_first, key=lambda each: each.request))
+    again = [each for each in admissions if each.request not in fresh]
+    answered = answers(conn, [holders.get(each.request, each.request) for each in again])
+    return fresh, {each.request: _replay(each, *answered[holders.get(each.request, each.request)]) for each in again}
+
+
+def _replay(admission: Admission, answer: Accepted, fingerprint: bytes | None) -> Accepted:
+    altered = bool(admission.fingerprint and fingerprint and admission.fingerprint != fingerprint)
+    return replace(answer, altered=altered)
 
 
 _PRUNE = "DELETE FROM idempotency WHERE created_at < now() - %(days)s * interval '1 day'"

@@ -99,3 +99,10 @@ def test_each_day_begins_where_the_one_before_ends(day: date) -> None:
 
     assert low == high
     assert isinstance(low, UUID)
+
+
+def test_the_lowest_id_of_a_moment_is_below_all_that_are_minted_then() -> None:
+    at = datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+    assert ids.lowest(at) < ids.mint(at, 0) < ids.lowest(at + timedelta(milliseconds=1))
+    assert ids.lowest(datetime(1, 1, 1, tzinfo=UTC)) == UUID(int=0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules.retries import WAITS, wait
+from pipeline.rules.retries import WAITS, again, wait
 from schema.vocabulary import MessageClass
 
 each_class = pytest.mark.parametrize("message_class", MessageClass)
@@ -55,3 +55,10 @@ def test_a_code_somebody_waits_for_is_tried_again_soonest() -> None:
     firsts = [WAITS[each][0] for each in (MessageClass.OTP, MessageClass.TRANSACTIONAL, MessageClass.BULK)]
 
     assert firsts == sorted(firsts)
+
+
+@pytest.mark.parametrize(
+    ("tries", "draw", "seconds"), [(1, 0.0, 5), (1, 1.0, 6), (2, 0.5, 66), (3, 0.0, None), (9, 0.0, None)]
+)
+def test_a_webhook_waits_by_its_schedule_and_a_little_more(tries: int, draw: float, seconds: float | None) -> None:
+    assert again((5, 60), tries, draw) == (None if seconds is None else pytest.approx(seconds))

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -70,6 +70,29 @@ def test_an_order_comes_back_from_json_as_it_was() -> None:
 
     assert read(order.model_dump_json(by_alias=True)) == order
     assert read(order.model_dump(mode="json", by_alias=True, exclude_none=True)) == order
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2027-03-01T08:00:00Z",
+        "2027-03-01T09:00+01:00",
+        "2027-03-01 08:00:00.000Z",
+        datetime(2027, 3, 1, 8, tzinfo=UTC),
+    ],
+    ids=str,
+)
+def test_a_moment_is_written_in_iso_8601_or_is_a_datetime(moment: Any) -> None:
+    order = read(PLAIN | {"send_at": moment})
+
+    assert isinstance(order, Order)
+    assert order.send_at == datetime(2027, 3, 1, 8, tzinfo=UTC)
+
+
+def test_a_moment_that_is_none_is_told_how_to_write_it() -> None:
+    [refusal] = cast("list[Refusal]", read(PLAIN | {"send_at": 1803891600}))
+
+    assert refusal.message.startswith("must be an ISO 8601 date and time with its zone")
 
 
 @pytest.mark.parametrize("count", [1, 2, MAX_RECIPIENTS])
@@ -178,6 +201,12 @@ def test_any_text_is_taken(text: str) -> None:
             [(Code.INVALID_FIELD, None)],
             id="valid_until not after send_at",
         ),
+        pytest.param(PLAIN | {"send_at": 1803891600}, [(Code.INVALID_FIELD, "send_at")], id="send_at seconds"),
+        pytest.param(PLAIN | {"send_at": "1803891600"}, [(Code.INVALID_FIELD, "send_at")], id="send_at quoted"),
+        pytest.param(PLAIN | {"valid_until": 1.8e12}, [(Code.INVALID_FIELD, "valid_until")], id="valid_until a number"),
+        pytest.param(PLAIN | {"submitted_at": True}, [(Code.INVALID_FIELD, "submitted_at")], id="submitted_at a truth"),
+        pytest.param(PLAIN | {"test": "yes"}, [(Code.INVALID_FIELD, "test")], id="test in words"),
+        pytest.param(PLAIN | {"test": 1}, [(Code.INVALID_FIELD, "test")], id="test a number"),
         pytest.param(PLAIN | {"idempotency_key": ""}, [(Code.INVALID_FIELD, "idempotency_key")], id="key empty"),
         pytest.param(
             PLAIN | {"idempotency_key": "x" * 256}, [(Code.INVALID_FIELD, "idempotency_key")], id="key too long"

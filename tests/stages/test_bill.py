@@ -6,10 +6,10 @@ import pytest
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.bill import bill
+from pipeline.stages.bill import bill, bill_all
 from pipeline.stages.office.audit import audit
 from pipeline.stages.segment import segment
-from pipeline.store import ledger
+from pipeline.store import accounts, ledger
 
 CHARGES = "SELECT encoding, segments, amount, quota, money, status, error_code FROM messages ORDER BY id"
 
@@ -140,8 +140,81 @@ def test_a_paid_batch_waits_for_its_minute(world: Any, delay: timedelta, status:
     assert len(hints) == (status == "queued")
 
 
+def test_a_batch_may_be_measured_as_it_is_billed(world: Any) -> None:
+    [answer] = world.submit(world.order(body="x" * 161))
+
+    [hint] = bill(world.rt, answer.batches[0])
+
+    assert hint.batch == answer.batches[0]
+    assert world.rows(CHARGES) == [("GSM7", 2, 800, 0, "held", None, None)]
+    assert bill(world.rt, answer.batches[0]) == []
+
+
 def test_measures_of_another_batch_are_not_believed(world: Any) -> None:
     [answer] = world.submit(world.order("+2348012345678", "+2348012345679"))
 
     assert bill(world.rt, answer.batches[0], segment(world.rt, answer.batches[0])[:1]) == []
     assert world.rows("SELECT status FROM batches") == ["admitted"]
+
+
+# Many together -------------------------------------------------------------------------------------------------
+
+
+def test_batches_of_several_accounts_are_billed_together(world: Any) -> None:
+    with world.rt.begin() as conn:
+        other = accounts.create(conn, "other", "NGN")
+        assert other
+        accounts.set_sender(conn, other, "ACME")
+        ledger.top_up(conn, other, 500, "test")
+    answers = world.submit(world.order(), world.order(account="other"), world.order(body="é" * 200))
+
+    hints = bill_all(world.rt, [batch for answer in answers for batch in answer.batches])
+
+    assert {hint.batch for hint in hints} == {batch for answer in answers for batch in answer.batches}
+    assert world.balance() == 1_000_000 - 1200
+    assert world.rows("SELECT balance FROM wallets ORDER BY balance") == [100, 1_000_000 - 1200]
+    assert bill_all(world.rt, [hint.batch for hint in hints]) == []
+    assert not any(each.broken for each in audit(world.rt))
+
+
+def test_one_that_cannot_pay_leaves_the_others_paid(world: Any) -> None:
+    with world.rt.begin() as conn:
+        poor = accounts.create(conn, "poor", "NGN")
+        assert poor
+        accounts.set_sender(conn, poor, "ACME")
+    answers = world.submit(world.order(), world.order(account="poor"))
+
+    hints = bill_all(world.rt, [batch for answer in answers for batch in answer.batches])
+
+    assert len(hints) == 2
+    assert sorted(world.rows("SELECT coalesce(error_code, '') FROM messages")) == ["", "insufficient_funds"]
+    assert world.balance() == 1_000_000 - 400
+    assert not any(each.broken for each in audit(world.rt))
+
+
+def test_a_quota_is_not_used_twice_by_two_batches_together(world: Any) -> None:
+    with world.rt.begin() as conn:
+        ledger.grant(conn, world.account, datetime.now(UTC).date().replace(day=1), 3, "test")
+    first = world.order("+2348012345678", "+2348012345679", **{"class": "bulk"})
+    answers = world.submit(first, world.order("+2348012345670", "+2348012345671"))
+
+    bill_all(world.rt, [batch for answer in answers for batch in answer.batches])
+
+    assert sorted(world.rows("SELECT quota FROM messages")) == [0, 1, 1, 1]
+    assert world.balance() == 1_000_000 - 400
+    assert not any(each.broken for each in audit(world.rt))
+
+
+def test_long_texts_beyond_gsm_are_billed_by_their_doors_count(world: Any) -> None:
+    numbers = [f"+23480312345{place:02}" for place in range(3)]
+    asked = [
+        world.order(number, body="я" * 130, door=door)
+        for number, door in zip(numbers, ("webex.sms", "robase.send", None), strict=True)
+    ]
+
+    world.pay(world.submit(*asked))
+
+    # they travel alike, in two parts, and share a batch
+    assert len(world.rows("SELECT id FROM batches")) == 1
+    assert world.rows("SELECT segments, amount FROM messages ORDER BY phone") == [(2, 1200), (2, 800), (2, 800)]
+    assert world.balance() == 1_000_000 - 2800

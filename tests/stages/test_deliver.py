@@ -161,6 +161,22 @@ def test_a_carrier_wrongly_set_up_is_passed_over(world: Any, caplog: pytest.LogC
     assert "alpha: speed" in caplog.text
 
 
+def test_a_carrier_whose_calls_are_too_long_for_the_lease_is_passed_over(
+    world: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.add_carrier("beta", rank=2)
+    settings = '{"base_url": "http://127.0.0.1:1", "call_deadline": 21}'
+    world.run(
+        "UPDATE carriers SET kind = 'http', settings = %(settings)s::jsonb WHERE name = 'alpha'", settings=settings
+    )
+
+    with caplog.at_level(logging.ERROR):
+        world.send()
+
+    assert world.rows(ATTEMPTS) == [(1, "beta", "accepted", None)]
+    assert "alpha: call_deadline is 21 s" in caplog.text
+
+
 def test_nothing_goes_out_after_its_time(world: Any) -> None:
     hints = world.pay(world.submit(world.order(valid_until=datetime.now(UTC) + timedelta(hours=1))))
     world.run("UPDATE batches SET valid_until = now() - interval '1 second'")
@@ -304,7 +320,7 @@ def test_events_are_written_for_those_who_subscribe(world: Any) -> None:
 
     world.send("+2348012345607", "+2348012345608")
 
-    assert sorted(world.rows("SELECT status FROM events")) == ["failed", "sent"]
+    assert sorted(world.rows("SELECT status FROM events")) == ["failed", "queued", "queued", "sent"]
 
 
 def test_the_oracle_saw_what_was_recorded(world: Any, tmp_path: Path) -> None:

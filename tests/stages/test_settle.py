@@ -1,9 +1,14 @@
+import importlib
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
 from pipeline.stages.office.audit import audit
 from pipeline.stages.receive import keep
 from pipeline.stages.settle import settle
@@ -125,3 +130,40 @@ def test_settling_again_finds_nothing(world: Any) -> None:
     keep(world.rt, [receipt(world, Verdict.DELIVERED)])
 
     assert (settle(world.rt), settle(world.rt)) == (1, 0)
+
+
+def test_ticks_that_overlap_do_not_wait_for_each_other_in_a_circle(
+    world: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [f"+23480123456{n:02}" for n in range(60)]
+    stage = importlib.import_module("pipeline.stages.settle")
+    monkeypatch.setattr(stage, "PORTION", len(people))
+    runtimes = [Runtime(settings), Runtime(settings)]
+
+    for turn in range(5):
+        sent = world.send(*people).messages
+        for first, second in (("delivered", "failed"), ("failed", "delivered")):
+            world.run(
+                """
+                INSERT INTO receipts (id, carrier, key, ref, verdict, raw)
+                SELECT gen_random_uuid(), 'alpha', id || %(word)s, id,
+                       CASE WHEN row_number() OVER (ORDER BY id) <= 30 THEN %(first)s ELSE %(second)s END, '{}'
+                FROM messages WHERE id = ANY(%(ids)s)
+                """,
+                word=f"/{first}/{turn}",
+                first=first,
+                second=second,
+                ids=list(sent),
+            )
+        together = threading.Barrier(2)
+
+        def tick(rt: Runtime, together: threading.Barrier = together) -> int:
+            together.wait()
+            return settle(rt)
+
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(tick, runtimes)) == [60, 60]
+
+    for rt in runtimes:
+        rt.close()
+    assert world.rows("SELECT count(*) FROM messages WHERE status IN ('delivered', 'failed')") == [300]

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import DatabaseFault
 from pipeline.stages.office.audit import audit
 from pipeline.stages.segment import segment
 from pipeline.stages.sweep import sweep
@@ -120,13 +121,28 @@ def test_a_body_that_kills_the_segmenter_is_parked(world: Any) -> None:
     assert world.rows("SELECT status FROM batches") == ["done"]
 
 
-def test_measuring_a_suspect_batch_in_peace_clears_it(world: Any) -> None:
+def test_a_batch_that_cannot_be_billed_is_put_aside_and_told_of(world: Any, caplog: pytest.LogCaptureFixture) -> None:
+    world.run("UPDATE prices SET per_segment = 9223372036854775807")
+    [answer] = world.submit(world.order(body="x" * 161))
+
+    for _ in range(3):
+        assert world.status(answer.messages[0]) == ""
+        with pytest.raises(DatabaseFault):
+            world.pay([answer])
+        forget(world)
+        sweep(world.rt)
+
+    assert world.rows("SELECT status, error_code FROM messages") == [("rejected", "poison")]
+    assert f"batch {answer.batches[0]} is put aside" in caplog.text
+
+
+def test_measuring_a_suspect_batch_in_peace_is_no_try(world: Any) -> None:
     [answer] = world.submit(world.order())
     world.run("UPDATE batches SET hints = 1, claims = 2")
 
     segment(world.rt, answer.batches[0])
 
-    assert world.rows("SELECT claims FROM batches") == [0]
+    assert world.rows("SELECT claims FROM batches") == [2]
     world.deliver_all(world.pay([answer]))
 
 

@@ -14,6 +14,7 @@ from pipeline.rules import ids
 from pipeline.rules.prices import Price
 from pipeline.stages.office.audit import audit
 from pipeline.store import accounts, ledger
+from pipeline.store.ledger import Hold
 from pipeline.store.messages import Moved
 
 NOW = datetime(2027, 3, 15, 12, tzinfo=UTC)
@@ -38,7 +39,7 @@ class Till:
         """Hold, for a batch of its own; return what may be captured or released."""
         batch = self.rt.mint()
         with self.rt.begin() as conn:
-            ledger.hold(conn, self.account, batch, month, amount, quota)
+            ledger.hold_all(conn, [Hold(self.account, batch, month, amount, quota)])
         at = datetime(month.year, month.month, 10, tzinfo=UTC)
         return Moved(self.account, batch, ids.mint(at, 1), amount, quota)
 

@@ -16,7 +16,8 @@ import pytest
 from pipeline.rules import ids
 from pipeline.runtime import Connection, Runtime
 from pipeline.settings import Settings
-from pipeline.store import attempts, batches, leases, messages, overview, receipts, requests
+from pipeline.store import attempts, batches, events, leases, messages, overview, receipts, requests
+from pipeline.store.doors import browse, challenges, deliveries, schedules, standings
 from schema.vocabulary import BatchStatus
 
 #: every day that has a partition: an empty one is rightly read whole
@@ -24,7 +25,23 @@ DAYS = range(-1, 8)
 #: a day's batches, and what one holds
 BATCHES, SIZE = 250, 8
 #: where a plan that reads everything is a bad one
-HOT = re.compile(r"(messages|provider_attempts)(_\d+)?|batches|receipts|requests|idempotency")
+HOT = re.compile(r"(messages|provider_attempts)(_\d+)?|batches|receipts|requests|idempotency|deliveries|challenges")
+
+
+#: one account's; of its calls one in twenty still waits
+_ENDPOINTS = """
+INSERT INTO endpoints (id, account_id, dialect, url)
+SELECT gen_random_uuid(), a.id, 'robase', 'https://example.org' FROM accounts AS a, generate_series(1, 2)
+"""
+_DELIVERIES = """
+INSERT INTO deliveries (endpoint_id, lane, event_id, message_id, status, at, state, tries, done_at, due_at)
+SELECT e.id, e.id, gen_random_uuid(), m.id, 'sent', now(), CASE WHEN waits THEN 'waiting' ELSE 'delivered' END, 1,
+       CASE WHEN NOT waits THEN now() END, CASE WHEN waits THEN now() + interval '1 minute' ELSE now() END
+FROM endpoints AS e, messages AS m, LATERAL (SELECT mod(abs(hashtext(m.id::text)), 20) = 0 AS waits) AS w
+"""
+_CHALLENGES = """
+INSERT INTO challenges (id, account_id, code_hash, max_attempts, expires_at) SELECT id, 1, '', 3, now() FROM requests
+"""
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,9 @@ def _fill(conn: Connection, firsts: list[UUID]) -> None:
     conn.exec_driver_sql(_REQUESTS)
     conn.exec_driver_sql("INSERT INTO idempotency SELECT 1, 'order', id::text, id, created_at FROM requests")
     conn.exec_driver_sql("INSERT INTO accounts (name, currency) VALUES ('acme', 'NGN')")
+    conn.exec_driver_sql(_ENDPOINTS)
+    conn.exec_driver_sql(_DELIVERIES)
+    conn.exec_driver_sql(_CHALLENGES)
 
 
 _BATCHES = """
@@ -94,8 +114,8 @@ SELECT id, 'alpha', id::text, 'ref-' || id, id, 'delivered', '{}',
 """
 
 _REQUESTS = """
-INSERT INTO requests (id, account_id, class, first_message, recipients, accepted, refusals)
-SELECT id, 1, 'bulk', first_id, size, size, '[]' FROM batches
+INSERT INTO requests (id, account_id, door, class, first_message, recipients, accepted, refusals)
+SELECT id, 1, 'robase.send', 'bulk', first_id, size, size, '[]' FROM batches
 """
 
 Params = Callable[[Crowd], dict[str, Any]]
@@ -141,8 +161,33 @@ def steps(crowd: Crowd) -> dict[str, Any]:
     return {"ids": crowd.batches, "fences": [1] * count, "recorded": crowd.firsts, "marked": crowd.lasts, "lease": 60.0}
 
 
+def view(_crowd: Crowd, **more: Any) -> dict[str, Any]:
+    return {"account": 1, "doors": ["robase.send"], "test": False, **more}
+
+
+def page(crowd: Crowd) -> dict[str, Any]:
+    return {"requests": crowd.batches, "firsts": crowd.firsts, "lasts": crowd.lasts, "limit": 50}
+
+
+def sought(crowd: Crowd) -> dict[str, Any]:
+    dates = dict.fromkeys(["id", "created_from", "created_to", "due_from", "due_to"])
+    return view(crowd, earliest=crowd.firsts[0], latest=crowd.firsts[5], limit=1000, **dates)
+
+
 def key(crowd: Crowd) -> dict[str, Any]:
     return {"accounts": [1], "scopes": ["order"], "keys": ["k"], "requests": crowd.batches[:1]}
+
+
+def told(crowd: Crowd) -> dict[str, Any]:
+    wanted = some(crowd)["ids"]
+    bounds = {"lowest": wanted[0], "highest": wanted[-1], "at": datetime.now(UTC)}
+    return {"ids": wanted, "messages": wanted, "statuses": ["sent"] * len(wanted), **bounds}
+
+
+def recorded(crowd: Crowd) -> dict[str, Any]:
+    count = len(crowd.batches)
+    columns = {"tries": 1, "answers": "200", "heard": True, "waits": None}
+    return {"ids": crowd.batches} | {name: [value] * count for name, value in columns.items()}
 
 
 STATEMENTS: Mapping[str, tuple[str, Params]] = {
@@ -179,12 +224,40 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "receipts postpone": (receipts._POSTPONE, lambda crowd: {"ids": some(crowd)["ids"], "hours": 72.0}),
     "request answers": (requests._READ, lambda crowd: {"ids": crowd.batches}),
     "keys reserved": (requests._RESERVED, key),
+    "tell": (events._TELL, told),
+    "lock deliveries": (
+        deliveries._LOCK,
+        lambda crowd: {"lanes": crowd.batches, "rooms": [8] * len(crowd.batches), "room": 8, "most": 400},
+    ),
+    "claim deliveries": (deliveries._CLAIM, lambda crowd: {"ids": crowd.batches, "lease": 60.0}),
+    "load deliveries": (deliveries._LOAD, lambda crowd: {"ids": crowd.batches, "hours": 24.0}),
+    "record deliveries": (deliveries._RECORD, recorded),
+    "standings": (
+        standings._STANDINGS,
+        lambda crowd: {"accounts": [1] * 20, "ids": crowd.batches, "door": "robase.send"},
+    ),
+    "count a guess": (
+        challenges._COUNT,
+        lambda crowd: {"id": crowd.batches[0], "account": 1, "fits": False, "now": datetime.now(UTC)},
+    ),
+    "wake deliveries": (deliveries._WAKE, lambda crowd: {"lanes": crowd.batches, "messages": crowd.batches}),
     "story": (overview._MESSAGE, lambda crowd: {"id": crowd.firsts[0], "account": "acme"}),
     "story's attempts": (overview._ATTEMPTS, lambda crowd: {"id": crowd.firsts[0]}),
     "messages of a request": (
         overview._MESSAGES_OF,
         lambda c: {"request": c.batches[0], "first": c.firsts[0], "last": c.lasts[0]},
     ),
+    "one for its owner": (browse._ONE, lambda crowd: view(crowd, id=crowd.firsts[0])),
+    "latest requests": (browse._REQUESTS, lambda crowd: view(crowd, before=crowd.firsts[5], limit=51)),
+    "a page of messages": (browse._PAGE, page),
+    "a page's attempts": (browse._TRIES, some),
+    "came through": (messages._CAME_THROUGH, lambda crowd: some(crowd, doors=["webex.sms"])),
+    "scheduled requests": (schedules._REQUESTS, sought),
+    "how they stand": (
+        schedules._STANDING,
+        lambda crowd: page(crowd) | {"send_ats": [datetime.now(UTC)] * len(crowd.batches)},
+    ),
+    "a request's span": (schedules._SPAN, lambda crowd: view(crowd, id=crowd.batches[0])),
 }
 each_statement = pytest.mark.parametrize("name", STATEMENTS)
 
@@ -236,6 +309,8 @@ def test_nor_does_it_once_it_is_planned_for_all_parameters(crowd: Crowd, name: s
         ("unresolved", "marked_at"),
         ("receipts due", "receipts_due"),
         ("receipts due", "carrier_ref"),
+        ("lock deliveries", "deliveries_due"),
+        ("latest requests", "requests_latest"),
     ],
 )
 def test_what_the_clock_looks_for_has_an_index_of_its_own(crowd: Crowd, name: str, index: str) -> None:

@@ -99,12 +99,14 @@ def grant(rt: Runtime, name: str, segments: int, note: str, month: date | None =
         return ledger.grant(conn, account, (month or _month(rt)).replace(day=1), segments, note)
 
 
-def set_sender(rt: Runtime, name: str, sender: str, state: SenderState = SenderState.APPROVED) -> None:
-    """Register a sender id on an account, or change its state."""
+def set_sender(
+    rt: Runtime, name: str, sender: str, state: SenderState = SenderState.APPROVED, reason: str | None = None
+) -> None:
+    """Register a sender id on an account, or change its state; its owner is told the reason."""
     words = f"{sender!r} cannot be a sender: up to 11 letters, digits and blanks with a letter among them, or a number"
     _demand(is_sender(sender), words)
     with rt.begin() as conn:
-        accounts.set_sender(conn, _account(conn, name).id, sender, state)
+        accounts.set_sender(conn, _account(conn, name).id, sender, state, reason)
 
 
 def set_template(rt: Runtime, name: str, slug: str, body: str) -> UUID:
@@ -156,7 +158,7 @@ def set_carrier(rt: Runtime, name: str, kind: str, settings: Mapping[str, Any]) 
     words = f"{name!r} cannot be a carrier's name: use small letters, digits, - _ (at most 40)"
     _demand(_CARRIER_NAME.fullmatch(name), words)
     _demand(name != TEST_CARRIER, f"{name!r} carries the test messages and stays as it is: take another name")
-    registry.make(name, kind, settings).close()
+    registry.make(name, kind, settings, rt.settings.lease_seconds).close()
     with rt.begin() as conn:
         carriers.save(conn, name, kind, settings)
 

@@ -173,6 +173,7 @@ def test_a_destination_is_digits_a_country_or_everywhere(nowhere: Runtime, desti
         ("delta", "http", {}, ConfigurationError, "base_url is required"),
         ("delta", "http", {"base_url": "ftp://x"}, ConfigurationError, "base_url"),
         ("delta", "http", {"base_url": "https://x.example", "windw": 5}, ConfigurationError, "windw is no setting"),
+        ("delta", "http", {"base_url": "https://x.example", "deadline": 11}, ConfigurationError, "a lease of 60 s"),
         ("delta", "simulated", {"script": {"refuse": 2}}, ConfigurationError, "more than 1"),
     ],
 )

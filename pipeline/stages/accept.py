@@ -1,0 +1,180 @@
+"""Accept: what a caller waits for is written, measured and paid for in one transaction, each row once.
+
+The short way of ingest, segment and bill. It takes for granted that there is money enough; where there is not, nothing
+is written, and the long way finds out who of them can pay.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from uuid import UUID
+
+from pipeline.rules import ids
+from pipeline.rules.loads import Load, pack
+from pipeline.rules.prices import PriceBook, charge
+from pipeline.rules.segments import BILLED, measure
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import batches, events, ledger, messages, requests
+from pipeline.store.ledger import Hold, month_of
+from schema.message import Accepted, Admission, Answered, Batch, Charge, Draft, Hint, Measure, Written
+from schema.vocabulary import BatchStatus, MessageClass, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of admissions."""
+
+    #: one each, in order; who was answered before gets that answer, still to be read back
+    answers: list[Answered | Accepted]
+    #: batches that may be delivered now
+    hints: list[Hint]
+
+
+def accept(rt: Runtime, admissions: Sequence[Admission]) -> Taken:
+    """Write admissions as paid batches; return their answers. ShortOfFunds: nothing was written."""
+    with rt.begin() as conn:
+        fresh, earlier = requests.take_in(conn, admissions)
+        now = batches.clock(conn)
+        new = [each for each in admissions if each.request in fresh]
+        loads = list(pack(new, rt.mint(), now, rt.settings.batch_size))
+        purses = _Purses(conn, loads)
+        charges = [purses.charge(load) for load in loads]
+        made = [_status(load, now) for load in loads]
+        _write(conn, loads, charges, made, now)
+        subscribing = [pair for pair in zip(loads, charges, made, strict=True) if purses.subscribes(pair[0])]
+        events.tell(conn, rt.mint(), _moves(subscribing), now)
+        ledger.hold_all(conn, [hold for pair in zip(loads, charges, strict=True) if (hold := _hold(*pair))])
+    written = _written(loads, charges)
+    answers = [earlier.get(each.request) or _answer(each, written) for each in admissions]
+    queued = [batch for batch in made if batch.status is BatchStatus.QUEUED]
+    return Taken(answers, [Hint(each.id, each.message_class, each.carrier, each.size) for each in queued])
+
+
+class _Purses:
+    """What the loads' accounts pay with, as it stood when it was read."""
+
+    def __init__(self, conn: Connection, loads: Sequence[Load]) -> None:
+        paying = [load for load in loads if not load.batch.test]
+        self._books = {
+            account: PriceBook(lines)
+            for account, lines in ledger.books(conn, {load.batch.account for load in paying}).items()
+        }
+        wanted = {_payer(load) for load in loads}
+        found = ledger.quotas_left(conn, wanted) if wanted else {}
+        self._quotas = {payer: quota for payer, (quota, _) in found.items()}
+        self._subscribing = {account for (account, _), (_, subscribes) in found.items() if subscribes}
+
+    def subscribes(self, load: Load) -> bool:
+        """Tell whether the load's account is told of its messages' moves."""
+        return load.batch.account in self._subscribing
+
+    def charge(self, load: Load) -> list[Charge]:
+        """Return what each message of a load is and costs; what it takes of a quota, the next load has no more."""
+        measures = measure(draft.body for _, draft in load.members)
+        if load.batch.test:
+            return [Charge(each, 0, 0, None) for each in measures]
+        payer, book = _payer(load), self._books.get(load.batch.account, _NO_PRICES)
+        prices = [book.per_segment(draft.phone, draft.country) for _, draft in load.members]
+        parts = [_parts(*member, each) for member, each in zip(load.members, measures, strict=True)]
+        charges = charge(measures, parts, prices, quota=self._quotas.get(payer, 0), money=None)
+        self._quotas[payer] = self._quotas.get(payer, 0) - sum(each.quota for each in charges)
+        return charges
+
+
+_NO_PRICES = PriceBook([])
+
+
+def _payer(load: Load) -> tuple[int, date]:
+    return load.batch.account, month_of(load.batch.first)
+
+
+def _parts(admission: Admission, draft: Draft, measured: Measure) -> int:
+    """Return by how many parts a message is billed: as it travels, unless its door counts otherwise."""
+    capacity = BILLED.get(admission.door or "")
+    if capacity is None or measured.segments == 1:
+        return measured.segments
+    [billed] = measure([draft.body], capacity)
+    return billed.segments
+
+
+def _status(load: Load, now: datetime) -> Batch:
+    status = BatchStatus.SCHEDULED if load.batch.due_at > now else BatchStatus.QUEUED
+    return replace(load.batch, status=status)
+
+
+def _write(
+    conn: Connection, loads: Sequence[Load], charges: Sequence[Sequence[Charge]], made: Sequence[Batch], now: datetime
+) -> None:
+    if not loads:
+        return
+    rows = (
+        (_row(id_, load.batch, *member, paid), paid)
+        for load, own in zip(loads, charges, strict=True)
+        for id_, member, paid in zip(load.ids, load.members, own, strict=True)
+    )
+    messages.write_paid(conn, rows, now)
+    batches.write(conn, made, hinted_at=now)
+
+
+def _row(id_: UUID, batch: Batch, admission: Admission, draft: Draft, paid: Charge) -> tuple[object, ...]:
+    return (
+        id_,
+        admission.request,
+        batch.id,
+        admission.account,
+        draft.phone,
+        draft.country,
+        admission.sender,
+        # a code that never goes out is not kept either
+        "*" * len(draft.body) if paid.refusal and batch.message_class is MessageClass.OTP else draft.body,
+        draft.correlation_id,
+    )
+
+
+def _moves(
+    subscribing: Iterable[tuple[Load, Sequence[Charge], Batch]],
+) -> Iterable[tuple[UUID, Status]]:
+    for load, charges, batch in subscribing:
+        for id_, paid in zip(load.ids, charges, strict=True):
+            if paid.refusal:
+                yield id_, Status.REJECTED
+            elif batch.status is BatchStatus.QUEUED:  # what is scheduled is queued when its minute comes
+                yield id_, Status.QUEUED
+
+
+def _hold(load: Load, charges: Sequence[Charge]) -> Hold | None:
+    account, month = _payer(load)
+    amount, quota = sum(each.amount for each in charges), sum(each.quota for each in charges)
+    return Hold(account, load.batch.id, month, amount, quota) if amount or quota else None
+
+
+def _written(loads: Sequence[Load], charges: Sequence[Sequence[Charge]]) -> dict[UUID, Written]:
+    """Return each message as its caller is told of it."""
+    return {
+        id_: Written(
+            id=id_,
+            phone=draft.phone,
+            country=draft.country,
+            sender=admission.sender,
+            body=draft.body,
+            correlation_id=draft.correlation_id,
+            encoding=paid.measure.encoding,
+            segments=paid.measure.segments,
+            amount=paid.amount,
+            quota=paid.quota,
+            carrier=load.batch.carrier,
+            send_at=load.batch.send_at,
+            valid_until=load.batch.valid_until,
+            test=load.batch.test,
+            refusal=paid.refusal,
+        )
+        for load, own in zip(loads, charges, strict=True)
+        for id_, (admission, draft), paid in zip(load.ids, load.members, own, strict=True)
+    }
+
+
+def _answer(admission: Admission, written: dict[UUID, Written]) -> Answered:
+    placed: list[Written | None] = [None] * admission.recipients
+    for draft in admission.drafts:
+        placed[draft.index] = written[ids.after(admission.first, draft.index)]
+    return Answered(admission.request, placed, admission.refusals)

@@ -1,0 +1,1 @@
+"""What happens at the front doors, before and beside the road."""

@@ -1,0 +1,148 @@
+"""Identify: find out who calls, whether he may from there, and whether he calls too often."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from pipeline.runtime import Runtime
+from pipeline.store.doors import keys, limits
+from pipeline.store.doors.limits import Take
+from schema.door import Key
+from schema.vocabulary import AccountState, Code, Dialect
+
+#: characters a handle may have
+_LONGEST = 255
+#: what a sealed secret of a key is sealed for
+PURPOSE = "key"
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A call at a door, before we know whose it is."""
+
+    dialect: Dialect
+    #: what finds the key
+    handle: str
+    #: the address it came from
+    source: str
+    #: what is called: calls are limited by key and endpoint
+    endpoint: str
+    #: calls a second, and how many at once, unless the key's settings say otherwise
+    rate: float
+    burst: int
+    #: judges the key's proof in the dialect's own way; returns None when it holds
+    prove: Callable[[Key], Any]
+    #: what must not come twice from this key, and for how many seconds it is remembered
+    nonce: str | None = None
+    nonce_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """Why a caller is turned away."""
+
+    code: Code
+    #: seconds after which he may try again
+    wait: float = 0.0
+    #: what the dialect itself had to say about his proof
+    proof: Any = None
+
+
+def identify(rt: Runtime, knocks: Sequence[Knock]) -> list[Key | Turned]:
+    """Return for each knock its key, or why it is turned away, in order.
+
+    Judged in this order: the key is known, its account is active, the proof holds, the address is allowed, the nonce is
+    new, the limit holds. Whoever fails an earlier one spends nothing of a later.
+    """
+    found = _keys(rt, knocks)
+    judged = [_judge(found.get((knock.dialect, knock.handle)), knock) for knock in knocks]
+    _refuse_replays(rt, knocks, judged)
+    _refuse_haste(rt, knocks, judged)
+    return judged
+
+
+def _keys(rt: Runtime, knocks: Sequence[Knock]) -> dict[tuple[Dialect, str], Key]:
+    # what PostgreSQL cannot spell is nobody's, and must not spoil it for those who knock beside it
+    wanted = [(knock.dialect, knock.handle) for knock in knocks if _is_spelt(knock.handle)]
+    with rt.glance() as conn:
+        rows = keys.find(conn, wanted)
+    return {(key.dialect, key.handle): key for key in (_key(rt, row) for row in rows)}
+
+
+def _is_spelt(handle: str) -> bool:
+    return handle.isprintable() and len(handle) <= _LONGEST
+
+
+def _key(rt: Runtime, row: Sequence[Any]) -> Key:
+    id_, account, owner, state, currency, dialect, handle, test, scopes, networks, settings, sealed, secret_hash = row
+    return Key(
+        id=id_,
+        account=account,
+        owner=owner,
+        account_state=AccountState(state),
+        currency=currency,
+        dialect=Dialect(dialect),
+        handle=handle,
+        test=test,
+        scopes=frozenset(scopes),
+        networks=tuple(networks),
+        settings=settings,
+        secret=rt.vault.open(PURPOSE, sealed) if sealed else None,
+        secret_hash=secret_hash,
+    )
+
+
+def _judge(key: Key | None, knock: Knock) -> Key | Turned:
+    if key is None:
+        return Turned(Code.UNAUTHENTICATED)
+    if key.account_state is not AccountState.ACTIVE:
+        return Turned(Code.ACCOUNT_SUSPENDED)
+    proof = knock.prove(key)
+    if proof is not None:
+        return Turned(Code.UNAUTHENTICATED, proof=proof)
+    if key.networks and not _within(knock.source, key.networks):
+        return Turned(Code.SOURCE_FORBIDDEN)
+    return key
+
+
+def _within(source: str, networks: Sequence[str]) -> bool:
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return False
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return any(plain in ip_network(each, strict=False) for each in networks)
+
+
+def _refuse_replays(rt: Runtime, knocks: Sequence[Knock], judged: list[Key | Turned]) -> None:
+    asked = [
+        (place, f"{key.id}:{knock.nonce}", knock.nonce_seconds)
+        for place, (knock, key) in enumerate(zip(knocks, judged, strict=True))
+        if isinstance(key, Key) and knock.nonce is not None
+    ]
+    if not asked:
+        return
+    fresh = limits.remember(rt.valkey, [(word, seconds) for _, word, seconds in asked])
+    for place, (at, _, _) in enumerate(asked):
+        if fresh is None:
+            judged[at] = Turned(Code.UNAVAILABLE)
+        elif not fresh[place]:
+            judged[at] = Turned(Code.CONFLICT)
+
+
+def _refuse_haste(rt: Runtime, knocks: Sequence[Knock], judged: list[Key | Turned]) -> None:
+    asked = [
+        (place, [_take(key, knock)])
+        for place, (knock, key) in enumerate(zip(knocks, judged, strict=True))
+        if isinstance(key, Key)
+    ]
+    for (place, _), refused in zip(asked, limits.take(rt.valkey, [group for _, group in asked]), strict=True):
+        if refused:
+            judged[place] = Turned(Code.RATE_KEY, wait=refused.wait)
+
+
+def _take(key: Key, knock: Knock) -> Take:
+    rate = float(key.settings.get("rate", knock.rate))
+    burst = int(key.settings.get("burst", max(knock.burst, rate)))
+    return Take(f"key:{key.id}:{knock.endpoint}", rate, burst)

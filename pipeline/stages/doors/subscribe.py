@@ -1,0 +1,168 @@
+"""Subscribe: where an account wants to be told what becomes of its messages, and with which secret that is signed.
+
+Everywhere `account` is an account's id, and None anybody's: for operators, not for doors.
+"""
+
+import secrets
+from collections.abc import Collection
+from uuid import UUID
+
+from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.rules import webhook_urls
+from pipeline.rules.webhook_urls import Reach, fault, may_be_called
+from pipeline.runtime import Runtime
+from pipeline.store import accounts
+from pipeline.store.doors import endpoints
+from pipeline.store.doors.endpoints import Endpoint
+from schema.vocabulary import Dialect, EndpointState
+
+#: what a sealed secret of an endpoint is sealed for
+PURPOSE = "endpoint"
+#: endpoints one account may have: each hears of every message
+MOST = 20
+#: dialects that sign with the key that sent the message
+KEYED = frozenset({Dialect.TELESIGN})
+
+__all__ = [
+    "Endpoint",
+    "NobodyThere",
+    "Reach",
+    "TooMany",
+    "UrlUnfit",
+    "account_of",
+    "change",
+    "create",
+    "fault",
+    "find",
+    "list_all",
+    "may_be_called",
+    "reach",
+    "remove",
+    "resume",
+    "rotate_secret",
+]
+
+
+class UrlUnfit(ConfigurationError):
+    """The URL cannot be called; the message says why, and fits behind the field's name."""
+
+
+class TooMany(PostroadError):
+    """The account has as many endpoints as it may."""
+
+
+class NobodyThere(PostroadError):
+    """There is no such account."""
+
+
+def account_of(rt: Runtime, name: str) -> int:
+    """Return the id of the account of that name; NobodyThere when there is none."""
+    with rt.begin() as conn:
+        found = accounts.find(conn, [name]).get(name)
+    if found is None:
+        raise NobodyThere(f"there is no account {name!r}: `postroad account list` shows them")
+    return found.id
+
+
+def create(
+    rt: Runtime, account: int, dialect: Dialect, url: str, *, events: Collection[str] = (), description: str = ""
+) -> tuple[Endpoint, str]:
+    """Write an endpoint that hears of the dialect's events (none named: all); return it with its secret, shown once.
+
+    The secret is "" where the dialect signs with the key. UrlUnfit or TooMany says why there is none.
+    """
+    _check_url(rt, url)
+    secret = "" if dialect in KEYED else _mint()
+    sealed = rt.vault.seal(PURPOSE, secret.encode()) if secret else None
+    with rt.begin() as conn:
+        if endpoints.count(conn, account) >= MOST:
+            raise TooMany(f"an account has at most {MOST} webhook endpoints")
+        made = endpoints.create(
+            conn, rt.mint(), account, dialect, url, events=events, description=description, sealed=sealed
+        )
+        endpoints.hear(conn, [account])
+    return made, secret
+
+
+def list_all(rt: Runtime, account: int | None) -> list[Endpoint]:
+    """Return the account's endpoints, the oldest first."""
+    with rt.begin() as conn:
+        return endpoints.listing(conn, account)
+
+
+def find(rt: Runtime, account: int | None, endpoint: UUID) -> Endpoint | None:
+    """Return an endpoint, or None when the account has no such."""
+    with rt.begin() as conn:
+        return endpoints.find(conn, account, endpoint)
+
+
+def change(
+    rt: Runtime,
+    account: int | None,
+    endpoint: UUID,
+    *,
+    url: str | None = None,
+    events: Collection[str] | None = None,
+    description: str | None = None,
+    state: EndpointState | None = None,
+) -> Endpoint | None:
+    """Change what is not None of an endpoint; return it as it is then, or None when the account has no such.
+
+    UrlUnfit says what is wrong with the URL. Made active, it is called at once for all that waits.
+    """
+    if url is not None:
+        _check_url(rt, url)
+    with rt.begin() as conn:
+        found = endpoints.change(conn, account, endpoint, url=url, events=events, description=description)
+        if found is None or state in (None, found.state):
+            return found
+        turn = endpoints.resume if state is EndpointState.ACTIVE else endpoints.suspend
+        return turn(conn, account, endpoint)
+
+
+def resume(rt: Runtime, account: int | None, endpoint: UUID) -> Endpoint | None:
+    """Have an endpoint called again, at once for all that waits; return it, or None when the account has no such."""
+    with rt.begin() as conn:
+        return endpoints.resume(conn, account, endpoint)
+
+
+def remove(rt: Runtime, account: int | None, endpoint: UUID) -> bool:
+    """Take an endpoint away; what it was still to be told is dropped. False: the account has no such."""
+    with rt.begin() as conn:
+        found = endpoints.find(conn, account, endpoint)
+        if found is None:
+            return False
+        endpoints.count(conn, found.account)
+        owner = endpoints.remove(conn, account, endpoint)
+        if owner is not None:
+            endpoints.follow(conn, owner)
+    return owner is not None
+
+
+def rotate_secret(rt: Runtime, account: int | None, endpoint: UUID) -> tuple[Endpoint, str] | None:
+    """Give an endpoint a new secret; return both, or None when the account has no such with a secret of its own.
+
+    For a day its dialect may sign with the one before it as well.
+    """
+    secret = _mint()
+    with rt.begin() as conn:
+        found = endpoints.rotate(conn, account, endpoint, rt.vault.seal(PURPOSE, secret.encode()))
+    return (found, secret) if found else None
+
+
+def reach(rt: Runtime) -> Reach:
+    """Return what the settings let webhooks reach; ConfigurationError when a network is none."""
+    given = rt.settings
+    try:
+        return webhook_urls.reach(given.webhook_networks, given.webhook_ports, given.webhook_plain)
+    except ValueError as error:
+        raise ConfigurationError(f"POSTROAD_WEBHOOK_NETWORKS: {error}") from None
+
+
+def _check_url(rt: Runtime, url: str) -> None:
+    if words := fault(url, reach(rt)):
+        raise UrlUnfit(words)
+
+
+def _mint() -> str:
+    return "whsec_" + secrets.token_urlsafe(32)

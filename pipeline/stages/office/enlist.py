@@ -1,0 +1,71 @@
+"""Enlist: put persons on an account by the operator's word, as if they had come in by the account's own door."""
+
+import re
+from typing import Any
+
+from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.rules import phones
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import accounts
+from pipeline.store.doors import persons
+
+Row = dict[str, Any]
+
+_PERSON = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class Unfit(ConfigurationError):
+    """What was given cannot be so."""
+
+
+class NotThere(PostroadError):
+    """There is no account of that name."""
+
+
+class Taken(PostroadError):
+    """The person has a number already."""
+
+
+def enlist(rt: Runtime, account: str, person: str, phone: str | None = None, *, verified: bool = False) -> None:
+    """Write a person, with a number where one is given; one who is there without a number is given this one.
+
+    Unfit: an id or number that cannot be. Taken: he has a number already, which first must go.
+    """
+    if not _PERSON.fullmatch(person):
+        raise Unfit(f"{person!r} cannot be a person's id: up to 255 letters, digits and signs, no blanks")
+    if verified and phone is None:
+        raise Unfit("only a number can be verified: give --phone too")
+    number = _e164(phone) if phone is not None else None
+    with rt.begin() as conn:
+        owner = _account(conn, account)
+        persons.create(conn, owner, person)
+        if number and not persons.give(conn, owner, person, number, rt.mint(), verified=verified):
+            raise Taken(f"the person {person!r} has a number already: delete that one first")
+
+
+def delist(rt: Runtime, account: str, person: str) -> bool:
+    """Take a person's number away; return whether he had one."""
+    with rt.begin() as conn:
+        owner = _account(conn, account)
+        found = persons.get(conn, owner, person)
+        return bool(found and found.phone_id and persons.take(conn, owner, person, found.phone_id))
+
+
+def list_persons(rt: Runtime, account: str) -> list[Row]:
+    """Return an account's persons with their numbers."""
+    with rt.begin() as conn:
+        return persons.listing(conn, _account(conn, account))
+
+
+def _e164(phone: str) -> str:
+    [found] = phones.normalise([phone])
+    if found is None:
+        raise Unfit("that is no phone number: write it as + and 8 to 15 digits")
+    return found.e164
+
+
+def _account(conn: Connection, name: str) -> int:
+    found = accounts.find(conn, [name]).get(name)
+    if found is None:
+        raise NotThere(f"there is no account {name!r}: `postroad account list` shows them")
+    return found.id

@@ -1,0 +1,1 @@
+"""What the front doors keep: keys, persons, challenges, webhooks, limits."""

@@ -1,0 +1,23 @@
+"""Amounts in units of their currency."""
+
+import pytest
+
+from pipeline.rules.currencies import major
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "told"),
+    [
+        (100_000, "GBP", 1000),
+        (1_234, "NGN", 12.34),
+        (-50, "EUR", -0.5),
+        (-200, "EUR", -2),
+        (25, "XOF", 25),
+        (1_500, "KWD", 1.5),
+        (0, "GBP", 0),
+    ],
+)
+def test_an_amount_is_told_with_its_currencys_decimals(amount: int, currency: str, told: float) -> None:
+    found = major(amount, currency)
+
+    assert (found, type(found)) == (told, type(told))

@@ -1,0 +1,98 @@
+"""KSUIDs: what they hold comes back, and they sort as they were made."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.rules import ids, ksuids
+
+#: 2^32 seconds behind the first one
+LAST = datetime.fromtimestamp(ksuids.EPOCH + (1 << 32) - 1, UTC)
+
+MOMENTS = st.integers(ksuids.EPOCH, ksuids.EPOCH + (1 << 32) - 1).map(
+    lambda second: datetime.fromtimestamp(second, UTC)
+)
+
+
+@given(id_=st.uuids(), at=MOMENTS)
+def test_what_a_ksuid_holds_comes_back(id_: UUID, at: datetime) -> None:
+    word = ksuids.spell("aps_", id_, at)
+
+    assert ksuids.read("aps_", word) == id_
+    assert ksuids.moment(word.removeprefix("aps_")) == at
+    assert len(word) == 4 + 27
+
+
+@pytest.mark.parametrize(
+    ("word", "at"),
+    [
+        ("2rLDt24N3TpQklpvfI6qN9rwHa0", datetime(2025, 1, 8, 9, 47, 52, tzinfo=UTC)),
+        ("2rLDt3fdNu76JJPgsXWqn3OKxhU", datetime(2025, 1, 8, 9, 47, 52, tzinfo=UTC)),
+        ("2rLDt0d3ulmMWi9wNtFdveMv5fR", datetime(2025, 1, 8, 9, 47, 52, tzinfo=UTC)),
+        ("2rLKYdhLyWHcWWfmVEQrskgn0vi", datetime(2025, 1, 8, 10, 42, 43, tzinfo=UTC)),
+        ("2alB8n4k3BuCjOumRddxXiaA97M", datetime(2024, 1, 10, 10, 38, 48, tzinfo=UTC)),
+    ],
+)
+def test_the_vendors_own_ids_hold_the_moment_they_were_made(word: str, at: datetime) -> None:
+    assert ksuids.moment(word) == at
+    id_ = ksuids.read("", word)
+    assert id_ is not None
+    assert ksuids.spell("", id_, at) == word
+
+
+def test_a_uuid7_brings_its_own_moment() -> None:
+    at = datetime(2026, 11, 21, 10, 0, 0, 987_000, UTC)
+
+    word = ksuids.spell("tid_", ids.mint(at, 1 << 70))
+
+    assert ksuids.moment(word.removeprefix("tid_")) == at.replace(microsecond=0)
+
+
+def test_ids_in_a_row_are_ksuids_in_a_row() -> None:
+    # over the edge where the digits that are spelled once change
+    first = ids.mint(datetime(2026, 11, 21, tzinfo=UTC), 62**4 - 5)
+    row = [ids.after(first, place) for place in range(10_000)]
+
+    words = [ksuids.spell("tid_", each) for each in row]
+
+    assert words == sorted(set(words))
+    assert [ksuids.read("tid_", word) for word in words] == row
+
+
+def test_later_ones_sort_later() -> None:
+    at = datetime(2026, 11, 21, tzinfo=UTC)
+
+    early, late = (
+        ksuids.spell("", UUID(int=(1 << 128) - 1), at),
+        ksuids.spell("", UUID(int=0), at + timedelta(seconds=1)),
+    )
+
+    assert early < late
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "",
+        "aps_",
+        "2rLDt24N3TpQklpvfI6qN9rwHa0",
+        "tid_2rLDt24N3TpQklpvfI6qN9rwHa0",
+        "aps_2rLDt24N3TpQklpvfI6qN9rwHa",
+        "aps_2rLDt24N3TpQklpvfI6qN9rwHa00",
+        "aps_2rLDt24N3TpQklpvfI6qN9rwH-0",
+        "aps_2rLDt24N3TpQklpvfI6qN9rwH\x000",
+        "aps_zzzzzzzzzzzzzzzzzzzzzzzzzzz",
+        "aps_aWgEPTl1tmebfsQzFP4bxwgy80W",
+    ],
+)
+def test_what_is_none_is_none(word: str) -> None:
+    assert ksuids.read("aps_", word) is None
+
+
+def test_the_largest_is_one() -> None:
+    assert ksuids.spell("", UUID(int=(1 << 128) - 1), LAST) == "aWgEPTl1tmebfsQzFP4bxwgy80V"
+    assert ksuids.moment("aWgEPTl1tmebfsQzFP4bxwgy80V") == LAST
+    assert ksuids.moment("nonsense") is None

@@ -1,0 +1,123 @@
+"""Subscribe: endpoints, their secrets, and whether an account's events are written."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from pipeline.settings import Settings
+from pipeline.stages.doors import subscribe
+from pipeline.stages.doors.subscribe import NobodyThere, TooMany, UrlUnfit
+from schema.vocabulary import Dialect, EndpointState
+
+URL = "https://hooks.example.org/sms"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
+
+
+def subscribes(world: Any) -> bool:
+    return bool(world.rows("SELECT subscribes FROM accounts")[0])
+
+
+def make(world: Any, **fields: Any) -> tuple[subscribe.Endpoint, str]:
+    return subscribe.create(world.rt, world.account, Dialect.ROBASE, URL, **fields)
+
+
+def test_an_endpoint_is_made_with_a_secret_that_is_kept_sealed(world: Any) -> None:
+    made, secret = make(world, events=["sms.sent", "sms.failed"], description="ours")
+
+    assert secret.startswith("whsec_")
+    assert (made.url, made.events, made.state) == (URL, ("sms.failed", "sms.sent"), EndpointState.ACTIVE)
+    [sealed] = world.rows("SELECT sealed FROM endpoints")
+    assert secret.encode() not in sealed
+    assert world.rt.vault.open("endpoint", sealed) == secret.encode()
+    assert subscribe.list_all(world.rt, world.account) == subscribe.list_all(world.rt, None) == [made]
+
+
+def test_an_account_with_an_endpoint_subscribes_and_without_one_does_not(world: Any) -> None:
+    before = subscribes(world)
+    one, _ = make(world)
+    other, _ = make(world)
+    with_two = subscribes(world)
+
+    subscribe.remove(world.rt, world.account, one.id)
+    with_one = subscribes(world)
+    subscribe.remove(world.rt, world.account, other.id)
+
+    assert [before, with_two, with_one, subscribes(world)] == [False, True, True, False]
+
+
+def test_telesigns_calls_are_signed_with_the_key(world: Any) -> None:
+    made, secret = subscribe.create(world.rt, world.account, Dialect.TELESIGN, URL)
+
+    assert secret == ""
+    assert subscribe.rotate_secret(world.rt, world.account, made.id) is None
+
+
+def test_another_accounts_endpoint_is_not_there(world: Any) -> None:
+    made, _ = make(world)
+    stranger = world.account + 1
+
+    assert subscribe.find(world.rt, stranger, made.id) is None
+    assert subscribe.change(world.rt, stranger, made.id, url="https://evil.example/") is None
+    assert subscribe.rotate_secret(world.rt, stranger, made.id) is None
+    assert subscribe.resume(world.rt, stranger, made.id) is None
+    assert not subscribe.remove(world.rt, stranger, made.id)
+    assert not subscribe.remove(world.rt, world.account, uuid4())
+    assert subscribe.find(world.rt, world.account, made.id) == made
+
+
+def test_what_is_not_said_stays_as_it_was(world: Any) -> None:
+    made, _ = make(world, events=["sms.sent"], description="ours")
+
+    changed = subscribe.change(world.rt, world.account, made.id, url="https://other.example/")
+    emptied = subscribe.change(world.rt, world.account, made.id, events=[], state=EndpointState.SUSPENDED)
+
+    assert changed
+    assert (changed.url, changed.events, changed.description) == ("https://other.example/", ("sms.sent",), "ours")
+    assert emptied
+    assert (emptied.events, emptied.state) == ((), EndpointState.SUSPENDED)
+    resumed = subscribe.resume(world.rt, world.account, made.id)
+    assert resumed
+    assert resumed.state is EndpointState.ACTIVE
+
+
+def test_a_rotated_secret_leaves_the_one_before_it(world: Any) -> None:
+    made, first = make(world)
+
+    rotated = subscribe.rotate_secret(world.rt, world.account, made.id)
+
+    assert rotated
+    found, second = rotated
+    assert found.rotated_at
+    [(sealed, before)] = world.rows("SELECT sealed, sealed_before FROM endpoints")
+    opened = [world.rt.vault.open("endpoint", each).decode() for each in (sealed, before)]
+    assert opened == [second, first]
+
+
+@pytest.mark.parametrize("url", ["http://example.org/", "https://10.0.0.1/", "https://u:p@example.org/"])
+def test_a_url_that_cannot_be_called_is_refused_in_words(world: Any, url: str) -> None:
+    made, _ = make(world)
+
+    with pytest.raises(UrlUnfit, match="the URL"):
+        subscribe.create(world.rt, world.account, Dialect.ROBASE, url)
+    with pytest.raises(UrlUnfit, match="the URL"):
+        subscribe.change(world.rt, world.account, made.id, url=url)
+
+
+def test_an_account_has_only_so_many(world: Any) -> None:
+    for _ in range(subscribe.MOST):
+        make(world)
+
+    with pytest.raises(TooMany):
+        make(world)
+
+
+def test_an_account_is_found_by_name(world: Any) -> None:
+    assert subscribe.account_of(world.rt, "acme") == world.account
+    with pytest.raises(NobodyThere):
+        subscribe.account_of(world.rt, "nobody")

@@ -1,0 +1,68 @@
+"""The vault: what is sealed opens for its purpose and under its secret only; a digest is one purpose's own."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.errors import ConfigurationError
+from pipeline.vault import Vault
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def vault() -> Vault:
+    return Vault(SECRET)
+
+
+def test_what_is_sealed_opens_again(vault: Vault) -> None:
+    sealed = vault.seal("key", b"a secret")
+
+    assert vault.open("key", sealed) == b"a secret"
+    assert b"a secret" not in sealed
+    assert vault.seal("key", b"a secret") != sealed
+
+
+SPOILT: dict[str, Callable[[bytes], bytes]] = {
+    "cut off": lambda sealed: sealed[:-1],
+    "changed": lambda sealed: sealed[:20] + bytes([sealed[20] ^ 1]) + sealed[21:],
+    "nothing": lambda _: b"",
+    "a version only": lambda _: b"\x01",
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_what_was_touched_does_not_open(vault: Vault, spoil: Callable[[bytes], bytes]) -> None:
+    sealed = spoil(vault.seal("key", b"a secret of some length"))
+
+    with pytest.raises(ConfigurationError, match="POSTROAD_SECRET_KEY"):
+        vault.open("key", sealed)
+
+
+def test_it_opens_for_its_own_purpose_and_under_its_own_secret_only(vault: Vault) -> None:
+    sealed = vault.seal("key", b"a secret")
+
+    for other, purpose in ((vault, "endpoint"), (Vault(SECRET[::-1]), "key")):
+        with pytest.raises(ConfigurationError):
+            other.open(purpose, sealed)
+
+
+def test_a_digest_depends_on_purpose_secret_and_every_part(vault: Vault) -> None:
+    digests = [
+        vault.digest("key", "robase", "abc"),
+        vault.digest("key", "robasea", "bc"),
+        vault.digest("key", "robaseabc"),
+        vault.digest("code", "robase", "abc"),
+        Vault(SECRET + "x").digest("key", "robase", "abc"),
+    ]
+
+    assert len(set(digests)) == len(digests)
+    assert vault.matches(digests[0], "key", "robase", "abc")
+    assert not vault.matches(digests[0], "key", "robase", "abd")
+    assert {len(each) for each in digests} == {32}
+
+
+@pytest.mark.parametrize("secret", ["", "x" * 31])
+def test_a_short_secret_is_refused_with_what_to_do(secret: str) -> None:
+    with pytest.raises(ConfigurationError, match="openssl rand -hex 32"):
+        Vault(secret)
