@@ -1,35 +1,48 @@
-"""HTTP: where carriers post their receipts. The dialects' routes will be mounted here too.
+"""HTTP: the dialects under their prefixes and host names, and where carriers post their receipts.
 
-POST /receipts/{carrier}    200 once they are kept; 400 unreadable, 401 forged, 404 no such carrier, 413 too large,
-                            503 try again
-GET  /healthz               200 while the database answers
+/solaris, /robase, /telesign, /webex     the four vendors' APIs; by POSTROAD_GATEWAY_HOSTS also at the root of a host;
+                                         each tells of itself at /openapi.json and /docs
+/receipts/{carrier}                      receipts of carriers
+/healthz                                 200 while the database answers
+
+aiohttp's bare server, without its router and middlewares: why, says docs/decisions/0007-http-server.md.
 """
 
 import asyncio
+import contextlib
 import logging
-import time
-from concurrent.futures import ThreadPoolExecutor
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from typing import Any
 
+import uvloop
 from aiohttp import web
 
-from pipeline.errors import DatabaseFault
+from pipeline.errors import PostroadError
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages import receive
-from pipeline.stages.receive import CarrierRow, ReceiptForged
-from schema.carriage import Receipt
-from workers.gather import Gather
+from schema.door import Call, Reply
+from schema.vocabulary import Code
+from workers.doors.desk import Desk
+from workers.doors.entry import Entry
+from workers.doors.registry import DOORS
+from workers.garbage import spare
+from workers.processes.fleet import environment
 from workers.processes.supervisor import require_free
+from workers.processes.tether import tethered
+from workers.receipts import Letterbox, fault
+from workers.reception import Reception
 
 log = logging.getLogger(__name__)
 
-#: bytes one request may have
-_LARGEST = 1024 * 1024
-#: seconds for which the carriers' settings are taken for current
-_FRESH = 5.0
-#: receipts kept in one transaction, and seconds it waits for more to come
-_RECEIPTS, _WAIT = 1000, 0.005
+#: seconds a caller may take to send what he announced
+_PATIENCE = 30.0
+#: seconds that calls under way are given when the gateway stops
+_FAREWELL = 10.0
 
 
 class Gateway:
@@ -37,72 +50,137 @@ class Gateway:
 
     def __init__(self, rt: Runtime) -> None:
         """Make the routes; they open the database when they are called."""
-        self._rt = rt
-        self._executor = ThreadPoolExecutor(2, "gateway")
-        self._senders: dict[str, CarrierRow] = {}
-        self._read_at = float("-inf")
-        self._gather: Gather[Receipt] = Gather(self._keep, self._executor, most=_RECEIPTS, seconds=_WAIT)
+        self._desk = Desk(rt)
+        self._letterbox = Letterbox(rt)
+        self._prefixes = {str(name): entry for name, entry in DOORS.items()}
+        self._hosts = {host.lower(): DOORS[name] for name, host in rt.settings.gateway_hosts.items()}
+        self._proxies = [ip_network(each) for each in rt.settings.gateway_proxies]
 
-    def app(self) -> web.Application:
-        """Return the aiohttp application."""
-        app = web.Application(client_max_size=_LARGEST)
-        app.router.add_post("/receipts/{carrier}", self.receipts)
-        app.router.add_get("/healthz", self.healthz)
-        app.on_cleanup.append(self._close)
-        return app
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        """Answer one request."""
+        path, _, query = request.raw_path.partition("?")
+        if self._hosts and (own := self._hosts.get(request.host.partition(":")[0].lower())):
+            return await self._visit(own, request, "", path, query)
+        # `*` and a proxy's `http://…` are paths too
+        _, first, rest = (*path.split("/", 2), "", "")[:3]
+        if entry := self._prefixes.get(first):
+            return await self._visit(entry, request, f"/{first}", f"/{rest}", query)
+        if first == "receipts":
+            return await self._letterbox.post(request, rest)
+        if first == "healthz":
+            return await self._letterbox.health()
+        return fault(404, "there is nothing here; the APIs are under " + ", ".join(f"/{name}" for name in DOORS))
 
-    async def receipts(self, request: web.Request) -> web.Response:
-        """Keep a carrier's receipts, and answer only then."""
+    def close(self) -> None:
+        """End what runs for it."""
+        self._letterbox.close()
+        self._desk.close()
+
+    async def _visit(self, entry: Entry, request: web.BaseRequest, mount: str, path: str, query: str) -> web.Response:
+        rt, source, headers = self._desk.rt, self._source(request), _joined(request)
+        call = Call(request.method, path, query, headers, b"", source, at=rt.now(), id=rt.mint(), mount=mount)
         try:
-            body = await request.read()
-            sender = (await self._known()).get(request.match_info["carrier"])
-            if sender is None:
-                return _fault(404, "no carrier of this name posts receipts here")
-            headers = {name.lower(): value for name, value in request.headers.items()}
-            await self._gather.add(receive.read(sender, headers, body))
-        except web.HTTPRequestEntityTooLarge:
-            return _fault(413, f"a request may have {_LARGEST} bytes")
-        except ReceiptForged as error:
-            return _fault(401, str(error))
-        except ValueError as error:
-            return _fault(400, str(error))
-        except DatabaseFault as error:
-            log.warning("receipts not kept: %s", error)
-            return _fault(503, "not kept; post it again")
-        return web.json_response({"kept": True})
+            async with asyncio.timeout(_PATIENCE):
+                body = await _read(request, entry.manner.largest)
+        except TimeoutError:
+            return _response(entry.refuse(call, Code.BAD_JSON, "the body did not come"), close=True)
+        except web.RequestPayloadError:
+            return _response(entry.refuse(call, Code.BAD_JSON, "the body is not sent as HTTP has it"), close=True)
+        if body is None:
+            words = f"a request may have {entry.manner.largest} bytes"
+            return _response(entry.refuse(call, Code.TOO_LARGE, words), close=True)
+        if body:
+            call = replace(call, body=body)
+        return _response(await entry.answer(self._desk, call))
 
-    async def healthz(self, _request: web.Request) -> web.Response:
-        """Tell whether the database answers."""
+    def _source(self, request: web.BaseRequest) -> str:
+        """Return the address a call came from: the last one that is no proxy of ours."""
+        hop = request.remote or ""
+        if self._proxies:
+            forwarded = [each.strip() for each in request.headers.get("X-Forwarded-For", "").split(",")]
+            for each in (hop, *reversed(forwarded)):
+                if not self._is_proxy(each):
+                    return each or hop
+        return hop
+
+    def _is_proxy(self, address: str) -> bool:
         try:
-            self._read_at = float("-inf")
-            await self._known()
-        except DatabaseFault:
-            return _fault(503, "the database does not answer")
-        return web.json_response({"ok": True})
-
-    async def _known(self) -> dict[str, CarrierRow]:
-        if time.monotonic() - self._read_at > _FRESH:
-            loop = asyncio.get_running_loop()
-            self._senders = await loop.run_in_executor(self._executor, receive.senders, self._rt)
-            self._read_at = time.monotonic()
-        return self._senders
-
-    def _keep(self, receipts: Any) -> None:
-        receive.keep(self._rt, receipts)
-
-    async def _close(self, _app: web.Application) -> None:
-        self._executor.shutdown()
-        self._rt.close()
+            return any(ip_address(address) in network for network in self._proxies)
+        except ValueError:
+            return False
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; ConfigurationError when the port is taken."""
-    require_free(settings.gateway_host, settings.gateway_port, "POSTROAD_GATEWAY_PORT")
-    app = Gateway(Runtime(settings)).app()
-    web.run_app(
-        app, host=settings.gateway_host, port=settings.gateway_port, access_log=None, print=None, shutdown_timeout=10
-    )
+def serve(settings: Settings, *, shares: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; ConfigurationError when the port is taken.
+
+    With POSTROAD_GATEWAY_PROCESSES above 1, so many processes share the port; `shares`: this is one of the others.
+    """
+    if not shares:
+        require_free(settings.gateway_host, settings.gateway_port, "POSTROAD_GATEWAY_PORT")
+    uvloop.run(_serve(settings, others=0 if shares else settings.gateway_processes - 1))
 
 
-def _fault(status: int, message: str) -> web.Response:
-    return web.json_response({"error": {"message": message}}, status=status)
+async def _serve(settings: Settings, others: int) -> None:
+    stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    gateway = Gateway(Runtime(settings))
+    spare()
+    runner = web.ServerRunner(Reception(gateway.handle), shutdown_timeout=_FAREWELL)
+    await runner.setup()
+    shared = settings.gateway_processes > 1
+    await web.TCPSite(runner, settings.gateway_host, settings.gateway_port, reuse_port=shared or None).start()
+    children = [await _other(settings) for _ in range(others)]
+    try:
+        await _first(stop.wait(), *(child.wait() for child in children))
+        if not stop.is_set():
+            raise PostroadError("one of the gateway's processes ended; the others end with it")
+    finally:
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+        await runner.cleanup()
+        await asyncio.gather(*(child.wait() for child in children))
+        gateway.close()
+
+
+async def _other(settings: Settings) -> asyncio.subprocess.Process:
+    """Start another gateway on the same port; it ends when this one does."""
+    argv = tethered([sys.executable, "-m", "workers.cli", "gateway", "--shares"])
+    return await asyncio.create_subprocess_exec(*argv, env={**os.environ, **environment(settings)})
+
+
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.create_task(each) for each in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+async def _read(request: web.BaseRequest, largest: int) -> bytes | None:
+    """Return the body, or None when it is larger than that."""
+    if not request.can_read_body:
+        return b""
+    if (request.content_length or 0) > largest:
+        return None
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > largest:
+            return None
+    return bytes(body)
+
+
+def _joined(request: web.BaseRequest) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
+    for written, value in request.headers.items():
+        name = written.lower()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _response(reply: Reply, *, close: bool = False) -> web.Response:
+    response = web.Response(status=reply.status, body=reply.body, headers=reply.headers)
+    if close:
+        response.force_close()
+    return response

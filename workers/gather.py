@@ -3,30 +3,36 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
+
+_Waiter = tuple[Sequence[T], asyncio.Future[Sequence[R]]]
 
 
-class Gather(Generic[T]):
+class Gather(Generic[T, R]):
     """Gathers items of many callers; each caller waits until its own are done with."""
 
-    def __init__(self, work: Callable[[Sequence[T]], object], executor: Executor, *, most: int, seconds: float) -> None:
+    def __init__(
+        self, work: Callable[[list[T]], Sequence[R]], executor: Executor, *, most: int, seconds: float
+    ) -> None:
         """Have `work` done on at most so many items at once, no later than so many seconds after the first came.
 
-        `work` runs in the executor; items that come meanwhile make up the next batch.
+        `work` runs in the executor and returns one result for each item, in order, or none at all; items that come
+        meanwhile make up the next batch.
         """
         self._work, self._executor, self._most, self._seconds = work, executor, most, seconds
-        self._waiting: list[tuple[Sequence[T], asyncio.Future[None]]] = []
+        self._waiting: list[_Waiter[T, R]] = []
         self._runner: asyncio.Task[None] | None = None
 
-    async def add(self, items: Sequence[T]) -> None:
-        """Return when the items are done with; raise what `work` raised on their batch."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def add(self, items: Sequence[T]) -> Sequence[R]:
+        """Return what became of the items, in order, when they are done with; raise what `work` raised on them."""
+        done: asyncio.Future[Sequence[R]] = asyncio.get_running_loop().create_future()
         self._waiting.append((items, done))
         if self._runner is None:
             self._runner = asyncio.create_task(self._run())
-        await done
+        return await done
 
     async def _run(self) -> None:
         await asyncio.sleep(self._seconds)
@@ -34,14 +40,14 @@ class Gather(Generic[T]):
             batch = self._take()
             try:
                 items = [item for some, _ in batch for item in some]
-                await asyncio.get_running_loop().run_in_executor(self._executor, self._work, items)
+                results = await asyncio.get_running_loop().run_in_executor(self._executor, self._work, items)
             except Exception as error:  # noqa: BLE001 - it is each caller's to handle
-                self._tell(batch, error)
+                _tell(batch, error)
             else:
-                self._tell(batch, None)
+                _hand_out(batch, results)
         self._runner = None
 
-    def _take(self) -> list[tuple[Sequence[T], asyncio.Future[None]]]:
+    def _take(self) -> list[_Waiter[T, R]]:
         count, places = 0, 0
         for some, _ in self._waiting:
             if places and count + len(some) > self._most:
@@ -50,12 +56,16 @@ class Gather(Generic[T]):
         batch, self._waiting = self._waiting[:places], self._waiting[places:]
         return batch
 
-    @staticmethod
-    def _tell(batch: Sequence[tuple[Sequence[T], asyncio.Future[None]]], error: Exception | None) -> None:
-        for _, done in batch:
-            if done.cancelled():
-                continue
-            if error is None:
-                done.set_result(None)
-            else:
-                done.set_exception(error)
+
+def _hand_out(batch: Sequence[_Waiter[Any, R]], results: Sequence[R]) -> None:
+    start = 0
+    for some, done in batch:
+        if not done.cancelled():
+            done.set_result(results[start : start + len(some)])
+        start += len(some)
+
+
+def _tell(batch: Sequence[_Waiter[Any, Any]], error: Exception) -> None:
+    for _, done in batch:
+        if not done.cancelled():
+            done.set_exception(error)

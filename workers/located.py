@@ -6,6 +6,7 @@ from pydantic import SecretStr
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings, settings
 from workers import dev
+from workers.embedded import kept
 
 _BROKERS = ("redis", "rediss", "amqp", "amqps", "pyamqp")
 
@@ -15,9 +16,10 @@ def located() -> Settings:
     given = settings()
     wanting = [name for name in ("database_url", "broker_url") if not getattr(given, name).get_secret_value()]
     found = dev.running(given.home) if wanting else None
-    if found is None:
-        return given
-    return given.model_copy(update={name: SecretStr(getattr(found, name)) for name in wanting})
+    update = {name: SecretStr(getattr(found, name)) for name in wanting} if found else {}
+    if not given.secret_key.get_secret_value() and (key := kept.known_password(given.home, "secret_key")):
+        update["secret_key"] = SecretStr(key)
+    return given.model_copy(update=update) if update else given
 
 
 def broker_url(given: Settings) -> str:

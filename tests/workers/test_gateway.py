@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from aiohttp import ClientSession, TCPConnector
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import RawTestServer, TestClient
 from sqlalchemy import create_engine, make_url
 
 from pipeline.runtime import Runtime
@@ -29,6 +29,7 @@ TOKEN = {"Authorization": "Bearer open sesame"}
 @pytest.fixture
 def world(shared_world: Any) -> Any:
     """A world without receipts."""
+    shared_world.rt.engine.dispose()  # a test before this one may have ended its connections
     shared_world.run("TRUNCATE receipts")
     return shared_world
 
@@ -48,8 +49,9 @@ def posting(world: Any, settings: Settings) -> Callable[..., Any]:
 
     def run(story: Callable[[Client], Awaitable[Any]]) -> Any:
         async def main() -> Any:
-            async with TestClient(TestServer(Gateway(Runtime(settings)).app())) as client:
-                return await asyncio.wait_for(story(client), 60)
+            with closing(Gateway(Runtime(settings))) as gateway:
+                async with TestClient(RawTestServer(gateway.handle)) as client:
+                    return await asyncio.wait_for(story(client), 60)
 
         return asyncio.run(main())
 
@@ -268,6 +270,7 @@ def test_while_the_database_is_away_carriers_are_told_to_post_again(
         answers = posting(story)
 
     assert answers == [200, 503, 503, 200, 200]
+    world.rt.engine.dispose()
     assert kept(world) == 1
     assert "2348012345678" not in caplog.text
 
@@ -300,8 +303,9 @@ def test_an_end_closes_what_was_opened(settings: Settings) -> None:
     rt = Runtime(settings)
 
     async def main() -> None:
-        async with TestClient(TestServer(Gateway(rt).app())) as client:
-            assert await health(client) == 200
+        with closing(Gateway(rt)) as gateway:
+            async with TestClient(RawTestServer(gateway.handle)) as client:
+                assert await health(client) == 200
 
     asyncio.run(main())
 

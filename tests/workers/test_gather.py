@@ -21,12 +21,13 @@ class Work:
         self.begun = threading.Event()
         self.fails_on: set[int] = set()
 
-    def __call__(self, items: Sequence[int]) -> None:
+    def __call__(self, items: Sequence[int]) -> Sequence[int]:
         self.batches.append(list(items))
         self.begun.set()
         assert self.open.wait(20)
         if self.fails_on & set(items):
             raise ValueError(str(sorted(self.fails_on)))
+        return [10 * item for item in items]
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def work() -> Work:
     return Work()
 
 
-Gathering = Callable[[Gather[int]], Coroutine[Any, Any, None]]
+Gathering = Callable[[Gather[int, int]], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture
@@ -56,12 +57,13 @@ def gathering(executor: ThreadPoolExecutor, work: Work) -> Callable[..., None]:
     return run
 
 
-async def outcomes(*calls: Awaitable[None]) -> list[object]:
-    return [str(each) if each else "done" for each in await asyncio.gather(*calls, return_exceptions=True)]
+async def outcomes(*calls: Awaitable[Sequence[int]]) -> list[object]:
+    heard = await asyncio.gather(*calls, return_exceptions=True)
+    return [str(each) if isinstance(each, Exception) else each for each in heard]
 
 
 def test_calls_that_come_together_are_one_batch_in_their_order(gathering: Callable[..., None], work: Work) -> None:
-    async def story(gather: Gather[int]) -> None:
+    async def story(gather: Gather[int, int]) -> None:
         await asyncio.gather(*(gather.add([number, -number]) for number in range(1, 101)))
 
     gathering(story)
@@ -69,8 +71,20 @@ def test_calls_that_come_together_are_one_batch_in_their_order(gathering: Callab
     assert work.batches == [[each for number in range(1, 101) for each in (number, -number)]]
 
 
+def test_each_call_is_told_what_became_of_its_own(gathering: Callable[..., None], work: Work) -> None:
+    heard: list[object] = []
+
+    async def story(gather: Gather[int, int]) -> None:
+        heard.extend(await outcomes(gather.add([1, 2]), gather.add([]), gather.add([3])))
+
+    gathering(story)
+
+    assert work.batches == [[1, 2, 3]]
+    assert heard == [[10, 20], [], [30]]
+
+
 def test_one_call_alone_is_a_batch_of_its_own(gathering: Callable[..., None], work: Work) -> None:
-    async def story(gather: Gather[int]) -> None:
+    async def story(gather: Gather[int, int]) -> None:
         await gather.add([1])
         await gather.add([2])
 
@@ -91,7 +105,7 @@ def test_one_call_alone_is_a_batch_of_its_own(gathering: Callable[..., None], wo
 def test_a_batch_holds_so_many_and_no_more(
     gathering: Callable[..., None], work: Work, calls: list[list[int]], batches: list[list[int]]
 ) -> None:
-    async def story(gather: Gather[int]) -> None:
+    async def story(gather: Gather[int, int]) -> None:
         await asyncio.gather(*(gather.add(items) for items in calls))
 
     gathering(story, most=4)
@@ -100,7 +114,7 @@ def test_a_batch_holds_so_many_and_no_more(
 
 
 def test_what_comes_while_a_batch_is_at_work_makes_up_the_next(gathering: Callable[..., None], work: Work) -> None:
-    async def story(gather: Gather[int]) -> None:
+    async def story(gather: Gather[int, int]) -> None:
         work.open.clear()
         first = asyncio.create_task(gather.add([1]))
         await asyncio.to_thread(work.begun.wait, 20)
@@ -117,7 +131,7 @@ def test_what_comes_while_a_batch_is_at_work_makes_up_the_next(gathering: Callab
 def test_nobody_is_answered_before_its_batch_is_done(gathering: Callable[..., None], work: Work) -> None:
     done: list[bool] = []
 
-    async def story(gather: Gather[int]) -> None:
+    async def story(gather: Gather[int, int]) -> None:
         work.open.clear()
         calls = [asyncio.create_task(gather.add([number])) for number in range(3)]
         await asyncio.to_thread(work.begun.wait, 20)
@@ -134,18 +148,18 @@ def test_a_batch_that_fails_fails_all_its_callers_and_no_others(gathering: Calla
     heard: list[object] = []
     work.fails_on = {2}
 
-    async def story(gather: Gather[int]) -> None:
+    async def story(gather: Gather[int, int]) -> None:
         heard.extend(await outcomes(*(gather.add([number]) for number in range(5))))
         heard.extend(await outcomes(gather.add([9])))
 
     gathering(story, most=2)
 
     assert work.batches == [[0, 1], [2, 3], [4], [9]]
-    assert heard == ["done", "done", "[2]", "[2]", "done", "done"]
+    assert heard == [[0], [10], "[2]", "[2]", [40], [90]]
 
 
 def test_a_caller_that_gave_up_holds_up_nobody(gathering: Callable[..., None], work: Work) -> None:
-    async def story(gather: Gather[int]) -> None:
+    async def story(gather: Gather[int, int]) -> None:
         work.open.clear()
         calls = [asyncio.create_task(gather.add([number])) for number in range(3)]
         await asyncio.to_thread(work.begun.wait, 20)

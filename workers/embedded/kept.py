@@ -21,6 +21,11 @@ def password(folder: Path, name: str) -> str:
     return str(kept[f"{name}_password"])
 
 
+def known_password(folder: Path, name: str) -> str | None:
+    """Return the password kept under that name, or None."""
+    return _read(folder).get(f"{name}_password")
+
+
 def port(folder: Path, name: str) -> int:
     """Return the port on 127.0.0.1 kept under that name; chosen at the first asking and whenever it is busy."""
     kept = _read(folder)

@@ -1,0 +1,1 @@
+"""Front doors: one vendor's API a folder. They translate and decide nothing."""

@@ -1,0 +1,86 @@
+"""Robase's errors: one shape, `{"error":{"type","message","field"?}}`; clients go by `type`.
+
+Source: docs.robase.dev/concepts/errors, /sms/sending, /concepts/rate-limits.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.dialects.contract import reply
+from schema.door import Call, Reply
+from schema.message import Refusal
+from schema.vocabulary import Code
+
+#: code → (HTTP, type, our words instead of the refusal's own); what no request can end with is our own fault
+ERRORS: dict[Code, tuple[int, str, str | None]] = {
+    Code.MISSING_FIELD: (400, "validation_error", None),
+    Code.INVALID_FIELD: (400, "validation_error", None),
+    Code.BAD_JSON: (400, "validation_error", None),
+    Code.ACCOUNT_UNKNOWN: (401, "authentication_error", "invalid API key"),
+    Code.ACCOUNT_SUSPENDED: (403, "permission_error", "this project may not send at present"),
+    Code.BODY_TOO_LONG: (400, "validation_error", "body is longer than 1600 characters"),
+    Code.BODY_EMPTY: (400, "validation_error", "body is empty"),
+    Code.PHONE_INVALID: (400, "phone_invalid", "recipient is not a valid E.164 phone number"),
+    Code.SENDER_INVALID: (400, "sender_id_invalid", None),
+    Code.TEMPLATE_UNKNOWN: (400, "validation_error", "template not found"),
+    Code.MERGE_FIELD_MISSING: (400, "validation_error", None),
+    Code.SCHEDULE_PAST: (400, "validation_error", "send_at is in the past"),
+    Code.SCHEDULE_FAR: (400, "validation_error", "send_at is more than 30 days ahead"),
+    Code.VALIDITY_BAD: (400, "validation_error", None),
+    Code.TOO_MANY: (400, "validation_error", None),
+    Code.NO_ROUTE: (400, "validation_error", "no provider serves this destination"),
+    Code.NO_PRICE: (400, "validation_error", "there is no rate for this destination"),
+    Code.INSUFFICIENT_FUNDS: (402, "sms_quota_exceeded", "monthly quota and wallet are both exhausted"),
+    Code.EXPIRED: (500, "internal_error", None),
+    Code.NO_CARRIER_LEFT: (500, "internal_error", None),
+    Code.CARRIER_REFUSED: (500, "internal_error", None),
+    Code.UNDELIVERED: (500, "internal_error", None),
+    Code.UNRESOLVED: (500, "internal_error", None),
+    Code.POISON: (500, "internal_error", "internal error"),
+    Code.UNAUTHENTICATED: (401, "authentication_error", "invalid API key"),
+    Code.FORBIDDEN: (403, "permission_error", "this API key's scope does not allow that"),
+    Code.SOURCE_FORBIDDEN: (403, "permission_error", "this API key may not be used from this address"),
+    Code.NOT_FOUND: (404, "not_found", None),
+    Code.METHOD_UNKNOWN: (405, "validation_error", None),
+    Code.TOO_LARGE: (413, "validation_error", None),
+    Code.MEDIA_UNKNOWN: (415, "validation_error", None),
+    Code.CONFLICT: (409, "conflict", None),
+    Code.PERSON_UNKNOWN: (404, "not_found", None),
+    Code.PHONE_UNVERIFIED: (409, "conflict", None),
+    Code.RATE_KEY: (429, "rate_limit_exceeded", "rate limit exceeded"),
+    Code.RATE_RECIPIENT: (429, "rate_limit_exceeded", "rate limit exceeded"),
+    Code.HARD_CAP: (429, "rate_limit_exceeded", "rate limit exceeded"),
+    Code.DND_BLOCKED: (400, "dnd_blocked", "recipient is on the Do-Not-Disturb list"),
+    Code.OPTED_OUT: (400, "dnd_blocked", "recipient opted out of this sender's messages"),
+    Code.UNAVAILABLE: (503, "internal_error", "try again in a moment"),
+    Code.INTERNAL: (500, "internal_error", "internal error"),
+}
+
+#: our words for what an order is made of → the vendor's
+_FIELDS = {"sender": "from", "to": "to", "merge": "body", "country": "country", "recipients": "to"}
+_PLACE = re.compile(r"recipients\[\d+\]\.?")
+
+
+def error(refusal: Refusal) -> dict[str, Any]:
+    """Return one refusal in the vendor's words: `{"type","message","field"?}`."""
+    _, kind, words = ERRORS[refusal.code]
+    told = {"type": kind, "message": words or refusal.message}
+    field = _field(refusal.field)
+    return told | {"field": field} if field else told
+
+
+def refuse(_call: Call, refusals: Sequence[Refusal], wait: float = 0.0) -> Reply:
+    """Return the answer that refusals make: the first of them, as the vendor tells one at a time."""
+    first = refusals[0]
+    status = ERRORS[first.code][0]
+    headers = {"Retry-After": str(max(1, math.ceil(min(wait, 3600.0))))} if status in (429, 503) else None
+    return reply(status, {"error": error(first)}, headers)
+
+
+def _field(ours: str | None) -> str | None:
+    if ours is None:
+        return None
+    name = _PLACE.sub("", ours).split(".")[0]
+    return _FIELDS.get(name, name) or None

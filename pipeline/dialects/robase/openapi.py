@@ -1,0 +1,324 @@
+"""Robase's door as an OpenAPI 3.1 document: every operation, and every status it can answer."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.dialects.robase import assets, errors, reading, texts
+from schema.vocabulary import Encoding, SenderState, Status
+
+Json = dict[str, Any]
+
+#: what any call may be answered
+_ALWAYS = (401, 403, 413, 429, 500, 503)
+#: what one with a body may be answered too
+_BODY = (400, 415)
+
+_WHY = {
+    400: "The request does not fit; `field` says where.",
+    401: "There is no key, or it is malformed or revoked.",
+    402: "Monthly quota and wallet are both exhausted.",
+    403: "The key's scope, or the address it is used from, does not allow that.",
+    404: "There is no such thing.",
+    409: "The thing is not in a state for this.",
+    413: "The request has more bytes than it may have.",
+    415: "The body is not JSON.",
+    429: "Too many calls. `Retry-After` says when another may go.",
+    500: "The fault is ours.",
+    503: "Something we need is away; try again.",
+}
+
+
+def document() -> Json:
+    """Return the document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "SMS, as Robase's API has it",
+            "version": "1.0",
+            "description": "Keys begin with `rb_live_` or `rb_test_`. Unknown fields are ignored.",
+        },
+        "servers": [{"url": "/robase"}],
+        "security": [{"key": []}],
+        "paths": _messages() | _templates() | _senders() | _webhooks(),
+        "components": {
+            "schemas": _asked() | _answered(),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "headers": {
+                "RetryAfter": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}},
+                "IdempotentReplay": {
+                    "description": "It was answered before, and nothing was done again.",
+                    "schema": {"const": "true"},
+                },
+            },
+        },
+    }
+
+
+# Operations ---------------------------------------------------------------------------------------------------
+
+
+def _messages() -> Json:
+    send = _operation("sendSms", "Send an SMS", 202, "Sms", asks="SmsRequest", more=(402,))
+    batch = _operation("sendSmsBatch", "Send up to a thousand", 200, "BatchAnswer", asks="BatchRequest")
+    page = _operation("listSms", "List messages, the latest first", 200, "Page", more=(400,))
+    for each in (send, batch):
+        each["parameters"] = [_IDEMPOTENCY]
+    for each, status in ((send, "202"), (send, "402"), (batch, "200")):
+        each["responses"][status]["headers"] = {"Idempotent-Replay": {"$ref": "#/components/headers/IdempotentReplay"}}
+    page["parameters"] = [
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": assets.MOST}},
+        {"name": "cursor", "in": "query", "schema": {"type": "string", "pattern": "^([0-9a-f]{32})?$"}},
+    ]
+    return {
+        "/v1/sms": {"post": send, "get": page},
+        "/v1/sms/batch": {"post": batch},
+        "/v1/sms/{id}": _of(get=_operation("getSms", "Get an SMS", 200, "Story", more=(404,))),
+        "/v1/sms/{id}/cancel": _of(
+            post=_operation("cancelSms", "Take a scheduled SMS back", 200, "Message", more=(404, 409))
+        ),
+    }
+
+
+def _templates() -> Json:
+    change = _operation("updateTemplate", "Change a template", 200, "Template", asks="TemplateChange", more=(404,))
+    return {
+        "/v1/sms-templates": {
+            "post": _operation(
+                "createTemplate", "Write a template", 201, "Template", asks="TemplateRequest", more=(409,)
+            ),
+            "get": _operation("listTemplates", "List templates", 200, "Templates"),
+        },
+        "/v1/sms-templates/{id}": _of(
+            get=_operation("getTemplate", "Get a template", 200, "Template", more=(404,)),
+            patch=change,
+            put=change | {"operationId": "replaceTemplate"},
+            delete=_operation("deleteTemplate", "Delete a template", 204, None, more=(404,)),
+        ),
+        "/v1/sms-templates/{id}/render": _of(
+            post=_operation("renderTemplate", "Try a template out", 200, "Rendered", asks="Variables", more=(404,))
+        ),
+    }
+
+
+def _senders() -> Json:
+    return {
+        "/v1/sender-ids": {
+            "post": _operation(
+                "createSenderId", "Ask for a sender ID", 201, "SenderId", asks="SenderRequest", more=(409,)
+            ),
+            "get": _operation("listSenderIds", "List sender IDs", 200, "SenderIds"),
+        },
+        "/v1/sender-ids/{id}": _of(
+            get=_operation("getSenderId", "Get a sender ID", 200, "SenderId", more=(404,)),
+            patch=_operation(
+                "updateSenderId", "Mend a pending sender ID", 200, "SenderId", asks="SenderChange", more=(404, 409)
+            ),
+        ),
+    }
+
+
+def _webhooks() -> Json:
+    return {
+        "/v1/webhooks": {
+            "post": _operation("createWebhook", "Write a webhook", 201, "Webhook", asks="WebhookRequest", more=(409,)),
+            "get": _operation("listWebhooks", "List webhooks", 200, "Webhooks"),
+        },
+        "/v1/webhooks/{id}": _of(
+            get=_operation("getWebhook", "Get a webhook", 200, "Webhook", more=(404,)),
+            patch=_operation("updateWebhook", "Change a webhook", 200, "Webhook", asks="WebhookChange", more=(404,)),
+            delete=_operation("deleteWebhook", "Delete a webhook", 204, None, more=(404,)),
+        ),
+        "/v1/webhooks/{id}/rotate-secret": _of(
+            post=_operation("rotateWebhookSecret", "Get a new secret", 200, "Webhook", more=(404,))
+        ),
+    }
+
+
+_ID: Json = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+_IDEMPOTENCY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key is the same request, for a week: it is answered as it was, whatever is asked.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": reading.MOST_KEY},
+}
+
+
+def _of(**operations: Json) -> Json:
+    return {"parameters": [_ID]} | operations
+
+
+def _operation(
+    name: str, summary: str, status: int, answer: str | None, *, asks: str | None = None, more: Iterable[int] = ()
+) -> Json:
+    refused = sorted({*_ALWAYS, *more, *(_BODY if asks else ())})
+    found: Json = {"operationId": name, "summary": summary}
+    if asks:
+        found["requestBody"] = {"required": asks != "Variables", "content": _content(asks)}
+    well: Json = {"description": "All is well."} | ({"content": _content(answer)} if answer else {})
+    return found | {"responses": {str(status): well, **{str(each): _refused(each) for each in refused}}}
+
+
+def _refused(status: int) -> Json:
+    found: Json = {"description": _WHY[status], "content": _content("Error")}
+    return found | ({"headers": {"Retry-After": _ref("headers/RetryAfter")}} if status in (429, 503) else {})
+
+
+# Shapes -------------------------------------------------------------------------------------------------------
+
+_TEXT: Json = {"type": "string"}
+_UUID: Json = {"type": "string", "format": "uuid"}
+_TIME: Json = {"type": "string", "format": "date-time"}
+_WORDS: Json = {"type": ["string", "null"], "maxLength": 2000, "pattern": r"^[^\x00]*$"}
+_COUNTRY: Json = {"enum": list(reading.COUNTRIES.values())}
+_COUNTRIES: Json = {"type": "array", "minItems": 1, "items": _COUNTRY}
+_SENDER: Json = {"type": "string", "minLength": 1, "maxLength": 11, "examples": ["ACMERIDE"]}
+_EVENTS: Json = {"type": "array", "minItems": 1, "items": {"enum": sorted(assets.HEARD)}}
+_REGISTRATION = dict.fromkeys(
+    ("registered_entity", "registration_doc_url", "use_case", "sample_message", "notes"), _WORDS
+)
+
+
+_EXAMPLE: Json = {"to": "+2348012345678", "from": "ACMERIDE", "body": "Your ride arrives at 9."}
+
+
+def _asked() -> dict[str, Json]:
+    """Return the shapes of requests."""
+    message: Json = {
+        "to": {"type": "string", "pattern": r"^\+[0-9]{8,15}$", "examples": ["+2348012345678"]},
+        "body": {"type": ["string", "null"], "maxLength": texts.MOST_BODY},
+        "template": {"type": ["string", "null"], "description": "Slug or id; the body is ignored then."},
+        "variables": {"type": ["object", "null"]},
+    }
+    when: Json = {
+        "country": {"enum": [*reading.COUNTRIES.values(), None]},
+        "send_at": {"type": ["string", "null"], "format": "date-time", "description": "At most 30 days ahead."},
+    }
+    key: Json = {"idempotency_key": {"type": ["string", "null"], "maxLength": reading.MOST_KEY}}
+    name = {"type": "string", "minLength": 1, "maxLength": texts.MOST_NAME, "examples": ["Ride arriving"]}
+    body = {"type": "string", "minLength": 1, "maxLength": texts.MOST_BODY, "examples": ["In {{.eta}} min."]}
+    rows = {"type": "array", "minItems": 1, "maxItems": reading.MOST_ROWS, "items": _open(message | key, ["to"])}
+    hook: Json = {"url": _TEXT, "events": _EVENTS, "description": _WORDS, "name": _WORDS}
+    return {
+        "SmsRequest": _open({"from": _SENDER} | message | when, ["to", "from"]) | {"examples": [_EXAMPLE]},
+        "BatchRequest": _open(
+            {"from": _SENDER, "messages": rows, "template": message["template"]} | when, ["from", "messages"]
+        )
+        | {"examples": [{"from": "ACMERIDE", "messages": [{"to": "+2348012345678", "body": _EXAMPLE["body"]}]}]},
+        "TemplateRequest": _open({"name": name, "body": body}, ["name", "body"]),
+        "TemplateChange": _open({"name": name, "body": body}, []),
+        "Variables": {"type": "object"},
+        "SenderRequest": _open(
+            {"sender_id": _SENDER, "countries": _COUNTRIES} | _REGISTRATION, ["sender_id", "countries"]
+        ),
+        "SenderChange": _open({"countries": _COUNTRIES} | _REGISTRATION, []),
+        "WebhookRequest": _open(hook, ["url", "events"]),
+        "WebhookChange": _open(hook | {"enabled": {"type": "boolean"}}, []),
+    }
+
+
+def _answered() -> dict[str, Json]:
+    """Return the shapes of answers."""
+    whole: Json = {"type": "integer", "minimum": 0}
+    sms: Json = {
+        "id": _UUID,
+        "status": {"enum": [str(each) for each in Status]},
+        "to": _TEXT,
+        "from": _TEXT,
+        "body": _TEXT,
+        "segments": whole,
+        "encoding": {"enum": [str(each) for each in Encoding]},
+        "country": _TEXT,
+        "provider": _TEXT,
+        "cost": _closed({"amount_kobo": whole, "currency": _TEXT}),
+        "test_mode": {"type": "boolean"},
+        "created_at": _TIME,
+    }
+    more: Json = {
+        "provider_message_id": _TEXT,
+        "provider_attempts": {"type": "array", "items": _attempt()},
+        "error_code": _TEXT,
+        "error_message": _TEXT,
+    } | dict.fromkeys(("send_at", "sent_at", "delivered_at"), _TIME)
+    kinds = sorted({kind for _, kind, _ in errors.ERRORS.values()})
+    fault = _closed({"type": {"enum": kinds}, "message": _TEXT, "field": _TEXT}, ["field"])
+    row = _closed(
+        {"index": whole, "replayed": {"const": True}, "sms": _ref("schemas/Sms"), "error": fault},
+        ["replayed", "sms", "error"],
+    )
+    return {
+        "Error": _closed({"error": fault}),
+        "Sms": _closed(sms, ["country"]),
+        "Message": _closed(sms | more, [*more, "country", "segments", "encoding"]),
+        "Story": _closed(
+            {
+                "sms": _ref("schemas/Message"),
+                "events": {"type": "array", "items": _closed({"type": _TEXT, "created_at": _TIME})},
+            }
+        ),
+        "Page": _closed({"data": _list("Message"), "next_cursor": _TEXT}, ["next_cursor"]),
+        "BatchAnswer": _closed(
+            {
+                "accepted": whole,
+                "failed": whole,
+                "success": {"type": "boolean"},
+                "data": {"type": "array", "items": row},
+            }
+        ),
+        "Template": _closed(
+            {"id": _TEXT, "name": _TEXT, "slug": _TEXT, "body": _TEXT, "variables": {"type": "array", "items": _TEXT}}
+        ),
+        "Templates": _closed({"data": _list("Template")}),
+        "Rendered": _closed({"body": _TEXT, "encoding": sms["encoding"], "segments": whole}),
+        "SenderId": _closed(
+            {
+                "id": _UUID,
+                "sender_id": _TEXT,
+                "status": {"enum": [str(each) for each in SenderState]},
+                "countries": {"type": "array", "items": _TEXT},
+                **dict.fromkeys((*_REGISTRATION, "rejection_reason"), _TEXT),
+            },
+            [*_REGISTRATION, "rejection_reason"],
+        ),
+        "SenderIds": _closed({"data": _list("SenderId")}),
+        "Webhook": _closed(
+            {
+                "id": _UUID,
+                "url": _TEXT,
+                "events": {"type": "array", "items": _TEXT},
+                "description": _TEXT,
+                "enabled": {"type": "boolean"},
+                "created_at": _TIME,
+                "secret": _TEXT | {"description": "Only where it is made or rotated."},
+            },
+            ["description", "secret"],
+        ),
+        "Webhooks": _closed({"data": _list("Webhook")}),
+    }
+
+
+def _attempt() -> Json:
+    may = {"provider_message_id": _TEXT, "error_code": _TEXT, "error_message": _TEXT}
+    return _closed({"provider": _TEXT, "attempted_at": _TIME, "ok": {"type": "boolean"}} | may, list(may))
+
+
+def _open(properties: Mapping[str, Json], required: Iterable[str]) -> Json:
+    """Return an object that must have the required fields and may have any other."""
+    return {"type": "object", "required": list(required), "properties": dict(properties)}
+
+
+def _closed(properties: Mapping[str, Json], may: Iterable[str] = ()) -> Json:
+    """Return an object of these fields and no others, of which some may be left out."""
+    required = [name for name in properties if name not in set(may)]
+    return _open(properties, required) | {"additionalProperties": False}
+
+
+def _list(name: str) -> Json:
+    return {"type": "array", "items": _ref(f"schemas/{name}")}
+
+
+def _content(name: str) -> Json:
+    return {"application/json": {"schema": _ref(f"schemas/{name}")}}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/{name}"}

@@ -1,0 +1,90 @@
+"""What Robase's customers are told of their messages (docs.robase.dev/concepts/webhooks).
+
+    POST {url}    Robase-Event: sms.delivered    Robase-Signature: t=1766570400,v1=<hex>
+    {"id": "evt_…", "type": "sms.delivered", "created_at", "data": {"sms_id", "to", "from", "status", …}}
+
+Signed is `{t}.{raw body}` by HMAC-SHA256 with the endpoint's secret. After a rotation there are two `v1`, the newest
+last: clients that keep one keep that.
+"""
+
+import hmac
+import json
+from collections.abc import Container, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from schema.door import Posting, Told
+from schema.vocabulary import Code, Status
+
+#: the vendor's own are not public; a day and a half in all
+SCHEDULE: tuple[float, ...] = (5, 60, 300, 1800, 7200, 28_800, 86_400)
+TIMEOUT: float = 15
+SUCCESSES: Container[int] = range(200, 300)
+
+EVENTS = {
+    Status.QUEUED: "sms.queued",
+    Status.SENT: "sms.sent",
+    Status.DELIVERED: "sms.delivered",
+    Status.FAILED: "sms.failed",
+    Status.REJECTED: "sms.rejected",
+}
+
+#: why a message failed or was rejected after it was accepted: their word, and a sentence
+FAILURES: dict[Code, tuple[str, str]] = {
+    Code.NO_PRICE: ("no_route", "there is no price for this destination"),
+    Code.INSUFFICIENT_FUNDS: ("sms_quota_exceeded", "monthly quota and wallet are both exhausted"),
+    Code.EXPIRED: ("expired", "no provider took it in time"),
+    Code.NO_CARRIER_LEFT: ("provider_unavailable", "every provider refused it or was away"),
+    Code.CARRIER_REFUSED: ("provider_rejected", "the provider refused it"),
+    Code.UNDELIVERED: ("undelivered", "the provider could not deliver it"),
+    Code.UNRESOLVED: ("unknown", "no provider ever said what became of it"),
+    Code.POISON: ("internal_error", "it could not be processed"),
+}
+
+
+def compose(told: Told, secrets: Sequence[bytes], now: datetime) -> Posting | None:
+    """Return the call that tells it; None: there is no word for it, or the endpoint does not hear it."""
+    event = EVENTS.get(told.status)
+    if event is None or (told.hears and event not in told.hears):
+        return None
+    envelope = {"id": f"evt_{told.event}", "type": event, "created_at": _instant(told.at), "data": _data(told)}
+    body = json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    headers = {"Content-Type": "application/json", "Robase-Event": event, "Robase-Signature": sign(secrets, now, body)}
+    return Posting(headers, body)
+
+
+def sign(secrets: Sequence[bytes], now: datetime, body: bytes) -> str:
+    """Return the value of `Robase-Signature`: the moment, and a signature by each secret, the newest last."""
+    moment = str(int(now.timestamp()))
+    signed = moment.encode() + b"." + body
+    return ",".join(
+        [f"t={moment}", *(f"v1={hmac.new(each, signed, sha256).hexdigest()}" for each in reversed(secrets))]
+    )
+
+
+def _data(told: Told) -> dict[str, Any]:
+    word, sentence = failure(told.error_code)
+    return {
+        "sms_id": str(told.message),
+        "to": told.phone,
+        "from": told.sender,
+        "status": str(told.status),
+        "segments": told.segments,
+        "provider": told.carrier,
+        "provider_message_id": told.carrier_ref,
+        "carrier": None,
+        "error_code": word,
+        "error_message": sentence,
+        "cost": {"amount_kobo": told.amount, "currency": told.currency},
+        "test_mode": told.test,
+    }
+
+
+def failure(code: Code | None) -> tuple[str | None, str | None]:
+    """Return Robase's word and sentence for why a message came to nothing; both None when it did not."""
+    return (None, None) if code is None else FAILURES.get(code, (str(code), "it was not sent"))
+
+
+def _instant(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

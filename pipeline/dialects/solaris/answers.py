@@ -1,0 +1,46 @@
+"""What Solaris says when all is well."""
+
+from uuid import UUID
+
+from pipeline.dialects.contract import reply
+from schema.door import Person, Reply
+
+ACCEPTED = "SMS has been accepted for processing."
+
+
+def accepted(message: UUID) -> Reply:
+    """Return the answer to a message that was taken, now or before under its key."""
+    return reply(202, {"id": str(message), "message": ACCEPTED})
+
+
+def person(person_id: str, status: int = 200) -> Reply:
+    """Return a person: we keep of him that he is there."""
+    return reply(status, {"id": person_id})
+
+
+def person_id(id_: UUID) -> str:
+    """Return a new person's id in the vendor's form."""
+    return f"{id_.hex}cper"
+
+
+def number(found: Person, status: int, *, verified: bool | None = None) -> Reply:
+    """Return a person's number, as it stands or as it was just made."""
+    return reply(
+        status,
+        {
+            "id": number_id(found),
+            "number": found.phone,
+            "verified": found.verified if verified is None else verified,
+        },
+    )
+
+
+def number_id(found: Person) -> str:
+    """Return the id of a person's number in the vendor's form."""
+    assert found.phone_id is not None
+    return f"{found.phone_id.hex}cmno"
+
+
+def code_text(code: str) -> str:
+    """Return the text that brings a code to the number it is to prove."""
+    return f"Your verification code is {code}."

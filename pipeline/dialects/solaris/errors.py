@@ -1,0 +1,171 @@
+"""How Solaris says no: docs.solarisgroup.com/api-reference/errors, and RFC 6749, section 5.2, for tokens."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.dialects.contract import reply
+from schema.door import Call, Reply
+from schema.message import Refusal
+from schema.vocabulary import Code
+
+#: where tokens are asked for
+TOKENS = "/oauth2/token"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One row of the vendor's table."""
+
+    status: int
+    code: str
+    title: str
+    #: "": what there is to say of this one
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error of an answer."""
+
+    words: Words
+    #: wins over the table's
+    detail: str = ""
+    #: the field at fault and what is wrong with it
+    field: str = ""
+    message: str = ""
+
+
+#: a field does not fit
+INVALID = Words(400, "invalid_model", "Invalid Model")
+#: it does not fit together, or not now
+UNFIT = Words(400, "validation_error", "Validation Error")
+WRONG_TYPE = Words(400, "type_error", "Type Error")
+TOKEN_REQUIRED = Words(401, "token_required", "Token Required", "Token is required.")
+INVALID_TOKEN = Words(401, "invalid_token", "Invalid Token", "Token is expired, revoked or malformed.")
+UNAUTHORIZED = Words(403, "unauthorized_action", "Unauthorized Action", "Unauthorized action is not allowed.")
+#: the same, with what there is to say
+FORBIDDEN = Words(403, "unauthorized_action", "Unauthorized Action")
+INVALID_TAN = Words(403, "invalid_tan", "Invalid TAN")
+PARTNER = Words(403, "unauthorized_partner", "Unauthorized Partner", "The partner's account is not active.")
+NOT_FOUND = Words(404, "model_not_found", "Model Not Found")
+#: one number per person
+TAKEN = Words(409, "record_not_unique", "Record Not Unique")
+CONFLICT = Words(409, "validation_error", "Validation Error")
+TOO_OFTEN = Words(429, "sms_request_rate_limit_exceeded", "Sms Request Rate Limit Exceeded")
+
+#: what each refusal is called; those that no operation here can meet too
+ERRORS: dict[Code, Words] = {
+    Code.MISSING_FIELD: INVALID,
+    Code.INVALID_FIELD: INVALID,
+    Code.BAD_JSON: Words(400, "invalid_json", "Invalid JSON", "The request body is not valid JSON."),
+    Code.ACCOUNT_UNKNOWN: PARTNER,
+    Code.ACCOUNT_SUSPENDED: PARTNER,
+    Code.BODY_TOO_LONG: INVALID,
+    Code.BODY_EMPTY: INVALID,
+    Code.PHONE_INVALID: UNFIT,
+    Code.SENDER_INVALID: Words(403, "unauthorized_action", "Unauthorized Action", "The partner has no sender to use."),
+    Code.TEMPLATE_UNKNOWN: UNFIT,
+    Code.MERGE_FIELD_MISSING: UNFIT,
+    Code.SCHEDULE_PAST: UNFIT,
+    Code.SCHEDULE_FAR: UNFIT,
+    Code.VALIDITY_BAD: UNFIT,
+    Code.TOO_MANY: UNFIT,
+    Code.NO_ROUTE: UNFIT,
+    Code.NO_PRICE: UNFIT,
+    Code.INSUFFICIENT_FUNDS: FORBIDDEN,
+    Code.EXPIRED: UNFIT,
+    Code.NO_CARRIER_LEFT: UNFIT,
+    Code.CARRIER_REFUSED: UNFIT,
+    Code.UNDELIVERED: UNFIT,
+    Code.UNRESOLVED: UNFIT,
+    Code.POISON: UNFIT,
+    Code.UNAUTHENTICATED: INVALID_TOKEN,
+    Code.FORBIDDEN: UNAUTHORIZED,
+    Code.SOURCE_FORBIDDEN: UNAUTHORIZED,
+    Code.NOT_FOUND: NOT_FOUND,
+    Code.METHOD_UNKNOWN: Words(405, "method_not_allowed", "Method Not Allowed"),
+    Code.TOO_LARGE: Words(413, "request_too_large", "Request Too Large"),
+    Code.MEDIA_UNKNOWN: Words(415, "unsupported_media_type", "Unsupported Media Type", "Send application/json."),
+    Code.CONFLICT: CONFLICT,
+    Code.PERSON_UNKNOWN: Words(400, "Invalid person Id", "Bad Request", "Unable to fetch the person Id"),
+    Code.PHONE_UNVERIFIED: Words(
+        409, "validation_error", "mobile number not verified", "The person's mobile number is unverified"
+    ),
+    Code.RATE_KEY: Words(429, "rate_limit_exceeded", "Rate Limit Exceeded", "Too many requests."),
+    Code.RATE_RECIPIENT: TOO_OFTEN,
+    Code.HARD_CAP: TOO_OFTEN,
+    Code.DND_BLOCKED: FORBIDDEN,
+    Code.OPTED_OUT: FORBIDDEN,
+    Code.UNAVAILABLE: Words(503, "generic_error", "Generic Error", "The service is unavailable. Try again."),
+    Code.INTERNAL: Words(500, "generic_error", "Generic Error", "There was an error."),
+}
+
+#: the same where tokens are asked for (RFC 6749, section 5.2): status and error; what is not here is `_REQUEST`
+TOKEN_ERRORS: dict[Code, tuple[int, str]] = {
+    Code.UNAUTHENTICATED: (401, "invalid_client"),
+    Code.ACCOUNT_SUSPENDED: (400, "unauthorized_client"),
+    Code.SOURCE_FORBIDDEN: (400, "unauthorized_client"),
+    Code.METHOD_UNKNOWN: (405, "invalid_request"),
+    Code.TOO_LARGE: (413, "invalid_request"),
+    Code.RATE_KEY: (429, "temporarily_unavailable"),
+    Code.UNAVAILABLE: (503, "temporarily_unavailable"),
+    Code.INTERNAL: (500, "server_error"),
+}
+_REQUEST = (400, "invalid_request")
+
+#: RFC 6749, section 5.1
+UNSTORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_CHALLENGES = {401: {"WWW-Authenticate": "Bearer"}}
+
+
+def refuse(call: Call, refusals: Sequence[Refusal], wait: float) -> Reply:
+    """Return the answer that these refusals make."""
+    if is_token_call(call):
+        status, error = TOKEN_ERRORS.get(refusals[0].code, _REQUEST)
+        return token_error(call, status, error, refusals[0].message, wait)
+    return answer(call, [_fault(refusal) for refusal in refusals], wait)
+
+
+def answer(call: Call, faults: Sequence[Fault], wait: float = 0.0) -> Reply:
+    """Return the vendor's envelope of these faults; its status is the first one's."""
+    status = faults[0].words.status
+    errors = [
+        {
+            "id": str(call.id),
+            "status": fault.words.status,
+            "code": fault.words.code,
+            "title": fault.words.title,
+            "detail": fault.detail or fault.words.detail,
+            "source": {"field": fault.field, "message": fault.message},
+        }
+        for fault in faults
+    ]
+    return reply(status, {"errors": errors}, {**_CHALLENGES.get(status, {}), **_patience(wait)})
+
+
+def too_often(call: Call, phone: str, wait: float) -> Reply:
+    """Return the answer to one who sends too much to a number."""
+    detail = f"SMS request rate limit exceeded for the number: {phone}"
+    return answer(call, [Fault(TOO_OFTEN, detail)], wait)
+
+
+def token_error(call: Call, status: int, error: str, words: str, wait: float = 0.0) -> Reply:
+    """Return an answer of the token endpoint that says no."""
+    content = {"error": error, "error_description": words}
+    challenge = {"WWW-Authenticate": 'Basic realm="solaris"'} if status == 401 else {}
+    return reply(status, content, {**UNSTORED, **challenge, **_patience(wait)})
+
+
+def is_token_call(call: Call) -> bool:
+    """Tell whether a call asks for a token."""
+    return call.path.rstrip("/") == TOKENS
+
+
+def _fault(refusal: Refusal) -> Fault:
+    words = ERRORS[refusal.code]
+    return Fault(words, "" if words.detail else refusal.message)
+
+
+def _patience(wait: float) -> Mapping[str, str]:
+    return {"Retry-After": str(math.ceil(wait))} if 0 < wait < math.inf else {}

@@ -1,0 +1,9 @@
+"""How Solaris receives a caller."""
+
+from pipeline.dialects.contract import Manner
+from pipeline.dialects.solaris.access import prove, who
+from pipeline.dialects.solaris.errors import refuse
+from schema.vocabulary import Dialect
+
+#: the vendor limits SMS by recipient only: this keeps one partner from starving the others
+MANNER = Manner(dialect=Dialect.SOLARIS, largest=64 * 1024, rate=500, burst=1000, who=who, prove=prove, refuse=refuse)

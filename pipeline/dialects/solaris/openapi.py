@@ -1,0 +1,262 @@
+"""Solaris' door as an OpenAPI 3.1 document: every operation, and every status it can answer."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.dialects.solaris import answers, reading
+from pipeline.dialects.solaris.errors import TOKEN_ERRORS, TOKENS
+
+Json = dict[str, Any]
+
+#: neither begins nor ends with white space, and holds no NUL
+_TRIMMED = r"^[^\s\x00]([^\x00]*[^\s\x00])?$"
+_NUMBER_ID = r"^[0-9a-f]{32}cmno$"
+
+#: what any call with a token may be answered
+_ALWAYS = (400, 401, 403, 413, 429, 500, 503)
+#: what one with a body may be answered too
+_BODY = (415,)
+
+_WHY = {
+    400: "The request does not fit; `errors` says where.",
+    401: "There is no token, or it is expired, revoked or malformed.",
+    403: "The partner may not do this.",
+    404: "There is no such thing.",
+    409: "The thing is not in a state for this.",
+    413: "The request has more bytes than it may have.",
+    415: "The body is not JSON.",
+    429: "Too many requests, or too many SMS to one number. `Retry-After` says when another may go.",
+    500: "The fault is ours. `errors.id` is in our log.",
+    503: "Something we need is away; try again.",
+}
+
+
+def document() -> Json:
+    """Return the document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "SMS to customers, as Solaris' API has it",
+            "version": "1.0",
+            "description": "Informational SMS to persons whose number is verified. Unknown fields are ignored.",
+        },
+        "servers": [{"url": "/solaris"}],
+        "security": [{"partner": []}],
+        "paths": {
+            TOKENS: {"post": _token()},
+            "/v1/sms/messages": {"post": _send()},
+            "/v1/persons": {"post": _create_person()},
+            "/v1/persons/{person_id}": {"parameters": [_PERSON], "get": _show_person()},
+            "/v1/persons/{person_id}/mobile_number": {
+                "parameters": [_PERSON],
+                "post": _create_number(),
+                "get": _show_number(),
+                "delete": _delete_number(),
+            },
+            "/v1/persons/{person_id}/mobile_number/authorize": {"parameters": [_PERSON], "post": _authorize()},
+            "/v1/persons/{person_id}/mobile_number/confirm": {"parameters": [_PERSON], "post": _confirm()},
+        },
+        "components": {"schemas": _schemas(), "securitySchemes": _security(), "headers": _headers()},
+    }
+
+
+# Operations ---------------------------------------------------------------------------------------------------
+
+_PERSON: Json = {
+    "name": "person_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
+    "example": "dc1a6812a14f6cc338cd084208535bcdcper",
+}
+
+
+def _token() -> Json:
+    refused = sorted({status for status, _ in TOKEN_ERRORS.values()} - {405})
+    return {
+        "operationId": "createToken",
+        "summary": "Get an access token (RFC 6749, client credentials)",
+        "security": [{"client": []}, {}],
+        "requestBody": _body("TokenRequest", media="application/x-www-form-urlencoded"),
+        "responses": {
+            "200": _response("A token.", "Token"),
+            **{str(status): _response("No token: RFC 6749, section 5.2.", "TokenError") for status in refused},
+        },
+    }
+
+
+def _send() -> Json:
+    return {
+        "operationId": "sendMessage",
+        "summary": "Send an SMS to a person's verified number",
+        "description": "The same `idempotency_key` is the same request: it is answered as it was, and nothing is sent.",
+        "requestBody": _body("Message"),
+        "responses": {"202": _response("Accepted, now or before.", "Accepted"), **_errors((409, *_BODY))},
+    }
+
+
+def _create_person() -> Json:
+    return {
+        "operationId": "createPerson",
+        "summary": "Register a person; of what is told of him only his new id is kept",
+        "requestBody": _body("AnyPerson"),
+        "responses": {"201": _response("Registered.", "Person"), **_errors(_BODY)},
+    }
+
+
+def _show_person() -> Json:
+    return {
+        "operationId": "getPerson",
+        "summary": "Get a person",
+        "responses": {"200": _response("The person.", "Person"), **_errors((404,))},
+    }
+
+
+def _create_number() -> Json:
+    return {
+        "operationId": "createMobileNumber",
+        "summary": "Give a person a number; he can have one",
+        "requestBody": _body("NumberRequest"),
+        "responses": {"201": _response("Registered, not verified yet.", "Number"), **_errors((404, 409, *_BODY))},
+    }
+
+
+def _show_number() -> Json:
+    return {
+        "operationId": "getMobileNumber",
+        "summary": "Get a person's number",
+        "responses": {"200": _response("The number.", "Number"), **_errors((404,))},
+    }
+
+
+def _delete_number() -> Json:
+    return {
+        "operationId": "deleteMobileNumber",
+        "summary": "Take a person's number away",
+        "requestBody": _body("OptionalNumber", required=False),
+        "responses": {"200": _response("The number that was.", "Number"), **_errors((404, *_BODY))},
+    }
+
+
+def _authorize() -> Json:
+    return {
+        "operationId": "authorizeMobileNumber",
+        "summary": "Send a code to a person's number; an earlier one is void",
+        "requestBody": _body("NumberRequest"),
+        "responses": {"201": _response("The code is on its way.", "Number"), **_errors((404, 409, *_BODY))},
+    }
+
+
+def _confirm() -> Json:
+    return {
+        "operationId": "confirmMobileNumber",
+        "summary": "Verify a person's number by the code he was sent",
+        "requestBody": _body("Confirmation"),
+        "responses": {"201": _response("Verified.", "Number"), **_errors((404, *_BODY))},
+    }
+
+
+# Shapes -------------------------------------------------------------------------------------------------------
+
+
+def _schemas() -> Json:
+    text = {"type": "string", "pattern": _TRIMMED}
+    number = text | {"examples": [reading.SANDBOX_NUMBER], "description": "E.164; blanks, - _ and / are taken out."}
+    code = text | {"examples": [reading.SANDBOX_CODE]}
+    return {
+        "Message": _open(
+            {
+                "person_id": text | {"examples": ["dc1a6812a14f6cc338cd084208535bcdcper"]},
+                "text": text | {"maxLength": reading.LONGEST, "examples": ["Your statement is ready."]},
+                "purpose": text | {"examples": ["Account statements"]},
+                "idempotency_key": {"type": "string", "format": "uuid", "pattern": f"^{reading.UUID_FORM}$"},
+            }
+        ),
+        "Accepted": _closed({"id": _UUID, "message": {"const": answers.ACCEPTED}}),
+        "AnyPerson": {"type": "object"},
+        "Person": _closed({"id": {"type": "string"}}),
+        "NumberRequest": _open({"number": number}),
+        "OptionalNumber": {"type": "object", "properties": {"number": number | {"type": ["string", "null"]}}},
+        "Confirmation": _open({"number": number, "token": code}),
+        "Number": _closed(
+            {
+                "id": {"type": "string", "pattern": _NUMBER_ID},
+                "number": {"type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$"},
+                "verified": {"type": "boolean"},
+            }
+        ),
+        "Errors": _closed(
+            {"errors": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Error"}}}
+        ),
+        "Error": _closed(
+            {
+                "id": _UUID | {"description": "The call's own id; in our log where the fault is ours."},
+                "status": {"type": "integer"},
+                "code": {"type": "string"},
+                "title": {"type": "string"},
+                "detail": {"type": "string"},
+                "source": _closed({"field": {"type": "string"}, "message": {"type": "string"}}),
+            }
+        ),
+        "TokenRequest": {
+            "type": "object",
+            "required": ["grant_type"],
+            "properties": {
+                "grant_type": {"const": "client_credentials"},
+                "scope": {"const": "partners"},
+                "client_id": {"type": "string"},
+                "client_secret": {"type": "string"},
+            },
+        },
+        "Token": _closed(
+            {
+                "access_token": {"type": "string"},
+                "token_type": {"const": "Bearer"},
+                "expires_in": {"type": "integer", "minimum": 1},
+            }
+        ),
+        "TokenError": _closed({"error": {"type": "string"}, "error_description": {"type": "string"}}),
+    }
+
+
+_UUID: Json = {"type": "string", "format": "uuid"}
+
+
+def _security() -> Json:
+    return {
+        "partner": {"type": "http", "scheme": "bearer", "description": f"A token of `POST {TOKENS}`."},
+        "client": {"type": "http", "scheme": "basic", "description": "The partner's client id and secret."},
+    }
+
+
+def _headers() -> Json:
+    return {"RetryAfter": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+
+
+def _open(properties: Mapping[str, Json]) -> Json:
+    """Return an object that must have these fields and may have others."""
+    return {"type": "object", "required": list(properties), "properties": dict(properties)}
+
+
+def _closed(properties: Mapping[str, Json]) -> Json:
+    """Return an object of these fields and no others."""
+    return _open(properties) | {"additionalProperties": False}
+
+
+def _body(schema: str, *, required: bool = True, media: str = "application/json") -> Json:
+    return {"required": required, "content": {media: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+
+
+def _response(words: str, schema: str, *, patience: bool = False) -> Json:
+    found: Json = {
+        "description": words,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+    return found | {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}} if patience else found
+
+
+def _errors(more: Iterable[int]) -> Json:
+    return {
+        str(status): _response(_WHY[status], "Errors", patience=status in (429, 503))
+        for status in sorted({*_ALWAYS, *more})
+    }

@@ -1,0 +1,199 @@
+"""TeleSign's door as an OpenAPI 3.1 document: every operation, and every status it can answer."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pipeline.dialects.telesign import statuses
+from pipeline.dialects.telesign.errors import ERRORS
+from pipeline.dialects.telesign.reading import UCIDS
+
+Json = dict[str, Any]
+
+_WHY = {
+    400: "A parameter is missing or wrong, a host must not be called, or the wallet is empty.",
+    401: "We do not know who calls, or he may not do this. `signature_string` says what should have been signed.",
+    404: "There is no such transaction, or it is older than twelve hours.",
+    413: "The request has more bytes than it may have.",
+    415: "The body is no form.",
+    429: "Too many calls, or too many messages to one number.",
+    500: "Something we need is away, or the fault is ours; try again.",
+    503: "Something we need is away, or the fault is ours; try again.",
+}
+#: what any call may be answered
+_ALWAYS = (401, 413, 429)
+
+_STATES = ("VALID", "INVALID", "UNKNOWN", "EXPIRED", "MAX_ATTEMPTS_EXCEEDED")
+
+
+def document() -> Json:
+    """Return the document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "SMS verification codes, as TeleSign's SMS Verify API has it",
+            "version": "1.0",
+            "description": "Code against `status.code` and `errors.code`, not against the HTTP status. "
+            "Unknown fields are ignored.",
+        },
+        "servers": [{"url": "/telesign"}],
+        "security": [{"basic": []}, {"digest": []}],
+        "paths": {
+            "/v1/verify/sms": {"post": _send()},
+            "/v1/verify/{reference_id}": {"parameters": [_REFERENCE], "get": _status()},
+            "/v1/verify/completion/{reference_id}": {"parameters": [_REFERENCE], "put": _complete()},
+        },
+        "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},
+    }
+
+
+# Operations ---------------------------------------------------------------------------------------------------
+
+_REFERENCE: Json = {
+    "name": "reference_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[0-9A-Fa-f]{32}$"},
+    "example": "0123456789ABCDEF0123456789ABCDEF",
+}
+
+
+def _send() -> Json:
+    form = {"application/x-www-form-urlencoded": {"schema": {"$ref": "#/components/schemas/Form"}}}
+    return {
+        "operationId": "sendSMSVerifyCode",
+        "summary": "Send an SMS with a verification code",
+        "description": "The same request again is another message.",
+        "requestBody": {"required": True, "content": form},
+        "responses": {"200": _response("The message is on its way.", "Transaction"), **_errors((400, 415, 500))},
+    }
+
+
+def _status() -> Json:
+    return {
+        "operationId": "getSMSVerifyStatus",
+        "summary": "Tell how a message stands, and whether a code is the one that was sent",
+        "parameters": [
+            {
+                "name": "verify_code",
+                "in": "query",
+                "description": "What the user entered. A wrong one counts as an attempt.",
+                "schema": {"type": "string"},
+                "example": "57244",
+            }
+        ],
+        "responses": {"200": _response("How it stands.", "Transaction"), **_errors((400, 404, 503))},
+    }
+
+
+def _complete() -> Json:
+    return {
+        "operationId": "reportSMSVerifyCompletion",
+        "summary": "Say that the user is verified",
+        "responses": {"200": _response("It is noted.", "Completion"), **_errors((404, 503))},
+    }
+
+
+# Shapes -------------------------------------------------------------------------------------------------------
+
+
+def _schemas() -> Json:
+    return {
+        "Form": {"type": "object", "required": ["phone_number"], "properties": _fields()},
+        "Transaction": _closed(
+            reference_id=_ID,
+            sub_resource={"const": "sms"},
+            errors={"type": "array", "maxItems": 0},
+            status=_standing(),
+            verify=_closed(code_state={"enum": list(_STATES)}, code_entered={"type": "string"}),
+        ),
+        "Completion": _closed(
+            reference_id=_ID,
+            subresource={"const": "sms"},
+            errors={"type": "array", "maxItems": 0},
+            status=_standing(),
+        ),
+        "Refusal": _refusal(),
+        "Error": _closed(code={"enum": sorted(_ERROR_CODES)}, description={"type": "string"}),
+    }
+
+
+def _fields() -> Json:
+    text = {"type": "string"}
+    short = text | {"maxLength": 40}
+    switch = text | {"pattern": _or_nothing("[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]")}
+    return {
+        "phone_number": text | {"pattern": "^[ +]*[0-9][0-9 ]*$", "examples": ["15558675309"]},
+        "ucid": text | {"pattern": _or_nothing("|".join(UCIDS)), "description": "The use case."},
+        "originating_ip": text | {"description": "The user's own IPv4 or IPv6 address."},
+        "language": short | {"description": "Of our text; not used with a `template`. Others than we have: English."},
+        "verify_code": text | {"pattern": _or_nothing("[0-9]{3,7}"), "description": "Absent: we make one."},
+        "template": text
+        | {
+            "maxLength": 1600,
+            "description": "`$$CODE$$`, `$$AMOUNT$$` and `$$PAYEE$$` are filled in; 160 characters then, or as set.",
+        },
+        "sender_id": text | {"maxLength": 20, "description": "Not used unless it is one of the account's."},
+        "is_primary": switch | {"default": "true"},
+        "dlt_template_id": short,
+        "dlt_entity_id": short,
+        "transaction_amount": short | {"description": "Needs `transaction_payee`."},
+        "transaction_payee": short | {"description": "Needs `transaction_amount`."},
+        "sim_swap_check": switch,
+        "callback_url": text | {"maxLength": 2048, "description": "Where delivery reports of this message go."},
+    }
+
+
+def _refusal() -> Json:
+    found = _closed(
+        reference_id={"type": ["string", "null"]},
+        sub_resource={"enum": ["sms", "", None]},
+        errors={"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Error"}},
+        status=_standing(),
+    )
+    found["properties"]["signature_string"] = {"type": "string"}
+    return found
+
+
+def _standing() -> Json:
+    return _closed(
+        updated_on={"type": "string", "format": "date-time"},
+        code={"enum": sorted(statuses.WORDS)},
+        description={"type": "string"},
+    )
+
+
+_ID: Json = {"type": "string", "pattern": "^[0-9A-F]{32}$"}
+#: beside those of our own codes, those that only a proof can have
+_ERROR_CODES = {each.code for each in ERRORS.values()} | {*range(-30011, -30003), -30013, -30015}
+_SECURITY: Json = {
+    "basic": {"type": "http", "scheme": "basic", "description": "Customer id and API key."},
+    "digest": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`TSA {customer id}:{signature}`, HMAC-SHA256 with the API key; with `x-ts-auth-method`, "
+        "`x-ts-nonce` and `Date` or `x-ts-date`.",
+    },
+}
+
+
+def _or_nothing(pattern: str) -> str:
+    """Return the pattern of a field that is not given when there is nothing in it."""
+    return rf"^(\s*|{pattern})$"
+
+
+def _closed(**properties: Json) -> Json:
+    """Return an object of these fields and no others."""
+    required = list(properties)
+    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
+
+
+def _response(words: str, schema: str) -> Json:
+    return {
+        "description": words,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+
+
+def _errors(more: Iterable[int]) -> Json:
+    return {str(status): _response(_WHY[status], "Refusal") for status in sorted({*_ALWAYS, *more})}

@@ -1,0 +1,321 @@
+"""Webex Interact's door as an OpenAPI 3.1 document: every operation, and every status it can answer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pipeline.dialects.webex import answers, searching
+from pipeline.dialects.webex.errors import VALIDATION
+from pipeline.dialects.webex.reading import LONGEST
+from schema.order import MAX_RECIPIENTS
+
+Json = dict[str, Any]
+
+#: what any call may be answered
+_ALWAYS = (401, 403, 413, 429, 500, 503)
+
+_WHY = {
+    400: "The request does not fit; `errors` says where.",
+    401: "There is no key, or it is revoked.",
+    403: "The key may not do this, or not from this address; or the account is suspended.",
+    404: "There is no such thing.",
+    413: "The request has more bytes than it may have.",
+    415: "The body is not JSON.",
+    429: "Too many requests. `Retry-After` says when another may go.",
+    500: "The fault is ours; the end of the call's id in our log is the `trace_id`.",
+    503: "Something we need is away; try again.",
+}
+
+
+def document() -> Json:
+    """Return the document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "SMS to many, as Webex Interact's API has it",
+            "version": "1.0",
+            "description": "Unknown fields are ignored. A slash at the end of a path makes no difference.",
+        },
+        "servers": [{"url": "/webex"}],
+        "security": [{"key": []}],
+        "paths": {
+            "/v1/sms": {"post": _send("sendSms", "Send a text to up to 10,000 numbers")},
+            "/v1/sms/test": {
+                "post": _send("testSms", "Be answered as if it were sent; nothing is, and nothing charged")
+            },
+            "/campaigns/v1/scheduled": {"post": _search("searchScheduled")},
+            "/v1/sms/scheduled/search": {"post": _search("searchScheduledSms")},
+            "/campaigns/v1/cancel/{id}": {"parameters": [_id("aps_")], "delete": _take_back("cancelScheduled")},
+            "/v1/sms/scheduled/{id}": {"parameters": [_id("aps_")], "delete": _take_back("cancelScheduledSms")},
+            "/identity/v1/account": {"get": _show_account()},
+            "/assets/v1/senders": {"get": _list_senders()},
+            "/assets/v1/senders/{id}": {
+                "parameters": [_id("ssd_")],
+                "get": _show_sender(),
+                "delete": _delete_sender(),
+            },
+        },
+        "components": {"schemas": _schemas(), "securitySchemes": _security(), "headers": _headers()},
+    }
+
+
+# Operations ---------------------------------------------------------------------------------------------------
+
+
+def _id(prefix: str) -> Json:
+    example = f"{prefix}2rLDt24N3TpQklpvfI6qN9rwHa0"
+    schema = {"type": "string", "minLength": 1}
+    return {"name": "id", "in": "path", "required": True, "schema": schema, "example": example}
+
+
+def _send(name: str, words: str) -> Json:
+    return {
+        "operationId": name,
+        "summary": words,
+        "description": "Each number is answered for itself: a transaction, or an error. Asked twice it is sent twice.",
+        "requestBody": _body("Sms"),
+        "responses": {
+            "200": _response("What was taken, and what was not.", "Sent"),
+            "400": _response(_WHY[400], "Invalid"),
+            **_errors((415,)),
+        },
+    }
+
+
+def _search(name: str) -> Json:
+    return {
+        "operationId": name,
+        "summary": "Find scheduled requests by id or by dates",
+        "requestBody": _body("Search"),
+        "responses": {"200": _response("A page of them.", "ScheduledPage"), **_errors((400, 415))},
+    }
+
+
+def _take_back(name: str) -> Json:
+    return {
+        "operationId": name,
+        "summary": "Cancel what still waits of a scheduled request",
+        "responses": {"204": {"description": "Cancelled."}, **_errors((400, 404))},
+    }
+
+
+def _show_account() -> Json:
+    return {
+        "operationId": "getAccount",
+        "summary": "Get the account and its balance",
+        "responses": {"200": _response("The account.", "Account"), **_errors(())},
+    }
+
+
+def _list_senders() -> Json:
+    whole = {"type": "integer", "minimum": 1}
+    return {
+        "operationId": "listSenders",
+        "summary": "List the account's senders",
+        "parameters": [
+            {"name": "page_number", "in": "query", "schema": whole | {"maximum": searching.LAST_PAGE, "default": 1}},
+            {
+                "name": "page_size",
+                "in": "query",
+                "schema": whole | {"maximum": searching.MOST, "default": searching.SIZE},
+            },
+        ],
+        "responses": {"200": _response("A page of them.", "SenderPage"), **_errors((400,))},
+    }
+
+
+def _show_sender() -> Json:
+    return {
+        "operationId": "getSender",
+        "summary": "Get a sender",
+        "responses": {"200": _response("The sender.", "Sender"), **_errors((404,))},
+    }
+
+
+def _delete_sender() -> Json:
+    return {
+        "operationId": "deleteSender",
+        "summary": "Delete a sender",
+        "responses": {"204": {"description": "Deleted."}, **_errors((404,))},
+    }
+
+
+# Shapes -------------------------------------------------------------------------------------------------------
+
+_EXAMPLE: Json = {"phone": ["+447700900123"], "merge_fields": {"name": "Ann"}}
+_TEXT: Json = {"type": "string"}
+_INSTANT: Json = {"type": "string", "format": "date-time"}
+_DATE: Json = {
+    "type": ["string", "null"],
+    "pattern": "^([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}.*)?$",
+    "examples": ["2027-01-18T02:20:20Z"],
+    "description": "ISO 8601; UTC where it names no zone.",
+}
+
+
+def _schemas() -> Json:
+    return _asked() | _answered() | _refused()
+
+
+def _asked() -> Json:
+    # numbers are taken for how they are written
+    word = {"type": ["string", "number", "null"]}
+    fields = {
+        "type": ["object", "null"],
+        "additionalProperties": {"type": ["string", "number"], "maxLength": LONGEST},
+        "description": "Fills `${name}` in the text. A field that nobody fills stands as it is.",
+    }
+    number = {"type": ["string", "number"], "examples": ["+447741632543"], "description": "E.164"}
+    to = {
+        "type": "object",
+        "required": ["phone"],
+        "properties": {
+            "phone": {"type": "array", "minItems": 1, "maxItems": MAX_RECIPIENTS, "items": number},
+            "merge_fields": fields | {"description": "Wins over `global_merge_fields`."},
+            "correlation_id": word | {"maxLength": 255, "pattern": r"^[^\x00-\x1f\x7f]*$"},
+        },
+    }
+    sms = {
+        "type": "object",
+        "required": ["from", "to"],
+        "properties": {
+            "message_body": word | {"maxLength": LONGEST, "description": "Or name a template."},
+            "template_id": word | {"description": "A template's id (`stp_…`) or slug. Or give a text."},
+            "from": {"type": ["string", "number"], "minLength": 1, "description": "A sender of the account."},
+            "to": {"type": "array", "minItems": 1, "maxItems": MAX_RECIPIENTS, "items": to},
+            "send_at": _DATE | {"description": "Within 7 days. Left out: at once."},
+            "schedule_at": _DATE | {"description": "The same as `send_at`, which goes before it."},
+            "valid_until": _DATE | {"description": "Within 3 days from the time of sending."},
+            "global_merge_fields": fields,
+        },
+        "examples": [{"message_body": "Hello ${name}", "from": "Acme", "to": [_EXAMPLE]}],
+    }
+    return {"Sms": sms, "Search": _search_asked()}
+
+
+def _search_asked() -> Json:
+    word = {"type": ["string", "null"]}
+    dates = {f"{name}_at_{side}": _DATE for name in ("created", "scheduled") for side in ("start", "end")}
+    criteria = {
+        "id": word | {"examples": ["aps_33NFW8JbaqWOoTZln2t4wQUIqGr"]},
+        **dates,
+        "name": word | {"description": "Requests of this API have none."},
+        "status": _some_of(answers.STATUSES.values()),
+        "request_types": _some_of(searching.TYPES),
+    }
+    sort = {
+        "sort_by": {"enum": [*searching.SORTS, "", None]},
+        "sort_order": {"enum": [*searching.ORDERS, "", None], "default": "DESC"},
+    }
+    whole = {"type": ["integer", "string", "null"], "minimum": 1, "pattern": "^[0-9]+$"}
+    page = {"page_number": whole, "page_size": whole | {"maximum": searching.MOST, "default": searching.SIZE}}
+    parts = {"filter": criteria, "sort": sort, "page": page}
+    nested = {name: {"type": ["object", "null"], "properties": part} for name, part in parts.items()}
+    return {
+        "type": "object",
+        "properties": nested | criteria | sort | page,
+        "description": "An id, or both ends of a range. What is not in its object may stand beside it.",
+        "examples": [{"filter": {"id": criteria["id"]["examples"][0]}}],
+    }
+
+
+def _some_of(words: Iterable[str]) -> Json:
+    return {"type": ["array", "null"], "items": {"enum": list(words)}}
+
+
+def _answered() -> Json:
+    message = {
+        "transaction_id": _ksuid("tid_"),
+        "to": _TEXT,
+        "status": {"const": "queued"},
+        "code": {"const": answers.QUEUED},
+    }
+    codes = sorted({*answers.NUMBERS.values(), VALIDATION})
+    error = {"to": _TEXT, "status": {"const": "error"}, "code": {"enum": codes}, "message": _TEXT}
+    sender = {"id": _ksuid("ssd_"), "name": _TEXT, "status": {"enum": list(answers.SENDERS.values())}}
+    scheduled = {
+        "id": _ksuid("aps_"),
+        "name": _TEXT,
+        "type": {"const": "API"},
+        "request_type": {"const": "API"},
+        "status": {"enum": list(answers.STATUSES.values())},
+        "sender_name": _TEXT,
+        "message_body": _TEXT,
+        "scheduled_at": _INSTANT,
+        "created_at": _INSTANT,
+        "updated_at": _INSTANT,
+    }
+    account = {
+        **dict.fromkeys(["account_uid", "account_status", "home_region", "time_zone", "default_currency"], _TEXT),
+        "account_balance": {"type": "number"},
+        "created": _INSTANT,
+    }
+    return {
+        "Sent": _closed(
+            {"request_id": _ksuid("aps_"), "messages": _array(_closed(message)), "errors": _array(_closed(error))}
+        ),
+        "Account": _closed(account),
+        "Sender": _closed(sender),
+        "SenderPage": _paged(_closed(sender)),
+        "ScheduledPage": _paged(_closed(scheduled)),
+    }
+
+
+def _refused() -> Json:
+    fault = {"field": _TEXT, "message": _TEXT, "code": {"const": VALIDATION}}
+    traced = _closed({"message": _TEXT}, {"field": _TEXT})
+    trace = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
+    return {
+        "Invalid": _closed({"errors": _array(_closed(fault))}),
+        "Errors": _closed({"trace_id": trace, "errors": _array(traced)}),
+    }
+
+
+def _ksuid(prefix: str) -> Json:
+    return {"type": "string", "pattern": f"^{prefix}[0-9A-Za-z]{{27}}$"}
+
+
+def _array(items: Json) -> Json:
+    return {"type": "array", "items": items}
+
+
+def _paged(item: Json) -> Json:
+    count = {"type": "integer", "minimum": 0}
+    paging = _closed(dict.fromkeys(["current_page", "total_items", "total_pages"], count))
+    return _closed({"paging": paging, "items": _array(item)})
+
+
+def _closed(properties: Mapping[str, Json], optional: Mapping[str, Json] | None = None) -> Json:
+    """Return an object of these fields, the optional ones or not, and no others."""
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": {**properties, **(optional or {})},
+        "additionalProperties": False,
+    }
+
+
+def _security() -> Json:
+    return {"key": {"type": "apiKey", "in": "header", "name": "X-AUTH-KEY"}}
+
+
+def _headers() -> Json:
+    return {"RetryAfter": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+
+
+def _body(schema: str) -> Json:
+    return {"required": True, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+
+
+def _response(words: str, schema: str, *, patience: bool = False) -> Json:
+    found: Json = {
+        "description": words,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+    return found | {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}} if patience else found
+
+
+def _errors(more: Sequence[int]) -> Json:
+    return {
+        str(status): _response(_WHY[status], "Errors", patience=status in (429, 503))
+        for status in sorted({*_ALWAYS, *more})
+    }

@@ -1,0 +1,76 @@
+"""What a refusal looks like in each dialect: to the last field, and no field more."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from schema.vocabulary import Dialect
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+def is_refusal(dialect: Dialect, path: str, status: int, content: Any) -> bool:
+    """Tell whether an answer below the dialect's prefix is a refusal in the vendor's envelope."""
+    return 400 <= status < 600 and isinstance(content, dict) and _ENVELOPES[dialect](path, status, content)
+
+
+def _solaris(path: str, status: int, content: dict[str, Any]) -> bool:
+    if path.partition("?")[0].rstrip("/") == "/oauth2/token":
+        return _has(content, error=str, error_description=str)
+    return _has(content, errors=list) and all(
+        _has(each, id=str, status=int, code=str, title=str, detail=str, source=dict)
+        and _has(each["source"], field=str, message=str)
+        and _UUID.fullmatch(each["id"])
+        and content["errors"][0]["status"] == status
+        for each in content["errors"]
+    )
+
+
+def _robase(_path: str, _status: int, content: dict[str, Any]) -> bool:
+    error = content.get("error")
+    return _has(content, error=dict) and (
+        _has(error, type=str, message=str) or _has(error, type=str, message=str, field=str)
+    )
+
+
+def _telesign(_path: str, _status: int, content: dict[str, Any]) -> bool:
+    told = {name: value for name, value in content.items() if name != "signature_string"}
+    return (
+        list(told) == ["reference_id", "sub_resource", "errors", "status"]
+        and isinstance(content.get("signature_string", ""), str)
+        and told["errors"] != []
+        and all(_has(each, code=int, description=str) and each["code"] < 0 for each in told["errors"])
+        and _has(told["status"], updated_on=str, code=int, description=str)
+        and _STAMP.fullmatch(told["status"]["updated_on"]) is not None
+    )
+
+
+def _webex(path: str, status: int, content: dict[str, Any]) -> bool:
+    if status == 400 and re.match("/v1/sms(/test)?/?($|[?])", path):
+        return _has(content, errors=list) and all(
+            _has(each, field=str, message=str, code=int) and each["code"] == 10006 for each in content["errors"]
+        )
+    return (
+        _has(content, trace_id=str, errors=list)
+        and re.fullmatch("[0-9a-f]{16}", content["trace_id"]) is not None
+        and all(_has(each, message=str) or _has(each, message=str, field=str) for each in content["errors"])
+    )
+
+
+_ENVELOPES: dict[Dialect, Callable[[str, int, dict[str, Any]], Any]] = {
+    Dialect.SOLARIS: _solaris,
+    Dialect.ROBASE: _robase,
+    Dialect.TELESIGN: _telesign,
+    Dialect.WEBEX: _webex,
+}
+
+
+def _has(thing: Any, **fields: type) -> bool:
+    """Tell whether an object has these fields, in this order, of these types, and no others."""
+    return (
+        isinstance(thing, dict)
+        and list(thing) == list(fields)
+        and all(type(thing[name]) is kind for name, kind in fields.items())
+        and thing.get("errors") != []
+    )

@@ -1,0 +1,493 @@
+"""TeleSign's words: what its forms mean, and every answer with its HTTP status, status code and error code."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.dialects.telesign import answers, errors, profile, reading, statuses, texts
+from pipeline.dialects.telesign.errors import ERRORS, Fault
+from pipeline.dialects.telesign.reading import Ask
+from schema.door import Call
+from schema.message import Refusal
+from schema.vocabulary import Code, Status
+
+AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
+ID = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
+SPELT = "019B7A2E4D517C3A9F102B6C1D3E4F50"
+NUMBER = "15555551234"
+
+
+def post(body: str = "", content_type: str = "application/x-www-form-urlencoded; charset=UTF-8") -> Call:
+    headers = {"content-type": content_type} if content_type else {}
+    return Call("POST", "/v1/verify/sms", "", headers, body.encode(), "192.0.2.1", at=AT, id=ID)
+
+
+def get(query: str = "", path: str = f"/v1/verify/{SPELT}", method: str = "GET") -> Call:
+    return Call(method, path, query, {}, b"", "192.0.2.1", at=AT, id=ID)
+
+
+def read(**form: str) -> Ask | list[Fault]:
+    return reading.read_sms(post(urlencode({"phone_number": NUMBER, **form})))
+
+
+def asked(**form: str) -> Ask:
+    found = read(**form)
+    assert isinstance(found, Ask), found
+    return found
+
+
+def shown(reply: Any) -> Any:
+    """Return an answer with its HTTP status, its JSON's fields in their order."""
+    return reply.status, json.loads(reply.body, object_pairs_hook=list)
+
+
+# The form --------------------------------------------------------------------------------------------------------
+
+
+def test_a_form_with_all_fourteen_fields_is_read() -> None:
+    found = asked(
+        ucid="TRVF",
+        originating_ip="2001:db8::1",
+        language="de-DE",
+        verify_code="007",
+        template="$$CODE$$: pay $$AMOUNT$$ to $$PAYEE$$",
+        sender_id="ACME",
+        is_primary="false",
+        dlt_template_id="1" * 40,
+        dlt_entity_id="2" * 40,
+        transaction_amount="EUR 5",
+        transaction_payee="Bob",
+        sim_swap_check="true",
+        callback_url="https://example.com/hook",
+        unheard_of="is passed over",
+    )
+
+    assert found == Ask(
+        phone="+15555551234",
+        code="007",
+        template="$$CODE$$: pay $$AMOUNT$$ to $$PAYEE$$",
+        amount="EUR 5",
+        payee="Bob",
+        sender_id="ACME",
+        callback_url="https://example.com/hook",
+    )
+
+
+def test_a_number_alone_will_do() -> None:
+    assert asked() == Ask("+15555551234", None, "Your verification code is $$CODE$$", "", "", None, None)
+
+
+@pytest.mark.parametrize("number", ["15555551234", "+15555551234", " 1 555 555 1234 ", "+ 1 5555551234"])
+def test_a_number_may_have_a_plus_and_blanks(number: str) -> None:
+    assert asked(phone_number=number).phone == "+15555551234"
+
+
+def test_what_is_empty_was_not_given() -> None:
+    assert asked(verify_code="", template=" ", sender_id="", callback_url="", ucid="") == asked()
+
+
+def test_the_content_type_may_be_missing() -> None:
+    assert isinstance(reading.read_sms(post(f"phone_number={NUMBER}", "")), Ask)
+
+
+INVALID = {
+    "phone_number=": "Invalid Request: Missing Parameter: phone_number",
+    "language=de": "Invalid Request: Missing Parameter: phone_number",
+    "phone_number=12": "Invalid Request: PhoneNumber Parameter",
+    "phone_number=call+me": "Invalid Request: PhoneNumber Parameter",
+    "phone_number=1-555-555-1234": "Invalid Request: PhoneNumber Parameter",
+    "phone_number=%D9%A1%D9%A5%D9%A5%D9%A5%D9%A5%D9%A5%D9%A5%D9%A1": "Invalid Request: PhoneNumber Parameter",
+    f"phone_number={NUMBER}&ucid=NOPE": "Invalid Request: Ucid Parameter: NOPE",
+    f"phone_number={NUMBER}&originating_ip=1.2.3": "Invalid Request: OriginatingIp Parameter: 1.2.3",
+    f"phone_number={NUMBER}&language={'x' * 41}": f"Invalid Request: Language Parameter: {'x' * 41}",
+    f"phone_number={NUMBER}&verify_code=12": "Invalid Request: VerifyCode Parameter: 12",
+    f"phone_number={NUMBER}&verify_code=12345678": "Invalid Request: VerifyCode Parameter: 12345678",
+    f"phone_number={NUMBER}&verify_code=12a4": "Invalid Request: VerifyCode Parameter: 12a4",
+    f"phone_number={NUMBER}&verify_code=%D9%A1%D9%A2%D9%A3": "Invalid Request: VerifyCode Parameter: ١٢٣",
+    f"phone_number={NUMBER}&sender_id={'S' * 21}": f"Invalid Request: SenderId Parameter: {'S' * 21}",
+    f"phone_number={NUMBER}&is_primary=maybe": "Invalid Request: IsPrimary Parameter: maybe",
+    f"phone_number={NUMBER}&dlt_template_id={'1' * 41}": f"Invalid Request: DltTemplateId Parameter: {'1' * 41}",
+    f"phone_number={NUMBER}&dlt_entity_id={'1' * 41}": f"Invalid Request: DltEntityId Parameter: {'1' * 41}",
+    f"phone_number={NUMBER}&transaction_amount={'1' * 41}&transaction_payee=Bob": (
+        f"Invalid Request: TransactionAmount Parameter: {'1' * 41}"
+    ),
+    f"phone_number={NUMBER}&transaction_amount=5&transaction_payee={'B' * 41}": (
+        f"Invalid Request: TransactionPayee Parameter: {'B' * 41}"
+    ),
+    f"phone_number={NUMBER}&transaction_amount=5": "Invalid Request: Missing Parameter: transaction_payee",
+    f"phone_number={NUMBER}&transaction_payee=Bob": "Invalid Request: Missing Parameter: transaction_amount",
+    f"phone_number={NUMBER}&sim_swap_check=perhaps": "Invalid Request: SimSwapCheck Parameter: perhaps",
+    f"phone_number={NUMBER}&callback_url={'h' * 2049}": f"Invalid Request: CallbackUrl Parameter: {'h' * 100}",
+}
+
+
+@pytest.mark.parametrize("body", INVALID)
+def test_a_form_that_is_wrong_is_told_so_in_their_words(body: str) -> None:
+    call = post(body)
+    faults = reading.read_sms(call)
+    assert isinstance(faults, list)
+
+    assert shown(errors.complain(call, faults)) == (
+        400,
+        [
+            ("reference_id", SPELT),
+            ("sub_resource", "sms"),
+            ("errors", [[("code", -10001), ("description", INVALID[body])]]),
+            (
+                "status",
+                [
+                    ("updated_on", "2026-11-21T10:00:00.000000Z"),
+                    ("code", 500),
+                    ("description", "Transaction not attempted"),
+                ],
+            ),
+        ],
+    )
+
+
+def test_every_fault_of_a_form_is_told_at_once() -> None:
+    faults = reading.read_sms(post("verify_code=1&ucid=x&transaction_payee=y"))
+
+    assert isinstance(faults, list)
+    assert [fault.code for fault in faults] == [
+        Code.MISSING_FIELD,
+        Code.INVALID_FIELD,
+        Code.INVALID_FIELD,
+        Code.MISSING_FIELD,
+    ]
+
+
+@pytest.mark.parametrize("body", ["phone_number=%ff", "a=1&" * 101, "%ff=1"])
+def test_a_body_that_is_no_form_is_a_bad_request(body: str) -> None:
+    call = post(body)
+    faults = reading.read_sms(call)
+    assert isinstance(faults, list)
+
+    status, said = shown(errors.complain(call, faults))
+    assert status == 400
+    assert dict(said)["errors"] == [[("code", -40006), ("description", "Bad request")]]
+
+
+def test_bytes_that_are_no_utf_8_are_a_bad_request() -> None:
+    assert isinstance(reading.read_sms(replace(post(), body=b"phone_number=\xff")), list)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain"])
+def test_only_forms_are_read(content_type: str) -> None:
+    faults = reading.read_sms(post(f"phone_number={NUMBER}", content_type))
+
+    assert isinstance(faults, list)
+    assert errors.complain(post(), faults).status == 415
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://10.0.0.1/hook", "Not Allowed Host: IP/Hostname Parameter: 10.0.0.1/10.0.0.1"),
+        ("https://[::1]/hook", "Not Allowed Host: IP/Hostname Parameter: ::1/::1"),
+        ("https://localhost/hook", "Not Allowed Host: IP/Hostname Parameter: -/localhost"),
+        ("hook", "Invalid Request: CallbackUrl Parameter: hook"),
+        ("https://[bad/hook", "Invalid Request: CallbackUrl Parameter: https://[bad/hook"),
+    ],
+)
+def test_a_host_that_we_must_not_call_is_named(url: str, words: str) -> None:
+    assert reading.host_refused(url).words == words
+
+
+# The text --------------------------------------------------------------------------------------------------------
+
+
+def test_variables_are_filled_once_and_what_fills_them_is_not_looked_into() -> None:
+    found = asked(
+        template="$$CODE$$ $$AMOUNT$$ $$PAYEE$$ $$OTHER$$ $$CODE ${code} $$$$CODE$$",
+        transaction_amount="$$CODE$$",
+        transaction_payee="${phone}",
+    )
+
+    assert reading.text(found, "1234567", 160) == "1234567 $$CODE$$ ${phone} $$OTHER$$ $$CODE ${code} $$1234567"
+
+
+def test_a_text_with_a_code_of_its_own_goes_out_as_it_is() -> None:
+    assert reading.text(asked(template="Code 4711"), "1234567", 160) == "Code 4711"
+
+
+@pytest.mark.parametrize(("length", "longest", "fits"), [(153, 160, True), (154, 160, False), (1593, 1600, True)])
+def test_a_text_is_measured_once_it_is_filled_in(length: int, longest: int, fits: bool) -> None:
+    found = reading.text(asked(template="x" * length + "$$CODE$$"), "1234567", longest)
+
+    assert isinstance(found, str) is fits
+    if isinstance(found, Fault):
+        assert found.words == "Invalid Request: Template Parameter"
+
+
+def test_a_text_that_cannot_be_kept_is_refused() -> None:
+    assert isinstance(reading.text(asked(template="a\0b"), "1", 160), Fault)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("", "Your verification code is 1234567"),
+        ("en-US", "Your verification code is 1234567"),
+        ("tlh", "Your verification code is 1234567"),
+        ("de", "Ihr Bestätigungscode lautet 1234567"),
+        ("de-AT", "Ihr Bestätigungscode lautet 1234567"),
+        ("FR_ca", "Votre code de vérification est 1234567"),
+        ("pt-BR", "Seu código de verificação é 1234567"),
+        ("pt-PT", "O seu código de verificação é 1234567"),
+        ("zh-CN", "您的验证码是 1234567"),
+        ("zh-Hant-HK", "您的驗證碼是 1234567"),
+        ("zh-TW", "您的驗證碼是 1234567"),
+    ],
+)
+def test_without_a_template_the_language_decides(language: str, text: str) -> None:
+    assert reading.text(asked(language=language), "1234567", 160) == text
+
+
+def test_a_template_goes_before_the_language() -> None:
+    assert asked(language="de", template="Hi $$CODE$$").template == "Hi $$CODE$$"
+
+
+def test_every_text_of_ours_holds_the_code_once_and_fits_one_message() -> None:
+    assert len(texts.TEXTS) >= 12
+    assert all(text.count("$$CODE$$") == 1 and len(text) <= 62 for text in texts.TEXTS.values())
+
+
+# Reading a path and a query --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "guess"), [("", None), ("verify_code=", None), ("verify_code=12x", "12x"), ("a=1", None)]
+)
+def test_a_guess_is_taken_as_it_was_entered(query: str, guess: str | None) -> None:
+    assert reading.read_guess(get(query)) == guess
+
+
+def test_a_query_that_cannot_be_read_is_refused() -> None:
+    assert isinstance(reading.read_guess(get("verify_code=%ff")), Fault)
+
+
+@pytest.mark.parametrize("word", [SPELT, SPELT.lower()])
+def test_a_reference_is_read_in_either_case(word: str) -> None:
+    assert reading.read_reference(word) == ID
+
+
+@pytest.mark.parametrize("word", ["None", SPELT[:-1], SPELT + "0", "G" * 32, "1" * 31 + "١"])
+def test_what_is_no_reference_is_told_so(word: str) -> None:
+    found = reading.read_reference(word)
+
+    assert isinstance(found, Fault)
+    assert found.words == f"Invalid Request: ReferenceID Parameter: {word}"
+
+
+# Answers ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_transaction_is_answered_field_for_field_as_they_do() -> None:
+    reply = answers.standing(ID, 290, AT)
+
+    assert reply.headers == {"Content-Type": "application/json"}
+    assert reply.body.decode() == (
+        f'{{"reference_id":"{SPELT}","sub_resource":"sms","errors":[],'
+        '"status":{"updated_on":"2026-11-21T10:00:00.000000Z","code":290,"description":"Message in progress"},'
+        '"verify":{"code_state":"UNKNOWN","code_entered":""}}'
+    )
+
+
+def test_a_guess_is_answered_with_what_was_entered() -> None:
+    reply = answers.standing(ID, 200, AT, state="VALID", entered="57244")
+
+    assert json.loads(reply.body)["verify"] == {"code_state": "VALID", "code_entered": "57244"}
+
+
+def test_a_completion_is_answered_with_their_own_spelling() -> None:
+    assert answers.completed(ID, AT).body.decode() == (
+        f'{{"reference_id":"{SPELT}","subresource":"sms","errors":[],"status":{{'
+        '"updated_on":"2026-11-21T10:00:00.000000Z","code":1900,'
+        '"description":"Verify completion successfully recorded"}}'
+    )
+
+
+def test_a_moment_is_told_in_utc_with_six_digits() -> None:
+    assert answers.stamp(AT.replace(microsecond=42).astimezone(timezone(timedelta(hours=1)))) == (
+        "2026-11-21T10:00:00.000042Z"
+    )
+
+
+# Where a message stands ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "code"),
+    [
+        (Status.SCHEDULED, None, 290),
+        (Status.QUEUED, None, 290),
+        (Status.SENT, None, 203),
+        (Status.DELIVERED, None, 200),
+        (Status.CANCELLED, None, 229),
+        (Status.FAILED, None, 207),
+        (Status.FAILED, Code.EXPIRED, 221),
+        (Status.FAILED, Code.NO_CARRIER_LEFT, 505),
+        (Status.FAILED, Code.CARRIER_REFUSED, 504),
+        (Status.FAILED, Code.UNDELIVERED, 207),
+        (Status.FAILED, Code.UNRESOLVED, 250),
+        (Status.FAILED, Code.POISON, 506),
+        (Status.REJECTED, None, 230),
+        (Status.REJECTED, Code.INSUFFICIENT_FUNDS, 500),
+        (Status.REJECTED, Code.NO_PRICE, 220),
+        (Status.REJECTED, Code.DND_BLOCKED, 510),
+        (Status.REJECTED, Code.RATE_KEY, 230),
+    ],
+)
+def test_where_a_message_stands_has_a_code(status: Status, cause: Code | None, code: int) -> None:
+    assert statuses.spell(status, cause) == code
+
+
+def test_every_status_has_a_code_and_every_code_words() -> None:
+    assert set(statuses.STATUSES) == set(Status)
+    used = {*statuses.STATUSES.values(), *statuses.CAUSES.values(), *(each.status for each in ERRORS.values())}
+    assert used <= set(statuses.WORDS)
+
+
+# Errors ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_code_has_an_error() -> None:
+    assert set(ERRORS) == set(Code)
+
+
+#: the vendor's table, row by row: what it is to us, HTTP, status code and words, error code and words
+TABLE = [
+    (Code.BAD_JSON, 400, 500, "Transaction not attempted", -40006, "Bad request"),
+    (Code.INSUFFICIENT_FUNDS, 400, 500, "Transaction not attempted", -10030, "Insufficient funds in prepaid wallet."),
+    (Code.SOURCE_FORBIDDEN, 401, 500, "Transaction not attempted", -10009, "Invalid source IP address"),
+    (Code.FORBIDDEN, 401, 501, "Not authorized", -20002, "This product is not enabled for this Customer ID."),
+    (Code.UNAUTHENTICATED, 401, 501, "Not authorized", -30000, "Invalid Customer ID."),
+    (Code.ACCOUNT_SUSPENDED, 401, 501, "Not authorized", -30001, "Customer ID Account Suspended."),
+    (Code.CONFLICT, 401, 501, "Not authorized", -30012, "'x-ts-nonce' header value has been used recently"),
+    (Code.RATE_KEY, 429, 500, "Transaction not attempted", -40007, "Rate Limit Exceeded"),
+    (Code.RATE_RECIPIENT, 429, 500, "Transaction not attempted", -40007, "Rate Limit Exceeded"),
+    (
+        Code.HARD_CAP,
+        429,
+        500,
+        "Transaction not attempted",
+        -40008,
+        "Verify SMS exceeded transaction hard cap. Request denied.",
+    ),
+    (Code.PHONE_INVALID, 400, 500, "Transaction not attempted", -10001, "Invalid Request: PhoneNumber Parameter"),
+    (Code.METHOD_UNKNOWN, 405, 500, "Transaction not attempted", -40006, "Bad request"),
+    (Code.TOO_LARGE, 413, 500, "Transaction not attempted", -40006, "Bad request"),
+    (Code.MEDIA_UNKNOWN, 415, 500, "Transaction not attempted", -40006, "Bad request"),
+    (Code.UNAVAILABLE, 500, 500, "Transaction not attempted", -90001, "System Unavailable, please try again later."),
+    (Code.INTERNAL, 500, 500, "Transaction not attempted", -90001, "System Unavailable, please try again later."),
+]
+
+
+@pytest.mark.parametrize(("ours", "http", "status", "title", "code", "words"), TABLE)
+def test_sending_is_refused_row_by_row_as_in_their_table(
+    ours: Code, http: int, status: int, title: str, code: int, words: str
+) -> None:
+    reply = errors.refuse(post(), [Refusal(ours, "words of ours, which go nowhere")], 3.0)
+
+    assert (reply.status, reply.headers) == (http, {"Content-Type": "application/json"})
+    assert reply.body.decode() == (
+        f'{{"reference_id":"{SPELT}","sub_resource":"sms","errors":[{{"code":{code},"description":"{words}"}}],'
+        f'"status":{{"updated_on":"2026-11-21T10:00:00.000000Z","code":{status},"description":"{title}"}}}}'
+    )
+
+
+#: the errors that only a call's proof can have
+PROOFS = {
+    errors.MISSING: (501, -30004, "Missing required 'Authorization' header"),
+    errors.MALFORMED: (501, -30005, "Required 'Authorization' header is not in the correct format"),
+    errors.FORGED: (501, -30006, "Invalid Signature"),
+    errors.UNDATED: (501, -30007, "Missing required 'Date' or 'x-ts-date' header"),
+    errors.OTHERWISE_SIGNED: (500, -30008, "Invalid 'x-ts-auth-method' header."),
+    errors.MISDATED: (501, -30009, "'Date' or 'x-ts-date' header is not RFC822 compliant"),
+    errors.UNTIMELY: (501, -30010, "'Date' or 'x-ts-date' header is not within tolerable range"),
+    errors.NONCE_LENGTH: (501, -30011, "'x-ts-nonce' header value is either too long or too short"),
+    errors.UNCOMPLETABLE: (501, -30013, "Invalid ReferenceID for Verify Completion"),
+    errors.WRONG_KEY: (501, -30015, "Invalid API Key."),
+}
+
+
+@pytest.mark.parametrize("error", PROOFS, ids=lambda error: str(error.code))
+def test_a_proof_is_refused_row_by_row_as_in_their_table(error: errors.Error) -> None:
+    status, code, words = PROOFS[error]
+    said = json.loads(errors.say(post(), [error]).body)
+
+    assert errors.say(post(), [error]).status == 401
+    assert said["errors"] == [{"code": code, "description": words}]
+    assert said["status"]["code"] == status
+
+
+@pytest.mark.parametrize(
+    ("ours", "http", "reference", "resource", "status", "code", "words"),
+    [
+        (Code.NOT_FOUND, 404, SPELT, "", 500, -10001, "CustomerID/ReferenceID not found"),
+        (Code.EXPIRED, 404, SPELT, "", 599, -10004, "Reference ID expired."),
+        (Code.RATE_KEY, 429, SPELT, "", 500, -40007, "Rate Limit Exceeded"),
+        (Code.UNAUTHENTICATED, 401, None, None, 501, -30000, "Invalid Customer ID."),
+        (Code.UNAVAILABLE, 503, None, None, 500, -90001, "System Unavailable, please try again later."),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_asking_is_refused_with_what_their_examples_name(
+    method: str, ours: Code, http: int, reference: str | None, resource: str | None, status: int, code: int, words: str
+) -> None:
+    path = f"/v1/verify/{'completion/' if method == 'PUT' else ''}{SPELT}"
+    reply = errors.refuse(get(path=path, method=method), [Refusal(ours, "")])
+
+    assert shown(reply) == (
+        http,
+        [
+            ("reference_id", reference),
+            ("sub_resource", resource),
+            ("errors", [[("code", code), ("description", words)]]),
+            (
+                "status",
+                [
+                    ("updated_on", "2026-11-21T10:00:00.000000Z"),
+                    ("code", status),
+                    ("description", statuses.WORDS[status]),
+                ],
+            ),
+        ],
+    )
+
+
+def test_where_no_transaction_is_named_none_is_missing() -> None:
+    reply = errors.refuse(get(path="/v2/verify/other/thing"), [Refusal(Code.NOT_FOUND, "")])
+
+    assert reply.status == 404
+    said = json.loads(reply.body)
+    assert (said["reference_id"], said["errors"][0]["code"]) == (None, -40006)
+
+
+# What an operator may set ----------------------------------------------------------------------------------------
+
+
+def test_a_key_without_settings_has_those_of_the_documents() -> None:
+    found = profile.read({"rate": 5, "colour": "red"})
+
+    assert (found.validity, found.max_attempts, found.max_text, found.hard_cap, found.pause) == (300, 3, 160, 5, 0)
+    assert (found.tolerance, found.sender, found.trial_numbers) == (900, None, None)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"tolerance": 901}, {"tolerance": 0}, {"max_text": 1601}, {"validity": "soon"}, {"max_attempts": 0}]
+)
+def test_a_setting_that_would_open_a_hole_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        profile.read(settings)
+
+
+def test_a_sender_that_is_a_number_may_be_written_as_one() -> None:
+    assert profile.read({"sender": 12345}).sender == "12345"

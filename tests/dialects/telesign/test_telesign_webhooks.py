@@ -1,0 +1,104 @@
+"""What TeleSign's customers are told, read as the vendor's own helper reads it."""
+
+import json
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from telesign.util import verify_telesign_callback_signature
+
+from pipeline.dialects.telesign import webhooks
+from schema.door import Posting
+from schema.vocabulary import Code, Dialect, Status
+from tests.dialects.tellings import news
+
+SECRET = b"k" * 64
+CUSTOMER = "FFFFFFFF-EEEE-DDDD-1234-AB1234567890"
+NOW = datetime(2026, 11, 21, 10, 0, 6, tzinfo=UTC)
+REQUEST = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
+
+
+def told(**fields: Any) -> Posting | None:
+    news_of_it = news(dialect=Dialect.TELESIGN, handle=CUSTOMER, request=REQUEST, **fields)
+    return webhooks.compose(news_of_it, [SECRET, b"the one before"], NOW)
+
+
+def said(**fields: Any) -> Any:
+    posting = told(**fields)
+    assert posting is not None
+    return json.loads(posting.body)
+
+
+def test_a_delivery_report_has_the_fields_of_their_example_in_its_order() -> None:
+    posting = told()
+
+    assert posting is not None
+    assert posting.body.decode() == (
+        '{"status":{"code":200,"description":"Delivered to handset","updated_on":"2026-11-21T10:00:05.250000Z"},'
+        '"submit_timestamp":"2026-11-21T10:00:00.000000Z","errors":[],'
+        '"reference_id":"019B7A2E4D517C3A9F102B6C1D3E4F50",'
+        '"verify":{"code_state":"UNKNOWN","code_entered":null},"sub_resource":"sms"}'
+    )
+
+
+def test_the_vendors_helper_accepts_the_signature_in_both_headers() -> None:
+    posting = told()
+
+    assert posting is not None
+    scheme, _, rest = posting.headers["Authorization"].partition(" ")
+    customer, _, signature = rest.partition(":")
+    assert (scheme, customer) == ("TSA", CUSTOMER)
+    assert verify_telesign_callback_signature(b64encode(SECRET).decode(), signature, posting.body.decode())
+    assert posting.headers["X-TS-Authorization"] == posting.headers["Authorization"]
+    assert posting.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "code", "words"),
+    [
+        (Status.SENT, None, 203, "Delivered to gateway"),
+        (Status.DELIVERED, None, 200, "Delivered to handset"),
+        (Status.FAILED, Code.UNDELIVERED, 207, "Error delivering SMS to handset (reason unknown)"),
+        (Status.FAILED, Code.EXPIRED, 221, "Message expired before delivery"),
+        (Status.FAILED, Code.NO_CARRIER_LEFT, 505, "Error on gateway - temporary error"),
+        (Status.CANCELLED, None, 229, "Message blocked by customer request"),
+    ],
+)
+def test_where_a_message_stands_is_told_by_code_and_words(
+    status: Status, cause: Code | None, code: int, words: str
+) -> None:
+    report = said(status=status, error_code=cause)
+
+    assert (report["status"]["code"], report["status"]["description"], report["errors"]) == (code, words, [])
+
+
+def test_an_empty_wallet_is_told_as_an_error() -> None:
+    report = said(status=Status.REJECTED, error_code=Code.INSUFFICIENT_FUNDS)
+
+    assert report["status"]["code"] == 500
+    assert report["errors"] == [{"code": -10030, "description": "Insufficient funds in prepaid wallet."}]
+
+
+@pytest.mark.parametrize("status", [Status.SCHEDULED, Status.QUEUED])
+def test_that_a_message_is_on_its_way_is_no_report(status: Status) -> None:
+    assert told(status=status) is None
+
+
+def test_an_endpoint_hears_the_status_codes_it_names() -> None:
+    assert told(hears=frozenset({"203"})) is None
+    assert told(hears=frozenset({"200"})) is not None
+
+
+def test_neither_number_nor_text_is_told() -> None:
+    posting = told(body="Your code is 9081726", phone="+15555551234")
+
+    assert posting is not None
+    assert not any(secret in str(posting) for secret in ("9081726", "5555551234"))
+
+
+def test_their_plan_is_three_more_tries_within_half_a_minute() -> None:
+    assert webhooks.SCHEDULE == (5, 10, 15)
+    assert webhooks.TIMEOUT == 5
+    assert [status for status in range(100, 600) if status in webhooks.SUCCESSES] == [200]

@@ -1,0 +1,106 @@
+"""What Webex Interact's customers are told of their messages."""
+
+import hmac
+import json
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from pipeline.dialects.contract import Herald
+from pipeline.dialects.webex import webhooks
+from schema.door import Posting
+from schema.vocabulary import Dialect, Encoding, Status
+from tests.dialects.tellings import AT, news
+
+SECRETS = (b"the newest", b"the one before")
+
+
+def compose(**fields: Any) -> Posting | None:
+    return webhooks.compose(news(dialect=Dialect.WEBEX, **fields), SECRETS, AT)
+
+
+def content(**fields: Any) -> Any:
+    posting = compose(**fields)
+    assert posting
+    return json.loads(posting.body)
+
+
+def test_the_module_is_a_herald() -> None:
+    herald: Herald = webhooks
+
+    assert (herald.SCHEDULE, herald.TIMEOUT) == ((60, 60, 60), 10)
+    assert 200 in herald.SUCCESSES
+
+
+def test_what_was_submitted_is_told_as_the_vendor_tells_it() -> None:
+    posting = compose(
+        status=Status.SENT,
+        phone="+447700900123",
+        sender="Acme",
+        correlation_id="corr_id_1",
+        send_at=datetime(2026, 11, 21, 10, tzinfo=UTC),
+    )
+
+    assert posting
+    assert posting.body.decode() == (
+        '{"specversion":"1.0","type":"com.interact.messages.sms.status",'
+        '"source":"https://api.webexinteract.com/v1/sms","id":"evt_3MPbZU436mmzSmcHLi4HIIya2de",'
+        '"time":"2026-11-21T10:00:05Z","datacontenttype":"application/json",'
+        '"data":{"status":"submitted","channel":"sms","code":"1003","phone_number":"+447700900123","from":"Acme",'
+        '"message_body":"Your ride arrives at 9.","message_parts":"1","scheduled_at":"2026-11-21T10:00:00Z"},'
+        '"correlation_id":"corr_id_1","transaction_id":"tid_37f5idiwYIKAPdCpqWbZFXE7pqa"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [(Status.DELIVERED, "delivered"), (Status.FAILED, "failed"), (Status.REJECTED, "failed")],
+)
+def test_what_came_of_it_has_no_code(status: Status, word: str) -> None:
+    told = content(status=status)
+
+    assert told["data"] == {
+        "status": word,
+        "channel": "sms",
+        "phone_number": "+2348012345678",
+        "from": "ACME",
+        "message_body": "Your ride arrives at 9.",
+        "message_parts": "1",
+    }
+    assert "correlation_id" not in told
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.SCHEDULED, Status.CANCELLED])
+def test_of_what_its_sender_knows_nothing_is_told(status: Status) -> None:
+    assert compose(status=status) is None
+
+
+def test_an_endpoint_hears_what_it_asked_for() -> None:
+    assert compose(hears=frozenset({"failed"})) is None
+    assert compose(hears=frozenset({"delivered"}))
+
+
+@pytest.mark.parametrize(("length", "parts"), [(70, "1"), (71, "2"), (126, "2"), (127, "3"), (134, "3")])
+def test_long_texts_beyond_gsm_are_counted_by_sixty_three(length: int, parts: str) -> None:
+    told = content(body="я" * length, encoding=Encoding.UCS2, segments=2)
+
+    assert told["data"]["message_parts"] == parts
+
+
+def test_the_same_move_has_the_same_id_at_every_try() -> None:
+    first, again = content(attempt=1), content(attempt=2, delivery=UUID(int=9))
+
+    assert first == again
+
+
+def test_the_body_is_signed_by_the_newest_secret() -> None:
+    posting = compose()
+
+    assert posting
+    assert posting.headers == {
+        "Content-Type": "application/json",
+        "x-hub-signature": hmac.new(b"the newest", posting.body, sha256).hexdigest(),
+    }

@@ -1,0 +1,95 @@
+"""A gateway of several processes: one port, one end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+from pipeline.settings import Settings
+
+PATIENCE = 60
+
+
+@pytest.fixture
+def gateway(settings: Settings, tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    env = {
+        **os.environ,
+        "POSTROAD_DATABASE_URL": settings.database_url.get_secret_value(),
+        "POSTROAD_BROKER_URL": settings.broker_url.get_secret_value(),
+        "POSTROAD_SECRET_KEY": "a secret of these tests, long enough",
+        "POSTROAD_HOME": str(tmp_path),
+        "POSTROAD_GATEWAY_PORT": str(port),
+        "POSTROAD_GATEWAY_PROCESSES": "2",
+    }
+    process = subprocess.Popen([sys.executable, "-m", "workers.cli", "gateway"], env=env, start_new_session=True)
+    try:
+        soon(lambda: len(sharers(process)) == 1 and answers(port))
+        yield process, port
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def soon(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def sharers(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    """Return those of its children that listen as well."""
+    return [each for each in psutil.Process(process.pid).children() if each.net_connections("tcp")]
+
+
+def sharer(process: "subprocess.Popen[bytes]") -> psutil.Process:
+    soon(lambda: len(sharers(process)) == 1)
+    return sharers(process)[0]
+
+
+def answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_told_to_go_all_of_them_go(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
+    process, _ = gateway
+    other = sharer(process)
+
+    process.terminate()
+
+    assert process.wait(PATIENCE) == 0
+    assert not other.is_running() or other.status() == psutil.STATUS_ZOMBIE
+
+
+def test_when_one_dies_the_others_end_and_say_so(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
+    process, _ = gateway
+    other = sharer(process)
+
+    other.kill()
+
+    assert process.wait(PATIENCE) == 1
+
+
+def test_when_the_first_is_killed_none_stays_behind(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
+    process, port = gateway
+    other = sharer(process)
+
+    process.kill()
+
+    soon(lambda: not other.is_running() or other.status() == psutil.STATUS_ZOMBIE)
+    soon(lambda: not answers(port))

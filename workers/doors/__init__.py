@@ -1,0 +1,1 @@
+"""Where each dialect's operations meet the stages."""

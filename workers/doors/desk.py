@@ -1,0 +1,168 @@
+"""Where all doors bring what was asked: calls that arrive together ride one transaction and one hint."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+from pipeline.errors import DatabaseFault, ShortOfFunds
+from pipeline.runtime import Runtime
+from pipeline.stages.accept import Taken, accept
+from pipeline.stages.admit import admit
+from pipeline.stages.bill import bill_all
+from pipeline.stages.doors.answer import answer, recall
+from pipeline.stages.doors.identify import Knock, Turned, identify
+from pipeline.stages.doors.restrain import Refused, Take, restrain
+from pipeline.stages.doors.verify import open_challenges
+from pipeline.stages.ingest import ingest
+from schema.door import Challenge, Key
+from schema.message import Accepted, Admission, Answered, Hint
+from schema.order import Order
+from workers.doors.messenger import Messenger
+from workers.gather import Gather
+from workers.located import broker_url
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+#: calls one transaction takes; and recipients above which an order goes alone
+_TOGETHER, _LARGE = 500, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What a door asks to have sent."""
+
+    #: the request's own id; asked again under it, it is answered the same
+    request: UUID
+    order: Order
+    #: limits it must hold beside its key's
+    takes: tuple[Take, ...] = ()
+    #: the code its text carries: written before the text may go
+    challenge: Challenge | None = None
+
+
+class Desk:
+    """The stages as the doors call them: without blocking the loop, and together where many call at once."""
+
+    def __init__(self, rt: Runtime) -> None:
+        """Make the desk; threads start with the first call."""
+        self.rt = rt
+        self._threads = ThreadPoolExecutor(max(2, rt.settings.pool_size), "desk")
+        self._messenger = Messenger(broker_url(rt.settings))
+        seconds = rt.settings.gather_seconds
+        self._knocks: Gather[Knock, Key | Turned] = Gather(
+            partial(identify, rt), self._threads, most=_TOGETHER, seconds=seconds
+        )
+        self._sendings: Gather[Sending, Answered | Refused | Exception] = Gather(
+            self._send, self._threads, most=_TOGETHER, seconds=seconds
+        )
+        self._questions: dict[Callable[..., Any], Gather[Any, Any]] = {}
+
+    async def identify(self, knock: Knock) -> Key | Turned:
+        """Return the key that the knock proves, or why its caller is turned away."""
+        return (await self._knocks.add([knock]))[0]
+
+    async def send(self, sending: Sending) -> Answered | Refused:
+        """Return the answer to what is to be sent, once it is written and paid for, or the limit that refused it."""
+        if len(sending.order.recipients) > _LARGE:
+            loop = asyncio.get_running_loop()
+            found = (await loop.run_in_executor(self._threads, self._send, [sending]))[0]
+        else:
+            found = (await self._sendings.add([sending]))[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def send_all(self, sendings: Sequence[Sending]) -> Sequence[Answered | Refused | Exception]:
+        """Return the answer to each sending, in order, or the fault it had of its own: they ride one transaction."""
+        if not sendings:
+            return []
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._send, sendings)
+
+    async def run(self, stage: Callable[Concatenate[Runtime, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what a stage returns, run in a thread."""
+        call = partial(stage, self.rt, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    async def ask(self, stage: Callable[[Runtime, Sequence[T]], Sequence[R]], item: T) -> R:
+        """Return what a stage that takes many at once makes of this one; callers who ask together share one run."""
+        gather = self._questions.get(stage)
+        if gather is None:
+            seconds = self.rt.settings.gather_seconds
+            gather = Gather(partial(stage, self.rt), self._threads, most=_TOGETHER, seconds=seconds)
+            self._questions[stage] = gather
+        answer: R = (await gather.add([item]))[0]
+        return answer
+
+    def close(self) -> None:
+        """End the threads when their work is done; close the runtime."""
+        self._threads.shutdown()
+        self._messenger.close()
+        self.rt.close()
+
+    def _send(self, sendings: Sequence[Sending]) -> Sequence[Answered | Refused | Exception]:
+        try:
+            found, hints = carry(self.rt, sendings)
+        except Exception as error:
+            if len(sendings) == 1 or (isinstance(error, DatabaseFault) and not error.is_final):
+                raise
+            # one of them spoils it for all: each alone, and only that one is told
+            log.warning("%d requests did not go together: %s", len(sendings), type(error).__name__)
+            return [self._alone(sending) for sending in sendings]
+        self._messenger.tell(hints)
+        return found
+
+    def _alone(self, sending: Sending) -> Answered | Refused | Exception:
+        try:
+            return self._send([sending])[0]
+        except Exception as error:  # noqa: BLE001 - its caller is told, and only he
+            return error
+
+
+def carry(rt: Runtime, sendings: Sequence[Sending]) -> tuple[list[Answered | Refused], list[Hint]]:
+    """Write, measure and pay for what is to be sent; return an answer to each, in order, and what may be delivered.
+
+    What was asked before under its key is answered again and spends no limit.
+    """
+    known = recall(rt, [sending.order for sending in sendings])
+    limits = restrain(rt, [() if found else sending.takes for sending, found in zip(sendings, known, strict=True)])
+    new = [
+        sending
+        for sending, found, limit in zip(sendings, known, limits, strict=True)
+        if found is None and limit is None
+    ]
+    open_challenges(rt, [each.challenge for each in new if each.challenge])
+    taken = _take_in(rt, admit(rt, [(each.request, each.order) for each in new]))
+    written = iter(taken.answers)
+    heard = [found or limit or next(written) for found, limit in zip(known, limits, strict=True)]
+    answered, hints = _read_back(rt, [each for each in heard if isinstance(each, Accepted)])
+    read = iter(answered)
+    return [next(read) if isinstance(each, Accepted) else each for each in heard], [*taken.hints, *hints]
+
+
+def _take_in(rt: Runtime, admissions: Sequence[Admission]) -> Taken:
+    """Take admissions the short way, or where money is short the long one."""
+    try:
+        return accept(rt, admissions)
+    except ShortOfFunds:
+        accepted = ingest(rt, admissions)
+        return Taken(list(accepted), bill_all(rt, [batch for each in accepted for batch in each.batches]))
+
+
+def _read_back(rt: Runtime, accepted: Sequence[Accepted]) -> tuple[list[Answered], list[Hint]]:
+    """Return the whole answers to what was written before, and what may be delivered once it is paid for after all."""
+    if not accepted:
+        return [], []
+    back, hints = answer(rt, accepted), []
+    if back.unpaid:  # whoever wrote them died, or is at it this moment
+        hints = bill_all(rt, back.unpaid)
+        back = answer(rt, accepted)
+    return back.answered, hints

@@ -1,0 +1,161 @@
+"""The way in, the same at every door: find the operation, know the caller, run it, and never answer out of tune."""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from urllib.parse import unquote
+
+from pipeline.dialects.contract import Manner
+from pipeline.errors import DatabaseFault
+from pipeline.stages.doors.identify import Knock, Turned
+from schema.door import Call, Key, Reply
+from schema.message import Refusal
+from schema.vocabulary import Code, Dialect
+from workers.doors.desk import Desk
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One call of one operation."""
+
+    desk: Desk
+    call: Call
+    #: what the path names: `{id}`
+    path: Mapping[str, str]
+    #: whose it is; None where the operation asks nobody
+    caller: Key | None
+
+    @property
+    def key(self) -> Key:
+        """Return the caller's key."""
+        assert self.caller is not None
+        return self.caller
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing a door can do."""
+
+    method: str
+    #: `/v1/sms/{id}`; a slash at its end makes no difference
+    path: str
+    #: its limit's name: `send`
+    name: str
+    run: Callable[[Visit], Awaitable[Reply]]
+    #: a key with scopes needs this one among them; None: any key may
+    scope: str | None = None
+    #: whether it asks for a key
+    asks: bool = True
+
+
+class Entry:
+    """One dialect's door."""
+
+    def __init__(self, manner: Manner, operations: Sequence[Operation]) -> None:
+        """Take the dialect's manner and its operations."""
+        self.manner = manner
+        self._operations = [(_pattern(each.path), each) for each in operations]
+
+    @property
+    def dialect(self) -> Dialect:
+        """Return whose API it speaks."""
+        return self.manner.dialect
+
+    @property
+    def operations(self) -> list[Operation]:
+        """Return what it can do."""
+        return [operation for _, operation in self._operations]
+
+    async def answer(self, desk: Desk, call: Call) -> Reply:
+        """Return the answer to a call: whatever goes wrong, in the dialect's own words."""
+        try:
+            return await self._answer(desk, call)
+        except DatabaseFault as error:
+            log.warning("%s: the call %s went unanswered: %s", self.dialect, call.id, error)
+            return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
+        except Exception as error:
+            words = "%s: the call %s failed: %s"
+            log.error(words, self.dialect, call.id, type(error).__name__, exc_info=frames(error))
+            return self.refuse(call, Code.INTERNAL, "the fault is ours")
+
+    def refuse(self, call: Call, code: Code, message: str, wait: float = 0.0) -> Reply:
+        """Return the answer that one refusal makes."""
+        return self.manner.refuse(call, [Refusal(code, message)], wait)
+
+    async def _answer(self, desk: Desk, call: Call) -> Reply:
+        found = self._find(call)
+        if isinstance(found, Reply):
+            return found
+        operation, path = found
+        if len(call.body) > self.manner.largest:
+            return self.refuse(call, Code.TOO_LARGE, f"a request may have {self.manner.largest} bytes")
+        caller = await self._know(desk, call, operation) if operation.asks else None
+        if isinstance(caller, Reply):
+            return caller
+        return await operation.run(Visit(desk, call, path, caller))
+
+    def _find(self, call: Call) -> tuple[Operation, Mapping[str, str]] | Reply:
+        known: list[str] = []
+        for pattern, operation in self._operations:
+            match = pattern.fullmatch(call.path)
+            if match is None:
+                continue
+            if operation.method == call.method:
+                return operation, {name: unquote(word) for name, word in match.groupdict().items()}
+            known.append(operation.method)
+        if known:
+            reply = self.refuse(call, Code.METHOD_UNKNOWN, f"{call.method} is no method of this path")
+            return replace(reply, headers={**reply.headers, "Allow": ", ".join(known)})
+        return self.refuse(call, Code.NOT_FOUND, "there is no such path")
+
+    async def _know(self, desk: Desk, call: Call, operation: Operation) -> Key | Reply:
+        manner, vault, now = self.manner, desk.rt.vault, desk.rt.now()
+        handle = manner.who(call, vault)
+        if isinstance(handle, Reply):
+            return handle
+        nonce = manner.nonce(call)
+        key = await desk.identify(
+            Knock(
+                dialect=self.dialect,
+                handle=handle,
+                source=call.source,
+                endpoint=operation.name,
+                rate=manner.rate,
+                burst=manner.burst,
+                prove=lambda key: manner.prove(call, key, vault, now),
+                nonce=nonce.word if nonce else None,
+                nonce_seconds=nonce.seconds if nonce else 0,
+            )
+        )
+        if isinstance(key, Turned):
+            return key.proof if isinstance(key.proof, Reply) else self._turn_away(call, key)
+        if operation.scope and key.scopes and operation.scope not in key.scopes:
+            return self.refuse(call, Code.FORBIDDEN, "this key may not do that")
+        return key
+
+    def _turn_away(self, call: Call, turned: Turned) -> Reply:
+        return self.manner.refuse(call, [Refusal(turned.code, _WORDS[turned.code])], turned.wait)
+
+
+_WORDS = {
+    Code.UNAUTHENTICATED: "no such key, or it was revoked",
+    Code.ACCOUNT_SUSPENDED: "the account is suspended",
+    Code.SOURCE_FORBIDDEN: "this key may not be used from this address",
+    Code.CONFLICT: "this very request came before",
+    Code.UNAVAILABLE: "try again in a moment",
+    Code.RATE_KEY: "rate limit exceeded",
+}
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    named = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path.rstrip("/")))
+    return re.compile(named + "/?")
+
+
+def frames(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    """Return where an error happened, to be logged without what it says: its words may quote what was asked."""
+    return type(error), Exception(type(error).__name__), error.__traceback__
