@@ -1,0 +1,107 @@
+"""A customer's HTTP server, for tests: it keeps what it is told and answers as it is asked to."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+#: returns the answer to the call
+Answer = Callable[[web.Request], "web.StreamResponse | Any"]
+
+
+@dataclass
+class Heard:
+    """One call."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Receiver:
+    """Listens on a port of 127.0.0.1, in a thread of its own."""
+
+    heard: list[Heard] = field(default_factory=list)
+    #: path → how it answers; 200 elsewhere
+    answers: dict[str, Answer] = field(default_factory=dict)
+    port: int = 0
+    #: calls being answered now, and the most there were
+    open: int = 0
+    most: int = 0
+
+    def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
+        """Return the URL of a path."""
+        return f"http://{host}:{self.port}{path}"
+
+    def start(self) -> None:
+        """Listen."""
+        ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
+        self._thread.start()
+        assert ready.wait(10)
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(10)
+
+    def _serve(self, ready: threading.Event) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._listen(ready))
+        self._loop.close()
+
+    async def _listen(self, ready: threading.Event) -> None:
+        self._stopped = asyncio.Event()
+        app = web.Application()
+        app.router.add_route("*", "/{tail:.*}", self._hear)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        ready.set()
+        await self._stopped.wait()
+        await runner.cleanup()
+
+    async def _hear(self, request: web.Request) -> web.StreamResponse:
+        self.heard.append(Heard(request.path, dict(request.headers), await request.read()))
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            answer = self.answers.get(request.path, lambda _request: web.Response())(request)
+            return await answer if asyncio.iscoroutine(answer) else answer
+        finally:
+            self.open -= 1
+
+
+async def hang(_request: web.Request) -> web.StreamResponse:
+    """Never answer."""
+    await asyncio.sleep(3600)
+    return web.Response()
+
+
+async def flood(request: web.Request) -> web.StreamResponse:
+    """Answer 200 with a body that never ends."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b"x" * 65536)
+
+
+async def drip(request: web.Request) -> web.StreamResponse:
+    """Answer 200 with a body of which a byte comes now and then."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b"x")
+        await asyncio.sleep(0.2)
+
+
+def status(code: int, **headers: str) -> Answer:
+    """Answer with a status."""
+    return lambda _request: web.Response(status=code, headers=headers)

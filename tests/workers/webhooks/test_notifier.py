@@ -1,0 +1,297 @@
+"""The notifier: real calls to a real server, through failures, slowness, and its own death."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from robasedev.webhooks import verify_webhook_signature
+
+from pipeline.dialects.robase import webhooks as robase
+from pipeline.runtime import Runtime
+from pipeline.stages.doors import notify, subscribe
+from schema.vocabulary import Dialect
+from tests.workers.webhooks.receiver import Heard, Receiver, flood, hang, status
+from workers.notifier import Notifier
+from workers.processes.tether import tethered
+from workers.webhooks.caller import Caller
+from workers.webhooks.heralds import HERALDS
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def make(world: Any, url: str, dialect: Dialect = Dialect.ROBASE) -> tuple[UUID, str]:
+    made, secret = subscribe.create(world.rt, world.account, dialect, url)
+    return made.id, secret
+
+
+class Hasty:
+    """Robase's webhooks, as they are but for their waits."""
+
+    SCHEDULE = (0.05,) * 50
+    TIMEOUT = 15.0
+    SUCCESSES = robase.SUCCESSES
+    compose = staticmethod(robase.compose)
+
+
+def run(
+    rt: Runtime, until: Callable[[], bool], seconds: float = 30.0, heralds: Mapping[Dialect, Any] = HERALDS
+) -> None:
+    """Let a notifier of this process work until something holds."""
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        async with Caller(subscribe.reach(rt)) as caller:
+            working = asyncio.create_task(Notifier(rt, caller, heralds).run(stop))
+            deadline = time.monotonic() + seconds
+            while not await asyncio.to_thread(until):
+                assert time.monotonic() < deadline, "it did not come to that"
+                assert not working.done(), working.exception()
+                await asyncio.sleep(0.05)
+            stop.set()
+            await working
+
+    asyncio.run(work())
+
+
+def events(heard: list[Heard]) -> list[str]:
+    return [each.headers["Robase-Event"] for each in heard]
+
+
+def ids(heard: list[Heard]) -> list[str]:
+    return [json.loads(each.body)["id"] for each in heard]
+
+
+def by_message(heard: list[Heard]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in heard:
+        said = json.loads(each.body)
+        found.setdefault(said["data"]["sms_id"], []).append(said["type"])
+    return found
+
+
+def is_done(world: Any, count: int) -> Callable[[], bool]:
+    """Tell whether so many calls are done."""
+    return lambda: world.rows("SELECT count(*) FROM deliveries WHERE state <> 'waiting'") == [count]
+
+
+def test_a_customer_hears_what_becomes_of_a_message_signed(world: Any, receiver: Receiver) -> None:
+    _, secret = make(world, receiver.url("/hooks"))
+    message = world.send().messages[0]
+
+    run(world.rt, is_done(world, 2))
+
+    assert events(receiver.heard) == ["sms.queued", "sms.sent"]
+    for each in receiver.heard:
+        assert json.loads(each.body)["data"]["sms_id"] == str(message)
+        verify_webhook_signature(payload=each.body, header=each.headers["Robase-Signature"], secret=secret)
+    assert world.rows("SELECT state, answer, tries FROM deliveries") == [("delivered", "200", 1)] * 2
+
+
+def test_each_dialect_has_its_own_words_and_none_for_some_moves(world: Any, receiver: Receiver) -> None:
+    make(world, receiver.url("/solaris"), Dialect.SOLARIS)
+    make(world, receiver.url("/robase"))
+    world.send()
+
+    run(world.rt, is_done(world, 4))
+
+    words = [each.headers["Solaris-Webhook-Event-Type"] for each in receiver.heard if each.path == "/solaris"]
+    assert words == ["SMS_MESSAGE_SENT"]
+    assert sorted(world.rows("SELECT answer FROM deliveries")) == ["200", "200", "200", "unsaid"]
+
+
+def test_the_order_of_each_messages_news_outlives_failures(world: Any, receiver: Receiver) -> None:
+    make(world, receiver.url())
+    tries = iter(range(10_000))
+
+    def now_and_then(request: Any) -> Any:
+        return status(200 if next(tries) % 3 else 500)(request)
+
+    receiver.answers["/"] = now_and_then
+    world.send(*[f"+23480123456{n:02}" for n in range(12)])
+
+    run(world.rt, is_done(world, 24), 90, {Dialect.ROBASE: Hasty()})
+
+    told = by_message(receiver.heard)
+    assert len(told) == 12
+    for words in told.values():
+        assert words.index("sms.sent") == len([each for each in words if each == "sms.queued"])
+        assert set(words) == {"sms.queued", "sms.sent"}
+
+
+def test_a_slow_receiver_delays_nobody_else(world: Any, receiver: Receiver) -> None:
+    make(world, receiver.url("/slow"))
+    make(world, receiver.url("/quick"))
+    receiver.answers["/slow"] = hang
+    world.send(*[f"+2348012345{n:03}" for n in range(60)])
+    quick = """
+        SELECT count(*) FROM deliveries AS d JOIN endpoints AS e ON e.id = lane
+        WHERE url LIKE '%%quick' AND d.state = 'delivered'
+    """
+
+    begun = time.monotonic()
+    run_until(world, lambda: world.rows(quick) == [120])
+
+    assert time.monotonic() - begun < 14, "a slow call takes 15 s"
+    assert len([each for each in receiver.heard if each.path == "/slow"]) <= world.rt.settings.webhook_lane
+
+
+def run_until(world: Any, until: Callable[[], bool]) -> None:
+    """Let a notifier work until something holds, and leave its open calls be."""
+    with process(world) as _:
+        eventually(until, 60)
+
+
+@pytest.mark.parametrize(
+    ("answer", "word", "state"),
+    [
+        (status(500), "500", "waiting"),
+        (status(302, Location="http://127.0.0.1:1/"), "302", "waiting"),
+        (status(404), "404", "waiting"),
+        (status(410), "410", "waiting"),
+        (status(204), "204", "delivered"),
+        (flood, "200", "delivered"),
+    ],
+)
+def test_only_a_success_is_one(world: Any, receiver: Receiver, answer: Any, word: str, state: str) -> None:
+    make(world, receiver.url())
+    receiver.answers["/"] = answer
+    world.run("UPDATE wallets SET balance = 0")
+    world.send()
+
+    run(world.rt, lambda: world.rows("SELECT answer FROM deliveries") == [word])
+
+    assert world.rows("SELECT state, tries FROM deliveries") == [(state, 1)]
+    assert world.rows("SELECT state FROM endpoints") == ["suspended" if word == "410" else "active"]
+    assert len(receiver.heard) == 1
+
+
+def test_an_address_that_may_not_be_reached_is_not_and_counts_as_a_failure(world: Any, receiver: Receiver) -> None:
+    make(world, receiver.url())
+    world.run("UPDATE endpoints SET url = replace(url, '127.0.0.1', '127.0.0.2')")
+    world.send()
+
+    run(world.rt, lambda: "url_unfit" in world.rows("SELECT answer FROM deliveries"))
+
+    assert receiver.heard == []
+    assert world.rows("SELECT failing_since IS NOT NULL FROM endpoints") == [True]
+
+
+def test_what_is_replayed_is_told_again_under_the_same_events_id(world: Any, receiver: Receiver) -> None:
+    make(world, receiver.url())
+    message = world.send().messages[0]
+    run(world.rt, is_done(world, 2))
+
+    notify.replay(world.rt, None, [message])
+    run(world.rt, lambda: len(receiver.heard) == 4 and is_done(world, 2)())
+
+    assert events(receiver.heard) == ["sms.queued", "sms.sent"] * 2
+    assert ids(receiver.heard)[:2] == ids(receiver.heard)[2:]
+
+
+# As a process --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def process(world: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """A notifier of its own, as the Procfile starts it."""
+    given = world.rt.settings
+    ours = {
+        "POSTROAD_DATABASE_URL": given.database_url.get_secret_value(),
+        "POSTROAD_SECRET_KEY": given.secret_key.get_secret_value(),
+        "POSTROAD_WEBHOOK_NETWORKS": json.dumps(given.webhook_networks),
+        "POSTROAD_HOME": str(given.home),
+        "PYTHONPATH": str(ROOT),
+    }
+    argv = tethered([sys.executable, "-m", "workers.cli", "notifier"])
+    started = subprocess.Popen(argv, env=os.environ | ours, stderr=subprocess.PIPE)
+    try:
+        yield started
+    finally:
+        if started.poll() is None:
+            started.kill()
+        started.communicate()
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.05)
+
+
+def test_what_a_killed_notifier_was_telling_is_told_again_after_its_lease(world: Any, receiver: Receiver) -> None:
+    make(world, receiver.url())
+    receiver.answers["/"] = hang
+    world.send()
+    with process(world) as killed:
+        eventually(lambda: len(receiver.heard) == 1)
+        killed.kill()
+        killed.wait()
+    del receiver.answers["/"]
+    assert world.rows("SELECT tries, due_at > now() FROM deliveries WHERE status = 'queued'") == [(1, True)]
+
+    world.run("UPDATE deliveries SET due_at = now()")
+    run(world.rt, is_done(world, 2))
+
+    assert events(receiver.heard) == ["sms.queued", "sms.queued", "sms.sent"]
+    assert ids(receiver.heard)[0] == ids(receiver.heard)[1]
+
+
+def test_told_to_stop_it_lets_its_calls_end(world: Any, receiver: Receiver) -> None:
+    async def slowly(_request: Any) -> Any:
+        await asyncio.sleep(1.5)
+        return status(200)(_request)
+
+    make(world, receiver.url())
+    receiver.answers["/"] = slowly
+    world.send()
+    with process(world) as stopped:
+        eventually(lambda: len(receiver.heard) == 1)
+        stopped.send_signal(signal.SIGTERM)
+        _, said = stopped.communicate(timeout=30)
+
+    assert (stopped.returncode, said) == (0, b"")
+    assert sorted(world.rows("SELECT status, state, tries FROM deliveries")) == [
+        ("queued", "delivered", 1),
+        ("sent", "waiting", 0),
+    ]
+
+
+def test_two_notifiers_share_the_work_and_tell_nothing_twice(world: Any, receiver: Receiver) -> None:
+    make(world, receiver.url())
+    make(world, receiver.url("/other"))
+    world.send(*[f"+2348012345{n:03}" for n in range(40)])
+
+    with process(world), process(world):
+        eventually(is_done(world, 160), 60)
+
+    assert len(receiver.heard) == 160
+    keyed = [(each.path, event) for each, event in zip(receiver.heard, ids(receiver.heard), strict=True)]
+    assert len(set(keyed)) == 160
+
+
+def test_a_database_that_is_away_for_a_moment_is_waited_for(world: Any, receiver: Receiver) -> None:
+    make(world, receiver.url())
+    cut = """
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+    """
+    world.send()
+
+    with process(world) as working:
+        eventually(lambda: len(receiver.heard) >= 1)
+        world.rows(cut)
+        eventually(is_done(world, 2))
+        world.send()
+        eventually(is_done(world, 4))
+        assert working.poll() is None

@@ -1,0 +1,15 @@
+"""`postroad notifier`: the process of the Procfile that calls customers' webhooks."""
+
+import click
+
+from workers.located import located
+from workers.notifier import serve
+
+
+@click.command()
+def notifier() -> None:
+    """Call customers' webhooks until told to stop: what became of their messages, signed, again where it fails.
+
+    Public addresses only, unless POSTROAD_WEBHOOK_NETWORKS (["10.0.0.0/8"]) names others. Several may run.
+    """
+    serve(located())

@@ -1,0 +1,1 @@
+"""Calls of customers' webhooks, as a process makes them."""

@@ -1,0 +1,181 @@
+"""Calls a stranger's URL without being led anywhere: one name, resolved once, each address judged where it is dialled.
+
+aiohttp's resolver hook is not asked about IP addresses in a URL, so the same question is asked again of every socket
+before it is opened: there is no other way out of this process. Redirects are not followed, proxies of the environment
+not used, cookies not kept, and of an answer's body no more is read than keeps the connection usable.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from pipeline.stages.doors.subscribe import Reach, fault, may_be_called
+from schema.door import Posting
+
+#: bytes of an answer that are read before its connection is closed, and the seconds they may take
+_READ, _READ_SECONDS = 64 * 1024, 2.0
+#: seconds for which a name's addresses are remembered
+_NAMES = 10
+#: names that may be looked up at once: a lookup that hangs holds a thread
+_LOOKUPS = 64
+
+#: `socket.getaddrinfo`, or what stands for it
+Lookup = Callable[..., Sequence[tuple[Any, ...]]]
+
+
+class Forbidden(OSError):
+    """The address is not one that webhooks may reach."""
+
+
+class Caller:
+    """Makes calls, for as long as it is entered."""
+
+    def __init__(self, reach: Reach, lookup: Lookup = socket.getaddrinfo, tls: ssl.SSLContext | None = None) -> None:
+        """Keep what may be reached; `tls`: whom else to trust. Nothing is opened before it is entered."""
+        self._reach = reach
+        self._lookup = lookup
+        self._tls = tls or ssl.create_default_context()
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._threads = ThreadPoolExecutor(_LOOKUPS, "names")
+
+    async def __aenter__(self) -> "Caller":
+        """Open the sessions: one for HTTPS, one for what may be called without."""
+        for scheme in ("https", "http"):
+            gate = _Gate(self._reach, scheme == "https")
+            connector = aiohttp.TCPConnector(
+                limit=0,
+                resolver=_Names(gate, self._lookup, self._threads),
+                ttl_dns_cache=_NAMES,
+                socket_factory=gate.open,
+                ssl=self._tls,
+            )
+            self._sessions[scheme] = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "Postroad-Webhooks", "Accept": "*/*", "Accept-Encoding": "identity"},
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close all connections."""
+        for session in self._sessions.values():
+            await session.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def call(self, url: str, posting: Posting, seconds: float) -> int | str:
+        """Post it; return the HTTP status of the answer, or a word for why there is none. Never raises."""
+        if fault(url, self._reach):
+            return "url_unfit"
+        try:
+            answer = await self._sessions[url.partition(":")[0].lower()].post(
+                URL(url, encoded=True),
+                data=posting.body,
+                headers=posting.headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=seconds),
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return _word(error)
+        await _drain(answer)
+        return answer.status
+
+
+async def _drain(answer: aiohttp.ClientResponse) -> None:
+    """Read an answer to its end, so that its connection can be used again, or close it: nobody wants its words."""
+    left = _READ
+    with contextlib.suppress(aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_READ_SECONDS):
+            while left > 0:
+                piece = await answer.content.read(left)
+                if not piece:
+                    answer.release()
+                    return
+                left -= len(piece)
+    answer.close()
+
+
+def _word(error: Exception) -> str:
+    """Return what kept a call from being answered, in a word; no error's own text: it may quote what was sent."""
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, Forbidden):
+        return "address_forbidden"
+    for kind, word in _WORDS.items():
+        if isinstance(error, kind):
+            return word
+    return "url_unfit"
+
+
+_WORDS: dict[type[Exception], str] = {
+    TimeoutError: "timeout",
+    aiohttp.ClientConnectorDNSError: "no_such_host",
+    aiohttp.ClientSSLError: "no_tls",
+    aiohttp.ClientConnectorError: "no_connection",
+    aiohttp.ServerDisconnectedError: "no_answer",
+    aiohttp.ClientOSError: "no_answer",
+    aiohttp.ClientResponseError: "unreadable_answer",
+    aiohttp.ClientPayloadError: "unreadable_answer",
+    OSError: "no_connection",
+}
+
+
+class _Gate:
+    """Opens sockets to addresses that may be reached, and no others."""
+
+    def __init__(self, reach: Reach, tls: bool) -> None:
+        self._reach = reach
+        self._tls = tls
+
+    def check(self, address: str, port: int) -> None:
+        """Raise Forbidden unless this very address may be called."""
+        if not may_be_called(address, port, self._reach, tls=self._tls):
+            raise Forbidden("not an address that webhooks may reach")
+
+    def open(self, info: tuple[Any, ...]) -> socket.socket:
+        """Return a socket for an address about to be dialled."""
+        family, kind, protocol, _, address = info
+        self.check(address[0], address[1])
+        return socket.socket(family, kind, protocol)
+
+
+class _Names(AbstractResolver):
+    """Looks names up; one that leads anywhere it may not leads nowhere."""
+
+    def __init__(self, gate: _Gate, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
+        self._gate = gate
+        self._lookup = lookup
+        self._threads = threads
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the name's addresses; Forbidden when one of them may not be called."""
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(
+            self._threads, lambda: self._lookup(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+        )
+        for _, _, _, _, address in found:
+            self._gate.check(address[0], port)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address[0],
+                port=port,
+                family=each,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for each, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Close nothing: the threads are the caller's."""

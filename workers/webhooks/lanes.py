@@ -1,0 +1,63 @@
+"""How many calls a lane may have open: a window each, less with each failure, and a rest between them in the end."""
+
+from collections import Counter
+from dataclasses import dataclass
+from uuid import UUID
+
+#: failures, one after the other, after which a lane rests
+_PATIENCE = 3
+#: seconds it rests then, doubled with each failure that follows up to the last
+REST, LONGEST_REST = 1.0, 30.0
+
+
+@dataclass(slots=True)
+class _Illness:
+    failures: int
+    #: when the last of them was seen, and until when the lane rests
+    seen: float
+    until: float
+
+
+class Lanes:
+    """What is open in each lane, and which lanes fail. A receiver that is slow or dead holds its own window only."""
+
+    def __init__(self, window: int) -> None:
+        """Give each lane so many calls at once."""
+        self._window = window
+        self._open: Counter[UUID] = Counter()
+        self._ill: dict[UUID, _Illness] = {}
+
+    @property
+    def total(self) -> int:
+        """How many calls are open in all lanes."""
+        return self._open.total()
+
+    def begin(self, lane: UUID) -> None:
+        """Count a call as open."""
+        self._open[lane] += 1
+
+    def end(self, lane: UUID) -> None:
+        """Count a call as over."""
+        self._open[lane] -= 1
+        if not self._open[lane]:
+            del self._open[lane]
+
+    def judge(self, lane: UUID, heard: bool, began: float, now: float) -> None:
+        """Keep how a lane's receiver answered a call; calls that were open together fail together, as one."""
+        if heard:
+            self._ill.pop(lane, None)
+            return
+        known = self._ill.get(lane) or _Illness(0, began, now)
+        if began < known.seen:
+            return
+        failures = known.failures + 1
+        rest = REST * 2 ** min(failures - _PATIENCE, 10) if failures >= _PATIENCE else 0
+        self._ill[lane] = _Illness(failures, now, now + min(rest, LONGEST_REST))
+
+    def rooms(self, now: float) -> dict[UUID, int]:
+        """Return how many calls may be begun in each lane that has not a whole window to give."""
+        rooms = {lane: self._window - count for lane, count in self._open.items()}
+        for lane, illness in self._ill.items():
+            window = 0 if now < illness.until else max(1, self._window >> illness.failures)
+            rooms[lane] = window - self._open.get(lane, 0)
+        return {lane: max(room, 0) for lane, room in rooms.items()}
