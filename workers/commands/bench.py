@@ -38,6 +38,11 @@ def _parts(_context: click.Context, _option: click.Parameter, given: str) -> tup
     type=click.IntRange(1),
     help="Messages that wait while the clock is measured (and five times as many).",
 )
+@click.option("--calls", default=_USUAL.calls, show_default=True, type=click.IntRange(1), help="At each door.")
+@click.option("--gateways", default=_USUAL.gateways, show_default=True, type=click.IntRange(1), help="Its processes.")
+@click.option(
+    "--connections", default=_USUAL.connections, show_default=True, type=click.IntRange(1), help="Of callers."
+)
 @click.option("--json", "bare", is_flag=True, help="JSON alone, without a summary on stderr.")
 def bench(
     messages: int,
@@ -46,6 +51,9 @@ def bench(
     carrier: Literal["simulated", "http"],
     parts: tuple[str, ...],
     scheduled: int,
+    calls: int,
+    gateways: int,
+    connections: int,
     bare: bool,
 ) -> None:
     """Measure this machine, on PostgreSQL and Valkey of its own; print JSON, and a summary on stderr.
@@ -55,10 +63,13 @@ def bench(
     ceiling  the same rows by SQL alone; needs the road
     lane     one code at a time, alone and beside bulk
     clock    ticks and promotion while very many messages wait
+    doors    calls a second at each HTTP API, delivered and recorded
 
     Exits with 1 when an invariant is broken.
     """
-    plan = Plan(messages, batch, children, carrier, parts, scheduled)
+    plan = Plan(
+        messages, batch, children, carrier, parts, scheduled, calls=calls, gateways=gateways, connections=connections
+    )
     result = run(plan, (lambda _: None) if bare else (lambda part: click.echo(f"measuring: {part} …", err=True)))
     click.echo(json.dumps(result, indent=2))
     if not bare:
@@ -69,7 +80,7 @@ def bench(
 
 def _summary(result: dict[str, Any]) -> Iterator[str]:
     """Yield the figures that matter, a line each."""
-    tellers = {"road": _road, "ceiling": _ceiling, "lane": _lane, "clock": _clock}
+    tellers = {"road": _road, "ceiling": _ceiling, "lane": _lane, "clock": _clock, "doors": _doors}
     for part, tell in tellers.items():
         if part in result:
             first, *rest = tell(result)
@@ -109,6 +120,17 @@ def _clock(result: dict[str, Any]) -> Iterator[str]:
         yield f"{part['promoted_messages']:,} due ones promoted in {part['promoted_in_seconds']:g} s"
     costs = clock["us_a_due_batch_by_waiting"].items()
     yield "µs a due batch: " + ", ".join(f"{cost:g} with {int(waiting):,} waiting" for waiting, cost in costs)
+
+
+def _doors(result: dict[str, Any]) -> Iterator[str]:
+    doors = result["doors"]
+    yield f"{doors['empty_handler']['calls_a_second']:,} calls/s answered with nothing"
+    for name, of in doors.items():
+        if "calls" in of:
+            yield f"{name}: {of['accepted_a_second']:,}/s accepted, {of['delivered_a_second']:,}/s delivered"
+            yield f"{name}: answered at 1,000/s: {_times(of['answered_in_ms_at_1000_a_second'])}"
+    large = doors["webex_large"]
+    yield f"{large['recipients']:,} recipients in one call: p50 {large['answered_in_ms']['p50']} ms"
 
 
 def _cores(cores: dict[str, float]) -> str:

@@ -38,8 +38,9 @@ def demo() -> int:
     """Watch a few thousand messages travel, on servers of their own; takes under a minute.
 
     Starts PostgreSQL, Valkey, the workers, the clock, the gateway, Flower and two simulated carriers, of which the
-    first loses a tenth of what it is given. Sends one message, one a few seconds ahead, one that is cancelled, and a
-    campaign of 2,000; then shows what became of them and checks the carriers' own records against the database.
+    first loses a tenth of what it is given. Sends one message, one a few seconds ahead, one that is cancelled, one
+    through each of the four APIs, and a campaign of 2,000; then shows what became of them and checks the carriers' own
+    records against the database.
 
     It uses free ports and a folder of its own, so it disturbs nothing that runs here; only the processes' logs stay,
     in POSTROAD_HOME/logs/demo. Exit codes: 0 all went as it should; 1 something did not.
@@ -115,6 +116,7 @@ def _settings(given: Settings, pair: dev.Pair) -> Settings:
             "gateway_port": gateway,
             "flower_port": flower,
             "simulator_port": simulator,
+            "secret_key": SecretStr(kept.password(pair.home, "secret_key")),
             "flower_basic_auth": SecretStr(f"demo:{kept.password(pair.home, 'flower')[:8]}"),
         }
     )

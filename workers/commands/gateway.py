@@ -7,10 +7,11 @@ from workers.located import located
 
 
 @click.command()
-def gateway() -> None:
-    """Serve HTTP until told to stop: carriers post their receipts to /receipts/NAME.
+@click.option("--shares", is_flag=True, hidden=True, help="Be one more process on the port of another.")
+def gateway(shares: bool) -> None:
+    """Serve HTTP until told to stop: the APIs under /solaris, /robase, /telesign and /webex.
 
-    Listens on POSTROAD_GATEWAY_HOST (127.0.0.1) and POSTROAD_GATEWAY_PORT (8080); GET /healthz says whether the
-    database answers.
+    Carriers post their receipts to /receipts/NAME. Listens on POSTROAD_GATEWAY_HOST (127.0.0.1) and
+    POSTROAD_GATEWAY_PORT (8080); GET /healthz says whether the database answers.
     """
-    serve(located())
+    serve(located(), shares=shares)

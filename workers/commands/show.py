@@ -18,7 +18,8 @@ def show(id_: UUID, json_: bool) -> int:
 
     A message: its moves with their times, its attempts at carriers (those that came late too), its money, its
     receipts, the batches it travelled in. A request: what was accepted and what was refused, and why. Number and
-    text are shown whole. Exits with 1 when there is none of that ID; a request is unknown until a worker has read it.
+    text are shown whole; of a code that was sent only its text's length. Exits with 1 when there is none of that ID;
+    a request is unknown until a worker has read it.
     """
     with opened() as rt:
         found = report.tell(rt, id_)

@@ -1,6 +1,7 @@
 """`postroad up`: everything on one machine, until told to stop."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -10,12 +11,13 @@ from pipeline.errors import PostroadError
 from pipeline.settings import Settings, settings
 from pipeline.stages.office.furnish import furnish
 from pipeline.stages.office.migrate import migrate
+from schema.vocabulary import Dialect
 from workers import dev
 from workers.embedded import kept
 from workers.embedded.place import make_folder
 from workers.processes import fleet
 from workers.processes.supervisor import supervise
-from workers.showcase import sandbox
+from workers.showcase import doorkeys, sandbox
 from workers.terminal.layout import pairs
 from workers.terminal.opened import opened
 
@@ -55,10 +57,11 @@ def up(logs: bool) -> int:
             if before != after:
                 click.echo(f"Database brought from {before or 'nothing'} to {after}.")
             furnish(rt, sandbox.sandbox(ready, played))
+            keys = doorkeys.ready(rt, ready.home)
         return supervise(
             fleet.processes(ready, played, ready.home / "simulator.jsonl"),
             logs=ready.home / "logs" if logs else None,
-            when_up=lambda: _tell(ready, pair),
+            when_up=lambda: _tell(ready, pair, keys),
         )
 
 
@@ -84,12 +87,13 @@ def _with_secrets(given: Settings, pair: dev.Pair) -> Settings:
             "database_url": SecretStr(pair.database_url),
             "broker_url": SecretStr(pair.broker_url),
             "flower_basic_auth": SecretStr(login),
+            "secret_key": SecretStr(given.secret_key.get_secret_value() or kept.password(pair.home, "secret_key")),
         }
     )
 
 
-def _tell(ready: Settings, pair: dev.Pair) -> None:
-    """Say what runs where. The password is shown to a person only; a log gets the file it stands in."""
+def _tell(ready: Settings, pair: dev.Pair, keys: Mapping[Dialect, doorkeys.Credentials]) -> None:
+    """Say what runs where. Passwords and keys are shown to a person only; a log gets the files they stand in."""
     user, _, password = ready.flower_basic_auth.get_secret_value().partition(":")
     kept_in = _short(pair.home / "kept.json")
     places = {
@@ -105,6 +109,19 @@ def _tell(ready: Settings, pair: dev.Pair) -> None:
         "stop": "Ctrl-C",
     }
     click.echo(f"\nPostroad is up.\n\n{pairs(places)}\n")
+    _tell_doors(ready, keys)
+
+
+def _tell_doors(ready: Settings, keys: Mapping[Dialect, doorkeys.Credentials]) -> None:
+    """Say where the APIs are, and for each the command that sends a test message through it."""
+    url = sandbox.gateway_url(ready)
+    click.echo("The APIs, each with a test key of the account demo (what they send goes to no real carrier):\n")
+    if sys.stdout.isatty():
+        for dialect, line in doorkeys.lines(url, keys).items():
+            click.echo(f"  {url}/{dialect}\n    {line}\n")
+    else:
+        click.echo("".join(f"  {url}/{dialect}\n" for dialect in keys))
+        click.echo(f"Their keys are in {_short(ready.home / doorkeys.FILE)}.\n")
 
 
 def _short(path: Path) -> str:

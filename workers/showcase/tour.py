@@ -21,7 +21,7 @@ from schema.vocabulary import MessageClass, Status
 from workers.campaign import portions
 from workers.located import broker_url
 from workers.producer import producer, submit
-from workers.showcase import sandbox
+from workers.showcase import doorkeys, sandbox
 from workers.terminal import layout
 from workers.terminal.stories import survey
 from workers.terminal.waiting import wait
@@ -61,6 +61,7 @@ class Tour:
         """Do all of it; return whether everything came true."""
         later = self._submit("Your appointment is in one hour.", seconds=AHEAD)
         self._one()
+        self._doors()
         self._campaign()
         self._cancelled()
         self._scheduled(later)
@@ -91,6 +92,12 @@ class Tour:
         self._check("one message was sent", story is not None)
         if story:
             self._say(f"one message     sent after {(time.monotonic() - began) * 1000:.0f} ms by {_carriers(story)}")
+
+    def _doors(self) -> None:
+        keys = doorkeys.ready(self.rt, self.rt.settings.home)
+        statuses = doorkeys.try_each(sandbox.gateway_url(self.rt.settings), keys)
+        self._check("each of the four APIs took a message", all(status in (200, 202) for status in statuses.values()))
+        self._say("four APIs       " + ", ".join(f"{dialect} {status}" for dialect, status in statuses.items()))
 
     def _cancelled(self) -> None:
         request = self._submit("This text never leaves.", seconds=3600)

@@ -32,6 +32,24 @@ class Moment(click.ParamType[datetime]):
         return moment.astimezone(UTC)
 
 
+class Since(click.ParamType[datetime]):
+    """A moment that has passed, in ISO 8601 with its zone, or so long ago: `30s`, `5m`, `2h`, `1d`."""
+
+    name = "since"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the moment, UTC; a usage error says how to write it."""
+        if relative := _RELATIVE.fullmatch(f"+{value}"):
+            return datetime.now(UTC) - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no moment: write 2026-12-24T18:00:00+01:00, or 30s, 5m, 2h, 1d for so long ago")
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} lacks its time zone: add Z for UTC, or +01:00")
+        return moment.astimezone(UTC)
+
+
 class Field(click.ParamType[tuple[str, str]]):
     """A merge field: `name=value`."""
 

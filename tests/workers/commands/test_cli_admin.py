@@ -14,10 +14,10 @@ def listed(shell: Shell, *command: str) -> list[dict[str, object]]:
 
 def test_an_account_is_made_ready_to_send(shell: Shell) -> None:
     made = shell("account", "create", "acme", "--currency", "NGN", "--sender", "ACME", "--topup", 500)
-    topped = shell("account", "topup", "acme", 1500, "--note", "by card")
-    granted = shell("account", "quota", "acme", 20)
-    credited = shell("account", "credit", "acme", 30)
-    sender = shell("account", "sender", "acme", "12345", "--state", "pending")
+    topped = shell("wallet", "topup", "acme", 1500, "--note", "by card")
+    granted = shell("wallet", "quota", "acme", 20)
+    credited = shell("wallet", "credit", "acme", 30)
+    sender = shell("sender", "add", "acme", "12345", "--state", "pending")
 
     assert [each.code for each in (made, topped, granted, credited, sender)] == [0] * 5
     assert (topped.out, granted.out) == ("balance 2,000\n", "20 segments left\n")
@@ -52,11 +52,11 @@ def test_a_template_is_written_from_a_file_and_listed(shell: Shell, tmp_path: Pa
     text.write_text("Ihre Fahrt: ${eta} – bis gleich", "utf-8")
     shell("account", "create", "acme", "--currency", "NGN")
 
-    written = shell("account", "template", "acme", "ride", "--file", text)
+    written = shell("template", "add", "acme", "ride", "--file", text)
 
     assert written.code == 0
-    assert [row["body"] for row in listed(shell, "account", "template", "acme")] == ["Ihre Fahrt: ${eta} – bis gleich"]
-    assert shell("account", "template", "acme", "ride").code == 2
+    assert [row["body"] for row in listed(shell, "template", "list", "acme")] == ["Ihre Fahrt: ${eta} – bis gleich"]
+    assert shell("template", "add", "acme", "ride").code == 2
 
 
 def test_carriers_routes_and_prices_are_set_and_listed(shell: Shell) -> None:
@@ -99,11 +99,11 @@ def test_a_carrier_s_tokens_are_not_shown(shell: Shell) -> None:
 UNFIT: list[tuple[tuple[str, ...], int, str]] = [
     (("account", "create", "acme", "--currency", "naira"), 2, "'naira' is no currency"),
     (("account", "create", "acme"), 2, "Missing option '--currency'"),
-    (("account", "topup", "nobody", "5"), 1, "there is no account 'nobody'"),
-    (("account", "topup", "nobody", "five"), 2, "'five' is not a valid integer"),
-    (("account", "topup", "nobody", "0"), 2, "minor units above 0"),
-    (("account", "quota", "nobody", "5", "--month", "May"), 2, "'May' does not match"),
-    (("account", "sender", "nobody", "MuchTooLongSender"), 2, "cannot be a sender"),
+    (("wallet", "topup", "nobody", "5"), 1, "there is no account 'nobody'"),
+    (("wallet", "topup", "nobody", "five"), 2, "'five' is not a valid integer"),
+    (("wallet", "topup", "nobody", "0"), 2, "minor units above 0"),
+    (("wallet", "quota", "nobody", "5", "--month", "May"), 2, "'May' does not match"),
+    (("sender", "add", "nobody", "MuchTooLongSender"), 2, "cannot be a sender"),
     (("carrier", "add", "beta", "--settings", "nix"), 2, "not JSON"),
     (("carrier", "add", "beta", "--settings", "[]"), 2, "must be a JSON object"),
     (("carrier", "add", "beta", "--kind", "pigeon"), 2, "kind pigeon is none of"),

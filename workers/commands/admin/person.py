@@ -1,0 +1,48 @@
+"""`postroad person`: an account's own customers, to whom its Solaris door sends."""
+
+import click
+
+from pipeline.stages.office import enlist
+from workers.terminal.layout import as_json, table
+from workers.terminal.opened import opened
+
+
+@click.group()
+def person() -> None:
+    """Persons: an account's own customers, whom the Solaris API names instead of numbers."""
+
+
+@person.command()
+@click.argument("account")
+@click.argument("person_id")
+@click.option("--phone", help="His number, with country code: +49….")
+@click.option("--verified", is_flag=True, help="He has proven that the number is his; only then is he sent anything.")
+def add(account: str, person_id: str, phone: str | None, verified: bool) -> None:
+    """Put the person PERSON_ID on ACCOUNT, or give him a number who has none yet."""
+    with opened() as rt:
+        enlist.enlist(rt, account, person_id, phone, verified=verified)
+    click.echo(f"person {person_id} is on the account {account}")
+
+
+@person.command()
+@click.argument("account")
+@click.argument("person_id")
+def drop(account: str, person_id: str) -> None:
+    """Take the number of PERSON_ID away; he himself stays on ACCOUNT."""
+    with opened() as rt:
+        had = enlist.delist(rt, account, person_id)
+    click.echo(f"person {person_id} has no number any more" if had else f"person {person_id} had no number")
+
+
+@person.command("list")
+@click.argument("account")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def list_(account: str, json_: bool) -> None:
+    """List the persons on ACCOUNT; a number that is not proven is sent nothing but its code."""
+    with opened() as rt:
+        rows = enlist.list_persons(rt, account)
+    if json_:
+        click.echo(as_json(rows))
+        return
+    words = ("person_id", "phone", "verified", "created_at")
+    click.echo(table(["person", "number", "verified", "since"], [[row[word] for word in words] for row in rows]))

@@ -1,0 +1,41 @@
+"""`postroad sender`: the names under which an account may send."""
+
+import click
+
+from pipeline.errors import PostroadError
+from pipeline.stages.office import administer
+from schema.vocabulary import SenderState
+from workers.terminal.layout import table
+from workers.terminal.opened import opened
+
+_STATES = click.Choice([state.value for state in SenderState])
+
+
+@click.group()
+def sender() -> None:
+    """Sender ids of accounts: what recipients see."""
+
+
+@sender.command()
+@click.argument("account")
+@click.argument("word", metavar="SENDER")
+@click.option(
+    "--state", type=_STATES, default=SenderState.APPROVED.value, show_default=True, help="pending: tests only."
+)
+@click.option("--reason", help="Why it was rejected: its owner is told.")
+def add(account: str, word: str, state: str, reason: str | None) -> None:
+    """Register SENDER on ACCOUNT, or change its state."""
+    with opened() as rt:
+        administer.set_sender(rt, account, word, SenderState(state), reason)
+    click.echo(f"sender {word} is {state}")
+
+
+@sender.command("list")
+@click.argument("account")
+def list_(account: str) -> None:
+    """List the senders of ACCOUNT and their states."""
+    with opened() as rt:
+        found = next((row for row in administer.list_accounts(rt) if row["name"] == account), None)
+    if found is None:
+        raise PostroadError(f"there is no account {account!r}: `postroad account list` shows them")
+    click.echo(table(["sender", "state"], list(found["senders"].items())))
