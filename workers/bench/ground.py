@@ -16,6 +16,7 @@ from pipeline.stages.office import administer
 from pipeline.stages.office.furnish import Sandbox, furnish
 from pipeline.stages.office.migrate import migrate
 from workers import dev
+from workers.embedded import kept
 
 ACCOUNT, SENDER = "bench", "Postroad"
 #: the carrier of everything but codes, and theirs, which is always inside the process and writes down when it had them
@@ -47,7 +48,10 @@ class Ground:
     def settings(self, database: str = "") -> Settings:
         """Return settings for this process; the database is the road's own, or one that `copy` made."""
         return Settings(
-            database_url=SecretStr(self.url(database)), broker_url=SecretStr(self.pair.broker_url), home=self.home
+            database_url=SecretStr(self.url(database)),
+            broker_url=SecretStr(self.pair.broker_url),
+            home=self.home,
+            secret_key=SecretStr(kept.password(self.home, "secret_key")),
         )
 
     def url(self, database: str = "") -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 #: what can be measured, in this order
-PARTS = ("road", "lane", "ceiling", "clock")
+PARTS = ("road", "lane", "ceiling", "clock", "doors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,11 @@ class Plan:
     pauses: tuple[float, float] = (0.05, 0.1)
     #: messages a second offered beside the codes
     beside: int = 5000
+    #: single messages sent through each door, and processes of the gateway
+    calls: int = 20_000
+    gateways: int = 2
+    #: connections that call
+    connections: int = 512
     #: ticks of an idle clock
     ticks: int = 200
 

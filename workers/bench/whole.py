@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.runtime import Runtime
 from pipeline.stages.office.audit import audit
-from workers.bench import ceiling, clock, lane, road
+from workers.bench import ceiling, clock, doors, lane, road
 from workers.bench.ground import Ground, ground, value
 from workers.bench.plan import Plan
 from workers.bench.processes import Process, simulator
@@ -31,6 +31,9 @@ def run(plan: Plan, tell: Callable[[str], object] = lambda _: None) -> dict[str,
         if "lane" in plan.parts:
             tell("lane")
             result["lane"] = lane.measure(made, plan, far_end)
+        if "doors" in plan.parts:
+            tell("doors")
+            result["doors"] = doors.measure(made, plan, far_end)
         result["audit"] = _audit(made)
         if "clock" in plan.parts:
             tell("clock")

@@ -1,0 +1,182 @@
+"""The doors: single messages over HTTP in each dialect, delivered and recorded; a large one; an empty handler."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from pipeline.runtime import Runtime
+from pipeline.stages.office import administer
+from pipeline.stages.office.issue import issue
+from schema.vocabulary import Dialect
+from workers.bench import cost
+from workers.bench.calls import Heard, call
+from workers.bench.ground import ACCOUNT, SENDER, Ground, value
+from workers.bench.latency import spread
+from workers.bench.plan import Plan
+from workers.bench.processes import Process, gateway, roots_of, wait, workers
+from workers.bench.producers import producers
+
+#: calls before the clock starts, as a share of those that count
+_WARM_UP = 0.3
+#: calls a second at which their time is taken, and for how many seconds
+_STEADY, _SECONDS = 1000, 5
+#: recipients of a large request, and how many of those
+_LARGE, _LARGES = 10_000, 5
+
+_TEXT = "Your account statement for July has been generated. Please log in to view it."
+_DONE = "SELECT count(*) = %s AND NOT EXISTS (SELECT FROM batches WHERE status <> 'done') FROM requests"
+_LAST = "SELECT extract(epoch FROM max(recorded_at))::float8 FROM provider_attempts"
+_ATTEMPTS = "SELECT count(*) FROM provider_attempts WHERE outcome = 'accepted'"
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """How one dialect's calls are made."""
+
+    path: str
+    headers: Mapping[str, str]
+    #: the body that sends to a number
+    body: Callable[[str], bytes]
+
+    def requests(self, numbers: Iterator[str], count: int) -> list[bytes]:
+        """Return so many requests, each to a number of its own."""
+        head = f"POST {self.path} HTTP/1.1\r\nHost: bench\r\n"
+        head += "".join(f"{name}: {word}\r\n" for name, word in self.headers.items())
+        made = []
+        for _ in range(count):
+            body = self.body(next(numbers))
+            made.append(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        return made
+
+
+def measure(ground: Ground, plan: Plan, far_end: Sequence[Process]) -> dict[str, Any]:
+    """Call each door; return rates, times and costs, beside those of calls that ask for nothing."""
+    with (
+        ground.connect() as conn,
+        producers(1) as pool,
+        workers(ground, plan.children) as running,
+        gateway(ground, plan.gateways) as (door, port),
+    ):
+        bench = _Bench(ground, plan, conn, pool, port, [*running, door, *far_end], _numbers())
+        speakers = _speakers(ground)
+        nothing = Speaker("/nothing", {"Content-Type": "application/json"}, _json_of("to", "text"))
+        result: dict[str, Any] = {"empty_handler": bench.empty(nothing)}
+        for dialect, speaker in speakers.items():
+            result[dialect] = bench.door(speaker)
+        result["webex_large"] = bench.large(speakers[Dialect.WEBEX])
+        return result
+
+
+@dataclass(slots=True)
+class _Bench:
+    """What calling takes."""
+
+    ground: Ground
+    plan: Plan
+    conn: "psycopg.Connection[Any]"
+    pool: ProcessPoolExecutor
+    port: int
+    processes: list[Process]
+    numbers: Iterator[str]
+    #: requests written so far
+    asked: int = 0
+
+    def empty(self, speaker: Speaker) -> dict[str, Any]:
+        """Return how many calls a second are answered with nothing."""
+        heard = self._call(speaker, self.plan.calls)
+        return {"calls_a_second": _rate(heard)}
+
+    def door(self, speaker: Speaker) -> dict[str, Any]:
+        """Return what one dialect's single messages come to."""
+        self._carry(speaker, round(self.plan.calls * _WARM_UP))
+        roots = roots_of(self.ground, self.processes)
+        before, reading = value(self.conn, _ATTEMPTS), cost.read(roots)
+        heard, done = self._carry(speaker, self.plan.calls)
+        spent = cost.since(reading, roots, {"caller": heard.cpu})
+        sent = value(self.conn, _ATTEMPTS) - before
+        steady, _ = self._carry(speaker, _STEADY * _SECONDS, _STEADY)
+        return {
+            "calls": self.plan.calls,
+            "statuses": dict(heard.statuses),
+            "accepted_a_second": _rate(heard),
+            "delivered": sent,
+            "delivered_a_second": round(sent / (done - heard.began)),
+            "answered_in_ms": spread(heard.took),
+            f"answered_in_ms_at_{_STEADY}_a_second": spread(steady.took),
+            "cpu_us_a_message": {name: round(seconds / sent * 1e6, 1) for name, seconds in spent.cpu.items()},
+            "cores": spent.cores,
+        }
+
+    def large(self, speaker: Speaker) -> dict[str, Any]:
+        """Return how long requests of ten thousand numbers take to be answered."""
+        body = json.loads(speaker.body("+0"))
+        large = Speaker(
+            speaker.path,
+            speaker.headers,
+            lambda _: json.dumps(body | {"to": [{"phone": [next(self.numbers) for _ in range(_LARGE)]}]}).encode(),
+        )
+        heard, _ = self._carry(large, _LARGES, connections=1)
+        return {
+            "recipients": _LARGE,
+            "statuses": dict(heard.statuses),
+            "answered_in_ms": spread(heard.took),
+        }
+
+    def _carry(self, speaker: Speaker, count: int, rate: float = 0.0, connections: int = 0) -> tuple[Heard, float]:
+        """Call, and wait until all of it is delivered; return what was heard and when the last was recorded."""
+        heard = self._call(speaker, count, rate, connections)
+        self.asked += sum(count for status, count in heard.statuses.items() if status < 300)
+        wait(lambda: value(self.conn, _DONE, self.asked), self.processes, patience=300)
+        return heard, float(value(self.conn, _LAST))
+
+    def _call(self, speaker: Speaker, count: int, rate: float = 0.0, connections: int = 0) -> Heard:
+        requests = speaker.requests(self.numbers, count)
+        return self.pool.submit(call, self.port, requests, connections or self.plan.connections, rate).result()
+
+
+def _rate(heard: Heard) -> int:
+    return round(len(heard.took) / (heard.ended - heard.began))
+
+
+def _numbers() -> Iterator[str]:
+    return (f"+2348031{number:06}" for number in range(1_000_000))
+
+
+def _speakers(ground: Ground) -> dict[Dialect, Speaker]:
+    """Return how each dialect is spoken, with a new key that no limit holds back."""
+    rt = Runtime(ground.settings())
+    unlimited = {"rate": 1_000_000, "burst": 1_000_000}
+    keys = {dialect: issue(rt, ACCOUNT, dialect, settings=unlimited).credentials for dialect in Dialect}
+    administer.set_price(rt, "*", "EUR", 9, ACCOUNT)
+    rt.close()
+    json_ = {"Content-Type": "application/json"}
+    customer = f"{keys[Dialect.TELESIGN]['customer_id']}:{keys[Dialect.TELESIGN]['api_key']}"
+    return {
+        Dialect.ROBASE: Speaker(
+            "/robase/v1/sms",
+            {"Authorization": f"Bearer {keys[Dialect.ROBASE]['api_key']}", **json_},
+            lambda number: json.dumps({"to": number, "from": SENDER, "body": _TEXT}).encode(),
+        ),
+        Dialect.TELESIGN: Speaker(
+            "/telesign/v1/verify/sms",
+            {
+                "Authorization": f"Basic {base64.b64encode(customer.encode()).decode()}",
+                "Content-Type": "application/x-www-form-urlencoded",
+            },
+            lambda number: f"phone_number={number[1:]}".encode(),
+        ),
+        Dialect.WEBEX: Speaker(
+            "/webex/v1/sms",
+            {"X-AUTH-KEY": keys[Dialect.WEBEX]["access_token"], **json_},
+            lambda number: json.dumps({"message_body": _TEXT, "from": SENDER, "to": [{"phone": [number]}]}).encode(),
+        ),
+    }
+
+
+def _json_of(*names: str) -> Callable[[str], bytes]:
+    return lambda number: json.dumps(dict.fromkeys(names, number)).encode()
