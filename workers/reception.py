@@ -1,0 +1,54 @@
+"""The HTTP server itself: what is no HTTP is told so in a word, and nothing of it is repeated, here or in the log."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from workers.doors.entry import frames
+from workers.receipts import fault
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Reception(web.Server):
+    """aiohttp's bare server, made discreet: its own words quote headers, and headers hold keys."""
+
+    def __init__(self, handler: Handler) -> None:
+        """Take what answers a request."""
+        super().__init__(handler)
+
+    def __call__(self) -> web.RequestHandler:
+        """Return what speaks on a new connection."""
+        return _Speaker(self, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]  # None: no log
+
+
+class _Speaker(web.RequestHandler):
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what could not be read, or what failed, and close."""
+        if status >= 500 and exc is not None:
+            self.log_exception("a call failed: %s", type(exc).__name__, exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is under way already")
+        response = fault(status, "the fault is ours" if status >= 500 else "this is no HTTP request that can be read")
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **more: Any) -> None:
+        """Log where something of ours failed, without what it says; a caller's broken body is his affair."""
+        error = more.pop("exc_info", None)
+        if isinstance(error, web.RequestPayloadError):
+            return
+        log.error(*args, exc_info=frames(error) if isinstance(error, BaseException) else error, **more)
