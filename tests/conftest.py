@@ -183,7 +183,8 @@ def _url(pair: dev.Pair, name: str) -> str:
 
 
 def _create(pair: dev.Pair, name: str, template: str) -> None:
-    _administer(pair, f"CREATE DATABASE {name} TEMPLATE {template}")
+    # half as dear as the usual way through the write-ahead log
+    _administer(pair, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
 
 
 def _administer(pair: dev.Pair, *statements: str) -> None:

@@ -12,6 +12,9 @@ from workers.receipts import fault
 
 log = logging.getLogger(__name__)
 
+#: seconds for which the rest of a body that was refused is taken in, so that its sender hears why
+_LINGERING = 2.0
+
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -24,7 +27,8 @@ class Reception(web.Server):
 
     def __call__(self) -> web.RequestHandler:
         """Return what speaks on a new connection."""
-        return _Speaker(self, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]  # None: no log
+        loop = asyncio.get_running_loop()
+        return _Speaker(self, loop=loop, lingering_time=_LINGERING, access_log=None)  # type: ignore[arg-type]  # no log
 
 
 class _Speaker(web.RequestHandler):

@@ -76,8 +76,9 @@ class Gatehouse:
         self._thread.join(30)
 
     def _serve(self) -> None:
-        self._loop.run_until_complete(self._run())
-        self._loop.close()
+        # what is left of its calls ends with it, as it does with the real one
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._run())
 
     async def _run(self) -> None:
         self._stop = asyncio.Event()

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,12 @@ from workers.bench.table import table
 from workers.bench.whole import run
 from workers.commands import bench as command
 
+# a bench starts the processes of production several times over
+pytestmark = pytest.mark.timeout(400)
+
 #: everything once, as little of it as can be
-TINY = Plan(messages=60, batch=20, children=1, scheduled=2000, codes=3, beside=100, ticks=5)
+TINY = Plan(messages=60, batch=20, children=1, scheduled=2000, codes=3, beside=100, ticks=5, calls=20, connections=4)
+TINY = replace(TINY, gateways=1, steady=(1000, 20), large=(120, 1))
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +56,16 @@ def test_the_clock_promotes_what_is_due_and_nothing_else(result: dict[str, Any])
     assert clock["in_full_batches"]["promoted_messages"] == 2000
     assert clock["in_batches_of_one"]["promoted_messages"] == 200
     assert set(clock["us_a_due_batch_by_waiting"]) == {"200", "10000"}
+
+
+def test_every_call_of_a_door_is_answered_and_delivered(result: dict[str, Any]) -> None:
+    doors = result["doors"]
+
+    for dialect, accepted in (("solaris", "202"), ("robase", "202"), ("telesign", "200"), ("webex", "200")):
+        assert doors[dialect]["statuses"] == {accepted: 20}
+        assert doors[dialect]["delivered"] == doors[dialect]["answered_in_ms_at_1000_a_second"]["count"] == 20
+    assert doors["webex_large"]["statuses"] == {"200": 1}
+    assert doors["empty_handler"]["calls_a_second"] > 0
 
 
 def test_no_invariant_is_broken_by_it(result: dict[str, Any]) -> None:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import Request, urlopen
+from uuid import uuid4
 
 import psycopg
 
 from pipeline.runtime import Runtime
 from pipeline.stages.office import administer
+from pipeline.stages.office.enlist import enlist
 from pipeline.stages.office.issue import issue
 from schema.vocabulary import Dialect
 from workers.bench import cost
@@ -23,13 +26,12 @@ from workers.bench.producers import producers
 
 #: calls before the clock starts, as a share of those that count
 _WARM_UP = 0.3
-#: calls a second at which their time is taken, and for how many seconds
-_STEADY, _SECONDS = 1000, 5
-#: recipients of a large request, and how many of those
-_LARGE, _LARGES = 10_000, 5
 
 _TEXT = "Your account statement for July has been generated. Please log in to view it."
+#: whom Solaris's door sends to
+_PERSON = "benchcper"
 _DONE = "SELECT count(*) = %s AND NOT EXISTS (SELECT FROM batches WHERE status <> 'done') FROM requests"
+_ASKED = "SELECT count(*) FROM requests"
 _LAST = "SELECT extract(epoch FROM max(recorded_at))::float8 FROM provider_attempts"
 _ATTEMPTS = "SELECT count(*) FROM provider_attempts WHERE outcome = 'accepted'"
 
@@ -62,8 +64,8 @@ def measure(ground: Ground, plan: Plan, far_end: Sequence[Process]) -> dict[str,
         workers(ground, plan.children) as running,
         gateway(ground, plan.gateways) as (door, port),
     ):
-        bench = _Bench(ground, plan, conn, pool, port, [*running, door, *far_end], _numbers())
-        speakers = _speakers(ground)
+        bench = _Bench(ground, plan, conn, pool, port, [*running, door, *far_end], _numbers(), value(conn, _ASKED))
+        speakers = _speakers(ground, port)
         nothing = Speaker("/nothing", {"Content-Type": "application/json"}, _json_of("to", "text"))
         result: dict[str, Any] = {"empty_handler": bench.empty(nothing)}
         for dialect, speaker in speakers.items():
@@ -84,7 +86,7 @@ class _Bench:
     processes: list[Process]
     numbers: Iterator[str]
     #: requests written so far
-    asked: int = 0
+    asked: int
 
     def empty(self, speaker: Speaker) -> dict[str, Any]:
         """Return how many calls a second are answered with nothing."""
@@ -99,7 +101,8 @@ class _Bench:
         heard, done = self._carry(speaker, self.plan.calls)
         spent = cost.since(reading, roots, {"caller": heard.cpu})
         sent = value(self.conn, _ATTEMPTS) - before
-        steady, _ = self._carry(speaker, _STEADY * _SECONDS, _STEADY)
+        rate, calls = self.plan.steady
+        steady, _ = self._carry(speaker, calls, rate)
         return {
             "calls": self.plan.calls,
             "statuses": dict(heard.statuses),
@@ -107,22 +110,23 @@ class _Bench:
             "delivered": sent,
             "delivered_a_second": round(sent / (done - heard.began)),
             "answered_in_ms": spread(heard.took),
-            f"answered_in_ms_at_{_STEADY}_a_second": spread(steady.took),
+            f"answered_in_ms_at_{rate}_a_second": spread(steady.took),
             "cpu_us_a_message": {name: round(seconds / sent * 1e6, 1) for name, seconds in spent.cpu.items()},
             "cores": spent.cores,
         }
 
     def large(self, speaker: Speaker) -> dict[str, Any]:
         """Return how long requests of ten thousand numbers take to be answered."""
+        recipients, calls = self.plan.large
         body = json.loads(speaker.body("+0"))
         large = Speaker(
             speaker.path,
             speaker.headers,
-            lambda _: json.dumps(body | {"to": [{"phone": [next(self.numbers) for _ in range(_LARGE)]}]}).encode(),
+            lambda _: json.dumps(body | {"to": [{"phone": [next(self.numbers) for _ in range(recipients)]}]}).encode(),
         )
-        heard, _ = self._carry(large, _LARGES, connections=1)
+        heard, _ = self._carry(large, calls, connections=1)
         return {
-            "recipients": _LARGE,
+            "recipients": recipients,
             "statuses": dict(heard.statuses),
             "answered_in_ms": spread(heard.took),
         }
@@ -147,16 +151,24 @@ def _numbers() -> Iterator[str]:
     return (f"+2348031{number:06}" for number in range(1_000_000))
 
 
-def _speakers(ground: Ground) -> dict[Dialect, Speaker]:
+def _speakers(ground: Ground, port: int) -> dict[Dialect, Speaker]:
     """Return how each dialect is spoken, with a new key that no limit holds back."""
     rt = Runtime(ground.settings())
-    unlimited = {"rate": 1_000_000, "burst": 1_000_000}
+    enlist(rt, ACCOUNT, _PERSON, "+2348031999999", verified=True)
+    unlimited = {"rate": 1_000_000, "burst": 1_000_000, "recipient_burst": 1_000_000, "recipient_seconds": 1}
     keys = {dialect: issue(rt, ACCOUNT, dialect, settings=unlimited).credentials for dialect in Dialect}
     administer.set_price(rt, "*", "EUR", 9, ACCOUNT)
     rt.close()
     json_ = {"Content-Type": "application/json"}
     customer = f"{keys[Dialect.TELESIGN]['customer_id']}:{keys[Dialect.TELESIGN]['api_key']}"
     return {
+        Dialect.SOLARIS: Speaker(
+            "/solaris/v1/sms/messages",
+            {"Authorization": f"Bearer {_token(port, keys[Dialect.SOLARIS])}", **json_},
+            lambda _: json.dumps(
+                {"person_id": _PERSON, "text": _TEXT, "purpose": "bench", "idempotency_key": str(uuid4())}
+            ).encode(),
+        ),
         Dialect.ROBASE: Speaker(
             "/robase/v1/sms",
             {"Authorization": f"Bearer {keys[Dialect.ROBASE]['api_key']}", **json_},
@@ -176,6 +188,18 @@ def _speakers(ground: Ground) -> dict[Dialect, Speaker]:
             lambda number: json.dumps({"message_body": _TEXT, "from": SENDER, "to": [{"phone": [number]}]}).encode(),
         ),
     }
+
+
+def _token(port: int, client: Mapping[str, str]) -> str:
+    """Return a bearer token of Solaris's door."""
+    words = base64.b64encode(f"{client['client_id']}:{client['client_secret']}".encode()).decode()
+    request = Request(
+        f"http://127.0.0.1:{port}/solaris/oauth2/token",
+        b"grant_type=client_credentials&scope=partners",
+        {"Authorization": f"Basic {words}", "Content-Type": "application/x-www-form-urlencoded"},
+    )
+    with urlopen(request, timeout=20) as answer:  # noqa: S310
+        return str(json.load(answer)["access_token"])
 
 
 def _json_of(*names: str) -> Callable[[str], bytes]:

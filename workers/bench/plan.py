@@ -31,6 +31,10 @@ class Plan:
     gateways: int = 2
     #: connections that call
     connections: int = 512
+    #: calls a second at which an answer's time is taken, and how many
+    steady: tuple[int, int] = (1000, 5000)
+    #: recipients of a large request, and how many of those
+    large: tuple[int, int] = (10_000, 5)
     #: ticks of an idle clock
     ticks: int = 200
 

@@ -205,14 +205,14 @@ def _asked() -> dict[str, Json]:
         )
         | {"examples": [{"from": "ACMERIDE", "messages": [{"to": "+2348012345678", "body": _EXAMPLE["body"]}]}]},
         "TemplateRequest": _open({"name": name, "body": body}, ["name", "body"]),
-        "TemplateChange": _open({"name": name, "body": body}, []),
+        "TemplateChange": _change({"name": name, "body": body}),
         "Variables": {"type": "object"},
         "SenderRequest": _open(
             {"sender_id": _SENDER, "countries": _COUNTRIES} | _REGISTRATION, ["sender_id", "countries"]
         ),
-        "SenderChange": _open({"countries": _COUNTRIES} | _REGISTRATION, []),
+        "SenderChange": _change({"countries": _COUNTRIES} | _REGISTRATION),
         "WebhookRequest": _open(hook, ["url", "events"]),
-        "WebhookChange": _open(hook | {"enabled": {"type": "boolean"}}, []),
+        "WebhookChange": _change(hook | {"enabled": {"type": "boolean"}}),
     }
 
 
@@ -304,6 +304,11 @@ def _attempt() -> Json:
 def _open(properties: Mapping[str, Json], required: Iterable[str]) -> Json:
     """Return an object that must have the required fields and may have any other."""
     return {"type": "object", "required": list(required), "properties": dict(properties)}
+
+
+def _change(properties: Mapping[str, Json]) -> Json:
+    """Return an object of fields that stay as they are when they are not given, or null."""
+    return _open({name: {"anyOf": [each, {"type": "null"}]} for name, each in properties.items()}, [])
 
 
 def _closed(properties: Mapping[str, Json], may: Iterable[str] = ()) -> Json:
