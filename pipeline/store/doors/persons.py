@@ -18,7 +18,9 @@ SELECT w.place, p.person_id, p.phone, p.phone_id, p.verified, p.challenge_id, i.
 FROM unnest(%(accounts)b::int4[], %(persons)b::text[], %(scopes)b::text[], %(keys)b::text[])
      WITH ORDINALITY AS w (account_id, person_id, scope, key, place)
 LEFT JOIN persons AS p ON p.account_id = w.account_id AND p.person_id = w.person_id
-LEFT JOIN idempotency AS i ON i.account_id = w.account_id AND i.scope = w.scope AND i.key = w.key
+LEFT JOIN LATERAL (
+    SELECT request_id FROM idempotency WHERE account_id = w.account_id AND scope = w.scope AND key = w.key OFFSET 0
+) AS i ON true
 ORDER BY w.place
 """
 
