@@ -35,7 +35,7 @@ from workers.processes.fleet import environment
 from workers.processes.supervisor import require_free
 from workers.processes.tether import tethered
 from workers.receipts import Letterbox, fault
-from workers.reception import Reception
+from workers.reception import Reception, welcome
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class Gateway:
         if entry := self._prefixes.get(first):
             return await self._visit(entry, request, f"/{first}", f"/{rest}", query)
         if first == "receipts":
+            await welcome(request)
             return await self._letterbox.post(request, rest)
         if first == "healthz":
             return await self._letterbox.health()
@@ -163,6 +164,7 @@ async def _read(request: web.BaseRequest, largest: int) -> bytes | None:
         return b""
     if (request.content_length or 0) > largest:
         return None
+    await welcome(request)
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk

@@ -1,13 +1,13 @@
 """Which messages travel together: those of one account, class, due time, validity, carrier, and month that pays."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from pipeline.rules import ids, windows
-from schema.message import Admission, Batch, Draft
+from schema.message import Admission, Answered, Batch, Charge, Draft, Written
 from schema.vocabulary import BatchStatus
 
 
@@ -67,3 +67,36 @@ def _kind(admission: Admission, carrier: str, now: datetime) -> Batch:
         last=_NOBODY,
         send_at=admission.send_at if due > now else None,
     )
+
+
+def as_written(loads: Iterable[Load], charges: Iterable[Sequence[Charge]]) -> dict[UUID, Written]:
+    """Return each message of the loads, charged so, as its caller is told of it, by its id."""
+    return {
+        id_: Written(
+            id=id_,
+            phone=draft.phone,
+            country=draft.country,
+            sender=admission.sender,
+            body=draft.body,
+            correlation_id=draft.correlation_id,
+            encoding=paid.measure.encoding,
+            segments=paid.measure.segments,
+            amount=paid.amount,
+            quota=paid.quota,
+            carrier=load.batch.carrier,
+            send_at=load.batch.send_at,
+            valid_until=load.batch.valid_until,
+            test=load.batch.test,
+            refusal=paid.refusal,
+        )
+        for load, own in zip(loads, charges, strict=True)
+        for id_, (admission, draft), paid in zip(load.ids, load.members, own, strict=True)
+    }
+
+
+def answered(admission: Admission, written: Mapping[UUID, Written]) -> Answered:
+    """Return the whole answer to an admission whose messages are among these."""
+    placed: list[Written | None] = [None] * admission.recipients
+    for draft in admission.drafts:
+        placed[draft.index] = written[ids.after(admission.first, draft.index)]
+    return Answered(admission.request, placed, admission.refusals)

@@ -45,6 +45,12 @@ def measure(bodies: Iterable[str], capacity: Capacity = STANDARD) -> list[Measur
     return [_measure(body, capacity) for body in bodies]
 
 
+def billed(body: str, measured: Measure, door: str | None) -> int:
+    """Return by how many parts a measured body is billed: as it travels, unless its door counts otherwise."""
+    capacity = BILLED.get(door or "")
+    return measured.segments if capacity is None or measured.segments == 1 else _measure(body, capacity).segments
+
+
 def split(body: str, capacity: Capacity = STANDARD) -> list[str]:
     """Cut a body into the texts of its parts, as many as `measure` says; joined they are the body."""
     septets = gsm7.septets(body)

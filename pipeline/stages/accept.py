@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
 
-from pipeline.rules import ids
-from pipeline.rules.loads import Load, pack
+from pipeline.rules.loads import Load, answered, as_written, pack
 from pipeline.rules.prices import PriceBook, charge
-from pipeline.rules.segments import BILLED, measure
+from pipeline.rules.segments import billed, measure
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, events, ledger, messages, requests
 from pipeline.store.ledger import Hold, month_of
-from schema.message import Accepted, Admission, Answered, Batch, Charge, Draft, Hint, Measure, Written
+from schema.message import Accepted, Admission, Answered, Batch, Charge, Draft, Hint
 from schema.vocabulary import BatchStatus, MessageClass, Status
 
 
@@ -44,8 +43,8 @@ def accept(rt: Runtime, admissions: Sequence[Admission]) -> Taken:
         subscribing = [pair for pair in zip(loads, charges, made, strict=True) if purses.subscribes(pair[0])]
         events.tell(conn, rt.mint(), _moves(subscribing), now)
         ledger.hold_all(conn, [hold for pair in zip(loads, charges, strict=True) if (hold := _hold(*pair))])
-    written = _written(loads, charges)
-    answers = [earlier.get(each.request) or _answer(each, written) for each in admissions]
+    written = as_written(loads, charges)
+    answers = [earlier.get(each.request) or answered(each, written) for each in admissions]
     queued = [batch for batch in made if batch.status is BatchStatus.QUEUED]
     return Taken(answers, [Hint(each.id, each.message_class, each.carrier, each.size) for each in queued])
 
@@ -75,7 +74,10 @@ class _Purses:
             return [Charge(each, 0, 0, None) for each in measures]
         payer, book = _payer(load), self._books.get(load.batch.account, _NO_PRICES)
         prices = [book.per_segment(draft.phone, draft.country) for _, draft in load.members]
-        parts = [_parts(*member, each) for member, each in zip(load.members, measures, strict=True)]
+        parts = [
+            billed(draft.body, each, admission.door)
+            for (admission, draft), each in zip(load.members, measures, strict=True)
+        ]
         charges = charge(measures, parts, prices, quota=self._quotas.get(payer, 0), money=None)
         self._quotas[payer] = self._quotas.get(payer, 0) - sum(each.quota for each in charges)
         return charges
@@ -86,15 +88,6 @@ _NO_PRICES = PriceBook([])
 
 def _payer(load: Load) -> tuple[int, date]:
     return load.batch.account, month_of(load.batch.first)
-
-
-def _parts(admission: Admission, draft: Draft, measured: Measure) -> int:
-    """Return by how many parts a message is billed: as it travels, unless its door counts otherwise."""
-    capacity = BILLED.get(admission.door or "")
-    if capacity is None or measured.segments == 1:
-        return measured.segments
-    [billed] = measure([draft.body], capacity)
-    return billed.segments
 
 
 def _status(load: Load, now: datetime) -> Batch:
@@ -146,35 +139,3 @@ def _hold(load: Load, charges: Sequence[Charge]) -> Hold | None:
     account, month = _payer(load)
     amount, quota = sum(each.amount for each in charges), sum(each.quota for each in charges)
     return Hold(account, load.batch.id, month, amount, quota) if amount or quota else None
-
-
-def _written(loads: Sequence[Load], charges: Sequence[Sequence[Charge]]) -> dict[UUID, Written]:
-    """Return each message as its caller is told of it."""
-    return {
-        id_: Written(
-            id=id_,
-            phone=draft.phone,
-            country=draft.country,
-            sender=admission.sender,
-            body=draft.body,
-            correlation_id=draft.correlation_id,
-            encoding=paid.measure.encoding,
-            segments=paid.measure.segments,
-            amount=paid.amount,
-            quota=paid.quota,
-            carrier=load.batch.carrier,
-            send_at=load.batch.send_at,
-            valid_until=load.batch.valid_until,
-            test=load.batch.test,
-            refusal=paid.refusal,
-        )
-        for load, own in zip(loads, charges, strict=True)
-        for id_, (admission, draft), paid in zip(load.ids, load.members, own, strict=True)
-    }
-
-
-def _answer(admission: Admission, written: dict[UUID, Written]) -> Answered:
-    placed: list[Written | None] = [None] * admission.recipients
-    for draft in admission.drafts:
-        placed[draft.index] = written[ids.after(admission.first, draft.index)]
-    return Answered(admission.request, placed, admission.refusals)

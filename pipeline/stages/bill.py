@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pipeline.errors import DatabaseFault, ShortOfFunds
 from pipeline.rules.prices import PriceBook, charge
-from pipeline.rules.segments import BILLED, measure
+from pipeline.rules.segments import BILLED, billed, measure
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, events, ledger, messages
 from pipeline.store.batches import Unpaid
@@ -90,8 +90,8 @@ def _price(
     messages.charge(conn, [member.id for member, _ in found], charges)
     hints = batches.paid(conn, batch)
     if unpaid.subscribes:
-        billed = zip((member.id for member, _ in found), charges, strict=True)
-        moves = ((id_, Status.REJECTED if charge.refusal else Status.QUEUED) for id_, charge in billed)
+        priced = zip((member.id for member, _ in found), charges, strict=True)
+        moves = ((id_, Status.REJECTED if charge.refusal else Status.QUEUED) for id_, charge in priced)
         # what is scheduled is queued when its minute comes
         moved = [(id_, status) for id_, status in moves if hints or status is Status.REJECTED]
         events.tell(conn, rt.mint(), moved, rt.now())
@@ -110,8 +110,7 @@ def _parts(conn: Connection, found: Sequence[tuple[Member, Measure]]) -> list[in
         if each.segments > 1 and each.encoding is Encoding.UCS2
     }
     for id_, door, body in messages.came_through(conn, list(long), BILLED):
-        [billed] = measure([body], BILLED[door])
-        parts[long[id_]] = billed.segments
+        parts[long[id_]] = billed(body, found[long[id_]][1], door)
     return parts
 
 

@@ -94,3 +94,27 @@ def test_many_calls_go_over_one_connection(gatehouse: Gatehouse) -> None:
             heard += more
 
     assert heard.count(b"HTTP/1.1 202") == 5
+
+
+@pytest.mark.parametrize("path", ["/robase/v1/sms", "/receipts/alpha"])
+def test_who_asks_before_he_sends_a_body_is_told_to_go_on(gatehouse: Gatehouse, path: str) -> None:
+    headers = "".join(f"{name}: {word}\r\n" for name, word in bearer(gatehouse).items())
+    body = b'{"to":"+2348012345678","from":"ACME","body":"x"}'
+    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+        asked = f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Expect: 100-continue\r\nConnection: close\r\n"
+        line.sendall(f"{asked}Content-Length: {len(body)}\r\n\r\n".encode())
+        first = line.recv(1024)
+        line.sendall(body)
+        answer = line.makefile("rb").read()
+
+    assert first == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert answer.startswith(b"HTTP/1.1 202 Accepted\r\n" if "robase" in path else b"HTTP/1.1 40")
+
+
+def test_who_asks_before_he_sends_too_much_is_refused_at_once(gatehouse: Gatehouse) -> None:
+    head = b"POST /robase/v1/sms HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999999999\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+        line.sendall(head)
+        answer = line.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 4")

@@ -32,7 +32,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: calls one transaction takes; and recipients above which an order goes alone
+#: calls one transaction takes; and recipients above which a call goes alone
 _TOGETHER, _LARGE = 500, 100
 
 
@@ -56,6 +56,8 @@ class Desk:
         """Make the desk; threads start with the first call."""
         self.rt = rt
         self._threads = ThreadPoolExecutor(max(2, rt.settings.pool_size), "desk")
+        # large requests wait for each other, and never stand in the way of the small
+        self._freight = ThreadPoolExecutor(1, "freight")
         self._messenger = Messenger(broker_url(rt.settings))
         seconds = rt.settings.gather_seconds
         self._knocks: Gather[Knock, Key | Turned] = Gather(
@@ -72,11 +74,7 @@ class Desk:
 
     async def send(self, sending: Sending) -> Answered | Refused:
         """Return the answer to what is to be sent, once it is written and paid for, or the limit that refused it."""
-        if len(sending.order.recipients) > _LARGE:
-            loop = asyncio.get_running_loop()
-            found = (await loop.run_in_executor(self._threads, self._send, [sending]))[0]
-        else:
-            found = (await self._sendings.add([sending]))[0]
+        [found] = await self.send_all([sending])
         if isinstance(found, Exception):
             raise found
         return found
@@ -85,7 +83,9 @@ class Desk:
         """Return the answer to each sending, in order, or the fault it had of its own: they ride one transaction."""
         if not sendings:
             return []
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._send, sendings)
+        if sum(len(sending.order.recipients) for sending in sendings) <= _LARGE:
+            return await self._sendings.add(sendings)
+        return await asyncio.get_running_loop().run_in_executor(self._freight, self._send, sendings)
 
     async def run(self, stage: Callable[Concatenate[Runtime, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what a stage returns, run in a thread."""
@@ -105,6 +105,7 @@ class Desk:
     def close(self) -> None:
         """End the threads when their work is done; close the runtime."""
         self._threads.shutdown()
+        self._freight.shutdown()
         self._messenger.close()
         self.rt.close()
 

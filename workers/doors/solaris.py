@@ -18,8 +18,8 @@ from pipeline.stages.doors.enrol import (
     look_up,
 )
 from pipeline.stages.doors.restrain import Refused, Take, of_number
-from pipeline.stages.doors.verify import Checked, challenge, check, make_code, open_challenges
-from schema.door import Key, Person, Reply
+from pipeline.stages.doors.verify import Checked, challenge, check, make_code
+from schema.door import Challenge, Key, Person, Reply
 from schema.message import Refusal
 from schema.order import Order
 from schema.vocabulary import Code, MessageClass
@@ -75,10 +75,10 @@ async def send(visit: Visit) -> Reply:
     return sent if isinstance(sent, Reply) else answers.accepted(sent)
 
 
-async def _send(visit: Visit, request: UUID, order: Order) -> UUID | Reply:
+async def _send(visit: Visit, request: UUID, order: Order, challenge: Challenge | None = None) -> UUID | Reply:
     """Send an order to one number; return the message's id, or the answer that says why not."""
     phone = order.recipients[0].to
-    answered = await visit.desk.send(Sending(request, order, (_limit(visit, phone),)))
+    answered = await visit.desk.send(Sending(request, order, (_limit(visit, phone),), challenge))
     if isinstance(answered, Refused):
         return errors.too_often(visit.call, phone, answered.wait)
     [written] = answered.messages
@@ -187,14 +187,14 @@ async def _send_code(visit: Visit, person: Person) -> UUID | Reply:
         sender=its.sender or found.sender or _NOTHING,
         body=answers.code_text(code),
         recipients=[{"to": person.phone}],
-        valid_until=ends,
+        # to the second: what ends together travels together
+        valid_until=ends.replace(microsecond=0),
         door=CODES,
         message_class=MessageClass.OTP,
         test=key.test,
         submitted_at=rt.now(),
     )
-    await visit.desk.run(open_challenges, [opened])
-    return await _send(visit, visit.call.id, order)
+    return await _send(visit, visit.call.id, order, opened)
 
 
 async def confirm_number(visit: Visit) -> Reply:

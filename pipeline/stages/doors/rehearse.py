@@ -1,66 +1,34 @@
 """Rehearse: say what would become of an order that was judged, and leave it at that."""
 
-from collections.abc import Sequence
-
-from pipeline.rules import ids, windows
-from pipeline.rules.prices import Cover, PriceBook, cover
-from pipeline.rules.segments import BILLED, measure
+from pipeline.rules.loads import Load, answered, as_written, pack
+from pipeline.rules.prices import PriceBook, charge
+from pipeline.rules.segments import billed, measure
 from pipeline.runtime import Runtime
 from pipeline.store import ledger
-from schema.message import Admission, Answered, Draft, Measure, Written
-from schema.vocabulary import Code
+from schema.message import Admission, Answered, Charge
 
 
 def rehearse(rt: Runtime, admission: Admission) -> Answered:
     """Return the answer that an admission would come to. Nothing is written, nothing charged."""
-    drafts = admission.drafts
-    measures = measure(draft.body for draft in drafts)
-    covers = _covers(rt, admission, measures)
-    written: list[Written | None] = [None] * admission.recipients
-    for draft, measured, paid in zip(drafts, measures, covers, strict=True):
-        written[draft.index] = _written(rt, admission, draft, measured, paid)
-    return Answered(admission.request, written, admission.refusals)
+    loads = list(pack([admission], rt.mint(), rt.now(), max(1, admission.recipients)))
+    charges = _charges(rt, admission, loads)
+    return answered(admission, as_written(loads, charges))
 
 
-def _covers(rt: Runtime, admission: Admission, measures: Sequence[Measure]) -> list[Cover | None]:
-    """Return how each message would be paid for; None: it has no price."""
-    account = admission.account
-    if admission.test or account is None:
-        return [Cover(0, 0, True)] * len(measures)
-    with rt.begin() as conn:
-        book = PriceBook(ledger.prices(conn, account))
-        money, quota = ledger.funds(conn, account, ledger.month_of(admission.first))
-    prices = [book.per_segment(draft.phone, draft.country) for draft in admission.drafts]
-    priced = [
-        (price, count) for price, count in zip(prices, _parts(admission, measures), strict=True) if price is not None
-    ]
-    amounts, counts = [price * count for price, count in priced], [count for _, count in priced]
-    paid = iter(cover(amounts, counts, quota=quota, money=money))
-    return [None if price is None else next(paid) for price in prices]
-
-
-def _parts(admission: Admission, measures: Sequence[Measure]) -> list[int]:
-    capacity = BILLED.get(admission.door or "")
-    billed = measure((draft.body for draft in admission.drafts), capacity) if capacity else measures
-    return [each.segments for each in billed]
-
-
-def _written(rt: Runtime, admission: Admission, draft: Draft, measured: Measure, paid: Cover | None) -> Written:
-    refusal = Code.NO_PRICE if paid is None else None if paid.covered else Code.INSUFFICIENT_FUNDS
-    return Written(
-        id=ids.after(admission.first, draft.index),
-        phone=draft.phone,
-        country=draft.country,
-        sender=admission.sender,
-        body=draft.body,
-        correlation_id=draft.correlation_id,
-        encoding=measured.encoding,
-        segments=measured.segments,
-        amount=paid.amount if paid else 0,
-        quota=paid.quota if paid else 0,
-        carrier=draft.carrier,
-        send_at=admission.send_at,
-        valid_until=windows.expiry(admission.message_class, admission.send_at or rt.now(), admission.valid_until),
-        test=admission.test,
-        refusal=refusal,
-    )
+def _charges(rt: Runtime, admission: Admission, loads: list[Load]) -> list[list[Charge]]:
+    """Return what each message would cost, and whether there is money for it, one load after the other."""
+    measures = [measure(draft.body for _, draft in load.members) for load in loads]
+    if admission.test or admission.account is None:
+        return [[Charge(each, 0, 0, None) for each in own] for own in measures]
+    with rt.glance() as conn:
+        book = PriceBook(ledger.prices(conn, admission.account))
+        money, quota = ledger.funds(conn, admission.account, ledger.month_of(admission.first))
+    charges = []
+    for load, own in zip(loads, measures, strict=True):
+        drafts = [draft for _, draft in load.members]
+        prices = [book.per_segment(draft.phone, draft.country) for draft in drafts]
+        parts = [billed(draft.body, each, admission.door) for draft, each in zip(drafts, own, strict=True)]
+        charges.append(charge(own, parts, prices, quota=quota, money=money))
+        money -= sum(each.amount for each in charges[-1])
+        quota -= sum(each.quota for each in charges[-1])
+    return charges
