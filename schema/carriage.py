@@ -1,5 +1,6 @@
 """What passes between us and a carrier."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -22,6 +23,8 @@ class Parcel:
     message_class: MessageClass
     #: the carrier should give up after this moment
     valid_until: datetime | None = None
+    #: ISO 3166-1 alpha-2, or ""
+    country: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,10 @@ class Attempt:
     code: str | None = None
     #: more words for whoever looks; never a number or a body
     detail: str | None = None
+    #: refused for now because we send too fast: the seconds to wait, after which the same carrier may have it
+    retry_after: float | None = None
+    #: the carrier's references of all parts, where it was given a long message in parts
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +61,47 @@ class Receipt:
     code: str | None
     #: when it happened, by the carrier's clock
     at: datetime | None
-    #: the report as it came
+    #: the report as it came, without the message's text
     raw: str
+    #: it failed for a reason that another carrier may not have
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message from a handset (MO), as the carrier's file understood it."""
+
+    carrier: str
+    #: what makes it the same message when it comes again
+    key: str
+    #: who wrote: E.164 with the plus, where he has a number
+    phone: str
+    #: what he wrote to: a number, a short code
+    sender: str
+    body: str
+    #: when it was written, by the carrier's clock
+    at: datetime | None
+    #: of a long message that came in parts: its reference, which part from 1, of how many
+    part_ref: int | None = None
+    part: int | None = None
+    of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came from a carrier in one piece: receipts, messages from handsets, or both."""
+
+    receipts: list[Receipt]
+    inbound: list[Inbound]
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One HTTP request of a carrier to us, before anybody believes it."""
+
+    method: str
+    #: as the carrier was told to call it: scheme, host, path and query
+    url: str
+    #: names in lower case
+    headers: Mapping[str, str]
+    body: bytes

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Float,
     ForeignKey,
     Identity,
     Index,
@@ -39,9 +40,11 @@ from schema.vocabulary import (
     Encoding,
     EndpointState,
     Entry,
+    InboundAction,
     MessageClass,
     Money,
     Outcome,
+    QuietAction,
     ReceiptState,
     SenderState,
     Status,
@@ -83,6 +86,8 @@ accounts = Table(
     Column("currency", Text, nullable=False),
     #: whether its messages' moves are written to `events`
     Column("subscribes", Boolean, nullable=False, server_default=text("false")),
+    #: ISO countries it may send to; empty: wherever a route and a price are
+    Column("countries", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     _instant("created_at", nullable=False, server_default=_NOW),
     _one_of("state", AccountState),
 )
@@ -208,6 +213,12 @@ batches = Table(
     Column("round", SmallInteger, nullable=False, server_default=text("0")),
     #: carriers that refused these messages, or were away, in this round
     Column("tried", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    #: its messages are `sent` already, by a carrier that lost them or may have: another takes them on
+    Column("again", Boolean, nullable=False, server_default=text("false")),
+    #: what its carrier was chosen by; null: a test, or from before that was kept
+    Column("situation_id", Integer),
+    #: somebody looked whether its carrier went silent
+    Column("watched", Boolean, nullable=False, server_default=text("false")),
     _instant("created_at", nullable=False, server_default=_NOW),
     _instant("queued_at"),
     _instant("done_at"),
@@ -216,6 +227,11 @@ batches = Table(
     Index("batches_due", "due_at", postgresql_where=text("status IN ('scheduled', 'waiting')")),
     Index("batches_hinted", "hinted_at", postgresql_where=text("status IN ('admitted', 'queued')")),
     Index("batches_leased", "lease_until", postgresql_where=text("status = 'sending'")),
+    Index(
+        "batches_unwatched",
+        "done_at",
+        postgresql_where=text("status = 'done' AND class <> 'bulk' AND NOT watched AND NOT test"),
+    ),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -271,11 +287,38 @@ provider_attempts = Table(
     #: what a worker said that had lost its lease; changes nothing by itself
     Column("late_outcome", Text),
     _instant("late_at"),
+    #: when something was done about its doubt
+    _instant("resolved_at"),
     _one_of("outcome", Outcome),
     _one_of("late_outcome", Outcome),
     Index("provider_attempts_carrier_ref", "carrier_ref", "carrier", postgresql_where=text("carrier_ref IS NOT NULL")),
     Index("provider_attempts_unknown", "marked_at", postgresql_where=text("outcome = 'unknown'")),
+    Index(
+        "provider_attempts_doubtful",
+        "marked_at",
+        postgresql_where=text("outcome = 'unknown' AND resolved_at IS NULL"),
+    ),
     postgresql_partition_by="RANGE (message_id)",
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    #: each part of a long message has a reference of its own where its carrier was given the parts apart
+    Column("carrier", Text, primary_key=True),
+    Column("carrier_ref", Text, primary_key=True),
+    Column("message_id", Uuid, nullable=False),
+    #: which attempt, which part from 1, of how many
+    Column("n", SmallInteger, nullable=False),
+    Column("part", SmallInteger, nullable=False),
+    Column("of", SmallInteger, nullable=False),
+    #: what its receipt says; null: none came
+    Column("verdict", Text),
+    Column("code", Text),
+    _instant("created_at", nullable=False, server_default=_NOW),
+    _one_of("verdict", Verdict),
+    Index(None, "message_id"),
+    Index(None, "created_at"),
 )
 
 receipts = Table(
@@ -289,6 +332,8 @@ receipts = Table(
     Column("ref", Uuid),
     Column("verdict", Text, nullable=False),
     Column("code", Text),
+    #: another carrier might still deliver it
+    Column("retryable", Boolean, nullable=False, server_default=text("false")),
     _instant("at"),
     Column("raw", Text, nullable=False),
     Column("state", Text, nullable=False, server_default=ReceiptState.WAITING),
@@ -313,6 +358,88 @@ events = Table(
     Column("status", Text, nullable=False),
     _instant("at", nullable=False),
     _one_of("status", Status),
+)
+
+# What comes back ----------------------------------------------------------------------------------------------
+
+inbound = Table(
+    "inbound",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("carrier", Text, nullable=False),
+    #: what makes it the same message when it comes again
+    Column("key", Text, nullable=False),
+    #: who wrote, E.164 where he has a number
+    Column("phone", Text, nullable=False),
+    #: what he wrote to: a number, a short code
+    Column("sender", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    #: of a long message: its reference, which part from 1, of how many
+    Column("part_ref", Integer),
+    Column("part", SmallInteger),
+    Column("of", SmallInteger),
+    #: whose sender he wrote to; null: nobody's, or several accounts'
+    Column("account_id", Integer),
+    #: what was done with it
+    Column("action", Text),
+    #: when it was written, by the carrier's clock
+    _instant("at"),
+    _instant("received_at", nullable=False, server_default=_NOW),
+    #: null: not looked at yet
+    _instant("handled_at"),
+    UniqueConstraint("carrier", "key"),
+    _one_of("action", InboundAction),
+    Index("inbound_new", "received_at", postgresql_where=text("handled_at IS NULL")),
+    Index(None, "account_id", "received_at"),
+)
+
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    #: 0: every account
+    Column("account_id", Integer, primary_key=True),
+    Column("phone", Text, primary_key=True),
+    #: empty: every sender of the account
+    Column("sender", Text, primary_key=True),
+    #: empty: every class of message
+    Column("class", Text, primary_key=True),
+    #: who said so: the word he sent, or an operator's
+    Column("source", Text, nullable=False),
+    _instant("created_at", nullable=False, server_default=_NOW),
+)
+
+keywords = Table(
+    "keywords",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    #: null: for every account
+    Column("account_id", ForeignKey("accounts.id")),
+    #: in capitals
+    Column("word", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    #: what is answered; null: nothing
+    Column("reply", Text),
+    UniqueConstraint("account_id", "word", postgresql_nulls_not_distinct=True),
+    _one_of("action", InboundAction),
+)
+
+quiet_hours = Table(
+    "quiet_hours",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    #: null: for every account
+    Column("account_id", ForeignKey("accounts.id")),
+    #: an ISO country, or *
+    Column("country", Text, nullable=False),
+    Column("class", Text, nullable=False),
+    #: minutes after midnight where the recipient is; from after until: over midnight
+    Column("from_minute", SmallInteger, nullable=False),
+    Column("until_minute", SmallInteger, nullable=False),
+    Column("action", Text, nullable=False),
+    UniqueConstraint("account_id", "country", "class", postgresql_nulls_not_distinct=True),
+    CheckConstraint("from_minute BETWEEN 0 AND 1439 AND until_minute BETWEEN 0 AND 1439", name="minutes"),
+    _one_of("class", MessageClass),
+    _one_of("action", QuietAction),
 )
 
 # Front doors --------------------------------------------------------------------------------------------------
@@ -450,6 +577,17 @@ carriers = Table(
     Column("kind", Text, nullable=False),
     Column("settings", JSONB, nullable=False, server_default=text("'{}'")),
     Column("state", Text, nullable=False, server_default=CarrierState.ACTIVE),
+    #: why it is drained: an operator's word, or that its balance is low
+    Column("reason", Text),
+    #: what it can carry, where that is not everything: {"alphanumeric": false, "ucs2": false, "dlt": true}
+    Column("capabilities", JSONB, nullable=False, server_default=text("'{}'")),
+    #: segments a second it takes from all of us together; null: as fast as it answers
+    Column("segments_per_second", Float),
+    #: seconds within which its receipts come, as learnt from those that came; null: not known yet
+    Column("receipt_seconds", Float),
+    #: what it said is left to spend, and when
+    Column("balance", Text),
+    _instant("balance_at"),
     _instant("created_at", nullable=False, server_default=_NOW),
     _one_of("state", CarrierState),
 )
@@ -460,15 +598,43 @@ routes = Table(
     Column("id", Integer, Identity(always=True), primary_key=True),
     #: null: for every account
     Column("account_id", ForeignKey("accounts.id")),
-    #: leading digits of the number, an ISO country, or *
+    #: leading digits of the number, a network as MCC-MNC (621-20), an ISO country, or *
     Column("destination", Text, nullable=False),
     Column("carrier", ForeignKey("carriers.name"), nullable=False),
     #: lower goes first
     Column("rank", SmallInteger, nullable=False, server_default=text("1")),
     #: share among routes of the same destination and rank
     Column("weight", SmallInteger, nullable=False, server_default=text("100")),
-    UniqueConstraint("account_id", "destination", "carrier", postgresql_nulls_not_distinct=True),
+    #: what the carrier asks for a segment, in millionths of `currency`; null: not known
+    Column("cost", BigInteger),
+    Column("currency", Text),
+    #: in force from here; the latest of one account, destination and carrier is
+    _instant("from_at", nullable=False, server_default=_NOW),
+    #: and not any more from here; null: without end
+    _instant("until_at"),
+    UniqueConstraint("account_id", "destination", "carrier", "from_at", postgresql_nulls_not_distinct=True),
     CheckConstraint("weight > 0", name="weight"),
+    CheckConstraint("cost >= 0", name="cost"),
+)
+
+networks = Table(
+    "networks",
+    metadata,
+    #: leading digits of its numbers, without the plus
+    Column("prefix", Text, primary_key=True),
+    #: MCC-MNC
+    Column("network", Text, nullable=False),
+)
+
+situations = Table(
+    "situations",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    #: SHA-256 of what it says: the same situation is kept once
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    #: all that a choice of carrier hangs on but the message: lines in force, who is well
+    Column("content", JSONB, nullable=False),
+    _instant("created_at", nullable=False, server_default=_NOW),
 )
 
 # Money --------------------------------------------------------------------------------------------------------

@@ -74,6 +74,17 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Doubt(StrEnum):
+    """What can be done about an attempt that was left unknown: what its carrier is able to do."""
+
+    #: nothing but waiting: what happens then hangs on the message's class
+    BLIND = "blind"
+    #: it takes the same reference once: the same message may be sent again
+    DEDUPES = "dedupes"
+    #: it can be asked what became of our reference
+    QUERYABLE = "queryable"
+
+
 class Verdict(StrEnum):
     """What a carrier's receipt says."""
 
@@ -199,8 +210,30 @@ class CarrierState(StrEnum):
     """Whether a carrier is given messages."""
 
     ACTIVE = "active"
-    #: takes no new work; its waiting batches go to the next route
-    PAUSED = "paused"
+    #: takes no new work; its waiting batches go to the next route, its receipts are still taken
+    DRAINED = "drained"
+
+
+class InboundAction(StrEnum):
+    """What is done with a message from a handset."""
+
+    #: its writer wants no more
+    STOP = "stop"
+    #: he wants them again
+    START = "start"
+    #: he asks who writes
+    HELP = "help"
+    #: kept for its account
+    KEEP = "keep"
+
+
+class QuietAction(StrEnum):
+    """What becomes of a message in its recipient's quiet hours."""
+
+    #: it waits until they are over
+    DEFER = "defer"
+    #: it is rejected
+    REJECT = "reject"
 
 
 class Code(StrEnum):
@@ -250,6 +283,10 @@ class Code(StrEnum):
     CARRIER_REFUSED = "carrier_refused"
     #: the carrier took it and could not deliver it
     UNDELIVERED = "undelivered"
+    #: the account may not send to this country
+    COUNTRY_FORBIDDEN = "country_forbidden"
+    #: it is night where the recipient is
+    QUIET_HOURS = "quiet_hours"
     #: nobody ever said what became of it
     UNRESOLVED = "unresolved"
     #: its batch kept killing workers

@@ -16,7 +16,7 @@ from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.stages import receive
 from pipeline.stages.receive import CarrierRow, ReceiptForged
-from schema.carriage import Receipt
+from schema.carriage import Posted, Receipt
 from workers.gather import Gather
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,8 @@ class Letterbox:
             if sender is None:
                 return fault(404, "no carrier of this name posts receipts here")
             headers = {name.lower(): value for name, value in request.headers.items()}
-            await self._gather.add(receive.read(sender, headers, body))
+            heard = receive.read(sender, Posted(request.method, str(request.url), headers, body))
+            await self._gather.add(heard.receipts)
         except web.HTTPRequestEntityTooLarge:
             return fault(413, f"a request may have {LARGEST} bytes")
         except ReceiptForged as error:

@@ -1,10 +1,12 @@
 """What every carrier does, whatever it speaks."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from decimal import Decimal
+from typing import Protocol, runtime_checkable
 
 from pipeline.errors import PostroadError
-from schema.carriage import Attempt, Parcel, Receipt
+from schema.carriage import Attempt, Heard, Parcel, Posted
+from schema.vocabulary import Doubt
 
 
 class Carrier(Protocol):
@@ -13,6 +15,10 @@ class Carrier(Protocol):
     name: str
     #: the longest that `send` may take, in seconds
     call_deadline: float
+    #: what can be done about an attempt that is left unknown; a setting `doubt` may lower what the kind is able to
+    doubt: Doubt
+    #: DEDUPES: seconds within which the same reference is taken once
+    dedupe_seconds: float
 
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
         """Send the parcels; return one attempt for each, in their order.
@@ -27,18 +33,59 @@ class Carrier(Protocol):
         ...
 
 
+@runtime_checkable
+class Queryable(Protocol):
+    """A carrier that can be asked what became of a reference of ours (`Doubt.QUERYABLE`)."""
+
+    def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
+        """Ask what became of parcels sent before; return one answer for each, in their order.
+
+        ACCEPTED: the carrier has it. NOT_WRITTEN: it never heard of it. UNKNOWN: it does not say. Bound by
+        `call_deadline` like `send`, and as little given to raising.
+        """
+        ...
+
+
+@runtime_checkable
+class Balanced(Protocol):
+    """A carrier that says what is left to spend with it."""
+
+    def balance(self) -> tuple[Decimal, str] | None:
+        """Return the balance and its currency (ISO 4217, or "" for credits); None when it does not say now."""
+        ...
+
+
+class Ear(Protocol):
+    """Takes what a carrier says unasked, and returns once it is kept; raises DatabaseFault when it is not."""
+
+    def __call__(self, heard: Heard) -> None:
+        """Keep it."""
+        ...
+
+
+@runtime_checkable
+class Bound(Protocol):
+    """A carrier that stays connected, and speaks unasked: it lives in a process of its own (`postroad carrier run`)."""
+
+    def listen(self, ear: Ear) -> None:
+        """Connect, stay connected, and hand over what comes; returns at once."""
+        ...
+
+    def binds(self) -> Mapping[str, int]:
+        """Return how the connections stand: `bound`, `wanted`, `open` submits in the window."""
+        ...
+
+
 class ReceiptForged(PostroadError):
     """A delivery report does not prove that its carrier sent it; answer 401 and keep nothing."""
 
 
 class ReceiptReader(Protocol):
-    """Understands one kind of carrier's delivery reports as they come over HTTP."""
+    """Understands what one kind of carrier posts over HTTP: delivery reports, and messages from handsets."""
 
-    def __call__(
-        self, carrier: str, settings: Mapping[str, object], headers: Mapping[str, str], body: bytes
-    ) -> list[Receipt]:
-        """Return the receipts in one request to the carrier of that name, with these settings of its row.
+    def __call__(self, carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
+        """Return what is in one request to the carrier of that name, with these settings of its row.
 
-        Header names are in lower case. ValueError says what cannot be read, ReceiptForged whose token is wrong.
+        ValueError says what cannot be read, ReceiptForged whose token is wrong.
         """
         ...

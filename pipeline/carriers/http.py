@@ -30,8 +30,8 @@ from uuid import UUID
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.http1 import Address, Answer, Client, Fault, Lanes, request
 from pipeline.carriers.options import Options
-from schema.carriage import Attempt, Parcel, Receipt
-from schema.vocabulary import Outcome, Verdict
+from schema.carriage import Attempt, Heard, Parcel, Posted, Receipt
+from schema.vocabulary import Doubt, Outcome, Verdict
 
 #: what a refusal with an error body means, by the answer's status
 REFUSALS = dict.fromkeys(range(400, 500), Outcome.REFUSED_PERMANENT) | dict.fromkeys(
@@ -45,6 +45,9 @@ STATUSES = {
 #: a code fit to be kept: short, and too few digits in a row for a number
 _CODE = re.compile(r"(?!.*\d{7})[A-Za-z0-9_.-]{1,40}")
 _ID = re.compile(r"[!-~]{1,128}")
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+#: seconds a carrier may ask us to wait
+LONGEST_WAIT = 3600.0
 _WORD = re.compile(r"[ -~]{0,128}")
 
 
@@ -69,6 +72,7 @@ class Http:
             tls=_tls(options),
         )
         self.name = name
+        self.doubt, self.dedupe_seconds = Doubt.BLIND, 0.0
         self._receipt_url = options.text("receipt_url", "")
         options.text("receipt_token", "")
         options.finish()
@@ -111,9 +115,7 @@ def judge(ref: UUID, result: Answer | Fault) -> Attempt:
         return Attempt(ref, Outcome.UNKNOWN, code="unreadable", detail="accepted without an id")
     status = f"http_{result.status}"
     if result.status == 429:
-        return Attempt(
-            ref, Outcome.REFUSED_TRANSIENT, code="throttled", detail=_wait(result.headers.get("retry-after"))
-        )
+        return throttled(ref, result.headers.get("retry-after"))
     if result.status in REFUSALS and isinstance(answer, dict) and isinstance(error := answer.get("error"), dict):
         code = error.get("code")
         fit = isinstance(code, str) and _CODE.fullmatch(code)
@@ -121,14 +123,14 @@ def judge(ref: UUID, result: Answer | Fault) -> Attempt:
     return Attempt(ref, Outcome.UNKNOWN, code=status)
 
 
-def read(carrier: str, settings: Mapping[str, object], headers: Mapping[str, str], body: bytes) -> list[Receipt]:
+def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     """Return the receipts in one request; ValueError if it cannot be read, ReceiptForged if its token is wrong."""
     expected = settings.get("receipt_token")
-    given = headers.get("authorization", "")
+    given = posted.headers.get("authorization", "")
     if expected and not hmac.compare_digest(given.encode(), f"Bearer {expected}".encode()):
         raise ReceiptForged(f"carrier {carrier}: the receipt does not carry our token")
-    reports = _json(body)
-    return [_receipt(carrier, report) for report in (reports if isinstance(reports, list) else [reports])]
+    reports = _json(posted.body)
+    return Heard([_receipt(carrier, report) for report in (reports if isinstance(reports, list) else [reports])], [])
 
 
 def _receipt(carrier: str, report: object) -> Receipt:
@@ -186,8 +188,12 @@ def _instant(text: str | None) -> datetime | None:
         raise ValueError("at is no moment that a database could tell") from None
 
 
-def _wait(retry_after: str | None) -> str | None:
-    return f"retry after {retry_after} s" if retry_after and re.fullmatch(r"[0-9]{1,6}", retry_after) else None
+def throttled(ref: UUID, retry_after: str | None) -> Attempt:
+    """Return what 429 says: the same carrier may have it in so many seconds (RFC 9110, 10.2.3), a second if unsaid."""
+    seconds = min(float(retry_after), LONGEST_WAIT) if retry_after and _SECONDS.fullmatch(retry_after) else 1.0
+    return Attempt(
+        ref, Outcome.REFUSED_TRANSIENT, code="throttled", detail=f"retry after {seconds:g} s", retry_after=seconds
+    )
 
 
 def _address(options: Options, key: str, path: str) -> Address:

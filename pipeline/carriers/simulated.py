@@ -13,7 +13,7 @@ from pipeline.carriers.options import Options
 from pipeline.carriers.oracle import Log, Oracle
 from pipeline.carriers.script import Fate, read
 from schema.carriage import Attempt, Parcel
-from schema.vocabulary import Outcome
+from schema.vocabulary import Doubt, Outcome
 
 #: what we would have made of each fate over the wire, and the code; None: the word's own argument
 OUTCOMES: dict[Fate, tuple[Outcome, str | None]] = {
@@ -43,6 +43,7 @@ class Simulated:
         self.name = name
         #: there is no other end to wait for: how long it takes is its script's affair
         self.call_deadline = 0.0
+        self.doubt, self.dedupe_seconds = Doubt.BLIND, 0.0
         self._log = Log(Path(path), fsync) if path else None
         self.oracle = Oracle(name, script, self._log)
 
@@ -61,11 +62,11 @@ class Simulated:
                 attempts.append(Attempt(parcel.ref, outcome, ruling.carrier_id))
                 slowest = max(slowest, float(argument or 0))
             else:
-                detail = f"retry after {argument} s" if word is Fate.THROTTLE else None
-                attempts.append(Attempt(parcel.ref, outcome, code=code or argument, detail=detail))
+                wait = float(argument) if word is Fate.THROTTLE else None
+                attempts.append(Attempt(parcel.ref, outcome, code=code or argument, retry_after=wait))
         self.oracle.write_down()
-        if parcels and (wait := self.oracle.script.latency + slowest):
-            time.sleep(wait)
+        if parcels and (pause := self.oracle.script.latency + slowest):
+            time.sleep(pause)
         return attempts
 
     def close(self) -> None:

@@ -1,13 +1,13 @@
 """Receive: read carriers' delivery reports and keep them as they came; `settle` applies them later."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pipeline.carriers import registry
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.runtime import Runtime
 from pipeline.store import carriers, receipts
 from pipeline.store.carriers import CarrierRow
-from schema.carriage import Receipt
+from schema.carriage import Heard, Posted, Receipt
 
 __all__ = ["CarrierRow", "ReceiptForged", "keep", "read", "senders"]
 
@@ -18,12 +18,12 @@ def senders(rt: Runtime) -> dict[str, CarrierRow]:
         return {row.name: row for row in carriers.all_of(conn) if row.kind in registry.RECEIPT_READERS}
 
 
-def read(sender: CarrierRow, headers: Mapping[str, str], body: bytes) -> list[Receipt]:
-    """Return the receipts in one request of a carrier (header names in lower case).
+def read(sender: CarrierRow, posted: Posted) -> Heard:
+    """Return what is in one request of a carrier.
 
     ValueError says what cannot be read, ReceiptForged that it does not prove whose it is.
     """
-    return registry.receipt_reader(sender.kind)(sender.name, sender.settings, headers, body)
+    return registry.receipt_reader(sender.kind)(sender.name, sender.settings, posted)
 
 
 def keep(rt: Runtime, reports: Sequence[Receipt]) -> int:

@@ -56,6 +56,7 @@ SELECT wanted.id, r.destination, r.carrier, r.rank, r.weight, r.account_id IS NO
 FROM unnest(%(accounts)s::int4[]) AS wanted (id)
 JOIN routes AS r ON r.account_id = wanted.id OR r.account_id IS NULL
 JOIN carriers AS c ON c.name = r.carrier AND c.state = 'active'
+WHERE r.from_at <= now() AND coalesce(r.until_at, 'infinity') > now()
 """
 
 
@@ -68,9 +69,15 @@ def routes(conn: Connection, accounts: Collection[int]) -> dict[int, list[Route]
 
 
 _SET_ROUTE = """
+WITH ended AS (
+    UPDATE routes SET until_at = now()
+    WHERE account_id IS NOT DISTINCT FROM %(account)s::int4 AND destination = %(destination)s AND carrier = %(carrier)s
+      AND from_at < now() AND coalesce(until_at, 'infinity') > now()
+)
 INSERT INTO routes (account_id, destination, carrier, rank, weight)
 VALUES (%(account)s, %(destination)s, %(carrier)s, %(rank)s, %(weight)s)
-ON CONFLICT (account_id, destination, carrier) DO UPDATE SET rank = excluded.rank, weight = excluded.weight
+ON CONFLICT (account_id, destination, carrier, from_at)
+DO UPDATE SET rank = excluded.rank, weight = excluded.weight, until_at = NULL
 """
 
 
@@ -83,8 +90,9 @@ def set_route(
 
 
 _DROP_ROUTE = """
-DELETE FROM routes
+UPDATE routes SET until_at = now()
 WHERE destination = %(destination)s AND carrier = %(carrier)s AND account_id IS NOT DISTINCT FROM %(account)s::int4
+  AND coalesce(until_at, 'infinity') > now()
 """
 
 
@@ -97,6 +105,7 @@ def drop_route(conn: Connection, destination: str, carrier: str, account: int | 
 _LIST_ROUTES = """
 SELECT a.name AS account, r.destination, r.carrier, r.rank, r.weight, c.state
 FROM routes AS r JOIN carriers AS c ON c.name = r.carrier LEFT JOIN accounts AS a ON a.id = r.account_id
+WHERE coalesce(r.until_at, 'infinity') > now()
 ORDER BY a.name NULLS FIRST, r.destination, r.rank, r.carrier
 """
 

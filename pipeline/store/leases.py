@@ -105,11 +105,11 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float) -> list[Claim]:
 
 _ENCODINGS = {str(encoding): encoding for encoding in Encoding}
 _PARCELS = """
-SELECT c.place, m.id, m.phone, m.sender, m.body, m.encoding, m.segments
+SELECT c.place, m.id, m.phone, m.sender, m.body, m.encoding, m.segments, m.country
 FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(last)b::uuid[])
      WITH ORDINALITY AS c (batch_id, after_id, last_id, place)
 CROSS JOIN LATERAL (
-    SELECT id, phone, sender, body, encoding, segments FROM messages
+    SELECT id, phone, sender, body, encoding, segments, country FROM messages
     WHERE id > c.after_id AND id <= c.last_id AND batch_id = c.batch_id AND status IS NULL
     ORDER BY id
 ) AS m
@@ -128,8 +128,11 @@ def parcels(conn: Connection, claims: Sequence[Claim]) -> dict[UUID, list[Parcel
             "last": [claim.span.last for claim in claims],
         },
     ).all()
-    for place, id_, phone, sender, body, encoding, segments in rows:
-        found[place - 1].append(Parcel(id_, phone, sender, body, _ENCODINGS[encoding], segments, *about[place - 1]))
+    for place, id_, phone, sender, body, encoding, segments, country in rows:
+        message_class, valid_until = about[place - 1]
+        found[place - 1].append(
+            Parcel(id_, phone, sender, body, _ENCODINGS[encoding], segments, message_class, valid_until, country)
+        )
     return {claim.span.batch: load for claim, load in zip(claims, found, strict=True)}
 
 

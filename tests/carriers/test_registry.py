@@ -7,7 +7,7 @@ import pytest
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.registry import KINDS, RECEIPT_READERS, make, receipt_reader
 from pipeline.errors import CarrierUnknown, ConfigurationError
-from schema.carriage import Receipt
+from schema.carriage import Posted, Receipt
 from schema.vocabulary import Verdict
 
 REPORT = {
@@ -22,7 +22,8 @@ REPORT = {
 def read(reports: Any, token: str | None = None, **settings: object) -> list[Receipt]:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     body = reports if isinstance(reports, bytes) else json.dumps(reports).encode()
-    return receipt_reader("http")("alpha", settings, headers, body)
+    posted = Posted("POST", "https://sms.example/receipts/alpha", headers, body)
+    return receipt_reader("http")("alpha", settings, posted).receipts
 
 
 def test_a_carrier_is_made_by_its_kind_and_keeps_its_name() -> None:

@@ -239,8 +239,8 @@ def test_three_deaths_over_one_batch_do_not_condemn_the_others_of_its_hint(world
     assert world.rows("SELECT count(*) FROM provider_attempts WHERE outcome = 'unknown'") == [40]
 
 
-def test_a_test_message_waits_while_the_test_carrier_is_paused(world: Any) -> None:
-    world.run("UPDATE carriers SET state = 'paused' WHERE name = 'simulated'")
+def test_a_test_message_waits_while_the_test_carrier_is_drained(world: Any) -> None:
+    world.run("UPDATE carriers SET state = 'drained' WHERE name = 'simulated'")
     hints = world.pay(world.submit(world.order(test=True)))
 
     for _ in range(5):

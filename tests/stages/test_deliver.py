@@ -102,7 +102,7 @@ def test_a_message_fails_when_its_rounds_are_over(world: Any) -> None:
 def test_a_paused_carrier_is_passed_over_without_an_attempt(world: Any) -> None:
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order()))
-    world.run("UPDATE carriers SET state = %(state)s WHERE name = 'alpha'", state=CarrierState.PAUSED)
+    world.run("UPDATE carriers SET state = %(state)s WHERE name = 'alpha'", state=CarrierState.DRAINED)
 
     world.deliver_all(hints)
 
@@ -111,7 +111,7 @@ def test_a_paused_carrier_is_passed_over_without_an_attempt(world: Any) -> None:
 
 def test_messages_wait_while_all_their_carriers_are_paused(world: Any) -> None:
     hints = world.pay(world.submit(world.order()))
-    world.run("UPDATE carriers SET state = 'paused'")
+    world.run("UPDATE carriers SET state = 'drained'")
     world.deliver_all(hints)
     assert world.rows(STATES) == [(None, "held", None)]
 

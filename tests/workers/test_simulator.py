@@ -18,7 +18,7 @@ import pytest
 from pipeline.carriers.http import Http
 from pipeline.carriers.registry import receipt_reader
 from pipeline.errors import ConfigurationError
-from schema.carriage import Parcel, Receipt
+from schema.carriage import Parcel, Posted, Receipt
 from schema.vocabulary import Outcome, Verdict
 from tests.carriers.conformance import parcel
 from tests.carriers.simulator import ask, read_log, simulator
@@ -39,7 +39,8 @@ class Receiver:
         self.requests.append((headers, body))
         if self.refuse >= len(self.requests):
             return 500
-        self.receipts += receipt_reader("http")("alpha", {}, headers, body)
+        posted = Posted("POST", "/receipts/alpha", headers, body)
+        self.receipts += receipt_reader("http")("alpha", {}, posted).receipts
         return 200
 
     def wait(self, count: int, seconds: float = 5) -> list[Receipt]:

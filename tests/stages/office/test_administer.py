@@ -187,7 +187,7 @@ def test_a_carrier_that_nobody_could_speak_to_is_refused(
 def test_a_carrier_is_added_routed_paused_and_resumed(world: Any) -> None:
     administer.set_carrier(world.rt, "beta", "simulated", {})
     administer.set_route(world.rt, "NG", "beta", account="acme")
-    administer.set_carrier_state(world.rt, "beta", CarrierState.PAUSED)
+    administer.set_carrier_state(world.rt, "beta", CarrierState.DRAINED)
     world.send("+2348012345678")
     administer.set_carrier_state(world.rt, "beta", CarrierState.ACTIVE)
     world.send("+2348012345678")
@@ -224,7 +224,7 @@ def test_what_is_not_there_is_said_by_name(world: Any) -> None:
         lambda: administer.set_route(rt, "NG", "nobody"),
         lambda: administer.set_route(rt, "NG", "alpha", account="nobody"),
         lambda: administer.set_price(rt, "NG", "NGN", 1, "nobody"),
-        lambda: administer.set_carrier_state(rt, "nobody", CarrierState.PAUSED),
+        lambda: administer.set_carrier_state(rt, "nobody", CarrierState.DRAINED),
     ):
         with pytest.raises(NotThere, match="'nobody'"):
             asked()

@@ -57,7 +57,7 @@ def list_(json_: bool) -> None:
 def pause(name: str) -> None:
     """Give the carrier NAME nothing more; what waits for it goes to the next route."""
     with opened() as rt:
-        administer.set_carrier_state(rt, name, CarrierState.PAUSED)
+        administer.set_carrier_state(rt, name, CarrierState.DRAINED)
     click.echo(f"carrier {name} is paused")
 
 
