@@ -27,5 +27,9 @@ class DatabaseFault(PostroadError):
         return self.sqlstate is not None and self.sqlstate[:2] in ("22", "23")
 
 
+class Crowded(PostroadError):
+    """So much is under way already that more would only fill the memory; the same again in a moment."""
+
+
 class ShortOfFunds(PostroadError):
     """The wallet or quota no longer covers the whole batch; it must be covered one by one."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 from uuid import UUID
 
@@ -22,11 +23,16 @@ from pipeline.carriers.contract import Carrier
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.rules import ids
 from pipeline.settings import Settings
+from pipeline.store import health
+from pipeline.store.health import Pulse
+from pipeline.store.situations import Known
 from pipeline.vault import Vault
 
 #: seconds Valkey may take for an answer: a limit is not worth waiting for
 _PATIENCE = 0.5
 
+#: seconds for which a look at all breakers holds
+_GLIMPSE = 0.5
 #: seconds after which a connection is idle
 _IDLE = 1.0
 
@@ -42,7 +48,13 @@ class Runtime:
         #: whether this process was told to stop: what can wait is left to the next
         self.is_stopping = is_stopping
         self.engine = _engine(settings)
+        #: what carriers are chosen by, as far as this process has met it
+        self.situations = Known()
         self._carriers: dict[str, tuple[str, Carrier]] = {}
+        self._making = Lock()
+        self._pulses: dict[str, Pulse] = {}
+        self._unwell: frozenset[str] = frozenset()
+        self._looked_at = float("-inf")
         self._vault: Vault | None = None
         self._valkey: redis.Redis | None = None
 
@@ -105,11 +117,25 @@ class Runtime:
         known = self._carriers.get(name)
         if known and known[0] == stamp:
             return known[1]
-        carrier = registry.make(name, kind, settings, self.settings.lease_seconds)
+        with self._making:
+            known = self._carriers.get(name)
+            if known and known[0] == stamp:
+                return known[1]
+            carrier = registry.make(name, kind, settings, self.settings.lease_seconds)
+            self._carriers[name] = (stamp, carrier)
         if known:
             known[1].close()
-        self._carriers[name] = (stamp, carrier)
         return carrier
+
+    def pulse(self, carrier: str) -> Pulse:
+        """Return what this process says of a carrier's health, and hears."""
+        return self._pulses.get(carrier) or self._pulses.setdefault(carrier, Pulse(self.valkey, carrier))
+
+    def unwell(self) -> frozenset[str]:
+        """Return which carriers, and carriers for which countries, are better left alone (`health.word`)."""
+        if time.monotonic() - self._looked_at > _GLIMPSE:
+            self._unwell, self._looked_at = health.look(self.valkey), time.monotonic()
+        return self._unwell
 
     def close(self) -> None:
         """Close what was opened; idempotent."""

@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     #: seconds the gateway waits for calls that arrive together
     gather_seconds: float = Field(default=0.003, ge=0, le=1)
     flower_port: int = Field(default=5555, ge=1, le=65535)
+    #: where the simulator plays carriers over HTTP, and where it is an SMSC
     simulator_port: int = Field(default=8090, ge=1, le=65535)
+    simulator_smpp_port: int = Field(default=2775, ge=1, le=65535)
     #: user:password of Flower's pages and API; empty: made at the first start, kept under `home`
     flower_basic_auth: SecretStr = SecretStr("")
 
@@ -57,7 +59,7 @@ class Settings(BaseSettings):
     webhook_lane: int = Field(default=16, ge=1, le=1000)
     #: days of nothing but failures after which an endpoint is called no more
     webhook_failing_days: float = Field(default=5, gt=0)
-    #: days for which calls that were made (or given up) can be listed and replayed
+    #: days for which calls that were made (or given up) can be listed and replayed, and the moves they told of are kept
     webhook_days: int = Field(default=30, ge=1)
 
     #: connections one process may hold
@@ -76,6 +78,14 @@ class Settings(BaseSettings):
     lead_days: int = Field(default=366, ge=1)
     #: hours an attempt may stay `unknown` before its message fails and its money is given back
     doubt_hours: float = Field(default=72, gt=0)
+    #: seconds for which a code may be in doubt before another carrier is given it
+    doubt_seconds_otp: float = Field(default=20, gt=0)
+    #: minutes for which a transactional message may be
+    doubt_minutes: float = Field(default=10, gt=0)
+    #: how often a message may be sent once more after its carrier took it and lost it, or may have; 0: never
+    resends: int = Field(default=1, ge=0, le=5)
+    #: what a carrier may ask for sending a message once more, in millionths of its route's currency; none: no limit
+    resend_cost: int | None = Field(default=None, ge=0)
     #: hours a receipt may wait for its attempt
     orphan_hours: float = Field(default=72, gt=0)
     #: days an idempotency key is kept

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from schema.vocabulary import AccountState, Code, Dialect, Encoding, Status
+from schema.vocabulary import AccountState, Code, Dialect, Encoding, NumberMove, Status
 
 _LONG_AGO, _NOBODY = datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0)
 
@@ -156,6 +156,28 @@ class Told:
     test: bool
     #: what its sender asked for; None: at once
     send_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberTold:
+    """All that a webhook may say of what became of a person's number, at the time of the call."""
+
+    #: this call; another endpoint that hears of the same has another
+    delivery: UUID
+    #: the move: the same at every try and at every endpoint
+    event: UUID
+    endpoint: UUID
+    dialect: Dialect
+    #: the dialect's words for the events that the endpoint hears; empty: all
+    hears: frozenset[str]
+    #: which try this is, from 1
+    attempt: int
+    move: NumberMove
+    at: datetime
+    #: the account's word for the person
+    person: str
+    #: the number's own id
+    number: UUID
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from schema.vocabulary import BatchStatus, Code, Encoding, MessageClass
+from schema.vocabulary import Again, BatchStatus, Code, Encoding, MessageClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Draft:
     body: str
     carrier: str
     correlation_id: str | None
+    #: when it is day again where its recipient is; None: it may go when its order may
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,10 @@ class Admission:
     door: str | None = None
     #: SHA-256 of what was asked, to tell a replay from another order under the same key
     fingerprint: bytes | None = None
+    #: what the drafts' carriers were chosen by; None: a test
+    situation: int | None = None
+    #: its account answers for it that its own opt-outs do not hold it up
+    skips_opt_outs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +168,7 @@ class Batch:
     attempt: int = 1
     round: int = 0
     tried: Sequence[str] = ()
+    #: what its carrier was chosen by; None: a test
+    situation: int | None = None
+    #: its messages are sent already: why they are sent once more
+    again: Again | None = None

@@ -88,6 +88,8 @@ class Order(BaseModel):
     message_class: MessageClass = Field(default=MessageClass.TRANSACTIONAL, alias="class")
     #: goes to the simulated carrier, is not charged
     test: StrictBool = False
+    #: its recipients' opt-outs from this account do not hold it up; those from every account do
+    skip_opt_outs: StrictBool = False
     #: when the producer made it; `send_at` is judged from here, so that a slow queue harms nobody
     submitted_at: Moment | None = None
 

@@ -31,6 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from schema.vocabulary import (
     AccountState,
+    Again,
     BatchStatus,
     Book,
     CarrierState,
@@ -43,6 +44,7 @@ from schema.vocabulary import (
     InboundAction,
     MessageClass,
     Money,
+    NumberMove,
     Outcome,
     QuietAction,
     ReceiptState,
@@ -63,8 +65,8 @@ metadata = MetaData(
 )
 
 
-def _one_of(column: str, words: type) -> CheckConstraint:
-    listed = ", ".join(f"'{word}'" for word in words)  # type: ignore[attr-defined]
+def _one_of(column: str, *sets: type) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for words in sets for word in words)  # type: ignore[attr-defined]
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
@@ -143,6 +145,8 @@ requests = Table(
     Column("accepted", Integer, nullable=False),
     #: [{code, message, field, index}]; no number, no text
     Column("refusals", JSONB, nullable=False),
+    #: the account answers for it that its own opt-outs do not hold it up
+    Column("skips_opt_outs", Boolean, nullable=False, server_default=text("false")),
     #: SHA-256 of what was asked
     Column("fingerprint", LargeBinary),
     _instant("send_at"),
@@ -213,8 +217,8 @@ batches = Table(
     Column("round", SmallInteger, nullable=False, server_default=text("0")),
     #: carriers that refused these messages, or were away, in this round
     Column("tried", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    #: its messages are `sent` already, by a carrier that lost them or may have: another takes them on
-    Column("again", Boolean, nullable=False, server_default=text("false")),
+    #: its messages are `sent` already: why they are sent once more; null: they are not
+    Column("again", Text),
     #: what its carrier was chosen by; null: a test, or from before that was kept
     Column("situation_id", Integer),
     #: somebody looked whether its carrier went silent
@@ -224,6 +228,7 @@ batches = Table(
     _instant("done_at"),
     _one_of("status", BatchStatus),
     _one_of("class", MessageClass),
+    _one_of("again", Again),
     Index("batches_due", "due_at", postgresql_where=text("status IN ('scheduled', 'waiting')")),
     Index("batches_hinted", "hinted_at", postgresql_where=text("status IN ('admitted', 'queued')")),
     Index("batches_leased", "lease_until", postgresql_where=text("status = 'sending'")),
@@ -287,6 +292,9 @@ provider_attempts = Table(
     #: what a worker said that had lost its lease; changes nothing by itself
     Column("late_outcome", Text),
     _instant("late_at"),
+    #: when its carrier was asked last what became of it, and how often
+    _instant("asked_at"),
+    Column("asks", SmallInteger, nullable=False, server_default=text("0")),
     #: when something was done about its doubt
     _instant("resolved_at"),
     _one_of("outcome", Outcome),
@@ -382,6 +390,8 @@ inbound = Table(
     Column("account_id", Integer),
     #: what was done with it
     Column("action", Text),
+    #: what is still to be answered; null: nothing (any more)
+    Column("reply", Text),
     #: when it was written, by the carrier's clock
     _instant("at"),
     _instant("received_at", nullable=False, server_default=_NOW),
@@ -390,6 +400,13 @@ inbound = Table(
     UniqueConstraint("carrier", "key"),
     _one_of("action", InboundAction),
     Index("inbound_new", "received_at", postgresql_where=text("handled_at IS NULL")),
+    Index(
+        "inbound_parts",
+        "phone",
+        "part_ref",
+        postgresql_where=text("handled_at IS NULL AND part_ref IS NOT NULL"),
+    ),
+    Index("inbound_replies", "received_at", postgresql_where=text("reply IS NOT NULL")),
     Index(None, "account_id", "received_at"),
 )
 
@@ -548,9 +565,12 @@ deliveries = Table(
     #: calls of one lane share a window: the endpoint, or all callbacks of one key
     Column("lane", Uuid, nullable=False),
     Column("event_id", Uuid, nullable=False),
+    #: what it tells of: a message, or a person's number
     Column("message_id", Uuid, nullable=False),
+    #: whose number it tells of; null: it tells of a message
+    Column("person_id", Text),
+    #: what the message came to, or what became of the number, and when
     Column("status", Text, nullable=False),
-    #: when the message came to that status
     _instant("at", nullable=False),
     Column("state", Text, nullable=False, server_default=DeliveryState.WAITING),
     #: calls begun; who began one less may write nothing
@@ -561,7 +581,7 @@ deliveries = Table(
     Column("answer", Text),
     _instant("done_at"),
     _one_of("state", DeliveryState),
-    _one_of("status", Status),
+    _one_of("status", Status, NumberMove),
     Index("deliveries_due", "lane", "due_at", postgresql_where=text("state = 'waiting'")),
     Index(None, "message_id"),
     Index("deliveries_done", "done_at", postgresql_where=text("state <> 'waiting'")),
@@ -603,7 +623,7 @@ routes = Table(
     Column("carrier", ForeignKey("carriers.name"), nullable=False),
     #: lower goes first
     Column("rank", SmallInteger, nullable=False, server_default=text("1")),
-    #: share among routes of the same destination and rank
+    #: share among routes of the same destination and rank; 0: stands by behind those that have one, the cheapest first
     Column("weight", SmallInteger, nullable=False, server_default=text("100")),
     #: what the carrier asks for a segment, in millionths of `currency`; null: not known
     Column("cost", BigInteger),
@@ -613,7 +633,7 @@ routes = Table(
     #: and not any more from here; null: without end
     _instant("until_at"),
     UniqueConstraint("account_id", "destination", "carrier", "from_at", postgresql_nulls_not_distinct=True),
-    CheckConstraint("weight > 0", name="weight"),
+    CheckConstraint("weight >= 0", name="weight"),
     CheckConstraint("cost >= 0", name="cost"),
 )
 

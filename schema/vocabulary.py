@@ -1,4 +1,4 @@
-"""Every closed set of words in the house, once."""
+"""Every closed set of words in the house, once. Those of choosing a carrier are in `routing`."""
 
 from enum import StrEnum
 
@@ -83,6 +83,17 @@ class Doubt(StrEnum):
     DEDUPES = "dedupes"
     #: it can be asked what became of our reference
     QUERYABLE = "queryable"
+
+
+class Again(StrEnum):
+    """Why messages that a carrier has, or may have, are given to one once more. Their senders pay once."""
+
+    #: nobody knows whether the carrier before took them
+    DOUBT = "doubt"
+    #: the carrier before took them and never said what became of them
+    SILENCE = "silence"
+    #: the carrier before took them and could not deliver them
+    UNDELIVERED = "undelivered"
 
 
 class Verdict(StrEnum):
@@ -206,12 +217,32 @@ class ChallengeState(StrEnum):
     FAILED = "failed"
 
 
+class NumberMove(StrEnum):
+    """What became of a person's number."""
+
+    #: it is his from now on, not yet proven
+    CREATED = "number_created"
+    #: it was taken away
+    DELETED = "number_deleted"
+
+
 class CarrierState(StrEnum):
     """Whether a carrier is given messages."""
 
     ACTIVE = "active"
     #: takes no new work; its waiting batches go to the next route, its receipts are still taken
     DRAINED = "drained"
+
+
+class Berth(StrEnum):
+    """Which process gives a carrier its messages."""
+
+    #: any deliver worker
+    SHARED = "shared"
+    #: a process of its own, so that it keeps nobody else waiting; codes go by the lane
+    OWN = "own"
+    #: a process of its own that stays connected: codes too
+    BOUND = "bound"
 
 
 class InboundAction(StrEnum):

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import hypothesis
 import pytest
+import redis
 from sqlalchemy import create_engine, make_url
 
 from pipeline.runtime import Runtime
@@ -60,6 +61,15 @@ def new_database(pair: dev.Pair, template: str) -> Callable[..., str]:
         return _url(pair, name)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def well_carriers(request: pytest.FixtureRequest) -> None:
+    """No test finds a carrier ill that another test made so."""
+    if "pair" in request.fixturenames:
+        with redis.Redis.from_url(request.getfixturevalue("pair").broker_url) as valkey:
+            for key in valkey.scan_iter("postroad:health*", count=1000):
+                valkey.delete(key)
 
 
 @pytest.fixture
@@ -166,6 +176,11 @@ class World:
         """Return what the account's wallet holds."""
         [found] = self.rows("SELECT balance FROM wallets WHERE account_id = %(id)s", id=self.account)
         return int(found)
+
+    def end_pause(self, carrier: str) -> None:
+        """Let the pause be over in which an ill carrier is left alone."""
+        assert self.rt.valkey is not None
+        assert self.rt.valkey.hset(f"postroad:health:{carrier}", "open", "1") == 0
 
     def make_due(self, at: datetime | None = None) -> None:
         """Let the minute of every waiting batch come."""

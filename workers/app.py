@@ -3,10 +3,11 @@
 import logging
 import mmap
 import os
+from threading import Lock
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
+from celery.signals import worker_process_init, worker_process_shutdown, worker_shutdown, worker_shutting_down
 
 from pipeline.runtime import Runtime
 from workers import beat
@@ -58,6 +59,8 @@ for _noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
     logging.getLogger(_noisy).setLevel(logging.WARNING)
 
 _runtimes: dict[int, Runtime] = {}
+#: threads of one process that come first at once
+_making = Lock()
 
 #: a byte that a worker shares with the children it forks: not 0 once it was told to stop
 _stopping = mmap.mmap(-1, 1)
@@ -73,8 +76,11 @@ def runtime() -> Runtime:
     """Return this process's runtime, made at the first call: never before a fork."""
     found = _runtimes.get(os.getpid())
     if found is None:
-        _runtimes.clear()
-        found = _runtimes[os.getpid()] = Runtime(located(), is_stopping=lambda: _stopping[0] != 0)
+        with _making:
+            found = _runtimes.get(os.getpid())
+            if found is None:
+                _runtimes.clear()
+                found = _runtimes[os.getpid()] = Runtime(located(), is_stopping=lambda: _stopping[0] != 0)
     return found
 
 
@@ -84,6 +90,7 @@ def _spare(**_: Any) -> None:
 
 
 @worker_process_shutdown.connect
+@worker_shutdown.connect  # where a worker's tasks are threads of its own
 def _close(**_: Any) -> None:
     found = _runtimes.pop(os.getpid(), None)
     if found:

@@ -11,5 +11,8 @@ SCHEDULE = {
     "promote": _every(1, "sms.promote"),
     "settle": _every(1, "sms.settle"),
     "sweep": _every(5, "sms.sweep"),
+    "retake": _every(2, "sms.retake"),
+    "hear": _every(2, "sms.hear"),
+    "learn": _every(60, "sms.learn"),
     "tend": _every(3600, "sms.tend"),
 }

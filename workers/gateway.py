@@ -27,6 +27,7 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from schema.door import Call, Reply
 from schema.vocabulary import Code
+from workers import receipts
 from workers.doors.desk import Desk
 from workers.doors.entry import Entry
 from workers.doors.registry import DOORS
@@ -39,8 +40,6 @@ from workers.reception import Reception, welcome
 
 log = logging.getLogger(__name__)
 
-#: seconds a caller may take to send what he announced
-_PATIENCE = 30.0
 #: seconds that calls under way are given when the gateway stops
 _FAREWELL = 10.0
 
@@ -81,7 +80,7 @@ class Gateway:
         rt, source, headers = self._desk.rt, self._source(request), _joined(request)
         call = Call(request.method, path, query, headers, b"", source, at=rt.now(), id=rt.mint(), mount=mount)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(receipts.PATIENCE):
                 body = await _read(request, entry.manner.largest)
         except TimeoutError:
             return _response(entry.refuse(call, Code.BAD_JSON, "the body did not come"), close=True)
@@ -98,7 +97,9 @@ class Gateway:
         """Return the address a call came from: the last one that is no proxy of ours."""
         hop = request.remote or ""
         if self._proxies:
-            forwarded = [each.strip() for each in request.headers.get("X-Forwarded-For", "").split(",")]
+            # some proxies add a header of their own behind the caller's
+            told = ",".join(request.headers.getall("X-Forwarded-For", ()))
+            forwarded = [each.strip() for each in told.split(",")]
             for each in (hop, *reversed(forwarded)):
                 if not self._is_proxy(each):
                     return each or hop

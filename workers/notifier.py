@@ -24,7 +24,7 @@ from pipeline.stages.doors import notify, subscribe
 from pipeline.stages.doors.notify import Claimed, Errand, Outcome
 from schema.vocabulary import Dialect
 from workers.webhooks.caller import Caller
-from workers.webhooks.heralds import HERALDS
+from workers.webhooks.heralds import HERALDS, compose
 from workers.webhooks.lanes import Lanes
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class Notifier:
             return Outcome(errand, "no_dialect", heard=False, called=False)
         if not errand.secrets:
             return Outcome(errand, "secret_unreadable", heard=False, called=False, schedule=herald.SCHEDULE)
-        posting = herald.compose(errand.told, errand.secrets, self._rt.now())
+        posting = compose(herald, errand.told, errand.secrets, self._rt.now())
         if posting is None:
             return Outcome(errand, "unsaid", heard=True, called=False)
         answer = await self._caller.call(errand.url, posting, herald.TIMEOUT)

@@ -1,12 +1,12 @@
 """Queues, who travels in which, and how much one task carries."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from kombu import Queue
 
 from schema.message import Hint
-from schema.vocabulary import MessageClass
+from schema.vocabulary import Berth, MessageClass
 
 INGEST = "ingest"
 SEGMENT = "segment"
@@ -20,6 +20,9 @@ CLOCK = "clock"
 #: published through the broker's default exchange, whose bindings nobody can flush
 QUEUES = tuple(Queue(name, routing_key=name) for name in (INGEST, SEGMENT, BILL, DELIVER, OTP, CLOCK))
 
+#: before the name of a carrier that has a process of its own: the queue of its batches, and of its codes
+OWN, CODES = "carrier.", "codes."
+
 #: batches one deliver hint may name
 BATCHES_A_HINT = 200
 #: messages one deliver hint may stand for, unless a single batch holds more
@@ -31,14 +34,26 @@ def lane(queue: str, message_class: MessageClass) -> str:
     return OTP if message_class is MessageClass.OTP else queue
 
 
-def deliveries(hints: Iterable[Hint]) -> Iterator[tuple[str, list[str]]]:
+def own_queues(carrier: str, berth: Berth) -> list[Queue]:
+    """Return the queues that the process of one carrier reads."""
+    names = [f"{CODES}{carrier}", f"{OWN}{carrier}"] if berth is Berth.BOUND else [f"{OWN}{carrier}"]
+    return [Queue(name, routing_key=name) for name in names]
+
+
+def deliveries(hints: Iterable[Hint], berth: Callable[[str], Berth]) -> Iterator[tuple[str, list[str]]]:
     """Yield what to tell deliver workers of queued batches: a queue and batch ids, those of a carrier together."""
     groups: defaultdict[tuple[str, str], list[Hint]] = defaultdict(list)
     for hint in hints:
-        groups[lane(DELIVER, hint.message_class), hint.carrier].append(hint)
+        groups[_deliver(hint, berth(hint.carrier)), hint.carrier].append(hint)
     for (queue, _), members in groups.items():
         for portion in _portions(members):
             yield queue, [str(hint.batch) for hint in portion]
+
+
+def _deliver(hint: Hint, berth: Berth) -> str:
+    if hint.message_class is MessageClass.OTP:
+        return f"{CODES}{hint.carrier}" if berth is Berth.BOUND else OTP
+    return DELIVER if berth is Berth.SHARED else f"{OWN}{hint.carrier}"
 
 
 def _portions(hints: Sequence[Hint]) -> Iterator[list[Hint]]:

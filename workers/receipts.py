@@ -1,7 +1,7 @@
-"""Where carriers post their receipts: kept before their carrier hears 200.
+"""Where carriers post their receipts, and what handsets sent: kept before their carrier hears 200.
 
-POST /receipts/{carrier}    200 once they are kept; 400 unreadable, 401 forged, 404 no such carrier, 405 not a POST,
-                            413 too large, 503 try again
+POST /receipts/{carrier}    200 once they are kept; 400 unreadable, 401 forged, 404 no such carrier, 405 another method
+                            (some kinds of carrier may GET), 413 too large, 503 try again
 """
 
 import asyncio
@@ -12,19 +12,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 
-from pipeline.errors import DatabaseFault
+from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.runtime import Runtime
-from pipeline.stages import receive
+from pipeline.stages import hear, receive
 from pipeline.stages.receive import CarrierRow, ReceiptForged
-from schema.carriage import Posted, Receipt
+from schema.carriage import Inbound, Posted, Receipt
 from workers.gather import Gather
 
 log = logging.getLogger(__name__)
 
+#: seconds a caller may take to send what he announced
+PATIENCE = 30.0
 #: bytes a carrier's post may have
 LARGEST = 1024 * 1024
 #: seconds for which the carriers' settings are taken for current
 _FRESH = 5.0
+#: what any kind of carrier may call with
+_METHODS = ("POST", "GET")
 #: receipts kept in one transaction, and seconds it waits for more to come
 _RECEIPTS, _WAIT = 1000, 0.005
 
@@ -38,36 +42,28 @@ class Letterbox:
         self._threads = ThreadPoolExecutor(2, "receipts")
         self._senders: dict[str, CarrierRow] = {}
         self._read_at = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
         self._gather: Gather[Receipt, None] = Gather(self._keep, self._threads, most=_RECEIPTS, seconds=_WAIT)
+        self._heard: Gather[Inbound, None] = Gather(self._keep_heard, self._threads, most=_RECEIPTS, seconds=_WAIT)
 
     async def post(self, request: web.BaseRequest, carrier: str) -> web.Response:
-        """Keep a carrier's receipts, and answer only then."""
-        if request.method != "POST":
-            return fault(405, "receipts are posted")
+        """Keep a carrier's receipts and messages, and answer only then."""
         try:
-            body = await request.read()
-            sender = (await self._known()).get(carrier)
-            if sender is None:
-                return fault(404, "no carrier of this name posts receipts here")
-            headers = {name.lower(): value for name, value in request.headers.items()}
-            heard = receive.read(sender, Posted(request.method, str(request.url), headers, body))
-            await self._gather.add(heard.receipts)
+            return await self._answer(request, carrier)
         except web.HTTPRequestEntityTooLarge:
             return fault(413, f"a request may have {LARGEST} bytes")
         except ReceiptForged as error:
             return fault(401, str(error))
         except ValueError as error:
             return fault(400, str(error))
-        except DatabaseFault as error:
+        except (DatabaseFault, ConfigurationError) as error:
             log.warning("receipts not kept: %s", error)
             return fault(503, "not kept; post it again")
-        return web.json_response({"kept": True})
 
     async def health(self) -> web.Response:
         """Tell whether the database answers."""
         try:
-            self._read_at = float("-inf")
-            await self._known()
+            await self._read_anew()
         except DatabaseFault:
             return fault(503, "the database does not answer")
         return web.json_response({"ok": True})
@@ -76,16 +72,66 @@ class Letterbox:
         """End the threads when their work is done."""
         self._threads.shutdown()
 
+    async def _answer(self, request: web.BaseRequest, carrier: str) -> web.Response:
+        if request.method not in _METHODS:
+            return fault(405, "receipts are posted")
+        body = await _body(request)
+        if body is None:
+            return fault(400, "the body did not come")
+        sender = (await self._known()).get(carrier)
+        if sender is None:
+            return fault(404, "no carrier of this name posts receipts here")
+        if request.method not in receive.methods(sender):
+            return fault(405, "receipts are posted")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        heard = receive.read(sender, Posted(request.method, _called(sender, request), headers, body))
+        if heard.receipts:
+            await self._gather.add(heard.receipts)
+        if heard.inbound:
+            await self._heard.add(heard.inbound)
+        kind, words = receive.thanks(sender)
+        return web.Response(text=words, content_type=kind)
+
     async def _known(self) -> dict[str, CarrierRow]:
         if time.monotonic() - self._read_at > _FRESH:
-            loop = asyncio.get_running_loop()
-            self._senders = await loop.run_in_executor(self._threads, receive.senders, self._rt)
-            self._read_at = time.monotonic()
+            await self._read_anew()
         return self._senders
+
+    async def _read_anew(self) -> None:
+        """Read the carriers' settings; all who ask meanwhile share the one look, so that nobody can ask too often."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        await asyncio.shield(self._reading)
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._senders = await loop.run_in_executor(self._threads, receive.senders, self._rt)
+        self._read_at = time.monotonic()
 
     def _keep(self, receipts: list[Receipt]) -> Sequence[None]:
         receive.keep(self._rt, receipts)
         return ()
+
+    def _keep_heard(self, messages: list[Inbound]) -> Sequence[None]:
+        hear.keep(self._rt, messages)
+        return ()
+
+
+def _called(sender: CarrierRow, request: web.BaseRequest) -> str:
+    """Return the URL as the carrier was told to call it: what we see of it ends where a proxy begins."""
+    path, mark, query = request.raw_path.partition("?")
+    told = sender.settings.get("receipt_url")
+    base = str(told).partition("?")[0] if told else f"{request.scheme}://{request.host}{path}"
+    return f"{base}{mark}{query}"
+
+
+async def _body(request: web.BaseRequest) -> bytes | None:
+    """Return what a post holds, or None when it does not come; its connection is closed then."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await request.read()
+    except TimeoutError:
+        return None
 
 
 def fault(status: int, message: str) -> web.Response:

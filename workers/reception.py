@@ -12,6 +12,8 @@ from workers.receipts import fault
 
 log = logging.getLogger(__name__)
 
+#: seconds a connection may be silent, or take to say what it wants; proxies hang up after 60, as they come
+_IDLE = 75.0
 #: seconds for which the rest of a body that was refused is taken in, so that its sender hears why
 _LINGERING = 2.0
 
@@ -28,18 +30,32 @@ async def welcome(request: web.BaseRequest) -> None:
 class Reception(web.Server):
     """aiohttp's bare server, made discreet: its own words quote headers, and headers hold keys."""
 
-    def __init__(self, handler: Handler) -> None:
-        """Take what answers a request."""
+    def __init__(self, handler: Handler, *, idle: float = _IDLE) -> None:
+        """Take what answers a request; `idle`: seconds after which a connection that asks nothing is closed."""
         super().__init__(handler)
+        self._idle = idle
 
     def __call__(self) -> web.RequestHandler:
         """Return what speaks on a new connection."""
         loop = asyncio.get_running_loop()
-        return _Speaker(self, loop=loop, lingering_time=_LINGERING, access_log=None)  # type: ignore[arg-type]  # no log
+        return _Speaker(
+            self,
+            loop=loop,
+            keepalive_timeout=self._idle,
+            lingering_time=_LINGERING,
+            access_log=None,  # type: ignore[arg-type]
+        )
 
 
 class _Speaker(web.RequestHandler):
     __slots__ = ()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer that does not tell what we are made of."""
+        resp.headers["Server"] = "Postroad"
+        return await super().finish_response(request, resp, start_time)
 
     def handle_error(
         self,
@@ -58,8 +74,8 @@ class _Speaker(web.RequestHandler):
         return response
 
     def log_exception(self, *args: Any, **more: Any) -> None:
-        """Log where something of ours failed, without what it says; a caller's broken body is his affair."""
+        """Log where something of ours failed, without what it says; a caller who breaks off is his own affair."""
         error = more.pop("exc_info", None)
-        if isinstance(error, web.RequestPayloadError):
+        if isinstance(error, web.RequestPayloadError | ConnectionError):
             return
         log.error(*args, exc_info=frames(error) if isinstance(error, BaseException) else error, **more)

@@ -15,15 +15,20 @@ from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from celery.exceptions import Reject
+from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from pipeline.errors import DatabaseFault
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
 from pipeline.stages.deliver import deliver
+from pipeline.stages.hear import answer, answered
 from pipeline.stages.ingest import ingest
+from pipeline.stages.learn import learn
+from pipeline.stages.moor import Berths
 from pipeline.stages.promote import PORTION as PROMOTED_AT_ONCE
 from pipeline.stages.promote import promote
+from pipeline.stages.retake import ask, retake
 from pipeline.stages.segment import segment
 from pipeline.stages.settle import PORTION as SETTLED_AT_ONCE
 from pipeline.stages.settle import settle
@@ -32,14 +37,16 @@ from pipeline.stages.sweep import sweep
 from pipeline.stages.tend import tend
 from schema.message import Accepted, Hint, Measure
 from schema.order import Order, read
-from schema.vocabulary import Encoding, MessageClass
+from schema.vocabulary import Berth, Encoding, MessageClass
 from workers.app import app, runtime
-from workers.queues import BILL, OTP, SEGMENT, deliveries, lane
+from workers.queues import BILL, DELIVER, OTP, OWN, SEGMENT, deliveries, lane
 
 log = logging.getLogger(__name__)
 
 #: seconds before an order that the database could not take is taken up again
 _PAUSE = 1.0
+_berths = Berths()
+
 #: portions one tick works through before it leaves the rest to the next
 _ROUNDS = 20
 
@@ -69,7 +76,7 @@ def _hurry(batches: Sequence[UUID]) -> None:
     But where others wait in the lane they come first, and a carrier is spoken to later: once for all of them.
     """
     hints = [hint for batch in batches for hint in bill(runtime(), batch)]
-    if len(hints) == 1 and _is_empty(OTP):
+    if len(hints) == 1 and _berth(hints[0].carrier) is not Berth.BOUND and _is_empty(OTP):
         hints = deliver(runtime(), [hints[0].batch])
     hint_deliveries(hints)
 
@@ -128,6 +135,39 @@ def settle_receipts() -> None:
             break
 
 
+@app.task(name="sms.retake")
+def retake_lost() -> None:
+    """Send once more what carriers lost, or may have lost."""
+    found = retake(runtime())
+    hint_deliveries(found.hints)
+    for carrier, messages in found.asks.items():
+        berth = _berth(carrier)
+        queue = DELIVER if berth is Berth.SHARED else f"{OWN}{carrier}"
+        forward(ask_carrier, queue, carrier, [str(message) for message in messages])
+
+
+@app.task(name="sms.ask")
+def ask_carrier(carrier: str, messages: list[str]) -> None:
+    """Ask a carrier what became of messages it may have."""
+    ask(runtime(), carrier, [UUID(message) for message in messages])
+
+
+@app.task(name="sms.learn")
+def learn_habits() -> None:
+    """Learn how long carriers take to report."""
+    learn(runtime())
+
+
+@app.task(name="sms.hear")
+def heed_handsets() -> None:
+    """Do what handsets ask, and answer them."""
+    replies = answer(runtime())
+    for accepted in ingest(runtime(), admit(runtime(), replies)) if replies else ():
+        for batch in accepted.batches:
+            forward(segment_batch, SEGMENT, str(batch), str(MessageClass.TRANSACTIONAL))
+    answered(runtime(), [request for request, _ in replies])
+
+
 @app.task(name="sms.sweep")
 def sweep_stranded() -> None:
     """Mend what a death or a lost hint left behind."""
@@ -145,14 +185,19 @@ def tend_house() -> None:
 
 def hint_deliveries(hints: Iterable[Hint]) -> None:
     """Tell deliver workers of queued batches."""
-    for queue, batches in deliveries(hints):
+    for queue, batches in deliveries(hints, _berth):
         forward(deliver_batches, queue, batches)
+
+
+def _berth(carrier: str) -> Berth:
+    return _berths.of(runtime(), carrier)
 
 
 def forward(task: Any, queue: str, *args: Any) -> None:
     """Enqueue a task. The broker being away is no fault: the rows wait, and sweep will hint them again."""
     try:
-        task.apply_async(args, queue=queue)
+        # a carrier's own queue is known to its own process only: it is named here as it is declared there
+        task.apply_async(args, queue=Queue(queue, routing_key=queue))
     except OperationalError:
         log.warning("the broker is away; %s will be hinted again", task.name)
 

@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import cast
 from urllib.parse import urlsplit
@@ -24,6 +24,8 @@ except ImportError:  # Windows, PyPy
 
 #: seconds a connection may idle and be used again: less than the shortest keep-alive in wide use (5: node, uvicorn)
 KEEP_ALIVE = 4.0
+#: requests in a row that got no answer, after which a call begins no other
+FUSE = 20
 #: bytes an answer may have, headers and all
 LONGEST = 65_536
 #: why no connection came about; the first that fits
@@ -57,6 +59,8 @@ class Fault:
 
 #: its turn never came: by then too little of the call's time was left
 NO_TIME = Fault("no_time", written=False)
+#: its turn never came: those before it got no answer, and nobody would know what became of it
+FUSED = Fault("fused", written=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +85,10 @@ class Address:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return cls(parts.hostname, parts.port or (443 if tls else 80), tls, path, parts.netloc.rpartition("@")[2])
 
-    def head(self, headers: Mapping[str, str]) -> bytes:
-        """Return the head of a POST of JSON here, up to its length; names and values must be printable."""
-        lines = [f"POST {self.path} HTTP/1.1", f"host: {self.authority}", "content-type: application/json"]
-        lines += [f"{name}: {value}" for name, value in headers.items() if value]
+    def head(self, headers: Mapping[str, str], method: str = "POST", content: str = "application/json") -> bytes:
+        """Return the head of a request here, up to its body's length; names and values must be printable."""
+        lines = [f"{method} {self.path} HTTP/1.1", f"host: {self.authority}"]
+        lines += [f"{name}: {value}" for name, value in {"content-type": content, **headers}.items() if value]
         return "\r\n".join(lines).encode("latin-1") + b"\r\ncontent-length: "
 
 
@@ -185,6 +189,37 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
 
 
+@dataclass(slots=True)
+class _Call:
+    """The requests of one call, and how far it has come."""
+
+    requests: Sequence[bytes]
+    #: no request begins after it
+    begin_by: float
+    waiting: deque[int]
+    #: place → what came of it
+    results: dict[int, Answer | Fault] = field(default_factory=dict)
+    answers: int = 0
+    #: requests in a row without an answer
+    faults: int = 0
+
+    def book(self, place: int, result: Answer | Fault) -> None:
+        """Note what came of a request."""
+        self.results[place] = result
+        if isinstance(result, Fault):
+            self.faults += 1
+        else:
+            self.answers, self.faults = self.answers + 1, 0
+
+    def end(self, closed: Sequence[Fault]) -> list[Answer | Fault]:
+        """Return a result for each request, in their order; `closed`: why lanes could not connect."""
+        left = NO_TIME if self.faults < FUSE else FUSED
+        if closed and not self.answers:
+            self.results |= dict.fromkeys(list(self.waiting)[:FUSE], closed[0])
+            left = FUSED
+        return [self.results.get(place, left) for place in range(len(self.requests))]
+
+
 class Lanes:
     """A window of connections to one address: lanes that take waiting requests in turn."""
 
@@ -210,16 +245,14 @@ class Lanes:
         """Post the requests; return one result for each, in their order, within the call's deadline.
 
         A lane connects before it takes a request and stops if it cannot: what no lane took was not written.
-        A request begins only while its whole deadline fits into what is left of the call's.
+        A request begins only while its whole deadline fits into what is left of the call's, and while not FUSE in a row
+        had no answer. Where lanes could not connect and none had an answer, FUSE requests say so for the rest.
         """
         await self._drop_stale()
         begin_by = asyncio.get_running_loop().time() + self._call_deadline - self._deadline
-        waiting = deque(range(len(requests)))
-        results: dict[int, Answer | Fault] = {}
-        lanes = (self._lane(requests, waiting, results, begin_by) for _ in range(min(self._window, len(requests))))
-        faults = [fault for fault in await asyncio.gather(*lanes) if fault]
-        left = faults[0] if faults else NO_TIME
-        return [results.get(place, left) for place in range(len(requests))]
+        call = _Call(requests, begin_by, deque(range(len(requests))))
+        ends = await asyncio.gather(*(self._lane(call) for _ in range(min(self._window, len(requests)))))
+        return call.end([fault for fault in ends if fault])
 
     async def close(self) -> None:
         """Close the connections; idempotent."""
@@ -227,20 +260,18 @@ class Lanes:
             self._idle.pop().abort()
         await _let_events_come()
 
-    async def _lane(
-        self, requests: Sequence[bytes], waiting: deque[int], results: dict[int, Answer | Fault], begin_by: float
-    ) -> Fault | None:
+    async def _lane(self, call: _Call) -> Fault | None:
         now = asyncio.get_running_loop().time
         connection = self._idle.pop() if self._idle else None
-        while waiting and now() < begin_by:
+        while call.waiting and call.faults < FUSE and now() < call.begin_by:
             if connection is None or not connection.usable:
                 opened = await self._open()
                 if isinstance(opened, Fault):
                     return opened
                 connection = opened
             else:
-                place = waiting.popleft()
-                results[place] = await connection.post(requests[place], self._deadline)
+                place = call.waiting.popleft()
+                call.book(place, await connection.post(call.requests[place], self._deadline))
         if connection is not None and connection.usable:
             connection.idle_since = now()
             self._idle.append(connection)

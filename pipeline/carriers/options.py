@@ -1,8 +1,12 @@
 """One carrier's settings, read key by key; a fault names the carrier and the key."""
 
 from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
 
 from pipeline.errors import ConfigurationError
+
+Word = TypeVar("Word", bound=StrEnum)
 
 
 class Options:
@@ -42,12 +46,24 @@ class Options:
             raise self.unfit(key, "must be true or false")
         return value
 
+    def choice(self, key: str, words: type[Word], default: Word) -> Word:
+        """Take one word of a closed set."""
+        value = self.text(key, default)
+        try:
+            return words(value)
+        except ValueError:
+            raise self.unfit(key, f"must be one of {', '.join(words)}") from None
+
     def mapping(self, key: str) -> dict[str, object]:
         """Take an object; absent: an empty one."""
         value = self._given.pop(key, {})
         if not isinstance(value, Mapping):
             raise self.unfit(key, "must be an object")
         return {str(name): member for name, member in value.items()}
+
+    def take(self, key: str) -> object:
+        """Take whatever is there, None where nothing is."""
+        return self._given.pop(key, None)
 
     def finish(self) -> None:
         """Refuse what is left: a key misspelt would otherwise be a setting ignored."""

@@ -5,7 +5,8 @@ number and no text:
 
     {"ref", "carrier", "carrier_id", "body_hash", "at", "decision", "taken"}
 
-`carrier_id` is null where nothing was taken, `body_hash` is the SHA-256 of the text's UTF-8, `at` seconds since 1970.
+`carrier_id` is null where nothing was taken; of a long message in parts it is the first part's. `body_hash` is the
+SHA-256 of the text's UTF-8, `at` seconds since 1970.
 """
 
 import json
@@ -16,9 +17,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from pipeline.carriers.script import TAKEN, Fate, Script, Turn, fate
+from pipeline.carriers.script import TAKEN, WAITS, Fate, Script, Turn, fate
 from pipeline.errors import ConfigurationError
 
+#: messages that were told to come again: so many are remembered
+REMEMBERED = 100_000
 #: what a carrier that is down says to each message
 DOWN = Turn(Fate.REFUSE_TRANSIENT, "down")
 
@@ -68,48 +71,66 @@ class Oracle:
         self.counts: Counter[str] = Counter()
         self._log = log
         self._lines: list[bytes] = []
-        self._made = 0
-        #: tells this process's ids from those of any other
-        self._prefix = secrets.token_hex(5)
+        #: the number of the last message taken; where it begins tells this process's from those of any other
+        self._number = secrets.randbits(39) + 2**39 << 24
+        #: by our ref, how often it was told to come again
+        self._waited: dict[str, int] = {}
         self._tokens = 1.0
         self._filled_at = 0.0
 
     def judge(self, ref: str, to: str, text: str, now: float) -> Ruling:
         """Decide of one message at `now` (seconds since 1970); it is on record once `write_down` returns."""
-        turn = self._turn(ref, to, now)
-        taken = turn.word in TAKEN
-        carrier_id = None
-        if taken:
-            self._made += 1
-            carrier_id = f"{self._prefix}{self._made:x}"
-        self.counts[turn.word] += 1
+        turn = self.decide(ref, to, now)
+        ruling = Ruling(turn, f"{self.number():x}" if turn.word in TAKEN else None)
+        self.record(ref, text, ruling, now)
+        return ruling
+
+    def decide(self, ref: str, to: str, now: float) -> Turn[Fate]:
+        """Return what becomes of one message, without putting it on record."""
+        if self.script.down:
+            return DOWN
+        turn = self.limit(now)
+        if turn is None:
+            waited = self._waited.get(ref, 0) if self._waited else 0
+            turn = fate(self.script, ref, to, waited)
+            if turn.word in WAITS:
+                self._waited[ref] = waited + 1
+                if len(self._waited) > REMEMBERED:
+                    del self._waited[next(iter(self._waited))]
+        return turn
+
+    def limit(self, now: float) -> Turn[Fate] | None:
+        """Take one of the messages that the limit allows now; return what is said to who comes too fast."""
+        if self.script.limit_tps is None:
+            return None
+        wait = self._wait(self.script.limit_tps, now)
+        return Turn(Fate.THROTTLE, str(wait)) if wait else None
+
+    def number(self) -> int:
+        """Return the number of the next message taken; ids are spelt of it."""
+        self._number += 1
+        return self._number
+
+    def record(self, ref: str, text: str, ruling: Ruling, now: float) -> None:
+        """Count what was decided of one message, and have `write_down` put it on record."""
+        self.counts[ruling.turn.word] += 1
         if self._log:
             line = {
                 "ref": ref,
                 "carrier": self.name,
-                "carrier_id": carrier_id,
+                "carrier_id": ruling.carrier_id,
                 "body_hash": sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
                 "at": round(now, 6),
-                "decision": str(turn),
-                "taken": taken,
+                "decision": str(ruling.turn),
+                "taken": ruling.carrier_id is not None,
             }
             self._lines.append(json.dumps(line).encode() + b"\n")
-        return Ruling(turn, carrier_id)
 
     def write_down(self) -> None:
         """Put on record what was decided; call it before anybody is answered."""
         if self._log and self._lines:
             self._log.write(b"".join(self._lines))
             self._lines.clear()
-
-    def _turn(self, ref: str, to: str, now: float) -> Turn[Fate]:
-        if self.script.down:
-            return DOWN
-        if self.script.limit_tps is not None:
-            wait = self._wait(self.script.limit_tps, now)
-            if wait:
-                return Turn(Fate.THROTTLE, str(wait))
-        return fate(self.script, ref, to)
 
     def _wait(self, rate: float, now: float) -> int:
         """Take a token of a bucket that holds a second's worth; return 0, or the whole seconds to wait for one."""

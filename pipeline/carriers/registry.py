@@ -4,21 +4,44 @@ from collections.abc import Callable, Mapping
 
 from pipeline.carriers import http
 from pipeline.carriers.contract import Carrier, ReceiptReader
-from pipeline.carriers.http import Http
 from pipeline.carriers.simulated import Simulated
+from pipeline.carriers.smpp.carrier import Smpp
+from pipeline.carriers.vendors import africas_talking, generic, infobip, termii, twilio, vonage
 from pipeline.errors import CarrierUnknown, ConfigurationError
 
 #: makes a carrier of (name, settings); ConfigurationError names the setting that does not fit
 Maker = Callable[[str, Mapping[str, object]], Carrier]
 
 KINDS: dict[str, Maker] = {
-    "http": Http,
+    "africas_talking": africas_talking.make,
+    "generic": generic.make,
+    "http": http.make,
+    "infobip": infobip.make,
     "simulated": Simulated,
+    "smpp": Smpp,
+    "termii": termii.make,
+    "twilio": twilio.make,
+    "vonage": vonage.make,
 }
 #: the kinds whose receipts come over HTTP
 RECEIPT_READERS: dict[str, ReceiptReader] = {
+    "africas_talking": africas_talking.read,
+    "generic": generic.read,
     "http": http.read,
+    "infobip": infobip.read,
+    "termii": termii.read,
+    "twilio": twilio.read,
+    "vonage": vonage.read,
 }
+#: those of them whose carriers may call with GET
+RECEIPTS_BY_GET = frozenset({"generic", "vonage"})
+#: what a carrier hears when its receipts are kept, as a content type and its words; Twilio understands TwiML alone
+THANKS = {"twilio": ("text/xml", "<Response/>")}
+USUAL_THANKS = ("application/json", '{"kept": true}')
+#: the kinds that any worker may speak for: there is no other end that could keep it waiting
+IN_PLACE = frozenset({"simulated"})
+#: the kinds that stay connected, so that only the carrier's own process speaks for them
+BOUND = frozenset({"smpp"})
 #: how often a carrier's call must fit into a lease: once for the call, once to write its answers, once to spare
 CALLS_A_LEASE = 3
 

@@ -9,21 +9,29 @@ A script is a JSON object. A *fate* is a word of `Fate`, with its argument after
                   "numbers": {"0009": "failed:5"},
                   "delay": [0.05, 0.5],                          seconds from taking to reporting; or one number
                   "token": "…"},                                 sent along as `Authorization: Bearer …`
-     "limit_tps": 50, "latency_ms": 20, "down": false, "seed": 7}
+     "limit_tps": 50, "latency_ms": 20, "down": false, "seed": 7,
+     "smpp": {…}}                                                what only an SMSC has; see `smsc.py`
 
 Every key may be left out: `{}` accepts and delivers everything. Which messages meet which fate hangs on the seed, the
-carrier's name and our ref alone, so two carriers with one script do not fail the same messages. A carrier that is down
-turns everything away: over HTTP with 503 (for a port that refuses, stop the process), inside the process as if nobody
-listened.
+carrier's name and our ref alone, so two carriers with one script do not fail the same messages. Only who was told to
+come again (`throttle`, `queue_full`) and does has his lot drawn anew, so that a share of them is not refused for ever.
+A carrier that is down turns everything away: over HTTP with 503 and over SMPP with ESME_RSYSERR, where it lets nobody
+bind either (for a port that refuses, stop the process), inside the process as if nobody listened.
+
+A fate is the same whatever the carrier speaks; the words say what it looks like in HTTP and in SMPP. There a code is
+the command_status if it is one: `refuse:0x0b`, `refuse_transient:RSUBMITFAIL`. A long message in parts is one message:
+it is decided of once, a fate in which it is taken is met by the part that makes it whole, and any other by each part.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Generic, TypeVar
 
+from pipeline.carriers import smsc
+from pipeline.carriers.smsc import Smsc
 from pipeline.errors import ConfigurationError
 from schema.vocabulary import Verdict
 
@@ -33,18 +41,26 @@ class Fate(StrEnum):
 
     #: takes it and answers with an id
     ACCEPT = "accept"
-    #: refuses it for good; the code after the colon
+    #: refuses it for good (422; ESME_RX_R_APPN); the code after the colon
     REFUSE = "refuse"
-    #: refuses it for now, with a body that says so (HTTP 503); the code after the colon
+    #: refuses it for now (503 with a body that says so; ESME_RSYSERR); the code after the colon
     REFUSE_TRANSIENT = "refuse_transient"
-    #: refuses it for now, too many (HTTP 429); the whole seconds to wait after the colon
+    #: refuses it for now, too many (429; ESME_RTHROTTLED); the whole seconds to wait after the colon
     THROTTLE = "throttle"
-    #: does not take it; something in between answers 502 without meaning
+    #: refuses it for now, its queue is full (503; ESME_RMSGQFUL)
+    QUEUE_FULL = "queue_full"
+    #: does not take it and says that it does not understand (405; generic_nack)
+    NACK = "nack"
+    #: does not take it; something in between answers without meaning (502; generic_nack of status 0)
     BAD_GATEWAY = "bad_gateway"
-    #: takes it; something in between answers 504 without meaning
+    #: takes it; something in between answers without meaning (504; generic_nack of status 0)
     GATEWAY_TIMEOUT = "gateway_timeout"
     #: takes it and never answers
     SILENT = "silent"
+    #: takes it and never reads another byte of that connection, nor writes one
+    HALF_OPEN = "half_open"
+    #: takes it and closes in good order, without an answer (SMPP: unbind) to it or to what else is open
+    HANG_UP = "hang_up"
     #: takes it and resets the connection
     RESET = "reset"
     #: reads it, does not take it and resets the connection
@@ -53,6 +69,8 @@ class Fate(StrEnum):
     GARBAGE = "garbage"
     #: takes it and answers after the seconds behind the colon
     SLOW = "slow"
+    #: takes it and answers so many bytes a second as the colon says, and all later answers of that connection behind it
+    TRICKLE = "trickle"
 
 
 class Course(StrEnum):
@@ -67,23 +85,41 @@ class Course(StrEnum):
     DUPLICATE = "duplicate"
     #: delivered, and the earlier `pending` is reported after it
     OUT_OF_ORDER = "out_of_order"
+    #: delivered, and a report about a message that nobody handed in comes before it
+    STRANGER = "stranger"
     #: nothing is ever reported
     NEVER = "never"
 
 
 #: the fates in which the carrier has the message, whatever it answers
-TAKEN = frozenset({Fate.ACCEPT, Fate.GATEWAY_TIMEOUT, Fate.SILENT, Fate.RESET, Fate.GARBAGE, Fate.SLOW})
+TAKEN = frozenset(
+    {
+        Fate.ACCEPT,
+        Fate.GATEWAY_TIMEOUT,
+        Fate.SILENT,
+        Fate.HALF_OPEN,
+        Fate.HANG_UP,
+        Fate.RESET,
+        Fate.GARBAGE,
+        Fate.SLOW,
+        Fate.TRICKLE,
+    }
+)
+#: the fates that say: come again
+WAITS = frozenset({Fate.THROTTLE, Fate.QUEUE_FULL})
 #: the argument of a word that came without one
 USUAL = {
     Fate.REFUSE: "rejected",
     Fate.REFUSE_TRANSIENT: "busy",
     Fate.THROTTLE: "1",
     Fate.SLOW: "1",
+    Fate.TRICKLE: "1",
     Course.FAILED: "undelivered",
     Course.LATE: "5",
     Course.DUPLICATE: "2",
 }
-_SECONDS = frozenset({Fate.THROTTLE, Fate.SLOW, Course.LATE, Course.DUPLICATE})
+#: words whose argument is a number
+_NUMBERS = frozenset({Fate.THROTTLE, Fate.SLOW, Fate.TRICKLE, Course.LATE, Course.DUPLICATE})
 #: seconds between two reports of one message
 _GAP = 0.05
 
@@ -141,6 +177,8 @@ class Script:
     latency: float = 0
     #: whether it turns everything away
     down: bool = False
+    #: what it is as an SMSC
+    smpp: Smsc = field(default_factory=Smsc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +191,16 @@ class Report:
     happened: float
     status: Verdict
     code: str | None = None
+    #: it is about a message that nobody handed in
+    stranger: bool = False
 
 
-def fate(script: Script, ref: str, to: str) -> Turn[Fate]:
-    """Return what becomes of a message: always the same for the same script, reference and number."""
-    return script.fates.draw(ref, to)
+def fate(script: Script, ref: str, to: str, waited: int = 0) -> Turn[Fate]:
+    """Return what becomes of a message: always the same for the same script, reference and number.
+
+    `waited` is how often it was told to come again before.
+    """
+    return script.fates.draw(f"{ref}/{waited}" if waited else ref, to)
 
 
 def reports(script: Script, ref: str, to: str) -> list[Report]:
@@ -178,6 +221,8 @@ def reports(script: Script, ref: str, to: str) -> list[Report]:
             return [Report(after + n * _GAP, after, Verdict.DELIVERED) for n in range(int(float(turn.argument)))]
         case Course.OUT_OF_ORDER:
             return [delivered, Report(after + _GAP, 0, Verdict.PENDING)]
+        case Course.STRANGER:
+            return [Report(after, after, Verdict.DELIVERED, stranger=True), delivered]
         case Course.NEVER:
             return []
 
@@ -190,6 +235,7 @@ def read(carrier: str, given: Mapping[str, object]) -> Script:
         raise _unfit(carrier, "seed", "must be a number or a word")
     receipts = _mapping(carrier, "receipts", rest.pop("receipts", {}))
     limit = rest.pop("limit_tps", None)
+    smpp = _mapping(carrier, "smpp", rest.pop("smpp", {}))
     down = rest.pop("down", False)
     if not isinstance(down, bool):
         raise _unfit(carrier, "down", "must be true or false")
@@ -202,6 +248,7 @@ def read(carrier: str, given: Mapping[str, object]) -> Script:
         limit_tps=None if limit is None else _number(carrier, "limit_tps", limit, above=0),
         latency=_number(carrier, "latency_ms", rest.pop("latency_ms", 0)) / 1000,
         down=down,
+        smpp=smsc.read(carrier, smpp),
         fates=_chances(carrier, "", Turn(Fate.ACCEPT), rest, f"{seed}/{carrier}"),
         courses=_chances(carrier, "receipts.", Turn(Course.DELIVERED), receipts, f"{seed}/{carrier}/receipts"),
     )
@@ -237,7 +284,7 @@ def _turn(carrier: str, key: str, words: type[Word], spelt: str) -> Turn[Word]:
     if argument and word not in USUAL:
         raise _unfit(carrier, key, "takes no argument")
     argument = argument or USUAL.get(word, "")
-    if word in _SECONDS:
+    if word in _NUMBERS:
         _number(carrier, key, _parsed(argument))
     return Turn(word, argument)
 

@@ -65,6 +65,24 @@ def bearer(call: Call) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
+class Greeter(Protocol):
+    """How a dialect finds out that a new endpoint wants to be told: it is greeted, and counts once it answers well."""
+
+    @property
+    def TIMEOUT(self) -> float:
+        """Seconds the call may take in all."""
+
+    @property
+    def WELCOME(self) -> str:
+        """What must be answered, in words: `200, with the secret in the body`."""
+
+    def greet(self, secret: str) -> Posting:
+        """Return the call that is made to the endpoint; the secret is good for this call and nothing else."""
+
+    def is_welcome(self, secret: str, status: int, body: bytes) -> bool:
+        """Tell whether that is the answer to its greeting."""
+
+
 class Herald(Protocol):
     """How a dialect tells its customers what became of their messages: its module `webhooks` is one."""
 

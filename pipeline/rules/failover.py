@@ -1,13 +1,13 @@
 """Where a message goes that its carrier did not take: to the next carrier, to another round, or nowhere."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from pipeline.rules import retries
-from pipeline.rules.routes import draw
+from pipeline.rules.routes import Ask, draw
 from schema.vocabulary import Code, MessageClass
 
 
@@ -31,8 +31,7 @@ class Leftover:
     """A message its batch could not place."""
 
     id: UUID
-    phone: str
-    country: str
+    ask: Ask
     #: its carrier was asked and refused; else the carrier was away and never asked
     attempted: bool
 
@@ -57,8 +56,8 @@ class Plan:
     failed: dict[Code, list[UUID]]
 
 
-#: (phone, country, draw) → carriers that are well, in the order to try them
-Chain = Callable[[str, str, float], list[str]]
+#: carriers in the order to try them
+Chain = Callable[[Ask], Sequence[str]]
 
 
 def plan(stand: Stand, leftovers: Iterable[Leftover], chain: Chain, now: datetime) -> Plan:
@@ -66,7 +65,7 @@ def plan(stand: Stand, leftovers: Iterable[Leftover], chain: Chain, now: datetim
     onward: defaultdict[Onward, list[UUID]] = defaultdict(list)
     failed: defaultdict[Code, list[UUID]] = defaultdict(list)
     for each in leftovers:
-        step = _next(stand, each, chain(each.phone, each.country, draw(each.id.int)), now)
+        step = _next(stand, each, chain(each.ask), now)
         if isinstance(step, Code):
             failed[step].append(each.id)
         else:
@@ -74,7 +73,19 @@ def plan(stand: Stand, leftovers: Iterable[Leftover], chain: Chain, now: datetim
     return Plan(dict(onward), dict(failed))
 
 
-def _next(stand: Stand, message: Leftover, carriers: list[str], now: datetime) -> Onward | Code:
+def stay(stand: Stand, pauses: Mapping[UUID, timedelta], now: datetime) -> tuple[dict[Onward, list[UUID]], list[UUID]]:
+    """Return when those go to the same carrier again that it wants later, and those whose time is over by then."""
+    onward: defaultdict[Onward, list[UUID]] = defaultdict(list)
+    expired = []
+    for id_, pause in pauses.items():
+        if now + pause >= stand.valid_until:
+            expired.append(id_)
+        else:
+            onward[Onward(stand.carrier, stand.attempt + 1, stand.round, stand.tried, now + pause)].append(id_)
+    return dict(onward), expired
+
+
+def _next(stand: Stand, message: Leftover, carriers: Sequence[str], now: datetime) -> Onward | Code:
     if stand.valid_until <= now:
         return Code.EXPIRED
     tried = (*stand.tried, stand.carrier)

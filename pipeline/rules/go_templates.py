@@ -106,7 +106,7 @@ def render(template: GoTemplate, variables: Mapping[str, Any], longest: int) -> 
         if isinstance(step, _If):
             place = place if _look_up(variables, step.path) else step.past
             continue
-        piece = step if isinstance(step, str) else _spelt(_look_up(variables, step.path))
+        piece = step if isinstance(step, str) else _spelt(_look_up(variables, step.path), room)
         pieces.append(piece[:room])
         room -= len(pieces[-1])
     return "".join(pieces)
@@ -122,17 +122,38 @@ def _look_up(variables: Any, path: Sequence[str]) -> Any:
     return found
 
 
-def _spelt(value: Any) -> str:
+def _spelt(value: Any, room: int) -> str:
+    """Return a value as text; what is much longer than there is room for is left off."""
+    words: list[str] = []
+    for word in _words(value, room):
+        words.append(word)
+        room -= len(word)
+        if room <= 0:
+            break
+    return "".join(words)
+
+
+def _words(value: Any, room: int) -> Iterator[str]:
     if value is None:
-        return NO_VALUE
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    if isinstance(value, Mapping):
-        return "map[" + " ".join(f"{key}:{_spelt(value[key])}" for key in sorted(value)) + "]"
-    if isinstance(value, Sequence):
-        return "[" + " ".join(_spelt(each) for each in value) + "]"
-    return str(value)
+        yield NO_VALUE
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, bool):
+        yield "true" if value else "false"
+    elif isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        yield str(int(value))
+    elif isinstance(value, Mapping):
+        yield "map["
+        # of more than there is room for nobody sees the order
+        for place, key in enumerate(sorted(value) if len(value) <= room else value):
+            yield f" {key}:" if place else f"{key}:"
+            yield from _words(value[key], room)
+        yield "]"
+    elif isinstance(value, Sequence):
+        yield "["
+        for place, each in enumerate(value):
+            yield " " if place else ""
+            yield from _words(each, room)
+        yield "]"
+    else:
+        yield str(value)

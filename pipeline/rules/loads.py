@@ -36,12 +36,13 @@ def pack(admissions: Iterable[Admission], first: UUID, now: datetime, most: int)
 def _group(admissions: Iterable[Admission], now: datetime) -> Iterator[tuple[Batch, list[tuple[Admission, Draft]]]]:
     groups: defaultdict[tuple[Batch, int], list[tuple[Admission, Draft]]] = defaultdict(list)
     for admission in admissions:
-        kinds: dict[str, list[tuple[Admission, Draft]]] = {}
+        kinds: dict[tuple[str, datetime | None], list[tuple[Admission, Draft]]] = {}
         month = ids.moment(admission.first).month
         for draft in admission.drafts:
-            members = kinds.get(draft.carrier)
+            way = draft.carrier, draft.due_at
+            members = kinds.get(way)
             if members is None:
-                members = kinds[draft.carrier] = groups[_kind(admission, draft.carrier, now), month]
+                members = kinds[way] = groups[_kind(admission, *way, now), month]
             members.append((admission, draft))
     yield from ((kind, members) for (kind, _), members in groups.items())
 
@@ -49,10 +50,10 @@ def _group(admissions: Iterable[Admission], now: datetime) -> Iterator[tuple[Bat
 _NOBODY = UUID(int=0)
 
 
-def _kind(admission: Admission, carrier: str, now: datetime) -> Batch:
-    """Return what the batches of an admission's messages to a carrier have in common."""
+def _kind(admission: Admission, carrier: str, due_at: datetime | None, now: datetime) -> Batch:
+    """Return what the batches of an admission's messages to a carrier, from that moment on, have in common."""
     assert admission.account is not None
-    due = max(admission.send_at or now, now)
+    due = max(due_at or admission.send_at or now, now)
     return Batch(
         id=_NOBODY,
         account=admission.account,
@@ -66,6 +67,7 @@ def _kind(admission: Admission, carrier: str, now: datetime) -> Batch:
         first=_NOBODY,
         last=_NOBODY,
         send_at=admission.send_at if due > now else None,
+        situation=admission.situation,
     )
 
 

@@ -39,6 +39,11 @@ def normalise(numbers: Iterable[str], region: str | None = None) -> list[Phone |
     return [_read(number, region) for number in numbers]
 
 
+def countries(numbers: Iterable[str]) -> list[str]:
+    """Return the country of each number, as `Phone` has it; "" too where it is no number."""
+    return [phone.country if phone else "" for phone in normalise(numbers)]
+
+
 #: what the library passes over wherever it stands: blanks, brackets, dots, slashes, dashes
 _PUNCTUATION = dict.fromkeys(map(ord, " \u00a0()[]./-\u2010\u2011\u2012\u2013\u2014\u2015"))
 _INTERNATIONAL = re.compile(r"\+[1-9][0-9]{2,}")

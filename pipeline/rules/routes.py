@@ -1,62 +1,247 @@
-"""Which carriers may take a message, in which order."""
+"""Which carriers may take a message, in which order, and why each other line of the route table lost.
 
-from collections.abc import Iterable
+A choice is a pure function of two things: the situation (lines in force, how their carriers stand) and what is asked
+(number, sender, encoding). Situations are kept, so that any choice can be made again: `postroad explain`.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
 
-from pipeline.rules.destinations import Destinations
+from pipeline.rules.destinations import Destinations, is_network
+from pipeline.rules.senders import is_name
+from pipeline.rules.shares import Shares
+from pipeline.rules.situations import Route, Situation, Standing
+from schema.routing import Capability, Loss
+from schema.vocabulary import CarrierState, Encoding
 
 #: the carrier of every test message, made by the first migration; it reaches nobody
 TEST_CARRIER = "simulated"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One line of the route table, its carrier being well."""
+class Ask(NamedTuple):
+    """What a carrier is wanted for. A tuple: a frozen dataclass takes twice as long to make."""
 
-    destination: str
-    carrier: str
-    #: lower goes first
-    rank: int
-    #: share among its equals
-    weight: int
-    #: of the account's own table, which goes before the common one
-    own: bool
+    #: E.164, with the plus
+    phone: str
+    #: ISO 3166-1 alpha-2, or ""
+    country: str
+    sender: str
+    #: None: not known, and no line cares
+    encoding: Encoding | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A line that speaks of the number, and what came of it."""
+
+    route: Route
+    #: its place among the carriers to try, from 1; None: not to be tried
+    place: int | None
+    #: None: it was chosen
+    loss: Loss | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A choice of carrier and how it came about."""
+
+    #: MCC-MNC of the number, or ""
+    network: str
+    #: carriers in the order to try them, each once; the first is the choice
+    chain: tuple[str, ...]
+    #: in the order in which they were considered
+    candidates: Sequence[Candidate]
+    #: lines that speak of other numbers only
+    elsewhere: int
+
+    @property
+    def carrier(self) -> str | None:
+        """The choice, or None when there was nobody to choose."""
+        return self.chain[0] if self.chain else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What is the same for all messages that look alike to the table."""
+
+    #: carriers, or several that share a place by weight, in order
+    tiers: Sequence[str | Shares]
+    #: the order where nothing is shared
+    fixed: tuple[str, ...] | None
+    #: every line that speaks of the number
+    lines: Sequence["_Line"]
+
+
+class _Line(NamedTuple):
+    """A line among those that speak of a number."""
+
+    route: Route
+    #: place of its destination among theirs
+    group: int
+    #: its carrier's breaker is open
+    unwell: bool
+    #: why it is out, whoever the recipient is
+    out: Loss | None
+
+
+#: looks that are kept at hand
+_MOST_WAYS = 20_000
+_LOSSES = {
+    Capability.ALPHANUMERIC: Loss.NO_ALPHANUMERIC,
+    Capability.UCS2: Loss.NO_UCS2,
+    Capability.DLT: Loss.NO_DLT,
+}
+#: where senders and texts are registered
+_DLT_COUNTRY = "IN"
+_WELL = Standing()
 
 
 class RouteTable:
-    """The routes open to one account: of paused carriers there are none in it."""
+    """A situation, compiled: asked for each message."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        """Take the lines in force, the account's own and the common ones."""
-        lines = list(routes)
+    def __init__(self, situation: Situation) -> None:
+        """Take the situation as it is now."""
+        self.situation = situation
+        lines = situation.routes
         self._own = Destinations((line.destination, line) for line in lines if line.own)
         self._common = Destinations((line.destination, line) for line in lines if not line.own)
-        self._chains: dict[tuple[int, ...], list[str]] = {}
+        self._end = max(self._own.longest, self._common.longest) + 1
+        self._knows_networks = any(is_network(line.destination) for line in lines)
+        lacking = frozenset().union(*(standing.lacks for standing in situation.carriers.values()))
+        self._heeds_names = Capability.ALPHANUMERIC in lacking
+        #: whether an ask must say its encoding
+        self.heeds_encoding = Capability.UCS2 in lacking
+        self._ways: dict[tuple[str, str, str, bool, bool], _Way] = {}
 
-    def chain(self, phone: str, country: str, draw: float) -> list[str]:
+    def first(self, ask: Ask) -> str | None:
+        """Return the carrier to try first, or None where nobody serves the number."""
+        way = self._way(ask)
+        if way.fixed is not None:
+            return way.fixed[0] if way.fixed else None
+        tier = way.tiers[0]
+        return tier if isinstance(tier, str) else tier.first(ask.sender, ask.phone)
+
+    def chain(self, ask: Ask) -> tuple[str, ...]:
         """Return carriers in the order to try them, each once.
 
-        Own routes before common ones, longer destinations before shorter, lower rank before higher; among equals
-        by weight, where `draw` (0 to 1, the same for a message whenever it is asked) decides who is first.
+        Those that are well before those whose breaker is open; own routes before common ones; longer destinations
+        before shorter, the network, the country, everywhere; lower rank before higher. Of a rank each recipient has
+        his own order by weight, the same for all messages of a sender; behind it those of weight 0, the cheapest first.
         """
-        order: dict[str, None] = {}
-        for group in (*self._own(phone, country), *self._common(phone, country)):
-            for rank in sorted({line.rank for line in group}):
-                equals = [line for line in group if line.rank == rank]
-                order.update(dict.fromkeys(_by_weight(equals, draw)))
-        return list(order)
+        way = self._way(ask)
+        if way.fixed is not None:
+            return way.fixed
+        found: list[str] = []
+        for tier in way.tiers:
+            found += (tier,) if isinstance(tier, str) else tier.order(ask.sender, ask.phone)
+        return tuple(found)
+
+    def decide(self, ask: Ask, tried: Collection[str] = ()) -> Decision:
+        """Return the choice among those that were not tried before, and what became of each line."""
+        way = self._way(ask)
+        chain = tuple(carrier for carrier in self.chain(ask) if carrier not in tried)
+        places = {carrier: place for place, carrier in enumerate(chain, start=1)}
+        chosen = next((line for line in way.lines if not line.out and chain[:1] == (line.route.carrier,)), None)
+        candidates = []
+        for line in way.lines:
+            loss = line.out or (Loss.TRIED if line.route.carrier in tried else chosen and _loss(line, chosen))
+            candidates.append(Candidate(line.route, None if line.out else places.get(line.route.carrier), loss))
+        return Decision(self._network(ask.phone), chain, candidates, len(self.situation.routes) - len(candidates))
+
+    def _network(self, phone: str) -> str:
+        return self.situation.numbering.network(phone) if self._knows_networks else ""
+
+    def _is_unwell(self, carrier: str, country: str) -> bool:
+        unwell = self.situation.unwell
+        return bool(unwell) and (carrier in unwell or f"{carrier}/{country}" in unwell)
+
+    def _way(self, ask: Ask) -> _Way:
+        phone, country, sender, encoding = ask
+        key = (
+            phone[1 : self._end],
+            country,
+            self._network(phone),
+            self._heeds_names and is_name(sender),
+            self.heeds_encoding and encoding is Encoding.UCS2,
+        )
+        way = self._ways.get(key)
+        if way is None:
+            if len(self._ways) >= _MOST_WAYS:
+                self._ways.clear()
+            way = self._ways[key] = self._find_way(ask, key[2], frozenset(_needs(ask)))
+        return way
+
+    def _find_way(self, ask: Ask, network: str, needs: frozenset[Capability]) -> _Way:
+        groups = [*self._own(ask.phone, ask.country, network), *self._common(ask.phone, ask.country, network)]
+        lines: list[_Line] = []
+        seen: set[str] = set()
+        for number, group in enumerate(groups):
+            for route in sorted(group, key=_standing_order):
+                out = self._out(route, needs) or (Loss.REPEATED if route.carrier in seen else None)
+                lines.append(_Line(route, number, self._is_unwell(route.carrier, ask.country), out))
+                seen.add(route.carrier)
+        fit = [line for line in lines if line.out is None]
+        tiers = [*_tiers([each for each in fit if not each.unwell]), *_tiers([each for each in fit if each.unwell])]
+        fixed = tuple(tier for tier in tiers if isinstance(tier, str))
+        return _Way(tiers, fixed if len(fixed) == len(tiers) else None, lines)
+
+    def _out(self, route: Route, needs: frozenset[Capability]) -> Loss | None:
+        standing = self.situation.carriers.get(route.carrier, _WELL)
+        if standing.state is not CarrierState.ACTIVE:
+            return Loss.DRAINED
+        return next((loss for need, loss in _LOSSES.items() if need in needs and need in standing.lacks), None)
 
 
-def _by_weight(equals: list[Route], draw: float) -> list[str]:
-    if len(equals) == 1:
-        return [equals[0].carrier]
-    equals = sorted(equals, key=lambda line: line.carrier)
-    point = draw * sum(line.weight for line in equals)
-    for place, line in enumerate(equals):
-        point -= line.weight
-        if point < 0:
-            return [each.carrier for each in equals[place:] + equals[:place]]
-    return [each.carrier for each in equals]
+def decide(situation: Situation, ask: Ask, tried: Collection[str] = ()) -> Decision:
+    """Return the choice of a carrier for a message in a situation: the same whenever and wherever it is asked."""
+    return RouteTable(situation).decide(ask, tried)
+
+
+def _needs(ask: Ask) -> Iterator[Capability]:
+    if is_name(ask.sender):
+        yield Capability.ALPHANUMERIC
+    if ask.encoding is Encoding.UCS2:
+        yield Capability.UCS2
+    if ask.country == _DLT_COUNTRY:
+        yield Capability.DLT
+
+
+def _standing_order(route: Route) -> tuple[int, bool, bool, str, int, str]:
+    """Return the order within a destination: by rank, those with a share first, the others by cost."""
+    if route.weight or route.cost is None:
+        return route.rank, not route.weight, True, "", 0, route.carrier
+    # costs of two currencies cannot be told apart: each currency by itself then
+    return route.rank, True, False, route.currency or "", route.cost, route.carrier
+
+
+def _tiers(fit: Sequence[_Line]) -> Iterator[str | Shares]:
+    """Yield lines, in order, as their carriers; those of one destination and rank that have a share as one."""
+    for (_, _, spare), lines in groupby(fit, lambda line: (line.group, line.route.rank, not line.route.weight)):
+        some = [(line.route.carrier, line.route.weight) for line in lines]
+        if spare or len(some) == 1:
+            yield from (carrier for carrier, _ in some)
+        else:
+            yield Shares(some)
+
+
+def _loss(line: _Line, chosen: _Line) -> Loss | None:
+    """Return why a line that is fit stands behind the chosen one; None: it is that one."""
+    route, winner = line.route, chosen.route
+    if line is chosen:
+        return None
+    if line.unwell != chosen.unwell:
+        return Loss.UNWELL
+    if route.own != winner.own:
+        return Loss.COMMON
+    if line.group != chosen.group:
+        return Loss.LESS_PARTICULAR
+    if route.rank != winner.rank:
+        return Loss.HIGHER_RANK
+    if route.weight:
+        return Loss.SHARE
+    return Loss.SPARE if winner.weight else Loss.DEARER
 
 
 def draw(place: int) -> float:

@@ -45,6 +45,11 @@ def measure(bodies: Iterable[str], capacity: Capacity = STANDARD) -> list[Measur
     return [_measure(body, capacity) for body in bodies]
 
 
+def encoding(body: str) -> Encoding:
+    """Return how a body travels."""
+    return Encoding.UCS2 if gsm7.septets(body) is None else Encoding.GSM7
+
+
 def billed(body: str, measured: Measure, door: str | None) -> int:
     """Return by how many parts a measured body is billed: as it travels, unless its door counts otherwise."""
     capacity = BILLED.get(door or "")

@@ -1,16 +1,20 @@
 """Admit: judge orders, and say of each recipient what will be written or why not."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline.rules import phones, senders, templates, windows
-from pipeline.rules.routes import TEST_CARRIER, RouteTable, draw
+from pipeline.rules import phones, segments, senders, templates, windows
+from pipeline.rules.restraints import Restraints, restrain
+from pipeline.rules.routes import TEST_CARRIER, Ask, RouteTable
 from pipeline.runtime import Runtime
-from pipeline.store import accounts, carriers
+from pipeline.store import accounts, situations
 from pipeline.store.accounts import Account
+from pipeline.store.consent import opt_outs
+from pipeline.store.situations import Choice
 from schema.message import Admission, Draft, Refusal
 from schema.order import Order
 from schema.vocabulary import AccountState, Code, MessageClass, SenderState
@@ -26,7 +30,9 @@ class _Known:
     """What the database knows of the orders' accounts."""
 
     accounts: dict[str, Account]
-    routes: dict[int, RouteTable]
+    choices: dict[int, Choice]
+    #: what the choices' situations are kept as
+    kept: dict[int, int]
     texts: dict[tuple[int, str], str]
 
 
@@ -34,19 +40,21 @@ def admit(rt: Runtime, asked: Sequence[Asked]) -> list[Admission]:
     """Judge each order (request id, Order or the faults of reading it); return an admission for each, in order."""
     known = _look_up(rt, [order for _, order in asked if isinstance(order, Order)])
     now = rt.now()
-    return [
+    judged = [
         _refused(rt, request, order) if isinstance(order, list) else _judge(rt, request, order, known, now)
         for request, order in asked
     ]
+    return _restrain(rt, judged, known, now)
 
 
 def _look_up(rt: Runtime, orders: Sequence[Order]) -> _Known:
     with rt.glance() as conn:
         found = accounts.find(conn, (order.account for order in orders))
-        tables = carriers.routes(conn, [account.id for account in found.values()])
+        choices = situations.choices(conn, rt.situations, [account.id for account in found.values()], rt.unwell())
+        kept = {account: situations.keep(conn, rt.situations, choice) for account, choice in choices.items()}
         wanted = {(found[o.account].id, o.template) for o in orders if o.template and o.account in found}
         texts = accounts.templates(conn, wanted)
-    return _Known(found, {account: RouteTable(lines) for account, lines in tables.items()}, texts)
+    return _Known(found, choices, kept, texts)
 
 
 def _refused(rt: Runtime, request: UUID, refusals: list[Refusal], order: Order | None = None) -> Admission:
@@ -76,8 +84,8 @@ def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetim
     admission = replace(_refused(rt, request, faults, order), account=account.id, sender=order.sender)
     if faults or text is None:
         return admission
-    routes = known.routes.get(account.id, RouteTable([]))
-    drafts, refusals = _split(_drafts(rt, order, text, routes, admission.first, account.countries.get(order.sender)))
+    routes = known.choices[account.id].table
+    drafts, refusals = _split(_drafts(rt, order, text, routes, account.countries.get(order.sender)))
     return replace(
         admission,
         drafts=drafts,
@@ -86,6 +94,36 @@ def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetim
         valid_until=order.valid_until,
         idempotency_key=order.idempotency_key,
         fingerprint=_fingerprint(order),
+        skips_opt_outs=order.skip_opt_outs,
+        situation=None if order.test else known.kept[account.id],
+    )
+
+
+def _restrain(rt: Runtime, judged: Sequence[Admission], known: _Known, now: datetime) -> list[Admission]:
+    """Take out who may not be written to, and have those wait whose night it is."""
+    of = {account.id: account.restraints for account in known.accounts.values() if account.restraints != Restraints()}
+    asked = [
+        (place, draft)
+        for place, admission in enumerate(judged)
+        if admission.account in of and of[admission.account].has_opt_outs
+        for draft in admission.drafts
+    ]
+    opted_out: defaultdict[int, set[int]] = defaultdict(set)
+    if asked:
+        with rt.glance() as conn:
+            for found in opt_outs.refused(conn, [_wish(judged[place], draft) for place, draft in asked]):
+                place, draft = asked[found]
+                opted_out[place].add(draft.index)
+    return [
+        restrain(each, of[each.account], opted_out[place], now) if each.account in of and each.drafts else each
+        for place, each in enumerate(judged)
+    ]
+
+
+def _wish(admission: Admission, draft: Draft) -> opt_outs.Wish:
+    assert admission.account is not None
+    return opt_outs.Wish(
+        admission.account, draft.phone, admission.sender, str(admission.message_class), admission.skips_opt_outs
     )
 
 
@@ -114,7 +152,7 @@ def _faults_of_window(rt: Runtime, order: Order, now: datetime) -> list[Refusal]
 
 
 def _drafts(
-    rt: Runtime, order: Order, text: str, routes: RouteTable, first: UUID, served: frozenset[str] | None
+    rt: Runtime, order: Order, text: str, routes: RouteTable, served: frozenset[str] | None
 ) -> Iterator[Draft | Refusal]:
     """Yield for each recipient its draft or why it is refused; `served`: the sender's countries, None: everywhere."""
     strict = rt.settings.strict_numbers and not order.test
@@ -136,18 +174,17 @@ def _drafts(
             yield _fault(index, "sender", Code.SENDER_INVALID, "the sender is not approved for this country")
         else:
             country = recipient.country or number.country
-            carrier = _carrier(order, routes, number.e164, country, draw(first.int + index))
+            carrier = _carrier(order, routes, number.e164, country, body)
             if carrier is None:
                 yield _fault(index, "to", Code.NO_ROUTE, "no carrier serves this destination; add a route for it")
             else:
                 yield Draft(index, number.e164, country, body, carrier, recipient.correlation_id)
 
 
-def _carrier(order: Order, routes: RouteTable, phone: str, country: str, lot: float) -> str | None:
+def _carrier(order: Order, routes: RouteTable, phone: str, country: str, body: str) -> str | None:
     if order.test:
         return TEST_CARRIER
-    chain = routes.chain(phone, country, lot)
-    return chain[0] if chain else None
+    return routes.first(Ask(phone, country, order.sender, segments.encoding(body) if routes.heeds_encoding else None))
 
 
 def _fault(index: int, field: str, code: Code, message: str) -> Refusal:
@@ -168,5 +205,7 @@ def _split(judged: Iterator[Draft | Refusal]) -> tuple[list[Draft], list[Refusal
 def _fingerprint(order: Order) -> bytes | None:
     if order.idempotency_key is None:
         return None
-    asked = order.model_dump_json(by_alias=True, exclude={"submitted_at"})
+    # what younger versions added counts where it is used: an order is the same as it was before
+    unused = set() if order.skip_opt_outs else {"skip_opt_outs"}
+    asked = order.model_dump_json(by_alias=True, exclude={"submitted_at", *unused})
     return hashlib.sha256(asked.encode()).digest()

@@ -9,13 +9,23 @@ from pipeline.store import carriers, receipts
 from pipeline.store.carriers import CarrierRow
 from schema.carriage import Heard, Posted, Receipt
 
-__all__ = ["CarrierRow", "ReceiptForged", "keep", "read", "senders"]
+__all__ = ["CarrierRow", "ReceiptForged", "keep", "methods", "read", "senders", "thanks"]
 
 
 def senders(rt: Runtime) -> dict[str, CarrierRow]:
     """Return the carriers that may post receipts, by name."""
     with rt.begin() as conn:
         return {row.name: row for row in carriers.all_of(conn) if row.kind in registry.RECEIPT_READERS}
+
+
+def methods(sender: CarrierRow) -> frozenset[str]:
+    """Return the HTTP methods that a carrier may call with."""
+    return frozenset({"POST", "GET"} if sender.kind in registry.RECEIPTS_BY_GET else {"POST"})
+
+
+def thanks(sender: CarrierRow) -> tuple[str, str]:
+    """Return what a carrier wants to hear when all is kept: its type and its words."""
+    return registry.THANKS.get(sender.kind, registry.USUAL_THANKS)
 
 
 def read(sender: CarrierRow, posted: Posted) -> Heard:

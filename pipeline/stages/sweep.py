@@ -41,7 +41,8 @@ def sweep(rt: Runtime) -> Swept:
 def _take_back(rt: Runtime, conn: Connection) -> tuple[list[Hint], list[Moved]]:
     """Write down what lost workers left in doubt and queue the rest; park what keeps killing them."""
     lost = leases.lost(conn, PORTION)
-    doubtful = attempts.doubt(conn, lost)
+    attempts.doubt(conn, [each for each in lost if each.again])
+    doubtful = attempts.doubt(conn, [each for each in lost if not each.again])
     moved = messages.move(conn, doubtful, Status.SENT, Money.HELD, at=rt.now())
     _tell(rt, conn, doubtful, Status.SENT)
     poison = [each for each in lost if each.in_hand and each.claims >= rt.settings.poison_claims]

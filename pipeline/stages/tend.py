@@ -1,15 +1,18 @@
-"""Tend: make the coming days' partitions, forget old idempotency keys, codes and webhook calls."""
+"""Tend: make the coming days' partitions, forget old idempotency keys, codes, webhook calls and moves."""
 
 from datetime import timedelta
 
 from pipeline.runtime import Runtime
-from pipeline.store import days, requests, ticks
-from pipeline.store.doors import challenges, deliveries
+from pipeline.store import days, events, parts, requests, ticks
+from pipeline.store.doors import challenges, deliveries, endpoints
 
 #: days for which partitions are made ahead
 AHEAD = 7
 #: days a challenge is kept: longer than its message can be in doubt, for whose callback it knows the address
 CHALLENGE_DAYS = 7
+
+#: days for which a receipt may speak of one part of a long message
+PART_DAYS = 14
 
 
 def tend(rt: Runtime) -> list[str]:
@@ -20,6 +23,9 @@ def tend(rt: Runtime) -> list[str]:
         requests.prune(conn, rt.settings.idempotency_days)
         requests.forget_stumbles(conn, rt.settings.idempotency_days)
         challenges.prune(conn, CHALLENGE_DAYS)
+        parts.prune(conn, PART_DAYS)
+        endpoints.follow_all(conn)
         deliveries.prune(conn, rt.settings.webhook_days)
+        events.prune(conn, rt.now() - timedelta(days=rt.settings.webhook_days))
         today = rt.now().date()
         return days.prepare(conn, (today + timedelta(days=ahead) for ahead in range(-1, AHEAD + 1)))

@@ -1,6 +1,6 @@
 """The accounts, sender_ids and templates tables: who may send what under which name."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -8,6 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.rules.restraints import Restraints
+from pipeline.store.consent import restraints
 from schema.shown import Purse
 from schema.vocabulary import AccountState, SenderState
 
@@ -23,13 +25,15 @@ class Account:
     senders: dict[str, SenderState] = field(default_factory=dict)
     #: the countries of those that are not for everywhere
     countries: dict[str, frozenset[str]] = field(default_factory=dict)
+    restraints: Restraints = field(default_factory=Restraints)
 
 
-_FIND = """
+_FIND = f"""
 SELECT a.id, a.name, a.state, a.currency,
-       (SELECT coalesce(json_object_agg(sender, s.state), '{}') FROM sender_ids AS s WHERE s.account_id = a.id),
-       (SELECT coalesce(json_object_agg(sender, s.countries), '{}') FROM sender_ids AS s
-        WHERE s.account_id = a.id AND s.countries <> '{}')
+       (SELECT coalesce(json_object_agg(sender, s.state), '{{}}') FROM sender_ids AS s WHERE s.account_id = a.id),
+       (SELECT coalesce(json_object_agg(sender, s.countries), '{{}}') FROM sender_ids AS s
+        WHERE s.account_id = a.id AND s.countries <> '{{}}'),
+       {restraints.COLUMNS}
 FROM accounts AS a WHERE a.name = ANY(%(names)s)
 """
 
@@ -45,8 +49,9 @@ def find(conn: Connection, names: Iterable[str]) -> dict[str, Account]:
             currency,
             {word: SenderState(s) for word, s in senders.items()},
             {word: frozenset(some) for word, some in countries.items()},
+            restraints.read(held_back),
         )
-        for id_, name, state, currency, senders, countries in rows
+        for id_, name, state, currency, senders, countries, *held_back in rows
     }
 
 
@@ -78,9 +83,19 @@ def set_state(conn: Connection, account: int, state: AccountState) -> None:
     conn.exec_driver_sql(_SET_STATE, {"account": account, "state": str(state)})
 
 
+_SET_COUNTRIES = "UPDATE accounts SET countries = %(countries)s::text[] WHERE id = %(account)s"
+
+
+def set_countries(conn: Connection, account: int, countries: Sequence[str]) -> None:
+    """Let an account send to these countries only; none: everywhere."""
+    conn.exec_driver_sql(_SET_COUNTRIES, {"account": account, "countries": list(countries)})
+
+
 _SENDER = """
-INSERT INTO sender_ids (account_id, sender, state, reason) VALUES (%(account)s, %(sender)s, %(state)s, %(reason)s)
-ON CONFLICT (account_id, sender) DO UPDATE SET state = excluded.state, reason = excluded.reason
+INSERT INTO sender_ids AS s (account_id, sender, state, reason, countries)
+VALUES (%(account)s, %(sender)s, %(state)s, %(reason)s, coalesce(%(countries)s::text[], '{}'))
+ON CONFLICT (account_id, sender) DO UPDATE
+SET state = excluded.state, reason = excluded.reason, countries = coalesce(%(countries)s::text[], s.countries)
 """
 
 
@@ -90,9 +105,14 @@ def set_sender(
     sender: str,
     state: SenderState = SenderState.APPROVED,
     reason: str | None = None,
+    countries: Sequence[str] | None = None,
 ) -> None:
-    """Register a sender id, or change its state, and say why."""
+    """Register a sender id, or change its state, and say why.
+
+    It is for these countries; none: for everywhere, None: as it was.
+    """
     params = {"account": account, "sender": sender, "state": str(state), "reason": reason}
+    params |= {"countries": None if countries is None else sorted(set(countries))}
     conn.exec_driver_sql(_SENDER, params)
 
 
@@ -153,15 +173,18 @@ def list_templates(conn: Connection, account: int) -> list[dict[str, Any]]:
 
 
 _APPROVED = """
-SELECT account_id, array_agg(sender ORDER BY created_at, sender) FROM sender_ids
+SELECT account_id, json_agg(json_build_array(sender, countries) ORDER BY created_at, sender) FROM sender_ids
 WHERE account_id = ANY(%(accounts)s) AND state = 'approved' GROUP BY account_id
 """
 
 
-def approved_senders(conn: Connection, wanted: Iterable[int]) -> dict[int, list[str]]:
-    """Return the senders each of the accounts may send under, the first registered first; who has none is left out."""
+def approved_senders(conn: Connection, wanted: Iterable[int]) -> dict[int, list[tuple[str, list[str]]]]:
+    """Return the senders each of the accounts may send under with their countries (none: everywhere), the oldest first.
+
+    Who has none is left out.
+    """
     rows = conn.exec_driver_sql(_APPROVED, {"accounts": sorted(set(wanted))})
-    return {row[0]: row[1] for row in rows}
+    return {account: [(sender, countries) for sender, countries in found] for account, found in rows}
 
 
 _PURSE = """
@@ -173,3 +196,11 @@ FROM accounts AS a WHERE id = %(account)s
 def purse(conn: Connection, account: int) -> Purse:
     """Return what an account has."""
     return Purse(*conn.exec_driver_sql(_PURSE, {"account": account}).one())
+
+
+_LISTEN = "SELECT EXISTS (SELECT FROM accounts WHERE subscribes)"
+
+
+def listen(conn: Connection) -> bool:
+    """Tell whether any account wants events."""
+    return bool(conn.exec_driver_sql(_LISTEN).scalar_one())

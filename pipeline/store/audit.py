@@ -92,7 +92,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I4",
-        "a sent message was taken by one carrier or is in doubt at one, no other was; none was tried again after that",
+        "a sent message was taken by one carrier, or is in doubt at one; after that it was only ever sent on purpose",
         """
         SELECT count(*) FROM messages AS m
         LEFT JOIN LATERAL (
@@ -100,13 +100,25 @@ INVARIANTS = (
                    count(*) FILTER (WHERE outcome = 'unknown') AS doubt,
                    max(n) FILTER (WHERE outcome IN ('accepted', 'unknown')) AS decisive,
                    count(*) AS tries
-            FROM provider_attempts AS a WHERE a.message_id = m.id
+            FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id
+            WHERE a.message_id = m.id AND b.again IS NULL
         ) AS a ON true
         WHERE taken + doubt <> CASE
                 WHEN status IN ('sent', 'delivered') THEN 1
                 WHEN status = 'failed' AND error_code IN ('undelivered', 'unresolved') THEN 1
+                WHEN status = 'failed' AND error_code = 'carrier_refused' THEN doubt
                 ELSE 0 END
            OR decisive < tries
+        """,
+    ),
+    Invariant(
+        "I4 again",
+        "what was sent once more was sent before, and its attempts came after those",
+        """
+        SELECT count(*) FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id AND b.again IS NOT NULL
+        WHERE NOT EXISTS (SELECT FROM provider_attempts AS e JOIN batches AS f ON f.id = e.batch_id
+                          WHERE e.message_id = a.message_id AND e.n < a.n AND f.again IS NULL
+                            AND e.outcome IN ('accepted', 'unknown'))
         """,
     ),
     Invariant(

@@ -32,6 +32,8 @@ _COLUMNS = {
     "attempt": "int2",
     "round": "int2",
     "tried": "text[]",
+    "situation_id": "int4",
+    "again": "text",
     "hinted_at": "timestamptz",
     "queued_at": "timestamptz",
 }
@@ -60,6 +62,8 @@ def write(conn: Connection, batches: Iterable[Batch], hinted_at: datetime) -> No
                 batch.attempt,
                 batch.round,
                 list(batch.tried),
+                batch.situation,
+                batch.again and str(batch.again),
                 hinted_at,
                 hinted_at if batch.status is BatchStatus.QUEUED else None,
             )

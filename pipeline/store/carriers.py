@@ -1,14 +1,14 @@
 """The carriers and routes tables: who can carry, and for which destinations."""
 
 import json
-from collections import defaultdict
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from pipeline.rules.routes import Route
+from schema.routing import Capability
 from schema.vocabulary import CarrierState
 
 
@@ -20,27 +20,41 @@ class CarrierRow:
     kind: str
     settings: Mapping[str, Any]
     state: CarrierState
+    #: what it cannot do has False here
+    capabilities: Mapping[str, bool]
 
 
-_ALL = "SELECT name, kind, settings, state FROM carriers ORDER BY name"
+_ALL = "SELECT name, kind, settings, state, capabilities FROM carriers ORDER BY name"
 
 
 def all_of(conn: Connection) -> list[CarrierRow]:
     """Return every carrier by name."""
     return [
-        CarrierRow(name, kind, found, CarrierState(state)) for name, kind, found, state in conn.exec_driver_sql(_ALL)
+        CarrierRow(name, kind, found, CarrierState(state), can)
+        for name, kind, found, state, can in conn.exec_driver_sql(_ALL)
     ]
 
 
 _SAVE = """
-INSERT INTO carriers (name, kind, settings) VALUES (%(name)s, %(kind)s, %(settings)s::jsonb)
-ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, settings = excluded.settings
+INSERT INTO carriers (name, kind, settings, capabilities)
+VALUES (%(name)s, %(kind)s, %(settings)s::jsonb, coalesce(%(capabilities)s::jsonb, '{}'))
+ON CONFLICT (name) DO UPDATE
+SET kind = excluded.kind, settings = excluded.settings,
+    capabilities = coalesce(%(capabilities)s::jsonb, carriers.capabilities)
 """
 
 
-def save(conn: Connection, name: str, kind: str, settings: Mapping[str, Any]) -> None:
-    """Write a carrier, or its new settings."""
-    conn.exec_driver_sql(_SAVE, {"name": name, "kind": kind, "settings": json.dumps(dict(settings))})
+def save(
+    conn: Connection,
+    name: str,
+    kind: str,
+    settings: Mapping[str, Any],
+    capabilities: Mapping[Capability, bool] | None = None,
+) -> None:
+    """Write a carrier, or its new settings; None: it can do what it could, and a new one everything."""
+    can = None if capabilities is None else json.dumps(dict(capabilities))
+    params = {"name": name, "kind": kind, "settings": json.dumps(dict(settings)), "capabilities": can}
+    conn.exec_driver_sql(_SAVE, params)
 
 
 _SET_STATE = "UPDATE carriers SET state = %(state)s WHERE name = %(name)s"
@@ -51,65 +65,100 @@ def set_state(conn: Connection, name: str, state: CarrierState) -> bool:
     return conn.exec_driver_sql(_SET_STATE, {"name": name, "state": str(state)}).rowcount > 0
 
 
-_ROUTES = """
-SELECT wanted.id, r.destination, r.carrier, r.rank, r.weight, r.account_id IS NOT NULL
-FROM unnest(%(accounts)s::int4[]) AS wanted (id)
-JOIN routes AS r ON r.account_id = wanted.id OR r.account_id IS NULL
-JOIN carriers AS c ON c.name = r.carrier AND c.state = 'active'
-WHERE r.from_at <= now() AND coalesce(r.until_at, 'infinity') > now()
-"""
+# Routes ---------------------------------------------------------------------------------------------------------
 
-
-def routes(conn: Connection, accounts: Collection[int]) -> dict[int, list[Route]]:
-    """Return the routes open to each account now: those of active carriers."""
-    found: defaultdict[int, list[Route]] = defaultdict(list)
-    for account, destination, carrier, rank, weight, own in conn.exec_driver_sql(_ROUTES, {"accounts": list(accounts)}):
-        found[account].append(Route(destination, carrier, rank, weight, own))
-    return dict(found)
-
-
-_SET_ROUTE = """
-WITH ended AS (
-    UPDATE routes SET until_at = now()
-    WHERE account_id IS NOT DISTINCT FROM %(account)s::int4 AND destination = %(destination)s AND carrier = %(carrier)s
-      AND from_at < now() AND coalesce(until_at, 'infinity') > now()
+#: two operators at once: the second sees what the first has written
+_LOCK_ROUTES = "LOCK TABLE routes IN SHARE ROW EXCLUSIVE MODE"
+_OF_LINE = (
+    "account_id IS NOT DISTINCT FROM %(account)s::int4 AND destination = %(destination)s AND carrier = %(carrier)s"
 )
-INSERT INTO routes (account_id, destination, carrier, rank, weight)
-VALUES (%(account)s, %(destination)s, %(carrier)s, %(rank)s, %(weight)s)
+_SET_ROUTE = f"""
+WITH begins AS MATERIALIZED (
+    SELECT coalesce(%(from_at)s::timestamptz, clock_timestamp()) AS at
+), following AS (
+    SELECT min(from_at) AS at FROM routes, begins WHERE {_OF_LINE} AND from_at > begins.at
+), same AS (
+    SELECT FROM routes, begins, following
+    WHERE {_OF_LINE} AND from_at <= begins.at AND coalesce(until_at, 'infinity') > begins.at
+      AND (rank, weight, cost, currency, until_at) IS NOT DISTINCT FROM
+          (%(rank)s::int2, %(weight)s::int2, %(cost)s::int8, %(currency)s::text,
+           least(%(until_at)s::timestamptz, following.at))
+), ended AS (
+    UPDATE routes SET until_at = begins.at FROM begins
+    WHERE {_OF_LINE} AND from_at < begins.at AND coalesce(until_at, 'infinity') > begins.at
+      AND NOT EXISTS (SELECT FROM same)
+)
+INSERT INTO routes (account_id, destination, carrier, rank, weight, cost, currency, from_at, until_at)
+SELECT %(account)s, %(destination)s, %(carrier)s, %(rank)s, %(weight)s, %(cost)s, %(currency)s, begins.at,
+       least(%(until_at)s::timestamptz, following.at)
+FROM begins, following WHERE NOT EXISTS (SELECT FROM same)
 ON CONFLICT (account_id, destination, carrier, from_at)
-DO UPDATE SET rank = excluded.rank, weight = excluded.weight, until_at = NULL
+DO UPDATE SET rank = excluded.rank, weight = excluded.weight, cost = excluded.cost, currency = excluded.currency,
+              until_at = excluded.until_at
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a line of the route table says, for as long as it does."""
+
+    rank: int = 1
+    weight: int = 100
+    #: millionths of the currency
+    cost: int | None = None
+    currency: str | None = None
+    #: None: from now, by the database's clock
+    from_at: datetime | None = None
+    #: None: until the next version of the line, or for ever
+    until_at: datetime | None = None
 
 
 def set_route(
-    conn: Connection, destination: str, carrier: str, *, rank: int = 1, weight: int = 100, account: int | None = None
+    conn: Connection,
+    destination: str,
+    carrier: str,
+    version: Version | None = None,
+    *,
+    rank: int = 1,
+    weight: int = 100,
+    account: int | None = None,
 ) -> None:
-    """Write a line of the route table, or its new rank and weight."""
-    params = {"account": account, "destination": destination, "carrier": carrier, "rank": rank, "weight": weight}
-    conn.exec_driver_sql(_SET_ROUTE, params)
+    """Write a line of the route table, or a new version of it: the one before ends where it begins.
+
+    Nothing is written where that one says the same.
+    """
+    version = version or Version(rank, weight)
+    conn.exec_driver_sql(_LOCK_ROUTES)
+    conn.exec_driver_sql(
+        _SET_ROUTE, {"account": account, "destination": destination, "carrier": carrier, **asdict(version)}
+    )
 
 
-_DROP_ROUTE = """
-UPDATE routes SET until_at = now()
-WHERE destination = %(destination)s AND carrier = %(carrier)s AND account_id IS NOT DISTINCT FROM %(account)s::int4
-  AND coalesce(until_at, 'infinity') > now()
+_DROP_ROUTE = f"""
+UPDATE routes SET until_at = clock_timestamp()
+WHERE {_OF_LINE} AND from_at <= clock_timestamp() AND coalesce(until_at, 'infinity') > clock_timestamp()
 """
+_FORGET_ROUTE = f"DELETE FROM routes WHERE {_OF_LINE} AND from_at > clock_timestamp()"
 
 
 def drop_route(conn: Connection, destination: str, carrier: str, account: int | None) -> bool:
-    """Take a line out of the route table; False when it is not there."""
+    """End a line of the route table now, and forget its versions to come; False when there is none."""
     params = {"account": account, "destination": destination, "carrier": carrier}
-    return conn.exec_driver_sql(_DROP_ROUTE, params).rowcount > 0
+    conn.exec_driver_sql(_LOCK_ROUTES)
+    ended, forgotten = (conn.exec_driver_sql(each, params).rowcount for each in (_DROP_ROUTE, _FORGET_ROUTE))
+    return ended + forgotten > 0
 
 
 _LIST_ROUTES = """
-SELECT a.name AS account, r.destination, r.carrier, r.rank, r.weight, c.state
+SELECT a.name AS account, r.destination, r.carrier, r.rank, r.weight, r.cost, r.currency, r.from_at, r.until_at,
+       CASE WHEN r.until_at <= now() THEN 'over' WHEN r.from_at > now() THEN 'to come' ELSE 'in force' END AS stands,
+       c.state
 FROM routes AS r JOIN carriers AS c ON c.name = r.carrier LEFT JOIN accounts AS a ON a.id = r.account_id
-WHERE coalesce(r.until_at, 'infinity') > now()
-ORDER BY a.name NULLS FIRST, r.destination, r.rank, r.carrier
+WHERE %(all)s OR coalesce(r.until_at, 'infinity') > now()
+ORDER BY a.name NULLS FIRST, r.destination, r.rank, r.carrier, r.from_at
 """
 
 
-def list_routes(conn: Connection) -> list[dict[str, Any]]:
-    """Return every route with its carrier's state, the common ones (account None) first."""
-    return [dict(row) for row in conn.exec_driver_sql(_LIST_ROUTES).mappings()]
+def list_routes(conn: Connection, *, over: bool = False) -> list[dict[str, Any]]:
+    """Return the routes in force and to come, and those that are over too, the common ones (account None) first."""
+    return [dict(row) for row in conn.exec_driver_sql(_LIST_ROUTES, {"all": over}).mappings()]

@@ -62,3 +62,16 @@ def tell(conn: Connection, first: UUID, moved: Iterable[tuple[UUID, Status]], at
 def tell_all(conn: Connection, first: UUID, messages: Sequence[UUID], status: Status, at: datetime) -> None:
     """Write that all of these messages came to one status, as `tell` does."""
     tell(conn, first, ((message, status) for message in messages), at)
+
+
+_PRUNE = """
+DELETE FROM events AS e WHERE e.id < %(before)s
+AND NOT EXISTS (
+    SELECT FROM deliveries AS d WHERE d.message_id = e.message_id AND d.event_id = e.id AND d.state = 'waiting'
+)
+"""
+
+
+def prune(conn: Connection, before: datetime) -> int:
+    """Forget what moved before then, but for what is still to be told; return how many moves."""
+    return conn.exec_driver_sql(_PRUNE, {"before": ids.lowest(before)}).rowcount

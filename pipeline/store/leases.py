@@ -17,7 +17,7 @@ from pipeline.store.batches import hints
 from pipeline.store.messages import Span
 from schema.carriage import Parcel
 from schema.message import Hint
-from schema.vocabulary import Encoding, MessageClass
+from schema.vocabulary import Again, Encoding, MessageClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +41,54 @@ class Claim:
     settings: Mapping[str, Any]
     #: the account wants events
     subscribes: bool
+    #: its messages are sent already: why they are sent once more
+    again: Again | None = None
+    #: segments a second its carrier takes from all of us together; None: as fast as it answers
+    pace: float | None = None
 
 
 #: batches that are claimed along with a small one, and how many messages each of them may hold
 COMPANY, SMALL = 200, 5
+#: accounts that take their turn together at a carrier with a limit
+TURNS = 50
 
 _CLAIM = """
 WITH lead AS MATERIALIZED (
-    SELECT carrier, class FROM batches WHERE id = ANY(%(ids)b) AND status = 'queued' ORDER BY id LIMIT 1
+    SELECT carrier, class, segments_per_second IS NOT NULL AS paced
+    FROM batches LEFT JOIN carriers ON name = carrier
+    WHERE batches.id = ANY(%(ids)b) AND batches.status = 'queued' ORDER BY batches.id LIMIT 1
 ), named AS MATERIALIZED (
     SELECT id, size FROM batches
-    WHERE id = ANY(%(ids)b) AND status = 'queued' AND carrier = (SELECT carrier FROM lead)
+    WHERE NOT (SELECT paced FROM lead) AND id = ANY(%(ids)b) AND status = 'queued'
+      AND carrier = (SELECT carrier FROM lead)
     ORDER BY id FOR UPDATE -- it waits: a cancel that came too late holds the row for a moment, and the hint comes once
 ), company AS MATERIALIZED (
     SELECT id FROM batches
     WHERE status = 'queued' AND size <= %(small)s AND NOT id = ANY(%(ids)b)
       AND (carrier, class) = (SELECT carrier, class FROM lead) AND (SELECT sum(size) FROM named) <= %(small)s
     ORDER BY hinted_at LIMIT %(company)s FOR UPDATE SKIP LOCKED
+), turns AS MATERIALIZED (
+    -- at a carrier with a limit each account has a turn, whoever was hinted: its codes first, then its oldest batch
+    SELECT head.id FROM (
+        SELECT account_id, min(hinted_at) AS waits_since FROM batches
+        WHERE (SELECT paced FROM lead) AND status = 'queued' AND carrier = (SELECT carrier FROM lead)
+          AND account_id NOT IN (SELECT account_id FROM batches
+                                 WHERE status = 'sending' AND carrier = (SELECT carrier FROM lead))
+        GROUP BY account_id ORDER BY waits_since LIMIT %(turns)s
+    ) AS account CROSS JOIN LATERAL (
+        SELECT id FROM batches
+        WHERE status = 'queued' AND carrier = (SELECT carrier FROM lead) AND account_id = account.account_id
+        ORDER BY class <> 'otp', id LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) AS head
 ), mine AS (
     UPDATE batches AS b
     SET status = 'sending', fence = fence + 1, claims = claims + 1, hints = 0,
         lease_until = clock_timestamp() + %(lease)s * interval '1 second'
-    WHERE id IN (SELECT id FROM named UNION ALL SELECT id FROM company)
+    WHERE id IN (SELECT id FROM named UNION ALL SELECT id FROM company UNION ALL SELECT id FROM turns)
     RETURNING b.*
 )
 SELECT mine.id, first_id, last_id, account_id, class, carrier, test, valid_until, attempt, round, tried, fence,
-       recorded, kind, settings, subscribes
+       recorded, kind, settings, subscribes, again, segments_per_second
 FROM mine
 JOIN accounts ON accounts.id = account_id
 LEFT JOIN carriers ON carriers.name = carrier AND carriers.state = 'active' AND accounts.state = 'active'
@@ -79,8 +101,9 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float) -> list[Claim]:
 
     Left out are those that are not queued, and (a hint names one carrier's) those of another carrier than the first's.
     Small ones bring others of their class and carrier along: while one waits for its carrier's answer, so may they.
+    Where the carrier has a limit, a hint is only a call: one batch of each account is claimed that has none under way.
     """
-    params = {"ids": list(ids), "lease": lease, "company": COMPANY, "small": SMALL}
+    params = {"ids": list(ids), "lease": lease, "company": COMPANY, "small": SMALL, "turns": TURNS}
     rows = conn.exec_driver_sql(_CLAIM, params)
     return [
         Claim(
@@ -98,6 +121,8 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float) -> list[Claim]:
             kind=row[13],
             settings=row[14] or {},
             subscribes=row[15],
+            again=row[16] and Again(row[16]),
+            pace=row[17],
         )
         for row in rows
     ]
@@ -106,11 +131,12 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float) -> list[Claim]:
 _ENCODINGS = {str(encoding): encoding for encoding in Encoding}
 _PARCELS = """
 SELECT c.place, m.id, m.phone, m.sender, m.body, m.encoding, m.segments, m.country
-FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(last)b::uuid[])
-     WITH ORDINALITY AS c (batch_id, after_id, last_id, place)
+FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(last)b::uuid[], %(again)b::bool[])
+     WITH ORDINALITY AS c (batch_id, after_id, last_id, again, place)
 CROSS JOIN LATERAL (
     SELECT id, phone, sender, body, encoding, segments, country FROM messages
-    WHERE id > c.after_id AND id <= c.last_id AND batch_id = c.batch_id AND status IS NULL
+    WHERE id > c.after_id AND id <= c.last_id AND batch_id = c.batch_id
+      AND (status IS NULL OR c.again AND status = 'sent')
     ORDER BY id
 ) AS m
 """
@@ -126,6 +152,7 @@ def parcels(conn: Connection, claims: Sequence[Claim]) -> dict[UUID, list[Parcel
             "batches": [claim.span.batch for claim in claims],
             "after": [claim.recorded or UUID(int=max(claim.span.first.int - 1, 0)) for claim in claims],
             "last": [claim.span.last for claim in claims],
+            "again": [claim.again is not None for claim in claims],
         },
     ).all()
     for place, id_, phone, sender, body, encoding, segments, country in rows:
@@ -210,6 +237,8 @@ class Lost:
     recorded: UUID | None
     marked: UUID | None
     marked_at: datetime | None
+    #: its messages are sent already
+    again: bool
 
     @property
     def in_hand(self) -> bool:
@@ -218,7 +247,8 @@ class Lost:
 
 
 _LOST = """
-SELECT id, first_id, last_id, carrier, attempt, fence, claims, recorded, marked, marked_at FROM batches
+SELECT id, first_id, last_id, carrier, attempt, fence, claims, recorded, marked, marked_at, again IS NOT NULL
+FROM batches
 WHERE status = 'sending' AND lease_until < clock_timestamp()
 ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
@@ -236,6 +266,17 @@ SET status = 'queued', fence = fence + 1, recorded = coalesce(marked, recorded),
 WHERE id = ANY(%(ids)b) AND status = 'sending'
 RETURNING id, class, carrier, size
 """
+
+
+_NEXT = """
+SELECT id, class, carrier, size FROM batches WHERE status = 'queued' AND carrier = %(carrier)s
+ORDER BY id LIMIT 1
+"""
+
+
+def next_of(conn: Connection, carrier: str) -> list[Hint]:
+    """Return the oldest queued batch of a carrier as a hint, if there is one."""
+    return hints(conn.exec_driver_sql(_NEXT, {"carrier": carrier}))
 
 
 def requeue(conn: Connection, ids: Sequence[UUID]) -> list[Hint]:

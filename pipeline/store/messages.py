@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from pipeline.store.rows import copy
 from schema.message import Charge
-from schema.vocabulary import Code, Money, Status
+from schema.vocabulary import Code, Encoding, Money, Status
 
 _COLUMNS = {
     "id": "uuid",
@@ -108,10 +108,10 @@ def members(conn: Connection, span: Span) -> list[Member]:
 
 
 _UNDECIDED = """
-SELECT s.batch_id, m.id, m.phone, m.country
+SELECT s.batch_id, m.id, m.phone, m.country, m.sender, m.encoding
 FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
 CROSS JOIN LATERAL (
-    SELECT id, phone, country FROM messages
+    SELECT id, phone, country, sender, encoding FROM messages
     WHERE id BETWEEN s.first_id AND s.last_id AND batch_id = s.batch_id AND status IS NULL
     ORDER BY id
 ) AS m
@@ -126,16 +126,44 @@ class Undecided:
     id: UUID
     phone: str
     country: str
+    sender: str
+    #: None: not measured yet
+    encoding: Encoding | None
 
 
 def undecided(conn: Connection, spans: Sequence[Span]) -> list[Undecided]:
     """Return the messages of these batches that have no status of their own yet, each batch's by id."""
+    return _undecided(conn, _UNDECIDED, spans)
+
+
+def _undecided(conn: Connection, statement: str, spans: Sequence[Span]) -> list[Undecided]:
+    if not spans:
+        return []
     params = {
         "batches": [span.batch for span in spans],
         "firsts": [span.first for span in spans],
         "lasts": [span.last for span in spans],
     }
-    return [Undecided(*row) for row in conn.exec_driver_sql(_UNDECIDED, params).all()]
+    rows = conn.exec_driver_sql(statement, params).all()
+    return [Undecided(row[0], row[1], row[2], row[3], row[4], Encoding(row[5]) if row[5] else None) for row in rows]
+
+
+_UNTAKEN = """
+SELECT s.batch_id, m.id, m.phone, m.country, m.sender, m.encoding
+FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
+CROSS JOIN LATERAL (
+    SELECT id, phone, country, sender, encoding FROM messages
+    WHERE id BETWEEN s.first_id AND s.last_id AND batch_id = s.batch_id AND status = 'sent'
+      AND NOT EXISTS (SELECT FROM provider_attempts AS a WHERE a.message_id = messages.id
+                      AND a.batch_id = s.batch_id AND a.outcome IN ('accepted', 'unknown'))
+    ORDER BY id
+) AS m
+"""
+
+
+def untaken(conn: Connection, spans: Sequence[Span]) -> list[Undecided]:
+    """Return the sent messages that these batches were to send once more, and that their carrier did not take."""
+    return _undecided(conn, _UNTAKEN, spans)
 
 
 _CAME_THROUGH = """
@@ -152,7 +180,8 @@ def came_through(conn: Connection, ids: Sequence[UUID], doors: Iterable[str]) ->
     return [(row[0], row[1], row[2]) for row in conn.exec_driver_sql(_CAME_THROUGH, params).all()]
 
 
-#: a text of this class holds a code: once nothing will send it any more only its length is kept
+#: a text of this class holds a code: once its message has come to its end only its length is kept; what never comes to
+#: one is seen to by `sent.blot`
 _HOLDS_A_CODE = "(SELECT class = 'otp' FROM batches WHERE id = {message}.batch_id)"
 _BLOTTED = "repeat('*', length({message}.body))"
 
@@ -206,8 +235,8 @@ _MOVE = f"""
 WITH moved AS (
     UPDATE messages
     SET status = %(status)s, error_code = %(code)s,
-        body = CASE WHEN {_HOLDS_A_CODE.format(message="messages")} THEN {_BLOTTED.format(message="messages")}
-                    ELSE body END,
+        body = CASE WHEN %(status)s <> 'sent' AND {_HOLDS_A_CODE.format(message="messages")}
+                    THEN {_BLOTTED.format(message="messages")} ELSE body END,
         sent_at = CASE WHEN %(status)s = 'sent' THEN %(at)s::timestamptz END,
         final_at = CASE WHEN %(status)s <> 'sent' THEN %(at)s::timestamptz END,
         money = CASE WHEN money = 'held' THEN %(money)s END
@@ -224,7 +253,7 @@ def move(
 ) -> list[Moved]:
     """Give messages that stood as their batch does a status of their own; return the money that moved with them.
 
-    None of them is sent again: of the texts that hold a code only the length is kept.
+    Of those that end here only the length is kept of a text that holds a code.
     """
     if not ids:
         return []
@@ -270,8 +299,10 @@ def end_doubt(conn: Connection, ids: Sequence[UUID], money: Money) -> list[Moved
     return [Moved(*row) for row in conn.exec_driver_sql(_DOUBT_OVER, {"ids": list(ids), "money": str(money)})]
 
 
-_CONCLUDE = """
-UPDATE messages AS m SET status = %(status)s, error_code = %(code)s, final_at = now()
+_CONCLUDE = f"""
+UPDATE messages AS m
+SET status = %(status)s, error_code = %(code)s, final_at = now(),
+    body = CASE WHEN {_HOLDS_A_CODE.format(message="m")} THEN {_BLOTTED.format(message="m")} ELSE m.body END
 WHERE m.id = ANY(%(ids)b) AND m.status = 'sent'
 RETURNING m.id
 """
@@ -287,13 +318,14 @@ def conclude(conn: Connection, ids: Sequence[UUID], status: Status, code: Code |
 
 _REASSIGN = """
 UPDATE messages SET batch_id = %(batch)s
-WHERE id = ANY(%(ids)b) AND id BETWEEN %(first)s AND %(last)s AND status IS NULL
+WHERE id = ANY(%(ids)b) AND id BETWEEN %(first)s AND %(last)s AND status IS NOT DISTINCT FROM %(status)s
 """
 
 
-def reassign(conn: Connection, ids: Sequence[UUID], batch: UUID) -> None:
-    """Put messages into another batch."""
-    conn.exec_driver_sql(_REASSIGN, {"ids": list(ids), "batch": batch, "first": min(ids), "last": max(ids)})
+def reassign(conn: Connection, ids: Sequence[UUID], batch: UUID, status: Status | None = None) -> None:
+    """Put messages that have this status (None: their batch's) into another batch."""
+    params = {"ids": list(ids), "batch": batch, "first": min(ids), "last": max(ids), "status": status and str(status)}
+    conn.exec_driver_sql(_REASSIGN, params)
 
 
 _BATCHES_OF = """

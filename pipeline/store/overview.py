@@ -37,8 +37,8 @@ FROM requests WHERE id = %(id)s
   AND (%(account)s::text IS NULL OR account_id = (SELECT id FROM accounts WHERE name = %(account)s))
 """
 _BATCHES = """
-SELECT id, status, carrier, attempt, round, tried, size, send_at, due_at, valid_until, marked, recorded, fence, claims,
-       lease_until, hinted_at, hints, created_at, queued_at, done_at
+SELECT id, status, carrier, attempt, round, tried, situation_id, size, send_at, due_at, valid_until, marked, recorded,
+       fence, claims, lease_until, hinted_at, hints, created_at, queued_at, done_at
 FROM batches WHERE id = ANY(%(ids)s) ORDER BY attempt, id
 """
 
@@ -51,6 +51,15 @@ def message(conn: Connection, id_: UUID, account: str | None) -> Row | None:
     """Return a message as its account sees it (account None: anybody's), or None."""
     found = _rows(conn, _MESSAGE, {"id": id_, "account": account})
     return found[0] if found else None
+
+
+_BEGINNING = "SELECT id FROM messages WHERE id BETWEEN %(low)s AND %(high)s ORDER BY id LIMIT %(limit)s"
+
+
+def beginning(conn: Connection, low: UUID, high: UUID, limit: int) -> list[UUID]:
+    """Return ids of messages from one to another, up to so many."""
+    rows = conn.exec_driver_sql(_BEGINNING, {"low": low, "high": high, "limit": limit})
+    return [id_ for (id_,) in rows]
 
 
 def attempts(conn: Connection, message_id: UUID) -> list[Row]:

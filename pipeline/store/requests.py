@@ -13,14 +13,15 @@ from schema.vocabulary import Code
 
 _WRITE = """
 INSERT INTO requests (id, account_id, door, class, test, first_message, recipients, accepted, refusals, fingerprint,
-                      send_at, valid_until)
+                      send_at, valid_until, skips_opt_outs)
 SELECT id, account_id, door, class, test, first_message, recipients, accepted, refusals::jsonb, fingerprint, send_at,
-       valid_until
+       valid_until, skips_opt_outs
 FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(doors)b::text[], %(classes)b::text[], %(tests)b::bool[],
             %(firsts)b::uuid[], %(recipients)b::int4[], %(accepted)b::int4[], %(refusals)b::text[],
-            %(fingerprints)b::bytea[], %(send_ats)b::timestamptz[], %(valid_untils)b::timestamptz[])
+            %(fingerprints)b::bytea[], %(send_ats)b::timestamptz[], %(valid_untils)b::timestamptz[],
+            %(skips)b::bool[])
      AS r (id, account_id, door, class, test, first_message, recipients, accepted, refusals, fingerprint, send_at,
-           valid_until)
+           valid_until, skips_opt_outs)
 ON CONFLICT (id) DO NOTHING
 RETURNING id
 """
@@ -43,6 +44,7 @@ def write(conn: Connection, admissions: Sequence[Admission]) -> set[UUID]:
             "fingerprints": [each.fingerprint for each in admissions],
             "send_ats": [each.send_at for each in admissions],
             "valid_untils": [each.valid_until for each in admissions],
+            "skips": [each.skips_opt_outs for each in admissions],
         },
     )
     return {id_ for (id_,) in rows}

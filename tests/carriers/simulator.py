@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,20 @@ from workers.simulator.server import serve
 @contextmanager
 def simulator(log: Path | None = None, **scripts: dict[str, Any]) -> Iterator[str]:
     """Run a simulator of these carriers; yields its URL."""
-    told: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = Queue()
+    with both(log, **scripts) as (url, _):
+        yield url
+
+
+@contextmanager
+def both(
+    log: Path | None = None, tls: ssl.SSLContext | None = None, **scripts: dict[str, Any]
+) -> Iterator[tuple[str, int]]:
+    """Run a simulator of these carriers; yields its URL, and its port as an SMSC, which may have TLS."""
+    told: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event, tuple[int, int]]] = Queue()
 
     async def run() -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        await serve(scripts, stop, port=0, log=log, ready=lambda port: told.put((loop, stop, port)))
+        await serve(scripts, stop, port=0, log=log, tls=tls, ready=lambda *ports: told.put((loop, stop, ports)))
 
     def thread() -> None:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -29,9 +39,9 @@ def simulator(log: Path | None = None, **scripts: dict[str, Any]) -> Iterator[st
 
     running = Thread(target=thread, name="simulator")
     running.start()
-    loop, stop, port = told.get(timeout=10)
+    loop, stop, (port, smpp_port) = told.get(timeout=10)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", smpp_port
     finally:
         loop.call_soon_threadsafe(stop.set)
         running.join(10)

@@ -4,15 +4,19 @@ import socket
 import ssl
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
-from pipeline.carriers.http import Http
+from pipeline.carriers.http import make
+from pipeline.carriers.http1 import FUSE
+from pipeline.carriers.vendors.exchange import Vendor
 from pipeline.errors import ConfigurationError
 from schema.vocabulary import Outcome
 from tests.carriers.conformance import DEADLINE, WINDOW, Conformance, parcel, refs
@@ -29,20 +33,20 @@ class Networked:
     def __init__(self, url: str, path: Path) -> None:
         self.url = url
         self.path = path
-        self.made: list[Http] = []
+        self.made: list[Vendor] = []
 
-    def carrier(self, script: dict[str, Any] | None = None) -> Http:
+    def carrier(self, script: dict[str, Any] | None = None) -> Vendor:
         ask(f"{self.url}/alpha/script", "PUT", script or {})
         return self.at(self.url)
 
-    def away(self) -> Http:
+    def away(self) -> Vendor:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         return self.at(f"http://127.0.0.1:{port}")
 
-    def at(self, url: str, **settings: object) -> Http:
+    def at(self, url: str, **settings: object) -> Vendor:
         given = {"base_url": url, "window": WINDOW, "deadline": DEADLINE, "call_deadline": 10, **settings}
-        self.made.append(Http("alpha", given))
+        self.made.append(make("alpha", given))
         return self.made[-1]
 
     def log(self) -> list[dict[str, Any]]:
@@ -287,7 +291,62 @@ def test_a_host_that_does_not_answer_was_given_nothing(alone: Networked) -> None
         attempts = carrier.send([parcel() for _ in range(1000)])
 
     assert time.monotonic() - began < 0.7
-    assert {(attempt.outcome, attempt.code) for attempt in attempts} == {(Outcome.NOT_WRITTEN, "connect_timeout")}
+    assert {attempt.outcome for attempt in attempts} == {Outcome.NOT_WRITTEN}
+    assert Counter(attempt.code for attempt in attempts) == {"connect_timeout": FUSE, "fused": 1000 - FUSE}
+
+
+def test_where_nobody_listens_a_few_stand_for_the_rest(alone: Networked) -> None:
+    attempts = alone.away().send([parcel() for _ in range(200)])
+
+    assert {attempt.outcome for attempt in attempts} == {Outcome.NOT_WRITTEN}
+    assert Counter(attempt.code for attempt in attempts) == {"refused": FUSE, "fused": 200 - FUSE}
+
+
+@pytest.mark.parametrize(("manner", "code"), [(_resetting, "reset"), (_ignoring, "timeout")])
+def test_after_so_many_without_an_answer_no_other_begins(alone: Networked, manner: Manner, code: str) -> None:
+    with listening(manner) as url:
+        attempts = alone.at(url, window=5).send([parcel() for _ in range(200)])
+
+    outcomes = Counter((attempt.outcome, attempt.code) for attempt in attempts)
+    assert set(outcomes) == {(Outcome.UNKNOWN, code), (Outcome.NOT_WRITTEN, "fused")}
+    assert FUSE <= outcomes[Outcome.UNKNOWN, code] < FUSE + 5
+
+
+def test_a_server_that_answers_now_and_then_is_asked_to_the_end(alone: Networked) -> None:
+    seen = count(1)
+
+    def manner(guest: socket.socket) -> None:
+        read_request(guest)
+        if next(seen) % FUSE:
+            reset(guest)
+        else:
+            guest.sendall(TAKEN)
+            guest.recv(1)
+
+    with listening(manner) as url:
+        attempts = alone.at(url, window=1).send([parcel() for _ in range(5 * FUSE)])
+
+    assert Counter(attempt.code for attempt in attempts) == {"reset": 5 * (FUSE - 1), None: 5}
+
+
+def test_the_next_call_begins_anew(alone: Networked) -> None:
+    seen = count(1)
+
+    def manner(guest: socket.socket) -> None:
+        read_request(guest)
+        if next(seen) <= FUSE:
+            reset(guest)
+        else:
+            guest.sendall(TAKEN)
+            guest.recv(1)
+
+    with listening(manner) as url:
+        carrier = alone.at(url, window=1)
+        first = carrier.send([parcel() for _ in range(30)])
+        [second] = carrier.send([parcel()])
+
+    assert Counter(attempt.code for attempt in first) == {"reset": FUSE, "fused": 10}
+    assert second.outcome is Outcome.ACCEPTED
 
 
 def test_a_server_that_speaks_no_tls_was_given_nothing(rig: Networked) -> None:
@@ -393,4 +452,4 @@ def test_the_carrier_is_told_all_it_needs(alone: Networked) -> None:
 )
 def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"carrier alpha: {named}"):
-        Http("alpha", settings)
+        make("alpha", settings)

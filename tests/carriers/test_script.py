@@ -54,7 +54,24 @@ def test_a_number_s_last_digits_win_and_the_longest_first() -> None:
 
 
 def test_a_message_is_taken_or_not_whatever_we_hear() -> None:
-    assert set(Fate) - TAKEN == {Fate.REFUSE, Fate.REFUSE_TRANSIENT, Fate.THROTTLE, Fate.BAD_GATEWAY, Fate.DROP}
+    assert set(Fate) - TAKEN == {
+        Fate.REFUSE,
+        Fate.REFUSE_TRANSIENT,
+        Fate.THROTTLE,
+        Fate.QUEUE_FULL,
+        Fate.NACK,
+        Fate.BAD_GATEWAY,
+        Fate.DROP,
+    }
+
+
+def test_who_was_told_to_come_again_draws_anew() -> None:
+    script = read("alpha", {"throttle": 0.3})
+
+    told = [ref for ref in REFS if fate(script, ref, "+1").word is Fate.THROTTLE]
+    again = [fate(script, ref, "+1", waited=1).word for ref in told]
+
+    assert 0.2 < again.count(Fate.THROTTLE) / len(told) < 0.4
 
 
 COURSES: dict[str, tuple[str, list[tuple[float, Verdict, str | None]]]] = {
@@ -63,6 +80,7 @@ COURSES: dict[str, tuple[str, list[tuple[float, Verdict, str | None]]]] = {
     "late": ("late:30", [(31, Verdict.DELIVERED, None)]),
     "duplicate": ("duplicate:3", [(1, Verdict.DELIVERED, None)] * 3),
     "out of order": ("out_of_order", [(1, Verdict.DELIVERED, None), (0, Verdict.PENDING, None)]),
+    "stranger": ("stranger", [(1, Verdict.DELIVERED, None)] * 2),
     "never": ("never", []),
 }
 
@@ -116,6 +134,9 @@ def test_reports_come_between_the_least_and_the_most_delay() -> None:
         ({"latency_ms": float("nan")}, "latency_ms must be a number"),
         ({"down": "yes"}, "down must be true or false"),
         ({"seed": None}, "seed must be"),
+        ({"smpp": 1}, "smpp must be an object"),
+        ({"smpp": {"ids": "octal"}}, "smpp: ids must be one of hex, hex_upper, decimal, padded"),
+        ({"smpp": {"windows": 1}}, "smpp: windows is no setting"),
     ],
 )
 def test_what_does_not_fit_is_named(given: dict[str, Any], named: str) -> None:

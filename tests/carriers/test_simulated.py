@@ -96,6 +96,20 @@ def test_the_limit_refills_with_time() -> None:
     assert turns == [Fate.ACCEPT, Fate.ACCEPT, Fate.THROTTLE, Fate.THROTTLE, Fate.ACCEPT, Fate.THROTTLE]
 
 
+def test_who_comes_again_as_told_is_taken_in_the_end() -> None:
+    carrier = Simulated("alpha", {"script": {"throttle": 0.3, "queue_full": 0.3}})
+    waiting = [parcel() for _ in range(100)]
+    rounds = 0
+
+    while waiting:
+        attempts = carrier.send(waiting)
+        waiting = [each for each, tried in zip(waiting, attempts, strict=True) if tried.outcome is not Outcome.ACCEPTED]
+        rounds += 1
+
+    assert 3 < rounds < 40
+    carrier.close()
+
+
 def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"log .*: Is a directory"):
         Simulated("alpha", {"log": str(tmp_path)})

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from schema.door import Told
-from schema.vocabulary import Dialect, Encoding, Status
+from schema.door import NumberTold, Told
+from schema.vocabulary import Dialect, Encoding, NumberMove, Status
 
 AT = datetime(2026, 11, 21, 10, 0, 5, 250_000, UTC)
 MESSAGE = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
@@ -44,6 +44,25 @@ def news(**fields: Any) -> Told:
             "correlation_id": None,
             "test": False,
             "send_at": None,
+            **fields,
+        }
+    )
+
+
+def number_news(**fields: Any) -> NumberTold:
+    """Return news of a person's new number, but for these fields."""
+    return NumberTold(
+        **{
+            "delivery": UUID(int=1),
+            "event": UUID(int=2),
+            "endpoint": UUID(int=3),
+            "dialect": Dialect.SOLARIS,
+            "hears": frozenset(),
+            "attempt": 1,
+            "move": NumberMove.CREATED,
+            "at": AT,
+            "person": "anna",
+            "number": UUID("244de401cf4ddbbbafbbc657312a7ce7"),
             **fields,
         }
     )

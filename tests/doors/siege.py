@@ -17,7 +17,15 @@ from tests.doors.hostility import FORM, Target
 NUMBER, THEIRS = "+2348012345678", "+2348087654321"
 _UUID = "019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50"
 #: a key's settings that let nothing hide behind a 429
-ROOM: dict[str, Any] = {"rate": 1_000_000, "burst": 1_000_000, "recipient_burst": 1_000_000, "hard_cap": 1_000_000}
+ROOM: dict[Dialect, dict[str, Any]] = {
+    dialect: {"rate": 1_000_000, "burst": 1_000_000, **limits}
+    for dialect, limits in {
+        Dialect.SOLARIS: {"recipient_burst": 1_000_000},
+        Dialect.ROBASE: {},
+        Dialect.TELESIGN: {"hard_cap": 1_000_000},
+        Dialect.WEBEX: {},
+    }.items()
+}
 
 
 def settle(world: World) -> None:
@@ -35,7 +43,7 @@ def settle(world: World) -> None:
 def _solaris(house: Gatehouse, rt: Runtime) -> Target:
     for account, person, number in (("acme", "known", NUMBER), ("acme", "reached", NUMBER), ("bolt", "theirs", THEIRS)):
         enlist(rt, account, person, number, verified=True)
-    shown = issue(rt, "acme", Dialect.SOLARIS, settings=ROOM).credentials
+    shown = issue(rt, "acme", Dialect.SOLARIS, settings=ROOM[Dialect.SOLARIS]).credentials
     form = f"grant_type=client_credentials&client_id={shown['client_id']}&client_secret={shown['client_secret']}"
     token = house.ask("POST", "/solaris/oauth2/token", form, {"Content-Type": FORM}).json["access_token"]
     number = {"number": NUMBER}
@@ -58,7 +66,7 @@ def _solaris(house: Gatehouse, rt: Runtime) -> Target:
 
 def _robase(house: Gatehouse, rt: Runtime) -> Target:
     def opened(account: str, sender: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
-        key = issue(rt, account, Dialect.ROBASE, settings=ROOM).credentials["api_key"]
+        key = issue(rt, account, Dialect.ROBASE, settings=ROOM[Dialect.ROBASE]).credentials["api_key"]
         headers = {"Authorization": f"Bearer {key}"}
         made = {
             "/v1/sms": {"to": NUMBER, "from": sender, "body": "x", "send_at": _soon()},
@@ -97,7 +105,7 @@ def _robase(house: Gatehouse, rt: Runtime) -> Target:
 
 def _telesign(house: Gatehouse, rt: Runtime) -> Target:
     def opened(account: str) -> tuple[str, str]:
-        shown = issue(rt, account, Dialect.TELESIGN, settings=ROOM).credentials
+        shown = issue(rt, account, Dialect.TELESIGN, settings=ROOM[Dialect.TELESIGN]).credentials
         basic = "Basic " + b64encode(":".join(shown.values()).encode()).decode()
         headers = {"Authorization": basic, "Content-Type": FORM}
         sent = house.ask("POST", "/telesign/v1/verify/sms", f"phone_number={NUMBER[1:]}", headers)
@@ -116,7 +124,7 @@ def _telesign(house: Gatehouse, rt: Runtime) -> Target:
 
 def _webex(house: Gatehouse, rt: Runtime) -> Target:
     def opened(account: str, sender: str) -> tuple[str, str, str]:
-        key = issue(rt, account, Dialect.WEBEX, settings=ROOM).credentials["access_token"]
+        key = issue(rt, account, Dialect.WEBEX, settings=ROOM[Dialect.WEBEX]).credentials["access_token"]
         headers = {"X-AUTH-KEY": key}
         sms = {"message_body": "x", "from": sender, "to": [{"phone": [NUMBER]}], "send_at": _soon()}
         sent = house.ask("POST", "/webex/v1/sms", sms, headers).json["request_id"]

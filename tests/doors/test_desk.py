@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.stages.admit import admit
 from pipeline.stages.ingest import ingest
 from pipeline.store import batches
+from schema.door import Challenge
 from schema.message import Answered
 from schema.vocabulary import Code, Encoding
 from workers.doors.desk import Desk, Refused, Sending, Take
@@ -128,6 +131,35 @@ def test_a_replay_spends_no_limit_and_a_spent_limit_refuses(world: Any, at_desk:
     assert isinstance(refused, Refused)
     assert refused.wait > 100
     assert world.rows("SELECT count(*) FROM messages") == [1]
+
+
+def test_what_goes_alone_because_of_another_takes_its_limits_once(world: Any, at_desk: Any) -> None:
+    # no column holds so many attempts: a fault of ours, that spoils it for all who came together
+    order = world.order(message_class="otp")
+    broken = Challenge(world.rt.mint(), world.account, None, b"", 100_000, datetime.now(UTC))
+    takes = [(Take(f"test:{uuid4()}", rate=0.001, burst=1),) for _ in range(3)]
+    asked = [
+        sending(world, takes=takes[0]),
+        Sending(broken.id, order, takes[1], broken),
+        sending(world, takes=takes[2], door="solaris", idempotency_key="k1"),
+    ]
+
+    first, spoilt, last = at_desk(lambda desk: all_of(desk, asked))
+    again, *refused = at_desk(
+        lambda desk: all_of(
+            desk,
+            [
+                sending(world, takes=takes[2], door="solaris", idempotency_key="k1"),
+                *(sending(world, takes=each) for each in takes),
+            ],
+        )
+    )
+
+    assert [first.messages[0].refusal, last.messages[0].refusal] == [None, None]
+    assert isinstance(spoilt, DatabaseFault)
+    assert again.replayed
+    assert [type(each) for each in refused] == [Refused] * 3
+    assert world.rows("SELECT count(*) FROM messages") == [2]
 
 
 def test_without_money_the_answer_says_so(world: Any, at_desk: Any) -> None:

@@ -195,8 +195,8 @@ def test_a_text_is_nobodys_template(besieged: Besieged, text: str) -> None:
 
 def test_a_signature_that_is_old_used_or_twisted_is_none(besieged: Besieged, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    shown = issue(besieged.world.rt, "acme", Dialect.TELESIGN, settings=ROOM).credentials
-    other = issue(besieged.world.rt, "bolt", Dialect.TELESIGN, settings=ROOM).credentials
+    shown = issue(besieged.world.rt, "acme", Dialect.TELESIGN, settings=ROOM[Dialect.TELESIGN]).credentials
+    other = issue(besieged.world.rt, "bolt", Dialect.TELESIGN, settings=ROOM[Dialect.TELESIGN]).credentials
     form = f"phone_number={NUMBER[1:]}"
 
     def signed(id_: str = shown["customer_id"], secret: str = shown["api_key"], **options: Any) -> dict[str, str]:

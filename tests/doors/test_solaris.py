@@ -181,6 +181,28 @@ def test_a_key_s_sender_wins_over_the_account_s_first(world: World, gatehouse: G
     assert [sender for _, sender, _, _ in texts(world)] == ["ACME", "Bank"]
 
 
+def test_the_account_s_first_sender_is_the_first_for_the_number_s_country(
+    world: World, bank: Partner, person: str
+) -> None:
+    world.run("UPDATE sender_ids SET countries = '{NG}'")
+    for sender, countries in (("French", ["FR"]), ("German", ["AT", "DE"]), ("Later", [])):
+        world.run(
+            "INSERT INTO sender_ids (account_id, sender, countries, created_at)"
+            " VALUES (%(id)s, %(sender)s, %(countries)s, clock_timestamp())",
+            id=world.account,
+            sender=sender,
+            countries=countries,
+        )
+
+    sent = bank.send(person)
+    world.run("DELETE FROM sender_ids WHERE sender IN ('German', 'Later')")
+    refused = bank.send(person)
+
+    assert sent.status == 202
+    assert [sender for _, sender, _, _ in texts(world)] == ["German"]
+    assert error(refused) == (403, "unauthorized_action", "The partner has no sender to use.")
+
+
 def test_without_a_sender_nothing_goes(world: World, bank: Partner, person: str) -> None:
     world.run("UPDATE sender_ids SET state = 'rejected'")
 

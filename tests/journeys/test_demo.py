@@ -42,7 +42,7 @@ def test_the_demo_ends_well_within_a_minute_and_leaves_only_its_logs(tmp_path: P
 
 @pytest.mark.timeout(200)
 def test_up_sends_at_once_survives_a_kill_and_stops_in_order(tmp_path: Path) -> None:
-    ours = environment(**dict(zip(PORTS, free_ports(3), strict=True)), POSTROAD_HOME=str(tmp_path / "home"))
+    ours = environment(**dict(zip(PORTS, free_ports(len(PORTS)), strict=True)), POSTROAD_HOME=str(tmp_path / "home"))
 
     with up(tmp_path, ours) as (process, said):
         sent = type_in(
@@ -70,7 +70,12 @@ def test_up_sends_at_once_survives_a_kill_and_stops_in_order(tmp_path: Path) -> 
     assert type_in("status", ours=ours).returncode == 2
 
 
-PORTS = ("POSTROAD_GATEWAY_PORT", "POSTROAD_FLOWER_PORT", "POSTROAD_SIMULATOR_PORT")
+PORTS = (
+    "POSTROAD_GATEWAY_PORT",
+    "POSTROAD_FLOWER_PORT",
+    "POSTROAD_SIMULATOR_PORT",
+    "POSTROAD_SIMULATOR_SMPP_PORT",
+)
 
 
 def environment(**ours: str) -> dict[str, str]:

@@ -12,6 +12,8 @@ from tests.carriers.simulator import simulator
 from tests.journeys.installation import Installation, wait_for
 
 PORTION = 100
+#: batches that the process of one carrier has under way at once
+THREADS = 4
 MINES = Path(__file__).parent / "mines"
 
 
@@ -42,7 +44,7 @@ def test_children_killed_at_random_leave_only_their_portions_in_doubt(installati
     assert verdict.doubled == 0
 
 
-def test_children_killed_while_they_speak_to_a_bad_carrier_leave_only_doubts(installation: Installation) -> None:
+def test_carriers_processes_killed_while_they_speak_to_bad_ones_leave_only_doubts(installation: Installation) -> None:
     installation.environment |= {"POSTROAD_PORTION_SIZE": str(PORTION), "POSTROAD_LEASE_SECONDS": "6"}
     script = {"reset": 0.02, "drop": 0.02, "bad_gateway": 0.01, "garbage": 0.01, "silent": 0.005, "latency_ms": 20}
     with simulator(
@@ -53,19 +55,20 @@ def test_children_killed_while_they_speak_to_a_bad_carrier_leave_only_doubts(ins
         installation.play(alpha={}, beta={})
         for name in ("alpha", "beta"):
             installation.configure(name, "http", base_url=url, deadline=1)
-        installation.start()
+        installation.start("worker", "lane", "clock", "beat", "carriers")
         installation.await_ready()
         installation.campaign(3, 1000)
-        for _ in range(3):
+        for _ in range(2):
             wait_for(installation.sending, why="somebody is sending")
-            installation.children()[0].kill()
-            time.sleep(random.uniform(0.2, 0.6))
+            time.sleep(random.uniform(0, 0.3))
+            installation.kill("carriers")
+            installation.start("carriers")
 
         verdict = installation.all_is_well()
 
     assert verdict.messages == 3000
     assert verdict.doubled == 0
-    assert 0 < verdict.unknown <= 3 * PORTION + 3000 * 0.15
+    assert 0 < verdict.unknown <= 2 * 2 * THREADS * PORTION + 3000 * 0.15
 
 
 def test_a_whole_worker_killed_twice_leaves_only_its_portions_in_doubt(installation: Installation) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pipeline.rules import ids
 from pipeline.rules.failover import Leftover, Onward, Plan, Stand, plan
 from pipeline.rules.retries import WAITS
+from pipeline.rules.routes import Ask
 from schema.vocabulary import Code, MessageClass
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -20,12 +21,12 @@ FIRST = ids.mint(NOW, 0)
 
 
 def leftover(place: int = 0, *, attempted: bool = True, phone: str = "+2348012345678") -> Leftover:
-    return Leftover(ids.after(FIRST, place), phone, "NG", attempted)
+    return Leftover(ids.after(FIRST, place), Ask(phone, "NG", "ACME"), attempted)
 
 
-def through(*carriers: str) -> Callable[[str, str, float], list[str]]:
+def through(*carriers: str) -> Callable[[Ask], list[str]]:
     """Return routes that lead every number through these carriers."""
-    return lambda _phone, _country, _draw: list(carriers)
+    return lambda _ask: list(carriers)
 
 
 def next_of(stand: Stand, *carriers: str, attempted: bool = True) -> Onward | Code:
@@ -119,8 +120,8 @@ def test_it_does_not_wait_past_its_time() -> None:
 
 
 def test_messages_with_one_way_travel_together_in_their_order() -> None:
-    def chain(phone: str, _country: str, _draw: float) -> list[str]:
-        return ["alpha", "beta"] if phone.startswith("+234") else ["alpha", "gamma"]
+    def chain(ask: Ask) -> list[str]:
+        return ["alpha", "beta"] if ask.phone.startswith("+234") else ["alpha", "gamma"]
 
     leftovers = [leftover(place, phone="+2348012345678" if place % 2 else "+447911123456") for place in range(6)]
 
@@ -186,9 +187,9 @@ def test_no_message_is_lost_sent_back_or_sent_late(carriers: list[str], stand: S
 
 
 def test_a_plan_is_the_same_whenever_it_is_made() -> None:
-    leftovers = [leftover(place) for place in range(20)]
+    leftovers = [leftover(place, phone=f"+23480123456{place:02d}") for place in range(20)]
 
-    def chain(_phone: str, _country: str, lot: float) -> list[str]:
-        return ["beta", "gamma"] if lot < 0.5 else ["gamma", "beta"]
+    def chain(ask: Ask) -> list[str]:
+        return ["beta", "gamma"] if int(ask.phone[-1]) < 5 else ["gamma", "beta"]
 
     assert plan(STAND, leftovers, chain, NOW) == plan(STAND, leftovers, chain, NOW)

@@ -1,4 +1,4 @@
-"""Which carriers may take a message, and in which order."""
+"""Which carriers may take a message, in which order, and why the others lost."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -9,17 +9,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.rules import ids
-from pipeline.rules.routes import Route, RouteTable, draw
+from pipeline.rules.numbering import Numbering
+from pipeline.rules.routes import Ask, Decision, RouteTable, decide, draw
+from pipeline.rules.situations import Route, Situation, Standing
+from schema.routing import Capability, Loss
+from schema.vocabulary import CarrierState, Encoding
+from tests.rules.tables import CARRIERS, asks, situations
 
-LAGOS = ("+2348012345678", "NG")
+LAGOS = Ask("+2348012345678", "NG", "ACME", Encoding.GSM7)
+MUMBAI = Ask("+919812345678", "IN", "ACME", Encoding.GSM7)
+NETWORKS = Numbering({"234801": "621-20", "23480": "621-30"})
 
 
-def route(carrier: str, destination: str = "*", *, rank: int = 1, weight: int = 100, own: bool = False) -> Route:
-    return Route(destination, carrier, rank, weight, own)
+def route(
+    carrier: str,
+    destination: str = "*",
+    *,
+    rank: int = 1,
+    weight: int = 100,
+    own: bool = False,
+    cost: int | None = None,
+) -> Route:
+    return Route(destination, carrier, rank, weight, own, cost, None if cost is None else "EUR")
 
 
-def chain(*routes: Route, lot: float = 0.0) -> list[str]:
-    return RouteTable(routes).chain(*LAGOS, lot)
+def chain(*routes: Route, ask: Ask = LAGOS) -> list[str]:
+    return list(RouteTable(Situation(routes, numbering=NETWORKS)).chain(ask))
+
+
+def losses(decision: Decision) -> dict[str, Loss | None]:
+    """Return why each carrier lost."""
+    return {each.route.carrier: each.loss for each in decision.candidates}
 
 
 @pytest.mark.parametrize(
@@ -28,6 +48,9 @@ def chain(*routes: Route, lot: float = 0.0) -> list[str]:
         pytest.param([route("common", "234801"), route("own", own=True)], ["own", "common"], id="own before common"),
         pytest.param([route("far"), route("near", "NG")], ["near", "far"], id="country before everywhere"),
         pytest.param([route("far", "23"), route("near", "234801")], ["near", "far"], id="longer digits first"),
+        pytest.param([route("far", "NG"), route("near", "621-20")], ["near", "far"], id="network before country"),
+        pytest.param([route("far", "621-20"), route("near", "2")], ["near", "far"], id="digits before network"),
+        pytest.param([route("other", "621-30"), route("its", "621-20")], ["its"], id="its own network only"),
         pytest.param([route("second", rank=2), route("first", rank=1)], ["first", "second"], id="lower rank first"),
         pytest.param(
             [route("first", "*", rank=1), route("second", "234", rank=9)], ["second", "first"], id="place before rank"
@@ -36,6 +59,21 @@ def chain(*routes: Route, lot: float = 0.0) -> list[str]:
             [route("both", own=True), route("both", "234"), route("other")], ["both", "other"], id="each carrier once"
         ),
         pytest.param([route("elsewhere", "44"), route("abroad", "GB")], [], id="none serves it"),
+        pytest.param(
+            [route("spare", weight=0), route("next", rank=2), route("shares", weight=1)],
+            ["shares", "spare", "next"],
+            id="those without a share behind those with one",
+        ),
+        pytest.param(
+            [
+                route("dear", weight=0, cost=9),
+                route("unknown", weight=0),
+                route("cheap", weight=0, cost=7),
+                route("cheap too", weight=0, cost=7),
+            ],
+            ["cheap", "cheap too", "dear", "unknown"],
+            id="without shares the cheapest first",
+        ),
         pytest.param([], [], id="no routes"),
     ],
 )
@@ -43,56 +81,174 @@ def test_the_most_particular_route_goes_first(routes: list[Route], expected: lis
     assert chain(*routes) == expected
 
 
-@given(
-    st.lists(
-        st.builds(
-            Route,
-            destination=st.sampled_from(["*", "NG", "GB", "2", "234", "234801", "44"]),
-            carrier=st.sampled_from("abcd"),
-            rank=st.integers(1, 3),
-            weight=st.integers(1, 100),
-            own=st.booleans(),
-        ),
-        max_size=12,
+def test_costs_say_nothing_among_those_that_have_shares() -> None:
+    cheap, dear = route("a", cost=1), route("b", cost=900)
+    free = [route("a"), route("b")]
+
+    asked = [LAGOS._replace(phone=f"+23480{number:08d}") for number in range(100)]
+
+    assert [chain(cheap, dear, ask=ask) for ask in asked] == [chain(*free, ask=ask) for ask in asked]
+
+
+@given(situations, asks)
+def test_every_carrier_that_can_carry_the_message_is_tried_once(situation: Situation, ask: Ask) -> None:
+    tried = RouteTable(situation).chain(ask)
+
+    network = situation.numbering.network(ask.phone)
+    speaking = {
+        line.carrier
+        for line in situation.routes
+        if line.destination in ("*", ask.country, network)
+        or (line.destination.isdigit() and ask.phone[1:].startswith(line.destination))
+    }
+    needs = {
+        Capability.ALPHANUMERIC: ask.sender == "ACME",
+        Capability.UCS2: ask.encoding is Encoding.UCS2,
+        Capability.DLT: ask.country == "IN",
+    }
+    unfit = {
+        name
+        for name, standing in situation.carriers.items()
+        if standing.state is CarrierState.DRAINED or any(needs[each] for each in standing.lacks)
+    }
+    assert sorted(tried) == sorted(speaking - unfit)
+
+
+@given(situations, asks, st.frozensets(st.sampled_from(CARRIERS)))
+def test_a_decision_is_the_chain_with_its_reasons(situation: Situation, ask: Ask, tried: frozenset[str]) -> None:
+    table = RouteTable(situation)
+    chain = table.chain(ask)
+
+    decision = decide(situation, ask, tried)
+
+    assert table.first(ask) == (chain[0] if chain else None)
+    assert decision.chain == tuple(carrier for carrier in chain if carrier not in tried)
+    assert [each.route.carrier for each in decision.candidates if each.loss is None] == list(decision.chain[:1])
+    placed = {each.place: each.route.carrier for each in decision.candidates if each.place}
+    assert placed == dict(enumerate(decision.chain, start=1))
+    assert len(decision.candidates) + decision.elsewhere == len(situation.routes)
+
+
+REASONS: list[tuple[list[Route], Situation | None, Ask, tuple[str, ...], Loss]] = [
+    ([route("won"), route("lost")], Situation([], {"lost": Standing(CarrierState.DRAINED)}), LAGOS, (), Loss.DRAINED),
+    ([route("lost"), route("won", rank=2)], None, LAGOS, ("lost",), Loss.TRIED),
+    (
+        [route("lost"), route("won", rank=2)],
+        Situation([], {"lost": Standing(lacks=frozenset({Capability.ALPHANUMERIC}))}),
+        LAGOS,
+        (),
+        Loss.NO_ALPHANUMERIC,
     ),
-    st.floats(0, 1, exclude_max=True),
+    (
+        [route("lost"), route("won", rank=2)],
+        Situation([], {"lost": Standing(lacks=frozenset({Capability.UCS2}))}),
+        LAGOS._replace(encoding=Encoding.UCS2),
+        (),
+        Loss.NO_UCS2,
+    ),
+    (
+        [route("lost"), route("won", rank=2)],
+        Situation([], {"lost": Standing(lacks=frozenset({Capability.DLT}))}),
+        MUMBAI,
+        (),
+        Loss.NO_DLT,
+    ),
+    ([route("lost"), route("won", rank=2)], Situation([], unwell=frozenset({"lost"})), LAGOS, (), Loss.UNWELL),
+    ([route("lost"), route("won", rank=2)], Situation([], unwell=frozenset({"lost/NG"})), LAGOS, (), Loss.UNWELL),
+    ([route("won", own=True), route("lost", "234")], None, LAGOS, (), Loss.COMMON),
+    ([route("won", "NG"), route("lost")], None, LAGOS, (), Loss.LESS_PARTICULAR),
+    ([route("won"), route("lost", rank=2)], None, LAGOS, (), Loss.HIGHER_RANK),
+    ([route("won", weight=10_000), route("lost", weight=1)], None, LAGOS, (), Loss.SHARE),
+    ([route("won"), route("lost", weight=0)], None, LAGOS, (), Loss.SPARE),
+    ([route("won", weight=0, cost=1), route("lost", weight=0, cost=2)], None, LAGOS, (), Loss.DEARER),
+]
+
+
+@pytest.mark.parametrize(
+    ("routes", "stand", "ask", "tried", "reason"), [pytest.param(*case, id=case[-1]) for case in REASONS]
 )
-def test_every_carrier_that_serves_the_number_is_tried_once(routes: list[Route], lot: float) -> None:
-    serving = {each.carrier for each in routes if each.destination in ("*", "NG", "2", "234", "234801")}
+def test_a_loser_is_told_why(
+    routes: list[Route], stand: Situation | None, ask: Ask, tried: tuple[str, ...], reason: Loss
+) -> None:
+    around = stand or Situation([])
 
-    tried = chain(*routes, lot=lot)
+    decision = decide(Situation(routes, around.carriers, around.unwell), ask, tried)
 
-    assert sorted(tried) == sorted(serving)
+    assert (decision.carrier, losses(decision)) == ("won", {"won": None, "lost": reason})
+
+
+def test_a_carrier_s_second_line_is_told_of_the_first() -> None:
+    decision = decide(Situation([route("a", "NG"), route("a"), route("b", "44")]), LAGOS)
+
+    assert [(each.route.destination, each.loss) for each in decision.candidates] == [
+        ("NG", None),
+        ("*", Loss.REPEATED),
+    ]
+    assert decision.elsewhere == 1
+
+
+def test_there_is_a_case_for_every_reason() -> None:
+    assert {case[-1] for case in REASONS} | {Loss.REPEATED} == set(Loss)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "ask"),
+    [
+        (Capability.ALPHANUMERIC, LAGOS._replace(sender="12345")),
+        (Capability.ALPHANUMERIC, LAGOS._replace(sender="+4915112345678")),
+        (Capability.UCS2, LAGOS),
+        (Capability.DLT, LAGOS),
+    ],
+)
+def test_what_a_message_does_not_need_a_carrier_may_lack(lacks: Capability, ask: Ask) -> None:
+    situation = Situation([route("a")], {"a": Standing(lacks=frozenset({lacks}))})
+
+    assert RouteTable(situation).chain(ask) == ("a",)
+
+
+def test_a_breaker_of_one_country_is_closed_in_another() -> None:
+    table = RouteTable(Situation([route("a"), route("b", rank=2)], unwell=frozenset({"a/GB"})))
+
+    assert table.chain(LAGOS) == ("a", "b")
+    assert table.chain(Ask("+447400123456", "GB", "ACME")) == ("b", "a")
+
+
+def test_where_nobody_is_well_the_unwell_are_asked() -> None:
+    decision = decide(Situation([route("a"), route("b", rank=2)], unwell=frozenset({"a", "b"})), LAGOS)
+
+    assert decision.chain == ("a", "b")
+    assert losses(decision) == {"a": None, "b": Loss.HIGHER_RANK}
 
 
 def test_among_equals_each_goes_first_by_its_weight() -> None:
-    table = RouteTable([route("half", weight=50), route("third", weight=30), route("fifth", weight=20)])
-    first_id = ids.mint(datetime(2027, 3, 1, tzinfo=UTC), 4711)
+    table = RouteTable(Situation([route("half", weight=50), route("third", weight=30), route("fifth", weight=20)]))
 
-    firsts = Counter(table.chain(*LAGOS, draw(first_id.int + place))[0] for place in range(10_000))
+    firsts = Counter(table.first(LAGOS._replace(phone=f"+23480{number:08d}")) for number in range(10_000))
 
-    assert {name: round(count / 100) for name, count in firsts.items()} == {"half": 50, "third": 30, "fifth": 20}
-
-
-def test_whatever_is_drawn_all_equals_are_tried() -> None:
-    table = RouteTable([route("a", weight=98), route("b", weight=1), route("c", weight=1)])
-
-    chains = {tuple(table.chain(*LAGOS, place / 1000)) for place in range(1000)}
-
-    assert {frozenset(each) for each in chains} == {frozenset("abc")}
-    assert {each[0] for each in chains} == {"a", "b", "c"}
+    assert {name: round(count / 500) for name, count in firsts.items()} == {"half": 10, "third": 6, "fifth": 4}
 
 
-def test_a_draw_of_almost_one_still_finds_the_last() -> None:
-    assert chain(route("a"), route("b"), lot=1 - 2**-32) == ["b", "a"]
-    assert sorted(chain(route("a", weight=1), route("b", weight=2), lot=1.0)) == ["a", "b"]
+def test_a_recipient_keeps_his_carrier_at_every_message() -> None:
+    table = RouteTable(Situation([route("a"), route("b"), route("c")]))
+
+    assert len({table.chain(LAGOS._replace(encoding=each)) for each in (*Encoding, None)}) == 1
+    assert table.chain(LAGOS) == RouteTable(Situation([route("c"), route("b"), route("a")])).chain(LAGOS)
 
 
-@pytest.mark.parametrize("lot", [0.0, 0.3, 0.7])
-def test_the_order_in_which_routes_were_written_changes_nothing(lot: float) -> None:
-    routes = [route("a", weight=10), route("b", weight=20), route("c", weight=70)]
+@given(asks)
+def test_the_order_in_which_routes_were_written_changes_nothing(ask: Ask) -> None:
+    routes = [route("a", weight=10), route("b", weight=20), route("c", weight=0), route("d", weight=0)]
 
-    assert len({tuple(chain(*order, lot=lot)) for order in permutations(routes)}) == 1
+    assert len({tuple(chain(*order, ask=ask)) for order in permutations(routes)}) == 1
+
+
+def test_many_numbers_do_not_fill_the_memory() -> None:
+    table = RouteTable(Situation([route("a", "23480123"), route("b")]))
+
+    for number in range(25_000):
+        assert table.first(LAGOS._replace(phone=f"+234{number:05d}12345")) == "b"
+
+    assert len(table._ways) <= 20_000
 
 
 @given(st.integers(0, (1 << 128) - 1))

@@ -1,10 +1,10 @@
-"""What a sender id may look like."""
+"""What a sender id may look like, and which one is shown where."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules.senders import is_sender
+from pipeline.rules.senders import choose, is_sender
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,28 @@ def test_anything_else_is_none(word: str) -> None:
 @given(st.text())
 def test_a_sender_is_short_printable_ascii(word: str) -> None:
     assert not is_sender(word) or (word.isascii() and word.isprintable() and 1 <= len(word) <= 16)
+
+
+EVERYWHERE, GERMAN, NORDIC = ("All", ()), ("German", ("DE",)), ("Nordic", ("NO", "SE", "DK"))
+
+
+@pytest.mark.parametrize(
+    ("wished", "approved", "country", "chosen"),
+    [
+        pytest.param((), [], "DE", None, id="none at all"),
+        pytest.param(("All",), [], "DE", None, id="a wish and none"),
+        pytest.param((), [EVERYWHERE, GERMAN], "DE", "All", id="the first"),
+        pytest.param((), [GERMAN, EVERYWHERE], "SE", "All", id="the first that is approved there"),
+        pytest.param((), [GERMAN, NORDIC], "SE", "Nordic", id="one of several countries"),
+        pytest.param(("German",), [EVERYWHERE, GERMAN], "DE", "German", id="the wished"),
+        pytest.param(("German",), [EVERYWHERE, GERMAN], "SE", "All", id="not the wished where it is not approved"),
+        pytest.param(("Other", "German"), [EVERYWHERE, GERMAN], "DE", "German", id="the next wish"),
+        pytest.param(("German",), [GERMAN, NORDIC], "FR", None, id="nowhere near"),
+        pytest.param((), [GERMAN], "", None, id="a number of no country"),
+        pytest.param((), [EVERYWHERE], "", "All", id="a number of no country, a sender of all"),
+    ],
+)
+def test_the_sender_is_one_that_is_approved_where_it_goes(
+    wished: tuple[str, ...], approved: list[tuple[str, tuple[str, ...]]], country: str, chosen: str | None
+) -> None:
+    assert choose(wished, approved, country) == chosen

@@ -8,8 +8,12 @@ import pytest
 
 from pipeline.stages.cancel import cancel
 from pipeline.stages.deliver import deliver
+from pipeline.stages.retake import retake
+from pipeline.stages.settle import book
 from pipeline.stages.sweep import sweep
 from pipeline.store import leases
+from schema.carriage import Receipt
+from schema.vocabulary import Verdict
 
 TEXT = "Your code is 9081726"
 BLOTTED = "*" * len(TEXT)
@@ -33,15 +37,41 @@ def refused(world: Any, kind: str) -> str:
     return "failed"
 
 
-def taken(world: Any, kind: str) -> str:
+def delivered(world: Any, kind: str) -> str:
     send(world, kind)
+    report(world, Verdict.DELIVERED)
+    return "delivered"
+
+
+def undelivered(world: Any, kind: str) -> str:
+    send(world, kind)
+    report(world, Verdict.FAILED)
+    return "failed"
+
+
+def never_heard_of(world: Any, kind: str) -> str:
+    send(world, kind)
+    let_time_pass(world)
     return "sent"
 
 
 def in_doubt(world: Any, kind: str) -> str:
     world.add_carrier("alpha", {"silent": 1})
     send(world, kind)
+    let_time_pass(world)
     return "sent"
+
+
+def report(world: Any, verdict: Verdict) -> None:
+    [(ref, carrier_ref)] = world.rows("SELECT message_id, carrier_ref FROM provider_attempts")
+    book(world.rt, [Receipt("alpha", "1", verdict, carrier_ref, ref, None, None, "")])
+
+
+def let_time_pass(world: Any) -> None:
+    """The message is worth nothing any more."""
+    world.run("UPDATE batches SET valid_until = now() - interval '1 second'")
+    for _ in range(2):
+        retake(world.rt)
 
 
 def too_late(world: Any, kind: str) -> str:
@@ -73,6 +103,10 @@ def lost(world: Any, kind: str) -> str:
         leases.advance(conn, [leases.Step(hint.batch, claim.fence, None, id_)], 60)
     world.run("UPDATE batches SET lease_until = now() - interval '1 second'")
     sweep(world.rt)
+    with world.rt.begin() as conn:
+        claims = leases.claim(conn, [hint.batch], 60)
+        leases.finish(conn, [claim.span.batch for claim in claims])
+    let_time_pass(world)
     return "sent"
 
 
@@ -83,7 +117,18 @@ def put_aside(world: Any, kind: str) -> str:
     return "rejected"
 
 
-ENDS: list[Callable[[Any, str], str]] = [refused, taken, in_doubt, too_late, unpaid, taken_back, lost, put_aside]
+ENDS: list[Callable[[Any, str], str]] = [
+    refused,
+    delivered,
+    undelivered,
+    never_heard_of,
+    in_doubt,
+    too_late,
+    unpaid,
+    taken_back,
+    lost,
+    put_aside,
+]
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -111,4 +156,7 @@ def test_a_code_that_still_waits_for_a_carrier_is_kept(world: Any) -> None:
 
     assert bodies(world) == [TEXT]
     world.deliver_all(onward)
+    assert bodies(world) == [TEXT]  # its carrier may yet lose it
+    [taken] = world.rows("SELECT carrier_ref FROM provider_attempts WHERE carrier = 'beta'")
+    book(world.rt, [Receipt("beta", "1", Verdict.DELIVERED, taken, None, None, None, "")])
     assert bodies(world) == [BLOTTED]

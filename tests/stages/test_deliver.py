@@ -49,7 +49,7 @@ def test_an_outcome_decides_status_and_money(world: Any, fate: str, outcome: str
     assert world.rows(STATES) == [state]
 
 
-@pytest.mark.parametrize("script", [{"refuse_transient": 1}, {"throttle:5": 1}, {"down": True}])
+@pytest.mark.parametrize("script", [{"refuse_transient": 1}, {"down": True}])
 def test_what_a_carrier_does_not_take_now_goes_to_the_next(world: Any, script: dict[str, Any]) -> None:
     world.add_carrier("alpha", script)
     world.add_carrier("beta", rank=2)
@@ -233,6 +233,7 @@ def test_a_portion_is_marked_before_it_goes_out_and_no_further(world: Any, setti
 
     class Watching:
         name = "alpha"
+        call_deadline = 1.0
 
         def send(self, parcels: Any) -> Any:
             seen.append((len(parcels), parcels[-1].ref, *world.rows("SELECT marked, recorded FROM batches")[0]))
@@ -259,6 +260,7 @@ def test_an_adapter_that_breaks_leaves_its_portion_in_doubt(world: Any) -> None:
 
     class Broken:
         name = "alpha"
+        call_deadline = 1.0
 
         def send(self, parcels: Any) -> Any:
             raise RuntimeError("broken")
@@ -278,6 +280,7 @@ def test_a_worker_that_lost_its_claim_records_only_what_came_late(world: Any) ->
 
     class Overtaken:
         name = "alpha"
+        call_deadline = 1.0
 
         def send(self, parcels: Any) -> Any:
             with world.rt.begin() as conn:

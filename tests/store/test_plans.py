@@ -16,7 +16,7 @@ import pytest
 from pipeline.rules import ids
 from pipeline.runtime import Connection, Runtime
 from pipeline.settings import Settings
-from pipeline.store import attempts, batches, events, leases, messages, overview, receipts, requests
+from pipeline.store import attempts, batches, events, gate, leases, messages, overview, receipts, requests
 from pipeline.store.doors import browse, challenges, deliveries, schedules, standings
 from schema.vocabulary import BatchStatus
 
@@ -251,6 +251,8 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "latest requests": (browse._REQUESTS, lambda crowd: view(crowd, before=crowd.firsts[5], limit=51)),
     "a page of messages": (browse._PAGE, page),
     "a page's attempts": (browse._TRIES, some),
+    "exempt from the gate": (gate._EXEMPT, some),
+    "chosen by": (gate._SITUATIONS, lambda crowd: {"ids": crowd.batches}),
     "came through": (messages._CAME_THROUGH, lambda crowd: some(crowd, doors=["webex.sms"])),
     "scheduled requests": (schedules._REQUESTS, sought),
     "how they stand": (

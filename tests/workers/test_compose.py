@@ -130,4 +130,4 @@ def test_flower_starts_only_with_a_password() -> None:
 
     assert without.returncode != 0
     assert "user:password" in without.stderr
-    assert with_one.stdout == "-q -A workers.app flower --address=127.0.0.1 --port=5555\n"
+    assert with_one.stdout == "-q -A workers.app flower --address=127.0.0.1 --port=5555 --read-only\n"

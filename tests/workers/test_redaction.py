@@ -69,6 +69,8 @@ class Seen:
     reserved: int = 0
     request: UUID | None = None
     refused: int = 200
+    #: what Flower says to who would start a task there
+    applied: int = 200
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +108,7 @@ def seen(site: Any, eventually: Callable[..., None]) -> Seen:
     [worker] = json.loads(flower.get("/api/workers")).values()
     found.queues = {queue["name"] for queue in worker["active_queues"]}
     found.refused, _ = flower.ask("/api/tasks", "ops:guess")
+    found.applied, _ = flower.ask("/api/task/async-apply/sms.ingest", USER, json.dumps({"args": [ORDER]}))
     found.texts["worker's log"] = log.read_text()
     found.texts["Flower's log"] = flower.log.read_text()
     assert site.alive
@@ -139,13 +142,13 @@ class Flower:
             self.port = free.getsockname()[1]
 
     def start(self) -> None:
-        options = ["--address=127.0.0.1", f"--port={self.port}"]
+        options = ["--address=127.0.0.1", f"--port={self.port}", "--read-only"]
         self.log = self.site.start("flower", "flower", *options, ready="Connected to", FLOWER_BASIC_AUTH=USER)
 
-    def ask(self, path: str, user: str) -> tuple[int, str]:
+    def ask(self, path: str, user: str, body: str | None = None) -> tuple[int, str]:
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
             words = base64.b64encode(user.encode()).decode()
-            connection.request("GET", path, headers={"Authorization": f"Basic {words}"})
+            connection.request("POST" if body else "GET", path, body, {"Authorization": f"Basic {words}"})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
 
@@ -207,6 +210,10 @@ def test_flower_shows_the_queues(seen: Seen) -> None:
 
 def test_flower_lets_in_nobody_without_the_password(seen: Seen) -> None:
     assert seen.refused == 401
+
+
+def test_flower_shows_and_starts_nothing(seen: Seen) -> None:
+    assert seen.applied == 403
 
 
 # What is shown -------------------------------------------------------------------------------------------------

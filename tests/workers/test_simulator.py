@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.carriers.http import Http
+from pipeline.carriers.http import make
 from pipeline.carriers.registry import receipt_reader
 from pipeline.errors import ConfigurationError
-from schema.carriage import Parcel, Posted, Receipt
+from schema.carriage import Inbound, Parcel, Posted, Receipt
 from schema.vocabulary import Outcome, Verdict
 from tests.carriers.conformance import parcel
 from tests.carriers.simulator import ask, read_log, simulator
@@ -33,6 +33,7 @@ class Receiver:
         self.refuse = refuse
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.receipts: list[Receipt] = []
+        self.inbound: list[Inbound] = []
         self.url = ""
 
     def take(self, headers: dict[str, str], body: bytes) -> int:
@@ -40,7 +41,9 @@ class Receiver:
         if self.refuse >= len(self.requests):
             return 500
         posted = Posted("POST", "/receipts/alpha", headers, body)
-        self.receipts += receipt_reader("http")("alpha", {}, posted).receipts
+        heard = receipt_reader("http")("alpha", {}, posted)
+        self.receipts += heard.receipts
+        self.inbound += heard.inbound
         return 200
 
     def wait(self, count: int, seconds: float = 5) -> list[Receipt]:
@@ -78,7 +81,7 @@ def receiving(refuse: int = 0) -> Iterator[Receiver]:
 
 
 def send(url: str, receiver: Receiver | None, parcels: list[Parcel], **settings: object) -> list[Outcome]:
-    carrier = Http(
+    carrier = make(
         "alpha", {"base_url": url, "receipt_url": receiver.url if receiver else "", "deadline": 5, **settings}
     )
     try:
@@ -164,6 +167,33 @@ def test_a_message_without_a_receipt_url_is_not_reported() -> None:
         assert ask(f"{url}/alpha/stats")["receipts"] == {"waiting": 0, "taken": 0, "given_up": 0}
 
 
+def test_what_a_handset_writes_goes_the_way_receipts_go() -> None:
+    written = {"from": "+2348031234567", "to": "2345", "text": "STOP"}
+
+    with receiving() as receiver, simulator(alpha={"receipts": {"never": 1}}) as url:
+        send(url, receiver, [parcel()])
+        assert ask(f"{url}/alpha/inbound", "POST", written) == {"by": "http"}
+        until = time.monotonic() + 5
+        while not receiver.inbound and time.monotonic() < until:
+            time.sleep(0.01)
+
+    [inbound] = receiver.inbound
+    assert (inbound.phone, inbound.sender, inbound.body) == tuple(written.values())
+    assert inbound.key
+    assert inbound.at
+
+
+def test_a_stranger_s_receipt_names_a_message_that_nobody_handed_in() -> None:
+    sent = parcel()
+
+    with receiving() as receiver, simulator(alpha={"receipts": {"stranger": 1, "delay": 0}}) as url:
+        send(url, receiver, [sent])
+        stranger, own = receiver.wait(2)
+
+    assert (stranger.ref, own.ref) == (None, sent.ref)
+    assert stranger.carrier_ref != own.carrier_ref
+
+
 def test_carriers_share_a_port_and_nothing_else(tmp_path: Path) -> None:
     with simulator(tmp_path / "log", alpha={"refuse": 1}, beta={}) as url:
         outcomes = [send(url, None, [parcel()], carrier=name) for name in ("alpha", "beta")]
@@ -232,7 +262,8 @@ def test_what_is_not_http_is_turned_away() -> None:
 
 
 def test_it_stops_on_sigterm_with_its_log_whole(tmp_path: Path) -> None:
-    code = "from pathlib import Path; from workers.simulator.server import main; main(port=0, log=Path('log'))"
+    code = "from pathlib import Path; from workers.simulator.server import main; "
+    code += "main(port=0, smpp_port=0, log=Path('log'))"
     root = str(Path(__file__).parents[2])
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": root}, stdout=subprocess.PIPE, text=True

@@ -155,8 +155,12 @@ def _speakers(ground: Ground, port: int) -> dict[Dialect, Speaker]:
     """Return how each dialect is spoken, with a new key that no limit holds back."""
     rt = Runtime(ground.settings())
     enlist(rt, ACCOUNT, _PERSON, "+2348031999999", verified=True)
-    unlimited = {"rate": 1_000_000, "burst": 1_000_000, "recipient_burst": 1_000_000, "recipient_seconds": 1}
-    keys = {dialect: issue(rt, ACCOUNT, dialect, settings=unlimited).credentials for dialect in Dialect}
+    unlimited = {"rate": 1_000_000, "burst": 1_000_000}
+    to_one = {Dialect.SOLARIS: {"recipient_burst": 1_000_000, "recipient_seconds": 1}}
+    keys = {
+        dialect: issue(rt, ACCOUNT, dialect, settings=unlimited | to_one.get(dialect, {})).credentials
+        for dialect in Dialect
+    }
     administer.set_price(rt, "*", "EUR", 9, ACCOUNT)
     rt.close()
     json_ = {"Content-Type": "application/json"}

@@ -19,7 +19,7 @@ from workers.processes.tether import tethered
 #: those the road needs
 NEEDED = ("worker", "lane", "clock", "beat")
 
-_SIMULATOR = [sys.executable, "-m", "workers.cli", "simulator", "--carrier", BULK, "--port", "0"]
+_SIMULATOR = [sys.executable, "-m", "workers.cli", "simulator", "--carrier", BULK, "--port", "0", "--smpp-port", "0"]
 
 
 class Process:

@@ -106,7 +106,7 @@ class _Guide:
 
 
 def _settings(given: Settings, pair: dev.Pair) -> Settings:
-    gateway, flower, simulator = _free_ports(3)
+    gateway, flower, simulator, smsc = _free_ports(4)
     return given.model_copy(
         update={
             "home": pair.home,
@@ -116,6 +116,7 @@ def _settings(given: Settings, pair: dev.Pair) -> Settings:
             "gateway_port": gateway,
             "flower_port": flower,
             "simulator_port": simulator,
+            "simulator_smpp_port": smsc,
             "secret_key": SecretStr(kept.password(pair.home, "secret_key")),
             "flower_basic_auth": SecretStr(f"demo:{kept.password(pair.home, 'flower')[:8]}"),
         }

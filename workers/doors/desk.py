@@ -22,6 +22,7 @@ from pipeline.stages.ingest import ingest
 from schema.door import Challenge, Key
 from schema.message import Accepted, Admission, Answered, Hint
 from schema.order import Order
+from workers.doors.burden import Burden
 from workers.doors.messenger import Messenger
 from workers.gather import Gather
 from workers.located import broker_url
@@ -49,16 +50,21 @@ class Sending:
     challenge: Challenge | None = None
 
 
+#: what answers a sending before it is carried: what was answered under its key, or the limit that refused it
+Verdict = Accepted | Refused | None
+
+
 class Desk:
     """The stages as the doors call them: without blocking the loop, and together where many call at once."""
 
     def __init__(self, rt: Runtime) -> None:
         """Make the desk; threads start with the first call."""
         self.rt = rt
+        self.burden = Burden()
         self._threads = ThreadPoolExecutor(max(2, rt.settings.pool_size), "desk")
         # large requests wait for each other, and never stand in the way of the small
         self._freight = ThreadPoolExecutor(1, "freight")
-        self._messenger = Messenger(broker_url(rt.settings))
+        self._messenger = Messenger(rt, broker_url(rt.settings))
         seconds = rt.settings.gather_seconds
         self._knocks: Gather[Knock, Key | Turned] = Gather(
             partial(identify, rt), self._threads, most=_TOGETHER, seconds=seconds
@@ -109,41 +115,49 @@ class Desk:
         self._messenger.close()
         self.rt.close()
 
-    def _send(self, sendings: Sequence[Sending]) -> Sequence[Answered | Refused | Exception]:
+    def _send(
+        self, sendings: Sequence[Sending], judged: Sequence[Verdict] | None = None
+    ) -> Sequence[Answered | Refused | Exception]:
         try:
-            found, hints = carry(self.rt, sendings)
+            judged = judge(self.rt, sendings) if judged is None else judged
+            found, hints = carry(self.rt, sendings, judged)
         except Exception as error:
             if len(sendings) == 1 or (isinstance(error, DatabaseFault) and not error.is_final):
                 raise
             # one of them spoils it for all: each alone, and only that one is told
             log.warning("%d requests did not go together: %s", len(sendings), type(error).__name__)
-            return [self._alone(sending) for sending in sendings]
+            verdicts = [None] * len(sendings) if judged is None else [[each] for each in judged]
+            return [self._alone(*each) for each in zip(sendings, verdicts, strict=True)]
         self._messenger.tell(hints)
         return found
 
-    def _alone(self, sending: Sending) -> Answered | Refused | Exception:
+    def _alone(self, sending: Sending, judged: Sequence[Verdict] | None) -> Answered | Refused | Exception:
+        """Carry one sending; what it took of its limits together with the others (None: nothing) it takes no more."""
         try:
-            return self._send([sending])[0]
+            return self._send([sending], judged)[0]
         except Exception as error:  # noqa: BLE001 - its caller is told, and only he
             return error
 
 
-def carry(rt: Runtime, sendings: Sequence[Sending]) -> tuple[list[Answered | Refused], list[Hint]]:
-    """Write, measure and pay for what is to be sent; return an answer to each, in order, and what may be delivered.
+def judge(rt: Runtime, sendings: Sequence[Sending]) -> list[Verdict]:
+    """Take what sendings want of their limits; return for each what answers it already, or None: it may go.
 
-    What was asked before under its key is answered again and spends no limit.
+    What was asked before under its key is answered again and spends no limit. Nothing is taken if this raises.
     """
     known = recall(rt, [sending.order for sending in sendings])
     limits = restrain(rt, [() if found else sending.takes for sending, found in zip(sendings, known, strict=True)])
-    new = [
-        sending
-        for sending, found, limit in zip(sendings, known, limits, strict=True)
-        if found is None and limit is None
-    ]
+    return [found or limit for found, limit in zip(known, limits, strict=True)]
+
+
+def carry(
+    rt: Runtime, sendings: Sequence[Sending], judged: Sequence[Verdict]
+) -> tuple[list[Answered | Refused], list[Hint]]:
+    """Write, measure and pay for what may go; return an answer to each, in order, and what may be delivered."""
+    new = [sending for sending, verdict in zip(sendings, judged, strict=True) if verdict is None]
     open_challenges(rt, [each.challenge for each in new if each.challenge])
     taken = _take_in(rt, admit(rt, [(each.request, each.order) for each in new]))
     written = iter(taken.answers)
-    heard = [found or limit or next(written) for found, limit in zip(known, limits, strict=True)]
+    heard = [verdict or next(written) for verdict in judged]
     answered, hints = _read_back(rt, [each for each in heard if isinstance(each, Accepted)])
     read = iter(answered)
     return [next(read) if isinstance(each, Accepted) else each for each in heard], [*taken.hints, *hints]

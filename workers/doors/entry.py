@@ -8,7 +8,7 @@ from types import TracebackType
 from urllib.parse import unquote
 
 from pipeline.dialects.contract import Manner
-from pipeline.errors import DatabaseFault
+from pipeline.errors import Crowded, DatabaseFault
 from pipeline.stages.doors.identify import Knock, Turned
 from schema.door import Call, Key, Reply
 from schema.message import Refusal
@@ -16,6 +16,9 @@ from schema.vocabulary import Code, Dialect
 from workers.doors.desk import Desk
 
 log = logging.getLogger(__name__)
+
+#: bytes of a body that speaks of one thing only
+_USUAL = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Operation:
     scope: str | None = None
     #: whether it asks for a key
     asks: bool = True
+    #: whether it takes many things at once, so that its body may be as large as any at this door
+    bulky: bool = False
 
 
 class Entry:
@@ -77,6 +82,8 @@ class Entry:
         except DatabaseFault as error:
             log.warning("%s: the call %s went unanswered: %s", self.dialect, call.id, error)
             return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
+        except Crowded:
+            return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
         except Exception as error:
             words = "%s: the call %s failed: %s"
             log.error(words, self.dialect, call.id, type(error).__name__, exc_info=frames(error))
@@ -91,12 +98,14 @@ class Entry:
         if isinstance(found, Reply):
             return found
         operation, path = found
-        if len(call.body) > self.manner.largest:
-            return self.refuse(call, Code.TOO_LARGE, f"a request may have {self.manner.largest} bytes")
+        largest = self.manner.largest if operation.bulky else min(self.manner.largest, _USUAL)
+        if len(call.body) > largest:
+            return self.refuse(call, Code.TOO_LARGE, f"a request may have {largest} bytes")
         caller = await self._know(desk, call, operation) if operation.asks else None
         if isinstance(caller, Reply):
             return caller
-        return await operation.run(Visit(desk, call, path, caller))
+        with desk.burden.carry(caller.owner if caller else "", len(call.body)):
+            return await operation.run(Visit(desk, call, path, caller))
 
     def _find(self, call: Call) -> tuple[Operation, Mapping[str, str]] | Reply:
         known: list[str] = []
@@ -147,6 +156,7 @@ _WORDS = {
     Code.SOURCE_FORBIDDEN: "this key may not be used from this address",
     Code.CONFLICT: "this very request came before",
     Code.UNAVAILABLE: "try again in a moment",
+    Code.INTERNAL: "the fault is ours",
     Code.RATE_KEY: "rate limit exceeded",
 }
 

@@ -8,6 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from kombu.exceptions import OperationalError
 
+from pipeline.errors import DatabaseFault
+from pipeline.runtime import Runtime
+from pipeline.stages.moor import Berths
 from schema.message import Hint
 from schema.vocabulary import MessageClass
 from workers.producer import producer
@@ -22,8 +25,10 @@ _COMPANY = {MessageClass.OTP: 0.003, MessageClass.TRANSACTIONAL: 0.03, MessageCl
 class Messenger:
     """Hands hints to the broker, those that come together as one."""
 
-    def __init__(self, broker_url: str) -> None:
-        """Make it; the broker is opened by the first hint."""
+    def __init__(self, rt: Runtime, broker_url: str) -> None:
+        """Make it; broker and database are opened by the first hint."""
+        self._rt = rt
+        self._berths = Berths()
         self._celery = producer(broker_url)
         self._thread = ThreadPoolExecutor(1, "messenger")
         self._lock = threading.Lock()
@@ -48,7 +53,7 @@ class Messenger:
         with self._lock:
             hints, self._waiting = self._waiting, []
         try:
-            for queue, batches in deliveries(hints):
+            for queue, batches in deliveries(hints, lambda carrier: self._berths.of(self._rt, carrier)):
                 self._celery.send_task("sms.deliver", (batches,), queue=queue)
-        except OperationalError:
+        except (OperationalError, DatabaseFault):
             log.warning("the broker is away; what was accepted will be hinted again")

@@ -26,8 +26,8 @@ from schema.vocabulary import Code, MessageClass
 from workers.doors.desk import Sending
 from workers.doors.entry import Entry, Operation, Visit
 
-#: the name spaces of the partners' idempotency keys, and of the codes we send
-MESSAGES, CODES = "solaris", "solaris.code"
+#: the name spaces of the partners' idempotency keys, of those of their tests, and of the codes we send
+MESSAGES, TESTS, CODES = "solaris", "solaris.test", "solaris.code"
 #: digits of a code
 _DIGITS = 6
 #: stands where nothing that goes out can stand: what is answered again needs neither
@@ -53,7 +53,8 @@ async def send(visit: Visit) -> Reply:
     key, asked = visit.key, reading.message(visit.call)
     if isinstance(asked, list):
         return errors.answer(visit.call, asked)
-    found = await visit.desk.ask(look_up, Wanted(key.account, asked.person, MESSAGES, asked.idempotency_key))
+    door = TESTS if key.test else MESSAGES
+    found = await visit.desk.ask(look_up, Wanted(key.account, asked.person, door, asked.idempotency_key))
     if not found.is_replay:
         if found.person is None:
             return _refuse(visit, Code.PERSON_UNKNOWN)
@@ -66,7 +67,7 @@ async def send(visit: Visit) -> Reply:
         merge=dict(asked.merge),
         recipients=[{"to": (found.person and found.person.phone) or _NOBODY}],
         idempotency_key=asked.idempotency_key,
-        door=MESSAGES,
+        door=door,
         message_class=MessageClass.TRANSACTIONAL,
         test=key.test,
         submitted_at=visit.desk.rt.now(),

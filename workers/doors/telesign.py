@@ -48,7 +48,7 @@ async def send(visit: Visit) -> Reply:
     if fault:
         return errors.complain(call, [fault])
     wished = tuple(each for each in (asked.sender_id, own.sender) if each)
-    sender = await visit.desk.ask(choose_senders, Wish(key.account, wished))
+    sender = await visit.desk.ask(choose_senders, Wish(key.account, wished, asked.phone))
     if sender is None:
         return _refuse(visit, Code.SENDER_INVALID)
     return await _send(visit, _sending(visit, own, asked, code, text, sender))

@@ -154,8 +154,8 @@ _SENDER = "/assets/v1/senders/{id}"
 ENTRY = Entry(
     MANNER,
     [
-        Operation("POST", "/v1/sms", "sms", send, _SENDING),
-        Operation("POST", "/v1/sms/test", "test", pretend, _SENDING),
+        Operation("POST", "/v1/sms", "sms", send, _SENDING, bulky=True),
+        Operation("POST", "/v1/sms/test", "test", pretend, _SENDING, bulky=True),
         Operation("POST", "/campaigns/v1/scheduled", "scheduled", search, _SCHEDULED),
         Operation("POST", "/v1/sms/scheduled/search", "scheduled", search, _SCHEDULED),
         Operation("DELETE", "/campaigns/v1/cancel/{id}", "cancel", take_back, _SCHEDULED),

@@ -15,13 +15,14 @@ from workers.producer import producer
 _LOOK = 0.5
 
 #: what the processes are told in their environment: the settings' names there
-_TOLD = ("gateway_host", "gateway_port", "flower_port", "simulator_port")
+_TOLD = ("gateway_host", "gateway_port", "flower_port", "simulator_port", "simulator_smpp_port")
 
 
 def check_ports(settings: Settings) -> None:
     """Raise ConfigurationError, naming the setting, when a port that the processes need is taken."""
     require_free(settings.gateway_host, settings.gateway_port, "POSTROAD_GATEWAY_PORT")
     require_free("127.0.0.1", settings.simulator_port, "POSTROAD_SIMULATOR_PORT")
+    require_free("127.0.0.1", settings.simulator_smpp_port, "POSTROAD_SIMULATOR_SMPP_PORT")
     require_free(os.environ.get("POSTROAD_FLOWER_HOST", "127.0.0.1"), settings.flower_port, "POSTROAD_FLOWER_PORT")
 
 
@@ -38,7 +39,8 @@ def processes(settings: Settings, played: Path, log: Path | None = None) -> list
         "clock": _answer(settings, "worker", "lane", "clock"),
     }
     simulator = [sys.executable, "-m", "workers.cli", "simulator", "--config", str(played)]
-    simulator += ["--port", str(settings.simulator_port), *(("--log", str(log)) if log else ())]
+    simulator += ["--port", str(settings.simulator_port), "--smpp-port", str(settings.simulator_smpp_port)]
+    simulator += ["--log", str(log)] if log else []
     return [
         Process("simulator", simulator, told, _listens(settings.simulator_port)),
         *(Process(name, shell(line), told, ready.get(name)) for name, line in read_procfile().items()),

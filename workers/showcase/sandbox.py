@@ -9,7 +9,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings
 from pipeline.stages.office.furnish import Sandbox
 from workers.embedded import kept
-from workers.simulator.scripts import DEMO
+from workers.simulator.scripts import DEMO, smpp_settings
 
 ACCOUNT = "demo"
 SENDER = "Postroad"
@@ -61,6 +61,11 @@ def sandbox(settings: Settings, played: Path) -> Sandbox:
         prices=PRICES,
         carriers={name: ("http", _carrier(settings, name, script)) for name, script in _read(played).items()},
     )
+
+
+def smpp(settings: Settings, name: str, script: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an SMPP carrier whose SMSC is the simulator that plays this script."""
+    return smpp_settings(name, script, "127.0.0.1", settings.simulator_smpp_port)
 
 
 def gateway_url(settings: Settings) -> str:

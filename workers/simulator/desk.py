@@ -3,10 +3,14 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from secrets import token_hex
 
 from pipeline.carriers.oracle import Log, Oracle, Ruling
 from pipeline.carriers.script import read, reports
 from pipeline.errors import ConfigurationError
+from workers.simulator import letters
+from workers.simulator.intake import Intake
+from workers.simulator.mailbox import Mailbox
 from workers.simulator.postman import Postman
 
 
@@ -20,7 +24,12 @@ class Desk:
         #: messages read and not answered, now and at most
         self.in_flight = 0
         self.peak = 0
+        #: where it takes messages and brings its own in SMPP
+        self.mailbox = Mailbox()
+        self.intake = Intake(self.oracle, self.mailbox)
         self._postman = postman
+        #: where receipts were last asked for over HTTP
+        self._url: str | None = None
 
     def play(self, script: Mapping[str, object]) -> None:
         """Change the script; ConfigurationError says what does not fit."""
@@ -38,9 +47,31 @@ class Desk:
         ruling = self.oracle.judge(ref, to, text, now)
         self.oracle.write_down()
         url = message.get("receipt_url")
+        if isinstance(url, str):
+            self._url = url
         if ruling.carrier_id and isinstance(url, str):
             self._report(url, ruling.carrier_id, ref, to, now)
         return ruling
+
+    def inbound(self, message: object) -> str:
+        """Bring what a handset wrote to whoever is bound, else where receipts go over HTTP, else to who binds next.
+
+        Returns which of the two it is, `smpp` or `http`; ValueError names what the message lacks.
+        """
+        if not isinstance(message, dict):
+            raise ValueError("the message must be an object")
+        phone, to, text = (message.get(key) for key in ("from", "to", "text"))
+        if not (isinstance(phone, str) and isinstance(to, str) and isinstance(text, str)):
+            raise ValueError("from, to and text must be text")
+        now = time.time()
+        if self._url and not self.mailbox.readers:
+            at = datetime.fromtimestamp(now, UTC).isoformat()
+            what = {"id": token_hex(8), "from": phone, "to": to, "text": text, "at": at}
+            self._postman.plan(now, self._url, self.oracle.script.token, what)
+            return "http"
+        for body in letters.written(self.oracle.script.smpp, phone, to, text):
+            self.mailbox.plan(now, body)
+        return "smpp"
 
     def begin(self) -> None:
         """Count a message as in flight."""
@@ -55,13 +86,15 @@ class Desk:
             "in_flight": self.in_flight,
             "peak": self.peak,
             "receipts": self._postman.stats(),
+            "smpp": self.mailbox.stats(),
         }
 
     def _report(self, url: str, carrier_id: str, ref: str, to: str, now: float) -> None:
         script = self.oracle.script
         for report in reports(script, ref, to):
             at = datetime.fromtimestamp(now + report.happened, UTC).isoformat()
-            what = {"id": carrier_id, "ref": ref, "status": report.status, "code": report.code, "at": at}
+            named = (token_hex(8), None) if report.stranger else (carrier_id, ref)
+            what = {"id": named[0], "ref": named[1], "status": report.status, "code": report.code, "at": at}
             self._postman.plan(now + report.after, url, script.token, what)
 
 

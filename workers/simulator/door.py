@@ -6,6 +6,7 @@ The wire is described in `pipeline/carriers/http.py`. Beside it:
     GET  /{carrier}/stats     counts of decisions, messages in flight, receipts
     GET  /{carrier}/script    the script as it stands
     PUT  /{carrier}/script    another script, or a new carrier (400 names the key that does not fit)
+    POST /{carrier}/inbound   {"from", "to", "text"}: a handset wrote this; it goes the way receipts go
     GET  /{carrier}/log       what the oracle wrote down of it, as JSON lines
 """
 
@@ -23,17 +24,30 @@ from pipeline.carriers.oracle import Ruling
 from pipeline.carriers.script import Fate
 from pipeline.errors import ConfigurationError
 from workers.simulator.desk import Counter, Desk
+from workers.simulator.drip import Drip
 
 #: bytes a request may have
 LONGEST = 1_000_000
 #: how each refusal is answered
-REFUSALS = {Fate.REFUSE: 422, Fate.REFUSE_TRANSIENT: 503, Fate.THROTTLE: 429}
+REFUSALS = {
+    Fate.REFUSE: 422,
+    Fate.REFUSE_TRANSIENT: 503,
+    Fate.THROTTLE: 429,
+    Fate.QUEUE_FULL: 503,
+    Fate.NACK: 405,
+}
+#: the code of a refusal that has no argument to tell it
+CODES = {Fate.THROTTLE: "throttled", Fate.QUEUE_FULL: "queue_full", Fate.NACK: "nack"}
+#: the fates without an answer
+MUTE = frozenset({Fate.SILENT, Fate.HALF_OPEN})
 #: answers that mean nothing
 MEANINGLESS = {
     Fate.BAD_GATEWAY: (502, b"<h1>Bad Gateway</h1>"),
     Fate.GATEWAY_TIMEOUT: (504, b""),
     Fate.GARBAGE: (202, b'{"id": \xff\x00'),
 }
+#: seconds until a connection that went half open is let go: who does not read does not see that the other has gone
+HALF_OPEN = 120.0
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
@@ -115,15 +129,23 @@ class Door(asyncio.Protocol):
     def _meet(self, ruling: Ruling) -> None:
         """Let the message meet its fate."""
         word, argument = ruling.turn.word, ruling.turn.argument
-        if word is Fate.SILENT:
+        if word in MUTE:
+            if word is Fate.HALF_OPEN:
+                self._transport.pause_reading()
+                self._answer = asyncio.get_running_loop().call_later(HALF_OPEN, self.hang_up)
+            return
+        if word is Fate.TRICKLE:
+            Drip(self._transport, float(argument)).add(_answer(202, b'{"id": "%s"}' % str(ruling.carrier_id).encode()))
             return
         self._answered()
         if word in REFUSALS:
-            code = "throttled" if word is Fate.THROTTLE else argument
+            code = CODES.get(word, argument)
             headers = f"retry-after: {argument}\r\n" if word is Fate.THROTTLE else ""
             self._write(REFUSALS[word], _error(code, "so the script says"), headers)
         elif word in MEANINGLESS:
             self._write(*MEANINGLESS[word])
+        elif word is Fate.HANG_UP:
+            self._transport.close()
         elif word in (Fate.RESET, Fate.DROP):
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
             self._transport.abort()
@@ -148,6 +170,8 @@ class Door(asyncio.Protocol):
                     self._write(200, json.dumps(desk.given).encode())
                 case b"GET", _, "stats" if desk:
                     self._write(200, json.dumps(desk.stats()).encode())
+                case b"POST", _, "inbound" if desk:
+                    self._write(202, json.dumps({"by": desk.inbound(json.loads(body))}).encode())
                 case b"GET", _, "log" if desk:
                     self._write(200, self._counter.record(name))
                 case _:
@@ -156,10 +180,14 @@ class Door(asyncio.Protocol):
             self._write(400, _error("bad_request", str(error)))
 
     def _write(self, status: int, body: bytes, headers: str = "", close: bool = False) -> None:
-        head = f"HTTP/1.1 {_PHRASES[status]}\r\ncontent-type: application/json\r\n{headers}"
-        self._transport.write(b"%scontent-length: %d\r\n\r\n%s" % (head.encode(), len(body), body))
+        self._transport.write(_answer(status, body, headers))
         if close or not self._parser.should_keep_alive():
             self._transport.close()
+
+
+def _answer(status: int, body: bytes, headers: str = "") -> bytes:
+    head = f"HTTP/1.1 {_PHRASES[status]}\r\ncontent-type: application/json\r\n{headers}"
+    return b"%scontent-length: %d\r\n\r\n%s" % (head.encode(), len(body), body)
 
 
 def _error(code: str, message: str) -> bytes:

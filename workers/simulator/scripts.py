@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline.carriers.script import read
 from pipeline.errors import ConfigurationError
 
 #: a carrier that loses a tenth of what it is given, and one that takes everything
@@ -23,6 +24,11 @@ def scripts(config: Path | None = None, carriers: Sequence[str] = (), seed: int 
         name, _, script = spelt.partition("=")
         found[name] = _object(f"--carrier {name}", script or "{}")
     return {name: {"seed": seed, **script} for name, script in (found or DEMO).items()}
+
+
+def smpp_settings(name: str, script: Mapping[str, object], host: str, port: int) -> dict[str, object]:
+    """Return the settings of an SMPP carrier whose SMSC is a simulator there that plays this script."""
+    return {"host": host, "port": port, "system_id": name, **read(name, script).smpp.understood()}
 
 
 def _file(path: Path) -> dict[str, dict[str, object]]:

@@ -53,7 +53,14 @@ def plain(value: object) -> str:
         case list() | tuple() | set():
             return ", ".join(map(plain, value)) or "–"
         case _:
-            return str(value)
+            return visible(str(value))
+
+
+def visible(text: str) -> str:
+    """Return a text of a stranger's with what would move the cursor, recolour or turn round the line spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def moment(at: datetime) -> str:

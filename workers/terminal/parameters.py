@@ -19,17 +19,17 @@ class Moment(click.ParamType[datetime]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Return the moment, UTC; a usage error says how to write it."""
         now = datetime.now(UTC)
-        if relative := _RELATIVE.fullmatch(value):
-            return now + timedelta(**{_UNITS[relative[2]]: int(relative[1])})
         try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
+            if relative := _RELATIVE.fullmatch(value):
+                return now + timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+            moment = _read(value)
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is no moment: write 2026-12-24T18:00:00+01:00, or +30s, +5m, +2h, +1d from now")
         if moment.tzinfo is None:
             self.fail(f"{value!r} lacks its time zone: add Z for UTC, or +01:00")
         if moment <= now:
             self.fail(f"{value} has passed; leave it out to send at once")
-        return moment.astimezone(UTC)
+        return moment
 
 
 class Since(click.ParamType[datetime]):
@@ -39,15 +39,21 @@ class Since(click.ParamType[datetime]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Return the moment, UTC; a usage error says how to write it."""
-        if relative := _RELATIVE.fullmatch(f"+{value}"):
-            return datetime.now(UTC) - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
         try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
+            if relative := _RELATIVE.fullmatch(f"+{value}"):
+                return datetime.now(UTC) - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+            moment = _read(value)
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is no moment: write 2026-12-24T18:00:00+01:00, or 30s, 5m, 2h, 1d for so long ago")
         if moment.tzinfo is None:
             self.fail(f"{value!r} lacks its time zone: add Z for UTC, or +01:00")
-        return moment.astimezone(UTC)
+        return moment
+
+
+def _read(text: str) -> datetime:
+    """Return an ISO 8601 moment, in UTC where it names its zone."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class Field(click.ParamType[tuple[str, str]]):

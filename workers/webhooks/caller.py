@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -29,6 +30,15 @@ _LOOKUPS = 64
 
 #: `socket.getaddrinfo`, or what stands for it
 Lookup = Callable[..., Sequence[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a stranger answered."""
+
+    status: int
+    #: its beginning
+    body: bytes
 
 
 class Forbidden(OSError):
@@ -74,10 +84,26 @@ class Caller:
 
     async def call(self, url: str, posting: Posting, seconds: float) -> int | str:
         """Post it; return the HTTP status of the answer, or a word for why there is none. Never raises."""
+        answer = await self._post(url, posting, seconds)
+        if isinstance(answer, str):
+            return answer
+        await _drain(answer)
+        return answer.status
+
+    async def ask(self, url: str, posting: Posting, seconds: float) -> Answer | str:
+        """Post it; return the answer, or a word for why there is none. Never raises."""
+        answer = await self._post(url, posting, seconds)
+        if isinstance(answer, str):
+            return answer
+        body = bytearray()
+        await _drain(answer, body)
+        return Answer(answer.status, bytes(body))
+
+    async def _post(self, url: str, posting: Posting, seconds: float) -> aiohttp.ClientResponse | str:
         if fault(url, self._reach):
             return "url_unfit"
         try:
-            answer = await self._sessions[url.partition(":")[0].lower()].post(
+            return await self._sessions[url.partition(":")[0].lower()].post(
                 URL(url, encoded=True),
                 data=posting.body,
                 headers=posting.headers,
@@ -86,12 +112,10 @@ class Caller:
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return _word(error)
-        await _drain(answer)
-        return answer.status
 
 
-async def _drain(answer: aiohttp.ClientResponse) -> None:
-    """Read an answer to its end, so that its connection can be used again, or close it: nobody wants its words."""
+async def _drain(answer: aiohttp.ClientResponse, kept: bytearray | None = None) -> None:
+    """Read an answer to its end, so that its connection can be used again, or close it; keep what was read there."""
     left = _READ
     with contextlib.suppress(aiohttp.ClientError, OSError):
         async with asyncio.timeout(_READ_SECONDS):
@@ -101,6 +125,8 @@ async def _drain(answer: aiohttp.ClientResponse) -> None:
                     answer.release()
                     return
                 left -= len(piece)
+                if kept is not None:
+                    kept += piece
     answer.close()
 
 

@@ -26,6 +26,8 @@ HEARD = frozenset(EVENTS.values()) | {
 }
 
 _Word = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
+# a million words that are none are told of once
+_Words = Annotated[list[str], Field(fail_fast=True)]
 
 
 class _Variables(RootModel[dict[str, Any]]):
@@ -52,23 +54,23 @@ class _Registration(BaseModel):
 
 class _Sender(_Registration):
     sender_id: str
-    countries: list[str]
+    countries: _Words
 
 
 class _SenderChange(_Registration):
-    countries: list[str] | None = None
+    countries: _Words | None = None
 
 
 class _Webhook(BaseModel):
     url: _Word
-    events: list[str]
+    events: _Words
     description: _Word | None = None
     name: _Word | None = None
 
 
 class _WebhookChange(BaseModel):
     url: _Word | None = None
-    events: list[str] | None = None
+    events: _Words | None = None
     description: _Word | None = None
     name: _Word | None = None
     enabled: StrictBool | None = None

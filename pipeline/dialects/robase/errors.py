@@ -37,6 +37,8 @@ ERRORS: dict[Code, tuple[int, str, str | None]] = {
     Code.NO_CARRIER_LEFT: (500, "internal_error", None),
     Code.CARRIER_REFUSED: (500, "internal_error", None),
     Code.UNDELIVERED: (500, "internal_error", None),
+    Code.COUNTRY_FORBIDDEN: (403, "permission_error", "this project may not send to this country"),
+    Code.QUIET_HOURS: (400, "validation_error", "recipient is in quiet hours at that time"),
     Code.UNRESOLVED: (500, "internal_error", None),
     Code.POISON: (500, "internal_error", "internal error"),
     Code.UNAUTHENTICATED: (401, "authentication_error", "invalid API key"),

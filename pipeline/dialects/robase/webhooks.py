@@ -38,6 +38,10 @@ FAILURES: dict[Code, tuple[str, str]] = {
     Code.NO_CARRIER_LEFT: ("provider_unavailable", "every provider refused it or was away"),
     Code.CARRIER_REFUSED: ("provider_rejected", "the provider refused it"),
     Code.UNDELIVERED: ("undelivered", "the provider could not deliver it"),
+    Code.SENDER_INVALID: ("sender_id_invalid", "the sender ID was no longer approved when its minute came"),
+    Code.COUNTRY_FORBIDDEN: ("country_forbidden", "this project may not send to this country"),
+    Code.OPTED_OUT: ("dnd_blocked", "recipient opted out of this sender's messages"),
+    Code.QUIET_HOURS: ("quiet_hours", "it was night where the recipient is"),
     Code.UNRESOLVED: ("unknown", "no provider ever said what became of it"),
     Code.POISON: ("internal_error", "it could not be processed"),
 }

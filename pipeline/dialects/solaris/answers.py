@@ -38,7 +38,12 @@ def number(found: Person, status: int, *, verified: bool | None = None) -> Reply
 def number_id(found: Person) -> str:
     """Return the id of a person's number in the vendor's form."""
     assert found.phone_id is not None
-    return f"{found.phone_id.hex}cmno"
+    return spell_number(found.phone_id)
+
+
+def spell_number(id_: UUID) -> str:
+    """Return the id of a number in the vendor's form."""
+    return f"{id_.hex}cmno"
 
 
 def code_text(code: str) -> str:

@@ -1,10 +1,18 @@
-"""What Solaris' partners are told of their messages, in the manner of its other webhooks.
+"""What Solaris' partners are told of their messages and of their persons' numbers (docs.solarisgroup.com).
 
-The vendor documents none for this API: names of events are ours, headers and signature are those of its person webhooks
-(docs.solarisgroup.com). Neither number nor text is told.
+Of numbers, in the vendor's words; neither the number nor the person's name is told:
+
+    POST {url}    Solaris-Webhook-Event-Type: PERSON_MOBILE_NUMBER_CREATED    Solaris-Entity-Id: <person>    {}
+    POST {url}    Solaris-Webhook-Event-Type: PERSON_MOBILE_NUMBER_DELETED    Solaris-Entity-Id: <person>
+    {"id": "<number>"}
+
+Of messages the vendor tells nothing: names of events are ours, in the manner of the others. Neither number nor text is
+told:
 
     POST {url}    Solaris-Webhook-Event-Type: SMS_MESSAGE_DELIVERED    Solaris-Entity-Id: <message>
     {"id": "<message>", "status": "delivered", "updated_at", "error"?}
+
+A new endpoint is sent one POST without a body, of the event type WEBHOOK-SUBSCRIPTION, and counts once it answers 2xx.
 """
 
 import hmac
@@ -13,12 +21,14 @@ from collections.abc import Container, Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from schema.door import Posting, Told
-from schema.vocabulary import Status
+from pipeline.dialects.solaris.answers import spell_number
+from schema.door import NumberTold, Posting, Told
+from schema.vocabulary import NumberMove, Status
 
 SCHEDULE: tuple[float, ...] = (5, 60, 300, 1800, 7200, 28_800, 86_400)
 TIMEOUT: float = 15
 SUCCESSES: Container[int] = range(200, 300)
+WELCOME = "2xx"
 
 #: queued is what the answer to the request said
 EVENTS = {
@@ -27,6 +37,20 @@ EVENTS = {
     Status.FAILED: "SMS_MESSAGE_FAILED",
     Status.REJECTED: "SMS_MESSAGE_REJECTED",
 }
+NUMBER_EVENTS = {
+    NumberMove.CREATED: "PERSON_MOBILE_NUMBER_CREATED",
+    NumberMove.DELETED: "PERSON_MOBILE_NUMBER_DELETED",
+}
+
+
+def greet(secret: str) -> Posting:
+    """Return the call that asks a new endpoint whether it is there: the vendor sends no secret with it."""
+    return Posting({"Content-Type": "application/json", "Solaris-Webhook-Event-Type": "WEBHOOK-SUBSCRIPTION"}, b"")
+
+
+def is_welcome(secret: str, status: int, body: bytes) -> bool:
+    """Tell whether it is there."""
+    return status in SUCCESSES
 
 
 def compose(told: Told, secrets: Sequence[bytes], now: datetime) -> Posting | None:
@@ -37,6 +61,21 @@ def compose(told: Told, secrets: Sequence[bytes], now: datetime) -> Posting | No
     said = {"id": str(told.message), "status": str(told.status), "updated_at": _instant(told.at)}
     if told.error_code:
         said["error"] = str(told.error_code)
+    return _posting(told, event, str(told.message), said, secrets)
+
+
+def compose_number(told: NumberTold, secrets: Sequence[bytes]) -> Posting | None:
+    """Return the call that tells what became of a number; None: the endpoint does not hear it."""
+    event = NUMBER_EVENTS[told.move]
+    if told.hears and event not in told.hears:
+        return None
+    said = {"id": spell_number(told.number)} if told.move is NumberMove.DELETED else {}
+    return _posting(told, event, told.person, said, secrets)
+
+
+def _posting(
+    told: Told | NumberTold, event: str, entity: str, said: dict[str, str], secrets: Sequence[bytes]
+) -> Posting:
     body = json.dumps(said, separators=(",", ":")).encode()
     return Posting(
         {
@@ -46,7 +85,7 @@ def compose(told: Told, secrets: Sequence[bytes], now: datetime) -> Posting | No
             "Solaris-Webhook-Event-Type": event,
             "Solaris-Webhook-Attempt": str(told.attempt),
             "Solaris-Webhook-Signature": sign(secrets, body),
-            "Solaris-Entity-Id": str(told.message),
+            "Solaris-Entity-Id": entity,
         },
         body,
     )

@@ -25,6 +25,7 @@ NUMBERS: dict[Code, int] = {
     Code.PHONE_INVALID: 1002,
     Code.NO_ROUTE: 1002,
     Code.NO_PRICE: 1002,
+    Code.COUNTRY_FORBIDDEN: 1002,
     Code.OPTED_OUT: 1006,
     Code.DND_BLOCKED: 1006,
     Code.INSUFFICIENT_FUNDS: 1007,

@@ -70,6 +70,8 @@ ERRORS: dict[Code, Words] = {
     Code.NO_CARRIER_LEFT: _OURS,
     Code.CARRIER_REFUSED: _OURS,
     Code.UNDELIVERED: _OURS,
+    Code.COUNTRY_FORBIDDEN: Words(400, "Invalid phone number or unsupported region.", "to"),
+    Code.QUIET_HOURS: Words(400, "The recipient is in quiet hours at that time.", "to"),
     Code.UNRESOLVED: _OURS,
     Code.POISON: _OURS,
     Code.UNAUTHENTICATED: _UNAUTHORIZED,

@@ -67,6 +67,8 @@ class _Asked(BaseModel):
     schedule_at: str | None = None
     valid_until: str | None = None
     global_merge_fields: _Merge | None = None
+    # what is no yes is none: it is not in the vendor's own reference
+    skip_optout_check: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class Ask:
     merge: Mapping[str, str]
     send_at: datetime | None
     valid_until: datetime | None
+    #: the recipients' opt-outs from this account are passed over
+    skips_opt_outs: bool = False
 
 
 def is_json(call: Call) -> bool:
@@ -136,6 +140,7 @@ def order(ask: Ask, text: str, key: Key, now: datetime) -> Order:
         door=DOOR,
         message_class=MessageClass.BULK if len(ask.recipients) > _CAMPAIGN else MessageClass.TRANSACTIONAL,
         test=key.test,
+        skip_opt_outs=ask.skips_opt_outs,
         submitted_at=now,
     )
 
@@ -155,6 +160,7 @@ def _ask(asked: _Asked) -> Ask:
         merge=asked.global_merge_fields or {},
         send_at=_sent_at(asked)[1],
         valid_until=moments.read(asked.valid_until) if asked.valid_until else None,
+        skips_opt_outs=asked.skip_optout_check is True,
     )
 
 

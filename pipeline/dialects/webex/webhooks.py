@@ -4,6 +4,9 @@
     {"specversion": "1.0", "type": "com.interact.messages.sms.status", …, "data": {"status": "delivered", …},
      "correlation_id"?, "transaction_id"}
 
+A new endpoint is sent a secret and counts once it answers 200 with that secret in the body (docs.webexinteract.com,
+docs/webhooks). How the secret is sent the vendor does not show; as `{"secret": "…"}` it can be read, or echoed whole.
+
 The vendor names no header for its signature; the name, what is signed (the raw body, by HMAC-SHA256) and how often it
 is tried are those of its sister Webex Connect (developers.webexconnect.io/reference/outbound-webhooks).
 """
@@ -13,6 +16,7 @@ import json
 from collections.abc import Container, Sequence
 from datetime import datetime
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Any
 
 from pipeline.dialects.webex import moments
@@ -35,6 +39,18 @@ EVENTS = {
 }
 #: a string here, where it is a number in answers; the vendor shows none for the others
 _SUBMITTED = "1003"
+
+WELCOME = "200, with the secret it was sent in the body"
+
+
+def greet(secret: str) -> Posting:
+    """Return the call that brings a new endpoint the secret it is to send back."""
+    return Posting({"Content-Type": "application/json"}, json.dumps({"secret": secret}).encode())
+
+
+def is_welcome(secret: str, status: int, body: bytes) -> bool:
+    """Tell whether the secret came back."""
+    return status == HTTPStatus.OK and secret.encode() in body
 
 
 def compose(told: Told, secrets: Sequence[bytes], now: datetime) -> Posting | None:

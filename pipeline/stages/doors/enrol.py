@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from pipeline.rules import phones, senders
 from pipeline.runtime import Runtime
-from pipeline.store.doors import persons
+from pipeline.store.doors import number_news, persons
 from schema.door import Person
+from schema.vocabulary import NumberMove
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Found:
     """What is known of a person, and of how his account sends."""
 
     person: Person | None
-    #: the account's first approved sender; None: it has none
+    #: the account's first sender that is approved where his number is; None: it has none
     sender: str | None
     #: whether the idempotency key was used before: what it was used for is answered again
     is_replay: bool
@@ -35,7 +37,11 @@ def look_up(rt: Runtime, wanted: Sequence[Wanted]) -> list[Found]:
     """Return what is known of each person, in order."""
     with rt.begin() as conn:
         rows = persons.find(conn, [(each.account, each.person, each.door, each.key) for each in wanted])
-    return [Found(*row) for row in rows]
+    countries = phones.countries(person.phone or "" if person else "" for person, _, _ in rows)
+    return [
+        Found(person, senders.choose((), approved, country), is_replay)
+        for (person, approved, is_replay), country in zip(rows, countries, strict=True)
+    ]
 
 
 def find(rt: Runtime, account: int, person: str) -> Person | None:
@@ -52,15 +58,21 @@ def enrol(rt: Runtime, account: int, person: str) -> bool:
 
 def add_number(rt: Runtime, account: int, person: str, phone: str) -> Person | None:
     """Give a person a number, not proven yet; return him with it, or None when he has one already."""
+    number = rt.mint()
     with rt.begin() as conn:
-        given = persons.give(conn, account, person, phone, rt.mint())
-        return persons.get(conn, account, person) if given else None
+        if not persons.give(conn, account, person, phone, number):
+            return None
+        number_news.tell(conn, rt.mint(), account, person, number, NumberMove.CREATED, rt.now())
+        return persons.get(conn, account, person)
 
 
 def drop_number(rt: Runtime, account: int, person: str, phone_id: UUID) -> bool:
     """Take a person's number away; return False when he has it no more."""
     with rt.begin() as conn:
-        return persons.take(conn, account, person, phone_id)
+        if not persons.take(conn, account, person, phone_id):
+            return False
+        number_news.tell(conn, rt.mint(), account, person, phone_id, NumberMove.DELETED, rt.now())
+    return True
 
 
 def expect_code(rt: Runtime, account: int, person: str, phone_id: UUID, challenge: UUID) -> bool:

@@ -1,15 +1,19 @@
 """Identify: find out who calls, whether he may from there, and whether he calls too often."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from pipeline.errors import ConfigurationError
 from pipeline.runtime import Runtime
 from pipeline.store.doors import keys, limits
 from pipeline.store.doors.limits import Take
 from schema.door import Key
 from schema.vocabulary import AccountState, Code, Dialect
+
+log = logging.getLogger(__name__)
 
 #: characters a handle may have
 _LONGEST = 255
@@ -56,7 +60,7 @@ def identify(rt: Runtime, knocks: Sequence[Knock]) -> list[Key | Turned]:
     new, the limit holds. Whoever fails an earlier one spends nothing of a later.
     """
     found = _keys(rt, knocks)
-    judged = [_judge(found.get((knock.dialect, knock.handle)), knock) for knock in knocks]
+    judged = [_judge_alone(found.get((knock.dialect, knock.handle)), knock) for knock in knocks]
     _refuse_replays(rt, knocks, judged)
     _refuse_haste(rt, knocks, judged)
     return judged
@@ -67,15 +71,21 @@ def _keys(rt: Runtime, knocks: Sequence[Knock]) -> dict[tuple[Dialect, str], Key
     wanted = [(knock.dialect, knock.handle) for knock in knocks if _is_spelt(knock.handle)]
     with rt.glance() as conn:
         rows = keys.find(conn, wanted)
-    return {(key.dialect, key.handle): key for key in (_key(rt, row) for row in rows)}
+    return {(key.dialect, key.handle): key for key in (_key(rt, row) for row in rows) if key}
 
 
 def _is_spelt(handle: str) -> bool:
     return handle.isprintable() and len(handle) <= _LONGEST
 
 
-def _key(rt: Runtime, row: Sequence[Any]) -> Key:
+def _key(rt: Runtime, row: Sequence[Any]) -> Key | None:
+    """Return a key; None: its secret is not to be had any more, so that nobody can prove that it is his."""
     id_, account, owner, state, currency, dialect, handle, test, scopes, networks, settings, sealed, secret_hash = row
+    try:
+        secret = rt.vault.open(PURPOSE, sealed) if sealed else None
+    except ConfigurationError as error:
+        log.error("key %d is void: %s", id_, error)
+        return None
     return Key(
         id=id_,
         account=account,
@@ -88,9 +98,21 @@ def _key(rt: Runtime, row: Sequence[Any]) -> Key:
         scopes=frozenset(scopes),
         networks=tuple(networks),
         settings=settings,
-        secret=rt.vault.open(PURPOSE, sealed) if sealed else None,
+        secret=secret,
         secret_hash=secret_hash,
     )
+
+
+def _judge_alone(key: Key | None, knock: Knock) -> Key | Turned:
+    """Judge one knock; what cannot be judged is turned away alone, not with all that came beside it."""
+    try:
+        judged = _judge(key, knock)
+        if isinstance(judged, Key):
+            _take(judged, knock)
+    except Exception as error:  # noqa: BLE001 - its caller is told, and only he
+        log.error("a call with key %s cannot be judged: %s", key and key.id, type(error).__name__)
+        return Turned(Code.INTERNAL)
+    return judged
 
 
 def _judge(key: Key | None, knock: Knock) -> Key | Turned:

@@ -14,9 +14,9 @@ from uuid import UUID
 from pipeline.errors import ConfigurationError
 from pipeline.rules import ids, retries
 from pipeline.runtime import Runtime
-from pipeline.store.doors import deliveries, endpoints
-from schema.door import Told
-from schema.vocabulary import Code, DeliveryState, Dialect, Encoding, Status
+from pipeline.store.doors import deliveries, endpoints, number_news
+from schema.door import NumberTold, Told
+from schema.vocabulary import Code, DeliveryState, Dialect, Encoding, NumberMove, Status
 
 #: seconds a claimed call is its maker's: longer than any may take, and what writing it down may
 LEASE = 60.0
@@ -30,7 +30,7 @@ LISTED = 200
 class Errand:
     """One call to make."""
 
-    told: Told
+    told: Told | NumberTold
     url: str
     #: the newest first; empty: they cannot be read
     secrets: tuple[bytes, ...]
@@ -69,8 +69,12 @@ def claim(rt: Runtime, rooms: Mapping[UUID, int], most: int) -> Claimed:
     with rt.begin() as conn:
         taken = deliveries.claim(conn, rooms, rt.settings.webhook_lane, most, LEASE)
         rows = deliveries.load(conn, taken.own, OVERLAP)
-        deliveries.abandon(conn, sorted(set(taken.own) - {row["id"] for row in rows}))
-    return Claimed([_errand(rt, row) for row in rows], bool(taken.own or taken.put_off))
+        numbers = number_news.load(conn, taken.numbers, OVERLAP)
+        found = {row["id"] for row in [*rows, *numbers]}
+        deliveries.abandon(conn, sorted({*taken.own, *taken.numbers} - found))
+    errands = [_errand(rt, row, _telling(row)) for row in rows]
+    errands += [_errand(rt, row, _number_telling(row)) for row in numbers]
+    return Claimed(errands, bool(taken.own or taken.numbers or taken.put_off))
 
 
 def record(rt: Runtime, outcomes: Sequence[Outcome]) -> set[UUID]:
@@ -100,14 +104,14 @@ def _told(outcome: Outcome) -> deliveries.Told:
     return deliveries.Told(told.delivery, told.attempt, outcome.answer, outcome.heard, wait)
 
 
-def _errand(rt: Runtime, row: Mapping[str, Any]) -> Errand:
+def _errand(rt: Runtime, row: Mapping[str, Any], told: Told | NumberTold) -> Errand:
     own = [(row["sealed"], "endpoint"), (row["sealed_before"], "endpoint")] if row["sealed"] else []
     sealed = own or [(row["key_sealed"], "key")]
     try:
         opened = tuple(rt.vault.open(purpose, secret) for secret, purpose in sealed if secret)
     except ConfigurationError:  # another POSTROAD_SECRET_KEY, or none: nothing can be signed
         opened = ()
-    return Errand(_telling(row), row["url"], opened, row["lane"])
+    return Errand(told, row["url"], opened, row["lane"])
 
 
 def _telling(row: Mapping[str, Any]) -> Told:
@@ -141,6 +145,21 @@ def _telling(row: Mapping[str, Any]) -> Told:
         correlation_id=row["correlation_id"],
         test=row["test"],
         send_at=row["send_at"],
+    )
+
+
+def _number_telling(row: Mapping[str, Any]) -> NumberTold:
+    return NumberTold(
+        delivery=row["id"],
+        event=row["event_id"],
+        endpoint=row["endpoint_id"],
+        dialect=Dialect(row["dialect"]),
+        hears=frozenset(row["events"]),
+        attempt=row["tries"],
+        move=NumberMove(row["status"]),
+        at=row["at"],
+        person=row["person_id"],
+        number=row["message_id"],
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.rules import phones, senders
 from pipeline.runtime import Runtime
 from pipeline.store import accounts
 
@@ -13,14 +14,16 @@ class Wish:
 
     account: int
     senders: tuple[str, ...] = ()
+    #: E.164: where it goes
+    phone: str = ""
 
 
 def choose_senders(rt: Runtime, wishes: Sequence[Wish]) -> list[str | None]:
-    """Return for each wish the first name in it that is approved, else the account's first; None: it has none."""
+    """Return for each wish the first name in it that is approved where it goes, else the account's first, or None."""
     with rt.begin() as conn:
         approved = accounts.approved_senders(conn, (each.account for each in wishes))
-    return [_choice(wish.senders, approved.get(wish.account, [])) for wish in wishes]
-
-
-def _choice(wished: Sequence[str], approved: Sequence[str]) -> str | None:
-    return next((each for each in wished if each in approved), approved[0] if approved else None)
+    countries = phones.countries(wish.phone for wish in wishes)
+    return [
+        senders.choose(wish.senders, approved.get(wish.account, []), country)
+        for wish, country in zip(wishes, countries, strict=True)
+    ]

@@ -4,7 +4,7 @@ Everywhere `account` is an account's id, and None anybody's: for operators, not 
 """
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from pipeline.errors import ConfigurationError, PostroadError
@@ -22,12 +22,19 @@ PURPOSE = "endpoint"
 MOST = 20
 #: dialects that sign with the key that sent the message
 KEYED = frozenset({Dialect.TELESIGN})
+#: dialects that greet a new endpoint, which counts once it answers well
+GREETED = frozenset({Dialect.SOLARIS, Dialect.WEBEX})
+
+#: greets the URL as the dialect does; returns None when it answered well, else what it did instead
+Greet = Callable[[Dialect, str], str | None]
 
 __all__ = [
     "Endpoint",
+    "Greet",
     "NobodyThere",
     "Reach",
     "TooMany",
+    "Unwelcome",
     "UrlUnfit",
     "account_of",
     "change",
@@ -51,6 +58,10 @@ class TooMany(PostroadError):
     """The account has as many endpoints as it may."""
 
 
+class Unwelcome(PostroadError):
+    """The URL did not answer its dialect's greeting as it must; the message says what it did."""
+
+
 class NobodyThere(PostroadError):
     """There is no such account."""
 
@@ -65,13 +76,22 @@ def account_of(rt: Runtime, name: str) -> int:
 
 
 def create(
-    rt: Runtime, account: int, dialect: Dialect, url: str, *, events: Collection[str] = (), description: str = ""
+    rt: Runtime,
+    account: int,
+    dialect: Dialect,
+    url: str,
+    *,
+    events: Collection[str] = (),
+    description: str = "",
+    greet: Greet | None = None,
 ) -> tuple[Endpoint, str]:
     """Write an endpoint that hears of the dialect's events (none named: all); return it with its secret, shown once.
 
-    The secret is "" where the dialect signs with the key. UrlUnfit or TooMany says why there is none.
+    The secret is "" where the dialect signs with the key. UrlUnfit, Unwelcome or TooMany says why there is none.
     """
     _check_url(rt, url)
+    if words := _greet(dialect, url, greet):  # before anything is written, and no transaction waits for a stranger
+        raise Unwelcome(f"no webhook was made: {url} {words}")
     secret = "" if dialect in KEYED else _mint()
     sealed = rt.vault.seal(PURPOSE, secret.encode()) if secret else None
     with rt.begin() as conn:
@@ -113,6 +133,8 @@ def change(
     if url is not None:
         _check_url(rt, url)
     with rt.begin() as conn:
+        if url is not None and _greeted_elsewhere(endpoints.find(conn, account, endpoint), url):
+            raise UrlUnfit("the URL of this webhook cannot change: create another, then remove this one")
         found = endpoints.change(conn, account, endpoint, url=url, events=events, description=description)
         if found is None or state in (None, found.state):
             return found
@@ -132,7 +154,7 @@ def remove(rt: Runtime, account: int | None, endpoint: UUID) -> bool:
         found = endpoints.find(conn, account, endpoint)
         if found is None:
             return False
-        endpoints.count(conn, found.account)
+        endpoints.hold(conn, found.account)
         owner = endpoints.remove(conn, account, endpoint)
         if owner is not None:
             endpoints.follow(conn, owner)
@@ -157,6 +179,16 @@ def reach(rt: Runtime) -> Reach:
         return webhook_urls.reach(given.webhook_networks, given.webhook_ports, given.webhook_plain)
     except ValueError as error:
         raise ConfigurationError(f"POSTROAD_WEBHOOK_NETWORKS: {error}") from None
+
+
+def _greet(dialect: Dialect, url: str, greet: Greet | None) -> str | None:
+    if dialect not in GREETED:
+        return None
+    return greet(dialect, url) if greet else "was not greeted"
+
+
+def _greeted_elsewhere(known: Endpoint | None, url: str) -> bool:
+    return known is not None and known.dialect in GREETED and known.url != url
 
 
 def _check_url(rt: Runtime, url: str) -> None:

@@ -1,20 +1,21 @@
 """Administer: what an operator sets: accounts, senders, templates, money, prices, routes, carriers."""
 
 import re
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from pipeline.carriers import registry
 from pipeline.errors import ConfigurationError, PostroadError
-from pipeline.rules.destinations import is_destination
+from pipeline.rules.destinations import is_destination, is_network
 from pipeline.rules.routes import TEST_CARRIER
 from pipeline.rules.senders import is_sender
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import accounts, carriers, ledger
+from pipeline.store import accounts, carriers, ledger, networks
 from pipeline.store.accounts import Account
-from pipeline.store.carriers import CarrierRow
+from pipeline.store.carriers import CarrierRow, Version
+from schema.routing import Capability
 from schema.vocabulary import AccountState, CarrierState, SenderState
 
 Row = dict[str, Any]
@@ -27,6 +28,7 @@ MOST_TEXT = 1600
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CARRIER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_COUNTRY = re.compile(r"[A-Z]{2}")
 
 
 class Unfit(ConfigurationError):
@@ -100,13 +102,23 @@ def grant(rt: Runtime, name: str, segments: int, note: str, month: date | None =
 
 
 def set_sender(
-    rt: Runtime, name: str, sender: str, state: SenderState = SenderState.APPROVED, reason: str | None = None
+    rt: Runtime,
+    name: str,
+    sender: str,
+    state: SenderState = SenderState.APPROVED,
+    reason: str | None = None,
+    countries: Sequence[str] | None = None,
 ) -> None:
-    """Register a sender id on an account, or change its state; its owner is told the reason."""
+    """Register a sender id on an account, or change its state; its owner is told the reason.
+
+    It is for these countries (ISO); none: for everywhere, None: as it was.
+    """
     words = f"{sender!r} cannot be a sender: up to 11 letters, digits and blanks with a letter among them, or a number"
     _demand(is_sender(sender), words)
+    for country in countries or ():
+        _demand(_COUNTRY.fullmatch(country), f"{country!r} is no country: write its ISO 3166 code, such as NG")
     with rt.begin() as conn:
-        accounts.set_sender(conn, _account(conn, name).id, sender, state, reason)
+        accounts.set_sender(conn, _account(conn, name).id, sender, state, reason, countries)
 
 
 def set_template(rt: Runtime, name: str, slug: str, body: str) -> UUID:
@@ -153,14 +165,19 @@ def list_prices(rt: Runtime) -> list[Row]:
 # Carriers and routes --------------------------------------------------------------------------------------------
 
 
-def set_carrier(rt: Runtime, name: str, kind: str, settings: Mapping[str, Any]) -> None:
-    """Write a carrier, or its new settings; CarrierUnknown or ConfigurationError says what does not fit."""
+def set_carrier(
+    rt: Runtime, name: str, kind: str, settings: Mapping[str, Any], capabilities: Mapping[str, Any] | None = None
+) -> None:
+    """Write a carrier, or its new settings; CarrierUnknown or ConfigurationError says what does not fit.
+
+    Of capabilities, those that are not named are there; None: as they were.
+    """
     words = f"{name!r} cannot be a carrier's name: use small letters, digits, - _ (at most 40)"
     _demand(_CARRIER_NAME.fullmatch(name), words)
     _demand(name != TEST_CARRIER, f"{name!r} carries the test messages and stays as it is: take another name")
     registry.make(name, kind, settings, rt.settings.lease_seconds).close()
     with rt.begin() as conn:
-        carriers.save(conn, name, kind, settings)
+        carriers.save(conn, name, kind, settings, None if capabilities is None else _capabilities(capabilities))
 
 
 def list_carriers(rt: Runtime) -> list[CarrierRow]:
@@ -177,17 +194,33 @@ def set_carrier_state(rt: Runtime, name: str, state: CarrierState) -> None:
 
 
 def set_route(
-    rt: Runtime, destination: str, carrier: str, *, rank: int = 1, weight: int = 100, account: str | None = None
+    rt: Runtime,
+    destination: str,
+    carrier: str,
+    *,
+    rank: int = 1,
+    weight: int = 100,
+    cost: int | None = None,
+    currency: str | None = None,
+    from_at: datetime | None = None,
+    until_at: datetime | None = None,
+    account: str | None = None,
 ) -> None:
-    """Write a route for everyone, or for an account, or its new rank and weight."""
-    _check_destination(destination)
+    """Write a route for everyone, or for an account, or a new version of it; its cost in millionths of the currency."""
+    _check_route_destination(destination)
     _demand(0 <= rank <= 1000, "a rank is a whole number from 0 to 1000; lower goes first")
-    _demand(1 <= weight <= 10_000, "a weight is a whole number from 1 to 10000")
+    _demand(0 <= weight <= 10_000, "a weight is a whole number from 0 to 10000")
+    _demand((cost is None) == (currency is None), "say both cost and currency, or neither")
+    _demand(cost is None or 0 <= cost <= MOST_MONEY, "a cost is 0 or more")
+    if currency is not None:
+        check_currency(currency)
+    _demand(until_at is None or until_at > (from_at or rt.now()), "a route ends after it begins")
+    version = Version(rank, weight, cost, currency, from_at, until_at)
     with rt.begin() as conn:
         if carrier not in {row.name for row in carriers.all_of(conn)}:
             raise NotThere(f"there is no carrier {carrier!r}: `postroad carrier list` shows them")
         owner = _account(conn, account).id if account else None
-        carriers.set_route(conn, destination, carrier, rank=rank, weight=weight, account=owner)
+        carriers.set_route(conn, destination, carrier, version, account=owner)
 
 
 def drop_route(rt: Runtime, destination: str, carrier: str, account: str | None = None) -> None:
@@ -198,10 +231,25 @@ def drop_route(rt: Runtime, destination: str, carrier: str, account: str | None 
             raise NotThere(f"no route {destination} {carrier}: `postroad route list` shows them")
 
 
-def list_routes(rt: Runtime) -> list[Row]:
-    """Return every route, the common ones first."""
+def list_routes(rt: Runtime, *, over: bool = False) -> list[Row]:
+    """Return the routes in force and to come (and what is over), the common ones first."""
     with rt.begin() as conn:
-        return carriers.list_routes(conn)
+        return carriers.list_routes(conn, over=over)
+
+
+def set_networks(rt: Runtime, plan: Mapping[str, str]) -> None:
+    """Write whose numbers begin with which digits (network as MCC-MNC), in place of what was known before."""
+    for prefix, network in plan.items():
+        _demand(re.fullmatch("[0-9]{1,15}", prefix), f"{prefix!r} is no prefix: write leading digits without the plus")
+        _demand(is_network(network), f"{network!r} is no network: write MCC-MNC, as 621-20")
+    with rt.begin() as conn:
+        networks.replace(conn, plan)
+
+
+def list_networks(rt: Runtime) -> dict[str, str]:
+    """Return each prefix's network."""
+    with rt.begin() as conn:
+        return networks.all_of(conn)
 
 
 # What fits ------------------------------------------------------------------------------------------------------
@@ -216,6 +264,20 @@ def check_currency(word: str) -> None:
 def _check_destination(word: str) -> None:
     words = f"{word!r} is no destination: write leading digits (234803), a country (NG), or * for everywhere"
     _demand(is_destination(word), words)
+
+
+def _check_route_destination(word: str) -> None:
+    words = (
+        f"{word!r} is no destination: write leading digits (234803), a network as MCC-MNC (621-20), a country (NG),"
+        " or * for everywhere"
+    )
+    _demand(is_destination(word) or is_network(word), words)
+
+
+def _capabilities(given: Mapping[str, Any]) -> dict[Capability, bool]:
+    fits = set(given) <= set(Capability) and all(isinstance(can, bool) for can in given.values())
+    _demand(fits, f"capabilities are {', '.join(Capability)}, each true or false")
+    return {Capability(name): can for name, can in given.items()}
 
 
 def _demand(holds: object, words: str) -> None:

@@ -7,7 +7,8 @@ from pipeline.errors import ConfigurationError, PostroadError
 from pipeline.rules import phones
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import accounts
-from pipeline.store.doors import persons
+from pipeline.store.doors import number_news, persons
+from schema.vocabulary import NumberMove
 
 Row = dict[str, Any]
 
@@ -35,12 +36,15 @@ def enlist(rt: Runtime, account: str, person: str, phone: str | None = None, *, 
         raise Unfit(f"{person!r} cannot be a person's id: up to 255 letters, digits and signs, no blanks")
     if verified and phone is None:
         raise Unfit("only a number can be verified: give --phone too")
-    number = _e164(phone) if phone is not None else None
+    number, number_id = _e164(phone) if phone is not None else None, rt.mint()
     with rt.begin() as conn:
         owner = _account(conn, account)
         persons.create(conn, owner, person)
-        if number and not persons.give(conn, owner, person, number, rt.mint(), verified=verified):
+        if number is None:
+            return
+        if not persons.give(conn, owner, person, number, number_id, verified=verified):
             raise Taken(f"the person {person!r} has a number already: delete that one first")
+        number_news.tell(conn, rt.mint(), owner, person, number_id, NumberMove.CREATED, rt.now())
 
 
 def delist(rt: Runtime, account: str, person: str) -> bool:
@@ -48,7 +52,10 @@ def delist(rt: Runtime, account: str, person: str) -> bool:
     with rt.begin() as conn:
         owner = _account(conn, account)
         found = persons.get(conn, owner, person)
-        return bool(found and found.phone_id and persons.take(conn, owner, person, found.phone_id))
+        if not (found and found.phone_id and persons.take(conn, owner, person, found.phone_id)):
+            return False
+        number_news.tell(conn, rt.mint(), owner, person, found.phone_id, NumberMove.DELETED, rt.now())
+    return True
 
 
 def list_persons(rt: Runtime, account: str) -> list[Row]:

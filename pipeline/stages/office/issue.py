@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from pipeline.errors import PostroadError
+from pipeline.rules import key_settings
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import accounts
 from pipeline.store.doors import endpoints, keys
@@ -57,7 +58,11 @@ def issue(
     networks: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> Issued:
-    """Make a key for one dialect's door; return it. Unfit says which of its properties cannot be so."""
+    """Make a key for one dialect's door; return it.
+
+    Unfit says which of its properties cannot be so, ConfigurationError which of its settings.
+    """
+    kept = key_settings.fit(dialect, settings or {})
     for scope in scopes:
         if not _SCOPE.fullmatch(scope):
             raise Unfit(f"{scope!r} is no scope: write `sending` or `full`")
@@ -69,6 +74,9 @@ def issue(
     made = _MAKERS[dialect](rt.vault, test)
     with rt.begin() as conn:
         owner = _account(conn, account)
+        if dialect is Dialect.TELESIGN:  # any of its calls may name a callback
+            endpoints.hold(conn, owner)
+            endpoints.hear(conn, [owner])
         id_ = keys.create(
             conn,
             {
@@ -82,19 +90,23 @@ def issue(
                 "test": test,
                 "scopes": list(scopes),
                 "networks": list(networks),
-                "settings": json.dumps(dict(settings or {})),
+                "settings": json.dumps(kept),
             },
         )
-        if dialect is Dialect.TELESIGN:  # any of its calls may name a callback
-            endpoints.hear(conn, [owner])
     return Issued(id_, made.credentials)
 
 
 def revoke(rt: Runtime, account: str, key: int) -> None:
-    """Void a key: the next call made with it is turned away. Unfit when the account has no such key."""
+    """Void a key: the next call made with it is turned away. Unfit when the account has no such key.
+
+    Events are written no more when nobody is left who might want them.
+    """
     with rt.begin() as conn:
-        if not keys.revoke(conn, _account(conn, account), key):
+        owner = _account(conn, account)
+        endpoints.hold(conn, owner)
+        if not keys.revoke(conn, owner, key):
             raise Unfit(f"the account {account!r} has no key {key} in force: `postroad key list` shows them")
+        endpoints.follow(conn, owner)
 
 
 def list_keys(rt: Runtime, account: str | None = None) -> list[Row]:

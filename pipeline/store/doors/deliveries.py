@@ -14,8 +14,10 @@ from sqlalchemy import Connection
 
 Row = dict[str, Any]
 
-#: what is told first: a message only moves forward
-_RANK = "CASE {}.status WHEN 'scheduled' THEN 0 WHEN 'queued' THEN 1 WHEN 'sent' THEN 2 ELSE 3 END"
+#: what is told first: a message only moves forward, and a number is there before it is not
+_RANK = """
+CASE {}.status WHEN 'scheduled' THEN 0 WHEN 'number_created' THEN 0 WHEN 'queued' THEN 1 WHEN 'sent' THEN 2 ELSE 3 END
+""".strip()
 #: it waits; not said so where rows are found by their ids or messages, or a planner without statistics takes the index
 #: of all that wait
 _OPEN = "state NOT IN ('delivered', 'dead')"
@@ -56,7 +58,7 @@ CROSS JOIN LATERAL (
       AND {_RANK.format("p")} < {_RANK.format("mine")}
 ) AS w
 WHERE d.id = own.id
-RETURNING d.id, w.since IS NULL
+RETURNING d.id, w.since IS NULL, d.person_id IS NULL
 """
 
 
@@ -64,8 +66,9 @@ RETURNING d.id, w.since IS NULL
 class Claimed:
     """What a look at the table brought."""
 
-    #: to be made now, by us
+    #: to be made now, by us: what tells of messages, and what tells of persons' numbers
     own: list[UUID]
+    numbers: list[UUID]
     #: how many were put off until earlier news of their messages is told
     put_off: int
 
@@ -78,10 +81,11 @@ def claim(conn: Connection, rooms: Mapping[UUID, int], room: int, most: int, lea
     params = {"lanes": list(rooms), "rooms": list(rooms.values()), "room": room, "most": most}
     ids = [id_ for (id_,) in conn.exec_driver_sql(_LOCK, params)]
     if not ids:
-        return Claimed([], 0)
+        return Claimed([], [], 0)
     rows = conn.exec_driver_sql(_CLAIM, {"ids": ids, "lease": lease}).all()
-    own = [id_ for id_, is_ours in rows if is_ours]
-    return Claimed(own, len(rows) - len(own))
+    own = [id_ for id_, is_ours, is_message in rows if is_ours and is_message]
+    numbers = [id_ for id_, is_ours, is_message in rows if is_ours and not is_message]
+    return Claimed(own, numbers, len(rows) - len(own) - len(numbers))
 
 
 _LOAD = """
@@ -209,10 +213,13 @@ _REPLAY = """
 UPDATE deliveries AS d SET state = 'waiting', tries = 0, due_at = now(), done_at = NULL
 WHERE state <> 'waiting' AND {} RETURNING d.id
 """
-#: what the row is of: the account's messages
+#: what the row is of: the account's messages, or its persons' numbers
 _OWN = """
 (%(account)s::int4 IS NULL
- OR EXISTS (SELECT FROM messages AS m WHERE m.id = d.message_id AND m.account_id = %(account)s::int4))
+ OR d.person_id IS NULL
+    AND EXISTS (SELECT FROM messages AS m WHERE m.id = d.message_id AND m.account_id = %(account)s::int4)
+ OR d.person_id IS NOT NULL
+    AND EXISTS (SELECT FROM endpoints AS e WHERE e.id = d.endpoint_id AND e.account_id = %(account)s::int4))
 """
 
 

@@ -40,9 +40,14 @@ _ACCOUNT = "SELECT FROM accounts WHERE id = %(account)s FOR UPDATE"
 _COUNT = "SELECT count(*) FROM endpoints WHERE account_id = %(account)s"
 
 
-def count(conn: Connection, account: int) -> int:
-    """Return how many endpoints an account has, and lock it: whoever adds or takes one meanwhile waits."""
+def hold(conn: Connection, account: int) -> None:
+    """Lock an account: whoever adds or takes an endpoint or a key that wants events meanwhile waits."""
     conn.exec_driver_sql(_ACCOUNT, {"account": account})
+
+
+def count(conn: Connection, account: int) -> int:
+    """Return how many endpoints an account has, and hold it."""
+    hold(conn, account)
     return int(conn.exec_driver_sql(_COUNT, {"account": account}).scalar_one())
 
 
@@ -171,16 +176,26 @@ def hear(conn: Connection, accounts: Iterable[int]) -> None:
     conn.exec_driver_sql(_HEAR, {"accounts": sorted(set(accounts))})
 
 
-_FOLLOW = """
-UPDATE accounts SET subscribes = EXISTS (SELECT FROM endpoints WHERE account_id = %(account)s)
-    OR EXISTS (SELECT FROM keys WHERE account_id = %(account)s AND dialect = 'telesign' AND revoked_at IS NULL)
-WHERE id = %(account)s
-"""
+#: somebody may want to hear: any call of TeleSign's may name a callback, which outlives the key it was named with
+_WANTED = """(
+    EXISTS (SELECT FROM endpoints WHERE account_id = a.id)
+    OR EXISTS (SELECT FROM keys WHERE account_id = a.id AND dialect = 'telesign' AND revoked_at IS NULL)
+    OR EXISTS (SELECT FROM challenges WHERE account_id = a.id AND callback_url IS NOT NULL)
+)"""
+_FOLLOW = f"UPDATE accounts AS a SET subscribes = {_WANTED} WHERE id = ANY(%(accounts)s) AND subscribes <> {_WANTED}"
+_UNWANTED = f"SELECT id FROM accounts AS a WHERE subscribes AND NOT {_WANTED} ORDER BY id FOR UPDATE SKIP LOCKED"
 
 
 def follow(conn: Connection, account: int) -> None:
-    """Have an account's moves written only if somebody may want to hear of them: TeleSign's calls name callbacks."""
-    conn.exec_driver_sql(_FOLLOW, {"account": account})
+    """Have an account's moves written only if somebody may want to hear of them; it must be held."""
+    conn.exec_driver_sql(_FOLLOW, {"accounts": [account]})
+
+
+def follow_all(conn: Connection) -> None:
+    """Have moves written no more that nobody wants to hear of by now."""
+    unwanted = list(conn.exec_driver_sql(_UNWANTED).scalars())
+    if unwanted:  # they are held: this statement sees what was wanted before
+        conn.exec_driver_sql(_FOLLOW, {"accounts": unwanted})
 
 
 # How they fare -------------------------------------------------------------------------------------------------

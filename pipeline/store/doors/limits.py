@@ -92,7 +92,7 @@ def take(valkey: redis.Redis | None, groups: Sequence[Sequence[Take]]) -> list[R
     if not asked:
         return judged
     calls = [groups[place] for place in asked]
-    verdicts = _ask(valkey, lambda client: _judge(client, calls))
+    verdicts = ask(valkey, lambda client: _judge(client, calls))
     if verdicts is None:
         shares = [[_half(take) for take in call] for call in calls]
         verdicts = _alone_with(valkey).limits.judge(shares, time.monotonic_ns() // 1000)
@@ -107,7 +107,7 @@ def remember(valkey: redis.Redis | None, words: Sequence[tuple[str, int]]) -> li
 
     They are sent in one round trip. Of two equal words in one call the second is not new.
     """
-    return _ask(valkey, lambda client: _remember(client, words)) if words else []
+    return ask(valkey, lambda client: _remember(client, words)) if words else []
 
 
 def _never(group: Sequence[Take]) -> Refused | None:
@@ -118,7 +118,7 @@ def _never(group: Sequence[Take]) -> Refused | None:
     return None
 
 
-def _ask(valkey: redis.Redis | None, question: Callable[[redis.Redis], T]) -> T | None:
+def ask(valkey: redis.Redis | None, question: Callable[[redis.Redis], T]) -> T | None:
     """Return Valkey's answer, or None while it is away."""
     absence = _alone_with(valkey).absence
     if valkey is None:

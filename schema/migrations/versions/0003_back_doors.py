@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("of", sa.SmallInteger(), nullable=True),
         sa.Column("account_id", sa.Integer(), nullable=True),
         sa.Column("action", sa.Text(), nullable=True),
+        sa.Column("reply", sa.Text(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("received_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
@@ -33,6 +34,16 @@ def upgrade() -> None:
     op.create_index(op.f("inbound_account_id_received_at"), "inbound", ["account_id", "received_at"], unique=False)
     op.create_index(
         "inbound_new", "inbound", ["received_at"], unique=False, postgresql_where=sa.text("handled_at IS NULL")
+    )
+    op.create_index(
+        "inbound_parts",
+        "inbound",
+        ["phone", "part_ref"],
+        unique=False,
+        postgresql_where=sa.text("handled_at IS NULL AND part_ref IS NOT NULL"),
+    )
+    op.create_index(
+        "inbound_replies", "inbound", ["received_at"], unique=False, postgresql_where=sa.text("reply IS NOT NULL")
     )
     op.create_table(
         "networks",
@@ -116,7 +127,8 @@ def upgrade() -> None:
     op.add_column(
         "accounts", sa.Column("countries", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False)
     )
-    op.add_column("batches", sa.Column("again", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.add_column("batches", sa.Column("again", sa.Text(), nullable=True))
+    op.create_check_constraint(op.f("batches_again"), "batches", "again IN ('doubt', 'silence', 'undelivered')")
     op.add_column("batches", sa.Column("situation_id", sa.Integer(), nullable=True))
     op.add_column("batches", sa.Column("watched", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.create_index(
@@ -137,6 +149,18 @@ def upgrade() -> None:
     op.add_column("carriers", sa.Column("receipt_seconds", sa.Float(), nullable=True))
     op.add_column("carriers", sa.Column("balance", sa.Text(), nullable=True))
     op.add_column("carriers", sa.Column("balance_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("deliveries", sa.Column("person_id", sa.Text(), nullable=True))
+    op.drop_constraint(op.f("deliveries_status"), "deliveries", type_="check")
+    op.create_check_constraint(
+        op.f("deliveries_status"),
+        "deliveries",
+        "status IN ('scheduled', 'queued', 'sent', 'delivered', 'failed', 'rejected', 'cancelled',"
+        " 'number_created', 'number_deleted')",
+    )
+    op.add_column("provider_attempts", sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column(
+        "provider_attempts", sa.Column("asks", sa.SmallInteger(), server_default=sa.text("0"), nullable=False)
+    )
     op.add_column("provider_attempts", sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index(
         "provider_attempts_doubtful",
@@ -146,6 +170,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("outcome = 'unknown' AND resolved_at IS NULL"),
     )
     op.add_column("receipts", sa.Column("retryable", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.add_column(
+        "requests", sa.Column("skips_opt_outs", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    )
     op.add_column("routes", sa.Column("cost", sa.BigInteger(), nullable=True))
     op.add_column("routes", sa.Column("currency", sa.Text(), nullable=True))
     op.add_column(
@@ -153,6 +180,8 @@ def upgrade() -> None:
     )
     op.add_column("routes", sa.Column("until_at", sa.DateTime(timezone=True), nullable=True))
     op.create_check_constraint(op.f("routes_cost"), "routes", "cost >= 0")
+    op.drop_constraint(op.f("routes_weight"), "routes", type_="check")
+    op.create_check_constraint(op.f("routes_weight"), "routes", "weight >= 0")
     op.drop_constraint(op.f("routes_account_id_destination_carrier_key"), "routes", type_="unique")
     op.create_unique_constraint(
         op.f("routes_account_id_destination_carrier_from_at_key"),
@@ -177,12 +206,23 @@ def downgrade() -> None:
         "ALTER TABLE carriers DROP reason, DROP capabilities, DROP segments_per_second, DROP receipt_seconds,"
         " DROP balance, DROP balance_at"
     )
-    op.execute("ALTER TABLE provider_attempts DROP resolved_at")
+    op.execute("DELETE FROM deliveries WHERE person_id IS NOT NULL")
+    op.execute("ALTER TABLE deliveries DROP person_id, DROP CONSTRAINT deliveries_status")
+    op.create_check_constraint(
+        op.f("deliveries_status"),
+        "deliveries",
+        "status IN ('scheduled', 'queued', 'sent', 'delivered', 'failed', 'rejected', 'cancelled')",
+    )
+    op.execute("ALTER TABLE provider_attempts DROP asked_at, DROP asks, DROP resolved_at")
+    op.execute("ALTER TABLE requests DROP skips_opt_outs")
     op.execute("ALTER TABLE receipts DROP retryable")
     op.execute(
         "DELETE FROM routes AS r USING routes AS later WHERE later.account_id IS NOT DISTINCT FROM r.account_id"
         " AND later.destination = r.destination AND later.carrier = r.carrier AND later.from_at > r.from_at"
     )
+    op.execute("ALTER TABLE routes DROP CONSTRAINT routes_weight")
+    op.execute("UPDATE routes SET weight = 1 WHERE weight = 0")
+    op.create_check_constraint(op.f("routes_weight"), "routes", "weight > 0")
     op.execute("ALTER TABLE routes DROP CONSTRAINT routes_account_id_destination_carrier_from_at_key")
     op.execute("ALTER TABLE routes DROP cost, DROP currency, DROP from_at, DROP until_at")
     op.create_unique_constraint(

@@ -232,6 +232,14 @@ def test_what_nobody_knows_is_passed_over() -> None:
     assert [each.to for each in found.recipients] == ["+447700900123"]
 
 
+@pytest.mark.parametrize(("said", "skips"), [(True, True), (False, False), (None, False), ("true", False), (1, False)])
+def test_who_says_so_passes_over_his_opt_outs(said: Any, skips: bool) -> None:
+    found = ask(PLAIN | {"skip_optout_check": said})
+
+    assert found.skips_opt_outs is skips
+    assert order(found).skip_opt_outs is skips
+
+
 def test_null_and_empty_are_as_good_as_nothing() -> None:
     nothing = {"template_id": None, "send_at": None, "schedule_at": "", "valid_until": "", "global_merge_fields": None}
     found = ask(PLAIN | nothing | {"to": [{"phone": ["1"], "merge_fields": None, "correlation_id": ""}]})

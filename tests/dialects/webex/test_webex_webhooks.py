@@ -104,3 +104,20 @@ def test_the_body_is_signed_by_the_newest_secret() -> None:
         "Content-Type": "application/json",
         "x-hub-signature": hmac.new(b"the newest", posting.body, sha256).hexdigest(),
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "welcome"),
+    [
+        (200, b"s3cret", True),
+        (200, b'{"secret": "s3cret"}', True),
+        (200, b"<p>s3cret</p>", True),
+        (200, b"", False),
+        (200, b"S3CRET", False),
+        (201, b"s3cret", False),
+        (404, b"s3cret", False),
+    ],
+)
+def test_a_new_endpoint_is_sent_a_secret_and_sends_it_back_with_200(status: int, body: bytes, welcome: bool) -> None:
+    assert json.loads(webhooks.greet("s3cret").body) == {"secret": "s3cret"}
+    assert webhooks.is_welcome("s3cret", status, body) is welcome

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from pipeline.settings import Settings
 from pipeline.stages.doors import subscribe
-from pipeline.stages.doors.subscribe import NobodyThere, TooMany, UrlUnfit
+from pipeline.stages.doors.subscribe import NobodyThere, TooMany, Unwelcome, UrlUnfit
 from schema.vocabulary import Dialect, EndpointState
 
 URL = "https://hooks.example.org/sms"
@@ -121,3 +121,49 @@ def test_an_account_is_found_by_name(world: Any) -> None:
     assert subscribe.account_of(world.rt, "acme") == world.account
     with pytest.raises(NobodyThere):
         subscribe.account_of(world.rt, "nobody")
+
+
+# Greeted first -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: Any, dialect: Dialect) -> None:
+    asked: list[Any] = []
+
+    def greet(*words: Any) -> None:
+        asked.append((*words, world.rows("SELECT count(*) FROM endpoints")[0], world.rt.engine.pool.checkedout()))
+
+    made, _ = subscribe.create(world.rt, world.account, dialect, URL, greet=greet)
+
+    assert subscribe.list_all(world.rt, None) == [made]
+    # no row was there when it was called, nor any transaction open
+    assert asked == ([(dialect, URL, 0, 0)] if dialect in subscribe.GREETED else [])
+
+
+def test_who_does_not_answer_his_greeting_is_not_there(world: Any) -> None:
+    with pytest.raises(Unwelcome, match=r"no webhook was made: https://hooks\.example\.org/sms answered 404"):
+        subscribe.create(world.rt, world.account, Dialect.WEBEX, URL, greet=lambda *_: "answered 404")
+    with pytest.raises(Unwelcome, match="was not greeted"):
+        subscribe.create(world.rt, world.account, Dialect.SOLARIS, URL)
+
+    assert subscribe.list_all(world.rt, None) == []
+    assert not subscribes(world)
+
+
+def test_a_url_that_cannot_be_called_is_not_greeted(world: Any) -> None:
+    def greet(*_: Any) -> str:
+        raise AssertionError("it was called")
+
+    with pytest.raises(UrlUnfit):
+        subscribe.create(world.rt, world.account, Dialect.WEBEX, "https://10.0.0.1/", greet=greet)
+
+
+def test_who_was_greeted_stays_where_he_answered(world: Any) -> None:
+    made, _ = subscribe.create(world.rt, world.account, Dialect.SOLARIS, URL, greet=lambda *_: None)
+
+    with pytest.raises(UrlUnfit, match="cannot change"):
+        subscribe.change(world.rt, world.account, made.id, url="https://other.example/")
+    same = subscribe.change(world.rt, world.account, made.id, url=URL, description="ours")
+
+    assert same
+    assert (same.url, same.description) == (URL, "ours")

@@ -263,3 +263,26 @@ def test_a_sender_is_the_first_wished_that_is_approved_or_the_accounts_first(wor
     )
 
     assert found == ["ACME", "SECOND", "SECOND", "ACME", None]
+
+
+def test_a_sender_is_one_that_is_approved_where_the_number_is(world: Any) -> None:
+    with world.rt.begin() as conn:
+        for sender in ("GERMAN", "AFRICA"):
+            accounts.set_sender(conn, world.account, sender)
+    world.run("UPDATE sender_ids SET countries = '{GB}' WHERE sender = 'ACME'")
+    world.run("UPDATE sender_ids SET countries = '{DE}' WHERE sender = 'GERMAN'")
+    world.run("UPDATE sender_ids SET countries = '{NG,GH}' WHERE sender = 'AFRICA'")
+    lagos, accra, berlin, paris = "+2348012345678", "+233201234567", "+4915205555555", "+33612345678"
+
+    found = choose_senders(
+        world.rt,
+        [
+            Wish(world.account, (), lagos),
+            Wish(world.account, ("GERMAN",), accra),
+            Wish(world.account, ("AFRICA", "GERMAN"), berlin),
+            Wish(world.account, ("ACME",), paris),
+            Wish(world.account, ("ACME",), "no number"),
+        ],
+    )
+
+    assert found == ["AFRICA", "AFRICA", "GERMAN", None, None]

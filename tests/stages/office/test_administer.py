@@ -209,7 +209,7 @@ def test_routes_are_listed_and_taken_away(world: Any) -> None:
         administer.drop_route(world.rt, "NG", "alpha", "acme")
 
 
-@pytest.mark.parametrize("options", [{"rank": -1}, {"rank": 1001}, {"weight": 0}, {"weight": 10_001}])
+@pytest.mark.parametrize("options", [{"rank": -1}, {"rank": 1001}, {"weight": -1}, {"weight": 10_001}])
 def test_a_route_has_a_rank_and_a_weight_within_bounds(nowhere: Runtime, options: dict[str, int]) -> None:
     with pytest.raises(Unfit, match="whole number"):
         administer.set_route(nowhere, "NG", "alpha", **options)

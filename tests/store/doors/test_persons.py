@@ -15,7 +15,8 @@ def test_many_are_looked_up_in_order_and_those_not_there_too(world: World) -> No
         r=uuid4(),
     )
     world.run(
-        "INSERT INTO sender_ids (account_id, sender, created_at) VALUES (%(a)s, 'Older', now() - interval '1 day')",
+        "INSERT INTO sender_ids (account_id, sender, countries, created_at)"
+        " VALUES (%(a)s, 'Older', '{DE}', now() - interval '1 day')",
         a=world.account,
     )
     with world.rt.begin() as conn:
@@ -35,7 +36,8 @@ def test_many_are_looked_up_in_order_and_those_not_there_too(world: World) -> No
 
     names = [person.id if person else None for person, _, _ in found]
     assert names == ["ben", None, "anna", None, "anna"]
-    assert [sender for _, sender, _ in found] == ["Older", "Older", "Older", None, "Older"]
+    senders = [("Older", ["DE"]), ("ACME", [])]
+    assert [approved for _, approved, _ in found] == [senders, senders, senders, [], senders]
     assert [is_replay for _, _, is_replay in found] == [False, True, False, False, True]
     assert found[2][0] == found[4][0]
     assert found[4][0] is not None

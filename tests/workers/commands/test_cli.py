@@ -13,7 +13,7 @@ from pipeline.settings import Settings
 from tests.workers.commands.conftest import Shell
 from workers.cli import COMMANDS
 from workers.terminal.faults import explain
-from workers.terminal.layout import table
+from workers.terminal.layout import pairs, table
 
 HEAVY = ("celery", "kombu", "sqlalchemy", "psycopg", "pydantic", "aiohttp", "alembic")
 
@@ -140,8 +140,9 @@ def test_an_empty_database_asks_for_migrate_and_gets_it(shell: Shell, world: Any
 def test_up_names_the_setting_of_a_port_that_is_taken(bare_shell: Shell) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        for name in ("GATEWAY_PORT", "SIMULATOR_PORT", "FLOWER_PORT"):
-            others = {"GATEWAY_PORT", "SIMULATOR_PORT", "FLOWER_PORT"} - {name}
+        names = {"GATEWAY_PORT", "SIMULATOR_PORT", "SIMULATOR_SMPP_PORT", "FLOWER_PORT"}
+        for name in names:
+            others = names - {name}
             bare_shell.set(**{name: str(port)}, **{each: str(free_port()) for each in others})
 
             said = bare_shell("up")
@@ -206,3 +207,12 @@ def test_a_table_puts_numbers_to_the_right_and_words_to_the_left() -> None:
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as found:
         return int(found.getsockname()[1])
+
+
+def test_what_a_stranger_wrote_does_not_draw_on_the_terminal() -> None:
+    written = "Hi\x1b[2J\x1b]0;x\x07\r\nstatus  delivered\u202e\x9b1m"
+    spelt = r"Hi\x1b[2J\x1b]0;x\x07\r\nstatus  delivered\u202e\x9b1m"
+
+    assert pairs({"text": written}) == f"text  {spelt}"
+    assert spelt in table(["text"], [[[written]]])
+    assert pairs({"text": "Grüße, 您好 💥"}) == "text  Grüße, 您好 💥"

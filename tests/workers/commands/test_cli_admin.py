@@ -69,9 +69,9 @@ def test_carriers_routes_and_prices_are_set_and_listed(shell: Shell) -> None:
         ("route", "add", "NG", "beta", "--account", "acme", "--weight", 7),
         ("price", "set", "*", 400, "--currency", "NGN"),
         ("price", "set", "NG", 300, "--account", "acme"),
-        ("carrier", "pause", "beta"),
+        ("carrier", "drain", "beta"),
         ("carrier", "resume", "beta"),
-        ("route", "remove", "NG", "beta", "--account", "acme"),
+        ("route", "drop", "NG", "beta", "--account", "acme"),
     ):
         assert shell(*command).code == 0, command
 
@@ -96,6 +96,22 @@ def test_a_carrier_s_tokens_are_not_shown(shell: Shell) -> None:
         assert "als0" not in said.out
 
 
+def test_no_secret_of_a_generic_carrier_is_shown_however_deep(shell: Shell) -> None:
+    settings = {
+        "url": "https://me:s3cret@sms.example/send?apikey=s3cret&to=${to}",
+        "headers": {"x-whatever": "s3cret"},
+        "body": {"auth": {"user": "me", "pass": "s3cret"}, "to": "${to}"},
+        "answers": {"accepted": {"statuses": [200]}},
+        "receipts": {"proof": {"header": "x-token", "secret": "s3cret"}},
+        "balance": {"url": "https://me:s3cret@sms.example/b?k=s3cret", "amount": "a"},
+    }
+    assert shell("carrier", "add", "gn", "--kind", "generic", "--settings", json.dumps(settings)).code == 0
+
+    for said in (shell("carrier", "list"), shell("carrier", "list", "--json")):
+        assert "sms.example/send" in said.out
+        assert "s3cret" not in said.out
+
+
 UNFIT: list[tuple[tuple[str, ...], int, str]] = [
     (("account", "create", "acme", "--currency", "naira"), 2, "'naira' is no currency"),
     (("account", "create", "acme"), 2, "Missing option '--currency'"),
@@ -108,7 +124,7 @@ UNFIT: list[tuple[tuple[str, ...], int, str]] = [
     (("carrier", "add", "beta", "--settings", "[]"), 2, "must be a JSON object"),
     (("carrier", "add", "beta", "--kind", "pigeon"), 2, "kind pigeon is none of"),
     (("carrier", "add", "beta"), 2, "base_url is required"),
-    (("carrier", "pause", "nobody"), 1, "there is no carrier 'nobody'"),
+    (("carrier", "drain", "nobody"), 1, "there is no carrier 'nobody'"),
     (("route", "add", "*", "nobody"), 1, "there is no carrier 'nobody'"),
     (("route", "add", "Nigeria", "simulated"), 2, "'Nigeria' is no destination"),
     (("price", "set", "NG", "-1", "--currency", "NGN"), 2, "-1"),

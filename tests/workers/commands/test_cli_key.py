@@ -35,14 +35,14 @@ def test_a_key_is_shown_this_once(keyed: Shell, dialect: str, words: set[str]) -
 def test_a_key_is_made_with_all_it_may_and_voided(keyed: Shell) -> None:
     made = keyed(
         *("key", "create", "acme", "robase", "--test", "--name", "shop", "--scope", "sending"),
-        *("--network", "203.0.113.0/24", "--setting", "rate=50", "--setting", "sender=ACME"),
+        *("--network", "203.0.113.0/24", "--setting", "rate=50", "--setting", "burst=100"),
     )
 
     assert (made.code, made.err) == (0, "Keep it: it is not shown again.\n")
     assert "rb_test_" in made.out
     [row] = json.loads(keyed("key", "list", "--json").out)
     assert (row["name"], row["test"], row["scopes"]) == ("shop", True, ["sending"])
-    assert (row["networks"], row["settings"]) == (["203.0.113.0/24"], {"rate": 50, "sender": "ACME"})
+    assert (row["networks"], row["settings"]) == (["203.0.113.0/24"], {"rate": 50, "burst": 100})
     assert "shop" in keyed("key", "list").out
     assert keyed("key", "revoke", "acme", row["id"]).out == f"key {row['id']} is void\n"
     assert json.loads(keyed("key", "list", "acme", "--json").out)[0]["revoked_at"]
@@ -56,6 +56,8 @@ def test_a_key_is_made_with_all_it_may_and_voided(keyed: Shell) -> None:
         (("create", "acme", "robase", "--network", "here"), 1, "'here' is no network"),
         (("create", "acme", "robase", "--scope", "All of it"), 1, "'All of it' is no scope"),
         (("create", "acme", "robase", "--setting", "fast"), 2, "write NAME=VALUE, not 'fast'"),
+        (("create", "acme", "robase", "--setting", "rate=fast"), 2, "the setting 'rate' of a robase key must be"),
+        (("create", "acme", "robase", "--setting", "speed=5"), 2, "has no setting 'speed'; it has burst, rate"),
         (("revoke", "acme", "7"), 1, "has no key 7 in force"),
         (("list", "nobody"), 1, "there is no account 'nobody'"),
     ],

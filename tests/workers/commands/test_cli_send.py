@@ -263,6 +263,7 @@ UNFIT = {
     "class": (["--to", "+1", "--text", "x", "--class", "spam"], "'spam' is not one of 'otp', 'transactional', 'bulk'"),
     "past": (["--to", "+1", "--text", "x", "--send-at", PAST], "has passed; leave it out to send at once"),
     "no moment": (["--to", "+1", "--text", "x", "--send-at", "tomorrow"], "'tomorrow' is no moment"),
+    "beyond all time": (["--to", "+1", "--text", "x", "--send-at", "9999-12-31T23:59:59-12:00"], "is no moment"),
     "no zone": (["--to", "+1", "--text", "x", "--send-at", "2031-01-01T10:00"], "lacks its time zone"),
     "window": (
         ["--to", "+1", "--text", "x", "--send-at", "+2h", "--valid-until", "+1h"],

@@ -7,6 +7,10 @@ from uuid import uuid4
 import pytest
 
 from tests.workers.commands.conftest import Shell
+from tests.workers.webhooks.conftest import receiver
+from tests.workers.webhooks.receiver import Receiver, echo, status
+
+__all__ = ["receiver"]
 
 URL = "https://hooks.example.org/sms"
 
@@ -42,6 +46,23 @@ def test_a_webhook_is_made_listed_and_removed(world: Any, shell: Shell) -> None:
     assert URL in shell("webhook", "list").out
     assert shell("webhook", "remove", made).code == 0
     assert listed(shell, "list") == []
+
+
+@pytest.mark.parametrize("dialect", ["solaris", "webex"])
+def test_what_came_of_a_greeting_is_said(world: Any, shell: Shell, receiver: Receiver, dialect: str) -> None:
+    shell.set(WEBHOOK_NETWORKS='["127.0.0.1/32"]')
+    receiver.answers["/echo"] = echo
+    receiver.answers["/nothing"] = status(404)
+
+    good = shell("webhook", "create", "acme", receiver.url("/echo"), "--dialect", dialect)
+    bad = shell("webhook", "create", "acme", receiver.url("/nothing"), "--dialect", dialect)
+
+    first, second = good.out.splitlines()
+    assert (good.code, first.split()[2:]) == (0, ["created,", "it", "answered", "its", "greeting"])
+    assert second.startswith("secret whsec_")
+    assert (bad.code, bad.out) == (1, "")
+    assert f"postroad: no webhook was made: {receiver.url('/nothing')} answered 404" in bad.err
+    assert [row["id"] for row in listed(shell, "list", "acme")] == [first.split()[1]]
 
 
 def test_a_secret_is_rotated_and_shown_once(world: Any, shell: Shell) -> None:

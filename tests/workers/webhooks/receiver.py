@@ -85,6 +85,11 @@ async def hang(_request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
+async def echo(request: web.Request) -> web.StreamResponse:
+    """Answer 200 with what was sent."""
+    return web.Response(body=await request.read())
+
+
 async def flood(request: web.Request) -> web.StreamResponse:
     """Answer 200 with a body that never ends."""
     response = web.StreamResponse()

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def make(world: Any, url: str, dialect: Dialect = Dialect.ROBASE) -> tuple[UUID, str]:
-    made, secret = subscribe.create(world.rt, world.account, dialect, url)
+    made, secret = subscribe.create(world.rt, world.account, dialect, url, greet=lambda *_: None)
     return made.id, secret
 
 

@@ -2,7 +2,7 @@
 
 import click
 
-from pipeline.stages.office import administer
+from pipeline.stages.office import administer, permit
 from schema.vocabulary import AccountState, SenderState
 from workers.terminal.layout import as_json, table
 from workers.terminal.opened import opened
@@ -80,3 +80,14 @@ def subscribe(name: str, off: bool) -> None:
     with opened() as rt:
         administer.subscribe(rt, name, not off)
     click.echo(f"account {name} {'has no events any more' if off else 'has its events written'}")
+
+
+@account.command()
+@click.argument("name")
+@click.argument("countries")
+def allow(name: str, countries: str) -> None:
+    """Let the account NAME send to COUNTRIES only: NG,GH. * lets it send everywhere again."""
+    wanted = [] if countries == "*" else [word.strip().upper() for word in countries.split(",")]
+    with opened() as rt:
+        permit.allow(rt, name, wanted)
+    click.echo(f"account {name} may send to {', '.join(wanted) or 'every country'}")

@@ -23,10 +23,14 @@ def sender() -> None:
     "--state", type=_STATES, default=SenderState.APPROVED.value, show_default=True, help="pending: tests only."
 )
 @click.option("--reason", help="Why it was rejected: its owner is told.")
-def add(account: str, word: str, state: str, reason: str | None) -> None:
-    """Register SENDER on ACCOUNT, or change its state."""
+@click.option(
+    "--country", "countries", multiple=True, help="It is for this country (NG) only; may be repeated. *: every."
+)
+def add(account: str, word: str, state: str, reason: str | None, countries: tuple[str, ...]) -> None:
+    """Register SENDER on ACCOUNT, or change its state; its countries stay unless they are given."""
+    wanted = [country for country in countries if country != "*"] if countries else None
     with opened() as rt:
-        administer.set_sender(rt, account, word, SenderState(state), reason)
+        administer.set_sender(rt, account, word, SenderState(state), reason, wanted)
     click.echo(f"sender {word} is {state}")
 
 

@@ -1,6 +1,7 @@
 """`postroad webhook`: where customers are told what becomes of their messages."""
 
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from schema.vocabulary import DeliveryState, Dialect
 from workers.terminal.layout import as_json, table
 from workers.terminal.opened import opened
 from workers.terminal.parameters import Since
+from workers.webhooks.greeting import greet
+from workers.webhooks.heralds import GREETERS
 
 T = TypeVar("T")
 
@@ -29,12 +32,21 @@ def webhook() -> None:
 def create(account: str, url: str, dialect: str, events: tuple[str, ...], description: str) -> None:
     """Tell the account ACCOUNT at URL what becomes of its messages; the secret is shown this once.
 
-    It hears of what comes through its dialect's door, and of what comes through none.
+    It hears of what comes through its dialect's door, and of what comes through none. Webex and Solaris call it first:
+    Webex sends a secret, which must come back in the body of a 200, Solaris an empty WEBHOOK-SUBSCRIPTION event.
     """
     with opened() as rt:
         owner = subscribe.account_of(rt, account)
-        made, secret = subscribe.create(rt, owner, Dialect(dialect), url, events=events, description=description)
-    click.echo(f"webhook {made.id} created")
+        made, secret = subscribe.create(
+            rt,
+            owner,
+            Dialect(dialect),
+            url,
+            events=events,
+            description=description,
+            greet=partial(greet, rt),
+        )
+    click.echo(f"webhook {made.id} created" + (", it answered its greeting" if made.dialect in GREETERS else ""))
     _show(secret)
 
 

@@ -214,7 +214,7 @@ def _no_message(visit: Visit) -> Reply:
 
 OPERATIONS = (
     Operation("POST", "/v1/sms", "send", send),
-    Operation("POST", "/v1/sms/batch", "batch", send_batch),
+    Operation("POST", "/v1/sms/batch", "batch", send_batch, bulky=True),
     Operation("GET", "/v1/sms", "list", list_page, FULL),
     Operation("GET", "/v1/sms/{id}", "get", get, FULL),
     Operation("POST", "/v1/sms/{id}/cancel", "cancel", take_back, FULL),

@@ -1,0 +1,1 @@
+"""SMPP 3.4: our own client, from octets up."""

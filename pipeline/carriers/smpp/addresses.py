@@ -1,0 +1,105 @@
+"""Who writes and to whom, as SMPP spells it: type of number, numbering plan, digits (5.2.5, 5.2.6).
+
+Settings, each a number from 0 to 255, with what they are by default:
+
+    alphanumeric_ton 5, alphanumeric_npi 0      a sender of letters
+    short_code_ton 3,   short_code_npi 0        a sender of up to `short_code_digits` (8) digits without a plus
+    number_ton 1,       number_npi 1            a sender that is a number
+    destination_ton 1,  destination_npi 1       the recipient
+    plus                false                   whether numbers keep their plus
+"""
+
+import re
+from dataclasses import dataclass
+
+from pipeline.carriers.options import Options
+from pipeline.carriers.smpp import pdu
+from pipeline.rules import gsm7
+
+#: TON: a number with its country code
+INTERNATIONAL = 1
+#: TON: letters (and what GSM-7 has besides)
+ALPHANUMERIC = 5
+#: what of the GSM-7 alphabet fits into an alphanumeric address: 20 semi-octets (23.040, 9.1.2.5)
+LONGEST_ALPHANUMERIC = 11
+
+_DIGITS = re.compile(r"\+?[0-9]{1,20}")
+_NUMBER = re.compile(r"[0-9]{7,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one carrier wants addresses."""
+
+    alphanumeric: tuple[int, int] = (ALPHANUMERIC, 0)
+    short_code: tuple[int, int] = (3, 0)
+    number: tuple[int, int] = (INTERNATIONAL, 1)
+    destination: tuple[int, int] = (INTERNATIONAL, 1)
+    #: a sender of so many digits, or fewer, without a plus is a short code
+    short_code_digits: int = 8
+    #: numbers are written with their plus
+    plus: bool = False
+
+
+def read(options: Options) -> Plan:
+    """Take one carrier's settings."""
+    usual = Plan()
+    return Plan(
+        alphanumeric=_pair(options, "alphanumeric", usual.alphanumeric),
+        short_code=_pair(options, "short_code", usual.short_code),
+        number=_pair(options, "number", usual.number),
+        destination=_pair(options, "destination", usual.destination),
+        short_code_digits=options.whole("short_code_digits", usual.short_code_digits, 0, 15),
+        plus=options.flag("plus", usual.plus),
+    )
+
+
+def source(plan: Plan, sender: str) -> bytes:
+    """Return the sender as an address of `pdu.message`; ValueError where no handset could show it."""
+    if not _DIGITS.fullmatch(sender):
+        septets = gsm7.septets(sender)
+        if not sender or septets is None or septets > LONGEST_ALPHANUMERIC:
+            raise ValueError(f"source_addr must be digits or 1 to {LONGEST_ALPHANUMERIC} characters of GSM-7")
+        return pdu.address("source_addr", *plan.alphanumeric, sender)
+    if len(sender) <= plan.short_code_digits and sender[0] != "+":
+        return pdu.address("source_addr", *plan.short_code, sender)
+    return pdu.address("source_addr", *plan.number, _number(plan, sender))
+
+
+def destination(plan: Plan, phone: str) -> bytes:
+    """Return the recipient as an address of `pdu.message`; ValueError where it is no number."""
+    if not _DIGITS.fullmatch(phone):
+        raise ValueError("destination_addr must be digits")
+    return pdu.address("destination_addr", *plan.destination, _number(plan, phone))
+
+
+def phone(ton: int, digits: str) -> str:
+    """Return the number of whoever wrote, E.164 with the plus where it is known to be one; else what came."""
+    bare = digits.removeprefix("+")
+    if bare != digits or ton == INTERNATIONAL:
+        return f"+{bare}" if bare.isascii() and bare.isdigit() else _shown(digits)
+    # many an SMSC says 0 (unknown) of a number with its country code, which never begins with 0
+    if ton == 0 and digits[:1] != "0" and _NUMBER.fullmatch(digits) and len(digits) >= 10:
+        return f"+{digits}"
+    return _shown(digits)
+
+
+def service(ton: int, digits: str) -> str:
+    """Return what was written to: a number with the plus where it is said to be one, else the short code."""
+    bare = digits.removeprefix("+")
+    return f"+{bare}" if ton == INTERNATIONAL and _NUMBER.fullmatch(bare) else _shown(digits)
+
+
+def _pair(options: Options, name: str, usual: tuple[int, int]) -> tuple[int, int]:
+    ton, npi = usual
+    return options.whole(f"{name}_ton", ton, 0, 255), options.whole(f"{name}_npi", npi, 0, 255)
+
+
+def _number(plan: Plan, number: str) -> str:
+    bare = number.removeprefix("+")
+    return f"+{bare}" if plan.plus else bare
+
+
+def _shown(address: str) -> str:
+    """Return an address that came, fit to be stored."""
+    return "".join(char if char.isprintable() else "?" for char in address)

@@ -1,0 +1,268 @@
+"""All binds to one SMSC: keeps them up, and gives each the requests that it has room for."""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from enum import Enum, auto
+from typing import Final
+from uuid import UUID
+
+from pipeline.carriers.contract import Ear
+from pipeline.carriers.http1 import CONNECT_FAULTS
+from pipeline.carriers.smpp.calls import ABANDONED, CLOSED, NO_TIME, Call, Fault, Request
+from pipeline.carriers.smpp.codes import Command, word
+from pipeline.carriers.smpp.framer import Frame
+from pipeline.carriers.smpp.hearing import Hearing, Reader
+from pipeline.carriers.smpp.session import Session
+from pipeline.carriers.smpp.terms import Manner, Target
+
+log = logging.getLogger(__name__)
+
+#: seconds after which a bind that did nothing counts as one that held
+HELD: Final = 10.0
+
+#: takes the answer about a message that is awaited no longer: its id, or the status that refused it
+Late = Callable[[UUID, str | int], None]
+
+
+class State(Enum):
+    """How one bind stands."""
+
+    OPENING = auto()
+    BOUND = auto()
+    #: it failed, and is tried again later
+    RESTING = auto()
+
+
+class Keeper:
+    """One bind that is kept up."""
+
+    def __init__(self, command: Command) -> None:
+        #: which bind it asks for next
+        self.command = command
+        self.state = State.OPENING
+        self.session: Session | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def sends(self) -> bool:
+        """Whether requests can go through it."""
+        return self.command is not Command.BIND_RECEIVER
+
+
+class Binds:
+    """The binds of one carrier and the requests that wait for them. All of it belongs to the loop's thread."""
+
+    def __init__(self, carrier: str, target: Target, manner: Manner, read: Reader, late: Late) -> None:
+        self.carrier = carrier
+        self._target = target
+        self._manner = manner
+        self._late = late
+        self._loop = asyncio.get_running_loop()
+        self._hearing = Hearing(carrier, read)
+        self._waiting: deque[Request] = deque()
+        self._fault = Fault("not_bound", written=False)
+        self._turn = 0
+        self._closing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.keepers: list[Keeper] = []
+
+    # What a carrier asks of it
+
+    def keep(self, *commands: Command) -> None:
+        """Keep such binds up from now on, in place of those there are."""
+        for keeper, command in zip(self.keepers, commands, strict=False):
+            if keeper.command is not command:
+                keeper.command = command
+                if keeper.session:
+                    self._task(keeper.session.leave())
+        for command in commands[len(self.keepers) :]:
+            keeper = Keeper(command)
+            self.keepers.append(keeper)
+            keeper.task = self._task(self._keep(keeper))
+
+    def listen(self, ear: Ear) -> None:
+        """Hand what is heard to this ear."""
+        self._hearing.ear = ear
+
+    def add(self, call: Call, begin_within: float) -> None:
+        """Take a call's requests; those that cannot be written within so many seconds are not."""
+        if self._closing:
+            self._leave(call.requests, CLOSED)
+            return
+        self._waiting.extend(call.requests)
+        call.begin_by = self._loop.time() + begin_within
+        call.timer = self._loop.call_at(call.begin_by, self._out_of_time, call)
+        self._serve()
+
+    async def close(self) -> None:
+        """Say goodbye on each bind, and leave what still waits."""
+        self._closing = True
+        self._leave(self._waiting, CLOSED)
+        for keeper in self.keepers:
+            if keeper.state is not State.BOUND and keeper.task:
+                keeper.task.cancel()
+        await asyncio.gather(*(keeper.session.leave() for keeper in self.keepers if keeper.session))
+        tasks = [keeper.task for keeper in self.keepers if keeper.task]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._hearing.close()
+
+    # What a session asks of it
+
+    def take(self, free: int, now: float) -> list[Request]:
+        """Return at most so many requests whose turn has come; of a long message all parts that the window holds."""
+        taken: list[Request] = []
+        while self._waiting and free:
+            request = self._waiting[0]
+            if now >= request.call.begin_by:
+                self._out_of_time(request.call)
+            elif self._is_abandoned(request):
+                self._leave([self._waiting.popleft()], ABANDONED)
+            elif request.parts > 1 and free < min(request.parts, self._manner.window):
+                break
+            else:
+                taken.append(self._waiting.popleft())
+                free -= 1
+        return taken
+
+    def put_back(self, requests: Sequence[Request]) -> None:
+        """Take back what was throttled; what could not be sent in its call's time is refused now."""
+        self._waiting.extendleft(reversed(requests))
+        resumes = self._resumes()
+        for call in {request.call for request in self._waiting if request.call.begin_by <= resumes}:
+            self._out_of_time(call)
+        self._loop.call_soon(self._serve)
+
+    def hear(self, session: Session, frames: Sequence[Frame]) -> None:
+        """Take what the SMSC says unasked."""
+        self._hearing.take(session, frames)
+
+    def late(self, ref: UUID, result: str | int) -> None:
+        """Take an answer that is awaited no longer."""
+        self._late(ref, result)
+
+    def released(self) -> None:
+        """Let the other sessions have what waits."""
+        self._loop.call_soon(self._serve)
+
+    # How a bind is kept up
+
+    async def _keep(self, keeper: Keeper) -> None:
+        failures = 0
+        while not self._closing:
+            keeper.state = State.OPENING
+            command, began = keeper.command, self._loop.time()
+            opened = await self._open(command)
+            if isinstance(opened, Session):
+                code = await self._use(keeper, opened, command)
+                held = opened.useful or opened.leaving or self._loop.time() - began > HELD
+                failures = 0 if held else failures + 1
+                self._fault = Fault(code, written=False)
+            else:
+                failures = max(failures + 1, 2)
+                self._fault = opened
+            if not self._closing:
+                extra = {"carrier": self.carrier, "fault": self._fault.code, "failures": failures}
+                log.warning("a bind is down", extra=extra)
+            # a bind that stood once is tried again at once, but only once
+            if failures > 1 and not self._closing:
+                keeper.state = State.RESTING
+                self._serve()
+                await asyncio.sleep(self._pause(failures))
+
+    async def _use(self, keeper: Keeper, session: Session, command: Command) -> str:
+        """Let requests through a bind until it is over; return why it is."""
+        keeper.session, keeper.state = session, State.BOUND
+        log.info("a bind is up", extra={"carrier": self.carrier})
+        if keeper.command is not command:
+            self._task(session.leave())
+        self._serve()
+        code = await session.over
+        keeper.session = None
+        return code
+
+    async def _open(self, command: Command) -> Session | Fault:
+        """Return a bound session, or why there is none."""
+        target = self._target
+        try:
+            async with asyncio.timeout(target.connect_timeout):
+                _, session = await self._loop.create_connection(
+                    lambda: Session(self, self._manner),
+                    target.host,
+                    target.port,
+                    ssl=target.tls,
+                    server_hostname=target.tls_name if target.tls else None,
+                )
+        except OSError as error:
+            return Fault(next(code for kind, code in CONNECT_FAULTS.items() if isinstance(error, kind)), written=False)
+        try:
+            async with asyncio.timeout(target.bind_timeout):
+                fault = await session.bind(command, target.who)
+        except TimeoutError:
+            fault = Fault("bind_timeout", written=False)
+        finally:
+            if not session.bound:
+                session.end("not_bound")
+        return fault or session
+
+    def _pause(self, failures: int) -> float:
+        target = self._target
+        longest = min(target.reconnect_pause * 2.0 ** min(failures - 2, 20), target.longest_reconnect_pause)
+        return longest * random.uniform(0.5, 1)
+
+    # How requests find their bind
+
+    def _serve(self) -> None:
+        """Give what waits to the binds in turn; where there is none, and none about to be, it is not written."""
+        if not self._waiting:
+            return
+        senders = [keeper for keeper in self.keepers if keeper.sends]
+        if all(keeper.state is State.RESTING for keeper in senders):
+            self._leave(self._waiting, self._fault)
+            return
+        self._turn += 1
+        for at in range(len(senders)):
+            session = senders[(self._turn + at) % len(senders)].session
+            if session:
+                session.pull()
+
+    def _out_of_time(self, call: Call) -> None:
+        """Settle those of a call's requests that were not begun."""
+        if call.done.is_set():
+            return
+        late = [request for request in self._waiting if request.call is call]
+        self._waiting = deque(request for request in self._waiting if request.call is not call)
+        self._leave(late, NO_TIME)
+
+    def _leave(self, requests: deque[Request] | list[Request], fault: Fault) -> None:
+        """Settle requests that are not written, or not again."""
+        wait = max(self._resumes() - self._loop.time(), 0)
+        for request in list(requests):
+            request.call.settle(request.place, self._why(request, fault, wait))
+        if requests is self._waiting:
+            self._waiting.clear()
+
+    def _why(self, request: Request, fault: Fault, wait: float) -> Fault:
+        if request.again:
+            wait = max(wait, self._manner.throttle_pause)
+            return Fault("throttled", written=False, retry_after=wait, detail=word(request.again))
+        if fault is NO_TIME and wait:
+            return Fault("throttled", written=False, retry_after=wait)
+        return fault
+
+    def _resumes(self) -> float:
+        """Return when the first of the binds may send again."""
+        return min((keeper.session.paused_until for keeper in self.keepers if keeper.session), default=0.0)
+
+    def _is_abandoned(self, request: Request) -> bool:
+        """Return whether it is a part whose message has lost an earlier one."""
+        before = None if request.parts else request.call.results[request.place - 1]
+        return before is not None and not isinstance(before, str)
+
+    def _task(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,193 @@
+"""A carrier that is an SMSC, spoken to in SMPP 3.4 over binds that stay up. Its settings: `terms.py`.
+
+A carrier that nobody listens to binds as transmitter: what the SMSC has to say then waits there.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from threading import Lock, Thread
+from typing import Final
+from uuid import UUID
+
+from pipeline.carriers.contract import Ear
+from pipeline.carriers.http1 import new_event_loop
+from pipeline.carriers.smpp import pdu, references, reports, terms
+from pipeline.carriers.smpp.binds import Binds
+from pipeline.carriers.smpp.calls import CLOSED, Call, Fault, Result, judge
+from pipeline.carriers.smpp.codes import Command, word
+from pipeline.carriers.smpp.session import GOODBYE
+from schema.carriage import Attempt, Heard, Parcel
+from schema.vocabulary import Outcome
+
+log = logging.getLogger(__name__)
+
+#: answers that came too late: so many are kept for who asks
+LATE: Final = 10_000
+#: seconds beyond its deadline after which a call is settled by whoever waits for it
+SLACK: Final = 0.4
+
+
+class Smpp:
+    """One SMSC, with an event loop in a thread of its own from the first `send` or `listen` on."""
+
+    def __init__(self, name: str, settings: Mapping[str, object]) -> None:
+        self._terms = terms.read(name, settings)
+        self.name = name
+        self.call_deadline = self._terms.call_deadline
+        self.doubt, self.dedupe_seconds = self._terms.doubt, 0.0
+        self._lock = Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: Thread | None = None
+        self._binds: Binds | None = None
+        self._ear: Ear | None = None
+        self._closed = False
+        self._late: OrderedDict[UUID, str | int] = OrderedDict()
+
+    def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
+        """Submit the parcels; return one attempt for each, in their order, within `call_deadline` seconds."""
+        began, now = time.monotonic(), datetime.now(UTC)
+        call = Call()
+        unfit: dict[int, Attempt] = {}
+        spans: list[slice] = []
+        for place, parcel in enumerate(parcels):
+            first = len(call.requests)
+            try:
+                call.add(parcel.ref, self._terms.writer.write(parcel, now))
+            except ValueError as error:
+                # the words name a field, and never hold it
+                unfit[place] = Attempt(parcel.ref, Outcome.REFUSED_PERMANENT, code="unfit", detail=str(error))
+            spans.append(slice(first, len(call.requests)))
+        results = self._ask(call, began)
+        return [
+            unfit.get(place) or self._judge(parcel.ref, results[span])
+            for place, (parcel, span) in enumerate(zip(parcels, spans, strict=True))
+        ]
+
+    def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
+        """Ask what became of parcels; return one answer for each, in their order.
+
+        Where no message id is known, only an answer that came too late can tell.
+        """
+        began = time.monotonic()
+        call = Call()
+        places: dict[int, int] = {}
+        for place, (parcel, carrier_ref) in enumerate(zip(parcels, carrier_refs, strict=True)):
+            if carrier_ref and parcel.ref not in self._late:
+                with suppress(ValueError):
+                    body = pdu.c_octets("message_id", carrier_ref, 65) + self._terms.writer.source(parcel.sender)
+                    places[place] = len(call.requests)
+                    call.add(parcel.ref, [body], Command.QUERY_SM)
+        results = self._ask(call, began)
+        return [
+            _judge_queried(parcel.ref, carrier_refs[place], results[places[place]])
+            if place in places
+            else self._answer_late(parcel.ref)
+            for place, parcel in enumerate(parcels)
+        ]
+
+    def listen(self, ear: Ear) -> None:
+        """Bind, stay bound, and hand over what the SMSC says; returns at once."""
+        with self._lock:
+            if self._closed:
+                return
+            self._ear = ear
+            loop, binds = self._start()
+            loop.call_soon_threadsafe(binds.listen, ear)
+            loop.call_soon_threadsafe(lambda: binds.keep(*self._terms.commands(self._ear is not None)))
+
+    def binds(self) -> Mapping[str, int]:
+        """Return how the binds stand: `bound`, `wanted`, `open` requests in flight."""
+        sessions = [keeper.session for keeper in list(self._binds.keepers)] if self._binds else []
+        bound = [session for session in sessions if session]
+        return {
+            "bound": len(bound),
+            "wanted": len(self._terms.commands(self._ear is not None)),
+            "open": sum(session.open for session in bound),
+        }
+
+    def close(self) -> None:
+        """Wait for the answers still due, say goodbye on each bind; idempotent."""
+        with self._lock:
+            self._closed = True
+            loop, self._loop = self._loop, None
+        if loop is None or self._binds is None or self._thread is None:
+            return
+        closing = asyncio.run_coroutine_threadsafe(self._binds.close(), loop)
+        with suppress(TimeoutError):
+            closing.result(self._terms.manner.deadline + 2 * GOODBYE)
+        loop.call_soon_threadsafe(loop.stop)
+        self._thread.join()
+        loop.close()
+
+    def _start(self) -> tuple[asyncio.AbstractEventLoop, Binds]:
+        """Return the loop and its binds, and begin them with the first call."""
+        if self._loop is None or self._binds is None:
+            self._loop = new_event_loop()
+            self._thread = Thread(target=self._loop.run_forever, name=f"smpp-{self.name}", daemon=True)
+            self._thread.start()
+            self._binds = asyncio.run_coroutine_threadsafe(self._begin(), self._loop).result()
+        return self._loop, self._binds
+
+    async def _begin(self) -> Binds:
+        binds = Binds(self.name, self._terms.target, self._terms.manner, self._read, self._come_late)
+        if self._ear:  # before there is a bind: an SMSC may speak with the next breath
+            binds.listen(self._ear)
+        binds.keep(*self._terms.commands(self._ear is not None))
+        return binds
+
+    def _ask(self, call: Call, began: float) -> list[Result | None]:
+        """Have the binds settle a call; return what became of its requests."""
+        if not call.requests:
+            return []
+        with self._lock:
+            if self._closed:
+                return [CLOSED] * len(call.requests)
+            loop, binds = self._start()
+            begin_within = began + self.call_deadline - self._terms.manner.deadline - time.monotonic()
+            loop.call_soon_threadsafe(binds.add, call, begin_within)
+        call.done.wait(began + self.call_deadline + SLACK - time.monotonic())
+        return list(call.results)
+
+    def _judge(self, ref: UUID, results: Sequence[Result | None]) -> Attempt:
+        return judge(ref, [self._normal(result) for result in results], self._terms.outcomes)
+
+    def _normal(self, result: Result | None) -> Result | None:
+        """Return a message id as it is kept, empty where there is none; any other result as it is."""
+        return (
+            references.normal(self._terms.reading.references.submitted, result) or ""
+            if isinstance(result, str)
+            else result
+        )
+
+    def _read(self, message: pdu.Message) -> Heard:
+        return reports.hear(self._terms.reading, self.name, message, datetime.now(UTC))
+
+    def _come_late(self, ref: UUID, result: str | int) -> None:
+        log.info("an answer came after its deadline", extra={"carrier": self.name, "ref": str(ref)})
+        self._late[ref] = result
+        if len(self._late) > LATE:
+            self._late.popitem(last=False)
+
+    def _answer_late(self, ref: UUID) -> Attempt:
+        """Return what an answer that came too late says of a message, if one did."""
+        late = self._late.get(ref)
+        if late is None:
+            return Attempt(ref, Outcome.UNKNOWN, code="no_id")
+        return Attempt(ref, Outcome.NOT_WRITTEN, code=word(late)) if isinstance(late, int) else self._judge(ref, [late])
+
+
+def _judge_queried(ref: UUID, carrier_ref: str | None, result: Result | None) -> Attempt:
+    """Return what a query_sm_resp says: whatever its state, the SMSC has the message."""
+    if isinstance(result, bytes):
+        with suppress(ValueError):
+            state = pdu.read_query_resp(result).state
+            return Attempt(ref, Outcome.ACCEPTED, carrier_ref, detail=f"message_state {state}")
+        return Attempt(ref, Outcome.UNKNOWN, code="unreadable")
+    if isinstance(result, Fault):
+        return Attempt(ref, Outcome.UNKNOWN, code=result.code)
+    return Attempt(ref, Outcome.UNKNOWN, code=word(result) if isinstance(result, int) else "timeout")

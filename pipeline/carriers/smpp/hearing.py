@@ -1,0 +1,117 @@
+"""What SMSCs say unasked, gathered and handed to who keeps it; answered only once it is kept."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from pipeline.carriers.contract import Ear
+from pipeline.carriers.smpp import pdu
+from pipeline.carriers.smpp.codes import Command, Status
+from pipeline.carriers.smpp.framer import Frame
+from pipeline.carriers.smpp.session import Session
+from schema.carriage import Heard
+
+log = logging.getLogger(__name__)
+
+#: what is handed over at once, and the seconds within which it gathers
+MOST: Final = 500
+SECONDS: Final = 0.005
+#: what may wait; the SMSC is told to say the rest again
+WAITING: Final = 20_000
+
+#: understands what was said: ValueError where it cannot be read
+Reader = Callable[[pdu.Message], Heard]
+
+
+class Hearing:
+    """The ear's doorkeeper. Its methods belong to the loop's thread; the ear is called in a thread of its own."""
+
+    def __init__(self, carrier: str, read: Reader) -> None:
+        self._carrier = carrier
+        self._read = read
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, f"smpp-{carrier}-ear")
+        self._waiting: list[tuple[Session, Frame]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._busy = False
+        #: who keeps it; None: nobody does
+        self.ear: Ear | None = None
+
+    def take(self, session: Session, frames: Sequence[Frame]) -> None:
+        """Gather what a session heard."""
+        room = WAITING - len(self._waiting) if self.ear else 0
+        if len(frames) > room:
+            session.reply(b"".join(answer(frame, Status.RX_T_APPN) for frame in frames[room:]))
+            frames = frames[:room]
+        self._waiting += [(session, frame) for frame in frames]
+        if len(self._waiting) >= MOST:
+            self._hand_over()
+        elif self._waiting and self._timer is None:
+            self._timer = self._loop.call_later(SECONDS, self._hand_over)
+
+    def close(self) -> None:
+        """Let the ear finish; what still waits is said again by the SMSC."""
+        if self._timer:
+            self._timer.cancel()
+        self._waiting.clear()
+        self._thread.shutdown(wait=False)
+
+    def _hand_over(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._busy or not self._waiting or self.ear is None:
+            return
+        self._busy = True
+        batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+        kept = self._loop.run_in_executor(self._thread, self._keep, self.ear, [frame for _, frame in batch])
+        kept.add_done_callback(lambda done: self._answer(batch, done))
+
+    def _keep(self, ear: Ear, frames: Sequence[Frame]) -> list[Status]:
+        """Read and keep; return what to answer to each. Runs in the ear's thread."""
+        heard = Heard([], [])
+        statuses = []
+        for command, _, _, body in frames:
+            try:
+                message = pdu.read_message(body) if command == Command.DELIVER_SM else pdu.read_data_sm(body)
+                piece = self._read(message)
+            except ValueError:
+                statuses.append(Status.RX_P_APPN)
+            else:
+                heard.receipts.extend(piece.receipts)
+                heard.inbound.extend(piece.inbound)
+                statuses.append(Status.ROK)
+        if unreadable := len(statuses) - statuses.count(Status.ROK):
+            log.warning("carrier said what cannot be read", extra={"carrier": self._carrier, "count": unreadable})
+        if heard.receipts or heard.inbound:
+            ear(heard)
+        return statuses
+
+    def _answer(self, batch: Sequence[tuple[Session, Frame]], done: "asyncio.Future[list[Status]]") -> None:
+        self._busy = False
+        if done.cancelled():
+            return
+        if error := done.exception():
+            # its words may hold what was heard
+            extra = {"carrier": self._carrier, "count": len(batch), "error": type(error).__name__}
+            log.warning("what a carrier said could not be kept; it will say it again", extra=extra)
+            statuses = [Status.RX_T_APPN] * len(batch)
+        else:
+            statuses = done.result()
+        replies: defaultdict[Session, list[bytes]] = defaultdict(list)
+        for (session, frame), status in zip(batch, statuses, strict=True):
+            replies[session].append(answer(frame, status))
+        for session, octets in replies.items():
+            session.reply(b"".join(octets))
+        if self._timer is None:
+            self._hand_over()
+
+
+def answer(frame: Frame, status: Status) -> bytes:
+    """Return the answer to a deliver_sm or data_sm."""
+    command, _, sequence, _ = frame
+    write = pdu.deliver_sm_resp if command == Command.DELIVER_SM else pdu.data_sm_resp
+    return write(sequence, status=status)

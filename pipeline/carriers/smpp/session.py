@@ -1,0 +1,348 @@
+"""One bind to an SMSC: a connection, its window of requests in flight, and what the SMSC says unasked."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, cast
+from uuid import UUID
+
+from pipeline.carriers.smpp import pdu
+from pipeline.carriers.smpp.calls import Fault, Request
+from pipeline.carriers.smpp.codes import RESPONSE, SEQUENCE_MAX, Command, Status, name, word
+from pipeline.carriers.smpp.framer import Frame, Framer, ProtocolFault
+from pipeline.carriers.smpp.terms import Manner
+
+log = logging.getLogger(__name__)
+
+#: requests whose time was over and that may still be answered: so many are remembered
+REMEMBERED: Final = 10_000
+#: seconds an SMSC has to say goodbye in its turn
+GOODBYE: Final = 2.0
+#: what only an SMSC sends, and hands to us
+_HEARD = frozenset({Command.DELIVER_SM, Command.DATA_SM})
+#: what is said without expecting an answer
+_REMARKS = frozenset({Command.ALERT_NOTIFICATION, Command.OUTBIND})
+
+_SUBMIT_RESP: Final = 0x80000004
+
+
+class Line(Protocol):
+    """What a session works for."""
+
+    def take(self, free: int, now: float) -> Sequence[Request]:
+        """Return at most so many requests whose turn has come."""
+        ...
+
+    def put_back(self, requests: Sequence[Request]) -> None:
+        """Take back, in this order, requests that have to wait."""
+        ...
+
+    def hear(self, session: "Session", frames: Sequence[Frame]) -> None:
+        """Take what the SMSC says unasked; `Session.reply` answers it later."""
+        ...
+
+    def late(self, ref: UUID, result: str | int) -> None:
+        """Take an answer that is awaited no longer: the message's id, or the status that refused it."""
+        ...
+
+    def released(self) -> None:
+        """Learn that the session takes requests again, or is no more."""
+        ...
+
+
+class Session(asyncio.Protocol):
+    """One bind. Made by the event loop's `create_connection`; all its methods belong to the loop's thread."""
+
+    def __init__(self, line: Line, manner: Manner) -> None:
+        self._line = line
+        self._manner = manner
+        self._loop = asyncio.get_running_loop()
+        self._framer = Framer()
+        self._sequence = 0
+        self._open: dict[int, Request] = {}
+        #: our reference of what is awaited no longer
+        self._expired: dict[int, UUID] = {}
+        self._bound = False
+        #: it takes nothing more, and says goodbye
+        self.leaving = False
+        #: nothing is heard since a request's time was over: nothing more is risked until something is
+        self._doubtful = False
+        self._bind: tuple[int, int, asyncio.Future[Fault | None]] | None = None
+        self._code = ""
+        self._heard = 0
+        self._heard_at = 0.0
+        self._pause = 0.0
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._drained: asyncio.Future[None] | None = None
+        #: when the window opens again
+        self.paused_until = 0.0
+        #: a request was taken: the bind is of use
+        self.useful = False
+        #: answers nobody could be found for
+        self.strays = 0
+        #: why the session is over
+        self.over: asyncio.Future[str] = self._loop.create_future()
+
+    # What a line asks of it
+
+    async def bind(self, command: Command, who: pdu.Bind) -> Fault | None:
+        """Ask to be bound; return None, or why we are not. Takes the time the SMSC takes."""
+        sequence = self._next()
+        future: asyncio.Future[Fault | None] = self._loop.create_future()
+        self._bind = (command | RESPONSE, sequence, future)
+        self._transport.write(pdu.bind(command, sequence, who))
+        fault = await future
+        if fault is None and not self.over.done():
+            self._bound = True
+            self._later("enquire", self._manner.enquire_link, self._enquire)
+        return fault
+
+    @property
+    def open(self) -> int:
+        """How many requests are in flight."""
+        return len(self._open)
+
+    @property
+    def bound(self) -> bool:
+        """Whether the bind stands."""
+        return self._bound
+
+    def pull(self) -> None:
+        """Write, in one piece, the requests whose turn has come and for which the window has room."""
+        free = self._manner.window - len(self._open)
+        if free <= 0 or not self._bound or self.leaving or self._doubtful or self._transport.is_closing():
+            return
+        now = self._loop.time()
+        if now < self.paused_until:
+            return
+        requests = self._line.take(free, now)
+        if not requests:
+            return
+        until = now + self._manner.deadline
+        whole: list[bytes] = []
+        for request in requests:
+            sequence = self._next()
+            request.until = until
+            self._open[sequence] = request
+            whole.append(pdu.pdu(request.command, sequence, request.body))
+        self._transport.write(b"".join(whole))
+        if "expire" not in self._timers:
+            self._later("expire", self._manner.deadline, self._expire)
+
+    def reply(self, octets: bytes) -> None:
+        """Write answers; to a session that is over they are not missed: the SMSC will say it again."""
+        if not self._transport.is_closing():
+            self._transport.write(octets)
+
+    async def leave(self) -> None:
+        """Wait for the answers still due, say goodbye and close; return when the connection is gone."""
+        self.leaving = True
+        if self._open and not self.over.done():
+            self._drained = self._loop.create_future()
+            await self._drained
+        if self._bound and not self._transport.is_closing():
+            self._transport.write(pdu.unbind(self._next()))
+            await asyncio.wait([self.over], timeout=GOODBYE)
+        self.end("closed")
+        await self.over
+
+    def end(self, code: str) -> None:
+        """Close at once; what is in flight becomes a fault of that code."""
+        self._code = self._code or code
+        self._transport.abort()
+
+    # What the event loop tells it
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:  # noqa: D102
+        self._heard += 1
+        self._heard_at = self._loop.time()
+        self._doubtful = False
+        try:
+            frames, fault = self._framer.feed(data), None
+        except ProtocolFault as error:
+            frames, fault = error.frames, error
+        answers = self._open
+        again: list[Request] = []
+        others: list[Frame] = []
+        for frame in frames:
+            command, status, sequence, body = frame
+            request = answers.get(sequence) if command == _SUBMIT_RESP else None
+            if request is None or request.command != Command.SUBMIT_SM:
+                others.append(frame)
+            elif status == 0:
+                del answers[sequence]
+                self._pause = 0.0
+                self.useful = True
+                request.call.settle(request.place, pdu.read_submit_resp(body))
+            else:
+                del answers[sequence]
+                self._refused(request, status, again)
+        if others:
+            self._listen(others, again)
+        if again:
+            self._line.put_back(again)
+        if fault:
+            self.end("unreadable")
+        elif not answers and self._drained and not self._drained.done():
+            self._drained.set_result(None)
+        else:
+            self.pull()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
+        self._bound = False
+        code = self._code or ("reset" if exc else "closed")
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for request in self._open.values():
+            request.call.settle(request.place, Fault(code, written=True))
+        self._open.clear()
+        if self._drained and not self._drained.done():
+            self._drained.set_result(None)
+        self._answer_bind(Fault(code, written=False))
+        self.over.set_result(code)
+        self._line.released()
+
+    # What the SMSC says
+
+    def _refused(self, request: Request, status: int, again: list[Request]) -> None:
+        """Settle a request that was refused, or have it wait."""
+        if status not in self._manner.waits:
+            request.call.settle(request.place, status)
+            return
+        request.again = status
+        again.append(request)
+        now = self._loop.time()
+        if now >= self.paused_until:
+            first, longest = self._manner.throttle_pause, self._manner.longest_pause
+            self._pause = min(self._pause * 2 or first, max(first, longest))
+            self.paused_until = now + self._pause
+            self._later("resume", self._pause, self._resume)
+
+    def _listen(self, frames: Sequence[Frame], again: list[Request]) -> None:
+        """Answer what is no answer to a submit_sm in flight."""
+        heard = []
+        replies = []
+        for frame in frames:
+            command, _, sequence, _ = frame
+            if command in _HEARD:
+                heard.append(frame)
+            elif command & RESPONSE:
+                self._answered(frame, again)
+            elif command == Command.ENQUIRE_LINK:
+                replies.append(pdu.enquire_link_resp(sequence))
+            elif command == Command.UNBIND:
+                replies.append(pdu.unbind_resp(sequence))
+                self._code = "unbound"
+            elif command not in _REMARKS:
+                replies.append(pdu.generic_nack(sequence, Status.RINVCMDID))
+        if replies:
+            self.reply(b"".join(replies))
+        if heard:
+            self._line.hear(self, heard)
+        if self._code == "unbound":
+            self._depart()
+
+    def _answered(self, frame: Frame, again: list[Request]) -> None:
+        """Match an answer with what was asked."""
+        command, status, sequence, body = frame
+        nack = command == Command.GENERIC_NACK
+        if self._bind and sequence == self._bind[1] and (nack or command == self._bind[0]):
+            self._answer_bind(Fault(word(status), written=False) if status or nack else None)
+            return
+        request = self._open.get(sequence)
+        if request and (nack or command == request.command | RESPONSE):
+            del self._open[sequence]
+            if status:
+                self._refused(request, status, again)
+            else:  # a generic_nack that says nothing is wrong says nothing
+                request.call.settle(request.place, Fault("generic_nack", written=True) if nack else body)
+        elif command == Command.UNBIND_RESP and self.leaving:
+            self.end("closed")
+        elif ref := self._expired.pop(sequence, None):
+            if status or command == _SUBMIT_RESP:
+                self._line.late(ref, status or pdu.read_submit_resp(body))
+        elif command not in (Command.ENQUIRE_LINK_RESP, Command.UNBIND_RESP):
+            self.strays += 1
+            log.debug("an answer to what nobody asked", extra={"command": name(command)})
+
+    def _answer_bind(self, fault: Fault | None) -> None:
+        if self._bind and not self._bind[2].done():
+            self._bind[2].set_result(fault)
+        self._bind = None
+
+    def _depart(self) -> None:
+        """Close as the SMSC wished, behind our answer; what is in flight will have none."""
+        for request in self._open.values():
+            request.call.settle(request.place, Fault("unbound", written=True))
+        self._open.clear()
+        self._bound = False
+        self._transport.close()
+        self._later("goodbye", GOODBYE, self._transport.abort)
+
+    # What time brings
+
+    def _expire(self) -> None:
+        """Give up the requests whose time is over; where nothing else is heard either, ask for a sign of life."""
+        now = self._loop.time()
+        began = now
+        while self._open:
+            sequence, request = next(iter(self._open.items()))
+            if request.until > now:
+                self._later("expire", request.until - now, self._expire)
+                break
+            began = min(began, request.until - self._manner.deadline)
+            self._remember(sequence, self._open.pop(sequence))
+            request.call.settle(request.place, Fault("timeout", written=True))
+        if self._heard_at <= began:
+            self._doubtful = True
+            self._enquire()
+        if not self._open and self._drained and not self._drained.done():
+            self._drained.set_result(None)
+        self.pull()
+
+    def _remember(self, sequence: int, request: Request) -> None:
+        """Keep whose answer may still come."""
+        if request.parts == 1 and request.command == Command.SUBMIT_SM:
+            if len(self._expired) >= REMEMBERED:
+                del self._expired[next(iter(self._expired))]
+            self._expired[sequence] = request.call.refs[request.place]
+
+    def _enquire(self) -> None:
+        """Ask whether the other end lives."""
+        heard = self._heard
+        patience = min(self._manner.deadline, self._manner.enquire_link)
+
+        def check() -> None:
+            if self._heard == heard:
+                self.end("silent")
+            else:
+                self._later("enquire", self._manner.enquire_link - patience, self._enquire)
+
+        self._transport.write(pdu.enquire_link(self._next()))
+        self._later("enquire", patience, check)
+
+    def _resume(self) -> None:
+        self.pull()
+        self._line.released()
+
+    def _later(self, what: str, seconds: float, act: Callable[[], None]) -> None:
+        """Do something once, in so many seconds, instead of what was to be done under that name."""
+        if what in self._timers:
+            self._timers[what].cancel()
+
+        def strike() -> None:
+            del self._timers[what]
+            act()
+
+        self._timers[what] = self._loop.call_later(seconds, strike)
+
+    def _next(self) -> int:
+        """Return the next sequence number that is nobody's."""
+        while True:
+            self._sequence = self._sequence % SEQUENCE_MAX + 1
+            if self._sequence not in self._open and self._sequence not in self._expired:
+                return self._sequence

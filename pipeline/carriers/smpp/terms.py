@@ -1,0 +1,211 @@
+"""What an operator set for one SMPP carrier.
+
+Settings (those of messages: `writing.py`, `texts.py`, `addresses.py`; those of receipts: `reports.py`):
+
+    host, system_id          required
+    port                     2775
+    password, system_type    ""
+    tls                      false; `ca_file` (PEM; the system's), `tls_name` (the name on its certificate; `host`)
+    mode                     `transceiver` (the default), `separate` (a transmitter and a receiver), `transmitter`
+                             (it hears nothing), `receiver` (it sends nothing)
+    binds                    1: so many of them, each with its window
+    window                   50 requests in flight
+    deadline                 10 s: how long an answer is awaited
+    call_deadline            20 s: how long a portion may take; twice `deadline`
+    connect_timeout          3 s;  bind_timeout  5 s
+    enquire_link             30 s between the questions whether the other end lives
+    throttle_pause           1 s without submitting when throttled, growing to 5
+    reconnect_pause          0.5 s before a bind that failed is tried again, growing to 30
+    refusals                 {"0x0400": "wait"}: what a status means, where it is not what the table in calls.py says:
+                             `refused_permanent`, `refused_transient`, `wait`
+    doubt                    `blind` (the default), `queryable` (query_sm may be asked)
+"""
+
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from pipeline.carriers.options import Options
+from pipeline.carriers.smpp import pdu, reports, texts
+from pipeline.carriers.smpp.calls import OUTCOMES, WAITS
+from pipeline.carriers.smpp.codes import Command
+from pipeline.carriers.smpp.reports import Reading
+from pipeline.carriers.smpp.writing import Writer
+from schema.vocabulary import Doubt, Outcome
+
+_STATUS = re.compile(r"0x[0-9A-Fa-f]{1,8}")
+
+
+class Mode(StrEnum):
+    """Which binds a carrier has."""
+
+    TRANSCEIVER = "transceiver"
+    SEPARATE = "separate"
+    TRANSMITTER = "transmitter"
+    RECEIVER = "receiver"
+
+
+#: by which bind a carrier of each mode sends, and by which other one it hears
+COMMANDS: Final = {
+    Mode.TRANSCEIVER: (Command.BIND_TRANSCEIVER, None),
+    Mode.SEPARATE: (Command.BIND_TRANSMITTER, Command.BIND_RECEIVER),
+    Mode.TRANSMITTER: (Command.BIND_TRANSMITTER, None),
+    Mode.RECEIVER: (None, Command.BIND_RECEIVER),
+}
+
+
+class Meaning(StrEnum):
+    """What an operator may say of a status."""
+
+    REFUSED_PERMANENT = Outcome.REFUSED_PERMANENT
+    REFUSED_TRANSIENT = Outcome.REFUSED_TRANSIENT
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the SMSC is, and who we are there."""
+
+    host: str
+    port: int
+    who: pdu.Bind
+    tls: ssl.SSLContext | None = None
+    tls_name: str | None = None
+    connect_timeout: float = 3
+    bind_timeout: float = 5
+    #: seconds before a bind that failed is tried again: doubled, up to the last, and a random share of it left out
+    reconnect_pause: float = 0.5
+    longest_reconnect_pause: float = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a session behaves."""
+
+    #: requests in flight
+    window: int = 50
+    #: seconds a request is awaited
+    deadline: float = 10
+    #: seconds between the questions whether the other end lives
+    enquire_link: float = 30
+    #: seconds the window pauses when we are throttled; doubled, up to the last, while nothing is taken
+    throttle_pause: float = 1
+    longest_pause: float = 5
+    #: the refusals that mean wait
+    waits: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """All of it."""
+
+    target: Target
+    manner: Manner
+    mode: Mode
+    #: so many binds, and of mode `separate` so many of each kind
+    binds: int
+    call_deadline: float
+    doubt: Doubt
+    #: what a status that refuses says of a message
+    outcomes: Mapping[int, Outcome]
+    writer: Writer
+    reading: Reading
+
+    def commands(self, listening: bool) -> list[Command]:
+        """Return the binds to keep up: by which to send, and if somebody listens, by which to hear."""
+        sending, hearing = COMMANDS[self.mode]
+        if self.mode is Mode.TRANSCEIVER and not listening:
+            sending = Command.BIND_TRANSMITTER
+        wanted = [sending] * self.binds if sending else []
+        return wanted + ([hearing] * self.binds if hearing and listening else [])
+
+
+def read(name: str, settings: Mapping[str, object]) -> Terms:
+    """Take one carrier's settings; ConfigurationError names the one that does not fit."""
+    options = Options(name, settings)
+    waits, outcomes = _refusals(options)
+    manner = _manner(options, waits)
+    doubt = options.choice("doubt", Doubt, Doubt.BLIND)
+    if doubt is Doubt.DEDUPES:
+        raise options.unfit("doubt", "must be blind or queryable")
+    style = texts.read(options)
+    reading = reports.read(options, style.alphabet)
+    terms = Terms(
+        target=_target(options),
+        manner=manner,
+        mode=options.choice("mode", Mode, Mode.TRANSCEIVER),
+        binds=options.whole("binds", 1, 1, 100),
+        call_deadline=options.number("call_deadline", 2 * manner.deadline, 1.1 * manner.deadline, 900),
+        doubt=doubt,
+        outcomes=outcomes,
+        writer=Writer(options, style, reading.reference_tag),
+        reading=reading,
+    )
+    options.finish()
+    return terms
+
+
+def _target(options: Options) -> Target:
+    host = options.text("host")
+    who = pdu.Bind(
+        options.text("system_id"),
+        options.text("password", ""),
+        options.text("system_type", ""),
+        address_range=options.text("address_range", ""),
+    )
+    try:
+        host.encode("idna")
+        pdu.bind(Command.BIND_TRANSCEIVER, 1, who)
+    except UnicodeError:
+        raise options.unfit("host", "must be a name or an address") from None
+    except ValueError as error:
+        raise options.unfit(*str(error).split(" ", 1)) from None
+    return Target(
+        host=host,
+        port=options.whole("port", 2775, 1, 65535),
+        who=who,
+        tls=_tls(options),
+        tls_name=options.text("tls_name", "") or None,
+        connect_timeout=options.number("connect_timeout", 3, 0.05, 300),
+        bind_timeout=options.number("bind_timeout", 5, 0.05, 300),
+        reconnect_pause=options.number("reconnect_pause", 0.5, 0.01, 300),
+    )
+
+
+def _tls(options: Options) -> ssl.SSLContext | None:
+    path = options.text("ca_file", "")
+    try:
+        context = ssl.create_default_context(cafile=path or None)
+    except OSError:
+        raise options.unfit("ca_file", "must be a readable file of PEM certificates") from None
+    return context if options.flag("tls") else None
+
+
+def _manner(options: Options, waits: frozenset[int]) -> Manner:
+    return Manner(
+        window=options.whole("window", 50, 1, 1000),
+        deadline=options.number("deadline", 10, 0.05, 300),
+        enquire_link=options.number("enquire_link", 30, 0.05, 3600),
+        throttle_pause=options.number("throttle_pause", 1, 0.01, 60),
+        waits=waits,
+    )
+
+
+def _refusals(options: Options) -> tuple[frozenset[int], Mapping[int, Outcome]]:
+    """Return which statuses mean wait, and what the others say of a message."""
+    waits: set[int] = set(WAITS)
+    outcomes = dict(OUTCOMES)
+    given = options.mapping("refusals")
+    for key, meaning in given.items():
+        if not _STATUS.fullmatch(key) or meaning not in list(Meaning):
+            raise options.unfit("refusals", f'must be of the form {{"0x0400": "{"|".join(Meaning)}"}}')
+        status = int(key, 16)
+        waits.discard(status)
+        if meaning == Meaning.WAIT:
+            waits.add(status)
+        else:
+            outcomes[status] = Outcome(str(meaning))
+    return frozenset(waits), outcomes

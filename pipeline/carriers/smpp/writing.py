@@ -1,0 +1,122 @@
+"""A message as the bodies of the submit_sm that carry it, as one carrier wants them.
+
+Settings besides those of `texts` and `addresses`:
+
+    registered_delivery     which receipts are asked for: `all` (the default), `failures`, `last` (of a long message the
+                            last part's), `none`
+    validity                how `valid_until` is told: `relative` (the default), `absolute`, `none`
+    service_type            ""
+    user_message_reference  true: 16 bits of our reference go along, the same at every try
+    reference_tag           (of `reports`) all of it goes along in this parameter too, spelt out
+    tlvs                    {"0x1400": "…"}: parameters that go along with each message, in ASCII; "0x…": octets
+    tlvs_by_sender          {sender: {tag: value}}: those of one sender, besides or instead
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+from pipeline.carriers.options import Options
+from pipeline.carriers.smpp import addresses, pdu, texts, times
+from pipeline.carriers.smpp.codes import Tag
+from pipeline.carriers.smpp.texts import Style
+from pipeline.carriers.smpp.times import Validity
+from schema.carriage import Parcel
+
+_TAG = re.compile(r"0x[0-9A-Fa-f]{4}")
+_HEX = re.compile(r"0x((?:[0-9A-Fa-f]{2})+)")
+
+
+class Registered(StrEnum):
+    """Which receipts are asked for."""
+
+    ALL = "all"
+    FAILURES = "failures"
+    #: of a long message only the last part's
+    LAST = "last"
+    NONE = "none"
+
+
+#: registered_delivery (5.2.17) of the parts before the last, and of the last
+ASKED: Final = {
+    Registered.ALL: (1, 1),
+    Registered.FAILURES: (2, 2),
+    Registered.LAST: (0, 1),
+    Registered.NONE: (0, 0),
+}
+
+
+class Writer:
+    """How one carrier wants messages."""
+
+    def __init__(self, options: Options, style: Style, reference_tag: int = 0) -> None:
+        self._style = style
+        #: the parameter of the SMSC's own in which our whole reference goes along; 0: there is none
+        self._reference_tag = reference_tag
+        self._plan = addresses.read(options)
+        self._registered = ASKED[options.choice("registered_delivery", Registered, Registered.ALL)]
+        self._validity = options.choice("validity", Validity, Validity.RELATIVE)
+        self._numbered = options.flag("user_message_reference", True)
+        try:
+            self._service_type = pdu.c_octets("service_type", options.text("service_type", ""), 6)
+        except ValueError as error:
+            raise options.unfit(*str(error).split(" ", 1)) from None
+        usual = _tags(options, "tlvs", options.mapping("tlvs"))
+        by_sender = options.mapping("tlvs_by_sender")
+        self._tlvs = _joined(usual)
+        self._tlvs_by_sender = {
+            sender: _joined(usual | _tags(options, "tlvs_by_sender", given)) for sender, given in by_sender.items()
+        }
+        self.source = lru_cache(1024)(self._source)
+
+    def write(self, parcel: Parcel, now: datetime) -> list[bytes]:
+        """Return the bodies of a message's submit_sm, in order; ValueError says what of it does not fit."""
+        parts = texts.parts(self._style, parcel)
+        source = self.source(parcel.sender)
+        destination = addresses.destination(self._plan, parcel.to)
+        validity = times.validity(self._validity, parcel.valid_until, now)
+        tlvs = self._tlvs_by_sender.get(parcel.sender, self._tlvs)
+        if self._numbered:
+            tlvs += pdu.tlv(Tag.USER_MESSAGE_REFERENCE, parcel.ref.bytes[-2:])
+        if self._reference_tag:
+            tlvs += pdu.tlv(self._reference_tag, str(parcel.ref).encode())
+        before, last = self._registered
+        return [
+            pdu.message(
+                source,
+                destination,
+                part.text,
+                esm_class=part.esm_class,
+                data_coding=part.data_coding,
+                registered_delivery=last if part is parts[-1] else before,
+                validity=validity,
+                service_type=self._service_type,
+                tlvs=part.tlvs + tlvs,
+            )
+            for part in parts
+        ]
+
+    def _source(self, sender: str) -> bytes:
+        return addresses.source(self._plan, sender)
+
+
+def _tags(options: Options, key: str, given: object) -> dict[int, bytes]:
+    """Return parameters by tag."""
+    if not isinstance(given, Mapping):
+        raise options.unfit(key, "must be an object of objects")
+    tags = {}
+    for tag, value in given.items():
+        if not (isinstance(tag, str) and _TAG.fullmatch(tag)):
+            raise options.unfit(key, "must have tags of the form 0x1400")
+        if not (isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= 1000):
+            raise options.unfit(key, f"must have printable ASCII for {tag}")
+        octets = _HEX.fullmatch(value)
+        tags[int(tag, 16)] = bytes.fromhex(octets[1]) if octets else value.encode()
+    return tags
+
+
+def _joined(tags: Mapping[int, bytes]) -> bytes:
+    return b"".join(pdu.tlv(tag, value) for tag, value in tags.items())

@@ -1,0 +1,1 @@
+"""HTTP vendors: one API a file, each a carrier made by its own `make`."""

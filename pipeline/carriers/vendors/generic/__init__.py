@@ -1,0 +1,73 @@
+"""Any vendor that one HTTP request sends through, by configuration alone: nothing of it is ever evaluated.
+
+    {"url": "https://sms.example/send", "method": "POST", "headers": {"authorization": "Bearer …"},
+     "body": {"to": "${to}", "text": "${text}", "id": "${ref}", "parts": "${segments}"},
+     "answers": {
+        "accepted": {"statuses": [200], "where": {"status": ["ok", 0]}, "ref": "messages.0.id"},
+        "code": "error.code",
+        "codes": {"21": "permanent", "40": "transient", "50": "throttled"},
+        "statuses": {"400": "permanent", "401": "transient"}},
+     "receipts": {
+        "each": "results", "carrier_ref": "id", "ref": "reference", "status": "status", "code": "error", "at": "at",
+        "statuses": {"DELIVRD": "delivered", "UNDELIV": "failed", "ENROUTE": "pending"}, "retryable": ["8"],
+        "inbound": {"id": "id", "from": "from", "to": "to", "text": "text", "at": "at"},
+        "proof": {"hmac": "sha256", "header": "x-signature", "secret": "…"}},
+     "ask": {"url": "https://sms.example/messages/${ref}",
+             "answers": {"accepted": {"statuses": [200], "ref": "id"}, "absent": {"statuses": [404]}}},
+     "balance": {"url": "https://sms.example/balance", "amount": "balance", "currency": "USD"}}
+
+`form` instead of `body` sends a form; a GET has its `${…}` in the URL. What may be named: template.py. A path is names
+and places with dots between them; `ref_pattern` and `code_pattern` (a regular expression with one group) find what is
+no JSON. What neither a code nor a status decides is unknown; 429 is throttled unless `statuses` says otherwise. Where
+`accepted` has no `ref`, our own stands for it. `where` holds when each path has one of its values. `ask` and `balance`
+go to the host of `url`.
+
+The other settings: those of every line but `base_url`; `doubt` is `queryable` where there is `ask`, `dedupes` where
+there is `dedupe_seconds`; `receipt_url`.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from pipeline.carriers.options import Options
+from pipeline.carriers.vendors.exchange import Line, Vendor
+from pipeline.carriers.vendors.generic.answers import Answers
+from pipeline.carriers.vendors.generic.receipts import Rules, read
+from pipeline.carriers.vendors.generic.sheet import Sheet, headers_of, purse, question
+from schema.vocabulary import Doubt
+
+__all__ = ["make", "read"]
+
+#: settings of every line that are this kind's too
+_OF_A_LINE = ("window", "connect_timeout", "deadline", "call_deadline", "ca_file", "doubt")
+
+
+def make(name: str, settings: Mapping[str, object]) -> Vendor:
+    """Make the carrier; ConfigurationError names the setting that does not fit."""
+    options = Options(name, settings)
+    line = _line(options, settings)
+    dedupe_seconds = options.number("dedupe_seconds", 0, 0, 30 * 86_400)
+    asking, spending = options.mapping("ask"), options.mapping("balance")
+    headers = headers_of(options)
+    sheet = Sheet.read(options, "", line.address, headers, options.text("receipt_url", ""))
+    answers = Answers.read(options, "answers", options.mapping("answers"))
+    Rules.read(name, options.mapping("receipts"))
+    options.finish()
+    return Vendor(
+        line,
+        sheet.write,
+        answers.judge,
+        question=question(name, asking, line.address, headers) if asking else None,
+        purse=purse(name, spending, line.address, headers) if spending else None,
+        dedupe_seconds=dedupe_seconds,
+    )
+
+
+def _line(options: Options, settings: Mapping[str, object]) -> Line:
+    able = Doubt.QUERYABLE if "ask" in settings else Doubt.DEDUPES if "dedupe_seconds" in settings else Doubt.BLIND
+    url = settings.get("url")
+    if not isinstance(url, str) or "${" in urlsplit(url).netloc:
+        raise options.unfit("url", "must be an http:// or https:// URL")
+    shared = {key: value for key in _OF_A_LINE if (value := options.take(key)) is not None}
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+    return Line(Options(options.carrier, {**shared, "url": origin}), able=able, key="url")

@@ -1,0 +1,35 @@
+"""What an attempt's outcome says of its carrier, and of when the same carrier may have the message again."""
+
+from datetime import timedelta
+
+from schema.carriage import Attempt
+from schema.vocabulary import Outcome
+
+#: never tried, for want of time or because the ones before it failed: says nothing of the carrier itself
+UNTRIED = frozenset({"no_time", "fused"})
+#: seconds a throttled message waits at most, however often it was told to
+LONGEST_WAIT = 60.0
+
+
+def is_good(attempt: Attempt) -> bool | None:
+    """Tell whether the carrier did its work, whatever it said; None: the outcome is no sign either way."""
+    match attempt.outcome:
+        case Outcome.ACCEPTED | Outcome.REFUSED_PERMANENT:
+            return True
+        case Outcome.REFUSED_TRANSIENT if attempt.retry_after is not None:
+            return None
+        case Outcome.NOT_WRITTEN if attempt.code in UNTRIED:
+            return None
+        case _:
+            return False
+
+
+def pause(attempt: Attempt, tries: int) -> timedelta | None:
+    """Return how long the same carrier wants to be left alone with a message it had so many tries at; None: for good.
+
+    Whole seconds, so that messages that wait together travel together; longer with each try.
+    """
+    if attempt.outcome is not Outcome.REFUSED_TRANSIENT or attempt.retry_after is None:
+        return None
+    longer = min(2.0 ** min(tries - 1, 10), LONGEST_WAIT)
+    return timedelta(seconds=-(-max(attempt.retry_after, longer) // 1))

@@ -1,0 +1,62 @@
+"""What goes to a carrier together: portions of claimed batches, and their commits' marks."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from uuid import UUID
+
+from pipeline.store.leases import Claim, Step
+from schema.carriage import Parcel
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Parcels that are in doubt together, each with its claim."""
+
+    members: list[tuple[Claim, Parcel]]
+
+    def last(self) -> dict[UUID, UUID]:
+        """Return batch → the last of its messages in here."""
+        return {claim.span.batch: parcel.ref for claim, parcel in self.members}
+
+    def of(self, known: set[UUID]) -> "Portion":
+        """Return only the members of the known batches."""
+        return Portion([member for member in self.members if member[0].span.batch in known])
+
+    def segments(self) -> int:
+        """Return how many segments it has."""
+        return sum(parcel.segments for _, parcel in self.members)
+
+
+NOTHING = Portion([])
+
+
+def cut(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int) -> Iterator[Portion]:
+    """Yield the claims' parcels in portions of so many messages, batch after batch."""
+    members = [(claim, parcel) for claim in claims for parcel in loads[claim.span.batch]]
+    for start in range(0, len(members), size):
+        yield Portion(members[start : start + size])
+
+
+def in_turn(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int, segments: int) -> Iterator[Portion]:
+    """Yield the claims' parcels in portions of so many messages and segments (but one message at least), by turns."""
+    queues = [[(claim, parcel) for parcel in loads[claim.span.batch]] for claim in claims]
+    portion: list[tuple[Claim, Parcel]] = []
+    held = 0
+    for member in filter(None, chain.from_iterable(zip_longest(*queues))):
+        if portion and (len(portion) == size or held + member[1].segments > segments):
+            yield Portion(portion)
+            portion, held = [], 0
+        portion.append(member)
+        held += member[1].segments
+    if portion:
+        yield Portion(portion)
+
+
+def steps(claims: Sequence[Claim], sent: Portion, following: Portion | None) -> list[Step]:
+    """Return how far each claim goes when a portion's outcomes are written and the following one is marked."""
+    recorded, marked = sent.last(), following.last() if following else {}
+    return [
+        Step(claim.span.batch, claim.fence, recorded.get(claim.span.batch), marked.get(claim.span.batch))
+        for claim in claims
+    ]

@@ -1,0 +1,129 @@
+"""The end of a trip: what the carrier did not take goes to the next, waits, or has come to its end."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from pipeline.rules import failover, ids
+from pipeline.rules.failover import Leftover, Onward, Plan
+from pipeline.rules.routes import TEST_CARRIER, Ask
+from pipeline.runtime import Connection, Runtime
+from pipeline.stages.deliver.entry import Entry, tell
+from pipeline.store import batches, leases, messages, situations
+from pipeline.store.leases import Claim
+from pipeline.store.messages import Moved, Undecided
+from pipeline.store.situations import Choice
+from schema.message import Batch, Hint
+from schema.vocabulary import Again, BatchStatus, Code, Money, Status
+
+
+def finish(
+    rt: Runtime, conn: Connection, claims: Sequence[Claim], entry: Entry, now: datetime
+) -> tuple[list[Hint], list[Moved]]:
+    """Close batches; regroup what their carrier did not take. Return the batches to hint and the money to give back."""
+    leftovers: defaultdict[UUID, list[Leftover]] = defaultdict(list)
+    for each in _untaken(conn, claims):
+        edge = entry.reached[each.batch]
+        attempted = edge is not None and each.id <= edge
+        leftovers[each.batch].append(Leftover(each.id, _ask(each), attempted))
+    leases.finish(conn, [claim.span.batch for claim in claims])
+    if not leftovers:
+        return [], []
+    these = [claim for claim in claims if claim.span.batch in leftovers]
+    choices = situations.choices(conn, rt.situations, {claim.account for claim in these}, _unwell(rt, these))
+    made: list[Batch] = []
+    released: list[Moved] = []
+    first = rt.mint()
+    for claim in these:
+        choice = None if claim.test else choices[claim.account]
+        plan = _plan(claim, leftovers[claim.span.batch], choice, entry.pauses, now)
+        situation = situations.keep(conn, rt.situations, choice) if choice else None
+        for onward, members in plan.onward.items():
+            batch = _onward(ids.after(first, len(made)), claim, onward, members, now, situation)
+            messages.reassign(conn, members, batch.id, Status.SENT if claim.again else None)
+            made.append(batch)
+        for code, those in plan.failed.items():
+            released += _end(rt, conn, claim, those, code, now)
+    if made:
+        batches.write(conn, made, hinted_at=now)
+    return [Hint(b.id, b.message_class, b.carrier, b.size) for b in made if b.status is BatchStatus.QUEUED], released
+
+
+def _untaken(conn: Connection, claims: Sequence[Claim]) -> Iterator[Undecided]:
+    yield from messages.undecided(conn, [claim.span for claim in claims if not claim.again])
+    yield from messages.untaken(conn, [claim.span for claim in claims if claim.again])
+
+
+def _unwell(rt: Runtime, claims: Sequence[Claim]) -> frozenset[str]:
+    """Return the open breakers of all that the claims' messages could go to."""
+    return frozenset() if all(claim.test for claim in claims) else rt.unwell()
+
+
+def _plan(
+    claim: Claim, leftovers: Sequence[Leftover], choice: Choice | None, pauses: Mapping[UUID, timedelta], now: datetime
+) -> Plan:
+    """Return where the leftovers go. Those their carrier wants later go back to it; sent ones make no other round."""
+    stand = failover.Stand(
+        claim.message_class, claim.carrier, claim.attempt, claim.round, claim.tried, claim.valid_until
+    )
+    chain = choice.table.chain if choice else _test_chain
+    plan = failover.plan(stand, [each for each in leftovers if each.id not in pauses], chain, now)
+    later, expired = failover.stay(stand, {each.id: pauses[each.id] for each in leftovers if each.id in pauses}, now)
+    onward, failed = plan.onward | later, dict(plan.failed)
+    if expired:
+        failed[Code.EXPIRED] = failed.get(Code.EXPIRED, []) + expired
+    if claim.again:
+        rounds = [each for each in onward if each.round != claim.round]
+        failed[Code.NO_CARRIER_LEFT] = failed.get(Code.NO_CARRIER_LEFT, []) + [
+            id_ for each in rounds for id_ in onward.pop(each)
+        ]
+    return Plan(onward, failed)
+
+
+def _end(rt: Runtime, conn: Connection, claim: Claim, those: Sequence[UUID], code: Code, now: datetime) -> list[Moved]:
+    """End messages that no carrier is left for; return the money to give back.
+
+    Of those that were sent before only the undeliverable have come to their end: the others' carrier may yet report.
+    """
+    if not claim.again:
+        moved = messages.move(conn, those, Status.FAILED, Money.RELEASED, at=now, code=code)
+    elif claim.again is Again.UNDELIVERED:
+        those, moved = sorted(messages.conclude(conn, those, Status.FAILED, Code.UNDELIVERED)), []
+    else:
+        return []
+    if claim.subscribes:
+        tell(rt, conn, those, Status.FAILED, now)
+    return moved
+
+
+def _test_chain(_ask: Ask) -> list[str]:
+    return [TEST_CARRIER]
+
+
+def _ask(message: Undecided) -> Ask:
+    return Ask(message.phone, message.country, message.sender, message.encoding)
+
+
+def _onward(
+    id_: UUID, claim: Claim, onward: Onward, members: Sequence[UUID], now: datetime, situation: int | None
+) -> Batch:
+    return Batch(
+        id=id_,
+        account=claim.account,
+        message_class=claim.message_class,
+        carrier=onward.carrier,
+        test=claim.test,
+        status=BatchStatus.WAITING if onward.due_at else BatchStatus.QUEUED,
+        due_at=onward.due_at or now,
+        valid_until=claim.valid_until,
+        size=len(members),
+        first=min(members),
+        last=max(members),
+        attempt=onward.attempt,
+        round=onward.round,
+        tried=onward.tried,
+        # no choice was made where its carrier only asked it to wait
+        situation=None if (onward.carrier, onward.round) == (claim.carrier, claim.round) else situation,
+        again=claim.again,
+    )

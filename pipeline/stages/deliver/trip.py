@@ -1,0 +1,235 @@
+"""One trip to a carrier: claim, and then send, record and mark by turns until nothing is left."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import chain
+from uuid import UUID
+
+from pipeline.carriers.contract import Carrier
+from pipeline.errors import ConfigurationError, DatabaseFault
+from pipeline.rules import outcomes, paces
+from pipeline.rules.routes import TEST_CARRIER
+from pipeline.runtime import Connection, Runtime
+from pipeline.stages.deliver.entry import Entry, record
+from pipeline.stages.deliver.portions import NOTHING, Portion, cut, in_turn, steps
+from pipeline.stages.deliver.regroup import finish
+from pipeline.store import attempts, gate, leases, ledger
+from pipeline.store.doors import limits
+from pipeline.store.doors.limits import Take
+from pipeline.store.health import Breaker
+from pipeline.store.leases import Claim, Stand
+from schema.carriage import Attempt, Parcel
+from schema.message import Hint
+from schema.vocabulary import Outcome
+
+log = logging.getLogger(__name__)
+
+#: seconds before what a carrier answered is written again, doubled each time up to the last
+_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+#: of the lease: one third is the carrier's call's, until here a write is tried again, the last third is to spare
+_TRIED_FOR = 2 / 3
+#: seconds for which the accounts of one trip keep a carrier with a limit to themselves
+_TURN = 2.0
+
+
+def deliver(rt: Runtime, wanted: Sequence[UUID]) -> list[Hint]:
+    """Send what these queued batches of one carrier still hold; return the batches other carriers should take up.
+
+    Where the carrier has a limit, the hinted batches wait until their accounts' turn has come (`leases.claim`).
+    """
+    with rt.begin() as conn:
+        claims = leases.claim(conn, wanted, rt.settings.lease_seconds)
+        trip = _set_out(rt, conn, claims) if claims else None
+    return _carry(rt, trip) if trip else []
+
+
+@dataclass(slots=True)
+class _Trip:
+    """Claimed batches of one carrier, and how far they have come."""
+
+    claims: Sequence[Claim]
+    #: marked, unless it waits for its turn
+    portion: Portion
+    rest: Iterator[Portion]
+    stand: Stand
+    #: segments a second; None: as fast as the carrier answers
+    pace: float | None
+    #: batch → how far its messages were tried
+    reached: dict[UUID, UUID | None]
+    #: messages that the carrier wants later, and after how long
+    pauses: dict[UUID, timedelta] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def lead(self) -> Claim:
+        """Return a claim that names the carrier for all of them."""
+        return self.portion.members[0][0] if self.portion.members else self.claims[0]
+
+
+def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Trip:
+    """Turn away what may not go any more and mark the first portion; at a carrier with a limit it must wait first."""
+    loads = gate.let_through(conn, rt.mint(), claims, leases.parcels(conn, claims))
+    asked = [claim for claim in claims if _may_be_asked(claim)]
+    pace = asked[0].pace if asked else None
+    if pace is None:
+        portions = cut(asked, loads, rt.settings.portion_size)
+    else:
+        portions = in_turn(asked, loads, rt.settings.portion_size, paces.at_once(pace))
+    first = next(portions, NOTHING)
+    marked = NOTHING if pace else first
+    stand = leases.advance(conn, steps(claims, NOTHING, marked), rt.settings.lease_seconds)
+    return _Trip(claims, first, portions, stand, pace, {claim.span.batch: claim.recorded for claim in claims})
+
+
+def _carry(rt: Runtime, trip: _Trip) -> list[Hint]:
+    """Send a trip's portions; each commit records the one that went out and marks the next.
+
+    The carrier is made after the claim's commit: an adapter that kills its process is counted. A process that is told
+    to stop, and one whose turn is over, sends what is marked and gives the rest back; what a carrier leaves undone
+    whose breaker opens goes to the next.
+    """
+    carrier, is_probe = _asked(rt, trip)
+    if carrier and is_probe:
+        alone, others = Portion(trip.portion.members[:1]), Portion(trip.portion.members[1:])
+        trip.portion, trip.rest = alone, chain([others] if others.members else [], trip.rest)
+    if carrier and trip.pace:
+        trip.stand = _wait(rt, trip, trip.portion)
+    while True:
+        until = time.monotonic() + rt.settings.lease_seconds * _TRIED_FOR
+        sent = trip.portion.of(trip.stand.open) if carrier else NOTHING
+        answers = _send(carrier, [parcel for _, parcel in sent.members])
+        goes_on = _felt(rt, trip, sent, answers, at_once=is_probe) and carrier is not None
+        gives_back = rt.is_stopping() or (trip.pace is not None and time.monotonic() > trip.began + _TURN)
+        following = next(trip.rest, None) if goes_on and not gives_back else None
+        left = (
+            {claim.span.batch for each in trip.rest for claim, _ in each.members} if goes_on and gives_back else set()
+        )
+        waits = following is not None and _has_turn(rt, trip, following.segments()) > 0
+        marked = following if following and not waits else NOTHING
+        marked_at = trip.stand.at or rt.now()
+        entry = Entry(sent, answers, marked_at, trip.reached, trip.pauses, marked, following is None, left)
+        trip.stand, hints = _put_down(rt, trip, entry, until)
+        if following is None:
+            return hints
+        if waits:
+            trip.stand = _wait(rt, trip, following)
+        trip.portion, is_probe = following, False
+
+
+def _asked(rt: Runtime, trip: _Trip) -> tuple[Carrier | None, bool]:
+    """Return the trip's carrier, or None when it may not be given anything now; and whether this trip tries it."""
+    carrier = _carrier(rt, trip.lead) if trip.portion.members else None
+    if carrier is None or trip.lead.test:
+        return carrier, False
+    stands = rt.pulse(carrier.name).ask(carrier.call_deadline + 1)
+    return (None if stands is Breaker.OPEN else carrier), stands is Breaker.PROBE
+
+
+def _felt(rt: Runtime, trip: _Trip, sent: Portion, answers: Sequence[Attempt], *, at_once: bool) -> bool:
+    """Note what a portion's outcomes say of the carrier; tell whether it may be given another."""
+    if not sent.members:
+        return True
+    signs = []
+    for (claim, parcel), answer in zip(sent.members, answers, strict=True):
+        trip.reached[claim.span.batch] = parcel.ref
+        if (good := outcomes.is_good(answer)) is not None:
+            signs.append((parcel.country, good))
+        if pause := outcomes.pause(answer, claim.attempt):
+            trip.pauses[parcel.ref] = pause
+    if trip.lead.test:
+        return True
+    return rt.pulse(trip.lead.carrier).feel(signs, at_once=at_once) is not Breaker.OPEN
+
+
+def _has_turn(rt: Runtime, trip: _Trip, segments: int) -> float:
+    """Take so many segments of the carrier's limit; return 0, or the seconds to wait before asking again."""
+    if trip.pace is None:
+        return 0.0
+    at_once = paces.at_once(trip.pace)
+    refused = limits.take(rt.valkey, [[Take(f"carrier:{trip.lead.carrier}", trip.pace, at_once, segments)]])[0]
+    return min(refused.wait, 1.0) if refused else 0.0
+
+
+def _wait(rt: Runtime, trip: _Trip, portion: Portion) -> Stand:
+    """Wait for the portion's turn, keeping the claims alive, and mark it."""
+    owed, at_once, renewed = portion.segments(), paces.at_once(trip.pace or 1), time.monotonic()
+    while owed > 0:
+        wait = _has_turn(rt, trip, min(owed, at_once))
+        if not wait:
+            owed -= at_once
+            continue
+        time.sleep(wait)
+        if time.monotonic() - renewed > rt.settings.lease_seconds / 6:
+            renewed = time.monotonic()
+            with rt.begin() as conn:
+                leases.advance(conn, steps(trip.claims, NOTHING, NOTHING), rt.settings.lease_seconds)
+    with rt.begin() as conn:
+        return leases.advance(conn, steps(trip.claims, NOTHING, portion), rt.settings.lease_seconds)
+
+
+def _put_down(rt: Runtime, trip: _Trip, entry: Entry, until: float) -> tuple[Stand, list[Hint]]:
+    """Commit an entry; a database that is away for a moment is tried again, until that moment at the latest.
+
+    A commit whose answer was lost may have gone through: once `advance` has its rows, its attempts are there then.
+    """
+    moves, pause, again = steps(trip.claims, entry.sent, entry.marked), _PAUSE, False
+    hints: list[Hint] = []
+    while True:
+        try:
+            with rt.begin() as conn:
+                stand = leases.advance(conn, moves, rt.settings.lease_seconds)
+                if not (again and attempts.are_in(conn, entry.trials())):
+                    hints = _write(rt, conn, trip, entry, stand)
+            return stand, hints
+        except DatabaseFault as fault:
+            if fault.is_final or time.monotonic() + pause > until:
+                raise
+            log.warning("what a carrier answered is not written yet: %s", fault)
+        time.sleep(pause)
+        pause, again = min(2 * pause, _LONGEST_PAUSE), True
+
+
+def _write(rt: Runtime, conn: Connection, trip: _Trip, entry: Entry, stand: Stand) -> list[Hint]:
+    """Write an entry, and the end of the trip with the last; return the batches to hint."""
+    released = record(rt, conn, entry, stand)
+    if not entry.is_last:
+        ledger.release(conn, released)
+        return []
+    over = [claim for claim in trip.claims if claim.span.batch in stand.ours - entry.left]
+    hints, failed = finish(rt, conn, over, entry, stand.at or entry.marked_at)
+    hints += leases.requeue(conn, sorted(stand.ours & entry.left)) if entry.left else []
+    if trip.pace and not entry.left:  # its other batches were hinted while this trip had the turn
+        hints += leases.next_of(conn, trip.lead.carrier)
+    ledger.release(conn, released + failed)
+    return hints
+
+
+def _may_be_asked(claim: Claim) -> bool:
+    """Tell whether the claim's carrier may have it now (`Claim.kind`). A test message never meets a real one."""
+    return claim.kind is not None and (claim.carrier == TEST_CARRIER or not claim.test)
+
+
+def _carrier(rt: Runtime, claim: Claim) -> Carrier | None:
+    """Return the claim's carrier, or None when it is wrongly set up: its routes' next is asked then."""
+    try:
+        return rt.carrier(claim.carrier, claim.kind, claim.settings) if claim.kind else None
+    except ConfigurationError as error:
+        log.error("%s", error)
+        return None
+
+
+def _send(carrier: Carrier | None, parcels: Sequence[Parcel]) -> list[Attempt]:
+    """Send, and take whatever is not an answer for unknown: bytes may have gone out."""
+    if carrier is None or not parcels:
+        return []
+    try:
+        answers = carrier.send(parcels)
+        if [each.ref for each in answers] == [each.ref for each in parcels]:
+            return answers
+        log.error("carrier %s: its answers are not those of its parcels", carrier.name)
+    except Exception as error:  # noqa: BLE001 - an adapter's fault must not lose what its carrier may have taken
+        log.error("carrier %s: its adapter failed with %s", carrier.name, type(error).__name__)
+    return [Attempt(each.ref, Outcome.UNKNOWN, code="adapter_fault") for each in parcels]

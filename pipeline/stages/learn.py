@@ -1,0 +1,22 @@
+"""Learn: within how long each carrier's receipts come, so that its silence can be told from its slowness."""
+
+from datetime import timedelta
+
+from pipeline.rules import ids
+from pipeline.runtime import Runtime
+from pipeline.store import sent, ticks
+
+#: how far back receipts are looked at, and how old their messages may be
+_RECEIPTS, _MESSAGES = timedelta(hours=2), timedelta(days=2)
+#: receipts of a carrier before anything is made of them, and of how many of the latest it is made
+_FEWEST, _SAMPLE = 50, 1000
+#: seconds that a carrier is given in any case
+_LEAST = 10.0
+
+
+def learn(rt: Runtime) -> None:
+    """Write within how many seconds each carrier's receipts come, by those that came lately."""
+    with rt.begin() as conn:
+        if ticks.is_mine(conn, "learn"):
+            since, recent = ids.lowest(rt.now() - _RECEIPTS), ids.lowest(rt.now() - _MESSAGES)
+            sent.learn(conn, since, recent, least=_LEAST, fewest=_FEWEST, sample=_SAMPLE)

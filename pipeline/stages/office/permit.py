@@ -1,0 +1,206 @@
+"""Permit: what an operator sets of who may be written to: countries, opt-outs, keywords, quiet hours."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from phonenumbers import SUPPORTED_REGIONS
+
+from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.rules import phones, templates
+from pipeline.rules.destinations import EVERYWHERE
+from pipeline.rules.keywords import Keyword, spell
+from pipeline.rules.quiet import QuietRule
+from pipeline.rules.senders import is_sender
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import accounts
+from pipeline.store.consent import inbound, keywords, opt_outs, quiet_hours
+from pipeline.store.consent.opt_outs import EVERYBODY, OptOut
+from schema.vocabulary import InboundAction, MessageClass, QuietAction
+
+Row = dict[str, Any]
+
+#: opt-outs one statement writes
+_PORTION = 5000
+#: characters of a keyword's reply
+_MOST_TEXT = 1600
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
+class Unfit(ConfigurationError):
+    """What was given cannot be so."""
+
+
+class NotThere(PostroadError):
+    """There is no account of that name, or no such line."""
+
+
+# Countries ----------------------------------------------------------------------------------------------------
+
+
+def allow(rt: Runtime, account: str, countries: Sequence[str]) -> None:
+    """Let an account send to these countries (ISO) only; none: everywhere."""
+    for country in countries:
+        _check_country(country)
+    with rt.begin() as conn:
+        accounts.set_countries(conn, _account(conn, account), sorted(set(countries)))
+
+
+# Opt-outs -----------------------------------------------------------------------------------------------------
+
+
+def opt_out(
+    rt: Runtime, account: str | None, phone: str, sender: str = "", message_class: MessageClass | None = None
+) -> bool:
+    """Write that a number wants nothing (of one sender, of one class) from an account (None: from any).
+
+    Return whether it was not there yet.
+    """
+    with rt.begin() as conn:
+        return opt_outs.add(conn, [(_opt_out(conn, account, phone, sender, message_class), "operator")]) == 1
+
+
+def opt_in(
+    rt: Runtime, account: str | None, phone: str, sender: str = "", message_class: MessageClass | None = None
+) -> None:
+    """Take such an opt-out back; NotThere when there is none."""
+    with rt.begin() as conn:
+        if not opt_outs.remove(conn, [_opt_out(conn, account, phone, sender, message_class)]):
+            raise NotThere("there is no such opt-out: `postroad optout list` shows them")
+
+
+def import_opt_outs(rt: Runtime, account: str | None, numbers: Iterable[str], sender: str = "") -> tuple[int, int, int]:
+    """Write that all these numbers want nothing; return how many were new, were there already, and are no numbers."""
+    _check_sender(sender)
+    read = phones.normalise(numbers)
+    wanted = sorted({each.e164 for each in read if each})
+    with rt.begin() as conn:
+        owner = EVERYBODY if account is None else _account(conn, account)
+        new = sum(
+            opt_outs.add(conn, [(OptOut(owner, phone, sender), "import") for phone in wanted[start : start + _PORTION]])
+            for start in range(0, len(wanted), _PORTION)
+        )
+    bad = sum(each is None for each in read)
+    return new, len(read) - bad - new, bad
+
+
+def list_opt_outs(rt: Runtime, account: str | None, phone: str | None, limit: int) -> list[Row]:
+    """Return up to so many opt-outs, the latest first: one account's (None: all), one number's (None: all)."""
+    number = _phone(phone) if phone else None
+    with rt.glance() as conn:
+        return opt_outs.listing(conn, _account(conn, account) if account else None, number, limit)
+
+
+def _opt_out(
+    conn: Connection, account: str | None, phone: str, sender: str, message_class: MessageClass | None
+) -> OptOut:
+    _check_sender(sender)
+    owner = EVERYBODY if account is None else _account(conn, account)
+    return OptOut(owner, _phone(phone), sender, str(message_class) if message_class else "")
+
+
+# What handsets send -------------------------------------------------------------------------------------------
+
+
+def list_inbound(rt: Runtime, account: str | None, since: datetime, limit: int) -> list[Row]:
+    """Return up to so many messages from handsets since a moment, the latest first: one account's (None: all)."""
+    with rt.glance() as conn:
+        owner = _account(conn, account) if account else None
+        return inbound.listing(conn, owner, since, limit)
+
+
+def set_keyword(rt: Runtime, account: str | None, word: str, action: InboundAction, reply: str | None) -> str:
+    """Write what a word does that an account's (None: every account's) handsets send; return it as it is compared."""
+    spelt = spell(word)
+    if not spelt:
+        raise Unfit(f"{word!r} is no keyword: it needs a letter or a digit")
+    if reply is not None:
+        if not reply.strip() or "\x00" in reply or len(reply) > _MOST_TEXT:
+            raise Unfit(f"a reply is a text of at most {_MOST_TEXT} characters")
+        if templates.compile(reply).names:
+            raise Unfit("a reply has no merge fields: nothing is there to fill them with")
+    with rt.begin() as conn:
+        owner = _account(conn, account) if account else None
+        keywords.put(conn, Keyword(spelt, action, reply, owner))
+    return spelt
+
+
+def drop_keyword(rt: Runtime, account: str | None, word: str) -> None:
+    """Take a word away; NotThere when there is none."""
+    with rt.begin() as conn:
+        if not keywords.drop(conn, _account(conn, account) if account else None, spell(word)):
+            raise NotThere(f"there is no keyword {word!r}: `postroad keyword list` shows them")
+
+
+def list_keywords(rt: Runtime, account: str | None) -> list[Row]:
+    """Return the registered words, those for every account first: all, or what counts for one account."""
+    with rt.glance() as conn:
+        return keywords.listing(conn, _account(conn, account) if account else None)
+
+
+# Quiet hours --------------------------------------------------------------------------------------------------
+
+
+def set_quiet(
+    rt: Runtime,
+    account: str | None,
+    country: str,
+    message_class: MessageClass,
+    begins: str,
+    ends: str,
+    action: QuietAction,
+) -> None:
+    """Write from when until when (21:00, 08:00) a country (or *) is not written to by an account (None: by any)."""
+    if country != EVERYWHERE:
+        _check_country(country)
+    rule = QuietRule(country, message_class, _minute(begins), _minute(ends), action)
+    with rt.begin() as conn:
+        quiet_hours.put(conn, _account(conn, account) if account else None, rule)
+
+
+def drop_quiet(rt: Runtime, account: str | None, country: str, message_class: MessageClass) -> None:
+    """Take a line away; NotThere when there is none."""
+    with rt.begin() as conn:
+        if not quiet_hours.drop(conn, _account(conn, account) if account else None, country, message_class):
+            raise NotThere(f"no quiet hours {country} {message_class}: `postroad quiet list` shows them")
+
+
+def list_quiet(rt: Runtime) -> list[Row]:
+    """Return every line, those for every account first."""
+    with rt.glance() as conn:
+        return quiet_hours.listing(conn)
+
+
+# What fits ----------------------------------------------------------------------------------------------------
+
+
+def _minute(clock: str) -> int:
+    found = _CLOCK.fullmatch(clock)
+    if found is None:
+        raise Unfit(f"{clock!r} is no time of day: write 21:00")
+    return int(found[1]) * 60 + int(found[2])
+
+
+def _phone(text: str) -> str:
+    [number] = phones.normalise([text])
+    if number is None:
+        raise Unfit("that is not a phone number: write it as + and 8 to 15 digits")
+    return number.e164
+
+
+def _check_country(word: str) -> None:
+    if word not in SUPPORTED_REGIONS:
+        raise Unfit(f"{word!r} is no country: write its ISO 3166 code, such as NG")
+
+
+def _check_sender(word: str) -> None:
+    if word and not is_sender(word):
+        raise Unfit(f"{word!r} cannot be a sender")
+
+
+def _account(conn: Connection, name: str) -> int:
+    found = accounts.find(conn, [name]).get(name)
+    if found is None:
+        raise NotThere(f"there is no account {name!r}: `postroad account list` shows them")
+    return found.id

@@ -1,0 +1,1 @@
+"""Who may be written to, and when: opt-outs, what handsets sent, keywords, quiet hours."""

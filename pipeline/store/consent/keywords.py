@@ -1,0 +1,50 @@
+"""The keywords table: words that handsets may send, whose they are, what they do and what is answered."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pipeline.rules.keywords import Keyword
+from schema.vocabulary import InboundAction
+
+_OF = "SELECT word, action, reply, account_id FROM keywords WHERE account_id IS NULL OR account_id = ANY(%(accounts)s)"
+
+
+def of(conn: Connection, accounts: Iterable[int]) -> list[Keyword]:
+    """Return the words of these accounts, and those for every account."""
+    rows = conn.exec_driver_sql(_OF, {"accounts": sorted(set(accounts))})
+    return [Keyword(word, InboundAction(action), reply, account) for word, action, reply, account in rows]
+
+
+_SET = """
+INSERT INTO keywords (account_id, word, action, reply) VALUES (%(account)s, %(word)s, %(action)s, %(reply)s)
+ON CONFLICT (account_id, word) DO UPDATE SET action = excluded.action, reply = excluded.reply
+"""
+
+
+def put(conn: Connection, keyword: Keyword) -> None:
+    """Write a word, or what it does now."""
+    params = {"account": keyword.account, "word": keyword.word, "action": str(keyword.action), "reply": keyword.reply}
+    conn.exec_driver_sql(_SET, params)
+
+
+_DROP = "DELETE FROM keywords WHERE account_id IS NOT DISTINCT FROM %(account)s AND word = %(word)s"
+
+
+def drop(conn: Connection, account: int | None, word: str) -> bool:
+    """Take a word away; return whether it was there."""
+    return conn.exec_driver_sql(_DROP, {"account": account, "word": word}).rowcount == 1
+
+
+_LISTING = """
+SELECT a.name AS account, k.word, k.action, k.reply
+FROM keywords AS k LEFT JOIN accounts AS a ON a.id = k.account_id
+WHERE %(account)s::int4 IS NULL OR k.account_id IS NULL OR k.account_id = %(account)s
+ORDER BY a.name NULLS FIRST, k.action, k.word
+"""
+
+
+def listing(conn: Connection, account: int | None) -> list[dict[str, Any]]:
+    """Return the words, those for every account (account None) first: all, or what counts for one account."""
+    return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"account": account}).mappings()]

@@ -1,0 +1,44 @@
+"""What endpoints are told of persons' numbers: rows of the deliveries table that tell of no message."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from schema.vocabulary import NumberMove
+
+Row = dict[str, Any]
+
+#: only Solaris' API knows persons
+_TELL = """
+INSERT INTO deliveries (endpoint_id, lane, event_id, message_id, person_id, status, at)
+SELECT id, id, %(event)s, %(number)s, %(person)s, %(move)s, %(at)s FROM endpoints
+WHERE account_id = %(account)s AND dialect = 'solaris'
+"""
+
+
+def tell(
+    conn: Connection, event: UUID, account: int, person: str, number: UUID, move: NumberMove, at: datetime
+) -> None:
+    """Have each endpoint of the account that hears of persons told what became of the number of one."""
+    params = {"event": event, "account": account, "person": person, "number": number, "move": str(move), "at": at}
+    conn.exec_driver_sql(_TELL, params)
+
+
+_LOAD = """
+SELECT d.id, d.event_id, d.endpoint_id, d.lane, d.tries, d.status, d.at, d.message_id, d.person_id,
+       e.dialect, e.url, e.events, e.sealed, NULL::bytea AS key_sealed,
+       CASE WHEN e.rotated_at > now() - %(hours)s * interval '1 hour' THEN e.sealed_before END AS sealed_before
+FROM unnest(%(ids)b::uuid[]) AS own (id)
+JOIN deliveries AS d ON d.id = own.id
+JOIN endpoints AS e ON e.id = d.endpoint_id
+"""
+
+
+def load(conn: Connection, ids: Sequence[UUID], hours: float) -> list[Row]:
+    """Return what these calls tell of numbers and whom, as `deliveries.load` does for messages."""
+    if not ids:
+        return []
+    return [dict(row) for row in conn.exec_driver_sql(_LOAD, {"ids": list(ids), "hours": hours}).mappings()]

@@ -1,0 +1,29 @@
+"""The networks table: whose numbers begin with which digits."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection
+
+_ALL = "SELECT prefix, network FROM networks"
+
+
+def all_of(conn: Connection) -> dict[str, str]:
+    """Return each prefix's network (MCC-MNC)."""
+    return {row[0]: row[1] for row in conn.exec_driver_sql(_ALL)}
+
+
+_LOCK = "LOCK TABLE networks IN SHARE ROW EXCLUSIVE MODE"
+_FORGET = "DELETE FROM networks WHERE NOT prefix = ANY(%(prefixes)b)"
+_WRITE = """
+INSERT INTO networks (prefix, network)
+SELECT prefix, network FROM unnest(%(prefixes)b::text[], %(networks)b::text[]) AS n (prefix, network)
+ON CONFLICT (prefix) DO UPDATE SET network = excluded.network WHERE networks.network <> excluded.network
+"""
+
+
+def replace(conn: Connection, plan: Mapping[str, str]) -> None:
+    """Write a whole numbering plan in place of the one there was."""
+    prefixes = list(plan)
+    conn.exec_driver_sql(_LOCK)
+    conn.exec_driver_sql(_FORGET, {"prefixes": prefixes})
+    conn.exec_driver_sql(_WRITE, {"prefixes": prefixes, "networks": list(plan.values())})

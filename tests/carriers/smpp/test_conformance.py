@@ -1,0 +1,191 @@
+"""SMPP passes the suite of all carriers, against the simulator as an SMSC."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.carriers.script import Fate
+from pipeline.carriers.smpp.carrier import Smpp
+from pipeline.carriers.smsc import REF_TAG
+from pipeline.rules.segments import measure
+from schema.carriage import Attempt, Heard
+from schema.vocabulary import Encoding, Outcome, Verdict
+from tests.carriers.conformance import BODIES, DEADLINE, ENDINGS, EXPECTED, WINDOW, Conformance, parcel
+from tests.carriers.simulator import ask, both, read_log
+
+
+class Bound:
+    """An SMPP carrier with the real simulator behind it."""
+
+    def __init__(self, url: str, port: int, path: Path) -> None:
+        self.url = url
+        self.port = port
+        self.path = path
+        self.made: list[Smpp] = []
+
+    def carrier(self, script: dict[str, Any] | None = None, **settings: object) -> Smpp:
+        ask(f"{self.url}/alpha/script", "PUT", script or {})
+        return self.at(self.port, **settings)
+
+    def away(self) -> Smpp:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        return self.at(port)
+
+    def at(self, port: int, **settings: object) -> Smpp:
+        given = {
+            "host": "127.0.0.1",
+            "port": port,
+            "system_id": "alpha",
+            "window": WINDOW,
+            # others want this machine too
+            "deadline": DEADLINE + 0.2,
+            "call_deadline": 5,
+            "throttle_pause": 7,
+            "reference_tag": REF_TAG,
+            **settings,
+        }
+        self.made.append(Smpp("alpha", given))
+        return self.made[-1]
+
+    def log(self) -> list[dict[str, Any]]:
+        return read_log(self.path)
+
+    def peak(self) -> int:
+        return int(ask(f"{self.url}/alpha/stats")["peak"])
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Bound]:
+    log = tmp_path / "oracle.jsonl"
+    with both(log, alpha={}) as (url, port):
+        rig = Bound(url, port, log)
+        yield rig
+        for carrier in rig.made:
+            carrier.close()
+
+
+class TestSmpp(Conformance):
+    REFUSED = ("refuse:0x0b", "ESME_RINVDSTADR")
+    REFUSED_FOR_NOW = ("refuse_transient:RSUBMITFAIL", "ESME_RSUBMITFAIL")
+
+    def test_one_parcel_s_fate_is_not_its_neighbour_s(self, rig: Bound) -> None:  # type: ignore[override]
+        """One connection carries them all: what breaks it leaves unknown what is in flight, and nothing else."""
+        words = {ending: "slow:0.1" if fate is Fate.SLOW else fate.value for ending, fate in ENDINGS.items()}
+        apart = {Fate.THROTTLE, Fate.QUEUE_FULL, Fate.TRICKLE, Fate.HALF_OPEN}
+        carrier = rig.carrier({"numbers": words}, window=1, call_deadline=30, reconnect_pause=0.01)
+        # an SMSC that breaks two binds in a row is given a rest
+        endings = [ending for fated, fate in ENDINGS.items() if fate not in apart for ending in (fated, "1000")]
+        parcels = [parcel(to=f"+49170555{ending}") for ending in endings * 3]
+
+        attempts = carrier.send(parcels)
+
+        assert [attempt.outcome for attempt in attempts] == [EXPECTED[ENDINGS[each.to[-4:]]] for each in parcels]
+
+    def test_a_carrier_is_used_again_and_again(self, rig: Bound) -> None:  # type: ignore[override]
+        carrier = rig.carrier({"numbers": {"9": "reset"}}, window=1)
+
+        rounds = [carrier.send([parcel(), parcel(to="+4917012345679"), parcel()]) for _ in range(5)]
+
+        outcomes = [[attempt.outcome for attempt in attempts] for attempts in rounds]
+        assert outcomes == [[Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.ACCEPTED]] * 5
+        assert len(rig.log()) == 15
+
+    @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+    def test_a_text_arrives_intact(self, rig: Bound, body: str) -> None:  # type: ignore[override]
+        [measured] = measure([body])
+
+        [attempt] = rig.carrier().send([parcel(body, encoding=measured.encoding, segments=measured.segments)])
+
+        # no UTF-16 has half a character
+        whole = body.encode("utf-16-be", "replace").decode("utf-16-be")
+        [line] = rig.log()
+        assert attempt.outcome is Outcome.ACCEPTED
+        assert line["body_hash"] == sha256(whole.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("form", ["udh8", "udh16", "sar", "payload"])
+@pytest.mark.parametrize("alphabet", ["gsm7", "gsm7_packed", "latin1"])
+@pytest.mark.parametrize("body", ["Grüße [x] " * 40, "буквы " * 60], ids=["western", "cyrillic"])
+def test_a_long_message_arrives_intact_in_each_form(rig: Bound, form: str, alphabet: str, body: str) -> None:
+    [measured] = measure([body])
+    carrier = rig.carrier({"smpp": {"alphabet": alphabet}}, long=form, alphabet=alphabet)
+    given = parcel(body, encoding=measured.encoding, segments=measured.segments)
+
+    [attempt] = carrier.send([given])
+
+    [line] = rig.log()
+    assert (attempt.outcome, attempt.carrier_ref) == (Outcome.ACCEPTED, line["carrier_id"])
+    assert len(attempt.parts) == (0 if form == "payload" else measured.segments)
+    assert (line["ref"], line["body_hash"]) == (str(given.ref), sha256(body.encode()).hexdigest())
+
+
+def test_a_mixture_of_faults_has_the_outcomes_that_the_oracle_knows(rig: Bound) -> None:
+    script = {"seed": 7, "silent": 0.01, "refuse:0x0b": 0.02, "refuse_transient": 0.02, "nack": 0.01, "reset": 0.003}
+    carrier = rig.carrier(script, binds=2, window=10, call_deadline=20, reconnect_pause=0.01)
+    attempts: list[Attempt] = []
+    lock = threading.Lock()
+
+    def send() -> None:
+        for _ in range(5):
+            got = carrier.send([parcel() for _ in range(100)])
+            with lock:
+                attempts.extend(got)
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    taken = {line["ref"]: line["taken"] for line in rig.log()}
+    assert len(attempts) == 2000
+    for attempt in attempts:
+        if attempt.outcome is Outcome.ACCEPTED:
+            assert taken[str(attempt.ref)]
+        elif attempt.outcome is Outcome.NOT_WRITTEN:
+            assert str(attempt.ref) not in taken
+        elif attempt.outcome is not Outcome.UNKNOWN:
+            assert not taken[str(attempt.ref)]
+    assert len(rig.log()) == len(taken)
+    outcomes = {attempt.outcome for attempt in attempts}
+    assert {Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT} <= outcomes
+
+
+@pytest.mark.parametrize("made", ["text", "tlv", "both"])
+def test_receipts_come_back_to_their_messages(rig: Bound, made: str) -> None:
+    heard: list[Heard] = []
+    script = {
+        "smpp": {"receipts": made, "ids": "hex", "receipt_ids": "padded"},
+        "receipts": {"delay": 0, "numbers": {"1": "failed:5", "2": "never"}},
+    }
+    carrier = rig.carrier(script, submit_ids="hex_to_dec", receipt_ids="zero_stripped")
+    carrier.listen(heard.append)
+    parcels = [parcel(to=f"+49170123456{n}", encoding=Encoding.GSM7) for n in (1, 2, 3)]
+
+    attempts = carrier.send(parcels)
+
+    end = time.monotonic() + 5
+    final: dict[str | None, Verdict] = {}
+    while len(final) < 2 and time.monotonic() < end:
+        receipts = [receipt for each in heard for receipt in each.receipts]
+        final = {each.carrier_ref: each.verdict for each in receipts if each.verdict is not Verdict.PENDING}
+        time.sleep(0.01)
+    ids = [attempt.carrier_ref for attempt in attempts]
+    assert final == {ids[0]: Verdict.FAILED, ids[2]: Verdict.DELIVERED}
+
+
+def test_query_sm_finds_what_was_taken(rig: Bound) -> None:
+    carrier = rig.carrier(doubt="queryable")
+    given = parcel()
+    [attempt] = carrier.send([given])
+
+    answers = carrier.ask([given, given], [attempt.carrier_ref, "nobody-s"])
+
+    assert [answer.outcome for answer in answers] == [Outcome.ACCEPTED, Outcome.UNKNOWN]

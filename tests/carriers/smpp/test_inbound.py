@@ -1,0 +1,130 @@
+"""What handsets write: texts in every coding, and the parts of long ones."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.carriers.smpp import inbound, pdu
+from pipeline.carriers.smpp.codes import Tag
+from pipeline.carriers.smpp.inbound import Place, decode
+from pipeline.carriers.smpp.texts import UDHI, Alphabet
+from pipeline.rules import gsm7
+from schema.carriage import Inbound
+
+NOW = datetime(2026, 11, 22, 4, 31, 5, tzinfo=UTC)
+
+
+def heard(text: bytes, esm_class: int = 0, data_coding: int = 0, tlvs: bytes = b"") -> pdu.Message:
+    return pdu.read_message(
+        pdu.message(
+            pdu.address("source_addr", 1, 1, "31612345678"),
+            pdu.address("destination_addr", 3, 0, "60555"),
+            text,
+            esm_class=esm_class,
+            data_coding=data_coding,
+            tlvs=tlvs,
+        )
+    )
+
+
+def read(message: pdu.Message, alphabet: Alphabet = Alphabet.GSM7, now: datetime = NOW) -> Inbound:
+    return inbound.read("acme", message, alphabet, now)
+
+
+def test_a_message_says_who_wrote_what_to_whom() -> None:
+    told = read(heard(b"STOP"))
+
+    assert (told.carrier, told.phone, told.sender, told.body) == ("acme", "+31612345678", "60555", "STOP")
+    assert (told.at, told.part_ref, told.part, told.of) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("octets", "data_coding", "alphabet", "text"),
+    [
+        ("00011b65", 0, Alphabet.GSM7, "@£€"),
+        ("4080", 0, Alphabet.GSM7, "¡\ufffd"),
+        ("40e9", 0, Alphabet.LATIN1, "@é"),
+        ("e8329bfd4697d9ec37", 0, Alphabet.GSM7_PACKED, "hellohello"),
+        ("68e9", 1, Alphabet.GSM7, "h\ufffd"),
+        ("40e9", 3, Alphabet.GSM7, "@é"),
+        ("bfe0", 6, Alphabet.GSM7, "Пр"),
+        ("e0", 7, Alphabet.GSM7, "א"),
+        ("042fd83ddc4d", 8, Alphabet.GSM7, "Я👍"),
+        ("042f04", 8, Alphabet.GSM7, "Я\ufffd"),
+        ("d83d0041", 8, Alphabet.GSM7, "\ufffdA"),
+        ("00000041", 8, Alphabet.GSM7, "\ufffdA"),
+        ("42e9", 4, Alphabet.GSM7, "Bé"),
+        ("00", 0x10, Alphabet.GSM7, "@"),
+        ("042f", 0x18, Alphabet.GSM7, "Я"),
+        ("42e9", 0xF5, Alphabet.GSM7, "Bé"),
+        ("00", 0xF1, Alphabet.GSM7, "@"),
+        ("00", 0xC8, Alphabet.GSM7, "@"),
+        ("042f", 0xE0, Alphabet.GSM7, "Я"),
+    ],
+)
+def test_a_text_is_read_by_its_coding(octets: str, data_coding: int, alphabet: Alphabet, text: str) -> None:
+    assert decode(bytes.fromhex(octets), data_coding, alphabet) == text
+
+
+@pytest.mark.parametrize(
+    ("header", "place"),
+    [
+        ("0500037a0302", Place(0x7A, 2, 3)),
+        ("060804a1b20302", Place(0xA1B2, 2, 3)),
+        ("0b0504010102020003070201", Place(7, 1, 2)),
+        ("0500037a0100", None),
+        ("0500037a0203", None),
+        ("0500037a0101", None),
+        ("0500047a0302", None),
+        ("020003", None),
+        ("00", None),
+    ],
+)
+def test_a_header_says_which_part_it_is(header: str, place: Place | None) -> None:
+    told = read(heard(bytes.fromhex(header) + b"hello", UDHI))
+
+    assert told.body == "hello"
+    assert (told.part_ref, told.part, told.of) == ((place.ref, place.part, place.of) if place else (None, None, None))
+
+
+def test_parameters_say_which_part_it_is() -> None:
+    sar = pdu.tlv(Tag.SAR_MSG_REF_NUM, b"\xa1\xb2") + pdu.tlv(Tag.SAR_TOTAL_SEGMENTS, b"\3")
+
+    told = read(heard(b"hello", tlvs=sar + pdu.tlv(Tag.SAR_SEGMENT_SEQNUM, b"\2")))
+
+    assert (told.part_ref, told.part, told.of) == (0xA1B2, 2, 3)
+    assert read(heard(b"hello", tlvs=sar)).part is None
+
+
+def test_a_packed_part_is_read_after_its_fill_bits() -> None:
+    header = bytes.fromhex("0500037a0302")
+    packed = gsm7.pack(gsm7.encode("hello {there}"), gsm7.fill_bits(6))
+
+    assert read(heard(header + packed, UDHI), Alphabet.GSM7_PACKED).body == "hello {there}"
+
+
+def test_a_header_longer_than_its_message_is_text() -> None:
+    assert read(heard(b"STOP", UDHI)).body == "STOP"
+    assert read(heard(b"", UDHI)).body == ""
+
+
+def test_the_same_message_soon_again_has_the_same_key() -> None:
+    message, later = heard(b"STOP"), NOW + timedelta(seconds=inbound.SAME_SECONDS)
+
+    assert read(message).key == read(heard(b"STOP")).key
+    assert read(message, now=later).key != read(message).key
+    assert read(heard(b"START")).key != read(message).key
+    first, second = (heard(bytes.fromhex(f"0500037a020{number}") + b"a", UDHI) for number in (1, 2))
+    assert read(first).key != read(second).key
+    assert "STOP" not in read(message).key
+
+
+@given(st.binary(max_size=200), st.integers(0, 255), st.integers(0, 255), st.sampled_from(Alphabet))
+def test_any_text_is_read_without_a_fault(text: bytes, esm_class: int, data_coding: int, alphabet: Alphabet) -> None:
+    told = read(heard(text, esm_class, data_coding), alphabet)
+
+    told.body.encode()
+    assert "\0" not in told.body
+    assert told.part is None or (told.of and 1 <= told.part <= told.of)

@@ -1,0 +1,500 @@
+"""How binds come about, stay up, break and end."""
+
+import re
+import socket
+import ssl
+import threading
+import time
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pipeline.carriers.contract import Bound, Queryable
+from pipeline.carriers.registry import make
+from pipeline.carriers.smpp import pdu
+from pipeline.carriers.smpp.carrier import Smpp
+from pipeline.carriers.smpp.codes import Command, Status
+from pipeline.errors import ConfigurationError
+from schema.carriage import Attempt, Heard
+from schema.vocabulary import Outcome
+from tests.carriers.conformance import parcel
+from tests.carriers.raw import reset
+from tests.carriers.smpp.peer import SETTINGS, Clients, Guest, smsc
+
+ACCEPTED, NOT_WRITTEN = Outcome.ACCEPTED, Outcome.NOT_WRITTEN
+
+
+def words(attempts: list[Attempt]) -> list[tuple[Outcome, str | None]]:
+    return [(attempt.outcome, attempt.code) for attempt in attempts]
+
+
+def until(fact: object, seconds: float = 5) -> None:
+    """Wait for it."""
+    end = time.monotonic() + seconds
+    while not fact():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def deaf(heard: Heard) -> None:
+    """Keep nothing."""
+
+
+def test_nothing_is_opened_before_it_is_needed(client: Clients) -> None:
+    guests = []
+    before = threading.active_count()
+    with smsc(guests.append) as port:
+        carrier = client(port)
+        time.sleep(0.1)
+        stand = carrier.binds()
+
+    assert guests == []
+    assert stand == {"bound": 0, "wanted": 1, "open": 0}
+    assert threading.active_count() == before
+    assert isinstance(carrier, Bound)
+    assert isinstance(carrier, Queryable)
+
+
+def test_the_registry_makes_one() -> None:
+    carrier = make("alpha", "smpp", {"host": "smsc.example", "system_id": "a"}, lease=60)
+
+    assert (carrier.name, carrier.call_deadline) == ("alpha", 20)
+    carrier.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sent_by", "heard_by"),
+    [
+        ({}, [Command.BIND_TRANSMITTER], [Command.BIND_TRANSCEIVER]),
+        ({"mode": "separate"}, [Command.BIND_TRANSMITTER], [Command.BIND_TRANSMITTER, Command.BIND_RECEIVER]),
+        ({"mode": "transmitter"}, [Command.BIND_TRANSMITTER], [Command.BIND_TRANSMITTER]),
+        ({"mode": "receiver"}, [], [Command.BIND_RECEIVER]),
+        ({"binds": 2}, [Command.BIND_TRANSMITTER] * 2, [Command.BIND_TRANSCEIVER] * 2),
+        ({"mode": "separate", "binds": 2}, [2, 2], [2, 2, 1, 1]),
+    ],
+)
+def test_a_mode_has_its_binds(
+    client: Clients, settings: dict[str, object], sent_by: list[int], heard_by: list[int]
+) -> None:
+    binds: list[int] = []
+
+    def manner(guest: Guest) -> None:
+        binds.append(guest.welcome())
+        guest.serve()
+
+    with smsc(manner) as port:
+        sender, listener = client(port, **settings), client(port, **settings)
+        attempts = sender.send([parcel()])
+        until(lambda: sender.binds()["bound"] == len(sent_by))
+        first = list(binds)
+        listener.listen(deaf)
+        until(lambda: listener.binds()["bound"] == len(heard_by))
+        second = binds[len(first) :]
+        client.close()
+
+    assert sorted(first) == sorted(sent_by)
+    assert sorted(second) == sorted(heard_by)
+    assert words(attempts) == [(ACCEPTED, None) if sent_by else (NOT_WRITTEN, "not_bound")]
+
+
+def test_who_listens_after_the_first_message_is_bound_anew(client: Clients) -> None:
+    binds = []
+
+    def manner(guest: Guest) -> None:
+        binds.append(guest.welcome())
+        guest.serve()
+
+    with smsc(manner) as port:
+        carrier = client(port)
+        attempts = carrier.send([parcel()])
+        carrier.listen(deaf)
+        until(lambda: len(binds) == 2)
+        attempts += carrier.send([parcel()])
+        client.close()
+
+    assert binds == [Command.BIND_TRANSMITTER, Command.BIND_TRANSCEIVER]
+    assert words(attempts) == [(ACCEPTED, None)] * 2
+
+
+def test_the_bind_says_who_we_are(client: Clients) -> None:
+    seen = []
+
+    def manner(guest: Guest) -> None:
+        _, _, sequence, body = guest.read()
+        seen.append(pdu.read_bind(body))
+        guest.say(pdu.bind_resp(Command.BIND_TRANSMITTER, sequence, "smsc"))
+        guest.serve()
+
+    with smsc(manner) as port:
+        client(port, system_type="sms", address_range="^49").send([parcel()])
+        client.close()
+
+    assert seen == [pdu.Bind("postroad", "secret", "sms", 0x34, 0, 0, "^49")]
+
+
+def test_binds_share_the_work(client: Clients) -> None:
+    taken: dict[int, int] = {}
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            sequence = guest.submit()[2]
+            taken[id(guest)] = taken.get(id(guest), 0) + 1
+            time.sleep(0.001)
+            guest.say(pdu.submit_sm_resp(sequence, "m"))
+
+    with smsc(manner) as port:
+        carrier = client(port, binds=3, window=2)
+        carrier.listen(deaf)
+        until(lambda: carrier.binds()["bound"] == 3)
+        attempts = carrier.send([parcel() for _ in range(90)])
+        client.close()
+
+    assert words(attempts) == [(ACCEPTED, None)] * 90
+    assert min(taken.values()) > 10
+
+
+def test_one_bind_that_is_lost_leaves_the_other(client: Clients) -> None:
+    guests: list[Guest] = []
+
+    def manner(guest: Guest) -> None:
+        guests.append(guest)
+        if len(guests) > 2:
+            return
+        guest.welcome()
+        guest.serve()
+
+    with smsc(manner) as port:
+        carrier = client(port, binds=2, reconnect_pause=5)
+        carrier.listen(deaf)
+        until(lambda: carrier.binds()["bound"] == 2)
+        guests[0].socket.shutdown(socket.SHUT_RDWR)
+        until(lambda: carrier.binds()["bound"] == 1)
+        attempts = carrier.send([parcel() for _ in range(20)])
+        client.close()
+
+    assert words(attempts) == [(ACCEPTED, None)] * 20
+
+
+@pytest.mark.parametrize("status", [Status.RINVPASWD, Status.RINVSYSID, Status.RBINDFAIL, Status.RALYBND])
+def test_a_refused_bind_means_that_nothing_was_written(client: Clients, status: Status) -> None:
+    def manner(guest: Guest) -> None:
+        command, _, sequence, _ = guest.read()
+        guest.say(pdu.bind_resp(command, sequence, "", status))
+        guest.read()
+
+    with smsc(manner) as port:
+        attempts = client(port).send([parcel() for _ in range(5)])
+        client.close()
+
+    assert words(attempts) == [(NOT_WRITTEN, f"ESME_{status.name}")] * 5
+
+
+def _mute(guest: Guest) -> None:
+    guest.read()
+    guest.read()
+
+
+def _closing(guest: Guest) -> None:
+    guest.read()
+
+
+def _resetting(guest: Guest) -> None:
+    guest.read()
+    reset(guest.socket)
+
+
+def _nacking(guest: Guest) -> None:
+    guest.say(pdu.generic_nack(guest.read()[2], Status.RINVCMDID))
+    guest.read()
+
+
+def _babbling(guest: Guest) -> None:
+    guest.read()
+    guest.say(b"220 mail.example ESMTP\r\n")
+    guest.read()
+
+
+MANNERS = {
+    "mute": (_mute, "bind_timeout"),
+    "closing": (_closing, "closed"),
+    "resetting": (_resetting, "reset"),
+    "nacking": (_nacking, "ESME_RINVCMDID"),
+    "babbling": (_babbling, "unreadable"),
+}
+
+
+@pytest.mark.parametrize(("manner", "code"), MANNERS.values(), ids=MANNERS)
+def test_without_a_bind_nothing_was_written(client: Clients, manner: object, code: str) -> None:
+    with smsc(manner) as port:  # type: ignore[arg-type]
+        attempts = client(port, bind_timeout=0.2).send([parcel() for _ in range(1000)])
+        client.close()
+
+    assert set(words(attempts)) == {(NOT_WRITTEN, code)}
+
+
+def test_an_smsc_that_is_not_there_was_given_nothing(client: Clients) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+    carrier = client(port, reconnect_pause=20)
+
+    attempts = carrier.send([parcel()])
+    began = time.monotonic()
+    attempts += carrier.send([parcel() for _ in range(1000)])
+
+    assert time.monotonic() - began < 0.4
+    assert set(words(attempts)) == {(NOT_WRITTEN, "refused")}
+
+
+def test_an_smsc_that_does_not_answer_the_door_was_given_nothing(client: Clients) -> None:
+    with socket.socket() as door, ExitStack() as queue:
+        door.bind(("127.0.0.1", 0))
+        door.listen(0)
+        for _ in range(4):
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(door.getsockname())
+        attempts = client(door.getsockname()[1], connect_timeout=0.2).send([parcel()])
+        client.close()
+
+    assert words(attempts) == [(NOT_WRITTEN, "connect_timeout")]
+
+
+def test_a_name_that_leads_nowhere_was_given_nothing(client: Clients) -> None:
+    [attempt] = client(2775, host="smsc.invalid").send([parcel()])
+
+    assert attempt.outcome is NOT_WRITTEN
+    assert attempt.code in {"dns", "connect_timeout"}
+
+
+def test_a_bind_is_tried_again_less_and_less_often_and_comes_back(client: Clients) -> None:
+    at: list[float] = []
+
+    def manner(guest: Guest) -> None:
+        at.append(time.monotonic())
+        if len(at) > 5:
+            guest.welcome()
+            guest.serve()
+
+    with smsc(manner) as port:
+        carrier = client(port, reconnect_pause=0.04)
+        carrier.listen(deaf)
+        until(lambda: carrier.binds()["bound"] == 1)
+        attempts = carrier.send([parcel()])
+        client.close()
+
+    pauses = [later - earlier for earlier, later in pairwise(at)]
+    assert 0.02 <= pauses[0] < 0.2
+    # 0.04 doubled four times, and of that at least a half
+    assert pauses[4] >= 0.32
+    assert words(attempts) == [(ACCEPTED, None)]
+
+
+def test_a_link_is_asked_whether_it_lives_and_answers_when_it_is_asked(client: Clients) -> None:
+    seen = []
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        guest.say(pdu.enquire_link(77))
+        while True:
+            command, _, sequence, _ = guest.read()
+            seen.append((command, sequence))
+            guest.answer(command, sequence)
+
+    with smsc(manner) as port:
+        carrier = client(port, enquire_link=0.1)
+        carrier.listen(deaf)
+        until(lambda: len(seen) >= 5)
+        stand = carrier.binds()
+        client.close()
+
+    assert seen[0] == (Command.ENQUIRE_LINK_RESP, 77)
+    assert {command for command, _ in seen[1:5]} == {Command.ENQUIRE_LINK}
+    assert stand["bound"] == 1
+
+
+def test_a_link_that_is_dead_is_given_up(client: Clients) -> None:
+    binds = []
+
+    def manner(guest: Guest) -> None:
+        binds.append(guest.welcome())
+        while guest.socket.recv(4096):
+            pass
+
+    with smsc(manner) as port:
+        carrier = client(port, enquire_link=0.1)
+        carrier.listen(deaf)
+        until(lambda: len(binds) >= 2)
+        client.close()
+
+
+def test_what_is_in_flight_on_a_half_open_link_is_unknown_and_the_rest_not_written(client: Clients) -> None:
+    guests: list[Guest] = []
+    released = threading.Event()
+
+    def manner(guest: Guest) -> None:
+        guests.append(guest)
+        if len(guests) == 1:
+            guest.welcome()
+            released.wait(10)
+
+    with smsc(manner) as port:
+        carrier = client(port, window=5, deadline=0.4, call_deadline=3)
+        attempts = carrier.send([parcel() for _ in range(40)])
+        released.set()
+        client.close()
+
+    assert words(attempts)[:5] == [(Outcome.UNKNOWN, "timeout")] * 5
+    assert {outcome for outcome, _ in words(attempts)[5:]} == {NOT_WRITTEN}
+
+
+def test_closing_waits_for_what_is_in_flight_and_says_goodbye(client: Clients) -> None:
+    seen = []
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        sequence = guest.submit()[2]
+        time.sleep(0.2)
+        guest.say(pdu.submit_sm_resp(sequence, "in-time"))
+        command, _, sequence, _ = guest.read()
+        seen.append(command)
+        guest.answer(command, sequence)
+
+    with smsc(manner) as port:
+        carrier = client(port)
+        attempts: list[Attempt] = []
+        sending = threading.Thread(target=lambda: attempts.extend(carrier.send([parcel()])))
+        sending.start()
+        until(lambda: carrier.binds()["open"] == 1)
+        carrier.close()
+        sending.join()
+        after = carrier.send([parcel()])
+
+    assert [attempt.carrier_ref for attempt in attempts] == ["in-time"]
+    assert seen == [Command.UNBIND]
+    assert words(after) == [(NOT_WRITTEN, "closed")]
+
+
+def test_closing_twice_is_closing_once(client: Clients) -> None:
+    before = threading.active_count()
+    with smsc(lambda guest: guest.serve()) as port:
+        carrier = client(port)
+        carrier.listen(deaf)
+        carrier.send([parcel()])
+        carrier.close()
+        carrier.close()
+        carrier.listen(deaf)
+        assert carrier.send([]) == []
+
+    until(lambda: threading.active_count() == before)
+
+
+def test_closing_while_the_smsc_is_away_does_not_take_long(client: Clients) -> None:
+    carrier = client(1)
+    carrier.listen(deaf)
+    time.sleep(0.05)
+
+    began = time.monotonic()
+    carrier.close()
+
+    assert time.monotonic() - began < 0.5
+
+
+def test_an_smsc_that_does_not_say_goodbye_is_left_all_the_same(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while guest.read():
+            pass
+
+    with smsc(manner) as port:
+        carrier = client(port)
+        carrier.listen(deaf)
+        until(lambda: carrier.binds()["bound"] == 1)
+        began = time.monotonic()
+        carrier.close()
+
+    assert time.monotonic() - began < 3
+
+
+def test_what_we_do_not_know_is_nacked_and_what_needs_no_answer_has_none(client: Clients) -> None:
+    seen = []
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        guest.say(pdu.pdu(Command.ALERT_NOTIFICATION, 5) + pdu.pdu(0x0000_0300, 6) + pdu.pdu(0x8000_0300, 7))
+        seen.append(guest.read())
+        guest.serve()
+
+    with smsc(manner) as port:
+        carrier = client(port)
+        carrier.listen(deaf)
+        until(lambda: bool(seen))
+        attempts = carrier.send([parcel()])
+        client.close()
+
+    assert seen[0][:3] == (Command.GENERIC_NACK, Status.RINVCMDID, 6)
+    assert words(attempts) == [(ACCEPTED, None)]
+
+
+def test_tls_is_spoken_to_whom_we_trust_and_nobody_else(client: Clients, certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def manner(guest: Guest) -> None:
+        with context.wrap_socket(guest.socket, server_side=True) as guest.socket:
+            guest.welcome()
+            guest.serve()
+
+    trusted = {"tls": True, "ca_file": str(certificate)}
+    with smsc(manner) as port:
+        attempts = client(port, host="localhost", tls=True).send([parcel()])
+        attempts += client(port, host="localhost", **trusted).send([parcel(), parcel()])
+        attempts += client(port, **trusted).send([parcel()])
+        attempts += client(port, **trusted, tls_name="localhost").send([parcel()])
+        client.close()
+
+    assert words(attempts) == [
+        (NOT_WRITTEN, "tls"),
+        (ACCEPTED, None),
+        (ACCEPTED, None),
+        (NOT_WRITTEN, "tls"),
+        (ACCEPTED, None),
+    ]
+
+
+def test_an_smsc_that_speaks_no_tls_was_given_nothing(client: Clients) -> None:
+    with smsc(lambda guest: guest.serve()) as port:
+        [attempt] = client(port, tls=True).send([parcel()])
+        client.close()
+
+    assert attempt.outcome is NOT_WRITTEN
+
+
+UNFIT = {
+    "no host": ({"host": None}, "host is required"),
+    "a password too long": ({"password": "far too secret"}, "password must have at most 8 characters"),
+    "a system_id too long": ({"system_id": "x" * 16}, "system_id must have at most 15 characters"),
+    "a port that is none": ({"port": 70000}, "port must be a number from 1 to 65535"),
+    "a mode that is none": ({"mode": "half"}, "mode must be one of transceiver, separate, transmitter, receiver"),
+    "a key nobody knows": ({"wings": 2}, "wings is no setting"),
+    "an ability nobody has": ({"doubt": "dedupes"}, "doubt must be blind or queryable"),
+    "a file that is not there": ({"ca_file": "/nowhere"}, "ca_file must be a readable file"),
+    "a status that is none": ({"refusals": {"88": "wait"}}, "refusals must be of the form"),
+    "a meaning that is none": ({"refusals": {"0x58": "hurry"}}, "refusals must be of the form"),
+    "a tag that is none": ({"tlvs": {"1400": "x"}}, "tlvs must have tags of the form 0x1400"),
+    "a value that is none": ({"tlvs": {"0x1400": 7}}, "tlvs must have printable ASCII for 0x1400"),
+    "a sender without tags": ({"tlvs_by_sender": {"ACME": "x"}}, "tlvs_by_sender must be an object of objects"),
+    "a service_type too long": ({"service_type": "longer"}, "service_type must have at most 5"),
+}
+
+
+@pytest.mark.parametrize(("settings", "words_"), UNFIT.values(), ids=UNFIT)
+def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], words_: str) -> None:
+    given = {key: value for key, value in {**SETTINGS, **settings}.items() if value is not None}
+
+    with pytest.raises(ConfigurationError, match=re.escape(f"carrier alpha: {words_}")) as caught:
+        Smpp("alpha", given)
+
+    assert "secret" not in str(caught.value).replace("password", "")

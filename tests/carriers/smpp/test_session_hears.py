@@ -1,0 +1,270 @@
+"""What an SMSC says unasked, and when it is told that it was heard."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from pipeline.carriers.smpp import pdu
+from pipeline.carriers.smpp.codes import Command, Status, Tag
+from pipeline.carriers.smpp.hearing import MOST
+from pipeline.errors import DatabaseFault
+from schema.carriage import Heard
+from schema.vocabulary import Outcome, Verdict
+from tests.carriers.conformance import parcel
+from tests.carriers.smpp.peer import Clients, Guest, smsc
+
+RECEIPT = "id:{} sub:001 dlvrd:001 submit date:2611220434 done date:2611220435 stat:DELIVRD err:000 text:hello"
+
+
+def receipt(sequence: int, message_id: str) -> bytes:
+    """Return a deliver_sm that is a receipt."""
+    text = RECEIPT.format(message_id).encode()
+    source, destination = (
+        pdu.address("source_addr", 1, 1, "491701234567"),
+        pdu.address("destination_addr", 5, 0, "ACME"),
+    )
+    return pdu.deliver_sm(sequence, pdu.message(source, destination, text, esm_class=4))
+
+
+def word(sequence: int, text: bytes = b"STOP") -> bytes:
+    """Return a deliver_sm that a handset wrote."""
+    source = pdu.address("source_addr", 1, 1, "491701234567")
+    return pdu.deliver_sm(sequence, pdu.message(source, pdu.address("destination_addr", 3, 0, "8080"), text))
+
+
+class Ear:
+    """Keeps what it hears, unless told not to."""
+
+    def __init__(self) -> None:
+        self.heard: list[Heard] = []
+        self.threads: set[str] = set()
+        self.fails = 0
+        self.waits = threading.Event()
+        self.waits.set()
+
+    def __call__(self, heard: Heard) -> None:
+        self.waits.wait(5)
+        self.threads.add(threading.current_thread().name)
+        if self.fails:
+            self.fails -= 1
+            raise DatabaseFault("away")
+        self.heard.append(heard)
+
+    @property
+    def ids(self) -> list[str | None]:
+        return [each.carrier_ref for heard in self.heard for each in heard.receipts]
+
+
+def until(fact: Callable[[], object], seconds: float = 5) -> None:
+    """Wait for it."""
+    end = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def saying(octets: bytes, answers: list[tuple[int, int, int]], replies: int = 1) -> Callable[[Guest], None]:
+    """Return an SMSC that says this once and notes what it is answered."""
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        guest.say(octets)
+        answers.extend(guest.read()[:3] for _ in range(replies))
+        guest.serve()
+
+    return manner
+
+
+def test_a_receipt_and_a_message_from_a_handset_are_handed_over_and_answered(client: Clients) -> None:
+    ear, answers = Ear(), []
+
+    with smsc(saying(receipt(11, "m1") + word(12), answers, 2)) as port:
+        client(port).listen(ear)
+        until(lambda: len(answers) == 2)
+        client.close()
+
+    [heard] = ear.heard
+    assert [(each.carrier, each.carrier_ref, each.verdict) for each in heard.receipts] == [
+        ("alpha", "m1", Verdict.DELIVERED)
+    ]
+    assert [(each.carrier, each.phone, each.sender, each.body) for each in heard.inbound] == [
+        ("alpha", "+491701234567", "8080", "STOP")
+    ]
+    assert answers == [(Command.DELIVER_SM_RESP, 0, 11), (Command.DELIVER_SM_RESP, 0, 12)]
+
+
+def test_nothing_is_answered_before_it_is_kept(client: Clients) -> None:
+    ear, answers = Ear(), []
+    ear.waits.clear()
+
+    with smsc(saying(receipt(11, "m1"), answers)) as port:
+        carrier = client(port)
+        carrier.listen(ear)
+        until(lambda: carrier.binds()["bound"] == 1)
+        attempts = carrier.send([])
+        time.sleep(0.2)
+        before = list(answers)
+        ear.waits.set()
+        until(lambda: answers)
+        client.close()
+
+    assert (attempts, before) == ([], [])
+    assert ear.threads == {"smpp-alpha-ear_0"}
+
+
+def test_a_slow_ear_does_not_slow_what_is_sent(client: Clients) -> None:
+    ear = Ear()
+    ear.waits.clear()
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        guest.say(receipt(11, "m1"))
+        while True:
+            command, _, sequence, _ = guest.read()
+            if command == Command.SUBMIT_SM:
+                guest.say(pdu.submit_sm_resp(sequence, "m"))
+            else:
+                guest.answer(command, sequence)
+
+    with smsc(manner) as port:
+        carrier = client(port)
+        carrier.listen(ear)
+        attempts = carrier.send([parcel() for _ in range(200)])
+        ear.waits.set()
+        client.close()
+
+    assert {attempt.outcome for attempt in attempts} == {Outcome.ACCEPTED}
+
+
+def test_what_could_not_be_kept_is_said_again(client: Clients) -> None:
+    ear, answers = Ear(), []
+    ear.fails = 1
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        for sequence in (11, 12):
+            guest.say(receipt(sequence, "m1"))
+            answers.append(guest.read()[:3])
+        guest.serve()
+
+    with smsc(manner) as port:
+        client(port).listen(ear)
+        until(lambda: len(answers) == 2)
+        client.close()
+
+    assert answers == [(Command.DELIVER_SM_RESP, Status.RX_T_APPN, 11), (Command.DELIVER_SM_RESP, 0, 12)]
+    assert ear.ids == ["m1"]
+
+
+def test_a_burst_is_handed_over_in_pieces_each_once(client: Clients) -> None:
+    ear, answers = Ear(), []
+    ear.waits.clear()
+    count = 5 * MOST + 7
+    octets = b"".join(receipt(sequence, f"m{sequence}") for sequence in range(1, count + 1))
+
+    with smsc(saying(octets, answers, count)) as port:
+        client(port).listen(ear)
+        time.sleep(0.2)
+        ear.waits.set()
+        until(lambda: len(answers) == count)
+        client.close()
+
+    assert ear.ids == [f"m{sequence}" for sequence in range(1, count + 1)]
+    assert max(len(heard.receipts) for heard in ear.heard) <= MOST
+    assert len(ear.heard) <= 9
+    assert {status for _, status, _ in answers} == {0}
+
+
+def test_what_cannot_be_read_is_refused_for_good_and_spoils_nothing(client: Clients) -> None:
+    ear, answers = Ear(), []
+    broken = pdu.deliver_sm(11, b"\0\1\1no end") + receipt(12, "m1") + pdu.pdu(Command.DATA_SM, 13, b"")
+
+    with smsc(saying(broken, answers, 3)) as port:
+        client(port).listen(ear)
+        until(lambda: len(answers) == 3)
+        client.close()
+
+    assert answers == [
+        (Command.DELIVER_SM_RESP, Status.RX_P_APPN, 11),
+        (Command.DELIVER_SM_RESP, 0, 12),
+        (Command.DATA_SM_RESP, Status.RX_P_APPN, 13),
+    ]
+    assert ear.ids == ["m1"]
+
+
+def test_a_receipt_comes_as_data_sm_too(client: Clients) -> None:
+    ear, answers = Ear(), []
+    tlvs = pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, b"m9\0") + pdu.tlv(Tag.MESSAGE_STATE, b"\x05")
+    addresses = pdu.address("source_addr", 1, 1, "49170") + pdu.address("destination_addr", 1, 1, "49171", 65)
+    octets = pdu.pdu(Command.DATA_SM, 11, b"\0" + addresses + b"\x04\0\0" + tlvs)
+
+    with smsc(saying(octets, answers)) as port:
+        client(port).listen(ear)
+        until(lambda: answers)
+        client.close()
+
+    assert answers == [(Command.DATA_SM_RESP, 0, 11)]
+    assert [(each.carrier_ref, each.verdict) for each in ear.heard[0].receipts] == [("m9", Verdict.FAILED)]
+
+
+def test_where_nobody_listens_the_smsc_is_told_to_say_it_again(client: Clients) -> None:
+    answers: list[tuple[int, int, int]] = []
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        sequence = guest.submit()[2]
+        guest.say(receipt(11, "m1") + pdu.submit_sm_resp(sequence, "m1"))
+        answers.append(guest.read()[:3])
+        guest.serve()
+
+    with smsc(manner) as port:
+        attempts = client(port).send([parcel()])
+        until(lambda: answers)
+        client.close()
+
+    assert answers == [(Command.DELIVER_SM_RESP, Status.RX_T_APPN, 11)]
+    assert attempts[0].outcome is Outcome.ACCEPTED
+
+
+def test_a_receipt_for_a_link_that_broke_meanwhile_is_said_again_over_the_next(client: Clients) -> None:
+    ear, guests = Ear(), []
+    answers: list[tuple[int, int, int]] = []
+    ear.waits.clear()
+
+    def manner(guest: Guest) -> None:
+        guests.append(guest)
+        guest.welcome()
+        guest.say(receipt(11, "m1"))
+        if len(guests) > 1:
+            answers.append(guest.read()[:3])
+            guest.serve()
+
+    with smsc(manner) as port:
+        client(port).listen(ear)
+        until(lambda: len(guests) == 2)
+        ear.waits.set()
+        until(lambda: answers)
+        client.close()
+
+    assert ear.ids == ["m1", "m1"]
+    assert len({each.key for heard in ear.heard for each in heard.receipts}) == 1
+
+
+def test_ids_are_kept_alike_whoever_says_them(client: Clients) -> None:
+    ear, answers = Ear(), []
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        guest.say(pdu.submit_sm_resp(guest.submit()[2], "00BEEF"))
+        guest.say(receipt(11, "0000048879"))
+        answers.append(guest.read()[:3])
+        guest.serve()
+
+    with smsc(manner) as port:
+        carrier = client(port, submit_ids="hex_to_dec", receipt_ids="zero_stripped")
+        carrier.listen(ear)
+        [attempt] = carrier.send([parcel()])
+        until(lambda: answers)
+        client.close()
+
+    assert [attempt.carrier_ref] == ear.ids == ["48879"]

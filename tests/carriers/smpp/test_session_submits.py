@@ -1,0 +1,551 @@
+"""What becomes of a message, whatever the SMSC does: each outcome exact."""
+
+import time
+from threading import Event, Lock, Thread
+
+import pytest
+
+from pipeline.carriers.smpp import pdu
+from pipeline.carriers.smpp.calls import OUTCOMES, WAITS
+from pipeline.carriers.smpp.codes import SEQUENCE_MAX, Command, Status
+from schema.carriage import Attempt
+from schema.vocabulary import Encoding, Outcome
+from tests.carriers.conformance import parcel, refs
+from tests.carriers.raw import reset
+from tests.carriers.smpp.peer import Clients, Guest, smsc
+
+ACCEPTED, UNKNOWN, NOT_WRITTEN = Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.NOT_WRITTEN
+PERMANENT, TRANSIENT = Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT
+
+
+def words(attempts: list[Attempt]) -> list[tuple[Outcome, str | None]]:
+    return [(attempt.outcome, attempt.code) for attempt in attempts]
+
+
+def long(body: str = "x" * 400) -> object:
+    return parcel(body, encoding=Encoding.GSM7, segments=3)
+
+
+def test_answers_out_of_order_find_their_messages(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            submits = [guest.submit() for _ in range(10)]
+            for _, _, sequence, body in reversed(submits):
+                guest.say(pdu.submit_sm_resp(sequence, pdu.read_message(body).destination[-2:]))
+
+    with smsc(manner) as port:
+        parcels = [parcel(to=f"+491701234{n:03}") for n in range(50)]
+        attempts = client(port, window=20).send(parcels)
+        client.close()
+
+    assert refs(attempts) == refs(parcels)
+    assert [attempt.carrier_ref for attempt in attempts] == [f"{n:02}" for n in range(50)]
+
+
+def test_a_silent_smsc_is_left_at_the_deadline_and_no_second_window_is_risked(client: Clients) -> None:
+    seen = []
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            seen.append(guest.read()[0])
+
+    with smsc(manner) as port:
+        began = time.monotonic()
+        attempts = client(port, window=5, call_deadline=3).send([parcel() for _ in range(20)])
+        took = time.monotonic() - began
+        client.close()
+
+    assert words(attempts)[:5] == [(UNKNOWN, "timeout")] * 5
+    assert {outcome for outcome, _ in words(attempts)[5:]} <= {UNKNOWN, NOT_WRITTEN}
+    assert took < 3.4
+    # a new bind is a new chance, of which one window is risked
+    binds = seen.count(Command.BIND_TRANSMITTER) + 1
+    assert seen.count(Command.SUBMIT_SM) <= 5 * (binds + 3)
+    assert seen[5] == Command.ENQUIRE_LINK
+
+
+def test_what_was_in_flight_when_the_connection_broke_is_unknown_and_the_rest_goes_over_the_next(
+    client: Clients,
+) -> None:
+    guests = []
+
+    def manner(guest: Guest) -> None:
+        guests.append(guest)
+        guest.welcome()
+        if len(guests) == 1:
+            for _ in range(5):
+                guest.submit()
+            reset(guest.socket)
+        else:
+            guest.serve()
+
+    with smsc(manner) as port:
+        attempts = client(port, window=5).send([parcel() for _ in range(20)])
+        client.close()
+
+    assert words(attempts) == [(UNKNOWN, "reset")] * 5 + [(ACCEPTED, None)] * 15
+
+
+def test_an_smsc_that_closes_leaves_what_was_in_flight_unknown(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        guest.submit()
+
+    with smsc(manner) as port:
+        [attempt] = client(port).send([parcel()])
+        client.close()
+
+    assert words([attempt]) == [(UNKNOWN, "closed")]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0\0\0\x0f" + b"\0" * 12, b"\xff" * 64],
+    ids=["http", "too short", "too long"],
+)
+def test_garbage_ends_the_bind_and_leaves_what_was_in_flight_unknown(client: Clients, garbage: bytes) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        guest.submit()
+        guest.say(garbage)
+        guest.read()
+
+    with smsc(manner) as port:
+        [attempt] = client(port).send([parcel()])
+        client.close()
+
+    assert words([attempt]) == [(UNKNOWN, "unreadable")]
+
+
+def test_answers_that_come_before_garbage_count(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        first, second = guest.submit(), guest.submit()
+        guest.say(pdu.submit_sm_resp(first[2], "m1") + b"\xff" * 32)
+        guest.read()
+        assert second
+
+    with smsc(manner) as port:
+        attempts = client(port).send([parcel(), parcel()])
+        client.close()
+
+    assert words(attempts) == [(ACCEPTED, None), (UNKNOWN, "unreadable")]
+
+
+def test_an_smsc_that_says_goodbye_is_answered_and_its_window_is_unknown(client: Clients) -> None:
+    heard = []
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        for _ in range(3):
+            guest.submit()
+        guest.say(pdu.unbind(7))
+        heard.append(guest.read())
+
+    with smsc(manner) as port:
+        attempts = client(port, window=3).send([parcel() for _ in range(3)])
+        client.close()
+
+    assert words(attempts) == [(UNKNOWN, "unbound")] * 3
+    assert heard[0][:3] == (Command.UNBIND_RESP, 0, 7)
+
+
+def test_an_answer_comes_byte_by_byte(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            for octet in pdu.submit_sm_resp(guest.submit()[2], "drop-by-drop"):
+                guest.say(bytes((octet,)))
+                time.sleep(0.002)
+
+    with smsc(manner) as port:
+        attempts = client(port).send([parcel(), parcel()])
+        client.close()
+
+    assert [attempt.carrier_ref for attempt in attempts] == ["drop-by-drop"] * 2
+
+
+@pytest.mark.parametrize("status", sorted(WAITS))
+def test_throttled_means_wait_and_submit_the_same_again(client: Clients, status: int) -> None:
+    bodies, at = [], []
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            _, _, sequence, body = guest.submit()
+            bodies.append(body)
+            at.append(time.monotonic())
+            guest.say(pdu.submit_sm_resp(sequence, "m", status if len(bodies) < 3 else 0))
+
+    with smsc(manner) as port:
+        attempts = client(port, window=1, call_deadline=5).send([parcel(), parcel("another")])
+        client.close()
+
+    assert words(attempts) == [(ACCEPTED, None)] * 2
+    assert bodies[0] == bodies[1] == bodies[2] != bodies[3]
+    assert at[1] - at[0] > 0.09
+    assert at[2] - at[1] > 0.18
+
+
+def test_what_stays_throttled_is_refused_for_now_and_nothing_waits_in_vain(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            guest.say(pdu.submit_sm_resp(guest.submit()[2], "", Status.RTHROTTLED))
+
+    with smsc(manner) as port:
+        began = time.monotonic()
+        attempts = client(port, window=2, throttle_pause=3, call_deadline=3).send([parcel() for _ in range(9)])
+        took = time.monotonic() - began
+        client.close()
+
+    assert words(attempts) == [(TRANSIENT, "throttled")] * 9
+    assert [attempt.detail for attempt in attempts] == ["ESME_RTHROTTLED"] * 2 + [None] * 7
+    assert all(2 < (attempt.retry_after or 0) <= 3 for attempt in attempts)
+    assert took < 1
+
+
+def test_throttled_to_the_end_of_the_call(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            guest.say(pdu.submit_sm_resp(guest.submit()[2], "", Status.RMSGQFUL))
+
+    with smsc(manner) as port:
+        attempts = client(port, call_deadline=1.5).send([parcel()])
+        client.close()
+
+    assert words(attempts) == [(TRANSIENT, "throttled")]
+    assert attempts[0].detail == "ESME_RMSGQFUL"
+    assert (attempts[0].retry_after or 0) >= 0.1
+
+
+def test_each_status_has_its_meaning(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            _, _, sequence, body = guest.submit()
+            guest.say(pdu.submit_sm_resp(sequence, "", int(pdu.read_message(body).destination[-5:])))
+
+    statuses = [status for status in Status if status and status not in WAITS]
+    with smsc(manner) as port:
+        attempts = client(port).send([parcel(to=f"+49170{status:05}") for status in [*statuses, 0x400]])
+        client.close()
+
+    expected = [(OUTCOMES[status], f"ESME_{status.name}") for status in statuses]
+    assert words(attempts) == [*expected, (TRANSIENT, "0x00000400")]
+
+
+def test_the_table_of_statuses_is_complete() -> None:
+    assert set(OUTCOMES) == set(Status) - {Status.ROK}
+    assert {OUTCOMES[status] for status in WAITS} == {TRANSIENT}
+
+
+def test_an_operator_may_say_what_a_status_means(client: Clients) -> None:
+    answers = iter([0x400, 0x400, 0, 0x401, Status.RTHROTTLED])
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            guest.say(pdu.submit_sm_resp(guest.submit()[2], "m", next(answers)))
+
+    meanings = {"0x400": "wait", "0x0401": "refused_permanent", "0x58": "refused_transient"}
+    with smsc(manner) as port:
+        carrier = client(port, window=1, refusals=meanings, call_deadline=5)
+        attempts = carrier.send([parcel(), parcel(), parcel()])
+        client.close()
+
+    assert words(attempts) == [(ACCEPTED, None), (PERMANENT, "0x00000401"), (TRANSIENT, "ESME_RTHROTTLED")]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (Status.RINVCMDLEN, (PERMANENT, "ESME_RINVCMDLEN")),
+        (Status.RINVCMDID, (TRANSIENT, "ESME_RINVCMDID")),
+        (Status.ROK, (UNKNOWN, "generic_nack")),
+    ],
+)
+def test_a_generic_nack_is_a_refusal_unless_it_says_nothing(
+    client: Clients, status: Status, expected: tuple[Outcome, str]
+) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        guest.say(pdu.generic_nack(guest.submit()[2], status))
+        guest.read()
+
+    with smsc(manner) as port:
+        attempts = client(port).send([parcel()])
+        client.close()
+
+    assert words(attempts) == [expected]
+
+
+def test_only_the_first_answer_counts_and_one_for_nobody_changes_nothing(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            sequence = guest.submit()[2]
+            stray = pdu.submit_sm_resp(sequence + 1000, "stray") + pdu.pdu(Command.QUERY_SM_RESP, sequence, b"x\0")
+            twice = pdu.submit_sm_resp(sequence, "first") + pdu.submit_sm_resp(sequence, "", Status.RSYSERR)
+            guest.say(stray + twice)
+
+    with smsc(manner) as port:
+        attempts = client(port, window=1).send([parcel() for _ in range(5)])
+        client.close()
+
+    assert [attempt.carrier_ref for attempt in attempts] == ["first"] * 5
+
+
+def test_an_answer_under_a_wrong_number_is_no_answer(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            guest.say(pdu.submit_sm_resp(guest.submit()[2] + 5, "lost"))
+
+    with smsc(manner) as port:
+        attempts = client(port).send([parcel()])
+        client.close()
+
+    assert words(attempts) == [(UNKNOWN, "timeout")]
+
+
+def test_a_message_taken_without_an_id_is_taken(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            guest.say(pdu.pdu(Command.SUBMIT_SM_RESP, guest.submit()[2]))
+
+    with smsc(manner) as port:
+        [attempt] = client(port).send([parcel()])
+        client.close()
+
+    assert (attempt.outcome, attempt.carrier_ref) == (ACCEPTED, None)
+
+
+def test_an_answer_that_comes_too_late_is_kept_for_who_asks(client: Clients) -> None:
+    late = Event()
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        sequences = [guest.submit()[2], guest.submit()[2], guest.submit()[2]]
+        command, _, sequence, _ = guest.read()
+        guest.answer(command, sequence)
+        guest.say(pdu.submit_sm_resp(sequences[0], "late") + pdu.submit_sm_resp(sequences[1], "", Status.RSYSERR))
+        late.set()
+        guest.serve()
+
+    with smsc(manner) as port:
+        carrier = client(port, doubt="queryable")
+        parcels = [parcel(), parcel(), parcel()]
+        attempts = carrier.send(parcels)
+        late.wait(5)
+        time.sleep(0.1)
+        answers = carrier.ask(parcels, [None] * 3)
+        [after] = carrier.send([parcel()])
+        client.close()
+
+    assert words(attempts) == [(UNKNOWN, "timeout")] * 3
+    assert words(answers) == [(ACCEPTED, None), (NOT_WRITTEN, "ESME_RSYSERR"), (UNKNOWN, "no_id")]
+    assert answers[0].carrier_ref == "late"
+    assert after.outcome is ACCEPTED
+
+
+def test_sequence_numbers_begin_again_and_pass_over_those_in_use(client: Clients) -> None:
+    sequences = []
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        held = [guest.submit()[2]]
+        for _ in range(6):
+            sequences.append(guest.submit()[2])
+            guest.say(pdu.submit_sm_resp(sequences[-1], "m"))
+        guest.say(pdu.submit_sm_resp(held[0], "held"))
+        guest.serve()
+
+    with smsc(manner) as port:
+        carrier = client(port, window=2)
+        thread = Thread(target=carrier.send, args=([parcel()],))
+        thread.start()
+        while carrier.binds()["open"] < 1:
+            time.sleep(0.005)
+        session = carrier._binds and carrier._binds.keepers[0].session
+        assert session
+        session._sequence = SEQUENCE_MAX - 2
+        attempts = carrier.send([parcel() for _ in range(6)])
+        thread.join()
+        client.close()
+
+    assert [attempt.outcome for attempt in attempts] == [ACCEPTED] * 6
+    # 1 was the bind's, and 2 is in flight
+    assert sequences == [SEQUENCE_MAX - 1, SEQUENCE_MAX, 1, 3, 4, 5]
+
+
+def test_a_long_message_is_taken_when_each_part_is(client: Clients) -> None:
+    with smsc(lambda guest: guest.serve()) as port:
+        [attempt] = client(port).send([long()])
+        client.close()
+
+    assert (attempt.outcome, attempt.carrier_ref, attempt.parts) == (ACCEPTED, "m2", ("m2", "m3", "m4"))
+
+
+PARTS = {
+    "one refused": ([0, 8, 0], (UNKNOWN, "partial"), 2),
+    "all refused": ([8, 0x0B, 8], (PERMANENT, "ESME_RINVDSTADR"), 0),
+    "all refused for now": ([8, 8, 8], (TRANSIENT, "ESME_RSYSERR"), 0),
+    "one without an answer": ([0, 0, None], (UNKNOWN, "partial"), 2),
+    "refused and without an answer": ([8, None, 8], (UNKNOWN, "timeout"), 0),
+}
+
+
+@pytest.mark.parametrize(("statuses", "expected", "taken"), PARTS.values(), ids=PARTS)
+def test_a_long_message_is_what_its_parts_are(
+    client: Clients, statuses: list[int | None], expected: tuple[Outcome, str], taken: int
+) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        for status in statuses:
+            sequence = guest.submit()[2]
+            if status is not None:
+                guest.say(pdu.submit_sm_resp(sequence, "m", status))
+        guest.read()
+
+    with smsc(manner) as port:
+        [attempt] = client(port).send([long()])
+        client.close()
+
+    assert words([attempt]) == [expected]
+    assert (attempt.carrier_ref, len(attempt.parts)) == (None, taken)
+
+
+def test_no_more_of_a_message_is_sent_once_a_part_is_refused(client: Clients) -> None:
+    count = []
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            count.append(guest.submit()[2])
+            guest.say(pdu.submit_sm_resp(count[-1], "", Status.RINVDSTADR))
+
+    with smsc(manner) as port:
+        attempts = client(port, window=1).send([long(), parcel()])
+        client.close()
+
+    assert words(attempts) == [(PERMANENT, "ESME_RINVDSTADR")] * 2
+    assert len(count) == 2
+
+
+def test_a_long_message_fits_through_a_narrow_window(client: Clients) -> None:
+    with smsc(lambda guest: guest.serve()) as port:
+        attempts = client(port, window=2).send([parcel(), long(), long(), parcel()])
+        client.close()
+
+    assert [attempt.outcome for attempt in attempts] == [ACCEPTED] * 4
+
+
+UNFIT = {
+    "a sender no handset shows": parcel(sender="far too long a name"),
+    "a sender with a line in it": parcel(sender="A\nB"),
+    "a recipient that is no number": parcel(to="nobody"),
+    "a body that its encoding cannot spell": parcel("жук", encoding=Encoding.GSM7),
+}
+
+
+@pytest.mark.parametrize("unfit", UNFIT.values(), ids=UNFIT)
+def test_what_does_not_fit_into_a_pdu_is_refused_by_itself(client: Clients, unfit: object) -> None:
+    with smsc(lambda guest: guest.serve()) as port:
+        attempts = client(port).send([parcel(), unfit, parcel()])
+        client.close()
+
+    assert words(attempts) == [(ACCEPTED, None), (PERMANENT, "unfit"), (ACCEPTED, None)]
+
+
+def test_many_threads_send_at_once_within_one_window(client: Clients) -> None:
+    peak, lock = [0], Lock()
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        guest.socket.settimeout(10)
+        while True:
+            batch = [guest.submit()[2]]
+            with lock:
+                peak[0] = max(peak[0], len(guest._frames) + 1)
+            guest.say(b"".join(pdu.submit_sm_resp(sequence, f"m{sequence}") for sequence in batch))
+
+    with smsc(manner) as port:
+        carrier = client(port, window=10, deadline=5)
+        results: list[list[Attempt]] = []
+        parcels = [[parcel() for _ in range(40)] for _ in range(8)]
+        threads = [Thread(target=lambda mine=mine: results.append(carrier.send(mine))) for mine in parcels]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        client.close()
+
+    assert {attempt.outcome for attempts in results for attempt in attempts} == {ACCEPTED}
+    assert sorted(str(refs(attempts)) for attempts in results) == sorted(str(refs(mine)) for mine in parcels)
+    assert len({attempt.carrier_ref for attempts in results for attempt in attempts}) == 320
+    assert peak[0] <= 10
+
+
+def test_a_call_ends_in_its_time_and_what_never_began_was_not_written(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            command, _, sequence, _ = guest.read()
+            guest.answer(command, sequence)
+
+    with smsc(manner) as port:
+        began = time.monotonic()
+        attempts = client(port, window=2, deadline=0.3, call_deadline=0.8).send([parcel() for _ in range(20)])
+        took = time.monotonic() - began
+        client.close()
+
+    assert took < 1.1
+    assert words(attempts) == [(UNKNOWN, "timeout")] * 4 + [(NOT_WRITTEN, "no_time")] * 16
+
+
+def test_query_sm_tells_that_the_smsc_has_a_message(client: Clients) -> None:
+    asked = []
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            command, _, sequence, body = guest.read()
+            if command == Command.QUERY_SM:
+                message_id, _ = pdu.read_query(body)
+                asked.append(message_id)
+                status = Status.RQUERYFAIL if message_id == "gone" else Status.ROK
+                guest.say(pdu.query_sm_resp(sequence, pdu.Queried(message_id, "", 2, 0), status))
+            else:
+                guest.answer(command, sequence)
+
+    with smsc(manner) as port:
+        carrier = client(port, doubt="queryable")
+        answers = carrier.ask([parcel() for _ in range(4)], ["kept", "gone", None, "x" * 99])
+        client.close()
+
+    assert asked == ["kept", "gone"]
+    expected = [(ACCEPTED, None), (UNKNOWN, "ESME_RQUERYFAIL"), (UNKNOWN, "no_id"), (UNKNOWN, "no_id")]
+    assert words(answers) == expected
+    assert answers[0].carrier_ref == "kept"
+
+
+def test_an_attempt_tells_no_number_and_no_text(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        guest.say(pdu.submit_sm_resp(guest.submit()[2], "", Status.RINVDSTADR))
+        guest.read()
+
+    with smsc(manner) as port:
+        carrier = client(port)
+        attempts = carrier.send([parcel("sesame", to="+491709876543")])
+        attempts += carrier.send([parcel("sesame", to="+491709876543", sender="nine nine nine nine")])
+        client.close()
+
+    assert "sesame" not in repr(attempts)
+    assert "709876543" not in repr(attempts)
+    assert "nine" not in repr(attempts)

@@ -1,0 +1,34 @@
+"""Recorded exchanges: what one answer of a vendor's means, and what one post of a vendor's says."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from pipeline.carriers.http1 import Answer
+from schema.carriage import Attempt, Posted
+
+#: our reference in every recorded exchange
+REF = UUID("0193f0a0-0000-7000-8000-000000000001")
+
+
+def answer(status: int, body: Any = b"", **headers: str) -> Answer:
+    """Return an answer; what is not bytes is JSON."""
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
+
+
+def judged(judge: Callable[[UUID, Answer], Attempt], given: Answer) -> tuple[str, str | None, str | None]:
+    """Return outcome, code and the vendor's reference of an answer."""
+    attempt = judge(REF, given)
+    assert attempt.ref == REF
+    return attempt.outcome.value, attempt.code, attempt.carrier_ref
+
+
+def posted(
+    body: Any = b"", url: str = "https://sms.example/receipts/alpha", method: str = "", **headers: str
+) -> Posted:
+    """Return a request of a vendor's; what is not bytes is JSON."""
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+    return Posted(method or ("POST" if text else "GET"), url, named, text)

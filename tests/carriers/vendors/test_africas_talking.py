@@ -1,0 +1,210 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.vendors.africas_talking import CODES, RETRYABLE, STATUSES, WORDS, judge, make, read
+from pipeline.errors import ConfigurationError
+from schema.carriage import Posted
+from schema.vocabulary import Outcome, Verdict
+from tests.carriers.conformance import Conformance, parcel
+from tests.carriers.vendors.exchanges import answer, judged, posted
+from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
+
+SETTINGS: dict[str, object] = {"username": "shop", "api_key": "s3cret", "receipt_token": "sesame"}
+
+
+def said(code: int, given: object = "ATXid_1") -> dict[str, Any]:
+    recipient = {
+        "statusCode": code,
+        "number": "+254711000111",
+        "status": "Success",
+        "cost": "KES 0.8000",
+        "messageId": given if CODES.get(code) is Outcome.ACCEPTED else "None",
+    }
+    return {"SMSMessageData": {"Message": "Sent to 1/1 Total Cost: KES 0.8000", "Recipients": [recipient]}}
+
+
+def nobody(word: str) -> dict[str, Any]:
+    return {"SMSMessageData": {"Message": word, "Recipients": []}}
+
+
+class Tongue:
+    echoes = False
+
+    def hear(self, call: Call) -> Said | Reply:
+        assert call.headers["apikey"] == "s3cret"
+        if call.method == "GET":
+            assert call.url == "/version1/user?username=shop"
+            return Reply(200, {"UserData": {"balance": "KES 1785.5000"}})
+        assert call.url == "/version1/messaging"
+        sent = call.form()
+        assert sent["username"] == "shop"
+        return Said(sent["to"], sent["to"], sent["message"])
+
+    def accept(self, heard: Said, given: str) -> Reply:
+        return Reply(201, said(101, f"{given}"))
+
+    def refuse(self, code: str) -> Reply:
+        return Reply(201, said(403 if code == "rejected" else int(code)))
+
+    def later(self, code: str) -> Reply:
+        return Reply(201, said(int(code) if code.isdecimal() else 405))
+
+    def throttle(self, seconds: str) -> Reply:
+        return Reply(429, b"Too many requests", {"retry-after": seconds})
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[VendorRig]:
+    with rigged(make, SETTINGS, Tongue(), tmp_path) as rig:
+        yield rig
+
+
+class TestAfricasTalking(Conformance):
+    REFUSED = ("refuse:406", "406")
+    REFUSED_FOR_NOW = ("refuse_transient:407", "407")
+
+
+@pytest.mark.parametrize(("code", "outcome"), CODES.items())
+def test_each_code_has_its_outcome(code: int, outcome: Outcome) -> None:
+    taken = outcome is Outcome.ACCEPTED
+
+    found = judged(judge, answer(201, said(code)))
+
+    assert found == (outcome.value, None if taken else str(code), "ATXid_1" if taken else None)
+
+
+@pytest.mark.parametrize(("word", "outcome"), WORDS.items())
+def test_each_word_without_a_recipient_has_its_outcome(word: str, outcome: Outcome) -> None:
+    assert judged(judge, answer(201, nobody(word))) == (outcome.value, word, None)
+
+
+ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
+    "taken, with 200": (answer(200, said(101)), ("accepted", None, "ATXid_1")),
+    "taken, without an id": (answer(201, said(101, "None")), ("unknown", "unreadable", None)),
+    "a code nobody knows": (answer(201, said(777)), ("unknown", "777", None)),
+    "no recipient, in words nobody knows": (answer(201, nobody("Hm")), ("unknown", "unreadable", None)),
+    "no data": (answer(201, {}), ("unknown", "unreadable", None)),
+    "401": (answer(401, b"The supplied authentication is invalid"), ("refused_transient", "http_401", None)),
+    "400": (answer(400, b"Request is missing required form field 'to'"), ("refused_transient", "http_400", None)),
+    "404": (answer(404), ("unknown", "http_404", None)),
+    "429": (answer(429), ("refused_transient", "throttled", None)),
+    "500": (answer(500), ("unknown", "http_500", None)),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
+def test_each_answer_has_its_outcome(given: Any, expected: Any) -> None:
+    assert judged(judge, given) == expected
+
+
+def test_what_africas_talking_is_told(rig: VendorRig) -> None:
+    rig.carrier().send([parcel("habari & karibu")])
+    rig.at(rig.url, shared_sender=True).send([parcel()])
+
+    call, shared = rig.other.calls
+    assert call.headers["accept"] == "application/json"
+    assert call.form() == {
+        "username": "shop",
+        "to": "+491701234567",
+        "from": "ACME",
+        "message": "habari & karibu",
+        "bulkSMSMode": "1",
+    }
+    assert "from" not in shared.form()
+
+
+def test_the_balance_is_told(rig: VendorRig) -> None:
+    assert rig.carrier().balance() == (Decimal("1785.5"), "KES")
+
+
+# What Africa's Talking posts ------------------------------------------------------------------------------------
+
+URL = "https://sms.example/receipts/alpha?token=sesame"
+REPORT = {"id": "ATXid_1", "status": "Success", "phoneNumber": "+254711000111", "networkCode": "63902"}
+MESSAGE = {
+    "date": "2026-11-21 10:00:00",
+    "from": "+254711000111",
+    "id": "m-1",
+    "linkId": "",
+    "text": "STOP",
+    "to": "28901",
+    "networkCode": "63902",
+}
+
+
+def form(given: dict[str, str], url: str = URL) -> Posted:
+    return posted(urlencode(given).encode(), url)
+
+
+@pytest.mark.parametrize(("status", "verdict"), STATUSES.items())
+def test_each_status_has_its_verdict(status: str, verdict: Verdict) -> None:
+    [receipt] = read("alpha", SETTINGS, form({**REPORT, "status": status})).receipts
+
+    assert (receipt.verdict, receipt.key, receipt.carrier_ref) == (verdict, f"ATXid_1/{status}", "ATXid_1")
+    assert receipt.code == (status if verdict is Verdict.FAILED else None)
+    assert not receipt.retryable
+    assert "254711000111" not in receipt.raw
+
+
+@pytest.mark.parametrize(("reason", "retryable"), [*RETRYABLE.items(), ("Elsewhere", False)])
+def test_each_failure_says_whether_another_carrier_may_do_better(reason: str, retryable: bool) -> None:
+    [receipt] = read("alpha", SETTINGS, form({**REPORT, "status": "Failed", "failureReason": reason})).receipts
+
+    assert (receipt.code, receipt.retryable) == (reason, retryable)
+
+
+def test_a_message_from_a_handset_is_read() -> None:
+    [inbound] = read("alpha", SETTINGS, form(MESSAGE)).inbound
+
+    assert (inbound.key, inbound.phone, inbound.sender, inbound.body) == ("m-1", "+254711000111", "28901", "STOP")
+    assert inbound.at == datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+
+def test_an_opt_out_is_the_message_it_stands_for_each_time_it_comes() -> None:
+    given = {"senderId": "ACME", "phoneNumber": "+254711000111"}
+
+    [first], [second] = (read("alpha", SETTINGS, form(given)).inbound for _ in range(2))
+
+    assert (first.phone, first.sender, first.body) == ("+254711000111", "ACME", "STOP")
+    assert first.key != second.key
+
+
+@pytest.mark.parametrize("url", [URL.replace("sesame", "open"), URL.partition("?")[0]])
+def test_without_our_token_it_is_forged(url: str) -> None:
+    with pytest.raises(ReceiptForged):
+        read("alpha", SETTINGS, form(REPORT, url))
+
+
+def test_without_any_token_of_ours_nothing_is_believed() -> None:
+    with pytest.raises(ReceiptForged, match="set receipt_token"):
+        read("alpha", {}, form(REPORT))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{**REPORT, "status": "Lost"}, {**REPORT, "id": ""}, {**MESSAGE, "from": ""}, {"id": "x"}, {}],
+)
+def test_what_cannot_be_read_is_a_value_error(given: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read("alpha", SETTINGS, form(given))
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({}, "username is required"),
+        ({"username": "shop"}, "api_key is required"),
+        ({"username": "shop", "api_key": "k", "shared_sender": 1}, "shared_sender must be true or false"),
+        ({"username": "shop", "api_key": "k", "wings": 1}, "wings is no setting"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"carrier alpha: {named}"):
+        make("alpha", settings)

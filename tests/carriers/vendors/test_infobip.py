@@ -1,0 +1,331 @@
+import base64
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.vendors.infobip import GROUPS, REJECTIONS, judge, make, read, told
+from pipeline.errors import ConfigurationError
+from schema.carriage import Posted
+from schema.vocabulary import Doubt, Outcome, Verdict
+from tests.carriers.conformance import Conformance, parcel
+from tests.carriers.vendors.exchanges import REF, answer, judged, posted
+from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
+
+SETTINGS: dict[str, object] = {
+    "base_url": "URL",
+    "api_key": "s3cret",
+    "receipt_url": "https://sms.example/receipts/alpha",
+    "receipt_token": "sesame",
+}
+
+
+def status(group: int, id_: int, name: str = "SOME_NAME") -> dict[str, object]:
+    return {"groupId": group, "groupName": "SOME", "id": id_, "name": name, "description": "no: 41793026727"}
+
+
+def said(group: int, id_: int, given: object = str(REF)) -> dict[str, Any]:
+    message = {"messageId": given, "status": status(group, id_), "destination": "41793026727"}
+    return {"bulkId": "2034072219640523072", "messages": [message]}
+
+
+def fault(word: str, **more: object) -> dict[str, object]:
+    return {"requestError": {"serviceException": {"messageId": word, "text": "Bad request", **more}}}
+
+
+class Tongue:
+    def hear(self, call: Call) -> Said | Reply:
+        assert call.headers["authorization"] == "App s3cret"
+        if call.url == "/account/1/balance":
+            return Reply(200, {"balance": 47.79134, "currency": "EUR"})
+        if call.method == "GET":
+            assert call.url.startswith("/sms/3/logs?messageId=")
+            ref = call.query()["messageId"]
+            logs = [{"messageId": ref, "status": status(3, 5)}] if ref == str(REF) else []
+            return Reply(200, {"results": logs})
+        assert call.url == "/sms/3/messages"
+        [message] = call.json()["messages"]
+        [destination] = message["destinations"]
+        return Said(destination["messageId"], destination["to"], message["content"]["text"])
+
+    def accept(self, heard: Said, given: str) -> Reply:
+        return Reply(200, said(1, 26, given))
+
+    def refuse(self, code: str) -> Reply:
+        return Reply(200, said(5, 52 if code == "rejected" else int(code)))
+
+    def later(self, code: str) -> Reply:
+        return Reply(200, said(5, int(code) if code.isdecimal() else 12))
+
+    def throttle(self, seconds: str) -> Reply:
+        return Reply(429, fault("TOO_MANY_REQUESTS"), {"retry-after": seconds})
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[VendorRig]:
+    with rigged(make, SETTINGS, Tongue(), tmp_path) as rig:
+        yield rig
+
+
+class TestInfobip(Conformance):
+    REFUSED = ("refuse:10", "10")
+    REFUSED_FOR_NOW = ("refuse_transient:19", "19")
+
+
+@pytest.mark.parametrize(("id_", "outcome"), REJECTIONS.items())
+def test_each_rejection_has_its_outcome(id_: int, outcome: Outcome) -> None:
+    assert judged(judge, answer(200, said(5, id_))) == (outcome.value, str(id_), None)
+
+
+INVALID = {"validationErrors": {"messages[0].destinations[0].to": ["invalid number"]}}
+VIOLATED = {"errorCode": "E400", "violations": [{"property": "messages[0].content.text", "violation": "must not be"}]}
+ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
+    "pending": (answer(200, said(1, 26)), ("accepted", None, str(REF))),
+    "delivered at once": (answer(200, said(3, 5)), ("accepted", None, str(REF))),
+    "taken, without an id": (answer(200, said(1, 26, None)), ("unknown", "unreadable", None)),
+    "undeliverable": (answer(200, said(2, 31)), ("refused_transient", "31", None)),
+    "expired": (answer(200, said(4, 15)), ("unknown", "15", None)),
+    "a status nobody knows": (answer(200, said(5, 777)), ("unknown", "777", None)),
+    "no status": (answer(200, {"messages": [{}]}), ("unknown", "unreadable", None)),
+    "a bad number": (answer(400, fault("BAD_REQUEST", **INVALID)), ("refused_permanent", "BAD_REQUEST", None)),
+    "a bad text": (answer(400, VIOLATED), ("refused_permanent", "E400", None)),
+    "a bad setting of ours": (
+        answer(400, fault("BAD_REQUEST", validationErrors={"messages[0].webhooks.delivery.url": ["?"]})),
+        ("refused_transient", "BAD_REQUEST", None),
+    ),
+    "unauthorized": (answer(401, fault("UNAUTHORIZED")), ("refused_transient", "UNAUTHORIZED", None)),
+    "forbidden": (answer(403, {"errorCode": "E403"}), ("refused_transient", "E403", None)),
+    "400 that is not theirs": (answer(400, b"<h1>"), ("unknown", "http_400", None)),
+    "429": (answer(429), ("refused_transient", "throttled", None)),
+    "500": (answer(500, fault("GENERAL_ERROR")), ("unknown", "http_500", None)),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
+def test_each_answer_has_its_outcome(given: Any, expected: Any) -> None:
+    assert judged(judge, given) == expected
+
+
+def test_what_infobip_is_told(rig: VendorRig) -> None:
+    given = parcel("Grüße", sender="+4479460000", valid_until=datetime.now(UTC) + timedelta(seconds=600))
+
+    rig.carrier().send([given])
+
+    [message] = rig.other.calls[0].json()["messages"]
+    validity = message.pop("options")["validityPeriod"]
+    assert (590 <= validity["amount"] <= 600, validity["timeUnit"]) == (True, "SECONDS")
+    assert message == {
+        "sender": "4479460000",
+        "destinations": [{"to": "491701234567", "messageId": str(given.ref)}],
+        "content": {"text": "Grüße"},
+        "webhooks": {
+            "contentType": "application/json",
+            "callbackData": str(given.ref),
+            "delivery": {"url": "https://sms.example/receipts/alpha?token=sesame"},
+        },
+    }
+
+
+LOGS: dict[str, tuple[Any, bool, tuple[Outcome, str | None]]] = {
+    "on its way": (
+        answer(200, {"results": [{"messageId": "m", "status": status(1, 3)}]}),
+        False,
+        (Outcome.ACCEPTED, "m"),
+    ),
+    "failed since": (
+        answer(200, {"results": [{"messageId": "m", "status": status(2, 9)}]}),
+        False,
+        (Outcome.ACCEPTED, "m"),
+    ),
+    "expired since": (
+        answer(200, {"results": [{"messageId": "m", "status": status(4, 15)}]}),
+        False,
+        (Outcome.ACCEPTED, "m"),
+    ),
+    "rejected": (
+        answer(200, {"results": [{"messageId": "m", "status": status(5, 12)}]}),
+        False,
+        (Outcome.REFUSED_TRANSIENT, None),
+    ),
+    "an empty log": (answer(200, {"results": []}), False, (Outcome.UNKNOWN, None)),
+    "an empty log that is trusted": (answer(200, {"results": []}), True, (Outcome.NOT_WRITTEN, None)),
+    "no log": (answer(200, b"<h1>"), True, (Outcome.UNKNOWN, None)),
+    "throttled": (answer(429), True, (Outcome.UNKNOWN, None)),
+    "500": (answer(500), True, (Outcome.UNKNOWN, None)),
+}
+
+
+@pytest.mark.parametrize(("given", "trusted", "expected"), LOGS.values(), ids=LOGS.keys())
+def test_each_log_has_its_meaning(given: Any, trusted: bool, expected: Any) -> None:
+    found = told(trusted, REF, given)
+
+    assert (found.outcome, found.carrier_ref) == expected
+
+
+def test_it_is_asked_by_our_reference(rig: VendorRig) -> None:
+    carrier = rig.carrier()
+    parcels = [replace(parcel(), ref=REF), replace(parcel(), ref=UUID(int=7))]
+
+    found = carrier.ask(parcels, [None, None])
+
+    assert [each.outcome for each in found] == [Outcome.ACCEPTED, Outcome.UNKNOWN]
+    assert carrier.doubt is Doubt.QUERYABLE
+
+
+def test_the_balance_is_told(rig: VendorRig) -> None:
+    assert rig.carrier().balance() == (Decimal("47.79134"), "EUR")
+
+
+# What Infobip posts ---------------------------------------------------------------------------------------------
+
+URL = "https://sms.example/receipts/alpha?token=sesame"
+REPORT = {
+    "bulkId": "BULK-ID-123-xyz",
+    "messageId": str(REF),
+    "to": "41793026727",
+    "sender": "ACME",
+    "sentAt": "2026-11-21T10:00:00.000+0000",
+    "doneAt": "2026-11-21T11:00:00.000+0100",
+    "messageCount": 1,
+    "mccMnc": "22801",
+    "callbackData": str(REF),
+    "price": {"pricePerMessage": 0.01, "currency": "EUR"},
+    "status": status(3, 5, "DELIVERED_TO_HANDSET"),
+    "error": {"groupId": 0, "groupName": "OK", "id": 0, "name": "NO_ERROR", "permanent": False},
+}
+MESSAGE = {
+    "messageId": "817790313235066447",
+    "from": "385916242493",
+    "to": "385921004026",
+    "text": "STOP Paris",
+    "cleanText": "Paris",
+    "keyword": "STOP",
+    "receivedAt": "2016-10-06T09:28:39.220+0000",
+    "smsCount": 1,
+}
+
+
+def results(*given: object) -> dict[str, object]:
+    return {"results": list(given)}
+
+
+@pytest.mark.parametrize(("group", "verdict"), GROUPS.items())
+def test_each_group_has_its_verdict(group: int, verdict: Verdict) -> None:
+    [receipt] = read("alpha", SETTINGS, posted(results({**REPORT, "status": status(group, 5)}), URL)).receipts
+
+    assert (receipt.verdict, receipt.key, receipt.carrier_ref, receipt.ref) == (verdict, f"{REF}/5", str(REF), REF)
+    assert receipt.at == datetime(2026, 11, 21, 10, tzinfo=UTC)
+    assert "41793026727" not in receipt.raw
+
+
+def test_delivered_to_the_operator_is_still_on_its_way() -> None:
+    [receipt] = read("alpha", SETTINGS, posted(results({**REPORT, "status": status(3, 2)}), URL)).receipts
+
+    assert receipt.verdict is Verdict.PENDING
+
+
+def error(group: int, permanent: bool, id_: int = 27) -> dict[str, object]:
+    return {"groupId": group, "id": id_, "name": "EC_SOME", "permanent": permanent}
+
+
+FAILURES: dict[str, tuple[dict[str, object], dict[str, object], bool, str]] = {
+    "the handset's": (status(2, 9), error(1, False), False, "EC_SOME"),
+    "the user's": (status(2, 9), error(2, False), False, "EC_SOME"),
+    "the operator's, passing": (status(2, 4), error(3, False), True, "EC_SOME"),
+    "the operator's, for good": (status(2, 4), error(3, True), False, "EC_SOME"),
+    "unknown at its end": (status(4, 29, "EXPIRED_DLR_UNKNOWN"), error(0, False, 0), False, "EXPIRED_DLR_UNKNOWN"),
+    "our credits'": (
+        status(5, 12, "REJECTED_NOT_ENOUGH_CREDITS"),
+        error(0, False, 0),
+        True,
+        "REJECTED_NOT_ENOUGH_CREDITS",
+    ),
+    "the number's": (status(5, 10, "REJECTED_DND"), error(0, False, 0), False, "REJECTED_DND"),
+}
+
+
+@pytest.mark.parametrize(("failed", "fault", "retryable", "code"), FAILURES.values(), ids=FAILURES.keys())
+def test_each_failure_says_whether_another_carrier_may_do_better(
+    failed: dict[str, object], fault: dict[str, object], retryable: bool, code: str
+) -> None:
+    post = posted(results({**REPORT, "status": failed, "error": fault}), URL)
+
+    [receipt] = read("alpha", SETTINGS, post).receipts
+
+    assert (receipt.verdict, receipt.retryable, receipt.code) == (Verdict.FAILED, retryable, code)
+
+
+def test_reports_and_messages_are_told_apart() -> None:
+    heard = read("alpha", SETTINGS, posted(results(REPORT, MESSAGE, {**REPORT, "messageId": "other"}), URL))
+
+    assert [each.carrier_ref for each in heard.receipts] == [str(REF), "other"]
+    [inbound] = heard.inbound
+    assert (inbound.key, inbound.phone, inbound.sender, inbound.body) == (
+        "817790313235066447",
+        "+385916242493",
+        "+385921004026",
+        "STOP Paris",
+    )
+    assert inbound.at == datetime(2016, 10, 6, 9, 28, 39, 220_000, tzinfo=UTC)
+
+
+BASIC = {**SETTINGS, "receipt_username": "ib", "receipt_password": "pw"}
+RIGHT = {"authorization": "Basic " + base64.b64encode(b"ib:pw").decode()}
+
+
+def test_a_subscription_s_password_proves_it_too() -> None:
+    assert len(read("alpha", BASIC, posted(results(REPORT), **RIGHT)).receipts) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "post"),
+    [
+        (SETTINGS, posted(results(REPORT), URL.replace("sesame", "open"))),
+        (SETTINGS, posted(results(REPORT), **RIGHT)),
+        (BASIC, posted(results(REPORT), URL)),
+        (BASIC, posted(results(REPORT), authorization="Basic " + base64.b64encode(b"ib:").decode())),
+        ({}, posted(results(REPORT), URL)),
+    ],
+)
+def test_what_proves_nothing_is_forged(settings: dict[str, object], post: Posted) -> None:
+    with pytest.raises(ReceiptForged):
+        read("alpha", settings, post)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        [],
+        b"x",
+        results("x"),
+        results({**REPORT, "status": "DELIVERED"}),
+        results({**REPORT, "status": status(9, 1)}),
+        results({**REPORT, "messageId": None}),
+        results({**MESSAGE, "text": None}),
+    ],
+)
+def test_what_cannot_be_read_is_a_value_error(given: object) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read("alpha", SETTINGS, posted(given, URL))
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({}, "base_url is required"),
+        ({"base_url": "https://x"}, "api_key is required"),
+        ({"base_url": "https://x", "api_key": "k", "receipt_username": "u"}, "receipt_password is required with"),
+        ({"base_url": "https://x", "api_key": "k", "doubt": "dedupes"}, "doubt must be"),
+        ({"base_url": "https://x", "api_key": "k", "wings": 1}, "wings is no setting"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"carrier alpha: {named}"):
+        make("alpha", settings)

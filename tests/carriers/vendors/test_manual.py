@@ -1,0 +1,85 @@
+"""What docs/carriers.md says of carriers is so: its example is a whole vendor, and its object a whole generic one."""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.registry import KINDS
+from pipeline.carriers.vendors import generic
+from schema.vocabulary import Doubt
+from tests.carriers.conformance import Conformance
+from tests.carriers.vendors.exchanges import REF, posted
+from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
+
+MANUAL = Path(__file__).parents[3] / "docs" / "carriers.md"
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", MANUAL.read_text(), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def acme() -> Any:
+    module = ModuleType("acme")
+    code = next(text for kind, text in BLOCKS if kind == "python")
+    exec(compile(code, str(MANUAL), "exec"), module.__dict__)  # noqa: S102 - our own manual
+    return module
+
+
+class Tongue:
+    def hear(self, call: Call) -> Said | Reply:
+        assert (call.url, call.headers["authorization"]) == ("/messages", "Bearer k")
+        sent = call.json()
+        return Said(sent["reference"], sent["to"], sent["text"])
+
+    def accept(self, said: Said, given: str) -> Reply:
+        return Reply(201, {"id": given})
+
+    def refuse(self, code: str) -> Reply:
+        return Reply(422, {"code": "bad_number"})
+
+    def later(self, code: str) -> Reply:
+        return Reply(402, {"code": "no_credit"})
+
+    def throttle(self, seconds: str) -> Reply:
+        return Reply(429, b"", {"retry-after": seconds})
+
+
+@pytest.fixture
+def rig(acme: Any, tmp_path: Path) -> Iterator[VendorRig]:
+    with rigged(acme.make, {"api_key": "k"}, Tongue(), tmp_path) as rig:
+        yield rig
+
+
+class TestTheExample(Conformance):
+    REFUSED = ("refuse", "bad_number")
+    REFUSED_FOR_NOW = ("refuse_transient", "no_credit")
+
+
+def test_the_example_s_receipts_are_proved_and_read(acme: Any) -> None:
+    body = json.dumps({"id": "a1", "status": "done", "reference": str(REF)}).encode()
+    mac = hmac.new(b"s", body, hashlib.sha256).hexdigest()
+
+    [receipt] = acme.read("alpha", {"receipt_key": "s"}, posted(body, x_acme_signature=mac)).receipts
+
+    assert (receipt.key, receipt.ref) == ("a1/done", REF)
+    with pytest.raises(ReceiptForged):
+        acme.read("alpha", {"receipt_key": "s"}, posted(body))
+
+
+def test_the_generic_object_is_a_carrier() -> None:
+    settings = json.loads(next(text for kind, text in BLOCKS if kind == "json"))
+
+    carrier = generic.make("gn", settings)
+
+    assert carrier.doubt is Doubt.QUERYABLE
+    carrier.close()
+
+
+def test_every_kind_is_in_the_manual() -> None:
+    assert {kind for kind in KINDS if f"| `{kind}` |" not in MANUAL.read_text()} == set()

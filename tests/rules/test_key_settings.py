@@ -1,0 +1,98 @@
+"""What an operator may set on a key, by API."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.dialects.solaris.terms import terms
+from pipeline.dialects.telesign import profile
+from pipeline.dialects.telesign.profile import Profile
+from pipeline.errors import ConfigurationError
+from pipeline.rules.key_settings import KINDS, fit
+from schema.vocabulary import Dialect
+from tests.dialects.test_solaris import key
+
+GOOD: dict[str, list[Any]] = {
+    "rate": [0.1, 1, 50, 1_000_000],
+    "burst": [1, 1_000_000],
+    "sender": ["Bank", "811", 811, "+2348012345678"],
+    "recipient_burst": [1, 1000],
+    "recipient_seconds": [0.5, 60],
+    "token_seconds": [1, 86_400],
+    "code_seconds": [1, 300],
+    "code_attempts": [1, 100],
+    "tolerance": [0.5, 900],
+    "validity": [30, 86_400],
+    "max_attempts": [1, 100],
+    "max_text": [1, 1600],
+    "hard_cap": [1, 1_000_000],
+    "pause": [0, 30, 1.5],
+    "trial_numbers": [[], ["+2348012345678"]],
+    "home_region": ["UK", "USA"],
+    "time_zone": ["UTC", "Europe/London"],
+}
+BAD: dict[str, list[Any]] = {
+    "rate": [0, -1, "50", True, None, float("nan"), float("inf"), 1_000_001, [5]],
+    "burst": [0, 1.5, "5", True, 1_000_001],
+    "sender": ["", "a name that is too long", "  ", None, True, 1.5, ["Bank"]],
+    "recipient_burst": [0, 1.5, "2", None],
+    "recipient_seconds": [0, -1, "60", None],
+    "token_seconds": [0, 0.5, 86_401],
+    "code_seconds": [0, "300"],
+    "code_attempts": [0, 101],
+    "tolerance": [0, 901, "wide"],
+    "validity": [29, 86_401],
+    "max_attempts": [0, 101],
+    "max_text": [0, 1601],
+    "hard_cap": [0, None],
+    "pause": [-1, None],
+    "trial_numbers": ["+2348012345678", [2348012345678], ["2348012345678"], None],
+    "home_region": ["", "United Kingdom", 44],
+    "time_zone": ["", "a zone", 1],
+}
+SETTINGS = [(dialect, name) for dialect in Dialect for name in KINDS[dialect]]
+
+
+@pytest.mark.parametrize(("dialect", "name"), SETTINGS)
+def test_what_fits_is_kept(dialect: Dialect, name: str) -> None:
+    for value in GOOD[name]:
+        assert fit(dialect, {name: value}) == {name: str(value) if name == "sender" else value}
+
+
+@pytest.mark.parametrize(("dialect", "name"), SETTINGS)
+def test_what_does_not_is_named(dialect: Dialect, name: str) -> None:
+    for value in BAD[name]:
+        with pytest.raises(ConfigurationError, match=f"the setting '{name}' of a {dialect} key must be "):
+            fit(dialect, {"rate": 5, name: value})
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_a_setting_that_nobody_reads_is_refused_with_those_there_are(dialect: Dialect) -> None:
+    with pytest.raises(ConfigurationError, match=f"a {dialect} key has no setting 'speed'; it has .*burst.*rate"):
+        fit(dialect, {"rate": 5, "speed": 5})
+
+
+def test_nothing_set_is_nothing_kept() -> None:
+    assert [fit(dialect, {}) for dialect in Dialect] == [{}] * 4
+
+
+def test_the_settings_of_telesigns_keys_are_those_its_door_reads_and_as_it_reads_them() -> None:
+    own = set(KINDS[Dialect.TELESIGN]) - {"rate", "burst"}
+
+    assert own == set(Profile.model_fields)
+    for name in own:
+        for value in GOOD[name]:
+            profile.read(fit(Dialect.TELESIGN, {name: value}))
+        for value in (each for each in BAD[name] if type(each) in (int, float)):
+            if name not in ("sender", "trial_numbers"):
+                with pytest.raises(ValidationError):
+                    profile.read({name: value})
+
+
+def test_the_settings_of_solaris_keys_are_those_its_door_reads() -> None:
+    own = {name: GOOD[name][-1] for name in set(KINDS[Dialect.SOLARIS]) - {"rate", "burst"}}
+
+    read = terms(key(**fit(Dialect.SOLARIS, own)))
+
+    assert {name: getattr(read, name) for name in read.__slots__} == own

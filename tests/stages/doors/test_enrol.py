@@ -1,0 +1,163 @@
+"""Enrol: what becomes of a person's number is told to the account's endpoints, with the very move."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import SecretStr
+
+from pipeline.settings import Settings
+from pipeline.stages.doors import notify, subscribe
+from pipeline.stages.doors.enrol import add_number, drop_number, enrol
+from pipeline.stages.doors.notify import Errand, Outcome
+from pipeline.stages.office.enlist import Taken, delist, enlist
+from schema.door import NumberTold
+from schema.vocabulary import Dialect, EndpointState, NumberMove
+
+NUMBER = "+4915205555555"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
+
+
+def endpoint(world: Any, dialect: Dialect = Dialect.SOLARIS, **fields: Any) -> UUID:
+    url = "https://hooks.example.org/sms"
+    made, _ = subscribe.create(world.rt, world.account, dialect, url, greet=lambda *_: None, **fields)
+    return made.id
+
+
+def number(world: Any, person: str = "anna") -> UUID:
+    """Give a person a number; return its id."""
+    enrol(world.rt, world.account, person)
+    given = add_number(world.rt, world.account, person, NUMBER)
+    assert given
+    assert given.phone_id
+    return given.phone_id
+
+
+def claim(world: Any) -> list[Errand]:
+    world.run("UPDATE deliveries SET due_at = now() - interval '1 second' WHERE state = 'waiting'")
+    return notify.claim(world.rt, {}, 100).errands
+
+
+def told(world: Any) -> list[tuple[str, str, UUID]]:
+    return list(world.rows("SELECT person_id, status, message_id FROM deliveries ORDER BY at, status"))
+
+
+def test_each_solaris_endpoint_is_told_of_a_new_number_and_that_it_went(world: Any) -> None:
+    one, other = endpoint(world), endpoint(world)
+    endpoint(world, Dialect.ROBASE)
+
+    made = number(world)
+    dropped = drop_number(world.rt, world.account, "anna", made)
+
+    assert dropped
+    assert told(world) == [("anna", "number_created", made)] * 2 + [("anna", "number_deleted", made)] * 2
+    assert set(world.rows("SELECT endpoint_id FROM deliveries")) == {one, other}
+    assert world.rows("SELECT count(DISTINCT event_id) FROM deliveries") == [2]
+
+
+def test_an_operators_word_is_told_too(world: Any) -> None:
+    endpoint(world)
+
+    enlist(world.rt, "acme", "anna")
+    enlist(world.rt, "acme", "anna", NUMBER, verified=True)
+    with pytest.raises(Taken):
+        enlist(world.rt, "acme", "anna", NUMBER)
+    first = delist(world.rt, "acme", "anna")
+    second = delist(world.rt, "acme", "anna")
+
+    assert (first, second) == (True, False)
+    assert [status for _, status, _ in told(world)] == ["number_created", "number_deleted"]
+
+
+def test_what_did_not_happen_is_not_told(world: Any) -> None:
+    endpoint(world)
+    made = number(world)
+
+    again = add_number(world.rt, world.account, "anna", NUMBER)
+    nobody = add_number(world.rt, world.account, "nobody", NUMBER)
+    another = drop_number(world.rt, world.account, "anna", world.rt.mint())
+
+    assert (again, nobody, another) == (None, None, False)
+    assert told(world) == [("anna", "number_created", made)]
+
+
+def test_who_has_no_endpoint_is_told_nothing_later(world: Any) -> None:
+    number(world)
+    endpoint(world)
+
+    assert told(world) == []
+
+
+def test_the_call_holds_all_that_is_told(world: Any) -> None:
+    id_ = endpoint(world, events=["PERSON_MOBILE_NUMBER_CREATED"])
+    made = number(world)
+
+    [errand] = claim(world)
+
+    assert isinstance(errand.told, NumberTold)
+    assert (errand.told.person, errand.told.number, errand.told.move) == ("anna", made, NumberMove.CREATED)
+    assert (errand.told.endpoint, errand.told.attempt, errand.told.dialect) == (id_, 1, Dialect.SOLARIS)
+    assert errand.told.hears == {"PERSON_MOBILE_NUMBER_CREATED"}
+    assert (errand.lane, len(errand.secrets)) == (id_, 1)
+
+
+def test_that_a_number_went_is_told_after_that_it_came(world: Any) -> None:
+    endpoint(world)
+    drop_number(world.rt, world.account, "anna", number(world))
+
+    [first] = claim(world)
+    put_off = notify.claim(world.rt, {}, 100).errands
+    notify.record(world.rt, [Outcome(first, "200", heard=True)])
+    [second] = claim(world)
+
+    assert put_off == []
+    assert [each.told.move for each in (first, second)] == [NumberMove.CREATED, NumberMove.DELETED]  # type: ignore[union-attr]
+
+
+def test_numbers_and_messages_are_told_side_by_side(world: Any) -> None:
+    endpoint(world)
+    number(world)
+    world.send()
+
+    found = claim(world)
+
+    assert sorted(type(each.told).__name__ for each in found) == ["NumberTold", "Told"]
+
+
+@pytest.mark.parametrize(
+    ("end", "left"),
+    [
+        pytest.param(lambda world, id_: subscribe.remove(world.rt, None, id_), [("dead", "removed")], id="removed"),
+        pytest.param(
+            lambda world, id_: subscribe.change(world.rt, None, id_, state=EndpointState.SUSPENDED),
+            [("waiting", None)],
+            id="suspended",
+        ),
+        pytest.param(
+            lambda world, _id: world.run("DELETE FROM endpoints"), [("dead", "removed")], id="gone behind our back"
+        ),
+    ],
+)
+def test_who_is_no_more_is_not_called(world: Any, end: Callable[[Any, UUID], Any], left: list[Any]) -> None:
+    id_ = endpoint(world)
+    number(world)
+    end(world, id_)
+
+    assert claim(world) == []
+    assert world.rows("SELECT state, answer FROM deliveries") == left
+
+
+def test_only_its_own_account_tells_it_again(world: Any) -> None:
+    endpoint(world)
+    made = number(world)
+    notify.record(world.rt, [Outcome(each, "200", heard=True) for each in claim(world)])
+
+    stranger = notify.replay(world.rt, world.account + 1, [made])
+    owner = notify.replay(world.rt, world.account, [made])
+
+    assert (stranger, owner) == (0, 1)

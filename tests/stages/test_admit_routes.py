@@ -1,0 +1,102 @@
+"""Which carrier an admitted message is given."""
+
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import event
+
+from pipeline.stages.admit import admit
+from pipeline.stages.office import administer
+from schema.message import Admission
+from schema.vocabulary import CarrierState, Code
+
+NUMBERS = [f"+23480123{number:05}" for number in range(500)]
+
+
+def judge(world: Any, *numbers: str, **fields: Any) -> Admission:
+    [admission] = admit(world.rt, [(world.rt.mint(), world.order(*numbers, **fields))])
+    return admission
+
+
+def test_a_recipient_keeps_his_carrier_from_order_to_order(world: Any) -> None:
+    for name in ("beta", "gamma"):
+        world.add_carrier(name)
+
+    first, second = judge(world, *NUMBERS), judge(world, *reversed(NUMBERS))
+
+    carriers = {draft.phone: draft.carrier for draft in first.drafts}
+    assert {draft.phone: draft.carrier for draft in second.drafts} == carriers
+    assert all(120 < count < 210 for count in Counter(carriers.values()).values())
+
+
+def test_when_a_carrier_is_drained_only_its_own_recipients_move(world: Any) -> None:
+    for name in ("beta", "gamma"):
+        world.add_carrier(name)
+    before = {draft.phone: draft.carrier for draft in judge(world, *NUMBERS).drafts}
+
+    administer.set_carrier_state(world.rt, "gamma", CarrierState.DRAINED)
+    after = {draft.phone: draft.carrier for draft in judge(world, *NUMBERS).drafts}
+
+    assert {before[phone] for phone in NUMBERS if after[phone] != before[phone]} == {"gamma"}
+    assert set(after.values()) == {"alpha", "beta"}
+
+
+def test_a_message_goes_to_a_carrier_that_can_carry_it(world: Any) -> None:
+    world.add_carrier("beta", rank=0)
+    administer.set_carrier(world.rt, "beta", "simulated", {}, {"ucs2": False, "dlt": False})
+
+    carriers = {
+        (number, body): judge(world, number, body=body).drafts[0].carrier
+        for number in ("+2348012345678", "+919812345678")
+        for body in ("Hello", "Привет")
+    }
+
+    assert carriers == {
+        ("+2348012345678", "Hello"): "beta",
+        ("+2348012345678", "Привет"): "alpha",
+        ("+919812345678", "Hello"): "alpha",
+        ("+919812345678", "Привет"): "alpha",
+    }
+
+
+def test_what_no_carrier_can_carry_is_refused(world: Any) -> None:
+    administer.set_carrier(world.rt, "alpha", "simulated", {}, {"alphanumeric": False})
+
+    assert [refusal.code for refusal in judge(world).refusals] == [Code.NO_ROUTE]
+
+
+def test_a_network_s_route_takes_its_numbers(world: Any) -> None:
+    administer.set_networks(world.rt, {"234801": "621-20", "234": "621-30"})
+    administer.set_carrier(world.rt, "beta", "simulated", {})
+    administer.set_route(world.rt, "621-20", "beta")
+
+    admission = judge(world, "+2348012345678", "+2348032345678")
+
+    assert [draft.carrier for draft in admission.drafts] == ["beta", "alpha"]
+    assert admission.situation is not None
+
+
+def test_a_new_numbering_plan_is_gone_by_within_a_minute(world: Any) -> None:
+    administer.set_carrier(world.rt, "beta", "simulated", {})
+    administer.set_route(world.rt, "621-20", "beta")
+    before = judge(world)
+
+    administer.set_networks(world.rt, {"234801": "621-20"})
+    at_once = judge(world)
+    world.rt.situations.FRESH = 0.0
+    later = judge(world)
+
+    assert [each.drafts[0].carrier for each in (before, at_once, later)] == ["alpha", "alpha", "beta"]
+    assert before.situation == at_once.situation != later.situation
+
+
+def test_while_nothing_changes_a_situation_costs_no_statement(world: Any) -> None:
+    statements: list[str] = []
+    for _ in range(2):  # kept by the first, known by heart since the second
+        judge(world)
+    event.listen(world.rt.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+
+    judge(world, *NUMBERS)
+
+    assert len([each for each in statements if "routes" in each]) == 1
+    assert not [each for each in statements if "situations" in each]

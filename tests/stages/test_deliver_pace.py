@@ -1,0 +1,171 @@
+"""A carrier that is slow, limited or ill: who waits, who goes elsewhere, and who has a turn."""
+
+import time
+from typing import Any
+
+from pipeline.stages.deliver import deliver
+from pipeline.stages.promote import promote
+from pipeline.store import accounts, ledger
+
+ATTEMPTS = "SELECT n, carrier, outcome, code FROM provider_attempts ORDER BY message_id, n"
+
+
+def numbers(count: int, first: int = 0) -> list[str]:
+    return [f"+23480{first + place:08d}" for place in range(count)]
+
+
+def limit(world: Any, carrier: str, segments_per_second: float) -> None:
+    world.run(
+        "UPDATE carriers SET segments_per_second = %(pace)s WHERE name = %(name)s",
+        pace=segments_per_second,
+        name=carrier,
+    )
+
+
+def second_account(world: Any) -> None:
+    with world.rt.begin() as conn:
+        other = accounts.create(conn, "other", "NGN")
+        assert other is not None
+        accounts.set_sender(conn, other, "ACME")
+        ledger.top_up(conn, other, 1_000_000, "test")
+
+
+def test_a_throttled_message_waits_for_the_same_carrier(world: Any) -> None:
+    world.add_carrier("alpha", {"throttle:7": 1})
+    world.add_carrier("beta", rank=2)
+
+    world.send(*numbers(3))
+
+    assert set(world.rows(ATTEMPTS)) == {(1, "alpha", "refused_transient", "throttled")}
+    waiting = """SELECT status, carrier, size, attempt, round, tried,
+                        due_at - now() BETWEEN interval '5 s' AND interval '8 s' FROM batches WHERE status <> 'done'"""
+    assert world.rows(waiting) == [("waiting", "alpha", 3, 2, 0, [], True)]
+
+
+def test_it_is_taken_when_the_carrier_has_room_again(world: Any) -> None:
+    world.add_carrier("alpha", {"throttle:1": 1})
+    world.send()
+    world.add_carrier("alpha")
+
+    world.make_due()
+    world.deliver_all(promote(world.rt))
+
+    assert world.rows(ATTEMPTS) == [(1, "alpha", "refused_transient", "throttled"), (2, "alpha", "accepted", None)]
+
+
+def test_a_throttled_message_whose_time_is_over_fails(world: Any) -> None:
+    world.add_carrier("alpha", {"throttle:3600": 1})
+
+    world.send(**{"class": "otp"})
+
+    assert world.rows("SELECT status, money, error_code FROM messages") == [("failed", "released", "expired")]
+    assert world.balance() == 1_000_000
+
+
+def test_a_carrier_with_a_limit_is_given_no_more_than_that(world: Any) -> None:
+    limit(world, "alpha", 50)
+    hints = world.pay(world.submit(world.order(*numbers(60))))
+    began = time.monotonic()
+
+    more = deliver(world.rt, [hint.batch for hint in hints])
+
+    assert more == []
+    assert time.monotonic() - began > (60 - 5) / 50 * 0.95
+    assert world.rows("SELECT count(*) FROM provider_attempts WHERE outcome = 'accepted'") == [60]
+
+
+def test_a_long_message_counts_as_its_segments(world: Any) -> None:
+    limit(world, "alpha", 50)
+    hints = world.pay(world.submit(world.order(*numbers(3), body="x" * 1500)))  # ten segments each
+    began = time.monotonic()
+
+    deliver(world.rt, [hint.batch for hint in hints])
+
+    assert time.monotonic() - began > (30 - 5) / 50 * 0.95
+    assert world.rows("SELECT count(*) FROM provider_attempts WHERE outcome = 'accepted'") == [3]
+
+
+def test_at_a_limited_carrier_every_account_has_its_turn(world: Any) -> None:
+    limit(world, "alpha", 40)
+    second_account(world)
+    mine = [hint for n in range(3) for hint in world.pay(world.submit(world.order(*numbers(200, 1000 * n))))]
+    world.pay(world.submit(world.order(*numbers(40, 9000), account="other")))
+
+    hints = deliver(world.rt, [mine[0].batch])
+
+    taken = dict(
+        world.rows(
+            "SELECT a.name, count(*) FROM provider_attempts JOIN messages AS m ON m.id = message_id "
+            "JOIN accounts AS a ON a.id = account_id GROUP BY 1"
+        )
+    )
+    assert abs(taken["acme"] - taken["other"]) <= 5
+    assert 60 < sum(taken.values()) < 110
+    assert {hint.batch for hint in hints} >= {mine[0].batch}
+    assert world.rows("SELECT count(*) FROM batches WHERE status = 'sending'") == [0]
+
+
+def test_a_second_hint_leaves_the_turn_to_who_has_it(world: Any) -> None:
+    limit(world, "alpha", 40)
+    hints = [hint for n in range(2) for hint in world.pay(world.submit(world.order(*numbers(5, 1000 * n))))]
+    world.run(
+        "UPDATE batches SET status = 'sending', lease_until = now() + interval '1 minute' WHERE id = %(id)s",
+        id=hints[0].batch,
+    )
+
+    assert deliver(world.rt, [hints[1].batch]) == []
+    assert world.rows("SELECT count(*) FROM provider_attempts") == [0]
+
+
+def test_the_end_of_a_turn_calls_the_next_batch(world: Any) -> None:
+    limit(world, "alpha", 40)
+    first, second = (world.pay(world.submit(world.order(*numbers(3, 1000 * n))))[0] for n in range(2))
+
+    assert [hint.batch for hint in deliver(world.rt, [second.batch])] == [second.batch]
+    assert world.rows("SELECT status FROM batches ORDER BY id") == ["done", "queued"]
+    assert first.batch != second.batch
+
+
+def test_a_carrier_that_fails_is_left_alone_after_twenty(world: Any) -> None:
+    world.add_carrier("alpha", {"down": True})
+    world.add_carrier("beta", rank=2)
+    for n in range(20):
+        world.send(*numbers(1, n))
+
+    assert world.rows("SELECT count(*) FROM provider_attempts WHERE carrier = 'alpha'")[0] <= 20
+    assert world.rows("SELECT count(*) FROM messages WHERE status = 'sent'") == [20]
+
+
+def test_a_batch_already_on_its_way_to_an_ill_carrier_goes_to_the_next_untried(world: Any) -> None:
+    world.add_carrier("beta", rank=2)
+    hints = world.pay(world.submit(world.order(*numbers(5))))
+    world.rt.pulse("alpha").feel([("NG", False)] * 20)
+
+    world.deliver_all(hints)
+
+    assert set(world.rows(ATTEMPTS)) == {(1, "beta", "accepted", None)}
+
+
+def test_what_an_ill_carrier_was_not_asked_goes_to_the_next_and_the_probe_tells(world: Any) -> None:
+    world.add_carrier("alpha", {"down": True})
+    world.add_carrier("beta", rank=2)
+    hints = world.pay(world.submit(world.order(*numbers(30))))
+    world.rt.pulse("alpha").feel([("NG", False)] * 20)
+    world.end_pause("alpha")
+
+    world.deliver_all(hints)
+
+    assert world.rows("SELECT count(*) FROM provider_attempts WHERE carrier = 'alpha'") == [1]
+    assert world.rows("SELECT count(*) FROM provider_attempts WHERE carrier = 'beta' AND outcome = 'accepted'") == [30]
+
+
+def test_a_carrier_that_recovers_takes_the_rest_after_its_probe(world: Any) -> None:
+    world.add_carrier("beta", rank=2)
+    hints = world.pay(world.submit(world.order(*numbers(30))))
+    world.rt.pulse("alpha").feel([("NG", False)] * 20)
+    world.end_pause("alpha")
+
+    world.deliver_all(hints)
+
+    assert set(world.rows(ATTEMPTS)) == {(1, "alpha", "accepted", None)}
+    assert world.rt.unwell() == frozenset()

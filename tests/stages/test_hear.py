@@ -1,0 +1,269 @@
+"""What handsets send: kept once, heeded once, answered once."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from pipeline.stages import hear
+from pipeline.stages.admit import admit
+from pipeline.stages.deliver import deliver
+from pipeline.stages.ingest import ingest
+from pipeline.store.consent import inbound as store
+from schema.carriage import Inbound
+
+ADA, BEN = "+2348012345678", "+2348012345679"
+KEPT = "SELECT body, action, reply, account_id IS NOT NULL, handled_at IS NOT NULL FROM inbound ORDER BY id"
+OPT_OUTS = "SELECT phone, sender, class, source FROM opt_outs ORDER BY phone, sender"
+NUMBER = "+447700900100"
+
+_keys = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def short_code(world: Any) -> None:
+    """The world's account has a number that can be written to, and words for its answers."""
+    world.run(
+        "INSERT INTO sender_ids (account_id, sender) VALUES (%(id)s, %(sender)s)", id=world.account, sender=NUMBER
+    )
+    for word, reply in (("STOP", "You are out."), ("START", "You are in."), ("HELP", "This is ACME.")):
+        keyword(world, word, word.lower(), reply)
+
+
+def keyword(world: Any, word: str, action: str, reply: str | None = None, account: int | None = None) -> None:
+    world.run(
+        "INSERT INTO keywords (account_id, word, action, reply) VALUES (%(a)s, %(w)s, %(does)s, %(reply)s)",
+        a=account, w=word, does=action, reply=reply,
+    )  # fmt: skip
+
+
+def text(body: str, phone: str = ADA, to: str = NUMBER, **fields: Any) -> Inbound:
+    return Inbound("alpha", fields.pop("key", f"k{next(_keys)}"), phone, to, body, at=None, **fields)
+
+
+def hears(world: Any, *texts: Inbound) -> list[tuple[str, str]]:
+    """Let these come in and be heeded, and the answers be written; return them with who gets them."""
+    hear.keep(world.rt, texts)
+    asked = hear.answer(world.rt)
+    again = hear.answer(world.rt)
+    assert again == asked
+    answers = ingest(world.rt, admit(world.rt, asked))
+    assert [refusal for each in answers for refusal in each.refusals] == []
+    hear.answered(world.rt, [id_ for id_, _ in asked])
+    assert hear.answer(world.rt) == []
+    world.deliver_all(world.pay(answers))
+    return [(order.recipients[0].to, order.body or "") for _, order in asked]
+
+
+def other(world: Any, name: str = "other", sender: str = NUMBER) -> int:
+    world.run("INSERT INTO accounts (name, currency) VALUES (%(name)s, 'NGN')", name=name)
+    [account] = world.rows("SELECT id FROM accounts WHERE name = %(name)s", name=name)
+    world.run("INSERT INTO wallets VALUES (%(id)s, 100000)", id=account)
+    world.run("INSERT INTO sender_ids (account_id, sender) VALUES (%(id)s, %(sender)s)", id=account, sender=sender)
+    return int(account)
+
+
+# Kept ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_is_kept_once_however_often_it_comes(world: Any) -> None:
+    assert hear.keep(world.rt, [text("hello", key="a"), text("hello", key="a"), text("hi", key="b")]) == 2
+    assert hear.keep(world.rt, [text("hello", key="a")]) == 0
+    assert world.rows("SELECT body FROM inbound ORDER BY id") == ["hello", "hi"]
+
+
+def test_what_postgresql_cannot_keep_is_left_out(world: Any) -> None:
+    hear.keep(world.rt, [text("a\x00b\ud800c")])
+
+    assert world.rows("SELECT body FROM inbound") == ["ab?c"]
+
+
+def test_what_holds_no_keyword_is_kept_for_its_account(world: Any) -> None:
+    assert hears(world, text("When do you open?")) == []
+    assert world.rows(KEPT) == [("When do you open?", "keep", None, True, True)]
+
+
+# STOP, START, HELP -----------------------------------------------------------------------------------------------
+
+
+def test_stop_is_written_and_confirmed_once_in_spite_of_it(world: Any) -> None:
+    assert hears(world, text("Stop!")) == [(ADA, "You are out.")]
+
+    assert world.rows(OPT_OUTS) == [(ADA, NUMBER, "", "STOP")]
+    assert world.rows("SELECT phone, sender, body, status FROM messages") == [(ADA, NUMBER, "You are out.", "sent")]
+    assert hears(world, text("STOP")) == []
+    refused = world.submit(world.order(ADA, BEN, sender=NUMBER))[0]
+    assert [each.code for each in refused.refusals] == ["opted_out"]
+
+
+def test_stop_to_one_sender_leaves_the_others(world: Any) -> None:
+    hears(world, text("STOP"))
+
+    assert world.submit(world.order(ADA))[0].refusals == []
+
+
+def test_stopall_is_meant_for_all_of_them(world: Any) -> None:
+    hears(world, text("Stop all"))
+
+    assert world.rows(OPT_OUTS) == [(ADA, "", "", "STOPALL")]
+    assert [each.code for each in world.submit(world.order(ADA))[0].refusals] == ["opted_out"]
+
+
+def test_a_plus_that_a_carrier_left_out_is_forgiven(world: Any) -> None:
+    assert hears(world, text("STOP", to=NUMBER[1:])) == [(ADA, "You are out.")]
+    assert world.rows(OPT_OUTS) == [(ADA, NUMBER, "", "STOP")]
+
+
+def test_start_takes_it_back_and_is_confirmed(world: Any) -> None:
+    hears(world, text("STOP"), text("STOPALL"))
+
+    assert hears(world, text("start")) == [(ADA, "You are in.")]
+    assert world.rows(OPT_OUTS) == []
+    assert world.submit(world.order(ADA, sender=NUMBER))[0].refusals == []
+
+
+def test_yes_to_something_else_is_kept_for_the_account(world: Any) -> None:
+    assert hears(world, text("Yes")) == []
+    assert world.rows("SELECT action FROM inbound") == ["keep"]
+
+
+def test_help_is_answered_each_time(world: Any) -> None:
+    assert hears(world, text("help"), text("INFO", phone=BEN)) == [(ADA, "This is ACME."), (BEN, "This is ACME.")]
+    assert hears(world, text("help")) == [(ADA, "This is ACME.")]
+
+
+def test_texts_that_come_together_are_heeded_in_their_order(world: Any) -> None:
+    found = hears(world, text("stop"), text("start"), text("quit"), text("unstop", phone=BEN))
+
+    assert found == [(ADA, "You are out."), (ADA, "You are in."), (ADA, "You are out.")]
+    assert world.rows(OPT_OUTS) == [(ADA, NUMBER, "", "QUIT")]
+
+
+def test_the_answer_costs_what_a_message_costs(world: Any) -> None:
+    before = world.balance()
+    hears(world, text("STOP"))
+
+    assert world.balance() == before - 400
+
+
+def test_who_has_no_number_is_answered_nothing(world: Any) -> None:
+    assert hears(world, text("STOP", phone="BANK")) == []
+    assert world.rows(OPT_OUTS) == [("BANK", NUMBER, "", "STOP")]
+
+
+def test_an_accounts_own_word_does_what_it_was_registered_for(world: Any) -> None:
+    keyword(world, "JOIN", "start", "Welcome.", world.account)
+    keyword(world, "CANCEL", "keep", None, world.account)
+
+    assert hears(world, text("join Lagos")) == [(ADA, "Welcome.")]
+    assert hears(world, text("cancel")) == []
+    assert world.rows(OPT_OUTS) == []
+
+
+def test_an_answer_that_was_returned_and_never_written_is_returned_again(world: Any) -> None:
+    hear.keep(world.rt, [text("STOP")])
+    [(request, order)] = hear.answer(world.rt)
+
+    assert order.idempotency_key == f"reply-{request}"
+    assert hear.answer(world.rt) == [(request, order)]
+    for _ in range(2):
+        ingest(world.rt, admit(world.rt, [(request, order)]))
+    assert world.rows("SELECT count(*) FROM messages") == [1]
+
+
+# Whose it is -----------------------------------------------------------------------------------------------------
+
+
+def test_a_number_that_is_nobodys_is_stopped_for_all_who_may_ever_use_it(world: Any) -> None:
+    assert hears(world, text("STOP", to="70007"), text("STOPALL", to="70008"), text("STOP", to="")) == []
+    assert world.rows("SELECT account_id, sender FROM opt_outs ORDER BY sender") == [(0, "70007"), (0, "70008")]
+
+    hears(world, text("START", to="70007"))
+    assert world.rows("SELECT sender FROM opt_outs") == ["70008"]
+
+
+def test_of_several_accounts_the_one_that_wrote_last_is_meant(world: Any) -> None:
+    theirs = other(world)
+    world.send(ADA, sender=NUMBER)
+    world.send(ADA, account="other", sender=NUMBER)
+    world.send(BEN, sender=NUMBER)
+
+    hears(world, text("STOP"), text("STOP", phone=BEN))
+
+    assert world.rows("SELECT account_id, phone FROM opt_outs ORDER BY phone") == [(theirs, ADA), (world.account, BEN)]
+
+
+def test_of_several_accounts_the_one_whose_word_it_is_is_meant(world: Any) -> None:
+    theirs = other(world)
+    keyword(world, "BYE", "stop", "Bye.", theirs)
+    world.send(ADA, sender=NUMBER)
+
+    assert hears(world, text("bye")) == [(ADA, "Bye.")]
+    assert world.rows("SELECT account_id FROM opt_outs") == [theirs]
+
+
+def test_where_nobody_can_tell_all_of_them_are_stopped(world: Any) -> None:
+    theirs = other(world)
+
+    assert hears(world, text("STOP")) == []
+    assert world.rows("SELECT account_id FROM opt_outs ORDER BY 1") == [world.account, theirs]
+    assert world.rows("SELECT account_id FROM inbound") == [None]
+
+
+# Long ones -------------------------------------------------------------------------------------------------------
+
+
+def part(n: int, body: str, of: int = 2, ref: int = 7, **fields: Any) -> Inbound:
+    return text(body, part_ref=ref, part=n, of=of, **fields)
+
+
+def test_parts_are_joined_whatever_their_order(world: Any) -> None:
+    hears(world, part(2, "OP"), text("hello"))
+    assert world.rows("SELECT body FROM inbound WHERE handled_at IS NULL") == ["OP"]
+
+    assert hears(world, part(1, "ST")) == [(ADA, "You are out.")]
+    assert world.rows("SELECT action FROM inbound ORDER BY id") == ["stop", "keep", "keep"]
+    with world.rt.begin() as conn:
+        rows = store.listing(conn, None, world.rt.now().replace(year=2020), 10)
+    assert sorted((row["body"], row["action"]) for row in rows) == [("STOP", "stop"), ("hello", "keep")]
+
+
+def test_parts_of_different_messages_are_kept_apart(world: Any) -> None:
+    hears(world, part(1, "ST"), part(2, "OP", phone=BEN), part(2, "OP", ref=8), part(2, "OP", of=3))
+
+    assert world.rows("SELECT count(*) FROM inbound WHERE handled_at IS NOT NULL") == [0]
+
+
+def test_a_part_that_comes_twice_counts_once(world: Any) -> None:
+    hears(world, part(1, "ST"), part(1, "ST"))
+    assert world.rows(OPT_OUTS) == []
+
+    hears(world, part(2, "OP"))
+    assert [row[3] for row in world.rows(OPT_OUTS)] == ["STOP"]
+    assert world.rows("SELECT count(*) FROM inbound WHERE handled_at IS NULL") == [0]
+
+
+def test_a_message_whose_rest_never_comes_is_heeded_as_it_is(world: Any) -> None:
+    hears(world, part(1, "STOP"))
+    world.run("UPDATE inbound SET received_at = received_at - interval '11 minutes'")
+
+    assert hears(world) == [(ADA, "You are out.")]
+
+
+def test_half_a_message_at_the_end_of_a_portion_waits_for_the_next(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hear, "PORTION", 2)
+    hear.keep(world.rt, [text("hello"), part(1, "ST"), part(2, "OP")])
+
+    hear.answer(world.rt)
+    assert world.rows(OPT_OUTS) == []
+    hear.answer(world.rt)
+    assert [row[3] for row in world.rows(OPT_OUTS)] == ["STOP"]
+
+
+def test_between_intake_and_claim_a_stop_is_heeded(world: Any) -> None:
+    hints = world.pay(world.submit(world.order(ADA, sender=NUMBER)))
+
+    hears(world, text("STOP"))
+    deliver(world.rt, [hint.batch for hint in hints])
+
+    assert world.rows("SELECT status, error_code FROM messages ORDER BY id LIMIT 1") == [("rejected", "opted_out")]

@@ -1,0 +1,110 @@
+"""A carrier's breaker opens soon, lets one try, and closes on recovery; all processes see the same."""
+
+import time
+
+import pytest
+import redis
+
+from pipeline.runtime import Runtime
+from pipeline.store import health
+from pipeline.store.health import Breaker
+
+
+@pytest.fixture
+def valkey(rt: Runtime) -> redis.Redis:
+    assert rt.valkey is not None
+    return rt.valkey
+
+
+def skip_the_pause(valkey: redis.Redis, word: str) -> None:
+    """The pause is over: its end is put into the past, by the server's own clock."""
+    assert valkey.hget(f"postroad:health:{word}", "open")
+    valkey.hset(f"postroad:health:{word}", "open", str(int(time.time() * 1000) - 1))
+
+
+def test_a_carrier_nobody_reported_of_is_well(valkey: redis.Redis) -> None:
+    assert health.look(valkey) == frozenset()
+    assert health.ask(valkey, ["a1"], 5) == {"a1": Breaker.CLOSED}
+
+
+def test_it_opens_within_twenty_bad_outcomes(valkey: redis.Redis) -> None:
+    states = [health.report(valkey, {"a2": (0, 1)})["a2"] for _ in range(20)]
+
+    assert states[0] is Breaker.CLOSED
+    assert states[-1] is Breaker.OPEN
+    assert health.look(valkey) == {"a2"}
+
+
+def test_a_few_failures_among_many_successes_open_nothing(valkey: redis.Redis) -> None:
+    for _ in range(20):
+        health.report(valkey, {"a3": (200, 20)})
+
+    assert health.look(valkey) == frozenset()
+
+
+def test_one_caller_probes_at_a_time(valkey: redis.Redis) -> None:
+    health.report(valkey, {"a4": (0, 50)})
+    assert health.ask(valkey, ["a4"], 5)["a4"] is Breaker.OPEN
+    skip_the_pause(valkey, "a4")
+
+    answers = [health.ask(valkey, ["a4"], 5)["a4"] for _ in range(5)]
+
+    assert answers == [Breaker.PROBE, *[Breaker.OPEN] * 4]
+    assert health.look(valkey) == {"a4"}
+
+
+def test_a_probe_that_nobody_reports_of_is_given_to_another(valkey: redis.Redis) -> None:
+    health.report(valkey, {"a5": (0, 50)})
+    skip_the_pause(valkey, "a5")
+    health.ask(valkey, ["a5"], 0.001)
+    time.sleep(0.01)
+
+    assert health.ask(valkey, ["a5"], 5)["a5"] is Breaker.PROBE
+
+
+def test_who_chooses_first_when_the_pause_is_over_may_probe(valkey: redis.Redis) -> None:
+    health.report(valkey, {"a0": (0, 50)})
+    skip_the_pause(valkey, "a0")
+
+    assert health.look(valkey) == frozenset()
+    assert health.look(valkey) == {"a0"}
+    assert [health.ask(valkey, ["a0"], 5)["a0"] for _ in range(2)] == [Breaker.PROBE, Breaker.OPEN]
+
+
+def test_a_good_probe_closes_it(valkey: redis.Redis) -> None:
+    health.report(valkey, {"a6": (0, 50)})
+    skip_the_pause(valkey, "a6")
+    health.ask(valkey, ["a6"], 5)
+
+    assert health.report(valkey, {"a6": (1, 0)})["a6"] is Breaker.CLOSED
+    assert health.ask(valkey, ["a6"], 5)["a6"] is Breaker.CLOSED
+
+
+def test_a_bad_probe_opens_it_for_longer(valkey: redis.Redis) -> None:
+    health.report(valkey, {"a7": (0, 50)})
+    before = int(valkey.hget("postroad:health:a7", "open") or 0) - time.time() * 1000
+    skip_the_pause(valkey, "a7")
+    health.ask(valkey, ["a7"], 5)
+
+    assert health.report(valkey, {"a7": (0, 1)})["a7"] is Breaker.OPEN
+    after = int(valkey.hget("postroad:health:a7", "open") or 0) - time.time() * 1000
+    assert after > before + 1000
+
+
+def test_what_was_under_way_when_it_opened_does_not_close_it(valkey: redis.Redis) -> None:
+    health.report(valkey, {"a8": (0, 50)})
+
+    assert health.report(valkey, {"a8": (30, 0)})["a8"] is Breaker.OPEN
+
+
+def test_a_country_of_a_carrier_has_a_breaker_of_its_own(valkey: redis.Redis) -> None:
+    for _ in range(4):
+        health.report(valkey, {"a9": (100, 10), "a9/NG": (0, 10), "a9/GH": (100, 0)})
+
+    assert health.look(valkey) == {"a9/NG"}
+
+
+def test_without_a_valkey_every_carrier_is_well() -> None:
+    assert health.look(None) == frozenset()
+    assert health.report(None, {"a": (0, 100)}) == {"a": Breaker.CLOSED}
+    assert health.ask(None, ["a"], 5) == {"a": Breaker.CLOSED}

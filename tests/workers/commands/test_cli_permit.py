@@ -1,0 +1,133 @@
+"""`postroad inbound`, `optout`, `keyword`, `quiet` and `account allow`: who may be written to, for operators."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.stages import hear
+from schema.carriage import Inbound
+from tests.workers.commands.conftest import Shell
+
+ADA = "+2348012345678"
+
+
+def listed(shell: Shell, *command: str) -> list[dict[str, Any]]:
+    said = shell(*command, "--json")
+    assert said.code == 0, said.err
+    return list(json.loads(said.out))
+
+
+def test_an_account_is_kept_to_its_countries(world: Any, shell: Shell) -> None:
+    assert shell("account", "allow", "acme", "ng, GH").code == 0
+    assert world.rows("SELECT countries FROM accounts") == [["GH", "NG"]]
+    assert [each.code for each in world.submit(world.order("+14165550123"))[0].refusals] == ["country_forbidden"]
+
+    assert "every country" in shell("account", "allow", "acme", "*").out
+    assert world.submit(world.order("+14165550123"))[0].refusals == []
+
+
+def test_a_sender_is_registered_for_its_countries_and_keeps_them(world: Any, shell: Shell) -> None:
+    assert shell("sender", "add", "acme", "ACME", "--country", "NG", "--country", "GH").code == 0
+    assert [each.code for each in world.submit(world.order("+14165550123"))[0].refusals] == ["sender_invalid"]
+
+    shell("sender", "add", "acme", "ACME", "--reason", "seen")
+    assert world.rows("SELECT countries FROM sender_ids") == [["GH", "NG"]]
+    shell("sender", "add", "acme", "ACME", "--country", "*")
+    assert world.rows("SELECT countries FROM sender_ids") == [[]]
+    assert shell("sender", "add", "acme", "ACME", "--country", "Ghana").code == 2
+
+
+def test_opt_outs_are_added_listed_masked_and_removed(world: Any, shell: Shell) -> None:
+    assert shell("optout", "add", "+234 801 234 5678", "--account", "acme", "--class", "bulk").out == "opted out\n"
+    assert "already" in shell("optout", "add", ADA, "--account", "acme", "--class", "bulk").out
+    shell("optout", "add", ADA)
+
+    said = shell("optout", "list").out
+    assert "+2348*******78" in said
+    assert ADA not in said + shell("optout", "list", "--json").out
+    assert [(row["account"], row["phone"], row["class"]) for row in listed(shell, "optout", "list", "--reveal")] == [
+        ("", ADA, ""),
+        ("acme", ADA, "bulk"),
+    ]
+    assert len(listed(shell, "optout", "list", "--account", "acme", "--number", ADA)) == 1
+
+    assert shell("optout", "remove", ADA).code == 0
+    assert "postroad optout list" in shell("optout", "remove", ADA).err
+    assert len(listed(shell, "optout", "list")) == 1
+
+
+def test_opt_outs_are_imported(world: Any, shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(f"number,why\n{ADA},complained\n+44 7400 123456\n\n{ADA}\n")
+
+    assert (
+        shell("optout", "import", file, "--account", "acme").out
+        == "2 new, 1 known or twice in the file, 1 no numbers\n"
+    )
+    assert shell("optout", "import", file, "--account", "acme").out.startswith("0 new, 3 known")
+    assert world.rows("SELECT DISTINCT source FROM opt_outs") == ["import"]
+
+
+def test_keywords_are_set_listed_and_removed(world: Any, shell: Shell) -> None:
+    assert shell("keyword", "add", "café!", "help", "--reply", "We open at 8.", "--account", "acme").out.startswith(
+        "CAFE"
+    )
+    shell("keyword", "add", "STOP", "stop", "--reply", "Bye.")
+
+    assert [(row["account"], row["word"], row["reply"]) for row in listed(shell, "keyword", "list")] == [
+        (None, "STOP", "Bye."),
+        ("acme", "CAFE", "We open at 8."),
+    ]
+    assert "Bye." in shell("keyword", "list", "--account", "acme").out
+    assert shell("keyword", "remove", "Cafe", "--account", "acme").code == 0
+    assert shell("keyword", "remove", "Cafe", "--account", "acme").code == 1
+
+
+def test_quiet_hours_are_set_listed_and_removed(world: Any, shell: Shell) -> None:
+    assert shell("quiet", "add", "NG", "bulk", "20:00", "08:00").code == 0
+    assert shell("quiet", "add", "*", "otp", "23:30", "06:15", "--action", "reject", "--account", "acme").code == 0
+
+    said = shell("quiet", "list").out
+    assert "20:00" in said
+    assert "06:15" in said
+    assert [row["country"] for row in listed(shell, "quiet", "list")] == ["NG", "*"]
+    assert shell("quiet", "remove", "NG", "bulk").code == 0
+    assert shell("quiet", "remove", "NG", "bulk").code == 1
+
+
+def test_what_handsets_sent_is_listed_without_number_and_text_unless_asked(world: Any, shell: Shell) -> None:
+    hear.keep(world.rt, [Inbound("alpha", "1", ADA, "ACME", "When do you open?", None)])
+    hear.answer(world.rt)
+
+    said = shell("inbound", "list", "--account", "acme").out
+    assert "keep" in said
+    assert "open" not in said + shell("inbound", "list", "--json").out
+    assert ADA not in said
+    assert [(row["phone"], row["body"]) for row in listed(shell, "inbound", "list", "--reveal")] == [
+        (ADA, "When do you open?")
+    ]
+    assert "When" in shell("inbound", "list", "--reveal").out
+
+
+WRONG = {
+    "no account": ("account", "allow", "nobody", "NG"),
+    "no country": ("account", "allow", "acme", "Nigeria"),
+    "no number": ("optout", "add", "hello"),
+    "no sender": ("optout", "add", ADA, "--sender", "!"),
+    "no word": ("keyword", "add", "!?", "stop"),
+    "a merge field": ("keyword", "add", "HELP", "help", "--reply", "Hello ${name}"),
+    "no reply": ("keyword", "add", "HELP", "help", "--reply", " "),
+    "no time": ("quiet", "add", "NG", "bulk", "25:00", "08:00"),
+    "no place": ("quiet", "add", "Lagos", "bulk", "20:00", "08:00"),
+}
+
+
+@pytest.mark.parametrize("command", WRONG.values(), ids=WRONG)
+def test_what_does_not_fit_is_said_in_a_line(world: Any, shell: Shell, command: tuple[str, ...]) -> None:
+    said = shell(*command)
+
+    assert said.code in (1, 2)
+    assert said.err.startswith("postroad: ")
+    assert said.err.count("\n") == 1

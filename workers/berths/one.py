@@ -1,0 +1,75 @@
+"""One carrier's process: a Celery worker whose tasks are threads, around one connection that stays."""
+
+import logging
+import os
+import sys
+import time
+from threading import Thread
+
+from celery.signals import worker_ready
+
+from pipeline.errors import ConfigurationError, DatabaseFault
+from pipeline.runtime import Runtime
+from pipeline.stages import hear
+from pipeline.stages.moor import all_berths, moor
+from pipeline.stages.settle import book
+from schema.carriage import Heard
+from schema.vocabulary import Berth
+from workers.app import app, runtime
+from workers.located import located
+from workers.queues import QUEUES, own_queues
+
+log = logging.getLogger(__name__)
+
+#: seconds between two looks at the carrier's row
+_LOOK = 2.0
+#: batches that are under way at once: while one waits for its carrier another waits for the database
+CONCURRENCY = 4
+
+
+def run(name: str) -> None:
+    """Carry the messages of one carrier until told to stop; ConfigurationError when there is none of that name."""
+    # each thread has a connection; so have the ear and the watch, and a code that overtakes
+    os.environ.setdefault("POSTROAD_POOL_SIZE", str(CONCURRENCY + 3))
+    rt = Runtime(located())
+    berth = all_berths(rt).get(name)
+    rt.close()
+    if berth is None or berth is Berth.SHARED:
+        raise ConfigurationError(f"carrier {name}: there is none of this name that needs a process of its own")
+    queues = own_queues(name, berth)
+    app.conf.task_queues = (*QUEUES, *queues)
+    worker_ready.connect(lambda **_: Thread(target=_watch, args=(name,), daemon=True).start(), weak=False)
+    app.worker_main(
+        [
+            "-q",
+            "worker",
+            *("--pool", "threads", "--concurrency", str(CONCURRENCY), "-n", f"{name}@%h"),
+            *("-Q", ",".join(queue.name for queue in queues), "-E", "--without-gossip", "--without-mingle"),
+            *("--loglevel", os.environ.get("POSTROAD_LOG_LEVEL", "INFO")),
+        ]
+    )
+
+
+def hears(heard: Heard) -> None:
+    """Keep what a carrier says unasked; DatabaseFault when it is not kept."""
+    if heard.receipts:
+        book(runtime(), heard.receipts)
+    if heard.inbound:
+        hear.keep(runtime(), heard.inbound)
+
+
+def _watch(name: str) -> None:
+    """Keep the carrier connected as its row says, whether or not there is anything to send."""
+    while not runtime().is_stopping():
+        try:
+            moor(runtime(), name, hears)
+        except (ConfigurationError, DatabaseFault) as error:
+            log.warning("carrier %s: %s", name, error)
+        time.sleep(_LOOK)
+
+
+if __name__ == "__main__":
+    try:
+        run(*sys.argv[1:])
+    except ConfigurationError as error:
+        sys.exit(str(error))
