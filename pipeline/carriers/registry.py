@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from pipeline.carriers import http
-from pipeline.carriers.contract import Carrier, ReceiptReader
+from pipeline.carriers import http, purses
+from pipeline.carriers.contract import Balanced, Carrier, ReceiptReader
 from pipeline.carriers.simulated import Simulated
 from pipeline.carriers.smpp.carrier import Smpp
 from pipeline.carriers.vendors import africas_talking, generic, infobip, termii, twilio, vonage
@@ -55,7 +55,13 @@ def make(name: str, kind: str, settings: Mapping[str, object], lease: float) -> 
     maker = KINDS.get(kind)
     if maker is None:
         raise CarrierUnknown(f"carrier {name}: kind {kind} is none of {', '.join(sorted(KINDS))}")
-    carrier = maker(name, settings)
+    watched, own = purses.watch(name, settings)
+    carrier = maker(name, own)
+    if watched and not isinstance(carrier, Balanced):
+        carrier.close()
+        raise ConfigurationError(
+            f"carrier {name}: {purses.LOW} and {purses.EVERY}: kind {kind} never says what is left to spend"
+        )
     needed = round(carrier.call_deadline * CALLS_A_LEASE, 3)
     if needed > lease:
         carrier.close()

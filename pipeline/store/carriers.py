@@ -22,25 +22,39 @@ class CarrierRow:
     state: CarrierState
     #: what it cannot do has False here
     capabilities: Mapping[str, bool]
+    #: why it is drained
+    reason: str | None = None
+    #: segments a second it takes from all of us together; None: as fast as it answers
+    segments_per_second: float | None = None
+    #: within how many seconds its receipts come, as learnt
+    receipt_seconds: float | None = None
+    #: what it said is left to spend, and when
+    balance: str | None = None
+    balance_at: datetime | None = None
 
 
-_ALL = "SELECT name, kind, settings, state, capabilities FROM carriers ORDER BY name"
+_ALL = """
+SELECT name, kind, settings, state, capabilities, reason, segments_per_second, receipt_seconds, balance, balance_at
+FROM carriers ORDER BY name
+"""
 
 
 def all_of(conn: Connection) -> list[CarrierRow]:
     """Return every carrier by name."""
     return [
-        CarrierRow(name, kind, found, CarrierState(state), can)
-        for name, kind, found, state, can in conn.exec_driver_sql(_ALL)
+        CarrierRow(name, kind, found, CarrierState(state), *others)
+        for name, kind, found, state, *others in conn.exec_driver_sql(_ALL)
     ]
 
 
 _SAVE = """
-INSERT INTO carriers (name, kind, settings, capabilities)
-VALUES (%(name)s, %(kind)s, %(settings)s::jsonb, coalesce(%(capabilities)s::jsonb, '{}'))
+INSERT INTO carriers (name, kind, settings, capabilities, segments_per_second)
+VALUES (%(name)s, %(kind)s, %(settings)s::jsonb, coalesce(%(capabilities)s::jsonb, '{}'), nullif(%(pace)s::float8, 0))
 ON CONFLICT (name) DO UPDATE
 SET kind = excluded.kind, settings = excluded.settings,
-    capabilities = coalesce(%(capabilities)s::jsonb, carriers.capabilities)
+    capabilities = coalesce(%(capabilities)s::jsonb, carriers.capabilities),
+    segments_per_second = CASE WHEN %(pace)s::float8 IS NULL THEN carriers.segments_per_second
+                               ELSE excluded.segments_per_second END
 """
 
 
@@ -50,19 +64,58 @@ def save(
     kind: str,
     settings: Mapping[str, Any],
     capabilities: Mapping[Capability, bool] | None = None,
+    pace: float | None = None,
 ) -> None:
-    """Write a carrier, or its new settings; None: it can do what it could, and a new one everything."""
-    can = None if capabilities is None else json.dumps(dict(capabilities))
-    params = {"name": name, "kind": kind, "settings": json.dumps(dict(settings)), "capabilities": can}
+    """Write a carrier, or its new settings; None: it can do what it could, and a new one everything.
+
+    Pace is segments a second, 0: as fast as it answers; None: as it was.
+    """
+    params = {"name": name, "kind": kind, "settings": json.dumps(dict(settings)), **_limits(capabilities, pace)}
     conn.exec_driver_sql(_SAVE, params)
 
 
-_SET_STATE = "UPDATE carriers SET state = %(state)s WHERE name = %(name)s"
+_ADJUST = """
+UPDATE carriers
+SET capabilities = coalesce(%(capabilities)s::jsonb, capabilities),
+    segments_per_second = CASE WHEN %(pace)s::float8 IS NULL THEN segments_per_second
+                               ELSE nullif(%(pace)s::float8, 0) END
+WHERE name = %(name)s
+"""
 
 
-def set_state(conn: Connection, name: str, state: CarrierState) -> bool:
-    """Pause or resume a carrier; False when there is none of that name."""
-    return conn.exec_driver_sql(_SET_STATE, {"name": name, "state": str(state)}).rowcount > 0
+def adjust(conn: Connection, name: str, capabilities: Mapping[Capability, bool] | None, pace: float | None) -> bool:
+    """Write what a carrier can do and how much it takes, as `save` does; False when there is none of that name."""
+    return conn.exec_driver_sql(_ADJUST, {"name": name, **_limits(capabilities, pace)}).rowcount > 0
+
+
+def _limits(capabilities: Mapping[Capability, bool] | None, pace: float | None) -> dict[str, Any]:
+    return {"capabilities": None if capabilities is None else json.dumps(dict(capabilities)), "pace": pace}
+
+
+_SET_STATE = "UPDATE carriers SET state = %(state)s, reason = %(reason)s WHERE name = %(name)s"
+
+
+def set_state(conn: Connection, name: str, state: CarrierState, reason: str | None = None) -> bool:
+    """Drain a carrier, or resume it; False when there is none of that name."""
+    params = {"name": name, "state": str(state), "reason": reason}
+    return conn.exec_driver_sql(_SET_STATE, params).rowcount > 0
+
+
+_LOCK = "SELECT state, reason FROM carriers WHERE name = %(name)s FOR UPDATE"
+
+
+def lock(conn: Connection, name: str) -> tuple[CarrierState, str | None] | None:
+    """Return and lock a carrier's state and the reason for it; None when there is none of that name."""
+    row = conn.exec_driver_sql(_LOCK, {"name": name}).first()
+    return (CarrierState(row[0]), row[1]) if row else None
+
+
+_BALANCE = "UPDATE carriers SET balance = %(balance)s, balance_at = now() WHERE name = %(name)s"
+
+
+def set_balance(conn: Connection, name: str, balance: str) -> None:
+    """Write what a carrier said is left to spend with it."""
+    conn.exec_driver_sql(_BALANCE, {"name": name, "balance": balance})
 
 
 # Routes ---------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 -- A circuit breaker for each key: what was reported of it opens it, one probe at a time may close it. By the server's clock.
 --
--- KEYS  hashes: `good`, `bad` (counts that fade by half every FADE), `at` (when they were counted), `open` (until when it
+-- KEYS  hashes: `good`, `bad` (counts that fade by half every FADE), `at` (when they were counted), `row` (bad
+--       ones since the last good one), `open` (until when it
 --       is shut; none: it is closed), `opened` (how often it opened in a row), `probe` (until when somebody tries it),
 --       `ticket` (1: who tries it has chosen it and not asked yet).
 -- ARGV  1: 'report', then good and bad for each key; 'look' and 'watch': nothing more; 'ask': the milliseconds a probe may
@@ -34,7 +35,7 @@ local function shut(key, opened)
     redis.call('SADD', OPEN, key)
     local pause = math.min(FIRST * 2 ^ math.min(opened, 10), LONGEST)
     write(key, 'good', 0, 'bad', 0, 'at', now, 'open', string.format('%.0f', now + pause), 'opened', opened + 1, 'probe', 0,
-        'ticket', 0)
+        'ticket', 0, 'row', 0)
     return 1, pause
 end
 
@@ -52,11 +53,12 @@ local function report(key, more_good, more_bad)
     end
     local faded = 0.5 ^ ((now - at) / FADE)
     good, bad = good * faded + more_good, bad * faded + more_bad
-    if bad >= FEWEST and bad >= good then
+    local row = more_good == 0 and (tonumber(redis.call('HGET', key, 'row') or 0) or 0) + more_bad or 0
+    if row >= FEWEST or (bad >= FEWEST and bad >= good) then
         return shut(key, opened)
     end
     if more_bad > 0 or bad > 0.01 then
-        write(key, 'good', tostring(good), 'bad', tostring(bad), 'at', now)
+        write(key, 'good', tostring(good), 'bad', tostring(bad), 'at', now, 'row', row)
     end
     return 0, 0
 end

@@ -1,8 +1,8 @@
 """How carriers do, kept in Valkey for all processes: a circuit breaker for each carrier, and each with a country.
 
-A breaker opens at ten bad outcomes that are at least half of what came lately, and stays open for 2 s, doubled each
-time it opens again, a minute at most. When that is over one caller is told to try (a probe); what comes of it closes
-the breaker or opens it again. Nobody waits for Valkey: while it is away every carrier counts as well.
+A breaker opens at ten bad outcomes in a row, or that are at least half of what came lately, and stays open for 2 s,
+doubled each time it opens again, a minute at most. When that is over one caller is told to try (a probe); what comes of
+it closes the breaker or opens it again. Nobody waits for Valkey: while it is away every carrier counts as well.
 """
 
 import time

@@ -55,6 +55,18 @@ def test_three_calls_of_a_carrier_must_fit_into_a_lease() -> None:
     make("alpha", "http", {"base_url": "http://127.0.0.1:1"}, 60).close()
 
 
+def test_what_is_said_of_the_balance_is_no_setting_of_the_kind_s() -> None:
+    settings = {"account_sid": "AC1", "auth_token": "t0ken", "low_balance": 20, "balance_seconds": 30}
+
+    make("alpha", "twilio", settings, 60).close()
+
+    for wrong in ({"low_balance": "20"}, {"low_balance": -1}, {"low_balance": 20, "balance_seconds": 1}):
+        with pytest.raises(ConfigurationError, match="carrier alpha: (low_balance|balance_seconds) must be a number"):
+            make("alpha", "twilio", settings | wrong, 60)
+    with pytest.raises(ConfigurationError, match="kind simulated never says what is left to spend"):
+        make("alpha", "simulated", {"low_balance": 20}, 60)
+
+
 def test_a_reader_belongs_to_a_kind() -> None:
     assert set(RECEIPT_READERS) <= set(KINDS)
 

@@ -184,7 +184,7 @@ class Installation:
 
     def configure(self, name: str, kind: str = "simulated", **settings: Any) -> None:
         """Write a carrier's kind and settings."""
-        if kind != "http":
+        if kind not in ("http", "smpp"):
             settings["log"] = str(self.home / "oracle.log")
         self.world.run(
             "UPDATE carriers SET kind = %(kind)s, settings = %(settings)s::jsonb WHERE name = %(name)s",

@@ -35,6 +35,12 @@ def test_it_opens_within_twenty_bad_outcomes(valkey: redis.Redis) -> None:
     assert health.look(valkey) == {"a2"}
 
 
+def test_it_opens_as_soon_after_a_long_time_of_health(valkey: redis.Redis) -> None:
+    health.report(valkey, {"b2": (5000, 0)})
+
+    assert health.report(valkey, {"b2": (0, 20)})["b2"] is Breaker.OPEN
+
+
 def test_a_few_failures_among_many_successes_open_nothing(valkey: redis.Redis) -> None:
     for _ in range(20):
         health.report(valkey, {"a3": (200, 20)})
@@ -102,6 +108,41 @@ def test_a_country_of_a_carrier_has_a_breaker_of_its_own(valkey: redis.Redis) ->
         health.report(valkey, {"a9": (100, 10), "a9/NG": (0, 10), "a9/GH": (100, 0)})
 
     assert health.look(valkey) == {"a9/NG"}
+
+
+def test_who_only_wants_to_know_changes_nothing(valkey: redis.Redis) -> None:
+    health.report(valkey, {"b1": (0, 50), "b1/NG": (0, 50), "b2": (9, 1)})
+
+    first = health.watch(valkey)
+    skip_the_pause(valkey, "b1")
+    over = health.watch(valkey)
+
+    assert first is not None
+    assert over is not None
+    assert [(each.word, each.is_tried) for each in first] == [("b1", False), ("b1/NG", False)]
+    assert 0 < first[0].seconds <= 2
+    assert over[0].seconds == 0
+    assert health.ask(valkey, ["b1"], 5)["b1"] is Breaker.PROBE
+    assert [(each.word, each.is_tried) for each in health.watch(valkey) or []] == [("b1", True), ("b1/NG", False)]
+
+
+def test_what_is_forgotten_is_well_at_once(valkey: redis.Redis) -> None:
+    health.report(valkey, {word: (0, 50) for word in ("c1", "c1/NG", "c1-other", "c12/NG")})
+
+    assert health.forget(valkey, "c1")
+
+    assert health.look(valkey) == {"c1-other", "c12/NG"}
+    assert health.ask(valkey, ["c1", "c1/NG"], 5) == {"c1": Breaker.CLOSED, "c1/NG": Breaker.CLOSED}
+
+
+def test_without_a_valkey_nobody_knows_who_is_ill() -> None:
+    away = redis.Redis(port=1)
+
+    assert health.watch(None) is None
+    assert health.watch(away) is None
+    assert not health.forget(None, "a")
+    assert not health.forget(away, "a")
+    away.close()
 
 
 def test_without_a_valkey_every_carrier_is_well() -> None:

@@ -83,6 +83,7 @@ def test_processes_are_given_longer_than_celerys_soft_shutdown(services: dict[st
 def test_all_that_can_be_asked_have_a_healthcheck(services: dict[str, Any]) -> None:
     assert {name for name, service in services.items() if "healthcheck" not in service} == {
         "beat",
+        "carriers",
         "migrate",
         "notifier",
     }

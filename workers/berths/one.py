@@ -13,6 +13,7 @@ from pipeline.runtime import Runtime
 from pipeline.stages import hear
 from pipeline.stages.moor import all_berths, moor
 from pipeline.stages.settle import book
+from pipeline.stages.weigh import Scales
 from schema.carriage import Heard
 from schema.vocabulary import Berth
 from workers.app import app, runtime
@@ -59,10 +60,12 @@ def hears(heard: Heard) -> None:
 
 
 def _watch(name: str) -> None:
-    """Keep the carrier connected as its row says, whether or not there is anything to send."""
+    """Keep the carrier connected as its row says, whether or not there is anything to send, and its balance known."""
+    scales = Scales(name)
     while not runtime().is_stopping():
         try:
             moor(runtime(), name, hears)
+            scales.look(runtime())
         except (ConfigurationError, DatabaseFault) as error:
             log.warning("carrier %s: %s", name, error)
         time.sleep(_LOOK)

@@ -85,3 +85,21 @@ class JsonObject(click.ParamType[dict[str, Any]]):
         if not isinstance(found, dict):
             self.fail("must be a JSON object: {…}")
         return found
+
+
+class Pace(click.ParamType[float]):
+    """Segments a second: a number, or `none` for as many as the carrier answers."""
+
+    name = "number|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, 0 for `none`; a usage error says how to write it."""
+        if value == "none":
+            return 0.0
+        try:
+            pace = float(value)
+        except ValueError:
+            pace = 0.0
+        if not pace > 0:
+            self.fail(f"{value!r} is no pace: write segments a second, as 100 or 0.5, or none for no limit")
+        return pace

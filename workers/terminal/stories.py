@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any
 
 from pipeline.stages.office.report import Answer, Overview, Story
+from workers.terminal.conditions import ill
 from workers.terminal.layout import moment, pairs, table
 
 Row = dict[str, Any]
@@ -177,6 +178,7 @@ def survey(found: Overview) -> str:
     parts = [
         "messages\n" + table(["status", "messages", "parts"], statuses) if statuses else "no messages",
         "carriers\n" + table(["carrier", "outcome", "attempts", "as failover"], carriers) if carriers else "",
+        f"ill: {ill(found.ill)}; postroad carrier status" if found.ill else "",
         "waiting\n" + table(["batches that are", "batches", "messages", "oldest due"], waiting) if waiting else "",
         "money (minor units; SEG: parts of quota)\n"
         + table(["account", "unit", "held", "captured", "released", "left"], money)

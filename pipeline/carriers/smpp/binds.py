@@ -104,10 +104,10 @@ class Binds:
         for keeper in self.keepers:
             if keeper.state is not State.BOUND and keeper.task:
                 keeper.task.cancel()
+        await self._hearing.close()
         await asyncio.gather(*(keeper.session.leave() for keeper in self.keepers if keeper.session))
         tasks = [keeper.task for keeper in self.keepers if keeper.task]
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._hearing.close()
 
     # What a session asks of it
 

@@ -20,6 +20,7 @@ from pipeline.carriers.smpp import pdu, references, reports, terms
 from pipeline.carriers.smpp.binds import Binds
 from pipeline.carriers.smpp.calls import CLOSED, Call, Fault, Result, judge
 from pipeline.carriers.smpp.codes import Command, word
+from pipeline.carriers.smpp.hearing import FINISH
 from pipeline.carriers.smpp.session import GOODBYE
 from schema.carriage import Attempt, Heard, Parcel
 from schema.vocabulary import Outcome
@@ -119,7 +120,7 @@ class Smpp:
             return
         closing = asyncio.run_coroutine_threadsafe(self._binds.close(), loop)
         with suppress(TimeoutError):
-            closing.result(self._terms.manner.deadline + 2 * GOODBYE)
+            closing.result(self._terms.manner.deadline + FINISH + 2 * GOODBYE)
         loop.call_soon_threadsafe(loop.stop)
         self._thread.join()
         loop.close()

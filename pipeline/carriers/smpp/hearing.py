@@ -22,6 +22,9 @@ SECONDS: Final = 0.005
 #: what may wait; the SMSC is told to say the rest again
 WAITING: Final = 20_000
 
+#: seconds the ear has to finish when all is closed
+FINISH: Final = 5.0
+
 #: understands what was said: ValueError where it cannot be read
 Reader = Callable[[pdu.Message], Heard]
 
@@ -36,7 +39,8 @@ class Hearing:
         self._thread = ThreadPoolExecutor(1, f"smpp-{carrier}-ear")
         self._waiting: list[tuple[Session, Frame]] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._busy = False
+        #: what the ear is busy with
+        self._kept: asyncio.Future[list[Status]] | None = None
         #: who keeps it; None: nobody does
         self.ear: Ear | None = None
 
@@ -52,23 +56,25 @@ class Hearing:
         elif self._waiting and self._timer is None:
             self._timer = self._loop.call_later(SECONDS, self._hand_over)
 
-    def close(self) -> None:
-        """Let the ear finish; what still waits is said again by the SMSC."""
+    async def close(self) -> None:
+        """Let the ear finish, and answer for what it kept; what still waits is said again by the SMSC."""
+        self.ear = None
         if self._timer:
             self._timer.cancel()
         self._waiting.clear()
+        if self._kept:
+            await asyncio.wait([self._kept], timeout=FINISH)
         self._thread.shutdown(wait=False)
 
     def _hand_over(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if self._busy or not self._waiting or self.ear is None:
+        if self._kept or not self._waiting or self.ear is None:
             return
-        self._busy = True
         batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-        kept = self._loop.run_in_executor(self._thread, self._keep, self.ear, [frame for _, frame in batch])
-        kept.add_done_callback(lambda done: self._answer(batch, done))
+        self._kept = self._loop.run_in_executor(self._thread, self._keep, self.ear, [frame for _, frame in batch])
+        self._kept.add_done_callback(lambda done: self._answer(batch, done))
 
     def _keep(self, ear: Ear, frames: Sequence[Frame]) -> list[Status]:
         """Read and keep; return what to answer to each. Runs in the ear's thread."""
@@ -91,7 +97,7 @@ class Hearing:
         return statuses
 
     def _answer(self, batch: Sequence[tuple[Session, Frame]], done: "asyncio.Future[list[Status]]") -> None:
-        self._busy = False
+        self._kept = None
         if done.cancelled():
             return
         if error := done.exception():

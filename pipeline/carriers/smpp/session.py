@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 REMEMBERED: Final = 10_000
 #: seconds an SMSC has to say goodbye in its turn
 GOODBYE: Final = 2.0
+#: seconds in which a loop that is late reads what came
+BREATH: Final = 0.005
 #: what only an SMSC sends, and hands to us
 _HEARD = frozenset({Command.DELIVER_SM, Command.DATA_SM})
 #: what is said without expecting an answer
@@ -127,7 +129,7 @@ class Session(asyncio.Protocol):
             whole.append(pdu.pdu(request.command, sequence, request.body))
         self._transport.write(b"".join(whole))
         if "expire" not in self._timers:
-            self._later("expire", self._manner.deadline, self._expire)
+            self._later("expire", self._manner.deadline, self._expire_soon)
 
     def reply(self, octets: bytes) -> None:
         """Write answers; to a session that is over they are not missed: the SMSC will say it again."""
@@ -138,7 +140,7 @@ class Session(asyncio.Protocol):
         """Wait for the answers still due, say goodbye and close; return when the connection is gone."""
         self.leaving = True
         if self._open and not self.over.done():
-            self._drained = self._loop.create_future()
+            self._drained = self._drained or self._loop.create_future()
             await self._drained
         if self._bound and not self._transport.is_closing():
             self._transport.write(pdu.unbind(self._next()))
@@ -157,13 +159,14 @@ class Session(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
-        self._heard += 1
-        self._heard_at = self._loop.time()
-        self._doubtful = False
         try:
             frames, fault = self._framer.feed(data), None
         except ProtocolFault as error:
             frames, fault = error.frames, error
+        if frames:  # half a PDU is no sign of life: it may go on like that
+            self._heard += 1
+            self._heard_at = self._loop.time()
+            self._doubtful = False
         answers = self._open
         again: list[Request] = []
         others: list[Frame] = []
@@ -285,6 +288,10 @@ class Session(asyncio.Protocol):
 
     # What time brings
 
+    def _expire_soon(self) -> None:
+        """Look at what came meanwhile first: a loop that was kept waiting reads its sockets after its clock."""
+        self._later("expire", BREATH, self._expire)
+
     def _expire(self) -> None:
         """Give up the requests whose time is over; where nothing else is heard either, ask for a sign of life."""
         now = self._loop.time()
@@ -292,7 +299,7 @@ class Session(asyncio.Protocol):
         while self._open:
             sequence, request = next(iter(self._open.items()))
             if request.until > now:
-                self._later("expire", request.until - now, self._expire)
+                self._later("expire", request.until - now, self._expire_soon)
                 break
             began = min(began, request.until - self._manner.deadline)
             self._remember(sequence, self._open.pop(sequence))
@@ -320,10 +327,10 @@ class Session(asyncio.Protocol):
             if self._heard == heard:
                 self.end("silent")
             else:
-                self._later("enquire", self._manner.enquire_link - patience, self._enquire)
+                self._later("enquire", max(0, self._manner.enquire_link - patience), self._enquire)
 
         self._transport.write(pdu.enquire_link(self._next()))
-        self._later("enquire", patience, check)
+        self._later("enquire", patience, lambda: self._later("enquire", BREATH, check))
 
     def _resume(self) -> None:
         self.pull()

@@ -30,6 +30,7 @@ LONGEST_WAIT = 3600.0
 #: a code fit to be kept: short, and too few digits in a row for a number
 _CODE = re.compile(r"(?!.*\d{7})[A-Za-z0-9_.-]{1,40}")
 _ID = re.compile(r"[!-~]{1,128}")
+_LONG = re.compile(r"[0-9]{9,15}")
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 #: writes the whole request of one parcel, as it is now
@@ -221,6 +222,11 @@ def basic(user: str, password: str) -> str:
 def digits(number: str) -> str:
     """Return a number without its plus; a name as it is."""
     return number.removeprefix("+")
+
+
+def e164(sender: str) -> str:
+    """Return a number with its plus; a short code or a name as it is."""
+    return f"+{sender}" if _LONG.fullmatch(sender) else sender
 
 
 def seconds_left(parcel: Parcel, now: datetime, low: int, high: int) -> int | None:

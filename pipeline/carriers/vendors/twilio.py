@@ -36,6 +36,7 @@ from pipeline.carriers.vendors.exchange import (
     Vendor,
     accepted,
     basic,
+    e164,
     form,
     money,
     refused,
@@ -163,7 +164,7 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
 def write(head: bytes, service: str, called: str, parcel: Parcel, now: datetime) -> bytes:
     """Return the request of one parcel."""
     fields = {"To": parcel.to, "Body": parcel.body}
-    fields |= {"MessagingServiceSid": service} if service else {"From": parcel.sender}
+    fields |= {"MessagingServiceSid": service} if service else {"From": e164(parcel.sender)}
     if called:
         fields["StatusCallback"] = f"{called}{'&' if '?' in called else '?'}ref={parcel.ref}"
     if seconds := seconds_left(parcel, now, *VALIDITY):

@@ -12,7 +12,7 @@ from pipeline.rules.destinations import is_destination, is_network
 from pipeline.rules.routes import TEST_CARRIER
 from pipeline.rules.senders import is_sender
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import accounts, carriers, ledger, networks
+from pipeline.store import accounts, carriers, health, ledger, networks
 from pipeline.store.accounts import Account
 from pipeline.store.carriers import CarrierRow, Version
 from schema.routing import Capability
@@ -24,6 +24,8 @@ Row = dict[str, Any]
 MOST_MONEY, MOST_SEGMENTS = 10**15, 10**9
 #: characters of a template
 MOST_TEXT = 1600
+#: segments a second a carrier may be given at least and at most
+LOWEST_PACE, HIGHEST_PACE = 0.1, 1e6
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CARRIER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -166,18 +168,32 @@ def list_prices(rt: Runtime) -> list[Row]:
 
 
 def set_carrier(
-    rt: Runtime, name: str, kind: str, settings: Mapping[str, Any], capabilities: Mapping[str, Any] | None = None
+    rt: Runtime,
+    name: str,
+    kind: str,
+    settings: Mapping[str, Any],
+    capabilities: Mapping[str, Any] | None = None,
+    pace: float | None = None,
 ) -> None:
     """Write a carrier, or its new settings; CarrierUnknown or ConfigurationError says what does not fit.
 
-    Of capabilities, those that are not named are there; None: as they were.
+    Of capabilities, those that are not named are there; pace is segments a second, 0: without limit. None: as it was.
     """
+    can = _limits(capabilities, pace)
     words = f"{name!r} cannot be a carrier's name: use small letters, digits, - _ (at most 40)"
     _demand(_CARRIER_NAME.fullmatch(name), words)
     _demand(name != TEST_CARRIER, f"{name!r} carries the test messages and stays as it is: take another name")
     registry.make(name, kind, settings, rt.settings.lease_seconds).close()
     with rt.begin() as conn:
-        carriers.save(conn, name, kind, settings, None if capabilities is None else _capabilities(capabilities))
+        carriers.save(conn, name, kind, settings, can, pace)
+
+
+def adjust_carrier(rt: Runtime, name: str, capabilities: Mapping[str, Any] | None, pace: float | None) -> None:
+    """Write what a carrier can do and how much it takes, as `set_carrier` does; NotThere when it is not there."""
+    can = _limits(capabilities, pace)
+    with rt.begin() as conn:
+        if not carriers.adjust(conn, name, can, pace):
+            raise _no_carrier(name)
 
 
 def list_carriers(rt: Runtime) -> list[CarrierRow]:
@@ -186,11 +202,13 @@ def list_carriers(rt: Runtime) -> list[CarrierRow]:
         return carriers.all_of(conn)
 
 
-def set_carrier_state(rt: Runtime, name: str, state: CarrierState) -> None:
-    """Pause or resume a carrier; NotThere when there is none of that name."""
+def set_carrier_state(rt: Runtime, name: str, state: CarrierState, reason: str | None = None) -> None:
+    """Drain a carrier, or resume it and forget that it was ill; NotThere when there is none of that name."""
     with rt.begin() as conn:
-        if not carriers.set_state(conn, name, state):
-            raise NotThere(f"there is no carrier {name!r}: `postroad carrier list` shows them")
+        if not carriers.set_state(conn, name, state, reason):
+            raise _no_carrier(name)
+    if state is CarrierState.ACTIVE:
+        health.forget(rt.valkey, name)
 
 
 def set_route(
@@ -218,7 +236,7 @@ def set_route(
     version = Version(rank, weight, cost, currency, from_at, until_at)
     with rt.begin() as conn:
         if carrier not in {row.name for row in carriers.all_of(conn)}:
-            raise NotThere(f"there is no carrier {carrier!r}: `postroad carrier list` shows them")
+            raise _no_carrier(carrier)
         owner = _account(conn, account).id if account else None
         carriers.set_route(conn, destination, carrier, version, account=owner)
 
@@ -274,10 +292,18 @@ def _check_route_destination(word: str) -> None:
     _demand(is_destination(word) or is_network(word), words)
 
 
-def _capabilities(given: Mapping[str, Any]) -> dict[Capability, bool]:
+def _limits(given: Mapping[str, Any] | None, pace: float | None) -> dict[Capability, bool] | None:
+    fits = pace is None or pace == 0 or LOWEST_PACE <= pace <= HIGHEST_PACE
+    _demand(fits, f"a pace is {LOWEST_PACE:g} to {HIGHEST_PACE:g} segments a second")
+    if given is None:
+        return None
     fits = set(given) <= set(Capability) and all(isinstance(can, bool) for can in given.values())
     _demand(fits, f"capabilities are {', '.join(Capability)}, each true or false")
     return {Capability(name): can for name, can in given.items()}
+
+
+def _no_carrier(name: str) -> NotThere:
+    return NotThere(f"there is no carrier {name!r}: `postroad carrier list` shows them")
 
 
 def _demand(holds: object, words: str) -> None:

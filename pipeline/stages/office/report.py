@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pipeline.rules import ids
 from pipeline.runtime import Runtime
-from pipeline.store import overview
+from pipeline.store import health, overview
+from pipeline.store.health import Illness
 
 Row = dict[str, Any]
 
@@ -38,6 +39,8 @@ class Overview:
     carriers: list[Row]
     money: list[Row]
     waiting: list[Row]
+    #: open breakers; nothing while Valkey is away, when every carrier counts as well
+    ill: list[Illness]
 
 
 def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> Story | Answer | None:
@@ -58,11 +61,12 @@ def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> Story | Answe
 
 def survey(rt: Runtime, since: datetime) -> Overview:
     """Return counts by status and carrier of messages accepted since then, and all money and waiting batches."""
-    edge = ids.mint(since, 0)
+    edge, ill = ids.mint(since, 0), health.watch(rt.valkey)
     with rt.begin() as conn:
         return Overview(
             overview.by_status(conn, edge),
             overview.by_carrier(conn, edge),
             overview.money(conn),
             overview.waiting(conn),
+            ill or [],
         )

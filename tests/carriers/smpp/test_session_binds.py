@@ -330,6 +330,24 @@ def test_a_link_that_is_dead_is_given_up(client: Clients) -> None:
         client.close()
 
 
+def test_an_answer_that_trickles_is_no_sign_of_life(client: Clients) -> None:
+    binds = []
+
+    def manner(guest: Guest) -> None:
+        binds.append(guest.welcome())
+        if len(binds) > 1:
+            guest.serve()
+        for octet in pdu.submit_sm_resp(guest.submit()[2], "x" * 60):
+            guest.say(bytes((octet,)))
+            time.sleep(0.1)
+
+    with smsc(manner) as port:
+        attempts = client(port, window=1, deadline=0.4, call_deadline=4).send([parcel(), parcel()])
+        client.close()
+
+    assert words(attempts) == [(Outcome.UNKNOWN, "timeout"), (ACCEPTED, None)]
+
+
 def test_what_is_in_flight_on_a_half_open_link_is_unknown_and_the_rest_not_written(client: Clients) -> None:
     guests: list[Guest] = []
     released = threading.Event()

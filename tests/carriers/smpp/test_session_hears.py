@@ -268,3 +268,22 @@ def test_ids_are_kept_alike_whoever_says_them(client: Clients) -> None:
         client.close()
 
     assert [attempt.carrier_ref] == ear.ids == ["48879"]
+
+
+def test_closing_lets_the_ear_finish_and_answers_for_it(client: Clients) -> None:
+    ear, answers = Ear(), []
+    ear.waits.clear()
+
+    with smsc(saying(receipt(11, "m1"), answers)) as port:
+        carrier = client(port)
+        carrier.listen(ear)
+        until(lambda: carrier.binds()["bound"] == 1)
+        time.sleep(0.1)
+        closing = threading.Thread(target=carrier.close)
+        closing.start()
+        time.sleep(0.1)
+        ear.waits.set()
+        closing.join()
+
+    assert ear.ids == ["m1"]
+    assert answers == [(Command.DELIVER_SM_RESP, 0, 11)]

@@ -168,7 +168,10 @@ class Door(asyncio.Protocol):
         self._waits = True
         script, turn = self._stranger.oracle.script, ruling.turn
         wait = script.latency + (float(turn.argument) if turn.word is Fate.SLOW else 0)
-        asyncio.get_running_loop().call_later(wait, self._meet, heard, ruling)
+        if wait:
+            asyncio.get_running_loop().call_later(wait, self._meet, heard, ruling)
+        else:
+            self._meet(heard, ruling)
 
     def _meet(self, said: Said, ruling: Ruling) -> None:
         word, argument, tongue = ruling.turn.word, ruling.turn.argument, self._stranger.tongue

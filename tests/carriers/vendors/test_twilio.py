@@ -113,6 +113,16 @@ def test_what_twilio_is_told(rig: VendorRig) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("sender", "spelt"),
+    [("15005550006", "+15005550006"), ("+15005550006", "+15005550006"), ("12345", "12345"), ("ACME", "ACME")],
+)
+def test_a_number_that_sends_has_its_plus(rig: VendorRig, sender: str, spelt: str) -> None:
+    rig.carrier().send([parcel(sender=sender)])
+
+    assert rig.other.calls[0].form()["From"] == spelt
+
+
 def test_a_messaging_service_takes_the_sender_s_place(rig: VendorRig) -> None:
     rig.at(rig.url, messaging_service_sid="MG1").send([parcel()])
 

@@ -3,15 +3,18 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import click
 
 from pipeline.stages.office import administer
+from pipeline.stages.office.examine import examine
 from schema.vocabulary import CarrierState
+from workers.terminal import conditions
 from workers.terminal.layout import as_json, table
 from workers.terminal.opened import opened
-from workers.terminal.parameters import JsonObject
+from workers.terminal.parameters import JsonObject, Pace
 
 #: settings that are shown as dots, by a part of their name: headers too are mostly there to let us in
 _SECRET = ("token", "pass", "pwd", "secret", "key", "auth", "headers")
@@ -20,29 +23,74 @@ _VEIL = "•••"
 _IN_URL = re.compile(r"(://)[^/@]*(?=@)|(?<=\?).*")
 
 
+_CAPABILITIES = click.option(
+    "--capabilities",
+    type=JsonObject(),
+    help='What it cannot do, as JSON: {"alphanumeric": false, "ucs2": false, "dlt": false}; what is not named it can.',
+)
+_PACE = click.option(
+    "--segments-per-second",
+    "pace",
+    type=Pace(),
+    help="What it takes from all of us together; none: as fast as it answers.",
+)
+
+
 @click.group()
 def carrier() -> None:
-    """Carriers: add, list, drain, resume. A carrier gets messages once a route names it."""
+    """Carriers: add, set, list, status, drain, resume. A carrier gets messages once a route names it."""
 
 
 @carrier.command()
 @click.argument("name")
 @click.option("--kind", default="http", show_default=True, help="Which file of pipeline/carriers speaks to it.")
-@click.option(
-    "--capabilities",
-    type=JsonObject(),
-    help='What it cannot do, as JSON: {"alphanumeric": false, "ucs2": false, "dlt": false}; what is not named it can.',
-)
+@_CAPABILITIES
+@_PACE
 @click.option("--settings", type=JsonObject(), default="{}", help='JSON: {"base_url": "https://…", "token": "…"}.')
-def add(name: str, kind: str, settings: dict[str, Any], capabilities: dict[str, Any] | None) -> None:
+def add(
+    name: str, kind: str, settings: dict[str, Any], capabilities: dict[str, Any] | None, pace: float | None
+) -> None:
     """Add the carrier NAME, or write its new settings. Nothing is sent to it before `postroad route add`.
 
     Settings of the kind http: base_url (required), carrier, token, window, connect_timeout, deadline, call_deadline,
     ca_file, receipt_url (your gateway's /receipts/NAME), receipt_token. Those of the other kinds: docs/carriers.md.
     """
     with opened() as rt:
-        administer.set_carrier(rt, name, kind, settings, capabilities)
+        administer.set_carrier(rt, name, kind, settings, capabilities, pace)
     click.echo(f"carrier {name} saved; give it messages with: postroad route add '*' {name}")
+
+
+@carrier.command("set")
+@click.argument("name")
+@_CAPABILITIES
+@_PACE
+def set_(name: str, capabilities: dict[str, Any] | None, pace: float | None) -> None:
+    """Say what the carrier NAME can do, and how much it takes; its settings stay as they are."""
+    if capabilities is None and pace is None:
+        raise click.UsageError("say what to set: --capabilities, --segments-per-second, or both")
+    with opened() as rt:
+        administer.adjust_carrier(rt, name, capabilities, pace)
+    click.echo(f"carrier {name} saved")
+
+
+@carrier.command()
+@click.argument("name", required=False)
+@click.option(
+    "--minutes", default=15.0, show_default=True, type=click.FloatRange(0, 24 * 60), help="How far to look back."
+)
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def status(name: str | None, minutes: float, json_: bool) -> None:
+    """Show how the carrier NAME is, or all of them: state, breaker, what waits, what became of attempts and receipts.
+
+    Attempts are those of the last --minutes at messages that were accepted in that time too, or are being sent; doubts
+    are all that arose. The breaker is shared by all workers; a carrier with an open one is chosen last.
+    """
+    with opened() as rt:
+        found = examine(rt, timedelta(minutes=minutes), name)
+    if json_:
+        click.echo(as_json(found))
+    else:
+        click.echo(conditions.condition(found[0], minutes) if name else conditions.conditions(found))
 
 
 @carrier.command("list")
@@ -69,17 +117,18 @@ def list_(json_: bool) -> None:
 
 @carrier.command()
 @click.argument("name")
-def drain(name: str) -> None:
+@click.option("--reason", help="Why, for whoever looks at `carrier status`.")
+def drain(name: str, reason: str | None) -> None:
     """Give the carrier NAME nothing more; what waits for it goes to the next route, its receipts are still taken."""
     with opened() as rt:
-        administer.set_carrier_state(rt, name, CarrierState.DRAINED)
+        administer.set_carrier_state(rt, name, CarrierState.DRAINED, reason)
     click.echo(f"carrier {name} is drained")
 
 
 @carrier.command()
 @click.argument("name")
 def resume(name: str) -> None:
-    """Give the carrier NAME messages again."""
+    """Give the carrier NAME messages again, and close its breaker: what made it ill is mended."""
     with opened() as rt:
         administer.set_carrier_state(rt, name, CarrierState.ACTIVE)
     click.echo(f"carrier {name} is active")

@@ -1,0 +1,74 @@
+"""Examine: tell how carriers are: whether they are given anything, are ill, keep up, and pay out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline.errors import PostroadError
+from pipeline.runtime import Runtime
+from pipeline.store import carriers, health
+from pipeline.store.doings import Doings, Waiting, doings
+from pipeline.store.health import Illness
+from schema.vocabulary import BatchStatus, CarrierState, Outcome, Verdict
+
+__all__ = ["Condition", "Illness", "NotThere", "Waiting", "examine"]
+
+
+class NotThere(PostroadError):
+    """There is no carrier of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How one carrier is."""
+
+    name: str
+    kind: str
+    state: CarrierState
+    #: why it is drained
+    reason: str | None
+    #: its open breakers; None: Valkey is away, and it counts as well
+    illnesses: list[Illness] | None
+    #: segments a second it is given at most
+    segments_per_second: float | None
+    waiting: Mapping[BatchStatus, Waiting]
+    outcomes: Mapping[Outcome, int]
+    receipts: Mapping[Verdict, int]
+    #: of the time looked at
+    last_receipt: datetime | None
+    #: within how many seconds its receipts come, as learnt
+    receipt_seconds: float | None
+    balance: str | None
+    balance_at: datetime | None
+
+
+def examine(rt: Runtime, over: timedelta, name: str | None = None) -> list[Condition]:
+    """Return how the carrier of that name is, or each of them; NotThere when there is none of that name.
+
+    Outcomes and receipts are those of the last while (`over`), as far as an index tells them.
+    """
+    ill = health.watch(rt.valkey)
+    with rt.begin() as conn:
+        rows = [row for row in carriers.all_of(conn) if name in (None, row.name)]
+        if name and not rows:
+            raise NotThere(f"there is no carrier {name!r}: `postroad carrier list` shows them")
+        found = doings(conn, rt.now() - over)
+    nothing = Doings()
+    return [
+        Condition(
+            name=row.name,
+            kind=row.kind,
+            state=row.state,
+            reason=row.reason,
+            illnesses=None if ill is None else [each for each in ill if each.word.partition("/")[0] == row.name],
+            segments_per_second=row.segments_per_second,
+            waiting=(did := found.get(row.name, nothing)).waiting,
+            outcomes=did.outcomes,
+            receipts=did.receipts,
+            last_receipt=did.last_receipt,
+            receipt_seconds=row.receipt_seconds,
+            balance=row.balance,
+            balance_at=row.balance_at,
+        )
+        for row in rows
+    ]

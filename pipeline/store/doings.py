@@ -1,0 +1,78 @@
+"""What carriers have to do, and did lately. Nothing here reads a whole table, whatever that holds."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.rules import ids
+from schema.vocabulary import BatchStatus, Outcome, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Batches in one state, and the messages they were made with."""
+
+    batches: int
+    messages: int
+
+
+@dataclass(slots=True)
+class Doings:
+    """One carrier's."""
+
+    waiting: dict[BatchStatus, Waiting] = field(default_factory=dict)
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
+    receipts: dict[Verdict, int] = field(default_factory=dict)
+    last_receipt: datetime | None = None
+
+
+#: each part by a partial index of its own
+_WAITING = """
+SELECT carrier, status, count(*), sum(size)::int8 FROM (
+    SELECT carrier, status, size FROM batches WHERE status = 'queued'
+    UNION ALL SELECT carrier, status, size FROM batches WHERE status = 'sending'
+    UNION ALL SELECT carrier, status, size FROM batches WHERE status = 'waiting'
+) AS b GROUP BY carrier, status
+"""
+#: there is no index by time. What was sent lately was mostly accepted lately; doubts have their own index; of what was
+#: accepted long ago (it was scheduled, or the queue is long) the batches under way know their messages
+_OUTCOMES = """
+SELECT carrier, outcome, count(*) FROM (
+    SELECT carrier, outcome FROM provider_attempts
+    WHERE message_id >= %(edge)s AND recorded_at >= %(since)s
+    UNION ALL
+    SELECT carrier, outcome FROM provider_attempts
+    WHERE outcome = 'unknown' AND marked_at >= %(since)s AND message_id < %(edge)s
+    UNION ALL
+    SELECT a.carrier, a.outcome FROM batches AS b
+    CROSS JOIN LATERAL (
+        SELECT carrier, outcome FROM provider_attempts
+        WHERE message_id BETWEEN b.first_id AND b.last_id AND message_id < %(edge)s AND batch_id = b.id
+          AND recorded_at >= %(since)s AND outcome <> 'unknown'
+    ) AS a
+    WHERE b.status = 'sending' AND b.first_id < %(edge)s
+) AS a GROUP BY carrier, outcome
+"""
+#: ids of receipts are made as they come in
+_RECEIPTS = """
+SELECT carrier, verdict, count(*), max(received_at) FROM receipts WHERE id >= %(edge)s GROUP BY carrier, verdict
+"""
+
+
+def doings(conn: Connection, since: datetime) -> Mapping[str, Doings]:
+    """Return what each carrier has waiting, and what became of its attempts and receipts since then."""
+    found: defaultdict[str, Doings] = defaultdict(Doings)
+    edge: UUID = ids.lowest(since)
+    for carrier, status, batches, messages in conn.exec_driver_sql(_WAITING):
+        found[carrier].waiting[BatchStatus(status)] = Waiting(batches, messages)
+    for carrier, outcome, attempts in conn.exec_driver_sql(_OUTCOMES, {"edge": edge, "since": since}):
+        found[carrier].outcomes[Outcome(outcome)] = attempts
+    for carrier, verdict, receipts, last in conn.exec_driver_sql(_RECEIPTS, {"edge": edge}):
+        each = found[carrier]
+        each.receipts[Verdict(verdict)] = receipts
+        each.last_receipt = max(filter(None, (each.last_receipt, last)))
+    return found

@@ -1,0 +1,137 @@
+"""Carriers that stay connected, fall ill, slow down and come back: real processes, the simulator at the other end."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.carriers.simulator import ask, both
+from tests.journeys.installation import Installation, numbers, wait_for
+from workers.simulator.scripts import smpp_settings
+
+PROCESSES = ("worker", "lane", "clock", "beat", "carriers")
+LONG = "Ẹ kú àárọ̀! " + "Your ride arrives at 9, please be there. " * 6
+
+
+@contextmanager
+def smscs(installation: Installation, **scripts: dict[str, Any]) -> Iterator[str]:
+    """Run SMSCs with these scripts as the installation's carriers, the first asked first; yield the simulator's URL."""
+    with both(log=installation.home / "oracle.log", **scripts) as (url, port):
+        installation.play(**{name: {} for name in scripts})
+        for name, script in scripts.items():
+            settings = smpp_settings(name, script, "127.0.0.1", port) | {"deadline": 2, "call_deadline": 3}
+            installation.configure(name, "smpp", **settings)
+        installation.environment |= {"POSTROAD_LEASE_SECONDS": "10", "POSTROAD_PORTION_SIZE": "100"}
+        yield url
+
+
+def play(url: str, carrier: str, **script: Any) -> None:
+    ask(f"{url}/{carrier}/script", "PUT", script)
+
+
+def statuses(installation: Installation) -> dict[str, int]:
+    return dict(installation.rows("SELECT coalesce(status, ''), count(*) FROM messages GROUP BY 1"))
+
+
+def test_a_campaign_goes_out_over_smpp_and_its_receipts_settle(installation: Installation) -> None:
+    with smscs(installation, alpha={"receipts": {"duplicate:3": 0.1, "out_of_order": 0.1, "delay": [0, 0.3]}}):
+        installation.start(*PROCESSES)
+        installation.await_ready()
+
+        installation.campaign(2, 1000)
+        installation.submit(installation.order(50, body=LONG))
+        installation.submit(*(installation.order(1, **{"class": "otp"}) for _ in range(5)))
+
+        wait_for(lambda: statuses(installation) == {"delivered": 2055}, 60, why="all is delivered")
+        verdict = installation.all_is_well(statuses={"delivered"})
+
+    assert (verdict.unknown, verdict.doubled) == (0, 0)
+    assert installation.rows("SELECT count(DISTINCT message_id), min(verdict), max(verdict) FROM parts") == [
+        (50, "delivered", "delivered")
+    ]
+
+
+def test_a_carriers_process_killed_with_its_window_open_leaves_only_that_in_doubt(installation: Installation) -> None:
+    with smscs(installation, alpha={"slow:0.2": 0.5}):
+        installation.start(*PROCESSES)
+        installation.await_ready()
+        installation.campaign(3, 1000)
+
+        before = installation.decided()
+        wait_for(lambda: installation.decided() > before, why="the campaign moves")
+        installation.kill("carriers")
+        installation.start("carriers")
+
+        wait_for(lambda: not statuses(installation).get(""), 60, why="all is decided")
+        verdict = installation.all_is_well(seconds=60)
+
+    assert verdict.messages == 3000
+    assert verdict.doubled == 0
+    assert verdict.unknown <= 4 * 100
+
+
+def test_a_breaker_opens_probes_and_closes(installation: Installation) -> None:
+    with smscs(installation, alpha={}, beta={}) as url:
+        installation.start(*PROCESSES)
+        installation.await_ready()
+        installation.campaign(1, 200)
+        wait_for(lambda: not statuses(installation).get(""), why="all is decided")
+        assert installation.rows("SELECT DISTINCT carrier FROM provider_attempts") == ["alpha"]
+
+        play(url, "alpha", **{"refuse_transient:RSYSERR": 1})
+        for _ in range(10):
+            installation.campaign(1, 20)
+            time.sleep(0.3)
+        wait_for(lambda: not statuses(installation).get(""), 60, why="all is decided")
+        failures = installation.count("SELECT count(*) FROM provider_attempts WHERE outcome <> 'accepted'")
+
+        play(url, "alpha")
+        wait_for(lambda: _taken_again(installation, failures), 40, every=0.5, why="the carrier is asked again")
+        verdict = installation.all_is_well()
+
+    assert failures <= 60  # the portion in flight when it opened, and a probe now and then
+    assert verdict.doubled == 0
+
+
+def _taken_again(installation: Installation, failures: int) -> bool:
+    """Send one more; tell whether the carrier takes what comes now."""
+    count = "SELECT count(*) FROM provider_attempts WHERE carrier = 'alpha' AND outcome = 'accepted'"
+    before = installation.count(count)
+    installation.campaign(1, 5)
+    wait_for(lambda: not statuses(installation).get(""), why="all is decided")
+    return installation.count(count) == before + 5
+
+
+def test_a_slow_carrier_keeps_nobody_else_waiting(installation: Installation) -> None:
+    with smscs(installation, alpha={}, beta={}) as url:
+        installation.world.run("UPDATE routes SET destination = CASE carrier WHEN 'alpha' THEN '234' ELSE '233' END")
+        installation.start(*PROCESSES)
+        installation.await_ready()
+        play(url, "alpha", **{"slow:1.5": 1})
+        installation.submit(*(installation.order(500) for _ in range(4)))
+        wait_for(installation.sending, why="the slow one is at work")
+
+        installation.submit(installation.order([{"to": f"+23320{n:07d}"} for n in range(1000)]))
+        taken = "SELECT count(*) FROM provider_attempts WHERE carrier = '{}'"
+        wait_for(lambda: installation.count(taken.format("beta")) == 1000, 30, why="the other has all of its own")
+
+        assert installation.count(taken.format("alpha")) < 2000
+        play(url, "alpha")
+        installation.all_is_well(seconds=60)
+
+
+def test_a_stop_from_a_handset_is_heeded_before_the_next_message(installation: Installation) -> None:
+    [person] = numbers(1)
+    with smscs(installation, alpha={}) as url:
+        installation.start(*PROCESSES)
+        installation.await_ready()
+        installation.submit(installation.order([person]))
+        wait_for(lambda: statuses(installation).get("delivered") == 1, why="the first one came")
+
+        ask(f"{url}/alpha/inbound", "POST", {"from": person["to"], "to": "ACME", "text": "Stop"})
+        wait_for(lambda: installation.count("SELECT count(*) FROM opt_outs") == 1, why="the word is heeded")
+        [request] = installation.submit(installation.order([person]))
+        wait_for(lambda: installation.count("SELECT count(*) FROM requests") == 2, why="the second is judged")
+
+    [refusals] = installation.rows("SELECT refusals FROM requests WHERE id = %(id)s", id=request)
+    assert [refusal["code"] for refusal in refusals] == ["opted_out"]

@@ -1,0 +1,86 @@
+"""How the examine stage's findings read: how carriers are."""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.stages.office.examine import Condition, Illness
+from schema.vocabulary import BatchStatus, Outcome
+from workers.terminal.layout import moment, pairs, table
+
+_ON_THE_ROAD = (BatchStatus.QUEUED, BatchStatus.SENDING, BatchStatus.WAITING)
+#: what is looked at, in words; in the table the refusals share a column
+_OUTCOMES = {
+    "accepted": (Outcome.ACCEPTED,),
+    "refused": (Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT),
+    "not written": (Outcome.NOT_WRITTEN,),
+    "unknown": (Outcome.UNKNOWN,),
+}
+
+
+def conditions(found: Sequence[Condition]) -> str:
+    """Return a line for each carrier."""
+    headers = ["carrier", "kind", "state", "breaker", "segments/s", *map(str, _ON_THE_ROAD), *_OUTCOMES, "receipts"]
+    rows = [
+        (
+            each.name,
+            each.kind,
+            _state(each),
+            _breaker(each),
+            _pace(each),
+            *(each.waiting[status].messages if status in each.waiting else 0 for status in _ON_THE_ROAD),
+            *(sum(each.outcomes.get(outcome, 0) for outcome in outcomes) for outcomes in _OUTCOMES.values()),
+            sum(each.receipts.values()),
+            each.balance,
+        )
+        for each in found
+    ]
+    return table([*headers, "balance"], rows)
+
+
+def condition(found: Condition, minutes: float) -> str:
+    """Return all that is known of one carrier, as lines to read."""
+    spent = found.balance and f"{found.balance}, as it said at {moment(found.balance_at)}" if found.balance_at else None
+    deadline = found.receipt_seconds and f"within {found.receipt_seconds:g} s, as learnt"
+    what = {
+        "carrier": found.name,
+        "kind": found.kind,
+        "state": _state(found),
+        "breaker": _breaker(found),
+        "segments/s": _pace(found),
+        **{
+            str(status): f"{there.messages:,} messages in {there.batches:,} batches"
+            for status in _ON_THE_ROAD
+            if (there := found.waiting.get(status))
+        },
+        f"last {minutes:g} min": [f"{count:,} {outcome}" for outcome, count in sorted(found.outcomes.items())],
+        "receipts": [f"{count:,} {verdict}" for verdict, count in sorted(found.receipts.items())],
+        "last receipt": found.last_receipt,
+        "receipts come": deadline,
+        "balance": spent,
+    }
+    return pairs(what)
+
+
+def ill(found: Iterable[Illness]) -> str:
+    """Return open breakers in one line."""
+    return ", ".join(_illness(each, each.word) for each in found)
+
+
+def _state(found: Condition) -> str:
+    return f"{found.state} ({found.reason})" if found.reason else str(found.state)
+
+
+def _breaker(found: Condition) -> str:
+    """Return how its breaker stands, then those of its countries that are open."""
+    if found.illnesses is None:
+        return "not known: Valkey is away"
+    own = [_illness(each) for each in found.illnesses if each.word == found.name]
+    return ", ".join((own or ["closed"]) + [_illness(each, each.word) for each in found.illnesses if "/" in each.word])
+
+
+def _illness(found: Illness, word: str = "") -> str:
+    how = "being tried" if found.is_tried else f"open for {found.seconds:.0f} s" if found.seconds else "to be tried"
+    return f"{word} {how}" if word else how
+
+
+def _pace(found: Condition) -> str:
+    return "as it answers" if found.segments_per_second is None else f"{found.segments_per_second:g}"
