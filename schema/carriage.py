@@ -1,7 +1,7 @@
 """What passes between us and a carrier."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -89,10 +89,12 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came from a carrier in one piece: receipts, messages from handsets, or both."""
+    """What came from a carrier in one piece: receipts, messages from handsets, answers that came too late."""
 
     receipts: list[Receipt]
     inbound: list[Inbound]
+    #: what became of messages whose attempt was left unknown meanwhile
+    late: list[Attempt] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

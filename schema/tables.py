@@ -221,8 +221,8 @@ batches = Table(
     Column("again", Text),
     #: what its carrier was chosen by; null: a test, or from before that was kept
     Column("situation_id", Integer),
-    #: somebody looked whether its carrier went silent
-    Column("watched", Boolean, nullable=False, server_default=text("false")),
+    #: when somebody looks whether its carrier went silent, or its codes are worth nothing; null: never (again)
+    _instant("watch_at"),
     _instant("created_at", nullable=False, server_default=_NOW),
     _instant("queued_at"),
     _instant("done_at"),
@@ -232,11 +232,7 @@ batches = Table(
     Index("batches_due", "due_at", postgresql_where=text("status IN ('scheduled', 'waiting')")),
     Index("batches_hinted", "hinted_at", postgresql_where=text("status IN ('admitted', 'queued')")),
     Index("batches_leased", "lease_until", postgresql_where=text("status = 'sending'")),
-    Index(
-        "batches_unwatched",
-        "done_at",
-        postgresql_where=text("status = 'done' AND class <> 'bulk' AND NOT watched AND NOT test"),
-    ),
+    Index("batches_watched", "watch_at", postgresql_where=text("watch_at IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -292,10 +288,10 @@ provider_attempts = Table(
     #: what a worker said that had lost its lease; changes nothing by itself
     Column("late_outcome", Text),
     _instant("late_at"),
-    #: when its carrier was asked last what became of it, and how often
-    _instant("asked_at"),
-    Column("asks", SmallInteger, nullable=False, server_default=text("0")),
-    #: when something was done about its doubt
+    #: unknown: when somebody looks at it (again), null: at once; and how often somebody did
+    _instant("look_at"),
+    Column("looks", SmallInteger, nullable=False, server_default=text("0")),
+    #: unknown: when it was settled, or nothing more was to be done about it
     _instant("resolved_at"),
     _one_of("outcome", Outcome),
     _one_of("late_outcome", Outcome),
@@ -303,7 +299,7 @@ provider_attempts = Table(
     Index("provider_attempts_unknown", "marked_at", postgresql_where=text("outcome = 'unknown'")),
     Index(
         "provider_attempts_doubtful",
-        "marked_at",
+        text("coalesce(look_at, marked_at)"),
         postgresql_where=text("outcome = 'unknown' AND resolved_at IS NULL"),
     ),
     postgresql_partition_by="RANGE (message_id)",

@@ -88,6 +88,8 @@ class Doubt(StrEnum):
 class Again(StrEnum):
     """Why messages that a carrier has, or may have, are given to one once more. Their senders pay once."""
 
+    #: nobody knows whether the carrier took them: the same one gets them again, which knows our references
+    REPEAT = "repeat"
     #: nobody knows whether the carrier before took them
     DOUBT = "doubt"
     #: the carrier before took them and never said what became of them
@@ -116,6 +118,17 @@ class ReceiptState(StrEnum):
     IGNORED = "ignored"
     #: no attempt was ever found for it
     ORPHANED = "orphaned"
+
+
+class Proof(StrEnum):
+    """How what a carrier posts over HTTP is proved to be its own."""
+
+    #: by a secret that only the carrier and we know
+    HELD = "proven"
+    #: not at all: whoever knows the address is believed
+    WAIVED = "open"
+    #: it cannot be, for want of a secret: nothing is believed
+    LACKING = "refused"
 
 
 class Money(StrEnum):

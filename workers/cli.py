@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "template": ("admin.template", "Templates: texts that an account sends again and again."),
     "key": ("admin.key", "Keys to the HTTP APIs: make, list, void."),
     "webhook": ("admin.webhook", "Webhooks: where customers are told what becomes of their messages."),
-    "carrier": ("admin.carrier", "Carriers: add, list, drain, resume."),
+    "carrier": ("admin.carrier", "Carriers: add, set, list, status, drain, resume."),
     "route": ("admin.route", "Routes: which carrier serves which destination."),
     "network": ("admin.network", "Networks: whose numbers begin with which digits, for routes by MCC-MNC."),
     "inbound": ("admin.inbound", "Messages from handsets, and what was done about them."),

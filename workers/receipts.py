@@ -1,7 +1,10 @@
 """Where carriers post their receipts, and what handsets sent: kept before their carrier hears 200.
 
-POST /receipts/{carrier}    200 once they are kept; 400 unreadable, 401 forged, 404 no such carrier, 405 another method
-                            (some kinds of carrier may GET), 413 too large, 503 try again
+POST /receipts/{carrier}    200 once they are kept; 400 unreadable, 401 not proved to be that carrier's, 405 another
+                            method, 413 too large, 503 try again
+
+A carrier that is not there is answered as one whose receipt is forged (so is GET, where a kind of carrier never calls
+so): from outside nobody can tell which carriers there are.
 """
 
 import asyncio
@@ -27,6 +30,8 @@ PATIENCE = 30.0
 LARGEST = 1024 * 1024
 #: seconds for which the carriers' settings are taken for current
 _FRESH = 5.0
+#: seconds between two words in the log about one carrier's forged receipts
+_QUIET = 60.0
 #: what any kind of carrier may call with
 _METHODS = ("POST", "GET")
 #: receipts kept in one transaction, and seconds it waits for more to come
@@ -42,6 +47,8 @@ class Letterbox:
         self._threads = ThreadPoolExecutor(2, "receipts")
         self._senders: dict[str, CarrierRow] = {}
         self._read_at = float("-inf")
+        #: carrier → when it was last said that receipts of its were not believed
+        self._told_at: dict[str, float] = {}
         self._reading: asyncio.Task[None] | None = None
         self._gather: Gather[Receipt, None] = Gather(self._keep, self._threads, most=_RECEIPTS, seconds=_WAIT)
         self._heard: Gather[Inbound, None] = Gather(self._keep_heard, self._threads, most=_RECEIPTS, seconds=_WAIT)
@@ -53,7 +60,8 @@ class Letterbox:
         except web.HTTPRequestEntityTooLarge:
             return fault(413, f"a request may have {LARGEST} bytes")
         except ReceiptForged as error:
-            return fault(401, str(error))
+            self._tell(carrier, str(error))
+            return fault(401, "this is not proved to be a carrier's")
         except ValueError as error:
             return fault(400, str(error))
         except (DatabaseFault, ConfigurationError) as error:
@@ -80,9 +88,9 @@ class Letterbox:
             return fault(400, "the body did not come")
         sender = (await self._known()).get(carrier)
         if sender is None:
-            return fault(404, "no carrier of this name posts receipts here")
+            raise ReceiptForged("no carrier of this name posts receipts here")
         if request.method not in receive.methods(sender):
-            return fault(405, "receipts are posted")
+            raise ReceiptForged(f"carrier {carrier}: it never calls with {request.method}")
         headers = {name.lower(): value for name, value in request.headers.items()}
         heard = receive.read(sender, Posted(request.method, _called(sender, request), headers, body))
         if heard.receipts:
@@ -91,6 +99,13 @@ class Letterbox:
             await self._heard.add(heard.inbound)
         kind, words = receive.thanks(sender)
         return web.Response(text=words, content_type=kind)
+
+    def _tell(self, carrier: str, words: str) -> None:
+        """Log what was not believed: of each carrier now and then, and of none that is not there."""
+        now = time.monotonic()
+        if carrier in self._senders and now - self._told_at.get(carrier, float("-inf")) > _QUIET:
+            self._told_at[carrier] = now
+            log.warning("receipts not believed: %s", words)
 
     async def _known(self) -> dict[str, CarrierRow]:
         if time.monotonic() - self._read_at > _FRESH:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from pipeline.carriers import http, purses
+from pipeline.carriers import http, proofs, purses
 from pipeline.carriers.contract import Balanced, Carrier, ReceiptReader
 from pipeline.carriers.simulated import Simulated
 from pipeline.carriers.smpp.carrier import Smpp
@@ -55,7 +55,7 @@ def make(name: str, kind: str, settings: Mapping[str, object], lease: float) -> 
     maker = KINDS.get(kind)
     if maker is None:
         raise CarrierUnknown(f"carrier {name}: kind {kind} is none of {', '.join(sorted(KINDS))}")
-    watched, own = purses.watch(name, settings)
+    watched, own = purses.watch(name, proofs.own(kind, settings))
     carrier = maker(name, own)
     if watched and not isinstance(carrier, Balanced):
         carrier.close()

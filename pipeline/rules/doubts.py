@@ -1,5 +1,6 @@
 """What is done about a message that its carrier may have, by what the carrier can do and what the message is."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,6 +18,8 @@ class Course(StrEnum):
     EARN = "earn"
     #: the carrier refused it for good
     FAIL = "fail"
+    #: the carrier never had it, and its time is over
+    EXPIRE = "expire"
     #: the same carrier gets it again, which knows our reference
     SAME = "same"
     #: another carrier gets it
@@ -35,18 +38,27 @@ class Question:
     ability: Doubt
     #: DEDUPES: seconds within which the carrier takes a reference once
     window: float
-    #: seconds since its bytes may have gone out
+    #: seconds since the carrier may have had the message first, and since it was given it last
     age: float
+    rest: float
+    #: how often the same carrier was given it again
+    repeats: int
     #: seconds until the message is worth nothing any more
     left: float
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How many seconds a doubt may last before another carrier is given the message."""
+    """How many seconds a doubt may last before another carrier is given the message. A campaign's lasts for ever."""
 
     otp: float
     transactional: float
+
+    def of(self, message_class: MessageClass) -> float:
+        """Return the seconds for a class."""
+        if message_class is MessageClass.BULK:
+            return math.inf
+        return self.otp if message_class is MessageClass.OTP else self.transactional
 
 
 #: what late words mean
@@ -56,21 +68,48 @@ _LATE = {
     Outcome.REFUSED_TRANSIENT: Course.ELSEWHERE,
     Outcome.NOT_WRITTEN: Course.ELSEWHERE,
 }
-#: seconds before the same carrier gets a message again: what made it silent may be over then
+#: seconds before the same carrier is asked, or gets a message again (twice as long each time): what made it silent may
+#: be over then
 _PAUSE = 2.0
+#: seconds until a doubt is looked at again, doubled each time up to the last
+_NEXT, _RAREST = 5.0, 1280.0
 
 
 def course(question: Question, patience: Patience) -> Course:
     """Return what is done about an unknown attempt now."""
     if question.late in _LATE:
-        return _LATE[question.late]
-    if question.ability is Doubt.DEDUPES and question.age < question.window and question.left > 0:
-        return Course.SAME if question.age >= _PAUSE else Course.WAIT
-    if question.message_class is MessageClass.BULK:
-        return Course.ASK if question.ability is Doubt.QUERYABLE else Course.LEAVE
-    if question.left <= 0:
+        word = _LATE[question.late]
+        return Course.EXPIRE if word is Course.ELSEWHERE and question.left <= 0 else word
+    longest = patience.of(question.message_class)
+    if _may_repeat(question, longest):
+        return Course.SAME if question.rest >= _pause(question) else Course.WAIT
+    if question.ability is Doubt.QUERYABLE and (question.left <= 0 or question.age < longest):
+        return Course.ASK if question.rest >= _PAUSE else Course.WAIT
+    if question.left <= 0 or question.message_class is MessageClass.BULK:
         return Course.LEAVE
-    longest = patience.otp if question.message_class is MessageClass.OTP else patience.transactional
-    if question.age >= longest:
-        return Course.ELSEWHERE
-    return Course.ASK if question.ability is Doubt.QUERYABLE else Course.WAIT
+    return Course.ELSEWHERE if question.age >= longest else Course.WAIT
+
+
+def pause(question: Question, patience: Patience, looks: int) -> float:
+    """Return the seconds until an unknown attempt is looked at again that was looked at so often before.
+
+    Never past the moment when another carrier may be given the message, nor past the one when it is worth nothing.
+    """
+    longest = patience.of(question.message_class)
+    if _may_repeat(question, longest):
+        usual = max(_pause(question) - question.rest, _PAUSE)
+    elif question.late in _LATE or question.ability is Doubt.QUERYABLE or question.age >= longest:
+        usual = min(_NEXT * 2.0 ** min(looks, 8), _RAREST)
+    else:
+        usual = math.inf
+    moments = (longest - question.age, question.left)
+    return max(min(usual, *(each for each in moments if each > 0), _RAREST), 0.1)
+
+
+def _may_repeat(question: Question, longest: float) -> bool:
+    is_known = question.ability is Doubt.DEDUPES and question.age < question.window
+    return is_known and question.age < longest and question.left > 0
+
+
+def _pause(question: Question) -> float:
+    return _PAUSE * 2.0 ** min(question.repeats, 8)

@@ -62,6 +62,7 @@ KINDS: Mapping[Dialect, Mapping[str, _Kind]] = {
         "token_seconds": _whole(1, _DAY),
         "code_seconds": _whole(1, _DAY),
         "code_attempts": _whole(1, 100),
+        "hard_cap": _whole(1, _MOST),
     },
     Dialect.ROBASE: _EVERY,
     Dialect.TELESIGN: _EVERY

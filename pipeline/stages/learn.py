@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pipeline.rules import ids
 from pipeline.runtime import Runtime
-from pipeline.store import sent, ticks
+from pipeline.store import silences, ticks
 
 #: how far back receipts are looked at, and how old their messages may be
 _RECEIPTS, _MESSAGES = timedelta(hours=2), timedelta(days=2)
@@ -19,4 +19,4 @@ def learn(rt: Runtime) -> None:
     with rt.begin() as conn:
         if ticks.is_mine(conn, "learn"):
             since, recent = ids.lowest(rt.now() - _RECEIPTS), ids.lowest(rt.now() - _MESSAGES)
-            sent.learn(conn, since, recent, least=_LEAST, fewest=_FEWEST, sample=_SAMPLE)
+            silences.learn(conn, since, recent, least=_LEAST, fewest=_FEWEST, sample=_SAMPLE)

@@ -20,51 +20,48 @@ def settle(rt: Runtime) -> int:
     """
     with rt.begin() as conn:
         found = receipts.due(conn, PORTION, rt.now())
-        applied = _apply(rt, conn, found)
-        receipts.postpone(conn, [each.receipt for each in found if each.message is None], rt.settings.orphan_hours)
-        known = [each.receipt for each in found if each.message is not None]
-        receipts.close(conn, [each for each in known if each in applied], ReceiptState.APPLIED)
-        receipts.close(conn, [each for each in known if each not in applied], ReceiptState.IGNORED)
+        known = [each for each in found if not each.waits]
+        applied = _apply(rt, conn, known)
+        receipts.postpone(conn, [each.receipt for each in found if each.waits], rt.settings.orphan_hours)
+        receipts.close(conn, [each.receipt for each in known if each.receipt in applied], ReceiptState.APPLIED)
+        receipts.close(conn, [each.receipt for each in known if each.receipt not in applied], ReceiptState.IGNORED)
     return len(found)
 
 
 def book(rt: Runtime, reports: Sequence[Receipt]) -> int:
-    """Keep and apply receipts as they come, all in one transaction; return how many were new.
+    """Keep and apply one carrier's receipts as they come, all in one transaction; return how many were new.
 
-    Those whose attempt is not known yet wait for it, and those that `retake` looks at for that.
+    Those that nothing can be made of yet wait, and those that `retake` looks at for that.
     """
     with rt.begin() as conn:
         found = receipts.match(conn, reports, rt.now())
-        waits = {each.receipt for each in found if each.message is None or (each.retryable and each.is_latest)}
-        applied = _apply(rt, conn, [each for each in found if each.receipt not in waits])
+        known = [each for each in found if not each.waits and not (each.retryable and each.is_latest)]
+        applied = _apply(rt, conn, known)
         states = {
             str(each.receipt): ReceiptState.APPLIED if each.receipt in applied else ReceiptState.IGNORED
-            for each in found
-            if each.receipt not in waits
+            for each in known
         }
         return receipts.keep(conn, rt.mint(), reports, states=states)
 
 
 def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> set[UUID | str]:
     """Move the messages that receipts speak of; return the receipts that did something."""
-    final = [each for each in words if each.message is not None and each.verdict is not Verdict.PENDING]
+    final = [each for each in words if each.verdict is not Verdict.PENDING]
     of_parts = [each for each in final if each.is_part]
+    of_all = [each for each in final if not each.is_part and (each.verdict is Verdict.DELIVERED or each.is_latest)]
     said: dict[UUID, Verdict] = {}
-    for each in final:
-        if not each.is_part and (each.verdict is Verdict.DELIVERED or each.is_latest):
-            assert each.message is not None
-            said.setdefault(each.message, each.verdict)  # the first final word stays
-    latest = {each.message for each in of_parts if each.is_latest}
-    for message, verdict in parts.judge(conn, of_parts).items():
-        if verdict is Verdict.DELIVERED or message in latest:
+    first: dict[UUID, UUID | str] = {}
+    for each in of_all:
+        if each.message:  # the first final word stays
+            said.setdefault(each.message, each.verdict)
+            first.setdefault(each.message, each.receipt)
+    judged = parts.judge(conn, of_parts)
+    latest = {(each.message, each.n) for each in of_parts if each.is_latest}
+    for (message, n), verdict in sorted(judged.verdicts.items(), key=lambda found: found[1] is Verdict.FAILED):
+        if verdict is Verdict.DELIVERED or (message, n) in latest:
             said.setdefault(message, verdict)
     moved = _conclude(rt, conn, said) if said else set()
-    first = {
-        each.message: each.receipt
-        for each in reversed(final)
-        if each.message and each.verdict is said.get(each.message)
-    }
-    return {each.receipt for each in of_parts} | {first[message] for message in moved if message in first}
+    return judged.noted | {receipt for message, receipt in first.items() if message in moved}
 
 
 def _conclude(rt: Runtime, conn: Connection, said: dict[UUID, Verdict]) -> set[UUID]:

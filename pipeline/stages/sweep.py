@@ -10,7 +10,7 @@ from pipeline.store import attempts, batches, events, leases, ledger, messages, 
 from pipeline.store.leases import Lost
 from pipeline.store.messages import Moved, Span
 from schema.message import Hint
-from schema.vocabulary import BatchStatus, Code, Money, Status
+from schema.vocabulary import Again, BatchStatus, Code, Money, Status
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,8 @@ def _take_back(rt: Runtime, conn: Connection) -> tuple[list[Hint], list[Moved]]:
     _tell(rt, conn, doubtful, Status.SENT)
     poison = [each for each in lost if each.in_hand and each.claims >= rt.settings.poison_claims]
     released = moved + _park(rt, conn, [each.span for each in poison])
+    undelivered = [each.span for each in poison if each.again is Again.UNDELIVERED]
+    released += _fail(rt, conn, [each.id for each in messages.untaken(conn, undelivered)], Code.UNDELIVERED)
     leases.finish(conn, [each.span.batch for each in poison])
     return leases.requeue(conn, _batches(lost)), released
 
@@ -76,10 +78,17 @@ def _find_admitted(rt: Runtime, conn: Connection) -> tuple[list[Hint], list[Move
 def _end_doubts(rt: Runtime, conn: Connection) -> list[Moved]:
     """Fail messages whose unknown attempt nobody cleared up in time, in the customer's favour."""
     doubtful = attempts.unresolved(conn, rt.settings.doubt_hours, PORTION)
-    moved = messages.end_doubt(conn, doubtful, Money.RELEASED)
-    concluded = messages.conclude(conn, doubtful, Status.FAILED, Code.UNRESOLVED)
-    _tell(rt, conn, sorted(concluded), Status.FAILED)
-    return moved
+    lost = [id_ for id_, was_undelivered in doubtful.items() if was_undelivered]
+    released = _fail(rt, conn, lost, Code.UNDELIVERED)
+    return released + _fail(rt, conn, sorted(doubtful.keys() - set(lost)), Code.UNRESOLVED)
+
+
+def _fail(rt: Runtime, conn: Connection, those: Sequence[UUID], code: Code) -> list[Moved]:
+    """Fail sent messages; return the money that was held for them still."""
+    released = messages.end_doubt(conn, those, Money.RELEASED)
+    failed = messages.conclude(conn, those, Status.FAILED, code)
+    _tell(rt, conn, sorted(failed), Status.FAILED)
+    return released
 
 
 def _tell(rt: Runtime, conn: Connection, moved: Sequence[UUID], status: Status) -> None:

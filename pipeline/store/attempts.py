@@ -107,7 +107,7 @@ def doubt(conn: Connection, lost: Sequence[Lost]) -> list[UUID]:
             "carriers": [each.carrier for each in marked],
             "fences": [each.fence for each in marked],
             "marked_at": [each.marked_at for each in marked],
-            "again": [each.again for each in marked],
+            "again": [each.again is not None for each in marked],
         },
     )
     return [id_ for (id_,) in rows]
@@ -115,7 +115,8 @@ def doubt(conn: Connection, lost: Sequence[Lost]) -> list[UUID]:
 
 _LATE = """
 UPDATE provider_attempts AS a
-SET late_outcome = l.outcome, late_at = now(), carrier_ref = coalesce(a.carrier_ref, l.carrier_ref)
+SET late_outcome = l.outcome, late_at = now(), look_at = NULL, resolved_at = NULL,
+    carrier_ref = coalesce(a.carrier_ref, l.carrier_ref)
 FROM unnest(%(messages)b::uuid[], %(outcomes)b::text[], %(refs)b::text[], %(n)b::int2[], %(fences)b::int4[])
      AS l (message_id, outcome, carrier_ref, n, fence)
 WHERE a.message_id = l.message_id AND a.n = l.n AND a.fence = l.fence
@@ -135,14 +136,24 @@ def keep_late(conn: Connection, trials: Sequence[Trial]) -> None:
         conn.exec_driver_sql(_LATE, params)
 
 
+#: one that a carrier took is in doubt no more, unless it could not deliver it and another was given it
 _UNRESOLVED = """
-SELECT m.id FROM provider_attempts AS a JOIN messages AS m ON m.id = a.message_id
+SELECT m.id, lost.n > 0 FROM provider_attempts AS a JOIN messages AS m ON m.id = a.message_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(max(e.n), 0) AS n FROM provider_attempts AS e JOIN batches AS made ON made.id = e.batch_id
+    WHERE e.message_id = a.message_id AND made.again = 'undelivered'
+) AS lost
 WHERE a.outcome = 'unknown' AND m.status = 'sent'
   AND a.marked_at BETWEEN now() - (%(hours)s + 168) * interval '1 hour' AND now() - %(hours)s * interval '1 hour'
+  AND NOT EXISTS (SELECT FROM provider_attempts AS e WHERE e.message_id = a.message_id AND e.n >= lost.n
+                  AND 'accepted' IN (e.outcome, e.late_outcome))
 ORDER BY a.marked_at LIMIT %(limit)s FOR UPDATE OF m SKIP LOCKED
 """
 
 
-def unresolved(conn: Connection, hours: float, limit: int) -> list[UUID]:
-    """Return sent messages whose unknown attempt nobody cleared up in so many hours."""
-    return [id_ for (id_,) in conn.exec_driver_sql(_UNRESOLVED, {"hours": hours, "limit": limit})]
+def unresolved(conn: Connection, hours: float, limit: int) -> dict[UUID, bool]:
+    """Return sent messages whose unknown attempt nobody cleared up in so many hours.
+
+    Each with whether a carrier had it before and could not deliver it.
+    """
+    return {row[0]: row[1] for row in conn.exec_driver_sql(_UNRESOLVED, {"hours": hours, "limit": limit})}

@@ -106,7 +106,7 @@ INVARIANTS = (
         WHERE taken + doubt <> CASE
                 WHEN status IN ('sent', 'delivered') THEN 1
                 WHEN status = 'failed' AND error_code IN ('undelivered', 'unresolved') THEN 1
-                WHEN status = 'failed' AND error_code = 'carrier_refused' THEN doubt
+                WHEN status = 'failed' AND error_code IN ('carrier_refused', 'expired') THEN doubt
                 ELSE 0 END
            OR decisive < tries
         """,
@@ -119,6 +119,17 @@ INVARIANTS = (
         WHERE NOT EXISTS (SELECT FROM provider_attempts AS e JOIN batches AS f ON f.id = e.batch_id
                           WHERE e.message_id = a.message_id AND e.n < a.n AND f.again IS NULL
                             AND e.outcome IN ('accepted', 'unknown'))
+        """,
+    ),
+    Invariant(
+        "I4 elsewhere",
+        "what was sent once more went to a carrier that had not had it, or to one that knows our references",
+        """
+        SELECT count(*) FROM provider_attempts AS a
+        JOIN batches AS b ON b.id = a.batch_id AND b.again IS NOT NULL AND b.again <> 'repeat'
+        WHERE EXISTS (SELECT FROM provider_attempts AS e
+                      WHERE e.message_id = a.message_id AND e.n < a.n AND e.carrier = a.carrier
+                        AND e.outcome IN ('accepted', 'unknown'))
         """,
     ),
     Invariant(

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from pipeline.rules import ids
 from pipeline.rules.quiet import QuietHours
 from pipeline.rules.restraints import REPLIES, Restraints
-from pipeline.store import batches, events, ledger, messages
+from pipeline.store import batches, doubts, events, ledger, messages
 from pipeline.store.consent import opt_outs, restraints
 from pipeline.store.consent.opt_outs import Wish
 from pipeline.store.leases import Claim
@@ -202,7 +202,9 @@ def _reject(
             released += messages.move(conn, members, status, Money.RELEASED, at=at, code=code)
         else:  # of what was sent before only the undeliverable has come to its end: a carrier may yet report the rest
             those = members if claim.again is Again.UNDELIVERED else []
+            released += messages.end_doubt(conn, those, Money.RELEASED)
             gone, status = sorted(messages.conclude(conn, those, Status.FAILED, Code.UNDELIVERED)), Status.FAILED
+            doubts.give_up(conn, members)
         moves += [(each, status) for each in gone] if claim.subscribes else []
     events.tell(conn, first, moves, at)
     ledger.release(conn, released)

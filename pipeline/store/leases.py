@@ -214,14 +214,23 @@ def advance(conn: Connection, steps: Sequence[Step], lease: float) -> Stand:
     return Stand({row[0] for row in rows}, {row[0] for row in rows if row[1]}, rows[0][2] if rows else None)
 
 
+#: what to look at, and when, is known best here: `silences.due`
 _FINISH = """
-UPDATE batches SET status = 'done', done_at = now(), lease_until = NULL
+UPDATE batches AS b
+SET status = 'done', done_at = now(), lease_until = NULL,
+    watch_at = CASE WHEN NOT test AND class <> 'bulk' THEN least(
+        now() + (SELECT receipt_seconds FROM carriers WHERE name = b.carrier) * interval '1 second',
+        CASE WHEN class = 'otp' THEN valid_until END) END
 WHERE id = ANY(%(ids)b) AND status = 'sending'
 """
 
 
 def finish(conn: Connection, ids: Sequence[UUID]) -> None:
-    """Close batches whose messages all have a status or another batch; their rows are locked by `advance`."""
+    """Close batches whose messages all have a status or another batch; their rows are locked by `advance`.
+
+    Somebody looks at them once more (never at a campaign) when their carrier should have reported, as far as that was
+    learnt, and when a code is worth nothing any more.
+    """
     conn.exec_driver_sql(_FINISH, {"ids": list(ids)})
 
 
@@ -230,6 +239,8 @@ class Lost:
     """A claimed batch whose worker went silent."""
 
     span: Span
+    #: its messages are sent already: why they are sent once more
+    again: Again | None
     carrier: str
     attempt: int
     fence: int
@@ -237,8 +248,6 @@ class Lost:
     recorded: UUID | None
     marked: UUID | None
     marked_at: datetime | None
-    #: its messages are sent already
-    again: bool
 
     @property
     def in_hand(self) -> bool:
@@ -247,7 +256,7 @@ class Lost:
 
 
 _LOST = """
-SELECT id, first_id, last_id, carrier, attempt, fence, claims, recorded, marked, marked_at, again IS NOT NULL
+SELECT id, first_id, last_id, again, carrier, attempt, fence, claims, recorded, marked, marked_at
 FROM batches
 WHERE status = 'sending' AND lease_until < clock_timestamp()
 ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -256,7 +265,8 @@ ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 
 def lost(conn: Connection, limit: int) -> list[Lost]:
     """Return and lock claimed batches whose lease has run out."""
-    return [Lost(Span(*row[:3]), *row[3:]) for row in conn.exec_driver_sql(_LOST, {"limit": limit})]
+    rows = conn.exec_driver_sql(_LOST, {"limit": limit})
+    return [Lost(Span(*row[:3]), row[3] and Again(row[3]), *row[4:]) for row in rows]
 
 
 _REQUEUE = """

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from pipeline.store.rows import copy
 from schema.message import Charge
-from schema.vocabulary import Code, Encoding, Money, Status
+from schema.vocabulary import Code, Encoding, Money, Outcome, Status
 
 _COLUMNS = {
     "id": "uuid",
@@ -108,7 +108,7 @@ def members(conn: Connection, span: Span) -> list[Member]:
 
 
 _UNDECIDED = """
-SELECT s.batch_id, m.id, m.phone, m.country, m.sender, m.encoding
+SELECT s.batch_id, m.id, m.phone, m.country, m.sender, m.encoding, NULL
 FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
 CROSS JOIN LATERAL (
     SELECT id, phone, country, sender, encoding FROM messages
@@ -129,6 +129,8 @@ class Undecided:
     sender: str
     #: None: not measured yet
     encoding: Encoding | None
+    #: of one that is sent once more: what its carrier said to that; None: it was not asked
+    outcome: Outcome | None = None
 
 
 def undecided(conn: Connection, spans: Sequence[Span]) -> list[Undecided]:
@@ -145,19 +147,22 @@ def _undecided(conn: Connection, statement: str, spans: Sequence[Span]) -> list[
         "lasts": [span.last for span in spans],
     }
     rows = conn.exec_driver_sql(statement, params).all()
-    return [Undecided(row[0], row[1], row[2], row[3], row[4], Encoding(row[5]) if row[5] else None) for row in rows]
+    return [
+        Undecided(batch, id_, phone, country, sender, encoding and Encoding(encoding), outcome and Outcome(outcome))
+        for batch, id_, phone, country, sender, encoding, outcome in rows
+    ]
 
 
 _UNTAKEN = """
-SELECT s.batch_id, m.id, m.phone, m.country, m.sender, m.encoding
+SELECT s.batch_id, m.id, m.phone, m.country, m.sender, m.encoding, a.outcome
 FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
 CROSS JOIN LATERAL (
     SELECT id, phone, country, sender, encoding FROM messages
     WHERE id BETWEEN s.first_id AND s.last_id AND batch_id = s.batch_id AND status = 'sent'
-      AND NOT EXISTS (SELECT FROM provider_attempts AS a WHERE a.message_id = messages.id
-                      AND a.batch_id = s.batch_id AND a.outcome IN ('accepted', 'unknown'))
     ORDER BY id
 ) AS m
+LEFT JOIN provider_attempts AS a ON a.message_id = m.id AND a.batch_id = s.batch_id
+WHERE coalesce(a.outcome, '') NOT IN ('accepted', 'unknown')
 """
 
 
@@ -181,7 +186,7 @@ def came_through(conn: Connection, ids: Sequence[UUID], doors: Iterable[str]) ->
 
 
 #: a text of this class holds a code: once its message has come to its end only its length is kept; what never comes to
-#: one is seen to by `sent.blot`
+#: one is seen to by `silences.blot`
 _HOLDS_A_CODE = "(SELECT class = 'otp' FROM batches WHERE id = {message}.batch_id)"
 _BLOTTED = "repeat('*', length({message}.body))"
 

@@ -1,11 +1,11 @@
 """The parts table: each part of a long message has a reference of its own, and a receipt of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.store.attempts import Trial
 from pipeline.store.receipts import Matched
 from schema.vocabulary import Verdict
 
@@ -19,12 +19,23 @@ SET message_id = excluded.message_id, n = excluded.n, part = excluded.part, of =
 """
 
 
-def write(conn: Connection, trials: Sequence[Trial]) -> None:
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """One attempt that was made in parts."""
+
+    carrier: str
+    message: UUID
+    n: int
+    #: the parts' references, in order
+    refs: Sequence[str]
+
+
+def write(conn: Connection, wholes: Iterable[Whole]) -> None:
     """Write the parts that attempts were made in; a reference that its carrier gives out anew means the newest."""
     rows = {
-        (trial.carrier, ref): (trial.carrier, ref, trial.attempt.ref, trial.n, place, len(trial.attempt.parts))
-        for trial in trials
-        for place, ref in enumerate(trial.attempt.parts, 1)
+        (whole.carrier, ref): (whole.carrier, ref, whole.message, whole.n, place, len(whole.refs))
+        for whole in wholes
+        for place, ref in enumerate(whole.refs, 1)
     }
     if not rows:
         return
@@ -33,41 +44,56 @@ def write(conn: Connection, trials: Sequence[Trial]) -> None:
     conn.exec_driver_sql(_WRITE, dict(zip(names, map(list, columns), strict=True)))
 
 
-_LOCK = """
-SELECT FROM parts
-WHERE (carrier, carrier_ref) IN (SELECT * FROM unnest(%(carriers)b::text[], %(refs)b::text[]))
-   OR message_id IN (SELECT message_id FROM parts WHERE (carrier, carrier_ref) IN (
-          SELECT * FROM unnest(%(carriers)b::text[], %(refs)b::text[])))
-ORDER BY carrier, carrier_ref FOR UPDATE
-"""
+#: all parts of the messages, so that of two who note the last two parts the second sees what the first noted
+_LOCK = "SELECT FROM parts WHERE message_id = ANY(%(messages)b) ORDER BY carrier, carrier_ref FOR UPDATE"
 _NOTE = """
 UPDATE parts AS p SET verdict = r.verdict, code = r.code
 FROM unnest(%(carriers)b::text[], %(refs)b::text[], %(verdicts)b::text[], %(codes)b::text[])
      AS r (carrier, carrier_ref, verdict, code)
 WHERE p.carrier = r.carrier AND p.carrier_ref = r.carrier_ref AND coalesce(p.verdict, 'pending') = 'pending'
-RETURNING p.message_id
+RETURNING p.carrier, p.carrier_ref, p.message_id, p.n
 """
 _WHOLE = """
-SELECT message_id, CASE WHEN bool_or(verdict = 'failed') THEN 'failed' ELSE 'delivered' END
+SELECT message_id, n, CASE WHEN bool_or(verdict = 'failed') THEN 'failed' ELSE 'delivered' END
 FROM parts WHERE message_id = ANY(%(messages)b)
 GROUP BY message_id, n
 HAVING bool_or(verdict = 'failed') OR count(*) FILTER (WHERE verdict = 'delivered') = max(of)
 """
 
 
-def judge(conn: Connection, words: Sequence[Matched]) -> dict[UUID, Verdict]:
-    """Note what receipts say of parts; return the messages of which that says all: failed if one part did."""
-    if not words:
-        return {}
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What receipts of parts say."""
+
+    #: receipts that said something new
+    noted: set[UUID | str]
+    #: (message, which attempt) of which all is known → failed if one part did
+    verdicts: dict[tuple[UUID, int], Verdict]
+
+
+def judge(conn: Connection, words: Iterable[Matched]) -> Judged:
+    """Note what receipts say of parts, each part's first final word; return what follows for the whole messages."""
+    first: dict[tuple[str, str | None], Matched] = {}
+    for each in words:
+        first.setdefault((each.carrier, each.carrier_ref), each)
+    if not first:
+        return Judged(set(), {})
+    chosen = [first[key] for key in sorted(first, key=str)]
     params = {
-        "carriers": [each.carrier for each in words],
-        "refs": [each.carrier_ref for each in words],
-        "verdicts": [str(each.verdict) for each in words],
-        "codes": [each.code for each in words],
+        "carriers": [each.carrier for each in chosen],
+        "refs": [each.carrier_ref for each in chosen],
+        "verdicts": [str(each.verdict) for each in chosen],
+        "codes": [each.code for each in chosen],
+        "messages": sorted({each.message for each in chosen if each.message}),
     }
     conn.exec_driver_sql(_LOCK, params)
-    noted = sorted({id_ for (id_,) in conn.exec_driver_sql(_NOTE, params)})
-    return {id_: Verdict(word) for id_, word in conn.exec_driver_sql(_WHOLE, {"messages": noted})}
+    noted = conn.exec_driver_sql(_NOTE, params).all()
+    touched = {(row[2], row[3]) for row in noted}
+    wholes = conn.exec_driver_sql(_WHOLE, {"messages": sorted({message for message, _ in touched})}) if noted else ()
+    return Judged(
+        {first[row[0], row[1]].receipt for row in noted},
+        {(row[0], row[1]): Verdict(row[2]) for row in wholes if (row[0], row[1]) in touched},
+    )
 
 
 _PRUNE = "DELETE FROM parts WHERE created_at < now() - %(days)s * interval '1 day'"

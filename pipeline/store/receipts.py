@@ -69,26 +69,36 @@ class Matched:
     #: another carrier might still deliver it
     retryable: bool
     message: UUID | None
+    #: which attempt it speaks of
+    n: int | None
     #: it speaks of one part of a long message only
     is_part: bool
-    #: FAILED: no attempt was made after the one it speaks of
+    #: FAILED: no carrier took the message, or may have, after the attempt it speaks of
     is_latest: bool
+    #: FAILED: the message is being sent once more just now, so that nobody knows yet whether that is the end of it
+    is_early: bool
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing can be made of it yet."""
+        return self.message is None or self.is_early
 
 
-#: by the carrier's reference (most are two days old at most), else by ours where the carrier echoed it: an attempt that
-#: was left unknown has no reference of the carrier's. A try that was refused is not meant: a later one at the same
-#: carrier is still under way, and its receipt came before its answer
+#: by the carrier's reference, which it may give out anew (most messages are two days old at most), else by ours where
+#: the carrier echoed it: an attempt that was left unknown has no reference of the carrier's. A try that was refused is
+#: not meant: a later one at the same carrier is still under way, and its receipt came before its answer
 _MATCH = """
-SELECT r.id, r.carrier, r.carrier_ref, r.verdict, r.code, r.retryable, found.message_id, of_part.message_id IS NOT NULL,
-       found.n IS NOT DISTINCT FROM latest.n
+SELECT r.id, r.carrier, r.carrier_ref, r.verdict, r.code, r.retryable, found.message_id, found.n,
+       recent.message_id IS NULL AND of_part.message_id IS NOT NULL,
+       coalesce(found.n = standing.latest, false), coalesce(standing.is_early, false)
 FROM r
 LEFT JOIN LATERAL (
-    SELECT message_id, n FROM parts AS p WHERE p.carrier = r.carrier AND p.carrier_ref = r.carrier_ref
+    SELECT message_id, n, created_at FROM parts AS p WHERE p.carrier = r.carrier AND p.carrier_ref = r.carrier_ref
 ) AS of_part ON true
 LEFT JOIN LATERAL (
     SELECT message_id, n FROM provider_attempts AS a
-    WHERE of_part.message_id IS NULL AND a.carrier_ref = r.carrier_ref AND a.carrier = r.carrier
-      AND a.message_id >= %(recent)s
+    WHERE a.carrier_ref = r.carrier_ref AND a.carrier = r.carrier AND a.message_id >= %(recent)s
+      AND (of_part.message_id IS NULL OR a.marked_at > of_part.created_at)
     ORDER BY marked_at DESC LIMIT 1
 ) AS recent ON true
 LEFT JOIN LATERAL (
@@ -104,12 +114,16 @@ LEFT JOIN LATERAL (
     ORDER BY n DESC LIMIT 1
 ) AS by_us ON true
 CROSS JOIN LATERAL (
-    SELECT coalesce(of_part.message_id, recent.message_id, old.message_id, by_us.message_id) AS message_id,
-           coalesce(of_part.n, recent.n, old.n, by_us.n) AS n
+    SELECT coalesce(recent.message_id, of_part.message_id, old.message_id, by_us.message_id) AS message_id,
+           coalesce(recent.n, of_part.n, old.n, by_us.n) AS n
 ) AS found
 LEFT JOIN LATERAL (
-    SELECT max(a.n) AS n FROM provider_attempts AS a WHERE r.verdict = 'failed' AND a.message_id = found.message_id
-) AS latest ON true
+    SELECT (SELECT max(a.n) FROM provider_attempts AS a
+            WHERE a.message_id = m.id AND a.outcome IN ('accepted', 'unknown')) AS latest,
+           b.again IS NOT NULL AND b.status <> 'done' AS is_early
+    FROM messages AS m JOIN batches AS b ON b.id = m.batch_id
+    WHERE r.verdict = 'failed' AND m.id = found.message_id AND m.status = 'sent'
+) AS standing ON true
 ORDER BY r.place
 """
 _DUE = f"""
@@ -180,6 +194,6 @@ WHERE id = ANY(%(ids)b)
 
 
 def postpone(conn: Connection, receipts: Sequence[UUID | str], hours: float) -> None:
-    """Look again later at receipts whose attempt is not known yet, ever more rarely; after so many hours never."""
+    """Look again later at receipts that nothing can be made of yet, ever more rarely; after so many hours never."""
     if receipts:
         conn.exec_driver_sql(_POSTPONE, {"ids": list(receipts), "hours": hours})

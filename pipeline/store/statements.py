@@ -20,7 +20,8 @@ SELECT
        AND NOT EXISTS (SELECT FROM taken AS t WHERE t.ref = a.message_id AND t.carrier_ref = a.carrier_ref)),
     (SELECT count(*) FROM (SELECT ref FROM taken GROUP BY ref HAVING count(*) > 1) AS d),
     (SELECT count(*) FROM (SELECT ref FROM taken GROUP BY ref HAVING count(*) > 1) AS d WHERE NOT EXISTS (
-        SELECT FROM provider_attempts AS a WHERE a.message_id = d.ref AND a.outcome = 'unknown'))
+        SELECT FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id
+        WHERE a.message_id = d.ref AND (a.outcome = 'unknown' OR b.again IS NOT NULL)))
 """
 
 
@@ -37,7 +38,7 @@ class Taken:
 def compare(conn: Connection, taken: Sequence[Taken], spoken: Sequence[str], since: UUID) -> tuple[int, int, int, int]:
     """Return how many were taken without an attempt of ours, how many of our accepted attempts (of the carriers that
     spoke, of ids from `since` on) they do not know, how many refs were taken twice, how many of those without an
-    unknown attempt.
+    attempt that is unknown or was made once more.
     """
     params = {
         "refs": [each.ref for each in taken],

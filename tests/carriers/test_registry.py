@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.proofs import PROOFS, demand, proof
 from pipeline.carriers.registry import KINDS, RECEIPT_READERS, make, receipt_reader
 from pipeline.errors import CarrierUnknown, ConfigurationError
 from schema.carriage import Posted, Receipt
-from schema.vocabulary import Verdict
+from schema.vocabulary import Proof, Verdict
 
 REPORT = {
     "id": "c1",
@@ -61,14 +62,75 @@ def test_what_is_said_of_the_balance_is_no_setting_of_the_kind_s() -> None:
     make("alpha", "twilio", settings, 60).close()
 
     for wrong in ({"low_balance": "20"}, {"low_balance": -1}, {"low_balance": 20, "balance_seconds": 1}):
-        with pytest.raises(ConfigurationError, match="carrier alpha: (low_balance|balance_seconds) must be a number"):
+        with pytest.raises(ConfigurationError, match=r"carrier alpha: (low_balance|balance_seconds) must be a number"):
             make("alpha", "twilio", settings | wrong, 60)
     with pytest.raises(ConfigurationError, match="kind simulated never says what is left to spend"):
         make("alpha", "simulated", {"low_balance": 20}, 60)
 
 
 def test_a_reader_belongs_to_a_kind() -> None:
-    assert set(RECEIPT_READERS) <= set(KINDS)
+    assert set(PROOFS) == set(RECEIPT_READERS) <= set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "expected", "lacks"),
+    [
+        ("http", {"receipt_token": "t"}, Proof.HELD, ""),
+        ("http", {}, Proof.WAIVED, "set receipt_token"),
+        ("http", {"receipts": "open"}, Proof.WAIVED, ""),
+        ("http", {"receipt_token": "t", "receipts": "open"}, Proof.HELD, ""),
+        ("http", {"receipt_token": ""}, Proof.WAIVED, "set receipt_token"),
+        ("infobip", {}, Proof.LACKING, "set receipt_token or receipt_username"),
+        ("infobip", {"receipt_username": "u", "receipt_password": "p"}, Proof.HELD, ""),
+        ("termii", {"receipts": "open"}, Proof.WAIVED, ""),
+        ("vonage", {"signature_secret": "s"}, Proof.HELD, ""),
+        ("twilio", {"auth_token": "t"}, Proof.HELD, ""),
+        ("generic", {}, Proof.LACKING, ""),
+        ("generic", {"receipts": {"proof": {}}}, Proof.HELD, ""),
+        ("smpp", {}, None, ""),
+        ("simulated", {}, None, ""),
+    ],
+)
+def test_how_a_carriers_posts_are_proved(kind: str, settings: Any, expected: Proof | None, lacks: str) -> None:
+    assert proof(kind, settings) is expected
+    assert lacks in demand(kind, settings)
+    assert bool(demand(kind, settings)) == bool(lacks)
+
+
+def test_the_waiver_is_no_setting_of_the_kind_s() -> None:
+    make("alpha", "http", {"base_url": "http://127.0.0.1:1", "receipts": "open"}, 60).close()
+
+    for kind, settings in {
+        "http": {"base_url": "http://127.0.0.1:1", "receipts": "ajar"},
+        "simulated": {"receipts": "open"},
+    }.items():
+        with pytest.raises(ConfigurationError, match="carrier alpha: receipts is no setting"):
+            make("alpha", kind, settings, 60)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "body"),
+    [
+        ("africas_talking", "receipt_token", b"id=1&status=Success&phoneNumber=%2B2348012345678"),
+        ("infobip", "receipt_token", b'{"results": []}'),
+        ("termii", "secret_key", b'{"message_id": "1", "status": "Delivered"}'),
+        ("vonage", "receipt_token", b"messageId=1&status=delivered"),
+    ],
+)
+def test_a_waiver_lets_anybody_post_and_a_secret_wins_over_it(kind: str, key: str, body: bytes) -> None:
+    posted = Posted("POST", "https://sms.example/receipts/alpha", {}, body)
+
+    receipt_reader(kind)("alpha", {"receipts": "open"}, posted)
+    for settings in ({}, {"receipts": "open", key: "sesame"}):
+        with pytest.raises(ReceiptForged):
+            receipt_reader(kind)("alpha", settings, posted)
+
+
+def test_a_waiver_is_of_no_use_where_a_kind_signs_with_what_it_sends_with() -> None:
+    posted = Posted("POST", "https://sms.example/receipts/alpha", {}, b"MessageSid=1&MessageStatus=delivered")
+
+    with pytest.raises(ReceiptForged):
+        receipt_reader("twilio")("alpha", {"auth_token": "t", "receipts": "open"}, posted)
 
 
 def test_a_receipt_is_read() -> None:

@@ -466,5 +466,5 @@ def test_a_key_s_settings_win_over_the_defaults() -> None:
     plain, told = terms(key()), terms(key(sender="Bank", recipient_burst=1, recipient_seconds=2.5, code_attempts=5))
 
     assert (plain.sender, plain.recipient_burst, plain.recipient_seconds) == (None, 5, 60)
-    assert (plain.token_seconds, plain.code_seconds, plain.code_attempts) == (3600, 300, 3)
+    assert (plain.token_seconds, plain.code_seconds, plain.code_attempts, plain.hard_cap) == (3600, 300, 3, 5)
     assert told == replace(plain, sender="Bank", recipient_burst=1, recipient_seconds=2.5, code_attempts=5)

@@ -20,7 +20,7 @@ _UUID = "019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50"
 ROOM: dict[Dialect, dict[str, Any]] = {
     dialect: {"rate": 1_000_000, "burst": 1_000_000, **limits}
     for dialect, limits in {
-        Dialect.SOLARIS: {"recipient_burst": 1_000_000},
+        Dialect.SOLARIS: {"recipient_burst": 1_000_000, "hard_cap": 1_000_000},
         Dialect.ROBASE: {},
         Dialect.TELESIGN: {"hard_cap": 1_000_000},
         Dialect.WEBEX: {},

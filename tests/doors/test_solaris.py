@@ -409,6 +409,32 @@ def test_codes_count_against_what_a_number_is_sent(world: World, gatehouse: Gate
     assert bank.number("POST", "somebody", "/confirm", number=phone, token=code).status == 201
 
 
+def test_a_number_gets_so_many_codes_an_hour_and_messages_all_the_same(world: World, gatehouse: Gatehouse) -> None:
+    bank = partner(gatehouse, settings={"hard_cap": 2, "recipient_burst": 100})
+    phone = number()
+    enlist(world.rt, "acme", "somebody", phone)
+
+    answers = [bank.number("POST", "somebody", "/authorize", number=phone) for _ in range(3)]
+
+    assert [answer.status for answer in answers] == [201, 201, 429]
+    words = f"SMS request rate limit exceeded for the number: {phone}"
+    assert error(answers[-1]) == (429, "sms_request_rate_limit_exceeded", words)
+    assert 1700 < int(answers[-1].headers["retry-after"]) <= 1800
+    world.run("UPDATE persons SET verified_at = now()")
+    assert bank.send("somebody").status == 202
+
+
+def test_five_codes_an_hour_are_the_most_unless_the_key_says_otherwise(world: World, gatehouse: Gatehouse) -> None:
+    settings = {"recipient_burst": 100}
+    statuses = {}
+    for test in (False, True):
+        bank, who, phone = partner(gatehouse, settings=settings, test=test), f"somebody{test}", number()
+        enlist(world.rt, "acme", who, phone)
+        statuses[test] = [bank.number("POST", who, "/authorize", number=phone).status for _ in range(6)]
+
+    assert statuses == {False: [201] * 5 + [429], True: [201] * 6}
+
+
 def test_a_person_has_one_number(world: World, bank: Partner, person: str) -> None:
     words = f"Mobile number already added for person: {person}."
 

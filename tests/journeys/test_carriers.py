@@ -135,3 +135,21 @@ def test_a_stop_from_a_handset_is_heeded_before_the_next_message(installation: I
 
     [refusals] = installation.rows("SELECT refusals FROM requests WHERE id = %(id)s", id=request)
     assert [refusal["code"] for refusal in refusals] == ["opted_out"]
+
+
+def test_an_answer_that_comes_too_late_ends_the_doubt_and_lets_the_receipt_find_its_message(
+    installation: Installation,
+) -> None:
+    with smscs(installation, alpha={"slow:2.6": 1, "receipts": {"delay": 4}}):
+        installation.start(*PROCESSES)
+        installation.await_ready()
+
+        installation.submit(installation.order(20))
+        wait_for(lambda: statuses(installation).get("sent") == 20, why="all is sent")
+        assert installation.rows("SELECT DISTINCT outcome FROM provider_attempts") == ["unknown"]
+
+        wait_for(lambda: statuses(installation) == {"delivered": 20}, why="the receipts are understood")
+        verdict = installation.all_is_well(statuses={"delivered"})
+
+    assert verdict.doubled == 0
+    assert installation.rows("SELECT DISTINCT late_outcome FROM provider_attempts") == ["accepted"]

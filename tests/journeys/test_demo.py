@@ -33,7 +33,9 @@ def test_the_demo_ends_well_within_a_minute_and_leaves_only_its_logs(tmp_path: P
     assert said.returncode == 0, said.stdout + said.stderr
     assert time.monotonic() - began < 60
     assert "✗" not in said.stdout
-    for words in ("delivered", "failed (undelivered)", "cancelled", "alpha", "beta", "audit: nothing lost"):
+    for words in ("a long message  of 2 parts by alpha", "went alpha → beta", "wrote STOP", "audit: nothing lost"):
+        assert words in said.stdout
+    for words in ("delivered", "failed (undelivered)", "cancelled", "alpha", "beta"):
         assert words in said.stdout
     assert {each.relative_to(tmp_path).parts[0] for each in tmp_path.rglob("*")} == {".postroad"}
     assert {each.suffix for each in tmp_path.rglob("*") if each.is_file()} == {".log"}

@@ -69,7 +69,7 @@ def report(world: Any, verdict: Verdict) -> None:
 
 def let_time_pass(world: Any) -> None:
     """The message is worth nothing any more."""
-    world.run("UPDATE batches SET valid_until = now() - interval '1 second'")
+    world.run("UPDATE batches SET valid_until = now() - interval '1 second', watch_at = now() - interval '1 second'")
     for _ in range(2):
         retake(world.rt)
 

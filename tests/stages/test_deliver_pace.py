@@ -5,7 +5,8 @@ from typing import Any
 
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
-from pipeline.store import accounts, ledger
+from pipeline.store import accounts, health, ledger
+from pipeline.store.health import Breaker
 
 ATTEMPTS = "SELECT n, carrier, outcome, code FROM provider_attempts ORDER BY message_id, n"
 
@@ -168,4 +169,4 @@ def test_a_carrier_that_recovers_takes_the_rest_after_its_probe(world: Any) -> N
     world.deliver_all(hints)
 
     assert set(world.rows(ATTEMPTS)) == {(1, "alpha", "accepted", None)}
-    assert world.rt.unwell() == frozenset()
+    assert health.ask(world.rt.valkey, ["alpha"], 1) == {"alpha": Breaker.CLOSED}

@@ -49,7 +49,7 @@ def selling(world: Any, till: Till, kind: str, settings: dict[str, Any]) -> Iter
     """Have a carrier `vendor` of that kind whose other end is the till."""
     with listening(till.serve) as url:
         given = json.loads(json.dumps(settings).replace("URL", url))
-        where = {"url": f"{url}/send"} if kind == "generic" else {"base_url": url}
+        where = {"url": f"{url}/send"} if kind == "generic" else {"base_url": url, "receipts": "open"}
         administer.set_carrier(world.rt, "vendor", kind, given | where)
         yield
 

@@ -127,7 +127,7 @@ def test_who_only_wants_to_know_changes_nothing(valkey: redis.Redis) -> None:
 
 
 def test_what_is_forgotten_is_well_at_once(valkey: redis.Redis) -> None:
-    health.report(valkey, {word: (0, 50) for word in ("c1", "c1/NG", "c1-other", "c12/NG")})
+    health.report(valkey, dict.fromkeys(["c1", "c1/NG", "c1-other", "c12/NG"], (0, 50)))
 
     assert health.forget(valkey, "c1")
 

@@ -16,7 +16,7 @@ import pytest
 from pipeline.rules import ids
 from pipeline.runtime import Connection, Runtime
 from pipeline.settings import Settings
-from pipeline.store import attempts, batches, events, gate, leases, messages, overview, receipts, requests
+from pipeline.store import attempts, batches, doings, events, gate, leases, messages, overview, receipts, requests
 from pipeline.store.doors import browse, challenges, deliveries, schedules, standings
 from schema.vocabulary import BatchStatus
 
@@ -190,6 +190,10 @@ def recorded(crowd: Crowd) -> dict[str, Any]:
     return {"ids": crowd.batches} | {name: [value] * count for name, value in columns.items()}
 
 
+def lately(_crowd: Crowd) -> dict[str, Any]:
+    return {"edge": _first(DAYS[-1], BATCHES - 20), "since": datetime.now(UTC) - timedelta(minutes=15)}
+
+
 STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "claim": (leases._CLAIM, claimed),
     "parcels": (leases._PARCELS, lambda c: {"batches": c.batches, "after": c.firsts, "last": c.lasts}),
@@ -259,6 +263,9 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         schedules._STANDING,
         lambda crowd: page(crowd) | {"send_ats": [datetime.now(UTC)] * len(crowd.batches)},
     ),
+    "what carriers have to do": (doings._WAITING, lambda _: {}),
+    "what carriers did lately": (doings._OUTCOMES, lately),
+    "what carriers said lately": (doings._RECEIPTS, lambda _: {"edge": _first(DAYS[-1], BATCHES - 20)}),
     "a request's span": (schedules._SPAN, lambda crowd: view(crowd, id=crowd.batches[0])),
 }
 each_statement = pytest.mark.parametrize("name", STATEMENTS)

@@ -217,7 +217,7 @@ def test_a_carrier_that_posts_no_receipts_here_is_unknown(
 ) -> None:
     status, answer = one(posting, receipt(), carrier)
 
-    assert (status, kept(world)) == (404, 0)
+    assert (status, kept(world)) == (401, 0)
     assert answer["error"]["message"]
 
 
@@ -296,7 +296,7 @@ def test_a_carrier_that_is_added_meanwhile_is_known_before_long(world: Any, post
         after, _ = await post(client, receipt(), "new")
         return [before, after]
 
-    assert posting(story) == [404, 200]
+    assert posting(story) == [401, 200]
 
 
 def test_an_end_closes_what_was_opened(settings: Settings) -> None:

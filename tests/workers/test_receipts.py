@@ -133,7 +133,7 @@ def test_a_kind_that_is_called_so_may_get(world: Any, posting: Callable[..., Any
 
 @pytest.mark.parametrize(
     ("method", "carrier", "status"),
-    [("GET", "tw", 405), ("GET", "tm", 405), ("PUT", "vg", 405), ("DELETE", "gn", 405), ("GET", "nobody", 404)],
+    [("GET", "tw", 401), ("GET", "tm", 401), ("PUT", "vg", 405), ("DELETE", "gn", 405), ("PUT", "nobody", 405)],
 )
 def test_any_other_method_is_refused(posting: Callable[..., Any], method: str, carrier: str, status: int) -> None:
     assert one(posting, method, carrier)[0] == status
@@ -153,6 +153,17 @@ def test_what_proves_nothing_is_kept_nowhere(
 ) -> None:
     assert one(posting, "POST", carrier, body)[0] == status
     assert kept(world) == []
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_from_outside_a_carrier_that_is_not_there_looks_like_a_forged_receipt(
+    posting: Callable[..., Any], caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    answers = {one(posting, method, carrier, b'{"id": "1"}') for carrier in ("tw", "tm", "gn", "nobody")}
+
+    assert [status for status, _, _ in answers] == [401]
+    assert "nobody" not in caplog.text
+    assert [record.getMessage().split()[4] for record in caplog.records] == ["tw:", "tm:", "gn:"]
 
 
 def test_what_cannot_be_read_says_so(world: Any, posting: Callable[..., Any]) -> None:

@@ -205,7 +205,7 @@ def test_answers_wait_for_the_latency_and_pass_each_other() -> None:
         one.say(b"".join(pdu.submit_sm(n, body(to=f"49170123456{n}")) for n in (1, 2, 3)))
         heard = one.hear(3)
 
-        assert time.monotonic() - began >= 0.2
+        assert time.monotonic() - began > 0.19  # a loop's clock may be early by a tick
         assert [frame[2] for frame in heard] == [2, 3, 1]
 
 

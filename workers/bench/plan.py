@@ -16,7 +16,11 @@ class Plan:
     batch: int = 1000
     #: children of the worker process
     children: int = 3
-    carrier: Literal["simulated", "http"] = "simulated"
+    carrier: Literal["simulated", "http", "smpp"] = "simulated"
+    #: host and port of an SMSC of somebody else's, in place of our simulator; "": ours
+    smsc: str = ""
+    #: whether the SMSC reports each message, and the road goes on until all are settled
+    receipts: bool = False
     parts: tuple[str, ...] = PARTS
     #: messages that wait for their minute while the clock is measured
     scheduled: int = 1_000_000

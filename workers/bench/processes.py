@@ -12,12 +12,14 @@ from pathlib import Path
 
 from pipeline.errors import PostroadError
 from workers.bench.ground import BULK, Ground
-from workers.processes.fleet import environment
+from workers.processes.fleet import environment, moored, own_carriers
 from workers.processes.procfile import PROCFILE, path_with_ours, read_procfile, shell
 from workers.processes.tether import tethered
 
 #: those the road needs
 NEEDED = ("worker", "lane", "clock", "beat")
+#: that of carriers with a far end
+CARRIERS = "carriers"
 
 _SIMULATOR = [sys.executable, "-m", "workers.cli", "simulator", "--carrier", BULK, "--port", "0", "--smpp-port", "0"]
 
@@ -61,15 +63,17 @@ class Process:
 
 @contextmanager
 def workers(ground: Ground, children: int) -> Iterator[list[Process]]:
-    """Run the Procfile's worker, lane, clock and beat."""
-    lines = read_procfile()
-    env = {**environment(ground.settings()), "POSTROAD_CONCURRENCY": str(children)}
+    """Run the Procfile's worker, lane, clock and beat, and its carriers where one has a process of its own."""
+    lines, settings = read_procfile(), ground.settings()
+    env = {**environment(settings), "POSTROAD_CONCURRENCY": str(children)}
+    needed = [*NEEDED, CARRIERS] if own_carriers(settings) else NEEDED
     with ExitStack() as stack:
         running = []
-        for name in NEEDED:
+        for name in needed:
             process = Process(name, shell(lines[name]), env, ground.home)
             stack.callback(process.stop)
             running.append(process)
+        wait(moored(settings), running)
         yield running
 
 
@@ -97,12 +101,13 @@ def _listens(host: str, port: int) -> bool:
 
 
 @contextmanager
-def simulator(ground: Ground) -> Iterator[tuple[Process, str]]:
-    """Run a carrier simulator that takes everything; yield it and its URL."""
+def simulator(ground: Ground) -> Iterator[tuple[Process, str, str]]:
+    """Run a carrier simulator that takes everything; yield it, its URL, and the host and port of its SMSC."""
     process = Process("simulator", _SIMULATOR, {}, ground.home)
     try:
-        wait(lambda: "listens on " in process.said(), [process])
-        yield process, process.said().split("listens on ")[1].split(": ")[0]
+        wait(lambda: "smpp://" in process.said(), [process])
+        said = process.said()
+        yield process, said.split("listens on ")[1].split(": ")[0], said.split("smpp://")[1].split()[0]
     finally:
         process.stop()
 

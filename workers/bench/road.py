@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -14,12 +15,16 @@ from workers.bench.plan import Plan
 from workers.bench.processes import Process, roots_of, wait, workers
 from workers.bench.producers import Asked, ask, bulk, producers
 
+#: seconds between two looks at whether all is delivered: each reads every message
+_LOOK = 0.25
 #: orders carried before the clock starts, as a share of those that count
 _WARM_UP = 0.3
 
 _DONE = "SELECT count(*) = %s AND NOT EXISTS (SELECT FROM batches WHERE status <> 'done') FROM requests"
 _LAST = "SELECT extract(epoch FROM max(recorded_at))::float8 FROM provider_attempts"
 _OUTCOMES = "SELECT outcome, count(*) FROM provider_attempts GROUP BY outcome"
+_DELIVERED = "SELECT NOT EXISTS (SELECT FROM messages WHERE status <> 'delivered')"
+_LAST_SETTLED = "SELECT extract(epoch FROM max(applied_at))::float8 FROM receipts"
 _GONE = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'postroad'"
 
 
@@ -30,31 +35,53 @@ def measure(ground: Ground, plan: Plan, far_end: Sequence[Process]) -> dict[str,
         began = cost.rows(conn)
         with workers(ground, plan.children) as running:
             processes = [*running, *far_end]
-            _carry(ground, conn, pool, bulk(warm, plan.batch), processes, warm)
+            road = _Road(ground, plan, conn, pool, processes)
+            road.carry(bulk(warm, plan.batch))
             conn.execute("CHECKPOINT")
-            _carry(ground, conn, pool, bulk(warm, plan.batch), processes, 2 * warm)
-            result = _run(ground, plan, conn, pool, processes, 2 * warm)
+            road.carry(bulk(warm, plan.batch))
+            result = _run(road)
         wait(lambda: value(conn, _GONE), [])
         result["rows_a_message"] = _a_message(began, cost.rows(conn), _outcomes(conn)["accepted"])
     return result
 
 
-def _run(
-    ground: Ground,
-    plan: Plan,
-    conn: "psycopg.Connection[Any]",
-    pool: ProcessPoolExecutor,
-    processes: Sequence[Process],
-    before: int,
-) -> dict[str, Any]:
-    roots = roots_of(ground, processes)
+@dataclass(slots=True)
+class _Road:
+    """What carrying takes."""
+
+    ground: Ground
+    plan: Plan
+    conn: "psycopg.Connection[Any]"
+    pool: ProcessPoolExecutor
+    processes: Sequence[Process]
+    #: requests submitted so far
+    requests: int = 0
+
+    def carry(self, orders: list[dict[str, Any]]) -> tuple[Asked, float]:
+        """Submit orders; return what the producer says, and when all were done: with receipts, delivered."""
+        self.requests += len(orders)
+        asked = self.pool.submit(ask, self.ground.pair.broker_url, orders)
+        done = self._wait(_DONE, self.requests)
+        if self.plan.receipts:
+            self._wait(_DELIVERED, pause=_LOOK)
+            done = float(value(self.conn, _LAST_SETTLED))
+        return asked.result(), done
+
+    def _wait(self, query: str, *params: object, pause: float = 0.02) -> float:
+        return wait(lambda: value(self.conn, query, *params), self.processes, patience=300, pause=pause)
+
+
+def _run(road: _Road) -> dict[str, Any]:
+    conn, roots = road.conn, roots_of(road.ground, road.processes)
     wal, outcomes, reading = cost.wal(conn), _outcomes(conn), cost.read(roots)
-    asked, done = _carry(ground, conn, pool, bulk(plan.orders, plan.batch), processes, before + plan.orders)
+    asked, done = road.carry(bulk(road.plan.orders, road.plan.batch))
     spent = cost.since(reading, roots, {"producer": asked.cpu})
     wal, outcomes = cost.wal(conn) - wal, _outcomes(conn) - outcomes
     sent = outcomes["accepted"]
     first = min(asked.at.values())
     return {
+        "carrier": road.plan.carrier,
+        "until": "delivered" if road.plan.receipts else "recorded",
         "messages": sent,
         "attempts": dict(outcomes),
         "seconds": round(done - first, 3),
@@ -65,20 +92,6 @@ def _run(
         "cores": spent.cores,
         "wal_bytes_a_message": round(wal / sent),
     }
-
-
-def _carry(
-    ground: Ground,
-    conn: "psycopg.Connection[Any]",
-    pool: ProcessPoolExecutor,
-    orders: list[dict[str, Any]],
-    processes: Sequence[Process],
-    requests: int,
-) -> tuple[Asked, float]:
-    """Submit orders; return what the producer says and when all requests so far were done."""
-    asked = pool.submit(ask, ground.pair.broker_url, orders)
-    done = wait(lambda: value(conn, _DONE, requests), processes, patience=300)
-    return asked.result(), done
 
 
 def _outcomes(conn: "psycopg.Connection[Any]") -> Counter[str]:

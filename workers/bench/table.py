@@ -17,6 +17,7 @@ _FIGURES = (
         "road: CPU µs a message, PostgreSQL": "road.cpu_us_a_message.postgresql",
         "road: CPU µs a message, Valkey": "road.cpu_us_a_message.valkey",
         "road: CPU µs a message, producer": "road.cpu_us_a_message.producer",
+        "road: CPU µs a message, the carrier's process": "road.cpu_us_a_message.carriers",
         "road: CPU µs a message, simulator": "road.cpu_us_a_message.simulator",
         "road: WAL bytes a message": "road.wal_bytes_a_message",
         "road: cores at work elsewhere": "road.cores.elsewhere",

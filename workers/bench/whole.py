@@ -9,9 +9,12 @@ from typing import Any
 from pipeline.runtime import Runtime
 from pipeline.stages.office.audit import audit
 from workers.bench import ceiling, clock, doors, lane, road
-from workers.bench.ground import Ground, ground, value
+from workers.bench.ground import BULK, Ground, ground, value
 from workers.bench.plan import Plan
 from workers.bench.processes import Process, simulator
+
+#: requests in flight on a bind
+_WINDOW = 50
 
 
 def run(plan: Plan, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
@@ -46,9 +49,27 @@ def _far_end(made: Ground, plan: Plan, stack: ExitStack) -> list[Process]:
     if plan.carrier == "simulated":
         made.set_carrier("simulated", {})
         return []
-    process, url = stack.enter_context(simulator(made))
-    made.set_carrier("http", {"base_url": url})
+    if plan.smsc:
+        made.set_carrier("smpp", _bind(plan.smsc, plan))
+        return []
+    process, url, smsc = stack.enter_context(simulator(made))
+    if plan.carrier == "smpp":
+        made.set_carrier("smpp", _bind(smsc, plan))
+    else:
+        made.set_carrier("http", {"base_url": url, "receipts": "open"})
     return [process]
+
+
+def _bind(smsc: str, plan: Plan) -> dict[str, object]:
+    """Return the settings of one bind to an SMSC at a host and port."""
+    host, _, port = smsc.rpartition(":")
+    return {
+        "host": host,
+        "port": int(port),
+        "system_id": BULK,
+        "window": _WINDOW,
+        "registered_delivery": "all" if plan.receipts else "none",
+    }
 
 
 def _shares(result: dict[str, Any]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """`postroad bench`: how many messages a second this machine carries, and what each takes."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -19,6 +20,12 @@ def _parts(_context: click.Context, _option: click.Parameter, given: str) -> tup
     return parts
 
 
+def _smsc(_context: click.Context, _option: click.Parameter, given: str | None) -> str:
+    if given and not re.fullmatch(r".+:[0-9]{1,5}", given):
+        raise click.BadParameter(f"{given!r} is no HOST:PORT")
+    return given or ""
+
+
 @click.command()
 @click.option("--messages", default=_USUAL.messages, show_default=True, type=click.IntRange(1), help="On the road.")
 @click.option("--batch", default=_USUAL.batch, show_default=True, type=click.IntRange(1, 10_000), help="An order.")
@@ -27,9 +34,13 @@ def _parts(_context: click.Context, _option: click.Parameter, given: str) -> tup
     "--carrier",
     default=_USUAL.carrier,
     show_default=True,
-    type=click.Choice(["simulated", "http"]),
-    help="Inside the process, or the simulator over HTTP.",
+    type=click.Choice(["simulated", "http", "smpp"]),
+    help="Inside the process, or the simulator over HTTP or SMPP.",
 )
+@click.option(
+    "--smpp", "smsc", metavar="HOST:PORT", help="An SMSC of yours in place of the simulator's.", callback=_smsc
+)
+@click.option("--receipts", is_flag=True, help="Over SMPP: the road ends where each message is delivered.")
 @click.option("--only", "parts", default=",".join(PARTS), show_default=True, callback=_parts, help="What to measure.")
 @click.option(
     "--scheduled",
@@ -48,7 +59,9 @@ def bench(
     messages: int,
     batch: int,
     children: int,
-    carrier: Literal["simulated", "http"],
+    carrier: Literal["simulated", "http", "smpp"],
+    smsc: str,
+    receipts: bool,
     parts: tuple[str, ...],
     scheduled: int,
     calls: int,
@@ -57,6 +70,9 @@ def bench(
     bare: bool,
 ) -> None:
     """Measure this machine, on PostgreSQL and Valkey of its own; print JSON, and a summary on stderr.
+
+    Over SMPP it is one bind with a window of 50, to an SMSC in a process of its own, and no receipts are asked for unless
+    you say so; the carrier's own process is `carriers` among the costs.
 
     \b
     road     messages a second from producers to recorded attempts
@@ -67,8 +83,20 @@ def bench(
 
     Exits with 1 when an invariant is broken.
     """
+    if carrier != "smpp" and (smsc or receipts):
+        raise click.UsageError("--smpp and --receipts go with --carrier smpp")
     plan = Plan(
-        messages, batch, children, carrier, parts, scheduled, calls=calls, gateways=gateways, connections=connections
+        messages,
+        batch,
+        children,
+        carrier,
+        smsc,
+        receipts,
+        parts,
+        scheduled,
+        calls=calls,
+        gateways=gateways,
+        connections=connections,
     )
     result = run(plan, (lambda _: None) if bare else (lambda part: click.echo(f"measuring: {part} …", err=True)))
     click.echo(json.dumps(result, indent=2))
@@ -91,7 +119,8 @@ def _summary(result: dict[str, Any]) -> Iterator[str]:
 
 def _road(result: dict[str, Any]) -> Iterator[str]:
     road = result["road"]
-    yield f"{road['messages_a_second']:,} messages/s, {road['wal_bytes_a_message']:,} bytes of WAL each"
+    rate = f"{road['messages_a_second']:,} messages/s {road['until']}, carrier {road['carrier']}"
+    yield f"{rate}, {road['wal_bytes_a_message']:,} bytes of WAL each"
     yield "CPU µs each: " + ", ".join(f"{name} {spent:g}" for name, spent in road["cpu_us_a_message"].items())
     yield _cores(road["cores"])
     yield f"submit to mark, all at once: {_times(road['submit_to_mark_ms'])}"

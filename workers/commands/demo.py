@@ -37,10 +37,11 @@ _INTERRUPTED = 128 + signal.SIGINT
 def demo() -> int:
     """Watch a few thousand messages travel, on servers of their own; takes under a minute.
 
-    Starts PostgreSQL, Valkey, the workers, the clock, the gateway, Flower and two simulated carriers, of which the
-    first loses a tenth of what it is given. Sends one message, one a few seconds ahead, one that is cancelled, one
-    through each of the four APIs, and a campaign of 2,000; then shows what became of them and checks the carriers' own
-    records against the database.
+    Starts PostgreSQL, Valkey, the workers, the clock, the gateway, Flower and two simulated carriers: an SMSC that
+    turns away a tenth of what it is given, and a vendor over HTTP that now and then hangs up. Sends one message, a long
+    one, one that its first carrier refuses, one a few seconds ahead, one that is cancelled, one through each of the
+    four APIs, and a campaign of 2,000; has a handset write STOP. Then shows what became of it all and checks the
+    carriers' own records against the database.
 
     It uses free ports and a folder of its own, so it disturbs nothing that runs here; only the processes' logs stay,
     in POSTROAD_HOME/logs/demo. Exit codes: 0 all went as it should; 1 something did not.

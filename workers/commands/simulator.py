@@ -65,8 +65,8 @@ def simulator(
 ) -> None:
     """Play carriers to test against, over HTTP and SMPP 3.4, until told to stop.
 
-    Without --carrier and --config it plays `alpha`, which loses a tenth of what it is given, and `beta`, which takes
-    everything. Nothing it takes reaches a phone.
+    Without --carrier and --config it plays `alpha`, which turns away a tenth of what it is given, and `beta`, which
+    hangs up on one in a hundred. Nothing it takes reaches a phone.
     """
     server.main(
         carriers,

@@ -31,9 +31,9 @@ def up(logs: bool) -> int:
     """Start everything on this machine; stop with Ctrl-C.
 
     PostgreSQL and Valkey under ./.postroad (unless DATABASE_URL and BROKER_URL say where yours are), the workers, the
-    clock, the gateway, Flower and the carrier simulator. The database is brought to the shape this version needs, and
-    a fresh one is given the account `demo` with the sender `Postroad` and two simulated carriers, so that in a second
-    terminal this works at once:
+    clock, a process for each carrier, the gateway, the notifier, Flower and the carrier simulator. The database is
+    brought to the shape this version needs, and a fresh one is given the account `demo` with the sender `Postroad` and
+    two simulated carriers, `alpha` over SMPP and `beta` over HTTP, so that in a second terminal this works at once:
 
     \b
         postroad send --to +2348031234567 --text 'Your ride arrives at 9.' --wait
@@ -41,7 +41,8 @@ def up(logs: bool) -> int:
     What does not run here: nothing reaches a real phone before you add a carrier (postroad carrier add --help).
 
     \b
-    Ports: POSTROAD_GATEWAY_PORT (8080), POSTROAD_FLOWER_PORT (5555), POSTROAD_SIMULATOR_PORT (8090).
+    Ports: POSTROAD_GATEWAY_PORT (8080), POSTROAD_FLOWER_PORT (5555), POSTROAD_SIMULATOR_PORT (8090),
+    POSTROAD_SIMULATOR_SMPP_PORT (2775).
     Exit codes: 0 stopped when told to; 1 a process could not be kept alive; 2 a port or a setting does not fit.
     """
     given = settings()
@@ -102,7 +103,8 @@ def _tell(ready: Settings, pair: dev.Pair, keys: Mapping[Dialect, doorkeys.Crede
         "gateway": f"{sandbox.gateway_url(ready)}   carriers post receipts to /receipts/NAME",
         "Flower": f"http://127.0.0.1:{ready.flower_port}   user {user}, password "
         + (password if sys.stdout.isatty() else f"in {kept_in} or POSTROAD_FLOWER_BASIC_AUTH"),
-        "simulator": f"http://127.0.0.1:{ready.simulator_port}   scripts in {_short(pair.home / 'simulator.json')}",
+        "simulator": f"http://127.0.0.1:{ready.simulator_port}, smpp://127.0.0.1:{ready.simulator_smpp_port}   "
+        f"scripts in {_short(pair.home / 'simulator.json')}",
         "try it": f"postroad send --to +2348031234567 --text 'Your ride arrives at 9.' --wait   "
         f"(account {sandbox.ACCOUNT}, sender {sandbox.SENDER})",
         "look": "postroad status | postroad show ID | postroad audit",

@@ -30,6 +30,7 @@ from workers.doors.entry import Entry, Operation, Visit
 MESSAGES, TESTS, CODES = "solaris", "solaris.test", "solaris.code"
 #: digits of a code
 _DIGITS = 6
+_HOUR = 3600
 #: stands where nothing that goes out can stand: what is answered again needs neither
 _NOBODY, _NOTHING = "", "-"
 
@@ -79,7 +80,10 @@ async def send(visit: Visit) -> Reply:
 async def _send(visit: Visit, request: UUID, order: Order, challenge: Challenge | None = None) -> UUID | Reply:
     """Send an order to one number; return the message's id, or the answer that says why not."""
     phone = order.recipients[0].to
-    answered = await visit.desk.send(Sending(request, order, (_limit(visit, phone),), challenge))
+    takes = [_limit(visit, phone)]
+    if challenge and not visit.key.test:  # those of a test reach nobody
+        takes.append(_cap(visit, phone))
+    answered = await visit.desk.send(Sending(request, order, tuple(takes), challenge))
     if isinstance(answered, Refused):
         return errors.too_often(visit.call, phone, answered.wait)
     [written] = answered.messages
@@ -94,6 +98,12 @@ def _limit(visit: Visit, phone: str) -> Take:
     key, its = visit.key, terms(visit.key)
     rate = its.recipient_burst / its.recipient_seconds
     return of_number(visit.desk.rt, key.account, "solaris", phone, rate=rate, burst=its.recipient_burst)
+
+
+def _cap(visit: Visit, phone: str) -> Take:
+    """Return the limit on the codes a number is sent in an hour: who has them sent is not who pays for them."""
+    key, cap = visit.key, terms(visit.key).hard_cap
+    return of_number(visit.desk.rt, key.account, f"solaris:{key.id}:cap", phone, rate=cap / _HOUR, burst=cap)
 
 
 def _is_reachable(person: Person, key: Key) -> bool:

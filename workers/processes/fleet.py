@@ -3,16 +3,24 @@
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+from pipeline.errors import DatabaseFault
+from pipeline.runtime import Runtime
 from pipeline.settings import Settings
+from pipeline.stages.moor import all_berths
+from schema.vocabulary import Berth
 from workers.processes.procfile import read_procfile, shell
 from workers.processes.supervisor import Process, require_free
 from workers.producer import producer
 
 #: seconds one look at a port or a worker may take
 _LOOK = 0.5
+#: seconds the carriers' own processes are waited for: one that cannot live keeps nobody else from starting
+_PATIENCE = 15.0
 
 #: what the processes are told in their environment: the settings' names there
 _TOLD = ("gateway_host", "gateway_port", "flower_port", "simulator_port", "simulator_smpp_port")
@@ -37,6 +45,7 @@ def processes(settings: Settings, played: Path, log: Path | None = None) -> list
         "flower": _listens(settings.flower_port),
         # the three start side by side; whoever comes next waits for all of them
         "clock": _answer(settings, "worker", "lane", "clock"),
+        "carriers": moored(settings),
     }
     simulator = [sys.executable, "-m", "workers.cli", "simulator", "--config", str(played)]
     simulator += ["--port", str(settings.simulator_port), "--smpp-port", str(settings.simulator_smpp_port)]
@@ -61,6 +70,26 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def moored(settings: Settings) -> Callable[[], bool]:
+    """Return what tells whether the process of each carrier answers, or has had time enough to."""
+    deadlines: list[float] = []
+
+    def ready() -> bool:
+        deadlines.append(time.monotonic() + _PATIENCE)
+        return time.monotonic() > deadlines[0] or _answer(settings, *own_carriers(settings))()
+
+    return ready
+
+
+def own_carriers(settings: Settings) -> list[str]:
+    """Return the carriers that have a process of their own; none while the database does not answer."""
+    with closing(Runtime(settings)) as rt:
+        try:
+            return [name for name, berth in all_berths(rt).items() if berth is not Berth.SHARED]
+        except DatabaseFault:
+            return []
+
+
 def _listens(port: int, host: str = "127.0.0.1") -> Callable[[], bool]:
     def ready() -> bool:
         try:
@@ -77,6 +106,8 @@ def _answer(settings: Settings, *names: str) -> Callable[[], bool]:
     workers = [f"{name}@{socket.gethostname()}" for name in names]
 
     def ready() -> bool:
+        if not workers:  # asked for nobody, everybody would answer
+            return True
         control = producer(settings.broker_url.get_secret_value()).control
         return len(control.ping(destination=workers, timeout=_LOOK) or ()) == len(workers)
 

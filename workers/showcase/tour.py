@@ -1,28 +1,33 @@
-"""What `postroad demo` does while everything runs: sends, schedules, cancels, and looks whether all of it came true."""
+"""What `postroad demo` does while everything runs: sends, schedules, cancels, heeds, and looks whether it came true."""
 
 import json
+import textwrap
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import click
 
 from pipeline.runtime import Runtime
 from pipeline.stages.cancel import cancel
-from pipeline.stages.office import report
+from pipeline.stages.office import permit, report
 from pipeline.stages.office.audit import audit
+from pipeline.stages.office.explain import explain
 from pipeline.stages.office.reconcile import Comparison, Taken, reconcile
 from schema.order import Order
-from schema.vocabulary import MessageClass, Status
+from schema.vocabulary import Code, InboundAction, MessageClass, Status
 from workers.campaign import portions
 from workers.located import broker_url
 from workers.producer import producer, submit
-from workers.showcase import doorkeys, sandbox
+from workers.showcase import doorkeys, handset, sandbox
+from workers.simulator.scripts import DEMO
 from workers.terminal import layout
+from workers.terminal.reasons import in_brief
 from workers.terminal.stories import survey
 from workers.terminal.waiting import wait
 
@@ -31,14 +36,24 @@ CAMPAIGN = Path(__file__).resolve().parents[1] / "data/demo.csv"
 TEXT = "${greeting} ${name}, ${news}${closing}"
 #: one phone that is always reached: `workers/showcase/sandbox.py` scripts it so
 PHONE = sandbox.GOOD_NUMBER
+#: one whose owner wants no more
+WEARY = "+2348039876543"
+#: longer than a text may be
+LONG = (
+    "Your account statement for October is ready. Opening balance NGN 412,300.00, money in NGN 150,000.00, money out "
+    "NGN 98,750.50, closing balance NGN 463,549.50. Is something not as it should be? Call 0700 100 1000, day or night."
+)
 #: seconds without a change after which something is taken to hang
 PATIENCE = 20.0
 #: seconds ahead of the message that is scheduled
 AHEAD = 4
 
 _DOUBT = """
-{} are in doubt: their carrier hung up without a word. They stay `sent`, their money held, and are not tried elsewhere:
-nobody gets a text twice."""
+{} are in doubt: their carrier hung up without a word. They are bulk, so they stay `sent`, their money held, and are not
+tried elsewhere: nobody gets such a text twice."""
+
+
+Thing = TypeVar("Thing")
 
 
 class Interrupted(Exception):
@@ -61,8 +76,13 @@ class Tour:
         """Do all of it; return whether everything came true."""
         later = self._submit("Your appointment is in one hour.", seconds=AHEAD)
         self._one()
+        long, turned = self._submit(LONG), self._submit("Your table is ready.", to=sandbox.SHUNNED_NUMBER)
+        self._tire()
         self._doors()
         self._campaign()
+        self._long(long)
+        self._turned(turned)
+        self._spared()
         self._cancelled()
         self._scheduled(later)
         self._receipts()
@@ -71,12 +91,12 @@ class Tour:
 
     # The messages ---------------------------------------------------------------------------------------------------
 
-    def _submit(self, text: str, *, seconds: float = 0) -> UUID:
+    def _submit(self, text: str, *, to: str = PHONE, sender: str = sandbox.SENDER, seconds: float = 0) -> UUID:
         order: dict[str, Any] = {
             "account": sandbox.ACCOUNT,
-            "sender": sandbox.SENDER,
+            "sender": sender,
             "body": text,
-            "recipients": [{"to": PHONE}],
+            "recipients": [{"to": to}],
         }
         if seconds:
             order["send_at"] = datetime.now(UTC) + timedelta(seconds=seconds)
@@ -92,6 +112,37 @@ class Tour:
         self._check("one message was sent", story is not None)
         if story:
             self._say(f"one message     sent after {(time.monotonic() - began) * 1000:.0f} ms by {_carriers(story)}")
+
+    def _long(self, request: UUID) -> None:
+        story = self._await(request, Status.DELIVERED)
+        self._check("a long message was delivered, all of its parts", story is not None)
+        if story:
+            parts = story.message["segments"]
+            self._say(f"a long message  of {parts} parts by {_carriers(story)}: delivered, each part has its receipt")
+
+    def _turned(self, request: UUID) -> None:
+        """Tell of the message that its first carrier refuses, and why it went where it went."""
+        story = self._await(request, Status.DELIVERED)
+        went = [each["carrier"] for each in story.attempts] if story else []
+        self._check("what one carrier refused was delivered by the next", len(set(went)) > 1)
+        found = explain(self.rt, story.message["id"]) if story else None
+        if story and found:
+            self._check("explained again, each choice comes out as it did", all(turn.is_same for turn in found.turns))
+            self._say(f"one refused     went {_carriers(story)}; `postroad explain` tells at length why:")
+            click.echo(textwrap.indent(in_brief(found), " " * 16))
+
+    def _tire(self) -> None:
+        """Have somebody write STOP."""
+        permit.set_keyword(self.rt, sandbox.ACCOUNT, "STOP", InboundAction.STOP, "You get no more texts from us.")
+        handset.write(self.rt.settings, next(iter(DEMO)), WEARY, sandbox.SHORT_CODE, "Stop!")
+
+    def _spared(self) -> None:
+        """See that who wrote STOP is written to no more."""
+        kept = self._until(lambda: permit.list_opt_outs(self.rt, sandbox.ACCOUNT, WEARY, 1))
+        answer = self._until(self._answer_to(self._submit("One more offer!", to=WEARY, sender=sandbox.SHORT_CODE)))
+        refusals = [each["code"] for each in answer.request["refusals"]] if answer else []
+        self._check("who wrote STOP is written to no more", bool(kept) and refusals == [Code.OPTED_OUT])
+        self._say("a handset       wrote STOP: answered, and the next text to it was refused")
 
     def _doors(self) -> None:
         keys = doorkeys.ready(self.rt, self.rt.settings.home)
@@ -180,14 +231,30 @@ class Tour:
 
     def _await(self, request: UUID, *wanted: Status, paid: bool = False) -> report.Story | None:
         """Wait for the request's one message to have one of these statuses; return its story, None if it never has."""
+
+        def come() -> report.Story | None:
+            story = self._story(request)
+            is_there = story and story.message["status"] in wanted and (story.message["money"] or not paid)
+            return story if is_there else None
+
+        return self._until(come)
+
+    def _until(self, come: Callable[[], Thing | None]) -> Thing | None:
+        """Wait for something to come; return it, None if it never does."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             self._go_on()
-            story = self._story(request)
-            if story and story.message["status"] in wanted and (story.message["money"] or not paid):
-                return story
+            if found := come():
+                return found
             time.sleep(0.05)
         return None
+
+    def _answer_to(self, request: UUID) -> Callable[[], report.Answer | None]:
+        def come() -> report.Answer | None:
+            found = report.tell(self.rt, request)
+            return found if isinstance(found, report.Answer) else None
+
+        return come
 
     def _story(self, request: UUID) -> report.Story | None:
         answer = report.tell(self.rt, request)

@@ -8,10 +8,16 @@ from pathlib import Path
 from pipeline.carriers.script import read
 from pipeline.errors import ConfigurationError
 
-#: a carrier that loses a tenth of what it is given, and one that takes everything
+#: a clumsy SMSC, which writes ids one way in its answers and another in its receipts; and a vendor over HTTP that now
+#: and then hangs up without a word
 DEMO: dict[str, dict[str, object]] = {
-    "alpha": {"refuse_transient": 0.05, "throttle": 0.03, "drop": 0.02, "latency_ms": 5},
-    "beta": {"latency_ms": 5},
+    "alpha": {
+        "refuse_transient": 0.08,
+        "throttle": 0.02,
+        "latency_ms": 5,
+        "smpp": {"ids": "hex", "receipt_ids": "decimal", "receipts": "text"},
+    },
+    "beta": {"drop": 0.01, "latency_ms": 5},
 }
 
 

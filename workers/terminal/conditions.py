@@ -51,7 +51,8 @@ def condition(found: Condition, minutes: float) -> str:
             for status in _ON_THE_ROAD
             if (there := found.waiting.get(status))
         },
-        f"last {minutes:g} min": [f"{count:,} {outcome}" for outcome, count in sorted(found.outcomes.items())],
+        f"last {minutes:g} min": [f"{count:,} {outcome}" for outcome, count in sorted(found.outcomes.items())]
+        or "no attempts",
         "receipts": [f"{count:,} {verdict}" for verdict, count in sorted(found.receipts.items())],
         "last receipt": found.last_receipt,
         "receipts come": deadline,

@@ -46,6 +46,18 @@ def explained(found: Explained) -> str:
     return "\n\n".join([head, *(_turn(number, turn) for number, turn in enumerate(found.turns, 1)), *reports])
 
 
+def in_brief(found: Explained) -> str:
+    """Return the same in a line or two for each carrier the message went to."""
+    lines = []
+    for number, turn in enumerate(found.turns, 1):
+        decided = turn.decision.candidates if turn.decision else []
+        why = {each.route.carrier: WHY[each.loss] for each in reversed(decided) if each.loss}
+        losers = "; ".join(f"{carrier}: {words}" for carrier, words in why.items() if carrier != turn.carrier)
+        became = ", ".join(_because(each["outcome"], each["code"]) for each in turn.attempts)
+        lines.append(f"{number}. {turn.carrier}: {became or 'not tried yet'}" + (f"   ({losers})" if losers else ""))
+    return "\n".join(lines)
+
+
 def foreseen(found: Foreseen) -> str:
     """Return where a message would go now, as lines to read."""
     decision, ask = found.decision, found.ask

@@ -17,6 +17,7 @@ from pipeline.carriers.smpp.framer import Frame
 from pipeline.carriers.smpp.hearing import Hearing, Reader
 from pipeline.carriers.smpp.session import Session
 from pipeline.carriers.smpp.terms import Manner, Target
+from schema.carriage import Attempt
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,10 @@ class Binds:
     def listen(self, ear: Ear) -> None:
         """Hand what is heard to this ear."""
         self._hearing.ear = ear
+
+    def note(self, late: Attempt) -> None:
+        """Hand over an answer that nobody awaits any more."""
+        self._hearing.note(late)
 
     def add(self, call: Call, begin_within: float) -> None:
         """Take a call's requests; those that cannot be written within so many seconds are not."""

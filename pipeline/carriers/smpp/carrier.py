@@ -171,6 +171,8 @@ class Smpp:
     def _come_late(self, ref: UUID, result: str | int) -> None:
         log.info("an answer came after its deadline", extra={"carrier": self.name, "ref": str(ref)})
         self._late[ref] = result
+        if self._binds:
+            self._binds.note(self._judge(ref, [result]))
         if len(self._late) > LATE:
             self._late.popitem(last=False)
 

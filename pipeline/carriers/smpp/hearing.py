@@ -12,7 +12,7 @@ from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import Command, Status
 from pipeline.carriers.smpp.framer import Frame
 from pipeline.carriers.smpp.session import Session
-from schema.carriage import Heard
+from schema.carriage import Attempt, Heard
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class Hearing:
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, f"smpp-{carrier}-ear")
         self._waiting: list[tuple[Session, Frame]] = []
+        self._late: list[Attempt] = []
         self._timer: asyncio.TimerHandle | None = None
         #: what the ear is busy with
         self._kept: asyncio.Future[list[Status]] | None = None
@@ -56,6 +57,13 @@ class Hearing:
         elif self._waiting and self._timer is None:
             self._timer = self._loop.call_later(SECONDS, self._hand_over)
 
+    def note(self, late: Attempt) -> None:
+        """Gather an answer that came too late for who awaited it: nobody says it again."""
+        if self.ear and len(self._late) < WAITING:
+            self._late.append(late)
+            if self._timer is None:
+                self._timer = self._loop.call_later(SECONDS, self._hand_over)
+
     async def close(self) -> None:
         """Let the ear finish, and answer for what it kept; what still waits is said again by the SMSC."""
         self.ear = None
@@ -70,15 +78,17 @@ class Hearing:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if self._kept or not self._waiting or self.ear is None:
+        if self._kept or not (self._waiting or self._late) or self.ear is None:
             return
         batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-        self._kept = self._loop.run_in_executor(self._thread, self._keep, self.ear, [frame for _, frame in batch])
-        self._kept.add_done_callback(lambda done: self._answer(batch, done))
+        late, self._late = self._late, []
+        frames = [frame for _, frame in batch]
+        self._kept = self._loop.run_in_executor(self._thread, self._keep, self.ear, frames, late)
+        self._kept.add_done_callback(lambda done: self._answer(batch, late, done))
 
-    def _keep(self, ear: Ear, frames: Sequence[Frame]) -> list[Status]:
+    def _keep(self, ear: Ear, frames: Sequence[Frame], late: list[Attempt]) -> list[Status]:
         """Read and keep; return what to answer to each. Runs in the ear's thread."""
-        heard = Heard([], [])
+        heard = Heard([], [], late)
         statuses = []
         for command, _, _, body in frames:
             try:
@@ -92,11 +102,13 @@ class Hearing:
                 statuses.append(Status.ROK)
         if unreadable := len(statuses) - statuses.count(Status.ROK):
             log.warning("carrier said what cannot be read", extra={"carrier": self._carrier, "count": unreadable})
-        if heard.receipts or heard.inbound:
+        if heard.receipts or heard.inbound or late:
             ear(heard)
         return statuses
 
-    def _answer(self, batch: Sequence[tuple[Session, Frame]], done: "asyncio.Future[list[Status]]") -> None:
+    def _answer(
+        self, batch: Sequence[tuple[Session, Frame]], late: list[Attempt], done: "asyncio.Future[list[Status]]"
+    ) -> None:
         self._kept = None
         if done.cancelled():
             return
@@ -105,6 +117,7 @@ class Hearing:
             extra = {"carrier": self._carrier, "count": len(batch), "error": type(error).__name__}
             log.warning("what a carrier said could not be kept; it will say it again", extra=extra)
             statuses = [Status.RX_T_APPN] * len(batch)
+            self._late = late + self._late
         else:
             statuses = done.result()
         replies: defaultdict[Session, list[bytes]] = defaultdict(list)
@@ -112,8 +125,10 @@ class Hearing:
             replies[session].append(answer(frame, status))
         for session, octets in replies.items():
             session.reply(b"".join(octets))
-        if self._timer is None:
+        if self._timer is None and self._waiting:
             self._hand_over()
+        elif self._timer is None and self._late:  # they could not be kept just now
+            self._timer = self._loop.call_later(1.0, self._hand_over)
 
 
 def answer(frame: Frame, status: Status) -> bytes:

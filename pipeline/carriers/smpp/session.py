@@ -295,16 +295,16 @@ class Session(asyncio.Protocol):
     def _expire(self) -> None:
         """Give up the requests whose time is over; where nothing else is heard either, ask for a sign of life."""
         now = self._loop.time()
-        began = now
+        youngest = 0.0
         while self._open:
             sequence, request = next(iter(self._open.items()))
             if request.until > now:
                 self._later("expire", request.until - now, self._expire_soon)
                 break
-            began = min(began, request.until - self._manner.deadline)
+            youngest = max(youngest, request.until - self._manner.deadline)
             self._remember(sequence, self._open.pop(sequence))
             request.call.settle(request.place, Fault("timeout", written=True))
-        if self._heard_at <= began:
+        if self._heard_at <= youngest:  # older ones may have left with others that were answered
             self._doubtful = True
             self._enquire()
         if not self._open and self._drained and not self._drained.done():

@@ -19,6 +19,8 @@ class Terms:
     #: how long a code is good for, and how many wrong ones end it
     code_seconds: int
     code_attempts: int
+    #: codes an hour to one number
+    hard_cap: int
 
 
 def terms(key: Key) -> Terms:
@@ -31,4 +33,5 @@ def terms(key: Key) -> Terms:
         token_seconds=int(said.get("token_seconds", 3600)),
         code_seconds=int(said.get("code_seconds", 300)),
         code_attempts=int(said.get("code_attempts", 3)),
+        hard_cap=int(said.get("hard_cap", 5)),
     )

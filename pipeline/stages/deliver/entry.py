@@ -13,6 +13,7 @@ from pipeline.store import attempts, events, ledger, messages, parts, receipts
 from pipeline.store.attempts import Trial
 from pipeline.store.leases import Stand
 from pipeline.store.messages import Moved
+from pipeline.store.parts import Whole
 from schema.carriage import Attempt, Receipt
 from schema.vocabulary import Code, Money, Outcome, Status, Verdict
 
@@ -59,7 +60,10 @@ def record(rt: Runtime, conn: Connection, entry: Entry, stand: Stand) -> list[Mo
     attempts.keep_late(conn, [trial for trial in trials if trial.batch not in stand.ours])
     ours = [trial for trial in trials if trial.batch in stand.ours]
     attempts.write(conn, ours, at)
-    parts.write(conn, [trial for trial in ours if trial.attempt.parts])
+    parts.write(
+        conn,
+        [Whole(each.carrier, each.attempt.ref, each.n, each.attempt.parts) for each in trials if each.attempt.parts],
+    )
     again = {claim.span.batch for claim, _ in entry.sent.members if claim.again}
     _earn_once(conn, [trial for trial in ours if trial.batch in again])
     subscribed = {claim.span.batch for claim, _ in entry.sent.members if claim.subscribes}
@@ -83,7 +87,8 @@ def tell(rt: Runtime, conn: Connection, moved: Sequence[UUID], status: Status, a
 
 def _earn_once(conn: Connection, trials: Sequence[Trial]) -> None:
     """Earn what is still held of messages that were sent before and are taken now: their senders pay once."""
-    taken = [each.attempt.ref for each in trials if each.attempt.outcome is Outcome.ACCEPTED]
+    taken = sorted(each.attempt.ref for each in trials if each.attempt.outcome is Outcome.ACCEPTED)
+    messages.lock_sent(conn, taken)
     ledger.capture(conn, messages.end_doubt(conn, taken, Money.CAPTURED))
 
 

@@ -1,7 +1,7 @@
 """The end of a trip: what the carrier did not take goes to the next, waits, or has come to its end."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,20 +15,16 @@ from pipeline.store.leases import Claim
 from pipeline.store.messages import Moved, Undecided
 from pipeline.store.situations import Choice
 from schema.message import Batch, Hint
-from schema.vocabulary import Again, BatchStatus, Code, Money, Status
+from schema.vocabulary import Again, BatchStatus, Code, Money, Outcome, Status
 
 
 def finish(
     rt: Runtime, conn: Connection, claims: Sequence[Claim], entry: Entry, now: datetime
 ) -> tuple[list[Hint], list[Moved]]:
     """Close batches; regroup what their carrier did not take. Return the batches to hint and the money to give back."""
-    leftovers: defaultdict[UUID, list[Leftover]] = defaultdict(list)
-    for each in _untaken(conn, claims):
-        edge = entry.reached[each.batch]
-        attempted = edge is not None and each.id <= edge
-        leftovers[each.batch].append(Leftover(each.id, _ask(each), attempted))
+    leftovers, over = _leftovers(conn, claims, entry.reached)
     leases.finish(conn, [claim.span.batch for claim in claims])
-    if not leftovers:
+    if not leftovers and not over:
         return [], []
     these = [claim for claim in claims if claim.span.batch in leftovers]
     choices = situations.choices(conn, rt.situations, {claim.account for claim in these}, _unwell(rt, these))
@@ -45,14 +41,29 @@ def finish(
             made.append(batch)
         for code, those in plan.failed.items():
             released += _end(rt, conn, claim, those, code, now)
+    for claim in claims:
+        released += _end(rt, conn, claim, over.get(claim.span.batch, ()), Code.CARRIER_REFUSED, now)
     if made:
         batches.write(conn, made, hinted_at=now)
     return [Hint(b.id, b.message_class, b.carrier, b.size) for b in made if b.status is BatchStatus.QUEUED], released
 
 
-def _untaken(conn: Connection, claims: Sequence[Claim]) -> Iterator[Undecided]:
-    yield from messages.undecided(conn, [claim.span for claim in claims if not claim.again])
-    yield from messages.untaken(conn, [claim.span for claim in claims if claim.again])
+def _leftovers(
+    conn: Connection, claims: Sequence[Claim], reached: Mapping[UUID, UUID | None]
+) -> tuple[dict[UUID, list[Leftover]], dict[UUID, list[UUID]]]:
+    """Return, by batch, what its carrier did not take, and what was sent before and it will never take."""
+    leftovers: defaultdict[UUID, list[Leftover]] = defaultdict(list)
+    over: defaultdict[UUID, list[UUID]] = defaultdict(list)
+    for each in messages.undecided(conn, [claim.span for claim in claims if not claim.again]):
+        edge = reached[each.batch]
+        leftovers[each.batch].append(Leftover(each.id, _ask(each), edge is not None and each.id <= edge))
+    for each in messages.untaken(conn, [claim.span for claim in claims if claim.again]):
+        edge = reached[each.batch]
+        if each.outcome is Outcome.REFUSED_PERMANENT:
+            over[each.batch].append(each.id)
+        elif each.outcome or edge is None or each.id > edge:  # the others were turned away at the gate
+            leftovers[each.batch].append(Leftover(each.id, _ask(each), each.outcome is not None))
+    return leftovers, over
 
 
 def _unwell(rt: Runtime, claims: Sequence[Claim]) -> frozenset[str]:
@@ -63,12 +74,16 @@ def _unwell(rt: Runtime, claims: Sequence[Claim]) -> frozenset[str]:
 def _plan(
     claim: Claim, leftovers: Sequence[Leftover], choice: Choice | None, pauses: Mapping[UUID, timedelta], now: datetime
 ) -> Plan:
-    """Return where the leftovers go. Those their carrier wants later go back to it; sent ones make no other round."""
+    """Return where the leftovers go. Those their carrier wants later go back to it; sent ones make no other round.
+
+    Of those that only the same carrier may have again no other hears: they are in doubt as before.
+    """
     stand = failover.Stand(
         claim.message_class, claim.carrier, claim.attempt, claim.round, claim.tried, claim.valid_until
     )
     chain = choice.table.chain if choice else _test_chain
-    plan = failover.plan(stand, [each for each in leftovers if each.id not in pauses], chain, now)
+    goes_on = [] if claim.again is Again.REPEAT else [each for each in leftovers if each.id not in pauses]
+    plan = failover.plan(stand, goes_on, chain, now)
     later, expired = failover.stay(stand, {each.id: pauses[each.id] for each in leftovers if each.id in pauses}, now)
     onward, failed = plan.onward | later, dict(plan.failed)
     if expired:
@@ -89,7 +104,8 @@ def _end(rt: Runtime, conn: Connection, claim: Claim, those: Sequence[UUID], cod
     if not claim.again:
         moved = messages.move(conn, those, Status.FAILED, Money.RELEASED, at=now, code=code)
     elif claim.again is Again.UNDELIVERED:
-        those, moved = sorted(messages.conclude(conn, those, Status.FAILED, Code.UNDELIVERED)), []
+        moved = messages.end_doubt(conn, those, Money.RELEASED)
+        those = sorted(messages.conclude(conn, those, Status.FAILED, Code.UNDELIVERED))
     else:
         return []
     if claim.subscribes:

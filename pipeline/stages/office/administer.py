@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from pipeline.carriers import registry
+from pipeline.carriers import proofs, registry
 from pipeline.errors import ConfigurationError, PostroadError
 from pipeline.rules.destinations import is_destination, is_network
 from pipeline.rules.routes import TEST_CARRIER
@@ -16,7 +16,7 @@ from pipeline.store import accounts, carriers, health, ledger, networks
 from pipeline.store.accounts import Account
 from pipeline.store.carriers import CarrierRow, Version
 from schema.routing import Capability
-from schema.vocabulary import AccountState, CarrierState, SenderState
+from schema.vocabulary import AccountState, CarrierState, Proof, SenderState
 
 Row = dict[str, Any]
 
@@ -184,6 +184,8 @@ def set_carrier(
     _demand(_CARRIER_NAME.fullmatch(name), words)
     _demand(name != TEST_CARRIER, f"{name!r} carries the test messages and stays as it is: take another name")
     registry.make(name, kind, settings, rt.settings.lease_seconds).close()
+    lacking = proofs.demand(kind, settings)
+    _demand(not lacking, f"carrier {name}: {lacking}")
     with rt.begin() as conn:
         carriers.save(conn, name, kind, settings, can, pace)
 
@@ -200,6 +202,11 @@ def list_carriers(rt: Runtime) -> list[CarrierRow]:
     """Return every carrier by name."""
     with rt.begin() as conn:
         return carriers.all_of(conn)
+
+
+def proof(row: CarrierRow) -> Proof | None:
+    """Return how a carrier's receipts are proved to be its own; None where none come over HTTP."""
+    return proofs.proof(row.kind, row.settings)
 
 
 def set_carrier_state(rt: Runtime, name: str, state: CarrierState, reason: str | None = None) -> None:

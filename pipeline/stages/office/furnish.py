@@ -1,7 +1,7 @@
 """Furnish: give a fresh installation an account and carriers to try things with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.rules.routes import TEST_CARRIER
@@ -21,8 +21,12 @@ class Sandbox:
     money: int
     #: minor units a segment, by destination
     prices: Mapping[str, int]
-    #: kind and settings of each carrier, in the order to try them
+    #: kind and settings of each carrier
     carriers: Mapping[str, tuple[str, Mapping[str, Any]]]
+    #: which of them to try in what order, by destination; without any all of them, as they come, everywhere
+    routes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    #: what else it may send as
+    numbers: Sequence[str] = ()
 
 
 def furnish(rt: Runtime, sandbox: Sandbox) -> bool:
@@ -39,17 +43,19 @@ def furnish(rt: Runtime, sandbox: Sandbox) -> bool:
         if not earnest:
             for name, (kind, settings) in sandbox.carriers.items():
                 carriers.save(conn, name, kind, settings)
-            _connect(conn, account, list(sandbox.carriers))
+            for destination, names in (sandbox.routes or {"*": list(sandbox.carriers)}).items():
+                _connect(conn, account, destination, names)
     return bool(made)
 
 
 def _endow(conn: Connection, account: int, sandbox: Sandbox) -> None:
-    accounts.set_sender(conn, account, sandbox.sender, SenderState.APPROVED)
+    for sender in (sandbox.sender, *sandbox.numbers):
+        accounts.set_sender(conn, account, sender, SenderState.APPROVED)
     for destination, price in sandbox.prices.items():
         ledger.set_price(conn, destination, sandbox.currency, price, account)
     ledger.top_up(conn, account, sandbox.money, "to try things with")
 
 
-def _connect(conn: Connection, account: int, names: Sequence[str]) -> None:
+def _connect(conn: Connection, account: int, destination: str, names: Sequence[str]) -> None:
     for rank, name in enumerate(names, start=1):
-        carriers.set_route(conn, "*", name, rank=rank, account=account)
+        carriers.set_route(conn, destination, name, rank=rank, account=account)

@@ -24,7 +24,7 @@ class Comparison:
     unfounded: int
     #: messages taken more than once
     doubled: int
-    #: of those: without an attempt that says `unknown`
+    #: of those: without an attempt that says `unknown`, or that it was made once more
     unflagged: int
 
     @property

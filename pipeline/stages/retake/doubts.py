@@ -1,68 +1,94 @@
 """What is made of attempts that were left unknown, by what their carrier is able to do."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from pipeline.errors import ConfigurationError
-from pipeline.rules import doubts
-from pipeline.rules.doubts import Course
+from pipeline.rules.doubts import Course, Patience, Question, course, pause
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.retake.resend import resend
-from pipeline.store import carriers, events, ledger, messages, sent
-from pipeline.store.sent import Doubt
+from pipeline.store import carriers, doubts, events, ledger, messages, sent
+from pipeline.store.doubts import Doubt
+from pipeline.store.messages import Moved
 from schema.message import Hint
-from schema.vocabulary import Again, CarrierState, Code, Money, Status
+from schema.vocabulary import Again, CarrierState, Code, Money, Outcome, Status
 from schema.vocabulary import Doubt as Ability
-
-#: attempts one look takes on
-PORTION = 500
 
 
 @dataclass(slots=True)
 class Looked:
     """What came of a look at doubts."""
 
+    #: how many were looked at
+    count: int
     hints: list[Hint] = field(default_factory=list)
     #: carrier → messages to ask it about
-    asks: dict[str, list[UUID]] = field(default_factory=dict)
+    asks: defaultdict[str, list[UUID]] = field(default_factory=lambda: defaultdict(list))
 
 
-def look(rt: Runtime, conn: Connection) -> Looked:
+#: a doubt, and what there is to know of it
+_Case = tuple[Doubt, Question]
+
+
+def look(rt: Runtime, conn: Connection, limit: int) -> Looked:
     """Ask, send once more, wait, or let be: whatever each doubt's carrier and class allow by now."""
-    found = sent.doubts(conn, PORTION)
+    found = doubts.due(conn, limit)
+    looked = Looked(len(found))
     if not found:
-        return Looked()
-    abilities = _abilities(rt, conn, {each.carrier for each in found})
-    by_course: defaultdict[Course, list[Doubt]] = defaultdict(list)
-    patience = doubts.Patience(rt.settings.doubt_seconds_otp, rt.settings.doubt_minutes * 60)
-    for each in found:
-        ability, window = abilities.get(each.carrier, (Ability.BLIND, 0.0))
-        question = doubts.Question(each.message_class, each.late, ability, window, each.age, each.left)
-        by_course[doubts.course(question, patience)].append(each)
-    looked = Looked()
-    _earn(conn, by_course[Course.EARN])
-    _fail(rt, conn, by_course[Course.FAIL])
-    for course, same in ((Course.ELSEWHERE, False), (Course.SAME, True)):
-        these = by_course[course]
-        looked.hints += resend(rt, conn, _of(conn, these), Again.DOUBT, same=same).hints
-        sent.resolve(conn, these)
-    sent.resolve(conn, by_course[Course.LEAVE])
-    sent.put_off(conn, by_course[Course.ASK], asked=True)
-    for each in by_course[Course.ASK]:
-        looked.asks.setdefault(each.carrier, []).append(each.message)
+        return looked
+    messages.lock_sent(conn, [each.message for each in found])
+    patience = Patience(rt.settings.doubt_seconds_otp, rt.settings.doubt_minutes * 60)
+    cases: defaultdict[Course, list[_Case]] = defaultdict(list)
+    for each, question in _questions(rt, conn, found):
+        cases[_course(each, question, patience)].append((each, question))
+    ledger.capture(conn, messages.end_doubt(conn, _ids(cases[Course.EARN]), Money.CAPTURED))
+    released = _fail(rt, conn, cases[Course.FAIL], Code.CARRIER_REFUSED)
+    released += _fail(rt, conn, cases[Course.EXPIRE], Code.EXPIRED)
+    later, over = _send_again(rt, conn, cases, looked)
+    later += cases[Course.WAIT] + cases[Course.ASK]
+    over += cases[Course.EARN] + cases[Course.FAIL] + cases[Course.EXPIRE] + cases[Course.LEAVE]
+    doubts.put_off(
+        conn, [each for each, _ in later], [pause(question, patience, each.looks) for each, question in later]
+    )
+    doubts.resolve(conn, [each for each, _ in over])
+    for each, _ in cases[Course.ASK]:
+        looked.asks[each.carrier].append(each.message)
+    ledger.release(conn, released)
     return looked
 
 
-def _of(conn: Connection, these: Sequence[Doubt]) -> list[sent.Sent]:
-    """Return the doubts' messages of which no later attempt was made."""
-    last = {each.message: each.n for each in these}
-    return [each for each in sent.of(conn, sorted(last)) if each.tries == last[each.id]]
+def _ids(cases: Iterable[_Case]) -> list[UUID]:
+    return sorted({each.message for each, _ in cases})
+
+
+def _course(doubt: Doubt, question: Question, patience: Patience) -> Course:
+    """Return what is done about a doubt: by its carrier's ability, where the message still hangs on it."""
+    if doubt.is_over or (doubt.is_overtaken and doubt.late is not Outcome.ACCEPTED):
+        return Course.LEAVE
+    word = course(question, patience)
+    # as long as another carrier may have it, it has not failed
+    return Course.LEAVE if word in (Course.FAIL, Course.EXPIRE) and doubt.is_shared else word
+
+
+def _questions(rt: Runtime, conn: Connection, found: Sequence[Doubt]) -> list[_Case]:
+    abilities = _abilities(rt, conn, {each.carrier for each in found})
+    cases = []
+    for each in found:
+        ability, window = abilities.get(each.carrier, (Ability.BLIND, 0.0))
+        question = Question(
+            each.message_class, each.late, ability, window, each.age, each.rest, each.repeats, each.left
+        )
+        cases.append((each, question))
+    return cases
 
 
 def _abilities(rt: Runtime, conn: Connection, names: set[str]) -> dict[str, tuple[Ability, float]]:
-    """Return what each carrier can do about a doubt, and for how many seconds it knows a reference again."""
+    """Return what each carrier can do about a doubt, and for how many seconds it knows a reference again.
+
+    One that is drained is given nothing, and where nothing is to be sent once more nobody gets it again.
+    """
     found = {}
     for row in carriers.all_of(conn):
         if row.name in names:
@@ -70,22 +96,41 @@ def _abilities(rt: Runtime, conn: Connection, names: set[str]) -> dict[str, tupl
                 carrier = rt.carrier(row.name, row.kind, row.settings)
             except ConfigurationError:
                 continue
-            is_there = row.state is CarrierState.ACTIVE
-            found[row.name] = (carrier.doubt if is_there else Ability.BLIND, carrier.dedupe_seconds)
+            takes = row.state is CarrierState.ACTIVE and rt.settings.resends > 0
+            able = carrier.doubt if takes or carrier.doubt is Ability.QUERYABLE else Ability.BLIND
+            found[row.name] = (able, carrier.dedupe_seconds)
     return found
 
 
-def _earn(conn: Connection, these: Sequence[Doubt]) -> None:
-    """The carrier has them after all: earn what was held."""
-    ledger.capture(conn, messages.end_doubt(conn, sorted(each.message for each in these), Money.CAPTURED))
-    sent.resolve(conn, these)
+def _send_again(
+    rt: Runtime, conn: Connection, cases: Mapping[Course, Sequence[_Case]], looked: Looked
+) -> tuple[list[_Case], list[_Case]]:
+    """Make batches for the same carriers and for others; return the doubts to look at again, and those to leave.
+
+    Those may be left that were sent once more as often as they may be, and of which nobody will say anything.
+    """
+    later: list[_Case] = []
+    over: list[_Case] = []
+    for word, why in ((Course.SAME, Again.REPEAT), (Course.ELSEWHERE, Again.DOUBT)):
+        those = sent.of(conn, _ids(cases.get(word, ())))
+        resent = resend(rt, conn, those, why)
+        looked.hints += resent.hints
+        left = {each.id: not each.is_whole or each.resends >= rt.settings.resends for each in resent.left}
+        for doubt, question in cases.get(word, ()):
+            is_spent = left.get(doubt.message, False) and question.late in (None, Outcome.UNKNOWN)
+            if doubt.message in left and question.ability is Ability.QUERYABLE:
+                looked.asks[doubt.carrier].append(doubt.message)
+                is_spent = False
+            (over if is_spent else later).append((doubt, question))
+    return later, over
 
 
-def _fail(rt: Runtime, conn: Connection, these: Sequence[Doubt]) -> None:
-    """The carrier refused them for good after all, and nobody else has them."""
-    refused = [each.id for each in _of(conn, these)]
-    released = messages.end_doubt(conn, refused, Money.RELEASED)
-    failed = messages.conclude(conn, refused, Status.FAILED, Code.CARRIER_REFUSED)
-    events.tell_all(conn, rt.mint(), sorted(failed), Status.FAILED, rt.now())
-    sent.resolve(conn, these)
-    ledger.release(conn, released)
+def _fail(rt: Runtime, conn: Connection, cases: Sequence[_Case], code: Code) -> list[Moved]:
+    """End what no carrier has: of what one could not deliver before that is the reason; return money to give back."""
+    released: list[Moved] = []
+    for was_undelivered, why in ((False, code), (True, Code.UNDELIVERED)):
+        these = _ids(case for case in cases if case[0].was_undelivered is was_undelivered)
+        released += messages.end_doubt(conn, these, Money.RELEASED)
+        failed = messages.conclude(conn, these, Status.FAILED, why)
+        events.tell_all(conn, rt.mint(), sorted(failed), Status.FAILED, rt.now())
+    return released

@@ -1,17 +1,19 @@
 """One look at all that may have to be sent once more."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.retake import doubts
 from pipeline.stages.retake.resend import resend
-from pipeline.store import events, ledger, messages, parts, receipts, sent, ticks
+from pipeline.store import events, ledger, messages, parts, receipts, sent, silences, ticks
+from pipeline.store.messages import Moved
 from schema.message import Hint
 from schema.vocabulary import Again, Code, Money, ReceiptState, Status
 
-#: receipts, and batches, one look takes on
-PORTION = 500
+#: receipts, batches or doubts one transaction takes on, and how many of them one look may take
+PORTION, ROUNDS = 500, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,40 +26,76 @@ class Retaken:
     asks: dict[str, list[UUID]]
 
 
+@dataclass(slots=True)
+class _Part:
+    """What one transaction found."""
+
+    hints: list[Hint]
+    #: there may be more
+    is_full: bool
+
+
 def retake(rt: Runtime) -> Retaken:
-    """Look at doubts, at what carriers could not deliver, and at what they are silent about; make new batches."""
-    with rt.begin() as conn:
-        if not ticks.is_mine(conn, "retake"):
-            return Retaken([], {})
-        looked = doubts.look(rt, conn)
-        hints = looked.hints + _silences(rt, conn) + _failures(rt, conn)
-    return Retaken(hints, looked.asks)
+    """Look at doubts, at what carriers could not deliver, and at what they are silent about; make new batches.
+
+    Each in transactions of its own, so that rows are locked in one order.
+    """
+    asks: dict[str, list[UUID]] = {}
+
+    def in_doubt(conn: Connection) -> _Part:
+        looked = doubts.look(rt, conn, PORTION)
+        for carrier, those in looked.asks.items():
+            asks.setdefault(carrier, []).extend(those)
+        return _Part(looked.hints, looked.count == PORTION)
+
+    hints = [
+        hint
+        for looks in (in_doubt, lambda conn: _failures(rt, conn), lambda conn: _silences(rt, conn))
+        for hint in _all_of(rt, looks)
+    ]
+    return Retaken(hints, asks)
 
 
-def _failures(rt: Runtime, conn: Connection) -> list[Hint]:
+def _all_of(rt: Runtime, look: Callable[[Connection], _Part]) -> list[Hint]:
+    hints: list[Hint] = []
+    for _ in range(ROUNDS):
+        with rt.begin() as conn:
+            found = look(conn) if ticks.is_mine(conn, "retake") else _Part([], is_full=False)
+        hints += found.hints
+        if not found.is_full:
+            break
+    return hints
+
+
+def _failures(rt: Runtime, conn: Connection) -> _Part:
     """Send once more what a carrier could not deliver and another might; fail the rest."""
     found = receipts.due(conn, PORTION, rt.now(), retryable=True)
-    if not found:
-        return []
-    receipts.postpone(conn, [each.receipt for each in found if each.message is None], rt.settings.orphan_hours)
-    parts.judge(conn, [each for each in found if each.is_part])
-    known = [each for each in found if each.message is not None]
+    known = [each for each in found if not each.waits]
+    receipts.postpone(conn, [each.receipt for each in found if each.waits], rt.settings.orphan_hours)
+    parts.judge(conn, [each for each in known if each.is_part])
     those = sent.of(conn, sorted({each.message for each in known if each.message and each.is_latest}))
     resent = resend(rt, conn, those, Again.UNDELIVERED)
-    over = [each.id for each in resent.left]
-    released = messages.end_doubt(conn, over, Money.RELEASED)
-    failed = messages.conclude(conn, over, Status.FAILED, Code.UNDELIVERED)
-    events.tell_all(conn, rt.mint(), sorted(failed), Status.FAILED, rt.now())
+    released = _fail(rt, conn, [each.id for each in resent.left])
     touched = {each.id for each in those}
-    receipts.close(conn, [each.receipt for each in known if each.message in touched], ReceiptState.APPLIED)
-    receipts.close(conn, [each.receipt for each in known if each.message not in touched], ReceiptState.IGNORED)
+    did = [each.receipt for each in known if each.is_latest and each.message in touched]
+    receipts.close(conn, did, ReceiptState.APPLIED)
+    receipts.close(conn, [each.receipt for each in known if each.receipt not in did], ReceiptState.IGNORED)
     ledger.release(conn, released)
-    return resent.hints
+    return _Part(resent.hints, len(found) == PORTION)
 
 
-def _silences(rt: Runtime, conn: Connection) -> list[Hint]:
-    """Send once more what a carrier should have reported by now; of codes that go nowhere keep the length only."""
-    silent, looked_at = sent.unwatched(conn, PORTION)
-    hints = resend(rt, conn, sent.of(conn, sorted(sent.unheard(conn, silent))), Again.SILENCE).hints
-    sent.blot(conn, looked_at)
-    return hints
+def _fail(rt: Runtime, conn: Connection, undelivered: Sequence[UUID]) -> list[Moved]:
+    """Fail what no carrier can deliver; return the money to give back: what was held still."""
+    released = messages.end_doubt(conn, undelivered, Money.RELEASED)
+    failed = messages.conclude(conn, undelivered, Status.FAILED, Code.UNDELIVERED)
+    events.tell_all(conn, rt.mint(), sorted(failed), Status.FAILED, rt.now())
+    return released
+
+
+def _silences(rt: Runtime, conn: Connection) -> _Part:
+    """Send once more what a carrier should have reported by now; of codes worth nothing any more keep the length."""
+    due = silences.due(conn, PORTION)
+    those = sent.of(conn, sorted(silences.unheard(conn, due.silent)))
+    hints = resend(rt, conn, those, Again.SILENCE).hints
+    silences.blot(conn, due.worthless)
+    return _Part(hints, due.count == PORTION)

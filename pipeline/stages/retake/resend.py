@@ -25,6 +25,7 @@ class _Kind(NamedTuple):
     valid_until: datetime
     carrier: str
     attempt: int
+    #: carriers that were tried, or ask too much
     tried: tuple[str, ...]
 
 
@@ -37,45 +38,67 @@ class Resent:
     left: list[Sent]
 
 
-def resend(rt: Runtime, conn: Connection, those: Sequence[Sent], why: Again, *, same: bool = False) -> Resent:
-    """Make batches of sent messages for carriers that were not tried, or for the one that was tried last (`same`)."""
+def resend(rt: Runtime, conn: Connection, those: Sequence[Sent], why: Again) -> Resent:
+    """Make batches of sent messages for carriers that were not tried, or for the one tried last (`Again.REPEAT`)."""
     now = batches.clock(conn)
-    able = [each for each in those if each.valid_until > now and each.is_whole and each.resends < rt.settings.resends]
-    choices = situations.choices(conn, rt.situations, {each.account for each in able}, rt.unwell()) if able else {}
+    most = rt.settings.resends
+    able = [
+        each
+        for each in those
+        if each.may_go and each.is_whole and each.valid_until > now and (why is Again.REPEAT or each.resends < most)
+    ]
     kinds: defaultdict[_Kind, list[UUID]] = defaultdict(list)
+    choices: dict[int, Choice] = {}
+    if able and why is not Again.REPEAT:
+        choices = situations.choices(conn, rt.situations, {each.account for each in able}, rt.unwell())
     for each in able:
-        carrier = each.tried[-1] if same else _another(rt, each, choices[each.account])
+        carrier, out = _choose(rt, each, choices.get(each.account))
         if carrier is not None:
-            tried = tuple(sorted(set(each.tried) - {carrier}))
+            tried = tuple(sorted(out))
             kind = _Kind(each.account, each.message_class, each.valid_until, carrier, each.tries + 1, tried)
             kinds[kind].append(each.id)
+    hints = _write(rt, conn, kinds, choices, why, now)
+    taken = {id_ for members in kinds.values() for id_ in members}
+    return Resent(hints, [each for each in those if each.id not in taken])
+
+
+def _choose(rt: Runtime, message: Sent, choice: Choice | None) -> tuple[str | None, set[str]]:
+    """Return the carrier to give a message to, if there is one, and those that are out: tried, or too dear."""
+    if choice is None:
+        return message.tried[-1], set(message.tried) - {message.tried[-1]}
+    ask = Ask(message.phone, message.country, message.sender, message.encoding)
+    decision = choice.table.decide(ask, message.tried)
+    out = set(message.tried)
+    most = rt.settings.resend_cost
+    if most is not None:
+        lines = (each.route for each in decision.candidates if each.place is not None)
+        out |= {line.carrier for line in lines if (line.cost or 0) * message.segments > most}
+    return next((each for each in decision.chain if each not in out), None), out
+
+
+def _write(
+    rt: Runtime,
+    conn: Connection,
+    kinds: dict[_Kind, list[UUID]],
+    choices: dict[int, Choice],
+    why: Again,
+    now: datetime,
+) -> list[Hint]:
+    """Write a batch for each kind, and put its members there; return them as hints."""
     first = rt.mint()
     made = []
     for place, (kind, members) in enumerate(kinds.items()):
-        situation = situations.keep(conn, rt.situations, choices[kind.account])
+        choice = choices.get(kind.account)
+        situation = situations.keep(conn, rt.situations, choice) if choice else None
         batch = _batch(ids.after(first, place), kind, members, why, now, situation)
         messages.reassign(conn, members, batch.id, Status.SENT)
         made.append(batch)
     if made:
         batches.write(conn, made, hinted_at=now)
-    taken = {id_ for members in kinds.values() for id_ in members}
-    hints = [Hint(batch.id, batch.message_class, batch.carrier, batch.size) for batch in made]
-    return Resent(hints, [each for each in those if each.id not in taken])
+    return [Hint(batch.id, batch.message_class, batch.carrier, batch.size) for batch in made]
 
 
-def _another(rt: Runtime, message: Sent, choice: Choice) -> str | None:
-    """Return the first carrier that was not tried, is well, and does not ask too much."""
-    ask = Ask(message.phone, message.country, message.sender, message.encoding)
-    most = rt.settings.resend_cost
-    decision = choice.table.decide(ask, message.tried)
-    if most is None:
-        return decision.carrier
-    costs = {each.route.carrier: each.route.cost for each in decision.candidates if each.place is not None}
-    fit = (each for each in decision.chain if (costs.get(each) or 0) * message.segments <= most)
-    return next(fit, None)
-
-
-def _batch(id_: UUID, kind: _Kind, members: Sequence[UUID], why: Again, now: datetime, situation: int) -> Batch:
+def _batch(id_: UUID, kind: _Kind, members: Sequence[UUID], why: Again, now: datetime, situation: int | None) -> Batch:
     return Batch(
         id=id_,
         account=kind.account,

@@ -128,15 +128,13 @@ def upgrade() -> None:
         "accounts", sa.Column("countries", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False)
     )
     op.add_column("batches", sa.Column("again", sa.Text(), nullable=True))
-    op.create_check_constraint(op.f("batches_again"), "batches", "again IN ('doubt', 'silence', 'undelivered')")
+    op.create_check_constraint(
+        op.f("batches_again"), "batches", "again IN ('repeat', 'doubt', 'silence', 'undelivered')"
+    )
     op.add_column("batches", sa.Column("situation_id", sa.Integer(), nullable=True))
-    op.add_column("batches", sa.Column("watched", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.add_column("batches", sa.Column("watch_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index(
-        "batches_unwatched",
-        "batches",
-        ["done_at"],
-        unique=False,
-        postgresql_where=sa.text("status = 'done' AND class <> 'bulk' AND NOT watched AND NOT test"),
+        "batches_watched", "batches", ["watch_at"], unique=False, postgresql_where=sa.text("watch_at IS NOT NULL")
     )
     op.add_column("carriers", sa.Column("reason", sa.Text(), nullable=True))
     op.add_column(
@@ -157,15 +155,15 @@ def upgrade() -> None:
         "status IN ('scheduled', 'queued', 'sent', 'delivered', 'failed', 'rejected', 'cancelled',"
         " 'number_created', 'number_deleted')",
     )
-    op.add_column("provider_attempts", sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("provider_attempts", sa.Column("look_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column(
-        "provider_attempts", sa.Column("asks", sa.SmallInteger(), server_default=sa.text("0"), nullable=False)
+        "provider_attempts", sa.Column("looks", sa.SmallInteger(), server_default=sa.text("0"), nullable=False)
     )
     op.add_column("provider_attempts", sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index(
         "provider_attempts_doubtful",
         "provider_attempts",
-        ["marked_at"],
+        [sa.text("coalesce(look_at, marked_at)")],
         unique=False,
         postgresql_where=sa.text("outcome = 'unknown' AND resolved_at IS NULL"),
     )
@@ -201,7 +199,7 @@ def downgrade() -> None:
     op.create_check_constraint(op.f("carriers_state"), "carriers", "state IN ('active', 'paused')")
     op.execute("DROP TABLE inbound, networks, opt_outs, parts, situations, keywords, quiet_hours")
     op.execute("ALTER TABLE accounts DROP countries")
-    op.execute("ALTER TABLE batches DROP again, DROP situation_id, DROP watched")
+    op.execute("ALTER TABLE batches DROP again, DROP situation_id, DROP watch_at")
     op.execute(
         "ALTER TABLE carriers DROP reason, DROP capabilities, DROP segments_per_second, DROP receipt_seconds,"
         " DROP balance, DROP balance_at"
@@ -213,7 +211,7 @@ def downgrade() -> None:
         "deliveries",
         "status IN ('scheduled', 'queued', 'sent', 'delivered', 'failed', 'rejected', 'cancelled')",
     )
-    op.execute("ALTER TABLE provider_attempts DROP asked_at, DROP asks, DROP resolved_at")
+    op.execute("ALTER TABLE provider_attempts DROP look_at, DROP looks, DROP resolved_at")
     op.execute("ALTER TABLE requests DROP skips_opt_outs")
     op.execute("ALTER TABLE receipts DROP retryable")
     op.execute(

@@ -18,7 +18,7 @@ SETTINGS = {
     "host": "127.0.0.1",
     "system_id": "postroad",
     "password": "secret",
-    "deadline": 0.5,
+    "deadline": 2,
     "connect_timeout": 0.5,
     "bind_timeout": 0.5,
     "throttle_pause": 0.1,

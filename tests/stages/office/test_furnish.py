@@ -44,6 +44,16 @@ def test_furnishing_again_changes_the_carriers_settings_and_nothing_else(rt: Run
     assert len(administer.list_prices(rt)) == 2
 
 
+def test_routes_and_numbers_of_its_own_are_brought_too(rt: Runtime) -> None:
+    furnish(rt, replace(SANDBOX, routes={"*": ["second"], "NG": ["first", "second"]}, numbers=["32100"]))
+
+    routes = {(row["destination"], row["rank"], row["carrier"]) for row in administer.list_routes(rt)}
+    [demo] = [row for row in administer.list_accounts(rt) if row["name"] == "demo"]
+
+    assert routes == {("*", 1, "second"), ("NG", 1, "first"), ("NG", 2, "second")}
+    assert set(demo["senders"]) == {"Postroad", "32100"}
+
+
 def test_no_other_account_meets_the_sandbox_s_carriers_and_prices(rt: Runtime) -> None:
     furnish(rt, SANDBOX)
 

@@ -96,6 +96,19 @@ def test_a_carrier_s_tokens_are_not_shown(shell: Shell) -> None:
         assert "als0" not in said.out
 
 
+def test_a_carrier_whose_receipts_anybody_could_post_is_added_only_when_that_is_said(shell: Shell) -> None:
+    open_ = ("carrier", "add", "beta", "--settings", '{"base_url": "https://sms.example"}')
+
+    refused, asked = shell(*open_), shell(*open_, "--open-receipts")
+    shell("carrier", "add", "gamma", "--settings", '{"base_url": "https://sms.example", "receipt_token": "t"}')
+
+    assert (refused.code, asked.code) == (2, 0)
+    assert "set receipt_token, or say" in refused.err
+    found = {row["name"]: row["receipts"] for row in listed(shell, "carrier", "list")}
+    assert (found["beta"], found["gamma"], found["simulated"]) == ("open", "proven", None)
+    assert shell("carrier", "list").out.count("OPEN to anybody") == 1
+
+
 def test_no_secret_of_a_generic_carrier_is_shown_however_deep(shell: Shell) -> None:
     settings = {
         "url": "https://me:s3cret@sms.example/send?apikey=s3cret&to=${to}",

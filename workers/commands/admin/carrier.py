@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ import click
 
 from pipeline.stages.office import administer
 from pipeline.stages.office.examine import examine
-from schema.vocabulary import CarrierState
+from schema.vocabulary import CarrierState, Proof
 from workers.terminal import conditions
 from workers.terminal.layout import as_json, table
 from workers.terminal.opened import opened
@@ -22,6 +22,9 @@ _VEIL = "•••"
 #: what a URL says of whom it lets in, and its query
 _IN_URL = re.compile(r"(://)[^/@]*(?=@)|(?<=\?).*")
 
+
+#: how receipts stand, as a list says it
+_RECEIPTS = {Proof.HELD: "proven", Proof.WAIVED: "OPEN to anybody", Proof.LACKING: "refused: no secret"}
 
 _CAPABILITIES = click.option(
     "--capabilities",
@@ -47,14 +50,23 @@ def carrier() -> None:
 @_CAPABILITIES
 @_PACE
 @click.option("--settings", type=JsonObject(), default="{}", help='JSON: {"base_url": "https://…", "token": "…"}.')
+@click.option("--open-receipts", is_flag=True, help="Believe whoever posts its receipts: no secret proves them.")
 def add(
-    name: str, kind: str, settings: dict[str, Any], capabilities: dict[str, Any] | None, pace: float | None
+    name: str,
+    kind: str,
+    settings: dict[str, Any],
+    capabilities: dict[str, Any] | None,
+    pace: float | None,
+    open_receipts: bool,
 ) -> None:
     """Add the carrier NAME, or write its new settings. Nothing is sent to it before `postroad route add`.
 
     Settings of the kind http: base_url (required), carrier, token, window, connect_timeout, deadline, call_deadline,
-    ca_file, receipt_url (your gateway's /receipts/NAME), receipt_token. Those of the other kinds: docs/carriers.md.
+    ca_file, receipt_url (your gateway's /receipts/NAME), receipt_token (required: it proves whose receipts come there).
+    Those of the other kinds: docs/carriers.md.
     """
+    if open_receipts:
+        settings["receipts"] = "open"
     with opened() as rt:
         administer.set_carrier(rt, name, kind, settings, capabilities, pace)
     click.echo(f"carrier {name} saved; give it messages with: postroad route add '*' {name}")
@@ -96,11 +108,13 @@ def status(name: str | None, minutes: float, json_: bool) -> None:
 @carrier.command("list")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(json_: bool) -> None:
-    """List carriers; passwords and tokens are not shown."""
+    """List carriers; passwords and tokens are not shown. Receipts that are `open` could be anybody's."""
     with opened() as rt:
-        rows = [replace(row, settings=_open_ones(row.settings)) for row in administer.list_carriers(rt)]
+        found = administer.list_carriers(rt)
+    proofs = [administer.proof(row) for row in found]
+    rows = [replace(row, settings=_open_ones(row.settings)) for row in found]
     if json_:
-        click.echo(as_json(rows))
+        click.echo(as_json([asdict(row) | {"receipts": proof} for row, proof in zip(rows, proofs, strict=True)]))
         return
     cells = [
         (
@@ -108,11 +122,12 @@ def list_(json_: bool) -> None:
             row.kind,
             row.state,
             [word for word, can in row.capabilities.items() if not can],
+            proof and _RECEIPTS[proof],
             " ".join(f"{key}={value}" for key, value in row.settings.items()),
         )
-        for row in rows
+        for row, proof in zip(rows, proofs, strict=True)
     ]
-    click.echo(table(["carrier", "kind", "state", "cannot", "settings"], cells))
+    click.echo(table(["carrier", "kind", "state", "cannot", "receipts", "settings"], cells))
 
 
 @carrier.command()

@@ -1,0 +1,105 @@
+"""Batches whose carrier should have reported by now; codes that nothing will send any more; how long carriers take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.store.messages import Span
+
+_DUE = """
+UPDATE batches AS b SET watch_at = CASE WHEN b.class = 'otp' AND b.valid_until > now() THEN b.valid_until END
+FROM (SELECT id FROM batches WHERE watch_at <= now() ORDER BY watch_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS due
+WHERE b.id = due.id
+RETURNING b.id, b.first_id, b.last_id, b.valid_until > now()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Batches whose moment has come; each is returned once for the one and once for the other."""
+
+    #: their carrier should have reported by now
+    silent: list[Span]
+    #: what they hold is worth nothing any more
+    worthless: list[Span]
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        return len(self.silent) + len(self.worthless)
+
+
+def due(conn: Connection, limit: int) -> Due:
+    """Return batches (never bulk) to look at: set by `leases.finish`, and for a code its end after its silence."""
+    rows = conn.exec_driver_sql(_DUE, {"limit": limit}).all()
+    return Due([Span(*row[:3]) for row in rows if row[3]], [Span(*row[:3]) for row in rows if not row[3]])
+
+
+_UNHEARD = """
+SELECT m.id
+FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
+JOIN messages AS m ON m.id BETWEEN s.first_id AND s.last_id AND m.batch_id = s.batch_id AND m.status = 'sent'
+JOIN provider_attempts AS a ON a.message_id = m.id AND a.batch_id = s.batch_id AND a.outcome = 'accepted'
+WHERE NOT EXISTS (SELECT FROM receipts AS r WHERE r.carrier_ref = a.carrier_ref AND r.carrier = a.carrier)
+  AND NOT EXISTS (SELECT FROM receipts AS r WHERE r.ref = m.id)
+  AND NOT EXISTS (SELECT FROM parts AS p WHERE p.message_id = m.id AND p.n = a.n AND p.verdict IS NOT NULL)
+"""
+
+
+def unheard(conn: Connection, spans: Sequence[Span]) -> list[UUID]:
+    """Return the messages of these batches that a carrier took and never said a word of."""
+    return [id_ for (id_,) in conn.exec_driver_sql(_UNHEARD, _bounds(spans))] if spans else []
+
+
+_BLOT = """
+UPDATE messages AS m SET body = repeat('*', length(m.body))
+FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
+JOIN batches AS b ON b.id = s.batch_id AND b.class = 'otp'
+WHERE m.id BETWEEN s.first_id AND s.last_id AND m.batch_id = s.batch_id AND m.status = 'sent'
+"""
+
+
+def blot(conn: Connection, spans: Sequence[Span]) -> None:
+    """Keep only the length of the codes of these batches that nothing will send any more."""
+    if spans:
+        conn.exec_driver_sql(_BLOT, _bounds(spans))
+
+
+def _bounds(spans: Sequence[Span]) -> dict[str, list[UUID]]:
+    return {
+        "batches": [span.batch for span in spans],
+        "firsts": [span.first for span in spans],
+        "lasts": [span.last for span in spans],
+    }
+
+
+# How long carriers take -----------------------------------------------------------------------------------------
+
+_LEARN = """
+UPDATE carriers AS c SET receipt_seconds = learnt.seconds
+FROM (
+    SELECT r.carrier, greatest(%(least)s, 3 * percentile_cont(0.99) WITHIN GROUP (
+               ORDER BY extract(epoch FROM r.received_at - a.marked_at))) AS seconds
+    FROM (
+        SELECT id, carrier, carrier_ref, received_at,
+               row_number() OVER (PARTITION BY carrier ORDER BY id DESC) AS place
+        FROM receipts WHERE id > %(since)s AND state = 'applied' AND carrier_ref IS NOT NULL
+    ) AS r
+    JOIN LATERAL (
+        SELECT marked_at FROM provider_attempts AS a
+        WHERE a.carrier_ref = r.carrier_ref AND a.carrier = r.carrier AND a.message_id >= %(recent)s
+        ORDER BY marked_at DESC LIMIT 1
+    ) AS a ON true
+    WHERE r.place <= %(sample)s
+    GROUP BY r.carrier HAVING count(*) >= %(fewest)s
+) AS learnt
+WHERE c.name = learnt.carrier AND c.receipt_seconds IS DISTINCT FROM learnt.seconds
+"""
+
+
+def learn(conn: Connection, since: UUID, recent: UUID, *, least: float, fewest: int, sample: int) -> None:
+    """Write of each carrier within how many seconds its receipts come: three times what 99 of 100 took lately."""
+    params = {"since": since, "recent": recent, "least": least, "fewest": fewest, "sample": sample}
+    conn.exec_driver_sql(_LEARN, params)

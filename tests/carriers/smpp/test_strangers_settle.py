@@ -1,0 +1,46 @@
+"""From an order to `delivered` over SMSCs that others wrote: what they answer and report settles in the database."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pipeline.stages.moor import moor
+from pipeline.stages.office.audit import audit
+from pipeline.stages.settle import book, settle
+from schema.carriage import Heard
+from tests.carriers.smpp.strangers import Stranger, node_smpp, smpp34
+
+LONG = "Ваш заказ прибудет в девять часов. " * 5
+STATES = "SELECT status, money, count(*) FROM messages GROUP BY 1, 2"
+
+
+@pytest.fixture(params=[node_smpp, smpp34])
+def stranger(request: pytest.FixtureRequest) -> Iterator[Stranger]:
+    with request.param() as stranger:
+        yield stranger
+
+
+@pytest.mark.parametrize("form", ["udh8", "sar", "payload"])
+def test_messages_short_and_long_are_delivered(world: Any, stranger: Stranger, form: str) -> None:
+    settings = {"host": "127.0.0.1", "port": stranger.port, "system_id": "acme", "password": "secret", "long": form}
+    world.run(
+        "UPDATE carriers SET kind = 'smpp', settings = %(settings)s::jsonb WHERE name = 'alpha'",
+        settings=json.dumps(settings),
+    )
+
+    def hear(heard: Heard) -> None:
+        book(world.rt, heard.receipts)
+
+    moor(world.rt, "alpha", hear)
+    world.send("+2348012345678", "+2348012345679")
+    world.send("+2348012345670", body=LONG)
+
+    deadline = time.monotonic() + 20
+    while world.rows(STATES) != [("delivered", "captured", 3)] and time.monotonic() < deadline:
+        time.sleep(0.05)
+        settle(world.rt)  # a receipt may come before the answer to its submit_sm is written
+    assert world.rows(STATES) == [("delivered", "captured", 3)]
+    assert [finding for finding in audit(world.rt) if finding.broken] == []

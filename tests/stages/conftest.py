@@ -1,0 +1,20 @@
+"""What the tests of stages share."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from pipeline.carriers import registry
+from pipeline.stages.office.audit import audit
+from tests.stages.scripted import KIND, Line, Scripted, Stage
+
+
+@pytest.fixture
+def stage(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """A world with carriers of this test's own; whatever it does, the invariants hold afterwards."""
+    lines: dict[str, Line] = {}
+    monkeypatch.setitem(registry.KINDS, KIND, partial(Scripted, lines))
+    yield Stage(world, lines)
+    assert [finding for finding in audit(world.rt) if finding.broken] == []

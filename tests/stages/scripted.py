@@ -1,0 +1,169 @@
+"""Carriers that do what a test tells them and can do what it wants, and a world whose clock it turns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from pipeline.stages.deliver import deliver
+from pipeline.stages.retake import Retaken, ask, retake
+from pipeline.stages.settle import book
+from pipeline.stages.sweep import sweep
+from pipeline.store import carriers
+from schema.carriage import Attempt, Parcel, Receipt
+from schema.vocabulary import Doubt, Outcome, Verdict
+
+KIND = "scripted"
+
+
+@dataclass
+class Line:
+    """One carrier: what it says next, and what it was given."""
+
+    name: str
+    #: what it answers, one for each parcel; then it accepts
+    answers: list[Outcome] = field(default_factory=list)
+    #: seconds after which it will take what it refused for now
+    retry_after: float | None = None
+    #: what it says when it is asked
+    says: Outcome = Outcome.UNKNOWN
+    #: into how many parts it cuts a message
+    parts: int = 0
+    given: list[UUID] = field(default_factory=list)
+    asked: list[UUID] = field(default_factory=list)
+
+    def take(self, parcel: Parcel) -> Attempt:
+        """Answer one parcel; its reference is the same for a message however often it comes."""
+        self.given.append(parcel.ref)
+        outcome = self.answers.pop(0) if self.answers else Outcome.ACCEPTED
+        if outcome is not Outcome.ACCEPTED:
+            later = self.retry_after if outcome is Outcome.REFUSED_TRANSIENT else None
+            return Attempt(parcel.ref, outcome, code="x", retry_after=later)
+        refs = tuple(f"{self.name}-{parcel.ref}-{part}" for part in range(1, self.parts + 1))
+        return Attempt(parcel.ref, outcome, refs[0] if refs else f"{self.name}-{parcel.ref}", parts=refs)
+
+
+class Scripted:
+    """One carrier as a process sees it."""
+
+    def __init__(self, lines: Mapping[str, Line], name: str, settings: Mapping[str, Any]) -> None:
+        self.name, self.call_deadline, self._line = name, 1.0, lines[name]
+        self.doubt, self.dedupe_seconds = Doubt(settings.get("doubt", "blind")), float(settings.get("window", 0))
+
+    def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
+        return [self._line.take(parcel) for parcel in parcels]
+
+    def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
+        assert len(parcels) == len(carrier_refs)
+        self._line.asked += [each.ref for each in parcels]
+        says = self._line.says
+        ref = f"{self.name}-" if says is Outcome.ACCEPTED else None
+        return [Attempt(each.ref, says, ref and ref + str(each.ref)) for each in parcels]
+
+    def close(self) -> None:
+        pass
+
+
+class Stage:
+    """A world with scripted carriers only, tried in the order in which they were added."""
+
+    def __init__(self, world: Any, lines: dict[str, Line]) -> None:
+        self.world, self.rt, self.lines = world, world.rt, lines
+        world.run("DELETE FROM routes")
+        self._keys = 0
+
+    def carrier(
+        self, name: str, *answers: Outcome, doubt: str = "blind", window: float = 0, cost: int | None = None
+    ) -> Line:
+        """Add a carrier behind those there are."""
+        line = self.lines[name] = Line(name, list(answers))
+        with self.rt.begin() as conn:
+            carriers.save(conn, name, KIND, {"doubt": doubt, "window": window})
+            version = carriers.Version(rank=len(self.lines), cost=cost, currency=cost and "EUR")
+            carriers.set_route(conn, "*", name, version)
+        return line
+
+    def send(self, *numbers: str, kind: str = "transactional", hours: float = 80, **fields: Any) -> list[UUID]:
+        """Send messages worth something for so many hours; return their ids."""
+        valid = self.world.rows("SELECT now() + %(hours)s * interval '1 hour'", hours=hours)[0]
+        return list(self.world.send(*numbers, message_class=kind, valid_until=valid, **fields).messages)
+
+    def passes(self, seconds: float) -> None:
+        """Let time pass: whatever is written happened so much earlier."""
+        for table, columns in _TIMES.items():
+            moved = ", ".join(f"{each} = {each} - %(seconds)s * interval '1 second'" for each in columns)
+            self.world.run(f"UPDATE {table} SET {moved}", seconds=seconds)
+
+    def turn(self) -> Retaken:
+        """Look once at all that may have to be sent once more, and do what follows."""
+        found = retake(self.rt)
+        self.carry(found.hints)
+        for name, messages in found.asks.items():
+            ask(self.rt, name, messages)
+        return found
+
+    def carry(self, hints: Sequence[Any]) -> None:
+        """Deliver, each carrier's batches together."""
+        while hints:
+            for name in {hint.carrier for hint in hints}:
+                now = [hint.batch for hint in hints if hint.carrier == name]
+                hints = [hint for hint in hints if hint.carrier != name] + deliver(self.rt, now)
+
+    def go_on(self, *moments: float) -> None:
+        """Turn at each of these seconds from now."""
+        at = 0.0
+        for moment in moments:
+            self.passes(moment - at)
+            at = moment
+            self.turn()
+            self.carry(sweep(self.rt).queued)
+
+    def report(
+        self,
+        message: UUID,
+        carrier: str,
+        verdict: Verdict = Verdict.DELIVERED,
+        *,
+        retryable: bool = False,
+        part: int | None = None,
+        key: str | None = None,
+        by_us: bool = False,
+    ) -> Receipt:
+        """Return a receipt of a carrier for a message."""
+        self._keys += 1
+        ref = f"{carrier}-{message}" + (f"-{part}" if part else "")
+        return Receipt(
+            carrier=carrier,
+            key=key or str(self._keys),
+            verdict=verdict,
+            carrier_ref=None if by_us else ref,
+            ref=message if by_us else None,
+            code="1",
+            at=None,
+            raw="{}",
+            retryable=retryable,
+        )
+
+    def hear(self, *args: Any, **named: Any) -> int:
+        """Book one receipt."""
+        return book(self.rt, [self.report(*args, **named)])
+
+    def tried(self) -> list[tuple[str, str]]:
+        """Return all attempts in order."""
+        return list(self.world.rows("SELECT carrier, outcome FROM provider_attempts ORDER BY n, message_id"))
+
+    def stands(self) -> list[tuple[str, str | None, str | None]]:
+        """Return the messages as they stand."""
+        return list(self.world.rows("SELECT status, money, error_code FROM messages ORDER BY id"))
+
+
+_TIMES = {
+    "provider_attempts": ["marked_at", "recorded_at", "late_at", "look_at", "resolved_at"],
+    "batches": [
+        *("send_at", "due_at", "valid_until", "marked_at", "lease_until", "hinted_at", "created_at"),
+        *("queued_at", "done_at", "watch_at"),
+    ],
+    "receipts": ["due_at", "received_at", "applied_at"],
+    "parts": ["created_at"],
+    "messages": ["sent_at"],
+}

@@ -1,0 +1,117 @@
+"""`postroad carrier status`, `set`, `drain` and `resume`, and what `postroad status` says of the ill."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from pipeline.store import health
+from tests.workers.commands.conftest import Shell
+from workers.located import located
+
+
+@pytest.fixture
+def valkey(shell: Shell) -> Iterator[redis.Redis]:
+    """The Valkey of the shell's own settings, with nobody ill in it, before and after."""
+    with redis.Redis.from_url(located().broker_url.get_secret_value(), protocol=2) as client:
+        _heal(client)
+        yield client
+        _heal(client)
+
+
+def _heal(client: redis.Redis) -> None:
+    for key in client.scan_iter("postroad:health*"):
+        client.delete(key)
+
+
+def status(shell: Shell, *options: object) -> list[dict[str, object]]:
+    said = shell("carrier", "status", *options, "--json")
+    assert said.code == 0, said.err
+    return list(json.loads(said.out))
+
+
+def test_a_carrier_s_condition_is_shown(shell: Shell, valkey: redis.Redis) -> None:
+    shell("carrier", "add", "beta", "--kind", "simulated", "--segments-per-second", 100)
+    shell("carrier", "drain", "beta", "--reason", "their link is down")
+    health.report(valkey, {"beta": (0, 50), "beta/NG": (0, 50)})
+
+    [found] = status(shell, "beta")
+    one, all_ = shell("carrier", "status", "beta").out, shell("carrier", "status").out
+
+    assert (found["state"], found["reason"]) == ("drained", "their link is down")
+    assert found["segments_per_second"] == 100
+    assert [each["word"] for each in found["illnesses"]] == ["beta", "beta/NG"]  # type: ignore[attr-defined]
+    for said in (one, all_):
+        assert "drained (their link is down)" in said
+        assert "open for 2 s, beta/NG open for 2 s" in said
+    assert "simulated" in all_
+    assert "last 15 min    no attempts" in one
+
+
+def test_the_ill_are_named_by_the_status_of_everything(shell: Shell, valkey: redis.Redis) -> None:
+    well = shell("status").out
+    health.report(valkey, {"gamma": (0, 50)})
+
+    ill = shell("status")
+
+    assert "ill" not in well
+    assert "ill: gamma open for 2 s" in ill.out
+    assert [each["word"] for each in json.loads(shell("status", "--json").out)["ill"]] == ["gamma"]
+
+
+def test_resuming_a_carrier_closes_its_breaker(shell: Shell, valkey: redis.Redis) -> None:
+    shell("carrier", "add", "beta", "--kind", "simulated")
+    health.report(valkey, {"beta": (0, 50)})
+
+    assert shell("carrier", "resume", "beta").code == 0
+
+    [found] = status(shell, "beta")
+    assert (found["state"], found["reason"], found["illnesses"]) == ("active", None, [])
+    assert "closed" in shell("carrier", "status", "beta").out
+
+
+def test_pace_and_capabilities_are_set_apart_from_the_settings(shell: Shell) -> None:
+    shell("carrier", "add", "beta", "--kind", "simulated", "--settings", '{"script": {"seed": 7}}')
+
+    steps = [
+        shell("carrier", "set", "beta", "--segments-per-second", "0.5"),
+        shell("carrier", "set", "beta", "--capabilities", '{"ucs2": false}'),
+    ]
+    [limited] = status(shell, "beta")
+    steps.append(shell("carrier", "set", "beta", "--segments-per-second", "none"))
+    [unlimited] = status(shell, "beta")
+
+    assert [step.code for step in steps] == [0, 0, 0]
+    assert (limited["segments_per_second"], unlimited["segments_per_second"]) == (0.5, None)
+    [beta] = [row for row in json.loads(shell("carrier", "list", "--json").out) if row["name"] == "beta"]
+    assert (beta["settings"], beta["capabilities"]) == ({"script": {"seed": 7}}, {"ucs2": False})
+
+
+UNFIT = [
+    (("status", "nobody"), 1, "there is no carrier 'nobody'"),
+    (("set", "nobody", "--segments-per-second", "5"), 1, "there is no carrier 'nobody'"),
+    (("set", "beta"), 2, "say what to set"),
+    (("set", "beta", "--segments-per-second", "fast"), 2, "'fast' is no pace"),
+    (("set", "beta", "--segments-per-second", "0"), 2, "'0' is no pace"),
+    (("set", "beta", "--segments-per-second", "0.001"), 2, "a pace is 0.1 to"),
+    (("set", "beta", "--capabilities", '{"mms": true}'), 2, "capabilities are"),
+]
+
+
+@pytest.mark.parametrize(("command", "code", "words"), UNFIT)
+def test_what_does_not_fit_is_said(shell: Shell, command: tuple[str, ...], code: int, words: str) -> None:
+    said = shell("carrier", *command)
+
+    assert (said.code, said.out) == (code, "")
+    assert words in said.err
+
+
+def test_without_a_valkey_the_breaker_is_not_known(shell: Shell) -> None:
+    shell.set(BROKER_URL="amqp://localhost")
+
+    said = shell("carrier", "status", "simulated")
+
+    assert said.code == 0, said.err
+    assert "not known: Valkey is away" in said.out
+    assert "ill" not in shell("status").out

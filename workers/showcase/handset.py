@@ -1,0 +1,13 @@
+"""A handset of the simulator's: what its owner writes comes the way a carrier brings it."""
+
+import json
+from urllib.request import Request, urlopen
+
+from pipeline.settings import Settings
+
+
+def write(settings: Settings, carrier: str, phone: str, to: str, text: str) -> None:
+    """Have that phone write to a sender, by way of a simulated carrier."""
+    url = f"http://127.0.0.1:{settings.simulator_port}/{carrier}/inbound"
+    request = Request(url, json.dumps({"from": phone, "to": to, "text": text}).encode(), method="POST")
+    urlopen(request, timeout=10).close()  # noqa: S310
