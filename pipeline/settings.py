@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     resend_cost: int | None = Field(default=None, ge=0)
     #: hours a receipt may wait for its attempt
     orphan_hours: float = Field(default=72, gt=0)
+    #: days for which messages from handsets are kept once they are heeded
+    inbound_days: int = Field(default=90, ge=1)
     #: days an idempotency key is kept
     idempotency_days: int = Field(default=7, ge=1)
     #: also refuse numbers whose range libphonenumber does not know (its tables lag behind new ranges)

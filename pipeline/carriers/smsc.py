@@ -7,7 +7,7 @@
      "receipts": "both",           what they are made of: text, tlv, or both
      "alphabet": "gsm7",           what data_coding 0 means: gsm7, gsm7_packed, latin1
      "echo": false,                send the reference tag back in receipts
-     "window": 100,                deliver_sm unanswered at once on one bind
+     "window": 500,                deliver_sm unanswered at once on one bind
      "patience": 10}               seconds until one that is not answered is brought again
 
 The carrier's name is its system_id. Our ref comes in parameter 0x1500, in ASCII (an SMPP carrier's setting
@@ -74,7 +74,7 @@ class Smsc:
     receipts: Made = Made.BOTH
     alphabet: Alphabet = Alphabet.GSM7
     echo: bool = False
-    window: int = 100
+    window: int = 500
     patience: float = 10
 
     def understood(self) -> dict[str, object]:
@@ -101,7 +101,7 @@ def read(carrier: str, given: Mapping[str, object]) -> Smsc:
         receipts=options.choice("receipts", Made, Made.BOTH),
         alphabet=options.choice("alphabet", Alphabet, Alphabet.GSM7),
         echo=options.flag("echo"),
-        window=options.whole("window", 100, 1, 10_000),
+        window=options.whole("window", 500, 1, 10_000),
         patience=options.number("patience", 10, 0.05, 3600),
     )
     options.finish()

@@ -82,7 +82,7 @@ def course(question: Question, patience: Patience) -> Course:
         return Course.EXPIRE if word is Course.ELSEWHERE and question.left <= 0 else word
     longest = patience.of(question.message_class)
     if _may_repeat(question, longest):
-        return Course.SAME if question.rest >= _pause(question) else Course.WAIT
+        return Course.SAME if question.rest >= _pause(question.repeats) else Course.WAIT
     if question.ability is Doubt.QUERYABLE and (question.left <= 0 or question.age < longest):
         return Course.ASK if question.rest >= _PAUSE else Course.WAIT
     if question.left <= 0 or question.message_class is MessageClass.BULK:
@@ -97,7 +97,10 @@ def pause(question: Question, patience: Patience, looks: int) -> float:
     """
     longest = patience.of(question.message_class)
     if _may_repeat(question, longest):
-        usual = max(_pause(question) - question.rest, _PAUSE)
+        waits = _pause(question.repeats) - question.rest
+        usual = waits if waits > 0 else _pause(question.repeats + 1)
+    elif question.late is None and question.ability is Doubt.QUERYABLE and question.rest < _PAUSE:
+        usual = _PAUSE - question.rest
     elif question.late in _LATE or question.ability is Doubt.QUERYABLE or question.age >= longest:
         usual = min(_NEXT * 2.0 ** min(looks, 8), _RAREST)
     else:
@@ -111,5 +114,5 @@ def _may_repeat(question: Question, longest: float) -> bool:
     return is_known and question.age < longest and question.left > 0
 
 
-def _pause(question: Question) -> float:
-    return _PAUSE * 2.0 ** min(question.repeats, 8)
+def _pause(repeats: int) -> float:
+    return _PAUSE * 2.0 ** min(repeats, 8)

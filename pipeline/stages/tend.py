@@ -1,9 +1,10 @@
-"""Tend: make the coming days' partitions, forget old idempotency keys, codes, webhook calls and moves."""
+"""Tend: make the coming days' partitions, forget old idempotency keys, codes, webhook calls, moves, handsets."""
 
 from datetime import timedelta
 
 from pipeline.runtime import Runtime
 from pipeline.store import days, events, parts, requests, ticks
+from pipeline.store.consent import inbound
 from pipeline.store.doors import challenges, deliveries, endpoints
 
 #: days for which partitions are made ahead
@@ -27,5 +28,6 @@ def tend(rt: Runtime) -> list[str]:
         endpoints.follow_all(conn)
         deliveries.prune(conn, rt.settings.webhook_days)
         events.prune(conn, rt.now() - timedelta(days=rt.settings.webhook_days))
+        inbound.prune(conn, rt.now() - timedelta(days=rt.settings.inbound_days))
         today = rt.now().date()
         return days.prepare(conn, (today + timedelta(days=ahead) for ahead in range(-1, AHEAD + 1)))

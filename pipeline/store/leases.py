@@ -47,7 +47,7 @@ class Claim:
     pace: float | None = None
 
 
-#: batches that are claimed along with a small one, and how many messages each of them may hold
+#: batches claimed along with a small one (and messages that accounts which take turns share), and how small that is
 COMPANY, SMALL = 200, 5
 #: accounts that take their turn together at a carrier with a limit
 TURNS = 50
@@ -68,18 +68,25 @@ WITH lead AS MATERIALIZED (
       AND (carrier, class) = (SELECT carrier, class FROM lead) AND (SELECT sum(size) FROM named) <= %(small)s
     ORDER BY hinted_at LIMIT %(company)s FOR UPDATE SKIP LOCKED
 ), turns AS MATERIALIZED (
-    -- at a carrier with a limit each account has a turn, whoever was hinted: its codes first, then its oldest batch
-    SELECT head.id FROM (
-        SELECT account_id, min(hinted_at) AS waits_since FROM batches
-        WHERE (SELECT paced FROM lead) AND status = 'queued' AND carrier = (SELECT carrier FROM lead)
-          AND account_id NOT IN (SELECT account_id FROM batches
-                                 WHERE status = 'sending' AND carrier = (SELECT carrier FROM lead))
-        GROUP BY account_id ORDER BY waits_since LIMIT %(turns)s
-    ) AS account CROSS JOIN LATERAL (
-        SELECT id FROM batches
-        WHERE status = 'queued' AND carrier = (SELECT carrier FROM lead) AND account_id = account.account_id
-        ORDER BY class <> 'otp', id LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) AS head
+    -- at a carrier with a limit each account has a turn, whoever was hinted: its codes first, then its oldest batches,
+    -- so many that they hold an equal share: small batches must bring no less than large ones
+    SELECT id FROM (
+        SELECT own.id, share,
+               sum(own.size) OVER (PARTITION BY account_id ORDER BY own.class <> 'otp', own.id) - own.size AS before
+        FROM (
+            SELECT account_id, %(company)s / count(*) OVER () AS share FROM (
+                SELECT account_id FROM batches
+                WHERE (SELECT paced FROM lead) AND status = 'queued' AND carrier = (SELECT carrier FROM lead)
+                  AND account_id NOT IN (SELECT account_id FROM batches
+                                         WHERE status = 'sending' AND carrier = (SELECT carrier FROM lead))
+                GROUP BY account_id ORDER BY min(hinted_at) LIMIT %(turns)s
+            ) AS waiting
+        ) AS account CROSS JOIN LATERAL (
+            SELECT id, class, size FROM batches
+            WHERE status = 'queued' AND carrier = (SELECT carrier FROM lead) AND account_id = account.account_id
+            ORDER BY class <> 'otp', id LIMIT share FOR UPDATE SKIP LOCKED
+        ) AS own
+    ) AS head WHERE before < share
 ), mine AS (
     UPDATE batches AS b
     SET status = 'sending', fence = fence + 1, claims = claims + 1, hints = 0,
@@ -101,7 +108,7 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float) -> list[Claim]:
 
     Left out are those that are not queued, and (a hint names one carrier's) those of another carrier than the first's.
     Small ones bring others of their class and carrier along: while one waits for its carrier's answer, so may they.
-    Where the carrier has a limit, a hint is only a call: one batch of each account is claimed that has none under way.
+    Where the carrier has a limit, a hint is only a call: accounts that have nothing under way are claimed equal shares.
     """
     params = {"ids": list(ids), "lease": lease, "company": COMPANY, "small": SMALL, "turns": TURNS}
     rows = conn.exec_driver_sql(_CLAIM, params)

@@ -20,9 +20,15 @@ SELECT m.id, {PUBLIC_STATUS} AS status, m.error_code, a.name AS account, m.phone
 FROM messages AS m JOIN batches AS b ON b.id = m.batch_id JOIN accounts AS a ON a.id = m.account_id
 WHERE m.id = %(id)s AND (a.name = %(account)s OR %(account)s::text IS NULL)
 """
+#: two handsets may ring: a carrier has it, or may have it, that does not know what another had before
 _ATTEMPTS = """
-SELECT n, carrier, outcome, carrier_ref, code, detail, marked_at, recorded_at, late_outcome, late_at, batch_id, fence
-FROM provider_attempts WHERE message_id = %(id)s ORDER BY n
+SELECT a.n, a.carrier, outcome, carrier_ref, code, detail, a.marked_at, recorded_at, late_outcome, late_at, batch_id,
+       a.fence, again,
+       outcome IN ('accepted', 'unknown') AND again IS DISTINCT FROM 'repeat'
+       AND count(*) FILTER (WHERE outcome IN ('accepted', 'unknown'))
+           OVER (ORDER BY a.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) > 0 AS possible_duplicate
+FROM provider_attempts AS a LEFT JOIN batches AS b ON b.id = a.batch_id
+WHERE message_id = %(id)s ORDER BY a.n
 """
 _RECEIPTS = """
 SELECT carrier, verdict, code, at, received_at, state FROM (
@@ -37,8 +43,8 @@ FROM requests WHERE id = %(id)s
   AND (%(account)s::text IS NULL OR account_id = (SELECT id FROM accounts WHERE name = %(account)s))
 """
 _BATCHES = """
-SELECT id, status, carrier, attempt, round, tried, situation_id, size, send_at, due_at, valid_until, marked, recorded,
-       fence, claims, lease_until, hinted_at, hints, created_at, queued_at, done_at
+SELECT id, status, carrier, attempt, round, tried, again, situation_id, size, send_at, due_at, valid_until, marked,
+       recorded, fence, claims, lease_until, hinted_at, hints, created_at, queued_at, done_at
 FROM batches WHERE id = ANY(%(ids)s) ORDER BY attempt, id
 """
 

@@ -84,67 +84,24 @@ class Matched:
         return self.message is None or self.is_early
 
 
-#: by the carrier's reference, which it may give out anew (most messages are two days old at most), else by ours where
-#: the carrier echoed it: an attempt that was left unknown has no reference of the carrier's. A try that was refused is
-#: not meant: a later one at the same carrier is still under way, and its receipt came before its answer
-_MATCH = """
-SELECT r.id, r.carrier, r.carrier_ref, r.verdict, r.code, r.retryable, found.message_id, found.n,
-       recent.message_id IS NULL AND of_part.message_id IS NOT NULL,
-       coalesce(found.n = standing.latest, false), coalesce(standing.is_early, false)
-FROM r
-LEFT JOIN LATERAL (
-    SELECT message_id, n, created_at FROM parts AS p WHERE p.carrier = r.carrier AND p.carrier_ref = r.carrier_ref
-) AS of_part ON true
-LEFT JOIN LATERAL (
-    SELECT message_id, n FROM provider_attempts AS a
-    WHERE a.carrier_ref = r.carrier_ref AND a.carrier = r.carrier AND a.message_id >= %(recent)s
-      AND (of_part.message_id IS NULL OR a.marked_at > of_part.created_at)
-    ORDER BY marked_at DESC LIMIT 1
-) AS recent ON true
-LEFT JOIN LATERAL (
-    SELECT message_id, n FROM provider_attempts AS a
-    WHERE coalesce(of_part.message_id, recent.message_id) IS NULL AND a.carrier_ref = r.carrier_ref
-      AND a.carrier = r.carrier
-    ORDER BY marked_at DESC LIMIT 1
-) AS old ON true
-LEFT JOIN LATERAL (
-    SELECT message_id, n FROM provider_attempts AS a
-    WHERE coalesce(of_part.message_id, recent.message_id, old.message_id) IS NULL AND a.message_id = r.ref
-      AND a.carrier = r.carrier AND a.outcome IN ('accepted', 'unknown')
-    ORDER BY n DESC LIMIT 1
-) AS by_us ON true
-CROSS JOIN LATERAL (
-    SELECT coalesce(recent.message_id, of_part.message_id, old.message_id, by_us.message_id) AS message_id,
-           coalesce(recent.n, of_part.n, old.n, by_us.n) AS n
-) AS found
-LEFT JOIN LATERAL (
-    SELECT (SELECT max(a.n) FROM provider_attempts AS a
-            WHERE a.message_id = m.id AND a.outcome IN ('accepted', 'unknown')) AS latest,
-           b.again IS NOT NULL AND b.status <> 'done' AS is_early
-    FROM messages AS m JOIN batches AS b ON b.id = m.batch_id
-    WHERE r.verdict = 'failed' AND m.id = found.message_id AND m.status = 'sent'
-) AS standing ON true
-ORDER BY r.place
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A receipt before anybody knows of what it speaks."""
+
+    receipt: UUID | str
+    carrier: str
+    carrier_ref: str | None
+    ref: UUID | None
+    verdict: Verdict
+    code: str | None
+    retryable: bool
+
+
+_DUE = """
+SELECT id, carrier, carrier_ref, ref, verdict, code, retryable FROM receipts
+WHERE state = 'waiting' AND due_at <= now() AND (verdict = 'failed' AND retryable) = %(retryable)s
+ORDER BY due_at, received_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
-_DUE = f"""
-WITH r AS (
-    SELECT id, carrier, carrier_ref, ref, verdict, code, retryable, row_number() OVER (ORDER BY id) AS place
-    FROM (SELECT * FROM receipts
-          WHERE state = 'waiting' AND due_at <= now() AND (verdict = 'failed' AND retryable) = %(retryable)s
-          ORDER BY due_at, received_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS waiting
-)
-{_MATCH}
-"""
-_GIVEN = f"""
-WITH r AS (
-    SELECT * FROM unnest(%(keys)b::text[], %(carriers)b::text[], %(carrier_refs)b::text[], %(refs)b::uuid[],
-                         %(verdicts)b::text[], %(codes)b::text[], %(retryables)b::bool[])
-                  WITH ORDINALITY AS r (id, carrier, carrier_ref, ref, verdict, code, retryable, place)
-)
-{_MATCH}
-"""
-#: how old most of the messages are that receipts speak of
-_RECENT = timedelta(days=2)
 
 
 def due(conn: Connection, limit: int, now: datetime, *, retryable: bool = False) -> list[Matched]:
@@ -152,28 +109,124 @@ def due(conn: Connection, limit: int, now: datetime, *, retryable: bool = False)
 
     `retryable`: those that say of a message that another carrier might still deliver it; else all others.
     """
-    params = {"limit": limit, "retryable": retryable, "recent": ids.lowest(now - _RECENT)}
-    return _matched(conn, _DUE, params)
+    rows = conn.exec_driver_sql(_DUE, {"limit": limit, "retryable": retryable})
+    words = [_Word(row[0], row[1], row[2], row[3], Verdict(row[4]), *row[5:]) for row in rows]
+    return _matched(conn, words, now)
 
 
 def match(conn: Connection, receipts: Sequence[Receipt], now: datetime) -> list[Matched]:
     """Return receipts that are not kept yet, in their order, with the messages they speak of."""
+    words = [
+        _Word(
+            each.key,
+            each.carrier,
+            each.carrier_ref,
+            each.ref,
+            each.verdict,
+            each.code,
+            each.retryable and each.verdict is Verdict.FAILED,
+        )
+        for each in receipts
+    ]
+    return _matched(conn, words, now)
+
+
+# Of what they speak ----------------------------------------------------------------------------------------------
+
+#: how old nearly all messages are that receipts speak of, and how far another machine's clock may be ahead
+_RECENT, _AHEAD = timedelta(days=2), timedelta(hours=1)
+
+#: by the carrier's reference, which it may give out anew; OFFSET 0: a look-up for each, whatever the planner thinks
+_BY_REF = """
+SELECT r.place, coalesce(a.message_id, part.message_id), coalesce(a.n, part.n), a.message_id IS NULL
+FROM unnest(%(carriers)b::text[], %(carrier_refs)b::text[]) WITH ORDINALITY AS r (carrier, carrier_ref, place)
+LEFT JOIN LATERAL (
+    SELECT message_id, n, created_at FROM parts
+    WHERE carrier = r.carrier AND carrier_ref = r.carrier_ref OFFSET 0
+) AS part ON true
+LEFT JOIN LATERAL (
+    SELECT message_id, n FROM provider_attempts AS a
+    WHERE a.carrier_ref = r.carrier_ref AND a.carrier = r.carrier
+      AND a.message_id >= %(since)s AND a.message_id < %(until)s
+      AND (part.message_id IS NULL OR a.marked_at > part.created_at)
+    ORDER BY marked_at DESC LIMIT 1
+) AS a ON true
+WHERE coalesce(a.message_id, part.message_id) IS NOT NULL
+"""
+#: by the same reference of older days, else by ours where the carrier echoed it: an attempt that was left unknown has
+#: no reference of the carrier's. A try that was refused is not meant: a later one there is under way then, and its
+#: receipt came before its answer
+_BY_OURS = """
+SELECT r.place, coalesce(old.message_id, by_us.message_id), coalesce(old.n, by_us.n), false
+FROM unnest(%(carriers)b::text[], %(carrier_refs)b::text[], %(refs)b::uuid[])
+     WITH ORDINALITY AS r (carrier, carrier_ref, ref, place)
+LEFT JOIN LATERAL (
+    SELECT message_id, n FROM provider_attempts AS a
+    WHERE a.carrier_ref = r.carrier_ref AND a.carrier = r.carrier
+    ORDER BY marked_at DESC LIMIT 1
+) AS old ON true
+LEFT JOIN LATERAL (
+    SELECT message_id, n FROM provider_attempts AS a
+    WHERE old.message_id IS NULL AND a.message_id = r.ref AND a.carrier = r.carrier
+      AND a.outcome IN ('accepted', 'unknown')
+    ORDER BY n DESC LIMIT 1
+) AS by_us ON true
+WHERE coalesce(old.message_id, by_us.message_id) IS NOT NULL
+"""
+#: of a message that is not sent (any more) no failure counts
+_STANDING = """
+SELECT m.id, b.again IS NOT NULL AND b.status <> 'done',
+       (SELECT max(a.n) FROM provider_attempts AS a WHERE a.message_id = m.id AND a.outcome IN ('accepted', 'unknown'))
+FROM messages AS m JOIN batches AS b ON b.id = m.batch_id
+WHERE m.id = ANY(%(ids)b) AND m.status = 'sent'
+"""
+
+#: (message, which attempt, it is a part only)
+_Found = tuple[UUID, int, bool]
+
+
+def _matched(conn: Connection, words: Sequence[_Word], now: datetime) -> list[Matched]:
+    if not words:
+        return []
+    bounds = {"since": ids.lowest(now - _RECENT), "until": ids.lowest(now + _AHEAD)}
+    found = _find(conn, _BY_REF, words, range(len(words)), bounds)
+    if missing := [place for place in range(len(words)) if place not in found]:
+        found |= _find(conn, _BY_OURS, words, missing, {"refs": [words[place].ref for place in missing]})
+    failed = {found[place][0] for place in found if words[place].verdict is Verdict.FAILED}
+    rows = conn.exec_driver_sql(_STANDING, {"ids": sorted(failed)}) if failed else ()
+    standing = {row[0]: (row[1], row[2]) for row in rows}
+    return [_as_matched(word, found.get(place), standing) for place, word in enumerate(words)]
+
+
+def _find(
+    conn: Connection, statement: str, words: Sequence[_Word], places: Sequence[int], more: Mapping[str, Any]
+) -> dict[int, _Found]:
     params = {
-        "keys": [each.key for each in receipts],
-        "carriers": [each.carrier for each in receipts],
-        "carrier_refs": [each.carrier_ref for each in receipts],
-        "refs": [each.ref for each in receipts],
-        "verdicts": [str(each.verdict) for each in receipts],
-        "codes": [each.code for each in receipts],
-        "retryables": [each.retryable and each.verdict is Verdict.FAILED for each in receipts],
-        "recent": ids.lowest(now - _RECENT),
+        "carriers": [words[place].carrier for place in places],
+        "carrier_refs": [words[place].carrier_ref for place in places],
+        **more,
     }
-    return _matched(conn, _GIVEN, params)
+    return {places[row[0] - 1]: (row[1], row[2], row[3]) for row in conn.exec_driver_sql(statement, params)}
 
 
-def _matched(conn: Connection, statement: str, params: dict[str, Any]) -> list[Matched]:
-    rows = conn.exec_driver_sql(statement, params)
-    return [Matched(row[0], row[1], row[2], Verdict(row[3]), *row[4:]) for row in rows]
+def _as_matched(word: _Word, found: _Found | None, standing: Mapping[UUID, tuple[bool, int]]) -> Matched:
+    message, n, is_part = found or (None, None, False)
+    is_early, latest = False, None
+    if message and word.verdict is Verdict.FAILED:
+        is_early, latest = standing.get(message, (False, None))
+    return Matched(
+        receipt=word.receipt,
+        carrier=word.carrier,
+        carrier_ref=word.carrier_ref,
+        verdict=word.verdict,
+        code=word.code,
+        retryable=word.retryable,
+        message=message,
+        n=n,
+        is_part=is_part,
+        is_latest=n is not None and n == latest,
+        is_early=is_early,
+    )
 
 
 _CLOSE = "UPDATE receipts SET state = %(state)s, applied_at = now() WHERE id = ANY(%(ids)b)"

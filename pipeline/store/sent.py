@@ -38,7 +38,8 @@ class Sent:
 
 _SENT = """
 SELECT m.id, m.account_id, b.class, b.valid_until, m.phone, m.country, m.sender, m.encoding, m.segments,
-       tries, takers - 1, tried, b.class <> 'otp' OR m.body <> repeat('*', length(m.body)), account.state = 'active'
+       a.tries, a.takers - 1, a.tried, b.class <> 'otp' OR m.body <> repeat('*', length(m.body)),
+       account.state = 'active'
 FROM messages AS m
 JOIN batches AS b ON b.id = m.batch_id
 JOIN accounts AS account ON account.id = m.account_id

@@ -37,14 +37,21 @@ def due(conn: Connection, limit: int) -> Due:
     return Due([Span(*row[:3]) for row in rows if row[3]], [Span(*row[:3]) for row in rows if not row[3]])
 
 
+#: OFFSET 0: a look-up for each, whatever the planner thinks
 _UNHEARD = """
 SELECT m.id
 FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
-JOIN messages AS m ON m.id BETWEEN s.first_id AND s.last_id AND m.batch_id = s.batch_id AND m.status = 'sent'
-JOIN provider_attempts AS a ON a.message_id = m.id AND a.batch_id = s.batch_id AND a.outcome = 'accepted'
-WHERE NOT EXISTS (SELECT FROM receipts AS r WHERE r.carrier_ref = a.carrier_ref AND r.carrier = a.carrier)
-  AND NOT EXISTS (SELECT FROM receipts AS r WHERE r.ref = m.id)
-  AND NOT EXISTS (SELECT FROM parts AS p WHERE p.message_id = m.id AND p.n = a.n AND p.verdict IS NOT NULL)
+CROSS JOIN LATERAL (
+    SELECT id FROM messages
+    WHERE id BETWEEN s.first_id AND s.last_id AND batch_id = s.batch_id AND status = 'sent' OFFSET 0
+) AS m
+CROSS JOIN LATERAL (
+    SELECT n, carrier, carrier_ref FROM provider_attempts
+    WHERE message_id = m.id AND batch_id = s.batch_id AND outcome = 'accepted' OFFSET 0
+) AS a
+WHERE NOT EXISTS (SELECT FROM receipts WHERE carrier_ref = a.carrier_ref AND carrier = a.carrier OFFSET 0)
+  AND NOT EXISTS (SELECT FROM receipts WHERE ref = m.id OFFSET 0)
+  AND NOT EXISTS (SELECT FROM parts WHERE message_id = m.id AND n = a.n AND verdict IS NOT NULL OFFSET 0)
 """
 
 

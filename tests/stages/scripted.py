@@ -1,6 +1,7 @@
 """Carriers that do what a test tells them and can do what it wants, and a world whose clock it turns."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -29,12 +30,15 @@ class Line:
     says: Outcome = Outcome.UNKNOWN
     #: into how many parts it cuts a message
     parts: int = 0
+    #: what happens while it is being spoken to
+    meanwhile: Callable[[], object] = lambda: None
     given: list[UUID] = field(default_factory=list)
     asked: list[UUID] = field(default_factory=list)
 
     def take(self, parcel: Parcel) -> Attempt:
         """Answer one parcel; its reference is the same for a message however often it comes."""
         self.given.append(parcel.ref)
+        self.meanwhile()
         outcome = self.answers.pop(0) if self.answers else Outcome.ACCEPTED
         if outcome is not Outcome.ACCEPTED:
             later = self.retry_after if outcome is Outcome.REFUSED_TRANSIENT else None
@@ -71,6 +75,12 @@ class Stage:
         self.world, self.rt, self.lines = world, world.rt, lines
         world.run("DELETE FROM routes")
         self._keys = 0
+        #: what `go_on` saw being tried, and when
+        self.history: list[str] = []
+
+    def set(self, **settings: Any) -> None:
+        """Change settings of the process."""
+        self.rt.settings = self.rt.settings.model_copy(update=settings)
 
     def carrier(
         self, name: str, *answers: Outcome, doubt: str = "blind", window: float = 0, cost: int | None = None
@@ -110,13 +120,16 @@ class Stage:
                 hints = [hint for hint in hints if hint.carrier != name] + deliver(self.rt, now)
 
     def go_on(self, *moments: float) -> None:
-        """Turn at each of these seconds from now."""
-        at = 0.0
+        """Turn at each of these seconds from now (the tests' own seconds count) and write down what was tried."""
+        began, moved = time.monotonic(), 0.0
         for moment in moments:
-            self.passes(moment - at)
-            at = moment
+            now = time.monotonic() - began + moved
+            self.passes(max(moment - now, 0))
+            moved += max(moment - now, 0)
+            before = len(self.tried())
             self.turn()
             self.carry(sweep(self.rt).queued)
+            self.history += [f"{moment}: {carrier} {outcome}" for carrier, outcome in self.tried()[before:]]
 
     def report(
         self,

@@ -119,12 +119,41 @@ def test_a_second_hint_leaves_the_turn_to_who_has_it(world: Any) -> None:
 
 
 def test_the_end_of_a_turn_calls_the_next_batch(world: Any) -> None:
-    limit(world, "alpha", 40)
-    first, second = (world.pay(world.submit(world.order(*numbers(3, 1000 * n))))[0] for n in range(2))
+    limit(world, "alpha", 1000)
+    first, second = (world.pay(world.submit(world.order(*numbers(200, 1000 * n))))[0] for n in range(2))
 
     assert [hint.batch for hint in deliver(world.rt, [second.batch])] == [second.batch]
     assert world.rows("SELECT status FROM batches ORDER BY id") == ["done", "queued"]
     assert first.batch != second.batch
+
+
+def test_small_batches_have_the_same_share_of_a_turn_as_a_large_one(world: Any) -> None:
+    limit(world, "alpha", 60)
+    second_account(world)
+    [campaign] = world.pay(world.submit(world.order(*numbers(300))))
+    world.pay(world.submit(*(world.order(number, account="other") for number in numbers(100, 9000))))
+
+    deliver(world.rt, [campaign.batch])
+
+    taken = dict(
+        world.rows(
+            "SELECT a.name, count(*) FROM provider_attempts JOIN messages AS m ON m.id = message_id "
+            "JOIN accounts AS a ON a.id = account_id GROUP BY 1"
+        )
+    )
+    assert abs(taken["acme"] - taken["other"]) <= 1
+    assert sum(taken.values()) > 60
+
+
+def test_in_its_turn_an_account_s_codes_come_first(world: Any) -> None:
+    limit(world, "alpha", 60)
+    [campaign] = world.pay(world.submit(world.order(*numbers(20))))
+    codes = [world.pay(world.submit(world.order(number, **{"class": "otp"})))[0] for number in numbers(2, 9000)]
+
+    deliver(world.rt, [campaign.batch])
+
+    first = world.rows("SELECT batch_id FROM provider_attempts ORDER BY marked_at LIMIT 2")
+    assert set(first) == {code.batch for code in codes}
 
 
 def test_a_carrier_that_fails_is_left_alone_after_twenty(world: Any) -> None:

@@ -99,3 +99,30 @@ def test_what_is_forgotten_is_found_by_its_age_alone(world: Any) -> None:
         plan = "\n".join(conn.exec_driver_sql("EXPLAIN " + events._PRUNE, {"before": before}).scalars())
 
     assert "Seq Scan on events" not in plan, plan
+
+
+@pytest.mark.parametrize(
+    ("days", "handled", "reply", "kept"),
+    [
+        (89, True, None, 1),
+        (91, True, None, 0),
+        pytest.param(91, False, None, 1, id="nobody looked at it yet"),
+        pytest.param(91, True, "thank you", 1, id="its answer is still to be written"),
+    ],
+)
+def test_what_handsets_sent_is_forgotten_once_it_is_heeded(
+    world: Any, days: float, handled: bool, reply: str | None, kept: int
+) -> None:
+    world.run(
+        """
+        INSERT INTO inbound (id, carrier, key, phone, sender, body, handled_at, reply)
+        SELECT %(id)s, 'alpha', '1', '+2348012345678', '1234', 'hello', CASE WHEN %(handled)s THEN now() END, %(reply)s
+        """,
+        id=ids.mint(world.rt.now() - timedelta(days=days), 1),
+        handled=handled,
+        reply=reply,
+    )
+
+    tend(world.rt)
+
+    assert world.rows("SELECT count(*) FROM inbound") == [kept]

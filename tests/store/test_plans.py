@@ -16,7 +16,22 @@ import pytest
 from pipeline.rules import ids
 from pipeline.runtime import Connection, Runtime
 from pipeline.settings import Settings
-from pipeline.store import attempts, batches, doings, events, gate, leases, messages, overview, receipts, requests
+from pipeline.store import (
+    attempts,
+    batches,
+    doings,
+    events,
+    gate,
+    leases,
+    messages,
+    overview,
+    parts,
+    receipts,
+    requests,
+    sent,
+    silences,
+)
+from pipeline.store import doubts as store_doubts
 from pipeline.store.doors import browse, challenges, deliveries, schedules, standings
 from schema.vocabulary import BatchStatus
 
@@ -25,7 +40,9 @@ DAYS = range(-1, 8)
 #: a day's batches, and what one holds
 BATCHES, SIZE = 250, 8
 #: where a plan that reads everything is a bad one
-HOT = re.compile(r"(messages|provider_attempts)(_\d+)?|batches|receipts|requests|idempotency|deliveries|challenges")
+HOT = re.compile(
+    r"(messages|provider_attempts)(_\d+)?|batches|receipts|parts|requests|idempotency|deliveries|challenges"
+)
 
 
 #: one account's; of its calls one in twenty still waits
@@ -88,6 +105,7 @@ def _fill(conn: Connection, firsts: list[UUID]) -> None:
     conn.exec_driver_sql(_BATCHES, {"batches": firsts, "lasts": lasts, "statuses": statuses})
     conn.exec_driver_sql(_ATTEMPTS)
     conn.exec_driver_sql(_RECEIPTS)
+    conn.exec_driver_sql(_PARTS)
     conn.exec_driver_sql(_REQUESTS)
     conn.exec_driver_sql("INSERT INTO idempotency SELECT 1, 'order', id::text, id, created_at FROM requests")
     conn.exec_driver_sql("INSERT INTO accounts (name, currency) VALUES ('acme', 'NGN')")
@@ -98,8 +116,9 @@ def _fill(conn: Connection, firsts: list[UUID]) -> None:
 
 _BATCHES = """
 INSERT INTO batches (id, account_id, class, carrier, test, status, due_at, valid_until, size, first_id, last_id,
-                     hinted_at, lease_until)
-SELECT id, 1, 'bulk', 'alpha', false, status, now(), now(), 8, id, last_id, now(), now()
+                     hinted_at, lease_until, watch_at)
+SELECT id, 1, 'bulk', 'alpha', false, status, now(), now(), 8, id, last_id, now(), now(),
+       CASE WHEN mod(row_number() OVER (), 500) = 0 THEN now() END
 FROM unnest(%(batches)b::uuid[], %(lasts)b::uuid[], %(statuses)b::text[]) AS b (id, last_id, status)
 """
 _ATTEMPTS = """
@@ -113,6 +132,10 @@ SELECT id, 'alpha', id::text, 'ref-' || id, id, 'delivered', '{}',
        CASE WHEN mod(row_number() OVER (), 100) = 0 THEN 'waiting' ELSE 'applied' END FROM messages
 """
 
+_PARTS = """
+INSERT INTO parts (carrier, carrier_ref, message_id, n, part, of)
+SELECT 'alpha', 'ref-' || id || '-' || part, id, 1, part, 2 FROM messages, generate_series(1, 2) AS part
+"""
 _REQUESTS = """
 INSERT INTO requests (id, account_id, door, class, first_message, recipients, accepted, refusals)
 SELECT id, 1, 'robase.send', 'bulk', first_id, size, size, '[]' FROM batches
@@ -140,10 +163,15 @@ def charges(crowd: Crowd) -> dict[str, Any]:
 
 def doubts(crowd: Crowd) -> dict[str, Any]:
     count = len(crowd.batches)
-    columns = {"n": 1, "carriers": "alpha", "fences": 1, "marked_at": datetime.now(UTC)}
+    columns = {"n": 1, "carriers": "alpha", "fences": 1, "marked_at": datetime.now(UTC), "again": True}
     return {"batches": crowd.batches, "after": crowd.firsts, "upto": crowd.lasts} | {
         name: [value] * count for name, value in columns.items()
     }
+
+
+def places(crowd: Crowd, **columns: Any) -> dict[str, Any]:
+    count = len(crowd.firsts)
+    return {"messages": crowd.firsts, "n": [1] * count} | {name: [value] * count for name, value in columns.items()}
 
 
 def late(crowd: Crowd) -> dict[str, Any]:
@@ -152,8 +180,14 @@ def late(crowd: Crowd) -> dict[str, Any]:
     return {"messages": wanted} | {name: [value] * len(wanted) for name, value in columns.items()}
 
 
+def reports(crowd: Crowd, **more: Any) -> dict[str, Any]:
+    wanted = some(crowd)["ids"]
+    return {"carriers": ["alpha"] * len(wanted), "carrier_refs": [f"ref-{id_}" for id_ in wanted], **more}
+
+
 def claimed(crowd: Crowd) -> dict[str, Any]:
-    return {"ids": crowd.batches, "lease": 60.0, "company": leases.COMPANY, "small": leases.SMALL}
+    sizes = {"company": leases.COMPANY, "small": leases.SMALL, "turns": leases.TURNS}
+    return {"ids": crowd.batches, "lease": 60.0, **sizes}
 
 
 def steps(crowd: Crowd) -> dict[str, Any]:
@@ -196,7 +230,10 @@ def lately(_crowd: Crowd) -> dict[str, Any]:
 
 STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "claim": (leases._CLAIM, claimed),
-    "parcels": (leases._PARCELS, lambda c: {"batches": c.batches, "after": c.firsts, "last": c.lasts}),
+    "parcels": (
+        leases._PARCELS,
+        lambda c: {"batches": c.batches, "after": c.firsts, "last": c.lasts, "again": [True] * len(c.batches)},
+    ),
     "advance": (leases._ADVANCE, steps),
     "finish": (leases._FINISH, lambda crowd: {"ids": crowd.batches}),
     "requeue": (leases._REQUEUE, lambda crowd: {"ids": crowd.batches}),
@@ -217,13 +254,52 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     ),
     "end doubt": (messages._DOUBT_OVER, lambda crowd: {"ids": some(crowd)["ids"], "money": "captured"}),
     "conclude": (messages._CONCLUDE, lambda crowd: {"ids": some(crowd)["ids"], "status": "delivered", "code": None}),
-    "reassign": (messages._REASSIGN, lambda crowd: some(crowd, batch=crowd.batches[0])),
+    "reassign": (messages._REASSIGN, lambda crowd: some(crowd, batch=crowd.batches[0], status="sent")),
     "batches of": (messages._BATCHES_OF, lambda crowd: {"ids": some(crowd)["ids"], "account": 1}),
     "standing": (messages._STANDING, lambda crowd: {"ids": some(crowd)["ids"], "batches": crowd.batches}),
     "doubt": (attempts._DOUBT, doubts),
     "late": (attempts._LATE, late),
     "unresolved": (attempts._UNRESOLVED, lambda _: {"hours": 72.0, "limit": 500}),
-    "receipts due": (receipts._DUE, lambda _: {"limit": 1000}),
+    "receipts due": (receipts._DUE, lambda _: {"limit": 1000, "retryable": False}),
+    "undelivered due": (receipts._DUE, lambda _: {"limit": 500, "retryable": True}),
+    "receipts by reference": (
+        receipts._BY_REF,
+        lambda crowd: reports(crowd, since=_first(-1, 0), until=_first(1, 0)),
+    ),
+    "receipts by our reference": (receipts._BY_OURS, lambda crowd: reports(crowd, refs=some(crowd)["ids"])),
+    "what failed": (receipts._STANDING, lambda crowd: {"ids": some(crowd)["ids"]}),
+    "lock parts": (parts._LOCK, lambda crowd: {"messages": some(crowd)["ids"]}),
+    "note parts": (
+        parts._NOTE,
+        lambda crowd: (
+            {"refs": reports(crowd)["carrier_refs"]} | reports(crowd, verdicts=["delivered"] * 160, codes=["0"] * 160)
+        ),
+    ),
+    "whole of its parts": (parts._WHOLE, lambda crowd: {"messages": some(crowd)["ids"]}),
+    "sent": (sent._SENT, lambda crowd: {"ids": some(crowd)["ids"]}),
+    "untaken": (messages._UNTAKEN, spans),
+    "doubts due": (store_doubts._DUE, lambda _: {"limit": 500}),
+    "put off doubts": (store_doubts._PUT_OFF, lambda crowd: places(crowd, seconds=5.0)),
+    "resolve doubts": (store_doubts._RESOLVE, places),
+    "give doubts up": (store_doubts._GIVE_UP, lambda crowd: {"ids": crowd.firsts}),
+    "asked": (store_doubts._ASKED, lambda crowd: {"ids": crowd.firsts, "carrier": "alpha"}),
+    "answer": (
+        store_doubts._ANSWER,
+        lambda crowd: (
+            {"carrier": "alpha", "messages": crowd.firsts}
+            | {"outcomes": ["accepted"] * len(crowd.firsts), "refs": ["x"] * len(crowd.firsts)}
+        ),
+    ),
+    "silences due": (silences._DUE, lambda _: {"limit": 500}),
+    "unheard": (silences._UNHEARD, spans),
+    "blot": (silences._BLOT, spans),
+    "learn": (
+        silences._LEARN,
+        lambda crowd: (
+            {"since": _first(DAYS[-1], BATCHES - 20), "recent": crowd.firsts[0]}
+            | {"least": 10.0, "fewest": 50, "sample": 1000}
+        ),
+    ),
     "receipts close": (receipts._CLOSE, lambda crowd: {"ids": some(crowd)["ids"], "state": "applied"}),
     "receipts postpone": (receipts._POSTPONE, lambda crowd: {"ids": some(crowd)["ids"], "hours": 72.0}),
     "request answers": (requests._READ, lambda crowd: {"ids": crowd.batches}),
@@ -317,7 +393,11 @@ def test_nor_does_it_once_it_is_planned_for_all_parameters(crowd: Crowd, name: s
         ("lost", "batches_leased"),
         ("unresolved", "marked_at"),
         ("receipts due", "receipts_due"),
-        ("receipts due", "carrier_ref"),
+        ("undelivered due", "receipts_due"),
+        ("receipts by reference", "carrier_ref_carrier"),
+        ("receipts by our reference", "carrier_ref_carrier"),
+        ("doubts due", "coalesce"),
+        ("silences due", "batches_watched"),
         ("lock deliveries", "deliveries_due"),
         ("latest requests", "requests_latest"),
     ],

@@ -68,6 +68,17 @@ def test_every_call_of_a_door_is_answered_and_delivered(result: dict[str, Any]) 
     assert doors["empty_handler"]["calls_a_second"] > 0
 
 
+@pytest.mark.parametrize(("carrier", "receipts"), [("http", False), ("smpp", True)])
+def test_the_road_goes_over_a_carrier_with_a_process_of_its_own(carrier: Any, receipts: bool) -> None:
+    answer = run(replace(TINY, carrier=carrier, receipts=receipts, parts=("road",)))
+    road = answer["road"]
+
+    assert (road["carrier"], road["until"]) == (carrier, "delivered" if receipts else "recorded")
+    assert road["attempts"] == {"accepted": 60}
+    assert {"worker", "carriers", "simulator", "postgresql"} <= set(road["cpu_us_a_message"])
+    assert not any(answer["audit"].values())
+
+
 def test_no_invariant_is_broken_by_it(result: dict[str, Any]) -> None:
     assert result["audit"]
     assert not any(result["audit"].values())
@@ -91,6 +102,18 @@ def test_a_part_that_does_not_exist_is_refused() -> None:
 
     assert said.exit_code == 2
     assert "'moon' is none of road, lane, ceiling, clock" in said.output
+
+
+@pytest.mark.parametrize("options", [("--smpp", "127.0.0.1:2775"), ("--carrier", "http", "--receipts")])
+def test_what_is_said_of_smpp_is_refused_over_anything_else(options: tuple[str, ...]) -> None:
+    said = CliRunner().invoke(command.bench, options)
+
+    assert said.exit_code == 2
+    assert "go with --carrier smpp" in said.output
+
+
+def test_an_smsc_has_a_host_and_a_port() -> None:
+    assert "'smsc' is no HOST:PORT" in CliRunner().invoke(command.bench, ["--smpp", "smsc"]).output
 
 
 def test_no_number_is_asked_for_twice() -> None:

@@ -289,11 +289,11 @@ def test_a_busy_port_is_named() -> None:
             main(['alpha={"refuze": 1}'], port=0)
 
 
-def test_the_demo_loses_a_tenth_at_its_first_carrier() -> None:
+def test_the_demo_s_first_carrier_refuses_a_tenth_and_its_second_leaves_some_in_doubt() -> None:
     alpha, beta = scripts().values()
 
-    assert [alpha[word] for word in ("refuse_transient", "throttle", "drop")] == [0.05, 0.03, 0.02]
-    assert set(beta) == {"seed", "latency_ms"}
+    assert [alpha[word] for word in ("refuse_transient", "throttle")] == [0.08, 0.02]
+    assert beta == {"seed": 0, "drop": 0.01, "latency_ms": 5}
 
 
 def test_scripts_come_from_a_file_and_the_command_line(tmp_path: Path) -> None:

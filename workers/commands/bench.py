@@ -71,8 +71,8 @@ def bench(
 ) -> None:
     """Measure this machine, on PostgreSQL and Valkey of its own; print JSON, and a summary on stderr.
 
-    Over SMPP it is one bind with a window of 50, to an SMSC in a process of its own, and no receipts are asked for unless
-    you say so; the carrier's own process is `carriers` among the costs.
+    Over SMPP it is one bind with a window of 50, to an SMSC in a process of its own, and no receipts are asked for
+    unless you say so; the carrier's own process is `carriers` among the costs.
 
     \b
     road     messages a second from producers to recorded attempts

@@ -49,8 +49,11 @@ class Server:
                 env=ENVIRONMENT,
             )
 
-    def comes_up(self, seconds: float = 30) -> bool:
-        """Whether it answers within that time; False at once when it ends instead."""
+    def comes_up(self, seconds: float = 90) -> bool:
+        """Whether it answers within that time; False at once when it ends instead.
+
+        After a crash PostgreSQL first writes every file it has to the disk, which a busy disk takes its time for.
+        """
         deadline = time.monotonic() + seconds
         while self.runs():
             if self.answers():

@@ -20,7 +20,7 @@ from workers.producer import producer
 #: seconds one look at a port or a worker may take
 _LOOK = 0.5
 #: seconds the carriers' own processes are waited for: one that cannot live keeps nobody else from starting
-_PATIENCE = 15.0
+_PATIENCE = 30.0
 
 #: what the processes are told in their environment: the settings' names there
 _TOLD = ("gateway_host", "gateway_port", "flower_port", "simulator_port", "simulator_smpp_port")

@@ -55,7 +55,8 @@ def scripts(home: Path) -> Path:
     path = home / "simulator.json"
     if not path.exists():
         good, shunned = GOOD_NUMBER[-7:], SHUNNED_NUMBER[-7:]
-        receipts = {"delay": [0.2, 1.5], "failed:absent": 0.01, "failed:34": 0.02, "numbers": {good: "delivered"}}
+        reached = {good: "delivered", shunned: "delivered"}
+        receipts = {"delay": [0.2, 1.5], "failed:absent": 0.01, "failed:34": 0.02, "numbers": reached}
         token, password = kept.password(home, "receipts"), kept.password(home, "smsc")[:_LONGEST_PASSWORD]
         played: dict[str, Any] = {}
         for name, script in DEMO.items():

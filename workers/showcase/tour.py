@@ -222,7 +222,8 @@ class Tour:
         self._check("audit: nothing lost, doubled or charged twice", not broken)
         seen = compare(self.rt, self.oracle, self.began)
         self._check(f"the carriers' own records agree: {seen.taken:,} taken, each has its attempt", seen.sound)
-        self._check(f"{seen.doubled} texts went out twice unflagged", not seen.unflagged)
+        again = f"{seen.doubled} that a carrier took and lost were sent once more by the other"
+        self._check(f"no text went out twice unflagged; {again}, and paid once", not seen.unflagged)
         click.echo("\n" + "\n".join(f"{'✓' if kept else '✗'} {promise}" for promise, kept in self.checks))
         for each in broken:
             click.echo(f"✗ {each.name} is broken {each.broken} times: {each.holds}")

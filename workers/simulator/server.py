@@ -49,6 +49,9 @@ async def serve(
                 ready(_port(server), _port(smsc))
                 await stop.wait()
             finally:
+                server.close()
+                smsc.close()
+                await asyncio.sleep(0)  # who came a moment ago is known then
                 for door in list(doors):
                     door.hang_up()
                 for guest in list(guests):

@@ -75,7 +75,8 @@ def foreseen(found: Foreseen) -> str:
 
 
 def _turn(number: int, turn: Turn) -> str:
-    lines = [f"{number}. {moment(turn.at)}: {turn.carrier}, attempt {turn.attempt}, round {turn.round + 1}"]
+    once_more = f", once more ({turn.again})" if turn.again else ""
+    lines = [f"{number}. {moment(turn.at)}: {turn.carrier}, attempt {turn.attempt}, round {turn.round + 1}{once_more}"]
     if turn.is_same is False:
         lines.append("made again it comes out otherwise: please tell us")
     lines.append(_candidates(turn))
@@ -135,6 +136,7 @@ def data(found: Explained | Foreseen) -> Row:
             "at": turn.at,
             "carrier": turn.carrier,
             "attempt": turn.attempt,
+            "again": turn.again,
             "round": turn.round,
             "tried": turn.tried,
             "is_same": turn.is_same,

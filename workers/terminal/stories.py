@@ -60,6 +60,8 @@ _ATTEMPT = {
     "recorded": "recorded_at",
     "late word": "late_outcome",
     "at": "late_at",
+    "once more": "again",
+    "may be a duplicate": "possible_duplicate",
 }
 _RECEIPT = {
     "carrier": "carrier",
@@ -92,7 +94,7 @@ def _moves(found: Story) -> list[tuple[datetime, str]]:
         moves.append((batch["created_at"], begun))
         moves.append((batch["queued_at"], f"queued for {batch['carrier']}"))
     for each in found.attempts:
-        moves.append((each["marked_at"], f"attempt {each['n']}: to {each['carrier']}"))
+        moves.append((each["marked_at"], f"attempt {each['n']}: to {each['carrier']}{_once_more(each)}"))
         moves.append((each["recorded_at"], f"attempt {each['n']}: {_because(each['outcome'], each['code'])}"))
         moves.append((each["late_at"], f"attempt {each['n']}: {each['late_outcome']}, said too late"))
     for each in found.receipts:
@@ -103,6 +105,12 @@ def _moves(found: Story) -> list[tuple[datetime, str]]:
     if message["status"] == "scheduled":
         moves.append((message["send_at"], "is to be sent"))
     return sorted((at, what) for at, what in moves if at)
+
+
+def _once_more(attempt: Row) -> str:
+    """Return why a message that a carrier had, or may have had, was given to one once more."""
+    why = f", once more ({attempt['again']})" if attempt["again"] else ""
+    return why + (", possible duplicate" if attempt["possible_duplicate"] else "")
 
 
 def _because(word: str, code: str | None) -> str:

@@ -169,8 +169,7 @@ class Binds:
                 failures = max(failures + 1, 2)
                 self._fault = opened
             if not self._closing:
-                extra = {"carrier": self.carrier, "fault": self._fault.code, "failures": failures}
-                log.warning("a bind is down", extra=extra)
+                log.warning("carrier %s: a bind is down: %s", self.carrier, self._fault.code)
             # a bind that stood once is tried again at once, but only once
             if failures > 1 and not self._closing:
                 keeper.state = State.RESTING
@@ -180,7 +179,7 @@ class Binds:
     async def _use(self, keeper: Keeper, session: Session, command: Command) -> str:
         """Let requests through a bind until it is over; return why it is."""
         keeper.session, keeper.state = session, State.BOUND
-        log.info("a bind is up", extra={"carrier": self.carrier})
+        log.info("carrier %s: a bind is up", self.carrier)
         if keeper.command is not command:
             self._task(session.leave())
         self._serve()

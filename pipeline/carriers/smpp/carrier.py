@@ -169,7 +169,7 @@ class Smpp:
         return reports.hear(self._terms.reading, self.name, message, datetime.now(UTC))
 
     def _come_late(self, ref: UUID, result: str | int) -> None:
-        log.info("an answer came after its deadline", extra={"carrier": self.name, "ref": str(ref)})
+        log.info("carrier %s: an answer came after its deadline", self.name)
         self._late[ref] = result
         if self._binds:
             self._binds.note(self._judge(ref, [result]))

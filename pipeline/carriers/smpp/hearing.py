@@ -101,7 +101,7 @@ class Hearing:
                 heard.inbound.extend(piece.inbound)
                 statuses.append(Status.ROK)
         if unreadable := len(statuses) - statuses.count(Status.ROK):
-            log.warning("carrier said what cannot be read", extra={"carrier": self._carrier, "count": unreadable})
+            log.warning("carrier %s: %d things it said cannot be read", self._carrier, unreadable)
         if heard.receipts or heard.inbound or late:
             ear(heard)
         return statuses
@@ -114,8 +114,8 @@ class Hearing:
             return
         if error := done.exception():
             # its words may hold what was heard
-            extra = {"carrier": self._carrier, "count": len(batch), "error": type(error).__name__}
-            log.warning("what a carrier said could not be kept; it will say it again", extra=extra)
+            words = "carrier %s: what it said could not be kept (%s); it will say it again"
+            log.warning(words, self._carrier, type(error).__name__)
             statuses = [Status.RX_T_APPN] * len(batch)
             self._late = late + self._late
         else:

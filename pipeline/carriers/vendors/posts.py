@@ -138,7 +138,7 @@ def setting(settings: Mapping[str, object], key: str) -> str:
 
 
 def prove_token(carrier: str, settings: Mapping[str, object], posted: Posted) -> None:
-    """Hold the `token` of the called URL to `receipt_token`; ReceiptForged if it is wrong, or none was set or waived."""
+    """Hold the `token` of the called URL to `receipt_token`; ReceiptForged if it is wrong, or none set nor waived."""
     if is_waived(settings) and not setting(settings, "receipt_token"):
         return
     prove(carrier, setting(settings, "receipt_token"), query(posted).get("token", ""), "receipt_token")

@@ -1,5 +1,6 @@
 """What goes to a carrier together: portions of claimed batches, and their commits' marks."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -7,6 +8,7 @@ from uuid import UUID
 
 from pipeline.store.leases import Claim, Step
 from schema.carriage import Parcel
+from schema.vocabulary import MessageClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,16 @@ def cut(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int) -> 
 
 
 def in_turn(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int, segments: int) -> Iterator[Portion]:
-    """Yield the claims' parcels in portions of so many messages and segments (but one message at least), by turns."""
-    queues = [[(claim, parcel) for parcel in loads[claim.span.batch]] for claim in claims]
+    """Yield the claims' parcels in portions of so many messages and segments (but one message at least).
+
+    Their accounts take turns, message by message, each with its codes first.
+    """
+    queues: defaultdict[int, list[tuple[Claim, Parcel]]] = defaultdict(list)
+    for claim in sorted(claims, key=lambda each: each.message_class is not MessageClass.OTP):
+        queues[claim.account] += [(claim, parcel) for parcel in loads[claim.span.batch]]
     portion: list[tuple[Claim, Parcel]] = []
     held = 0
-    for member in filter(None, chain.from_iterable(zip_longest(*queues))):
+    for member in filter(None, chain.from_iterable(zip_longest(*queues.values()))):
         if portion and (len(portion) == size or held + member[1].segments > segments):
             yield Portion(portion)
             portion, held = [], 0

@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 _PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 #: of the lease: one third is the carrier's call's, until here a write is tried again, the last third is to spare
 _TRIED_FOR = 2 / 3
-#: seconds for which the accounts of one trip keep a carrier with a limit to themselves
-_TURN = 2.0
 
 
 def deliver(rt: Runtime, wanted: Sequence[UUID]) -> list[Hint]:
@@ -102,7 +100,9 @@ def _carry(rt: Runtime, trip: _Trip) -> list[Hint]:
         sent = trip.portion.of(trip.stand.open) if carrier else NOTHING
         answers = _send(carrier, [parcel for _, parcel in sent.members])
         goes_on = _felt(rt, trip, sent, answers, at_once=is_probe) and carrier is not None
-        gives_back = rt.is_stopping() or (trip.pace is not None and time.monotonic() > trip.began + _TURN)
+        gives_back = rt.is_stopping() or (
+            trip.pace is not None and time.monotonic() > trip.began + paces.turn(trip.pace)
+        )
         following = next(trip.rest, None) if goes_on and not gives_back else None
         left = (
             {claim.span.batch for each in trip.rest for claim, _ in each.members} if goes_on and gives_back else set()

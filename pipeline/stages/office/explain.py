@@ -32,6 +32,8 @@ class Turn:
     attempt: int
     round: int
     tried: list[str]
+    #: why it was sent once more though a carrier had it, or may have; None: it was not
+    again: str | None
     #: the choice made again; None: there was none to make, or what it hung on was not kept yet
     decision: Decision | None
     situation: Situation | None
@@ -102,6 +104,7 @@ def _turn(batch: Row, situation: Situation | None, ask: Ask, attempts: list[Row]
         attempt=batch["attempt"],
         round=batch["round"],
         tried=list(batch["tried"]),
+        again=batch["again"],
         decision=None if situation is None else decide(situation, ask, batch["tried"]),
         situation=situation,
         attempts=attempts,

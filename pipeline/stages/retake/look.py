@@ -48,19 +48,19 @@ def retake(rt: Runtime) -> Retaken:
             asks.setdefault(carrier, []).extend(those)
         return _Part(looked.hints, looked.count == PORTION)
 
-    hints = [
-        hint
-        for looks in (in_doubt, lambda conn: _failures(rt, conn), lambda conn: _silences(rt, conn))
-        for hint in _all_of(rt, looks)
-    ]
-    return Retaken(hints, asks)
+    looks: dict[str, Callable[[Connection], _Part]] = {
+        "doubts": in_doubt,
+        "failures": lambda conn: _failures(rt, conn),
+        "silences": lambda conn: _silences(rt, conn),
+    }
+    return Retaken([hint for name, look in looks.items() for hint in _all_of(rt, name, look)], asks)
 
 
-def _all_of(rt: Runtime, look: Callable[[Connection], _Part]) -> list[Hint]:
+def _all_of(rt: Runtime, name: str, look: Callable[[Connection], _Part]) -> list[Hint]:
     hints: list[Hint] = []
     for _ in range(ROUNDS):
         with rt.begin() as conn:
-            found = look(conn) if ticks.is_mine(conn, "retake") else _Part([], is_full=False)
+            found = look(conn) if ticks.is_mine(conn, f"retake {name}") else _Part([], is_full=False)
         hints += found.hints
         if not found.is_full:
             break
@@ -95,7 +95,6 @@ def _fail(rt: Runtime, conn: Connection, undelivered: Sequence[UUID]) -> list[Mo
 def _silences(rt: Runtime, conn: Connection) -> _Part:
     """Send once more what a carrier should have reported by now; of codes worth nothing any more keep the length."""
     due = silences.due(conn, PORTION)
+    silences.blot(conn, due.worthless)  # first: they are the older ones, and whoever locks messages goes by their ids
     those = sent.of(conn, sorted(silences.unheard(conn, due.silent)))
-    hints = resend(rt, conn, those, Again.SILENCE).hints
-    silences.blot(conn, due.worthless)
-    return _Part(hints, due.count == PORTION)
+    return _Part(resend(rt, conn, those, Again.SILENCE).hints, due.count == PORTION)

@@ -219,3 +219,11 @@ def listing(conn: Connection, account: int | None, since: datetime, limit: int) 
     """Return up to so many messages from handsets since a moment, the latest first: one account's (None: all)."""
     params = {"account": account, "since": since, "limit": limit}
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, params).mappings()]
+
+
+_PRUNE = "DELETE FROM inbound WHERE id < %(before)s AND handled_at IS NOT NULL AND reply IS NULL"
+
+
+def prune(conn: Connection, before: datetime) -> int:
+    """Forget what came before then, but for what is still to be heeded or answered; return how many messages."""
+    return conn.exec_driver_sql(_PRUNE, {"before": ids.lowest(before)}).rowcount

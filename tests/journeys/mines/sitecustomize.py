@@ -51,6 +51,7 @@ def _carriers(module: Any) -> None:
         _die()
 
     module.KINDS |= {"lethal": Lethal, "stillborn": stillborn}
+    module.IN_PLACE |= {"lethal", "stillborn"}  # any worker may step on them
 
 
 def _measure(module: Any) -> None:

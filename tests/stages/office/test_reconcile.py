@@ -53,6 +53,16 @@ def test_a_message_taken_twice_without_doubt_is_found(world: Any) -> None:
     assert (found.doubled, found.unflagged, found.sound) == (1, 1, False)
 
 
+def test_a_message_sent_once_more_on_purpose_may_be_taken_twice(world: Any) -> None:
+    world.send("+2348012345678")
+    [taken] = statement(world)
+    world.run("UPDATE batches SET again = 'undelivered'")
+
+    found = compare(world, [taken, Taken(taken.ref, "beta", "b1")])
+
+    assert (found.doubled, found.unflagged) == (1, 0)
+
+
 def test_a_message_in_doubt_may_have_been_taken(world: Any) -> None:
     world.add_carrier("alpha", {"silent": 1})
     answer = world.send("+2348012345678")

@@ -1,0 +1,247 @@
+"""Long messages that a carrier was given in parts: each part has a receipt of its own, in whatever order they come."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from pipeline.carriers import registry
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.office.audit import audit
+from pipeline.stages.receive import keep
+from pipeline.stages.retake import note
+from pipeline.stages.settle import book, settle
+from pipeline.stages.sweep import sweep
+from pipeline.stages.tend import PART_DAYS, tend
+from pipeline.store import parts
+from pipeline.store.parts import Whole
+from schema.carriage import Attempt
+from schema.vocabulary import Outcome, Verdict
+from tests.stages.scripted import KIND, Line, Scripted, Stage
+
+DELIVERED, FAILED, PENDING = Verdict.DELIVERED, Verdict.FAILED, Verdict.PENDING
+
+
+@pytest.fixture
+def stage(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    lines: dict[str, Line] = {}
+    monkeypatch.setitem(registry.KINDS, KIND, partial(Scripted, lines))
+    stage = Stage(world, lines)
+    stage.carrier("alpha").parts = 3
+    yield stage
+    assert [finding for finding in audit(world.rt) if finding.broken] == []
+
+
+def verdicts(stage: Stage) -> list[str | None]:
+    return list(stage.world.rows("SELECT coalesce(verdict, '-') FROM parts ORDER BY message_id, n, part"))
+
+
+ORDERS = [
+    *[([(part, DELIVERED) for part in order], "delivered") for order in permutations((1, 2, 3))],
+    ([(1, DELIVERED), (2, DELIVERED)], "sent"),
+    ([(1, DELIVERED)] * 3, "sent"),
+    ([(1, PENDING), (1, DELIVERED), (2, DELIVERED), (3, PENDING)], "sent"),
+    ([(1, DELIVERED), (2, DELIVERED), (3, DELIVERED), (1, FAILED)], "delivered"),
+    ([(1, DELIVERED), (2, FAILED)], "failed"),
+    ([(2, FAILED), (1, DELIVERED), (2, DELIVERED), (3, DELIVERED)], "failed"),
+    ([(1, DELIVERED), (1, FAILED), (2, DELIVERED), (3, DELIVERED)], "delivered"),
+    ([(3, DELIVERED), (2, DELIVERED), (1, FAILED)], "failed"),
+]
+
+
+@pytest.mark.parametrize("way", ["booked one by one", "booked together", "settled one by one", "settled together"])
+@pytest.mark.parametrize(
+    ("told", "status"), ORDERS, ids=[" ".join(f"{p}{v[0]}" for p, v in told) for told, _ in ORDERS]
+)
+def test_a_message_is_delivered_with_its_last_part_and_fails_with_its_first(
+    stage: Stage, told: Sequence[tuple[int, Verdict]], status: str, way: str
+) -> None:
+    [message] = stage.send()
+    reports = [stage.report(message, "alpha", verdict, part=part) for part, verdict in told]
+
+    for some in [reports] if "together" in way else [[each] for each in reports]:
+        if "booked" in way:
+            book(stage.rt, some)
+        else:
+            keep(stage.rt, some)
+            settle(stage.rt)
+
+    assert [state for state, *_ in stage.stands()] == [status]
+
+
+def test_a_part_that_is_reported_again_changes_nothing(stage: Stage) -> None:
+    [message] = stage.send()
+
+    for key in ("1", "1", "2", "3"):
+        stage.hear(message, "alpha", part=1, key=key)
+
+    assert verdicts(stage) == ["delivered", "-", "-"]
+    assert stage.world.rows("SELECT state FROM receipts ORDER BY key") == ["applied", "ignored", "ignored"]
+
+
+def test_two_who_hear_of_the_last_two_parts_at_once_both_see_the_whole(stage: Stage, settings: Settings) -> None:
+    messages = stage.send(*[f"+23480123456{n:02}" for n in range(30)])
+    for message in messages:
+        stage.hear(message, "alpha", part=2)
+    with closing(Runtime(settings)) as one, closing(Runtime(settings)) as other, ThreadPoolExecutor(2) as pool:
+        for message in messages:
+            together = threading.Barrier(2)
+
+            def hear(rt: Runtime, part: int, message: Any = message, gate: threading.Barrier = together) -> None:
+                report = stage.report(message, "alpha", part=part)
+                gate.wait()
+                book(rt, [report])
+
+            list(pool.map(hear, (one, other), (1, 3)))
+
+    assert {state for state, *_ in stage.stands()} == {"delivered"}
+
+
+def test_two_who_hear_of_many_messages_in_different_orders_do_not_wait_in_a_circle(
+    stage: Stage, settings: Settings
+) -> None:
+    messages = stage.send(*[f"+23480123456{n:02}" for n in range(40)])
+    told = {
+        part: [stage.report(message, "alpha", part=part) for message in messages[:: 1 if part == 1 else -1]]
+        for part in (1, 3)
+    }
+    for message in messages:
+        stage.hear(message, "alpha", part=2)
+    together = threading.Barrier(2)
+
+    def hear(rt: Runtime, part: int) -> None:
+        together.wait()
+        book(rt, told[part])
+
+    with closing(Runtime(settings)) as one, closing(Runtime(settings)) as other, ThreadPoolExecutor(2) as pool:
+        list(pool.map(hear, (one, other), (1, 3)))
+
+    assert {state for state, *_ in stage.stands()} == {"delivered"}
+
+
+def test_parts_that_are_reported_before_the_submit_is_answered_wait_for_it(stage: Stage) -> None:
+    [message] = stage.send()
+    stage.world.run("DELETE FROM parts")
+    stage.world.run("UPDATE provider_attempts SET carrier_ref = NULL, outcome = 'unknown'")
+    stage.world.run("UPDATE messages SET money = 'held'")
+    early = [stage.report(message, "alpha", part=part) for part in (3, 1, 2)]
+    book(stage.rt, early)
+    stage.world.run("UPDATE messages SET money = 'captured'")
+    stage.world.run(
+        "UPDATE provider_attempts SET outcome = 'accepted', carrier_ref = %(ref)s", ref=f"alpha-{message}-1"
+    )
+    with stage.rt.begin() as conn:
+        parts.write(conn, [Whole("alpha", message, 1, [f"alpha-{message}-{part}" for part in (1, 2, 3)])])
+
+    stage.passes(2)
+    settle(stage.rt)
+
+    assert [state for state, *_ in stage.stands()] == ["delivered"]
+
+
+# More than one attempt -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+@pytest.mark.parametrize("together", [True, False])
+def test_each_attempt_is_judged_by_its_own_parts(stage: Stage, retryable: bool, together: bool) -> None:
+    stage.carrier("beta").parts = 2
+    [message] = stage.send()
+    stage.hear(message, "alpha", FAILED, part=1, retryable=True)
+    stage.turn()
+    reports = [
+        stage.report(message, "alpha", DELIVERED, part=2),
+        stage.report(message, "beta", DELIVERED, part=1),
+        stage.report(message, "alpha", FAILED, part=3, retryable=retryable),
+        stage.report(message, "beta", DELIVERED, part=2),
+    ]
+
+    for some in [reports] if together else [[each] for each in reports]:
+        book(stage.rt, some)
+
+    assert stage.stands() == [("delivered", "captured", None)]
+    assert len(stage.tried()) == 2
+
+
+def test_one_part_that_could_not_be_delivered_sends_the_whole_elsewhere(stage: Stage) -> None:
+    stage.carrier("beta")
+    [message] = stage.send()
+    for part, verdict in ((1, DELIVERED), (2, FAILED), (3, DELIVERED)):
+        stage.hear(message, "alpha", verdict, part=part, retryable=verdict is FAILED)
+
+    stage.turn()
+    stage.turn()
+
+    assert stage.tried() == [("alpha", "accepted"), ("beta", "accepted")]
+    assert verdicts(stage) == ["delivered", "failed", "delivered"]
+
+
+def test_an_answer_that_comes_too_late_names_its_parts(stage: Stage) -> None:
+    stage.carrier("alpha", Outcome.UNKNOWN)
+    [message] = stage.send()
+    refs = tuple(f"alpha-{message}-{part}" for part in (1, 2))
+    note(stage.rt, "alpha", [Attempt(message, Outcome.ACCEPTED, refs[0], parts=refs)])
+    stage.turn()
+
+    stage.hear(message, "alpha", part=1)
+    assert stage.stands() == [("sent", "captured", None)]
+    stage.hear(message, "alpha", part=2)
+
+    assert stage.stands() == [("delivered", "captured", None)]
+
+
+def test_so_does_a_worker_that_lost_its_claim_meanwhile(stage: Stage) -> None:
+    def lose() -> None:
+        stage.world.run("UPDATE batches SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
+        sweep(stage.rt)
+
+    stage.lines["alpha"].meanwhile = lose
+    [message] = stage.send()
+    assert stage.stands() == [("sent", "held", None)]
+
+    stage.turn()
+    for part in (3, 1, 2):
+        stage.hear(message, "alpha", part=part)
+
+    assert stage.stands() == [("delivered", "captured", None)]
+
+
+# References that come again --------------------------------------------------------------------------------------
+
+
+def test_a_reference_that_is_given_out_anew_means_the_newest_message(stage: Stage) -> None:
+    stage.lines["alpha"].parts = 0
+    old, new, whole = (stage.send()[0] for _ in range(3))
+    with stage.rt.begin() as conn:
+        parts.write(conn, [Whole("alpha", old, 1, ["7", "8"])])
+        parts.write(conn, [Whole("alpha", new, 1, ["8", "9"])])
+    stage.world.run("UPDATE parts SET created_at = now() - interval '1 day'")
+    stage.world.run("UPDATE provider_attempts SET carrier_ref = '7' WHERE message_id = %(whole)s", whole=whole)
+    reports = [stage.report(new, "alpha") for _ in range(3)]
+
+    for ref, report in zip(("7", "8", "9"), reports, strict=True):
+        fields = {name: getattr(report, name) for name in report.__slots__} | {"carrier_ref": ref}
+        book(stage.rt, [type(report)(**fields)])
+
+    found = dict(stage.world.rows("SELECT id, status FROM messages"))
+    assert (found[old], found[new], found[whole]) == ("sent", "delivered", "delivered")
+
+
+def test_parts_are_forgotten_when_nobody_speaks_of_them_any_more(stage: Stage) -> None:
+    stage.send()
+    stage.send()
+    stage.world.run(
+        "UPDATE parts SET created_at = now() - %(age)s WHERE message_id = (SELECT message_id FROM parts LIMIT 1)",
+        age=timedelta(days=PART_DAYS, hours=1),
+    )
+
+    tend(stage.rt)
+
+    assert stage.world.rows("SELECT count(*) FROM parts") == [3]
