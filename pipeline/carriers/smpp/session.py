@@ -333,6 +333,7 @@ class Session(asyncio.Protocol):
         self._later("enquire", patience, lambda: self._later("enquire", BREATH, check))
 
     def _resume(self) -> None:
+        self.paused_until = 0.0  # a timer may strike a moment early
         self.pull()
         self._line.released()
 

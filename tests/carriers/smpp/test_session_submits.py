@@ -209,6 +209,25 @@ def test_throttled_means_wait_and_submit_the_same_again(client: Clients, status:
     assert at[2] - at[1] > 0.18
 
 
+def test_after_its_pause_a_window_goes_on_by_itself(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            for status in (Status.RTHROTTLED, Status.ROK):
+                guest.say(pdu.submit_sm_resp(guest.submit()[2], "m", status))
+
+    deadline = 10
+    with smsc(manner) as port:
+        began = time.monotonic()
+        settings = {"window": 1, "throttle_pause": 0.01, "deadline": deadline, "call_deadline": 60}
+        attempts = client(port, **settings).send([parcel() for _ in range(50)])
+        took = time.monotonic() - began
+        client.close()
+
+    assert words(attempts) == [(ACCEPTED, None)] * 50
+    assert took < deadline
+
+
 def test_what_stays_throttled_is_refused_for_now_and_nothing_waits_in_vain(client: Clients) -> None:
     def manner(guest: Guest) -> None:
         guest.welcome()
