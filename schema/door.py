@@ -82,6 +82,8 @@ class Person:
     verified: bool
     #: the code that is to prove it
     challenge: UUID | None
+    #: whether he is a test key's, which may change no other
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,6 +302,13 @@ provider_attempts = Table(
         text("coalesce(look_at, marked_at)"),
         postgresql_where=text("outcome = 'unknown' AND resolved_at IS NULL"),
     ),
+    #: rows are added in this order, each day's by themselves: so it costs them nothing
+    Index(
+        "provider_attempts_recorded",
+        "recorded_at",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+    ),
     postgresql_partition_by="RANGE (message_id)",
 )
 
@@ -501,6 +508,8 @@ persons = Table(
     Column("verified", Boolean, nullable=False, server_default=text("false")),
     #: the code he was sent last to prove that the number is his
     Column("challenge_id", Uuid),
+    #: whether he is a test key's, which may change no other
+    Column("test", Boolean, nullable=False, server_default=text("false")),
     _instant("created_at", nullable=False, server_default=_NOW),
 )
 

@@ -1,6 +1,5 @@
 """What every test may ask for: real servers, a database of its own, and a small world to send in."""
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -8,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import hypothesis
+import psycopg
 import pytest
 import redis
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import make_url
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
@@ -18,14 +18,12 @@ from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
 from pipeline.stages.deliver import deliver
 from pipeline.stages.ingest import ingest
-from pipeline.stages.office.migrate import migrate
 from pipeline.stages.segment import segment
 from pipeline.store import accounts, carriers, ledger
 from schema.message import Accepted, Hint
 from schema.order import Order
+from tests.databases import Databases
 from workers import dev
-
-_numbers = itertools.count(1)
 
 # a busy machine is no fault of an example
 hypothesis.settings.register_profile("house", deadline=None)
@@ -37,30 +35,23 @@ def pair() -> Iterator[dev.Pair]:
     """PostgreSQL and Valkey, started once for this process's tests."""
     with dev.temporary() as running:
         # what a process has written outlives its own death without this; only the machine's would lose it
-        _administer(running, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        url = make_url(running.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute("ALTER SYSTEM SET fsync = off")
+            conn.execute("SELECT pg_reload_conf()")
         yield running
 
 
 @pytest.fixture(scope="session")
-def template(pair: dev.Pair) -> str:
-    """The name of a migrated database to copy."""
-    _create(pair, "template_postroad", "template1")
-    rt = Runtime(Settings(database_url=_url(pair, "template_postroad")))
-    migrate(rt)
-    rt.close()
-    return "template_postroad"
+def databases(pair: dev.Pair) -> Databases:
+    """The databases on that server."""
+    return Databases(pair)
 
 
 @pytest.fixture(scope="session")
-def new_database(pair: dev.Pair, template: str) -> Callable[..., str]:
+def new_database(databases: Databases) -> Callable[..., str]:
     """Makes a database, migrated unless `like` says otherwise ("template1": empty); returns its URL."""
-
-    def make(like: str = template) -> str:
-        name = f"test_{next(_numbers)}"
-        _create(pair, name, like)
-        return _url(pair, name)
-
-    return make
+    return databases.make
 
 
 @pytest.fixture(autouse=True)
@@ -73,9 +64,10 @@ def well_carriers(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def settings(pair: dev.Pair, new_database: Callable[..., str], tmp_path: Path) -> Settings:
+def settings(pair: dev.Pair, databases: Databases, tmp_path: Path) -> Iterator[Settings]:
     """Settings with a database of this test's own."""
-    return Settings(database_url=new_database(), broker_url=pair.broker_url, home=tmp_path)
+    with databases.lend() as url:
+        yield Settings(database_url=url, broker_url=pair.broker_url, home=tmp_path)
 
 
 @pytest.fixture
@@ -191,21 +183,3 @@ class World:
             """,
             at=at,
         )
-
-
-def _url(pair: dev.Pair, name: str) -> str:
-    return make_url(pair.database_url).set(database=name).render_as_string(hide_password=False)
-
-
-def _create(pair: dev.Pair, name: str, template: str) -> None:
-    # half as dear as the usual way through the write-ahead log
-    _administer(pair, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-
-
-def _administer(pair: dev.Pair, *statements: str) -> None:
-    url = make_url(pair.database_url).set(drivername="postgresql+psycopg")
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as conn:
-        for statement in statements:
-            conn.exec_driver_sql(statement)
-    engine.dispose()

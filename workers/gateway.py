@@ -26,17 +26,17 @@ from pipeline.errors import PostroadError
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from schema.door import Call, Reply
-from schema.vocabulary import Code
-from workers import receipts
+from workers.doors.burden import Burden
 from workers.doors.desk import Desk
 from workers.doors.entry import Entry
 from workers.doors.registry import DOORS
 from workers.garbage import spare
+from workers.intake import Unread, read
 from workers.processes.fleet import environment
 from workers.processes.supervisor import require_free
 from workers.processes.tether import tethered
 from workers.receipts import Letterbox, fault
-from workers.reception import Reception, welcome
+from workers.reception import Reception
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ class Gateway:
         """Make the routes; they open the database when they are called."""
         self._desk = Desk(rt)
         self._letterbox = Letterbox(rt)
+        #: the bodies of callers, by where they are: nobody knows yet who they are
+        self._intake = Burden()
         self._prefixes = {str(name): entry for name, entry in DOORS.items()}
         self._hosts = {host.lower(): DOORS[name] for name, host in rt.settings.gateway_hosts.items()}
         self._proxies = [ip_network(each) for each in rt.settings.gateway_proxies]
@@ -65,8 +67,8 @@ class Gateway:
         if entry := self._prefixes.get(first):
             return await self._visit(entry, request, f"/{first}", f"/{rest}", query)
         if first == "receipts":
-            await welcome(request)
-            return await self._letterbox.post(request, rest)
+            with self._intake.load(self._source(request)) as weigh:
+                return await self._letterbox.post(request, rest, weigh)
         if first == "healthz":
             return await self._letterbox.health()
         return fault(404, "there is nothing here; the APIs are under " + ", ".join(f"/{name}" for name in DOORS))
@@ -80,18 +82,13 @@ class Gateway:
         rt, source, headers = self._desk.rt, self._source(request), _joined(request)
         call = Call(request.method, path, query, headers, b"", source, at=rt.now(), id=rt.mint(), mount=mount)
         try:
-            async with asyncio.timeout(receipts.PATIENCE):
-                body = await _read(request, entry.manner.largest)
-        except TimeoutError:
-            return _response(entry.refuse(call, Code.BAD_JSON, "the body did not come"), close=True)
-        except web.RequestPayloadError:
-            return _response(entry.refuse(call, Code.BAD_JSON, "the body is not sent as HTTP has it"), close=True)
-        if body is None:
-            words = f"a request may have {entry.manner.largest} bytes"
-            return _response(entry.refuse(call, Code.TOO_LARGE, words), close=True)
-        if body:
-            call = replace(call, body=body)
-        return _response(await entry.answer(self._desk, call))
+            # what was read counts until it is answered: its key is not known before
+            with self._intake.load(source) as weigh:
+                if body := await read(request, entry.manner.largest, weigh):
+                    call = replace(call, body=body)
+                return _response(await entry.answer(self._desk, call))
+        except Unread as error:
+            return _response(entry.refuse(call, error.code, str(error), error.wait), close=True)
 
     def _source(self, request: web.BaseRequest) -> str:
         """Return the address a call came from: the last one that is no proxy of ours."""
@@ -157,21 +154,6 @@ async def _first(*waits: Coroutine[Any, Any, object]) -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
-
-
-async def _read(request: web.BaseRequest, largest: int) -> bytes | None:
-    """Return the body, or None when it is larger than that."""
-    if not request.can_read_body:
-        return b""
-    if (request.content_length or 0) > largest:
-        return None
-    await welcome(request)
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > largest:
-            return None
-    return bytes(body)
 
 
 def _joined(request: web.BaseRequest) -> Mapping[str, str]:

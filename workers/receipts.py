@@ -10,7 +10,7 @@ so): from outside nobody can tell which carriers there are.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
@@ -20,18 +20,20 @@ from pipeline.runtime import Runtime
 from pipeline.stages import hear, receive
 from pipeline.stages.receive import CarrierRow, ReceiptForged
 from schema.carriage import Inbound, Posted, Receipt
+from schema.vocabulary import Code
 from workers.gather import Gather
+from workers.intake import Unread, read
 
 log = logging.getLogger(__name__)
 
-#: seconds a caller may take to send what he announced
-PATIENCE = 30.0
 #: bytes a carrier's post may have
 LARGEST = 1024 * 1024
 #: seconds for which the carriers' settings are taken for current
 _FRESH = 5.0
 #: seconds between two words in the log about one carrier's forged receipts
 _QUIET = 60.0
+#: what is answered where a body was not taken in
+_UNREAD = {Code.TOO_LARGE: 413, Code.BAD_JSON: 400, Code.UNAVAILABLE: 503}
 #: what any kind of carrier may call with
 _METHODS = ("POST", "GET")
 #: receipts kept in one transaction, and seconds it waits for more to come
@@ -53,12 +55,14 @@ class Letterbox:
         self._gather: Gather[Receipt, None] = Gather(self._keep, self._threads, most=_RECEIPTS, seconds=_WAIT)
         self._heard: Gather[Inbound, None] = Gather(self._keep_heard, self._threads, most=_RECEIPTS, seconds=_WAIT)
 
-    async def post(self, request: web.BaseRequest, carrier: str) -> web.Response:
-        """Keep a carrier's receipts and messages, and answer only then."""
+    async def post(self, request: web.BaseRequest, carrier: str, weigh: Callable[[int], None]) -> web.Response:
+        """Keep a carrier's receipts and messages, and answer only then; `weigh` is told how much of them came."""
         try:
-            return await self._answer(request, carrier)
-        except web.HTTPRequestEntityTooLarge:
-            return fault(413, f"a request may have {LARGEST} bytes")
+            return await self._answer(request, carrier, weigh)
+        except Unread as error:
+            response = fault(_UNREAD[error.code], str(error))
+            response.force_close()
+            return response
         except ReceiptForged as error:
             self._tell(carrier, str(error))
             return fault(401, "this is not proved to be a carrier's")
@@ -80,12 +84,10 @@ class Letterbox:
         """End the threads when their work is done."""
         self._threads.shutdown()
 
-    async def _answer(self, request: web.BaseRequest, carrier: str) -> web.Response:
+    async def _answer(self, request: web.BaseRequest, carrier: str, weigh: Callable[[int], None]) -> web.Response:
         if request.method not in _METHODS:
             return fault(405, "receipts are posted")
-        body = await _body(request)
-        if body is None:
-            return fault(400, "the body did not come")
+        body = await read(request, LARGEST, weigh)
         sender = (await self._known()).get(carrier)
         if sender is None:
             raise ReceiptForged("no carrier of this name posts receipts here")
@@ -138,15 +140,6 @@ def _called(sender: CarrierRow, request: web.BaseRequest) -> str:
     told = sender.settings.get("receipt_url")
     base = str(told).partition("?")[0] if told else f"{request.scheme}://{request.host}{path}"
     return f"{base}{mark}{query}"
-
-
-async def _body(request: web.BaseRequest) -> bytes | None:
-    """Return what a post holds, or None when it does not come; its connection is closed then."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await request.read()
-    except TimeoutError:
-        return None
 
 
 def fault(status: int, message: str) -> web.Response:

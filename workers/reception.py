@@ -20,13 +20,6 @@ _LINGERING = 2.0
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-async def welcome(request: web.BaseRequest) -> None:
-    """Tell a caller who asks before he sends a body (RFC 9110, 10.1.1) that it is wanted."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # of the answer itself nothing is out yet
-
-
 class Reception(web.Server):
     """aiohttp's bare server, made discreet: its own words quote headers, and headers hold keys."""
 

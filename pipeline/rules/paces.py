@@ -7,6 +7,8 @@ AT_ONCE = 0.1
 #: seconds a turn lasts at most and at least; between them so long that small batches, of which a trip may hold so many
 #: messages' worth, last as long as large ones
 LONGEST_TURN, SHORTEST_TURN, HELD = 2.0, 0.5, 200
+#: seconds' worth of segments that accounts have at hand together where a turn is short: it ends late by some portions
+IN_HAND = SHORTEST_TURN + 3 * AT_ONCE
 
 
 def at_once(segments_per_second: float) -> int:

@@ -39,4 +39,4 @@ def read(sender: CarrierRow, posted: Posted) -> Heard:
 def keep(rt: Runtime, reports: Sequence[Receipt]) -> int:
     """Keep receipts, each once however often it comes; return how many were new."""
     with rt.begin() as conn:
-        return receipts.keep(conn, rt.mint(), reports)
+        return len(receipts.keep(conn, rt.mint(), reports))

@@ -31,17 +31,23 @@ def settle(rt: Runtime) -> int:
 def book(rt: Runtime, reports: Sequence[Receipt]) -> int:
     """Keep and apply one carrier's receipts as they come, all in one transaction; return how many were new.
 
-    Those that nothing can be made of yet wait, and those that `retake` looks at for that.
+    Those that nothing can be made of yet wait, and those that `retake` looks at for that. One that is brought again
+    moves nothing: if its first still waits, `settle` looks at that next.
     """
     with rt.begin() as conn:
         found = receipts.match(conn, reports, rt.now())
         known = [each for each in found if not each.waits and not (each.retryable and each.is_latest)]
-        applied = _apply(rt, conn, known)
-        states = {
-            str(each.receipt): ReceiptState.APPLIED if each.receipt in applied else ReceiptState.IGNORED
-            for each in known
-        }
-        return receipts.keep(conn, rt.mint(), reports, states=states)
+        new = receipts.keep(conn, rt.mint(), reports, states={str(each.receipt): _expected(each) for each in known})
+        receipts.wake(conn, [each for each in reports if each.key not in new])
+        first = [each for each in known if each.receipt in new]
+        unmoved = {each.receipt for each in first if _expected(each) is ReceiptState.APPLIED} - _apply(rt, conn, first)
+        receipts.close(conn, [new[str(key)] for key in unmoved], ReceiptState.IGNORED)
+        return len(new)
+
+
+def _expected(word: Matched) -> ReceiptState:
+    """Return what nearly always comes of a receipt."""
+    return ReceiptState.IGNORED if word.verdict is Verdict.PENDING else ReceiptState.APPLIED
 
 
 def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> set[UUID | str]:

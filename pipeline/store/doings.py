@@ -38,24 +38,9 @@ SELECT carrier, status, count(*), sum(size)::int8 FROM (
     UNION ALL SELECT carrier, status, size FROM batches WHERE status = 'waiting'
 ) AS b GROUP BY carrier, status
 """
-#: there is no index by time. What was sent lately was mostly accepted lately; doubts have their own index; of what was
-#: accepted long ago (it was scheduled, or the queue is long) the batches under way know their messages
+#: of whatever age their messages are: each day's attempts have an index by the time they were recorded
 _OUTCOMES = """
-SELECT carrier, outcome, count(*) FROM (
-    SELECT carrier, outcome FROM provider_attempts
-    WHERE message_id >= %(edge)s AND recorded_at >= %(since)s
-    UNION ALL
-    SELECT carrier, outcome FROM provider_attempts
-    WHERE outcome = 'unknown' AND marked_at >= %(since)s AND message_id < %(edge)s
-    UNION ALL
-    SELECT a.carrier, a.outcome FROM batches AS b
-    CROSS JOIN LATERAL (
-        SELECT carrier, outcome FROM provider_attempts
-        WHERE message_id BETWEEN b.first_id AND b.last_id AND message_id < %(edge)s AND batch_id = b.id
-          AND recorded_at >= %(since)s AND outcome <> 'unknown'
-    ) AS a
-    WHERE b.status = 'sending' AND b.first_id < %(edge)s
-) AS a GROUP BY carrier, outcome
+SELECT carrier, outcome, count(*) FROM provider_attempts WHERE recorded_at >= %(since)s GROUP BY carrier, outcome
 """
 #: ids of receipts are made as they come in
 _RECEIPTS = """
@@ -69,7 +54,7 @@ def doings(conn: Connection, since: datetime) -> Mapping[str, Doings]:
     edge: UUID = ids.lowest(since)
     for carrier, status, batches, messages in conn.exec_driver_sql(_WAITING):
         found[carrier].waiting[BatchStatus(status)] = Waiting(batches, messages)
-    for carrier, outcome, attempts in conn.exec_driver_sql(_OUTCOMES, {"edge": edge, "since": since}):
+    for carrier, outcome, attempts in conn.exec_driver_sql(_OUTCOMES, {"since": since}):
         found[carrier].outcomes[Outcome(outcome)] = attempts
     for carrier, verdict, receipts, last in conn.exec_driver_sql(_RECEIPTS, {"edge": edge}):
         each = found[carrier]

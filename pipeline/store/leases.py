@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.rules.paces import IN_HAND
 from pipeline.store.batches import hints
 from pipeline.store.messages import Span
 from schema.carriage import Parcel
@@ -47,14 +48,16 @@ class Claim:
     pace: float | None = None
 
 
-#: batches claimed along with a small one (and messages that accounts which take turns share), and how small that is
+#: batches claimed along with a small one (and messages, at least, that accounts which take turns share), and how small
+#: that is
 COMPANY, SMALL = 200, 5
 #: accounts that take their turn together at a carrier with a limit
 TURNS = 50
 
 _CLAIM = """
 WITH lead AS MATERIALIZED (
-    SELECT carrier, class, segments_per_second IS NOT NULL AS paced
+    SELECT carrier, class, segments_per_second IS NOT NULL AS paced,
+           greatest(%(company)s, segments_per_second * %(seconds)s) AS room
     FROM batches LEFT JOIN carriers ON name = carrier
     WHERE batches.id = ANY(%(ids)b) AND batches.status = 'queued' ORDER BY batches.id LIMIT 1
 ), named AS MATERIALIZED (
@@ -74,7 +77,7 @@ WITH lead AS MATERIALIZED (
         SELECT own.id, share,
                sum(own.size) OVER (PARTITION BY account_id ORDER BY own.class <> 'otp', own.id) - own.size AS before
         FROM (
-            SELECT account_id, %(company)s / count(*) OVER () AS share FROM (
+            SELECT account_id, ceil((SELECT room FROM lead) / count(*) OVER ()) AS share FROM (
                 SELECT account_id FROM batches
                 WHERE (SELECT paced FROM lead) AND status = 'queued' AND carrier = (SELECT carrier FROM lead)
                   AND account_id NOT IN (SELECT account_id FROM batches
@@ -110,7 +113,8 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float) -> list[Claim]:
     Small ones bring others of their class and carrier along: while one waits for its carrier's answer, so may they.
     Where the carrier has a limit, a hint is only a call: accounts that have nothing under way are claimed equal shares.
     """
-    params = {"ids": list(ids), "lease": lease, "company": COMPANY, "small": SMALL, "turns": TURNS}
+    turn = {"company": COMPANY, "small": SMALL, "turns": TURNS, "seconds": IN_HAND}
+    params = {"ids": list(ids), "lease": lease, **turn}
     rows = conn.exec_driver_sql(_CLAIM, params)
     return [
         Claim(

@@ -1,6 +1,6 @@
 """The receipts table: delivery reports as they came, kept first and applied second."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ FROM unnest(%(ids)b::uuid[], %(carriers)b::text[], %(keys)b::text[], %(carrier_r
             %(waits)b::float8[], %(states)b::text[])
      AS r (id, carrier, key, carrier_ref, ref, verdict, code, retryable, at, raw, wait, state)
 ON CONFLICT (carrier, key) DO NOTHING
+RETURNING key, id
 """
 
 
@@ -30,13 +31,13 @@ def keep(
     receipts: Sequence[Receipt],
     waits: Mapping[str, float] | None = None,
     states: Mapping[str, ReceiptState] | None = None,
-) -> int:
-    """Keep receipts, each once however often it comes; return how many were new.
+) -> dict[str, UUID]:
+    """Keep receipts, each once however often it comes; return the ids of those that were new, by their keys.
 
-    By a receipt's key `waits` says how many seconds it is not to be looked at, and `states` what was done with it.
+    By a receipt's key `waits` says how many seconds it is not to be looked at, and `states` what is done with it.
     """
     if not receipts:
-        return 0
+        return {}
     ordered = sorted(receipts, key=lambda each: (each.carrier, each.key))
     waits, states = waits or {}, states or {}
     params = {
@@ -53,7 +54,23 @@ def keep(
         "waits": [waits.get(each.key, 0.0) for each in ordered],
         "states": [str(states.get(each.key, ReceiptState.WAITING)) for each in ordered],
     }
-    return conn.exec_driver_sql(_KEEP, params).rowcount
+    return {row[0]: row[1] for row in conn.exec_driver_sql(_KEEP, params)}
+
+
+_WAKE = """
+UPDATE receipts SET due_at = now() WHERE id IN (
+    SELECT r.id FROM unnest(%(carriers)b::text[], %(keys)b::text[]) AS again (carrier, key)
+    JOIN receipts AS r ON r.carrier = again.carrier AND r.key = again.key
+    WHERE r.state = 'waiting' FOR UPDATE OF r SKIP LOCKED
+)
+"""
+
+
+def wake(conn: Connection, receipts: Sequence[Receipt]) -> None:
+    """Have those that wait looked at now: they were brought again, and what they speak of may be known by now."""
+    if receipts:
+        keys = {"carriers": [each.carrier for each in receipts], "keys": [each.key for each in receipts]}
+        conn.exec_driver_sql(_WAKE, keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +249,7 @@ def _as_matched(word: _Word, found: _Found | None, standing: Mapping[UUID, tuple
 _CLOSE = "UPDATE receipts SET state = %(state)s, applied_at = now() WHERE id = ANY(%(ids)b)"
 
 
-def close(conn: Connection, receipts: Sequence[UUID | str], state: ReceiptState) -> None:
+def close(conn: Connection, receipts: Collection[UUID | str], state: ReceiptState) -> None:
     """Say what was done with receipts."""
     if receipts:
         conn.exec_driver_sql(_CLOSE, {"ids": list(receipts), "state": str(state)})

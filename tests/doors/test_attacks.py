@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -24,11 +24,13 @@ from pipeline.vault import Vault
 from schema.door import Key
 from schema.vocabulary import Code, Dialect
 from tests.conftest import World
-from tests.doors.conftest import Gatehouse, forget_limits
+from tests.doors.conftest import Answer, Gatehouse, forget_limits
 from tests.doors.hostility import FORM
-from workers import dev, receipts, reception
+from workers import dev, intake, reception
 from workers.doors import burden
 from workers.doors.burden import ALL, EACH, LIGHT, Burden
+from workers.doors.entry import Operation
+from workers.doors.registry import DOORS
 from workers.reception import Reception
 
 NUMBER = "+2348012345678"
@@ -96,7 +98,7 @@ def ask_twice_told(house: Gatehouse, headers: Mapping[str, str], told: list[tupl
 def test_a_body_that_never_comes_is_not_waited_for(
     gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(receipts, "PATIENCE", 0.1)
+    monkeypatch.setattr(intake, "PATIENCE", 0.1)
     monkeypatch.setattr(reception, "_LINGERING", 0.1)
 
     answer = sent_raw(gatehouse.port, f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1".encode())
@@ -201,6 +203,94 @@ def test_who_finds_too_many_large_calls_under_way_is_told_to_come_again(
     assert crowded.headers["retry-after"] == "1"
 
 
+def test_a_call_that_grows_counts_for_what_came_until_it_ends() -> None:
+    carried = Burden()
+
+    with carried.load("here") as weigh, carried.load("there") as weigh_other:
+        weigh(LIGHT)
+        weigh_other(EACH)
+        for weight in (2 * LIGHT, EACH):
+            weigh(weight)
+        with pytest.raises(Crowded):
+            weigh(EACH + 1)
+        with pytest.raises(Crowded), carried.carry("here", 2 * LIGHT):
+            pass
+        with carried.carry("here", LIGHT):
+            pass
+    with carried.carry("here", EACH), carried.carry("there", EACH):
+        pass
+
+
+@contextmanager
+def pouring(house: Gatehouse, path: str, callers: int, each: int) -> Iterator[None]:
+    """Have callers without a key send so many bytes of a body each, and then no more."""
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {each + 1}\r\n\r\n".encode()
+    with ExitStack() as lines:
+        for _ in range(callers):
+            lines.enter_context(socket.create_connection(("127.0.0.1", house.port), 10)).sendall(head + b"x" * each)
+        yield
+
+
+def turned_away(house: Gatehouse, path: str, size: int) -> Answer:
+    return house.ask("POST", path, b"x" * size, {"Content-Type": "application/json"})
+
+
+def comes_to(status: int, ask: Callable[[], Answer]) -> Answer:
+    """Ask until that is answered."""
+    ends = time.monotonic() + 10
+    while (answer := ask()).status != status and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert answer.status == status
+    return answer
+
+
+#: where, what is answered to who shows no key, and to who comes when too much is being read
+KEYLESS = {
+    "/robase/v1/sms/batch": (401, 503, "try again in a moment"),
+    "/webex/v1/sms": (401, 503, "Service unavailable, try again in a moment"),
+    "/receipts/alpha": (401, 503, "try again in a moment"),
+}
+
+
+@pytest.mark.parametrize("path", KEYLESS)
+def test_callers_without_a_key_fill_no_memory_with_what_they_send(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(burden, "EACH", 8 * LIGHT)
+    unknown, crowded, words = KEYLESS[path]
+
+    assert {turned_away(gatehouse, path, 3 * LIGHT).status for _ in range(10)} == {unknown}
+    with pouring(gatehouse, path, callers=3, each=2 * LIGHT):
+        answer = comes_to(crowded, lambda: turned_away(gatehouse, path, 3 * LIGHT))
+        assert words in answer.body.decode()
+        assert answer.headers["connection"] == "close"
+        assert turned_away(gatehouse, path, LIGHT).status == unknown
+    comes_to(unknown, lambda: turned_away(gatehouse, path, 6 * LIGHT))
+
+
+def test_what_was_read_of_a_body_that_never_ends_counts_no_longer_than_it_is_waited_for(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/robase/v1/sms/batch"
+    monkeypatch.setattr(burden, "EACH", 8 * LIGHT)
+    monkeypatch.setattr(intake, "PATIENCE", 0.5)
+
+    with pouring(gatehouse, path, callers=3, each=2 * LIGHT):
+        comes_to(503, lambda: turned_away(gatehouse, path, 3 * LIGHT))
+        comes_to(401, lambda: turned_away(gatehouse, path, 6 * LIGHT))
+
+
+def test_what_is_only_announced_does_not_count(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "/robase/v1/sms/batch"
+    monkeypatch.setattr(burden, "EACH", 8 * LIGHT)
+    announced = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {7 * LIGHT}\r\n\r\n".encode()
+
+    with ExitStack() as lines:
+        for _ in range(3):
+            lines.enter_context(socket.create_connection(("127.0.0.1", gatehouse.port), 10)).sendall(announced)
+        assert {turned_away(gatehouse, path, 3 * LIGHT).status for _ in range(5)} == {401}
+
+
 def test_whoever_asks_after_our_health_again_and_again_costs_one_look_at_a_time(
     gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +321,33 @@ def test_a_test_key_s_idempotency_keys_are_not_the_live_one_s(world: World, gate
 
     assert [answer.status for answer in answers] == [202, 202]
     assert world.rows("SELECT test FROM requests ORDER BY test") == [False, True]
+
+
+#: what a test key may call beside what only reads: sending, taking back what it sent, looking, trying out
+HARMLESS = {
+    Dialect.ROBASE: {"send", "batch", "cancel", "render"},
+    Dialect.WEBEX: {"sms", "test", "scheduled", "cancel"},
+}
+CHANGES = [
+    pytest.param(dialect, operation, id=f"{dialect} {operation.method} {operation.path}")
+    for dialect, harmless in HARMLESS.items()
+    for operation in DOORS[dialect].operations
+    if operation.method != "GET" and operation.name not in harmless
+]
+
+
+@pytest.mark.parametrize(("dialect", "operation"), CHANGES)
+def test_a_test_key_changes_nothing_that_live_messages_go_by(
+    gatehouse: Gatehouse, dialect: Dialect, operation: Operation
+) -> None:
+    def asked(test: bool) -> Answer:
+        shown = gatehouse.key(dialect, test=test)
+        headers = {"Authorization": f"Bearer {shown['api_key']}"} if "api_key" in shown else {}
+        headers |= {"X-AUTH-KEY": shown["access_token"]} if "access_token" in shown else {}
+        path = operation.path.replace("{id}", str(uuid4()))
+        return gatehouse.ask(operation.method, f"/{dialect}{path}", {}, headers)
+
+    assert (asked(test=True).status, asked(test=False).status) in [(403, 404), (403, 400)]
 
 
 def solaris(house: Gatehouse, test: bool) -> Mapping[str, str]:

@@ -428,8 +428,9 @@ def test_five_codes_an_hour_are_the_most_unless_the_key_says_otherwise(world: Wo
     settings = {"recipient_burst": 100}
     statuses = {}
     for test in (False, True):
-        bank, who, phone = partner(gatehouse, settings=settings, test=test), f"somebody{test}", number()
-        enlist(world.rt, "acme", who, phone)
+        bank, phone = partner(gatehouse, settings=settings, test=test), number()
+        who = bank.ask("POST", "/v1/persons", {}).json["id"]
+        bank.number("POST", who, number=phone)
         statuses[test] = [bank.number("POST", who, "/authorize", number=phone).status for _ in range(6)]
 
     assert statuses == {False: [201] * 5 + [429], True: [201] * 6}
@@ -486,6 +487,56 @@ def test_the_sandbox_s_number_is_proven_by_the_sandbox_s_code(world: World, gate
     assert sandbox.send(who).status == 202
     assert [test for _, _, _, test in texts(world)] == [True, True]
     assert error(live.send(who))[0] == 409
+
+
+@pytest.mark.parametrize(
+    ("method", "what", "fields"),
+    [
+        ("POST", "", {}),
+        ("DELETE", "", {}),
+        ("DELETE", "", None),
+        ("POST", "/authorize", {}),
+        ("POST", "/confirm", {"token": "212212"}),
+    ],
+)
+def test_a_test_key_changes_no_live_person(
+    world: World, gatehouse: Gatehouse, method: str, what: str, fields: dict[str, str] | None
+) -> None:
+    sandbox, live, phone = partner(gatehouse, test=True), partner(gatehouse), number()
+    who = live.ask("POST", "/v1/persons", {}).json["id"]
+    if what or method == "DELETE":
+        live.number("POST", who, number=phone)
+        live.number("POST", who, "/authorize", number=phone)
+    before = world.rows("SELECT * FROM persons"), texts(world)
+
+    body = {} if fields is None else {"number": phone, **fields}
+    refused = sandbox.number(method, who, what, **body)
+
+    assert error(refused) == (403, "unauthorized_action", "Unauthorized action is not allowed.")
+    assert (world.rows("SELECT * FROM persons"), texts(world)) == before
+    assert sandbox.ask("GET", f"/v1/persons/{who}").json == {"id": who}
+
+
+def test_a_test_key_sends_to_a_live_person_and_uses_up_nothing_of_his(gatehouse: Gatehouse, person: str) -> None:
+    settings = {"recipient_burst": 2, "recipient_seconds": 600}
+    sandbox, live = (partner(gatehouse, settings=settings, test=test) for test in (True, False))
+
+    assert [sandbox.send(person).status for _ in range(3)] == [202, 202, 429]
+    assert live.send(person).status == 202
+
+
+def test_a_test_person_s_number_is_a_test_key_s_to_change_and_reaches_nobody(
+    world: World, gatehouse: Gatehouse
+) -> None:
+    sandbox = partner(gatehouse, test=True)
+    who, phone = sandbox.ask("POST", "/v1/persons", {}).json["id"], number()
+
+    added = sandbox.number("POST", who, number=phone)
+    authorized = sandbox.number("POST", who, "/authorize", number=phone)
+    deleted = sandbox.number("DELETE", who, number=phone)
+
+    assert [each.status for each in (added, authorized, deleted)] == [201, 201, 200]
+    assert [test for _, _, _, test in texts(world)] == [True]
 
 
 def test_a_live_key_is_sent_a_code_nobody_can_know(world: World, bank: Partner) -> None:

@@ -262,6 +262,21 @@ def test_a_test_key_sends_to_the_simulated_carrier_and_costs_nothing(others: Any
     assert world.balance() == before
 
 
+def test_a_test_key_and_a_live_one_see_and_touch_nothing_of_each_other(
+    customer: Customer, others: Any, world: Any
+) -> None:
+    live, trial = customer.client(), others(test=True).client()
+    sent = {client: client.sms(NUMBER, verify_code="4711").json["reference_id"] for client in (live, trial)}
+
+    for client, other in ((live, sent[trial]), (trial, sent[live])):
+        assert client.status(other, verify_code="1234").status_code == 404
+        assert client.completion(other).status_code == 404
+    assert world.rows("SELECT attempts, completed_at FROM challenges") == [(0, None)] * 2
+    for client, own in sent.items():
+        assert client.status(own, verify_code="4711").json["verify"]["code_state"] == "VALID"
+        assert client.completion(own).status_code == 200
+
+
 # Who calls -------------------------------------------------------------------------------------------------------
 
 

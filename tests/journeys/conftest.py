@@ -1,21 +1,17 @@
 """What a journey may ask for: servers that may be killed, and a whole installation on them."""
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.office.migrate import migrate
 from tests.conftest import World
+from tests.databases import Databases
 from tests.journeys.installation import MONEY, Installation
 from workers import dev
 from workers.producer import producer
-
-_homes = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -26,22 +22,16 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dev.Pair]:
 
 
 @pytest.fixture(scope="session")
-def fragile_template(fragile: dev.Pair) -> str:
-    """The name of a migrated database on those servers, to copy."""
-    _create(fragile, "template_postroad", "template1")
-    rt = Runtime(Settings(database_url=_url(fragile, "template_postroad")))
-    migrate(rt)
-    rt.close()
-    return "template_postroad"
+def fragile_databases(fragile: dev.Pair) -> Databases:
+    """The databases on those servers."""
+    return Databases(fragile)
 
 
 @pytest.fixture
-def installation(fragile: dev.Pair, fragile_template: str, tmp_path: Path) -> Iterator[Installation]:
+def installation(fragile: dev.Pair, fragile_databases: Databases, tmp_path: Path) -> Iterator[Installation]:
     """An installation with an account, money, prices and carrier alpha, its log at the oracle's; nothing runs yet."""
-    name = f"fault_{next(_homes)}"
-    _create(fragile, name, fragile_template)
     settings = Settings(
-        database_url=_url(fragile, name),
+        database_url=fragile_databases.make(),
         broker_url=fragile.broker_url,
         home=tmp_path,
         lease_seconds=3,
@@ -80,15 +70,3 @@ def _restore(pair: dev.Pair) -> None:
         pair.restart_valkey()
     if not pair.postgres.runs():
         pair.restart_postgres()
-
-
-def _url(pair: dev.Pair, name: str) -> str:
-    return make_url(pair.database_url).set(database=name).render_as_string(hide_password=False)
-
-
-def _create(pair: dev.Pair, name: str, template: str) -> None:
-    url = make_url(pair.database_url).set(drivername="postgresql+psycopg")
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as conn:
-        conn.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
-    engine.dispose()

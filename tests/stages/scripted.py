@@ -74,6 +74,7 @@ class Stage:
     def __init__(self, world: Any, lines: dict[str, Line]) -> None:
         self.world, self.rt, self.lines = world, world.rt, lines
         world.run("DELETE FROM routes")
+        self.passes(0)
         self._keys = 0
         #: what `go_on` saw being tried, and when
         self.history: list[str] = []
@@ -99,7 +100,10 @@ class Stage:
         return list(self.world.send(*numbers, message_class=kind, valid_until=valid, **fields).messages)
 
     def passes(self, seconds: float) -> None:
-        """Let time pass: whatever is written happened so much earlier."""
+        """Let time pass: whatever is written happened so much earlier, and who was ill is well again."""
+        assert self.rt.valkey is not None
+        for key in self.rt.valkey.scan_iter("postroad:health*", count=1000):
+            self.rt.valkey.delete(key)
         for table, columns in _TIMES.items():
             moved = ", ".join(f"{each} = {each} - %(seconds)s * interval '1 second'" for each in columns)
             self.world.run(f"UPDATE {table} SET {moved}", seconds=seconds)

@@ -84,6 +84,24 @@ def test_one_that_comes_before_the_submit_is_answered_waits_and_is_settled(stage
     assert stage.stands() == [DELIVERED]
 
 
+def test_one_that_is_brought_again_after_the_answer_has_its_first_looked_at(stage: Stage) -> None:
+    stage.carrier("alpha")
+    [hint] = stage.world.pay(stage.world.submit(stage.world.order()))
+    [message] = stage.world.rows("SELECT id FROM messages")
+    early = stage.report(message, "alpha", key="1")
+    book(stage.rt, [early])
+    settle(stage.rt)  # nothing to be made of it: it waits a second
+    stage.carry([hint])
+
+    assert settle(stage.rt) == 0
+    assert book(stage.rt, [early]) == 0
+    assert stage.stands() == [SENT]
+    assert settle(stage.rt) == 1
+
+    assert states(stage) == ["applied"]
+    assert stage.stands() == [DELIVERED]
+
+
 def test_one_for_an_unknown_id_waits_and_is_an_orphan_in_the_end(stage: Stage) -> None:
     stage.carrier("alpha")
     [message] = stage.send()

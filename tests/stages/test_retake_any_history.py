@@ -118,18 +118,17 @@ class _History(RuleBasedStateMachine):
         self.stage.carry(self.hints)
         self.hints = []
 
-    @precondition(lambda self: self.hints)
     @rule()
     def deliver(self) -> None:
-        hint = self.hints.pop(0)
-        self.hints += deliver(self.stage.rt, [hint.batch])
+        hinted, self.hints = self.hints[:1], self.hints[1:]
+        for hint in hinted:
+            self.hints += deliver(self.stage.rt, [hint.batch])
 
-    @precondition(lambda self: self.hints)
     @rule(has_marked=st.booleans())
     def dies(self, has_marked: bool) -> None:
-        hint = self.hints.pop(0)
+        hinted, self.hints = self.hints[:1], self.hints[1:]
         with self.stage.rt.begin() as conn:
-            for claim in leases.claim(conn, [hint.batch], 60):
+            for claim in leases.claim(conn, [hint.batch for hint in hinted], 60):
                 if has_marked:
                     leases.advance(conn, [leases.Step(claim.span.batch, claim.fence, None, claim.span.last)], 60)
 

@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.rules import ids
+from pipeline.rules.paces import IN_HAND
 from pipeline.runtime import Connection, Runtime
 from pipeline.settings import Settings
 from pipeline.store import (
@@ -34,6 +35,7 @@ from pipeline.store import (
 from pipeline.store import doubts as store_doubts
 from pipeline.store.doors import browse, challenges, deliveries, schedules, standings
 from schema.vocabulary import BatchStatus
+from tests.conftest import World
 
 #: every day that has a partition: an empty one is rightly read whole
 DAYS = range(-1, 8)
@@ -186,7 +188,7 @@ def reports(crowd: Crowd, **more: Any) -> dict[str, Any]:
 
 
 def claimed(crowd: Crowd) -> dict[str, Any]:
-    sizes = {"company": leases.COMPANY, "small": leases.SMALL, "turns": leases.TURNS}
+    sizes = {"company": leases.COMPANY, "small": leases.SMALL, "turns": leases.TURNS, "seconds": IN_HAND}
     return {"ids": crowd.batches, "lease": 60.0, **sizes}
 
 
@@ -222,10 +224,6 @@ def recorded(crowd: Crowd) -> dict[str, Any]:
     count = len(crowd.batches)
     columns = {"tries": 1, "answers": "200", "heard": True, "waits": None}
     return {"ids": crowd.batches} | {name: [value] * count for name, value in columns.items()}
-
-
-def lately(_crowd: Crowd) -> dict[str, Any]:
-    return {"edge": _first(DAYS[-1], BATCHES - 20), "since": datetime.now(UTC) - timedelta(minutes=15)}
 
 
 STATEMENTS: Mapping[str, tuple[str, Params]] = {
@@ -314,7 +312,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "record deliveries": (deliveries._RECORD, recorded),
     "standings": (
         standings._STANDINGS,
-        lambda crowd: {"accounts": [1] * 20, "ids": crowd.batches, "door": "robase.send"},
+        lambda crowd: {"accounts": [1] * 20, "ids": crowd.batches, "tests": [False] * 20, "door": "robase.send"},
     ),
     "count a guess": (
         challenges._COUNT,
@@ -340,7 +338,6 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         lambda crowd: page(crowd) | {"send_ats": [datetime.now(UTC)] * len(crowd.batches)},
     ),
     "what carriers have to do": (doings._WAITING, lambda _: {}),
-    "what carriers did lately": (doings._OUTCOMES, lately),
     "what carriers said lately": (doings._RECEIPTS, lambda _: {"edge": _first(DAYS[-1], BATCHES - 20)}),
     "a request's span": (schedules._SPAN, lambda crowd: view(crowd, id=crowd.batches[0])),
 }
@@ -410,6 +407,25 @@ def test_what_the_clock_looks_for_has_an_index_of_its_own(crowd: Crowd, name: st
         plan = "\n".join(lines)
 
     assert index in plan
+
+
+def test_what_carriers_did_lately_is_found_by_its_time(world: World) -> None:
+    world.run(
+        """
+        INSERT INTO provider_attempts (message_id, n, carrier, batch_id, fence, outcome, marked_at, recorded_at)
+        SELECT (to_char(now(), '"00000000-0000-7000-8000-"') || lpad(to_hex(n), 12, '0'))::uuid, 1, 'alpha',
+               gen_random_uuid(), 1, 'accepted', now(), now() - (30000 - n) * interval '1 second'
+        FROM generate_series(1, 30000) AS n
+        """
+    )
+    with world.rt.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql("VACUUM ANALYZE provider_attempts")
+
+    with world.rt.begin() as conn:
+        since = {"since": datetime.now(UTC) - timedelta(minutes=15)}
+        plan = "\n".join(conn.exec_driver_sql(f"EXPLAIN {doings._OUTCOMES}", since).scalars())
+
+    assert "recorded_at_idx" in plan
 
 
 def test_a_plan_that_reads_a_table_whole_is_found_out(crowd: Crowd) -> None:

@@ -53,6 +53,8 @@ class Operation:
     scope: str | None = None
     #: whether it asks for a key
     asks: bool = True
+    #: whether it changes what live messages go by, so that no test key may
+    live: bool = False
     #: whether it takes many things at once, so that its body may be as large as any at this door
     bulky: bool = False
 
@@ -144,6 +146,8 @@ class Entry:
             return key.proof if isinstance(key.proof, Reply) else self._turn_away(call, key)
         if operation.scope and key.scopes and operation.scope not in key.scopes:
             return self.refuse(call, Code.FORBIDDEN, "this key may not do that")
+        if operation.live and key.test:
+            return self.refuse(call, Code.FORBIDDEN, "a test key may not do that")
         return key
 
     def _turn_away(self, call: Call, turned: Turned) -> Reply:

@@ -97,7 +97,8 @@ async def _send(visit: Visit, request: UUID, order: Order, challenge: Challenge 
 def _limit(visit: Visit, phone: str) -> Take:
     key, its = visit.key, terms(visit.key)
     rate = its.recipient_burst / its.recipient_seconds
-    return of_number(visit.desk.rt, key.account, "solaris", phone, rate=rate, burst=its.recipient_burst)
+    name = TESTS if key.test else MESSAGES
+    return of_number(visit.desk.rt, key.account, name, phone, rate=rate, burst=its.recipient_burst)
 
 
 def _cap(visit: Visit, phone: str) -> Take:
@@ -122,7 +123,7 @@ async def create_person(visit: Visit) -> Reply:
     if faults := reading.nothing(visit.call):
         return errors.answer(visit.call, faults)
     person_id = answers.person_id(visit.call.id)
-    await visit.desk.run(enrol, visit.key.account, person_id)
+    await visit.desk.run(enrol, visit.key.account, person_id, test=visit.key.test)
     return answers.person(person_id, 201)
 
 
@@ -226,11 +227,14 @@ async def confirm_number(visit: Visit) -> Reply:
 
 
 async def _person(visit: Visit) -> Person | Reply:
+    """Return the person of the path, or the answer that there is none, or none that a test key may change."""
     person_id = visit.path["person_id"]
     found = await visit.desk.run(find, visit.key.account, person_id) if reading.is_keepable(person_id) else None
     if found is None:
         words = f"Couldn't find 'Solaris::Person' for id '{person_id}'."
         return errors.answer(visit.call, [Fault(errors.NOT_FOUND, words)])
+    if visit.key.test and not found.test and visit.call.method != "GET":
+        return _refuse(visit, Code.FORBIDDEN)
     return found
 
 

@@ -116,18 +116,18 @@ async def _send(visit: Visit, sending: Sending) -> Reply:
 
 async def status(visit: Visit) -> Reply:
     """Answer `GET /v1/verify/{reference_id}`: how the message stands, and whether what was entered is the code."""
-    call, account = visit.call, visit.key.account
+    call, key = visit.call, visit.key
     reference, entered = reading.read_reference(visit.path["reference_id"]), reading.read_guess(call)
     if isinstance(reference, Fault) or isinstance(entered, Fault):
         return errors.complain(call, [each for each in (reference, entered) if isinstance(each, Fault)])
-    sent = await visit.desk.ask(follow, (account, reference))
+    sent = await visit.desk.ask(follow, (key.account, reference, key.test))
     if sent is None:
         return _refuse(visit, Code.NOT_FOUND)
     if call.at - sent.created_at > _TOLD_FOR:
         return _refuse(visit, Code.EXPIRED)
     state = answers.UNKNOWN
     if entered is not None:
-        state = _STATES[await visit.desk.run(check, account, reference, entered)]
+        state = _STATES[await visit.desk.run(check, key.account, reference, entered)]
     code = spell(sent.status, sent.error_code)
     return answers.standing(reference, code, sent.at, state=state, entered=entered or "")
 
@@ -137,7 +137,7 @@ async def completion(visit: Visit) -> Reply:
     reference = reading.read_reference(visit.path["reference_id"])
     if isinstance(reference, Fault):
         return errors.say(visit.call, [errors.UNCOMPLETABLE])
-    if not await visit.desk.run(complete, visit.key.account, reference):
+    if not await visit.desk.run(complete, visit.key.account, reference, test=visit.key.test):
         return _refuse(visit, Code.NOT_FOUND)
     return answers.completed(reference, visit.call.at)
 

@@ -163,6 +163,6 @@ ENTRY = Entry(
         Operation("GET", "/identity/v1/account", "account", show_account, _ACCOUNT),
         Operation("GET", "/assets/v1/senders", "senders", list_senders, _SENDERS),
         Operation("GET", _SENDER, "senders", show_sender, _SENDERS),
-        Operation("DELETE", _SENDER, "senders", delete_sender, _SENDERS),
+        Operation("DELETE", _SENDER, "senders", delete_sender, _SENDERS, live=True),
     ],
 )

@@ -6,11 +6,12 @@ import random
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from enum import Enum, auto
+from itertools import takewhile
 from typing import Final
 from uuid import UUID
 
 from pipeline.carriers.contract import Ear
-from pipeline.carriers.http1 import CONNECT_FAULTS
+from pipeline.carriers.dial import Dial
 from pipeline.carriers.smpp.calls import ABANDONED, CLOSED, NO_TIME, Call, Fault, Request
 from pipeline.carriers.smpp.codes import Command, word
 from pipeline.carriers.smpp.framer import Frame
@@ -59,6 +60,7 @@ class Binds:
     def __init__(self, carrier: str, target: Target, manner: Manner, read: Reader, late: Late) -> None:
         self.carrier = carrier
         self._target = target
+        self._dial = Dial(target.host, target.port, target.tls, target.connect_timeout, name=target.tls_name)
         self._manner = manner
         self._late = late
         self._loop = asyncio.get_running_loop()
@@ -93,11 +95,20 @@ class Binds:
         self._hearing.note(late)
 
     def add(self, call: Call, begin_within: float) -> None:
-        """Take a call's requests; those that cannot be written within so many seconds are not."""
+        """Take a call's requests; those that cannot be written within so many seconds are not.
+
+        Codes go before all else that waits, in the order they come.
+        """
         if self._closing:
             self._leave(call.requests, CLOSED)
             return
-        self._waiting.extend(call.requests)
+        if call.is_urgent:
+            urgent = [*takewhile(lambda request: request.call.is_urgent, self._waiting)]
+            self._waiting.rotate(-len(urgent))
+            self._waiting.extendleft(reversed(call.requests))
+            self._waiting.rotate(len(urgent))
+        else:
+            self._waiting.extend(call.requests)
         call.begin_by = self._loop.time() + begin_within
         call.timer = self._loop.call_at(call.begin_by, self._out_of_time, call)
         self._serve()
@@ -190,17 +201,9 @@ class Binds:
     async def _open(self, command: Command) -> Session | Fault:
         """Return a bound session, or why there is none."""
         target = self._target
-        try:
-            async with asyncio.timeout(target.connect_timeout):
-                _, session = await self._loop.create_connection(
-                    lambda: Session(self, self._manner),
-                    target.host,
-                    target.port,
-                    ssl=target.tls,
-                    server_hostname=target.tls_name if target.tls else None,
-                )
-        except OSError as error:
-            return Fault(next(code for kind, code in CONNECT_FAULTS.items() if isinstance(error, kind)), written=False)
+        session = await self._dial.connect(lambda: Session(self, self._manner))
+        if isinstance(session, str):
+            return Fault(session, written=False)
         try:
             async with asyncio.timeout(target.bind_timeout):
                 fault = await session.bind(command, target.who)

@@ -119,7 +119,9 @@ class Request:
 class Call:
     """The requests of one `send` or `ask`: made and awaited by a worker's thread, settled by the loop's."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_urgent: bool = False) -> None:
+        #: somebody waits for its messages: they are codes
+        self.is_urgent = is_urgent
         #: by the loop's clock: no request is written after it
         self.begin_by = 0.0
         self.requests: list[Request] = []

@@ -23,7 +23,7 @@ from pipeline.carriers.smpp.codes import Command, word
 from pipeline.carriers.smpp.hearing import FINISH
 from pipeline.carriers.smpp.session import GOODBYE
 from schema.carriage import Attempt, Heard, Parcel
-from schema.vocabulary import Outcome
+from schema.vocabulary import MessageClass, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Smpp:
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
         """Submit the parcels; return one attempt for each, in their order, within `call_deadline` seconds."""
         began, now = time.monotonic(), datetime.now(UTC)
-        call = Call()
+        call = Call(is_urgent=all(parcel.message_class is MessageClass.OTP for parcel in parcels))
         unfit: dict[int, Attempt] = {}
         spans: list[slice] = []
         for place, parcel in enumerate(parcels):

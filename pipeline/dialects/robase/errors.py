@@ -42,7 +42,7 @@ ERRORS: dict[Code, tuple[int, str, str | None]] = {
     Code.UNRESOLVED: (500, "internal_error", None),
     Code.POISON: (500, "internal_error", "internal error"),
     Code.UNAUTHENTICATED: (401, "authentication_error", "invalid API key"),
-    Code.FORBIDDEN: (403, "permission_error", "this API key's scope does not allow that"),
+    Code.FORBIDDEN: (403, "permission_error", "this API key's scope, or its test mode, does not allow that"),
     Code.SOURCE_FORBIDDEN: (403, "permission_error", "this API key may not be used from this address"),
     Code.NOT_FOUND: (404, "not_found", None),
     Code.METHOD_UNKNOWN: (405, "validation_error", None),

@@ -17,7 +17,7 @@ _WHY = {
     400: "The request does not fit; `field` says where.",
     401: "There is no key, or it is malformed or revoked.",
     402: "Monthly quota and wallet are both exhausted.",
-    403: "The key's scope, or the address it is used from, does not allow that.",
+    403: "The key's scope, its test mode, or the address it is used from, does not allow that.",
     404: "There is no such thing.",
     409: "The thing is not in a state for this.",
     413: "The request has more bytes than it may have.",
@@ -35,7 +35,8 @@ def document() -> Json:
         "info": {
             "title": "SMS, as Robase's API has it",
             "version": "1.0",
-            "description": "Keys begin with `rb_live_` or `rb_test_`. Unknown fields are ignored.",
+            "description": "Keys begin with `rb_live_` or `rb_test_`; templates, sender IDs and webhooks are both's,"
+            " and only a live key changes them. Unknown fields are ignored.",
         },
         "servers": [{"url": "/robase"}],
         "security": [{"key": []}],

@@ -80,10 +80,13 @@ def check(rt: Runtime, account_id: int, challenge_id: UUID, code: str) -> Checke
     return Checked.EXPIRED if over else Checked.MAX_ATTEMPTS_EXCEEDED
 
 
-def complete(rt: Runtime, account_id: int, challenge_id: UUID) -> bool:
-    """Note that the account says its user is verified; return whether it has such a challenge."""
+def complete(rt: Runtime, account_id: int, challenge_id: UUID, *, test: bool = False) -> bool:
+    """Note that the account says its user is verified; return whether it has such a challenge.
+
+    `test`: whether a test key says so; it has those that test keys opened, and no other.
+    """
     with rt.begin() as conn:
-        return challenges.complete(conn, account_id, challenge_id, rt.now())
+        return challenges.complete(conn, account_id, challenge_id, rt.now(), test=test)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,9 @@ class Sent:
 DOOR = "telesign.verify"
 
 
-def follow(rt: Runtime, wanted: Sequence[tuple[int, UUID]]) -> list[Sent | None]:
-    """Return how the message of each (account, request) of this door stands, in order; None: there is no such."""
+def follow(rt: Runtime, wanted: Sequence[tuple[int, UUID, bool]]) -> list[Sent | None]:
+    """Return how the message of each (account, request, whether it is a test) of this door stands, in order; None:
+    there is no such."""
     with rt.begin() as conn:
         found = standings.standings(conn, DOOR, wanted)
     return [_sent(*found[place]) if place in found else None for place in range(len(wanted))]

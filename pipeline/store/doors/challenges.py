@@ -76,12 +76,15 @@ def is_expired(conn: Connection, challenge: UUID, now: datetime) -> bool:
 _COMPLETE = """
 UPDATE challenges SET completed_at = coalesce(completed_at, %(now)s)
 WHERE id = %(id)s AND account_id = %(account)s
+  AND coalesce((SELECT k.test FROM keys AS k WHERE k.id = key_id), false) = %(test)s
 """
 
 
-def complete(conn: Connection, account: int, challenge: UUID, now: datetime) -> bool:
-    """Note when the account said that its user is verified; return whether there is such a challenge."""
-    return conn.exec_driver_sql(_COMPLETE, {"id": challenge, "account": account, "now": now}).rowcount == 1
+def complete(conn: Connection, account: int, challenge: UUID, now: datetime, *, test: bool) -> bool:
+    """Note when the account said that its user is verified; return whether there is such a challenge of a test key's,
+    or of a live one's."""
+    params = {"id": challenge, "account": account, "now": now, "test": test}
+    return conn.exec_driver_sql(_COMPLETE, params).rowcount == 1
 
 
 _STATES = "SELECT id, state FROM challenges WHERE id = ANY(%(ids)b)"

@@ -12,7 +12,7 @@ Row = dict[str, Any]
 
 # who sent before under a key is known by it, whatever became of the person since
 _FIND = """
-SELECT w.place, p.person_id, p.phone, p.phone_id, p.verified, p.challenge_id, i.request_id IS NOT NULL,
+SELECT w.place, p.person_id, p.phone, p.phone_id, p.verified, p.challenge_id, p.test, i.request_id IS NOT NULL,
        (SELECT coalesce(json_agg(json_build_array(s.sender, s.countries) ORDER BY s.created_at, s.sender), '[]')
         FROM sender_ids AS s WHERE s.account_id = w.account_id AND s.state = 'approved')
 FROM unnest(%(accounts)b::int4[], %(persons)b::text[], %(scopes)b::text[], %(keys)b::text[])
@@ -33,11 +33,11 @@ def find(
     accounts, persons, scopes, keys = map(list, zip(*wanted, strict=True))
     params = {"accounts": accounts, "persons": persons, "scopes": scopes, "keys": keys}
     rows = conn.exec_driver_sql(_FIND, params)
-    return [(_person(row[1:6]), [(sender, countries) for sender, countries in row[7]], row[6]) for row in rows]
+    return [(_person(row[1:7]), [(sender, countries) for sender, countries in row[8]], row[7]) for row in rows]
 
 
 _GET = """
-SELECT person_id, phone, phone_id, verified, challenge_id FROM persons
+SELECT person_id, phone, phone_id, verified, challenge_id, test FROM persons
 WHERE account_id = %(account)s AND person_id = %(person)s
 """
 
@@ -49,8 +49,8 @@ def get(conn: Connection, account: int, person: str) -> Person | None:
 
 
 _CREATE = """
-INSERT INTO persons (account_id, person_id, phone, phone_id, verified)
-VALUES (%(account)s, %(person)s, %(phone)s, %(phone_id)s, %(verified)s)
+INSERT INTO persons (account_id, person_id, phone, phone_id, verified, test)
+VALUES (%(account)s, %(person)s, %(phone)s, %(phone_id)s, %(verified)s, %(test)s)
 ON CONFLICT DO NOTHING
 """
 
@@ -63,10 +63,11 @@ def create(
     phone: str | None = None,
     phone_id: UUID | None = None,
     verified: bool = False,
+    test: bool = False,
 ) -> bool:
     """Write a person; return False when the account has him already."""
     params = {"account": account, "person": person, "phone": phone, "phone_id": phone_id, "verified": verified}
-    return conn.exec_driver_sql(_CREATE, params).rowcount == 1
+    return conn.exec_driver_sql(_CREATE, params | {"test": test}).rowcount == 1
 
 
 _GIVE = """

@@ -155,6 +155,7 @@ def upgrade() -> None:
         "status IN ('scheduled', 'queued', 'sent', 'delivered', 'failed', 'rejected', 'cancelled',"
         " 'number_created', 'number_deleted')",
     )
+    op.add_column("persons", sa.Column("test", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("provider_attempts", sa.Column("look_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column(
         "provider_attempts", sa.Column("looks", sa.SmallInteger(), server_default=sa.text("0"), nullable=False)
@@ -166,6 +167,14 @@ def upgrade() -> None:
         [sa.text("coalesce(look_at, marked_at)")],
         unique=False,
         postgresql_where=sa.text("outcome = 'unknown' AND resolved_at IS NULL"),
+    )
+    op.create_index(
+        "provider_attempts_recorded",
+        "provider_attempts",
+        ["recorded_at"],
+        unique=False,
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
     )
     op.add_column("receipts", sa.Column("retryable", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column(
@@ -211,6 +220,8 @@ def downgrade() -> None:
         "deliveries",
         "status IN ('scheduled', 'queued', 'sent', 'delivered', 'failed', 'rejected', 'cancelled')",
     )
+    op.execute("ALTER TABLE persons DROP test")
+    op.execute("DROP INDEX provider_attempts_recorded")
     op.execute("ALTER TABLE provider_attempts DROP look_at, DROP looks, DROP resolved_at")
     op.execute("ALTER TABLE requests DROP skips_opt_outs")
     op.execute("ALTER TABLE receipts DROP retryable")

@@ -9,7 +9,7 @@ from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.calls import OUTCOMES, WAITS
 from pipeline.carriers.smpp.codes import SEQUENCE_MAX, Command, Status
 from schema.carriage import Attempt
-from schema.vocabulary import Encoding, Outcome
+from schema.vocabulary import Encoding, MessageClass, Outcome
 from tests.carriers.conformance import parcel, refs
 from tests.carriers.raw import reset
 from tests.carriers.smpp.peer import Clients, Guest, smsc
@@ -41,6 +41,38 @@ def test_answers_out_of_order_find_their_messages(client: Clients) -> None:
 
     assert refs(attempts) == refs(parcels)
     assert [attempt.carrier_ref for attempt in attempts] == [f"{n:02}" for n in range(50)]
+
+
+def test_codes_go_before_what_waits_and_keep_their_order(client: Clients) -> None:
+    came: list[str] = []
+    code_waits, go_on = Event(), Event()
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            _, _, sequence, body = guest.submit()
+            came.append(pdu.read_message(body).destination[-2:])
+            code_waits.set()
+            assert go_on.wait(10)
+            guest.say(pdu.submit_sm_resp(sequence, "m"))
+
+    with smsc(manner) as port:
+        carrier = client(port, window=1, deadline=15, call_deadline=40)
+        campaign = Thread(target=carrier.send, args=([parcel(to=f"+4917012340{n}") for n in range(10, 20)],))
+        campaign.start()
+        assert code_waits.wait(10)
+        codes = []
+        for number in (91, 92):
+            code = parcel(to=f"+4917012340{number}", message_class=MessageClass.OTP)
+            codes.append(Thread(target=carrier.send, args=([code],)))
+            codes[-1].start()
+            time.sleep(0.2)  # behind one another
+        go_on.set()
+        for thread in (campaign, *codes):
+            thread.join()
+        client.close()
+
+    assert came == ["10", "91", "92", *(str(n) for n in range(11, 20))]
 
 
 def test_a_silent_smsc_is_left_at_the_deadline_and_no_second_window_is_risked(client: Clients) -> None:

@@ -231,14 +231,15 @@ def test_the_answers_come_in_the_order_asked(world: Any) -> None:
     found = follow(
         world.rt,
         [
-            (world.account, world.rt.mint()),
-            (world.account, sent.request),
-            (world.account, other.request),
-            (0, sent.request),
+            (world.account, world.rt.mint(), False),
+            (world.account, sent.request, False),
+            (world.account, other.request, False),
+            (0, sent.request, False),
+            (world.account, sent.request, True),
         ],
     )
 
-    assert [each and each.status for each in found] == [None, "sent", None, None]
+    assert [each and each.status for each in found] == [None, "sent", None, None, None]
 
 
 # Senders ---------------------------------------------------------------------------------------------------------

@@ -54,8 +54,8 @@ async def _find(visit: Visit) -> SenderId | None:
 
 
 OPERATIONS = (
-    Operation("POST", "/v1/sender-ids", "sender-ids", write, FULL),
+    Operation("POST", "/v1/sender-ids", "sender-ids", write, FULL, live=True),
     Operation("GET", "/v1/sender-ids", "sender-ids", list_them, FULL),
     Operation("GET", "/v1/sender-ids/{id}", "sender-ids", get, FULL),
-    Operation("PATCH", "/v1/sender-ids/{id}", "sender-ids", change, FULL),
+    Operation("PATCH", "/v1/sender-ids/{id}", "sender-ids", change, FULL, live=True),
 )

@@ -78,11 +78,11 @@ async def _find(visit: Visit) -> Text | None:
 
 
 OPERATIONS = (
-    Operation("POST", "/v1/sms-templates", "templates", write, FULL),
+    Operation("POST", "/v1/sms-templates", "templates", write, FULL, live=True),
     Operation("GET", "/v1/sms-templates", "templates", list_them, FULL),
     Operation("GET", "/v1/sms-templates/{id}", "templates", get, FULL),
-    Operation("PATCH", "/v1/sms-templates/{id}", "templates", change, FULL),
-    Operation("PUT", "/v1/sms-templates/{id}", "templates", change, FULL),
-    Operation("DELETE", "/v1/sms-templates/{id}", "templates", remove, FULL),
+    Operation("PATCH", "/v1/sms-templates/{id}", "templates", change, FULL, live=True),
+    Operation("PUT", "/v1/sms-templates/{id}", "templates", change, FULL, live=True),
+    Operation("DELETE", "/v1/sms-templates/{id}", "templates", remove, FULL, live=True),
     Operation("POST", "/v1/sms-templates/{id}/render", "render", preview, FULL),
 )

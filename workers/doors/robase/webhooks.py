@@ -107,10 +107,10 @@ def _fault(error: UrlUnfit | TooMany) -> Refusal:
 
 
 OPERATIONS = (
-    Operation("POST", "/v1/webhooks", "webhooks", write, FULL),
+    Operation("POST", "/v1/webhooks", "webhooks", write, FULL, live=True),
     Operation("GET", "/v1/webhooks", "webhooks", list_them, FULL),
     Operation("GET", "/v1/webhooks/{id}", "webhooks", get, FULL),
-    Operation("PATCH", "/v1/webhooks/{id}", "webhooks", change, FULL),
-    Operation("DELETE", "/v1/webhooks/{id}", "webhooks", remove, FULL),
-    Operation("POST", "/v1/webhooks/{id}/rotate-secret", "rotate", rotate, FULL),
+    Operation("PATCH", "/v1/webhooks/{id}", "webhooks", change, FULL, live=True),
+    Operation("DELETE", "/v1/webhooks/{id}", "webhooks", remove, FULL, live=True),
+    Operation("POST", "/v1/webhooks/{id}/rotate-secret", "rotate", rotate, FULL, live=True),
 )
