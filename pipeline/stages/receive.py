@@ -33,7 +33,10 @@ def read(sender: CarrierRow, posted: Posted) -> Heard:
 
     ValueError says what cannot be read, ReceiptForged that it does not prove whose it is.
     """
-    return registry.receipt_reader(sender.kind)(sender.name, sender.settings, posted)
+    try:
+        return registry.receipt_reader(sender.kind)(sender.name, sender.settings, posted)
+    except (AttributeError, LookupError, TypeError) as error:
+        raise ValueError(f"a field is not of the form it has: {type(error).__name__}") from None
 
 
 def keep(rt: Runtime, reports: Sequence[Receipt]) -> int:

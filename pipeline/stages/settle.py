@@ -1,6 +1,7 @@
 """Settle: apply delivery receipts to the messages they speak of; status moves only forward."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from pipeline.runtime import Connection, Runtime
@@ -11,6 +12,8 @@ from schema.vocabulary import Code, Money, ReceiptState, Status, Verdict
 
 #: receipts one transaction settles
 PORTION = 1000
+#: (message, which of its attempts)
+_Try = tuple[UUID | None, int | None]
 
 
 def settle(rt: Runtime) -> int:
@@ -21,10 +24,10 @@ def settle(rt: Runtime) -> int:
     with rt.begin() as conn:
         found = receipts.due(conn, PORTION, rt.now())
         known = [each for each in found if not each.waits]
-        applied = _apply(rt, conn, known)
+        done = _apply(rt, conn, known)
         receipts.postpone(conn, [each.receipt for each in found if each.waits], rt.settings.orphan_hours)
-        receipts.close(conn, [each.receipt for each in known if each.receipt in applied], ReceiptState.APPLIED)
-        receipts.close(conn, [each.receipt for each in known if each.receipt not in applied], ReceiptState.IGNORED)
+        receipts.close(conn, done.applied, ReceiptState.APPLIED)
+        receipts.close(conn, {each.receipt for each in known} - done.applied - done.early, ReceiptState.IGNORED)
     return len(found)
 
 
@@ -40,8 +43,10 @@ def book(rt: Runtime, reports: Sequence[Receipt]) -> int:
         new = receipts.keep(conn, rt.mint(), reports, states={str(each.receipt): _expected(each) for each in known})
         receipts.wake(conn, [each for each in reports if each.key not in new])
         first = [each for each in known if each.receipt in new]
-        unmoved = {each.receipt for each in first if _expected(each) is ReceiptState.APPLIED} - _apply(rt, conn, first)
-        receipts.close(conn, [new[str(key)] for key in unmoved], ReceiptState.IGNORED)
+        done = _apply(rt, conn, first)
+        unmoved = {each.receipt for each in first if _expected(each) is ReceiptState.APPLIED} - done.applied
+        receipts.close(conn, [new[str(key)] for key in unmoved - done.early], ReceiptState.IGNORED)
+        receipts.close(conn, [new[str(key)] for key in unmoved & done.early], ReceiptState.WAITING)
         return len(new)
 
 
@@ -50,8 +55,17 @@ def _expected(word: Matched) -> ReceiptState:
     return ReceiptState.IGNORED if word.verdict is Verdict.PENDING else ReceiptState.APPLIED
 
 
-def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> set[UUID | str]:
-    """Move the messages that receipts speak of; return the receipts that did something."""
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was done with receipts."""
+
+    applied: set[UUID | str]
+    #: their messages began to be sent once more while they were looked at: to be looked at again
+    early: set[UUID | str]
+
+
+def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
+    """Move the messages that receipts speak of."""
     final = [each for each in words if each.verdict is not Verdict.PENDING]
     of_parts = [each for each in final if each.is_part]
     of_all = [each for each in final if not each.is_part and (each.verdict is Verdict.DELIVERED or each.is_latest)]
@@ -66,15 +80,27 @@ def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> set[UUID 
     for (message, n), verdict in sorted(judged.verdicts.items(), key=lambda found: found[1] is Verdict.FAILED):
         if verdict is Verdict.DELIVERED or (message, n) in latest:
             said.setdefault(message, verdict)
-    moved = _conclude(rt, conn, said) if said else set()
-    return judged.noted | {receipt for message, receipt in first.items() if message in moved}
+    if not said:
+        return _Done(judged.noted, set())
+    messages.lock_sent(conn, sorted(said))
+    early, overtaken = _since(conn, said, {(each.message, each.n) for each in final if each.is_latest})
+    moved = _conclude(rt, conn, {message: said[message] for message in said.keys() - early - overtaken})
+    applied = judged.noted | {receipt for message, receipt in first.items() if message in moved}
+    return _Done(applied, {receipt for message, receipt in first.items() if message in early})
+
+
+def _since(conn: Connection, said: Mapping[UUID, Verdict], tries: Container[_Try]) -> tuple[set[UUID], set[UUID]]:
+    """Return of locked messages that are said to have failed those that began to be sent once more since they were
+    matched, and those that another carrier took since."""
+    stand = receipts.standing(conn, [message for message, verdict in said.items() if verdict is Verdict.FAILED])
+    early = {message for message, (is_early, _) in stand.items() if is_early}
+    return early, {message for message, (_, n) in stand.items() if message not in early and (message, n) not in tries}
 
 
 def _conclude(rt: Runtime, conn: Connection, said: dict[UUID, Verdict]) -> set[UUID]:
-    """Move sent messages to what their receipts say, and the money of those that were in doubt; return the moved."""
+    """Move locked messages to what their receipts say, and the money of those that were in doubt; return the moved."""
     delivered = sorted(message for message, verdict in said.items() if verdict is Verdict.DELIVERED)
     failed = sorted(message for message, verdict in said.items() if verdict is Verdict.FAILED)
-    messages.lock_sent(conn, delivered + failed)
     ledger.capture(conn, messages.end_doubt(conn, delivered, Money.CAPTURED))
     released = messages.end_doubt(conn, failed, Money.RELEASED)
     moved = set()

@@ -113,6 +113,7 @@ def doubt(conn: Connection, lost: Sequence[Lost]) -> list[UUID]:
     return [id_ for (id_,) in rows]
 
 
+#: what the carrier itself said meanwhile stays, unless the worker knows that it took it: `doubts.answer` does as much
 _LATE = """
 UPDATE provider_attempts AS a
 SET late_outcome = l.outcome, late_at = now(), look_at = NULL, resolved_at = NULL,
@@ -120,6 +121,7 @@ SET late_outcome = l.outcome, late_at = now(), look_at = NULL, resolved_at = NUL
 FROM unnest(%(messages)b::uuid[], %(outcomes)b::text[], %(refs)b::text[], %(n)b::int2[], %(fences)b::int4[])
      AS l (message_id, outcome, carrier_ref, n, fence)
 WHERE a.message_id = l.message_id AND a.n = l.n AND a.fence = l.fence
+  AND (l.outcome = 'accepted' OR coalesce(a.late_outcome, 'unknown') = 'unknown')
 """
 
 

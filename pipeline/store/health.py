@@ -147,6 +147,8 @@ class Pulse:
             if not at_once and all(good for _, good in outcomes) and time.monotonic() - self._told_at < _SILENCE:
                 return Breaker.CLOSED
             counts, self._counts, self._told_at = self._counts, {}, time.monotonic()
+        if not counts:  # nobody was told anything, so nobody said that it is well: another thread may not believe that
+            return Breaker.CLOSED
         told = report(self._valkey, {each: (good, bad) for each, (good, bad) in counts.items()})
         return self._heard(told.get(self._carrier, Breaker.CLOSED))
 

@@ -303,3 +303,12 @@ def next_of(conn: Connection, carrier: str) -> list[Hint]:
 def requeue(conn: Connection, ids: Sequence[UUID]) -> list[Hint]:
     """Queue batches again whose doubtful messages are written down; their old workers may write no more."""
     return hints(conn.exec_driver_sql(_REQUEUE, {"ids": list(ids)}))
+
+
+_UNMARK = "UPDATE batches SET marked = recorded WHERE id = ANY(%(ids)b) AND status = 'sending'"
+
+
+def give_back(conn: Connection, ids: Sequence[UUID]) -> list[Hint]:
+    """Queue batches again whose worker knows how far it came: what it marked and did not send is as if never marked."""
+    conn.exec_driver_sql(_UNMARK, {"ids": list(ids)})
+    return requeue(conn, ids)

@@ -123,6 +123,10 @@ def capture(conn: Connection, moved: Iterable[Moved]) -> None:
 
 
 _LOCK = "SELECT FROM wallets WHERE account_id = ANY(%(accounts)s) ORDER BY account_id FOR UPDATE"
+_LOCK_QUOTAS = """
+SELECT FROM quotas WHERE (account_id, month) IN (SELECT * FROM unnest(%(accounts)b::int4[], %(months)b::date[]))
+ORDER BY account_id, month FOR UPDATE
+"""
 _CREDIT = """
 UPDATE wallets AS w SET balance = balance + c.amount
 FROM (SELECT account_id, sum(amount)::int8 AS amount
@@ -141,7 +145,8 @@ WHERE q.account_id = c.account_id AND q.month = c.month
 def release(conn: Connection, moved: Sequence[Moved]) -> None:
     """Give back what was held.
 
-    The wallets are locked, in order, from here to the commit: call it last, and once in a transaction.
+    Wallets and quotas are locked, in `hold_all`'s order, from here to the commit: call it last, and once in a
+    transaction.
     """
     moved = [each for each in moved if each.amount or each.quota]
     if not moved:
@@ -154,7 +159,9 @@ def release(conn: Connection, moved: Sequence[Moved]) -> None:
         "quotas": [each.quota for each in moved],
     }
     conn.exec_driver_sql(_LOCK, params)
-    conn.exec_driver_sql(_UNUSE, params)
+    if any(each.quota for each in moved):
+        conn.exec_driver_sql(_LOCK_QUOTAS, params)
+        conn.exec_driver_sql(_UNUSE, params)
     conn.exec_driver_sql(_CREDIT, params)
 
 

@@ -209,10 +209,14 @@ def _matched(conn: Connection, words: Sequence[_Word], now: datetime) -> list[Ma
     found = _find(conn, _BY_REF, words, range(len(words)), bounds)
     if missing := [place for place in range(len(words)) if place not in found]:
         found |= _find(conn, _BY_OURS, words, missing, {"refs": [words[place].ref for place in missing]})
-    failed = {found[place][0] for place in found if words[place].verdict is Verdict.FAILED}
-    rows = conn.exec_driver_sql(_STANDING, {"ids": sorted(failed)}) if failed else ()
-    standing = {row[0]: (row[1], row[2]) for row in rows}
-    return [_as_matched(word, found.get(place), standing) for place, word in enumerate(words)]
+    failed = standing(conn, {found[place][0] for place in found if words[place].verdict is Verdict.FAILED})
+    return [_as_matched(word, found.get(place), failed) for place, word in enumerate(words)]
+
+
+def standing(conn: Connection, sent: Collection[UUID]) -> dict[UUID, tuple[bool, int]]:
+    """Return of messages that are sent whether they are being sent once more now, and the last try that may count."""
+    rows = conn.exec_driver_sql(_STANDING, {"ids": sorted(sent)}) if sent else ()
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def _find(
@@ -246,7 +250,10 @@ def _as_matched(word: _Word, found: _Found | None, standing: Mapping[UUID, tuple
     )
 
 
-_CLOSE = "UPDATE receipts SET state = %(state)s, applied_at = now() WHERE id = ANY(%(ids)b)"
+_CLOSE = """
+UPDATE receipts SET state = %(state)s, applied_at = CASE WHEN %(state)s <> 'waiting' THEN now() END
+WHERE id = ANY(%(ids)b)
+"""
 
 
 def close(conn: Connection, receipts: Collection[UUID | str], state: ReceiptState) -> None:

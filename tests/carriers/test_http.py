@@ -18,6 +18,7 @@ from pipeline.carriers.http import make
 from pipeline.carriers.http1 import FUSE
 from pipeline.carriers.vendors.exchange import Vendor
 from pipeline.errors import ConfigurationError
+from pipeline.rules.outcomes import is_good
 from schema.vocabulary import Outcome
 from tests.carriers.conformance import DEADLINE, WINDOW, Conformance, parcel, refs
 from tests.carriers.raw import Manner, listening, plain, read_request, reset, saying
@@ -238,6 +239,38 @@ def test_a_call_ends_in_its_time_and_what_never_began_was_not_written(alone: Net
     assert took < 1.1
     outcomes = [(attempt.outcome, attempt.code) for attempt in attempts]
     assert outcomes == [(Outcome.UNKNOWN, "timeout")] * 4 + [(Outcome.NOT_WRITTEN, "no_time")] * 16
+
+
+def test_threads_that_share_a_carrier_each_have_their_answer_in_its_time(alone: Networked) -> None:
+    calls: list[tuple[float, tuple[Outcome, str | None]]] = []
+
+    with listening(_ignoring) as url:
+        carrier = alone.at(url, deadline=0.5, call_deadline=0.7)
+
+        def send() -> None:
+            began = time.monotonic()
+            [attempt] = carrier.send([parcel()])
+            calls.append((time.monotonic() - began, (attempt.outcome, attempt.code)))
+
+        threads = [Thread(target=send) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert max(took for took, _ in calls) < 1.0
+    words = Counter(word for _, word in calls)
+    assert words == {(Outcome.UNKNOWN, "timeout"): 1, (Outcome.NOT_WRITTEN, "no_time"): 3}
+
+
+def test_a_carrier_that_we_put_away_ourselves_is_not_blamed(alone: Networked) -> None:
+    carrier = alone.at("http://127.0.0.1:1")
+    carrier.close()
+
+    [attempt] = carrier.send([parcel()])
+
+    assert (attempt.outcome, attempt.code) == (Outcome.NOT_WRITTEN, "put_away")
+    assert is_good(attempt) is None
 
 
 def test_a_carrier_that_takes_no_more_connections_is_sent_everything_over_those_it_took(alone: Networked) -> None:

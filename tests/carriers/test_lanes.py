@@ -5,7 +5,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -155,6 +157,25 @@ def test_once_one_stands_all_others_connect_by_one_look_up_and_to_any_address(
 
     assert {attempt.outcome for attempt in attempts} == {Outcome.ACCEPTED}
     assert names.asked == 2
+
+
+def test_an_address_that_does_not_answer_keeps_nobody_from_the_next(
+    carrier: Callable[..., Vendor], names: Names
+) -> None:
+    names.addresses = ["127.0.0.2", "127.0.0.1"]
+    with listening(saying(TAKEN)) as url, ExitStack() as stack:
+        # whose queue is full lets nobody in, and does not say so
+        full = ("127.0.0.2", urlsplit(url).port)
+        hole = stack.enter_context(socket.socket())
+        hole.bind(full)
+        hole.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full)
+        attempts = carrier(named(url)).send([parcel() for _ in range(3)])
+
+    assert [attempt.outcome for attempt in attempts] == [Outcome.ACCEPTED] * 3
 
 
 def test_a_look_up_that_hangs_is_the_only_one_and_holds_up_neither_call_nor_close(

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from pipeline.rules import ids
 from pipeline.stages.office.audit import audit
+from pipeline.stages.receive import keep
+from pipeline.stages.retake import retake
 from pipeline.stages.settle import book, settle
+from pipeline.store import messages
 from schema.carriage import Receipt
 from schema.vocabulary import Outcome, Verdict
 from tests.stages.scripted import Stage
@@ -100,6 +103,39 @@ def test_one_that_is_brought_again_after_the_answer_has_its_first_looked_at(stag
 
     assert states(stage) == ["applied"]
     assert stage.stands() == [DELIVERED]
+
+
+@pytest.mark.parametrize(
+    ("is_taken", "kept", "then"), [(True, "ignored", SENT), (False, "waiting", ("failed", "captured", "undelivered"))]
+)
+def test_a_failure_that_meets_its_message_being_sent_once_more_fails_it_only_if_that_does(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, is_taken: bool, kept: str, then: Any
+) -> None:
+    stage.carrier("alpha")
+    beta = stage.carrier("beta")
+    [message] = stage.send()
+    keep(stage.rt, [stage.report(message, "alpha", Verdict.FAILED, retryable=True, key="1")])
+    lock = messages.lock_sent
+    hints: list[Any] = []
+
+    def lock_late(conn: Any, ids: Any) -> None:
+        """As if `retake` had held the message just then."""
+        monkeypatch.setattr(messages, "lock_sent", lock)
+        hints.extend(retake(stage.rt).hints)
+        if is_taken:
+            stage.carry(hints)
+        lock(conn, ids)
+
+    monkeypatch.setattr(messages, "lock_sent", lock_late)
+    stage.hear(message, "alpha", Verdict.FAILED, key="2")
+
+    assert hints
+    assert stage.stands() == [SENT]
+    assert states(stage) == ["applied", kept]
+    beta.answers = [Outcome.REFUSED_PERMANENT]
+    stage.carry([] if is_taken else hints)
+    settle(stage.rt)
+    assert stage.stands() == [then]
 
 
 def test_one_for_an_unknown_id_waits_and_is_an_orphan_in_the_end(stage: Stage) -> None:

@@ -1,14 +1,22 @@
 """A carrier that is slow, limited or ill: who waits, who goes elsewhere, and who has a turn."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
 
+from pipeline.runtime import Connection, Runtime
+from pipeline.settings import Settings
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
+from pipeline.stages.retake import retake
 from pipeline.store import accounts, health, ledger
 from pipeline.store.health import Breaker
+from schema.message import Hint
+from schema.vocabulary import Outcome, Verdict
+from tests.stages.scripted import Stage
 
 ATTEMPTS = "SELECT n, carrier, outcome, code FROM provider_attempts ORDER BY message_id, n"
 
@@ -130,6 +138,67 @@ def test_the_end_of_a_turn_calls_the_next_batch(world: Any) -> None:
     assert world.rows("SELECT status FROM batches ORDER BY id") == ["done", "queued"]
 
 
+def test_a_batch_that_was_hinted_just_before_a_turn_s_last_commit_is_called_after_it(
+    world: Any, settings: Settings
+) -> None:
+    limit(world, "alpha", 1000)
+    [first] = world.pay(world.submit(world.order(**{"class": "otp"})))
+    second: list[Hint] = []
+
+    def come() -> None:
+        second.extend(world.pay(world.submit(world.order(*numbers(1), **{"class": "otp"}))))
+        assert deliver(world.rt, [second[0].batch]) == []
+
+    with closing(Interrupted(settings, 3, come)) as rt:
+        hints = deliver(rt, [first.batch])
+
+    assert hints == second
+    world.deliver_all(hints)
+    assert world.rows("SELECT count(*) FROM messages WHERE status = 'sent'") == [2]
+
+
+class Interrupted(Runtime):
+    """A runtime to which something happens before its n-th transaction is committed."""
+
+    def __init__(self, settings: Settings, n: int, what: Callable[[], None]) -> None:
+        super().__init__(settings)
+        self.left, self.what = n, what
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        with super().begin() as conn:
+            yield conn
+            self.left -= 1
+            if self.left == 0:
+                self.what()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "end"), [(1, [("alpha", 2, "accepted")]), (200_000, [])], ids=["in time", "its time is over by then"]
+)
+def test_what_is_throttled_waits_for_the_same_carrier_though_its_batch_is_given_back(
+    stage: Stage, seconds: float, end: list[Any]
+) -> None:
+    stage.carrier("alpha", Outcome.REFUSED_TRANSIENT).retry_after = seconds
+    stage.carrier("beta")
+    limit(stage.world, "alpha", 30)
+    [batch] = stage.world.pay(stage.world.submit(stage.world.order(*numbers(150))))
+
+    hints = deliver(stage.rt, [batch.batch])
+
+    [throttled] = stage.world.rows("SELECT message_id FROM provider_attempts WHERE outcome = 'refused_transient'")
+    assert [hint.batch for hint in hints] == [batch.batch]
+    limit(stage.world, "alpha", 3000)
+    stage.carry(hints)
+    stage.world.make_due()
+    stage.carry(promote(stage.rt))
+    later = "SELECT carrier, n, outcome FROM provider_attempts WHERE message_id = %(id)s AND n > 1"
+    assert stage.world.rows(later, id=throttled) == end
+    assert stage.world.status(throttled) == ("sent" if end else "failed")
+    assert stage.world.balance() == 1_000_000 - 400 * (150 if end else 149)
+    assert stage.world.rows("SELECT count(*) FROM provider_attempts WHERE outcome = 'accepted' AND n = 1") == [149]
+
+
 @pytest.mark.parametrize("pace", [60, 500])
 def test_small_batches_have_the_same_share_of_a_turn_as_a_large_one(world: Any, pace: int) -> None:
     limit(world, "alpha", pace)
@@ -204,3 +273,35 @@ def test_a_carrier_that_recovers_takes_the_rest_after_its_probe(world: Any) -> N
 
     assert set(world.rows(ATTEMPTS)) == {(1, "alpha", "accepted", None)}
     assert health.ask(world.rt.valkey, ["alpha"], 1) == {"alpha": Breaker.CLOSED}
+
+
+def test_what_a_stopping_process_did_not_send_after_its_probe_was_never_tried(world: Any) -> None:
+    world.add_carrier("beta", rank=2)
+    hints = world.pay(world.submit(world.order(*numbers(10))))
+    world.rt.pulse("alpha").feel([("NG", False)] * 20)
+    world.end_pause("alpha")
+    world.rt.is_stopping = lambda: True
+
+    given_back = deliver(world.rt, [hint.batch for hint in hints])
+
+    assert world.rows(ATTEMPTS) == [(1, "alpha", "accepted", None)]
+    world.rt.is_stopping = lambda: False
+    world.deliver_all(given_back)
+    assert world.rows(ATTEMPTS) == [(1, "alpha", "accepted", None)] * 10
+
+
+def test_nor_is_what_it_was_to_send_once_more_forgotten(stage: Stage) -> None:
+    stage.carrier("alpha")
+    stage.carrier("beta")
+    for message in stage.send(*numbers(4)):
+        stage.hear(message, "alpha", Verdict.FAILED, retryable=True)
+    hints = retake(stage.rt).hints
+    stage.rt.pulse("beta").feel([("NG", False)] * 20)
+    stage.world.end_pause("beta")
+    stage.rt.is_stopping = lambda: True
+
+    given_back = deliver(stage.rt, [hint.batch for hint in hints])
+
+    stage.rt.is_stopping = lambda: False
+    stage.carry(given_back)
+    assert stage.tried() == [("alpha", "accepted")] * 4 + [("beta", "accepted")] * 4

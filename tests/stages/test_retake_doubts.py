@@ -530,3 +530,22 @@ def test_of_two_doubts_each_is_settled_for_itself(
     stage.passes(80 * 3600)
     sweep(stage.rt)
     assert stage.stands() == [("failed", "released", "unresolved") if state == IN_DOUBT else state]
+
+
+@pytest.mark.parametrize("word", [UNKNOWN, BUSY, NOT_WRITTEN, REFUSED])
+def test_a_carriers_word_that_it_has_it_outlives_what_a_lost_worker_says_after_it(stage: Stage, word: Outcome) -> None:
+    line = stage.carrier("alpha", word)
+    stage.carrier("beta")
+
+    def lose_it() -> None:
+        stage.world.run("UPDATE batches SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
+        sweep(stage.rt)
+        note(stage.rt, "alpha", [Attempt(line.given[0], ACCEPTED, "alpha-late")])
+        stage.turn()
+        assert stage.stands() == [SENT]
+
+    line.meanwhile = lose_it
+    stage.send()
+    stage.go_on(*MOMENTS)
+
+    assert (stage.stands(), stage.history) == ([SENT], [])

@@ -254,6 +254,26 @@ def test_a_hold_and_a_release_that_meet_do_not_lock_each_other_out(world: Any) -
     assert till.funds() == (800, 8)
 
 
+def test_holds_and_releases_of_several_accounts_quotas_go_by_the_same_order(world: Any) -> None:
+    older, younger = Till(world), Till(world)
+    for till in (younger, older):  # as they lie in a table that is read from its beginning
+        with world.rt.begin() as conn:
+            ledger.grant(conn, till.account, MARCH, 10, "test")
+    earlier = [till.hold(quota=1) for till in (younger, older)]
+    world.run("ANALYZE quotas")
+    lock = "SELECT FROM quotas WHERE account_id = %(id)s FOR UPDATE"
+
+    with ThreadPoolExecutor(1) as pool:
+        with world.rt.begin() as conn:
+            conn.exec_driver_sql(lock, {"id": older.account})
+            releasing = pool.submit(younger.release, *earlier)
+            _wait(lambda: _waiting(world) == 1)
+            conn.exec_driver_sql(lock, {"id": younger.account})
+        releasing.result()
+
+    assert [till.funds() for till in (older, younger)] == [(0, 10)] * 2
+
+
 def _waiting(world: Any) -> int:
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     [count] = world.rows(query)

@@ -24,6 +24,7 @@ REF = UUID("0193f0a0-0000-7000-8000-000000000001")
 OUTSIDE = "https://sms.example/receipts"
 TWILIO = {"account_sid": "AC1", "auth_token": "t0ken", "receipt_url": f"{OUTSIDE}/tw"}
 VONAGE = {"api_key": "k", "api_secret": "s", "receipt_url": f"{OUTSIDE}/vg", "receipt_token": "sesame"}
+INFOBIP = {"base_url": "https://x", "api_key": "k", "receipt_token": "sesame"}
 TERMII = {"base_url": "https://x", "api_key": "k", "secret_key": "sesame"}
 GENERIC = {
     "url": "https://x/send",
@@ -54,6 +55,7 @@ def posting(world: Any) -> Callable[..., Any]:
             ("tw", "twilio", TWILIO),
             ("vg", "vonage", VONAGE),
             ("tm", "termii", TERMII),
+            ("ib", "infobip", INFOBIP),
             ("gn", "generic", GENERIC),
         ):
             carriers.save(conn, name, kind, settings)
@@ -169,6 +171,8 @@ def test_from_outside_a_carrier_that_is_not_there_looks_like_a_forged_receipt(
 def test_what_cannot_be_read_says_so(world: Any, posting: Callable[..., Any]) -> None:
     assert one(posting, "POST", "gn", b"id=1&status=LOST", x_token="sesame")[0] == 400
     assert one(posting, "POST", "gn", b"\xff\xfe", x_token="sesame")[0] == 400
+    odd = b'{"results": [{"messageId": "1", "status": {"groupId": [], "id": 1}}]}'
+    assert one(posting, "POST", "ib?token=sesame", odd)[0] == 400
     assert kept(world) == []
 
 

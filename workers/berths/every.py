@@ -1,11 +1,14 @@
-"""Keeps a process for each carrier that needs one: started when it is added, again when it dies, ended when it goes."""
+"""Keeps a process for each carrier that needs one: started when it is added, again when it dies, ended when it goes.
+
+One whose carrier becomes of another kind ends too, for another: the queues that it reads are others then.
+"""
 
 import logging
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
 
@@ -29,6 +32,7 @@ _GRACE = 30.0
 @dataclass(slots=True)
 class _Child:
     popen: "subprocess.Popen[bytes]"
+    berth: Berth
     started_at: float
     pause: float = _FIRST_PAUSE
 
@@ -36,8 +40,8 @@ class _Child:
 class Berths:
     """The carriers' processes of this machine."""
 
-    def __init__(self, wanted: Callable[[], set[str]], command: Callable[[str], list[str]]) -> None:
-        """Take what says which there should be, and the command of each."""
+    def __init__(self, wanted: Callable[[], Mapping[str, Berth]], command: Callable[[str], list[str]]) -> None:
+        """Take what says which there should be and where they carry, and the command of each."""
         self._wanted = wanted
         self._command = command
         self._children: dict[str, _Child] = {}
@@ -45,25 +49,24 @@ class Berths:
     def look(self) -> None:
         """Start what is missing, end what is not wanted any more."""
         wanted = self._wanted()
-        for name in sorted(set(self._children) - wanted):
-            self._end([name])
-        for name in sorted(wanted):
+        self._end([name for name, child in self._children.items() if child.berth is not wanted.get(name)])
+        for name, berth in wanted.items():
             child = self._children.get(name)
             if child is None:
-                self._children[name] = self._start(name, _FIRST_PAUSE)
+                self._children[name] = self._start(name, berth, _FIRST_PAUSE)
             elif child.popen.poll() is not None and time.monotonic() > child.started_at + child.pause:
                 settled = time.monotonic() - child.started_at > _SETTLED
                 pause = _FIRST_PAUSE if settled else min(2 * child.pause, _LONGEST_PAUSE)
                 log.warning("the process of carrier %s ended with %s; it starts again", name, child.popen.returncode)
-                self._children[name] = self._start(name, pause)
+                self._children[name] = self._start(name, berth, pause)
 
     def close(self) -> None:
         """End all of them: each has time to take its carrier's last answers."""
         self._end(list(self._children))
 
-    def _start(self, name: str, pause: float) -> _Child:
+    def _start(self, name: str, berth: Berth, pause: float) -> _Child:
         popen = subprocess.Popen(tethered(self._command(name)), stdin=subprocess.DEVNULL)
-        return _Child(popen, time.monotonic(), pause)
+        return _Child(popen, berth, time.monotonic(), pause)
 
     def _end(self, names: list[str]) -> None:
         ending = [self._children.pop(name).popen for name in names]
@@ -106,5 +109,5 @@ def command(name: str) -> list[str]:
     return [sys.executable, "-m", "workers.berths.one", name]
 
 
-def _wanted(rt: Runtime) -> set[str]:
-    return {name for name, berth in all_berths(rt).items() if berth is not Berth.SHARED}
+def _wanted(rt: Runtime) -> dict[str, Berth]:
+    return {name: berth for name, berth in all_berths(rt).items() if berth is not Berth.SHARED}

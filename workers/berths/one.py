@@ -30,14 +30,15 @@ _LOOK = 2.0
 #: seconds for which an answer that came too late waits for its attempt to be written
 _LATEST = 60.0
 _late: dict[UUID, tuple[float, Attempt]] = {}
-#: batches that are under way at once: while one waits for its carrier another waits for the database
-CONCURRENCY = 4
+#: batches that are under way at once: while one waits for its carrier another waits for the database. An HTTP carrier
+#: takes one call at a time, and a third would only use up its own time in waiting
+CONCURRENCY = {Berth.BOUND: 4, Berth.OWN: 2}
 
 
 def run(name: str) -> None:
     """Carry the messages of one carrier until told to stop; ConfigurationError when there is none of that name."""
     # each thread has a connection; so have the ear and the watch, and a code that overtakes
-    os.environ.setdefault("POSTROAD_POOL_SIZE", str(CONCURRENCY + 3))
+    os.environ.setdefault("POSTROAD_POOL_SIZE", str(max(CONCURRENCY.values()) + 3))
     rt = Runtime(located())
     berth = all_berths(rt).get(name)
     rt.close()
@@ -50,7 +51,7 @@ def run(name: str) -> None:
         [
             "-q",
             "worker",
-            *("--pool", "threads", "--concurrency", str(CONCURRENCY), "-n", f"{name}@%h"),
+            *("--pool", "threads", "--concurrency", str(CONCURRENCY[berth]), "-n", f"{name}@%h"),
             *("-Q", ",".join(queue.name for queue in queues), "-E", "--without-gossip", "--without-mingle"),
             *("--loglevel", os.environ.get("POSTROAD_LOG_LEVEL", "INFO")),
         ]
@@ -72,7 +73,8 @@ def _note_late(name: str) -> None:
     """Note answers that came too late, for as long as their attempts may not be written yet."""
     if not _late:
         return
-    noted = note(runtime(), name, [each for _, each in _late.values()])
+    # a list at once: the ear and the watch come here each in a thread of its own
+    noted = note(runtime(), name, [each for _, each in list(_late.values())])
     for ref, (at, _) in list(_late.items()):
         if ref in noted or time.monotonic() - at > _LATEST:
             _late.pop(ref, None)
@@ -88,6 +90,8 @@ def _watch(name: str) -> None:
             scales.look(runtime())
         except (ConfigurationError, DatabaseFault) as error:
             log.warning("carrier %s: %s", name, error)
+        except Exception as error:  # noqa: BLE001 - whoever looks after the carrier must not die of it
+            log.error("carrier %s: looking after it failed with %s", name, type(error).__name__)
         time.sleep(_LOOK)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ TRIES = 2
 NO_TIME = Fault("no_time", written=False)
 #: its turn never came: those before it got no answer, and nobody would know what became of it
 FUSED = Fault("fused", written=False)
+#: we closed this way ourselves: the process ends, or the carrier's settings are others now
+CLOSED = Fault("put_away", written=False)
 
 
 @dataclass(slots=True)
@@ -80,13 +83,16 @@ class Lanes:
     ) -> None:
         self._window = window
         self._deadline = deadline
-        self._call_deadline = call_deadline
+        #: seconds of a call after which none of its requests begins
+        self.patience = call_deadline - deadline
         context = (tls or ssl.create_default_context()) if address.tls else None
         self._dial = Dial(address.host, address.port, context, connect_timeout)
         self._idle: list[Connection] = []
 
-    async def post(self, requests: Sequence[bytes]) -> list[Answer | Fault]:
+    async def post(self, requests: Sequence[bytes], waited: float = 0.0) -> list[Answer | Fault]:
         """Post the requests; return one result for each, in their order, within the call's deadline.
+
+        For its turn the call has `waited` so many seconds of that.
 
         A lane connects before it takes a request and stops if it cannot: what no lane took was not written. Where no
         connection stands, one lane connects before all others; if it cannot, a second tries, and after that nobody.
@@ -94,7 +100,7 @@ class Lanes:
         had no answer. Where lanes could not connect and none had an answer, FUSE requests say so for the rest.
         """
         await self._drop_stale()
-        begin_by = asyncio.get_running_loop().time() + self._call_deadline - self._deadline
+        begin_by = asyncio.get_running_loop().time() + self.patience - waited
         call = _Call(requests, begin_by, deque(range(len(requests))))
         lanes = min(self._window, len(requests))
         first = self._idle.pop() if self._idle else None
@@ -147,7 +153,10 @@ class Lanes:
 
 
 class Client:
-    """Lanes for callers without an event loop: keeps one of its own for as long as it lives. One call at a time."""
+    """Lanes for callers without an event loop: keeps one of its own for as long as it lives.
+
+    One call at a time: the time that another waits for its turn is its own, and where too little is left it ends.
+    """
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
@@ -156,10 +165,15 @@ class Client:
 
     def post(self, requests: Sequence[bytes]) -> list[Answer | Fault]:
         """Post the requests; return one result for each, in their order."""
-        with self._lock:
+        began = time.monotonic()
+        if not self._lock.acquire(timeout=self._lanes.patience):
+            return [NO_TIME] * len(requests)
+        try:
             if self._runner is None or not requests:
-                return [Fault("closed", written=False)] * len(requests)
-            return self._runner.run(self._lanes.post(requests))
+                return [CLOSED] * len(requests)
+            return self._runner.run(self._lanes.post(requests, time.monotonic() - began))
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Close connections and loop; idempotent."""

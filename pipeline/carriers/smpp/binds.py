@@ -146,6 +146,9 @@ class Binds:
     def put_back(self, requests: Sequence[Request]) -> None:
         """Take back what was throttled; what could not be sent in its call's time is refused now."""
         self._waiting.extendleft(reversed(requests))
+        if self._closing:  # nobody will serve it any more
+            self._leave(self._waiting, CLOSED)
+            return
         resumes = self._resumes()
         for call in {request.call for request in self._waiting if request.call.begin_by <= resumes}:
             self._out_of_time(call)
@@ -199,7 +202,14 @@ class Binds:
         return code
 
     async def _open(self, command: Command) -> Session | Fault:
-        """Return a bound session, or why there is none."""
+        """Return a bound session, or why there is none; whatever that is, it is tried again."""
+        try:
+            return await self._bind(command)
+        except Exception as error:  # noqa: BLE001 - a bind that nobody keeps up any more would be gone for good
+            log.error("carrier %s: a bind could not be opened: %s", self.carrier, type(error).__name__)
+            return Fault("adapter_fault", written=False)
+
+    async def _bind(self, command: Command) -> Session | Fault:
         target = self._target
         session = await self._dial.connect(lambda: Session(self, self._manner))
         if isinstance(session, str):

@@ -91,7 +91,8 @@ class Fault:
 NO_TIME: Final = Fault("no_time", written=False)
 #: an earlier part of its message was not taken
 ABANDONED: Final = Fault("abandoned", written=False)
-CLOSED: Final = Fault("closed", written=False)
+#: we closed the carrier ourselves: the process ends, or its settings are others now
+CLOSED: Final = Fault("put_away", written=False)
 
 #: of a submit_sm its message id; of another request the body of its response; the status that refused; or a fault
 Result = str | bytes | int | Fault

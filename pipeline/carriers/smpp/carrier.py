@@ -52,6 +52,8 @@ class Smpp:
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
         """Submit the parcels; return one attempt for each, in their order, within `call_deadline` seconds."""
         began, now = time.monotonic(), datetime.now(UTC)
+        for parcel in parcels if self._late else ():  # what came too late was said of an earlier try
+            self._late.pop(parcel.ref, None)
         call = Call(is_urgent=all(parcel.message_class is MessageClass.OTP for parcel in parcels))
         unfit: dict[int, Attempt] = {}
         spans: list[slice] = []

@@ -162,14 +162,16 @@ def receipt(reading: Reading, carrier: str, message: Message) -> Receipt:
     word, verdict = _state(message, fields)
     error = _error(message, fields)
     code = error if error and error.strip("0") else word if verdict is Verdict.FAILED else error
+    done = fields.get("donedate", "")
     return Receipt(
         carrier=carrier,
-        key=f"{carrier_ref or ref}/{word or verdict}/{code or ''}",
+        # an SMSC gives its ids out anew some day; brought again, a receipt is as it was
+        key=f"{carrier_ref or ref}/{word or verdict}/{code or ''}/{done}",
         verdict=verdict,
         carrier_ref=carrier_ref,
         ref=ref,
         code=code,
-        at=_at(fields.get("donedate", ""), reading.offset),
+        at=_at(done, reading.offset),
         raw=_raw(message, fields),
         retryable=verdict is Verdict.FAILED and bool(reading.retryable_codes & {code, word}),
     )

@@ -149,18 +149,20 @@ def read(name: str, settings: Mapping[str, object]) -> Terms:
 
 
 def _target(options: Options) -> Target:
-    host = options.text("host")
+    host, tls_name = options.text("host"), options.text("tls_name", "")
     who = pdu.Bind(
         options.text("system_id"),
         options.text("password", ""),
         options.text("system_type", ""),
         address_range=options.text("address_range", ""),
     )
+    for key, value in (("host", host), ("tls_name", tls_name)):
+        try:
+            value.encode("idna")
+        except UnicodeError:
+            raise options.unfit(key, "must be a name or an address") from None
     try:
-        host.encode("idna")
         pdu.bind(Command.BIND_TRANSCEIVER, 1, who)
-    except UnicodeError:
-        raise options.unfit("host", "must be a name or an address") from None
     except ValueError as error:
         raise options.unfit(*str(error).split(" ", 1)) from None
     return Target(
@@ -168,7 +170,7 @@ def _target(options: Options) -> Target:
         port=options.whole("port", 2775, 1, 65535),
         who=who,
         tls=_tls(options),
-        tls_name=options.text("tls_name", "") or None,
+        tls_name=tls_name or None,
         connect_timeout=options.number("connect_timeout", 3, 0.05, 300),
         bind_timeout=options.number("bind_timeout", 5, 0.05, 300),
         reconnect_pause=options.number("reconnect_pause", 0.5, 0.01, 300),

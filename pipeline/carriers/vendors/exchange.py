@@ -9,6 +9,7 @@ own: `blind`).
 """
 
 import base64
+import logging
 import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,8 @@ from pipeline.carriers.http1 import Address, Answer, Client, Fault, Lanes, reque
 from pipeline.carriers.options import Options
 from schema.carriage import Attempt, Parcel
 from schema.vocabulary import Doubt, Outcome
+
+log = logging.getLogger(__name__)
 
 #: kinds of body
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
@@ -130,7 +133,7 @@ class Vendor:
         now = self._clock()
         results = self._client.post([self._write(parcel, now) for parcel in parcels])
         return [
-            lost(parcel.ref, result) if isinstance(result, Fault) else self._judge(parcel.ref, result)
+            lost(parcel.ref, result) if isinstance(result, Fault) else self._judged(self._judge, parcel.ref, result)
             for parcel, result in zip(parcels, results, strict=True)
         ]
 
@@ -145,7 +148,7 @@ class Vendor:
                 if isinstance(result, Fault):
                     found[ref] = unknown(ref, result.code)
                 else:
-                    found[ref] = question.judge(ref, result)
+                    found[ref] = self._judged(question.judge, ref, result)
         return [found[parcel.ref] for parcel in parcels]
 
     def balance(self) -> tuple[Decimal, str] | None:
@@ -158,6 +161,14 @@ class Vendor:
     def close(self) -> None:
         """Close connections; idempotent."""
         self._client.close()
+
+    def _judged(self, judge: Judge, ref: UUID, answer: Answer) -> Attempt:
+        """Return what an answer says; one of a form that nobody thought of says nothing, and spoils no other's."""
+        try:
+            return judge(ref, answer)
+        except Exception as error:  # noqa: BLE001 - whatever it says, the others were taken or not
+            log.error("carrier %s: one of its answers cannot be judged: %s", self.name, type(error).__name__)
+            return unknown(ref, "unreadable")
 
 
 # What an answer may mean -----------------------------------------------------------------------------------------

@@ -48,6 +48,32 @@ def finish(
     return [Hint(b.id, b.message_class, b.carrier, b.size) for b in made if b.status is BatchStatus.QUEUED], released
 
 
+def put_aside(
+    rt: Runtime, conn: Connection, claims: Sequence[Claim], pauses: Mapping[UUID, timedelta], now: datetime
+) -> list[Moved]:
+    """Take out of batches that are given back what their carrier wants later: their next worker knows nothing of that.
+
+    Return the money to give back of those whose time is over by then.
+    """
+    if not pauses:
+        return []
+    holders = messages.batches_of(conn, list(pauses), None)
+    made: list[Batch] = []
+    released: list[Moved] = []
+    first = rt.mint()
+    for claim in claims:
+        own = {id_: pause for id_, pause in pauses.items() if holders.get(id_) == claim.span.batch}
+        later, expired = failover.stay(_stand(claim), own, now)
+        for onward, members in later.items():
+            batch = _onward(ids.after(first, len(made)), claim, onward, members, now, None)
+            messages.reassign(conn, members, batch.id, Status.SENT if claim.again else None)
+            made.append(batch)
+        released += _end(rt, conn, claim, expired, Code.EXPIRED, now)
+    if made:
+        batches.write(conn, made, hinted_at=now)
+    return released
+
+
 def _leftovers(
     conn: Connection, claims: Sequence[Claim], reached: Mapping[UUID, UUID | None]
 ) -> tuple[dict[UUID, list[Leftover]], dict[UUID, list[UUID]]]:
@@ -78,9 +104,7 @@ def _plan(
 
     Of those that only the same carrier may have again no other hears: they are in doubt as before.
     """
-    stand = failover.Stand(
-        claim.message_class, claim.carrier, claim.attempt, claim.round, claim.tried, claim.valid_until
-    )
+    stand = _stand(claim)
     chain = choice.table.chain if choice else _test_chain
     goes_on = [] if claim.again is Again.REPEAT else [each for each in leftovers if each.id not in pauses]
     plan = failover.plan(stand, goes_on, chain, now)
@@ -94,6 +118,12 @@ def _plan(
             id_ for each in rounds for id_ in onward.pop(each)
         ]
     return Plan(onward, failed)
+
+
+def _stand(claim: Claim) -> failover.Stand:
+    return failover.Stand(
+        claim.message_class, claim.carrier, claim.attempt, claim.round, claim.tried, claim.valid_until
+    )
 
 
 def _end(rt: Runtime, conn: Connection, claim: Claim, those: Sequence[UUID], code: Code, now: datetime) -> list[Moved]:

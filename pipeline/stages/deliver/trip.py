@@ -15,7 +15,7 @@ from pipeline.rules.routes import TEST_CARRIER
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.entry import Entry, record
 from pipeline.stages.deliver.portions import NOTHING, Portion, cut, in_turn, steps
-from pipeline.stages.deliver.regroup import finish
+from pipeline.stages.deliver.regroup import finish, put_aside
 from pipeline.store import attempts, gate, leases, ledger
 from pipeline.store.doors import limits
 from pipeline.store.doors.limits import Take
@@ -113,7 +113,7 @@ def _carry(rt: Runtime, trip: _Trip) -> list[Hint]:
         entry = Entry(sent, answers, marked_at, trip.reached, trip.pauses, marked, following is None, left)
         trip.stand, hints = _put_down(rt, trip, entry, until)
         if following is None:
-            return hints
+            return hints + ([] if left else _call_next(rt, trip))
         if waits:
             trip.stand = _wait(rt, trip, following)
         trip.portion, is_probe = following, False
@@ -198,13 +198,27 @@ def _write(rt: Runtime, conn: Connection, trip: _Trip, entry: Entry, stand: Stan
     if not entry.is_last:
         ledger.release(conn, released)
         return []
-    over = [claim for claim in trip.claims if claim.span.batch in stand.ours - entry.left]
-    hints, failed = finish(rt, conn, over, entry, stand.at or entry.marked_at)
-    hints += leases.requeue(conn, sorted(stand.ours & entry.left)) if entry.left else []
-    if trip.pace and not entry.left:  # its other batches were hinted while this trip had the turn
-        hints += leases.next_of(conn, trip.lead.carrier)
+    ours, at = [claim for claim in trip.claims if claim.span.batch in stand.ours], stand.at or entry.marked_at
+    hints, failed = finish(rt, conn, [claim for claim in ours if claim.span.batch not in entry.left], entry, at)
+    if left := [claim for claim in ours if claim.span.batch in entry.left]:
+        failed += put_aside(rt, conn, left, entry.pauses, at)
+        hints += leases.give_back(conn, [claim.span.batch for claim in left])
     ledger.release(conn, released + failed)
     return hints
+
+
+def _call_next(rt: Runtime, trip: _Trip) -> list[Hint]:
+    """Return the batch to hint at a carrier with a limit: its others were hinted while this trip had the turn.
+
+    Called after the last commit, or a hint that came just before it would be the last that anybody heard of its batch.
+    """
+    if not trip.pace:
+        return []
+    try:
+        with rt.glance() as conn:
+            return leases.next_of(conn, trip.lead.carrier)
+    except DatabaseFault:  # all is written; sweep finds who waits
+        return []
 
 
 def _may_be_asked(claim: Claim) -> bool:

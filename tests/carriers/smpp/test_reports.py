@@ -46,7 +46,7 @@ def test_a_receipt_is_read_whole() -> None:
 
     assert told == Receipt(
         carrier="acme",
-        key="0123456789/DELIVRD/000",
+        key="0123456789/DELIVRD/000/2611220431",
         verdict=Verdict.DELIVERED,
         carrier_ref="0123456789",
         ref=None,
@@ -208,9 +208,10 @@ def test_an_acknowledgement_of_the_handset_means_delivered(esm_class: int) -> No
 
 
 def test_the_same_report_has_the_same_key_and_another_one_another() -> None:
-    again = USUAL.replace("done date:2611220431", "done date:2611220432")
+    of_an_id_given_out_anew = USUAL.replace("done date:2611220431", "done date:2612220431")
 
-    assert read(again).key == read(USUAL).key
+    assert read(USUAL + " ").key == read(USUAL).key
+    assert read(of_an_id_given_out_anew).key != read(USUAL).key
     assert read(USUAL.replace("DELIVRD", "ENROUTE")).key != read(USUAL).key
     assert read(USUAL.replace("0123456789", "1123456789")).key != read(USUAL).key
 

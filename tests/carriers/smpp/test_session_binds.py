@@ -17,6 +17,7 @@ from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.carrier import Smpp
 from pipeline.carriers.smpp.codes import Command, Status
 from pipeline.errors import ConfigurationError
+from pipeline.rules.outcomes import is_good
 from schema.carriage import Attempt, Heard
 from schema.vocabulary import Outcome
 from tests.carriers.conformance import parcel
@@ -392,7 +393,31 @@ def test_closing_waits_for_what_is_in_flight_and_says_goodbye(client: Clients) -
 
     assert [attempt.carrier_ref for attempt in attempts] == ["in-time"]
     assert seen == [Command.UNBIND]
-    assert words(after) == [(NOT_WRITTEN, "closed")]
+    assert words(after) == [(NOT_WRITTEN, "put_away")]
+    # we left the carrier, and not the other way round
+    assert is_good(after[0]) is None
+
+
+def test_what_is_throttled_while_we_close_was_refused_and_waits_for_nobody(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        sequence = guest.submit()[2]
+        time.sleep(0.2)
+        guest.say(pdu.submit_sm_resp(sequence, "", Status.RTHROTTLED))
+        guest.serve()
+
+    with smsc(manner) as port:
+        carrier = client(port)
+        attempts: list[Attempt] = []
+        sending = threading.Thread(target=lambda: attempts.extend(carrier.send([parcel()])))
+        sending.start()
+        until(lambda: carrier.binds()["open"] == 1)
+        began = time.monotonic()
+        carrier.close()
+        sending.join()
+
+    assert words(attempts) == [(Outcome.REFUSED_TRANSIENT, "throttled")]
+    assert time.monotonic() - began < 1
 
 
 def test_closing_twice_is_closing_once(client: Clients) -> None:
@@ -494,6 +519,7 @@ UNFIT = {
     "no host": ({"host": None}, "host is required"),
     "a password too long": ({"password": "far too secret"}, "password must have at most 8 characters"),
     "a system_id too long": ({"system_id": "x" * 16}, "system_id must have at most 15 characters"),
+    "a name that no certificate has": ({"tls_name": "a..example"}, "tls_name must be a name or an address"),
     "a port that is none": ({"port": 70000}, "port must be a number from 1 to 65535"),
     "a mode that is none": ({"mode": "half"}, "mode must be one of transceiver, separate, transmitter, receiver"),
     "a key nobody knows": ({"wings": 2}, "wings is no setting"),

@@ -424,6 +424,35 @@ def test_an_answer_that_comes_too_late_is_kept_for_who_asks(client: Clients) -> 
     assert after.outcome is ACCEPTED
 
 
+def test_what_was_said_too_late_of_one_try_is_not_said_of_the_next(client: Clients) -> None:
+    late = Event()
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        sequence = guest.submit()[2]
+        command, _, link, _ = guest.read()
+        guest.answer(command, link)
+        guest.say(pdu.submit_sm_resp(sequence, "", Status.RSYSERR))
+        late.set()
+        while True:
+            guest.submit()
+
+    with smsc(manner) as port:
+        carrier = client(port, doubt="queryable", deadline=0.3)
+        one = parcel()
+        carrier.send([one])
+        late.wait(5)
+        time.sleep(0.1)
+        before = carrier.ask([one], [None])
+        again = carrier.send([one])
+        after = carrier.ask([one], [None])
+        client.close()
+
+    assert words(before) == [(NOT_WRITTEN, "ESME_RSYSERR")]
+    assert words(again) == [(UNKNOWN, "timeout")]
+    assert words(after) == [(UNKNOWN, "no_id")]
+
+
 def test_sequence_numbers_begin_again_and_pass_over_those_in_use(client: Clients) -> None:
     sequences = []
 

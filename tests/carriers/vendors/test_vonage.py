@@ -1,6 +1,9 @@
 import hashlib
 import hmac
+import json
+import socket
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +18,7 @@ from pipeline.errors import ConfigurationError
 from schema.carriage import Posted
 from schema.vocabulary import Encoding, Outcome, Verdict
 from tests.carriers.conformance import Conformance, parcel
+from tests.carriers.raw import listening, plain, read_request
 from tests.carriers.vendors.exchanges import REF, answer, judged, posted
 from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
 
@@ -112,6 +116,22 @@ def test_a_throttled_answer_says_how_long_to_wait() -> None:
 
     assert judge(REF, answer(200, said("1", text=text))).retry_after == 0.25
     assert judge(REF, answer(200, said("1"))).retry_after == 1
+
+
+def test_an_answer_of_a_form_that_nobody_thought_of_spoils_no_other() -> None:
+    odd = plain("200 OK", json.dumps({"messages": [{"status": []}]}).encode())
+    good = plain("200 OK", json.dumps(said("0")).encode())
+    answers = iter((good, odd, good))
+
+    def manner(guest: socket.socket) -> None:
+        while read_request(guest):
+            guest.sendall(next(answers))
+
+    with listening(manner) as url, closing(make("alpha", {**SETTINGS, "base_url": url, "window": 1})) as carrier:
+        attempts = carrier.send([parcel(), parcel(), parcel()])
+
+    taken = (Outcome.ACCEPTED, None)
+    assert [(each.outcome, each.code) for each in attempts] == [taken, (Outcome.UNKNOWN, "unreadable"), taken]
 
 
 def test_what_vonage_is_told(rig: VendorRig) -> None:
