@@ -43,6 +43,8 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
+    # a child that is killed is missed within a second
+    worker_pool="workers.processes.pool:Pool",
     worker_max_tasks_per_child=10_000,
     worker_eta_task_limit=1000,
     worker_soft_shutdown_timeout=20,

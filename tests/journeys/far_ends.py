@@ -15,7 +15,8 @@ from tests.journeys.installation import Installation, wait_for
 from workers.processes.tether import tethered
 from workers.simulator.scripts import smpp_settings
 
-PROCESSES = ("worker", "lane", "clock", "beat", "carriers")
+#: what carries messages to carriers, whose own processes come beside it: "carriers alpha"
+PROCESSES = ("worker", "lane", "clock", "beat")
 
 
 @contextmanager

@@ -25,8 +25,8 @@ from pipeline.stages.office.audit import audit
 from schema.order import Order
 from tests.carriers.simulator import read_log
 from tests.conftest import World
+from tests.hatchery import Hatched, hatchery, procfile, started
 from workers import dev
-from workers.processes.tether import tethered
 from workers.producer import producer, submit
 
 #: minor units a message costs here, one segment each
@@ -85,11 +85,15 @@ class Installation:
     world: World
     #: what the processes get on top of the pair's environment
     environment: dict[str, str] = field(default_factory=dict)
-    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    processes: dict[str, "subprocess.Popen[bytes] | Hatched"] = field(default_factory=dict)
     #: process → the Procfile's line that it runs
     lines: dict[str, str] = field(default_factory=dict)
+    #: those that are started as production's are, and not forked by the nest: each takes two seconds longer
+    cold: set[str] = field(default_factory=set)
     #: processes that ended by themselves and were started again
     revived: list[str] = field(default_factory=list)
+    #: when the clock was nudged last
+    nudged: float = 0
     #: request → how many recipients it has
     submitted: dict[UUID, int] = field(default_factory=dict)
     orders: dict[UUID, Order] = field(default_factory=dict)
@@ -102,26 +106,25 @@ class Installation:
             home = self.home / name
             home.mkdir(exist_ok=True)
             self.lines[name] = line or name
-            argv = tethered([sys.executable, "-m", "workers.processes.procfile", line or name], farewell=signal.SIGKILL)
-            with (self.home / f"{name}.log").open("ab") as log:
-                self.processes[name] = subprocess.Popen(
-                    argv,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    env={
-                        **os.environ,
-                        "POSTROAD_DATABASE_URL": self.settings.database_url.get_secret_value(),
-                        "POSTROAD_BROKER_URL": self.settings.broker_url.get_secret_value(),
-                        "POSTROAD_HOME": str(home),
-                        "POSTROAD_CONCURRENCY": "2",
-                        "POSTROAD_LEASE_SECONDS": "3",
-                        "POSTROAD_STALE_SECONDS": "2",
-                        **self.environment,
-                        **environment,
-                    },
-                )
+            told = self._told(home) | environment
+            log = self.home / f"{name}.log"
+            if name in self.cold:
+                self.processes[name] = started(line or name, log, told)
+            else:
+                self.processes[name] = hatchery().start(procfile(line or name, told), log=log, environment=told)
+
+    def _told(self, home: Path) -> dict[str, str]:
+        """Return a process's environment."""
+        return {
+            **os.environ,
+            "POSTROAD_DATABASE_URL": self.settings.database_url.get_secret_value(),
+            "POSTROAD_BROKER_URL": self.settings.broker_url.get_secret_value(),
+            "POSTROAD_HOME": str(home),
+            "POSTROAD_CONCURRENCY": "2",
+            "POSTROAD_LEASE_SECONDS": "3",
+            "POSTROAD_STALE_SECONDS": "2",
+            **self.environment,
+        }
 
     def revive(self) -> None:
         """Start again what has ended by itself, as `postroad up` and the containers do."""
@@ -129,6 +132,13 @@ class Installation:
             if process.poll() is not None:
                 self.revived.append(name)
                 self.start(name, line=self.lines[name])
+
+    def nudge(self) -> None:
+        """Have the clock sweep now, as it does unasked every few seconds: no test is about how often that is."""
+        if time.monotonic() > self.nudged + 1 and "clock" in self.processes:
+            with suppress(OperationalError):
+                producer(self.pair.broker_url).send_task("sms.sweep", queue="clock", expires=1)
+            self.nudged = time.monotonic()
 
     def await_ready(self, *names: str) -> None:
         """Return when the workers say that they are ready."""
@@ -231,6 +241,7 @@ class Installation:
     def unwritten(self) -> list[UUID]:
         """Return the requests that the database has not heard of."""
         self.revive()
+        self.nudge()
         wanted = list(self.submitted)
         there = set(self.rows("SELECT id FROM requests WHERE id = ANY(%(ids)s)", ids=wanted))
         return [request for request in wanted if request not in there]
@@ -303,6 +314,7 @@ class Installation:
 
     def _is_settled(self) -> bool:
         self.revive()
+        self.nudge()
         return not self.count(
             "SELECT (SELECT count(*) FROM messages WHERE status IS NULL)"
             " + (SELECT count(*) FROM batches WHERE status <> 'done')"

@@ -34,7 +34,7 @@ def test_another_takes_over_until_the_carrier_is_well_again(
         installation.world.add_carrier("alpha", rank=0)
         installation.configure("alpha", kind, **alpha.settings(kind) | settings)
         installation.environment["POSTROAD_DOUBT_SECONDS_OTP"] = "2"
-        installation.start(*PROCESSES)
+        installation.start(*PROCESSES, "carriers alpha", "carriers beta")
         installation.await_ready()
 
         # nobody listens: nothing was written, so all of it goes elsewhere

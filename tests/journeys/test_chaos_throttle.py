@@ -19,7 +19,7 @@ def jain(shares: list[int]) -> float:
     return sum(shares) ** 2 / (len(shares) * sum(share**2 for share in shares))
 
 
-@pytest.mark.parametrize(("kind", "many", "few"), [("smpp", (40, 10), (4, 100)), ("http", (10, 70), (1, 400))])
+@pytest.mark.parametrize(("kind", "many", "few"), [("smpp", (40, 10), (4, 100)), ("http", (10, 50), (1, 300))])
 def test_a_limit_is_used_to_the_full_and_in_equal_shares(
     installation: Installation, kind: str, many: tuple[int, int], few: tuple[int, int]
 ) -> None:
@@ -28,8 +28,9 @@ def test_a_limit_is_used_to_the_full_and_in_equal_shares(
         installation.world.run("UPDATE carriers SET segments_per_second = %(pace)s", pace=PACE)
         for account, (batches, size) in (("acme", many), ("other", few)):
             installation.submit(*(installation.order(size, account=account) for _ in range(batches)))
-        installation.start(*PROCESSES)
+        installation.start(*PROCESSES, "carriers alpha")
         installation.await_ready()
+        installation.await_written()
         wait_for(lambda: undecided(installation) == 0, 60, why="all is sent")
 
     names: dict[Any, str] = dict(

@@ -20,12 +20,10 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.office import report
 from tests.conftest import World
+from tests.hatchery import ROOT, Hatched, hatchery
 from workers import dev
-from workers.processes.tether import tethered
 from workers.producer import producer, submit
 from workers.queues import QUEUES
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 #: the broker's databases: each module takes the next, so that none finds another's messages
 _brokers = itertools.cycle(range(1, 16))
@@ -38,7 +36,7 @@ class Site:
         self.rt, self.broker_url, self.folder = rt, broker_url, folder
         self.world = World(rt)
         self.producer = producer(broker_url)
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Hatched] = []
 
     @property
     def environment(self) -> dict[str, str]:
@@ -55,11 +53,9 @@ class Site:
     def start(self, name: str, *arguments: str, ready: str, **environment: str) -> Path:
         """Start `celery -A workers.app …` and return its log once it says that it is ready."""
         log = self.folder / f"{name}.log"
-        argv = [sys.executable, "-m", "celery", "-A", "workers.app", *arguments]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                tethered(argv), cwd=ROOT, env=self.environment | environment, stdout=output, stderr=subprocess.STDOUT
-            )
+        argv = ["celery", "-A", "workers.app", *arguments]
+        log.write_bytes(b"")
+        process = hatchery().start(argv, log=log, environment=self.environment | environment)
         self._processes.append(process)
         eventually(lambda: ready in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
@@ -94,7 +90,7 @@ class Site:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(20)
             process.kill()
-            process.wait()
+            process.wait(20)
 
     @property
     def alive(self) -> bool:

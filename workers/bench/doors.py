@@ -21,8 +21,7 @@ from workers.bench.calls import Heard, call
 from workers.bench.ground import ACCOUNT, SENDER, Ground, value
 from workers.bench.latency import spread
 from workers.bench.plan import Plan
-from workers.bench.processes import Process, gateway, roots_of, wait, workers
-from workers.bench.producers import producers
+from workers.bench.processes import Process, gateway, roots_of, wait
 
 #: calls before the clock starts, as a share of those that count
 _WARM_UP = 0.3
@@ -56,15 +55,10 @@ class Speaker:
         return made
 
 
-def measure(ground: Ground, plan: Plan, far_end: Sequence[Process]) -> dict[str, Any]:
+def measure(ground: Ground, plan: Plan, processes: Sequence[Process], pool: ProcessPoolExecutor) -> dict[str, Any]:
     """Call each door; return rates, times and costs, beside those of calls that ask for nothing."""
-    with (
-        ground.connect() as conn,
-        producers(1) as pool,
-        workers(ground, plan.children) as running,
-        gateway(ground, plan.gateways) as (door, port),
-    ):
-        bench = _Bench(ground, plan, conn, pool, port, [*running, door, *far_end], _numbers(), value(conn, _ASKED))
+    with ground.connect() as conn, gateway(ground, plan.gateways) as (door, port):
+        bench = _Bench(ground, plan, conn, pool, port, [door, *processes], _numbers(), value(conn, _ASKED))
         speakers = _speakers(ground, port)
         nothing = Speaker("/nothing", {"Content-Type": "application/json"}, _json_of("to", "text"))
         result: dict[str, Any] = {"empty_handler": bench.empty(nothing)}

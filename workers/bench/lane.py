@@ -12,12 +12,10 @@ from workers.bench import cost
 from workers.bench.ground import Ground, value
 from workers.bench.latency import by_carrier, by_marks, spread
 from workers.bench.plan import Plan
-from workers.bench.processes import Process, roots_of, wait, workers
-from workers.bench.producers import Asked, ask, bulk, codes, producers
+from workers.bench.processes import Process, roots_of, wait
+from workers.bench.producers import Asked, ask, bulk, codes
 
 _WARM_UP = 20
-#: seconds of bulk before the first code, so that it is in full flow
-_AHEAD = 2
 
 _DONE = """
 SELECT (SELECT count(*) FROM requests WHERE id = ANY(%s)) = %s
@@ -25,10 +23,10 @@ SELECT (SELECT count(*) FROM requests WHERE id = ANY(%s)) = %s
 """
 
 
-def measure(ground: Ground, plan: Plan, far_end: Sequence[Process]) -> dict[str, Any]:
-    """Send codes alone and beside bulk; return the times from submit to carrier of both."""
-    with ground.connect() as conn, producers(2) as pool, workers(ground, plan.children) as running:
-        lane = _Lane(ground, plan, conn, pool, [*running, *far_end])
+def measure(ground: Ground, plan: Plan, processes: Sequence[Process], pool: ProcessPoolExecutor) -> dict[str, Any]:
+    """Send codes alone and beside bulk, by two producers; return the times from submit to carrier of both."""
+    with ground.connect() as conn:
+        lane = _Lane(ground, plan, conn, pool, processes)
         lane.send(_WARM_UP, 2 * plan.children)
         return {"alone": lane.send(plan.codes, 0), "beside_bulk": lane.send(plan.codes, _orders(plan))}
 
@@ -41,7 +39,7 @@ class _Lane:
     plan: Plan
     conn: "psycopg.Connection[Any]"
     pool: ProcessPoolExecutor
-    processes: list[Process]
+    processes: Sequence[Process]
 
     def send(self, count: int, orders: int) -> dict[str, Any]:
         """Send so many codes, beside so many orders of bulk; return the times of both."""
@@ -49,7 +47,7 @@ class _Lane:
         roots = roots_of(self.ground, self.processes)
         reading = cost.read(roots)
         offered = self.pool.submit(ask, url, bulk(orders, self.plan.batch), (every, every))
-        time.sleep(_AHEAD if orders else 0)
+        time.sleep(self.plan.ahead if orders else 0)
         sent = self.pool.submit(ask, url, codes(count), self.plan.pauses).result()
         beside = offered.result()
         requests = [*sent.at, *beside.at]
@@ -68,7 +66,7 @@ class _Lane:
 
 def _orders(plan: Plan) -> int:
     """Return how many bulk orders last as long as the codes."""
-    return max(1, round((plan.codes * sum(plan.pauses) / 2 + 2 * _AHEAD) * plan.beside / plan.batch))
+    return max(1, round((plan.codes * sum(plan.pauses) / 2 + 2 * plan.ahead) * plan.beside / plan.batch))
 
 
 def _rate(asked: Asked, size: int) -> int:

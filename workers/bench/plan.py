@@ -28,8 +28,9 @@ class Plan:
     codes: int = 300
     #: seconds from one code to the next: not less and not more
     pauses: tuple[float, float] = (0.05, 0.1)
-    #: messages a second offered beside the codes
+    #: messages a second offered beside the codes, and seconds of them before the first code: they are in full flow then
     beside: int = 5000
+    ahead: float = 2
     #: single messages sent through each door, and processes of the gateway
     calls: int = 20_000
     gateways: int = 2

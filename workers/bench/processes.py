@@ -51,9 +51,13 @@ class Process:
         """Return its log."""
         return self.log.read_text(errors="replace")
 
+    def tell(self) -> None:
+        """Tell it to end."""
+        self._popen.terminate()
+
     def stop(self, seconds: float = 40) -> None:
         """Tell it to end; kill it when it does not."""
-        self._popen.terminate()
+        self.tell()
         try:
             self._popen.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -75,6 +79,8 @@ def workers(ground: Ground, children: int) -> Iterator[list[Process]]:
             running.append(process)
         wait(moored(settings), running)
         yield running
+        for process in reversed(running):  # at once: each takes a second or two to go
+            process.tell()
 
 
 @contextmanager

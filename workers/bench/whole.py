@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,7 +11,8 @@ from pipeline.stages.office.audit import audit
 from workers.bench import ceiling, clock, doors, lane, road
 from workers.bench.ground import BULK, Ground, ground, value
 from workers.bench.plan import Plan
-from workers.bench.processes import Process, simulator
+from workers.bench.processes import Process, simulator, workers
+from workers.bench.producers import producers
 
 #: requests in flight on a bind
 _WINDOW = 50
@@ -31,17 +32,25 @@ def run(plan: Plan, tell: Callable[[str], object] = lambda _: None) -> dict[str,
             tell("ceiling")
             result["ceiling"] = ceiling.measure(made, plan)
             result["road"]["share_of_ceiling"] = _shares(result)
-        if "lane" in plan.parts:
-            tell("lane")
-            result["lane"] = lane.measure(made, plan, far_end)
-        if "doors" in plan.parts:
-            tell("doors")
-            result["doors"] = doors.measure(made, plan, far_end)
+        if {"lane", "doors"} & set(plan.parts):
+            _beside_workers(made, plan, far_end, result, tell)
         result["audit"] = _audit(made)
         if "clock" in plan.parts:
             tell("clock")
             result["clock"] = clock.measure(made, plan)
         return result
+
+
+def _beside_workers(
+    made: Ground, plan: Plan, far_end: Sequence[Process], result: dict[str, Any], tell: Callable[[str], object]
+) -> None:
+    """Measure the parts for which the same workers and producers may run."""
+    with workers(made, plan.children) as running, producers(2) as pool:
+        processes = [*running, *far_end]
+        for name, part in (("lane", lane.measure), ("doors", doors.measure)):
+            if name in plan.parts:
+                tell(name)
+                result[name] = part(made, plan, processes, pool)
 
 
 def _far_end(made: Ground, plan: Plan, stack: ExitStack) -> list[Process]:

@@ -5,9 +5,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -22,7 +21,7 @@ from workers import dev
 from workers.embedded import kept
 from workers.embedded.place import make_folder
 from workers.processes import fleet
-from workers.processes.supervisor import Process, supervise
+from workers.processes.supervisor import supervise
 from workers.showcase import sandbox
 from workers.showcase.tour import Interrupted, Tour
 from workers.terminal.opened import opened
@@ -60,8 +59,8 @@ def demo() -> int:
             grant(rt, sandbox.ACCOUNT, QUOTA, "for the demo")
             click.echo("PostgreSQL and Valkey run; starting the rest …")
             guide = _Guide(rt, oracle)
-            processes = _at_once(fleet.processes(ready, played, oracle))
-            stopped = supervise(processes, logs=logs, when_up=lambda: guide.start(ready))
+            processes = fleet.at_once(fleet.processes(ready, played, oracle), lambda name: click.echo(f"  {name}"))
+            stopped = supervise(processes, patience=fleet.ALL_AT_ONCE, logs=logs, when_up=lambda: guide.start(ready))
             code = guide.end()
     code = stopped or code
     if code == 1:
@@ -129,25 +128,6 @@ def _free_ports(count: int) -> list[int]:
     with ExitStack() as held:
         listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [listener.getsockname()[1] for listener in listeners]
-
-
-def _at_once(processes: Sequence[Process]) -> list[Process]:
-    """Let them start beside each other, which saves half of the time; the last is ready when all of them are.
-
-    Only the first, the simulator, is waited for: carriers are there before messages are.
-    """
-    first, *rest = processes
-    waited_for = {each.name: each.ready for each in rest if each.ready}
-
-    def ready() -> bool:
-        for name, looks in list(waited_for.items()):
-            if looks():
-                click.echo(f"  {name}")
-                del waited_for[name]
-        return not waited_for
-
-    *early, last = (replace(each, ready=None) for each in rest)
-    return [first, *early, replace(last, ready=ready)]
 
 
 @contextmanager

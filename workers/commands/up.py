@@ -60,7 +60,8 @@ def up(logs: bool) -> int:
             furnish(rt, sandbox.sandbox(ready, played))
             keys = doorkeys.ready(rt, ready.home)
         return supervise(
-            fleet.processes(ready, played, ready.home / "simulator.jsonl"),
+            fleet.at_once(fleet.processes(ready, played, ready.home / "simulator.jsonl")),
+            patience=fleet.ALL_AT_ONCE,
             logs=ready.home / "logs" if logs else None,
             when_up=lambda: _tell(ready, pair, keys),
         )

@@ -4,8 +4,9 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import DatabaseFault
@@ -14,13 +15,19 @@ from pipeline.settings import Settings
 from pipeline.stages.moor import all_berths
 from schema.vocabulary import Berth
 from workers.processes.procfile import read_procfile, shell
-from workers.processes.supervisor import Process, require_free
+from workers.processes.supervisor import Patience, Process, require_free
 from workers.producer import producer
 
 #: seconds one look at a port or a worker may take
 _LOOK = 0.5
 #: seconds the carriers' own processes are waited for: one that cannot live keeps nobody else from starting
 _PATIENCE = 30.0
+
+#: with those that start at once: each is waited for as long as all of them take
+ALL_AT_ONCE = Patience(ready=180)
+
+#: told to stop together: first those that nobody waits for, who bring new work, then those that carry it
+_BESIDE = {"lane", "clock", "carriers", "gateway", "notifier", "flower"}
 
 #: what the processes are told in their environment: the settings' names there
 _TOLD = ("gateway_host", "gateway_port", "flower_port", "simulator_port", "simulator_smpp_port")
@@ -52,8 +59,30 @@ def processes(settings: Settings, played: Path, log: Path | None = None) -> list
     simulator += ["--log", str(log)] if log else []
     return [
         Process("simulator", simulator, told, _listens(settings.simulator_port)),
-        *(Process(name, shell(line), told, ready.get(name)) for name, line in read_procfile().items()),
+        *(
+            Process(name, shell(line), told, ready.get(name), beside=name in _BESIDE)
+            for name, line in read_procfile().items()
+        ),
     ]
+
+
+def at_once(processes: Sequence[Process], tell: Callable[[str], object] = lambda _: None) -> list[Process]:
+    """Let them start beside each other, which saves half of the time; the last is ready when all of them are.
+
+    Only the first, the simulator, is waited for: carriers are there before messages are. `tell` hears who is ready.
+    """
+    first, *rest = processes
+    waited_for = {each.name: each.ready for each in rest if each.ready}
+
+    def ready() -> bool:
+        for name, looks in list(waited_for.items()):
+            if looks():
+                tell(name)
+                del waited_for[name]
+        return not waited_for
+
+    *early, last = (replace(each, ready=None) for each in rest)
+    return [first, *early, replace(last, ready=ready)]
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Starts processes in order, shows what they say, starts again what dies, and stops all of them in reverse order.
 
+Those that stand beside each other are told to stop at once.
+
 Each process leads a session of its own, so a Ctrl-C reaches the supervisor alone and the stop stays orderly. On Linux a
 process is told to end when the supervisor is gone, even after a kill -9 (workers/processes/tether.py).
 """
@@ -37,6 +39,8 @@ class Process:
     env: Mapping[str, str] = field(default_factory=dict)
     #: whether the next one may start; None: at once
     ready: Callable[[], bool] | None = None
+    #: whether it stops together with the one before it, and that need not wait until it is gone
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,23 +226,28 @@ class _Supervisor:
     def _stop_all(self) -> None:
         if any(child.runs for child in self.children):
             self._say("stopping")
+        told: list[_Child] = []
         for child in reversed(self.children):
-            self._stop(child)
+            if child.popen is not None:
+                child.popen.terminate()
+                told.append(child)
+            if not child.process.beside:
+                self._see_off(told)
+                told.clear()
         while self.selector.get_map():
             for key in list(self.selector.get_map().values()):
                 self._close(key.fd, key.data)
 
-    def _stop(self, child: _Child) -> None:
-        if child.popen is None:
-            return
-        child.popen.terminate()
+    def _see_off(self, told: Sequence[_Child]) -> None:
+        """Wait until those that were told to end are gone; kill who does not go."""
         deadline = time.monotonic() + self.patience.grace
-        while child.runs and time.monotonic() < deadline and self.signals < 2:
+        while any(child.runs for child in told) and time.monotonic() < deadline and self.signals < 2:
             self._listen()
-        if child.runs:
-            why = "at your word" if self.signals >= 2 else f"it did not stop in {self.patience.grace:g} s"
-            self._say(f"killing {child.process.name}: {why}")
-        self._take_away(child)
+        for child in told:
+            if child.runs:
+                why = "at your word" if self.signals >= 2 else f"it did not stop in {self.patience.grace:g} s"
+                self._say(f"killing {child.process.name}: {why}")
+            self._take_away(child)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

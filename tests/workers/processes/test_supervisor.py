@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -108,6 +109,17 @@ def test_processes_start_in_order_and_stop_in_reverse(stage: Stage) -> None:
     assert code == 0
     starts = ["first starts", "second starts", "third starts"]
     assert stage.noted() == [*starts, "third ends", "second ends", "first ends"]
+
+
+def test_those_that_stand_beside_each_other_are_told_to_stop_at_once(stage: Stage) -> None:
+    second = replace(stage.good("second", ready=stage.has("second starts")), beside=True)
+    third = replace(stage.good("third", slow=1.5, ready=stage.has("third starts")), beside=True)
+    with once(stage.has("fourth starts"), stop):
+        stage.run(stage.good("first", ready=stage.has("first starts")), second, third, stage.good("fourth"))
+
+    fourth, *others, last = stage.noted()[4:]
+    assert (fourth, last) == ("fourth ends", "third ends")
+    assert set(others) == {"second ends", "first ends"}
 
 
 def test_the_next_process_waits_until_the_one_before_is_ready(stage: Stage) -> None:
