@@ -189,7 +189,7 @@ def test_a_look_up_that_hangs_is_the_only_one_and_holds_up_neither_call_nor_clos
         assert Counter(attempt.code for attempt in attempts) == {"connect_timeout": FUSE, "fused": 100 - FUSE}
     dead.close()
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     assert names.asked == 1
 
 

