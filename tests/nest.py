@@ -38,7 +38,6 @@ _OTHERS = (
     "pydantic_settings",
     "redis",
     "sqlalchemy.dialects.postgresql.psycopg",
-    "structlog",
     "uvloop",
     "yarl",
 )
