@@ -4,11 +4,11 @@ import math
 
 #: seconds' worth of segments that may go at once: more would be a burst that the carrier's own clock may not bear
 AT_ONCE = 0.1
-#: seconds a turn lasts at most and at least; between them so long that small batches, of which a trip may hold so many
-#: messages' worth, last as long as large ones
-LONGEST_TURN, SHORTEST_TURN, HELD = 2.0, 0.5, 200
-#: seconds' worth of segments that accounts have at hand together where a turn is short: it ends late by some portions
-IN_HAND = SHORTEST_TURN + 3 * AT_ONCE
+#: seconds a turn lasts at most and at least
+LONGEST_TURN, SHORTEST_TURN = 2.0, 0.5
+#: messages that the accounts of a trip have at hand together, so that small batches last a turn as large ones do; where
+#: a turn is at its shortest, so many seconds' worth: it ends late by some portions
+HELD, IN_HAND = 200, SHORTEST_TURN + 3 * AT_ONCE
 
 
 def at_once(segments_per_second: float) -> int:

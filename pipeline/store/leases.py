@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules.paces import IN_HAND
+from pipeline.rules.paces import HELD, IN_HAND
 from pipeline.store.batches import hints
 from pipeline.store.messages import Span
 from schema.carriage import Parcel
@@ -48,8 +48,7 @@ class Claim:
     pace: float | None = None
 
 
-#: batches claimed along with a small one (and messages, at least, that accounts which take turns share), and how small
-#: that is
+#: batches claimed along with a small one, and how small that is
 COMPANY, SMALL = 200, 5
 #: accounts that take their turn together at a carrier with a limit
 TURNS = 50
@@ -57,7 +56,7 @@ TURNS = 50
 _CLAIM = """
 WITH lead AS MATERIALIZED (
     SELECT carrier, class, segments_per_second IS NOT NULL AS paced,
-           greatest(%(company)s, segments_per_second * %(seconds)s) AS room
+           greatest(%(held)s, segments_per_second * %(in_hand)s) AS room
     FROM batches LEFT JOIN carriers ON name = carrier
     WHERE batches.id = ANY(%(ids)b) AND batches.status = 'queued' ORDER BY batches.id LIMIT 1
 ), named AS MATERIALIZED (
@@ -113,8 +112,8 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float) -> list[Claim]:
     Small ones bring others of their class and carrier along: while one waits for its carrier's answer, so may they.
     Where the carrier has a limit, a hint is only a call: accounts that have nothing under way are claimed equal shares.
     """
-    turn = {"company": COMPANY, "small": SMALL, "turns": TURNS, "seconds": IN_HAND}
-    params = {"ids": list(ids), "lease": lease, **turn}
+    sizes = {"company": COMPANY, "small": SMALL, "turns": TURNS, "held": HELD, "in_hand": IN_HAND}
+    params = {"ids": list(ids), "lease": lease, **sizes}
     rows = conn.exec_driver_sql(_CLAIM, params)
     return [
         Claim(

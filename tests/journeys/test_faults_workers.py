@@ -12,8 +12,8 @@ from tests.carriers.simulator import simulator
 from tests.journeys.installation import Installation, wait_for
 
 PORTION = 100
-#: batches that the process of one carrier has under way at once
-THREADS = 4
+#: batches that the process of an HTTP carrier has under way at once
+THREADS = 2
 MINES = Path(__file__).parent / "mines"
 
 

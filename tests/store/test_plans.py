@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.rules import ids
-from pipeline.rules.paces import IN_HAND
+from pipeline.rules.paces import HELD, IN_HAND
 from pipeline.runtime import Connection, Runtime
 from pipeline.settings import Settings
 from pipeline.store import (
@@ -188,7 +188,7 @@ def reports(crowd: Crowd, **more: Any) -> dict[str, Any]:
 
 
 def claimed(crowd: Crowd) -> dict[str, Any]:
-    sizes = {"company": leases.COMPANY, "small": leases.SMALL, "turns": leases.TURNS, "seconds": IN_HAND}
+    sizes = {"company": leases.COMPANY, "small": leases.SMALL, "turns": leases.TURNS, "held": HELD, "in_hand": IN_HAND}
     return {"ids": crowd.batches, "lease": 60.0, **sizes}
 
 

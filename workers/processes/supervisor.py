@@ -234,6 +234,7 @@ class _Supervisor:
             if not child.process.beside:
                 self._see_off(told)
                 told.clear()
+        self._see_off(told)
         while self.selector.get_map():
             for key in list(self.selector.get_map().values()):
                 self._close(key.fd, key.data)

@@ -57,13 +57,14 @@ def put_aside(
     """
     if not pauses:
         return []
-    holders = messages.batches_of(conn, list(pauses), None)
+    own: defaultdict[UUID, dict[UUID, timedelta]] = defaultdict(dict)
+    for id_, holder in messages.batches_of(conn, list(pauses), None).items():
+        own[holder][id_] = pauses[id_]
     made: list[Batch] = []
     released: list[Moved] = []
     first = rt.mint()
-    for claim in claims:
-        own = {id_: pause for id_, pause in pauses.items() if holders.get(id_) == claim.span.batch}
-        later, expired = failover.stay(_stand(claim), own, now)
+    for claim in (each for each in claims if each.span.batch in own):
+        later, expired = failover.stay(_stand(claim), own[claim.span.batch], now)
         for onward, members in later.items():
             batch = _onward(ids.after(first, len(made)), claim, onward, members, now, None)
             messages.reassign(conn, members, batch.id, Status.SENT if claim.again else None)
