@@ -14,7 +14,9 @@ from pipeline.rules.prices import PriceBook, charge
 from pipeline.rules.segments import billed, measure
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, events, ledger, messages, requests
+from pipeline.store.doors import challenges
 from pipeline.store.ledger import Hold, month_of
+from schema.door import Challenge
 from schema.message import Accepted, Admission, Answered, Batch, Charge, Draft, Hint
 from schema.vocabulary import BatchStatus, MessageClass, Status
 
@@ -29,9 +31,13 @@ class Taken:
     hints: list[Hint]
 
 
-def accept(rt: Runtime, admissions: Sequence[Admission]) -> Taken:
-    """Write admissions as paid batches; return their answers. ShortOfFunds: nothing was written."""
+def accept(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Challenge] = ()) -> Taken:
+    """Write admissions as paid batches; return their answers. ShortOfFunds: nothing was written.
+
+    Challenges that are opened by their texts are written with them; one that is there already stays as it is.
+    """
     with rt.begin() as conn:
+        challenges.write(conn, opened)
         fresh, earlier = requests.take_in(conn, admissions)
         now = batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]

@@ -1,8 +1,8 @@
 """The desk: calls that come together are written together, each is answered for itself, and asked again alike."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,9 +11,10 @@ import pytest
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.stages.admit import admit
+from pipeline.stages.doors.verify import Checked, challenge, check
 from pipeline.stages.ingest import ingest
 from pipeline.store import batches
-from schema.door import Challenge
+from schema.door import Challenge, Reply
 from schema.message import Answered
 from schema.vocabulary import Code, Encoding
 from workers.doors.desk import Desk, Refused, Sending, Take
@@ -179,6 +180,47 @@ def test_a_large_order_goes_alone_and_is_answered_in_its_order(world: Any, at_de
     assert answer.messages[7] is None
     assert [each.phone for each in answer.messages if each] == numbers[:7] + numbers[8:]
     assert [refusal.index for refusal in answer.refusals] == [7]
+
+
+def test_what_depends_on_something_found_travels_together_and_each_fault_is_its_own(world: Any, at_desk: Any) -> None:
+    runs, sent = [], [sending(world, f"+23480312345{place:02}") for place in range(8)]
+    no_such = Reply(404, b"")
+
+    def find(rt: Runtime, places: Sequence[int]) -> list[int]:
+        runs.append(list(places))
+        return [-place for place in places]
+
+    def make(found: int) -> Sending | Reply:
+        return sent[-found] if found > -8 else no_such if found == -8 else [][found]
+
+    async def story(desk: Desk) -> list[Any]:
+        return await asyncio.gather(*(desk.send_found(find, n, make) for n in range(10)), return_exceptions=True)
+
+    *found, refused, broken = at_desk(story)
+
+    assert runs == [list(range(10))]
+    assert [each for each, _ in found] == sent
+    assert [answered.messages[0].phone for _, answered in found] == [each.order.recipients[0].to for each in sent]
+    assert refused is no_such
+    assert isinstance(broken, IndexError)
+    assert len(world.rows("SELECT id FROM batches")) == 1
+
+
+def test_where_money_is_short_codes_are_kept_all_the_same(world: Any, at_desk: Any) -> None:
+    # the second is short of money, so both go the long way; what was opened on the short one is open there too
+    world.run("UPDATE wallets SET balance = 500")
+    ends = datetime.now(UTC) + timedelta(minutes=5)
+    rt, account = world.rt, world.account
+    opened = [challenge(rt, rt.mint(), account, code, expires_at=ends, max_attempts=3) for code in "12"]
+    asked = [Sending(each.id, world.order(message_class="otp"), (), each) for each in opened]
+
+    answers = at_desk(lambda desk: all_of(desk, asked))
+
+    assert {each.messages[0].refusal for each in answers} == {None, Code.INSUFFICIENT_FUNDS}
+    assert [check(rt, account, each.id, code) for each, code in zip(opened, "12", strict=True)] == [
+        Checked.VALID,
+        Checked.VALID,
+    ]
 
 
 def _queued(world: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 from uuid import UUID
 
 from pipeline.errors import DatabaseFault, ShortOfFunds
@@ -19,7 +19,7 @@ from pipeline.stages.doors.identify import Knock, Turned, identify
 from pipeline.stages.doors.restrain import Refused, Take, restrain
 from pipeline.stages.doors.verify import open_challenges
 from pipeline.stages.ingest import ingest
-from schema.door import Challenge, Key
+from schema.door import Challenge, Key, Reply
 from schema.message import Accepted, Admission, Answered, Hint
 from schema.order import Order
 from workers.doors.burden import Burden
@@ -50,6 +50,14 @@ class Sending:
     challenge: Challenge | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Guided(Generic[T, R]):
+    """What is to be sent depends on what a stage finds."""
+
+    item: T
+    make: Callable[[R], Sending | Reply]
+
+
 #: what answers a sending before it is carried: what was answered under its key, or the limit that refused it
 Verdict = Accepted | Refused | None
 
@@ -65,14 +73,10 @@ class Desk:
         # large requests wait for each other, and never stand in the way of the small
         self._freight = ThreadPoolExecutor(1, "freight")
         self._messenger = Messenger(rt, broker_url(rt.settings))
-        seconds = rt.settings.gather_seconds
-        self._knocks: Gather[Knock, Key | Turned] = Gather(
-            partial(identify, rt), self._threads, most=_TOGETHER, seconds=seconds
-        )
-        self._sendings: Gather[Sending, Answered | Refused | Exception] = Gather(
-            self._send, self._threads, most=_TOGETHER, seconds=seconds
-        )
+        self._knocks: Gather[Knock, Key | Turned] = self._gather(partial(identify, rt))
+        self._sendings: Gather[Sending, Answered | Refused | Exception] = self._gather(self._send)
         self._questions: dict[Callable[..., Any], Gather[Any, Any]] = {}
+        self._guided: dict[Callable[..., Any], Gather[Any, Any]] = {}
 
     async def identify(self, knock: Knock) -> Key | Turned:
         """Return the key that the knock proves, or why its caller is turned away."""
@@ -93,6 +97,23 @@ class Desk:
             return await self._sendings.add(sendings)
         return await asyncio.get_running_loop().run_in_executor(self._freight, self._send, sendings)
 
+    async def send_found(
+        self, stage: Callable[[Runtime, Sequence[T]], Sequence[R]], item: T, make: Callable[[R], Sending | Reply]
+    ) -> tuple[Sending, Answered | Refused] | Reply:
+        """Have sent what `make` makes of what a stage, which takes many at once, finds of this item.
+
+        Returns it with its answer, or the reply that `make` made instead. It is one gather where `ask` and `send` are
+        two; `make` runs in a thread.
+        """
+        gather = self._guided.get(stage)
+        if gather is None:
+            gather = self._guided[stage] = self._gather(partial(self._send_found, stage))
+        [found] = await gather.add([_Guided(item, make)])
+        if isinstance(found, Exception):
+            raise found
+        answer: tuple[Sending, Answered | Refused] | Reply = found
+        return answer
+
     async def run(self, stage: Callable[Concatenate[Runtime, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what a stage returns, run in a thread."""
         call = partial(stage, self.rt, *args, **kwargs)
@@ -102,9 +123,7 @@ class Desk:
         """Return what a stage that takes many at once makes of this one; callers who ask together share one run."""
         gather = self._questions.get(stage)
         if gather is None:
-            seconds = self.rt.settings.gather_seconds
-            gather = Gather(partial(stage, self.rt), self._threads, most=_TOGETHER, seconds=seconds)
-            self._questions[stage] = gather
+            gather = self._questions[stage] = self._gather(partial(stage, self.rt))
         answer: R = (await gather.add([item]))[0]
         return answer
 
@@ -114,6 +133,18 @@ class Desk:
         self._freight.shutdown()
         self._messenger.close()
         self.rt.close()
+
+    def _gather(self, work: Callable[[list[T]], Sequence[R]]) -> Gather[T, R]:
+        return Gather(work, self._threads, most=_TOGETHER, seconds=self.rt.settings.gather_seconds)
+
+    def _send_found(
+        self, stage: Callable[[Runtime, Sequence[T]], Sequence[R]], guided: Sequence[_Guided[T, R]]
+    ) -> Sequence[tuple[Sending, Answered | Refused] | Reply | Exception]:
+        found = stage(self.rt, [each.item for each in guided])
+        made = [_make(each, one) for each, one in zip(guided, found, strict=True)]
+        sendings = [each for each in made if isinstance(each, Sending)]
+        sent = iter(self._send(sendings) if sendings else ())
+        return [_with(each, next(sent)) if isinstance(each, Sending) else each for each in made]
 
     def _send(
         self, sendings: Sequence[Sending], judged: Sequence[Verdict] | None = None
@@ -139,6 +170,17 @@ class Desk:
             return error
 
 
+def _make(guided: _Guided[T, R], found: R) -> Sending | Reply | Exception:
+    try:
+        return guided.make(found)
+    except Exception as error:  # noqa: BLE001 - its caller is told, and only he
+        return error
+
+
+def _with(sending: Sending, answered: Answered | Refused | Exception) -> tuple[Sending, Answered | Refused] | Exception:
+    return answered if isinstance(answered, Exception) else (sending, answered)
+
+
 def judge(rt: Runtime, sendings: Sequence[Sending]) -> list[Verdict]:
     """Take what sendings want of their limits; return for each what answers it already, or None: it may go.
 
@@ -154,8 +196,8 @@ def carry(
 ) -> tuple[list[Answered | Refused], list[Hint]]:
     """Write, measure and pay for what may go; return an answer to each, in order, and what may be delivered."""
     new = [sending for sending, verdict in zip(sendings, judged, strict=True) if verdict is None]
-    open_challenges(rt, [each.challenge for each in new if each.challenge])
-    taken = _take_in(rt, admit(rt, [(each.request, each.order) for each in new]))
+    opened = [each.challenge for each in new if each.challenge]
+    taken = _take_in(rt, admit(rt, [(each.request, each.order) for each in new]), opened)
     written = iter(taken.answers)
     heard = [verdict or next(written) for verdict in judged]
     answered, hints = _read_back(rt, [each for each in heard if isinstance(each, Accepted)])
@@ -163,11 +205,12 @@ def carry(
     return [next(read) if isinstance(each, Accepted) else each for each in heard], [*taken.hints, *hints]
 
 
-def _take_in(rt: Runtime, admissions: Sequence[Admission]) -> Taken:
+def _take_in(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Challenge]) -> Taken:
     """Take admissions the short way, or where money is short the long one."""
     try:
-        return accept(rt, admissions)
+        return accept(rt, admissions, opened)
     except ShortOfFunds:
+        open_challenges(rt, opened)
         accepted = ingest(rt, admissions)
         return Taken(list(accepted), bill_all(rt, [batch for each in accepted for batch in each.batches]))
 

@@ -1,13 +1,17 @@
 """Solaris' door: tokens, informational SMS to persons, and the persons' numbers."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from pipeline.dialects.solaris import access, answers, errors, reading
 from pipeline.dialects.solaris.errors import Fault
 from pipeline.dialects.solaris.manner import MANNER
+from pipeline.dialects.solaris.reading import Message
 from pipeline.dialects.solaris.terms import terms
 from pipeline.stages.doors.enrol import (
+    Found,
     Wanted,
     add_number,
     drop_number,
@@ -19,7 +23,7 @@ from pipeline.stages.doors.enrol import (
 )
 from pipeline.stages.doors.restrain import Refused, Take, of_number
 from pipeline.stages.doors.verify import Checked, challenge, check, make_code
-from schema.door import Challenge, Key, Person, Reply
+from schema.door import Key, Person, Reply
 from schema.message import Refusal
 from schema.order import Order
 from schema.vocabulary import Code, MessageClass
@@ -54,8 +58,13 @@ async def send(visit: Visit) -> Reply:
     key, asked = visit.key, reading.message(visit.call)
     if isinstance(asked, list):
         return errors.answer(visit.call, asked)
-    door = TESTS if key.test else MESSAGES
-    found = await visit.desk.ask(look_up, Wanted(key.account, asked.person, door, asked.idempotency_key))
+    wanted = Wanted(key.account, asked.person, TESTS if key.test else MESSAGES, asked.idempotency_key)
+    sent = await _send(visit, wanted, partial(_message, visit, asked))
+    return sent if isinstance(sent, Reply) else answers.accepted(sent)
+
+
+def _message(visit: Visit, asked: Message, found: Found) -> Sending | Reply:
+    key = visit.key
     if not found.is_replay:
         if found.person is None:
             return _refuse(visit, Code.PERSON_UNKNOWN)
@@ -68,24 +77,22 @@ async def send(visit: Visit) -> Reply:
         merge=dict(asked.merge),
         recipients=[{"to": (found.person and found.person.phone) or _NOBODY}],
         idempotency_key=asked.idempotency_key,
-        door=door,
+        door=TESTS if key.test else MESSAGES,
         message_class=MessageClass.TRANSACTIONAL,
         test=key.test,
         submitted_at=visit.desk.rt.now(),
     )
-    sent = await _send(visit, visit.call.id, order)
-    return sent if isinstance(sent, Reply) else answers.accepted(sent)
+    return Sending(visit.call.id, order, (_limit(visit, order.recipients[0].to),))
 
 
-async def _send(visit: Visit, request: UUID, order: Order, challenge: Challenge | None = None) -> UUID | Reply:
-    """Send an order to one number; return the message's id, or the answer that says why not."""
-    phone = order.recipients[0].to
-    takes = [_limit(visit, phone)]
-    if challenge and not visit.key.test:  # those of a test reach nobody
-        takes.append(_cap(visit, phone))
-    answered = await visit.desk.send(Sending(request, order, tuple(takes), challenge))
+async def _send(visit: Visit, wanted: Wanted, make: Callable[[Found], Sending | Reply]) -> UUID | Reply:
+    """Send what is made of who is wanted; return the message's id, or the answer that says why not."""
+    found = await visit.desk.send_found(look_up, wanted, make)
+    if isinstance(found, Reply):
+        return found
+    sending, answered = found
     if isinstance(answered, Refused):
-        return errors.too_often(visit.call, phone, answered.wait)
+        return errors.too_often(visit.call, sending.order.recipients[0].to, answered.wait)
     [written] = answered.messages
     if written is None:
         return errors.refuse(visit.call, answered.refusals, 0)
@@ -189,11 +196,14 @@ async def authorize_number(visit: Visit) -> Reply:
 
 async def _send_code(visit: Visit, person: Person) -> UUID | Reply:
     """Send a person a code under the call's id; return the message's id, or the answer that says why not."""
+    return await _send(visit, Wanted(visit.key.account, person.id), partial(_code, visit, person))
+
+
+def _code(visit: Visit, person: Person, found: Found) -> Sending:
     key, rt, its = visit.key, visit.desk.rt, terms(visit.key)
     code = reading.SANDBOX_CODE if key.test and person.phone == reading.SANDBOX_NUMBER else make_code(_DIGITS)
     ends = rt.now() + timedelta(seconds=its.code_seconds)
     opened = challenge(rt, visit.call.id, key.account, code, expires_at=ends, max_attempts=its.code_attempts)
-    found = await visit.desk.ask(look_up, Wanted(key.account, person.id))
     order = Order(
         account=key.owner,
         sender=its.sender or found.sender or _NOTHING,
@@ -206,7 +216,10 @@ async def _send_code(visit: Visit, person: Person) -> UUID | Reply:
         test=key.test,
         submitted_at=rt.now(),
     )
-    return await _send(visit, visit.call.id, order, opened)
+    takes = [_limit(visit, order.recipients[0].to)]
+    if not key.test:  # those of a test reach nobody
+        takes.append(_cap(visit, order.recipients[0].to))
+    return Sending(visit.call.id, order, tuple(takes), opened)
 
 
 async def confirm_number(visit: Visit) -> Reply:

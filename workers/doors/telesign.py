@@ -1,6 +1,8 @@
 """TeleSign's door: send a verification code, tell how it went, judge what somebody entered."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from pipeline.dialects.telesign import answers, errors, profile, reading
 from pipeline.dialects.telesign.errors import Fault
@@ -48,10 +50,7 @@ async def send(visit: Visit) -> Reply:
     if fault:
         return errors.complain(call, [fault])
     wished = tuple(each for each in (asked.sender_id, own.sender) if each)
-    sender = await visit.desk.ask(choose_senders, Wish(key.account, wished, asked.phone))
-    if sender is None:
-        return _refuse(visit, Code.SENDER_INVALID)
-    return await _send(visit, _sending(visit, own, asked, code, text, sender))
+    return await _send(visit, Wish(key.account, wished, asked.phone), partial(_sending, visit, own, asked, code, text))
 
 
 def _fault_of_reach(visit: Visit, own: Profile, asked: Ask) -> Fault | None:
@@ -64,7 +63,9 @@ def _fault_of_reach(visit: Visit, own: Profile, asked: Ask) -> Fault | None:
     return None
 
 
-def _sending(visit: Visit, own: Profile, asked: Ask, code: str, text: str, sender: str) -> Sending:
+def _sending(visit: Visit, own: Profile, asked: Ask, code: str, text: str, sender: str | None) -> Sending | Reply:
+    if sender is None:
+        return _refuse(visit, Code.SENDER_INVALID)
     call, key, rt = visit.call, visit.key, visit.desk.rt
     ends = call.at + timedelta(seconds=own.validity)
     order = Order(
@@ -102,8 +103,11 @@ def _takes(visit: Visit, own: Profile, phone: str) -> tuple[Take, ...]:
     return cap, of_number(rt, key.account, f"telesign:{key.id}:pause", phone, rate=1 / own.pause, burst=1)
 
 
-async def _send(visit: Visit, sending: Sending) -> Reply:
-    answered = await visit.desk.send(sending)
+async def _send(visit: Visit, wish: Wish, make: Callable[[str | None], Sending | Reply]) -> Reply:
+    found = await visit.desk.send_found(choose_senders, wish, make)
+    if isinstance(found, Reply):
+        return found
+    _, answered = found
     if isinstance(answered, Refused):
         return _refuse(visit, _LIMITS[answered.place])
     if answered.refusals:

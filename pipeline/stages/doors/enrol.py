@@ -35,7 +35,7 @@ class Found:
 
 def look_up(rt: Runtime, wanted: Sequence[Wanted]) -> list[Found]:
     """Return what is known of each person, in order."""
-    with rt.begin() as conn:
+    with rt.glance() as conn:
         rows = persons.find(conn, [(each.account, each.person, each.door, each.key) for each in wanted])
     countries = phones.countries(person.phone or "" if person else "" for person, _, _ in rows)
     return [
@@ -46,7 +46,7 @@ def look_up(rt: Runtime, wanted: Sequence[Wanted]) -> list[Found]:
 
 def find(rt: Runtime, account: int, person: str) -> Person | None:
     """Return an account's person, or None."""
-    with rt.begin() as conn:
+    with rt.glance() as conn:
         return persons.get(conn, account, person)
 
 

@@ -20,7 +20,7 @@ class Wish:
 
 def choose_senders(rt: Runtime, wishes: Sequence[Wish]) -> list[str | None]:
     """Return for each wish the first name in it that is approved where it goes, else the account's first, or None."""
-    with rt.begin() as conn:
+    with rt.glance() as conn:
         approved = accounts.approved_senders(conn, (each.account for each in wishes))
     countries = phones.countries(wish.phone for wish in wishes)
     return [

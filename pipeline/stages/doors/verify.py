@@ -109,7 +109,7 @@ DOOR = "telesign.verify"
 def follow(rt: Runtime, wanted: Sequence[tuple[int, UUID, bool]]) -> list[Sent | None]:
     """Return how the message of each (account, request, whether it is a test) of this door stands, in order; None:
     there is no such."""
-    with rt.begin() as conn:
+    with rt.glance() as conn:
         found = standings.standings(conn, DOOR, wanted)
     return [_sent(*found[place]) if place in found else None for place in range(len(wanted))]
 
