@@ -20,7 +20,7 @@ class InProcess:
         self.path = path
         self.made: list[Simulated] = []
 
-    def carrier(self, script: dict[str, Any] | None = None) -> Simulated:
+    def carrier(self, script: dict[str, Any] | None = None, **_settings: object) -> Simulated:
         self.made.append(Simulated("alpha", {"script": script or {}, "log": str(self.path)}))
         return self.made[-1]
 

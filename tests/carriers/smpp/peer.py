@@ -18,9 +18,9 @@ SETTINGS = {
     "host": "127.0.0.1",
     "system_id": "postroad",
     "password": "secret",
-    "deadline": 2,
-    "connect_timeout": 0.5,
-    "bind_timeout": 0.5,
+    "deadline": 5,
+    "connect_timeout": 2,
+    "bind_timeout": 2,
     "throttle_pause": 0.1,
     "reconnect_pause": 0.05,
 }

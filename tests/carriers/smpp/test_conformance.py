@@ -16,7 +16,7 @@ from pipeline.carriers.smsc import REF_TAG
 from pipeline.rules.segments import measure
 from schema.carriage import Attempt, Heard
 from schema.vocabulary import Encoding, Outcome, Verdict
-from tests.carriers.conformance import BODIES, DEADLINE, ENDINGS, EXPECTED, WINDOW, Conformance, parcel
+from tests.carriers.conformance import BODIES, DEADLINE, ENDINGS, EXPECTED, SOON, WINDOW, Conformance, parcel
 from tests.carriers.simulator import ask, both, read_log
 
 
@@ -44,9 +44,9 @@ class Bound:
             "port": port,
             "system_id": "alpha",
             "window": WINDOW,
-            # others want this machine too
-            "deadline": DEADLINE + 0.2,
-            "call_deadline": 5,
+            "deadline": DEADLINE,
+            "call_deadline": DEADLINE + 1,
+            # longer than a call: nothing that is throttled waits for its end
             "throttle_pause": 7,
             "reference_tag": REF_TAG,
             **settings,
@@ -79,7 +79,7 @@ class TestSmpp(Conformance):
         """One connection carries them all: what breaks it leaves unknown what is in flight, and nothing else."""
         words = {ending: "slow:0.1" if fate is Fate.SLOW else fate.value for ending, fate in ENDINGS.items()}
         apart = {Fate.THROTTLE, Fate.QUEUE_FULL, Fate.TRICKLE, Fate.HALF_OPEN}
-        carrier = rig.carrier({"numbers": words}, window=1, call_deadline=30, reconnect_pause=0.01)
+        carrier = rig.carrier({"numbers": words}, window=1, deadline=3 * SOON, call_deadline=60, reconnect_pause=0.01)
         # an SMSC that breaks two binds in a row is given a rest
         endings = [ending for fated, fate in ENDINGS.items() if fate not in apart for ending in (fated, "1000")]
         parcels = [parcel(to=f"+49170555{ending}") for ending in endings * 3]
@@ -128,7 +128,7 @@ def test_a_long_message_arrives_intact_in_each_form(rig: Bound, form: str, alpha
 
 def test_a_mixture_of_faults_has_the_outcomes_that_the_oracle_knows(rig: Bound) -> None:
     script = {"seed": 7, "silent": 0.01, "refuse:0x0b": 0.02, "refuse_transient": 0.02, "nack": 0.01, "reset": 0.003}
-    carrier = rig.carrier(script, binds=2, window=10, call_deadline=20, reconnect_pause=0.01)
+    carrier = rig.carrier(script, binds=2, window=10, deadline=3 * SOON, call_deadline=60, reconnect_pause=0.01)
     attempts: list[Attempt] = []
     lock = threading.Lock()
 

@@ -31,7 +31,7 @@ def words(attempts: list[Attempt]) -> list[tuple[Outcome, str | None]]:
     return [(attempt.outcome, attempt.code) for attempt in attempts]
 
 
-def until(fact: object, seconds: float = 5) -> None:
+def until(fact: object, seconds: float = 20) -> None:
     """Wait for it."""
     end = time.monotonic() + seconds
     while not fact():  # type: ignore[operator]
@@ -245,7 +245,7 @@ def test_an_smsc_that_is_not_there_was_given_nothing(client: Clients) -> None:
     began = time.monotonic()
     attempts += carrier.send([parcel() for _ in range(1000)])
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert set(words(attempts)) == {(NOT_WRITTEN, "refused")}
 
 

