@@ -83,7 +83,7 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
     if answer.status == 202:
         return accepted(ref, posts.part(body, "id"))
     if answer.status == 429:
-        return throttled(ref, answer.headers.get("retry-after"))
+        return throttled(ref, answer)
     if answer.status in REFUSALS and isinstance(error := posts.part(body, "error"), dict):
         return refused(ref, REFUSALS[answer.status], error.get("code"), answer)
     return unknown(ref, f"http_{answer.status}")

@@ -6,5 +6,6 @@ redirect, keeps no cookie, asks no proxy. Why not aiohttp: docs/decisions/0004-h
 
 from pipeline.carriers.http1.connection import Address, Answer, Fault, request
 from pipeline.carriers.http1.lanes import FUSE, Client, Lanes, new_event_loop
+from pipeline.carriers.http1.patience import retry_after
 
-__all__ = ["FUSE", "Address", "Answer", "Client", "Fault", "Lanes", "new_event_loop", "request"]
+__all__ = ["FUSE", "Address", "Answer", "Client", "Fault", "Lanes", "new_event_loop", "request", "retry_after"]

@@ -116,7 +116,7 @@ def write(head: bytes, user: str, shared: bool, parcel: Parcel, _: datetime) -> 
 def judge(ref: UUID, answer: Answer) -> Attempt:
     """Return what an answer says of the message with our reference `ref`."""
     if answer.status == 429:
-        return throttled(ref, answer.headers.get("retry-after"))
+        return throttled(ref, answer)
     if answer.status in (400, 401, 403):
         return refused(ref, _LATER, None, answer)
     data = posts.part(posts.parsed(answer.body), "SMSMessageData")

@@ -19,7 +19,7 @@ from decimal import Decimal, InvalidOperation
 from urllib.parse import urlencode
 from uuid import UUID
 
-from pipeline.carriers.http1 import Address, Answer, Client, Fault, Lanes, request
+from pipeline.carriers.http1 import Address, Answer, Client, Fault, Lanes, request, retry_after
 from pipeline.carriers.options import Options
 from schema.carriage import Attempt, Parcel
 from schema.vocabulary import Doubt, Outcome
@@ -34,7 +34,6 @@ LONGEST_WAIT = 3600.0
 _CODE = re.compile(r"(?!.*\d{7})[A-Za-z0-9_.-]{1,40}")
 _ID = re.compile(r"[!-~]{1,128}")
 _LONG = re.compile(r"[0-9]{9,15}")
-_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 #: writes the whole request of one parcel, as it is now
 Write = Callable[[Parcel, datetime], bytes]
@@ -202,9 +201,10 @@ def unclear(ref: UUID, answer: Answer) -> Attempt:
     return unknown(ref, f"http_{answer.status}" if answer.status // 100 != 2 else "unreadable")
 
 
-def throttled(ref: UUID, retry_after: str | float | None) -> Attempt:
-    """Return what 429 says: the same carrier may have it in so many seconds (RFC 9110, 10.2.3), a second if unsaid."""
-    seconds = float(retry_after) if retry_after and _SECONDS.fullmatch(str(retry_after)) else 1.0
+def throttled(ref: UUID, answer: Answer, seconds: float | None = None) -> Attempt:
+    """Return what 429 says: the same carrier may have it in so many seconds, those of Retry-After, or one if unsaid."""
+    if seconds is None:
+        seconds = retry_after(answer.headers)
     seconds = min(seconds, LONGEST_WAIT)
     return Attempt(
         ref, Outcome.REFUSED_TRANSIENT, code="throttled", detail=f"retry after {seconds:g} s", retry_after=seconds

@@ -146,7 +146,7 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
         message = posts.part(body, "messages", 0)
         return _of_status(ref, posts.part(message, "status"), posts.part(message, "messageId"), answer)
     if answer.status == 429:
-        return throttled(ref, answer.headers.get("retry-after"))
+        return throttled(ref, answer)
     error = posts.part(body, "requestError", "serviceException") or body
     code = posts.part(error, "messageId") or posts.part(error, "errorCode")
     if answer.status not in REFUSALS or code is None:

@@ -108,7 +108,7 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
         given = posts.part(body, "message_id_str") or posts.part(body, "message_id")
         return accepted(ref, str(given) if isinstance(given, int) else given)
     if answer.status == 429:
-        return throttled(ref, answer.headers.get("retry-after"))
+        return throttled(ref, answer)
     if answer.status not in REFUSALS or not isinstance(body, dict):
         return unclear(ref, answer)
     code, outcome = WORDS.get(_plain(body.get("message")), (None, REFUSALS[answer.status]))

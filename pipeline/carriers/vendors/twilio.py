@@ -179,7 +179,7 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
         return accepted(ref, posts.part(body, "sid"))
     code = posts.part(body, "code")
     if answer.status == 429 and (code == 20429 or code not in ERRORS):
-        return throttled(ref, answer.headers.get("retry-after"))
+        return throttled(ref, answer)
     if 400 <= answer.status < 500 and isinstance(code, int):
         return refused(ref, ERRORS.get(code, _LATER), code, answer)
     return unclear(ref, answer)

@@ -154,7 +154,7 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
     if answer.status < 500 and isinstance(parts, list) and parts:
         return _of_parts(ref, parts, answer)
     if answer.status == 429:
-        return throttled(ref, answer.headers.get("retry-after"))
+        return throttled(ref, answer)
     return refused(ref, _LATER, None, answer) if answer.status == 401 else unclear(ref, answer)
 
 
@@ -170,7 +170,7 @@ def _of_parts(ref: UUID, parts: list[Any], answer: Answer) -> Attempt:
     status = posts.part(parts[0], "status")
     if status == THROTTLED:
         wait = _WAIT.search(str(posts.part(parts[0], "error-text")))
-        return throttled(ref, int(wait[1]) / 1000 if wait else None)
+        return throttled(ref, answer, int(wait[1]) / 1000 if wait else None)
     if not isinstance(status, str) or ERRORS.get(status) is Outcome.UNKNOWN:
         return unknown(ref, status if isinstance(status, str) else "unreadable")
     return refused(ref, ERRORS.get(status, _LATER), status, answer)

@@ -88,10 +88,10 @@ def test_a_mode_has_its_binds(
     with smsc(manner) as port:
         sender, listener = client(port, **settings), client(port, **settings)
         attempts = sender.send([parcel()])
-        until(lambda: sender.binds()["bound"] == len(sent_by))
+        until(lambda: sender.binds()["bound"] == len(binds) == len(sent_by))
         first = list(binds)
         listener.listen(deaf)
-        until(lambda: listener.binds()["bound"] == len(heard_by))
+        until(lambda: listener.binds()["bound"] == len(binds) - len(first) == len(heard_by))
         second = binds[len(first) :]
         client.close()
 

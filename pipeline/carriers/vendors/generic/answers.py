@@ -101,7 +101,7 @@ class Answers:
             return accepted(ref, self.ref.find(answer, body) if self.ref else str(ref))
         word = word or self.statuses.get(answer.status) or (Word.THROTTLED if answer.status == 429 else Word.UNKNOWN)
         if word is Word.THROTTLED:
-            return throttled(ref, answer.headers.get("retry-after"))
+            return throttled(ref, answer)
         if word is Word.UNKNOWN:
             return unclear(ref, answer)
         permanent = word is Word.PERMANENT
