@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from celery.signals import worker_process_shutdown
 
 from pipeline.stages.office.audit import audit
 from schema.message import Hint
@@ -242,7 +243,10 @@ def wiring(quiet: Any) -> Iterator[ModuleType]:
 
         tasks.app.conf.broker_url = quiet.broker_url
         yield tasks
+        # one process may have a part of these tests twice: nothing of this broker and database may stay
+        worker_process_shutdown.send(sender=None)
         tasks.app.close()
+        del tasks.app.amqp
         settings.cache_clear()
 
 
