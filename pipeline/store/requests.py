@@ -101,7 +101,8 @@ def reserve(conn: Connection, admissions: Sequence[Admission]) -> dict[UUID, UUI
         "keys": [each.idempotency_key for each in keyed],
         "requests": [each.request for each in keyed],
     }
-    conn.exec_driver_sql(_RESERVE, params)
+    if conn.exec_driver_sql(_RESERVE, params).rowcount == len(keyed):  # none of them was there before
+        return {each.request: each.request for each in keyed}
     holders = {tuple(row[:3]): row[3] for row in conn.exec_driver_sql(_RESERVED, params)}
     return {each.request: holders[each.account, each.door or ORDERS, each.idempotency_key] for each in keyed}
 
