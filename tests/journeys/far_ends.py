@@ -28,12 +28,14 @@ def far_ends(
     **scripts: dict[str, Any],
 ) -> Iterator[str]:
     """Run a simulator of these carriers, the first asked first, and write their rows; yield its URL."""
+    given = {"deadline": 2, "call_deadline": 3} | (settings or {})
     with both(log=installation.home / "oracle.log", **scripts) as (url, port):
         installation.play(**{name: {} for name in scripts})
         for name, script in scripts.items():
             where = {"base_url": url} if kind == "http" else smpp_settings(name, script, "127.0.0.1", port)
-            installation.configure(name, kind, **where | {"deadline": 2, "call_deadline": 3} | (settings or {}))
-        installation.environment |= {"POSTROAD_LEASE_SECONDS": "10", "POSTROAD_PORTION_SIZE": str(portion)}
+            installation.configure(name, kind, **where | given)
+        lease = f"{3 * given['call_deadline'] + 1:g}"
+        installation.environment |= {"POSTROAD_LEASE_SECONDS": lease, "POSTROAD_PORTION_SIZE": str(portion)}
         yield url
 
 

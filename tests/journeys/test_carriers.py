@@ -139,7 +139,7 @@ def test_a_stop_from_a_handset_is_heeded_before_the_next_message(installation: I
 def test_an_answer_that_comes_too_late_ends_the_doubt_and_lets_the_receipt_find_its_message(
     installation: Installation,
 ) -> None:
-    with smscs(installation, alpha={"slow:2.6": 1, "receipts": {"delay": 4}}):
+    with smscs(installation, alpha={"slow:4.5": 1, "receipts": {"delay": 6}}):
         installation.start(*PROCESSES, "carriers alpha")
         installation.await_ready()
 

@@ -43,11 +43,12 @@ def test_each_message_moves_once_and_to_where_its_script_says(
 ) -> None:
     installation.world.run("UPDATE accounts SET subscribes = true")
     script = SCRIPT | ({"smpp": {"ids": "hex", "receipt_ids": "decimal"}} if kind == "smpp" else {})
-    settings: dict[str, Any] = {}
+    # here nobody is silent: whoever is late is this machine
+    settings: dict[str, Any] = {"deadline": 10, "call_deadline": 11}
     if kind == "http":
         port = _free()
         script["receipts"] = SCRIPT["receipts"] | {"token": TOKEN}
-        settings = {"receipt_url": f"http://127.0.0.1:{port}/receipts/alpha", "receipt_token": TOKEN}
+        settings |= {"receipt_url": f"http://127.0.0.1:{port}/receipts/alpha", "receipt_token": TOKEN}
         installation.environment |= {"POSTROAD_GATEWAY_PORT": str(port), "POSTROAD_SECRET_KEY": "a secret " * 4}
     with far_ends(installation, kind, settings, 200, alpha=script):
         installation.start(*PROCESSES, "carriers alpha", *(["gateway"] if kind == "http" else []))
