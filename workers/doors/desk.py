@@ -48,6 +48,8 @@ class Sending:
     takes: tuple[Take, ...] = ()
     #: the code its text carries: written before the text may go
     challenge: Challenge | None = None
+    #: whether its door has just looked, and found nothing that was asked under its idempotency key before
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,8 @@ def judge(rt: Runtime, sendings: Sequence[Sending]) -> list[Verdict]:
 
     What was asked before under its key is answered again and spends no limit. Nothing is taken if this raises.
     """
-    known = recall(rt, [sending.order for sending in sendings])
+    recalled = iter(recall(rt, [sending.order for sending in sendings if not sending.is_new]))
+    known = [None if sending.is_new else next(recalled) for sending in sendings]
     limits = restrain(rt, [() if found else sending.takes for sending, found in zip(sendings, known, strict=True)])
     return [found or limit for found, limit in zip(known, limits, strict=True)]
 

@@ -82,7 +82,7 @@ def _message(visit: Visit, asked: Message, found: Found) -> Sending | Reply:
         test=key.test,
         submitted_at=visit.desk.rt.now(),
     )
-    return Sending(visit.call.id, order, (_limit(visit, order.recipients[0].to),))
+    return Sending(visit.call.id, order, (_limit(visit, order.recipients[0].to),), is_new=not found.is_replay)
 
 
 async def _send(visit: Visit, wanted: Wanted, make: Callable[[Found], Sending | Reply]) -> UUID | Reply:
@@ -219,7 +219,7 @@ def _code(visit: Visit, person: Person, found: Found) -> Sending:
     takes = [_limit(visit, order.recipients[0].to)]
     if not key.test:  # those of a test reach nobody
         takes.append(_cap(visit, order.recipients[0].to))
-    return Sending(visit.call.id, order, tuple(takes), opened)
+    return Sending(visit.call.id, order, tuple(takes), opened, is_new=True)
 
 
 async def confirm_number(visit: Visit) -> Reply:

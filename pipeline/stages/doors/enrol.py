@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pipeline.rules import phones, senders
 from pipeline.runtime import Runtime
+from pipeline.store import accounts
 from pipeline.store.doors import number_news, persons
 from schema.door import Person
 from schema.vocabulary import NumberMove
@@ -37,10 +38,11 @@ def look_up(rt: Runtime, wanted: Sequence[Wanted]) -> list[Found]:
     """Return what is known of each person, in order."""
     with rt.glance() as conn:
         rows = persons.find(conn, [(each.account, each.person, each.door, each.key) for each in wanted])
-    countries = phones.countries(person.phone or "" if person else "" for person, _, _ in rows)
+        approved = accounts.approved_senders(conn, (each.account for each in wanted))
+    countries = phones.countries(person.phone or "" if person else "" for person, _ in rows)
     return [
-        Found(person, senders.choose((), approved, country), is_replay)
-        for (person, approved, is_replay), country in zip(rows, countries, strict=True)
+        Found(person, senders.choose((), approved.get(each.account, []), country), is_replay)
+        for each, (person, is_replay), country in zip(wanted, rows, countries, strict=True)
     ]
 
 

@@ -12,9 +12,7 @@ Row = dict[str, Any]
 
 # who sent before under a key is known by it, whatever became of the person since
 _FIND = """
-SELECT w.place, p.person_id, p.phone, p.phone_id, p.verified, p.challenge_id, p.test, i.request_id IS NOT NULL,
-       (SELECT coalesce(json_agg(json_build_array(s.sender, s.countries) ORDER BY s.created_at, s.sender), '[]')
-        FROM sender_ids AS s WHERE s.account_id = w.account_id AND s.state = 'approved')
+SELECT p.person_id, p.phone, p.phone_id, p.verified, p.challenge_id, p.test, i.request_id IS NOT NULL
 FROM unnest(%(accounts)b::int4[], %(persons)b::text[], %(scopes)b::text[], %(keys)b::text[])
      WITH ORDINALITY AS w (account_id, person_id, scope, key, place)
 LEFT JOIN persons AS p ON p.account_id = w.account_id AND p.person_id = w.person_id
@@ -25,15 +23,11 @@ ORDER BY w.place
 """
 
 
-def find(
-    conn: Connection, wanted: Sequence[tuple[int, str, str, str | None]]
-) -> list[tuple[Person | None, list[tuple[str, list[str]]], bool]]:
-    """Return for each (account, person, scope, key), in order: the person; the account's approved senders, the oldest
-    first, with their countries; whether the idempotency key was used before."""
+def find(conn: Connection, wanted: Sequence[tuple[int, str, str, str | None]]) -> list[tuple[Person | None, bool]]:
+    """Return for each (account, person, scope, key), in order, the person and whether the key was used before."""
     accounts, persons, scopes, keys = map(list, zip(*wanted, strict=True))
     params = {"accounts": accounts, "persons": persons, "scopes": scopes, "keys": keys}
-    rows = conn.exec_driver_sql(_FIND, params)
-    return [(_person(row[1:7]), [(sender, countries) for sender, countries in row[8]], row[7]) for row in rows]
+    return [(_person(row[:6]), row[6]) for row in conn.exec_driver_sql(_FIND, params)]
 
 
 _GET = """
