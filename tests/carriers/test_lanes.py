@@ -196,7 +196,7 @@ def test_a_look_up_that_hangs_is_the_only_one_and_holds_up_neither_call_nor_clos
 def test_a_name_that_is_answered_again_is_used_again(carrier: Callable[..., Vendor], names: Names) -> None:
     names.answers.clear()
     with listening(saying(TAKEN)) as url:
-        alpha = carrier(named(url), connect_timeout=0.3)
+        alpha = carrier(named(url), connect_timeout=1)
         [lost] = alpha.send([parcel()])
         names.answers.set()
         [taken] = alpha.send([parcel()])
@@ -208,7 +208,7 @@ def test_a_connection_that_stands_goes_on_when_its_name_is_not_answered_any_more
     carrier: Callable[..., Vendor], names: Names
 ) -> None:
     with listening(saying(TAKEN)) as url:
-        alpha = carrier(named(url), connect_timeout=0.1)
+        alpha = carrier(named(url), connect_timeout=1)
         first = alpha.send([parcel()])
         names.answers.clear()
         rest = alpha.send([parcel() for _ in range(100)])

@@ -343,7 +343,7 @@ def test_an_answer_that_trickles_is_no_sign_of_life(client: Clients) -> None:
             time.sleep(0.1)
 
     with smsc(manner) as port:
-        attempts = client(port, window=1, deadline=0.4, call_deadline=4).send([parcel(), parcel()])
+        attempts = client(port, window=1, deadline=1.5, call_deadline=10).send([parcel(), parcel()])
         client.close()
 
     assert words(attempts) == [(Outcome.UNKNOWN, "timeout"), (ACCEPTED, None)]

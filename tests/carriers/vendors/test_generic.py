@@ -21,7 +21,7 @@ from pipeline.carriers.vendors.generic.sheet import Sheet
 from pipeline.errors import ConfigurationError
 from schema.carriage import Parcel, Posted
 from schema.vocabulary import Doubt, Encoding, Outcome, Verdict
-from tests.carriers.conformance import Conformance, parcel
+from tests.carriers.conformance import DEADLINE, WINDOW, Conformance, parcel
 from tests.carriers.vendors.exchanges import REF, answer, judged, posted
 from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
 
@@ -100,7 +100,7 @@ class Rig(VendorRig):
     def at(self, url: str, **more: object) -> Any:
         spelt = json.loads(json.dumps({**self._settings, **more}).replace("URL", url))
         spelt.pop("base_url")
-        limits = {"window": 20, "deadline": 0.5, "call_deadline": 10}
+        limits = {"window": WINDOW, "deadline": DEADLINE, "call_deadline": 40}
         self.made.append(make("alpha", {**limits, **spelt}))
         return self.made[-1]
 
