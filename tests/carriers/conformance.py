@@ -156,7 +156,7 @@ class Conformance:
 
         attempts = carrier.send([parcel() for _ in range(WINDOW)])
 
-        assert time.monotonic() - began < DEADLINE
+        assert time.monotonic() - began < SOON + 3
         assert {(attempt.outcome, attempt.code) for attempt in attempts} == {(Outcome.UNKNOWN, "timeout")}
 
     def test_a_thousand_pass_through_the_window(self, rig: Rig) -> None:
@@ -186,7 +186,7 @@ class Conformance:
 
         attempts = carrier.send([parcel() for _ in range(1000)])
 
-        assert time.monotonic() - began < DEADLINE
+        assert time.monotonic() - began < 4
         assert len(attempts) == 1000
         assert {attempt.outcome for attempt in attempts} == {Outcome.NOT_WRITTEN}
         assert "refused" in {attempt.code for attempt in attempts} <= {"refused", "fused"}

@@ -181,7 +181,7 @@ def test_each_fault_of_the_wire_has_its_outcome(
         [attempt] = alone.at(url, deadline=SOON if code == "timeout" else DEADLINE).send([parcel()])
 
     assert (attempt.outcome, attempt.code) == (outcome, code)
-    assert time.monotonic() - began < DEADLINE
+    assert time.monotonic() - began < SOON + 3
 
 
 def test_a_reset_on_a_reused_connection_is_unknown_and_never_tried_again(alone: Networked) -> None:
@@ -323,7 +323,7 @@ def test_a_host_that_does_not_answer_was_given_nothing(alone: Networked) -> None
         began = time.monotonic()
         attempts = carrier.send([parcel() for _ in range(1000)])
 
-    assert time.monotonic() - began < DEADLINE
+    assert time.monotonic() - began < 3
     assert {attempt.outcome for attempt in attempts} == {Outcome.NOT_WRITTEN}
     assert Counter(attempt.code for attempt in attempts) == {"connect_timeout": FUSE, "fused": 1000 - FUSE}
 

@@ -167,11 +167,9 @@ def test_one_large_call_does_not_stop_the_others(world: World, gatehouse: Gateho
             asked = time.monotonic()
             gatehouse.ask("GET", "/robase/openapi.json")
             longest = max(longest, time.monotonic() - asked)
-        took = time.monotonic() - began
 
     assert large.result().status in (400, 413)
-    # or, on a machine that is slow at everything, no more than the half of it
-    assert longest < max(1.0, took / 2), f"{longest:.1f} of {took:.1f} seconds"
+    assert longest < 1.0, f"{longest:.1f} of {time.monotonic() - began:.1f} seconds"
 
 
 def test_large_calls_wait_outside_when_too_many_are_under_way() -> None:

@@ -1,4 +1,4 @@
-"""Enrol: what becomes of a person's number is told to the account's endpoints, with the very move."""
+"""Enrol: persons are found with the sender of their account, and what becomes of a number is told to its endpoints."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +9,10 @@ from pydantic import SecretStr
 
 from pipeline.settings import Settings
 from pipeline.stages.doors import notify, subscribe
-from pipeline.stages.doors.enrol import add_number, drop_number, enrol
+from pipeline.stages.doors.enrol import Wanted, add_number, drop_number, enrol, look_up
 from pipeline.stages.doors.notify import Errand, Outcome
 from pipeline.stages.office.enlist import Taken, delist, enlist
+from pipeline.store import accounts
 from schema.door import NumberTold
 from schema.vocabulary import Dialect, EndpointState, NumberMove
 
@@ -45,6 +46,25 @@ def claim(world: Any) -> list[Errand]:
 
 def told(world: Any) -> list[tuple[str, str, UUID]]:
     return list(world.rows("SELECT person_id, status, message_id FROM deliveries ORDER BY at, status"))
+
+
+def test_each_is_found_with_the_sender_that_his_own_account_has_where_his_number_is(world: Any) -> None:
+    with world.rt.begin() as conn:
+        other, bare = accounts.create(conn, "other", "NGN"), accounts.create(conn, "bare", "NGN")
+        assert other
+        assert bare
+        accounts.set_sender(conn, world.account, "GERMAN")
+        accounts.set_sender(conn, other, "OTHER")
+    world.run("UPDATE sender_ids SET countries = '{NG}' WHERE sender = 'ACME'")
+    world.run("UPDATE sender_ids SET countries = '{DE}' WHERE sender = 'GERMAN'")
+    number(world)
+    enrol(world.rt, other, "ben")
+
+    wanted = [(bare, "anna"), (world.account, "anna"), (other, "ben"), (other, "anna")]
+    found = look_up(world.rt, [Wanted(*each) for each in wanted])
+
+    assert [each.person and each.person.id for each in found] == [None, "anna", "ben", None]
+    assert [each.sender for each in found] == [None, "GERMAN", "OTHER", "OTHER"]
 
 
 def test_each_solaris_endpoint_is_told_of_a_new_number_and_that_it_went(world: Any) -> None:

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from hashlib import sha256
 from uuid import uuid4
@@ -111,7 +111,7 @@ def test_who_waits_as_long_as_told_is_let_through(valkey: redis.Redis, name: str
     [refused] = take(valkey, [call])
     assert refused is not None
     assert refused.place == 1
-    assert 0.5 < refused.wait <= 2.001
+    assert 1.2 < refused.wait <= 2.001
     time.sleep(refused.wait)
 
     assert take(valkey, [call]) == [None]
@@ -152,7 +152,7 @@ def test_a_call_that_wants_nothing_needs_no_valkey(name: str) -> None:
 def test_a_limit_that_is_whole_again_leaves_nothing_behind(valkey: redis.Redis, name: str) -> None:
     take(valkey, [[Take(name, rate=2, burst=5, cost=2)]])
 
-    assert 0 < valkey.pttl(f"postroad:limit:{name}") <= 1000
+    assert 500 < valkey.pttl(f"postroad:limit:{name}") <= 1000
     time.sleep(1.01)
     assert not valkey.exists(f"postroad:limit:{name}")
 
@@ -335,6 +335,17 @@ def test_while_valkey_is_killed_half_is_allowed_and_no_nonce_and_afterwards_all(
     assert name not in caplog.text
 
 
+def _waiting_at(door: socket.socket) -> int:
+    """Return how many have connected."""
+    door.setblocking(False)
+    count = 0
+    with suppress(BlockingIOError):
+        while True:
+            door.accept()[0].close()
+            count += 1
+    return count
+
+
 def test_a_valkey_that_hangs_costs_its_timeout_once(pair: dev.Pair, name: str) -> None:
     wanted = [[Take(name, rate=1, burst=1)]]
     with (
@@ -347,10 +358,11 @@ def test_a_valkey_that_hangs_costs_its_timeout_once(pair: dev.Pair, name: str) -
         heard = [remember(client, [(name, 60)]) for _ in range(100)]
         take(client, wanted * 100)
         lasted = time.monotonic() - before
+        tries = _waiting_at(hanging)
 
     assert heard == [None] * 100
-    # each would wait for half a second
-    assert lasted < 5
+    # one, and another for each second that this machine took longer than it need
+    assert tries <= 1 + lasted
 
 
 def test_what_valkey_refuses_to_do_raises_nothing(valkey: redis.Redis, own_valkey: redis.Redis, name: str) -> None:
