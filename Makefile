@@ -13,7 +13,7 @@ ARGS :=
 # Tests run on this many processes.
 JOBS := logical
 
-.PHONY: help demo up bench test static check format lock clean
+.PHONY: help demo up bench test fuzz static check format lock clean
 
 help: ## Say what there is to make.
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1 — /p' Makefile | while read -r name _ words; do printf '  make %-8s %s\n' "$$name" "$$words"; done
@@ -29,6 +29,12 @@ bench: $(READY) ## Measure how many messages a second this machine carries.
 
 test: $(READY) ## Run the tests, on real PostgreSQL and Valkey started for them.
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal $(ARGS)
+
+# One test a subject, each marked `fuzz`; `make fuzz ROUNDS=1000 ARGS="-k broker"` chooses.
+ROUNDS := 10000
+
+fuzz: $(READY) ## Send 10,000 mutated messages at each listener; takes minutes.
+	POSTROAD_FUZZ=$(ROUNDS) $(BIN)/python -m pytest -n 1 -m fuzz --timeout 3600 $(ARGS)
 
 static: $(READY) ## Check style, types and the floors.
 	$(BIN)/ruff check .
