@@ -66,6 +66,11 @@ class Runtime:
         return self._vault
 
     @property
+    def vault_or_none(self) -> Vault | None:
+        """Return what hashes and seals, or None when the installation has no secret key."""
+        return self.vault if self.settings.secret_key.get_secret_value() else None
+
+    @property
     def valkey(self) -> redis.Redis | None:
         """Return the client of the Valkey that limits calls, or None where there is none. Nothing is opened here."""
         if self._valkey is None and (url := valkey_url(self.settings)):

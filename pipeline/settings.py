@@ -90,6 +90,8 @@ class Settings(BaseSettings):
     orphan_hours: float = Field(default=72, gt=0)
     #: days for which messages from handsets are kept once they are heeded
     inbound_days: int = Field(default=90, ge=1)
+    #: days for which input that could not be read is kept, sealed
+    dead_letter_days: int = Field(default=14, ge=1)
     #: days an idempotency key is kept
     idempotency_days: int = Field(default=7, ge=1)
     #: also refuse numbers whose range libphonenumber does not know (its tables lag behind new ranges)

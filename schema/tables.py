@@ -36,6 +36,7 @@ from schema.vocabulary import (
     Book,
     CarrierState,
     ChallengeState,
+    DeadLetterSource,
     DeliveryState,
     Dialect,
     Encoding,
@@ -460,6 +461,39 @@ quiet_hours = Table(
     CheckConstraint("from_minute BETWEEN 0 AND 1439 AND until_minute BETWEEN 0 AND 1439", name="minutes"),
     _one_of("class", MessageClass),
     _one_of("action", QuietAction),
+)
+
+# Input that could not be read: pruned by age, and each source keeps its latest only (store/dead_letters.py)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    #: UUIDv7: when it came
+    Column("id", Uuid, primary_key=True),
+    Column("source", Text, nullable=False),
+    #: where it came in: a queue's name, or a carrier's
+    Column("origin", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    #: bytes that came
+    Column("size", Integer, nullable=False),
+    #: the first of them, encrypted; null: the installation has no secret key
+    Column("sealed", LargeBinary),
+    _instant("received_at", nullable=False, server_default=_NOW),
+    _one_of("source", DeadLetterSource),
+    Index("dead_letters_latest", "source", "id"),
+)
+
+#: how many there ever were: never pruned, a row for each source, origin and reason
+dead_letter_counts = Table(
+    "dead_letter_counts",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("origin", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("letters", BigInteger, nullable=False),
+    _instant("first_at", nullable=False, server_default=_NOW),
+    _instant("last_at", nullable=False, server_default=_NOW),
+    _one_of("source", DeadLetterSource),
 )
 
 # Front doors --------------------------------------------------------------------------------------------------

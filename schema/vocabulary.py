@@ -370,3 +370,14 @@ class Code(StrEnum):
     UNAVAILABLE = "unavailable"
     #: our own fault
     INTERNAL = "internal"
+
+
+class DeadLetterSource(StrEnum):
+    """Through which entrance came what could not be read."""
+
+    #: a broker message that is no task of ours
+    BROKER = "broker"
+    #: an HTTP request of a carrier: receipts, messages from handsets
+    RECEIPT = "receipt"
+    #: a deliver_sm or data_sm of an SMSC
+    SMPP = "smpp"

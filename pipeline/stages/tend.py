@@ -1,9 +1,9 @@
-"""Tend: make the coming days' partitions, forget old idempotency keys, codes, webhook calls, moves, handsets."""
+"""Tend: make the coming days' partitions; forget old keys, codes, webhook calls, moves, handsets, dead letters."""
 
 from datetime import timedelta
 
 from pipeline.runtime import Runtime
-from pipeline.store import days, events, parts, requests, ticks
+from pipeline.store import days, dead_letters, events, parts, requests, ticks
 from pipeline.store.consent import inbound
 from pipeline.store.doors import challenges, deliveries, endpoints
 
@@ -28,6 +28,7 @@ def tend(rt: Runtime) -> list[str]:
         endpoints.follow_all(conn)
         deliveries.prune(conn, rt.settings.webhook_days)
         events.prune(conn, rt.now() - timedelta(days=rt.settings.webhook_days))
+        dead_letters.prune(conn, rt.now() - timedelta(days=rt.settings.dead_letter_days))
         inbound.prune(conn, rt.now() - timedelta(days=rt.settings.inbound_days))
         today = rt.now().date()
         return days.prepare(conn, (today + timedelta(days=ahead) for ahead in range(-1, AHEAD + 1)))

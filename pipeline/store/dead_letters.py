@@ -1,0 +1,122 @@
+"""The dead_letters and dead_letter_counts tables: input that could not be read, the latest of it kept sealed."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.rules import ids
+from pipeline.vault import Vault
+from schema.dead_letter import DeadLetter
+from schema.vocabulary import DeadLetterSource
+
+Row = dict[str, Any]
+
+#: letters kept of each source; older ones go as new ones come
+KEPT = 2000
+#: bytes kept of each letter: with KEPT this bounds what a flood can fill, 32 MiB a source
+LARGEST = 16 * 1024
+
+_PURPOSE = "dead_letter"
+
+_COUNT = """
+INSERT INTO dead_letter_counts AS c (source, origin, reason, letters)
+SELECT * FROM unnest(%(sources)b::text[], %(origins)b::text[], %(reasons)b::text[], %(letters)b::int8[])
+ON CONFLICT (source, origin, reason) DO UPDATE SET letters = c.letters + excluded.letters, last_at = now()
+"""
+_ADD = """
+INSERT INTO dead_letters (id, source, origin, reason, size, sealed)
+SELECT * FROM unnest(%(ids)b::uuid[], %(sources)b::text[], %(origins)b::text[], %(reasons)b::text[],
+                     %(sizes)b::int4[], %(sealed)b::bytea[])
+"""
+_TRIM = """
+DELETE FROM dead_letters WHERE source = %(source)s
+  AND id <= (SELECT id FROM dead_letters WHERE source = %(source)s ORDER BY id DESC OFFSET %(kept)s LIMIT 1)
+"""
+
+
+def add(conn: Connection, vault: Vault | None, first: UUID, letters: Sequence[DeadLetter]) -> None:
+    """Count letters and keep the latest of each source, sealed (vault None: without their content).
+
+    Their ids are `first` and those after it.
+    """
+    if not letters:
+        return
+    tally = Counter((str(each.source), _plain(each.origin), each.reason) for each in letters)
+    keys = sorted(tally)  # whoever counts the same ones meanwhile locks them in the same order
+    counts = [list(column) for column in zip(*keys, strict=True)]
+    words = dict(zip(("sources", "origins", "reasons"), counts, strict=True))
+    conn.exec_driver_sql(_COUNT, {**words, "letters": [tally[key] for key in keys]})
+    latest = list(enumerate(letters))[-KEPT:]
+    conn.exec_driver_sql(
+        _ADD,
+        {
+            "ids": [ids.after(first, place) for place, _ in latest],
+            "sources": [str(each.source) for _, each in latest],
+            "origins": [_plain(each.origin) for _, each in latest],
+            "reasons": [each.reason for _, each in latest],
+            "sizes": [len(each.payload) for _, each in latest],
+            "sealed": [vault.seal(_PURPOSE, each.payload[:LARGEST]) if vault else None for _, each in latest],
+        },
+    )
+    for source in sorted({source for source, _, _ in keys}):
+        conn.exec_driver_sql(_TRIM, {"source": source, "kept": KEPT})
+
+
+def _plain(text: str) -> str:
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+_LATEST = """
+SELECT id, source, origin, reason, size, received_at FROM dead_letters
+WHERE source = %(source)s ORDER BY id DESC LIMIT %(limit)s
+"""
+_ONE = """
+SELECT id, source, origin, reason, size, received_at, sealed FROM dead_letters
+WHERE id = %(id)s AND source = %(source)s
+"""
+
+
+def latest(conn: Connection, source: DeadLetterSource, limit: int) -> list[Row]:
+    """Return the letters of a source without their content, the latest first."""
+    rows = conn.exec_driver_sql(_LATEST, {"source": str(source), "limit": limit})
+    return [dict(row) for row in rows.mappings()]
+
+
+def one(conn: Connection, vault: Vault | None, source: DeadLetterSource, id_: UUID) -> Row | None:
+    """Return a letter with what is kept of its content as `payload` (bytes; None: nothing is), or None."""
+    row = conn.exec_driver_sql(_ONE, {"id": id_, "source": str(source)}).mappings().first()
+    if row is None:
+        return None
+    found = dict(row)
+    sealed = found.pop("sealed")
+    return found | {"payload": vault.open(_PURPOSE, sealed) if vault and sealed else None}
+
+
+_DROP = "DELETE FROM dead_letters WHERE source = %(source)s AND (%(id)s::uuid IS NULL OR id = %(id)s)"
+
+
+def drop(conn: Connection, source: DeadLetterSource, id_: UUID | None) -> int:
+    """Remove a letter (None: all letters of the source); return how many went. The counts stay."""
+    return conn.exec_driver_sql(_DROP, {"source": str(source), "id": id_}).rowcount
+
+
+_COUNTS = """
+SELECT source, origin, reason, letters, first_at, last_at FROM dead_letter_counts ORDER BY source, origin, reason
+"""
+
+
+def counts(conn: Connection) -> list[Row]:
+    """Return how many letters there ever were, by source, origin and reason."""
+    return [dict(row) for row in conn.exec_driver_sql(_COUNTS).mappings()]
+
+
+_PRUNE = "DELETE FROM dead_letters WHERE id < %(edge)s"
+
+
+def prune(conn: Connection, before: datetime) -> int:
+    """Remove letters that came before a moment; return how many."""
+    return conn.exec_driver_sql(_PRUNE, {"edge": ids.lowest(before)}).rowcount
