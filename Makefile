@@ -13,10 +13,10 @@ ARGS :=
 # Tests run on this many processes.
 JOBS := logical
 
-.PHONY: help demo up bench test fuzz static check format lock clean
+.PHONY: help demo up bench bench-check test fuzz static check format lock clean
 
 help: ## Say what there is to make.
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1 — /p' Makefile | while read -r name _ words; do printf '  make %-8s %s\n' "$$name" "$$words"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 — /p' Makefile | while read -r name _ words; do printf '  make %-12s %s\n' "$$name" "$$words"; done
 
 demo: $(READY) ## Start everything on this machine and watch messages travel.
 	@$(BIN)/postroad demo $(ARGS)
@@ -26,6 +26,9 @@ up: $(READY) ## Start PostgreSQL, Valkey, the workers, the gateway and Flower; s
 
 bench: $(READY) ## Measure how many messages a second this machine carries.
 	@$(BIN)/postroad bench $(ARGS)
+
+bench-check: $(READY) ## Compare this tree's speed with that of the commit in tests/bench/BASE, by turns; half an hour.
+	@$(BIN)/python -m workers.bench.check $(ARGS)
 
 test: $(READY) ## Run the tests, on real PostgreSQL and Valkey started for them.
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal $(ARGS)
