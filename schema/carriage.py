@@ -98,6 +98,18 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class BindReport:
+    """How the binds of one carrier stand in one process."""
+
+    bound: int
+    wanted: int
+    #: why the last one that failed did, as a code; None: all stand
+    fault: str | None = None
+    #: what is odd about the other end, as a code, and how often it was seen
+    remarks: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Posted:
     """One HTTP request of a carrier to us, before anybody believes it."""
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
 from pipeline.errors import PostroadError
-from schema.carriage import Attempt, Heard, Parcel, Posted
+from schema.carriage import Attempt, BindReport, Heard, Parcel, Posted
 from schema.vocabulary import Doubt
 
 
@@ -73,6 +73,10 @@ class Bound(Protocol):
 
     def binds(self) -> Mapping[str, int]:
         """Return how the connections stand: `bound`, `wanted`, `open` submits in the window."""
+        ...
+
+    def report(self) -> BindReport:
+        """Return how the connections stand, why one of them does not, and what is odd about the other end."""
         ...
 
 

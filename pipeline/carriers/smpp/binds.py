@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
 from enum import Enum, auto
 from itertools import takewhile
@@ -16,8 +16,10 @@ from pipeline.carriers.smpp.calls import ABANDONED, CLOSED, NO_TIME, Call, Fault
 from pipeline.carriers.smpp.codes import Command, word
 from pipeline.carriers.smpp.framer import Frame
 from pipeline.carriers.smpp.hearing import Hearing, Reader
+from pipeline.carriers.smpp.remarks import REMARKS, Remark
 from pipeline.carriers.smpp.session import Session
 from pipeline.carriers.smpp.terms import Manner, Target
+from pipeline.carriers.smpp.throttled import Throttled
 from schema.carriage import Attempt
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,11 @@ class Binds:
         self._loop = asyncio.get_running_loop()
         self._hearing = Hearing(carrier, read)
         self._waiting: deque[Request] = deque()
-        self._fault = Fault("not_bound", written=False)
+        self._throttled = Throttled(manner, self._again)
+        #: what an operator should know about the SMSC, and how often
+        self.remarks: Counter[Remark] = Counter()
+        #: why the last bind that failed did
+        self.fault = Fault("not_bound", written=False)
         self._turn = 0
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,10 +109,7 @@ class Binds:
             self._leave(call.requests, CLOSED)
             return
         if call.is_urgent:
-            urgent = [*takewhile(lambda request: request.call.is_urgent, self._waiting)]
-            self._waiting.rotate(-len(urgent))
-            self._waiting.extendleft(reversed(call.requests))
-            self._waiting.rotate(len(urgent))
+            self._put_first(call.requests)
         else:
             self._waiting.extend(call.requests)
         call.begin_by = self._loop.time() + begin_within
@@ -117,6 +120,7 @@ class Binds:
         """Say goodbye on each bind, and leave what still waits."""
         self._closing = True
         self._leave(self._waiting, CLOSED)
+        self._leave(self._throttled.clear(), CLOSED)
         for keeper in self.keepers:
             if keeper.state is not State.BOUND and keeper.task:
                 keeper.task.cancel()
@@ -127,8 +131,11 @@ class Binds:
 
     # What a session asks of it
 
-    def take(self, free: int, now: float) -> list[Request]:
-        """Return at most so many requests whose turn has come; of a long message all parts that the window holds."""
+    def take(self, free: int, now: float, *, probe: bool = False) -> list[Request]:
+        """Return at most so many requests whose turn has come; of a long message all parts that the window holds.
+
+        As a probe: those of one message.
+        """
         taken: list[Request] = []
         while self._waiting and free:
             request = self._waiting[0]
@@ -136,7 +143,9 @@ class Binds:
                 self._out_of_time(request.call)
             elif self._is_abandoned(request):
                 self._leave([self._waiting.popleft()], ABANDONED)
-            elif request.parts > 1 and free < min(request.parts, self._manner.window):
+            elif (probe and taken and request.parts) or (
+                request.parts > 1 and free < min(request.parts, self._manner.window)
+            ):
                 break
             else:
                 taken.append(self._waiting.popleft())
@@ -144,15 +153,15 @@ class Binds:
         return taken
 
     def put_back(self, requests: Sequence[Request]) -> None:
-        """Take back what was throttled; what could not be sent in its call's time is refused now."""
-        self._waiting.extendleft(reversed(requests))
+        """Take back what was throttled: each waits by itself, and is refused now where its call's time is too short."""
         if self._closing:  # nobody will serve it any more
-            self._leave(self._waiting, CLOSED)
+            self._leave(list(requests), CLOSED)
             return
+        self._leave(self._throttled.add(requests), NO_TIME)
         resumes = self._resumes()
-        for call in {request.call for request in self._waiting if request.call.begin_by <= resumes}:
-            self._out_of_time(call)
-        self._loop.call_soon(self._serve)
+        if resumes > self._loop.time():
+            for call in {request.call for request in self._waiting if request.call.begin_by <= resumes}:
+                self._out_of_time(call)
 
     def hear(self, session: Session, frames: Sequence[Frame]) -> None:
         """Take what the SMSC says unasked."""
@@ -161,6 +170,12 @@ class Binds:
     def late(self, ref: UUID, result: str | int) -> None:
         """Take an answer that is awaited no longer."""
         self._late(ref, result)
+
+    def remark(self, remark: Remark) -> None:
+        """Count something that an operator should know; the first time of each is logged."""
+        if not self.remarks[remark]:
+            log.warning("carrier %s: %s", self.carrier, REMARKS[remark])
+        self.remarks[remark] += 1
 
     def released(self) -> None:
         """Let the other sessions have what waits."""
@@ -178,12 +193,12 @@ class Binds:
                 code = await self._use(keeper, opened, command)
                 held = opened.useful or opened.leaving or self._loop.time() - began > HELD
                 failures = 0 if held else failures + 1
-                self._fault = Fault(code, written=False)
+                self.fault = Fault(code, written=False)
             else:
                 failures = max(failures + 1, 2)
-                self._fault = opened
+                self.fault = opened
             if not self._closing:
-                log.warning("carrier %s: a bind is down: %s", self.carrier, self._fault.code)
+                log.warning("carrier %s: a bind is down: %s", self.carrier, self.fault.code)
             # a bind that stood once is tried again at once, but only once
             if failures > 1 and not self._closing:
                 keeper.state = State.RESTING
@@ -237,7 +252,7 @@ class Binds:
             return
         senders = [keeper for keeper in self.keepers if keeper.sends]
         if all(keeper.state is State.RESTING for keeper in senders):
-            self._leave(self._waiting, self._fault)
+            self._leave(self._waiting, self.fault)
             return
         self._turn += 1
         for at in range(len(senders)):
@@ -245,13 +260,25 @@ class Binds:
             if session:
                 session.pull()
 
+    def _put_first(self, requests: Sequence[Request]) -> None:
+        """Put requests before all that waits, but behind the codes among it."""
+        urgent = sum(1 for _ in takewhile(lambda request: request.call.is_urgent, self._waiting))
+        self._waiting.rotate(-urgent)
+        self._waiting.extendleft(reversed(requests))
+        self._waiting.rotate(urgent)
+
+    def _again(self, requests: Sequence[Request]) -> None:
+        """Submit throttled requests again."""
+        self._put_first(requests)
+        self._serve()
+
     def _out_of_time(self, call: Call) -> None:
-        """Settle those of a call's requests that were not begun."""
+        """Settle those of a call's requests that were not begun, or wait to be submitted again."""
         if call.done.is_set():
             return
         late = [request for request in self._waiting if request.call is call]
         self._waiting = deque(request for request in self._waiting if request.call is not call)
-        self._leave(late, NO_TIME)
+        self._leave(late + self._throttled.remove(call), NO_TIME)
 
     def _leave(self, requests: deque[Request] | list[Request], fault: Fault) -> None:
         """Settle requests that are not written, or not again."""
@@ -263,7 +290,7 @@ class Binds:
 
     def _why(self, request: Request, fault: Fault, wait: float) -> Fault:
         if request.again:
-            wait = max(wait, self._manner.throttle_pause)
+            wait = max(wait, request.due_at - self._loop.time(), self._manner.throttle_pause)
             return Fault("throttled", written=False, retry_after=wait, detail=word(request.again))
         if fault is NO_TIME and wait:
             return Fault("throttled", written=False, retry_after=wait)
@@ -271,7 +298,7 @@ class Binds:
 
     def _resumes(self) -> float:
         """Return when the first of the binds may send again."""
-        return min((keeper.session.paused_until for keeper in self.keepers if keeper.session), default=0.0)
+        return min((keeper.session.pressure.paused_until for keeper in self.keepers if keeper.session), default=0.0)
 
     def _is_abandoned(self, request: Request) -> bool:
         """Return whether it is a part whose message has lost an earlier one."""

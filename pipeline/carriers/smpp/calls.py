@@ -11,7 +11,7 @@ from pipeline.carriers.smpp.codes import Command, Status, word
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome
 
-#: refused for now because we send too fast: the session waits, and submits the same again
+#: refused for now because we send too fast: the request waits, and is submitted again
 WAITS: Final = frozenset({Status.RTHROTTLED, Status.RMSGQFUL})
 
 #: what a refusal says of the message. Permanent is only what is the message's own; what may be our settings' or our
@@ -101,7 +101,7 @@ Result = str | bytes | int | Fault
 class Request:
     """One submit_sm or query_sm on its way."""
 
-    __slots__ = ("again", "body", "call", "command", "parts", "place", "until")
+    __slots__ = ("again", "body", "call", "command", "due_at", "parts", "place", "throttled", "until")
 
     def __init__(self, call: "Call", place: int, body: bytes, parts: int = 1, command: int = Command.SUBMIT_SM) -> None:
         self.call = call
@@ -115,6 +115,9 @@ class Request:
         self.until = 0.0
         #: the status that told us to wait, and to try it again
         self.again = 0
+        #: how often it was told so, and when it is submitted again
+        self.throttled = 0
+        self.due_at = 0.0
 
 
 class Call:

@@ -22,7 +22,7 @@ from pipeline.carriers.smpp.calls import CLOSED, Call, Fault, Result, judge
 from pipeline.carriers.smpp.codes import Command, word
 from pipeline.carriers.smpp.hearing import FINISH
 from pipeline.carriers.smpp.session import GOODBYE
-from schema.carriage import Attempt, Heard, Parcel
+from schema.carriage import Attempt, BindReport, Heard, Parcel
 from schema.vocabulary import MessageClass, Outcome
 
 log = logging.getLogger(__name__)
@@ -112,6 +112,15 @@ class Smpp:
             "wanted": len(self._terms.commands(self._ear is not None)),
             "open": sum(session.open for session in bound),
         }
+
+    def report(self) -> BindReport:
+        """Return how the binds stand, why the last that failed did, and what is odd about the SMSC."""
+        stand, binds = self.binds(), self._binds
+        bound, wanted = stand["bound"], stand["wanted"]
+        fault = binds.fault.code if binds and bound < wanted else None
+        return BindReport(
+            bound, wanted, fault, {str(each): count for each, count in binds.remarks.items()} if binds else {}
+        )
 
     def close(self) -> None:
         """Wait for the answers still due, say goodbye on each bind; idempotent."""

@@ -10,7 +10,9 @@ from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.calls import Fault, Request
 from pipeline.carriers.smpp.codes import RESPONSE, SEQUENCE_MAX, Command, Status, name, word
 from pipeline.carriers.smpp.framer import Frame, Framer, ProtocolFault
+from pipeline.carriers.smpp.remarks import Remark
 from pipeline.carriers.smpp.terms import Manner
+from pipeline.carriers.smpp.throttled import Pressure
 
 log = logging.getLogger(__name__)
 
@@ -25,18 +27,20 @@ _HEARD = frozenset({Command.DELIVER_SM, Command.DATA_SM})
 #: what is said without expecting an answer
 _REMARKS = frozenset({Command.ALERT_NOTIFICATION, Command.OUTBIND})
 
+#: what answers a bind, of whatever kind
+_BIND_RESPS = frozenset({Command.BIND_RECEIVER_RESP, Command.BIND_TRANSMITTER_RESP, Command.BIND_TRANSCEIVER_RESP})
 _SUBMIT_RESP: Final = 0x80000004
 
 
 class Line(Protocol):
     """What a session works for."""
 
-    def take(self, free: int, now: float) -> Sequence[Request]:
-        """Return at most so many requests whose turn has come."""
+    def take(self, free: int, now: float, *, probe: bool = False) -> Sequence[Request]:
+        """Return at most so many requests whose turn has come; as a probe, those of one message."""
         ...
 
     def put_back(self, requests: Sequence[Request]) -> None:
-        """Take back, in this order, requests that have to wait."""
+        """Take back throttled requests: each is submitted again after a pause of its own."""
         ...
 
     def hear(self, session: "Session", frames: Sequence[Frame]) -> None:
@@ -45,6 +49,10 @@ class Line(Protocol):
 
     def late(self, ref: UUID, result: str | int) -> None:
         """Take an answer that is awaited no longer: the message's id, or the status that refused it."""
+        ...
+
+    def remark(self, remark: Remark) -> None:
+        """Count something about the SMSC that an operator should know."""
         ...
 
     def released(self) -> None:
@@ -73,11 +81,9 @@ class Session(asyncio.Protocol):
         self._code = ""
         self._heard = 0
         self._heard_at = 0.0
-        self._pause = 0.0
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._drained: asyncio.Future[None] | None = None
-        #: when the window opens again
-        self.paused_until = 0.0
+        self.pressure = Pressure(manner)
         #: a request was taken: the bind is of use
         self.useful = False
         #: answers nobody could be found for
@@ -115,9 +121,10 @@ class Session(asyncio.Protocol):
         if free <= 0 or not self._bound or self.leaving or self._doubtful or self._transport.is_closing():
             return
         now = self._loop.time()
-        if now < self.paused_until:
+        pressure = self.pressure
+        if now < pressure.paused_until or (pressure.is_probing and self._open):
             return
-        requests = self._line.take(free, now)
+        requests = self._line.take(free, now, probe=pressure.is_probing)
         if not requests:
             return
         until = now + self._manner.deadline
@@ -177,16 +184,16 @@ class Session(asyncio.Protocol):
                 others.append(frame)
             elif status == 0:
                 del answers[sequence]
-                self._pause = 0.0
                 self.useful = True
                 request.call.settle(request.place, pdu.read_submit_resp(body))
             else:
                 del answers[sequence]
                 self._refused(request, status, again)
+        taken = len(frames) - len(others) - len(again)
         if others:
             self._listen(others, again)
-        if again:
-            self._line.put_back(again)
+        if again or self.pressure.excess:
+            self._weigh(taken, again)
         if fault:
             self.end("unreadable")
         elif not answers and self._drained and not self._drained.done():
@@ -212,18 +219,20 @@ class Session(asyncio.Protocol):
     # What the SMSC says
 
     def _refused(self, request: Request, status: int, again: list[Request]) -> None:
-        """Settle a request that was refused, or have it wait."""
+        """Settle a request that was refused, or add it to those that wait."""
         if status not in self._manner.waits:
             request.call.settle(request.place, status)
             return
         request.again = status
+        request.throttled += 1
         again.append(request)
-        now = self._loop.time()
-        if now >= self.paused_until:
-            first, longest = self._manner.throttle_pause, self._manner.longest_pause
-            self._pause = min(self._pause * 2 or first, max(first, longest))
-            self.paused_until = now + self._pause
-            self._later("resume", self._pause, self._resume)
+
+    def _weigh(self, taken: int, throttled: list[Request]) -> None:
+        """Have what was throttled wait; where little else is answered, pause the whole window."""
+        if pause := self.pressure.weigh(taken, len(throttled), self._loop.time()):
+            self._later("resume", pause, self._resume)
+        if throttled:
+            self._line.put_back(throttled)
 
     def _listen(self, frames: Sequence[Frame], again: list[Request]) -> None:
         """Answer what is no answer to a submit_sm in flight."""
@@ -253,8 +262,8 @@ class Session(asyncio.Protocol):
         """Match an answer with what was asked."""
         command, status, sequence, body = frame
         nack = command == Command.GENERIC_NACK
-        if self._bind and sequence == self._bind[1] and (nack or command == self._bind[0]):
-            self._answer_bind(Fault(word(status), written=False) if status or nack else None)
+        if self._bind and (nack or command in _BIND_RESPS):
+            self._bound_by(frame, *self._bind[:2])
             return
         request = self._open.get(sequence)
         if request and (nack or command == request.command | RESPONSE):
@@ -271,6 +280,17 @@ class Session(asyncio.Protocol):
         elif command not in (Command.ENQUIRE_LINK_RESP, Command.UNBIND_RESP):
             self.strays += 1
             log.debug("an answer to what nobody asked", extra={"command": name(command)})
+
+    def _bound_by(self, frame: Frame, command: int, sequence: int) -> None:
+        """Take any answer to a bind for that of ours: nothing else was asked yet. What is odd about it is told."""
+        answer, status, number, _ = frame
+        nack = answer == Command.GENERIC_NACK
+        if not nack and answer != command:
+            self._line.remark(Remark.BIND_RESP_KIND)
+        if not nack and number != sequence:
+            self._line.remark(Remark.BIND_RESP_SEQUENCE)
+        code = word(status) if status else "generic_nack"
+        self._answer_bind(Fault(code, written=False) if status or nack else None)
 
     def _answer_bind(self, fault: Fault | None) -> None:
         if self._bind and not self._bind[2].done():
@@ -333,7 +353,7 @@ class Session(asyncio.Protocol):
         self._later("enquire", patience, lambda: self._later("enquire", BREATH, check))
 
     def _resume(self) -> None:
-        self.paused_until = 0.0  # a timer may strike a moment early
+        self.pressure.paused_until = 0.0  # a timer may strike a moment early
         self.pull()
         self._line.released()
 

@@ -16,6 +16,7 @@ from pipeline.carriers.registry import make
 from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.carrier import Smpp
 from pipeline.carriers.smpp.codes import Command, Status
+from pipeline.carriers.smpp.remarks import Remark
 from pipeline.errors import ConfigurationError
 from pipeline.rules.outcomes import is_good
 from schema.carriage import Attempt, Heard
@@ -212,6 +213,17 @@ def _nacking(guest: Guest) -> None:
     guest.read()
 
 
+def _nacking_nobody(guest: Guest) -> None:
+    guest.read()
+    guest.say(pdu.generic_nack(0, Status.RINVCMDLEN))
+    guest.read()
+
+
+def _nacking_without_a_reason(guest: Guest) -> None:
+    guest.say(pdu.generic_nack(guest.read()[2], Status.ROK))
+    guest.read()
+
+
 def _babbling(guest: Guest) -> None:
     guest.read()
     guest.say(b"220 mail.example ESMTP\r\n")
@@ -223,6 +235,8 @@ MANNERS = {
     "closing": (_closing, "closed"),
     "resetting": (_resetting, "reset"),
     "nacking": (_nacking, "ESME_RINVCMDID"),
+    "nacking nobody": (_nacking_nobody, "ESME_RINVCMDLEN"),
+    "nacking without a reason": (_nacking_without_a_reason, "generic_nack"),
     "babbling": (_babbling, "unreadable"),
 }
 
@@ -234,6 +248,82 @@ def test_without_a_bind_nothing_was_written(client: Clients, manner: object, cod
         client.close()
 
     assert set(words(attempts)) == {(NOT_WRITTEN, code)}
+
+
+def _another_number(command: int, sequence: int) -> bytes:
+    return pdu.bind_resp(command, sequence + 7, "smsc")
+
+
+def _no_number(command: int, sequence: int) -> bytes:
+    return pdu.bind_resp(command, 0, "smsc")
+
+
+def _another_kind(command: int, sequence: int) -> bytes:
+    return pdu.bind_resp(Command.BIND_RECEIVER, sequence, "smsc")
+
+
+def _another_kind_and_number(command: int, sequence: int) -> bytes:
+    return pdu.bind_resp(Command.BIND_RECEIVER, sequence - 1, "smsc")
+
+
+def _no_end(command: int, sequence: int) -> bytes:
+    return pdu.pdu(command | 0x80000000, sequence, b"smsc")
+
+
+def _nothing(command: int, sequence: int) -> bytes:
+    return pdu.pdu(command | 0x80000000, sequence)
+
+
+def _more_than_asked(command: int, sequence: int) -> bytes:
+    return pdu.pdu(command | 0x80000000, sequence, b"a system id of far more than sixteen\0\x02\x10\0\x09\x34 and more")
+
+
+ODD = {
+    "under another number": (_another_number, [Remark.BIND_RESP_SEQUENCE]),
+    "under number 0": (_no_number, [Remark.BIND_RESP_SEQUENCE]),
+    "by another kind": (_another_kind, [Remark.BIND_RESP_KIND]),
+    "by another kind under another number": (
+        _another_kind_and_number,
+        [Remark.BIND_RESP_KIND, Remark.BIND_RESP_SEQUENCE],
+    ),
+    "without a NUL": (_no_end, []),
+    "without a body": (_nothing, []),
+    "with more than it may": (_more_than_asked, []),
+}
+
+
+@pytest.mark.parametrize(("answer", "remarks"), ODD.values(), ids=ODD)
+def test_a_bind_that_is_answered_oddly_stands(client: Clients, answer: object, remarks: list[Remark]) -> None:
+    def manner(guest: Guest) -> None:
+        command, _, sequence, _ = guest.read()
+        guest.say(answer(command, sequence))  # type: ignore[operator]
+        guest.serve()
+
+    with smsc(manner) as port:
+        carrier = client(port, bind_timeout=20)
+        attempts = carrier.send([parcel()])
+        told = carrier.report().remarks
+        client.close()
+
+    assert words(attempts) == [(ACCEPTED, None)]
+    assert dict(told) == dict.fromkeys(remarks, 1)
+
+
+@pytest.mark.parametrize("command", [Command.BIND_TRANSMITTER, Command.BIND_RECEIVER])
+def test_a_bind_that_is_refused_oddly_is_refused(client: Clients, command: Command) -> None:
+    def manner(guest: Guest) -> None:
+        _, _, sequence, _ = guest.read()
+        guest.say(pdu.bind_resp(command, sequence + 1, "", Status.RINVPASWD))
+        guest.read()
+
+    with smsc(manner) as port:
+        carrier = client(port, bind_timeout=20, reconnect_pause=20)
+        attempts = carrier.send([parcel()])
+        told = carrier.report()
+        client.close()
+
+    assert words(attempts) == [(NOT_WRITTEN, "ESME_RINVPASWD")]
+    assert (told.bound, told.wanted, told.fault) == (0, 1, "ESME_RINVPASWD")
 
 
 def test_an_smsc_that_is_not_there_was_given_nothing(client: Clients) -> None:
