@@ -1,48 +1,45 @@
 """The rule that finds a keyword in what somebody texted: STOP, START, HELP, and an account's own words.
 
-Case, accents, punctuation and blanks are forgiven. The whole text counts ("Stop!", "S T O P", "stop all"); a first word
-only where it cannot mean anything else, as in "STOP texting me", and for words that somebody registered: "CANCEL my
-table" is not for us. The built-in words are those of carriers and of Twilio, with their like in other languages.
+Case, accents, punctuation, blanks, what cannot be seen and signatures below the text are forgiven. The whole text
+counts ("Stop!", "S T O P", "stop all"); an opening only where it cannot mean anything else, as in "STOP texting me",
+and for words that somebody registered: "CANCEL my table" is not for us. What is said to a person ("stop by tomorrow")
+is a literal list; any other text that begins with STOP is one. The words: `keyword_lists.py`.
 """
 
-import unicodedata
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipeline.rules.keyword_lists import (
+    ANSWERS,
+    BUILT_IN,
+    EXCEPTIONS,
+    EXCEPTIONS_FROM_EXCEPTIONS,
+    OPENINGS,
+    SIGNATURES,
+    spelt,
+)
+from pipeline.rules.spelling import spell, words
 from schema.vocabulary import InboundAction
 
+__all__ = ["Keyword", "Meaning", "Vocabulary", "spell"]
+
 #: it is said to all of an account's senders, not only to the one that was written to
-TO_ALL = frozenset({"STOPALL"})
+TO_ALL = frozenset({"STOPALL", "UNSUBSCRIBEALL"})
 #: the word whose reply stands for its kin
 CHIEF = {InboundAction.STOP: "STOP", InboundAction.START: "START", InboundAction.HELP: "HELP"}
 
-_STOP = (
-    "STOP STOPALL STOPP UNSUBSCRIBE UNSUB OPTOUT REVOKE CANCEL END QUIT ARRET ARRETE ARRETER DESABONNER PARAR PARE "
-    "SAIR CANCELAR BAJA ALTO ABMELDEN STOPPEN СТОП ОТПИСАТЬСЯ توقف الغاء 停止 退订"
-)
-_START = "START UNSTOP YES OPTIN SUBSCRIBE ALTA COMENCAR INICIAR СТАРТ"
-_HELP = "HELP INFO AIDE AYUDA AJUDA HILFE ПОМОЩЬ"
-#: a text that begins so means it, whatever follows
-_PLAIN = dict.fromkeys(
-    ["STOP", "STOPALL", "STOPP", "UNSUBSCRIBE", "OPTOUT", "ARRET", "DESABONNER", "ABMELDEN", "СТОП"], InboundAction.STOP
-)
-
-#: longer texts are letters, not commands
-_LONGEST = 160
-
-
-def spell(text: str) -> str:
-    """Return a word as it is compared: capitals and digits only, without accents."""
-    # twice: the capital of a ligature, or of ß, is several letters
-    bare = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).upper())
-    return "".join(sign for sign in bare if sign.isalnum())
-
-
-_BUILT_IN: dict[str, InboundAction] = {
-    spell(word): action
-    for action, words in ((InboundAction.STOP, _STOP), (InboundAction.START, _START), (InboundAction.HELP, _HELP))
-    for word in words.split()
-}
+#: longer texts are letters, not commands; and of them no more is looked at than this, to see how they begin
+_LONGEST, _OPENING = 160, 320
+#: words an opening has at most
+_MOST_WORDS = 3
+_OPENINGS, _EXCEPTIONS, _SERIOUS = spelt(OPENINGS), spelt(EXCEPTIONS), spelt(EXCEPTIONS_FROM_EXCEPTIONS)
+_ANSWERS, _SIGNATURES = spelt(ANSWERS), tuple(spelt(SIGNATURES))
+#: the number it is sent to, run on: STOP36180, stop2end
+_RUN_ON = re.compile(r"STOP[0-9]\w*")
+#: a STOP that goes on in the same breath: no stop, comma or new line behind it
+_GOES_ON = re.compile(r"\W*\w+[^\S\n]+\w", re.UNICODE)
+_RULE = re.compile(r"\s*(?:--|__|[>|])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +68,11 @@ class Meaning:
     is_registered: bool = False
 
     @property
+    def is_answer(self) -> bool:
+        """Whether it is a START word that answers many another question: it counts while an opt-out stands."""
+        return self.action is InboundAction.START and not self.is_registered and self.word in _ANSWERS
+
+    @property
     def is_to_all(self) -> bool:
         """Whether it is said to all of the account's senders."""
         return self.word in TO_ALL
@@ -83,25 +85,32 @@ class Vocabulary:
         """Take the account's own words and those for every account."""
         self._own: dict[str, Keyword] = {}
         for each in sorted(keywords, key=lambda each: each.account is not None):
-            self._own[each.word] = each
+            self._own[spell(each.word)] = each
 
     def read(self, text: str) -> Meaning:
         """Return what a text says; KEEP when it holds no keyword."""
-        if len(text) > _LONGEST:
-            return Meaning(InboundAction.KEEP)
-        whole = spell(text)
-        first = next(filter(None, map(spell, text.split())), "")
-        for word, built_in in ((whole, _BUILT_IN), (first, _PLAIN)):
-            if word in self._own:
-                return self._meaning(self._own[word].action, word)
-            if word in built_in:
-                return self._meaning(built_in[word], word)
+        body, paragraph = _unsigned(text)
+        whole = spell(body) if len(body) <= _LONGEST else ""
+        if whole in self._own:
+            return self._meaning(self._own[whole].action, whole)
+        if whole in BUILT_IN:
+            return self._meaning(BUILT_IN[whole], whole)
+        first, opening = _begins(text)
+        if first in self._own and len(text) <= _LONGEST:
+            return self._meaning(self._own[first].action, first)
+        if opening:
+            return self._meaning(InboundAction.STOP, opening)
+        alone = spell(paragraph) if len(paragraph) <= _LONGEST else ""
+        if BUILT_IN.get(alone) is InboundAction.STOP and alone not in self._own:
+            return self._meaning(InboundAction.STOP, alone)
         return Meaning(InboundAction.KEEP)
 
     def knows_alone(self, text: str) -> bool:
         """Tell whether a text holds one of the account's own words."""
-        words = (spell(text), next(filter(None, map(spell, text.split())), ""))
-        return any(word in self._own and self._own[word].account is not None for word in words)
+        body, _ = _unsigned(text[:_OPENING])
+        return any(
+            word in self._own and self._own[word].account is not None for word in (spell(body), _begins(text)[0])
+        )
 
     def _meaning(self, action: InboundAction, word: str) -> Meaning:
         own, chief = self._own.get(word), self._own.get(CHIEF.get(action, ""))
@@ -109,3 +118,28 @@ class Vocabulary:
             return Meaning(action, word, own.reply, is_registered=True)
         reply = chief.reply if chief and chief.action is action else None
         return Meaning(action, word, reply, is_registered=own is not None)
+
+
+def _begins(text: str) -> tuple[str, str]:
+    """Return a text's first word, and the STOP word that it opens with, "" where it opens with none."""
+    head = text[:_OPENING]
+    found = words(head)
+    first = found[0] if found else ""
+    phrases = ["".join(found[:count]) for count in range(min(len(found), _MOST_WORDS), 0, -1)]
+    if _RUN_ON.fullmatch(first):
+        return first, "STOP"
+    is_kept = len(found) > 1 and found[0] + found[1] in _EXCEPTIONS and not _SERIOUS.intersection(phrases)
+    if is_kept and _GOES_ON.match(head):
+        return first, ""
+    return first, next((phrase for phrase in phrases if phrase in _OPENINGS), "")
+
+
+def _unsigned(text: str) -> tuple[str, str]:
+    """Return a text without the signature (or the quoted message) below it, and the first paragraph of that."""
+    lines = text.strip().splitlines()
+    for place, line in enumerate(lines):
+        if place and (_RULE.match(line) or spell(line[:40]).startswith(_SIGNATURES)):
+            lines = lines[:place]
+            break
+    blank = next((place for place, line in enumerate(lines) if not line.strip()), len(lines))
+    return "\n".join(lines), "\n".join(lines[:blank])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.rules import keyword_lists
 from pipeline.rules.keywords import Keyword, Meaning, Vocabulary, spell
 from schema.vocabulary import InboundAction
 
@@ -43,7 +44,56 @@ TEXTS = {
     "": KEEP,
     "  ?! ": KEEP,
     "👍": KEEP,
-    "STOP " * 100: KEEP,
+    "STOP " * 100: STOP,
+    "Opt out": STOP,
+    "OPT-OUT please": STOP,
+    "REMOVE": STOP,
+    "Remove me": STOP,
+    "td": STOP,
+    "إيقاف": STOP,
+    "إيـــقاف": STOP,
+    "إيقاف من فضلك": STOP,
+    "הסר": STOP,
+    "\u200fהסר\u200f": STOP,
+    "\ufeffSTOP": STOP,
+    "S\u200bT\u200dO\u2060P": STOP,
+    "\u202aSTOP\u202c": STOP,
+    "STOP\u00a0please": STOP,
+    "«Stop»": STOP,
+    "'stop'": STOP,
+    "🛑 stop 🛑": STOP,
+    "Stop,please": STOP,
+    "STOP/CANCEL": STOP,
+    "Stop🙏thanks": STOP,
+    "s.t.o.p. now": STOP,
+    "s t o p it": STOP,
+    "𝗦𝗧𝗢𝗣": STOP,
+    "SТОР": STOP,
+    "STOP36180": STOP,
+    "STOP au 36180": STOP,
+    "Stop by": KEEP,
+    "Stop by tomorrow": KEEP,
+    "stop at the corner": KEEP,
+    "Stop in for tea": KEEP,
+    "stop for lunch?": KEEP,
+    "Stop at once": STOP,
+    "stop for good": STOP,
+    "Stop, for heaven's sake": STOP,
+    "Stop. In the name of the law": STOP,
+    "STOP\nby John": STOP,
+    "stop messaging me at home": STOP,
+    "Stop the texts": STOP,
+    "CANCEL\n-- \nJane Doe": STOP,
+    "END\nSent from my iPhone": STOP,
+    "quit\nEnvoyé de mon iPhone": STOP,
+    "Unsubscribe\n> Our new shop is open. Reply STOP": STOP,
+    "REVOKE\n\nJane Doe": STOP,
+    "Yes\n\nI will come": KEEP,
+    "Yes\nSent from my iPhone": START,
+    "STOP texting me, " + "I never asked for this. " * 40: STOP,
+    "Dear all, " + "STOP " * 60: KEEP,
+    "opt in": START,
+    "Removed from the list?": KEEP,
 }
 
 
@@ -81,3 +131,15 @@ def test_the_chief_words_reply_stands_for_its_kin() -> None:
     assert words.read("unsubscribe").reply == "You are out."
     assert words.read("bye").reply == "Bye."
     assert words.read("help").reply is None
+
+
+def test_a_yes_answers_many_another_question() -> None:
+    assert Vocabulary([]).read("yes").is_answer
+    assert not Vocabulary([]).read("start").is_answer
+    assert not Vocabulary([Keyword("YES", START, None, account=7)]).read("yes").is_answer
+
+
+def test_every_built_in_word_is_understood_as_it_is_written() -> None:
+    for words in keyword_lists.STOP.values():
+        for word in words.split(","):
+            assert Vocabulary([]).read(word.lower()).action is STOP, word
