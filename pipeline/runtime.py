@@ -1,7 +1,6 @@
 """What a process holds: its settings, its engine, its carriers, its clock. Made after fork, closed with the process."""
 
 import json
-import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +14,13 @@ import psycopg
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
+from pipeline import database
 from pipeline.carriers import registry
 from pipeline.carriers.contract import Carrier
-from pipeline.errors import ConfigurationError, DatabaseFault
+from pipeline.database import Deadlines, Work, database_url
 from pipeline.rules import ids
 from pipeline.settings import Settings
 from pipeline.store import health
@@ -33,21 +33,25 @@ _PATIENCE = 0.5
 
 #: seconds for which a look at all breakers holds
 _GLIMPSE = 0.5
-#: seconds after which a connection is idle
-_IDLE = 1.0
 
-__all__ = ["Connection", "Runtime", "database_url"]
+__all__ = ["Connection", "Runtime", "Work", "database_url"]
 
 
 class Runtime:
     """One process's hands: every stage takes it first."""
 
-    def __init__(self, settings: Settings, is_stopping: Callable[[], bool] = lambda: False) -> None:
-        """Make the engine; nothing is opened before it is used."""
+    def __init__(
+        self,
+        settings: Settings,
+        is_stopping: Callable[[], bool] = lambda: False,
+        *,
+        deadlines: Deadlines = Work.TASK.value,
+    ) -> None:
+        """Make the engine; nothing is opened before it is used. `deadlines`: of its waits for the database."""
         self.settings = settings
         #: whether this process was told to stop: what can wait is left to the next
         self.is_stopping = is_stopping
-        self.engine = _engine(settings)
+        self.engine = database.engine(settings, deadlines)
         #: what carriers are chosen by, as far as this process has met it
         self.situations = Known()
         self._carriers: dict[str, tuple[str, Carrier]] = {}
@@ -85,16 +89,19 @@ class Runtime:
         return self._valkey
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self, work: Work | None = None) -> Iterator[Connection]:
         """Yield a transaction: committed at the end of the `with`, rolled back by an exception.
 
-        Raises DatabaseFault when the database is away or refuses: its own errors quote rows, and rows hold numbers.
+        It has the deadlines of this process, or those of the kind of work given. Raises DatabaseFault when the database
+        is away, too slow, or refuses: its own errors quote rows, and rows hold numbers.
         """
         try:
             with self.engine.begin() as conn:
+                if work:
+                    database.override(conn, work)
                 yield conn
         except (SQLAlchemyError, psycopg.Error) as error:  # COPY speaks to psycopg directly
-            raise _fault(error) from None
+            raise database.fault(error) from None
 
     @contextmanager
     def glance(self) -> Iterator[Connection]:
@@ -106,7 +113,7 @@ class Runtime:
             with self.engine.connect() as conn:
                 yield conn.execution_options(isolation_level="AUTOCOMMIT")
         except (SQLAlchemyError, psycopg.Error) as error:
-            raise _fault(error) from None
+            raise database.fault(error) from None
 
     def now(self) -> datetime:
         """Return this machine's time, UTC. Leases and promotion go by the database's clock instead."""
@@ -156,66 +163,3 @@ def valkey_url(settings: Settings) -> str:
     """Return the URL of the Valkey that limits calls: its own, or the broker's where that is one, or ""."""
     own, broker = settings.valkey_url.get_secret_value(), settings.broker_url.get_secret_value()
     return own or (broker if broker.startswith(("redis://", "rediss://")) else "")
-
-
-def _engine(settings: Settings) -> Engine:
-    engine = create_engine(
-        database_url(settings),
-        pool_size=settings.pool_size,
-        max_overflow=0,
-        pool_timeout=30,
-        hide_parameters=True,
-        connect_args={
-            "application_name": "postroad",
-            "connect_timeout": 10,
-            "keepalives_idle": 30,
-            "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60000",
-        },
-    )
-    _ask_the_idle(engine)
-    return engine
-
-
-def _ask_the_idle(engine: Engine) -> None:
-    """Have a connection that lay idle prove that it lives, or another made; one in use is spared the question."""
-
-    def put_back(_driver: Any, record: Any) -> None:
-        record.info["idle_since"] = time.monotonic()
-
-    def take_out(driver: Any, record: Any, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("idle_since", math.inf) > _IDLE:
-            try:
-                engine.dialect.do_ping(driver)
-            except psycopg.Error as error:
-                raise DisconnectionError from error
-
-    event.listen(engine, "checkin", put_back)
-    event.listen(engine, "checkout", take_out)
-
-
-def _fault(error: SQLAlchemyError | psycopg.Error) -> DatabaseFault:
-    """Return what went wrong without what it went wrong with."""
-    cause = getattr(error, "orig", None) or error
-    sqlstate = getattr(cause, "sqlstate", None)
-    if isinstance(cause, psycopg.OperationalError) and sqlstate is None:  # libpq's own words: no row was reached
-        return DatabaseFault(str(cause).strip().partition("\n")[0])
-    words = [type(cause).__name__, sqlstate, getattr(getattr(cause, "diag", None), "constraint_name", None)]
-    return DatabaseFault("database: " + " ".join(word for word in words if word), sqlstate)
-
-
-def database_url(settings: Settings) -> URL:
-    """Return the database's URL for psycopg; ConfigurationError when it is missing or no PostgreSQL URL."""
-    written = settings.database_url.get_secret_value()
-    if not written:
-        raise ConfigurationError(
-            "DATABASE_URL is not set and no embedded server runs here: start one with `postroad up`"
-        )
-    try:
-        url = make_url(written)
-    except ArgumentError:
-        raise ConfigurationError(
-            "DATABASE_URL cannot be read: write postgresql://user:password@host:port/name"
-        ) from None
-    if not url.drivername.startswith(("postgresql", "postgres")):
-        raise ConfigurationError(f"DATABASE_URL speaks {url.drivername}: Postroad needs postgresql://…")
-    return url.set(drivername="postgresql+psycopg")

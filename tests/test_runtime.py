@@ -1,8 +1,10 @@
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from pipeline import runtime
+from pipeline import database
+from pipeline.database import Deadlines, Work
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
@@ -10,6 +12,12 @@ from pipeline.settings import Settings
 THROW_OUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_LIMITS = """
+SELECT extract(epoch FROM current_setting('lock_timeout')::interval)::float8,
+       extract(epoch FROM current_setting('statement_timeout')::interval)::float8,
+       extract(epoch FROM current_setting('idle_in_transaction_session_timeout')::interval)::float8,
+       current_setting('timezone')
 """
 
 
@@ -24,15 +32,75 @@ def thrown_out(world: Any, settings: Settings) -> Any:
 
 
 def test_a_connection_that_lay_idle_is_asked_whether_it_lives(thrown_out: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_IDLE", 0)
+    monkeypatch.setattr(database, "_IDLE", 0)
 
     assert thrown_out.rows("SELECT 1") == [1]
 
 
 def test_a_connection_in_use_that_died_is_a_fault_once(thrown_out: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_IDLE", 60)
+    monkeypatch.setattr(database, "_IDLE", 60)
 
     with pytest.raises(DatabaseFault):
         thrown_out.rows("SELECT 1")
 
     assert thrown_out.rows("SELECT 1") == [1]
+
+
+def hold(rt: Runtime, other: Runtime) -> DatabaseFault:
+    """Return what the other runtime hears while this one keeps an account's row locked."""
+    with rt.begin() as conn:
+        conn.exec_driver_sql("SELECT FROM accounts FOR UPDATE")
+        with pytest.raises(DatabaseFault) as caught, other.begin() as waiting:
+            waiting.exec_driver_sql("UPDATE accounts SET name = 'other'")
+    return caught.value
+
+
+def test_a_lock_is_waited_for_no_longer_than_the_deadline(world: Any, settings: Settings) -> None:
+    with closing(Runtime(settings, deadlines=Deadlines(lock=0.1, statement=60))) as hurried:
+        fault = hold(world.rt, hurried)
+
+        assert (fault.sqlstate, fault.is_final) == ("55P03", False)
+        with hurried.begin() as conn:
+            assert conn.exec_driver_sql("UPDATE accounts SET name = 'other'").rowcount == 1
+
+
+def test_a_statement_is_waited_for_no_longer_than_the_deadline(world: Any, settings: Settings) -> None:
+    with closing(Runtime(settings, deadlines=Deadlines(lock=60, statement=0.2))) as hurried:
+        fault = hold(world.rt, hurried)
+        with pytest.raises(DatabaseFault) as read, hurried.glance() as conn:
+            conn.exec_driver_sql("SELECT pg_sleep(60)")
+
+    assert (fault.sqlstate, fault.is_final) == ("57014", False)
+    assert read.value.sqlstate == "57014"
+
+
+@pytest.mark.parametrize("work", [None, *Work])
+def test_the_deadlines_of_a_transaction_are_those_of_its_work_and_end_with_it(
+    work: Work | None, world: Any, settings: Settings
+) -> None:
+    expected = work.value if work else Work.API.value
+    with closing(Runtime(settings, deadlines=Work.API.value)) as rt:
+        with rt.begin(work) as conn:
+            found = conn.exec_driver_sql(_LIMITS).one()
+        with rt.begin() as conn:
+            after = conn.exec_driver_sql(_LIMITS).one()
+        with rt.glance() as conn:
+            outside = conn.exec_driver_sql(_LIMITS).one()
+
+    assert tuple(found) == (expected.lock, expected.statement, 60, "UTC")
+    assert tuple(after) == tuple(outside) == (Work.API.value.lock, Work.API.value.statement, 60, "UTC")
+
+
+def test_nothing_is_asked_for_at_connecting_that_a_connection_pooler_refuses(world: Any) -> None:
+    with world.rt.begin() as conn:
+        asked = conn.connection.driver_connection.info.get_parameters()
+
+    assert "options" not in asked
+    assert int(asked["tcp_user_timeout"]) > 0
+    assert int(asked["keepalives_idle"]) > 0
+
+
+def test_each_task_ends_its_waits_before_its_lease_does(settings: Settings) -> None:
+    deadlines = Work.TASK.value
+
+    assert deadlines.lock < deadlines.statement < settings.lease_seconds

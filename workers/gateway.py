@@ -3,7 +3,7 @@
 /solaris, /robase, /telesign, /webex     the four vendors' APIs; by POSTROAD_GATEWAY_HOSTS also at the root of a host;
                                          each tells of itself at /openapi.json and /docs
 /receipts/{carrier}                      receipts of carriers
-/healthz                                 200 while the database answers
+/healthz                                 200 while the database answers, sends too
 
 aiohttp's bare server, without its router and middlewares: why, says docs/decisions/0007-http-server.md.
 """
@@ -23,7 +23,7 @@ import uvloop
 from aiohttp import web
 
 from pipeline.errors import PostroadError
-from pipeline.runtime import Runtime
+from pipeline.runtime import Runtime, Work
 from pipeline.settings import Settings
 from schema.door import Call, Reply
 from workers.doors.burden import Burden
@@ -70,6 +70,8 @@ class Gateway:
             with self._intake.load(self._source(request)) as weigh:
                 return await self._letterbox.post(request, rest, weigh)
         if first == "healthz":
+            if self._desk.is_failing:
+                return fault(503, "the database keeps sends waiting")
             return await self._letterbox.health()
         return fault(404, "there is nothing here; the APIs are under " + ", ".join(f"/{name}" for name in DOORS))
 
@@ -123,7 +125,7 @@ async def _serve(settings: Settings, others: int) -> None:
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    gateway = Gateway(Runtime(settings))
+    gateway = Gateway(Runtime(settings, deadlines=Work.API.value))
     spare()
     runner = web.ServerRunner(Reception(gateway.handle), shutdown_timeout=_FAREWELL)
     await runner.setup()

@@ -21,7 +21,7 @@ from pipeline.stages import hear, receive
 from pipeline.stages.receive import CarrierRow, ReceiptForged
 from schema.carriage import Inbound, Posted, Receipt
 from schema.vocabulary import Code
-from workers.gather import Gather
+from workers.gather import Gather, in_time
 from workers.intake import Unread, read
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Letterbox:
         """Read the carriers' settings; all who ask meanwhile share the one look, so that nobody can ask too often."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
-        await asyncio.shield(self._reading)
+        await in_time(asyncio.shield(self._reading))
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pipeline.runtime import Runtime
+from pipeline.runtime import Runtime, Work
 from pipeline.store import days, dead_letters, events, parts, requests, ticks
 from pipeline.store.consent import inbound
 from pipeline.store.doors import challenges, deliveries, endpoints
@@ -18,7 +18,7 @@ PART_DAYS = 14
 
 def tend(rt: Runtime) -> list[str]:
     """Do the house-keeping of an hour; return the names of the partitions that were made."""
-    with rt.begin() as conn:
+    with rt.begin(Work.MAINTENANCE) as conn:
         if not ticks.is_mine(conn, "tend"):
             return []
         requests.prune(conn, rt.settings.idempotency_days)

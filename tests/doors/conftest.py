@@ -13,6 +13,7 @@ import redis
 from aiohttp import web
 from pydantic import SecretStr
 
+from pipeline.database import Deadlines, Work
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.office.issue import issue
@@ -39,8 +40,8 @@ class Answer:
 class Gatehouse:
     """A running gateway."""
 
-    def __init__(self, rt: Runtime) -> None:
-        self.rt = rt
+    def __init__(self, rt: Runtime, deadlines: Deadlines = Work.API.value) -> None:
+        self.rt, self._deadlines = rt, deadlines
         self._loop = asyncio.new_event_loop()
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -82,7 +83,7 @@ class Gatehouse:
 
     async def _run(self) -> None:
         self._stop = asyncio.Event()
-        gateway = Gateway(Runtime(self.rt.settings))
+        gateway = Gateway(Runtime(self.rt.settings, deadlines=self._deadlines))
         runner = web.ServerRunner(Reception(gateway.handle))
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

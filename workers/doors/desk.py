@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from schema.message import Accepted, Admission, Answered, Hint
 from schema.order import Order
 from workers.doors.burden import Burden
 from workers.doors.messenger import Messenger
-from workers.gather import Gather
+from workers.gather import Gather, in_time
 from workers.located import broker_url
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,10 @@ T = TypeVar("T")
 
 #: calls one transaction takes; and recipients above which a call goes alone
 _TOGETHER, _LARGE = 500, 100
+#: seconds a large call may take, the large ones before it included
+_FREIGHT = 60.0
+#: seconds for which a send that failed for the database's sake speaks of its health
+_RECENT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,15 @@ class Desk:
         self._messenger = Messenger(rt, broker_url(rt.settings))
         self._knocks: Gather[Knock, Key | Turned] = self._gather(partial(identify, rt))
         self._sendings: Gather[Sending, Answered | Refused | Exception] = self._gather(self._send)
+        #: when a send failed last for the database's sake, and none went well since
+        self._failed_at: float | None = None
         self._questions: dict[Callable[..., Any], Gather[Any, Any]] = {}
         self._guided: dict[Callable[..., Any], Gather[Any, Any]] = {}
+
+    @property
+    def is_failing(self) -> bool:
+        """Tell whether the last send failed for the database's sake, and lately."""
+        return self._failed_at is not None and time.monotonic() - self._failed_at < _RECENT
 
     async def identify(self, knock: Knock) -> Key | Turned:
         """Return the key that the knock proves, or why its caller is turned away."""
@@ -97,7 +109,7 @@ class Desk:
             return []
         if sum(len(sending.order.recipients) for sending in sendings) <= _LARGE:
             return await self._sendings.add(sendings)
-        return await asyncio.get_running_loop().run_in_executor(self._freight, self._send, sendings)
+        return await in_time(asyncio.get_running_loop().run_in_executor(self._freight, self._send, sendings), _FREIGHT)
 
     async def send_found(
         self, stage: Callable[[Runtime, Sequence[T]], Sequence[R]], item: T, make: Callable[[R], Sending | Reply]
@@ -119,7 +131,7 @@ class Desk:
     async def run(self, stage: Callable[Concatenate[Runtime, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what a stage returns, run in a thread."""
         call = partial(stage, self.rt, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await in_time(asyncio.get_running_loop().run_in_executor(self._threads, call))
 
     async def ask(self, stage: Callable[[Runtime, Sequence[T]], Sequence[R]], item: T) -> R:
         """Return what a stage that takes many at once makes of this one; callers who ask together share one run."""
@@ -155,12 +167,16 @@ class Desk:
             judged = judge(self.rt, sendings) if judged is None else judged
             found, hints = carry(self.rt, sendings, judged)
         except Exception as error:
-            if len(sendings) == 1 or (isinstance(error, DatabaseFault) and not error.is_final):
+            if isinstance(error, DatabaseFault) and not error.is_final:
+                self._failed_at = time.monotonic()
+                raise
+            if len(sendings) == 1:
                 raise
             # one of them spoils it for all: each alone, and only that one is told
             log.warning("%d requests did not go together: %s", len(sendings), type(error).__name__)
             verdicts = [None] * len(sendings) if judged is None else [[each] for each in judged]
             return [self._alone(*each) for each in zip(sendings, verdicts, strict=True)]
+        self._failed_at = None
         self._messenger.tell(hints)
         return found
 

@@ -22,6 +22,8 @@ def explain(error: Exception) -> tuple[str, int]:
 
 #: undefined table, undefined column
 _OLD_SHAPE = ("42P01", "42703")
+#: a lock, or a statement as a whole, took longer than it may
+_TOO_LATE = ("55P03", "57014")
 #: connection exceptions, operator intervention; None: it was not reached
 _AWAY = ("08", "57")
 
@@ -29,6 +31,8 @@ _AWAY = ("08", "57")
 def _database(error: DatabaseFault) -> tuple[str, int]:
     if error.sqlstate in _OLD_SHAPE:
         return "the database is not in the shape this version needs: run `postroad migrate`", FAILED
+    if error.sqlstate in _TOO_LATE:
+        return f"the database is busy: it took too long ({error}); try again", AWAY
     if error.sqlstate is None or error.sqlstate.startswith(_AWAY):
         return f"the database does not answer ({error}); check DATABASE_URL, or start `postroad up`", AWAY
     return f"the database refused ({error}). POSTROAD_TRACEBACK=1 shows where; please tell us", FAILED

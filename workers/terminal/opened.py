@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.runtime import Runtime
+from pipeline.runtime import Runtime, Work
 from pipeline.settings import Settings
 from workers.located import located
 
@@ -11,7 +11,7 @@ from workers.located import located
 @contextmanager
 def opened(settings: Settings | None = None) -> Iterator[Runtime]:
     """Yield a runtime on this installation's servers, or on those of the settings given."""
-    rt = Runtime(settings or located())
+    rt = Runtime(settings or located(), deadlines=Work.COMMAND.value)
     try:
         yield rt
     finally:

@@ -1,5 +1,6 @@
 """How TeleSign says no: HTTP status, status code and error code, all three."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -104,9 +105,15 @@ UNCOMPLETABLE = Error(401, 501, -30013, "Invalid ReferenceID for Verify Completi
 WRONG_KEY = Error(401, 501, -30015, "Invalid API Key.")
 
 
-def refuse(call: Call, refusals: Sequence[Refusal], _wait: float = 0.0) -> Reply:
-    """Return the answer that refusals make; the first decides the HTTP status, and nothing says when to try again."""
-    return say(call, [_found(call, ERRORS[each.code]) for each in refusals])
+def refuse(call: Call, refusals: Sequence[Refusal], wait: float = 0.0) -> Reply:
+    """Return the answer that refusals make; the first decides the HTTP status.
+
+    Their API never says when to try again; where we are away we do, in whole seconds.
+    """
+    answer = say(call, [_found(call, ERRORS[each.code]) for each in refusals])
+    if refusals[0].code is not Code.UNAVAILABLE or not 0 < wait < math.inf:
+        return answer
+    return replace(answer, headers={**answer.headers, "Retry-After": str(math.ceil(wait))})
 
 
 def complain(call: Call, faults: Sequence[Fault]) -> Reply:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline.runtime import Runtime
+from pipeline.runtime import Runtime, Work
 from pipeline.store.audit import INVARIANTS, count_broken
 
 
@@ -17,6 +17,6 @@ class Finding:
 
 def audit(rt: Runtime) -> list[Finding]:
     """Check every invariant on one snapshot; return what was found of each."""
-    with rt.begin() as conn:
+    with rt.begin(Work.MAINTENANCE) as conn:
         conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         return [Finding(each.name, each.holds, count_broken(conn, each)) for each in INVARIANTS]

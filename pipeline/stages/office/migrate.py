@@ -1,12 +1,12 @@
 """Migrate: bring the database to the shape this code needs."""
 
-from pipeline.runtime import Runtime
+from pipeline.runtime import Runtime, Work
 from pipeline.store import migrations
 
 
 def migrate(rt: Runtime) -> tuple[str | None, str]:
     """Apply what is missing; return the revision before and after."""
-    with rt.begin() as conn:
+    with rt.begin(Work.MAINTENANCE) as conn:
         return migrations.upgrade(conn, rt.now().date())
 
 

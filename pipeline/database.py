@@ -1,0 +1,155 @@
+"""Connections to PostgreSQL: the pool, the deadline of every wait, and faults without the rows they are about.
+
+The deadlines of a transaction travel with its BEGIN, in the same round trip. They are no startup options, which
+PgBouncer refuses; docs/deadlines.md has them all.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
+
+from pipeline.errors import ConfigurationError, DatabaseFault
+from pipeline.settings import Settings
+
+#: seconds after which a connection is idle
+_IDLE = 1.0
+#: seconds a transaction may stand open between two statements
+_OPEN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How many seconds each wait for the database may take."""
+
+    #: for a lock (lock_timeout)
+    lock: float
+    #: for a whole statement (statement_timeout)
+    statement: float
+    #: for a new connection
+    connect: int = 10
+    #: for a free connection of the pool
+    pool: float = 30
+    #: for the server's host to acknowledge what was sent (tcp_user_timeout)
+    unacknowledged: int = 30
+
+    @property
+    def begin(self) -> str:
+        """Return the statements that start a transaction with these deadlines, or set them in one that is open."""
+        limits = {
+            "lock_timeout": self.lock,
+            "statement_timeout": self.statement,
+            "idle_in_transaction_session_timeout": _OPEN,
+        }
+        return "; ".join(f"SET LOCAL {name} = {round(seconds * 1000)}" for name, seconds in limits.items())
+
+
+class Work(Enum):
+    """Kinds of work, by how long they may wait for the database."""
+
+    #: a caller waits for an answer: the gateway
+    API = Deadlines(lock=3, statement=15, connect=3, pool=5, unacknowledged=10)
+    #: workers, carriers, webhooks, ticks of the clock: their lease is longer
+    TASK = Deadlines(lock=10, statement=30)
+    #: somebody waits at a terminal
+    COMMAND = Deadlines(lock=10, statement=300)
+    #: what reads or rewrites whole tables: the audit, migrations, housekeeping
+    MAINTENANCE = Deadlines(lock=60, statement=4 * 3600)
+
+
+def engine(settings: Settings, deadlines: Deadlines) -> Engine:
+    """Return the pool of connections of this process; nothing is opened before it is used."""
+    made = create_engine(
+        database_url(settings),
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=deadlines.pool,
+        hide_parameters=True,
+        connect_args={
+            "application_name": "postroad",
+            "connect_timeout": deadlines.connect,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": deadlines.unacknowledged * 1000,
+        },
+    )
+    _ping_idle_connections(made)
+    _set_deadlines(made, deadlines)
+    return made
+
+
+def override(conn: Connection, work: Work) -> None:
+    """Give the transaction that is open the deadlines of another kind of work."""
+    driver: Any = conn.connection.driver_connection
+    # never prepared, as several statements at once cannot be
+    driver.pgconn.exec_(work.value.begin.encode())
+
+
+def _set_deadlines(made: Engine, deadlines: Deadlines) -> None:
+    local = deadlines.begin
+    # a statement outside a transaction has those of its session
+    session = f"SET timezone = 'UTC'; {local.replace('SET LOCAL', 'SET')}".encode()
+    begin = f"BEGIN; {local}".encode()
+
+    def connected(driver: Any, _record: Any) -> None:
+        driver.pgconn.exec_(session)
+
+    def begun(conn: Connection) -> None:
+        driver: Any = conn.connection.driver_connection
+        if not driver.autocommit:
+            # should it fail, so does the transaction's first statement, and says why
+            driver.pgconn.exec_(begin)
+
+    event.listen(made, "connect", connected)
+    event.listen(made, "begin", begun)
+
+
+def _ping_idle_connections(made: Engine) -> None:
+    """Have a connection that lay idle prove that it lives, or another made; one in use is spared the question."""
+
+    def put_back(_driver: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    def take_out(driver: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("idle_since", math.inf) > _IDLE:
+            try:
+                made.dialect.do_ping(driver)
+            except psycopg.Error as error:
+                raise DisconnectionError from error
+
+    event.listen(made, "checkin", put_back)
+    event.listen(made, "checkout", take_out)
+
+
+def fault(error: SQLAlchemyError | psycopg.Error) -> DatabaseFault:
+    """Return what went wrong without what it went wrong with."""
+    cause = getattr(error, "orig", None) or error
+    sqlstate = getattr(cause, "sqlstate", None)
+    if isinstance(cause, psycopg.OperationalError) and sqlstate is None:  # libpq's own words: no row was reached
+        return DatabaseFault(str(cause).strip().partition("\n")[0])
+    words = [type(cause).__name__, sqlstate, getattr(getattr(cause, "diag", None), "constraint_name", None)]
+    return DatabaseFault("database: " + " ".join(word for word in words if word), sqlstate)
+
+
+def database_url(settings: Settings) -> URL:
+    """Return the database's URL for psycopg; ConfigurationError when it is missing or no PostgreSQL URL."""
+    written = settings.database_url.get_secret_value()
+    if not written:
+        raise ConfigurationError(
+            "DATABASE_URL is not set and no embedded server runs here: start one with `postroad up`"
+        )
+    try:
+        url = make_url(written)
+    except ArgumentError:
+        raise ConfigurationError(
+            "DATABASE_URL cannot be read: write postgresql://user:password@host:port/name"
+        ) from None
+    if not url.drivername.startswith(("postgresql", "postgres")):
+        raise ConfigurationError(f"DATABASE_URL speaks {url.drivername}: Postroad needs postgresql://…")
+    return url.set(drivername="postgresql+psycopg")
