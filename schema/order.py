@@ -45,20 +45,25 @@ def _spelt_out(value: object) -> object:
 #: a date and time with its zone
 Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_out)]
 
+#: ISO 3166-1 alpha-2
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+
 
 class Recipient(BaseModel):
     """One person an order goes to."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: the phone number, E.164; blanks, dots, dashes and brackets are tolerated. What is none refuses itself alone
+    #: the phone number, E.164; blanks, dots, dashes and brackets are tolerated. What is not plainly one refuses itself
+    #: alone. Without its plus it is a national number of `country`
     to: Annotated[str, Field(max_length=1600)]
     #: fills `${name}` in the text; wins over the order's own fields
     merge: Fields = {}
     #: the producer's own word for this message, given back in answers and events
     correlation_id: Reference | None = None
-    #: ISO 3166-1 alpha-2: where the phone is, whatever its number says; routes and prices go by it
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    #: ISO 3166-1 alpha-2: where a number without its plus is dialled; and which of the countries that share its calling
+    #: code a number belongs to. With any other country it refuses itself alone
+    country: Country | None = None
 
 
 class Order(BaseModel):
@@ -76,6 +81,8 @@ class Order(BaseModel):
     template: Name | None = None
     #: merge fields for every recipient
     merge: Fields = {}
+    #: ISO 3166-1 alpha-2: where numbers without a plus are dialled, unless the recipient says otherwise
+    country: Country | None = None
     recipients: Annotated[list[Recipient], Field(min_length=1, max_length=MAX_RECIPIENTS)]
     #: not before this moment; absent: at once
     send_at: Moment | None = None

@@ -2,8 +2,8 @@
 
 The library walks its tables anew for each number: 15 to 60 µs, and some 300 where so many countries are mixed that `re`
 forgets their patterns. A campaign's numbers come with a plus and a little punctuation: those are matched here against
-the same tables, each calling code's compiled when it is first met. Anything else is put to the library itself. A test
-holds the two equal.
+the same tables, each calling code's compiled when it is first met. Anything else is put to the library itself, when it
+is plainly one number (`spellings`). A test holds the two equal.
 """
 
 import re
@@ -13,7 +13,15 @@ from functools import cache
 from typing import NamedTuple
 
 import phonenumbers
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberDesc, PhoneNumberFormat
+from phonenumbers import (
+    COUNTRY_CODE_TO_REGION_CODE,
+    PhoneMetadata,
+    PhoneNumberDesc,
+    PhoneNumberFormat,
+    ValidationResult,
+)
+
+from pipeline.rules import spellings
 
 #: characters one number may be written with, as in `Recipient.to`; what is longer is none, though the library reads 250
 LONGEST = 64
@@ -31,10 +39,10 @@ class Phone(NamedTuple):
 
 
 def normalise(numbers: Iterable[str], region: str | None = None) -> list[Phone | None]:
-    """Read each number and return its Phone, or None where it is no phone number or cannot have that many digits.
+    """Read each number and return its Phone, or None where it is not plainly one number or cannot have so many digits.
 
-    `region` (ISO 3166-1 alpha-2, capitals) is where numbers without a plus are dialled; without it they are None.
-    The library's leniency is kept: words before a number and an extension behind it are dropped, letters are dialled.
+    `region` (ISO 3166-1 alpha-2, capitals) is where numbers without a plus are dialled; without it they are None, and
+    so are those that are no known number there. `fault` says why one is None.
     """
     return [_read(number, region) for number in numbers]
 
@@ -42,6 +50,45 @@ def normalise(numbers: Iterable[str], region: str | None = None) -> list[Phone |
 def countries(numbers: Iterable[str]) -> list[str]:
     """Return the country of each number, as `Phone` has it; "" too where it is no number."""
     return [phone.country if phone else "" for phone in normalise(numbers)]
+
+
+def sharing(e164: str) -> tuple[str, ...]:
+    """Return the countries that share a number's calling code; none where it is no one country's."""
+    codes = (int(e164[1 : 1 + length]) for length in (1, 2, 3) if e164[1 : 1 + length].isdigit())
+    regions = next((COUNTRY_CODE_TO_REGION_CODE[code] for code in codes if code in COUNTRY_CODE_TO_REGION_CODE), ())
+    return tuple(filter(None, map(_country, regions)))
+
+
+_TOO_LONG = f"a number has at most {LONGEST} characters"
+_CODELESS = "no country has this calling code"
+_REASONS = {
+    ValidationResult.INVALID_COUNTRY_CODE: _CODELESS,
+    ValidationResult.TOO_SHORT: "too short for a number of its country",
+    ValidationResult.TOO_LONG: "too long for a number of its country",
+    ValidationResult.INVALID_LENGTH: "no number of its country has so many digits",
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "it lacks its area code: only those nearby could dial it",
+}
+_HOW = "write it as + and 8 to 15 digits"
+
+
+def fault(text: str, region: str | None = None) -> str:
+    """Return why `normalise` reads no number in a text; it repeats nothing of the text."""
+    if len(text) > LONGEST:
+        return f"not a phone number: {_TOO_LONG}"
+    spelt = spellings.tidy(text)
+    if words := spellings.fault(spelt):
+        return f"not a phone number: {words}"
+    if region is None and "+" not in spelt:
+        return "not a phone number: national, or without its plus; write + and the country code, or give its `country`"
+    try:
+        number = phonenumbers.parse(spelt, region)
+    except phonenumbers.NumberParseException as error:
+        is_code = error.error_type == error.INVALID_COUNTRY_CODE
+        return f"not a phone number: {_CODELESS}; {_HOW}" if is_code else f"not a phone number; {_HOW}"
+    words = _REASONS.get(phonenumbers.is_possible_number_with_reason(number))
+    if words is None and "+" not in spelt:
+        words = f"no known number of {region}"
+    return f"not a phone number: {words}; {_HOW}" if words else f"not a phone number; {_HOW}"
 
 
 #: what the library passes over wherever it stands: blanks, brackets, dots, slashes, dashes
@@ -54,6 +101,9 @@ def _read(text: str, region: str | None) -> Phone | None:
         return None
     number = text
     if not _INTERNATIONAL.fullmatch(number):
+        text = spellings.tidy(text)
+        if spellings.fault(text):
+            return None
         number = text.translate(_PUNCTUATION)
         if not _INTERNATIONAL.fullmatch(number):
             return _ask(text, region)
@@ -89,12 +139,15 @@ def _ask(text: str, region: str | None) -> Phone | None:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
         return None
+    known = phonenumbers.is_valid_number(number)
+    if not known and "+" not in text:
+        return None  # dialled at home: a number of another country without its plus could pass for one of this
     return Phone(
         phonenumbers.format_number(number, PhoneNumberFormat.E164),
         _country(phonenumbers.region_code_for_number(number)),
-        phonenumbers.is_valid_number(number),
+        known,
     )
 
 
@@ -120,7 +173,7 @@ class _Plan:
     general: re.Pattern[str]
     #: how many digits a number may have, but for those that can be dialled only nearby
     full_lengths: frozenset[int]
-    #: for each length a number may have: a pattern with one group for each claim that a country makes
+    #: for each length a number may have, from anywhere: a pattern with one group for each claim that a country makes
     claims: dict[int, re.Pattern[str]]
     #: by its group: whose claim it is, and whether the number is then known. They stand in the library's order
     claimants: tuple[tuple[str, bool], ...]
@@ -137,14 +190,14 @@ def _plan_of(digits: str) -> _Plan | None:
 def _plan(code: int) -> _Plan:
     tables = [_table(code, region) for region in COUNTRY_CODE_TO_REGION_CODE[code]]
     main, general = tables[0], _general(tables[0])
-    local = frozenset(general.possible_length_local_only)
+    full = frozenset(general.possible_length).difference(general.possible_length_local_only)
     # the library reads no number of fewer than 2 or more than 17 digits
-    lengths = local.union(general.possible_length).intersection(range(2, 18))
+    lengths = full.intersection(range(2, 18))
     return _Plan(
         dial=f"+{code}",
         prefix=re.compile(main.national_prefix_for_parsing or _NOTHING),
         general=re.compile(general.national_number_pattern or _NOTHING),
-        full_lengths=frozenset(general.possible_length) - local,
+        full_lengths=full,
         claims={length: re.compile("|".join(_claims(tables, length))) for length in lengths},
         claimants=(_NOBODY, *((_country(table.id), known) for table in tables for known in (True, False))),
     )

@@ -8,6 +8,9 @@ import re
 
 from schema.vocabulary import Code
 
+#: numbers of vendors' sandboxes that no numbering plan has: tests may be sent to them (docs.solarisgroup.com)
+SANDBOX_NUMBERS = frozenset({"+15550101"})
+
 #: seconds until a handset has it, and until one that takes its time has
 PROMPT, LATE = 0.1, 30.0
 

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from pipeline.rules import phones, segments, senders, templates, windows
+from pipeline.rules.phones import Phone
+from pipeline.rules.rehearsal import SANDBOX_NUMBERS
 from pipeline.rules.restraints import Restraints, restrain
 from pipeline.rules.routes import TEST_CARRIER, Ask, RouteTable
 from pipeline.runtime import Runtime
@@ -16,7 +18,7 @@ from pipeline.store.accounts import Account
 from pipeline.store.consent import opt_outs
 from pipeline.store.situations import Choice
 from schema.message import Admission, Draft, Refusal
-from schema.order import Order
+from schema.order import Order, Recipient
 from schema.vocabulary import AccountState, Code, MessageClass, SenderState
 
 #: characters a rendered body may have
@@ -156,13 +158,17 @@ def _drafts(
 ) -> Iterator[Draft | Refusal]:
     """Yield for each recipient its draft or why it is refused; `served`: the sender's countries, None: everywhere."""
     strict = rt.settings.strict_numbers and not order.test
-    numbers = phones.normalise(recipient.to for recipient in order.recipients)
+    numbers = phones.normalise((recipient.to for recipient in order.recipients), order.country)
     bodies = templates.render_all(
         templates.compile(text), order.merge, (each.merge for each in order.recipients), MAX_BODY
     )
-    for index, (recipient, number, body) in enumerate(zip(order.recipients, numbers, bodies, strict=True)):
-        if number is None or (strict and not number.known):
-            yield _fault(index, "to", Code.PHONE_INVALID, "not a phone number; write it as + and 8 to 15 digits")
+    for index, (recipient, read, body) in enumerate(zip(order.recipients, numbers, bodies, strict=True)):
+        if read is None or recipient.country is not None or (strict and not read.known):
+            number = _placed(order, index, recipient, read, strict=strict)
+        else:
+            number = read
+        if isinstance(number, Refusal):
+            yield number
         elif not isinstance(body, str):
             names = ", ".join(body.names)
             yield _fault(index, "merge", Code.MERGE_FIELD_MISSING, f"the text needs these merge fields: {names}")
@@ -170,15 +176,43 @@ def _drafts(
             yield _fault(index, "merge", Code.BODY_TOO_LONG, f"the text is longer than {MAX_BODY} characters")
         elif not body.strip():
             yield _fault(index, "merge", Code.BODY_EMPTY, "the text is empty once its merge fields are filled")
-        elif served is not None and (recipient.country or number.country) not in served:
-            yield _fault(index, "sender", Code.SENDER_INVALID, "the sender is not approved for this country")
+        elif served is not None and number.country not in served:
+            words = f"the sender is not approved for {number.country or 'numbers of no one country'}"
+            yield _fault(index, "sender", Code.SENDER_INVALID, words)
         else:
-            country = recipient.country or number.country
-            carrier = _carrier(order, routes, number.e164, country, body)
+            carrier = _carrier(order, routes, number.e164, number.country, body)
             if carrier is None:
-                yield _fault(index, "to", Code.NO_ROUTE, "no carrier serves this destination; add a route for it")
+                words = f"no carrier serves {number.country or 'numbers of no one country'}; add a route for it"
+                yield _fault(index, "to", Code.NO_ROUTE, words)
             else:
-                yield Draft(index, number.e164, country, body, carrier, recipient.correlation_id)
+                yield Draft(index, number.e164, number.country, body, carrier, recipient.correlation_id)
+
+
+def _placed(order: Order, index: int, recipient: Recipient, number: Phone | None, *, strict: bool) -> Phone | Refusal:
+    """Return a recipient's number with the country it counts for, or why it is refused.
+
+    What he says of his country decides where a national number is dialled, and between the countries that share the
+    number's calling code; it is never believed against the number.
+    """
+    country = recipient.country
+    if country and (number is None or "+" not in recipient.to):
+        [number] = phones.normalise([recipient.to], country)
+    if number is None and order.test and recipient.to in SANDBOX_NUMBERS:
+        return Phone(recipient.to, country or "", known=True)
+    if number is None:
+        return _fault(index, "to", Code.PHONE_INVALID, phones.fault(recipient.to, country or order.country))
+    if strict and not number.known:
+        words = f"no range of numbers{' of ' * bool(number.country)}{number.country} that is known has it"
+        return _fault(index, "to", Code.PHONE_INVALID, words)
+    if country is None:
+        return number
+    sharing = phones.sharing(number.e164)
+    if country not in sharing:
+        words = (
+            f"the number is not one of {country}: its calling code is that of {', '.join(sharing[:3]) or 'no country'}"
+        )
+        return _fault(index, "country", Code.INVALID_FIELD, words)
+    return number._replace(country=country)
 
 
 def _carrier(order: Order, routes: RouteTable, phone: str, country: str, body: str) -> str | None:
@@ -206,6 +240,6 @@ def _fingerprint(order: Order) -> bytes | None:
     if order.idempotency_key is None:
         return None
     # what younger versions added counts where it is used: an order is the same as it was before
-    unused = set() if order.skip_opt_outs else {"skip_opt_outs"}
+    unused = {name for name in ("skip_opt_outs", "country") if not getattr(order, name)}
     asked = order.model_dump_json(by_alias=True, exclude={"submitted_at", *unused})
     return hashlib.sha256(asked.encode()).digest()

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from pipeline.stages.deliver import deliver
-from pipeline.stages.office import administer
+from pipeline.stages.office import administer, permit
 from pipeline.stages.office.issue import issue
 from pipeline.stages.promote import promote
 from schema.vocabulary import Dialect, SenderState
@@ -117,12 +117,19 @@ def test_fields_that_nobody_knows_and_null_are_passed_over(ask: Ask) -> None:
     assert answer.status == 202
 
 
-def test_the_country_may_be_said_otherwise_than_by_the_number(ask: Ask, world: Any) -> None:
+def test_the_country_may_be_said_but_not_otherwise_than_by_the_number(ask: Ask, world: Any) -> None:
     administer.set_price(world.rt, "GH", "NGN", 15, None)
+    permit.allow(world.rt, "acme", ["GH"])
 
-    told = ask("POST", "/sms", RIDE | {"country": "GH"}).json
+    said = ask("POST", "/sms", RIDE | {"to": "+233201234567", "country": "GH"})
+    lied = ask("POST", "/sms", RIDE | {"country": "GH"})
+    rows = ask("POST", "/sms/batch", {"from": "ACME", "country": "GH", "messages": [{"to": RIDE["to"], "body": "x"}]})
 
-    assert (told["country"], told["cost"]["amount_kobo"]) == ("GH", 15)
+    assert (said.json["country"], said.json["cost"]["amount_kobo"]) == ("GH", 15)
+    told = {"type": "validation_error", "message": "country GH is not that of the number, NG", "field": "country"}
+    assert (lied.status, lied.json["error"]) == (400, told)
+    assert rows.json["data"][0]["error"] == told
+    assert world.rows("SELECT country FROM messages") == ["GH"]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +179,22 @@ REFUSED: dict[str, tuple[Any, int, dict[str, str]]] = {
     "a number without a plus": (
         RIDE | {"to": "2348012345678"},
         400,
-        {"type": "phone_invalid", "message": "recipient is not a valid E.164 phone number", "field": "to"},
+        {
+            "type": "phone_invalid",
+            "message": "recipient is a national number, or lacks its plus: "
+            "write it in E.164, as + and its country code",
+            "field": "to",
+        },
+    ),
+    "a national number, though its country is named": (
+        RIDE | {"to": "08031234567", "country": "NG"},
+        400,
+        {
+            "type": "phone_invalid",
+            "message": "recipient is a national number, or lacks its plus: "
+            "write it in E.164, as + and its country code",
+            "field": "to",
+        },
     ),
     "a number too short": (
         RIDE | {"to": "+2348"},
@@ -182,7 +204,11 @@ REFUSED: dict[str, tuple[Any, int, dict[str, str]]] = {
     "a number of no country": (
         RIDE | {"to": "+99912345678"},
         400,
-        {"type": "phone_invalid", "message": "recipient is not a valid E.164 phone number", "field": "to"},
+        {
+            "type": "phone_invalid",
+            "message": "not a phone number: no country has this calling code; write it as + and 8 to 15 digits",
+            "field": "to",
+        },
     ),
     "a number that is a number": (
         RIDE | {"to": 2348012345678},

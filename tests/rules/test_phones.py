@@ -1,13 +1,20 @@
-"""Phone numbers: whatever libphonenumber says of a text, `normalise` says too."""
+"""Phone numbers: what is plainly one number is read as libphonenumber reads it; all else is none, and told why."""
 
 from collections.abc import Iterator
 from random import Random
 
 import phonenumbers
 import pytest
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberFormat, PhoneNumberType
+from phonenumbers import (
+    COUNTRY_CODE_TO_REGION_CODE,
+    PhoneMetadata,
+    PhoneNumberFormat,
+    PhoneNumberType,
+    ValidationResult,
+)
 
-from pipeline.rules.phones import LONGEST, Phone, normalise
+from pipeline.rules import spellings
+from pipeline.rules.phones import LONGEST, Phone, fault, normalise, sharing
 
 NON_GEOGRAPHIC = "001"
 
@@ -32,13 +39,76 @@ READ = {
     "full-width": ("+2348031234567".translate(FULL_WIDTH), "+2348031234567"),
     "Arabic-Indic": ("+2348031234567".translate(ARABIC_INDIC), "+2348031234567"),
     "digits of two scripts": ("+234" + "8031234567".translate(ARABIC_INDIC), "+2348031234567"),
-    "two pluses": ("++2348031234567", "+2348031234567"),
-    "words before": ("Tel: +234 803 123 4567", "+2348031234567"),
-    "extension": ("+44 20 7946 0018 ext. 5", "+442079460018"),
-    "letters": ("+1 800 FLOWERS", "+18003569377"),
-    "URI": ("tel:803-123-4567;phone-context=+234", "+2348031234567"),
     "marks of direction at its ends": ("\u202a+2348031234567\u202c", "+2348031234567"),
     "control characters at its ends": ("\x00\r\n+2348031234567\t\x00", "+2348031234567"),
+}
+
+UNSEEN = {
+    "a soft hyphen": "+234803\u00ad1234567",
+    "a zero width space": "+234\u200b8031234567",
+    "a joiner": "+234803\u200d1234567",
+    "a mark of direction": "+234\u200e8031234567",
+    "a byte order mark": "\ufeff+2348031234567",
+    "narrow no-break blanks": "+234\u202f803\u202f1234567",
+}
+
+#: what a dialler may make something of, and a sender must not; and what its fault says of it
+MEANT = {
+    "a spreadsheet's float": ("+436641234567.0", "decimal number"),
+    "a float with a comma": ("+436641234567,0", "decimal number"),
+    "a float without its plus": ("436641234567.00", "decimal number"),
+    "scientific": ("4.36641E+11", "scientific"),
+    "scientific, with a comma": ("4,36641e11", "scientific"),
+    "scientific, with a plus": ("+4.36641E+11", "scientific"),
+    "a formula": ("=+436641234567", "formula"),
+    "a formula of text": ('="+436641234567"', "formula"),
+    "an apostrophe": ("'+436641234567", "apostrophe"),
+    "a quotation mark": ('"+436641234567"', "quotation mark"),
+    "a word behind": ("+2348031234567 (Mum)", "letters"),
+    "a word before": ("Tel: +234 803 123 4567", "link"),
+    "a name before": ("Ada +234 803 123 4567", "letters"),
+    "a label": ("+2348031234567 (2)", "extension or a second"),
+    "a range": ("+43 664 1234567/8", "extension or a second"),
+    "a longer range": ("+43 664 1234567/89", "extension or a second"),
+    "a range with a dash": ("+43 664 1234567-8", "extension or a second"),
+    "two numbers, a slash": ("+43 664 1234567/1234568", "extension or a second"),
+    "two numbers, a comma": ("+2348031234567, +2348031234568", "more than one"),
+    "two numbers, a blank": ("+2348031234567 +2348031234568", "more than one"),
+    "two numbers, a line": ("+2348031234567\n+2348031234568", "more than one"),
+    "two numbers, a semicolon": ("+2348031234567;2348031234568", "extension"),
+    "two numbers, a bar": ("+2348031234567|2348031234568", "more than one"),
+    "two numbers, a word": ("+2348031234567 or +2348031234568", "letters"),
+    "two numbers, a tilde": ("+2348031234567~8", "more than one"),
+    "thousands": ("+436,641,234,567", "more than one"),
+    "extension": ("+44 20 7946 0018 ext. 5", "extension"),
+    "extension, no blank": ("+442079460018ext5", "extension"),
+    "extension, x": ("+1 416 555 0123 x5", "extension"),
+    "extension, hash": ("+1 416 555 0123 #5", "extension"),
+    "extension, RFC 3966": ("+14165550123;ext=5", "extension"),
+    "letters": ("+1 800 FLOWERS", "letters"),
+    "an O for a zero": ("+23480312345O7", "letters"),
+    "URI": ("tel:803-123-4567;phone-context=+234", "link"),
+    "URI, global": ("tel:+2348031234567", "link"),
+    "two pluses": ("++2348031234567", "more than one"),
+    "a plus in the middle": ("+234 803 +123 4567", "more than one"),
+    "a minus before": ("-2348031234567", "sign before"),
+    "a star code": ("*31#+2348031234567", "more than one"),
+    "a bracket alone": ("+44 (0 20 7946 0018", "bracket"),
+    "local only": ("+12345678", "area code"),
+    "too long": ("+234 803 123 4567 89012", "too long"),
+    "too short": ("+234 803", "too short"),
+    "no calling code": ("+999 803 123 4567", "calling code"),
+    "national": ("0803 123 4567", "national, or"),
+    "without its plus": ("2348031234567", "national, or"),
+    "nothing": ("", "there is no number"),
+    "much": ("+2348031234567".ljust(LONGEST + 1, "0"), "at most"),
+}
+
+SLASHES = {
+    "German": ("+49 30/12345678", "+493012345678"),
+    "Austrian": ("+43 664/1234567", "+436641234567"),
+    "trunk zero": ("+43 (0)664/123 45 67", "+436641234567"),
+    "American": ("+1 416/555-0123", "+14165550123"),
 }
 
 NOT_READ = {
@@ -70,6 +140,7 @@ REGIONS = {
     "home": ("NG", "0803 123 4567", Phone("+2348031234567", "NG", True)),
     "home, with what one dials to go abroad": ("NG", "009 44 7400 123456", Phone("+447400123456", "GB", True)),
     "home, calling code without plus": ("NG", "2348031234567", Phone("+2348031234567", "NG", True)),
+    "home, a slash": ("AT", "0664/1234567", Phone("+436641234567", "AT", True)),
     "home, a stray plus before it": ("NG", "+0803 123 4567", None),
     "home, a stray plus before what goes abroad": ("NG", "+009 44 7400 123456", Phone("+447400123456", "GB", True)),
     "abroad": ("NG", "+44 7400 123456", Phone("+447400123456", "GB", True)),
@@ -100,6 +171,42 @@ def test_a_number_without_a_plus_is_dialled_from_its_region(region: str, text: s
     assert normalise([text], region) == [phone]
 
     assert library(text, region) == phone
+
+
+def test_what_could_be_another_country_s_number_is_not_dialled_at_home() -> None:
+    assert phonenumbers.is_possible_number(phonenumbers.parse("4915112345678", "AT"))
+
+    assert normalise(["4915112345678"], "AT") == [None]
+    assert "no known number of AT" in fault("4915112345678", "AT")
+
+
+@pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
+def test_what_nobody_sees_changes_no_number(text: str) -> None:
+    assert normalise([text]) == [Phone("+2348031234567", "NG", True)]
+
+
+@pytest.mark.parametrize(("text", "e164"), SLASHES.values(), ids=SLASHES)
+def test_a_slash_may_stand_behind_the_area_code(text: str, e164: str) -> None:
+    assert [phone and phone.e164 for phone in normalise([text])] == [e164]
+
+
+@pytest.mark.parametrize(("text", "words"), MEANT.values(), ids=MEANT)
+def test_what_means_more_than_its_digits_is_refused_with_its_cause(text: str, words: str) -> None:
+    assert normalise([text]) == [None]
+
+    assert words in fault(text)
+
+
+def test_a_cause_repeats_nothing_of_the_text() -> None:
+    for text, _ in MEANT.values():
+        assert not any(part in fault(text) for part in ("664", "803", "234", "Mum", "Ada", "555"))
+
+
+def test_countries_that_share_a_calling_code_are_named() -> None:
+    assert sharing("+2348031234567") == ("NG",)
+    assert {"GB", "GG", "JE", "IM"} == set(sharing("+447911123456"))
+    assert {"US", "CA", "JM"} < set(sharing("+14165550123"))
+    assert sharing("+80012345678") == sharing("+999") == ()
 
 
 def test_what_campaigns_are_made_of_is_read_without_asking_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,12 +297,17 @@ def test_hostile_texts_are_read_as_the_library_reads_them(seed: int) -> None:
 
 
 def library(text: str, region: str | None = None) -> Phone | None:
-    """Return what libphonenumber says, asked in its plainest way."""
+    """Return what libphonenumber says of what is plainly one number, asked in its plainest way."""
+    text = spellings.tidy(text)
+    if spellings.fault(text):
+        return None
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
+        return None
+    if "+" not in text and not phonenumbers.is_valid_number(number):
         return None
     country = phonenumbers.region_code_for_number(number)
     return Phone(

@@ -7,22 +7,73 @@ import pytest
 from pipeline.stages.admit import admit
 from schema.vocabulary import Code
 
+GUERNSEY = "+447911123456"
 
-def test_an_order_may_say_where_a_recipient_is(world: Any) -> None:
-    order = world.order(recipients=[{"to": "+2348012345678"}, {"to": "+2348012345678", "country": "GH"}])
+
+def test_an_order_may_say_which_of_the_countries_of_a_calling_code_a_recipient_is_in(world: Any) -> None:
+    order = world.order(recipients=[{"to": GUERNSEY}, {"to": GUERNSEY, "country": "GB"}])
 
     [admission] = admit(world.rt, [(world.rt.mint(), order)])
 
-    assert [draft.country for draft in admission.drafts] == ["NG", "GH"]
+    assert [draft.country for draft in admission.drafts] == ["GG", "GB"]
+
+
+def test_a_country_that_the_number_is_not_of_refuses_that_recipient(world: Any) -> None:
+    order = world.order(recipients=[{"to": "+2348012345678", "country": "GH"}, {"to": "+80012345678", "country": "GH"}])
+
+    [admission] = admit(world.rt, [(world.rt.mint(), order)])
+
+    assert admission.drafts == []
+    assert [(each.code, each.field) for each in admission.refusals] == [
+        (Code.INVALID_FIELD, f"recipients[{index}].country") for index in (0, 1)
+    ]
+    assert "NG" in admission.refusals[0].message
 
 
 def test_the_route_is_that_of_the_country_it_says(world: Any) -> None:
-    world.add_carrier("ghana", route="GH")
-    order = world.order(recipients=[{"to": "+2348012345678"}, {"to": "+2348012345678", "country": "GH"}])
+    world.add_carrier("britain", route="GB")
+    order = world.order(recipients=[{"to": GUERNSEY}, {"to": GUERNSEY, "country": "GB"}])
 
     [admission] = admit(world.rt, [(world.rt.mint(), order)])
 
-    assert [draft.carrier for draft in admission.drafts] == ["alpha", "ghana"]
+    assert [draft.carrier for draft in admission.drafts] == ["alpha", "britain"]
+
+
+def test_national_numbers_are_dialled_where_the_order_or_the_recipient_says(world: Any) -> None:
+    recipients = [
+        {"to": "0803 123 4567"},
+        {"to": "07400 123456", "country": "GB"},
+        {"to": "+49 151 12345678"},
+        {"to": "0664/1234567"},
+    ]
+    order = world.order(recipients=recipients, country="NG")
+
+    [admission] = admit(world.rt, [(world.rt.mint(), order)])
+
+    assert [(draft.phone, draft.country) for draft in admission.drafts] == [
+        ("+2348031234567", "NG"),
+        ("+447400123456", "GB"),
+        ("+4915112345678", "DE"),
+    ]
+    assert [(each.code, each.index) for each in admission.refusals] == [(Code.PHONE_INVALID, 3)]
+    assert "no known number of NG" in admission.refusals[0].message
+
+
+def test_a_national_number_without_a_country_is_refused_as_one(world: Any) -> None:
+    [admission] = admit(world.rt, [(world.rt.mint(), world.order("0803 123 4567"))])
+
+    assert "national, or" in admission.refusals[0].message
+
+
+def test_a_refusal_names_the_country_that_was_read(world: Any) -> None:
+    world.run("DELETE FROM routes")
+    world.run("UPDATE sender_ids SET countries = '{NG,GG}'")
+    order = world.order(recipients=[{"to": GUERNSEY}, {"to": "+233201234567"}])
+
+    [admission] = admit(world.rt, [(world.rt.mint(), order)])
+
+    assert "GG" in admission.refusals[0].message
+    assert "GH" in admission.refusals[1].message
 
 
 @pytest.mark.parametrize("test", [False, True])

@@ -6,6 +6,7 @@ from pipeline.stages.office import explain as stage
 from workers.showcase import sandbox
 from workers.terminal.layout import as_json
 from workers.terminal.opened import opened
+from workers.terminal.parameters import Country
 from workers.terminal.reasons import data, explained, foreseen
 
 
@@ -14,9 +15,12 @@ from workers.terminal.reasons import data, explained, foreseen
 @click.option("--to", metavar="NUMBER", help="Whom a message would go to, as +COUNTRY NUMBER. Nothing is sent.")
 @click.option("--from", "sender", help=f"The sender id it would show; {sandbox.SENDER} on account {sandbox.ACCOUNT}.")
 @click.option("--account", default=sandbox.ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="Who would pay.")
+@click.option("--country", type=Country(), help="Where a number without its plus is dialled, such as NG.")
 @click.option("--text", default="", help="Its text: not every carrier takes every character.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def explain(id_: str | None, to: str | None, sender: str | None, account: str, text: str, json_: bool) -> int:
+def explain(
+    id_: str | None, to: str | None, sender: str | None, account: str, country: str | None, text: str, json_: bool
+) -> int:
     """Tell why the message with this ID (or a beginning of it) went by the carriers it went by.
 
     Each choice is made again from what it hung on then: the routes in force, their carriers' states and capabilities,
@@ -31,7 +35,7 @@ def explain(id_: str | None, to: str | None, sender: str | None, account: str, t
     """
     if (id_ is None) == (to is None):
         raise click.UsageError("say either a message's ID, or --to")
-    return _foresee(to, sender, account, text, json_) if to else _explain(id_ or "", json_)
+    return _foresee(to, sender, account, text, country, json_) if to else _explain(id_ or "", json_)
 
 
 def _explain(word: str, json_: bool) -> int:
@@ -46,10 +50,10 @@ def _explain(word: str, json_: bool) -> int:
     return 0
 
 
-def _foresee(to: str, sender: str | None, account: str, text: str, json_: bool) -> int:
+def _foresee(to: str, sender: str | None, account: str, text: str, country: str | None, json_: bool) -> int:
     if sender is None and account != sandbox.ACCOUNT:
         raise click.UsageError(f"say --from: the sender id it would show on the account {account!r}")
     with opened() as rt:
-        found = stage.foresee(rt, account, to, sender or sandbox.SENDER, text)
+        found = stage.foresee(rt, account, to, sender or sandbox.SENDER, text, country)
     click.echo(as_json(data(found)) if json_ else foreseen(found))
     return 0 if found.decision.carrier else 1

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
+from phonenumbers import SUPPORTED_REGIONS
 
 _RELATIVE = re.compile(r"\+(\d{1,7})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -67,6 +68,19 @@ class Field(click.ParamType[tuple[str, str]]):
         if not (equals and name.strip()):
             self.fail(f"{value!r} is no merge field: write name=value, for ${{name}} in the text")
         return name.strip(), content
+
+
+class Country(click.ParamType[str]):
+    """A country by its ISO 3166-1 code, such as NG."""
+
+    name = "country"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the code in capitals; a usage error says how to write it."""
+        code = str(value).strip().upper()
+        if code not in SUPPORTED_REGIONS:
+            self.fail(f"{value!r} is no country: write its ISO 3166 code, such as NG")
+        return code
 
 
 class JsonObject(click.ParamType[dict[str, Any]]):

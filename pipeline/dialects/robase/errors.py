@@ -22,7 +22,7 @@ ERRORS: dict[Code, tuple[int, str, str | None]] = {
     Code.ACCOUNT_SUSPENDED: (403, "permission_error", "this project may not send at present"),
     Code.BODY_TOO_LONG: (400, "validation_error", "body is longer than 1600 characters"),
     Code.BODY_EMPTY: (400, "validation_error", "body is empty"),
-    Code.PHONE_INVALID: (400, "phone_invalid", "recipient is not a valid E.164 phone number"),
+    Code.PHONE_INVALID: (400, "phone_invalid", None),
     Code.SENDER_INVALID: (400, "sender_id_invalid", None),
     Code.TEMPLATE_UNKNOWN: (400, "validation_error", "template not found"),
     Code.MERGE_FIELD_MISSING: (400, "validation_error", None),
@@ -60,6 +60,8 @@ ERRORS: dict[Code, tuple[int, str, str | None]] = {
     Code.INTERNAL: (500, "internal_error", "internal error"),
 }
 
+#: the sentence where a refusal says no more than its code
+_UNSAID = {Code.PHONE_INVALID: "recipient is not a valid E.164 phone number"}
 #: our words for what an order is made of → the vendor's
 _FIELDS = {"sender": "from", "to": "to", "merge": "body", "country": "country", "recipients": "to"}
 _PLACE = re.compile(r"recipients\[\d+\]\.?")
@@ -68,7 +70,7 @@ _PLACE = re.compile(r"recipients\[\d+\]\.?")
 def error(refusal: Refusal) -> dict[str, Any]:
     """Return one refusal in the vendor's words: `{"type","message","field"?}`."""
     _, kind, words = ERRORS[refusal.code]
-    told = {"type": kind, "message": words or refusal.message}
+    told = {"type": kind, "message": words or refusal.message or _UNSAID.get(refusal.code, "")}
     field = _field(refusal.field)
     return told | {"field": field} if field else told
 

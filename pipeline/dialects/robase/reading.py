@@ -27,12 +27,14 @@ M = TypeVar("M", bound=BaseModel)
 MOST_ROWS = 1000
 #: how far ahead send_at may lie
 LEAD = timedelta(days=30)
-#: dial code → country; these may be named instead of what the number says
+#: dial code → country; these may be named, each for its own numbers: a caller's word is no fact to price or permit by
 COUNTRIES = {"+234": "NG", "+233": "GH", "+254": "KE", "+225": "CI"}
 #: characters of an idempotency key
 MOST_KEY = 255
 
 _PHONE = re.compile(r"\+[0-9]{8,15}")
+#: a number without a plus
+_HOME = re.compile(r"[0-9(][0-9 ()./-]{4,63}", re.ASCII)
 #: the whole text of a message is one merge field: what a customer wrote is never read as a template of ours
 _BODY, _FIELD = "${text}", "text"
 
@@ -204,6 +206,7 @@ def key_of_row(header: str, place: int) -> str:
 # What fits ------------------------------------------------------------------------------------------------------
 
 _KEY_WORDS = f"an idempotency key has 1 to {MOST_KEY} printable characters"
+_NATIONAL = "recipient is a national number, or lacks its plus: write it in E.164, as + and its country code"
 _REQUIRED = {"to": "recipient required", "from": "sender required"}
 
 
@@ -245,12 +248,8 @@ def _row(found: Any, batch: _Batch, test: bool) -> Ask | Refusal:
 
 
 def _ask(asked: _Sms | _Row, template: str | None, country: str | None, key: str | None, test: bool) -> Ask | Refusal:
-    if not _PHONE.fullmatch(asked.to):
-        return Refusal(Code.PHONE_INVALID, "", "to") if asked.to else Refusal(Code.MISSING_FIELD, _REQUIRED["to"], "to")
-    if test and (code := rehearsal.fault(asked.to)):
-        return Refusal(code, "", "to")
-    if country is not None and asked.to[:4] not in COUNTRIES:
-        return Refusal(Code.INVALID_FIELD, "country cannot be set for this destination", "country")
+    if fault := _fault_of_number(asked.to, country, test):
+        return fault
     if template:
         return Ask(asked.to, None, template, asked.variables or {}, country, key)
     if not asked.body:
@@ -260,6 +259,24 @@ def _ask(asked: _Sms | _Row, template: str | None, country: str | None, key: str
     if "\x00" in asked.body:
         return Refusal(Code.INVALID_FIELD, "body must not hold NUL", "body")
     return Ask(asked.to, asked.body, None, {}, country, key)
+
+
+def _fault_of_number(number: str, country: str | None, test: bool) -> Refusal | None:
+    if not number:
+        return Refusal(Code.MISSING_FIELD, _REQUIRED["to"], "to")
+    if not _PHONE.fullmatch(number):
+        return Refusal(Code.PHONE_INVALID, _NATIONAL if _HOME.fullmatch(number) else "", "to")
+    if test and (code := rehearsal.fault(number)):
+        return Refusal(code, "", "to")
+    own = COUNTRIES.get(number[:4])
+    if country in (None, own):
+        return None
+    if country not in COUNTRIES.values():
+        return Refusal(Code.INVALID_FIELD, f"country must be one of {', '.join(COUNTRIES.values())}", "country")
+    words = (
+        f"country {country} is not that of the number, {own}" if own else "country cannot be set for this destination"
+    )
+    return Refusal(Code.INVALID_FIELD, words, "country")
 
 
 def _is_key(word: str) -> bool:

@@ -111,11 +111,14 @@ def _turn(batch: Row, situation: Situation | None, ask: Ask, attempts: list[Row]
     )
 
 
-def foresee(rt: Runtime, account: str, to: str, sender: str, text: str) -> Foreseen:
-    """Return where a message would go now; ConfigurationError: that is no number, PostroadError: no such account."""
-    [number] = phones.normalise([to])
+def foresee(rt: Runtime, account: str, to: str, sender: str, text: str, country: str | None = None) -> Foreseen:
+    """Return where a message would go now; ConfigurationError: that is no number, PostroadError: no such account.
+
+    `country` (ISO) is where a number without its plus is dialled.
+    """
+    [number] = phones.normalise([to], country)
     if number is None:
-        raise ConfigurationError(f"{to!r} is not a phone number; write it as + and 8 to 15 digits")
+        raise ConfigurationError(phones.fault(to, country))
     with rt.glance() as conn:
         found = accounts.find(conn, [account]).get(account)
         if found is None:

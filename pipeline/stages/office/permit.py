@@ -185,7 +185,7 @@ def _minute(clock: str) -> int:
 def _phone(text: str) -> str:
     [number] = phones.normalise([text])
     if number is None:
-        raise Unfit("that is not a phone number: write it as + and 8 to 15 digits")
+        raise Unfit(phones.fault(text))
     return number.e164
 
 

@@ -1,0 +1,94 @@
+"""Whether a text is plainly one phone number: what libphonenumber would drop or dial is a fault that names its cause.
+
+A dialler may pass over what it does not understand; a sender may not. A spreadsheet's `.0`, an extension, a second
+number in the cell or a word behind the number are read by the library as more digits, fewer digits or none, so that
+the text goes to somebody else. Here only layout is passed over: blanks, brackets, dots, dashes, one slash behind the
+area code, and characters that nobody sees.
+"""
+
+import re
+
+_SEVEN = 7  # digits in a row that are a whole number rather than a group of one
+
+#: blanks of typesetting, read as one
+_BLANKS = dict.fromkeys([0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " ")
+#: zero width: soft hyphen, joiners, marks of direction, byte order mark
+_UNSEEN = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF])
+_TIDY = str.maketrans({**_BLANKS, **_UNSEEN, "\uff0b": "+", "\uff0e": ".", "\uff0f": "/"})
+#: what stands at the ends of pasted text
+_ENDS = "".join(map(chr, range(0x21))) + "\x7f\x85"
+
+_LAYOUT = re.compile(r"[\d +()\[\]（）［］./\-\u2010-\u2015\u2212\u30fc\uff0d]*")
+_BEGINNING = re.compile(r"[\d+(\[（［]")
+_SCIENTIFIC = re.compile(r"\+?\d+([.,]\d*)?[eE][+\-\u2212]?\d+")
+_DECIMAL = re.compile(rf"\+?\d{{{_SEVEN},}}[.,]\d{{1,3}}")
+_EXTENSION = re.compile(r"\d[\s,;(]*(;?\s*ext|x|#)[\w.=:\s]*\d+\W*\Z|;", re.IGNORECASE)
+_LINK = re.compile(r"(tel|sms|callto|whatsapp):", re.IGNORECASE)
+_TRUNK = re.compile(r"[(\[（［]0[)\]）］]")
+_BRACKETED = re.compile(r"[(\[（［]\+?[\d \-]*[)\]）］]")
+_BRACKETS = re.compile(r"[()\[\]（）［］]")
+_DIGITS = re.compile(r"\d+")
+
+_TWO = "more than one number, or signs that no number has: write one number, as + and 8 to 15 digits"
+_LONGER = "it ends in an extension or a second number: write one number in full, as + and 8 to 15 digits"
+
+
+def tidy(text: str) -> str:
+    """Return a number's text without what nobody sees, its ends trimmed, its blanks plain."""
+    return text.translate(_TIDY).strip(_ENDS)
+
+
+def fault(text: str) -> str | None:
+    """Return why a tidied text is not plainly one number, or None: its digits are all there is to it."""
+    if text.isascii() and text[1:].isdigit() and (text[0] == "+" or text[0].isdigit()):
+        return None
+    return _fault_of_signs(text) or _fault_of_layout(text)
+
+
+def _fault_of_signs(text: str) -> str | None:
+    if not text:
+        return "there is no number"
+    if text[0] in "=@":
+        return "a spreadsheet's formula: save the number itself, in a column of text"
+    if text[0] in "'\u2018\u2019`\"":
+        return "a quotation mark or apostrophe before it: write the number alone"
+    if _SCIENTIFIC.fullmatch(text):
+        return "a spreadsheet's scientific notation: its digits are lost; format the column as text"
+    if _DECIMAL.fullmatch(text):
+        return "a decimal number, as spreadsheets make of it: format the column as text"
+    if _LINK.match(text):
+        return "a link: write the number alone"
+    if any(map(str.isalpha, text.replace("\u30fc", ""))) or _EXTENSION.search(text):
+        words = "an extension: a text goes to a line, not beyond" if _EXTENSION.search(text) else "letters in it"
+        return f"{words}; write the number alone"
+    return None if _LAYOUT.fullmatch(text) else _TWO
+
+
+def _fault_of_layout(text: str) -> str | None:
+    if text.count("+") > 1 or (text.find("+") > 0 and _DIGITS.search(text[: text.find("+")])):
+        return _TWO
+    if not _BEGINNING.match(text):
+        return "a sign before it: write it as + and 8 to 15 digits"
+    if _BRACKETS.search(_BRACKETED.sub("", text)):
+        return "a bracket without its partner, or with more than digits in it"
+    if any(len(_DIGITS.findall(text[found.end() :])) == 0 for found in _BRACKETED.finditer(text)):
+        return _LONGER
+    if "/" in text and not _is_area(*text.rsplit("/", 1)):
+        return _LONGER
+    groups = _DIGITS.findall(_TRUNK.sub("", text))
+    if len(groups) > 1 and _is_appended(len(groups[-2]), len(groups[-1])):
+        return _LONGER
+    return None
+
+
+def _is_area(before: str, after: str) -> bool:
+    """Tell whether a slash stands between area code and number: `+49 30/1234567`, `0664/1234567`."""
+    groups = _DIGITS.findall(_TRUNK.sub("", before))
+    most = 2 if before.lstrip("([（［").startswith(("+", "00")) else 1
+    digits = sum(map(len, _DIGITS.findall(after)))
+    return len(groups) <= most and sum(map(len, groups)) <= _SEVEN and digits >= 4
+
+
+def _is_appended(before: int, last: int) -> bool:
+    """Tell whether a last group of so many digits looks like no part of the number before it: `1234567-8`."""
+    return (last == 1 and before >= 4) or (last <= 2 and before >= _SEVEN)
