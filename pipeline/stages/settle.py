@@ -1,9 +1,13 @@
-"""Settle: apply delivery receipts to the messages they speak of; status moves only forward."""
+"""Settle: apply delivery receipts to the messages they speak of, the same in whatever order they come.
+
+`delivered` of any carrier counts more than any `failed`, before it or after it (`lifecycle.outweighs`).
+"""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from pipeline.rules.lifecycle import outweighs
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import accounts, events, ledger, messages, parts, receipts
 from pipeline.store.receipts import Matched
@@ -72,14 +76,16 @@ def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
     said: dict[UUID, Verdict] = {}
     first: dict[UUID, UUID | str] = {}
     for each in of_all:
-        if each.message:  # the first final word stays
-            said.setdefault(each.message, each.verdict)
-            first.setdefault(each.message, each.receipt)
+        if each.message and outweighs(each.verdict, said.get(each.message)):
+            said[each.message] = each.verdict
+            first[each.message] = each.receipt
     judged = parts.judge(conn, of_parts)
     latest = {(each.message, each.n) for each in of_parts if each.is_latest}
-    for (message, n), verdict in sorted(judged.verdicts.items(), key=lambda found: found[1] is Verdict.FAILED):
-        if verdict is Verdict.DELIVERED or (message, n) in latest:
-            said.setdefault(message, verdict)
+    for (message, n), verdict in judged.verdicts.items():
+        counts = verdict is Verdict.DELIVERED or (message, n) in latest
+        if counts and outweighs(verdict, said.get(message)):
+            said[message] = verdict
+            first.pop(message, None)
     if not said:
         return _Done(judged.noted, set())
     messages.lock_sent(conn, sorted(said))
@@ -106,6 +112,8 @@ def _conclude(rt: Runtime, conn: Connection, said: dict[UUID, Verdict]) -> set[U
     moved = set()
     for ids, status, code in ((delivered, Status.DELIVERED, None), (failed, Status.FAILED, Code.UNDELIVERED)):
         these = messages.conclude(conn, ids, status, code)
+        if status is Status.DELIVERED and len(these) < len(ids):
+            these |= messages.revoke(conn, sorted(set(ids) - these))
         if these and accounts.listen(conn):
             events.tell_all(conn, rt.mint(), sorted(these), status, rt.now())
         moved |= these

@@ -1,8 +1,39 @@
-"""The invariants as SQL: each query counts what breaks one. In a sound system every count is 0."""
+"""The invariants as SQL: each query counts what breaks one. In a sound system every count is 0.
 
+What a status allows comes from the lifecycle's own tables, so that a new end of a message is no breach of the old ones.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
+
+from pipeline.rules.lifecycle import (
+    EARNED_FAILURES,
+    FAILED_AFTER_A_DOUBT,
+    FAILED_AT_A_CARRIER,
+    FINAL,
+    MONEY,
+    WITH_A_CARRIER,
+    WITHOUT_A_CARRIER,
+)
+from schema.vocabulary import Money, Status
+
+
+def _listed(words: Iterable[str]) -> str:
+    return "(" + ", ".join(sorted(f"'{word}'" for word in words)) + ")"
+
+
+def _has(status: Status | None) -> str:
+    return f"status = '{status}'" if status else "status IS NULL"
+
+
+def _may_have(money: Money) -> str:
+    """Return the condition under which a message's money may stand so."""
+    statuses = [_has(status) for status, allowed in MONEY.items() if money in allowed]
+    if money is Money.CAPTURED:
+        statuses.append(f"status = 'failed' AND error_code IN {_listed(EARNED_FAILURES)}")
+    return " OR ".join(statuses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +111,19 @@ INVARIANTS = (
     Invariant(
         "I3 states",
         "a message's money stands as its status says: held on the way or in doubt, earned when taken, else given back",
-        """
+        f"""
         SELECT count(*) FROM messages WHERE NOT coalesce(CASE
             WHEN money IS NULL THEN coalesce(amount, 0) + coalesce(quota, 0) = 0
-            WHEN money = 'held' THEN status IS NULL OR status = 'sent'
-            WHEN money = 'captured' THEN status IN ('sent', 'delivered')
-                                         OR status = 'failed' AND error_code = 'undelivered'
-            ELSE status IN ('failed', 'cancelled')
+            WHEN money = 'held' THEN {_may_have(Money.HELD)}
+            WHEN money = 'captured' THEN {_may_have(Money.CAPTURED)}
+            ELSE {_may_have(Money.RELEASED)}
         END, false)
         """,
     ),
     Invariant(
         "I4",
         "a sent message was taken by one carrier, or is in doubt at one; after that it was only ever sent on purpose",
-        """
+        f"""
         SELECT count(*) FROM messages AS m
         LEFT JOIN LATERAL (
             SELECT count(*) FILTER (WHERE outcome = 'accepted') AS taken,
@@ -104,9 +134,9 @@ INVARIANTS = (
             WHERE a.message_id = m.id AND b.again IS NULL
         ) AS a ON true
         WHERE taken + doubt <> CASE
-                WHEN status IN ('sent', 'delivered') THEN 1
-                WHEN status = 'failed' AND error_code IN ('undelivered', 'unresolved') THEN 1
-                WHEN status = 'failed' AND error_code IN ('carrier_refused', 'expired') THEN doubt
+                WHEN status IN {_listed(WITH_A_CARRIER)} THEN 1
+                WHEN status = 'failed' AND error_code IN {_listed(FAILED_AT_A_CARRIER)} THEN 1
+                WHEN status = 'failed' AND error_code IN {_listed(FAILED_AFTER_A_DOUBT)} THEN doubt
                 ELSE 0 END
            OR decisive < tries
         """,
@@ -150,12 +180,11 @@ INVARIANTS = (
     Invariant(
         "I7",
         "a message has the times its status calls for",
-        """
+        f"""
         SELECT count(*) FROM messages
-        WHERE (status IN ('delivered', 'failed', 'rejected', 'cancelled')) IS DISTINCT FROM (final_at IS NOT NULL)
-              AND NOT (status IS NULL AND final_at IS NULL)
-           OR status IN ('sent', 'delivered') AND sent_at IS NULL
-           OR status IN ('rejected', 'cancelled') AND sent_at IS NOT NULL
+        WHERE coalesce(status IN {_listed(FINAL)}, false) <> (final_at IS NOT NULL)
+           OR status IN {_listed(WITH_A_CARRIER)} AND sent_at IS NULL
+           OR status IN {_listed(WITHOUT_A_CARRIER)} AND sent_at IS NOT NULL
         """,
     ),
     Invariant(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.rules.lifecycle import REVOCABLE
 from pipeline.store.rows import copy
 from schema.message import Charge
 from schema.vocabulary import Code, Encoding, Money, Outcome, Status
@@ -277,11 +278,11 @@ def move(
     return [Moved(*row) for row in rows]
 
 
-_LOCK_SENT = "SELECT FROM messages WHERE id = ANY(%(ids)b) AND status = 'sent' ORDER BY id FOR UPDATE"
+_LOCK_SENT = "SELECT FROM messages WHERE id = ANY(%(ids)b) AND status IN ('sent', 'failed') ORDER BY id FOR UPDATE"
 
 
 def lock_sent(conn: Connection, ids: Sequence[UUID]) -> None:
-    """Lock those of the messages that are sent, in order, so that nobody who moves them waits in a circle."""
+    """Lock those of the messages that are sent, or failed, in order: two that move them never deadlock."""
     if ids:
         conn.exec_driver_sql(_LOCK_SENT, {"ids": list(ids)})
 
@@ -319,6 +320,22 @@ def conclude(conn: Connection, ids: Sequence[UUID], status: Status, code: Code |
         return set()
     rows = conn.exec_driver_sql(_CONCLUDE, {"ids": list(ids), "status": str(status), "code": code and str(code)})
     return {id_ for (id_,) in rows}
+
+
+_REVOKE = f"""
+UPDATE messages AS m SET status = 'delivered', error_code = NULL, final_at = now()
+WHERE m.id = ANY(%(ids)b) AND m.status = 'failed' AND m.error_code IN ({", ".join(f"'{c}'" for c in sorted(REVOCABLE))})
+  AND EXISTS (SELECT FROM provider_attempts AS a WHERE a.message_id = m.id AND a.outcome IN ('accepted', 'unknown'))
+RETURNING m.id
+"""
+
+
+def revoke(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    """Move messages to delivered that had failed though a carrier had them, or may have; return those that moved.
+
+    Their money stays where it is: what was given back stays given back.
+    """
+    return {id_ for (id_,) in conn.exec_driver_sql(_REVOKE, {"ids": list(ids)})} if ids else set()
 
 
 _REASSIGN = """

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.rules.lifecycle import outweighs
 from pipeline.store.receipts import Matched
 from schema.vocabulary import Verdict
 
@@ -50,7 +51,8 @@ _NOTE = """
 UPDATE parts AS p SET verdict = r.verdict, code = r.code
 FROM unnest(%(carriers)b::text[], %(refs)b::text[], %(verdicts)b::text[], %(codes)b::text[])
      AS r (carrier, carrier_ref, verdict, code)
-WHERE p.carrier = r.carrier AND p.carrier_ref = r.carrier_ref AND coalesce(p.verdict, 'pending') = 'pending'
+WHERE p.carrier = r.carrier AND p.carrier_ref = r.carrier_ref
+  AND (coalesce(p.verdict, 'pending') = 'pending' OR p.verdict = 'failed' AND r.verdict = 'delivered')
 RETURNING p.carrier, p.carrier_ref, p.message_id, p.n
 """
 _WHOLE = """
@@ -72,13 +74,15 @@ class Judged:
 
 
 def judge(conn: Connection, words: Iterable[Matched]) -> Judged:
-    """Note what receipts say of parts, each part's first final word; return what follows for the whole messages."""
-    first: dict[tuple[str, str | None], Matched] = {}
+    """Note what receipts say of parts, of each what counts most; return what follows for the whole messages."""
+    said: dict[tuple[str, str | None], Matched] = {}
     for each in words:
-        first.setdefault((each.carrier, each.carrier_ref), each)
-    if not first:
+        before = said.get((each.carrier, each.carrier_ref))
+        if outweighs(each.verdict, before.verdict if before else None):
+            said[each.carrier, each.carrier_ref] = each
+    if not said:
         return Judged(set(), {})
-    chosen = [first[key] for key in sorted(first, key=str)]
+    chosen = [said[key] for key in sorted(said, key=str)]
     params = {
         "carriers": [each.carrier for each in chosen],
         "refs": [each.carrier_ref for each in chosen],
@@ -91,7 +95,7 @@ def judge(conn: Connection, words: Iterable[Matched]) -> Judged:
     touched = {(row[2], row[3]) for row in noted}
     wholes = conn.exec_driver_sql(_WHOLE, {"messages": sorted({message for message, _ in touched})}) if noted else ()
     return Judged(
-        {first[row[0], row[1]].receipt for row in noted},
+        {said[row[0], row[1]].receipt for row in noted},
         {(row[0], row[1]): Verdict(row[2]) for row in wholes if (row[0], row[1]) in touched},
     )
 

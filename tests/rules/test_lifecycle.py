@@ -4,8 +4,8 @@ from collections.abc import Hashable, Mapping
 
 import pytest
 
-from pipeline.rules.lifecycle import BATCH_MOVES, FINAL, MESSAGE_MOVES
-from schema.vocabulary import BatchStatus, Status
+from pipeline.rules.lifecycle import BATCH_MOVES, FINAL, MESSAGE_MOVES, MONEY, outweighs
+from schema.vocabulary import BatchStatus, Status, Verdict
 
 #: what the public is told while the batch is on its way: no message has it of its own
 BORROWED = {Status.SCHEDULED, Status.QUEUED}
@@ -36,9 +36,27 @@ def test_from_everywhere_a_batch_can_get_done(status: BatchStatus) -> None:
     assert BatchStatus.DONE in reached(BATCH_MOVES, status)
 
 
-def test_nothing_follows_a_final_status() -> None:
+def test_nothing_follows_a_final_status_but_that_what_failed_was_delivered_after_all() -> None:
     assert {Status.DELIVERED, Status.FAILED, Status.REJECTED, Status.CANCELLED} == FINAL
-    assert all(not MESSAGE_MOVES[status] for status in FINAL)
+    assert [(status, *MESSAGE_MOVES[status]) for status in FINAL if MESSAGE_MOVES[status]] == [
+        (Status.FAILED, Status.DELIVERED)
+    ]
+
+
+def test_verdicts_have_a_total_order_with_delivered_above_all() -> None:
+    above = {verdict: {other for other in Verdict if outweighs(verdict, other)} for verdict in Verdict}
+
+    assert above == {
+        Verdict.PENDING: set(),
+        Verdict.FAILED: {Verdict.PENDING},
+        Verdict.DELIVERED: {Verdict.PENDING, Verdict.FAILED},
+    }
+    assert all(outweighs(verdict, None) for verdict in Verdict)
+
+
+def test_money_stands_somewhere_in_every_status() -> None:
+    assert set(MONEY) == set(MESSAGE_MOVES)
+    assert all(MONEY.values())
 
 
 def test_what_a_carrier_may_have_is_neither_rejected_nor_cancelled() -> None:
@@ -46,7 +64,9 @@ def test_what_a_carrier_may_have_is_neither_rejected_nor_cancelled() -> None:
 
 
 def test_a_message_is_delivered_only_after_it_was_sent() -> None:
-    assert [status for status, following in MESSAGE_MOVES.items() if Status.DELIVERED in following] == [Status.SENT]
+    before = {status for status, following in MESSAGE_MOVES.items() if Status.DELIVERED in following}
+
+    assert before == {Status.SENT, Status.FAILED}
 
 
 def test_a_batch_is_sent_only_from_the_queue() -> None:

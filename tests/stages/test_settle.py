@@ -64,7 +64,7 @@ def test_the_same_receipt_twice_is_one(world: Any) -> None:
     assert keep(world.rt, [receipt(world, Verdict.DELIVERED)]) == 0
 
 
-def test_the_first_final_word_stays(world: Any) -> None:
+def test_what_was_delivered_stays_so(world: Any) -> None:
     world.send()
     keep(world.rt, [receipt(world, Verdict.DELIVERED, key="1")])
     settle(world.rt)
@@ -78,6 +78,34 @@ def test_the_first_final_word_stays(world: Any) -> None:
         ("2", "ignored"),
         ("3", "ignored"),
     ]
+
+
+def test_what_failed_first_and_was_delivered_after_all_is_delivered(world: Any) -> None:
+    world.send()
+    keep(world.rt, [receipt(world, Verdict.FAILED, key="1")])
+    settle(world.rt)
+
+    keep(world.rt, [receipt(world, Verdict.DELIVERED, key="2"), receipt(world, Verdict.FAILED, key="3")])
+    settle(world.rt)
+
+    assert world.rows(STATES) == [("delivered", "captured", None)]
+    assert sorted(world.rows("SELECT key, state FROM receipts")) == [
+        ("1", "applied"),
+        ("2", "applied"),
+        ("3", "ignored"),
+    ]
+
+
+def test_money_that_was_given_back_stays_given_back(world: Any) -> None:
+    world.add_carrier("alpha", {"silent": 1})
+    world.send()
+
+    for place, verdict in enumerate([Verdict.FAILED, Verdict.DELIVERED]):
+        keep(world.rt, [receipt(world, verdict, key=str(place), by_us=True)])
+        settle(world.rt)
+
+    assert world.rows(STATES) == [("delivered", "released", None)]
+    assert world.balance() == 1_000_000
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import DatabaseFault
-from pipeline.rules.lifecycle import BATCH_MOVES, MESSAGE_MOVES
-from schema.vocabulary import BatchStatus, Status
+from pipeline.rules.lifecycle import BATCH_MOVES, MESSAGE_MOVES, REVOCABLE
+from schema.vocabulary import BatchStatus, Code, Status
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def world(shared_world: Any) -> Any:
 
 
 MESSAGE = """
-INSERT INTO messages (id, request_id, batch_id, account_id, status, phone, country, sender, body)
-VALUES (%(id)s, %(id)s, %(id)s, 1, %(status)s, '+1', '', 'ACME', 'x')
+INSERT INTO messages (id, request_id, batch_id, account_id, status, error_code, phone, country, sender, body)
+VALUES (%(id)s, %(id)s, %(id)s, 1, %(status)s, 'undelivered', '+1', '', 'ACME', 'x')
 """
 BATCH = """
 INSERT INTO batches (id, account_id, class, carrier, test, status, due_at, valid_until, size, first_id, last_id)
@@ -50,6 +50,20 @@ def test_the_database_lets_a_message_move_exactly_as_the_table_says(world: Any) 
     passed = allowed(world, "messages", MESSAGE, [None, *Status])
 
     assert passed == told(MESSAGE_MOVES)
+
+
+def test_only_what_failed_at_a_carrier_or_after_a_doubt_becomes_delivered(world: Any) -> None:
+    passed = set()
+    for code in Code:
+        id_ = world.rt.mint()
+        with world.rt.begin() as conn:
+            conn.exec_driver_sql(MESSAGE, {"id": id_, "status": "failed"})
+        world.run("UPDATE messages SET error_code = %(code)s WHERE id = %(id)s", code=str(code), id=id_)
+        with suppress(DatabaseFault):
+            world.run("UPDATE messages SET status = 'delivered' WHERE id = %(id)s", id=id_)
+            passed.add(code)
+
+    assert passed == REVOCABLE
 
 
 def test_the_database_lets_a_batch_move_exactly_as_the_table_says(world: Any) -> None:

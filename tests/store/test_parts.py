@@ -50,7 +50,8 @@ ORDERS = [
     ([(1, PENDING), (1, DELIVERED), (2, DELIVERED), (3, PENDING)], "sent"),
     ([(1, DELIVERED), (2, DELIVERED), (3, DELIVERED), (1, FAILED)], "delivered"),
     ([(1, DELIVERED), (2, FAILED)], "failed"),
-    ([(2, FAILED), (1, DELIVERED), (2, DELIVERED), (3, DELIVERED)], "failed"),
+    ([(2, FAILED), (1, DELIVERED), (2, DELIVERED), (3, DELIVERED)], "delivered"),
+    ([(2, FAILED), (1, DELIVERED), (2, DELIVERED), (3, FAILED)], "failed"),
     ([(1, DELIVERED), (1, FAILED), (2, DELIVERED), (3, DELIVERED)], "delivered"),
     ([(3, DELIVERED), (2, DELIVERED), (1, FAILED)], "failed"),
 ]

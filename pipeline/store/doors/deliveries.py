@@ -14,9 +14,11 @@ from sqlalchemy import Connection
 
 Row = dict[str, Any]
 
-#: what is told first: a message only moves forward, and a number is there before it is not
+#: what is told first: a message only moves forward (what has failed may be delivered after all), and a number is there
+#: before it is not
 _RANK = """
-CASE {}.status WHEN 'scheduled' THEN 0 WHEN 'number_created' THEN 0 WHEN 'queued' THEN 1 WHEN 'sent' THEN 2 ELSE 3 END
+CASE {}.status WHEN 'scheduled' THEN 0 WHEN 'number_created' THEN 0 WHEN 'queued' THEN 1 WHEN 'sent' THEN 2
+               WHEN 'delivered' THEN 4 ELSE 3 END
 """.strip()
 #: it waits; not said so where rows are found by their ids or messages, or a planner without statistics takes the index
 #: of all that wait
@@ -91,7 +93,8 @@ def claim(conn: Connection, rooms: Mapping[UUID, int], room: int, most: int, lea
 _LOAD = """
 SELECT d.id, d.event_id, d.endpoint_id, d.lane, d.tries, d.status, d.at, d.message_id,
        m.request_id, m.phone, m.country, m.sender, m.body, m.encoding, m.segments, m.amount, m.quota, m.correlation_id,
-       CASE WHEN d.status IN ('failed', 'rejected') THEN m.error_code END AS error_code,
+       CASE WHEN d.status IN ('failed', 'rejected')
+            THEN coalesce(m.error_code, CASE WHEN m.status = 'delivered' THEN 'undelivered' END) END AS error_code,
        a.name AS account, a.currency, r.test, r.send_at,
        coalesce(t.carrier, b.carrier) AS carrier, t.carrier_ref, t.code,
        coalesce(e.dialect, k.dialect) AS dialect, coalesce(e.url, c.callback_url) AS url, e.events, e.sealed,

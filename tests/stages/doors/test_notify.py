@@ -16,11 +16,11 @@ from pipeline.stages.cancel import cancel
 from pipeline.stages.doors import notify, subscribe
 from pipeline.stages.doors.notify import Errand, Outcome
 from pipeline.stages.promote import promote
-from pipeline.stages.settle import settle
+from pipeline.stages.settle import book, settle
 from pipeline.stages.tend import tend
 from pipeline.store import receipts
 from schema.carriage import Receipt
-from schema.vocabulary import Dialect, Status, Verdict
+from schema.vocabulary import Code, Dialect, Status, Verdict
 
 #: a schedule with one further try
 ONCE_MORE = (60.0,)
@@ -140,6 +140,22 @@ def test_delivered_and_failed_are_told(world: Any, endpoint: UUID) -> None:
     make_delivered(world)
 
     assert sorted(world.rows("SELECT status FROM events")) == ["delivered", "failed", "queued", "queued", "sent"]
+
+
+def test_what_failed_and_was_delivered_after_all_is_told_again_and_in_that_order(world: Any, endpoint: UUID) -> None:
+    [message] = world.send().messages
+    world.run("UPDATE deliveries SET state = 'delivered', done_at = now()")
+    for verdict in (Verdict.FAILED, Verdict.DELIVERED):
+        book(world.rt, [Receipt("alpha", str(verdict), verdict, None, message, "1", None, "{}")])
+
+    [first] = claim(world.rt)
+    assert (first.told.status, first.told.error_code) == (Status.FAILED, Code.UNDELIVERED)
+    notify.record(world.rt, [heard(first)])
+    make_due(world)
+    [second] = claim(world.rt)
+
+    assert (second.told.status, second.told.error_code) == (Status.DELIVERED, None)
+    assert second.told.event != first.told.event
 
 
 def test_each_endpoint_hears_with_the_same_events_id(world: Any) -> None:
