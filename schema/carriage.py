@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from schema.dead_letter import DeadLetter
 from schema.vocabulary import Encoding, MessageClass, Outcome, Verdict
 
 
@@ -95,6 +96,8 @@ class Heard:
     inbound: list[Inbound]
     #: what became of messages whose attempt was left unknown meanwhile
     late: list[Attempt] = field(default_factory=list)
+    #: what cannot be read
+    dead: list[DeadLetter] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from celery.signals import worker_ready
 
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.runtime import Runtime
-from pipeline.stages import hear
+from pipeline.stages import dead_letters, hear
 from pipeline.stages.moor import all_berths, moor
 from pipeline.stages.retake import note
 from pipeline.stages.settle import book
@@ -60,6 +60,7 @@ def run(name: str) -> None:
 
 def hears(name: str, heard: Heard) -> None:
     """Keep what a carrier says unasked; DatabaseFault when it is not kept."""
+    dead_letters.keep(runtime(), heard.dead)
     if heard.receipts:
         book(runtime(), heard.receipts)
     if heard.inbound:
