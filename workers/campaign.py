@@ -1,41 +1,33 @@
 """Reading a campaign's CSV file into orders: line by line, a thousand recipients an order.
 
-The first line names the columns. One holds the numbers, `correlation_id` may hold the producer's own words, and every
-other column is a merge field. A broken line is a `Fault`; the lines after it are read.
+The first line names the columns. One holds the numbers, `country` may say where national ones are dialled,
+`correlation_id` may hold the producer's own words; of the others those that the text names are merge fields, whatever
+their case. A line that is broken, or that is known to be refused, is a `Fault`; the lines after it are read.
 """
 
-import csv
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pipeline.errors import ConfigurationError
+from pipeline.stages.office.preview import Preview
 from schema.order import Order, read
+from workers.csv_reader import NUMBER_COLUMNS, BrokenFile, Fault, Reader, Record, find_column, fold, is_not_utf8
+
+__all__ = ["PORTION", "BrokenFile", "Fault", "Portion", "Row", "portions", "request_id"]
 
 #: recipients one order takes
 PORTION = 1000
-#: names of the column of numbers, in the order they are looked for
-NUMBER_COLUMNS = ("to", "phone", "number", "msisdn")
-CORRELATION = "correlation_id"
+CORRELATION, COUNTRY = "correlation_id", "country"
 
-_DELIMITERS = ",;\t"
-#: what Python makes of bytes that are no UTF-8
-_NOT_UTF8 = range(0xDC80, 0xDD00)
-
-
-class BrokenFile(ConfigurationError):
-    """The file cannot be read at all; the message says what its first lines should look like."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A line that was left out. Holds no number and no text."""
-
-    line: int
-    message: str
+_COUNTRY = re.compile("[A-Za-z]{2}")
+#: what looks like a merge field, its name spelt as only a spreadsheet would
+_LOOSE = re.compile(r"\$\{([^{}$]*)\}")
+#: columns that are named where one is missing
+_NAMED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +51,26 @@ class Portion:
 
 
 def portions(
-    lines: Iterable[bytes], order: Mapping[str, Any], *, name: str | None = None, column: str | None = None
+    chunks: Iterable[bytes],
+    order: Mapping[str, Any],
+    *,
+    name: str | None = None,
+    column: str | None = None,
+    text: str | None = None,
+    strict_numbers: bool = False,
+    judged: bool = True,
 ) -> Iterator[Portion]:
     """Yield the file's lines as orders of up to a thousand recipients; BrokenFile when it has no usable header.
 
-    `order` is what all have in common. With a `name` each order has the idempotency key `name/portion`, and a portion
-    is always the same thousand lines, broken ones or not: the file can be sent again and nobody gets it twice.
+    `chunks` are the file's bytes, cut anywhere. `order` is what all have in common, `text` what its template says. With
+    a `name` each order has the idempotency key `name/portion`, and a portion is always the same thousand lines, broken
+    ones or not: the file can be sent again and nobody gets it twice. `judged`: numbers and texts that will be refused
+    are faults here already.
     """
-    rows = _rows(_texts(lines), column)
+    preview = Preview(text or order.get("body") or "", order.get("country"), strict_numbers=strict_numbers)
+    table = _Table(Reader(chunks), preview, order.get("merge", {}), column)
+    common = {**order, "merge": table.shared}
+    rows = table.rows(judged=judged)
     for number in itertools.count(1):
         portion = list(itertools.islice(rows, PORTION))
         if not portion:
@@ -74,7 +78,7 @@ def portions(
         faults = [each for each in portion if isinstance(each, Fault)]
         good = [each for each in portion if isinstance(each, Row)]
         key = {"idempotency_key": f"{name}/{number}"} if name else {}
-        made, unfit = _order({**order, **key}, good)
+        made, unfit = _order({**common, **key}, good)
         yield Portion(number, made, sorted(faults + unfit, key=lambda fault: fault.line), len(portion))
 
 
@@ -82,81 +86,93 @@ def request_id(portion: Portion, name: str | None) -> UUID | None:
     """Return the request id of a named campaign's portion, the same whenever it is sent again unchanged."""
     if name is None or portion.order is None:
         return None
-    content = sha256(portion.order.model_dump_json(exclude={"submitted_at", "send_at", "valid_until"}).encode())
+    content = sha256(portion.order.model_dump_json(exclude=_UNCOUNTED | _unused(portion.order)).encode())
     return uuid5(NAMESPACE_URL, f"postroad:{portion.order.account}/{name}/{portion.number}/{content.hexdigest()}")
+
+
+_UNCOUNTED = {"submitted_at", "send_at", "valid_until"}
+
+
+def _unused(order: Order) -> set[str]:
+    # a field that younger versions added counts where it is used
+    return {COUNTRY} if order.country is None else set()
 
 
 # Lines ----------------------------------------------------------------------------------------------------------
 
 
-def _texts(lines: Iterable[bytes]) -> Iterator[str]:
-    for number, line in enumerate(lines):
-        if number == 0:
-            if line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in line:
-                raise BrokenFile("line 1: the file is UTF-16, not UTF-8; save it as `CSV UTF-8`")
-            line = line.removeprefix(b"\xef\xbb\xbf")  # noqa: PLW2901
-        yield line.decode("utf-8", "surrogateescape")
+class _Table:
+    """The file's columns: which of them say what."""
 
+    def __init__(self, reader: Reader, preview: Preview, shared: Mapping[str, str], column: str | None) -> None:
+        """Read the header; BrokenFile says what is wrong with it, or which merge field has no column."""
+        wanted = (column,) if column else NUMBER_COLUMNS
+        header = reader.read_header(lambda cells: any(fold(each) in map(fold, wanted) for each in cells))
+        if header is None:
+            raise BrokenFile(
+                f"line 1: no column is called {' or '.join(wanted)}; the first line must name the columns, and "
+                "--number-column says which one holds the numbers"
+            )
+        self._reader, self._preview = reader, preview
+        self._header = [name.strip() for name in header]
+        #: columns up to the last that has a name
+        self._width = max(place for place, name in enumerate(self._header, 1) if name)
+        self._number = next(place for each in wanted if (place := find_column(self._header, each)) is not None)
+        self._correlation = find_column(self._header, CORRELATION)
+        self._country = find_column(self._header, COUNTRY)
+        self._merge = {name: place for name in preview.names if (place := find_column(self._header, name)) is not None}
+        self.shared = self._shared(shared)
+        self._check_text()
 
-def _rows(texts: Iterator[str], column: str | None) -> Iterator[Row | Fault]:
-    first = next(texts, None)
-    if first is None:
-        raise BrokenFile("the file is empty; its first line must name the columns: to,name,…")
-    delimiter, header, place = _header(first, column)
-    reader = csv.reader(texts, delimiter=delimiter)
-    while True:
-        line = reader.line_num + 2
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield Fault(line, "a cell is far too long: is there a quotation mark without its partner?")
-            continue
-        if cells:
-            yield _row(line, reader.line_num + 1, cells, header, place)
+    def _shared(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return the fields that all have in common, spelt as the text spells them."""
+        folded = {fold(name): value for name, value in given.items()}
+        spelt = {name: given.get(name, folded.get(fold(name))) for name in self._preview.names}
+        return {**given, **{name: value for name, value in spelt.items() if value is not None}}
 
+    def _check_text(self) -> None:
+        columns = ", ".join(filter(None, self._header[:_NAMED])) + ", …" * (len(self._header) > _NAMED)
+        for name in self._preview.names:
+            if name not in self._merge and name not in self.shared:
+                words = "no column is called so, and no --field"
+                raise BrokenFile(f"the text needs ${{{name}}}: {words}; the columns are {columns}")
+        for name in _LOOSE.findall(self._preview.text):
+            if name not in self._preview.names and find_column(self._header, name) is not None and name.strip():
+                words = "a merge field is letters, digits, _, - and . without blanks: name the column and the field so"
+                raise BrokenFile(f"the text has ${{{name}}}: {words}")
 
-def _header(text: str, column: str | None) -> tuple[str, list[str], int]:
-    """Return the delimiter, the columns' names, and the place of the number's; BrokenFile says what is wrong."""
-    if _is_not_utf8(text):
-        raise BrokenFile("line 1: not UTF-8; save the file as `CSV UTF-8`")
-    wanted = (column,) if column else NUMBER_COLUMNS
-    for delimiter in _DELIMITERS:
-        header = [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
-        lowered = header if column else [name.lower() for name in header]
-        place = next((lowered.index(name) for name in wanted if name in lowered), None)
-        if place is not None:
-            break
-    else:
-        raise BrokenFile(
-            f"line 1: no column is called {' or '.join(wanted)}; the first line must name the columns, and "
-            "--number-column says which one holds the numbers"
-        )
-    if twice := sorted({name for name in header if header.count(name) > 1}):
-        raise BrokenFile(f"line 1: two columns are called {twice[0]!r}")
-    if not all(header):
-        raise BrokenFile(f"line 1: column {header.index('') + 1} has no name")
-    return delimiter, header, place
+    def rows(self, *, judged: bool) -> Iterator[Row | Fault]:
+        """Yield each line that is not blank."""
+        for record in self._reader.records(self._is_row):
+            yield record if isinstance(record, Fault) else self._row(record, judged)
 
+    def _is_row(self, cells: Sequence[str]) -> bool:
+        return len(cells) >= self._width and sum(map(str.isdigit, cells[self._number])) > 6
 
-def _row(line: int, last: int, cells: Sequence[str], header: Sequence[str], place: int) -> Row | Fault:
-    if len(cells) != len(header):
-        torn = f" (it runs on to line {last}: a quotation mark without its partner?)" if last > line else ""
-        return Fault(line, f"{len(cells)} cell{'s' * (len(cells) != 1)} where the header has {len(header)}{torn}")
-    if any(map(_is_not_utf8, cells)):
-        return Fault(line, "not UTF-8")
-    number = cells[place].strip()
-    if not number:
-        return Fault(line, f"no number in column {header[place]!r}")
-    merge = dict(zip(header, cells, strict=True))
-    del merge[header[place]]
-    own = merge.pop(CORRELATION, "").strip()
-    return Row(line, {"to": number, "merge": merge, **({"correlation_id": own} if own else {})})
+    def _row(self, record: Record, judged: bool) -> Row | Fault:
+        line, cells, width = record.line, record.cells, self._width
+        given = len(cells) if len(cells) <= width or any(map(str.strip, cells[width:])) else width
+        if given != width:
+            return Fault(line, f"{given} cell{'s' * (given != 1)} where the header has {width}")
+        number, country = cells[self._number].strip(), self._at(cells, self._country).strip().upper()
+        own = self._at(cells, self._correlation).strip()
+        merge = {name: cells[place] for name, place in self._merge.items()}
+        if any(map(is_not_utf8, (number, own, *merge.values()))):
+            return Fault(line, "not UTF-8")
+        if not number:
+            return Fault(line, f"no number in column {self._header[self._number]!r}")
+        if not _COUNTRY.fullmatch(country) or ("+" in number and COUNTRY in map(fold, self._merge)):
+            if country and "+" not in number:
+                return Fault(line, f"column {self._header[self._country or 0]!r}: write an ISO 3166 code, such as NG")
+            country = ""
+        if judged and (words := self._preview.fault(number, country or None, {**self.shared, **merge})):
+            return Fault(line, words)
+        said = {"correlation_id": own} if own else {}
+        return Row(line, {"to": number, "merge": merge, **said, **({"country": country} if country else {})})
 
-
-def _is_not_utf8(text: str) -> bool:
-    return not text.isascii() and any(ord(sign) in _NOT_UTF8 for sign in text)
+    @staticmethod
+    def _at(cells: Sequence[str], place: int | None) -> str:
+        return "" if place is None else cells[place]
 
 
 # Orders ---------------------------------------------------------------------------------------------------------

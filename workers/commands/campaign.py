@@ -1,6 +1,7 @@
 """`postroad campaign`: a text to everyone in a CSV file."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID
 import click
 
 from pipeline.settings import Settings
+from pipeline.stages.office.preview import template_text
 from schema.vocabulary import MessageClass
 from workers.campaign import Fault, Portion, portions, request_id
 from workers.commands.send import PATIENCE, check_sender
@@ -17,9 +19,11 @@ from workers.producer import producer, submit
 from workers.showcase import sandbox
 from workers.terminal.layout import as_json, progress, table
 from workers.terminal.opened import opened
-from workers.terminal.parameters import Field, Moment
+from workers.terminal.parameters import Country, Field, Moment
 from workers.terminal.waiting import Waited, wait
 
+#: bytes of the file read at once
+_BLOCK = 1 << 16
 #: broken lines that are told one by one
 _TOLD = 20
 
@@ -28,7 +32,7 @@ _EPILOG = """
 Example, people.csv:
   to,name,day
   +2348031234567,Ada,Monday
-  +447911123456,Ben,Tuesday
+  +447400123456,Ben,Tuesday
 postroad campaign send people.csv --text 'Hello ${name}, see you on ${day}.' --name spring --wait
 """
 
@@ -57,6 +61,7 @@ def campaign() -> None:
 @click.option("--valid-until", type=Moment(), help="Not after; written the same way.")
 @click.option("--name", help="The campaign's name: sent again under the same name, nobody gets it twice.")
 @click.option("--number-column", "column", help="The column of the numbers, if not to, phone, number or msisdn.")
+@click.option("--country", type=Country(), help="Where numbers without a plus are dialled, such as NG.")
 @click.option("--strict", is_flag=True, help="Send nothing when any line is broken.")
 @click.option("--test", is_flag=True, help="To the simulated carrier, free of charge.")
 @click.option(
@@ -66,12 +71,14 @@ def campaign() -> None:
 def send(file: Path, name: str | None, column: str | None, strict: bool, waits: bool, json_: bool, **asked: Any) -> int:
     """Send a text to everyone in FILE, a CSV file in UTF-8; - reads it from stdin.
 
-    The first line names the columns. The one called to, phone, number or msisdn holds the numbers, `correlation_id`
-    (if there) your own word for each message, and every other column is a merge field. Comma, semicolon or tab.
+    The first line names the columns, in small letters or capitals. The one called to, phone, number or msisdn holds the
+    numbers, `country` (if there) the ISO code of the country in which a number without its plus is dialled,
+    `correlation_id` your own word for each message; of the others those that the text names are merge fields. Comma,
+    semicolon or tab.
 
-    A broken line is reported with its number and left out, the others go. Every 1,000 lines become a request, whose
-    id is printed; `postroad show ID` says which numbers were refused. With --name a request is always the same 1,000
-    lines: mend broken ones in a file of their own, under another name.
+    A line that is broken, or whose number is not plainly one, is reported and left out, the others go. Every 1,000
+    lines become a request, whose id is printed; `postroad show ID` says what was refused. With --name a request is
+    always the same 1,000 lines: mend broken ones in a file of their own, under another name.
 
     Exit codes: 0 sent, though lines may be broken; 1 with --wait: not all left the queue; 2 the file or an option does
     not fit, or --strict and a broken line: nothing was sent; 3 the broker is away.
@@ -81,11 +88,12 @@ def send(file: Path, name: str | None, column: str | None, strict: bool, waits: 
     if strict and str(file) == "-":
         raise click.UsageError("--strict reads the file twice: it cannot be stdin")
     order = _common(asked)
-    if strict and (faults := [fault for portion in _read(file, order, name, column) for fault in portion.faults]):
+    settings = located()
+    wanted = _Wanted(file, order, name, column, _text(settings, asked), settings.strict_numbers and not asked["test"])
+    if strict and (faults := [fault for portion in wanted.read() for fault in portion.faults]):
         _report(faults)
         raise click.UsageError(f"{len(faults):,} broken lines: nothing was sent")
-    settings = located()
-    sent, faults, lines = _send(settings, _read(file, order, name, column), _size(file), name)
+    sent, faults, lines = _send(settings, wanted.read(), _size(file), name)
     waited = _wait(settings, sent) if waits else None
     if json_:
         click.echo(as_json(_summary(sent, faults, lines, waited)))
@@ -102,6 +110,7 @@ def _common(asked: dict[str, Any]) -> dict[str, Any]:
         "body": asked["text"],
         "template": asked["template"],
         "merge": dict(asked["fields"]),
+        "country": asked["country"],
         "class": asked["class_"],
         "send_at": asked["send_at"],
         "valid_until": asked["valid_until"],
@@ -111,9 +120,36 @@ def _common(asked: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in order.items() if value is not None}
 
 
-def _read(file: Path, order: dict[str, Any], name: str | None, column: str | None) -> Iterator[Portion]:
-    with click.open_file(str(file), "rb") as lines:
-        yield from portions(lines, order, name=name, column=column)
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be sent, and how its file is read."""
+
+    file: Path
+    order: dict[str, Any]
+    name: str | None
+    column: str | None
+    text: str
+    strict_numbers: bool
+
+    def read(self) -> Iterator[Portion]:
+        """Yield the file's portions."""
+        with click.open_file(str(self.file), "rb") as content:
+            yield from portions(
+                iter(lambda: content.read(_BLOCK), b""),
+                self.order,
+                name=self.name,
+                column=self.column,
+                text=self.text,
+                strict_numbers=self.strict_numbers,
+            )
+
+
+def _text(settings: Settings, asked: dict[str, Any]) -> str:
+    """Return the text, the template's where one is named: its merge fields are the columns that count."""
+    if asked["text"] is not None:
+        return str(asked["text"])
+    with opened(settings) as rt:
+        return template_text(rt, asked["account"], asked["template"])
 
 
 def _size(file: Path) -> int:

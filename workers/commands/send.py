@@ -16,7 +16,7 @@ from workers.producer import producer, submit
 from workers.showcase import sandbox
 from workers.terminal.layout import as_json
 from workers.terminal.opened import opened
-from workers.terminal.parameters import Field, Moment
+from workers.terminal.parameters import Country, Field, Moment
 from workers.terminal.stories import tell
 from workers.terminal.waiting import wait
 
@@ -27,13 +27,14 @@ _EPILOG = """
 \b
 Examples:
   postroad send --to +2348031234567 --text 'Your ride arrives at 9.' --wait
-  postroad send --to +447911123456 --to +4915112345678 --text 'Hello ${name}' --field name=Ada --send-at +5m
+  postroad send --to +447400123456 --to +4915112345678 --text 'Hello ${name}' --field name=Ada --send-at +5m
   postroad send --order order.json        a whole order as JSON; - reads it from stdin
 """
 
 
 @click.command(epilog=_EPILOG)
 @click.option("--to", multiple=True, metavar="NUMBER", help="Whom to send to, as +COUNTRY NUMBER. May be repeated.")
+@click.option("--country", type=Country(), help="Where numbers without a plus are dialled, such as NG.")
 @click.option("--text", help="The text; ${name} is filled from --field.")
 @click.option("--template", help="One of the account's templates instead of --text.")
 @click.option("--field", "fields", multiple=True, type=Field(), help="A merge field. May be repeated.")
@@ -95,6 +96,7 @@ def _spell(asked: dict[str, Any]) -> dict[str, Any]:
         "body": asked["text"],
         "template": asked["template"],
         "merge": dict(asked["fields"]),
+        "country": asked["country"],
         "recipients": [{"to": number} for number in asked["to"]],
         "class": asked["class_"],
         "send_at": asked["send_at"],

@@ -5,8 +5,8 @@ from redis.exceptions import RedisError
 
 from pipeline.errors import DatabaseFault
 
-#: something failed; a server is away
-FAILED, AWAY = 1, 3
+#: something failed; a file does not fit; a server is away
+FAILED, UNFIT, AWAY = 1, 2, 3
 
 
 def explain(error: Exception) -> tuple[str, int]:
@@ -15,6 +15,8 @@ def explain(error: Exception) -> tuple[str, int]:
         return _database(error)
     if isinstance(error, BrokerFault | RedisError):
         return f"the broker does not answer ({_first_line(error)}); check BROKER_URL, or start `postroad up`", AWAY
+    if isinstance(error, UnicodeDecodeError):
+        return "a file that is not UTF-8: save it as UTF-8", UNFIT
     if isinstance(error, OSError):
         return _first_line(error), FAILED
     return f"something unexpected: {type(error).__name__}. POSTROAD_TRACEBACK=1 shows where; please tell us", FAILED

@@ -1,7 +1,7 @@
 """Permit: what an operator sets of who may be written to: countries, opt-outs, keywords, quiet hours."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -70,10 +70,16 @@ def opt_in(
             raise NotThere("there is no such opt-out: `postroad optout list` shows them")
 
 
-def import_opt_outs(rt: Runtime, account: str | None, numbers: Iterable[str], sender: str = "") -> tuple[int, int, int]:
-    """Write that all these numbers want nothing; return how many were new, were there already, and are no numbers."""
+def import_opt_outs(
+    rt: Runtime, account: str | None, numbers: Sequence[str], sender: str = "", country: str | None = None
+) -> tuple[int, int, dict[int, str]]:
+    """Write that all these numbers want nothing; return how many were new and were there already, and what is wrong
+    with those that are none, by their place.
+
+    `country` (ISO) is where numbers without a plus are dialled.
+    """
     _check_sender(sender)
-    read = phones.normalise(numbers)
+    read = phones.normalise(numbers, country)
     wanted = sorted({each.e164 for each in read if each})
     with rt.begin() as conn:
         owner = EVERYBODY if account is None else _account(conn, account)
@@ -81,8 +87,8 @@ def import_opt_outs(rt: Runtime, account: str | None, numbers: Iterable[str], se
             opt_outs.add(conn, [(OptOut(owner, phone, sender), "import") for phone in wanted[start : start + _PORTION]])
             for start in range(0, len(wanted), _PORTION)
         )
-    bad = sum(each is None for each in read)
-    return new, len(read) - bad - new, bad
+    bad = {place: phones.fault(numbers[place], country) for place, each in enumerate(read) if each is None}
+    return new, len(read) - len(bad) - new, bad
 
 
 def list_opt_outs(rt: Runtime, account: str | None, phone: str | None, limit: int) -> list[Row]:

@@ -60,14 +60,63 @@ def test_opt_outs_are_added_listed_masked_and_removed(world: Any, shell: Shell) 
 
 def test_opt_outs_are_imported(world: Any, shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
-    file.write_text(f"number,why\n{ADA},complained\n+44 7400 123456\n\n{ADA}\n")
+    file.write_text(f"why,Number\ncomplained,{ADA}\n,+44 7400 123456\n\n,{ADA}\n")
 
-    assert (
-        shell("optout", "import", file, "--account", "acme").out
-        == "2 new, 1 known or twice in the file, 1 no numbers\n"
-    )
+    said = shell("optout", "import", file, "--account", "acme")
+
+    assert (said.code, said.out) == (0, "2 new, 1 known or twice in the file, 0 no numbers\n")
     assert shell("optout", "import", file, "--account", "acme").out.startswith("0 new, 3 known")
     assert world.rows("SELECT DISTINCT source FROM opt_outs") == ["import"]
+
+
+OPT_OUTS = {
+    "no header, bare CR": (f"{ADA}\r+447400123456\r".encode(), 0, "2 new", ""),
+    "a spreadsheet's floats": (
+        f"{ADA}.0\n+447400123456\n".encode(),
+        1,
+        "1 new",
+        "line 1: not a phone number: a decimal",
+    ),
+    "national": (b"phone\n07400 123456\n", 1, "0 new", "line 2: not a phone number: national"),
+    "an open quotation mark": (f'phone\n"{ADA}\n+447400123456\n'.encode(), 1, "1 new", "line 2: a cell opens with"),
+    "a word": (b"+447400123456\nnobody\n", 1, "1 new", "line 2: not a phone number: letters"),
+}
+
+
+@pytest.mark.parametrize(("content", "code", "out", "err"), OPT_OUTS.values(), ids=OPT_OUTS)
+def test_no_opt_out_is_passed_over_in_silence(
+    shell: Shell, tmp_path: Path, content: bytes, code: int, out: str, err: str
+) -> None:
+    file = tmp_path / "list.csv"
+    file.write_bytes(content)
+
+    said = shell("optout", "import", file)
+
+    assert said.code == code
+    assert said.out.startswith(out)
+    assert said.err.startswith(err)
+
+
+def test_national_numbers_opt_out_where_they_are_dialled(world: Any, shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("07400 123456\n")
+
+    said = shell("optout", "import", file, "--country", "gb")
+
+    assert (said.code, said.err) == (0, "")
+    assert world.rows("SELECT phone FROM opt_outs") == ["+447400123456"]
+
+
+@pytest.mark.parametrize("content", [b"", "to\n+447400123456\n".encode("utf-16"), b"PK\x03\x04", b"n\xe9\n1\n"])
+@pytest.mark.parametrize("what", ["optout", "network"])
+def test_a_list_that_cannot_be_read_is_wrong_use(shell: Shell, tmp_path: Path, what: str, content: bytes) -> None:
+    file = tmp_path / "list.csv"
+    file.write_bytes(content)
+
+    said = shell(what, "import", file)
+
+    assert (said.code, said.out) == (2, "")
+    assert "unexpected" not in said.err
 
 
 def test_keywords_are_set_listed_and_removed(world: Any, shell: Shell) -> None:

@@ -30,7 +30,7 @@ def test_a_person_that_cannot_be_is_refused(shell: Shell) -> None:
     for arguments, code, words in (
         (("bank", "no blanks"), 2, "cannot be a person's id"),
         (("bank", "ben", "--verified"), 2, "give --phone too"),
-        (("bank", "ben", "--phone", "12"), 2, "no phone number"),
+        (("bank", "ben", "--phone", "12"), 2, "not a phone number"),
         (("bank", "anna", "--phone", "+4915205555556"), 1, "has a number already"),
         (("nobody", "anna"), 1, "there is no account 'nobody'"),
     ):

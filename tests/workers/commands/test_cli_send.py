@@ -156,9 +156,51 @@ def test_a_campaign_goes_out_though_some_lines_are_broken(desk: Shell, tmp_path:
     found = json.loads(said.out)
 
     assert said.code == 0
-    assert (found["lines"], found["recipients"]) == (4, 2)
-    assert [(each["line"], each["message"][:9]) for each in found["broken"]] == [(3, "1 cell wh"), (4, "no number")]
-    assert found["statuses"] == {"sent": 1, "refused": 1}
+    assert (found["lines"], found["recipients"]) == (4, 1)
+    assert [(each["line"], each["message"][:9]) for each in found["broken"]] == [
+        (3, "1 cell wh"),
+        (4, "no number"),
+        (5, "not a pho"),
+    ]
+    assert found["statuses"] == {"sent": 1}
+
+
+def test_a_spreadsheet_s_floats_reach_nobody(desk: Shell, working: Site, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_bytes(b"phone,name\r+436641234567.0,Ada\r+491701234567.0,Ben\r0664 1234567,Floats\r")
+
+    said = desk("campaign", "send", *ACME, "--text", "Hi ${Name}", file, "--country", "AT", "--wait")
+
+    assert said.code == 0, said.err
+    assert re.findall(r"line (\d): not a phone number: a decimal", said.err) == ["2", "3"]
+    assert working.world.rows("SELECT phone FROM messages WHERE body = 'Hi Floats'") == ["+436641234567"]
+    assert desk("campaign", "send", *ACME, "--text", "Hi ${Name}", file, "--country", "AT", "--strict").code == 2
+
+
+def test_nobody_is_given_another_s_line_for_his_name(desk: Shell, working: Site, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text('to,name\n+2348031234567,"Quotes\n+2348031234568,Quoted\n+2348031234569,"Quoter"\n')
+
+    said = desk("campaign", "send", *ACME, "--text", "Hi ${name}", file, "--wait")
+
+    assert said.code == 0
+    assert said.err.startswith("line 2: a cell opens with a quotation mark")
+    bodies = working.world.rows("SELECT body FROM messages WHERE body LIKE 'Hi Quote%%' ORDER BY body")
+    assert bodies == ["Hi Quoted", "Hi Quoter"]
+
+
+def test_a_template_s_fields_are_the_columns_that_count(desk: Shell, working: Site, tmp_path: Path) -> None:
+    assert desk("template", "add", "acme", "greet", "--text", "Template ${name}").code == 0
+    file = tmp_path / "people.csv"
+    file.write_text("to,Name,notes,\n+2348031234567,Ada," + "x" * 2000 + ",\n,,,\n")
+
+    said = desk("campaign", "send", *ACME, "--template", "greet", file, "--wait")
+    unknown = desk("campaign", "send", *ACME, "--template", "nope", file)
+
+    assert (said.code, said.err) == (0, "")
+    assert working.world.rows("SELECT phone FROM messages WHERE body = 'Template Ada'") == ["+2348031234567"]
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "no template 'nope'" in unknown.err
 
 
 def test_broken_lines_are_told_by_number(desk: Shell, tmp_path: Path) -> None:
@@ -285,6 +327,18 @@ def test_an_order_that_does_not_fit_is_refused_before_it_is_sent(
     assert words in said.err
 
 
+@pytest.mark.parametrize(
+    "command", [("send", "--order"), ("template", "add", "acme", "greet", "--file")], ids=["order", "template"]
+)
+def test_a_file_that_is_no_utf_8_is_wrong_use(bare_shell: Shell, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "latin").write_bytes("Grüße".encode("latin-1"))
+
+    said = bare_shell(*command, tmp_path / "latin")
+
+    assert (said.code, said.out) == (2, "")
+    assert "not UTF-8" in said.err
+
+
 def test_ten_thousand_and_one_recipients_are_too_many(bare_shell: Shell) -> None:
     numbers = [part for n in range(10_001) for part in ("--to", f"+23480{n:08}")]
 
@@ -317,7 +371,12 @@ def test_an_order_in_json_that_does_not_fit_names_its_fields(
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("", "the file is empty"), ("name\nAda\n", "line 1: no column is called"), ("to,a,a\n1,2,3\n", "two columns")],
+    [
+        ("", "the file is empty"),
+        ("to," + "n" * 200_000 + "\n1\n", "line 1: a cell of more than"),
+        ("name\nAda\n", "line 1: no column is called"),
+        ("To,TO\n1,2\n", "two columns"),
+    ],
 )
 def test_a_file_that_cannot_be_read_sends_nothing(shell: Shell, tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "people.csv").write_text(content)

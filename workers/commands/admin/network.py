@@ -1,14 +1,18 @@
 """`postroad network`: whose numbers begin with which digits."""
 
-import csv
 from collections import Counter
-from typing import TextIO
+from typing import BinaryIO
 
 import click
 
 from pipeline.stages.office import administer
+from workers.csv_reader import Fault, Reader, find_column, fold
 from workers.terminal.layout import as_json, table
 from workers.terminal.opened import opened
+
+#: bytes of a file read at once
+_BLOCK = 1 << 16
+_COLUMNS = {"prefix", "network"}
 
 
 @click.group()
@@ -20,16 +24,24 @@ def network() -> None:
 
 
 @network.command("import")
-@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
-def import_(file: TextIO) -> None:
+@click.argument("file", type=click.File("rb"))
+def import_(file: BinaryIO) -> None:
     """Read FILE, in place of what was known: CSV with the columns `prefix` and `network`, such as 234803,621-30.
 
     Workers go by it within a minute.
     """
-    rows = csv.DictReader(file)
-    if not {"prefix", "network"} <= set(rows.fieldnames or ()):
+    reader = Reader(iter(lambda: file.read(_BLOCK), b""))
+    header = reader.read_header(lambda cells: set(map(fold, cells)) >= _COLUMNS)
+    if header is None:
         raise click.UsageError("the first line must name the columns prefix and network")
-    plan = {(row["prefix"] or "").strip(): (row["network"] or "").strip() for row in rows}
+    prefix, network = (find_column(header, name) or 0 for name in ("prefix", "network"))
+    plan: dict[str, str] = {}
+    for record in reader.records():
+        if isinstance(record, Fault):
+            raise click.UsageError(f"line {record.line}: {record.message}")
+        if max(prefix, network) >= len(record.cells):
+            raise click.UsageError(f"line {record.line}: it lacks a cell; there is no network in it")
+        plan[record.cells[prefix].strip()] = record.cells[network].strip()
     with opened() as rt:
         administer.set_networks(rt, plan)
     click.echo(f"{len(plan):,} prefixes of {len(set(plan.values())):,} networks")

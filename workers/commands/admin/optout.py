@@ -1,15 +1,19 @@
 """`postroad optout`: who wants nothing, from whom."""
 
-import csv
-from typing import TextIO
+from typing import BinaryIO
 
 import click
 
 from pipeline.stages.office import permit
 from schema.vocabulary import MessageClass
+from workers.csv_reader import NUMBER_COLUMNS, Fault, Reader, fold
 from workers.terminal.layout import as_json, table
 from workers.terminal.masking import all_masked
 from workers.terminal.opened import opened
+from workers.terminal.parameters import Country
+
+#: bytes of a file read at once, and lines that are told one by one
+_BLOCK, _TOLD = 1 << 16, 20
 
 _OWNER = click.option("--account", help="From this account only; else from every account.")
 _SENDER = click.option("--sender", default="", help="From this sender only.")
@@ -77,12 +81,41 @@ def list_(account: str | None, number: str | None, limit: int, reveal: bool, jso
 
 
 @optout.command("import")
-@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
+@click.argument("file", type=click.File("rb"))
 @_OWNER
 @_SENDER
-def import_(file: TextIO, account: str | None, sender: str) -> None:
-    """Read FILE: CSV, a number in the first column of each line; what is no number is counted and passed over."""
-    numbers = [row[0] for row in csv.reader(file) if row and row[0].strip()]
+@click.option("--country", type=Country(), help="Where numbers without a plus are dialled, such as NG.")
+def import_(file: BinaryIO, account: str | None, sender: str, country: str | None) -> int:
+    """Read FILE: CSV in UTF-8, numbers in the column called to, phone, number or msisdn, else in the first.
+
+    Lines without a number that can be read are told one by one; exits with 1 when there are any: they opt nobody out.
+    """
+    found, faults = _numbers(file)
     with opened() as rt:
-        new, known, bad = permit.import_opt_outs(rt, account, numbers, sender)
-    click.echo(f"{new:,} new, {known:,} known or twice in the file, {bad:,} no numbers")
+        new, known, unread = permit.import_opt_outs(rt, account, [number for _, number in found], sender, country)
+    faults += [Fault(found[place][0], words) for place, words in unread.items()]
+    for fault in sorted(faults, key=lambda each: each.line)[:_TOLD]:
+        click.echo(f"line {fault.line}: {fault.message}", err=True)
+    if len(faults) > _TOLD:
+        click.echo(f"… and {len(faults) - _TOLD:,} more lines without a number", err=True)
+    click.echo(f"{new:,} new, {known:,} known or twice in the file, {len(faults):,} no numbers")
+    return 1 if faults else 0
+
+
+def _looks_like_a_number(cell: str) -> bool:
+    return sum(map(str.isdigit, cell)) > 6
+
+
+def _numbers(file: BinaryIO) -> tuple[list[tuple[int, str]], list[Fault]]:
+    """Return (line, number) of each line, and what is wrong with the others."""
+    reader = Reader(iter(lambda: file.read(_BLOCK), b""))
+    header = reader.read_header(lambda cells: any(fold(each) in NUMBER_COLUMNS for each in cells))
+    place = next(place for place, each in enumerate(header) if fold(each) in NUMBER_COLUMNS) if header else 0
+    found: list[tuple[int, str]] = []
+    faults: list[Fault] = []
+    for record in reader.records(lambda cells: bool(cells[place:]) and _looks_like_a_number(cells[place])):
+        if isinstance(record, Fault):
+            faults.append(record)
+        elif place < len(record.cells) and (number := record.cells[place].strip()):
+            found.append((record.line, number))
+    return found, faults

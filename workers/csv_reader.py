@@ -1,0 +1,225 @@
+"""Strict reading of CSV files (RFC 4180), line by line: what a quotation mark means is never guessed.
+
+Lines end with LF, CRLF, CR or LFCR and are counted as an editor counts them; comma, semicolon or tab stands between
+cells. A line that breaks the grammar is a `Fault` of its own, and reading goes on with the line after it; what is no
+CSV file at all is a `BrokenFile`.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from pipeline.errors import ConfigurationError
+
+#: names of the column of numbers, in the order they are looked for
+NUMBER_COLUMNS = ("to", "phone", "number", "msisdn")
+DELIMITERS = ",;\t"
+#: characters of a cell in quotation marks: as many as a spreadsheet's cell holds
+LONGEST_CELL = 32_767
+#: bytes of a line
+LONGEST_LINE = 1 << 20
+
+_BREAK = re.compile(rb"\r\n|\n\r|\r|\n")
+_SEP = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
+#: what Python makes of bytes that are no UTF-8
+_NOT_UTF8 = range(0xDC80, 0xDD00)
+
+_SAVE = "save it as `CSV UTF-8`"
+#: how other files begin
+_KINDS = (
+    (b"PK\x03\x04", f"an Excel workbook or another zip archive, not CSV: {_SAVE}"),
+    (b"\xd0\xcf\x11\xe0", f"an Excel workbook, not CSV: {_SAVE}"),
+    (b"\x1f\x8b", "compressed with gzip: unpack it first"),
+    (b"%PDF", "a PDF, not CSV"),
+    (b"\xff\xfe", f"UTF-16, not UTF-8; {_SAVE}"),
+    (b"\xfe\xff", f"UTF-16, not UTF-8; {_SAVE}"),
+)
+
+
+class BrokenFile(ConfigurationError):
+    """The file cannot be read at all; the message says what its first lines should look like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A line that was left out. Holds no number and no text."""
+
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line's cells; it may run over several lines of the file."""
+
+    #: the first of them, from 1
+    line: int
+    cells: list[str]
+
+
+def fold(name: str) -> str:
+    """Return a column's name as it is compared: without blanks around it, in small letters."""
+    return name.strip().casefold()
+
+
+def find_column(header: Sequence[str], name: str) -> int | None:
+    """Return the place of the column of that name: spelt so, else but for case; BrokenFile: two are called so."""
+    for spelt in (str.strip, fold):
+        found = [place for place, each in enumerate(header) if spelt(each) == spelt(name)]
+        if len(found) > 1:
+            raise BrokenFile(f"line 1: two columns are called {header[found[0]]!r}")
+        if found:
+            return found[0]
+    return None
+
+
+def is_not_utf8(text: str) -> bool:
+    """Tell whether a text was no UTF-8."""
+    return not text.isascii() and any(ord(sign) in _NOT_UTF8 for sign in text)
+
+
+class Reader:
+    """The records of a file, one after the other."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        """Take the file's bytes, cut anywhere; BrokenFile when they are no text."""
+        self._lines = _lines(chunks)
+        self._back: deque[str] = deque()
+        self._line = 0
+        self._delimiter = ","
+        #: lines that the quoted cell read last took in
+        self._taken: list[str] = []
+
+    def read_header(self, is_header: Callable[[list[str]], bool]) -> list[str] | None:
+        """Return the cells of the first line, split by the delimiter with which they are a header; None: by none.
+
+        Where they are none the line is still to be read. BrokenFile: the file is empty, or its first line no CSV.
+        """
+        while (first := self._next()) is not None and not first.strip():
+            pass
+        said = first is not None and _SEP.fullmatch(first)
+        if said:
+            first = self._next()
+        if first is None:
+            raise BrokenFile("the file is empty; its first line must name the columns: to,name,…")
+        line = self._line
+        if is_not_utf8(first):
+            raise BrokenFile(f"line {line}: not UTF-8; {_SAVE}")
+        if len(first) > LONGEST_CELL and any(len(cell) > LONGEST_CELL for cell in re.split(f"[{DELIMITERS}]", first)):
+            raise BrokenFile(f"line {line}: a cell of more than {LONGEST_CELL:,} characters: is this a CSV file?")
+        faults: list[str] = []
+        for self._delimiter in said[1] if said else DELIMITERS:
+            record = self._record(first)
+            if isinstance(record, Record) and is_header(record.cells):
+                return record.cells
+            if isinstance(record, Fault):
+                faults.append(record.message)
+        if faults:
+            raise BrokenFile(f"line {line}: {faults[0]}")
+        self._delimiter = said[1] if said else ","
+        self._put_back([first])
+        return None
+
+    def records(self, is_row: Callable[[Sequence[str]], bool] = lambda _cells: False) -> Iterator[Record | Fault]:
+        """Yield the other records, blank ones left out.
+
+        `is_row` tells whether cells look like a whole record: a quoted cell that swallows such a line is a fault.
+        """
+        while (text := self._next()) is not None:
+            if '"' in text:
+                yield self._record(text, is_row)
+            elif text and any(map(str.strip, cells := text.split(self._delimiter))):
+                yield Record(self._line, cells)
+
+    def _next(self) -> str | None:
+        text = self._back.popleft() if self._back else next(self._lines, None)
+        if text is not None:
+            self._line += 1
+        return text
+
+    def _put_back(self, texts: Sequence[str]) -> None:
+        self._back.extendleft(reversed(texts))
+        self._line -= len(texts)
+
+    def _record(self, text: str, is_row: Callable[[Sequence[str]], bool] = lambda _cells: False) -> Record | Fault:
+        """Read the record that begins with a line. Where it breaks the grammar, what it took in is read again."""
+        first, cells, at = self._line, list[str](), 0
+        while True:
+            if text.startswith('"', at):
+                opened = self._line
+                found = self._quoted(text, at + 1, is_row)
+                if isinstance(found, str):
+                    return self._torn(opened, f"a cell opens with a quotation mark {found}")
+                cell, text, at = found
+                if at < len(text) and text[at] != self._delimiter:
+                    return self._torn(opened, "text behind the quotation mark that closes a cell")
+            else:
+                end = text.find(self._delimiter, at)
+                cell, at = (text[at:], len(text)) if end < 0 else (text[at:end], end)
+                if '"' in cell:
+                    return Fault(self._line, "a quotation mark within a cell that has none around it")
+            cells.append(cell)
+            if at >= len(text):
+                return Record(first, cells)
+            at += 1
+
+    def _quoted(self, text: str, at: int, is_row: Callable[[Sequence[str]], bool]) -> tuple[str, str, int] | str:
+        """Return a quoted cell that begins there, the line that closes it and where in it, or what is wrong."""
+        self._taken, parts, length = [], list[str](), 0
+        while (end := _closing(text, at)) < 0:
+            parts.append(text[at:])
+            length += len(parts[-1]) + 1
+            if length > LONGEST_CELL:
+                return f"that is not closed within {LONGEST_CELL:,} characters"
+            following = self._next()
+            if following is None:
+                return "that is never closed"
+            text, at = following, 0
+            self._taken.append(text)
+            if is_row(text.split(self._delimiter)):
+                return f"and would take in line {self._line}, which is one of its own"
+        return "\n".join([*parts, text[at:end]]).replace('""', '"'), text, end + 1
+
+    def _torn(self, opened: int, words: str) -> Fault:
+        self._put_back(self._taken)
+        return Fault(opened, words)
+
+
+def _closing(text: str, at: int) -> int:
+    """Return where a quoted cell ends: at the first quotation mark that is not doubled; -1: not on this line."""
+    while (at := text.find('"', at)) >= 0 and text.startswith('""', at):
+        at += 2
+    return at
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines of a file without their ends; BrokenFile: it is no text."""
+    count, pending, blocks = 0, b"", iter(chunks)
+    while len(pending) < 4 and (block := next(blocks, None)) is not None:
+        pending += block
+    for beginning, words in _KINDS:
+        if pending.startswith(beginning):
+            raise BrokenFile(f"line 1: the file is {words}")
+    rest, pending = chain([pending.removeprefix(b"\xef\xbb\xbf")], blocks), b""
+    for block in rest:
+        pending += block
+        # an end of line may go on in the next block
+        held = pending[-1:] if pending.endswith((b"\r", b"\n")) and not pending.endswith((b"\r\n", b"\n\r")) else b""
+        *whole, last = _BREAK.split(pending[: len(pending) - len(held)])
+        pending = last + held
+        for line in whole:
+            yield _decoded(line, count := count + 1)
+        if len(pending) > LONGEST_LINE:
+            raise BrokenFile(f"line {count + 1}: longer than {LONGEST_LINE:,} bytes: is this a CSV file?")
+    *whole, last = _BREAK.split(pending)
+    for line in [*whole, last] if last else whole:
+        yield _decoded(line, count := count + 1)
+
+
+def _decoded(line: bytes, number: int) -> str:
+    if number == 1 and b"\x00" in line:
+        kind = f"UTF-16, not UTF-8; {_SAVE}" if b"\x00" in line[:2] else "no text: there is a NUL in it"
+        raise BrokenFile(f"line 1: the file is {kind}")
+    return line.decode("utf-8", "surrogateescape")
