@@ -3,6 +3,7 @@
 import json
 import secrets
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -30,6 +31,9 @@ from pipeline.vault import Vault
 
 #: seconds Valkey may take for an answer: a limit is not worth waiting for
 _PATIENCE = 0.5
+
+#: the one key of settings that are kept encrypted, what they are sealed for, and how many are remembered opened
+_SEALED, _CARRIER, _UNSEALED = "sealed", "carrier", 200
 
 #: seconds for which a look at all breakers holds
 _GLIMPSE = 0.5
@@ -60,13 +64,15 @@ class Runtime:
         self._unwell: frozenset[str] = frozenset()
         self._looked_at = float("-inf")
         self._vault: Vault | None = None
+        #: carriers' settings as they are kept → as their operators wrote them
+        self._unsealed: dict[str, Mapping[str, Any]] = {}
         self._valkey: redis.Redis | None = None
 
     @property
     def vault(self) -> Vault:
         """Return what hashes and seals; ConfigurationError when there is no secret key."""
         if self._vault is None:
-            self._vault = Vault(self.settings.secret_key.get_secret_value())
+            self._vault = Vault(self.settings.secret_key.get_secret_value(), self.settings.old_secret_keys)
         return self._vault
 
     @property
@@ -125,6 +131,7 @@ class Runtime:
 
     def carrier(self, name: str, kind: str, settings: Mapping[str, Any]) -> Carrier:
         """Return this process's connection to a carrier, made anew when its settings have changed."""
+        settings = self.unsealed(settings)
         stamp = json.dumps([kind, settings], sort_keys=True)
         known = self._carriers.get(name)
         if known and known[0] == stamp:
@@ -138,6 +145,35 @@ class Runtime:
         if known:
             known[1].close()
         return carrier
+
+    def sealed(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a carrier's settings as they are kept: encrypted, where the installation has a secret key."""
+        vault = self.vault_or_none
+        if vault is None or not settings:
+            return settings
+        return {_SEALED: b64encode(vault.seal(_CARRIER, json.dumps(dict(settings)).encode())).decode()}
+
+    def resealed(self, kept: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return settings as `sealed` would keep them now; None: they are so already, or there is no secret key."""
+        token, vault = kept.get(_SEALED), self.vault_or_none
+        if not kept or vault is None or (isinstance(token, str) and vault.is_current(b64decode(token))):
+            return None
+        return self.sealed(self.unsealed(kept))
+
+    def unsealed(self, kept: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a carrier's settings as its operator wrote them.
+
+        ConfigurationError when they were sealed under another secret key, or there is none.
+        """
+        token = kept.get(_SEALED)
+        if not isinstance(token, str):
+            return kept
+        found = self._unsealed.get(token)
+        if found is None:
+            if len(self._unsealed) > _UNSEALED:
+                self._unsealed.clear()
+            found = self._unsealed[token] = json.loads(self.vault.open(_CARRIER, b64decode(token)))
+        return found
 
     def pulse(self, carrier: str) -> Pulse:
         """Return what this process says of a carrier's health, and hears."""

@@ -1,5 +1,6 @@
 """Every knob, read once from the environment, frozen."""
 
+import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class Settings(BaseSettings):
     valkey_url: SecretStr = SecretStr("")
     #: at least 32 characters; hashes the keys customers show and seals their secrets. Lose it and every key is void
     secret_key: SecretStr = SecretStr("")
+    #: the secret key before it, or a JSON list of those, while `postroad secret rotate` replaces it
+    secret_key_old: SecretStr = SecretStr("")
     #: where the embedded servers, their data and logs live
     home: Path = Path(".postroad")
 
@@ -96,6 +99,17 @@ class Settings(BaseSettings):
     idempotency_days: int = Field(default=7, ge=1)
     #: also refuse numbers whose range libphonenumber does not know (its tables lag behind new ranges)
     strict_numbers: bool = False
+
+    @property
+    def old_secret_keys(self) -> list[str]:
+        """Return the secret keys before the present one, the latest first; ConfigurationError when it is no list."""
+        written = self.secret_key_old.get_secret_value()
+        if not written.startswith("["):
+            return [written] if written else []
+        try:
+            return [str(each) for each in json.loads(written)]
+        except ValueError:
+            raise ConfigurationError('POSTROAD_SECRET_KEY_OLD is no JSON list: write ["…", "…"], or one key') from None
 
 
 @lru_cache(maxsize=1)

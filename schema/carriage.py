@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from schema.dead_letter import DeadLetter
 from schema.vocabulary import Encoding, MessageClass, Outcome, Verdict
 
 
@@ -96,8 +95,6 @@ class Heard:
     inbound: list[Inbound]
     #: what became of messages whose attempt was left unknown meanwhile
     late: list[Attempt] = field(default_factory=list)
-    #: what cannot be read
-    dead: list[DeadLetter] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

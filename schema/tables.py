@@ -510,6 +510,8 @@ keys = Table(
     Column("secret_hash", LargeBinary),
     #: the secret, encrypted, where signatures are made with it
     Column("sealed", LargeBinary),
+    #: which version of the secret key its hash is made with; null: the one before there were versions
+    Column("secret_version", LargeBinary),
     #: its last characters, to tell keys apart
     Column("hint", Text, nullable=False),
     #: what its owner calls it

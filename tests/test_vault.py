@@ -66,3 +66,30 @@ def test_a_digest_depends_on_purpose_secret_and_every_part(vault: Vault) -> None
 def test_a_short_secret_is_refused_with_what_to_do(secret: str) -> None:
     with pytest.raises(ConfigurationError, match="openssl rand -hex 32"):
         Vault(secret)
+
+
+NEW, OLDER = "f" * 32, "0" * 32
+
+
+def test_while_a_secret_is_replaced_the_ones_before_it_open_and_match(vault: Vault) -> None:
+    oldest = Vault(OLDER)
+    replaced = Vault(NEW, [SECRET, OLDER])
+
+    for before in (oldest, vault):
+        assert replaced.open("key", before.seal("key", b"a secret")) == b"a secret"
+        assert replaced.matches(before.digest("key", "abc"), "key", "abc")
+        assert not replaced.matches(before.digest("key", "abc"), "key", "abd")
+        assert not replaced.is_current(before.seal("key", b"a secret"))
+    assert replaced.is_current(replaced.seal("key", b"a secret"))
+    assert replaced.digest("key", "abc") == Vault(NEW).digest("key", "abc")
+    with pytest.raises(ConfigurationError, match="POSTROAD_SECRET_KEY_OLD"):
+        vault.open("key", replaced.seal("key", b"a secret"))
+
+
+def test_what_was_sealed_before_secrets_had_versions_opens(vault: Vault) -> None:
+    sealed = vault.seal("key", b"a secret")
+    unversioned = b"\x01" + sealed[5:]
+
+    assert vault.open("key", unversioned) == b"a secret"
+    assert Vault(NEW, [SECRET]).open("key", unversioned) == b"a secret"
+    assert not vault.is_current(unversioned)

@@ -1,13 +1,18 @@
 """Receive: read carriers' delivery reports and keep them as they came; `settle` applies them later."""
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.carriers import registry
 from pipeline.carriers.contract import ReceiptForged
+from pipeline.errors import ConfigurationError
 from pipeline.runtime import Runtime
 from pipeline.store import carriers, receipts
 from pipeline.store.carriers import CarrierRow
 from schema.carriage import Heard, Posted, Receipt
+
+log = logging.getLogger(__name__)
 
 __all__ = ["CarrierRow", "ReceiptForged", "keep", "methods", "read", "senders", "thanks"]
 
@@ -15,7 +20,17 @@ __all__ = ["CarrierRow", "ReceiptForged", "keep", "methods", "read", "senders", 
 def senders(rt: Runtime) -> dict[str, CarrierRow]:
     """Return the carriers that may post receipts, by name."""
     with rt.begin() as conn:
-        return {row.name: row for row in carriers.all_of(conn) if row.kind in registry.RECEIPT_READERS}
+        rows = [row for row in carriers.all_of(conn) if row.kind in registry.RECEIPT_READERS]
+    return {row.name: row for row in (_unsealed(rt, row) for row in rows) if row}
+
+
+def _unsealed(rt: Runtime, row: CarrierRow) -> CarrierRow | None:
+    """Return a carrier with its settings as they were written; None: nobody can read them any more."""
+    try:
+        return replace(row, settings=rt.unsealed(row.settings))
+    except ConfigurationError as error:
+        log.error("carrier %s: no receipts are taken: %s", row.name, error)
+        return None
 
 
 def methods(sender: CarrierRow) -> frozenset[str]:

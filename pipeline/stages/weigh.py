@@ -3,6 +3,7 @@
 import logging
 import time
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 
 from pipeline.carriers import purses, registry
@@ -31,6 +32,7 @@ class Scales:
         """
         with rt.glance() as conn:
             row = next((row for row in carriers.all_of(conn) if row.name == self._name), None)
+        row = row and replace(row, settings=rt.unsealed(row.settings))
         watched = purses.watch(row.name, row.settings)[0] if row else None
         if row and watched and time.monotonic() - self._asked_at >= watched.seconds:
             self._asked_at = time.monotonic()

@@ -289,10 +289,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         ),
     ),
     "silences due": (silences._DUE, lambda _: {"limit": 500}),
-    "unheard": (
-        silences._UNHEARD,
-        lambda crowd: {**spans(crowd), "sources": silences._SOURCES, "lately": 3600.0},
-    ),
+    "unheard": (silences._UNHEARD, spans),
     "blot": (silences._BLOT, spans),
     "learn": (
         silences._LEARN,

@@ -101,6 +101,23 @@ class JsonObject(click.ParamType[dict[str, Any]]):
         return found
 
 
+class JsonFile(JsonObject):
+    """A file with a JSON object; - is stdin."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """Return the object; a usage error says why it cannot be read."""
+        if isinstance(value, dict):
+            return value
+        try:
+            with click.open_file(value, encoding="utf-8-sig") as file:
+                content = file.read()
+        except (OSError, UnicodeError) as error:
+            self.fail(f"cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}")
+        return super().convert(content, param, ctx)
+
+
 class Pace(click.ParamType[float]):
     """Segments a second: a number, or `none` for as many as the carrier answers."""
 

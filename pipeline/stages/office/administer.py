@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -187,7 +188,7 @@ def set_carrier(
     lacking = proofs.demand(kind, settings)
     _demand(not lacking, f"carrier {name}: {lacking}")
     with rt.begin() as conn:
-        carriers.save(conn, name, kind, settings, can, pace)
+        carriers.save(conn, name, kind, rt.sealed(settings), can, pace)
 
 
 def adjust_carrier(rt: Runtime, name: str, capabilities: Mapping[str, Any] | None, pace: float | None) -> None:
@@ -199,9 +200,9 @@ def adjust_carrier(rt: Runtime, name: str, capabilities: Mapping[str, Any] | Non
 
 
 def list_carriers(rt: Runtime) -> list[CarrierRow]:
-    """Return every carrier by name."""
+    """Return every carrier by name, its settings as they were written."""
     with rt.begin() as conn:
-        return carriers.all_of(conn)
+        return [replace(row, settings=rt.unsealed(row.settings)) for row in carriers.all_of(conn)]
 
 
 def proof(row: CarrierRow) -> Proof | None:

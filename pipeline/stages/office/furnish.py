@@ -42,7 +42,7 @@ def furnish(rt: Runtime, sandbox: Sandbox) -> bool:
             _endow(conn, account, sandbox)
         if not earnest:
             for name, (kind, settings) in sandbox.carriers.items():
-                carriers.save(conn, name, kind, settings)
+                carriers.save(conn, name, kind, rt.sealed(settings))
             for destination, names in (sandbox.routes or {"*": list(sandbox.carriers)}).items():
                 _connect(conn, account, destination, names)
     return bool(made)

@@ -85,6 +85,7 @@ def issue(
                 "handle": made.handle,
                 "secret_hash": made.secret_hash,
                 "sealed": made.sealed,
+                "secret_version": rt.vault.id,
                 "hint": made.hint,
                 "name": name,
                 "test": test,

@@ -37,9 +37,10 @@ def sealed(conn: Connection, ids: Iterable[int]) -> dict[int, tuple[str, bytes |
 
 
 _CREATE = """
-INSERT INTO keys (account_id, dialect, handle, secret_hash, sealed, hint, name, test, scopes, networks, settings)
-VALUES (%(account)s, %(dialect)s, %(handle)s, %(secret_hash)s, %(sealed)s, %(hint)s, %(name)s, %(test)s, %(scopes)s,
-        %(networks)s, %(settings)s::text::jsonb)
+INSERT INTO keys (account_id, dialect, handle, secret_hash, sealed, secret_version, hint, name, test, scopes, networks,
+                  settings)
+VALUES (%(account)s, %(dialect)s, %(handle)s, %(secret_hash)s, %(sealed)s, %(secret_version)s, %(hint)s, %(name)s,
+        %(test)s, %(scopes)s, %(networks)s, %(settings)s::text::jsonb)
 RETURNING id
 """
 

@@ -1,7 +1,5 @@
 """`postroad carrier`: whom messages are given to."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
@@ -14,14 +12,8 @@ from schema.vocabulary import CarrierState, Proof
 from workers.terminal import conditions
 from workers.terminal.layout import as_json, table
 from workers.terminal.opened import opened
-from workers.terminal.parameters import JsonObject, Pace
-
-#: settings that are shown as dots, by a part of their name: headers too are mostly there to let us in
-_SECRET = ("token", "pass", "pwd", "secret", "key", "auth", "headers")
-_VEIL = "•••"
-#: what a URL says of whom it lets in, and its query
-_IN_URL = re.compile(r"(://)[^/@]*(?=@)|(?<=\?).*")
-
+from workers.terminal.parameters import JsonFile, JsonObject, Pace
+from workers.terminal.secrets import ask_for, masked_settings, secrets_in
 
 #: how receipts stand, as a list says it
 _RECEIPTS = {Proof.HELD: "proven", Proof.WAIVED: "OPEN to anybody", Proof.LACKING: "refused: no secret"}
@@ -49,12 +41,14 @@ def carrier() -> None:
 @click.option("--kind", default="http", show_default=True, help="Which file of pipeline/carriers speaks to it.")
 @_CAPABILITIES
 @_PACE
-@click.option("--settings", type=JsonObject(), default="{}", help='JSON: {"base_url": "https://…", "token": "…"}.')
+@click.option("--settings", type=JsonObject(), help='JSON: {"base_url": "https://…", "token": "?"}; a ? is asked for.')
+@click.option("--settings-file", type=JsonFile(), help="A file with the JSON; - reads it from stdin.")
 @click.option("--open-receipts", is_flag=True, help="Believe whoever posts its receipts: no secret proves them.")
 def add(
     name: str,
     kind: str,
-    settings: dict[str, Any],
+    settings: dict[str, Any] | None,
+    settings_file: dict[str, Any] | None,
     capabilities: dict[str, Any] | None,
     pace: float | None,
     open_receipts: bool,
@@ -64,11 +58,25 @@ def add(
     Settings of the kind http: base_url (required), carrier, token, window, connect_timeout, deadline, call_deadline,
     ca_file, receipt_url (your gateway's /receipts/NAME), receipt_token (required: it proves whose receipts come there).
     Those of the other kinds: docs/carriers.md.
+
+    Whatever stands on a command line can be read in the list of processes: give secrets in a file, on stdin, or write ?
+    in their place and type them when you are asked.
     """
+    if settings is not None and settings_file is not None:
+        raise click.UsageError("give --settings or --settings-file, not both")
+    given = ask_for(settings or settings_file or {})
+    if shown := secrets_in(settings or {}):
+        click.echo(
+            f"warning: {', '.join(shown)} can be read in the list of processes and in your shell's history:"
+            " change it with the carrier, and give it by --settings-file, or as ?",
+            err=True,
+        )
     if open_receipts:
-        settings["receipts"] = "open"
+        given["receipts"] = "open"
     with opened() as rt:
-        administer.set_carrier(rt, name, kind, settings, capabilities, pace)
+        if secrets_in(given) and rt.vault_or_none is None:
+            click.echo("warning: without POSTROAD_SECRET_KEY the carrier's secrets are kept readable", err=True)
+        administer.set_carrier(rt, name, kind, given, capabilities, pace)
     click.echo(f"carrier {name} saved; give it messages with: postroad route add '*' {name}")
 
 
@@ -112,7 +120,7 @@ def list_(json_: bool) -> None:
     with opened() as rt:
         found = administer.list_carriers(rt)
     proofs = [administer.proof(row) for row in found]
-    rows = [replace(row, settings=_open_ones(row.settings)) for row in found]
+    rows = [replace(row, settings=masked_settings(row.settings)) for row in found]
     if json_:
         click.echo(as_json([asdict(row) | {"receipts": proof} for row, proof in zip(rows, proofs, strict=True)]))
         return
@@ -147,22 +155,3 @@ def resume(name: str) -> None:
     with opened() as rt:
         administer.set_carrier_state(rt, name, CarrierState.ACTIVE)
     click.echo(f"carrier {name} is active")
-
-
-def _open_ones(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings without what is secret, however deep: by its name, in a header, or in a URL's query."""
-    return {str(key): _VEIL if _is_secret(str(key)) else _veiled(value) for key, value in settings.items()}
-
-
-def _veiled(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return _open_ones(value)
-    if isinstance(value, list):
-        return [_veiled(each) for each in value]
-    if isinstance(value, str) and "://" in value:
-        return _IN_URL.sub(lambda found: (found[1] or "") + _VEIL, value)
-    return value
-
-
-def _is_secret(key: str) -> bool:
-    return any(word in key.lower() for word in _SECRET)

@@ -1,0 +1,91 @@
+"""Sealed columns: what the database keeps encrypted, read and written again when the secret key is replaced."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedColumn:
+    """One column of sealed bytes."""
+
+    table: str
+    column: str
+    #: what its contents are sealed for
+    purpose: str
+    #: the type of the table's `id`
+    id_type: str = "uuid"
+
+
+#: every one there is, but carriers' settings, which are JSON
+COLUMNS = (
+    SealedColumn("keys", "sealed", "key", "int4"),
+    SealedColumn("endpoints", "sealed", "endpoint"),
+    SealedColumn("endpoints", "sealed_before", "endpoint"),
+    SealedColumn("dead_letters", "sealed", "dead_letter"),
+)
+
+
+def portion(conn: Connection, of: SealedColumn, after: Any, limit: int) -> list[tuple[Any, bytes]]:
+    """Return (id, sealed) of the rows that follow an id (None: the first ones), by id."""
+    rows = conn.exec_driver_sql(
+        f"SELECT id, {of.column} FROM {of.table} WHERE {of.column} IS NOT NULL"
+        f" AND (%(after)s::{of.id_type} IS NULL OR id > %(after)s::{of.id_type}) ORDER BY id LIMIT %(limit)s",
+        {"after": after, "limit": limit},
+    )
+    return [(row[0], bytes(row[1])) for row in rows]
+
+
+def write(conn: Connection, of: SealedColumn, changes: Sequence[tuple[Any, bytes, bytes]]) -> int:
+    """Write (id, before, after) where the column still is as it was before; return how many were."""
+    if not changes:
+        return 0
+    ids, before, after = (list(column) for column in zip(*changes, strict=True))
+    return conn.exec_driver_sql(
+        f"UPDATE {of.table} AS t SET {of.column} = n.after FROM"
+        f" unnest(%(ids)b::{of.id_type}[], %(before)b::bytea[], %(after)b::bytea[]) AS n (id, before, after)"
+        f" WHERE t.id = n.id AND t.{of.column} = n.before",
+        {"ids": ids, "before": before, "after": after},
+    ).rowcount
+
+
+_SETTINGS = "SELECT name, settings FROM carriers ORDER BY name FOR UPDATE"
+_SET = """
+UPDATE carriers AS c SET settings = n.settings::jsonb
+FROM unnest(%(names)s::text[], %(settings)s::text[]) AS n (name, settings) WHERE c.name = n.name
+"""
+
+
+def reseal_settings(conn: Connection, anew: Callable[[Row], Mapping[str, Any] | None]) -> int:
+    """Write carriers' settings as `anew` would keep them (None: as they are kept already); return of how many."""
+    kept = conn.exec_driver_sql(_SETTINGS).all()
+    changes = [(name, found) for name, settings in kept if (found := anew(settings)) is not None]
+    if changes:
+        names, settings = [name for name, _ in changes], [json.dumps(dict(found)) for _, found in changes]
+        conn.exec_driver_sql(_SET, {"names": names, "settings": settings})
+    return len(changes)
+
+
+_STAMP = """
+UPDATE keys SET secret_version = %(version)b WHERE secret_hash IS NULL AND sealed IS NOT NULL
+  AND secret_version IS DISTINCT FROM %(version)b
+"""
+_BEHIND = """
+SELECT k.id, a.name AS account, k.dialect, k.name, k.hint FROM keys AS k JOIN accounts AS a ON a.id = k.account_id
+WHERE k.revoked_at IS NULL AND k.secret_version IS DISTINCT FROM %(version)b ORDER BY a.name, k.id
+"""
+
+
+def stamp_sealed_keys(conn: Connection, version: bytes) -> None:
+    """Write that keys of which nothing is hashed are of this version of the secret: they were sealed anew."""
+    conn.exec_driver_sql(_STAMP, {"version": version})
+
+
+def keys_behind(conn: Connection, version: bytes) -> list[Row]:
+    """Return the keys in force that are hashed with another version of the secret."""
+    return [dict(row) for row in conn.exec_driver_sql(_BEHIND, {"version": version}).mappings()]

@@ -1,0 +1,174 @@
+"""Secrets at rest: carriers' settings, and the secret key that is replaced with nothing void meanwhile."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages import dead_letters
+from pipeline.stages.doors import subscribe
+from pipeline.stages.office import administer
+from pipeline.stages.office.issue import issue
+from pipeline.stages.receive import senders
+from pipeline.store import carriers, sealed
+from schema.dead_letter import DeadLetter
+from schema.tables import metadata
+from schema.vocabulary import DeadLetterSource, Dialect
+from tests.workers.commands.conftest import Shell
+
+OLD, NEW = "the first secret key of these tests", "the second secret key of these tests"
+PASSWORD = "S3cr3t!w"
+SMSC = {"host": "127.0.0.1", "system_id": "acme", "password": PASSWORD}
+
+
+@pytest.fixture
+def keyed(world: Any, shell: Shell) -> Shell:
+    """A shell of an installation that has a secret key and an account `acme`."""
+    shell.set(SECRET_KEY=OLD)
+    return shell
+
+
+def kept(world: Any, carrier: str) -> Any:
+    [found] = world.rows("SELECT settings FROM carriers WHERE name = %(name)s", name=carrier)
+    return found
+
+
+@contextmanager
+def installation(settings: Settings, key: str, old: str = "") -> Iterator[Runtime]:
+    keys = {"secret_key": key, "secret_key_old": old}
+    with closing(Runtime(Settings.model_validate({**settings.model_dump(), **keys}))) as rt:
+        yield rt
+
+
+def test_a_carrier_s_settings_are_kept_encrypted_and_listed_masked(world: Any, keyed: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "smsc.json"
+    file.write_text(json.dumps(SMSC))
+
+    said = keyed("carrier", "add", "operator", "--kind", "smpp", "--settings-file", file)
+    lists = [keyed("carrier", "list").out, keyed("carrier", "list", "--json").out]
+
+    assert (said.code, said.err) == (0, "")
+    assert PASSWORD not in json.dumps(kept(world, "operator"))
+    assert "acme" not in json.dumps(kept(world, "operator"))
+    for listed in lists:
+        assert "127.0.0.1" in listed
+        assert PASSWORD not in listed
+
+
+def test_settings_come_from_stdin_and_a_question_mark_is_asked_for(
+    keyed: Shell, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(SMSC).encode())))
+    assert keyed("carrier", "add", "one", "--kind", "smpp", "--settings-file", "-").code == 0
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: PASSWORD)
+    asked = keyed("carrier", "add", "two", "--kind", "smpp", "--settings", json.dumps(SMSC | {"password": "?"}))
+
+    assert (asked.code, asked.err.count("warning")) == (0, 0)
+    with installation(settings, OLD) as rt:
+        found = {row.name: row.settings for row in administer.list_carriers(rt)}
+    assert found["one"] == found["two"] == SMSC
+
+
+def test_a_secret_on_the_command_line_is_taken_with_a_warning(keyed: Shell) -> None:
+    said = keyed("carrier", "add", "one", "--kind", "smpp", "--settings", json.dumps(SMSC))
+
+    assert said.code == 0
+    assert "password can be read in the list of processes" in said.err
+    assert PASSWORD not in said.out + said.err
+
+
+def test_without_a_secret_key_it_is_said_that_secrets_are_readable(world: Any, shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "smsc.json"
+    file.write_text(json.dumps(SMSC))
+
+    said = shell("carrier", "add", "one", "--kind", "smpp", "--settings-file", file)
+
+    assert said.code == 0
+    assert "POSTROAD_SECRET_KEY" in said.err
+    assert kept(world, "one") == SMSC
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--settings", "{}", "--settings-file", "x"), "cannot be read"),
+        (("--settings-file", "/nowhere/at/all"), "cannot be read: No such file"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_refused(keyed: Shell, arguments: tuple[str, ...], words: str) -> None:
+    said = keyed("carrier", "add", "one", "--kind", "smpp", *arguments)
+
+    assert said.code == 2
+    assert words in said.err
+
+
+def test_migrating_encrypts_the_settings_that_are_there(world: Any, keyed: Shell, settings: Settings) -> None:
+    with world.rt.begin() as conn:
+        carriers.save(conn, "operator", "smpp", SMSC)
+
+    assert keyed("migrate").code == 0
+    first = kept(world, "operator")
+    assert keyed("migrate").code == 0
+
+    assert list(first) == ["sealed"]
+    assert kept(world, "operator") == first
+    with installation(settings, OLD) as rt:
+        assert {row.name: row.settings for row in administer.list_carriers(rt)}["operator"] == SMSC
+
+
+def test_after_a_rotation_everything_opens_under_the_new_secret_key_alone(
+    world: Any, keyed: Shell, settings: Settings
+) -> None:
+    letter = DeadLetter(DeadLetterSource.BROKER, "ingest", "not_json", b"payload")
+    with installation(settings, OLD) as rt:
+        issue(rt, "acme", Dialect.TELESIGN)
+        subscribe.create(rt, world.account, Dialect.ROBASE, "https://hooks.example.org/sms")
+        dead_letters.keep(rt, [letter])
+        administer.set_carrier(rt, "operator", "smpp", SMSC)
+        administer.set_carrier(rt, "web", "http", {"base_url": "https://a.example", "receipt_token": "t"})
+
+    keyed.set(SECRET_KEY=NEW, SECRET_KEY_OLD=OLD)
+    first, again = (json.loads(keyed("secret", "rotate", "--json").out) for _ in range(2))
+
+    assert first["resealed"] == {"keys": 1, "endpoints": 1, "dead_letters": 1, "carriers": 3}
+    assert set(again["resealed"].values()) == {0}
+    assert first["behind"] == again["behind"] == []
+    with installation(settings, NEW) as rt:
+        [listed] = dead_letters.listed(rt, DeadLetterSource.BROKER, 1)
+        shown = dead_letters.shown(rt, DeadLetterSource.BROKER, listed["id"])
+        assert shown is not None
+        assert shown["payload"] == b"payload"
+        assert senders(rt)["web"].settings["receipt_token"] == "t"
+        for of in sealed.COLUMNS:
+            with rt.begin() as conn:
+                for _, content in sealed.portion(conn, of, None, 10):
+                    assert rt.vault.open(of.purpose, content)
+
+
+def test_every_sealed_column_is_sealed_again_by_a_rotation() -> None:
+    found = {
+        (table.name, column.name)
+        for table in metadata.tables.values()
+        for column in table.columns
+        if column.name.startswith("sealed")
+    }
+
+    assert found == {(each.table, each.column) for each in sealed.COLUMNS}
+
+
+def test_a_secret_key_that_is_lost_is_told(keyed: Shell, settings: Settings) -> None:
+    with installation(settings, OLD) as rt:
+        issue(rt, "acme", Dialect.TELESIGN)
+
+    keyed.set(SECRET_KEY=NEW)
+    said = keyed("secret", "rotate")
+
+    assert said.code == 2
+    assert "POSTROAD_SECRET_KEY_OLD" in said.err

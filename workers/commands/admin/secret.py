@@ -1,0 +1,56 @@
+"""`postroad secret`: the installation's secret key, and how it is replaced."""
+
+from typing import Any
+
+import click
+
+from pipeline.stages.office import rotate as stage
+from workers.terminal.layout import as_json, table
+from workers.terminal.opened import opened
+
+
+@click.group()
+def secret() -> None:
+    """Replace POSTROAD_SECRET_KEY, with nothing void meanwhile.
+
+    \b
+    1. Give every process the new key as POSTROAD_SECRET_KEY and the present one as POSTROAD_SECRET_KEY_OLD; restart.
+    2. postroad secret rotate       seals again what the database keeps sealed
+    3. postroad secret status       until no API key is left behind: each is hashed anew when it is used next
+    4. Drop POSTROAD_SECRET_KEY_OLD and restart. Keys that were never used since are void then: revoke them.
+    """
+
+
+@secret.command()
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def rotate(json_: bool) -> None:
+    """Seal again, under the present secret key, all that an older one has sealed. Safe to run twice."""
+    with opened() as rt:
+        done = stage.rotate(rt)
+    if json_:
+        click.echo(as_json({"resealed": dict(done.resealed), "behind": done.behind}))
+        return
+    click.echo("sealed again: " + ", ".join(f"{count} of {name}" for name, count in done.resealed.items()))
+    _tell(done.behind)
+
+
+@secret.command()
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def status(json_: bool) -> int:
+    """Show which API keys still hang on an older secret key. Exits with 1 while there are any."""
+    with opened() as rt:
+        behind = stage.behind(rt)
+    if json_:
+        click.echo(as_json(behind))
+    else:
+        _tell(behind)
+    return 1 if behind else 0
+
+
+def _tell(behind: list[dict[str, Any]]) -> None:
+    if not behind:
+        click.echo("every API key is hashed with the present secret key: POSTROAD_SECRET_KEY_OLD can go")
+        return
+    click.echo(f"{len(behind)} API keys are hashed with an older secret key; each is hashed anew when it is used next:")
+    rows = [[row["account"], row["dialect"], row["id"], f"…{row['hint']}", row["name"]] for row in behind]
+    click.echo(table(["account", "API", "key", "ends in", "name"], rows))
