@@ -1,12 +1,14 @@
 """What a process holds: its settings, its engine, its carriers, its clock. Made after fork, closed with the process."""
 
 import json
+import logging
 import secrets
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Lock
 from typing import Any
 from uuid import UUID
@@ -22,12 +24,15 @@ from pipeline import database
 from pipeline.carriers import registry
 from pipeline.carriers.contract import Carrier
 from pipeline.database import Deadlines, Work, database_url
+from pipeline.journal import Journal
 from pipeline.rules import ids
 from pipeline.settings import Settings
 from pipeline.store import health
 from pipeline.store.health import Pulse
 from pipeline.store.situations import Known
 from pipeline.vault import Vault
+
+log = logging.getLogger(__name__)
 
 #: seconds Valkey may take for an answer: a limit is not worth waiting for
 _PATIENCE = 0.5
@@ -50,8 +55,12 @@ class Runtime:
         is_stopping: Callable[[], bool] = lambda: False,
         *,
         deadlines: Deadlines = Work.TASK.value,
+        keeps_journal: bool = False,
     ) -> None:
-        """Make the engine; nothing is opened before it is used. `deadlines`: of its waits for the database."""
+        """Make the engine; nothing is opened before it is used. `deadlines`: of its waits for the database.
+
+        With a journal, what a killed process had on the wire is all that is in doubt (`pipeline.journal`).
+        """
         self.settings = settings
         #: whether this process was told to stop: what can wait is left to the next
         self.is_stopping = is_stopping
@@ -67,6 +76,30 @@ class Runtime:
         #: carriers' settings as they are kept → as their operators wrote them
         self._unsealed: dict[str, Mapping[str, Any]] = {}
         self._valkey: redis.Redis | None = None
+        self._keeps_journal = keeps_journal
+        self._journal: Journal | None = None
+
+    @property
+    def journals(self) -> Path:
+        """Return the folder of this installation's journals on this host."""
+        return self.settings.home / "journals"
+
+    @property
+    def journal(self) -> Journal | None:
+        """Return this process's journal, created at the first use; None where it keeps none, or can keep none."""
+        if self._keeps_journal and self._journal is None:
+            self._create_journal()
+        return self._journal
+
+    def _create_journal(self) -> None:
+        with self._making:
+            if self._journal is not None:
+                return
+            try:
+                self._journal = Journal.create(self.journals, self.settings.portion_size)
+            except OSError as error:
+                self._keeps_journal = False
+                log.warning("no journal can be kept in %s: %s", self.journals, error.strerror or error)
 
     @property
     def vault(self) -> Vault:
@@ -190,6 +223,8 @@ class Runtime:
         for _, carrier in self._carriers.values():
             carrier.close()
         self._carriers.clear()
+        if self._journal is not None:
+            self._journal.close()
         if self._valkey is not None:
             self._valkey.close()
         self.engine.dispose()

@@ -207,6 +207,8 @@ batches = Table(
     #: grows by one with each claim; a worker with an older one may write nothing
     Column("fence", Integer, nullable=False, server_default=text("0")),
     _instant("lease_until"),
+    #: the journal of the process that claimed it; null: that keeps none
+    Column("holder", Uuid),
     #: claims since the last recorded portion
     Column("claims", SmallInteger, nullable=False, server_default=text("0")),
     #: the last time somebody was told of it, and how often since it last moved

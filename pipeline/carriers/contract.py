@@ -33,6 +33,47 @@ class Carrier(Protocol):
         ...
 
 
+class Notes(Protocol):
+    """Where a carrier writes down how far each message of a call is, by its place: it outlives the process."""
+
+    def submitting(self, place: int) -> None:
+        """Note that the message is handed over now; called before its first byte goes to the connection."""
+        ...
+
+    def unsubmitted(self, place: int) -> None:
+        """Note that all of the message was refused for now, and is kept back to be handed over once more."""
+        ...
+
+    def answered(self, place: int, attempt: Attempt) -> None:
+        """Note what became of the message."""
+        ...
+
+
+class NoNotes:
+    """Notes that nobody keeps."""
+
+    def submitting(self, place: int) -> None:
+        """Do nothing."""
+
+    def unsubmitted(self, place: int) -> None:
+        """Do nothing."""
+
+    def answered(self, place: int, attempt: Attempt) -> None:
+        """Do nothing."""
+
+
+NO_NOTES = NoNotes()
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """A carrier that notes what it hands over; of any other the whole call counts as handed over at once."""
+
+    def send_noting(self, parcels: Sequence[Parcel], notes: Notes) -> list[Attempt]:
+        """Send as `send` does; a message that is not noted as handed over has not left us."""
+        ...
+
+
 @runtime_checkable
 class Queryable(Protocol):
     """A carrier that can be asked what became of a reference of ours (`Doubt.QUERYABLE`)."""

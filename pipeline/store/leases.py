@@ -92,7 +92,7 @@ WITH lead AS MATERIALIZED (
 ), mine AS (
     UPDATE batches AS b
     SET status = 'sending', fence = fence + 1, claims = claims + 1, hints = 0,
-        lease_until = clock_timestamp() + %(lease)s * interval '1 second'
+        lease_until = clock_timestamp() + %(lease)s * interval '1 second', holder = %(holder)b
     WHERE id IN (SELECT id FROM named UNION ALL SELECT id FROM company UNION ALL SELECT id FROM turns)
     RETURNING b.*
 )
@@ -105,15 +105,17 @@ ORDER BY mine.id
 """
 
 
-def claim(conn: Connection, ids: Sequence[UUID], lease: float) -> list[Claim]:
+def claim(conn: Connection, ids: Sequence[UUID], lease: float, holder: UUID | None = None) -> list[Claim]:
     """Make queued batches of one carrier this worker's for so many seconds; return those that are.
+
+    The holder is the journal of its process, if it keeps one.
 
     Left out are those that are not queued, and (a hint names one carrier's) those of another carrier than the first's.
     Small ones bring others of their class and carrier along: while one waits for its carrier's answer, so may they.
     Where the carrier has a limit, a hint is only a call: accounts that have nothing under way are claimed equal shares.
     """
     sizes = {"company": COMPANY, "small": SMALL, "turns": TURNS, "held": HELD, "in_hand": IN_HAND}
-    params = {"ids": list(ids), "lease": lease, **sizes}
+    params = {"ids": list(ids), "lease": lease, "holder": holder, **sizes}
     rows = conn.exec_driver_sql(_CLAIM, params)
     return [
         Claim(

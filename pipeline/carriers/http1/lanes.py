@@ -31,11 +31,23 @@ FUSED = Fault("fused", written=False)
 CLOSED = Fault("put_away", written=False)
 
 
+#: takes the place of a request that is written now
+Begins = Callable[[int], None]
+#: takes a request's place and what came of it
+Ends = Callable[[int, Answer | Fault], None]
+
+
+def _nothing(*_: object) -> None:
+    """Do nothing."""
+
+
 @dataclass(slots=True)
 class _Call:
     """The requests of one call, and how far it has come."""
 
     requests: Sequence[bytes]
+    begins: Begins
+    ends: Ends
     #: no request begins after it
     begin_by: float
     waiting: deque[int]
@@ -50,6 +62,7 @@ class _Call:
     def book(self, place: int, result: Answer | Fault) -> None:
         """Note what came of a request."""
         self.results[place] = result
+        self.ends(place, result)
         if isinstance(result, Fault):
             self.faults += 1
         else:
@@ -89,10 +102,13 @@ class Lanes:
         self._dial = Dial(address.host, address.port, context, connect_timeout)
         self._idle: list[Connection] = []
 
-    async def post(self, requests: Sequence[bytes], waited: float = 0.0) -> list[Answer | Fault]:
+    async def post(
+        self, requests: Sequence[bytes], waited: float = 0.0, begins: Begins = _nothing, ends: Ends = _nothing
+    ) -> list[Answer | Fault]:
         """Post the requests; return one result for each, in their order, within the call's deadline.
 
-        For its turn the call has `waited` so many seconds of that.
+        For its turn the call has `waited` so many seconds of that. `begins` hears of each request before it is written,
+        `ends` what came of it.
 
         A lane connects before it takes a request and stops if it cannot: what no lane took was not written. Where no
         connection stands, one lane connects before all others; if it cannot, a second tries, and after that nobody.
@@ -101,7 +117,7 @@ class Lanes:
         """
         await self._drop_stale()
         begin_by = asyncio.get_running_loop().time() + self.patience - waited
-        call = _Call(requests, begin_by, deque(range(len(requests))))
+        call = _Call(requests, begins, ends, begin_by, deque(range(len(requests))))
         lanes = min(self._window, len(requests))
         first = self._idle.pop() if self._idle else None
         while first is None and len(call.closed) < min(lanes, TRIES) and call.goes_on():
@@ -126,6 +142,7 @@ class Lanes:
                     return
             else:
                 place = call.waiting.popleft()
+                call.begins(place)
                 call.book(place, await connection.post(call.requests[place], self._deadline))
         if connection is not None and connection.usable:
             self._idle.append(connection)
@@ -163,15 +180,15 @@ class Client:
         self._lock = Lock()
         self._runner: asyncio.Runner | None = asyncio.Runner(loop_factory=new_event_loop)
 
-    def post(self, requests: Sequence[bytes]) -> list[Answer | Fault]:
-        """Post the requests; return one result for each, in their order."""
+    def post(self, requests: Sequence[bytes], begins: Begins = _nothing, ends: Ends = _nothing) -> list[Answer | Fault]:
+        """Post the requests as `Lanes.post` does; return one result for each, in their order."""
         began = time.monotonic()
         if not self._lock.acquire(timeout=self._lanes.patience):
             return [NO_TIME] * len(requests)
         try:
             if self._runner is None or not requests:
                 return [CLOSED] * len(requests)
-            return self._runner.run(self._lanes.post(requests, time.monotonic() - began))
+            return self._runner.run(self._lanes.post(requests, time.monotonic() - began, begins, ends))
         finally:
             self._lock.release()
 

@@ -1,15 +1,19 @@
 """What one call asks of an SMSC, request by request, and what became of each of them."""
 
+import logging
 from asyncio import TimerHandle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import Final
 from uuid import UUID
 
+from pipeline.carriers.contract import NO_NOTES, Notes
 from pipeline.carriers.smpp.codes import Command, Status, word
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome
+
+log = logging.getLogger(__name__)
 
 #: refused for now because we send too fast: the request waits, and is submitted again
 WAITS: Final = frozenset({Status.RTHROTTLED, Status.RMSGQFUL})
@@ -101,17 +105,26 @@ Result = str | bytes | int | Fault
 class Request:
     """One submit_sm or query_sm on its way."""
 
-    __slots__ = ("again", "body", "call", "command", "due_at", "parts", "place", "throttled", "until")
+    __slots__ = ("again", "body", "call", "command", "due_at", "message", "parts", "place", "throttled", "until")
 
-    def __init__(self, call: "Call", place: int, body: bytes, parts: int = 1, command: int = Command.SUBMIT_SM) -> None:
+    def __init__(
+        self,
+        call: "Call",
+        message: "Message",
+        place: int,
+        body: bytes,
+        parts: int = 1,
+        command: int = Command.SUBMIT_SM,
+    ) -> None:
         self.call = call
+        self.message = message
         #: where in the call
         self.place = place
         self.body = body
         #: how many parts its message has; 0: it is not the first of them
         self.parts = parts
         self.command = int(command)
-        #: when its answer is awaited no longer
+        #: when its answer is awaited no longer; 0: it was not handed over, or was refused for now
         self.until = 0.0
         #: the status that told us to wait, and to try it again
         self.again = 0
@@ -120,10 +133,31 @@ class Request:
         self.due_at = 0.0
 
 
+class Message:
+    """One message of a call: its requests, one for each part, and what became of it."""
+
+    __slots__ = ("attempt", "first", "open", "parts", "place", "ref")
+
+    def __init__(self, ref: UUID, place: int, first: int, parts: int) -> None:
+        self.ref = ref
+        #: where in the carrier's call
+        self.place = place
+        #: its requests: where they begin, and how many they are
+        self.first, self.parts = first, parts
+        #: requests that are not settled
+        self.open = parts
+        #: there once all of them are
+        self.attempt: Attempt | None = None
+
+
+#: says what became of a message by what became of its requests
+Judge = Callable[[UUID, "Sequence[Result | None]"], Attempt]
+
+
 class Call:
     """The requests of one `send` or `ask`: made and awaited by a worker's thread, settled by the loop's."""
 
-    def __init__(self, *, is_urgent: bool = False) -> None:
+    def __init__(self, *, is_urgent: bool = False, judge: Judge | None = None, notes: Notes = NO_NOTES) -> None:
         #: somebody waits for its messages: they are codes
         self.is_urgent = is_urgent
         #: by the loop's clock: no request is written after it
@@ -132,28 +166,65 @@ class Call:
         self.results: list[Result | None] = []
         #: our reference of each request
         self.refs: list[UUID] = []
+        self.messages: list[Message] = []
         self.done = Event()
         #: strikes at `begin_by`
         self.timer: TimerHandle | None = None
         self._open = 0
+        self._judge, self._notes = judge, notes
 
-    def add(self, ref: UUID, bodies: Sequence[bytes], command: Command = Command.SUBMIT_SM) -> None:
+    def add(self, ref: UUID, bodies: Sequence[bytes], command: Command = Command.SUBMIT_SM, place: int = 0) -> Message:
         """Add a message's requests, one for each of its parts."""
+        message = Message(ref, place, len(self.refs), len(bodies))
+        self.messages.append(message)
         for number, body in enumerate(bodies):
-            self.requests.append(Request(self, len(self.refs), body, 0 if number else len(bodies), command))
+            self.requests.append(Request(self, message, len(self.refs), body, 0 if number else len(bodies), command))
             self.refs.append(ref)
             self.results.append(None)
         self._open += len(bodies)
+        return message
+
+    def hand_over(self, request: Request, until: float) -> None:
+        """Note that a request is written now, and when its answer is awaited no longer."""
+        request.until = until
+        self._notes.submitting(request.message.place)
+
+    def keep_back(self, request: Request) -> None:
+        """Note that a request was refused for now; its message has not left us if no other part of it has."""
+        request.until = 0.0
+        message = request.message
+        if not any(self._is_out(each) for each in self.requests[message.first : message.first + message.parts]):
+            self._notes.unsubmitted(message.place)
+
+    def _is_out(self, request: Request) -> bool:
+        """Tell whether the SMSC has a request, or may have."""
+        result = self.results[request.place]
+        if result is None:
+            return request.until > 0
+        return result.written if isinstance(result, Fault) else not isinstance(result, int)
 
     def settle(self, place: int, result: Result) -> None:
         """Keep what became of a request; the first word counts."""
         if self.results[place] is None:
             self.results[place] = result
             self._open -= 1
+            message = self.requests[place].message
+            message.open -= 1
+            if self._judge and not message.open:
+                self._conclude(message, self._judge)
             if not self._open:
                 if self.timer:
                     self.timer.cancel()
                 self.done.set()
+
+    def _conclude(self, message: Message, judge: Judge) -> None:
+        results = self.results[message.first : message.first + message.parts]
+        try:
+            message.attempt = judge(message.ref, results)
+        except Exception as error:  # noqa: BLE001 - the bind must not fall over what one answer says
+            log.error("an answer cannot be judged: %s", type(error).__name__)
+            message.attempt = Attempt(message.ref, Outcome.UNKNOWN, code="adapter_fault")
+        self._notes.answered(message.place, message.attempt)
 
 
 def judge(ref: UUID, results: Sequence[Result | None], outcomes: Mapping[int, Outcome] = OUTCOMES) -> Attempt:

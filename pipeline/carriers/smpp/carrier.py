@@ -14,11 +14,11 @@ from threading import Lock, Thread
 from typing import Final
 from uuid import UUID
 
-from pipeline.carriers.contract import Ear
+from pipeline.carriers.contract import NO_NOTES, Ear, Notes
 from pipeline.carriers.http1 import new_event_loop
 from pipeline.carriers.smpp import pdu, references, reports, terms
 from pipeline.carriers.smpp.binds import Binds
-from pipeline.carriers.smpp.calls import CLOSED, Call, Fault, Result, judge
+from pipeline.carriers.smpp.calls import CLOSED, Call, Fault, Message, Result, judge
 from pipeline.carriers.smpp.codes import Command, word
 from pipeline.carriers.smpp.hearing import FINISH
 from pipeline.carriers.smpp.session import GOODBYE
@@ -51,25 +51,24 @@ class Smpp:
 
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
         """Submit the parcels; return one attempt for each, in their order, within `call_deadline` seconds."""
+        return self.send_noting(parcels, NO_NOTES)
+
+    def send_noting(self, parcels: Sequence[Parcel], notes: Notes) -> list[Attempt]:
+        """Send as `send` does, and note each message that a bind takes and each answer."""
         began, now = time.monotonic(), datetime.now(UTC)
         for parcel in parcels if self._late else ():  # what came too late was said of an earlier try
             self._late.pop(parcel.ref, None)
-        call = Call(is_urgent=all(parcel.message_class is MessageClass.OTP for parcel in parcels))
-        unfit: dict[int, Attempt] = {}
-        spans: list[slice] = []
+        is_urgent = all(parcel.message_class is MessageClass.OTP for parcel in parcels)
+        call = Call(is_urgent=is_urgent, judge=self._judge, notes=notes)
+        found: list[Attempt | Message] = []
         for place, parcel in enumerate(parcels):
-            first = len(call.requests)
             try:
-                call.add(parcel.ref, self._terms.writer.write(parcel, now))
+                found.append(call.add(parcel.ref, self._terms.writer.write(parcel, now), place=place))
             except ValueError as error:
                 # the words name a field, and never hold it
-                unfit[place] = Attempt(parcel.ref, Outcome.REFUSED_PERMANENT, code="unfit", detail=str(error))
-            spans.append(slice(first, len(call.requests)))
+                found.append(Attempt(parcel.ref, Outcome.REFUSED_PERMANENT, code="unfit", detail=str(error)))
         results = self._ask(call, began)
-        return [
-            unfit.get(place) or self._judge(parcel.ref, results[span])
-            for place, (parcel, span) in enumerate(zip(parcels, spans, strict=True))
-        ]
+        return [each if isinstance(each, Attempt) else self._concluded(each, results) for each in found]
 
     def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
         """Ask what became of parcels; return one answer for each, in their order.
@@ -164,6 +163,10 @@ class Smpp:
             loop.call_soon_threadsafe(binds.add, call, begin_within)
         call.done.wait(began + self.call_deadline + SLACK - time.monotonic())
         return list(call.results)
+
+    def _concluded(self, message: Message, results: Sequence[Result | None]) -> Attempt:
+        """Return what became of a message; where not all of its requests are settled, what that means."""
+        return message.attempt or self._judge(message.ref, results[message.first : message.first + message.parts])
 
     def _judge(self, ref: UUID, results: Sequence[Result | None]) -> Attempt:
         return judge(ref, [self._normal(result) for result in results], self._terms.outcomes)

@@ -131,7 +131,7 @@ class Session(asyncio.Protocol):
         whole: list[bytes] = []
         for request in requests:
             sequence = self._next()
-            request.until = until
+            request.call.hand_over(request, until)
             self._open[sequence] = request
             whole.append(pdu.pdu(request.command, sequence, request.body))
         self._transport.write(b"".join(whole))
@@ -225,6 +225,7 @@ class Session(asyncio.Protocol):
             return
         request.again = status
         request.throttled += 1
+        request.call.keep_back(request)
         again.append(request)
 
     def _weigh(self, taken: int, throttled: list[Request]) -> None:

@@ -19,6 +19,7 @@ from decimal import Decimal, InvalidOperation
 from urllib.parse import urlencode
 from uuid import UUID
 
+from pipeline.carriers.contract import NO_NOTES, Notes
 from pipeline.carriers.http1 import Address, Answer, Client, Fault, Lanes, request, retry_after
 from pipeline.carriers.options import Options
 from schema.carriage import Attempt, Parcel
@@ -129,11 +130,21 @@ class Vendor:
 
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
         """Post the parcels; return one attempt for each, in their order, within `call_deadline` seconds."""
+        return self.send_noting(parcels, NO_NOTES)
+
+    def send_noting(self, parcels: Sequence[Parcel], notes: Notes) -> list[Attempt]:
+        """Send as `send` does, and note each request and each answer."""
         now = self._clock()
-        results = self._client.post([self._write(parcel, now) for parcel in parcels])
+        judged: dict[int, Attempt] = {}
+
+        def ends(place: int, result: Answer | Fault) -> None:
+            judged[place] = self._attempt(parcels[place].ref, result)
+            notes.answered(place, judged[place])
+
+        results = self._client.post([self._write(parcel, now) for parcel in parcels], notes.submitting, ends)
         return [
-            lost(parcel.ref, result) if isinstance(result, Fault) else self._judged(self._judge, parcel.ref, result)
-            for parcel, result in zip(parcels, results, strict=True)
+            judged.get(place) or self._attempt(parcel.ref, result)
+            for place, (parcel, result) in enumerate(zip(parcels, results, strict=True))
         ]
 
     def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
@@ -160,6 +171,9 @@ class Vendor:
     def close(self) -> None:
         """Close connections; idempotent."""
         self._client.close()
+
+    def _attempt(self, ref: UUID, result: Answer | Fault) -> Attempt:
+        return lost(ref, result) if isinstance(result, Fault) else self._judged(self._judge, ref, result)
 
     def _judged(self, judge: Judge, ref: UUID, answer: Answer) -> Attempt:
         """Return what an answer says; one of a form that nobody thought of says nothing, and spoils no other's."""

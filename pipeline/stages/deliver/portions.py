@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, groupby, zip_longest
 from uuid import UUID
 
+from pipeline.journal import Run
 from pipeline.store.leases import Claim, Step
 from schema.carriage import Parcel
 from schema.vocabulary import MessageClass
@@ -25,12 +26,23 @@ class Portion:
         """Return only the members of the known batches."""
         return Portion([member for member in self.members if member[0].span.batch in known])
 
+    def runs(self) -> list[Run]:
+        """Return its messages as a journal has them: those of one batch together."""
+        return [
+            Run(claim.span.batch, claim.fence, claim.attempt, [parcel.ref for _, parcel in members])
+            for claim, members in groupby(self.members, key=_claim)
+        ]
+
     def segments(self) -> int:
         """Return how many segments it has."""
         return sum(parcel.segments for _, parcel in self.members)
 
 
 NOTHING = Portion([])
+
+
+def _claim(member: tuple[Claim, Parcel]) -> Claim:
+    return member[0]
 
 
 def cut(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int) -> Iterator[Portion]:

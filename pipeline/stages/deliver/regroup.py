@@ -1,5 +1,6 @@
 """The end of a trip: what the carrier did not take goes to the next, waits, or has come to its end."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -16,6 +17,8 @@ from pipeline.store.messages import Moved, Undecided
 from pipeline.store.situations import Choice
 from schema.message import Batch, Hint
 from schema.vocabulary import Again, BatchStatus, Code, Money, Outcome, Status
+
+log = logging.getLogger(__name__)
 
 
 def finish(
@@ -72,6 +75,40 @@ def put_aside(
         released += _end(rt, conn, claim, expired, Code.EXPIRED, now)
     if made:
         batches.write(conn, made, hinted_at=now)
+    return released
+
+
+def set_apart(
+    rt: Runtime, conn: Connection, claims: Sequence[Claim], apart: Mapping[UUID, Sequence[UUID]], now: datetime
+) -> list[Hint]:
+    """Give messages that their batches passed over batches of their own, at the same carrier; return these."""
+    made: list[Batch] = []
+    first = rt.mint()
+    for claim in claims:
+        if members := apart.get(claim.span.batch):
+            same = Onward(claim.carrier, claim.attempt, claim.round, claim.tried, None)
+            batch = _onward(ids.after(first, len(made)), claim, same, members, now, None)
+            messages.reassign(conn, members, batch.id, Status.SENT if claim.again else None)
+            made.append(batch)
+    if made:
+        batches.write(conn, made, hinted_at=now)
+    return [Hint(b.id, b.message_class, b.carrier, b.size) for b in made]
+
+
+def park(rt: Runtime, conn: Connection, claims: Sequence[Claim], now: datetime) -> list[Moved]:
+    """End what is left of batches that keep killing their workers; return the money to give back."""
+    if not claims:
+        return []
+    left: defaultdict[UUID, list[UUID]] = defaultdict(list)
+    for each in messages.undecided(conn, [claim.span for claim in claims if not claim.again]):
+        left[each.batch].append(each.id)
+    for untaken in messages.untaken(conn, [claim.span for claim in claims if claim.again]):
+        left[untaken.batch].append(untaken.id)
+    released: list[Moved] = []
+    for claim in claims:
+        log.error("batch %s is put aside: it failed too often", claim.span.batch)
+        released += _end(rt, conn, claim, left[claim.span.batch], Code.POISON, now)
+    leases.finish(conn, [claim.span.batch for claim in claims])
     return released
 
 

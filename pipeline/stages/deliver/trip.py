@@ -8,12 +8,13 @@ from datetime import timedelta
 from itertools import chain
 from uuid import UUID
 
-from pipeline.carriers.contract import Carrier
+from pipeline.carriers.contract import Carrier, Notes, Noting
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.rules import outcomes, paces
 from pipeline.rules.routes import TEST_CARRIER
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.entry import Entry, record
+from pipeline.stages.deliver.pages import Pages
 from pipeline.stages.deliver.portions import NOTHING, Portion, cut, in_turn, steps
 from pipeline.stages.deliver.regroup import finish, put_aside
 from pipeline.store import attempts, gate, leases, ledger
@@ -39,9 +40,14 @@ def deliver(rt: Runtime, wanted: Sequence[UUID]) -> list[Hint]:
     Where the carrier has a limit, the hinted batches wait until their accounts' turn has come (`leases.claim`).
     """
     with rt.begin() as conn:
-        claims = leases.claim(conn, wanted, rt.settings.lease_seconds)
+        claims = leases.claim(conn, wanted, rt.settings.lease_seconds, rt.journal.id if rt.journal else None)
         trip = _set_out(rt, conn, claims) if claims else None
-    return _carry(rt, trip) if trip else []
+    if trip is None:
+        return []
+    try:
+        return _carry(rt, trip)
+    finally:
+        trip.pages.leave()
 
 
 @dataclass(slots=True)
@@ -57,6 +63,8 @@ class _Trip:
     pace: float | None
     #: batch → how far its messages were tried
     reached: dict[UUID, UUID | None]
+    #: where its portions are noted
+    pages: Pages = field(default_factory=Pages)
     #: messages that the carrier wants later, and after how long
     pauses: dict[UUID, timedelta] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
@@ -68,7 +76,10 @@ class _Trip:
 
 
 def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Trip:
-    """Turn away what may not go any more and mark the first portion; at a carrier with a limit it must wait first."""
+    """Turn away what may not go any more and mark the first portion; at a carrier with a limit it must wait first.
+
+    It is in the journal before it is marked: what the journal does not know of a marked message is in doubt.
+    """
     loads = gate.let_through(conn, rt.mint(), claims, leases.parcels(conn, claims))
     asked = [claim for claim in claims if _may_be_asked(claim)]
     pace = asked[0].pace if asked else None
@@ -78,8 +89,12 @@ def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Trip:
         portions = in_turn(asked, loads, rt.settings.portion_size, paces.at_once(pace))
     first = next(portions, NOTHING)
     marked = NOTHING if pace else first
+    pages = Pages(rt.journal)
+    pages.open(first)
+    pages.turn()
     stand = leases.advance(conn, steps(claims, NOTHING, marked), rt.settings.lease_seconds)
-    return _Trip(claims, first, portions, stand, pace, {claim.span.batch: claim.recorded for claim in claims})
+    reached = {claim.span.batch: claim.recorded for claim in claims}
+    return _Trip(claims, first, portions, stand, pace, reached, pages)
 
 
 def _carry(rt: Runtime, trip: _Trip) -> list[Hint]:
@@ -98,7 +113,7 @@ def _carry(rt: Runtime, trip: _Trip) -> list[Hint]:
     while True:
         until = time.monotonic() + rt.settings.lease_seconds * _TRIED_FOR
         sent = trip.portion.of(trip.stand.open) if carrier else NOTHING
-        answers = _send(carrier, [parcel for _, parcel in sent.members])
+        answers = _send(carrier, [parcel for _, parcel in sent.members], trip.pages.notes(trip.portion, sent))
         goes_on = _felt(rt, trip, sent, answers, at_once=is_probe) and carrier is not None
         gives_back = rt.is_stopping() or (
             trip.pace is not None and time.monotonic() > trip.began + paces.turn(trip.pace)
@@ -109,9 +124,12 @@ def _carry(rt: Runtime, trip: _Trip) -> list[Hint]:
         )
         waits = following is not None and _has_turn(rt, trip, following.segments()) > 0
         marked = following if following and not waits else NOTHING
+        if following:
+            trip.pages.open(following)
         marked_at = trip.stand.at or rt.now()
         entry = Entry(sent, answers, marked_at, trip.reached, trip.pauses, marked, following is None, left)
         trip.stand, hints = _put_down(rt, trip, entry, until)
+        trip.pages.turn()
         if following is None:
             return hints + ([] if left else _call_next(rt, trip))
         if waits:
@@ -235,15 +253,24 @@ def _carrier(rt: Runtime, claim: Claim) -> Carrier | None:
         return None
 
 
-def _send(carrier: Carrier | None, parcels: Sequence[Parcel]) -> list[Attempt]:
+def _send(carrier: Carrier | None, parcels: Sequence[Parcel], notes: Notes) -> list[Attempt]:
     """Send, and take whatever is not an answer for unknown: bytes may have gone out."""
     if carrier is None or not parcels:
         return []
     try:
-        answers = carrier.send(parcels)
+        answers = _handed_over(carrier, parcels, notes)
         if [each.ref for each in answers] == [each.ref for each in parcels]:
             return answers
         log.error("carrier %s: its answers are not those of its parcels", carrier.name)
     except Exception as error:  # noqa: BLE001 - an adapter's fault must not lose what its carrier may have taken
         log.error("carrier %s: its adapter failed with %s", carrier.name, type(error).__name__)
     return [Attempt(each.ref, Outcome.UNKNOWN, code="adapter_fault") for each in parcels]
+
+
+def _handed_over(carrier: Carrier, parcels: Sequence[Parcel], notes: Notes) -> list[Attempt]:
+    """Send; a carrier that does not note what it hands over has handed over all of it at once."""
+    if isinstance(carrier, Noting):
+        return carrier.send_noting(parcels, notes)
+    for place in range(len(parcels)):
+        notes.submitting(place)
+    return carrier.send(parcels)

@@ -1,0 +1,150 @@
+"""Recover: settle what a killed process of this host left behind, by its journal.
+
+What its carriers answered is recorded as the process would have; what was handed over and not answered is unknown; what
+was not handed over goes on at once. A process that only stands still keeps the lock on its journal, and its batches.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from pipeline.journal import NOT_WRITTEN, Dead, Entries, State, dead
+from pipeline.rules import outcomes
+from pipeline.runtime import Connection, Runtime
+from pipeline.stages.deliver.entry import Entry, record
+from pipeline.stages.deliver.portions import NOTHING, Portion
+from pipeline.stages.deliver.regroup import park, put_aside, set_apart
+from pipeline.store import leases, ledger, recovery
+from pipeline.store.leases import Claim, Stand
+from pipeline.store.recovery import Held, Settled
+from schema.carriage import Attempt, Parcel
+from schema.message import Hint
+from schema.vocabulary import Outcome
+
+log = logging.getLogger(__name__)
+
+#: batches settled in one transaction
+_PORTION = 100
+#: seconds beyond a lease for which a dead process's journal is kept: its last commit may still be on its way
+_KEPT = 60.0
+
+
+def recover(rt: Runtime) -> list[Hint]:
+    """Settle what dead processes of this host held; return the batches that deliver should take up."""
+    found: list[Hint] = []
+    for journal in dead(rt.journals):
+        hints = _settle(rt, journal)
+        if hints is None:
+            journal.retire(rt.settings.lease_seconds + _KEPT)
+        else:
+            found += hints
+    return found
+
+
+def _settle(rt: Runtime, journal: Dead) -> list[Hint] | None:
+    """Settle by one journal; return the batches to hint, or None when its process holds none."""
+    entries: Entries | None = None
+    found: list[Hint] = []
+    while True:
+        with rt.begin() as conn:
+            held = recovery.held(conn, journal.id, _PORTION)
+            if not held:
+                return found if entries is not None else None
+            entries = journal.entries() if entries is None else entries
+            loads = leases.parcels(conn, [each.claim for each in held if each.in_hand])
+            account = _account(held, entries, loads)
+            found += _write(rt, conn, held, account)
+        log.warning(
+            "settled by the journal of a dead process: batches %d, answers recorded %d, in doubt %d, sent on %d",
+            len(held),
+            account.answered,
+            len(account.members) - account.answered,
+            account.unsent,
+        )
+
+
+@dataclass(slots=True)
+class _Account:
+    """What a journal tells of batches that were being sent."""
+
+    members: list[tuple[Claim, Parcel]] = field(default_factory=list)
+    #: what became of each of them
+    attempts: list[Attempt] = field(default_factory=list)
+    #: batch → the last of its messages that was handed over
+    reached: dict[UUID, UUID] = field(default_factory=dict)
+    #: messages that were not handed over, though later ones of their batches were
+    passed: dict[UUID, list[UUID]] = field(default_factory=dict)
+    #: batches some of which was answered
+    moved: set[UUID] = field(default_factory=set)
+    answered: int = 0
+    unsent: int = 0
+
+
+def _account(held: list[Held], entries: Entries, loads: Mapping[UUID, list[Parcel]]) -> _Account:
+    """Sort the messages that were marked and not recorded by what the journal tells of them."""
+    account = _Account()
+    for each in held:
+        batch = each.claim.span.batch
+        known = entries.get((batch, each.claim.fence), {})
+        unsent: list[UUID] = []
+        for parcel in loads.get(batch, ()):
+            if each.marked is None or parcel.ref > each.marked:
+                break
+            state = known.get(parcel.ref)
+            if state is NOT_WRITTEN:
+                unsent.append(parcel.ref)
+            else:
+                _book(account, each.claim, parcel, state)
+        account.unsent += len(unsent)
+        if last := account.reached.get(batch):
+            account.passed[batch] = [ref for ref in unsent if ref < last]
+    return account
+
+
+def _book(account: _Account, claim: Claim, parcel: Parcel, state: State | None) -> None:
+    """Book a message that was handed over, or of which nothing proves that it was not."""
+    if isinstance(state, Attempt):
+        account.answered += 1
+        account.moved.add(claim.span.batch)
+    else:
+        state = Attempt(parcel.ref, Outcome.UNKNOWN, code="worker_lost")
+    account.members.append((claim, parcel))
+    account.attempts.append(state)
+    account.reached[claim.span.batch] = parcel.ref
+
+
+def _write(rt: Runtime, conn: Connection, held: list[Held], account: _Account) -> list[Hint]:
+    """Write what became of the batches as their worker would have; those that keep killing their workers end here."""
+    now = rt.now()
+    claims = [each.claim for each in held]
+    batches = {claim.span.batch for claim in claims}
+    at: datetime = max((each.marked_at for each in held if each.in_hand and each.marked_at), default=now)
+    pauses = {
+        attempt.ref: pause
+        for (claim, _), attempt in zip(account.members, account.attempts, strict=True)
+        if (pause := outcomes.pause(attempt, claim.attempt))
+    }
+    entry = Entry(Portion(account.members), account.attempts, at, {}, pauses, NOTHING, True, batches)
+    released = record(rt, conn, entry, Stand(batches, set(), at))
+    released += put_aside(rt, conn, claims, pauses, now)
+    hints = set_apart(rt, conn, claims, account.passed, now)
+    poison = {each.claim.span.batch for each in held if _is_poison(rt, each, account)}
+    released += park(rt, conn, [claim for claim in claims if claim.span.batch in poison], now)
+    hints += recovery.reopen(
+        conn,
+        [
+            Settled(batch, account.reached.get(batch), batch in account.moved or not each.in_hand)
+            for each in held
+            if (batch := each.claim.span.batch) not in poison
+        ],
+    )
+    ledger.release(conn, released)
+    return hints
+
+
+def _is_poison(rt: Runtime, held: Held, account: _Account) -> bool:
+    """Tell whether a batch killed as many workers as one may, without ever getting further."""
+    stuck = held.in_hand and held.claim.span.batch not in account.moved
+    return stuck and held.claims >= rt.settings.poison_claims

@@ -1,0 +1,100 @@
+"""Batches whose worker is dead: who held them, and how they are queued again by what its journal tells."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.store.batches import hints
+from pipeline.store.leases import Claim
+from pipeline.store.messages import Span
+from schema.message import Hint
+from schema.vocabulary import Again, MessageClass
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A batch that a dead worker had claimed."""
+
+    claim: Claim
+    #: up to here its messages may have been handed over
+    marked: UUID | None
+    marked_at: datetime | None
+    #: claims since it last moved
+    claims: int
+
+    @property
+    def in_hand(self) -> bool:
+        """Whether some of it was being sent."""
+        return self.marked is not None and self.marked != self.claim.recorded
+
+
+_HELD = """
+SELECT b.id, first_id, last_id, account_id, class, carrier, test, valid_until, attempt, round, tried, fence, recorded,
+       subscribes, again, marked, marked_at, claims
+FROM batches AS b JOIN accounts ON accounts.id = account_id
+WHERE b.status = 'sending' AND b.holder = %(holder)b
+ORDER BY b.id LIMIT %(limit)s FOR UPDATE OF b SKIP LOCKED
+"""
+
+
+def held(conn: Connection, holder: UUID, limit: int) -> list[Held]:
+    """Return and lock the batches that the process with this journal has claimed."""
+    rows = conn.exec_driver_sql(_HELD, {"holder": holder, "limit": limit})
+    return [
+        Held(
+            Claim(
+                span=Span(*row[:3]),
+                account=row[3],
+                message_class=MessageClass(row[4]),
+                carrier=row[5],
+                test=row[6],
+                valid_until=row[7],
+                attempt=row[8],
+                round=row[9],
+                tried=tuple(row[10]),
+                fence=row[11],
+                recorded=row[12],
+                kind=None,
+                settings={},
+                subscribes=row[13],
+                again=row[14] and Again(row[14]),
+            ),
+            *row[15:],
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How far a dead worker brought a batch."""
+
+    batch: UUID
+    #: outcomes are written up to here; None: as far as they were
+    recorded: UUID | None
+    #: its carrier answered some of it, or none of it was being sent: it was not what killed its worker
+    moved: bool
+
+
+_REOPEN = """
+UPDATE batches AS b
+SET status = 'queued', fence = fence + 1, lease_until = NULL, hints = 0, hinted_at = now(),
+    recorded = coalesce(s.recorded, b.recorded), marked = coalesce(s.recorded, b.recorded),
+    claims = CASE WHEN s.moved THEN 0 ELSE claims END
+FROM unnest(%(ids)b::uuid[], %(recorded)b::uuid[], %(moved)b::bool[]) AS s (id, recorded, moved)
+WHERE b.id = s.id AND b.status = 'sending'
+RETURNING b.id, class, carrier, size
+"""
+
+
+def reopen(conn: Connection, those: Sequence[Settled]) -> list[Hint]:
+    """Queue batches again from where their worker was: what it did not hand over goes on."""
+    params = {
+        "ids": [each.batch for each in those],
+        "recorded": [each.recorded for each in those],
+        "moved": [each.moved for each in those],
+    }
+    return hints(conn.exec_driver_sql(_REOPEN, params))
