@@ -16,7 +16,7 @@ from workers.located import broker_url, located
 from workers.queues import INGEST, QUEUES
 from workers.redaction import RedactedAMQP, RedactedTask
 
-app = Celery("postroad", amqp=RedactedAMQP, task_cls=RedactedTask, include=["workers.tasks"])
+app = Celery("postroad", amqp=RedactedAMQP, task_cls=RedactedTask, include=["workers.tasks", "workers.recovery"])
 app.conf.update(
     broker_url=broker_url(located()),
     broker_connection_retry_on_startup=True,
@@ -82,7 +82,8 @@ def runtime() -> Runtime:
             found = _runtimes.get(os.getpid())
             if found is None:
                 _runtimes.clear()
-                found = _runtimes[os.getpid()] = Runtime(located(), is_stopping=lambda: _stopping[0] != 0)
+                found = Runtime(located(), is_stopping=lambda: _stopping[0] != 0, keeps_journal=True)
+                _runtimes[os.getpid()] = found
     return found
 
 

@@ -21,7 +21,7 @@ from kombu.exceptions import OperationalError
 from pipeline.errors import DatabaseFault
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
-from pipeline.stages.deliver import deliver
+from pipeline.stages.deliver import deliver, recover
 from pipeline.stages.hear import answer, answered
 from pipeline.stages.ingest import ingest
 from pipeline.stages.learn import learn
@@ -170,11 +170,17 @@ def heed_handsets() -> None:
 
 @app.task(name="sms.sweep")
 def sweep_stranded() -> None:
-    """Mend what a death or a lost hint left behind."""
+    """Mend what a death or a lost hint left behind: what a journal of this host tells of comes first."""
+    recover_killed()
     swept = sweep(runtime())
     for hint in swept.admitted:
         forward(segment_batch, lane(SEGMENT, hint.message_class), str(hint.batch), str(hint.message_class))
     hint_deliveries(swept.queued)
+
+
+def recover_killed() -> None:
+    """Settle what killed processes of this host left behind, and let it go on."""
+    hint_deliveries(recover(runtime()))
 
 
 @app.task(name="sms.tend")

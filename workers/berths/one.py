@@ -22,6 +22,7 @@ from schema.vocabulary import Berth
 from workers.app import app, runtime
 from workers.located import located
 from workers.queues import QUEUES, own_queues
+from workers.tasks import recover_killed
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ def _watch(name: str) -> None:
         try:
             moor(runtime(), name, partial(hears, name))
             _note_late(name)
+            recover_killed()
             scales.look(runtime())
         except (ConfigurationError, DatabaseFault) as error:
             log.warning("carrier %s: %s", name, error)
