@@ -136,7 +136,7 @@ class Page:
         if not at or outcome is Outcome.NOT_WRITTEN:
             return
         ref, start = attempt.carrier_ref, self._heap
-        if outcome is Outcome.ACCEPTED and ref and not attempt.parts and attempt.detail is None:
+        if outcome is Outcome.ACCEPTED and ref and not (attempt.parts or attempt.code or attempt.detail):
             text, number = ref.encode("utf-8", "replace"), _ACCEPTED
         else:
             text, number = _text(attempt), OUTCOMES[outcome]

@@ -1,6 +1,7 @@
 """What every carrier must do, whatever it speaks. An adapter's tests subclass `Conformance` and give it a `rig`."""
 
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Protocol
@@ -8,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pipeline.carriers.contract import Carrier
+from pipeline.carriers.contract import Carrier, Noting
 from pipeline.carriers.script import TAKEN, Fate
 from schema.carriage import Attempt, Parcel
 from schema.vocabulary import Encoding, MessageClass, Outcome
@@ -98,8 +99,34 @@ def marks(rig: Rig, parcels: list[Parcel]) -> list[str]:
     return [mark(each) for each in parcels]
 
 
+class Noted:
+    """What a carrier noted of a call."""
+
+    def __init__(self) -> None:
+        #: places whose messages are on the wire, and how many they were at most
+        self.out: set[int] = set()
+        self.peak = 0
+        self.handed: Counter[int] = Counter()
+        self.answers: dict[int, Attempt] = {}
+
+    def submitting(self, place: int) -> None:
+        self.handed[place] += place not in self.out
+        self.out.add(place)
+        self.peak = max(self.peak, len(self.out))
+
+    def unsubmitted(self, place: int) -> None:
+        self.out.remove(place)
+
+    def answered(self, place: int, attempt: Attempt) -> None:
+        self.out.discard(place)
+        self.answers[place] = attempt
+
+
 class Conformance:
     """The suite."""
+
+    #: it notes what it hands over; a carrier without another end does not
+    NOTES = True
 
     #: a fate of the script, and the code that the carrier is to keep of it
     REFUSED = ("refuse:21", "21")
@@ -169,6 +196,28 @@ class Conformance:
         assert rig.peak() <= WINDOW
         assert len({attempt.carrier_ref for attempt in attempts}) == 1000
         assert sorted(line["ref"] for line in rig.log()) == sorted(marks(rig, parcels))
+
+    def test_it_notes_what_is_on_the_wire_and_what_became_of_it(self, rig: Rig) -> None:
+        (refuse, _), (later, _) = self.REFUSED, self.REFUSED_FOR_NOW
+        carrier = rig.carrier({"latency_ms": 5, refuse: 0.2, later: 0.2})
+        assert isinstance(carrier, Noting) is self.NOTES
+        if not isinstance(carrier, Noting):
+            return
+        notes, parcels = Noted(), [parcel(to=f"+4917012{n:05}") for n in range(100)]
+
+        attempts = carrier.send_noting(parcels, notes)
+
+        assert (notes.handed, notes.out) == (Counter(range(100)), set())
+        assert [notes.answers[place] for place in range(100)] == attempts
+        assert notes.peak <= WINDOW
+
+    def test_it_notes_nothing_where_the_other_end_is_away(self, rig: Rig) -> None:
+        carrier, notes = rig.away(), Noted()
+
+        attempts = carrier.send_noting([parcel() for _ in range(30)], notes) if isinstance(carrier, Noting) else []
+
+        assert {attempt.outcome for attempt in attempts} <= {Outcome.NOT_WRITTEN}
+        assert notes.handed == {}
 
     def test_a_carrier_is_used_again_and_again(self, rig: Rig) -> None:
         carrier = rig.carrier({"numbers": {"9": "reset"}})

@@ -1,0 +1,157 @@
+"""What a carrier notes of each message, whatever the SMSC does: what may be on the wire, and what is not."""
+
+from queue import Queue
+
+from pipeline.carriers.smpp import pdu
+from pipeline.carriers.smpp.codes import Status
+from schema.carriage import Attempt
+from schema.vocabulary import Encoding, Outcome
+from tests.carriers.conformance import Noted, parcel
+from tests.carriers.raw import reset
+from tests.carriers.smpp.peer import Clients, Guest, smsc
+
+
+class Live(Noted):
+    """Notes whose every change can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changes: Queue[tuple[str, int]] = Queue()
+
+    def submitting(self, place: int) -> None:
+        super().submitting(place)
+        self.changes.put(("submitting", place))
+
+    def unsubmitted(self, place: int) -> None:
+        super().unsubmitted(place)
+        self.changes.put(("unsubmitted", place))
+
+    def answered(self, place: int, attempt: Attempt) -> None:
+        super().answered(place, attempt)
+        self.changes.put(("answered", place))
+
+    def all(self) -> list[tuple[str, int]]:
+        """Return the changes so far."""
+        return [self.changes.get_nowait() for _ in range(self.changes.qsize())]
+
+
+def long(parts: int = 3) -> object:
+    return parcel("x" * 150 * parts, encoding=Encoding.GSM7, segments=parts)
+
+
+def test_a_message_is_noted_before_the_smsc_has_it(client: Clients) -> None:
+    notes = Live()
+    seen: list[int] = []
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            _, _, sequence, _ = guest.submit()
+            seen.append(len(notes.handed))
+            guest.say(pdu.submit_sm_resp(sequence, "m"))
+
+    with smsc(manner) as port:
+        carrier = client(port, window=1)
+        carrier.send_noting([parcel() for _ in range(5)], notes)
+        client.close()
+
+    assert seen == [1, 2, 3, 4, 5]
+    assert notes.all() == [(word, place) for place in range(5) for word in ("submitting", "answered")]
+
+
+def test_what_is_throttled_is_off_the_wire_until_it_is_submitted_again(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        _, _, sequence, _ = guest.submit()
+        guest.say(pdu.submit_sm_resp(sequence, "", Status.RTHROTTLED))
+        guest.serve()
+
+    notes = Live()
+    with smsc(manner) as port:
+        [attempt] = client(port).send_noting([parcel()], notes)
+        client.close()
+
+    assert attempt.outcome is Outcome.ACCEPTED
+    assert notes.all() == [("submitting", 0), ("unsubmitted", 0), ("submitting", 0), ("answered", 0)]
+
+
+def test_a_long_message_of_which_a_part_was_taken_stays_on_the_wire(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        sequences = [guest.submit()[2] for _ in range(3)]
+        guest.say(pdu.submit_sm_resp(sequences[0], "m0"))
+        for sequence in sequences[1:]:
+            guest.say(pdu.submit_sm_resp(sequence, "", Status.RTHROTTLED))
+        guest.serve()
+
+    notes = Live()
+    with smsc(manner) as port:
+        [attempt] = client(port).send_noting([long()], notes)
+        client.close()
+
+    assert (attempt.outcome, len(attempt.parts)) == (Outcome.ACCEPTED, 3)
+    assert "unsubmitted" not in {word for word, _ in notes.all()}
+
+
+def test_a_long_message_all_of_which_was_throttled_is_off_the_wire(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        for sequence in [guest.submit()[2] for _ in range(3)]:
+            guest.say(pdu.submit_sm_resp(sequence, "", Status.RMSGQFUL))
+        guest.serve()
+
+    notes = Live()
+    with smsc(manner) as port:
+        [attempt] = client(port).send_noting([long()], notes)
+        client.close()
+
+    assert attempt.outcome is Outcome.ACCEPTED
+    assert [word for word, _ in notes.all()].count("unsubmitted") == 1
+
+
+def test_what_a_broken_bind_leaves_without_an_answer_is_noted_as_unknown(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        guest.submit()
+        reset(guest.socket)
+
+    notes = Live()
+    with smsc(manner) as port:
+        attempts = client(port, window=2, deadline=1, call_deadline=2).send_noting([parcel() for _ in range(6)], notes)
+        client.close()
+
+    assert Outcome.UNKNOWN in {attempt.outcome for attempt in attempts}
+    unknown = {place for place, attempt in enumerate(attempts) if attempt.outcome is Outcome.UNKNOWN}
+    assert set(notes.handed) == unknown
+    assert [notes.answers[place] for place in range(6)] == attempts
+
+
+def test_what_never_had_its_turn_is_not_noted_as_handed_over(client: Clients) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            guest.submit()
+
+    notes = Live()
+    with smsc(manner) as port:
+        attempts = client(port, window=2, deadline=0.3, call_deadline=0.5).send_noting(
+            [parcel() for _ in range(6)], notes
+        )
+        client.close()
+
+    assert [attempt.outcome for attempt in attempts] == [Outcome.UNKNOWN] * 2 + [Outcome.NOT_WRITTEN] * 4
+    assert set(notes.handed) == {0, 1}
+
+
+def test_what_a_carrier_cannot_spell_is_refused_and_never_noted(client: Clients) -> None:
+    notes = Live()
+    with smsc(lambda guest: (guest.welcome(), guest.serve())[0]) as port:
+        attempts = client(port).send_noting([parcel(), parcel(sender="x" * 80), parcel()], notes)
+        client.close()
+
+    assert [attempt.outcome for attempt in attempts] == [
+        Outcome.ACCEPTED,
+        Outcome.REFUSED_PERMANENT,
+        Outcome.ACCEPTED,
+    ]
+    assert set(notes.handed) == {0, 2}

@@ -1,0 +1,433 @@
+"""What a killed process left behind is settled by its journal: recorded, in doubt, or sent on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from typing import Any, ClassVar
+from uuid import UUID
+
+import pytest
+
+from pipeline.carriers import registry
+from pipeline.carriers.contract import Notes
+from pipeline.journal import Journal, dead
+from pipeline.runtime import Runtime
+from pipeline.stages.deliver import deliver, recover
+from pipeline.stages.office.audit import audit
+from pipeline.stages.promote import promote
+from pipeline.stages.retake import retake
+from pipeline.stages.settle import book
+from pipeline.stages.sweep import sweep
+from pipeline.store import attempts as store_attempts
+from schema.carriage import Attempt, Parcel, Receipt
+from schema.vocabulary import Doubt, Outcome, Verdict
+from tests.conftest import World
+
+ACCEPTED, UNKNOWN, PERMANENT = Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.REFUSED_PERMANENT
+TRANSIENT, NOT_WRITTEN = Outcome.REFUSED_TRANSIENT, Outcome.NOT_WRITTEN
+NUMBERS = [f"+23480123456{n:02}" for n in range(10)]
+OUTCOMES = "SELECT outcome, code, count(*) FROM provider_attempts GROUP BY 1, 2 ORDER BY 1, 2"
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after it is done."""
+
+
+#: what a carrier does with a call, before its process is gone
+Deed = Callable[[Sequence[Parcel], Notes], None]
+
+
+class Deadly:
+    """A carrier that takes whatever it is given, until a test says what becomes of it instead."""
+
+    def __init__(self, name: str, _: object) -> None:
+        self.name, self.call_deadline, self.doubt, self.dedupe_seconds = name, 1.0, Doubt.BLIND, 0.0
+
+    deeds: ClassVar[list[Deed]] = []
+    given: ClassVar[list[UUID]] = []
+
+    def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
+        raise AssertionError("it notes what it hands over")
+
+    def send_noting(self, parcels: Sequence[Parcel], notes: Notes) -> list[Attempt]:
+        if self.deeds:
+            self.deeds.pop(0)(parcels, notes)
+        self.given.extend(parcel.ref for parcel in parcels)
+        return [Attempt(parcel.ref, ACCEPTED, f"{self.name}-{parcel.ref}") for parcel in parcels]
+
+    def close(self) -> None:
+        pass
+
+
+class Blunt(Deadly):
+    """A carrier that notes nothing."""
+
+    send_noting = None  # type: ignore[assignment]
+
+    def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
+        raise Killed
+
+
+@pytest.fixture
+def deeds(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Deed]]:
+    """What carrier alpha does with its next calls; whatever that is, the invariants hold afterwards."""
+    monkeypatch.setitem(registry.KINDS, "deadly", Deadly)
+    monkeypatch.setitem(registry.KINDS, "blunt", Blunt)
+    world.run("UPDATE carriers SET kind = 'deadly', settings = '{}'::jsonb")
+    Deadly.deeds, Deadly.given = [], []
+    yield Deadly.deeds
+    assert [finding for finding in audit(world.rt) if finding.broken] == []
+
+
+def send(world: World, *numbers: str, **fields: Any) -> tuple[list[UUID], list[UUID]]:
+    """Bring a batch as far as its carrier; return it, and its messages."""
+    hints = world.pay(world.submit(world.order(*(numbers or NUMBERS), **fields)))
+    return [hint.batch for hint in hints], world.rows("SELECT id FROM messages ORDER BY id")
+
+
+def die(world: World, batches: Sequence[UUID], **settings: Any) -> None:
+    """Carry batches in a process that is killed meanwhile."""
+    rt = Runtime(world.rt.settings.model_copy(update=settings), keeps_journal=True)
+    with closing(rt), suppress(Killed):
+        deliver(rt, batches)
+        pytest.fail("it was not killed")
+
+
+def outcomes(world: World) -> dict[str, int]:
+    return dict(world.rows("SELECT outcome, count(*) FROM provider_attempts GROUP BY 1"))
+
+
+def states(world: World) -> dict[tuple[str | None, str | None], int]:
+    rows = world.rows("SELECT status, money, count(*) FROM messages GROUP BY 1, 2")
+    return {(status, money): count for status, money, count in rows}
+
+
+def kill(taken: int, answered: int = 0) -> Deed:
+    """Hand over so many messages, have so many of them answered, and die."""
+
+    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+        for place in range(taken):
+            notes.submitting(place)
+        for place in range(answered):
+            notes.answered(place, Attempt(parcels[place].ref, ACCEPTED, f"id-{place}"))
+        raise Killed
+
+    return deed
+
+
+def test_only_what_was_on_the_wire_is_in_doubt_and_the_rest_goes_on_at_once(world: World, deeds: list[Deed]) -> None:
+    deeds.append(kill(taken=7, answered=4))
+    batches, messages = send(world)
+    die(world, batches)
+
+    hints = recover(world.rt)
+
+    assert [hint.batch for hint in hints] == batches
+    assert world.rows(OUTCOMES) == [("accepted", None, 4), ("unknown", "worker_lost", 3)]
+    refs = "SELECT carrier_ref FROM provider_attempts WHERE outcome = 'accepted' ORDER BY message_id"
+    assert world.rows(refs) == ["id-0", "id-1", "id-2", "id-3"]
+    assert states(world) == {("sent", "captured"): 4, ("sent", "held"): 3, (None, "held"): 3}
+
+    world.deliver_all(hints)
+
+    assert Deadly.given == messages[7:]
+    assert outcomes(world) == {"accepted": 7, "unknown": 3}
+    assert recover(world.rt) == []
+
+
+def test_what_was_marked_and_never_handed_over_goes_on_whole(world: World, deeds: list[Deed]) -> None:
+    deeds.append(kill(taken=0))
+    batches, messages = send(world)
+    die(world, batches)
+
+    world.deliver_all(recover(world.rt))
+
+    assert (Deadly.given, outcomes(world)) == (messages, {"accepted": 10})
+
+
+def test_each_answer_is_recorded_as_what_it_was(world: World, deeds: list[Deed]) -> None:
+    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+        said = [(ACCEPTED, None), (UNKNOWN, None), (PERMANENT, None), (TRANSIENT, None), (TRANSIENT, 30.0)]
+        for place, (outcome, wait) in enumerate(said):
+            notes.submitting(place)
+            ref = "id" if outcome is ACCEPTED else None
+            notes.answered(place, Attempt(parcels[place].ref, outcome, ref, code="said", retry_after=wait))
+        raise Killed
+
+    deeds.append(deed)
+    world.add_carrier("beta", rank=2)
+    batches, messages = send(world)
+    die(world, batches)
+
+    hints = recover(world.rt)
+
+    rows = "SELECT message_id, outcome, code FROM provider_attempts ORDER BY message_id"
+    said = [ACCEPTED, UNKNOWN, PERMANENT, TRANSIENT, TRANSIENT]
+    assert world.rows(rows) == [(ref, str(outcome), "said") for ref, outcome in zip(messages, said, strict=False)]
+    assert [world.status(ref) for ref in messages[:5]] == ["sent", "sent", "failed", "", ""]
+    assert world.balance() == 1_000_000 - 9 * 400
+    waiting = "SELECT size, carrier, attempt FROM batches WHERE status = 'waiting'"
+    assert world.rows(waiting) == [(1, "alpha", 2)], "what its carrier wants later waits for it"
+
+    world.deliver_all(hints)
+    world.make_due()
+    world.deliver_all(hints_of(world))
+
+    carried = "SELECT carrier, outcome FROM provider_attempts WHERE message_id = %(id)s ORDER BY n"
+    assert world.rows(carried, id=messages[3]) == [("alpha", "refused_transient"), ("beta", "accepted")]
+    assert world.rows(carried, id=messages[4]) == [("alpha", "refused_transient"), ("alpha", "accepted")]
+    assert states(world) == {("sent", "captured"): 8, ("sent", "held"): 1, ("failed", "released"): 1}
+
+
+def hints_of(world: World) -> list[Any]:
+    return promote(world.rt)
+
+
+def test_messages_that_later_ones_overtook_are_sent_all_the_same(world: World, deeds: list[Deed]) -> None:
+    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+        for place in (2, 5, 7):
+            notes.submitting(place)
+        notes.unsubmitted(5)
+        notes.answered(7, Attempt(parcels[7].ref, ACCEPTED, "id"))
+        raise Killed
+
+    deeds.append(deed)
+    batches, messages = send(world)
+    die(world, batches)
+
+    hints = recover(world.rt)
+    world.deliver_all(hints)
+
+    assert len(hints) == 2
+    assert sorted(Deadly.given) == [ref for place, ref in enumerate(messages) if place not in (2, 7)]
+    assert outcomes(world) == {"accepted": 9, "unknown": 1}
+    assert world.rows("SELECT DISTINCT n FROM provider_attempts") == [1]
+
+
+def test_a_portion_that_was_recorded_is_not_recorded_again(world: World, deeds: list[Deed]) -> None:
+    deeds += [lambda *_: None, kill(taken=3, answered=1)]
+    batches, messages = send(world)
+    die(world, batches, portion_size=4)
+    assert outcomes(world) == {"accepted": 4}
+
+    world.deliver_all(recover(world.rt))
+
+    assert Deadly.given == messages[:4] + messages[7:]
+    assert outcomes(world) == {"accepted": 8, "unknown": 2}
+
+
+def test_what_a_dying_process_could_not_commit_is_recorded_for_it(
+    world: World, deeds: list[Deed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+        for place, parcel in enumerate(parcels):
+            notes.submitting(place)
+            notes.answered(place, Attempt(parcel.ref, ACCEPTED, f"id-{place}"))
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    deeds.append(deed)
+    batches, _ = send(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_attempts, "write", killed)
+        die(world, batches)
+    assert outcomes(world) == {}
+
+    world.deliver_all(recover(world.rt))
+
+    assert outcomes(world) == {"accepted": 10}
+    assert len(Deadly.given) == 10
+
+
+def test_what_was_claimed_along_and_not_begun_goes_on_too(world: World, deeds: list[Deed]) -> None:
+    deeds.append(kill(taken=1))
+    first, _ = send(world, *NUMBERS[:4])
+    second, _ = send(world, *NUMBERS[4:8])
+    die(world, first, portion_size=4)
+    assert world.rows("SELECT DISTINCT status FROM batches") == ["sending"]
+
+    hints = recover(world.rt)
+
+    assert {hint.batch for hint in hints} == {*first, *second}
+    world.deliver_all(hints)
+    assert outcomes(world) == {"accepted": 7, "unknown": 1}
+
+
+def test_of_a_carrier_that_notes_nothing_the_whole_portion_is_in_doubt(world: World, deeds: list[Deed]) -> None:
+    world.run("UPDATE carriers SET kind = 'blunt'")
+    batches, _ = send(world)
+    die(world, batches, portion_size=4)
+    world.run("UPDATE carriers SET kind = 'deadly'")
+
+    world.deliver_all(recover(world.rt))
+
+    assert outcomes(world) == {"accepted": 6, "unknown": 4}
+    assert deeds == []
+
+
+def test_without_its_journal_a_dead_process_s_portion_is_in_doubt_after_its_lease(
+    world: World, deeds: list[Deed]
+) -> None:
+    deeds.append(kill(taken=2, answered=1))
+    batches, _ = send(world)
+    die(world, batches, portion_size=4)
+    [path] = world.rt.journals.iterdir()
+    path.unlink()
+
+    assert recover(world.rt) == []
+    world.run("UPDATE batches SET lease_until = now() - interval '1 second'")
+    world.deliver_all(sweep(world.rt).queued)
+
+    assert outcomes(world) == {"accepted": 6, "unknown": 4}
+
+
+def test_a_damaged_page_leaves_its_portion_in_doubt(world: World, deeds: list[Deed]) -> None:
+    deeds.append(kill(taken=2))
+    batches, _ = send(world)
+    die(world, batches, portion_size=4)
+    [path] = world.rt.journals.iterdir()
+    path.write_bytes(path.read_bytes()[:4096] + bytes(path.stat().st_size - 4096))
+
+    world.deliver_all(recover(world.rt))
+
+    assert outcomes(world) == {"accepted": 6, "unknown": 4}
+
+
+def test_a_process_that_stands_still_keeps_its_batches_and_its_fence_keeps_it_out_later(
+    world: World, deeds: list[Deed]
+) -> None:
+    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+        notes.submitting(0)
+        assert recover(world.rt) == [], "it has the lock"
+        world.run("UPDATE batches SET lease_until = now() - interval '1 second'")
+        swept = sweep(world.rt).queued
+        assert outcomes(world) == {"unknown": 4}, "it may still write what it marked"
+        world.deliver_all(swept)
+        for place, parcel in enumerate(parcels):
+            notes.answered(place, Attempt(parcel.ref, ACCEPTED, f"late-{place}"))
+
+    deeds.append(deed)
+    batches, messages = send(world)
+    with closing(Runtime(world.rt.settings.model_copy(update={"portion_size": 4}), keeps_journal=True)) as rt:
+        deliver(rt, batches)
+
+    assert outcomes(world) == {"accepted": 6, "unknown": 4}
+    assert sorted(Deadly.given) == messages
+    assert recover(world.rt) == []
+    late = "SELECT count(*) FROM provider_attempts WHERE late_outcome = 'accepted'"
+    assert world.rows(late) == [4]
+
+
+def test_an_older_claim_s_journal_says_nothing_of_a_newer_claim(world: World, deeds: list[Deed]) -> None:
+    deeds.append(kill(taken=2, answered=2))
+    batches, _ = send(world)
+    die(world, batches)
+    world.run("UPDATE batches SET lease_until = now() - interval '1 second'")
+    swept = sweep(world.rt).queued
+    with closing(Runtime(world.rt.settings, keeps_journal=True)) as rt:
+
+        def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+            pytest.fail("there is nothing left to send")
+
+        deeds.append(deed)
+        deliver(rt, [hint.batch for hint in swept])
+
+    assert recover(world.rt) == []
+    assert outcomes(world) == {"unknown": 10}
+    deeds.clear()
+
+
+def test_what_kills_whoever_sends_it_is_put_aside_after_three_claims(world: World, deeds: list[Deed]) -> None:
+    batches, messages = send(world)
+    for _ in range(3):
+        deeds.append(kill(taken=0))
+        die(world, batches)
+        hints = recover(world.rt)
+
+    assert hints == []
+    ends = "SELECT status, error_code, money, count(*) FROM messages GROUP BY 1, 2, 3"
+    assert world.rows(ends) == [("failed", "poison", "released", len(messages))]
+    assert world.rows("SELECT DISTINCT status FROM batches") == ["done"]
+    assert world.balance() == 1_000_000
+
+
+def test_a_batch_that_gets_on_is_never_put_aside(world: World, deeds: list[Deed]) -> None:
+    batches, _ = send(world)
+    for _ in range(5):
+        deeds.append(kill(taken=1, answered=1))
+        die(world, batches)
+        assert [hint.batch for hint in recover(world.rt)] == batches
+
+    world.deliver_all(recover(world.rt) or hints_queued(world))
+
+    assert outcomes(world) == {"accepted": 10}
+
+
+def hints_queued(world: World) -> list[Any]:
+    world.run("UPDATE batches SET hinted_at = now() - interval '1 hour'")
+    return sweep(world.rt).queued
+
+
+def test_messages_that_are_sent_once_more_are_settled_like_others(world: World, deeds: list[Deed]) -> None:
+    world.add_carrier("beta", rank=2)
+    world.run("UPDATE carriers SET kind = 'deadly', settings = '{}'::jsonb")
+    batches, messages = send(world)
+    deliver(world.rt, batches)
+    failed = [
+        Receipt("alpha", str(ref), Verdict.FAILED, f"alpha-{ref}", None, code="1", at=None, raw="{}", retryable=True)
+        for ref in messages
+    ]
+    book(world.rt, failed)
+    deeds.append(kill(taken=5, answered=2))
+    die(world, [hint.batch for hint in retake(world.rt).hints])
+
+    hints = recover(world.rt)
+    again = "SELECT outcome, code, count(*) FROM provider_attempts WHERE n = 2 GROUP BY 1, 2 ORDER BY 1"
+    assert world.rows(again) == [("accepted", None, 2), ("unknown", "worker_lost", 3)]
+    world.deliver_all(hints)
+
+    assert Deadly.given == messages + messages[5:]
+    assert world.rows(again) == [("accepted", None, 7), ("unknown", "worker_lost", 3)]
+
+
+def test_many_parts_of_a_long_message_keep_their_references(world: World, deeds: list[Deed]) -> None:
+    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+        notes.submitting(0)
+        notes.answered(0, Attempt(parcels[0].ref, ACCEPTED, "a", parts=("a", "b", "c")))
+        raise Killed
+
+    deeds.append(deed)
+    batches, _ = send(world, NUMBERS[0])
+    die(world, batches)
+
+    recover(world.rt)
+
+    assert sorted(world.rows("SELECT carrier_ref FROM parts")) == ["a", "b", "c"]
+
+
+def test_where_no_journal_can_be_kept_messages_go_out_all_the_same(
+    world: World, deeds: list[Deed], caplog: pytest.LogCaptureFixture
+) -> None:
+    world.rt.settings.home.joinpath("journals").write_text("no folder")
+    batches, _ = send(world)
+
+    with closing(Runtime(world.rt.settings, keeps_journal=True)) as rt:
+        deliver(rt, batches)
+        assert rt.journal is None
+        assert recover(rt) == []
+
+    assert outcomes(world) == {"accepted": 10}
+    assert len([record for record in caplog.records if "no journal" in record.getMessage()]) == 1
+    assert deeds == []
+
+
+def test_a_trip_that_ended_well_leaves_nothing_to_settle(world: World, deeds: list[Deed]) -> None:
+    batches, _ = send(world)
+    with closing(Runtime(world.rt.settings.model_copy(update={"portion_size": 3}), keeps_journal=True)) as rt:
+        deliver(rt, batches)
+        journal = rt.journal
+        assert isinstance(journal, Journal)
+
+    assert list(dead(world.rt.journals)) == []
+    assert list(world.rt.journals.iterdir()) == []
+    assert deeds == []
