@@ -9,7 +9,7 @@ RUN pip install --require-hashes -r requirements.lock
 COPY . .
 RUN pip install --no-deps --no-build-isolation --no-index --editable . \
  && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin postroad \
- && install --directory --owner=postroad --mode=700 /var/lib/postroad
+ && install --directory --owner=postroad --mode=700 /var/lib/postroad /var/lib/postroad/journals
 
 ENV POSTROAD_HOME=/var/lib/postroad
 USER postroad

@@ -28,6 +28,7 @@ from pipeline.store import (
     overview,
     parts,
     receipts,
+    recovery,
     requests,
     sent,
     silences,
@@ -189,7 +190,7 @@ def reports(crowd: Crowd, **more: Any) -> dict[str, Any]:
 
 def claimed(crowd: Crowd) -> dict[str, Any]:
     sizes = {"company": leases.COMPANY, "small": leases.SMALL, "turns": leases.TURNS, "held": HELD, "in_hand": IN_HAND}
-    return {"ids": crowd.batches, "lease": 60.0, **sizes}
+    return {"ids": crowd.batches, "lease": 60.0, "holder": None, **sizes}
 
 
 def steps(crowd: Crowd) -> dict[str, Any]:
@@ -236,6 +237,11 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "finish": (leases._FINISH, lambda crowd: {"ids": crowd.batches}),
     "requeue": (leases._REQUEUE, lambda crowd: {"ids": crowd.batches}),
     "lost": (leases._LOST, lambda _: {"limit": 500}),
+    "held": (recovery._HELD, lambda _: {"holder": UUID(int=1), "limit": 100}),
+    "reopen": (
+        recovery._REOPEN,
+        lambda c: {"ids": c.batches, "recorded": c.firsts, "moved": [True] * len(c.batches)},
+    ),
     "unpaid": (batches._UNPAID, lambda crowd: {"batch": crowd.batches[0]}),
     "paid": (batches._PAID, lambda crowd: {"batch": crowd.batches[0]}),
     "promote": (batches._PROMOTE, lambda _: {"limit": 2000}),
