@@ -107,11 +107,22 @@ def test_what_the_servers_are_given_outlives_their_containers(services: dict[str
     content = yaml.safe_load(COMPOSE.read_text())
     settings = content["configs"]["valkey"]["content"]
 
-    assert set(content["volumes"]) == {"postgres", "valkey", "beat"}
+    assert set(content["volumes"]) == {"postgres", "valkey", "beat", "journals"}
     assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
     assert services["valkey"]["volumes"] == ["valkey:/data"]
     for line in ("dir /data", "appendonly yes", "maxmemory-policy noeviction", "requirepass ${"):
         assert line in settings
+
+
+def test_who_carries_messages_shares_the_journals_and_may_write_them(services: dict[str, Any]) -> None:
+    home = re.search(r"^ENV POSTROAD_HOME=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert home
+    folder = f"{home[1]}/journals"
+
+    for name in ("worker", "lane", "clock", "carriers"):
+        assert services[name]["volumes"] == [f"journals:{folder}"]
+    # a volume is made with the owner of what it is mounted on
+    assert re.search(rf"install --directory --owner=postroad --mode=700 .*{folder}", (ROOT / "Dockerfile").read_text())
 
 
 def test_the_image_is_built_from_the_hashed_lock_and_does_not_run_as_root() -> None:
