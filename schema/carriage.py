@@ -95,6 +95,8 @@ class Heard:
     inbound: list[Inbound]
     #: what became of messages whose attempt was left unknown meanwhile
     late: list[Attempt] = field(default_factory=list)
+    #: what cannot be read, or not be understood
+    dead: list[DeadLetter] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """Where carriers post their receipts, and what handsets sent: kept before their carrier hears 200.
 
-POST /receipts/{carrier}    200 once they are kept; 400 unreadable, 401 not proved to be that carrier's, 405 another
-                            method, 413 too large, 503 try again
+POST /receipts/{carrier}    200 once they are kept; 400 not even its proof can be read, 401 not proved to be that
+                            carrier's, 405 another method, 413 too large, 503 try again
+
+What is proved to be the carrier's and cannot be read is set aside as a dead letter, and its carrier hears 200 too: a
+vendor that changes its format would post the same again for days, and in the end stop.
 
 A carrier that is not there is answered as one whose receipt is forged (so is GET, where a kind of carrier never calls
 so): from outside nobody can tell which carriers there are.
@@ -10,6 +13,7 @@ so): from outside nobody can tell which carriers there are.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,7 +23,8 @@ from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.stages import hear, receive
 from pipeline.stages.receive import CarrierRow, ReceiptForged
-from schema.carriage import Inbound, Posted, Receipt
+from schema.carriage import Heard, Inbound, Posted, Receipt
+from schema.dead_letter import DeadLetter
 from schema.vocabulary import Code
 from workers.gather import Gather, in_time
 from workers.intake import Unread, read
@@ -51,8 +56,12 @@ class Letterbox:
         self._read_at = float("-inf")
         #: carrier → when it was last said that receipts of its were not believed
         self._told_at: dict[str, float] = {}
+        #: carrier → when it was last said that something of its was set aside, and what was since, by reason
+        self._unread_at: dict[str, float] = {}
+        self._untold: dict[str, Counter[str]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._gather: Gather[Receipt, None] = Gather(self._keep, self._threads, most=_RECEIPTS, seconds=_WAIT)
+        self._unread: Gather[DeadLetter, None] = Gather(self._set_aside, self._threads, most=_RECEIPTS, seconds=_WAIT)
         self._heard: Gather[Inbound, None] = Gather(self._keep_heard, self._threads, most=_RECEIPTS, seconds=_WAIT)
 
     async def post(self, request: web.BaseRequest, carrier: str, weigh: Callable[[int], None]) -> web.Response:
@@ -94,13 +103,27 @@ class Letterbox:
         if request.method not in receive.methods(sender):
             raise ReceiptForged(f"carrier {carrier}: it never calls with {request.method}")
         headers = {name.lower(): value for name, value in request.headers.items()}
-        heard = receive.read(sender, Posted(request.method, _called(sender, request), headers, body))
+        url = receive.called(sender, request.raw_path, f"{request.scheme}://{request.host}")
+        heard = receive.read(sender, Posted(request.method, url, headers, body))
         if heard.receipts:
             await self._gather.add(heard.receipts)
         if heard.inbound:
             await self._heard.add(heard.inbound)
-        kind, words = receive.thanks(sender)
-        return web.Response(text=words, content_type=kind)
+        if heard.dead:
+            await self._unread.add(heard.dead)
+            self._tell_unread(carrier, heard)
+        status, kind, words = receive.thanks(sender)
+        return web.Response(status=status, text=words, content_type=kind)
+
+    def _tell_unread(self, carrier: str, heard: Heard) -> None:
+        """Log what was set aside, of each carrier now and then, with what was since."""
+        reasons = Counter(each.reason for each in heard.dead)
+        self._untold.setdefault(carrier, Counter()).update(reasons)
+        now = time.monotonic()
+        if now - self._unread_at.get(carrier, float("-inf")) > _QUIET:
+            self._unread_at[carrier] = now
+            found = ", ".join(f"{count} {reason}" for reason, count in sorted(self._untold.pop(carrier).items()))
+            log.warning("receipts set aside: carrier %s: %s; see `postroad carrier status %s`", carrier, found, carrier)
 
     def _tell(self, carrier: str, words: str) -> None:
         """Log what was not believed: of each carrier now and then, and of none that is not there."""
@@ -133,13 +156,9 @@ class Letterbox:
         hear.keep(self._rt, messages)
         return ()
 
-
-def _called(sender: CarrierRow, request: web.BaseRequest) -> str:
-    """Return the URL as the carrier was told to call it: what we see of it ends where a proxy begins."""
-    path, mark, query = request.raw_path.partition("?")
-    told = sender.settings.get("receipt_url")
-    base = str(told).partition("?")[0] if told else f"{request.scheme}://{request.host}{path}"
-    return f"{base}{mark}{query}"
+    def _set_aside(self, letters: list[DeadLetter]) -> Sequence[None]:
+        receive.set_aside(self._rt, letters)
+        return ()
 
 
 def fault(status: int, message: str) -> web.Response:

@@ -4,8 +4,8 @@
     {"ref", "to", "from", "text", "encoding": "GSM7|UCS2", "segments", "valid_until"?, "receipt_url"?}
 
     202 {"id": "…"}                                       accepted
-    400, 422 … {"error": {"code", "message"}}             refused for good
-    401, 403, 404, 405, 408 with such a body              refused for now: our settings are at fault, not the message
+    400, 413, 422 {"error": {"code", "message"}}          refused for good
+    another of 4xx with such a body                       refused for now: our settings are at fault, not the message
     429 (Retry-After: seconds); 503 with such a body      refused for now
     anything else, and an answer that cannot be read      unknown: the message may have been taken
 
@@ -35,12 +35,22 @@ from pipeline.carriers.options import Options
 from pipeline.carriers.vendors import posts
 from pipeline.carriers.vendors.exchange import Line, Vendor, accepted, refused, secret, throttled, unknown
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
-from schema.vocabulary import Outcome, Verdict
+from schema.vocabulary import RefusalReason, Verdict
 
-#: what a refusal with an error body means, by the answer's status
-REFUSALS = dict.fromkeys(range(400, 500), Outcome.REFUSED_PERMANENT) | dict.fromkeys(
-    (401, 403, 404, 405, 408, 503), Outcome.REFUSED_TRANSIENT
-)
+#: why a request with an error body was refused, by the answer's status; another of 4xx: it is not said why
+REFUSALS: dict[int, RefusalReason] = {
+    400: RefusalReason.MESSAGE_REFUSED,
+    401: RefusalReason.ACCOUNT,
+    402: RefusalReason.NO_CREDIT,
+    403: RefusalReason.ACCOUNT,
+    404: RefusalReason.CONFIGURATION,
+    405: RefusalReason.CONFIGURATION,
+    408: RefusalReason.CARRIER_FAULT,
+    410: RefusalReason.CONFIGURATION,
+    413: RefusalReason.INVALID_TEXT,
+    422: RefusalReason.MESSAGE_REFUSED,
+    503: RefusalReason.CARRIER_FAULT,
+}
 STATUSES = {
     "delivered": Verdict.DELIVERED,
     "failed": Verdict.FAILED,
@@ -84,8 +94,9 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
         return accepted(ref, posts.part(body, "id"))
     if answer.status == 429:
         return throttled(ref, answer)
-    if answer.status in REFUSALS and isinstance(error := posts.part(body, "error"), dict):
-        return refused(ref, REFUSALS[answer.status], error.get("code"), answer)
+    is_refusal = answer.status in REFUSALS or 400 <= answer.status < 500
+    if is_refusal and isinstance(error := posts.part(body, "error"), dict):
+        return refused(ref, REFUSALS.get(answer.status, RefusalReason.UNSPECIFIED), error.get("code"), answer)
     return unknown(ref, f"http_{answer.status}")
 
 
@@ -95,12 +106,12 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     given = posted.headers.get("authorization", "")
     if expected and not hmac.compare_digest(given.encode(), f"Bearer {expected}".encode()):
         raise ReceiptForged(f"carrier {carrier}: the receipt does not carry our token")
-    found = posts.parsed(posted.body)
-    reports = posts.entries(found if isinstance(found, list) else [found])
-    return Heard(
-        [_receipt(carrier, report) for report in reports if "text" not in report],
-        [_inbound(carrier, report) for report in reports if "text" in report],
-    )
+    return posts.read_each(carrier, posted, lambda: posts.entries(posts.parsed(posted.body)), partial(_entry, carrier))
+
+
+def _entry(carrier: str, value: object) -> posts.Entry:
+    given = posts.entry(value)
+    return _inbound(carrier, given) if "text" in given else _receipt(carrier, given)
 
 
 def _inbound(carrier: str, given: Mapping[str, object]) -> Inbound:
@@ -114,22 +125,18 @@ def _inbound(carrier: str, given: Mapping[str, object]) -> Inbound:
     )
 
 
-def _receipt(carrier: str, report: Mapping[str, object]) -> Receipt:
-    status, carrier_ref, ref, code = (posts.word(report.get(key), key) for key in ("status", "id", "ref", "code"))
-    if status not in STATUSES:
-        raise ValueError(f"status must be one of {', '.join(STATUSES)}")
-    if not (carrier_ref or ref):
-        raise ValueError("id or ref must be there")
-    at = posts.moment(report.get("at"))
-    if report.get("at") and at is None:
-        raise ValueError("at is no moment that a database could tell")
-    return Receipt(
+def _receipt(carrier: str, report: Mapping[str, object]) -> posts.Entry:
+    status, carrier_ref, ref = (posts.word(report.get(key), key) for key in ("status", "id", "ref"))
+    if not (status and (carrier_ref or ref)):
+        raise ValueError("status and id, or ref, must be there")
+    receipt = Receipt(
         carrier=carrier,
         key=f"{carrier_ref or ref}/{status}",
-        verdict=STATUSES[status],
+        verdict=STATUSES.get(status, Verdict.PENDING),
         carrier_ref=carrier_ref,
         ref=posts.ours(ref),
-        code=code,
-        at=at,
+        code=posts.label(report.get("code")),
+        at=posts.moment(report.get("at")),
         raw=json.dumps(report, separators=(",", ":")),
     )
+    return posts.checked(receipt, status in STATUSES)

@@ -35,9 +35,9 @@ RECEIPT_READERS: dict[str, ReceiptReader] = {
 }
 #: those of them whose carriers may call with GET
 RECEIPTS_BY_GET = frozenset({"generic", "vonage"})
-#: what a carrier hears when its receipts are kept, as a content type and its words; Twilio understands TwiML alone
-THANKS = {"twilio": ("text/xml", "<Response/>")}
-USUAL_THANKS = ("application/json", '{"kept": true}')
+#: what a carrier hears when its receipts are kept: status, content type and words; Twilio understands TwiML alone
+_THANKS = {"twilio": (200, "text/xml", "<Response/>")}
+_USUAL_THANKS = (200, "application/json", '{"kept": true}')
 #: the kinds that any worker may speak for: there is no other end that could keep it waiting
 IN_PLACE = frozenset({"simulated"})
 #: the kinds that stay connected, so that only the carrier's own process speaks for them
@@ -79,3 +79,9 @@ def receipt_reader(kind: str) -> ReceiptReader:
     if reader is None:
         raise CarrierUnknown(f"kind {kind} sends no receipts over HTTP; {', '.join(sorted(RECEIPT_READERS))} would")
     return reader
+
+
+def thanks(name: str, kind: str, settings: Mapping[str, object]) -> tuple[int, str, str]:
+    """Return what the carrier wants to hear when its receipts are kept: status, content type and words."""
+    own = generic.thanks(name, settings) if kind == "generic" else None
+    return own or _THANKS.get(kind, _USUAL_THANKS)

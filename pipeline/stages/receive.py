@@ -6,15 +6,17 @@ from dataclasses import replace
 
 from pipeline.carriers import registry
 from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.vendors import urls
 from pipeline.errors import ConfigurationError
 from pipeline.runtime import Runtime
-from pipeline.store import carriers, receipts
+from pipeline.store import carriers, dead_letters, receipts
 from pipeline.store.carriers import CarrierRow
 from schema.carriage import Heard, Posted, Receipt
+from schema.dead_letter import DeadLetter
 
 log = logging.getLogger(__name__)
 
-__all__ = ["CarrierRow", "ReceiptForged", "keep", "methods", "read", "senders", "thanks"]
+__all__ = ["CarrierRow", "ReceiptForged", "called", "keep", "methods", "read", "senders", "set_aside", "thanks"]
 
 
 def senders(rt: Runtime) -> dict[str, CarrierRow]:
@@ -38,20 +40,34 @@ def methods(sender: CarrierRow) -> frozenset[str]:
     return frozenset({"POST", "GET"} if sender.kind in registry.RECEIPTS_BY_GET else {"POST"})
 
 
-def thanks(sender: CarrierRow) -> tuple[str, str]:
-    """Return what a carrier wants to hear when all is kept: its type and its words."""
-    return registry.THANKS.get(sender.kind, registry.USUAL_THANKS)
+def thanks(sender: CarrierRow) -> tuple[int, str, str]:
+    """Return what a carrier wants to hear when all is kept: status, content type and words."""
+    return registry.thanks(sender.name, sender.kind, sender.settings)
+
+
+def called(sender: CarrierRow, raw_path: str, otherwise: str) -> str:
+    """Return the URL that a carrier called as it spells it; `otherwise` is scheme and authority where none was told."""
+    told = sender.settings.get("receipt_url")
+    return urls.called(told if isinstance(told, str) else "", raw_path, otherwise)
 
 
 def read(sender: CarrierRow, posted: Posted) -> Heard:
     """Return what is in one request of a carrier.
 
-    ValueError says what cannot be read, ReceiptForged that it does not prove whose it is.
+    What is proved but cannot be read is in `unread`. ValueError says that it cannot be read well enough to be proved,
+    ReceiptForged that it does not prove whose it is.
     """
     try:
         return registry.receipt_reader(sender.kind)(sender.name, sender.settings, posted)
     except (AttributeError, LookupError, TypeError) as error:
         raise ValueError(f"a field is not of the form it has: {type(error).__name__}") from None
+
+
+def set_aside(rt: Runtime, letters: Sequence[DeadLetter]) -> None:
+    """Count and keep, as they came, posts and entries that could not be read or not be understood."""
+    if letters:
+        with rt.begin() as conn:
+            dead_letters.add(conn, rt.vault_or_none, rt.mint(), letters)
 
 
 def keep(rt: Runtime, reports: Sequence[Receipt]) -> int:

@@ -29,11 +29,12 @@ def conditions(found: Sequence[Condition]) -> str:
             *(each.waiting[status].messages if status in each.waiting else 0 for status in _ON_THE_ROAD),
             *(sum(each.outcomes.get(outcome, 0) for outcome in outcomes) for outcomes in _OUTCOMES.values()),
             sum(each.receipts.values()),
+            sum(each.unread.values()) or None,
             each.balance,
         )
         for each in found
     ]
-    return table([*headers, "balance"], rows)
+    return table([*headers, "unread", "balance"], rows)
 
 
 def condition(found: Condition, minutes: float) -> str:
@@ -54,6 +55,7 @@ def condition(found: Condition, minutes: float) -> str:
         f"last {minutes:g} min": [f"{count:,} {outcome}" for outcome, count in sorted(found.outcomes.items())]
         or "no attempts",
         "receipts": [f"{count:,} {verdict}" for verdict, count in sorted(found.receipts.items())],
+        "unread": [f"{count:,} {reason}" for reason, count in sorted(found.unread.items())],
         "last receipt": found.last_receipt,
         "receipts come": deadline,
         "balance": spent,

@@ -42,53 +42,66 @@ from pipeline.carriers.vendors.exchange import (
     unclear,
     unknown,
 )
+from pipeline.rules.refusals import may_another_help
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
-from schema.vocabulary import Outcome, Verdict
+from schema.vocabulary import RefusalReason, Verdict
 
-_NEVER, _LATER = Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT
-
-#: what each statusCode of a recipient says; one that is not here says nothing for sure
-CODES: dict[int, Outcome] = {
-    100: Outcome.ACCEPTED,  # Processed
-    101: Outcome.ACCEPTED,  # Sent
-    102: Outcome.ACCEPTED,  # Queued
-    401: _LATER,  # RiskHold
-    402: _LATER,  # InvalidSenderId
-    403: _NEVER,  # InvalidPhoneNumber
-    404: _NEVER,  # UnsupportedNumberType
-    405: _LATER,  # InsufficientBalance
-    406: _NEVER,  # UserInBlacklist
-    407: _LATER,  # CouldNotRoute
-    409: _NEVER,  # DoNotDisturbRejection
-    500: Outcome.UNKNOWN,  # InternalServerError
-    501: Outcome.UNKNOWN,  # GatewayError
-    502: _LATER,  # RejectedByGateway
+#: the statusCodes of a recipient who is sent to: Processed, Sent, Queued
+TAKEN = frozenset({100, 101, 102})
+#: why each other statusCode was given; one that is not here says nothing for sure
+CODES: dict[int, RefusalReason] = {
+    401: RefusalReason.FORBIDDEN_TEXT,  # RiskHold
+    402: RefusalReason.SENDER_REFUSED,  # InvalidSenderId
+    403: RefusalReason.INVALID_NUMBER,  # InvalidPhoneNumber
+    404: RefusalReason.INVALID_NUMBER,  # UnsupportedNumberType
+    405: RefusalReason.NO_CREDIT,  # InsufficientBalance
+    406: RefusalReason.OPTED_OUT,  # UserInBlacklist
+    407: RefusalReason.NO_ROUTE,  # CouldNotRoute
+    409: RefusalReason.OPTED_OUT,  # DoNotDisturbRejection
+    500: RefusalReason.IN_DOUBT,  # InternalServerError
+    501: RefusalReason.IN_DOUBT,  # GatewayError
+    502: RefusalReason.CARRIER_FAULT,  # RejectedByGateway
 }
 #: words of `Message` where there is no recipient
-WORDS: dict[str, Outcome] = {"InvalidSenderId": _LATER, "InsufficientBalance": _LATER}
-STATUSES: dict[str, Verdict] = {
-    "Sent": Verdict.PENDING,
-    "Submitted": Verdict.PENDING,
-    "Buffered": Verdict.PENDING,
-    "Success": Verdict.DELIVERED,
-    "Rejected": Verdict.FAILED,
-    "Failed": Verdict.FAILED,
-    "AbsentSubscriber": Verdict.FAILED,
-    "Expired": Verdict.FAILED,
+WORDS: dict[str, RefusalReason] = {
+    "InvalidSenderId": RefusalReason.SENDER_REFUSED,
+    "InsufficientBalance": RefusalReason.NO_CREDIT,
 }
-#: failureReasons, and whether another carrier may do better; one that is not here: no
-RETRYABLE: dict[str, bool] = {
-    "InsufficientCredit": False,
-    "InvalidLinkId": False,
-    "UserIsInactive": False,
-    "UserInBlackList": False,
-    "UserAccountSuspended": False,
-    "NotNetworkSubcriber": True,  # so they spell it
-    "NotNetworkSubscriber": True,
-    "UserNotSubscribedToProduct": False,
-    "UserDoesNotExist": False,
-    "DeliveryFailure": True,
-    "DoNotDisturbRejection": False,
+#: statuses of requests that are refused in words
+REFUSALS: dict[int, RefusalReason] = {
+    400: RefusalReason.CONFIGURATION,
+    401: RefusalReason.ACCOUNT,
+    403: RefusalReason.ACCOUNT,
+}
+#: by the status in small letters
+STATUSES: dict[str, Verdict] = {
+    "sent": Verdict.PENDING,
+    "submitted": Verdict.PENDING,
+    "buffered": Verdict.PENDING,
+    "success": Verdict.DELIVERED,
+    "rejected": Verdict.FAILED,
+    "failed": Verdict.FAILED,
+    "absentsubscriber": Verdict.FAILED,
+    "expired": Verdict.FAILED,
+}
+#: why each failureReason (without one: each status) was given; one that is not here: no other carrier does better
+FAILURES: dict[str, RefusalReason] = {
+    "InsufficientCredit": RefusalReason.SUBSCRIBER,
+    "InvalidLinkId": RefusalReason.CONFIGURATION,
+    "UserIsInactive": RefusalReason.SUBSCRIBER,
+    "UserInBlackList": RefusalReason.OPTED_OUT,
+    "UserInBlacklist": RefusalReason.OPTED_OUT,
+    "UserAccountSuspended": RefusalReason.SUBSCRIBER,
+    "NotNetworkSubcriber": RefusalReason.NO_ROUTE,  # so they spell it
+    "NotNetworkSubscriber": RefusalReason.NO_ROUTE,
+    "UserNotSubscribedToProduct": RefusalReason.SUBSCRIBER,
+    "UserDoesNotExist": RefusalReason.INVALID_NUMBER,
+    "DeliveryFailure": RefusalReason.UNSPECIFIED,
+    "DoNotDisturbRejection": RefusalReason.OPTED_OUT,
+    "Rejected": RefusalReason.UNSPECIFIED,
+    "Failed": RefusalReason.UNSPECIFIED,
+    "AbsentSubscriber": RefusalReason.ABSENT,
+    "Expired": RefusalReason.EXPIRED,
 }
 _KEPT = ("id", "status", "failureReason", "networkCode", "retryCount")
 
@@ -117,20 +130,20 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
     """Return what an answer says of the message with our reference `ref`."""
     if answer.status == 429:
         return throttled(ref, answer)
-    if answer.status in (400, 401, 403):
-        return refused(ref, _LATER, None, answer)
+    if answer.status in REFUSALS:
+        return refused(ref, REFUSALS[answer.status], None, answer)
     data = posts.part(posts.parsed(answer.body), "SMSMessageData")
     if answer.status not in (200, 201) or not isinstance(data, dict):
         return unclear(ref, answer)
-    code = posts.part(data, "Recipients", 0, "statusCode")
+    code = posts.whole(posts.part(data, "Recipients", 0, "statusCode"))
     if code is None:
         word = str(data.get("Message"))
         return refused(ref, WORDS[word], word, answer) if word in WORDS else unclear(ref, answer)
-    outcome = CODES.get(code, Outcome.UNKNOWN) if isinstance(code, int) else Outcome.UNKNOWN
-    if outcome is Outcome.ACCEPTED:
+    if code in TAKEN:
         given = posts.part(data, "Recipients", 0, "messageId")
         return accepted(ref, None if given == "None" else given)
-    return unknown(ref, str(code)[:8]) if outcome is Outcome.UNKNOWN else refused(ref, outcome, code, answer)
+    reason = CODES.get(code, RefusalReason.IN_DOUBT)
+    return unknown(ref, str(code)[:8]) if reason is RefusalReason.IN_DOUBT else refused(ref, reason, code, answer)
 
 
 def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
@@ -142,29 +155,32 @@ def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     """Return the report, the message or the opt-out in one request; ReceiptForged if its token is wrong."""
     posts.prove_token(carrier, settings, posted)
-    given = posts.report(posted)
+    return posts.read_each(carrier, posted, lambda: [posts.report(posted)], partial(_entry, carrier))
+
+
+def _entry(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
     if "status" in given:
-        return Heard([_receipt(carrier, given)], [])
-    return Heard([], [_opt_out(carrier, given) if "senderId" in given else _inbound(carrier, given)])
+        return _receipt(carrier, given)
+    return _opt_out(carrier, given) if "senderId" in given else _inbound(carrier, given)
 
 
-def _receipt(carrier: str, given: Mapping[str, Any]) -> Receipt:
+def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
     message, status = posts.needed(given.get("id"), "id"), posts.needed(given.get("status"), "status")
-    if status not in STATUSES:
-        raise ValueError(f"status must be one of {', '.join(STATUSES)}")
-    failed = STATUSES[status] is Verdict.FAILED
-    code = posts.word(given.get("failureReason"), "failureReason") or (status if failed else None)
-    return Receipt(
+    verdict = STATUSES.get(status.lower(), Verdict.PENDING)
+    failed = verdict is Verdict.FAILED
+    code = posts.label(given.get("failureReason")) or (status if failed else None)
+    receipt = Receipt(
         carrier=carrier,
         key=f"{message}/{status}",
-        verdict=STATUSES[status],
+        verdict=verdict,
         carrier_ref=message,
         ref=None,
         code=code,
         at=None,
         raw=posts.kept(given, _KEPT),
-        retryable=failed and RETRYABLE.get(code or "", False),
+        retryable=failed and may_another_help(FAILURES.get(code or "")),
     )
+    return posts.checked(receipt, status.lower() in STATUSES)
 
 
 def _inbound(carrier: str, given: Mapping[str, Any]) -> Inbound:

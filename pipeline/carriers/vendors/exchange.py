@@ -22,8 +22,10 @@ from uuid import UUID
 from pipeline.carriers.contract import NO_NOTES, Notes
 from pipeline.carriers.http1 import Address, Answer, Client, Fault, Lanes, request, retry_after
 from pipeline.carriers.options import Options
+from pipeline.carriers.vendors import scalars, urls
+from pipeline.rules.refusals import OUTCOMES
 from schema.carriage import Attempt, Parcel
-from schema.vocabulary import Doubt, Outcome
+from schema.vocabulary import Doubt, Outcome, RefusalReason
 
 log = logging.getLogger(__name__)
 
@@ -194,13 +196,19 @@ def lost(ref: UUID, fault: Fault) -> Attempt:
 
 def accepted(ref: UUID, given: object, parts: Sequence[str] = ()) -> Attempt:
     """Return that the vendor took it, if what it gave is a reference; unknown otherwise."""
-    if isinstance(given, str) and _ID.fullmatch(given):
-        return Attempt(ref, Outcome.ACCEPTED, given, parts=tuple(parts))
+    id_ = scalars.spelt(given) or ""
+    if _ID.fullmatch(id_) and not isinstance(given, bool):
+        return Attempt(ref, Outcome.ACCEPTED, id_, parts=tuple(parts))
     return Attempt(ref, Outcome.UNKNOWN, code="unreadable", detail="accepted without an id")
 
 
-def refused(ref: UUID, outcome: Outcome, code: object, answer: Answer) -> Attempt:
-    """Return a refusal with the vendor's code, where that is fit to be kept."""
+def refused(ref: UUID, reason: RefusalReason, code: object, answer: Answer) -> Attempt:
+    """Return what a reason means for the message, with the vendor's code, where that is fit to be kept."""
+    return refused_as(ref, OUTCOMES[reason], code, answer)
+
+
+def refused_as(ref: UUID, outcome: Outcome, code: object, answer: Answer) -> Attempt:
+    """Return a refusal of an outcome, with the vendor's code, where that is fit to be kept."""
     status = f"http_{answer.status}"
     return Attempt(ref, outcome, code=fit(code) or status, detail=status)
 
@@ -227,7 +235,7 @@ def throttled(ref: UUID, answer: Answer, seconds: float | None = None) -> Attemp
 
 def fit(code: object) -> str | None:
     """Return a vendor's code as text, if it is fit to be kept: short, and no number of anybody's."""
-    text = str(code) if isinstance(code, str | int) and not isinstance(code, bool) else ""
+    text = "" if isinstance(code, bool) else scalars.spelt(code) or ""
     return text if _CODE.fullmatch(text) else None
 
 
@@ -283,9 +291,9 @@ def secret(options: Options, key: str, default: str | None = None) -> str:
 def callback(options: Options) -> str:
     """Take the URL that the vendor is to post to, with `receipt_token` as its `token`, where there is one."""
     url, token = secret(options, "receipt_url", ""), secret(options, "receipt_token", "")
-    if "#" in url or "?" in url:
-        raise options.unfit("receipt_url", "must end with its path")
-    return f"{url}?{urlencode({'token': token})}" if url and token else url
+    if "#" in url:
+        raise options.unfit("receipt_url", "must not have a fragment: this vendor would not understand it")
+    return urls.with_query(url, {"token": token}) if url and token else url
 
 
 def _tls(options: Options) -> ssl.SSLContext | None:

@@ -21,7 +21,8 @@ subscription's security settings).
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -48,44 +49,55 @@ from pipeline.carriers.vendors.exchange import (
     unclear,
     unknown,
 )
+from pipeline.rules.refusals import may_another_help
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
-from schema.vocabulary import Doubt, Outcome, Verdict
-
-_NEVER, _LATER = Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT
+from schema.vocabulary import Doubt, Outcome, RefusalReason, Verdict
 
 #: seconds Infobip may be told to try for
 VALIDITY = (30, 172_800)
 #: status groups of an answer in which the message is on its way
 TAKEN = frozenset({1, 3})
-#: what each status that is not on its way says; one that is not here says nothing for sure
-REJECTIONS: dict[int, Outcome] = {
-    4: _LATER,  # UNDELIVERABLE_REJECTED_OPERATOR
-    6: _LATER,  # REJECTED_NETWORK
-    8: _NEVER,  # REJECTED_PREFIX_MISSING
-    9: _LATER,  # UNDELIVERABLE_NOT_DELIVERED
-    10: _NEVER,  # REJECTED_DND
-    11: _LATER,  # REJECTED_SOURCE
-    12: _LATER,  # REJECTED_NOT_ENOUGH_CREDITS
-    13: _LATER,  # REJECTED_SENDER
-    14: _NEVER,  # REJECTED_DESTINATION_BLOCKLISTED
-    17: _LATER,  # REJECTED_PREPAID_PACKAGE_EXPIRED
-    18: _LATER,  # REJECTED_DESTINATION_NOT_REGISTERED
-    19: _LATER,  # REJECTED_ROUTE_NOT_AVAILABLE
-    20: _LATER,  # REJECTED_FLOODING_FILTER
-    21: _LATER,  # REJECTED_SYSTEM_ERROR
-    23: Outcome.UNKNOWN,  # REJECTED_DUPLICATE_MESSAGE_ID
-    24: _NEVER,  # REJECTED_INVALID_UDH
-    25: _NEVER,  # REJECTED_MESSAGE_TOO_LONG
-    31: _LATER,  # UNDELIVERABLE_NOT_SENT
-    51: _NEVER,  # MISSING_TO
-    52: _NEVER,  # REJECTED_DESTINATION
-    87: _NEVER,  # SIGNALS_BLOCKED
-    100: _LATER,  # UNDELIVERABLE_REJECTED_PLATFORM
+#: why each status that is not on its way was given, in an answer and in a report; one that is not here says nothing
+#: for sure in an answer, and in a report that no other carrier does better
+REJECTIONS: dict[int, RefusalReason] = {
+    4: RefusalReason.UNSPECIFIED,  # UNDELIVERABLE_REJECTED_OPERATOR
+    6: RefusalReason.NO_ROUTE,  # REJECTED_NETWORK
+    8: RefusalReason.INVALID_NUMBER,  # REJECTED_PREFIX_MISSING
+    9: RefusalReason.UNSPECIFIED,  # UNDELIVERABLE_NOT_DELIVERED
+    10: RefusalReason.OPTED_OUT,  # REJECTED_DND
+    11: RefusalReason.SENDER_REFUSED,  # REJECTED_SOURCE
+    12: RefusalReason.NO_CREDIT,  # REJECTED_NOT_ENOUGH_CREDITS
+    13: RefusalReason.SENDER_REFUSED,  # REJECTED_SENDER
+    14: RefusalReason.OPTED_OUT,  # REJECTED_DESTINATION_BLOCKLISTED
+    17: RefusalReason.NO_CREDIT,  # REJECTED_PREPAID_PACKAGE_EXPIRED
+    18: RefusalReason.ACCOUNT,  # REJECTED_DESTINATION_NOT_REGISTERED: of a trial
+    19: RefusalReason.NO_ROUTE,  # REJECTED_ROUTE_NOT_AVAILABLE
+    20: RefusalReason.LIMIT,  # REJECTED_FLOODING_FILTER
+    21: RefusalReason.CARRIER_FAULT,  # REJECTED_SYSTEM_ERROR
+    23: RefusalReason.IN_DOUBT,  # REJECTED_DUPLICATE_MESSAGE_ID
+    24: RefusalReason.INVALID_TEXT,  # REJECTED_INVALID_UDH
+    25: RefusalReason.INVALID_TEXT,  # REJECTED_MESSAGE_TOO_LONG
+    31: RefusalReason.UNSPECIFIED,  # UNDELIVERABLE_NOT_SENT
+    51: RefusalReason.INVALID_NUMBER,  # MISSING_TO
+    52: RefusalReason.INVALID_NUMBER,  # REJECTED_DESTINATION
+    87: RefusalReason.FORBIDDEN_TEXT,  # SIGNALS_BLOCKED
+    100: RefusalReason.CARRIER_FAULT,  # UNDELIVERABLE_REJECTED_PLATFORM
 }
 #: statuses of requests that are refused; 400 by what is wrong with it
-REFUSALS = frozenset({400, 401, 403, 404})
-#: what a request may name that is the message's own fault
-_OF_THE_MESSAGE = ("destinations", "content")
+REFUSALS: dict[int, RefusalReason] = {
+    400: RefusalReason.CONFIGURATION,
+    401: RefusalReason.ACCOUNT,
+    403: RefusalReason.ACCOUNT,
+    404: RefusalReason.CONFIGURATION,
+}
+#: what it means that a request of status 400 is wrong at a field, below its message and without places
+FIELDS: dict[str, RefusalReason] = {
+    "destinations.to": RefusalReason.INVALID_NUMBER,
+    "to": RefusalReason.INVALID_NUMBER,
+    "content": RefusalReason.INVALID_TEXT,
+    "content.text": RefusalReason.INVALID_TEXT,
+    "text": RefusalReason.INVALID_TEXT,
+}
 #: report's status groups: PENDING, UNDELIVERABLE, DELIVERED, EXPIRED, REJECTED
 GROUPS: dict[int, Verdict] = {
     0: Verdict.PENDING,
@@ -97,8 +109,15 @@ GROUPS: dict[int, Verdict] = {
 }
 #: of the group DELIVERED, but to the operator only
 DELIVERED_TO_OPERATOR = 2
-#: the error group of operators: the others are the handset's and the user's
+#: why each error group of a failed delivery was given: the handset, the user, the operator; of operators' errors only
+#: those that are not permanent
+ERROR_GROUPS: dict[int, RefusalReason] = {
+    1: RefusalReason.ABSENT,
+    2: RefusalReason.SUBSCRIBER,
+    3: RefusalReason.CARRIER_FAULT,
+}
 _OPERATOR = 3
+_FIELD = re.compile(r"[A-Za-z]+")
 _KEPT = ("bulkId", "messageId", "status", "error", "doneAt", "sentAt", "mccMnc", "messageCount")
 
 
@@ -151,9 +170,18 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
     code = posts.part(error, "messageId") or posts.part(error, "errorCode")
     if answer.status not in REFUSALS or code is None:
         return unclear(ref, answer)
-    wrong = f"{posts.part(error, 'validationErrors')}{posts.part(error, 'violations')}"
-    its_own = answer.status == 400 and any(word in wrong for word in _OF_THE_MESSAGE)
-    return refused(ref, _NEVER if its_own else _LATER, code, answer)
+    found = [FIELDS[name] for name in _wrong(error) if name in FIELDS] if answer.status == 400 else []
+    return refused(ref, found[0] if found else REFUSALS[answer.status], code, answer)
+
+
+def _wrong(error: object) -> Iterator[str]:
+    """Yield which fields a refusal names: `messages[0].content.text` is `content.text`."""
+    named, listed = posts.part(error, "validationErrors"), posts.part(error, "violations")
+    paths = list(named) if isinstance(named, dict | list) else [named]
+    paths += [posts.part(each, "property") for each in listed] if isinstance(listed, list) else []
+    for path in paths:
+        steps = _FIELD.findall(path) if isinstance(path, str) else []
+        yield ".".join(steps[steps.index("messages") + 1 :] if "messages" in steps else steps)
 
 
 def told(trusted: bool, ref: UUID, answer: Answer) -> Attempt:
@@ -164,19 +192,19 @@ def told(trusted: bool, ref: UUID, answer: Answer) -> Attempt:
     if not results:
         return Attempt(ref, Outcome.NOT_WRITTEN if trusted else Outcome.UNKNOWN, code="not_in_the_log")
     status = posts.part(results, 0, "status")
-    if posts.part(status, "groupId") in (1, 2, 3, 4):
+    if posts.whole(posts.part(status, "groupId")) in (1, 2, 3, 4):
         return accepted(ref, posts.part(results, 0, "messageId"))
     return _of_status(ref, status, None, answer)
 
 
 def _of_status(ref: UUID, status: object, message: object, answer: Answer) -> Attempt:
-    id_ = posts.part(status, "id")
-    if posts.part(status, "groupId") in TAKEN:
+    id_ = posts.whole(posts.part(status, "id"))
+    if posts.whole(posts.part(status, "groupId")) in TAKEN:
         return accepted(ref, message)
-    outcome = REJECTIONS.get(id_, Outcome.UNKNOWN) if isinstance(id_, int) else Outcome.UNKNOWN
-    if outcome is Outcome.UNKNOWN:
-        return unknown(ref, str(id_)[:8] if isinstance(id_, int) else "unreadable")
-    return refused(ref, outcome, id_, answer)
+    if id_ is None:
+        return unknown(ref, "unreadable")
+    reason = REJECTIONS.get(id_, RefusalReason.IN_DOUBT)
+    return unknown(ref, str(id_)[:8]) if reason is RefusalReason.IN_DOUBT else refused(ref, reason, id_, answer)
 
 
 def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
@@ -192,36 +220,49 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
         posts.prove(carrier, expected, posted.headers.get("authorization", ""), "receipt_username")
     else:
         posts.prove_token(carrier, settings, posted)
-    heard = Heard([], [])
-    for given in posts.entries(posts.part(posts.parsed(posted.body), "results")):
-        if "status" in given:
-            heard.receipts.append(_receipt(carrier, given))
-        else:
-            heard.inbound.append(_inbound(carrier, given))
-    return heard
+    results = partial(_results, posted)
+    return posts.read_each(carrier, posted, results, partial(_entry, carrier))
 
 
-def _receipt(carrier: str, given: Mapping[str, Any]) -> Receipt:
+def _results(posted: Posted) -> list[Any]:
+    return posts.entries(posts.part(posts.parsed(posted.body), "results"))
+
+
+def _entry(carrier: str, value: object) -> posts.Entry:
+    given = posts.entry(value)
+    return _receipt(carrier, given) if given.get("status") is not None else _inbound(carrier, given)
+
+
+def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
     message, status, error = posts.needed(given.get("messageId"), "messageId"), given["status"], given.get("error")
-    group, id_ = posts.part(status, "groupId"), posts.part(status, "id")
-    if group not in GROUPS or not isinstance(id_, int):
-        raise ValueError(f"status.groupId must be one of {', '.join(map(str, GROUPS))}, and status.id a number")
-    verdict = Verdict.PENDING if id_ == DELIVERED_TO_OPERATOR else GROUPS[group]
+    group, id_ = posts.whole(posts.part(status, "groupId")), posts.whole(posts.part(status, "id"))
+    if group is None:
+        raise ValueError("status.groupId must be a number")
+    verdict = Verdict.PENDING if id_ == DELIVERED_TO_OPERATOR else GROUPS.get(group, Verdict.PENDING)
     failed = verdict is Verdict.FAILED
-    at_fault = error if posts.part(error, "id") else status
-    passing = posts.part(error, "groupId") == _OPERATOR and posts.part(error, "permanent") is False
-    callback_data = posts.ours(given.get("callbackData"))
-    return Receipt(
+    at_fault = error if posts.whole(posts.part(error, "id")) else status
+    receipt = Receipt(
         carrier=carrier,
-        key=f"{message}/{id_}",
+        key=f"{message}/{group if id_ is None else id_}",
         verdict=verdict,
         carrier_ref=message,
-        ref=callback_data or posts.ours(message),
-        code=posts.word(posts.part(at_fault, "name"), "name") if failed else None,
+        ref=posts.ours(given.get("callbackData")) or posts.ours(message),
+        code=posts.label(posts.part(at_fault, "name")) if failed else None,
         at=posts.moment(given.get("doneAt")),
         raw=posts.kept({**given, "status": id_, "error": posts.part(error, "id")}, _KEPT),
-        retryable=failed and (passing or (group == 5 and REJECTIONS.get(id_) is _LATER)),
+        retryable=failed and may_another_help(_reason(id_, error)),
     )
+    return posts.checked(receipt, group in GROUPS)
+
+
+def _reason(status: int | None, error: object) -> RefusalReason | None:
+    """Return why a delivery failed: by its error, where there is one, else by its status."""
+    group = posts.whole(posts.part(error, "groupId"))
+    if not posts.whole(posts.part(error, "id")) or group not in ERROR_GROUPS:
+        return REJECTIONS.get(status) if status is not None else None
+    if group == _OPERATOR and posts.truth(posts.part(error, "permanent")) is not False:
+        return None
+    return ERROR_GROUPS[group]
 
 
 def _inbound(carrier: str, given: Mapping[str, Any]) -> Inbound:

@@ -4,26 +4,66 @@ import base64
 import hmac
 import json
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.proofs import is_waived
-from schema.carriage import Posted
+from pipeline.carriers.vendors.scalars import decoded, label, moment, parsed, spelt, truth, whole, word
+from schema.carriage import Heard, Inbound, Posted, Receipt
+from schema.dead_letter import DeadLetter
+from schema.vocabulary import DeadLetterSource
+
+__all__ = [
+    "MOST_FIELDS",
+    "at",
+    "checked",
+    "entries",
+    "entry",
+    "fields",
+    "kept",
+    "label",
+    "mac",
+    "moment",
+    "needed",
+    "number",
+    "ours",
+    "parsed",
+    "part",
+    "prove",
+    "prove_any_mac",
+    "prove_mac",
+    "prove_token",
+    "query",
+    "read_each",
+    "report",
+    "setting",
+    "spelt",
+    "text",
+    "truth",
+    "whole",
+    "word",
+]
 
 #: fields a form may have
 MOST_FIELDS = 200
-_WORD = re.compile(r"[ -~]{0,128}")
 _NUMBER = re.compile(r"\+?[0-9]{9,15}")
+#: what the reader of one report may raise over what a vendor wrote
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+#: fields of a query that let a vendor in: not kept with what could not be read
+_PROOFS = frozenset({"token", "sig"})
 
 
 def fields(posted: Posted) -> list[tuple[str, str]]:
     """Return the fields of a form, or of the query where there is no body; ValueError if they cannot be read."""
-    text = posted.body.decode() if posted.body else urlsplit(posted.url).query
-    return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+    text = decoded(posted.body) if posted.body else urlsplit(posted.url).query
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+    except UnicodeDecodeError:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, encoding="latin-1")
 
 
 def query(posted: Posted) -> dict[str, str]:
@@ -33,17 +73,8 @@ def query(posted: Posted) -> dict[str, str]:
 
 def report(posted: Posted) -> dict[str, Any]:
     """Return one report, whichever way it came: as JSON, as a form, or in the query."""
-    if posted.body.lstrip()[:1] == b"{":
-        return entry(parsed(posted.body))
-    return dict(fields(posted))
-
-
-def parsed(text: bytes) -> Any:
-    """Return what the JSON says; None, which no answer of a vendor's is, if it is none."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    found = parsed(posted.body)
+    return found if isinstance(found, dict) else dict(fields(posted))
 
 
 def entry(value: object) -> dict[str, Any]:
@@ -53,11 +84,11 @@ def entry(value: object) -> dict[str, Any]:
     return value
 
 
-def entries(value: object) -> list[dict[str, Any]]:
-    """Return a list of objects; ValueError if it is none."""
-    if not isinstance(value, list):
+def entries(value: object) -> list[Any]:
+    """Return a list, of one where there is no list but its only member; ValueError if it is neither."""
+    if not isinstance(value, list | dict):
         raise ValueError("reports must be a list")
-    return [entry(each) for each in value]
+    return value if isinstance(value, list) else [value]
 
 
 def part(value: object, *path: str | int) -> Any:
@@ -78,13 +109,6 @@ def at(value: object, path: str) -> Any:
     return value
 
 
-def word(value: object, what: str) -> str | None:
-    """Return a short printable text, None where there is none; nothing else is fit to be stored."""
-    if value is not None and not (isinstance(value, str) and _WORD.fullmatch(value)):
-        raise ValueError(f"{what} must be short text")
-    return value or None
-
-
 def needed(value: object, what: str) -> str:
     """Return a short printable text; ValueError where there is none."""
     found = word(value, what)
@@ -95,37 +119,96 @@ def needed(value: object, what: str) -> str:
 
 def text(value: object, what: str) -> str:
     """Return a message's text as a database can hold it."""
-    if not isinstance(value, str):
+    found = spelt(value)
+    if found is None:
         raise ValueError(f"{what} must be text")
-    return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return found.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def number(value: object, what: str) -> str:
     """Return a number with its plus; a short code or a name as it is."""
-    spelt = needed(value, what).strip()
-    return f"+{spelt.removeprefix('+')}" if _NUMBER.fullmatch(spelt) else spelt
+    given = needed(value, what)
+    return f"+{given.removeprefix('+')}" if _NUMBER.fullmatch(given) else given
 
 
 def ours(value: object) -> UUID | None:
     """Return our reference; None for what is not ours."""
     try:
-        return UUID(value) if isinstance(value, str) else None
+        return UUID(value.strip()) if isinstance(value, str) else None
     except ValueError:
-        return None
-
-
-def moment(value: object) -> datetime | None:
-    """Return an ISO 8601 moment, UTC where it names no zone; None where it is none that a database could tell."""
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return at.astimezone(UTC) if at and at.tzinfo else at and at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
         return None
 
 
 def kept(given: Mapping[str, Any], names: Sequence[str]) -> str:
     """Return the named fields of a report as JSON: no number of anybody's, and no text."""
     return json.dumps({name: given[name] for name in names if given.get(name) is not None}, separators=(",", ":"))
+
+
+# One by one ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """A receipt that was read, but not understood: it is kept, and the report set aside besides."""
+
+    receipt: Receipt
+    reason: str
+
+
+#: what one entry of a post may be; None: nothing that concerns us
+Entry = Receipt | Inbound | Doubtful | None
+
+
+def checked(receipt: Receipt, is_known: bool) -> Receipt | Doubtful:
+    """Return a receipt, as a doubtful one where its status is in no table of ours."""
+    return receipt if is_known else Doubtful(receipt, "unknown_status")
+
+
+def read_each(
+    carrier: str, posted: Posted, found: Callable[[], Iterable[object]], read: Callable[[Any], Entry]
+) -> Heard:
+    """Return what `read` makes of each entry that `found` finds in a proved post.
+
+    What cannot be read is set aside as it came, and spoils none of the others; nothing raises.
+    """
+    heard = Heard([], [])
+    try:
+        values = list(found())
+    except _UNREADABLE:
+        return _set_aside(heard, carrier, "unreadable_post", _raw(posted))
+    for value in values:
+        try:
+            _sort(heard, carrier, value, read(value), posted)
+        except _UNREADABLE:
+            alone = len(values) == 1
+            reason, raw = ("unreadable_post", _raw(posted)) if alone else ("unreadable_entry", _json(value))
+            _set_aside(heard, carrier, reason, raw)
+    return heard
+
+
+def _sort(heard: Heard, carrier: str, value: object, entry: Entry, posted: Posted) -> None:
+    if isinstance(entry, Doubtful):
+        _set_aside(heard, carrier, entry.reason, _json(value) if isinstance(value, dict | list) else _raw(posted))
+        entry = entry.receipt
+    if isinstance(entry, Receipt):
+        heard.receipts.append(entry)
+    elif entry is not None:
+        heard.inbound.append(entry)
+
+
+def _set_aside(heard: Heard, carrier: str, reason: str, raw: bytes) -> Heard:
+    heard.dead.append(DeadLetter(DeadLetterSource.RECEIPT, carrier, reason, raw))
+    return heard
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), default=str).encode()
+
+
+def _raw(posted: Posted) -> bytes:
+    """Return a post as it came; of a call without a body its query, without what let it in."""
+    given = [(name, value) for name, value in query(posted).items() if name not in _PROOFS]
+    return posted.body or urlencode(given, errors="surrogatepass").encode()
 
 
 # Whose it is ----------------------------------------------------------------------------------------------------
@@ -148,15 +231,35 @@ def prove(carrier: str, expected: str, given: str, key: str) -> None:
     """Hold what was given to what is expected; ReceiptForged if it differs, or nothing is expected."""
     if not expected:
         raise ReceiptForged(f"carrier {carrier}: set {key}, or nobody can tell whose receipts these are")
-    if not hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace")):
+    if not _is_same(expected, given):
         raise ReceiptForged(f"carrier {carrier}: the receipt does not prove whose it is")
+
+
+def _is_same(expected: str, given: str) -> bool:
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
 
 
 def prove_mac(
     carrier: str, secret: str, key: str, message: bytes, given: str, *, algorithm: str, spelling: str = "hex"
 ) -> None:
     """Hold a signature to the HMAC of a message under the setting `key`; ReceiptForged if it differs."""
-    prove(carrier, secret and mac(algorithm, secret, message, spelling), given, key)
+    prove_any_mac(carrier, secret, key, (message,), given, algorithm=algorithm, spelling=spelling)
+
+
+def prove_any_mac(
+    carrier: str,
+    secret: str,
+    key: str,
+    messages: Iterable[bytes],
+    given: str,
+    *,
+    algorithm: str,
+    spelling: str = "hex",
+) -> None:
+    """Hold a signature to the HMACs of the messages that may have been signed; ReceiptForged if it fits none."""
+    macs = (mac(algorithm, secret, message, spelling) for message in messages) if secret else iter(())
+    if not any(_is_same(expected, given) for expected in macs):
+        prove(carrier, secret, "", key)
 
 
 def mac(algorithm: str, secret: str, message: bytes, spelling: str = "hex") -> str:

@@ -2,7 +2,8 @@
 
     POST /api/sms/send    {"api_key", "to", "from", "sms", "type": "plain", "channel": "dnd|generic"}
     200 {"code": "ok", "message_id", "message": "Successfully Sent", "balance", "user"}
-    4xx {"message"}       refused, by its words' place in WORDS, else by the status's in REFUSALS
+    4xx {"message", "errors": {field: […]}}
+                          refused, by its words' place in WORDS, else by the fields' in FIELDS, else by the status's
     429                   refused for now
     anything else         unknown
 
@@ -40,23 +41,35 @@ from pipeline.carriers.vendors.exchange import (
     throttled,
     unclear,
 )
+from pipeline.rules.refusals import may_another_help
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
-from schema.vocabulary import MessageClass, Outcome, Verdict
-
-_NEVER, _LATER = Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT
+from schema.vocabulary import MessageClass, RefusalReason, Verdict
 
 CHANNELS = ("dnd", "generic")
-#: what each status says where the words say nothing
-REFUSALS: dict[int, Outcome] = {400: _LATER, 401: _LATER, 403: _LATER, 404: _LATER, 405: _LATER, 422: _NEVER}
-#: the vendor's words in small letters: our code for them and what they say of the message
-WORDS: dict[str, tuple[str, Outcome]] = {
-    "unauthorized": ("unauthorized", _LATER),
-    "your account is not active": ("account_inactive", _LATER),
-    "you are not set up on this route": ("no_route", _LATER),
-    "your device has reached the daily limit": ("daily_limit", _LATER),
-    "invalid sender id": ("invalid_sender_id", _LATER),
-    "device not found": ("no_device", _LATER),
-    "insufficient balance": ("insufficient_balance", _LATER),
+#: why each status was given where the words say nothing; 422 by the fields that it names
+REFUSALS: dict[int, RefusalReason] = {
+    400: RefusalReason.CONFIGURATION,
+    401: RefusalReason.ACCOUNT,
+    403: RefusalReason.ACCOUNT,
+    404: RefusalReason.CONFIGURATION,
+    405: RefusalReason.CONFIGURATION,
+    422: RefusalReason.CONFIGURATION,
+}
+#: what it means that a refusal names a field of the request among its `errors`; another field: the status says
+FIELDS: dict[str, RefusalReason] = {
+    "to": RefusalReason.INVALID_NUMBER,
+    "sms": RefusalReason.INVALID_TEXT,
+    "from": RefusalReason.SENDER_REFUSED,
+}
+#: the vendor's words in small letters: our code for them, and why they are said
+WORDS: dict[str, tuple[str, RefusalReason]] = {
+    "unauthorized": ("unauthorized", RefusalReason.ACCOUNT),
+    "your account is not active": ("account_inactive", RefusalReason.ACCOUNT),
+    "you are not set up on this route": ("no_route", RefusalReason.NO_ROUTE),
+    "your device has reached the daily limit": ("daily_limit", RefusalReason.LIMIT),
+    "invalid sender id": ("invalid_sender_id", RefusalReason.SENDER_REFUSED),
+    "device not found": ("no_device", RefusalReason.CONFIGURATION),
+    "insufficient balance": ("insufficient_balance", RefusalReason.NO_CREDIT),
 }
 #: the status up to its bar, in small letters
 STATUSES: dict[str, Verdict] = {
@@ -67,8 +80,13 @@ STATUSES: dict[str, Verdict] = {
     "rejected": Verdict.FAILED,
     "expired": Verdict.FAILED,
 }
-#: statuses that another carrier may turn to the better
-RETRYABLE = frozenset({"message failed"})
+#: why a message failed that has such a status
+FAILURES: dict[str, RefusalReason] = {
+    "message failed": RefusalReason.UNSPECIFIED,
+    "dnd active on phone number": RefusalReason.OPTED_OUT,
+    "rejected": RefusalReason.UNSPECIFIED,
+    "expired": RefusalReason.EXPIRED,
+}
 _KEPT = ("type", "id", "message_id", "status", "sent_at", "cost", "channel")
 
 
@@ -104,15 +122,21 @@ def write(head: bytes, key: str, channels: tuple[str, str], parcel: Parcel, _: d
 def judge(ref: UUID, answer: Answer) -> Attempt:
     """Return what an answer says of the message with our reference `ref`."""
     body = posts.parsed(answer.body)
+    code, reason = WORDS.get(_plain(posts.part(body, "message")), (None, None))
     if answer.status == 200:
         given = posts.part(body, "message_id_str") or posts.part(body, "message_id")
-        return accepted(ref, str(given) if isinstance(given, int) else given)
+        return refused(ref, reason, code, answer) if reason and not given else accepted(ref, given)
     if answer.status == 429:
         return throttled(ref, answer)
     if answer.status not in REFUSALS or not isinstance(body, dict):
         return unclear(ref, answer)
-    code, outcome = WORDS.get(_plain(body.get("message")), (None, REFUSALS[answer.status]))
-    return refused(ref, outcome, code, answer)
+    return refused(ref, reason or _at_fault(body) or REFUSALS[answer.status], code, answer)
+
+
+def _at_fault(body: Mapping[str, Any]) -> RefusalReason | None:
+    """Return what the fields mean that a refusal names; those of the number and the text go before the others."""
+    named = body.get("errors")
+    return next((FIELDS[name] for name in FIELDS if isinstance(named, dict | list) and name in named), None)
 
 
 def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
@@ -126,36 +150,41 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     key, given_mac = posts.setting(settings, "secret_key"), posted.headers.get("x-termii-signature", "").lower()
     if key or not is_waived(settings):
         posts.prove_mac(carrier, key, "secret_key", posted.body, given_mac, algorithm="sha512")
-    given = posts.entry(posts.parsed(posted.body))
-    if given.get("type") == "inbound":
-        return Heard([], [_inbound(carrier, given)])
-    if given.get("type") == "device_status":
-        return Heard([], [])
-    return Heard([_receipt(carrier, given)], [])
+    return posts.read_each(carrier, posted, lambda: posts.entries(posts.parsed(posted.body)), partial(_entry, carrier))
 
 
-def _receipt(carrier: str, given: Mapping[str, Any]) -> Receipt:
-    message, status = posts.needed(_spelt(given.get("message_id")), "message_id"), _plain(given.get("status"))
-    if status not in STATUSES:
-        raise ValueError(f"status must be one of {', '.join(STATUSES)}")
-    failed = STATUSES[status] is Verdict.FAILED
-    return Receipt(
+def _entry(carrier: str, value: object) -> posts.Entry:
+    given = posts.entry(value)
+    match str(given.get("type")).lower():
+        case "inbound":
+            return _inbound(carrier, given)
+        case "device_status":
+            return None
+    return _receipt(carrier, given)
+
+
+def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
+    message, status = posts.needed(given.get("message_id"), "message_id"), _plain(given.get("status"))
+    word, verdict = posts.needed(status, "status"), STATUSES.get(status, Verdict.PENDING)
+    failed = verdict is Verdict.FAILED
+    receipt = Receipt(
         carrier=carrier,
-        key=f"{message}/{status}",
-        verdict=STATUSES[status],
+        key=f"{message}/{word}",
+        verdict=verdict,
         carrier_ref=message,
         ref=None,
-        code=status.replace(" ", "_") if failed else None,
+        code=word.replace(" ", "_") if failed else None,
         at=posts.moment(given.get("sent_at")),
         raw=posts.kept(given, _KEPT),
-        retryable=status in RETRYABLE,
+        retryable=failed and may_another_help(FAILURES.get(word)),
     )
+    return posts.checked(receipt, word in STATUSES)
 
 
 def _inbound(carrier: str, given: Mapping[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        key=posts.needed(_spelt(given.get("message_id")), "message_id"),
+        key=posts.needed(given.get("message_id"), "message_id"),
         phone=posts.number(given.get("sender"), "sender"),
         sender=posts.number(given.get("receiver"), "receiver"),
         body=posts.text(given.get("message"), "message"),
@@ -164,8 +193,4 @@ def _inbound(carrier: str, given: Mapping[str, Any]) -> Inbound:
 
 
 def _plain(words: object) -> str:
-    return str(words).partition("|")[0].strip().rstrip(".").lower()
-
-
-def _spelt(value: object) -> object:
-    return str(value) if isinstance(value, int) else value
+    return (posts.spelt(words) or "").partition("|")[0].strip().rstrip(".").lower()

@@ -3,7 +3,7 @@
     POST /2010-04-01/Accounts/{sid}/Messages.json    To, From or MessagingServiceSid, Body, StatusCallback,
                                                      ValidityPeriod
     201 {"sid", "status": "queued|accepted", …}      accepted
-    4xx {"code", "message", "status"}                refused, by the code's place in ERRORS
+    4xx {"code", "message", "status"}                refused, by the code's place in CODES
     429                                              refused for now; «requests that receive 429 aren't processed»
     anything else                                    unknown
 
@@ -27,7 +27,7 @@ from uuid import UUID
 
 from pipeline.carriers.http1 import Answer
 from pipeline.carriers.options import Options
-from pipeline.carriers.vendors import posts
+from pipeline.carriers.vendors import posts, urls
 from pipeline.carriers.vendors.exchange import (
     FORM,
     Line,
@@ -46,52 +46,113 @@ from pipeline.carriers.vendors.exchange import (
     unclear,
     unknown,
 )
+from pipeline.rules.refusals import may_another_help
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
-from schema.vocabulary import Outcome, Verdict
-
-_NEVER, _LATER = Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT
+from schema.vocabulary import RefusalReason, Verdict
 
 #: seconds Twilio may be told to try for
 VALIDITY = (1, 36_000)
-#: what each code says of the message; a code that is not here is taken for a fault of ours with Twilio alone: for now
-ERRORS: dict[int, Outcome] = {
-    20003: _LATER,  # authentication
-    20005: _LATER,  # account not active
-    20403: _LATER,  # forbidden
-    20404: _LATER,  # no such account
-    20429: _LATER,  # too many requests
-    21211: _NEVER,  # invalid To
-    21212: _LATER,  # invalid From
-    21214: _NEVER,  # To cannot be reached
-    21217: _NEVER,  # not a phone number
-    21219: _LATER,  # To not verified, on a trial
-    21265: _NEVER,  # To is a short code
-    21266: _NEVER,  # To and From are the same
-    21408: _LATER,  # region not enabled for our account
-    21601: _LATER,  # From is not capable of SMS
-    21602: _NEVER,  # no body
-    21603: _LATER,  # no From
-    21604: _NEVER,  # no To
-    21605: _NEVER,  # body too long
-    21606: _LATER,  # From cannot reach this destination
-    21607: _LATER,  # From is not our trial number
-    21608: _LATER,  # To not verified, on a trial
-    21609: _LATER,  # invalid StatusCallback
-    21610: _NEVER,  # the recipient opted out
-    21611: _LATER,  # From has too many messages queued
-    21612: _LATER,  # no route from From to To
-    21614: _NEVER,  # To is no mobile number
-    21617: _NEVER,  # body too long
-    21635: _NEVER,  # To is a landline
-    21659: _LATER,  # From is not a Twilio number
-    21660: _LATER,  # From is not ours
-    21661: _LATER,  # From is not capable of SMS
-    21701: _LATER,  # no such messaging service
-    21702: _LATER,  # messaging service not available
-    21703: _LATER,  # messaging service without numbers
-    21705: _LATER,  # invalid messaging service
-    21730: _LATER,  # maintenance
-    63038: _LATER,  # the account's messages of the day are used up
+#: bytes up to which other spellings of the signed URL are tried: Twilio's own posts are smaller by far
+_SMALL = 65_536
+#: why each code was given, in an answer and in a receipt: with a messaging service many refusals come as the latter
+CODES: dict[str, RefusalReason] = {
+    "20003": RefusalReason.ACCOUNT,  # authentication
+    "20005": RefusalReason.ACCOUNT,  # not active
+    "20403": RefusalReason.ACCOUNT,  # forbidden
+    "20404": RefusalReason.ACCOUNT,  # no such account
+    "20429": RefusalReason.LIMIT,  # too many requests
+    "20500": RefusalReason.IN_DOUBT,  # internal server error
+    "21201": RefusalReason.INVALID_NUMBER,  # no To
+    "21211": RefusalReason.INVALID_NUMBER,  # invalid To
+    "21212": RefusalReason.SENDER_REFUSED,  # invalid From
+    "21214": RefusalReason.INVALID_NUMBER,  # To cannot be reached
+    "21217": RefusalReason.INVALID_NUMBER,  # not a phone number
+    "21219": RefusalReason.ACCOUNT,  # To not verified, on a trial
+    "21263": RefusalReason.SENDER_REFUSED,  # a name as From, on a trial
+    "21264": RefusalReason.SENDER_REFUSED,  # From is a short code of another country
+    "21265": RefusalReason.INVALID_NUMBER,  # To is a short code
+    "21266": RefusalReason.INVALID_NUMBER,  # To and From are the same
+    "21267": RefusalReason.SENDER_REFUSED,  # a name as From is not allowed
+    "21268": RefusalReason.INVALID_NUMBER,  # To is a premium number
+    "21408": RefusalReason.NO_ROUTE,  # region not enabled for our account
+    "21601": RefusalReason.SENDER_REFUSED,  # From is not capable of SMS
+    "21602": RefusalReason.INVALID_TEXT,  # no body
+    "21603": RefusalReason.SENDER_REFUSED,  # no From
+    "21604": RefusalReason.INVALID_NUMBER,  # no To
+    "21605": RefusalReason.INVALID_TEXT,  # body too long
+    "21606": RefusalReason.SENDER_REFUSED,  # From cannot reach this destination
+    "21607": RefusalReason.SENDER_REFUSED,  # From is not our trial number
+    "21608": RefusalReason.ACCOUNT,  # To not verified, on a trial
+    "21609": RefusalReason.CONFIGURATION,  # invalid StatusCallback
+    "21610": RefusalReason.OPTED_OUT,
+    "21611": RefusalReason.LIMIT,  # From has too many messages queued
+    "21612": RefusalReason.NO_ROUTE,  # from From to To
+    "21613": RefusalReason.ACCOUNT,  # the number requires an address
+    "21614": RefusalReason.INVALID_NUMBER,  # To is no mobile number
+    "21615": RefusalReason.ACCOUNT,  # the number requires a local address
+    "21616": RefusalReason.SENDER_REFUSED,  # From matches several numbers
+    "21617": RefusalReason.INVALID_TEXT,  # body too long
+    "21618": RefusalReason.INVALID_TEXT,  # body of characters that cannot be sent
+    "21619": RefusalReason.INVALID_TEXT,  # neither body nor media
+    "21620": RefusalReason.CONFIGURATION,  # invalid media URL
+    "21635": RefusalReason.INVALID_NUMBER,  # To is a landline
+    "21654": RefusalReason.CONFIGURATION,  # content template required
+    "21655": RefusalReason.CONFIGURATION,  # invalid content template
+    "21656": RefusalReason.CONFIGURATION,  # invalid content variables
+    "21659": RefusalReason.SENDER_REFUSED,  # From is not a Twilio number
+    "21660": RefusalReason.SENDER_REFUSED,  # From is not ours
+    "21661": RefusalReason.SENDER_REFUSED,  # From is not capable of SMS
+    "21701": RefusalReason.CONFIGURATION,  # no such messaging service
+    "21702": RefusalReason.CONFIGURATION,  # messaging service not available
+    "21703": RefusalReason.SENDER_REFUSED,  # messaging service without numbers
+    "21704": RefusalReason.SENDER_REFUSED,  # messaging service without a number for there
+    "21705": RefusalReason.CONFIGURATION,  # invalid messaging service
+    "21730": RefusalReason.CARRIER_FAULT,  # maintenance
+    "30001": RefusalReason.LIMIT,  # queue overflow
+    "30002": RefusalReason.ACCOUNT,  # suspended
+    "30003": RefusalReason.ABSENT,
+    "30004": RefusalReason.OPTED_OUT,  # blocked by the recipient
+    "30005": RefusalReason.INVALID_NUMBER,  # unknown handset
+    "30006": RefusalReason.NO_ROUTE,  # a landline, or a network that Twilio does not reach
+    "30007": RefusalReason.FORBIDDEN_TEXT,  # filtered
+    "30008": RefusalReason.UNSPECIFIED,
+    "30009": RefusalReason.UNSPECIFIED,  # a segment went missing
+    "30010": RefusalReason.CONFIGURATION,  # dearer than MaxPrice
+    "30011": RefusalReason.NO_ROUTE,  # MMS not supported there
+    "30012": RefusalReason.EXPIRED,  # validity too short
+    "30013": RefusalReason.EXPIRED,  # validity too long for the network
+    "30014": RefusalReason.CONFIGURATION,  # attachment
+    "30015": RefusalReason.CONFIGURATION,  # attachment
+    "30016": RefusalReason.CONFIGURATION,  # attachment
+    "30017": RefusalReason.LIMIT,  # congestion
+    "30018": RefusalReason.SENDER_REFUSED,  # not registered there
+    "30019": RefusalReason.INVALID_TEXT,  # larger than the network takes
+    "30020": RefusalReason.CARRIER_FAULT,  # internal failure
+    "30021": RefusalReason.CARRIER_FAULT,  # internal failure
+    "30022": RefusalReason.LIMIT,  # 10DLC rate
+    "30023": RefusalReason.LIMIT,  # 10DLC day's cap
+    "30024": RefusalReason.SENDER_REFUSED,  # numeric sender not provisioned
+    "30025": RefusalReason.SENDER_REFUSED,  # number not provisioned
+    "30026": RefusalReason.LIMIT,  # US A2P volume
+    "30027": RefusalReason.LIMIT,  # T-Mobile day's limit of the brand
+    "30032": RefusalReason.SENDER_REFUSED,  # toll-free number not verified
+    "30033": RefusalReason.SENDER_REFUSED,  # 10DLC campaign suspended
+    "30034": RefusalReason.SENDER_REFUSED,  # number without a 10DLC campaign
+    "30035": RefusalReason.SENDER_REFUSED,  # number is being configured
+    "30036": RefusalReason.EXPIRED,
+    "30037": RefusalReason.UNSPECIFIED,  # outbound messaging disabled
+    "30038": RefusalReason.FORBIDDEN_TEXT,  # a one-time password that is not to leave
+    "30039": RefusalReason.FORBIDDEN_TEXT,  # a loop
+    "30040": RefusalReason.SENDER_REFUSED,  # destination requires registration
+    "30041": RefusalReason.SENDER_REFUSED,  # sender rejected by the network
+    "30042": RefusalReason.SENDER_REFUSED,  # shared short code
+    "30044": RefusalReason.INVALID_TEXT,  # too long for a trial
+    "30410": RefusalReason.CARRIER_FAULT,  # timeout at a provider
+    "30450": RefusalReason.FORBIDDEN_TEXT,  # held to be pumping
+    "30453": RefusalReason.FORBIDDEN_TEXT,  # held to be pumping
+    "30454": RefusalReason.LIMIT,  # too many to this number
+    "30500": RefusalReason.CARRIER_FAULT,
+    "63038": RefusalReason.LIMIT,  # the account's messages of the day
 }
 STATUSES: dict[str, Verdict] = {
     "accepted": Verdict.PENDING,
@@ -106,31 +167,8 @@ STATUSES: dict[str, Verdict] = {
     "failed": Verdict.FAILED,
     "canceled": Verdict.FAILED,
 }
-#: codes of a failed delivery, and whether another carrier may do better; a code that is not here: no
-RETRYABLE: dict[str, bool] = {
-    "21610": False,  # the recipient opted out
-    "30001": True,  # queue overflow
-    "30002": True,  # account suspended
-    "30003": False,  # handset unreachable
-    "30004": False,  # blocked by the recipient
-    "30005": False,  # unknown handset
-    "30006": True,  # landline, or a network that Twilio does not reach
-    "30007": False,  # filtered as spam
-    "30008": True,  # unknown
-    "30010": True,  # dearer than MaxPrice
-    "30017": True,  # congestion
-    "30018": True,  # the sender is not registered there
-    "30019": False,  # larger than the network takes
-    "30022": True,  # 10DLC rate exceeded
-    "30023": True,  # 10DLC day's cap reached
-    "30024": True,  # numeric sender not provisioned
-    "30032": True,  # toll-free number not verified
-    "30034": True,  # number without a 10DLC campaign
-    "30036": False,  # validity expired
-    "30410": True,  # timeout at a provider
-    "30450": False,  # blocked: pumping
-    "30500": True,  # Twilio's own fault
-}
+#: the status of what never left Twilio: a code that is in no table is one of an answer then
+NOT_SENT = "failed"
 _KEPT = ("MessageSid", "MessageStatus", "ErrorCode", "RawDlrDoneDate")
 
 
@@ -143,7 +181,7 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
     key, key_secret = secret(options, "api_key", ""), secret(options, "api_secret", "")
     if bool(key) != bool(key_secret):
         raise options.unfit("api_secret" if key else "api_key", "is required with the other")
-    service, called = options.text("messaging_service_sid", ""), secret(options, "receipt_url", "")
+    service, told = options.text("messaging_service_sid", ""), secret(options, "receipt_url", "")
     options.finish()
     account = f"/2010-04-01/Accounts/{quote(sid, safe='')}"
     headers = {"authorization": basic(key or sid, key_secret or token), "accept": "application/json"}
@@ -154,19 +192,19 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
 
     return Vendor(
         line,
-        partial(write, head, service, called),
+        partial(write, head, service, urls.around(told, "ref") if told else None),
         judge,
-        question=Question(question, told),
+        question=Question(question, asked),
         purse=Purse(line.get(f"{account}/Balance.json", headers), read_balance),
     )
 
 
-def write(head: bytes, service: str, called: str, parcel: Parcel, now: datetime) -> bytes:
+def write(head: bytes, service: str, called: tuple[str, str] | None, parcel: Parcel, now: datetime) -> bytes:
     """Return the request of one parcel."""
     fields = {"To": parcel.to, "Body": parcel.body}
     fields |= {"MessagingServiceSid": service} if service else {"From": e164(parcel.sender)}
     if called:
-        fields["StatusCallback"] = f"{called}{'&' if '?' in called else '?'}ref={parcel.ref}"
+        fields["StatusCallback"] = f"{called[0]}{parcel.ref}{called[1]}"
     if seconds := seconds_left(parcel, now, *VALIDITY):
         fields["ValidityPeriod"] = str(seconds)
     return form(head, fields)
@@ -177,15 +215,15 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
     body = posts.parsed(answer.body)
     if answer.status == 201:
         return accepted(ref, posts.part(body, "sid"))
-    code = posts.part(body, "code")
-    if answer.status == 429 and (code == 20429 or code not in ERRORS):
+    code = posts.whole(posts.part(body, "code"))
+    if answer.status == 429 and (code == 20429 or str(code) not in CODES):
         return throttled(ref, answer)
-    if 400 <= answer.status < 500 and isinstance(code, int):
-        return refused(ref, ERRORS.get(code, _LATER), code, answer)
+    if 400 <= answer.status < 500 and code is not None:
+        return refused(ref, CODES.get(str(code), RefusalReason.UNSPECIFIED), code, answer)
     return unclear(ref, answer)
 
 
-def told(ref: UUID, answer: Answer) -> Attempt:
+def asked(ref: UUID, answer: Answer) -> Attempt:
     """Return what Twilio says of a sid when asked."""
     if answer.status == 200:
         return accepted(ref, posts.part(posts.parsed(answer.body), "sid"))
@@ -201,31 +239,39 @@ def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     """Return the report or the message in one request; ReceiptForged if Twilio did not sign it."""
     pairs = posts.fields(posted)
-    signed = posted.url + "".join(name + value for name, value in sorted(set(pairs))) if posted.body else posted.url
-    token, given_mac = posts.setting(settings, "auth_token"), posted.headers.get("x-twilio-signature", "")
-    posts.prove_mac(carrier, token, "auth_token", signed.encode(), given_mac, algorithm="sha1", spelling="base64")
-    given = dict(pairs)
-    if "MessageStatus" in given:
-        return Heard([_receipt(carrier, given, posted)], [])
-    return Heard([], [_inbound(carrier, given)])
+    _prove(carrier, posts.setting(settings, "auth_token"), posted, pairs)
+    return posts.read_each(carrier, posted, lambda: [dict(pairs)], partial(_entry, carrier, posted))
 
 
-def _receipt(carrier: str, given: dict[str, Any], posted: Posted) -> Receipt:
-    sid, status = posts.needed(given.get("MessageSid"), "MessageSid"), given["MessageStatus"]
-    if status not in STATUSES:
-        raise ValueError(f"MessageStatus must be one of {', '.join(STATUSES)}")
-    code = posts.word(given.get("ErrorCode"), "ErrorCode")
-    return Receipt(
+def _prove(carrier: str, token: str, posted: Posted, pairs: list[tuple[str, str]]) -> None:
+    """Hold the signature to the URL as it was called, and to its other spellings: ReceiptForged if it fits none."""
+    fields = "".join(name + value for name, value in sorted(set(pairs))) if posted.body else ""
+    spellings = urls.readings(posted.url, posted.headers) if len(posted.body) <= _SMALL else iter((posted.url,))
+    messages = (f"{url}{fields}".encode("utf-8", "surrogatepass") for url in spellings)
+    given = posted.headers.get("x-twilio-signature", "")
+    posts.prove_any_mac(carrier, token, "auth_token", messages, given, algorithm="sha1", spelling="base64")
+
+
+def _entry(carrier: str, posted: Posted, given: dict[str, str]) -> posts.Entry:
+    return _receipt(carrier, given, posted) if "MessageStatus" in given else _inbound(carrier, given)
+
+
+def _receipt(carrier: str, given: dict[str, str], posted: Posted) -> posts.Entry:
+    sid, status = posts.needed(given.get("MessageSid"), "MessageSid"), posts.needed(given["MessageStatus"], "status")
+    code, verdict = posts.label(given.get("ErrorCode")), STATUSES.get(status.lower(), Verdict.PENDING)
+    unlisted = RefusalReason.UNSPECIFIED if status == NOT_SENT else None
+    receipt = Receipt(
         carrier=carrier,
         key=f"{sid}/{status}",
-        verdict=STATUSES[status],
+        verdict=verdict,
         carrier_ref=sid,
         ref=posts.ours(posts.query(posted).get("ref")),
         code=code,
         at=None,
         raw=posts.kept(given, _KEPT),
-        retryable=RETRYABLE.get(code or "", False),
+        retryable=verdict is Verdict.FAILED and may_another_help(CODES.get(code, unlisted) if code else None),
     )
+    return posts.checked(receipt, status.lower() in STATUSES)
 
 
 def _inbound(carrier: str, given: dict[str, Any]) -> Inbound:

@@ -4,8 +4,8 @@
     200 {"message-count": "2", "messages": [{"status": "0", "message-id", "client-ref", …}, …]}
 
 Each part of a long message has its entry: all of status 0 are accepted, all of another are refused by its place in
-ERRORS, and a message of which some parts were taken is unknown. Numbers go without their plus. There is no key against
-doubles and nothing to ask by: blind.
+ERRORS (where a parameter is at fault by its name's place in FIELDS), and a message of which some parts were taken is
+unknown. Numbers go without their plus. There is no key against doubles and nothing to ask by: blind.
 
 developer.vonage.com/en/api/sms, …/messaging/sms/guides/troubleshooting-sms, …/messaging/sms/guides/delivery-receipts,
 …/getting-started/concepts/signing-messages; the wait in a throttled answer: nyaruka/courier, handlers/nexmo
@@ -19,8 +19,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -47,35 +46,46 @@ from pipeline.carriers.vendors.exchange import (
     unclear,
     unknown,
 )
+from pipeline.rules.refusals import may_another_help
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
-from schema.vocabulary import Encoding, Outcome, Verdict
-
-_NEVER, _LATER = Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT
+from schema.vocabulary import Encoding, RefusalReason, Verdict
 
 #: seconds Vonage may be told to try for
 VALIDITY = (20, 604_800)
 THROTTLED = "1"
-#: what each status but 0 and 1 says of the message; one that is not here: refused for now
-ERRORS: dict[str, Outcome] = {
-    "2": _NEVER,  # a parameter is missing
-    "3": _NEVER,  # a parameter is invalid
-    "4": _LATER,  # invalid credentials
-    "5": Outcome.UNKNOWN,  # an error while processing this message
-    "6": _NEVER,  # invalid message: an unknown prefix
-    "7": _NEVER,  # number barred
-    "8": _LATER,  # our account is barred
-    "9": _LATER,  # no credit left
-    "10": _LATER,  # too many connections
-    "11": _LATER,  # account not enabled for HTTP
-    "12": _NEVER,  # message too long
-    "14": _LATER,  # invalid signature
-    "15": _LATER,  # sender not allowed there
-    "22": _LATER,  # invalid network code
-    "23": _LATER,  # invalid callback URL
-    "29": _LATER,  # not on the list of a demo account
-    "32": _LATER,  # both signature and secret
-    "33": _NEVER,  # number deactivated
+#: why each status but 0 and 1 was given; one that is not here: refused for now
+ERRORS: dict[str, RefusalReason] = {
+    "2": RefusalReason.CONFIGURATION,  # a parameter is missing: which one, FIELDS tell
+    "3": RefusalReason.CONFIGURATION,  # a parameter is invalid: which one, FIELDS tell
+    "4": RefusalReason.ACCOUNT,  # invalid credentials
+    "5": RefusalReason.IN_DOUBT,  # an error while processing this message
+    "6": RefusalReason.MESSAGE_REFUSED,  # invalid message: an unknown prefix
+    "7": RefusalReason.SUBSCRIBER,  # number barred
+    "8": RefusalReason.ACCOUNT,  # barred
+    "9": RefusalReason.NO_CREDIT,
+    "10": RefusalReason.LIMIT,  # too many connections
+    "11": RefusalReason.ACCOUNT,  # not enabled for HTTP
+    "12": RefusalReason.INVALID_TEXT,  # too long
+    "14": RefusalReason.CONFIGURATION,  # invalid signature
+    "15": RefusalReason.SENDER_REFUSED,
+    "16": RefusalReason.EXPIRED,  # time to live over
+    "22": RefusalReason.NO_ROUTE,  # invalid network code
+    "23": RefusalReason.CONFIGURATION,  # invalid callback URL
+    "29": RefusalReason.ACCOUNT,  # not on the list of a demo account
+    "32": RefusalReason.CONFIGURATION,  # both signature and secret
+    "33": RefusalReason.INVALID_NUMBER,  # deactivated
 }
+#: the statuses that speak of a parameter, and what it means that they name this one
+OF_A_FIELD = frozenset({"2", "3"})
+FIELDS: dict[str, RefusalReason] = {
+    "to": RefusalReason.INVALID_NUMBER,
+    "text": RefusalReason.INVALID_TEXT,
+    "body": RefusalReason.INVALID_TEXT,
+}
+#: how an error-text names a parameter: `Missing to param`, `Invalid value for parameter: to`
+_FIELD = re.compile(
+    r"""(?:parameter|param|field)s?[:\s]+[$"'`]*([a-z_-]+)|[$"'`]*([a-z_-]+)["'`]*\s+param""", re.IGNORECASE
+)
 STATUSES: dict[str, Verdict] = {
     "accepted": Verdict.PENDING,
     "buffered": Verdict.PENDING,
@@ -85,35 +95,37 @@ STATUSES: dict[str, Verdict] = {
     "failed": Verdict.FAILED,
     "rejected": Verdict.FAILED,
 }
-#: err-codes of a failed delivery, and whether another carrier may do better; one that is not here: no
-RETRYABLE: dict[str, bool] = {
-    "1": True,  # unknown
-    "2": False,  # absent for now
-    "3": False,  # absent for good
-    "4": False,  # barred by the user
-    "5": True,  # portability
-    "6": False,  # spam
-    "7": False,  # handset busy
-    "8": True,  # network
-    "9": False,  # the user does not want it
-    "10": False,  # illegal message
-    "11": True,  # unroutable
-    "12": True,  # destination unreachable
-    "13": False,  # age
-    "14": False,  # blocked by the network
-    "15": False,  # prepaid without funds
-    "16": True,  # gateway quota
-    "50": False,  # entity filter
-    "51": False,  # header filter
-    "52": False,  # content filter
-    "53": False,  # consent filter
-    "54": False,  # regulation
-    "99": True,  # general, mostly of the route
+#: why each err-code of a failed delivery was given; one that is not here: no other carrier does better
+ERR_CODES: dict[str, RefusalReason] = {
+    "1": RefusalReason.UNSPECIFIED,
+    "2": RefusalReason.ABSENT,  # for now
+    "3": RefusalReason.INVALID_NUMBER,  # absent for good
+    "4": RefusalReason.SUBSCRIBER,  # barred by the user
+    "5": RefusalReason.NO_ROUTE,  # portability
+    "6": RefusalReason.FORBIDDEN_TEXT,  # spam
+    "7": RefusalReason.ABSENT,  # handset busy
+    "8": RefusalReason.CARRIER_FAULT,  # network
+    "9": RefusalReason.OPTED_OUT,  # the user does not want it
+    "10": RefusalReason.INVALID_TEXT,  # illegal message
+    "11": RefusalReason.NO_ROUTE,  # unroutable
+    "12": RefusalReason.NO_ROUTE,  # destination unreachable
+    "13": RefusalReason.SUBSCRIBER,  # age
+    "14": RefusalReason.SUBSCRIBER,  # blocked by the network
+    "15": RefusalReason.SUBSCRIBER,  # prepaid without funds
+    "16": RefusalReason.LIMIT,  # gateway quota
+    "50": RefusalReason.CONFIGURATION,  # India: no entity id, or a wrong one
+    "51": RefusalReason.SENDER_REFUSED,  # India: header
+    "52": RefusalReason.CONFIGURATION,  # India: no content id, or a wrong one
+    "53": RefusalReason.OPTED_OUT,  # India: consent
+    "54": RefusalReason.CONFIGURATION,  # India: regulation
+    "99": RefusalReason.UNSPECIFIED,  # general, mostly of the route
 }
 METHODS = ("md5hash", "md5", "sha1", "sha256", "sha512")
 #: what a database holds of a part's reference, which may be any text
 _INT4 = 0x7FFF_FFFF
 _WAIT = re.compile(r"please wait \[ *([0-9]{1,6}) *\]")
+#: how a receipt spells when it happened
+_SCTS = "%y%m%d%H%M"
 _KEPT = ("messageId", "status", "err-code", "scts", "client-ref", "network-code", "price")
 
 
@@ -151,29 +163,39 @@ def write(head: bytes, keys: Mapping[str, str], parcel: Parcel, now: datetime) -
 def judge(ref: UUID, answer: Answer) -> Attempt:
     """Return what an answer says of the message with our reference `ref`."""
     parts = posts.part(posts.parsed(answer.body), "messages")
-    if answer.status < 500 and isinstance(parts, list) and parts:
-        return _of_parts(ref, parts, answer)
+    if answer.status < 500 and isinstance(parts, list | dict) and parts:
+        return _of_parts(ref, posts.entries(parts), answer)
     if answer.status == 429:
         return throttled(ref, answer)
-    return refused(ref, _LATER, None, answer) if answer.status == 401 else unclear(ref, answer)
+    return refused(ref, RefusalReason.ACCOUNT, None, answer) if answer.status == 401 else unclear(ref, answer)
 
 
 def _of_parts(ref: UUID, parts: list[Any], answer: Answer) -> Attempt:
-    statuses = {posts.part(each, "status") for each in parts}
+    statuses = {posts.spelt(posts.part(each, "status")) for each in parts}
     if statuses == {"0"}:
-        given = [posts.part(each, "message-id") for each in parts]
-        if not all(isinstance(each, str) for each in given):
+        given = [posts.spelt(posts.part(each, "message-id")) for each in parts]
+        if not all(given):
             return unknown(ref, "unreadable")
-        return accepted(ref, given[0], given if len(given) > 1 else ())
+        return accepted(ref, given[0], [each for each in given if each] if len(given) > 1 else ())
     if "0" in statuses:
         return unknown(ref, "partial")
-    status = posts.part(parts[0], "status")
+    status, words = posts.spelt(posts.part(parts[0], "status")), str(posts.part(parts[0], "error-text"))
     if status == THROTTLED:
-        wait = _WAIT.search(str(posts.part(parts[0], "error-text")))
+        wait = _WAIT.search(words)
         return throttled(ref, answer, int(wait[1]) / 1000 if wait else None)
-    if not isinstance(status, str) or ERRORS.get(status) is Outcome.UNKNOWN:
-        return unknown(ref, status if isinstance(status, str) else "unreadable")
-    return refused(ref, ERRORS.get(status, _LATER), status, answer)
+    if status is None or status not in ERRORS:
+        return refused(ref, RefusalReason.UNSPECIFIED, status, answer) if status else unknown(ref, "unreadable")
+    return _because(ref, _reason(status, words), status, answer)
+
+
+def _because(ref: UUID, reason: RefusalReason, status: str, answer: Answer) -> Attempt:
+    return unknown(ref, status) if reason is RefusalReason.IN_DOUBT else refused(ref, reason, status, answer)
+
+
+def _reason(status: str, words: str) -> RefusalReason:
+    """Return why a status was given: of one that speaks of a parameter by which one it names."""
+    named = _FIELD.search(words) if status in OF_A_FIELD else None
+    return FIELDS.get((named[1] or named[2]).lower(), ERRORS[status]) if named else ERRORS[status]
 
 
 def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
@@ -189,9 +211,11 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
         posts.prove(carrier, expected, str(given.get("sig", "")).lower(), "signature_secret")
     else:
         posts.prove_token(carrier, settings, posted)
-    if "status" in given:
-        return Heard([_receipt(carrier, given)], [])
-    return Heard([], [_inbound(carrier, given)])
+    return posts.read_each(carrier, posted, lambda: [given], partial(_entry, carrier))
+
+
+def _entry(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
+    return _receipt(carrier, given) if "status" in given else _inbound(carrier, given)
 
 
 def signature(given: Mapping[str, Any], key: str, method: str) -> str:
@@ -204,25 +228,21 @@ def signature(given: Mapping[str, Any], key: str, method: str) -> str:
     return posts.mac(method, key, text.encode())
 
 
-def _receipt(carrier: str, given: Mapping[str, Any]) -> Receipt:
+def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
     message, status = posts.needed(given.get("messageId"), "messageId"), posts.needed(given.get("status"), "status")
-    if status not in STATUSES:
-        raise ValueError(f"status must be one of {', '.join(STATUSES)}")
-    code = posts.word(given.get("err-code"), "err-code")
-    at = None
-    with suppress(ValueError):
-        at = datetime.strptime(str(given.get("scts")), "%y%m%d%H%M").replace(tzinfo=UTC)
-    return Receipt(
+    code, verdict = posts.label(given.get("err-code")), STATUSES.get(status.lower(), Verdict.PENDING)
+    receipt = Receipt(
         carrier=carrier,
         key=f"{message}/{status}",
-        verdict=STATUSES[status],
+        verdict=verdict,
         carrier_ref=message,
         ref=posts.ours(given.get("client-ref")),
         code=None if code == "0" else code,
-        at=at,
+        at=posts.moment(given.get("scts"), _SCTS) or posts.moment(given.get("message-timestamp")),
         raw=posts.kept(given, _KEPT),
-        retryable=STATUSES[status] is Verdict.FAILED and RETRYABLE.get(code or "", False),
+        retryable=verdict is Verdict.FAILED and may_another_help(ERR_CODES.get(code) if code else None),
     )
+    return posts.checked(receipt, status.lower() in STATUSES)
 
 
 def _inbound(carrier: str, given: Mapping[str, Any]) -> Inbound:
@@ -241,7 +261,7 @@ def _inbound(carrier: str, given: Mapping[str, Any]) -> Inbound:
 
 
 def _whole(given: Mapping[str, Any], name: str) -> int:
-    spelt = str(given.get(name))
-    if not (spelt.isdecimal() and len(spelt) <= 3):
+    found = posts.whole(given.get(name))
+    if found is None or not 0 <= found < 1000:
         raise ValueError(f"{name} must be a small number")
-    return int(spelt)
+    return found

@@ -1,15 +1,19 @@
 """Examine: tell how carriers are: whether they are given anything, are ill, keep up, and pay out."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.errors import PostroadError
-from pipeline.runtime import Runtime
-from pipeline.store import carriers, health
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import carriers, dead_letters, health
 from pipeline.store.doings import Doings, Waiting, doings
 from pipeline.store.health import Illness
-from schema.vocabulary import BatchStatus, CarrierState, Outcome, Verdict
+from schema.vocabulary import BatchStatus, CarrierState, DeadLetterSource, Outcome, Verdict
+
+#: where what carriers say comes in
+_OF_CARRIERS = frozenset({DeadLetterSource.RECEIPT, DeadLetterSource.SMPP})
 
 __all__ = ["Condition", "Illness", "NotThere", "Waiting", "examine"]
 
@@ -34,6 +38,8 @@ class Condition:
     waiting: Mapping[BatchStatus, Waiting]
     outcomes: Mapping[Outcome, int]
     receipts: Mapping[Verdict, int]
+    #: posts and reports of its that could not be read or not be understood, ever, by why
+    unread: Mapping[str, int]
     #: of the time looked at
     last_receipt: datetime | None
     #: within how many seconds its receipts come, as learnt
@@ -53,6 +59,7 @@ def examine(rt: Runtime, over: timedelta, name: str | None = None) -> list[Condi
         if name and not rows:
             raise NotThere(f"there is no carrier {name!r}: `postroad carrier list` shows them")
         found = doings(conn, rt.now() - over)
+        unread = _unread(conn)
     nothing = Doings()
     return [
         Condition(
@@ -65,6 +72,7 @@ def examine(rt: Runtime, over: timedelta, name: str | None = None) -> list[Condi
             waiting=(did := found.get(row.name, nothing)).waiting,
             outcomes=did.outcomes,
             receipts=did.receipts,
+            unread=unread.get(row.name, {}),
             last_receipt=did.last_receipt,
             receipt_seconds=row.receipt_seconds,
             balance=row.balance,
@@ -72,3 +80,12 @@ def examine(rt: Runtime, over: timedelta, name: str | None = None) -> list[Condi
         )
         for row in rows
     ]
+
+
+def _unread(conn: Connection) -> dict[str, dict[str, int]]:
+    """Return how much was set aside of what carriers said, by carrier and reason."""
+    found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for row in dead_letters.counts(conn):
+        if row["source"] in _OF_CARRIERS:
+            found[row["origin"]][row["reason"]] = row["letters"]
+    return found

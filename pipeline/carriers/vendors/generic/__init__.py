@@ -32,11 +32,11 @@ from urllib.parse import urlsplit
 from pipeline.carriers.options import Options
 from pipeline.carriers.vendors.exchange import Line, Vendor
 from pipeline.carriers.vendors.generic.answers import Answers
-from pipeline.carriers.vendors.generic.receipts import Rules, read
+from pipeline.carriers.vendors.generic.receipts import Rules, read, thanks
 from pipeline.carriers.vendors.generic.sheet import Sheet, headers_of, purse, question
 from schema.vocabulary import Doubt
 
-__all__ = ["make", "read"]
+__all__ = ["make", "read", "thanks"]
 
 #: settings of every line that are this kind's too
 _OF_A_LINE = ("window", "connect_timeout", "deadline", "call_deadline", "ca_file", "doubt")
@@ -50,7 +50,7 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
     asking, spending = options.mapping("ask"), options.mapping("balance")
     headers = headers_of(options)
     sheet = Sheet.read(options, "", line.address, headers, options.text("receipt_url", ""))
-    answers = Answers.read(options, "answers", options.mapping("answers"))
+    answers = Answers(options, "answers", options.mapping("answers"))
     Rules.read(name, options.mapping("receipts"))
     options.finish()
     return Vendor(

@@ -9,9 +9,15 @@ from uuid import UUID
 from pipeline.carriers.http1 import Answer
 from pipeline.carriers.options import Options
 from pipeline.carriers.vendors import posts
-from pipeline.carriers.vendors.exchange import accepted, refused, throttled, unclear, unknown
+from pipeline.carriers.vendors.exchange import accepted, refused_as, throttled, unclear, unknown
+from pipeline.carriers.vendors.scalars import decoded
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome
+
+_PAGE = re.compile(r"<(!doctype|html|head|body|h[1-6]|center|title)\b", re.IGNORECASE)
+#: names by which a JSON answer tells of an error, and what says there that there is none
+_ERRORS = ("error", "errors", "errorCode", "error_code", "errorMessage", "error_message")
+_NO_ERROR = frozenset({"", "0", "00", "000", "false", "none", "null", "no", "ok", "success"})
 
 
 class Word(StrEnum):
@@ -34,10 +40,7 @@ class Finder:
     def read(cls, options: Options, key: str, within: str) -> "Finder":
         """Read it from a setting and its `…_pattern`; ConfigurationError names what does not fit."""
         path, text = options.text(key, ""), options.text(f"{key}_pattern", "")
-        try:
-            pattern = re.compile(text)
-        except re.error:
-            raise options.unfit(f"{within}.{key}_pattern", "is no regular expression") from None
+        pattern = _pattern(options, f"{within}.{key}_pattern", text)
         if text and pattern.groups != 1:
             raise options.unfit(f"{within}.{key}_pattern", "must have one group: what it finds")
         return cls(path, pattern if text else None)
@@ -45,90 +48,130 @@ class Finder:
     def __bool__(self) -> bool:
         return bool(self.path or self.pattern)
 
-    def find(self, answer: Answer, body: object) -> str | None:
+    def find(self, body: object, text: str) -> str | None:
         """Return what is there, None where nothing is."""
         if self.pattern:
-            found = self.pattern.search(answer.body.decode("utf-8", "replace"))
+            found = self.pattern.search(text)
             return found[1] if found else None
-        return spelt(posts.at(body, self.path)) if self.path else None
+        return posts.spelt(posts.at(body, self.path)) if self.path else None
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """What a text is held to: one of some texts, how it begins, or a pattern that finds something in it."""
+
+    equals: frozenset[str]
+    begins: tuple[str, ...]
+    pattern: re.Pattern[str] | None
+
+    @classmethod
+    def read(cls, options: Options, key: str) -> "Match":
+        """Take it from settings; ConfigurationError names what does not fit."""
+        equals, begins = (_texts(options, key, part) for part in ("equals", "begins"))
+        spelt = options.text("pattern", "")
+        if not (equals or begins or spelt):
+            raise options.unfit(key, "must have equals, begins or pattern")
+        return cls(frozenset(equals), tuple(begins), _pattern(options, f"{key}.pattern", spelt) if spelt else None)
+
+    def holds(self, text: str) -> bool:
+        """Tell whether a text is so; spaces around it do not count."""
+        return text in self.equals or text.startswith(self.begins) or bool(self.pattern and self.pattern.search(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What an answer must say besides its status: values at paths of its JSON, and its text."""
+
+    where: Mapping[str, frozenset[str | None]]
+    text: Match | None
+
+    @classmethod
+    def read(cls, options: Options, key: str) -> "Demand":
+        """Take it from settings; ConfigurationError names what does not fit."""
+        where = {
+            path: _values(options, f"{key}.where.{path}", values) for path, values in options.mapping("where").items()
+        }
+        inner = Options(options.carrier, given) if (given := options.mapping("text")) else None
+        text = Match.read(inner, f"{key}.text") if inner else None
+        if inner:
+            inner.finish()
+        return cls(where, text)
+
+    def __bool__(self) -> bool:
+        return bool(self.where or self.text)
+
+    def holds(self, body: object, text: str) -> bool:
+        """Tell whether an answer says all of it."""
+        said = all(posts.spelt(posts.at(body, path)) in values for path, values in self.where.items())
+        return said and (self.text is None or self.text.holds(text))
+
+
 class Answers:
     """One kind of request's answers."""
 
-    accepted: frozenset[int]
-    where: Mapping[str, frozenset[str | None]]
-    ref: Finder
-    code: Finder
-    codes: Mapping[str, Word]
-    statuses: Mapping[int, Word]
-    absent: frozenset[int]
-
-    @classmethod
-    def read(cls, options: Options, key: str, given: Mapping[str, object]) -> "Answers":
+    def __init__(self, options: Options, key: str, given: Mapping[str, object]) -> None:
         """Read them from a setting; ConfigurationError names what does not fit."""
         rules = Options(options.carrier, given)
         taken, absent = (Options(options.carrier, rules.mapping(part)) for part in ("accepted", "absent"))
-        words = {part: rules.mapping(part) for part in ("codes", "statuses")}
-        found = cls(
-            accepted=_statuses(taken, f"{key}.accepted.statuses"),
-            where={
-                path: _values(taken, f"{key}.accepted.where.{path}", values)
-                for path, values in taken.mapping("where").items()
-            },
-            ref=Finder.read(taken, "ref", f"{key}.accepted"),
-            code=Finder.read(rules, "code", key),
-            codes={code: _word(rules, f"{key}.codes.{code}", word) for code, word in words["codes"].items()},
-            statuses={
-                _status(rules, f"{key}.statuses", status): _word(rules, f"{key}.statuses.{status}", word)
-                for status, word in words["statuses"].items()
-            },
-            absent=_statuses(absent, f"{key}.absent.statuses"),
+        self._accepted = _statuses(taken, f"{key}.accepted.statuses")
+        self._accepted_if = Demand.read(taken, f"{key}.accepted")
+        self._absent, self._absent_if = (
+            _statuses(absent, f"{key}.absent.statuses"),
+            Demand.read(absent, f"{key}.absent"),
         )
+        self._ref, self._code = Finder.read(taken, "ref", f"{key}.accepted"), Finder.read(rules, "code", key)
+        self._codes = {code: _word(rules, f"{key}.codes.{code}", word) for code, word in rules.mapping("codes").items()}
+        self._statuses = {
+            _status(rules, f"{key}.statuses", status): _word(rules, f"{key}.statuses.{status}", word)
+            for status, word in rules.mapping("statuses").items()
+        }
+        self._texts = _meanings(rules, f"{key}.texts")
         for each in (rules, taken, absent):
             each.finish()
-        if not found.accepted:
+        if not self._accepted:
             raise options.unfit(f"{key}.accepted.statuses", "is required")
-        return found
 
     def judge(self, ref: UUID, answer: Answer) -> Attempt:
         """Return what an answer says of the message with our reference `ref`."""
-        body = posts.parsed(answer.body)
-        code = self.code.find(answer, body)
-        word = self.codes.get(code) if code else None
-        if word is None and answer.status in self.accepted and self._holds(body):
-            return accepted(ref, self.ref.find(answer, body) if self.ref else str(ref))
-        word = word or self.statuses.get(answer.status) or (Word.THROTTLED if answer.status == 429 else Word.UNKNOWN)
+        body, text = posts.parsed(answer.body), decoded(answer.body).strip()
+        code = self._code.find(body, text)
+        word = self._codes.get(code) if code else None
+        word = word or next((word for match, word in self._texts if match.holds(text)), None)
+        if word is None and answer.status in self._accepted and self._is_taken(answer, body, text):
+            return accepted(ref, self._ref.find(body, text) if self._ref else str(ref))
+        word = word or self._statuses.get(answer.status) or (Word.THROTTLED if answer.status == 429 else Word.UNKNOWN)
         if word is Word.THROTTLED:
             return throttled(ref, answer)
         if word is Word.UNKNOWN:
             return unclear(ref, answer)
         permanent = word is Word.PERMANENT
-        return refused(ref, Outcome.REFUSED_PERMANENT if permanent else Outcome.REFUSED_TRANSIENT, code, answer)
+        return refused_as(ref, Outcome.REFUSED_PERMANENT if permanent else Outcome.REFUSED_TRANSIENT, code, answer)
 
     def told(self, ref: UUID, answer: Answer) -> Attempt:
         """Return what the vendor says when asked: that it has the message, that it never heard of it, or neither."""
-        if answer.status in self.absent:
+        body, text = posts.parsed(answer.body), decoded(answer.body).strip()
+        if answer.status in self._absent and self._absent_if.holds(body, text) and not _is_page(text):
             return Attempt(ref, Outcome.NOT_WRITTEN, code=f"http_{answer.status}")
         found = self.judge(ref, answer)
         return found if found.outcome is Outcome.ACCEPTED else unknown(ref, f"http_{answer.status}")
 
-    def _holds(self, body: object) -> bool:
-        return all(spelt(posts.at(body, path)) in values for path, values in self.where.items())
+    def _is_taken(self, answer: Answer, body: object, text: str) -> bool:
+        """Tell whether an answer of a fit status says that the message was taken.
 
-
-def spelt(value: object) -> str | None:
-    """Return a JSON value as text: `0` for a number, `true` for a truth, None for what is neither nor text."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, str | int | float) else None
+        Where nothing is demanded of it but its status, a page for people, an empty answer and one that names an error
+        do not.
+        """
+        if self._accepted_if:
+            return self._accepted_if.holds(body, text)
+        if _is_page(text) or not (text or answer.status == 204):
+            return False
+        return bool(self._ref) or not any(_is_error(posts.part(body, name)) for name in _ERRORS)
 
 
 def _values(options: Options, key: str, given: object) -> frozenset[str | None]:
     if not isinstance(given, list) or not given:
         raise options.unfit(key, "must be a list of values")
-    return frozenset(map(spelt, given))
+    return frozenset(map(posts.spelt, given))
 
 
 def _statuses(options: Options, key: str) -> frozenset[int]:
@@ -149,3 +192,43 @@ def _word(options: Options, key: str, given: object) -> Word:
         return Word(str(given))
     except ValueError:
         raise options.unfit(key, f"must be one of {', '.join(Word)}") from None
+
+
+def _meanings(options: Options, key: str) -> list[tuple[Match, Word]]:
+    """Take the texts that mean something else than that the message was taken."""
+    found, given = [], options.take("texts") or []
+    if not isinstance(given, list) or not all(isinstance(each, Mapping) for each in given):
+        raise options.unfit(key, "must be a list of objects")
+    for place, each in enumerate(given):
+        inner = Options(options.carrier, each)
+        means = _word(inner, f"{key}.{place}.means", inner.take("means"))
+        found.append((Match.read(inner, f"{key}.{place}"), means))
+        inner.finish()
+    return found
+
+
+def _texts(options: Options, key: str, part: str) -> list[str]:
+    """Take a text, or a list of texts."""
+    given = options.take(part)
+    listed = [] if given is None else given if isinstance(given, list) else [given]
+    texts = [each for each in listed if isinstance(each, str)]
+    if len(texts) < len(listed):
+        raise options.unfit(f"{key}.{part}", "must be a text, or a list of texts")
+    return [each.strip() if part == "equals" else each for each in texts]
+
+
+def _pattern(options: Options, key: str, text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error:
+        raise options.unfit(key, "is no regular expression") from None
+
+
+def _is_page(text: str) -> bool:
+    """Tell whether a text is a page for people, as a proxy or a server under maintenance answers."""
+    return bool(_PAGE.match(text))
+
+
+def _is_error(value: object) -> bool:
+    spelt = posts.spelt(value)
+    return bool(value) if spelt is None else spelt.strip().lower() not in _NO_ERROR

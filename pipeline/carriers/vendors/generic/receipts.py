@@ -1,17 +1,20 @@
 """What an operator says a vendor posts: where its parts are, what its words mean, and what proves it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import algorithms_guaranteed
+from typing import Any
 
 from pipeline.carriers.options import Options
 from pipeline.carriers.vendors import posts
-from pipeline.carriers.vendors.generic.answers import spelt
 from schema.carriage import Heard, Inbound, Posted, Receipt
 from schema.vocabulary import Verdict
 
 _PARTS = ("carrier_ref", "ref", "status", "code", "at")
 _OF_INBOUND = ("id", "from", "to", "text", "at")
+_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 _WEAK = frozenset({"md5", "sha1"})
 
 
@@ -53,6 +56,31 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class Thanks:
+    """What a vendor wants to hear when its post is kept."""
+
+    status: int
+    type: str
+    #: None: what the others hear
+    body: str | None
+
+    @classmethod
+    def read(cls, carrier: str, given: Mapping[str, object]) -> "Thanks":
+        """Read it from a setting; ConfigurationError names what does not fit."""
+        options = Options(carrier, given)
+        status, type_ = options.whole("status", 200, 200, 299), options.text("type", "text/plain")
+        body = options.take("body")
+        options.finish()
+        if body is None and given:
+            body = ""
+        if not (body is None or isinstance(body, str)):
+            raise options.unfit("receipts.answer.body", "must be text")
+        if not _TYPE.fullmatch(type_):
+            raise options.unfit("receipts.answer.type", "must be a content type")
+        return cls(status, type_, body)
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How one vendor's posts are read."""
 
@@ -63,6 +91,9 @@ class Rules:
     retryable: frozenset[str | None]
     #: the same for a message from a handset; empty: none come
     inbound: Mapping[str, str]
+    #: how its moments are spelt, "" for any usual way
+    at_format: str
+    thanks: Thanks
     proof: Proof | None
 
     @classmethod
@@ -77,8 +108,10 @@ class Rules:
             each=options.text("each", ""),
             paths={part: path for part in _PARTS if (path := options.text(part, ""))},
             statuses={word: _verdict(options, word, to) for word, to in options.mapping("statuses").items()},
-            retryable=frozenset(map(spelt, retryable)),
+            retryable=frozenset(map(posts.spelt, retryable)),
             inbound={part: handset.text(part, "") for part in _OF_INBOUND} if inbound else {},
+            at_format=_format(options),
+            thanks=Thanks.read(carrier, options.mapping("answer")),
             proof=Proof.read(carrier, proof) if proof else None,
         )
         options.finish()
@@ -91,58 +124,85 @@ class Rules:
             raise options.unfit("receipts.inbound", "must say where id, from, to and text are")
         return rules
 
-    def receipt(self, carrier: str, report: object) -> Receipt:
-        """Return one report; ValueError if it cannot be read."""
-        given = {part: spelt(posts.at(report, path)) for part, path in self.paths.items()}
-        status, carrier_ref, ref, code, _ = (
-            posts.word(given.get(part), part) for part in ("status", "carrier_ref", "ref", "code", "at")
-        )
-        if status is None or status not in self.statuses:
-            raise ValueError(f"status must be one of {', '.join(self.statuses)}")
+    def entry(self, carrier: str, report: object) -> posts.Entry:
+        """Return what one report is; ValueError if it cannot be read."""
+        if self.inbound and ("status" not in self.paths or posts.at(report, self.paths["status"]) is None):
+            return self._from_handset(carrier, report)
+        return self._receipt(carrier, report)
+
+    def _receipt(self, carrier: str, report: object) -> posts.Entry:
+        given = {part: posts.spelt(posts.at(report, path)) for part, path in self.paths.items()}
+        status, carrier_ref, ref = (posts.word(given.get(part), part) for part in ("status", "carrier_ref", "ref"))
+        if status is None:
+            raise ValueError("status must be there")
         if not (carrier_ref or posts.ours(ref)):
             raise ValueError("carrier_ref or ref must be there")
-        return Receipt(
+        code, verdict = posts.label(given.get("code")), self._verdict(status)
+        receipt = Receipt(
             carrier=carrier,
             key=f"{carrier_ref or ref}/{status}",
-            verdict=self.statuses[status],
+            verdict=verdict or Verdict.PENDING,
             carrier_ref=carrier_ref,
             ref=posts.ours(ref),
             code=code,
-            at=posts.moment(given.get("at")),
+            at=posts.moment(given.get("at"), self.at_format),
             raw=posts.kept(given, _PARTS),
             retryable=code in self.retryable,
         )
+        return posts.checked(receipt, verdict is not None)
 
-    def from_handset(self, carrier: str, report: object) -> Inbound:
-        """Return one message; ValueError if it cannot be read."""
+    def _verdict(self, status: str) -> Verdict | None:
+        """Return what a status says, in whatever case it comes; None for one that is not in the table."""
+        if status in self.statuses:
+            return self.statuses[status]
+        return next((verdict for word, verdict in self.statuses.items() if word.lower() == status.lower()), None)
+
+    def _from_handset(self, carrier: str, report: object) -> Inbound:
         given = {part: posts.at(report, path) for part, path in self.inbound.items() if path}
         return Inbound(
             carrier=carrier,
-            key=posts.needed(spelt(given.get("id")), "id"),
-            phone=posts.number(spelt(given.get("from")), "from"),
-            sender=posts.number(spelt(given.get("to")), "to"),
+            key=posts.needed(given.get("id"), "id"),
+            phone=posts.number(given.get("from"), "from"),
+            sender=posts.number(given.get("to"), "to"),
             body=posts.text(given.get("text"), "text"),
-            at=posts.moment(given.get("at")),
+            at=posts.moment(given.get("at"), self.at_format),
         )
 
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
-    """Return what is in one request; ValueError if it cannot be read, ReceiptForged if it proves nothing."""
-    given = settings.get("receipts")
-    rules = Rules.read(carrier, given if isinstance(given, Mapping) else {})
+    """Return what is in one request; ReceiptForged if it proves nothing."""
+    rules = _rules(carrier, settings)
     if rules.proof is None:
         posts.prove(carrier, "", "", "receipts.proof")
         return Heard([], [])
     rules.proof.hold(carrier, posted)
-    whole = posts.parsed(posted.body) if posted.body.lstrip()[:1] in (b"{", b"[") else dict(posts.fields(posted))
-    found = posts.at(whole, rules.each) if rules.each else whole
-    heard = Heard([], [])
-    for report in found if isinstance(found, list) else [posts.entry(found)]:
-        if rules.inbound and ("status" not in rules.paths or posts.at(report, rules.paths["status"]) is None):
-            heard.inbound.append(rules.from_handset(carrier, report))
-        else:
-            heard.receipts.append(rules.receipt(carrier, report))
-    return heard
+    return posts.read_each(carrier, posted, partial(_reports, rules, posted), partial(rules.entry, carrier))
+
+
+def thanks(carrier: str, settings: Mapping[str, object]) -> tuple[int, str, str] | None:
+    """Return what the vendor wants to hear when all is kept: status, content type, words; None: nothing of its own."""
+    found = _rules(carrier, settings).thanks
+    return (found.status, found.type, found.body) if found.body is not None else None
+
+
+def _rules(carrier: str, settings: Mapping[str, object]) -> Rules:
+    given = settings.get("receipts")
+    return Rules.read(carrier, given if isinstance(given, Mapping) else {})
+
+
+def _reports(rules: Rules, posted: Posted) -> list[Any]:
+    whole = posts.parsed(posted.body)
+    if not isinstance(whole, dict | list):
+        whole = dict(posts.fields(posted))
+    return posts.entries(posts.at(whole, rules.each) if rules.each else whole)
+
+
+def _format(options: Options) -> str:
+    """Take how moments are spelt."""
+    given = options.text("at_format", "")
+    if given and given != "epoch" and "%" not in given:
+        raise options.unfit("receipts.at_format", "must be epoch, or have %Y, %m, %d and so on")
+    return given
 
 
 def _verdict(options: Options, word: str, given: object) -> Verdict:

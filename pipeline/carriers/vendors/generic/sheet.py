@@ -78,7 +78,7 @@ def question(name: str, given: Mapping[str, object], there: Address, headers: Ma
     """Return how the vendor is asked; ConfigurationError names the setting that does not fit."""
     options = Options(name, given)
     sheet = Sheet.read(options, "ask.", there, headers)
-    answers = Answers.read(options, "ask.answers", options.mapping("answers"))
+    answers = Answers(options, "ask.answers", options.mapping("answers"))
     options.finish()
     by_theirs = "${carrier_ref}" in f"{sheet.url} {sheet.body}"
 

@@ -1,0 +1,154 @@
+"""Lenient readers for the scalars and encodings that vendors write: texts, whole numbers, truths, moments, octets.
+
+A vendor's documentation says `"status": "1"` and its server writes `1`, or the reverse; JSON comes with a byte order
+mark, a form in Latin-1, a date as epoch milliseconds. What can mean one thing only is read as that thing.
+"""
+
+import json
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any
+
+_PRINTABLE = re.compile(r"[ -~]{0,128}")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0+)?")
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_DIGITS = re.compile(r"[0-9]{10,19}(\.[0-9]{1,9})?")
+#: epochs in seconds that are taken for such: 2014-05 to 2034-12; in their thousandths, millionths, billionths as well
+_EPOCHS = (1_400_000_000, 2_050_000_000)
+#: dates of digits alone, by how many there are
+_COMPACT = {10: "%y%m%d%H%M", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+#: dates with slashes or dots: the day first, unless that makes no date
+_DATES = re.compile(
+    r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})"
+    r"(?:[ T,]+([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?(?:\.[0-9]+)?(?: ?([AP])M)?Z?)?",
+    re.IGNORECASE,
+)
+#: dates with the year first
+_YEAR_FIRST = re.compile(r"([0-9]{4})[/.]([0-9]{2})[/.]([0-9]{2})")
+_FRACTION = re.compile(r"(\.[0-9]{6})[0-9]+")
+
+
+def decoded(octets: bytes) -> str:
+    """Return text: UTF-8, with or without a byte order mark; what is none is taken for Latin-1."""
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
+
+
+def parsed(octets: bytes) -> Any:
+    """Return what the JSON says; None, which no answer of a vendor's is, if it is none."""
+    try:
+        return json.loads(octets, strict=False)  # UTF-8, -16 or -32, with or without a byte order mark
+    except UnicodeDecodeError:
+        pass
+    except (ValueError, RecursionError):
+        return None
+    try:
+        return json.loads(octets.decode("latin-1"), strict=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def spelt(value: object) -> str | None:
+    """Return a scalar as text: `0` and `1.5` for numbers, `true` for a truth; None for what is none."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, str | int | float) else None
+
+
+def word(value: object, what: str) -> str | None:
+    """Return a short printable text, None where there is none; ValueError for what is not fit to be stored."""
+    if value is None:
+        return None
+    found = spelt(value)
+    if found is None or not _PRINTABLE.fullmatch(found := found.strip()):
+        raise ValueError(f"{what} must be short text")
+    return found or None
+
+
+def label(value: object) -> str | None:
+    """Return a short printable text, None where there is none or it is not fit to be stored."""
+    try:
+        return word(value, "")
+    except ValueError:
+        return None
+
+
+def whole(value: object) -> int | None:
+    """Return a whole number, whether it came as a number or as text; None where it is none."""
+    found = spelt(value)
+    found = found.strip() if found else ""
+    return int(found.partition(".")[0]) if _WHOLE.fullmatch(found) else None
+
+
+def truth(value: object) -> bool | None:
+    """Return a truth, whether it came as one, as a number or as text; None where it is none."""
+    return _TRUTHS.get((spelt(value) or "").strip().lower())
+
+
+def moment(value: object, format_: str = "") -> datetime | None:
+    """Return a moment in UTC, which is taken where no zone is named; None where it is none that a database could tell.
+
+    ISO 8601, RFC 5322, an epoch in seconds or their fractions, digits alone (`231114221355`), `14/11/2023 22:13`. With
+    a format as `strptime` has it, or `epoch`: as that says, and otherwise as if there were none.
+    """
+    text = (spelt(value) or "").strip() if not isinstance(value, bool) else ""
+    for read in (partial(_formatted, format_), _iso, _digits, _dated):
+        try:
+            if (at := read(text)) is not None:
+                return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        except (ValueError, OverflowError, TypeError, IndexError):
+            continue
+    return None
+
+
+def _formatted(format_: str, text: str) -> datetime | None:
+    if format_ == "epoch":
+        return _epoch(float(text))
+    return _strptime(text, format_) if format_ else None
+
+
+def _strptime(text: str, format_: str) -> datetime:
+    return datetime.strptime(text, format_)  # noqa: DTZ007 - `moment` says of which zone it is
+
+
+def _iso(text: str) -> datetime | None:
+    if text.isdecimal():
+        return None
+    for ending in (" UTC", " GMT", " Z"):
+        text = f"{text.removesuffix(ending)}Z" if text.endswith(ending) else text
+    return datetime.fromisoformat(_FRACTION.sub(r"\1", _YEAR_FIRST.sub(r"\1-\2-\3", text)))
+
+
+def _digits(text: str) -> datetime | None:
+    if not _DIGITS.fullmatch(text):
+        return None
+    whole_ = text.partition(".")[0]
+    if (at := _epoch(float(text))) is not None:
+        return at
+    if len(whole_) == 12 and not whole_.startswith("20"):
+        return _strptime(whole_, "%y%m%d%H%M%S")
+    return _strptime(whole_, _COMPACT[len(whole_)]) if len(whole_) in _COMPACT else None
+
+
+def _epoch(number: float) -> datetime | None:
+    for fraction in (1, 1000, 1_000_000, 1_000_000_000):
+        if _EPOCHS[0] <= number / fraction < _EPOCHS[1]:
+            return datetime.fromtimestamp(number / fraction, UTC)
+    return None
+
+
+def _dated(text: str) -> datetime | None:
+    found = _DATES.fullmatch(text)
+    if found is None:
+        return parsedate_to_datetime(text)
+    first, second, year, hour, minute, seconds = (int(each or 0) for each in found.groups()[:6])
+    day, month = (first, second) if second <= 12 else (second, first)
+    if half := found[7]:
+        hour = hour % 12 + (12 if half in "pP" else 0)
+    return datetime(year, month, day, hour, minute, seconds, tzinfo=UTC)

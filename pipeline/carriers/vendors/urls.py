@@ -1,0 +1,82 @@
+"""URLs that vendors are to call, built by their parts, and the spellings of one that a vendor may have signed."""
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+#: ports that are tried besides those that are named: what a proxy in front of us is reached by
+_PORTS = (443, 80, 8443, 8080)
+_USUAL_PORT = {"https": 443, "http": 80}
+
+
+def with_query(url: str, more: Mapping[str, str]) -> str:
+    """Return a URL with more fields in its query, before its fragment; a field that is there gets the new value."""
+    parts = urlsplit(url)
+    there = [
+        pair for pair in parts.query.split("&") if pair and not {name for name, _ in parse_qsl(pair)} & more.keys()
+    ]
+    return urlunsplit(parts._replace(query="&".join([*there, urlencode(more)])))
+
+
+def around(url: str, name: str) -> tuple[str, str]:
+    """Return what goes before and after the value of a field that is added to a URL's query."""
+    before, mark, after = with_query(url, {name: ""}).partition("#")
+    return before, mark + after
+
+
+def without_fragment(url: str) -> str:
+    """Return a URL without its fragment, which no client sends and no signature covers."""
+    return urlunsplit(urlsplit(url)._replace(fragment=""))
+
+
+def called(told: str, raw_path: str, otherwise: str) -> str:
+    """Return the URL that was called, as the caller spells it: what we see of it ends where a proxy begins.
+
+    `told` is the URL that it was told to call, "" where that is not known (then `otherwise`, scheme and authority, is
+    all that is known); `raw_path` is path and query as they came.
+    """
+    path, mark, query = raw_path.partition("?")
+    parts = urlsplit(told)
+    base = urlunsplit(parts._replace(query="", fragment="")) if told else f"{otherwise}{path}"
+    return f"{base}{mark}{query}"
+
+
+def readings(url: str, headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield the spellings of a called URL that may be the one that was signed, the likeliest first.
+
+    With its port and without, as Twilio's own libraries try them (RequestValidator.validate), and with the port that
+    the request names; with the scheme before a proxy; with and without a slash at the end of its path; with its query
+    escaped as little and as much as can be.
+    """
+    parts = urlsplit(url)
+    path, query = parts.path.rstrip("/"), unquote(parts.query)
+    found = [url]
+    for scheme in (parts.scheme, *({"https", "http"} - {parts.scheme})):
+        found += [
+            urlunsplit(parts._replace(scheme=scheme, netloc=authority))
+            for authority in _authorities(parts, scheme, headers)
+        ]
+    found += [urlunsplit(parts._replace(path=other)) for other in (path, f"{path}/")]
+    found += [urlunsplit(parts._replace(query=other)) for other in (query, quote(query, "=&"))]
+    yield from dict.fromkeys(found)
+
+
+def _authorities(parts: SplitResult, scheme: str, headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield host, with each port that it may have been called by, and without."""
+    user, at, host = parts.netloc.rpartition("@")
+    bare = host.rpartition(":")[0] if _port(host) else host
+    named = (
+        _port(headers.get("host", "")),
+        _port(headers.get("x-forwarded-host", "")),
+        headers.get("x-forwarded-port"),
+    )
+    ports = (_port(host), _USUAL_PORT.get(scheme), *named, *_PORTS)
+    yield f"{user}{at}{bare}"
+    for port in dict.fromkeys(str(port) for port in ports if port):
+        if port.isdecimal() and len(port) <= 5:
+            yield f"{user}{at}{bare}:{port}"
+
+
+def _port(authority: str) -> str:
+    """Return the port that an authority names, or ""."""
+    port = authority.rpartition(":")[2]
+    return port if ":" in authority and port.isdecimal() else ""
