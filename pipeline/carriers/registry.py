@@ -1,13 +1,16 @@
 """Which kinds of carrier there are, and who makes them."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from pipeline.carriers import http, proofs, purses
 from pipeline.carriers.contract import Balanced, Carrier, ReceiptReader
 from pipeline.carriers.simulated import Simulated
+from pipeline.carriers.smpp import calls, codes
 from pipeline.carriers.smpp.carrier import Smpp
 from pipeline.carriers.vendors import africas_talking, generic, infobip, termii, twilio, vonage
 from pipeline.errors import CarrierUnknown, ConfigurationError
+from schema.vocabulary import RefusalReason
 
 #: makes a carrier of (name, settings); ConfigurationError names the setting that does not fit
 Maker = Callable[[str, Mapping[str, object]], Carrier]
@@ -38,6 +41,35 @@ RECEIPTS_BY_GET = frozenset({"generic", "vonage"})
 #: what a carrier hears when its receipts are kept: status, content type and words; Twilio understands TwiML alone
 _THANKS = {"twilio": (200, "text/xml", "<Response/>")}
 _USUAL_THANKS = (200, "application/json", '{"kept": true}')
+#: by kind, what its codes say of a message, by where they come; generic's and simulated's are an operator's to set
+TABLES: dict[str, dict[str, Mapping[Any, RefusalReason]]] = {
+    "africas_talking": {
+        "statusCode": africas_talking.CODES,
+        "Message": africas_talking.WORDS,
+        "HTTP status": africas_talking.REFUSALS,
+        "receipt: failureReason": africas_talking.FAILURES,
+    },
+    "http": {"HTTP status": http.REFUSALS},
+    "infobip": {
+        "status.id, receipt too": infobip.REJECTIONS,
+        "HTTP status": infobip.REFUSALS,
+        "field of HTTP status 400": infobip.FIELDS,
+        "receipt: error.groupId": infobip.ERROR_GROUPS,
+    },
+    "smpp": {"command_status": {codes.word(status): reason for status, reason in calls.REASONS.items()}},
+    "termii": {
+        "message": dict(termii.WORDS.values()),
+        "HTTP status": termii.REFUSALS,
+        "field of a refusal": termii.FIELDS,
+        "receipt: status": termii.FAILURES,
+    },
+    "twilio": {"code, receipt too": twilio.CODES},
+    "vonage": {
+        "status": vonage.ERRORS,
+        "field of status 2 and 3": vonage.FIELDS,
+        "receipt: err-code": vonage.ERR_CODES,
+    },
+}
 #: the kinds that any worker may speak for: there is no other end that could keep it waiting
 IN_PLACE = frozenset({"simulated"})
 #: the kinds that stay connected, so that only the carrier's own process speaks for them

@@ -8,7 +8,7 @@ from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.proofs import PROOFS, demand, proof
 from pipeline.carriers.registry import KINDS, RECEIPT_READERS, make, receipt_reader
 from pipeline.errors import CarrierUnknown, ConfigurationError
-from schema.carriage import Posted, Receipt
+from schema.carriage import Heard, Posted, Receipt
 from schema.vocabulary import Proof, Verdict
 
 REPORT = {
@@ -25,6 +25,11 @@ def read(reports: Any, token: str | None = None, **settings: object) -> list[Rec
     body = reports if isinstance(reports, bytes) else json.dumps(reports).encode()
     posted = Posted("POST", "https://sms.example/receipts/alpha", headers, body)
     return receipt_reader("http")("alpha", settings, posted).receipts
+
+
+def heard_of(report: Any) -> Heard:
+    body = report if isinstance(report, bytes) else json.dumps(report).encode()
+    return receipt_reader("http")("alpha", {}, Posted("POST", "https://sms.example/receipts/alpha", {}, body))
 
 
 def test_a_carrier_is_made_by_its_kind_and_keeps_its_name() -> None:
@@ -184,20 +189,35 @@ def test_a_reference_that_is_not_ours_leaves_the_carrier_s() -> None:
         None,
         "delivered",
         ["x"],
-        {**REPORT, "status": "lost"},
+        {**REPORT, "status": ""},
         {**REPORT, "status": []},
-        {**REPORT, "id": 7},
         {**REPORT, "id": "", "ref": ""},
-        {**REPORT, "at": "yesterday"},
-        {**REPORT, "code": {"a": 1}},
-        {**REPORT, "code": "a\0b"},
         {**REPORT, "id": "x" * 129},
         {**REPORT, "id": "\ud83d"},
     ],
 )
-def test_what_cannot_be_read_is_a_value_error(report: Any) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        read(report)
+def test_what_cannot_be_read_is_set_aside(report: Any) -> None:
+    heard = heard_of(report)
+
+    assert (heard.receipts, heard.inbound) == ([], [])
+    assert [each.reason for each in heard.unread] == ["unreadable_post"]
+
+
+@pytest.mark.parametrize(
+    ("odd", "read_as"),
+    [
+        ({"id": 7}, ("7", Verdict.DELIVERED, None)),
+        ({"at": "yesterday"}, ("c1", Verdict.DELIVERED, None)),
+        ({"code": {"a": 1}}, ("c1", Verdict.DELIVERED, None)),
+        ({"code": "a\0b"}, ("c1", Verdict.DELIVERED, None)),
+        ({"code": 0}, ("c1", Verdict.DELIVERED, "0")),
+        ({"status": "lost"}, ("c1", Verdict.PENDING, None)),
+    ],
+)
+def test_what_can_be_read_of_a_report_is(odd: dict[str, Any], read_as: tuple[str, Verdict, str | None]) -> None:
+    [receipt] = heard_of({**REPORT, **odd}).receipts
+
+    assert (receipt.carrier_ref, receipt.verdict, receipt.code) == read_as
 
 
 @pytest.mark.parametrize("token", [None, "wrong", "s3cre", "s3crett", "é"])

@@ -7,15 +7,21 @@ import hmac
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
 from aiohttp.test_utils import RawTestServer, TestClient
+from pydantic import SecretStr
 
 from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages import dead_letters
+from pipeline.stages.office.examine import examine
 from pipeline.store import carriers
+from schema.vocabulary import DeadLetterSource
 from workers.gateway import Gateway
 
 Client = TestClient[Any, Any]
@@ -36,6 +42,14 @@ GENERIC = {
         "proof": {"header": "x-token", "secret": "sesame"},
     },
 }
+EACH = {
+    **GENERIC,
+    "receipts": {
+        **GENERIC["receipts"],  # type: ignore[dict-item]
+        "each": "results",
+        "inbound": {"id": "mo", "from": "from", "to": "to", "text": "text"},
+    },
+}
 
 
 @pytest.fixture
@@ -44,6 +58,7 @@ def world(shared_world: Any) -> Any:
     shared_world.rt.engine.dispose()  # a test before this one may have ended its connections
     shared_world.run("TRUNCATE receipts")
     shared_world.run("DELETE FROM inbound")
+    shared_world.run("TRUNCATE dead_letters, dead_letter_counts")
     return shared_world
 
 
@@ -57,18 +72,25 @@ def posting(world: Any) -> Callable[..., Any]:
             ("tm", "termii", TERMII),
             ("ib", "infobip", INFOBIP),
             ("gn", "generic", GENERIC),
+            ("ge", "generic", EACH),
+            ("ht", "http", {"base_url": "https://x"}),
         ):
             carriers.save(conn, name, kind, settings)
 
     def run(story: Callable[[Client], Awaitable[Any]]) -> Any:
         async def main() -> Any:
-            with closing(Gateway(Runtime(world.rt.settings))) as gateway:
+            with closing(Gateway(Runtime(with_a_key(world)))) as gateway:
                 async with TestClient(RawTestServer(gateway.handle)) as client:
                     return await asyncio.wait_for(story(client), 60)
 
         return asyncio.run(main())
 
     return run
+
+
+def with_a_key(world: Any) -> Settings:
+    settings: Settings = world.rt.settings
+    return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
 
 
 def one(posting: Callable[..., Any], method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, str, str]:
@@ -168,12 +190,188 @@ def test_from_outside_a_carrier_that_is_not_there_looks_like_a_forged_receipt(
     assert [record.getMessage().split()[4] for record in caplog.records] == ["tw:", "tm:", "gn:"]
 
 
-def test_what_cannot_be_read_says_so(world: Any, posting: Callable[..., Any]) -> None:
-    assert one(posting, "POST", "gn", b"id=1&status=LOST", x_token="sesame")[0] == 400
-    assert one(posting, "POST", "gn", b"\xff\xfe", x_token="sesame")[0] == 400
-    odd = b'{"results": [{"messageId": "1", "status": {"groupId": [], "id": 1}}]}'
-    assert one(posting, "POST", "ib?token=sesame", odd)[0] == 400
+def set_aside(world: Any) -> list[Any]:
+    found: list[Any] = world.rows(
+        "SELECT origin || ' ' || reason || ' ' || letters FROM dead_letter_counts WHERE source = 'receipt' ORDER BY 1"
+    )
+    return found
+
+
+def raw(world: Any) -> list[bytes]:
+    source = DeadLetterSource.RECEIPT
+    with closing(Runtime(with_a_key(world))) as rt:
+        found = dead_letters.listed(rt, source, 100)
+        return [letter["payload"] for row in found if (letter := dead_letters.shown(rt, source, row["id"]))]
+
+
+def test_what_no_reader_understands_is_set_aside_and_its_vendor_hears_success(
+    world: Any, posting: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    messages_format = b'{"message_uuid": "aaaa", "to": "447700900000", "status": "delivered", "channel": "sms"}'
+
+    answers = [
+        one(posting, "POST", "vg?token=sesame", messages_format)[0],
+        one(posting, "POST", "gn", b"\xff\xfe", x_token="sesame")[0],
+        one(posting, "POST", "ib?token=sesame", b"<results/>")[0],
+    ]
+
+    assert answers == [200, 200, 200]
     assert kept(world) == []
+    assert set_aside(world) == ["gn unreadable_post 1", "ib unreadable_post 1", "vg unreadable_post 1"]
+    assert raw(world) == [b"<results/>", b"\xff\xfe", messages_format]
+    told = [record.getMessage() for record in caplog.records]
+    assert [words.partition(";")[0] for words in told] == [
+        f"receipts set aside: carrier {name}: 1 unreadable_post" for name in ("vg", "gn", "ib")
+    ]
+    assert "447700900000" not in caplog.text
+    found = {each.name: each.unread for each in examine(world.rt, timedelta(minutes=15))}
+    assert found["vg"] == {"unreadable_post": 1}
+
+
+def test_the_log_is_not_flooded_by_what_is_set_aside(
+    posting: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(client: Client) -> list[int]:
+        return [(await client.post("/receipts/vg?token=sesame", data=b"{}")).status for _ in range(5)]
+
+    assert posting(story) == [200] * 5
+    assert len(caplog.records) == 1
+
+
+UNREADABLE = {
+    "a text that is null": {"messageId": "m0", "from": "491701234567", "to": "12345", "text": None},
+    "a SEEN report without a status": {"messageId": "m0", "seenAt": "2026-11-21T10:00:00.000+0000"},
+    "a status that is no object": {"messageId": "m0", "status": "DELIVERED"},
+    "an object that is none": "m0",
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("odd", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_one_entry_that_cannot_be_read_spoils_none_of_the_others(
+    world: Any, posting: Callable[..., Any], odd: Any
+) -> None:
+    good = [{"messageId": f"m{n}", "status": {"groupId": 3, "id": 5}} for n in range(1, 100)]
+    body = json.dumps({"results": [*good[:50], odd, *good[50:]]}).encode()
+
+    assert one(posting, "POST", "ib?token=sesame", body)[0] == 200
+
+    assert len(kept(world)) == 99
+    assert set_aside(world) == ["ib unreadable_entry 1"]
+    assert [json.loads(each) for each in raw(world)] == [odd]
+
+
+BATCHES: dict[str, tuple[str, dict[str, str], Any, Any]] = {
+    "generic with each": ("ge", {"x_token": "sesame"}, {"id": "7", "status": "OK"}, {"id": "8", "status": {}}),
+    "messages among them": (
+        "ge",
+        {"x_token": "sesame"},
+        {"mo": "1", "from": "491701234567", "to": "12345", "text": "hi"},
+        {"mo": "2", "from": "491701234567", "to": "12345", "text": None},
+    ),
+    "http": ("ht", {}, {"id": "7", "status": "delivered"}, {"status": "delivered"}),
+    "termii": ("tm", {}, {"message_id": "7", "status": "Delivered"}, {"message_id": None, "status": "Delivered"}),
+}
+
+
+@pytest.mark.parametrize(("carrier", "proof", "good", "bad"), BATCHES.values(), ids=BATCHES.keys())
+def test_every_kind_of_batch_is_read_entry_by_entry(
+    world: Any, posting: Callable[..., Any], carrier: str, proof: dict[str, str], good: Any, bad: Any
+) -> None:
+    body = json.dumps({"results": [good, bad]} if carrier == "ge" else [good, bad]).encode()
+    if carrier == "tm":
+        proof = {"x_termii_signature": hmac.new(b"sesame", body, hashlib.sha512).hexdigest()}
+
+    assert one(posting, "POST", carrier, body, **proof)[0] == 200
+
+    assert len(kept(world)) + len(world.rows("SELECT id FROM inbound")) == 1
+    assert set_aside(world) == [f"{carrier} unreadable_entry 1"]
+
+
+UNKNOWN: dict[str, tuple[str, Any]] = {
+    "vonage": ("vg?token=sesame", {"messageId": "7", "status": "teleported"}),
+    "infobip": ("ib?token=sesame", {"results": [{"messageId": "7", "status": {"groupId": 9, "id": 901}}]}),
+    "generic": ("gn", {"id": "7", "status": "TELEPORTED"}),
+    "http": ("ht", {"id": "7", "status": "teleported"}),
+}
+
+
+@pytest.mark.parametrize(("path", "given"), UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_an_unknown_status_is_pending_and_is_told_of(
+    world: Any, posting: Callable[..., Any], caplog: pytest.LogCaptureFixture, path: str, given: Any
+) -> None:
+    assert one(posting, "POST", path, json.dumps(given).encode(), x_token="sesame")[0] == 200
+
+    name = path.partition("?")[0]
+    assert kept(world) == [f"{name} 7 pending"]
+    assert set_aside(world) == [f"{name} unknown_status 1"]
+    assert len(caplog.records) == 1
+
+
+def test_an_unknown_status_of_twilio_s_is_pending(world: Any, posting: Callable[..., Any]) -> None:
+    body, mac = signed({"MessageSid": "SM5", "MessageStatus": "teleported"}, f"{OUTSIDE}/tw")
+
+    assert one(posting, "POST", "tw", body, x_twilio_signature=mac)[0] == 200
+    assert kept(world) == ["tw SM5 pending"]
+
+
+def test_what_cannot_be_proved_for_being_unreadable_says_so(world: Any, posting: Callable[..., Any]) -> None:
+    body = "&".join(f"a{n}=1" for n in range(300)).encode()
+
+    assert one(posting, "POST", "tw", body, x_twilio_signature="x")[0] == 400
+    assert set_aside(world) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "signed_url"),
+    [
+        (f"{OUTSIDE}/tw", "https://sms.example:443/receipts/tw"),
+        (f"{OUTSIDE}/tw", "https://sms.example:8443/receipts/tw"),
+        ("https://sms.example:8443/receipts/tw", f"{OUTSIDE}/tw"),
+        ("https://sms.example:443/receipts/tw", f"{OUTSIDE}/tw"),
+        ("http://sms.example/receipts/tw", f"{OUTSIDE}/tw"),
+        (f"{OUTSIDE}/tw", f"{OUTSIDE}/tw/"),
+        (f"{OUTSIDE}/tw#rc=5&rp=5xx,ct,rt", f"{OUTSIDE}/tw"),
+        (f"{OUTSIDE}/tw?a=1#rc=5", f"{OUTSIDE}/tw"),
+        ("", "https://sms.example/receipts/tw"),
+    ],
+)
+def test_a_signature_may_cover_another_spelling_of_the_same_url(
+    world: Any, posting: Callable[..., Any], told: str, signed_url: str
+) -> None:
+    with world.rt.begin() as conn:
+        carriers.save(conn, "tw", "twilio", {**TWILIO, "receipt_url": told})
+    body, mac = signed({"MessageSid": "SM5", "MessageStatus": "delivered"}, f"{signed_url}?ref={REF}")
+
+    status, _, _ = one(posting, "POST", f"tw?ref={REF}", body, x_twilio_signature=mac, host="sms.example")
+
+    assert (status, kept(world)) == (200, ["tw SM5 delivered"])
+
+
+def test_a_signature_of_another_host_or_path_is_forged(world: Any, posting: Callable[..., Any]) -> None:
+    for url in ("https://evil.example/receipts/tw", f"{OUTSIDE}/other", f"{OUTSIDE}/tw?ref={REF}"):
+        body, mac = signed({"MessageSid": "SM5", "MessageStatus": "delivered"}, url)
+        assert one(posting, "POST", "tw", body, x_twilio_signature=mac)[0] == 401
+    assert kept(world) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "heard"),
+    [
+        ({"body": "OK"}, (200, "text/plain", "OK")),
+        ({"body": "ACK/Jasmin", "status": 202, "type": "text/html"}, (202, "text/html", "ACK/Jasmin")),
+        ({"body": ""}, (200, "text/plain", "")),
+        ({}, (200, "application/json", '{"kept": true}')),
+    ],
+)
+def test_a_vendor_hears_the_answer_that_it_wants(
+    world: Any, posting: Callable[..., Any], answer: Any, heard: Any
+) -> None:
+    rules = {**GENERIC["receipts"], "answer": answer}  # type: ignore[dict-item]
+    with world.rt.begin() as conn:
+        carriers.save(conn, "ga", "generic", {**GENERIC, "receipts": rules})
+
+    assert one(posting, "POST", "ga", b"id=1&status=OK", x_token="sesame") == heard
 
 
 def test_settings_that_no_longer_fit_lose_nothing(world: Any, posting: Callable[..., Any]) -> None:

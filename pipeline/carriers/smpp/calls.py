@@ -10,72 +10,75 @@ from uuid import UUID
 
 from pipeline.carriers.contract import NO_NOTES, Notes
 from pipeline.carriers.smpp.codes import Command, Status, word
+from pipeline.rules import refusals
 from schema.carriage import Attempt
-from schema.vocabulary import Outcome
+from schema.vocabulary import Outcome, RefusalReason
 
 log = logging.getLogger(__name__)
 
 #: refused for now because we send too fast: the request waits, and is submitted again
 WAITS: Final = frozenset({Status.RTHROTTLED, Status.RMSGQFUL})
 
-#: what a refusal says of the message. Permanent is only what is the message's own; what may be our settings' or our
-#: account's fault is another route's chance
-OUTCOMES: Final[Mapping[int, Outcome]] = {
-    Status.RINVMSGLEN: Outcome.REFUSED_PERMANENT,
-    Status.RINVCMDLEN: Outcome.REFUSED_PERMANENT,
-    Status.RINVCMDID: Outcome.REFUSED_TRANSIENT,
-    Status.RINVBNDSTS: Outcome.REFUSED_TRANSIENT,
-    Status.RALYBND: Outcome.REFUSED_TRANSIENT,
-    Status.RINVPRTFLG: Outcome.REFUSED_TRANSIENT,
-    Status.RINVREGDLVFLG: Outcome.REFUSED_TRANSIENT,
-    Status.RSYSERR: Outcome.REFUSED_TRANSIENT,
-    Status.RINVSRCADR: Outcome.REFUSED_PERMANENT,
-    Status.RINVDSTADR: Outcome.REFUSED_PERMANENT,
-    Status.RINVMSGID: Outcome.REFUSED_TRANSIENT,
-    Status.RBINDFAIL: Outcome.REFUSED_TRANSIENT,
-    Status.RINVPASWD: Outcome.REFUSED_TRANSIENT,
-    Status.RINVSYSID: Outcome.REFUSED_TRANSIENT,
-    Status.RCANCELFAIL: Outcome.REFUSED_TRANSIENT,
-    Status.RREPLACEFAIL: Outcome.REFUSED_TRANSIENT,
-    Status.RMSGQFUL: Outcome.REFUSED_TRANSIENT,
-    Status.RINVSERTYP: Outcome.REFUSED_TRANSIENT,
-    Status.RINVNUMDESTS: Outcome.REFUSED_PERMANENT,
-    Status.RINVDLNAME: Outcome.REFUSED_PERMANENT,
-    Status.RINVDESTFLAG: Outcome.REFUSED_TRANSIENT,
-    Status.RINVSUBREP: Outcome.REFUSED_TRANSIENT,
-    Status.RINVESMCLASS: Outcome.REFUSED_TRANSIENT,
-    Status.RCNTSUBDL: Outcome.REFUSED_PERMANENT,
-    Status.RSUBMITFAIL: Outcome.REFUSED_TRANSIENT,
-    Status.RINVSRCTON: Outcome.REFUSED_TRANSIENT,
-    Status.RINVSRCNPI: Outcome.REFUSED_TRANSIENT,
-    Status.RINVDSTTON: Outcome.REFUSED_TRANSIENT,
-    Status.RINVDSTNPI: Outcome.REFUSED_TRANSIENT,
-    Status.RINVSYSTYP: Outcome.REFUSED_TRANSIENT,
-    Status.RINVREPFLAG: Outcome.REFUSED_TRANSIENT,
-    Status.RINVNUMMSGS: Outcome.REFUSED_TRANSIENT,
-    Status.RTHROTTLED: Outcome.REFUSED_TRANSIENT,
-    Status.RINVSCHED: Outcome.REFUSED_TRANSIENT,
-    Status.RINVEXPIRY: Outcome.REFUSED_TRANSIENT,
-    Status.RINVDFTMSGID: Outcome.REFUSED_TRANSIENT,
-    Status.RX_T_APPN: Outcome.REFUSED_TRANSIENT,
-    Status.RX_P_APPN: Outcome.REFUSED_PERMANENT,
-    Status.RX_R_APPN: Outcome.REFUSED_PERMANENT,
-    Status.RQUERYFAIL: Outcome.REFUSED_TRANSIENT,
-    Status.RINVOPTPARSTREAM: Outcome.REFUSED_TRANSIENT,
-    Status.ROPTPARNOTALLWD: Outcome.REFUSED_TRANSIENT,
-    Status.RINVPARLEN: Outcome.REFUSED_TRANSIENT,
-    Status.RMISSINGOPTPARAM: Outcome.REFUSED_TRANSIENT,
-    Status.RINVOPTPARAMVAL: Outcome.REFUSED_TRANSIENT,
-    Status.RDELIVERYFAILURE: Outcome.REFUSED_TRANSIENT,
-    Status.RUNKNOWNERR: Outcome.REFUSED_TRANSIENT,
-    Status.RSERTYPUNAUTH: Outcome.REFUSED_TRANSIENT,
-    Status.RPROHIBITED: Outcome.REFUSED_TRANSIENT,
-    Status.RSERTYPUNAVAIL: Outcome.REFUSED_TRANSIENT,
-    Status.RSERTYPDENIED: Outcome.REFUSED_TRANSIENT,
-    Status.RINVDCS: Outcome.REFUSED_TRANSIENT,
-    Status.RINVSRCADDRSUBUNIT: Outcome.REFUSED_TRANSIENT,
-    Status.RINVDSTADDRSUBUNIT: Outcome.REFUSED_TRANSIENT,
+#: why each status was given. The message's own are the destination, the text, and the message as a whole; an invalid
+#: source address, a service type, a bind are this carrier's, and another's chance
+REASONS: Final[Mapping[int, RefusalReason]] = {
+    Status.RINVMSGLEN: RefusalReason.INVALID_TEXT,
+    Status.RINVCMDLEN: RefusalReason.CONFIGURATION,
+    Status.RINVCMDID: RefusalReason.CONFIGURATION,
+    Status.RINVBNDSTS: RefusalReason.CONFIGURATION,
+    Status.RALYBND: RefusalReason.CONFIGURATION,
+    Status.RINVPRTFLG: RefusalReason.CONFIGURATION,
+    Status.RINVREGDLVFLG: RefusalReason.CONFIGURATION,
+    Status.RSYSERR: RefusalReason.CARRIER_FAULT,
+    Status.RINVSRCADR: RefusalReason.SENDER_REFUSED,
+    Status.RINVDSTADR: RefusalReason.INVALID_NUMBER,
+    Status.RINVMSGID: RefusalReason.CONFIGURATION,
+    Status.RBINDFAIL: RefusalReason.ACCOUNT,
+    Status.RINVPASWD: RefusalReason.ACCOUNT,
+    Status.RINVSYSID: RefusalReason.ACCOUNT,
+    Status.RCANCELFAIL: RefusalReason.CONFIGURATION,
+    Status.RREPLACEFAIL: RefusalReason.CONFIGURATION,
+    Status.RMSGQFUL: RefusalReason.LIMIT,
+    Status.RINVSERTYP: RefusalReason.CONFIGURATION,
+    Status.RINVNUMDESTS: RefusalReason.CONFIGURATION,
+    Status.RINVDLNAME: RefusalReason.CONFIGURATION,
+    Status.RINVDESTFLAG: RefusalReason.CONFIGURATION,
+    Status.RINVSUBREP: RefusalReason.CONFIGURATION,
+    Status.RINVESMCLASS: RefusalReason.CONFIGURATION,
+    Status.RCNTSUBDL: RefusalReason.CONFIGURATION,
+    Status.RSUBMITFAIL: RefusalReason.UNSPECIFIED,
+    Status.RINVSRCTON: RefusalReason.CONFIGURATION,
+    Status.RINVSRCNPI: RefusalReason.CONFIGURATION,
+    Status.RINVDSTTON: RefusalReason.CONFIGURATION,
+    Status.RINVDSTNPI: RefusalReason.CONFIGURATION,
+    Status.RINVSYSTYP: RefusalReason.CONFIGURATION,
+    Status.RINVREPFLAG: RefusalReason.CONFIGURATION,
+    Status.RINVNUMMSGS: RefusalReason.CONFIGURATION,
+    Status.RTHROTTLED: RefusalReason.LIMIT,
+    Status.RINVSCHED: RefusalReason.CONFIGURATION,
+    Status.RINVEXPIRY: RefusalReason.CONFIGURATION,
+    Status.RINVDFTMSGID: RefusalReason.CONFIGURATION,
+    Status.RX_T_APPN: RefusalReason.CARRIER_FAULT,
+    Status.RX_P_APPN: RefusalReason.UNSPECIFIED,
+    Status.RX_R_APPN: RefusalReason.MESSAGE_REFUSED,
+    Status.RQUERYFAIL: RefusalReason.CONFIGURATION,
+    Status.RINVOPTPARSTREAM: RefusalReason.CONFIGURATION,
+    Status.ROPTPARNOTALLWD: RefusalReason.CONFIGURATION,
+    Status.RINVPARLEN: RefusalReason.CONFIGURATION,
+    Status.RMISSINGOPTPARAM: RefusalReason.CONFIGURATION,
+    Status.RINVOPTPARAMVAL: RefusalReason.CONFIGURATION,
+    Status.RDELIVERYFAILURE: RefusalReason.UNSPECIFIED,
+    Status.RUNKNOWNERR: RefusalReason.UNSPECIFIED,
+    Status.RSERTYPUNAUTH: RefusalReason.ACCOUNT,
+    Status.RPROHIBITED: RefusalReason.ACCOUNT,
+    Status.RSERTYPUNAVAIL: RefusalReason.CONFIGURATION,
+    Status.RSERTYPDENIED: RefusalReason.ACCOUNT,
+    Status.RINVDCS: RefusalReason.CONFIGURATION,
+    Status.RINVSRCADDRSUBUNIT: RefusalReason.SENDER_REFUSED,
+    Status.RINVDSTADDRSUBUNIT: RefusalReason.CONFIGURATION,
 }
+#: what a status says of the message; one that is not here: refused for now
+OUTCOMES: Final[Mapping[int, Outcome]] = {status: refusals.OUTCOMES[reason] for status, reason in REASONS.items()}
 
 
 @dataclass(frozen=True, slots=True)

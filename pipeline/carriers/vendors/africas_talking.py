@@ -50,7 +50,7 @@ from schema.vocabulary import RefusalReason, Verdict
 TAKEN = frozenset({100, 101, 102})
 #: why each other statusCode was given; one that is not here says nothing for sure
 CODES: dict[int, RefusalReason] = {
-    401: RefusalReason.FORBIDDEN_TEXT,  # RiskHold
+    401: RefusalReason.ACCOUNT,  # RiskHold
     402: RefusalReason.SENDER_REFUSED,  # InvalidSenderId
     403: RefusalReason.INVALID_NUMBER,  # InvalidPhoneNumber
     404: RefusalReason.INVALID_NUMBER,  # UnsupportedNumberType

@@ -17,6 +17,7 @@ Settings: those of every line (`base_url`: required, the account's own), `api_ke
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -87,6 +88,8 @@ FAILURES: dict[str, RefusalReason] = {
     "rejected": RefusalReason.UNSPECIFIED,
     "expired": RefusalReason.EXPIRED,
 }
+#: how words name a field
+_FIELD = re.compile(r"\bthe ([a-z_]+) field\b")
 _KEPT = ("type", "id", "message_id", "status", "sent_at", "cost", "channel")
 
 
@@ -135,8 +138,10 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
 
 def _at_fault(body: Mapping[str, Any]) -> RefusalReason | None:
     """Return what the fields mean that a refusal names; those of the number and the text go before the others."""
-    named = body.get("errors")
-    return next((FIELDS[name] for name in FIELDS if isinstance(named, dict | list) and name in named), None)
+    errors = body.get("errors")
+    named = list(errors) if isinstance(errors, dict | list) else []
+    named += _FIELD.findall(_plain(body.get("message")))
+    return next((FIELDS[name] for name in FIELDS if name in named), None)
 
 
 def read_balance(answer: Answer) -> tuple[Decimal, str] | None:

@@ -63,13 +63,12 @@ CODES: dict[str, RefusalReason] = {
     "20429": RefusalReason.LIMIT,  # too many requests
     "20500": RefusalReason.IN_DOUBT,  # internal server error
     "21201": RefusalReason.INVALID_NUMBER,  # no To
+    "21210": RefusalReason.SENDER_REFUSED,  # From not verified
     "21211": RefusalReason.INVALID_NUMBER,  # invalid To
     "21212": RefusalReason.SENDER_REFUSED,  # invalid From
     "21214": RefusalReason.INVALID_NUMBER,  # To cannot be reached
     "21217": RefusalReason.INVALID_NUMBER,  # not a phone number
     "21219": RefusalReason.ACCOUNT,  # To not verified, on a trial
-    "21263": RefusalReason.SENDER_REFUSED,  # a name as From, on a trial
-    "21264": RefusalReason.SENDER_REFUSED,  # From is a short code of another country
     "21265": RefusalReason.INVALID_NUMBER,  # To is a short code
     "21266": RefusalReason.INVALID_NUMBER,  # To and From are the same
     "21267": RefusalReason.SENDER_REFUSED,  # a name as From is not allowed
@@ -87,9 +86,7 @@ CODES: dict[str, RefusalReason] = {
     "21610": RefusalReason.OPTED_OUT,
     "21611": RefusalReason.LIMIT,  # From has too many messages queued
     "21612": RefusalReason.NO_ROUTE,  # from From to To
-    "21613": RefusalReason.ACCOUNT,  # the number requires an address
     "21614": RefusalReason.INVALID_NUMBER,  # To is no mobile number
-    "21615": RefusalReason.ACCOUNT,  # the number requires a local address
     "21616": RefusalReason.SENDER_REFUSED,  # From matches several numbers
     "21617": RefusalReason.INVALID_TEXT,  # body too long
     "21618": RefusalReason.INVALID_TEXT,  # body of characters that cannot be sent
@@ -121,36 +118,26 @@ CODES: dict[str, RefusalReason] = {
     "30011": RefusalReason.NO_ROUTE,  # MMS not supported there
     "30012": RefusalReason.EXPIRED,  # validity too short
     "30013": RefusalReason.EXPIRED,  # validity too long for the network
-    "30014": RefusalReason.CONFIGURATION,  # attachment
-    "30015": RefusalReason.CONFIGURATION,  # attachment
-    "30016": RefusalReason.CONFIGURATION,  # attachment
     "30017": RefusalReason.LIMIT,  # congestion
     "30018": RefusalReason.SENDER_REFUSED,  # not registered there
     "30019": RefusalReason.INVALID_TEXT,  # larger than the network takes
-    "30020": RefusalReason.CARRIER_FAULT,  # internal failure
-    "30021": RefusalReason.CARRIER_FAULT,  # internal failure
     "30022": RefusalReason.LIMIT,  # 10DLC rate
     "30023": RefusalReason.LIMIT,  # 10DLC day's cap
     "30024": RefusalReason.SENDER_REFUSED,  # numeric sender not provisioned
-    "30025": RefusalReason.SENDER_REFUSED,  # number not provisioned
-    "30026": RefusalReason.LIMIT,  # US A2P volume
     "30027": RefusalReason.LIMIT,  # T-Mobile day's limit of the brand
     "30032": RefusalReason.SENDER_REFUSED,  # toll-free number not verified
     "30033": RefusalReason.SENDER_REFUSED,  # 10DLC campaign suspended
     "30034": RefusalReason.SENDER_REFUSED,  # number without a 10DLC campaign
     "30035": RefusalReason.SENDER_REFUSED,  # number is being configured
     "30036": RefusalReason.EXPIRED,
-    "30037": RefusalReason.UNSPECIFIED,  # outbound messaging disabled
+    "30037": RefusalReason.ACCOUNT,  # outbound messaging disabled
     "30038": RefusalReason.FORBIDDEN_TEXT,  # a one-time password that is not to leave
     "30039": RefusalReason.FORBIDDEN_TEXT,  # a loop
     "30040": RefusalReason.SENDER_REFUSED,  # destination requires registration
     "30041": RefusalReason.SENDER_REFUSED,  # sender rejected by the network
-    "30042": RefusalReason.SENDER_REFUSED,  # shared short code
-    "30044": RefusalReason.INVALID_TEXT,  # too long for a trial
     "30410": RefusalReason.CARRIER_FAULT,  # timeout at a provider
     "30450": RefusalReason.FORBIDDEN_TEXT,  # held to be pumping
     "30453": RefusalReason.FORBIDDEN_TEXT,  # held to be pumping
-    "30454": RefusalReason.LIMIT,  # too many to this number
     "30500": RefusalReason.CARRIER_FAULT,
     "63038": RefusalReason.LIMIT,  # the account's messages of the day
 }

@@ -66,9 +66,12 @@ ERRORS: dict[str, RefusalReason] = {
     "10": RefusalReason.LIMIT,  # too many connections
     "11": RefusalReason.ACCOUNT,  # not enabled for HTTP
     "12": RefusalReason.INVALID_TEXT,  # too long
+    "13": RefusalReason.CARRIER_FAULT,  # not submitted: communication failed
     "14": RefusalReason.CONFIGURATION,  # invalid signature
     "15": RefusalReason.SENDER_REFUSED,
-    "16": RefusalReason.EXPIRED,  # time to live over
+    "16": RefusalReason.CONFIGURATION,  # invalid time to live
+    "19": RefusalReason.ACCOUNT,  # facility not allowed
+    "20": RefusalReason.CONFIGURATION,  # invalid message class
     "22": RefusalReason.NO_ROUTE,  # invalid network code
     "23": RefusalReason.CONFIGURATION,  # invalid callback URL
     "29": RefusalReason.ACCOUNT,  # not on the list of a demo account

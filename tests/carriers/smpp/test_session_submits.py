@@ -418,7 +418,7 @@ def test_an_operator_may_say_what_a_status_means(client: Clients) -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (Status.RINVCMDLEN, (PERMANENT, "ESME_RINVCMDLEN")),
+        (Status.RINVCMDLEN, (TRANSIENT, "ESME_RINVCMDLEN")),
         (Status.RINVCMDID, (TRANSIENT, "ESME_RINVCMDID")),
         (Status.ROK, (UNKNOWN, "generic_nack")),
     ],

@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
-from pipeline.carriers.vendors.africas_talking import CODES, RETRYABLE, STATUSES, WORDS, judge, make, read
+from pipeline.carriers.vendors.africas_talking import CODES, FAILURES, STATUSES, TAKEN, WORDS, judge, make, read
 from pipeline.errors import ConfigurationError
+from pipeline.rules.refusals import OUTCOMES, may_another_help
 from schema.carriage import Posted
-from schema.vocabulary import Outcome, Verdict
+from schema.vocabulary import Outcome, RefusalReason, Verdict
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import answer, judged, posted
 from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
@@ -19,13 +20,13 @@ from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
 SETTINGS: dict[str, object] = {"username": "shop", "api_key": "s3cret", "receipt_token": "sesame"}
 
 
-def said(code: int, given: object = "ATXid_1") -> dict[str, Any]:
+def said(code: int | str, given: object = "ATXid_1") -> dict[str, Any]:
     recipient = {
         "statusCode": code,
         "number": "+254711000111",
         "status": "Success",
         "cost": "KES 0.8000",
-        "messageId": given if CODES.get(code) is Outcome.ACCEPTED else "None",
+        "messageId": given if int(code) in TAKEN else "None",
     }
     return {"SMSMessageData": {"Message": "Sent to 1/1 Total Cost: KES 0.8000", "Recipients": [recipient]}}
 
@@ -71,18 +72,20 @@ class TestAfricasTalking(Conformance):
     REFUSED_FOR_NOW = ("refuse_transient:407", "407")
 
 
-@pytest.mark.parametrize(("code", "outcome"), CODES.items())
-def test_each_code_has_its_outcome(code: int, outcome: Outcome) -> None:
-    taken = outcome is Outcome.ACCEPTED
-
-    found = judged(judge, answer(201, said(code)))
-
-    assert found == (outcome.value, None if taken else str(code), "ATXid_1" if taken else None)
+@pytest.mark.parametrize(("code", "reason"), CODES.items())
+@pytest.mark.parametrize("spelling", [int, str])
+def test_each_code_has_its_outcome(code: int, reason: RefusalReason, spelling: type) -> None:
+    assert judged(judge, answer(201, said(spelling(code)))) == (OUTCOMES[reason], str(code), None)
 
 
-@pytest.mark.parametrize(("word", "outcome"), WORDS.items())
-def test_each_word_without_a_recipient_has_its_outcome(word: str, outcome: Outcome) -> None:
-    assert judged(judge, answer(201, nobody(word))) == (outcome.value, word, None)
+@pytest.mark.parametrize("code", [*TAKEN, "101"])
+def test_who_is_sent_to_is_accepted(code: Any) -> None:
+    assert judged(judge, answer(201, said(code, "ATXid_1"))) == (Outcome.ACCEPTED, None, "ATXid_1")
+
+
+@pytest.mark.parametrize(("word", "reason"), WORDS.items())
+def test_each_word_without_a_recipient_has_its_outcome(word: str, reason: RefusalReason) -> None:
+    assert judged(judge, answer(201, nobody(word))) == (OUTCOMES[reason], word, None)
 
 
 ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
@@ -149,15 +152,17 @@ def test_each_status_has_its_verdict(status: str, verdict: Verdict) -> None:
 
     assert (receipt.verdict, receipt.key, receipt.carrier_ref) == (verdict, f"ATXid_1/{status}", "ATXid_1")
     assert receipt.code == (status if verdict is Verdict.FAILED else None)
-    assert not receipt.retryable
     assert "254711000111" not in receipt.raw
 
 
-@pytest.mark.parametrize(("reason", "retryable"), [*RETRYABLE.items(), ("Elsewhere", False)])
-def test_each_failure_says_whether_another_carrier_may_do_better(reason: str, retryable: bool) -> None:
-    [receipt] = read("alpha", SETTINGS, form({**REPORT, "status": "Failed", "failureReason": reason})).receipts
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [*FAILURES.items(), ("Elsewhere", None)],
+)
+def test_each_failure_says_whether_another_carrier_may_do_better(word: str, reason: RefusalReason | None) -> None:
+    [receipt] = read("alpha", SETTINGS, form({**REPORT, "status": "Failed", "failureReason": word})).receipts
 
-    assert (receipt.code, receipt.retryable) == (reason, retryable)
+    assert (receipt.code, receipt.retryable) == (word, may_another_help(reason))
 
 
 def test_a_message_from_a_handset_is_read() -> None:
@@ -189,11 +194,13 @@ def test_without_any_token_of_ours_nothing_is_believed() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{**REPORT, "status": "Lost"}, {**REPORT, "id": ""}, {**MESSAGE, "from": ""}, {"id": "x"}, {}],
+    [{**REPORT, "status": ""}, {**REPORT, "id": ""}, {**MESSAGE, "from": ""}, {"id": "x"}, {}],
 )
-def test_what_cannot_be_read_is_a_value_error(given: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        read("alpha", SETTINGS, form(given))
+def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
+    heard = read("alpha", SETTINGS, form(given))
+
+    assert (heard.receipts, heard.inbound) == ([], [])
+    assert [each.reason for each in heard.unread] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(

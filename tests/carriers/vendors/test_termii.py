@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
-from pipeline.carriers.vendors.termii import REFUSALS, RETRYABLE, STATUSES, WORDS, judge, make, read
+from pipeline.carriers.vendors.termii import FAILURES, FIELDS, REFUSALS, STATUSES, WORDS, judge, make, read
 from pipeline.errors import ConfigurationError
+from pipeline.rules.refusals import OUTCOMES, may_another_help
 from schema.carriage import Posted
-from schema.vocabulary import MessageClass, Outcome, Verdict
+from schema.vocabulary import MessageClass, RefusalReason, Verdict
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import answer, judged, posted
 from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
@@ -65,15 +66,22 @@ class TestTermii(Conformance):
 
 
 @pytest.mark.parametrize(("words", "meaning"), WORDS.items())
-def test_each_word_has_its_outcome(words: str, meaning: tuple[str, Outcome]) -> None:
-    code, outcome = meaning
+def test_each_word_has_its_outcome(words: str, meaning: tuple[str, RefusalReason]) -> None:
+    code, reason = meaning
 
-    assert judged(judge, answer(400, {"message": f"{words.title()}."})) == (outcome.value, code, None)
+    assert judged(judge, answer(400, {"message": f"{words.title()}."})) == (OUTCOMES[reason], code, None)
 
 
-@pytest.mark.parametrize(("status", "outcome"), REFUSALS.items())
-def test_each_status_has_its_outcome_where_the_words_say_nothing(status: int, outcome: Outcome) -> None:
-    assert judged(judge, answer(status, {"message": "Hm"})) == (outcome.value, f"http_{status}", None)
+@pytest.mark.parametrize(("field", "reason"), [*FIELDS.items(), ("channel", RefusalReason.CONFIGURATION)])
+def test_a_request_is_refused_by_the_field_that_is_named(field: str, reason: RefusalReason) -> None:
+    body = {"message": "The given data was invalid.", "errors": {field: [f"The {field} to which sms is sent"]}}
+
+    assert judged(judge, answer(422, body)) == (OUTCOMES[reason], "http_422", None)
+
+
+@pytest.mark.parametrize(("status", "reason"), REFUSALS.items())
+def test_each_status_has_its_outcome_where_the_words_say_nothing(status: int, reason: RefusalReason) -> None:
+    assert judged(judge, answer(status, {"message": "Hm"})) == (OUTCOMES[reason], f"http_{status}", None)
 
 
 ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
@@ -155,7 +163,7 @@ def test_each_status_has_its_verdict(status: str, verdict: Verdict) -> None:
 
     assert (receipt.verdict, receipt.carrier_ref) == (verdict, "5964465985113503103")
     assert receipt.key == f"5964465985113503103/{status}"
-    assert receipt.retryable is (status in RETRYABLE)
+    assert receipt.retryable is may_another_help(FAILURES.get(status))
     assert (receipt.code is None) == (verdict is not Verdict.FAILED)
     assert "234u53" not in receipt.raw
     assert "2343459509389" not in receipt.raw
@@ -201,11 +209,13 @@ def test_without_a_key_of_ours_nothing_is_believed() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{**REPORT, "status": "Lost"}, {**REPORT, "message_id": None}, {**MESSAGE, "message": None}, ["x"], "x"],
+    [{**REPORT, "status": ""}, {**REPORT, "message_id": None}, {**MESSAGE, "message": None}, ["x"], "x"],
 )
-def test_what_cannot_be_read_is_a_value_error(given: object) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        read("alpha", SETTINGS, signed(given))
+def test_what_cannot_be_read_is_set_aside(given: object) -> None:
+    heard = read("alpha", SETTINGS, signed(given))
+
+    assert (heard.receipts, heard.inbound) == ([], [])
+    assert [each.reason for each in heard.unread] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
-from pipeline.carriers.vendors.twilio import ERRORS, RETRYABLE, STATUSES, judge, make, read
+from pipeline.carriers.vendors.twilio import CODES, STATUSES, judge, make, read
 from pipeline.errors import ConfigurationError
+from pipeline.rules.refusals import OUTCOMES
 from schema.carriage import Posted
-from schema.vocabulary import Doubt, Outcome
+from schema.vocabulary import Doubt, Outcome, RefusalReason
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import REF, answer, judged, posted
 from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
@@ -68,9 +69,14 @@ class TestTwilio(Conformance):
     REFUSED_FOR_NOW = ("refuse_transient:21611", "21611")
 
 
-@pytest.mark.parametrize(("code", "outcome"), ERRORS.items())
-def test_each_code_has_its_outcome(code: int, outcome: Outcome) -> None:
-    assert judged(judge, answer(400, fault(code, 400))) == (outcome.value, str(code), None)
+@pytest.mark.parametrize(("code", "reason"), CODES.items())
+def test_each_code_means_the_same_in_an_answer_and_in_a_receipt(code: str, reason: RefusalReason) -> None:
+    outcome = OUTCOMES[reason]
+
+    assert judged(judge, answer(400, fault(int(code), 400))) == (outcome, code, None)
+    for status in ("failed", "undelivered"):
+        [receipt] = read("alpha", SETTINGS, signed({**REPORT, "MessageStatus": status, "ErrorCode": code})).receipts
+        assert (receipt.code, receipt.retryable) == (code, outcome is Outcome.REFUSED_TRANSIENT)
 
 
 ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
@@ -206,8 +212,10 @@ def test_the_signature_is_the_one_of_twilio_s_own_documentation() -> None:
         body, "https://mycompany.com/myapp.php?foo=1&bar=2", x_twilio_signature="RSOYDt4T1cUTdK1PDd93/VVr8B8="
     )
 
-    with pytest.raises(ValueError, match="MessageSid"):  # believed, and then found to be none of ours
-        read("alpha", {"auth_token": "12345"}, post)
+    heard = read("alpha", {"auth_token": "12345"}, post)
+
+    # believed, and then found to be none of ours
+    assert [each.reason for each in heard.unread] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES.items())
@@ -220,9 +228,12 @@ def test_each_status_has_its_verdict(status: str, verdict: Any) -> None:
     assert heard.inbound == []
 
 
-@pytest.mark.parametrize(("code", "retryable"), [*RETRYABLE.items(), ("39999", False)])
-def test_each_failure_says_whether_another_carrier_may_do_better(code: str, retryable: bool) -> None:
-    post = signed({**REPORT, "MessageStatus": "undelivered", "ErrorCode": code})
+@pytest.mark.parametrize(("status", "retryable"), [("failed", True), ("undelivered", False)])
+def test_a_code_in_no_table_is_one_of_an_answer_where_the_message_never_left_twilio(
+    status: str, retryable: bool
+) -> None:
+    code = "39999"
+    post = signed({**REPORT, "MessageStatus": status, "ErrorCode": code})
 
     [receipt] = read("alpha", SETTINGS, post).receipts
 
@@ -268,15 +279,15 @@ def test_without_a_token_of_ours_nothing_is_believed() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {**REPORT, "MessageStatus": "lost"},
         {**REPORT, "MessageSid": ""},
-        {**REPORT, "ErrorCode": "x" * 200},
         {"MessageSid": "SM1", "From": "+1", "To": "+2"},
     ],
 )
-def test_what_cannot_be_read_is_a_value_error(given: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        read("alpha", SETTINGS, signed(given))
+def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
+    heard = read("alpha", SETTINGS, signed(given))
+
+    assert (heard.receipts, heard.inbound) == ([], [])
+    assert [each.reason for each in heard.unread] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from urllib.parse import urlencode
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
-from pipeline.carriers.vendors.vonage import ERRORS, METHODS, RETRYABLE, STATUSES, judge, make, read, signature
+from pipeline.carriers.vendors.vonage import ERR_CODES, ERRORS, METHODS, STATUSES, judge, make, read, signature
 from pipeline.errors import ConfigurationError
+from pipeline.rules.refusals import OUTCOMES, may_another_help
 from schema.carriage import Posted
-from schema.vocabulary import Encoding, Outcome, Verdict
+from schema.vocabulary import Encoding, Outcome, RefusalReason, Verdict
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.raw import listening, plain, read_request
 from tests.carriers.vendors.exchanges import REF, answer, judged, posted
@@ -78,9 +79,9 @@ class TestVonage(Conformance):
     REFUSED_FOR_NOW = ("refuse_transient:9", "9")
 
 
-@pytest.mark.parametrize(("status", "outcome"), ERRORS.items())
-def test_each_status_has_its_outcome(status: str, outcome: Outcome) -> None:
-    assert judged(judge, answer(200, said(status))) == (outcome.value, status, None)
+@pytest.mark.parametrize(("status", "reason"), ERRORS.items())
+def test_each_status_has_its_outcome(status: str, reason: RefusalReason) -> None:
+    assert judged(judge, answer(200, said(status))) == (OUTCOMES[reason], status, None)
 
 
 ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
@@ -91,7 +92,7 @@ ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
     "taken, without an id": (answer(200, {"messages": [{"status": "0"}]}), ("unknown", "unreadable", None)),
     "no parts at all": (answer(200, {"messages": []}), ("unknown", "unreadable", None)),
     "a status nobody knows": (answer(200, said("77")), ("refused_transient", "77", None)),
-    "a status that is no text": (answer(200, {"messages": [{"status": 7}]}), ("unknown", "unreadable", None)),
+    "a status that is a number": (answer(200, {"messages": [{"status": 7}]}), ("refused_permanent", "7", None)),
     "throttled": (answer(200, said("1")), ("refused_transient", "throttled", None)),
     "429": (answer(429), ("refused_transient", "throttled", None)),
     "401 with a status": (answer(401, said("4")), ("refused_transient", "4", None)),
@@ -197,11 +198,11 @@ def test_each_status_of_a_report_has_its_verdict(status: str, verdict: Verdict) 
     assert "491701234567" not in receipt.raw
 
 
-@pytest.mark.parametrize(("code", "retryable"), [*RETRYABLE.items(), ("77", False)])
-def test_each_failure_says_whether_another_carrier_may_do_better(code: str, retryable: bool) -> None:
+@pytest.mark.parametrize(("code", "reason"), [*ERR_CODES.items(), ("77", None)])
+def test_each_failure_says_whether_another_carrier_may_do_better(code: str, reason: RefusalReason | None) -> None:
     [receipt] = read("alpha", SETTINGS, posted({**REPORT, "status": "failed", "err-code": code}, URL)).receipts
 
-    assert (receipt.code, receipt.retryable) == (code, retryable)
+    assert (receipt.code, receipt.retryable) == (code, may_another_help(reason))
 
 
 @pytest.mark.parametrize(
@@ -286,17 +287,18 @@ def test_without_any_secret_of_ours_nothing_is_believed() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {**REPORT, "status": "lost"},
+        {**REPORT, "status": ""},
         {**REPORT, "messageId": ""},
-        {**REPORT, "err-code": "x" * 200},
         {**MESSAGE, "msisdn": ""},
         {key: value for key, value in MESSAGE.items() if key != "text"},
         {**MESSAGE, **concat(2), "concat-part": "two"},
     ],
 )
-def test_what_cannot_be_read_is_a_value_error(given: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        read("alpha", SETTINGS, posted(given, URL))
+def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
+    heard = read("alpha", SETTINGS, posted(given, URL))
+
+    assert (heard.receipts, heard.inbound) == ([], [])
+    assert [each.reason for each in heard.unread] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(
@@ -305,7 +307,7 @@ def test_what_cannot_be_read_is_a_value_error(given: dict[str, str]) -> None:
         ({}, "api_key is required"),
         ({"api_key": "a"}, "api_secret is required"),
         ({"api_key": "a", "api_secret": "b", "signature_method": "sha3"}, "signature_method must be one of md5hash"),
-        ({"api_key": "a", "api_secret": "b", "receipt_url": "https://x?y"}, "receipt_url must end with its path"),
+        ({"api_key": "a", "api_secret": "b", "receipt_url": "https://x#y"}, "receipt_url must not have a fragment"),
         ({"api_key": "a", "api_secret": "b", "wings": 1}, "wings is no setting"),
     ],
 )

@@ -1,0 +1,68 @@
+"""All carriers' codes mean what docs/outcomes.md says, and a reason means the same for each of them."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.carriers.outcome_tables import markdown
+from pipeline.carriers.registry import KINDS, TABLES
+from pipeline.carriers.smpp.calls import OUTCOMES as OF_SMPP
+from pipeline.carriers.smpp.codes import Status
+from pipeline.rules.refusals import OUTCOMES, may_another_help
+from schema.vocabulary import Outcome, RefusalReason
+
+PAGE = Path(__file__).parents[2] / "docs" / "outcomes.md"
+#: the reasons for which number, text or consent are at fault
+OF_THE_MESSAGE = {
+    RefusalReason.INVALID_NUMBER,
+    RefusalReason.SUBSCRIBER,
+    RefusalReason.ABSENT,
+    RefusalReason.OPTED_OUT,
+    RefusalReason.INVALID_TEXT,
+    RefusalReason.FORBIDDEN_TEXT,
+    RefusalReason.MESSAGE_REFUSED,
+    RefusalReason.EXPIRED,
+}
+
+
+def test_the_page_is_current() -> None:
+    assert PAGE.read_text() == markdown(), "make outcomes"
+
+
+def test_each_kind_with_codes_of_its_own_is_there() -> None:
+    assert set(TABLES) == set(KINDS) - {"generic", "simulated"}
+
+
+def test_each_reason_has_one_outcome_and_is_given_by_some_code() -> None:
+    given = {reason for tables in TABLES.values() for table in tables.values() for reason in table.values()}
+
+    assert set(OUTCOMES) == set(RefusalReason) == given
+
+
+def test_only_number_text_and_consent_refuse_a_message_for_good() -> None:
+    assert {reason for reason, outcome in OUTCOMES.items() if outcome is Outcome.REFUSED_PERMANENT} == OF_THE_MESSAGE
+
+
+@pytest.mark.parametrize("reason", RefusalReason)
+def test_another_carrier_may_help_where_this_one_alone_refused(reason: RefusalReason) -> None:
+    assert may_another_help(reason) is (OUTCOMES[reason] is Outcome.REFUSED_TRANSIENT)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (Status.RINVSRCADR, Outcome.REFUSED_TRANSIENT),
+        (Status.RINVDSTADR, Outcome.REFUSED_PERMANENT),
+        (Status.RINVSERTYP, Outcome.REFUSED_TRANSIENT),
+        (Status.RINVCMDLEN, Outcome.REFUSED_TRANSIENT),
+        (Status.RINVNUMDESTS, Outcome.REFUSED_TRANSIENT),
+        (Status.RINVDLNAME, Outcome.REFUSED_TRANSIENT),
+        (Status.RCNTSUBDL, Outcome.REFUSED_TRANSIENT),
+        (Status.RX_P_APPN, Outcome.REFUSED_TRANSIENT),
+        (Status.RX_R_APPN, Outcome.REFUSED_PERMANENT),
+        (Status.RINVMSGLEN, Outcome.REFUSED_PERMANENT),
+        (Status.RBINDFAIL, Outcome.REFUSED_TRANSIENT),
+    ],
+)
+def test_an_smsc_refuses_for_good_only_what_is_the_message_s_own(status: Status, outcome: Outcome) -> None:
+    assert OF_SMPP[status] is outcome
