@@ -54,7 +54,7 @@ def called(sender: CarrierRow, raw_path: str, otherwise: str) -> str:
 def read(sender: CarrierRow, posted: Posted) -> Heard:
     """Return what is in one request of a carrier.
 
-    What is proved but cannot be read is in `unread`. ValueError says that it cannot be read well enough to be proved,
+    What is proved but cannot be read is in `dead`. ValueError says that it cannot be read well enough to be proved,
     ReceiptForged that it does not prove whose it is.
     """
     try:

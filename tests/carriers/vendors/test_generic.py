@@ -342,7 +342,7 @@ def test_what_cannot_be_read_is_set_aside(report: Any) -> None:
     heard = read("alpha", SETTINGS, signed(report))
 
     assert (heard.receipts, heard.inbound) == ([], [])
-    assert [each.reason for each in heard.unread] == ["unreadable_post"]
+    assert [each.reason for each in heard.dead] == ["unreadable_post"]
 
 
 BASE: dict[str, Any] = {"url": "https://x/send", "answers": {"accepted": {"statuses": [200]}}}

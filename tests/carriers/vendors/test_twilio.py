@@ -215,7 +215,7 @@ def test_the_signature_is_the_one_of_twilio_s_own_documentation() -> None:
     heard = read("alpha", {"auth_token": "12345"}, post)
 
     # believed, and then found to be none of ours
-    assert [each.reason for each in heard.unread] == ["unreadable_post"]
+    assert [each.reason for each in heard.dead] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES.items())
@@ -287,7 +287,7 @@ def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
     heard = read("alpha", SETTINGS, signed(given))
 
     assert (heard.receipts, heard.inbound) == ([], [])
-    assert [each.reason for each in heard.unread] == ["unreadable_post"]
+    assert [each.reason for each in heard.dead] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(

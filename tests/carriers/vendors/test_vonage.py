@@ -298,7 +298,7 @@ def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
     heard = read("alpha", SETTINGS, posted(given, URL))
 
     assert (heard.receipts, heard.inbound) == ([], [])
-    assert [each.reason for each in heard.unread] == ["unreadable_post"]
+    assert [each.reason for each in heard.dead] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(
