@@ -35,7 +35,8 @@ from pipeline.carriers.options import Options
 from pipeline.carriers.vendors import posts
 from pipeline.carriers.vendors.exchange import Line, Vendor, accepted, refused, secret, throttled, unknown
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
-from schema.vocabulary import RefusalReason, Verdict
+from schema.refusals import RefusalReason
+from schema.vocabulary import Verdict
 
 #: why a request with an error body was refused, by the answer's status; another of 4xx: it is not said why
 REFUSALS: dict[int, RefusalReason] = {

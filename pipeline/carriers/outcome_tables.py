@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from pipeline.carriers import registry
 from pipeline.rules.refusals import OUTCOMES, may_another_help
-from schema.vocabulary import Outcome, RefusalReason
+from schema.refusals import RefusalReason
+from schema.vocabulary import Outcome
 
 #: what the tables do not show, each with its reason
 EXCEPTIONS = """

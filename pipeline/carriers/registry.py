@@ -10,7 +10,7 @@ from pipeline.carriers.smpp import calls, codes
 from pipeline.carriers.smpp.carrier import Smpp
 from pipeline.carriers.vendors import africas_talking, generic, infobip, termii, twilio, vonage
 from pipeline.errors import CarrierUnknown, ConfigurationError
-from schema.vocabulary import RefusalReason
+from schema.refusals import RefusalReason
 
 #: makes a carrier of (name, settings); ConfigurationError names the setting that does not fit
 Maker = Callable[[str, Mapping[str, object]], Carrier]

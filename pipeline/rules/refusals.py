@@ -6,7 +6,8 @@ What a reason means is said here alone, so that no two carriers' files can disag
 
 from collections.abc import Mapping
 
-from schema.vocabulary import Outcome, RefusalReason
+from schema.refusals import RefusalReason
+from schema.vocabulary import Outcome
 
 _NEVER, _ELSEWHERE = Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT
 

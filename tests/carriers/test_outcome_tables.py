@@ -9,7 +9,8 @@ from pipeline.carriers.registry import KINDS, TABLES
 from pipeline.carriers.smpp.calls import OUTCOMES as OF_SMPP
 from pipeline.carriers.smpp.codes import Status
 from pipeline.rules.refusals import OUTCOMES, may_another_help
-from schema.vocabulary import Outcome, RefusalReason
+from schema.refusals import RefusalReason
+from schema.vocabulary import Outcome
 
 PAGE = Path(__file__).parents[2] / "docs" / "outcomes.md"
 #: the reasons for which number, text or consent are at fault

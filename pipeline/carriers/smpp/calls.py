@@ -12,7 +12,8 @@ from pipeline.carriers.contract import NO_NOTES, Notes
 from pipeline.carriers.smpp.codes import Command, Status, word
 from pipeline.rules import refusals
 from schema.carriage import Attempt
-from schema.vocabulary import Outcome, RefusalReason
+from schema.refusals import RefusalReason
+from schema.vocabulary import Outcome
 
 log = logging.getLogger(__name__)
 

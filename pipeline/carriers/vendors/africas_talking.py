@@ -44,7 +44,8 @@ from pipeline.carriers.vendors.exchange import (
 )
 from pipeline.rules.refusals import may_another_help
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
-from schema.vocabulary import RefusalReason, Verdict
+from schema.refusals import RefusalReason
+from schema.vocabulary import Verdict
 
 #: the statusCodes of a recipient who is sent to: Processed, Sent, Queued
 TAKEN = frozenset({100, 101, 102})

@@ -25,7 +25,8 @@ from pipeline.carriers.options import Options
 from pipeline.carriers.vendors import scalars, urls
 from pipeline.rules.refusals import OUTCOMES
 from schema.carriage import Attempt, Parcel
-from schema.vocabulary import Doubt, Outcome, RefusalReason
+from schema.refusals import RefusalReason
+from schema.vocabulary import Doubt, Outcome
 
 log = logging.getLogger(__name__)
 

@@ -51,7 +51,8 @@ from pipeline.carriers.vendors.exchange import (
 )
 from pipeline.rules.refusals import may_another_help
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
-from schema.vocabulary import Doubt, Outcome, RefusalReason, Verdict
+from schema.refusals import RefusalReason
+from schema.vocabulary import Doubt, Outcome, Verdict
 
 #: seconds Infobip may be told to try for
 VALIDITY = (30, 172_800)

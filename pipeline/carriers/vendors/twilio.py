@@ -48,7 +48,8 @@ from pipeline.carriers.vendors.exchange import (
 )
 from pipeline.rules.refusals import may_another_help
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
-from schema.vocabulary import RefusalReason, Verdict
+from schema.refusals import RefusalReason
+from schema.vocabulary import Verdict
 
 #: seconds Twilio may be told to try for
 VALIDITY = (1, 36_000)

@@ -48,7 +48,8 @@ from pipeline.carriers.vendors.exchange import (
 )
 from pipeline.rules.refusals import may_another_help
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
-from schema.vocabulary import Encoding, RefusalReason, Verdict
+from schema.refusals import RefusalReason
+from schema.vocabulary import Encoding, Verdict
 
 #: seconds Vonage may be told to try for
 VALIDITY = (20, 604_800)

@@ -12,7 +12,8 @@ from pipeline.carriers.vendors.africas_talking import CODES, FAILURES, STATUSES,
 from pipeline.errors import ConfigurationError
 from pipeline.rules.refusals import OUTCOMES, may_another_help
 from schema.carriage import Posted
-from schema.vocabulary import Outcome, RefusalReason, Verdict
+from schema.refusals import RefusalReason
+from schema.vocabulary import Outcome, Verdict
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import answer, judged, posted
 from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged

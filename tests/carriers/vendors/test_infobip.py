@@ -14,7 +14,8 @@ from pipeline.carriers.vendors.infobip import GROUPS, REJECTIONS, judge, make, r
 from pipeline.errors import ConfigurationError
 from pipeline.rules.refusals import OUTCOMES
 from schema.carriage import Posted
-from schema.vocabulary import Doubt, Outcome, RefusalReason, Verdict
+from schema.refusals import RefusalReason
+from schema.vocabulary import Doubt, Outcome, Verdict
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import REF, answer, judged, posted
 from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged

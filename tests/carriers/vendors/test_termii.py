@@ -14,7 +14,8 @@ from pipeline.carriers.vendors.termii import FAILURES, FIELDS, REFUSALS, STATUSE
 from pipeline.errors import ConfigurationError
 from pipeline.rules.refusals import OUTCOMES, may_another_help
 from schema.carriage import Posted
-from schema.vocabulary import MessageClass, RefusalReason, Verdict
+from schema.refusals import RefusalReason
+from schema.vocabulary import MessageClass, Verdict
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import answer, judged, posted
 from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged

@@ -15,7 +15,8 @@ from pipeline.carriers.vendors.twilio import CODES, STATUSES, judge, make, read
 from pipeline.errors import ConfigurationError
 from pipeline.rules.refusals import OUTCOMES
 from schema.carriage import Posted
-from schema.vocabulary import Doubt, Outcome, RefusalReason
+from schema.refusals import RefusalReason
+from schema.vocabulary import Doubt, Outcome
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import REF, answer, judged, posted
 from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged

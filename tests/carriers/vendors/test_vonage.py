@@ -17,7 +17,8 @@ from pipeline.carriers.vendors.vonage import ERR_CODES, ERRORS, METHODS, STATUSE
 from pipeline.errors import ConfigurationError
 from pipeline.rules.refusals import OUTCOMES, may_another_help
 from schema.carriage import Posted
-from schema.vocabulary import Encoding, Outcome, RefusalReason, Verdict
+from schema.refusals import RefusalReason
+from schema.vocabulary import Encoding, Outcome, Verdict
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.raw import listening, plain, read_request
 from tests.carriers.vendors.exchanges import REF, answer, judged, posted
