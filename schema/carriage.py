@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from schema.dead_letter import DeadLetter
 from schema.vocabulary import Encoding, MessageClass, Outcome, Verdict
 
 
