@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from schema.vocabulary import Again, BatchStatus, Code, Encoding, MessageClass
+from schema.vocabulary import Again, BatchStatus, Code, Encoding, HoldReason, MessageClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +172,5 @@ class Batch:
     situation: int | None = None
     #: its messages are sent already: why they are sent once more
     again: Again | None = None
+    #: why it is kept back; None: it is not
+    held: HoldReason | None = None

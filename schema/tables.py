@@ -42,6 +42,7 @@ from schema.vocabulary import (
     Encoding,
     EndpointState,
     Entry,
+    HoldReason,
     InboundAction,
     MessageClass,
     Money,
@@ -222,6 +223,8 @@ batches = Table(
     Column("tried", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     #: its messages are `sent` already: why they are sent once more; null: they are not
     Column("again", Text),
+    #: why it is kept back, though nothing failed; null: it is not
+    Column("held", Text),
     #: what its carrier was chosen by; null: a test, or from before that was kept
     Column("situation_id", Integer),
     #: when somebody looks whether its carrier went silent, or its codes are worth nothing; null: never (again)
@@ -232,8 +235,15 @@ batches = Table(
     _one_of("status", BatchStatus),
     _one_of("class", MessageClass),
     _one_of("again", Again),
-    Index("batches_due", "due_at", postgresql_where=text("status IN ('scheduled', 'waiting')")),
-    Index("batches_hinted", "hinted_at", postgresql_where=text("status IN ('admitted', 'queued')")),
+    _one_of("held", HoldReason),
+    CheckConstraint("held IS NULL OR status IN ('scheduled', 'queued', 'waiting')", name="holdable"),
+    # held batches are in none of those that are looked through every second
+    Index("batches_due", "due_at", postgresql_where=text("status IN ('scheduled', 'waiting') AND held IS NULL")),
+    Index("batches_hinted", "hinted_at", postgresql_where=text("status IN ('admitted', 'queued') AND held IS NULL")),
+    Index("batches_held", "valid_until", postgresql_where=text("held IS NOT NULL")),
+    Index("batches_held_account", "account_id", postgresql_where=text("held = 'account'")),
+    Index("batches_held_carrier", "hinted_at", postgresql_where=text("held = 'carrier'")),
+    Index("batches_held_look", "due_at", postgresql_where=text("held = 'carrier'")),
     Index("batches_leased", "lease_until", postgresql_where=text("status = 'sending'")),
     Index("batches_watched", "watch_at", postgresql_where=text("watch_at IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
@@ -651,6 +661,8 @@ carriers = Table(
     #: what it said is left to spend, and when
     Column("balance", Text),
     _instant("balance_at"),
+    #: when its state, its settings or what it can do changed last; a trigger keeps it
+    _instant("changed_at", nullable=False, server_default=_NOW),
     _instant("created_at", nullable=False, server_default=_NOW),
     _one_of("state", CarrierState),
 )

@@ -39,6 +39,15 @@ class BatchStatus(StrEnum):
     DONE = "done"
 
 
+class HoldReason(StrEnum):
+    """Why a batch is kept back that has not failed. It goes on when the reason is gone, or expires."""
+
+    #: its account is suspended
+    ACCOUNT = "account"
+    #: no carrier on its route may be given messages: each is drained, or wrongly set up
+    CARRIER = "carrier"
+
+
 class MessageClass(StrEnum):
     """What kind of message it is: decides its lane and what may be done in doubt."""
 

@@ -1,4 +1,4 @@
-"""Where a message goes that its carrier did not take: to the next carrier, to another round, or nowhere."""
+"""Where a message goes that its carrier did not take: to the next carrier, to another round, on hold, or nowhere."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pipeline.rules import retries
 from pipeline.rules.routes import Ask, draw
-from schema.vocabulary import Code, MessageClass
+from schema.vocabulary import Code, HoldReason, MessageClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Stand:
     #: carriers that refused it, or were away, before in this round
     tried: tuple[str, ...]
     valid_until: datetime
+    #: whether its carrier may be given messages at all: it is neither drained nor wrongly set up
+    is_fit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Onward:
     tried: tuple[str, ...]
     #: None: at once
     due_at: datetime | None
+    #: why it is kept back; None: it is not
+    held: HoldReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,11 @@ Chain = Callable[[Ask], Sequence[str]]
 
 
 def plan(stand: Stand, leftovers: Iterable[Leftover], chain: Chain, now: datetime) -> Plan:
-    """Return where each leftover goes: never back to a carrier in the same round, never after its time."""
+    """Return where each leftover goes: never back to a carrier in the same round, never after its time.
+
+    Where the batch's carrier is not fit the chain must name fit ones only: a message for which none is left has not
+    failed and burns no round; it is held where it is.
+    """
     onward: defaultdict[Onward, list[UUID]] = defaultdict(list)
     failed: defaultdict[Code, list[UUID]] = defaultdict(list)
     for each in leftovers:
@@ -93,6 +101,8 @@ def _next(stand: Stand, message: Leftover, carriers: Sequence[str], now: datetim
     for carrier in carriers:
         if carrier not in tried:
             return Onward(carrier, attempt, stand.round, tried, None)
+    if not stand.is_fit and not carriers:
+        return Onward(stand.carrier, attempt, stand.round, stand.tried, None, HoldReason.CARRIER)
     pause = retries.wait(stand.message_class, stand.round, draw(stand.round + 1))
     if pause is None:
         return Code.NO_CARRIER_LEFT

@@ -25,6 +25,9 @@ BATCH_MOVES: dict[BatchStatus, frozenset[BatchStatus]] = {
     BatchStatus.DONE: frozenset(),
 }
 
+#: a batch may be held (`HoldReason`) while it waits: it stays what it is, and goes on from there
+HOLDABLE = frozenset({BatchStatus.SCHEDULED, BatchStatus.QUEUED, BatchStatus.WAITING})
+
 #: statuses in which a message has come to its end, and has the time of it
 FINAL = frozenset({Status.DELIVERED, Status.FAILED, Status.REJECTED, Status.CANCELLED})
 

@@ -1,7 +1,7 @@
-"""Promote: queue the batches whose minute has come."""
+"""Promote: queue the batches whose minute has come, and those whose hold is over."""
 
 from pipeline.runtime import Runtime
-from pipeline.store import batches, events, messages, ticks
+from pipeline.store import batches, events, holds, messages, ticks
 from schema.message import Hint
 from schema.vocabulary import Status
 
@@ -12,13 +12,15 @@ PORTION = 2000
 def promote(rt: Runtime) -> list[Hint]:
     """Queue due batches, scheduled or waiting for another round, up to a portion; return them.
 
-    Fewer than a portion: nothing more is due. Of several clocks that strike at once, one promotes.
+    Batches whose hold is over (`holds.release`) go on from where they were held. Fewer than a portion: nothing more is
+    due. Of several clocks that strike at once, one promotes.
     """
     with rt.begin() as conn:
         if not ticks.is_mine(conn, "promote"):
             return []
+        released = holds.release(conn, PORTION)
         hints, heard = batches.promote(conn, PORTION)
         if heard:
             queued = [each.id for each in messages.undecided(conn, heard)]
             events.tell_all(conn, rt.mint(), queued, Status.QUEUED, rt.now())
-    return hints
+    return released + hints

@@ -57,12 +57,13 @@ INVARIANTS = (
     ),
     Invariant(
         "I2",
-        "no batch is late without a lease or a fresh hint, no message waits for a batch that is done",
+        "no batch is late without a lease, a fresh hint or a hold, no message waits for a batch that is done",
         """
         SELECT (SELECT count(*) FROM batches
-                WHERE status IN ('admitted', 'queued') AND hinted_at < now() - interval '30 minutes'
+                WHERE held IS NULL AND status IN ('admitted', 'queued') AND hinted_at < now() - interval '30 minutes'
                    OR status = 'sending' AND lease_until < now() - interval '2 minutes'
-                   OR status IN ('scheduled', 'waiting') AND due_at < now() - interval '2 minutes')
+                   OR held IS NULL AND status IN ('scheduled', 'waiting') AND due_at < now() - interval '2 minutes'
+                   OR held IS NOT NULL AND valid_until < now() - interval '2 minutes')
              + (SELECT count(*) FROM messages AS m LEFT JOIN batches AS b ON b.id = m.batch_id
                 WHERE m.status IS NULL AND (b.id IS NULL OR b.status = 'done'))
         """,

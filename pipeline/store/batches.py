@@ -34,6 +34,7 @@ _COLUMNS = {
     "tried": "text[]",
     "situation_id": "int4",
     "again": "text",
+    "held": "text",
     "hinted_at": "timestamptz",
     "queued_at": "timestamptz",
 }
@@ -64,6 +65,7 @@ def write(conn: Connection, batches: Iterable[Batch], hinted_at: datetime) -> No
                 list(batch.tried),
                 batch.situation,
                 batch.again and str(batch.again),
+                batch.held and str(batch.held),
                 hinted_at,
                 hinted_at if batch.status is BatchStatus.QUEUED else None,
             )
@@ -151,7 +153,7 @@ def paid(conn: Connection, batch: UUID) -> list[Hint]:
 _PROMOTE = """
 WITH due AS MATERIALIZED (
     SELECT id, status = 'scheduled' AS is_new FROM batches
-    WHERE status IN ('scheduled', 'waiting') AND due_at <= now()
+    WHERE status IN ('scheduled', 'waiting') AND held IS NULL AND due_at <= now()
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE batches AS b SET status = 'queued', queued_at = now(), hints = 0, hinted_at = now()
@@ -175,7 +177,8 @@ _STALE = """
 UPDATE batches SET hints = hints + 1, hinted_at = now()
 WHERE id IN (
     SELECT id FROM batches
-    WHERE status = '{status}' AND hinted_at < now() - %(stale)s * interval '1 second' * power(2, least(hints, 6))
+    WHERE status = '{status}' AND held IS NULL
+      AND hinted_at < now() - %(stale)s * interval '1 second' * power(2, least(hints, 6))
     ORDER BY hinted_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 RETURNING id, class, carrier, size
@@ -190,7 +193,7 @@ def stale(conn: Connection, status: BatchStatus, seconds: float, limit: int) -> 
 
 _PARK_ADMITTED = """
 UPDATE batches SET status = 'done', done_at = now()
-WHERE id IN (SELECT id FROM batches WHERE status = 'admitted' AND claims >= %(claims)s
+WHERE id IN (SELECT id FROM batches WHERE status = 'admitted' AND held IS NULL AND claims >= %(claims)s
              ORDER BY hinted_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING id, first_id, last_id
 """

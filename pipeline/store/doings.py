@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.rules import ids
-from schema.vocabulary import BatchStatus, Outcome, Verdict
+from schema.vocabulary import BatchStatus, HoldReason, Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,10 @@ class Waiting:
 class Doings:
     """One carrier's."""
 
+    #: not held
     waiting: dict[BatchStatus, Waiting] = field(default_factory=dict)
+    #: by the reason it is held for
+    held: dict[HoldReason, Waiting] = field(default_factory=dict)
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     receipts: dict[Verdict, int] = field(default_factory=dict)
     last_receipt: datetime | None = None
@@ -33,11 +36,12 @@ class Doings:
 #: each part by a partial index of its own
 _WAITING = """
 SELECT carrier, status, count(*), sum(size)::int8 FROM (
-    SELECT carrier, status, size FROM batches WHERE status = 'queued'
+    SELECT carrier, status, size FROM batches WHERE status = 'queued' AND held IS NULL
     UNION ALL SELECT carrier, status, size FROM batches WHERE status = 'sending'
-    UNION ALL SELECT carrier, status, size FROM batches WHERE status = 'waiting'
+    UNION ALL SELECT carrier, status, size FROM batches WHERE status = 'waiting' AND held IS NULL
 ) AS b GROUP BY carrier, status
 """
+_HELD = "SELECT carrier, held, count(*), sum(size)::int8 FROM batches WHERE held IS NOT NULL GROUP BY carrier, held"
 #: of whatever age their messages are: each day's attempts have an index by the time they were recorded
 _OUTCOMES = """
 SELECT carrier, outcome, count(*) FROM provider_attempts WHERE recorded_at >= %(since)s GROUP BY carrier, outcome
@@ -54,6 +58,8 @@ def doings(conn: Connection, since: datetime) -> Mapping[str, Doings]:
     edge: UUID = ids.lowest(since)
     for carrier, status, batches, messages in conn.exec_driver_sql(_WAITING):
         found[carrier].waiting[BatchStatus(status)] = Waiting(batches, messages)
+    for carrier, held, batches, messages in conn.exec_driver_sql(_HELD):
+        found[carrier].held[HoldReason(held)] = Waiting(batches, messages)
     for carrier, outcome, attempts in conn.exec_driver_sql(_OUTCOMES, {"since": since}):
         found[carrier].outcomes[Outcome(outcome)] = attempts
     for carrier, verdict, receipts, last in conn.exec_driver_sql(_RECEIPTS, {"edge": edge}):

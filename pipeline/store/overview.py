@@ -43,8 +43,8 @@ FROM requests WHERE id = %(id)s
   AND (%(account)s::text IS NULL OR account_id = (SELECT id FROM accounts WHERE name = %(account)s))
 """
 _BATCHES = """
-SELECT id, status, carrier, attempt, round, tried, again, situation_id, size, send_at, due_at, valid_until, marked,
-       recorded, fence, claims, lease_until, hinted_at, hints, created_at, queued_at, done_at
+SELECT id, status, held, carrier, attempt, round, tried, again, situation_id, size, send_at, due_at, valid_until,
+       marked, recorded, fence, claims, lease_until, hinted_at, hints, created_at, queued_at, done_at
 FROM batches WHERE id = ANY(%(ids)s) ORDER BY attempt, id
 """
 

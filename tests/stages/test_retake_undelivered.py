@@ -61,7 +61,7 @@ def test_another_carrier_gets_it(stage: Stage, kind: str) -> None:
         pytest.param({"seconds": 7200}, UNDELIVERED, id="it is worth nothing any more"),
         pytest.param({"beta": None}, UNDELIVERED, id="there is no other"),
         pytest.param({"beta": 9000, "limit": 8999}, UNDELIVERED, id="the other asks too much"),
-        pytest.param({"suspended": True}, UNDELIVERED, id="the account is suspended"),
+        pytest.param({"suspended": True}, SENT, id="the account is suspended: it is held until that is over"),
         pytest.param({"drained": True}, UNDELIVERED, id="the other is drained"),
         pytest.param({}, SENT, id="in time, and another is there"),
     ],

@@ -23,6 +23,7 @@ from pipeline.store import (
     doings,
     events,
     gate,
+    holds,
     leases,
     messages,
     overview,
@@ -245,6 +246,12 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "unpaid": (batches._UNPAID, lambda crowd: {"batch": crowd.batches[0]}),
     "paid": (batches._PAID, lambda crowd: {"batch": crowd.batches[0]}),
     "promote": (batches._PROMOTE, lambda _: {"limit": 2000}),
+    "release": (holds._RELEASE, lambda _: {"limit": 2000}),
+    "an account's open batches": (holds._OPEN, lambda _: {"account": 1}),
+    "hold": (holds._HOLD, lambda crowd: {"ids": crowd.batches}),
+    "keep": (holds._KEEP, lambda crowd: {"ids": crowd.batches}),
+    "what is held": (holds._KEPT, lambda _: {}),
+    "what carriers' batches are held": (doings._HELD, lambda _: {}),
     "stale admitted": (batches._STALE.format(status="admitted"), lambda _: {"stale": 15.0, "limit": 500}),
     "stale queued": (batches._STALE.format(status="queued"), lambda _: {"stale": 15.0, "limit": 500}),
     "park admitted": (batches._PARK_ADMITTED, lambda _: {"claims": 3, "limit": 500}),
@@ -394,6 +401,10 @@ def test_nor_does_it_once_it_is_planned_for_all_parameters(crowd: Crowd, name: s
         ("stale admitted", "batches_hinted"),
         ("stale queued", "batches_hinted"),
         ("lost", "batches_leased"),
+        ("release", "batches_held_account"),
+        ("release", "batches_held_carrier"),
+        ("release", "batches_held_look"),
+        ("release", "batches_held "),
         ("unresolved", "marked_at"),
         ("receipts due", "receipts_due"),
         ("undelivered due", "receipts_due"),
@@ -432,6 +443,35 @@ def test_what_carriers_did_lately_is_found_by_its_time(world: World) -> None:
         plan = "\n".join(conn.exec_driver_sql(f"EXPLAIN {doings._OUTCOMES}", since).scalars())
 
     assert "recorded_at_idx" in plan
+
+
+#: batches that are held, half of them for each reason, long since due
+_HELD = """
+INSERT INTO batches (id, account_id, class, carrier, test, status, due_at, valid_until, size, first_id, last_id,
+                     hinted_at, held)
+SELECT gen_random_uuid(), 1, 'bulk', 'alpha', false, CASE WHEN mod(n, 4) < 2 THEN 'queued' ELSE 'waiting' END,
+       CASE WHEN mod(n, 2) = 0 THEN now() + interval '1 hour' ELSE now() - interval '1 hour' END,
+       now() + interval '1 day', 1, gen_random_uuid(), gen_random_uuid(), now(),
+       CASE WHEN mod(n, 2) = 0 THEN 'carrier' ELSE 'account' END
+FROM generate_series(1, 20000) AS n
+"""
+
+
+@pytest.mark.parametrize("name", ["promote", "release", "stale queued", "claim", "an account's open batches"])
+def test_what_is_held_is_never_looked_through(world: World, name: str) -> None:
+    world.run("UPDATE accounts SET state = 'suspended'")
+    world.run(_HELD)
+    with world.rt.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql("VACUUM ANALYZE batches")
+    statement, params = STATEMENTS[name]
+    few = Crowd(world.rt, world.rows("SELECT id FROM batches LIMIT 1"), [], [])
+
+    with world.rt.begin() as conn:
+        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
+        [plan] = conn.exec_driver_sql(explain, params(few)).scalar_one()
+
+    # twenty thousand of them fill hundreds of pages
+    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 100
 
 
 def test_a_plan_that_reads_a_table_whole_is_found_out(crowd: Crowd) -> None:

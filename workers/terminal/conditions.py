@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from pipeline.stages.office.examine import Condition, Illness
-from schema.vocabulary import BatchStatus, Outcome
+from schema.vocabulary import BatchStatus, HoldReason, Outcome
 from workers.terminal.layout import moment, pairs, table
 
 _ON_THE_ROAD = (BatchStatus.QUEUED, BatchStatus.SENDING, BatchStatus.WAITING)
@@ -14,11 +14,23 @@ _OUTCOMES = {
     "not written": (Outcome.NOT_WRITTEN,),
     "unknown": (Outcome.UNKNOWN,),
 }
+#: why batches that name the carrier are held, as a list says it
+_HOLDS = {HoldReason.ACCOUNT: "account suspended", HoldReason.CARRIER: "no carrier"}
 
 
 def conditions(found: Sequence[Condition]) -> str:
     """Return a line for each carrier."""
-    headers = ["carrier", "kind", "state", "breaker", "segments/s", *map(str, _ON_THE_ROAD), *_OUTCOMES, "receipts"]
+    headers = [
+        "carrier",
+        "kind",
+        "state",
+        "breaker",
+        "segments/s",
+        *map(str, _ON_THE_ROAD),
+        "held",
+        *_OUTCOMES,
+        "receipts",
+    ]
     rows = [
         (
             each.name,
@@ -27,6 +39,7 @@ def conditions(found: Sequence[Condition]) -> str:
             _breaker(each),
             _pace(each),
             *(each.waiting[status].messages if status in each.waiting else 0 for status in _ON_THE_ROAD),
+            sum(there.messages for there in each.held.values()),
             *(sum(each.outcomes.get(outcome, 0) for outcome in outcomes) for outcomes in _OUTCOMES.values()),
             sum(each.receipts.values()),
             sum(each.unread.values()) or None,
@@ -51,6 +64,10 @@ def condition(found: Condition, minutes: float) -> str:
             str(status): f"{there.messages:,} messages in {there.batches:,} batches"
             for status in _ON_THE_ROAD
             if (there := found.waiting.get(status))
+        },
+        **{
+            f"held: {_HOLDS[reason]}": f"{there.messages:,} messages in {there.batches:,} batches"
+            for reason, there in sorted(found.held.items())
         },
         f"last {minutes:g} min": [f"{count:,} {outcome}" for outcome, count in sorted(found.outcomes.items())]
         or "no attempts",

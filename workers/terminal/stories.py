@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any
 
 from pipeline.stages.office.report import Answer, Overview, Story
+from schema.vocabulary import HoldReason
 from workers.terminal.conditions import ill
 from workers.terminal.layout import moment, pairs, table
 
@@ -172,6 +173,13 @@ def _listed(headers: list[str], rows: list[tuple[Any, ...]]) -> str:
     return table(headers, islice(rows, _LISTED)) + (f"\n… and {more:,} more; --json shows all" if more > 0 else "")
 
 
+#: why batches are held, as a table says it
+_HOLDS = {
+    HoldReason.ACCOUNT: "suspended account",
+    HoldReason.CARRIER: "no carrier may be given them",
+}
+
+
 def survey(found: Overview) -> str:
     """Return how the whole stands as tables to read."""
     statuses = [
@@ -179,6 +187,7 @@ def survey(found: Overview) -> str:
     ]
     carriers = [(row["carrier"], row["outcome"], row["attempts"], row["failovers"]) for row in found.carriers]
     waiting = [(row["status"], row["batches"], row["messages"], row["oldest"]) for row in found.waiting]
+    held = [(_HOLDS[HoldReason(row["held"])], row["name"], row["batches"], row["messages"]) for row in found.held]
     money = [
         (row["account"], row["unit"], *(int(row[word]) for word in ("held", "captured", "released", "balance")))
         for row in found.money
@@ -188,6 +197,7 @@ def survey(found: Overview) -> str:
         "carriers\n" + table(["carrier", "outcome", "attempts", "as failover"], carriers) if carriers else "",
         f"ill: {ill(found.ill)}; postroad carrier status" if found.ill else "",
         "waiting\n" + table(["batches that are", "batches", "messages", "oldest due"], waiting) if waiting else "",
+        "of these are held\n" + table(["because", "of", "batches", "messages"], held) if held else "",
         "money (minor units; SEG: parts of quota)\n"
         + table(["account", "unit", "held", "captured", "released", "left"], money)
         if money

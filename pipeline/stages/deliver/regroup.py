@@ -1,22 +1,26 @@
-"""The end of a trip: what the carrier did not take goes to the next, waits, or has come to its end."""
+"""The end of a trip: what the carrier did not take goes to the next, waits, is held, or has come to its end."""
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from pipeline.carriers import registry
+from pipeline.errors import ConfigurationError
 from pipeline.rules import failover, ids
-from pipeline.rules.failover import Leftover, Onward, Plan
+from pipeline.rules.failover import Chain, Leftover, Onward, Plan
 from pipeline.rules.routes import TEST_CARRIER, Ask
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.entry import Entry, tell
-from pipeline.store import batches, leases, messages, situations
+from pipeline.store import batches, carriers, holds, leases, messages, situations
+from pipeline.store.carriers import CarrierRow
 from pipeline.store.leases import Claim
 from pipeline.store.messages import Moved, Undecided
 from pipeline.store.situations import Choice
 from schema.message import Batch, Hint
-from schema.vocabulary import Again, BatchStatus, Code, Money, Outcome, Status
+from schema.vocabulary import Again, BatchStatus, CarrierState, Code, Money, Outcome, Status
 
 log = logging.getLogger(__name__)
 
@@ -26,17 +30,25 @@ def finish(
 ) -> tuple[list[Hint], list[Moved]]:
     """Close batches; regroup what their carrier did not take. Return the batches to hint and the money to give back."""
     leftovers, over = _leftovers(conn, claims, entry.reached)
-    leases.finish(conn, [claim.span.batch for claim in claims])
-    if not leftovers and not over:
-        return [], []
     these = [claim for claim in claims if claim.span.batch in leftovers]
-    choices = situations.choices(conn, rt.situations, {claim.account for claim in these}, _unwell(rt, these))
+    choices = situations.choices(conn, rt.situations, {c.account for c in these}, _unwell(rt, these)) if these else {}
+    fit = _fit(rt, conn, these)
+    plans = {
+        claim.span.batch: _plan(
+            claim, leftovers[claim.span.batch], None if claim.test else choices[claim.account], entry.pauses, now, fit
+        )
+        for claim in these
+    }
+    kept = {claim.span.batch for claim in these if _stays(claim, plans[claim.span.batch])}
+    leases.finish(conn, [claim.span.batch for claim in claims if claim.span.batch not in kept])
+    holds.keep(conn, sorted(kept))
     made: list[Batch] = []
     released: list[Moved] = []
     first = rt.mint()
     for claim in these:
-        choice = None if claim.test else choices[claim.account]
-        plan = _plan(claim, leftovers[claim.span.batch], choice, entry.pauses, now)
+        if claim.span.batch in kept:
+            continue
+        plan, choice = plans[claim.span.batch], None if claim.test else choices[claim.account]
         situation = situations.keep(conn, rt.situations, choice) if choice else None
         for onward, members in plan.onward.items():
             batch = _onward(ids.after(first, len(made)), claim, onward, members, now, situation)
@@ -48,7 +60,45 @@ def finish(
         released += _end(rt, conn, claim, over.get(claim.span.batch, ()), Code.CARRIER_REFUSED, now)
     if made:
         batches.write(conn, made, hinted_at=now)
-    return [Hint(b.id, b.message_class, b.carrier, b.size) for b in made if b.status is BatchStatus.QUEUED], released
+    hinted = (b for b in made if b.status is BatchStatus.QUEUED and not b.held)
+    return [Hint(b.id, b.message_class, b.carrier, b.size) for b in hinted], released
+
+
+#: what is held where no carrier may be given it. What only the same carrier may have again, and what is in doubt or met
+#: silence, is better where it was
+_HELD_UP = (None, Again.UNDELIVERED)
+
+
+def _fit(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> set[str] | None:
+    """Return the carriers that may be given messages, where the claims' own may not; else None: nobody need ask."""
+    those = [claim for claim in claims if not claim.test and claim.again in _HELD_UP]
+    if not those or (all(each.kind is not None for each in those) and _fits(rt, those[0])):
+        return None
+    rows = [row for row in carriers.all_of(conn) if row.state is CarrierState.ACTIVE]
+    return {row.name for row in rows if _makes(rt, row)}
+
+
+def _fits(rt: Runtime, claim: Claim) -> bool:
+    """Tell whether the claims' carrier is rightly set up."""
+    try:
+        return bool(claim.kind and rt.carrier(claim.carrier, claim.kind, claim.settings))
+    except ConfigurationError:
+        return False
+
+
+def _makes(rt: Runtime, row: CarrierRow) -> bool:
+    """Tell whether any carrier is rightly set up; nothing is connected."""
+    try:
+        registry.make(row.name, row.kind, row.settings, rt.settings.lease_seconds).close()
+    except ConfigurationError:
+        return False
+    return True
+
+
+def _stays(claim: Claim, plan: Plan) -> bool:
+    """Tell whether all that is left of a batch is held as it is."""
+    whole = all(each.held and each.attempt == claim.attempt for each in plan.onward)
+    return bool(plan.onward) and whole and not any(plan.failed.values())
 
 
 def put_aside(
@@ -136,14 +186,23 @@ def _unwell(rt: Runtime, claims: Sequence[Claim]) -> frozenset[str]:
 
 
 def _plan(
-    claim: Claim, leftovers: Sequence[Leftover], choice: Choice | None, pauses: Mapping[UUID, timedelta], now: datetime
+    claim: Claim,
+    leftovers: Sequence[Leftover],
+    choice: Choice | None,
+    pauses: Mapping[UUID, timedelta],
+    now: datetime,
+    fit: set[str] | None,
 ) -> Plan:
     """Return where the leftovers go. Those their carrier wants later go back to it; sent ones make no other round.
 
     Of those that only the same carrier may have again no other hears: they are in doubt as before.
     """
     stand = _stand(claim)
-    chain = choice.table.chain if choice else _test_chain
+    chain: Chain = choice.table.chain if choice else _test_chain
+    if choice and fit is not None and claim.again in _HELD_UP:
+        # what was sent before makes no other round: whoever was tried is out for good
+        stand = replace(stand, is_fit=claim.carrier in fit)
+        chain = _chain_of(choice, fit - set(claim.tried) if claim.again else fit)
     goes_on = [] if claim.again is Again.REPEAT else [each for each in leftovers if each.id not in pauses]
     plan = failover.plan(stand, goes_on, chain, now)
     later, expired = failover.stay(stand, {each.id: pauses[each.id] for each in leftovers if each.id in pauses}, now)
@@ -181,6 +240,10 @@ def _end(rt: Runtime, conn: Connection, claim: Claim, those: Sequence[UUID], cod
     return moved
 
 
+def _chain_of(choice: Choice, fit: Container[str]) -> Chain:
+    return lambda ask: [carrier for carrier in choice.table.chain(ask) if carrier in fit]
+
+
 def _test_chain(_ask: Ask) -> list[str]:
     return [TEST_CARRIER]
 
@@ -199,15 +262,16 @@ def _onward(
         carrier=onward.carrier,
         test=claim.test,
         status=BatchStatus.WAITING if onward.due_at else BatchStatus.QUEUED,
-        due_at=onward.due_at or now,
+        due_at=onward.due_at or (now + holds.LOOK if onward.held else now),
         valid_until=claim.valid_until,
         size=len(members),
         first=min(members),
         last=max(members),
         attempt=onward.attempt,
         round=onward.round,
-        tried=onward.tried,
+        tried=() if onward.held and not claim.again else onward.tried,
         # no choice was made where its carrier only asked it to wait
         situation=None if (onward.carrier, onward.round) == (claim.carrier, claim.round) else situation,
         again=claim.again,
+        held=onward.held,
     )

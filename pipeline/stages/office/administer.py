@@ -13,7 +13,7 @@ from pipeline.rules.destinations import is_destination, is_network
 from pipeline.rules.routes import TEST_CARRIER
 from pipeline.rules.senders import is_sender
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import accounts, carriers, health, ledger, networks
+from pipeline.store import accounts, carriers, health, holds, ledger, networks
 from pipeline.store.accounts import Account
 from pipeline.store.carriers import CarrierRow, Version
 from schema.routing import Capability
@@ -23,6 +23,8 @@ Row = dict[str, Any]
 
 #: what one entry may add, in minor units or segments: beyond it somebody's finger slipped
 MOST_MONEY, MOST_SEGMENTS = 10**15, 10**9
+#: batches that one transaction holds
+PORTION = 2000
 #: characters of a template
 MOST_TEXT = 1600
 #: segments a second a carrier may be given at least and at most
@@ -69,10 +71,20 @@ def list_accounts(rt: Runtime) -> list[Row]:
         return accounts.listing(conn, _month(rt))
 
 
-def set_account_state(rt: Runtime, name: str, state: AccountState) -> None:
-    """Let an account send, or stop it. What it was promised already goes out."""
+def set_account_state(rt: Runtime, name: str, state: AccountState) -> int:
+    """Let an account send, or stop it; return how many batches of its messages are held from now.
+
+    What it has on its way already waits until it is resumed, or expires: `promote` sees to both.
+    """
     with rt.begin() as conn:
-        accounts.set_state(conn, _account(conn, name).id, state)
+        account = _account(conn, name).id
+        accounts.set_state(conn, account, state)
+        waiting = holds.open_of(conn, account) if state is AccountState.SUSPENDED else []
+    held = 0
+    for start in range(0, len(waiting), PORTION):
+        with rt.begin() as conn:
+            held += holds.hold(conn, waiting[start : start + PORTION])
+    return held
 
 
 def subscribe(rt: Runtime, name: str, on: bool) -> None:

@@ -10,7 +10,7 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.store import carriers, dead_letters, health
 from pipeline.store.doings import Doings, Waiting, doings
 from pipeline.store.health import Illness
-from schema.vocabulary import BatchStatus, CarrierState, DeadLetterSource, Outcome, Verdict
+from schema.vocabulary import BatchStatus, CarrierState, DeadLetterSource, HoldReason, Outcome, Verdict
 
 #: where what carriers say comes in
 _OF_CARRIERS = frozenset({DeadLetterSource.RECEIPT, DeadLetterSource.SMPP})
@@ -36,6 +36,8 @@ class Condition:
     #: segments a second it is given at most
     segments_per_second: float | None
     waiting: Mapping[BatchStatus, Waiting]
+    #: what is held that names it as its carrier, and why
+    held: Mapping[HoldReason, Waiting]
     outcomes: Mapping[Outcome, int]
     receipts: Mapping[Verdict, int]
     #: posts and reports of its that could not be read or not be understood, ever, by why
@@ -70,6 +72,7 @@ def examine(rt: Runtime, over: timedelta, name: str | None = None) -> list[Condi
             illnesses=None if ill is None else [each for each in ill if each.word.partition("/")[0] == row.name],
             segments_per_second=row.segments_per_second,
             waiting=(did := found.get(row.name, nothing)).waiting,
+            held=did.held,
             outcomes=did.outcomes,
             receipts=did.receipts,
             unread=unread.get(row.name, {}),

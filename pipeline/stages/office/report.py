@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pipeline.rules import ids
 from pipeline.runtime import Runtime
-from pipeline.store import health, overview
+from pipeline.store import health, holds, overview
 from pipeline.store.health import Illness
 
 Row = dict[str, Any]
@@ -39,6 +39,8 @@ class Overview:
     carriers: list[Row]
     money: list[Row]
     waiting: list[Row]
+    #: what of it is held, why, and whose
+    held: list[Row]
     #: open breakers; nothing while Valkey is away, when every carrier counts as well
     ill: list[Illness]
 
@@ -68,5 +70,6 @@ def survey(rt: Runtime, since: datetime) -> Overview:
             overview.by_carrier(conn, edge),
             overview.money(conn),
             overview.waiting(conn),
+            holds.kept(conn),
             ill or [],
         )

@@ -14,7 +14,7 @@ from pipeline.store import batches, messages, situations
 from pipeline.store.sent import Sent
 from pipeline.store.situations import Choice
 from schema.message import Batch, Hint
-from schema.vocabulary import Again, BatchStatus, MessageClass, Status
+from schema.vocabulary import Again, BatchStatus, HoldReason, MessageClass, Status
 
 
 class _Kind(NamedTuple):
@@ -27,6 +27,7 @@ class _Kind(NamedTuple):
     attempt: int
     #: carriers that were tried, or ask too much
     tried: tuple[str, ...]
+    held: HoldReason | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,20 @@ class Resent:
 
 
 def resend(rt: Runtime, conn: Connection, those: Sequence[Sent], why: Again) -> Resent:
-    """Make batches of sent messages for carriers that were not tried, or for the one tried last (`Again.REPEAT`)."""
+    """Make batches of sent messages for carriers that were not tried, or for the one tried last (`Again.REPEAT`).
+
+    Where a carrier could not deliver those of a suspended account, they are held until it is resumed; the others are
+    left where they are.
+    """
     now = batches.clock(conn)
     most = rt.settings.resends
     able = [
         each
         for each in those
-        if each.may_go and each.is_whole and each.valid_until > now and (why is Again.REPEAT or each.resends < most)
+        if (each.may_go or why is Again.UNDELIVERED)
+        and each.is_whole
+        and each.valid_until > now
+        and (why is Again.REPEAT or each.resends < most)
     ]
     kinds: defaultdict[_Kind, list[UUID]] = defaultdict(list)
     choices: dict[int, Choice] = {}
@@ -55,7 +63,8 @@ def resend(rt: Runtime, conn: Connection, those: Sequence[Sent], why: Again) -> 
         carrier, out = _choose(rt, each, choices.get(each.account))
         if carrier is not None:
             tried = tuple(sorted(out))
-            kind = _Kind(each.account, each.message_class, each.valid_until, carrier, each.tries + 1, tried)
+            held = None if each.may_go else HoldReason.ACCOUNT
+            kind = _Kind(each.account, each.message_class, each.valid_until, carrier, each.tries + 1, tried, held)
             kinds[kind].append(each.id)
     hints = _write(rt, conn, kinds, choices, why, now)
     taken = {id_ for members in kinds.values() for id_ in members}
@@ -95,7 +104,7 @@ def _write(
         made.append(batch)
     if made:
         batches.write(conn, made, hinted_at=now)
-    return [Hint(batch.id, batch.message_class, batch.carrier, batch.size) for batch in made]
+    return [Hint(batch.id, batch.message_class, batch.carrier, batch.size) for batch in made if not batch.held]
 
 
 def _batch(id_: UUID, kind: _Kind, members: Sequence[UUID], why: Again, now: datetime, situation: int | None) -> Batch:
@@ -115,4 +124,5 @@ def _batch(id_: UUID, kind: _Kind, members: Sequence[UUID], why: Again, now: dat
         tried=kind.tried,
         situation=situation,
         again=why,
+        held=kind.held,
     )

@@ -57,16 +57,21 @@ def list_(json_: bool) -> None:
 @account.command()
 @click.argument("name")
 def suspend(name: str) -> None:
-    """Let the account NAME send no more; what was accepted already goes out."""
+    """Let the account NAME send no more. What it has on its way is held: it goes on at `resume`, or expires.
+
+    Nothing fails for it: held messages cost no round over the routes, keep their money held, and expire by their own
+    validity (a code after its minutes), which gives the money back. `postroad status` tells how many are held. What a
+    carrier has already is still reported.
+    """
     with opened() as rt:
-        administer.set_account_state(rt, name, AccountState.SUSPENDED)
-    click.echo(f"account {name} is suspended")
+        held = administer.set_account_state(rt, name, AccountState.SUSPENDED)
+    click.echo(f"account {name} is suspended; {held:,} batches of its messages are held")
 
 
 @account.command()
 @click.argument("name")
 def resume(name: str) -> None:
-    """Let the account NAME send again."""
+    """Let the account NAME send again; what was held for it goes on within seconds."""
     with opened() as rt:
         administer.set_account_state(rt, name, AccountState.ACTIVE)
     click.echo(f"account {name} is active")

@@ -142,7 +142,11 @@ def list_(json_: bool) -> None:
 @click.argument("name")
 @click.option("--reason", help="Why, for whoever looks at `carrier status`.")
 def drain(name: str, reason: str | None) -> None:
-    """Give the carrier NAME nothing more; what waits for it goes to the next route, its receipts are still taken."""
+    """Give the carrier NAME nothing more; what waits for it goes to the next route, its receipts are still taken.
+
+    Where no other carrier may be given messages they are held: they fail for nothing, cost no round, and go on when a
+    carrier is resumed or set, or a route added, or expire by their own validity. `postroad status` tells how many.
+    """
     with opened() as rt:
         administer.set_carrier_state(rt, name, CarrierState.DRAINED, reason)
     click.echo(f"carrier {name} is drained")
@@ -151,7 +155,10 @@ def drain(name: str, reason: str | None) -> None:
 @carrier.command()
 @click.argument("name")
 def resume(name: str) -> None:
-    """Give the carrier NAME messages again, and close its breaker: what made it ill is mended."""
+    """Give the carrier NAME messages again, and close its breaker: what made it ill is mended.
+
+    What was held for want of a carrier goes on within seconds.
+    """
     with opened() as rt:
         administer.set_carrier_state(rt, name, CarrierState.ACTIVE)
     click.echo(f"carrier {name} is active")

@@ -1,0 +1,114 @@
+"""Holds on batches: why a batch is kept back that has not failed, and when it goes on.
+
+A held batch is neither promoted, hinted nor claimed; it burns no round, and its validity runs on. It is released when
+the reason is gone or its validity is over, and then takes the usual way (docs/decisions/0018-holds.md).
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.store.batches import hints
+from schema.message import Hint
+
+#: each part by a partial index of its own
+_OPEN = """
+SELECT id FROM batches WHERE status IN ('scheduled', 'waiting') AND held IS NULL AND account_id = %(account)s
+UNION ALL
+SELECT id FROM batches WHERE status = 'queued' AND held IS NULL AND account_id = %(account)s
+"""
+_HOLD = """
+UPDATE batches SET held = 'account' WHERE id IN (
+    SELECT id FROM batches
+    WHERE id = ANY(%(ids)b) AND status IN ('scheduled', 'queued', 'waiting') AND held IS NULL
+    ORDER BY id FOR UPDATE SKIP LOCKED
+)
+"""
+
+
+def open_of(conn: Connection, account: int) -> list[UUID]:
+    """Return an account's batches that are on their way and neither claimed nor held."""
+    return [id_ for (id_,) in conn.exec_driver_sql(_OPEN, {"account": account})]
+
+
+def hold(conn: Connection, batches: Sequence[UUID]) -> int:
+    """Hold batches for their account; return how many. What is being claimed meanwhile is held at its next claim."""
+    return conn.exec_driver_sql(_HOLD, {"ids": list(batches)}).rowcount
+
+
+#: after how long what is held for want of a carrier is looked at again, ever more rarely: what is wrong with settings
+#: may be wrong in one process only
+LOOK = timedelta(minutes=1)
+#: no round is over: whoever was passed over is no longer among those that were tried, unless it had the messages
+_KEEP = """
+UPDATE batches
+SET status = 'queued', held = 'carrier', lease_until = NULL, claims = 0, hints = 0, hinted_at = now(),
+    due_at = now() + least(greatest(now() - coalesce(queued_at, now()), interval '1 minute'), interval '1 hour'),
+    tried = CASE WHEN again IS NULL THEN '{}' ELSE tried END
+WHERE id = ANY(%(ids)b) AND status = 'sending'
+"""
+
+
+def keep(conn: Connection, batches: Sequence[UUID]) -> None:
+    """Hold claimed batches as they are: there is no carrier that may be given them. Their claims end."""
+    if batches:
+        conn.exec_driver_sql(_KEEP, {"ids": list(batches)})
+
+
+#: those of accounts that were resumed; those that wait for a carrier, when carriers or routes changed since they were
+#: held, and now and then; and whatever is worth nothing any more, which expires at its claim
+_RELEASE = """
+WITH RECURSIVE held_accounts AS (
+    (SELECT account_id FROM batches WHERE held = 'account' ORDER BY account_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT b.account_id FROM batches AS b
+            WHERE b.held = 'account' AND b.account_id > held_accounts.account_id ORDER BY b.account_id LIMIT 1)
+    FROM held_accounts WHERE held_accounts.account_id IS NOT NULL
+), resumed AS MATERIALIZED (
+    SELECT b.id FROM held_accounts JOIN accounts AS a ON a.id = held_accounts.account_id AND a.state = 'active'
+    CROSS JOIN LATERAL (
+        SELECT id FROM batches WHERE held = 'account' AND account_id = a.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ) AS b
+), changed AS MATERIALIZED (
+    SELECT greatest(
+        (SELECT max(changed_at) FROM carriers),
+        (SELECT max(from_at) FROM routes WHERE from_at <= now()),
+        (SELECT max(until_at) FROM routes WHERE until_at <= now())
+    ) AS at WHERE EXISTS (SELECT FROM batches WHERE held = 'carrier')
+), rerouted AS MATERIALIZED (
+    SELECT id FROM batches WHERE held = 'carrier' AND hinted_at < (SELECT at FROM changed)
+    ORDER BY hinted_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), retried AS MATERIALIZED (
+    SELECT id FROM batches WHERE held = 'carrier' AND due_at <= now()
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), over AS MATERIALIZED (
+    SELECT id FROM batches WHERE held IS NOT NULL AND valid_until <= now()
+    ORDER BY valid_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE batches SET held = NULL, hints = 0, hinted_at = now()
+WHERE id IN (
+    SELECT id FROM resumed UNION SELECT id FROM rerouted UNION SELECT id FROM retried UNION SELECT id FROM over
+)
+RETURNING status = 'queued', id, class, carrier, size
+"""
+
+
+def release(conn: Connection, limit: int) -> list[Hint]:
+    """Let batches go on whose hold is over, up to so many of each kind; return those that may be delivered now."""
+    rows = conn.exec_driver_sql(_RELEASE, {"limit": limit})
+    return hints(row[1:] for row in rows if row[0])
+
+
+_KEPT = """
+SELECT held, coalesce(a.name, b.carrier) AS name, count(*) AS batches, sum(size)::int8 AS messages
+FROM batches AS b LEFT JOIN accounts AS a ON a.id = b.account_id AND b.held = 'account'
+WHERE held IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+def kept(conn: Connection) -> list[dict[str, Any]]:
+    """Return what is held, by reason and account or carrier, with the messages the batches were made with."""
+    return [dict(row) for row in conn.exec_driver_sql(_KEPT).mappings()]
