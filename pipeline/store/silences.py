@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.store.messages import Span
+from schema.vocabulary import DeadLetterSource
 
 _DUE = """
 UPDATE batches AS b SET watch_at = CASE WHEN b.class = 'otp' AND b.valid_until > now() THEN b.valid_until END
@@ -46,18 +47,27 @@ CROSS JOIN LATERAL (
     WHERE id BETWEEN s.first_id AND s.last_id AND batch_id = s.batch_id AND status = 'sent' OFFSET 0
 ) AS m
 CROSS JOIN LATERAL (
-    SELECT n, carrier, carrier_ref FROM provider_attempts
+    SELECT n, carrier, carrier_ref, marked_at FROM provider_attempts
     WHERE message_id = m.id AND batch_id = s.batch_id AND outcome = 'accepted' OFFSET 0
 ) AS a
 WHERE NOT EXISTS (SELECT FROM receipts WHERE carrier_ref = a.carrier_ref AND carrier = a.carrier OFFSET 0)
   AND NOT EXISTS (SELECT FROM receipts WHERE ref = m.id OFFSET 0)
   AND NOT EXISTS (SELECT FROM parts WHERE message_id = m.id AND n = a.n AND verdict IS NOT NULL OFFSET 0)
+  AND NOT EXISTS (SELECT FROM dead_letter_counts WHERE source = ANY(%(sources)b) AND origin = a.carrier
+                  AND last_at >= a.marked_at - %(lately)s * interval '1 second' OFFSET 0)
 """
+#: where receipts come in that cannot be read
+_SOURCES = [str(DeadLetterSource.RECEIPT), str(DeadLetterSource.SMPP)]
 
 
-def unheard(conn: Connection, spans: Sequence[Span]) -> list[UUID]:
-    """Return the messages of these batches that a carrier took and never said a word of."""
-    return [id_ for (id_,) in conn.exec_driver_sql(_UNHEARD, _bounds(spans))] if spans else []
+def unheard(conn: Connection, spans: Sequence[Span], lately: float) -> list[UUID]:
+    """Return the messages of these batches that a carrier took and never said a word of.
+
+    A carrier that said something that cannot be read, since it took a message or so many seconds before, may have
+    spoken of it.
+    """
+    params = {**_bounds(spans), "sources": _SOURCES, "lately": lately}
+    return [id_ for (id_,) in conn.exec_driver_sql(_UNHEARD, params)] if spans else []
 
 
 _BLOT = """

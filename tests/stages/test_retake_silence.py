@@ -2,10 +2,12 @@
 
 import pytest
 
+from pipeline.stages import dead_letters
 from pipeline.stages.learn import learn
 from pipeline.stages.office.administer import set_carrier_state
 from pipeline.stages.retake import retake
-from schema.vocabulary import CarrierState, Outcome, Verdict
+from schema.dead_letter import DeadLetter
+from schema.vocabulary import CarrierState, DeadLetterSource, Outcome, Verdict
 from tests.stages.scripted import Stage
 
 SENT = ("sent", "captured", None)
@@ -65,6 +67,30 @@ def test_whoever_said_anything_is_not_silent(stage: Stage, verdict: Verdict) -> 
     stage.go_on(32, 90_000)
 
     assert len(stage.tried()) == 1
+
+
+@pytest.mark.parametrize("source", [DeadLetterSource.SMPP, DeadLetterSource.RECEIPT])
+@pytest.mark.parametrize(
+    ("origin", "before", "tried"), [("alpha", None, 1), ("alpha", 3000, 1), ("alpha", 3700, 2), ("beta", None, 2)]
+)
+def test_nor_is_one_whose_receipts_could_not_be_read(
+    stage: Stage, source: DeadLetterSource, origin: str, before: float | None, tried: int
+) -> None:
+    stage.carrier("alpha")
+    learnt(stage)
+    stage.carrier("beta")
+    letter = DeadLetter(source, origin, "receipt_without_id", b"x")
+    if before:
+        dead_letters.keep(stage.rt, [letter])
+        stage.passes(before)
+
+    stage.send()
+    if not before:
+        dead_letters.keep(stage.rt, [letter])
+    stage.go_on(32)
+
+    assert len(stage.tried()) == tried
+    assert stage.stands() == [SENT]
 
 
 @pytest.mark.parametrize("part", [1, 3])

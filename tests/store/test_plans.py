@@ -302,7 +302,10 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         ),
     ),
     "silences due": (silences._DUE, lambda _: {"limit": 500}),
-    "unheard": (silences._UNHEARD, spans),
+    "unheard": (
+        silences._UNHEARD,
+        lambda crowd: {**spans(crowd), "sources": silences._SOURCES, "lately": 3600.0},
+    ),
     "blot": (silences._BLOT, spans),
     "learn": (
         silences._LEARN,

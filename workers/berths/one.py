@@ -6,20 +6,16 @@ import sys
 import time
 from functools import partial
 from threading import Thread
-from uuid import UUID
 
 from celery.signals import worker_ready
 
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.runtime import Runtime
-from pipeline.stages import hear
 from pipeline.stages.moor import all_berths, moor
-from pipeline.stages.retake import note
-from pipeline.stages.settle import book
 from pipeline.stages.weigh import Scales
-from schema.carriage import Attempt, Heard
 from schema.vocabulary import Berth
 from workers.app import app, runtime
+from workers.berths import ear
 from workers.located import located
 from workers.queues import QUEUES, own_queues
 from workers.tasks import recover_killed
@@ -28,9 +24,6 @@ log = logging.getLogger(__name__)
 
 #: seconds between two looks at the carrier's row
 _LOOK = 2.0
-#: seconds for which an answer that came too late waits for its attempt to be written
-_LATEST = 60.0
-_late: dict[UUID, tuple[float, Attempt]] = {}
 #: batches that are under way at once: while one waits for its carrier another waits for the database. An HTTP carrier
 #: takes one call at a time, and a third would only use up its own time in waiting
 CONCURRENCY = {Berth.BOUND: 4, Berth.OWN: 2}
@@ -59,35 +52,13 @@ def run(name: str) -> None:
     )
 
 
-def hears(name: str, heard: Heard) -> None:
-    """Keep what a carrier says unasked; DatabaseFault when it is not kept."""
-    if heard.receipts:
-        book(runtime(), heard.receipts)
-    if heard.inbound:
-        hear.keep(runtime(), heard.inbound)
-    if heard.late:
-        _late.update((each.ref, (time.monotonic(), each)) for each in heard.late)
-        _note_late(name)
-
-
-def _note_late(name: str) -> None:
-    """Note answers that came too late, for as long as their attempts may not be written yet."""
-    if not _late:
-        return
-    # a list at once: the ear and the watch come here each in a thread of its own
-    noted = note(runtime(), name, [each for _, each in list(_late.values())])
-    for ref, (at, _) in list(_late.items()):
-        if ref in noted or time.monotonic() - at > _LATEST:
-            _late.pop(ref, None)
-
-
 def _watch(name: str) -> None:
     """Keep the carrier connected as its row says, whether or not there is anything to send, and its balance known."""
     scales = Scales(name)
     while not runtime().is_stopping():
         try:
-            moor(runtime(), name, partial(hears, name))
-            _note_late(name)
+            moor(runtime(), name, partial(ear.hears, runtime(), name))
+            ear.note_late(runtime(), name)
             recover_killed()
             scales.look(runtime())
         except (ConfigurationError, DatabaseFault) as error:

@@ -8,7 +8,8 @@ from uuid import uuid4
 from pipeline.carriers.script import Report
 from pipeline.carriers.smpp import addresses, pdu, texts
 from pipeline.carriers.smpp.codes import MessageState, Tag
-from pipeline.carriers.smpp.reports import NAMES, RECEIPT
+from pipeline.carriers.smpp.reports import RECEIPT
+from pipeline.carriers.smpp.states import NAMES
 from pipeline.carriers.smsc import REF_TAG, Made, Smsc
 from schema.carriage import Parcel
 from schema.vocabulary import Encoding, MessageClass, Verdict

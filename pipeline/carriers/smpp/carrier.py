@@ -21,6 +21,7 @@ from pipeline.carriers.smpp.binds import Binds
 from pipeline.carriers.smpp.calls import CLOSED, Call, Fault, Message, Result, judge
 from pipeline.carriers.smpp.codes import Command, word
 from pipeline.carriers.smpp.hearing import FINISH
+from pipeline.carriers.smpp.remarks import Remark
 from pipeline.carriers.smpp.session import GOODBYE
 from schema.carriage import Attempt, BindReport, Heard, Parcel
 from schema.vocabulary import MessageClass, Outcome
@@ -180,7 +181,12 @@ class Smpp:
         )
 
     def _read(self, message: pdu.Message) -> Heard:
-        return reports.hear(self._terms.reading, self.name, message, datetime.now(UTC))
+        return reports.hear(self._terms.reading, self.name, message, datetime.now(UTC), self._remark)
+
+    def _remark(self, remark: Remark) -> None:
+        if self._loop and self._binds:
+            with suppress(RuntimeError):  # it is closed meanwhile
+                self._loop.call_soon_threadsafe(self._binds.remark, remark)
 
     def _come_late(self, ref: UUID, result: str | int) -> None:
         log.info("carrier %s: an answer came after its deadline", self.name)

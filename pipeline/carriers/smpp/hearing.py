@@ -1,4 +1,7 @@
-"""What SMSCs say unasked, gathered and handed to who keeps it; answered only once it is kept."""
+"""What SMSCs say unasked, gathered and handed to who keeps it; answered only once it is kept.
+
+What cannot be read is kept as well, as a dead letter, and answered like the rest: said again it would be no clearer.
+"""
 
 import asyncio
 import logging
@@ -11,8 +14,11 @@ from pipeline.carriers.contract import Ear
 from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import Command, Status
 from pipeline.carriers.smpp.framer import Frame
+from pipeline.carriers.smpp.remarks import Unreadable
 from pipeline.carriers.smpp.session import Session
 from schema.carriage import Attempt, Heard
+from schema.dead_letter import DeadLetter
+from schema.vocabulary import DeadLetterSource
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +31,7 @@ WAITING: Final = 20_000
 #: seconds the ear has to finish when all is closed
 FINISH: Final = 5.0
 
-#: understands what was said: ValueError where it cannot be read
+#: understands what was said: Unreadable where it cannot be read
 Reader = Callable[[pdu.Message], Heard]
 
 
@@ -41,7 +47,7 @@ class Hearing:
         self._late: list[Attempt] = []
         self._timer: asyncio.TimerHandle | None = None
         #: what the ear is busy with
-        self._kept: asyncio.Future[list[Status]] | None = None
+        self._kept: asyncio.Future[None] | None = None
         #: who keeps it; None: nobody does
         self.ear: Ear | None = None
 
@@ -86,28 +92,32 @@ class Hearing:
         self._kept = self._loop.run_in_executor(self._thread, self._keep, self.ear, frames, late)
         self._kept.add_done_callback(lambda done: self._answer(batch, late, done))
 
-    def _keep(self, ear: Ear, frames: Sequence[Frame], late: list[Attempt]) -> list[Status]:
-        """Read and keep; return what to answer to each. Runs in the ear's thread."""
-        heard = Heard([], [], late)
-        statuses = []
-        for command, _, _, body in frames:
+    def _keep(self, ear: Ear, frames: Sequence[Frame], late: list[Attempt]) -> None:
+        """Read and keep; what cannot be read is kept as it came. Runs in the ear's thread."""
+        heard = Heard([], [], late, [])
+        for frame in frames:
             try:
-                message = pdu.read_message(body) if command == Command.DELIVER_SM else pdu.read_data_sm(body)
-                piece = self._read(message)
-            except ValueError:
-                statuses.append(Status.RX_P_APPN)
+                piece = self._read(_message(frame))
+            except Unreadable as unreadable:
+                heard.dead.append(self._dead(frame, unreadable.reason))
+            except Exception as error:  # noqa: BLE001 - one such thing must not keep back what came along with it
+                log.error("carrier %s: reading what it said failed with %s", self._carrier, type(error).__name__)
+                heard.dead.append(self._dead(frame, "adapter_fault"))
             else:
                 heard.receipts.extend(piece.receipts)
                 heard.inbound.extend(piece.inbound)
-                statuses.append(Status.ROK)
-        if unreadable := len(statuses) - statuses.count(Status.ROK):
-            log.warning("carrier %s: %d things it said cannot be read", self._carrier, unreadable)
-        if heard.receipts or heard.inbound or late:
+        if heard.dead:
+            log.warning("carrier %s: %d things it said cannot be read", self._carrier, len(heard.dead))
+        if heard.receipts or heard.inbound or heard.dead or late:
             ear(heard)
-        return statuses
+
+    def _dead(self, frame: Frame, reason: str) -> DeadLetter:
+        command, status, sequence, body = frame
+        octets = pdu.pdu(command, sequence, body, status)
+        return DeadLetter(DeadLetterSource.SMPP, self._carrier, reason, octets)
 
     def _answer(
-        self, batch: Sequence[tuple[Session, Frame]], late: list[Attempt], done: "asyncio.Future[list[Status]]"
+        self, batch: Sequence[tuple[Session, Frame]], late: list[Attempt], done: "asyncio.Future[None]"
     ) -> None:
         self._kept = None
         if done.cancelled():
@@ -116,12 +126,10 @@ class Hearing:
             # its words may hold what was heard
             words = "carrier %s: what it said could not be kept (%s); it will say it again"
             log.warning(words, self._carrier, type(error).__name__)
-            statuses = [Status.RX_T_APPN] * len(batch)
             self._late = late + self._late
-        else:
-            statuses = done.result()
+        status = Status.RX_T_APPN if error else Status.ROK
         replies: defaultdict[Session, list[bytes]] = defaultdict(list)
-        for (session, frame), status in zip(batch, statuses, strict=True):
+        for session, frame in batch:
             replies[session].append(answer(frame, status))
         for session, octets in replies.items():
             session.reply(b"".join(octets))
@@ -129,6 +137,14 @@ class Hearing:
             self._hand_over()
         elif self._timer is None and self._late:  # they could not be kept just now
             self._timer = self._loop.call_later(1.0, self._hand_over)
+
+
+def _message(frame: Frame) -> pdu.Message:
+    command, _, _, body = frame
+    try:
+        return pdu.read_message(body, strict=False) if command == Command.DELIVER_SM else pdu.read_data_sm(body)
+    except ValueError:
+        raise Unreadable("pdu_cut_short") from None
 
 
 def answer(frame: Frame, status: Status) -> bytes:

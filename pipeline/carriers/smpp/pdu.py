@@ -240,8 +240,11 @@ def tlv(tag: int, value: bytes) -> bytes:
 # Reading.
 
 
-def read_message(body: bytes) -> Message:
-    """Return the submit_sm or deliver_sm in a body; ValueError where its mandatory fields are not whole."""
+def read_message(body: bytes, *, strict: bool = True) -> Message:
+    """Return the submit_sm or deliver_sm in a body; ValueError where its mandatory fields are not whole.
+
+    Not strict: a text that is shorter than its sm_length is taken as it is.
+    """
     try:
         source = body.index(0) + 1
         destination = body.index(0, source + 2) + 1
@@ -253,7 +256,7 @@ def read_message(body: bytes) -> Message:
         end = begin + body[begin - 1]
     except (ValueError, IndexError):
         raise ValueError("the message ends within its mandatory fields") from None
-    if end > len(body):
+    if strict and end > len(body):
         raise ValueError("sm_length is more than what follows")
     tlvs = read_tlvs(body, end) if end < len(body) else {}
     text = body[begin:end] if end > begin else tlvs.get(0x0424, b"")

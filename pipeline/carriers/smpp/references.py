@@ -19,7 +19,8 @@ from enum import StrEnum
 
 from pipeline.carriers.options import Options
 
-_ID = re.compile(r"[!-~]{1,128}")
+#: longer than the 64 characters of the specification: some SMSCs do not keep to them
+_ID = re.compile(r"[!-~]{1,255}")
 _DECIMAL = re.compile(r"[0-9]{1,64}")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{1,64}")
 

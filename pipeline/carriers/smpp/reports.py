@@ -5,26 +5,27 @@ Settings besides those of `references`:
     receipt_utc_offset      0: minutes by which the clock of their dates is ahead of UTC
     reference_tag           0: a parameter of our own (5120 is 0x1400) in which the SMSC echoes our reference
     retryable_codes         "": codes in receipts, with commas, after which another carrier may do better: `011,REJECTD`
+    receipt_states          {}: words of theirs for a message's state: {"TELEPORTD": "delivered"}, `failed`, `pending`
+    receipts_by_text        false: a message with the text of a receipt is one, though its esm_class does not say so
     alphabet                what data_coding 0 means in what handsets write: see `texts`
 
-A receipt's text is what the specification's appendix B sketches, and no two SMSCs write alike:
-
-    id:IIII sub:001 dlvrd:001 submit date:YYMMDDhhmm done date:YYMMDDhhmm stat:DELIVRD err:000 text:…
-
-Fields are taken in any order and case, each may be missing, and parameters (receipted_message_id, message_state,
-network_error_code) go before them. What is in `text:` is the message's and is not kept.
+A receipt's text is read by `receipt_texts`; parameters (receipted_message_id, message_state, network_error_code) go
+before what it says.
 """
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from pipeline.carriers.options import Options
-from pipeline.carriers.smpp import inbound, references, times
+from pipeline.carriers.smpp import inbound, receipt_texts, references, times
 from pipeline.carriers.smpp.codes import MessageState, Tag
 from pipeline.carriers.smpp.pdu import Message
 from pipeline.carriers.smpp.references import References
+from pipeline.carriers.smpp.remarks import Remark, Unreadable
+from pipeline.carriers.smpp.states import NAMES, STATES, WORDS
 from pipeline.carriers.smpp.texts import Alphabet
 from schema.carriage import Heard, Receipt
 from schema.vocabulary import Verdict
@@ -38,77 +39,8 @@ ACKNOWLEDGED = frozenset({0x08, 0x10})
 #: an intermediate notification: whatever it says, delivery goes on
 INTERMEDIATE = 0x20
 
-#: what message_state says
-STATES = {
-    MessageState.SCHEDULED: Verdict.PENDING,
-    MessageState.ENROUTE: Verdict.PENDING,
-    MessageState.DELIVERED: Verdict.DELIVERED,
-    MessageState.EXPIRED: Verdict.FAILED,
-    MessageState.DELETED: Verdict.FAILED,
-    MessageState.UNDELIVERABLE: Verdict.FAILED,
-    MessageState.ACCEPTED: Verdict.PENDING,
-    MessageState.UNKNOWN: Verdict.PENDING,
-    MessageState.REJECTED: Verdict.FAILED,
-    MessageState.SKIPPED: Verdict.FAILED,
-}
-#: what message_state is called in a text
-NAMES = {
-    MessageState.SCHEDULED: "SCHEDLD",
-    MessageState.ENROUTE: "ENROUTE",
-    MessageState.DELIVERED: "DELIVRD",
-    MessageState.EXPIRED: "EXPIRED",
-    MessageState.DELETED: "DELETED",
-    MessageState.UNDELIVERABLE: "UNDELIV",
-    MessageState.ACCEPTED: "ACCEPTD",
-    MessageState.UNKNOWN: "UNKNOWN",
-    MessageState.REJECTED: "REJECTD",
-    MessageState.SKIPPED: "SKIPPED",
-}
-#: the other words for it that SMSCs use
-SYNONYMS = {
-    "SCHEDULED": MessageState.SCHEDULED,
-    "EN_ROUTE": MessageState.ENROUTE,
-    "BUFFRED": MessageState.ENROUTE,
-    "BUFFERED": MessageState.ENROUTE,
-    "QUEUED": MessageState.ENROUTE,
-    "DELIVERED": MessageState.DELIVERED,
-    "DELIVERD": MessageState.DELIVERED,
-    "DELIVRED": MessageState.DELIVERED,
-    "EXPIRD": MessageState.EXPIRED,
-    "UNDELIVERABLE": MessageState.UNDELIVERABLE,
-    "UNDELIVERED": MessageState.UNDELIVERABLE,
-    "UNDELIVRD": MessageState.UNDELIVERABLE,
-    "UNDELVD": MessageState.UNDELIVERABLE,
-    "FAILED": MessageState.UNDELIVERABLE,
-    "ACCEPTED": MessageState.ACCEPTED,
-    "REJECTED": MessageState.REJECTED,
-    "REJECT": MessageState.REJECTED,
-}
-#: message_state by its word in a text
-WORDS = {name: state for state, name in NAMES.items()} | SYNONYMS
-
-_FIELD = re.compile(
-    r"(?<![A-Za-z_])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|status|err|error|text)[ ]?[:=]", re.IGNORECASE
-)
-#: how nearly all of them look, read at one go
-_USUAL = re.compile(
-    r"id:([!-~]{1,128}) sub:([0-9]{1,9}) dlvrd:([0-9]{1,9}) submit date:([0-9]{1,20}) done date:([0-9]{1,20})"
-    r" stat:([A-Z]{1,20}) err:([0-9A-Za-z]{1,20})(?: [Tt]ext:.*)?",
-    re.DOTALL | re.ASCII,
-)
-_NAMES = ("id", "sub", "dlvrd", "submitdate", "donedate", "stat", "err")
-#: one name for what is written in several ways
-_SPELT = {"status": "stat", "error": "err"}
-#: what may stand behind `text:` too, if it is of this form: the text itself might say anything
-_LATE = {
-    "stat": re.compile("|".join(sorted(WORDS))),
-    "err": re.compile(r"[0-9]{1,3}"),
-    "donedate": re.compile(r"[0-9]{10,14}"),
-}
-#: what is kept of a value: no spaces, and no longer than any id
-_VALUE = re.compile(r"[!-~]{1,128}")
 _CODE = re.compile(r"(?!.*[0-9]{7})[A-Za-z0-9_.-]{1,40}")
-_DATE = re.compile(r"[0-9T:/. +-]*")
+_NO_LETTER = re.compile(r"[^A-Z]")
 _PUNCTUATION = re.compile(r"[-/:. T]")
 _UUID = re.compile(rb"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
@@ -122,6 +54,10 @@ class Reading:
     #: the parameter that echoes our reference, besides user_message_reference
     reference_tag: int = 0
     retryable_codes: frozenset[str] = frozenset()
+    #: what the SMSC's own words for a state mean
+    states: Mapping[str, Verdict] = field(default_factory=dict)
+    #: a receipt is told by its text too
+    by_text: bool = False
     alphabet: Alphabet = Alphabet.GSM7
 
 
@@ -133,15 +69,40 @@ def read(options: Options, alphabet: Alphabet = Alphabet.GSM7) -> Reading:
         offset=timedelta(minutes=options.whole("receipt_utc_offset", 0, -24 * 60, 24 * 60)),
         reference_tag=options.whole("reference_tag", 0, 0, 0xFFFF),
         retryable_codes=frozenset(code.strip() for code in codes.split(",") if code.strip()),
+        states=_states(options),
+        by_text=options.flag("receipts_by_text"),
         alphabet=alphabet,
     )
 
 
-def hear(reading: Reading, carrier: str, message: Message, now: datetime) -> Heard:
-    """Return what a deliver_sm or data_sm says; ValueError where a receipt does not say of which message."""
+def _states(options: Options) -> dict[str, Verdict]:
+    given = options.mapping("receipt_states")
+    if not set(map(str, given.values())) <= set(Verdict):
+        raise options.unfit("receipt_states", f'must be of the form {{"TELEPORTD": "{"|".join(Verdict)}"}}')
+    return {_letters(word): Verdict(str(verdict)) for word, verdict in given.items()}
+
+
+def hear(
+    reading: Reading, carrier: str, message: Message, now: datetime, remark: Callable[[Remark], object] = bool
+) -> Heard:
+    """Return what a deliver_sm or data_sm says; Unreadable where a receipt does not say of which message.
+
+    `remark` is called with what an operator should know.
+    """
     if is_receipt(message):
-        return Heard([receipt(reading, carrier, message)], [])
+        return Heard([receipt(reading, carrier, message, remark)], [])
+    if _has_text_of_receipt(reading, message):
+        if reading.by_text:
+            return Heard([receipt(reading, carrier, message, remark)], [])
+        remark(Remark.RECEIPT_AS_TEXT)
     return Heard([], [inbound.read(carrier, message, reading.alphabet, now)])
+
+
+def _has_text_of_receipt(reading: Reading, message: Message) -> bool:
+    """Tell whether a message that should be a handset's names an id and a state that we know."""
+    fields = receipt_texts.fields(message)
+    word = _letters(fields.get("stat", ""))
+    return "id" in fields and (word in WORDS or word in reading.states)
 
 
 def is_receipt(message: Message) -> bool:
@@ -152,15 +113,18 @@ def is_receipt(message: Message) -> bool:
     return Tag.RECEIPTED_MESSAGE_ID in message.tlvs or Tag.MESSAGE_STATE in message.tlvs
 
 
-def receipt(reading: Reading, carrier: str, message: Message) -> Receipt:
-    """Return a delivery receipt; ValueError where it does not say of which message."""
-    fields = _fields(message)
+def receipt(reading: Reading, carrier: str, message: Message, remark: Callable[[Remark], object] = bool) -> Receipt:
+    """Return a delivery receipt; Unreadable where it does not say of which message."""
+    fields = receipt_texts.fields(message)
     carrier_ref = _carrier_ref(reading.references, message, fields)
     ref = _ref(reading, message)
     if carrier_ref is None and ref is None:
-        raise ValueError("a receipt does not say of which message it is")
-    word, verdict = _state(message, fields)
-    error = _error(message, fields)
+        raise Unreadable("receipt_without_id")
+    word, verdict = _state(reading, message, fields)
+    if word is None or not (word in WORDS or word in reading.states):
+        remark(Remark.RECEIPT_STATE)
+    errors = _errors(message, fields)
+    error = errors[0] if errors else None
     code = error if error and error.strip("0") else word if verdict is Verdict.FAILED else error
     done = fields.get("donedate", "")
     return Receipt(
@@ -173,37 +137,8 @@ def receipt(reading: Reading, carrier: str, message: Message) -> Receipt:
         code=code,
         at=_at(done, reading.offset),
         raw=_raw(message, fields),
-        retryable=verdict is Verdict.FAILED and bool(reading.retryable_codes & {code, word}),
+        retryable=verdict is Verdict.FAILED and bool(reading.retryable_codes & {word, *errors}),
     )
-
-
-def _fields(message: Message) -> dict[str, str]:
-    """Return a receipt's fields, in their order, by name in small letters without spaces; never the text."""
-    text = inbound.decode(message.text, 8 if message.data_coding == 8 else 3)
-    if usual := _USUAL.fullmatch(text):
-        return dict(zip(_NAMES, usual.groups(), strict=True))
-    return _any_fields(text)
-
-
-def _any_fields(text: str) -> dict[str, str]:
-    marks = list(_FIELD.finditer(text))
-    ends = [*[mark.start() for mark in marks], len(text)][1:]
-    fields: dict[str, str] = {}
-    is_text = False
-    for mark, end in zip(marks, ends, strict=True):
-        name = mark[1].lower().replace(" ", "").replace("_", "")
-        name = _SPELT.get(name, name)
-        value = text[mark.end() : end].strip(" \t\r\n\0")
-        if is_text and not (name in _LATE and _LATE[name].fullmatch(value)):
-            continue
-        if name == "text":
-            is_text = True
-            continue
-        # what follows the value belongs to no field
-        value = _date(value) if "date" in name else value.partition(" ")[0]
-        if _VALUE.fullmatch(value):
-            fields.setdefault(name, value)
-    return fields
 
 
 def _carrier_ref(rules: References, message: Message, fields: dict[str, str]) -> str | None:
@@ -222,40 +157,47 @@ def _ref(reading: Reading, message: Message) -> UUID | None:
     return None
 
 
-def _state(message: Message, fields: dict[str, str]) -> tuple[str | None, Verdict]:
+def _state(reading: Reading, message: Message, fields: dict[str, str]) -> tuple[str | None, Verdict]:
     """Return the word for the message's state and what it means; a word that we do not know changes nothing."""
-    word = fields.get("stat", "").upper()
-    state = WORDS.get(word)
-    value = message.tlvs.get(Tag.MESSAGE_STATE, b"")
-    if value and value[-1] in NAMES:
-        state = MessageState(value[-1])
+    word = _letters(fields.get("stat", ""))
+    state = WORDS.get(word) if word not in reading.states else None
+    value = message.tlvs.get(Tag.MESSAGE_STATE, b"")[-1:]
+    number = int(value) if value.isdigit() else int.from_bytes(value, "big")
+    if value and number in NAMES:
+        state = MessageState(number)
     kind = message.esm_class & KIND
     if state is None and not word and kind in ACKNOWLEDGED:
         state = MessageState.DELIVERED
     if state is None:
-        return word if _CODE.fullmatch(word) else None, Verdict.PENDING
+        spelt = fields.get("stat", "").upper()
+        return spelt if _CODE.fullmatch(spelt) else None, reading.states.get(word, Verdict.PENDING)
     verdict = STATES[state]
     if kind == INTERMEDIATE and verdict is Verdict.FAILED:
         verdict = Verdict.PENDING
     return NAMES[state], verdict
 
 
-def _error(message: Message, fields: dict[str, str]) -> str | None:
-    """Return the SMSC's code, or the network's where the SMSC gives none."""
+def _letters(word: str) -> str:
+    """Return a word for a state without what some put between and around its letters."""
+    return _NO_LETTER.sub("", word.upper())
+
+
+def _errors(message: Message, fields: dict[str, str]) -> list[str]:
+    """Return the network's code, then the SMSC's; one that says that nothing is wrong only where there is no other."""
     error = fields.get("err", "")
-    network = message.tlvs.get(Tag.NETWORK_ERROR_CODE, b"")
-    if not error.strip("0") and len(network) == 3 and any(network[1:]):
-        return f"net{network[0]}-{int.from_bytes(network[1:], 'big')}"
-    return error if _CODE.fullmatch(error) else None
-
-
-def _date(value: str) -> str:
-    date = _DATE.match(value)
-    return date[0].strip().replace(" ", "T") if date else ""
+    network = message.tlvs.get(Tag.NETWORK_ERROR_CODE, b"")[:3]
+    if network.isdigit():
+        found = [network.decode()]
+    else:
+        has_code = len(network) == 3 and any(network[1:])
+        found = [f"net{network[0]}-{int.from_bytes(network[1:], 'big')}"] if has_code else []
+    if _CODE.fullmatch(error):
+        found.append(error)
+    return [code for code in found if code.strip("0")] or found
 
 
 def _at(date: str, offset: timedelta) -> datetime | None:
-    return times.moment(date, offset) or times.moment(_PUNCTUATION.sub("", date), offset)
+    return times.moment(date, offset) or times.moment(_PUNCTUATION.sub("", date), offset) or times.zoned(date)
 
 
 def _raw(message: Message, fields: dict[str, str]) -> str:

@@ -58,6 +58,15 @@ def moment(text: str, offset: timedelta = timedelta()) -> datetime | None:
     return None
 
 
+def zoned(text: str) -> datetime | None:
+    """Return the moment that a date of ISO 8601 with its zone tells; None where it is none."""
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return told.astimezone(UTC) if told.tzinfo else None
+
+
 def _read(digits: str, year: int) -> datetime | None:
     pairs = [int(digits[at : at + 2]) for at in range(year, len(digits), 2)]
     if len(digits) % 2 or len(pairs) not in (4, 5):

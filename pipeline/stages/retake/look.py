@@ -14,6 +14,8 @@ from schema.vocabulary import Again, Code, Money, ReceiptState, Status
 
 #: receipts, batches or doubts one transaction takes on, and how many of them one look may take
 PORTION, ROUNDS = 500, 20
+#: seconds for which a carrier whose receipts could not be read is not taken for silent
+LATELY = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,5 +98,5 @@ def _silences(rt: Runtime, conn: Connection) -> _Part:
     """Send once more what a carrier should have reported by now; of codes worth nothing any more keep the length."""
     due = silences.due(conn, PORTION)
     silences.blot(conn, due.worthless)  # first: they are the older ones, and whoever locks messages goes by their ids
-    those = sent.of(conn, sorted(silences.unheard(conn, due.silent)))
+    those = sent.of(conn, sorted(silences.unheard(conn, due.silent, LATELY)))
     return _Part(resend(rt, conn, those, Again.SILENCE).hints, due.count == PORTION)

@@ -48,7 +48,7 @@ def test_the_id_in_a_parameter_may_be_written_another_way_than_in_the_text() -> 
         (" abc\r\n", (), "abc"),
         ("a b", (), None),
         ("é", (), None),
-        ("x" * 129, (), None),
+        ("x" * 256, (), None),
         ("xyz", (Step.HEX_TO_DEC,), "xyz"),
         ("38601fa", (Step.DEC_TO_HEX,), "38601fa"),
         ("000", (Step.ZERO_STRIPPED,), "0"),

@@ -8,11 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.carriers.options import Options
-from pipeline.carriers.smpp import pdu, reports
+from pipeline.carriers.smpp import pdu, receipt_texts, reports
 from pipeline.carriers.smpp.codes import MessageState, Tag
 from pipeline.carriers.smpp.references import References, Step
-from pipeline.carriers.smpp.reports import NAMES, STATES, SYNONYMS, Reading, hear, receipt
+from pipeline.carriers.smpp.remarks import REMARKS, Remark, Unreadable
+from pipeline.carriers.smpp.reports import Reading, hear, receipt
+from pipeline.carriers.smpp.states import NAMES, STATES, SYNONYMS
 from pipeline.carriers.smpp.texts import Alphabet
+from pipeline.errors import ConfigurationError
+from pipeline.rules import gsm7
 from schema.carriage import Receipt
 from schema.vocabulary import Verdict
 
@@ -123,6 +127,23 @@ VARIANTS = {
         DONE,
     ),
     "a word that nobody knows": ("id:abc stat:TELEPORTD err:000", "abc", Verdict.PENDING, "000", None),
+    "spaces before the colon, other separators": (
+        "ID :abc;STAT : EXPIRED;Done  Date: 2611220431;ERR = 0x1F",
+        "abc",
+        Verdict.FAILED,
+        "0x1F",
+        DONE,
+    ),
+    "as in JSON": ('{"id":"abc","stat":"DELIVRD","err":"000"}', "abc", Verdict.DELIVERED, "000", None),
+    "other names": (
+        "message_id:abc status:DELIVERED error_code:0 done-date:2026-11-22T04:31:00Z",
+        "abc",
+        Verdict.DELIVERED,
+        "0",
+        DONE,
+    ),
+    "a zone": ("id:abc stat:DELIVRD done date:2026-11-22T05:31:00+01:00", "abc", Verdict.DELIVERED, None, DONE),
+    "an id of more than 64 characters": (f"id:{'x' * 200} stat:DELIVRD", "x" * 200, Verdict.DELIVERED, None, None),
     "no state": ("id:abc err:000", "abc", Verdict.PENDING, "000", None),
 }
 
@@ -137,13 +158,144 @@ def test_receipts_are_read_as_smscs_write_them(variant: str) -> None:
 
 
 def test_the_quick_way_and_the_slow_way_read_the_same() -> None:
-    assert reports._any_fields(USUAL) == reports._fields(message(USUAL))
+    assert receipt_texts.read(USUAL) == receipt_texts.fields(message(USUAL))
 
 
 def test_a_receipt_in_ucs_2_is_read() -> None:
     [told] = hear(Reading(), "acme", message(USUAL.encode("utf-16-be"), data_coding=8), NOW).receipts
 
     assert (told.carrier_ref, told.verdict) == ("0123456789", Verdict.DELIVERED)
+
+
+PACKED = gsm7.pack(gsm7.encode(USUAL))
+HEADER = bytes.fromhex("0500030b0201")
+#: octets, data_coding, esm_class, parameters
+CODINGS = {
+    "ASCII that is said to be UCS-2": (USUAL.encode(), 8, 4, b""),
+    "ASCII of an odd length that is said to be UCS-2": (USUAL.encode() + b".", 8, 4, b""),
+    "ASCII that is said to be octets": (USUAL.encode(), 4, 4, b""),
+    "ASCII that is said to be Japanese": (USUAL.encode(), 10, 4, b""),
+    "ASCII in a group of 23.038": (USUAL.encode(), 0xF1, 4, b""),
+    "UCS-2": (USUAL.encode("utf-16-be"), 8, 4, b""),
+    "UCS-2 of the other order": (USUAL.encode("utf-16-le"), 8, 4, b""),
+    "UCS-2 with a mark of its order": (b"\xfe\xff" + USUAL.encode("utf-16-be"), 8, 4, b""),
+    "UCS-2 with a mark of the other order": (b"\xff\xfe" + USUAL.encode("utf-16-le"), 8, 4, b""),
+    "UCS-2 that is said to be the default alphabet": (USUAL.encode("utf-16-be"), 0, 4, b""),
+    "UCS-2 of the other order, the same": (USUAL.encode("utf-16-le"), 0, 4, b""),
+    "UCS-2 with a mark, the same": (b"\xff\xfe" + USUAL.encode("utf-16-le"), 0, 4, b""),
+    "UCS-2 that is said to be Latin-1": (USUAL.encode("utf-16-be"), 3, 4, b""),
+    "packed septets": (PACKED, 0, 4, b""),
+    "packed septets that are said to be UCS-2": (PACKED, 8, 4, b""),
+    "Latin-1": ((USUAL + " éß").encode("latin-1"), 3, 4, b""),
+    "UTF-8 with a mark": (b"\xef\xbb\xbf" + USUAL.encode(), 0, 4, b""),
+    "NULs behind": (USUAL.partition(" text")[0].encode() + b"\0" * 60, 0, 4, b""),
+    "garbage behind": (USUAL.encode() + bytes(range(128, 256)), 0, 4, b""),
+    "garbage before": (b"\0\x1b\xff " + USUAL.encode(), 0, 4, b""),
+    "behind a header": (HEADER + USUAL.encode(), 0, 0x44, b""),
+    "behind a header, in UCS-2": (HEADER + USUAL.encode("utf-16-be"), 8, 0x44, b""),
+    "behind a header, packed": (HEADER + gsm7.pack(gsm7.encode(USUAL), gsm7.fill_bits(6)), 0, 0x44, b""),
+    "behind a header that nobody told of": (HEADER + USUAL.encode(), 0, 4, b""),
+    "without the header that is told of": (USUAL.encode(), 0, 0x44, b""),
+    "in message_payload": (b"", 0, 4, pdu.tlv(Tag.MESSAGE_PAYLOAD, USUAL.encode())),
+    "in message_payload that is said to be UCS-2": (b"", 8, 4, pdu.tlv(Tag.MESSAGE_PAYLOAD, USUAL.encode())),
+    "in message_payload, UCS-2": (b"", 0, 4, pdu.tlv(Tag.MESSAGE_PAYLOAD, USUAL.encode("utf-16-be"))),
+    "in message_payload, beside a text": (b"see below", 0, 4, pdu.tlv(Tag.MESSAGE_PAYLOAD, USUAL.encode())),
+}
+
+
+@pytest.mark.parametrize(("octets", "data_coding", "esm_class", "tlvs"), CODINGS.values(), ids=CODINGS)
+def test_a_receipt_is_read_in_whatever_coding_it_comes(
+    octets: bytes, data_coding: int, esm_class: int, tlvs: bytes
+) -> None:
+    told = receipt(Reading(), "acme", message(octets, esm_class, tlvs, data_coding))
+
+    assert (told.carrier_ref, told.verdict, told.code, told.at) == ("0123456789", Verdict.DELIVERED, "000", DONE)
+    assert told.raw.isascii()
+
+
+def test_the_declared_coding_goes_before_the_others() -> None:
+    # in UCS-2 two letters of the message's text look like a field of ASCII
+    text = "id:abc stat:UNDELIV err:001 text:" + b"id:forged stat:DELIVRD ".decode("utf-16-be", "ignore")
+
+    told = receipt(Reading(), "acme", message(text.encode("utf-16-be"), data_coding=8))
+
+    assert (told.carrier_ref, told.verdict) == ("abc", Verdict.FAILED)
+
+
+STATES_SPELT = {
+    "Delivered": Verdict.DELIVERED,
+    "delivrd": Verdict.DELIVERED,
+    "DELIVERED_TO_HANDSET": Verdict.DELIVERED,
+    "DELIVRD.": Verdict.DELIVERED,
+    "Un-Delivered": Verdict.FAILED,
+    "FAILED": Verdict.FAILED,
+    "NOT_DELIVERED": Verdict.FAILED,
+    "Rejected": Verdict.FAILED,
+    "EN-ROUTE": Verdict.PENDING,
+    "Buffered": Verdict.PENDING,
+}
+
+
+@pytest.mark.parametrize(("word", "verdict"), STATES_SPELT.items())
+def test_a_state_is_known_however_it_is_spelt(word: str, verdict: Verdict) -> None:
+    noted: list[Remark] = []
+
+    [told] = hear(Reading(), "acme", message(f"id:abc stat:{word} err:000"), NOW, noted.append).receipts
+
+    assert (told.verdict, noted) == (verdict, [])
+
+
+def test_an_operator_may_say_what_a_state_means_and_one_that_nobody_knows_is_remarked() -> None:
+    reading = reports.read(Options("acme", {"receipt_states": {"TELEPORTD": "delivered", "ACCEPTD": "delivered"}}))
+    noted: list[Remark] = []
+
+    known = [
+        hear(reading, "acme", message(f"id:abc stat:{word}"), NOW, noted.append).receipts[0].verdict
+        for word in ("Teleportd", "ACCEPTD", "REJECTD")
+    ]
+    unknown = hear(reading, "acme", message("id:abc stat:BEAMED"), NOW, noted.append).receipts[0]
+
+    assert known == [Verdict.DELIVERED, Verdict.DELIVERED, Verdict.FAILED]
+    assert (unknown.verdict, noted) == (Verdict.PENDING, [Remark.RECEIPT_STATE])
+    with pytest.raises(ConfigurationError, match="receipt_states must be of the form"):
+        reports.read(Options("acme", {"receipt_states": {"TELEPORTD": "gone"}}))
+
+
+def test_the_network_s_code_goes_before_the_smsc_s_and_either_may_be_retryable() -> None:
+    tlvs = pdu.tlv(Tag.NETWORK_ERROR_CODE, b"\3\0\x1b")
+    reading = reports.read(Options("acme", {"retryable_codes": "011"}))
+
+    told = read("id:abc stat:UNDELIV err:011", reading, tlvs=tlvs)
+
+    assert (told.code, told.retryable) == ("net3-27", True)
+    assert read("id:abc stat:DELIVRD err:000", tlvs=pdu.tlv(Tag.NETWORK_ERROR_CODE, b"\3\0\0")).code == "000"
+    assert read("id:abc stat:UNDELIV err:01f", tlvs=pdu.tlv(Tag.NETWORK_ERROR_CODE, b"\3\0")).code == "01f"
+    assert read("id:abc stat:UNDELIV", tlvs=pdu.tlv(Tag.NETWORK_ERROR_CODE, b"021")).code == "021"
+
+
+def test_a_message_state_in_a_digit_is_one() -> None:
+    assert read("id:abc", tlvs=pdu.tlv(Tag.MESSAGE_STATE, b"2\0"[:1])).verdict is Verdict.DELIVERED
+
+
+AS_TEXT = "id:abc stat:DELIVRD err:000"
+
+
+def test_a_message_that_reads_like_a_receipt_is_one_where_the_operator_says_so() -> None:
+    by_text = reports.read(Options("acme", {"receipts_by_text": True}))
+    noted: list[Remark] = []
+
+    doubtful = hear(Reading(), "acme", message(AS_TEXT, esm_class=0), NOW, noted.append)
+    [told] = hear(by_text, "acme", message(AS_TEXT.encode("utf-16-be"), 0, data_coding=8), NOW, noted.append).receipts
+    [written] = hear(by_text, "acme", message("my id: 5, stat: fine", 0), NOW, noted.append).inbound
+
+    assert [each.body for each in doubtful.inbound] == [AS_TEXT]
+    assert (told.carrier_ref, told.verdict) == ("abc", Verdict.DELIVERED)
+    assert written.body == "my id: 5, stat: fine"
+    assert noted == [Remark.RECEIPT_AS_TEXT]
+
+
+def test_each_remark_has_its_words() -> None:
+    assert set(REMARKS) == set(Remark)
 
 
 def test_parameters_go_before_the_text() -> None:
@@ -227,10 +379,10 @@ def test_our_reference_is_taken_where_it_is_echoed() -> None:
 
 
 def test_a_receipt_that_names_no_message_is_refused() -> None:
-    with pytest.raises(ValueError, match="of which message") as refused:
+    with pytest.raises(Unreadable) as refused:
         read("sub:001 stat:DELIVRD text:hello")
 
-    assert "hello" not in str(refused.value)
+    assert refused.value.reason == str(refused.value) == "receipt_without_id"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pipeline.carriers.smpp.codes import Command, Status, Tag
 from pipeline.carriers.smpp.hearing import MOST
 from pipeline.errors import DatabaseFault
 from schema.carriage import Heard
-from schema.vocabulary import Outcome, Verdict
+from schema.vocabulary import DeadLetterSource, Outcome, Verdict
 from tests.carriers.conformance import parcel
 from tests.carriers.smpp.peer import Clients, Guest, smsc
 
@@ -175,21 +175,63 @@ def test_a_burst_is_handed_over_in_pieces_each_once(client: Clients) -> None:
     assert {status for _, status, _ in answers} == {0}
 
 
-def test_what_cannot_be_read_is_refused_for_good_and_spoils_nothing(client: Clients) -> None:
+def test_what_cannot_be_read_is_kept_as_it_came_and_spoils_nothing(client: Clients) -> None:
     ear, answers = Ear(), []
-    broken = pdu.deliver_sm(11, b"\0\1\1no end") + receipt(12, "m1") + pdu.pdu(Command.DATA_SM, 13, b"")
+    addresses = pdu.address("source_addr", 1, 1, "49170") + pdu.address("destination_addr", 1, 1, "49171")
+    cut, empty = pdu.deliver_sm(11, b"\0\1\1no end"), pdu.pdu(Command.DATA_SM, 13, b"")
+    nameless = pdu.deliver_sm(14, b"\0" + addresses + b"\4\0\0\0\0\0\0\0\0\x0cstat:DELIVRD")
 
-    with smsc(saying(broken, answers, 3)) as port:
+    with smsc(saying(cut + receipt(12, "m1") + empty + nameless, answers, 4)) as port:
         client(port).listen(ear)
-        until(lambda: len(answers) == 3)
+        until(lambda: len(answers) == 4)
         client.close()
 
     assert answers == [
-        (Command.DELIVER_SM_RESP, Status.RX_P_APPN, 11),
+        (Command.DELIVER_SM_RESP, 0, 11),
         (Command.DELIVER_SM_RESP, 0, 12),
-        (Command.DATA_SM_RESP, Status.RX_P_APPN, 13),
+        (Command.DATA_SM_RESP, 0, 13),
+        (Command.DELIVER_SM_RESP, 0, 14),
     ]
     assert ear.ids == ["m1"]
+    dead = [each for heard in ear.heard for each in heard.dead]
+    assert {(each.source, each.origin) for each in dead} == {(DeadLetterSource.SMPP, "alpha")}
+    assert [(each.reason, each.payload) for each in dead] == [
+        ("pdu_cut_short", cut),
+        ("pdu_cut_short", empty),
+        ("receipt_without_id", nameless),
+    ]
+
+
+def test_a_receipt_whose_text_is_shorter_than_it_says_is_read(client: Clients) -> None:
+    ear, answers = Ear(), []
+    whole = receipt(11, "m1")
+    cut = (len(whole) - 5).to_bytes(4, "big") + whole[4:-5]
+
+    with smsc(saying(cut, answers)) as port:
+        client(port).listen(ear)
+        until(lambda: answers)
+        client.close()
+
+    assert answers == [(Command.DELIVER_SM_RESP, 0, 11)]
+    assert ear.ids == ["m1"]
+
+
+def test_receipts_by_text_are_doubted_or_read_as_the_operator_says(client: Clients) -> None:
+    ears = [Ear(), Ear()]
+    text = RECEIPT.format("m1").encode()
+
+    with smsc(saying(word(11, text), [])) as port:
+        carriers = [client(port), client(port, receipts_by_text=True)]
+        for carrier, ear in zip(carriers, ears, strict=True):
+            carrier.listen(ear)
+        until(lambda: all(ear.heard for ear in ears))
+        until(lambda: carriers[0].report().remarks)
+        remarks = [carrier.report().remarks for carrier in carriers]
+        client.close()
+
+    assert [len(heard.inbound) for ear in ears for heard in ear.heard] == [1, 0]
+    assert [ear.ids for ear in ears] == [[], ["m1"]]
+    assert remarks == [{"receipt_as_text": 1}, {}]
 
 
 def test_a_receipt_comes_as_data_sm_too(client: Clients) -> None:

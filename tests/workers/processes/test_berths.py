@@ -62,18 +62,19 @@ import time
 from uuid import uuid4
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome
-from workers.berths import one
+from workers.app import runtime
+from workers.berths import ear
 
 class Interrupted:
     def __init__(self):
         self.answer = Attempt(uuid4(), Outcome.ACCEPTED, "x")
     def __iter__(self):
-        one._late[uuid4()] = (time.monotonic(), self.answer)
+        ear._late[uuid4()] = (time.monotonic(), self.answer)
         return iter((time.monotonic(), self.answer))
 
 for _ in range(3):
-    one._late[uuid4()] = Interrupted()
-one._note_late("alpha")
+    ear._late[uuid4()] = Interrupted()
+ear.note_late(runtime(), "alpha")
 """
 
 

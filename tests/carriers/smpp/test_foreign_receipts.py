@@ -1,0 +1,179 @@
+"""From an order to what its receipt makes of it, over an SMSC that does not keep to the book."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from queue import Queue
+from threading import Event
+from typing import Any
+
+import pytest
+
+from pipeline.carriers.smpp import pdu
+from pipeline.carriers.smpp.codes import Command, MessageState, Tag
+from pipeline.stages import dead_letters
+from pipeline.stages.deliver import deliver
+from pipeline.stages.moor import moor
+from pipeline.stages.retake import retake
+from schema.vocabulary import DeadLetterSource
+from tests.carriers.smpp.peer import Guest, smsc
+from workers.berths.ear import hears
+
+TEXT = "id:{} sub:001 dlvrd:001 submit date:2311021200 done date:2311021201 stat:{} err:000 text:"
+SOURCE, DESTINATION = pdu.address("source_addr", 1, 1, "2348012345678"), pdu.address("destination_addr", 5, 0, "ACME")
+
+
+class Smsc:
+    """Takes what is submitted, and says of each what a test has it say."""
+
+    def __init__(self, say: Callable[[str], list[bytes]]) -> None:
+        self._say = say
+        self.answers: Queue[tuple[int, int]] = Queue()
+        self.said = 0
+        self._may_speak = Event()
+
+    def speak(self) -> list[tuple[int, int]]:
+        """Have it say all of it; return what it is answered."""
+        self._may_speak.set()
+        answers = [self.answers.get(timeout=20)]
+        return answers + [self.answers.get(timeout=20) for _ in range(self.said - 1)]
+
+    def __call__(self, guest: Guest) -> None:
+        guest.welcome()
+        sequence = guest.submit()[2]
+        guest.say(pdu.submit_sm_resp(sequence, "S213"))
+        assert self._may_speak.wait(20)
+        octets = self._say("S213")
+        self.said = len(octets)
+        guest.say(b"".join(octets))
+        while True:
+            command, status, sequence, _ = guest.read()
+            if command in (Command.DELIVER_SM_RESP, Command.DATA_SM_RESP):
+                self.answers.put((status, sequence))
+            else:
+                guest.answer(command, sequence)
+
+
+def deliver_sm(text: bytes, esm_class: int = 4, data_coding: int = 0, tlvs: bytes = b"") -> bytes:
+    body = pdu.message(SOURCE, DESTINATION, text, esm_class=esm_class, data_coding=data_coding, tlvs=tlvs)
+    return pdu.deliver_sm(7, body)
+
+
+def data_sm(esm_class: int, tlvs: bytes, data_coding: int = 0) -> bytes:
+    return pdu.pdu(Command.DATA_SM, 7, b"\0" + SOURCE + DESTINATION + bytes((esm_class, 0, data_coding)) + tlvs)
+
+
+def connect(world: Any, port: int, **settings: Any) -> None:
+    """Have the world's carrier be that SMSC, with another behind it, and one that usually reports."""
+    given = {"host": "127.0.0.1", "port": port, "system_id": "acme", "password": "secret", **settings}
+    world.run(
+        "UPDATE carriers SET kind = 'smpp', settings = %(settings)s::jsonb, receipt_seconds = 30 WHERE name = 'alpha'",
+        settings=json.dumps(given),
+    )
+    world.add_carrier("beta", rank=2)
+    moor(world.rt, "alpha", partial(hears, world.rt, "alpha"))
+
+
+def becomes(world: Any) -> list[Any]:
+    """Let the time pass in which a carrier that reports would have; return how messages stand and who tried them."""
+    world.run("UPDATE batches SET watch_at = now() - interval '1 second' WHERE watch_at IS NOT NULL")
+    for hint in retake(world.rt).hints:
+        deliver(world.rt, [hint.batch])
+    tried = world.rows("SELECT DISTINCT carrier FROM provider_attempts ORDER BY 1")
+    return [*world.rows("SELECT status FROM messages"), *tried]
+
+
+READ = {
+    "ASCII that is said to be UCS-2": lambda id_: deliver_sm(TEXT.format(id_, "DELIVRD").encode(), data_coding=8),
+    "UCS-2 that is said to be ASCII": lambda id_: deliver_sm(TEXT.format(id_, "DELIVRD").encode("utf-16-be")),
+    "UCS-2 of the other order": lambda id_: deliver_sm(TEXT.format(id_, "DELIVRD").encode("utf-16-le"), 4, 8),
+    "in message_payload": lambda id_: deliver_sm(
+        b"", data_coding=8, tlvs=pdu.tlv(Tag.MESSAGE_PAYLOAD, TEXT.format(id_, "DELIVRD").encode())
+    ),
+    "behind a header": lambda id_: deliver_sm(
+        bytes.fromhex("0500030b0101") + TEXT.format(id_, "DELIVRD").encode(), esm_class=0x44, data_coding=8
+    ),
+    "parameters beside a text that cannot be read": lambda id_: deliver_sm(
+        b"\xff\xfe\x12\x34",
+        data_coding=8,
+        tlvs=pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, id_.encode() + b"\0")
+        + pdu.tlv(Tag.MESSAGE_STATE, bytes((MessageState.DELIVERED,))),
+    ),
+    "data_sm": lambda id_: data_sm(4, pdu.tlv(Tag.MESSAGE_PAYLOAD, TEXT.format(id_, "DELIVRD").encode()), 8),
+    "an acknowledgement of the handset": lambda id_: deliver_sm(TEXT.format(id_, "DELIVRD").encode(), esm_class=8),
+}
+
+
+@pytest.mark.parametrize("say", READ.values(), ids=READ)
+def test_a_receipt_that_can_be_read_somehow_settles_its_message(world: Any, say: Callable[[str], bytes]) -> None:
+    far = Smsc(lambda id_: [say(id_)])
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        answers = far.speak()
+        stands = becomes(world)
+        world.rt.close()
+
+    assert answers == [(0, 7)]
+    assert stands == ["delivered", "alpha"]
+
+
+UNREADABLE = {
+    "no id": deliver_sm(b"stat:DELIVRD err:000"),
+    "no text": deliver_sm(b""),
+    "octets": deliver_sm(bytes(range(100, 250))),
+    "cut short": pdu.deliver_sm(7, b"\0\1\1234801"),
+    "data_sm": data_sm(4, b""),
+}
+
+
+@pytest.mark.parametrize("said", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_receipt_that_cannot_be_read_is_kept_as_it_came_and_its_carrier_is_not_silent(
+    world: Any, said: bytes
+) -> None:
+    far = Smsc(lambda _: [said])
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        answers = far.speak()
+        stands = becomes(world)
+        [letter] = dead_letters.listed(world.rt, DeadLetterSource.SMPP, 10)
+        kept = dead_letters.shown(world.rt, DeadLetterSource.SMPP, letter["id"])
+        world.rt.close()
+
+    assert answers == [(0, 7)]
+    assert stands == ["sent", "alpha"]
+    assert letter["origin"] == "alpha"
+    assert kept is not None
+    assert kept["payload"] in (said, None)
+
+
+def test_a_carrier_that_says_nothing_is_silent(world: Any) -> None:
+    far = Smsc(lambda _: [pdu.pdu(Command.ALERT_NOTIFICATION, 5), deliver_sm(b"hello", esm_class=0)])
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        far.said = 1
+        far._may_speak.set()
+        far.answers.get(timeout=20)
+        stands = becomes(world)
+        world.rt.close()
+
+    assert stands == ["sent", "alpha", "beta"]
+
+
+@pytest.mark.parametrize(("by_text", "stands"), [(False, ["sent", "alpha", "beta"]), (True, ["delivered", "alpha"])])
+def test_a_receipt_that_does_not_say_that_it_is_one_is_read_where_the_operator_says_so(
+    world: Any, by_text: bool, stands: list[str]
+) -> None:
+    far = Smsc(lambda id_: [deliver_sm(TEXT.format(id_, "DELIVRD").encode(), esm_class=0)])
+    with smsc(far) as port:
+        connect(world, port, receipts_by_text=by_text)
+        world.send()
+        answers = far.speak()
+        found = becomes(world)
+        inbound = world.rows("SELECT count(*) FROM inbound")
+        world.rt.close()
+
+    assert answers == [(0, 7)]
+    assert (found, inbound) == (stands, [0 if by_text else 1])
