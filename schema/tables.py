@@ -667,6 +667,21 @@ carriers = Table(
     _one_of("state", CarrierState),
 )
 
+#: how each carrier's binds stand, as the process that keeps them says
+carrier_binds = Table(
+    "carrier_binds",
+    metadata,
+    Column("carrier", Text, primary_key=True),
+    Column("host", Text, primary_key=True),
+    Column("bound", SmallInteger, nullable=False),
+    Column("wanted", SmallInteger, nullable=False),
+    #: why the last that failed did, as a code
+    Column("fault", Text),
+    #: what is odd about the other end: code -> how often
+    Column("remarks", JSONB, nullable=False),
+    _instant("at", nullable=False, server_default=_NOW),
+)
+
 routes = Table(
     "routes",
     metadata,

@@ -121,6 +121,14 @@ class Bound(Protocol):
         ...
 
 
+@runtime_checkable
+class Cautious(Protocol):
+    """A carrier that takes settings which may not work, and says which."""
+
+    #: words to read; never a value
+    warnings: Sequence[str]
+
+
 class ReceiptForged(PostroadError):
     """A delivery report does not prove that its carrier sent it; answer 401 and keep nothing."""
 

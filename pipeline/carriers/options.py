@@ -15,6 +15,8 @@ class Options:
     def __init__(self, carrier: str, given: Mapping[str, object]) -> None:
         self.carrier = carrier
         self._given = dict(given)
+        #: what is taken though a specification does not allow it: words to read
+        self.warnings: list[str] = []
 
     def text(self, key: str, default: str | None = None) -> str:
         """Take printable text; without a default the key is required."""
@@ -64,6 +66,10 @@ class Options:
     def take(self, key: str) -> object:
         """Take whatever is there, None where nothing is."""
         return self._given.pop(key, None)
+
+    def warn(self, key: str, why: str) -> None:
+        """Note that a setting is taken though it may not work."""
+        self.warnings.append(f"carrier {self.carrier}: {key} {why}")
 
     def finish(self) -> None:
         """Refuse what is left: a key misspelt would otherwise be a setting ignored."""

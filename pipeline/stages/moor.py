@@ -1,12 +1,14 @@
-"""Moor: say which process speaks for a carrier, and keep that process's connection up."""
+"""Moor: say which process speaks for a carrier, keep that process's connection up, and tell how it stands."""
 
+import socket
 import time
 from collections.abc import Mapping
 
 from pipeline.carriers import registry
 from pipeline.carriers.contract import Bound, Carrier, Ear
 from pipeline.runtime import Runtime
-from pipeline.store import carriers
+from pipeline.store import binds, carriers
+from schema.carriage import BindReport
 from schema.vocabulary import Berth
 
 #: seconds for which the carriers' kinds are taken for current
@@ -47,6 +49,30 @@ def moor(rt: Runtime, name: str, ear: Ear) -> Carrier | None:
     if isinstance(carrier, Bound):
         carrier.listen(ear)
     return carrier
+
+
+#: seconds after which it is told again how binds stand
+AGAIN = 60.0
+
+
+class BindReporter:
+    """Tells how one carrier's binds stand, for `carrier status`: what changed at once, all of it now and then."""
+
+    def __init__(self, name: str) -> None:
+        """Begin with nothing told."""
+        self._name = name
+        self._host = socket.gethostname()
+        self._told: BindReport | None = None
+        self._told_at = float("-inf")
+
+    def look(self, rt: Runtime, carrier: object) -> None:
+        """Write how the binds of a carrier that has any stand, if that is news."""
+        report = carrier.report() if isinstance(carrier, Bound) else None
+        now = time.monotonic()
+        if report and (report != self._told or now - self._told_at > AGAIN):
+            with rt.begin() as conn:
+                binds.write(conn, self._name, self._host, report)
+            self._told, self._told_at = report, now
 
 
 def _berth(kind: str) -> Berth:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from pipeline.runtime import Runtime, Work
-from pipeline.store import days, dead_letters, events, parts, requests, ticks
+from pipeline.store import binds, days, dead_letters, events, parts, requests, ticks
 from pipeline.store.consent import inbound
 from pipeline.store.doors import challenges, deliveries, endpoints
 
@@ -14,6 +14,8 @@ CHALLENGE_DAYS = 7
 
 #: days for which a receipt may speak of one part of a long message
 PART_DAYS = 14
+#: days for which it is known how a carrier's binds stood on a host whose process is gone
+BIND_DAYS = 7
 
 
 def tend(rt: Runtime) -> list[str]:
@@ -25,6 +27,7 @@ def tend(rt: Runtime) -> list[str]:
         requests.forget_stumbles(conn, rt.settings.idempotency_days)
         challenges.prune(conn, CHALLENGE_DAYS)
         parts.prune(conn, PART_DAYS)
+        binds.prune(conn, BIND_DAYS)
         endpoints.follow_all(conn)
         deliveries.prune(conn, rt.settings.webhook_days)
         events.prune(conn, rt.now() - timedelta(days=rt.settings.webhook_days))

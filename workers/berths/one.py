@@ -11,7 +11,7 @@ from celery.signals import worker_ready
 
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.runtime import Runtime
-from pipeline.stages.moor import all_berths, moor
+from pipeline.stages.moor import BindReporter, all_berths, moor
 from pipeline.stages.weigh import Scales
 from schema.vocabulary import Berth
 from workers.app import app, runtime
@@ -54,12 +54,13 @@ def run(name: str) -> None:
 
 def _watch(name: str) -> None:
     """Keep the carrier connected as its row says, whether or not there is anything to send, and its balance known."""
-    scales = Scales(name)
+    scales, reporter = Scales(name), BindReporter(name)
     while not runtime().is_stopping():
         try:
-            moor(runtime(), name, partial(ear.hears, runtime(), name))
+            carrier = moor(runtime(), name, partial(ear.hears, runtime(), name))
             ear.note_late(runtime(), name)
             recover_killed()
+            reporter.look(runtime(), carrier)
             scales.look(runtime())
         except (ConfigurationError, DatabaseFault) as error:
             log.warning("carrier %s: %s", name, error)

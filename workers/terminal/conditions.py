@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from pipeline.stages.office.examine import Condition, Illness
+from pipeline.stages.office.examine import BindState, Condition, Illness
 from schema.vocabulary import BatchStatus, HoldReason, Outcome
 from workers.terminal.layout import moment, pairs, table
 
@@ -59,6 +59,8 @@ def condition(found: Condition, minutes: float) -> str:
         "kind": found.kind,
         "state": _state(found),
         "breaker": _breaker(found),
+        "binds": [_bind(each) for each in found.binds],
+        "remarks": [f"{count:,} × {words}" for each in found.binds for words, count in each.remarks.items()],
         "segments/s": _pace(found),
         **{
             str(status): f"{there.messages:,} messages in {there.batches:,} batches"
@@ -87,6 +89,14 @@ def ill(found: Iterable[Illness]) -> str:
 
 def _state(found: Condition) -> str:
     return f"{found.state} ({found.reason})" if found.reason else str(found.state)
+
+
+def _bind(found: BindState) -> str:
+    """Return how binds stand on one host, and why not all of them do."""
+    stand = f"{found.bound} of {found.wanted} on {found.host}"
+    if found.is_stale:
+        return f"nobody keeps them on {found.host} since {moment(found.at)}"
+    return f"{stand}: {found.fault}" + (f" ({found.hint})" if found.hint else "") if found.fault else stand
 
 
 def _breaker(found: Condition) -> str:

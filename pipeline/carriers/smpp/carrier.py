@@ -41,6 +41,8 @@ class Smpp:
         self._terms = terms.read(name, settings)
         self.name = name
         self.call_deadline = self._terms.call_deadline
+        #: what is taken of its settings though SMPP 3.4 does not allow it
+        self.warnings = self._terms.warnings
         self.doubt, self.dedupe_seconds = self._terms.doubt, 0.0
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -82,7 +84,7 @@ class Smpp:
         for place, (parcel, carrier_ref) in enumerate(zip(parcels, carrier_refs, strict=True)):
             if carrier_ref and parcel.ref not in self._late:
                 with suppress(ValueError):
-                    body = pdu.c_octets("message_id", carrier_ref, 65) + self._terms.writer.source(parcel.sender)
+                    body = pdu.foreign("message_id", carrier_ref) + self._terms.writer.source(parcel.sender)
                     places[place] = len(call.requests)
                     call.add(parcel.ref, [body], Command.QUERY_SM)
         results = self._ask(call, began)
@@ -147,6 +149,8 @@ class Smpp:
 
     async def _begin(self) -> Binds:
         binds = Binds(self.name, self._terms.target, self._terms.manner, self._read, self._come_late)
+        if self.warnings:
+            binds.remark(Remark.LONG_CREDENTIALS)
         if self._ear:  # before there is a bind: an SMSC may speak with the next breath
             binds.listen(self._ear)
         binds.keep(*self._terms.commands(self._ear is not None))

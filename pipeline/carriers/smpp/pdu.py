@@ -134,14 +134,25 @@ def generic_nack(sequence: int, status: int) -> bytes:
     return pdu(Command.GENERIC_NACK, sequence, status=status)
 
 
+#: characters that SMPP 3.4 allows in each field of a bind (4.1.1)
+BIND_FIELDS: Final = {"system_id": 15, "password": 8, "system_type": 12, "address_range": 40}
+#: and those that are written: operators hand out longer ones
+LONGEST_FIELD: Final = 255
+
+
 def bind(command: int, sequence: int, who: Bind) -> bytes:
-    """Return a bind_transceiver, bind_transmitter or bind_receiver; ValueError names a field that does not fit."""
+    """Return a bind_transceiver, bind_transmitter or bind_receiver; ValueError names a field that does not fit.
+
+    Fields may be longer than the specification allows, and beyond ASCII: the SMSC's operator says what they are.
+    """
     body = (
-        c_octets("system_id", who.system_id, 16)
-        + c_octets("password", who.password, 9)
-        + c_octets("system_type", who.system_type, 13)
+        foreign("system_id", who.system_id)
+        + foreign("password", who.password)
+        + foreign("system_type", who.system_type)
         + octet("interface_version", who.interface_version)
-        + address("address_range", who.ton, who.npi, who.address_range, 41)
+        + octet("address_range_ton", who.ton)
+        + octet("address_range_npi", who.npi)
+        + foreign("address_range", who.address_range)
     )
     return pdu(command, sequence, body)
 
@@ -221,6 +232,19 @@ def c_octets(name: str, text: str, size: int) -> bytes:
     if len(text) >= size:
         raise ValueError(f"{name} must have at most {size - 1} characters")
     return text.encode() + _NUL
+
+
+def foreign(name: str, text: str) -> bytes:
+    """Return a C-octet string that the SMSC's operator dictates; ValueError where no octets could be it."""
+    try:
+        octets = text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} must be of ISO 8859-1") from None
+    if not text.isprintable():
+        raise ValueError(f"{name} must be printable")
+    if len(octets) > LONGEST_FIELD:
+        raise ValueError(f"{name} must have at most {LONGEST_FIELD} characters")
+    return octets + _NUL
 
 
 def octet(name: str, value: int) -> bytes:

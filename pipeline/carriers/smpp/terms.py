@@ -114,6 +114,8 @@ class Terms:
     outcomes: Mapping[int, Outcome]
     writer: Writer
     reading: Reading
+    #: what is taken though SMPP 3.4 does not allow it: words to read
+    warnings: tuple[str, ...] = ()
 
     def commands(self, listening: bool) -> list[Command]:
         """Return the binds to keep up: by which to send, and if somebody listens, by which to hear."""
@@ -134,6 +136,7 @@ def read(name: str, settings: Mapping[str, object]) -> Terms:
         raise options.unfit("doubt", "must be blind or queryable")
     style = texts.read(options)
     reading = reports.read(options, style.alphabet)
+    writer = Writer(options, style, reading.reference_tag)
     terms = Terms(
         target=_target(options),
         manner=manner,
@@ -142,8 +145,9 @@ def read(name: str, settings: Mapping[str, object]) -> Terms:
         call_deadline=options.number("call_deadline", 2 * manner.deadline, 1.1 * manner.deadline, 900),
         doubt=doubt,
         outcomes=outcomes,
-        writer=Writer(options, style, reading.reference_tag),
+        writer=writer,
         reading=reading,
+        warnings=tuple(options.warnings),
     )
     options.finish()
     return terms
@@ -166,6 +170,12 @@ def _target(options: Options) -> Target:
         pdu.bind(Command.BIND_TRANSCEIVER, 1, who)
     except ValueError as error:
         raise options.unfit(*str(error).split(" ", 1)) from None
+    for key, most in pdu.BIND_FIELDS.items():
+        value = getattr(who, key)
+        if len(value) > most:
+            options.warn(key, f"has {len(value)} characters, and SMPP 3.4 allows {most}: taken as it is")
+        if not value.isascii():
+            options.warn(key, "is written in ISO 8859-1, and SMPP 3.4 allows ASCII: taken as it is")
     return Target(
         host=host,
         port=options.whole("port", 2775, 1, 65535),

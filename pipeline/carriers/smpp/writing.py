@@ -6,6 +6,7 @@ Settings besides those of `texts` and `addresses`:
                             last part's), `none`
     validity                how `valid_until` is told: `relative` (the default), `absolute`, `none`
     service_type            ""
+    empty_source            false: no sender is told (source_addr is empty): the SMSC puts in its own
     user_message_reference  true: 16 bits of our reference go along, the same at every try
     reference_tag           (of `reports`) all of it goes along in this parameter too, spelt out
     tlvs                    {"0x1400": "…"}: parameters that go along with each message, in ASCII; "0x…": octets
@@ -26,6 +27,8 @@ from pipeline.carriers.smpp.texts import Style
 from pipeline.carriers.smpp.times import Validity
 from schema.carriage import Parcel
 
+#: characters that SMPP 3.4 allows in service_type (5.2.11)
+SERVICE_TYPE: Final = 5
 _TAG = re.compile(r"0x[0-9A-Fa-f]{4}")
 _HEX = re.compile(r"0x((?:[0-9A-Fa-f]{2})+)")
 
@@ -57,13 +60,11 @@ class Writer:
         #: the parameter of the SMSC's own in which our whole reference goes along; 0: there is none
         self._reference_tag = reference_tag
         self._plan = addresses.read(options)
+        self._empty_source = options.flag("empty_source")
         self._registered = ASKED[options.choice("registered_delivery", Registered, Registered.ALL)]
         self._validity = options.choice("validity", Validity, Validity.RELATIVE)
         self._numbered = options.flag("user_message_reference", True)
-        try:
-            self._service_type = pdu.c_octets("service_type", options.text("service_type", ""), 6)
-        except ValueError as error:
-            raise options.unfit(*str(error).split(" ", 1)) from None
+        self._service_type = _service_type(options)
         usual = _tags(options, "tlvs", options.mapping("tlvs"))
         by_sender = options.mapping("tlvs_by_sender")
         self._tlvs = _joined(usual)
@@ -100,7 +101,19 @@ class Writer:
         ]
 
     def _source(self, sender: str) -> bytes:
+        if self._empty_source:
+            return b"\0\0\0"
         return addresses.source(self._plan, sender)
+
+
+def _service_type(options: Options) -> bytes:
+    given = options.text("service_type", "")
+    if len(given) > SERVICE_TYPE:
+        options.warn("service_type", f"has {len(given)} characters, and SMPP 3.4 allows {SERVICE_TYPE}: taken as it is")
+    try:
+        return pdu.foreign("service_type", given)
+    except ValueError as error:
+        raise options.unfit(*str(error).split(" ", 1)) from None
 
 
 def _tags(options: Options, key: str, given: object) -> dict[int, bytes]:

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from pipeline.carriers import proofs, registry
+from pipeline.carriers.contract import Cautious
 from pipeline.errors import ConfigurationError, PostroadError
 from pipeline.rules.destinations import is_destination, is_network
 from pipeline.rules.routes import TEST_CARRIER
@@ -187,8 +189,8 @@ def set_carrier(
     settings: Mapping[str, Any],
     capabilities: Mapping[str, Any] | None = None,
     pace: float | None = None,
-) -> None:
-    """Write a carrier, or its new settings; CarrierUnknown or ConfigurationError says what does not fit.
+) -> list[str]:
+    """Write a carrier, or its new settings; return warnings. CarrierUnknown or ConfigurationError: what does not fit.
 
     Of capabilities, those that are not named are there; pace is segments a second, 0: without limit. None: as it was.
     """
@@ -196,11 +198,13 @@ def set_carrier(
     words = f"{name!r} cannot be a carrier's name: use small letters, digits, - _ (at most 40)"
     _demand(_CARRIER_NAME.fullmatch(name), words)
     _demand(name != TEST_CARRIER, f"{name!r} carries the test messages and stays as it is: take another name")
-    registry.make(name, kind, settings, rt.settings.lease_seconds).close()
+    with closing(registry.make(name, kind, settings, rt.settings.lease_seconds)) as carrier:
+        warnings = list(carrier.warnings) if isinstance(carrier, Cautious) else []
     lacking = proofs.demand(kind, settings)
     _demand(not lacking, f"carrier {name}: {lacking}")
     with rt.begin() as conn:
         carriers.save(conn, name, kind, rt.sealed(settings), can, pace)
+    return warnings
 
 
 def adjust_carrier(rt: Runtime, name: str, capabilities: Mapping[str, Any] | None, pace: float | None) -> None:

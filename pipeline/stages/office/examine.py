@@ -1,13 +1,15 @@
 """Examine: tell how carriers are: whether they are given anything, are ill, keep up, and pay out."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pipeline.carriers.smpp.remarks import HINTS, REMARKS
 from pipeline.errors import PostroadError
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import carriers, dead_letters, health
+from pipeline.store import binds, carriers, dead_letters, health
+from pipeline.store.binds import Bound
 from pipeline.store.doings import Doings, Waiting, doings
 from pipeline.store.health import Illness
 from schema.vocabulary import BatchStatus, CarrierState, DeadLetterSource, HoldReason, Outcome, Verdict
@@ -15,11 +17,32 @@ from schema.vocabulary import BatchStatus, CarrierState, DeadLetterSource, HoldR
 #: where what carriers say comes in
 _OF_CARRIERS = frozenset({DeadLetterSource.RECEIPT, DeadLetterSource.SMPP})
 
-__all__ = ["Condition", "Illness", "NotThere", "Waiting", "examine"]
+#: seconds after which nobody is taken to keep the binds any more: it is told every minute how they stand
+FRESH = 150.0
+
+__all__ = ["BindState", "Condition", "Illness", "NotThere", "Waiting", "examine"]
 
 
 class NotThere(PostroadError):
     """There is no carrier of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class BindState:
+    """How a carrier's binds stand on one host, and what an operator can do about it."""
+
+    host: str
+    bound: int
+    wanted: int
+    #: why the last that failed did, as a code
+    fault: str | None
+    #: what that code mostly means
+    hint: str | None
+    #: what is odd about the other end, in words, and how often since the process began
+    remarks: Mapping[str, int]
+    #: when it was told, and whether that is too long ago for the process to be running
+    at: datetime
+    is_stale: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +61,8 @@ class Condition:
     waiting: Mapping[BatchStatus, Waiting]
     #: what is held that names it as its carrier, and why
     held: Mapping[HoldReason, Waiting]
+    #: how its binds stand on each host; empty where it has none, or none was ever told of
+    binds: Sequence[BindState]
     outcomes: Mapping[Outcome, int]
     receipts: Mapping[Verdict, int]
     #: posts and reports of its that could not be read or not be understood, ever, by why
@@ -48,6 +73,19 @@ class Condition:
     receipt_seconds: float | None
     balance: str | None
     balance_at: datetime | None
+
+
+def _bind_state(found: Bound) -> BindState:
+    return BindState(
+        host=found.host,
+        bound=found.bound,
+        wanted=found.wanted,
+        fault=found.fault,
+        hint=HINTS.get(found.fault or ""),
+        remarks={REMARKS.get(code, code): count for code, count in found.remarks.items()},
+        at=found.at,
+        is_stale=not found.is_fresh,
+    )
 
 
 def examine(rt: Runtime, over: timedelta, name: str | None = None) -> list[Condition]:
@@ -62,6 +100,7 @@ def examine(rt: Runtime, over: timedelta, name: str | None = None) -> list[Condi
             raise NotThere(f"there is no carrier {name!r}: `postroad carrier list` shows them")
         found = doings(conn, rt.now() - over)
         unread = _unread(conn)
+        bound = binds.all_of(conn, FRESH)
     nothing = Doings()
     return [
         Condition(
@@ -73,6 +112,7 @@ def examine(rt: Runtime, over: timedelta, name: str | None = None) -> list[Condi
             segments_per_second=row.segments_per_second,
             waiting=(did := found.get(row.name, nothing)).waiting,
             held=did.held,
+            binds=[_bind_state(each) for each in bound.get(row.name, ())],
             outcomes=did.outcomes,
             receipts=did.receipts,
             unread=unread.get(row.name, {}),

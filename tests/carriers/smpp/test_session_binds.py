@@ -136,6 +136,63 @@ def test_the_bind_says_who_we_are(client: Clients) -> None:
     assert seen == [pdu.Bind("postroad", "secret", "sms", 0x34, 0, 0, "^49")]
 
 
+LONG = {
+    "system_id": ("a_system_id_of_30_characters__", 15),
+    "password": ("Str0ngPassw0rd", 8),
+    "system_type": ("a long system type", 12),
+    "address_range": ("^" + "49" * 30, 40),
+}
+
+
+def test_credentials_that_are_longer_than_the_specification_allows_are_said_as_they_are(client: Clients) -> None:
+    seen, types = [], []
+
+    def manner(guest: Guest) -> None:
+        _, _, sequence, body = guest.read()
+        seen.append(pdu.read_bind(body))
+        guest.say(pdu.bind_resp(Command.BIND_TRANSMITTER, sequence, "smsc"))
+        sequence, body = guest.submit()[2:]
+        types.append(pdu.read_message(body).service_type)
+        guest.say(pdu.submit_sm_resp(sequence, "m1"))
+        guest.serve()
+
+    given = {key: value for key, (value, _) in LONG.items()}
+    with smsc(manner) as port:
+        carrier = client(port, **given, service_type="premium")
+        attempts = carrier.send([parcel()])
+        remarks = carrier.report().remarks
+        client.close()
+
+    assert seen == [pdu.Bind(**given)]
+    assert types == ["premium"]
+    assert words(attempts) == [(ACCEPTED, None)]
+    assert remarks == {"long_credentials": 1}
+    assert sorted(carrier.warnings) == sorted(
+        f"carrier alpha: {key} has {len(value)} characters, and SMPP 3.4 allows {most}: taken as it is"
+        for key, (value, most) in [*LONG.items(), ("service_type", ("premium", 5))]
+    )
+
+
+def test_a_password_of_latin_1_is_said_in_it(client: Clients) -> None:
+    seen = []
+
+    def manner(guest: Guest) -> None:
+        command, _, sequence, body = guest.read()
+        seen.append(pdu.read_bind(body).password)
+        guest.answer(command, sequence)
+        guest.serve()
+
+    with smsc(manner) as port:
+        carrier = client(port, password="sécret")
+        carrier.send([parcel()])
+        client.close()
+
+    assert seen == ["sécret"]
+    assert carrier.warnings == (
+        "carrier alpha: password is written in ISO 8859-1, and SMPP 3.4 allows ASCII: taken as it is",
+    )
+
+
 def test_binds_share_the_work(client: Clients) -> None:
     taken: dict[int, int] = {}
 
@@ -607,8 +664,8 @@ def test_an_smsc_that_speaks_no_tls_was_given_nothing(client: Clients) -> None:
 
 UNFIT = {
     "no host": ({"host": None}, "host is required"),
-    "a password too long": ({"password": "far too secret"}, "password must have at most 8 characters"),
-    "a system_id too long": ({"system_id": "x" * 16}, "system_id must have at most 15 characters"),
+    "a password far too long": ({"password": "x" * 256}, "password must have at most 255 characters"),
+    "a password that no octets are": ({"password": "секрет"}, "password must be of ISO 8859-1"),
     "a name that no certificate has": ({"tls_name": "a..example"}, "tls_name must be a name or an address"),
     "a port that is none": ({"port": 70000}, "port must be a number from 1 to 65535"),
     "a mode that is none": ({"mode": "half"}, "mode must be one of transceiver, separate, transmitter, receiver"),
@@ -620,7 +677,7 @@ UNFIT = {
     "a tag that is none": ({"tlvs": {"1400": "x"}}, "tlvs must have tags of the form 0x1400"),
     "a value that is none": ({"tlvs": {"0x1400": 7}}, "tlvs must have printable ASCII for 0x1400"),
     "a sender without tags": ({"tlvs_by_sender": {"ACME": "x"}}, "tlvs_by_sender must be an object of objects"),
-    "a service_type too long": ({"service_type": "longer"}, "service_type must have at most 5"),
+    "a service_type far too long": ({"service_type": "x" * 256}, "service_type must have at most 255"),
 }
 
 

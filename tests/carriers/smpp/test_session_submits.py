@@ -709,7 +709,7 @@ def test_query_sm_tells_that_the_smsc_has_a_message(client: Clients) -> None:
 
     with smsc(manner) as port:
         carrier = client(port, doubt="queryable")
-        answers = carrier.ask([parcel() for _ in range(4)], ["kept", "gone", None, "x" * 99])
+        answers = carrier.ask([parcel() for _ in range(4)], ["kept", "gone", None, "x" * 256])
         client.close()
 
     assert asked == ["kept", "gone"]

@@ -35,6 +35,13 @@ def test_a_message_has_its_sender_its_recipient_and_its_text() -> None:
     assert (message.text, message.data_coding, message.esm_class) == (b"Gr~\x1ee", 0, 0)
 
 
+def test_no_sender_is_told_where_the_smsc_puts_in_its_own() -> None:
+    [message] = written(parcel(sender="ACME"), empty_source=True)
+
+    assert (message.source_ton, message.source_npi, message.source) == (0, 0, "")
+    assert message.destination
+
+
 @pytest.mark.parametrize(
     ("asked", "single", "parts"),
     [("all", 1, [1, 1, 1]), ("failures", 2, [2, 2, 2]), ("last", 1, [0, 0, 1]), ("none", 0, [0, 0, 0])],

@@ -1,12 +1,21 @@
 """`postroad carrier status`, `set`, `drain` and `resume`, and what `postroad status` says of the ill."""
 
 import json
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import redis
 
-from pipeline.store import health
+from pipeline.carriers.smpp import pdu
+from pipeline.carriers.smpp.codes import Command, Status
+from pipeline.runtime import Runtime
+from pipeline.stages.moor import BindReporter, moor
+from pipeline.store import binds, health
+from schema.carriage import BindReport
+from tests.carriers.smpp.peer import Guest, smsc
 from tests.workers.commands.conftest import Shell
 from workers.located import located
 
@@ -47,6 +56,76 @@ def test_a_carrier_s_condition_is_shown(shell: Shell, valkey: redis.Redis) -> No
         assert "open for 2 s, beta/NG open for 2 s" in said
     assert "simulated" in all_
     assert "last 15 min    no attempts" in one
+
+
+REFUSING = pdu.bind_resp(Command.BIND_TRANSCEIVER, 1, "", Status.RINVPASWD)
+ODDLY = pdu.bind_resp(Command.BIND_TRANSMITTER, 9, "smsc") + pdu.deliver_sm(
+    1,
+    pdu.message(
+        pdu.address("source_addr", 1, 1, "2348012345678"),
+        pdu.address("destination_addr", 5, 0, "ACME"),
+        b"id:abc stat:DELIVRD err:000",
+    ),
+)
+BINDS = {
+    "refused": (
+        REFUSING,
+        {},
+        "0 of 1 on {host}: ESME_RINVPASWD (the password is not the SMSC's; some cut it after 8 characters)",
+        [],
+    ),
+    "no SMPP": (b"220 mail.example ESMTP\r\n", {}, "0 of 1 on {host}: unreadable (what answers there", []),
+    "bound oddly": (
+        ODDLY,
+        {"password": "a long password"},
+        "1 of 1 on {host}",
+        [
+            "1 × is told credentials that SMPP 3.4 does not allow",
+            "1 × answered a bind by the response of another kind of bind",
+            "1 × answered a bind under another sequence number",
+            "kept as messages of handsets: set `receipts_by_text` if they are receipts",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("octets", "given", "stand", "remarks"), BINDS.values(), ids=BINDS)
+def test_how_its_binds_stand_and_why_is_shown(
+    shell: Shell, valkey: redis.Redis, octets: bytes, given: dict[str, str], stand: str, remarks: list[str]
+) -> None:
+    def manner(guest: Guest) -> None:
+        guest.read()
+        guest.say(octets)
+        guest.serve()
+
+    with smsc(manner) as port, closing(Runtime(located())) as rt:
+        settings = {"host": "127.0.0.1", "port": port, "system_id": "us"} | given
+        added = shell("carrier", "add", "gamma", "--kind", "smpp", "--settings", json.dumps(settings))
+        reporter, deadline, said = BindReporter("gamma"), time.monotonic() + 20, ""
+        wanted = [stand.format(host=socket.gethostname()), *remarks]
+        while not all(each in said for each in wanted) and time.monotonic() < deadline:
+            reporter.look(rt, moor(rt, "gamma", lambda heard: None))
+            said = shell("carrier", "status", "gamma").out
+            time.sleep(0.05)
+
+    assert [each for each in wanted if each not in said] == [], said
+    assert added.code == 0
+    assert ("carrier gamma: password has 15 characters, and SMPP 3.4 allows 8: taken as it is" in added.err) is bool(
+        given
+    )
+    [found] = status(shell, "gamma")
+    assert found["binds"][0]["is_stale"] is False  # type: ignore[index]
+
+
+def test_binds_that_nobody_keeps_any_more_are_told_from_those_that_do_not_stand(
+    shell: Shell, valkey: redis.Redis
+) -> None:
+    shell("carrier", "add", "gamma", "--kind", "smpp", "--settings", '{"host": "127.0.0.1", "system_id": "us"}')
+    with closing(Runtime(located())) as rt, rt.begin() as conn:
+        binds.write(conn, "gamma", "far-away", BindReport(1, 1))
+        conn.exec_driver_sql("UPDATE carrier_binds SET at = at - interval '10 minutes'")
+
+    assert "nobody keeps them on far-away since" in shell("carrier", "status", "gamma").out
 
 
 def test_the_ill_are_named_by_the_status_of_everything(shell: Shell, valkey: redis.Redis) -> None:

@@ -76,7 +76,9 @@ def add(
     with opened() as rt:
         if secrets_in(given) and rt.vault_or_none is None:
             click.echo("warning: without POSTROAD_SECRET_KEY the carrier's secrets are kept readable", err=True)
-        administer.set_carrier(rt, name, kind, given, capabilities, pace)
+        warnings = administer.set_carrier(rt, name, kind, given, capabilities, pace)
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
     click.echo(f"carrier {name} saved; give it messages with: postroad route add '*' {name}")
 
 
