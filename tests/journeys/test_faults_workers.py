@@ -224,7 +224,7 @@ def test_what_kills_its_sender_is_in_doubt_once_and_its_neighbours_go(installati
     assert verdict.unknown == 5
 
 
-def test_a_carrier_whose_plug_in_kills_whoever_loads_it_is_in_doubt_and_others_go_on(
+def test_what_a_carrier_whose_plug_in_kills_whoever_loads_it_never_had_is_parked_and_others_go_on(
     installation: Installation,
 ) -> None:
     mined(installation, POSTROAD_PORTION_SIZE="20")
@@ -240,8 +240,8 @@ def test_a_carrier_whose_plug_in_kills_whoever_loads_it_is_in_doubt_and_others_g
 
     verdict = installation.all_is_well(55, statuses={"sent", "failed"})
     ends = "SELECT status, error_code, count(*) FROM messages WHERE request_id = %(id)s GROUP BY 1, 2 ORDER BY 1"
-    assert installation.rows(ends, id=doomed[0]) == [("failed", "poison", 30), ("sent", None, 60)]
-    assert (verdict.taken, verdict.unknown) == (500, 60)
+    assert installation.rows(ends, id=doomed[0]) == [("failed", "poison", 90)]
+    assert (verdict.taken, verdict.unknown) == (500, 0)
 
 
 def test_what_kills_whoever_measures_it_is_parked_and_others_go_on(installation: Installation) -> None:
