@@ -156,9 +156,9 @@ class Page:
             self._free(self._base)
 
     def leave(self) -> None:
-        """Keep the page for whoever settles its messages: its process will not."""
+        """Keep the page for whoever settles its messages: its process will not. What is noted late still counts."""
         if self._open:
-            self._at, self._open = (), False
+            self._open = False
             self._leave(self._base)
 
 

@@ -299,10 +299,15 @@ def lost(conn: Connection, limit: int) -> list[Lost]:
     return [Lost(Span(*row[:3]), row[3] and Again(row[3]), *row[4:]) for row in rows]
 
 
+#: holder of a batch that killed several workers without getting further: it is queued again when its lease is over, so
+#: that what kills every worker does not put aside all that waits within seconds
+RESTING = UUID(int=0)
+
 _REQUEUE = """
 UPDATE batches
 SET status = 'queued', fence = fence + 1, recorded = coalesce(marked, recorded), lease_until = NULL,
-    claims = CASE WHEN marked IS DISTINCT FROM recorded THEN claims ELSE 0 END, hints = 0, hinted_at = now()
+    claims = CASE WHEN marked IS DISTINCT FROM recorded OR holder = %(resting)b THEN claims ELSE 0 END,
+    hints = 0, hinted_at = now()
 WHERE id = ANY(%(ids)b) AND status = 'sending'
 RETURNING id, class, carrier, size
 """
@@ -321,7 +326,7 @@ def next_of(conn: Connection, carrier: str) -> list[Hint]:
 
 def requeue(conn: Connection, ids: Sequence[UUID]) -> list[Hint]:
     """Queue batches again whose doubtful messages are written down; their old workers may write no more."""
-    return hints(conn.exec_driver_sql(_REQUEUE, {"ids": list(ids)}))
+    return hints(conn.exec_driver_sql(_REQUEUE, {"ids": list(ids), "resting": RESTING}))
 
 
 _UNMARK = "UPDATE batches SET marked = recorded WHERE id = ANY(%(ids)b) AND status = 'sending'"

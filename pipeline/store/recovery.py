@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.store.batches import hints
-from pipeline.store.leases import Claim
+from pipeline.store.leases import RESTING, Claim
 from pipeline.store.messages import Span
 from schema.message import Hint
 from schema.vocabulary import Again, MessageClass
@@ -77,6 +77,26 @@ class Settled:
     recorded: UUID | None
     #: its carrier answered some of it, or none of it was being sent: it was not what killed its worker
     moved: bool
+
+
+_REST = """
+UPDATE batches AS b
+SET holder = %(resting)b, recorded = coalesce(s.recorded, b.recorded), marked = coalesce(s.recorded, b.recorded),
+    lease_until = clock_timestamp() + %(lease)s * interval '1 second'
+FROM unnest(%(ids)b::uuid[], %(recorded)b::uuid[]) AS s (id, recorded)
+WHERE b.id = s.id AND b.status = 'sending'
+"""
+
+
+def rest(conn: Connection, those: Sequence[Settled], lease: float) -> None:
+    """Leave batches alone for a lease; `leases.requeue` queues them then, and keeps count of their claims."""
+    params = {
+        "ids": [each.batch for each in those],
+        "recorded": [each.recorded for each in those],
+        "resting": RESTING,
+        "lease": lease,
+    }
+    conn.exec_driver_sql(_REST, params)
 
 
 _REOPEN = """

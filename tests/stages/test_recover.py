@@ -337,23 +337,42 @@ def test_an_older_claim_s_journal_says_nothing_of_a_newer_claim(world: World, de
     deeds.clear()
 
 
-def test_what_kills_whoever_sends_it_is_put_aside_after_three_claims(world: World, deeds: list[Deed]) -> None:
+def test_what_kills_whoever_sends_it_rests_for_a_lease_and_is_put_aside_after_three_claims(
+    world: World, deeds: list[Deed]
+) -> None:
     batches, messages = send(world)
-    for _ in range(3):
+    for resting in (False, True, True):
         deeds.append(kill(taken=0))
         die(world, batches)
-        hints = recover(world.rt)
+        assert [hint.batch for hint in recover(world.rt)] == ([] if resting else batches)
+        world.run("UPDATE batches SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
+        sweep(world.rt)
 
-    assert hints == []
     ends = "SELECT status, error_code, money, count(*) FROM messages GROUP BY 1, 2, 3"
     assert world.rows(ends) == [("failed", "poison", "released", len(messages))]
     assert world.rows("SELECT DISTINCT status FROM batches") == ["done"]
     assert world.balance() == 1_000_000
 
 
+def test_a_batch_that_rests_is_nobody_s_until_its_lease_is_over(world: World, deeds: list[Deed]) -> None:
+    batches, messages = send(world)
+    for taken in (2, 1):
+        deeds.append(kill(taken))
+        die(world, batches)
+        recover(world.rt)
+    assert world.rows("SELECT status, claims FROM batches") == [("sending", 2)]
+    assert sweep(world.rt).queued == recover(world.rt) == deliver(world.rt, batches) == []
+
+    world.run("UPDATE batches SET lease_until = now() - interval '1 second'")
+    world.deliver_all(sweep(world.rt).queued)
+
+    assert Deadly.given == messages[3:]
+    assert outcomes(world) == {"accepted": 7, "unknown": 3}
+
+
 def test_a_batch_that_gets_on_is_never_put_aside(world: World, deeds: list[Deed]) -> None:
     batches, _ = send(world)
-    for _ in range(5):
+    for _ in range(5):  # each of its workers dies, but not without an answer
         deeds.append(kill(taken=1, answered=1))
         die(world, batches)
         assert [hint.batch for hint in recover(world.rt)] == batches

@@ -236,9 +236,13 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     ),
     "advance": (leases._ADVANCE, steps),
     "finish": (leases._FINISH, lambda crowd: {"ids": crowd.batches}),
-    "requeue": (leases._REQUEUE, lambda crowd: {"ids": crowd.batches}),
+    "requeue": (leases._REQUEUE, lambda crowd: {"ids": crowd.batches, "resting": UUID(int=0)}),
     "lost": (leases._LOST, lambda _: {"limit": 500}),
     "held": (recovery._HELD, lambda _: {"holder": UUID(int=1), "limit": 100}),
+    "rest": (
+        recovery._REST,
+        lambda c: {"ids": c.batches, "recorded": c.firsts, "resting": UUID(int=0), "lease": 60.0},
+    ),
     "reopen": (
         recovery._REOPEN,
         lambda c: {"ids": c.batches, "recorded": c.firsts, "moved": [True] * len(c.batches)},

@@ -170,7 +170,6 @@ class Call:
         self.results: list[Result | None] = []
         #: our reference of each request
         self.refs: list[UUID] = []
-        self.messages: list[Message] = []
         self.done = Event()
         #: strikes at `begin_by`
         self.timer: TimerHandle | None = None
@@ -180,7 +179,6 @@ class Call:
     def add(self, ref: UUID, bodies: Sequence[bytes], command: Command = Command.SUBMIT_SM, place: int = 0) -> Message:
         """Add a message's requests, one for each of its parts."""
         message = Message(ref, place, len(self.refs), len(bodies))
-        self.messages.append(message)
         for number, body in enumerate(bodies):
             self.requests.append(Request(self, message, len(self.refs), body, 0 if number else len(bodies), command))
             self.refs.append(ref)

@@ -18,6 +18,7 @@ from pipeline.stages.deliver.portions import NOTHING, Portion
 from pipeline.stages.deliver.regroup import park, put_aside, set_apart
 from pipeline.store import leases, ledger, recovery
 from pipeline.store.leases import Claim, Stand
+from pipeline.store.messages import Moved
 from pipeline.store.recovery import Held, Settled
 from schema.carriage import Attempt, Parcel
 from schema.message import Hint
@@ -130,21 +131,28 @@ def _write(rt: Runtime, conn: Connection, held: list[Held], account: _Account) -
     released = record(rt, conn, entry, Stand(batches, set(), at))
     released += put_aside(rt, conn, claims, pauses, now)
     hints = set_apart(rt, conn, claims, account.passed, now)
-    poison = {each.claim.span.batch for each in held if _is_poison(rt, each, account)}
-    released += park(rt, conn, [claim for claim in claims if claim.span.batch in poison], now)
-    hints += recovery.reopen(
-        conn,
-        [
-            Settled(batch, account.reached.get(batch), batch in account.moved or not each.in_hand)
-            for each in held
-            if (batch := each.claim.span.batch) not in poison
-        ],
-    )
+    released += _let_go(rt, conn, held, account, hints, now)
     ledger.release(conn, released)
     return hints
 
 
-def _is_poison(rt: Runtime, held: Held, account: _Account) -> bool:
-    """Tell whether a batch killed as many workers as one may, without ever getting further."""
-    stuck = held.in_hand and held.claim.span.batch not in account.moved
-    return stuck and held.claims >= rt.settings.poison_claims
+def _let_go(
+    rt: Runtime, conn: Connection, held: list[Held], account: _Account, hints: list[Hint], now: datetime
+) -> list[Moved]:
+    """Queue batches again, and add them to the hints; what killed several workers and got no further rests, or ends.
+
+    Return the money to give back.
+    """
+    stuck = [each for each in held if each.in_hand and each.claim.span.batch not in account.moved]
+    poison = [each for each in stuck if each.claims >= rt.settings.poison_claims]
+    resting = [each for each in stuck if each.claims > 1 and each not in poison]
+    released = park(rt, conn, [each.claim for each in poison], now)
+    recovery.rest(conn, [_settled(each, account) for each in resting], rt.settings.lease_seconds)
+    others = [each for each in held if each not in poison and each not in resting]
+    hints += recovery.reopen(conn, [_settled(each, account) for each in others])
+    return released
+
+
+def _settled(held: Held, account: _Account) -> Settled:
+    batch = held.claim.span.batch
+    return Settled(batch, account.reached.get(batch), batch in account.moved or not held.in_hand)
