@@ -87,8 +87,11 @@ FIELDS: dict[str, RefusalReason] = {
     "body": RefusalReason.INVALID_TEXT,
 }
 #: how an error-text names a parameter: `Missing to param`, `Invalid value for parameter: to`
-_FIELD = re.compile(
-    r"""(?:parameter|param|field)s?[:\s]+[$"'`]*([a-z_-]+)|[$"'`]*([a-z_-]+)["'`]*\s+param""", re.IGNORECASE
+_NAMED = re.compile(r"""param(?:eter)?s?[:\s]+[$"'`]*([a-z_-]+)|([a-z_-]+)["'`]*(?=\s+param)""", re.IGNORECASE)
+#: the parameters that we send
+_PARAMETERS = frozenset(
+    {"api_key", "api_secret", "callback", "client-ref", "content-id", "entity-id", "from", "status-report-req"}
+    | {"ttl", "type", *FIELDS}
 )
 STATUSES: dict[str, Verdict] = {
     "accepted": Verdict.PENDING,
@@ -198,8 +201,10 @@ def _because(ref: UUID, reason: RefusalReason, status: str, answer: Answer) -> A
 
 def _reason(status: str, words: str) -> RefusalReason:
     """Return why a status was given: of one that speaks of a parameter by which one it names."""
-    named = _FIELD.search(words) if status in OF_A_FIELD else None
-    return FIELDS.get((named[1] or named[2]).lower(), ERRORS[status]) if named else ERRORS[status]
+    if status not in OF_A_FIELD:
+        return ERRORS[status]
+    named = (str(found[1] or found[2]).lower() for found in _NAMED.finditer(words))
+    return FIELDS.get(next((name for name in named if name in _PARAMETERS), ""), ERRORS[status])
 
 
 def read_balance(answer: Answer) -> tuple[Decimal, str] | None:

@@ -18,6 +18,7 @@ from pipeline.carriers.options import Options
 from pipeline.carriers.vendors.generic import make, read
 from pipeline.carriers.vendors.generic.answers import Answers
 from pipeline.carriers.vendors.generic.sheet import Sheet
+from pipeline.carriers.vendors.generic.template import Maps
 from pipeline.errors import ConfigurationError
 from schema.carriage import Parcel, Posted
 from schema.vocabulary import Doubt, Encoding, Outcome, Verdict
@@ -187,7 +188,7 @@ def test_a_template_is_filled_with_data(rig: Rig) -> None:
 
 def written(given: Parcel, **settings: object) -> Call:
     """Return the request that settings make of a parcel, as a vendor reads it."""
-    sheet = Sheet.read(Options("alpha", settings), "", Address.parse("https://x"), {})
+    sheet = Sheet.read(Options("alpha", settings), "", Address.parse("https://x"), {}, Maps({}))
     head, _, body = sheet.write(given, None).partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)

@@ -101,6 +101,44 @@ ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
         answer(400, fault("BAD_REQUEST", validationErrors={"messages[0].webhooks.delivery.url": ["?"]})),
         ("refused_transient", "BAD_REQUEST", None),
     ),
+    "a content type of ours": (
+        answer(400, {"errorCode": "E400", "violations": [{"property": "messages[0].webhooks.contentType"}]}),
+        ("refused_transient", "E400", None),
+    ),
+    "an id of ours": (
+        answer(400, {"errorCode": "E400", "violations": [{"property": "messages[0].destinations[0].messageId"}]}),
+        ("refused_transient", "E400", None),
+    ),
+    "a sender": (
+        answer(400, fault("BAD_REQUEST", validationErrors={"messages[0].sender": ["content of destinations"]})),
+        ("refused_transient", "BAD_REQUEST", None),
+    ),
+    "a sender and a number": (
+        answer(
+            400,
+            {
+                "errorCode": "E400",
+                "violations": [{"property": "messages[0].sender"}, {"property": "messages[0].destinations[0].to"}],
+            },
+        ),
+        ("refused_permanent", "E400", None),
+    ),
+    "a transliteration of ours": (
+        answer(400, {"errorCode": "E400", "violations": [{"property": "messages[0].content.transliteration"}]}),
+        ("refused_transient", "E400", None),
+    ),
+    "violations that are none": (
+        answer(400, {"errorCode": "E400", "violations": "content", "validationErrors": None}),
+        ("refused_transient", "E400", None),
+    ),
+    "words where numbers are expected": (
+        answer(200, {"messages": [{"messageId": "m", "status": {"groupId": "1", "id": "26"}}]}),
+        ("accepted", None, "m"),
+    ),
+    "a rejection in words": (
+        answer(200, {"messages": [{"messageId": "m", "status": {"groupId": "5", "id": "13"}}]}),
+        ("refused_transient", "13", None),
+    ),
     "unauthorized": (answer(401, fault("UNAUTHORIZED")), ("refused_transient", "UNAUTHORIZED", None)),
     "forbidden": (answer(403, {"errorCode": "E403"}), ("refused_transient", "E403", None)),
     "400 that is not theirs": (answer(400, b"<h1>"), ("unknown", "http_400", None)),
@@ -261,6 +299,30 @@ def test_each_failure_says_whether_another_carrier_may_do_better(
     [receipt] = read("alpha", SETTINGS, post).receipts
 
     assert (receipt.verdict, receipt.retryable, receipt.code) == (Verdict.FAILED, retryable, code)
+
+
+ODD: dict[str, tuple[dict[str, object], tuple[Verdict, bool]]] = {
+    "words": ({"status": {"groupId": "3", "id": "5"}, "error": None}, (Verdict.DELIVERED, False)),
+    "words of a failure": (
+        {"status": {"groupId": "2", "id": "4"}, "error": {"groupId": "3", "id": "27", "permanent": "false"}},
+        (Verdict.FAILED, True),
+    ),
+    "words of a failure for good": (
+        {"status": {"groupId": "2", "id": "4"}, "error": {"groupId": "3", "id": "27", "permanent": "true"}},
+        (Verdict.FAILED, False),
+    ),
+    "no id": ({"status": {"groupId": 3}}, (Verdict.DELIVERED, False)),
+    "a moment in milliseconds": ({"doneAt": 1795255200000}, (Verdict.DELIVERED, False)),
+    "a rejection by the operator, unexplained": ({"status": status(2, 4), "error": None}, (Verdict.FAILED, True)),
+}
+
+
+@pytest.mark.parametrize(("odd", "expected"), ODD.values(), ids=ODD.keys())
+def test_a_report_is_read_leniently(odd: dict[str, object], expected: tuple[Verdict, bool]) -> None:
+    [receipt] = read("alpha", SETTINGS, posted(results({**REPORT, **odd}), URL)).receipts
+
+    assert (receipt.verdict, receipt.retryable) == expected
+    assert receipt.at == datetime(2026, 11, 21, 10, tzinfo=UTC)
 
 
 def test_reports_and_messages_are_told_apart() -> None:

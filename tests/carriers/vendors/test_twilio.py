@@ -88,6 +88,8 @@ ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
     "a redirect": (answer(307), ("unknown", "http_307", None)),
     "a code nobody knows": (answer(400, fault(29999, 400)), ("refused_transient", "29999", None)),
     "a number for a code": (answer(400, fault(491701234567, 400)), ("refused_transient", "http_400", None)),
+    "a code that is text": (answer(400, {"code": "21612"}), ("refused_transient", "21612", None)),
+    "a premium number": (answer(400, fault(21268, 400)), ("refused_permanent", "21268", None)),
     "unauthorized": (answer(401, fault(20003, 401)), ("refused_transient", "20003", None)),
     "400 that is not theirs": (answer(400, b"<h1>no</h1>"), ("unknown", "http_400", None)),
     "429": (answer(429, fault(20429, 429)), ("refused_transient", "throttled", None)),
@@ -118,6 +120,26 @@ def test_what_twilio_is_told(rig: VendorRig) -> None:
         "Body": "grüß dich & +",
         "StatusCallback": f"https://sms.example/receipts/alpha?ref={given.ref}",
     }
+
+
+@pytest.mark.parametrize(
+    ("receipt_url", "called"),
+    [
+        ("https://sms.example/tw#rc=5&rp=5xx,ct,rt", "https://sms.example/tw?ref={ref}#rc=5&rp=5xx,ct,rt"),
+        ("https://sms.example/tw?a=1#rc=5", "https://sms.example/tw?a=1&ref={ref}#rc=5"),
+        ("https://sms.example/tw?ref=x&a=1", "https://sms.example/tw?a=1&ref={ref}"),
+        ("https://sms.example", "https://sms.example?ref={ref}"),
+        ("https://u:p@sms.example:8443/tw/", "https://u:p@sms.example:8443/tw/?ref={ref}"),
+    ],
+)
+def test_our_reference_is_in_the_query_before_a_fragment(rig: VendorRig, receipt_url: str, called: str) -> None:
+    given = parcel()
+
+    # the other end finds our reference in the query, or the message would not be taken
+    [attempt] = rig.at(rig.url, receipt_url=receipt_url).send([given])
+
+    assert attempt.outcome is Outcome.ACCEPTED
+    assert rig.other.calls[0].form()["StatusCallback"] == called.format(ref=given.ref)
 
 
 @pytest.mark.parametrize(

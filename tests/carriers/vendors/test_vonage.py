@@ -108,6 +108,36 @@ def test_each_answer_has_its_outcome(given: Any, expected: Any) -> None:
     assert judged(judge, given) == expected
 
 
+NAMED: dict[str, str] = {
+    "Missing to param": "refused_permanent",
+    "Missing text param": "refused_permanent",
+    "Invalid value for parameter: to": "refused_permanent",
+    "Invalid parameter 'text'": "refused_permanent",
+    "Missing from param": "refused_transient",
+    "Invalid value for parameter: from": "refused_transient",
+    "Invalid from param, it is not allowed to be sent to": "refused_transient",
+    "Missing username": "refused_transient",
+    "Missing params": "refused_transient",
+    "": "refused_transient",
+}
+
+
+@pytest.mark.parametrize("status", ["2", "3", 2])
+@pytest.mark.parametrize(("words", "outcome"), NAMED.items())
+def test_a_parameter_is_to_blame_only_if_it_is_named(status: Any, words: str, outcome: str) -> None:
+    body = {"messages": [{"status": status, "error-text": words}]}
+
+    assert judged(judge, answer(200, body)) == (outcome, str(status), None)
+
+
+def test_numbers_where_words_are_expected_are_read() -> None:
+    body = {"messages": {"status": 0, "message-id": 77}}
+
+    assert judged(judge, answer(200, body)) == ("accepted", None, "77")
+    [receipt] = read("alpha", SETTINGS, posted({**REPORT, "messageId": 77, "err-code": 0}, URL)).receipts
+    assert (receipt.carrier_ref, receipt.code) == ("77", None)
+
+
 def test_the_references_of_all_parts_are_kept() -> None:
     assert judge(REF, answer(200, said("0", "0"))).parts == ("0A0", "0A1")
     assert judge(REF, answer(200, said("0"))).parts == ()

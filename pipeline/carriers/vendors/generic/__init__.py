@@ -16,6 +16,7 @@
              "answers": {"accepted": {"statuses": [200], "ref": "id"}, "absent": {"statuses": [404]}}},
      "balance": {"url": "https://sms.example/balance", "amount": "balance", "currency": "USD"}}
 
+`values` makes names of one's own by value maps: `{"coding": {"encoding": {"GSM7": "0", "UCS2": "8"}}}` is `${coding}`.
 `form` instead of `body` sends a form; a GET has its `${…}` in the URL. What may be named: template.py. A path is names
 and places with dots between them; `ref_pattern` and `code_pattern` (a regular expression with one group) find what is
 no JSON. What neither a code nor a status decides is unknown; 429 is throttled unless `statuses` says otherwise. Where
@@ -34,6 +35,7 @@ from pipeline.carriers.vendors.exchange import Line, Vendor
 from pipeline.carriers.vendors.generic.answers import Answers
 from pipeline.carriers.vendors.generic.receipts import Rules, read, thanks
 from pipeline.carriers.vendors.generic.sheet import Sheet, headers_of, purse, question
+from pipeline.carriers.vendors.generic.template import Maps
 from schema.vocabulary import Doubt
 
 __all__ = ["make", "read", "thanks"]
@@ -48,8 +50,9 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
     line = _line(options, settings)
     dedupe_seconds = options.number("dedupe_seconds", 0, 0, 30 * 86_400)
     asking, spending = options.mapping("ask"), options.mapping("balance")
-    headers = headers_of(options)
-    sheet = Sheet.read(options, "", line.address, headers, options.text("receipt_url", ""))
+    maps = Maps.read(options)
+    headers = headers_of(options, maps)
+    sheet = Sheet.read(options, "", line.address, headers, maps, options.text("receipt_url", ""))
     answers = Answers(options, "answers", options.mapping("answers"))
     Rules.read(name, options.mapping("receipts"))
     options.finish()
@@ -57,7 +60,7 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
         line,
         sheet.write,
         answers.judge,
-        question=question(name, asking, line.address, headers) if asking else None,
+        question=question(name, asking, line.address, headers, maps) if asking else None,
         purse=purse(name, spending, line.address, headers) if spending else None,
         dedupe_seconds=dedupe_seconds,
     )

@@ -13,6 +13,7 @@ from pipeline.carriers.vendors import posts
 from pipeline.carriers.vendors.exchange import FORM, JSON, Purse, Question, money
 from pipeline.carriers.vendors.generic import template
 from pipeline.carriers.vendors.generic.answers import Answers
+from pipeline.carriers.vendors.generic.template import Maps
 from schema.carriage import Parcel
 
 METHODS = ("POST", "GET", "PUT")
@@ -32,14 +33,21 @@ class Sheet:
     content: str
     body: Mapping[str, object]
     receipt_url: str
+    maps: Maps
 
     @classmethod
     def read(
-        cls, options: Options, key: str, there: Address, headers: Mapping[str, str], receipt_url: str = ""
+        cls,
+        options: Options,
+        key: str,
+        there: Address,
+        headers: Mapping[str, str],
+        maps: Maps,
+        receipt_url: str = "",
     ) -> "Sheet":
         """Read it from settings; ConfigurationError names the one that does not fit."""
         url = options.text("url")
-        template.check(options, f"{key}url", url)
+        template.check(options, f"{key}url", url, maps.names)
         _address(options, f"{key}url", url, there)
         method = options.text("method", "GET" if key else "POST")
         if method not in METHODS:
@@ -47,12 +55,13 @@ class Sheet:
         body, form = options.mapping("body"), options.mapping("form")
         if body and form:
             raise options.unfit(f"{key}form", "cannot be there with body")
-        template.check(options, key + ("form" if form else "body"), form or body)
-        return cls(there, url, method, headers, FORM if form else JSON if body else "", form or body, receipt_url)
+        template.check(options, key + ("form" if form else "body"), form or body, maps.names)
+        content = FORM if form else JSON if body else ""
+        return cls(there, url, method, headers, content, form or body, receipt_url, maps)
 
     def write(self, parcel: Parcel, now: datetime | None, carrier_ref: str = "") -> bytes:
         """Return the request of one parcel."""
-        given = template.values(parcel, now, self.receipt_url, carrier_ref)
+        given = self.maps.fill(template.values(parcel, now, self.receipt_url, carrier_ref))
         parts = urlsplit(template.url(self.url, given))
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {name: template.header(value, given) for name, value in self.headers.items()}
@@ -62,7 +71,7 @@ class Sheet:
         return request(head, template.json_body(self.body, given) if self.content else b"")
 
 
-def headers_of(options: Options) -> dict[str, str]:
+def headers_of(options: Options, maps: Maps) -> dict[str, str]:
     """Take the headers; ConfigurationError names the one that does not fit."""
     headers = options.mapping("headers")
     for name, value in headers.items():
@@ -70,14 +79,16 @@ def headers_of(options: Options) -> dict[str, str]:
             raise options.unfit(f"headers.{name}", "is no header of yours to set")
         if not isinstance(value, str) or not value.isprintable() or not value.isascii():
             raise options.unfit(f"headers.{name}", "must be printable ASCII")
-        template.check(options, f"headers.{name}", value, template.HEADER_NAMES)
+        template.check(options, f"headers.{name}", value, maps.header_names)
     return {name: str(value) for name, value in headers.items()}
 
 
-def question(name: str, given: Mapping[str, object], there: Address, headers: Mapping[str, str]) -> Question:
+def question(
+    name: str, given: Mapping[str, object], there: Address, headers: Mapping[str, str], maps: Maps
+) -> Question:
     """Return how the vendor is asked; ConfigurationError names the setting that does not fit."""
     options = Options(name, given)
-    sheet = Sheet.read(options, "ask.", there, headers)
+    sheet = Sheet.read(options, "ask.", there, headers, maps)
     answers = Answers(options, "ask.answers", options.mapping("answers"))
     options.finish()
     by_theirs = "${carrier_ref}" in f"{sheet.url} {sheet.body}"

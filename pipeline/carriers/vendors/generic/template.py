@@ -2,14 +2,15 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, quote_plus
 
 from pipeline.carriers.options import Options
 from pipeline.carriers.vendors.exchange import digits, seconds_left
 from schema.carriage import Parcel
-from schema.vocabulary import Encoding
+from schema.vocabulary import Encoding, MessageClass
 
 #: what a template may name; the digits forms have no plus
 NAMES = frozenset(
@@ -18,10 +19,83 @@ NAMES = frozenset(
 )
 #: what a header may name: nothing that comes from outside
 HEADER_NAMES = frozenset({"ref", "segments", "to_digits"})
-_NAMED = re.compile(r"\$\{([a-z_]*)\}")
+_NAMED = re.compile(r"\$\{([a-z_]*)(?::([a-z0-9-]*))?\}")
+_NAME = re.compile(r"[a-z_]{1,40}")
 
 #: a value as it is filled in: a number or a truth stays one where it is all that a JSON string holds
 Value = str | int | bool
+
+#: how a value may be rendered, `${text:hex}`: the octets of its UTF-8, of its UTF-16 (the high one first), of Latin-1
+RENDERINGS: Mapping[str, Callable[[str], str]] = {
+    "hex": lambda text: text.encode("utf-8", "surrogatepass").hex(),
+    "utf16-hex": lambda text: text.encode("utf-16-be", "surrogatepass").hex(),
+    "latin1-hex": lambda text: text.encode("latin-1", "replace").hex(),
+    "upper-hex": lambda text: text.encode("utf-8", "surrogatepass").hex().upper(),
+    "upper-utf16-hex": lambda text: text.encode("utf-16-be", "surrogatepass").hex().upper(),
+}
+#: a value map's word for whatever it does not name
+OTHERWISE = "*"
+#: what can be named whose words are few: a map must name them all, or OTHERWISE
+_CLOSED: Mapping[str, frozenset[str]] = {
+    "encoding": frozenset(Encoding),
+    "unicode": frozenset({"true", "false"}),
+    "class": frozenset(MessageClass),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Maps:
+    """Names of an operator's own: `{"coding": {"encoding": {"GSM7": "0", "UCS2": "8"}}}` makes `${coding}`."""
+
+    #: name → what it hangs on, and its value for each word of that
+    by_name: Mapping[str, tuple[str, Mapping[str, object]]]
+
+    @classmethod
+    def read(cls, options: Options) -> "Maps":
+        """Take them from the setting `values`; ConfigurationError names what does not fit."""
+        given = options.mapping("values")
+        return cls({name: _map(options, f"values.{name}", name, each) for name, each in given.items()})
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What a template may name."""
+        return NAMES | self.by_name.keys()
+
+    @property
+    def header_names(self) -> frozenset[str]:
+        """What a header may name: besides HEADER_NAMES what comes from the settings alone."""
+        own = {name for name, (_, words) in self.by_name.items() if not any(map(_names_any, words.values()))}
+        return HEADER_NAMES | own
+
+    def fill(self, given: dict[str, Value]) -> dict[str, Value]:
+        """Return values with those of the operator's own names."""
+        for name, (source, words) in self.by_name.items():
+            value = words.get(_spelt(given[source]), words.get(OTHERWISE, ""))
+            given[name] = _text(value, given) if isinstance(value, str) else value if isinstance(value, int) else ""
+        return given
+
+
+def _map(options: Options, key: str, name: str, given: object) -> tuple[str, Mapping[str, object]]:
+    """Return one map; ConfigurationError names what does not fit."""
+    if name in NAMES or not _NAME.fullmatch(name):
+        raise options.unfit(key, "must be a new name, of small letters and _")
+    if not isinstance(given, Mapping) or len(given) != 1:
+        raise options.unfit(key, 'must be an object of one name, {"encoding": {…}}')
+    [(source, words)] = given.items()
+    if source not in NAMES or not isinstance(words, Mapping):
+        raise options.unfit(key, f"must hang on one of {', '.join(sorted(NAMES))}, and be an object there")
+    for word, value in words.items():
+        if not isinstance(value, str | int):
+            raise options.unfit(f"{key}.{source}.{word}", "must be text, a number or a truth")
+        check(options, f"{key}.{source}.{word}", value)
+    missing = _CLOSED.get(source, frozenset({OTHERWISE})) - words.keys()
+    if missing and OTHERWISE not in words:
+        raise options.unfit(f"{key}.{source}", f"must say what {', '.join(sorted(missing))} is, or {OTHERWISE}")
+    return source, {str(word): value for word, value in words.items()}
+
+
+def _names_any(value: object) -> bool:
+    return isinstance(value, str) and ("${" in value or not (value.isprintable() and value.isascii()))
 
 
 def values(parcel: Parcel, now: datetime | None, receipt_url: str = "", carrier_ref: str = "") -> dict[str, Value]:
@@ -48,12 +122,12 @@ def values(parcel: Parcel, now: datetime | None, receipt_url: str = "", carrier_
 
 def url(template: str, given: Mapping[str, Value]) -> str:
     """Fill a URL: every value percent-encoded, so that none can leave its place."""
-    return _NAMED.sub(lambda found: quote(_spelt(given[found[1]]), safe="", errors="surrogatepass"), template)
+    return _NAMED.sub(lambda found: quote(_rendered(found, given), safe="", errors="surrogatepass"), template)
 
 
 def header(template: str, given: Mapping[str, Value]) -> str:
     """Fill a header: only with what HEADER_NAMES has."""
-    return _NAMED.sub(lambda found: _spelt(given[found[1]]), template)
+    return _NAMED.sub(lambda found: _rendered(found, given), template)
 
 
 def json_body(template: object, given: Mapping[str, Value]) -> bytes:
@@ -77,9 +151,11 @@ def bare(template: str) -> str:
 def check(options: Options, key: str, template: object, names: frozenset[str] = NAMES) -> None:
     """Refuse a template that names what there is not; ConfigurationError names the setting."""
     if isinstance(template, str):
-        for name in _NAMED.findall(template):
+        for name, rendering in _NAMED.findall(template):
             if name not in names:
                 raise options.unfit(key, f"names ${{{name}}}, which is none of {', '.join(sorted(names))}")
+            if rendering and rendering not in RENDERINGS:
+                raise options.unfit(key, f"renders {name} as {rendering}, which is none of {', '.join(RENDERINGS)}")
         if "${" in _NAMED.sub("", template):
             raise options.unfit(key, "has a ${ that is not closed")
     elif isinstance(template, Mapping):
@@ -101,9 +177,14 @@ def _filled(template: object, given: Mapping[str, Value]) -> object:
 
 
 def _text(template: str, given: Mapping[str, Value]) -> Value:
-    if alone := _NAMED.fullmatch(template):
+    if (alone := _NAMED.fullmatch(template)) and not alone[2]:
         return given[alone[1]]
-    return _NAMED.sub(lambda found: _spelt(given[found[1]]), template)
+    return _NAMED.sub(lambda found: _rendered(found, given), template)
+
+
+def _rendered(found: re.Match[str], given: Mapping[str, Value]) -> str:
+    text = _spelt(given[found[1]])
+    return RENDERINGS[found[2]](text) if found[2] else text
 
 
 def _spelt(value: Value) -> str:

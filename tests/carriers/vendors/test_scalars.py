@@ -1,0 +1,126 @@
+"""What a vendor may write for a text, a number, a truth, a moment, and in which octets."""
+
+import codecs
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pipeline.carriers.vendors import scalars
+
+MOMENT = datetime(2023, 11, 14, 22, 13, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        1_700_000_000 - 20,
+        "1699999980",
+        1_699_999_980_000,
+        "1699999980000",
+        1699999980.0,
+        "1699999980.0",
+        1_699_999_980_000_000,
+        "1699999980000000000",
+        "14/11/2023 22:13",
+        "14/11/2023 22:13:00",
+        "14.11.2023 22:13",
+        "14-11-2023 22:13",
+        "11/14/2023 22:13",
+        "11/14/2023 10:13 PM",
+        "2023/11/14 22:13:00",
+        "2023-11-14 22:13",
+        "2023-11-14T22:13:00Z",
+        "2023-11-14T22:13:00.0000000Z",
+        "2023-11-14 22:13:00 UTC",
+        "2023-11-14T23:13:00+01:00",
+        "2023-11-14T23:13:00.000+0100",
+        "2311142213",
+        "231114221300",
+        "202311142213",
+        "20231114221300",
+        "Tue, 14 Nov 2023 22:13:00 GMT",
+        " 2023-11-14 22:13:00 ",
+    ],
+)
+def test_a_moment_is_read_however_it_is_spelt(spelt: Any) -> None:
+    assert scalars.moment(spelt) == MOMENT
+
+
+@pytest.mark.parametrize(
+    ("spelt", "format_"),
+    [
+        ("11/12/2023 22:13", "%m/%d/%Y %H:%M"),
+        ("12.11.23 22:13", "%d.%m.%y %H:%M"),
+        ("1699827180", "epoch"),
+        (1_699_827_180_000, "epoch"),
+        ("2023-11-12T22:13:00Z", "%d.%m.%Y"),
+    ],
+)
+def test_a_format_says_how_a_moment_is_spelt_and_any_usual_spelling_is_read_besides(spelt: Any, format_: str) -> None:
+    assert scalars.moment(spelt, format_) == datetime(2023, 11, 12, 22, 13, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [None, "", "soon", True, False, {}, [], 7, "7", "32/13/2023 22:13", "99999999999", 1e300, "0", float("nan")],
+)
+def test_what_is_no_moment_is_none(spelt: Any) -> None:
+    assert scalars.moment(spelt) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [(0, 0), ("0", 0), ("101", 101), (101.0, 101), ("101.0", 101), (" 3 ", 3), ("-1", -1)]
+    + [(odd, None) for odd in (None, "", "x", True, False, 1.5, "1.5", {}, [], "1e3", "9" * 40)],
+)
+def test_a_whole_number_is_one_as_a_number_and_as_text(given: Any, found: int | None) -> None:
+    assert scalars.whole(given) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [(True, True), ("true", True), ("True", True), (1, True), ("1", True), ("yes", True)]
+    + [(odd, False) for odd in (False, "false", "FALSE", 0, "0", "no")]
+    + [(odd, None) for odd in (None, "", "maybe", 2, {}, [])],
+)
+def test_a_truth_is_one_as_a_truth_a_number_and_as_text(given: Any, found: bool | None) -> None:
+    assert scalars.truth(given) is found
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [("a", "a"), (7, "7"), (0, "0"), (7.0, "7"), (True, "true"), (" x ", "x"), ("", None), (None, None)],
+)
+def test_a_word_may_come_as_a_number(given: Any, found: str | None) -> None:
+    assert scalars.word(given, "status") == found
+
+
+@pytest.mark.parametrize("given", ["x" * 129, "a\0b", "né", ["x"], {"x": 1}])
+def test_what_is_no_short_text_is_no_label_and_no_word(given: Any) -> None:
+    assert scalars.label(given) is None
+    with pytest.raises(ValueError, match="status"):
+        scalars.word(given, "status")
+
+
+TEXT = '{"text": "Grüße"}'
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        TEXT.encode(),
+        codecs.BOM_UTF8 + TEXT.encode(),
+        TEXT.encode("latin-1"),
+        TEXT.encode("utf-16"),
+        TEXT.encode("utf-16-le"),
+        TEXT.encode("utf-32"),
+        b" \r\n" + TEXT.encode(),
+    ],
+)
+def test_json_is_read_in_whatever_octets_it_comes(octets: bytes) -> None:
+    assert scalars.parsed(octets) == {"text": "Grüße"}
+
+
+def test_a_line_break_within_a_text_spoils_no_json() -> None:
+    assert scalars.parsed(b'{"text": "a\nb"}') == {"text": "a\nb"}
