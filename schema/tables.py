@@ -654,6 +654,8 @@ carriers = Table(
     Column("reason", Text),
     #: what it can carry, where that is not everything: {"alphanumeric": false, "ucs2": false, "dlt": true}
     Column("capabilities", JSONB, nullable=False, server_default=text("'{}'")),
+    #: its settings have ids for India (DLT) that its file sends; null: not looked at, or it reaches no operator
+    Column("sends_dlt", Boolean),
     #: segments a second it takes from all of us together; null: as fast as it answers
     Column("segments_per_second", Float),
     #: seconds within which its receipts come, as learnt from those that came; null: not known yet

@@ -10,6 +10,7 @@ from pipeline.carriers.smpp import calls, codes
 from pipeline.carriers.smpp.carrier import Smpp
 from pipeline.carriers.vendors import africas_talking, generic, infobip, termii, twilio, vonage
 from pipeline.errors import CarrierUnknown, ConfigurationError
+from pipeline.rules import dlt
 from schema.refusals import RefusalReason
 
 #: makes a carrier of (name, settings); ConfigurationError names the setting that does not fit
@@ -74,6 +75,8 @@ TABLES: dict[str, dict[str, Mapping[Any, RefusalReason]]] = {
 IN_PLACE = frozenset({"simulated"})
 #: the kinds that stay connected, so that only the carrier's own process speaks for them
 BOUND = frozenset({"smpp"})
+#: by kind, the settings of which one has ids for India (DLT) that its file sends; a kind that is not here sends none
+_DLT = {"generic": ("dlt",), "infobip": ("dlt",), "smpp": ("tlvs", "tlvs_by_sender"), "vonage": ("dlt",)}
 #: how often a carrier's call must fit into a lease: once for the call, once to write its answers, once to spare
 CALLS_A_LEASE = 3
 
@@ -117,3 +120,8 @@ def thanks(name: str, kind: str, settings: Mapping[str, object]) -> tuple[int, s
     """Return what the carrier wants to hear when its receipts are kept: status, content type and words."""
     own = generic.thanks(name, settings) if kind == "generic" else None
     return own or _THANKS.get(kind, _USUAL_THANKS)
+
+
+def sends_dlt(kind: str, settings: Mapping[str, object]) -> bool | None:
+    """Tell whether a carrier's settings have ids for India that its file sends; None: its kind reaches no operator."""
+    return None if kind in dlt.OURS else any(settings.get(key) for key in _DLT.get(kind, ()))

@@ -5,9 +5,9 @@ from datetime import timedelta
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome
 
-#: never tried, for want of time, because the ones before it failed or because we closed the carrier ourselves: says
-#: nothing of the carrier
-UNTRIED = frozenset({"no_time", "fused", "put_away"})
+#: never tried, for want of time or of a registration in India, because the ones before it failed or because we closed
+#: the carrier ourselves: says nothing of the carrier
+UNTRIED = frozenset({"no_time", "fused", "put_away", "no_dlt_id"})
 #: seconds a throttled message waits at most, however often it was told to
 LONGEST_WAIT = 60.0
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from pipeline.rules import dlt
 from schema.routing import Capability
 from schema.vocabulary import CarrierState
 
@@ -31,10 +32,25 @@ class CarrierRow:
     #: what it said is left to spend, and when
     balance: str | None = None
     balance_at: datetime | None = None
+    #: its settings have ids for India that its file sends; None: they were written before that was looked at
+    sends_dlt: bool | None = None
+
+    @property
+    def lacks(self) -> frozenset[Capability]:
+        """What it cannot do."""
+        return lacks(self.kind, self.sends_dlt, self.capabilities)
+
+
+def lacks(kind: str, sends_dlt: bool | None, capabilities: Mapping[str, bool]) -> frozenset[Capability]:
+    """Return what a carrier cannot do: what it is said not to, and India unless it sends ids there."""
+    out = {each for each in Capability if each is not Capability.DLT and not capabilities.get(each, True)}
+    able = dlt.is_able(kind, sends_dlt, capabilities.get(Capability.DLT))
+    return frozenset(out if able else out | {Capability.DLT})
 
 
 _ALL = """
-SELECT name, kind, settings, state, capabilities, reason, segments_per_second, receipt_seconds, balance, balance_at
+SELECT name, kind, settings, state, capabilities, reason, segments_per_second, receipt_seconds, balance, balance_at,
+       sends_dlt
 FROM carriers ORDER BY name
 """
 
@@ -48,10 +64,11 @@ def all_of(conn: Connection) -> list[CarrierRow]:
 
 
 _SAVE = """
-INSERT INTO carriers (name, kind, settings, capabilities, segments_per_second)
-VALUES (%(name)s, %(kind)s, %(settings)s::jsonb, coalesce(%(capabilities)s::jsonb, '{}'), nullif(%(pace)s::float8, 0))
+INSERT INTO carriers (name, kind, settings, capabilities, segments_per_second, sends_dlt)
+VALUES (%(name)s, %(kind)s, %(settings)s::jsonb, coalesce(%(capabilities)s::jsonb, '{}'), nullif(%(pace)s::float8, 0),
+        %(sends_dlt)s)
 ON CONFLICT (name) DO UPDATE
-SET kind = excluded.kind, settings = excluded.settings,
+SET kind = excluded.kind, settings = excluded.settings, sends_dlt = excluded.sends_dlt,
     capabilities = coalesce(%(capabilities)s::jsonb, carriers.capabilities),
     segments_per_second = CASE WHEN %(pace)s::float8 IS NULL THEN carriers.segments_per_second
                                ELSE excluded.segments_per_second END
@@ -65,13 +82,15 @@ def save(
     settings: Mapping[str, Any],
     capabilities: Mapping[Capability, bool] | None = None,
     pace: float | None = None,
+    *,
+    sends_dlt: bool | None = None,
 ) -> None:
     """Write a carrier, or its new settings; None: it can do what it could, and a new one everything.
 
-    Pace is segments a second, 0: as fast as it answers; None: as it was.
+    Pace is segments a second, 0: as fast as it answers; None: as it was. `sends_dlt`: see `CarrierRow`.
     """
-    params = {"name": name, "kind": kind, "settings": json.dumps(dict(settings)), **_limits(capabilities, pace)}
-    conn.exec_driver_sql(_SAVE, params)
+    params = {"name": name, "kind": kind, "settings": json.dumps(dict(settings)), "sends_dlt": sends_dlt}
+    conn.exec_driver_sql(_SAVE, params | _limits(capabilities, pace))
 
 
 _ADJUST = """

@@ -18,8 +18,7 @@ from pipeline.rules.destinations import is_network
 from pipeline.rules.numbering import UNKNOWN, Numbering
 from pipeline.rules.routes import RouteTable
 from pipeline.rules.situations import Route, Situation, Standing, Written
-from pipeline.store import networks
-from schema.routing import Capability
+from pipeline.store import carriers, networks
 from schema.vocabulary import CarrierState
 
 
@@ -32,7 +31,8 @@ class Choice:
     kept: Written
 
 
-#: (account_id or None, destination, carrier, rank, weight, cost, currency, from_at, state, capabilities)
+#: (account_id or None, destination, carrier, rank, weight, cost, currency, from_at, state, capabilities,
+#: kind, sends_dlt)
 _Row = tuple[Any, ...]
 _Key = tuple[tuple[_Row, ...], tuple[_Row, ...], frozenset[str], Numbering]
 
@@ -65,7 +65,7 @@ class Known:
 
 _LINES = """
 SELECT r.account_id, r.destination, r.carrier, r.rank, r.weight, r.cost, r.currency, r.from_at::text,
-       c.state, c.capabilities::text
+       c.state, c.capabilities::text, c.kind, c.sends_dlt
 FROM routes AS r JOIN carriers AS c ON c.name = r.carrier
 WHERE (r.account_id IS NULL OR r.account_id = ANY(%(accounts)s))
   AND r.from_at <= now() AND coalesce(r.until_at, 'infinity') > now()
@@ -112,10 +112,15 @@ def _situation(key: _Key) -> Situation:
     rows = (*own, *common)
     return Situation(
         routes=[_route(row) for row in rows],
-        carriers={row[2]: Standing(CarrierState(row[8]), _lacks(row[9])) for row in rows},
+        carriers={row[2]: _standing(row) for row in rows},
         unwell=unwell,
         numbering=numbering,
     )
+
+
+def _standing(row: _Row) -> Standing:
+    state, capabilities, kind, sends_dlt = row[8:]
+    return Standing(CarrierState(state), carriers.lacks(kind, sends_dlt, json.loads(capabilities)))
 
 
 def _route(row: _Row) -> Route:
@@ -123,11 +128,6 @@ def _route(row: _Row) -> Route:
     # read as text: a datetime costs more than all the rest of a row, and the row is mostly an old acquaintance
     since = datetime.fromisoformat(from_at)
     return Route(destination, carrier, rank, weight, owner is not None, cost, currency, since)
-
-
-def _lacks(capabilities: str) -> frozenset[Capability]:
-    can = json.loads(capabilities)
-    return frozenset(each for each in Capability if not can.get(each, True))
 
 
 _KEEP = """

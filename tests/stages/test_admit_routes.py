@@ -59,6 +59,27 @@ def test_a_message_goes_to_a_carrier_that_can_carry_it(world: Any) -> None:
     }
 
 
+def test_a_carrier_that_sends_no_registration_is_passed_over_for_india(world: Any) -> None:
+    keys = {"api_key": "k", "api_secret": "s", "receipt_token": "t"}
+    dlt = {"*": {"entity_id": "1101456320000012345", "content_id": "1107161234567890123"}}
+    twilio = {"account_sid": "AC1", "auth_token": "t"}
+    for rank, (name, kind, settings) in enumerate(
+        [("tw", "twilio", twilio), ("bare", "vonage", keys), ("full", "vonage", {**keys, "dlt": dlt})]
+    ):
+        administer.set_carrier(world.rt, name, kind, settings)
+        administer.set_route(world.rt, "*", name, rank=rank)
+    administer.drop_route(world.rt, "*", "alpha")
+
+    chosen = [draft.carrier for draft in judge(world, "+2348012345678", "+919812345678").drafts]
+    administer.adjust_carrier(world.rt, "tw", {"dlt": True}, None)
+    then = [draft.carrier for draft in judge(world, "+919812345678").drafts]
+    administer.adjust_carrier(world.rt, "tw", {"dlt": False}, None)
+    administer.set_carrier(world.rt, "full", "vonage", keys)
+    at_last = [refusal.code for refusal in judge(world, "+919812345678").refusals]
+
+    assert (chosen, then, at_last) == (["tw", "full"], ["tw"], [Code.NO_ROUTE])
+
+
 def test_what_no_carrier_can_carry_is_refused(world: Any) -> None:
     administer.set_carrier(world.rt, "alpha", "simulated", {}, {"alphanumeric": False})
 

@@ -23,6 +23,7 @@ from pipeline.carriers.contract import NO_NOTES, Notes
 from pipeline.carriers.http1 import Address, Answer, Client, Fault, Lanes, request, retry_after
 from pipeline.carriers.options import Options
 from pipeline.carriers.vendors import scalars, urls
+from pipeline.carriers.vendors.dlt import NoDltId
 from pipeline.rules.refusals import OUTCOMES
 from schema.carriage import Attempt, Parcel
 from schema.refusals import RefusalReason
@@ -138,17 +139,23 @@ class Vendor:
     def send_noting(self, parcels: Sequence[Parcel], notes: Notes) -> list[Attempt]:
         """Send as `send` does, and note each request and each answer."""
         now = self._clock()
+        written = [self._written(parcel, now) for parcel in parcels]
+        places = [place for place, whole in enumerate(written) if whole is not None]
         judged: dict[int, Attempt] = {}
 
-        def ends(place: int, result: Answer | Fault) -> None:
+        def begins(turn: int) -> None:
+            notes.submitting(places[turn])
+
+        def ends(turn: int, result: Answer | Fault) -> None:
+            place = places[turn]
             judged[place] = self._attempt(parcels[place].ref, result)
             notes.answered(place, judged[place])
 
-        results = self._client.post([self._write(parcel, now) for parcel in parcels], notes.submitting, ends)
-        return [
-            judged.get(place) or self._attempt(parcel.ref, result)
-            for place, (parcel, result) in enumerate(zip(parcels, results, strict=True))
-        ]
+        results = self._client.post([whole for whole in written if whole is not None], begins, ends)
+        for place, result in zip(places, results, strict=True):
+            if place not in judged:
+                judged[place] = self._attempt(parcels[place].ref, result)
+        return [judged.get(place) or unregistered(parcel.ref) for place, parcel in enumerate(parcels)]
 
     def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
         """Ask what became of parcels sent before; unknown where there is nothing to ask by, or no answer."""
@@ -175,6 +182,13 @@ class Vendor:
         """Close connections; idempotent."""
         self._client.close()
 
+    def _written(self, parcel: Parcel, now: datetime) -> bytes | None:
+        """Return a parcel's request; None: it lacks the registration that its country wants."""
+        try:
+            return self._write(parcel, now)
+        except NoDltId:
+            return None
+
     def _attempt(self, ref: UUID, result: Answer | Fault) -> Attempt:
         return lost(ref, result) if isinstance(result, Fault) else self._judged(self._judge, ref, result)
 
@@ -193,6 +207,11 @@ class Vendor:
 def lost(ref: UUID, fault: Fault) -> Attempt:
     """Return what it means that no answer came."""
     return Attempt(ref, Outcome.UNKNOWN if fault.written else Outcome.NOT_WRITTEN, code=fault.code)
+
+
+def unregistered(ref: UUID) -> Attempt:
+    """Return that it was not sent, as its country's operators would drop it: another carrier may have its ids."""
+    return Attempt(ref, Outcome.NOT_WRITTEN, code="no_dlt_id")
 
 
 def accepted(ref: UUID, given: object, parts: Sequence[str] = ()) -> Attempt:

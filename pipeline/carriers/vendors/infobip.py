@@ -15,9 +15,9 @@ request with the same id is rejected (23), which says that the first was read bu
 infobip.com/docs/api/channels/sms, …/docs/essentials/api-essentials/response-status-and-error-codes,
 …/docs/developer-resources/api-fundamentals/message-status-codes, …/docs/api/platform/subscriptions-api
 
-Settings: those of every line (`base_url`: required, the account's own), `api_key`, `trust_empty_log` (false),
-`receipt_url`; to prove receipts `receipt_token`, or `receipt_username` and `receipt_password` (the BASIC of a
-subscription's security settings).
+Settings: those of every line (`base_url`: required, the account's own), `api_key`, `trust_empty_log` (false), `dlt`
+(ids for India, which go as `options.regional.indiaDlt`: see dlt.py), `receipt_url`; to prove receipts `receipt_token`,
+or `receipt_username` and `receipt_password` (the BASIC of a subscription's security settings).
 """
 
 import json
@@ -32,6 +32,7 @@ from uuid import UUID
 from pipeline.carriers.http1 import Answer, request
 from pipeline.carriers.options import Options
 from pipeline.carriers.vendors import posts
+from pipeline.carriers.vendors.dlt import Registrations
 from pipeline.carriers.vendors.exchange import (
     Line,
     Purse,
@@ -127,7 +128,7 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
     options = Options(name, settings)
     line = Line(options, able=Doubt.QUERYABLE)
     headers = {"authorization": f"App {secret(options, 'api_key')}", "accept": "application/json"}
-    called, trusted = callback(options), options.flag("trust_empty_log")
+    called, trusted, registered = callback(options), options.flag("trust_empty_log"), Registrations.read(options)
     user, password = secret(options, "receipt_username", ""), secret(options, "receipt_password", "")
     if bool(user) != bool(password):
         raise options.unfit("receipt_password" if user else "receipt_username", "is required with the other")
@@ -138,15 +139,15 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
 
     return Vendor(
         line,
-        partial(write, line.head("/sms/3/messages", headers), called),
+        partial(write, line.head("/sms/3/messages", headers), called, registered),
         judge,
         question=Question(question, partial(told, trusted)),
         purse=Purse(line.get("/account/1/balance", headers), read_balance),
     )
 
 
-def write(head: bytes, called: str, parcel: Parcel, now: datetime) -> bytes:
-    """Return the request of one parcel."""
+def write(head: bytes, called: str, registered: Registrations, parcel: Parcel, now: datetime) -> bytes:
+    """Return the request of one parcel; NoDltId if it must have ids in India and has none."""
     message: dict[str, object] = {
         "sender": digits(parcel.sender),
         "destinations": [{"to": digits(parcel.to), "messageId": str(parcel.ref)}],
@@ -154,8 +155,13 @@ def write(head: bytes, called: str, parcel: Parcel, now: datetime) -> bytes:
     }
     hooks: dict[str, object] = {"contentType": "application/json", "callbackData": str(parcel.ref)}
     message["webhooks"] = {**hooks, "delivery": {"url": called}} if called else hooks
+    options: dict[str, object] = {}
     if seconds := seconds_left(parcel, now, *VALIDITY):
-        message["options"] = {"validityPeriod": {"amount": seconds, "timeUnit": "SECONDS"}}
+        options["validityPeriod"] = {"amount": seconds, "timeUnit": "SECONDS"}
+    if ids := registered.of(parcel):
+        options["regional"] = {"indiaDlt": {"principalEntityId": ids.entity, "contentTemplateId": ids.content}}
+    if options:
+        message["options"] = options
     return request(head, json.dumps({"messages": [message]}).encode())
 
 

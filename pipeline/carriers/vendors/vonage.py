@@ -10,9 +10,9 @@ unknown. Numbers go without their plus. There is no key against doubles and noth
 developer.vonage.com/en/api/sms, …/messaging/sms/guides/troubleshooting-sms, …/messaging/sms/guides/delivery-receipts,
 …/getting-started/concepts/signing-messages; the wait in a throttled answer: nyaruka/courier, handlers/nexmo
 
-Settings: those of every line (`base_url`: https://rest.nexmo.com), `api_key`, `api_secret`, `receipt_url`; to prove
-receipts `signature_secret` with `signature_method` (md5hash, md5, sha1, sha256, sha512: as the account is set up), or
-`receipt_token`.
+Settings: those of every line (`base_url`: https://rest.nexmo.com), `api_key`, `api_secret`, `dlt` (ids for India, which
+go as `entity-id` and `content-id`: see dlt.py), `receipt_url`; to prove receipts `signature_secret` with
+`signature_method` (md5hash, md5, sha1, sha256, sha512: as the account is set up), or `receipt_token`.
 """
 
 import hashlib
@@ -29,6 +29,7 @@ from uuid import UUID
 from pipeline.carriers.http1 import Answer
 from pipeline.carriers.options import Options
 from pipeline.carriers.vendors import posts
+from pipeline.carriers.vendors.dlt import Registrations
 from pipeline.carriers.vendors.exchange import (
     FORM,
     Line,
@@ -141,18 +142,18 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
     options = Options(name, settings)
     line = Line(options, "https://rest.nexmo.com")
     keys = {"api_key": secret(options, "api_key"), "api_secret": secret(options, "api_secret")}
-    called = callback(options)
+    called, registered = callback(options), Registrations.read(options)
     secret(options, "signature_secret", "")
     if options.text("signature_method", "sha256") not in METHODS:
         raise options.unfit("signature_method", f"must be one of {', '.join(METHODS)}")
     options.finish()
     head = line.head("/sms/json", content=FORM)
     purse = Purse(line.get(f"/account/get-balance?{urlencode(keys)}"), read_balance)
-    return Vendor(line, partial(write, head, {**keys, "callback": called}), judge, purse=purse)
+    return Vendor(line, partial(write, head, {**keys, "callback": called}, registered), judge, purse=purse)
 
 
-def write(head: bytes, keys: Mapping[str, str], parcel: Parcel, now: datetime) -> bytes:
-    """Return the request of one parcel."""
+def write(head: bytes, keys: Mapping[str, str], registered: Registrations, parcel: Parcel, now: datetime) -> bytes:
+    """Return the request of one parcel; NoDltId if it must have ids in India and has none."""
     fields = {
         **{name: value for name, value in keys.items() if value},
         "from": digits(parcel.sender),
@@ -164,6 +165,8 @@ def write(head: bytes, keys: Mapping[str, str], parcel: Parcel, now: datetime) -
     }
     if seconds := seconds_left(parcel, now, *VALIDITY):
         fields["ttl"] = str(seconds * 1000)
+    if ids := registered.of(parcel):
+        fields |= {"entity-id": ids.entity, "content-id": ids.content}
     return form(head, fields)
 
 

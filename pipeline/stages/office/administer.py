@@ -192,7 +192,8 @@ def set_carrier(
 ) -> list[str]:
     """Write a carrier, or its new settings; return warnings. CarrierUnknown or ConfigurationError: what does not fit.
 
-    Of capabilities, those that are not named are there; pace is segments a second, 0: without limit. None: as it was.
+    Of capabilities, those that are not named are there, but `dlt`: that is there if the settings have ids to send. Pace
+    is segments a second, 0: without limit. None: as it was.
     """
     can = _limits(capabilities, pace)
     words = f"{name!r} cannot be a carrier's name: use small letters, digits, - _ (at most 40)"
@@ -203,7 +204,7 @@ def set_carrier(
     lacking = proofs.demand(kind, settings)
     _demand(not lacking, f"carrier {name}: {lacking}")
     with rt.begin() as conn:
-        carriers.save(conn, name, kind, rt.sealed(settings), can, pace)
+        carriers.save(conn, name, kind, rt.sealed(settings), can, pace, sends_dlt=registry.sends_dlt(kind, settings))
     return warnings
 
 

@@ -21,7 +21,8 @@ _RECEIPTS = {Proof.HELD: "proven", Proof.WAIVED: "OPEN to anybody", Proof.LACKIN
 _CAPABILITIES = click.option(
     "--capabilities",
     type=JsonObject(),
-    help='What it cannot do, as JSON: {"alphanumeric": false, "ucs2": false, "dlt": false}; what is not named it can.',
+    help='What it cannot do, as JSON: {"alphanumeric": false, "ucs2": false}; what is not named it can. "dlt": true: it'
+    " takes messages into India though its settings have no ids of the registration there.",
 )
 _PACE = click.option(
     "--segments-per-second",
@@ -131,7 +132,7 @@ def list_(json_: bool) -> None:
             row.name,
             row.kind,
             row.state,
-            [word for word, can in row.capabilities.items() if not can],
+            sorted(row.lacks),
             proof and _RECEIPTS[proof],
             " ".join(f"{key}={value}" for key, value in row.settings.items()),
         )

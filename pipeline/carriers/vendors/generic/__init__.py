@@ -31,6 +31,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from pipeline.carriers.options import Options
+from pipeline.carriers.vendors.dlt import Registrations
 from pipeline.carriers.vendors.exchange import Line, Vendor
 from pipeline.carriers.vendors.generic.answers import Answers
 from pipeline.carriers.vendors.generic.receipts import Rules, read, thanks
@@ -52,7 +53,10 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
     asking, spending = options.mapping("ask"), options.mapping("balance")
     maps = Maps.read(options)
     headers = headers_of(options, maps)
-    sheet = Sheet.read(options, "", line.address, headers, maps, options.text("receipt_url", ""))
+    called, registered = options.text("receipt_url", ""), Registrations.read(options)
+    sheet = Sheet.read(options, "", line.address, headers, maps, called, registered)
+    if registered.by_sender and "${dlt_entity_id" not in f"{sheet.url} {sheet.body} {maps.by_name}":
+        raise options.unfit("dlt", "is of no use where nothing names ${dlt_entity_id}")
     answers = Answers(options, "answers", options.mapping("answers"))
     Rules.read(name, options.mapping("receipts"))
     options.finish()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pipeline.carriers.http1 import Address, Answer, request
 from pipeline.carriers.options import Options
 from pipeline.carriers.vendors import posts
+from pipeline.carriers.vendors.dlt import NOTHING, Registrations
 from pipeline.carriers.vendors.exchange import FORM, JSON, Purse, Question, money
 from pipeline.carriers.vendors.generic import template
 from pipeline.carriers.vendors.generic.answers import Answers
@@ -34,6 +35,7 @@ class Sheet:
     body: Mapping[str, object]
     receipt_url: str
     maps: Maps
+    registered: Registrations
 
     @classmethod
     def read(
@@ -44,6 +46,7 @@ class Sheet:
         headers: Mapping[str, str],
         maps: Maps,
         receipt_url: str = "",
+        registered: Registrations = NOTHING,
     ) -> "Sheet":
         """Read it from settings; ConfigurationError names the one that does not fit."""
         url = options.text("url")
@@ -57,11 +60,14 @@ class Sheet:
             raise options.unfit(f"{key}form", "cannot be there with body")
         template.check(options, key + ("form" if form else "body"), form or body, maps.names)
         content = FORM if form else JSON if body else ""
-        return cls(there, url, method, headers, content, form or body, receipt_url, maps)
+        return cls(there, url, method, headers, content, form or body, receipt_url, maps, registered)
 
     def write(self, parcel: Parcel, now: datetime | None, carrier_ref: str = "") -> bytes:
-        """Return the request of one parcel."""
-        given = self.maps.fill(template.values(parcel, now, self.receipt_url, carrier_ref))
+        """Return the request of one parcel; NoDltId if it must have ids in India and has none."""
+        found = template.values(parcel, now, self.receipt_url, carrier_ref)
+        if ids := self.registered.of(parcel):
+            found |= {"dlt_entity_id": ids.entity, "dlt_content_id": ids.content}
+        given = self.maps.fill(found)
         parts = urlsplit(template.url(self.url, given))
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {name: template.header(value, given) for name, value in self.headers.items()}

@@ -15,7 +15,7 @@ from schema.vocabulary import Encoding, MessageClass
 #: what a template may name; the digits forms have no plus
 NAMES = frozenset(
     {"to", "to_digits", "from", "from_digits", "text", "ref", "segments", "encoding", "unicode", "class", "country"}
-    | {"valid_until", "valid_seconds", "receipt_url", "carrier_ref"}
+    | {"valid_until", "valid_seconds", "receipt_url", "carrier_ref", "dlt_entity_id", "dlt_content_id"}
 )
 #: what a header may name: nothing that comes from outside
 HEADER_NAMES = frozenset({"ref", "segments", "to_digits"})
@@ -117,6 +117,8 @@ def values(parcel: Parcel, now: datetime | None, receipt_url: str = "", carrier_
         "valid_seconds": "" if seconds is None else seconds,
         "receipt_url": receipt_url,
         "carrier_ref": carrier_ref,
+        "dlt_entity_id": "",
+        "dlt_content_id": "",
     }
 
 
