@@ -16,3 +16,5 @@ class DeadLetter:
     reason: str
     #: what came, as it came
     payload: bytes
+    #: its length in bytes, where `payload` is only its beginning
+    length: int | None = None

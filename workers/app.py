@@ -49,7 +49,7 @@ app.conf.update(
     worker_eta_task_limit=1000,
     worker_soft_shutdown_timeout=20,
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    worker_consumer="workers.redaction:RedactedConsumer",
+    worker_consumer="workers.broker.consumer:GuardedConsumer",
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
     beat_schedule=beat.SCHEDULE,

@@ -4,17 +4,15 @@ Celery shows arguments in headers, events, logs, Flower's pages and API, and `in
 read. The words are made here instead, on the sending and on the receiving side.
 """
 
-import logging
 import re
 from typing import Any
 
 from celery.app.amqp import AMQP
 from celery.app.task import Task
 from celery.exceptions import InvalidTaskError
-from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 
-log = logging.getLogger(__name__)
+from workers.broker.transport import GuardedConnection
 
 #: an id, or a word of our own
 _KNOWN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|otp|transactional|bulk")
@@ -38,6 +36,8 @@ def _shown(argument: Any) -> str:
 
 class RedactedAMQP(AMQP):
     """The sending side."""
+
+    Connection = GuardedConnection
 
     def as_task_v2(self, task_id: str, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **more: Any) -> Any:
         """Return the task's message, its arguments shown redacted."""
@@ -77,28 +77,3 @@ class RedactedTask(Task[Any, Any]):
     """A task whose requests show nothing but ids."""
 
     Request = RedactedRequest  # type: ignore[assignment]  # the stub knows its name only
-
-
-class RedactedConsumer(Consumer):
-    """Throws away what is no task of ours, and says so without repeating it."""
-
-    def on_unknown_message(self, body: Any, message: Any) -> None:
-        """Throw away a message that names no task."""
-        self._throw_away(message, "it names no task")
-
-    def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
-        """Throw away a message that names a task we do not have."""
-        self._throw_away(message, "it names a task we do not have")
-
-    def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:
-        """Throw away a message that is not as Celery's protocol has it."""
-        self._throw_away(message, "it is not as Celery's protocol has it")
-
-    def on_decode_error(self, message: Any, exc: BaseException) -> None:
-        """Throw away a message that cannot be read."""
-        self._throw_away(message, "it cannot be read")
-
-    def _throw_away(self, message: Any, why: str) -> None:
-        queue = (message.delivery_info or {}).get("routing_key")
-        log.error("a message in %s was thrown away: %s", queue, why)
-        message.reject_log_error(log, self.connection_errors)  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import UUID
 
 from celery.exceptions import Reject
 from kombu import Queue
@@ -39,6 +39,7 @@ from schema.message import Accepted, Hint, Measure
 from schema.order import Order, read
 from schema.vocabulary import Berth, Encoding, MessageClass
 from workers.app import app, runtime
+from workers.broker.task_message import request_id
 from workers.queues import BILL, DELIVER, OTP, OWN, SEGMENT, deliveries, lane
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def ingest_order(self: Any, order: dict[str, Any]) -> None:
     """Write an order's messages; the task's id is the request's, so a second delivery of the task changes nothing."""
     again = bool(self.request.delivery_info.get("redelivered"))
     try:
-        message_class, answers = _ingest(_request_id(self.request.id), order, again=again)
+        message_class, answers = _ingest(request_id(self.request.id), order, again=again)
     except DatabaseFault as fault:
         if fault.is_final:
             raise
@@ -215,14 +216,6 @@ def _is_empty(queue: str) -> bool:
             return bool(producer.channel.queue_declare(queue, durable=True, auto_delete=False).message_count == 0)
     except Exception:  # noqa: BLE001 - each kind of broker has errors of its own, and a hint is never wrong
         return False
-
-
-def _request_id(task_id: str) -> UUID:
-    """Return a producer's task id as a request id; one that is no UUID is given one, the same each time."""
-    try:
-        return UUID(task_id)
-    except ValueError:
-        return uuid5(NAMESPACE_OID, task_id)
 
 
 def _numbers(measures: Sequence[Measure]) -> list[int]:

@@ -58,7 +58,7 @@ def add(conn: Connection, vault: Vault | None, first: UUID, letters: Sequence[De
             "sources": [str(each.source) for _, each in latest],
             "origins": [_plain(each.origin) for _, each in latest],
             "reasons": [each.reason for _, each in latest],
-            "sizes": [len(each.payload) for _, each in latest],
+            "sizes": [each.length or len(each.payload) for _, each in latest],
             "sealed": [vault.seal(_PURPOSE, each.payload[:LARGEST]) if vault else None for _, each in latest],
         },
     )

@@ -341,8 +341,3 @@ def test_a_task_does_not_fail_while_the_broker_is_away(quiet: Any) -> None:
     assert child.returncode == 0
     assert "the broker is away; sms.segment will be hinted again" in child.stderr
     assert quiet.world.rows("SELECT count(*) FROM messages") == [before[0] + 1]
-
-
-def test_a_producers_task_id_that_is_no_uuid_is_one_request_all_the_same(wiring: ModuleType) -> None:
-    assert wiring._request_id("order-7") == wiring._request_id("order-7")
-    assert wiring._request_id("order-7") != wiring._request_id("order-8")

@@ -1,0 +1,148 @@
+"""Whatever lies in a queue: what is no task of ours is set aside and counted, and the next message is carried."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+
+from pipeline.stages import dead_letters
+from schema.vocabulary import DeadLetterSource
+from tests.workers.broker.foreign import GOOD, ID, MALFORMED, ORDER, protocol_2
+from workers.broker.task_message import request_id
+
+SECRETS = ("2348012345678", "Your ride")
+
+
+def push(site: Any, queue: str, *items: Any) -> None:
+    """Put items at the end of a queue, as LPUSH does."""
+    with site.broker() as connection:
+        connection.default_channel.client.lpush(
+            queue, *(each if isinstance(each, bytes) else json.dumps(each).encode() for each in items)
+        )
+
+
+def tally(site: Any) -> Counter[tuple[str, str]]:
+    """Return how many messages were set aside, by queue and reason."""
+    return Counter({(row["origin"], row["reason"]): row["letters"] for row in dead_letters.counts(site.rt)})
+
+
+@pytest.fixture(scope="module")
+def worked(site: Any) -> Any:
+    """A site with one worker on all queues."""
+    site.log = site.start_worker("--prefetch-multiplier", "4")
+    return site
+
+
+def test_whatever_is_no_task_is_set_aside_with_its_reason_and_the_next_order_is_carried(
+    worked: Any, eventually: Callable[..., None]
+) -> None:
+    push(worked, "ingest", *(item for item, _, _ in MALFORMED.values()))
+    request = worked.submit()
+
+    eventually(lambda: worked.statuses(request) == ["sent"])
+    expected = Counter(("ingest", reason) for _, reason, _ in MALFORMED.values())
+    eventually(lambda: tally(worked).total() >= expected.total())
+
+    assert tally(worked) == expected
+    assert worked.alive
+    assert worked.unacknowledged() == 0
+    log = worked.log.read_text()
+    assert log.count("was thrown away") == expected.total()
+    assert log.count(f"id {ID}") == sum(told for _, _, told in MALFORMED.values())
+    assert [word for word in SECRETS if word in log] == []
+    assert "Traceback" not in log
+    kept = dead_letters.listed(worked.rt, DeadLetterSource.BROKER, 1000)
+    assert Counter((row["origin"], row["reason"]) for row in kept) == expected
+
+
+@pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
+def test_a_good_message_is_carried_whatever_else_its_sender_says(
+    worked: Any, eventually: Callable[..., None], make: Callable[[str], Any]
+) -> None:
+    before, request = tally(worked), uuid4()
+
+    push(worked, "ingest", make(str(request)))
+
+    eventually(lambda: worked.statuses(request) == ["sent"])
+    assert tally(worked) == before
+
+
+@pytest.mark.parametrize("kind", ["a letter", "protocol 1 without an envelope", "an empty eta", "a list for headers"])
+@pytest.mark.parametrize("queue", ["otp", "clock", "deliver"])
+def test_it_is_so_in_every_queue(worked: Any, eventually: Callable[..., None], queue: str, kind: str) -> None:
+    item, reason, _ = MALFORMED[kind]
+    before = tally(worked)[queue, reason]
+
+    push(worked, queue, item)
+
+    eventually(lambda: tally(worked)[queue, reason] == before + 1)
+    assert worked.alive
+
+
+def test_an_id_that_is_no_uuid_is_one_request_all_the_same(worked: Any, eventually: Callable[..., None]) -> None:
+    push(worked, "ingest", protocol_2("order-7"), protocol_2("order-8"), protocol_2("order-7"))
+    last = worked.submit()
+    eventually(lambda: worked.statuses(last) == ["sent"])
+
+    assert request_id("order-7") != request_id("order-8")
+    found = [worked.statuses(request_id(each)) for each in ("order-7", "order-8")]
+    assert [len(each) for each in found] == [1, 1]
+
+
+def test_messages_that_share_a_delivery_tag_are_each_carried(worked: Any, eventually: Callable[..., None]) -> None:
+    requests = [uuid4() for _ in range(3)]
+    one = protocol_2(str(uuid4()))["properties"]
+
+    push(worked, "ingest", *(protocol_2(str(request)) | {"properties": one} for request in requests))
+
+    for request in requests:
+        eventually(lambda request=request: worked.statuses(request) == ["sent"])
+
+
+def test_an_order_that_came_too_late_is_left_and_may_come_again(worked: Any, eventually: Callable[..., None]) -> None:
+    request = uuid4()
+    push(worked, "ingest", protocol_2(str(request), expires="2020-01-01T00:00:00+00:00"))
+
+    push(worked, "ingest", protocol_2(str(request)))
+
+    eventually(lambda: worked.statuses(request) == ["sent"])
+
+
+def test_a_broadcast_that_is_none_stops_nobody(worked: Any, eventually: Callable[..., None]) -> None:
+    junk = [b"x", b"\xff", b"[" * 100_000, b"7", b"{}", json.dumps(protocol_2(ID) | {"headers": []}).encode()]
+    junk += [json.dumps(protocol_2(ID, content)).encode() for content in (ORDER, None, [ORDER])]
+    database = worked.broker_url.rpartition("/")[2]
+    with redis.Redis.from_url(worked.broker_url) as client:
+        heard = [client.publish(f"postroad:/{database}.celery.pidbox", each) for each in junk]
+
+    eventually(lambda: worked.log.read_text().count("a broadcast to celery.pidbox was thrown away") == 6)
+    request = worked.submit()
+    eventually(lambda: worked.statuses(request) == ["sent"])
+
+    assert heard == [1] * len(junk)
+    assert worked.alive
+    assert [word for word in SECRETS if word in worked.log.read_text()] == []
+
+
+def test_a_damaged_record_of_a_message_in_work_is_set_aside(
+    new_site: Callable[[], Any], eventually: Callable[..., None]
+) -> None:
+    site, request = new_site(), uuid4()
+    damaged = {"a": b"x", "b": b"[]", "c": json.dumps([{"headers": []}, "", "ingest"]).encode(), "d": b"[7, [], {}]"}
+    whole = json.dumps([protocol_2(str(request)), "", "ingest"]).encode()
+    with site.broker() as connection:
+        client = connection.default_channel.client
+        for tag, record in {**damaged, "e": whole}.items():
+            client.hset("unacked", tag, record)
+            client.zadd("unacked_index", {tag: 1})
+
+    log = site.start_worker()
+
+    eventually(lambda: site.statuses(request) == ["sent"])
+    eventually(lambda: site.unacknowledged() == 0)
+    assert log.read_text().count("a message in unacked was thrown away: unacked") == len(damaged)
+    assert [word for word in SECRETS if word in log.read_text()] == []

@@ -1,0 +1,75 @@
+"""What arguments each task takes: a message with others is set aside before it costs a pool child anything."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from schema.vocabulary import MessageClass
+
+Args = list[Any]
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CLASSES = frozenset(map(str, MessageClass))
+#: as many segments as no text has
+_SEGMENTS = 1_000_000
+
+
+def fitting(task: str, args: Args, kwargs: dict[str, Any]) -> Args | None:
+    """Return a task's arguments by position, None when it does not take these."""
+    if task == "sms.ingest" and not args and kwargs.keys() == {"order"}:
+        return [kwargs["order"]]
+    return args if not kwargs and TAKES[task](args) else None
+
+
+def _nothing(args: Args) -> bool:
+    return not args
+
+
+def _order(args: Args) -> bool:
+    """Whatever the order is, the producer is told what is wrong with it."""
+    return len(args) == 1
+
+
+def _batch_and_class(args: Args) -> bool:
+    return len(args) == 2 and _is_id(args[0]) and isinstance(args[1], str) and args[1] in _CLASSES
+
+
+def _batch_and_measures(args: Args) -> bool:
+    return len(args) == 2 and _is_id(args[0]) and isinstance(args[1], list) and all(map(_is_measure, args[1]))
+
+
+def _batches(args: Args) -> bool:
+    return len(args) == 1 and _are_ids(args[0])
+
+
+def _carrier_and_messages(args: Args) -> bool:
+    return len(args) == 2 and isinstance(args[0], str) and _are_ids(args[1])
+
+
+def _are_ids(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_id, value))
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None
+
+
+def _is_measure(value: Any) -> bool:
+    return type(value) is int and -_SEGMENTS < value < _SEGMENTS
+
+
+#: every task of ours → whether it takes these arguments
+TAKES: dict[str, Callable[[Args], bool]] = {
+    "sms.ingest": _order,
+    "sms.segment": _batch_and_class,
+    "sms.bill": _batch_and_measures,
+    "sms.deliver": _batches,
+    "sms.ask": _carrier_and_messages,
+    "sms.promote": _nothing,
+    "sms.settle": _nothing,
+    "sms.retake": _nothing,
+    "sms.learn": _nothing,
+    "sms.hear": _nothing,
+    "sms.sweep": _nothing,
+    "sms.tend": _nothing,
+}

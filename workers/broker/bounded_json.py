@@ -1,0 +1,41 @@
+"""Parses JSON within limits of size and depth."""
+
+import json
+from typing import Any
+
+from workers.broker.reasons import Malformed, Reason
+
+#: bytes one message may have, unpacked
+LARGEST = 32 * 1024 * 1024
+#: levels of lists and objects: an order has five; the pickle that goes to a pool child bears a few hundred
+DEEPEST = 32
+
+
+def parse(raw: bytes, too_large: Reason = Reason.TOO_LARGE) -> Any:
+    """Return the value of a JSON text in UTF-8; Malformed when it is none, or too large or too deep."""
+    if len(raw) > LARGEST:
+        raise Malformed(too_large)
+    try:
+        value = json.loads(raw.decode())
+    except RecursionError:
+        raise Malformed(Reason.TOO_DEEP) from None
+    except ValueError:
+        raise Malformed(Reason.NOT_JSON) from None
+    # so few brackets cannot nest deeper: the usual message is not walked through
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST:
+        _require_shallow(value)
+    return value
+
+
+def _require_shallow(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise Malformed(Reason.TOO_DEEP)
