@@ -151,7 +151,9 @@ def test_every_folder_of_python_is_a_package(path: Path) -> None:
 
 @each_file
 def test_there_is_one_clock_and_no_result(path: Path) -> None:
-    assert not list(second_clocks(ast.parse(path.read_text("utf-8"))))
+    found = list(second_clocks(ast.parse(path.read_text("utf-8"))))
+    # the gate reads what others say, to refuse it
+    assert len(found) == (path.relative_to(ROOT) == Path("workers/broker/task_message.py")), found
 
 
 #: stages that are a folder of files: one verb, too long for one

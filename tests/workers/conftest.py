@@ -20,7 +20,7 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.office import report
 from tests.conftest import World
-from tests.hatchery import ROOT, Hatched, hatchery
+from tests.hatchery import ROOT, Hatched, hatchery, procfile
 from workers import dev
 from workers.producer import producer, submit
 from workers.queues import QUEUES
@@ -58,6 +58,16 @@ class Site:
         process = hatchery().start(argv, log=log, environment=self.environment | environment)
         self._processes.append(process)
         eventually(lambda: ready in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        return log
+
+    def start_line(self, line: str, **environment: str) -> Path:
+        """Start a line of the Procfile ("carriers alpha": with what is added to it); return its log."""
+        log = self.folder / f"{line.replace(' ', '-')}.log"
+        told = self.environment | {"POSTROAD_CONCURRENCY": "2"} | environment
+        process = hatchery().start(procfile(line, told), log=log, environment=told)
+        self._processes.append(process)
+        eventually(lambda: " ready." in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
         return log
 

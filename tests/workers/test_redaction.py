@@ -127,9 +127,16 @@ def held(site: Any, table: str) -> Any:
 
 
 def fail(site: Any) -> None:
-    """Have a task of ours end in an exception: it is told of more messages than its batch has."""
-    [answer] = site.world.submit(site.world.order(f"+{PHONE}", body=ORDER["body"], merge=ORDER["merge"]))
-    site.publish("bill", [[str(answer.batches[0]), [1, 1]], {}, {}], task="sms.bill")
+    """Have a task of ours end in an exception: the database says no, and quotes whom it says it of."""
+    site.world.run(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'not %%', new.phone; END $$"
+    )
+    site.world.run(
+        "CREATE TRIGGER refuse BEFORE UPDATE ON messages FOR EACH ROW WHEN (new.phone LIKE '+4179%%')"
+        " EXECUTE FUNCTION refuse()"
+    )
+    site.submit("+41791112233", body=ORDER["body"], merge=ORDER["merge"])
 
 
 def _orders(answer: object) -> int:

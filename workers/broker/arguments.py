@@ -10,8 +10,8 @@ Args = list[Any]
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CLASSES = frozenset(map(str, MessageClass))
-#: as many segments as no text has
-_SEGMENTS = 1_000_000
+#: more segments than the database counts
+_SEGMENTS = 32_768
 
 
 def fitting(task: str, args: Args, kwargs: dict[str, Any]) -> Args | None:

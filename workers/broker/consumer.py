@@ -91,7 +91,7 @@ class GuardedConsumer(Consumer):
             message.reject_log_error(log, self.connection_errors)
 
     def _write(self, letters: Sequence[DeadLetter], done: Callable[[bool], None]) -> None:
-        """Have a pool child write letters: in its turn, where the pool counts who is free."""
+        """Have a pool child write letters; a pool of threads takes them at once, for it counts nobody as free."""
         submit = partial(
             self.pool.apply_async,
             keep,
@@ -99,9 +99,8 @@ class GuardedConsumer(Consumer):
             callback=done,
             error_callback=lambda _: done(False),
         )
-        acquire = getattr(self.controller, "_quick_acquire", None)
-        if acquire:
-            acquire(submit)
+        if self.pool.uses_semaphore:
+            self.controller._quick_acquire(submit)
         else:
             submit()
 

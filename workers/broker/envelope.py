@@ -33,6 +33,11 @@ def checked(envelope: Any, queue: str) -> Envelope:
         raise Malformed(fault.reason, known or envelope.get("id")) from None
 
 
+def body_of(envelope: Envelope) -> bytes:
+    """Return the bytes of an envelope's body."""
+    return _decoded(envelope["body"], envelope["properties"]["body_encoding"])
+
+
 def _checked(envelope: dict[Any, Any], headers: Any, queue: str) -> Envelope:
     body, properties = envelope.get("body"), envelope.get("properties")
     if not isinstance(body, str) or not isinstance(properties, dict):

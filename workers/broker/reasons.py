@@ -35,8 +35,8 @@ class Reason(StrEnum):
     TASK_ID = "task_id"
     #: arguments that the task does not take
     ARGUMENTS = "arguments"
-    #: an eta that is no date, or lies ahead: scheduling is the order's `send_at`
-    ETA = "eta"
+    #: an ETA that is no date, or lies ahead: scheduling is the order's `send_at`
+    ETA = "not_now"
     #: an expiry that is no date
     EXPIRES = "expires"
     #: the bookkeeping of messages in work was changed by others

@@ -13,6 +13,7 @@ from kombu.transport import redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 
+from workers.broker.broadcasts import CONTROL, require_question
 from workers.broker.dead_letters import keeper
 from workers.broker.envelope import checked, opened
 from workers.broker.reasons import Malformed, Reason
@@ -94,6 +95,8 @@ class Channel(redis.Channel):
             return None
         try:
             envelope = opened(told["data"], queue)
+            if exchange == CONTROL:
+                require_question(envelope)
         except Malformed as fault:
             log.error("a broadcast to %s was thrown away: %s", exchange, fault)
             return None

@@ -11,7 +11,7 @@ import redis
 
 from pipeline.stages import dead_letters
 from schema.vocabulary import DeadLetterSource
-from tests.workers.broker.foreign import GOOD, ID, MALFORMED, ORDER, protocol_2
+from tests.workers.broker.foreign import GOOD, ID, MALFORMED, encoded, protocol_2
 from workers.broker.task_message import request_id
 
 SECRETS = ("2348012345678", "Your ride")
@@ -38,24 +38,26 @@ def worked(site: Any) -> Any:
 
 
 def test_whatever_is_no_task_is_set_aside_with_its_reason_and_the_next_order_is_carried(
-    worked: Any, eventually: Callable[..., None]
+    new_site: Callable[[], Any], eventually: Callable[..., None]
 ) -> None:
-    push(worked, "ingest", *(item for item, _, _ in MALFORMED.values()))
-    request = worked.submit()
+    site = new_site()
+    said = site.start_worker("--prefetch-multiplier", "4")
+    push(site, "ingest", *(item for item, _, _ in MALFORMED.values()))
+    request = site.submit()
 
-    eventually(lambda: worked.statuses(request) == ["sent"])
+    eventually(lambda: site.statuses(request) == ["sent"])
     expected = Counter(("ingest", reason) for _, reason, _ in MALFORMED.values())
-    eventually(lambda: tally(worked).total() >= expected.total())
+    eventually(lambda: tally(site).total() >= expected.total())
 
-    assert tally(worked) == expected
-    assert worked.alive
-    assert worked.unacknowledged() == 0
-    log = worked.log.read_text()
+    assert tally(site) == expected
+    assert site.alive
+    assert site.unacknowledged() == 0
+    log = said.read_text()
     assert log.count("was thrown away") == expected.total()
     assert log.count(f"id {ID}") == sum(told for _, _, told in MALFORMED.values())
     assert [word for word in SECRETS if word in log] == []
     assert "Traceback" not in log
-    kept = dead_letters.listed(worked.rt, DeadLetterSource.BROKER, 1000)
+    kept = dead_letters.listed(site.rt, DeadLetterSource.BROKER, 1000)
     assert Counter((row["origin"], row["reason"]) for row in kept) == expected
 
 
@@ -71,16 +73,37 @@ def test_a_good_message_is_carried_whatever_else_its_sender_says(
     assert tally(worked) == before
 
 
-@pytest.mark.parametrize("kind", ["a letter", "protocol 1 without an envelope", "an empty eta", "a list for headers"])
-@pytest.mark.parametrize("queue", ["otp", "clock", "deliver"])
-def test_it_is_so_in_every_queue(worked: Any, eventually: Callable[..., None], queue: str, kind: str) -> None:
-    item, reason, _ = MALFORMED[kind]
-    before = tally(worked)[queue, reason]
+@pytest.mark.parametrize(("line", "queue"), [("lane", "otp"), ("clock", "clock"), ("carriers far", "carrier.far")])
+def test_it_is_so_in_every_process_that_reads_queues(
+    new_site: Callable[[], Any], eventually: Callable[..., None], line: str, queue: str
+) -> None:
+    site = new_site()
+    site.world.add_carrier("far")
+    site.world.run(
+        """UPDATE carriers SET kind = 'http', settings = '{"url": "http://127.0.0.1:9/"}' WHERE name = 'far'"""
+    )
+    log = site.start_line(line)
 
-    push(worked, queue, item)
+    push(site, queue, *(item for item, _, _ in MALFORMED.values()), b"last")
 
-    eventually(lambda: tally(worked)[queue, reason] == before + 1)
-    assert worked.alive
+    eventually(lambda: tally(site).total() == len(MALFORMED) + 1)
+    assert site.alive
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_database_that_is_away_neither_ends_a_worker_nor_stops_its_queue(
+    new_site: Callable[[], Any], eventually: Callable[..., None]
+) -> None:
+    site = new_site()
+    log = site.start_worker(POSTROAD_DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
+
+    push(site, "ingest", *[b"x"] * 300)
+
+    eventually(lambda: log.read_text().count("a message in ingest was thrown away") == 300)
+    eventually(lambda: "dead letters are not written yet" in log.read_text())
+    assert site.alive
+    with site.broker() as connection:
+        assert connection.default_channel.client.llen("ingest") == 0
 
 
 def test_an_id_that_is_no_uuid_is_one_request_all_the_same(worked: Any, eventually: Callable[..., None]) -> None:
@@ -112,19 +135,35 @@ def test_an_order_that_came_too_late_is_left_and_may_come_again(worked: Any, eve
     eventually(lambda: worked.statuses(request) == ["sent"])
 
 
-def test_a_broadcast_that_is_none_stops_nobody(worked: Any, eventually: Callable[..., None]) -> None:
+def command(method: Any, **arguments: Any) -> Any:
+    """Return a broadcast of Celery's remote control."""
+    return protocol_2(ID) | {"headers": {}, "body": encoded({"method": method, "arguments": arguments})}
+
+
+def test_a_broadcast_that_is_no_question_stops_nobody(worked: Any, eventually: Callable[..., None]) -> None:
+    request = uuid4()
     junk = [b"x", b"\xff", b"[" * 100_000, b"7", b"{}", json.dumps(protocol_2(ID) | {"headers": []}).encode()]
-    junk += [json.dumps(protocol_2(ID, content)).encode() for content in (ORDER, None, [ORDER])]
+    orders: list[Any] = [
+        protocol_2(ID),
+        command({"a": 1}),
+        command("shutdown"),
+        command("revoke", task_id=[str(request)], terminate=True),
+        command("hello", from_node="x", revoked={str(request): 1}),
+        command("cancel_consumer", queue="ingest"),
+        command("pool_shrink", n=9),
+    ]
+    junk += [json.dumps(each).encode() for each in orders]
     database = worked.broker_url.rpartition("/")[2]
     with redis.Redis.from_url(worked.broker_url) as client:
         heard = [client.publish(f"postroad:/{database}.celery.pidbox", each) for each in junk]
 
-    eventually(lambda: worked.log.read_text().count("a broadcast to celery.pidbox was thrown away") == 6)
-    request = worked.submit()
+    eventually(lambda: worked.log.read_text().count("a broadcast to celery.pidbox was thrown away") == len(junk))
+    push(worked, "ingest", protocol_2(str(request)))
     eventually(lambda: worked.statuses(request) == ["sent"])
 
     assert heard == [1] * len(junk)
     assert worked.alive
+    assert worked.producer.control.ping(timeout=5, limit=1) != []
     assert [word for word in SECRETS if word in worked.log.read_text()] == []
 
 
