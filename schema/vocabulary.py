@@ -344,6 +344,8 @@ class Code(StrEnum):
     UNRESOLVED = "unresolved"
     #: its batch kept killing workers
     POISON = "poison"
+    #: another order has its idempotency key or request id
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     # -- said at a front door, before anything is written
     #: no key, or none that fits
     UNAUTHENTICATED = "unauthenticated"

@@ -17,10 +17,12 @@ from pipeline.stages.office.preview import Preview
 from schema.order import Order, read
 from workers.csv_reader import NUMBER_COLUMNS, BrokenFile, Fault, Reader, Record, find_column, fold, is_not_utf8
 
-__all__ = ["PORTION", "BrokenFile", "Fault", "Portion", "Row", "portions", "request_id"]
+__all__ = ["PORTION", "BrokenFile", "Fault", "Portion", "Row", "portions", "request_ids"]
 
 #: recipients one order takes
 PORTION = 1000
+#: times a portion can be tried that was refused whole
+_TRIES = 20
 CORRELATION, COUNTRY = "correlation_id", "country"
 
 _COUNTRY = re.compile("[A-Za-z]{2}")
@@ -82,12 +84,16 @@ def portions(
         yield Portion(number, made, sorted(faults + unfit, key=lambda fault: fault.line), len(portion))
 
 
-def request_id(portion: Portion, name: str | None) -> UUID | None:
-    """Return the request id of a named campaign's portion, the same whenever it is sent again unchanged."""
-    if name is None or portion.order is None:
-        return None
+def request_ids(portion: Portion, name: str) -> list[UUID]:
+    """Return the request ids of a named campaign's portion, one for each time it is tried.
+
+    They are the same whenever it is sent again unchanged, at whatever time.
+    """
+    if portion.order is None:
+        return []
     content = sha256(portion.order.model_dump_json(exclude=_UNCOUNTED | _unused(portion.order)).encode())
-    return uuid5(NAMESPACE_URL, f"postroad:{portion.order.account}/{name}/{portion.number}/{content.hexdigest()}")
+    word = f"postroad:{portion.order.account}/{name}/{portion.number}/{content.hexdigest()}"
+    return [uuid5(NAMESPACE_URL, word + (f"/{tried}" if tried else "")) for tried in range(_TRIES)]
 
 
 _UNCOUNTED = {"submitted_at", "send_at", "valid_until"}

@@ -237,7 +237,7 @@ def _split(judged: Iterator[Draft | Refusal]) -> tuple[list[Draft], list[Refusal
 
 
 def _fingerprint(order: Order) -> bytes | None:
-    if order.idempotency_key is None:
+    if order.door is not None and order.idempotency_key is None:
         return None
     # what younger versions added counts where it is used: an order is the same as it was before
     unused = {name for name in ("skip_opt_outs", "country") if not getattr(order, name)}

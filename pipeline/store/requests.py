@@ -1,13 +1,14 @@
 """The requests table: what was asked and answered, so that asking again gives the same answer."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules import ids
+from pipeline.rules import idempotency, ids
 from schema.message import Accepted, Admission, Refusal
 from schema.vocabulary import Code
 
@@ -58,8 +59,8 @@ def answers(conn: Connection, wanted: Sequence[UUID]) -> dict[UUID, tuple[Accept
     if not wanted:
         return {}
     found = {}
-    for id_, first, recipients, accepted, refusals, fingerprint in conn.exec_driver_sql(_READ, {"ids": list(wanted)}):
-        words = [Refusal(**{**each, "code": Code(each["code"])}) for each in refusals]
+    for id_, first, recipients, accepted, refused, fingerprint in conn.exec_driver_sql(_READ, {"ids": list(wanted)}):
+        words = [Refusal(**{**each, "code": Code(each["code"])}) for each in refused]
         messages: list[UUID | None] = [None] * recipients
         if accepted:
             messages = places(first, recipients, words)
@@ -67,9 +68,9 @@ def answers(conn: Connection, wanted: Sequence[UUID]) -> dict[UUID, tuple[Accept
     return found
 
 
-def places(first: UUID, recipients: int, refusals: Sequence[Refusal]) -> list[UUID | None]:
+def places(first: UUID, recipients: int, told: Sequence[Refusal]) -> list[UUID | None]:
     """Return each recipient's message id, None where that one was refused."""
-    refused = {refusal.index for refusal in refusals}
+    refused = {refusal.index for refusal in told}
     return [None if index in refused else ids.after(first, index) for index in range(recipients)]
 
 
@@ -89,37 +90,134 @@ ORDERS = "order"
 def reserve(conn: Connection, admissions: Sequence[Admission]) -> dict[UUID, UUID]:
     """Reserve idempotency keys; return request → the request that has its key: itself, or an earlier one.
 
-    Two transactions with the same key: the second waits here until the first is committed or gone.
+    Two transactions with the same key: the second waits here until the first is committed or gone. A key whose request
+    nobody paid for goes to the first that asks anew.
     """
     keyed = [each for each in admissions if each.idempotency_key and each.account is not None and each.drafts]
-    keyed.sort(key=lambda each: (each.account, each.door or ORDERS, each.idempotency_key))
+    keyed.sort(key=_key)
     if not keyed:
         return {}
-    params = {
-        "accounts": [each.account for each in keyed],
-        "scopes": [each.door or ORDERS for each in keyed],
-        "keys": [each.idempotency_key for each in keyed],
-        "requests": [each.request for each in keyed],
-    }
-    if conn.exec_driver_sql(_RESERVE, params).rowcount == len(keyed):  # none of them was there before
+    if conn.exec_driver_sql(_RESERVE, _columns(keyed)).rowcount == len(keyed):  # none of them was there before
         return {each.request: each.request for each in keyed}
-    holders = {tuple(row[:3]): row[3] for row in conn.exec_driver_sql(_RESERVED, params)}
-    return {each.request: holders[each.account, each.door or ORDERS, each.idempotency_key] for each in keyed}
+    holders = _holders(conn, keyed)
+    earlier = {holder for each in keyed if (holder := holders[_key(each)]) != each.request}
+    if refused := unpaid(conn, earlier):
+        asking = {key: each for each in reversed(keyed) if holders[key := _key(each)] in refused}
+        taking = list(reversed(asking.values()))
+        params = _columns(taking) | {"holders": [holders[_key(each)] for each in taking]}
+        if conn.exec_driver_sql(_TAKE_OVER, params).rowcount:
+            holders = _holders(conn, keyed)
+    return {each.request: holders[_key(each)] for each in keyed}
+
+
+def _key(admission: Admission) -> tuple[Any, ...]:
+    return admission.account, admission.door or ORDERS, admission.idempotency_key
+
+
+def _columns(keyed: Sequence[Admission]) -> dict[str, Any]:
+    accounts, scopes, keys = map(list, zip(*map(_key, keyed), strict=True))
+    return {"accounts": accounts, "scopes": scopes, "keys": keys, "requests": [each.request for each in keyed]}
+
+
+def _holders(conn: Connection, keyed: Sequence[Admission]) -> dict[tuple[Any, ...], UUID]:
+    return {tuple(row[:3]): row[3] for row in conn.exec_driver_sql(_RESERVED, _columns(keyed))}
+
+
+# who asks anew at the same time waits for the row, and finds that it is no longer the refused request's
+_TAKE_OVER = """
+WITH taken AS (
+    SELECT i.account_id, i.scope, i.key, w.request_id
+    FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[], %(requests)s::uuid[], %(holders)s::uuid[])
+         AS w (account_id, scope, key, request_id, holder)
+    JOIN idempotency AS i ON (i.account_id, i.scope, i.key, i.request_id) = (w.account_id, w.scope, w.key, w.holder)
+    ORDER BY i.account_id, i.scope, i.key FOR UPDATE OF i
+)
+UPDATE idempotency AS i SET request_id = t.request_id, created_at = now()
+FROM taken AS t WHERE (i.account_id, i.scope, i.key) = (t.account_id, t.scope, t.key)
+"""
+_UNPAID = """
+SELECT s.request_id
+FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (request_id, first_id, last_id)
+CROSS JOIN LATERAL (
+    SELECT bool_and(coalesce(status = 'rejected' AND error_code = ANY(%(codes)b), false)) AS all_of_it FROM messages
+    WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id
+) AS m
+WHERE m.all_of_it
+"""
+
+
+def unpaid(conn: Connection, wanted: Collection[UUID]) -> set[UUID]:
+    """Return those of these requests of which nothing was accepted, because nobody paid or no price was set."""
+    rows = conn.exec_driver_sql(_READ, {"ids": sorted(wanted)}).all() if wanted else []
+    spans = [
+        (id_, first, ids.after(first, recipients - 1)) for id_, first, recipients, accepted, *_ in rows if accepted
+    ]
+    if not spans:
+        return set()
+    requests, firsts, lasts = map(list, zip(*spans, strict=True))
+    params = {"requests": requests, "firsts": firsts, "lasts": lasts, "codes": sorted(idempotency.UNPAID)}
+    return {id_ for (id_,) in conn.exec_driver_sql(_UNPAID, params)}
 
 
 def take_in(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID], dict[UUID, Accepted]]:
-    """Write the requests that are new; return their ids, and the earlier answer to each of the others."""
+    """Write the requests that are new; return their ids, and the earlier answer to each of the others.
+
+    Of an order of our own that asks for something else under a key that is used, a refused request is written; under a
+    request id that is used, a refusal is added to the earlier one. The vendors' doors answer as their vendors do.
+    """
     holders = reserve(conn, admissions)
     heard_first = [each for each in admissions if holders.get(each.request, each.request) == each.request]
     fresh = write(conn, sorted(heard_first, key=lambda each: each.request))
     again = [each for each in admissions if each.request not in fresh]
+    if not again:
+        return fresh, {}
     answered = answers(conn, [holders.get(each.request, each.request) for each in again])
-    return fresh, {each.request: _replay(each, *answered[holders.get(each.request, each.request)]) for each in again}
+    earlier = {each.request: _replay(each, *answered[holders.get(each.request, each.request)]) for each in again}
+    altered = [each for each in again if each.door is None and earlier[each.request].altered]
+    return fresh, earlier | _refuse(conn, altered, holders)
 
 
 def _replay(admission: Admission, answer: Accepted, fingerprint: bytes | None) -> Accepted:
     altered = bool(admission.fingerprint and fingerprint and admission.fingerprint != fingerprint)
     return replace(answer, altered=altered)
+
+
+_DOUBLED = """
+UPDATE requests SET refusals = refusals || %(words)s::jsonb
+WHERE id = ANY(%(ids)s) AND NOT refusals @> %(words)s::jsonb
+"""
+
+
+def _refuse(conn: Connection, altered: Sequence[Admission], holders: Mapping[UUID, UUID]) -> dict[UUID, Accepted]:
+    """Write that these orders were not taken; return the answers of those that have a request id of their own."""
+    doubled = [each.request for each in altered if holders.get(each.request, each.request) == each.request]
+    if doubled:
+        words = json.dumps([asdict(idempotency.DOUBLED)])
+        conn.exec_driver_sql(_DOUBLED, {"ids": sorted(doubled), "words": words})
+    others = [replace(each, drafts=[], refusals=[idempotency.CONFLICT]) for each in altered if each.request not in doubled]
+    if others:
+        write(conn, sorted(others, key=lambda each: each.request))
+    return {
+        each.request: Accepted(each.request, [None] * each.recipients, each.refusals, [], altered=True)
+        for each in others
+    }
+
+
+_KNOWN = "SELECT id FROM requests WHERE id = ANY(%(ids)s)"
+
+
+def known(conn: Connection, wanted: Iterable[UUID]) -> set[UUID]:
+    """Return those of these ids under which there is a request."""
+    return {id_ for (id_,) in conn.exec_driver_sql(_KNOWN, {"ids": list(wanted)})}
+
+
+_IN_CONFLICT = f"{_KNOWN} AND refusals @> %(words)s::jsonb ORDER BY id"
+
+
+def in_conflict(conn: Connection, wanted: Iterable[UUID]) -> list[UUID]:
+    """Return those of these requests that met another order under their key or id."""
+    words = json.dumps([{"code": Code.IDEMPOTENCY_CONFLICT}])
+    return [id_ for (id_,) in conn.exec_driver_sql(_IN_CONFLICT, {"ids": list(wanted), "words": words})]
 
 
 _PRUNE = "DELETE FROM idempotency WHERE created_at < now() - %(days)s * interval '1 day'"

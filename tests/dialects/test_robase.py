@@ -151,7 +151,15 @@ def test_the_documented_scheduled_message_is_as_documented() -> None:
 
 
 def test_a_message_is_shown_whole() -> None:
-    assert told(answers.story(SEEN, "NGN")) == {
+    begun = datetime(2026, 11, 21, 10, tzinfo=UTC)
+    moves = [
+        (Status.SCHEDULED, begun),
+        (Status.QUEUED, begun),
+        (Status.SENT, begun + timedelta(seconds=1)),
+        (Status.DELIVERED, begun + timedelta(seconds=3)),
+    ]
+
+    assert told(answers.story(SEEN, moves, "NGN")) == {
         "sms": {
             "id": str(ID),
             "status": "delivered",
@@ -185,6 +193,7 @@ def test_a_message_is_shown_whole() -> None:
             "delivered_at": "2026-11-21T10:00:03Z",
         },
         "events": [
+            {"type": "sms.scheduled", "created_at": "2026-11-21T10:00:00Z"},
             {"type": "sms.queued", "created_at": "2026-11-21T10:00:00Z"},
             {"type": "sms.sent", "created_at": "2026-11-21T10:00:01Z"},
             {"type": "sms.delivered", "created_at": "2026-11-21T10:00:03Z"},

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.stages.deliver import deliver
 from pipeline.stages.office import administer, permit
+from pipeline.stages.office.audit import audit
 from pipeline.stages.office.issue import issue
 from pipeline.stages.promote import promote
 from schema.vocabulary import Dialect, SenderState
@@ -458,17 +459,62 @@ def test_calls_with_one_key_at_one_time_are_one_message(ask: Ask, world: Any) ->
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_a_refusal_is_not_kept_but_a_payment_that_failed_is(ask: Ask, world: Any) -> None:
+def test_a_refusal_that_money_cures_is_judged_anew_and_what_was_accepted_is_not(ask: Ask, world: Any) -> None:
     key = {"Idempotency-Key": "k"}
     assert ask("POST", "/sms", RIDE | {"to": "12"}, key).status == 400
-    world.run("UPDATE wallets SET balance = 0")
-    short = ask("POST", "/sms", RIDE, key)
-    administer.top_up(world.rt, "acme", 10_000, "more")
+    make_dear(world)
+    short, still = ask("POST", "/sms", RIDE, key), ask("POST", "/sms", RIDE, key)
+    administer.top_up(world.rt, "acme", 10_000_000, "more")
 
-    again = ask("POST", "/sms", RIDE, key)
+    paid, again = ask("POST", "/sms", RIDE, key), ask("POST", "/sms", RIDE, key)
 
-    assert short.status == 402
-    assert (again.status, again.body, again.headers["idempotent-replay"]) == (402, short.body, "true")
+    assert (short.status, still.status, paid.status, again.status) == (402, 402, 202, 202)
+    assert not any("idempotent-replay" in each.headers for each in (short, still, paid))
+    assert (again.body, again.headers["idempotent-replay"]) == (paid.body, "true")
+    assert sorted(world.rows("SELECT coalesce(status, 'on its way') FROM messages")) == [
+        "on its way",
+        "rejected",
+        "rejected",
+    ]
+    assert not broken(world)
+
+
+def test_a_price_that_is_set_later_cures_too(ask: Ask, world: Any) -> None:
+    key, there = {"Idempotency-Key": "k"}, RIDE | {"to": "+233201234567"}
+    world.run("DELETE FROM prices")
+    unpriced = ask("POST", "/sms", there, key)
+    administer.set_price(world.rt, "GH", "NGN", 15, None)
+
+    assert (unpriced.status, ask("POST", "/sms", there, key).status) == (400, 202)
+
+
+def test_two_at_once_under_a_key_that_was_not_paid_for_are_one_message(ask: Ask, world: Any) -> None:
+    key = {"Idempotency-Key": "k"}
+    make_dear(world)
+    assert ask("POST", "/sms", RIDE, key).status == 402
+    administer.top_up(world.rt, "acme", 10_000_000, "more")
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: ask("POST", "/sms", RIDE, key), range(16)))
+
+    assert {answer.status for answer in answers} == {202}
+    assert len({answer.body for answer in answers}) == 1
+    assert world.rows("SELECT count(*) FROM messages WHERE status IS DISTINCT FROM 'rejected'") == [1]
+    assert not broken(world)
+
+
+def test_a_batch_s_rows_that_nobody_paid_for_are_judged_anew(ask: Ask, world: Any) -> None:
+    rows = {"from": "ACME", "messages": [{"to": f"+234801234567{n}", "body": "x"} for n in range(3)]}
+    make_dear(world, 600_000)
+    first = ask("POST", "/sms/batch", rows, {"Idempotency-Key": "k"})
+    administer.top_up(world.rt, "acme", 10_000_000, "more")
+
+    again = ask("POST", "/sms/batch", rows, {"Idempotency-Key": "k"})
+
+    assert (first.json["accepted"], again.json["accepted"]) == (1, 3)
+    assert sorted(row.get("replayed", False) for row in again.json["data"]) == [False, False, True]
+    assert world.rows("SELECT count(*) FROM messages WHERE status IS DISTINCT FROM 'rejected'") == [3]
+    assert not broken(world)
 
 
 def test_tests_and_accounts_have_their_own_keys_of_idempotency(ask: Ask, world: Any, trial: str) -> None:
@@ -606,6 +652,23 @@ def test_a_batch_that_is_none_is_refused_as_a_whole(ask: Ask, body: Any, field: 
 # Looking at what was sent ---------------------------------------------------------------------------------------
 
 
+def test_the_story_of_what_is_scheduled_has_only_what_happened(ask: Ask, world: Any) -> None:
+    later = RIDE | {"send_at": soon(hours=1)}
+    sent, taken_back = (ask("POST", "/sms", later).json["id"] for _ in range(2))
+
+    def kinds(id_: str) -> list[str]:
+        return [event["type"] for event in ask("GET", f"/sms/{id_}").json["events"]]
+
+    waiting = kinds(sent)
+    ask("POST", f"/sms/{taken_back}/cancel")
+    world.make_due()
+    carry_all(world)
+
+    assert waiting == ["sms.scheduled"]
+    assert kinds(sent)[:3] == ["sms.scheduled", "sms.queued", "sms.sent"]
+    assert kinds(taken_back) == ["sms.scheduled", "sms.cancelled"]
+
+
 def test_a_message_is_shown_with_its_attempts_and_its_story(ask: Ask, world: Any) -> None:
     world.add_carrier("alpha", {"refuse_transient:busy": 1})
     world.add_carrier("beta", rank=2)
@@ -727,3 +790,13 @@ def test_nothing_a_caller_may_send_makes_us_fail(ask: Ask) -> None:
             for path in ("/sms", "/sms/batch"):
                 answer = ask("POST", path, json.dumps(RIDE | {"messages": [RIDE]} | {field: value}).encode())
                 assert answer.status < 500, (path, field, value)
+
+
+def make_dear(world: Any, price: int = 1_000_001) -> None:
+    """Let a segment to Nigeria cost so much, of the account's 1,000,000."""
+    administer.set_price(world.rt, "NG", "NGN", price, None)
+
+
+def broken(world: Any) -> list[Any]:
+    """Return the invariants that do not hold."""
+    return [finding for finding in audit(world.rt) if finding.broken]

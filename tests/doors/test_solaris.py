@@ -218,6 +218,19 @@ def test_an_empty_wallet_is_told_and_told_again(world: World, bank: Partner, per
     assert found == [(403, "unauthorized_action", "The partner's funds do not cover the message.")] * 2
 
 
+def test_a_key_that_nobody_paid_for_sends_once_the_wallet_is_filled(world: World, bank: Partner, person: str) -> None:
+    balance, word = world.balance(), str(uuid4())
+    world.run("UPDATE wallets SET balance = 0")
+    short = bank.send(person, idempotency_key=word)
+    world.run("UPDATE wallets SET balance = %(balance)s", balance=balance)
+
+    paid, again = (bank.send(person, idempotency_key=word) for _ in range(2))
+
+    assert (short.status, paid.status, again.status) == (403, 202, 202)
+    assert paid.json["id"] == again.json["id"]
+    assert world.rows("SELECT count(*) FROM messages WHERE status IS DISTINCT FROM 'rejected'") == [1]
+
+
 def test_many_calls_at_once_share_their_questions(world: World, bank: Partner) -> None:
     for each in range(20):
         enlist(world.rt, "acme", f"person{each}", number(), verified=True)

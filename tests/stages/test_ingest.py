@@ -5,7 +5,10 @@ from uuid import UUID
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admit import admit
+from pipeline.stages.bill import bill
 from pipeline.stages.ingest import ingest
+from pipeline.stages.office import administer
+from pipeline.stages.office.audit import audit
 from schema.vocabulary import Code
 
 
@@ -72,7 +75,56 @@ def test_another_order_under_a_used_key_is_told_apart(world: Any) -> None:
 
     [second] = world.submit(world.order(idempotency_key="ride-9", body="Something else"))
 
-    assert (second.replayed, second.altered) == (True, True)
+    assert (second.replayed, second.altered, second.messages) == (False, True, [None])
+    assert [each.code for each in second.refusals] == [Code.IDEMPOTENCY_CONFLICT]
+    assert world.rows("SELECT accepted, refusals->0->>'code' FROM requests ORDER BY accepted") == [
+        (0, "idempotency_conflict"),
+        (1, None),
+    ]
+    assert world.rows("SELECT count(*) FROM messages") == [1]
+
+
+def test_a_door_s_caller_hears_the_first_answer_whatever_he_asks(world: Any) -> None:
+    [first] = world.submit(world.order(idempotency_key="ride-9", door="robase.send"))
+
+    [second] = world.submit(world.order(idempotency_key="ride-9", door="robase.send", body="Something else"))
+
+    assert (second.replayed, second.altered, second.messages) == (True, True, first.messages)
+    assert world.rows("SELECT count(*) FROM requests") == [1]
+
+
+def test_another_order_under_a_used_request_id_is_told_in_its_answer_once(world: Any) -> None:
+    request = world.rt.mint()
+    orders = [world.order(), world.order(), world.order(body="Something else"), world.order(body="Yet another")]
+
+    for order in orders:
+        ingest(world.rt, admit(world.rt, [(request, order)]))
+
+    assert world.rows("SELECT accepted, jsonb_array_length(refusals), refusals->0->>'code' FROM requests") == [
+        (1, 1, "idempotency_conflict")
+    ]
+    assert world.rows("SELECT count(*) FROM messages") == [1]
+
+
+def test_a_key_that_nobody_paid_for_is_free_for_the_next_that_asks(world: Any) -> None:
+    make_dear(world)
+    [short] = world.submit(world.order(idempotency_key="ride-9"))
+    bill(world.rt, short.batches[0])
+    [still] = world.submit(world.order(idempotency_key="ride-9"))
+    [waiting] = world.submit(world.order(idempotency_key="ride-9"))
+    bill(world.rt, still.batches[0])
+    administer.top_up(world.rt, "acme", 10_000_000, "more")
+
+    [other] = world.submit(world.order(idempotency_key="ride-9", body="Something else"))
+    bill(world.rt, other.batches[0])
+    [late] = world.submit(world.order(idempotency_key="ride-9"))
+
+    assert not still.replayed
+    assert (waiting.replayed, waiting.messages) == (True, still.messages)
+    assert (other.replayed, other.altered) == (False, False)
+    assert [each.code for each in late.refusals] == [Code.IDEMPOTENCY_CONFLICT]
+    assert world.rows("SELECT count(*) FROM messages WHERE status IS DISTINCT FROM 'rejected'") == [1]
+    assert not any(each.broken for each in audit(world.rt))
 
 
 def test_one_key_twice_in_one_call_is_one_set_of_messages(world: Any) -> None:
@@ -121,3 +173,8 @@ def test_a_refused_order_does_not_use_up_its_key(world: Any) -> None:
 
     assert not answer.replayed
     assert answer.messages[0]
+
+
+def make_dear(world: Any, price: int = 1_000_001) -> None:
+    """Let a segment to Nigeria cost so much, of the account's 1,000,000."""
+    administer.set_price(world.rt, "NG", "NGN", price, None)

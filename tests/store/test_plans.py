@@ -322,6 +322,17 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "receipts postpone": (receipts._POSTPONE, lambda crowd: {"ids": some(crowd)["ids"], "hours": 72.0}),
     "request answers": (requests._READ, lambda crowd: {"ids": crowd.batches}),
     "keys reserved": (requests._RESERVED, key),
+    "keys taken over": (requests._TAKE_OVER, lambda crowd: key(crowd) | {"holders": crowd.batches[:1]}),
+    "requests unpaid": (
+        requests._UNPAID,
+        lambda crowd: {
+            "requests": crowd.batches,
+            "firsts": crowd.firsts,
+            "lasts": crowd.lasts,
+            "codes": ["no_price", "insufficient_funds"],
+        },
+    ),
+    "queued at": (browse._QUEUED, lambda crowd: {"id": crowd.firsts[0]}),
     "tell": (events._TELL, told),
     "lock deliveries": (
         deliveries._LOCK,

@@ -1,18 +1,22 @@
 """`postroad campaign`: a text to everyone in a CSV file."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import click
 
+from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.office.preview import template_text
+from pipeline.stages.office.repeat import Standing, in_conflict, standing
 from schema.vocabulary import MessageClass
-from workers.campaign import Fault, Portion, portions, request_id
+from workers.campaign import PORTION, Fault, Portion, portions, request_ids
 from workers.commands.send import PATIENCE, check_sender
 from workers.located import broker_url, located
 from workers.producer import producer, submit
@@ -80,7 +84,8 @@ def send(file: Path, name: str | None, column: str | None, strict: bool, waits: 
     lines become a request, whose id is printed; `postroad show ID` says what was refused. With --name a request is
     always the same 1,000 lines: mend broken ones in a file of their own, under another name.
 
-    Exit codes: 0 sent, though lines may be broken; 1 with --wait: not all left the queue; 2 the file or an option does
+    Exit codes: 0 sent, though lines may be broken; 1 other lines were sent under this --name, or with --wait: not all
+    left the queue; 2 the file or an option does
     not fit, or --strict and a broken line: nothing was sent; 3 the broker is away.
     """
     if (asked["text"] is None) == (asked["template"] is None):
@@ -93,14 +98,16 @@ def send(file: Path, name: str | None, column: str | None, strict: bool, waits: 
     if strict and (faults := [fault for portion in wanted.read() for fault in portion.faults]):
         _report(faults)
         raise click.UsageError(f"{len(faults):,} broken lines: nothing was sent")
-    sent, faults, lines = _send(settings, wanted.read(), _size(file), name)
-    waited = _wait(settings, sent) if waits else None
+    sent = _send(settings, wanted)
+    waited, late = _wait(settings, sent.requests) if waits else (None, [])
     if json_:
-        click.echo(as_json(_summary(sent, faults, lines, waited)))
+        click.echo(as_json(_summary(sent, waited)))
     else:
-        _report(faults)
-        _tell(sent, faults, lines, waited)
-    return 1 if waited and waited.unfinished else 0
+        _report(sent.faults)
+        _tell(sent, waited)
+    for words in _conflicts(sent, late, name):
+        click.echo(words, err=True)
+    return 1 if sent.conflict or late or (waited and waited.unfinished) else 0
 
 
 def _common(asked: dict[str, Any]) -> dict[str, Any]:
@@ -160,28 +167,72 @@ def _size(file: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: content.read(1 << 20), b""))
 
 
-def _send(
-    settings: Settings, read: Iterator[Portion], size: int, name: str | None
-) -> tuple[dict[UUID, int], list[Fault], int]:
-    """Enqueue the portions; return recipients by request, the broken lines, and how many lines there were."""
-    app = producer(broker_url(settings))
-    sent: dict[UUID, int] = {}
-    faults: list[Fault] = []
-    lines = 0
-    with progress(size, "sending") as bar:
-        for portion in read:
+@dataclass(slots=True)
+class _Sent:
+    """What was handed over."""
+
+    #: recipients by request
+    requests: dict[UUID, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    #: how many lines there were
+    lines: int = 0
+    #: the portion that another has the campaign's name for: it and what follows was not sent
+    conflict: int | None = None
+
+
+def _conflicts(sent: _Sent, late: list[UUID], name: str | None) -> Iterator[str]:
+    if sent.conflict:
+        yield (
+            f"portion {sent.conflict} (from the {(sent.conflict - 1) * PORTION + 1:,}. line on) is not what was sent "
+            f"under the name {name!r} before: neither it nor what follows was sent. Send other lines under another name"
+        )
+    for request in late:
+        yield f"request {request} was not taken: another has its portion of the name {name!r}"
+
+
+def _send(settings: Settings, wanted: _Wanted) -> _Sent:
+    """Enqueue the portions; those of a named campaign that were taken before are not handed over again."""
+    app, sent = producer(broker_url(settings)), _Sent()
+    with _registry(settings, wanted.name) as registry, progress(_size(wanted.file), "sending") as bar:
+        for portion in wanted.read():
             if portion.order:
-                request = submit(portion.order, request=request_id(portion, name), app=app)
-                sent[request] = len(portion.order.recipients)
-            faults += portion.faults
-            lines += portion.lines
+                standing = registry(portion)
+                if standing.request is None:
+                    sent.conflict = portion.number
+                    break
+                if not standing.is_taken:
+                    submit(portion.order, request=standing.request, app=app)
+                sent.requests[standing.request] = len(portion.order.recipients)
+            sent.faults += portion.faults
+            sent.lines += portion.lines
             bar.update(portion.lines)
-    return sent, faults, lines
+    return sent
 
 
-def _wait(settings: Settings, sent: dict[UUID, int]) -> Waited:
+@contextmanager
+def _registry(settings: Settings, name: str | None) -> Iterator[Callable[[Portion], Standing]]:
+    """Yield what tells how a portion stands that may have been sent before under the campaign's name."""
+    if name is None:
+        yield lambda _portion: Standing(uuid4())
+        return
+    if not settings.database_url.get_secret_value():
+        click.echo("DATABASE_URL is not set: whether the name was used for other lines cannot be told here", err=True)
+        yield lambda portion: Standing(request_ids(portion, name)[0])
+        return
+    with opened(settings) as rt:
+        yield partial(_stands, rt, name)
+
+
+def _stands(rt: Runtime, name: str, portion: Portion) -> Standing:
+    assert portion.order
+    assert portion.order.idempotency_key
+    return standing(rt, portion.order.account, portion.order.idempotency_key, request_ids(portion, name))
+
+
+def _wait(settings: Settings, sent: dict[UUID, int]) -> tuple[Waited, list[UUID]]:
     with opened(settings) as rt, progress(sum(sent.values()), "on their way") as bar:
-        return wait(rt, list(sent), patience=PATIENCE, seen=lambda through: bar.update(through - bar.pos))
+        waited = wait(rt, list(sent), patience=PATIENCE, seen=lambda through: bar.update(through - bar.pos))
+        return waited, in_conflict(rt, sent)
 
 
 def _report(faults: list[Fault]) -> None:
@@ -191,20 +242,21 @@ def _report(faults: list[Fault]) -> None:
         click.echo(f"… and {len(faults) - _TOLD:,} more broken lines; --json tells all", err=True)
 
 
-def _summary(sent: dict[UUID, int], faults: list[Fault], lines: int, waited: Waited | None) -> dict[str, Any]:
+def _summary(sent: _Sent, waited: Waited | None) -> dict[str, Any]:
     return {
-        "lines": lines,
-        "recipients": sum(sent.values()),
-        "requests": [{"request": request, "recipients": recipients} for request, recipients in sent.items()],
-        "broken": faults,
+        "lines": sent.lines,
+        "recipients": sum(sent.requests.values()),
+        "requests": [{"request": request, "recipients": recipients} for request, recipients in sent.requests.items()],
+        "broken": sent.faults,
+        **({"conflict": sent.conflict} if sent.conflict else {}),
         **({"statuses": waited.statuses, "unfinished": waited.unfinished} if waited else {}),
     }
 
 
-def _tell(sent: dict[UUID, int], faults: list[Fault], lines: int, waited: Waited | None) -> None:
-    click.echo(table(["request", "recipients"], list(sent.items())))
-    broken = f"; {len(faults):,} broken lines were left out" if faults else ""
-    click.echo(f"\n{sum(sent.values()):,} of {lines:,} lines sent{broken}.")
+def _tell(sent: _Sent, waited: Waited | None) -> None:
+    click.echo(table(["request", "recipients"], list(sent.requests.items())))
+    broken = f"; {len(sent.faults):,} broken lines were left out" if sent.faults else ""
+    click.echo(f"\n{sum(sent.requests.values()):,} of {sent.lines:,} lines sent{broken}.")
     if waited:
         click.echo("\n" + table(["status", "messages"], sorted(waited.statuses.items())))
     if waited and waited.unfinished:

@@ -87,12 +87,9 @@ def message(seen: Seen, currency: str) -> dict[str, Any]:
     )
 
 
-def story(seen: Seen, currency: str) -> Reply:
+def story(seen: Seen, moves: Sequence[tuple[Status, datetime]], currency: str) -> Reply:
     """Return the answer to `GET /sms/{id}`: the message and what happened to it, in order."""
-    moves: list[tuple[Status, datetime | None]] = [(Status.QUEUED, ids.moment(seen.id)), (Status.SENT, seen.sent_at)]
-    if seen.status not in (Status.SCHEDULED, Status.QUEUED, Status.SENT):
-        moves.append((seen.status, seen.final_at))
-    events = [{"type": EVENTS.get(status, f"sms.{status}"), "created_at": _instant(at)} for status, at in moves if at]
+    events = [{"type": EVENTS.get(status, f"sms.{status}"), "created_at": _instant(at)} for status, at in moves]
     return reply(200, {"sms": message(seen, currency), "events": events})
 
 

@@ -49,6 +49,7 @@ ERRORS: dict[Code, tuple[int, str, str | None]] = {
     Code.TOO_LARGE: (413, "validation_error", None),
     Code.MEDIA_UNKNOWN: (415, "validation_error", None),
     Code.CONFLICT: (409, "conflict", None),
+    Code.IDEMPOTENCY_CONFLICT: (409, "conflict", None),
     Code.PERSON_UNKNOWN: (404, "not_found", None),
     Code.PHONE_UNVERIFIED: (409, "conflict", None),
     Code.RATE_KEY: (429, "rate_limit_exceeded", "rate limit exceeded"),

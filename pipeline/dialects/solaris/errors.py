@@ -90,6 +90,7 @@ ERRORS: dict[Code, Words] = {
     Code.TOO_LARGE: Words(413, "request_too_large", "Request Too Large"),
     Code.MEDIA_UNKNOWN: Words(415, "unsupported_media_type", "Unsupported Media Type", "Send application/json."),
     Code.CONFLICT: CONFLICT,
+    Code.IDEMPOTENCY_CONFLICT: CONFLICT,
     Code.PERSON_UNKNOWN: Words(400, "Invalid person Id", "Bad Request", "Unable to fetch the person Id"),
     Code.PHONE_UNVERIFIED: Words(
         409, "validation_error", "mobile number not verified", "The person's mobile number is unverified"

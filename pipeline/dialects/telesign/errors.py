@@ -77,6 +77,7 @@ ERRORS = {
     Code.TOO_LARGE: Error(413, 500, -40006, "Bad request"),
     Code.MEDIA_UNKNOWN: Error(415, 500, -40006, "Bad request"),
     #: a nonce came again: nothing else conflicts here
+    Code.IDEMPOTENCY_CONFLICT: UNAVAILABLE,
     Code.CONFLICT: Error(401, 501, -30012, "'x-ts-nonce' header value has been used recently"),
     Code.PERSON_UNKNOWN: _BAD_NUMBER,
     Code.PHONE_UNVERIFIED: Error(401, 500, -10033, "phone_number has not been verified for this trial account."),

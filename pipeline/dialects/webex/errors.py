@@ -82,6 +82,7 @@ ERRORS: dict[Code, Words] = {
     Code.TOO_LARGE: Words(413),
     Code.MEDIA_UNKNOWN: Words(415, "Content-Type must be application/json"),
     Code.CONFLICT: Words(400),
+    Code.IDEMPOTENCY_CONFLICT: Words(400),
     Code.PERSON_UNKNOWN: Words(404, "Not found"),
     Code.PHONE_UNVERIFIED: _FORBIDDEN,
     Code.RATE_KEY: Words(429, "Too many requests"),

@@ -49,7 +49,10 @@ def answer(rt: Runtime, accepted: Sequence[Accepted]) -> Readback:
 
 
 def recall(rt: Runtime, orders: Sequence[Order]) -> list[Accepted | None]:
-    """Return for each order the answer its idempotency key already has, or None, in order."""
+    """Return for each order the answer its idempotency key already has, or None, in order.
+
+    That nobody could pay is no answer for good: it is judged anew.
+    """
     keyed = [(order.account, order.door or requests.ORDERS, order.idempotency_key) for order in orders]
     earlier = _earlier(rt, sorted({key for key in keyed if key[2] is not None}))
     return [earlier.get(key) for key in keyed]
@@ -68,4 +71,5 @@ def _earlier(rt: Runtime, wanted: Sequence[_Keyed]) -> dict[_Keyed, Accepted]:
     with rt.glance() as conn:
         holders = answers.holders(conn, wanted)
         found = requests.answers(conn, list(holders.values()))
-    return {key: found[request][0] for key, request in holders.items() if request in found}
+        anew = requests.unpaid(conn, found)
+    return {key: found[request][0] for key, request in holders.items() if request in found and request not in anew}

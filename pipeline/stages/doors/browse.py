@@ -2,14 +2,17 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
+from pipeline.rules import ids
 from pipeline.runtime import Runtime
 from pipeline.store.doors import browse as store
 from pipeline.store.doors.browse import View
 from schema.shown import Seen
+from schema.vocabulary import Status
 
-__all__ = ["Page", "Seen", "View", "browse", "look"]
+__all__ = ["Page", "Seen", "View", "browse", "look", "recount"]
 
 _CURSOR = re.compile(r"[0-9a-f]{32}")
 
@@ -27,6 +30,28 @@ def look(rt: Runtime, view: View, id_: UUID) -> Seen | None:
     """Return one message as it stands, or None when the view has none of that id."""
     with rt.begin() as conn:
         return store.one(conn, view, id_)
+
+
+def recount(rt: Runtime, view: View, id_: UUID) -> tuple[Seen, list[tuple[Status, datetime]]] | None:
+    """Return one message as it stands and its moves, those that were recorded, in order; None: there is no such."""
+    with rt.begin() as conn:
+        seen = store.one(conn, view, id_)
+        queued = store.queued_at(conn, id_) if seen else None
+    if seen is None:
+        return None
+    made, ended = ids.moment(id_), seen.final_at
+    waits = seen.send_at is not None and seen.send_at > made
+    is_queued = queued is not None and not (ended and ended <= queued)
+    moves = [
+        (Status.SCHEDULED, made if waits else None),
+        (Status.QUEUED, queued if is_queued else None),
+        (Status.SENT, seen.sent_at),
+        (seen.status, None if seen.status in _PASSING else ended),
+    ]
+    return seen, [(status, at) for status, at in moves if at]
+
+
+_PASSING = (Status.SCHEDULED, Status.QUEUED, Status.SENT)
 
 
 def browse(rt: Runtime, view: View, cursor: str | None, limit: int) -> Page:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pipeline.rules import phones, senders
 from pipeline.runtime import Runtime
-from pipeline.store import accounts
+from pipeline.store import accounts, requests
 from pipeline.store.doors import number_news, persons
 from schema.door import Person
 from schema.vocabulary import NumberMove
@@ -30,7 +30,7 @@ class Found:
     person: Person | None
     #: the account's first sender that is approved where his number is; None: it has none
     sender: str | None
-    #: whether the idempotency key was used before: what it was used for is answered again
+    #: whether the idempotency key was used before, and paid for: what it was used for is answered again
     is_replay: bool
 
 
@@ -38,11 +38,16 @@ def look_up(rt: Runtime, wanted: Sequence[Wanted]) -> list[Found]:
     """Return what is known of each person, in order."""
     with rt.glance() as conn:
         rows = persons.find(conn, [(each.account, each.person, each.door, each.key) for each in wanted])
+        anew = requests.unpaid(conn, {request for _, request in rows if request})
         approved = accounts.approved_senders(conn, (each.account for each in wanted))
     countries = phones.countries(person.phone or "" if person else "" for person, _ in rows)
     return [
-        Found(person, senders.choose((), approved.get(each.account, []), country), is_replay)
-        for each, (person, is_replay), country in zip(wanted, rows, countries, strict=True)
+        Found(
+            person,
+            senders.choose((), approved.get(each.account, []), country),
+            request is not None and request not in anew,
+        )
+        for each, (person, request), country in zip(wanted, rows, countries, strict=True)
     ]
 
 

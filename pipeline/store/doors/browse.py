@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +43,24 @@ def one(conn: Connection, view: View, id_: UUID) -> Seen | None:
     """Return one message, or None when the view has none of that id."""
     params = {"id": id_, "account": view.account, "doors": list(view.doors), "test": view.test}
     return next(_seen(conn, conn.exec_driver_sql(_ONE, params).all()), None)
+
+
+# the batch it was accepted in: later ones are other carriers'
+_QUEUED = """
+SELECT b.queued_at FROM messages AS m
+CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT batch_id FROM provider_attempts WHERE message_id = m.id AND n = 1), m.batch_id) AS id
+    OFFSET 0
+) AS f
+CROSS JOIN LATERAL (SELECT queued_at FROM batches WHERE id = f.id OFFSET 0) AS b
+WHERE m.id = %(id)s
+"""
+
+
+def queued_at(conn: Connection, id_: UUID) -> datetime | None:
+    """Return when a message was queued; None: it is not yet."""
+    at: datetime | None = conn.exec_driver_sql(_QUEUED, {"id": id_}).scalar_one_or_none()
+    return at
 
 
 _REQUESTS = """

@@ -12,7 +12,7 @@ Row = dict[str, Any]
 
 # who sent before under a key is known by it, whatever became of the person since
 _FIND = """
-SELECT p.person_id, p.phone, p.phone_id, p.verified, p.challenge_id, p.test, i.request_id IS NOT NULL
+SELECT p.person_id, p.phone, p.phone_id, p.verified, p.challenge_id, p.test, i.request_id
 FROM unnest(%(accounts)b::int4[], %(persons)b::text[], %(scopes)b::text[], %(keys)b::text[])
      WITH ORDINALITY AS w (account_id, person_id, scope, key, place)
 LEFT JOIN persons AS p ON p.account_id = w.account_id AND p.person_id = w.person_id
@@ -23,8 +23,10 @@ ORDER BY w.place
 """
 
 
-def find(conn: Connection, wanted: Sequence[tuple[int, str, str, str | None]]) -> list[tuple[Person | None, bool]]:
-    """Return for each (account, person, scope, key), in order, the person and whether the key was used before."""
+def find(
+    conn: Connection, wanted: Sequence[tuple[int, str, str, str | None]]
+) -> list[tuple[Person | None, UUID | None]]:
+    """Return for each (account, person, scope, key), in order, the person and the request that has the key."""
     accounts, persons, scopes, keys = map(list, zip(*wanted, strict=True))
     params = {"accounts": accounts, "persons": persons, "scopes": scopes, "keys": keys}
     return [(_person(row[:6]), row[6]) for row in conn.exec_driver_sql(_FIND, params)]

@@ -12,7 +12,7 @@ from pipeline.dialects.robase.reading import Ask, Batch, Sms
 from pipeline.runtime import Runtime
 from pipeline.stages.cancel import cancel
 from pipeline.stages.doors.answer import repeat
-from pipeline.stages.doors.browse import Seen, View, browse, look
+from pipeline.stages.doors.browse import Seen, View, browse, look, recount
 from pipeline.stages.doors.restrain import Refused
 from pipeline.stages.doors.texts import Text, find_all
 from schema.door import Key, Reply
@@ -161,8 +161,9 @@ def _order(
 
 async def get(visit: Visit) -> Reply:
     """Answer `GET /sms/{id}`."""
-    found = await _look(visit)
-    return answers.story(found, visit.key.currency) if found else _no_message(visit)
+    id_ = read_id(visit.path["id"])
+    found = await visit.desk.run(recount, _view(visit.key), id_) if id_ else None
+    return answers.story(*found, visit.key.currency) if found else _no_message(visit)
 
 
 async def list_page(visit: Visit) -> Reply:
