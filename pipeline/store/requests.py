@@ -194,7 +194,9 @@ def _refuse(conn: Connection, altered: Sequence[Admission], holders: Mapping[UUI
     if doubled:
         words = json.dumps([asdict(idempotency.DOUBLED)])
         conn.exec_driver_sql(_DOUBLED, {"ids": sorted(doubled), "words": words})
-    others = [replace(each, drafts=[], refusals=[idempotency.CONFLICT]) for each in altered if each.request not in doubled]
+    others = [
+        replace(each, drafts=[], refusals=[idempotency.CONFLICT]) for each in altered if each.request not in doubled
+    ]
     if others:
         write(conn, sorted(others, key=lambda each: each.request))
     return {
