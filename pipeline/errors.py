@@ -24,7 +24,7 @@ class DatabaseFault(PostroadError):
     @property
     def is_final(self) -> bool:
         """Whether the same again would fail the same: it is the data, not the hour."""
-        return self.sqlstate is not None and self.sqlstate[:2] in ("22", "23")
+        return self.sqlstate is not None and self.sqlstate[:2] in ("22", "23", "54")
 
 
 class Crowded(PostroadError):

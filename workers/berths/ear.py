@@ -16,11 +16,11 @@ _late: dict[UUID, tuple[float, Attempt]] = {}
 
 def hears(rt: Runtime, name: str, heard: Heard) -> None:
     """Keep what a carrier says unasked; DatabaseFault when it is not kept."""
-    dead_letters.keep(rt, heard.dead)
     if heard.receipts:
         book(rt, heard.receipts)
     if heard.inbound:
         hear.keep(rt, heard.inbound)
+    dead_letters.keep(rt, heard.dead)  # last: said again the others are kept once, and these are counted twice
     if heard.late:
         _late.update((each.ref, (time.monotonic(), each)) for each in heard.late)
         note_late(rt, name)

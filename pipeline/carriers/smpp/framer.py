@@ -6,8 +6,8 @@ from typing import Final
 #: command_id, command_status, sequence_number and the octets of the body
 Frame = tuple[int, int, int, bytes]
 
-#: the longest PDU that we read: a message_payload of nearly 64 KiB
-LONGEST: Final = 64 * 1024
+#: the longest PDU that we read: a message_payload of 64 KiB, and what goes with it
+LONGEST: Final = 68 * 1024
 
 _HEADER = Struct(">IIII")
 

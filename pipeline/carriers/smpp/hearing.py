@@ -16,6 +16,7 @@ from pipeline.carriers.smpp.codes import Command, Status
 from pipeline.carriers.smpp.framer import Frame
 from pipeline.carriers.smpp.remarks import Unreadable
 from pipeline.carriers.smpp.session import Session
+from pipeline.errors import DatabaseFault
 from schema.carriage import Attempt, Heard
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import DeadLetterSource
@@ -47,7 +48,7 @@ class Hearing:
         self._late: list[Attempt] = []
         self._timer: asyncio.TimerHandle | None = None
         #: what the ear is busy with
-        self._kept: asyncio.Future[None] | None = None
+        self._kept: asyncio.Future[list[bool]] | None = None
         #: who keeps it; None: nobody does
         self.ear: Ear | None = None
 
@@ -92,24 +93,46 @@ class Hearing:
         self._kept = self._loop.run_in_executor(self._thread, self._keep, self.ear, frames, late)
         self._kept.add_done_callback(lambda done: self._answer(batch, late, done))
 
-    def _keep(self, ear: Ear, frames: Sequence[Frame], late: list[Attempt]) -> None:
-        """Read and keep; what cannot be read is kept as it came. Runs in the ear's thread."""
+    def _keep(self, ear: Ear, frames: Sequence[Frame], late: list[Attempt]) -> list[bool]:
+        """Read and keep; what cannot be read, or not be kept as what it is, is kept as it came.
+
+        Return what was read. Runs in the ear's thread.
+        """
+        heard, is_read = self._read_all(frames, late)
+        try:
+            if heard.receipts or heard.inbound or heard.dead or late:
+                ear(heard)
+        except DatabaseFault as fault:
+            if not (fault.is_final and frames):
+                raise
+        else:
+            return is_read
+        if len(frames) > 1:  # one of them is at fault: the others must not wait for it
+            half = len(frames) // 2
+            return self._keep(ear, frames[:half], late) + self._keep(ear, frames[half:], [])
+        ear(Heard([], [], late, [self._dead(frames[0], "not_storable")]))
+        return [False]
+
+    def _read_all(self, frames: Sequence[Frame], late: list[Attempt]) -> tuple[Heard, list[bool]]:
+        """Return what was heard, and which of the frames could be read."""
         heard = Heard([], [], late, [])
-        for frame in frames:
+        is_read = [True] * len(frames)
+        for place, frame in enumerate(frames):
             try:
                 piece = self._read(_message(frame))
             except Unreadable as unreadable:
                 heard.dead.append(self._dead(frame, unreadable.reason))
+                is_read[place] = False
             except Exception as error:  # noqa: BLE001 - one such thing must not keep back what came along with it
                 log.error("carrier %s: reading what it said failed with %s", self._carrier, type(error).__name__)
                 heard.dead.append(self._dead(frame, "adapter_fault"))
+                is_read[place] = False
             else:
                 heard.receipts.extend(piece.receipts)
                 heard.inbound.extend(piece.inbound)
         if heard.dead:
             log.warning("carrier %s: %d things it said cannot be read", self._carrier, len(heard.dead))
-        if heard.receipts or heard.inbound or heard.dead or late:
-            ear(heard)
+        return heard, is_read
 
     def _dead(self, frame: Frame, reason: str) -> DeadLetter:
         command, status, sequence, body = frame
@@ -117,7 +140,7 @@ class Hearing:
         return DeadLetter(DeadLetterSource.SMPP, self._carrier, reason, octets)
 
     def _answer(
-        self, batch: Sequence[tuple[Session, Frame]], late: list[Attempt], done: "asyncio.Future[None]"
+        self, batch: Sequence[tuple[Session, Frame]], late: list[Attempt], done: "asyncio.Future[list[bool]]"
     ) -> None:
         self._kept = None
         if done.cancelled():
@@ -127,6 +150,9 @@ class Hearing:
             words = "carrier %s: what it said could not be kept (%s); it will say it again"
             log.warning(words, self._carrier, type(error).__name__)
             self._late = late + self._late
+        else:
+            for (session, _), is_read in zip(batch, done.result(), strict=True):
+                session.useful = session.useful or is_read
         status = Status.RX_T_APPN if error else Status.ROK
         replies: defaultdict[Session, list[bytes]] = defaultdict(list)
         for session, frame in batch:

@@ -32,6 +32,8 @@ from schema.vocabulary import Verdict
 
 #: esm_class (5.2.12): the bits that say what kind of message it is
 KIND = 0x3C
+#: characters of an address; the specification has 20
+LONGEST_ADDRESS = 255
 #: the SMSC's receipt, alone or with other bits
 RECEIPT = 0x04
 #: the handset took it, its user took note of it: 0x08, 0x10
@@ -95,6 +97,8 @@ def hear(
         if reading.by_text:
             return Heard([receipt(reading, carrier, message, remark)], [])
         remark(Remark.RECEIPT_AS_TEXT)
+    if max(len(message.source), len(message.destination)) > LONGEST_ADDRESS:
+        raise Unreadable("address_too_long")
     return Heard([], [inbound.read(carrier, message, reading.alphabet, now)])
 
 

@@ -84,7 +84,7 @@ class Session(asyncio.Protocol):
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._drained: asyncio.Future[None] | None = None
         self.pressure = Pressure(manner)
-        #: a request was taken: the bind is of use
+        #: a request was taken, or something said was read and kept: the bind is of use
         self.useful = False
         #: answers nobody could be found for
         self.strays = 0

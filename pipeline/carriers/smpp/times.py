@@ -62,9 +62,9 @@ def zoned(text: str) -> datetime | None:
     """Return the moment that a date of ISO 8601 with its zone tells; None where it is none."""
     try:
         told = datetime.fromisoformat(text)
-    except ValueError:
+        return told.astimezone(UTC) if told.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return told.astimezone(UTC) if told.tzinfo else None
 
 
 def _read(digits: str, year: int) -> datetime | None:

@@ -177,3 +177,20 @@ def test_a_receipt_that_does_not_say_that_it_is_one_is_read_where_the_operator_s
 
     assert answers == [(0, 7)]
     assert (found, inbound) == (stands, [0 if by_text else 1])
+
+
+def test_an_address_without_an_end_is_set_aside_and_keeps_nothing_else_back(world: Any) -> None:
+    endless = pdu.deliver_sm(8, pdu.message(b"\5\0" + b"1" * 30_000 + b"\0", DESTINATION, b"hello"))
+
+    far = Smsc(lambda id_: [endless, deliver_sm(TEXT.format(id_, "DELIVRD").encode()), endless])
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        answers = far.speak()
+        stands = becomes(world)
+        counts = [(row["reason"], row["letters"]) for row in dead_letters.counts(world.rt)]
+        world.rt.close()
+
+    assert sorted(answers) == [(0, 7), (0, 8), (0, 8)]
+    assert stands == ["delivered", "alpha"]
+    assert counts == [("address_too_long", 2)]

@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import pytest
+
 from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import Command, Status, Tag
 from pipeline.carriers.smpp.hearing import MOST
@@ -200,6 +202,28 @@ def test_what_cannot_be_read_is_kept_as_it_came_and_spoils_nothing(client: Clien
         ("pdu_cut_short", empty),
         ("receipt_without_id", nameless),
     ]
+
+
+@pytest.mark.parametrize("sqlstate", ["22021", "23514", "54000"])
+def test_what_no_database_takes_is_set_aside_and_what_came_along_with_it_is_kept(
+    client: Clients, sqlstate: str
+) -> None:
+    ear, answers = Ear(), []
+
+    def refuse(heard: Heard) -> None:
+        if any(each.body == "poison" for each in heard.inbound):
+            raise DatabaseFault("refused", sqlstate)
+        ear(heard)
+
+    said = [receipt(1, "m1"), word(2, b"poison"), *(receipt(sequence, f"m{sequence}") for sequence in range(3, 9))]
+    with smsc(saying(b"".join(said), answers, len(said))) as port:
+        client(port).listen(refuse)
+        until(lambda: len(answers) == len(said))
+        client.close()
+
+    assert sorted(answers) == [(Command.DELIVER_SM_RESP, 0, sequence) for sequence in range(1, 9)]
+    assert sorted(filter(None, ear.ids)) == ["m1", *(f"m{sequence}" for sequence in range(3, 9))]
+    assert [(each.reason, each.payload) for heard in ear.heard for each in heard.dead] == [("not_storable", said[1])]
 
 
 def test_a_receipt_whose_text_is_shorter_than_it_says_is_read(client: Clients) -> None:

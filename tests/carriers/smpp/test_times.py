@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.carriers.smpp.times import Validity, moment, validity
+from pipeline.carriers.smpp.times import Validity, moment, validity, zoned
 
 NOW = datetime(2026, 11, 22, 4, 31, 5, tzinfo=UTC)
 
@@ -67,3 +67,8 @@ def test_a_clock_ahead_of_utc_is_put_back() -> None:
 @given(st.text(st.sampled_from("0123456789+-R"), max_size=17))
 def test_any_date_is_read_or_none(text: str) -> None:
     assert moment(text, timedelta(hours=14)) is None or text[:10].isdigit()
+
+
+@pytest.mark.parametrize("text", ["", "0001-01-01T00:00:00+23:00", "2026-11-22T04:31:00", "2026-13-01T00:00:00Z"])
+def test_what_is_no_moment_with_a_zone_is_none(text: str) -> None:
+    assert zoned(text) is None
