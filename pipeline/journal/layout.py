@@ -4,7 +4,7 @@ A page holds one portion: its messages' ids by batch (runs), one cell a message,
 
 - A cell that holds exactly the page's random nonce proves that its message was not handed over. Anything else, zeros
   and a torn write among them, proves nothing: the message is in doubt.
-- An answer is a record with a checksum that is seeded with the nonce. The first record that does not check ends the
+- An answer is a record with a checksum that begins with the nonce. The first record that does not check ends the
   heap: what comes behind it is in doubt.
 - The head's checksum covers the runs and the ids. A page whose head does not check says nothing of any message.
 """
@@ -22,13 +22,12 @@ HEAD: Final = struct.Struct("<4sIIQ")
 CHECKSUM: Final = struct.Struct("<I")
 #: batch, fence, which attempt, messages
 RUN: Final = struct.Struct("<16sihI")
-#: of an answer, behind its checksum: length of the text, place, outcome
-ANSWER: Final = struct.Struct("<HHB")
-#: bytes of an answer before its text; so many zeros are no answer
-ANSWER_HEAD: Final = CHECKSUM.size + ANSWER.size
+#: checksum, length of the text, place, outcome; then the text. Zeros are no answer
+ANSWER: Final = struct.Struct("<IHHB")
 
+#: a message's cell
+CELL: Final = struct.Struct("<Q")
 ID: Final = 16
-CELL: Final = 8
 #: bytes of answers a message may have on average; what finds no room stays in doubt
 ANSWERS: Final = 320
 #: between the fields of an answer's text, and between the references of its parts
@@ -53,9 +52,14 @@ class Layout:
         self.capacity = capacity
         self.runs = HEAD.size + CHECKSUM.size
         self.ids = self.runs + capacity * RUN.size
-        self.cells = -(-(self.ids + capacity * ID) // CELL) * CELL
-        self.heap = self.cells + capacity * CELL
+        self.cells = -(-(self.ids + capacity * ID) // CELL.size) * CELL.size
+        self.heap = self.cells + capacity * CELL.size
         self.size = -(-(self.heap + capacity * ANSWERS) // 4096) * 4096
+
+
+def seed(nonce: int, place: int, number: int) -> int:
+    """Return what the checksum of an answer's text begins with: it covers the message's place and the outcome too."""
+    return (nonce ^ (place << 8 | number)) & 0xFFFFFFFF
 
 
 def checksum(nonce: int, *pieces: bytes) -> int:

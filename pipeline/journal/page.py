@@ -10,7 +10,6 @@ from zlib import crc32
 
 from pipeline.journal.layout import (
     ANSWER,
-    ANSWER_HEAD,
     BY_NUMBER,
     CELL,
     CHECKSUM,
@@ -23,17 +22,18 @@ from pipeline.journal.layout import (
     RUN,
     Layout,
     checksum,
+    seed,
 )
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome
 
 #: messages that a page can hold at most: an answer names its message's place in two bytes
 CAPACITY_LIMIT: Final = 0xFFFF
-_HANDED = bytes(CELL)
 _NO_HEAD = bytes(HEAD.size)
 _LONGEST = 0xFFFF
-_NO_ANSWER = bytes(ANSWER_HEAD)
-_ACCEPTED = OUTCOMES[Outcome.ACCEPTED]
+_NO_ANSWER = bytes(ANSWER.size)
+_note, _answer = CELL.pack_into, ANSWER.pack_into
+_TAKEN, _NEVER = Outcome.ACCEPTED, Outcome.NOT_WRITTEN
 
 
 class Unanswered(Enum):
@@ -66,22 +66,9 @@ Entries = dict[tuple[UUID, int], dict[UUID, State]]
 
 
 class Page:
-    """One portion under way, as its process notes it. Each note is one copy into the map: no lock, no system call."""
+    """One portion under way, as its process notes it. A note is a copy into the map: no lock, no system call."""
 
-    __slots__ = (
-        "_at",
-        "_base",
-        "_cells",
-        "_end",
-        "_free",
-        "_heap",
-        "_layout",
-        "_leave",
-        "_map",
-        "_nonce_bytes",
-        "_open",
-        "_seed",
-    )
+    __slots__ = ("_base", "_cells", "_end", "_free", "_heap", "_layout", "_leave", "_map", "_nonce", "_open", "_where")
 
     def __init__(
         self, mapped: mmap, base: int, layout: Layout, free: Callable[[int], None], leave: Callable[[int], None]
@@ -89,10 +76,10 @@ class Page:
         """Take the page's place in the map, and who is told that it is free, or left as it is."""
         self._map, self._base, self._layout = mapped, base, layout
         self._free, self._leave = free, leave
-        self._nonce_bytes, self._seed = b"", 0
-        self._cells = self._heap = self._end = 0
-        #: place in the carrier's call → its message's cell; empty: nothing is noted any more
-        self._at: Sequence[int] = ()
+        self._cells, self._heap, self._end = base + layout.cells, base + layout.heap, base + layout.size
+        self._nonce = 0
+        #: place in the carrier's call → place in the page; empty: nothing is noted any more
+        self._where: Sequence[int] = ()
         self._open = False
 
     def write(self, runs: Sequence[Run], nonce: int) -> None:
@@ -102,56 +89,51 @@ class Page:
         ids = b"".join([ref.bytes for run in runs for ref in run.refs])
         count = len(ids) // ID
         head = HEAD.pack(MAGIC, count, len(runs), nonce)
-        self._nonce_bytes, self._seed = nonce.to_bytes(CELL, "little"), nonce & 0xFFFFFFFF
-        self._heap, self._end = base + layout.heap, base + layout.size
         mapped[base : base + HEAD.size] = _NO_HEAD
         mapped[base + layout.runs : base + layout.runs + len(spans)] = spans
         mapped[base + layout.ids : base + layout.ids + len(ids)] = ids
-        cells = self._cells = base + layout.cells
-        mapped[cells : cells + count * CELL] = self._nonce_bytes * count
-        mapped[self._heap : self._heap + ANSWER_HEAD] = _NO_ANSWER
+        mapped[self._cells : self._cells + count * CELL.size] = CELL.pack(nonce) * count
+        mapped[self._heap : self._heap + ANSWER.size] = _NO_ANSWER
         CHECKSUM.pack_into(mapped, base + HEAD.size, checksum(nonce, head, spans, ids))
         mapped[base : base + HEAD.size] = head
-        self._at, self._open = range(cells, cells + count * CELL, CELL), True
+        self._nonce, self._where, self._open = nonce, range(count), True
 
     def narrow(self, places: Sequence[int]) -> None:
         """Let a carrier's call be about these of the page's messages only, in this order."""
-        self._at = [self._at[place] for place in places]
+        self._where = [self._where[place] for place in places]
 
     def submitting(self, place: int) -> None:
         """Note that the message is about to be handed over."""
-        at = self._at
-        if at:
-            self._map[at[place] : at[place] + CELL] = _HANDED
+        if where := self._where:
+            _note(self._map, self._cells + 8 * where[place], 0)
 
     def unsubmitted(self, place: int) -> None:
         """Note that the message was refused for now, whole, and is kept back to be handed over again."""
-        at = self._at
-        if at:
-            self._map[at[place] : at[place] + CELL] = self._nonce_bytes
+        if where := self._where:
+            _note(self._map, self._cells + 8 * where[place], self._nonce)
 
     def answered(self, place: int, attempt: Attempt) -> None:
         """Note what became of a message; of one that was never written there is nothing to note."""
-        at, outcome = self._at, attempt.outcome
-        if not at or outcome is Outcome.NOT_WRITTEN:
+        outcome = attempt.outcome
+        if not self._where or outcome is _NEVER:
             return
-        ref, start = attempt.carrier_ref, self._heap
-        if outcome is Outcome.ACCEPTED and ref and not (attempt.parts or attempt.code or attempt.detail):
-            text, number = ref.encode("utf-8", "replace"), _ACCEPTED
+        if outcome is _TAKEN and attempt.code is None and attempt.detail is None and not attempt.parts:
+            text = (attempt.carrier_ref or "").encode("utf-8", "replace")
         else:
-            text, number = _text(attempt), OUTCOMES[outcome]
-        stop = start + ANSWER_HEAD + len(text)
-        if stop + ANSWER_HEAD > self._end or len(text) > _LONGEST:
+            text = _text(attempt)
+        size, number, at, start = len(text), OUTCOMES[outcome], self._where[place], self._heap
+        begin = start + ANSWER.size
+        end = begin + size
+        if end > self._end or size > _LONGEST:
             return
-        covered = ANSWER.pack(len(text), (at[place] - self._cells) // CELL, number) + text
-        check = CHECKSUM.pack(crc32(covered, self._seed))
-        self._map[start : stop + ANSWER_HEAD] = check + covered + _NO_ANSWER
-        self._heap = stop
+        _answer(self._map, start, crc32(text, seed(self._nonce, at, number)), size, at, number)
+        self._map[begin:end] = text
+        self._heap = end
 
     def release(self) -> None:
         """Forget the page: what it says is committed, or was never marked."""
         if self._open:
-            self._at, self._open = (), False
+            self._where, self._open = (), False
             self._map[self._base : self._base + HEAD.size] = _NO_HEAD
             self._free(self._base)
 
@@ -199,17 +181,17 @@ def read(octets: bytes, layout: Layout) -> Entries:
     if CHECKSUM.unpack_from(octets, HEAD.size)[0] != checksum(nonce, octets[: HEAD.size], spans, ids):
         return found
     answers = _answers(octets[layout.heap : layout.size], nonce, count)
-    proof = nonce.to_bytes(CELL, "little")
+    proof = CELL.pack(nonce)
     place = 0
     for batch, fence, _, size in RUN.iter_unpack(spans):
         states = found.setdefault((UUID(bytes=batch), fence), {})
         for at in range(place, place + size):
-            ref, cell = UUID(bytes=ids[at * ID : at * ID + ID]), layout.cells + at * CELL
+            ref, cell = UUID(bytes=ids[at * ID : at * ID + ID]), layout.cells + at * CELL.size
             answer = answers.get(at)
             if answer is not None:
                 states[ref] = _believed(ref, *answer)
             else:
-                states[ref] = NOT_WRITTEN if octets[cell : cell + CELL] == proof else IN_DOUBT
+                states[ref] = NOT_WRITTEN if octets[cell : cell + CELL.size] == proof else IN_DOUBT
         place += size
     return found
 
@@ -225,16 +207,15 @@ def _answers(heap: bytes, nonce: int, count: int) -> dict[int, tuple[Outcome, by
     """Return the answers by place, up to the first that does not check; the last about a message counts."""
     found: dict[int, tuple[Outcome, bytes]] = {}
     start = 0
-    while start + ANSWER_HEAD <= len(heap):
-        length, place, number = ANSWER.unpack_from(heap, start + CHECKSUM.size)
-        stop = start + ANSWER_HEAD + length
-        [given] = CHECKSUM.unpack_from(heap, start)
-        if stop > len(heap) or given != checksum(nonce, heap[start + CHECKSUM.size : stop]):
+    while start + ANSWER.size <= len(heap):
+        given, length, place, number = ANSWER.unpack_from(heap, start)
+        text = heap[start + ANSWER.size : start + ANSWER.size + length]
+        if len(text) < length or given != crc32(text, seed(nonce, place, number)):
             break
         if place >= count or number not in BY_NUMBER:
             break
-        found[place] = BY_NUMBER[number], heap[start + ANSWER_HEAD : stop]
-        start = stop
+        found[place] = BY_NUMBER[number], text
+        start += ANSWER.size + length
     return found
 
 
