@@ -130,10 +130,15 @@ class Dead:
         bases = range(_FIRST, _FIRST + pages * layout.size, layout.size)
         return merged(read(self._octets[base : base + layout.size], layout) for base in bases)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody has said yet that its process holds nothing any more (`retire`)."""
+        return self._path.suffix != _DEAD
+
     def retire(self, seconds: float) -> None:
         """Remove the file once it was found dead so long ago: a commit that its process sent last may come late."""
         with suppress(OSError):
-            if self._path.suffix != _DEAD:
+            if self.is_new:
                 self._path = self._path.rename(self._path.with_suffix(_DEAD))  # from now on its ctime runs
             elif time.time() - self._path.stat().st_ctime > seconds:
                 self._path.unlink()

@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 from pipeline.store.batches import hints
 from pipeline.store.leases import RESTING, Claim
 from pipeline.store.messages import Span
+from pipeline.store.parts import Whole
+from schema.carriage import Attempt
 from schema.message import Hint
 from schema.vocabulary import Again, MessageClass
 
@@ -118,3 +120,31 @@ def reopen(conn: Connection, those: Sequence[Settled]) -> list[Hint]:
         "moved": [each.moved for each in those],
     }
     return hints(conn.exec_driver_sql(_REOPEN, params))
+
+
+_LATE = """
+UPDATE provider_attempts AS a
+SET late_outcome = l.outcome, late_at = now(), look_at = NULL, resolved_at = NULL,
+    carrier_ref = coalesce(a.carrier_ref, l.carrier_ref)
+FROM unnest(%(batches)b::uuid[], %(fences)b::int4[], %(messages)b::uuid[], %(outcomes)b::text[], %(refs)b::text[])
+     AS l (batch_id, fence, message_id, outcome, carrier_ref)
+WHERE a.message_id = l.message_id AND a.batch_id = l.batch_id AND a.fence = l.fence
+  AND a.outcome = 'unknown' AND a.code = 'worker_lost' AND coalesce(a.late_outcome, 'unknown') = 'unknown'
+RETURNING a.message_id, a.n, a.carrier
+"""
+
+
+def note_late(conn: Connection, known: Sequence[tuple[UUID, int, Attempt]]) -> list[Whole]:
+    """Keep what became of messages whose lease ran out before their worker was dead: (batch, fence, attempt) each.
+
+    Return those that were in doubt, with the references of their parts.
+    """
+    params = {
+        "batches": [batch for batch, _, _ in known],
+        "fences": [fence for _, fence, _ in known],
+        "messages": [attempt.ref for _, _, attempt in known],
+        "outcomes": [str(attempt.outcome) for _, _, attempt in known],
+        "refs": [attempt.carrier_ref for _, _, attempt in known],
+    }
+    parts = {attempt.ref: attempt.parts for _, _, attempt in known}
+    return [Whole(carrier, ref, n, parts[ref]) for ref, n, carrier in conn.exec_driver_sql(_LATE, params)]

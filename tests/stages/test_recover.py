@@ -318,23 +318,53 @@ def test_a_process_that_stands_still_keeps_its_batches_and_its_fence_keeps_it_ou
     assert world.rows(late) == [4]
 
 
-def test_an_older_claim_s_journal_says_nothing_of_a_newer_claim(world: World, deeds: list[Deed]) -> None:
-    deeds.append(kill(taken=2, answered=2))
-    batches, _ = send(world)
-    die(world, batches)
-    world.run("UPDATE batches SET lease_until = now() - interval '1 second'")
-    swept = sweep(world.rt).queued
-    with closing(Runtime(world.rt.settings, keeps_journal=True)) as rt:
+def test_what_a_process_knew_whose_lease_ran_out_before_it_was_killed_ends_the_doubt(
+    world: World, deeds: list[Deed]
+) -> None:
+    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+        for place in range(5):
+            notes.submitting(place)
+        notes.answered(0, Attempt(parcels[0].ref, ACCEPTED, "a", parts=("a", "b")))
+        notes.answered(1, Attempt(parcels[1].ref, PERMANENT, code="said"))
+        notes.answered(2, Attempt(parcels[2].ref, UNKNOWN, code="said"))
+        world.run("UPDATE batches SET lease_until = now() - interval '1 second'")
+        world.deliver_all(sweep(world.rt).queued)
+        raise Killed
 
-        def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
-            pytest.fail("there is nothing left to send")
-
-        deeds.append(deed)
-        deliver(rt, [hint.batch for hint in swept])
+    deeds.append(deed)
+    batches, messages = send(world)
+    die(world, batches, portion_size=8)
+    assert outcomes(world) == {"unknown": 8, "accepted": 2}
 
     assert recover(world.rt) == []
-    assert outcomes(world) == {"unknown": 10}
-    deeds.clear()
+
+    late = "SELECT message_id, late_outcome FROM provider_attempts WHERE late_outcome IS NOT NULL ORDER BY message_id"
+    expected = {0: "accepted", 1: "refused_permanent", 5: "not_written", 6: "not_written", 7: "not_written"}
+    assert world.rows(late) == [(messages[place], outcome) for place, outcome in expected.items()]
+    assert sorted(world.rows("SELECT carrier_ref FROM parts")) == ["a", "b"]
+    retake(world.rt)
+    assert states(world)["sent", "captured"] == 3
+
+    assert recover(world.rt) == []
+    assert len(world.rows(late)) == 5
+
+
+def test_an_older_claim_s_journal_says_nothing_of_a_newer_claim(world: World, deeds: list[Deed]) -> None:
+    deeds.append(kill(taken=10, answered=10))
+    batches, messages = send(world)
+    die(world, batches)
+    # as if it had never been marked, and another worker had it since
+    world.run("UPDATE batches SET status = 'queued', marked = NULL, lease_until = NULL")
+    deeds.append(kill(taken=1))
+    die(world, batches)
+
+    hints = recover(world.rt)
+
+    assert world.rows(OUTCOMES) == [("unknown", "worker_lost", 1)]
+    world.run("UPDATE batches SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
+    world.deliver_all(hints + sweep(world.rt).queued)
+    assert Deadly.given == messages[1:]
+    assert outcomes(world) == {"accepted": 9, "unknown": 1}
 
 
 def test_what_kills_whoever_sends_it_rests_for_a_lease_and_is_put_aside_after_three_claims(

@@ -243,6 +243,16 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         recovery._REST,
         lambda c: {"ids": c.batches, "recorded": c.firsts, "resting": UUID(int=0), "lease": 60.0},
     ),
+    "note late": (
+        recovery._LATE,
+        lambda c: {
+            "batches": c.batches,
+            "fences": [1] * len(c.batches),
+            "messages": c.firsts,
+            "outcomes": ["accepted"] * len(c.batches),
+            "refs": ["x"] * len(c.batches),
+        },
+    ),
     "reopen": (
         recovery._REOPEN,
         lambda c: {"ids": c.batches, "recorded": c.firsts, "moved": [True] * len(c.batches)},

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from pipeline.journal import NOT_WRITTEN, Dead, Entries, State, dead
+from pipeline.journal import IN_DOUBT, NOT_WRITTEN, Dead, Entries, State, dead
 from pipeline.rules import outcomes
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.entry import Entry, record
 from pipeline.stages.deliver.portions import NOTHING, Portion
 from pipeline.stages.deliver.regroup import park, put_aside, set_apart
-from pipeline.store import leases, ledger, recovery
+from pipeline.store import leases, ledger, parts, recovery
 from pipeline.store.leases import Claim, Stand
 from pipeline.store.messages import Moved
 from pipeline.store.recovery import Held, Settled
@@ -38,6 +38,8 @@ def recover(rt: Runtime) -> list[Hint]:
     for journal in dead(rt.journals):
         hints = _settle(rt, journal)
         if hints is None:
+            if journal.is_new:
+                _note_late(rt, journal.entries())
             journal.retire(rt.settings.lease_seconds + _KEPT)
         else:
             found += hints
@@ -64,6 +66,19 @@ def _settle(rt: Runtime, journal: Dead) -> list[Hint] | None:
             len(account.members) - account.answered,
             account.unsent,
         )
+
+
+def _note_late(rt: Runtime, entries: Entries) -> None:
+    """Keep what a dead process knew of messages that are in doubt since its lease ran out: it cannot go on any more."""
+    known = [
+        (batch, fence, Attempt(ref, Outcome.NOT_WRITTEN) if state is NOT_WRITTEN else state)
+        for (batch, fence), states in entries.items()
+        for ref, state in states.items()
+        if state is not IN_DOUBT and not (isinstance(state, Attempt) and state.outcome is Outcome.UNKNOWN)
+    ]
+    if known:
+        with rt.begin() as conn:
+            parts.write(conn, recovery.note_late(conn, known))
 
 
 @dataclass(slots=True)
