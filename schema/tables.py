@@ -663,7 +663,7 @@ carriers = Table(
     #: what it said is left to spend, and when
     Column("balance", Text),
     _instant("balance_at"),
-    #: when its state, its settings or what it can do changed last; a trigger keeps it
+    #: when its state, its settings or what it can do changed last (a trigger keeps it), or it was resumed
     _instant("changed_at", nullable=False, server_default=_NOW),
     _instant("created_at", nullable=False, server_default=_NOW),
     _one_of("state", CarrierState),

@@ -111,7 +111,10 @@ def _limits(capabilities: Mapping[Capability, bool] | None, pace: float | None) 
     return {"capabilities": None if capabilities is None else json.dumps(dict(capabilities)), "pace": pace}
 
 
-_SET_STATE = "UPDATE carriers SET state = %(state)s, reason = %(reason)s WHERE name = %(name)s"
+#: a change, though it was active before: whoever resumes a carrier says that what it waited for is mended
+_SET_STATE = """
+UPDATE carriers SET state = %(state)s, reason = %(reason)s, changed_at = clock_timestamp() WHERE name = %(name)s
+"""
 
 
 def set_state(conn: Connection, name: str, state: CarrierState, reason: str | None = None) -> bool:

@@ -10,10 +10,14 @@ from pipeline.store.messages import Span
 from schema.vocabulary import DeadLetterSource
 
 _DUE = """
-UPDATE batches AS b SET watch_at = CASE WHEN b.class = 'otp' AND b.valid_until > now() THEN b.valid_until END
-FROM (SELECT id FROM batches WHERE watch_at <= now() ORDER BY watch_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS due
-WHERE b.id = due.id
-RETURNING b.id, b.first_id, b.last_id, b.valid_until > now()
+UPDATE batches AS b
+SET watch_at = CASE WHEN b.valid_until > now() AND a.state <> 'active'
+                        THEN least(b.valid_until, now() + interval '1 minute')
+                    WHEN b.valid_until > now() AND b.class = 'otp' THEN b.valid_until END
+FROM (SELECT id FROM batches WHERE watch_at <= now() ORDER BY watch_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS due,
+     accounts AS a
+WHERE b.id = due.id AND a.id = b.account_id
+RETURNING b.id, b.first_id, b.last_id, b.valid_until > now(), a.state = 'active'
 """
 
 
@@ -33,9 +37,13 @@ class Due:
 
 
 def due(conn: Connection, limit: int) -> Due:
-    """Return batches (never bulk) to look at: set by `leases.finish`, and for a code its end after its silence."""
+    """Return batches (never bulk) to look at: set by `leases.finish`, and for a code its end after its silence.
+
+    A suspended account's are put off as long as they are worth something: nothing is sent once more for it meanwhile.
+    """
     rows = conn.exec_driver_sql(_DUE, {"limit": limit}).all()
-    return Due([Span(*row[:3]) for row in rows if row[3]], [Span(*row[:3]) for row in rows if not row[3]])
+    silent = [Span(*row[:3]) for row in rows if row[3] and row[4]]
+    return Due(silent, [Span(*row[:3]) for row in rows if not row[3]])
 
 
 #: OFFSET 0: a look-up for each, whatever the planner thinks

@@ -105,6 +105,33 @@ def test_robase(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Ca
         verify_webhook_signature(payload=each.body, header=signature, secret=secret)
 
 
+def test_a_failure_that_its_carrier_takes_back_is_told_and_then_its_delivery(
+    world: Any, gatehouse: Gatehouse, customer: Receiver
+) -> None:
+    bearer = {"Authorization": f"Bearer {gatehouse.key(Dialect.ROBASE)['api_key']}"}
+    hook = {"url": customer.url("/hook"), "events": ["sms.delivered", "sms.failed"]}
+    assert gatehouse.ask("POST", "/robase/v1/webhooks", hook, bearer).status == 201
+    sent = gatehouse.ask("POST", "/robase/v1/sms", {"to": NUMBER, "from": "ACME", "body": "Hello"}, bearer)
+    with simulator(alpha={"receipts": {"never": 1}}) as url:
+        with world.rt.begin() as conn:
+            carriers.save(conn, "alpha", "http", {"base_url": url})
+        deliver(world.rt, world.rows("SELECT id FROM batches WHERE status = 'queued'"))
+
+    for status in ("failed", "delivered", "failed"):
+        report = {"ref": sent.json["id"], "status": status}
+        assert gatehouse.ask("POST", "/receipts/alpha", report).status == 200
+        settle(world.rt)
+    heard = told(world, customer, 2)
+
+    said = [json.loads(each.body) for each in heard]
+    assert [(each["type"], each["data"]["error_code"]) for each in said] == [
+        ("sms.failed", "undelivered"),
+        ("sms.delivered", None),
+    ]
+    assert world.rows("SELECT status, money FROM messages") == [("delivered", "captured")]
+    assert [finding for finding in audit(world.rt) if finding.broken] == []
+
+
 def test_telesign(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
     id_, key = gatehouse.key(Dialect.TELESIGN).values()
     body = urlencode({"phone_number": NUMBER[1:], "callback_url": customer.url("/hook")})

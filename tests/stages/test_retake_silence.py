@@ -139,6 +139,21 @@ def test_it_stays_where_it_is_where_nobody_else_may_have_it(stage: Stage, why: s
     assert [status for status, *_ in stage.stands()] == ["sent"]
 
 
+def test_after_a_suspension_its_silence_is_heeded(stage: Stage) -> None:
+    stage.carrier("alpha")
+    learnt(stage)
+    stage.carrier("beta")
+    stage.send()
+    stage.world.run("UPDATE accounts SET state = 'suspended'")
+    stage.go_on(32, 100)
+    assert len(stage.tried()) == 1
+
+    stage.world.run("UPDATE accounts SET state = 'active'")
+    stage.go_on(61)
+
+    assert [carrier for carrier, _ in stage.tried()] == ["alpha", "beta"]
+
+
 @pytest.mark.parametrize("late", [5, 3600, 48 * 3600])
 @pytest.mark.parametrize(
     ("first", "second", "state"),

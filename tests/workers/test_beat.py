@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.stages.office.administer import set_account_state, set_carrier_state
 from pipeline.stages.office.audit import audit
+from schema.vocabulary import AccountState, CarrierState
 from workers.beat import SCHEDULE
 from workers.queues import CLOCK, QUEUES
 
@@ -91,4 +93,22 @@ def test_two_beats_at_once_promote_nothing_twice(site: Any, eventually: Callable
     eventually(all_hinted)
     assert set(hinted.values()) == {1}
     assert site.world.rows("SELECT DISTINCT fence, hints FROM batches") == [(0, 0)]
+    assert [finding for finding in audit(site.rt) if finding.broken] == []
+
+
+def test_what_a_suspension_or_a_drain_held_goes_on_by_itself_once_it_is_over(
+    site: Any, eventually: Callable[..., None]
+) -> None:
+    held = site.world.pay(site.world.submit(site.world.order(message_class="otp")))
+    set_account_state(site.rt, "acme", AccountState.SUSPENDED)
+    site.start_worker("--concurrency", "2", POSTROAD_STALE_SECONDS="600")
+    start_beats(site, 1)
+
+    set_carrier_state(site.rt, "alpha", CarrierState.DRAINED)
+    set_account_state(site.rt, "acme", AccountState.ACTIVE)
+    eventually(lambda: site.world.rows("SELECT held FROM batches") == ["carrier"])
+    set_carrier_state(site.rt, "alpha", CarrierState.ACTIVE)
+    eventually(lambda: site.world.rows("SELECT status FROM messages") == ["sent"])
+
+    assert site.world.rows("SELECT id, attempt, round FROM batches") == [(held[0].batch, 1, 0)]
     assert [finding for finding in audit(site.rt) if finding.broken] == []

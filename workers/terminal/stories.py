@@ -76,6 +76,7 @@ _BATCH = {
     "batch": "id",
     "carrier": "carrier",
     "status": "status",
+    "held": "held",
     "attempt": "attempt",
     "round": "round",
     "tried": "tried",
