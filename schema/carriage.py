@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from schema.dead_letter import DeadLetter
+from schema.refusals import RefusalReason
 from schema.vocabulary import Encoding, MessageClass, Outcome, Verdict
 
 
@@ -44,6 +45,8 @@ class Attempt:
     retry_after: float | None = None
     #: the carrier's references of all parts, where it was given a long message in parts
     parts: tuple[str, ...] = ()
+    #: why it was refused, where the carrier's file can tell
+    reason: RefusalReason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ class Letterbox:
         if now - self._unread_at.get(carrier, float("-inf")) > _QUIET:
             self._unread_at[carrier] = now
             found = ", ".join(f"{count} {reason}" for reason, count in sorted(self._untold.pop(carrier).items()))
-            log.warning("receipts set aside: carrier %s: %s; see `postroad carrier status %s`", carrier, found, carrier)
+            log.warning("receipts set aside: carrier %s: %s; see `postroad carrier dead list`", carrier, found)
 
     def _tell(self, carrier: str, words: str) -> None:
         """Log what was not believed: of each carrier now and then, and of none that is not there."""

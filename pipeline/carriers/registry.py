@@ -48,6 +48,7 @@ TABLES: dict[str, dict[str, Mapping[Any, RefusalReason]]] = {
         "statusCode": africas_talking.CODES,
         "Message": africas_talking.WORDS,
         "HTTP status": africas_talking.REFUSALS,
+        "field of a refusal": africas_talking.FIELDS,
         "receipt: failureReason": africas_talking.FAILURES,
     },
     "http": {"HTTP status": http.REFUSALS},

@@ -249,7 +249,8 @@ _GRAVEST = (Outcome.UNKNOWN, Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIEN
 
 def _part(ref: UUID, result: Result | None, outcomes: Mapping[int, Outcome]) -> Attempt:
     if isinstance(result, int):
-        return Attempt(ref, outcomes.get(result, Outcome.REFUSED_TRANSIENT), code=word(result))
+        outcome = outcomes.get(result, Outcome.REFUSED_TRANSIENT)
+        return Attempt(ref, outcome, code=word(result), reason=REASONS.get(result))
     if not isinstance(result, Fault):
         return Attempt(ref, Outcome.UNKNOWN, code="timeout")
     if result.retry_after is not None:

@@ -3,7 +3,7 @@
     POST /version1/messaging    username, to, from, message; header apiKey
     201 {"SMSMessageData": {"Message", "Recipients": [{"statusCode", "status", "messageId", "cost", "number"}]}}
     201 with no recipient       the fault of the whole request, a word in `Message`
-    400, 401, 403 in words      refused for now
+    400, 401, 403 in words      refused, by the field that they name, else for now
     anything else               unknown
 
 It echoes nothing of ours and signs nothing: receipts prove themselves by the `token` of the URL that the dashboard
@@ -16,6 +16,7 @@ Settings: those of every line (`base_url`: https://api.africastalking.com), `use
 (true: the account's shared code sends), `receipt_token` (put it into the callback URLs as `?token=…`), `receipt_url`.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -42,6 +43,7 @@ from pipeline.carriers.vendors.exchange import (
     unclear,
     unknown,
 )
+from pipeline.carriers.vendors.scalars import decoded
 from pipeline.rules.refusals import may_another_help
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason
@@ -74,6 +76,14 @@ REFUSALS: dict[int, RefusalReason] = {
     401: RefusalReason.ACCOUNT,
     403: RefusalReason.ACCOUNT,
 }
+#: what it means that their words name a field of the request
+FIELDS: dict[str, RefusalReason] = {
+    "to": RefusalReason.INVALID_NUMBER,
+    "message": RefusalReason.INVALID_TEXT,
+    "from": RefusalReason.SENDER_REFUSED,
+}
+#: how their words name it: «Request is missing required form field 'to'»
+_FIELD = re.compile(r"field '(\w+)'")
 #: by the status in small letters
 STATUSES: dict[str, Verdict] = {
     "sent": Verdict.PENDING,
@@ -132,7 +142,9 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
     if answer.status == 429:
         return throttled(ref, answer)
     if answer.status in REFUSALS:
-        return refused(ref, REFUSALS[answer.status], None, answer)
+        named = _FIELD.search(decoded(answer.body))
+        reason = FIELDS.get(named[1], REFUSALS[answer.status]) if named else REFUSALS[answer.status]
+        return refused(ref, reason, None, answer)
     data = posts.part(posts.parsed(answer.body), "SMSMessageData")
     if answer.status not in (200, 201) or not isinstance(data, dict):
         return unclear(ref, answer)

@@ -15,7 +15,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -224,13 +224,15 @@ def accepted(ref: UUID, given: object, parts: Sequence[str] = ()) -> Attempt:
 
 def refused(ref: UUID, reason: RefusalReason, code: object, answer: Answer) -> Attempt:
     """Return what a reason means for the message, with the vendor's code, where that is fit to be kept."""
-    return refused_as(ref, OUTCOMES[reason], code, answer)
+    return refused_as(ref, OUTCOMES[reason], code, answer, reason)
 
 
-def refused_as(ref: UUID, outcome: Outcome, code: object, answer: Answer) -> Attempt:
+def refused_as(
+    ref: UUID, outcome: Outcome, code: object, answer: Answer, reason: RefusalReason | None = None
+) -> Attempt:
     """Return a refusal of an outcome, with the vendor's code, where that is fit to be kept."""
     status = f"http_{answer.status}"
-    return Attempt(ref, outcome, code=fit(code) or status, detail=status)
+    return Attempt(ref, outcome, code=fit(code) or status, detail=status, reason=reason)
 
 
 def unknown(ref: UUID, code: str) -> Attempt:
@@ -291,11 +293,8 @@ def seconds_left(parcel: Parcel, now: datetime, low: int, high: int) -> int | No
 
 def money(amount: object, currency: object) -> tuple[Decimal, str] | None:
     """Return a balance as a vendor spells it, None where that is no amount."""
-    try:
-        found = Decimal(str(amount))
-    except InvalidOperation:
-        return None
-    return (found, str(currency or "")) if found.is_finite() else None
+    found = scalars.amount(amount)
+    return None if found is None else (found, scalars.spelt(currency) or "")
 
 
 def secret(options: Options, key: str, default: str | None = None) -> str:

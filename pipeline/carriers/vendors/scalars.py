@@ -7,6 +7,7 @@ mark, a form in Latin-1, a date as epoch milliseconds. What can mean one thing o
 import json
 import re
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
@@ -27,6 +28,9 @@ _DATES = re.compile(
 )
 #: dates with the year first
 _YEAR_FIRST = re.compile(r"([0-9]{4})[/.]([0-9]{2})[/.]([0-9]{2})")
+_SPACES = re.compile(r"[\s_']")
+_THOUSANDS_BY_COMMA = re.compile(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
+_DECIMAL_COMMA = re.compile(r"-?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+|-?[0-9]+,[0-9]+")
 _FRACTION = re.compile(r"(\.[0-9]{6})[0-9]+")
 
 
@@ -89,6 +93,20 @@ def whole(value: object) -> int | None:
 def truth(value: object) -> bool | None:
     """Return a truth, whether it came as one, as a number or as text; None where it is none."""
     return _TRUTHS.get((spelt(value) or "").strip().lower())
+
+
+def amount(value: object) -> Decimal | None:
+    """Return an amount, with or without marks between thousands: `1,234.50`, `1.234,50`; None where it is none."""
+    text = "" if isinstance(value, bool) else _SPACES.sub("", spelt(value) or "")
+    if _THOUSANDS_BY_COMMA.fullmatch(text):
+        text = text.replace(",", "")
+    elif _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(".", "").replace(",", ".")
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() else None
 
 
 def moment(value: object, format_: str = "") -> datetime | None:

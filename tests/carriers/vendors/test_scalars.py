@@ -2,6 +2,7 @@
 
 import codecs
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -94,6 +95,25 @@ def test_a_truth_is_one_as_a_truth_a_number_and_as_text(given: Any, found: bool 
 )
 def test_a_word_may_come_as_a_number(given: Any, found: str | None) -> None:
     assert scalars.word(given, "status") == found
+
+
+@pytest.mark.parametrize(
+    ("spelt", "found"),
+    [
+        (10, "10"),
+        (10.25, "10.25"),
+        ("10.25", "10.25"),
+        ("-3", "-3"),
+        ("1,234.50", "1234.50"),
+        ("1,234,567", "1234567"),
+        ("1.234,50", "1234.50"),
+        ("1 234,5", "1234.5"),
+        ("0,75", "0.75"),
+    ]
+    + [(odd, None) for odd in (None, "", "EUR", "nan", "inf", True, {}, "1,2,3")],
+)
+def test_an_amount_may_have_marks_between_its_thousands(spelt: Any, found: str | None) -> None:
+    assert scalars.amount(spelt) == (None if found is None else Decimal(found))
 
 
 @pytest.mark.parametrize("given", ["x" * 129, "a\0b", "né", ["x"], {"x": 1}])

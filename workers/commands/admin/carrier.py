@@ -9,6 +9,7 @@ import click
 from pipeline.stages.office import administer
 from pipeline.stages.office.examine import examine
 from schema.vocabulary import CarrierState, Proof
+from workers.commands.admin.dead import dead
 from workers.terminal import conditions
 from workers.terminal.layout import as_json, table
 from workers.terminal.opened import opened
@@ -34,7 +35,10 @@ _PACE = click.option(
 
 @click.group()
 def carrier() -> None:
-    """Carriers: add, set, list, status, drain, resume. A carrier gets messages once a route names it."""
+    """Carriers: add, set, list, status, drain, resume, dead. A carrier gets messages once a route names it."""
+
+
+carrier.add_command(dead)
 
 
 @carrier.command()
