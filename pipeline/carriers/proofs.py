@@ -25,6 +25,8 @@ def proof(kind: str, settings: Mapping[str, object]) -> Proof | None:
     keys = PROOFS.get(kind)
     if keys is None:
         return None
+    if not keys and is_waived(settings):
+        return Proof.WAIVED
     if any(settings.get(key) for key in keys or (RECEIPTS,)):
         return Proof.HELD
     return Proof.WAIVED if is_waived(settings) or kind in TRUSTING else Proof.LACKING
@@ -32,7 +34,8 @@ def proof(kind: str, settings: Mapping[str, object]) -> Proof | None:
 
 def is_waived(settings: Mapping[str, object]) -> bool:
     """Tell whether an operator said that whoever posts is believed."""
-    return settings.get(RECEIPTS) == OPEN
+    given = settings.get(RECEIPTS)
+    return given == OPEN or (isinstance(given, Mapping) and given.get("proof") == OPEN)
 
 
 def own(kind: str, settings: Mapping[str, object]) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,22 @@ KINDS: Mapping[Dialect, Mapping[str, _Kind]] = {
         "time_zone": _text("a time zone: Europe/London", lambda it: bool(_ZONE.fullmatch(it))),
     },
 }
+
+
+#: what a key may be held to, in the vendor's words where it has some; a key with none may do all
+SCOPES: Mapping[Dialect, tuple[str, ...]] = {
+    Dialect.SOLARIS: ("persons", "sending"),
+    Dialect.ROBASE: ("full", "sending"),
+    Dialect.TELESIGN: ("verify",),
+    Dialect.WEBEX: ("account", "scheduled", "senders", "sending"),
+}
+
+
+def fit_scopes(dialect: Dialect, scopes: Sequence[str]) -> None:
+    """ConfigurationError when a key of the dialect knows no such scope."""
+    for scope in scopes:
+        if scope not in SCOPES[dialect]:
+            raise ConfigurationError(f"{scope!r} is no scope of a {dialect} key; it has {', '.join(SCOPES[dialect])}")
 
 
 def fit(dialect: Dialect, settings: Mapping[str, Any]) -> dict[str, Any]:

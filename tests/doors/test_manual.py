@@ -10,6 +10,7 @@ import jsonschema_rs
 import pytest
 from pydantic import SecretStr
 
+from pipeline.rules.key_settings import SCOPES
 from pipeline.settings import Settings
 from schema.vocabulary import Dialect
 from tests.doors.conftest import Gatehouse
@@ -69,6 +70,13 @@ def schemas(thing: Any) -> Iterator[dict[str, Any]]:
         yield thing
     for inner in thing.values() if isinstance(thing, dict) else thing if isinstance(thing, list) else ():
         yield from schemas(inner)
+
+
+def test_each_scope_of_an_operation_is_one_that_keys_may_have_and_the_reverse() -> None:
+    for dialect, door in DOORS.items():
+        asked = {operation.scope for operation in door.operations if operation.scope}
+        # Robase's `sending` may do what asks for no scope
+        assert asked | ({"sending"} if dialect is Dialect.ROBASE else set()) == set(SCOPES[dialect])
 
 
 def test_at_a_host_of_its_own_a_door_stands_at_the_root(gatehouse: Gatehouse) -> None:

@@ -530,6 +530,22 @@ def test_a_test_key_changes_no_live_person(
     assert sandbox.ask("GET", f"/v1/persons/{who}").json == {"id": who}
 
 
+def test_a_test_key_sees_no_live_person_s_number(gatehouse: Gatehouse, person: str) -> None:
+    settings = {"recipient_burst": 1, "recipient_seconds": 600}
+    sandbox, live = (partner(gatehouse, settings=settings, test=test) for test in (True, False))
+    phone = live.number("GET", person).json["number"]
+    mine = sandbox.ask("POST", "/v1/persons", {}).json["id"]
+    own = sandbox.number("POST", mine, number=number()).json["number"]
+
+    seen = sandbox.number("GET", person)
+    often = [sandbox.send(person) for _ in range(2)][1]
+
+    assert error(seen) == (404, "model_not_found", f"Couldn't find 'Solaris::MobileNumber' for id '{person}'.")
+    assert often.status == 429
+    assert not any(phone.encode() in each.body for each in (seen, often))
+    assert sandbox.number("GET", mine).json["number"] == own
+
+
 def test_a_test_key_sends_to_a_live_person_and_uses_up_nothing_of_his(gatehouse: Gatehouse, person: str) -> None:
     settings = {"recipient_burst": 2, "recipient_seconds": 600}
     sandbox, live = (partner(gatehouse, settings=settings, test=test) for test in (True, False))

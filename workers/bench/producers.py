@@ -28,8 +28,8 @@ at any of our branches in ${city}; if you have paid already, please disregard th
 _NAMES = ("Ada", "Ngozi", "Grace", "Lena", "Søren", "Amit", "Eleni", "Chidi", "Marta", "John")
 _CITIES = ("Lagos", "Nairobi", "London", "Berlin", "Pune", "Athens", "Boston")
 #: of each country a range of mobile numbers, up to the digits that count up
-_RANGES = ("+23480312", "+447911", "+49151234", "+25471234", "+91987654", "+30691234", "+1617555")
-_LENGTHS = {"+23480312": 14, "+447911": 13, "+49151234": 14, "+25471234": 13, "+91987654": 13, "+30691234": 13}
+_RANGES = ("+23480312", "+447400", "+49151234", "+25471234", "+91987654", "+30691234", "+1617555")
+_LENGTHS = {"+23480312": 14, "+447400": 13, "+49151234": 14, "+25471234": 13, "+91987654": 13, "+30691234": 13}
 
 
 @dataclass(frozen=True, slots=True)

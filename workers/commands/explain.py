@@ -27,7 +27,7 @@ def explain(
     open breakers. Every route that speaks of the number is listed with why it lost, and what became of each attempt.
 
     \b
-    postroad explain 019307f2-…
+    postroad explain 019307f2
     postroad explain --to +2348031234567 --from ACME --account acme
 
     The second tells where a message would go now; nothing is sent. Exits with 1 when there is no such message, or

@@ -37,6 +37,8 @@ _DIGITS = 6
 _HOUR = 3600
 #: stands where nothing that goes out can stand: what is answered again needs neither
 _NOBODY, _NOTHING = "", "-"
+#: stands where a test key would see a live person's number
+_HIDDEN = "***"
 
 _UNPAID = {
     Code.INSUFFICIENT_FUNDS: "The partner's funds do not cover the message.",
@@ -92,13 +94,26 @@ async def _send(visit: Visit, wanted: Wanted, make: Callable[[Found], Sending | 
         return found
     sending, answered = found
     if isinstance(answered, Refused):
-        return errors.too_often(visit.call, sending.order.recipients[0].to, answered.wait)
+        return await _too_often(visit, wanted.person, sending.order.recipients[0].to, answered.wait)
     [written] = answered.messages
     if written is None:
         return errors.refuse(visit.call, answered.refusals, 0)
     if written.refusal is not None:
         return _refuse(visit, written.refusal, _UNPAID.get(written.refusal, "The message was refused."))
     return written.id
+
+
+async def _too_often(visit: Visit, person_id: str, phone: str, wait: float) -> Reply:
+    if visit.key.test:
+        person = await visit.desk.run(find, visit.key.account, person_id)
+        if person is None or not _may_see(visit.key, person):
+            phone = _HIDDEN
+    return errors.too_often(visit.call, phone, wait)
+
+
+def _may_see(key: Key, person: Person) -> bool:
+    """Tell whether a key may be told a person's number: a test key those of tests only."""
+    return person.test or not key.test
 
 
 def _limit(visit: Visit, phone: str) -> Take:
@@ -158,7 +173,9 @@ async def create_number(visit: Visit) -> Reply:
 async def show_number(visit: Visit) -> Reply:
     """Answer `GET /v1/persons/{person_id}/mobile_number`."""
     person = await _numbered(visit, None)
-    return person if isinstance(person, Reply) else answers.number(person, 200)
+    if isinstance(person, Reply):
+        return person
+    return answers.number(person, 200) if _may_see(visit.key, person) else _no_number(visit, person.id)
 
 
 async def delete_number(visit: Visit) -> Reply:

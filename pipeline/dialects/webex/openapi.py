@@ -141,7 +141,7 @@ def _delete_sender() -> Json:
 
 # Shapes -------------------------------------------------------------------------------------------------------
 
-_EXAMPLE: Json = {"phone": ["+447700900123"], "merge_fields": {"name": "Ann"}}
+_EXAMPLE: Json = {"phone": ["+447400123456"], "merge_fields": {"name": "Ann"}}
 _TEXT: Json = {"type": "string"}
 _INSTANT: Json = {"type": "string", "format": "date-time"}
 _DATE: Json = {

@@ -1,7 +1,6 @@
 """Issue: make keys for the front doors, show each once, and void them."""
 
 import json
-import re
 import secrets
 import string
 from base64 import b64encode
@@ -22,7 +21,6 @@ from schema.vocabulary import Dialect
 Row = dict[str, Any]
 
 _ALPHABET = string.ascii_letters + string.digits
-_SCOPE = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
 
 
 class Unfit(PostroadError):
@@ -63,9 +61,7 @@ def issue(
     Unfit says which of its properties cannot be so, ConfigurationError which of its settings.
     """
     kept = key_settings.fit(dialect, settings or {})
-    for scope in scopes:
-        if not _SCOPE.fullmatch(scope):
-            raise Unfit(f"{scope!r} is no scope: write `sending` or `full`")
+    key_settings.fit_scopes(dialect, scopes)
     for network in networks:
         try:
             ip_network(network, strict=False)

@@ -324,6 +324,14 @@ def test_what_proves_nothing_is_forged(post: Posted) -> None:
         read("alpha", SETTINGS, post)
 
 
+def test_whoever_posts_is_believed_where_an_operator_says_so() -> None:
+    rules = {"carrier_ref": "id", "status": "status", "statuses": {"OK": "delivered"}, "proof": "open"}
+
+    [receipt] = read("alpha", {"receipts": rules}, posted(b"id=g1&status=OK")).receipts
+
+    assert receipt.carrier_ref == "g1"
+
+
 def test_without_rules_nothing_is_believed() -> None:
     with pytest.raises(ReceiptForged, match=r"set receipts\.proof"):
         read("alpha", {}, signed(REPORT))

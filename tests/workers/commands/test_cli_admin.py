@@ -109,6 +109,26 @@ def test_a_carrier_whose_receipts_anybody_could_post_is_added_only_when_that_is_
     assert shell("carrier", "list").out.count("OPEN to anybody") == 1
 
 
+def test_a_generic_carrier_may_have_receipts_that_nothing_proves(shell: Shell) -> None:
+    rules = {"carrier_ref": "id", "status": "status", "statuses": {"OK": "delivered"}}
+    proof = {"header": "x-token", "secret": "s3cret"}
+    plain = {"url": "https://sms.example/send", "body": {"to": "${to}"}, "answers": {"accepted": {"statuses": [200]}}}
+
+    said = [
+        shell("carrier", "add", name, "--kind", "generic", "--settings", json.dumps(settings), "--open-receipts")
+        for name, settings in (
+            ("gn", plain | {"receipts": rules}),
+            ("bare", plain),
+            ("torn", plain | {"receipts": rules | {"proof": proof}}),
+        )
+    ]
+
+    assert [each.code for each in said] == [0, 0, 2], said
+    found = {row["name"]: row["receipts"] for row in listed(shell, "carrier", "list")}
+    assert (found["gn"], found["bare"]) == ("open", "open")
+    assert "leave one out" in said[2].err
+
+
 def test_no_secret_of_a_generic_carrier_is_shown_however_deep(shell: Shell) -> None:
     settings = {
         "url": "https://me:s3cret@sms.example/send?apikey=s3cret&to=${to}",

@@ -15,7 +15,7 @@ def person() -> None:
 @person.command()
 @click.argument("account")
 @click.argument("person_id")
-@click.option("--phone", help="His number, with country code: +49….")
+@click.option("--phone", help="His number, with its country code: +4915112345678.")
 @click.option("--verified", is_flag=True, help="He has proven that the number is his; only then is he sent anything.")
 def add(account: str, person_id: str, phone: str | None, verified: bool) -> None:
     """Put the person PERSON_ID on ACCOUNT, or give him a number who has none yet."""

@@ -8,6 +8,7 @@ from hashlib import algorithms_guaranteed
 from typing import Any
 
 from pipeline.carriers.options import Options
+from pipeline.carriers.proofs import OPEN
 from pipeline.carriers.vendors import posts
 from schema.carriage import Heard, Inbound, Posted, Receipt
 from schema.vocabulary import Verdict
@@ -95,12 +96,18 @@ class Rules:
     at_format: str
     thanks: Thanks
     proof: Proof | None
+    #: whoever posts is believed
+    is_open: bool
 
     @classmethod
     def read(cls, carrier: str, given: Mapping[str, object]) -> "Rules":
         """Read them from a setting; ConfigurationError names what does not fit."""
         options = Options(carrier, given)
-        proof, handset = options.mapping("proof"), Options(carrier, inbound := options.mapping("inbound"))
+        is_open = given.get("proof") == OPEN and bool(options.take("proof"))
+        proof, handset = (
+            {} if is_open else options.mapping("proof"),
+            Options(carrier, inbound := options.mapping("inbound")),
+        )
         retryable = options.take("retryable") or []
         if not isinstance(retryable, list):
             raise options.unfit("receipts.retryable", "must be a list of codes")
@@ -113,11 +120,12 @@ class Rules:
             at_format=_format(options),
             thanks=Thanks.read(carrier, options.mapping("answer")),
             proof=Proof.read(carrier, proof) if proof else None,
+            is_open=is_open,
         )
         options.finish()
         handset.finish()
-        if given and not proof:
-            raise options.unfit("receipts.proof", "is required: whose would they be?")
+        if given and not (proof or is_open):
+            raise options.unfit("receipts.proof", 'is required: whose would they be? "open" believes whoever posts')
         if rules.statuses and not ("status" in rules.paths and {"carrier_ref", "ref"} & set(rules.paths)):
             raise options.unfit("receipts", "must say where status and carrier_ref, or ref, are")
         if inbound and not all(rules.inbound[part] for part in ("id", "from", "to", "text")):
@@ -172,10 +180,11 @@ class Rules:
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     """Return what is in one request; ReceiptForged if it proves nothing."""
     rules = _rules(carrier, settings)
-    if rules.proof is None:
+    if rules.proof:
+        rules.proof.hold(carrier, posted)
+    elif not rules.is_open:
         posts.prove(carrier, "", "", "receipts.proof")
         return Heard([], [])
-    rules.proof.hold(carrier, posted)
     return posts.read_each(carrier, posted, partial(_reports, rules, posted), partial(rules.entry, carrier))
 
 
