@@ -208,11 +208,14 @@ def park_admitted(conn: Connection, claims: int, limit: int) -> list[Span]:
 
 _LOCK_SCHEDULED = """
 SELECT id FROM batches
-WHERE id = ANY(%(ids)b) AND status IN ('admitted', 'scheduled') AND due_at > clock_timestamp()
+WHERE id = ANY(%(ids)b) AND status IN ('admitted', 'scheduled') AND (due_at > clock_timestamp() OR held IS NOT NULL)
 ORDER BY id FOR UPDATE
 """
 
 
 def lock_scheduled(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
-    """Lock those of the batches that still wait for their minute: neither bill nor promote takes them meanwhile."""
+    """Lock those of the batches that still wait for their minute, or are held since before it came.
+
+    Neither bill nor promote takes them meanwhile.
+    """
     return {id_ for (id_,) in conn.exec_driver_sql(_LOCK_SCHEDULED, {"ids": sorted(ids)})}

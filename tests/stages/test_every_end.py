@@ -12,12 +12,13 @@ import pytest
 from pipeline.rules.lifecycle import FINAL, REVOCABLE
 from pipeline.stages.cancel import cancel
 from pipeline.stages.deliver import deliver
+from pipeline.stages.office.administer import set_account_state, set_carrier_state
 from pipeline.stages.promote import promote
 from pipeline.stages.settle import settle
 from pipeline.stages.sweep import sweep
 from pipeline.store import leases
 from schema.message import Hint
-from schema.vocabulary import Code, Outcome, Status, Verdict
+from schema.vocabulary import AccountState, CarrierState, Code, Outcome, Status, Verdict
 from tests.stages.restrained import opt_out, quiet
 from tests.stages.scripted import Stage
 
@@ -144,6 +145,22 @@ def expired(stage: Stage) -> None:
     stage.carry(hints)
 
 
+def expired_while_it_was_held(hold: Callable[[Stage], object]) -> Callable[[Stage], None]:
+    """Return what waited on hold until it was worth nothing."""
+
+    def play(stage: Stage) -> None:
+        stage.carrier("alpha")
+        fields = {"message_class": "otp", "valid_until": stage.rt.now() + timedelta(minutes=10)}
+        hints = stage.world.pay(stage.world.submit(stage.world.order(**fields)))
+        hold(stage)
+        stage.carry(hints)
+        assert stage.stands() == [(None, "held", None)]
+        stage.passes(601)
+        stage.carry(promote(stage.rt))
+
+    return play
+
+
 def expired_after_a_doubt(stage: Stage) -> None:
     stage.carrier("alpha", UNKNOWN, doubt="queryable").says = Outcome.NOT_WRITTEN
     stage.send(kind="bulk", hours=1)
@@ -248,6 +265,14 @@ ENDS: dict[str, tuple[Callable[[Stage], None], tuple[Status, Code | None]]] = {
     "refused after a doubt": (refused_after_a_doubt, (FAILED, Code.CARRIER_REFUSED)),
     "no carrier left": (busy_for_ever, (FAILED, Code.NO_CARRIER_LEFT)),
     "expired": (expired, (FAILED, Code.EXPIRED)),
+    "expired on hold, its account suspended": (
+        expired_while_it_was_held(lambda stage: set_account_state(stage.rt, "acme", AccountState.SUSPENDED)),
+        (FAILED, Code.EXPIRED),
+    ),
+    "expired on hold, its carrier drained": (
+        expired_while_it_was_held(lambda stage: set_carrier_state(stage.rt, "alpha", CarrierState.DRAINED)),
+        (FAILED, Code.EXPIRED),
+    ),
     "expired after a doubt": (expired_after_a_doubt, (FAILED, Code.EXPIRED)),
     "undelivered": (undelivered, (FAILED, Code.UNDELIVERED)),
     "undelivered in doubt": (undelivered_in_doubt, (FAILED, Code.UNDELIVERED)),

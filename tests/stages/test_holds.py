@@ -130,6 +130,21 @@ def test_what_is_held_may_still_be_taken_back_before_its_minute(stage: Stage) ->
     assert stage.tried() == []
 
 
+def test_what_is_held_may_be_taken_back_after_its_minute_too(stage: Stage) -> None:
+    stage.carrier("alpha")
+    paid(stage, *PEOPLE[:2], send_at=stage.rt.now() + timedelta(minutes=1))
+    set_account_state(stage.rt, "acme", SUSPENDED)
+    looks(stage, 61)
+    first, second = stage.world.rows("SELECT id FROM messages ORDER BY id")
+
+    assert cancel(stage.rt, None, [first]).cancelled == {first}
+    set_account_state(stage.rt, "acme", ACTIVE)
+    look(stage)
+    assert cancel(stage.rt, None, [second]).too_late == {second}
+
+    assert stage.stands() == [("cancelled", "released", None), ("sent", "captured", None)]
+
+
 def suspend_unseen(stage: Stage) -> None:
     """Suspend the account as of now, before anybody looked for its batches."""
     stage.world.run("UPDATE accounts SET state = 'suspended'")

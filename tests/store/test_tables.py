@@ -112,3 +112,22 @@ def test_of_two_migrations_at_once_one_waits_and_finds_it_done(new_database: Cal
 
     head = migrations.head()
     assert sorted(made, key=str) == sorted([(None, head), (head, head)], key=str)
+
+
+def test_rows_from_before_holds_and_late_deliveries_are_kept_forth_and_back(world: Any) -> None:
+    world.send()
+    world.run("UPDATE messages SET status = 'failed', error_code = 'undelivered', final_at = now()")
+    world.run("UPDATE messages SET status = 'delivered', error_code = NULL")
+    [hint] = world.pay(world.submit(world.order()))
+    world.run("UPDATE batches SET held = 'account' WHERE id = %(id)s", id=hint.batch)
+    before = world.rows("SELECT id, status FROM batches ORDER BY id")
+
+    with world.rt.begin() as conn:
+        command.downgrade(migrations.config(conn), "0004")
+    without = world.rows("SELECT id, status FROM batches ORDER BY id")
+    migrate(world.rt)
+
+    assert world.rows("SELECT id, status FROM batches ORDER BY id") == without == before
+    assert world.rows("SELECT DISTINCT held FROM batches") == [None]
+    world.deliver_all([hint])
+    assert sorted(world.rows("SELECT status FROM messages")) == ["delivered", "sent"]
