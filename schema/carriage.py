@@ -92,6 +92,15 @@ class Inbound:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspect:
+    """What reads like a delivery report and does not say that it is one."""
+
+    receipt: Receipt
+    #: what is set aside where the carrier did give the reference that it names
+    letter: DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What came from a carrier in one piece: receipts, messages from handsets, answers that came too late."""
 
@@ -101,6 +110,8 @@ class Heard:
     late: list[Attempt] = field(default_factory=list)
     #: what cannot be read, or not be understood
     dead: list[DeadLetter] = field(default_factory=list)
+    #: what may be receipts, and was taken for messages from handsets
+    suspects: list[Suspect] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pipeline.runtime import Runtime
 from pipeline.stages import dead_letters, hear
 from pipeline.stages.retake import note
 from pipeline.stages.settle import book
+from pipeline.stages.suspect import suspect
 from schema.carriage import Attempt, Heard
 
 #: seconds for which an answer that came too late waits for its attempt to be written
@@ -20,6 +21,7 @@ def hears(rt: Runtime, name: str, heard: Heard) -> None:
         book(rt, heard.receipts)
     if heard.inbound:
         hear.keep(rt, heard.inbound)
+    suspect(rt, heard.suspects)
     dead_letters.keep(rt, heard.dead)  # last: said again the others are kept once, and these are counted twice
     if heard.late:
         _late.update((each.ref, (time.monotonic(), each)) for each in heard.late)

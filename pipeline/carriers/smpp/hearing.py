@@ -130,6 +130,7 @@ class Hearing:
             else:
                 heard.receipts.extend(piece.receipts)
                 heard.inbound.extend(piece.inbound)
+                heard.suspects.extend(piece.suspects)
         if heard.dead:
             log.warning("carrier %s: %d things it said cannot be read", self._carrier, len(heard.dead))
         return heard, is_read

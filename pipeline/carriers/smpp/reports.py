@@ -27,8 +27,9 @@ from pipeline.carriers.smpp.references import References
 from pipeline.carriers.smpp.remarks import Remark, Unreadable
 from pipeline.carriers.smpp.states import NAMES, STATES, WORDS
 from pipeline.carriers.smpp.texts import Alphabet
-from schema.carriage import Heard, Receipt
-from schema.vocabulary import Verdict
+from schema.carriage import Heard, Receipt, Suspect
+from schema.dead_letter import DeadLetter
+from schema.vocabulary import DeadLetterSource, Verdict
 
 #: esm_class (5.2.12): the bits that say what kind of message it is
 KIND = 0x3C
@@ -93,13 +94,24 @@ def hear(
     """
     if is_receipt(message):
         return Heard([receipt(reading, carrier, message, remark)], [])
+    suspects: list[Suspect] = []
     if _has_text_of_receipt(reading, message):
         if reading.by_text:
             return Heard([receipt(reading, carrier, message, remark)], [])
         remark(Remark.RECEIPT_AS_TEXT)
+        suspects = _suspects(reading, carrier, message)
     if max(len(message.source), len(message.destination)) > LONGEST_ADDRESS:
         raise Unreadable("address_too_long")
-    return Heard([], [inbound.read(carrier, message, reading.alphabet, now)])
+    return Heard([], [inbound.read(carrier, message, reading.alphabet, now)], suspects=suspects)
+
+
+def _suspects(reading: Reading, carrier: str, message: Message) -> list[Suspect]:
+    """Return the receipt that a message reads like; none where it does not say of which message."""
+    letter = DeadLetter(DeadLetterSource.SMPP, carrier, Remark.RECEIPT_AS_TEXT, message.text)
+    try:
+        return [Suspect(receipt(reading, carrier, message), letter)]
+    except Unreadable:
+        return []
 
 
 def _has_text_of_receipt(reading: Reading, message: Message) -> bool:

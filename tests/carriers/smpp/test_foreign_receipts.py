@@ -162,21 +162,30 @@ def test_a_carrier_that_says_nothing_is_silent(world: Any) -> None:
     assert stands == ["sent", "alpha", "beta"]
 
 
-@pytest.mark.parametrize(("by_text", "stands"), [(False, ["sent", "alpha", "beta"]), (True, ["delivered", "alpha"])])
+@pytest.mark.parametrize(
+    ("by_text", "id_", "stands", "inbound", "counts"),
+    [
+        (True, "S213", ["delivered", "alpha"], 0, []),
+        # it is not read, but its carrier is not silent: it was told
+        (False, "S213", ["sent", "alpha"], 1, [("receipt_as_text", 1)]),
+        # a handset knows no reference
+        (False, "S999", ["sent", "alpha", "beta"], 1, []),
+    ],
+)
 def test_a_receipt_that_does_not_say_that_it_is_one_is_read_where_the_operator_says_so(
-    world: Any, by_text: bool, stands: list[str]
+    world: Any, by_text: bool, id_: str, stands: list[str], inbound: int, counts: list[tuple[str, int]]
 ) -> None:
-    far = Smsc(lambda id_: [deliver_sm(TEXT.format(id_, "DELIVRD").encode(), esm_class=0)])
+    far = Smsc(lambda _: [deliver_sm(TEXT.format(id_, "DELIVRD").encode(), esm_class=0)])
     with smsc(far) as port:
         connect(world, port, receipts_by_text=by_text)
         world.send()
         answers = far.speak()
         found = becomes(world)
-        inbound = world.rows("SELECT count(*) FROM inbound")
         world.rt.close()
 
     assert answers == [(0, 7)]
-    assert (found, inbound) == (stands, [0 if by_text else 1])
+    assert (found, world.rows("SELECT count(*) FROM inbound")) == (stands, [inbound])
+    assert [(row["reason"], row["letters"]) for row in dead_letters.counts(world.rt)] == counts
 
 
 def test_an_address_without_an_end_is_set_aside_and_keeps_nothing_else_back(world: Any) -> None:

@@ -1,0 +1,21 @@
+"""Suspect: set aside what reads like a receipt, does not say that it is one, and names what its carrier was given."""
+
+from collections.abc import Sequence
+
+from pipeline.runtime import Runtime
+from pipeline.store import dead_letters, receipts
+from schema.carriage import Suspect
+
+
+def suspect(rt: Runtime, suspects: Sequence[Suspect]) -> int:
+    """Keep as dead letters those that name a reference which their carrier gave; return how many.
+
+    A handset could write the same, but knows no such reference. Their carrier is not taken for silent then.
+    """
+    if not suspects:
+        return 0
+    with rt.begin() as conn:
+        found = receipts.match(conn, [each.receipt for each in suspects], rt.now())
+        known = [each.letter for each, matched in zip(suspects, found, strict=True) if matched.message]
+        dead_letters.add(conn, rt.vault_or_none, rt.mint(), known)
+    return len(known)
