@@ -160,8 +160,9 @@ class Binds:
         self._leave(self._throttled.add(requests), NO_TIME)
         resumes = self._resumes()
         if resumes > self._loop.time():
-            for call in {request.call for request in self._waiting if request.call.begin_by <= resumes}:
-                self._out_of_time(call)
+            for call in {request.call for request in self._waiting} | self._throttled.calls():
+                if call.begin_by <= resumes:
+                    self._out_of_time(call)
 
     def hear(self, session: Session, frames: Sequence[Frame]) -> None:
         """Take what the SMSC says unasked."""

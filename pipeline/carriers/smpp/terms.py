@@ -14,8 +14,8 @@ Settings (those of messages: `writing.py`, `texts.py`, `addresses.py`; those of 
     call_deadline            20 s: how long a portion may take; twice `deadline`
     connect_timeout          3 s;  bind_timeout  5 s
     enquire_link             30 s between the questions whether the other end lives
-    throttle_pause           1 s until a throttled message is submitted again, growing to 5; all wait where nearly all
-                             are throttled
+    throttle_pause           1 s without submitting where nearly all is throttled, growing to 5; one throttled message
+                             waits a sixteenth of it at first, growing likewise
     reconnect_pause          0.5 s before a bind that failed is tried again, growing to 30
     refusals                 {"0x0400": "wait"}: what a status means, where it is not what the table in calls.py says:
                              `refused_permanent`, `refused_transient`, `wait`
@@ -92,7 +92,7 @@ class Manner:
     deadline: float = 10
     #: seconds between the questions whether the other end lives
     enquire_link: float = 30
-    #: seconds until what was throttled is submitted again: doubled each time, up to the last
+    #: seconds without submitting where nearly all is throttled: doubled each time, up to the last
     throttle_pause: float = 1
     longest_pause: float = 5
     #: the refusals that mean wait

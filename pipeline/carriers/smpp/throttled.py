@@ -12,6 +12,8 @@ from pipeline.carriers.smpp.terms import Manner
 EARLY: Final = 0.005
 #: so many more answers that throttle than others, or a window's worth, pause the whole window
 EXCESS: Final = 16
+#: what of `throttle_pause` one throttled request waits first: the SMSC takes others meanwhile
+ALONE: Final = 1 / 16
 
 
 class Pressure:
@@ -62,8 +64,8 @@ class Throttled:
 
     def add(self, requests: Sequence[Request]) -> list[Request]:
         """Take requests, each with a longer pause at each time; return those whose call has too little time for it."""
-        now, first = self._loop.time(), self._manner.throttle_pause
-        longest = max(first, self._manner.longest_pause)
+        now, first = self._loop.time(), self._manner.throttle_pause * ALONE
+        longest = max(self._manner.throttle_pause, self._manner.longest_pause)
         spent = []
         for request in requests:
             request.due_at = now + min(first * 2.0 ** min(request.throttled - 1, 20), longest)
@@ -74,6 +76,10 @@ class Throttled:
                 heappush(self._heap, (request.due_at, self._count, request))
         self._set_timer()
         return spent
+
+    def calls(self) -> set[Call]:
+        """Return the calls of what waits."""
+        return {request.call for *_, request in self._heap}
 
     def remove(self, call: Call) -> list[Request]:
         """Return what waits of a call, and forget it."""

@@ -237,8 +237,9 @@ def test_throttled_means_wait_and_submit_the_same_again(client: Clients, status:
 
     assert words(attempts) == [(ACCEPTED, None)]
     assert bodies[0] == bodies[1] == bodies[2]
-    assert at[1] - at[0] > 0.09
-    assert at[2] - at[1] > 0.18
+    # first alone, then with the window
+    assert at[1] - at[0] > 0.005
+    assert at[2] - at[1] > 0.09
 
 
 @pytest.mark.parametrize("status", sorted(WAITS))
@@ -255,8 +256,8 @@ def test_what_is_throttled_waits_alone(client: Clients, status: int, every: int,
 
     with smsc(manner) as port:
         parcels = [parcel(to=f"+491701234{n:03}") for n in range(100)]
-        # longer than the call has: what is throttled comes back at once, and is told when to come again
-        attempts = client(port, window=window, throttle_pause=30, call_deadline=30).send(parcels)
+        # what is throttled would wait longer than the call has: it comes back at once, and is told when to come again
+        attempts = client(port, window=window, throttle_pause=60, call_deadline=8.5).send(parcels)
         client.close()
 
     refused, taken = (TRANSIENT, "throttled"), (ACCEPTED, None)
