@@ -30,6 +30,8 @@ class Doings:
     held: dict[HoldReason, Waiting] = field(default_factory=dict)
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     receipts: dict[Verdict, int] = field(default_factory=dict)
+    #: receipts of which no message is known: not yet, or never
+    unmatched: int = 0
     last_receipt: datetime | None = None
 
 
@@ -48,7 +50,8 @@ SELECT carrier, outcome, count(*) FROM provider_attempts WHERE recorded_at >= %(
 """
 #: ids of receipts are made as they come in
 _RECEIPTS = """
-SELECT carrier, verdict, count(*), max(received_at) FROM receipts WHERE id >= %(edge)s GROUP BY carrier, verdict
+SELECT carrier, verdict, count(*), max(received_at), count(*) FILTER (WHERE state IN ('waiting', 'orphaned'))
+FROM receipts WHERE id >= %(edge)s GROUP BY carrier, verdict
 """
 
 
@@ -62,8 +65,9 @@ def doings(conn: Connection, since: datetime) -> Mapping[str, Doings]:
         found[carrier].held[HoldReason(held)] = Waiting(batches, messages)
     for carrier, outcome, attempts in conn.exec_driver_sql(_OUTCOMES, {"since": since}):
         found[carrier].outcomes[Outcome(outcome)] = attempts
-    for carrier, verdict, receipts, last in conn.exec_driver_sql(_RECEIPTS, {"edge": edge}):
+    for carrier, verdict, receipts, last, unmatched in conn.exec_driver_sql(_RECEIPTS, {"edge": edge}):
         each = found[carrier]
         each.receipts[Verdict(verdict)] = receipts
+        each.unmatched += unmatched
         each.last_receipt = max(filter(None, (each.last_receipt, last)))
     return found

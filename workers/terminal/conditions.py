@@ -75,11 +75,22 @@ def condition(found: Condition, minutes: float) -> str:
         or "no attempts",
         "receipts": [f"{count:,} {verdict}" for verdict, count in sorted(found.receipts.items())],
         "unread": [f"{count:,} {reason}" for reason, count in sorted(found.unread.items())],
+        "unmatched": _unmatched(found),
         "last receipt": found.last_receipt,
         "receipts come": deadline,
         "balance": spent,
     }
     return pairs(what)
+
+
+def _unmatched(found: Condition) -> str | None:
+    """Return how many receipts name no message that is known, where nearly all do: they are spelt differently."""
+    count, all_ = found.unmatched, sum(found.receipts.values())
+    if not count:
+        return None
+    words = f"{count:,} receipts name no message that is known"
+    is_most = 2 * count > all_ and found.kind == "smpp"
+    return f"{words}: see `submit_ids` and `receipt_ids`" if is_most else words
 
 
 def ill(found: Iterable[Illness]) -> str:

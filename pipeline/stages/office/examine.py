@@ -65,6 +65,8 @@ class Condition:
     binds: Sequence[BindState]
     outcomes: Mapping[Outcome, int]
     receipts: Mapping[Verdict, int]
+    #: receipts of which no message is known: not yet, or never
+    unmatched: int
     #: posts and reports of its that could not be read or not be understood, ever, by why
     unread: Mapping[str, int]
     #: of the time looked at
@@ -115,6 +117,7 @@ def examine(rt: Runtime, over: timedelta, name: str | None = None) -> list[Condi
             binds=[_bind_state(each) for each in bound.get(row.name, ())],
             outcomes=did.outcomes,
             receipts=did.receipts,
+            unmatched=did.unmatched,
             unread=unread.get(row.name, {}),
             last_receipt=did.last_receipt,
             receipt_seconds=row.receipt_seconds,

@@ -13,8 +13,10 @@ from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import Command, Status
 from pipeline.runtime import Runtime
 from pipeline.stages.moor import BindReporter, moor
+from pipeline.stages.settle import book
 from pipeline.store import binds, health
-from schema.carriage import BindReport
+from schema.carriage import BindReport, Receipt
+from schema.vocabulary import Verdict
 from tests.carriers.smpp.peer import Guest, smsc
 from tests.workers.commands.conftest import Shell
 from workers.located import located
@@ -126,6 +128,18 @@ def test_binds_that_nobody_keeps_any_more_are_told_from_those_that_do_not_stand(
         conn.exec_driver_sql("UPDATE carrier_binds SET at = at - interval '10 minutes'")
 
     assert "nobody keeps them on far-away since" in shell("carrier", "status", "gamma").out
+
+
+def test_receipts_of_which_no_message_is_known_are_told(shell: Shell, valkey: redis.Redis) -> None:
+    shell("carrier", "add", "gamma", "--kind", "smpp", "--settings", '{"host": "127.0.0.1", "system_id": "us"}')
+    told = [Receipt("gamma", f"{id_}/x", Verdict.DELIVERED, id_, None, None, None, "id:x") for id_ in ("00ab", "00AC")]
+    with closing(Runtime(located())) as rt:
+        book(rt, told)
+
+    said = shell("carrier", "status", "gamma").out
+
+    assert "2 receipts name no message that is known: see `submit_ids` and `receipt_ids`" in said
+    assert status(shell, "gamma")[0]["unmatched"] == 2
 
 
 def test_the_ill_are_named_by_the_status_of_everything(shell: Shell, valkey: redis.Redis) -> None:
