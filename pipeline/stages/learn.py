@@ -5,11 +5,11 @@ from datetime import timedelta
 from pipeline.rules import ids
 from pipeline.runtime import Runtime
 from pipeline.store import silences, ticks
+from pipeline.store.silences import Sample
 
 #: how far back receipts are looked at, and how old their messages may be
 _RECEIPTS, _MESSAGES = timedelta(hours=2), timedelta(days=2)
-#: receipts of a carrier before anything is made of them, and of how many of the latest it is made
-_FEWEST, _SAMPLE = 50, 1000
+_SAMPLE = Sample(fewest=50, size=1000, strange=10, latest=100)
 #: seconds that a carrier is given in any case
 _LEAST = 10.0
 
@@ -19,4 +19,4 @@ def learn(rt: Runtime) -> None:
     with rt.begin() as conn:
         if ticks.is_mine(conn, "learn"):
             since, recent = ids.lowest(rt.now() - _RECEIPTS), ids.lowest(rt.now() - _MESSAGES)
-            silences.learn(conn, since, recent, least=_LEAST, fewest=_FEWEST, sample=_SAMPLE)
+            silences.learn(conn, since, recent, least=_LEAST, sample=_SAMPLE)

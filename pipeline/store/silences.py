@@ -63,6 +63,7 @@ WHERE NOT EXISTS (SELECT FROM receipts WHERE carrier_ref = a.carrier_ref AND car
   AND NOT EXISTS (SELECT FROM parts WHERE message_id = m.id AND n = a.n AND verdict IS NOT NULL OFFSET 0)
   AND NOT EXISTS (SELECT FROM dead_letter_counts WHERE source = ANY(%(sources)b) AND origin = a.carrier
                   AND last_at >= a.marked_at - %(lately)s * interval '1 second' OFFSET 0)
+  AND EXISTS (SELECT FROM carriers WHERE name = a.carrier AND receipt_seconds IS NOT NULL OFFSET 0)
 """
 #: where receipts come in that cannot be read
 _SOURCES = [str(DeadLetterSource.RECEIPT), str(DeadLetterSource.SMPP)]
@@ -102,11 +103,23 @@ def _bounds(spans: Sequence[Span]) -> dict[str, list[UUID]]:
 
 # How long carriers take -----------------------------------------------------------------------------------------
 
+#: a carrier most of whose latest receipts name no message spells its references differently: nothing is known of it
 _LEARN = """
-UPDATE carriers AS c SET receipt_seconds = learnt.seconds
+UPDATE carriers AS c SET receipt_seconds = CASE WHEN NOT learnt.is_strange THEN learnt.seconds END
 FROM (
     SELECT r.carrier, greatest(%(least)s, 3 * percentile_cont(0.99) WITHIN GROUP (
-               ORDER BY extract(epoch FROM r.received_at - a.marked_at))) AS seconds
+               ORDER BY extract(epoch FROM r.received_at - a.marked_at))) AS seconds,
+           r.carrier IN (
+               SELECT carrier FROM (
+                   SELECT carrier, state = 'waiting' AND NOT retryable AND received_at < now() - interval '10 seconds'
+                              AS is_unknown,
+                          row_number() OVER (PARTITION BY carrier ORDER BY id DESC) AS place
+                   FROM receipts WHERE id > %(since)s
+               ) AS latest
+               WHERE place <= %(latest)s
+               GROUP BY carrier
+               HAVING count(*) FILTER (WHERE is_unknown) >= greatest(%(strange)s, count(*) / 2.0)
+           ) AS is_strange
     FROM (
         SELECT id, carrier, carrier_ref, received_at,
                row_number() OVER (PARTITION BY carrier ORDER BY id DESC) AS place
@@ -120,11 +133,37 @@ FROM (
     WHERE r.place <= %(sample)s
     GROUP BY r.carrier HAVING count(*) >= %(fewest)s
 ) AS learnt
-WHERE c.name = learnt.carrier AND c.receipt_seconds IS DISTINCT FROM learnt.seconds
+WHERE c.name = learnt.carrier
+  AND c.receipt_seconds IS DISTINCT FROM CASE WHEN NOT learnt.is_strange THEN learnt.seconds END
 """
 
 
-def learn(conn: Connection, since: UUID, recent: UUID, *, least: float, fewest: int, sample: int) -> None:
-    """Write of each carrier within how many seconds its receipts come: three times what 99 of 100 took lately."""
-    params = {"since": since, "recent": recent, "least": least, "fewest": fewest, "sample": sample}
-    conn.exec_driver_sql(_LEARN, params)
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How many receipts of a carrier something is made of."""
+
+    #: at least so many, and of so many of the latest
+    fewest: int
+    size: int
+    #: where so many, and half of so many of the latest, name no message that is known, nothing is
+    strange: int
+    latest: int
+
+
+def learn(conn: Connection, since: UUID, recent: UUID, *, least: float, sample: Sample) -> None:
+    """Write of each carrier within how many seconds its receipts come: three times what 99 of 100 took lately.
+
+    Of one whose receipts name messages that nobody knows: that nothing is known.
+    """
+    conn.exec_driver_sql(
+        _LEARN,
+        {
+            "since": since,
+            "recent": recent,
+            "least": least,
+            "fewest": sample.fewest,
+            "sample": sample.size,
+            "strange": sample.strange,
+            "latest": sample.latest,
+        },
+    )

@@ -6,6 +6,8 @@ from pipeline.stages import dead_letters
 from pipeline.stages.learn import learn
 from pipeline.stages.office.administer import set_carrier_state
 from pipeline.stages.retake import retake
+from pipeline.stages.settle import book
+from schema.carriage import Receipt
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import CarrierState, DeadLetterSource, Outcome, Verdict
 from tests.stages.scripted import Stage
@@ -267,3 +269,26 @@ def test_how_long_a_carrier_takes_is_learnt_from_its_receipts(
     learn(stage.rt)
 
     assert stage.world.rows("SELECT receipt_seconds FROM carriers WHERE name = 'alpha'") == [expected]
+
+
+@pytest.mark.parametrize(("strange", "seconds", "tried"), [(0, 60, 2), (9, 60, 2), (49, 60, 2), (50, None, 1)])
+def test_a_carrier_whose_receipts_name_messages_that_nobody_knows_is_not_silent(
+    stage: Stage, strange: int, seconds: float | None, tried: int
+) -> None:
+    stage.carrier("alpha")
+    hears(stage, 60, 20)
+    learn(stage.rt)
+    stage.carrier("beta")
+    [message] = stage.send("+2348012999999")
+    told = [
+        Receipt("alpha", f"{n}/x", Verdict.DELIVERED, f"other-{n}", None, None, None, "id:x") for n in range(strange)
+    ]
+    book(stage.rt, told)
+    stage.world.run("UPDATE receipts SET received_at = received_at - interval '11 seconds' WHERE state = 'waiting'")
+
+    learn(stage.rt)
+    learned = stage.world.rows("SELECT receipt_seconds FROM carriers WHERE name = 'alpha'")
+    stage.go_on(62)
+
+    assert learned == [seconds]
+    assert stage.world.rows("SELECT count(*) FROM provider_attempts WHERE message_id = %(id)s", id=message) == [tried]

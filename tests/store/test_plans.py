@@ -325,7 +325,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         silences._LEARN,
         lambda crowd: (
             {"since": _first(DAYS[-1], BATCHES - 20), "recent": crowd.firsts[0]}
-            | {"least": 10.0, "fewest": 50, "sample": 1000}
+            | {"least": 10.0, "fewest": 50, "sample": 1000, "strange": 10, "latest": 100}
         ),
     ),
     "receipts close": (receipts._CLOSE, lambda crowd: {"ids": some(crowd)["ids"], "state": "applied"}),
