@@ -22,6 +22,9 @@ from schema.vocabulary import Code, MessageClass
 #: recipients one order may have
 MAX_RECIPIENTS = 10_000
 
+#: doors whose orders are ours alone: what answers a handset is held up by no night and no opt-out
+RESERVED_DOORS = frozenset({"reply"})
+
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
 
 #: anything but NUL, which PostgreSQL cannot keep
@@ -117,9 +120,10 @@ class Order(BaseModel):
 def read(payload: bytes | str | dict[str, Any]) -> Order | list[Refusal]:
     """Read a stranger's order; return it, or every fault found, each with its field."""
     try:
-        if isinstance(payload, dict):
-            return Order.model_validate(payload)
-        return Order.model_validate_json(payload)
+        order = Order.model_validate(payload) if isinstance(payload, dict) else Order.model_validate_json(payload)
+        if order.door in RESERVED_DOORS:
+            return [Refusal(Code.INVALID_FIELD, f"the door {order.door!r} is not for producers", "door")]
+        return order
     except ValidationError as error:
         return [
             _refusal(fault) for fault in error.errors(include_url=False, include_input=False, include_context=False)

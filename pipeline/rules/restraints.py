@@ -25,7 +25,7 @@ class Restraints:
 
 
 _WORDS = {
-    Code.COUNTRY_FORBIDDEN: "the account may not send to this country",
+    Code.COUNTRY_FORBIDDEN: "the account may not send to {country}",
     Code.OPTED_OUT: "the recipient opted out",
     Code.QUIET_HOURS: "it is night where the recipient is, and the message may not wait until morning",
 }
@@ -44,7 +44,8 @@ def restrain(admission: Admission, restraints: Restraints, opted_out: Collection
     for draft in admission.drafts:
         verdict = _verdict(admission, draft, restraints, opted_out, quiet)
         if isinstance(verdict, Code):
-            refused.append(Refusal(verdict, _WORDS[verdict], f"recipients[{draft.index}].to", draft.index))
+            words = _WORDS[verdict].format(country=draft.country or "numbers of no one country")
+            refused.append(Refusal(verdict, words, f"recipients[{draft.index}].to", draft.index))
         else:
             drafts.append(replace(draft, due_at=verdict) if verdict else draft)
     if refused:

@@ -1,6 +1,5 @@
 """Admit: judge orders, and say of each recipient what will be written or why not."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from pipeline.rules import phones, segments, senders, templates, windows
+from pipeline.rules.idempotency import fingerprint
 from pipeline.rules.phones import Phone
 from pipeline.rules.rehearsal import SANDBOX_NUMBERS
 from pipeline.rules.restraints import Restraints, restrain
@@ -95,7 +95,7 @@ def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetim
         send_at=order.send_at,
         valid_until=order.valid_until,
         idempotency_key=order.idempotency_key,
-        fingerprint=_fingerprint(order),
+        fingerprint=fingerprint(order),
         skips_opt_outs=order.skip_opt_outs,
         situation=None if order.test else known.kept[account.id],
     )
@@ -234,12 +234,3 @@ def _split(judged: Iterator[Draft | Refusal]) -> tuple[list[Draft], list[Refusal
         else:
             refusals.append(each)
     return drafts, refusals
-
-
-def _fingerprint(order: Order) -> bytes | None:
-    if order.door is not None and order.idempotency_key is None:
-        return None
-    # what younger versions added counts where it is used: an order is the same as it was before
-    unused = {name for name in ("skip_opt_outs", "country") if not getattr(order, name)}
-    asked = order.model_dump_json(by_alias=True, exclude={"submitted_at", *unused})
-    return hashlib.sha256(asked.encode()).digest()

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.rules import idempotency, ids
+from pipeline.rules.idempotency import tells_conflicts
 from schema.message import Accepted, Admission, Refusal
 from schema.vocabulary import Code
 
@@ -173,7 +174,7 @@ def take_in(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID
         return fresh, {}
     answered = answers(conn, [holders.get(each.request, each.request) for each in again])
     earlier = {each.request: _replay(each, *answered[holders.get(each.request, each.request)]) for each in again}
-    altered = [each for each in again if each.door is None and earlier[each.request].altered]
+    altered = [each for each in again if tells_conflicts(each.door) and earlier[each.request].altered]
     return fresh, earlier | _refuse(conn, altered, holders)
 
 

@@ -410,3 +410,9 @@ def test_the_published_schema_is_the_one_in_force() -> None:
     published = Path(__file__).parents[2] / "docs/order.schema.json"
 
     assert published.read_text("utf-8") == json_schema() + "\n"
+
+
+def test_no_producer_s_order_passes_for_the_answer_to_a_handset() -> None:
+    """It would be held up by no night and by no opt-out."""
+    assert faults(PLAIN | {"door": "reply"}) == [(Code.INVALID_FIELD, "door")]
+    assert isinstance(read(PLAIN | {"door": "shop"}), Order)

@@ -84,6 +84,14 @@ def test_another_order_under_a_used_key_is_told_apart(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
+def test_a_producer_s_own_door_tells_of_conflicts_too(world: Any) -> None:
+    world.submit(world.order(idempotency_key="ride-9", door="shop"))
+
+    [second] = world.submit(world.order(idempotency_key="ride-9", door="shop", body="Something else"))
+
+    assert [each.code for each in second.refusals] == [Code.IDEMPOTENCY_CONFLICT]
+
+
 def test_a_door_s_caller_hears_the_first_answer_whatever_he_asks(world: Any) -> None:
     [first] = world.submit(world.order(idempotency_key="ride-9", door="robase.send"))
 

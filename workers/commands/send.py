@@ -1,13 +1,16 @@
 """`postroad send`: one order from the command line."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO
 from uuid import UUID
 
 import click
 
+from pipeline.errors import DatabaseFault
 from pipeline.settings import Settings
 from pipeline.stages.office import report
+from pipeline.stages.office.repeat import is_another
 from schema.message import Refusal
 from schema.order import Order, read
 from schema.vocabulary import MessageClass
@@ -58,16 +61,28 @@ Examples:
 def send(order: TextIO | None, waits: bool, json_: bool, **asked: Any) -> int:
     """Send a text to one or more numbers; print the request's id, which `postroad show` tells the fate of.
 
-    Exit codes: 0 handed over (with --wait: sent); 1 refused, or --wait saw it fail; 2 the order does not fit; 3 the
-    broker is away, nothing was handed over.
+    Exit codes: 0 handed over (with --wait: sent); 1 refused, another order has the --key, or --wait saw it fail; 2 the
+    order does not fit; 3 the broker is away, nothing was handed over.
     """
     wanted = read_order(order.read() if order else _spell(asked))
     settings = located()
+    if wanted.idempotency_key and _is_another(settings, wanted):
+        click.echo(f"another order was sent under the key {wanted.idempotency_key!r}: this one was not", err=True)
+        return 1
     request = submit(wanted, app=producer(broker_url(settings)))
     if waits:
         return _follow(settings, request, json_)
     click.echo(as_json({"request": request}) if json_ else f"request {request}\npostroad show {request}")
     return 0
+
+
+def _is_another(settings: Settings, order: Order) -> bool:
+    """Tell whether the order's key was used for another, where the database can be asked: the answer tells it too."""
+    if not settings.database_url.get_secret_value():
+        return False
+    with suppress(DatabaseFault), opened(settings) as rt:
+        return is_another(rt, order)
+    return False
 
 
 def read_order(given: str | dict[str, Any]) -> Order:

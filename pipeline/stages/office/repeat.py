@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from pipeline.rules.idempotency import fingerprint
 from pipeline.runtime import Runtime
 from pipeline.store import requests
 from pipeline.store.doors import answers
+from schema.order import Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,17 @@ def standing(rt: Runtime, account: str, key: str, ids: Sequence[UUID]) -> Standi
     if holder is None or is_unpaid:
         return Standing(next((each for each in ids if each not in known), ids[-1]))
     return Standing(holder, is_taken=True) if holder in ids else Standing(None)
+
+
+def is_another(rt: Runtime, order: Order) -> bool:
+    """Tell whether an order's idempotency key was used for one that asks for something else."""
+    key = (order.account, order.door or requests.ORDERS, order.idempotency_key)
+    with rt.glance() as conn:
+        holder = answers.holders(conn, [key]).get(key)
+        if holder is None or requests.unpaid(conn, [holder]):
+            return False
+        _, asked = requests.answers(conn, [holder]).get(holder, (None, None))
+    return asked is not None and asked != fingerprint(order)
 
 
 def in_conflict(rt: Runtime, wanted: Iterable[UUID]) -> list[UUID]:

@@ -9,8 +9,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from schema.order import Order
 from tests.workers.commands.conftest import Said, Shell
 from tests.workers.conftest import Site, eventually
+from workers.producer import producer, submit
 
 #: how the world's account sends
 ACME = ("--account", "acme", "--from", "ACME")
@@ -254,13 +256,27 @@ def test_a_campaign_that_was_refused_whole_goes_under_its_name_once_it_may(
     assert working.world.rows("SELECT count(*) FROM messages WHERE body LIKE '%% on anew.'") == [1]
 
 
-def test_another_order_under_a_used_key_is_a_request_that_says_so(desk: Shell) -> None:
+def test_another_order_under_a_used_key_is_told_at_once(desk: Shell, working: Site) -> None:
     assert desk(*SEND, "--text", "first", "--key", "k-2", "--wait").code == 0
 
-    other = desk(*SEND, "--text", "second", "--key", "k-2", "--wait")
+    same = desk(*SEND, "--text", "first", "--key", "k-2")
+    other = desk(*SEND, "--text", "second", "--key", "k-2")
 
-    assert other.code == 1
-    assert "idempotency_conflict" in other.out
+    assert same.code == 0
+    assert (other.code, other.out) == (1, "")
+    assert "another order was sent under the key 'k-2'" in other.err
+    assert working.world.rows("SELECT count(*) FROM messages WHERE body = 'second'") == [0]
+
+
+def test_over_the_broker_it_is_a_request_that_says_so(desk: Shell, working: Site) -> None:
+    order = {"account": "acme", "sender": "ACME", "recipients": [{"to": "+2348012345678"}], "idempotency_key": "k-3"}
+    app = producer(working.broker_url)
+
+    requests = [submit(Order.model_validate(order | {"body": body}), app=app) for body in ("first", "second")]
+
+    eventually(lambda: all(desk("show", request).code == 0 for request in requests))
+    told = [json.loads(desk("show", request, "--json").out)["request"]["refusals"] for request in requests]
+    assert sorted([each["code"] for each in refusals] for refusals in told) == [[], ["idempotency_conflict"]]
 
 
 def test_everything_that_was_sent_is_counted_and_sound(desk: Shell) -> None:
