@@ -216,8 +216,8 @@ def unregistered(ref: UUID) -> Attempt:
 
 def accepted(ref: UUID, given: object, parts: Sequence[str] = ()) -> Attempt:
     """Return that the vendor took it, if what it gave is a reference; unknown otherwise."""
-    id_ = scalars.spelt(given) or ""
-    if _ID.fullmatch(id_) and not isinstance(given, bool):
+    id_ = given if isinstance(given, str) else "" if isinstance(given, bool) else scalars.spelt(given) or ""
+    if _ID.fullmatch(id_):
         return Attempt(ref, Outcome.ACCEPTED, id_, parts=tuple(parts))
     return Attempt(ref, Outcome.UNKNOWN, code="unreadable", detail="accepted without an id")
 

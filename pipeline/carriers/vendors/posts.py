@@ -178,7 +178,10 @@ def read_each(
         return _set_aside(heard, carrier, "unreadable_post", _raw(posted))
     for value in values:
         try:
-            _sort(heard, carrier, value, read(value), posted)
+            if isinstance(entry := read(value), Receipt):
+                heard.receipts.append(entry)
+            elif entry is not None:
+                _sort(heard, carrier, value, entry, posted)
         except _UNREADABLE:
             alone = len(values) == 1
             reason, raw = ("unreadable_post", _raw(posted)) if alone else ("unreadable_entry", _json(value))
@@ -186,14 +189,12 @@ def read_each(
     return heard
 
 
-def _sort(heard: Heard, carrier: str, value: object, entry: Entry, posted: Posted) -> None:
-    if isinstance(entry, Doubtful):
-        _set_aside(heard, carrier, entry.reason, _json(value) if isinstance(value, dict | list) else _raw(posted))
-        entry = entry.receipt
-    if isinstance(entry, Receipt):
-        heard.receipts.append(entry)
-    elif entry is not None:
+def _sort(heard: Heard, carrier: str, value: object, entry: Inbound | Doubtful, posted: Posted) -> None:
+    if isinstance(entry, Inbound):
         heard.inbound.append(entry)
+        return
+    _set_aside(heard, carrier, entry.reason, _json(value) if isinstance(value, dict | list) else _raw(posted))
+    heard.receipts.append(entry.receipt)
 
 
 def _set_aside(heard: Heard, carrier: str, reason: str, raw: bytes) -> Heard:

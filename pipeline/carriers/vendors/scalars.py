@@ -12,7 +12,11 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
+#: reads line breaks within texts too
+_JSON = json.JSONDecoder(strict=False)
 _PRINTABLE = re.compile(r"[ -~]{0,128}")
+#: what nearly all words are like, read at one go
+_USUAL = re.compile(r"[!-~]{1,128}")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0+)?")
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _DIGITS = re.compile(r"[0-9]{10,19}(\.[0-9]{1,9})?")
@@ -45,13 +49,14 @@ def decoded(octets: bytes) -> str:
 def parsed(octets: bytes) -> Any:
     """Return what the JSON says; None, which no answer of a vendor's is, if it is none."""
     try:
-        return json.loads(octets, strict=False)  # UTF-8, -16 or -32, with or without a byte order mark
+        # UTF-8, -16 or -32, with or without a byte order mark
+        return _JSON.decode(octets.decode(json.detect_encoding(octets), "surrogatepass"))
     except UnicodeDecodeError:
         pass
     except (ValueError, RecursionError):
         return None
     try:
-        return json.loads(octets.decode("latin-1"), strict=False)
+        return _JSON.decode(octets.decode("latin-1"))
     except (ValueError, RecursionError):
         return None
 
@@ -67,8 +72,8 @@ def spelt(value: object) -> str | None:
 
 def word(value: object, what: str) -> str | None:
     """Return a short printable text, None where there is none; ValueError for what is not fit to be stored."""
-    if value is None:
-        return None
+    if value is None or (isinstance(value, str) and _USUAL.fullmatch(value)):
+        return value
     found = spelt(value)
     if found is None or not _PRINTABLE.fullmatch(found := found.strip()):
         raise ValueError(f"{what} must be short text")
@@ -115,14 +120,23 @@ def moment(value: object, format_: str = "") -> datetime | None:
     ISO 8601, RFC 5322, an epoch in seconds or their fractions, digits alone (`231114221355`), `14/11/2023 22:13`. With
     a format as `strptime` has it, or `epoch`: as that says, and otherwise as if there were none.
     """
+    if isinstance(value, str) and value[4:5] == "-" and not format_:
+        try:  # what nearly all are like
+            return _in_utc(datetime.fromisoformat(value))
+        except (ValueError, OverflowError):
+            value = value.strip()
     text = (spelt(value) or "").strip() if not isinstance(value, bool) else ""
     for read in (partial(_formatted, format_), _iso, _digits, _dated):
         try:
             if (at := read(text)) is not None:
-                return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+                return _in_utc(at)
         except (ValueError, OverflowError, TypeError, IndexError):
             continue
     return None
+
+
+def _in_utc(at: datetime) -> datetime:
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _formatted(format_: str, text: str) -> datetime | None:
