@@ -76,8 +76,10 @@ TABLES: dict[str, dict[str, Mapping[Any, RefusalReason]]] = {
 IN_PLACE = frozenset({"simulated"})
 #: the kinds that stay connected, so that only the carrier's own process speaks for them
 BOUND = frozenset({"smpp"})
-#: by kind, the settings of which one has ids for India (DLT) that its file sends; a kind that is not here sends none
-_DLT = {"generic": ("dlt",), "infobip": ("dlt",), "smpp": ("tlvs", "tlvs_by_sender"), "vonage": ("dlt",)}
+#: the kinds that send the ids for India (DLT) of their setting `dlt`; SMPP's are parameters, and the others send none
+_BY_DLT = frozenset({"generic", "infobip", "vonage"})
+#: the parameter that has the entity's id: the operators' own, on all their SMSCs
+_ENTITY_TAG = 0x1400
 #: how often a carrier's call must fit into a lease: once for the call, once to write its answers, once to spare
 CALLS_A_LEASE = 3
 
@@ -125,4 +127,16 @@ def thanks(name: str, kind: str, settings: Mapping[str, object]) -> tuple[int, s
 
 def sends_dlt(kind: str, settings: Mapping[str, object]) -> bool | None:
     """Tell whether a carrier's settings have ids for India that its file sends; None: its kind reaches no operator."""
-    return None if kind in dlt.OURS else any(settings.get(key) for key in _DLT.get(kind, ()))
+    if kind in dlt.OURS:
+        return None
+    if kind == "smpp":
+        return _ENTITY_TAG in _tags(settings.get("tlvs"), *_members(settings.get("tlvs_by_sender")))
+    return kind in _BY_DLT and bool(settings.get("dlt"))
+
+
+def _tags(*parameters: object) -> set[int]:
+    return {int(tag, 16) for each in parameters if isinstance(each, Mapping) for tag in each}
+
+
+def _members(value: object) -> list[object]:
+    return list(value.values()) if isinstance(value, Mapping) else []

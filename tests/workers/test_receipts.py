@@ -20,6 +20,7 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages import dead_letters
 from pipeline.stages.office.examine import examine
+from pipeline.stages.settle import settle
 from pipeline.store import carriers
 from schema.vocabulary import DeadLetterSource
 from workers.gateway import Gateway
@@ -259,6 +260,32 @@ def test_one_entry_that_cannot_be_read_spoils_none_of_the_others(
     assert len(kept(world)) == 99
     assert set_aside(world) == ["ib unreadable_entry 1"]
     assert [json.loads(each) for each in raw(world)] == [odd]
+
+
+def test_what_can_be_read_of_a_post_settles_its_messages(world: Any, posting: Callable[..., Any]) -> None:
+    sent = world.send(*(f"+23480123{n:05}" for n in range(10)))
+    refs = world.rows("SELECT carrier_ref FROM provider_attempts WHERE message_id = ANY(%(ids)s)", ids=sent.messages)
+    with world.rt.begin() as conn:
+        carriers.save(conn, "alpha", "infobip", INFOBIP)
+    reports = [{"messageId": ref, "status": {"groupId": "3", "id": "5"}} for ref in refs]
+    body = json.dumps({"results": [*reports[:9], {**reports[9], "status": "DELIVERED"}]}).encode()
+
+    assert one(posting, "POST", "alpha?token=sesame", body)[0] == 200
+    settle(world.rt)
+
+    assert sorted(world.status(message) for message in sent.messages) == ["delivered"] * 9 + ["sent"]
+    assert set_aside(world) == ["alpha unreadable_entry 1"]
+
+
+@pytest.mark.parametrize(("code", "expected"), [("21612", True), ("30027", True), ("21610", False), ("21268", False)])
+def test_a_refusal_that_comes_as_a_receipt_is_another_carrier_s_chance(
+    world: Any, posting: Callable[..., Any], code: str, expected: bool
+) -> None:
+    given = {"MessageSid": "SM5", "MessageStatus": "failed", "ErrorCode": code}
+    body, mac = signed(given, f"{OUTSIDE}/tw")
+
+    assert one(posting, "POST", "tw", body, x_twilio_signature=mac)[0] == 200
+    assert world.rows("SELECT verdict, code, retryable FROM receipts") == [("failed", code, expected)]
 
 
 BATCHES: dict[str, tuple[str, dict[str, str], Any, Any]] = {

@@ -115,6 +115,8 @@ def test_any_sender_may_have_the_same_registration() -> None:
         ("vonage", {"dlt": DLT}, True),
         ("generic", {"dlt": DLT}, True),
         ("smpp", {"tlvs": {"0x1400": "1101"}}, True),
+        ("smpp", {"tlvs": {"0x1399": "1101"}}, False),
+        ("smpp", {"tlvs_by_sender": {"ACME": {"0x1399": "1101"}}}, False),
         ("smpp", {"tlvs_by_sender": {"ACME": {"0x1400": "1101"}}}, True),
         ("twilio", {"dlt": DLT}, False),
     ],

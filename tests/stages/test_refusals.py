@@ -1,0 +1,105 @@
+"""Which refusals stop a message, and which send it to the next carrier: SMSCs and HTTP vendors at the other end."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.carriers.smpp import pdu
+from pipeline.carriers.smpp.codes import Status
+from pipeline.stages.office import administer
+from tests.carriers.raw import listening, plain, saying
+from tests.carriers.smpp.peer import SETTINGS, Guest, smsc
+
+ONWARD = [("alpha", "refused_transient"), ("beta", "accepted")]
+FINAL = [("alpha", "refused_permanent")]
+
+
+def tried(world: Any) -> list[Any]:
+    found: list[Any] = world.rows("SELECT carrier, outcome FROM provider_attempts ORDER BY n")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (Status.RINVSRCADR, ONWARD),
+        (Status.RINVSRCTON, ONWARD),
+        (Status.RINVSERTYP, ONWARD),
+        (Status.RINVBNDSTS, ONWARD),
+        (Status.RINVCMDLEN, ONWARD),
+        (Status.RINVDSTADR, FINAL),
+        (Status.RINVMSGLEN, FINAL),
+    ],
+)
+def test_an_smsc_that_does_not_let_us_send_so_leaves_it_to_the_next_carrier(
+    world: Any, status: Status, expected: list[Any]
+) -> None:
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        while True:
+            guest.say(pdu.submit_sm_resp(guest.submit()[2], "", status))
+
+    world.add_carrier("beta", rank=2)
+    with smsc(manner) as port:
+        administer.set_carrier(world.rt, "alpha", "smpp", {**SETTINGS, "port": port})
+        [message] = world.send("+2348012345678").messages
+        world.rt.close()
+
+    assert tried(world) == expected
+    assert world.status(message) == ("failed" if expected is FINAL else "sent")
+
+
+TWILIO = {"account_sid": "AC1", "auth_token": "t"}
+KEYS = {"api_key": "k", "api_secret": "s", "receipt_token": "t"}
+VENDORS: dict[str, tuple[str, dict[str, Any], str, bytes, list[Any]]] = {
+    "termii, the sender": (
+        "termii",
+        {"api_key": "k", "secret_key": "s"},
+        "422 Unprocessable",
+        b'{"message": "The given data was invalid.", "errors": {"from": ["The from field is required."]}}',
+        ONWARD,
+    ),
+    "termii, the number": (
+        "termii",
+        {"api_key": "k", "secret_key": "s"},
+        "422 Unprocessable",
+        b'{"message": "The given data was invalid.", "errors": {"to": ["The to format is invalid."]}}',
+        FINAL,
+    ),
+    "infobip, a content type of ours": (
+        "infobip",
+        {"api_key": "k", "receipt_token": "t"},
+        "400 Bad Request",
+        b'{"errorCode": "E400", "violations": [{"property": "messages[0].webhooks.contentType", "violation": "?"}]}',
+        ONWARD,
+    ),
+    "vonage, the sender": (
+        "vonage",
+        KEYS,
+        "200 OK",
+        b'{"messages": [{"status": "2", "error-text": "Missing from param"}]}',
+        ONWARD,
+    ),
+    "vonage, the number": (
+        "vonage",
+        KEYS,
+        "200 OK",
+        b'{"messages": [{"status": 3, "error-text": "Invalid to param"}]}',
+        FINAL,
+    ),
+    "twilio, no route": ("twilio", TWILIO, "400 Bad Request", b'{"code": 21612, "status": 400}', ONWARD),
+    "twilio, a premium number": ("twilio", TWILIO, "400 Bad Request", b'{"code": "21268", "status": 400}', FINAL),
+}
+
+
+@pytest.mark.parametrize(("kind", "given", "status", "body", "expected"), VENDORS.values(), ids=VENDORS.keys())
+def test_a_vendor_refuses_for_good_by_the_field_that_it_names(
+    world: Any, kind: str, given: dict[str, Any], status: str, body: bytes, expected: list[Any]
+) -> None:
+    world.add_carrier("beta", rank=2)
+    with listening(saying(plain(status, body))) as url:
+        administer.set_carrier(world.rt, "alpha", kind, {**given, "base_url": url})
+        world.send("+2348012345678")
+        world.rt.close()
+
+    assert tried(world) == expected
