@@ -5,6 +5,8 @@ Settings (those of messages: `writing.py`, `texts.py`, `addresses.py`; those of 
     host, system_id          required
     port                     2775
     password, system_type    ""
+    address_range            "", with address_ton, address_npi 0
+    interface_version        `3.4` (the default), `3.3`, `5.0`: what the bind says of us; it is SMPP 3.4 that is spoken
     tls                      false; `ca_file` (PEM; the system's), `tls_name` (the name on its certificate; `host`)
     mode                     `transceiver` (the default), `separate` (a transmitter and a receiver), `transmitter`
                              (it hears nothing), `receiver` (it sends nothing)
@@ -56,6 +58,18 @@ COMMANDS: Final = {
     Mode.TRANSMITTER: (Command.BIND_TRANSMITTER, None),
     Mode.RECEIVER: (None, Command.BIND_RECEIVER),
 }
+
+
+class Version(StrEnum):
+    """Which version a bind says that we speak."""
+
+    OLD = "3.3"
+    USUAL = "3.4"
+    NEW = "5.0"
+
+
+#: interface_version (5.2.4)
+VERSIONS: Final = {Version.OLD: 0x33, Version.USUAL: 0x34, Version.NEW: 0x50}
 
 
 class Meaning(StrEnum):
@@ -159,6 +173,9 @@ def _target(options: Options) -> Target:
         options.text("system_id"),
         options.text("password", ""),
         options.text("system_type", ""),
+        interface_version=VERSIONS[options.choice("interface_version", Version, Version.USUAL)],
+        ton=options.whole("address_ton", 0, 0, 255),
+        npi=options.whole("address_npi", 0, 0, 255),
         address_range=options.text("address_range", ""),
     )
     for key, value in (("host", host), ("tls_name", tls_name)):

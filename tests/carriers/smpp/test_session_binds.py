@@ -131,9 +131,13 @@ def test_the_bind_says_who_we_are(client: Clients) -> None:
 
     with smsc(manner) as port:
         client(port, system_type="sms", address_range="^49").send([parcel()])
+        client(port, interface_version="3.3", address_ton=1, address_npi=2).send([parcel()])
         client.close()
 
-    assert seen == [pdu.Bind("postroad", "secret", "sms", 0x34, 0, 0, "^49")]
+    assert seen == [
+        pdu.Bind("postroad", "secret", "sms", 0x34, 0, 0, "^49"),
+        pdu.Bind("postroad", "secret", "", 0x33, 1, 2, ""),
+    ]
 
 
 LONG = {
@@ -669,6 +673,7 @@ UNFIT = {
     "a name that no certificate has": ({"tls_name": "a..example"}, "tls_name must be a name or an address"),
     "a port that is none": ({"port": 70000}, "port must be a number from 1 to 65535"),
     "a mode that is none": ({"mode": "half"}, "mode must be one of transceiver, separate, transmitter, receiver"),
+    "a version that is none": ({"interface_version": "3.5"}, "interface_version must be one of 3.3, 3.4, 5.0"),
     "a key nobody knows": ({"wings": 2}, "wings is no setting"),
     "an ability nobody has": ({"doubt": "dedupes"}, "doubt must be blind or queryable"),
     "a file that is not there": ({"ca_file": "/nowhere"}, "ca_file must be a readable file"),
