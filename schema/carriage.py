@@ -78,7 +78,7 @@ class Inbound:
     carrier: str
     #: what makes it the same message when it comes again
     key: str
-    #: who wrote: E.164 with the plus, where he has a number
+    #: who wrote: E.164 with the plus, in the form by which consent is decided, where he has a number
     phone: str
     #: what he wrote to: a number, a short code
     sender: str
@@ -89,6 +89,11 @@ class Inbound:
     part_ref: int | None = None
     part: int | None = None
     of: int | None = None
+    #: of a part: its octets and how they are coded (`rules.text_codings`); a character may be cut between two parts
+    octets: bytes | None = None
+    coding: str | None = None
+    #: what came before the `/` of its key may be the same message, brought again because our answer got lost
+    is_doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

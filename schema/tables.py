@@ -402,6 +402,10 @@ inbound = Table(
     Column("part_ref", Integer),
     Column("part", SmallInteger),
     Column("of", SmallInteger),
+    #: of a part: its octets and their coding until it is joined, then the row that holds the whole text
+    Column("octets", LargeBinary),
+    Column("coding", Text),
+    Column("joined_to", Uuid),
     #: whose sender he wrote to; null: nobody's, or several accounts'
     Column("account_id", Integer),
     #: what was done with it
@@ -423,6 +427,7 @@ inbound = Table(
         postgresql_where=text("handled_at IS NULL AND part_ref IS NOT NULL"),
     ),
     Index("inbound_replies", "received_at", postgresql_where=text("reply IS NOT NULL")),
+    Index("inbound_latest", "phone", "received_at"),
     Index(None, "account_id", "received_at"),
 )
 
@@ -438,6 +443,8 @@ opt_outs = Table(
     Column("class", Text, primary_key=True),
     #: who said so: the word he sent, or an operator's
     Column("source", Text, nullable=False),
+    #: by the handset's clock where that is known; what was said earlier does not lift it
+    _instant("said_at", nullable=False, server_default=_NOW),
     _instant("created_at", nullable=False, server_default=_NOW),
 )
 

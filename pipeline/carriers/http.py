@@ -107,22 +107,25 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     given = posted.headers.get("authorization", "")
     if expected and not hmac.compare_digest(given.encode(), f"Bearer {expected}".encode()):
         raise ReceiptForged(f"carrier {carrier}: the receipt does not carry our token")
-    return posts.read_each(carrier, posted, lambda: posts.entries(posts.parsed(posted.body)), partial(_entry, carrier))
+    return posts.read_each(
+        carrier, posted, lambda: posts.entries(posts.parsed(posted.body)), partial(_entry, carrier, settings)
+    )
 
 
-def _entry(carrier: str, value: object) -> posts.Entry:
+def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posts.Entry:
     given = posts.entry(value)
-    return _inbound(carrier, given) if "text" in given else _receipt(carrier, given)
+    return _inbound(carrier, settings, given) if "text" in given else _receipt(carrier, given)
 
 
-def _inbound(carrier: str, given: Mapping[str, object]) -> Inbound:
+def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, object]) -> Inbound:
     return Inbound(
         carrier=carrier,
         key=posts.needed(given.get("id"), "id"),
-        phone=posts.number(given.get("from"), "from"),
-        sender=posts.number(given.get("to"), "to"),
+        phone=posts.number(given.get("from"), "from", settings),
+        sender=posts.number(given.get("to"), "to", settings),
         body=posts.text(given.get("text"), "text"),
         at=posts.moment(given.get("at")),
+        **posts.place(given.get("concat_ref"), given.get("part"), given.get("parts"), given.get("text")),
     )
 
 

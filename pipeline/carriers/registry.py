@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.carriers import http, proofs, purses
+from pipeline.carriers import homes, http, proofs, purses
 from pipeline.carriers.contract import Balanced, Carrier, ReceiptReader
 from pipeline.carriers.simulated import Simulated
 from pipeline.carriers.smpp import calls, codes
@@ -94,6 +94,8 @@ def make(name: str, kind: str, settings: Mapping[str, object], lease: float) -> 
     if maker is None:
         raise CarrierUnknown(f"carrier {name}: kind {kind} is none of {', '.join(sorted(KINDS))}")
     watched, own = purses.watch(name, proofs.own(kind, settings))
+    if kind not in BOUND:  # what comes over HTTP is read without a carrier
+        own = homes.own(name, own)
     carrier = maker(name, own)
     if watched and not isinstance(carrier, Balanced):
         carrier.close()

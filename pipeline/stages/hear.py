@@ -4,15 +4,17 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from pipeline.rules import consent_numbers
+from pipeline.rules.inbound_parts import BELIEVED, Kept, Text, join
 from pipeline.rules.keywords import Keyword, Meaning, Vocabulary
 from pipeline.rules.restraints import REPLIES
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import ticks
-from pipeline.store.consent import inbound, keywords, opt_outs
-from pipeline.store.consent.inbound import Heeded, Kept, Reply
+from pipeline.store.consent import inbound, keywords, opt_outs, owners
+from pipeline.store.consent.inbound import Heeded, Reply, Start
 from pipeline.store.consent.opt_outs import EVERYBODY, OptOut
 from schema.carriage import Inbound
 from schema.order import Order, Recipient
@@ -75,31 +77,23 @@ def _order(reply: Reply) -> Order:
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
-    """One message, its parts joined."""
-
-    parts: Sequence[Kept]
-    phone: str
-    sender: str
-    body: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Scene:
     """What has to be known to heed texts, and what they change."""
 
     #: what was written to → accounts that have it as a sender, and how that is spelt there
-    owners: dict[str, dict[int, str]]
+    owners: dict[str, dict[int, list[str]]]
     #: None: of whoever has no words of his own
     words: dict[int | None, Vocabulary]
     #: (phone, sender) → the account that wrote last
     correspondents: dict[tuple[str, str], int]
-    #: opt-outs as they stand while the texts are gone through
-    standing: set[OptOut]
+    #: what was said START to of late, by phone
+    starts: dict[str, list[Start]]
+    #: opt-outs as they stand while the texts are gone through, and when they were said
+    standing: dict[OptOut, datetime]
     #: who said so
     sources: dict[OptOut, str] = field(default_factory=dict)
 
-    def account(self, text: _Text) -> int | None:
+    def account(self, text: Text) -> int | None:
         """Return whose text it is; None: nobody's, or nobody can tell of which of several accounts."""
         accounts = self.owners.get(text.sender, {})
         if len(accounts) < 2:
@@ -110,43 +104,45 @@ class _Scene:
             return knowing[0]
         return last if last in accounts else None
 
+    def is_outdone(self, said: OptOut, at: datetime) -> bool:
+        """Tell whether a START that was said later came before this STOP."""
+        return any(
+            start.at > at
+            and (start.account is None or start.account == said.account)
+            and said.sender in ("", consent_numbers.sender(start.sender))
+            for start in self.starts.get(said.phone, ())
+        )
+
 
 def _heed(rt: Runtime, conn: Connection, kept: Sequence[Kept]) -> None:
-    texts = _join(kept)
+    texts = join(kept)
     scene = _look_up(rt, conn, texts)
-    before = frozenset(scene.standing)
+    before = dict(scene.standing)
     done = [each for text in texts for each in _do(scene, text)]
-    opt_outs.remove(conn, before - scene.standing)
-    opt_outs.add(conn, ((each, scene.sources[each]) for each in scene.standing - before))
+    opt_outs.remove(conn, before.keys() - scene.standing.keys())
+    said = {each: at for each, at in scene.standing.items() if before.get(each) != at}
+    opt_outs.add(conn, ((each, scene.sources[each]) for each in said), said)
     inbound.handle(conn, done)
 
 
-def _join(kept: Sequence[Kept]) -> list[_Text]:
-    """Return the messages with their parts joined, in order; without those that still wait for parts of theirs."""
-    groups: defaultdict[tuple[object, ...], list[Kept]] = defaultdict(list)
-    for each in kept:
-        alone = each.part_ref is None
-        groups[(each.id,) if alone else (each.carrier, each.phone, each.sender, each.part_ref, each.of)].append(each)
-    texts = []
-    for members in groups.values():
-        parts = {each.part: each for each in reversed(members)}
-        if len(parts) < (members[0].of or 1) and not any(each.is_late for each in members):
-            continue  # the portion ended between them
-        body = "".join(parts[part].body for part in sorted(parts, key=lambda part: part or 0))
-        texts.append(_Text(members, members[0].phone, members[0].sender, body))
-    return texts
-
-
-def _look_up(rt: Runtime, conn: Connection, texts: Sequence[_Text]) -> _Scene:
-    owners = inbound.owners(conn, (text.sender for text in texts))
-    known = keywords.of(conn, {account for accounts in owners.values() for account in accounts})
-    shared = [(text.phone, text.sender) for text in texts if len(owners.get(text.sender, {})) > 1]
+def _look_up(rt: Runtime, conn: Connection, texts: Sequence[Text]) -> _Scene:
+    found = owners.owners(conn, {text.sender: consent_numbers.spellings(text.sender) for text in texts})
+    everyone = {account for accounts in found.values() for account in accounts}
+    shared = {
+        (text.phone, text.sender): {spelt for each in accounts.values() for spelt in each}
+        for text in texts
+        if len(accounts := found.get(text.sender, {})) > 1
+    }
     since = rt.now() - timedelta(days=SINCE_DAYS)
-    pairs = {(account, text.phone) for text in texts for account in owners.get(text.sender, {EVERYBODY: ""})}
+    pairs = {(account, text.phone) for text in texts for account in found.get(text.sender, {EVERYBODY: []})}
+    starts: defaultdict[str, list[Start]] = defaultdict(list)
+    for start in inbound.starts(conn, (text.phone for text in texts), BELIEVED):
+        starts[start.phone].append(start)
     return _Scene(
-        owners=owners,
-        words=_words(known, {account for accounts in owners.values() for account in accounts}),
-        correspondents=inbound.correspondents(conn, shared, since, AMONG),
+        owners=found,
+        words=_words(keywords.of(conn, everyone), everyone),
+        correspondents=owners.correspondents(conn, shared, since, AMONG),
+        starts=starts,
         standing=opt_outs.of(conn, pairs),
     )
 
@@ -160,42 +156,63 @@ def _words(known: Sequence[Keyword], accounts: set[int]) -> dict[int | None, Voc
     return {None: Vocabulary(common)} | {account: Vocabulary([*common, *own[account]]) for account in accounts}
 
 
-def _do(scene: _Scene, text: _Text) -> Iterator[Heeded]:
+def _do(scene: _Scene, text: Text) -> Iterator[Heeded]:
     """Do what a text asks; yield what was done with each of its parts, the first of which stands for them all."""
     account = scene.account(text)
-    meaning = scene.words[account].read(text.body)
-    whom = scene.owners.get(text.sender) or {EVERYBODY: text.sender}
+    # what is left of a text without its beginning asks for nothing
+    meaning = scene.words[account].read(text.body) if text.has_start else Meaning(InboundAction.KEEP)
+    whom = scene.owners.get(text.sender) or {EVERYBODY: [text.sender]}
     if account is not None:
         whom = {account: whom[account]}
-    changed = _change(scene, text.phone, whom, meaning)
+    named = {owner: {consent_numbers.sender(each) for each in spelt} for owner, spelt in whom.items()}
+    changed = _change(scene, text, named, meaning)
     action = meaning.action
-    if action is InboundAction.START and not changed and not meaning.is_registered:
+    if action is InboundAction.START and not changed and meaning.is_answer:
         action = InboundAction.KEEP  # "yes", to something else
-    answers = changed or action is InboundAction.HELP or (meaning.is_registered and action is not InboundAction.STOP)
-    reply = meaning.reply if answers and account is not None and _PHONE.fullmatch(text.phone) else None
-    yield Heeded(text.parts[0].id, account, action, reply)
+    is_out = any(_concerns(each, text, named) for each in scene.standing)
+    asks = action is InboundAction.HELP or (
+        meaning.is_registered and action is not InboundAction.STOP and not (action is InboundAction.START and is_out)
+    )
+    first = text.parts[0]
+    yield Heeded(
+        first.id,
+        account,
+        action,
+        meaning.reply if (changed or asks) and account is not None and _PHONE.fullmatch(text.phone) else None,
+        body=text.body if first.of else None,
+        sender=whom[account][0] if account is not None else None,
+    )
     for each in text.parts[1:]:
-        yield Heeded(each.id, account, InboundAction.KEEP)
+        yield Heeded(each.id, account, InboundAction.KEEP, joined_to=first.id)
 
 
-def _change(scene: _Scene, phone: str, whom: dict[int, str], meaning: Meaning) -> bool:
+def _change(scene: _Scene, text: Text, named: dict[int, set[str]], meaning: Meaning) -> bool:
     """Write or take back opt-outs from these accounts' senders; return whether anything changed."""
     if meaning.action is InboundAction.STOP:
         said = {
-            OptOut(account, phone, "" if meaning.is_to_all and account != EVERYBODY else spelt)
-            for account, spelt in whom.items()
-            if spelt  # nobody knows what he wrote to
+            OptOut(account, text.phone, "" if meaning.is_to_all and account != EVERYBODY else sender)
+            for account, senders in named.items()
+            for sender in senders
+            if sender  # nobody knows what he wrote to
         }
-        changed = bool(said - scene.standing)
-        scene.standing.update(said)
-        scene.sources.update(dict.fromkeys(said, meaning.word))
-        return changed
+        return _stop(scene, {each for each in said if not scene.is_outdone(each, text.said_at)}, text, meaning)
     if meaning.action is not InboundAction.START:
         return False
-    lifted = {
-        each
-        for each in scene.standing
-        if each.phone == phone and each.account in whom and each.sender in ("", whom[each.account])
-    }
-    scene.standing.difference_update(lifted)
+    # at the same moment STOP wins
+    lifted = {each for each, at in scene.standing.items() if _concerns(each, text, named) and at < text.said_at}
+    for each in lifted:
+        del scene.standing[each]
     return bool(lifted)
+
+
+def _concerns(each: OptOut, text: Text, named: dict[int, set[str]]) -> bool:
+    """Tell whether an opt-out is of who wrote, from what he wrote to."""
+    return each.phone == text.phone and each.account in named and each.sender in ("", *named[each.account])
+
+
+def _stop(scene: _Scene, said: set[OptOut], text: Text, meaning: Meaning) -> bool:
+    new = said - scene.standing.keys()
+    for each in said:
+        scene.standing[each] = max(text.said_at, scene.standing.get(each, text.said_at))
+        scene.sources[each] = meaning.word
+    return bool(new)

@@ -23,6 +23,20 @@ FROM unnest(%(ids)b::uuid[], %(carriers)b::text[], %(keys)b::text[], %(carrier_r
 ON CONFLICT (carrier, key) DO NOTHING
 RETURNING key, id
 """
+#: hours after which the same key is another receipt's: carriers give their ids out anew, and some of them tell no time
+ANEW_HOURS = 72
+_KEEP_ANEW = """
+UPDATE receipts AS o SET
+    carrier_ref = r.carrier_ref, ref = r.ref, verdict = r.verdict, code = r.code, retryable = r.retryable, at = r.at,
+    raw = r.raw, due_at = now() + wait * interval '1 second', state = r.state,
+    applied_at = CASE WHEN r.state <> 'waiting' THEN now() END, received_at = now()
+FROM unnest(%(carriers)b::text[], %(keys)b::text[], %(carrier_refs)b::text[], %(refs)b::uuid[], %(verdicts)b::text[],
+            %(codes)b::text[], %(retryables)b::bool[], %(ats)b::timestamptz[], %(raws)b::text[], %(waits)b::float8[],
+            %(states)b::text[])
+     AS r (carrier, key, carrier_ref, ref, verdict, code, retryable, at, raw, wait, state)
+WHERE o.carrier = r.carrier AND o.key = r.key AND o.received_at < now() - %(hours)s * interval '1 hour'
+RETURNING o.key, o.id
+"""
 
 
 def keep(
@@ -54,7 +68,10 @@ def keep(
         "waits": [waits.get(each.key, 0.0) for each in ordered],
         "states": [str(states.get(each.key, ReceiptState.WAITING)) for each in ordered],
     }
-    return {row[0]: row[1] for row in conn.exec_driver_sql(_KEEP, params)}
+    kept = {row[0]: row[1] for row in conn.exec_driver_sql(_KEEP, params)}
+    if len(kept) < len(receipts):  # they came before, the most of them just now
+        kept.update((row[0], row[1]) for row in conn.exec_driver_sql(_KEEP_ANEW, {**params, "hours": ANEW_HOURS}))
+    return kept
 
 
 _WAKE = """

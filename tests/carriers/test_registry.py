@@ -228,3 +228,16 @@ def test_a_receipt_without_our_token_is_forged(token: str | None) -> None:
 
 def test_a_receipt_with_our_token_is_read() -> None:
     assert len(read(REPORT, "s3cret", receipt_token="s3cret")) == 1
+
+
+@pytest.mark.parametrize("kind", ["simulated", "twilio", "smpp"])
+def test_every_kind_has_a_home_country(kind: str) -> None:
+    settings = {
+        "simulated": {},
+        "twilio": {"account_sid": "AC1", "auth_token": "t0ken"},
+        "smpp": {"host": "127.0.0.1", "system_id": "us"},
+    }[kind]
+
+    make("alpha", kind, {**settings, "home_country": "gb"}, 60).close()
+    with pytest.raises(ConfigurationError, match="carrier alpha: home_country must be an ISO 3166 code"):
+        make("alpha", kind, {**settings, "home_country": "UK"}, 60)

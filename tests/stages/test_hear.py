@@ -1,6 +1,8 @@
 """What handsets send: kept once, heeded once, answered once."""
 
 import itertools
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from pipeline.stages.admit import admit
 from pipeline.stages.deliver import deliver
 from pipeline.stages.ingest import ingest
 from pipeline.store.consent import inbound as store
+from pipeline.store.consent import opt_outs
 from schema.carriage import Inbound
 
 ADA, BEN = "+2348012345678", "+2348012345679"
@@ -267,3 +270,115 @@ def test_between_intake_and_claim_a_stop_is_heeded(world: Any) -> None:
     deliver(world.rt, [hint.batch for hint in hints])
 
     assert world.rows("SELECT status, error_code FROM messages ORDER BY id LIMIT 1") == [("rejected", "opted_out")]
+
+
+# In what order, from whom ----------------------------------------------------------------------------------------
+
+
+def test_a_stop_that_was_said_before_a_start_and_came_after_it_does_not_count(world: Any) -> None:
+    now = world.rt.now()
+    hears(world, said("START", now - timedelta(minutes=1)))
+    hears(world, said("STOP", now - timedelta(minutes=2)), said("STOPALL", now - timedelta(minutes=2), to="OTHER"))
+
+    assert world.rows("SELECT account_id, sender FROM opt_outs") == [(0, "OTHER")]
+    assert world.rows("SELECT action FROM inbound ORDER BY id") == ["start", "stop", "stop"]
+
+
+def test_a_yes_that_answered_something_else_outdoes_no_stop(world: Any) -> None:
+    now = world.rt.now()
+    hears(world, said("yes", now - timedelta(minutes=1)))
+    hears(world, said("STOP", now - timedelta(minutes=2)))
+
+    assert [row[3] for row in world.rows(OPT_OUTS)] == ["STOP"]
+
+
+def test_an_operators_word_is_as_late_as_it_was_written(world: Any) -> None:
+    at = world.rt.now() - timedelta(minutes=1)
+    with world.rt.begin() as conn:
+        opt_outs.add(conn, [(opt_outs.OptOut(world.account, ADA, NUMBER), "operator")])
+
+    assert hears(world, said("START", at)) == []
+    assert [row[3] for row in world.rows(OPT_OUTS)] == ["operator"]
+    assert hears(world, text("START")) == [(ADA, "You are in.")]
+
+
+def test_a_word_of_ones_own_that_comes_too_late_is_answered_nothing(world: Any) -> None:
+    keyword(world, "JOIN", "start", "Welcome.", world.account)
+    now = world.rt.now()
+    hears(world, said("STOP", now - timedelta(minutes=1)))
+
+    assert hears(world, said("JOIN", now - timedelta(minutes=2))) == []
+    assert hears(world, text("JOIN")) == [(ADA, "Welcome.")]
+
+
+def said(body: str, at: datetime, to: str = NUMBER) -> Inbound:
+    return replace(text(body, to=to), at=at)
+
+
+@pytest.mark.parametrize("registered", ["447700900100", "07700900100", "00447700900100"])
+def test_a_number_that_was_registered_in_another_spelling_is_its_accounts(world: Any, registered: str) -> None:
+    world.run("UPDATE sender_ids SET sender = %(to)s WHERE sender = %(number)s", to=registered, number=NUMBER)
+
+    assert hears(world, text("STOP")) == [(ADA, "You are out.")]
+    assert world.rows("SELECT sender FROM messages") == [registered]
+    assert [each.code for each in world.submit(world.order(ADA, sender=registered))[0].refusals] == ["opted_out"]
+
+
+def test_a_stop_is_for_every_spelling_under_which_an_account_has_the_number(world: Any) -> None:
+    for registered in (NUMBER[1:], "07700900100"):
+        world.run("INSERT INTO sender_ids (account_id, sender) VALUES (%(id)s, %(s)s)", id=world.account, s=registered)
+
+    hears(world, text("STOP"))
+
+    for sender in (NUMBER, NUMBER[1:], "07700900100"):
+        assert [each.code for each in world.submit(world.order(ADA, sender=sender))[0].refusals] == ["opted_out"], (
+            sender
+        )
+
+
+def test_of_several_accounts_the_one_that_wrote_last_is_meant_in_an_old_form_too(world: Any) -> None:
+    theirs = other(world)
+    world.send("+551187654321", sender=NUMBER)
+    world.send("+551187654321", account="other", sender=NUMBER)
+
+    hears(world, text("STOP", phone="+5511987654321"))
+
+    assert world.rows("SELECT account_id FROM opt_outs") == [theirs]
+
+
+def test_between_intake_and_claim_a_stop_of_an_old_form_is_heeded(world: Any) -> None:
+    hints = world.pay(world.submit(world.order("+551187654321", sender=NUMBER)))
+
+    hears(world, text("STOP", phone="+5511987654321"))
+    deliver(world.rt, [hint.batch for hint in hints])
+
+    assert world.rows("SELECT status, error_code FROM messages ORDER BY id LIMIT 1") == [("rejected", "opted_out")]
+
+
+# Brought again ---------------------------------------------------------------------------------------------------
+
+
+def doubtful(body: str, key: str, **fields: Any) -> Inbound:
+    return text(body, key=f"{body}/{key}", is_doubtful=True, **fields)
+
+
+def test_what_may_be_brought_again_is_the_same_where_it_is_the_latest(world: Any) -> None:
+    first, again, between, after = doubtful("STOP", "1"), doubtful("STOP", "2"), text("START"), doubtful("STOP", "3")
+
+    assert [hear.keep(world.rt, [each]) for each in (first, again, between, after)] == [1, 0, 1, 1]
+    assert hear.keep(world.rt, [doubtful("STOP", "4"), text("START"), doubtful("STOP", "5")]) == 2
+    assert hear.keep(world.rt, [doubtful("STOP", "6", phone=BEN), doubtful("STOP", "7", to="8080")]) == 2
+
+
+def test_a_part_that_may_be_brought_again_is_the_same_wherever_it_is_among_the_latest(world: Any) -> None:
+    parts = [doubtful("ST", "1", part_ref=7, part=1, of=2), doubtful("OP", "1", part_ref=7, part=2, of=2)]
+
+    assert hear.keep(world.rt, parts) == 2
+    assert hear.keep(world.rt, [replace(each, key=f"{each.body}/2") for each in parts]) == 0
+
+
+def test_minutes_later_it_is_another_message(world: Any) -> None:
+    hear.keep(world.rt, [doubtful("ok", "1")])
+    world.run("UPDATE inbound SET received_at = received_at - interval '6 minutes'")
+
+    assert hear.keep(world.rt, [doubtful("ok", "2")]) == 1

@@ -57,6 +57,19 @@ def test_a_receipt_moves_its_message(world: Any, verdict: Verdict, state: tuple[
     assert world.rows(STATES) == [state]
 
 
+def test_the_same_key_days_later_is_another_receipts(world: Any) -> None:
+    world.send()
+    keep(world.rt, [receipt(world, Verdict.PENDING)])
+    settle(world.rt)
+
+    assert keep(world.rt, [receipt(world, Verdict.DELIVERED)]) == 0
+    world.run("UPDATE receipts SET received_at = received_at - interval '73 hours'")
+    assert keep(world.rt, [receipt(world, Verdict.DELIVERED), receipt(world, Verdict.DELIVERED)]) == 1
+    settle(world.rt)
+
+    assert world.rows(STATES) == [("delivered", "captured", None)]
+
+
 def test_the_same_receipt_twice_is_one(world: Any) -> None:
     world.send()
 

@@ -4,7 +4,7 @@ psycopg prepares what runs often, and PostgreSQL may then plan it once for all p
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +35,7 @@ from pipeline.store import (
     silences,
 )
 from pipeline.store import doubts as store_doubts
+from pipeline.store.consent import inbound, opt_outs
 from pipeline.store.doors import browse, challenges, deliveries, schedules, standings
 from schema.vocabulary import BatchStatus
 from tests.conftest import World
@@ -45,7 +46,8 @@ DAYS = range(-1, 8)
 BATCHES, SIZE = 250, 8
 #: where a plan that reads everything is a bad one
 HOT = re.compile(
-    r"(messages|provider_attempts)(_\d+)?|batches|receipts|parts|requests|idempotency|deliveries|challenges"
+    r"(messages|provider_attempts)(_\d+)?|batches|receipts|parts|requests|idempotency|deliveries|challenges|inbound"
+    r"|opt_outs"
 )
 
 
@@ -63,6 +65,16 @@ FROM endpoints AS e, messages AS m, LATERAL (SELECT mod(abs(hashtext(m.id::text)
 _CHALLENGES = """
 INSERT INTO challenges (id, account_id, code_hash, max_attempts, expires_at) SELECT id, 1, '', 3, now() FROM requests
 """
+
+#: of what handsets sent one in a hundred still waits, in parts
+_INBOUND = """
+INSERT INTO inbound (id, carrier, key, phone, sender, body, part_ref, part, of, action, handled_at)
+SELECT id, 'alpha', id::text, '+23480' || (10000000 + row_number() OVER (ORDER BY id) / 3), '8080', 'hello',
+       CASE WHEN waits THEN 7 END, CASE WHEN waits THEN 1 END, CASE WHEN waits THEN 2 END,
+       CASE WHEN NOT waits THEN 'keep' END, CASE WHEN NOT waits THEN now() END
+FROM messages, LATERAL (SELECT mod(abs(hashtext(id::text)), 100) = 0 AS waits) AS w
+"""
+_OPT_OUTS = "INSERT INTO opt_outs SELECT DISTINCT 1, phone, sender, '', 'STOP' FROM inbound"
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,8 @@ def _fill(conn: Connection, firsts: list[UUID]) -> None:
     conn.exec_driver_sql(_ENDPOINTS)
     conn.exec_driver_sql(_DELIVERIES)
     conn.exec_driver_sql(_CHALLENGES)
+    conn.exec_driver_sql(_INBOUND)
+    conn.exec_driver_sql(_OPT_OUTS)
 
 
 _BATCHES = """
@@ -228,6 +242,35 @@ def recorded(crowd: Crowd) -> dict[str, Any]:
     return {"ids": crowd.batches} | {name: [value] * count for name, value in columns.items()}
 
 
+#: twenty of what handsets send, column by column
+HEARD: Mapping[str, Sequence[Any]] = {
+    "ids": [ids.mint(datetime.now(UTC), number) for number in range(20)],
+    "carriers": ["alpha"] * 20,
+    "keys": [f"new/{number}" for number in range(20)],
+    "phones": [f"+234801000{number:04}" for number in range(20)],
+    "senders": ["8080"] * 20,
+    "bodies": ["hello"] * 20,
+    "refs": [7] * 20,
+    "parts": [1] * 20,
+    "ofs": [2] * 20,
+    "octets": [None] * 20,
+    "codings": [None] * 20,
+    "ats": [None] * 20,
+    "places": list(range(20)),
+    "doubtful": [True] * 20,
+    "accounts": [1] * 20,
+    "actions": ["keep"] * 20,
+    "replies": [None] * 20,
+    "wholes": [None] * 20,
+    "classes": ["bulk"] * 20,
+    "skips": [False] * 20,
+}
+
+
+def heard(names: str, **more: Any) -> dict[str, Any]:
+    return {name: HEARD[name] for name in names.split()} | more
+
+
 STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "claim": (leases._CLAIM, claimed),
     "parcels": (
@@ -326,6 +369,30 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         lambda crowd: (
             {"since": _first(DAYS[-1], BATCHES - 20), "recent": crowd.firsts[0]}
             | {"least": 10.0, "fewest": 50, "sample": 1000, "strange": 10, "latest": 100}
+        ),
+    ),
+    "inbound fresh": (inbound._FRESH, lambda _: {"limit": 500, "patience": 600.0}),
+    "inbound members": (inbound._MEMBERS, lambda _: heard("carriers phones senders refs ofs", patience=600.0)),
+    "inbound starts": (inbound._STARTS, lambda _: heard("phones", believed=timedelta(hours=72))),
+    "inbound keep": (inbound._KEEP, lambda _: heard(" ".join(HEARD), again=300)),
+    "inbound handle": (
+        inbound._HANDLE,
+        lambda crowd: heard("accounts actions replies bodies senders wholes", ids=crowd.firsts),
+    ),
+    "opt-outs of": (opt_outs._OF, lambda _: heard("accounts phones")),
+    "opt-outs refused": (opt_outs._REFUSED, lambda _: heard("accounts phones senders classes skips")),
+    "receipts anew": (
+        receipts._KEEP_ANEW,
+        lambda crowd: (
+            reports(crowd, verdicts=["delivered"] * 160, codes=["0"] * 160)
+            | {"keys": [str(n) for n in range(160)], "retryables": [False] * 160, "ats": [None] * 160}
+            | {
+                "raws": ["{}"] * 160,
+                "waits": [0.0] * 160,
+                "states": ["waiting"] * 160,
+                "refs": [None] * 160,
+                "hours": 72,
+            }
         ),
     ),
     "receipts close": (receipts._CLOSE, lambda crowd: {"ids": some(crowd)["ids"], "state": "applied"}),

@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
+from pipeline.rules import consent_numbers
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.office.migrate import is_current, migrate
@@ -131,3 +135,43 @@ def test_rows_from_before_holds_and_late_deliveries_are_kept_forth_and_back(worl
     assert world.rows("SELECT DISTINCT held FROM batches") == [None]
     world.deliver_all([hint])
     assert sorted(world.rows("SELECT status FROM messages")) == ["delivered", "sent"]
+
+
+#: an opt-out as it was written before its number's form changed, and as it is found after
+OLD_OPT_OUTS = {
+    ("+5215512345678", ""): ("+525512345678", ""),
+    ("+541123456789", ""): ("+5491123456789", ""),
+    ("+551187654321", "447700900100"): ("+5511987654321", "+447700900100"),
+    ("+22507123456", ""): ("+2250707123456", ""),
+    ("+22997123456", "ACME"): ("+2290197123456", "ACME"),
+    ("+23777123456", ""): ("+237677123456", ""),
+    ("+2417123456", ""): ("+24177123456", ""),
+    ("+841201234567", ""): ("+84701234567", ""),
+    ("00447400123126", "60555"): ("+447400123126", "60555"),
+    ("+2348012345678", "00447700900100"): ("+2348012345678", "+447700900100"),
+    ("+525512345678", ""): ("+525512345678", ""),
+    ("07400123126", ""): ("07400123126", ""),
+}
+
+
+def _before(config: Config, subject: str) -> str:
+    """Return the revision before the one whose file's name ends so."""
+    scripts = ScriptDirectory.from_config(config).walk_revisions()
+    return next(str(each.down_revision) for each in scripts if Path(each.path).stem.endswith(subject))
+
+
+def test_opt_outs_in_an_old_form_are_folded_into_todays(rt: Runtime) -> None:
+    with rt.begin() as conn:
+        command.downgrade(migrations.config(conn), _before(migrations.config(conn), "_consent"))
+        for phone, sender in OLD_OPT_OUTS:
+            row = {"phone": phone, "sender": sender}
+            conn.exec_driver_sql("INSERT INTO opt_outs VALUES (1, %(phone)s, %(sender)s, '', 'STOP')", row)
+
+    migrate(rt)
+
+    with rt.begin() as conn:
+        rows = {tuple(row) for row in conn.exec_driver_sql("SELECT phone, sender FROM opt_outs")}
+    assert rows == set(OLD_OPT_OUTS.values())
+    for phone, sender in OLD_OPT_OUTS:
+        form = consent_numbers.read(phone) or phone
+        assert (form, consent_numbers.sender(sender)) in rows

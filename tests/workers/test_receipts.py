@@ -146,6 +146,29 @@ def test_what_a_handset_sent_is_kept_before_its_carrier_hears_200(world: Any, po
     assert world.rows("SELECT carrier || ' ' || phone || ' ' || body FROM inbound") == ["tw +491701234567 STOP"]
 
 
+#: (carrier, its body as JSON): a STOP from a handset that writes its number as it dials at home
+AT_HOME = {
+    "vonage": ("vg?token=sesame", {"messageId": "0B1", "msisdn": "07400123126", "to": "8080", "text": "STOP"}),
+    "infobip": (
+        "ib?token=sesame",
+        {"results": [{"messageId": "1", "from": "7400123126", "to": "8080", "text": "STOP"}]},
+    ),
+    "generic": ("ge", {"results": [{"mo": "1", "from": "00447400123126", "to": "8080", "text": "STOP"}]}),
+    "http": ("ht", {"id": "1", "from": "07400123126", "to": "8080", "text": "STOP"}),
+}
+
+
+@pytest.mark.parametrize(("path", "body"), AT_HOME.values(), ids=AT_HOME)
+def test_a_number_that_is_posted_is_read_as_the_carriers_home_dials(
+    world: Any, posting: Callable[..., Any], path: str, body: dict[str, Any]
+) -> None:
+    world.run('UPDATE carriers SET settings = settings || \'{"home_country": "GB"}\'')
+
+    status, _, _ = one(posting, "POST", path, json.dumps(body).encode(), x_token="sesame")
+
+    assert (status, world.rows("SELECT phone FROM inbound")) == (200, ["+447400123126"])
+
+
 def test_a_kind_that_is_called_so_may_get(world: Any, posting: Callable[..., Any]) -> None:
     fields = {"messageId": "0A0", "status": "failed", "err-code": "8", "client-ref": str(REF), "token": "sesame"}
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pipeline.carriers.options import Options
 from pipeline.carriers.smpp import pdu
 from pipeline.rules import gsm7
+from pipeline.rules.consent_numbers import SHORTEST, Said, of_handset
 
 #: TON: a number with its country code
 INTERNATIONAL = 1
@@ -24,7 +25,8 @@ ALPHANUMERIC = 5
 LONGEST_ALPHANUMERIC = 11
 
 _DIGITS = re.compile(r"\+?[0-9]{1,20}")
-_NUMBER = re.compile(r"[0-9]{7,15}")
+#: type of number (5.2.5): what it says of how a number is written; short codes and names have the others
+_SAID = {0: Said.UNKNOWN, 1: Said.INTERNATIONAL, 2: Said.NATIONAL, 4: Said.NATIONAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +75,16 @@ def destination(plan: Plan, phone: str) -> bytes:
     return pdu.address("destination_addr", *plan.destination, _number(plan, phone))
 
 
-def phone(ton: int, digits: str) -> str:
-    """Return the number of whoever wrote, E.164 with the plus where it is known to be one; else what came."""
-    bare = digits.removeprefix("+")
-    if bare != digits or ton == INTERNATIONAL:
-        return f"+{bare}" if bare.isascii() and bare.isdigit() else _shown(digits)
-    # many an SMSC says 0 (unknown) of a number with its country code, which never begins with 0
-    if ton == 0 and digits[:1] != "0" and _NUMBER.fullmatch(digits) and len(digits) >= 10:
-        return f"+{digits}"
-    return _shown(digits)
+def phone(ton: int, digits: str, home: str = "") -> str:
+    """Return the number of whoever wrote in its canonical form, read as `home` (ISO) dials; a name as it came."""
+    return _shown(of_handset(digits, home, _SAID.get(ton, Said.OTHER)))
 
 
-def service(ton: int, digits: str) -> str:
-    """Return what was written to: a number with the plus where it is said to be one, else the short code."""
-    bare = digits.removeprefix("+")
-    return f"+{bare}" if ton == INTERNATIONAL and _NUMBER.fullmatch(bare) else _shown(digits)
+def service(ton: int, digits: str, home: str = "") -> str:
+    """Return what was written to: a number in its canonical form, or the short code as it came."""
+    if len(digits.removeprefix("+")) < SHORTEST:
+        return _shown(digits)
+    return _shown(of_handset(digits, home, _SAID.get(ton, Said.OTHER)))
 
 
 def _pair(options: Options, name: str, usual: tuple[int, int]) -> tuple[int, int]:

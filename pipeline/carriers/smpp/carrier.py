@@ -185,7 +185,7 @@ class Smpp:
         )
 
     def _read(self, message: pdu.Message) -> Heard:
-        return reports.hear(self._terms.reading, self.name, message, datetime.now(UTC), self._remark)
+        return reports.hear(self._terms.reading, self.name, message, self._remark)
 
     def _remark(self, remark: Remark) -> None:
         if self._loop and self._binds:

@@ -5,6 +5,7 @@ What cannot be read is kept as well, as a dead letter, and answered like the res
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import Command, Status
 from pipeline.carriers.smpp.framer import Frame
 from pipeline.carriers.smpp.remarks import Unreadable
+from pipeline.carriers.smpp.repetitions import Repetitions
 from pipeline.carriers.smpp.session import Session
 from pipeline.errors import DatabaseFault
 from schema.carriage import Attempt, Heard
@@ -34,6 +36,8 @@ FINISH: Final = 5.0
 
 #: understands what was said: Unreadable where it cannot be read
 Reader = Callable[[pdu.Message], Heard]
+#: by which bind, what, and when by this process' clock
+_Brought = tuple[Session, Frame, float]
 
 
 class Hearing:
@@ -44,7 +48,11 @@ class Hearing:
         self._read = read
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, f"smpp-{carrier}-ear")
-        self._waiting: list[tuple[Session, Frame]] = []
+        #: by which bind, what, and when it came
+        self._waiting: list[_Brought] = []
+        self._repetitions = Repetitions()
+        #: of what is being kept: by which bind messages of handsets came, and their keys
+        self._named: list[tuple[Session, str]] = []
         self._late: list[Attempt] = []
         self._timer: asyncio.TimerHandle | None = None
         #: what the ear is busy with
@@ -58,7 +66,8 @@ class Hearing:
         if len(frames) > room:
             session.reply(b"".join(answer(frame, Status.RX_T_APPN) for frame in frames[room:]))
             frames = frames[:room]
-        self._waiting += [(session, frame) for frame in frames]
+        now = time.monotonic()
+        self._waiting += [(session, frame, now) for frame in frames]
         if len(self._waiting) >= MOST:
             self._hand_over()
         elif self._waiting and self._timer is None:
@@ -89,35 +98,35 @@ class Hearing:
             return
         batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
         late, self._late = self._late, []
-        frames = [frame for _, frame in batch]
-        self._kept = self._loop.run_in_executor(self._thread, self._keep, self.ear, frames, late)
+        self._named = []
+        self._kept = self._loop.run_in_executor(self._thread, self._keep, self.ear, batch, late)
         self._kept.add_done_callback(lambda done: self._answer(batch, late, done))
 
-    def _keep(self, ear: Ear, frames: Sequence[Frame], late: list[Attempt]) -> list[bool]:
+    def _keep(self, ear: Ear, batch: Sequence[_Brought], late: list[Attempt]) -> list[bool]:
         """Read and keep; what cannot be read, or not be kept as what it is, is kept as it came.
 
         Return what was read. Runs in the ear's thread.
         """
-        heard, is_read = self._read_all(frames, late)
+        heard, is_read = self._read_all(batch, late)
         try:
             if heard.receipts or heard.inbound or heard.dead or late:
                 ear(heard)
         except DatabaseFault as fault:
-            if not (fault.is_final and frames):
+            if not (fault.is_final and batch):
                 raise
         else:
             return is_read
-        if len(frames) > 1:  # one of them is at fault: the others must not wait for it
-            half = len(frames) // 2
-            return self._keep(ear, frames[:half], late) + self._keep(ear, frames[half:], [])
-        ear(Heard([], [], late, [self._dead(frames[0], "not_storable")]))
+        if len(batch) > 1:  # one of them is at fault: the others must not wait for it
+            half = len(batch) // 2
+            return self._keep(ear, batch[:half], late) + self._keep(ear, batch[half:], [])
+        ear(Heard([], [], late, [self._dead(batch[0][1], "not_storable")]))
         return [False]
 
-    def _read_all(self, frames: Sequence[Frame], late: list[Attempt]) -> tuple[Heard, list[bool]]:
+    def _read_all(self, batch: Sequence[_Brought], late: list[Attempt]) -> tuple[Heard, list[bool]]:
         """Return what was heard, and which of the frames could be read."""
         heard = Heard([], [], late, [])
-        is_read = [True] * len(frames)
-        for place, frame in enumerate(frames):
+        is_read = [True] * len(batch)
+        for place, (session, frame, at) in enumerate(batch):
             try:
                 piece = self._read(_message(frame))
             except Unreadable as unreadable:
@@ -129,7 +138,9 @@ class Hearing:
                 is_read[place] = False
             else:
                 heard.receipts.extend(piece.receipts)
-                heard.inbound.extend(piece.inbound)
+                named = [self._repetitions.name(each, session, frame[2], at) for each in piece.inbound]
+                self._named += [(session, each.key) for each in named]
+                heard.inbound.extend(named)
                 heard.suspects.extend(piece.suspects)
         if heard.dead:
             log.warning("carrier %s: %d things it said cannot be read", self._carrier, len(heard.dead))
@@ -140,9 +151,7 @@ class Hearing:
         octets = pdu.pdu(command, sequence, body, status)
         return DeadLetter(DeadLetterSource.SMPP, self._carrier, reason, octets)
 
-    def _answer(
-        self, batch: Sequence[tuple[Session, Frame]], late: list[Attempt], done: "asyncio.Future[list[bool]]"
-    ) -> None:
+    def _answer(self, batch: Sequence[_Brought], late: list[Attempt], done: "asyncio.Future[list[bool]]") -> None:
         self._kept = None
         if done.cancelled():
             return
@@ -152,14 +161,17 @@ class Hearing:
             log.warning(words, self._carrier, type(error).__name__)
             self._late = late + self._late
         else:
-            for (session, _), is_read in zip(batch, done.result(), strict=True):
+            for (session, _, _), is_read in zip(batch, done.result(), strict=True):
                 session.useful = session.useful or is_read
         status = Status.RX_T_APPN if error else Status.ROK
         replies: defaultdict[Session, list[bytes]] = defaultdict(list)
-        for session, frame in batch:
+        for session, frame, _ in batch:
             replies[session].append(answer(frame, status))
         for session, octets in replies.items():
             session.reply(b"".join(octets))
+        for session, key in () if error else self._named:
+            if not session.over.done():
+                self._repetitions.answered(key)
         if self._timer is None and self._waiting:
             self._hand_over()
         elif self._timer is None and self._late:  # they could not be kept just now

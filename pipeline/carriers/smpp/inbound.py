@@ -1,35 +1,33 @@
 """A deliver_sm that a handset wrote: its text, and which part of a longer one it is."""
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import blake2b
 
 from pipeline.carriers.smpp import addresses
 from pipeline.carriers.smpp.codes import Tag
 from pipeline.carriers.smpp.pdu import Message
 from pipeline.carriers.smpp.texts import UDHI, Alphabet
-from pipeline.rules import gsm7
+from pipeline.rules import gsm7, text_codings
+from pipeline.rules.text_codings import GSM7, OCTETS, UCS2
 from schema.carriage import Inbound
 
-#: the same words of the same writer within so many seconds are one message that came again
-SAME_SECONDS = 300
-#: data_coding (5.2.19) by codec; what is missing here is the default alphabet, or octets that are no text
+#: data_coding (5.2.19) by coding; what is missing here is the default alphabet
 CODECS = {
     1: "ascii",
+    2: OCTETS,
     3: "latin-1",
+    4: OCTETS,
     5: "shift_jis",
     6: "iso8859-5",
     7: "iso8859-8",
-    8: "utf-16-be",
+    8: UCS2,
     10: "iso2022_jp",
     13: "euc_jp",
     14: "euc_kr",
 }
-#: data_coding that says octets: shown as far as they are Latin-1
-_OCTETS = frozenset({2, 4})
-_REPLACEMENT = "\ufffd"
-_NO_SEPTET = re.compile(rb"[\x80-\xff]")
+#: octets of a part that are kept to be joined with others: it travels in 140
+_MOST_OCTETS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +40,43 @@ class Place:
     of: int
 
 
-def read(carrier: str, message: Message, alphabet: Alphabet, now: datetime) -> Inbound:
-    """Return what a handset wrote; `alphabet` is what the carrier's data_coding 0 means."""
+def read(carrier: str, message: Message, alphabet: Alphabet, home: str = "") -> Inbound:
+    """Return what a handset wrote; its key is a digest, for SMSCs give such messages no id (`repetitions.py`).
+
+    `alphabet` is what the carrier's data_coding 0 means, `home` (ISO) where numbers without a country code are dialled.
+    """
     header, text = _header(message)
     place = place_by_header(header) or place_by_parameters(message)
+    octets, coding = _octets(text, message.data_coding, alphabet, len(header))
+    is_part = place is not None and len(octets) <= _MOST_OCTETS
     return Inbound(
         carrier=carrier,
-        key=_key(message, now),
-        phone=addresses.phone(message.source_ton, message.source),
-        sender=addresses.service(message.destination_ton, message.destination),
-        body=decode(text, message.data_coding, alphabet, len(header)),
+        key=_digest(message),
+        phone=addresses.phone(message.source_ton, message.source, home),
+        sender=addresses.service(message.destination_ton, message.destination, home),
+        body=text_codings.decode(octets, coding),
         at=None,
         part_ref=place.ref if place else None,
         part=place.part if place else None,
         of=place.of if place else None,
+        octets=octets if is_part else None,
+        coding=coding if is_part else None,
     )
 
 
 def decode(text: bytes, data_coding: int, alphabet: Alphabet = Alphabet.GSM7, header: int = 0) -> str:
     """Return the text in these octets, which follow a header of so many; U+FFFD stands for what cannot be read."""
-    coding = _coding(data_coding)
-    if coding in CODECS or coding in _OCTETS or (alphabet is Alphabet.LATIN1 and coding == 0):
-        body = text.decode(CODECS.get(coding, "latin-1"), "replace")
-    elif alphabet is Alphabet.GSM7_PACKED:
-        body = _unpacked(text, header)
-    else:
-        body = _septets(text)
-    # no database keeps it
-    return body.replace("\0", _REPLACEMENT)
+    return text_codings.decode(*_octets(text, data_coding, alphabet, header))
+
+
+def _octets(text: bytes, data_coding: int, alphabet: Alphabet, header: int) -> tuple[bytes, str]:
+    """Return the octets of a text, septets unpacked, and their coding."""
+    coding = CODECS.get(_coding(data_coding))
+    if coding is not None:
+        return text, coding
+    if alphabet is Alphabet.LATIN1 and _coding(data_coding) == 0:
+        return text, "latin-1"
+    return (_unpacked(text, header) if alphabet is Alphabet.GSM7_PACKED else text), GSM7
 
 
 def place_by_header(header: bytes) -> Place | None:
@@ -109,34 +116,34 @@ def _header(message: Message) -> tuple[bytes, bytes]:
 
 def _coding(data_coding: int) -> int:
     """Return the SMPP coding of the same alphabet for one of the groups of 23.038, 4."""
-    if data_coding & 0xF0 == 0x10:
-        return (0, 2, 8, 0)[data_coding >> 2 & 3]
-    if data_coding & 0xF0 == 0xF0:
+    group = data_coding & 0xF0
+    if group == 0xF0:
         return 2 if data_coding & 4 else 0
-    return 8 if data_coding & 0xF0 == 0xE0 else data_coding
+    if group >= 0xC0:
+        return 8 if group == 0xE0 else 0
+    if 0x10 <= data_coding < 0x80:
+        return (0, 2, 8, 0)[data_coding >> 2 & 3]
+    return data_coding
 
 
-def _septets(text: bytes) -> str:
-    if text.isascii():
-        return gsm7.decode(text)
-    return _REPLACEMENT.join(gsm7.decode(piece) for piece in _NO_SEPTET.split(text))
-
-
-def _unpacked(text: bytes, header: int) -> str:
+def _unpacked(text: bytes, header: int) -> bytes:
+    """Return the septets of a text that follows a header of so many octets, one an octet."""
     fill = gsm7.fill_bits(header) if header else 0
     count = max((8 * len(text) - fill) // 7, 0)
     septets = gsm7.unpack(text, count, fill) if count else b""
     # a carriage return in what would else be seven spare bits (23.038, 6.1.2.3.1)
-    if septets.endswith(b"\r") and (fill + 7 * count) % 8 == 0:
-        septets = septets[:-1]
-    return gsm7.decode(septets)
+    return septets[:-1] if septets.endswith(b"\r") and (fill + 7 * count) % 8 == 0 else septets
 
 
-def _key(message: Message, now: datetime) -> str:
-    """Return a digest: SMSCs give such messages no id. The same again after `SAME_SECONDS` is another message."""
+def _digest(message: Message) -> str:
+    fields: Sequence[bytes] = (
+        f"{message.source_ton}/{message.source}".encode(),
+        f"{message.destination_ton}/{message.destination}".encode(),
+        bytes((message.data_coding,)),
+        message.text,
+        *(message.tlvs.get(tag, b"") for tag in (Tag.SAR_MSG_REF_NUM, Tag.SAR_SEGMENT_SEQNUM)),
+    )
     digest = blake2b(digest_size=16)
-    fields = (message.source.encode(), message.destination.encode(), bytes((message.data_coding,)), message.text)
-    sar = [message.tlvs.get(tag, b"") for tag in (Tag.SAR_MSG_REF_NUM, Tag.SAR_SEGMENT_SEQNUM)]
-    for field in (*fields, *sar):
+    for field in fields:
         digest.update(len(field).to_bytes(4, "big") + field)
-    return f"{digest.hexdigest()}/{int(now.timestamp()) // SAME_SECONDS}"
+    return digest.hexdigest()

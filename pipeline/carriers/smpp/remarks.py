@@ -24,6 +24,8 @@ class Remark(StrEnum):
     RECEIPT_AS_TEXT = "receipt_as_text"
     #: a receipt whose state is missing, or a word that nobody knows
     RECEIPT_STATE = "receipt_state"
+    #: a handset's number without its country code, and nobody knows where it is at home
+    NATIONAL_NUMBER = "national_number"
     #: what we say of ourselves is longer than SMPP 3.4 allows
     LONG_CREDENTIALS = "long_credentials"
 
@@ -36,6 +38,8 @@ REMARKS: Final[Mapping[str, str]] = {
     Remark.RECEIPT_AS_TEXT: "sends messages that read like receipts, but do not say that they are; kept as messages of"
     " handsets: set `receipts_by_text` if they are receipts",
     Remark.RECEIPT_STATE: "sends receipts with a state that is not known, which change nothing: set `receipt_states`",
+    Remark.NATIONAL_NUMBER: "writes numbers of handsets without their country code: set `home_country`, or their STOP"
+    " stops nobody",
     Remark.LONG_CREDENTIALS: "is told credentials that SMPP 3.4 does not allow",
 }
 

@@ -8,6 +8,7 @@ Settings besides those of `references`:
     receipt_states          {}: words of theirs for a message's state: {"TELEPORTD": "delivered"}, `failed`, `pending`
     receipts_by_text        false: a message with the text of a receipt is one, though its esm_class does not say so
     alphabet                what data_coding 0 means in what handsets write: see `texts`
+    home_country            "": where (ISO) what handsets' numbers without a country code are dialled
 
 A receipt's text is read by `receipt_texts`; parameters (receipted_message_id, message_state, network_error_code) go
 before what it says.
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from pipeline.carriers import homes
 from pipeline.carriers.options import Options
 from pipeline.carriers.smpp import inbound, receipt_texts, references, times
 from pipeline.carriers.smpp.codes import MessageState, Tag
@@ -27,6 +29,7 @@ from pipeline.carriers.smpp.references import References
 from pipeline.carriers.smpp.remarks import Remark, Unreadable
 from pipeline.carriers.smpp.states import NAMES, STATES, WORDS
 from pipeline.carriers.smpp.texts import Alphabet
+from pipeline.rules.consent_numbers import SHORTEST
 from schema.carriage import Heard, Receipt, Suspect
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import DeadLetterSource, Verdict
@@ -62,6 +65,8 @@ class Reading:
     #: a receipt is told by its text too
     by_text: bool = False
     alphabet: Alphabet = Alphabet.GSM7
+    #: ISO: what handsets' numbers without a country code are dialled in
+    home: str = ""
 
 
 def read(options: Options, alphabet: Alphabet = Alphabet.GSM7) -> Reading:
@@ -75,6 +80,7 @@ def read(options: Options, alphabet: Alphabet = Alphabet.GSM7) -> Reading:
         states=_states(options),
         by_text=options.flag("receipts_by_text"),
         alphabet=alphabet,
+        home=homes.read(options),
     )
 
 
@@ -85,9 +91,7 @@ def _states(options: Options) -> dict[str, Verdict]:
     return {_letters(word): Verdict(str(verdict)) for word, verdict in given.items()}
 
 
-def hear(
-    reading: Reading, carrier: str, message: Message, now: datetime, remark: Callable[[Remark], object] = bool
-) -> Heard:
+def hear(reading: Reading, carrier: str, message: Message, remark: Callable[[Remark], object] = bool) -> Heard:
     """Return what a deliver_sm or data_sm says; Unreadable where a receipt does not say of which message.
 
     `remark` is called with what an operator should know.
@@ -102,7 +106,10 @@ def hear(
         suspects = _suspects(reading, carrier, message)
     if max(len(message.source), len(message.destination)) > LONGEST_ADDRESS:
         raise Unreadable("address_too_long")
-    return Heard([], [inbound.read(carrier, message, reading.alphabet, now)], suspects=suspects)
+    told = inbound.read(carrier, message, reading.alphabet, reading.home)
+    if told.phone.isdecimal() and len(told.phone) >= SHORTEST:
+        remark(Remark.NATIONAL_NUMBER)
+    return Heard([], [told], suspects=suspects)
 
 
 def _suspects(reading: Reading, carrier: str, message: Message) -> list[Suspect]:

@@ -111,6 +111,11 @@ class Session(asyncio.Protocol):
         return len(self._open)
 
     @property
+    def heard_at(self) -> float:
+        """When the other end was heard last, by the clock of the loop: `time.monotonic`."""
+        return self._heard_at
+
+    @property
     def bound(self) -> bool:
         """Whether the bind stands."""
         return self._bound

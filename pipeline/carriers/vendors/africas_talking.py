@@ -168,13 +168,13 @@ def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     """Return the report, the message or the opt-out in one request; ReceiptForged if its token is wrong."""
     posts.prove_token(carrier, settings, posted)
-    return posts.read_each(carrier, posted, lambda: [posts.report(posted)], partial(_entry, carrier))
+    return posts.read_each(carrier, posted, lambda: [posts.report(posted)], partial(_entry, carrier, settings))
 
 
-def _entry(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
+def _entry(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> posts.Entry:
     if "status" in given:
         return _receipt(carrier, given)
-    return _opt_out(carrier, given) if "senderId" in given else _inbound(carrier, given)
+    return _opt_out(carrier, settings, given) if "senderId" in given else _inbound(carrier, settings, given)
 
 
 def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
@@ -196,24 +196,25 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
     return posts.checked(receipt, status.lower() in STATUSES)
 
 
-def _inbound(carrier: str, given: Mapping[str, Any]) -> Inbound:
+def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
         key=posts.needed(given.get("id"), "id"),
-        phone=posts.number(given.get("from"), "from"),
-        sender=posts.number(given.get("to"), "to"),
+        phone=posts.number(given.get("from"), "from", settings),
+        sender=posts.number(given.get("to"), "to", settings),
         body=posts.text(given.get("text"), "text"),
         at=posts.moment(given.get("date")),
     )
 
 
-def _opt_out(carrier: str, given: Mapping[str, Any]) -> Inbound:
-    """Return an opt-out as the message it stands for; it has no id, and one too often does no harm."""
+def _opt_out(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
+    """Return an opt-out as the message it stands for; it has no id: the same again, until something else comes."""
     return Inbound(
         carrier=carrier,
         key=f"opt-out/{uuid4()}",
-        phone=posts.number(given.get("phoneNumber"), "phoneNumber"),
-        sender=posts.number(given.get("senderId"), "senderId"),
+        phone=posts.number(given.get("phoneNumber"), "phoneNumber", settings),
+        sender=posts.number(given.get("senderId"), "senderId", settings),
         body="STOP",
         at=None,
+        is_doubtful=True,
     )

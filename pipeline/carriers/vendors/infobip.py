@@ -228,16 +228,16 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     else:
         posts.prove_token(carrier, settings, posted)
     results = partial(_results, posted)
-    return posts.read_each(carrier, posted, results, partial(_entry, carrier))
+    return posts.read_each(carrier, posted, results, partial(_entry, carrier, settings))
 
 
 def _results(posted: Posted) -> list[Any]:
     return posts.entries(posts.part(posts.parsed(posted.body), "results"))
 
 
-def _entry(carrier: str, value: object) -> posts.Entry:
+def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posts.Entry:
     given = posts.entry(value)
-    return _receipt(carrier, given) if given.get("status") is not None else _inbound(carrier, given)
+    return _receipt(carrier, given) if given.get("status") is not None else _inbound(carrier, settings, given)
 
 
 def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
@@ -272,12 +272,12 @@ def _reason(status: int | None, error: object) -> RefusalReason | None:
     return ERROR_GROUPS[group]
 
 
-def _inbound(carrier: str, given: Mapping[str, Any]) -> Inbound:
+def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
         key=posts.needed(given.get("messageId"), "messageId"),
-        phone=posts.number(given.get("from"), "from"),
-        sender=posts.number(given.get("to"), "to"),
+        phone=posts.number(given.get("from"), "from", settings),
+        sender=posts.number(given.get("to"), "to", settings),
         body=posts.text(given.get("text"), "text"),
         at=posts.moment(given.get("receivedAt")),
     )

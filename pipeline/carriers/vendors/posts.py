@@ -3,16 +3,19 @@
 import base64
 import hmac
 import json
-import re
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
+from pipeline.carriers import homes
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.proofs import is_waived
 from pipeline.carriers.vendors.scalars import decoded, label, moment, parsed, spelt, truth, whole, word
+from pipeline.rules.consent_numbers import of_handset
+from pipeline.rules.text_codings import UCS2
 from schema.carriage import Heard, Inbound, Posted, Receipt
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import DeadLetterSource
@@ -33,6 +36,7 @@ __all__ = [
     "ours",
     "parsed",
     "part",
+    "place",
     "prove",
     "prove_any_mac",
     "prove_mac",
@@ -50,7 +54,10 @@ __all__ = [
 
 #: fields a form may have
 MOST_FIELDS = 200
-_NUMBER = re.compile(r"\+?[0-9]{9,15}")
+#: parts that a long message of a handset may have
+MOST_PARTS = 255
+#: what a database holds of a part's reference
+_INT4 = 0x7FFF_FFFF
 #: what the reader of one report may raise over what a vendor wrote
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 #: fields of a query that let a vendor in: not kept with what could not be read
@@ -125,10 +132,32 @@ def text(value: object, what: str) -> str:
     return found.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def number(value: object, what: str) -> str:
-    """Return a number with its plus; a short code or a name as it is."""
-    given = needed(value, what)
-    return f"+{given.removeprefix('+')}" if _NUMBER.fullmatch(given) else given
+def number(value: object, what: str, settings: Mapping[str, object]) -> str:
+    """Return a number in its canonical form, read as its carrier's home dials; a short code or a name as it is."""
+    return of_handset(needed(value, what), homes.of(settings))
+
+
+class Place(TypedDict):
+    """Where a part of a long message belongs, as fields of `Inbound`; empty values: it is no part."""
+
+    part_ref: int | None
+    part: int | None
+    of: int | None
+    octets: bytes | None
+    coding: str | None
+
+
+def place(ref: object, part: object, of: object, text: object) -> Place:
+    """Return where a part of a long message belongs, with its octets: a character may be cut between two parts.
+
+    The reference may be any text. What says no more than that it is one of one is no part.
+    """
+    number, count = whole(part), whole(of)
+    if number is None or count is None or not 1 <= number <= count <= MOST_PARTS or count < 2 or ref in (None, ""):
+        return Place(part_ref=None, part=None, of=None, octets=None, coding=None)
+    octets = text.encode(UCS2, "surrogatepass") if isinstance(text, str) else b""
+    crc = zlib.crc32(str(ref).encode("utf-8", "surrogatepass"))
+    return Place(part_ref=crc & _INT4, part=number, of=count, octets=octets, coding=UCS2)
 
 
 def ours(value: object) -> UUID | None:

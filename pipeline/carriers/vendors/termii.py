@@ -156,14 +156,16 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     key, given_mac = posts.setting(settings, "secret_key"), posted.headers.get("x-termii-signature", "").lower()
     if key or not is_waived(settings):
         posts.prove_mac(carrier, key, "secret_key", posted.body, given_mac, algorithm="sha512")
-    return posts.read_each(carrier, posted, lambda: posts.entries(posts.parsed(posted.body)), partial(_entry, carrier))
+    return posts.read_each(
+        carrier, posted, lambda: posts.entries(posts.parsed(posted.body)), partial(_entry, carrier, settings)
+    )
 
 
-def _entry(carrier: str, value: object) -> posts.Entry:
+def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posts.Entry:
     given = posts.entry(value)
     match str(given.get("type")).lower():
         case "inbound":
-            return _inbound(carrier, given)
+            return _inbound(carrier, settings, given)
         case "device_status":
             return None
     return _receipt(carrier, given)
@@ -187,12 +189,12 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
     return posts.checked(receipt, word in STATUSES)
 
 
-def _inbound(carrier: str, given: Mapping[str, Any]) -> Inbound:
+def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
         key=posts.needed(given.get("message_id"), "message_id"),
-        phone=posts.number(given.get("sender"), "sender"),
-        sender=posts.number(given.get("receiver"), "receiver"),
+        phone=posts.number(given.get("sender"), "sender", settings),
+        sender=posts.number(given.get("receiver"), "receiver", settings),
         body=posts.text(given.get("message"), "message"),
         at=posts.moment(given.get("received_at")),
     )

@@ -46,10 +46,11 @@ from pipeline.carriers.vendors.exchange import (
     unclear,
     unknown,
 )
+from pipeline.rules.keywords import Vocabulary
 from pipeline.rules.refusals import may_another_help
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason
-from schema.vocabulary import Verdict
+from schema.vocabulary import InboundAction, Verdict
 
 #: seconds Twilio may be told to try for
 VALIDITY = (1, 36_000)
@@ -157,6 +158,7 @@ STATUSES: dict[str, Verdict] = {
 }
 #: the status of what never left Twilio: a code that is in no table is one of an answer then
 NOT_SENT = "failed"
+_BUILT_IN = Vocabulary([])
 _KEPT = ("MessageSid", "MessageStatus", "ErrorCode", "RawDlrDoneDate")
 
 
@@ -228,7 +230,7 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     """Return the report or the message in one request; ReceiptForged if Twilio did not sign it."""
     pairs = posts.fields(posted)
     _prove(carrier, posts.setting(settings, "auth_token"), posted, pairs)
-    return posts.read_each(carrier, posted, lambda: [dict(pairs)], partial(_entry, carrier, posted))
+    return posts.read_each(carrier, posted, lambda: [dict(pairs)], partial(_entry, carrier, settings, posted))
 
 
 def _prove(carrier: str, token: str, posted: Posted, pairs: list[tuple[str, str]]) -> None:
@@ -240,8 +242,8 @@ def _prove(carrier: str, token: str, posted: Posted, pairs: list[tuple[str, str]
     posts.prove_any_mac(carrier, token, "auth_token", messages, given, algorithm="sha1", spelling="base64")
 
 
-def _entry(carrier: str, posted: Posted, given: dict[str, str]) -> posts.Entry:
-    return _receipt(carrier, given, posted) if "MessageStatus" in given else _inbound(carrier, given)
+def _entry(carrier: str, settings: Mapping[str, object], posted: Posted, given: dict[str, str]) -> posts.Entry:
+    return _receipt(carrier, given, posted) if "MessageStatus" in given else _inbound(carrier, settings, given)
 
 
 def _receipt(carrier: str, given: dict[str, str], posted: Posted) -> posts.Entry:
@@ -262,12 +264,18 @@ def _receipt(carrier: str, given: dict[str, str], posted: Posted) -> posts.Entry
     return posts.checked(receipt, status.lower() in STATUSES)
 
 
-def _inbound(carrier: str, given: dict[str, Any]) -> Inbound:
+def _inbound(carrier: str, settings: Mapping[str, object], given: dict[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
         key=posts.needed(given.get("MessageSid"), "MessageSid"),
-        phone=posts.number(given.get("From"), "From"),
-        sender=posts.number(given.get("To"), "To"),
-        body=posts.text(given.get("Body"), "Body"),
+        phone=posts.number(given.get("From"), "From", settings),
+        sender=posts.number(given.get("To"), "To", settings),
+        body=_as_meant(posts.text(given.get("Body"), "Body"), given.get("OptOutType")),
         at=None,
     )
+
+
+def _as_meant(body: str, opt_out: object) -> str:
+    """Return a text that opens with STOP where Twilio took it for one, by a word that its console was told of."""
+    is_stop = str(opt_out).upper() == "STOP" and _BUILT_IN.read(body).action is not InboundAction.STOP
+    return f"STOP {body}" if is_stop else body

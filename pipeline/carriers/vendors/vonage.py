@@ -17,7 +17,6 @@ go as `entity-id` and `content-id`: see dlt.py), `receipt_url`; to prove receipt
 
 import hashlib
 import re
-import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -129,8 +128,8 @@ ERR_CODES: dict[str, RefusalReason] = {
     "99": RefusalReason.UNSPECIFIED,  # general, mostly of the route
 }
 METHODS = ("md5hash", "md5", "sha1", "sha256", "sha512")
-#: what a database holds of a part's reference, which may be any text
-_INT4 = 0x7FFF_FFFF
+#: of a part of a long message: its reference, which it is, of how many
+_CONCAT = ("concat-ref", "concat-part", "concat-total")
 _WAIT = re.compile(r"please wait \[ *([0-9]{1,6}) *\]")
 #: how a receipt spells when it happened
 _SCTS = "%y%m%d%H%M"
@@ -223,11 +222,11 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
         posts.prove(carrier, expected, str(given.get("sig", "")).lower(), "signature_secret")
     else:
         posts.prove_token(carrier, settings, posted)
-    return posts.read_each(carrier, posted, lambda: [given], partial(_entry, carrier))
+    return posts.read_each(carrier, posted, lambda: [given], partial(_entry, carrier, settings))
 
 
-def _entry(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
-    return _receipt(carrier, given) if "status" in given else _inbound(carrier, given)
+def _entry(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> posts.Entry:
+    return _receipt(carrier, given) if "status" in given else _inbound(carrier, settings, given)
 
 
 def signature(given: Mapping[str, Any], key: str, method: str) -> str:
@@ -257,23 +256,16 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
     return posts.checked(receipt, status.lower() in STATUSES)
 
 
-def _inbound(carrier: str, given: Mapping[str, Any]) -> Inbound:
+def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
     in_parts = str(given.get("concat", "")).lower() == "true"
+    text = given.get("text", "" if given.get("type") == "binary" else None)
+    ref, part, of = (given.get(name) if in_parts else None for name in _CONCAT)
     return Inbound(
         carrier=carrier,
         key=posts.needed(given.get("messageId"), "messageId"),
-        phone=posts.number(given.get("msisdn"), "msisdn"),
-        sender=posts.number(given.get("to"), "to"),
-        body=posts.text(given.get("text", "" if given.get("type") == "binary" else None), "text"),
+        phone=posts.number(given.get("msisdn"), "msisdn", settings),
+        sender=posts.number(given.get("to"), "to", settings),
+        body=posts.text(text, "text"),
         at=posts.moment(given.get("message-timestamp")),
-        part_ref=zlib.crc32(str(given.get("concat-ref")).encode()) & _INT4 if in_parts else None,
-        part=_whole(given, "concat-part") if in_parts else None,
-        of=_whole(given, "concat-total") if in_parts else None,
+        **posts.place(ref, part, of, text),
     )
-
-
-def _whole(given: Mapping[str, Any], name: str) -> int:
-    found = posts.whole(given.get(name))
-    if found is None or not 0 <= found < 1000:
-        raise ValueError(f"{name} must be a small number")
-    return found

@@ -8,7 +8,7 @@ from typing import Any
 from phonenumbers import SUPPORTED_REGIONS
 
 from pipeline.errors import ConfigurationError, PostroadError
-from pipeline.rules import phones, templates
+from pipeline.rules import consent_numbers, phones, templates
 from pipeline.rules.destinations import EVERYWHERE
 from pipeline.rules.keywords import Keyword, spell
 from pipeline.rules.quiet import QuietRule
@@ -79,8 +79,8 @@ def import_opt_outs(
     `country` (ISO) is where numbers without a plus are dialled.
     """
     _check_sender(sender)
-    read = phones.normalise(numbers, country)
-    wanted = sorted({each.e164 for each in read if each})
+    read = [consent_numbers.read(number, country) for number in numbers]
+    wanted = sorted({each for each in read if each})
     with rt.begin() as conn:
         owner = EVERYBODY if account is None else _account(conn, account)
         new = sum(
@@ -189,10 +189,10 @@ def _minute(clock: str) -> int:
 
 
 def _phone(text: str) -> str:
-    [number] = phones.normalise([text])
+    number = consent_numbers.read(text)
     if number is None:
         raise Unfit(phones.fault(text))
-    return number.e164
+    return number
 
 
 def _check_country(word: str) -> None:

@@ -2,20 +2,40 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from pipeline.rules import ids
+from pipeline.rules.consent_numbers import canonical
+from pipeline.rules.inbound_parts import Kept
 from schema.carriage import Inbound
 from schema.vocabulary import InboundAction
 
+#: seconds for which what is like the latest of its handset may be the same, brought again
+_AGAIN = 300
+# what came in one piece is a microsecond apart, in its order. What may have been brought before is left out where it
+# is the latest of its handset there; a part, wherever it is among the latest
 _KEEP = """
-INSERT INTO inbound (id, carrier, key, phone, sender, body, part_ref, part, of, at)
-SELECT * FROM unnest(%(ids)b::uuid[], %(carriers)b::text[], %(keys)b::text[], %(phones)b::text[], %(senders)b::text[],
-                     %(bodies)b::text[], %(refs)b::int4[], %(parts)b::int2[], %(ofs)b::int2[], %(ats)b::timestamptz[])
+INSERT INTO inbound (id, carrier, key, phone, sender, body, part_ref, part, of, octets, coding, at, received_at)
+SELECT id, carrier, key, phone, sender, body, part_ref, part, of, octets, coding, at,
+       now() + place * interval '1 microsecond'
+FROM unnest(%(ids)b::uuid[], %(carriers)b::text[], %(keys)b::text[], %(phones)b::text[], %(senders)b::text[],
+            %(bodies)b::text[], %(refs)b::int4[], %(parts)b::int2[], %(ofs)b::int2[], %(octets)b::bytea[],
+            %(codings)b::text[], %(ats)b::timestamptz[], %(places)b::int4[], %(doubtful)b::bool[])
+     AS m (id, carrier, key, phone, sender, body, part_ref, part, of, octets, coding, at, place, doubtful)
+WHERE NOT (doubtful AND CASE
+    WHEN part_ref IS NULL THEN coalesce((
+        SELECT i.carrier = m.carrier AND split_part(i.key, '/', 1) = split_part(m.key, '/', 1) FROM inbound AS i
+        WHERE i.phone = m.phone AND i.sender = m.sender AND i.received_at > now() - %(again)s * interval '1 second'
+        ORDER BY i.received_at DESC LIMIT 1), false)
+    ELSE EXISTS (
+        SELECT FROM inbound AS i
+        WHERE i.phone = m.phone AND i.sender = m.sender AND i.received_at > now() - %(again)s * interval '1 second'
+          AND i.carrier = m.carrier AND split_part(i.key, '/', 1) = split_part(m.key, '/', 1))
+    END)
 ON CONFLICT (carrier, key) DO NOTHING
 """
 
@@ -24,21 +44,45 @@ def keep(conn: Connection, first: UUID, messages: Sequence[Inbound]) -> int:
     """Keep messages from handsets, each once however often it comes; return how many were new."""
     if not messages:
         return 0
+    doubtful = _doubtful(messages)
     # those who keep the same ones meanwhile lock them in the same order; the ids keep the order in which they came
-    placed = sorted(enumerate(messages), key=lambda pair: (pair[1].carrier, pair[1].key))
+    placed = sorted(
+        (pair for pair in enumerate(messages) if pair[0] in doubtful), key=lambda pair: (pair[1].carrier, pair[1].key)
+    )
     params = {
         "ids": [ids.after(first, place) for place, _ in placed],
         "carriers": [each.carrier for _, each in placed],
         "keys": [_plain(each.key) for _, each in placed],
-        "phones": [_plain(each.phone) for _, each in placed],
+        "phones": [canonical(_plain(each.phone)) for _, each in placed],
         "senders": [_plain(each.sender) for _, each in placed],
         "bodies": [_plain(each.body) for _, each in placed],
         "refs": [each.part_ref for _, each in placed],
         "parts": [each.part for _, each in placed],
         "ofs": [each.of for _, each in placed],
+        "octets": [each.octets for _, each in placed],
+        "codings": [each.coding for _, each in placed],
         "ats": [each.at for _, each in placed],
+        "places": [place for place, _ in placed],
+        "doubtful": [doubtful[place] for place, _ in placed],
+        "again": _AGAIN,
     }
     return conn.exec_driver_sql(_KEEP, params).rowcount
+
+
+def _doubtful(messages: Sequence[Inbound]) -> dict[int, bool]:
+    """Return the places of those to keep, and whether the table must say if they are new.
+
+    What came in the same piece is not in the table yet: it tells for itself.
+    """
+    latest: dict[tuple[str, str], str] = {}
+    found: dict[int, bool] = {}
+    for place, each in enumerate(messages):
+        handset, digest = (canonical(each.phone), each.sender), f"{each.carrier}/{each.key.partition('/')[0]}"
+        before = latest.get(handset)
+        if not (each.is_doubtful and before == digest):
+            found[place] = each.is_doubtful and (before is None or each.part_ref is not None)
+        latest[handset] = digest
+    return found
 
 
 def _plain(text: str) -> str:
@@ -46,43 +90,51 @@ def _plain(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """One message (or one part of a long one) that nobody has looked at yet."""
-
-    id: UUID
-    carrier: str
-    phone: str
-    sender: str
-    body: str
-    part_ref: int | None
-    part: int | None
-    of: int | None
-    received_at: datetime
-    #: no other part of it is waited for any more
-    is_late: bool
-
-
-# a part of a long message waits for the others, but not for ever
-_FRESH = """
-SELECT id, carrier, phone, sender, body, part_ref, part, of, received_at,
-       received_at < now() - %(patience)s * interval '1 second'
+_COLUMNS = """
+i.id, i.carrier, i.phone, i.sender, i.body, i.part_ref, i.part, i.of, i.octets, i.coding, i.at, i.received_at,
+i.received_at < now() - %(patience)s * interval '1 second'
+"""
+# a part of a long message waits for the others, but not for ever: once one is late, those that are there go with it
+_FRESH = f"""
+SELECT {_COLUMNS}
 FROM inbound AS i
 WHERE handled_at IS NULL
-  AND (part_ref IS NULL OR received_at < now() - %(patience)s * interval '1 second'
-       OR of <= (SELECT count(DISTINCT p.part) FROM inbound AS p
-                 WHERE p.handled_at IS NULL AND p.part_ref IS NOT NULL AND p.phone = i.phone
-                   AND p.part_ref = i.part_ref AND p.carrier = i.carrier AND p.sender = i.sender AND p.of = i.of))
+  AND (part_ref IS NULL
+       OR (SELECT i.of <= count(DISTINCT p.part) OR min(p.received_at) < now() - %(patience)s * interval '1 second'
+           FROM inbound AS p
+           WHERE p.handled_at IS NULL AND p.part_ref IS NOT NULL AND p.phone = i.phone
+             AND p.part_ref = i.part_ref AND p.carrier = i.carrier AND p.sender = i.sender AND p.of = i.of))
 ORDER BY received_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+_MEMBERS = f"""
+SELECT {_COLUMNS}
+FROM unnest(%(carriers)b::text[], %(phones)b::text[], %(senders)b::text[], %(refs)b::int4[], %(ofs)b::int2[])
+     AS w (carrier, phone, sender, part_ref, of)
+JOIN inbound AS i ON i.phone = w.phone AND i.part_ref = w.part_ref AND i.carrier = w.carrier AND i.sender = w.sender
+                 AND i.of = w.of AND i.part_ref IS NOT NULL AND i.handled_at IS NULL
+FOR UPDATE OF i SKIP LOCKED
 """
 
 
 def fresh(conn: Connection, limit: int, patience: float) -> list[Kept]:
     """Return and lock messages to look at now, in the order in which they came.
 
-    Parts of long ones are among them when all are there, or after so many seconds.
+    Parts of long ones are among them when all are there (some of those may be left for the next time), or after so many
+    seconds, and then with one part all of the others that are there.
     """
-    return [Kept(*row) for row in conn.exec_driver_sql(_FRESH, {"limit": limit, "patience": patience})]
+    found = [Kept(*row) for row in conn.exec_driver_sql(_FRESH, {"limit": limit, "patience": patience})]
+    late = sorted({_group(each) for each in found if each.part_ref is not None and each.is_late})
+    if not late:
+        return found
+    columns = dict(
+        zip(("carriers", "phones", "senders", "refs", "ofs"), map(list, zip(*late, strict=True)), strict=True)
+    )
+    members = [Kept(*row) for row in conn.exec_driver_sql(_MEMBERS, {**columns, "patience": patience})]
+    return [*(each for each in found if each.part_ref is None or _group(each) not in late), *members]
+
+
+def _group(part: Kept) -> tuple[str, str, str, int, int]:
+    return part.carrier, part.phone, part.sender, part.part_ref or 0, part.of or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +147,20 @@ class Heeded:
     action: InboundAction
     #: what is to be answered; None: nothing
     reply: str | None = None
+    #: its whole text, where it was joined of parts
+    body: str | None = None
+    #: how its account spells what it was written to
+    sender: str | None = None
+    #: of a part: the one that holds the whole text
+    joined_to: UUID | None = None
 
 
 _HANDLE = """
-UPDATE inbound AS i SET account_id = h.account_id, action = h.action, reply = h.reply, handled_at = now()
-FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(actions)b::text[], %(replies)b::text[])
-     AS h (id, account_id, action, reply)
+UPDATE inbound AS i SET account_id = h.account_id, action = h.action, reply = h.reply, handled_at = now(),
+    body = coalesce(h.body, i.body), sender = coalesce(h.sender, i.sender), joined_to = h.joined_to,
+    octets = NULL, coding = NULL
+FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(actions)b::text[], %(replies)b::text[], %(bodies)b::text[],
+            %(senders)b::text[], %(wholes)b::uuid[]) AS h (id, account_id, action, reply, body, sender, joined_to)
 WHERE i.id = h.id
 """
 
@@ -114,6 +174,9 @@ def handle(conn: Connection, done: Sequence[Heeded]) -> None:
         "accounts": [each.account for each in done],
         "actions": [str(each.action) for each in done],
         "replies": [each.reply for each in done],
+        "bodies": [each.body if each.body is None else _plain(each.body) for each in done],
+        "senders": [each.sender for each in done],
+        "wholes": [each.joined_to for each in done],
     }
     conn.exec_driver_sql(_HANDLE, params)
 
@@ -154,63 +217,40 @@ def replied(conn: Connection, these: Iterable[UUID]) -> None:
     conn.exec_driver_sql(_REPLIED, {"ids": list(these)})
 
 
-# Whose they are -----------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One START that was heeded."""
 
-_OWNERS = """
-SELECT w.sender, s.account_id, s.sender
-FROM unnest(%(senders)b::text[]) AS w (sender)
-JOIN sender_ids AS s ON s.sender IN (ltrim(w.sender, '+'), '+' || ltrim(w.sender, '+'))
-ORDER BY w.sender, s.account_id, s.state <> 'approved'
+    phone: str
+    #: None: said to several accounts, or to nobody's sender
+    account: int | None
+    sender: str
+    at: datetime
+
+
+_STARTS = """
+SELECT phone, account_id, sender,
+       CASE WHEN at BETWEEN received_at - %(believed)s::interval AND received_at THEN at ELSE received_at END
+FROM inbound
+WHERE phone = ANY(%(phones)b) AND received_at > now() - %(believed)s::interval AND action = 'start'
 """
 
 
-def owners(conn: Connection, senders: Iterable[str]) -> dict[str, dict[int, str]]:
-    """Return what was written to → the accounts that have it as a sender, each with how that is spelt there."""
-    found: dict[str, dict[int, str]] = {}
-    for sender, account, spelt in conn.exec_driver_sql(_OWNERS, {"senders": sorted(set(senders))}):
-        found.setdefault(sender, {}).setdefault(account, spelt)
-    return found
+def starts(conn: Connection, phones: Iterable[str], believed: timedelta) -> list[Start]:
+    """Return what these handsets said START to of late: a STOP that was said earlier may come later."""
+    params = {"phones": sorted(set(phones)), "believed": believed}
+    return [Start(*row) for row in conn.exec_driver_sql(_STARTS, params)]
 
 
-# nothing finds messages by their phone: the latest are looked through once, for all who are asked for together
-_CORRESPONDENTS = """
-WITH latest AS MATERIALIZED (
-    SELECT id, account_id, phone, sender FROM messages WHERE id >= %(since)s ORDER BY id DESC LIMIT %(limit)s
-)
-SELECT DISTINCT ON (w.phone, w.sender) w.phone, w.sender, latest.account_id
-FROM unnest(%(phones)b::text[], %(senders)b::text[]) AS w (phone, sender)
-JOIN latest ON latest.phone = w.phone AND ltrim(latest.sender, '+') = ltrim(w.sender, '+')
-ORDER BY w.phone, w.sender, latest.id DESC
-"""
-
-
-def correspondents(
-    conn: Connection, pairs: Iterable[tuple[str, str]], since: datetime, limit: int
-) -> dict[tuple[str, str], int]:
-    """Return (phone, sender) → the account that wrote last to that phone under that sender.
-
-    Looked for among so many messages, the latest, none of them older than that moment.
-    """
-    wanted = sorted(set(pairs))
-    if not wanted:
-        return {}
-    params = {
-        "phones": [phone for phone, _ in wanted],
-        "senders": [sender for _, sender in wanted],
-        "since": ids.lowest(since),
-        "limit": limit,
-    }
-    return {(row[0], row[1]): row[2] for row in conn.exec_driver_sql(_CORRESPONDENTS, params)}
-
-
+# parts that wait for others are shown together as they are
 _LISTING = """
 SELECT min(i.received_at) AS received_at, i.carrier, i.phone, i.sender, coalesce(a.name, '') AS account,
-       string_agg(i.body, '' ORDER BY i.part, i.id) AS body,
-       (array_agg(i.action ORDER BY i.action = 'keep', i.id))[1] AS action, min(i.handled_at) AS handled_at
+       string_agg(i.body, '' ORDER BY i.part, i.id) AS body, min(i.action) AS action, min(i.handled_at) AS handled_at
 FROM inbound AS i LEFT JOIN accounts AS a ON a.id = i.account_id
 WHERE i.received_at >= %(since)s AND (i.account_id = %(account)s OR %(account)s::int4 IS NULL)
-GROUP BY CASE WHEN i.part_ref IS NULL THEN i.id END, i.carrier, i.phone, i.sender, i.part_ref, i.of, a.name,
-         CASE WHEN i.part_ref IS NOT NULL THEN i.handled_at END
+  AND i.joined_to IS NULL
+GROUP BY CASE WHEN i.part_ref IS NULL OR i.handled_at IS NOT NULL THEN i.id END, i.carrier, i.phone, i.sender,
+         i.part_ref, i.of, a.name
 ORDER BY min(i.received_at) DESC LIMIT %(limit)s
 """
 

@@ -1,10 +1,16 @@
-"""The opt_outs table: who wants nothing, from whom, of which kind."""
+"""The opt_outs table: who wants nothing, from whom, of which kind.
 
-from collections.abc import Iterable, Sequence
+Numbers and senders are written and looked up in their canonical forms (`rules.consent_numbers`), whoever asks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
+
+from pipeline.rules import consent_numbers
 
 #: stands for every account
 EVERYBODY = 0
@@ -55,8 +61,8 @@ def refused(conn: Connection, wishes: Sequence[Wish]) -> list[int]:
         return []
     params = {
         "accounts": [each.account for each in wishes],
-        "phones": [each.phone for each in wishes],
-        "senders": [each.sender for each in wishes],
+        "phones": [consent_numbers.canonical(each.phone) for each in wishes],
+        "senders": [consent_numbers.sender(each.sender) for each in wishes],
         "classes": [each.message_class for each in wishes],
         "skips": [each.skips for each in wishes],
     }
@@ -64,36 +70,48 @@ def refused(conn: Connection, wishes: Sequence[Wish]) -> list[int]:
 
 
 _OF = """
-SELECT o.account_id, o.phone, o.sender, o.class
+SELECT o.account_id, o.phone, o.sender, o.class, o.said_at
 FROM unnest(%(accounts)b::int4[], %(phones)b::text[]) AS w (account_id, phone)
 JOIN opt_outs AS o ON o.account_id = w.account_id AND o.phone = w.phone
 """
 
 
-def of(conn: Connection, pairs: Iterable[tuple[int, str]]) -> set[OptOut]:
-    """Return what these phones want nothing of, from these accounts."""
-    wanted = sorted(set(pairs))
+def of(conn: Connection, pairs: Iterable[tuple[int, str]]) -> dict[OptOut, datetime]:
+    """Return what these phones want nothing of, from these accounts, and when they said so."""
+    wanted = sorted({(account, consent_numbers.canonical(phone)) for account, phone in pairs})
     if not wanted:
-        return set()
+        return {}
     params = {"accounts": [account for account, _ in wanted], "phones": [phone for _, phone in wanted]}
-    return {OptOut(*row) for row in conn.exec_driver_sql(_OF, params)}
+    return {OptOut(*row[:4]): row[4] for row in conn.exec_driver_sql(_OF, params)}
 
 
+# xmax: 0 in a row that was not there
 _ADD = """
-INSERT INTO opt_outs (account_id, phone, sender, class, source)
-SELECT * FROM unnest(%(accounts)b::int4[], %(phones)b::text[], %(senders)b::text[], %(classes)b::text[],
-                     %(sources)b::text[])
-ON CONFLICT DO NOTHING
+INSERT INTO opt_outs AS o (account_id, phone, sender, class, source, said_at)
+SELECT account_id, phone, sender, class, source, coalesce(at, now())
+FROM unnest(%(accounts)b::int4[], %(phones)b::text[], %(senders)b::text[], %(classes)b::text[], %(sources)b::text[],
+            %(ats)b::timestamptz[]) AS w (account_id, phone, sender, class, source, at)
+ON CONFLICT (account_id, phone, sender, class) DO UPDATE SET said_at = excluded.said_at
+WHERE o.said_at < excluded.said_at
+RETURNING xmax = 0
 """
 
 
-def add(conn: Connection, said: Iterable[tuple[OptOut, str]]) -> int:
-    """Write opt-outs, each with who said so; return how many were not there."""
-    rows = sorted(said)
+def add(conn: Connection, said: Iterable[tuple[OptOut, str]], ats: Mapping[OptOut, datetime] | None = None) -> int:
+    """Write opt-outs, each with who said so, and when (now, where that is not given); return how many were not there.
+
+    What was said again later than it stands there is as late as that.
+    """
+    rows: dict[OptOut, tuple[str, datetime | None]] = {}
+    for each, source in sorted(said):
+        rows.setdefault(_canonical(each), (source, (ats or {}).get(each)))
     if not rows:
         return 0
-    params = _columns([each for each, _ in rows]) | {"sources": [source for _, source in rows]}
-    return conn.exec_driver_sql(_ADD, params).rowcount
+    params = _columns(list(rows)) | {
+        "sources": [source for source, _ in rows.values()],
+        "ats": [at for _, at in rows.values()],
+    }
+    return sum(row[0] for row in conn.exec_driver_sql(_ADD, params))
 
 
 _REMOVE = """
@@ -104,8 +122,12 @@ DELETE FROM opt_outs WHERE (account_id, phone, sender, class) IN (
 
 def remove(conn: Connection, these: Iterable[OptOut]) -> int:
     """Take opt-outs back; return how many were there."""
-    rows = sorted(these)
+    rows = sorted({_canonical(each) for each in these})
     return conn.exec_driver_sql(_REMOVE, _columns(rows)).rowcount if rows else 0
+
+
+def _canonical(said: OptOut) -> OptOut:
+    return said._replace(phone=consent_numbers.canonical(said.phone), sender=consent_numbers.sender(said.sender))
 
 
 def _columns(rows: Sequence[OptOut]) -> dict[str, Any]:
@@ -123,5 +145,5 @@ ORDER BY o.created_at DESC, o.account_id, o.phone, o.sender, o.class LIMIT %(lim
 
 def listing(conn: Connection, account: int | None, phone: str | None, limit: int) -> list[dict[str, Any]]:
     """Return up to so many opt-outs, the latest first: one account's (None: all), one phone's (None: all)."""
-    params = {"account": account, "phone": phone, "limit": limit}
+    params = {"account": account, "phone": phone and consent_numbers.canonical(phone), "limit": limit}
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, params).mappings()]

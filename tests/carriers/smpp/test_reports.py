@@ -20,7 +20,6 @@ from pipeline.rules import gsm7
 from schema.carriage import Receipt
 from schema.vocabulary import Verdict
 
-NOW = datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
 DONE = datetime(2026, 11, 22, 4, 31, tzinfo=UTC)
 USUAL = (
     "id:0123456789 sub:001 dlvrd:001 submit date:2611220430 done date:2611220431 stat:DELIVRD err:000 text:Your code is"
@@ -162,7 +161,7 @@ def test_the_quick_way_and_the_slow_way_read_the_same() -> None:
 
 
 def test_a_receipt_in_ucs_2_is_read() -> None:
-    [told] = hear(Reading(), "acme", message(USUAL.encode("utf-16-be"), data_coding=8), NOW).receipts
+    [told] = hear(Reading(), "acme", message(USUAL.encode("utf-16-be"), data_coding=8)).receipts
 
     assert (told.carrier_ref, told.verdict) == ("0123456789", Verdict.DELIVERED)
 
@@ -240,7 +239,7 @@ STATES_SPELT = {
 def test_a_state_is_known_however_it_is_spelt(word: str, verdict: Verdict) -> None:
     noted: list[Remark] = []
 
-    [told] = hear(Reading(), "acme", message(f"id:abc stat:{word} err:000"), NOW, noted.append).receipts
+    [told] = hear(Reading(), "acme", message(f"id:abc stat:{word} err:000"), noted.append).receipts
 
     assert (told.verdict, noted) == (verdict, [])
 
@@ -250,10 +249,10 @@ def test_an_operator_may_say_what_a_state_means_and_one_that_nobody_knows_is_rem
     noted: list[Remark] = []
 
     known = [
-        hear(reading, "acme", message(f"id:abc stat:{word}"), NOW, noted.append).receipts[0].verdict
+        hear(reading, "acme", message(f"id:abc stat:{word}"), noted.append).receipts[0].verdict
         for word in ("Teleportd", "ACCEPTD", "REJECTD")
     ]
-    unknown = hear(reading, "acme", message("id:abc stat:BEAMED"), NOW, noted.append).receipts[0]
+    unknown = hear(reading, "acme", message("id:abc stat:BEAMED"), noted.append).receipts[0]
 
     assert known == [Verdict.DELIVERED, Verdict.DELIVERED, Verdict.FAILED]
     assert (unknown.verdict, noted) == (Verdict.PENDING, [Remark.RECEIPT_STATE])
@@ -284,9 +283,9 @@ def test_a_message_that_reads_like_a_receipt_is_one_where_the_operator_says_so()
     by_text = reports.read(Options("acme", {"receipts_by_text": True}))
     noted: list[Remark] = []
 
-    doubtful = hear(Reading(), "acme", message(AS_TEXT, esm_class=0), NOW, noted.append)
-    [told] = hear(by_text, "acme", message(AS_TEXT.encode("utf-16-be"), 0, data_coding=8), NOW, noted.append).receipts
-    [written] = hear(by_text, "acme", message("my id: 5, stat: fine", 0), NOW, noted.append).inbound
+    doubtful = hear(Reading(), "acme", message(AS_TEXT, esm_class=0), noted.append)
+    [told] = hear(by_text, "acme", message(AS_TEXT.encode("utf-16-be"), 0, data_coding=8), noted.append).receipts
+    [written] = hear(by_text, "acme", message("my id: 5, stat: fine", 0), noted.append).inbound
 
     assert [each.body for each in doubtful.inbound] == [AS_TEXT]
     assert (told.carrier_ref, told.verdict) == ("abc", Verdict.DELIVERED)
@@ -445,13 +444,13 @@ def test_settings_say_how_receipts_are_read() -> None:
 def test_what_is_about_our_message_is_told_from_what_a_handset_wrote(
     esm_class: int, tlvs: bytes, is_receipt: bool
 ) -> None:
-    heard = hear(Reading(), "acme", message("id:abc stat:DELIVRD", esm_class, tlvs), NOW)
+    heard = hear(Reading(), "acme", message("id:abc stat:DELIVRD", esm_class, tlvs))
 
     assert (len(heard.receipts), len(heard.inbound)) == ((1, 0) if is_receipt else (0, 1))
 
 
 def test_a_handset_cannot_write_a_receipt() -> None:
-    heard = hear(Reading(), "acme", message(USUAL, esm_class=0), NOW)
+    heard = hear(Reading(), "acme", message(USUAL, esm_class=0))
 
     assert heard.inbound[0].body == USUAL
 
@@ -471,7 +470,7 @@ def test_whatever_is_said_is_read_or_refused_with_a_value_error(
 ) -> None:
     octets = b"".join(pdu.tlv(tag, value) for tag, value in tlvs.items())
     try:
-        heard = hear(Reading(reference_tag=0x1400), "acme", message(text, esm_class, octets, data_coding), NOW)
+        heard = hear(Reading(reference_tag=0x1400), "acme", message(text, esm_class, octets, data_coding))
     except ValueError:
         return
 
@@ -480,3 +479,14 @@ def test_whatever_is_said_is_read_or_refused_with_a_value_error(
         assert told.key.isprintable()
         assert told.ref is None or isinstance(told.ref, UUID)
         assert len(told.raw) < 2000
+
+
+@pytest.mark.parametrize(("home", "remarks"), [("", [Remark.NATIONAL_NUMBER]), ("GB", [])])
+def test_a_national_number_without_a_home_is_remarked(home: str, remarks: list[Remark]) -> None:
+    noted: list[Remark] = []
+    source = pdu.address("source_addr", 2, 1, "07400123126")
+    octets = pdu.message(source, pdu.address("destination_addr", 3, 0, "60555"), b"STOP")
+
+    hear(Reading(home=home), "acme", pdu.read_message(octets), noted.append)
+
+    assert noted == remarks

@@ -28,13 +28,13 @@ def test_a_path_leads_to_what_is_there_or_nowhere(path: str, found: Any) -> None
     ],
 )
 def test_a_number_has_its_plus_and_a_short_code_none(spelt: str, number: str) -> None:
-    assert posts.number(spelt, "from") == number
+    assert posts.number(spelt, "from", {}) == number
 
 
 @pytest.mark.parametrize("given", [None, "", "x" * 129, "a\0b", "né", ["x"]])
 def test_what_is_no_short_text_is_nobody_s_number(given: Any) -> None:
     with pytest.raises(ValueError, match="from"):
-        posts.number(given, "from")
+        posts.number(given, "from", {})
 
 
 @pytest.mark.parametrize(

@@ -269,6 +269,24 @@ def test_a_part_of_a_long_message_says_which() -> None:
     assert 0 <= parts[0].part_ref < 2**31
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"concat-part": "two"}, {"concat-part": "4"}, {"concat-total": ""}, {"concat-ref": ""}]
+)
+def test_a_part_of_which_nobody_can_tell_its_place_is_a_message_by_itself(wrong: dict[str, str]) -> None:
+    [told] = read("alpha", SETTINGS, posted({**MESSAGE, **concat(2), **wrong}, URL)).inbound
+
+    assert (told.body, told.part_ref, told.part) == ("Stop, Grüße & Küsse=", None, None)
+
+
+def test_the_halves_of_a_character_cut_between_parts_are_kept() -> None:
+    first, second = (
+        read("alpha", SETTINGS, posted({**MESSAGE, **concat(n), "text": half}, URL)).inbound[0]
+        for n, half in ((1, "hi \ud83d"), (2, "\udc4d"))
+    )
+
+    assert ((first.octets or b"") + (second.octets or b"")).decode(first.coding or "") == "hi 👍"
+
+
 def concat(n: int) -> dict[str, str]:
     return {"concat": "true", "concat-ref": "A4", "concat-total": "3", "concat-part": str(n)}
 
@@ -322,7 +340,6 @@ def test_without_any_secret_of_ours_nothing_is_believed() -> None:
         {**REPORT, "messageId": ""},
         {**MESSAGE, "msisdn": ""},
         {key: value for key, value in MESSAGE.items() if key != "text"},
-        {**MESSAGE, **concat(2), "concat-part": "two"},
     ],
 )
 def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:

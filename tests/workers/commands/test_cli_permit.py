@@ -69,6 +69,22 @@ def test_opt_outs_are_imported(world: Any, shell: Shell, tmp_path: Path) -> None
     assert world.rows("SELECT DISTINCT source FROM opt_outs") == ["import"]
 
 
+def test_opt_outs_are_found_and_removed_in_whichever_form_their_number_is_written(
+    world: Any, shell: Shell, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("number\n+52 1 55 1234 5678\n+525512345678\n+551187654321\n00447400123126\n")
+
+    assert shell("optout", "import", file, "--account", "acme").out.startswith("3 new, 1 known")
+    assert "already" in shell("optout", "add", "+5511987654321", "--account", "acme").out
+    assert len(listed(shell, "optout", "list", "--number", "+5215512345678")) == 1
+    for number in ("+525512345678", "+551187654321", "+447400123126"):
+        assert [each.code for each in world.submit(world.order(number))[0].refusals] == ["opted_out"]
+
+    assert shell("optout", "remove", "+5215512345678", "--account", "acme").code == 0
+    assert world.submit(world.order("+525512345678"))[0].refusals == []
+
+
 OPT_OUTS = {
     "no header, bare CR": (f"{ADA}\r+447400123456\r".encode(), 0, "2 new", ""),
     "a spreadsheet's floats": (

@@ -14,7 +14,7 @@ from schema.carriage import Heard, Inbound, Posted, Receipt
 from schema.vocabulary import Verdict
 
 _PARTS = ("carrier_ref", "ref", "status", "code", "at")
-_OF_INBOUND = ("id", "from", "to", "text", "at")
+_OF_INBOUND = ("id", "from", "to", "text", "at", "ref", "part", "of")
 _TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 _WEAK = frozenset({"md5", "sha1"})
 
@@ -132,10 +132,10 @@ class Rules:
             raise options.unfit("receipts.inbound", "must say where id, from, to and text are")
         return rules
 
-    def entry(self, carrier: str, report: object) -> posts.Entry:
+    def entry(self, carrier: str, settings: Mapping[str, object], report: object) -> posts.Entry:
         """Return what one report is; ValueError if it cannot be read."""
         if self.inbound and ("status" not in self.paths or posts.at(report, self.paths["status"]) is None):
-            return self._from_handset(carrier, report)
+            return self._from_handset(carrier, settings, report)
         return self._receipt(carrier, report)
 
     def _receipt(self, carrier: str, report: object) -> posts.Entry:
@@ -165,15 +165,16 @@ class Rules:
             return self.statuses[status]
         return next((verdict for word, verdict in self.statuses.items() if word.lower() == status.lower()), None)
 
-    def _from_handset(self, carrier: str, report: object) -> Inbound:
+    def _from_handset(self, carrier: str, settings: Mapping[str, object], report: object) -> Inbound:
         given = {part: posts.at(report, path) for part, path in self.inbound.items() if path}
         return Inbound(
             carrier=carrier,
             key=posts.needed(given.get("id"), "id"),
-            phone=posts.number(given.get("from"), "from"),
-            sender=posts.number(given.get("to"), "to"),
+            phone=posts.number(given.get("from"), "from", settings),
+            sender=posts.number(given.get("to"), "to", settings),
             body=posts.text(given.get("text"), "text"),
             at=posts.moment(given.get("at"), self.at_format),
+            **posts.place(given.get("ref"), given.get("part"), given.get("of"), given.get("text")),
         )
 
 
@@ -185,7 +186,7 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     elif not rules.is_open:
         posts.prove(carrier, "", "", "receipts.proof")
         return Heard([], [])
-    return posts.read_each(carrier, posted, partial(_reports, rules, posted), partial(rules.entry, carrier))
+    return posts.read_each(carrier, posted, partial(_reports, rules, posted), partial(rules.entry, carrier, settings))
 
 
 def thanks(carrier: str, settings: Mapping[str, object]) -> tuple[int, str, str] | None:

@@ -1,0 +1,249 @@
+"""What an SMSC brings of handsets, from its socket to whether they may still be written to."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+
+from pipeline.carriers.smpp import pdu
+from pipeline.carriers.smpp.codes import Tag
+from pipeline.carriers.smpp.texts import UDHI
+from pipeline.rules import gsm7
+from pipeline.stages import hear
+from schema.carriage import Heard
+from tests.carriers.smpp.peer import Clients, Guest, smsc
+from tests.carriers.smpp.test_session_hears import until
+
+HANDSET, SENDER = "+447400123126", "+447700900100"
+UCS2 = 8
+#: what one connection says: (sequence number, body of a deliver_sm), and whether it waits for each answer
+Script = tuple[Sequence[tuple[int, bytes]], str]
+
+
+@pytest.fixture(autouse=True)
+def long_number(world: Any) -> None:
+    """The world's account has a number that can be written to."""
+    world.run("INSERT INTO sender_ids (account_id, sender) VALUES (%(id)s, %(n)s)", id=world.account, n=SENDER)
+
+
+def text(words: bytes, source: tuple[int, str] = (1, HANDSET[1:]), **more: Any) -> bytes:
+    ton, digits = source
+    destination = pdu.address("destination_addr", 1, 1, SENDER[1:])
+    return pdu.message(pdu.address("source_addr", ton, 1, digits), destination, words, **more)
+
+
+def bring(world: Any, client: Clients, *scripts: Script, **settings: Any) -> list[str]:
+    """Let an SMSC play a script at each connection; return what was kept, in the order in which it came."""
+    played: list[int] = []
+    left: Iterator[Script] = iter(scripts)
+
+    def manner(guest: Guest) -> None:
+        guest.welcome()
+        said, how = next(left, ((), "waits"))
+        for sequence, body in said:
+            guest.say(pdu.deliver_sm(sequence, body))
+            if how == "waits":
+                guest.read()
+        if how == "bursts":
+            for _ in said:
+                guest.read()
+        played.append(1)
+        if how == "drops":
+            until(kept)
+            guest.socket.close()
+            return
+        guest.serve()
+
+    def kept() -> list[str]:
+        bodies: list[str] = world.rows("SELECT body FROM inbound ORDER BY received_at")
+        return bodies
+
+    def ear(heard: Heard) -> None:
+        hear.keep(world.rt, heard.inbound)
+
+    with smsc(manner) as port:
+        client(port, **settings).listen(ear)
+        until(lambda: len(played) == len(scripts))
+        client.close()
+    client.made.clear()
+    return kept()
+
+
+def is_out(world: Any, *numbers: str) -> bool:
+    """Let what was kept be heeded; tell whether none of these numbers may be written to any more."""
+    while hear.answer(world.rt):
+        hear.answered(world.rt, [id_ for id_, _ in hear.answer(world.rt)])
+    answer = world.submit(world.order(*numbers or [HANDSET], sender=SENDER))[0]
+    return {each.code for each in answer.refusals} == {"opted_out"} and not answer.batches
+
+
+stop, start = text(b"STOP"), text(b"START")
+
+
+@pytest.mark.parametrize("how", ["waits", "bursts"])
+@pytest.mark.parametrize("numbers", [(1, 2, 3), (7, 7, 7)], ids=["numbered", "all under one number"])
+def test_stop_start_stop_are_three_messages(world: Any, client: Clients, how: str, numbers: Sequence[int]) -> None:
+    assert bring(world, client, (list(zip(numbers, (stop, start, stop), strict=True)), how)) == [
+        "STOP",
+        "START",
+        "STOP",
+    ]
+    assert is_out(world)
+
+
+@pytest.mark.parametrize("sequence", [1, 9])
+def test_what_got_no_answer_is_the_same_when_it_is_brought_again(world: Any, client: Clients, sequence: int) -> None:
+    assert bring(world, client, ([(1, start)], "drops"), ([(sequence, start)], "waits")) == ["START"]
+
+
+def test_a_number_that_was_passed_by_is_the_same_message_again(world: Any, client: Clients) -> None:
+    assert bring(world, client, ([(1, start), (2, stop), (1, start)], "waits")) == ["START", "STOP"]
+    assert is_out(world)
+
+
+def test_a_start_that_got_no_answer_takes_back_no_later_stop(world: Any, client: Clients) -> None:
+    assert bring(world, client, ([(1, start)], "drops"), ([(1, stop), (2, start)], "waits")) == ["START", "STOP"]
+    assert is_out(world)
+
+
+def test_the_next_process_knows_the_latest_of_each_handset(world: Any, client: Clients) -> None:
+    assert bring(world, client, ([(1, stop)], "waits")) == ["STOP"]
+    assert bring(world, client, ([(1, stop)], "waits")) == ["STOP"]
+    assert bring(world, client, ([(1, start), (2, stop)], "waits")) == ["STOP", "START", "STOP"]
+    assert is_out(world)
+
+
+def test_equal_words_that_were_answered_are_two_messages(world: Any, client: Clients) -> None:
+    bring(world, client, ([(1, text(b"ok"))], "waits"))
+    world.run("UPDATE inbound SET received_at = received_at - interval '6 minutes'")
+
+    assert bring(world, client, ([(1, text(b"ok")), (2, text(b"ok"))], "waits"))[1:] == ["ok", "ok"]
+
+
+SPELLINGS = {
+    "national": (2, "07400123126"),
+    "national, without its 0": (2, "7400123126"),
+    "nothing said, 00": (0, "00447400123126"),
+    "nothing said, a plus": (0, "+447400123126"),
+    "nothing said, national": (0, "07400123126"),
+    "international, 00": (1, "00447400123126"),
+    "international, and national": (1, "07400123126"),
+    "subscriber": (4, "07400123126"),
+    "a name": (5, "447400123126"),
+}
+
+
+@pytest.mark.parametrize("source", SPELLINGS.values(), ids=SPELLINGS)
+def test_a_stop_counts_however_its_number_is_spelt(world: Any, client: Clients, source: tuple[int, str]) -> None:
+    bring(world, client, ([(1, text(b"STOP", source))], "waits"), home_country="GB")
+
+    assert is_out(world)
+    assert world.rows("SELECT phone FROM opt_outs") == [HANDSET]
+
+
+def test_an_old_form_of_a_number_and_todays_are_one(world: Any, client: Clients) -> None:
+    bring(world, client, ([(1, text(b"STOP", (1, "5215512345678"))), (2, text(b"STOP", (0, "551187654321")))], "waits"))
+
+    assert is_out(world, "+525512345678", "+5511987654321", "+551187654321")
+
+
+CODED = {
+    "GSM-7": (b"STOP", 0),
+    "UCS-2": ("Stop".encode("utf-16-be"), 8),
+    "UCS-2 of a message class": ("Stop".encode("utf-16-be"), 0x18),
+    "UCS-2 to be deleted": ("Stop".encode("utf-16-be"), 0x48),
+    "UCS-2 turned round": ("Stop".encode("utf-16-le"), 8),
+    "ASCII that is called UCS-2": (b"STOP", 8),
+    "UCS-2 that is called GSM-7": ("Stop".encode("utf-16-be"), 0),
+    "Latin-1 that is called GSM-7": ("Arrêt".encode("latin-1"), 0),
+    "UTF-8 that is called GSM-7": ("Arrêt".encode(), 0),
+    "octets": (b"stop", 4),
+    "Cyrillic": ("СТОП".encode("iso8859-5"), 6),
+}
+
+
+@pytest.mark.parametrize(("octets", "coding"), CODED.values(), ids=CODED)
+def test_a_stop_counts_in_any_coding(world: Any, client: Clients, octets: bytes, coding: int) -> None:
+    bring(world, client, ([(1, text(octets, data_coding=coding))], "waits"))
+
+    assert is_out(world)
+
+
+def by_header(ref: int, of: int, part: int, octets: bytes, coding: int = UCS2) -> bytes:
+    head = bytes((5, 0, 3, ref & 0xFF, of, part))
+    return text(head + octets, esm_class=UDHI, data_coding=coding)
+
+
+def by_long_header(ref: int, of: int, part: int, octets: bytes, coding: int = UCS2) -> bytes:
+    head = bytes((6, 8, 4, ref >> 8, ref & 0xFF, of, part))
+    return text(head + octets, esm_class=UDHI, data_coding=coding)
+
+
+def by_parameters(ref: int, of: int, part: int, octets: bytes, coding: int = UCS2, payload: bool = False) -> bytes:
+    tlvs = pdu.tlv(Tag.SAR_MSG_REF_NUM, ref.to_bytes(2, "big")) + pdu.tlv(Tag.SAR_TOTAL_SEGMENTS, bytes((of,)))
+    tlvs += pdu.tlv(Tag.SAR_SEGMENT_SEQNUM, bytes((part,)))
+    if payload:
+        return text(b"", data_coding=coding, tlvs=tlvs + pdu.tlv(Tag.MESSAGE_PAYLOAD, octets))
+    return text(octets, data_coding=coding, tlvs=tlvs)
+
+
+JOINTS: dict[str, Callable[..., bytes]] = {
+    "header of 8 bits": by_header,
+    "header of 16 bits": by_long_header,
+    "parameters": by_parameters,
+    "parameters and payload": partial(by_parameters, payload=True),
+}
+
+
+@pytest.mark.parametrize("joint", JOINTS.values(), ids=JOINTS)
+def test_octets_of_parts_are_joined_before_they_are_decoded(
+    world: Any, client: Clients, joint: Callable[..., bytes]
+) -> None:
+    pair, escape = "so 👍 far".encode("utf-16-be"), gsm7.encode("it is 5€")
+    parts = [
+        joint(7, 2, 2, pair[8:]), joint(7, 2, 1, pair[:8]), joint(7, 2, 1, pair[:8]),
+        joint(8, 2, 1, escape[:-1], coding=0), joint(8, 2, 2, escape[-1:], coding=0),
+    ]  # fmt: skip
+
+    bring(world, client, (list(enumerate(parts, start=1)), "waits"))
+    hear.answer(world.rt)
+
+    assert [row["body"] for row in hear_listing(world)] == ["it is 5€", "so 👍 far"]
+    assert world.rows("SELECT count(*) FROM inbound WHERE octets IS NOT NULL OR handled_at IS NULL") == [0]
+
+
+def test_parts_that_come_by_two_binds_are_joined(world: Any, client: Clients) -> None:
+    whole = "STOP 👍".encode("utf-16-be")
+
+    bring(
+        world,
+        client,
+        ([(1, by_header(7, 2, 1, whole[:12]))], "waits"),
+        ([(1, by_header(7, 2, 2, whole[12:]))], "waits"),
+        binds=2,
+    )
+
+    assert is_out(world)
+    assert [row["body"] for row in hear_listing(world)] == ["STOP 👍"]
+
+
+def test_a_stop_whose_rest_never_came_counts_after_its_time(world: Any, client: Clients) -> None:
+    bring(
+        world,
+        client,
+        ([(1, by_header(7, 3, 1, b"STOP texting me", coding=0)), (2, by_header(7, 3, 3, b"!", coding=0))], "waits"),
+    )
+    assert not is_out(world)
+
+    world.run("UPDATE inbound SET received_at = received_at - interval '11 minutes' WHERE part = 1")
+
+    assert is_out(world)
+    assert [row["body"] for row in hear_listing(world)] == ["STOP texting me[…]!"]
+
+
+def hear_listing(world: Any) -> list[dict[str, Any]]:
+    from pipeline.store.consent import inbound
+
+    with world.rt.begin() as conn:
+        return inbound.listing(conn, None, world.rt.now().replace(year=2020), 10)

@@ -1,0 +1,105 @@
+"""One form of a number decides consent, however a list, a carrier or a handset writes it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.rules import consent_numbers, phones
+from pipeline.rules.consent_numbers import Said, canonical, forms, of_handset, read, sender, spellings
+
+GB = "+447400123126"
+#: (old form, today's)
+FOLDS = {
+    "Mexico": ("+5215512345678", "+525512345678"),
+    "Argentina": ("+541123456789", "+5491123456789"),
+    "Brazil": ("+551187654321", "+5511987654321"),
+    "Côte d'Ivoire, Moov": ("+22501234567", "+2250101234567"),
+    "Côte d'Ivoire, MTN": ("+22545123456", "+2250545123456"),
+    "Côte d'Ivoire, Orange": ("+22507123456", "+2250707123456"),
+    "Benin": ("+22997123456", "+2290197123456"),
+    "Cameroon": ("+23777123456", "+237677123456"),
+    "Gabon": ("+2417123456", "+24177123456"),
+    "Viet Nam": ("+841201234567", "+84701234567"),
+}
+#: (as it came, home, what was said of it, canonical)
+TOLD = {
+    "national with its trunk's 0": ("07400123126", "GB", Said.NATIONAL, GB),
+    "national without": ("7400123126", "GB", Said.NATIONAL, GB),
+    "national with the country code": ("447400123126", "GB", Said.NATIONAL, GB),
+    "nothing said, 00": ("00447400123126", "GB", Said.UNKNOWN, GB),
+    "nothing said, 00, no home": ("00447400123126", "", Said.UNKNOWN, GB),
+    "nothing said, country code": ("447400123126", "", Said.UNKNOWN, GB),
+    "nothing said, national": ("07400123126", "GB", Said.UNKNOWN, GB),
+    "nothing said, a plus": (GB, "", Said.UNKNOWN, GB),
+    "a plus before a national number": ("+07400123126", "GB", Said.UNKNOWN, GB),
+    "a plus before 00": ("+00447400123126", "", Said.UNKNOWN, GB),
+    "international": ("447400123126", "", Said.INTERNATIONAL, GB),
+    "international, 00": ("00447400123126", "", Said.INTERNATIONAL, GB),
+    "international, and is not": ("07400123126", "GB", Said.INTERNATIONAL, GB),
+    "a 0 before the country code": ("0447400123126", "GB", Said.UNKNOWN, GB),
+    "a name of digits": ("447400123126", "GB", Said.OTHER, GB),
+    "punctuation": ("+44 (0)7400 123-126", "", Said.UNKNOWN, GB),
+    "another country's, at home": ("31612345678", "GB", Said.UNKNOWN, "+31612345678"),
+    "another country's, called national": ("0031612345678", "GB", Said.NATIONAL, "+31612345678"),
+    "America's 011": ("011447400123126", "US", Said.UNKNOWN, GB),
+    "America's ten digits": ("6505551234", "US", Said.UNKNOWN, "+16505551234"),
+    "Russia's 8": ("89161234567", "RU", Said.NATIONAL, "+79161234567"),
+    "Argentina's 15": ("011 15 2345 6789", "AR", Said.NATIONAL, "+5491123456789"),
+    "Mexico's old form at home": ("15512345678", "MX", Said.NATIONAL, "+525512345678"),
+    "Côte d'Ivoire's old form at home": ("07123456", "CI", Said.NATIONAL, "+2250707123456"),
+    "Brazil's old form at home": ("01187654321", "BR", Said.NATIONAL, "+5511987654321"),
+    "a new range abroad": ("999012345678", "", Said.INTERNATIONAL, "+999012345678"),
+    "a short code": ("60555", "GB", Said.OTHER, "60555"),
+    "a short code of which nothing is said": ("60555", "GB", Said.UNKNOWN, "60555"),
+    "a name": ("ACME", "GB", Said.OTHER, "ACME"),
+    "national, and nobody knows where": ("07400123126", "", Said.NATIONAL, "07400123126"),
+    "nothing": ("", "GB", Said.INTERNATIONAL, ""),
+}
+
+
+@pytest.mark.parametrize(("old", "now"), FOLDS.values(), ids=FOLDS)
+def test_an_old_form_of_a_countrys_numbers_folds_into_todays(old: str, now: str) -> None:
+    assert canonical(old) == canonical(now) == now
+    assert old in forms(now)
+    assert read(old) == read(f" {old[:5]} {old[5:]}") == now
+    assert of_handset(old[1:], said=Said.INTERNATIONAL) == now
+
+
+@pytest.mark.parametrize(("written", "home", "said", "number"), TOLD.values(), ids=TOLD)
+def test_what_a_carrier_tells_of_a_handset_is_read_as_its_home_dials(
+    written: str, home: str, said: Said, number: str
+) -> None:
+    assert of_handset(written, home, said) == number
+
+
+@given(st.sampled_from([*consent_numbers._FOLDS, "+234", "+1"]), st.text("0123456789", min_size=6, max_size=11))
+def test_a_folded_number_folds_no_further(head: str, rest: str) -> None:
+    assert canonical(canonical(head + rest)) == canonical(head + rest)
+    assert all(canonical(form) == canonical(head + rest) for form in forms(canonical(head + rest)))
+
+
+@given(st.text(max_size=30), st.sampled_from(["", "GB", "MX", "US", "CI"]), st.sampled_from(Said))
+def test_whatever_a_carrier_tells_is_told_again_the_same(written: str, home: str, said: Said) -> None:
+    told = of_handset(written, home, said)
+
+    assert not told.startswith("+") or of_handset(told, home) == told or phones.normalise([told]) == [None]
+
+
+def test_a_sender_that_is_a_number_has_its_plus() -> None:
+    assert [sender(each) for each in ("447700900100", "+447700900100", "00447700900100")] == ["+447700900100"] * 3
+    assert [sender(each) for each in ("60555", "ACME", "", "07700900100")] == ["60555", "ACME", "", "07700900100"]
+
+
+def test_what_was_written_to_may_be_registered_in_many_spellings() -> None:
+    assert set(spellings("+447700900100")) >= {"+447700900100", "447700900100", "07700900100", "00447700900100"}
+    assert "60555" in spellings("60555")
+    assert spellings("") == ["", "+"]
+
+
+def test_numbers_of_a_list_are_read_as_a_country_dials() -> None:
+    assert [read(each, "CI") for each in ("07123456", "0707123456", "+447400123126", "x")] == [
+        "+2250707123456",
+        "+2250707123456",
+        GB,
+        None,
+    ]

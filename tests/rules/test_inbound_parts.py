@@ -1,0 +1,108 @@
+"""Parts of what handsets wrote: octets are joined first, and decoded second."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.rules import gsm7
+from pipeline.rules.inbound_parts import BELIEVED, MISSING, Kept, join
+from pipeline.rules.text_codings import GSM7, UCS2
+
+NOW = datetime(2026, 11, 22, 4, 31, 5, tzinfo=UTC)
+
+
+def part(
+    n: int, octets: bytes, at: float = 0, of: int = 2, coding: str = UCS2, late: bool = False, **more: Any
+) -> Kept:
+    fields = {"carrier": "alpha", "phone": "+2348012345678", "sender": "60555", "part_ref": 7} | more
+    part.count += 1  # type: ignore[attr-defined]
+    return Kept(
+        id=UUID(int=part.count),  # type: ignore[attr-defined]
+        body=f"<{n}>", part=n, of=of, octets=octets, coding=coding, at=None,
+        received_at=NOW + timedelta(seconds=at), is_late=late, **fields,
+    )  # fmt: skip
+
+
+part.count = 0  # type: ignore[attr-defined]
+
+
+def bodies(*kept: Kept) -> list[str]:
+    return [text.body for text in join(kept)]
+
+
+def in_parts(octets: bytes, size: int, **fields: Any) -> list[Kept]:
+    pieces = [octets[at : at + size] for at in range(0, len(octets), size)]
+    return [part(n, piece, of=len(pieces), at=n / 10, **fields) for n, piece in enumerate(pieces, start=1)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_a_surrogate_pair_cut_between_parts_is_whole_again(size: int) -> None:
+    assert bodies(*in_parts("a👍🏽b".encode(UCS2), size)) == ["a👍🏽b"]
+
+
+def test_an_escape_and_its_letter_cut_between_parts_are_one() -> None:
+    assert bodies(*in_parts(gsm7.encode("1{2}€"), 2, coding=GSM7)) == ["1{2}€"]
+
+
+@given(st.permutations(range(4)), st.lists(st.integers(0, 3), max_size=3))
+def test_parts_out_of_order_and_doubled_make_one_message(order: list[int], again: list[int]) -> None:
+    parts = in_parts("one 👍 two".encode(UCS2), 5)
+    came = [parts[place] for place in [*order, *again]]
+
+    texts = join(Kept(**{name: getattr(each, name) for name in Kept.__slots__ if name not in ("id", "received_at")},
+                      id=UUID(int=place), received_at=NOW + timedelta(seconds=place))
+                 for place, each in enumerate(came))  # fmt: skip
+
+    assert [text.body for text in texts] == ["one 👍 two"]
+    assert len(texts[0].parts) == len(came)
+
+
+def test_a_reference_used_again_begins_another_message() -> None:
+    first, second = in_parts("STOP".encode(UCS2), 4), in_parts("Ciao".encode(UCS2), 4)
+
+    assert bodies(*first, *second) == ["STOP", "Ciao"]
+
+
+def test_an_old_part_that_lacks_its_rest_does_not_take_anothers() -> None:
+    lost, *_ = in_parts("Hello".encode(UCS2), 6)
+    first = part(1, "ST".encode(UCS2), at=120)
+    second = part(2, "OP".encode(UCS2), at=121)
+
+    assert bodies(lost, first, second) == ["STOP"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"carrier": "beta"}, {"phone": "+2348012345679"}, {"sender": "8080"}, {"part_ref": 8}]
+)
+def test_parts_of_different_messages_are_kept_apart(other: dict[str, Any]) -> None:
+    assert bodies(part(1, b"\0S"), part(2, b"\0T", **other)) == []
+
+
+def test_what_never_came_is_marked_once() -> None:
+    first, _, _, fourth = in_parts("STOPping".encode(UCS2), 4)
+
+    assert bodies(first, fourth) == []
+    late = part(1, first.octets or b"", of=4, late=True)
+    assert bodies(late, fourth) == [f"ST{MISSING}ng"]
+    [text] = join([part(2, b"\0S\0T\0O\0P", of=2, late=True)])
+    assert (text.body, text.has_start) == (f"{MISSING}STOP", False)
+
+
+def test_parts_in_two_codings_are_read_each_in_its_own() -> None:
+    assert bodies(part(1, b"STO", coding=GSM7), part(2, "П".encode(UCS2))) == ["STOП"]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "believed"),
+    [(timedelta(), True), (timedelta(seconds=1), False), (-BELIEVED, True), (-BELIEVED - timedelta(seconds=1), False)],
+)
+def test_a_handsets_clock_is_believed_within_bounds(ahead: timedelta, believed: bool) -> None:
+    kept = Kept(
+        UUID(int=1), "alpha", "+2348012345678", "60555", "hi", None, None, None, None, None, NOW + ahead, NOW, False
+    )
+
+    assert kept.said_at == (NOW + ahead if believed else NOW)

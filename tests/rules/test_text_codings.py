@@ -1,0 +1,40 @@
+"""A STOP is one in whatever coding it came, whatever was said of its coding."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.rules import gsm7
+from pipeline.rules.text_codings import GSM7, OCTETS, UCS2, decode
+
+CODED = {
+    "septets": (b"STOP", GSM7, "STOP"),
+    "Latin-1 called septets": ("Arrêt".encode("latin-1"), GSM7, "Arrêt"),
+    "UTF-8 called septets": ("Arrêt".encode(), GSM7, "Arrêt"),
+    "UCS-2 called septets": ("Stop".encode(UCS2), GSM7, "Stop"),
+    "UCS-2 of Cyrillic called septets": ("СТОП".encode(UCS2), GSM7, "СТОП"),
+    "packed septets called septets": (gsm7.pack(gsm7.encode("STOP")), GSM7, "STOP"),
+    "UCS-2": ("Stop".encode(UCS2), UCS2, "Stop"),
+    "UCS-2 with its mark": (b"\xfe\xff" + "Stop".encode(UCS2), UCS2, "Stop"),
+    "UCS-2 with its mark, turned round": (b"\xff\xfe" + "Stop".encode("utf-16-le"), UCS2, "Stop"),
+    "UCS-2 turned round": ("STOP".encode("utf-16-le"), UCS2, "STOP"),
+    "ASCII called UCS-2": (b"STOP", UCS2, "STOP"),
+    "ASCII called UCS-2, of odd length": (b"STOPP", UCS2, "STOPP"),
+    "ASCII called octets": (b"stop", OCTETS, "stop"),
+    "UCS-2 called octets": ("إيقاف".encode(UCS2), OCTETS, "إيقاف"),
+    "UTF-8 called Latin-1": ("стоп".encode(), "latin-1", "стоп"),
+    "no STOP": ("卓佐さん".encode(UCS2), UCS2, "卓佐さん"),
+}
+
+
+@pytest.mark.parametrize(("octets", "coding", "text"), CODED.values(), ids=CODED)
+def test_a_text_is_read_in_the_coding_it_has(octets: bytes, coding: str, text: str) -> None:
+    assert decode(octets, coding) == text
+
+
+@given(st.binary(max_size=400), st.sampled_from([GSM7, UCS2, OCTETS, "ascii", "shift_jis", "iso2022_jp"]))
+def test_any_octets_are_read_without_a_fault(octets: bytes, coding: str) -> None:
+    text = decode(octets, coding)
+
+    text.encode()
+    assert "\0" not in text
