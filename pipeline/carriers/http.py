@@ -15,7 +15,7 @@ Receipts come as a POST to `receipt_url`, one object or an array of up to 100, w
 
 and in the same way what a handset wrote:
 
-    {"id", "from", "to", "text", "at": ISO 8601}
+    {"id", "from", "to", "text", "at": ISO 8601}; of a part of a long one also "concat_ref", "part" (from 1), "parts"
 
 Settings: those of every line (`base_url` required), `carrier` (our name for it; its name over there), `token` (sent as
 a bearer), `receipt_url`, `receipt_token`.

@@ -186,6 +186,8 @@ def test_an_opt_out_is_the_message_it_stands_for_each_time_it_comes() -> None:
 
     assert (first.phone, first.sender, first.body) == ("+254711000111", "ACME", "STOP")
     assert first.key != second.key
+    assert first.is_doubtful
+    assert first.key.partition("/")[0] == second.key.partition("/")[0]
 
 
 @pytest.mark.parametrize("url", [URL.replace("sesame", "open"), URL.partition("?")[0]])

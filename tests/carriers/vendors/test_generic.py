@@ -271,6 +271,25 @@ def test_a_failure_may_be_another_carrier_s_to_mend(code: Any, retryable: bool) 
     assert receipt.retryable is retryable
 
 
+def test_a_part_of_a_long_message_says_which() -> None:
+    receipts = {
+        **SETTINGS["receipts"],
+        "inbound": {**SETTINGS["receipts"]["inbound"], "ref": "r", "part": "n", "of": "m"},
+    }
+    halves = [
+        {**MESSAGE, "mo": f"m{n}", "text": half, "r": "A7", "n": str(n), "m": 2}
+        for n, half in ((1, "\ud83d"), (2, "\udc4d"))
+    ]
+
+    first, second = read("alpha", {**SETTINGS, "receipts": receipts}, signed(*halves)).inbound
+
+    assert [(each.part, each.of, each.part_ref == first.part_ref) for each in (first, second)] == [
+        (1, 2, True),
+        (2, 2, True),
+    ]
+    assert ((first.octets or b"") + (second.octets or b"")).decode("utf-16-be") == "👍"
+
+
 def test_reports_and_messages_come_together() -> None:
     heard = read("alpha", SETTINGS, signed(REPORT, MESSAGE, {**REPORT, "id": "g2"}))
 

@@ -276,6 +276,17 @@ def test_a_message_from_a_handset_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "read_as"), [("Adiós", "STOP", "STOP Adiós"), ("stop", "STOP", "stop"), ("hi", "HELP", "hi")]
+)
+def test_twilios_own_word_for_a_stop_is_taken(body: str, kind: str, read_as: str) -> None:
+    given = {**MESSAGE, "Body": body, "OptOutType": kind}
+
+    [inbound] = read("alpha", SETTINGS, signed(given, "https://sms.example/receipts/alpha")).inbound
+
+    assert inbound.body == read_as
+
+
 FORGED: dict[str, Posted] = {
     "unsigned": posted(urlencode(REPORT).encode(), URL),
     "another's token": signed(REPORT, by="other"),
