@@ -53,6 +53,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
     beat_schedule=beat.SCHEDULE,
+    beat_scheduler="workers.scheduler:StatelessScheduler",
     timezone="UTC",
 )
 

@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inbound": ("admin.inbound", "Messages from handsets, and what was done about them."),
     "optout": ("admin.optout", "Opt-outs: numbers that want nothing."),
     "keyword": ("admin.keyword", "Keywords: what STOP, HELP and an account's own words do and answer."),
+    "broker": ("admin.broker", "The broker: messages that could not be read."),
     "quiet": ("admin.quiet", "Quiet hours: when recipients are left alone, by the clock where they are."),
     "price": ("admin.price", "Prices: what a segment costs, by destination."),
     "person": ("admin.person", "Persons: an account's own customers, for its Solaris door."),

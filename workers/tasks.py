@@ -35,6 +35,7 @@ from pipeline.stages.settle import settle
 from pipeline.stages.stumble import POISON, stumble
 from pipeline.stages.sweep import sweep
 from pipeline.stages.tend import tend
+from pipeline.stages.tick import tick
 from schema.message import Accepted, Hint, Measure
 from schema.order import Order, read
 from schema.vocabulary import Berth, Encoding, MessageClass
@@ -121,6 +122,7 @@ def deliver_batches(batches: list[str]) -> None:
 @app.task(name="sms.promote")
 def promote_due() -> None:
     """Queue what is due."""
+    tick(runtime())
     for _ in range(_ROUNDS):
         hints = promote(runtime())
         hint_deliveries(hints)

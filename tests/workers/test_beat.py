@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +17,7 @@ from workers.queues import CLOCK, QUEUES
 
 def start_beats(place: Any, count: int) -> None:
     for number in range(count):
-        schedule = str(Path(place.folder) / f"beat-{number}")
-        place.start(f"beat-{number}", "beat", "--schedule", schedule, ready="maxinterval")
+        place.start(f"beat-{number}", "beat", ready="maxinterval")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +67,8 @@ def test_everything_that_happens_unasked_is_a_task(quiet: Any) -> None:
     assert {entry["task"] for entry in SCHEDULE.values()} <= set(tasks)
 
 
-def test_two_beats_at_once_promote_nothing_twice(site: Any, eventually: Callable[..., None]) -> None:
+def test_two_beats_at_once_promote_nothing_twice(new_site: Callable[[], Any], eventually: Callable[..., None]) -> None:
+    site = new_site()
     later = datetime.now(UTC) + timedelta(hours=1)
     answers = site.world.submit(*(site.world.order(send_at=later + timedelta(seconds=n)) for n in range(200)))
     site.world.pay(answers)
@@ -97,8 +96,9 @@ def test_two_beats_at_once_promote_nothing_twice(site: Any, eventually: Callable
 
 
 def test_what_a_suspension_or_a_drain_held_goes_on_by_itself_once_it_is_over(
-    site: Any, eventually: Callable[..., None]
+    new_site: Callable[[], Any], eventually: Callable[..., None]
 ) -> None:
+    site = new_site()
     held = site.world.pay(site.world.submit(site.world.order(message_class="otp")))
     set_account_state(site.rt, "acme", AccountState.SUSPENDED)
     site.start_worker("--concurrency", "2", POSTROAD_STALE_SECONDS="600")

@@ -107,7 +107,7 @@ def test_what_the_servers_are_given_outlives_their_containers(services: dict[str
     content = yaml.safe_load(COMPOSE.read_text())
     settings = content["configs"]["valkey"]["content"]
 
-    assert set(content["volumes"]) == {"postgres", "valkey", "beat", "journals"}
+    assert set(content["volumes"]) == {"postgres", "valkey", "journals"}
     assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
     assert services["valkey"]["volumes"] == ["valkey:/data"]
     for line in ("dir /data", "appendonly yes", "maxmemory-policy noeviction", "requirepass ${"):

@@ -1,13 +1,16 @@
 """`postroad status`: how everything stands."""
 
+import dataclasses
 from datetime import timedelta
 
 import click
 
 from pipeline.stages.office import report
+from workers.broker.unread import unread
 from workers.terminal.layout import as_json
 from workers.terminal.opened import opened
 from workers.terminal.stories import survey
+from workers.terminal.warnings import warnings
 
 
 @click.command()
@@ -16,10 +19,14 @@ from workers.terminal.stories import survey
 )
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def status(hours: float, json_: bool) -> None:
-    """Show how everything stands: messages by status, carriers by outcome, what waits, money.
+    """Show how everything stands: messages by status, carriers by outcome, what waits, money, what could not be read.
 
     Messages and attempts are counted of the last --hours; what waits and money, of all time.
     """
     with opened() as rt:
         found = report.survey(rt, rt.now() - timedelta(hours=hours))
-    click.echo(as_json(found) if json_ else survey(found))
+        stray = unread(rt.settings.broker_url.get_secret_value())
+    if json_:
+        click.echo(as_json(dataclasses.asdict(found) | {"unread_lists": [dataclasses.asdict(each) for each in stray]}))
+    else:
+        click.echo("\n\n".join(part for part in (survey(found), warnings(found, stray)) if part))

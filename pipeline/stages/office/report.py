@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pipeline.rules import ids
 from pipeline.runtime import Runtime
-from pipeline.store import health, holds, overview
+from pipeline.store import dead_letters, health, heartbeat, holds, overview
 from pipeline.store.health import Illness
 
 Row = dict[str, Any]
@@ -32,6 +32,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """When beat's ticks were taken up last."""
+
+    #: whether anybody can tell: Valkey, where there is one and it answers
+    is_known: bool
+    ticked_at: datetime | None
+    #: seconds since then
+    age: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """How the whole stands."""
 
@@ -43,6 +54,9 @@ class Overview:
     held: list[Row]
     #: open breakers; nothing while Valkey is away, when every carrier counts as well
     ill: list[Illness]
+    #: what could not be read and was set aside, ever, by source, origin and reason
+    set_aside: list[Row]
+    clock: Clock
 
 
 def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> Story | Answer | None:
@@ -72,4 +86,11 @@ def survey(rt: Runtime, since: datetime) -> Overview:
             overview.waiting(conn),
             holds.kept(conn),
             ill or [],
+            dead_letters.counts(conn),
+            _clock(rt),
         )
+
+
+def _clock(rt: Runtime) -> Clock:
+    is_known, ticked_at = heartbeat.last(rt.valkey)
+    return Clock(is_known, ticked_at, (rt.now() - ticked_at).total_seconds() if ticked_at else None)
