@@ -3,8 +3,10 @@
 import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import parse_qsl, urlencode
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.errors import ConfigurationError
@@ -15,6 +17,41 @@ def _either(name: str) -> AliasChoices:
     return AliasChoices(f"POSTROAD_{name}", name)
 
 
+_CERTIFICATES = {
+    "cert_required": "required",
+    "cert_optional": "optional",
+    "cert_none": "none",
+    "required": "required",
+    "optional": "optional",
+    "none": "none",
+}
+#: what both kombu and redis-py know; those that name files
+_TLS_FILES = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
+
+
+def _one_reading(url: SecretStr) -> SecretStr:
+    """Return a Redis URL whose TLS options kombu and redis-py read alike; by default certificates are verified."""
+    address, _, query = url.get_secret_value().partition("?")
+    scheme = address.partition(":")[0]
+    options = dict(parse_qsl(query))
+    known = {name: value for name, value in options.items() if name.startswith("ssl")}
+    if scheme not in ("redis", "rediss") or not (known or scheme == "rediss"):
+        return url
+    if scheme == "redis":
+        raise ValueError(f"{min(known)} is for rediss://")
+    if unknown := known.keys() - {"ssl_cert_reqs", *_TLS_FILES}:
+        raise ValueError(f"{min(unknown)} is no option: write ssl_cert_reqs, ssl_ca_certs, ssl_certfile, ssl_keyfile")
+    if not (verified := _CERTIFICATES.get(options.get("ssl_cert_reqs", "required").lower())):
+        raise ValueError("ssl_cert_reqs is required, optional or none")
+    for name in sorted(_TLS_FILES & known.keys()):
+        if not Path(options[name]).is_file():
+            raise ValueError(f"{name} names no file")
+    return SecretStr(f"{address}?{urlencode(options | {'ssl_cert_reqs': verified}, safe='/')}")
+
+
+RedisUrl = Annotated[SecretStr, AfterValidator(_one_reading)]
+
+
 class Settings(BaseSettings):
     """What an operator may set, as POSTROAD_NAME (and the usual DATABASE_URL, BROKER_URL)."""
 
@@ -23,9 +60,9 @@ class Settings(BaseSettings):
     #: postgresql://user:password@host/name; empty: the embedded server under `home`
     database_url: SecretStr = Field(default=SecretStr(""), validation_alias=_either("DATABASE_URL"))
     #: redis://:password@host:port/0 or amqp://…; empty: the embedded Valkey under `home`
-    broker_url: SecretStr = Field(default=SecretStr(""), validation_alias=_either("BROKER_URL"))
+    broker_url: RedisUrl = Field(default=SecretStr(""), validation_alias=_either("BROKER_URL"))
     #: redis://…: what limits calls and remembers nonces; empty: the broker where that is one
-    valkey_url: SecretStr = SecretStr("")
+    valkey_url: RedisUrl = SecretStr("")
     #: at least 32 characters; hashes the keys customers show and seals their secrets. Lose it and every key is void
     secret_key: SecretStr = SecretStr("")
     #: the secret key before it, or a JSON list of those, while `postroad secret rotate` replaces it

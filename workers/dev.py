@@ -25,6 +25,7 @@ from pipeline.settings import Settings
 from workers.embedded import kept, postgres, valkey
 from workers.embedded.place import Place, choose
 from workers.embedded.server import Server
+from workers.embedded.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,10 @@ class Pair:
         os.close(self.lock)
         self.lock = None
         atexit.unregister(self.stop)
+
+    def watch(self) -> Watch:
+        """Return what starts a server of ours again that ended by itself: look at it from the main thread."""
+        return Watch([server for server in (self.valkey, self.postgres) if server], lambda: _announce(self))
 
     def restart_postgres(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
         """Stop our PostgreSQL in that mode ("immediate" is a crash) and start it on the same port and data."""

@@ -22,6 +22,7 @@ from pipeline.errors import ConfigurationError, PostroadError
 from pipeline.settings import Settings
 from workers import dev
 from workers.embedded import kept, leftover, postgres, programs, valkey
+from workers.embedded import watch as watching
 from workers.embedded.place import ELSEWHERE, Place, choose
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the servers to another user")
@@ -292,7 +293,7 @@ def test_a_server_that_cannot_start_names_its_log(home: Path) -> None:
     (home / "postgres" / "postgresql.auto.conf").write_text("shared_buffers = 'many'\n")
     (home / "postgres" / "postgresql.conf").write_text("nonsense = 'yes'\n")
 
-    with pytest.raises(PostroadError, match=r"PostgreSQL did not start; see .*postgres\.log"):
+    with pytest.raises(PostroadError, match=r"PostgreSQL did not start; see .*postgres\.log: .*(nonsense|many)"):
         dev.start(settings(home))
 
     assert dev.running(home) is None
@@ -336,3 +337,64 @@ def test_root_copies_programs_that_the_servers_cannot_reach(empty: Path, monkeyp
 
     assert empty / "programs" in found.path.parents
     assert found.version >= (6, 2)
+
+
+def test_a_program_that_is_a_link_to_one_of_another_name_is_called_by_its_own(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as Debian has it: what it does depends on what it is called as
+    (tmp_path / "redis-check-rdb").write_text(
+        '#!/bin/sh\ncase "$0" in *redis-server) echo "v=7.0.15" ;; *) exit 1 ;; esac\n'
+    )
+    (tmp_path / "redis-check-rdb").chmod(0o755)
+    (tmp_path / "redis-server").symlink_to("redis-check-rdb")
+    tmp_path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    found = [path for path in programs._system_valkey() if path.parent == tmp_path]
+
+    assert [path.name for path in found] == ["redis-server"]
+    assert subprocess.run([found[0], "--version"], capture_output=True, text=True, check=True).stdout == "v=7.0.15\n"
+
+
+def test_a_server_that_is_killed_is_started_again_on_its_data(empty: Path) -> None:
+    with dev.start(settings(empty)) as pair:
+        assert pair.postgres
+        assert pair.valkey
+        watch, said = pair.watch(), []
+        before = [server.process.pid for server in (pair.postgres, pair.valkey) if server.process]
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+
+        def are_back() -> bool:
+            said.extend(watch.look())
+            return postgres.answers(pair.database_url) and valkey.answers(pair.broker_url) and len(said) >= 2
+
+        assert eventually(are_back, 60)
+        assert any("PostgreSQL ended (killed by SIGKILL); starts again" in line for line in said)
+        assert any("Valkey ended (killed by SIGKILL); starts again" in line for line in said)
+        found = dev.running(empty)
+        assert found
+        assert found.database_url == pair.database_url
+
+
+def test_a_server_that_does_not_come_back_is_given_up_with_its_reason(
+    empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(watching, "_LOOK", 0.01)
+    with dev.start(settings(empty, database_url="postgresql://db/x")) as pair:
+        assert pair.valkey
+        assert pair.valkey.process
+        watch = pair.watch()
+        pair.valkey.argv = ["/bin/sh", "-c", "echo starting; echo 'cannot open the file'; exit 3"]
+        os.kill(pair.valkey.process.pid, signal.SIGKILL)
+
+        def gives_up() -> bool:
+            try:
+                list(watch.look())
+            except PostroadError as error:
+                return "Valkey did not start" in str(error) and "cannot open the file" in str(error)
+            return False
+
+        assert eventually(gives_up)

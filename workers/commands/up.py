@@ -64,6 +64,7 @@ def up(logs: bool) -> int:
             patience=fleet.ALL_AT_ONCE,
             logs=ready.home / "logs" if logs else None,
             when_up=lambda: _tell(ready, pair, keys),
+            watch=pair.watch().look,
         )
 
 

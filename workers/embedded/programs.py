@@ -61,7 +61,7 @@ def find_valkey(place: Place) -> Program:
 
 def _system_postgres() -> Iterator[Path]:
     if on_path := shutil.which("postgres"):
-        yield Path(on_path).resolve()
+        yield _resolved(Path(on_path))
     yield from Path("/usr/lib/postgresql").glob("*/bin/postgres")
     for brew in _BREW:
         yield from Path(brew).glob("postgresql@*/bin/postgres")
@@ -70,9 +70,18 @@ def _system_postgres() -> Iterator[Path]:
 def _system_valkey() -> Iterator[Path]:
     for name in ("valkey-server", "redis-server"):
         if on_path := shutil.which(name):
-            yield Path(on_path).resolve()
+            yield _resolved(Path(on_path))
         for brew in _BREW:
             yield from Path(brew).glob(f"{name.removesuffix('-server')}/bin/{name}")
+
+
+def _resolved(path: Path) -> Path:
+    """Return the file behind a link, unless it goes by another name: such a program does what it is called as.
+
+    Debian's redis-server is a link to redis-check-rdb.
+    """
+    found = path.resolve()
+    return found if found.name == path.name else path.absolute()
 
 
 def _newest(place: Place, paths: Iterator[Path]) -> list[Program]:

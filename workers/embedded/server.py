@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import time
@@ -16,6 +17,11 @@ from workers.processes.tether import tethered
 log = logging.getLogger(__name__)
 
 _LARGEST_LOG = 10_000_000
+#: a line in which a server says why it ends, among those that say what it is
+_COMPLAINT = re.compile(
+    r"fatal|panic|error|fail|could not|cannot|can't|denied|invalid|illegal|unrecogni[sz]ed|bad directive|no such",
+    re.IGNORECASE,
+)
 
 
 @dataclass(slots=True)
@@ -33,12 +39,15 @@ class Server:
     #: whether it serves clients
     answers: Callable[[], bool]
     process: "subprocess.Popen[bytes] | None" = None
+    #: where in the log its latest run begins
+    log_begins: int = 0
 
     def launch(self) -> None:
         """Start it, in a session of its own so that a Ctrl-C is not for it; its output goes to its log."""
         if self.log.exists() and self.log.stat().st_size > _LARGEST_LOG:
             self.log.rename(self.log.with_suffix(".log.1"))
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
+            self.log_begins = output.tell()
             self.process = subprocess.Popen(
                 tethered(self.argv, farewell=self.polite, account=self.account),
                 stdin=subprocess.DEVNULL,
@@ -67,6 +76,11 @@ class Server:
         """Whether its process is there."""
         return self.process is not None and self.process.poll() is None
 
+    def ended(self) -> str:
+        """Return how its process ended."""
+        code = self.process.poll() if self.process else None
+        return f"killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"code {code}"
+
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal, if it runs."""
         if self.process is not None:
@@ -90,5 +104,13 @@ class Server:
 
     def fault(self) -> PostroadError:
         """Return what to tell when it did not come up."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return PostroadError(f"{self.name} did not start; see {self.log}" + (f": {lines[-1]}" if lines else ""))
+        return PostroadError(
+            f"{self.name} did not start; see {self.log}" + (f": {line}" if (line := self._why()) else "")
+        )
+
+    def _why(self) -> str:
+        """Return the first line of its latest run that complains, or else the last."""
+        with self.log.open("rb") as file:
+            file.seek(self.log_begins)
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+        return next((line for line in lines if _COMPLAINT.search(line)), lines[-1] if lines else "")

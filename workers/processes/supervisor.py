@@ -14,13 +14,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, PostroadError
 from workers.processes.procfile import path_with_ours
 from workers.processes.tether import tethered
 
@@ -83,14 +83,16 @@ def supervise(
     logs: Path | None = None,
     out: TextIO | None = None,
     when_up: Callable[[], None] | None = None,
+    watch: Callable[[], Iterable[str]] = tuple,
 ) -> int:
     """Run the processes until told to stop (SIGINT, SIGTERM, SIGHUP) or one cannot be kept alive; return 0, or then 1.
 
     What they say goes to `out`, each line with its process's name before it, or with `logs` to a file each. `when_up`
-    is called once all of them are started and ready. A second signal during the stop kills what is left. Call it from
+    is called once all of them are started and ready; `watch` again and again, for lines to say of what else must run,
+    and a PostroadError of it ends all. A second signal during the stop kills what is left. Call it from
     the main thread.
     """
-    return _Supervisor(processes, patience or Patience(), logs, out or sys.stdout, when_up).run()
+    return _Supervisor(processes, patience or Patience(), logs, out or sys.stdout, when_up, watch).run()
 
 
 def require_free(host: str, port: int, setting: str) -> None:
@@ -113,12 +115,14 @@ class _Supervisor:
         logs: Path | None,
         out: TextIO,
         when_up: Callable[[], None] | None,
+        watch: Callable[[], Iterable[str]],
     ) -> None:
         self.children = [_Child(one, _COLOURS[i % len(_COLOURS)]) for i, one in enumerate(processes)]
         self.patience = patience
         self.logs = logs
         self.out: TextIO | None = out
         self.when_up = when_up
+        self.watch = watch
         self.width = max([len("postroad"), *(len(one.name) for one in processes)])
         self.coloured = out.isatty() and "NO_COLOR" not in os.environ
         self.selector = selectors.DefaultSelector()
@@ -190,11 +194,21 @@ class _Supervisor:
 
     def _tick(self) -> None:
         self._listen()
+        self._look()
         for child in self.children:
             if child.popen and not child.runs:
                 self._bury(child)
             elif child.due_at is not None and time.monotonic() >= child.due_at and not self.stopping:
                 self._start(child)
+
+    def _look(self) -> None:
+        """Say what became of what else must run, and stop everything when it does not come back."""
+        try:
+            for line in self.watch():
+                self._say(line)
+        except PostroadError as error:
+            self._say(f"{error}: giving up")
+            self.failed = True
 
     def _bury(self, child: _Child) -> None:
         """Say that it died, and set when it starts again; or give up."""

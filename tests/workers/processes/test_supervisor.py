@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, PostroadError
 from workers.processes.procfile import read_procfile, shell
 from workers.processes.supervisor import Patience, Process, require_free, supervise
 
@@ -310,3 +310,19 @@ def test_a_line_that_is_none_is_named(tmp_path: Path, line: str) -> None:
 
 def _lives(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_what_else_must_run_is_looked_at_and_when_it_is_gone_all_ends_with_the_reason(stage: Stage) -> None:
+    looks = iter([["PostgreSQL ended; starts again"], []])
+
+    def watch() -> list[str]:
+        found = next(looks, None)
+        if found is None:
+            raise PostroadError("PostgreSQL did not start: the disk is full")
+        return found
+
+    code = supervise([stage.good("a")], patience=QUICK, out=stage.out, watch=watch)
+
+    assert code == 1
+    assert "PostgreSQL ended; starts again" in stage.out.getvalue()
+    assert "the disk is full: giving up" in stage.out.getvalue()
