@@ -590,6 +590,7 @@ def test_after_twelve_hours_a_transaction_has_expired(customer: Customer, world:
         ("failed", "unresolved", 250, "Final status unknown"),
     ],
 )
+@pytest.mark.unsound("its end is written by hand")
 def test_where_a_message_stands_is_told(
     customer: Customer, world: Any, status: str, error: str | None, code: int, words: str
 ) -> None:

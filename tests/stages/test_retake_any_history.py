@@ -153,6 +153,10 @@ class _History(RuleBasedStateMachine):
     def account(self, state: str) -> None:
         self.stage.world.run("UPDATE accounts SET state = %(state)s", state=state)
 
+    @rule(name=st.sampled_from(list(CARRIERS)), state=st.sampled_from(["active", "drained", "drained"]))
+    def carrier(self, name: str, state: str) -> None:
+        self.stage.world.run("UPDATE carriers SET state = %(state)s WHERE name = %(name)s", state=state, name=name)
+
     @invariant()
     def holds(self) -> None:
         findings = [each for each in audit(self.stage.rt) if each.broken and each.name != "I2"]
@@ -169,6 +173,8 @@ class _History(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Let everything come to its end: nobody's money is held for ever, and nothing stays on the road."""
         self.account("active")
+        for name in CARRIERS:
+            self.carrier(name, "active")
         for line in self.stage.lines.values():
             line.answers = []
         for _ in range(12):
