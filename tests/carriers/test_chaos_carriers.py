@@ -263,10 +263,10 @@ def in_flight(place: int, said: Fate, broken: int, how: Fate) -> bool:
 
     Of one bind it is read in order: what was in flight with the message that broke it lies less than a window before it
     in the log, and where reading goes on also behind it. Into a bind that is blocked a second window may go before its
-    first one's time is over, and what was told to wait is written again up to a window later.
+    first one's time is over. What was told to wait waits by itself, and is written again whatever is read meanwhile.
     """
     reach = WINDOW * (1 + (how in BLOCKS) + (said in WAITS))
-    return broken - reach < place < broken + (reach if how in READ_ON else 0)
+    return (broken - reach < place or said in WAITS) and place < broken + (reach if how in READ_ON else 0)
 
 
 @pytest.mark.parametrize("make_one", [over_http, over_smpp])

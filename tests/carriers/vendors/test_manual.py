@@ -83,3 +83,18 @@ def test_the_generic_object_is_a_carrier() -> None:
 
 def test_every_kind_is_in_the_manual() -> None:
     assert {kind for kind in KINDS if f"| `{kind}` |" not in MANUAL.read_text()} == set()
+
+
+READ = re.compile(
+    r"""(?:\b(?:options|inner|rules|taken|absent|handset|cls|line)\.(?:text|flag|number|whole|choice|mapping|take)|secret)"""
+    r"""\((?:options, )?"([a-z_]+)\""""
+)
+SOURCES = Path(generic.__file__).parents[1]
+
+
+def test_every_setting_of_an_http_kind_is_in_the_manual() -> None:
+    files = [*SOURCES.glob("*.py"), *SOURCES.glob("generic/*.py"), SOURCES.parent / "http.py"]
+    keys = {key for file in files for key in READ.findall(file.read_text())}
+
+    assert {"receipt_url", "dlt", "values", "at_format", "texts", "signature_secret"} <= keys
+    assert {key for key in keys if not re.search(rf'[`"\'.]{key}[`"\']', MANUAL.read_text())} == set()
