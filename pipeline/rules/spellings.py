@@ -21,7 +21,7 @@ _ENDS = "".join(map(chr, range(0x21))) + "\x7f\x85"
 _LAYOUT = re.compile(r"[\d +()\[\]（）［］./\-\u2010-\u2015\u2212\u30fc\uff0d]*")
 _BEGINNING = re.compile(r"[\d+(\[（［]")
 _SCIENTIFIC = re.compile(r"\+?\d+([.,]\d*)?[eE][+\-\u2212]?\d+")
-_DECIMAL = re.compile(rf"\+?\d{{{_SEVEN},}}[.,]\d{{1,3}}")
+_DECIMAL = re.compile(rf"\+?\d{{{_SEVEN},}}[.,]\d{{1,3}}|.*\d[.,](\d|00)")
 _EXTENSION = re.compile(r"\d[\s,;(]*(;?\s*ext|x|#)[\w.=:\s]*\d+\W*\Z|;", re.IGNORECASE)
 _LINK = re.compile(r"(tel|sms|callto|whatsapp):", re.IGNORECASE)
 _TRUNK = re.compile(r"[(\[（［]0[)\]）］]")

@@ -57,6 +57,9 @@ MEANT = {
     "a spreadsheet's float": ("+436641234567.0", "decimal number"),
     "a float with a comma": ("+436641234567,0", "decimal number"),
     "a float without its plus": ("436641234567.00", "decimal number"),
+    "a float in groups": ("+2 348 031 234 567.0", "decimal number"),
+    "a float with two zeros": ("+234 803 123 4567.00", "decimal number"),
+    "a float with a thousand's commas": ("+2,348,031,234,567.0", "decimal number"),
     "scientific": ("4.36641E+11", "scientific"),
     "scientific, with a comma": ("4,36641e11", "scientific"),
     "scientific, with a plus": ("+4.36641E+11", "scientific"),
@@ -294,6 +297,9 @@ def test_hostile_texts_are_read_as_the_library_reads_them(seed: int) -> None:
     phones = normalise(texts)
 
     assert differences(texts, phones) == []
+    for text, phone in zip(texts, phones, strict=True):
+        # nothing behind a number is dropped, nothing is dialled
+        assert phone is None or "".join(str(int(sign)) for sign in text if sign.isdecimal()).endswith(phone.e164[-6:])
 
 
 def library(text: str, region: str | None = None) -> Phone | None:

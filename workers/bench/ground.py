@@ -25,7 +25,7 @@ BULK, CODES = "bench", "bench_codes"
 CODES_TO = "+27"
 
 _MONEY = 10**12
-_PRICES = {"*": 9, "DE": 7, "GB": 4, "NG": 3, "KE": 3, "IN": 2, "US": 1, "GR": 6, "2348": 3, "4479": 4}
+_PRICES = {"*": 9, "DE": 7, "GB": 4, "NG": 3, "KE": 3, "IN": 2, "US": 1, "GR": 6, "2348": 3, "4474": 4}
 _EMPTY = "bench_empty"
 
 
