@@ -1,5 +1,6 @@
 """A deliver_sm that a handset wrote: its text, and which part of a longer one it is."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -28,6 +29,9 @@ CODECS = {
 }
 #: octets of a part that are kept to be joined with others: it travels in 140
 _MOST_OCTETS = 4096
+#: a header of nothing but a part's place: five octets with a reference of 8 bits, six with one of 16
+_OPENS_A_PART = re.compile(rb"\x05\x00\x03.[\x02-\xff][\x01-\xff]|\x06\x08\x04..[\x02-\xff][\x01-\xff]", re.DOTALL)
+_PRINTABLE = re.compile(rb"[ -~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +111,18 @@ def _place(ref: int, part: int, of: int) -> Place | None:
 
 
 def _header(message: Message) -> tuple[bytes, bytes]:
-    """Return user data header and text; a header that is longer than its message is none."""
+    """Return user data header and text; a header that is longer than its message is none.
+
+    esm_class is not believed alone: what opens as a part's header does is one, what reads as a text is none.
+    """
     text = message.text
-    if not (message.esm_class & UDHI and text) or 1 + text[0] > len(text):
+    is_said = message.esm_class & UDHI and text and 1 + text[0] <= len(text)
+    if not is_said and not _OPENS_A_PART.match(text):
         return b"", text
-    return text[: 1 + text[0]], text[1 + text[0] :]
+    header, rest = text[: 1 + text[0]], text[1 + text[0] :]
+    if is_said and len(header) > 1 and _PRINTABLE.fullmatch(header):
+        return b"", text
+    return (header, rest) if is_said or place_by_header(header) else (b"", text)
 
 
 def _coding(data_coding: int) -> int:

@@ -106,6 +106,20 @@ def test_a_header_longer_than_its_message_is_text() -> None:
     assert read(heard(b"", UDHI)).body == ""
 
 
+@pytest.mark.parametrize("header", ["0500037a0201", "0608047a010201"])
+def test_a_part_whose_esm_class_says_nothing_of_its_header_is_one(header: str) -> None:
+    told = read(heard(bytes.fromhex(header) + b"STOP"))
+
+    assert (told.body, told.part, told.of) == ("STOP", 1, 2)
+    assert read(heard(bytes.fromhex("0500037a0203") + b"STOP")).part is None
+
+
+def test_a_text_whose_esm_class_tells_of_a_header_that_is_not_there_is_all_text() -> None:
+    text = b"Stop texting me. " * 9
+
+    assert read(heard(text, UDHI)).body == text.decode()
+
+
 def test_a_key_says_what_came_and_nothing_of_it() -> None:
     message = heard(b"STOP")
 
