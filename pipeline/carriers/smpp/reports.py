@@ -202,13 +202,15 @@ def _state(reading: Reading, message: Message, fields: dict[str, str]) -> tuple[
 
 def _letters(word: str) -> str:
     """Return a word for a state without what some put between and around its letters."""
-    return _NO_LETTER.sub("", word.upper())
+    return word if word in WORDS else _NO_LETTER.sub("", word.upper())
 
 
 def _errors(message: Message, fields: dict[str, str]) -> list[str]:
     """Return the network's code, then the SMSC's; one that says that nothing is wrong only where there is no other."""
     error = fields.get("err", "")
     network = message.tlvs.get(Tag.NETWORK_ERROR_CODE, b"")[:3]
+    if not network:
+        return [error] if _CODE.fullmatch(error) else []
     if network.isdigit():
         found = [network.decode()]
     else:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.carriers.smpp import pdu
-from pipeline.carriers.smpp.codes import RESPONSE, Command, Tag
+from pipeline.carriers.smpp.codes import RESPONSE, Command, Status, Tag
 from pipeline.carriers.smpp.framer import LONGEST
 from pipeline.stages.moor import moor
 from pipeline.stages.settle import settle
@@ -115,7 +115,8 @@ class Far:
             command, status, sequence, _ = guest.read()
             if command == Command.SUBMIT_SM:
                 self.taken.append(f"m{len(self.taken) + 1}")
-                self._write(guest, pdu.submit_sm_resp(sequence, self.taken[-1]))
+                twice = pdu.submit_sm_resp(sequence, "twice") + pdu.submit_sm_resp(sequence, "", Status.RSYSERR)
+                self._write(guest, pdu.submit_sm_resp(sequence, self.taken[-1]) + twice)
             elif command == Command.DELIVER_SM_RESP and status == 0:
                 self.kept[sequence] = status
             elif command == Command.ENQUIRE_LINK:
