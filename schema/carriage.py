@@ -3,11 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from schema.dead_letter import DeadLetter
 from schema.refusals import RefusalReason
 from schema.vocabulary import Encoding, MessageClass, Outcome, Verdict
+
+
+class Proof(StrEnum):
+    """How what a carrier posts over HTTP is proved to be its own."""
+
+    #: by a secret that only the carrier and we know
+    HELD = "proven"
+    #: not at all: whoever knows the address is believed
+    WAIVED = "open"
+    #: it cannot be, for want of a secret: nothing is believed
+    LACKING = "refused"
 
 
 @dataclass(frozen=True, slots=True)

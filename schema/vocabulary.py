@@ -129,17 +129,6 @@ class ReceiptState(StrEnum):
     ORPHANED = "orphaned"
 
 
-class Proof(StrEnum):
-    """How what a carrier posts over HTTP is proved to be its own."""
-
-    #: by a secret that only the carrier and we know
-    HELD = "proven"
-    #: not at all: whoever knows the address is believed
-    WAIVED = "open"
-    #: it cannot be, for want of a secret: nothing is believed
-    LACKING = "refused"
-
-
 class Money(StrEnum):
     """What became of the money (or quota) of one message."""
 
@@ -361,6 +350,14 @@ class Code(StrEnum):
     TOO_LARGE = "too_large"
     #: not of the content type this API reads
     MEDIA_UNKNOWN = "media_unknown"
+    #: its body is compressed, which no API here reads
+    ENCODING_UNKNOWN = "encoding_unknown"
+    #: it cannot be read as an HTTP request
+    MALFORMED = "malformed"
+    #: its request target (URL) is too long
+    TARGET_TOO_LONG = "target_too_long"
+    #: a header field is too long, or there are too many
+    HEADERS_TOO_LARGE = "headers_too_large"
     #: the thing is not in a state for this
     CONFLICT = "conflict"
     #: no such person

@@ -15,23 +15,25 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Mapping
-from dataclasses import replace
-from ipaddress import ip_address, ip_network
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 import uvloop
 from aiohttp import web
 
-from pipeline.errors import PostroadError
+from pipeline.errors import ConfigurationError, PostroadError
 from pipeline.runtime import Runtime, Work
 from pipeline.settings import Settings
 from schema.door import Call, Reply
-from workers.doors.burden import Burden
+from schema.vocabulary import Code
 from workers.doors.desk import Desk
 from workers.doors.entry import Entry
 from workers.doors.registry import DOORS
+from workers.framing import Unreadable
 from workers.garbage import spare
-from workers.intake import Unread, read
+from workers.intake import Body, Unread, is_encoded
+from workers.listening import listening, refuse_new
 from workers.processes.fleet import environment
 from workers.processes.supervisor import require_free
 from workers.processes.tether import tethered
@@ -42,6 +44,33 @@ log = logging.getLogger(__name__)
 
 #: seconds that calls under way are given when the gateway stops
 _FAREWELL = 10.0
+#: of them, seconds for which connections are answered that were made before it stopped listening
+_LEAVING = 2.0
+#: proxies of ours that one call may have come through
+_HOPS = 20
+#: what is said to who sends what is no request for anybody: status, words, headers
+_REFUSALS: dict[Code, tuple[int, str, Mapping[str, str]]] = {
+    Code.ENCODING_UNKNOWN: (415, "send the body as it is, without a coding", {"Accept-Encoding": "identity"}),
+    Code.MALFORMED: (400, "this is no HTTP request that can be read", {}),
+    Code.METHOD_UNKNOWN: (405, "there is no such method", {}),
+    Code.TARGET_TOO_LONG: (414, "the URL is too long", {}),
+    Code.HEADERS_TOO_LARGE: (431, "the headers are too large", {}),
+}
+#: what may be done outside the APIs
+_METHODS = {"receipts": "POST, GET", "healthz": "GET"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is called: the API it belongs to, if any, and the path there."""
+
+    entry: Entry | None
+    mount: str
+    path: str
+    query: str
+    #: the first word of the path, and what follows, where no API is called
+    first: str = ""
+    rest: str = ""
 
 
 class Gateway:
@@ -50,45 +79,71 @@ class Gateway:
     def __init__(self, rt: Runtime) -> None:
         """Make the routes; they open the database when they are called."""
         self._desk = Desk(rt)
-        self._letterbox = Letterbox(rt)
-        #: the bodies of callers, by where they are: nobody knows yet who they are
-        self._intake = Burden()
+        self._letterbox = Letterbox(rt, self._desk.failures)
         self._prefixes = {str(name): entry for name, entry in DOORS.items()}
         self._hosts = {host.lower(): DOORS[name] for name, host in rt.settings.gateway_hosts.items()}
-        self._proxies = [ip_network(each) for each in rt.settings.gateway_proxies]
+        self._proxies = [_network(each) for each in rt.settings.gateway_proxies]
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
-        path, _, query = request.raw_path.partition("?")
-        if self._hosts and (own := self._hosts.get(request.host.partition(":")[0].lower())):
-            return await self._visit(own, request, "", path, query)
-        # `*` and a proxy's `http://…` are paths too
-        _, first, rest = (*path.split("/", 2), "", "")[:3]
-        if entry := self._prefixes.get(first):
-            return await self._visit(entry, request, f"/{first}", f"/{rest}", query)
-        if first == "receipts":
-            with self._intake.load(self._source(request)) as weigh:
-                return await self._letterbox.post(request, rest, weigh)
-        if first == "healthz":
+        place = self._place(request.raw_path, request.headers.get("Host", ""))
+        if is_encoded(request):
+            return self._refuse(request, place, request.method, Code.ENCODING_UNKNOWN)
+        if place.entry:
+            return await self._visit(place.entry, request, self._call(request, place, request.method))
+        if place.first == "receipts":
+            return await self._letterbox.post(request, place.rest, self._source(request))
+        if place.first == "healthz":
             if self._desk.is_failing:
                 return fault(503, "the database keeps sends waiting")
             return await self._letterbox.health()
         return fault(404, "there is nothing here; the APIs are under " + ", ".join(f"/{name}" for name in DOORS))
+
+    def unreadable(self, request: web.BaseRequest, error: Unreadable) -> web.Response:
+        """Answer what is no HTTP, in the words of the API that it was sent to as far as that can be seen."""
+        return self._refuse(request, self._place(error.target, error.host), error.method, error.refusal)
 
     def close(self) -> None:
         """End what runs for it."""
         self._letterbox.close()
         self._desk.close()
 
-    async def _visit(self, entry: Entry, request: web.BaseRequest, mount: str, path: str, query: str) -> web.Response:
+    def _place(self, target: str, host: str) -> _Place:
+        if not target.startswith("/") and "://" in target:  # as proxies are asked (RFC 9112, 3.2.2)
+            host, _, target = target.partition("://")[2].partition("/")
+            target = f"/{target}"
+        path, _, query = target.partition("?")
+        if self._hosts and (own := self._hosts.get(host.rpartition("@")[2].partition(":")[0].lower())):
+            return _Place(own, "", path, query)
+        _, first, rest = (*path.split("/", 2), "", "")[:3]
+        if entry := self._prefixes.get(first):
+            return _Place(entry, f"/{first}", f"/{rest}", query)
+        return _Place(None, "", path, query, first, rest)
+
+    def _refuse(self, request: web.BaseRequest, place: _Place, method: str, code: Code) -> web.Response:
+        """Answer what is refused for how it is sent, wherever; its connection is closed where more would come."""
+        status, words, more = _REFUSALS[code]
+        if place.entry is None:
+            allowed = {"Allow": _METHODS.get(place.first, "GET, POST")} if code is Code.METHOD_UNKNOWN else {}
+            response = fault(status, words)
+            response.headers.update({**more, **allowed})
+        else:
+            call = self._call(request, place, method)
+            is_method = code is Code.METHOD_UNKNOWN
+            reply = place.entry.refuse_method(call) if is_method else place.entry.refuse(call, code, words)
+            response = _response(replace(reply, headers={**reply.headers, **more}))
+        # a body that is all here is nothing to wait for
+        if code is not Code.ENCODING_UNKNOWN or not request.content.is_eof():
+            response.force_close()
+        return response
+
+    def _call(self, request: web.BaseRequest, place: _Place, method: str) -> Call:
         rt, source, headers = self._desk.rt, self._source(request), _joined(request)
-        call = Call(request.method, path, query, headers, b"", source, at=rt.now(), id=rt.mint(), mount=mount)
+        return Call(method, place.path, place.query, headers, b"", source, at=rt.now(), id=rt.mint(), mount=place.mount)
+
+    async def _visit(self, entry: Entry, request: web.BaseRequest, call: Call) -> web.Response:
         try:
-            # what was read counts until it is answered: its key is not known before
-            with self._intake.load(source) as weigh:
-                if body := await read(request, entry.manner.largest, weigh):
-                    call = replace(call, body=body)
-                return _response(await entry.answer(self._desk, call))
+            return _response(await entry.answer(self._desk, call, Body(request)))
         except Unread as error:
             return _response(entry.refuse(call, error.code, str(error), error.wait), close=True)
 
@@ -98,7 +153,7 @@ class Gateway:
         if self._proxies:
             # some proxies add a header of their own behind the caller's
             told = ",".join(request.headers.getall("X-Forwarded-For", ()))
-            forwarded = [each.strip() for each in told.split(",")]
+            forwarded = [each.strip() for each in told.rsplit(",", _HOPS)[-_HOPS:]]
             for each in (hop, *reversed(forwarded)):
                 if not self._is_proxy(each):
                     return each or hop
@@ -127,10 +182,12 @@ async def _serve(settings: Settings, others: int) -> None:
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     gateway = Gateway(Runtime(settings, deadlines=Work.API.value))
     spare()
-    runner = web.ServerRunner(Reception(gateway.handle), shutdown_timeout=_FAREWELL)
+    reception = Reception(gateway.handle, gateway.unreadable)
+    runner = web.ServerRunner(reception, shutdown_timeout=_FAREWELL)
     await runner.setup()
     shared = settings.gateway_processes > 1
-    await web.TCPSite(runner, settings.gateway_host, settings.gateway_port, reuse_port=shared or None).start()
+    site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port, reuse_port=shared or None)
+    await site.start()
     children = [await _other(settings) for _ in range(others)]
     try:
         await _first(stop.wait(), *(child.wait() for child in children))
@@ -140,6 +197,10 @@ async def _serve(settings: Settings, others: int) -> None:
         for child in children:
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
+        # whoever calls while we go is answered by us or by those who come, and reset by nobody
+        await refuse_new(listening(site))
+        await site.stop()
+        await reception.leave(_LEAVING)
         await runner.cleanup()
         await asyncio.gather(*(child.wait() for child in children))
         gateway.close()
@@ -156,6 +217,13 @@ async def _first(*waits: Coroutine[Any, Any, object]) -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
+
+
+def _network(written: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(written, strict=False)
+    except ValueError:
+        raise ConfigurationError(f"POSTROAD_GATEWAY_PROXIES: {written} is no network, as 10.0.0.0/8 is one") from None
 
 
 def _joined(request: web.BaseRequest) -> Mapping[str, str]:

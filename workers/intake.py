@@ -1,4 +1,4 @@
-"""The bodies of requests: no longer than they may be, no slower, and no more of them than memory has room for."""
+"""The bodies of requests: read when it is time, no longer than they may be, no slower than they should come."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,8 +7,10 @@ from aiohttp import web
 
 from pipeline.errors import Crowded
 from schema.vocabulary import Code
+from workers.doors import strangers
+from workers.doors.strangers import Share
 
-#: seconds a caller may take to send what he announced
+#: seconds a known caller may take to send what he announced
 PATIENCE = 30.0
 
 
@@ -22,39 +24,86 @@ class Unread(Exception):
         self.wait = wait
 
 
-async def read(request: web.BaseRequest, largest: int, weigh: Callable[[int], None]) -> bytes:
-    """Return the body; Unread says why not. `weigh` is told how much of it came so far, and may raise Crowded."""
-    if not request.can_read_body:
-        return b""
-    if (request.content_length or 0) > largest:
-        raise _too_large(largest)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await _read(request, largest, weigh)
-    except TimeoutError:
-        raise Unread(Code.BAD_JSON, "the body did not come") from None
-    except web.RequestPayloadError:
-        raise Unread(Code.BAD_JSON, "the body is not sent as HTTP has it") from None
-    except Crowded:
-        raise Unread(Code.UNAVAILABLE, "try again in a moment", wait=1.0) from None
+class Body:
+    """The body of one request. Until it is read, its sender is held back."""
 
+    __slots__ = ("_request",)
 
-async def _read(request: web.BaseRequest, largest: int, weigh: Callable[[int], None]) -> bytes:
-    await _welcome(request)
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
+    def __init__(self, request: web.BaseRequest) -> None:
+        """Take the request; nothing is read."""
+        self._request = request
+
+    @property
+    def announced(self) -> int:
+        """Return the bytes it is said to have; 0 where that is not told."""
+        return self._request.content_length or 0
+
+    @property
+    def is_here(self) -> bool:
+        """Tell whether all of it came already, so that reading takes no wait."""
+        return self._request.content.is_eof()
+
+    async def read(self, largest: int, weigh: Callable[[int], None]) -> bytes:
+        """Return a known caller's body; Unread says why not. `weigh` is told what came so far; it may be Crowded."""
+        return await self._read(largest, weigh, PATIENCE, None)
+
+    async def read_of_stranger(self, largest: int, share: Share) -> bytes:
+        """Return the body of one who is not known yet; Unread says why not: it may have to make room for others."""
+        return await self._read(largest, share.weigh, strangers.PATIENCE, share)
+
+    async def _read(self, largest: int, weigh: Callable[[int], None], patience: float, share: Share | None) -> bytes:
+        if self.announced > largest:
+            raise _too_large(largest)
+        try:
+            if self.is_here:
+                return self._at_once(largest, weigh)
+            async with asyncio.timeout(patience) as deadline:
+                if share:
+                    share.deadline = deadline
+                return await self._wait(largest, weigh)
+        except TimeoutError:
+            raise _crowded() if share and share.is_out else Unread(Code.MALFORMED, "the body did not come") from None
+        except (web.RequestPayloadError, ConnectionError):
+            raise Unread(Code.MALFORMED, "the body is not sent as HTTP has it") from None
+        except Crowded:
+            raise _crowded() from None
+
+    def _at_once(self, largest: int, weigh: Callable[[int], None]) -> bytes:
+        body = self._request.content.read_nowait()
         if len(body) > largest:
             raise _too_large(largest)
         weigh(len(body))
-    return bytes(body)
+        return body
+
+    async def _wait(self, largest: int, weigh: Callable[[int], None]) -> bytes:
+        await self._welcome()
+        body = bytearray()
+        async for chunk in self._request.content.iter_any():
+            body += chunk
+            if len(body) > largest:
+                raise _too_large(largest)
+            weigh(len(body))
+        return bytes(body)
+
+    async def _welcome(self) -> None:
+        """Tell a caller who asks before he sends a body (RFC 9110, 10.1.1) that it is wanted."""
+        if self._request.headers.get("Expect", "").lower() == "100-continue":
+            await self._request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._request.writer.output_size = 0  # of the answer itself nothing is out yet
 
 
-async def _welcome(request: web.BaseRequest) -> None:
-    """Tell a caller who asks before he sends a body (RFC 9110, 10.1.1) that it is wanted."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # of the answer itself nothing is out yet
+def is_encoded(request: web.BaseRequest) -> bool:
+    """Tell whether a request has a body that is compressed, or says that it is coded in a way not known here."""
+    headers = request.headers
+    if "Content-Encoding" not in headers and "Transfer-Encoding" not in headers:
+        return False
+    content = {word.strip().lower() for told in headers.getall("Content-Encoding", ()) for word in told.split(",")}
+    transfer = [told.strip().lower() for told in headers.getall("Transfer-Encoding", ())]
+    return (bool(content - {"", "identity"}) and request.can_read_body) or transfer not in ([], ["chunked"])
+
+
+def _crowded() -> Unread:
+    return Unread(Code.UNAVAILABLE, "try again in a moment", wait=1.0)
 
 
 def _too_large(largest: int) -> Unread:

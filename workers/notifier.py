@@ -108,7 +108,7 @@ class Notifier:
         else:
             outcome = call.result()
         if outcome.called:
-            self._lanes.judge(errand.lane, outcome.heard, began, time.monotonic())
+            self._lanes.judge(errand.lane, outcome.heard, began, time.monotonic(), outcome.asked)
         self._ended.append(outcome)
         self._something_ended.set()
 
@@ -122,13 +122,16 @@ class Notifier:
         posting = compose(herald, errand.told, errand.secrets, self._rt.now())
         if posting is None:
             return Outcome(errand, "unsaid", heard=True, called=False)
-        answer = await self._caller.call(errand.url, posting, herald.TIMEOUT)
+        answer = await self._caller.post(errand.url, posting, herald.TIMEOUT)
+        if isinstance(answer, str):
+            return Outcome(errand, answer, heard=False, schedule=herald.SCHEDULE)
         return Outcome(
             errand,
-            str(answer),
-            heard=isinstance(answer, int) and answer in herald.SUCCESSES,
-            gone=answer == _GONE,
+            str(answer.status),
+            heard=answer.status in herald.SUCCESSES,
+            gone=answer.status == _GONE,
             schedule=herald.SCHEDULE,
+            asked=notify.asked_to_wait(self._rt, answer.status, answer.headers, herald.SCHEDULE),
         )
 
     async def _write(self) -> None:

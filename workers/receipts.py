@@ -14,8 +14,9 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -26,8 +27,10 @@ from pipeline.stages.receive import CarrierRow, ReceiptForged
 from schema.carriage import Heard, Inbound, Posted, Receipt
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import Code
+from workers.doors.burden import Burden
+from workers.doors.strangers import Failures, Room
 from workers.gather import Gather, in_time
-from workers.intake import Unread, read
+from workers.intake import Body, Unread
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +41,9 @@ _FRESH = 5.0
 #: seconds between two words in the log about one carrier's forged receipts
 _QUIET = 60.0
 #: what is answered where a body was not taken in
-_UNREAD = {Code.TOO_LARGE: 413, Code.BAD_JSON: 400, Code.UNAVAILABLE: 503}
+_UNREAD = {Code.TOO_LARGE: 413, Code.MALFORMED: 400, Code.UNAVAILABLE: 503}
+#: bytes of unproved posts that are not complete, of all carriers; and of a post that is read at once
+_ROOM, _SMALL = 16 * 1024 * 1024, 16 * 1024
 #: what any kind of carrier may call with
 _METHODS = ("POST", "GET")
 #: receipts kept in one transaction, and seconds it waits for more to come
@@ -48,9 +53,12 @@ _RECEIPTS, _WAIT = 1000, 0.005
 class Letterbox:
     """Takes receipts in, many posts to a transaction."""
 
-    def __init__(self, rt: Runtime) -> None:
-        """Make it; the database is opened by the first post."""
+    def __init__(self, rt: Runtime, failures: Failures) -> None:
+        """Make it, with what slows down who forges; the database is opened by the first post."""
         self._rt = rt
+        self._failures = failures
+        #: for the bodies of posts that are proved by more than their body, and of all others, by carrier
+        self._burden, self._room = Burden(), Room(_ROOM)
         self._threads = ThreadPoolExecutor(2, "receipts")
         self._senders: dict[str, CarrierRow] = {}
         self._read_at = float("-inf")
@@ -64,17 +72,16 @@ class Letterbox:
         self._unread: Gather[DeadLetter, None] = Gather(self._set_aside, self._threads, most=_RECEIPTS, seconds=_WAIT)
         self._heard: Gather[Inbound, None] = Gather(self._keep_heard, self._threads, most=_RECEIPTS, seconds=_WAIT)
 
-    async def post(self, request: web.BaseRequest, carrier: str, weigh: Callable[[int], None]) -> web.Response:
-        """Keep a carrier's receipts and messages, and answer only then; `weigh` is told how much of them came."""
+    async def post(self, request: web.BaseRequest, carrier: str, source: str) -> web.Response:
+        """Keep a carrier's receipts and messages, and answer only then; `source`: the address they come from."""
         try:
-            return await self._answer(request, carrier, weigh)
+            return await self._answer(request, carrier)
         except Unread as error:
-            response = fault(_UNREAD[error.code], str(error))
-            response.force_close()
-            return response
+            return _closing(fault(_UNREAD[error.code], str(error)))
         except ReceiptForged as error:
             self._tell(carrier, str(error))
-            return fault(401, "this is not proved to be a carrier's")
+            response = fault(401, "this is not proved to be a carrier's")
+            return response if await self._failures.note(source, "receipts") else _closing(response)
         except ValueError as error:
             return fault(400, str(error))
         except (DatabaseFault, ConfigurationError) as error:
@@ -93,27 +100,45 @@ class Letterbox:
         """End the threads when their work is done."""
         self._threads.shutdown()
 
-    async def _answer(self, request: web.BaseRequest, carrier: str, weigh: Callable[[int], None]) -> web.Response:
+    async def _answer(self, request: web.BaseRequest, carrier: str) -> web.Response:
         if request.method not in _METHODS:
-            return fault(405, "receipts are posted")
-        body = await read(request, LARGEST, weigh)
+            response = fault(405, "receipts are posted")
+            response.headers["Allow"] = ", ".join(_METHODS)
+            return response
+        body = Body(request)
+        if body.announced > LARGEST:
+            return fault(413, f"a request may have {LARGEST} bytes")
         sender = (await self._known()).get(carrier)
         if sender is None:
             raise ReceiptForged("no carrier of this name posts receipts here")
         if request.method not in receive.methods(sender):
             raise ReceiptForged(f"carrier {carrier}: it never calls with {request.method}")
         headers = {name.lower(): value for name, value in request.headers.items()}
-        url = receive.called(sender, request.raw_path, f"{request.scheme}://{request.host}")
-        heard = receive.read(sender, Posted(request.method, url, headers, body))
+        url = receive.called(sender, request.raw_path, f"{request.scheme}://{request.headers.get('Host', '')}")
+        posted = Posted(request.method, url, headers, b"")
+        if receive.prove(sender, posted):
+            with self._burden.load(carrier) as weigh:
+                await self._take(sender, replace(posted, body=await body.read(LARGEST, weigh)))
+        else:
+            with self._room.share(carrier) as share:
+                posted = replace(posted, body=await body.read_of_stranger(LARGEST, share))
+            await self._take(sender, posted)
+        status, kind, words = receive.thanks(sender)
+        return web.Response(status=status, text=words, content_type=kind)
+
+    async def _take(self, sender: CarrierRow, posted: Posted) -> None:
+        if len(posted.body) <= _SMALL:
+            heard = receive.read(sender, posted)
+        else:
+            loop = asyncio.get_running_loop()
+            heard = await loop.run_in_executor(self._threads, receive.read, sender, posted)
         if heard.receipts:
             await self._gather.add(heard.receipts)
         if heard.inbound:
             await self._heard.add(heard.inbound)
         if heard.dead:
             await self._unread.add(heard.dead)
-            self._tell_unread(carrier, heard)
-        status, kind, words = receive.thanks(sender)
-        return web.Response(status=status, text=words, content_type=kind)
+            self._tell_unread(sender.name, heard)
 
     def _tell_unread(self, carrier: str, heard: Heard) -> None:
         """Log what was set aside, of each carrier now and then, with what was since."""
@@ -159,6 +184,11 @@ class Letterbox:
     def _set_aside(self, letters: list[DeadLetter]) -> Sequence[None]:
         receive.set_aside(self._rt, letters)
         return ()
+
+
+def _closing(response: web.Response) -> web.Response:
+    response.force_close()
+    return response
 
 
 def fault(status: int, message: str) -> web.Response:

@@ -1,54 +1,174 @@
-"""The HTTP server itself: what is no HTTP is told so in a word, and nothing of it is repeated, here or in the log."""
+"""The HTTP server's connections: what is no HTTP is answered in the envelope of the API it was sent to, then closed."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from aiohttp.streams import StreamReader
 
+from schema.vocabulary import Code
 from workers.doors.entry import frames
+from workers.framing import BUFFER, Framing, Unreadable
 from workers.receipts import fault
 
 log = logging.getLogger(__name__)
 
 #: seconds a connection may be silent, or take to say what it wants; proxies hang up after 60, as they come
 _IDLE = 75.0
-#: seconds for which the rest of a body that was refused is taken in, so that its sender hears why
+#: seconds for which a connection is held after a refusal, so that its sender hears why
 _LINGERING = 2.0
+#: bytes of a refused body that are discarded, so that a client who sends all before he listens hears why; and of one
+#: that was refused because it is coded
+LEFTOVER, LEFTOVER_CODED = 16 * 1024 * 1024, 1024 * 1024
+#: seconds an answer may wait for its reader
+_STALLED = 30.0
+#: seconds within which a new connection has said what it wants, or is not waited for when the server stops
+_NEW = 1.0
+#: seconds between two looks at what is still to be answered
+_LOOK = 0.02
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+#: returns the answer to what cannot be read; the request has nothing but its address
+Refuser = Callable[[web.BaseRequest, Unreadable], web.Response]
+
+
+def _refuse(_request: web.BaseRequest, _error: Unreadable) -> web.Response:
+    return fault(400, "this is no HTTP request that can be read")
 
 
 class Reception(web.Server):
     """aiohttp's bare server, made discreet: its own words quote headers, and headers hold keys."""
 
-    def __init__(self, handler: Handler, *, idle: float = _IDLE) -> None:
-        """Take what answers a request; `idle`: seconds after which a connection that asks nothing is closed."""
+    def __init__(self, handler: Handler, refuse: Refuser = _refuse, *, idle: float = _IDLE) -> None:
+        """Take what answers requests, and what is none; `idle`: seconds until a silent connection is closed."""
         super().__init__(handler)
         self._idle = idle
+        self.refuse = refuse
+        #: whether each answer is its connection's last
+        self.is_leaving = False
 
     def __call__(self) -> web.RequestHandler:
         """Return what speaks on a new connection."""
-        loop = asyncio.get_running_loop()
-        return _Speaker(
-            self,
-            loop=loop,
-            keepalive_timeout=self._idle,
-            lingering_time=_LINGERING,
-            access_log=None,  # type: ignore[arg-type]
-        )
+        return _Speaker(self, asyncio.get_running_loop(), self._idle)
+
+    async def leave(self, seconds: float) -> None:
+        """Answer what is under way and what new connections ask, for so long at most, each as the last."""
+        self.is_leaving = True
+        for _ in range(round(seconds / _LOOK)):
+            if not any(each.is_owed for each in self.connections if isinstance(each, _Speaker)):
+                break
+            await asyncio.sleep(_LOOK)
 
 
 class _Speaker(web.RequestHandler):
-    __slots__ = ()
+    __slots__ = ("_answered", "_ended", "_framing", "_gone", "_made_at", "_reception")
+
+    def __init__(self, reception: Reception, loop: asyncio.AbstractEventLoop, idle: float) -> None:
+        super().__init__(
+            reception,
+            loop=loop,
+            keepalive_timeout=idle,
+            lingering_time=0,  # what is left of a body is seen to here
+            access_log=None,  # type: ignore[arg-type]
+            read_bufsize=BUFFER,
+            auto_decompress=False,
+        )
+        self._reception = reception
+        self._framing = Framing(self, loop)
+        self._parser = self._framing  # type: ignore[assignment]
+        self._made_at = loop.time()
+        self._answered = 0
+        self._ended = False
+        #: done when the other side has hung up
+        self._gone: asyncio.Future[None] | None = None
+
+    @property
+    def is_owed(self) -> bool:
+        """Tell whether somebody waits for an answer here, or is about to ask for one."""
+        if self._request_count > self._answered or self._framing.is_amid:
+            return True
+        return self._request_count == 0 and self._loop.time() - self._made_at < _NEW
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Answer what was asked before the other side ended its half, then close."""
+        self._ended = True
+        self._framing.end()
+        self._be_gone()
+        return self._request_count > self._answered
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End what waits for the other side."""
+        self._framing.end()
+        self._be_gone()
+        super().connection_lost(exc)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer that does not tell what we are made of."""
+        """Send an answer that does not tell what we are made of; see to what is left of the request's body."""
         resp.headers["Server"] = "Postroad"
-        return await super().finish_response(request, resp, start_time)
+        content = request.content
+        is_unread = not content.is_eof()
+        most = LEFTOVER_CODED if resp.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE else LEFTOVER
+        is_small = (request.content_length or 0) <= most
+        if is_unread and not is_small:
+            resp.force_close()
+        self._answered += 1
+        if self._reception.is_leaving or self._is_over():
+            resp.force_close()
+        sent = await super().finish_response(request, resp, start_time)
+        if is_unread and is_small:
+            await self._take_in(content, most)
+            is_unread = not content.is_eof()
+        if is_unread or self._framing.is_broken:
+            await self._linger()
+        if self._is_over():
+            self.close()
+        return sent
+
+    def _is_over(self) -> bool:
+        """Tell whether nobody asks any more."""
+        return self._ended and self._request_count == self._answered
+
+    async def _take_in(self, content: StreamReader, most: int) -> None:
+        """Discard a body, so that the next request can come."""
+        taken = 0
+        try:
+            async with asyncio.timeout(_LINGERING):
+                while not content.at_eof() and taken <= most:
+                    taken += len(await content.readany())
+        except (TimeoutError, web.RequestPayloadError):
+            pass  # it is not complete, so that the connection is closed
+
+    async def _linger(self) -> None:
+        """Hold a connection that is to be closed until its other side has heard why, reading nothing more of it."""
+        transport = self.transport
+        if transport is None or self._ended or self._messages:
+            return
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._gone = self._loop.create_future()
+        await asyncio.wait([self._gone], timeout=_LINGERING)
+
+    def _be_gone(self) -> None:
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+    async def _drain_helper(self) -> None:
+        """Wait for a reader that is slow, but not for ever."""
+        if not self._paused:
+            return await super()._drain_helper()
+        try:
+            async with asyncio.timeout(_STALLED):
+                await super()._drain_helper()
+        except TimeoutError:
+            if self.transport is not None:
+                self.transport.abort()  # closing would wait until all is read
+            self.force_close()
+            raise ConnectionResetError("nobody reads the answer") from None
 
     def handle_error(
         self,
@@ -62,7 +182,11 @@ class _Speaker(web.RequestHandler):
             self.log_exception("a call failed: %s", type(exc).__name__, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer is under way already")
-        response = fault(status, "the fault is ours" if status >= 500 else "this is no HTTP request that can be read")
+        if status >= 500:
+            response = fault(status, "the fault is ours")
+        else:
+            error = exc if isinstance(exc, Unreadable) else Unreadable(Code.MALFORMED, b"")
+            response = self._reception.refuse(request, error)
         response.force_close()
         return response
 

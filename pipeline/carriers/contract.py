@@ -142,3 +142,11 @@ class ReceiptReader(Protocol):
         ValueError says what cannot be read, ReceiptForged whose token is wrong.
         """
         ...
+
+
+class ReceiptProof(Protocol):
+    """Judges by its headers and URL alone whose a post is, so that nothing is read of a forger."""
+
+    def __call__(self, carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+        """Tell whether they prove it; False: only the body can. ReceiptForged if they disprove it."""
+        ...

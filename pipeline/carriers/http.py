@@ -101,12 +101,18 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
     return unknown(ref, f"http_{answer.status}")
 
 
-def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
-    """Return what is in one request; ValueError if it cannot be read, ReceiptForged if its token is wrong."""
+def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+    """Tell whether its token proves whose a post is; ReceiptForged if that is wrong, False where none is set."""
     expected = settings.get("receipt_token")
     given = posted.headers.get("authorization", "")
-    if expected and not hmac.compare_digest(given.encode(), f"Bearer {expected}".encode()):
+    if expected and not hmac.compare_digest(given.encode("utf-8", "replace"), f"Bearer {expected}".encode()):
         raise ReceiptForged(f"carrier {carrier}: the receipt does not carry our token")
+    return bool(expected)
+
+
+def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
+    """Return what is in one request; ReceiptForged if its token is wrong."""
+    prove(carrier, settings, posted)
     return posts.read_each(
         carrier, posted, lambda: posts.entries(posts.parsed(posted.body)), partial(_entry, carrier, settings)
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from schema.vocabulary import Proof
+from schema.carriage import Proof
 
 #: the setting that waives a proof, of every kind that has a row here with settings, and its only value
 RECEIPTS, OPEN = "receipts", "open"

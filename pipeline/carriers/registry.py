@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.carriers import homes, http, proofs, purses
-from pipeline.carriers.contract import Balanced, Carrier, ReceiptReader
+from pipeline.carriers.contract import Balanced, Carrier, ReceiptProof, ReceiptReader
 from pipeline.carriers.simulated import Simulated
 from pipeline.carriers.smpp import calls, codes
 from pipeline.carriers.smpp.carrier import Smpp
@@ -36,6 +36,16 @@ RECEIPT_READERS: dict[str, ReceiptReader] = {
     "termii": termii.read,
     "twilio": twilio.read,
     "vonage": vonage.read,
+}
+#: what is told of them before their body is read: True, False (only the body tells), or ReceiptForged
+RECEIPT_PROOFS: dict[str, ReceiptProof] = {
+    "africas_talking": africas_talking.prove,
+    "generic": generic.prove,
+    "http": http.prove,
+    "infobip": infobip.prove,
+    "termii": termii.prove,
+    "twilio": twilio.prove,
+    "vonage": vonage.prove,
 }
 #: those of them whose carriers may call with GET
 RECEIPTS_BY_GET = frozenset({"generic", "vonage"})

@@ -41,6 +41,8 @@ class Manner:
     prove: Callable[[Call, Key, Vault, datetime], Reply | None]
     #: returns the answer that these refusals make; `wait`: seconds after which another try may help
     refuse: Callable[[Call, Sequence[Refusal], float], Reply]
+    #: tells whether only the body shows who calls: who signs it, or has his key in it
+    is_in_body: Callable[[Call], bool] = lambda _call: False
     #: returns what must not come twice; None: nothing
     nonce: Callable[[Call], Nonce | None] = lambda _call: None
 

@@ -24,9 +24,12 @@ def wait(message_class: MessageClass, rounds: int, draw: float) -> timedelta | N
     return timedelta(seconds=table[rounds] * (0.5 + draw / 2))
 
 
-def again(schedule: Sequence[float], tries: int, draw: float) -> float | None:
+def again(schedule: Sequence[float], tries: int, draw: float, asked: float = 0.0) -> float | None:
     """Return the seconds until the next try after that many, by a schedule, or None: give up.
 
-    Up to a fifth more than the schedule says, as `draw` (0 to 1) does, so that what failed together comes back apart.
+    Not before the receiver asked for it, as long as that is no later than the schedule's last step. Up to a fifth more,
+    as `draw` (0 to 1) says, so that what failed together comes back apart.
     """
-    return schedule[tries - 1] * (1 + draw / 5) if tries <= len(schedule) else None
+    if tries > len(schedule):
+        return None
+    return max(schedule[tries - 1], min(asked, schedule[-1])) * (1 + draw / 5)

@@ -16,7 +16,18 @@ from schema.dead_letter import DeadLetter
 
 log = logging.getLogger(__name__)
 
-__all__ = ["CarrierRow", "ReceiptForged", "called", "keep", "methods", "read", "senders", "set_aside", "thanks"]
+__all__ = [
+    "CarrierRow",
+    "ReceiptForged",
+    "called",
+    "keep",
+    "methods",
+    "prove",
+    "read",
+    "senders",
+    "set_aside",
+    "thanks",
+]
 
 
 def senders(rt: Runtime) -> dict[str, CarrierRow]:
@@ -49,6 +60,14 @@ def called(sender: CarrierRow, raw_path: str, otherwise: str) -> str:
     """Return the URL that a carrier called as it spells it; `otherwise` is scheme and authority where none was told."""
     told = sender.settings.get("receipt_url")
     return urls.called(told if isinstance(told, str) else "", raw_path, otherwise)
+
+
+def prove(sender: CarrierRow, posted: Posted) -> bool:
+    """Tell if headers and URL prove whose a post is; False: only the body can. ReceiptForged if they disprove it."""
+    try:
+        return registry.RECEIPT_PROOFS[sender.kind](sender.name, sender.settings, posted)
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"a field is not of the form it has: {type(error).__name__}") from None
 
 
 def read(sender: CarrierRow, posted: Posted) -> Heard:

@@ -8,8 +8,8 @@ from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.proofs import PROOFS, demand, proof
 from pipeline.carriers.registry import KINDS, RECEIPT_READERS, make, receipt_reader
 from pipeline.errors import CarrierUnknown, ConfigurationError
-from schema.carriage import Heard, Posted, Receipt
-from schema.vocabulary import Proof, Verdict
+from schema.carriage import Heard, Posted, Proof, Receipt
+from schema.vocabulary import Verdict
 
 REPORT = {
     "id": "c1",

@@ -23,7 +23,7 @@ KEY = Key(1, 1, "acme", AccountState.ACTIVE, "NGN", Dialect.ROBASE, "h", False, 
 
 #: docs.robase.dev/concepts/errors
 HTTP = {
-    "validation_error": {400, 405, 413, 415},
+    "validation_error": {400, 405, 413, 414, 415, 431},
     "phone_invalid": {400},
     "sender_id_invalid": {400},
     "dnd_blocked": {400},

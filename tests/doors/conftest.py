@@ -83,8 +83,8 @@ class Gatehouse:
 
     async def _run(self) -> None:
         self._stop = asyncio.Event()
-        gateway = Gateway(Runtime(self.rt.settings, deadlines=self._deadlines))
-        runner = web.ServerRunner(Reception(gateway.handle))
+        self.gateway = gateway = Gateway(Runtime(self.rt.settings, deadlines=self._deadlines))
+        runner = web.ServerRunner(Reception(gateway.handle, gateway.unreadable))
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

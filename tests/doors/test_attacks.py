@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -20,6 +20,7 @@ from pipeline.stages import receive
 from pipeline.stages.doors.identify import Knock, Turned, identify
 from pipeline.stages.office.enlist import enlist
 from pipeline.stages.office.issue import Issued, issue
+from pipeline.store import carriers
 from pipeline.vault import Vault
 from schema.door import Key
 from schema.vocabulary import Code, Dialect
@@ -27,7 +28,7 @@ from tests.conftest import World
 from tests.doors.conftest import Answer, Gatehouse, forget_limits
 from tests.doors.hostility import FORM
 from workers import dev, intake, reception
-from workers.doors import burden
+from workers.doors import burden, strangers
 from workers.doors.burden import ALL, EACH, LIGHT, Burden
 from workers.doors.entry import Operation
 from workers.doors.registry import DOORS
@@ -94,17 +95,31 @@ def ask_twice_told(house: Gatehouse, headers: Mapping[str, str], told: list[tupl
 # Slow callers ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/robase/v1/sms", "/receipts/alpha"])
+@pytest.mark.parametrize(
+    ("path", "header"),
+    [
+        ("/robase/v1/sms", ""),
+        ("/receipts/open", ""),
+        ("/telesign/v1/verify/sms", "Authorization: TSA nobody:AAAA"),
+        ("/solaris/oauth2/token", "Content-Type: application/x-www-form-urlencoded"),
+    ],
+)
 def test_a_body_that_never_comes_is_not_waited_for(
-    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch, path: str
+    world: World, gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch, path: str, header: str
 ) -> None:
     monkeypatch.setattr(intake, "PATIENCE", 0.1)
+    monkeypatch.setattr(strangers, "PATIENCE", 0.1)
     monkeypatch.setattr(reception, "_LINGERING", 0.1)
+    with world.rt.begin() as conn:
+        carriers.save(conn, "open", "http", {"base_url": "http://127.0.0.1:1"})
+    shown = header or "\r\n".join(f"{name}: {word}" for name, word in robase(world).items())
 
-    answer = sent_raw(gatehouse.port, f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1".encode())
+    answer = sent_raw(
+        gatehouse.port, f"POST {path} HTTP/1.1\r\nHost: a\r\n{shown}\r\nContent-Length: 9\r\n\r\n1".encode()
+    )
 
-    assert answer.startswith(b"HTTP/1.1 40")
-    assert b"the body did not come" in answer
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"connection: close" in answer.lower()
 
 
 @pytest.mark.parametrize("path", ["/robase/v1/sms", "/receipts/alpha"])
@@ -219,76 +234,6 @@ def test_a_call_that_grows_counts_for_what_came_until_it_ends() -> None:
             pass
     with carried.carry("here", EACH), carried.carry("there", EACH):
         pass
-
-
-@contextmanager
-def pouring(house: Gatehouse, path: str, callers: int, each: int) -> Iterator[None]:
-    """Have callers without a key send so many bytes of a body each, and then no more."""
-    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {each + 1}\r\n\r\n".encode()
-    with ExitStack() as lines:
-        for _ in range(callers):
-            lines.enter_context(socket.create_connection(("127.0.0.1", house.port), 10)).sendall(head + b"x" * each)
-        yield
-
-
-def turned_away(house: Gatehouse, path: str, size: int) -> Answer:
-    return house.ask("POST", path, b"x" * size, {"Content-Type": "application/json"})
-
-
-def comes_to(status: int, ask: Callable[[], Answer]) -> Answer:
-    """Ask until that is answered."""
-    ends = time.monotonic() + 10
-    while (answer := ask()).status != status and time.monotonic() < ends:
-        time.sleep(0.01)
-    assert answer.status == status
-    return answer
-
-
-#: where, what is answered to who shows no key, and to who comes when too much is being read
-KEYLESS = {
-    "/robase/v1/sms/batch": (401, 503, "try again in a moment"),
-    "/webex/v1/sms": (401, 503, "Service unavailable, try again in a moment"),
-    "/receipts/alpha": (401, 503, "try again in a moment"),
-}
-
-
-@pytest.mark.parametrize("path", KEYLESS)
-def test_callers_without_a_key_fill_no_memory_with_what_they_send(
-    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    monkeypatch.setattr(burden, "EACH", 8 * LIGHT)
-    unknown, crowded, words = KEYLESS[path]
-
-    assert {turned_away(gatehouse, path, 3 * LIGHT).status for _ in range(10)} == {unknown}
-    with pouring(gatehouse, path, callers=3, each=2 * LIGHT):
-        answer = comes_to(crowded, lambda: turned_away(gatehouse, path, 3 * LIGHT))
-        assert words in answer.body.decode()
-        assert answer.headers["connection"] == "close"
-        assert turned_away(gatehouse, path, LIGHT).status == unknown
-    comes_to(unknown, lambda: turned_away(gatehouse, path, 6 * LIGHT))
-
-
-def test_what_was_read_of_a_body_that_never_ends_counts_no_longer_than_it_is_waited_for(
-    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = "/robase/v1/sms/batch"
-    monkeypatch.setattr(burden, "EACH", 8 * LIGHT)
-    monkeypatch.setattr(intake, "PATIENCE", 0.5)
-
-    with pouring(gatehouse, path, callers=3, each=2 * LIGHT):
-        comes_to(503, lambda: turned_away(gatehouse, path, 3 * LIGHT))
-        comes_to(401, lambda: turned_away(gatehouse, path, 6 * LIGHT))
-
-
-def test_what_is_only_announced_does_not_count(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = "/robase/v1/sms/batch"
-    monkeypatch.setattr(burden, "EACH", 8 * LIGHT)
-    announced = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {7 * LIGHT}\r\n\r\n".encode()
-
-    with ExitStack() as lines:
-        for _ in range(3):
-            lines.enter_context(socket.create_connection(("127.0.0.1", gatehouse.port), 10)).sendall(announced)
-        assert {turned_away(gatehouse, path, 3 * LIGHT).status for _ in range(5)} == {401}
 
 
 def test_whoever_asks_after_our_health_again_and_again_costs_one_look_at_a_time(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.runtime import Runtime
+from pipeline.store import carriers
 from schema.vocabulary import Dialect
 from tests.doors.conftest import Gatehouse
 
@@ -96,8 +97,10 @@ def test_many_calls_go_over_one_connection(gatehouse: Gatehouse) -> None:
     assert heard.count(b"HTTP/1.1 202") == 5
 
 
-@pytest.mark.parametrize("path", ["/robase/v1/sms", "/receipts/alpha"])
-def test_who_asks_before_he_sends_a_body_is_told_to_go_on(gatehouse: Gatehouse, path: str) -> None:
+@pytest.mark.parametrize("path", ["/robase/v1/sms", "/receipts/open"])
+def test_who_asks_before_he_sends_a_body_is_told_to_go_on(world: Any, gatehouse: Gatehouse, path: str) -> None:
+    with world.rt.begin() as conn:
+        carriers.save(conn, "open", "http", {"base_url": "http://127.0.0.1:1"})
     headers = "".join(f"{name}: {word}\r\n" for name, word in bearer(gatehouse).items())
     body = b'{"to":"+2348012345678","from":"ACME","body":"x"}'
     with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
@@ -108,7 +111,16 @@ def test_who_asks_before_he_sends_a_body_is_told_to_go_on(gatehouse: Gatehouse, 
         answer = line.makefile("rb").read()
 
     assert first == b"HTTP/1.1 100 Continue\r\n\r\n"
-    assert answer.startswith(b"HTTP/1.1 202 Accepted\r\n" if "robase" in path else b"HTTP/1.1 40")
+    assert answer.startswith(b"HTTP/1.1 202 Accepted\r\n" if "robase" in path else (b"HTTP/1.1 200", b"HTTP/1.1 400"))
+
+
+@pytest.mark.parametrize("path", ["/robase/v1/sms", "/webex/v1/sms", "/solaris/v1/persons", "/receipts/nobody"])
+def test_who_shows_no_key_is_not_told_to_go_on(gatehouse: Gatehouse, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+        line.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n".encode())
+        answer = line.recv(1024)
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
 
 
 def test_who_asks_before_he_sends_too_much_is_refused_at_once(gatehouse: Gatehouse) -> None:

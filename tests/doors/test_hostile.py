@@ -26,6 +26,7 @@ from tests.doors.conftest import Gatehouse, forget_limits
 from tests.doors.hostility import CANARY, FORM, TRACES, Attack, Target, drawn
 from tests.doors.siege import NUMBER, ROOM, TARGETS, THEIRS, settle
 from tests.doors.wire import Heard, Wire, spell
+from workers.doors import strangers
 
 #: attacks on each door, of the many more that the table holds; another seed draws others
 EACH, SEED = 2_000, 20261122
@@ -54,6 +55,8 @@ class Besieged:
 def besieged(pair: Any, new_database: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
     """One gateway for all attacks, with a key to each door, and a second account that has things of its own."""
     forget_limits(pair)
+    patient = pytest.MonkeyPatch()
+    patient.setattr(strangers, "LONGEST", 0.0)
     settings = Settings(
         database_url=new_database(),
         broker_url=pair.broker_url,
@@ -69,6 +72,7 @@ def besieged(pair: Any, new_database: Any, tmp_path_factory: pytest.TempPathFact
         secrets = [word for target in targets.values() for _, key in target.key for word in key.split()[-1:]]
         yield Besieged(world, house, targets, [*secrets, NUMBER[1:], THEIRS[1:]])
     finally:
+        patient.undo()
         house.close()
         rt.close()
 

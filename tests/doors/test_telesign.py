@@ -302,24 +302,24 @@ def test_who_shows_nothing_is_told_so_with_a_reference_only_when_he_sends(custom
         assert (answer.json["status"]["code"], answer.json["status"]["description"]) == (501, "Not authorized")
 
 
-def test_a_customer_we_do_not_have_is_invalid_before_his_signature_is(customer: Customer) -> None:
-    for method in (None, "Basic"):
+def test_a_customer_we_do_not_have_is_told_what_one_with_a_wrong_key_is(customer: Customer) -> None:
+    for method, code in ((None, -30006), ("Basic", -30015)):
         answer = customer.client(method, id_="FFFFFFFF-EEEE-DDDD-1234-AB1234567890").sms(NUMBER)
-        assert (answer.status_code, answer.json["errors"][0]["code"]) == (401, -30000)
+        assert (answer.status_code, answer.json["errors"][0]["code"]) == (401, code)
 
 
 def test_a_revoked_key_is_no_customer(customer: Customer, world: Any) -> None:
     world.run("UPDATE keys SET revoked_at = now()")
 
-    assert customer.client().sms(NUMBER).json["errors"][0]["code"] == -30000
+    assert customer.client().sms(NUMBER).json["errors"][0]["code"] == -30006
 
 
-def test_a_suspended_account_is_told_before_its_signature_is_looked_at(customer: Customer, world: Any) -> None:
+def test_a_suspended_account_is_told_so_once_its_signature_holds(customer: Customer, world: Any) -> None:
     set_account_state(world.rt, "acme", AccountState.SUSPENDED)
 
-    answer = customer.client(secret="d3Jvbmc=").sms(NUMBER)
+    told = [customer.client(secret=word).sms(NUMBER).json["errors"][0]["code"] for word in (None, "d3Jvbmc=")]
 
-    assert (answer.status_code, answer.json["errors"][0]["code"]) == (401, -30001)
+    assert told == [-30001, -30006]
 
 
 def test_a_wrong_key_is_invalid(customer: Customer) -> None:

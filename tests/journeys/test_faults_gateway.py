@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,16 @@ class Customer:
             return answer.status, dict(answer.getheaders()), json.loads(answer.read())
         finally:
             line.close()
+
+    def ask_until_answered(self) -> tuple[int, Mapping[str, str], Any]:
+        """Return the answer, as clients ask: again where a connection breaks before one came.
+
+        A connection that was made to a gateway as it died is reset, also after the next one listens.
+        """
+        for _ in range(9):
+            with suppress(ConnectionError, http.client.RemoteDisconnected):
+                return self.ask()
+        return self.ask()
 
 
 @pytest.fixture
@@ -104,7 +115,7 @@ def test_who_asks_again_under_his_key_after_the_gateway_was_killed_is_told_of_th
     assert not (installation.home / "after_carry").exists()
     [(request, message)] = installation.rows("SELECT request_id, id FROM messages")
     await_gateway(installation, port)
-    answers = [customer.ask() for _ in range(3)]
+    answers = [customer.ask_until_answered() for _ in range(3)]
 
     assert installation.revived == ["gateway"]
     assert {(status, content["id"]) for status, _, content in answers} == {(202, str(message))}

@@ -143,3 +143,16 @@ def test_flower_starts_only_with_a_password() -> None:
     assert without.returncode != 0
     assert "user:password" in without.stderr
     assert with_one.stdout == "-q -A workers.app flower --address=127.0.0.1 --port=5555 --read-only\n"
+
+
+def test_the_example_of_settings_names_what_the_file_reads_and_gives_no_secret() -> None:
+    example = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    read = dict(re.findall(r"\$\{(POSTROAD_\w+):(?:-([^}]*)|\?[^}]*)\}", COMPOSE.read_text()))
+
+    assert example == read
+    assert {name for name, word in example.items() if not word} == {*SECRETS, "POSTROAD_SECRET_KEY"}
+
+
+def test_a_gateway_behind_a_proxy_can_be_told_of_it(services: dict[str, Any]) -> None:
+    assert "POSTROAD_GATEWAY_PROXIES" in services["gateway"]["environment"]
+    assert "POSTROAD_GATEWAY_PROXIES" in (ROOT / "README.md").read_text()

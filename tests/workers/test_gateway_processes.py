@@ -5,8 +5,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -19,10 +22,10 @@ PATIENCE = 60
 
 
 @pytest.fixture
-def gateway(settings: Settings, tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    env = {
+    return {
         **os.environ,
         "POSTROAD_DATABASE_URL": settings.database_url.get_secret_value(),
         "POSTROAD_BROKER_URL": settings.broker_url.get_secret_value(),
@@ -31,7 +34,16 @@ def gateway(settings: Settings, tmp_path: Path) -> Iterator[tuple["subprocess.Po
         "POSTROAD_GATEWAY_PORT": str(port),
         "POSTROAD_GATEWAY_PROCESSES": "2",
     }
-    process = subprocess.Popen([sys.executable, "-m", "workers.cli", "gateway"], env=env, start_new_session=True)
+
+
+def begin(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    argv = [sys.executable, "-m", "workers.cli", "gateway"]
+    return subprocess.Popen(argv, env=environment, start_new_session=True)
+
+
+@pytest.fixture
+def gateway(environment: dict[str, str]) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    process, port = begin(environment), int(environment["POSTROAD_GATEWAY_PORT"])
     try:
         soon(lambda: len(sharers(process)) == 1 and answers(port))
         yield process, port
@@ -93,3 +105,49 @@ def test_when_the_first_is_killed_none_stays_behind(gateway: tuple["subprocess.P
 
     soon(lambda: not other.is_running() or other.status() == psutil.STATUS_ZOMBIE)
     soon(lambda: not answers(port))
+
+
+def test_at_a_restart_nobody_who_connected_is_reset(
+    gateway: tuple["subprocess.Popen[bytes]", int], environment: dict[str, str]
+) -> None:
+    first, port = gateway
+    told: list[str] = []
+    ends = threading.Event()
+
+    def ask() -> None:
+        line = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        try:
+            line.request("GET", "/nowhere")
+            told.append(str(line.getresponse().status))
+        except ConnectionRefusedError:
+            told.append("nobody listens")
+            time.sleep(0.02)
+        except (OSError, HTTPException) as error:
+            told.append(type(error).__name__)
+        finally:
+            line.close()
+
+    def caller() -> None:
+        while not ends.is_set():
+            ask()
+
+    slow = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    callers = [threading.Thread(target=caller) for _ in range(8)]
+    for each in callers:
+        each.start()
+    first.terminate()
+    slow.sendall(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert first.wait(PATIENCE) == 0
+    second = begin(environment)
+    try:
+        soon(lambda: answers(port))
+    finally:
+        ends.set()
+        for each in callers:
+            each.join()
+        os.killpg(second.pid, signal.SIGKILL)
+        second.wait()
+
+    assert set(told) <= {"404", "nobody listens"}, Counter(told)
+    assert slow.makefile("rb").read().startswith(b"HTTP/1.1 404 ")
+    slow.close()

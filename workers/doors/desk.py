@@ -25,6 +25,7 @@ from schema.message import Accepted, Admission, Answered, Hint
 from schema.order import Order
 from workers.doors.burden import Burden
 from workers.doors.messenger import Messenger
+from workers.doors.strangers import Failures, Room
 from workers.gather import Gather, in_time
 from workers.located import broker_url
 
@@ -76,6 +77,9 @@ class Desk:
         """Make the desk; threads start with the first call."""
         self.rt = rt
         self.burden = Burden()
+        #: for bodies that must be read to know whose they are
+        self.room = Room()
+        self.failures = Failures()
         self._threads = ThreadPoolExecutor(max(2, rt.settings.pool_size), "desk")
         # large requests wait for each other, and never stand in the way of the small
         self._freight = ThreadPoolExecutor(1, "freight")

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from urllib.parse import unquote
@@ -13,7 +13,10 @@ from pipeline.stages.doors.identify import Knock, Turned
 from schema.door import Call, Key, Reply
 from schema.message import Refusal
 from schema.vocabulary import Code, Dialect
+from workers.doors import strangers
 from workers.doors.desk import Desk
+from workers.doors.strangers import origin_of
+from workers.intake import Body, Unread
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +80,15 @@ class Entry:
         """Return what it can do."""
         return [operation for _, operation in self._operations]
 
-    async def answer(self, desk: Desk, call: Call) -> Reply:
-        """Return the answer to a call: whatever goes wrong, in the dialect's own words."""
+    async def answer(self, desk: Desk, call: Call, body: Body) -> Reply:
+        """Return the answer to a call whose body is not read yet: whatever goes wrong, in the dialect's own words.
+
+        Unread says that the body was not taken in, so that its connection must be closed.
+        """
         try:
-            return await self._answer(desk, call)
+            return await self._answer(desk, call, body)
+        except Unread:
+            raise
         except DatabaseFault as error:
             log.warning("%s: the call %s went unanswered: %s", self.dialect, call.id, error)
             return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
@@ -95,18 +103,35 @@ class Entry:
         """Return the answer that one refusal makes."""
         return self.manner.refuse(call, [Refusal(code, message)], wait)
 
-    async def _answer(self, desk: Desk, call: Call) -> Reply:
+    def refuse_method(self, call: Call) -> Reply:
+        """Return the answer to a call by a method that HTTP does not have."""
+        found = self._find(call)
+        known = found if isinstance(found, Reply) and "Allow" in found.headers else None
+        return known or self._refuse_method(call, dict.fromkeys(each.method for _, each in self._operations))
+
+    async def _answer(self, desk: Desk, call: Call, body: Body) -> Reply:
         found = self._find(call)
         if isinstance(found, Reply):
             return found
         operation, path = found
-        largest = self.manner.largest if operation.bulky else min(self.manner.largest, _USUAL)
-        if len(call.body) > largest:
-            return self.refuse(call, Code.TOO_LARGE, f"a request may have {largest} bytes")
-        caller = await self._know(desk, call, operation) if operation.asks else None
+        if not operation.asks:
+            return await operation.run(Visit(desk, call, path, None))
+        comes_first = self.manner.is_in_body(call)
+        if comes_first:
+            with desk.room.share(origin_of(call.source)) as share:
+                call = replace(
+                    call, body=await body.read_of_stranger(min(self.manner.largest, strangers.LARGEST), share)
+                )
+        caller = await self._know(desk, call, operation)
         if isinstance(caller, Reply):
             return caller
-        with desk.burden.carry(caller.owner if caller else "", len(call.body)):
+        largest = self.manner.largest if operation.bulky else min(self.manner.largest, _USUAL)
+        if body.announced > largest:
+            return self.refuse(call, Code.TOO_LARGE, f"a request may have {largest} bytes")
+        with desk.burden.load(caller.owner) as weigh:
+            # who is known now may take his time, at the cost of his own account
+            if not comes_first:
+                call = replace(call, body=await body.read(largest, weigh))
             return await operation.run(Visit(desk, call, path, caller))
 
     def _find(self, call: Call) -> tuple[Operation, Mapping[str, str]] | Reply:
@@ -119,15 +144,18 @@ class Entry:
                 return operation, {name: unquote(word) for name, word in match.groupdict().items()}
             known.append(operation.method)
         if known:
-            reply = self.refuse(call, Code.METHOD_UNKNOWN, f"{call.method} is no method of this path")
-            return replace(reply, headers={**reply.headers, "Allow": ", ".join(known)})
+            return self._refuse_method(call, known)
         return self.refuse(call, Code.NOT_FOUND, "there is no such path")
+
+    def _refuse_method(self, call: Call, known: Iterable[str]) -> Reply:
+        reply = self.refuse(call, Code.METHOD_UNKNOWN, "the path has no such method")
+        return replace(reply, headers={**reply.headers, "Allow": ", ".join(known)})
 
     async def _know(self, desk: Desk, call: Call, operation: Operation) -> Key | Reply:
         manner, vault, now = self.manner, desk.rt.vault, desk.rt.now()
         handle = manner.who(call, vault)
         if isinstance(handle, Reply):
-            return handle
+            return await self._slow_down(desk, call, handle)
         nonce = manner.nonce(call)
         key = await desk.identify(
             Knock(
@@ -143,12 +171,19 @@ class Entry:
             )
         )
         if isinstance(key, Turned):
-            return key.proof if isinstance(key.proof, Reply) else self._turn_away(call, key)
+            reply = key.proof if isinstance(key.proof, Reply) else self._turn_away(call, key)
+            return await self._slow_down(desk, call, reply) if key.code is Code.UNAUTHENTICATED else reply
         if operation.scope and key.scopes and operation.scope not in key.scopes:
             return self.refuse(call, Code.FORBIDDEN, "this key may not do that")
         if operation.live and key.test:
             return self.refuse(call, Code.FORBIDDEN, "a test key may not do that")
         return key
+
+    async def _slow_down(self, desk: Desk, call: Call, reply: Reply) -> Reply:
+        """Return the answer to one who did not show who he is, when his address may have it."""
+        if not await desk.failures.note(call.source, self.dialect):
+            raise Unread(Code.RATE_KEY, "too many calls without a good key", wait=1.0)
+        return reply
 
     def _turn_away(self, call: Call, turned: Turned) -> Reply:
         return self.manner.refuse(call, [Refusal(turned.code, _WORDS[turned.code])], turned.wait)

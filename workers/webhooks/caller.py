@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -39,6 +39,8 @@ class Answer:
     status: int
     #: its beginning
     body: bytes
+    #: those that say when to call again
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Forbidden(OSError):
@@ -84,11 +86,16 @@ class Caller:
 
     async def call(self, url: str, posting: Posting, seconds: float) -> int | str:
         """Post it; return the HTTP status of the answer, or a word for why there is none. Never raises."""
+        answer = await self.post(url, posting, seconds)
+        return answer if isinstance(answer, str) else answer.status
+
+    async def post(self, url: str, posting: Posting, seconds: float) -> Answer | str:
+        """Post it; return the answer without its body, or a word for why there is none. Never raises."""
         answer = await self._post(url, posting, seconds)
         if isinstance(answer, str):
             return answer
         await _drain(answer)
-        return answer.status
+        return Answer(answer.status, b"", {name: answer.headers.get(name, "") for name in ("Retry-After", "Date")})
 
     async def ask(self, url: str, posting: Posting, seconds: float) -> Answer | str:
         """Post it; return the answer, or a word for why there is none. Never raises."""

@@ -8,6 +8,8 @@ from uuid import UUID
 _PATIENCE = 3
 #: seconds it rests then, doubled with each failure that follows up to the last
 REST, LONGEST_REST = 1.0, 30.0
+#: seconds for which it rests at most because its receiver asked for it
+LONGEST_ASKED = 3600.0
 
 
 @dataclass(slots=True)
@@ -42,17 +44,22 @@ class Lanes:
         if not self._open[lane]:
             del self._open[lane]
 
-    def judge(self, lane: UUID, heard: bool, began: float, now: float) -> None:
-        """Keep how a lane's receiver answered a call; calls that were open together fail together, as one."""
+    def judge(self, lane: UUID, heard: bool, began: float, now: float, asked: float = 0.0) -> None:
+        """Keep how a lane's receiver answered a call; calls that were open together fail together, as one.
+
+        `asked`: seconds for which it wants no calls.
+        """
         if heard:
             self._ill.pop(lane, None)
             return
         known = self._ill.get(lane) or _Illness(0, began, now)
+        asked_until = now + min(asked, LONGEST_ASKED)
         if began < known.seen:
+            known.until = max(known.until, asked_until)
             return
         failures = known.failures + 1
         rest = REST * 2 ** min(failures - _PATIENCE, 10) if failures >= _PATIENCE else 0
-        self._ill[lane] = _Illness(failures, now, now + min(rest, LONGEST_REST))
+        self._ill[lane] = _Illness(failures, now, max(now + min(rest, LONGEST_REST), asked_until))
 
     def rooms(self, now: float) -> dict[UUID, int]:
         """Return how many calls may be begun in each lane that has not a whole window to give."""

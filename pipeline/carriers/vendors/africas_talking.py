@@ -165,6 +165,9 @@ def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
     return money(amount, currency)
 
 
+prove = posts.shows_token
+
+
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     """Return the report, the message or the opt-out in one request; ReceiptForged if its token is wrong."""
     posts.prove_token(carrier, settings, posted)

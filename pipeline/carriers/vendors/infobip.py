@@ -220,13 +220,19 @@ def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
     return money(posts.part(body, "balance"), posts.part(body, "currency"))
 
 
+def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+    """Tell whether header or URL prove that it is Infobip's; ReceiptForged if not, False where that is waived."""
+    user = posts.setting(settings, "receipt_username")
+    if not user:
+        return posts.shows_token(carrier, settings, posted)
+    expected = basic(user, posts.setting(settings, "receipt_password"))
+    posts.prove(carrier, expected, posted.headers.get("authorization", ""), "receipt_username")
+    return True
+
+
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     """Return the reports and messages in one request; ReceiptForged if it is not Infobip's."""
-    if user := posts.setting(settings, "receipt_username"):
-        expected = basic(user, posts.setting(settings, "receipt_password"))
-        posts.prove(carrier, expected, posted.headers.get("authorization", ""), "receipt_username")
-    else:
-        posts.prove_token(carrier, settings, posted)
+    prove(carrier, settings, posted)
     results = partial(_results, posted)
     return posts.read_each(carrier, posted, results, partial(_entry, carrier, settings))
 

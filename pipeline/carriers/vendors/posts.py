@@ -257,6 +257,19 @@ def prove_token(carrier: str, settings: Mapping[str, object], posted: Posted) ->
     prove(carrier, setting(settings, "receipt_token"), query(posted).get("token", ""), "receipt_token")
 
 
+def shows_token(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+    """Tell whether the called URL proves whose a post is; ReceiptForged as `prove_token`, False where it is waived."""
+    prove_token(carrier, settings, posted)
+    return bool(setting(settings, "receipt_token"))
+
+
+def is_signed(carrier: str, posted: Posted, header: str) -> bool:
+    """Return False: only the body tells whether a signature holds; ReceiptForged if there is none."""
+    if not posted.headers.get(header):
+        raise ReceiptForged(f"carrier {carrier}: the receipt is not signed")
+    return False
+
+
 def prove(carrier: str, expected: str, given: str, key: str) -> None:
     """Hold what was given to what is expected; ReceiptForged if it differs, or nothing is expected."""
     if not expected:

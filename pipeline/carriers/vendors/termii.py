@@ -151,6 +151,13 @@ def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
     return money(posts.part(body, "balance"), posts.part(body, "currency"))
 
 
+def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+    """Return False: the signature is over the body; ReceiptForged if there is none."""
+    if is_waived(settings) and not posts.setting(settings, "secret_key"):
+        return False
+    return posts.is_signed(carrier, posted, "x-termii-signature")
+
+
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     """Return the report or the message in one request; ReceiptForged if Termii did not sign it."""
     key, given_mac = posts.setting(settings, "secret_key"), posted.headers.get("x-termii-signature", "").lower()

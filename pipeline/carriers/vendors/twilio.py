@@ -226,6 +226,11 @@ def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
     return money(posts.part(body, "balance"), posts.part(body, "currency"))
 
 
+def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+    """Return False: the signature is over the body; ReceiptForged if there is none."""
+    return posts.is_signed(carrier, posted, "x-twilio-signature")
+
+
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     """Return the report or the message in one request; ReceiptForged if Twilio did not sign it."""
     pairs = posts.fields(posted)

@@ -214,6 +214,11 @@ def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
     return money(posts.part(posts.parsed(answer.body), "value"), "EUR")
 
 
+def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+    """Tell whether the URL proves that it is Vonage's; False where the signature is among what is posted."""
+    return not posts.setting(settings, "signature_secret") and posts.shows_token(carrier, settings, posted)
+
+
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     """Return the report or the message in one request; ReceiptForged if it is not Vonage's."""
     given = posts.report(posted)

@@ -89,6 +89,14 @@ ERRORS: dict[Code, Words] = {
     Code.METHOD_UNKNOWN: Words(405, "method_not_allowed", "Method Not Allowed"),
     Code.TOO_LARGE: Words(413, "request_too_large", "Request Too Large"),
     Code.MEDIA_UNKNOWN: Words(415, "unsupported_media_type", "Unsupported Media Type", "Send application/json."),
+    Code.ENCODING_UNKNOWN: Words(
+        415, "unsupported_media_type", "Unsupported Media Type", "Send the body without a content encoding."
+    ),
+    Code.MALFORMED: Words(400, "bad_request", "Bad Request", "The request is not valid HTTP."),
+    Code.TARGET_TOO_LONG: Words(414, "uri_too_long", "URI Too Long", "The URL is too long."),
+    Code.HEADERS_TOO_LARGE: Words(
+        431, "header_fields_too_large", "Request Header Fields Too Large", "The headers are too large."
+    ),
     Code.CONFLICT: CONFLICT,
     Code.IDEMPOTENCY_CONFLICT: CONFLICT,
     Code.PERSON_UNKNOWN: Words(400, "Invalid person Id", "Bad Request", "Unable to fetch the person Id"),
@@ -111,6 +119,9 @@ TOKEN_ERRORS: dict[Code, tuple[int, str]] = {
     Code.SOURCE_FORBIDDEN: (400, "unauthorized_client"),
     Code.METHOD_UNKNOWN: (405, "invalid_request"),
     Code.TOO_LARGE: (413, "invalid_request"),
+    Code.ENCODING_UNKNOWN: (415, "invalid_request"),
+    Code.TARGET_TOO_LONG: (414, "invalid_request"),
+    Code.HEADERS_TOO_LARGE: (431, "invalid_request"),
     Code.RATE_KEY: (429, "temporarily_unavailable"),
     Code.UNAVAILABLE: (503, "temporarily_unavailable"),
     Code.INTERNAL: (500, "server_error"),

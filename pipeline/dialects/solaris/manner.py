@@ -2,8 +2,17 @@
 
 from pipeline.dialects.contract import Manner
 from pipeline.dialects.solaris.access import prove, who
-from pipeline.dialects.solaris.errors import refuse
+from pipeline.dialects.solaris.errors import is_token_call, refuse
 from schema.vocabulary import Dialect
 
 #: the vendor limits SMS by recipient only: this keeps one partner from starving the others
-MANNER = Manner(dialect=Dialect.SOLARIS, largest=64 * 1024, rate=500, burst=1000, who=who, prove=prove, refuse=refuse)
+MANNER = Manner(
+    dialect=Dialect.SOLARIS,
+    largest=64 * 1024,
+    rate=500,
+    burst=1000,
+    who=who,
+    prove=prove,
+    refuse=refuse,
+    is_in_body=is_token_call,
+)

@@ -13,7 +13,7 @@ _TRIMMED = r"^[^\s\x00]([^\x00]*[^\s\x00])?$"
 _NUMBER_ID = r"^[0-9a-f]{32}cmno$"
 
 #: what any call with a token may be answered
-_ALWAYS = (400, 401, 403, 413, 429, 500, 503)
+_ALWAYS = (400, 401, 403, 413, 414, 415, 429, 431, 500, 503)
 #: what one with a body may be answered too
 _BODY = (415,)
 
@@ -24,8 +24,10 @@ _WHY = {
     404: "There is no such thing.",
     409: "The thing is not in a state for this.",
     413: "The request has more bytes than it may have.",
-    415: "The body is not JSON.",
+    414: "The URL is too long.",
+    415: "The body is not JSON, or it is compressed.",
     429: "Too many requests, or too many SMS to one number. `Retry-After` says when another may go.",
+    431: "The headers are too large.",
     500: "The fault is ours. `errors.id` is in our log.",
     503: "Something we need is away; try again.",
 }

@@ -76,6 +76,10 @@ ERRORS = {
     Code.METHOD_UNKNOWN: Error(405, 500, -40006, "Bad request"),
     Code.TOO_LARGE: Error(413, 500, -40006, "Bad request"),
     Code.MEDIA_UNKNOWN: Error(415, 500, -40006, "Bad request"),
+    Code.ENCODING_UNKNOWN: Error(415, 500, -40006, "Bad request"),
+    Code.MALFORMED: _BAD_REQUEST,
+    Code.TARGET_TOO_LONG: Error(414, 500, -40006, "Bad request"),
+    Code.HEADERS_TOO_LARGE: Error(431, 500, -40006, "Bad request"),
     #: a nonce came again: nothing else conflicts here
     Code.IDEMPOTENCY_CONFLICT: UNAVAILABLE,
     Code.CONFLICT: Error(401, 501, -30012, "'x-ts-nonce' header value has been used recently"),

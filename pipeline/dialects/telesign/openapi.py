@@ -14,13 +14,15 @@ _WHY = {
     401: "We do not know who calls, or he may not do this. `signature_string` says what should have been signed.",
     404: "There is no such transaction, or it is older than twelve hours.",
     413: "The request has more bytes than it may have.",
-    415: "The body is no form.",
+    414: "The URL is too long.",
+    415: "The body is no form, or it is compressed.",
     429: "Too many calls, or too many messages to one number.",
+    431: "The headers are too large.",
     500: "Something we need is away, or the fault is ours; try again.",
     503: "Something we need is away, or the fault is ours; try again.",
 }
 #: what any call may be answered
-_ALWAYS = (401, 413, 429)
+_ALWAYS = (400, 401, 413, 414, 415, 429, 431)
 
 _STATES = ("VALID", "INVALID", "UNKNOWN", "EXPIRED", "MAX_ATTEMPTS_EXCEEDED")
 

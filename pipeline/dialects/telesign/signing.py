@@ -15,10 +15,11 @@ What is signed, each part on a line of its own and without an end to the last:
 import hmac
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
+from typing import Any
 
 from pipeline.dialects.contract import Manner, Nonce
 from pipeline.dialects.telesign import profile
@@ -68,20 +69,28 @@ def prove(call: Call, key: Key, _vault: Vault, now: datetime) -> Reply | None:
         shown = _of_basic(rest)
         fits = shown is not None and hmac.compare_digest(shown[1].encode(), b64encode(key.secret))
         return None if fits else say(call, [WRONG_KEY])
-    fault = _fault_of_headers(call, key, now)
-    if fault:
-        return say(call, [fault])
+    at = _signed_at(call)
+    if isinstance(at, Error):
+        return say(call, [at])
     shown = _of_signature(rest)
     given = shown[1].encode() if shown else b""
     strings = list(strings_to_sign(call))
-    if any(hmac.compare_digest(given, sign(key.secret, string)) for string in strings):
-        return None
-    return say(call, [FORGED], strings[0].decode("utf-8", "replace"))
+    holds = any(hmac.compare_digest(given, sign(key.secret, string)) for string in strings)
+    # how long a date is good is a setting of the key: only its holder learns of it
+    fault = _fault_of_time(at, key.settings if holds else {}, now) or _fault_of_nonce(call)
+    if fault:
+        return say(call, [fault])
+    return None if holds else say(call, [FORGED], strings[0].decode("utf-8", "replace"))
+
+
+def is_signed(call: Call) -> bool:
+    """Tell whether a call is signed, its body with it."""
+    return call.headers.get("authorization", "").strip().startswith("TSA ")
 
 
 def nonce(call: Call) -> Nonce | None:
     """Return the nonce of a signed call; a key shown as a password needs none, though clients send one."""
-    if call.headers.get("authorization", "").strip().startswith("TSA "):
+    if is_signed(call):
         return Nonce(call.headers.get("x-ts-nonce", ""), _REMEMBERED)
     return None
 
@@ -110,21 +119,25 @@ def strings_to_sign(call: Call) -> Iterator[bytes]:
         yield b"\n".join(parts)
 
 
-def _fault_of_headers(call: Call, key: Key, now: datetime) -> Error | None:
+def _signed_at(call: Call) -> datetime | Error:
+    """Return when a call was signed, or what is wrong with its headers whoever it is."""
     if call.headers.get("x-ts-auth-method") != _METHOD:
         return OTHERWISE_SIGNED
     written = call.headers.get("x-ts-date") or call.headers.get("date")
     if not written:
         return UNDATED
-    at = _moment(written)
-    if at is None:
-        return MISDATED
+    return _moment(written) or MISDATED
+
+
+def _fault_of_time(at: datetime, settings: Mapping[str, Any], now: datetime) -> Error | None:
     try:
-        tolerance = timedelta(seconds=profile.read(key.settings).tolerance)
+        tolerance = timedelta(seconds=profile.read(settings).tolerance)
     except ValueError:  # others are judged together with this one: it fails alone
         return UNAVAILABLE
-    if abs(at - now) > tolerance:
-        return UNTIMELY
+    return UNTIMELY if abs(at - now) > tolerance else None
+
+
+def _fault_of_nonce(call: Call) -> Error | None:
     return None if len(call.headers.get("x-ts-nonce", "")) in _NONCE else NONCE_LENGTH
 
 
@@ -162,5 +175,6 @@ MANNER = Manner(
     who=who,
     prove=prove,
     refuse=refuse,
+    is_in_body=is_signed,
     nonce=nonce,
 )

@@ -11,7 +11,7 @@ from schema.order import MAX_RECIPIENTS
 Json = dict[str, Any]
 
 #: what any call may be answered
-_ALWAYS = (401, 403, 413, 429, 500, 503)
+_ALWAYS = (400, 401, 403, 413, 414, 415, 429, 431, 500, 503)
 
 _WHY = {
     400: "The request does not fit; `errors` says where.",
@@ -19,8 +19,10 @@ _WHY = {
     403: "The key may not do this, or not from this address; or the account is suspended.",
     404: "There is no such thing.",
     413: "The request has more bytes than it may have.",
-    415: "The body is not JSON.",
+    414: "The URL is too long.",
+    415: "The body is not JSON, or it is compressed.",
     429: "Too many requests. `Retry-After` says when another may go.",
+    431: "The headers are too large.",
     500: "The fault is ours; the end of the call's id in our log is the `trace_id`.",
     503: "Something we need is away; try again.",
 }
@@ -75,8 +77,8 @@ def _send(name: str, words: str) -> Json:
         "requestBody": _body("Sms"),
         "responses": {
             "200": _response("What was taken, and what was not.", "Sent"),
+            **_errors(()),
             "400": _response(_WHY[400], "Invalid"),
-            **_errors((415,)),
         },
     }
 

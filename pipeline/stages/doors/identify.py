@@ -1,6 +1,7 @@
 """Identify: find out who calls, whether he may from there, and whether he calls too often."""
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 _LONGEST = 255
 #: what a sealed secret of a key is sealed for
 PURPOSE = "key"
+#: what no secret and no hash of one is equal to
+_NO_SECRET = os.urandom(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,9 @@ class Turned:
 def identify(rt: Runtime, knocks: Sequence[Knock]) -> list[Key | Turned]:
     """Return for each knock its key, or why it is turned away, in order.
 
-    Judged in this order: the key is known, its account is active, the proof holds, the address is allowed, the nonce is
-    new, the limit holds. Whoever fails an earlier one spends nothing of a later.
+    Judged in this order: the key is known and the proof holds, its account is active, the address is allowed, the nonce
+    is new, the limit holds. Whoever fails an earlier one spends nothing of a later. A key that is not there is judged
+    as one whose proof fails, by the same work: nobody without the secret learns which keys there are or how they stand.
     """
     found = _keys(rt, knocks)
     judged = [_judge_alone(found.get((knock.dialect, knock.handle)), knock) for knock in knocks]
@@ -116,16 +120,33 @@ def _judge_alone(key: Key | None, knock: Knock) -> Key | Turned:
 
 
 def _judge(key: Key | None, knock: Knock) -> Key | Turned:
-    if key is None:
-        return Turned(Code.UNAUTHENTICATED)
+    proof = knock.prove(key or _nobodys(knock))
+    if proof is not None or key is None:
+        return Turned(Code.UNAUTHENTICATED, proof=proof)
     if key.account_state is not AccountState.ACTIVE:
         return Turned(Code.ACCOUNT_SUSPENDED)
-    proof = knock.prove(key)
-    if proof is not None:
-        return Turned(Code.UNAUTHENTICATED, proof=proof)
     if key.networks and not _within(knock.source, key.networks):
         return Turned(Code.SOURCE_FORBIDDEN)
     return key
+
+
+def _nobodys(knock: Knock) -> Key:
+    """Return a key that nobody has the secret of, in place of one that is not there."""
+    return Key(
+        id=0,
+        account=0,
+        owner="",
+        account_state=AccountState.ACTIVE,
+        currency="",
+        dialect=knock.dialect,
+        handle=knock.handle,
+        test=False,
+        scopes=frozenset(),
+        networks=(),
+        settings={},
+        secret=_NO_SECRET,
+        secret_hash=_NO_SECRET,
+    )
 
 
 def _within(source: str, networks: Sequence[str]) -> bool:

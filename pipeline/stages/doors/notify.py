@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from pipeline.errors import ConfigurationError
-from pipeline.rules import ids, retries
+from pipeline.rules import ids, retries, retry_after
 from pipeline.runtime import Runtime
 from pipeline.store.doors import deliveries, endpoints, number_news
 from schema.door import NumberTold, Told
@@ -22,6 +22,8 @@ from schema.vocabulary import Code, DeliveryState, Dialect, Encoding, NumberMove
 LEASE = 60.0
 #: hours for which the secret before the last rotation is still good
 OVERLAP = 24.0
+#: the HTTP statuses with which a receiver may say when to call again (RFC 6585, 4; RFC 9110, 15.6.4)
+_BUSY = frozenset({429, 503})
 #: what one listing holds at most
 LISTED = 200
 
@@ -62,6 +64,8 @@ class Outcome:
     gone: bool = False
     #: seconds to wait before the second, third, … try
     schedule: tuple[float, ...] = ()
+    #: seconds for which the receiver asked not to be called
+    asked: float = 0.0
 
 
 def claim(rt: Runtime, rooms: Mapping[UUID, int], most: int) -> Claimed:
@@ -89,6 +93,14 @@ def record(rt: Runtime, outcomes: Sequence[Outcome]) -> set[UUID]:
         return endpoints.judge(conn, well, ill, gone, rt.settings.webhook_failing_days)
 
 
+def asked_to_wait(rt: Runtime, status: int, headers: Mapping[str, str], schedule: Sequence[float]) -> float:
+    """Return the seconds for which an answer asks for no more calls, the last step of the schedule at most; 0: none."""
+    if status not in _BUSY or not schedule:
+        return 0.0
+    asked = retry_after.seconds(headers.get("Retry-After", ""), headers.get("Date", ""), rt.now()) or 0.0
+    return min(max(asked, 0.0), schedule[-1])
+
+
 def give_back(rt: Runtime, errands: Sequence[Errand]) -> None:
     """Leave errands that were not run to whoever looks next."""
     with rt.begin() as conn:
@@ -98,7 +110,7 @@ def give_back(rt: Runtime, errands: Sequence[Errand]) -> None:
 def _told(outcome: Outcome) -> deliveries.Told:
     told, wait = outcome.errand.told, None
     if not outcome.heard and not (outcome.gone and told.endpoint is None):
-        wait = retries.again(outcome.schedule, told.attempt, random.random())
+        wait = retries.again(outcome.schedule, told.attempt, random.random(), outcome.asked)
         if outcome.gone and wait is None:  # it waits until somebody resumes its endpoint
             wait = 0.0
     return deliveries.Told(told.delivery, told.attempt, outcome.answer, outcome.heard, wait)

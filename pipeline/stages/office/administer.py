@@ -18,8 +18,9 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.store import accounts, carriers, health, holds, ledger, networks
 from pipeline.store.accounts import Account
 from pipeline.store.carriers import CarrierRow, Version
+from schema.carriage import Proof
 from schema.routing import Capability
-from schema.vocabulary import AccountState, CarrierState, Proof, SenderState
+from schema.vocabulary import AccountState, CarrierState, SenderState
 
 Row = dict[str, Any]
 

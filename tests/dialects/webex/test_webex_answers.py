@@ -92,7 +92,7 @@ def test_every_refusal_is_in_one_of_the_two_shapes(code: Code) -> None:
             assert list(content) == ["trace_id", "errors"]
             assert content["trace_id"] == "9f102b6c1d3e4f50"
         assert all(each["message"] for each in content["errors"])
-        assert reply.status in (400, 401, 403, 404, 405, 413, 415, 429, 500, 503)
+        assert reply.status in (400, 401, 403, 404, 405, 413, 414, 415, 429, 431, 500, 503)
 
 
 def test_who_shows_no_key_is_unauthorized() -> None:

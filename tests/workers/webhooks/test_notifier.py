@@ -9,11 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from aiohttp import web
 from robasedev.webhooks import verify_webhook_signature
 
 from pipeline.dialects.robase import webhooks as robase
@@ -25,6 +28,7 @@ from workers.notifier import Notifier
 from workers.processes.tether import tethered
 from workers.webhooks.caller import Caller
 from workers.webhooks.heralds import HERALDS
+from workers.webhooks.lanes import Lanes
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -173,6 +177,44 @@ def test_only_a_success_is_one(world: Any, receiver: Receiver, answer: Any, word
     assert world.rows("SELECT state, tries FROM deliveries") == [(state, 1)]
     assert world.rows("SELECT state FROM endpoints") == ["suspended" if word == "410" else "active"]
     assert len(receiver.heard) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "least", "most"),
+    [
+        pytest.param(429, "3600", 3500, 4500, id="an hour"),
+        pytest.param(503, "3600", 3500, 4500, id="an hour, while it is away"),
+        pytest.param(429, "in an hour", 3500, 4500, id="a date"),
+        pytest.param(429, "999999", 86_000, 104_000, id="longer than anything waits"),
+        pytest.param(429, "1", 4, 7, id="sooner than the schedule"),
+        pytest.param(429, "soon", 4, 7, id="nothing that can be read"),
+        pytest.param(429, "-5", 4, 7, id="the past"),
+        pytest.param(500, "3600", 4, 7, id="with an answer that has no such header"),
+    ],
+)
+def test_a_receiver_who_asks_to_be_called_later_is(
+    world: Any, receiver: Receiver, code: int, said: str, least: int, most: int
+) -> None:
+    make(world, receiver.url("/busy"))
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    told = {"Retry-After": date if said == "in an hour" else said}
+    receiver.answers["/busy"] = lambda _request: web.Response(status=code, headers=told)
+    world.send()
+
+    run(world.rt, lambda: world.rows("SELECT answer FROM deliveries WHERE answer IS NOT NULL") != [])
+
+    waits = world.rows("SELECT extract(epoch FROM due_at - now())::int FROM deliveries WHERE answer IS NOT NULL")
+    assert all(least <= wait <= most for wait in waits), waits
+    assert world.rows("SELECT DISTINCT answer FROM deliveries WHERE answer IS NOT NULL") == [str(code)]
+
+
+def test_while_a_receiver_asks_for_peace_its_other_news_waits_too() -> None:
+    lanes, lane = Lanes(16), UUID(int=7)
+
+    lanes.judge(lane, heard=False, began=0.0, now=1.0, asked=600.0)
+
+    assert lanes.rooms(600.0) == {lane: 0}
+    assert lanes.rooms(602.0)[lane] > 0
 
 
 def test_an_address_that_may_not_be_reached_is_not_and_counts_as_a_failure(world: Any, receiver: Receiver) -> None:

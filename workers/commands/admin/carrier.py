@@ -8,7 +8,8 @@ import click
 
 from pipeline.stages.office import administer
 from pipeline.stages.office.examine import examine
-from schema.vocabulary import CarrierState, Proof
+from schema.carriage import Proof
+from schema.vocabulary import CarrierState
 from workers.commands.admin.dead import dead
 from workers.terminal import conditions
 from workers.terminal.layout import as_json, table

@@ -34,12 +34,12 @@ from pipeline.carriers.options import Options
 from pipeline.carriers.vendors.dlt import Registrations
 from pipeline.carriers.vendors.exchange import Line, Vendor
 from pipeline.carriers.vendors.generic.answers import Answers
-from pipeline.carriers.vendors.generic.receipts import Rules, read, thanks
+from pipeline.carriers.vendors.generic.receipts import Rules, prove, read, thanks
 from pipeline.carriers.vendors.generic.sheet import Sheet, headers_of, purse, question
 from pipeline.carriers.vendors.generic.template import Maps
 from schema.vocabulary import Doubt
 
-__all__ = ["make", "read", "thanks"]
+__all__ = ["make", "prove", "read", "thanks"]
 
 #: settings of every line that are this kind's too
 _OF_A_LINE = ("window", "connect_timeout", "deadline", "call_deadline", "ca_file", "doubt")

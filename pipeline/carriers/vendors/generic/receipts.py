@@ -7,6 +7,7 @@ from functools import partial
 from hashlib import algorithms_guaranteed
 from typing import Any
 
+from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.options import Options
 from pipeline.carriers.proofs import OPEN
 from pipeline.carriers.vendors import posts
@@ -178,6 +179,24 @@ class Rules:
         )
 
 
+def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+    """Tell whether header or URL prove whose a post is; ReceiptForged if not, False where only the body could."""
+    rules = _rules(carrier, settings)
+    if rules.proof is None and rules.is_open:
+        return False
+    if rules.proof is None:
+        raise ReceiptForged(f"carrier {carrier}: set receipts.proof, or nobody can tell whose receipts these are")
+    if rules.proof.hmac:
+        return posts.is_signed(carrier, posted, rules.proof.header)
+    rules.proof.hold(carrier, posted)
+    return True
+
+
+def _rules(carrier: str, settings: Mapping[str, object]) -> Rules:
+    given = settings.get("receipts")
+    return Rules.read(carrier, given if isinstance(given, Mapping) else {})
+
+
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
     """Return what is in one request; ReceiptForged if it proves nothing."""
     rules = _rules(carrier, settings)
@@ -193,11 +212,6 @@ def thanks(carrier: str, settings: Mapping[str, object]) -> tuple[int, str, str]
     """Return what the vendor wants to hear when all is kept: status, content type, words; None: nothing of its own."""
     found = _rules(carrier, settings).thanks
     return (found.status, found.type, found.body) if found.body is not None else None
-
-
-def _rules(carrier: str, settings: Mapping[str, object]) -> Rules:
-    given = settings.get("receipts")
-    return Rules.read(carrier, given if isinstance(given, Mapping) else {})
 
 
 def _reports(rules: Rules, posted: Posted) -> list[Any]:
