@@ -3,14 +3,21 @@
 import logging
 import mmap
 import os
+import sys
 from threading import Lock
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_process_shutdown, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    celeryd_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 from pipeline.runtime import Runtime
-from workers import beat
+from workers import beat, logs
 from workers.garbage import spare
 from workers.located import broker_url, located
 from workers.queues import INGEST, QUEUES
@@ -52,6 +59,8 @@ app.conf.update(
     worker_consumer="workers.broker.consumer:GuardedConsumer",
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
+    worker_log_format=logs.form("beat" if "beat" in sys.argv else "celery"),
+    worker_log_color=False,
     beat_schedule=beat.SCHEDULE,
     beat_scheduler="workers.scheduler:StatelessScheduler",
     timezone="UTC",
@@ -67,6 +76,12 @@ _making = Lock()
 
 #: a byte that a worker shares with the children it forks: not 0 once it was told to stop
 _stopping = mmap.mmap(-1, 1)
+
+
+@celeryd_init.connect
+def _name_logs(sender: str, conf: Any, **_: Any) -> None:
+    """Have a worker's lines begin as those of our other processes do, with its own name."""
+    conf.worker_log_format = conf.worker_task_log_format = logs.form(sender.partition("@")[0])
 
 
 @worker_shutting_down.connect

@@ -1,6 +1,7 @@
 """A gateway of several processes: one port, one end."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -151,3 +152,50 @@ def test_at_a_restart_nobody_who_connected_is_reset(
     assert set(told) <= {"404", "nobody listens"}, Counter(told)
     assert slow.makefile("rb").read().startswith(b"HTTP/1.1 404 ")
     slow.close()
+
+
+@pytest.mark.parametrize(("level", "is_told"), [("", True), ("info", True), ("WARNING", False)])
+def test_what_the_gateway_logs_begins_with_time_level_and_process(
+    environment: dict[str, str], tmp_path: Path, level: str, is_told: bool
+) -> None:
+    port, log = int(environment["POSTROAD_GATEWAY_PORT"]), tmp_path / "log"
+    with log.open("wb") as out:
+        told = {**environment, "POSTROAD_GATEWAY_PROCESSES": "1", "POSTROAD_LOG_LEVEL": level}
+        argv = [sys.executable, "-m", "workers.cli", "gateway"]
+        process = subprocess.Popen(argv, env=told, stderr=out)
+    try:
+        soon(lambda: answers(port))
+        line = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        line.request("GET", "/robase/v1/sms", headers={"Authorization": "Bearer rb_live_" + 32 * "k"})
+        assert line.getresponse().status == 401
+        line.close()
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+    said = log.read_text()
+    form = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO gateway\[\d+\] workers\.doors\.strangers: robase: .*\n"
+    assert bool(re.search(form, said)) == is_told, said
+    assert "kkk" not in said
+
+
+def test_a_level_that_is_none_is_told(environment: dict[str, str]) -> None:
+    argv = [sys.executable, "-m", "workers.cli", "gateway"]
+    ended = subprocess.run(
+        argv, env={**environment, "POSTROAD_LOG_LEVEL": "loud"}, capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 2
+    assert "POSTROAD_LOG_LEVEL" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_celerys_lines_look_the_same(environment: dict[str, str]) -> None:
+    code = "from workers.app import app; from celery.signals import celeryd_init; import logging;"
+    code += "celeryd_init.send(sender='lane@host', instance=None, conf=app.conf, options={});"
+    code += "app.log.setup_logging_subsystem(loglevel=20); logging.getLogger('workers.tasks').warning('so')"
+
+    argv = [sys.executable, "-c", code]
+    said = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stderr
+
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z WARNING lane\[\d+\] workers\.tasks: so\n", said)

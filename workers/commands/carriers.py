@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from workers import logs
 from workers.berths import every
 from workers.located import located
 
@@ -21,4 +22,5 @@ def carriers(name: str | None) -> None:
     if name:
         os.execv(sys.executable, every.command(name))
     else:
+        logs.set_up("carriers")
         every.serve(located())

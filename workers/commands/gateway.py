@@ -2,6 +2,7 @@
 
 import click
 
+from workers import logs
 from workers.gateway import serve
 from workers.located import located
 
@@ -14,4 +15,5 @@ def gateway(shares: bool) -> None:
     Carriers post their receipts to /receipts/NAME. Listens on POSTROAD_GATEWAY_HOST (127.0.0.1) and
     POSTROAD_GATEWAY_PORT (8080); GET /healthz says whether the database answers.
     """
+    logs.set_up("gateway")
     serve(located(), shares=shares)

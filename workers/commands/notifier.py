@@ -2,6 +2,7 @@
 
 import click
 
+from workers import logs
 from workers.located import located
 from workers.notifier import serve
 
@@ -12,4 +13,5 @@ def notifier() -> None:
 
     Public addresses only, unless POSTROAD_WEBHOOK_NETWORKS (["10.0.0.0/8"]) names others. Several may run.
     """
+    logs.set_up("notifier")
     serve(located())
