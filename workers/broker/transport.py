@@ -9,9 +9,10 @@ from queue import Empty
 from typing import Any
 
 from kombu import Connection
-from kombu.transport import redis
+from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
+from redis import ResponseError
 
 from workers.broker.broadcasts import CONTROL, require_question
 from workers.broker.dead_letters import keeper
@@ -21,11 +22,49 @@ from workers.broker.reasons import Malformed, Reason
 log = logging.getLogger(__name__)
 
 
+def _kind(error: ResponseError) -> str:
+    """Return the first word of what Redis says: the rest may quote a key."""
+    return str(error).partition(" ")[0]
+
+
 class QoS(redis.QoS):
     """The messages in work, of which a damaged record is set aside instead of being tried for ever."""
 
     channel: Any
     _remove_from_indices: Any
+
+    def append(self, message: Any, delivery_tag: Any) -> None:
+        """Record that a message is in work; one that the broker does not let us record is carried all the same.
+
+        It has left its queue by then. A broker that is full refuses, and so does one where others have put something
+        else under the key.
+        """
+        try:
+            super().append(message, delivery_tag)
+        except ResponseError as error:
+            log.error("a message in work cannot be recorded in the broker: %s", _kind(error))
+            virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: Any) -> None:
+        """Forget a message that is done with."""
+        try:
+            super().ack(delivery_tag)
+        except ResponseError:
+            virtual.QoS.ack(self, delivery_tag)
+
+    def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
+        """Give a message back to its queue, or forget it."""
+        try:
+            super().reject(delivery_tag, requeue)
+        except ResponseError:
+            virtual.QoS.reject(self, delivery_tag, requeue=False)
+
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
+        """Give back what others took and did not finish."""
+        try:
+            super().restore_visible(*args, **kwargs)
+        except ResponseError as error:
+            log.error("messages that others left cannot be given back: %s", _kind(error))
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Give a message back to its queue."""

@@ -12,6 +12,7 @@ import redis
 from pipeline.stages import dead_letters
 from schema.vocabulary import DeadLetterSource
 from tests.workers.broker.foreign import GOOD, ID, MALFORMED, encoded, protocol_2
+from workers.broker.arguments import TAKES
 from workers.broker.task_message import request_id
 
 SECRETS = ("2348012345678", "Your ride")
@@ -165,6 +166,29 @@ def test_a_broadcast_that_is_no_question_stops_nobody(worked: Any, eventually: C
     assert worked.alive
     assert worked.producer.control.ping(timeout=5, limit=1) != []
     assert [word for word in SECRETS if word in worked.log.read_text()] == []
+
+
+def test_a_broker_that_keeps_no_record_of_what_is_in_work_stops_nobody(
+    new_site: Callable[[], Any], eventually: Callable[..., None]
+) -> None:
+    site = new_site()
+    push(site, "unacked", "x")
+    push(site, "unacked_index", "x")
+    site.start_worker()
+
+    requests = [site.submit() for _ in range(5)]
+    push(site, "ingest", b"x")
+
+    for request in requests:
+        eventually(lambda request=request: site.statuses(request) == ["sent"])
+    eventually(lambda: tally(site)["ingest", "not_json"] == 1)
+    assert site.alive
+
+
+def test_every_task_says_what_arguments_it_takes(quiet: Any) -> None:
+    tasks = quiet.run_python("from workers.tasks import app; print(*app.tasks)").stdout.split()
+
+    assert {each for each in tasks if not each.startswith("celery.")} == set(TAKES)
 
 
 def test_a_damaged_record_of_a_message_in_work_is_set_aside(
