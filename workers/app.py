@@ -28,6 +28,8 @@ app.conf.update(
     broker_url=broker_url(located()),
     broker_connection_retry_on_startup=True,
     broker_connection_timeout=5,
+    # a list under whose name others put something else, too, is waited for
+    broker_channel_error_retry=True,
     # a hint may be given twice or never (the row is the truth), so this is about speed only
     broker_transport_options={
         "visibility_timeout": 60,

@@ -185,6 +185,20 @@ def test_a_broker_that_keeps_no_record_of_what_is_in_work_stops_nobody(
     assert site.alive
 
 
+def test_a_queue_that_is_no_list_is_waited_for(new_site: Callable[[], Any], eventually: Callable[..., None]) -> None:
+    site = new_site()
+    log = site.start_worker()
+    with redis.Redis.from_url(site.broker_url) as client:
+        client.set("postroad:bill", "x")
+        eventually(lambda: "ResponseError" in log.read_text())
+        client.delete("postroad:bill")
+
+    request = site.submit()
+    eventually(lambda: site.statuses(request) == ["sent"])
+
+    assert site.alive
+
+
 def test_every_task_says_what_arguments_it_takes(quiet: Any) -> None:
     tasks = quiet.run_python("from workers.tasks import app; print(*app.tasks)").stdout.split()
 
