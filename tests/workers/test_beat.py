@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from pipeline.stages.office.administer import set_account_state, set_carrier_state
 from pipeline.stages.office.audit import audit
 from schema.vocabulary import AccountState, CarrierState
+from tests.hatchery import procfile
 from workers.beat import SCHEDULE
 from workers.queues import CLOCK, QUEUES
 
@@ -112,3 +114,12 @@ def test_what_a_suspension_or_a_drain_held_goes_on_by_itself_once_it_is_over(
 
     assert site.world.rows("SELECT id, attempt, round FROM batches") == [(held[0].batch, 1, 0)]
     assert [finding for finding in audit(site.rt) if finding.broken] == []
+
+
+def test_a_beat_needs_no_folder_and_makes_none(quiet: Any, tmp_path: Path) -> None:
+    words = procfile("beat", quiet.environment)
+
+    quiet.start("bare beat", *words[words.index("beat") :], ready="maxinterval", POSTROAD_HOME=str(tmp_path / "none"))
+
+    assert quiet.alive
+    assert list(tmp_path.iterdir()) == []

@@ -22,6 +22,7 @@ from workers.app import runtime
 from workers.broker.dead_letters import keeper
 from workers.broker.reasons import Expired, Malformed, Reason
 from workers.broker.task_message import read
+from workers.queues import CLOCK
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,9 @@ class GuardedConsumer(Consumer):
                 receive(message)
             except Malformed as fault:
                 self._set_aside(message, fault)
-            except Expired:
+            except Expired as expired:
+                if _queue(message) != CLOCK:  # a tick is worthless once the next is due
+                    log.warning("a message in %s came too late and is left, id %s", _queue(message), expired)
                 message.ack_log_error(log, self.connection_errors)
             except lost:
                 raise
@@ -84,9 +87,7 @@ class GuardedConsumer(Consumer):
         self._set_aside(message, Malformed(Reason.BODY))
 
     def _set_aside(self, message: Any, fault: Malformed) -> None:
-        info = message.delivery_info
-        queue = info.get("routing_key") if isinstance(info, dict) else None
-        keeper.put(queue if isinstance(queue, str) else "?", fault, _whole(message))
+        keeper.put(_queue(message), fault, _whole(message))
         if not message.acknowledged:
             message.reject_log_error(log, self.connection_errors)
 
@@ -103,6 +104,13 @@ class GuardedConsumer(Consumer):
             self.controller._quick_acquire(submit)
         else:
             submit()
+
+
+def _queue(message: Any) -> str:
+    """Return the name of the queue that a message came from."""
+    info = message.delivery_info
+    queue = info.get("routing_key") if isinstance(info, dict) else None
+    return queue if isinstance(queue, str) else "?"
 
 
 def _replace(message: Any) -> None:

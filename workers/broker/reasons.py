@@ -58,6 +58,10 @@ class Malformed(Exception):
 class Expired(Exception):
     """A message that its producer no longer wants carried out."""
 
+    def __init__(self, task_id: str) -> None:
+        """Take the task's id, a UUID."""
+        super().__init__(task_id)
+
 
 def uuid_or_none(value: object) -> str | None:
     """Return a value that may be logged as an id: anything else could be a phone number."""

@@ -59,7 +59,7 @@ def read(headers: Any, body: Any, content_type: Any, content_encoding: Any, now:
         fields, args, kwargs = _told(headers, _parsed(body, content_type, content_encoding))
         task = _name(fields)
         found = TaskMessage(task, _id(fields), _arguments(task, args, kwargs))
-        _require_due(fields, now)
+        _require_due(fields, now, found.id)
     except Malformed as fault:
         raise Malformed(fault.reason, fault.task_id or fields.get("id")) from None
     return found
@@ -123,11 +123,11 @@ def _arguments(task: str, args: Any, kwargs: Any) -> list[Any]:
     raise Malformed(Reason.ARGUMENTS)
 
 
-def _require_due(fields: Fields, now: datetime) -> None:
+def _require_due(fields: Fields, now: datetime, task_id: str) -> None:
     if (eta := fields.get("eta")) is not None and _moment(eta, Reason.ETA) > now:
         raise Malformed(Reason.ETA)
     if (expires := fields.get("expires")) is not None and _moment(expires, Reason.EXPIRES) < now:
-        raise Expired
+        raise Expired(task_id)
 
 
 def _moment(value: Any, reason: Reason) -> datetime:

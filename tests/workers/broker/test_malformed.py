@@ -134,6 +134,7 @@ def test_an_order_that_came_too_late_is_left_and_may_come_again(worked: Any, eve
     push(worked, "ingest", protocol_2(str(request)))
 
     eventually(lambda: worked.statuses(request) == ["sent"])
+    assert f"a message in ingest came too late and is left, id {request}" in worked.log.read_text()
 
 
 def command(method: Any, **arguments: Any) -> Any:
