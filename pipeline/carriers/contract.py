@@ -36,6 +36,10 @@ class Carrier(Protocol):
 class Notes(Protocol):
     """Where a carrier writes down how far each message of a call is, by its place: it outlives the process."""
 
+    def ready(self) -> None:
+        """Note that all requests are written down: what is not handed over from now on waits for its turn."""
+        ...
+
     def submitting(self, place: int) -> None:
         """Note that the message is handed over now; called before its first byte goes to the connection."""
         ...
@@ -51,6 +55,9 @@ class Notes(Protocol):
 
 class NoNotes:
     """Notes that nobody keeps."""
+
+    def ready(self) -> None:
+        """Do nothing."""
 
     def submitting(self, place: int) -> None:
         """Do nothing."""

@@ -4,6 +4,7 @@ A page holds one portion: its messages' ids by batch (runs), one cell a message,
 
 - A cell that holds exactly the page's random nonce proves that its message was not handed over. Anything else, zeros
   and a torn write among them, proves nothing: the message is in doubt.
+- A cell of the whole page holds the nonce once the carrier has written all requests down.
 - An answer is a record with a checksum that begins with the nonce. The first record that does not check ends the
   heap: what comes behind it is in doubt.
 - The head's checksum covers the runs and the ids. A page whose head does not check says nothing of any message.
@@ -46,11 +47,12 @@ BY_NUMBER: Final[Mapping[int, Outcome]] = {number: outcome for outcome, number i
 class Layout:
     """Where things lie in a page for so many messages."""
 
-    __slots__ = ("capacity", "cells", "heap", "ids", "runs", "size")
+    __slots__ = ("capacity", "cells", "heap", "ids", "ready", "runs", "size")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.runs = HEAD.size + CHECKSUM.size
+        self.ready = HEAD.size + CHECKSUM.size
+        self.runs = self.ready + CELL.size
         self.ids = self.runs + capacity * RUN.size
         self.cells = -(-(self.ids + capacity * ID) // CELL.size) * CELL.size
         self.heap = self.cells + capacity * CELL.size

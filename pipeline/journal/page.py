@@ -1,7 +1,7 @@
 """One page of a journal: what a portion's process notes of each message, and what a reader may conclude from it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from mmap import mmap
 from typing import Final
@@ -61,8 +61,17 @@ class Run:
     refs: Sequence[UUID]
 
 
-#: (batch, fence) → message → its state
-Entries = dict[tuple[UUID, int], dict[UUID, State]]
+#: a batch as it was claimed once: with its fence
+Claimed = tuple[UUID, int]
+
+
+@dataclass(slots=True)
+class Entries:
+    """What a journal tells."""
+
+    states: dict[Claimed, dict[UUID, State]] = field(default_factory=dict)
+    #: those all of whose requests were written down: what of them is not handed over was not reached yet
+    ready: set[Claimed] = field(default_factory=set)
 
 
 class Page:
@@ -90,6 +99,7 @@ class Page:
         count = len(ids) // ID
         head = HEAD.pack(MAGIC, count, len(runs), nonce)
         mapped[base : base + HEAD.size] = _NO_HEAD
+        CELL.pack_into(mapped, base + layout.ready, 0)
         mapped[base + layout.runs : base + layout.runs + len(spans)] = spans
         mapped[base + layout.ids : base + layout.ids + len(ids)] = ids
         mapped[self._cells : self._cells + count * CELL.size] = CELL.pack(nonce) * count
@@ -101,6 +111,11 @@ class Page:
     def narrow(self, places: Sequence[int]) -> None:
         """Let a carrier's call be about these of the page's messages only, in this order."""
         self._where = [self._where[place] for place in places]
+
+    def ready(self) -> None:
+        """Note that all requests of the page are written down."""
+        if self._where:
+            _note(self._map, self._base + self._layout.ready, self._nonce)
 
     def submitting(self, place: int) -> None:
         """Note that the message is about to be handed over."""
@@ -170,7 +185,7 @@ def _attempt(ref: UUID, outcome: Outcome, text: bytes) -> Attempt:
 
 def read(octets: bytes, layout: Layout) -> Entries:
     """Return what one page tells; nothing where it cannot be believed."""
-    found: Entries = {}
+    found = Entries()
     if len(octets) < layout.heap:
         return found
     magic, count, runs, nonce = HEAD.unpack_from(octets)
@@ -182,9 +197,13 @@ def read(octets: bytes, layout: Layout) -> Entries:
         return found
     answers = _answers(octets[layout.heap : layout.size], nonce, count)
     proof = CELL.pack(nonce)
+    is_ready = octets[layout.ready : layout.ready + CELL.size] == proof
     place = 0
     for batch, fence, _, size in RUN.iter_unpack(spans):
-        states = found.setdefault((UUID(bytes=batch), fence), {})
+        claimed = UUID(bytes=batch), fence
+        states = found.states.setdefault(claimed, {})
+        if is_ready:
+            found.ready.add(claimed)
         for at in range(place, place + size):
             ref, cell = UUID(bytes=ids[at * ID : at * ID + ID]), layout.cells + at * CELL.size
             answer = answers.get(at)
@@ -219,15 +238,18 @@ def _answers(heap: bytes, nonce: int, count: int) -> dict[int, tuple[Outcome, by
     return found
 
 
-def merged(pages: Iterable[Mapping[tuple[UUID, int], Mapping[UUID, State]]]) -> Entries:
+def merged(pages: Iterable[Entries]) -> Entries:
     """Return what several pages tell together: of a message in two of them the doubt counts, then the answer."""
-    found: Entries = {}
+    found, unready = Entries(), set[Claimed]()
     for page in pages:
-        for key, states in page.items():
-            known = found.setdefault(key, {})
+        found.ready |= page.ready
+        unready |= page.states.keys() - page.ready
+        for claimed, states in page.states.items():
+            known = found.states.setdefault(claimed, {})
             for ref, state in states.items():
                 if ref not in known or _weight(state) > _weight(known[ref]):
                     known[ref] = state
+    found.ready -= unready
     return found
 
 

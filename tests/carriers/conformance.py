@@ -103,13 +103,20 @@ class Noted:
     """What a carrier noted of a call."""
 
     def __init__(self) -> None:
+        self.is_ready = False
         #: places whose messages are on the wire, and how many they were at most
         self.out: set[int] = set()
         self.peak = 0
         self.handed: Counter[int] = Counter()
         self.answers: dict[int, Attempt] = {}
 
+    def ready(self) -> None:
+        assert not self.is_ready
+        assert not self.handed
+        self.is_ready = True
+
     def submitting(self, place: int) -> None:
+        assert self.is_ready
         self.handed[place] += place not in self.out
         self.out.add(place)
         self.peak = max(self.peak, len(self.out))

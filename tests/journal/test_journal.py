@@ -48,7 +48,7 @@ def page_of(journal: Journal, refs: list[UUID] = REFS, fence: int = FENCE) -> Pa
 def told(folder: Path) -> dict[UUID, State]:
     """Return what the journal of the one dead process in a folder tells of the batch."""
     [found] = dead(folder)
-    return found.entries().get((BATCH, FENCE), {})
+    return found.entries().states.get((BATCH, FENCE), {})
 
 
 # What is read back -----------------------------------------------------------------------------------------------
@@ -161,6 +161,17 @@ def test_of_a_message_in_two_pages_the_doubt_counts(journal: Journal, tmp_path: 
     assert [states[ref] for ref in REFS[:3]] == [IN_DOUBT, IN_DOUBT, Attempt(REFS[2], Outcome.ACCEPTED, "x")]
 
 
+def test_whether_all_requests_were_written_down_is_read_back(journal: Journal, tmp_path: Path) -> None:
+    page_of(journal).ready()
+    other = page_of(journal, [uuid4()], fence=FENCE + 1)
+    other.ready()
+    page_of(journal, [uuid4()], fence=FENCE + 1)
+    journal.close()
+
+    [found] = dead(tmp_path)
+    assert found.entries().ready == {(BATCH, FENCE)}, "each page that tells of the batch must say so"
+
+
 def test_more_messages_or_portions_than_there_is_room_for_are_not_noted(journal: Journal) -> None:
     assert journal.open([Run(BATCH, FENCE, 1, [*REFS, uuid4()])]) is None
     pages = [page_of(journal) for _ in range(files.PAGES)]
@@ -246,7 +257,7 @@ def test_a_page_is_read_only_once_all_of_it_is_there(journal: Journal, tmp_path:
     for cut in range(base, base + files.Layout(8).size, 53):  # its head comes last: a write that ends before it is none
         path.write_bytes(after[:base] + before[base : base + 24] + after[base + 24 : cut] + before[cut:])
         [found] = dead(tmp_path)
-        assert found.entries() in ({(BATCH, FENCE): dict.fromkeys(REFS, NOT_WRITTEN)}, {})
+        assert found.entries().states in ({(BATCH, FENCE): dict.fromkeys(REFS, NOT_WRITTEN)}, {})
 
 
 # Whose it is -----------------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ MESSAGES = 3000
 #: requests that one bind, or the connections of one process, have in flight at most; and what is marked together
 WINDOW, PORTION = 20, 100
 CODES = 2
+#: what a busy machine does not exceed, so that nothing is in doubt for its sake
+SETTINGS = {"window": WINDOW, "deadline": 20, "call_deadline": 30}
 SLOW = {"latency_ms": 100}
 #: far beyond what these journeys take: nothing in them goes on because a lease has run out
 LEASE = "120"
@@ -109,7 +111,7 @@ def start(installation: Installation, carriers: str) -> None:
 def test_whichever_process_is_killed_in_the_middle_of_a_campaign_only_the_window_is_in_doubt(
     installation: Installation,
 ) -> None:
-    with far_ends(installation, "smpp", {"window": WINDOW}, portion=PORTION, alpha=SLOW) as url:
+    with far_ends(installation, "smpp", SETTINGS, portion=PORTION, alpha=SLOW) as url:
         start(installation, "carriers")
         installation.campaign(3, MESSAGES // 3)
 
@@ -134,7 +136,7 @@ def test_whichever_process_is_killed_in_the_middle_of_a_campaign_only_the_window
 def test_killed_processes_that_speak_to_a_carrier_over_http_leave_what_was_on_the_wire_in_doubt(
     installation: Installation,
 ) -> None:
-    with far_ends(installation, "http", {"window": WINDOW}, portion=PORTION, alpha=SLOW) as url:
+    with far_ends(installation, "http", SETTINGS, portion=PORTION, alpha=SLOW) as url:
         start(installation, "carriers alpha")
         installation.campaign(3, MESSAGES // 3)
 

@@ -417,6 +417,23 @@ def hints_queued(world: World) -> list[Any]:
     return sweep(world.rt).queued
 
 
+def test_a_batch_that_only_waited_behind_others_is_not_what_killed_its_worker(world: World, deeds: list[Deed]) -> None:
+    def deed(_: Sequence[Parcel], notes: Notes) -> None:
+        notes.ready()
+        raise Killed
+
+    batches, messages = send(world)
+    for _ in range(5):
+        deeds.append(deed)
+        die(world, batches)
+        hints = recover(world.rt)
+        assert [hint.batch for hint in hints] == batches
+
+    world.deliver_all(hints)
+
+    assert Deadly.given == messages
+
+
 def test_messages_that_are_sent_once_more_are_settled_like_others(world: World, deeds: list[Deed]) -> None:
     world.add_carrier("beta", rank=2)
     world.run("UPDATE carriers SET kind = 'deadly', settings = '{}'::jsonb")

@@ -70,6 +70,7 @@ class Smpp:
             except ValueError as error:
                 # the words name a field, and never hold it
                 found.append(Attempt(parcel.ref, Outcome.REFUSED_PERMANENT, code="unfit", detail=str(error)))
+        notes.ready()
         results = self._ask(call, began)
         return [each if isinstance(each, Attempt) else self._concluded(each, results) for each in found]
 

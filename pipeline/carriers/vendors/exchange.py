@@ -151,6 +151,7 @@ class Vendor:
             judged[place] = self._attempt(parcels[place].ref, result)
             notes.answered(place, judged[place])
 
+        notes.ready()
         results = self._client.post([whole for whole in written if whole is not None], begins, ends)
         for place, result in zip(places, results, strict=True):
             if place not in judged:

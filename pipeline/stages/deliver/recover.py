@@ -72,7 +72,7 @@ def _note_late(rt: Runtime, entries: Entries) -> None:
     """Keep what a dead process knew of messages that are in doubt since its lease ran out: it cannot go on any more."""
     known = [
         (batch, fence, Attempt(ref, Outcome.NOT_WRITTEN) if state is NOT_WRITTEN else state)
-        for (batch, fence), states in entries.items()
+        for (batch, fence), states in entries.states.items()
         for ref, state in states.items()
         if state is not IN_DOUBT and not (isinstance(state, Attempt) and state.outcome is Outcome.UNKNOWN)
     ]
@@ -92,7 +92,7 @@ class _Account:
     reached: dict[UUID, UUID] = field(default_factory=dict)
     #: messages that were not handed over, though later ones of their batches were
     passed: dict[UUID, list[UUID]] = field(default_factory=dict)
-    #: batches some of which was answered
+    #: batches that got further, or only waited for others: some was answered, or nothing was reached yet
     moved: set[UUID] = field(default_factory=set)
     answered: int = 0
     unsent: int = 0
@@ -103,7 +103,8 @@ def _account(held: list[Held], entries: Entries, loads: Mapping[UUID, list[Parce
     account = _Account()
     for each in held:
         batch = each.claim.span.batch
-        known = entries.get((batch, each.claim.fence), {})
+        claimed = (batch, each.claim.fence)
+        known = entries.states.get(claimed, {})
         unsent: list[UUID] = []
         for parcel in loads.get(batch, ()):
             if each.marked is None or parcel.ref > each.marked:
@@ -116,6 +117,8 @@ def _account(held: list[Held], entries: Entries, loads: Mapping[UUID, list[Parce
         account.unsent += len(unsent)
         if last := account.reached.get(batch):
             account.passed[batch] = [ref for ref in unsent if ref < last]
+        elif claimed in entries.ready:
+            account.moved.add(batch)
     return account
 
 
@@ -160,7 +163,7 @@ def _let_go(
     """
     stuck = [each for each in held if each.in_hand and each.claim.span.batch not in account.moved]
     poison = [each for each in stuck if each.claims >= rt.settings.poison_claims]
-    resting = [each for each in stuck if each.claims > 1 and each not in poison]
+    resting = [each for each in stuck if each.claims == rt.settings.poison_claims - 1]
     released = park(rt, conn, [each.claim for each in poison], now)
     recovery.rest(conn, [_settled(each, account) for each in resting], rt.settings.lease_seconds)
     others = [each for each in held if each not in poison and each not in resting]
