@@ -1,5 +1,6 @@
 """Carriers that stay connected, fall ill, slow down and come back: real processes, the simulator at the other end."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,10 @@ def test_a_campaign_goes_out_over_smpp_and_its_receipts_settle(installation: Ins
 
 def test_a_carriers_process_killed_with_its_window_open_leaves_only_that_in_doubt(installation: Installation) -> None:
     with smscs(installation, alpha={"slow:0.2": 0.5}):
+        # nothing is in doubt because the machine is busy, and nothing goes on because a lease has run out
+        patient = json.dumps({"deadline": 20, "call_deadline": 30, "window": WINDOW})
+        installation.world.run("UPDATE carriers SET settings = settings || %(patient)s::jsonb", patient=patient)
+        installation.environment["POSTROAD_LEASE_SECONDS"] = "120"
         installation.start(*PROCESSES, "carriers")
         installation.await_ready()
         installation.campaign(3, 1000)

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import psutil
 
+from pipeline.errors import DatabaseFault
 from tests.carriers.simulator import ask
 from tests.journeys.far_ends import far_ends
 from tests.journeys.installation import Installation, wait_for
@@ -20,7 +21,7 @@ CODES = 2
 SETTINGS = {"window": WINDOW, "deadline": 20, "call_deadline": 30}
 SLOW = {"latency_ms": 100}
 #: far beyond what these journeys take: nothing in them goes on because a lease has run out
-LEASE = "120"
+LEASE = "600"
 SECRET = "a secret of this journey, long enough"
 
 #: kills something
@@ -59,12 +60,6 @@ def parent(name: str) -> Kill:
     return kill
 
 
-def backend(installation: Installation) -> None:
-    """Kill a process of PostgreSQL: all of it starts again, as after a crash."""
-    pids = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() LIMIT 1"
-    os.kill(installation.count(pids), signal.SIGKILL)
-
-
 def broker(installation: Installation) -> None:
     """Kill Valkey, and start it again."""
     installation.pair.kill_valkey()
@@ -81,7 +76,6 @@ SILENT: dict[str, Kill] = {
     "beat": whole("beat"),
     "the gateway": whole("gateway"),
     "the notifier": whole("notifier"),
-    "a process of PostgreSQL": backend,
     "Valkey": broker,
 }
 
@@ -90,10 +84,10 @@ def in_doubt(installation: Installation) -> int:
     return installation.count("SELECT count(*) FROM provider_attempts WHERE outcome = 'unknown'")
 
 
-def await_move(installation: Installation) -> None:
+def await_move(installation: Installation, more: int = MESSAGES // 3) -> None:
     """Return when the campaign has moved; it is not over as long as it is waited for."""
-    if installation.count("SELECT count(*) FROM messages WHERE status IS NULL") < MESSAGES / 3:
-        installation.submit(installation.order(MESSAGES // 3))
+    if installation.count("SELECT count(*) FROM messages WHERE status IS NULL") < more:
+        installation.submit(installation.order(more))
     before = installation.decided()
     wait_for(lambda: installation.decided() > before, why="the campaign moves")
 
@@ -131,6 +125,34 @@ def test_whichever_process_is_killed_in_the_middle_of_a_campaign_only_the_window
     assert verdict.taken >= verdict.messages - verdict.unknown
     assert verdict.doubled == 0
     assert verdict.unknown <= 2 * WINDOW
+
+
+def test_a_killed_process_of_postgresql_leaves_nothing_in_doubt(installation: Installation) -> None:
+    with far_ends(installation, "smpp", SETTINGS, portion=PORTION, alpha=SLOW) as url:
+        start(installation, "carriers alpha")
+        installation.campaign(1, 600)
+        await_move(installation, 300)
+        [(victim, checkpointer)] = installation.rows(
+            "SELECT max(pid) FILTER (WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),"
+            " max(pid) FILTER (WHERE backend_type = 'checkpointer') FROM pg_stat_activity"
+        )
+
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda: has_started_again(installation, checkpointer), 90, why="PostgreSQL is back")
+        ask(f"{url}/alpha/script", "PUT", {})
+        verdict = installation.all_is_well(60, statuses={"sent", "delivered"})
+
+    assert verdict.messages == verdict.taken == sum(installation.submitted.values())
+    assert (verdict.unknown, verdict.doubled) == (0, 0)
+
+
+def has_started_again(installation: Installation, checkpointer: int) -> bool:
+    """Tell whether PostgreSQL answers, and not as it did before it crashed."""
+    try:
+        pids = installation.world.rows("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+    except DatabaseFault:
+        return False
+    return pids not in ([], [checkpointer])
 
 
 def test_killed_processes_that_speak_to_a_carrier_over_http_leave_what_was_on_the_wire_in_doubt(
