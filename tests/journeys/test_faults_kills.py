@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
+import pytest
 
 from pipeline.errors import DatabaseFault
 from tests.carriers.simulator import ask
@@ -23,6 +24,8 @@ SLOW = {"latency_ms": 100}
 #: far beyond what these journeys take: nothing in them goes on because a lease has run out
 LEASE = "600"
 SECRET = "a secret of this journey, long enough"
+
+pytestmark = pytest.mark.timeout(400)
 
 #: kills something
 Kill = Callable[[Installation], None]
