@@ -79,9 +79,8 @@ def test_a_long_message_of_which_a_part_was_taken_stays_on_the_wire(client: Clie
     def manner(guest: Guest) -> None:
         guest.welcome()
         sequences = [guest.submit()[2] for _ in range(3)]
-        guest.say(pdu.submit_sm_resp(sequences[0], "m0"))
-        for sequence in sequences[1:]:
-            guest.say(pdu.submit_sm_resp(sequence, "", Status.RTHROTTLED))
+        throttled = [pdu.submit_sm_resp(sequence, "", Status.RTHROTTLED) for sequence in sequences[1:]]
+        guest.say(pdu.submit_sm_resp(sequences[0], "m0") + b"".join(throttled))
         guest.serve()
 
     notes = Live()
@@ -96,8 +95,9 @@ def test_a_long_message_of_which_a_part_was_taken_stays_on_the_wire(client: Clie
 def test_a_long_message_all_of_which_was_throttled_is_off_the_wire(client: Clients) -> None:
     def manner(guest: Guest) -> None:
         guest.welcome()
-        for sequence in [guest.submit()[2] for _ in range(3)]:
-            guest.say(pdu.submit_sm_resp(sequence, "", Status.RMSGQFUL))
+        sequences = [guest.submit()[2] for _ in range(3)]
+        # in one piece: the first is submitted again within milliseconds
+        guest.say(b"".join(pdu.submit_sm_resp(sequence, "", Status.RMSGQFUL) for sequence in sequences))
         guest.serve()
 
     notes = Live()
