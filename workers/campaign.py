@@ -127,14 +127,8 @@ class _Table:
         self._correlation = find_column(self._header, CORRELATION)
         self._country = find_column(self._header, COUNTRY)
         self._merge = {name: place for name in preview.names if (place := find_column(self._header, name)) is not None}
-        self.shared = self._shared(shared)
+        self.shared = preview.spell(shared)
         self._check_text()
-
-    def _shared(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Return the fields that all have in common, spelt as the text spells them."""
-        folded = {fold(name): value for name, value in given.items()}
-        spelt = {name: given.get(name, folded.get(fold(name))) for name in self._preview.names}
-        return {**given, **{name: value for name, value in spelt.items() if value is not None}}
 
     def _check_text(self) -> None:
         columns = ", ".join(filter(None, self._header[:_NAMED])) + ", …" * (len(self._header) > _NAMED)

@@ -10,6 +10,7 @@ import click
 from pipeline.errors import DatabaseFault
 from pipeline.settings import Settings
 from pipeline.stages.office import report
+from pipeline.stages.office.preview import Preview
 from pipeline.stages.office.repeat import is_another
 from schema.message import Refusal
 from schema.order import Order, read
@@ -105,12 +106,16 @@ def _spell(asked: dict[str, Any]) -> dict[str, Any]:
         raise click.UsageError("say --to: whom to send to")
     if (asked["text"] is None) == (asked["template"] is None):
         raise click.UsageError("say exactly one of --text and --template")
+    preview = Preview(asked["text"] or "")
+    fields = preview.spell(dict(asked["fields"]))
+    if missing := [name for name in preview.names if name not in fields]:
+        raise click.UsageError(f"the text needs these merge fields: {', '.join(missing)}; give them by --field")
     order = {
         "account": asked["account"],
         "sender": check_sender(asked["account"], asked["sender"]),
         "body": asked["text"],
         "template": asked["template"],
-        "merge": dict(asked["fields"]),
+        "merge": fields,
         "country": asked["country"],
         "recipients": [{"to": number} for number in asked["to"]],
         "class": asked["class_"],

@@ -39,6 +39,12 @@ class Preview:
         #: its merge fields, each once
         self.names = self._template.names
 
+    def spell(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return fields that all have in common under the names that the text has for them, whatever their case."""
+        folded = {name.strip().casefold(): value for name, value in given.items()}
+        spelt = {name: given.get(name, folded.get(name.casefold())) for name in self.names}
+        return {**given, **{name: value for name, value in spelt.items() if value is not None}}
+
     def fault(self, number: str, country: str | None, fields: Mapping[str, str]) -> str | None:
         """Return why a recipient with these fields will be refused, as far as can be told; it quotes nothing."""
         [phone] = phones.normalise([number], country or self._country)
