@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import ConfigurationError
 from pipeline.runtime import Runtime
 from pipeline.store import carriers
 from schema.vocabulary import Dialect
 from tests.doors.conftest import Gatehouse
+from workers.gateway import Gateway
 
 SMS = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
 
@@ -64,6 +66,13 @@ def test_the_address_that_counts_is_the_last_that_is_no_proxy_of_ours(house_with
     assert ask("198.51.100.1, 203.0.113.9, 10.1.2.3") == 202
     assert ask("203.0.113.9, 198.51.100.1") != 202
     assert ask("nonsense") != 202
+
+
+def test_a_proxy_that_is_no_network_is_told(world: Any) -> None:
+    rt = Runtime(world.rt.settings.model_copy(update={"gateway_proxies": ("the proxy",)}))
+
+    with pytest.raises(ConfigurationError, match="POSTROAD_GATEWAY_PROXIES: the proxy"):
+        Gateway(rt)
 
 
 def test_without_a_proxy_of_ours_nobody_says_where_he_is_from(gatehouse: Gatehouse) -> None:
