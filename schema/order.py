@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     StrictBool,
     ValidationError,
     model_validator,
@@ -102,6 +103,19 @@ class Order(BaseModel):
     skip_opt_outs: StrictBool = False
     #: when the producer made it; `send_at` is judged from here, so that a slow queue harms nobody
     submitted_at: Moment | None = None
+
+    #: whether it came through the broker unsealed; set by who reads it, never by what is read
+    _came_open: bool = PrivateAttr(default=False)
+
+    @property
+    def came_open(self) -> bool:
+        """Tell whether whoever reaches the broker may have made it."""
+        return self._came_open
+
+    def open_from_broker(self) -> "Order":
+        """Return the order, marked as one that came through the broker unsealed."""
+        self._came_open = True
+        return self
 
     @model_validator(mode="after")
     def _one_text(self) -> "Order":

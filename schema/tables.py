@@ -10,15 +10,12 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Date,
-    DateTime,
     Float,
     ForeignKey,
     Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     Table,
     Text,
@@ -29,11 +26,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from schema import money_tables
+from schema.columns import NOW as _NOW
+from schema.columns import instant as _instant
+from schema.columns import metadata
+from schema.columns import one_of as _one_of
 from schema.vocabulary import (
     AccountState,
     Again,
     BatchStatus,
-    Book,
     CarrierState,
     ChallengeState,
     DeadLetterSource,
@@ -41,7 +42,6 @@ from schema.vocabulary import (
     Dialect,
     Encoding,
     EndpointState,
-    Entry,
     HoldReason,
     InboundAction,
     MessageClass,
@@ -56,27 +56,7 @@ from schema.vocabulary import (
     Verdict,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "pk": "%(table_name)s_pkey",
-    }
-)
-
-
-def _one_of(column: str, *sets: type) -> CheckConstraint:
-    listed = ", ".join(f"'{word}'" for words in sets for word in words)  # type: ignore[attr-defined]
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
-
-
-def _instant(name: str, **options: object) -> Column:  # type: ignore[type-arg]
-    return Column(name, DateTime(timezone=True), **options)  # type: ignore[arg-type]
-
-
-_NOW = func.now()
+__all__ = ["metadata", "money_tables"]
 
 # Who sends ----------------------------------------------------------------------------------------------------
 
@@ -90,10 +70,25 @@ accounts = Table(
     Column("currency", Text, nullable=False),
     #: whether its messages' moves are written to `events`
     Column("subscribes", Boolean, nullable=False, server_default=text("false")),
+    #: whether its orders from the broker must be sealed with a producer key
+    Column("sealed_orders", Boolean, nullable=False, server_default=text("false")),
     #: ISO countries it may send to; empty: wherever a route and a price are
     Column("countries", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     _instant("created_at", nullable=False, server_default=_NOW),
     _one_of("state", AccountState),
+)
+
+producer_keys = Table(
+    "producer_keys",
+    metadata,
+    #: 16 hex digits
+    Column("id", Text, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    #: its secret, encrypted
+    Column("sealed", LargeBinary, nullable=False),
+    _instant("created_at", nullable=False, server_default=_NOW),
+    _instant("revoked_at"),
+    Index(None, "account_id"),
 )
 
 sender_ids = Table(
@@ -734,69 +729,4 @@ situations = Table(
     #: all that a choice of carrier hangs on but the message: lines in force, who is well
     Column("content", JSONB, nullable=False),
     _instant("created_at", nullable=False, server_default=_NOW),
-)
-
-# Money --------------------------------------------------------------------------------------------------------
-
-prices = Table(
-    "prices",
-    metadata,
-    Column("id", Integer, Identity(always=True), primary_key=True),
-    #: null: for every account
-    Column("account_id", ForeignKey("accounts.id")),
-    #: leading digits of the number, an ISO country, or *
-    Column("destination", Text, nullable=False),
-    Column("currency", Text, nullable=False),
-    #: minor units a segment
-    Column("per_segment", BigInteger, nullable=False),
-    _instant("from_at", nullable=False, server_default=_NOW),
-    UniqueConstraint("account_id", "destination", "currency", "from_at", postgresql_nulls_not_distinct=True),
-    CheckConstraint("per_segment >= 0", name="per_segment"),
-)
-
-wallets = Table(
-    "wallets",
-    metadata,
-    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
-    #: minor units
-    Column("balance", BigInteger, nullable=False, server_default=text("0")),
-    #: how far below nothing it may go
-    Column("credit_limit", BigInteger, nullable=False, server_default=text("0")),
-    CheckConstraint("balance >= -credit_limit", name="limit"),
-)
-
-quotas = Table(
-    "quotas",
-    metadata,
-    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
-    #: the first day of it
-    Column("month", Date, primary_key=True),
-    #: segments
-    Column("granted", Integer, nullable=False),
-    Column("used", Integer, nullable=False, server_default=text("0")),
-    CheckConstraint("used BETWEEN 0 AND granted", name="used"),
-)
-
-ledger = Table(
-    "ledger",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("account_id", Integer, nullable=False),
-    Column("kind", Text, nullable=False),
-    #: ISO 4217, or SEG for segments of quota
-    Column("unit", Text, nullable=False),
-    #: one row moves an amount from one book to another: it cannot be out of balance
-    Column("amount", BigInteger, nullable=False),
-    Column("from_book", Text, nullable=False),
-    Column("to_book", Text, nullable=False),
-    Column("batch_id", Uuid),
-    Column("note", Text),
-    _instant("at", nullable=False, server_default=_NOW),
-    _one_of("kind", Entry),
-    _one_of("from_book", Book),
-    _one_of("to_book", Book),
-    CheckConstraint("amount > 0", name="amount"),
-    CheckConstraint("from_book <> to_book", name="books"),
-    Index("ledger_one_hold", "batch_id", "unit", unique=True, postgresql_where=text("kind = 'hold'")),
-    Index("ledger_batch", "batch_id"),
 )

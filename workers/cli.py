@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sender": ("admin.sender", "Sender ids: the names under which an account may send."),
     "template": ("admin.template", "Templates: texts that an account sends again and again."),
     "key": ("admin.key", "Keys to the HTTP APIs: make, list, void."),
+    "producer": ("admin.producer", "Producers' keys: for orders that nobody on the way can read or make."),
     "secret": ("admin.secret", "The secret key: replace it, with nothing void meanwhile."),
     "webhook": ("admin.webhook", "Webhooks: where customers are told what becomes of their messages."),
     "carrier": ("admin.carrier", "Carriers: add, set, list, status, drain, resume."),

@@ -12,11 +12,14 @@ from schema.order import Order
 from schema.vocabulary import MessageClass
 
 
-def submit(order: Order, *, request: UUID | None = None, app: Celery | None = None) -> UUID:
+def submit(order: Order, *, request: UUID | None = None, app: Celery | None = None, key: str | None = None) -> UUID:
     """Enqueue an order; return its request id, which `postroad show` tells the fate of.
 
-    The same request id twice is one request. Raises kombu.exceptions.OperationalError while the broker is away:
-    nothing was accepted then, so submit again (under the same request id, if you are not sure).
+    The same request id twice is one request. With a producer key of its account (`postroad producer create`;
+    POSTROAD_PRODUCER_KEY unless given, "" for none) it is sealed: whoever reads the broker reads nothing of it.
+
+    Raises ValueError when that is no key, and kombu.exceptions.OperationalError while the broker is away: nothing was
+    accepted then, so submit again (under the same request id, if you are not sure).
     """
     now = datetime.now(UTC)
     if order.submitted_at is None:
@@ -24,12 +27,21 @@ def submit(order: Order, *, request: UUID | None = None, app: Celery | None = No
     id_ = request or _uuid7(now)
     (app or producer()).send_task(
         "sms.ingest",
-        (order.model_dump(mode="json", by_alias=True, exclude_none=True),),
+        (_payload(order, str(id_), os.environ.get("POSTROAD_PRODUCER_KEY") if key is None else key),),
         task_id=str(id_),
         queue="otp" if order.message_class is MessageClass.OTP else "ingest",
         argsrepr="(<an order>)",
     )
     return id_
+
+
+def _payload(order: Order, task_id: str, key: str | None) -> dict[str, Any]:
+    written = order.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if not key:
+        return written
+    from schema.sealed_order import ProducerKey  # noqa: PLC0415 - cryptography is needed by those who seal only
+
+    return dict(ProducerKey.read(key).seal(task_id, written))
 
 
 @lru_cache(maxsize=4)

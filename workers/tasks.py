@@ -18,7 +18,7 @@ from celery.exceptions import Reject
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
-from pipeline.errors import DatabaseFault
+from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
 from pipeline.stages.deliver import deliver, recover
@@ -36,8 +36,9 @@ from pipeline.stages.stumble import POISON, stumble
 from pipeline.stages.sweep import sweep
 from pipeline.stages.tend import tend
 from pipeline.stages.tick import tick
+from pipeline.stages.unseal import Unsealer
 from schema.message import Accepted, Hint, Measure
-from schema.order import Order, read
+from schema.order import Order
 from schema.vocabulary import Berth, Encoding, MessageClass
 from workers.app import app, runtime
 from workers.broker.task_message import request_id
@@ -48,6 +49,7 @@ log = logging.getLogger(__name__)
 #: seconds before an order that the database could not take is taken up again
 _PAUSE = 1.0
 _berths = Berths()
+_unsealer = Unsealer()
 
 #: portions one tick works through before it leaves the rest to the next
 _ROUNDS = 20
@@ -58,10 +60,11 @@ def ingest_order(self: Any, order: dict[str, Any]) -> None:
     """Write an order's messages; the task's id is the request's, so a second delivery of the task changes nothing."""
     again = bool(self.request.delivery_info.get("redelivered"))
     try:
-        message_class, answers = _ingest(request_id(self.request.id), order, again=again)
-    except DatabaseFault as fault:
-        if fault.is_final:
+        message_class, answers = _ingest(self.request.id, order, again=again)
+    except (ConfigurationError, DatabaseFault) as fault:
+        if isinstance(fault, DatabaseFault) and fault.is_final:
             raise
+        log.warning("order %s waits: %s", request_id(self.request.id), fault)
         time.sleep(_PAUSE)  # no row stands for it yet: the broker must keep it until one does
         raise Reject(str(fault), requeue=True) from None
     batches = [batch for answer in answers for batch in answer.batches]
@@ -83,16 +86,16 @@ def _hurry(batches: Sequence[UUID]) -> None:
     hint_deliveries(hints)
 
 
-def _ingest(request: UUID, order: Any, *, again: bool) -> tuple[MessageClass, list[Accepted]]:
+def _ingest(task_id: str, order: Any, *, again: bool) -> tuple[MessageClass, list[Accepted]]:
     """Write an order; one that nobody survives reading, or that our own code trips over, is refused and kept so."""
-    rt = runtime()
+    rt, request = runtime(), request_id(task_id)
     try:
         if not (again and stumble(rt, request)):
-            asked = read(order)
+            asked = _unsealer.read(rt, task_id, order)
             message_class = asked.message_class if isinstance(asked, Order) else MessageClass.TRANSACTIONAL
             return message_class, ingest(rt, admit(rt, [(request, asked)]))
     except Exception as error:  # whatever it is, the order must not be gone with a line in a log
-        if isinstance(error, DatabaseFault) and not error.is_final:
+        if isinstance(error, ConfigurationError) or (isinstance(error, DatabaseFault) and not error.is_final):
             raise
         log.error("order %s cannot be read: %s", request, type(error).__name__)
     return MessageClass.TRANSACTIONAL, ingest(rt, admit(rt, [(request, [POISON])]))

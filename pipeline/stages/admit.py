@@ -132,6 +132,8 @@ def _wish(admission: Admission, draft: Draft) -> opt_outs.Wish:
 def _faults_of_account(account: Account, order: Order) -> Iterator[Refusal]:
     if account.state is not AccountState.ACTIVE:
         yield Refusal(Code.ACCOUNT_SUSPENDED, f"the account {account.name!r} is {account.state}", "account")
+    if account.sealed_orders and order.came_open:
+        yield Refusal(Code.UNAUTHENTICATED, "this account takes orders that are sealed with a producer key", "account")
     if not senders.is_sender(order.sender):
         words = "a sender is up to 11 letters, digits and blanks, or a number"
         yield Refusal(Code.SENDER_INVALID, words, "sender")

@@ -26,10 +26,12 @@ class Account:
     #: the countries of those that are not for everywhere
     countries: dict[str, frozenset[str]] = field(default_factory=dict)
     restraints: Restraints = field(default_factory=Restraints)
+    #: its orders from the broker must be sealed
+    sealed_orders: bool = False
 
 
 _FIND = f"""
-SELECT a.id, a.name, a.state, a.currency,
+SELECT a.id, a.name, a.state, a.currency, a.sealed_orders,
        (SELECT coalesce(json_object_agg(sender, s.state), '{{}}') FROM sender_ids AS s WHERE s.account_id = a.id),
        (SELECT coalesce(json_object_agg(sender, s.countries), '{{}}') FROM sender_ids AS s
         WHERE s.account_id = a.id AND s.countries <> '{{}}'),
@@ -50,8 +52,9 @@ def find(conn: Connection, names: Iterable[str]) -> dict[str, Account]:
             {word: SenderState(s) for word, s in senders.items()},
             {word: frozenset(some) for word, some in countries.items()},
             restraints.read(held_back),
+            sealed_orders,
         )
-        for id_, name, state, currency, senders, countries, *held_back in rows
+        for id_, name, state, currency, sealed_orders, senders, countries, *held_back in rows
     }
 
 

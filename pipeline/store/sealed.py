@@ -25,6 +25,7 @@ class SealedColumn:
 #: every one there is, but carriers' settings, which are JSON
 COLUMNS = (
     SealedColumn("keys", "sealed", "key", "int4"),
+    SealedColumn("producer_keys", "sealed", "producer_key", "text"),
     SealedColumn("endpoints", "sealed", "endpoint"),
     SealedColumn("endpoints", "sealed_before", "endpoint"),
     SealedColumn("dead_letters", "sealed", "dead_letter"),

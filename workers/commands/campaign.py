@@ -24,6 +24,7 @@ from workers.showcase import sandbox
 from workers.terminal.layout import as_json, progress, table
 from workers.terminal.opened import opened
 from workers.terminal.parameters import Country, Field, Moment
+from workers.terminal.producer_key import key_for
 from workers.terminal.waiting import Waited, wait
 
 #: bytes of the file read at once
@@ -193,6 +194,7 @@ def _conflicts(sent: _Sent, late: list[UUID], name: str | None) -> Iterator[str]
 def _send(settings: Settings, wanted: _Wanted) -> _Sent:
     """Enqueue the portions; those of a named campaign that were taken before are not handed over again."""
     app, sent = producer(broker_url(settings)), _Sent()
+    key: str | None = None
     with _registry(settings, wanted.name) as registry, progress(_size(wanted.file), "sending") as bar:
         for portion in wanted.read():
             if portion.order:
@@ -201,7 +203,8 @@ def _send(settings: Settings, wanted: _Wanted) -> _Sent:
                     sent.conflict = portion.number
                     break
                 if not standing.is_taken:
-                    submit(portion.order, request=standing.request, app=app)
+                    key = key_for(settings, portion.order.account) if key is None else key
+                    submit(portion.order, request=standing.request, app=app, key=key)
                 sent.requests[standing.request] = len(portion.order.recipients)
             sent.faults += portion.faults
             sent.lines += portion.lines

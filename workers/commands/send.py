@@ -21,6 +21,7 @@ from workers.showcase import sandbox
 from workers.terminal.layout import as_json
 from workers.terminal.opened import opened
 from workers.terminal.parameters import Country, Field, Moment
+from workers.terminal.producer_key import key_for
 from workers.terminal.stories import tell
 from workers.terminal.waiting import wait
 
@@ -70,7 +71,7 @@ def send(order: TextIO | None, waits: bool, json_: bool, **asked: Any) -> int:
     if wanted.idempotency_key and _is_another(settings, wanted):
         click.echo(f"another order was sent under the key {wanted.idempotency_key!r}: this one was not", err=True)
         return 1
-    request = submit(wanted, app=producer(broker_url(settings)))
+    request = submit(wanted, app=producer(broker_url(settings)), key=key_for(settings, wanted.account))
     if waits:
         return _follow(settings, request, json_)
     click.echo(as_json({"request": request}) if json_ else f"request {request}\npostroad show {request}")

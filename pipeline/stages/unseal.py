@@ -1,0 +1,76 @@
+"""Unseal: open the orders that producers sealed for their way through the broker."""
+
+import time
+from typing import Any
+
+from pipeline.runtime import Runtime
+from pipeline.store import producer_keys
+from schema import sealed_order
+from schema.message import Refusal
+from schema.order import Order, read
+from schema.sealed_order import FIELD, ProducerKey, Unopened
+from schema.vocabulary import Code
+
+#: what a producer's key is sealed for in the database
+PURPOSE = "producer_key"
+#: seconds for which a key is taken for current, and how many are remembered
+_FRESH, _MOST = 5.0, 1000
+
+
+class Unsealer:
+    """Opens orders with the keys that this process has met lately."""
+
+    def __init__(self) -> None:
+        """Begin with no key."""
+        self._known: dict[str, tuple[float, str, ProducerKey]] = {}
+
+    def read(self, rt: Runtime, task_id: str, given: Any) -> Order | list[Refusal]:
+        """Return a broker's order, opened where it is sealed, or what is wrong with it.
+
+        An order that came open says so (`Order.came_open`): some accounts take none.
+        """
+        key = sealed_order.key_of(given)
+        if key is None:
+            order = read(given)
+            return order.open_from_broker() if isinstance(order, Order) else order
+        found = self._key(rt, key) if key else None
+        if found is None:
+            return [_refusal("it is sealed with no producer key in force: `postroad producer list` shows them")]
+        account, secret = found
+        try:
+            order = read(secret.open(task_id, given[FIELD]))
+        except Unopened as error:
+            return [_refusal(str(error))]
+        if isinstance(order, Order) and order.account != account:
+            return [_refusal("the key it is sealed with is another account's")]
+        return order
+
+    def _key(self, rt: Runtime, key: str) -> tuple[str, ProducerKey] | None:
+        known = self._known.get(key)
+        if known and time.monotonic() - known[0] < _FRESH:
+            return known[1:]
+        with rt.begin() as conn:
+            found = producer_keys.find(conn, key)
+        if found is None:
+            self._known.pop(key, None)
+            return None
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        account, content = found
+        secret = ProducerKey(key, rt.vault.open(PURPOSE, content))
+        self._known[key] = (time.monotonic(), account, secret)
+        return account, secret
+
+
+def own_key(rt: Runtime, account: str) -> str | None:
+    """Return the account's latest producer key, for orders that our own commands enqueue; None: it has none.
+
+    ConfigurationError when it cannot be had: there is no secret key, or another than the one it was sealed under.
+    """
+    with rt.begin() as conn:
+        found = producer_keys.latest(conn, account)
+    return str(ProducerKey(found[0], rt.vault.open(PURPOSE, found[1]))) if found else None
+
+
+def _refusal(words: str) -> Refusal:
+    return Refusal(Code.UNAUTHENTICATED, words, FIELD)
