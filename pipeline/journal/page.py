@@ -25,7 +25,7 @@ from pipeline.journal.layout import (
     seed,
 )
 from schema.carriage import Attempt
-from schema.vocabulary import Outcome
+from schema.vocabulary import Outcome, RefusalReason
 
 #: messages that a page can hold at most: an answer names its message's place in two bytes
 CAPACITY_LIMIT: Final = 0xFFFF
@@ -162,7 +162,8 @@ class Page:
 def _text(attempt: Attempt) -> bytes:
     """Return what is kept of an attempt beside its outcome."""
     wait = "" if attempt.retry_after is None else repr(attempt.retry_after)
-    fields = [attempt.carrier_ref or "", attempt.code or "", attempt.detail or "", wait, PARTS.join(attempt.parts)]
+    said = [attempt.carrier_ref or "", attempt.code or "", attempt.detail or ""]
+    fields = [*said, wait, PARTS.join(attempt.parts), str(attempt.reason or "")]
     return FIELDS.join(fields).encode("utf-8", "replace")
 
 
@@ -171,7 +172,7 @@ def _attempt(ref: UUID, outcome: Outcome, text: bytes) -> Attempt:
     whole = text.decode()
     if FIELDS not in whole:
         return Attempt(ref, outcome, whole or None)
-    given, code, detail, wait, parts = whole.split(FIELDS)
+    given, code, detail, wait, parts, reason = whole.split(FIELDS)
     return Attempt(
         ref,
         outcome,
@@ -180,6 +181,7 @@ def _attempt(ref: UUID, outcome: Outcome, text: bytes) -> Attempt:
         detail=detail or None,
         retry_after=float(wait) if wait else None,
         parts=tuple(parts.split(PARTS)) if parts else (),
+        reason=RefusalReason(reason) if reason else None,
     )
 
 

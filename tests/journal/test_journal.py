@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.journal import IN_DOUBT, NOT_WRITTEN, Journal, Page, Run, State, dead, files
 from schema.carriage import Attempt
-from schema.vocabulary import Outcome
+from schema.vocabulary import Outcome, RefusalReason
 
 BATCH, FENCE = uuid4(), 7
 REFS = [UUID(int=n) for n in range(1, 9)]
@@ -27,6 +28,7 @@ ANSWERS = [
     Attempt(REFS[0], Outcome.REFUSED_PERMANENT, code="RINVDSTADR"),
     Attempt(REFS[0], Outcome.REFUSED_TRANSIENT, code="throttled", detail="RTHROTTLED", retry_after=2.5),
     Attempt(REFS[0], Outcome.REFUSED_TRANSIENT, code="RSYSERR"),
+    Attempt(REFS[0], Outcome.REFUSED_PERMANENT, code="21", reason=next(iter(RefusalReason))),
     Attempt(REFS[0], Outcome.UNKNOWN, code="timeout"),
     Attempt(REFS[0], Outcome.UNKNOWN, code="partial", detail="1 of 2", parts=("id-1",)),
 ]
@@ -77,6 +79,12 @@ def test_an_answer_is_read_back_whole(journal: Journal, tmp_path: Path, attempt:
     journal.close()
 
     assert told(tmp_path)[REFS[0]] == attempt
+
+
+def test_no_field_of_an_attempt_is_lost() -> None:
+    kept = {each.name for each in fields(Attempt) if any(getattr(answer, each.name) for answer in ANSWERS)}
+
+    assert kept == {each.name for each in fields(Attempt)}
 
 
 def test_what_is_answered_after_another_answer_counts(journal: Journal, tmp_path: Path) -> None:
