@@ -25,7 +25,8 @@ from pipeline.journal.layout import (
     seed,
 )
 from schema.carriage import Attempt
-from schema.vocabulary import Outcome, RefusalReason
+from schema.refusals import RefusalReason
+from schema.vocabulary import Outcome
 
 #: messages that a page can hold at most: an answer names its message's place in two bytes
 CAPACITY_LIMIT: Final = 0xFFFF

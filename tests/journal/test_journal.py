@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from pipeline.journal import IN_DOUBT, NOT_WRITTEN, Journal, Page, Run, State, dead, files
 from schema.carriage import Attempt
-from schema.vocabulary import Outcome, RefusalReason
+from schema.refusals import RefusalReason
+from schema.vocabulary import Outcome
 
 BATCH, FENCE = uuid4(), 7
 REFS = [UUID(int=n) for n in range(1, 9)]
