@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from pydantic import SecretStr
 
+from pipeline.settings import Settings
 from workers import dev
 from workers.bench.ground import BULK, CODES, Ground
 from workers.bench.latency import spread
@@ -14,6 +16,7 @@ from workers.bench.producers import bulk, codes
 from workers.bench.table import table
 from workers.bench.whole import _far_end, run
 from workers.commands import bench as command
+from workers.embedded import kept
 
 # a bench starts the processes of production several times over
 pytestmark = pytest.mark.timeout(400)
@@ -21,6 +24,12 @@ pytestmark = pytest.mark.timeout(400)
 #: everything once, as little of it as can be
 TINY = Plan(messages=60, batch=20, children=1, scheduled=2000, codes=3, beside=100, ticks=5, calls=20, connections=4)
 TINY = replace(TINY, gateways=1, steady=(1000, 20), large=(120, 1), ahead=0.5, pauses=(0.02, 0.03))
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With the secret key that the ground makes for itself."""
+    return settings.model_copy(update={"secret_key": SecretStr(kept.password(settings.home, "secret_key"))})
 
 
 def the_road_carries_every_message_once(result: dict[str, Any]) -> None:

@@ -27,6 +27,8 @@ CODES_TO = "+27"
 _MONEY = 10**12
 _PRICES = {"*": 9, "DE": 7, "GB": 4, "NG": 3, "KE": 3, "IN": 2, "US": 1, "GR": 6, "2348": 3, "4474": 4}
 _EMPTY = "bench_empty"
+#: a bench sends to India too, and its far end asks for no registration (DLT)
+_ABLE = {"dlt": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Ground:
     def set_carrier(self, kind: str, settings: Mapping[str, object]) -> None:
         """Write the carriers and their routes."""
         rt = Runtime(self.settings())
-        administer.set_carrier(rt, BULK, kind, settings)
+        administer.set_carrier(rt, BULK, kind, settings, capabilities=_ABLE)
         administer.set_carrier(rt, CODES, "simulated", {"log": str(self.codes_log)})
         administer.set_route(rt, "*", BULK)
         administer.set_route(rt, CODES_TO[1:], CODES)
