@@ -10,14 +10,10 @@ from pipeline.carriers.http1 import Answer
 from pipeline.carriers.options import Options
 from pipeline.carriers.vendors import posts
 from pipeline.carriers.vendors.exchange import accepted, refused_as, throttled, unclear, unknown
+from pipeline.carriers.vendors.generic import failures
 from pipeline.carriers.vendors.scalars import decoded
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome
-
-_PAGE = re.compile(r"<(!doctype|html|head|body|h[1-6]|center|title)\b", re.IGNORECASE)
-#: names by which a JSON answer tells of an error, and what says there that there is none
-_ERRORS = ("error", "errors", "errorCode", "error_code", "errorMessage", "error_message")
-_NO_ERROR = frozenset({"", "0", "00", "000", "false", "none", "null", "no", "ok", "success"})
 
 
 class Word(StrEnum):
@@ -102,7 +98,9 @@ class Demand:
 
     def holds(self, body: object, text: str) -> bool:
         """Tell whether an answer says all of it."""
-        said = all(posts.spelt(posts.at(body, path)) in values for path, values in self.where.items())
+        if self.where and not isinstance(body, dict | list):
+            return False  # what is no JSON lacks every value, and says nothing by that
+        said = all(_is_among(posts.spelt(posts.at(body, path)), values) for path, values in self.where.items())
         return said and (self.text is None or self.text.holds(text))
 
 
@@ -150,7 +148,7 @@ class Answers:
     def told(self, ref: UUID, answer: Answer) -> Attempt:
         """Return what the vendor says when asked: that it has the message, that it never heard of it, or neither."""
         body, text = posts.parsed(answer.body), decoded(answer.body).strip()
-        if answer.status in self._absent and self._absent_if.holds(body, text) and not _is_page(text):
+        if answer.status in self._absent and self._absent_if.holds(body, text) and not failures.is_page(text):
             return Attempt(ref, Outcome.NOT_WRITTEN, code=f"http_{answer.status}")
         found = self.judge(ref, answer)
         return found if found.outcome is Outcome.ACCEPTED else unknown(ref, f"http_{answer.status}")
@@ -158,20 +156,30 @@ class Answers:
     def _is_taken(self, answer: Answer, body: object, text: str) -> bool:
         """Tell whether an answer of a fit status says that the message was taken.
 
-        Where nothing is demanded of it but its status, a page for people, an empty answer and one that names an error
-        do not.
+        A page for people never does but where its text is demanded. Where nothing is demanded of it but its status,
+        an empty answer and one that tells of an error do not.
         """
+        if failures.is_page(text) and not self._accepted_if.text:
+            return False
         if self._accepted_if:
             return self._accepted_if.holds(body, text)
-        if _is_page(text) or not (text or answer.status == 204):
-            return False
-        return bool(self._ref) or not any(_is_error(posts.part(body, name)) for name in _ERRORS)
+        if not text:
+            return answer.status == 204
+        return not (failures.is_told_by(body) if body is not None else failures.is_told_in(text))
 
 
 def _values(options: Options, key: str, given: object) -> frozenset[str | None]:
     if not isinstance(given, list) or not given:
         raise options.unfit(key, "must be a list of values")
     return frozenset(map(posts.spelt, given))
+
+
+def _is_among(given: str | None, values: frozenset[str | None]) -> bool:
+    """Tell whether what an answer says is among some values: a truth in whatever case, blanks around it or none."""
+    if given is None or given in values:
+        return given in values
+    given = given.strip()
+    return given in values or (given.lower() in ("true", "false") and given.lower() in values)
 
 
 def _statuses(options: Options, key: str) -> frozenset[int]:
@@ -222,13 +230,3 @@ def _pattern(options: Options, key: str, text: str) -> re.Pattern[str]:
         return re.compile(text)
     except re.error:
         raise options.unfit(key, "is no regular expression") from None
-
-
-def _is_page(text: str) -> bool:
-    """Tell whether a text is a page for people, as a proxy or a server under maintenance answers."""
-    return bool(_PAGE.match(text))
-
-
-def _is_error(value: object) -> bool:
-    spelt = posts.spelt(value)
-    return bool(value) if spelt is None else spelt.strip().lower() not in _NO_ERROR
