@@ -39,8 +39,11 @@ def _bare(text: str) -> str:
 
 
 def _in_one_alphabet(word: str) -> str:
-    """Return a word that mixes alphabets (a Latin S, and Cyrillic letters that look like TOP) in the Latin one."""
-    if word.isascii() or not any("A" <= sign <= "Z" for sign in word):
+    """Return a word that mixes alphabets (a Latin S, and Cyrillic letters that look like TOP) in the Latin one.
+
+    The same for one with Ѕ (U+0405), a letter of Macedonian alone.
+    """
+    if word.isascii() or not any("A" <= sign <= "Z" or sign == "\u0405" for sign in word):
         return word
     latin = word.translate(_LOOK_ALIKES)
     return latin if latin.isascii() else word

@@ -22,6 +22,7 @@ TEXTS = {
     "parar": STOP,
     "ＳＴＯＰ": STOP,
     "стоп": STOP,
+    "\u0405\u0422\u041e\u0420": STOP,
     "إلغاء": STOP,
     "退订": STOP,
     "opt-out": STOP,

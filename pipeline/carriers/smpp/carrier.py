@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from threading import Lock, Thread
 from typing import Final
 from uuid import UUID
@@ -21,6 +22,7 @@ from pipeline.carriers.smpp.binds import Binds
 from pipeline.carriers.smpp.calls import CLOSED, Call, Fault, Message, Result, judge
 from pipeline.carriers.smpp.codes import Command, word
 from pipeline.carriers.smpp.hearing import FINISH
+from pipeline.carriers.smpp.receipt_parts import ReceiptParts
 from pipeline.carriers.smpp.remarks import Remark
 from pipeline.carriers.smpp.session import GOODBYE
 from schema.carriage import Attempt, BindReport, Heard, Parcel
@@ -51,6 +53,7 @@ class Smpp:
         self._ear: Ear | None = None
         self._closed = False
         self._late: OrderedDict[UUID, str | int] = OrderedDict()
+        self._receipt_parts = ReceiptParts(partial(reports.is_whole, self._terms.reading))
 
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
         """Submit the parcels; return one attempt for each, in their order, within `call_deadline` seconds."""
@@ -186,7 +189,8 @@ class Smpp:
         )
 
     def _read(self, message: pdu.Message) -> Heard:
-        return reports.hear(self._terms.reading, self.name, message, self._remark)
+        whole = self._receipt_parts.join(message) if reports.is_receipt(message) else message
+        return reports.hear(self._terms.reading, self.name, whole, self._remark)
 
     def _remark(self, remark: Remark) -> None:
         if self._loop and self._binds:

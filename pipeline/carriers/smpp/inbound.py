@@ -49,10 +49,10 @@ def read(carrier: str, message: Message, alphabet: Alphabet, home: str = "") -> 
 
     `alphabet` is what the carrier's data_coding 0 means, `home` (ISO) where numbers without a country code are dialled.
     """
-    header, text = _header(message)
-    place = place_by_header(header) or place_by_parameters(message)
+    header, text = opened(message)
+    at = place(message)
     octets, coding = _octets(text, message.data_coding, alphabet, len(header))
-    is_part = place is not None and len(octets) <= _MOST_OCTETS
+    is_part = at is not None and len(octets) <= _MOST_OCTETS
     return Inbound(
         carrier=carrier,
         key=_digest(message),
@@ -60,9 +60,9 @@ def read(carrier: str, message: Message, alphabet: Alphabet, home: str = "") -> 
         sender=addresses.service(message.destination_ton, message.destination, home),
         body=text_codings.decode(octets, coding),
         at=None,
-        part_ref=place.ref if place else None,
-        part=place.part if place else None,
-        of=place.of if place else None,
+        part_ref=at.ref if at else None,
+        part=at.part if at else None,
+        of=at.of if at else None,
         octets=octets if is_part else None,
         coding=coding if is_part else None,
     )
@@ -81,6 +81,11 @@ def _octets(text: bytes, data_coding: int, alphabet: Alphabet, header: int) -> t
     if alphabet is Alphabet.LATIN1 and _coding(data_coding) == 0:
         return text, "latin-1"
     return (_unpacked(text, header) if alphabet is Alphabet.GSM7_PACKED else text), GSM7
+
+
+def place(message: Message) -> Place | None:
+    """Return which part of a longer message one is; None: it is no part."""
+    return place_by_header(opened(message)[0]) or place_by_parameters(message)
 
 
 def place_by_header(header: bytes) -> Place | None:
@@ -110,7 +115,7 @@ def _place(ref: int, part: int, of: int) -> Place | None:
     return Place(ref, part, of) if of > 1 and 1 <= part <= of else None
 
 
-def _header(message: Message) -> tuple[bytes, bytes]:
+def opened(message: Message) -> tuple[bytes, bytes]:
     """Return user data header and text; a header that is longer than its message is none.
 
     esm_class is not believed alone: what opens as a part's header does is one, what reads as a text is none.

@@ -136,6 +136,14 @@ def is_receipt(message: Message) -> bool:
     return Tag.RECEIPTED_MESSAGE_ID in message.tlvs or Tag.MESSAGE_STATE in message.tlvs
 
 
+def is_whole(reading: Reading, message: Message) -> bool:
+    """Tell whether a receipt says by itself of which message it is and what became of that, in a word that we know."""
+    fields = receipt_texts.fields(message)
+    word = _letters(fields.get("stat", ""))
+    is_named = "id" in fields or Tag.RECEIPTED_MESSAGE_ID in message.tlvs
+    return is_named and (word in WORDS or word in reading.states or word.isdecimal())
+
+
 def receipt(reading: Reading, carrier: str, message: Message, remark: Callable[[Remark], object] = bool) -> Receipt:
     """Return a delivery receipt; Unreadable where it does not say of which message."""
     fields = receipt_texts.fields(message)
@@ -184,6 +192,8 @@ def _state(reading: Reading, message: Message, fields: dict[str, str]) -> tuple[
     """Return the word for the message's state and what it means; a word that we do not know changes nothing."""
     word = _letters(fields.get("stat", ""))
     state = WORDS.get(word) if word not in reading.states else None
+    if state is None and word not in reading.states and word.isdecimal() and int(word) in NAMES:
+        state = MessageState(int(word))  # some write the number of message_state
     value = message.tlvs.get(Tag.MESSAGE_STATE, b"")[-1:]
     number = int(value) if value.isdigit() else int.from_bytes(value, "big")
     if value and number in NAMES:
@@ -201,8 +211,8 @@ def _state(reading: Reading, message: Message, fields: dict[str, str]) -> tuple[
 
 
 def _letters(word: str) -> str:
-    """Return a word for a state without what some put between and around its letters."""
-    return word if word in WORDS else _NO_LETTER.sub("", word.upper())
+    """Return a word for a state without what some put between and around its letters; one of digits as it is."""
+    return word if word in WORDS else _NO_LETTER.sub("", word.upper()) or word
 
 
 def _errors(message: Message, fields: dict[str, str]) -> list[str]:

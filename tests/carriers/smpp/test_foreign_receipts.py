@@ -100,6 +100,7 @@ READ = {
         + pdu.tlv(Tag.MESSAGE_STATE, bytes((MessageState.DELIVERED,))),
     ),
     "data_sm": lambda id_: data_sm(4, pdu.tlv(Tag.MESSAGE_PAYLOAD, TEXT.format(id_, "DELIVRD").encode()), 8),
+    "the number of its state for a word": lambda id_: deliver_sm(f"id:{id_} stat:2 err:0".encode()),
     "an acknowledgement of the handset": lambda id_: deliver_sm(TEXT.format(id_, "DELIVRD").encode(), esm_class=8),
 }
 
@@ -116,6 +117,75 @@ def test_a_receipt_that_can_be_read_somehow_settles_its_message(world: Any, say:
 
     assert answers == [(0, 7)]
     assert stands == ["delivered", "alpha"]
+
+
+def in_header(text: bytes, part: int) -> bytes:
+    body = pdu.message(SOURCE, DESTINATION, b"\5\0\3\1\2%c" % part + text, esm_class=0x44, data_coding=8)
+    return pdu.deliver_sm(part, body)
+
+
+def in_parameters(text: bytes, part: int, ref: int = 9) -> bytes:
+    tlvs = (
+        pdu.tlv(Tag.SAR_MSG_REF_NUM, ref.to_bytes(2, "big"))
+        + pdu.tlv(Tag.SAR_TOTAL_SEGMENTS, b"\2")
+        + pdu.tlv(Tag.SAR_SEGMENT_SEQNUM, bytes((part,)))
+    )
+    return pdu.deliver_sm(part, pdu.message(SOURCE, DESTINATION, text, esm_class=4, tlvs=tlvs))
+
+
+WHOLE = TEXT.format("S213", "DELIVRD")
+#: as it is cut in two: between id and state, within a character, within a word
+PIECES: dict[str, list[bytes]] = {
+    "UCS-2, with headers": [
+        in_header(WHOLE.encode("utf-16-be")[:133], 1),
+        in_header(WHOLE.encode("utf-16-be")[133:], 2),
+    ],
+    "ASCII, with parameters": [in_parameters(WHOLE[:81].encode(), 1), in_parameters(WHOLE[81:].encode(), 2)],
+    "within the id": [in_parameters(WHOLE[:5].encode(), 1), in_parameters(WHOLE[5:].encode(), 2)],
+    "behind all that it says": [in_parameters(WHOLE.encode() + b"Hello", 1), in_parameters(b" world", 2)],
+}
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["in order", "the last first"])
+@pytest.mark.parametrize("pieces", PIECES.values(), ids=PIECES)
+def test_a_receipt_that_comes_in_parts_settles_its_message(world: Any, pieces: list[bytes], order: int) -> None:
+    far = Smsc(lambda _: pieces[::order])
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        answers = far.speak()
+        stands = becomes(world)
+        world.rt.close()
+
+    assert {status for status, _ in answers} == {0}
+    assert stands == ["delivered", "alpha"]
+
+
+def test_receipts_that_repeat_which_part_they_are_about_are_each_read_alone(world: Any) -> None:
+    far = Smsc(
+        lambda id_: [in_parameters(TEXT.format(each, "DELIVRD").encode(), n) for n, each in ((1, id_), (2, "S214"))]
+    )
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        far.speak()
+        refs = world.rows("SELECT carrier_ref FROM receipts ORDER BY 1")
+        world.rt.close()
+
+    assert refs == ["S213", "S214"]
+
+
+@pytest.mark.parametrize(("word", "status"), [("20", "delivered"), ("30", "failed"), ("2", "failed"), ("40", "sent")])
+def test_an_operator_says_what_numbers_for_states_mean(world: Any, word: str, status: str) -> None:
+    far = Smsc(lambda id_: [deliver_sm(f"id:{id_} stat:{word} err:000".encode())])
+    with smsc(far) as port:
+        connect(world, port, receipt_states={"20": "delivered", "30": "failed", "2": "failed"})
+        world.send()
+        far.speak()
+        stands = world.rows("SELECT status FROM messages")
+        world.rt.close()
+
+    assert stands == [status]
 
 
 UNREADABLE = {
