@@ -45,6 +45,8 @@ class Manner:
     is_in_body: Callable[[Call], bool] = lambda _call: False
     #: returns what must not come twice; None: nothing
     nonce: Callable[[Call], Nonce | None] = lambda _call: None
+    #: returns the hash that is kept of the secret which the call shows; None: it shows none, or no hash is kept of it
+    secret_hash: Callable[[Call, Vault], bytes | None] = lambda _call, _vault: None
 
 
 def reply(status: int, content: Any, headers: Mapping[str, str] | None = None) -> Reply:

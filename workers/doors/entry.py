@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from pipeline.dialects.contract import Manner
 from pipeline.errors import Crowded, DatabaseFault
 from pipeline.stages.doors.identify import Knock, Turned
+from pipeline.vault import Vault
 from schema.door import Call, Key, Reply
 from schema.message import Refusal
 from schema.vocabulary import Code, Dialect
@@ -157,19 +158,18 @@ class Entry:
         if isinstance(handle, Reply):
             return await self._slow_down(desk, call, handle)
         nonce = manner.nonce(call)
-        key = await desk.identify(
-            Knock(
-                dialect=self.dialect,
-                handle=handle,
-                source=call.source,
-                endpoint=operation.name,
-                rate=manner.rate,
-                burst=manner.burst,
-                prove=lambda key: manner.prove(call, key, vault, now),
-                nonce=nonce.word if nonce else None,
-                nonce_seconds=nonce.seconds if nonce else 0,
-            )
+        knock = Knock(
+            dialect=self.dialect,
+            handle=handle,
+            source=call.source,
+            endpoint=operation.name,
+            rate=manner.rate,
+            burst=manner.burst,
+            prove=lambda key: manner.prove(call, key, vault, now),
+            nonce=nonce.word if nonce else None,
+            nonce_seconds=nonce.seconds if nonce else 0,
         )
+        key = await desk.identify(self._with_older(knock, call, vault) if vault.old else knock)
         if isinstance(key, Turned):
             reply = key.proof if isinstance(key.proof, Reply) else self._turn_away(call, key)
             return await self._slow_down(desk, call, reply) if key.code is Code.UNAUTHENTICATED else reply
@@ -178,6 +178,12 @@ class Entry:
         if operation.live and key.test:
             return self.refuse(call, Code.FORBIDDEN, "a test key may not do that")
         return key
+
+    def _with_older(self, knock: Knock, call: Call, vault: Vault) -> Knock:
+        """Return a knock that finds its key by the hashes of older secret keys too, and lets it be hashed anew."""
+        handles = [self.manner.who(call, each) for each in vault.old]
+        older = tuple(each for each in handles if isinstance(each, str) and each != knock.handle)
+        return replace(knock, older=older, secret_hash=self.manner.secret_hash(call, vault))
 
     async def _slow_down(self, desk: Desk, call: Call, reply: Reply) -> Reply:
         """Return the answer to one who did not show who he is, when his address may have it."""

@@ -93,6 +93,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "POSTROAD_BROKER_URL": settings.broker_url.get_secret_value(),
         "POSTROAD_FLOWER_BASIC_AUTH": settings.flower_basic_auth.get_secret_value(),
         "POSTROAD_SECRET_KEY": settings.secret_key.get_secret_value(),
+        "POSTROAD_SECRET_KEY_OLD": settings.secret_key_old.get_secret_value(),
         "POSTROAD_HOME": str(settings.home.resolve()),
         # the clock ticks several times a second: at INFO nobody reads anything else
         "POSTROAD_LOG_LEVEL": os.environ.get("POSTROAD_LOG_LEVEL", "WARNING"),

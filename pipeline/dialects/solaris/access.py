@@ -1,7 +1,8 @@
 """How a partner shows who he is: OAuth 2 client credentials (RFC 6749, section 4.4), then a bearer token (RFC 6750).
 
 A token is nothing we keep: the partner's id and when it ends, sealed with a keyed hash. His key is looked up by that id
-at every call, so a revoked key voids its tokens at once.
+at every call, so a revoked key voids its tokens at once. A token that was sealed under an older secret key is good
+until it ends, as long as that key is known.
 """
 
 import re
@@ -69,6 +70,12 @@ def prove(call: Call, key: Key, vault: Vault, now: datetime) -> Reply | None:
     return None if found and found[1] > now else answer(call, [Fault(INVALID_TOKEN)])
 
 
+def secret_hash(call: Call, vault: Vault) -> bytes | None:
+    """Return the hash of the secret of a partner who asks for a token; None: this call shows no secret."""
+    client = _client(call) if is_token_call(call) else None
+    return vault.digest(SECRET, client.id, client.secret) if isinstance(client, Client) else None
+
+
 def grant(call: Call, key: Key, vault: Vault, now: datetime) -> Reply:
     """Return the answer to a known partner who asks for a token: one, or what is wrong with his request."""
     form = _form(call)
@@ -97,7 +104,8 @@ def _read(token: str, vault: Vault) -> tuple[str, datetime] | None:
     if parts is None:
         return None
     partner, until, seal = parts.groups()
-    if not compare_digest(seal, _seal(partner, until, vault)):
+    found = [compare_digest(seal, _seal(partner, until, each)) for each in vault.versions]
+    if not any(found):
         return None
     return partner, datetime.fromtimestamp(int(until), UTC)
 

@@ -1,7 +1,7 @@
 """How Solaris receives a caller."""
 
 from pipeline.dialects.contract import Manner
-from pipeline.dialects.solaris.access import prove, who
+from pipeline.dialects.solaris.access import prove, secret_hash, who
 from pipeline.dialects.solaris.errors import is_token_call, refuse
 from schema.vocabulary import Dialect
 
@@ -15,4 +15,5 @@ MANNER = Manner(
     prove=prove,
     refuse=refuse,
     is_in_body=is_token_call,
+    secret_hash=secret_hash,
 )

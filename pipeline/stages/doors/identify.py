@@ -2,14 +2,15 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.store.doors import keys, limits
+from pipeline.store.doors.keys import Rehash
 from pipeline.store.doors.limits import Take
 from schema.door import Key
 from schema.vocabulary import AccountState, Code, Dialect
@@ -43,6 +44,10 @@ class Knock:
     #: what must not come twice from this key, and for how many seconds it is remembered
     nonce: str | None = None
     nonce_seconds: int = 0
+    #: while the secret key is replaced: the handle as it is by those before it, where that is another
+    older: tuple[str, ...] = ()
+    #: and the present hash of the secret that the caller shows; None: he shows none
+    secret_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,10 @@ def identify(rt: Runtime, knocks: Sequence[Knock]) -> list[Key | Turned]:
     as one whose proof fails, by the same work: nobody without the secret learns which keys there are or how they stand.
     """
     found = _keys(rt, knocks)
-    judged = [_judge_alone(found.get((knock.dialect, knock.handle)), knock) for knock in knocks]
+    callers = [_caller(found, knock) for knock in knocks]
+    judged = [_judge_alone(key, knock) for key, knock in zip(callers, knocks, strict=True)]
+    if rt.vault.old:
+        _hash_anew(rt, knocks, callers, judged)
     _refuse_replays(rt, knocks, judged)
     _refuse_haste(rt, knocks, judged)
     return judged
@@ -73,9 +81,19 @@ def identify(rt: Runtime, knocks: Sequence[Knock]) -> list[Key | Turned]:
 def _keys(rt: Runtime, knocks: Sequence[Knock]) -> dict[tuple[Dialect, str], Key]:
     # what PostgreSQL cannot spell is nobody's, and must not spoil it for those who knock beside it
     wanted = [(knock.dialect, knock.handle) for knock in knocks if _is_spelt(knock.handle)]
+    if rt.vault.old:
+        wanted += [(knock.dialect, handle) for knock in knocks for handle in knock.older if _is_spelt(handle)]
     with rt.glance() as conn:
         rows = keys.find(conn, wanted)
     return {(key.dialect, key.handle): key for key in (_key(rt, row) for row in rows) if key}
+
+
+def _caller(found: Mapping[tuple[Dialect, str], Key], knock: Knock) -> Key | None:
+    key = found.get((knock.dialect, knock.handle))
+    if key is None and knock.older:
+        older = (found.get((knock.dialect, handle)) for handle in knock.older)
+        return next((each for each in older if each), None)
+    return key
 
 
 def _is_spelt(handle: str) -> bool:
@@ -147,6 +165,42 @@ def _nobodys(knock: Knock) -> Key:
         secret=_NO_SECRET,
         secret_hash=_NO_SECRET,
     )
+
+
+def _hash_anew(
+    rt: Runtime, knocks: Sequence[Knock], callers: Sequence[Key | None], judged: Sequence[Key | Turned]
+) -> None:
+    """Hash with the present secret key what was hashed with one before it, of those who have just proved themselves.
+
+    Whatever becomes of that, they are answered: their key is found by the older hash next time too.
+    """
+    shown = {
+        change.id: change
+        for knock, key, verdict in zip(knocks, callers, judged, strict=True)
+        if key and _is_proven(verdict) and (change := _anew(key, knock))
+    }
+    if not shown:
+        return
+    try:
+        with rt.glance() as conn:
+            behind = keys.behind(conn, shown, rt.vault.id)
+        if behind:
+            with rt.begin() as conn:
+                keys.rehash(conn, [shown[id_] for id_ in behind], rt.vault.id)
+    except DatabaseFault as error:
+        log.warning("%d keys are not hashed anew yet: %s", len(shown), error)
+
+
+def _is_proven(judged: Key | Turned) -> bool:
+    """Tell whether a caller had what the key takes, welcome or not."""
+    return isinstance(judged, Key) or judged.code in (Code.ACCOUNT_SUSPENDED, Code.SOURCE_FORBIDDEN)
+
+
+def _anew(key: Key, knock: Knock) -> Rehash | None:
+    """Return how a key is hashed by what its caller has shown; None: he showed nothing that is kept as a hash."""
+    if key.secret_hash is None:
+        return Rehash(key.id, key.handle, knock.handle, None) if key.secret is None else None
+    return Rehash(key.id, key.handle, knock.handle, knock.secret_hash) if knock.secret_hash else None
 
 
 def _within(source: str, networks: Sequence[str]) -> bool:

@@ -1,10 +1,12 @@
 """Restrain: hold back what is sent too often to one number, or by one account."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.runtime import Runtime
 from pipeline.store.doors import limits
 from pipeline.store.doors.limits import Refused, Take
+from pipeline.vault import Vault
 
 __all__ = ["Refused", "Take", "of_number", "restrain"]
 
@@ -13,10 +15,32 @@ def restrain(rt: Runtime, wanted: Sequence[Sequence[Take]]) -> list[Refused | No
     """Take what each call wants of its limits, all or nothing; return for each None, or which limit refused it."""
     if not any(wanted):
         return [None] * len(wanted)
-    return limits.take(rt.valkey, wanted)
+    vault = rt.vault_or_none
+    return _take_older_too(rt, wanted) if vault and vault.old else limits.take(rt.valkey, wanted)
+
+
+def _take_older_too(rt: Runtime, wanted: Sequence[Sequence[Take]]) -> list[Refused | None]:
+    """Take by the older names of limits too, so that what was used up under them stays so, now and afterwards."""
+    spread = [[(place, each) for place, one in enumerate(group) for each in _names(one)] for group in wanted]
+    judged = limits.take(rt.valkey, [[each for _, each in group] for group in spread])
+    return [
+        refused and replace(refused, place=group[refused.place][0])
+        for refused, group in zip(judged, spread, strict=True)
+    ]
+
+
+def _names(one: Take) -> list[Take]:
+    return [replace(one, key=key, older=()) for key in (one.key, *one.older)]
 
 
 def of_number(rt: Runtime, account: int, name: str, phone: str, *, rate: float, burst: int) -> Take:
     """Return the limit of that name on what an account sends to a number; the number stands in it as a keyed hash."""
-    word = rt.vault.digest("limit", str(account), phone).hex()[:32]
-    return Take(f"{name}:{word}", rate, burst)
+    vault = rt.vault
+    key = _key(vault, account, name, phone)
+    older = tuple(_key(each, account, name, phone) for each in vault.old) if vault.old else ()
+    return Take(key, rate, burst, older=older)
+
+
+def _key(vault: Vault, account: int, name: str, phone: str) -> str:
+    word = vault.digest("limit", str(account), phone).hex()[:32]
+    return f"{name}:{word}"

@@ -1,6 +1,7 @@
 """The keys table: who may come in, and by which door."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -23,6 +24,58 @@ def find(conn: Connection, wanted: Iterable[tuple[Dialect, str]]) -> list[Sequen
     pairs = sorted(set(wanted))
     params = {"dialects": [str(dialect) for dialect, _ in pairs], "handles": [handle for _, handle in pairs]}
     return list(conn.exec_driver_sql(_FIND, params).all())
+
+
+_BEHIND = """
+SELECT id FROM keys WHERE id = ANY(%(ids)s) AND revoked_at IS NULL AND secret_version IS DISTINCT FROM %(version)b
+"""
+
+
+def behind(conn: Connection, ids: Iterable[int], version: bytes) -> set[int]:
+    """Return which of these keys are in force and were hashed with another version of the secret key."""
+    return set(conn.exec_driver_sql(_BEHIND, {"ids": list(ids), "version": version}).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Rehash:
+    """A key whose hashes can be made anew, as its caller has just shown what they are made of."""
+
+    id: int
+    #: the handle that found it, and that of the present version of the secret key
+    before: str
+    handle: str
+    #: the hash of the client's secret; None: it has none
+    secret_hash: bytes | None
+
+
+# who is locked is hashed anew by another process this moment, or revoked; a handle that another key has stays with it
+_REHASH = """
+WITH due AS (
+    SELECT k.id, n.handle, n.secret_hash
+    FROM unnest(%(ids)s::int4[], %(befores)s::text[], %(handles)s::text[], %(hashes)s::text[])
+      AS n (id, before, handle, secret_hash)
+    JOIN keys AS k ON k.id = n.id
+    WHERE k.handle = n.before AND k.revoked_at IS NULL AND k.secret_version IS DISTINCT FROM %(version)b
+      AND NOT EXISTS (SELECT FROM keys AS o WHERE o.dialect = k.dialect AND o.handle = n.handle AND o.id <> k.id)
+    FOR UPDATE OF k SKIP LOCKED
+)
+UPDATE keys AS k
+SET handle = due.handle, secret_hash = coalesce(decode(due.secret_hash, 'hex'), k.secret_hash),
+    secret_version = %(version)b
+FROM due WHERE k.id = due.id
+"""
+
+
+def rehash(conn: Connection, changes: Collection[Rehash], version: bytes) -> int:
+    """Write hashes of this version of the secret key, where the key is still as it was found; return of how many."""
+    params = {
+        "ids": [each.id for each in changes],
+        "befores": [each.before for each in changes],
+        "handles": [each.handle for each in changes],
+        "hashes": [each.secret_hash.hex() if each.secret_hash else None for each in changes],
+        "version": version,
+    }
+    return conn.exec_driver_sql(_REHASH, params).rowcount
 
 
 _BY_ID = """

@@ -56,6 +56,8 @@ class Take:
     #: units that may come at once
     burst: int
     cost: int = 1
+    #: while the secret key is replaced: what is limited, as hashed with those before it; it holds for these too
+    older: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

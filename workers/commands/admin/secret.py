@@ -15,9 +15,18 @@ def secret() -> None:
 
     \b
     1. Give every process the new key as POSTROAD_SECRET_KEY and the present one as POSTROAD_SECRET_KEY_OLD; restart.
+       Processes that cannot all be restarted at once get the new key as POSTROAD_SECRET_KEY_OLD first, beside the
+       present one in its place, so that each opens what the others have sealed.
     2. postroad secret rotate       seals again what the database keeps sealed
     3. postroad secret status       until no API key is left behind: each is hashed anew when it is used next
-    4. Drop POSTROAD_SECRET_KEY_OLD and restart. Keys that were never used since are void then: revoke them.
+    4. Drop POSTROAD_SECRET_KEY_OLD and restart, a day after the first step or later: codes that were sent before it,
+       Solaris tokens, and what numbers have used up of their limits hang on it until they end. Keys that were never
+       used since are void then: revoke them.
+
+    `postroad up` keeps a key that it made itself in POSTROAD_HOME/kept.json, as secret_key_password. To replace that,
+    stop it, set POSTROAD_SECRET_KEY_OLD to it and POSTROAD_SECRET_KEY to a new one, start it again, and go on with the
+    second step. In the end write the new one into kept.json, or leave POSTROAD_SECRET_KEY set: what is set goes before
+    what is kept.
     """
 
 
