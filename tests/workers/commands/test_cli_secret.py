@@ -21,6 +21,9 @@ from schema.dead_letter import DeadLetter
 from schema.tables import metadata
 from schema.vocabulary import DeadLetterSource, Dialect
 from tests.workers.commands.conftest import Shell
+from workers.embedded import kept as kept_there
+from workers.located import located
+from workers.processes import fleet
 
 OLD, NEW = "the first secret key of these tests", "the second secret key of these tests"
 PASSWORD = "S3cr3t!w"
@@ -158,6 +161,29 @@ def test_after_a_rotation_everything_opens_under_the_new_secret_key_alone(
             with rt.begin() as conn:
                 for _, content in sealed.portion(conn, of, None, 10):
                     assert rt.vault.open(of.purpose, content)
+
+
+def test_a_secret_key_that_postroad_up_made_and_kept_is_replaced_likewise(
+    world: Any, shell: Shell, settings: Settings
+) -> None:
+    first = kept_there.password(settings.home, "secret_key")
+    shell.set(HOME=str(settings.home))
+    with installation(settings, first) as rt:
+        issue(rt, "acme", Dialect.TELESIGN)
+
+    shell.set(SECRET_KEY=NEW, SECRET_KEY_OLD=first)
+    told = fleet.environment(located())
+    rotated = shell("secret", "rotate")
+    file = settings.home / "kept.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"secret_key_password": NEW}))
+    shell.set(SECRET_KEY="", SECRET_KEY_OLD="")
+    afterwards = shell("secret", "status")
+
+    assert (told["POSTROAD_SECRET_KEY"], told["POSTROAD_SECRET_KEY_OLD"]) == (NEW, first)
+    assert (rotated.code, afterwards.code) == (0, 0)
+    with closing(Runtime(located())) as rt, rt.begin() as conn:
+        [(_, content)] = sealed.portion(conn, sealed.COLUMNS[0], None, 10)
+        assert rt.vault.is_current(content)
 
 
 def test_every_sealed_column_is_sealed_again_by_a_rotation() -> None:
