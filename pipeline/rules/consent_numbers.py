@@ -5,6 +5,7 @@ forms. `canonical` folds those into the form of today; `of_handset` reads what a
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from functools import cache
@@ -139,6 +140,10 @@ _LONG = 10
 _SENDER = re.compile(r"(?:\+|00)?([1-9][0-9]{8,14})")
 _PUNCTUATION = dict.fromkeys(map(ord, " \t\u00a0()[]./-\u2010\u2011\u2012\u2013\u2014"))
 _DIGITS = re.compile(r"\+?[0-9]{1,20}", re.ASCII)
+#: how URIs of numbers begin and go on (RFC 3966, RFC 5724): OMA's OneAPI, and all that is built on it, writes them
+_URI = re.compile(r"(?:tel|sms):(?://)?([^;?@]*)(?:[;?].*)?", re.IGNORECASE)
+#: country → what was dialled there before a number, and is in its library no more: in Mexico up to 3 August 2019
+_ONCE_DIALLED = {"MX": re.compile(r"0(?:44|45|1)(?=[0-9]{10}$)")}
 
 
 def of_handset(written: str, home: str = "", said: Said = Said.UNKNOWN) -> str:
@@ -146,7 +151,8 @@ def of_handset(written: str, home: str = "", said: Said = Said.UNKNOWN) -> str:
 
     `home` (ISO 3166-1 alpha-2, or "") is where its handsets are: numbers without a country code are dialled there.
     """
-    number = written.translate(_PUNCTUATION)
+    uri = _URI.fullmatch(written)
+    number = _in_ascii((uri[1] if uri else written).translate(_PUNCTUATION).strip("\0"))
     if not _DIGITS.fullmatch(number):
         return written
     digits = number.removeprefix("+")
@@ -154,7 +160,7 @@ def of_handset(written: str, home: str = "", said: Said = Said.UNKNOWN) -> str:
     if len(digits) < (_LONG if said is Said.OTHER and not is_full else SHORTEST):
         return f"+{digits}" if is_full else written
     possible = ""
-    for reading in _readings(digits, home, is_full):
+    for reading in _readings(digits, home, is_full, is_home=said is Said.NATIONAL and bool(home)):
         form = canonical(reading)
         [phone] = phones.normalise([form])
         if phone and phone.known:
@@ -167,7 +173,14 @@ def of_handset(written: str, home: str = "", said: Said = Said.UNKNOWN) -> str:
     return possible if home and possible else written
 
 
-def _readings(digits: str, home: str, is_full: bool) -> Iterator[str]:
+def _in_ascii(number: str) -> str:
+    """Return a number with its digits of whatever script (Arabic's, Persian's, full-width ones) in ASCII."""
+    if number.isascii():
+        return number
+    return "".join(str(unicodedata.digit(sign)) if sign.isdecimal() else sign for sign in number).replace("\uff0b", "+")
+
+
+def _readings(digits: str, home: str, is_full: bool, is_home: bool) -> Iterator[str]:
     """Yield what digits may stand for, with a plus, the likeliest first."""
     abroad = f"+{digits.removeprefix('00')}"
     if is_full or digits.startswith("00"):
@@ -175,13 +188,15 @@ def _readings(digits: str, home: str, is_full: bool) -> Iterator[str]:
     yield from _of_home(digits, home)
     if not is_full:
         yield abroad
-    if digits[0] == "0":
+    if digits[0] == "0" and not is_home:  # a trunk's 0 begins no foreign number
         yield f"+{digits.lstrip('0')}"
 
 
 def _of_home(digits: str, home: str) -> Iterator[str]:
     if not home:
         return
+    if home in _ONCE_DIALLED:
+        digits = _ONCE_DIALLED[home].sub("", digits)
     [phone] = phones.normalise([digits], home)
     if phone:
         yield phone.e164

@@ -154,6 +154,7 @@ AT_HOME = {
         {"results": [{"messageId": "1", "from": "7400123126", "to": "8080", "text": "STOP"}]},
     ),
     "generic": ("ge", {"results": [{"mo": "1", "from": "00447400123126", "to": "8080", "text": "STOP"}]}),
+    "generic, a URI": ("ge", {"results": [{"mo": "1", "from": "tel:+447400123126", "to": "tel:8080", "text": "STOP"}]}),
     "http": ("ht", {"id": "1", "from": "07400123126", "to": "8080", "text": "STOP"}),
 }
 
