@@ -186,6 +186,23 @@ def test_a_secret_key_that_postroad_up_made_and_kept_is_replaced_likewise(
         assert rt.vault.is_current(content)
 
 
+def test_keys_of_another_secret_key_are_told_to_be_void_without_it(
+    world: Any, keyed: Shell, settings: Settings
+) -> None:
+    with installation(settings, OLD) as rt:
+        issue(rt, "acme", Dialect.ROBASE)
+
+    keyed.set(SECRET_KEY=NEW, SECRET_KEY_OLD=OLD)
+    meanwhile = keyed("secret", "status")
+    keyed.set(SECRET_KEY_OLD="")
+    afterwards = keyed("secret", "status")
+
+    assert (meanwhile.code, afterwards.code) == (1, 1)
+    assert "hashed anew when it is used next" in meanwhile.out
+    assert "void" not in meanwhile.out
+    assert "void as long as it is not given as POSTROAD_SECRET_KEY_OLD" in afterwards.out
+
+
 def test_every_sealed_column_is_sealed_again_by_a_rotation() -> None:
     found = {
         (table.name, column.name)

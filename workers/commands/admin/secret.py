@@ -35,12 +35,12 @@ def secret() -> None:
 def rotate(json_: bool) -> None:
     """Seal again, under the present secret key, all that an older one has sealed. Safe to run twice."""
     with opened() as rt:
-        done = stage.rotate(rt)
+        done, replaced = stage.rotate(rt), bool(rt.vault.old)
     if json_:
         click.echo(as_json({"resealed": dict(done.resealed), "behind": done.behind}))
         return
     click.echo("sealed again: " + ", ".join(f"{count} of {name}" for name, count in done.resealed.items()))
-    _tell(done.behind)
+    _tell(done.behind, replaced)
 
 
 @secret.command()
@@ -48,18 +48,26 @@ def rotate(json_: bool) -> None:
 def status(json_: bool) -> int:
     """Show which API keys still hang on an older secret key. Exits with 1 while there are any."""
     with opened() as rt:
-        behind = stage.behind(rt)
+        behind, replaced = stage.behind(rt), bool(rt.vault.old)
     if json_:
         click.echo(as_json(behind))
     else:
-        _tell(behind)
+        _tell(behind, replaced)
     return 1 if behind else 0
 
 
-def _tell(behind: list[dict[str, Any]]) -> None:
+def _tell(behind: list[dict[str, Any]], replaced: bool) -> None:
+    """Say which keys are left; `replaced`: the secret key is being replaced, as those before it are known."""
     if not behind:
-        click.echo("every API key is hashed with the present secret key: POSTROAD_SECRET_KEY_OLD can go")
+        word = ": POSTROAD_SECRET_KEY_OLD can go" if replaced else ""
+        click.echo(f"every API key is hashed with the present secret key{word}")
         return
-    click.echo(f"{len(behind)} API keys are hashed with an older secret key; each is hashed anew when it is used next:")
+    words = "hashed with an older secret key; each is hashed anew when it is used next"
+    if not replaced:
+        words = (
+            "hashed with another secret key, or before those had versions. Of another they are void as long as it is"
+            " not given as POSTROAD_SECRET_KEY_OLD; with that each is hashed anew when it is used next"
+        )
+    click.echo(f"{len(behind)} API keys are {words}:")
     rows = [[row["account"], row["dialect"], row["id"], f"…{row['hint']}", row["name"]] for row in behind]
     click.echo(table(["account", "API", "key", "ends in", "name"], rows))
