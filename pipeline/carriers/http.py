@@ -142,11 +142,11 @@ def _receipt(carrier: str, report: Mapping[str, object]) -> posts.Entry:
     receipt = Receipt(
         carrier=carrier,
         key=f"{carrier_ref or ref}/{status}",
-        verdict=STATUSES.get(status, Verdict.PENDING),
+        verdict=STATUSES.get(status.lower(), Verdict.PENDING),
         carrier_ref=carrier_ref,
         ref=posts.ours(ref),
         code=posts.label(report.get("code")),
         at=posts.moment(report.get("at")),
         raw=json.dumps(report, separators=(",", ":")),
     )
-    return posts.checked(receipt, status in STATUSES)
+    return posts.checked(receipt, status.lower() in STATUSES)

@@ -137,6 +137,8 @@ class Said(StrEnum):
 SHORTEST = 7
 #: digits from which on a number said to be none, or nothing, is taken for one with its country code
 _LONG = 10
+#: … and those said to be national, for one without its trunk's 0
+_NATIONAL = 9
 _SENDER = re.compile(r"(?:\+|00)?([1-9][0-9]{8,14})")
 _PUNCTUATION = dict.fromkeys(map(ord, " \t\u00a0()[]./-\u2010\u2011\u2012\u2013\u2014"))
 _DIGITS = re.compile(r"\+?[0-9]{1,20}", re.ASCII)
@@ -186,6 +188,7 @@ def _readings(digits: str, home: str, is_full: bool, is_home: bool) -> Iterator[
     if is_full or digits.startswith("00"):
         yield abroad
     yield from _of_home(digits, home)
+    yield from _of_a_new_range(digits, home, is_home)
     if not is_full:
         yield abroad
     if digits[0] == "0" and not is_home:  # a trunk's 0 begins no foreign number
@@ -203,6 +206,18 @@ def _of_home(digits: str, home: str) -> Iterator[str]:
     # the library does not read what is an old form
     code = phonenumbers.country_code_for_region(home)
     yield from (form for form in _unfolded(f"+{code}{digits}", f"+{code}{digits.lstrip('0')}") if form)
+
+
+def _of_a_new_range(digits: str, home: str, is_home: bool) -> Iterator[str]:
+    """Yield what national digits stand for in a range that the library does not know: the trunk's 0 shows them."""
+    if not home:
+        return
+    code = phonenumbers.country_code_for_region(home)
+    trunk = _trunk(code)
+    if trunk == "0" and digits[0] == "0" and digits[:2] != "00":
+        yield f"+{code}{digits[1:]}"
+    elif is_home and len(digits) >= _NATIONAL and digits[0] != "0":
+        yield f"+{code}{digits}"
 
 
 def _unfolded(*numbers: str) -> Iterable[str]:

@@ -170,6 +170,18 @@ def test_a_number_that_is_posted_is_read_as_the_carriers_home_dials(
     assert (status, world.rows("SELECT phone FROM inbound")) == (200, ["+447400123126"])
 
 
+def test_a_message_of_a_handset_is_one_though_its_vendor_gives_it_a_status(
+    world: Any, posting: Callable[..., Any]
+) -> None:
+    message = {"mo": "1", "id": "1", "from": "+447400123126", "to": "8080", "text": "STOP", "status": "received"}
+    report = {"id": "7", "mo": "2", "from": "8080", "to": "+447400123126", "text": "Hello", "status": "ok"}
+
+    status, _, _ = one(posting, "POST", "ge", json.dumps({"results": [message, report]}).encode(), x_token="sesame")
+
+    assert (status, world.rows("SELECT body FROM inbound")) == (200, ["STOP"])
+    assert kept(world) == ["ge 7 delivered"]
+
+
 def test_a_kind_that_is_called_so_may_get(world: Any, posting: Callable[..., Any]) -> None:
     fields = {"messageId": "0A0", "status": "failed", "err-code": "8", "client-ref": str(REF), "token": "sesame"}
 
@@ -320,7 +332,7 @@ BATCHES: dict[str, tuple[str, dict[str, str], Any, Any]] = {
         {"mo": "1", "from": "491701234567", "to": "12345", "text": "hi"},
         {"mo": "2", "from": "491701234567", "to": "12345", "text": None},
     ),
-    "http": ("ht", {}, {"id": "7", "status": "delivered"}, {"status": "delivered"}),
+    "http": ("ht", {}, {"id": "7", "status": "DELIVERED"}, {"status": "delivered"}),
     "termii": ("tm", {}, {"message_id": "7", "status": "Delivered"}, {"message_id": None, "status": "Delivered"}),
 }
 

@@ -30,9 +30,10 @@ from pipeline.carriers.smpp.remarks import Remark, Unreadable
 from pipeline.carriers.smpp.states import NAMES, STATES, WORDS
 from pipeline.carriers.smpp.texts import Alphabet
 from pipeline.rules.consent_numbers import SHORTEST
-from schema.carriage import Heard, Receipt, Suspect
+from pipeline.rules.keywords import Vocabulary
+from schema.carriage import Heard, Inbound, Receipt, Suspect
 from schema.dead_letter import DeadLetter
-from schema.vocabulary import DeadLetterSource, Verdict
+from schema.vocabulary import DeadLetterSource, InboundAction, Verdict
 
 #: esm_class (5.2.12): the bits that say what kind of message it is
 KIND = 0x3C
@@ -44,6 +45,7 @@ RECEIPT = 0x04
 ACKNOWLEDGED = frozenset({0x08, 0x10})
 #: an intermediate notification: whatever it says, delivery goes on
 INTERMEDIATE = 0x20
+_BUILT_IN = Vocabulary([])
 
 _CODE = re.compile(r"(?!.*[0-9]{7})[A-Za-z0-9_.-]{1,40}")
 _NO_LETTER = re.compile(r"[^A-Z]")
@@ -97,7 +99,12 @@ def hear(reading: Reading, carrier: str, message: Message, remark: Callable[[Rem
     `remark` is called with what an operator should know.
     """
     if is_receipt(message):
-        return Heard([receipt(reading, carrier, message, remark)], [])
+        try:
+            return Heard([receipt(reading, carrier, message, remark)], [])
+        except Unreadable:
+            if (stop := _stop(reading, carrier, message)) is None:
+                raise
+            return Heard([], [stop])
     suspects: list[Suspect] = []
     if _has_text_of_receipt(reading, message):
         if reading.by_text:
@@ -110,6 +117,14 @@ def hear(reading: Reading, carrier: str, message: Message, remark: Callable[[Rem
     if told.phone.isdecimal() and len(told.phone) >= SHORTEST:
         remark(Remark.NATIONAL_NUMBER)
     return Heard([], [told], suspects=suspects)
+
+
+def _stop(reading: Reading, carrier: str, message: Message) -> Inbound | None:
+    """Return the STOP that came under an esm_class of receipts, as what a user acknowledges may; None: it is none."""
+    if max(len(message.source), len(message.destination)) > LONGEST_ADDRESS or not message.text:
+        return None
+    told = inbound.read(carrier, message, reading.alphabet, reading.home)
+    return told if _BUILT_IN.read(told.body).action is InboundAction.STOP else None
 
 
 def _suspects(reading: Reading, carrier: str, message: Message) -> list[Suspect]:

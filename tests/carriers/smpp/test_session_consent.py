@@ -97,6 +97,22 @@ def test_what_got_no_answer_is_the_same_when_it_is_brought_again(world: Any, cli
     assert bring(world, client, ([(1, start)], "drops"), ([(sequence, start)], "waits")) == ["START"]
 
 
+@pytest.mark.parametrize("esm_class", [0x04, 0x08, 0x10], ids=["receipt", "delivery", "user"])
+def test_a_stop_is_one_under_whatever_esm_class(world: Any, client: Clients, esm_class: int) -> None:
+    assert bring(world, client, ([(1, text(b"Stop!", esm_class=esm_class))], "waits")) == ["Stop!"]
+    assert is_out(world)
+
+
+def test_a_stop_counts_whose_destination_is_written_nationally(world: Any, client: Clients) -> None:
+    source, destination = (
+        pdu.address("source_addr", 2, 1, "07400123126"),
+        pdu.address("destination_addr", 2, 1, "07700900100"),
+    )
+    bring(world, client, ([(1, pdu.message(source, destination, b"STOP"))], "waits"), home_country="GB")
+
+    assert is_out(world)
+
+
 def test_a_number_that_was_passed_by_is_the_same_message_again(world: Any, client: Clients) -> None:
     assert bring(world, client, ([(1, start), (2, stop), (1, start)], "waits")) == ["START", "STOP"]
     assert is_out(world)

@@ -135,9 +135,17 @@ class Rules:
 
     def entry(self, carrier: str, settings: Mapping[str, object], report: object) -> posts.Entry:
         """Return what one report is; ValueError if it cannot be read."""
-        if self.inbound and ("status" not in self.paths or posts.at(report, self.paths["status"]) is None):
+        if self.inbound and self._is_from_handset(report):
             return self._from_handset(carrier, settings, report)
         return self._receipt(carrier, report)
+
+    def _is_from_handset(self, report: object) -> bool:
+        """Tell whether a report is a message: it has no status, or all that a message has and a status not of ours."""
+        status = posts.spelt(posts.at(report, self.paths["status"])) if "status" in self.paths else None
+        if status is None:
+            return True
+        has_all = all(posts.at(report, self.inbound[part]) is not None for part in ("id", "from", "to", "text"))
+        return has_all and self._verdict(status.strip()) is None
 
     def _receipt(self, carrier: str, report: object) -> posts.Entry:
         given = {part: posts.spelt(posts.at(report, path)) for part, path in self.paths.items()}
