@@ -95,7 +95,7 @@ class Gateway:
             return await self._letterbox.post(request, place.rest, self._source(request))
         if place.first == "healthz":
             if self._desk.is_failing:
-                return fault(503, "the database keeps sends waiting")
+                return fault(503, "the database keeps calls waiting")
             return await self._letterbox.health()
         return fault(404, "there is nothing here; the APIs are under " + ", ".join(f"/{name}" for name in DOORS))
 

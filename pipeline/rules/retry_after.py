@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def seconds(said: str, date: str, now: datetime) -> float | None:

@@ -90,9 +90,25 @@ def test_a_key_that_cannot_be_looked_up_in_time_is_503(
 
     with locked(database, "keys", "ACCESS EXCLUSIVE"):
         refused = robase(key, gatehouse)
+        sick = gatehouse.ask("GET", "/healthz")
 
-    assert refused.status == 503
+    assert (refused.status, sick.status) == (503, 503)
     assert robase(key, gatehouse).status < 300
+    assert gatehouse.ask("GET", "/healthz").status == 200
+
+
+def test_what_is_answered_from_memory_behind_a_lock_makes_nothing_well_again(
+    gatehouse: Gatehouse, database: "psycopg.Connection[Any]"
+) -> None:
+    key = gatehouse.key(Dialect.ROBASE)
+    assert robase(key, gatehouse, "before").status == 202
+
+    with locked(database, "messages", "SHARE"):
+        refused = robase(key, gatehouse, "two")
+        again = robase(key, gatehouse, "before")
+        sick = gatehouse.ask("GET", "/healthz")
+
+    assert (refused.status, again.status, sick.status) == (503, 202, 503)
 
 
 def test_a_receipt_that_a_lock_keeps_waiting_is_to_be_posted_again(

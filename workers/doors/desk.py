@@ -39,7 +39,7 @@ T = TypeVar("T")
 _TOGETHER, _LARGE = 500, 100
 #: seconds a large call may take, the large ones before it included
 _FREIGHT = 60.0
-#: seconds for which a send that failed for the database's sake speaks of its health
+#: seconds for which a call that failed for the database's sake speaks of its health
 _RECENT = 30.0
 
 
@@ -86,15 +86,20 @@ class Desk:
         self._messenger = Messenger(rt, broker_url(rt.settings))
         self._knocks: Gather[Knock, Key | Turned] = self._gather(partial(identify, rt))
         self._sendings: Gather[Sending, Answered | Refused | Exception] = self._gather(self._send)
-        #: when a send failed last for the database's sake, and none went well since
+        #: when a call failed last for the database's sake, and no send was written since
         self._failed_at: float | None = None
         self._questions: dict[Callable[..., Any], Gather[Any, Any]] = {}
         self._guided: dict[Callable[..., Any], Gather[Any, Any]] = {}
 
     @property
     def is_failing(self) -> bool:
-        """Tell whether the last send failed for the database's sake, and lately."""
+        """Tell whether a call failed lately for the database's sake, and no send was written since."""
         return self._failed_at is not None and time.monotonic() - self._failed_at < _RECENT
+
+    def note(self, fault: DatabaseFault) -> None:
+        """Note that the database kept a call from being done, unless that is the fault of what was asked."""
+        if not fault.is_final:
+            self._failed_at = time.monotonic()
 
     async def identify(self, knock: Knock) -> Key | Turned:
         """Return the key that the knock proves, or why its caller is turned away."""
@@ -172,7 +177,7 @@ class Desk:
             found, hints = carry(self.rt, sendings, judged)
         except Exception as error:
             if isinstance(error, DatabaseFault) and not error.is_final:
-                self._failed_at = time.monotonic()
+                self.note(error)
                 raise
             if len(sendings) == 1:
                 raise
@@ -180,7 +185,9 @@ class Desk:
             log.warning("%d requests did not go together: %s", len(sendings), type(error).__name__)
             verdicts = [None] * len(sendings) if judged is None else [[each] for each in judged]
             return [self._alone(*each) for each in zip(sendings, verdicts, strict=True)]
-        self._failed_at = None
+        # what a limit refuses, or was written before, says nothing of whether one can write now
+        if None in judged:
+            self._failed_at = None
         self._messenger.tell(hints)
         return found
 

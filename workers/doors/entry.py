@@ -91,6 +91,7 @@ class Entry:
         except Unread:
             raise
         except DatabaseFault as error:
+            desk.note(error)
             log.warning("%s: the call %s went unanswered: %s", self.dialect, call.id, error)
             return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
         except Crowded:
