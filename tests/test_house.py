@@ -290,3 +290,11 @@ def test_every_contract_can_break(tmp_path: Path) -> None:
     assert outcome.returncode == 1, outcome.stdout + outcome.stderr
     for name in names:
         assert f"{name} BROKEN" in " ".join(outcome.stdout.split())
+
+
+def test_every_decision_has_a_number_of_its_own_which_its_heading_says() -> None:
+    files = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    numbers = [int(path.name[:4]) for path in files]
+
+    assert numbers == list(range(1, len(files) + 1))
+    assert [path.read_text().partition(".")[0] for path in files] == [f"# {number}" for number in numbers]

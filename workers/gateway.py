@@ -94,6 +94,8 @@ class Gateway:
         if place.first == "receipts":
             return await self._letterbox.post(request, place.rest, self._source(request))
         if place.first == "healthz":
+            if request.method not in ("GET", "HEAD"):
+                return self._refuse(request, place, request.method, Code.METHOD_UNKNOWN)
             if self._desk.is_failing:
                 return fault(503, "the database keeps calls waiting")
             return await self._letterbox.health()

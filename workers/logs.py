@@ -25,11 +25,17 @@ def form(process: str) -> str:
     return f"%(asctime)s %(levelname)s {process}[%(process)d] %(name)s: %(message)s"
 
 
+def level(usual: str = "INFO") -> str:
+    """Return the level that POSTROAD_LOG_LEVEL names, `usual` where it names none; ConfigurationError: it is none."""
+    named = os.environ.get(LEVEL, "").upper() or usual
+    if named not in _LEVELS:
+        raise ConfigurationError(f"{LEVEL} is {named}; it must be one of {', '.join(_LEVELS)}")
+    return named
+
+
 def set_up(process: str) -> None:
     """Have this process log to stderr at POSTROAD_LOG_LEVEL (INFO); ConfigurationError when that is no level."""
-    level = os.environ.get(LEVEL, "").upper() or "INFO"
-    if level not in _LEVELS:
-        raise ConfigurationError(f"{LEVEL} is {level}; it must be one of {', '.join(_LEVELS)}")
-    logging.basicConfig(format=form(process), level=max(logging.WARNING, logging.getLevelName(level)), force=True)
+    named = level()
+    logging.basicConfig(format=form(process), level=max(logging.WARNING, logging.getLevelName(named)), force=True)
     for name in _OURS:
-        logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).setLevel(named)

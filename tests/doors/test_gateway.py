@@ -139,3 +139,11 @@ def test_who_asks_before_he_sends_too_much_is_refused_at_once(gatehouse: Gatehou
         answer = line.makefile("rb").read()
 
     assert answer.startswith(b"HTTP/1.1 4")
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "TRACE"])
+def test_health_is_read_and_nothing_else(gatehouse: Gatehouse, method: str) -> None:
+    refused = gatehouse.ask(method, "/healthz")
+
+    assert (refused.status, refused.headers["allow"]) == (405, "GET")
+    assert gatehouse.ask("HEAD", "/healthz").status == 200

@@ -14,6 +14,7 @@ from pipeline.runtime import Runtime
 from pipeline.stages.moor import BindReporter, all_berths, moor
 from pipeline.stages.weigh import Scales
 from schema.vocabulary import Berth
+from workers import logs
 from workers.app import app, runtime
 from workers.berths import ear
 from workers.located import located
@@ -47,7 +48,7 @@ def run(name: str) -> None:
             "worker",
             *("--pool", "threads", "--concurrency", str(CONCURRENCY[berth]), "-n", f"{name}@%h"),
             *("-Q", ",".join(queue.name for queue in queues), "-E", "--without-gossip", "--without-mingle"),
-            *("--loglevel", os.environ.get("POSTROAD_LOG_LEVEL", "INFO")),
+            *("--loglevel", logs.level()),
         ]
     )
 

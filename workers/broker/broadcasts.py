@@ -1,4 +1,4 @@
-"""What a worker may be asked by a broadcast over the broker: how it is, and nothing that changes it.
+"""What a worker may be asked by a broadcast over the broker: how it is, and nothing that changes what it does.
 
 Celery's other commands end workers, revoke tasks by their ids, and change pools and queues. Who may put an order into
 the broker may not do that: processes are ended by signals, queues are the Procfile's.
@@ -17,6 +17,7 @@ QUESTIONS = frozenset(
         "active_queues",
         "clock",
         "conf",
+        "enable_events",  # asked by Flower every 5 s; our workers have them enabled
         "ping",
         "query_task",
         "registered",

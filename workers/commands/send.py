@@ -11,7 +11,7 @@ from pipeline.errors import DatabaseFault
 from pipeline.settings import Settings
 from pipeline.stages.office import report
 from pipeline.stages.office.preview import Preview
-from pipeline.stages.office.repeat import is_another
+from pipeline.stages.office.repeat import Holder, holder
 from schema.message import Refusal
 from schema.order import Order, read
 from schema.vocabulary import MessageClass
@@ -63,28 +63,35 @@ Examples:
 def send(order: TextIO | None, waits: bool, json_: bool, **asked: Any) -> int:
     """Send a text to one or more numbers; print the request's id, which `postroad show` tells the fate of.
 
+    The same order under a --key that it was sent under is not sent again: the earlier request's id is printed.
+
     Exit codes: 0 handed over (with --wait: sent); 1 refused, another order has the --key, or --wait saw it fail; 2 the
     order does not fit; 3 the broker is away, nothing was handed over.
     """
     wanted = read_order(order.read() if order else _spell(asked))
     settings = located()
-    if wanted.idempotency_key and _is_another(settings, wanted):
+    before = _holder(settings, wanted)
+    if before and before.is_another:
         click.echo(f"another order was sent under the key {wanted.idempotency_key!r}: this one was not", err=True)
         return 1
-    request = submit(wanted, app=producer(broker_url(settings)), key=key_for(settings, wanted.account))
+    if before:
+        click.echo(f"this order was sent under the key {wanted.idempotency_key!r} before", err=True)
+        request = before.request
+    else:
+        request = submit(wanted, app=producer(broker_url(settings)), key=key_for(settings, wanted.account))
     if waits:
         return _follow(settings, request, json_)
     click.echo(as_json({"request": request}) if json_ else f"request {request}\npostroad show {request}")
     return 0
 
 
-def _is_another(settings: Settings, order: Order) -> bool:
-    """Tell whether the order's key was used for another, where the database can be asked: the answer tells it too."""
-    if not settings.database_url.get_secret_value():
-        return False
+def _holder(settings: Settings, order: Order) -> Holder | None:
+    """Return the request that has the order's key, where the database can be asked: the answer tells it too."""
+    if not order.idempotency_key or not settings.database_url.get_secret_value():
+        return None
     with suppress(DatabaseFault), opened(settings) as rt:
-        return is_another(rt, order)
-    return False
+        return holder(rt, order)
+    return None
 
 
 def read_order(given: str | dict[str, Any]) -> Order:

@@ -15,6 +15,7 @@ from schema.vocabulary import Dialect
 from workers import dev
 from workers.embedded import kept
 from workers.embedded.place import make_folder
+from workers.logs import level as log_level
 from workers.processes import fleet
 from workers.processes.supervisor import supervise
 from workers.showcase import doorkeys, sandbox
@@ -46,6 +47,7 @@ def up(logs: bool) -> int:
     Exit codes: 0 stopped when told to; 1 a process could not be kept alive; 2 a port or a setting does not fit.
     """
     given = settings()
+    log_level()
     make_folder(given.home.resolve(), None, 0o755)
     _alone(given)
     fleet.check_ports(given)

@@ -14,6 +14,7 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.moor import all_berths
 from schema.vocabulary import Berth
+from workers import logs
 from workers.processes.procfile import read_procfile, shell
 from workers.processes.supervisor import Patience, Process, require_free
 from workers.producer import producer
@@ -96,7 +97,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "POSTROAD_SECRET_KEY_OLD": settings.secret_key_old.get_secret_value(),
         "POSTROAD_HOME": str(settings.home.resolve()),
         # the clock ticks several times a second: at INFO nobody reads anything else
-        "POSTROAD_LOG_LEVEL": os.environ.get("POSTROAD_LOG_LEVEL", "WARNING"),
+        logs.LEVEL: logs.level("WARNING"),
     }
 
 

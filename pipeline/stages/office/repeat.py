@@ -35,15 +35,24 @@ def standing(rt: Runtime, account: str, key: str, ids: Sequence[UUID]) -> Standi
     return Standing(holder, is_taken=True) if holder in ids else Standing(None)
 
 
-def is_another(rt: Runtime, order: Order) -> bool:
-    """Tell whether an order's idempotency key was used for one that asks for something else."""
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The request that was taken under an idempotency key."""
+
+    request: UUID
+    #: whether it asks for something else than the order that is about to be handed over
+    is_another: bool
+
+
+def holder(rt: Runtime, order: Order) -> Holder | None:
+    """Return the request that has an order's idempotency key; None: none has, or it may be tried again."""
     key = (order.account, order.door or requests.ORDERS, order.idempotency_key)
     with rt.glance() as conn:
-        holder = answers.holders(conn, [key]).get(key)
-        if holder is None or requests.unpaid(conn, [holder]):
-            return False
-        _, asked = requests.answers(conn, [holder]).get(holder, (None, None))
-    return asked is not None and asked != fingerprint(order)
+        found = answers.holders(conn, [key]).get(key)
+        if found is None or requests.unpaid(conn, [found]):
+            return None
+        _, asked = requests.answers(conn, [found]).get(found, (None, None))
+    return Holder(found, is_another=asked is not None and asked != fingerprint(order))
 
 
 def in_conflict(rt: Runtime, wanted: Iterable[UUID]) -> list[UUID]:

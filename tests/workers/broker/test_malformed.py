@@ -169,6 +169,15 @@ def test_a_broadcast_that_is_no_question_stops_nobody(worked: Any, eventually: C
     assert [word for word in SECRETS if word in worked.log.read_text()] == []
 
 
+def test_what_flower_asks_all_the_time_is_no_line_in_the_log(worked: Any) -> None:
+    told = worked.log.read_text().count("was thrown away")
+
+    worked.producer.control.enable_events()
+
+    assert worked.producer.control.ping(timeout=5, limit=1) != []
+    assert worked.log.read_text().count("was thrown away") == told
+
+
 def test_a_broker_that_keeps_no_record_of_what_is_in_work_stops_nobody(
     new_site: Callable[[], Any], eventually: Callable[..., None]
 ) -> None:

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +136,16 @@ def test_an_empty_database_asks_for_migrate_and_gets_it(shell: Shell, world: Any
     assert "run `postroad migrate`" in said.err
     assert migrated.out.startswith("brought from nothing to ")
     assert [shell("migrate", "--check").code, shell("migrate").code, shell("status").code] == [0, 0, 0]
+
+
+def test_up_starts_nothing_at_a_level_of_the_log_that_is_none(bare_shell: Shell, tmp_path: Path) -> None:
+    bare_shell.set(LOG_LEVEL="loud")
+
+    said = bare_shell("up")
+
+    assert (said.code, said.out) == (2, "")
+    assert "POSTROAD_LOG_LEVEL is LOUD; it must be one of DEBUG," in said.err
+    assert not (tmp_path / ".postroad").exists()
 
 
 def test_up_names_the_setting_of_a_port_that_is_taken(bare_shell: Shell) -> None:

@@ -255,6 +255,17 @@ def test_a_campaign_that_was_refused_whole_goes_under_its_name_once_it_may(
     assert working.world.rows("SELECT count(*) FROM messages WHERE body LIKE '%% on anew.'") == [1]
 
 
+def test_the_same_order_under_its_key_is_the_request_that_it_was(desk: Shell, working: Site) -> None:
+    first = json.loads(desk(*SEND, "--text", "only once", "--key", "once", "--wait", "--json").out)
+
+    again = desk(*SEND, "--text", "only once", "--key", "once", "--json")
+    followed = desk(*SEND, "--text", "only once", "--key", "once", "--wait", "--json")
+
+    assert (again.code, followed.code) == (0, 0)
+    assert json.loads(again.out)["request"] == first["id"] == json.loads(followed.out)["id"]
+    assert "before" in again.err
+
+
 def test_another_order_under_a_used_key_is_told_at_once(desk: Shell, working: Site) -> None:
     assert desk(*SEND, "--text", "first", "--key", "k-2", "--wait").code == 0
 
@@ -262,6 +273,7 @@ def test_another_order_under_a_used_key_is_told_at_once(desk: Shell, working: Si
     other = desk(*SEND, "--text", "second", "--key", "k-2")
 
     assert same.code == 0
+    assert desk(*SEND, "--text", "first", "--key", "k-2", "--wait").code == 0
     assert (other.code, other.out) == (1, "")
     assert "another order was sent under the key 'k-2'" in other.err
     assert working.world.rows("SELECT count(*) FROM messages WHERE body = 'second'") == [0]
