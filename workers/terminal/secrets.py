@@ -1,7 +1,9 @@
 """Secrets in carriers' settings: found by their names, shown as dots, asked for where a `?` stands for one."""
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
+from getpass import GetPassWarning
 from typing import Any
 
 import click
@@ -33,7 +35,19 @@ def ask_for(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
 def _asked(value: Any, path: str) -> Any:
     if isinstance(value, Mapping):
         return ask_for(value, f"{path}.")
-    return click.prompt(path, hide_input=True, err=True) if value == _ASK else value
+    return _typed(path) if value == _ASK else value
+
+
+def _typed(path: str) -> Any:
+    """Return what is typed at the terminal, or stands on stdin where there is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GetPassWarning)
+        try:
+            return click.prompt(path, hide_input=True, err=True)
+        except click.Abort as error:
+            if isinstance(error.__context__, EOFError):
+                raise click.UsageError(f"{path} is ?, and nobody is there to be asked for it") from None
+            raise
 
 
 def _spelt_out(settings: Mapping[str, Any], path: str) -> Iterator[str]:

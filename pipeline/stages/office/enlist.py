@@ -28,16 +28,24 @@ class Taken(PostroadError):
     """The person has a number already."""
 
 
-def enlist(rt: Runtime, account: str, person: str, phone: str | None = None, *, verified: bool = False) -> None:
+def enlist(
+    rt: Runtime,
+    account: str,
+    person: str,
+    phone: str | None = None,
+    *,
+    country: str | None = None,
+    verified: bool = False,
+) -> None:
     """Write a person, with a number where one is given; one who is there without a number is given this one.
 
-    Unfit: an id or number that cannot be. Taken: he has a number already, which first must go.
+    `country` (ISO) is where the number is dialled if it has no plus. Unfit: an id or number that cannot be. Taken: he has a number already, which first must go.
     """
     if not _PERSON.fullmatch(person):
         raise Unfit(f"{person!r} cannot be a person's id: up to 255 letters, digits and signs, no blanks")
     if verified and phone is None:
         raise Unfit("only a number can be verified: give --phone too")
-    number, number_id = _e164(phone) if phone is not None else None, rt.mint()
+    number, number_id = _e164(phone, country) if phone is not None else None, rt.mint()
     with rt.begin() as conn:
         owner = _account(conn, account)
         persons.create(conn, owner, person)
@@ -65,12 +73,12 @@ def list_persons(rt: Runtime, account: str) -> list[Row]:
         return persons.listing(conn, _account(conn, account))
 
 
-def _e164(phone: str) -> str:
+def _e164(phone: str, country: str | None) -> str:
     if phone in SANDBOX_NUMBERS:
         return phone
-    [found] = phones.normalise([phone])
+    [found] = phones.normalise([phone], country)
     if found is None:
-        raise Unfit(phones.fault(phone))
+        raise Unfit(phones.fault(phone, country))
     return found.e164
 
 

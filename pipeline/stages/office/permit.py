@@ -51,22 +51,34 @@ def allow(rt: Runtime, account: str, countries: Sequence[str]) -> None:
 
 
 def opt_out(
-    rt: Runtime, account: str | None, phone: str, sender: str = "", message_class: MessageClass | None = None
+    rt: Runtime,
+    account: str | None,
+    phone: str,
+    sender: str = "",
+    message_class: MessageClass | None = None,
+    country: str | None = None,
 ) -> bool:
     """Write that a number wants nothing (of one sender, of one class) from an account (None: from any).
 
-    Return whether it was not there yet.
+    `country` (ISO) is where it is dialled if it has no plus. Return whether it was not there yet.
     """
+    number = _phone(phone, country)
     with rt.begin() as conn:
-        return opt_outs.add(conn, [(_opt_out(conn, account, phone, sender, message_class), "operator")]) == 1
+        return opt_outs.add(conn, [(_opt_out(conn, account, number, sender, message_class), "operator")]) == 1
 
 
 def opt_in(
-    rt: Runtime, account: str | None, phone: str, sender: str = "", message_class: MessageClass | None = None
+    rt: Runtime,
+    account: str | None,
+    phone: str,
+    sender: str = "",
+    message_class: MessageClass | None = None,
+    country: str | None = None,
 ) -> None:
     """Take such an opt-out back; NotThere when there is none."""
+    number = _phone(phone, country)
     with rt.begin() as conn:
-        if not opt_outs.remove(conn, [_opt_out(conn, account, phone, sender, message_class)]):
+        if not opt_outs.remove(conn, [_opt_out(conn, account, number, sender, message_class)]):
             raise NotThere("there is no such opt-out: `postroad optout list` shows them")
 
 
@@ -91,19 +103,21 @@ def import_opt_outs(
     return new, len(read) - len(bad) - new, bad
 
 
-def list_opt_outs(rt: Runtime, account: str | None, phone: str | None, limit: int) -> list[Row]:
+def list_opt_outs(
+    rt: Runtime, account: str | None, phone: str | None, limit: int, country: str | None = None
+) -> list[Row]:
     """Return up to so many opt-outs, the latest first: one account's (None: all), one number's (None: all)."""
-    number = _phone(phone) if phone else None
+    number = _phone(phone, country) if phone else None
     with rt.glance() as conn:
         return opt_outs.listing(conn, _account(conn, account) if account else None, number, limit)
 
 
 def _opt_out(
-    conn: Connection, account: str | None, phone: str, sender: str, message_class: MessageClass | None
+    conn: Connection, account: str | None, number: str, sender: str, message_class: MessageClass | None
 ) -> OptOut:
     _check_sender(sender)
     owner = EVERYBODY if account is None else _account(conn, account)
-    return OptOut(owner, _phone(phone), sender, str(message_class) if message_class else "")
+    return OptOut(owner, number, sender, str(message_class) if message_class else "")
 
 
 # What handsets send -------------------------------------------------------------------------------------------
@@ -188,10 +202,10 @@ def _minute(clock: str) -> int:
     return int(found[1]) * 60 + int(found[2])
 
 
-def _phone(text: str) -> str:
-    number = consent_numbers.read(text)
+def _phone(text: str, country: str | None) -> str:
+    number = consent_numbers.read(text, country)
     if number is None:
-        raise Unfit(phones.fault(text))
+        raise Unfit(phones.fault(text, country))
     return number
 
 

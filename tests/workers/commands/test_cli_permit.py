@@ -39,6 +39,18 @@ def test_a_sender_is_registered_for_its_countries_and_keeps_them(world: Any, she
     assert shell("sender", "add", "acme", "ACME", "--country", "Ghana").code == 2
 
 
+def test_a_national_number_is_opted_out_where_it_is_dialled(world: Any, shell: Shell) -> None:
+    national = ("0801 234 5678", "--country", "NG")
+    refused = shell("optout", "add", "0801 234 5678")
+
+    assert (refused.code, "give its `country`" in refused.err) == (2, True)
+    assert shell("optout", "add", *national).out == "opted out\n"
+    assert world.rows("SELECT phone FROM opt_outs") == [ADA]
+    assert len(listed(shell, "optout", "list", "--number", *national)) == 1
+    assert shell("optout", "remove", *national).code == 0
+    assert world.rows("SELECT phone FROM opt_outs") == []
+
+
 def test_opt_outs_are_added_listed_masked_and_removed(world: Any, shell: Shell) -> None:
     assert shell("optout", "add", "+234 801 234 5678", "--account", "acme", "--class", "bulk").out == "opted out\n"
     assert "already" in shell("optout", "add", ADA, "--account", "acme", "--class", "bulk").out

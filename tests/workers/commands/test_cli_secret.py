@@ -80,6 +80,27 @@ def test_settings_come_from_stdin_and_a_question_mark_is_asked_for(
     assert found["one"] == found["two"] == SMSC
 
 
+@pytest.mark.parametrize(("typed", "code"), [(PASSWORD + "\n", 0), ("", 2)])
+def test_a_question_mark_is_asked_for_without_a_terminal_too(
+    keyed: Shell, settings: Settings, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+) -> None:
+    import io
+    import os
+
+    def no_terminal(*_: object, **__: object) -> int:
+        raise OSError("no terminal")
+
+    monkeypatch.setattr(os, "open", no_terminal)
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    said = keyed("carrier", "add", "two", "--kind", "smpp", "--settings", json.dumps(SMSC | {"password": "?"}))
+    monkeypatch.undo()
+
+    assert said.code == code
+    assert "GetPassWarning" not in said.err
+    assert PASSWORD not in said.out + said.err
+    assert code == 0 or "password is ?, and nobody is there to be asked for it" in said.err
+
+
 def test_a_secret_on_the_command_line_is_taken_with_a_warning(keyed: Shell) -> None:
     said = keyed("carrier", "add", "one", "--kind", "smpp", "--settings", json.dumps(SMSC))
 

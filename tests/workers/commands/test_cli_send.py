@@ -262,7 +262,7 @@ def test_the_same_order_under_its_key_is_the_request_that_it_was(desk: Shell, wo
     followed = desk(*SEND, "--text", "only once", "--key", "once", "--wait", "--json")
 
     assert (again.code, followed.code) == (0, 0)
-    assert json.loads(again.out)["request"] == first["id"] == json.loads(followed.out)["id"]
+    assert json.loads(again.out)["request"] == first["request"]["id"] == json.loads(followed.out)["request"]["id"]
     assert "before" in again.err
 
 

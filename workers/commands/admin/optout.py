@@ -20,6 +20,7 @@ _SENDER = click.option("--sender", default="", help="From this sender only.")
 _CLASS = click.option(
     "--class", "class_", type=click.Choice([each.value for each in MessageClass]), help="Of this kind."
 )
+_COUNTRY = click.option("--country", type=Country(), help="Where numbers without a plus are dialled, such as NG.")
 
 
 @click.group()
@@ -35,10 +36,11 @@ def optout() -> None:
 @_OWNER
 @_SENDER
 @_CLASS
-def add(number: str, account: str | None, sender: str, class_: str | None) -> None:
+@_COUNTRY
+def add(number: str, account: str | None, sender: str, class_: str | None, country: str | None) -> None:
     """Send NUMBER nothing any more."""
     with opened() as rt:
-        is_new = permit.opt_out(rt, account, number, sender, MessageClass(class_) if class_ else None)
+        is_new = permit.opt_out(rt, account, number, sender, MessageClass(class_) if class_ else None, country)
     click.echo("opted out" if is_new else "that number was opted out already")
 
 
@@ -47,23 +49,25 @@ def add(number: str, account: str | None, sender: str, class_: str | None) -> No
 @_OWNER
 @_SENDER
 @_CLASS
-def remove(number: str, account: str | None, sender: str, class_: str | None) -> None:
+@_COUNTRY
+def remove(number: str, account: str | None, sender: str, class_: str | None, country: str | None) -> None:
     """Take an opt-out of NUMBER back, with the same options as it was added with."""
     with opened() as rt:
-        permit.opt_in(rt, account, number, sender, MessageClass(class_) if class_ else None)
+        permit.opt_in(rt, account, number, sender, MessageClass(class_) if class_ else None, country)
     click.echo("the opt-out is gone")
 
 
 @optout.command("list")
 @click.option("--account", help="Those from this account only.")
 @click.option("--number", help="Those of this number only.")
+@_COUNTRY
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True)
 @click.option("--reveal", is_flag=True, help="Show numbers whole.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def list_(account: str | None, number: str | None, limit: int, reveal: bool, json_: bool) -> None:
+def list_(account: str | None, number: str | None, country: str | None, limit: int, reveal: bool, json_: bool) -> None:
     """List opt-outs, the latest first."""
     with opened() as rt:
-        rows = permit.list_opt_outs(rt, account, number, limit)
+        rows = permit.list_opt_outs(rt, account, number, limit, country)
     rows = rows if reveal else all_masked(rows)
     if json_:
         click.echo(as_json(rows))
@@ -84,7 +88,7 @@ def list_(account: str | None, number: str | None, limit: int, reveal: bool, jso
 @click.argument("file", type=click.File("rb"))
 @_OWNER
 @_SENDER
-@click.option("--country", type=Country(), help="Where numbers without a plus are dialled, such as NG.")
+@_COUNTRY
 def import_(file: BinaryIO, account: str | None, sender: str, country: str | None) -> int:
     """Read FILE: CSV in UTF-8, numbers in the column called to, phone, number or msisdn, else in the first.
 

@@ -5,6 +5,7 @@ import click
 from pipeline.stages.office import enlist
 from workers.terminal.layout import as_json, table
 from workers.terminal.opened import opened
+from workers.terminal.parameters import Country
 
 
 @click.group()
@@ -16,11 +17,12 @@ def person() -> None:
 @click.argument("account")
 @click.argument("person_id")
 @click.option("--phone", help="His number, with its country code: +4915112345678.")
+@click.option("--country", type=Country(), help="Where a number without a plus is dialled, such as NG.")
 @click.option("--verified", is_flag=True, help="He has proven that the number is his; only then is he sent anything.")
-def add(account: str, person_id: str, phone: str | None, verified: bool) -> None:
+def add(account: str, person_id: str, phone: str | None, country: str | None, verified: bool) -> None:
     """Put the person PERSON_ID on ACCOUNT, or give him a number who has none yet."""
     with opened() as rt:
-        enlist.enlist(rt, account, person_id, phone, verified=verified)
+        enlist.enlist(rt, account, person_id, phone, country=country, verified=verified)
     click.echo(f"person {person_id} is on the account {account}")
 
 
