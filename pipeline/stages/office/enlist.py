@@ -39,7 +39,9 @@ def enlist(
 ) -> None:
     """Write a person, with a number where one is given; one who is there without a number is given this one.
 
-    `country` (ISO) is where the number is dialled if it has no plus. Unfit: an id or number that cannot be. Taken: he has a number already, which first must go.
+    `country` (ISO) is where the number is dialled if it has no plus.
+
+    Unfit: an id or number that cannot be. Taken: he has a number already, which first must go.
     """
     if not _PERSON.fullmatch(person):
         raise Unfit(f"{person!r} cannot be a person's id: up to 255 letters, digits and signs, no blanks")
