@@ -19,7 +19,7 @@ _HOLDS = {HoldReason.ACCOUNT: "account suspended", HoldReason.CARRIER: "no carri
 
 
 def conditions(found: Sequence[Condition]) -> str:
-    """Return a line for each carrier."""
+    """Return a line for each carrier, and below them what is the matter with binds that do not stand."""
     headers = [
         "carrier",
         "kind",
@@ -47,7 +47,10 @@ def conditions(found: Sequence[Condition]) -> str:
         )
         for each in found
     ]
-    return table([*headers, "unread", "balance"], rows)
+    down = [
+        f"{each.name}: binds: {_bind(bind)}" for each in found for bind in each.binds if bind.fault or bind.is_stale
+    ]
+    return "\n".join([table([*headers, "unread", "balance"], rows), *([""] if down else []), *down])
 
 
 def condition(found: Condition, minutes: float) -> str:

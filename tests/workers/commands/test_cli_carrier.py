@@ -128,6 +128,19 @@ def test_binds_that_nobody_keeps_any_more_are_told_from_those_that_do_not_stand(
         conn.exec_driver_sql("UPDATE carrier_binds SET at = at - interval '10 minutes'")
 
     assert "nobody keeps them on far-away since" in shell("carrier", "status", "gamma").out
+    assert "gamma: binds: nobody keeps them on far-away since" in shell("carrier", "status").out
+
+
+def test_binds_that_do_not_stand_are_told_of_all_carriers_at_once(shell: Shell, valkey: redis.Redis) -> None:
+    for name, report in (("gamma", BindReport(0, 2, "refused")), ("delta", BindReport(1, 1))):
+        shell("carrier", "add", name, "--kind", "smpp", "--settings", '{"host": "127.0.0.1", "system_id": "us"}')
+        with closing(Runtime(located())) as rt, rt.begin() as conn:
+            binds.write(conn, name, "here", report)
+
+    said = shell("carrier", "status").out
+
+    assert "gamma: binds: 0 of 2 on here: refused" in said
+    assert "delta: binds" not in said
 
 
 def test_receipts_of_which_no_message_is_known_are_told(shell: Shell, valkey: redis.Redis) -> None:
@@ -148,7 +161,7 @@ def test_the_ill_are_named_by_the_status_of_everything(shell: Shell, valkey: red
 
     ill = shell("status")
 
-    assert "ill" not in well
+    assert "ill:" not in well
     assert "ill: gamma open for 2 s" in ill.out
     assert [each["word"] for each in json.loads(shell("status", "--json").out)["ill"]] == ["gamma"]
 
