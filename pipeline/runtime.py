@@ -43,7 +43,7 @@ _SEALED, _CARRIER, _UNSEALED = "sealed", "carrier", 200
 #: seconds for which a look at all breakers holds
 _GLIMPSE = 0.5
 
-__all__ = ["Connection", "Runtime", "Work", "database_url"]
+__all__ = ["Connection", "Runtime", "Work", "database_url", "is_sealed"]
 
 
 class Runtime:
@@ -228,6 +228,11 @@ class Runtime:
         if self._valkey is not None:
             self._valkey.close()
         self.engine.dispose()
+
+
+def is_sealed(kept: Mapping[str, Any]) -> bool:
+    """Tell whether a carrier's settings are as they are kept, and not as its operator wrote them."""
+    return isinstance(kept.get(_SEALED), str)
 
 
 def valkey_url(settings: Settings) -> str:

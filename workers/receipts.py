@@ -84,7 +84,10 @@ class Letterbox:
             return response if await self._failures.note(source, "receipts") else _closing(response)
         except ValueError as error:
             return fault(400, str(error))
-        except (DatabaseFault, ConfigurationError) as error:
+        except ConfigurationError as error:
+            self._tell(carrier, str(error), "not kept")
+            return fault(503, "not kept; post it again")
+        except DatabaseFault as error:
             log.warning("receipts not kept: %s", error)
             return fault(503, "not kept; post it again")
 
@@ -150,12 +153,12 @@ class Letterbox:
             found = ", ".join(f"{count} {reason}" for reason, count in sorted(self._untold.pop(carrier).items()))
             log.warning("receipts set aside: carrier %s: %s; see `postroad carrier dead list`", carrier, found)
 
-    def _tell(self, carrier: str, words: str) -> None:
-        """Log what was not believed: of each carrier now and then, and of none that is not there."""
+    def _tell(self, carrier: str, words: str, outcome: str = "not believed") -> None:
+        """Log what was not believed or not kept: of each carrier now and then, and of none that is not there."""
         now = time.monotonic()
         if carrier in self._senders and now - self._told_at.get(carrier, float("-inf")) > _QUIET:
             self._told_at[carrier] = now
-            log.warning("receipts not believed: %s", words)
+            log.warning("receipts %s: %s", outcome, words)
 
     async def _known(self) -> dict[str, CarrierRow]:
         if time.monotonic() - self._read_at > _FRESH:

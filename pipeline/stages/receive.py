@@ -8,7 +8,7 @@ from pipeline.carriers import registry
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.vendors import urls
 from pipeline.errors import ConfigurationError
-from pipeline.runtime import Runtime
+from pipeline.runtime import Runtime, is_sealed
 from pipeline.store import carriers, dead_letters, receipts
 from pipeline.store.carriers import CarrierRow
 from schema.carriage import Heard, Posted, Receipt
@@ -34,16 +34,16 @@ def senders(rt: Runtime) -> dict[str, CarrierRow]:
     """Return the carriers that may post receipts, by name."""
     with rt.begin() as conn:
         rows = [row for row in carriers.all_of(conn) if row.kind in registry.RECEIPT_READERS]
-    return {row.name: row for row in (_unsealed(rt, row) for row in rows) if row}
+    return {row.name: _unsealed(rt, row) for row in rows}
 
 
-def _unsealed(rt: Runtime, row: CarrierRow) -> CarrierRow | None:
-    """Return a carrier with its settings as they were written; None: nobody can read them any more."""
+def _unsealed(rt: Runtime, row: CarrierRow) -> CarrierRow:
+    """Return a carrier with its settings as they were written; as they are kept where nobody can read them any more."""
     try:
         return replace(row, settings=rt.unsealed(row.settings))
     except ConfigurationError as error:
         log.error("carrier %s: no receipts are taken: %s", row.name, error)
-        return None
+        return row
 
 
 def methods(sender: CarrierRow) -> frozenset[str]:
@@ -63,7 +63,12 @@ def called(sender: CarrierRow, raw_path: str, otherwise: str) -> str:
 
 
 def prove(sender: CarrierRow, posted: Posted) -> bool:
-    """Tell if headers and URL prove whose a post is; False: only the body can. ReceiptForged if they disprove it."""
+    """Tell if headers and URL prove whose a post is; False: only the body can. ReceiptForged if they disprove it.
+
+    ConfigurationError: nobody can tell, as the carrier's settings cannot be read.
+    """
+    if is_sealed(sender.settings):
+        raise ConfigurationError(f"carrier {sender.name}: its settings cannot be read under this POSTROAD_SECRET_KEY")
     try:
         return registry.RECEIPT_PROOFS[sender.kind](sender.name, sender.settings, posted)
     except (AttributeError, TypeError) as error:

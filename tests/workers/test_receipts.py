@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages import dead_letters
+from pipeline.stages.office import administer
 from pipeline.stages.office.examine import examine
 from pipeline.stages.settle import settle
 from pipeline.store import carriers
@@ -445,3 +446,36 @@ def test_settings_that_no_longer_fit_lose_nothing(world: Any, posting: Callable[
         )
 
     assert one(posting, "POST", "gn", b"id=1&status=OK", x_token="sesame")[0] == 503
+
+
+def test_receipts_of_a_carrier_whose_settings_cannot_be_read_are_to_be_posted_again(
+    world: Any, posting: Callable[..., Any]
+) -> None:
+    other = with_a_key(world).model_copy(update={"secret_key": SecretStr("another secret of these tests, long too")})
+    with closing(Runtime(other)) as rt:
+        administer.set_carrier(rt, "tw", "twilio", TWILIO)
+        administer.set_carrier(rt, "ge", "generic", EACH)
+
+    answers = [one(posting, "POST", path, b"{}", x_twilio_signature="x")[0] for path in ("tw", "ge", "gn", "nobody")]
+
+    assert answers == [503, 503, 401, 401]
+
+
+def test_a_carrier_added_under_a_secret_key_is_heard_as_any_other(world: Any, posting: Callable[..., Any]) -> None:
+    rules: dict[str, Any] = {**GENERIC["receipts"], "answer": {"body": "ACK", "status": 202}}  # type: ignore[dict-item]
+    with closing(Runtime(with_a_key(world))) as rt:
+        administer.set_carrier(rt, "vg", "vonage", {**VONAGE, "home_country": "GB"})
+        administer.set_carrier(rt, "gn", "generic", {**GENERIC, "receipts": rules})
+    stop = {"messageId": "0B1", "msisdn": "07400123126", "to": "8080", "text": "STOP"}
+
+    heard = [
+        one(posting, "POST", "vg?token=sesame", json.dumps(stop).encode())[0],
+        one(posting, "POST", "vg?token=other", json.dumps(stop).encode())[0],
+        one(posting, "POST", "gn", b"id=7&status=OK", x_token="sesame")[::2],
+    ]
+
+    assert heard == [200, 401, (202, "ACK")]
+    assert world.rows("SELECT phone FROM inbound") == ["+447400123126"]
+    assert kept(world) == ["gn 7 delivered"]
+    readable = "SELECT name FROM carriers WHERE name IN ('vg', 'gn') AND strpos(settings::text, 'sesame') > 0"
+    assert world.rows(readable) == []
