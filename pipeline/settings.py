@@ -1,6 +1,7 @@
 """Every knob, read once from the environment, frozen."""
 
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -28,22 +29,27 @@ _CERTIFICATES = {
 #: what both kombu and redis-py know; those that name files
 _TLS_FILES = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 
+_DATABASE = re.compile("[0-9]*")
+
 
 def _one_reading(url: SecretStr) -> SecretStr:
     """Return a Redis URL whose TLS options kombu and redis-py read alike; by default certificates are verified."""
     address, _, query = url.get_secret_value().partition("?")
-    scheme = address.partition(":")[0]
-    options = dict(parse_qsl(query))
-    known = {name: value for name, value in options.items() if name.startswith("ssl")}
-    if scheme not in ("redis", "rediss") or not (known or scheme == "rediss"):
+    scheme, _, rest = address.partition("://")
+    if scheme not in ("redis", "rediss"):
         return url
-    if scheme == "redis":
-        raise ValueError(f"{min(known)} is for rediss://")
-    if unknown := known.keys() - {"ssl_cert_reqs", *_TLS_FILES}:
+    if not _DATABASE.fullmatch(rest.rpartition("@")[2].partition("/")[2]):
+        raise ValueError("the database behind the / is a number: redis://:password@host:port/0")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if unknown := options.keys() - {"ssl_cert_reqs", *_TLS_FILES}:
         raise ValueError(f"{min(unknown)} is no option: write ssl_cert_reqs, ssl_ca_certs, ssl_certfile, ssl_keyfile")
+    if scheme == "redis":
+        if options:
+            raise ValueError(f"{min(options)} is for rediss://")
+        return url
     if not (verified := _CERTIFICATES.get(options.get("ssl_cert_reqs", "required").lower())):
         raise ValueError("ssl_cert_reqs is required, optional or none")
-    for name in sorted(_TLS_FILES & known.keys()):
+    for name in sorted(_TLS_FILES & options.keys()):
         if not Path(options[name]).is_file():
             raise ValueError(f"{name} names no file")
     return SecretStr(f"{address}?{urlencode(options | {'ssl_cert_reqs': verified}, safe='/')}")

@@ -44,7 +44,14 @@ def test_both_libraries_read_the_same(name: str, query: str, verified: ssl.Verif
         ("rediss://:secret@db/0?ssl_cert_reqs=always", "ssl_cert_reqs is required, optional or none"),
         ("rediss://:secret@db/0?ssl_cert_req=required", "ssl_cert_req is no option"),
         ("rediss://:secret@db/0?ssl_ca_certs=/nowhere/ca.pem", "ssl_ca_certs names no file"),
+        ("rediss://:secret@db/0?ssl_cert_reqs=", "ssl_cert_reqs is required, optional or none"),
+        ("rediss://:secret@db/0?SSL_CERT_REQS=required", "SSL_CERT_REQS is no option"),
         ("redis://:secret@db/0?ssl_cert_reqs=required", "ssl_cert_reqs is for rediss://"),
+        # either library would trip over these, each in its own way
+        ("redis://:secret@db/0?socket_timeout=x", "socket_timeout is no option"),
+        ("redis://:secret@db/0?virtual_host=1", "virtual_host is no option"),
+        ("redis://:secret@db/zero", "the database behind the / is a number"),
+        ("rediss://:secret@db/-1", "the database behind the / is a number"),
     ],
 )
 @pytest.mark.parametrize("name", ["POSTROAD_BROKER_URL", "BROKER_URL", "POSTROAD_VALKEY_URL"])
@@ -64,6 +71,6 @@ def test_a_wrong_option_is_a_configuration_error(
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["", "redis://:p@db:1/0", "redis://db/0?socket_timeout=5", "amqp://a:b@db/x?ssl=1"])
+@pytest.mark.parametrize("url", ["", "redis://:p@db:1/0", "redis://db", "redis://db/", "amqp://a:b@db/x?ssl=1"])
 def test_other_urls_are_left_as_they_are(url: str) -> None:
     assert Settings.model_validate({"broker_url": url}).broker_url.get_secret_value() == url

@@ -39,6 +39,8 @@ class Reason(StrEnum):
     ETA = "not_now"
     #: an expiry that is no date
     EXPIRES = "expires"
+    #: what stands under a queue's name is no list
+    NO_LIST = "no_list"
     #: the bookkeeping of messages in work was changed by others
     UNACKED = "unacked"
     #: nothing of the above, and yet it could not be made a task

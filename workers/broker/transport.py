@@ -5,6 +5,7 @@ delivery tag, ends the process. What is no envelope goes to the dead letters ins
 """
 
 import logging
+from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
@@ -15,16 +16,33 @@ from kombu.utils.json import dumps
 from redis import ResponseError
 
 from workers.broker.broadcasts import CONTROL, require_question
-from workers.broker.dead_letters import keeper
+from workers.broker.dead_letters import LARGEST, keeper
 from workers.broker.envelope import checked, opened
 from workers.broker.reasons import Malformed, Reason
 
 log = logging.getLogger(__name__)
 
+#: parts of a binding: routing key, pattern, queue
+_BINDING = 3
+
 
 def _kind(error: ResponseError) -> str:
-    """Return the first word of what Redis says: the rest may quote a key."""
-    return str(error).partition(" ")[0]
+    """Return the first word of what Redis says, also of one command of several: the rest may quote a key."""
+    return str(error).rpartition(" caused error: ")[2].partition(" ")[0]
+
+
+def _is_wrong_type(error: ResponseError) -> bool:
+    return _kind(error) == "WRONGTYPE"
+
+
+def _remove_unless(client: Any, kind: str, key: str) -> bytes | None:
+    """Remove a key of another type; return what may be kept of it, None: it is of this type, or not there."""
+    found = bytes_to_str(client.type(key))
+    if found in (kind, "none"):
+        return None
+    kept = client.getrange(key, 0, LARGEST) if found == "string" else found.encode()
+    client.unlink(key)
+    return bytes(kept)
 
 
 class QoS(redis.QoS):
@@ -88,6 +106,14 @@ class Channel(redis.Channel):
     _flush_brpop_reauth: Any
     _handle_message: Any
     _fanout_to_queue: dict[str, str]
+    _q_for_pri: Callable[[str, int], str]
+    active_queues: set[str]
+    conn_or_acquire: Any
+    global_keyprefix: str
+    keyprefix_queue: str
+    keyprefix_binding_permanent: str
+    priority_steps: list[int]
+    sep: str
 
     def _brpop_read(self, **options: Any) -> bool:
         client = self.client
@@ -97,6 +123,10 @@ class Channel(redis.Channel):
             except self.connection_errors:
                 client.connection.disconnect()
                 raise
+            except ResponseError as error:
+                if not (_is_wrong_type(error) and self._set_aside_no_lists()):
+                    raise
+                raise Empty from None
             if not found:
                 raise Empty
             key, item = found
@@ -107,6 +137,49 @@ class Channel(redis.Channel):
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
+
+    def _size(self, queue: str) -> int:
+        """Return how many messages are in a queue; what is no list under its name is set aside when it is read."""
+        try:
+            return int(super()._size(queue))
+        except ResponseError as error:
+            if not _is_wrong_type(error):
+                raise
+            return 0
+
+    def _set_aside_no_lists(self) -> bool:
+        """Set aside what others put under a queue's name and is no list, for all queues wait for it; tell of any."""
+        found = False
+        with self.conn_or_acquire() as client:
+            for queue in self.active_queues:
+                for step in self.priority_steps:
+                    kept = _remove_unless(client, "list", self.global_keyprefix + self._q_for_pri(queue, step))
+                    if kept is not None:
+                        keeper.put(queue, Malformed(Reason.NO_LIST), kept)
+                        found = True
+        return found
+
+    def _queue_bind(self, *binding: Any) -> None:
+        """Write a binding (exchange, routing key, pattern, queue), in the place of what is no table of bindings."""
+        write = super()._queue_bind  # type: ignore[misc]
+        try:
+            write(*binding)
+        except ResponseError as error:
+            if not _is_wrong_type(error):
+                raise
+            log.error("the bindings of %s in the broker were overwritten: they are made anew", binding[0])
+            with self.conn_or_acquire() as client:
+                for key in (self.keyprefix_queue, self.keyprefix_binding_permanent):
+                    _remove_unless(client, "set", self.global_keyprefix + key % binding[0])
+            write(*binding)
+
+    def get_table(self, exchange: str) -> list[tuple[str, str, str]]:
+        """Return an exchange's bindings, without what others wrote among them."""
+        try:
+            table = super().get_table(exchange)
+        except ResponseError:
+            return []
+        return [binding for binding in table if len(binding) == _BINDING]
 
     def _hand_on(self, queue: str, item: bytes) -> None:
         try:

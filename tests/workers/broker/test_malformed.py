@@ -195,17 +195,45 @@ def test_a_broker_that_keeps_no_record_of_what_is_in_work_stops_nobody(
     assert site.alive
 
 
-def test_a_queue_that_is_no_list_is_waited_for(new_site: Callable[[], Any], eventually: Callable[..., None]) -> None:
+#: what others may put under a key of ours: what it is → the command that does
+NO_LISTS: dict[str, tuple[str, ...]] = {
+    "a text": ("SET", "{}", "x"),
+    "a set, as SADD makes": ("SADD", "{}", "x"),
+    "a hash": ("HSET", "{}", "a", "x"),
+    "a stream": ("XADD", "{}", "*", "a", "x"),
+}
+
+
+@pytest.mark.parametrize("command", NO_LISTS.values(), ids=NO_LISTS)
+def test_what_stands_under_a_queue_s_name_and_is_no_list_is_set_aside(
+    worked: Any, eventually: Callable[..., None], command: tuple[str, ...]
+) -> None:
+    before = tally(worked)
+    with redis.Redis.from_url(worked.broker_url) as client:
+        client.execute_command(*(word.format("postroad:bill\x06\x166") for word in command))
+
+    request = worked.submit()
+
+    eventually(lambda: worked.statuses(request) == ["sent"])
+    eventually(lambda: tally(worked) - before == {("bill", "no_list"): 1})
+    assert worked.alive
+
+
+@pytest.mark.parametrize("command", NO_LISTS.values(), ids=NO_LISTS)
+def test_a_worker_starts_whatever_stands_under_the_names_of_its_keys(
+    new_site: Callable[[], Any], eventually: Callable[..., None], command: tuple[str, ...]
+) -> None:
     site = new_site()
-    log = site.start_worker()
+    bindings = [f"_kombu.binding.{each}" for each in ("ingest", "otp", "celery.pidbox", "celeryev")]
     with redis.Redis.from_url(site.broker_url) as client:
-        client.set("postroad:bill", "x")
-        eventually(lambda: "ResponseError" in log.read_text())
-        client.delete("postroad:bill")
+        for key in ["ingest", "clock", "unacked_mutex", *bindings]:
+            client.execute_command(*(word.format(f"postroad:{key}") for word in command))
 
+    site.start_worker()
+    eventually(lambda: tally(site) == {("ingest", "no_list"): 1, ("clock", "no_list"): 1})
     request = site.submit()
-    eventually(lambda: site.statuses(request) == ["sent"])
 
+    eventually(lambda: site.statuses(request) == ["sent"])
     assert site.alive
 
 
