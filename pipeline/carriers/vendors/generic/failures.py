@@ -21,7 +21,11 @@ _ERROR_TEXT = re.compile(
 )
 #: names by which a JSON answer tells of an error (small letters and digits only), and what says that there is none
 _ERRORS = frozenset({"error", "errors", "errorcode", "errormessage", "errormsg", "errno", "err", "errcode", "fault"})
-_NO_ERROR = frozenset({"", "0", "00", "000", "0000", "false", "none", "null", "no", "ok", "success", "noerror"})
+_NO_ERROR = re.compile(
+    r"(?:|0+|false|null|no|n|none|no[ _-]?errors?\b.*|ok\b.*|success\w*\b.*|done|accepted|submitted|queued|sent"
+    r"|(?:message|sms)\b.*\b(?:accepted|submitted|queued|sent)\b.*)",
+    re.IGNORECASE | re.DOTALL,
+)
 #: names by which it tells of success, and of how it went, and what says there that it did not
 _SUCCESSES = frozenset({"success", "successful", "succeeded", "ok", "issuccess", "accepted"})
 _NO_SUCCESS = frozenset({"false", "0", "no", "n"})
@@ -79,4 +83,4 @@ def _names_one(value: object) -> bool:
     if isinstance(value, list):
         return bool(value)
     spelt = posts.spelt(value)
-    return spelt is not None and spelt.strip().lower() not in _NO_ERROR
+    return spelt is not None and not _NO_ERROR.fullmatch(spelt.strip())
