@@ -184,7 +184,8 @@ def _drafts(
         else:
             carrier = _carrier(order, routes, number.e164, number.country, body)
             if carrier is None:
-                words = f"no carrier serves {number.country or 'numbers of no one country'}; add a route for it"
+                where = number.country or "numbers of no one country"
+                words = f"no active carrier serves {where}; add a route for it, or resume a carrier that has one"
                 yield _fault(index, "to", Code.NO_ROUTE, words)
             else:
                 yield Draft(index, number.e164, number.country, body, carrier, recipient.correlation_id)

@@ -69,6 +69,18 @@ def test_a_drained_carrier_that_is_the_last_keeps_its_messages_until_it_is_resum
     assert told(shell, "audit")["sound"]
 
 
+def test_a_new_order_for_which_every_carrier_is_drained_is_refused_and_told_what_would_cure_it(
+    shell: Shell, world: Any
+) -> None:
+    shell("carrier", "drain", "alpha")
+
+    [refused] = world.submit(world.order("+233241234567"))
+
+    assert [(each.code, each.message) for each in refused.refusals] == [
+        ("no_route", "no active carrier serves GH; add a route for it, or resume a carrier that has one")
+    ]
+
+
 def test_help_says_what_suspending_and_draining_do(shell: Shell) -> None:
     suspend, drain = (
         " ".join(shell(*words, "--help").out.split()) for words in (["account", "suspend"], ["carrier", "drain"])
