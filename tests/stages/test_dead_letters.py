@@ -59,7 +59,9 @@ def test_each_source_keeps_its_latest_and_counts_all(rt: Runtime, monkeypatch: p
     dead_letters.keep(rt, [letter(b"other", source=SMPP)])
 
     for batch in range(3):
-        dead_letters.keep(rt, [letter(b"%d" % (batch * 5 + each)) for each in range(5)])
+        letters = [letter(b"%d" % (batch * 5 + each)) for each in range(5)]
+        with rt.begin() as conn:  # a moment apart: of one millisecond the ids tell no order
+            store.add(conn, rt.vault, ids.mint(rt.now() + timedelta(milliseconds=batch), 0), letters)
 
     kept = [dead_letters.shown(rt, BROKER, row["id"]) for row in dead_letters.listed(rt, BROKER, 100)]
     assert [row and row["payload"] for row in kept] == [b"14", b"13", b"12"]
