@@ -286,7 +286,7 @@ def test_any_cutting_gives_the_same_frames(bodies: list[bytes], sizes: list[int]
     assert found == [(Command.DATA_SM, 0, number, body) for number, body in enumerate(bodies)]
 
 
-@pytest.mark.parametrize("length", [0, 15, 64 * 1024 + 1, 0x47455420, 0xFFFFFFFF])
+@pytest.mark.parametrize("length", [0, 15, 68 * 1024 + 1, 0x47455420, 0xFFFFFFFF])
 def test_a_length_that_is_none_ends_the_stream_and_keeps_what_was_whole(length: int) -> None:
     framer = Framer()
     whole = pdu.submit_sm_resp(1, "abc")

@@ -7,12 +7,12 @@ from tests.conftest import World
 
 
 def test_many_are_looked_up_in_order_and_those_not_there_too(world: World) -> None:
-    phone_id, key = uuid4(), str(uuid4())
+    phone_id, key, before = uuid4(), str(uuid4()), uuid4()
     world.run(
         "INSERT INTO idempotency (account_id, scope, key, request_id) VALUES (%(a)s, 'solaris', %(k)s, %(r)s)",
         a=world.account,
         k=key,
-        r=uuid4(),
+        r=before,
     )
     with world.rt.begin() as conn:
         persons.create(conn, world.account, "anna", phone="+4915205555555", phone_id=phone_id, verified=True)
@@ -31,7 +31,7 @@ def test_many_are_looked_up_in_order_and_those_not_there_too(world: World) -> No
 
     names = [person.id if person else None for person, _ in found]
     assert names == ["ben", None, "anna", None, "anna"]
-    assert [is_replay for _, is_replay in found] == [False, True, False, False, True]
+    assert [request for _, request in found] == [None, before, None, None, before]
     assert found[2][0] == found[4][0]
     assert found[4][0] is not None
     assert (found[4][0].phone, found[4][0].phone_id, found[4][0].verified) == ("+4915205555555", phone_id, True)

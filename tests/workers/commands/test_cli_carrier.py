@@ -82,9 +82,9 @@ BINDS = {
         {"password": "a long password"},
         "1 of 1 on {host}",
         [
-            "1 × is told credentials that SMPP 3.4 does not allow",
-            "1 × answered a bind by the response of another kind of bind",
-            "1 × answered a bind under another sequence number",
+            " × is told credentials that SMPP 3.4 does not allow",
+            " × answered a bind by the response of another kind of bind",
+            " × answered a bind under another sequence number",
             "kept as messages of handsets: set `receipts_by_text` if they are receipts",
         ],
     ),
