@@ -55,7 +55,8 @@ def _is_id(value: Any) -> bool:
 
 
 def _is_measure(value: Any) -> bool:
-    return type(value) is int and -_SEGMENTS < value < _SEGMENTS
+    """Tell whether it is a number of parts, negative for UCS-2; none at all would be sent unpaid."""
+    return type(value) is int and 0 < abs(value) < _SEGMENTS
 
 
 #: every task of ours → whether it takes these arguments

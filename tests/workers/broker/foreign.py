@@ -152,6 +152,11 @@ MALFORMED: dict[str, tuple[bytes | Any, str, bool]] = {
     "the order's fields by name": (changed(protocol_2(ID), body=encoded([[], ORDER, {}])), "arguments", True),
     "null for protocol 1's arguments": (protocol_1(ID, args=None), "arguments", True),
     "a text to bill": (protocol_2(ID, task="sms.bill"), "arguments", True),
+    "a message of no parts to bill": (
+        changed(protocol_2(ID, task="sms.bill"), body=encoded([[ID, [1, 0]], {}, {}])),
+        "arguments",
+        True,
+    ),
     "an order to deliver": (protocol_2(ID, task="sms.deliver"), "arguments", True),
     # when
     "an empty eta": (protocol_1(ID, eta=""), "not_now", True),
