@@ -126,7 +126,7 @@ def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posts
 def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, object]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        key=posts.needed(given.get("id"), "id"),
+        **posts.name(given.get("id"), given.get("from"), given.get("to"), given.get("text")),
         phone=posts.number(given.get("from"), "from", settings),
         sender=posts.number(given.get("to"), "to", settings),
         body=posts.text(given.get("text"), "text"),

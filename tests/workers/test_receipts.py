@@ -171,6 +171,30 @@ def test_a_number_that_is_posted_is_read_as_the_carriers_home_dials(
     assert (status, world.rows("SELECT phone FROM inbound")) == (200, ["+447400123126"])
 
 
+#: a STOP without the id that its vendor gives it, twice, then other words
+NAMELESS = {
+    "vonage": ("vg?token=sesame", {"msisdn": "447400123126", "to": "8080", "text": "STOP"}),
+    "infobip": (
+        "ib?token=sesame",
+        {"results": [{"messageId": None, "from": "447400123126", "to": "8080", "text": "STOP"}]},
+    ),
+    "generic": ("ge", {"results": [{"from": "447400123126", "to": "8080", "text": "STOP"}]}),
+    "http": ("ht", {"id": "", "from": "447400123126", "to": "8080", "text": "STOP"}),
+}
+
+
+@pytest.mark.parametrize(("path", "body"), NAMELESS.values(), ids=NAMELESS)
+def test_a_message_without_an_id_is_kept_and_is_the_same_until_another_comes(
+    world: Any, posting: Callable[..., Any], path: str, body: dict[str, Any]
+) -> None:
+    stop = json.dumps(body).encode()
+
+    for each in (stop, stop, stop.replace(b"STOP", b"START"), stop):
+        assert one(posting, "POST", path, each, x_token="sesame")[0] == 200
+
+    assert world.rows("SELECT body FROM inbound ORDER BY received_at, id") == ["STOP", "START", "STOP"]
+
+
 def test_a_message_of_a_handset_is_one_though_its_vendor_gives_it_a_status(
     world: Any, posting: Callable[..., Any]
 ) -> None:

@@ -281,7 +281,7 @@ def _reason(status: int | None, error: object) -> RefusalReason | None:
 def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        key=posts.needed(given.get("messageId"), "messageId"),
+        **posts.name(given.get("messageId"), given.get("from"), given.get("to"), given.get("text")),
         phone=posts.number(given.get("from"), "from", settings),
         sender=posts.number(given.get("to"), "to", settings),
         body=posts.text(given.get("text"), "text"),

@@ -6,9 +6,10 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, TypedDict, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pipeline.carriers import homes
 from pipeline.carriers.contract import ReceiptForged
@@ -31,6 +32,7 @@ __all__ = [
     "label",
     "mac",
     "moment",
+    "name",
     "needed",
     "number",
     "ours",
@@ -135,6 +137,25 @@ def text(value: object, what: str) -> str:
 def number(value: object, what: str, settings: Mapping[str, object]) -> str:
     """Return a number in its canonical form, read as its carrier's home dials; a short code or a name as it is."""
     return of_handset(needed(value, what), homes.of(settings))
+
+
+class Name(TypedDict):
+    """What tells a message of a handset from others, as fields of `Inbound`."""
+
+    key: str
+    is_doubtful: bool
+
+
+def name(id_: object, *said: object) -> Name:
+    """Return a message's id as its key; of one without an id a digest of what was said, which is a doubtful name.
+
+    No vendor leaves its ids out for long, but a STOP must not be lost for that. ValueError where an id is not fit to be
+    stored.
+    """
+    if found := word(id_, "id"):
+        return Name(key=found, is_doubtful=False)
+    words = "\0".join(str(each) for each in said).encode("utf-8", "surrogatepass")
+    return Name(key=f"{blake2b(words, digest_size=16).hexdigest()}/{uuid4().hex}", is_doubtful=True)
 
 
 class Place(TypedDict):

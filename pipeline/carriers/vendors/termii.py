@@ -199,7 +199,7 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
 def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        key=posts.needed(given.get("message_id"), "message_id"),
+        **posts.name(given.get("message_id"), given.get("sender"), given.get("receiver"), given.get("message")),
         phone=posts.number(given.get("sender"), "sender", settings),
         sender=posts.number(given.get("receiver"), "receiver", settings),
         body=posts.text(given.get("message"), "message"),

@@ -267,7 +267,7 @@ def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, A
     ref, part, of = (given.get(name) if in_parts else None for name in _CONCAT)
     return Inbound(
         carrier=carrier,
-        key=posts.needed(given.get("messageId"), "messageId"),
+        **posts.name(given.get("messageId"), given.get("msisdn"), given.get("to"), text),
         phone=posts.number(given.get("msisdn"), "msisdn", settings),
         sender=posts.number(given.get("to"), "to", settings),
         body=posts.text(text, "text"),

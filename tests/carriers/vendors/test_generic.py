@@ -362,7 +362,7 @@ def test_without_rules_nothing_is_believed() -> None:
         {**REPORT, "id": None, "reference": "order 7"},
         {**REPORT, "id": "x" * 200},
         {**MESSAGE, "text": None},
-        {**MESSAGE, "mo": None},
+        {**MESSAGE, "mo": "x" * 200},
         "DELIVRD",
     ],
 )

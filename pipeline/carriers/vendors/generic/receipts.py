@@ -144,7 +144,7 @@ class Rules:
         status = posts.spelt(posts.at(report, self.paths["status"])) if "status" in self.paths else None
         if status is None:
             return True
-        has_all = all(posts.at(report, self.inbound[part]) is not None for part in ("id", "from", "to", "text"))
+        has_all = all(posts.at(report, self.inbound[part]) is not None for part in ("from", "to", "text"))
         return has_all and self._verdict(status.strip()) is None
 
     def _receipt(self, carrier: str, report: object) -> posts.Entry:
@@ -178,7 +178,7 @@ class Rules:
         given = {part: posts.at(report, path) for part, path in self.inbound.items() if path}
         return Inbound(
             carrier=carrier,
-            key=posts.needed(given.get("id"), "id"),
+            **posts.name(given.get("id"), given.get("from"), given.get("to"), given.get("text")),
             phone=posts.number(given.get("from"), "from", settings),
             sender=posts.number(given.get("to"), "to", settings),
             body=posts.text(given.get("text"), "text"),
