@@ -86,8 +86,8 @@ def send(file: Path, name: str | None, column: str | None, strict: bool, waits: 
     always the same 1,000 lines: mend broken ones in a file of their own, under another name.
 
     Exit codes: 0 sent, though lines may be broken; 1 other lines were sent under this --name, or with --wait: not all
-    left the queue; 2 the file or an option does
-    not fit, or --strict and a broken line: nothing was sent; 3 the broker is away.
+    left the queue; 2 the file or an option does not fit, every line of it is broken, or one is with --strict: nothing
+    was sent; 3 the broker is away.
     """
     if (asked["text"] is None) == (asked["template"] is None):
         raise click.UsageError("say exactly one of --text and --template")
@@ -108,7 +108,9 @@ def send(file: Path, name: str | None, column: str | None, strict: bool, waits: 
         _tell(sent, waited)
     for words in _conflicts(sent, late, name):
         click.echo(words, err=True)
-    return 1 if sent.conflict or late or (waited and waited.unfinished) else 0
+    if sent.conflict or late or (waited and waited.unfinished):
+        return 1
+    return 2 if sent.faults and not sent.requests else 0
 
 
 def _common(asked: dict[str, Any]) -> dict[str, Any]:

@@ -455,6 +455,16 @@ def test_a_file_that_cannot_be_read_sends_nothing(shell: Shell, tmp_path: Path, 
     assert words in said.err
 
 
+def test_a_file_of_broken_lines_alone_is_no_success(desk: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "floats.csv"
+    file.write_text("to,name\n+2348031234567.0,Ada\n+2348031234568.0,Ben\n")
+
+    said = desk("campaign", "send", file, "--text", "Hello ${name}")
+
+    assert said.code == 2
+    assert "0 of 2 lines sent; 2 broken lines were left out." in said.out
+
+
 def test_strict_sends_nothing_of_a_file_with_a_broken_line(bare_shell: Shell, tmp_path: Path) -> None:
     said = bare_shell(*CAMPAIGN, people(tmp_path, "+2348012345678,Ada,Monday", "x"), "--strict")
 
