@@ -29,7 +29,7 @@ BUFFER = 32 * 1024
 _BLANK = b"\r\n\r\n"
 #: what a method is made of (RFC 9110, 5.6.2), and how long one may be
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-_LONGEST = 32
+_LONGEST = 255
 #: methods of RFC 9110, section 9, and RFC 5789
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
@@ -204,15 +204,17 @@ def _quoted(error: HttpProcessingError) -> bytes:
 
 
 def _request_line(head: bytes) -> tuple[str, str]:
-    """Return method and target of the last request line among these bytes; "" and "" where there is none."""
+    """Return method and target of the last request line among these bytes, each "" where there is none."""
     line = head[: head.find(b"\n") + 1] or head
     later = head.rfind(b" HTTP/1.")
     if later >= len(line):
         line = head[head.rfind(b"\n", 0, later) + 1 :].partition(b"\n")[0]
     method, _, rest = line.strip().partition(b" ")
     target = rest.partition(b" ")[0]
-    fits = 0 < len(method) <= _LONGEST and _TOKEN.issuperset(method) and target[:1] in (b"/", b"h", b"*")
-    return (method.decode("ascii"), target[:LINE].decode("latin-1")) if fits else ("", "")
+    if not method or target[:1] not in (b"/", b"h", b"*"):
+        return "", ""
+    fits = len(method) <= _LONGEST and _TOKEN.issuperset(method)
+    return method.decode("ascii") if fits else "", target[:LINE].decode("latin-1")
 
 
 def _host(head: bytes) -> str:
