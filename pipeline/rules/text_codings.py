@@ -26,17 +26,14 @@ _BUILT_IN = Vocabulary([])
 
 def decode(octets: bytes, coding: str) -> str:
     """Return the text of octets; U+FFFD stands for what cannot be read, and for NUL, which no database keeps."""
-    text = _plainly(octets, coding)
+    text = as_coded(octets, coding)
     if len(octets) <= _MOST and _BUILT_IN.read(text).action is InboundAction.KEEP:
         text = next((other for other in _otherwise(octets, coding) if _is_stop(other)), text)
     return text.replace("\0", _REPLACEMENT)
 
 
-def _is_stop(text: str) -> bool:
-    return _BUILT_IN.read(text).action is InboundAction.STOP
-
-
-def _plainly(octets: bytes, coding: str) -> str:
+def as_coded(octets: bytes, coding: str) -> str:
+    """Return the text of octets in the coding that they are said to have, whatever it may be in another."""
     if coding == GSM7:
         return _interleaved(octets) or _septets(octets)
     if coding == UCS2 and octets.startswith(b"\xff\xfe"):
@@ -44,6 +41,10 @@ def _plainly(octets: bytes, coding: str) -> str:
     if coding == UCS2 and octets.endswith(b"\0") and (turned := _interleaved(b"\0" + octets[:-1])):
         return turned
     return octets.decode(coding, "replace").removeprefix("\ufeff")
+
+
+def _is_stop(text: str) -> bool:
+    return _BUILT_IN.read(text).action is InboundAction.STOP
 
 
 def _otherwise(octets: bytes, coding: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pipeline.carriers.oracle import Oracle, Ruling
 from pipeline.carriers.script import TAKEN, Fate, Turn, reports
 from pipeline.carriers.smpp.codes import MessageState, Tag
-from pipeline.carriers.smpp.inbound import Place, decode, place_by_header, place_by_parameters
+from pipeline.carriers.smpp.inbound import Place, as_coded, place_by_header, place_by_parameters
 from pipeline.carriers.smpp.pdu import Message
 from pipeline.carriers.smpp.texts import UDHI, Alphabet
 from pipeline.carriers.smsc import REF_TAG, SPELLING, Smsc
@@ -153,8 +153,8 @@ def _text(smsc: Smsc, pieces: Sequence[Piece]) -> str:
     if coding == _UCS2:
         return b"".join(piece.text for piece in pieces).decode("utf-16-be", "surrogatepass")
     if smsc.alphabet is Alphabet.GSM7_PACKED:
-        return "".join(decode(piece.text, coding, smsc.alphabet, piece.header) for piece in pieces)
-    return decode(b"".join(piece.text for piece in pieces), coding, smsc.alphabet)
+        return "".join(as_coded(piece.text, coding, smsc.alphabet, piece.header) for piece in pieces)
+    return as_coded(b"".join(piece.text for piece in pieces), coding, smsc.alphabet)
 
 
 def _ref(message: Message, place: Place | None) -> str:

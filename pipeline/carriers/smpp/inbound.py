@@ -73,6 +73,11 @@ def decode(text: bytes, data_coding: int, alphabet: Alphabet = Alphabet.GSM7, he
     return text_codings.decode(*_octets(text, data_coding, alphabet, header))
 
 
+def as_coded(text: bytes, data_coding: int, alphabet: Alphabet = Alphabet.GSM7, header: int = 0) -> str:
+    """Return the text in these octets as `decode` does, where nobody who wrote it may have meant STOP."""
+    return text_codings.as_coded(*_octets(text, data_coding, alphabet, header))
+
+
 def _octets(text: bytes, data_coding: int, alphabet: Alphabet, header: int) -> tuple[bytes, str]:
     """Return the octets of a text, septets unpacked, and their coding."""
     coding = CODECS.get(_coding(data_coding))
