@@ -21,6 +21,8 @@ _REPLACEMENT = "\ufffd"
 _NO_SEPTET = re.compile(rb"[\x80-\xff]")
 _PRINTABLE = re.compile(rb"[\t\n\r -~]+")
 _LETTERS = re.compile(rb"[\t\n\r -~\xa0-\xff]+")
+#: what nobody needs another coding for: septets that are packed look otherwise, but for a few of two octets
+_WORDS = re.compile(rb"[A-Za-z0-9 ]+")
 _BUILT_IN = Vocabulary([])
 
 
@@ -56,8 +58,8 @@ def _otherwise(octets: bytes, coding: str) -> Iterator[str]:
     else:
         if interleaved := _interleaved(octets):
             yield interleaved
-        # packed septets of a message that says nothing of them
-        yield gsm7.decode(gsm7.unpack(octets, 8 * len(octets) // 7, 0))
+        if not _WORDS.fullmatch(octets):  # packed septets of a message that says nothing of them
+            yield gsm7.decode(gsm7.unpack(octets, 8 * len(octets) // 7, 0))
     yield octets.decode("utf-8", "replace")
     if coding != UCS2 and len(octets) % 2 == 0:
         yield octets.decode(UCS2, "replace")

@@ -14,6 +14,8 @@ CODED = {
     "UCS-2 called septets": ("Stop".encode(UCS2), GSM7, "Stop"),
     "UCS-2 of Cyrillic called septets": ("СТОП".encode(UCS2), GSM7, "СТОП"),
     "packed septets called septets": (gsm7.pack(gsm7.encode("STOP")), GSM7, "STOP"),
+    "a packed TD called septets": (gsm7.pack(gsm7.encode("TD")), GSM7, "TD"),
+    "two letters that packed septets might have": (b"Tb", GSM7, "Tb"),
     "UCS-2": ("Stop".encode(UCS2), UCS2, "Stop"),
     "UCS-2 with its mark": (b"\xfe\xff" + "Stop".encode(UCS2), UCS2, "Stop"),
     "UCS-2 with its mark, turned round": (b"\xff\xfe" + "Stop".encode("utf-16-le"), UCS2, "Stop"),

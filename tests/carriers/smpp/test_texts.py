@@ -56,7 +56,7 @@ def text_of(part: Part, style: Style) -> str:
     text = as_message(part).text
     header = 1 + text[0] if part.esm_class & UDHI else 0
     coding = 3 if style.alphabet is Alphabet.LATIN1 and part.data_coding != 8 else part.data_coding
-    return inbound.decode(text[header:], coding, style.alphabet, header)
+    return inbound.as_coded(text[header:], coding, style.alphabet, header)
 
 
 @pytest.mark.parametrize(
