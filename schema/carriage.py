@@ -8,6 +8,7 @@ from uuid import UUID
 
 from schema.dead_letter import DeadLetter
 from schema.refusals import RefusalReason
+from schema.value_class import value_class
 from schema.vocabulary import Encoding, MessageClass, Outcome, Verdict
 
 
@@ -22,7 +23,7 @@ class Proof(StrEnum):
     LACKING = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Parcel:
     """One message as a carrier is given it."""
 
@@ -41,7 +42,7 @@ class Parcel:
     country: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Attempt:
     """What became of one parcel at one carrier."""
 
@@ -61,7 +62,7 @@ class Attempt:
     reason: RefusalReason | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Receipt:
     """One delivery report, as the carrier's file understood it."""
 
@@ -83,7 +84,7 @@ class Receipt:
     retryable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Inbound:
     """One message from a handset (MO), as the carrier's file understood it."""
 
@@ -108,7 +109,7 @@ class Inbound:
     is_doubtful: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Suspect:
     """What reads like a delivery report and does not say that it is one."""
 
@@ -117,7 +118,7 @@ class Suspect:
     letter: DeadLetter
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Heard:
     """What came from a carrier in one piece: receipts, messages from handsets, answers that came too late."""
 
@@ -143,7 +144,7 @@ class BindReport:
     remarks: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Posted:
     """One HTTP request of a carrier to us, before anybody believes it."""
 

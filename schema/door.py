@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from schema.value_class import value_class
 from schema.vocabulary import AccountState, Code, Dialect, Encoding, NumberMove, Status
 
 _LONG_AGO, _NOBODY = datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Call:
     """One HTTP request, as a dialect sees it."""
 
@@ -34,7 +35,7 @@ class Call:
     mount: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Reply:
     """One HTTP answer."""
 
@@ -68,7 +69,7 @@ class Key:
     secret_hash: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Person:
     """One of an account's own customers."""
 
@@ -86,7 +87,7 @@ class Person:
     test: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Challenge:
     """A code that somebody is sent: what is kept of it, so that what he types can be judged."""
 
@@ -104,7 +105,7 @@ class Challenge:
     callback_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Told:
     """All that a webhook may say of one move of one message, at the time of the call."""
 
@@ -160,7 +161,7 @@ class Told:
     send_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class NumberTold:
     """All that a webhook may say of what became of a person's number, at the time of the call."""
 
@@ -182,7 +183,7 @@ class NumberTold:
     number: UUID
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Posting:
     """One HTTP POST that we make to a customer."""
 

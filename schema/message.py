@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from schema.value_class import value_class
 from schema.vocabulary import Again, BatchStatus, Code, Encoding, HoldReason, MessageClass
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Refusal:
     """Why something was not taken, in words its sender can act on. Holds no number and no text."""
 
@@ -20,7 +21,7 @@ class Refusal:
     index: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Draft:
     """One message ready to be written: number checked, text rendered, carrier chosen."""
 
@@ -37,7 +38,7 @@ class Draft:
     due_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Measure:
     """How a body travels and in how many parts."""
 
@@ -45,7 +46,7 @@ class Measure:
     segments: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Charge:
     """What one message was found to be and to cost."""
 
@@ -56,7 +57,7 @@ class Charge:
     refusal: Code | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Admission:
     """One order, judged: what of it may be written and what was refused."""
 
@@ -99,7 +100,7 @@ class Accepted:
     altered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Written:
     """One message as it was when it was accepted, whatever has become of it since."""
 
@@ -127,7 +128,7 @@ class Written:
     refusal: Code | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Answered:
     """The whole answer to one order: the same each time it is asked."""
 

@@ -15,6 +15,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pipeline.stages.office.preview import Preview
 from schema.order import Order, read
+from schema.value_class import value_class
 from workers.csv_reader import NUMBER_COLUMNS, BrokenFile, Fault, Reader, Record, find_column, fold, is_not_utf8
 
 __all__ = ["PORTION", "BrokenFile", "Fault", "Portion", "Row", "portions", "request_ids"]
@@ -32,7 +33,7 @@ _LOOSE = re.compile(r"\$\{([^{}$]*)\}")
 _NAMED = 12
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Row:
     """One recipient, as an order spells it."""
 

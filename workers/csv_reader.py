@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from pipeline.errors import ConfigurationError
+from schema.value_class import value_class
 
 #: names of the column of numbers, in the order they are looked for
 NUMBER_COLUMNS = ("to", "phone", "number", "msisdn")
@@ -50,7 +51,7 @@ class Fault:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Record:
     """One line's cells; it may run over several lines of the file."""
 

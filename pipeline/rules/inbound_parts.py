@@ -6,12 +6,12 @@ reference, of how many, and by when they came: a part that is there already begi
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
 from pipeline.rules import consent_numbers, text_codings
+from schema.value_class import value_class
 
 #: stands for parts that never came
 MISSING = "[…]"
@@ -21,7 +21,7 @@ BELIEVED = timedelta(hours=72)
 APART = timedelta(seconds=60)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Kept:
     """One message (or one part of a long one) that nobody has looked at yet."""
 
@@ -48,7 +48,7 @@ class Kept:
         return self.at if believed and self.at else self.received_at
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Text:
     """One message, its parts joined."""
 

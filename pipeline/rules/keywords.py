@@ -20,6 +20,7 @@ from pipeline.rules.keyword_lists import (
     spelt,
 )
 from pipeline.rules.spelling import spell, words
+from schema.value_class import value_class
 from schema.vocabulary import InboundAction
 
 __all__ = ["Keyword", "Meaning", "Vocabulary", "spell"]
@@ -55,7 +56,7 @@ class Keyword:
     account: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Meaning:
     """What a text says."""
 

@@ -5,7 +5,7 @@ is written, and the long way finds out who of them can pay.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
@@ -18,10 +18,11 @@ from pipeline.store.doors import challenges
 from pipeline.store.ledger import Hold, month_of
 from schema.door import Challenge
 from schema.message import Accepted, Admission, Answered, Batch, Charge, Draft, Hint
+from schema.value_class import value_class
 from schema.vocabulary import BatchStatus, MessageClass, Status
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Taken:
     """What became of admissions."""
 

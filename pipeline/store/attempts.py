@@ -1,7 +1,6 @@
 """The provider_attempts table: one row per message and carrier tried, inserted with its outcome."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -10,9 +9,10 @@ from sqlalchemy import Connection
 from pipeline.store.leases import Lost
 from pipeline.store.rows import copy
 from schema.carriage import Attempt
+from schema.value_class import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Trial:
     """An attempt with its place: which try of which batch, under which fence."""
 

@@ -18,6 +18,7 @@ from pipeline.store.batches import hints
 from pipeline.store.messages import Span
 from schema.carriage import Parcel
 from schema.message import Hint
+from schema.value_class import value_class
 from schema.vocabulary import Again, Encoding, MessageClass
 
 
@@ -193,7 +194,7 @@ def parcels(conn: Connection, claims: Sequence[Claim]) -> dict[UUID, list[Parcel
     return {claim.span.batch: load for claim, load in zip(claims, found, strict=True)}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Step:
     """How far one batch goes in one portion: outcomes are written up to `recorded`, bytes go next up to `marked`."""
 

@@ -6,7 +6,6 @@ minor units; quota is counted in segments under the unit SEG.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -17,6 +16,7 @@ from pipeline.errors import ShortOfFunds
 from pipeline.rules import ids
 from pipeline.rules.prices import Price
 from pipeline.store.messages import Moved
+from schema.value_class import value_class
 from schema.vocabulary import Book, Entry
 
 #: the unit of quota
@@ -81,7 +81,7 @@ WHERE account_id = %(account)s AND month = %(month)s AND used + %(quota)s <= gra
 """
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Hold:
     """What is to be set aside for one batch."""
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from pipeline.rules.lifecycle import REVOCABLE
 from pipeline.store.rows import copy
 from schema.message import Charge
+from schema.value_class import value_class
 from schema.vocabulary import Code, Encoding, Money, Outcome, Status
 
 _COLUMNS = {
@@ -91,7 +92,7 @@ ORDER BY id
 """
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Member:
     """One of a batch's messages."""
 
@@ -119,7 +120,7 @@ CROSS JOIN LATERAL (
 """
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Undecided:
     """A message that has no status of its own yet."""
 
@@ -225,7 +226,7 @@ def charge(conn: Connection, ids: Sequence[UUID], charges: Sequence[Charge]) -> 
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Moved:
     """Money and quota of one batch's messages that moved together."""
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from pipeline.rules.lifecycle import outweighs
 from pipeline.store.receipts import Matched
+from schema.value_class import value_class
 from schema.vocabulary import Verdict
 
 _WRITE = """
@@ -20,7 +21,7 @@ SET message_id = excluded.message_id, n = excluded.n, part = excluded.part, of =
 """
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Whole:
     """One attempt that was made in parts."""
 

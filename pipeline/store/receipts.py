@@ -1,7 +1,6 @@
 """The receipts table: delivery reports as they came, kept first and applied second."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,6 +9,7 @@ from sqlalchemy import Connection
 
 from pipeline.rules import ids
 from schema.carriage import Receipt
+from schema.value_class import value_class
 from schema.vocabulary import ReceiptState, Verdict
 
 _KEEP = """
@@ -90,7 +90,7 @@ def wake(conn: Connection, receipts: Sequence[Receipt]) -> None:
         conn.exec_driver_sql(_WAKE, keys)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Matched:
     """A receipt with the message it speaks of, when one is known."""
 
@@ -118,7 +118,7 @@ class Matched:
         return self.message is None or self.is_early
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class _Word:
     """A receipt before anybody knows of what it speaks."""
 

@@ -23,6 +23,7 @@ from pipeline.stages.ingest import ingest
 from schema.door import Challenge, Key, Reply
 from schema.message import Accepted, Admission, Answered, Hint
 from schema.order import Order
+from schema.value_class import value_class
 from workers.doors.burden import Burden
 from workers.doors.messenger import Messenger
 from workers.doors.strangers import Failures, Room
@@ -43,7 +44,7 @@ _FREIGHT = 60.0
 _RECENT = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Sending:
     """What a door asks to have sent."""
 

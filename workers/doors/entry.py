@@ -13,6 +13,7 @@ from pipeline.stages.doors.identify import Knock, Turned
 from pipeline.vault import Vault
 from schema.door import Call, Key, Reply
 from schema.message import Refusal
+from schema.value_class import value_class
 from schema.vocabulary import Code, Dialect
 from workers.doors import strangers
 from workers.doors.desk import Desk
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 _USUAL = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Visit:
     """One call of one operation."""
 

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from schema.value_class import value_class
+
 #: bytes an answer may have, headers and all
 LONGEST = 65_536
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Answer:
     """What came back."""
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 
 from pipeline.carriers.smpp import addresses
@@ -12,6 +11,7 @@ from pipeline.carriers.smpp.texts import UDHI, Alphabet
 from pipeline.rules import gsm7, text_codings
 from pipeline.rules.text_codings import GSM7, OCTETS, UCS2
 from schema.carriage import Inbound
+from schema.value_class import value_class
 
 #: data_coding (5.2.19) by coding; what is missing here is the default alphabet
 CODECS = {
@@ -34,7 +34,7 @@ _OPENS_A_PART = re.compile(rb"\x05\x00\x03.[\x02-\xff][\x01-\xff]|\x06\x08\x04..
 _PRINTABLE = re.compile(rb"[ -~]+")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Place:
     """Which part of a longer message this is."""
 
@@ -90,7 +90,8 @@ def _octets(text: bytes, data_coding: int, alphabet: Alphabet, header: int) -> t
 
 def place(message: Message) -> Place | None:
     """Return which part of a longer message one is; None: it is no part."""
-    return place_by_header(opened(message)[0]) or place_by_parameters(message)
+    header = opened(message)[0]
+    return (place_by_header(header) if header else None) or (place_by_parameters(message) if message.tlvs else None)
 
 
 def place_by_header(header: bytes) -> Place | None:

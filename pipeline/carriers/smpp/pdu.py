@@ -11,6 +11,7 @@ from struct import Struct
 from typing import Final
 
 from pipeline.carriers.smpp.codes import RESPONSE, VERSION, Command, Tag
+from schema.value_class import value_class
 
 #: the longest text that short_message holds; a longer one goes into the message_payload TLV
 SHORT_MESSAGE: Final = 254
@@ -36,7 +37,7 @@ class Bind:
     address_range: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Message:
     """A submit_sm (4.4.1), deliver_sm (4.6.1) or data_sm (4.7.1)."""
 

@@ -26,6 +26,7 @@ from pipeline.carriers.smpp.codes import Tag
 from pipeline.rules import gsm7
 from pipeline.rules.segments import STANDARD, Capacity, split
 from schema.carriage import Parcel
+from schema.value_class import value_class
 from schema.vocabulary import Encoding
 
 #: esm_class: the text begins with a user data header
@@ -70,7 +71,7 @@ class Style:
     ucs2_data_coding: int = 8
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Part:
     """What of one submit_sm hangs on the text: arguments of `pdu.message`."""
 

@@ -19,6 +19,7 @@ from schema.door import Call, Key
 from schema.message import Refusal
 from schema.order import Moment, Order, Recipient
 from schema.shown import Text
+from schema.value_class import value_class
 from schema.vocabulary import Code, MessageClass
 
 M = TypeVar("M", bound=BaseModel)
@@ -65,7 +66,7 @@ class _Batch(BaseModel):
     send_at: Moment | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Ask:
     """One message to be sent; a template is still to be filled in."""
 
@@ -79,7 +80,7 @@ class Ask:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Sms:
     """What one `POST /sms` asks for."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.dialects.solaris.errors import ERRORS, INVALID, WRONG_TYPE, Fault
 from pipeline.rules import phones, templates
 from schema.door import Call
+from schema.value_class import value_class
 from schema.vocabulary import Code
 
 #: characters (code points) of a text
@@ -31,7 +32,7 @@ _PADDING = re.compile(r"[\s\-_/]")
 _LONGEST_NUMBER = 64
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Message:
     """One SMS to one person."""
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -12,6 +11,7 @@ from pipeline.dialects.telesign.errors import Fault
 from pipeline.dialects.telesign.texts import fill, predefined
 from pipeline.rules import phones
 from schema.door import Call
+from schema.value_class import value_class
 from schema.vocabulary import Code
 
 _FORM = "application/x-www-form-urlencoded"
@@ -25,7 +25,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _QUOTED = 100
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Ask:
     """A verification code to be sent."""
 

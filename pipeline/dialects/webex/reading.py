@@ -17,6 +17,7 @@ from pipeline.dialects.webex.errors import Fault
 from pipeline.rules import ksuids, templates
 from schema.door import Call, Key
 from schema.order import MAX_RECIPIENTS, Order, Recipient
+from schema.value_class import value_class
 from schema.vocabulary import MessageClass
 
 #: characters of a text, before and after its merge fields are filled, and of one merge field's value
@@ -71,7 +72,7 @@ class _Asked(BaseModel):
     skip_optout_check: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Ask:
     """One SMS request that is in order, as far as can be told from itself."""
 

@@ -1,7 +1,6 @@
 """Enrol: keep an account's persons, and the one number each may have once it is proven to be his."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from pipeline.rules import phones, senders
@@ -9,10 +8,11 @@ from pipeline.runtime import Runtime
 from pipeline.store import accounts, requests
 from pipeline.store.doors import number_news, persons
 from schema.door import Person
+from schema.value_class import value_class
 from schema.vocabulary import NumberMove
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Wanted:
     """A person somebody wants to send to."""
 
@@ -23,7 +23,7 @@ class Wanted:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Found:
     """What is known of a person, and of how his account sends."""
 

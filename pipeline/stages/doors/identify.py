@@ -13,6 +13,7 @@ from pipeline.store.doors import keys, limits
 from pipeline.store.doors.keys import Rehash
 from pipeline.store.doors.limits import Take
 from schema.door import Key
+from schema.value_class import value_class
 from schema.vocabulary import AccountState, Code, Dialect
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ PURPOSE = "key"
 _NO_SECRET = os.urandom(32)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Knock:
     """A call at a door, before we know whose it is."""
 

@@ -16,6 +16,7 @@ from pipeline.rules import ids, retries, retry_after
 from pipeline.runtime import Runtime
 from pipeline.store.doors import deliveries, endpoints, number_news
 from schema.door import NumberTold, Told
+from schema.value_class import value_class
 from schema.vocabulary import Code, DeliveryState, Dialect, Encoding, NumberMove, Status
 
 #: seconds a claimed call is its maker's: longer than any may take, and what writing it down may
@@ -28,7 +29,7 @@ _BUSY = frozenset({429, 503})
 LISTED = 200
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Errand:
     """One call to make."""
 

@@ -5,12 +5,13 @@ made, and for the earlier news of the same message while that is still to be tol
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
+
+from schema.value_class import value_class
 
 Row = dict[str, Any]
 
@@ -64,7 +65,7 @@ RETURNING d.id, w.since IS NULL, d.person_id IS NULL
 """
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Claimed:
     """What a look at the table brought."""
 
@@ -131,7 +132,7 @@ def load(conn: Connection, ids: Sequence[UUID], hours: float) -> list[Row]:
     return [dict(row) for row in conn.exec_driver_sql(_LOAD, {"ids": list(ids), "hours": hours}).mappings()]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Told:
     """What came of one call."""
 

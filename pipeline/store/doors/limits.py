@@ -31,6 +31,7 @@ from weakref import WeakKeyDictionary
 import redis
 
 from pipeline.store.doors.local_limits import Absence, LocalLimits, Share, Verdict
+from schema.value_class import value_class
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ _SECOND = 1_000_000
 _LONGEST = 10**15
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Take:
     """What one call wants of one limit."""
 
