@@ -178,6 +178,8 @@ class Smpp:
         return message.attempt or self._judge(message.ref, results[message.first : message.first + message.parts])
 
     def _judge(self, ref: UUID, results: Sequence[Result | None]) -> Attempt:
+        if len(results) == 1 and isinstance(only := results[0], str):  # nearly always
+            return Attempt(ref, Outcome.ACCEPTED, references.normal(self._terms.reading.references.submitted, only))
         return judge(ref, [self._normal(result) for result in results], self._terms.outcomes)
 
     def _normal(self, result: Result | None) -> Result | None:
