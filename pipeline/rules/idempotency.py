@@ -9,6 +9,9 @@ from schema.vocabulary import Code, Dialect
 #: said when a message is to be paid for; money or a price that is set cures them
 UNPAID = frozenset({Code.INSUFFICIENT_FUNDS, Code.NO_PRICE})
 
+#: the name space of keys that come with an Order, not through a vendor's API
+ORDERS = "order"
+
 _WORDS = "another order, which asks for something else, came under this {} {}"
 CONFLICT = Refusal(
     Code.IDEMPOTENCY_CONFLICT, _WORDS.format("idempotency key", "before: this one was not taken"), "idempotency_key"

@@ -83,7 +83,13 @@ def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetim
     faults = [*_faults_of_account(account, order), *_faults_of_window(rt, order, now)]
     if text is None:
         faults.append(Refusal(Code.TEMPLATE_UNKNOWN, f"the account has no template {order.template!r}", "template"))
-    admission = replace(_refused(rt, request, faults, order), account=account.id, sender=order.sender)
+    admission = replace(
+        _refused(rt, request, faults, order),
+        account=account.id,
+        sender=order.sender,
+        idempotency_key=order.idempotency_key,
+        fingerprint=fingerprint(order),
+    )
     if faults or text is None:
         return admission
     routes = known.choices[account.id].table
@@ -94,8 +100,6 @@ def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetim
         refusals=refusals,
         send_at=order.send_at,
         valid_until=order.valid_until,
-        idempotency_key=order.idempotency_key,
-        fingerprint=fingerprint(order),
         skips_opt_outs=order.skip_opt_outs,
         situation=None if order.test else known.kept[account.id],
     )

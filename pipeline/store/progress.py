@@ -11,7 +11,8 @@ from pipeline.store.overview import PUBLIC_STATUS
 Row = dict[str, Any]
 
 _REQUESTS = """
-SELECT id, recipients, accepted, first_message FROM requests WHERE id = ANY(%(ids)b)
+SELECT id, recipients, accepted, first_message, accepted = 0 AND refusals = '[]' AS repeats FROM requests
+WHERE id = ANY(%(ids)b)
 """
 
 

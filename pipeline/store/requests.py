@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from pipeline.rules import idempotency, ids
 from pipeline.rules.idempotency import tells_conflicts
+from pipeline.store import replays
 from schema.message import Accepted, Admission, Refusal
 from schema.vocabulary import Code
 
@@ -84,15 +85,13 @@ _RESERVED = """
 SELECT account_id, scope, key, request_id FROM idempotency
 WHERE (account_id, scope, key) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[]))
 """
-#: the name space of keys that come with an Order
-ORDERS = "order"
 
 
 def reserve(conn: Connection, admissions: Sequence[Admission]) -> dict[UUID, UUID]:
     """Reserve idempotency keys; return request → the request that has its key: itself, or an earlier one.
 
     Two transactions with the same key: the second waits here until the first is committed or gone. A key whose request
-    nobody paid for goes to the first that asks anew.
+    nobody paid for, or which took nothing in, goes to the first that asks anew.
     """
     keyed = [each for each in admissions if each.idempotency_key and each.account is not None and each.drafts]
     keyed.sort(key=_key)
@@ -102,8 +101,8 @@ def reserve(conn: Connection, admissions: Sequence[Admission]) -> dict[UUID, UUI
         return {each.request: each.request for each in keyed}
     holders = _holders(conn, keyed)
     earlier = {holder for each in keyed if (holder := holders[_key(each)]) != each.request}
-    if refused := unpaid(conn, earlier):
-        asking = {key: each for each in reversed(keyed) if holders[key := _key(each)] in refused}
+    if free := unpaid(conn, earlier) | vacant(conn, earlier):
+        asking = {key: each for each in reversed(keyed) if holders[key := _key(each)] in free}
         taking = list(reversed(asking.values()))
         params = _columns(taking) | {"holders": [holders[_key(each)] for each in taking]}
         if conn.exec_driver_sql(_TAKE_OVER, params).rowcount:
@@ -112,7 +111,7 @@ def reserve(conn: Connection, admissions: Sequence[Admission]) -> dict[UUID, UUI
 
 
 def _key(admission: Admission) -> tuple[Any, ...]:
-    return admission.account, admission.door or ORDERS, admission.idempotency_key
+    return admission.account, admission.door or idempotency.ORDERS, admission.idempotency_key
 
 
 def _columns(keyed: Sequence[Admission]) -> dict[str, Any]:
@@ -160,13 +159,27 @@ def unpaid(conn: Connection, wanted: Collection[UUID]) -> set[UUID]:
     return {id_ for (id_,) in conn.exec_driver_sql(_UNPAID, params)}
 
 
+_VACANT = """
+SELECT w.id FROM unnest(%(ids)b::uuid[]) AS w (id)
+WHERE NOT EXISTS (SELECT FROM requests AS r WHERE r.id = w.id AND accepted > 0)
+"""
+
+
+def vacant(conn: Connection, wanted: Collection[UUID]) -> set[UUID]:
+    """Return those of these ids under which no request took anything in (yet)."""
+    rows = conn.exec_driver_sql(_VACANT, {"ids": sorted(wanted)}) if wanted else ()
+    return {id_ for (id_,) in rows}
+
+
 def take_in(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID], dict[UUID, Accepted]]:
     """Write the requests that are new; return their ids, and the earlier answer to each of the others.
 
     Of an order of our own that asks for something else under a key that is used, a refused request is written; under a
-    request id that is used, a refusal is added to the earlier one. The vendors' doors answer as their vendors do.
+    request id that is used, a refusal is added to the earlier one. One that asks for the same under its key is written
+    as one that took nothing in, with the first message of the earlier. Vendors' doors answer as their vendors do.
     """
     holders = reserve(conn, admissions)
+    holders |= _taken_before(conn, [each for each in admissions if not each.drafts])
     heard_first = [each for each in admissions if holders.get(each.request, each.request) == each.request]
     fresh = write(conn, sorted(heard_first, key=lambda each: each.request))
     again = [each for each in admissions if each.request not in fresh]
@@ -174,8 +187,41 @@ def take_in(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID
         return fresh, {}
     answered = answers(conn, [holders.get(each.request, each.request) for each in again])
     earlier = {each.request: _replay(each, *answered[holders.get(each.request, each.request)]) for each in again}
-    altered = [each for each in again if tells_conflicts(each.door) and earlier[each.request].altered]
-    return fresh, earlier | _refuse(conn, altered, holders)
+    own = {each.request: each for each in again if tells_conflicts(each.door)}
+    asked = {id_: (each, holders.get(id_, id_)) for id_, each in own.items() if earlier[id_].altered}
+    if asked and (same := replays.alike(conn, asked)):
+        earlier |= {id_: replace(earlier[id_], altered=False) for id_ in same}
+    _write_repeats(conn, [each for id_, each in own.items() if holders.get(id_, id_) != id_], earlier)
+    return fresh, earlier | _refuse(conn, [each for id_, each in own.items() if earlier[id_].altered], holders)
+
+
+def _taken_before(conn: Connection, refused: Iterable[Admission]) -> dict[UUID, UUID]:
+    """Return the requests that took in, under their keys, what is asked again by these and would be refused by now."""
+    keyed = [each for each in refused if each.idempotency_key and each.account is not None and each.fingerprint]
+    if not keyed:
+        return {}
+    holders = _holders(conn, keyed)
+    found = answers(conn, list(holders.values()))
+    free = unpaid(conn, found) | vacant(conn, found)
+    taken = {id_: fingerprint for id_, (_, fingerprint) in found.items() if id_ not in free}
+    return {
+        each.request: holder
+        for each in keyed
+        if (holder := holders.get(_key(each))) and taken.get(holder) == each.fingerprint
+    }
+
+
+def _write_repeats(conn: Connection, repeats: Sequence[Admission], earlier: Mapping[UUID, Accepted]) -> None:
+    """Write requests that only repeat an earlier one under its key, so that who looks for them finds that one."""
+    made = []
+    for each in repeats:
+        answer = earlier[each.request]
+        place, id_ = next(((n, id_) for n, id_ in enumerate(answer.messages) if id_), (0, None))
+        if id_ and not answer.altered:
+            first = UUID(int=id_.int - place)
+            made.append(replace(each, first=first, recipients=len(answer.messages), drafts=[], refusals=[]))
+    if made:
+        write(conn, sorted(made, key=lambda each: each.request))
 
 
 def _replay(admission: Admission, answer: Accepted, fingerprint: bytes | None) -> Accepted:

@@ -1,30 +1,27 @@
 """`postroad campaign`: a text to everyone in a CSV file."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import click
 
-from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.office.preview import template_text
-from pipeline.stages.office.repeat import Standing, in_conflict, standing
+from pipeline.stages.office.repeat import in_conflict
 from schema.vocabulary import MessageClass
-from workers.campaign import PORTION, Fault, Portion, portions, request_ids
+from workers.campaign import PORTION, Fault, Portion, portions
 from workers.commands.send import PATIENCE, check_sender
 from workers.located import broker_url, located
-from workers.producer import producer, submit
+from workers.producer import producer
 from workers.showcase import sandbox
+from workers.terminal.handover import Sent, handover
 from workers.terminal.layout import as_json, progress, table
 from workers.terminal.opened import opened
 from workers.terminal.parameters import Country, Field, Moment
-from workers.terminal.producer_key import key_for
 from workers.terminal.waiting import Waited, wait
 
 #: bytes of the file read at once
@@ -170,20 +167,7 @@ def _size(file: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: content.read(1 << 20), b""))
 
 
-@dataclass(slots=True)
-class _Sent:
-    """What was handed over."""
-
-    #: recipients by request
-    requests: dict[UUID, int] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
-    #: how many lines there were
-    lines: int = 0
-    #: the portion that another has the campaign's name for: it and what follows was not sent
-    conflict: int | None = None
-
-
-def _conflicts(sent: _Sent, late: list[UUID], name: str | None) -> Iterator[str]:
+def _conflicts(sent: Sent, late: list[UUID], name: str | None) -> Iterator[str]:
     if sent.conflict:
         yield (
             f"portion {sent.conflict} (from the {(sent.conflict - 1) * PORTION + 1:,}. line on) is not what was sent "
@@ -193,45 +177,15 @@ def _conflicts(sent: _Sent, late: list[UUID], name: str | None) -> Iterator[str]
         yield f"request {request} was not taken: another has its portion of the name {name!r}"
 
 
-def _send(settings: Settings, wanted: _Wanted) -> _Sent:
+def _send(settings: Settings, wanted: _Wanted) -> Sent:
     """Enqueue the portions; those of a named campaign that were taken before are not handed over again."""
-    app, sent = producer(broker_url(settings)), _Sent()
-    key: str | None = None
-    with _registry(settings, wanted.name) as registry, progress(_size(wanted.file), "sending") as bar:
+    app = producer(broker_url(settings))
+    with handover(settings, app, wanted.name) as to, progress(_size(wanted.file), "sending") as bar:
         for portion in wanted.read():
-            if portion.order:
-                standing = registry(portion)
-                if standing.request is None:
-                    sent.conflict = portion.number
-                    break
-                if not standing.is_taken:
-                    key = key_for(settings, portion.order.account) if key is None else key
-                    submit(portion.order, request=standing.request, app=app, key=key)
-                sent.requests[standing.request] = len(portion.order.recipients)
-            sent.faults += portion.faults
-            sent.lines += portion.lines
+            if not to.take(portion):
+                break
             bar.update(portion.lines)
-    return sent
-
-
-@contextmanager
-def _registry(settings: Settings, name: str | None) -> Iterator[Callable[[Portion], Standing]]:
-    """Yield what tells how a portion stands that may have been sent before under the campaign's name."""
-    if name is None:
-        yield lambda _portion: Standing(uuid4())
-        return
-    if not settings.database_url.get_secret_value():
-        click.echo("DATABASE_URL is not set: whether the name was used for other lines cannot be told here", err=True)
-        yield lambda portion: Standing(request_ids(portion, name)[0])
-        return
-    with opened(settings) as rt:
-        yield partial(_stands, rt, name)
-
-
-def _stands(rt: Runtime, name: str, portion: Portion) -> Standing:
-    assert portion.order
-    assert portion.order.idempotency_key
-    return standing(rt, portion.order.account, portion.order.idempotency_key, request_ids(portion, name))
+    return to.sent
 
 
 def _wait(settings: Settings, sent: dict[UUID, int]) -> tuple[Waited, list[UUID]]:
@@ -247,7 +201,7 @@ def _report(faults: list[Fault]) -> None:
         click.echo(f"… and {len(faults) - _TOLD:,} more broken lines; --json tells all", err=True)
 
 
-def _summary(sent: _Sent, waited: Waited | None) -> dict[str, Any]:
+def _summary(sent: Sent, waited: Waited | None) -> dict[str, Any]:
     return {
         "lines": sent.lines,
         "recipients": sum(sent.requests.values()),
@@ -258,7 +212,7 @@ def _summary(sent: _Sent, waited: Waited | None) -> dict[str, Any]:
     }
 
 
-def _tell(sent: _Sent, waited: Waited | None) -> None:
+def _tell(sent: Sent, waited: Waited | None) -> None:
     click.echo(table(["request", "recipients"], list(sent.requests.items())))
     broken = f"; {len(sent.faults):,} broken lines were left out" if sent.faults else ""
     click.echo(f"\n{sum(sent.requests.values()):,} of {sent.lines:,} lines sent{broken}.")

@@ -1,6 +1,7 @@
 """`postroad send`: one order from the command line."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
 from uuid import UUID
@@ -18,6 +19,7 @@ from schema.vocabulary import MessageClass
 from workers.located import broker_url, located
 from workers.producer import producer, submit
 from workers.showcase import sandbox
+from workers.terminal.handover import is_same
 from workers.terminal.layout import as_json
 from workers.terminal.opened import opened
 from workers.terminal.parameters import Country, Field, Moment
@@ -90,7 +92,8 @@ def _holder(settings: Settings, order: Order) -> Holder | None:
     if not order.idempotency_key or not settings.database_url.get_secret_value():
         return None
     with suppress(DatabaseFault), opened(settings) as rt:
-        return holder(rt, order)
+        found = holder(rt, order)
+        return replace(found, is_another=not is_same(rt, order, found.request)) if found and found.is_another else found
     return None
 
 

@@ -142,6 +142,7 @@ def _answer(found: Answer) -> str:
             {
                 "request": request["id"],
                 "asked": request["created_at"],
+                "the same as": request.get("repeats"),
                 "recipients": request["recipients"],
                 "accepted": request["accepted"],
                 "class": request["class"],

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from pipeline.rules import idempotency
 from pipeline.runtime import Runtime
 from pipeline.store import requests
 from pipeline.store.doors import answers
@@ -53,7 +54,7 @@ def recall(rt: Runtime, orders: Sequence[Order]) -> list[Accepted | None]:
 
     That nobody could pay is no answer for good: it is judged anew.
     """
-    keyed = [(order.account, order.door or requests.ORDERS, order.idempotency_key) for order in orders]
+    keyed = [(order.account, order.door or idempotency.ORDERS, order.idempotency_key) for order in orders]
     earlier = _earlier(rt, sorted({key for key in keyed if key[2] is not None}))
     return [earlier.get(key) for key in keyed]
 

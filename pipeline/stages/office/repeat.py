@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from pipeline.rules import idempotency
 from pipeline.rules.idempotency import fingerprint
-from pipeline.runtime import Runtime
-from pipeline.store import requests
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import replays, requests, reservations
 from pipeline.store.doors import answers
+from schema.message import Admission
 from schema.order import Order
 
 
@@ -19,20 +21,45 @@ class Standing:
     request: UUID | None
     #: whether it was taken: there is nothing to hand over any more
     is_taken: bool = False
+    #: places of the recipients nobody paid for, where others were: they may be tried again, under a key of their own
+    unpaid: frozenset[int] = frozenset()
+    #: the request of another order that has the key, if it was taken
+    holder: UUID | None = None
 
 
 def standing(rt: Runtime, account: str, key: str, ids: Sequence[UUID]) -> Standing:
     """Return how the order stands that has this idempotency key, and a request id of these for each time it is tried.
 
-    What was refused whole, or nobody paid for, may be tried again: under the next id.
+    What was refused whole, or nobody paid for, may be tried again: under the next id. Where it may be handed over, its
+    key is reserved for that id: another order under the same key hears that it came second, though neither was read.
     """
-    with rt.glance() as conn:
-        holder = answers.holders(conn, [(account, requests.ORDERS, key)]).get((account, requests.ORDERS, key))
+    with rt.begin() as conn:
         known = requests.known(conn, ids)
-        is_unpaid = holder is not None and bool(requests.unpaid(conn, [holder]))
-    if holder is None or is_unpaid:
-        return Standing(next((each for each in ids if each not in known), ids[-1]))
-    return Standing(holder, is_taken=True) if holder in ids else Standing(None)
+        following = next((each for each in ids if each not in known), ids[-1])
+        holder = reservations.claim(conn, account, key, following)
+        if requests.known(conn, [holder]) and _is_void(conn, holder):
+            holder = reservations.claim(conn, account, key, following, instead=holder)
+        is_taken = bool(requests.known(conn, [holder]))
+        if holder not in ids:
+            return Standing(None, holder=holder if is_taken else None)
+        return Standing(holder, is_taken, _unpaid_places(conn, holder) if is_taken else frozenset())
+
+
+def _is_void(conn: Connection, request: UUID) -> bool:
+    return bool(requests.unpaid(conn, [request]) or requests.vacant(conn, [request]))
+
+
+def _unpaid_places(conn: Connection, request: UUID) -> frozenset[int]:
+    answer, _ = requests.answers(conn, [request])[request]
+    places = {id_: place for place, id_ in enumerate(answer.messages) if id_}
+    unpaid = reservations.unpaid_messages(conn, request, max(places)) if places else ()
+    return frozenset(places[id_] for id_ in unpaid)
+
+
+def give_up(rt: Runtime, account: str, key: str, request: UUID) -> None:
+    """Free the key of an order that could not be handed over."""
+    with rt.begin() as conn:
+        reservations.give_up(conn, account, key, request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +67,25 @@ class Holder:
     """The request that was taken under an idempotency key."""
 
     request: UUID
-    #: whether it asks for something else than the order that is about to be handed over
+    #: whether it asks for something else than the order that is about to be handed over, as that is spelt
     is_another: bool
 
 
 def holder(rt: Runtime, order: Order) -> Holder | None:
     """Return the request that has an order's idempotency key; None: none has, or it may be tried again."""
-    key = (order.account, order.door or requests.ORDERS, order.idempotency_key)
+    key = (order.account, order.door or idempotency.ORDERS, order.idempotency_key)
     with rt.glance() as conn:
         found = answers.holders(conn, [key]).get(key)
-        if found is None or requests.unpaid(conn, [found]):
+        if found is None or _is_void(conn, found):
             return None
         _, asked = requests.answers(conn, [found]).get(found, (None, None))
     return Holder(found, is_another=asked is not None and asked != fingerprint(order))
+
+
+def is_alike(rt: Runtime, admission: Admission, request: UUID) -> bool:
+    """Tell whether an order, judged, asks for the messages that a request wrote, however it is spelt."""
+    with rt.glance() as conn:
+        return bool(replays.alike(conn, {admission.request: (admission, request)}))
 
 
 def in_conflict(rt: Runtime, wanted: Iterable[UUID]) -> list[UUID]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pipeline.rules import ids
 from pipeline.runtime import Runtime
-from pipeline.store import dead_letters, health, heartbeat, holds, overview
+from pipeline.store import dead_letters, health, heartbeat, holds, overview, replays
 from pipeline.store.health import Illness
 
 Row = dict[str, Any]
@@ -27,6 +27,7 @@ class Story:
 class Answer:
     """What became of one request."""
 
+    #: with `repeats` where it asked for the same as an earlier one under its key: that one's id, and its messages below
     request: Row
     messages: list[Row]
 
@@ -70,9 +71,12 @@ def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> Story | Answe
         request = overview.request(conn, wanted, account)
         if request is None:
             return None
-        first = request["first_message"]
-        last = ids.after(first, max(request["recipients"] - 1, 0))
-        return Answer(request, overview.messages_of(conn, wanted, first, last))
+        first, recipients = request["first_message"], request["recipients"]
+        if not request["accepted"] and not request["refusals"]:
+            request["repeats"] = replays.originals(conn, [(wanted, first, recipients)]).get(wanted)
+        whose = request.get("repeats") or wanted
+        found = overview.messages_of(conn, whose, first, ids.after(first, max(recipients - 1, 0)))
+        return Answer(request | {"accepted": len(found)} if whose != wanted else request, found)
 
 
 def survey(rt: Runtime, since: datetime) -> Overview:

@@ -1,0 +1,101 @@
+"""Orders that are asked again under their key or request id: which are the same, though they are spelt otherwise."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.rules import idempotency, ids
+from schema.message import Admission
+
+_ASKED = """
+SELECT id, account_id, coalesce(door, %(door)s), class, test, send_at, valid_until, skips_opt_outs, recipients,
+       first_message, refusals
+FROM requests WHERE id = ANY(%(ids)b)
+"""
+_MESSAGES = """
+SELECT s.request_id, m.id, m.phone, m.country, m.sender, m.body, m.correlation_id
+FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (request_id, first_id, last_id)
+JOIN messages AS m ON m.id BETWEEN s.first_id AND s.last_id AND m.request_id = s.request_id
+"""
+
+
+def alike(conn: Connection, asked: Mapping[UUID, tuple[Admission, UUID]]) -> set[UUID]:
+    """Return those (by request id) that ask for what an earlier request (given with each) wrote: the same messages.
+
+    What is written is compared, so that a number, a time or a default may be spelt otherwise than before.
+    """
+    rows = conn.exec_driver_sql(_ASKED, {"ids": [each for _, each in asked.values()], "door": idempotency.ORDERS})
+    earlier = {row[0]: row[1:] for row in rows}
+    likely = {
+        id_: (admission, holder)
+        for id_, (admission, holder) in asked.items()
+        if holder in earlier and earlier[holder][:8] == _terms(admission)
+    }
+    written = _written(conn, {holder: earlier[holder] for _, holder in likely.values()})
+    return {
+        id_
+        for id_, (admission, holder) in likely.items()
+        if written[holder] == _wishes(admission) and _places(earlier[holder][9]) == _refused(admission)
+    }
+
+
+def _terms(admission: Admission) -> tuple[Any, ...]:
+    return (
+        admission.account,
+        admission.door or idempotency.ORDERS,
+        str(admission.message_class),
+        admission.test,
+        admission.send_at,
+        admission.valid_until,
+        admission.skips_opt_outs,
+        admission.recipients,
+    )
+
+
+def _wishes(admission: Admission) -> dict[int, tuple[Any, ...]]:
+    return {
+        each.index: (each.phone, each.country, admission.sender, each.body, each.correlation_id)
+        for each in admission.drafts
+    }
+
+
+def _written(conn: Connection, wanted: Mapping[UUID, Sequence[Any]]) -> dict[UUID, dict[int, tuple[Any, ...]]]:
+    """Return what each request wrote, by the recipients' places."""
+    firsts = {id_: row[8] for id_, row in wanted.items()}
+    params = {
+        "requests": list(wanted),
+        "firsts": list(firsts.values()),
+        "lasts": [ids.after(row[8], max(row[7] - 1, 0)) for row in wanted.values()],
+    }
+    found: defaultdict[UUID, dict[int, tuple[Any, ...]]] = defaultdict(dict)
+    for request, message, *wish in conn.exec_driver_sql(_MESSAGES, params) if wanted else ():
+        found[request][message.int - firsts[request].int] = tuple(wish)
+    return found
+
+
+def _places(refusals: Sequence[Mapping[str, Any]]) -> set[tuple[int | None, str]]:
+    return {(each["index"], each["code"]) for each in refusals if each["code"] != idempotency.DOUBLED.code}
+
+
+def _refused(admission: Admission) -> set[tuple[int | None, str]]:
+    return {(each.index, str(each.code)) for each in admission.refusals}
+
+
+_ORIGINALS = """
+SELECT s.request_id, m.request_id
+FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (request_id, first_id, last_id)
+CROSS JOIN LATERAL (SELECT request_id FROM messages WHERE id BETWEEN s.first_id AND s.last_id LIMIT 1) AS m
+"""
+
+
+def originals(conn: Connection, repeats: Sequence[tuple[UUID, UUID, int]]) -> dict[UUID, UUID]:
+    """Return the requests that others (id, first message, recipients) only repeated, by their ids."""
+    if not repeats:
+        return {}
+    requests, firsts, _ = map(list, zip(*repeats, strict=True))
+    lasts = [ids.after(first, max(recipients - 1, 0)) for _, first, recipients in repeats]
+    params = {"requests": requests, "firsts": firsts, "lasts": lasts}
+    return {row[0]: row[1] for row in conn.exec_driver_sql(_ORIGINALS, params)}

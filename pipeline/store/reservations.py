@@ -1,0 +1,63 @@
+"""Idempotency keys that a command reserves before it hands its order over: of two at once, one is first."""
+
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.rules import idempotency
+
+_CLAIM = """
+INSERT INTO idempotency AS i (account_id, scope, key, request_id)
+SELECT id, %(scope)s, %(key)s, %(request)s FROM accounts WHERE name = %(account)s
+ON CONFLICT (account_id, scope, key) DO UPDATE
+SET request_id = CASE WHEN i.request_id = %(instead)s THEN excluded.request_id ELSE i.request_id END,
+    created_at = CASE WHEN i.request_id = %(instead)s THEN now() ELSE i.created_at END
+RETURNING request_id
+"""
+
+
+def claim(conn: Connection, account: str, key: str, request: UUID, instead: UUID | None = None) -> UUID:
+    """Reserve an order's key for a request that is still to come, also instead of one that is void.
+
+    Returns the request that has the key then; this one too where there is no such account.
+    """
+    params = {
+        "account": account,
+        "scope": idempotency.ORDERS,
+        "key": key,
+        "request": request,
+        "instead": instead or request,
+    }
+    found: UUID | None = conn.exec_driver_sql(_CLAIM, params).scalar_one_or_none()
+    return found or request
+
+
+_GIVE_UP = """
+DELETE FROM idempotency
+WHERE (account_id, scope, key, request_id) = ((SELECT id FROM accounts WHERE name = %(account)s), %(scope)s, %(key)s,
+                                              %(request)s)
+  AND NOT EXISTS (SELECT FROM requests WHERE id = %(request)s)
+"""
+
+
+def give_up(conn: Connection, account: str, key: str, request: UUID) -> None:
+    """Free a key again whose order could not be handed over."""
+    params = {"account": account, "scope": idempotency.ORDERS, "key": key, "request": request}
+    conn.exec_driver_sql(_GIVE_UP, params)
+
+
+_UNPAID_PLACES = """
+SELECT m.id FROM requests AS r
+CROSS JOIN LATERAL (
+    SELECT id FROM messages
+    WHERE id BETWEEN r.first_message AND %(last)s AND request_id = r.id
+      AND status = 'rejected' AND error_code = ANY(%(codes)s)
+) AS m
+WHERE r.id = %(request)s
+"""
+
+
+def unpaid_messages(conn: Connection, request: UUID, last: UUID) -> list[UUID]:
+    """Return those of a request's messages, up to the last, that nobody paid for or that had no price."""
+    params = {"request": request, "last": last, "codes": sorted(idempotency.UNPAID)}
+    return [id_ for (id_,) in conn.exec_driver_sql(_UNPAID_PLACES, params)]
