@@ -5,7 +5,7 @@ A choice is a pure function of two things: the situation (lines in force, how th
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -114,14 +114,25 @@ class RouteTable:
         #: whether an ask must say its encoding
         self.heeds_encoding = Capability.UCS2 in lacking
         self._ways: dict[tuple[str, str, str, bool, bool], _Way] = {}
+        #: the same with all carriers active, made when it is first wanted
+        self._resumed: RouteTable | None = None
 
     def first(self, ask: Ask) -> str | None:
-        """Return the carrier to try first, or None where nobody serves the number."""
+        """Return the carrier to try first, or None where none that is active serves the number."""
         way = self._way(ask)
         if way.fixed is not None:
             return way.fixed[0] if way.fixed else None
         tier = way.tiers[0]
         return tier if isinstance(tier, str) else tier.first(ask.sender, ask.phone)
+
+    def first_resumed(self, ask: Ask) -> str | None:
+        """Return the carrier to try first once those that are drained are resumed, or None: none serves the number."""
+        if self._resumed is None:
+            active = {
+                name: replace(standing, state=CarrierState.ACTIVE) for name, standing in self.situation.carriers.items()
+            }
+            self._resumed = RouteTable(replace(self.situation, carriers=active))
+        return self._resumed.first(ask)
 
     def chain(self, ask: Ask) -> tuple[str, ...]:
         """Return carriers in the order to try them, each once.

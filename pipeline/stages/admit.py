@@ -189,7 +189,7 @@ def _drafts(
             carrier = _carrier(order, routes, number.e164, number.country, body)
             if carrier is None:
                 where = number.country or "numbers of no one country"
-                words = f"no active carrier serves {where}; add a route for it, or resume a carrier that has one"
+                words = f"no carrier serves {where}; add a route for it"
                 yield _fault(index, "to", Code.NO_ROUTE, words)
             else:
                 yield Draft(index, number.e164, number.country, body, carrier, recipient.correlation_id)
@@ -225,7 +225,9 @@ def _placed(order: Order, index: int, recipient: Recipient, number: Phone | None
 def _carrier(order: Order, routes: RouteTable, phone: str, country: str, body: str) -> str | None:
     if order.test:
         return TEST_CARRIER
-    return routes.first(Ask(phone, country, order.sender, segments.encoding(body) if routes.heeds_encoding else None))
+    ask = Ask(phone, country, order.sender, segments.encoding(body) if routes.heeds_encoding else None)
+    # where all that serve it are drained it is held at its claim, as what was taken in before they were
+    return routes.first(ask) or routes.first_resumed(ask)
 
 
 def _fault(index: int, field: str, code: Code, message: str) -> Refusal:

@@ -11,7 +11,7 @@ import pytest
 from pipeline.rules import ksuids
 from pipeline.stages.doors import texts
 from pipeline.stages.office import administer
-from schema.vocabulary import Dialect, SenderState, Syntax
+from schema.vocabulary import CarrierState, Dialect, SenderState, Syntax
 
 Ask = Callable[..., Any]
 
@@ -63,6 +63,15 @@ def bodies(world: Any) -> list[str]:
 
 
 # Sending ------------------------------------------------------------------------------------------------------
+
+
+def test_a_number_whose_carriers_are_drained_is_not_told_to_be_invalid(world: Any, send: Ask) -> None:
+    administer.set_carrier_state(world.rt, "alpha", CarrierState.DRAINED)
+
+    answer = send()
+
+    assert (answer["errors"], answer["messages"][0]["status"]) == ([], "queued")
+    assert world.rows("SELECT status, money FROM messages") == [(None, "held")]
 
 
 def test_the_vendors_sample_is_three_messages(world: Any, send: Ask) -> None:

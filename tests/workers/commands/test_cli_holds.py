@@ -69,15 +69,49 @@ def test_a_drained_carrier_that_is_the_last_keeps_its_messages_until_it_is_resum
     assert told(shell, "audit")["sound"]
 
 
-def test_a_new_order_for_which_every_carrier_is_drained_is_refused_and_told_what_would_cure_it(
-    shell: Shell, world: Any
+@pytest.mark.parametrize("message_class", ["otp", "transactional", "bulk"])
+def test_a_new_order_for_which_every_carrier_is_drained_waits_for_one(
+    shell: Shell, world: Any, message_class: str
 ) -> None:
+    world.add_carrier("beta", rank=2)
+    for name in ("alpha", "beta"):
+        shell("carrier", "drain", name)
+
+    taken = world.send("+233241234567", message_class=message_class)
+
+    assert taken.refusals == []
+    assert told(shell, "status")["held"] == [{"held": "carrier", "name": "alpha", "batches": 1, "messages": 1}]
+    assert world.rows("SELECT count(*) FROM provider_attempts") == [0]
+    shell("carrier", "resume", "beta")
+    tick(world)
+    assert world.rows("SELECT m.status, b.carrier FROM messages AS m JOIN batches AS b ON b.id = batch_id") == [
+        ("sent", "beta")
+    ]
+    assert told(shell, "audit")["sound"]
+
+
+def test_a_new_order_for_a_drained_carrier_expires_by_its_validity_and_costs_nothing(shell: Shell, world: Any) -> None:
     shell("carrier", "drain", "alpha")
+    before = world.balance()
+    world.send(valid_until=world.rt.now() + timedelta(hours=1))
 
-    [refused] = world.submit(world.order("+233241234567"))
+    world.run("UPDATE batches SET valid_until = now()")
+    tick(world)
 
+    assert world.rows("SELECT status, error_code FROM messages") == [("failed", "expired")]
+    assert world.balance() == before
+
+
+def test_what_no_line_serves_is_refused_though_carriers_are_drained(shell: Shell, world: Any) -> None:
+    world.add_carrier("beta", route="NG")
+    assert shell("route", "drop", "*", "alpha").code == 0
+    shell("carrier", "drain", "beta")
+
+    [kept, refused] = world.submit(world.order("+2348012345678"), world.order("+233241234567"))
+
+    assert kept.refusals == []
     assert [(each.code, each.message) for each in refused.refusals] == [
-        ("no_route", "no active carrier serves GH; add a route for it, or resume a carrier that has one")
+        ("no_route", "no carrier serves GH; add a route for it")
     ]
 
 

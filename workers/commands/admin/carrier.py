@@ -163,7 +163,8 @@ def drain(name: str, reason: str | None) -> None:
     """Give the carrier NAME nothing more; what waits for it goes to the next route, its receipts are still taken.
 
     Where no other carrier may be given messages they are held: they fail for nothing, cost no round, and go on when a
-    carrier is resumed or set, or a route added, or expire by their own validity. `postroad status` tells how many.
+    carrier is resumed or set, or a route added, or expire by their own validity. `postroad status` tells how many. New
+    orders that no other carrier serves are taken in and held too: `postroad route drop` has them refused.
     """
     with opened() as rt:
         administer.set_carrier_state(rt, name, CarrierState.DRAINED, reason)
