@@ -3,7 +3,7 @@
 /solaris, /robase, /telesign, /webex     the four vendors' APIs; by POSTROAD_GATEWAY_HOSTS also at the root of a host;
                                          each tells of itself at /openapi.json and /docs
 /receipts/{carrier}                      receipts of carriers
-/healthz                                 200 while the database answers, sends too
+/healthz                                 200 while the database answers, sends and receipts too
 
 aiohttp's bare server, without its router and middlewares: why, says docs/decisions/0007-http-server.md.
 """
@@ -27,6 +27,7 @@ from pipeline.runtime import Runtime, Work
 from pipeline.settings import Settings
 from schema.door import Call, Reply
 from schema.vocabulary import Code
+from workers import open_files
 from workers.doors.desk import Desk
 from workers.doors.entry import Entry
 from workers.doors.registry import DOORS
@@ -38,7 +39,7 @@ from workers.processes.fleet import environment
 from workers.processes.supervisor import require_free
 from workers.processes.tether import tethered
 from workers.receipts import Letterbox, fault
-from workers.reception import Reception
+from workers.reception import CONNECTIONS, Reception
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ log = logging.getLogger(__name__)
 _FAREWELL = 10.0
 #: of them, seconds for which connections are answered that were made before it stopped listening
 _LEAVING = 2.0
+#: files that are open beside the connections: the database's, the broker's, libraries
+_OTHER_FILES = 256
 #: proxies of ours that one call may have come through
 _HOPS = 20
 #: what is said to who sends what is no request for anybody: status, words, headers
@@ -184,7 +187,8 @@ async def _serve(settings: Settings, others: int) -> None:
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     gateway = Gateway(Runtime(settings, deadlines=Work.API.value))
     spare()
-    reception = Reception(gateway.handle, gateway.unreadable)
+    most = open_files.allow(CONNECTIONS + _OTHER_FILES) - _OTHER_FILES
+    reception = Reception(gateway.handle, gateway.unreadable, most=max(most, 1))
     runner = web.ServerRunner(reception, shutdown_timeout=_FAREWELL)
     await runner.setup()
     shared = settings.gateway_processes > 1

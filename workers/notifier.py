@@ -8,7 +8,6 @@ calls end and claims no more.
 import asyncio
 import contextlib
 import logging
-import resource
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from pipeline.settings import Settings
 from pipeline.stages.doors import notify, subscribe
 from pipeline.stages.doors.notify import Claimed, Errand, Outcome
 from schema.vocabulary import Dialect
+from workers import open_files
 from workers.webhooks.caller import Caller
 from workers.webhooks.heralds import HERALDS, compose
 from workers.webhooks.lanes import Lanes
@@ -193,7 +193,7 @@ def serve(settings: Settings) -> None:
     rt = Runtime(settings)
     try:
         reach = subscribe.reach(rt)
-        _allow_sockets(settings.webhook_window)
+        open_files.allow(2 * settings.webhook_window + 256)
         asyncio.run(_serve(rt, Caller(reach)))
     finally:
         rt.close()
@@ -205,12 +205,3 @@ async def _serve(rt: Runtime, caller: Caller) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with caller:
         await Notifier(rt, caller).run(stop)
-
-
-def _allow_sockets(window: int) -> None:
-    """Raise this process's limit of open files to what its window needs, as far as it may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = 2 * window + 256
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))

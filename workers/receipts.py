@@ -40,6 +40,8 @@ LARGEST = 1024 * 1024
 _FRESH = 5.0
 #: seconds between two words in the log about one carrier's forged receipts
 _QUIET = 60.0
+#: seconds for which a post that was not kept speaks of the database's health
+_RECENT = 30.0
 #: what is answered where a body was not taken in
 _UNREAD = {Code.TOO_LARGE: 413, Code.MALFORMED: 400, Code.UNAVAILABLE: 503}
 #: bytes of unproved posts that are not complete, of all carriers; and of a post that is read at once
@@ -62,6 +64,8 @@ class Letterbox:
         self._threads = ThreadPoolExecutor(2, "receipts")
         self._senders: dict[str, CarrierRow] = {}
         self._read_at = float("-inf")
+        #: when a post was not kept for the database's sake, and none was kept since
+        self._failed_at = float("-inf")
         #: carrier → when it was last said that receipts of its were not believed
         self._told_at: dict[str, float] = {}
         #: carrier → when it was last said that something of its was set aside, and what was since, by reason
@@ -89,10 +93,14 @@ class Letterbox:
             return fault(503, "not kept; post it again")
         except DatabaseFault as error:
             log.warning("receipts not kept: %s", error)
+            if not error.is_final:
+                self._failed_at = time.monotonic()
             return fault(503, "not kept; post it again")
 
     async def health(self) -> web.Response:
-        """Tell whether the database answers."""
+        """Tell whether the database answers, and keeps what carriers post."""
+        if time.monotonic() - self._failed_at < _RECENT:
+            return fault(503, "the database keeps receipts waiting")
         try:
             await self._read_anew()
         except DatabaseFault:
@@ -178,14 +186,17 @@ class Letterbox:
 
     def _keep(self, receipts: list[Receipt]) -> Sequence[None]:
         receive.keep(self._rt, receipts)
+        self._failed_at = float("-inf")
         return ()
 
     def _keep_heard(self, messages: list[Inbound]) -> Sequence[None]:
         hear.keep(self._rt, messages)
+        self._failed_at = float("-inf")
         return ()
 
     def _set_aside(self, letters: list[DeadLetter]) -> Sequence[None]:
         receive.set_aside(self._rt, letters)
+        self._failed_at = float("-inf")
         return ()
 
 

@@ -10,7 +10,9 @@ from aiohttp import web
 from aiohttp.streams import StreamReader
 
 from schema.vocabulary import Code
+from workers.crowd import Crowd
 from workers.doors.entry import frames
+from workers.doors.strangers import origin_of
 from workers.framing import BUFFER, Framing, Unreadable
 from workers.receipts import fault
 
@@ -18,6 +20,8 @@ log = logging.getLogger(__name__)
 
 #: seconds a connection may be silent, or take to say what it wants; proxies hang up after 60, as they come
 _IDLE = 75.0
+#: connections of one process at a time; a silent one takes some 20 KB
+CONNECTIONS = 10_000
 #: seconds for which a connection is held after a refusal, so that its sender hears why
 _LINGERING = 2.0
 #: bytes of a refused body that are discarded, so that a client who sends all before he listens hears why; and of one
@@ -42,10 +46,16 @@ def _refuse(_request: web.BaseRequest, _error: Unreadable) -> web.Response:
 class Reception(web.Server):
     """aiohttp's bare server, made discreet: its own words quote headers, and headers hold keys."""
 
-    def __init__(self, handler: Handler, refuse: Refuser = _refuse, *, idle: float = _IDLE) -> None:
-        """Take what answers requests, and what is none; `idle`: seconds until a silent connection is closed."""
+    def __init__(
+        self, handler: Handler, refuse: Refuser = _refuse, *, idle: float = _IDLE, most: int = CONNECTIONS
+    ) -> None:
+        """Take what answers requests, and what is none.
+
+        `idle`: seconds until a silent connection is closed; `most`: connections at a time.
+        """
         super().__init__(handler)
         self._idle = idle
+        self.crowd: Crowd[_Speaker] = Crowd(most)
         self.refuse = refuse
         #: whether each answer is its connection's last
         self.is_leaving = False
@@ -92,6 +102,22 @@ class _Speaker(web.RequestHandler):
             return True
         return self._request_count == 0 and self._loop.time() - self._made_at < _NEW
 
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a request was asked whose answer is not sent yet."""
+        return self._request_count > self._answered
+
+    def give_way(self) -> None:
+        """Close the connection at once, for others' sake."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the connection among those of its address."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._reception.crowd.add(self, origin_of(str(peer[0])) if isinstance(peer, tuple) else "")
+
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Answer what was asked before the other side ended its half, then close."""
         self._ended = True
@@ -101,6 +127,7 @@ class _Speaker(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End what waits for the other side."""
+        self._reception.crowd.remove(self)
         self._framing.end()
         self._be_gone()
         super().connection_lost(exc)
@@ -117,6 +144,7 @@ class _Speaker(web.RequestHandler):
         if is_unread and not is_small:
             resp.force_close()
         self._answered += 1
+        self._reception.crowd.use(self)
         if self._reception.is_leaving or self._is_over():
             resp.force_close()
         sent = await super().finish_response(request, resp, start_time)

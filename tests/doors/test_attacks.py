@@ -155,6 +155,52 @@ def test_a_connection_that_asks_nothing_is_closed() -> None:
     assert [asyncio.run(story(*first)) for first in ((), (b"GET / HTTP/1.1\r\nX-Slow: ",))] == [b"", b""]
 
 
+#: what the crowd sends on each of its connections, and the rest of it
+CROWDS = {
+    "silent": (b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "half a head": (b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ", b"a\r\n\r\n"),
+    "half a body": (b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n12345", b"6789"),
+}
+
+
+@pytest.mark.parametrize(("begun", "rest"), CROWDS.values(), ids=CROWDS.keys())
+def test_who_holds_the_most_connections_gives_one_up_for_another(begun: bytes, rest: bytes) -> None:
+    under_way = asyncio.Semaphore(0)
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        if request.path == "/slow":
+            under_way.release()
+        await request.read()
+        return web.Response(text="well")
+
+    async def is_answered(heard: asyncio.StreamReader, line: asyncio.StreamWriter, said: bytes) -> bool:
+        line.write(said)
+        try:
+            return b"200" in await heard.readline()
+        except ConnectionError:
+            return False
+        finally:
+            line.close()
+
+    async def story() -> list[bool]:
+        runner = web.ServerRunner(Reception(answer, most=3))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        where = runner.addresses[0]
+        crowd = []
+        for _ in range(3):
+            crowd.append(await asyncio.open_connection(*where, local_addr=("127.0.0.2", 0)))
+            crowd[-1][1].write(begun)
+            if b"/slow" in begun:
+                await under_way.acquire()
+        other = await is_answered(*await asyncio.open_connection(*where), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        found = [other, *[await is_answered(*each, rest) for each in crowd]]
+        await runner.cleanup()
+        return found
+
+    assert asyncio.run(story()) == [True, False, True, True]
+
+
 # Large callers --------------------------------------------------------------------------------------------------
 
 

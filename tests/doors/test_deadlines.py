@@ -120,9 +120,11 @@ def test_a_receipt_that_a_lock_keeps_waiting_is_to_be_posted_again(
 
     with locked(database, "receipts", "SHARE"):
         refused = gatehouse.ask("POST", "/receipts/alpha", receipt)
+        sick = gatehouse.ask("GET", "/healthz")
     kept = gatehouse.ask("POST", "/receipts/alpha", receipt)
 
-    assert (refused.status, kept.status) == (503, 200)
+    assert (refused.status, sick.status, kept.status) == (503, 503, 200)
+    assert gatehouse.ask("GET", "/healthz").status == 200
 
 
 def test_a_server_that_stands_still_keeps_no_caller_waiting_for_ever(
