@@ -285,7 +285,7 @@ def test_a_call_of_which_half_is_never_answered_ends_in_its_time(
     # what was on its way when the process of the far end stood still for longer than the call
     unread = [ref for ref, outcome in outcomes.items() if ref not in said and outcome is Outcome.UNKNOWN]
     assert len(unread) <= len(calls) * WINDOW
-    assert outcomes == {ref: Outcome.NOT_WRITTEN for ref in attempts} | said | dict.fromkeys(unread, Outcome.UNKNOWN)
+    assert outcomes == dict.fromkeys(attempts, Outcome.NOT_WRITTEN) | said | dict.fromkeys(unread, Outcome.UNKNOWN)
     assert {each.code for each in attempts.values() if each.outcome is Outcome.NOT_WRITTEN} == {"no_time"}
     assert min(call.took for call in calls) >= 1.5 - LATE
     in_time(calls, written, 1.5, 0.5, lateness.worst)

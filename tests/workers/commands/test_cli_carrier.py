@@ -5,6 +5,8 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -221,3 +223,23 @@ def test_without_a_valkey_the_breaker_is_not_known(shell: Shell) -> None:
     assert said.code == 0, said.err
     assert "not known: Valkey is away" in said.out
     assert "ill" not in shell("status").out
+
+
+def test_what_goes_out_as_it_is_written_is_not_shown(shell: Shell, world: Any, tmp_path: Path) -> None:
+    settings = {
+        "url": "https://acme:s3cret@sms.example/send?p=s3cret",
+        "form": {"user": "acme", "pin": "s3cret", "to": "${to_digits}", "text": "${text:hex}", "code": 1234567},
+        "values": {"coding": {"encoding": {"GSM7": "s3cret", "UCS2": "${text:utf16-hex}"}}},
+        "answers": {"accepted": {"statuses": [200]}},
+    }
+    (tmp_path / "one.json").write_text(json.dumps(settings))
+    (tmp_path / "two.json").write_text(json.dumps({"host": "acme:s3cret@smpp.example", "system_id": "acme"}))
+    for name, kind in (("one", "generic"), ("two", "smpp")):
+        assert shell("carrier", "add", name, "--kind", kind, "--settings-file", tmp_path / f"{name}.json").code == 0
+
+    listed, plain = shell("carrier", "list"), shell("carrier", "list", "--json")
+
+    assert "s3cret" not in listed.out + plain.out
+    assert "1234567" not in listed.out + plain.out
+    shown = next(each["settings"]["form"] for each in json.loads(plain.out) if each["name"] == "one")
+    assert shown == {"user": "•••", "pin": "•••", "to": "${to_digits}", "text": "${text:hex}", "code": "•••"}
