@@ -7,9 +7,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from schema.dead_letter import DeadLetter
+from schema.message_class import MessageClass
 from schema.refusals import RefusalReason
 from schema.value_class import value_class
-from schema.vocabulary import Encoding, MessageClass, Outcome, Verdict
+from schema.vocabulary import Encoding, Outcome, Verdict
 
 
 class Proof(StrEnum):

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from schema.message_class import MessageClass
 from schema.value_class import value_class
-from schema.vocabulary import Again, BatchStatus, Code, Encoding, HoldReason, MessageClass
+from schema.vocabulary import Again, BatchStatus, Code, Encoding, HoldReason
 
 
 @value_class

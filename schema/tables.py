@@ -31,6 +31,7 @@ from schema.columns import NOW as _NOW
 from schema.columns import instant as _instant
 from schema.columns import metadata
 from schema.columns import one_of as _one_of
+from schema.message_class import MessageClass
 from schema.vocabulary import (
     AccountState,
     Again,
@@ -44,7 +45,6 @@ from schema.vocabulary import (
     EndpointState,
     HoldReason,
     InboundAction,
-    MessageClass,
     Money,
     NumberMove,
     Outcome,

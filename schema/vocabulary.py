@@ -48,17 +48,6 @@ class HoldReason(StrEnum):
     CARRIER = "carrier"
 
 
-class MessageClass(StrEnum):
-    """What kind of message it is: decides its lane and what may be done in doubt."""
-
-    #: a code somebody waits for
-    OTP = "otp"
-    #: one person's own business: a receipt, a reminder
-    TRANSACTIONAL = "transactional"
-    #: a campaign
-    BULK = "bulk"
-
-
 class Encoding(StrEnum):
     """How a body travels."""
 

@@ -14,7 +14,8 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pipeline.stages.office.preview import Preview
-from schema.order import Order, read
+from schema.order import Order
+from schema.order_reader import read
 from schema.value_class import value_class
 from workers.csv_reader import NUMBER_COLUMNS, BrokenFile, Fault, Reader, Record, find_column, fold, is_not_utf8
 

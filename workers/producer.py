@@ -8,8 +8,8 @@ from uuid import UUID
 
 from celery import Celery
 
+from schema.message_class import MessageClass
 from schema.order import Order
-from schema.vocabulary import MessageClass
 
 
 def submit(order: Order, *, request: UUID | None = None, app: Celery | None = None, key: str | None = None) -> UUID:

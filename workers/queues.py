@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from kombu import Queue
 
 from schema.message import Hint
-from schema.vocabulary import Berth, MessageClass
+from schema.message_class import MessageClass
+from schema.vocabulary import Berth
 
 INGEST = "ingest"
 SEGMENT = "segment"

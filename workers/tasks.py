@@ -38,8 +38,9 @@ from pipeline.stages.tend import tend
 from pipeline.stages.tick import tick
 from pipeline.stages.unseal import Unsealer
 from schema.message import Accepted, Hint, Measure
+from schema.message_class import MessageClass
 from schema.order import Order
-from schema.vocabulary import Berth, Encoding, MessageClass
+from schema.vocabulary import Berth, Encoding
 from workers.app import app, runtime
 from workers.broker.task_message import request_id
 from workers.queues import BILL, DELIVER, OTP, OWN, SEGMENT, deliveries, lane

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schema.vocabulary import Doubt, MessageClass, Outcome
+from schema.message_class import MessageClass
+from schema.vocabulary import Doubt, Outcome
 
 
 class Course(StrEnum):

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from pipeline.rules import retries
 from pipeline.rules.routes import Ask, draw
-from schema.vocabulary import Code, HoldReason, MessageClass
+from schema.message_class import MessageClass
+from schema.vocabulary import Code, HoldReason
 
 
 @dataclass(frozen=True, slots=True)

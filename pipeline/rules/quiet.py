@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from pipeline.rules.destinations import EVERYWHERE
 from pipeline.rules.zones import Zones, zones_of
-from schema.vocabulary import Code, MessageClass, QuietAction
+from schema.message_class import MessageClass
+from schema.vocabulary import Code, QuietAction
 
 #: how far ahead an hour is looked for in which it is day everywhere a number may be
 _HORIZON = timedelta(days=3)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from schema.vocabulary import MessageClass
+from schema.message_class import MessageClass
 
 #: seconds before each further round over the routes; after the last the message fails
 WAITS: dict[MessageClass, tuple[int, ...]] = {

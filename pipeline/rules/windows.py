@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 from schema.message import Refusal
-from schema.vocabulary import Code, MessageClass
+from schema.message_class import MessageClass
+from schema.vocabulary import Code
 
 #: how long a message without valid_until may take to reach a carrier
 VALIDITY = {

@@ -18,8 +18,9 @@ from pipeline.store.doors import challenges
 from pipeline.store.ledger import Hold, month_of
 from schema.door import Challenge
 from schema.message import Accepted, Admission, Answered, Batch, Charge, Draft, Hint
+from schema.message_class import MessageClass
 from schema.value_class import value_class
-from schema.vocabulary import BatchStatus, MessageClass, Status
+from schema.vocabulary import BatchStatus, Status
 
 
 @value_class

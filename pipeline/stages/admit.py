@@ -18,8 +18,9 @@ from pipeline.store.accounts import Account
 from pipeline.store.consent import opt_outs
 from pipeline.store.situations import Choice
 from schema.message import Admission, Draft, Refusal
+from schema.message_class import MessageClass
 from schema.order import Order, Recipient
-from schema.vocabulary import AccountState, Code, MessageClass, SenderState
+from schema.vocabulary import AccountState, Code, SenderState
 
 #: characters a rendered body may have
 MAX_BODY = 1600

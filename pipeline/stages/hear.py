@@ -17,8 +17,9 @@ from pipeline.store.consent import inbound, keywords, opt_outs, owners
 from pipeline.store.consent.inbound import Heeded, Reply, Start
 from pipeline.store.consent.opt_outs import EVERYBODY, OptOut
 from schema.carriage import Inbound
+from schema.message_class import MessageClass
 from schema.order import Order, Recipient
-from schema.vocabulary import InboundAction, MessageClass
+from schema.vocabulary import InboundAction
 
 #: messages one transaction heeds, and answers one call returns
 PORTION = 500

@@ -7,7 +7,8 @@ from pipeline.runtime import Runtime
 from pipeline.store import producer_keys
 from schema import sealed_order
 from schema.message import Refusal
-from schema.order import Order, read
+from schema.order import Order
+from schema.order_reader import read
 from schema.sealed_order import FIELD, ProducerKey, Unopened
 from schema.vocabulary import Code
 

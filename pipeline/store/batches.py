@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 from pipeline.store.messages import Span
 from pipeline.store.rows import copy
 from schema.message import Batch, Hint
-from schema.vocabulary import BatchStatus, MessageClass
+from schema.message_class import MessageClass
+from schema.vocabulary import BatchStatus
 
 _COLUMNS = {
     "id": "uuid",

@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from schema.carriage import Attempt, Parcel
-from schema.vocabulary import Encoding, MessageClass, Outcome
+from schema.message_class import MessageClass
+from schema.vocabulary import Encoding, Outcome
 
 
 @dataclass(frozen=True, slots=True)

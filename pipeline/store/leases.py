@@ -18,8 +18,9 @@ from pipeline.store.batches import hints
 from pipeline.store.messages import Span
 from schema.carriage import Parcel
 from schema.message import Hint
+from schema.message_class import MessageClass
 from schema.value_class import value_class
-from schema.vocabulary import Again, Encoding, MessageClass
+from schema.vocabulary import Again, Encoding
 
 
 @dataclass(frozen=True, slots=True)

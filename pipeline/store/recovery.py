@@ -13,7 +13,8 @@ from pipeline.store.messages import Span
 from pipeline.store.parts import Whole
 from schema.carriage import Attempt
 from schema.message import Hint
-from schema.vocabulary import Again, MessageClass
+from schema.message_class import MessageClass
+from schema.vocabulary import Again
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from schema.vocabulary import Encoding, MessageClass
+from schema.message_class import MessageClass
+from schema.vocabulary import Encoding
 
 
 @dataclass(frozen=True, slots=True)

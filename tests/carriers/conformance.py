@@ -12,7 +12,8 @@ import pytest
 from pipeline.carriers.contract import Carrier, Noting
 from pipeline.carriers.script import TAKEN, Fate
 from schema.carriage import Attempt, Parcel
-from schema.vocabulary import Encoding, MessageClass, Outcome
+from schema.message_class import MessageClass
+from schema.vocabulary import Encoding, Outcome
 
 #: seconds one request may take in these tests, however busy the machine is; and where it is to take too long
 DEADLINE, SOON = 5.0, 0.5

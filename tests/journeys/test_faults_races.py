@@ -23,7 +23,8 @@ from pipeline.stages.settle import settle
 from pipeline.stages.sweep import sweep
 from pipeline.store import accounts, ledger, receipts
 from schema.carriage import Attempt, Parcel, Receipt
-from schema.vocabulary import Encoding, MessageClass, Verdict
+from schema.message_class import MessageClass
+from schema.vocabulary import Encoding, Verdict
 from tests.carriers.simulator import read_log
 
 NUMBERS = [f"+23480123{place:05d}" for place in range(1000)]

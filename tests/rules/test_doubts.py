@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.rules.doubts import Course, Patience, Question, course, pause
-from schema.vocabulary import Doubt, MessageClass, Outcome
+from schema.message_class import MessageClass
+from schema.vocabulary import Doubt, Outcome
 
 PATIENCE = Patience(otp=20, transactional=600)
 #: a doubt that just came up, of a message that is worth something for an hour

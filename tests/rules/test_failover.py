@@ -13,7 +13,8 @@ from pipeline.rules import ids
 from pipeline.rules.failover import Leftover, Onward, Plan, Stand, plan
 from pipeline.rules.retries import WAITS
 from pipeline.rules.routes import Ask
-from schema.vocabulary import Code, MessageClass
+from schema.message_class import MessageClass
+from schema.vocabulary import Code
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 STAND = Stand(MessageClass.TRANSACTIONAL, "alpha", attempt=1, round=0, tried=(), valid_until=NOW + timedelta(days=2))

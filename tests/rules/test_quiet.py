@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pipeline.rules.quiet import Hush, QuietHours, QuietRule
 from pipeline.rules.zones import zones_of
-from schema.vocabulary import Code, MessageClass, QuietAction
+from schema.message_class import MessageClass
+from schema.vocabulary import Code, QuietAction
 
 LAGOS, NEW_YORK, SOMEWHERE = ("+2348031234567", "NG"), ("+12125550123", "US"), ("+15551234567", "US")
 BULK = MessageClass.BULK

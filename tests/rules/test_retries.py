@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.rules.retries import WAITS, again, wait
-from schema.vocabulary import MessageClass
+from schema.message_class import MessageClass
 
 each_class = pytest.mark.parametrize("message_class", MessageClass)
 

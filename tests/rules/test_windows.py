@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipeline.rules.windows import TOLERANCE, VALIDITY, expiry, judge
-from schema.vocabulary import Code, MessageClass
+from schema.message_class import MessageClass
+from schema.vocabulary import Code
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 LEAD = timedelta(days=30)

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.message import Refusal
-from schema.order import MAX_RECIPIENTS, Order, json_schema, read
-from schema.vocabulary import Code, MessageClass
+from schema.message_class import MessageClass
+from schema.order import MAX_RECIPIENTS, Order, json_schema
+from schema.order_reader import read
+from schema.vocabulary import Code
 
 PLAIN = {"account": "acme", "sender": "ACME", "body": "Hello", "recipients": [{"to": "+2348012345678"}]}
 

@@ -11,8 +11,9 @@ from kombu.exceptions import OperationalError
 
 from pipeline.stages.admit import admit
 from pipeline.stages.ingest import ingest
-from schema.order import Order, read
-from schema.vocabulary import MessageClass
+from schema.message_class import MessageClass
+from schema.order import Order
+from schema.order_reader import read
 from workers.producer import producer, submit
 
 #: a producer's whole program, in a Python that has no other part of the house and none of its libraries

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from schema.vocabulary import MessageClass
+from schema.message_class import MessageClass
 from workers.redaction import redact
 
 #: Flower's, and its password

@@ -11,7 +11,7 @@ from celery.signals import worker_process_shutdown
 
 from pipeline.stages.office.audit import audit
 from schema.message import Hint
-from schema.vocabulary import MessageClass
+from schema.message_class import MessageClass
 from workers.queues import QUEUES
 
 ORDER = {"account": "acme", "sender": "ACME", "body": "Your ride", "recipients": [{"to": "+2348012345678"}]}

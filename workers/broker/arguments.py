@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from schema.vocabulary import MessageClass
+from schema.message_class import MessageClass
 
 Args = list[Any]
 

@@ -12,7 +12,7 @@ import click
 from pipeline.settings import Settings
 from pipeline.stages.office.preview import template_text
 from pipeline.stages.office.repeat import in_conflict
-from schema.vocabulary import MessageClass
+from schema.message_class import MessageClass
 from workers.campaign import PORTION, Fault, Portion, portions
 from workers.commands.send import PATIENCE, check_sender
 from workers.located import broker_url, located

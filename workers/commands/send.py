@@ -14,8 +14,9 @@ from pipeline.stages.office import report
 from pipeline.stages.office.preview import Preview
 from pipeline.stages.office.repeat import Holder, holder
 from schema.message import Refusal
-from schema.order import Order, read
-from schema.vocabulary import MessageClass
+from schema.message_class import MessageClass
+from schema.order import Order
+from schema.order_reader import read
 from workers.located import broker_url, located
 from workers.producer import producer, submit
 from workers.showcase import sandbox

@@ -12,7 +12,7 @@ from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.stages.moor import Berths
 from schema.message import Hint
-from schema.vocabulary import MessageClass
+from schema.message_class import MessageClass
 from workers.producer import producer
 from workers.queues import deliveries
 

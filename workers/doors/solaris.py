@@ -25,8 +25,9 @@ from pipeline.stages.doors.restrain import Refused, Take, of_number
 from pipeline.stages.doors.verify import Checked, challenge, check, make_code
 from schema.door import Key, Person, Reply
 from schema.message import Refusal
+from schema.message_class import MessageClass
 from schema.order import Order
-from schema.vocabulary import Code, MessageClass
+from schema.vocabulary import Code
 from workers.doors.desk import Sending
 from workers.doors.entry import Entry, Operation, Visit
 

@@ -16,8 +16,9 @@ from pipeline.stages.doors.senders import Wish, choose_senders
 from pipeline.stages.doors.verify import DOOR, Checked, challenge, check, complete, follow, make_code
 from schema.door import Reply
 from schema.message import Refusal
+from schema.message_class import MessageClass
 from schema.order import Order, Recipient
-from schema.vocabulary import Code, MessageClass
+from schema.vocabulary import Code
 from workers.doors.desk import Sending
 from workers.doors.entry import Entry, Operation, Visit
 

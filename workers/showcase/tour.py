@@ -19,8 +19,9 @@ from pipeline.stages.office import permit, report
 from pipeline.stages.office.audit import audit
 from pipeline.stages.office.explain import explain
 from pipeline.stages.office.reconcile import Comparison, Taken, reconcile
+from schema.message_class import MessageClass
 from schema.order import Order
-from schema.vocabulary import Code, InboundAction, MessageClass, Status
+from schema.vocabulary import Code, InboundAction, Status
 from workers.campaign import portions
 from workers.located import broker_url
 from workers.producer import producer, submit

@@ -12,7 +12,8 @@ from pipeline.carriers.smpp.reports import RECEIPT
 from pipeline.carriers.smpp.states import NAMES
 from pipeline.carriers.smsc import REF_TAG, Made, Smsc
 from schema.carriage import Parcel
-from schema.vocabulary import Encoding, MessageClass, Verdict
+from schema.message_class import MessageClass
+from schema.vocabulary import Encoding, Verdict
 
 #: what a report's word is in SMPP
 STATES = {

@@ -26,7 +26,8 @@ from pipeline.carriers.smpp.receipt_parts import ReceiptParts
 from pipeline.carriers.smpp.remarks import Remark
 from pipeline.carriers.smpp.session import GOODBYE
 from schema.carriage import Attempt, BindReport, Heard, Parcel
-from schema.vocabulary import MessageClass, Outcome
+from schema.message_class import MessageClass
+from schema.vocabulary import Outcome
 
 log = logging.getLogger(__name__)
 

@@ -44,8 +44,9 @@ from pipeline.carriers.vendors.exchange import (
 )
 from pipeline.rules.refusals import may_another_help
 from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
+from schema.message_class import MessageClass
 from schema.refusals import RefusalReason
-from schema.vocabulary import MessageClass, Verdict
+from schema.vocabulary import Verdict
 
 CHANNELS = ("dnd", "generic")
 #: why each status was given where the words say nothing; 422 by the fields that it names

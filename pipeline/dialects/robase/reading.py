@@ -17,10 +17,11 @@ from pipeline.dialects.robase import texts
 from pipeline.rules import rehearsal, senders
 from schema.door import Call, Key
 from schema.message import Refusal
+from schema.message_class import MessageClass
 from schema.order import Moment, Order, Recipient
 from schema.shown import Text
 from schema.value_class import value_class
-from schema.vocabulary import Code, MessageClass
+from schema.vocabulary import Code
 
 M = TypeVar("M", bound=BaseModel)
 

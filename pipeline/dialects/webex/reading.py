@@ -16,9 +16,9 @@ from pipeline.dialects.webex import moments
 from pipeline.dialects.webex.errors import Fault
 from pipeline.rules import ksuids, templates
 from schema.door import Call, Key
+from schema.message_class import MessageClass
 from schema.order import MAX_RECIPIENTS, Order, Recipient
 from schema.value_class import value_class
-from schema.vocabulary import MessageClass
 
 #: characters of a text, before and after its merge fields are filled, and of one merge field's value
 LONGEST = 1600

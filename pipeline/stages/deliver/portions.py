@@ -9,7 +9,7 @@ from uuid import UUID
 from pipeline.journal import Run
 from pipeline.store.leases import Claim, Step
 from schema.carriage import Parcel
-from schema.vocabulary import MessageClass
+from schema.message_class import MessageClass
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.store import accounts
 from pipeline.store.consent import inbound, keywords, opt_outs, quiet_hours
 from pipeline.store.consent.opt_outs import EVERYBODY, OptOut
-from schema.vocabulary import InboundAction, MessageClass, QuietAction
+from schema.message_class import MessageClass
+from schema.vocabulary import InboundAction, QuietAction
 
 Row = dict[str, Any]
 

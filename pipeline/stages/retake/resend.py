@@ -14,7 +14,8 @@ from pipeline.store import batches, messages, situations
 from pipeline.store.sent import Sent
 from pipeline.store.situations import Choice
 from schema.message import Batch, Hint
-from schema.vocabulary import Again, BatchStatus, HoldReason, MessageClass, Status
+from schema.message_class import MessageClass
+from schema.vocabulary import Again, BatchStatus, HoldReason, Status
 
 
 class _Kind(NamedTuple):

@@ -5,7 +5,8 @@ from typing import Any
 
 from pipeline.rules.quiet import QuietRule
 from pipeline.rules.restraints import Restraints
-from schema.vocabulary import MessageClass, QuietAction
+from schema.message_class import MessageClass
+from schema.vocabulary import QuietAction
 
 #: for a SELECT from accounts AS a
 COLUMNS = """

@@ -9,7 +9,8 @@ from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.calls import OUTCOMES, WAITS
 from pipeline.carriers.smpp.codes import SEQUENCE_MAX, Command, Status
 from schema.carriage import Attempt
-from schema.vocabulary import Encoding, MessageClass, Outcome
+from schema.message_class import MessageClass
+from schema.vocabulary import Encoding, Outcome
 from tests.carriers.conformance import parcel, refs
 from tests.carriers.raw import reset
 from tests.carriers.smpp.peer import Clients, Guest, smsc

@@ -14,7 +14,8 @@ from pipeline.errors import ConfigurationError
 from pipeline.rules import gsm7
 from pipeline.rules.segments import measure, split
 from schema.carriage import Parcel
-from schema.vocabulary import Encoding, MessageClass
+from schema.message_class import MessageClass
+from schema.vocabulary import Encoding
 
 unhurried = settings(deadline=None, max_examples=150)
 REF = UUID("0190163d-8694-739b-aea5-966c26f8a1b2")

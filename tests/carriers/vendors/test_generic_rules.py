@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.carriers.vendors.generic import make, read
 from pipeline.errors import ConfigurationError
-from schema.vocabulary import Encoding, MessageClass, Outcome
+from schema.message_class import MessageClass
+from schema.vocabulary import Encoding, Outcome
 from tests.carriers.conformance import parcel
 from tests.carriers.raw import listening, plain, read_request, saying
 from tests.carriers.vendors.exchanges import posted

@@ -14,8 +14,9 @@ from pipeline.carriers.vendors.termii import FAILURES, FIELDS, REFUSALS, STATUSE
 from pipeline.errors import ConfigurationError
 from pipeline.rules.refusals import OUTCOMES, may_another_help
 from schema.carriage import Posted
+from schema.message_class import MessageClass
 from schema.refusals import RefusalReason
-from schema.vocabulary import MessageClass, Verdict
+from schema.vocabulary import Verdict
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import answer, judged, posted
 from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged

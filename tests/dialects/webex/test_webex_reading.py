@@ -14,8 +14,9 @@ from pipeline.dialects.webex.errors import Fault
 from pipeline.dialects.webex.reading import Ask
 from pipeline.rules import ksuids
 from schema.door import Call, Key
+from schema.message_class import MessageClass
 from schema.order import Order
-from schema.vocabulary import AccountState, Dialect, MessageClass
+from schema.vocabulary import AccountState, Dialect
 
 NOW = datetime(2025, 1, 17, 12, tzinfo=UTC)
 

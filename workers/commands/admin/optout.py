@@ -5,7 +5,7 @@ from typing import BinaryIO
 import click
 
 from pipeline.stages.office import permit
-from schema.vocabulary import MessageClass
+from schema.message_class import MessageClass
 from workers.csv_reader import NUMBER_COLUMNS, Fault, Reader, fold
 from workers.terminal.layout import as_json, table
 from workers.terminal.masking import all_masked

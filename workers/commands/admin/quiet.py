@@ -3,7 +3,8 @@
 import click
 
 from pipeline.stages.office import permit
-from schema.vocabulary import MessageClass, QuietAction
+from schema.message_class import MessageClass
+from schema.vocabulary import QuietAction
 from workers.terminal.layout import as_json, table
 from workers.terminal.opened import opened
 

@@ -10,7 +10,8 @@ from urllib.parse import quote, quote_plus
 from pipeline.carriers.options import Options
 from pipeline.carriers.vendors.exchange import digits, seconds_left
 from schema.carriage import Parcel
-from schema.vocabulary import Encoding, MessageClass
+from schema.message_class import MessageClass
+from schema.vocabulary import Encoding
 
 #: what a template may name; the digits forms have no plus
 NAMES = frozenset(
