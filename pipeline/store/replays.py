@@ -11,10 +11,12 @@ from pipeline.rules import idempotency, ids
 from schema.message import Admission
 
 _ASKED = """
-SELECT id, account_id, coalesce(door, %(door)s), class, test, send_at, valid_until, skips_opt_outs, recipients,
+SELECT id, account_id, coalesce(door, %(door)s), class, test, skips_opt_outs, recipients, send_at, valid_until,
        first_message, refusals
 FROM requests WHERE id = ANY(%(ids)b)
 """
+#: how many of these columns are an order's terms, and how many without its times
+_TERMS, _UNTIMED = 8, 6
 _MESSAGES = """
 SELECT s.request_id, m.id, m.phone, m.country, m.sender, m.body, m.correlation_id
 FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (request_id, first_id, last_id)
@@ -22,23 +24,25 @@ JOIN messages AS m ON m.id BETWEEN s.first_id AND s.last_id AND m.request_id = s
 """
 
 
-def alike(conn: Connection, asked: Mapping[UUID, tuple[Admission, UUID]]) -> set[UUID]:
+def alike(conn: Connection, asked: Mapping[UUID, tuple[Admission, UUID]], *, at_any_time: bool = False) -> set[UUID]:
     """Return those (by request id) that ask for what an earlier request (given with each) wrote: the same messages.
 
     What is written is compared, so that a number, a time or a default may be spelt otherwise than before.
+    `at_any_time`: the times may be others.
     """
     rows = conn.exec_driver_sql(_ASKED, {"ids": [each for _, each in asked.values()], "door": idempotency.ORDERS})
     earlier = {row[0]: row[1:] for row in rows}
+    counted = _UNTIMED if at_any_time else _TERMS
     likely = {
         id_: (admission, holder)
         for id_, (admission, holder) in asked.items()
-        if holder in earlier and earlier[holder][:8] == _terms(admission)
+        if holder in earlier and earlier[holder][:counted] == _terms(admission)[:counted]
     }
     written = _written(conn, {holder: earlier[holder] for _, holder in likely.values()})
     return {
         id_
         for id_, (admission, holder) in likely.items()
-        if written[holder] == _wishes(admission) and _places(earlier[holder][9]) == _refused(admission)
+        if written[holder] == _wishes(admission) and _places(earlier[holder][_TERMS + 1]) == _refused(admission)
     }
 
 
@@ -48,10 +52,10 @@ def _terms(admission: Admission) -> tuple[Any, ...]:
         admission.door or idempotency.ORDERS,
         str(admission.message_class),
         admission.test,
-        admission.send_at,
-        admission.valid_until,
         admission.skips_opt_outs,
         admission.recipients,
+        admission.send_at,
+        admission.valid_until,
     )
 
 
@@ -64,11 +68,11 @@ def _wishes(admission: Admission) -> dict[int, tuple[Any, ...]]:
 
 def _written(conn: Connection, wanted: Mapping[UUID, Sequence[Any]]) -> dict[UUID, dict[int, tuple[Any, ...]]]:
     """Return what each request wrote, by the recipients' places."""
-    firsts = {id_: row[8] for id_, row in wanted.items()}
+    firsts = {id_: row[_TERMS] for id_, row in wanted.items()}
     params = {
         "requests": list(wanted),
         "firsts": list(firsts.values()),
-        "lasts": [ids.after(row[8], max(row[7] - 1, 0)) for row in wanted.values()],
+        "lasts": [ids.after(row[_TERMS], max(row[_UNTIMED - 1] - 1, 0)) for row in wanted.values()],
     }
     found: defaultdict[UUID, dict[int, tuple[Any, ...]]] = defaultdict(dict)
     for request, message, *wish in conn.exec_driver_sql(_MESSAGES, params) if wanted else ():

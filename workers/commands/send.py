@@ -23,13 +23,14 @@ from workers.showcase import sandbox
 from workers.terminal.handover import is_same
 from workers.terminal.layout import as_json
 from workers.terminal.opened import opened
-from workers.terminal.parameters import Country, Field, Moment
+from workers.terminal.parameters import Country, Field, FromNow, Moment
 from workers.terminal.producer_key import key_for
 from workers.terminal.stories import tell
 from workers.terminal.waiting import wait
 
 #: seconds without any change after which `--wait` gives up
 PATIENCE = 30.0
+_TIMES = ("send_at", "valid_until")
 
 _EPILOG = """
 \b
@@ -66,14 +67,15 @@ Examples:
 def send(order: TextIO | None, waits: bool, json_: bool, **asked: Any) -> int:
     """Send a text to one or more numbers; print the request's id, which `postroad show` tells the fate of.
 
-    The same order under a --key that it was sent under is not sent again: the earlier request's id is printed.
+    The same order under a --key that it was sent under is not sent again: the earlier request's id is printed, and its
+    times stand where these are said from now (+5m).
 
     Exit codes: 0 handed over (with --wait: sent); 1 refused, another order has the --key, or --wait saw it fail; 2 the
     order does not fit; 3 the broker is away, nothing was handed over.
     """
     wanted = read_order(order.read() if order else _spell(asked))
     settings = located()
-    before = _holder(settings, wanted)
+    before = _holder(settings, wanted, at_any_time=any(isinstance(asked[name], FromNow) for name in _TIMES))
     if before and before.is_another:
         click.echo(f"another order was sent under the key {wanted.idempotency_key!r}: this one was not", err=True)
         return 1
@@ -88,13 +90,18 @@ def send(order: TextIO | None, waits: bool, json_: bool, **asked: Any) -> int:
     return 0
 
 
-def _holder(settings: Settings, order: Order) -> Holder | None:
-    """Return the request that has the order's key, where the database can be asked: the answer tells it too."""
+def _holder(settings: Settings, order: Order, *, at_any_time: bool) -> Holder | None:
+    """Return the request that has the order's key, where the database can be asked: the answer tells it too.
+
+    `at_any_time`: the order's times were given from now, so that the same command has others each time.
+    """
     if not order.idempotency_key or not settings.database_url.get_secret_value():
         return None
     with suppress(DatabaseFault), opened(settings) as rt:
         found = holder(rt, order)
-        return replace(found, is_another=not is_same(rt, order, found.request)) if found and found.is_another else found
+        if found and found.is_another:
+            return replace(found, is_another=not is_same(rt, order, found.request, at_any_time=at_any_time))
+        return found
     return None
 
 

@@ -74,7 +74,7 @@ class Handover:
             return Standing(ids[0])
         assert order.idempotency_key
         stands = standing(self.rt, order.account, order.idempotency_key, ids)
-        if stands.holder and is_same(self.rt, order, stands.holder):
+        if stands.holder and is_same(self.rt, order, stands.holder, at_any_time=True):
             return Standing(stands.holder, is_taken=True)
         return stands
 
@@ -96,10 +96,10 @@ def _rest(order: Order, places: frozenset[int], key: str) -> Order:
     return order.model_copy(update={"recipients": recipients, "idempotency_key": key})
 
 
-def is_same(rt: Runtime, order: Order, request: UUID) -> bool:
-    """Tell whether an order asks for the messages that a request wrote, however it is spelt."""
+def is_same(rt: Runtime, order: Order, request: UUID, *, at_any_time: bool = False) -> bool:
+    """Tell whether an order asks for the messages that a request wrote, however it is spelt (and `at_any_time`)."""
     [admission] = admit(rt, [(uuid4(), order)])
-    return is_alike(rt, admission, request)
+    return is_alike(rt, admission, request, at_any_time=at_any_time)
 
 
 @contextmanager

@@ -12,6 +12,10 @@ _RELATIVE = re.compile(r"\+(\d{1,7})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
+class FromNow(datetime):
+    """A moment that was given as so much from now: another one each time the same is typed."""
+
+
 class Moment(click.ParamType[datetime]):
     """A moment in ISO 8601 with its zone, or so much from now: `+30s`, `+5m`, `+2h`, `+1d`. It must lie ahead."""
 
@@ -22,7 +26,7 @@ class Moment(click.ParamType[datetime]):
         now = datetime.now(UTC)
         try:
             if relative := _RELATIVE.fullmatch(value):
-                return now + timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+                return FromNow.now(UTC) + timedelta(**{_UNITS[relative[2]]: int(relative[1])})
             moment = _read(value)
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is no moment: write 2026-12-24T18:00:00+01:00, or +30s, +5m, +2h, +1d from now")

@@ -82,10 +82,10 @@ def holder(rt: Runtime, order: Order) -> Holder | None:
     return Holder(found, is_another=asked is not None and asked != fingerprint(order))
 
 
-def is_alike(rt: Runtime, admission: Admission, request: UUID) -> bool:
+def is_alike(rt: Runtime, admission: Admission, request: UUID, *, at_any_time: bool = False) -> bool:
     """Tell whether an order, judged, asks for the messages that a request wrote, however it is spelt."""
     with rt.glance() as conn:
-        return bool(replays.alike(conn, {admission.request: (admission, request)}))
+        return bool(replays.alike(conn, {admission.request: (admission, request)}, at_any_time=at_any_time))
 
 
 def in_conflict(rt: Runtime, wanted: Iterable[UUID]) -> list[UUID]:

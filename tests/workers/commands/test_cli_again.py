@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from kombu.exceptions import OperationalError
 
+from pipeline.stages.settle import settle
 from schema.order import Order
 from tests.workers.commands.conftest import Said, Shell
 from tests.workers.conftest import Site, eventually
@@ -102,6 +103,22 @@ def test_an_order_is_the_same_under_its_key_however_it_is_spelt(
     assert f"the same as  {first['request']['id']}" in desk("show", again["request"]["id"]).out
 
 
+@pytest.mark.parametrize("name", ["blanks and dashes", "a national number", "the order's country", "the country said"])
+def test_a_code_is_the_same_under_its_key_after_its_text_is_gone(
+    desk: Shell, working: Site, give: Callable[..., UUID], name: str
+) -> None:
+    code = {"class": "otp", "test": True, "idempotency_key": str(uuid4()), "body": "7391 is your code"}
+    first = show(desk, give(**code))
+    blotted = "SELECT count(*) FROM messages WHERE request_id = %(id)s AND body LIKE '%%7391%%'"
+    eventually(lambda: settle(working.rt) >= 0 and working.world.rows(blotted, id=first["request"]["id"]) == [0])
+
+    again = show(desk, give(**{**code, **SAME[name]}))
+    other = show(desk, give(**{**code, "body": "7392 is your code"}))
+
+    assert again["request"]["repeats"] == first["request"]["id"]
+    assert [each["code"] for each in other["request"]["refusals"]] == ["idempotency_conflict"]
+
+
 @pytest.mark.parametrize("fields", OTHER.values(), ids=OTHER.keys())
 def test_what_asks_for_something_else_under_a_used_key_is_a_conflict(
     desk: Shell, give: Callable[..., UUID], fields: dict[str, Any]
@@ -136,6 +153,17 @@ def test_a_command_s_order_is_the_same_under_its_key_however_it_is_spelt(desk: S
 
     again = desk(*send, "--to", "0801 234 5678", "--country", "NG", "--text", "Hi ${name}", "--field", "name=Ada")
     other = desk(*send, "--to", "+2348012345678", "--text", "Hi Ben")
+
+    assert (again.code, other.code) == (0, 1)
+    assert told(again)["request"] == first["request"]["id"]
+
+
+def test_a_command_that_says_its_time_from_now_is_the_same_under_its_key(desk: Shell) -> None:
+    send = ("send", *ACME, "--key", "from-now", "--json", "--to", "+2348012345678", "--text", "Hi Ada")
+    first = told(desk(*send, "--send-at", "+1h", "--wait"))
+
+    again = desk(*send, "--send-at", "+1h")
+    other = desk(*send, "--send-at", (datetime.now(UTC) + timedelta(hours=2)).isoformat())
 
     assert (again.code, other.code) == (0, 1)
     assert told(again)["request"] == first["request"]["id"]
