@@ -1,4 +1,4 @@
-"""Enqueue orders from any Python process that has celery and our `schema`: nothing else of the house is needed."""
+"""Enqueue orders from any Python process. The distribution `postroad-client` has this module and those it imports."""
 
 import os
 from datetime import UTC, datetime
