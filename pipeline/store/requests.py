@@ -85,6 +85,8 @@ _RESERVED = """
 SELECT account_id, scope, key, request_id FROM idempotency
 WHERE (account_id, scope, key) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[]))
 """
+# a command may have reserved a key before its order came: of two orders that come now, one waits here for the other
+_LOCKED = f"{_RESERVED} ORDER BY account_id, scope, key FOR UPDATE"
 
 
 def reserve(conn: Connection, admissions: Sequence[Admission]) -> dict[UUID, UUID]:
@@ -99,7 +101,7 @@ def reserve(conn: Connection, admissions: Sequence[Admission]) -> dict[UUID, UUI
         return {}
     if conn.exec_driver_sql(_RESERVE, _columns(keyed)).rowcount == len(keyed):  # none of them was there before
         return {each.request: each.request for each in keyed}
-    holders = _holders(conn, keyed)
+    holders = _holders(conn, keyed, _LOCKED)
     earlier = {holder for each in keyed if (holder := holders[_key(each)]) != each.request}
     if free := unpaid(conn, earlier) | vacant(conn, earlier):
         asking = {key: each for each in reversed(keyed) if holders[key := _key(each)] in free}
@@ -119,8 +121,8 @@ def _columns(keyed: Sequence[Admission]) -> dict[str, Any]:
     return {"accounts": accounts, "scopes": scopes, "keys": keys, "requests": [each.request for each in keyed]}
 
 
-def _holders(conn: Connection, keyed: Sequence[Admission]) -> dict[tuple[Any, ...], UUID]:
-    return {tuple(row[:3]): row[3] for row in conn.exec_driver_sql(_RESERVED, _columns(keyed))}
+def _holders(conn: Connection, keyed: Sequence[Admission], query: str = _RESERVED) -> dict[tuple[Any, ...], UUID]:
+    return {tuple(row[:3]): row[3] for row in conn.exec_driver_sql(query, _columns(keyed))}
 
 
 # who asks anew at the same time waits for the row, and finds that it is no longer the refused request's

@@ -7,8 +7,9 @@ from pipeline.settings import Settings
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
 from pipeline.stages.ingest import ingest
-from pipeline.stages.office import administer
+from pipeline.stages.office import administer, repeat
 from pipeline.stages.office.audit import audit
+from pipeline.store import requests
 from schema.vocabulary import Code
 
 
@@ -186,3 +187,35 @@ def test_a_refused_order_does_not_use_up_its_key(world: Any) -> None:
 def make_dear(world: Any, price: int = 1_000_001) -> None:
     """Let a segment to Nigeria cost so much, of the account's 1,000,000."""
     administer.set_price(world.rt, "NG", "NGN", price, None)
+
+
+def test_of_two_orders_under_a_key_that_was_reserved_before_either_one_is_taken_in(world: Any) -> None:
+    reserved = world.rt.mint()
+    assert repeat.standing(world.rt, "acme", "spring/1", [reserved]) == repeat.Standing(reserved)
+    own = admit(world.rt, [(reserved, world.order(idempotency_key="spring/1"))])
+    other = world.order(idempotency_key="spring/1", body="Something else")
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+    with ThreadPoolExecutor() as threads:
+        with world.rt.begin() as conn:
+            fresh, _ = requests.take_in(conn, own)  # what ingest does first: it has not ended yet
+            submitted = threads.submit(world.submit, other)
+            while not submitted.done() and world.rows(waiting) == [0]:
+                pass
+            assert not submitted.done()
+        [refused] = submitted.result()
+
+    assert fresh == {reserved}
+    assert [each.code for each in refused.refusals] == [Code.IDEMPOTENCY_CONFLICT]
+    world.run("DELETE FROM requests")  # its messages were never written
+
+
+def test_a_reservation_alone_keeps_no_order_waiting(world: Any) -> None:
+    reserved = world.rt.mint()
+    repeat.standing(world.rt, "acme", "spring/1", [reserved])
+
+    [taken] = world.submit(world.order(idempotency_key="spring/1"))
+    [late] = ingest(world.rt, admit(world.rt, [(reserved, world.order(idempotency_key="spring/1", body="Other"))]))
+
+    assert (taken.replayed, taken.refusals) == (False, [])
+    assert [each.code for each in late.refusals] == [Code.IDEMPOTENCY_CONFLICT]
