@@ -4,14 +4,16 @@ import ast
 import configparser
 import importlib.metadata
 import re
-import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.packages import Built, build_product
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUSE = ("schema", "pipeline", "workers")
@@ -90,21 +92,48 @@ def top_level_imports(tree: ast.Module) -> set[str]:
     return found
 
 
-def test_a_wheel_holds_every_file_of_the_house(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return build_product(tmp_path_factory.mktemp("built"))
+
+
+def test_a_wheel_built_from_the_sdist_holds_every_file_of_the_house(built: Built) -> None:
     files = {
         path.relative_to(ROOT).as_posix()
         for floor in HOUSE
         for path in (ROOT / floor).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    for name in [*files, "setup.cfg", "pyproject.toml", "LICENSE"]:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
 
-    code = "from setuptools import build_meta; build_meta.build_wheel('.')"
-    outcome = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    with zipfile.ZipFile(built.wheel) as packed:
+        shipped = {name for name in packed.namelist() if ".dist-info/" not in name}
 
-    assert outcome.returncode == 0, outcome.stderr
-    [wheel] = tmp_path.glob("*.whl")
-    shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert shipped == files, "package_data in setup.cfg names what is not Python"
+
+
+def test_the_processes_of_a_wheel_are_those_of_the_procfile_at_the_top(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as packed:
+        shipped = packed.read("workers/processes/Procfile")
+
+    assert shipped == (ROOT / "Procfile").read_bytes()
+
+
+def test_an_sdist_holds_what_builds_and_runs_the_product_and_neither_tests_nor_the_client(built: Built) -> None:
+    documents = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*") if path.is_file()}
+    with tarfile.open(built.sdist) as packed:
+        names = {member.name.partition("/")[2] for member in packed if member.isfile()}
+
+    assert names >= documents | {
+        *(
+            ".dockerignore",
+            ".env.example",
+            "CHANGELOG.md",
+            "Dockerfile",
+            "LICENSE",
+            "Makefile",
+            "Procfile",
+            "README.md",
+        ),
+        *("docker-compose.yml", "pyproject.toml", "requirements.lock", "setup.cfg", "workers/processes/Procfile"),
+    }
+    assert not {name for name in names if name.startswith(("tests/", "client/"))}

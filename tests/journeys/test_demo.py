@@ -1,4 +1,4 @@
-"""What a newcomer types first: `postroad demo`, and `postroad up` with a message in a second terminal."""
+"""What a newcomer types first, in an empty folder and from the wheel: `postroad demo`, `postroad up` with a message."""
 
 import json
 import os
@@ -18,16 +18,22 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-POSTROAD = [sys.executable, "-m", "workers.cli"]
-ROOT = Path(__file__).resolve().parents[2]
+from tests.packages import build_product, install
+
+
+@pytest.fixture(scope="module")
+def postroad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command, installed from the wheel outside the checkout."""
+    folder = tmp_path_factory.mktemp("package")
+    return install(build_product(folder).wheel, folder / "venv") / "postroad"
 
 
 @pytest.mark.timeout(200)
-def test_the_demo_ends_well_within_a_minute_and_leaves_only_its_logs(tmp_path: Path) -> None:
+def test_the_demo_ends_well_within_a_minute_and_leaves_only_its_logs(postroad: Path, tmp_path: Path) -> None:
     began = time.monotonic()
 
     said = subprocess.run(
-        [*POSTROAD, "demo"], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=180, check=False
+        [postroad, "demo"], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=180, check=False
     )
 
     assert said.returncode == 0, said.stdout + said.stderr
@@ -44,16 +50,15 @@ def test_the_demo_ends_well_within_a_minute_and_leaves_only_its_logs(tmp_path: P
 
 
 @pytest.mark.timeout(400)
-def test_up_sends_at_once_survives_a_kill_and_stops_in_order(tmp_path: Path) -> None:
+def test_up_sends_at_once_survives_a_kill_and_stops_in_order(postroad: Path, tmp_path: Path) -> None:
     ours = environment(**dict(zip(PORTS, free_ports(len(PORTS)), strict=True)), POSTROAD_HOME=str(tmp_path / "home"))
 
-    with up(tmp_path, ours) as (process, said):
-        sent = type_in(
-            "send", "--to", "+2348031234567", "--text", "Your ride arrives at 9.", "--wait", "--json", ours=ours
-        )
+    with up(postroad, tmp_path, ours) as (process, said):
+        words = ("--to", "+2348031234567", "--text", "Your ride arrives at 9.", "--wait", "--json")
+        sent = type_in(postroad, "send", *words, ours=ours)
         message = json.loads(sent.stdout)["messages"][0]["id"]
-        waiting(lambda: story(message, ours)["message"]["status"] == "delivered")
-        second = type_in("up", ours=ours)
+        waiting(lambda: story(postroad, message, ours)["message"]["status"] == "delivered")
+        second = type_in(postroad, "up", ours=ours)
         assert_flower_wants_a_password(ours)
         process.kill()
 
@@ -61,16 +66,16 @@ def test_up_sends_at_once_survives_a_kill_and_stops_in_order(tmp_path: Path) -> 
     assert "runs the servers of" in second.stderr
     waiting(lambda: not processes_of(ours["POSTROAD_HOME"]))
 
-    with up(tmp_path, ours) as (process, said):
-        assert type_in("status", ours=ours).returncode == 0
-        assert story(message, ours)["message"]["status"] == "delivered"
-        assert type_in("audit", ours=ours).returncode == 0
+    with up(postroad, tmp_path, ours) as (process, said):
+        assert type_in(postroad, "status", ours=ours).returncode == 0
+        assert story(postroad, message, ours)["message"]["status"] == "delivered"
+        assert type_in(postroad, "audit", ours=ours).returncode == 0
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
 
     assert "postroad  | stopping" in said()
     assert not processes_of(ours["POSTROAD_HOME"])
-    assert type_in("status", ours=ours).returncode == 2
+    assert type_in(postroad, "status", ours=ours).returncode == 2
 
 
 PORTS = (
@@ -83,9 +88,13 @@ PORTS = (
 
 def environment(**ours: str) -> dict[str, str]:
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("POSTROAD_", "DATABASE_", "BROKER_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("POSTROAD_", "DATABASE_", "BROKER_", "PYTHON"))
     }
-    return {**kept, "PYTHONPATH": str(ROOT), **ours}
+    # an environment that was not activated: the package has to find its own programs
+    others = [each for each in os.get_exec_path() if Path(each) != Path(sys.executable).parent]
+    return {**kept, "PATH": os.pathsep.join(others), **ours}
 
 
 def free_ports(count: int) -> list[str]:
@@ -95,11 +104,13 @@ def free_ports(count: int) -> list[str]:
 
 
 @contextmanager
-def up(folder: Path, ours: dict[str, str]) -> Iterator[tuple["subprocess.Popen[bytes]", Callable[[], str]]]:
+def up(
+    postroad: Path, folder: Path, ours: dict[str, str]
+) -> Iterator[tuple["subprocess.Popen[bytes]", Callable[[], str]]]:
     """Run `postroad up` until the end of the `with`; yields its process, and how to read what it said."""
     log = folder / "up.log"
     with log.open("wb") as output:
-        process = subprocess.Popen([*POSTROAD, "up"], cwd=folder, env=ours, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([postroad, "up"], cwd=folder, env=ours, stdout=output, stderr=subprocess.STDOUT)
     try:
         waiting(lambda: "Postroad is up." in log.read_text() or process.poll() is not None, 120)
         assert process.poll() is None, log.read_text()
@@ -109,12 +120,13 @@ def up(folder: Path, ours: dict[str, str]) -> Iterator[tuple["subprocess.Popen[b
         process.wait(60)
 
 
-def type_in(*arguments: str, ours: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*POSTROAD, *arguments], env=ours, capture_output=True, text=True, timeout=60, check=False)
+def type_in(postroad: Path, *arguments: str, ours: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    argv, elsewhere = [postroad, *arguments], postroad.parent
+    return subprocess.run(argv, cwd=elsewhere, env=ours, capture_output=True, text=True, timeout=60, check=False)
 
 
-def story(message: str, ours: dict[str, str]) -> Any:
-    return json.loads(type_in("show", message, "--json", ours=ours).stdout)
+def story(postroad: Path, message: str, ours: dict[str, str]) -> Any:
+    return json.loads(type_in(postroad, "show", message, "--json", ours=ours).stdout)
 
 
 def assert_flower_wants_a_password(ours: dict[str, str]) -> None:

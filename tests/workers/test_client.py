@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import tomllib
 from configparser import ConfigParser
 from email import message_from_string
@@ -19,6 +18,7 @@ from schema.order import Order
 from schema.order_reader import read
 from schema.sealed_order import ProducerKey
 from tests.hatchery import ROOT
+from tests.packages import build, unpacked
 
 COPIES = {
     "message_class.py": "schema/message_class.py",
@@ -26,8 +26,6 @@ COPIES = {
     "producer.py": "workers/producer.py",
     "sealed_order.py": "schema/sealed_order.py",
 }
-#: how setuptools is asked for what; the last line it prints names the file
-BUILD = "from setuptools import build_meta; print(build_meta.build_{kind}({folder!r}))"
 #: an application that has PyPI's package `schema`, and nothing of Postroad but its client
 APPLICATION = """
 import sys
@@ -50,17 +48,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy.parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / source, copy)
     sdist = build("sdist", folder / "checkout" / "client", folder)
-    with tarfile.open(sdist) as packed:
-        packed.extractall(folder / "sdist", filter="data")
-    [unpacked] = (folder / "sdist").iterdir()
-    return build("wheel", unpacked, folder)
-
-
-def build(kind: str, source: Path, folder: Path) -> Path:
-    argv = [sys.executable, "-c", BUILD.format(kind=kind, folder=str(folder))]
-    done = subprocess.run(argv, cwd=source, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / done.stdout.splitlines()[-1]
+    return build("wheel", unpacked(sdist, folder / "sdist"), folder)
 
 
 @pytest.fixture(scope="module")

@@ -142,6 +142,13 @@ def bench(tree: Path, arguments: Sequence[str]) -> dict[str, Any]:
     return result
 
 
+def _usual_base() -> str:
+    """Return the commit to compare with; PostroadError where there is none, as beside an installed package."""
+    if not BASE.is_file():
+        raise PostroadError(f"{BASE} is not there: two commits are compared in a git clone of Postroad")
+    return BASE.read_text().strip()
+
+
 @contextmanager
 def checked_out(commit: str) -> Iterator[Path]:
     """Yield a folder with the files of a commit; it is gone afterwards. PostroadError when there is no such commit."""
@@ -171,7 +178,7 @@ def main(base: str, rounds: int, limit: float, only: str, small: bool) -> None:
         return bench(tree, (*arguments, *less))
 
     try:
-        with checked_out(base or BASE.read_text().strip()) as old:
+        with checked_out(base or _usual_base()) as old:
             found = compare(old, ROOT, benches, rounds, run)
     except PostroadError as error:
         raise click.ClickException(str(error)) from None

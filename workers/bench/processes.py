@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.errors import PostroadError
 from workers.bench.ground import BULK, Ground
 from workers.processes.fleet import environment, moored, own_carriers
-from workers.processes.procfile import PROCFILE, path_with_ours, read_procfile, shell
+from workers.processes.procfile import IMPORTED_FROM, path_with_ours, read_procfile, shell
 from workers.processes.tether import tethered
 
 #: those the road needs
@@ -37,8 +37,8 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                cwd=PROCFILE.parent,
-                env={**os.environ, "PATH": path_with_ours(), "PYTHONPATH": str(PROCFILE.parent), **env},
+                cwd=IMPORTED_FROM,
+                env={**os.environ, "PATH": path_with_ours(), "PYTHONPATH": str(IMPORTED_FROM), **env},
             )
         self.pid = self._popen.pid
 

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from pipeline.errors import ConfigurationError
 
-PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
+#: in a checkout a link to the Procfile at its top; an installed package has the file itself
+PROCFILE = Path(__file__).with_name("Procfile")
+#: the folder that `workers` is imported from: the checkout, or site-packages
+IMPORTED_FROM = Path(__file__).resolve().parents[2]
 
 _LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
 
