@@ -31,6 +31,12 @@ _USUAL = re.compile(
     re.DOTALL | re.ASCII,
 )
 _NAMES = ("id", "sub", "dlvrd", "submitdate", "donedate", "stat", "err")
+#: the same with nothing between a value and the next field's name, which a state's letters cannot be told from
+_GLUED = re.compile(
+    r"id:([!-~]{1,64}?)sub:([0-9]{1,9})dlvrd:([0-9]{1,9})submit[ _-]?date:([0-9]{1,20})done[ _-]?date:([0-9]{1,20})"
+    r"stat:([A-Z]{1,20}?)err:([0-9A-Fa-f]{1,10})(?:text:.*)?",
+    re.DOTALL | re.ASCII | re.IGNORECASE,
+)
 #: one name for what is written in several ways
 _SPELT = {
     "messageid": "id",
@@ -76,6 +82,8 @@ def fields(message: Message) -> dict[str, str]:
 
 def read(text: str) -> dict[str, str]:
     """Return the fields in a text."""
+    if glued := _GLUED.fullmatch(text.strip(_BLANK)):
+        return dict(zip(_NAMES, glued.groups(), strict=True))
     marks = list(_FIELD.finditer(text))
     ends = [*[mark.start() for mark in marks], len(text)][1:]
     found: dict[str, str] = {}
@@ -102,7 +110,7 @@ def _weight(found: dict[str, str]) -> tuple[bool, bool, int]:
 
 def _token(value: str) -> str:
     token = _TOKEN.match(value)
-    return token[0] if token else ""
+    return token[0].rstrip("/") if token else ""
 
 
 def _date(value: str) -> str:

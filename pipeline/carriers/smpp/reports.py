@@ -209,7 +209,8 @@ def _state(reading: Reading, message: Message, fields: dict[str, str]) -> tuple[
     state = WORDS.get(word) if word not in reading.states else None
     if state is None and word not in reading.states and word.isdecimal() and int(word) in NAMES:
         state = MessageState(int(word))  # some write the number of message_state
-    value = message.tlvs.get(Tag.MESSAGE_STATE, b"")[-1:]
+    value = message.tlvs.get(Tag.MESSAGE_STATE, b"")
+    value = value.strip(b"\0")[-1:] or value[-1:]  # some pad it, before or behind
     number = int(value) if value.isdigit() else int.from_bytes(value, "big")
     if value and number in NAMES:
         state = MessageState(number)

@@ -26,8 +26,8 @@ SOURCE, DESTINATION = pdu.address("source_addr", 1, 1, "2348012345678"), pdu.add
 class Smsc:
     """Takes what is submitted, and says of each what a test has it say."""
 
-    def __init__(self, say: Callable[[str], list[bytes]]) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[str], list[bytes]], id_: str = "S213") -> None:
+        self._say, self._id = say, id_
         self.answers: Queue[tuple[int, int]] = Queue()
         self.said = 0
         self._may_speak = Event()
@@ -41,9 +41,9 @@ class Smsc:
     def __call__(self, guest: Guest) -> None:
         guest.welcome()
         sequence = guest.submit()[2]
-        guest.say(pdu.submit_sm_resp(sequence, "S213"))
+        guest.say(pdu.submit_sm_resp(sequence, self._id))
         assert self._may_speak.wait(20)
-        octets = self._say("S213")
+        octets = self._say(self._id)
         self.said = len(octets)
         guest.say(b"".join(octets))
         while True:
@@ -101,6 +101,11 @@ READ = {
     ),
     "data_sm": lambda id_: data_sm(4, pdu.tlv(Tag.MESSAGE_PAYLOAD, TEXT.format(id_, "DELIVRD").encode()), 8),
     "the number of its state for a word": lambda id_: deliver_sm(f"id:{id_} stat:2 err:0".encode()),
+    "nothing between its fields": lambda id_: deliver_sm(TEXT.format(id_, "DELIVRD").replace(" ", "").encode()),
+    "slashes between its fields": lambda id_: deliver_sm(f"id:{id_}/stat:DELIVRD/err:000/text:".encode()),
+    "its state filled up": lambda id_: deliver_sm(
+        f"id:{id_} stat:ENROUTE".encode(), tlvs=pdu.tlv(Tag.MESSAGE_STATE, bytes((MessageState.DELIVERED, 0)))
+    ),
     "an acknowledgement of the handset": lambda id_: deliver_sm(TEXT.format(id_, "DELIVRD").encode(), esm_class=8),
 }
 
