@@ -11,6 +11,7 @@ from pipeline.rules.lifecycle import outweighs
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import accounts, events, ledger, messages, parts, receipts
 from pipeline.store.receipts import Matched
+from pipeline.store.respelt import respell
 from schema.carriage import Receipt
 from schema.vocabulary import Code, Money, ReceiptState, Status, Verdict
 
@@ -29,7 +30,9 @@ def settle(rt: Runtime) -> int:
         found = receipts.due(conn, PORTION, rt.now())
         known = [each for each in found if not each.waits]
         done = _apply(rt, conn, known)
-        receipts.postpone(conn, [each.receipt for each in found if each.waits], rt.settings.orphan_hours)
+        respelt = respell(conn, [each.receipt for each in found if each.message is None], rt.now())
+        waiting = [each.receipt for each in found if each.waits and each.receipt not in respelt]
+        receipts.postpone(conn, waiting, rt.settings.orphan_hours)
         receipts.close(conn, done.applied, ReceiptState.APPLIED)
         receipts.close(conn, {each.receipt for each in known} - done.applied - done.early, ReceiptState.IGNORED)
     return len(found)

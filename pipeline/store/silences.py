@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.store import respelt
 from pipeline.store.messages import Span
 from schema.vocabulary import DeadLetterSource
 
@@ -48,7 +49,7 @@ def due(conn: Connection, limit: int) -> Due:
 
 #: OFFSET 0: a look-up for each, whatever the planner thinks
 _UNHEARD = """
-SELECT m.id
+SELECT m.id, a.carrier, a.carrier_ref
 FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
 CROSS JOIN LATERAL (
     SELECT id FROM messages
@@ -73,10 +74,14 @@ def unheard(conn: Connection, spans: Sequence[Span], lately: float) -> list[UUID
     """Return the messages of these batches that a carrier took and never said a word of.
 
     A carrier that said something that cannot be read, since it took a message or so many seconds before, may have
-    spoken of it.
+    spoken of it, and one of whose receipts has its id in another spelling has.
     """
+    if not spans:
+        return []
     params = {**_bounds(spans), "sources": _SOURCES, "lately": lately}
-    return [id_ for (id_,) in conn.exec_driver_sql(_UNHEARD, params)] if spans else []
+    taken = [(row[0], row[1], row[2]) for row in conn.exec_driver_sql(_UNHEARD, params)]
+    spoken_of = respelt.spoken_of(conn, [each for each in taken if each[2]])
+    return [id_ for id_, _, _ in taken if id_ not in spoken_of]
 
 
 _BLOT = """

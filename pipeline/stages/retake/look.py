@@ -9,6 +9,7 @@ from pipeline.stages.retake import doubts
 from pipeline.stages.retake.resend import resend
 from pipeline.store import events, ledger, messages, parts, receipts, sent, silences, ticks
 from pipeline.store.messages import Moved
+from pipeline.store.respelt import respell
 from schema.message import Hint
 from schema.vocabulary import Again, Code, Money, ReceiptState, Status
 
@@ -73,7 +74,9 @@ def _failures(rt: Runtime, conn: Connection) -> _Part:
     """Send once more what a carrier could not deliver and another might; fail the rest."""
     found = receipts.due(conn, PORTION, rt.now(), retryable=True)
     known = [each for each in found if not each.waits]
-    receipts.postpone(conn, [each.receipt for each in found if each.waits], rt.settings.orphan_hours)
+    respelt = respell(conn, [each.receipt for each in found if each.message is None], rt.now())
+    waiting = [each.receipt for each in found if each.waits and each.receipt not in respelt]
+    receipts.postpone(conn, waiting, rt.settings.orphan_hours)
     parts.judge(conn, [each for each in known if each.is_part])
     those = sent.of(conn, sorted({each.message for each in known if each.message and each.is_latest}))
     resent = resend(rt, conn, those, Again.UNDELIVERED)

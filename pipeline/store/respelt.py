@@ -1,0 +1,90 @@
+"""Receipts that write their message's id in another way than the answer to it did."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.rules import carrier_refs
+from pipeline.rules.ids import lowest
+
+#: seconds within which the attempt that a receipt names is written for certain, and after which nobody looks any more
+SETTLED, LATE = 30, 3600
+#: how old a message is at most that is looked for
+_RECENT = timedelta(days=2)
+
+_STRAY = """
+SELECT id, carrier_ref FROM receipts
+WHERE id = ANY(%(ids)b) AND carrier_ref IS NOT NULL
+  AND received_at BETWEEN now() - %(late)s * interval '1 second' AND now() - %(settled)s * interval '1 second'
+"""
+#: an id that receipts name as it is written is no other one's; their keys tell how they wrote it
+_RESPELL = """
+UPDATE receipts AS r SET carrier_ref = found.spelling, due_at = now()
+FROM (
+    SELECT o.id, min(s.spelling) AS spelling
+    FROM unnest(%(ids)b::uuid[], %(spellings)b::text[]) AS s (id, spelling)
+    JOIN receipts AS o ON o.id = s.id
+    CROSS JOIN LATERAL (
+        SELECT message_id FROM provider_attempts AS a
+        WHERE a.carrier_ref = s.spelling AND a.carrier = o.carrier AND a.outcome = 'accepted'
+          AND a.message_id >= %(since)s AND a.marked_at <= o.received_at
+        UNION SELECT message_id FROM parts AS p
+        WHERE p.carrier_ref = s.spelling AND p.carrier = o.carrier
+          AND p.message_id >= %(since)s
+        OFFSET 0
+    ) AS known
+    WHERE NOT EXISTS (SELECT FROM receipts AS e WHERE e.carrier_ref = s.spelling AND e.carrier = o.carrier
+                      AND starts_with(e.key, s.spelling || '/') OFFSET 0)
+    GROUP BY o.id HAVING count(DISTINCT s.spelling) = 1
+) AS found
+WHERE r.id = found.id
+RETURNING r.id
+"""
+
+
+def respell(conn: Connection, strays: Collection[UUID | str], now: datetime) -> set[UUID]:
+    """Have locked receipts of which no message is known name the one that has their id in another spelling.
+
+    Return those that do now: they are to be looked at again.
+    """
+    if not strays:
+        return set()
+    old = conn.exec_driver_sql(_STRAY, {"ids": list(strays), "late": LATE, "settled": SETTLED})
+    pairs = [(row[0], each) for row in old for each in sorted(carrier_refs.others(row[1]))]
+    if not pairs:
+        return set()
+    params = {
+        "ids": [id_ for id_, _ in pairs],
+        "spellings": [each for _, each in pairs],
+        "since": lowest(now - _RECENT),
+    }
+    return {row[0] for row in conn.exec_driver_sql(_RESPELL, params)}
+
+
+_STRANGE = """
+SELECT DISTINCT carrier FROM receipts
+WHERE state = 'waiting' AND carrier_ref IS NOT NULL AND carrier = ANY(%(carriers)b)
+"""
+_SPOKEN_OF = """
+SELECT s.message FROM unnest(%(messages)b::uuid[], %(carriers)b::text[], %(spellings)b::text[])
+     AS s (message, carrier, spelling)
+WHERE EXISTS (SELECT FROM receipts AS r WHERE r.carrier_ref = s.spelling AND r.carrier = s.carrier
+              AND r.state = 'waiting' OFFSET 0)
+"""
+#: messages looked for at once
+_PORTION = 500
+
+
+def spoken_of(conn: Connection, taken: Sequence[tuple[UUID, str, str]]) -> set[UUID]:
+    """Return those messages of whose id a receipt waits in another spelling; `taken` has carrier and its reference."""
+    carriers = sorted({carrier for _, carrier, _ in taken})
+    strange = {row[0] for row in conn.exec_driver_sql(_STRANGE, {"carriers": carriers})} if carriers else ()
+    among = [each for each in taken if each[1] in strange]
+    found: set[UUID] = set()
+    for at in range(0, len(among), _PORTION):
+        rows = [(id_, name, each) for id_, name, ref in among[at : at + _PORTION] for each in carrier_refs.others(ref)]
+        columns = dict(zip(("messages", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=False))
+        found |= {row[0] for row in conn.exec_driver_sql(_SPOKEN_OF, columns)} if rows else set()
+    return found

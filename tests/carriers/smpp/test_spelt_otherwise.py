@@ -1,0 +1,124 @@
+"""Receipts that write their message's id in another way than the answer to it did, and nobody set `receipt_ids`."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.carriers.smpp import pdu
+from pipeline.carriers.smpp.codes import MessageState, Tag
+from pipeline.stages.retake import retake
+from pipeline.stages.settle import settle
+from tests.carriers.smpp.peer import smsc
+from tests.carriers.smpp.test_foreign_receipts import TEXT, Smsc, becomes, connect, deliver_sm
+
+#: in the answer, in the receipt
+SPELT = {
+    "decimal": ("38601fa", "59113978"),
+    "decimal, filled up": ("038601FA", "0059113978"),
+    "hexadecimal": ("59113978", "38601fa"),
+    "hexadecimal, filled up": ("59113978", "038601FA"),
+    "hexadecimal, small": ("6699", "1A2B"),
+    "decimal of digits alone": ("16777216", "1000000"),
+    "capital letters": ("bb42dd", "BB42DD"),
+    "small letters": ("SMS-1B", "sms-1b"),
+    "an id of 128 bits": ("7F0C1E2A-93B4-4C5D-8E6F-A0B1C2D3E4F5", "7f0c1e2a-93b4-4c5d-8e6f-a0b1c2d3e4f5"),
+    "filled up": ("7", "0000000007"),
+    "not filled up": ("0007", "7"),
+    "marked as hexadecimal": ("beef01", "0xBEEF01"),
+}
+
+
+def wait(world: Any) -> list[str]:
+    """Let half a minute and more pass; return how messages stand once receipts were looked at again."""
+    for table, column in (("provider_attempts", "marked_at"), ("receipts", "received_at"), ("receipts", "due_at")):
+        world.run(f"UPDATE {table} SET {column} = {column} - interval '40 seconds'")
+    for _ in range(2):
+        settle(world.rt)
+        retake(world.rt)
+    return [str(status) for status in world.rows("SELECT status FROM messages")]
+
+
+@pytest.mark.parametrize(("answered", "receipted"), SPELT.values(), ids=SPELT)
+def test_it_settles_its_message_which_is_not_sent_once_more(world: Any, answered: str, receipted: str) -> None:
+    far = Smsc(lambda _: [deliver_sm(TEXT.format(receipted, "DELIVRD").encode())], answered)
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        far.speak()
+        stands = becomes(world)
+        later = wait(world)
+        world.rt.close()
+
+    assert stands == ["sent", "alpha"]
+    assert later == ["delivered"]
+
+
+def test_nor_does_one_in_parameters(world: Any) -> None:
+    tlvs = pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, b"0059113978\0") + pdu.tlv(
+        Tag.MESSAGE_STATE, bytes((MessageState.UNDELIVERABLE,))
+    )
+    far = Smsc(lambda _: [deliver_sm(b"", tlvs=tlvs)], "38601fa")
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        far.speak()
+        stands, later = becomes(world), wait(world)
+        world.rt.close()
+
+    assert (stands, later) == (["sent", "alpha"], ["failed"])
+
+
+def test_a_state_that_comes_later_is_heeded_too(world: Any) -> None:
+    said = [TEXT.format("59113978", state).encode() for state in ("ENROUTE", "DELIVRD")]
+    far = Smsc(lambda _: [deliver_sm(each) for each in said], "38601fa")
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        far.speak()
+        later = wait(world)
+        world.rt.close()
+
+    assert later == ["delivered"]
+
+
+def test_one_with_a_failure_that_another_carrier_may_not_have_has_it_sent_once_more(world: Any) -> None:
+    far = Smsc(lambda _: [deliver_sm(TEXT.format("59113978", "REJECTD").encode())], "38601fa")
+    with smsc(far) as port:
+        connect(world, port, retryable_codes="REJECTD")
+        world.send()
+        far.speak()
+        wait(world)
+        batches = world.rows("SELECT carrier FROM batches ORDER BY id")
+        world.rt.close()
+
+    assert batches == ["alpha", "beta"]
+
+
+@pytest.mark.parametrize(
+    ("answered", "receipted"),
+    [("38601fa", "59113979"), ("aB3x", "Ab3X"), ("10", "16"), ("S213", "S0213")],
+    ids=["another", "letters of both kinds", "small numbers", "zeros within"],
+)
+def test_what_may_be_another_message_s_says_nothing(world: Any, answered: str, receipted: str) -> None:
+    far = Smsc(lambda _: [deliver_sm(TEXT.format(receipted, "DELIVRD").encode())], answered)
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        far.speak()
+        later = wait(world)
+        world.rt.close()
+
+    assert later == ["sent"]
+
+
+def test_nor_does_one_where_the_id_as_it_is_has_its_receipt(world: Any) -> None:
+    said = [TEXT.format(*each).encode() for each in (("38601fa", "ENROUTE"), ("59113978", "DELIVRD"))]
+    far = Smsc(lambda _: [deliver_sm(each) for each in said], "38601fa")
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        far.speak()
+        later = wait(world)
+        world.rt.close()
+
+    assert later == ["sent"]
