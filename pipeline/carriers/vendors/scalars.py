@@ -36,6 +36,12 @@ _SPACES = re.compile(r"[\s_']")
 _THOUSANDS_BY_COMMA = re.compile(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
 _DECIMAL_COMMA = re.compile(r"-?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+|-?[0-9]+,[0-9]+")
 _FRACTION = re.compile(r"(\.[0-9]{6})[0-9]+")
+_APART_ZONE = re.compile(r"(?<=[0-9]) +(?=[+-][0-9]{2})")
+_HALVED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]([0-9]{1,2}:[0-9]{2})(:[0-9]{2})?(?:\.[0-9]+)? ?([AP]M)")
+#: what is written around an epoch in .NET's JSON
+_WRAPPED = re.compile(r"\\?/Date\(([0-9]+)(?:[+-][0-9]{4})?\)\\?/")
+_HALF = re.compile(r" ?([AP])M$", re.IGNORECASE)
+_MONTH_NAMED = re.compile(r"(?<=[0-9])-([A-Za-z]{3})-(?=[0-9]{4})")
 
 
 def decoded(octets: bytes) -> str:
@@ -126,6 +132,7 @@ def moment(value: object, format_: str = "") -> datetime | None:
         except (ValueError, OverflowError):
             value = value.strip()
     text = (spelt(value) or "").strip() if not isinstance(value, bool) else ""
+    text = found[1] if (found := _WRAPPED.fullmatch(text)) else text
     for read in (partial(_formatted, format_), _iso, _digits, _dated):
         try:
             if (at := read(text)) is not None:
@@ -152,8 +159,11 @@ def _strptime(text: str, format_: str) -> datetime:
 def _iso(text: str) -> datetime | None:
     if text.isdecimal():
         return None
+    text = _APART_ZONE.sub("", text.upper())
     for ending in (" UTC", " GMT", " Z"):
         text = f"{text.removesuffix(ending)}Z" if text.endswith(ending) else text
+    if half := _HALVED.fullmatch(text):
+        return _strptime(f"{half[1]} {half[2]}{half[3] or ':00'} {half[4]}", "%Y-%m-%d %I:%M:%S %p")
     return datetime.fromisoformat(_FRACTION.sub(r"\1", _YEAR_FIRST.sub(r"\1-\2-\3", text)))
 
 
@@ -165,6 +175,8 @@ def _digits(text: str) -> datetime | None:
         return at
     if len(whole_) == 12 and not whole_.startswith("20"):
         return _strptime(whole_, "%y%m%d%H%M%S")
+    if len(whole_) == 17:  # with thousandths
+        whole_ = whole_[:14]
     return _strptime(whole_, _COMPACT[len(whole_)]) if len(whole_) in _COMPACT else None
 
 
@@ -178,7 +190,9 @@ def _epoch(number: float) -> datetime | None:
 def _dated(text: str) -> datetime | None:
     found = _DATES.fullmatch(text)
     if found is None:
-        return parsedate_to_datetime(text)
+        at = parsedate_to_datetime(_MONTH_NAMED.sub(r" \1 ", _HALF.sub("", text)))
+        half = _HALF.search(text)
+        return at.replace(hour=at.hour % 12 + (12 if half[1] in "pP" else 0)) if half else at
     first, second, year, hour, minute, seconds = (int(each or 0) for each in found.groups()[:6])
     day, month = (first, second) if second <= 12 else (second, first)
     if half := found[7]:

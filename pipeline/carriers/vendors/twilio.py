@@ -55,7 +55,7 @@ from schema.vocabulary import InboundAction, Verdict
 #: seconds Twilio may be told to try for
 VALIDITY = (1, 36_000)
 #: bytes up to which other spellings of the signed URL are tried: Twilio's own posts are smaller by far
-_SMALL = 65_536
+_SMALL = 24_576
 #: why each code was given, in an answer and in a receipt: with a messaging service many refusals come as the latter
 CODES: dict[str, RefusalReason] = {
     "20003": RefusalReason.ACCOUNT,  # authentication
@@ -254,7 +254,7 @@ def _entry(carrier: str, settings: Mapping[str, object], posted: Posted, given: 
 def _receipt(carrier: str, given: dict[str, str], posted: Posted) -> posts.Entry:
     sid, status = posts.needed(given.get("MessageSid"), "MessageSid"), posts.needed(given["MessageStatus"], "status")
     code, verdict = posts.label(given.get("ErrorCode")), STATUSES.get(status.lower(), Verdict.PENDING)
-    unlisted = RefusalReason.UNSPECIFIED if status == NOT_SENT else None
+    unlisted = RefusalReason.UNSPECIFIED if status.lower() == NOT_SENT else None
     receipt = Receipt(
         carrier=carrier,
         key=f"{sid}/{status}",
@@ -264,7 +264,7 @@ def _receipt(carrier: str, given: dict[str, str], posted: Posted) -> posts.Entry
         code=code,
         at=None,
         raw=posts.kept(given, _KEPT),
-        retryable=verdict is Verdict.FAILED and may_another_help(CODES.get(code, unlisted) if code else None),
+        retryable=verdict is Verdict.FAILED and may_another_help(CODES.get(code or "", unlisted)),
     )
     return posts.checked(receipt, status.lower() in STATUSES)
 

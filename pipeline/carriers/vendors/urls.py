@@ -44,24 +44,26 @@ def readings(url: str, headers: Mapping[str, str]) -> Iterator[str]:
     """Yield the spellings of a called URL that may be the one that was signed, the likeliest first.
 
     With its port and without, as Twilio's own libraries try them (RequestValidator.validate), and with the port that
-    the request names; with the scheme before a proxy; with and without a slash at the end of its path; with its query
-    escaped as little and as much as can be.
+    the request names; with the scheme before a proxy; with and without a slash at the end of its path; its host in
+    small letters, without what it lets in by; and with its path and query escaped as little and as much as can be.
     """
     parts = urlsplit(url)
+    yield url
     path, query = parts.path.rstrip("/"), unquote(parts.query)
-    found = [url]
-    for scheme in (parts.scheme, *({"https", "http"} - {parts.scheme})):
-        found += [
-            urlunsplit(parts._replace(scheme=scheme, netloc=authority))
-            for authority in _authorities(parts, scheme, headers)
-        ]
-    found += [urlunsplit(parts._replace(path=other)) for other in (path, f"{path}/")]
-    found += [urlunsplit(parts._replace(query=other)) for other in (query, quote(query, "=&"))]
-    yield from dict.fromkeys(found)
+    paths = dict.fromkeys((parts.path, path, f"{path}/", unquote(parts.path)))
+    bases = [
+        parts._replace(scheme=scheme, netloc=authority)
+        for scheme in (parts.scheme, *({"https", "http"} - {parts.scheme}))
+        for authority in _authorities(parts, scheme, headers)
+    ]
+    queries = (query, quote(query, "=&"), parts.query.replace("+", "%20"), parts.query.replace("%20", "+"))
+    found = [urlunsplit(each._replace(path=other)) for other in paths for each in (parts, *bases)]
+    found += [urlunsplit(parts._replace(query=other)) for other in queries]
+    yield from dict.fromkeys(each for each in found if each != url)
 
 
 def _authorities(parts: SplitResult, scheme: str, headers: Mapping[str, str]) -> Iterator[str]:
-    """Yield host, with each port that it may have been called by, and without."""
+    """Yield host, without a port and with each that it may have been called by."""
     user, at, host = parts.netloc.rpartition("@")
     bare = host.rpartition(":")[0] if _port(host) else host
     named = (
@@ -70,10 +72,10 @@ def _authorities(parts: SplitResult, scheme: str, headers: Mapping[str, str]) ->
         headers.get("x-forwarded-port"),
     )
     ports = (_port(host), _USUAL_PORT.get(scheme), *named, *_PORTS)
-    yield f"{user}{at}{bare}"
-    for port in dict.fromkeys(str(port) for port in ports if port):
-        if port.isdecimal() and len(port) <= 5:
-            yield f"{user}{at}{bare}:{port}"
+    told = [str(port) for port in ports if port]
+    endings = ["", *dict.fromkeys(f":{port}" for port in told if port.isdecimal() and len(port) <= 5)]
+    for name in dict.fromkeys((f"{user}{at}{bare}", f"{user}{at}{bare.lower()}", bare.lower())):
+        yield from (f"{name}{ending}" for ending in endings)
 
 
 def _port(authority: str) -> str:
