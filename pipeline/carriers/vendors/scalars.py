@@ -39,7 +39,7 @@ _FRACTION = re.compile(r"(\.[0-9]{6})[0-9]+")
 _APART_ZONE = re.compile(r"(?<=[0-9]) +(?=[+-][0-9]{2})")
 _HALVED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]([0-9]{1,2}:[0-9]{2})(:[0-9]{2})?(?:\.[0-9]+)? ?([AP]M)")
 #: what is written around an epoch in .NET's JSON
-_WRAPPED = re.compile(r"\\?/Date\(([0-9]+)(?:[+-][0-9]{4})?\)\\?/")
+_WRAPPED = re.compile(r"^\\?/Date\(([0-9]+)(?:[+-][0-9]{4})?\)\\?/$")
 _HALF = re.compile(r" ?([AP])M$", re.IGNORECASE)
 _MONTH_NAMED = re.compile(r"(?<=[0-9])-([A-Za-z]{3})-(?=[0-9]{4})")
 
@@ -132,7 +132,7 @@ def moment(value: object, format_: str = "") -> datetime | None:
         except (ValueError, OverflowError):
             value = value.strip()
     text = (spelt(value) or "").strip() if not isinstance(value, bool) else ""
-    text = found[1] if (found := _WRAPPED.fullmatch(text)) else text
+    text = _WRAPPED.sub(r"\1", text)
     for read in (partial(_formatted, format_), _iso, _digits, _dated):
         try:
             if (at := read(text)) is not None:
@@ -190,9 +190,8 @@ def _epoch(number: float) -> datetime | None:
 def _dated(text: str) -> datetime | None:
     found = _DATES.fullmatch(text)
     if found is None:
-        at = parsedate_to_datetime(_MONTH_NAMED.sub(r" \1 ", _HALF.sub("", text)))
-        half = _HALF.search(text)
-        return at.replace(hour=at.hour % 12 + (12 if half[1] in "pP" else 0)) if half else at
+        at, ending = parsedate_to_datetime(_MONTH_NAMED.sub(r" \1 ", _HALF.sub("", text))), _HALF.search(text)
+        return at.replace(hour=at.hour % 12 + (12 if ending[1] in "pP" else 0)) if ending else at
     first, second, year, hour, minute, seconds = (int(each or 0) for each in found.groups()[:6])
     day, month = (first, second) if second <= 12 else (second, first)
     if half := found[7]:
