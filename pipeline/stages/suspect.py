@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from pipeline.runtime import Runtime
-from pipeline.store import dead_letters, receipts
+from pipeline.store import dead_letters, receipts, respelt
 from schema.carriage import Suspect
 
 
 def suspect(rt: Runtime, suspects: Sequence[Suspect]) -> int:
-    """Keep as dead letters those that name a reference which their carrier gave; return how many.
+    """Keep as dead letters those that name a reference which their carrier gave, however spelt; return how many.
 
     A handset could write the same, but knows no such reference. Their carrier is not taken for silent then.
     """
@@ -16,6 +16,11 @@ def suspect(rt: Runtime, suspects: Sequence[Suspect]) -> int:
         return 0
     with rt.begin() as conn:
         found = receipts.match(conn, [each.receipt for each in suspects], rt.now())
-        known = [each.letter for each, matched in zip(suspects, found, strict=True) if matched.message]
+        told = [
+            (each.receipt.carrier, None if it.message else each.receipt.carrier_ref)
+            for each, it in zip(suspects, found, strict=True)
+        ]
+        otherwise = respelt.given(conn, told, rt.now())
+        known = [each.letter for at, each in enumerate(suspects) if found[at].message or at in otherwise]
         dead_letters.add(conn, rt.vault_or_none, rt.mint(), known)
     return len(known)

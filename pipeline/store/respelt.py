@@ -88,3 +88,20 @@ def spoken_of(conn: Connection, taken: Sequence[tuple[UUID, str, str]]) -> set[U
         columns = dict(zip(("messages", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=False))
         found |= {row[0] for row in conn.exec_driver_sql(_SPOKEN_OF, columns)} if rows else set()
     return found
+
+
+_GIVEN = """
+SELECT DISTINCT s.place FROM unnest(%(places)b::int4[], %(carriers)b::text[], %(spellings)b::text[])
+     AS s (place, carrier, spelling)
+WHERE EXISTS (SELECT FROM provider_attempts AS a WHERE a.carrier_ref = s.spelling AND a.carrier = s.carrier
+              AND a.message_id >= %(since)s OFFSET 0)
+"""
+
+
+def given(conn: Connection, told: Sequence[tuple[str, str | None]], now: datetime) -> set[int]:
+    """Return the places of those references, each with its carrier, which that gave in another spelling."""
+    rows = [(at, name, each) for at, (name, ref) in enumerate(told) if ref for each in carrier_refs.others(ref)]
+    if not rows:
+        return set()
+    columns = dict(zip(("places", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=True))
+    return {row[0] for row in conn.exec_driver_sql(_GIVEN, {**columns, "since": lowest(now - _RECENT)})}

@@ -57,7 +57,7 @@ CROSS JOIN LATERAL (
 ) AS m
 CROSS JOIN LATERAL (
     SELECT n, carrier, carrier_ref, marked_at FROM provider_attempts
-    WHERE message_id = m.id AND batch_id = s.batch_id AND outcome = 'accepted' OFFSET 0
+    WHERE message_id = m.id AND batch_id = s.batch_id AND outcome = 'accepted' AND carrier_ref IS NOT NULL OFFSET 0
 ) AS a
 WHERE NOT EXISTS (SELECT FROM receipts WHERE carrier_ref = a.carrier_ref AND carrier = a.carrier OFFSET 0)
   AND NOT EXISTS (SELECT FROM receipts WHERE ref = m.id OFFSET 0)
@@ -74,13 +74,14 @@ def unheard(conn: Connection, spans: Sequence[Span], lately: float) -> list[UUID
     """Return the messages of these batches that a carrier took and never said a word of.
 
     A carrier that said something that cannot be read, since it took a message or so many seconds before, may have
-    spoken of it, and one of whose receipts has its id in another spelling has.
+    spoken of it, and one of whose receipts has its id in another spelling has. Of one that was taken without an id
+    nobody can tell.
     """
     if not spans:
         return []
     params = {**_bounds(spans), "sources": _SOURCES, "lately": lately}
     taken = [(row[0], row[1], row[2]) for row in conn.exec_driver_sql(_UNHEARD, params)]
-    spoken_of = respelt.spoken_of(conn, [each for each in taken if each[2]])
+    spoken_of = respelt.spoken_of(conn, taken)
     return [id_ for id_, _, _ in taken if id_ not in spoken_of]
 
 

@@ -122,3 +122,27 @@ def test_nor_does_one_where_the_id_as_it_is_has_its_receipt(world: Any) -> None:
         world.rt.close()
 
     assert later == ["sent"]
+
+
+def test_one_that_does_not_say_that_it_is_a_receipt_keeps_its_message_from_being_sent_once_more(world: Any) -> None:
+    far = Smsc(lambda _: [deliver_sm(TEXT.format("59113978", "DELIVRD").encode(), esm_class=0)], "38601fa")
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        far.speak()
+        stands = becomes(world)
+        world.rt.close()
+
+    assert stands == ["sent", "alpha"]
+
+
+def test_what_was_taken_without_an_id_is_not_sent_once_more(world: Any) -> None:
+    far = Smsc(lambda _: [deliver_sm(TEXT.format("S213", "DELIVRD").encode())], "")
+    with smsc(far) as port:
+        connect(world, port)
+        world.send()
+        far.speak()
+        stands = becomes(world)
+        world.rt.close()
+
+    assert stands == ["sent", "alpha"]
