@@ -76,7 +76,7 @@ def fault(text: str, region: str | None = None) -> str:
     if len(text) > LONGEST:
         return f"not a phone number: {_TOO_LONG}"
     spelt = spellings.tidy(text)
-    if words := spellings.fault(spelt):
+    if words := spellings.fault(spelt, region):
         return f"not a phone number: {words}"
     if region is None and "+" not in spelt:
         return "not a phone number: national, or without its plus; write + and the country code, or give its `country`"
@@ -102,7 +102,7 @@ def _read(text: str, region: str | None) -> Phone | None:
     number = text
     if not _INTERNATIONAL.fullmatch(number):
         text = spellings.tidy(text)
-        if spellings.fault(text):
+        if spellings.fault(text, region):
             return None
         number = text.translate(_PUNCTUATION)
         if not _INTERNATIONAL.fullmatch(number):

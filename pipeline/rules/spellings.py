@@ -8,6 +8,8 @@ area code, and characters that nobody sees.
 
 import re
 
+import phonenumbers
+
 _SEVEN = 7  # digits in a row that are a whole number rather than a group of one
 
 #: blanks of typesetting, read as one
@@ -28,6 +30,10 @@ _TRUNK = re.compile(r"[(\[（［]0[)\]）］]")
 _BRACKETED = re.compile(r"[(\[（［]\+?[\d \-]*[)\]）］]")
 _BRACKETS = re.compile(r"[()\[\]（）［］]")
 _DIGITS = re.compile(r"\d+")
+#: a single digit behind a dash, where more stand before it: `45 67 - 8`
+_DASHED_DIGIT = re.compile(r"\d\d *[\-\u2010-\u2015\u2212\uff0d] *\d\Z")
+#: three or four digits behind a group that is long enough to be the rest of a number
+_TAIL = re.compile(rf"(.*\d{{{_SEVEN},}})\D+\d{{3,4}}\D*", re.DOTALL)
 
 _TWO = "more than one number, or signs that no number has: write one number, as + and 8 to 15 digits"
 _LONGER = "it ends in an extension or a second number: write one number in full, as + and 8 to 15 digits"
@@ -38,11 +44,14 @@ def tidy(text: str) -> str:
     return text.translate(_TIDY).strip(_ENDS)
 
 
-def fault(text: str) -> str | None:
-    """Return why a tidied text is not plainly one number, or None: its digits are all there is to it."""
+def fault(text: str, region: str | None = None) -> str | None:
+    """Return why a tidied text is not plainly one number, or None: its digits are all there is to it.
+
+    `region` is where a number without a plus is dialled.
+    """
     if text.isascii() and text[1:].isdigit() and (text[0] == "+" or text[0].isdigit()):
         return None
-    return _fault_of_signs(text) or _fault_of_layout(text)
+    return _fault_of_signs(text) or _fault_of_layout(text) or _fault_of_tail(text, region)
 
 
 def _fault_of_signs(text: str) -> str | None:
@@ -78,7 +87,18 @@ def _fault_of_layout(text: str) -> str | None:
     groups = _DIGITS.findall(_TRUNK.sub("", text))
     if len(groups) > 1 and _is_appended(len(groups[-2]), len(groups[-1])):
         return _LONGER
-    return None
+    return _LONGER if _DASHED_DIGIT.search(text) else None
+
+
+def _fault_of_tail(text: str, region: str | None) -> str | None:
+    """Return the fault of a short last group behind what is a whole number by itself: `+43 664 1234567 890`."""
+    tail = _TAIL.fullmatch(text)
+    if tail is None:
+        return None
+    try:
+        return _LONGER if phonenumbers.is_valid_number(phonenumbers.parse(tail[1], region)) else None
+    except phonenumbers.NumberParseException:
+        return None
 
 
 def _is_area(before: str, after: str) -> bool:

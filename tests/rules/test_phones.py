@@ -82,6 +82,11 @@ MEANT = {
     "two numbers, a bar": ("+2348031234567|2348031234568", "more than one"),
     "two numbers, a word": ("+2348031234567 or +2348031234568", "letters"),
     "two numbers, a tilde": ("+2348031234567~8", "more than one"),
+    "an extension of three digits": ("+43 664 1234567 890", "extension or a second"),
+    "an extension of three digits, no blanks before": ("+436641234567 890", "extension or a second"),
+    "an extension of three digits, a dash": ("+49 89 1234567-890", "extension or a second"),
+    "an extension of four digits": ("+49 30 1234567 8901", "extension or a second"),
+    "a range, blanks around its dash": ("+49 89 / 123 45 67 - 8", "extension or a second"),
     "thousands": ("+436,641,234,567", "more than one"),
     "extension": ("+44 20 7946 0018 ext. 5", "extension"),
     "extension, no blank": ("+442079460018ext5", "extension"),
@@ -105,6 +110,15 @@ MEANT = {
     "without its plus": ("2348031234567", "national, or"),
     "nothing": ("", "there is no number"),
     "much": ("+2348031234567".ljust(LONGEST + 1, "0"), "at most"),
+}
+
+#: a short last group that is part of the number
+GROUPED = {
+    "three digits behind five": ("+49 30 12345 678", "+493012345678"),
+    "three behind seven, none of which is a number": ("+91 9876543 210", "+919876543210"),
+    "four behind seven": ("+55 1191234 5678", "+5511912345678"),
+    "four behind four": ("+86 138 0013 8000", "+8613800138000"),
+    "a pair behind a dash": ("+7 921 123-45-67", "+79211234567"),
 }
 
 SLASHES = {
@@ -191,6 +205,15 @@ def test_what_nobody_sees_changes_no_number(text: str) -> None:
 @pytest.mark.parametrize(("text", "e164"), SLASHES.values(), ids=SLASHES)
 def test_a_slash_may_stand_behind_the_area_code(text: str, e164: str) -> None:
     assert [phone and phone.e164 for phone in normalise([text])] == [e164]
+
+
+@pytest.mark.parametrize(("text", "e164"), GROUPED.values(), ids=GROUPED)
+def test_a_short_last_group_is_read_where_the_digits_before_it_are_no_number(text: str, e164: str) -> None:
+    assert [phone and phone.e164 for phone in normalise([text])] == [e164]
+
+
+def test_a_tail_behind_a_whole_national_number_is_told() -> None:
+    assert normalise(["0664 1234567 890", "0664 123 4567"], "AT") == [None, Phone("+436641234567", "AT", True)]
 
 
 @pytest.mark.parametrize(("text", "words"), MEANT.values(), ids=MEANT)
@@ -305,7 +328,7 @@ def test_hostile_texts_are_read_as_the_library_reads_them(seed: int) -> None:
 def library(text: str, region: str | None = None) -> Phone | None:
     """Return what libphonenumber says of what is plainly one number, asked in its plainest way."""
     text = spellings.tidy(text)
-    if spellings.fault(text):
+    if spellings.fault(text, region):
         return None
     try:
         number = phonenumbers.parse(text, region)

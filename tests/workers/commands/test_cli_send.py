@@ -166,6 +166,16 @@ def test_a_campaign_goes_out_though_some_lines_are_broken(desk: Shell, tmp_path:
     assert found["statuses"] == {"sent": 1}
 
 
+def test_a_short_tail_behind_a_whole_number_reaches_nobody(desk: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("phone,name\n+43 664 1234567 890,Ada\n0664 1234567-890,Ben\n+49 89 / 123 45 67 - 8,Cy\n")
+
+    said = desk("campaign", "send", *ACME, "--text", "Hi ${name}", file, "--country", "AT")
+
+    assert said.code == 2, said.err
+    assert re.findall(r"line (\d): not a phone number: it ends in an extension", said.err) == ["2", "3", "4"]
+
+
 def test_a_spreadsheet_s_floats_reach_nobody(desk: Shell, working: Site, tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     file.write_bytes(b"phone,name\r+436641234567.0,Ada\r+491701234567.0,Ben\r0664 1234567,Floats\r")
