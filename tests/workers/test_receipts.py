@@ -378,6 +378,40 @@ def test_every_kind_of_batch_is_read_entry_by_entry(
     assert set_aside(world) == [f"{carrier} unreadable_entry 1"]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"messageId": "7", "status": {"groupId": 3, "id": 5}},
+        [{"messageId": "7", "status": {"groupId": 3, "id": 5}}],
+        {"results": [{"messageId": "7", "status": {"groupName": "DELIVERED"}}]},
+    ],
+)
+def test_a_report_of_infobip_s_is_read_without_what_is_around_it(
+    world: Any, posting: Callable[..., Any], given: Any
+) -> None:
+    assert one(posting, "POST", "ib?token=sesame", json.dumps(given).encode())[0] == 200
+    assert kept(world) == ["ib 7 delivered"]
+
+
+@pytest.mark.parametrize(("said", "code"), [("None", "Failed"), ("", "Failed"), ("DELIVERYFAILURE", "DELIVERYFAILURE")])
+def test_a_reason_of_africa_s_talking_is_read_in_any_case_and_may_be_none(
+    world: Any, posting: Callable[..., Any], said: str, code: str
+) -> None:
+    with world.rt.begin() as conn:
+        carriers.save(conn, "at", "africas_talking", {"username": "u", "api_key": "k", "receipt_token": "sesame"})
+    given = {"id": "A1", "status": "Failed", "failureReason": said}
+
+    assert one(posting, "POST", "at?token=sesame", urlencode(given).encode())[0] == 200
+    assert world.rows("SELECT verdict, code, retryable FROM receipts") == [("failed", code, True)]
+
+
+def test_an_older_callback_of_twilio_s_is_a_report(world: Any, posting: Callable[..., Any]) -> None:
+    body, mac = signed({"SmsSid": "SM5", "SmsStatus": "delivered"}, f"{OUTSIDE}/tw")
+
+    assert one(posting, "POST", "tw", body, x_twilio_signature=mac)[0] == 200
+    assert kept(world) == ["tw SM5 delivered"]
+
+
 UNKNOWN: dict[str, tuple[str, Any]] = {
     "vonage": ("vg?token=sesame", {"messageId": "7", "status": "teleported"}),
     "infobip": ("ib?token=sesame", {"results": [{"messageId": "7", "status": {"groupId": 9, "id": 901}}]}),

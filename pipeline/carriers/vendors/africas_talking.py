@@ -114,6 +114,9 @@ FAILURES: dict[str, RefusalReason] = {
     "AbsentSubscriber": RefusalReason.ABSENT,
     "Expired": RefusalReason.EXPIRED,
 }
+_BY_SMALL = {word.lower(): reason for word, reason in FAILURES.items()}
+#: a failureReason that says that there is none
+_NOTHING = frozenset({"none", "null", "nil", "n/a", "-"})
 _KEPT = ("id", "status", "failureReason", "networkCode", "retryCount")
 
 
@@ -184,7 +187,8 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
     message, status = posts.needed(given.get("id"), "id"), posts.needed(given.get("status"), "status")
     verdict = STATUSES.get(status.lower(), Verdict.PENDING)
     failed = verdict is Verdict.FAILED
-    code = posts.label(given.get("failureReason")) or (status if failed else None)
+    reason = posts.label(given.get("failureReason")) or ""
+    code = reason if reason and reason.lower() not in _NOTHING else (status if failed else None)
     receipt = Receipt(
         carrier=carrier,
         key=f"{message}/{status}",
@@ -194,7 +198,7 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
         code=code,
         at=None,
         raw=posts.kept(given, _KEPT),
-        retryable=failed and may_another_help(FAILURES.get(code or "")),
+        retryable=failed and may_another_help(_BY_SMALL.get((code or "").lower())),
     )
     return posts.checked(receipt, status.lower() in STATUSES)
 

@@ -109,6 +109,7 @@ GROUPS: dict[int, Verdict] = {
     4: Verdict.FAILED,
     5: Verdict.FAILED,
 }
+GROUP_NAMES = {"ACCEPTED": 0, "PENDING": 1, "UNDELIVERABLE": 2, "DELIVERED": 3, "EXPIRED": 4, "REJECTED": 5}
 #: of the group DELIVERED, but to the operator only
 DELIVERED_TO_OPERATOR = 2
 #: why each error group of a failed delivery was given: the handset, the user, the operator; of operators' errors only
@@ -238,7 +239,9 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
 
 
 def _results(posted: Posted) -> list[Any]:
-    return posts.entries(posts.part(posts.parsed(posted.body), "results"))
+    whole = posts.parsed(posted.body)
+    found = posts.part(whole, "results")
+    return posts.entries(found if found is not None else whole or None)
 
 
 def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posts.Entry:
@@ -248,7 +251,7 @@ def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posts
 
 def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
     message, status, error = posts.needed(given.get("messageId"), "messageId"), given["status"], given.get("error")
-    group, id_ = posts.whole(posts.part(status, "groupId")), posts.whole(posts.part(status, "id"))
+    group, id_ = _group(status), posts.whole(posts.part(status, "id"))
     if group is None:
         raise ValueError("status.groupId must be a number")
     verdict = Verdict.PENDING if id_ == DELIVERED_TO_OPERATOR else GROUPS.get(group, Verdict.PENDING)
@@ -266,6 +269,12 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
         retryable=failed and may_another_help(_reason(id_, error)),
     )
     return posts.checked(receipt, group in GROUPS)
+
+
+def _group(status: object) -> int | None:
+    """Return the group of a status, by its name where it has no number."""
+    group = posts.whole(posts.part(status, "groupId"))
+    return GROUP_NAMES.get(str(posts.part(status, "groupName")).upper()) if group is None else group
 
 
 def _reason(status: int | None, error: object) -> RefusalReason | None:

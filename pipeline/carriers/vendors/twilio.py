@@ -248,11 +248,13 @@ def _prove(carrier: str, token: str, posted: Posted, pairs: list[tuple[str, str]
 
 
 def _entry(carrier: str, settings: Mapping[str, object], posted: Posted, given: dict[str, str]) -> posts.Entry:
-    return _receipt(carrier, given, posted) if "MessageStatus" in given else _inbound(carrier, settings, given)
+    is_report = "MessageStatus" in given or ("SmsStatus" in given and "Body" not in given)  # older callbacks
+    return _receipt(carrier, given, posted) if is_report else _inbound(carrier, settings, given)
 
 
 def _receipt(carrier: str, given: dict[str, str], posted: Posted) -> posts.Entry:
-    sid, status = posts.needed(given.get("MessageSid"), "MessageSid"), posts.needed(given["MessageStatus"], "status")
+    sid = posts.needed(given.get("MessageSid") or given.get("SmsSid"), "MessageSid")
+    status = posts.needed(given.get("MessageStatus") or given.get("SmsStatus"), "status")
     code, verdict = posts.label(given.get("ErrorCode")), STATUSES.get(status.lower(), Verdict.PENDING)
     unlisted = RefusalReason.UNSPECIFIED if status.lower() == NOT_SENT else None
     receipt = Receipt(

@@ -313,7 +313,7 @@ def test_without_a_token_of_ours_nothing_is_believed() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {**REPORT, "MessageSid": ""},
+        {**REPORT, "MessageSid": "", "SmsSid": ""},
         {"MessageSid": "SM1", "From": "+1", "To": "+2"},
     ],
 )
