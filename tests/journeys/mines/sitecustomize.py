@@ -129,7 +129,7 @@ MINES: dict[str, Callable[[Any], None]] = {
     "pipeline.rules.segments": _measure,
     "pipeline.stages.bill": _bill,
     "pipeline.stages.ingest": _ingest,
-    "schema.order": _read,
+    "schema.order_reader": _read,
     "workers.doors.desk": _desk,
     "workers.tasks": _double,
 }
