@@ -145,7 +145,8 @@ def test_fifty_orders_under_one_key_and_one_order_fifty_times_are_one_set_of_mes
     assert installation.count("SELECT count(*) FROM requests WHERE accepted > 0") == 2
     for request in requests:
         installation.submitted.pop(request)
-    installation.submitted[installation.rows("SELECT id FROM requests WHERE id <> %(id)s AND accepted > 0", id=again)[0]] = 20
+    [first] = installation.rows("SELECT id FROM requests WHERE id <> %(id)s AND accepted > 0", id=again)
+    installation.submitted[first] = 20
     verdict = installation.all_is_well()
     assert (verdict.messages, verdict.taken) == (40, 40)
 
