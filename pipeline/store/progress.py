@@ -24,7 +24,9 @@ def requests(conn: Connection, wanted: Sequence[UUID]) -> list[Row]:
 _STATUSES = f"""
 SELECT r.id, {PUBLIC_STATUS} AS status, count(*) AS messages
 FROM unnest(%(ids)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS r (id, first, last)
-JOIN messages AS m ON m.id BETWEEN r.first AND r.last AND m.request_id = r.id
+CROSS JOIN LATERAL (
+    SELECT status, batch_id FROM messages WHERE id BETWEEN r.first AND r.last AND request_id = r.id OFFSET 0
+) AS m
 JOIN batches AS b ON b.id = m.batch_id
 GROUP BY 1, 2
 """

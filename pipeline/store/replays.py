@@ -18,9 +18,12 @@ FROM requests WHERE id = ANY(%(ids)b)
 #: how many of these columns are an order's terms, and how many without its times
 _TERMS, _UNTIMED = 8, 6
 _MESSAGES = """
-SELECT s.request_id, m.id, m.phone, m.country, m.sender, m.body, m.correlation_id
+SELECT s.request_id, m.*
 FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (request_id, first_id, last_id)
-JOIN messages AS m ON m.id BETWEEN s.first_id AND s.last_id AND m.request_id = s.request_id
+CROSS JOIN LATERAL (
+    SELECT id, phone, country, sender, body, correlation_id FROM messages
+    WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id OFFSET 0
+) AS m
 """
 
 

@@ -64,8 +64,9 @@ def respell(conn: Connection, strays: Collection[UUID | str], now: datetime) -> 
 
 
 _STRANGE = """
-SELECT DISTINCT carrier FROM receipts
-WHERE state = 'waiting' AND carrier_ref IS NOT NULL AND carrier = ANY(%(carriers)b)
+SELECT s.carrier FROM unnest(%(carriers)b::text[]) AS s (carrier)
+WHERE EXISTS (SELECT FROM receipts AS r WHERE r.state = 'waiting' AND r.carrier_ref IS NOT NULL
+              AND r.carrier = s.carrier)
 """
 _SPOKEN_OF = """
 SELECT s.message FROM unnest(%(messages)b::uuid[], %(carriers)b::text[], %(spellings)b::text[])

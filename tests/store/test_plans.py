@@ -28,9 +28,13 @@ from pipeline.store import (
     messages,
     overview,
     parts,
+    progress,
     receipts,
     recovery,
+    replays,
     requests,
+    reservations,
+    respelt,
     sent,
     silences,
 )
@@ -230,6 +234,12 @@ def key(crowd: Crowd) -> dict[str, Any]:
     return {"accounts": [1], "scopes": ["order"], "keys": ["k"], "requests": crowd.batches[:1]}
 
 
+def spelt(crowd: Crowd, name: str = "", **more: Any) -> dict[str, Any]:
+    """Return spellings of references beside the ids of their messages, under that name."""
+    wanted = some(crowd)["ids"]
+    return ({name: wanted} if name else {}) | {"spellings": [f"ref-{id_}" for id_ in wanted], **more}
+
+
 def told(crowd: Crowd) -> dict[str, Any]:
     wanted = some(crowd)["ids"]
     bounds = {"lowest": wanted[0], "highest": wanted[-1], "at": datetime.now(UTC)}
@@ -362,6 +372,38 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "unheard": (
         silences._UNHEARD,
         lambda crowd: {**spans(crowd), "sources": silences._SOURCES, "lately": 3600.0},
+    ),
+    "stray receipts": (respelt._STRAY, lambda crowd: {"ids": some(crowd)["ids"], "late": 3600, "settled": 30}),
+    "respell": (respelt._RESPELL, lambda crowd: spelt(crowd, "ids", since=crowd.firsts[0])),
+    "carriers of strays": (respelt._STRANGE, lambda _: {"carriers": ["alpha"]}),
+    "spoken of": (respelt._SPOKEN_OF, lambda crowd: spelt(crowd, "messages", carriers=["alpha"] * 160)),
+    "references given": (
+        respelt._GIVEN,
+        lambda crowd: spelt(crowd, carriers=["alpha"] * 160, since=crowd.firsts[0], places=list(range(160))),
+    ),
+    "asked before": (replays._ASKED, lambda crowd: {"ids": crowd.batches, "door": "order"}),
+    "written before": (
+        replays._MESSAGES,
+        lambda crowd: {"requests": crowd.batches, "firsts": crowd.firsts, "lasts": crowd.lasts},
+    ),
+    "originals": (
+        replays._ORIGINALS,
+        lambda crowd: {"requests": crowd.batches, "firsts": crowd.firsts, "lasts": crowd.lasts},
+    ),
+    "progress": (progress._REQUESTS, lambda crowd: {"ids": crowd.batches}),
+    "progress of messages": (
+        progress._STATUSES,
+        lambda crowd: {"ids": crowd.batches, "firsts": crowd.firsts, "lasts": crowd.lasts},
+    ),
+    "vacant": (requests._VACANT, lambda crowd: {"ids": crowd.batches}),
+    "lock keys": (requests._LOCKED, key),
+    "give a key up": (
+        reservations._GIVE_UP,
+        lambda crowd: {"account": "acme", "scope": "order", "key": "k", "request": crowd.batches[0]},
+    ),
+    "unpaid places": (
+        reservations._UNPAID_PLACES,
+        lambda crowd: {"request": crowd.batches[0], "last": crowd.lasts[0], "codes": ["no_price"]},
     ),
     "blot": (silences._BLOT, spans),
     "learn": (
