@@ -26,8 +26,9 @@ SOURCE, DESTINATION = pdu.address("source_addr", 1, 1, "2348012345678"), pdu.add
 class Smsc:
     """Takes what is submitted, and says of each what a test has it say."""
 
-    def __init__(self, say: Callable[[str], list[bytes]], id_: str = "S213") -> None:
-        self._say, self._id = say, id_
+    def __init__(self, say: Callable[[str], list[bytes]], *ids: str) -> None:
+        #: one for each submit_sm
+        self._say, self._ids = say, ids or ("S213",)
         self.answers: Queue[tuple[int, int]] = Queue()
         self.said = 0
         self._may_speak = Event()
@@ -40,10 +41,10 @@ class Smsc:
 
     def __call__(self, guest: Guest) -> None:
         guest.welcome()
-        sequence = guest.submit()[2]
-        guest.say(pdu.submit_sm_resp(sequence, self._id))
+        for id_ in self._ids:
+            guest.say(pdu.submit_sm_resp(guest.submit()[2], id_))
         assert self._may_speak.wait(20)
-        octets = self._say(self._id)
+        octets = self._say(self._ids[0])
         self.said = len(octets)
         guest.say(b"".join(octets))
         while True:

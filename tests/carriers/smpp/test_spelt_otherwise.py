@@ -1,5 +1,7 @@
 """Receipts that write their message's id in another way than the answer to it did, and nobody set `receipt_ids`."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -38,58 +40,55 @@ def wait(world: Any) -> list[str]:
     return [str(status) for status in world.rows("SELECT status FROM messages")]
 
 
-@pytest.mark.parametrize(("answered", "receipted"), SPELT.values(), ids=SPELT)
-def test_it_settles_its_message_which_is_not_sent_once_more(world: Any, answered: str, receipted: str) -> None:
-    far = Smsc(lambda _: [deliver_sm(TEXT.format(receipted, "DELIVRD").encode())], answered)
+@contextmanager
+def spoken(world: Any, ids: Sequence[str], *said: bytes, **settings: Any) -> Iterator[None]:
+    """Have an SMSC take a message under these ids, one for each part, and say of it what is given."""
+    far = Smsc(lambda _: list(said), *ids)
     with smsc(far) as port:
-        connect(world, port)
-        world.send()
+        connect(world, port, **settings)
+        world.send(body="x" * (1 if len(ids) == 1 else 160 * len(ids) - 20))
         far.speak()
-        stands = becomes(world)
-        later = wait(world)
+        yield
         world.rt.close()
 
-    assert stands == ["sent", "alpha"]
-    assert later == ["delivered"]
+
+def receipt(id_: str, state: str = "DELIVRD", esm_class: int = 4) -> bytes:
+    return deliver_sm(TEXT.format(id_, state).encode(), esm_class)
+
+
+@pytest.mark.parametrize(("answered", "receipted"), SPELT.values(), ids=SPELT)
+def test_it_settles_its_message_which_is_not_sent_once_more(world: Any, answered: str, receipted: str) -> None:
+    with spoken(world, [answered], receipt(receipted)):
+        stands, later = becomes(world), wait(world)
+
+    assert (stands, later) == (["sent", "alpha"], ["delivered"])
 
 
 def test_nor_does_one_in_parameters(world: Any) -> None:
-    tlvs = pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, b"0059113978\0") + pdu.tlv(
-        Tag.MESSAGE_STATE, bytes((MessageState.UNDELIVERABLE,))
-    )
-    far = Smsc(lambda _: [deliver_sm(b"", tlvs=tlvs)], "38601fa")
-    with smsc(far) as port:
-        connect(world, port)
-        world.send()
-        far.speak()
+    state = pdu.tlv(Tag.MESSAGE_STATE, bytes((MessageState.UNDELIVERABLE,)))
+    tlvs = pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, b"0059113978\0") + state
+    with spoken(world, ["38601fa"], deliver_sm(b"", tlvs=tlvs)):
         stands, later = becomes(world), wait(world)
-        world.rt.close()
 
     assert (stands, later) == (["sent", "alpha"], ["failed"])
 
 
-def test_a_state_that_comes_later_is_heeded_too(world: Any) -> None:
-    said = [TEXT.format("59113978", state).encode() for state in ("ENROUTE", "DELIVRD")]
-    far = Smsc(lambda _: [deliver_sm(each) for each in said], "38601fa")
-    with smsc(far) as port:
-        connect(world, port)
-        world.send()
-        far.speak()
-        later = wait(world)
-        world.rt.close()
+def test_those_of_all_parts_settle_a_long_message(world: Any) -> None:
+    with spoken(world, ["38601fa", "38601fb"], receipt("59113978"), receipt("59113979")):
+        stands, later = becomes(world), wait(world)
 
-    assert later == ["delivered"]
+    assert (stands, later) == (["sent", "alpha"], ["delivered"])
+
+
+def test_a_state_that_comes_later_is_heeded_too(world: Any) -> None:
+    with spoken(world, ["38601fa"], receipt("59113978", "ENROUTE"), receipt("59113978")):
+        assert wait(world) == ["delivered"]
 
 
 def test_one_with_a_failure_that_another_carrier_may_not_have_has_it_sent_once_more(world: Any) -> None:
-    far = Smsc(lambda _: [deliver_sm(TEXT.format("59113978", "REJECTD").encode())], "38601fa")
-    with smsc(far) as port:
-        connect(world, port, retryable_codes="REJECTD")
-        world.send()
-        far.speak()
+    with spoken(world, ["38601fa"], receipt("59113978", "REJECTD"), retryable_codes="REJECTD"):
         wait(world)
         batches = world.rows("SELECT carrier FROM batches ORDER BY id")
-        world.rt.close()
 
     assert batches == ["alpha", "beta"]
 
@@ -100,49 +99,20 @@ def test_one_with_a_failure_that_another_carrier_may_not_have_has_it_sent_once_m
     ids=["another", "letters of both kinds", "small numbers", "zeros within"],
 )
 def test_what_may_be_another_message_s_says_nothing(world: Any, answered: str, receipted: str) -> None:
-    far = Smsc(lambda _: [deliver_sm(TEXT.format(receipted, "DELIVRD").encode())], answered)
-    with smsc(far) as port:
-        connect(world, port)
-        world.send()
-        far.speak()
-        later = wait(world)
-        world.rt.close()
-
-    assert later == ["sent"]
+    with spoken(world, [answered], receipt(receipted)):
+        assert wait(world) == ["sent"]
 
 
 def test_nor_does_one_where_the_id_as_it_is_has_its_receipt(world: Any) -> None:
-    said = [TEXT.format(*each).encode() for each in (("38601fa", "ENROUTE"), ("59113978", "DELIVRD"))]
-    far = Smsc(lambda _: [deliver_sm(each) for each in said], "38601fa")
-    with smsc(far) as port:
-        connect(world, port)
-        world.send()
-        far.speak()
-        later = wait(world)
-        world.rt.close()
-
-    assert later == ["sent"]
+    with spoken(world, ["38601fa"], receipt("38601fa", "ENROUTE"), receipt("59113978")):
+        assert wait(world) == ["sent"]
 
 
 def test_one_that_does_not_say_that_it_is_a_receipt_keeps_its_message_from_being_sent_once_more(world: Any) -> None:
-    far = Smsc(lambda _: [deliver_sm(TEXT.format("59113978", "DELIVRD").encode(), esm_class=0)], "38601fa")
-    with smsc(far) as port:
-        connect(world, port)
-        world.send()
-        far.speak()
-        stands = becomes(world)
-        world.rt.close()
-
-    assert stands == ["sent", "alpha"]
+    with spoken(world, ["38601fa"], receipt("59113978", esm_class=0)):
+        assert becomes(world) == ["sent", "alpha"]
 
 
 def test_what_was_taken_without_an_id_is_not_sent_once_more(world: Any) -> None:
-    far = Smsc(lambda _: [deliver_sm(TEXT.format("S213", "DELIVRD").encode())], "")
-    with smsc(far) as port:
-        connect(world, port)
-        world.send()
-        far.speak()
-        stands = becomes(world)
-        world.rt.close()
-
-    assert stands == ["sent", "alpha"]
+    with spoken(world, [""], receipt("S213")):
+        assert becomes(world) == ["sent", "alpha"]

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.settings import Settings
 from pipeline.settings import settings as read_settings
+from tests.workers.conftest import Site
 from workers.cli import run
 
 
@@ -56,4 +57,19 @@ def shell(bare_shell: Shell, settings: Settings) -> Shell:
     """A shell with a database of this test's own, and the broker's last database."""
     broker = settings.broker_url.get_secret_value().rpartition("/")[0] + "/15"
     bare_shell.set(DATABASE_URL=settings.database_url.get_secret_value(), BROKER_URL=broker)
+    return bare_shell
+
+
+@pytest.fixture(scope="module")
+def working(site: Site) -> Site:
+    """The site, with a worker at work."""
+    site.start_worker()
+    return site
+
+
+@pytest.fixture
+def desk(bare_shell: Shell, working: Site) -> Shell:
+    """A shell on the site with the worker."""
+    url = working.rt.settings.database_url.get_secret_value()
+    bare_shell.set(DATABASE_URL=url, BROKER_URL=working.broker_url)
     return bare_shell

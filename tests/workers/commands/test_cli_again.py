@@ -21,21 +21,6 @@ from workers.terminal import handover
 ACME = ("--account", "acme", "--from", "ACME")
 
 
-@pytest.fixture(scope="module")
-def working(site: Site) -> Site:
-    """The site, with a worker at work."""
-    site.start_worker()
-    return site
-
-
-@pytest.fixture
-def desk(bare_shell: Shell, working: Site) -> Shell:
-    """A shell on the site with the worker."""
-    url = working.rt.settings.database_url.get_secret_value()
-    bare_shell.set(DATABASE_URL=url, BROKER_URL=working.broker_url)
-    return bare_shell
-
-
 def told(said: Said) -> Any:
     return json.loads(said.out)
 

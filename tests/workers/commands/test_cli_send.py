@@ -19,21 +19,6 @@ ACME = ("--account", "acme", "--from", "ACME")
 SEND = ("send", *ACME, "--to", "+2348012345678")
 
 
-@pytest.fixture(scope="module")
-def working(site: Site) -> Site:
-    """The site, with a worker at work."""
-    site.start_worker()
-    return site
-
-
-@pytest.fixture
-def desk(bare_shell: Shell, working: Site) -> Shell:
-    """A shell on the site with the worker."""
-    url = working.rt.settings.database_url.get_secret_value()
-    bare_shell.set(DATABASE_URL=url, BROKER_URL=working.broker_url)
-    return bare_shell
-
-
 def request_of(said: Said) -> UUID:
     assert said.code == 0, said.err
     return UUID(json.loads(said.out)["request"])
