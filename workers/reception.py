@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.streams import StreamReader
 
 from schema.vocabulary import Code
-from workers.crowd import Crowd
+from workers.connection_limit import ConnectionLimit
 from workers.doors.entry import frames
 from workers.doors.strangers import origin_of
 from workers.framing import BUFFER, Framing, Unreadable
@@ -55,7 +55,7 @@ class Reception(web.Server):
         """
         super().__init__(handler)
         self._idle = idle
-        self.crowd: Crowd[_Speaker] = Crowd(most)
+        self.limit: ConnectionLimit[_Speaker] = ConnectionLimit(most)
         self.refuse = refuse
         #: whether each answer is its connection's last
         self.is_leaving = False
@@ -116,7 +116,7 @@ class _Speaker(web.RequestHandler):
         """Count the connection among those of its address."""
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
-        self._reception.crowd.add(self, origin_of(str(peer[0])) if isinstance(peer, tuple) else "")
+        self._reception.limit.add(self, origin_of(str(peer[0])) if isinstance(peer, tuple) else "")
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Answer what was asked before the other side ended its half, then close."""
@@ -127,7 +127,7 @@ class _Speaker(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End what waits for the other side."""
-        self._reception.crowd.remove(self)
+        self._reception.limit.remove(self)
         self._framing.end()
         self._be_gone()
         super().connection_lost(exc)
@@ -144,7 +144,7 @@ class _Speaker(web.RequestHandler):
         if is_unread and not is_small:
             resp.force_close()
         self._answered += 1
-        self._reception.crowd.use(self)
+        self._reception.limit.use(self)
         if self._reception.is_leaving or self._is_over():
             resp.force_close()
         sent = await super().finish_response(request, resp, start_time)

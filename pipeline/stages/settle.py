@@ -10,8 +10,8 @@ from uuid import UUID
 from pipeline.rules.lifecycle import outweighs
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import accounts, events, ledger, messages, parts, receipts
+from pipeline.store.id_spellings import respell
 from pipeline.store.receipts import Matched
-from pipeline.store.respelt import respell
 from schema.carriage import Receipt
 from schema.vocabulary import Code, Money, ReceiptState, Status, Verdict
 

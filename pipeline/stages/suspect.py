@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.runtime import Runtime
-from pipeline.store import dead_letters, receipts, respelt
+from pipeline.store import dead_letters, id_spellings, receipts
 from schema.carriage import Suspect
 
 
@@ -20,7 +20,7 @@ def suspect(rt: Runtime, suspects: Sequence[Suspect]) -> int:
             (each.receipt.carrier, None if it.message else each.receipt.carrier_ref)
             for each, it in zip(suspects, found, strict=True)
         ]
-        otherwise = respelt.given(conn, told, rt.now())
+        otherwise = id_spellings.given(conn, told, rt.now())
         known = [each.letter for at, each in enumerate(suspects) if found[at].message or at in otherwise]
         dead_letters.add(conn, rt.vault_or_none, rt.mint(), known)
     return len(known)

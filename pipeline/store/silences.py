@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.store import respelt
+from pipeline.store import id_spellings
 from pipeline.store.messages import Span
 from schema.vocabulary import DeadLetterSource
 
@@ -81,7 +81,7 @@ def unheard(conn: Connection, spans: Sequence[Span], lately: float) -> list[UUID
         return []
     params = {**_bounds(spans), "sources": _SOURCES, "lately": lately}
     taken = [(row[0], row[1], row[2]) for row in conn.exec_driver_sql(_UNHEARD, params)]
-    spoken_of = respelt.spoken_of(conn, taken)
+    spoken_of = id_spellings.spoken_of(conn, taken)
     return [id_ for id_, _, _ in taken if id_ not in spoken_of]
 
 

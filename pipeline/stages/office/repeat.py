@@ -7,7 +7,7 @@ from uuid import UUID
 from pipeline.rules import idempotency
 from pipeline.rules.idempotency import fingerprint
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import replays, requests, reservations
+from pipeline.store import key_reservations, replays, requests
 from pipeline.store.doors import answers
 from schema.message import Admission
 from schema.order import Order
@@ -36,9 +36,9 @@ def standing(rt: Runtime, account: str, key: str, ids: Sequence[UUID]) -> Standi
     with rt.begin() as conn:
         known = requests.known(conn, ids)
         following = next((each for each in ids if each not in known), ids[-1])
-        holder = reservations.claim(conn, account, key, following)
+        holder = key_reservations.claim(conn, account, key, following)
         if requests.known(conn, [holder]) and _is_void(conn, holder):
-            holder = reservations.claim(conn, account, key, following, instead=holder)
+            holder = key_reservations.claim(conn, account, key, following, instead=holder)
         is_taken = bool(requests.known(conn, [holder]))
         if holder not in ids:
             return Standing(None, holder=holder if is_taken else None)
@@ -52,14 +52,14 @@ def _is_void(conn: Connection, request: UUID) -> bool:
 def _unpaid_places(conn: Connection, request: UUID) -> frozenset[int]:
     answer, _ = requests.answers(conn, [request])[request]
     places = {id_: place for place, id_ in enumerate(answer.messages) if id_}
-    unpaid = reservations.unpaid_messages(conn, request, max(places)) if places else ()
+    unpaid = key_reservations.unpaid_messages(conn, request, max(places)) if places else ()
     return frozenset(places[id_] for id_ in unpaid)
 
 
 def give_up(rt: Runtime, account: str, key: str, request: UUID) -> None:
     """Free the key of an order that could not be handed over."""
     with rt.begin() as conn:
-        reservations.give_up(conn, account, key, request)
+        key_reservations.give_up(conn, account, key, request)
 
 
 @dataclass(frozen=True, slots=True)

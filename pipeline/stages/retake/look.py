@@ -8,8 +8,8 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.stages.retake import doubts
 from pipeline.stages.retake.resend import resend
 from pipeline.store import events, ledger, messages, parts, receipts, sent, silences, ticks
+from pipeline.store.id_spellings import respell
 from pipeline.store.messages import Moved
-from pipeline.store.respelt import respell
 from schema.message import Hint
 from schema.vocabulary import Again, Code, Money, ReceiptState, Status
 

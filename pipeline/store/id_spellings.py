@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules import carrier_refs
+from pipeline.rules import id_spellings
 from pipeline.rules.ids import lowest
 
 #: seconds within which the attempt that a receipt names is written for certain, and after which nobody looks any more
@@ -52,7 +52,7 @@ def respell(conn: Connection, strays: Collection[UUID | str], now: datetime) -> 
     if not strays:
         return set()
     old = conn.exec_driver_sql(_STRAY, {"ids": list(strays), "late": LATE, "settled": SETTLED})
-    pairs = [(row[0], each) for row in old for each in sorted(carrier_refs.others(row[1]))]
+    pairs = [(row[0], each) for row in old for each in sorted(id_spellings.others(row[1]))]
     if not pairs:
         return set()
     params = {
@@ -85,7 +85,7 @@ def spoken_of(conn: Connection, taken: Sequence[tuple[UUID, str, str]]) -> set[U
     among = [each for each in taken if each[1] in strange]
     found: set[UUID] = set()
     for at in range(0, len(among), _PORTION):
-        rows = [(id_, name, each) for id_, name, ref in among[at : at + _PORTION] for each in carrier_refs.others(ref)]
+        rows = [(id_, name, each) for id_, name, ref in among[at : at + _PORTION] for each in id_spellings.others(ref)]
         columns = dict(zip(("messages", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=False))
         found |= {row[0] for row in conn.exec_driver_sql(_SPOKEN_OF, columns)} if rows else set()
     return found
@@ -101,7 +101,7 @@ WHERE EXISTS (SELECT FROM provider_attempts AS a WHERE a.carrier_ref = s.spellin
 
 def given(conn: Connection, told: Sequence[tuple[str, str | None]], now: datetime) -> set[int]:
     """Return the places of those references, each with its carrier, which that gave in another spelling."""
-    rows = [(at, name, each) for at, (name, ref) in enumerate(told) if ref for each in carrier_refs.others(ref)]
+    rows = [(at, name, each) for at, (name, ref) in enumerate(told) if ref for each in id_spellings.others(ref)]
     if not rows:
         return set()
     columns = dict(zip(("places", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=True))

@@ -20,7 +20,7 @@ class Connection(Hashable, Protocol):
 C = TypeVar("C", bound=Connection)
 
 
-class Crowd(Generic[C]):
+class ConnectionLimit(Generic[C]):
     """The connections, by their addresses: those that were used the longest ago first."""
 
     def __init__(self, most: int) -> None:
