@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import redis
 from kombu import Connection
 
 from pipeline.runtime import Runtime
@@ -179,6 +180,8 @@ def new_site(
             folder = tmp_path_factory.mktemp("site")
             broker_url = f"{pair.broker_url.rpartition('/')[0]}/{next(_brokers)}"
             settings = Settings(database_url=new_database(), broker_url=broker_url, home=folder)
+            with closing(redis.Redis.from_url(broker_url)) as broker:  # a site before it may have left anything there
+                broker.flushdb()
             made = Site(stack.enter_context(closing(Runtime(settings))), broker_url, folder)
             stack.callback(made.producer.close)
             stack.callback(made.stop)
