@@ -28,9 +28,13 @@ def test_a_limit_is_used_to_the_full_and_in_equal_shares(
         installation.world.run("UPDATE carriers SET segments_per_second = %(pace)s", pace=PACE)
         for account, (batches, size) in (("acme", many), ("other", few)):
             installation.submit(*(installation.order(size, account=account) for _ in range(batches)))
-        installation.start(*PROCESSES, "carriers alpha")
+        installation.start(*PROCESSES)
         installation.await_ready()
         installation.await_written()
+        # who is still being billed does not wait for the carrier: all of it does when that begins
+        queued = "SELECT coalesce(sum(size), 0) FROM batches WHERE status = 'queued'"
+        wait_for(lambda: installation.count(queued) == many[0] * many[1] + few[0] * few[1], why="all is queued")
+        installation.start("carriers alpha")
         wait_for(lambda: undecided(installation) == 0, 60, why="all is sent")
 
     names: dict[Any, str] = dict(

@@ -38,6 +38,8 @@ class Site:
         self.world = World(rt)
         self.producer = producer(broker_url)
         self._processes: list[Hatched] = []
+        #: those that were told to stop: a worker that is told so twice drops what it has in hand
+        self._told: list[Hatched] = []
 
     @property
     def environment(self) -> dict[str, str]:
@@ -93,10 +95,16 @@ class Site:
             check=False,
         )
 
+    def ask_to_stop(self) -> None:
+        """Tell the processes to stop, the last first, without waiting for it."""
+        for process in reversed(self._processes):
+            if process not in self._told:
+                process.send_signal(signal.SIGTERM)
+                self._told.append(process)
+
     def stop(self) -> None:
         """Stop the processes, the last first."""
-        for process in reversed(self._processes):
-            process.send_signal(signal.SIGTERM)
+        self.ask_to_stop()
         for process in self._processes:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(20)
@@ -174,6 +182,7 @@ def new_site(
     pair: dev.Pair, new_database: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], Site]]:
     """Makes sites on which nothing runs yet."""
+    sites: list[Site] = []
     with ExitStack() as stack:
 
         def make() -> Site:
@@ -185,9 +194,12 @@ def new_site(
             made = Site(stack.enter_context(closing(Runtime(settings))), broker_url, folder)
             stack.callback(made.producer.close)
             stack.callback(made.stop)
+            sites.append(made)
             return made
 
         yield make
+        for each in sites:  # all at once: a worker takes seconds to go
+            each.ask_to_stop()
 
 
 @pytest.fixture(scope="module")
