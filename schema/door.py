@@ -34,6 +34,10 @@ class Call:
     #: the dialect's own prefix: `/robase`; "" where it has a host to itself
     mount: str = ""
 
+    def with_body(self, body: bytes) -> "Call":
+        """Return the call with its body; `dataclasses.replace` takes three times as long."""
+        return Call(self.method, self.path, self.query, self.headers, body, self.source, self.at, self.id, self.mount)
+
 
 @value_class
 class Reply:

@@ -74,6 +74,8 @@ class Framing:
         self._waiting = 0
         self._fault: Unreadable | None = None
         self._ended = False
+        #: whether nothing is kept, here or in the parser
+        self._is_drained = True
         #: whether what came cannot be read any further
         self.is_broken = False
 
@@ -87,7 +89,7 @@ class Framing:
         if self._fault:
             fault, self._fault = self._fault, None
             raise fault
-        if self._ended:
+        if self._ended or (self._is_drained and not data):
             return _NOTHING
         found: list[Any] = []
         try:
@@ -114,6 +116,7 @@ class Framing:
 
     def _feed(self, data: bytes, found: list[Any]) -> _Fed:
         rest, self._kept = self._kept + data if self._kept else data, b""
+        self._is_drained = False
         while len(found) + self._waiting < PIPELINED:
             in_body = self._is_in_body()
             end = self._left if in_body else self._end_of_head(rest)
@@ -132,6 +135,7 @@ class Framing:
                 return tuple(found), True, tail + rest
             # what comes behind chunks the parser keeps, until it is asked again
             if not rest and (end or not (messages or in_body) or self._is_in_body()):
+                self._is_drained = end > 0 and not self._is_in_body()
                 break
         self._kept = rest
         self._waiting += len(found)

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -26,6 +26,7 @@ from pipeline.errors import ConfigurationError, PostroadError
 from pipeline.runtime import Runtime, Work
 from pipeline.settings import Settings
 from schema.door import Call, Reply
+from schema.value_class import value_class
 from schema.vocabulary import Code
 from workers import open_files
 from workers.doors.desk import Desk
@@ -63,7 +64,7 @@ _REFUSALS: dict[Code, tuple[int, str, Mapping[str, str]]] = {
 _METHODS = {"receipts": "POST, GET", "healthz": "GET"}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class _Place:
     """What is called: the API it belongs to, if any, and the path there."""
 

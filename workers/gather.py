@@ -1,6 +1,7 @@
 """Calls that arrive together become one batch: so many of them, or those of a few milliseconds."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, Generic, TypeVar
@@ -15,6 +16,7 @@ _Waiter = tuple[Sequence[T], asyncio.Future[Sequence[R]]]
 
 #: seconds for which anybody waits for the database in all, also where its server is frozen and keeps no deadline
 LONGEST = 20.0
+_LATE = "the database does not answer in time"
 
 
 async def in_time(work: Awaitable[R], seconds: float | None = None) -> R:
@@ -23,7 +25,7 @@ async def in_time(work: Awaitable[R], seconds: float | None = None) -> R:
         async with asyncio.timeout(LONGEST if seconds is None else seconds):
             return await work
     except TimeoutError:
-        raise DatabaseFault("the database does not answer in time") from None
+        raise DatabaseFault(_LATE) from None
 
 
 class Gather(Generic[T, R]):
@@ -40,17 +42,20 @@ class Gather(Generic[T, R]):
         self._work, self._executor, self._most, self._seconds = work, executor, most, seconds
         self._waiting: list[_Waiter[T, R]] = []
         self._runner: asyncio.Task[None] | None = None
+        self._deadlines = _Deadlines()
 
     async def add(self, items: Sequence[T]) -> Sequence[R]:
         """Return what became of the items, in order, when they are done with; raise what `work` raised on them.
 
         Raises DatabaseFault when that takes longer than LONGEST.
         """
-        done: asyncio.Future[Sequence[R]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Sequence[R]] = loop.create_future()
         self._waiting.append((items, done))
+        self._deadlines.watch(loop, done)
         if self._runner is None:
             self._runner = asyncio.create_task(self._run())
-        return await in_time(done)
+        return await done
 
     async def _run(self) -> None:
         await asyncio.sleep(self._seconds)
@@ -70,7 +75,7 @@ class Gather(Generic[T, R]):
     def _take(self) -> list[_Waiter[T, R]]:
         count, places = 0, 0
         # whoever waits no longer was told that nothing was done, so nothing is
-        self._waiting = [waiter for waiter in self._waiting if not waiter[1].cancelled()]
+        self._waiting = [waiter for waiter in self._waiting if not waiter[1].done()]
         for some, _ in self._waiting:
             if places and count + len(some) > self._most:
                 break
@@ -82,12 +87,46 @@ class Gather(Generic[T, R]):
 def _hand_out(batch: Sequence[_Waiter[Any, R]], results: Sequence[R]) -> None:
     start = 0
     for some, done in batch:
-        if not done.cancelled():
+        if not done.done():
             done.set_result(results[start : start + len(some)])
         start += len(some)
 
 
 def _tell(batch: Sequence[_Waiter[Any, Any]], error: Exception) -> None:
     for _, done in batch:
-        if not done.cancelled():
+        if not done.done():
             done.set_exception(error)
+
+
+class _Deadlines:
+    """Fails waits that take longer than LONGEST; one timer serves all, as one for each costs several µs a call."""
+
+    def __init__(self) -> None:
+        #: those who wait, with their deadlines, the earliest first; one who is done may still be among them
+        self._watched: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._expires_at = float("inf")
+
+    def watch(self, loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any]) -> None:
+        """Fail a wait with DatabaseFault when LONGEST is over and it is not done."""
+        watched, deadline = self._watched, loop.time() + LONGEST
+        while watched and watched[0][1].done():
+            watched.popleft()
+        watched.append((deadline, done))
+        if deadline < self._expires_at:
+            self._start(loop, deadline)
+
+    def _start(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._expires_at, self._timer = at, loop.call_at(at, self._expire, loop)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._expires_at, self._timer = float("inf"), None
+        late, watched = loop.time(), self._watched
+        while watched and (watched[0][1].done() or watched[0][0] <= late):
+            _, done = watched.popleft()
+            if not done.done():
+                done.set_exception(DatabaseFault(_LATE))
+        if watched:
+            self._start(loop, watched[0][0])

@@ -138,17 +138,18 @@ class _Speaker(web.RequestHandler):
         """Send an answer that does not tell what we are made of; see to what is left of the request's body."""
         resp.headers["Server"] = "Postroad"
         content = request.content
-        is_unread = not content.is_eof()
-        most = LEFTOVER_CODED if resp.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE else LEFTOVER
-        is_small = (request.content_length or 0) <= most
-        if is_unread and not is_small:
-            resp.force_close()
+        is_unread, most = not content.is_eof(), 0
+        if is_unread:
+            most = LEFTOVER_CODED if resp.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE else LEFTOVER
+            if (request.content_length or 0) > most:
+                most = 0
+                resp.force_close()
         self._answered += 1
         self._reception.limit.use(self)
         if self._reception.is_leaving or self._is_over():
             resp.force_close()
         sent = await super().finish_response(request, resp, start_time)
-        if is_unread and is_small:
+        if is_unread and most:
             await self._take_in(content, most)
             is_unread = not content.is_eof()
         if is_unread or self._framing.is_broken:

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -235,18 +235,26 @@ def test_one_large_call_does_not_stop_the_others(world: World, gatehouse: Gateho
     assert longest < 1.0, f"{longest:.1f} of {time.monotonic() - began:.1f} seconds"
 
 
+@contextmanager
+def carry(carried: Burden, owner: str, weight: int) -> Iterator[None]:
+    """Carry a call of so many bytes."""
+    with carried.load(owner) as weigh:
+        weigh(weight)
+        yield
+
+
 def test_large_calls_wait_outside_when_too_many_are_under_way() -> None:
     carried = Burden()
 
-    with carried.carry("acme", EACH - LIGHT), carried.carry("bolt", EACH):
-        with pytest.raises(Crowded), carried.carry("acme", 2 * LIGHT):
+    with carry(carried, "acme", EACH - LIGHT), carry(carried, "bolt", EACH):
+        with pytest.raises(Crowded), carry(carried, "acme", 2 * LIGHT):
             pass
         with ExitStack() as held:
             for place in range(ALL // EACH - 2):
-                held.enter_context(carried.carry(f"another {place}", EACH))
-            with pytest.raises(Crowded), carried.carry("one too many", 2 * LIGHT):
+                held.enter_context(carry(carried, f"another {place}", EACH))
+            with pytest.raises(Crowded), carry(carried, "one too many", 2 * LIGHT):
                 pass
-    with carried.carry("acme", EACH):
+    with carry(carried, "acme", EACH):
         pass
 
 
@@ -276,11 +284,11 @@ def test_a_call_that_grows_counts_for_what_came_until_it_ends() -> None:
             weigh(weight)
         with pytest.raises(Crowded):
             weigh(EACH + 1)
-        with pytest.raises(Crowded), carried.carry("here", 2 * LIGHT):
+        with pytest.raises(Crowded), carry(carried, "here", 2 * LIGHT):
             pass
-        with carried.carry("here", LIGHT):
+        with carry(carried, "here", LIGHT):
             pass
-    with carried.carry("here", EACH), carried.carry("there", EACH):
+    with carry(carried, "here", EACH), carry(carried, "there", EACH):
         pass
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from workers import gather as gathers
 from workers.gather import Gather
 
 
@@ -171,3 +172,27 @@ def test_a_caller_that_gave_up_holds_up_nobody(gathering: Callable[..., None], w
     gathering(story)
 
     assert work.batches == [[0, 1, 2]]
+
+
+def test_who_waits_too_long_hears_so_and_what_is_not_begun_is_not_done(
+    gathering: Callable[..., None], work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[object] = []
+    monkeypatch.setattr(gathers, "LONGEST", 0.1)
+
+    async def story(gather: Gather[int, int]) -> None:
+        work.open.clear()
+        begun = asyncio.create_task(outcomes(gather.add([1])))
+        await asyncio.to_thread(work.begun.wait, 20)
+        waiting = asyncio.create_task(outcomes(gather.add([2]), gather.add([3])))
+        await asyncio.sleep(0.05)
+        later = asyncio.create_task(outcomes(gather.add([4])))
+        heard.extend([await begun, await waiting, await later])
+        work.open.set()
+        heard.append(await outcomes(gather.add([5])))
+
+    gathering(story)
+
+    words = "the database does not answer in time"
+    assert heard == [[words], [words, words], [words], [[50]]]
+    assert work.batches == [[1], [5]]

@@ -122,9 +122,8 @@ class Entry:
         comes_first = self.manner.is_in_body(call)
         if comes_first:
             with desk.room.share(origin_of(call.source)) as share:
-                call = replace(
-                    call, body=await body.read_of_stranger(min(self.manner.largest, strangers.LARGEST), share)
-                )
+                most = min(self.manner.largest, strangers.LARGEST)
+                call = call.with_body(await body.read_of_stranger(most, share))
         caller = await self._know(desk, call, operation)
         if isinstance(caller, Reply):
             return caller
@@ -134,7 +133,7 @@ class Entry:
         with desk.burden.load(caller.owner) as weigh:
             # who is known now may take his time, at the cost of his own account
             if not comes_first:
-                call = replace(call, body=await body.read(largest, weigh))
+                call = call.with_body(await body.read(largest, weigh))
             return await operation.run(Visit(desk, call, path, caller))
 
     def _find(self, call: Call) -> tuple[Operation, Mapping[str, str]] | Reply:

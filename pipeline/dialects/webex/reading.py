@@ -130,20 +130,25 @@ def order(ask: Ask, text: str, key: Key, now: datetime) -> Order:
     """Return what is asked for as an order; merge fields that nobody filled stand as they are."""
     unfilled = {name: f"${{{name}}}" for name in templates.compile(text).names}
     # all of it was judged above: pydantic would do ten thousand recipients over
-    return Order.model_construct(
-        account=key.owner,
-        sender=ask.sender,
-        body=text,
-        merge={**unfilled, **ask.merge},
-        recipients=ask.recipients,
-        send_at=ask.send_at,
-        valid_until=ask.valid_until,
-        door=DOOR,
-        message_class=MessageClass.BULK if len(ask.recipients) > _CAMPAIGN else MessageClass.TRANSACTIONAL,
-        test=key.test,
-        skip_opt_outs=ask.skips_opt_outs,
-        submitted_at=now,
+    return _ORDER.model_copy(
+        update={
+            "account": key.owner,
+            "sender": ask.sender,
+            "body": text,
+            "merge": {**unfilled, **ask.merge},
+            "recipients": ask.recipients,
+            "send_at": ask.send_at,
+            "valid_until": ask.valid_until,
+            "message_class": MessageClass.BULK if len(ask.recipients) > _CAMPAIGN else MessageClass.TRANSACTIONAL,
+            "test": key.test,
+            "skip_opt_outs": ask.skips_opt_outs,
+            "submitted_at": now,
+        }
     )
+
+
+#: what is the same in each; a copy takes half the time that `model_construct` takes
+_ORDER = Order.model_construct(account="", sender="", recipients=[], door=DOOR)
 
 
 def _ask(asked: _Asked) -> Ask:
