@@ -31,6 +31,7 @@ from schema.vocabulary import Outcome
 
 log = logging.getLogger(__name__)
 
+_TAKEN: Final = Outcome.ACCEPTED
 #: answers that came too late: so many are kept for who asks
 LATE: Final = 10_000
 #: seconds beyond its deadline after which a call is settled by whoever waits for it
@@ -42,6 +43,7 @@ class Smpp:
 
     def __init__(self, name: str, settings: Mapping[str, object]) -> None:
         self._terms = terms.read(name, settings)
+        self._submit_ids = self._terms.reading.references.submitted
         self.name = name
         self.call_deadline = self._terms.call_deadline
         #: what is taken of its settings though SMPP 3.4 does not allow it
@@ -180,16 +182,12 @@ class Smpp:
 
     def _judge(self, ref: UUID, results: Sequence[Result | None]) -> Attempt:
         if len(results) == 1 and isinstance(only := results[0], str):  # nearly always
-            return Attempt(ref, Outcome.ACCEPTED, references.normal(self._terms.reading.references.submitted, only))
+            return Attempt(ref, _TAKEN, references.normal(self._submit_ids, only))
         return judge(ref, [self._normal(result) for result in results], self._terms.outcomes)
 
     def _normal(self, result: Result | None) -> Result | None:
         """Return a message id as it is kept, empty where there is none; any other result as it is."""
-        return (
-            references.normal(self._terms.reading.references.submitted, result) or ""
-            if isinstance(result, str)
-            else result
-        )
+        return references.normal(self._submit_ids, result) or "" if isinstance(result, str) else result
 
     def _read(self, message: pdu.Message) -> Heard:
         whole = self._receipt_parts.join(message) if reports.is_receipt(message) else message

@@ -223,7 +223,9 @@ def message(
 
 def address(name: str, ton: int, npi: int, digits: str, size: int = 21) -> bytes:
     """Return type of number, numbering plan and the address; ValueError names the field if it does not fit."""
-    return octet(f"{name}_ton", ton) + octet(f"{name}_npi", npi) + c_octets(name, digits, size)
+    if not (0 <= ton <= 255 and 0 <= npi <= 255):
+        octet(f"{name}_ton", ton), octet(f"{name}_npi", npi)
+    return bytes((ton, npi)) + c_octets(name, digits, size)
 
 
 def c_octets(name: str, text: str, size: int) -> bytes:

@@ -29,6 +29,7 @@ _REMARKS = frozenset({Command.ALERT_NOTIFICATION, Command.OUTBIND})
 
 #: what answers a bind, of whatever kind
 _BIND_RESPS = frozenset({Command.BIND_RECEIVER_RESP, Command.BIND_TRANSMITTER_RESP, Command.BIND_TRANSCEIVER_RESP})
+_SUBMIT: Final = 0x00000004
 _SUBMIT_RESP: Final = 0x80000004
 
 
@@ -185,7 +186,7 @@ class Session(asyncio.Protocol):
         for frame in frames:
             command, status, sequence, body = frame
             request = answers.get(sequence) if command == _SUBMIT_RESP else None
-            if request is None or request.command != Command.SUBMIT_SM:
+            if request is None or request.command != _SUBMIT:
                 others.append(frame)
             elif status == 0:
                 del answers[sequence]

@@ -29,6 +29,7 @@ from schema.carriage import Parcel
 
 #: characters that SMPP 3.4 allows in service_type (5.2.11)
 SERVICE_TYPE: Final = 5
+_REFERENCE: Final = pdu.tlv(Tag.USER_MESSAGE_REFERENCE, bytes(2))[:4]
 _TAG = re.compile(r"0x[0-9A-Fa-f]{4}")
 _HEX = re.compile(r"0x((?:[0-9A-Fa-f]{2})+)")
 
@@ -71,6 +72,8 @@ class Writer:
         self._tlvs_by_sender = {
             sender: _joined(usual | _tags(options, "tlvs_by_sender", given)) for sender, given in by_sender.items()
         }
+        #: what was told last, and when: most messages of a call end at one moment
+        self._told: tuple[datetime | None, datetime | None, bytes] = None, None, b""
         self.source = lru_cache(1024)(self._source)
 
     def write(self, parcel: Parcel, now: datetime) -> list[bytes]:
@@ -78,10 +81,10 @@ class Writer:
         parts = texts.parts(self._style, parcel)
         source = self.source(parcel.sender)
         destination = addresses.destination(self._plan, parcel.to)
-        validity = times.validity(self._validity, parcel.valid_until, now)
+        validity = self._validity_of(parcel.valid_until, now)
         tlvs = self._tlvs_by_sender.get(parcel.sender, self._tlvs)
         if self._numbered:
-            tlvs += pdu.tlv(Tag.USER_MESSAGE_REFERENCE, parcel.ref.bytes[-2:])
+            tlvs += _REFERENCE + (parcel.ref.int & 0xFFFF).to_bytes(2, "big")
         if self._reference_tag:
             tlvs += pdu.tlv(self._reference_tag, str(parcel.ref).encode())
         before, last = self._registered
@@ -99,6 +102,12 @@ class Writer:
             )
             for part in parts
         ]
+
+    def _validity_of(self, until: datetime | None, now: datetime) -> bytes:
+        told = self._told
+        if told[1] is not now or told[0] != until:
+            self._told = told = until, now, times.validity(self._validity, until, now)
+        return told[2]
 
     def _source(self, sender: str) -> bytes:
         if self._empty_source:
