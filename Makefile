@@ -28,7 +28,7 @@ bench: $(READY) ## Measure how many messages a second this machine carries.
 	@$(BIN)/postroad bench $(ARGS)
 
 bench-check: $(READY) ## Compare this tree's speed with that of the commit in tests/bench/BASE, by turns; half an hour.
-	@$(BIN)/python -m workers.bench.check $(ARGS)
+	@$(BIN)/python -m workers.lab.bench.check $(ARGS)
 
 test: $(READY) ## Run the tests, on real PostgreSQL and Valkey started for them.
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal $(ARGS)

@@ -25,17 +25,17 @@ from pipeline.carriers import registry
 from pipeline.carriers.contract import Carrier
 from pipeline.database import Deadlines, Work, database_url
 from pipeline.journal import Journal
-from pipeline.rules import ids
+from pipeline.rules.identity import ids
 from pipeline.settings import Settings
 from pipeline.store import health
-from pipeline.store.health import Pulse
-from pipeline.store.situations import Known
+from pipeline.store.health import CarrierHealth
+from pipeline.store.routing_snapshot import KnownSnapshot
 from pipeline.vault import Vault
 
 log = logging.getLogger(__name__)
 
 #: seconds Valkey may take for an answer: a limit is not worth waiting for
-_PATIENCE = 0.5
+_TIMEOUT = 0.5
 
 #: the one key of settings that are kept encrypted, what they are sealed for, and how many are remembered opened
 _SEALED, _CARRIER, _UNSEALED = "sealed", "carrier", 200
@@ -66,11 +66,11 @@ class Runtime:
         self.is_stopping = is_stopping
         self.engine = database.engine(settings, deadlines)
         #: what carriers are chosen by, as far as this process has met it
-        self.situations = Known()
+        self.snapshots = KnownSnapshot()
         self._carriers: dict[str, tuple[str, Carrier]] = {}
         self._making = Lock()
-        self._pulses: dict[str, Pulse] = {}
-        self._unwell: frozenset[str] = frozenset()
+        self._pulses: dict[str, CarrierHealth] = {}
+        self._unhealthy: frozenset[str] = frozenset()
         self._looked_at = float("-inf")
         self._vault: Vault | None = None
         #: carriers' settings as they are kept → as their operators wrote them
@@ -119,8 +119,8 @@ class Runtime:
         if self._valkey is None and (url := valkey_url(self.settings)):
             self._valkey = redis.Redis.from_url(
                 url,
-                socket_timeout=_PATIENCE,
-                socket_connect_timeout=_PATIENCE,
+                socket_timeout=_TIMEOUT,
+                socket_connect_timeout=_TIMEOUT,
                 protocol=2,
                 # not after a timeout: what was taken of a limit may have been taken, and would be twice
                 retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
@@ -143,7 +143,7 @@ class Runtime:
             raise database.fault(error) from None
 
     @contextmanager
-    def glance(self) -> Iterator[Connection]:
+    def read_only(self) -> Iterator[Connection]:
         """Yield a connection to read with, each statement on its own: without a transaction's two ways to the server.
 
         Raises DatabaseFault as `begin` does.
@@ -158,9 +158,9 @@ class Runtime:
         """Return this machine's time, UTC. Leases and promotion go by the database's clock instead."""
         return datetime.now(UTC)
 
-    def mint(self) -> UUID:
+    def new_ids(self) -> UUID:
         """Return a new UUIDv7 with room for many after it."""
-        return ids.mint(self.now(), secrets.randbits(ids.ENTROPY_BITS))
+        return ids.new_ids(self.now(), secrets.randbits(ids.ENTROPY_BITS))
 
     def carrier(self, name: str, kind: str, settings: Mapping[str, Any]) -> Carrier:
         """Return this process's connection to a carrier, made anew when its settings have changed."""
@@ -208,15 +208,15 @@ class Runtime:
             found = self._unsealed[token] = json.loads(self.vault.open(_CARRIER, b64decode(token)))
         return found
 
-    def pulse(self, carrier: str) -> Pulse:
+    def health(self, carrier: str) -> CarrierHealth:
         """Return what this process says of a carrier's health, and hears."""
-        return self._pulses.get(carrier) or self._pulses.setdefault(carrier, Pulse(self.valkey, carrier))
+        return self._pulses.get(carrier) or self._pulses.setdefault(carrier, CarrierHealth(self.valkey, carrier))
 
-    def unwell(self) -> frozenset[str]:
+    def unhealthy(self) -> frozenset[str]:
         """Return which carriers, and carriers for which countries, are better left alone (`health.word`)."""
         if time.monotonic() - self._looked_at > _GLIMPSE:
-            self._unwell, self._looked_at = health.look(self.valkey), time.monotonic()
-        return self._unwell
+            self._unhealthy, self._looked_at = health.look(self.valkey), time.monotonic()
+        return self._unhealthy
 
     def close(self) -> None:
         """Close what was opened; idempotent."""

@@ -10,10 +10,10 @@ from schema.dead_letter import DeadLetter
 from schema.message_class import MessageClass
 from schema.refusals import RefusalReason
 from schema.value_class import value_class
-from schema.vocabulary import Encoding, Outcome, Verdict
+from schema.vocabulary import Encoding, Outcome, ReceiptVerdict
 
 
-class Proof(StrEnum):
+class ReceiptAuthentication(StrEnum):
     """How what a carrier posts over HTTP is proved to be its own."""
 
     #: by a secret that only the carrier and we know
@@ -70,7 +70,7 @@ class Receipt:
     carrier: str
     #: what makes it the same report when it comes again
     key: str
-    verdict: Verdict
+    verdict: ReceiptVerdict
     #: the carrier's reference
     carrier_ref: str | None
     #: our reference, where the carrier echoes it
@@ -103,7 +103,7 @@ class Inbound:
     part_ref: int | None = None
     part: int | None = None
     of: int | None = None
-    #: of a part: its octets and how they are coded (`rules.text_codings`); a character may be cut between two parts
+    #: of a part: its octets and how they are coded (`rules/text`); a character may be cut between two parts
     octets: bytes | None = None
     coding: str | None = None
     #: what came before the `/` of its key may be the same message, brought again because our answer got lost
@@ -111,7 +111,7 @@ class Inbound:
 
 
 @value_class
-class Suspect:
+class SuspectedReceipt:
     """What reads like a delivery report and does not say that it is one."""
 
     receipt: Receipt
@@ -120,7 +120,7 @@ class Suspect:
 
 
 @value_class
-class Heard:
+class CarrierEvents:
     """What came from a carrier in one piece: receipts, messages from handsets, answers that came too late."""
 
     receipts: list[Receipt]
@@ -130,7 +130,7 @@ class Heard:
     #: what cannot be read, or not be understood
     dead: list[DeadLetter] = field(default_factory=list)
     #: what may be receipts, and was taken for messages from handsets
-    suspects: list[Suspect] = field(default_factory=list)
+    suspects: list[SuspectedReceipt] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

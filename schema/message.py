@@ -7,7 +7,7 @@ from uuid import UUID
 
 from schema.message_class import MessageClass
 from schema.value_class import value_class
-from schema.vocabulary import Again, BatchStatus, Code, Encoding, HoldReason
+from schema.vocabulary import BatchStatus, Code, Encoding, HoldReason, ResendReason
 
 
 @value_class
@@ -80,7 +80,7 @@ class Admission:
     #: SHA-256 of what was asked, to tell a replay from another order under the same key
     fingerprint: bytes | None = None
     #: what the drafts' carriers were chosen by; None: a test
-    situation: int | None = None
+    snapshot: int | None = None
     #: its account answers for it that its own opt-outs do not hold it up
     skips_opt_outs: bool = False
 
@@ -102,7 +102,7 @@ class Accepted:
 
 
 @value_class
-class Written:
+class AcceptedMessage:
     """One message as it was when it was accepted, whatever has become of it since."""
 
     id: UUID
@@ -135,7 +135,7 @@ class Answered:
 
     request: UUID
     #: one per recipient, in the order's own order; None where that one was refused
-    messages: list[Written | None]
+    messages: list[AcceptedMessage | None]
     refusals: list[Refusal]
     replayed: bool = False
     altered: bool = False
@@ -171,8 +171,8 @@ class Batch:
     round: int = 0
     tried: Sequence[str] = ()
     #: what its carrier was chosen by; None: a test
-    situation: int | None = None
+    snapshot: int | None = None
     #: its messages are sent already: why they are sent once more
-    again: Again | None = None
+    again: ResendReason | None = None
     #: why it is kept back; None: it is not
     held: HoldReason | None = None

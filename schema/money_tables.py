@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from schema.columns import NOW, instant, metadata, one_of
-from schema.vocabulary import Book, Entry
+from schema.vocabulary import Book, LedgerEntry
 
 prices = Table(
     "prices",
@@ -73,7 +73,7 @@ ledger = Table(
     Column("batch_id", Uuid),
     Column("note", Text),
     instant("at", nullable=False, server_default=NOW),
-    one_of("kind", Entry),
+    one_of("kind", LedgerEntry),
     one_of("from_book", Book),
     one_of("to_book", Book),
     CheckConstraint("amount > 0", name="amount"),

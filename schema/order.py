@@ -22,7 +22,7 @@ from schema.message_class import MessageClass
 MAX_RECIPIENTS = 10_000
 
 #: doors whose orders are ours alone: what answers a handset is held up by no night and no opt-out
-RESERVED_DOORS = frozenset({"reply"})
+RESERVED_APIS = frozenset({"reply"})
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
 

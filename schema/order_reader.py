@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from schema.message import Refusal
-from schema.order import RESERVED_DOORS, Order
+from schema.order import RESERVED_APIS, Order
 from schema.vocabulary import Code
 
 _CODES = {
@@ -25,7 +25,7 @@ def read(payload: bytes | str | dict[str, Any]) -> Order | list[Refusal]:
     """Read a stranger's order; return it, or every fault found, each with its field."""
     try:
         order = Order.model_validate(payload) if isinstance(payload, dict) else Order.model_validate_json(payload)
-        if order.door in RESERVED_DOORS:
+        if order.door in RESERVED_APIS:
             return [Refusal(Code.INVALID_FIELD, f"the door {order.door!r} is not for producers", "door")]
         return order
     except ValidationError as error:

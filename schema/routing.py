@@ -14,7 +14,7 @@ class Capability(StrEnum):
     DLT = "dlt"
 
 
-class Loss(StrEnum):
+class RouteLoss(StrEnum):
     """Why a message did not go by a line of the route table that speaks of its number."""
 
     #: its carrier takes no new work
@@ -30,7 +30,7 @@ class Loss(StrEnum):
     #: another line of the same carrier goes before it
     REPEATED = "repeated"
     #: its carrier's breaker is open: it comes after all that are well
-    UNWELL = "unwell"
+    UNHEALTHY = "unwell"
     #: the account has routes of its own, which go first
     COMMON = "common"
     #: another line speaks of the number more particularly

@@ -26,7 +26,7 @@ _KEY = re.compile(r"pk_([0-9a-f]{16})_([0-9a-f]{64})")
 _SEALED = re.compile(r"1\.([0-9a-f]{16})\.([A-Za-z0-9_-]{38,})")
 
 
-class Unopened(ValueError):
+class SealBroken(ValueError):
     """What claims to be a sealed order cannot be opened; the message says why and holds nothing of it."""
 
 
@@ -66,15 +66,15 @@ class ProducerKey:
         """Return what was sealed for the task of this id, read as JSON; Unopened says why it cannot be."""
         found = _SEALED.fullmatch(sealed)
         if found is None or found[1] != self.id:
-            raise Unopened("it is not sealed with this key")
+            raise SealBroken("it is not sealed with this key")
         try:
             content = base64.urlsafe_b64decode(found[2] + "=" * (-len(found[2]) % 4))
             text = AESGCM(self.secret).decrypt(content[:_NONCE], content[_NONCE:], task_id.encode())
             return json.loads(text)
         except InvalidTag:
-            raise Unopened("it was not sealed with this key for a task of this id") from None
+            raise SealBroken("it was not sealed with this key for a task of this id") from None
         except (ValueError, RecursionError):
-            raise Unopened("what it holds is no JSON") from None
+            raise SealBroken("what it holds is no JSON") from None
 
 
 def key_of(order: Any) -> str | None:

@@ -34,7 +34,6 @@ from schema.columns import one_of as _one_of
 from schema.message_class import MessageClass
 from schema.vocabulary import (
     AccountState,
-    Again,
     BatchStatus,
     CarrierState,
     ChallengeState,
@@ -50,10 +49,11 @@ from schema.vocabulary import (
     Outcome,
     QuietAction,
     ReceiptState,
+    ReceiptVerdict,
+    ResendReason,
     SenderState,
     Status,
     Syntax,
-    Verdict,
 )
 
 __all__ = ["metadata", "money_tables"]
@@ -165,7 +165,7 @@ idempotency = Table(
     Index(None, "created_at"),
 )
 
-stumbles = Table(
+redeliveries = Table(
     "stumbles",
     metadata,
     #: an order whose reader died, and how often it came back
@@ -229,7 +229,7 @@ batches = Table(
     _instant("done_at"),
     _one_of("status", BatchStatus),
     _one_of("class", MessageClass),
-    _one_of("again", Again),
+    _one_of("again", ResendReason),
     _one_of("held", HoldReason),
     CheckConstraint("held IS NULL OR status IN ('scheduled', 'queued', 'waiting')", name="holdable"),
     # held batches are in none of those that are looked through every second
@@ -335,7 +335,7 @@ parts = Table(
     Column("verdict", Text),
     Column("code", Text),
     _instant("created_at", nullable=False, server_default=_NOW),
-    _one_of("verdict", Verdict),
+    _one_of("verdict", ReceiptVerdict),
     Index(None, "message_id"),
     Index(None, "created_at"),
 )
@@ -361,7 +361,7 @@ receipts = Table(
     _instant("received_at", nullable=False, server_default=_NOW),
     _instant("applied_at"),
     UniqueConstraint("carrier", "key"),
-    _one_of("verdict", Verdict),
+    _one_of("verdict", ReceiptVerdict),
     _one_of("state", ReceiptState),
     Index("receipts_due", "due_at", postgresql_where=text("state = 'waiting'")),
     Index(None, "carrier_ref"),
@@ -720,7 +720,7 @@ networks = Table(
     Column("network", Text, nullable=False),
 )
 
-situations = Table(
+snapshots = Table(
     "situations",
     metadata,
     Column("id", Integer, Identity(always=True), primary_key=True),

@@ -72,7 +72,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Doubt(StrEnum):
+class UnknownAbility(StrEnum):
     """What can be done about an attempt that was left unknown: what its carrier is able to do."""
 
     #: nothing but waiting: what happens then hangs on the message's class
@@ -83,7 +83,7 @@ class Doubt(StrEnum):
     QUERYABLE = "queryable"
 
 
-class Again(StrEnum):
+class ResendReason(StrEnum):
     """Why messages that a carrier has, or may have, are given to one once more. Their senders pay once."""
 
     #: nobody knows whether the carrier took them: the same one gets them again, which knows our references
@@ -96,7 +96,7 @@ class Again(StrEnum):
     UNDELIVERED = "undelivered"
 
 
-class Verdict(StrEnum):
+class ReceiptVerdict(StrEnum):
     """What a carrier's receipt says."""
 
     DELIVERED = "delivered"
@@ -126,7 +126,7 @@ class Money(StrEnum):
     RELEASED = "released"
 
 
-class Entry(StrEnum):
+class LedgerEntry(StrEnum):
     """Why the ledger moved."""
 
     #: money came in
@@ -234,7 +234,7 @@ class CarrierState(StrEnum):
     DRAINED = "drained"
 
 
-class Berth(StrEnum):
+class Placement(StrEnum):
     """Which process gives a carrier its messages."""
 
     #: any deliver worker

@@ -14,17 +14,17 @@ from sqlalchemy import make_url
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
+from pipeline.stages.admin.audit import audit
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
 from pipeline.stages.deliver import deliver
 from pipeline.stages.ingest import ingest
-from pipeline.stages.office.audit import audit
 from pipeline.stages.segment import segment
 from pipeline.store import accounts, carriers, ledger
 from schema.message import Accepted, Hint
 from schema.order import Order
 from tests.databases import Databases
-from workers import dev
+from workers.lab.embedded import development
 
 #: the invariants of where messages, their money and their attempts stand
 OF_MESSAGES = {"I3 messages", "I3 states", "I4", "I4 again", "I4 elsewhere", "I6", "I7"}
@@ -35,9 +35,9 @@ hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
-def pair() -> Iterator[dev.Pair]:
+def pair() -> Iterator[development.EmbeddedServers]:
     """PostgreSQL and Valkey, started once for this process's tests."""
-    with dev.temporary() as running:
+    with development.temporary() as running:
         # what a process has written outlives its own death without this; only the machine's would lose it
         url = make_url(running.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(url, autocommit=True) as conn:
@@ -47,7 +47,7 @@ def pair() -> Iterator[dev.Pair]:
 
 
 @pytest.fixture(scope="session")
-def databases(pair: dev.Pair) -> Databases:
+def databases(pair: development.EmbeddedServers) -> Databases:
     """The databases on that server."""
     return Databases(pair)
 
@@ -68,7 +68,7 @@ def well_carriers(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def settings(pair: dev.Pair, databases: Databases, tmp_path: Path) -> Iterator[Settings]:
+def settings(pair: development.EmbeddedServers, databases: Databases, tmp_path: Path) -> Iterator[Settings]:
     """Settings with a database of this test's own."""
     with databases.lend() as url:
         yield Settings(database_url=url, broker_url=pair.broker_url, home=tmp_path)
@@ -97,7 +97,7 @@ def world(rt: Runtime, request: pytest.FixtureRequest) -> Iterator["World"]:
 
 @pytest.fixture(scope="module")
 def shared_world(
-    pair: dev.Pair, new_database: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+    pair: development.EmbeddedServers, new_database: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["World"]:
     """A world for all tests of a module, where each can look at its own rows only."""
     home = tmp_path_factory.mktemp("home")
@@ -137,7 +137,7 @@ class World:
 
     def submit(self, *orders: Order) -> list[Accepted]:
         """Admit and ingest orders."""
-        return ingest(self.rt, admit(self.rt, [(self.rt.mint(), order) for order in orders]))
+        return ingest(self.rt, admit(self.rt, [(self.rt.new_ids(), order) for order in orders]))
 
     def pay(self, answers: Sequence[Accepted]) -> list[Hint]:
         """Segment and bill what was ingested; return what may be delivered."""

@@ -15,8 +15,8 @@ from sqlalchemy import make_url
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.office.migrate import migrate
-from workers import dev
+from pipeline.stages.admin.migrations import migrate
+from workers.lab.embedded import development
 
 _TEMPLATE = "template_postroad"
 
@@ -60,7 +60,7 @@ WHERE last_value IS NOT NULL
 class Databases:
     """The databases of one server."""
 
-    def __init__(self, pair: dev.Pair) -> None:
+    def __init__(self, pair: development.EmbeddedServers) -> None:
         """Migrate the one of which the others are copies."""
         self._pair = pair
         self._numbers = itertools.count(1)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.hatchery import ROOT
+from tests.forked_processes import ROOT
 
 #: how setuptools is asked for what; the last line it prints names the file
 _BUILD = "from setuptools import build_meta; print(build_meta.build_{kind}({folder!r}))"

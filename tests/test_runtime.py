@@ -67,7 +67,7 @@ def test_a_lock_is_waited_for_no_longer_than_the_deadline(world: Any, settings: 
 def test_a_statement_is_waited_for_no_longer_than_the_deadline(world: Any, settings: Settings) -> None:
     with closing(Runtime(settings, deadlines=Deadlines(lock=60, statement=0.2))) as hurried:
         fault = hold(world.rt, hurried)
-        with pytest.raises(DatabaseFault) as read, hurried.glance() as conn:
+        with pytest.raises(DatabaseFault) as read, hurried.read_only() as conn:
             conn.exec_driver_sql("SELECT pg_sleep(60)")
 
     assert (fault.sqlstate, fault.is_final) == ("57014", False)
@@ -84,7 +84,7 @@ def test_the_deadlines_of_a_transaction_are_those_of_its_work_and_end_with_it(
             found = conn.exec_driver_sql(_LIMITS).one()
         with rt.begin() as conn:
             after = conn.exec_driver_sql(_LIMITS).one()
-        with rt.glance() as conn:
+        with rt.read_only() as conn:
             outside = conn.exec_driver_sql(_LIMITS).one()
 
     assert tuple(found) == (expected.lock, expected.statement, 60, "UTC")

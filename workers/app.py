@@ -18,14 +18,16 @@ from celery.signals import (
 
 from pipeline.runtime import Runtime
 from workers import beat, logs
-from workers.garbage import spare
-from workers.located import broker_url, located
+from workers.gc_freeze import freeze
 from workers.queues import INGEST, QUEUES
 from workers.redaction import RedactedAMQP, RedactedTask
+from workers.server_urls import broker_url, with_local_servers
 
-app = Celery("postroad", amqp=RedactedAMQP, task_cls=RedactedTask, include=["workers.tasks", "workers.recovery"])
+app = Celery(
+    "postroad", amqp=RedactedAMQP, task_cls=RedactedTask, include=["workers.tasks", "workers.journal_recovery"]
+)
 app.conf.update(
-    broker_url=broker_url(located()),
+    broker_url=broker_url(with_local_servers()),
     broker_connection_retry_on_startup=True,
     broker_connection_timeout=5,
     # a list under whose name others put something else, too, is waited for
@@ -53,7 +55,7 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
     # a child that is killed is missed within a second
-    worker_pool="workers.processes.pool:Pool",
+    worker_pool="workers.processes.pool_children:WatchedPool",
     worker_max_tasks_per_child=10_000,
     worker_eta_task_limit=1000,
     worker_soft_shutdown_timeout=20,
@@ -100,14 +102,14 @@ def runtime() -> Runtime:
             found = _runtimes.get(os.getpid())
             if found is None:
                 _runtimes.clear()
-                found = Runtime(located(), is_stopping=lambda: _stopping[0] != 0, keeps_journal=True)
+                found = Runtime(with_local_servers(), is_stopping=lambda: _stopping[0] != 0, keeps_journal=True)
                 _runtimes[os.getpid()] = found
     return found
 
 
 @worker_process_init.connect
 def _spare(**_: Any) -> None:
-    spare()
+    freeze()
 
 
 @worker_process_shutdown.connect

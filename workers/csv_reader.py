@@ -39,12 +39,12 @@ _KINDS = (
 )
 
 
-class BrokenFile(ConfigurationError):
+class BrokenCsvFile(ConfigurationError):
     """The file cannot be read at all; the message says what its first lines should look like."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class LineFault:
     """A line that was left out. Holds no number and no text."""
 
     line: int
@@ -52,7 +52,7 @@ class Fault:
 
 
 @value_class
-class Record:
+class CsvRecord:
     """One line's cells; it may run over several lines of the file."""
 
     #: the first of them, from 1
@@ -70,7 +70,7 @@ def find_column(header: Sequence[str], name: str) -> int | None:
     for spelt in (str.strip, fold):
         found = [place for place, each in enumerate(header) if spelt(each) == spelt(name)]
         if len(found) > 1:
-            raise BrokenFile(f"line 1: two columns are called {header[found[0]]!r}")
+            raise BrokenCsvFile(f"line 1: two columns are called {header[found[0]]!r}")
         if found:
             return found[0]
     return None
@@ -81,7 +81,7 @@ def is_not_utf8(text: str) -> bool:
     return not text.isascii() and any(ord(sign) in _NOT_UTF8 for sign in text)
 
 
-class Reader:
+class CsvReader:
     """The records of a file, one after the other."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
@@ -104,26 +104,28 @@ class Reader:
         if said:
             first = self._next()
         if first is None:
-            raise BrokenFile("the file is empty; its first line must name the columns: to,name,…")
+            raise BrokenCsvFile("the file is empty; its first line must name the columns: to,name,…")
         line = self._line
         if is_not_utf8(first):
-            raise BrokenFile(f"line {line}: not UTF-8; {_SAVE}")
+            raise BrokenCsvFile(f"line {line}: not UTF-8; {_SAVE}")
         if len(first) > LONGEST_CELL and any(len(cell) > LONGEST_CELL for cell in re.split(f"[{DELIMITERS}]", first)):
-            raise BrokenFile(f"line {line}: a cell of more than {LONGEST_CELL:,} characters: is this a CSV file?")
+            raise BrokenCsvFile(f"line {line}: a cell of more than {LONGEST_CELL:,} characters: is this a CSV file?")
         faults: list[str] = []
         for self._delimiter in said[1] if said else DELIMITERS:
             record = self._record(first)
-            if isinstance(record, Record) and is_header(record.cells):
+            if isinstance(record, CsvRecord) and is_header(record.cells):
                 return record.cells
-            if isinstance(record, Fault):
+            if isinstance(record, LineFault):
                 faults.append(record.message)
         if faults:
-            raise BrokenFile(f"line {line}: {faults[0]}")
+            raise BrokenCsvFile(f"line {line}: {faults[0]}")
         self._delimiter = said[1] if said else ","
         self._put_back([first])
         return None
 
-    def records(self, is_row: Callable[[Sequence[str]], bool] = lambda _cells: False) -> Iterator[Record | Fault]:
+    def records(
+        self, is_row: Callable[[Sequence[str]], bool] = lambda _cells: False
+    ) -> Iterator[CsvRecord | LineFault]:
         """Yield the other records, blank ones left out.
 
         `is_row` tells whether cells look like a whole record: a quoted cell that swallows such a line is a fault.
@@ -132,7 +134,7 @@ class Reader:
             if '"' in text:
                 yield self._record(text, is_row)
             elif text and any(map(str.strip, cells := text.split(self._delimiter))):
-                yield Record(self._line, cells)
+                yield CsvRecord(self._line, cells)
 
     def _next(self) -> str | None:
         text = self._back.popleft() if self._back else next(self._lines, None)
@@ -144,7 +146,9 @@ class Reader:
         self._back.extendleft(reversed(texts))
         self._line -= len(texts)
 
-    def _record(self, text: str, is_row: Callable[[Sequence[str]], bool] = lambda _cells: False) -> Record | Fault:
+    def _record(
+        self, text: str, is_row: Callable[[Sequence[str]], bool] = lambda _cells: False
+    ) -> CsvRecord | LineFault:
         """Read the record that begins with a line. Where it breaks the grammar, what it took in is read again."""
         first, cells, at = self._line, list[str](), 0
         while True:
@@ -160,10 +164,10 @@ class Reader:
                 end = text.find(self._delimiter, at)
                 cell, at = (text[at:], len(text)) if end < 0 else (text[at:end], end)
                 if '"' in cell:
-                    return Fault(self._line, "a quotation mark within a cell that has none around it")
+                    return LineFault(self._line, "a quotation mark within a cell that has none around it")
             cells.append(cell)
             if at >= len(text):
-                return Record(first, cells)
+                return CsvRecord(first, cells)
             at += 1
 
     def _quoted(self, text: str, at: int, is_row: Callable[[Sequence[str]], bool]) -> tuple[str, str, int] | str:
@@ -183,9 +187,9 @@ class Reader:
                 return f"and would take in line {self._line}, which is one of its own"
         return "\n".join([*parts, text[at:end]]).replace('""', '"'), text, end + 1
 
-    def _torn(self, opened: int, words: str) -> Fault:
+    def _torn(self, opened: int, words: str) -> LineFault:
         self._put_back(self._taken)
-        return Fault(opened, words)
+        return LineFault(opened, words)
 
 
 def _closing(text: str, at: int) -> int:
@@ -202,7 +206,7 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
         pending += block
     for beginning, words in _KINDS:
         if pending.startswith(beginning):
-            raise BrokenFile(f"line 1: the file is {words}")
+            raise BrokenCsvFile(f"line 1: the file is {words}")
     rest, pending = chain([pending.removeprefix(b"\xef\xbb\xbf")], blocks), b""
     for block in rest:
         pending += block
@@ -213,7 +217,7 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
         for line in whole:
             yield _decoded(line, count := count + 1)
         if len(pending) > LONGEST_LINE:
-            raise BrokenFile(f"line {count + 1}: longer than {LONGEST_LINE:,} bytes: is this a CSV file?")
+            raise BrokenCsvFile(f"line {count + 1}: longer than {LONGEST_LINE:,} bytes: is this a CSV file?")
     *whole, last = _BREAK.split(pending)
     for line in [*whole, last] if last else whole:
         yield _decoded(line, count := count + 1)
@@ -222,5 +226,5 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
 def _decoded(line: bytes, number: int) -> str:
     if number == 1 and b"\x00" in line:
         kind = f"UTF-16, not UTF-8; {_SAVE}" if b"\x00" in line[:2] else "no text: there is a NUL in it"
-        raise BrokenFile(f"line 1: the file is {kind}")
+        raise BrokenCsvFile(f"line 1: the file is {kind}")
     return line.decode("utf-8", "surrogateescape")

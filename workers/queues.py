@@ -7,7 +7,7 @@ from kombu import Queue
 
 from schema.message import Hint
 from schema.message_class import MessageClass
-from schema.vocabulary import Berth
+from schema.vocabulary import Placement
 
 INGEST = "ingest"
 SEGMENT = "segment"
@@ -35,26 +35,26 @@ def lane(queue: str, message_class: MessageClass) -> str:
     return OTP if message_class is MessageClass.OTP else queue
 
 
-def own_queues(carrier: str, berth: Berth) -> list[Queue]:
+def own_queues(carrier: str, placement: Placement) -> list[Queue]:
     """Return the queues that the process of one carrier reads."""
-    names = [f"{CODES}{carrier}", f"{OWN}{carrier}"] if berth is Berth.BOUND else [f"{OWN}{carrier}"]
+    names = [f"{CODES}{carrier}", f"{OWN}{carrier}"] if placement is Placement.BOUND else [f"{OWN}{carrier}"]
     return [Queue(name, routing_key=name) for name in names]
 
 
-def deliveries(hints: Iterable[Hint], berth: Callable[[str], Berth]) -> Iterator[tuple[str, list[str]]]:
+def deliveries(hints: Iterable[Hint], placement: Callable[[str], Placement]) -> Iterator[tuple[str, list[str]]]:
     """Yield what to tell deliver workers of queued batches: a queue and batch ids, those of a carrier together."""
     groups: defaultdict[tuple[str, str], list[Hint]] = defaultdict(list)
     for hint in hints:
-        groups[_deliver(hint, berth(hint.carrier)), hint.carrier].append(hint)
+        groups[_deliver(hint, placement(hint.carrier)), hint.carrier].append(hint)
     for (queue, _), members in groups.items():
         for portion in _portions(members):
             yield queue, [str(hint.batch) for hint in portion]
 
 
-def _deliver(hint: Hint, berth: Berth) -> str:
+def _deliver(hint: Hint, placement: Placement) -> str:
     if hint.message_class is MessageClass.OTP:
-        return f"{CODES}{hint.carrier}" if berth is Berth.BOUND else OTP
-    return DELIVER if berth is Berth.SHARED else f"{OWN}{hint.carrier}"
+        return f"{CODES}{hint.carrier}" if placement is Placement.BOUND else OTP
+    return DELIVER if placement is Placement.SHARED else f"{OWN}{hint.carrier}"
 
 
 def _portions(hints: Sequence[Hint]) -> Iterator[list[Hint]]:

@@ -22,25 +22,25 @@ from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
 from pipeline.stages.deliver import deliver, recover
-from pipeline.stages.hear import answer, answered
+from pipeline.stages.heartbeat import tick
+from pipeline.stages.inbound import replied, reply
 from pipeline.stages.ingest import ingest
-from pipeline.stages.learn import learn
-from pipeline.stages.moor import Berths
+from pipeline.stages.maintenance import maintain
+from pipeline.stages.placement import Placements
+from pipeline.stages.poison_orders import POISON, count_redelivery
 from pipeline.stages.promote import PORTION as PROMOTED_AT_ONCE
 from pipeline.stages.promote import promote
-from pipeline.stages.retake import ask, retake
+from pipeline.stages.receipt_latency import measure_receipt_latency
+from pipeline.stages.resend import ask, resend_due
 from pipeline.stages.segment import segment
 from pipeline.stages.settle import PORTION as SETTLED_AT_ONCE
 from pipeline.stages.settle import settle
-from pipeline.stages.stumble import POISON, stumble
 from pipeline.stages.sweep import sweep
-from pipeline.stages.tend import tend
-from pipeline.stages.tick import tick
 from pipeline.stages.unseal import Unsealer
 from schema.message import Accepted, Hint, Measure
 from schema.message_class import MessageClass
 from schema.order import Order
-from schema.vocabulary import Berth, Encoding
+from schema.vocabulary import Encoding, Placement
 from workers.app import app, runtime
 from workers.broker.task_message import request_id
 from workers.queues import BILL, DELIVER, OTP, OWN, SEGMENT, deliveries, lane
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 #: seconds before an order that the database could not take is taken up again
 _PAUSE = 1.0
-_berths = Berths()
+_placements = Placements()
 _unsealer = Unsealer()
 
 #: portions one tick works through before it leaves the rest to the next
@@ -82,7 +82,7 @@ def _hurry(batches: Sequence[UUID]) -> None:
     But where others wait in the lane they come first, and a carrier is spoken to later: once for all of them.
     """
     hints = [hint for batch in batches for hint in bill(runtime(), batch)]
-    if len(hints) == 1 and _berth(hints[0].carrier) is not Berth.BOUND and _is_empty(OTP):
+    if len(hints) == 1 and _placement(hints[0].carrier) is not Placement.BOUND and _is_empty(OTP):
         hints = deliver(runtime(), [hints[0].batch])
     hint_deliveries(hints)
 
@@ -91,7 +91,7 @@ def _ingest(task_id: str, order: Any, *, again: bool) -> tuple[MessageClass, lis
     """Write an order; one that nobody survives reading, or that our own code trips over, is refused and kept so."""
     rt, request = runtime(), request_id(task_id)
     try:
-        if not (again and stumble(rt, request)):
+        if not (again and count_redelivery(rt, request)):
             asked = _unsealer.read(rt, task_id, order)
             message_class = asked.message_class if isinstance(asked, Order) else MessageClass.TRANSACTIONAL
             return message_class, ingest(rt, admit(rt, [(request, asked)]))
@@ -143,13 +143,13 @@ def settle_receipts() -> None:
 
 
 @app.task(name="sms.retake")
-def retake_lost() -> None:
+def resend_lost() -> None:
     """Send once more what carriers lost, or may have lost."""
-    found = retake(runtime())
+    found = resend_due(runtime())
     hint_deliveries(found.hints)
     for carrier, messages in found.asks.items():
-        berth = _berth(carrier)
-        queue = DELIVER if berth is Berth.SHARED else f"{OWN}{carrier}"
+        placement = _placement(carrier)
+        queue = DELIVER if placement is Placement.SHARED else f"{OWN}{carrier}"
         forward(ask_carrier, queue, carrier, [str(message) for message in messages])
 
 
@@ -160,19 +160,19 @@ def ask_carrier(carrier: str, messages: list[str]) -> None:
 
 
 @app.task(name="sms.learn")
-def learn_habits() -> None:
+def measure_latencies() -> None:
     """Learn how long carriers take to report."""
-    learn(runtime())
+    measure_receipt_latency(runtime())
 
 
 @app.task(name="sms.hear")
-def heed_handsets() -> None:
+def handle_inbound() -> None:
     """Do what handsets ask, and answer them."""
-    replies = answer(runtime())
+    replies = reply(runtime())
     for accepted in ingest(runtime(), admit(runtime(), replies)) if replies else ():
         for batch in accepted.batches:
             forward(segment_batch, SEGMENT, str(batch), str(MessageClass.TRANSACTIONAL))
-    answered(runtime(), [request for request, _ in replies])
+    replied(runtime(), [request for request, _ in replies])
 
 
 @app.task(name="sms.sweep")
@@ -191,19 +191,19 @@ def recover_killed() -> None:
 
 
 @app.task(name="sms.tend")
-def tend_house() -> None:
+def run_maintenance() -> None:
     """Do the house-keeping."""
-    tend(runtime())
+    maintain(runtime())
 
 
 def hint_deliveries(hints: Iterable[Hint]) -> None:
     """Tell deliver workers of queued batches."""
-    for queue, batches in deliveries(hints, _berth):
+    for queue, batches in deliveries(hints, _placement):
         forward(deliver_batches, queue, batches)
 
 
-def _berth(carrier: str) -> Berth:
-    return _berths.of(runtime(), carrier)
+def _placement(carrier: str) -> Placement:
+    return _placements.of(runtime(), carrier)
 
 
 def forward(task: Any, queue: str, *args: Any) -> None:

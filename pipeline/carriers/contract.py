@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
 from pipeline.errors import PostroadError
-from schema.carriage import Attempt, BindReport, Heard, Parcel, Posted
-from schema.vocabulary import Doubt
+from schema.carriage import Attempt, BindReport, CarrierEvents, Parcel, Posted
+from schema.vocabulary import UnknownAbility
 
 
 class Carrier(Protocol):
@@ -16,7 +16,7 @@ class Carrier(Protocol):
     #: the longest that `send` may take, in seconds
     call_deadline: float
     #: what can be done about an attempt that is left unknown; a setting `doubt` may lower what the kind is able to
-    doubt: Doubt
+    doubt: UnknownAbility
     #: DEDUPES: seconds within which the same reference is taken once
     dedupe_seconds: float
 
@@ -33,7 +33,7 @@ class Carrier(Protocol):
         ...
 
 
-class Notes(Protocol):
+class SubmitNotes(Protocol):
     """Where a carrier writes down how far each message of a call is, by its place: it outlives the process."""
 
     def ready(self) -> None:
@@ -73,16 +73,16 @@ NO_NOTES = NoNotes()
 
 
 @runtime_checkable
-class Noting(Protocol):
+class NotingCarrier(Protocol):
     """A carrier that notes what it hands over; of any other the whole call counts as handed over at once."""
 
-    def send_noting(self, parcels: Sequence[Parcel], notes: Notes) -> list[Attempt]:
+    def send_noting(self, parcels: Sequence[Parcel], notes: SubmitNotes) -> list[Attempt]:
         """Send as `send` does; a message that is not noted as handed over has not left us."""
         ...
 
 
 @runtime_checkable
-class Queryable(Protocol):
+class QueryableCarrier(Protocol):
     """A carrier that can be asked what became of a reference of ours (`Doubt.QUERYABLE`)."""
 
     def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
@@ -95,7 +95,7 @@ class Queryable(Protocol):
 
 
 @runtime_checkable
-class Balanced(Protocol):
+class CarrierWithBalance(Protocol):
     """A carrier that says what is left to spend with it."""
 
     def balance(self) -> tuple[Decimal, str] | None:
@@ -103,19 +103,19 @@ class Balanced(Protocol):
         ...
 
 
-class Ear(Protocol):
+class Listener(Protocol):
     """Takes what a carrier says unasked, and returns once it is kept; raises DatabaseFault when it is not."""
 
-    def __call__(self, heard: Heard) -> None:
+    def __call__(self, events: CarrierEvents) -> None:
         """Keep it."""
         ...
 
 
 @runtime_checkable
-class Bound(Protocol):
+class ConnectedCarrier(Protocol):
     """A carrier that stays connected, and speaks unasked: it lives in a process of its own (`postroad carrier run`)."""
 
-    def listen(self, ear: Ear) -> None:
+    def listen(self, listener: Listener) -> None:
         """Connect, stay connected, and hand over what comes; returns at once."""
         ...
 
@@ -129,7 +129,7 @@ class Bound(Protocol):
 
 
 @runtime_checkable
-class Cautious(Protocol):
+class CarrierWithWarnings(Protocol):
     """A carrier that takes settings which may not work, and says which."""
 
     #: words to read; never a value
@@ -143,7 +143,7 @@ class ReceiptForged(PostroadError):
 class ReceiptReader(Protocol):
     """Understands what one kind of carrier posts over HTTP: delivery reports, and messages from handsets."""
 
-    def __call__(self, carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
+    def __call__(self, carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
         """Return what is in one request to the carrier of that name, with these settings of its row.
 
         ValueError says what cannot be read, ReceiptForged whose token is wrong.

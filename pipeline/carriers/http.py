@@ -30,13 +30,21 @@ from urllib.parse import quote
 from uuid import UUID
 
 from pipeline.carriers.contract import ReceiptForged
-from pipeline.carriers.http1 import Answer, request
-from pipeline.carriers.options import Options
-from pipeline.carriers.vendors import posts
-from pipeline.carriers.vendors.exchange import Line, Vendor, accepted, refused, secret, throttled, unknown
-from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
+from pipeline.carriers.http1 import HttpResponse, request
+from pipeline.carriers.setting_reader import SettingReader
+from pipeline.carriers.vendors import posted_receipts
+from pipeline.carriers.vendors.client import (
+    VendorCarrier,
+    VendorConnection,
+    accepted,
+    refused,
+    secret,
+    throttled,
+    unknown,
+)
+from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason
-from schema.vocabulary import Verdict
+from schema.vocabulary import ReceiptVerdict
 
 #: why a request with an error body was refused, by the answer's status; another of 4xx: it is not said why
 REFUSALS: dict[int, RefusalReason] = {
@@ -53,22 +61,22 @@ REFUSALS: dict[int, RefusalReason] = {
     503: RefusalReason.CARRIER_FAULT,
 }
 STATUSES = {
-    "delivered": Verdict.DELIVERED,
-    "failed": Verdict.FAILED,
-    "pending": Verdict.PENDING,
+    "delivered": ReceiptVerdict.DELIVERED,
+    "failed": ReceiptVerdict.FAILED,
+    "pending": ReceiptVerdict.PENDING,
 }
 
 
-def make(name: str, settings: Mapping[str, object]) -> Vendor:
+def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
     """Make the carrier; ConfigurationError names the setting that does not fit."""
-    options = Options(name, settings)
-    line = Line(options)
+    options = SettingReader(name, settings)
+    line = VendorConnection(options)
     carrier, token = options.text("carrier", name), secret(options, "token", "")
     called = options.text("receipt_url", "")
     options.text("receipt_token", "")
     options.finish()
     head = line.head(f"/{quote(carrier, safe='')}/messages", {"authorization": f"Bearer {token}" if token else ""})
-    return Vendor(line, partial(write, head, called), judge)
+    return VendorCarrier(line, partial(write, head, called), judge)
 
 
 def write(head: bytes, called: str, parcel: Parcel, _: datetime) -> bytes:
@@ -88,15 +96,15 @@ def write(head: bytes, called: str, parcel: Parcel, _: datetime) -> bytes:
     return request(head, json.dumps(message).encode())
 
 
-def judge(ref: UUID, answer: Answer) -> Attempt:
+def judge(ref: UUID, answer: HttpResponse) -> Attempt:
     """Return what an answer says of the message with our reference `ref`."""
-    body = posts.parsed(answer.body)
+    body = posted_receipts.parsed(answer.body)
     if answer.status == 202:
-        return accepted(ref, posts.part(body, "id"))
+        return accepted(ref, posted_receipts.part(body, "id"))
     if answer.status == 429:
         return throttled(ref, answer)
     is_refusal = answer.status in REFUSALS or 400 <= answer.status < 500
-    if is_refusal and isinstance(error := posts.part(body, "error"), dict):
+    if is_refusal and isinstance(error := posted_receipts.part(body, "error"), dict):
         return refused(ref, REFUSALS.get(answer.status, RefusalReason.UNSPECIFIED), error.get("code"), answer)
     return unknown(ref, f"http_{answer.status}")
 
@@ -110,43 +118,46 @@ def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     return bool(expected)
 
 
-def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
+def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
     """Return what is in one request; ReceiptForged if its token is wrong."""
     prove(carrier, settings, posted)
-    return posts.read_each(
-        carrier, posted, lambda: posts.entries(posts.parsed(posted.body)), partial(_entry, carrier, settings)
+    return posted_receipts.read_each(
+        carrier,
+        posted,
+        lambda: posted_receipts.entries(posted_receipts.parsed(posted.body)),
+        partial(_entry, carrier, settings),
     )
 
 
-def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posts.Entry:
-    given = posts.entry(value)
+def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posted_receipts.Entry:
+    given = posted_receipts.entry(value)
     return _inbound(carrier, settings, given) if "text" in given else _receipt(carrier, given)
 
 
 def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, object]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        **posts.name(given.get("id"), given.get("from"), given.get("to"), given.get("text")),
-        phone=posts.number(given.get("from"), "from", settings),
-        sender=posts.number(given.get("to"), "to", settings),
-        body=posts.text(given.get("text"), "text"),
-        at=posts.moment(given.get("at")),
-        **posts.place(given.get("concat_ref"), given.get("part"), given.get("parts"), given.get("text")),
+        **posted_receipts.name(given.get("id"), given.get("from"), given.get("to"), given.get("text")),
+        phone=posted_receipts.number(given.get("from"), "from", settings),
+        sender=posted_receipts.number(given.get("to"), "to", settings),
+        body=posted_receipts.text(given.get("text"), "text"),
+        at=posted_receipts.moment(given.get("at")),
+        **posted_receipts.place(given.get("concat_ref"), given.get("part"), given.get("parts"), given.get("text")),
     )
 
 
-def _receipt(carrier: str, report: Mapping[str, object]) -> posts.Entry:
-    status, carrier_ref, ref = (posts.word(report.get(key), key) for key in ("status", "id", "ref"))
+def _receipt(carrier: str, report: Mapping[str, object]) -> posted_receipts.Entry:
+    status, carrier_ref, ref = (posted_receipts.word(report.get(key), key) for key in ("status", "id", "ref"))
     if not (status and (carrier_ref or ref)):
         raise ValueError("status and id, or ref, must be there")
     receipt = Receipt(
         carrier=carrier,
         key=f"{carrier_ref or ref}/{status}",
-        verdict=STATUSES.get(status.lower(), Verdict.PENDING),
+        verdict=STATUSES.get(status.lower(), ReceiptVerdict.PENDING),
         carrier_ref=carrier_ref,
-        ref=posts.ours(ref),
-        code=posts.label(report.get("code")),
-        at=posts.moment(report.get("at")),
+        ref=posted_receipts.ours(ref),
+        code=posted_receipts.label(report.get("code")),
+        at=posted_receipts.moment(report.get("at")),
         raw=json.dumps(report, separators=(",", ":")),
     )
-    return posts.checked(receipt, status.lower() in STATUSES)
+    return posted_receipts.checked(receipt, status.lower() in STATUSES)

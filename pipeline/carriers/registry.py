@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.carriers import homes, http, proofs, purses
-from pipeline.carriers.contract import Balanced, Carrier, ReceiptProof, ReceiptReader
+from pipeline.carriers import balance_settings, home_country, http, receipt_authentication
+from pipeline.carriers.contract import Carrier, CarrierWithBalance, ReceiptProof, ReceiptReader
 from pipeline.carriers.simulated import Simulated
-from pipeline.carriers.smpp import calls, codes
-from pipeline.carriers.smpp.carrier import Smpp
+from pipeline.carriers.smpp import codes, submit_exchange
+from pipeline.carriers.smpp.smpp_carrier import SmppCarrier
 from pipeline.carriers.vendors import africas_talking, generic, infobip, termii, twilio, vonage
 from pipeline.errors import CarrierUnknown, ConfigurationError
-from pipeline.rules import dlt
+from pipeline.rules.routing import dlt
 from schema.refusals import RefusalReason
 
 #: makes a carrier of (name, settings); ConfigurationError names the setting that does not fit
@@ -22,7 +22,7 @@ KINDS: dict[str, Maker] = {
     "http": http.make,
     "infobip": infobip.make,
     "simulated": Simulated,
-    "smpp": Smpp,
+    "smpp": SmppCarrier,
     "termii": termii.make,
     "twilio": twilio.make,
     "vonage": vonage.make,
@@ -68,7 +68,7 @@ TABLES: dict[str, dict[str, Mapping[Any, RefusalReason]]] = {
         "field of HTTP status 400": infobip.FIELDS,
         "receipt: error.groupId": infobip.ERROR_GROUPS,
     },
-    "smpp": {"command_status": {codes.word(status): reason for status, reason in calls.REASONS.items()}},
+    "smpp": {"command_status": {codes.word(status): reason for status, reason in submit_exchange.REASONS.items()}},
     "termii": {
         "message": dict(termii.WORDS.values()),
         "HTTP status": termii.REFUSALS,
@@ -103,14 +103,15 @@ def make(name: str, kind: str, settings: Mapping[str, object], lease: float) -> 
     maker = KINDS.get(kind)
     if maker is None:
         raise CarrierUnknown(f"carrier {name}: kind {kind} is none of {', '.join(sorted(KINDS))}")
-    watched, own = purses.watch(name, proofs.own(kind, settings))
+    watched, own = balance_settings.watch(name, receipt_authentication.own(kind, settings))
     if kind not in BOUND:  # what comes over HTTP is read without a carrier
-        own = homes.own(name, own)
+        own = home_country.own(name, own)
     carrier = maker(name, own)
-    if watched and not isinstance(carrier, Balanced):
+    if watched and not isinstance(carrier, CarrierWithBalance):
         carrier.close()
         raise ConfigurationError(
-            f"carrier {name}: {purses.LOW} and {purses.EVERY}: kind {kind} never says what is left to spend"
+            f"carrier {name}: {balance_settings.LOW} and {balance_settings.EVERY}: kind {kind} never says what is left"
+            " to spend"
         )
     needed = round(carrier.call_deadline * CALLS_A_LEASE, 3)
     if needed > lease:

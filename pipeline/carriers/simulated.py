@@ -9,30 +9,30 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.carriers.options import Options
-from pipeline.carriers.oracle import Log, Oracle
-from pipeline.carriers.script import Fate, read
+from pipeline.carriers.setting_reader import SettingReader
+from pipeline.carriers.simulator_log import Oracle, OracleLog
+from pipeline.carriers.simulator_script import ScriptedOutcome, read
 from schema.carriage import Attempt, Parcel
-from schema.vocabulary import Doubt, Outcome
+from schema.vocabulary import Outcome, UnknownAbility
 
 #: what we would have made of each fate over the wire, and the code; None: the word's own argument
-OUTCOMES: dict[Fate, tuple[Outcome, str | None]] = {
-    Fate.ACCEPT: (Outcome.ACCEPTED, None),
-    Fate.SLOW: (Outcome.ACCEPTED, None),
-    Fate.REFUSE: (Outcome.REFUSED_PERMANENT, None),
-    Fate.REFUSE_TRANSIENT: (Outcome.REFUSED_TRANSIENT, None),
-    Fate.THROTTLE: (Outcome.REFUSED_TRANSIENT, "throttled"),
-    Fate.QUEUE_FULL: (Outcome.REFUSED_TRANSIENT, "queue_full"),
-    Fate.NACK: (Outcome.REFUSED_TRANSIENT, "nack"),
-    Fate.BAD_GATEWAY: (Outcome.UNKNOWN, "http_502"),
-    Fate.GATEWAY_TIMEOUT: (Outcome.UNKNOWN, "http_504"),
-    Fate.SILENT: (Outcome.UNKNOWN, "timeout"),
-    Fate.HALF_OPEN: (Outcome.UNKNOWN, "timeout"),
-    Fate.TRICKLE: (Outcome.UNKNOWN, "timeout"),
-    Fate.HANG_UP: (Outcome.UNKNOWN, "closed"),
-    Fate.RESET: (Outcome.UNKNOWN, "reset"),
-    Fate.DROP: (Outcome.UNKNOWN, "reset"),
-    Fate.GARBAGE: (Outcome.UNKNOWN, "unreadable"),
+OUTCOMES: dict[ScriptedOutcome, tuple[Outcome, str | None]] = {
+    ScriptedOutcome.ACCEPT: (Outcome.ACCEPTED, None),
+    ScriptedOutcome.SLOW: (Outcome.ACCEPTED, None),
+    ScriptedOutcome.REFUSE: (Outcome.REFUSED_PERMANENT, None),
+    ScriptedOutcome.REFUSE_TRANSIENT: (Outcome.REFUSED_TRANSIENT, None),
+    ScriptedOutcome.THROTTLE: (Outcome.REFUSED_TRANSIENT, "throttled"),
+    ScriptedOutcome.QUEUE_FULL: (Outcome.REFUSED_TRANSIENT, "queue_full"),
+    ScriptedOutcome.NACK: (Outcome.REFUSED_TRANSIENT, "nack"),
+    ScriptedOutcome.BAD_GATEWAY: (Outcome.UNKNOWN, "http_502"),
+    ScriptedOutcome.GATEWAY_TIMEOUT: (Outcome.UNKNOWN, "http_504"),
+    ScriptedOutcome.SILENT: (Outcome.UNKNOWN, "timeout"),
+    ScriptedOutcome.HALF_OPEN: (Outcome.UNKNOWN, "timeout"),
+    ScriptedOutcome.TRICKLE: (Outcome.UNKNOWN, "timeout"),
+    ScriptedOutcome.HANG_UP: (Outcome.UNKNOWN, "closed"),
+    ScriptedOutcome.RESET: (Outcome.UNKNOWN, "reset"),
+    ScriptedOutcome.DROP: (Outcome.UNKNOWN, "reset"),
+    ScriptedOutcome.GARBAGE: (Outcome.UNKNOWN, "unreadable"),
 }
 
 
@@ -40,7 +40,7 @@ class Simulated:
     """A carrier that is its own other end."""
 
     def __init__(self, name: str, settings: Mapping[str, object]) -> None:
-        options = Options(name, settings)
+        options = SettingReader(name, settings)
         script = read(name, options.mapping("script"))
         path = options.text("log", "")
         fsync = options.flag("fsync")
@@ -48,8 +48,8 @@ class Simulated:
         self.name = name
         #: there is no other end to wait for: how long it takes is its script's affair
         self.call_deadline = 0.0
-        self.doubt, self.dedupe_seconds = Doubt.BLIND, 0.0
-        self._log = Log(Path(path), fsync) if path else None
+        self.doubt, self.dedupe_seconds = UnknownAbility.BLIND, 0.0
+        self._log = OracleLog(Path(path), fsync) if path else None
         self.oracle = Oracle(name, script, self._log)
 
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
@@ -60,14 +60,14 @@ class Simulated:
         slowest = 0.0
         attempts = []
         for parcel in parcels:
-            ruling = self.oracle.judge(str(parcel.ref), parcel.to, parcel.body, now)
-            word, argument = ruling.turn.word, ruling.turn.argument
+            decision = self.oracle.judge(str(parcel.ref), parcel.to, parcel.body, now)
+            word, argument = decision.turn.word, decision.turn.argument
             outcome, code = OUTCOMES[word]
             if outcome is Outcome.ACCEPTED:
-                attempts.append(Attempt(parcel.ref, outcome, ruling.carrier_id))
+                attempts.append(Attempt(parcel.ref, outcome, decision.carrier_id))
                 slowest = max(slowest, float(argument or 0))
             else:
-                wait = float(argument) if word is Fate.THROTTLE else None
+                wait = float(argument) if word is ScriptedOutcome.THROTTLE else None
                 attempts.append(Attempt(parcel.ref, outcome, code=code or argument, retry_after=wait))
         self.oracle.write_down()
         if parcels and (pause := self.oracle.script.latency + slowest):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from pipeline.vault import Vault
-from schema.door import Call, Key, Posting, Reply, Told
+from schema.api import ApiKey, ApiRequest, ApiResponse, MessageEvent, WebhookPost
 from schema.message import Refusal
 from schema.vocabulary import Dialect
 
@@ -26,7 +26,7 @@ class Nonce:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class Authentication:
     """How a dialect receives a caller. All of it is pure: the clock and the vault are handed in."""
 
     dialect: Dialect
@@ -36,23 +36,23 @@ class Manner:
     rate: float
     burst: int
     #: returns the handle that finds the caller's key, or the answer to one who shows none
-    who: Callable[[Call, Vault], str | Reply]
+    who: Callable[[ApiRequest, Vault], str | ApiResponse]
     #: returns None when the call proves that its key is the caller's, or the answer when not
-    prove: Callable[[Call, Key, Vault, datetime], Reply | None]
+    prove: Callable[[ApiRequest, ApiKey, Vault, datetime], ApiResponse | None]
     #: returns the answer that these refusals make; `wait`: seconds after which another try may help
-    refuse: Callable[[Call, Sequence[Refusal], float], Reply]
+    refuse: Callable[[ApiRequest, Sequence[Refusal], float], ApiResponse]
     #: tells whether only the body shows who calls: who signs it, or has his key in it
-    is_in_body: Callable[[Call], bool] = lambda _call: False
+    is_in_body: Callable[[ApiRequest], bool] = lambda _call: False
     #: returns what must not come twice; None: nothing
-    nonce: Callable[[Call], Nonce | None] = lambda _call: None
+    nonce: Callable[[ApiRequest], Nonce | None] = lambda _call: None
     #: returns the hash that is kept of the secret which the call shows; None: it shows none, or no hash is kept of it
-    secret_hash: Callable[[Call, Vault], bytes | None] = lambda _call, _vault: None
+    secret_hash: Callable[[ApiRequest, Vault], bytes | None] = lambda _call, _vault: None
 
 
-def reply(status: int, content: Any, headers: Mapping[str, str] | None = None) -> Reply:
+def reply(status: int, content: Any, headers: Mapping[str, str] | None = None) -> ApiResponse:
     """Return a JSON answer, UTF-8, without blanks."""
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    return Reply(status, body, {"Content-Type": "application/json", **(headers or {})})
+    return ApiResponse(status, body, {"Content-Type": "application/json", **(headers or {})})
 
 
 def fields(encoded: str) -> dict[str, str]:
@@ -63,13 +63,13 @@ def fields(encoded: str) -> dict[str, str]:
     return found
 
 
-def bearer(call: Call) -> str | None:
+def bearer(call: ApiRequest) -> str | None:
     """Return the token of `Authorization: Bearer …`, or None."""
     scheme, _, token = call.headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-class Greeter(Protocol):
+class EndpointHandshake(Protocol):
     """How a dialect finds out that a new endpoint wants to be told: it is greeted, and counts once it answers well."""
 
     @property
@@ -80,14 +80,14 @@ class Greeter(Protocol):
     def WELCOME(self) -> str:
         """What must be answered, in words: `200, with the secret in the body`."""
 
-    def greet(self, secret: str) -> Posting:
+    def greet(self, secret: str) -> WebhookPost:
         """Return the call that is made to the endpoint; the secret is good for this call and nothing else."""
 
     def is_welcome(self, secret: str, status: int, body: bytes) -> bool:
         """Tell whether that is the answer to its greeting."""
 
 
-class Herald(Protocol):
+class WebhookFormatter(Protocol):
     """How a dialect tells its customers what became of their messages: its module `webhooks` is one."""
 
     @property
@@ -102,7 +102,7 @@ class Herald(Protocol):
     def SUCCESSES(self) -> Container[int]:
         """The HTTP statuses that say it was heard: `range(200, 300)`."""
 
-    def compose(self, told: Told, secrets: Sequence[bytes], now: datetime) -> Posting | None:
+    def compose(self, notification: MessageEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
         """Return the call that tells it; None: the dialect has no word for it, or the endpoint does not hear it.
 
         The first of the secrets is the one to sign with; a second is the one before it, still good after a rotation.

@@ -4,17 +4,17 @@ A process writes down, message by message, what it is about to hand to a carrier
 comes next on the same host reads it and knows what was on the wire: docs/decisions/0017-journal.md.
 """
 
-from pipeline.journal.files import Dead, Journal, dead
-from pipeline.journal.page import CAPACITY_LIMIT, IN_DOUBT, NOT_WRITTEN, Entries, Page, Run, State
+from pipeline.journal.files import DeadJournal, Journal, dead
+from pipeline.journal.page import CAPACITY_LIMIT, IN_DOUBT, NOT_WRITTEN, Entries, JournalPage, Run, State
 
 __all__ = [
     "CAPACITY_LIMIT",
     "IN_DOUBT",
     "NOT_WRITTEN",
-    "Dead",
+    "DeadJournal",
     "Entries",
     "Journal",
-    "Page",
+    "JournalPage",
     "Run",
     "State",
     "dead",

@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from pipeline.journal.layout import Layout
-from pipeline.journal.page import Entries, Page, Run, merged, read
+from pipeline.journal.page import Entries, JournalPage, Run, merged, read
 
 try:
     import fcntl
@@ -85,14 +85,14 @@ class Journal:
             raise
         return cls(path, number, mapped, layout)
 
-    def open(self, runs: Sequence[Run]) -> Page | None:
+    def open(self, runs: Sequence[Run]) -> JournalPage | None:
         """Return a page about these messages, none of them handed over yet; None where there is no room."""
         if sum(len(run.refs) for run in runs) > self._layout.capacity:
             return None
         base = self._take()
         if base is None:
             return None
-        page = Page(self._map, base, self._layout, self._free.append, self._left.append)
+        page = JournalPage(self._map, base, self._layout, self._free.append, self._left.append)
         page.write(runs, self._random.getrandbits(64) | 1)
         return page
 
@@ -114,7 +114,7 @@ class Journal:
         return None
 
 
-class Dead:
+class DeadJournal:
     """The journal of a process that is no more; nobody else settles by it as long as this one has it open."""
 
     def __init__(self, path: Path, octets: bytes) -> None:
@@ -144,7 +144,7 @@ class Dead:
                 self._path.unlink()
 
 
-def dead(folder: Path) -> Iterator[Dead]:
+def dead(folder: Path) -> Iterator[DeadJournal]:
     """Yield the journals of this host's dead processes, each locked until the next is asked for."""
     try:
         paths = [each for each in folder.iterdir() if each.suffix in (_ALIVE, _DEAD, _NEW)]
@@ -156,7 +156,7 @@ def dead(folder: Path) -> Iterator[Dead]:
                 continue
             octets = _content(path, number)
             if octets is not None:
-                yield Dead(path, octets)
+                yield DeadJournal(path, octets)
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class Entries:
     ready: set[Claimed] = field(default_factory=set)
 
 
-class Page:
+class JournalPage:
     """One portion under way, as its process notes it. A note is a copy into the map: no lock, no system call."""
 
     __slots__ = ("_base", "_cells", "_end", "_free", "_heap", "_layout", "_leave", "_map", "_nonce", "_open", "_where")

@@ -3,7 +3,7 @@
 What a message's money and attempts must look like in each status stands here too: the audit asks nothing else.
 """
 
-from schema.vocabulary import BatchStatus, Code, Money, Status, Verdict
+from schema.vocabulary import BatchStatus, Code, Money, ReceiptVerdict, Status
 
 #: None: the message stands as its batch does (scheduled or queued)
 MESSAGE_MOVES: dict[Status | None, frozenset[Status]] = {
@@ -57,9 +57,9 @@ MONEY: dict[Status | None, frozenset[Money]] = {
 EARNED_FAILURES = frozenset({Code.UNDELIVERED})
 
 #: what counts more of what receipts say of one message or part: `delivered` by any carrier, at any time, is delivered
-_WEIGHT = {Verdict.PENDING: 0, Verdict.FAILED: 1, Verdict.DELIVERED: 2}
+_WEIGHT = {ReceiptVerdict.PENDING: 0, ReceiptVerdict.FAILED: 1, ReceiptVerdict.DELIVERED: 2}
 
 
-def outweighs(verdict: Verdict, other: Verdict | None) -> bool:
+def outweighs(verdict: ReceiptVerdict, other: ReceiptVerdict | None) -> bool:
     """Tell whether a verdict counts more than another that came before or after it; None: there is no other."""
     return other is None or _WEIGHT[verdict] > _WEIGHT[other]

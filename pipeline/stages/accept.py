@@ -9,14 +9,14 @@ from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
-from pipeline.rules.loads import Load, answered, as_written, pack
-from pipeline.rules.prices import PriceBook, charge
-from pipeline.rules.segments import billed, measure
+from pipeline.rules.batching import PackedBatch, answered, as_written, pack
+from pipeline.rules.money.prices import PriceBook, charge
+from pipeline.rules.text.segments import billed, measure
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, events, ledger, messages, requests
-from pipeline.store.doors import challenges
+from pipeline.store.api import challenges
 from pipeline.store.ledger import Hold, month_of
-from schema.door import Challenge
+from schema.api import Challenge
 from schema.message import Accepted, Admission, Answered, Batch, Charge, Draft, Hint
 from schema.message_class import MessageClass
 from schema.value_class import value_class
@@ -24,7 +24,7 @@ from schema.vocabulary import BatchStatus, Status
 
 
 @value_class
-class Taken:
+class AcceptResult:
     """What became of admissions."""
 
     #: one each, in order; who was answered before gets that answer, still to be read back
@@ -33,7 +33,7 @@ class Taken:
     hints: list[Hint]
 
 
-def accept(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Challenge] = ()) -> Taken:
+def accept(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Challenge] = ()) -> AcceptResult:
     """Write admissions as paid batches; return their answers. ShortOfFunds: nothing was written.
 
     Challenges that are opened by their texts are written with them; one that is there already stays as it is.
@@ -43,24 +43,24 @@ def accept(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Challe
         fresh, earlier = requests.take_in(conn, admissions)
         now = batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]
-        loads = list(pack(new, rt.mint(), now, rt.settings.batch_size))
-        purses = _Purses(conn, loads)
-        charges = [purses.charge(load) for load in loads]
+        loads = list(pack(new, rt.new_ids(), now, rt.settings.batch_size))
+        balances = _Balances(conn, loads)
+        charges = [balances.charge(load) for load in loads]
         made = [_status(load, now) for load in loads]
         _write(conn, loads, charges, made, now)
-        subscribing = [pair for pair in zip(loads, charges, made, strict=True) if purses.subscribes(pair[0])]
-        events.tell(conn, rt.mint(), _moves(subscribing), now)
+        subscribing = [pair for pair in zip(loads, charges, made, strict=True) if balances.subscribes(pair[0])]
+        events.tell(conn, rt.new_ids(), _moves(subscribing), now)
         ledger.hold_all(conn, [hold for pair in zip(loads, charges, strict=True) if (hold := _hold(*pair))])
     written = as_written(loads, charges)
     answers = [earlier.get(each.request) or answered(each, written) for each in admissions]
     queued = [batch for batch in made if batch.status is BatchStatus.QUEUED]
-    return Taken(answers, [Hint(each.id, each.message_class, each.carrier, each.size) for each in queued])
+    return AcceptResult(answers, [Hint(each.id, each.message_class, each.carrier, each.size) for each in queued])
 
 
-class _Purses:
+class _Balances:
     """What the loads' accounts pay with, as it stood when it was read."""
 
-    def __init__(self, conn: Connection, loads: Sequence[Load]) -> None:
+    def __init__(self, conn: Connection, loads: Sequence[PackedBatch]) -> None:
         paying = [load for load in loads if not load.batch.test]
         self._books = {
             account: PriceBook(lines)
@@ -71,11 +71,11 @@ class _Purses:
         self._quotas = {payer: quota for payer, (quota, _) in found.items()}
         self._subscribing = {account for (account, _), (_, subscribes) in found.items() if subscribes}
 
-    def subscribes(self, load: Load) -> bool:
+    def subscribes(self, load: PackedBatch) -> bool:
         """Tell whether the load's account is told of its messages' moves."""
         return load.batch.account in self._subscribing
 
-    def charge(self, load: Load) -> list[Charge]:
+    def charge(self, load: PackedBatch) -> list[Charge]:
         """Return what each message of a load is and costs; what it takes of a quota, the next load has no more."""
         measures = measure(draft.body for _, draft in load.members)
         if load.batch.test:
@@ -94,17 +94,21 @@ class _Purses:
 _NO_PRICES = PriceBook([])
 
 
-def _payer(load: Load) -> tuple[int, date]:
+def _payer(load: PackedBatch) -> tuple[int, date]:
     return load.batch.account, month_of(load.batch.first)
 
 
-def _status(load: Load, now: datetime) -> Batch:
+def _status(load: PackedBatch, now: datetime) -> Batch:
     status = BatchStatus.SCHEDULED if load.batch.due_at > now else BatchStatus.QUEUED
     return replace(load.batch, status=status)
 
 
 def _write(
-    conn: Connection, loads: Sequence[Load], charges: Sequence[Sequence[Charge]], made: Sequence[Batch], now: datetime
+    conn: Connection,
+    loads: Sequence[PackedBatch],
+    charges: Sequence[Sequence[Charge]],
+    made: Sequence[Batch],
+    now: datetime,
 ) -> None:
     if not loads:
         return
@@ -133,7 +137,7 @@ def _row(id_: UUID, batch: Batch, admission: Admission, draft: Draft, paid: Char
 
 
 def _moves(
-    subscribing: Iterable[tuple[Load, Sequence[Charge], Batch]],
+    subscribing: Iterable[tuple[PackedBatch, Sequence[Charge], Batch]],
 ) -> Iterable[tuple[UUID, Status]]:
     for load, charges, batch in subscribing:
         for id_, paid in zip(load.ids, charges, strict=True):
@@ -143,7 +147,7 @@ def _moves(
                 yield id_, Status.QUEUED
 
 
-def _hold(load: Load, charges: Sequence[Charge]) -> Hold | None:
+def _hold(load: PackedBatch, charges: Sequence[Charge]) -> Hold | None:
     account, month = _payer(load)
     amount, quota = sum(each.amount for each in charges), sum(each.quota for each in charges)
     return Hold(account, load.batch.id, month, amount, quota) if amount or quota else None

@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline.rules import phones, segments, senders, templates, windows
-from pipeline.rules.idempotency import fingerprint
-from pipeline.rules.phones import Phone
-from pipeline.rules.rehearsal import SANDBOX_NUMBERS
-from pipeline.rules.restraints import Restraints, restrain
-from pipeline.rules.routes import TEST_CARRIER, Ask, RouteTable
+from pipeline.rules.api.idempotency import fingerprint
+from pipeline.rules.consent import send_window
+from pipeline.rules.consent.send_permission import SendPermission, restrain
+from pipeline.rules.numbers import phones, senders
+from pipeline.rules.numbers.phones import Phone
+from pipeline.rules.numbers.test_numbers import SANDBOX_NUMBERS
+from pipeline.rules.routing.routes import TEST_CARRIER, RouteQuery, RouteTable
+from pipeline.rules.text import segments, templates
 from pipeline.runtime import Runtime
-from pipeline.store import accounts, situations
+from pipeline.store import accounts, routing_snapshot
 from pipeline.store.accounts import Account
 from pipeline.store.consent import opt_outs
-from pipeline.store.situations import Choice
+from pipeline.store.routing_snapshot import RouteChoice
 from schema.message import Admission, Draft, Refusal
 from schema.message_class import MessageClass
 from schema.order import Order, Recipient
@@ -33,7 +35,7 @@ class _Known:
     """What the database knows of the orders' accounts."""
 
     accounts: dict[str, Account]
-    choices: dict[int, Choice]
+    choices: dict[int, RouteChoice]
     #: what the choices' situations are kept as
     kept: dict[int, int]
     texts: dict[tuple[int, str], str]
@@ -51,10 +53,12 @@ def admit(rt: Runtime, asked: Sequence[Asked]) -> list[Admission]:
 
 
 def _look_up(rt: Runtime, orders: Sequence[Order]) -> _Known:
-    with rt.glance() as conn:
+    with rt.read_only() as conn:
         found = accounts.find(conn, (order.account for order in orders))
-        choices = situations.choices(conn, rt.situations, [account.id for account in found.values()], rt.unwell())
-        kept = {account: situations.keep(conn, rt.situations, choice) for account, choice in choices.items()}
+        choices = routing_snapshot.choices(
+            conn, rt.snapshots, [account.id for account in found.values()], rt.unhealthy()
+        )
+        kept = {account: routing_snapshot.keep(conn, rt.snapshots, choice) for account, choice in choices.items()}
         wanted = {(found[o.account].id, o.template) for o in orders if o.template and o.account in found}
         texts = accounts.templates(conn, wanted)
     return _Known(found, choices, kept, texts)
@@ -63,7 +67,7 @@ def _look_up(rt: Runtime, orders: Sequence[Order]) -> _Known:
 def _refused(rt: Runtime, request: UUID, refusals: list[Refusal], order: Order | None = None) -> Admission:
     return Admission(
         request=request,
-        first=rt.mint(),
+        first=rt.new_ids(),
         account=None,
         message_class=order.message_class if order else MessageClass.TRANSACTIONAL,
         sender="",
@@ -102,13 +106,15 @@ def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetim
         send_at=order.send_at,
         valid_until=order.valid_until,
         skips_opt_outs=order.skip_opt_outs,
-        situation=None if order.test else known.kept[account.id],
+        snapshot=None if order.test else known.kept[account.id],
     )
 
 
 def _restrain(rt: Runtime, judged: Sequence[Admission], known: _Known, now: datetime) -> list[Admission]:
     """Take out who may not be written to, and have those wait whose night it is."""
-    of = {account.id: account.restraints for account in known.accounts.values() if account.restraints != Restraints()}
+    of = {
+        account.id: account.permission for account in known.accounts.values() if account.permission != SendPermission()
+    }
     asked = [
         (place, draft)
         for place, admission in enumerate(judged)
@@ -117,7 +123,7 @@ def _restrain(rt: Runtime, judged: Sequence[Admission], known: _Known, now: date
     ]
     opted_out: defaultdict[int, set[int]] = defaultdict(set)
     if asked:
-        with rt.glance() as conn:
+        with rt.read_only() as conn:
             for found in opt_outs.refused(conn, [_wish(judged[place], draft) for place, draft in asked]):
                 place, draft = asked[found]
                 opted_out[place].add(draft.index)
@@ -127,9 +133,9 @@ def _restrain(rt: Runtime, judged: Sequence[Admission], known: _Known, now: date
     ]
 
 
-def _wish(admission: Admission, draft: Draft) -> opt_outs.Wish:
+def _wish(admission: Admission, draft: Draft) -> opt_outs.PendingSend:
     assert admission.account is not None
-    return opt_outs.Wish(
+    return opt_outs.PendingSend(
         admission.account, draft.phone, admission.sender, str(admission.message_class), admission.skips_opt_outs
     )
 
@@ -151,7 +157,7 @@ def _faults_of_account(account: Account, order: Order) -> Iterator[Refusal]:
 
 
 def _faults_of_window(rt: Runtime, order: Order, now: datetime) -> list[Refusal]:
-    return windows.judge(
+    return send_window.judge(
         order.send_at,
         order.valid_until,
         made_at=min(order.submitted_at or now, now),
@@ -208,7 +214,7 @@ def _placed(order: Order, index: int, recipient: Recipient, number: Phone | None
     if number is None and order.test and recipient.to in SANDBOX_NUMBERS:
         return Phone(recipient.to, country or "", known=True)
     if number is None:
-        return _fault(index, "to", Code.PHONE_INVALID, phones.fault(recipient.to, country or order.country))
+        return _fault(index, "to", Code.PHONE_INVALID, phones.phone_fault(recipient.to, country or order.country))
     if strict and not number.known:
         words = f"no range of numbers{' of ' * bool(number.country)}{number.country} that is known has it"
         return _fault(index, "to", Code.PHONE_INVALID, words)
@@ -226,7 +232,7 @@ def _placed(order: Order, index: int, recipient: Recipient, number: Phone | None
 def _carrier(order: Order, routes: RouteTable, phone: str, country: str, body: str) -> str | None:
     if order.test:
         return TEST_CARRIER
-    ask = Ask(phone, country, order.sender, segments.encoding(body) if routes.heeds_encoding else None)
+    ask = RouteQuery(phone, country, order.sender, segments.encoding(body) if routes.heeds_encoding else None)
     # where all that serve it are drained it is held at its claim, as what was taken in before they were
     return routes.first(ask) or routes.first_resumed(ask)
 

@@ -5,8 +5,8 @@ from contextlib import suppress
 from uuid import UUID
 
 from pipeline.errors import DatabaseFault, ShortOfFunds
-from pipeline.rules.prices import PriceBook, charge
-from pipeline.rules.segments import BILLED, billed, measure
+from pipeline.rules.money.prices import PriceBook, charge
+from pipeline.rules.text.segments import BILLED, billed, measure
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, events, ledger, messages
 from pipeline.store.batches import Unpaid
@@ -94,7 +94,7 @@ def _price(
         moves = ((id_, Status.REJECTED if charge.refusal else Status.QUEUED) for id_, charge in priced)
         # what is scheduled is queued when its minute comes
         moved = [(id_, status) for id_, status in moves if hints or status is Status.REJECTED]
-        events.tell(conn, rt.mint(), moved, rt.now())
+        events.tell(conn, rt.new_ids(), moved, rt.now())
     amount, quota = sum(each.amount for each in charges), sum(each.quota for each in charges)
     month = ledger.month_of(unpaid.span.first)
     return hints, [Hold(unpaid.account, batch, month, amount, quota)] if amount or quota else []

@@ -32,7 +32,7 @@ def cancel(rt: Runtime, account: int | None, wanted: Sequence[UUID]) -> Cancelle
         cancelled = messages.standing(conn, wanted, list(waiting))
         at = rt.now()
         moved = messages.move(conn, cancelled, Status.CANCELLED, Money.RELEASED, at=at)
-        events.tell_all(conn, rt.mint(), cancelled, Status.CANCELLED, at)
+        events.tell_all(conn, rt.new_ids(), cancelled, Status.CANCELLED, at)
         ledger.release(conn, moved)
     done = set(cancelled)
     return Cancelled(done, set(found) - done, set(wanted) - set(found))

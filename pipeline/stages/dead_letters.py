@@ -16,7 +16,7 @@ def keep(rt: Runtime, letters: Sequence[DeadLetter]) -> None:
     """Count letters and keep the latest of them, sealed, in a transaction of their own."""
     if letters:
         with rt.begin() as conn:
-            store.add(conn, rt.vault_or_none, rt.mint(), letters)
+            store.add(conn, rt.vault_or_none, rt.new_ids(), letters)
 
 
 def listed(rt: Runtime, source: DeadLetterSource, limit: int) -> list[Row]:

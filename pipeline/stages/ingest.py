@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from pipeline.rules import ids
-from pipeline.rules.loads import Load, pack
+from pipeline.rules.batching import PackedBatch, pack
+from pipeline.rules.identity import ids
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, messages, requests
 from schema.message import Accepted, Admission, Batch, Draft
@@ -21,11 +21,11 @@ def ingest(rt: Runtime, admissions: Sequence[Admission]) -> list[Accepted]:
         fresh, earlier = requests.take_in(conn, admissions)
         now = batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]
-        written = _write(conn, pack(new, rt.mint(), now, rt.settings.batch_size), now)
+        written = _write(conn, pack(new, rt.new_ids(), now, rt.settings.batch_size), now)
     return [earlier.get(each.request) or _answer(each, written) for each in admissions]
 
 
-def _write(conn: Connection, loads: Iterable[Load], now: datetime) -> dict[UUID, list[UUID]]:
+def _write(conn: Connection, loads: Iterable[PackedBatch], now: datetime) -> dict[UUID, list[UUID]]:
     """Write loads; return each request's batches."""
     made: list[Batch] = []
     belongs: defaultdict[UUID, list[UUID]] = defaultdict(list)

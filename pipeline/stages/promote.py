@@ -1,7 +1,7 @@
 """Promote: queue the batches whose minute has come, and those whose hold is over."""
 
 from pipeline.runtime import Runtime
-from pipeline.store import batches, events, holds, messages, ticks
+from pipeline.store import advisory_locks, batches, events, holds, messages
 from schema.message import Hint
 from schema.vocabulary import Status
 
@@ -16,11 +16,11 @@ def promote(rt: Runtime) -> list[Hint]:
     due. Of several clocks that strike at once, one promotes.
     """
     with rt.begin() as conn:
-        if not ticks.is_mine(conn, "promote"):
+        if not advisory_locks.is_mine(conn, "promote"):
             return []
         released = holds.release(conn, PORTION)
-        hints, heard = batches.promote(conn, PORTION)
-        if heard:
-            queued = [each.id for each in messages.undecided(conn, heard)]
-            events.tell_all(conn, rt.mint(), queued, Status.QUEUED, rt.now())
+        hints, received = batches.promote(conn, PORTION)
+        if received:
+            queued = [each.id for each in messages.undecided(conn, received)]
+            events.tell_all(conn, rt.new_ids(), queued, Status.QUEUED, rt.now())
     return released + hints

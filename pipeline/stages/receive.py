@@ -11,7 +11,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.runtime import Runtime, is_sealed
 from pipeline.store import carriers, dead_letters, receipts
 from pipeline.store.carriers import CarrierRow
-from schema.carriage import Heard, Posted, Receipt
+from schema.carriage import CarrierEvents, Posted, Receipt
 from schema.dead_letter import DeadLetter
 
 log = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ def thanks(sender: CarrierRow) -> tuple[int, str, str]:
 
 def called(sender: CarrierRow, raw_path: str, otherwise: str) -> str:
     """Return the URL that a carrier called as it spells it; `otherwise` is scheme and authority where none was told."""
-    told = sender.settings.get("receipt_url")
-    return urls.called(told if isinstance(told, str) else "", raw_path, otherwise)
+    reported = sender.settings.get("receipt_url")
+    return urls.called(reported if isinstance(reported, str) else "", raw_path, otherwise)
 
 
 def prove(sender: CarrierRow, posted: Posted) -> bool:
@@ -75,7 +75,7 @@ def prove(sender: CarrierRow, posted: Posted) -> bool:
         raise ValueError(f"a field is not of the form it has: {type(error).__name__}") from None
 
 
-def read(sender: CarrierRow, posted: Posted) -> Heard:
+def read(sender: CarrierRow, posted: Posted) -> CarrierEvents:
     """Return what is in one request of a carrier.
 
     What is proved but cannot be read is in `dead`. ValueError says that it cannot be read well enough to be proved,
@@ -91,10 +91,10 @@ def set_aside(rt: Runtime, letters: Sequence[DeadLetter]) -> None:
     """Count and keep, as they came, posts and entries that could not be read or not be understood."""
     if letters:
         with rt.begin() as conn:
-            dead_letters.add(conn, rt.vault_or_none, rt.mint(), letters)
+            dead_letters.add(conn, rt.vault_or_none, rt.new_ids(), letters)
 
 
 def keep(rt: Runtime, reports: Sequence[Receipt]) -> int:
     """Keep receipts, each once however often it comes; return how many were new."""
     with rt.begin() as conn:
-        return len(receipts.keep(conn, rt.mint(), reports))
+        return len(receipts.keep(conn, rt.new_ids(), reports))

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from pipeline.rules.segments import measure
+from pipeline.rules.text.segments import measure
 from pipeline.runtime import Runtime
 from pipeline.store import batches, messages
 from schema.message import Measure

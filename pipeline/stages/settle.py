@@ -13,7 +13,7 @@ from pipeline.store import accounts, events, ledger, messages, parts, receipts
 from pipeline.store.id_spellings import respell
 from pipeline.store.receipts import Matched
 from schema.carriage import Receipt
-from schema.vocabulary import Code, Money, ReceiptState, Status, Verdict
+from schema.vocabulary import Code, Money, ReceiptState, ReceiptVerdict, Status
 
 #: receipts one transaction settles
 PORTION = 1000
@@ -47,7 +47,7 @@ def book(rt: Runtime, reports: Sequence[Receipt]) -> int:
     with rt.begin() as conn:
         found = receipts.match(conn, reports, rt.now())
         known = [each for each in found if not each.waits and not (each.retryable and each.is_latest)]
-        new = receipts.keep(conn, rt.mint(), reports, states={str(each.receipt): _expected(each) for each in known})
+        new = receipts.keep(conn, rt.new_ids(), reports, states={str(each.receipt): _expected(each) for each in known})
         receipts.wake(conn, [each for each in reports if each.key not in new])
         first = [each for each in known if each.receipt in new]
         done = _apply(rt, conn, first)
@@ -59,7 +59,7 @@ def book(rt: Runtime, reports: Sequence[Receipt]) -> int:
 
 def _expected(word: Matched) -> ReceiptState:
     """Return what nearly always comes of a receipt."""
-    return ReceiptState.IGNORED if word.verdict is Verdict.PENDING else ReceiptState.APPLIED
+    return ReceiptState.IGNORED if word.verdict is ReceiptVerdict.PENDING else ReceiptState.APPLIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,12 @@ class _Done:
 
 def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
     """Move the messages that receipts speak of."""
-    final = [each for each in words if each.verdict is not Verdict.PENDING]
+    final = [each for each in words if each.verdict is not ReceiptVerdict.PENDING]
     of_parts = [each for each in final if each.is_part]
-    of_all = [each for each in final if not each.is_part and (each.verdict is Verdict.DELIVERED or each.is_latest)]
-    said: dict[UUID, Verdict] = {}
+    of_all = [
+        each for each in final if not each.is_part and (each.verdict is ReceiptVerdict.DELIVERED or each.is_latest)
+    ]
+    said: dict[UUID, ReceiptVerdict] = {}
     first: dict[UUID, UUID | str] = {}
     for each in of_all:
         if each.message and outweighs(each.verdict, said.get(each.message)):
@@ -85,7 +87,7 @@ def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
     judged = parts.judge(conn, of_parts)
     latest = {(each.message, each.n) for each in of_parts if each.is_latest}
     for (message, n), verdict in judged.verdicts.items():
-        counts = verdict is Verdict.DELIVERED or (message, n) in latest
+        counts = verdict is ReceiptVerdict.DELIVERED or (message, n) in latest
         if counts and outweighs(verdict, said.get(message)):
             said[message] = verdict
             first.pop(message, None)
@@ -98,18 +100,20 @@ def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
     return _Done(applied, {receipt for message, receipt in first.items() if message in early})
 
 
-def _since(conn: Connection, said: Mapping[UUID, Verdict], tries: Container[_Try]) -> tuple[set[UUID], set[UUID]]:
+def _since(
+    conn: Connection, said: Mapping[UUID, ReceiptVerdict], tries: Container[_Try]
+) -> tuple[set[UUID], set[UUID]]:
     """Return of locked messages that are said to have failed those that began to be sent once more since they were
     matched, and those that another carrier took since."""
-    stand = receipts.standing(conn, [message for message, verdict in said.items() if verdict is Verdict.FAILED])
-    early = {message for message, (is_early, _) in stand.items() if is_early}
-    return early, {message for message, (_, n) in stand.items() if message not in early and (message, n) not in tries}
+    state = receipts.standing(conn, [message for message, verdict in said.items() if verdict is ReceiptVerdict.FAILED])
+    early = {message for message, (is_early, _) in state.items() if is_early}
+    return early, {message for message, (_, n) in state.items() if message not in early and (message, n) not in tries}
 
 
-def _conclude(rt: Runtime, conn: Connection, said: dict[UUID, Verdict]) -> set[UUID]:
+def _conclude(rt: Runtime, conn: Connection, said: dict[UUID, ReceiptVerdict]) -> set[UUID]:
     """Move locked messages to what their receipts say, and the money of those that were in doubt; return the moved."""
-    delivered = sorted(message for message, verdict in said.items() if verdict is Verdict.DELIVERED)
-    failed = sorted(message for message, verdict in said.items() if verdict is Verdict.FAILED)
+    delivered = sorted(message for message, verdict in said.items() if verdict is ReceiptVerdict.DELIVERED)
+    failed = sorted(message for message, verdict in said.items() if verdict is ReceiptVerdict.FAILED)
     ledger.capture(conn, messages.end_doubt(conn, delivered, Money.CAPTURED))
     released = messages.end_doubt(conn, failed, Money.RELEASED)
     moved = set()
@@ -118,7 +122,7 @@ def _conclude(rt: Runtime, conn: Connection, said: dict[UUID, Verdict]) -> set[U
         if status is Status.DELIVERED and len(these) < len(ids):
             these |= messages.revoke(conn, sorted(set(ids) - these))
         if these and accounts.listen(conn):
-            events.tell_all(conn, rt.mint(), sorted(these), status, rt.now())
+            events.tell_all(conn, rt.new_ids(), sorted(these), status, rt.now())
         moved |= these
     ledger.release(conn, released)
     return moved

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import attempts, batches, events, leases, ledger, messages, ticks
+from pipeline.store import advisory_locks, attempts, batches, events, leases, ledger, messages
 from pipeline.store.leases import Lost
 from pipeline.store.messages import Moved, Span
 from schema.message import Hint
-from schema.vocabulary import Again, BatchStatus, Code, Money, Status
+from schema.vocabulary import BatchStatus, Code, Money, ResendReason, Status
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Swept:
 def sweep(rt: Runtime) -> Swept:
     """Take back batches of silent workers, find those nobody was told of, end what stayed in doubt too long."""
     with rt.begin() as conn:
-        if not ticks.is_mine(conn, "sweep"):
+        if not advisory_locks.is_mine(conn, "sweep"):
             return Swept([], [])
         requeued, released = _take_back(rt, conn)
         admitted, more = _find_admitted(rt, conn)
@@ -47,7 +47,7 @@ def _take_back(rt: Runtime, conn: Connection) -> tuple[list[Hint], list[Moved]]:
     _tell(rt, conn, doubtful, Status.SENT)
     poison = [each for each in lost if each.in_hand and each.claims >= rt.settings.poison_claims]
     released = moved + _park(rt, conn, [each.span for each in poison])
-    undelivered = [each.span for each in poison if each.again is Again.UNDELIVERED]
+    undelivered = [each.span for each in poison if each.again is ResendReason.UNDELIVERED]
     released += _fail(rt, conn, [each.id for each in messages.untaken(conn, undelivered)], Code.UNDELIVERED)
     leases.finish(conn, [each.span.batch for each in poison])
     return leases.requeue(conn, _batches(lost)), released
@@ -92,4 +92,4 @@ def _fail(rt: Runtime, conn: Connection, those: Sequence[UUID], code: Code) -> l
 
 
 def _tell(rt: Runtime, conn: Connection, moved: Sequence[UUID], status: Status) -> None:
-    events.tell_all(conn, rt.mint(), moved, status, rt.now())
+    events.tell_all(conn, rt.new_ids(), moved, status, rt.now())

@@ -9,7 +9,7 @@ from schema import sealed_order
 from schema.message import Refusal
 from schema.order import Order
 from schema.order_reader import read
-from schema.sealed_order import FIELD, ProducerKey, Unopened
+from schema.sealed_order import FIELD, ProducerKey, SealBroken
 from schema.vocabulary import Code
 
 #: what a producer's key is sealed for in the database
@@ -40,7 +40,7 @@ class Unsealer:
         account, secret = found
         try:
             order = read(secret.open(task_id, given[FIELD]))
-        except Unopened as error:
+        except SealBroken as error:
             return [_refusal(str(error))]
         if isinstance(order, Order) and order.account != account:
             return [_refusal("the key it is sealed with is another account's")]

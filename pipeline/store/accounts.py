@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules.restraints import Restraints
-from pipeline.store.consent import restraints
-from schema.shown import Purse
+from pipeline.rules.consent.send_permission import SendPermission
+from pipeline.store.consent import send_permission
+from schema.api_views import AccountBalance
 from schema.vocabulary import AccountState, SenderState
 
 
@@ -25,7 +25,7 @@ class Account:
     senders: dict[str, SenderState] = field(default_factory=dict)
     #: the countries of those that are not for everywhere
     countries: dict[str, frozenset[str]] = field(default_factory=dict)
-    restraints: Restraints = field(default_factory=Restraints)
+    permission: SendPermission = field(default_factory=SendPermission)
     #: its orders from the broker must be sealed
     sealed_orders: bool = False
 
@@ -35,7 +35,7 @@ SELECT a.id, a.name, a.state, a.currency, a.sealed_orders,
        (SELECT coalesce(json_object_agg(sender, s.state), '{{}}') FROM sender_ids AS s WHERE s.account_id = a.id),
        (SELECT coalesce(json_object_agg(sender, s.countries), '{{}}') FROM sender_ids AS s
         WHERE s.account_id = a.id AND s.countries <> '{{}}'),
-       {restraints.COLUMNS}
+       {send_permission.COLUMNS}
 FROM accounts AS a WHERE a.name = ANY(%(names)s)
 """
 
@@ -51,7 +51,7 @@ def find(conn: Connection, names: Iterable[str]) -> dict[str, Account]:
             currency,
             {word: SenderState(s) for word, s in senders.items()},
             {word: frozenset(some) for word, some in countries.items()},
-            restraints.read(held_back),
+            send_permission.read(held_back),
             sealed_orders,
         )
         for id_, name, state, currency, sealed_orders, senders, countries, *held_back in rows
@@ -190,15 +190,15 @@ def approved_senders(conn: Connection, wanted: Iterable[int]) -> dict[int, list[
     return {account: [(sender, countries) for sender, countries in found] for account, found in rows}
 
 
-_PURSE = """
+_BALANCE = """
 SELECT coalesce((SELECT balance FROM wallets WHERE account_id = a.id), 0), created_at
 FROM accounts AS a WHERE id = %(account)s
 """
 
 
-def purse(conn: Connection, account: int) -> Purse:
+def balance(conn: Connection, account: int) -> AccountBalance:
     """Return what an account has."""
-    return Purse(*conn.exec_driver_sql(_PURSE, {"account": account}).one())
+    return AccountBalance(*conn.exec_driver_sql(_BALANCE, {"account": account}).one())
 
 
 _LISTEN = "SELECT EXISTS (SELECT FROM accounts WHERE subscribes)"

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.store.copy import copy
 from pipeline.store.messages import Span
-from pipeline.store.rows import copy
 from schema.message import Batch, Hint
 from schema.message_class import MessageClass
 from schema.vocabulary import BatchStatus
@@ -64,7 +64,7 @@ def write(conn: Connection, batches: Iterable[Batch], hinted_at: datetime) -> No
                 batch.attempt,
                 batch.round,
                 list(batch.tried),
-                batch.situation,
+                batch.snapshot,
                 batch.again and str(batch.again),
                 batch.held and str(batch.held),
                 hinted_at,

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipeline.rules import dlt
+from pipeline.rules.routing import dlt
 from schema.routing import Capability
 from schema.vocabulary import CarrierState
 
@@ -174,7 +174,7 @@ DO UPDATE SET rank = excluded.rank, weight = excluded.weight, cost = excluded.co
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class RouteVersion:
     """What a line of the route table says, for as long as it does."""
 
     rank: int = 1
@@ -192,7 +192,7 @@ def set_route(
     conn: Connection,
     destination: str,
     carrier: str,
-    version: Version | None = None,
+    version: RouteVersion | None = None,
     *,
     rank: int = 1,
     weight: int = 100,
@@ -202,7 +202,7 @@ def set_route(
 
     Nothing is written where that one says the same.
     """
-    version = version or Version(rank, weight)
+    version = version or RouteVersion(rank, weight)
     conn.exec_driver_sql(_LOCK_ROUTES)
     conn.exec_driver_sql(
         _SET_ROUTE, {"account": account, "destination": destination, "carrier": carrier, **asdict(version)}

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules import ids
+from pipeline.rules.identity import ids
 from pipeline.vault import Vault
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import DeadLetterSource

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules import ids
+from pipeline.rules.identity import ids
 from schema.vocabulary import Status
 
 #: an endpoint hears of what came through its dialect's door and of our own orders; a callback hears in its stead

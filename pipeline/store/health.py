@@ -15,7 +15,7 @@ from threading import Lock
 
 import redis
 
-from pipeline.store.doors.limits import ask as ask_valkey
+from pipeline.store.api.rate_limits import ask as ask_valkey
 
 #: seconds for which good news may wait
 _SILENCE = 0.5
@@ -36,7 +36,7 @@ class Breaker(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Illness:
+class BreakerState:
     """An open breaker, as somebody sees it who only wants to know."""
 
     #: what it is called: `alpha`, `alpha/NG`
@@ -67,7 +67,7 @@ def look(valkey: redis.Redis | None) -> frozenset[str]:
     return frozenset(each for each, state in _run(valkey, words, "look").items() if state is Breaker.OPEN)
 
 
-def watch(valkey: redis.Redis | None) -> list[Illness] | None:
+def watch(valkey: redis.Redis | None) -> list[BreakerState] | None:
     """Return the open breakers and change nothing; None while nobody knows, and every carrier counts as well."""
     words = _were_open(valkey)
     if words is None:
@@ -77,7 +77,7 @@ def watch(valkey: redis.Redis | None) -> list[Illness] | None:
     if answer is None:
         return None
     stands = zip(words, answer[::2], answer[1::2], strict=True)
-    return [Illness(each, state == Breaker.PROBE, wait / 1000) for each, state, wait in stands if state]
+    return [BreakerState(each, state == Breaker.PROBE, wait / 1000) for each, state, wait in stands if state]
 
 
 def forget(valkey: redis.Redis | None, carrier: str) -> bool:
@@ -89,9 +89,9 @@ def forget(valkey: redis.Redis | None, carrier: str) -> bool:
     return ask_valkey(valkey, lambda client: (client.delete(*keys), client.srem(_OPEN, *keys))) is not None
 
 
-def ask(valkey: redis.Redis | None, words: Sequence[str], patience: float) -> dict[str, Breaker]:
+def ask(valkey: redis.Redis | None, words: Sequence[str], timeout: float) -> dict[str, Breaker]:
     """Ask before sending; PROBE gives the caller so many seconds in which nobody else tries."""
-    return _run(valkey, words, "ask", int(patience * 1000))
+    return _run(valkey, words, "ask", int(timeout * 1000))
 
 
 def _were_open(valkey: redis.Redis | None) -> list[str] | None:
@@ -102,23 +102,23 @@ def _were_open(valkey: redis.Redis | None) -> list[str] | None:
     return sorted(str(key, "utf-8").removeprefix(_PREFIX) for key in found if isinstance(key, bytes))
 
 
-def _run(valkey: redis.Redis | None, words: Sequence[str], *told: str | int) -> dict[str, Breaker]:
+def _run(valkey: redis.Redis | None, words: Sequence[str], *reported: str | int) -> dict[str, Breaker]:
     keys = [_PREFIX + each for each in words]
-    answer = ask_valkey(valkey, lambda client: _call(client, keys, told)) if keys else None
+    answer = ask_valkey(valkey, lambda client: _call(client, keys, reported)) if keys else None
     states = answer[::2] if answer else [Breaker.CLOSED] * len(keys)
     return {each: Breaker(state) for each, state in zip(words, states, strict=True)}
 
 
-def _call(client: redis.Redis, keys: Sequence[str], told: Sequence[str | int]) -> list[int]:
+def _call(client: redis.Redis, keys: Sequence[str], reported: Sequence[str | int]) -> list[int]:
     try:
-        answer: list[int] = client.evalsha(_SHA, len(keys), *keys, *told)
+        answer: list[int] = client.evalsha(_SHA, len(keys), *keys, *reported)
     except redis.exceptions.NoScriptError:  # it was restarted, or told to forget
         client.script_load(_SCRIPT)
-        answer = client.evalsha(_SHA, len(keys), *keys, *told)
+        answer = client.evalsha(_SHA, len(keys), *keys, *reported)
     return answer
 
 
-class Pulse:
+class CarrierHealth:
     """One process's word on one carrier: told at once when something is bad, else now and then."""
 
     def __init__(self, valkey: redis.Redis | None, carrier: str) -> None:
@@ -126,32 +126,32 @@ class Pulse:
         self._valkey = valkey
         self._carrier = carrier
         self._counts: dict[str, list[int]] = {}
-        self._told_at = self._well_at = float("-inf")
+        self._reported_at = self._well_at = float("-inf")
         self._lock = Lock()
 
-    def ask(self, patience: float) -> Breaker:
+    def ask(self, timeout: float) -> Breaker:
         """Ask whether the carrier may be given something; a probe must be over after so many seconds.
 
         Where it was well a moment ago Valkey is not asked.
         """
         if time.monotonic() - self._well_at < _SILENCE:
             return Breaker.CLOSED
-        return self._heard(ask(self._valkey, [self._carrier], patience)[self._carrier])
+        return self._received(ask(self._valkey, [self._carrier], timeout)[self._carrier])
 
-    def feel(self, outcomes: Sequence[tuple[str, bool]], *, at_once: bool = False) -> Breaker:
+    def note_outcomes(self, outcomes: Sequence[tuple[str, bool]], *, at_once: bool = False) -> Breaker:
         """Take in (country, was it good) of a portion; return how the carrier's breaker stands, as far as is known."""
         with self._lock:
             for country, good in outcomes:
                 for each in (self._carrier, word(self._carrier, country)) if country else (self._carrier,):
                     self._counts.setdefault(each, [0, 0])[not good] += 1
-            if not at_once and all(good for _, good in outcomes) and time.monotonic() - self._told_at < _SILENCE:
+            if not at_once and all(good for _, good in outcomes) and time.monotonic() - self._reported_at < _SILENCE:
                 return Breaker.CLOSED
-            counts, self._counts, self._told_at = self._counts, {}, time.monotonic()
+            counts, self._counts, self._reported_at = self._counts, {}, time.monotonic()
         if not counts:  # nobody was told anything, so nobody said that it is well: another thread may not believe that
             return Breaker.CLOSED
-        told = report(self._valkey, {each: (good, bad) for each, (good, bad) in counts.items()})
-        return self._heard(told.get(self._carrier, Breaker.CLOSED))
+        reported = report(self._valkey, {each: (good, bad) for each, (good, bad) in counts.items()})
+        return self._received(reported.get(self._carrier, Breaker.CLOSED))
 
-    def _heard(self, stands: Breaker) -> Breaker:
+    def _received(self, stands: Breaker) -> Breaker:
         self._well_at = time.monotonic() if stands is Breaker.CLOSED else float("-inf")
         return stands

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules import id_spellings
-from pipeline.rules.ids import lowest
+from pipeline.rules.identity import id_spellings
+from pipeline.rules.identity.ids import lowest
 
 #: seconds within which the attempt that a receipt names is written for certain, and after which nobody looks any more
 SETTLED, LATE = 30, 3600
@@ -99,9 +99,9 @@ WHERE EXISTS (SELECT FROM provider_attempts AS a WHERE a.carrier_ref = s.spellin
 """
 
 
-def given(conn: Connection, told: Sequence[tuple[str, str | None]], now: datetime) -> set[int]:
+def given(conn: Connection, reported: Sequence[tuple[str, str | None]], now: datetime) -> set[int]:
     """Return the places of those references, each with its carrier, which that gave in another spelling."""
-    rows = [(at, name, each) for at, (name, ref) in enumerate(told) if ref for each in id_spellings.others(ref)]
+    rows = [(at, name, each) for at, (name, ref) in enumerate(reported) if ref for each in id_spellings.others(ref)]
     if not rows:
         return set()
     columns = dict(zip(("places", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=True))

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules import idempotency
+from pipeline.rules.api import idempotency
 
 _CLAIM = """
 INSERT INTO idempotency AS i (account_id, scope, key, request_id)

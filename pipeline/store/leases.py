@@ -13,14 +13,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules.paces import HELD, IN_HAND
+from pipeline.rules.routing.pacing import HELD, IN_HAND
 from pipeline.store.batches import hints
 from pipeline.store.messages import Span
 from schema.carriage import Parcel
 from schema.message import Hint
 from schema.message_class import MessageClass
 from schema.value_class import value_class
-from schema.vocabulary import Again, Encoding
+from schema.vocabulary import Encoding, ResendReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Claim:
     #: the account wants events
     subscribes: bool
     #: its messages are sent already: why they are sent once more
-    again: Again | None = None
+    again: ResendReason | None = None
     #: segments a second its carrier takes from all of us together; None: as fast as it answers
     pace: float | None = None
 
@@ -153,7 +153,7 @@ def _claims(rows: Iterable[Any]) -> list[Claim]:
             kind=row[13],
             settings=row[14] or {},
             subscribes=row[15],
-            again=row[16] and Again(row[16]),
+            again=row[16] and ResendReason(row[16]),
             pace=row[17],
         )
         for row in rows
@@ -196,7 +196,7 @@ def parcels(conn: Connection, claims: Sequence[Claim]) -> dict[UUID, list[Parcel
 
 
 @value_class
-class Step:
+class PortionMark:
     """How far one batch goes in one portion: outcomes are written up to `recorded`, bytes go next up to `marked`."""
 
     batch: UUID
@@ -220,7 +220,7 @@ RETURNING b.id, s.marked IS NULL OR b.marked = s.marked AND b.marked_at < b.vali
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class LeaseState:
     """Where this worker stands with its batches after a step."""
 
     #: still ours: what we record of them counts
@@ -231,7 +231,7 @@ class Stand:
     at: datetime | None
 
 
-def advance(conn: Connection, steps: Sequence[Step], lease: float) -> Stand:
+def advance(conn: Connection, steps: Sequence[PortionMark], lease: float) -> LeaseState:
     """Move marks and renew leases of the batches that are still ours; a stale fence moves nothing."""
     rows = conn.exec_driver_sql(
         _ADVANCE,
@@ -243,7 +243,7 @@ def advance(conn: Connection, steps: Sequence[Step], lease: float) -> Stand:
             "lease": lease,
         },
     ).all()
-    return Stand({row[0] for row in rows}, {row[0] for row in rows if row[1]}, rows[0][2] if rows else None)
+    return LeaseState({row[0] for row in rows}, {row[0] for row in rows if row[1]}, rows[0][2] if rows else None)
 
 
 #: what to look at, and when, is known best here: `silences.due`
@@ -272,7 +272,7 @@ class Lost:
 
     span: Span
     #: its messages are sent already: why they are sent once more
-    again: Again | None
+    again: ResendReason | None
     carrier: str
     attempt: int
     fence: int
@@ -298,7 +298,7 @@ ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 def lost(conn: Connection, limit: int) -> list[Lost]:
     """Return and lock claimed batches whose lease has run out."""
     rows = conn.exec_driver_sql(_LOST, {"limit": limit})
-    return [Lost(Span(*row[:3]), row[3] and Again(row[3]), *row[4:]) for row in rows]
+    return [Lost(Span(*row[:3]), row[3] and ResendReason(row[3]), *row[4:]) for row in rows]
 
 
 #: holder of a batch that killed several workers without getting further: it is queued again when its lease is over, so

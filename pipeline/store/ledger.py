@@ -13,11 +13,11 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.errors import ShortOfFunds
-from pipeline.rules import ids
-from pipeline.rules.prices import Price
+from pipeline.rules.identity import ids
+from pipeline.rules.money.prices import Price
 from pipeline.store.messages import Moved
 from schema.value_class import value_class
-from schema.vocabulary import Book, Entry
+from schema.vocabulary import Book, LedgerEntry
 
 #: the unit of quota
 SEGMENTS = "SEG"
@@ -43,7 +43,7 @@ def prices(conn: Connection, account: int) -> list[Price]:
     return books(conn, [account]).get(account, [])
 
 
-_PURSES = """
+_BALANCES = """
 SELECT a.id, w.month, coalesce(q.granted - q.used, 0), a.subscribes
 FROM unnest(%(accounts)s::int4[], %(months)s::date[]) AS w (account_id, month)
 JOIN accounts AS a ON a.id = w.account_id
@@ -55,7 +55,7 @@ def quotas_left(conn: Connection, wanted: Iterable[tuple[int, date]]) -> dict[tu
     """Return what is left of each account's quota of the month, and whether the account subscribes to events."""
     pairs = sorted(set(wanted))
     params = {"accounts": [account for account, _ in pairs], "months": [month for _, month in pairs]}
-    return {(row[0], row[1]): (row[2], row[3]) for row in conn.exec_driver_sql(_PURSES, params).all()}
+    return {(row[0], row[1]): (row[2], row[3]) for row in conn.exec_driver_sql(_BALANCES, params).all()}
 
 
 _FUNDS = """
@@ -101,7 +101,7 @@ def hold_all(conn: Connection, holds: Sequence[Hold]) -> None:
     if not holds:
         return
     moves = [(each.account, each.batch, each.amount, each.quota) for each in holds]
-    _move(conn, Entry.HOLD, Book.WALLET, Book.HELD, moves)
+    _move(conn, LedgerEntry.HOLD, Book.WALLET, Book.HELD, moves)
     amounts: defaultdict[int, int] = defaultdict(int)
     quotas: defaultdict[tuple[int, date], int] = defaultdict(int)
     for each in holds:
@@ -119,7 +119,7 @@ def hold_all(conn: Connection, holds: Sequence[Hold]) -> None:
 
 def capture(conn: Connection, moved: Iterable[Moved]) -> None:
     """Earn what was held."""
-    _move(conn, Entry.CAPTURE, Book.HELD, Book.EARNED, [(m.account, m.batch, m.amount, m.quota) for m in moved])
+    _move(conn, LedgerEntry.CAPTURE, Book.HELD, Book.EARNED, [(m.account, m.batch, m.amount, m.quota) for m in moved])
 
 
 _LOCK = "SELECT FROM wallets WHERE account_id = ANY(%(accounts)s) ORDER BY account_id FOR UPDATE"
@@ -151,7 +151,7 @@ def release(conn: Connection, moved: Sequence[Moved]) -> None:
     moved = [each for each in moved if each.amount or each.quota]
     if not moved:
         return
-    _move(conn, Entry.RELEASE, Book.HELD, Book.WALLET, [(m.account, m.batch, m.amount, m.quota) for m in moved])
+    _move(conn, LedgerEntry.RELEASE, Book.HELD, Book.WALLET, [(m.account, m.batch, m.amount, m.quota) for m in moved])
     params = {
         "accounts": [each.account for each in moved],
         "amounts": [each.amount for each in moved],
@@ -180,7 +180,7 @@ JOIN accounts AS a ON a.id = e.account_id
 
 
 def _move(
-    conn: Connection, kind: Entry, source: Book, target: Book, moves: Iterable[tuple[int, UUID, int, int]]
+    conn: Connection, kind: LedgerEntry, source: Book, target: Book, moves: Iterable[tuple[int, UUID, int, int]]
 ) -> None:
     entries: list[tuple[int, str | None, int, UUID]] = []
     for account, batch, amount, quota in moves:
@@ -222,14 +222,14 @@ FROM accounts WHERE id = %(account)s
 
 def top_up(conn: Connection, account: int, amount: int, note: str) -> int:
     """Add money to an account's wallet; return its balance."""
-    entry = {"account": account, "kind": str(Entry.TOPUP), "unit": None, "amount": amount, "note": note}
+    entry = {"account": account, "kind": str(LedgerEntry.TOPUP), "unit": None, "amount": amount, "note": note}
     conn.exec_driver_sql(_ENTRY, entry)
     return int(conn.exec_driver_sql(_TOPUP, {"account": account, "amount": amount}).scalar_one())
 
 
 def grant(conn: Connection, account: int, month: date, segments: int, note: str) -> int:
     """Add segments to an account's quota of a month; return what is left of it."""
-    entry = {"account": account, "kind": str(Entry.GRANT), "unit": SEGMENTS, "amount": segments, "note": note}
+    entry = {"account": account, "kind": str(LedgerEntry.GRANT), "unit": SEGMENTS, "amount": segments, "note": note}
     conn.exec_driver_sql(_ENTRY, entry)
     return int(conn.exec_driver_sql(_GRANT, {"account": account, "month": month, "segments": segments}).scalar_one())
 

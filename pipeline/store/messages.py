@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.rules.lifecycle import REVOCABLE
-from pipeline.store.rows import copy
+from pipeline.store.copy import copy
 from schema.message import Charge
 from schema.value_class import value_class
 from schema.vocabulary import Code, Encoding, Money, Outcome, Status
@@ -175,15 +175,15 @@ def untaken(conn: Connection, spans: Sequence[Span]) -> list[Undecided]:
 
 _CAME_THROUGH = """
 SELECT m.id, r.door, m.body FROM messages AS m JOIN requests AS r ON r.id = m.request_id
-WHERE m.id = ANY(%(ids)b) AND m.id BETWEEN %(first)s AND %(last)s AND r.door = ANY(%(doors)s)
+WHERE m.id = ANY(%(ids)b) AND m.id BETWEEN %(first)s AND %(last)s AND r.door = ANY(%(apis)s)
 """
 
 
-def came_through(conn: Connection, ids: Sequence[UUID], doors: Iterable[str]) -> list[tuple[UUID, str, str]]:
+def came_through(conn: Connection, ids: Sequence[UUID], apis: Iterable[str]) -> list[tuple[UUID, str, str]]:
     """Return (id, door, body) of those of the messages that came through one of these doors."""
     if not ids:
         return []
-    params = {"ids": list(ids), "first": min(ids), "last": max(ids), "doors": list(doors)}
+    params = {"ids": list(ids), "first": min(ids), "last": max(ids), "apis": list(apis)}
     return [(row[0], row[1], row[2]) for row in conn.exec_driver_sql(_CAME_THROUGH, params).all()]
 
 

@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 import schema.migrations
-from pipeline.store import days
+from pipeline.store import partitions
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('postroad'), hashtext('migrate'))"
 _AT = "SELECT version_num FROM alembic_version"
@@ -24,7 +24,7 @@ def upgrade(conn: Connection, today: date) -> tuple[str | None, str]:
     conn.exec_driver_sql(_LOCK)
     before = current(conn)
     command.upgrade(config(conn), "head")
-    days.prepare(conn, (today + timedelta(days=away) for away in _AROUND))
+    partitions.prepare(conn, (today + timedelta(days=away) for away in _AROUND))
     return before, head()
 
 

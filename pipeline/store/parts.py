@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from pipeline.rules.lifecycle import outweighs
 from pipeline.store.receipts import Matched
 from schema.value_class import value_class
-from schema.vocabulary import Verdict
+from schema.vocabulary import ReceiptVerdict
 
 _WRITE = """
 INSERT INTO parts (carrier, carrier_ref, message_id, n, part, of)
@@ -22,7 +22,7 @@ SET message_id = excluded.message_id, n = excluded.n, part = excluded.part, of =
 
 
 @value_class
-class Whole:
+class MultipartAttempt:
     """One attempt that was made in parts."""
 
     carrier: str
@@ -32,7 +32,7 @@ class Whole:
     refs: Sequence[str]
 
 
-def write(conn: Connection, wholes: Iterable[Whole]) -> None:
+def write(conn: Connection, wholes: Iterable[MultipartAttempt]) -> None:
     """Write the parts that attempts were made in; a reference that its carrier gives out anew means the newest."""
     rows = {
         (whole.carrier, ref): (whole.carrier, ref, whole.message, whole.n, place, len(whole.refs))
@@ -65,16 +65,16 @@ HAVING bool_or(verdict = 'failed') OR count(*) FILTER (WHERE verdict = 'delivere
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedParts:
     """What receipts of parts say."""
 
     #: receipts that said something new
     noted: set[UUID | str]
     #: (message, which attempt) of which all is known → failed if one part did
-    verdicts: dict[tuple[UUID, int], Verdict]
+    verdicts: dict[tuple[UUID, int], ReceiptVerdict]
 
 
-def judge(conn: Connection, words: Iterable[Matched]) -> Judged:
+def judge(conn: Connection, words: Iterable[Matched]) -> JudgedParts:
     """Note what receipts say of parts, of each what counts most; return what follows for the whole messages."""
     said: dict[tuple[str, str | None], Matched] = {}
     for each in words:
@@ -82,7 +82,7 @@ def judge(conn: Connection, words: Iterable[Matched]) -> Judged:
         if outweighs(each.verdict, before.verdict if before else None):
             said[each.carrier, each.carrier_ref] = each
     if not said:
-        return Judged(set(), {})
+        return JudgedParts(set(), {})
     chosen = [said[key] for key in sorted(said, key=str)]
     params = {
         "carriers": [each.carrier for each in chosen],
@@ -95,9 +95,9 @@ def judge(conn: Connection, words: Iterable[Matched]) -> Judged:
     noted = conn.exec_driver_sql(_NOTE, params).all()
     touched = {(row[2], row[3]) for row in noted}
     wholes = conn.exec_driver_sql(_WHOLE, {"messages": sorted({message for message, _ in touched})}) if noted else ()
-    return Judged(
+    return JudgedParts(
         {said[row[0], row[1]].receipt for row in noted},
-        {(row[0], row[1]): Verdict(row[2]) for row in wholes if (row[0], row[1]) in touched},
+        {(row[0], row[1]): ReceiptVerdict(row[2]) for row in wholes if (row[0], row[1]) in touched},
     )
 
 

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules import ids
+from pipeline.rules.identity import ids
 from schema.carriage import Receipt
 from schema.value_class import value_class
-from schema.vocabulary import ReceiptState, Verdict
+from schema.vocabulary import ReceiptState, ReceiptVerdict
 
 _KEEP = """
 INSERT INTO receipts (id, carrier, key, carrier_ref, ref, verdict, code, retryable, at, raw, due_at, state, applied_at)
@@ -98,7 +98,7 @@ class Matched:
     receipt: UUID | str
     carrier: str
     carrier_ref: str | None
-    verdict: Verdict
+    verdict: ReceiptVerdict
     code: str | None
     #: another carrier might still deliver it
     retryable: bool
@@ -126,7 +126,7 @@ class _Word:
     carrier: str
     carrier_ref: str | None
     ref: UUID | None
-    verdict: Verdict
+    verdict: ReceiptVerdict
     code: str | None
     retryable: bool
 
@@ -144,7 +144,7 @@ def due(conn: Connection, limit: int, now: datetime, *, retryable: bool = False)
     `retryable`: those that say of a message that another carrier might still deliver it; else all others.
     """
     rows = conn.exec_driver_sql(_DUE, {"limit": limit, "retryable": retryable})
-    words = [_Word(row[0], row[1], row[2], row[3], Verdict(row[4]), *row[5:]) for row in rows]
+    words = [_Word(row[0], row[1], row[2], row[3], ReceiptVerdict(row[4]), *row[5:]) for row in rows]
     return _matched(conn, words, now)
 
 
@@ -158,7 +158,7 @@ def match(conn: Connection, receipts: Sequence[Receipt], now: datetime) -> list[
             each.ref,
             each.verdict,
             each.code,
-            each.retryable and each.verdict is Verdict.FAILED,
+            each.retryable and each.verdict is ReceiptVerdict.FAILED,
         )
         for each in receipts
     ]
@@ -226,7 +226,7 @@ def _matched(conn: Connection, words: Sequence[_Word], now: datetime) -> list[Ma
     found = _find(conn, _BY_REF, words, range(len(words)), bounds)
     if missing := [place for place in range(len(words)) if place not in found]:
         found |= _find(conn, _BY_OURS, words, missing, {"refs": [words[place].ref for place in missing]})
-    failed = standing(conn, {found[place][0] for place in found if words[place].verdict is Verdict.FAILED})
+    failed = standing(conn, {found[place][0] for place in found if words[place].verdict is ReceiptVerdict.FAILED})
     return [_as_matched(word, found.get(place), failed) for place, word in enumerate(words)]
 
 
@@ -250,7 +250,7 @@ def _find(
 def _as_matched(word: _Word, found: _Found | None, standing: Mapping[UUID, tuple[bool, int]]) -> Matched:
     message, n, is_part = found or (None, None, False)
     is_early, latest = False, None
-    if message and word.verdict is Verdict.FAILED:
+    if message and word.verdict is ReceiptVerdict.FAILED:
         is_early, latest = standing.get(message, (False, None))
     return Matched(
         receipt=word.receipt,

@@ -10,15 +10,15 @@ from sqlalchemy import Connection
 from pipeline.store.batches import hints
 from pipeline.store.leases import RESTING, Claim
 from pipeline.store.messages import Span
-from pipeline.store.parts import Whole
+from pipeline.store.parts import MultipartAttempt
 from schema.carriage import Attempt
 from schema.message import Hint
 from schema.message_class import MessageClass
-from schema.vocabulary import Again
+from schema.vocabulary import ResendReason
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class DeadWorkersBatch:
     """A batch that a dead worker had claimed."""
 
     claim: Claim
@@ -43,11 +43,11 @@ ORDER BY b.id LIMIT %(limit)s FOR UPDATE OF b SKIP LOCKED
 """
 
 
-def held(conn: Connection, holder: UUID, limit: int) -> list[Held]:
+def held(conn: Connection, holder: UUID, limit: int) -> list[DeadWorkersBatch]:
     """Return and lock the batches that the process with this journal has claimed."""
     rows = conn.exec_driver_sql(_HELD, {"holder": holder, "limit": limit})
     return [
-        Held(
+        DeadWorkersBatch(
             Claim(
                 span=Span(*row[:3]),
                 account=row[3],
@@ -63,7 +63,7 @@ def held(conn: Connection, holder: UUID, limit: int) -> list[Held]:
                 kind=None,
                 settings={},
                 subscribes=row[13],
-                again=row[14] and Again(row[14]),
+                again=row[14] and ResendReason(row[14]),
             ),
             *row[15:],
         )
@@ -135,7 +135,7 @@ RETURNING a.message_id, a.n, a.carrier
 """
 
 
-def note_late(conn: Connection, known: Sequence[tuple[UUID, int, Attempt]]) -> list[Whole]:
+def note_late(conn: Connection, known: Sequence[tuple[UUID, int, Attempt]]) -> list[MultipartAttempt]:
     """Keep what became of messages whose lease ran out before their worker was dead: (batch, fence, attempt) each.
 
     Return those that were in doubt, with the references of their parts.
@@ -148,4 +148,4 @@ def note_late(conn: Connection, known: Sequence[tuple[UUID, int, Attempt]]) -> l
         "refs": [attempt.carrier_ref for _, _, attempt in known],
     }
     parts = {attempt.ref: attempt.parts for _, _, attempt in known}
-    return [Whole(carrier, ref, n, parts[ref]) for ref, n, carrier in conn.exec_driver_sql(_LATE, params)]
+    return [MultipartAttempt(carrier, ref, n, parts[ref]) for ref, n, carrier in conn.exec_driver_sql(_LATE, params)]

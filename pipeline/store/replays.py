@@ -7,7 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules import idempotency, ids
+from pipeline.rules.api import idempotency
+from pipeline.rules.identity import ids
 from schema.message import Admission
 
 _ASKED = """

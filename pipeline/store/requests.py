@@ -8,8 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules import idempotency, ids
-from pipeline.rules.idempotency import tells_conflicts
+from pipeline.rules.api import idempotency
+from pipeline.rules.api.idempotency import tells_conflicts
+from pipeline.rules.identity import ids
 from pipeline.store import replays
 from schema.message import Accepted, Admission, Refusal
 from schema.vocabulary import Code
@@ -70,9 +71,9 @@ def answers(conn: Connection, wanted: Sequence[UUID]) -> dict[UUID, tuple[Accept
     return found
 
 
-def places(first: UUID, recipients: int, told: Sequence[Refusal]) -> list[UUID | None]:
+def places(first: UUID, recipients: int, reported: Sequence[Refusal]) -> list[UUID | None]:
     """Return each recipient's message id, None where that one was refused."""
-    refused = {refusal.index for refusal in told}
+    refused = {refusal.index for refusal in reported}
     return [None if index in refused else ids.after(first, index) for index in range(recipients)]
 
 
@@ -182,8 +183,8 @@ def take_in(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID
     """
     holders = reserve(conn, admissions)
     holders |= _taken_before(conn, [each for each in admissions if not each.drafts])
-    heard_first = [each for each in admissions if holders.get(each.request, each.request) == each.request]
-    fresh = write(conn, sorted(heard_first, key=lambda each: each.request))
+    received_first = [each for each in admissions if holders.get(each.request, each.request) == each.request]
+    fresh = write(conn, sorted(received_first, key=lambda each: each.request))
     again = [each for each in admissions if each.request not in fresh]
     if not again:
         return fresh, {}
@@ -279,21 +280,21 @@ def prune(conn: Connection, days: int) -> int:
     return conn.exec_driver_sql(_PRUNE, {"days": days}).rowcount
 
 
-_STUMBLE = """
+_REDELIVERY = """
 INSERT INTO stumbles (request_id, tries) VALUES (%(request)s, 1)
 ON CONFLICT (request_id) DO UPDATE SET tries = stumbles.tries + 1
 RETURNING tries
 """
 
 
-def count_stumble(conn: Connection, request: UUID) -> int:
+def count_redelivery(conn: Connection, request: UUID) -> int:
     """Count that an order came back unread; return how often it has."""
-    return int(conn.exec_driver_sql(_STUMBLE, {"request": request}).scalar_one())
+    return int(conn.exec_driver_sql(_REDELIVERY, {"request": request}).scalar_one())
 
 
 _FORGET = "DELETE FROM stumbles WHERE created_at < now() - %(days)s * interval '1 day'"
 
 
-def forget_stumbles(conn: Connection, days: int) -> int:
+def forget_redeliveries(conn: Connection, days: int) -> int:
     """Forget stumbles older than so many days; return how many."""
     return conn.exec_driver_sql(_FORGET, {"days": days}).rowcount

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pipeline.carriers.contract import Carrier, Noting
-from pipeline.carriers.script import TAKEN, Fate
+from pipeline.carriers.contract import Carrier, NotingCarrier
+from pipeline.carriers.simulator_script import TAKEN, ScriptedOutcome
 from schema.carriage import Attempt, Parcel
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, Outcome
@@ -21,27 +21,27 @@ DEADLINE, SOON = 5.0, 0.5
 WINDOW = 20
 
 EXPECTED = {
-    Fate.ACCEPT: Outcome.ACCEPTED,
-    Fate.SLOW: Outcome.ACCEPTED,
-    Fate.REFUSE: Outcome.REFUSED_PERMANENT,
-    Fate.REFUSE_TRANSIENT: Outcome.REFUSED_TRANSIENT,
-    Fate.THROTTLE: Outcome.REFUSED_TRANSIENT,
-    Fate.QUEUE_FULL: Outcome.REFUSED_TRANSIENT,
-    Fate.NACK: Outcome.REFUSED_TRANSIENT,
-    Fate.BAD_GATEWAY: Outcome.UNKNOWN,
-    Fate.GATEWAY_TIMEOUT: Outcome.UNKNOWN,
-    Fate.SILENT: Outcome.UNKNOWN,
-    Fate.HALF_OPEN: Outcome.UNKNOWN,
-    Fate.TRICKLE: Outcome.UNKNOWN,
-    Fate.HANG_UP: Outcome.UNKNOWN,
-    Fate.RESET: Outcome.UNKNOWN,
-    Fate.DROP: Outcome.UNKNOWN,
-    Fate.GARBAGE: Outcome.UNKNOWN,
+    ScriptedOutcome.ACCEPT: Outcome.ACCEPTED,
+    ScriptedOutcome.SLOW: Outcome.ACCEPTED,
+    ScriptedOutcome.REFUSE: Outcome.REFUSED_PERMANENT,
+    ScriptedOutcome.REFUSE_TRANSIENT: Outcome.REFUSED_TRANSIENT,
+    ScriptedOutcome.THROTTLE: Outcome.REFUSED_TRANSIENT,
+    ScriptedOutcome.QUEUE_FULL: Outcome.REFUSED_TRANSIENT,
+    ScriptedOutcome.NACK: Outcome.REFUSED_TRANSIENT,
+    ScriptedOutcome.BAD_GATEWAY: Outcome.UNKNOWN,
+    ScriptedOutcome.GATEWAY_TIMEOUT: Outcome.UNKNOWN,
+    ScriptedOutcome.SILENT: Outcome.UNKNOWN,
+    ScriptedOutcome.HALF_OPEN: Outcome.UNKNOWN,
+    ScriptedOutcome.TRICKLE: Outcome.UNKNOWN,
+    ScriptedOutcome.HANG_UP: Outcome.UNKNOWN,
+    ScriptedOutcome.RESET: Outcome.UNKNOWN,
+    ScriptedOutcome.DROP: Outcome.UNKNOWN,
+    ScriptedOutcome.GARBAGE: Outcome.UNKNOWN,
 }
 #: a number's ending for each fate
-ENDINGS = {f"{1000 + n}": fate for n, fate in enumerate(Fate)}
+ENDINGS = {f"{1000 + n}": scripted for n, scripted in enumerate(ScriptedOutcome)}
 #: fates that only a deadline ends
-ENDLESS = {Fate.SILENT, Fate.HALF_OPEN, Fate.TRICKLE}
+ENDLESS = {ScriptedOutcome.SILENT, ScriptedOutcome.HALF_OPEN, ScriptedOutcome.TRICKLE}
 BODIES = {
     "ascii": "Your code is 4711",
     "gsm": "Grüße für 5 €: [x]",
@@ -84,9 +84,9 @@ def parcel(body: str = "hello", to: str = "+491701234567", **more: Any) -> Parce
     return Parcel(ref=uuid4(), to=to, body=body, **{**fields, **more})
 
 
-def hurry(fate: Fate) -> dict[str, float]:
+def hurry(scripted: ScriptedOutcome) -> dict[str, float]:
     """Return the settings of a carrier that is to see this fate through."""
-    return {"deadline": SOON} if fate in ENDLESS else {}
+    return {"deadline": SOON} if scripted in ENDLESS else {}
 
 
 def refs(found: list[Attempt] | list[Parcel]) -> list[UUID]:
@@ -154,23 +154,26 @@ class Conformance:
     def test_nothing_to_send_is_nothing_sent(self, rig: Rig) -> None:
         assert rig.carrier().send([]) == []
 
-    @pytest.mark.parametrize("fate", Fate)
-    def test_each_fate_has_its_outcome(self, rig: Rig, fate: Fate) -> None:
-        word = "slow:0.1" if fate is Fate.SLOW else fate
-        carrier = rig.carrier({word: 1}, **hurry(fate))
+    @pytest.mark.parametrize("scripted", ScriptedOutcome)
+    def test_each_fate_has_its_outcome(self, rig: Rig, scripted: ScriptedOutcome) -> None:
+        word = "slow:0.1" if scripted is ScriptedOutcome.SLOW else scripted
+        carrier = rig.carrier({word: 1}, **hurry(scripted))
 
         [attempt] = carrier.send([parcel()])
 
-        assert attempt.outcome is EXPECTED[fate]
+        assert attempt.outcome is EXPECTED[scripted]
         assert (attempt.carrier_ref is not None) == (attempt.outcome is Outcome.ACCEPTED)
         assert (attempt.code is None) == (attempt.outcome is Outcome.ACCEPTED)
         # what is throttled may be tried again within the call
         [*earlier, line] = rig.log()
-        assert (line["decision"].partition(":")[0], line["taken"]) == (fate, fate in TAKEN)
-        assert fate in (Fate.THROTTLE, Fate.QUEUE_FULL) or earlier == []
+        assert (line["decision"].partition(":")[0], line["taken"]) == (scripted, scripted in TAKEN)
+        assert scripted in (ScriptedOutcome.THROTTLE, ScriptedOutcome.QUEUE_FULL) or earlier == []
 
     def test_one_parcel_s_fate_is_not_its_neighbour_s(self, rig: Rig) -> None:
-        words = {ending: "slow:0.1" if fate is Fate.SLOW else fate.value for ending, fate in ENDINGS.items()}
+        words = {
+            ending: "slow:0.1" if scripted is ScriptedOutcome.SLOW else scripted.value
+            for ending, scripted in ENDINGS.items()
+        }
         carrier = rig.carrier({"numbers": words}, deadline=3 * SOON)
         parcels = [parcel(to=f"+49170555{ending}") for _ in range(5) for ending in ENDINGS]
 
@@ -210,8 +213,8 @@ class Conformance:
     def test_it_notes_what_is_on_the_wire_and_what_became_of_it(self, rig: Rig) -> None:
         (refuse, _), (later, _) = self.REFUSED, self.REFUSED_FOR_NOW
         carrier = rig.carrier({"latency_ms": 5, refuse: 0.2, later: 0.2})
-        assert isinstance(carrier, Noting) is self.NOTES
-        if not isinstance(carrier, Noting):
+        assert isinstance(carrier, NotingCarrier) is self.NOTES
+        if not isinstance(carrier, NotingCarrier):
             return
         notes, parcels = Noted(), [parcel(to=f"+4917012{n:05}") for n in range(100)]
 
@@ -224,7 +227,9 @@ class Conformance:
     def test_it_notes_nothing_where_the_other_end_is_away(self, rig: Rig) -> None:
         carrier, notes = rig.away(), Noted()
 
-        attempts = carrier.send_noting([parcel() for _ in range(30)], notes) if isinstance(carrier, Noting) else []
+        attempts = (
+            carrier.send_noting([parcel() for _ in range(30)], notes) if isinstance(carrier, NotingCarrier) else []
+        )
 
         assert {attempt.outcome for attempt in attempts} <= {Outcome.NOT_WRITTEN}
         assert notes.handed == {}
@@ -276,11 +281,13 @@ class Conformance:
         assert attempt.outcome is Outcome.ACCEPTED
         assert line["body_hash"] == sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
 
-    @pytest.mark.parametrize("fate", Fate)
-    def test_an_attempt_tells_no_number_and_no_text(self, rig: Rig, fate: Fate) -> None:
+    @pytest.mark.parametrize("scripted", ScriptedOutcome)
+    def test_an_attempt_tells_no_number_and_no_text(self, rig: Rig, scripted: ScriptedOutcome) -> None:
         secret = parcel("sesame", to="+491709876543")
 
-        [attempt] = rig.carrier({f"{fate}:0.1" if fate is Fate.SLOW else fate: 1}, **hurry(fate)).send([secret])
+        [attempt] = rig.carrier(
+            {f"{scripted}:0.1" if scripted is ScriptedOutcome.SLOW else scripted: 1}, **hurry(scripted)
+        ).send([secret])
 
         assert "sesame" not in repr(attempt)
         assert "709876543" not in repr(attempt)

@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 from threading import Thread
 
 #: what a server does with one connection; it may leave it open by not returning
-Manner = Callable[[socket.socket], None]
+Authentication = Callable[[socket.socket], None]
 
 
 @contextmanager
-def listening(manner: Manner) -> Iterator[str]:
+def listening(authentication: Authentication) -> Iterator[str]:
     """Serve each connection in its own thread; yields the URL."""
     door = socket.create_server(("127.0.0.1", 0), backlog=128)
     door.settimeout(0.05)
@@ -21,7 +21,7 @@ def listening(manner: Manner) -> Iterator[str]:
 
     def host(guest: socket.socket) -> None:
         with guest, suppress(OSError):
-            manner(guest)
+            authentication(guest)
 
     def welcome() -> None:
         while not closed:
@@ -68,14 +68,14 @@ def reset(guest: socket.socket) -> None:
     guest.close()
 
 
-def saying(answer: bytes) -> Manner:
+def saying(answer: bytes) -> Authentication:
     """Return a server that says this to each request and keeps the connection."""
 
-    def manner(guest: socket.socket) -> None:
+    def authentication(guest: socket.socket) -> None:
         while read_request(guest):
             guest.sendall(answer)
 
-    return manner
+    return authentication
 
 
 def plain(status: str, body: bytes = b"", *headers: str) -> bytes:

@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Any
 
 from pipeline.carriers.http1 import new_event_loop
-from workers.simulator.server import serve
+from workers.lab.simulator.simulator_server import serve
 
 
 @contextmanager
@@ -27,11 +27,11 @@ def both(
     log: Path | None = None, tls: ssl.SSLContext | None = None, **scripts: dict[str, Any]
 ) -> Iterator[tuple[str, int]]:
     """Run a simulator of these carriers; yields its URL, and its port as an SMSC, which may have TLS."""
-    told: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event, tuple[int, int]]] = Queue()
+    reported: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event, tuple[int, int]]] = Queue()
 
     async def run() -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        await serve(scripts, stop, port=0, log=log, tls=tls, ready=lambda *ports: told.put((loop, stop, ports)))
+        await serve(scripts, stop, port=0, log=log, tls=tls, ready=lambda *ports: reported.put((loop, stop, ports)))
 
     def thread() -> None:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -39,7 +39,7 @@ def both(
 
     running = Thread(target=thread, name="simulator")
     running.start()
-    loop, stop, (port, smpp_port) = told.get(timeout=10)
+    loop, stop, (port, smpp_port) = reported.get(timeout=10)
     try:
         yield f"http://127.0.0.1:{port}", smpp_port
     finally:

@@ -16,13 +16,13 @@ import pytest
 
 from pipeline.carriers.contract import Carrier
 from pipeline.carriers.http import make
-from pipeline.carriers.script import WAITS, Fate
-from pipeline.carriers.smpp.carrier import Smpp
+from pipeline.carriers.simulator_script import WAITS, ScriptedOutcome
+from pipeline.carriers.smpp.smpp_carrier import SmppCarrier
 from schema.carriage import Attempt, Parcel
 from schema.vocabulary import Outcome
 from tests.carriers.conformance import EXPECTED, parcel
 from tests.carriers.simulator import both, read_log
-from workers.simulator.scripts import smpp_settings
+from workers.lab.simulator.scripts import smpp_settings
 
 #: messages of each mixture
 MESSAGES = 10_000
@@ -56,10 +56,10 @@ MIXTURE = {
 #: where one connection carries all: what breaks it costs a whole window, and half open or slow costs two deadlines
 ROUGH = MIXTURE | {"trickle:1": 0.0005, "half_open": 0.0005, "hang_up": 0.002, "slow:0.1": 0.0}
 #: what ends an SMPP bind, or blocks it for good
-BLOCKS = {Fate.HALF_OPEN, Fate.TRICKLE}
-BREAKS = {Fate.RESET, Fate.DROP, Fate.HANG_UP, Fate.GARBAGE} | BLOCKS
+BLOCKS = {ScriptedOutcome.HALF_OPEN, ScriptedOutcome.TRICKLE}
+BREAKS = {ScriptedOutcome.RESET, ScriptedOutcome.DROP, ScriptedOutcome.HANG_UP, ScriptedOutcome.GARBAGE} | BLOCKS
 #: those after which the other end goes on reading
-READ_ON = {Fate.GARBAGE, Fate.TRICKLE}
+READ_ON = {ScriptedOutcome.GARBAGE, ScriptedOutcome.TRICKLE}
 
 
 @dataclass(slots=True)
@@ -106,8 +106,8 @@ class Record:
     #: ref → where its lines are
     places: Mapping[UUID, list[int]]
 
-    def fate(self, place: int) -> Fate:
-        return Fate(self.lines[place]["decision"].partition(":")[0])
+    def scripted(self, place: int) -> ScriptedOutcome:
+        return ScriptedOutcome(self.lines[place]["decision"].partition(":")[0])
 
 
 def record(path: Path, carrier: str) -> Record:
@@ -156,7 +156,7 @@ def over_http(name: str, url: str, port: int, **settings: object) -> Carrier:
 
 def over_smpp(name: str, url: str, port: int, **settings: object) -> Carrier:
     given = {"window": WINDOW, "deadline": DEADLINE, "call_deadline": 60, "throttle_pause": 0.01, **settings}
-    return Smpp(name, smpp_settings(name, {}, "127.0.0.1", port) | given)
+    return SmppCarrier(name, smpp_settings(name, {}, "127.0.0.1", port) | given)
 
 
 def storm(made: Sequence[Carrier], portion: int, threads: int = 1) -> dict[str, list[Sent]]:
@@ -198,10 +198,10 @@ def test_over_http_each_outcome_is_what_the_oracle_says(tmp_path: Path, lateness
     with carriers(log, over_http, {"seed": 8, **MIXTURE}) as made:
         found = storm(made, portion=1000)
 
-    fates: Counter[Fate] = Counter()
+    fates: Counter[ScriptedOutcome] = Counter()
     for name, calls in found.items():
         attempts, written = all_of(calls), record(log, name)
-        said = {ref: written.fate(place) for ref, [place] in written.places.items()}
+        said = {ref: written.scripted(place) for ref, [place] in written.places.items()}
         fates.update(said.values())
         assert set(said) <= set(attempts)
         wrong = Counter(
@@ -210,10 +210,12 @@ def test_over_http_each_outcome_is_what_the_oracle_says(tmp_path: Path, lateness
             if each.outcome is not (EXPECTED[said[ref]] if ref in said else Outcome.NOT_WRITTEN)
         )
         assert wrong == {}
-        assert {each.retry_after for ref, each in attempts.items() if said.get(ref) is Fate.THROTTLE} == {2.0}
+        assert {each.retry_after for ref, each in attempts.items() if said.get(ref) is ScriptedOutcome.THROTTLE} == {
+            2.0
+        }
         nothing_is_lost(attempts, written)
         in_time(calls, written, 20, DEADLINE, lateness.worst)
-    assert set(fates) == set(Fate)
+    assert set(fates) == set(ScriptedOutcome)
     assert fates.total() == MESSAGES
 
 
@@ -224,14 +226,14 @@ def test_over_smpp_each_outcome_is_what_the_oracle_says_or_its_bind_broke_under_
     with carriers(log, over_smpp, {"seed": 8, **ROUGH}) as made:
         found = storm(made, portion=500, threads=4)
 
-    fates: Counter[Fate] = Counter()
+    fates: Counter[ScriptedOutcome] = Counter()
     for name, calls in found.items():
         attempts, written = all_of(calls), record(log, name)
-        fates.update(written.fate(place) for place in range(len(written.lines)))
+        fates.update(written.scripted(place) for place in range(len(written.lines)))
         agrees_or_broke(attempts, written)
         nothing_is_lost(attempts, written)
         in_time(calls, written, 60, DEADLINE, lateness.worst)
-    assert set(fates) == set(Fate) - {Fate.SLOW}
+    assert set(fates) == set(ScriptedOutcome) - {ScriptedOutcome.SLOW}
 
 
 def agrees_or_broke(attempts: Mapping[UUID, Attempt], written: Record) -> None:
@@ -240,12 +242,14 @@ def agrees_or_broke(attempts: Mapping[UUID, Attempt], written: Record) -> None:
     What was written and never read is nowhere in the log: each break leaves less than a window of it, or of two. Nor is
     what was never written, for want of time or because the whole bind was told to wait.
     """
-    broken = [(place, fate) for place in range(len(written.lines)) if (fate := written.fate(place)) in BREAKS]
+    broken = [
+        (place, scripted) for place in range(len(written.lines)) if (scripted := written.scripted(place)) in BREAKS
+    ]
     unread = 0
     for ref, each in attempts.items():
         places = written.places.get(ref, [])
-        assert {written.fate(place) for place in places[:-1]} <= WAITS
-        last = written.fate(places[-1]) if places else None
+        assert {written.scripted(place) for place in places[:-1]} <= WAITS
+        last = written.scripted(places[-1]) if places else None
         if each.outcome is (EXPECTED[last] if last else Outcome.NOT_WRITTEN):
             continue
         if not last and (each.outcome, each.code) == (Outcome.REFUSED_TRANSIENT, "throttled"):
@@ -253,12 +257,12 @@ def agrees_or_broke(attempts: Mapping[UUID, Attempt], written: Record) -> None:
         assert each.outcome is Outcome.UNKNOWN, (last, each)
         assert each.code in {"reset", "closed", "unbound", "silent", "unreadable", "timeout"}
         unread += last is None
-        near = [fate for place, fate in broken if last and in_flight(places[-1], last, place, fate)]
+        near = [scripted for place, scripted in broken if last and in_flight(places[-1], last, place, scripted)]
         assert near or last is None, (last, each)
-    assert unread <= sum(WINDOW * (1 + (fate in BLOCKS)) - 1 for _, fate in broken)
+    assert unread <= sum(WINDOW * (1 + (scripted in BLOCKS)) - 1 for _, scripted in broken)
 
 
-def in_flight(place: int, said: Fate, broken: int, how: Fate) -> bool:
+def in_flight(place: int, said: ScriptedOutcome, broken: int, how: ScriptedOutcome) -> bool:
     """Tell whether a message read at that place, and answered so, may have been without its answer at a break.
 
     Of one bind it is read in order: what was in flight with the message that broke it lies less than a window before it
@@ -281,7 +285,7 @@ def test_a_call_of_which_half_is_never_answered_ends_in_its_time(
 
     attempts, written = all_of(calls), record(log, "alpha")
     outcomes = {ref: each.outcome for ref, each in attempts.items()}
-    said = {ref: EXPECTED[written.fate(places[-1])] for ref, places in written.places.items()}
+    said = {ref: EXPECTED[written.scripted(places[-1])] for ref, places in written.places.items()}
     # what was on its way when the process of the far end stood still for longer than the call
     unread = [ref for ref, outcome in outcomes.items() if ref not in said and outcome is Outcome.UNKNOWN]
     assert len(unread) <= len(calls) * WINDOW
@@ -297,13 +301,13 @@ def test_beside_the_storm_who_is_never_reached_was_given_nothing(tmp_path: Path,
     log = tmp_path / "oracle.jsonl"
     secure, host = away == "tls", "carrier.invalid" if away == "dns" else "localhost"
     # a handshake that is no handshake ends by itself, a look-up may take its time
-    patience = DEADLINE if secure else 1
+    timeout = DEADLINE if secure else 1
     with both(log, alpha={"seed": 8, **ROUGH}) as (url, port):
         if kind == "http":
             where = f"{'https' if secure else 'http'}://{host}:{url.rpartition(':')[2]}"
-            made = [over_http("alpha", url, port), over_http("alpha", where, port, window=4, connect_timeout=patience)]
+            made = [over_http("alpha", url, port), over_http("alpha", where, port, window=4, connect_timeout=timeout)]
         else:
-            unreached = {"host": host, "tls": secure, "connect_timeout": patience}
+            unreached = {"host": host, "tls": secure, "connect_timeout": timeout}
             made = [over_smpp("alpha", url, port), over_smpp("alpha", url, port, **unreached)]
         with ThreadPoolExecutor(2) as pool:
             storm_, calls = pool.map(

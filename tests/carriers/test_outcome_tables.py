@@ -6,9 +6,9 @@ import pytest
 
 from pipeline.carriers.outcome_tables import markdown
 from pipeline.carriers.registry import KINDS, TABLES
-from pipeline.carriers.smpp.calls import OUTCOMES as OF_SMPP
-from pipeline.carriers.smpp.codes import Status
-from pipeline.rules.refusals import OUTCOMES, may_another_help
+from pipeline.carriers.smpp.codes import CommandStatus
+from pipeline.carriers.smpp.submit_exchange import OUTCOMES as OF_SMPP
+from pipeline.rules.routing.refusals import OUTCOMES, may_another_help
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome
 
@@ -52,18 +52,18 @@ def test_another_carrier_may_help_where_this_one_alone_refused(reason: RefusalRe
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        (Status.RINVSRCADR, Outcome.REFUSED_TRANSIENT),
-        (Status.RINVDSTADR, Outcome.REFUSED_PERMANENT),
-        (Status.RINVSERTYP, Outcome.REFUSED_TRANSIENT),
-        (Status.RINVCMDLEN, Outcome.REFUSED_TRANSIENT),
-        (Status.RINVNUMDESTS, Outcome.REFUSED_TRANSIENT),
-        (Status.RINVDLNAME, Outcome.REFUSED_TRANSIENT),
-        (Status.RCNTSUBDL, Outcome.REFUSED_TRANSIENT),
-        (Status.RX_P_APPN, Outcome.REFUSED_TRANSIENT),
-        (Status.RX_R_APPN, Outcome.REFUSED_PERMANENT),
-        (Status.RINVMSGLEN, Outcome.REFUSED_PERMANENT),
-        (Status.RBINDFAIL, Outcome.REFUSED_TRANSIENT),
+        (CommandStatus.RINVSRCADR, Outcome.REFUSED_TRANSIENT),
+        (CommandStatus.RINVDSTADR, Outcome.REFUSED_PERMANENT),
+        (CommandStatus.RINVSERTYP, Outcome.REFUSED_TRANSIENT),
+        (CommandStatus.RINVCMDLEN, Outcome.REFUSED_TRANSIENT),
+        (CommandStatus.RINVNUMDESTS, Outcome.REFUSED_TRANSIENT),
+        (CommandStatus.RINVDLNAME, Outcome.REFUSED_TRANSIENT),
+        (CommandStatus.RCNTSUBDL, Outcome.REFUSED_TRANSIENT),
+        (CommandStatus.RX_P_APPN, Outcome.REFUSED_TRANSIENT),
+        (CommandStatus.RX_R_APPN, Outcome.REFUSED_PERMANENT),
+        (CommandStatus.RINVMSGLEN, Outcome.REFUSED_PERMANENT),
+        (CommandStatus.RBINDFAIL, Outcome.REFUSED_TRANSIENT),
     ],
 )
-def test_an_smsc_refuses_for_good_only_what_is_the_message_s_own(status: Status, outcome: Outcome) -> None:
+def test_an_smsc_refuses_for_good_only_what_is_the_message_s_own(status: CommandStatus, outcome: Outcome) -> None:
     assert OF_SMPP[status] is outcome

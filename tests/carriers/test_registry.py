@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
-from pipeline.carriers.proofs import PROOFS, demand, proof
+from pipeline.carriers.receipt_authentication import PROOFS, demand, proof
 from pipeline.carriers.registry import KINDS, RECEIPT_READERS, make, receipt_reader
 from pipeline.errors import CarrierUnknown, ConfigurationError
-from schema.carriage import Heard, Posted, Proof, Receipt
-from schema.vocabulary import Verdict
+from schema.carriage import CarrierEvents, Posted, Receipt, ReceiptAuthentication
+from schema.vocabulary import ReceiptVerdict
 
 REPORT = {
     "id": "c1",
@@ -27,7 +27,7 @@ def read(reports: Any, token: str | None = None, **settings: object) -> list[Rec
     return receipt_reader("http")("alpha", settings, posted).receipts
 
 
-def heard_of(report: Any) -> Heard:
+def received_of(report: Any) -> CarrierEvents:
     body = report if isinstance(report, bytes) else json.dumps(report).encode()
     return receipt_reader("http")("alpha", {}, Posted("POST", "https://sms.example/receipts/alpha", {}, body))
 
@@ -80,23 +80,25 @@ def test_a_reader_belongs_to_a_kind() -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "expected", "lacks"),
     [
-        ("http", {"receipt_token": "t"}, Proof.HELD, ""),
-        ("http", {}, Proof.WAIVED, "set receipt_token"),
-        ("http", {"receipts": "open"}, Proof.WAIVED, ""),
-        ("http", {"receipt_token": "t", "receipts": "open"}, Proof.HELD, ""),
-        ("http", {"receipt_token": ""}, Proof.WAIVED, "set receipt_token"),
-        ("infobip", {}, Proof.LACKING, "set receipt_token or receipt_username"),
-        ("infobip", {"receipt_username": "u", "receipt_password": "p"}, Proof.HELD, ""),
-        ("termii", {"receipts": "open"}, Proof.WAIVED, ""),
-        ("vonage", {"signature_secret": "s"}, Proof.HELD, ""),
-        ("twilio", {"auth_token": "t"}, Proof.HELD, ""),
-        ("generic", {}, Proof.LACKING, ""),
-        ("generic", {"receipts": {"proof": {}}}, Proof.HELD, ""),
+        ("http", {"receipt_token": "t"}, ReceiptAuthentication.HELD, ""),
+        ("http", {}, ReceiptAuthentication.WAIVED, "set receipt_token"),
+        ("http", {"receipts": "open"}, ReceiptAuthentication.WAIVED, ""),
+        ("http", {"receipt_token": "t", "receipts": "open"}, ReceiptAuthentication.HELD, ""),
+        ("http", {"receipt_token": ""}, ReceiptAuthentication.WAIVED, "set receipt_token"),
+        ("infobip", {}, ReceiptAuthentication.LACKING, "set receipt_token or receipt_username"),
+        ("infobip", {"receipt_username": "u", "receipt_password": "p"}, ReceiptAuthentication.HELD, ""),
+        ("termii", {"receipts": "open"}, ReceiptAuthentication.WAIVED, ""),
+        ("vonage", {"signature_secret": "s"}, ReceiptAuthentication.HELD, ""),
+        ("twilio", {"auth_token": "t"}, ReceiptAuthentication.HELD, ""),
+        ("generic", {}, ReceiptAuthentication.LACKING, ""),
+        ("generic", {"receipts": {"proof": {}}}, ReceiptAuthentication.HELD, ""),
         ("smpp", {}, None, ""),
         ("simulated", {}, None, ""),
     ],
 )
-def test_how_a_carriers_posts_are_proved(kind: str, settings: Any, expected: Proof | None, lacks: str) -> None:
+def test_how_a_carriers_posts_are_proved(
+    kind: str, settings: Any, expected: ReceiptAuthentication | None, lacks: str
+) -> None:
     assert proof(kind, settings) is expected
     assert lacks in demand(kind, settings)
     assert bool(demand(kind, settings)) == bool(lacks)
@@ -143,7 +145,7 @@ def test_a_receipt_is_read() -> None:
 
     assert (receipt.carrier, receipt.carrier_ref, str(receipt.ref)) == ("alpha", "c1", REPORT["ref"])
     assert (receipt.verdict, receipt.code, receipt.at) == (
-        Verdict.DELIVERED,
+        ReceiptVerdict.DELIVERED,
         None,
         datetime(2026, 11, 21, 10, tzinfo=UTC),
     )
@@ -197,25 +199,25 @@ def test_a_reference_that_is_not_ours_leaves_the_carrier_s() -> None:
     ],
 )
 def test_what_cannot_be_read_is_set_aside(report: Any) -> None:
-    heard = heard_of(report)
+    received = received_of(report)
 
-    assert (heard.receipts, heard.inbound) == ([], [])
-    assert [each.reason for each in heard.dead] == ["unreadable_post"]
+    assert (received.receipts, received.inbound) == ([], [])
+    assert [each.reason for each in received.dead] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(
     ("odd", "read_as"),
     [
-        ({"id": 7}, ("7", Verdict.DELIVERED, None)),
-        ({"at": "yesterday"}, ("c1", Verdict.DELIVERED, None)),
-        ({"code": {"a": 1}}, ("c1", Verdict.DELIVERED, None)),
-        ({"code": "a\0b"}, ("c1", Verdict.DELIVERED, None)),
-        ({"code": 0}, ("c1", Verdict.DELIVERED, "0")),
-        ({"status": "lost"}, ("c1", Verdict.PENDING, None)),
+        ({"id": 7}, ("7", ReceiptVerdict.DELIVERED, None)),
+        ({"at": "yesterday"}, ("c1", ReceiptVerdict.DELIVERED, None)),
+        ({"code": {"a": 1}}, ("c1", ReceiptVerdict.DELIVERED, None)),
+        ({"code": "a\0b"}, ("c1", ReceiptVerdict.DELIVERED, None)),
+        ({"code": 0}, ("c1", ReceiptVerdict.DELIVERED, "0")),
+        ({"status": "lost"}, ("c1", ReceiptVerdict.PENDING, None)),
     ],
 )
-def test_what_can_be_read_of_a_report_is(odd: dict[str, Any], read_as: tuple[str, Verdict, str | None]) -> None:
-    [receipt] = heard_of({**REPORT, **odd}).receipts
+def test_what_can_be_read_of_a_report_is(odd: dict[str, Any], read_as: tuple[str, ReceiptVerdict, str | None]) -> None:
+    [receipt] = received_of({**REPORT, **odd}).receipts
 
     assert (receipt.carrier_ref, receipt.verdict, receipt.code) == read_as
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.carriers.script import Fate
 from pipeline.carriers.simulated import OUTCOMES, Simulated
+from pipeline.carriers.simulator_script import ScriptedOutcome
 from pipeline.errors import ConfigurationError
 from schema.vocabulary import Outcome
 from tests.carriers.conformance import Conformance, parcel
@@ -47,7 +47,7 @@ class TestSimulated(Conformance):
 
 
 def test_every_fate_has_an_outcome() -> None:
-    assert set(OUTCOMES) == set(Fate)
+    assert set(OUTCOMES) == set(ScriptedOutcome)
 
 
 def test_the_log_holds_what_the_product_is_judged_by_and_nothing_private(rig: InProcess) -> None:
@@ -85,7 +85,7 @@ def test_a_message_without_a_log_is_played_all_the_same() -> None:
     carrier = Simulated("alpha", {})
 
     assert [attempt.outcome for attempt in carrier.send([parcel()])] == [Outcome.ACCEPTED]
-    assert carrier.oracle.counts == {Fate.ACCEPT: 1}
+    assert carrier.oracle.counts == {ScriptedOutcome.ACCEPT: 1}
     carrier.close()
 
 
@@ -93,7 +93,14 @@ def test_the_limit_refills_with_time() -> None:
     carrier = Simulated("alpha", {"script": {"limit_tps": 2}})
     turns = [carrier.oracle.judge("r", "+1", "", now).turn.word for now in (100, 100, 100, 100.4, 100.5, 100.6)]
 
-    assert turns == [Fate.ACCEPT, Fate.ACCEPT, Fate.THROTTLE, Fate.THROTTLE, Fate.ACCEPT, Fate.THROTTLE]
+    assert turns == [
+        ScriptedOutcome.ACCEPT,
+        ScriptedOutcome.ACCEPT,
+        ScriptedOutcome.THROTTLE,
+        ScriptedOutcome.THROTTLE,
+        ScriptedOutcome.ACCEPT,
+        ScriptedOutcome.THROTTLE,
+    ]
 
 
 def test_who_comes_again_as_told_is_taken_in_the_end() -> None:

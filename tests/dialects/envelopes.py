@@ -35,14 +35,14 @@ def _robase(_path: str, _status: int, content: dict[str, Any]) -> bool:
 
 
 def _telesign(_path: str, _status: int, content: dict[str, Any]) -> bool:
-    told = {name: value for name, value in content.items() if name != "signature_string"}
+    notification = {name: value for name, value in content.items() if name != "signature_string"}
     return (
-        list(told) == ["reference_id", "sub_resource", "errors", "status"]
+        list(notification) == ["reference_id", "sub_resource", "errors", "status"]
         and isinstance(content.get("signature_string", ""), str)
-        and told["errors"] != []
-        and all(_has(each, code=int, description=str) and each["code"] < 0 for each in told["errors"])
-        and _has(told["status"], updated_on=str, code=int, description=str)
-        and _STAMP.fullmatch(told["status"]["updated_on"]) is not None
+        and notification["errors"] != []
+        and all(_has(each, code=int, description=str) and each["code"] < 0 for each in notification["errors"])
+        and _has(notification["status"], updated_on=str, code=int, description=str)
+        and _STAMP.fullmatch(notification["status"]["updated_on"]) is not None
     )
 
 

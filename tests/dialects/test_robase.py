@@ -8,18 +8,18 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.dialects.robase import answers, errors, reading, texts
-from pipeline.dialects.robase.manner import MANNER
-from pipeline.rules import ids
+from pipeline.dialects.robase import errors, requests, responses, templates
+from pipeline.dialects.robase.authentication import AUTHENTICATION
+from pipeline.rules.identity import ids
 from pipeline.vault import Vault
-from schema.door import Call, Key, Reply
-from schema.message import Answered, Refusal, Written
-from schema.shown import Seen, Tried
+from schema.api import ApiKey, ApiRequest, ApiResponse
+from schema.api_views import ShownAttempt, ShownMessage
+from schema.message import AcceptedMessage, Answered, Refusal
 from schema.vocabulary import AccountState, Code, Dialect, Encoding, Outcome, Status
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
-ID = ids.mint(NOW, 0)
-KEY = Key(1, 1, "acme", AccountState.ACTIVE, "NGN", Dialect.ROBASE, "h", False, frozenset(), (), {})
+ID = ids.new_ids(NOW, 0)
+KEY = ApiKey(1, 1, "acme", AccountState.ACTIVE, "NGN", Dialect.ROBASE, "h", False, frozenset(), (), {})
 
 #: docs.robase.dev/concepts/errors
 HTTP = {
@@ -36,7 +36,7 @@ HTTP = {
     "internal_error": {500, 503},
 }
 
-WRITTEN = Written(
+WRITTEN = AcceptedMessage(
     id=ID,
     phone="+2348012345678",
     country="NG",
@@ -53,7 +53,7 @@ WRITTEN = Written(
     test=False,
     refusal=None,
 )
-SEEN = Seen(
+SEEN = ShownMessage(
     id=ID,
     status=Status.DELIVERED,
     phone="+2348012345678",
@@ -72,18 +72,18 @@ SEEN = Seen(
     sent_at=NOW + timedelta(seconds=1),
     final_at=NOW + timedelta(seconds=3),
     tries=(
-        Tried("sim_a", Outcome.REFUSED_TRANSIENT, None, "busy", None, NOW),
-        Tried("sim_b", Outcome.ACCEPTED, "ref-1", None, None, NOW + timedelta(seconds=1)),
+        ShownAttempt("sim_a", Outcome.REFUSED_TRANSIENT, None, "busy", None, NOW),
+        ShownAttempt("sim_b", Outcome.ACCEPTED, "ref-1", None, None, NOW + timedelta(seconds=1)),
     ),
 )
 
 
-def call(body: Any = None, **headers: str) -> Call:
+def call(body: Any = None, **headers: str) -> ApiRequest:
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Call("POST", "/v1/sms", "", headers, sent, "127.0.0.1")
+    return ApiRequest("POST", "/v1/sms", "", headers, sent, "127.0.0.1")
 
 
-def told(reply: Reply) -> Any:
+def notification(reply: ApiResponse) -> Any:
     return json.loads(reply.body)
 
 
@@ -98,7 +98,7 @@ def test_every_word_is_the_vendors_and_comes_with_its_status(code: Code) -> None
 
     assert status in HTTP[kind]
     assert reply.status == status
-    assert told(reply) == {"error": {"type": kind, "message": words or "our words", "field": "to"}}
+    assert notification(reply) == {"error": {"type": kind, "message": words or "our words", "field": "to"}}
     assert ("Retry-After" in reply.headers) == (status in (429, 503))
 
 
@@ -120,7 +120,7 @@ def test_every_word_is_the_vendors_and_comes_with_its_status(code: Code) -> None
     ],
 )
 def test_the_documented_errors_are_as_documented(refusal: Refusal, error: dict[str, str]) -> None:
-    assert told(errors.refuse(call(), [refusal])) == {"error": error}
+    assert notification(errors.refuse(call(), [refusal])) == {"error": error}
 
 
 @pytest.mark.parametrize(("wait", "seconds"), [(0.0, "1"), (0.05, "1"), (1.2, "2"), (float("inf"), "3600")])
@@ -129,18 +129,20 @@ def test_who_calls_too_often_is_told_when_to_come_again(wait: float, seconds: st
 
 
 def test_ten_calls_a_second_are_allowed() -> None:
-    assert (MANNER.rate, MANNER.burst) == (10, 10)
+    assert (AUTHENTICATION.rate, AUTHENTICATION.burst) == (10, 10)
 
 
 def test_a_key_is_found_by_its_keyed_hash() -> None:
     vault = Vault("x" * 32)
     token = "rb_live_" + "a1" * 16
 
-    assert MANNER.who(call(authorization=f"bearer {token}"), vault) == vault.digest("key", "robase", token).hex()
+    assert (
+        AUTHENTICATION.who(call(authorization=f"bearer {token}"), vault) == vault.digest("key", "robase", token).hex()
+    )
 
 
 def test_the_documented_scheduled_message_is_as_documented() -> None:
-    reply = answers.sent(call(), Answered(ID, [WRITTEN], []), "NGN")
+    reply = responses.sent(call(), Answered(ID, [WRITTEN], []), "NGN")
 
     assert reply.status == 202
     assert reply.body.decode() == (
@@ -159,7 +161,7 @@ def test_a_message_is_shown_whole() -> None:
         (Status.DELIVERED, begun + timedelta(seconds=3)),
     ]
 
-    assert told(answers.story(SEEN, moves, "NGN")) == {
+    assert notification(responses.story(SEEN, moves, "NGN")) == {
         "sms": {
             "id": str(ID),
             "status": "delivered",
@@ -210,7 +212,7 @@ def test_a_message_is_shown_whole() -> None:
     ],
 )
 def test_a_message_that_came_to_nothing_says_why(status: Status, code: Code, word: str) -> None:
-    shown = answers.message(replace(SEEN, status=status, error_code=code), "NGN")
+    shown = responses.message(replace(SEEN, status=status, error_code=code), "NGN")
 
     assert (shown["status"], shown["error_code"]) == (status, word)
     assert shown["error_message"]
@@ -218,12 +220,12 @@ def test_a_message_that_came_to_nothing_says_why(status: Status, code: Code, wor
 
 
 def test_the_documented_batch_is_as_documented() -> None:
-    rows: list[Written | Refusal] = [WRITTEN, Refusal(Code.PHONE_INVALID, "", "to"), WRITTEN]
-    reply = answers.batch(rows, [False, False, True], "NGN")
+    rows: list[AcceptedMessage | Refusal] = [WRITTEN, Refusal(Code.PHONE_INVALID, "", "to"), WRITTEN]
+    reply = responses.batch(rows, [False, False, True], "NGN")
 
-    sms = answers.accepted(WRITTEN, "NGN")
+    sms = responses.accepted(WRITTEN, "NGN")
     assert reply.status == 200
-    assert told(reply) == {
+    assert notification(reply) == {
         "accepted": 2,
         "failed": 1,
         "success": False,
@@ -244,11 +246,11 @@ def test_the_documented_batch_is_as_documented() -> None:
 
 def test_an_order_carries_its_texts_as_data() -> None:
     rows = [
-        (reading.Ask("+2348012345678", None, None, {}), "${text} {{.x}}"),
-        (reading.Ask("+1", None, None, {}), "two"),
+        (requests.RobaseMessage("+2348012345678", None, None, {}), "${text} {{.x}}"),
+        (requests.RobaseMessage("+1", None, None, {}), "two"),
     ]
 
-    order = reading.order(KEY, "ACME", rows, send_at=None, name="batch", idempotency_key=None, now=NOW)
+    order = requests.order(KEY, "ACME", rows, send_at=None, name="batch", idempotency_key=None, now=NOW)
 
     assert (order.account, order.body, order.door, order.submitted_at) == ("acme", "${text}", "robase.batch", NOW)
     assert [each.merge for each in order.recipients] == [{"text": "${text} {{.x}}"}, {"text": "two"}]
@@ -256,12 +258,12 @@ def test_an_order_carries_its_texts_as_data() -> None:
 
 def test_send_at_is_taken_up_to_thirty_days_ahead() -> None:
     ride = {"to": "+2348012345678", "from": "ACME", "body": "x"}
-    edge = NOW + reading.LEAD
+    edge = NOW + requests.LEAD
 
-    asked = reading.read_sms(call(ride | {"send_at": edge.isoformat()}), KEY, NOW)
-    refused = reading.read_sms(call(ride | {"send_at": (edge + timedelta(seconds=1)).isoformat()}), KEY, NOW)
+    asked = requests.read_sms(call(ride | {"send_at": edge.isoformat()}), KEY, NOW)
+    refused = requests.read_sms(call(ride | {"send_at": (edge + timedelta(seconds=1)).isoformat()}), KEY, NOW)
 
-    assert isinstance(asked, reading.Sms)
+    assert isinstance(asked, requests.SmsRequest)
     assert asked.send_at == edge
     assert isinstance(refused, Refusal)
     assert refused.code is Code.SCHEDULE_FAR
@@ -278,11 +280,11 @@ def test_send_at_is_taken_up_to_thirty_days_ahead() -> None:
     ],
 )
 def test_a_slug_comes_from_the_name(name: str, slug: str) -> None:
-    assert texts.slug(name) == slug
+    assert templates.slug(name) == slug
 
 
 def test_a_template_goes_by_slug_and_by_both_spellings_of_its_id() -> None:
     id_ = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
 
-    assert texts.word(texts.spelt(id_)) == str(id_)
-    assert [texts.word(word) for word in ("ride", "tpl_ride", str(id_))] == ["ride", "tpl_ride", str(id_)]
+    assert templates.word(templates.spelt(id_)) == str(id_)
+    assert [templates.word(word) for word in ("ride", "tpl_ride", str(id_))] == ["ride", "tpl_ride", str(id_)]

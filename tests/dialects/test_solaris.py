@@ -11,13 +11,13 @@ from uuid import UUID
 import pytest
 
 from pipeline.dialects.contract import SECRET
-from pipeline.dialects.solaris import access, answers, errors, reading
-from pipeline.dialects.solaris.errors import ERRORS, Fault, answer, refuse, too_often
-from pipeline.dialects.solaris.manner import MANNER
-from pipeline.dialects.solaris.reading import Confirmation, Message
-from pipeline.dialects.solaris.terms import terms
+from pipeline.dialects.solaris import authentication, errors, requests, responses
+from pipeline.dialects.solaris.errors import ERRORS, SolarisFault, answer, refuse, too_often
+from pipeline.dialects.solaris.key_settings import terms
+from pipeline.dialects.solaris.profile import AUTHENTICATION
+from pipeline.dialects.solaris.requests import Confirmation, SolarisMessage
 from pipeline.vault import Vault
-from schema.door import Call, Key, Person, Reply
+from schema.api import ApiKey, ApiRequest, ApiResponse, Person
 from schema.message import Refusal
 from schema.vocabulary import AccountState, Code, Dialect
 
@@ -37,13 +37,15 @@ SEED: dict[str, Any] = {
 }
 
 
-def call(body: Any = b"", path: str = "/v1/sms/messages", headers: Mapping[str, str] = JSON, **fields: Any) -> Call:
+def call(
+    body: Any = b"", path: str = "/v1/sms/messages", headers: Mapping[str, str] = JSON, **fields: Any
+) -> ApiRequest:
     written = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Call("POST", path, "", headers, written, "203.0.113.7", id=CALL, **fields)
+    return ApiRequest("POST", path, "", headers, written, "203.0.113.7", id=CALL, **fields)
 
 
-def key(**settings: Any) -> Key:
-    return Key(
+def key(**settings: Any) -> ApiKey:
+    return ApiKey(
         id=1,
         account=1,
         owner="acme",
@@ -59,7 +61,7 @@ def key(**settings: Any) -> Key:
     )
 
 
-def said(reply: Reply) -> Any:
+def said(reply: ApiResponse) -> Any:
     assert reply.headers["Content-Type"] == "application/json"
     return json.loads(reply.body)
 
@@ -68,9 +70,9 @@ def said(reply: Reply) -> Any:
 
 
 def test_the_seed_s_request_is_read() -> None:
-    read = reading.message(call(SEED))
+    read = requests.message(call(SEED))
 
-    assert read == Message(
+    assert read == SolarisMessage(
         "dc1a6812a14f6cc338cd084208535bcdcper",
         "Account Statement for the month of July has been generated. Please login to your account to view.",
         "Account statements",
@@ -79,29 +81,29 @@ def test_the_seed_s_request_is_read() -> None:
 
 
 def test_null_and_unknown_fields_are_passed_over() -> None:
-    read = reading.message(call(SEED | {"priority": None, "Text": 5, "extra": {"deep": [1, 2]}}))
+    read = requests.message(call(SEED | {"priority": None, "Text": 5, "extra": {"deep": [1, 2]}}))
 
-    assert isinstance(read, Message)
+    assert isinstance(read, SolarisMessage)
 
 
 def test_a_text_has_160_code_points_however_long_they_travel() -> None:
     longest = "🏦" * 160
 
-    assert isinstance(reading.message(call(SEED | {"text": longest})), Message)
-    assert isinstance(reading.message(call(SEED | {"text": longest + "!"})), list)
+    assert isinstance(requests.message(call(SEED | {"text": longest})), SolarisMessage)
+    assert isinstance(requests.message(call(SEED | {"text": longest + "!"})), list)
 
 
 def test_a_text_that_looks_like_a_template_stands_as_it_is() -> None:
-    read = reading.message(call(SEED | {"text": "Pay ${amount} to ${a.b}, ${amount}!"}))
+    read = requests.message(call(SEED | {"text": "Pay ${amount} to ${a.b}, ${amount}!"}))
 
-    assert isinstance(read, Message)
+    assert isinstance(read, SolarisMessage)
     assert read.merge == {"amount": "${amount}", "a.b": "${a.b}"}
 
 
 def test_a_key_in_capitals_is_the_same_key() -> None:
-    read = reading.message(call(SEED | {"idempotency_key": SEED["idempotency_key"].upper()}))
+    read = requests.message(call(SEED | {"idempotency_key": SEED["idempotency_key"].upper()}))
 
-    assert isinstance(read, Message)
+    assert isinstance(read, SolarisMessage)
     assert read.idempotency_key == SEED["idempotency_key"]
 
 
@@ -133,7 +135,7 @@ FAULTS: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
 
 @pytest.mark.parametrize(("change", "found"), FAULTS)
 def test_every_field_that_does_not_fit_is_told(change: dict[str, Any], found: list[tuple[str, str, str]]) -> None:
-    faults = reading.message(call(SEED | change))
+    faults = requests.message(call(SEED | change))
 
     assert isinstance(faults, list)
     assert [(each.words.code, each.field, each.message) for each in faults] == found
@@ -156,7 +158,7 @@ def test_every_field_that_does_not_fit_is_told(change: dict[str, Any], found: li
     ],
 )
 def test_what_is_no_json_object_is_refused(body: bytes, headers: Mapping[str, str], status: int, code: str) -> None:
-    faults = reading.message(call(body, headers=headers))
+    faults = requests.message(call(body, headers=headers))
 
     assert isinstance(faults, list)
     assert [(each.words.status, each.words.code) for each in faults] == [(status, code)]
@@ -164,12 +166,12 @@ def test_what_is_no_json_object_is_refused(body: bytes, headers: Mapping[str, st
 
 @pytest.mark.parametrize("media", ["", "application/json; charset=utf-8", "application/vnd.api+json"])
 def test_json_by_any_of_its_names_is_read(media: str) -> None:
-    assert isinstance(reading.message(call(SEED, headers={"content-type": media})), Message)
+    assert isinstance(requests.message(call(SEED, headers={"content-type": media})), SolarisMessage)
 
 
 @pytest.mark.parametrize("written", ["+49 1520-555_55/55", "+4915205555555", "+49-1520 5555555"])
 def test_a_number_is_cleaned_before_it_is_looked_at(written: str) -> None:
-    assert reading.number(call({"number": written})) == "+4915205555555"
+    assert requests.number(call({"number": written})) == "+4915205555555"
 
 
 @pytest.mark.parametrize(
@@ -187,33 +189,35 @@ def test_a_number_is_cleaned_before_it_is_looked_at(written: str) -> None:
     ],
 )
 def test_what_is_no_number_in_e164_is_refused(body: dict[str, Any], message: str) -> None:
-    faults = reading.number(call(body))
+    faults = requests.number(call(body))
 
     assert isinstance(faults, list)
     assert [(each.field, each.message) for each in faults] == [("number", message)]
 
 
 def test_the_sandbox_s_number_is_a_number() -> None:
-    assert reading.number(call({"number": "+15550101"})) == reading.SANDBOX_NUMBER
+    assert requests.number(call({"number": "+15550101"})) == requests.SANDBOX_NUMBER
 
 
 def test_a_confirmation_is_read() -> None:
-    assert reading.confirmation(call({"number": "+15550101", "token": "212212"})) == Confirmation("+15550101", "212212")
-    assert isinstance(reading.confirmation(call({"number": "+15550101"})), list)
+    assert requests.confirmation(call({"number": "+15550101", "token": "212212"})) == Confirmation(
+        "+15550101", "212212"
+    )
+    assert isinstance(requests.confirmation(call({"number": "+15550101"})), list)
 
 
 def test_a_body_that_need_not_be_there_may_be_missing() -> None:
-    assert reading.optional_number(call(b"")) is None
-    assert reading.optional_number(call({})) is None
-    assert reading.optional_number(call({"number": "+15550101"})) == "+15550101"
-    assert isinstance(reading.optional_number(call({"number": "x"})), list)
+    assert requests.optional_number(call(b"")) is None
+    assert requests.optional_number(call({})) is None
+    assert requests.optional_number(call({"number": "+15550101"})) == "+15550101"
+    assert isinstance(requests.optional_number(call({"number": "x"})), list)
 
 
 # What is answered ---------------------------------------------------------------------------------------------
 
 
 def test_an_accepted_message_is_answered_as_in_the_seed() -> None:
-    reply = answers.accepted(UUID("4d9d9eab-0392-4ffb-a9c6-dac9f18e3411"))
+    reply = responses.accepted(UUID("4d9d9eab-0392-4ffb-a9c6-dac9f18e3411"))
 
     assert reply.status == 202
     assert reply.body == (
@@ -224,7 +228,7 @@ def test_an_accepted_message_is_answered_as_in_the_seed() -> None:
 def test_a_number_is_answered_in_the_vendor_s_order() -> None:
     person = Person("p", "+15550101", UUID("91e4d939d781b8eb30d1ee86809761c2"), verified=False, challenge=None)
 
-    made, proven = answers.number(person, 201), answers.number(person, 201, verified=True)
+    made, proven = responses.number(person, 201), responses.number(person, 201, verified=True)
 
     assert made.body == b'{"id":"91e4d939d781b8eb30d1ee86809761c2cmno","number":"+15550101","verified":false}'
     assert json.loads(proven.body)["verified"] is True
@@ -245,17 +249,17 @@ def envelope(status: int, code: str, title: str, detail: str, field: str = "", m
 LONG = "is too long (maximum is 160 characters)"
 
 #: the seed's and the vendor's rows: how it comes about → (status, code, title, detail, field, message)
-ROWS: list[tuple[Reply, tuple[Any, ...]]] = [
+ROWS: list[tuple[ApiResponse, tuple[Any, ...]]] = [
     (
         refuse(call(), [Refusal(Code.PERSON_UNKNOWN, "")], 0),
         (400, "Invalid person Id", "Bad Request", "Unable to fetch the person Id"),
     ),
     (
-        answer(call(), reading.message(call(SEED | {"text": "x" * 161}))),  # type: ignore[arg-type]
+        answer(call(), requests.message(call(SEED | {"text": "x" * 161}))),  # type: ignore[arg-type]
         (400, "invalid_model", "Invalid Model", f"text {LONG}", "text", LONG),
     ),
     (
-        answer(call(), [Fault(errors.WRONG_TYPE, "text must be a string", "text", "must be a string")]),
+        answer(call(), [SolarisFault(errors.WRONG_TYPE, "text must be a string", "text", "must be a string")]),
         (400, "type_error", "Type Error", "text must be a string", "text", "must be a string"),
     ),
     (
@@ -267,7 +271,7 @@ ROWS: list[tuple[Reply, tuple[Any, ...]]] = [
         (400, "validation_error", "Validation Error", "no carrier serves this destination"),
     ),
     (
-        answer(call(), [Fault(errors.TOKEN_REQUIRED)]),
+        answer(call(), [SolarisFault(errors.TOKEN_REQUIRED)]),
         (401, "token_required", "Token Required", "Token is required."),
     ),
     (
@@ -323,13 +327,13 @@ ROWS: list[tuple[Reply, tuple[Any, ...]]] = [
 
 
 @pytest.mark.parametrize(("reply", "row"), ROWS, ids=lambda each: str(each[1]) if isinstance(each, tuple) else "")
-def test_each_error_is_in_the_vendor_s_envelope(reply: Reply, row: tuple[Any, ...]) -> None:
+def test_each_error_is_in_the_vendor_s_envelope(reply: ApiResponse, row: tuple[Any, ...]) -> None:
     assert reply.status == row[0]
     assert reply.body == envelope(*row)
 
 
 def test_several_errors_share_an_answer() -> None:
-    faults = reading.message(call({}))
+    faults = requests.message(call({}))
     assert isinstance(faults, list)
 
     found = said(answer(call(), faults))["errors"]
@@ -354,7 +358,7 @@ def basic(name: str, secret: str) -> dict[str, str]:
     return FORM | {"authorization": "Basic " + b64encode(f"{name}:{secret}".encode()).decode()}
 
 
-def asking(body: bytes, headers: Mapping[str, str] = FORM) -> Call:
+def asking(body: bytes, headers: Mapping[str, str] = FORM) -> ApiRequest:
     return call(body, "/oauth2/token", headers)
 
 
@@ -363,19 +367,19 @@ IN_FORM = GRANT + f"&client_id={PARTNER}&client_secret={SECRET_WORD}".encode()
 
 
 @pytest.mark.parametrize("asked", [asking(GRANT, basic(PARTNER, SECRET_WORD)), asking(IN_FORM)])
-def test_a_client_shows_his_secret_and_gets_a_token(asked: Call) -> None:
-    assert MANNER.who(asked, VAULT) == PARTNER
-    assert MANNER.prove(asked, key(), VAULT, NOW) is None
+def test_a_client_shows_his_secret_and_gets_a_token(asked: ApiRequest) -> None:
+    assert AUTHENTICATION.who(asked, VAULT) == PARTNER
+    assert AUTHENTICATION.prove(asked, key(), VAULT, NOW) is None
 
-    granted = access.grant(asked, key(), VAULT, NOW)
+    granted = authentication.grant(asked, key(), VAULT, NOW)
 
     assert granted.status == 200
     assert (granted.headers["Cache-Control"], granted.headers["Pragma"]) == ("no-store", "no-cache")
     assert list(said(granted)) == ["access_token", "token_type", "expires_in"]
     assert (said(granted)["token_type"], said(granted)["expires_in"]) == ("Bearer", 3600)
     bearing = call(SEED, headers={"authorization": f"Bearer {said(granted)['access_token']}"})
-    assert MANNER.who(bearing, VAULT) == PARTNER
-    assert MANNER.prove(bearing, key(), VAULT, NOW) is None
+    assert AUTHENTICATION.who(bearing, VAULT) == PARTNER
+    assert AUTHENTICATION.prove(bearing, key(), VAULT, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -402,9 +406,9 @@ def test_who_asks_for_a_token_wrongly_hears_it_in_the_rfc_s_words(
 ) -> None:
     asked = asking(body, headers)
 
-    who = MANNER.who(asked, VAULT)
-    reply = who if isinstance(who, Reply) else MANNER.prove(asked, key(), VAULT, NOW)
-    reply = reply or access.grant(asked, key(), VAULT, NOW)
+    who = AUTHENTICATION.who(asked, VAULT)
+    reply = who if isinstance(who, ApiResponse) else AUTHENTICATION.prove(asked, key(), VAULT, NOW)
+    reply = reply or authentication.grant(asked, key(), VAULT, NOW)
 
     assert (reply.status, said(reply)["error"]) == (status, error)
     assert list(said(reply)) == ["error", "error_description"]
@@ -422,11 +426,11 @@ def test_every_refusal_of_a_token_is_in_the_rfc_s_words(code: Code) -> None:
 
 def test_a_token_ends_after_its_time() -> None:
     short = key(token_seconds=60)
-    token = said(access.grant(asking(GRANT), short, VAULT, NOW))["access_token"]
+    token = said(authentication.grant(asking(GRANT), short, VAULT, NOW))["access_token"]
     bearing = call(SEED, headers={"authorization": f"Bearer {token}"})
 
-    early = MANNER.prove(bearing, short, VAULT, NOW + timedelta(seconds=59))
-    late = MANNER.prove(bearing, short, VAULT, NOW + timedelta(seconds=60))
+    early = AUTHENTICATION.prove(bearing, short, VAULT, NOW + timedelta(seconds=59))
+    late = AUTHENTICATION.prove(bearing, short, VAULT, NOW + timedelta(seconds=60))
 
     assert early is None
     assert late is not None
@@ -434,10 +438,10 @@ def test_a_token_ends_after_its_time() -> None:
 
 
 def test_no_other_installation_and_nobody_else_can_make_a_token() -> None:
-    genuine = access.make(PARTNER, NOW + timedelta(hours=1), VAULT)
+    genuine = authentication.make(PARTNER, NOW + timedelta(hours=1), VAULT)
     name, until, seal = genuine.split(".")
     forged = [
-        access.make(PARTNER, NOW + timedelta(hours=1), Vault("another secret, of another place")),
+        authentication.make(PARTNER, NOW + timedelta(hours=1), Vault("another secret, of another place")),
         f"{name}.{int(until) + 3600}.{seal}",
         f"{name[::-1]}.{until}.{seal}",
         f"{name}.{until}.{seal[:-1]}",
@@ -447,24 +451,30 @@ def test_no_other_installation_and_nobody_else_can_make_a_token() -> None:
     ]
 
     for token in forged:
-        turned = MANNER.who(call(SEED, headers={"authorization": f"Bearer {token}"}), VAULT)
-        assert isinstance(turned, Reply)
-        assert (turned.status, said(turned)["errors"][0]["code"]) == (401, "invalid_token")
+        denied = AUTHENTICATION.who(call(SEED, headers={"authorization": f"Bearer {token}"}), VAULT)
+        assert isinstance(denied, ApiResponse)
+        assert (denied.status, said(denied)["errors"][0]["code"]) == (401, "invalid_token")
 
 
 def test_who_shows_nothing_is_asked_for_a_token() -> None:
-    nothing, other = MANNER.who(call(SEED), VAULT), MANNER.who(call(SEED, headers={"authorization": "Basic x"}), VAULT)
+    nothing, other = (
+        AUTHENTICATION.who(call(SEED), VAULT),
+        AUTHENTICATION.who(call(SEED, headers={"authorization": "Basic x"}), VAULT),
+    )
 
-    assert isinstance(nothing, Reply)
-    assert isinstance(other, Reply)
+    assert isinstance(nothing, ApiResponse)
+    assert isinstance(other, ApiResponse)
     assert said(nothing)["errors"][0]["code"] == "token_required"
     assert said(other)["errors"][0]["code"] == "invalid_token"
     assert nothing.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_a_key_s_settings_win_over_the_defaults() -> None:
-    plain, told = terms(key()), terms(key(sender="Bank", recipient_burst=1, recipient_seconds=2.5, code_attempts=5))
+    plain, notification = (
+        terms(key()),
+        terms(key(sender="Bank", recipient_burst=1, recipient_seconds=2.5, code_attempts=5)),
+    )
 
     assert (plain.sender, plain.recipient_burst, plain.recipient_seconds) == (None, 5, 60)
     assert (plain.token_seconds, plain.code_seconds, plain.code_attempts, plain.hard_cap) == (3600, 300, 3, 5)
-    assert told == replace(plain, sender="Bank", recipient_burst=1, recipient_seconds=2.5, code_attempts=5)
+    assert notification == replace(plain, sender="Bank", recipient_burst=1, recipient_seconds=2.5, code_attempts=5)

@@ -1,4 +1,4 @@
-"""Writes pipeline/rules/zones.csv: which time zones a number may be in, by its country and its leading digits.
+"""Writes rules/numbers/time_zones.csv: which time zones a number may be in, by its country and its leading digits.
 
     pip install phonenumbers && python tests/golden/make_zones.py
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 from phonenumbers.phonenumberutil import REGION_CODE_FOR_NON_GEO_ENTITY
 
-TARGET = Path(__file__).resolve().parents[2] / "pipeline/rules/zones.csv"
+TARGET = Path(__file__).resolve().parents[2] / "pipeline/rules/numbers/time_zones.csv"
 ZONEINFO = Path("/usr/share/zoneinfo")
 
 Zones = tuple[str, ...]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.journal import IN_DOUBT, NOT_WRITTEN, Journal, Page, Run, State, dead, files
+from pipeline.journal import IN_DOUBT, NOT_WRITTEN, Journal, JournalPage, Run, State, dead, files
 from schema.carriage import Attempt
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome
@@ -42,13 +42,13 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     made.close()
 
 
-def page_of(journal: Journal, refs: list[UUID] = REFS, fence: int = FENCE) -> Page:
+def page_of(journal: Journal, refs: list[UUID] = REFS, fence: int = FENCE) -> JournalPage:
     page = journal.open([Run(BATCH, fence, 1, refs)])
     assert page is not None
     return page
 
 
-def told(folder: Path) -> dict[UUID, State]:
+def reported(folder: Path) -> dict[UUID, State]:
     """Return what the journal of the one dead process in a folder tells of the batch."""
     [found] = dead(folder)
     return found.entries().states.get((BATCH, FENCE), {})
@@ -65,7 +65,7 @@ def test_each_message_is_read_back_as_it_was_left(journal: Journal, tmp_path: Pa
     page.unsubmitted(2)
     journal.close()
 
-    assert told(tmp_path) == {
+    assert reported(tmp_path) == {
         **dict.fromkeys(REFS[2:], NOT_WRITTEN),
         REFS[0]: IN_DOUBT,
         REFS[1]: Attempt(REFS[1], Outcome.ACCEPTED, "id-1"),
@@ -79,7 +79,7 @@ def test_an_answer_is_read_back_whole(journal: Journal, tmp_path: Path, attempt:
     page.answered(0, attempt)
     journal.close()
 
-    assert told(tmp_path)[REFS[0]] == attempt
+    assert reported(tmp_path)[REFS[0]] == attempt
 
 
 def test_no_field_of_an_attempt_is_lost() -> None:
@@ -95,7 +95,7 @@ def test_what_is_answered_after_another_answer_counts(journal: Journal, tmp_path
     page.answered(3, Attempt(REFS[3], Outcome.ACCEPTED, "late"))
     journal.close()
 
-    assert told(tmp_path)[REFS[3]] == Attempt(REFS[3], Outcome.ACCEPTED, "late")
+    assert reported(tmp_path)[REFS[3]] == Attempt(REFS[3], Outcome.ACCEPTED, "late")
 
 
 def test_what_was_never_written_is_no_answer(journal: Journal, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_what_was_never_written_is_no_answer(journal: Journal, tmp_path: Path) -
     page.answered(0, Attempt(REFS[0], Outcome.NOT_WRITTEN, code="no_time"))
     journal.close()
 
-    assert told(tmp_path)[REFS[0]] is NOT_WRITTEN
+    assert reported(tmp_path)[REFS[0]] is NOT_WRITTEN
 
 
 def test_a_call_about_some_of_the_messages_notes_those(journal: Journal, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_call_about_some_of_the_messages_notes_those(journal: Journal, tmp_pat
     page.answered(0, Attempt(REFS[2], Outcome.ACCEPTED, "x"))
     journal.close()
 
-    assert told(tmp_path) == {
+    assert reported(tmp_path) == {
         **dict.fromkeys(REFS, NOT_WRITTEN),
         REFS[2]: Attempt(REFS[2], Outcome.ACCEPTED, "x"),
         REFS[5]: IN_DOUBT,
@@ -129,7 +129,7 @@ def test_answers_that_find_no_room_leave_their_messages_in_doubt(journal: Journa
         page.answered(place, Attempt(ref, Outcome.ACCEPTED, parts[0], parts=parts))
     journal.close()
 
-    states = [told(tmp_path)[ref] for ref in REFS]
+    states = [reported(tmp_path)[ref] for ref in REFS]
     assert isinstance(states[0], Attempt)
     assert states[-1] is IN_DOUBT
 
@@ -149,14 +149,14 @@ def test_a_late_note_on_a_page_that_was_released_changes_nothing(journal: Journa
     for page in pages[1:]:
         page.release()
     journal.close()
-    assert told(tmp_path) == dict.fromkeys(REFS, NOT_WRITTEN)
+    assert reported(tmp_path) == dict.fromkeys(REFS, NOT_WRITTEN)
 
 
 def test_a_page_of_an_older_fence_says_nothing_of_a_newer_claim(journal: Journal, tmp_path: Path) -> None:
     page_of(journal, fence=FENCE - 1)
     journal.close()
 
-    assert told(tmp_path) == {}
+    assert reported(tmp_path) == {}
 
 
 def test_of_a_message_in_two_pages_the_doubt_counts(journal: Journal, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_of_a_message_in_two_pages_the_doubt_counts(journal: Journal, tmp_path: 
     first.answered(2, Attempt(REFS[2], Outcome.ACCEPTED, "x"))
     journal.close()
 
-    states = told(tmp_path)
+    states = reported(tmp_path)
     assert [states[ref] for ref in REFS[:3]] == [IN_DOUBT, IN_DOUBT, Attempt(REFS[2], Outcome.ACCEPTED, "x")]
 
 
@@ -216,7 +216,7 @@ def proves_too_much(sound: tuple[Path, bytes], damaged: bytes) -> bool:
     """Tell whether a damaged file says that a message was not written that may have been, or invents an answer."""
     path, _ = sound
     path.write_bytes(damaged)
-    states = told(path.parent) if list(dead(path.parent)) else {}
+    states = reported(path.parent) if list(dead(path.parent)) else {}
     answers = {ref: state for ref, state in states.items() if isinstance(state, Attempt)}
     true = {REFS[4]: Attempt(REFS[4], Outcome.ACCEPTED, "id-4")}
     return any(states.get(REFS[place]) is NOT_WRITTEN for place in (1, 4, 6)) or not answers.items() <= true.items()
@@ -297,7 +297,7 @@ def test_only_a_dead_process_s_journal_is_read(tmp_path: Path) -> None:
         process.kill()
         process.wait()
 
-    assert told(tmp_path)[REFS[0]] is IN_DOUBT
+    assert reported(tmp_path)[REFS[0]] is IN_DOUBT
 
 
 def test_one_reader_keeps_others_away(journal: Journal, tmp_path: Path) -> None:

@@ -10,25 +10,27 @@ from pipeline.settings import Settings
 from tests.conftest import World
 from tests.databases import Databases
 from tests.journeys.installation import MONEY, Installation
-from workers import dev
+from workers.lab.embedded import development
 from workers.producer import producer
 
 
 @pytest.fixture(scope="session")
-def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dev.Pair]:
+def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[development.EmbeddedServers]:
     """A pair of servers that tests may kill: each leaves them running."""
-    with dev.temporary() as running:
+    with development.temporary() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def fragile_databases(fragile: dev.Pair) -> Databases:
+def fragile_databases(fragile: development.EmbeddedServers) -> Databases:
     """The databases on those servers."""
     return Databases(fragile)
 
 
 @pytest.fixture
-def installation(fragile: dev.Pair, fragile_databases: Databases, tmp_path: Path) -> Iterator[Installation]:
+def installation(
+    fragile: development.EmbeddedServers, fragile_databases: Databases, tmp_path: Path
+) -> Iterator[Installation]:
     """An installation with an account, money, prices and carrier alpha, its log at the oracle's; nothing runs yet."""
     settings = Settings(
         database_url=fragile_databases.make(),
@@ -57,13 +59,13 @@ def installation(fragile: dev.Pair, fragile_databases: Databases, tmp_path: Path
         _restore(fragile)
 
 
-def _flush(pair: dev.Pair) -> None:
+def _flush(pair: development.EmbeddedServers) -> None:
     """Forget everything the broker holds."""
     with producer(pair.broker_url).connection_for_write() as connection:
         connection.default_channel.client.flushall()
 
 
-def _restore(pair: dev.Pair) -> None:
+def _restore(pair: development.EmbeddedServers) -> None:
     assert pair.postgres is not None
     assert pair.valkey is not None
     if not pair.valkey.runs():

@@ -21,12 +21,12 @@ from kombu.exceptions import OperationalError
 
 from pipeline.errors import DatabaseFault
 from pipeline.settings import Settings
-from pipeline.stages.office.audit import audit
+from pipeline.stages.admin.audit import audit
 from schema.order import Order
 from tests.carriers.simulator import read_log
 from tests.conftest import World
-from tests.hatchery import Hatched, hatchery, procfile, started
-from workers import dev
+from tests.forked_processes import Hatched, forked, procfile, started
+from workers.lab.embedded import development
 from workers.producer import producer, submit
 
 #: minor units a message costs here, one segment each
@@ -80,7 +80,7 @@ class Installation:
     """Servers, database, world and processes of one test."""
 
     home: Path
-    pair: dev.Pair
+    pair: development.EmbeddedServers
     settings: Settings
     world: World
     #: what the processes get on top of the pair's environment
@@ -106,14 +106,14 @@ class Installation:
             home = self.home / name
             home.mkdir(exist_ok=True)
             self.lines[name] = line or name
-            told = self._told(home) | environment
+            reported = self._reported(home) | environment
             log = self.home / f"{name}.log"
             if name in self.cold:
-                self.processes[name] = started(line or name, log, told)
+                self.processes[name] = started(line or name, log, reported)
             else:
-                self.processes[name] = hatchery().start(procfile(line or name, told), log=log, environment=told)
+                self.processes[name] = forked().start(procfile(line or name, reported), log=log, environment=reported)
 
-    def _told(self, home: Path) -> dict[str, str]:
+    def _reported(self, home: Path) -> dict[str, str]:
         """Return a process's environment."""
         return {
             **os.environ,
@@ -217,7 +217,7 @@ class Installation:
         return [self._submit(order, seconds) for order in orders]
 
     def _submit(self, order: Order, seconds: float) -> UUID:
-        request = self.world.rt.mint()
+        request = self.world.rt.new_ids()
         self.submitted[request], self.orders[request] = len(order.recipients), order
         deadline = time.monotonic() + seconds
         while True:

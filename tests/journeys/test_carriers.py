@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.carriers.simulator import ask, both
 from tests.journeys.installation import Installation, numbers, wait_for
-from workers.simulator.scripts import smpp_settings
+from workers.lab.simulator.scripts import smpp_settings
 
 PROCESSES = ("worker", "lane", "clock", "beat")
 WINDOW = 50

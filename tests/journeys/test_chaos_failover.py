@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.stages.office.report import Story, tell
+from pipeline.stages.admin.overview import MessageReport, tell
 from pipeline.store import health
-from tests.journeys.far_ends import PROCESSES, Station, far_ends, undecided
 from tests.journeys.installation import Installation, wait_for
+from tests.journeys.simulated_carriers import PROCESSES, Station, far_ends, undecided
 
 #: messages that go out together, and what may be on its way to one carrier at once
 PORTION, IN_FLIGHT = 10, 4 * 10
@@ -128,7 +128,7 @@ def _codes(installation: Installation, count: int) -> list[UUID]:
     return codes
 
 
-def _story(installation: Installation, message: UUID) -> Story:
+def _story(installation: Installation, message: UUID) -> MessageReport:
     found = tell(installation.world.rt, message)
-    assert isinstance(found, Story)
+    assert isinstance(found, MessageReport)
     return found

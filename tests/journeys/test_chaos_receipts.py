@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.carriers.script import Course, Script, read
-from tests.journeys.far_ends import PROCESSES, far_ends, statuses, undecided
+from pipeline.carriers.simulator_script import ReportPlan, Script, read
 from tests.journeys.installation import Installation, wait_for
+from tests.journeys.simulated_carriers import PROCESSES, far_ends, statuses, undecided
 
 TOKEN = "what a receipt must carry"
 #: three times, out of order, of strangers, late, a failure, none at all; and at once, so that those of an answer that
@@ -30,7 +30,7 @@ SCRIPT: dict[str, Any] = {
     },
 }
 #: what each course makes of a message, unless it is delivered
-ENDS = {Course.FAILED: "failed", Course.NEVER: "sent"}
+ENDS = {ReportPlan.FAILED: "failed", ReportPlan.NEVER: "sent"}
 #: seconds between two looks at what waits
 TICK = 1.0
 #: and what its clock may be late on a busy machine
@@ -57,7 +57,7 @@ def test_each_message_moves_once_and_to_where_its_script_says(
         wait_for(lambda: undecided(installation) == 0, 60, why="all is sent")
         expected = _expected(installation, read("alpha", script))
         wait_for(lambda: statuses(installation) == Counter(expected.values()), 30, why="all is reported")
-        strangers = _await_rest(installation)
+        foreign = _await_rest(installation)
 
         installation.world.run(
             "UPDATE receipts SET received_at = received_at - interval '4 days', due_at = now() WHERE state = 'waiting'"
@@ -72,7 +72,7 @@ def test_each_message_moves_once_and_to_where_its_script_says(
     states = dict(installation.rows("SELECT state, count(*) FROM receipts GROUP BY 1"))
     ended = sum(end != "sent" for end in expected.values())
     assert states["applied"] == ended
-    assert states["orphaned"] == strangers
+    assert states["orphaned"] == foreign
     assert set(states) == {"applied", "ignored", "orphaned"}
     _matched_soon(installation)
 
@@ -95,10 +95,12 @@ def _await_rest(installation: Installation) -> int:
 
 def _moved_once(installation: Installation, expected: Mapping[UUID, str]) -> None:
     """Each message was told to be queued, then sent, and then to be what it is now; nothing else, and never back."""
-    told: dict[UUID, list[str]] = {}
+    reported: dict[UUID, list[str]] = {}
     for message, status in installation.rows("SELECT message_id, status FROM events ORDER BY at, id"):
-        told.setdefault(message, []).append(status)
-    assert told == {message: ["queued", "sent", *([end] if end != "sent" else [])] for message, end in expected.items()}
+        reported.setdefault(message, []).append(status)
+    assert reported == {
+        message: ["queued", "sent", *([end] if end != "sent" else [])] for message, end in expected.items()
+    }
 
 
 def _matched_soon(installation: Installation) -> None:

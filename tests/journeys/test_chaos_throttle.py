@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.journeys.far_ends import PROCESSES, add_account, far_ends, undecided
 from tests.journeys.installation import Installation, wait_for
+from tests.journeys.simulated_carriers import PROCESSES, add_account, far_ends, undecided
 
 #: what the carrier takes a second, and what its row says
 LIMIT, PACE = 50, 49

@@ -141,10 +141,10 @@ def processes_of(mark: str) -> list[str]:
     found = []
     for process in psutil.process_iter():
         try:
-            told = [*process.cmdline(), *(v for k, v in process.environ().items() if k.startswith("POSTROAD_"))]
+            reported = [*process.cmdline(), *(v for k, v in process.environ().items() if k.startswith("POSTROAD_"))]
         except psutil.Error:
             continue
-        if process.pid != os.getpid() and any(mark in each for each in told):
+        if process.pid != os.getpid() and any(mark in each for each in reported):
             found.append(" ".join(process.cmdline()))
     return found
 

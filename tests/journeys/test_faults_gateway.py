@@ -12,8 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from pipeline.runtime import Runtime
-from pipeline.stages.office.enlist import enlist
-from pipeline.stages.office.issue import issue
+from pipeline.stages.admin.api_keys import issue
+from pipeline.stages.admin.person_import import add_person
 from schema.vocabulary import Dialect
 from tests.journeys.installation import PRICE, Installation, wait_for
 from tests.journeys.test_faults_workers import mined
@@ -91,7 +91,7 @@ def of_robase(rt: Runtime, port: int) -> Customer:
 
 
 def of_solaris(rt: Runtime, port: int) -> Customer:
-    enlist(rt, "acme", "known", "+2348012345678", verified=True)
+    add_person(rt, "acme", "known", "+2348012345678", verified=True)
     shown = issue(rt, "acme", Dialect.SOLARIS).credentials
     form = f"grant_type=client_credentials&client_id={shown['client_id']}&client_secret={shown['client_secret']}"
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.errors import DatabaseFault
 from tests.carriers.simulator import ask
-from tests.journeys.far_ends import far_ends
 from tests.journeys.installation import Installation, wait_for
+from tests.journeys.simulated_carriers import far_ends
 
 MESSAGES = 3000
 #: requests that one bind, or the connections of one process, have in flight at most; and what is marked together

@@ -15,16 +15,16 @@ from pipeline.carriers.simulated import Simulated
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
+from pipeline.stages.admin.audit import audit
 from pipeline.stages.cancel import cancel
 from pipeline.stages.deliver import deliver
-from pipeline.stages.office.audit import audit
 from pipeline.stages.promote import promote
 from pipeline.stages.settle import settle
 from pipeline.stages.sweep import sweep
 from pipeline.store import accounts, ledger, receipts
 from schema.carriage import Attempt, Parcel, Receipt
 from schema.message_class import MessageClass
-from schema.vocabulary import Encoding, Verdict
+from schema.vocabulary import Encoding, ReceiptVerdict
 from tests.carriers.simulator import read_log
 
 NUMBERS = [f"+23480123{place:05d}" for place in range(1000)]
@@ -166,9 +166,11 @@ def test_a_receipt_of_a_second_try_that_comes_before_its_answer_is_not_forgotten
     class Hasty(Simulated):
         def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
             made = super().send(parcels)
-            report = Receipt("alpha", "1/delivered", Verdict.DELIVERED, made[0].carrier_ref, message, None, None, "{}")
+            report = Receipt(
+                "alpha", "1/delivered", ReceiptVerdict.DELIVERED, made[0].carrier_ref, message, None, None, "{}"
+            )
             with world.rt.begin() as conn:
-                receipts.keep(conn, world.rt.mint(), [report])
+                receipts.keep(conn, world.rt.new_ids(), [report])
             settle(world.rt)
             return made
 
@@ -257,7 +259,7 @@ def test_a_carrier_whose_new_settings_are_broken_is_itself_again_with_the_old(wo
     with pytest.raises(ConfigurationError):
         world.rt.carrier("alpha", "simulated", {"script": {"no such word": 1}})
 
-    parcel = Parcel(world.rt.mint(), NUMBERS[0], "ACME", "Hi", Encoding.GSM7, 1, MessageClass.BULK)
+    parcel = Parcel(world.rt.new_ids(), NUMBERS[0], "ACME", "Hi", Encoding.GSM7, 1, MessageClass.BULK)
     world.rt.carrier("alpha", "simulated", old).send([parcel])
 
     assert [UUID(line["ref"]) for line in read_log(world.rt.settings.home / "oracle.log")] == [parcel.ref]
@@ -295,13 +297,13 @@ def test_accounts_that_meet_in_hints_receipts_and_sweeps_do_not_lock_each_other_
     def report(rt: Runtime) -> None:
         while not done.is_set():
             refs = world.rows("SELECT id FROM messages WHERE status = 'sent' ORDER BY random() LIMIT 40")
-            verdicts = (Verdict.DELIVERED, Verdict.FAILED)
-            told = [
+            verdicts = (ReceiptVerdict.DELIVERED, ReceiptVerdict.FAILED)
+            reported = [
                 Receipt("alpha", f"{ref}/{verdicts[ref.int % 2]}", verdicts[ref.int % 2], None, ref, None, None, "{}")
                 for ref in refs
             ]
             with rt.begin() as conn:
-                receipts.keep(conn, rt.mint(), told)
+                receipts.keep(conn, rt.new_ids(), reported)
             settle(rt)
             sweep(rt)
 

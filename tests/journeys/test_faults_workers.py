@@ -14,12 +14,12 @@ from tests.journeys.installation import Installation, wait_for
 PORTION = 100
 #: batches that the process of an HTTP carrier has under way at once
 THREADS = 2
-MINES = Path(__file__).parent / "mines"
+FAULTS = Path(__file__).parent / "fault_injection"
 
 
 def mined(installation: Installation, **environment: str) -> None:
     """Lay the mines in every process that is started from now on."""
-    path = os.pathsep.join([str(MINES), os.environ.get("PYTHONPATH", ""), str(MINES.parents[2])])
+    path = os.pathsep.join([str(FAULTS), os.environ.get("PYTHONPATH", ""), str(FAULTS.parents[2])])
     installation.environment |= {"PYTHONPATH": path, "MINES": str(installation.home)} | environment
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.rules.balances import LOW_BALANCE, spell, stand
+from pipeline.rules.money.balances import LOW_BALANCE, spell, state
 from schema.vocabulary import CarrierState
 
 ACTIVE, DRAINED = CarrierState
@@ -47,4 +47,4 @@ STANDS = {
 def test_a_carrier_stands_by_its_balance(name: str) -> None:
     balance, low, before, after = STANDS[name]
 
-    assert stand(Decimal(balance), None if low is None else Decimal(low), *before) == after
+    assert state(Decimal(balance), None if low is None else Decimal(low), *before) == after

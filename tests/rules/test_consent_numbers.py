@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules import consent_numbers, phones
-from pipeline.rules.consent_numbers import Said, canonical, forms, of_handset, read, sender, spellings
+from pipeline.rules.consent import consent_numbers
+from pipeline.rules.consent.consent_numbers import StatedNumber, canonical, forms, of_mobile, read, sender, spellings
+from pipeline.rules.numbers import phones
 
 GB = "+447400123126"
 #: (old form, today's)
@@ -22,54 +23,59 @@ FOLDS = {
     "Viet Nam": ("+841201234567", "+84701234567"),
 }
 #: (as it came, home, what was said of it, canonical)
-TOLD = {
-    "national with its trunk's 0": ("07400123126", "GB", Said.NATIONAL, GB),
-    "national without": ("7400123126", "GB", Said.NATIONAL, GB),
-    "national with the country code": ("447400123126", "GB", Said.NATIONAL, GB),
-    "nothing said, 00": ("00447400123126", "GB", Said.UNKNOWN, GB),
-    "nothing said, 00, no home": ("00447400123126", "", Said.UNKNOWN, GB),
-    "nothing said, country code": ("447400123126", "", Said.UNKNOWN, GB),
-    "nothing said, national": ("07400123126", "GB", Said.UNKNOWN, GB),
-    "nothing said, a plus": (GB, "", Said.UNKNOWN, GB),
-    "a plus before a national number": ("+07400123126", "GB", Said.UNKNOWN, GB),
-    "a plus before 00": ("+00447400123126", "", Said.UNKNOWN, GB),
-    "international": ("447400123126", "", Said.INTERNATIONAL, GB),
-    "international, 00": ("00447400123126", "", Said.INTERNATIONAL, GB),
-    "international, and is not": ("07400123126", "GB", Said.INTERNATIONAL, GB),
-    "a 0 before the country code": ("0447400123126", "GB", Said.UNKNOWN, GB),
-    "a name of digits": ("447400123126", "GB", Said.OTHER, GB),
-    "punctuation": ("+44 (0)7400 123-126", "", Said.UNKNOWN, GB),
-    "another country's, at home": ("31612345678", "GB", Said.UNKNOWN, "+31612345678"),
-    "another country's, called national": ("0031612345678", "GB", Said.NATIONAL, "+31612345678"),
-    "America's 011": ("011447400123126", "US", Said.UNKNOWN, GB),
-    "America's ten digits": ("6505551234", "US", Said.UNKNOWN, "+16505551234"),
-    "Russia's 8": ("89161234567", "RU", Said.NATIONAL, "+79161234567"),
-    "Argentina's 15": ("011 15 2345 6789", "AR", Said.NATIONAL, "+5491123456789"),
-    "Mexico's old form at home": ("15512345678", "MX", Said.NATIONAL, "+525512345678"),
-    "Côte d'Ivoire's old form at home": ("07123456", "CI", Said.NATIONAL, "+2250707123456"),
-    "Brazil's old form at home": ("01187654321", "BR", Said.NATIONAL, "+5511987654321"),
-    "Mexico's 044 and 045 before mobiles": ("0445512345678", "MX", Said.NATIONAL, "+525512345678"),
-    "Mexico's 01": ("015512345678", "MX", Said.UNKNOWN, "+525512345678"),
-    "a 0 that begins no foreign number": ("0447400123126", "MX", Said.NATIONAL, "0447400123126"),
-    "a URI": ("tel:+447400123126", "", Said.UNKNOWN, GB),
-    "a URI of a national number": ("TEL:07400-123126;phone-context=+44", "GB", Said.UNKNOWN, GB),
-    "Arabic's digits": ("\u0660\u0667\u0664\u0660\u0660\u0661\u0662\u0663\u0661\u0662\u0666", "GB", Said.UNKNOWN, GB),
+REPORTED = {
+    "national with its trunk's 0": ("07400123126", "GB", StatedNumber.NATIONAL, GB),
+    "national without": ("7400123126", "GB", StatedNumber.NATIONAL, GB),
+    "national with the country code": ("447400123126", "GB", StatedNumber.NATIONAL, GB),
+    "nothing said, 00": ("00447400123126", "GB", StatedNumber.UNKNOWN, GB),
+    "nothing said, 00, no home": ("00447400123126", "", StatedNumber.UNKNOWN, GB),
+    "nothing said, country code": ("447400123126", "", StatedNumber.UNKNOWN, GB),
+    "nothing said, national": ("07400123126", "GB", StatedNumber.UNKNOWN, GB),
+    "nothing said, a plus": (GB, "", StatedNumber.UNKNOWN, GB),
+    "a plus before a national number": ("+07400123126", "GB", StatedNumber.UNKNOWN, GB),
+    "a plus before 00": ("+00447400123126", "", StatedNumber.UNKNOWN, GB),
+    "international": ("447400123126", "", StatedNumber.INTERNATIONAL, GB),
+    "international, 00": ("00447400123126", "", StatedNumber.INTERNATIONAL, GB),
+    "international, and is not": ("07400123126", "GB", StatedNumber.INTERNATIONAL, GB),
+    "a 0 before the country code": ("0447400123126", "GB", StatedNumber.UNKNOWN, GB),
+    "a name of digits": ("447400123126", "GB", StatedNumber.OTHER, GB),
+    "punctuation": ("+44 (0)7400 123-126", "", StatedNumber.UNKNOWN, GB),
+    "another country's, at home": ("31612345678", "GB", StatedNumber.UNKNOWN, "+31612345678"),
+    "another country's, called national": ("0031612345678", "GB", StatedNumber.NATIONAL, "+31612345678"),
+    "America's 011": ("011447400123126", "US", StatedNumber.UNKNOWN, GB),
+    "America's ten digits": ("6505551234", "US", StatedNumber.UNKNOWN, "+16505551234"),
+    "Russia's 8": ("89161234567", "RU", StatedNumber.NATIONAL, "+79161234567"),
+    "Argentina's 15": ("011 15 2345 6789", "AR", StatedNumber.NATIONAL, "+5491123456789"),
+    "Mexico's old form at home": ("15512345678", "MX", StatedNumber.NATIONAL, "+525512345678"),
+    "Côte d'Ivoire's old form at home": ("07123456", "CI", StatedNumber.NATIONAL, "+2250707123456"),
+    "Brazil's old form at home": ("01187654321", "BR", StatedNumber.NATIONAL, "+5511987654321"),
+    "Mexico's 044 and 045 before mobiles": ("0445512345678", "MX", StatedNumber.NATIONAL, "+525512345678"),
+    "Mexico's 01": ("015512345678", "MX", StatedNumber.UNKNOWN, "+525512345678"),
+    "a 0 that begins no foreign number": ("0447400123126", "MX", StatedNumber.NATIONAL, "0447400123126"),
+    "a URI": ("tel:+447400123126", "", StatedNumber.UNKNOWN, GB),
+    "a URI of a national number": ("TEL:07400-123126;phone-context=+44", "GB", StatedNumber.UNKNOWN, GB),
+    "Arabic's digits": (
+        "\u0660\u0667\u0664\u0660\u0660\u0661\u0662\u0663\u0661\u0662\u0666",
+        "GB",
+        StatedNumber.UNKNOWN,
+        GB,
+    ),
     "full-width ones": (
         "\uff0b\uff14\uff14\uff17\uff14\uff10\uff10\uff11\uff12\uff13\uff11\uff12\uff16",
         "",
-        Said.UNKNOWN,
+        StatedNumber.UNKNOWN,
         GB,
     ),
-    "a new range at home": ("07700900100", "GB", Said.NATIONAL, "+447700900100"),
-    "a new range at home, of which nothing is said": ("07700900100", "GB", Said.UNKNOWN, "+447700900100"),
-    "a new range at home without its 0": ("7700900100", "GB", Said.NATIONAL, "+447700900100"),
-    "a short code that is called national": ("6055512", "GB", Said.NATIONAL, "6055512"),
-    "a new range abroad": ("999012345678", "", Said.INTERNATIONAL, "+999012345678"),
-    "a short code": ("60555", "GB", Said.OTHER, "60555"),
-    "a short code of which nothing is said": ("60555", "GB", Said.UNKNOWN, "60555"),
-    "a name": ("ACME", "GB", Said.OTHER, "ACME"),
-    "national, and nobody knows where": ("07400123126", "", Said.NATIONAL, "07400123126"),
-    "nothing": ("", "GB", Said.INTERNATIONAL, ""),
+    "a new range at home": ("07700900100", "GB", StatedNumber.NATIONAL, "+447700900100"),
+    "a new range at home, of which nothing is said": ("07700900100", "GB", StatedNumber.UNKNOWN, "+447700900100"),
+    "a new range at home without its 0": ("7700900100", "GB", StatedNumber.NATIONAL, "+447700900100"),
+    "a short code that is called national": ("6055512", "GB", StatedNumber.NATIONAL, "6055512"),
+    "a new range abroad": ("999012345678", "", StatedNumber.INTERNATIONAL, "+999012345678"),
+    "a short code": ("60555", "GB", StatedNumber.OTHER, "60555"),
+    "a short code of which nothing is said": ("60555", "GB", StatedNumber.UNKNOWN, "60555"),
+    "a name": ("ACME", "GB", StatedNumber.OTHER, "ACME"),
+    "national, and nobody knows where": ("07400123126", "", StatedNumber.NATIONAL, "07400123126"),
+    "nothing": ("", "GB", StatedNumber.INTERNATIONAL, ""),
 }
 
 
@@ -78,14 +84,14 @@ def test_an_old_form_of_a_countrys_numbers_folds_into_todays(old: str, now: str)
     assert canonical(old) == canonical(now) == now
     assert old in forms(now)
     assert read(old) == read(f" {old[:5]} {old[5:]}") == now
-    assert of_handset(old[1:], said=Said.INTERNATIONAL) == now
+    assert of_mobile(old[1:], said=StatedNumber.INTERNATIONAL) == now
 
 
-@pytest.mark.parametrize(("written", "home", "said", "number"), TOLD.values(), ids=TOLD)
+@pytest.mark.parametrize(("written", "home", "said", "number"), REPORTED.values(), ids=REPORTED)
 def test_what_a_carrier_tells_of_a_handset_is_read_as_its_home_dials(
-    written: str, home: str, said: Said, number: str
+    written: str, home: str, said: StatedNumber, number: str
 ) -> None:
-    assert of_handset(written, home, said) == number
+    assert of_mobile(written, home, said) == number
 
 
 @given(st.sampled_from([*consent_numbers._FOLDS, "+234", "+1"]), st.text("0123456789", min_size=6, max_size=11))
@@ -94,11 +100,13 @@ def test_a_folded_number_folds_no_further(head: str, rest: str) -> None:
     assert all(canonical(form) == canonical(head + rest) for form in forms(canonical(head + rest)))
 
 
-@given(st.text(max_size=30), st.sampled_from(["", "GB", "MX", "US", "CI"]), st.sampled_from(Said))
-def test_whatever_a_carrier_tells_is_told_again_the_same(written: str, home: str, said: Said) -> None:
-    told = of_handset(written, home, said)
+@given(st.text(max_size=30), st.sampled_from(["", "GB", "MX", "US", "CI"]), st.sampled_from(StatedNumber))
+def test_whatever_a_carrier_tells_is_told_again_the_same(written: str, home: str, said: StatedNumber) -> None:
+    reported = of_mobile(written, home, said)
 
-    assert not told.startswith("+") or of_handset(told, home) == told or phones.normalise([told]) == [None]
+    assert (
+        not reported.startswith("+") or of_mobile(reported, home) == reported or phones.normalise([reported]) == [None]
+    )
 
 
 def test_a_sender_that_is_a_number_has_its_plus() -> None:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from pipeline.rules.currencies import major
+from pipeline.rules.money.currencies import major
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "told"),
+    ("amount", "currency", "reported"),
     [
         (100_000, "GBP", 1000),
         (1_234, "NGN", 12.34),
@@ -17,7 +17,7 @@ from pipeline.rules.currencies import major
         (0, "GBP", 0),
     ],
 )
-def test_an_amount_is_told_with_its_currencys_decimals(amount: int, currency: str, told: float) -> None:
+def test_an_amount_is_told_with_its_currencys_decimals(amount: int, currency: str, reported: float) -> None:
     found = major(amount, currency)
 
-    assert (found, type(found)) == (told, type(told))
+    assert (found, type(found)) == (reported, type(reported))

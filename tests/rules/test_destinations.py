@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules.destinations import EVERYWHERE, Destinations, is_destination
+from pipeline.rules.routing.destinations import EVERYWHERE, Destinations, is_destination
 
 LAGOS = "+2348012345678"
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules import go_templates
-from pipeline.rules.go_templates import Unreadable
+from pipeline.rules.text import go_templates
+from pipeline.rules.text.go_templates import InvalidTemplate
 
 RENDERED: dict[str, tuple[str, dict[str, Any], str]] = {
     "plain text": ("No field here }} { }", {}, "No field here }} { }"),
@@ -87,7 +87,7 @@ def test_what_go_takes_for_empty_does_not_hold(empty: Any) -> None:
     ],
 )
 def test_everything_else_is_refused_when_it_is_written(text: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(InvalidTemplate):
         go_templates.compile(text)
 
 
@@ -107,7 +107,7 @@ def test_a_long_text_is_cut_to_one_character_more_than_it_may_have() -> None:
 def test_whatever_is_written_it_renders_or_is_refused(text: str) -> None:
     try:
         template = go_templates.compile(text)
-    except Unreadable:
+    except InvalidTemplate:
         return
     assert isinstance(go_templates.render(template, {"a": {"b": "x"}}, 1600), str)
     assert isinstance(go_templates.render(template, {}, 1600), str)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.rules import gsm7
-from pipeline.rules.gsm7 import decode, encode, fill_bits, foreign, pack, septets, unpack
+from pipeline.rules.text import gsm7
+from pipeline.rules.text.gsm7 import decode, encode, fill_bits, foreign, pack, septets, unpack
 
 unhurried = settings(deadline=None, max_examples=300)
 spelled = st.text(st.sampled_from(sorted(gsm7.SPELLED)), max_size=400)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules import ids
+from pipeline.rules.identity import ids
 
 NOON = datetime(2027, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)
 moments = st.datetimes(
@@ -20,21 +20,21 @@ entropies = st.integers(0, (1 << ids.ENTROPY_BITS) - 1)
 
 @given(moments, entropies)
 def test_an_id_is_a_uuid_of_version_7(moment: datetime, entropy: int) -> None:
-    id_ = ids.mint(moment, entropy)
+    id_ = ids.new_ids(moment, entropy)
 
     assert (id_.version, id_.variant) == (7, RFC_4122)
 
 
 @given(moments, entropies)
 def test_an_id_tells_its_moment_to_the_millisecond(moment: datetime, entropy: int) -> None:
-    told = ids.moment(ids.mint(moment, entropy))
+    reported = ids.moment(ids.new_ids(moment, entropy))
 
-    assert abs(told - moment) <= timedelta(milliseconds=1)
+    assert abs(reported - moment) <= timedelta(milliseconds=1)
 
 
 @given(entropies, st.integers(0, 10_000_000))
 def test_ids_in_a_row_are_uuids_of_version_7_of_the_same_moment(entropy: int, places: int) -> None:
-    first = ids.mint(NOON, entropy)
+    first = ids.new_ids(NOON, entropy)
 
     later = ids.after(first, places)
 
@@ -44,7 +44,7 @@ def test_ids_in_a_row_are_uuids_of_version_7_of_the_same_moment(entropy: int, pl
 
 
 def test_even_the_highest_id_has_room_for_many_after_it() -> None:
-    highest = ids.mint(NOON, (1 << ids.ENTROPY_BITS) - 1)
+    highest = ids.new_ids(NOON, (1 << ids.ENTROPY_BITS) - 1)
 
     after = ids.after(highest, 10_000)
 
@@ -54,7 +54,7 @@ def test_even_the_highest_id_has_room_for_many_after_it() -> None:
 
 @given(entropies, entropies)
 def test_all_of_the_entropy_makes_the_id(one: int, other: int) -> None:
-    assert (ids.mint(NOON, one) == ids.mint(NOON, other)) == (one == other)
+    assert (ids.new_ids(NOON, one) == ids.new_ids(NOON, other)) == (one == other)
 
 
 @given(moments, moments, entropies, entropies)
@@ -63,7 +63,7 @@ def test_ids_sort_by_their_millisecond(one: datetime, other: datetime, noise: in
     if int(later.timestamp() * 1000) == int(earlier.timestamp() * 1000):
         later += timedelta(milliseconds=2)
 
-    assert ids.mint(earlier, noise) < ids.mint(later, more)
+    assert ids.new_ids(earlier, noise) < ids.new_ids(later, more)
 
 
 def test_an_id_is_of_the_utc_day_whatever_zone_its_moment_is_told_in() -> None:
@@ -71,7 +71,7 @@ def test_an_id_is_of_the_utc_day_whatever_zone_its_moment_is_told_in() -> None:
 
     low, high = ids.day_bounds(date(2027, 3, 1))
 
-    assert low <= ids.mint(in_lagos, 0) < high
+    assert low <= ids.new_ids(in_lagos, 0) < high
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_an_id_is_of_the_utc_day_whatever_zone_its_moment_is_told_in() -> None:
 def test_a_day_takes_the_ids_of_its_milliseconds_and_no_others(moment: str, within: bool, entropy: int) -> None:
     low, high = ids.day_bounds(date(2027, 3, 1))
 
-    id_ = ids.mint(datetime.fromisoformat(moment), entropy)
+    id_ = ids.new_ids(datetime.fromisoformat(moment), entropy)
 
     assert (low <= id_ < high) is within
 
@@ -104,5 +104,5 @@ def test_each_day_begins_where_the_one_before_ends(day: date) -> None:
 def test_the_lowest_id_of_a_moment_is_below_all_that_are_minted_then() -> None:
     at = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
-    assert ids.lowest(at) < ids.mint(at, 0) < ids.lowest(at + timedelta(milliseconds=1))
+    assert ids.lowest(at) < ids.new_ids(at, 0) < ids.lowest(at + timedelta(milliseconds=1))
     assert ids.lowest(datetime(1, 1, 1, tzinfo=UTC)) == UUID(int=0)

@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules import gsm7
-from pipeline.rules.inbound_parts import BELIEVED, MISSING, Kept, join
-from pipeline.rules.text_codings import GSM7, UCS2
+from pipeline.rules.text import gsm7
+from pipeline.rules.text.inbound_parts import BELIEVED, MISSING, KeptPart, join
+from pipeline.rules.text.text_codings import GSM7, UCS2
 
 NOW = datetime(2026, 11, 22, 4, 31, 5, tzinfo=UTC)
 
 
 def part(
     n: int, octets: bytes, at: float = 0, of: int = 2, coding: str = UCS2, late: bool = False, **more: Any
-) -> Kept:
+) -> KeptPart:
     fields = {"carrier": "alpha", "phone": "+2348012345678", "sender": "60555", "part_ref": 7} | more
     part.count += 1  # type: ignore[attr-defined]
-    return Kept(
+    return KeptPart(
         id=UUID(int=part.count),  # type: ignore[attr-defined]
         body=f"<{n}>", part=n, of=of, octets=octets, coding=coding, at=None,
         received_at=NOW + timedelta(seconds=at), is_late=late, **fields,
@@ -30,11 +30,11 @@ def part(
 part.count = 0  # type: ignore[attr-defined]
 
 
-def bodies(*kept: Kept) -> list[str]:
+def bodies(*kept: KeptPart) -> list[str]:
     return [text.body for text in join(kept)]
 
 
-def in_parts(octets: bytes, size: int, **fields: Any) -> list[Kept]:
+def in_parts(octets: bytes, size: int, **fields: Any) -> list[KeptPart]:
     pieces = [octets[at : at + size] for at in range(0, len(octets), size)]
     return [part(n, piece, of=len(pieces), at=n / 10, **fields) for n, piece in enumerate(pieces, start=1)]
 
@@ -53,7 +53,8 @@ def test_parts_out_of_order_and_doubled_make_one_message(order: list[int], again
     parts = in_parts("one 👍 two".encode(UCS2), 5)
     came = [parts[place] for place in [*order, *again]]
 
-    texts = join(Kept(**{name: getattr(each, name) for name in Kept.__slots__ if name not in ("id", "received_at")},
+    texts = join(KeptPart(**{name: getattr(each, name) for name in KeptPart.__slots__
+                             if name not in ("id", "received_at")},
                       id=UUID(int=place), received_at=NOW + timedelta(seconds=place))
                  for place, each in enumerate(came))  # fmt: skip
 
@@ -101,7 +102,7 @@ def test_parts_in_two_codings_are_read_each_in_its_own() -> None:
     [(timedelta(), True), (timedelta(seconds=1), False), (-BELIEVED, True), (-BELIEVED - timedelta(seconds=1), False)],
 )
 def test_a_handsets_clock_is_believed_within_bounds(ahead: timedelta, believed: bool) -> None:
-    kept = Kept(
+    kept = KeptPart(
         UUID(int=1), "alpha", "+2348012345678", "60555", "hi", None, None, None, None, None, NOW + ahead, NOW, False
     )
 

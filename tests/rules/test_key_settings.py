@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pipeline.dialects.solaris.terms import terms
-from pipeline.dialects.telesign import profile
-from pipeline.dialects.telesign.profile import Profile
+from pipeline.dialects.solaris.key_settings import terms
+from pipeline.dialects.telesign import key_settings
+from pipeline.dialects.telesign.key_settings import TelesignKeySettings
 from pipeline.errors import ConfigurationError
-from pipeline.rules.key_settings import KINDS, fit
+from pipeline.rules.api.key_settings import KINDS, fit
 from schema.vocabulary import Dialect
 from tests.dialects.test_solaris import key
 
@@ -80,14 +80,14 @@ def test_nothing_set_is_nothing_kept() -> None:
 def test_the_settings_of_telesigns_keys_are_those_its_door_reads_and_as_it_reads_them() -> None:
     own = set(KINDS[Dialect.TELESIGN]) - {"rate", "burst"}
 
-    assert own == set(Profile.model_fields)
+    assert own == set(TelesignKeySettings.model_fields)
     for name in own:
         for value in GOOD[name]:
-            profile.read(fit(Dialect.TELESIGN, {name: value}))
+            key_settings.read(fit(Dialect.TELESIGN, {name: value}))
         for value in (each for each in BAD[name] if type(each) in (int, float)):
             if name not in ("sender", "trial_numbers"):
                 with pytest.raises(ValidationError):
-                    profile.read({name: value})
+                    key_settings.read({name: value})
 
 
 def test_the_settings_of_solaris_keys_are_those_its_door_reads() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.rules import keyword_lists
-from pipeline.rules.keywords import Keyword, Meaning, Vocabulary, spell
+from pipeline.rules.consent import keyword_lists
+from pipeline.rules.consent.keywords import Keyword, KeywordMeaning, Vocabulary, spell
 from schema.vocabulary import InboundAction
 
 STOP, START, HELP, KEEP = InboundAction.STOP, InboundAction.START, InboundAction.HELP, InboundAction.KEEP
@@ -105,7 +105,7 @@ def test_a_text_is_understood(text: str, action: InboundAction) -> None:
 
 def test_stopall_is_said_to_all_senders() -> None:
     assert Vocabulary([]).read("stop all").is_to_all
-    assert Vocabulary([Keyword("STOP", STOP, "Bye.")]).read("stop all") == Meaning(STOP, "STOPALL", "Bye.")
+    assert Vocabulary([Keyword("STOP", STOP, "Bye.")]).read("stop all") == KeywordMeaning(STOP, "STOPALL", "Bye.")
     assert not Vocabulary([]).read("stop").is_to_all
 
 
@@ -118,8 +118,8 @@ def test_an_accounts_own_words_go_first_and_count_as_a_first_word() -> None:
         ]
     )
 
-    assert words.read("CAFE please") == Meaning(START, "CAFE", "ours", is_registered=True)
-    assert words.read("stop") == Meaning(KEEP, "STOP", None, is_registered=True)
+    assert words.read("CAFE please") == KeywordMeaning(START, "CAFE", "ours", is_registered=True)
+    assert words.read("stop") == KeywordMeaning(KEEP, "STOP", None, is_registered=True)
     assert words.read("quit").action is STOP
     assert words.knows_alone("café now")
     assert not words.knows_alone("quit")

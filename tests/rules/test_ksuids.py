@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules import ids, ksuids
+from pipeline.rules.identity import ids, ksuids
 
 #: 2^32 seconds behind the first one
 LAST = datetime.fromtimestamp(ksuids.EPOCH + (1 << 32) - 1, UTC)
@@ -46,14 +46,14 @@ def test_the_vendors_own_ids_hold_the_moment_they_were_made(word: str, at: datet
 def test_a_uuid7_brings_its_own_moment() -> None:
     at = datetime(2026, 11, 21, 10, 0, 0, 987_000, UTC)
 
-    word = ksuids.spell("tid_", ids.mint(at, 1 << 70))
+    word = ksuids.spell("tid_", ids.new_ids(at, 1 << 70))
 
     assert ksuids.moment(word.removeprefix("tid_")) == at.replace(microsecond=0)
 
 
 def test_ids_in_a_row_are_ksuids_in_a_row() -> None:
     # over the edge where the digits that are spelled once change
-    first = ids.mint(datetime(2026, 11, 21, tzinfo=UTC), 62**4 - 5)
+    first = ids.new_ids(datetime(2026, 11, 21, tzinfo=UTC), 62**4 - 5)
     row = [ids.after(first, place) for place in range(10_000)]
 
     words = [ksuids.spell("tid_", each) for each in row]

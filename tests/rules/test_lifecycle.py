@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping
 import pytest
 
 from pipeline.rules.lifecycle import BATCH_MOVES, FINAL, MESSAGE_MOVES, MONEY, outweighs
-from schema.vocabulary import BatchStatus, Status, Verdict
+from schema.vocabulary import BatchStatus, ReceiptVerdict, Status
 
 #: what the public is told while the batch is on its way: no message has it of its own
 BORROWED = {Status.SCHEDULED, Status.QUEUED}
@@ -44,14 +44,14 @@ def test_nothing_follows_a_final_status_but_that_what_failed_was_delivered_after
 
 
 def test_verdicts_have_a_total_order_with_delivered_above_all() -> None:
-    above = {verdict: {other for other in Verdict if outweighs(verdict, other)} for verdict in Verdict}
+    above = {verdict: {other for other in ReceiptVerdict if outweighs(verdict, other)} for verdict in ReceiptVerdict}
 
     assert above == {
-        Verdict.PENDING: set(),
-        Verdict.FAILED: {Verdict.PENDING},
-        Verdict.DELIVERED: {Verdict.PENDING, Verdict.FAILED},
+        ReceiptVerdict.PENDING: set(),
+        ReceiptVerdict.FAILED: {ReceiptVerdict.PENDING},
+        ReceiptVerdict.DELIVERED: {ReceiptVerdict.PENDING, ReceiptVerdict.FAILED},
     }
-    assert all(outweighs(verdict, None) for verdict in Verdict)
+    assert all(outweighs(verdict, None) for verdict in ReceiptVerdict)
 
 
 def test_money_stands_somewhere_in_every_status() -> None:

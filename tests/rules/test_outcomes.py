@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.rules.outcomes import is_good
+from pipeline.rules.routing.outcomes import is_good
 from schema.carriage import Attempt
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome

@@ -13,8 +13,8 @@ from phonenumbers import (
     ValidationResult,
 )
 
-from pipeline.rules import spellings
-from pipeline.rules.phones import LONGEST, Phone, fault, normalise, sharing
+from pipeline.rules.numbers import number_syntax
+from pipeline.rules.numbers.phones import LONGEST, Phone, normalise, phone_fault, sharing
 
 NON_GEOGRAPHIC = "001"
 
@@ -194,7 +194,7 @@ def test_what_could_be_another_country_s_number_is_not_dialled_at_home() -> None
     assert phonenumbers.is_possible_number(phonenumbers.parse("4915112345678", "AT"))
 
     assert normalise(["4915112345678"], "AT") == [None]
-    assert "no known number of AT" in fault("4915112345678", "AT")
+    assert "no known number of AT" in phone_fault("4915112345678", "AT")
 
 
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
@@ -220,12 +220,12 @@ def test_a_tail_behind_a_whole_national_number_is_told() -> None:
 def test_what_means_more_than_its_digits_is_refused_with_its_cause(text: str, words: str) -> None:
     assert normalise([text]) == [None]
 
-    assert words in fault(text)
+    assert words in phone_fault(text)
 
 
 def test_a_cause_repeats_nothing_of_the_text() -> None:
     for text, _ in MEANT.values():
-        assert not any(part in fault(text) for part in ("664", "803", "234", "Mum", "Ada", "555"))
+        assert not any(part in phone_fault(text) for part in ("664", "803", "234", "Mum", "Ada", "555"))
 
 
 def test_countries_that_share_a_calling_code_are_named() -> None:
@@ -327,8 +327,8 @@ def test_hostile_texts_are_read_as_the_library_reads_them(seed: int) -> None:
 
 def library(text: str, region: str | None = None) -> Phone | None:
     """Return what libphonenumber says of what is plainly one number, asked in its plainest way."""
-    text = spellings.tidy(text)
-    if spellings.fault(text, region):
+    text = number_syntax.tidy(text)
+    if number_syntax.fault(text, region):
         return None
     try:
         number = phonenumbers.parse(text, region)

@@ -4,18 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules.prices import UNCOVERED, Cover, Price, PriceBook, cover
+from pipeline.rules.money.prices import UNCOVERED, PaidBy, Price, PriceBook, cover
 
 LAGOS = ("+2348012345678", "NG")
 LONDON = ("+447911123456", "GB")
 
 
-def paid(amount: int) -> Cover:
-    return Cover(amount, 0, True)
+def paid(amount: int) -> PaidBy:
+    return PaidBy(amount, 0, True)
 
 
-def used(segments: int) -> Cover:
-    return Cover(0, segments, True)
+def used(segments: int) -> PaidBy:
+    return PaidBy(0, segments, True)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_each_number_has_its_own_price() -> None:
     ],
 )
 def test_the_quota_pays_first_then_the_wallet(
-    amounts: list[int], segments: list[int], quota: int, money: int | None, expected: list[Cover]
+    amounts: list[int], segments: list[int], quota: int, money: int | None, expected: list[PaidBy]
 ) -> None:
     assert cover(amounts, segments, quota=quota, money=money) == expected
 

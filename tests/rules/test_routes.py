@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules import ids
-from pipeline.rules.numbering import Numbering
-from pipeline.rules.routes import Ask, Decision, RouteTable, decide, draw
-from pipeline.rules.situations import Route, Situation, Standing
-from schema.routing import Capability, Loss
+from pipeline.rules.identity import ids
+from pipeline.rules.numbers.networks import Numbering
+from pipeline.rules.routing.routes import Decision, RouteQuery, RouteTable, decide, draw
+from pipeline.rules.routing.routing_snapshot import CarrierSnapshot, Route, RoutingSnapshot
+from schema.routing import Capability, RouteLoss
 from schema.vocabulary import CarrierState, Encoding
-from tests.rules.tables import CARRIERS, asks, situations
+from tests.rules.route_tables import CARRIERS, asks, snapshots
 
-LAGOS = Ask("+2348012345678", "NG", "ACME", Encoding.GSM7)
-MUMBAI = Ask("+919812345678", "IN", "ACME", Encoding.GSM7)
+LAGOS = RouteQuery("+2348012345678", "NG", "ACME", Encoding.GSM7)
+MUMBAI = RouteQuery("+919812345678", "IN", "ACME", Encoding.GSM7)
 NETWORKS = Numbering({"234801": "621-20", "23480": "621-30"})
 
 
@@ -33,11 +33,11 @@ def route(
     return Route(destination, carrier, rank, weight, own, cost, None if cost is None else "EUR")
 
 
-def chain(*routes: Route, ask: Ask = LAGOS) -> list[str]:
-    return list(RouteTable(Situation(routes, numbering=NETWORKS)).chain(ask))
+def chain(*routes: Route, ask: RouteQuery = LAGOS) -> list[str]:
+    return list(RouteTable(RoutingSnapshot(routes, numbering=NETWORKS)).chain(ask))
 
 
-def losses(decision: Decision) -> dict[str, Loss | None]:
+def losses(decision: Decision) -> dict[str, RouteLoss | None]:
     """Return why each carrier lost."""
     return {each.route.carrier: each.loss for each in decision.candidates}
 
@@ -90,14 +90,14 @@ def test_costs_say_nothing_among_those_that_have_shares() -> None:
     assert [chain(cheap, dear, ask=ask) for ask in asked] == [chain(*free, ask=ask) for ask in asked]
 
 
-@given(situations, asks)
-def test_every_carrier_that_can_carry_the_message_is_tried_once(situation: Situation, ask: Ask) -> None:
-    tried = RouteTable(situation).chain(ask)
+@given(snapshots, asks)
+def test_every_carrier_that_can_carry_the_message_is_tried_once(snapshot: RoutingSnapshot, ask: RouteQuery) -> None:
+    tried = RouteTable(snapshot).chain(ask)
 
-    network = situation.numbering.network(ask.phone)
+    network = snapshot.numbering.network(ask.phone)
     speaking = {
         line.carrier
-        for line in situation.routes
+        for line in snapshot.routes
         if line.destination in ("*", ask.country, network)
         or (line.destination.isdigit() and ask.phone[1:].startswith(line.destination))
     }
@@ -108,87 +108,107 @@ def test_every_carrier_that_can_carry_the_message_is_tried_once(situation: Situa
     }
     unfit = {
         name
-        for name, standing in situation.carriers.items()
+        for name, standing in snapshot.carriers.items()
         if standing.state is CarrierState.DRAINED or any(needs[each] for each in standing.lacks)
     }
     assert sorted(tried) == sorted(speaking - unfit)
 
 
-@given(situations, asks, st.frozensets(st.sampled_from(CARRIERS)))
-def test_a_decision_is_the_chain_with_its_reasons(situation: Situation, ask: Ask, tried: frozenset[str]) -> None:
-    table = RouteTable(situation)
+@given(snapshots, asks, st.frozensets(st.sampled_from(CARRIERS)))
+def test_a_decision_is_the_chain_with_its_reasons(
+    snapshot: RoutingSnapshot, ask: RouteQuery, tried: frozenset[str]
+) -> None:
+    table = RouteTable(snapshot)
     chain = table.chain(ask)
 
-    decision = decide(situation, ask, tried)
+    decision = decide(snapshot, ask, tried)
 
     assert table.first(ask) == (chain[0] if chain else None)
     assert decision.chain == tuple(carrier for carrier in chain if carrier not in tried)
     assert [each.route.carrier for each in decision.candidates if each.loss is None] == list(decision.chain[:1])
     placed = {each.place: each.route.carrier for each in decision.candidates if each.place}
     assert placed == dict(enumerate(decision.chain, start=1))
-    assert len(decision.candidates) + decision.elsewhere == len(situation.routes)
+    assert len(decision.candidates) + decision.elsewhere == len(snapshot.routes)
 
 
-REASONS: list[tuple[list[Route], Situation | None, Ask, tuple[str, ...], Loss]] = [
-    ([route("won"), route("lost")], Situation([], {"lost": Standing(CarrierState.DRAINED)}), LAGOS, (), Loss.DRAINED),
-    ([route("lost"), route("won", rank=2)], None, LAGOS, ("lost",), Loss.TRIED),
+REASONS: list[tuple[list[Route], RoutingSnapshot | None, RouteQuery, tuple[str, ...], RouteLoss]] = [
     (
-        [route("lost"), route("won", rank=2)],
-        Situation([], {"lost": Standing(lacks=frozenset({Capability.ALPHANUMERIC}))}),
+        [route("won"), route("lost")],
+        RoutingSnapshot([], {"lost": CarrierSnapshot(CarrierState.DRAINED)}),
         LAGOS,
         (),
-        Loss.NO_ALPHANUMERIC,
+        RouteLoss.DRAINED,
+    ),
+    ([route("lost"), route("won", rank=2)], None, LAGOS, ("lost",), RouteLoss.TRIED),
+    (
+        [route("lost"), route("won", rank=2)],
+        RoutingSnapshot([], {"lost": CarrierSnapshot(lacks=frozenset({Capability.ALPHANUMERIC}))}),
+        LAGOS,
+        (),
+        RouteLoss.NO_ALPHANUMERIC,
     ),
     (
         [route("lost"), route("won", rank=2)],
-        Situation([], {"lost": Standing(lacks=frozenset({Capability.UCS2}))}),
+        RoutingSnapshot([], {"lost": CarrierSnapshot(lacks=frozenset({Capability.UCS2}))}),
         LAGOS._replace(encoding=Encoding.UCS2),
         (),
-        Loss.NO_UCS2,
+        RouteLoss.NO_UCS2,
     ),
     (
         [route("lost"), route("won", rank=2)],
-        Situation([], {"lost": Standing(lacks=frozenset({Capability.DLT}))}),
+        RoutingSnapshot([], {"lost": CarrierSnapshot(lacks=frozenset({Capability.DLT}))}),
         MUMBAI,
         (),
-        Loss.NO_DLT,
+        RouteLoss.NO_DLT,
     ),
-    ([route("lost"), route("won", rank=2)], Situation([], unwell=frozenset({"lost"})), LAGOS, (), Loss.UNWELL),
-    ([route("lost"), route("won", rank=2)], Situation([], unwell=frozenset({"lost/NG"})), LAGOS, (), Loss.UNWELL),
-    ([route("won", own=True), route("lost", "234")], None, LAGOS, (), Loss.COMMON),
-    ([route("won", "NG"), route("lost")], None, LAGOS, (), Loss.LESS_PARTICULAR),
-    ([route("won"), route("lost", rank=2)], None, LAGOS, (), Loss.HIGHER_RANK),
-    ([route("won", weight=10_000), route("lost", weight=1)], None, LAGOS, (), Loss.SHARE),
-    ([route("won"), route("lost", weight=0)], None, LAGOS, (), Loss.SPARE),
-    ([route("won", weight=0, cost=1), route("lost", weight=0, cost=2)], None, LAGOS, (), Loss.DEARER),
+    (
+        [route("lost"), route("won", rank=2)],
+        RoutingSnapshot([], unhealthy=frozenset({"lost"})),
+        LAGOS,
+        (),
+        RouteLoss.UNHEALTHY,
+    ),
+    (
+        [route("lost"), route("won", rank=2)],
+        RoutingSnapshot([], unhealthy=frozenset({"lost/NG"})),
+        LAGOS,
+        (),
+        RouteLoss.UNHEALTHY,
+    ),
+    ([route("won", own=True), route("lost", "234")], None, LAGOS, (), RouteLoss.COMMON),
+    ([route("won", "NG"), route("lost")], None, LAGOS, (), RouteLoss.LESS_PARTICULAR),
+    ([route("won"), route("lost", rank=2)], None, LAGOS, (), RouteLoss.HIGHER_RANK),
+    ([route("won", weight=10_000), route("lost", weight=1)], None, LAGOS, (), RouteLoss.SHARE),
+    ([route("won"), route("lost", weight=0)], None, LAGOS, (), RouteLoss.SPARE),
+    ([route("won", weight=0, cost=1), route("lost", weight=0, cost=2)], None, LAGOS, (), RouteLoss.DEARER),
 ]
 
 
 @pytest.mark.parametrize(
-    ("routes", "stand", "ask", "tried", "reason"), [pytest.param(*case, id=case[-1]) for case in REASONS]
+    ("routes", "state", "ask", "tried", "reason"), [pytest.param(*case, id=case[-1]) for case in REASONS]
 )
 def test_a_loser_is_told_why(
-    routes: list[Route], stand: Situation | None, ask: Ask, tried: tuple[str, ...], reason: Loss
+    routes: list[Route], state: RoutingSnapshot | None, ask: RouteQuery, tried: tuple[str, ...], reason: RouteLoss
 ) -> None:
-    around = stand or Situation([])
+    around = state or RoutingSnapshot([])
 
-    decision = decide(Situation(routes, around.carriers, around.unwell), ask, tried)
+    decision = decide(RoutingSnapshot(routes, around.carriers, around.unhealthy), ask, tried)
 
     assert (decision.carrier, losses(decision)) == ("won", {"won": None, "lost": reason})
 
 
 def test_a_carrier_s_second_line_is_told_of_the_first() -> None:
-    decision = decide(Situation([route("a", "NG"), route("a"), route("b", "44")]), LAGOS)
+    decision = decide(RoutingSnapshot([route("a", "NG"), route("a"), route("b", "44")]), LAGOS)
 
     assert [(each.route.destination, each.loss) for each in decision.candidates] == [
         ("NG", None),
-        ("*", Loss.REPEATED),
+        ("*", RouteLoss.REPEATED),
     ]
     assert decision.elsewhere == 1
 
 
 def test_there_is_a_case_for_every_reason() -> None:
-    assert {case[-1] for case in REASONS} | {Loss.REPEATED} == set(Loss)
+    assert {case[-1] for case in REASONS} | {RouteLoss.REPEATED} == set(RouteLoss)
 
 
 @pytest.mark.parametrize(
@@ -200,28 +220,30 @@ def test_there_is_a_case_for_every_reason() -> None:
         (Capability.DLT, LAGOS),
     ],
 )
-def test_what_a_message_does_not_need_a_carrier_may_lack(lacks: Capability, ask: Ask) -> None:
-    situation = Situation([route("a")], {"a": Standing(lacks=frozenset({lacks}))})
+def test_what_a_message_does_not_need_a_carrier_may_lack(lacks: Capability, ask: RouteQuery) -> None:
+    snapshot = RoutingSnapshot([route("a")], {"a": CarrierSnapshot(lacks=frozenset({lacks}))})
 
-    assert RouteTable(situation).chain(ask) == ("a",)
+    assert RouteTable(snapshot).chain(ask) == ("a",)
 
 
 def test_a_breaker_of_one_country_is_closed_in_another() -> None:
-    table = RouteTable(Situation([route("a"), route("b", rank=2)], unwell=frozenset({"a/GB"})))
+    table = RouteTable(RoutingSnapshot([route("a"), route("b", rank=2)], unhealthy=frozenset({"a/GB"})))
 
     assert table.chain(LAGOS) == ("a", "b")
-    assert table.chain(Ask("+447400123456", "GB", "ACME")) == ("b", "a")
+    assert table.chain(RouteQuery("+447400123456", "GB", "ACME")) == ("b", "a")
 
 
 def test_where_nobody_is_well_the_unwell_are_asked() -> None:
-    decision = decide(Situation([route("a"), route("b", rank=2)], unwell=frozenset({"a", "b"})), LAGOS)
+    decision = decide(RoutingSnapshot([route("a"), route("b", rank=2)], unhealthy=frozenset({"a", "b"})), LAGOS)
 
     assert decision.chain == ("a", "b")
-    assert losses(decision) == {"a": None, "b": Loss.HIGHER_RANK}
+    assert losses(decision) == {"a": None, "b": RouteLoss.HIGHER_RANK}
 
 
 def test_among_equals_each_goes_first_by_its_weight() -> None:
-    table = RouteTable(Situation([route("half", weight=50), route("third", weight=30), route("fifth", weight=20)]))
+    table = RouteTable(
+        RoutingSnapshot([route("half", weight=50), route("third", weight=30), route("fifth", weight=20)])
+    )
 
     firsts = Counter(table.first(LAGOS._replace(phone=f"+23480{number:08d}")) for number in range(10_000))
 
@@ -229,21 +251,21 @@ def test_among_equals_each_goes_first_by_its_weight() -> None:
 
 
 def test_a_recipient_keeps_his_carrier_at_every_message() -> None:
-    table = RouteTable(Situation([route("a"), route("b"), route("c")]))
+    table = RouteTable(RoutingSnapshot([route("a"), route("b"), route("c")]))
 
     assert len({table.chain(LAGOS._replace(encoding=each)) for each in (*Encoding, None)}) == 1
-    assert table.chain(LAGOS) == RouteTable(Situation([route("c"), route("b"), route("a")])).chain(LAGOS)
+    assert table.chain(LAGOS) == RouteTable(RoutingSnapshot([route("c"), route("b"), route("a")])).chain(LAGOS)
 
 
 @given(asks)
-def test_the_order_in_which_routes_were_written_changes_nothing(ask: Ask) -> None:
+def test_the_order_in_which_routes_were_written_changes_nothing(ask: RouteQuery) -> None:
     routes = [route("a", weight=10), route("b", weight=20), route("c", weight=0), route("d", weight=0)]
 
     assert len({tuple(chain(*order, ask=ask)) for order in permutations(routes)}) == 1
 
 
 def test_many_numbers_do_not_fill_the_memory() -> None:
-    table = RouteTable(Situation([route("a", "23480123"), route("b")]))
+    table = RouteTable(RoutingSnapshot([route("a", "23480123"), route("b")]))
 
     for number in range(25_000):
         assert table.first(LAGOS._replace(phone=f"+234{number:05d}12345")) == "b"
@@ -259,7 +281,7 @@ def test_a_draw_is_from_0_up_to_1_and_the_same_at_every_asking(place: int) -> No
 
 @pytest.mark.parametrize("step", [1, 2, 1000])
 def test_the_draws_of_neighbours_are_spread_evenly(step: int) -> None:
-    first = ids.mint(datetime(2027, 3, 1, tzinfo=UTC), 99)
+    first = ids.new_ids(datetime(2027, 3, 1, tzinfo=UTC), 99)
 
     tenths = Counter(int(draw(first.int + place * step) * 10) for place in range(10_000))
 

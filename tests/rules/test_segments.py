@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.rules import gsm7
-from pipeline.rules.segments import STANDARD, Capacity, measure, split
+from pipeline.rules.text import gsm7
+from pipeline.rules.text.segments import STANDARD, Capacity, measure, split
 from schema.message import Measure
 from schema.vocabulary import Encoding
 

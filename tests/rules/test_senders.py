@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules.senders import choose, is_sender
+from pipeline.rules.numbers.senders import choose, is_sender
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.rules import templates
-from pipeline.rules.templates import Missing, render, render_all
+from pipeline.rules.text import templates
+from pipeline.rules.text.templates import Missing, render, render_all
 
 unhurried = settings(deadline=None, max_examples=300)
 names = st.text(st.sampled_from("abz09_-.é"), min_size=1, max_size=4)

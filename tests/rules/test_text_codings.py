@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules import gsm7
-from pipeline.rules.text_codings import GSM7, OCTETS, UCS2, decode
+from pipeline.rules.text import gsm7
+from pipeline.rules.text.text_codings import GSM7, OCTETS, UCS2, decode
 
 CODED = {
     "septets": (b"STOP", GSM7, "STOP"),

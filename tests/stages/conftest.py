@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.carriers import registry
-from pipeline.stages.office.audit import audit
+from pipeline.stages.admin.audit import audit
 from tests.stages.scripted import KIND, Line, Scripted, Stage
 
 

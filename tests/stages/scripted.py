@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from pipeline.stages.deliver import deliver
-from pipeline.stages.retake import Retaken, ask, retake
+from pipeline.stages.resend import ResendResult, ask, resend_due
 from pipeline.stages.settle import book
 from pipeline.stages.sweep import sweep
 from pipeline.store import carriers
 from schema.carriage import Attempt, Parcel, Receipt
-from schema.vocabulary import Doubt, Outcome, Verdict
+from schema.vocabulary import Outcome, ReceiptVerdict, UnknownAbility
 
 KIND = "scripted"
 
@@ -52,7 +52,10 @@ class Scripted:
 
     def __init__(self, lines: Mapping[str, Line], name: str, settings: Mapping[str, Any]) -> None:
         self.name, self.call_deadline, self._line = name, 1.0, lines[name]
-        self.doubt, self.dedupe_seconds = Doubt(settings.get("doubt", "blind")), float(settings.get("window", 0))
+        self.doubt, self.dedupe_seconds = (
+            UnknownAbility(settings.get("doubt", "blind")),
+            float(settings.get("window", 0)),
+        )
 
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
         return [self._line.take(parcel) for parcel in parcels]
@@ -90,7 +93,7 @@ class Stage:
         line = self.lines[name] = Line(name, list(answers))
         with self.rt.begin() as conn:
             carriers.save(conn, name, KIND, {"doubt": doubt, "window": window})
-            version = carriers.Version(rank=len(self.lines), cost=cost, currency=cost and "EUR")
+            version = carriers.RouteVersion(rank=len(self.lines), cost=cost, currency=cost and "EUR")
             carriers.set_route(conn, "*", name, version)
         return line
 
@@ -108,9 +111,9 @@ class Stage:
             moved = ", ".join(f"{each} = {each} - %(seconds)s * interval '1 second'" for each in columns)
             self.world.run(f"UPDATE {table} SET {moved}", seconds=seconds)
 
-    def turn(self) -> Retaken:
+    def turn(self) -> ResendResult:
         """Look once at all that may have to be sent once more, and do what follows."""
-        found = retake(self.rt)
+        found = resend_due(self.rt)
         self.carry(found.hints)
         for name, messages in found.asks.items():
             ask(self.rt, name, messages)
@@ -139,7 +142,7 @@ class Stage:
         self,
         message: UUID,
         carrier: str,
-        verdict: Verdict = Verdict.DELIVERED,
+        verdict: ReceiptVerdict = ReceiptVerdict.DELIVERED,
         *,
         retryable: bool = False,
         part: int | None = None,
@@ -161,7 +164,7 @@ class Stage:
             retryable=retryable,
         )
 
-    def hear(self, *args: Any, **named: Any) -> int:
+    def receive(self, *args: Any, **named: Any) -> int:
         """Book one receipt."""
         return book(self.rt, [self.report(*args, **named)])
 

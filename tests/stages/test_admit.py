@@ -10,7 +10,7 @@ from schema.vocabulary import AccountState, Code, SenderState
 
 
 def judge(world: Any, *numbers: str, **fields: Any) -> Admission:
-    [admission] = admit(world.rt, [(world.rt.mint(), world.order(*numbers, **fields))])
+    [admission] = admit(world.rt, [(world.rt.new_ids(), world.order(*numbers, **fields))])
     return admission
 
 
@@ -90,7 +90,7 @@ def test_a_recipients_field_wins_over_the_orders(world: Any) -> None:
         update={"recipients": [recipient.model_copy(update={"merge": {"a": "${b}"}}) for recipient in order.recipients]}
     )
 
-    [admission] = admit(world.rt, [(world.rt.mint(), order)])
+    [admission] = admit(world.rt, [(world.rt.new_ids(), order)])
 
     assert admission.drafts[0].body == "${b} 2"
 
@@ -143,7 +143,7 @@ def test_a_schedule_is_judged_from_when_the_producer_made_it(world: Any) -> None
 def test_faults_of_reading_are_an_admission_of_nothing(world: Any) -> None:
     refusals = judge(world, account="nobody").refusals
 
-    [admission] = admit(world.rt, [(world.rt.mint(), refusals)])
+    [admission] = admit(world.rt, [(world.rt.new_ids(), refusals)])
 
     assert (admission.account, admission.drafts, admission.refusals) == (None, [], refusals)
 

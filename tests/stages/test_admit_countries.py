@@ -13,7 +13,7 @@ GUERNSEY = "+447911123456"
 def test_an_order_may_say_which_of_the_countries_of_a_calling_code_a_recipient_is_in(world: Any) -> None:
     order = world.order(recipients=[{"to": GUERNSEY}, {"to": GUERNSEY, "country": "GB"}])
 
-    [admission] = admit(world.rt, [(world.rt.mint(), order)])
+    [admission] = admit(world.rt, [(world.rt.new_ids(), order)])
 
     assert [draft.country for draft in admission.drafts] == ["GG", "GB"]
 
@@ -21,7 +21,7 @@ def test_an_order_may_say_which_of_the_countries_of_a_calling_code_a_recipient_i
 def test_a_country_that_the_number_is_not_of_refuses_that_recipient(world: Any) -> None:
     order = world.order(recipients=[{"to": "+2348012345678", "country": "GH"}, {"to": "+80012345678", "country": "GH"}])
 
-    [admission] = admit(world.rt, [(world.rt.mint(), order)])
+    [admission] = admit(world.rt, [(world.rt.new_ids(), order)])
 
     assert admission.drafts == []
     assert [(each.code, each.field) for each in admission.refusals] == [
@@ -34,7 +34,7 @@ def test_the_route_is_that_of_the_country_it_says(world: Any) -> None:
     world.add_carrier("britain", route="GB")
     order = world.order(recipients=[{"to": GUERNSEY}, {"to": GUERNSEY, "country": "GB"}])
 
-    [admission] = admit(world.rt, [(world.rt.mint(), order)])
+    [admission] = admit(world.rt, [(world.rt.new_ids(), order)])
 
     assert [draft.carrier for draft in admission.drafts] == ["alpha", "britain"]
 
@@ -48,7 +48,7 @@ def test_national_numbers_are_dialled_where_the_order_or_the_recipient_says(worl
     ]
     order = world.order(recipients=recipients, country="NG")
 
-    [admission] = admit(world.rt, [(world.rt.mint(), order)])
+    [admission] = admit(world.rt, [(world.rt.new_ids(), order)])
 
     assert [(draft.phone, draft.country) for draft in admission.drafts] == [
         ("+2348031234567", "NG"),
@@ -60,7 +60,7 @@ def test_national_numbers_are_dialled_where_the_order_or_the_recipient_says(worl
 
 
 def test_a_national_number_without_a_country_is_refused_as_one(world: Any) -> None:
-    [admission] = admit(world.rt, [(world.rt.mint(), world.order("0803 123 4567"))])
+    [admission] = admit(world.rt, [(world.rt.new_ids(), world.order("0803 123 4567"))])
 
     assert "national, or" in admission.refusals[0].message
 
@@ -70,7 +70,7 @@ def test_a_refusal_names_the_country_that_was_read(world: Any) -> None:
     world.run("UPDATE sender_ids SET countries = '{NG,GG}'")
     order = world.order(recipients=[{"to": GUERNSEY}, {"to": "+233201234567"}])
 
-    [admission] = admit(world.rt, [(world.rt.mint(), order)])
+    [admission] = admit(world.rt, [(world.rt.new_ids(), order)])
 
     assert "GG" in admission.refusals[0].message
     assert "GH" in admission.refusals[1].message
@@ -81,7 +81,7 @@ def test_a_sender_is_refused_where_it_was_not_approved(world: Any, test: bool) -
     world.run("UPDATE sender_ids SET countries = '{NG}'")
     order = world.order("+2348012345678", "+233201234567", test=test)
 
-    [admission] = admit(world.rt, [(world.rt.mint(), order)])
+    [admission] = admit(world.rt, [(world.rt.new_ids(), order)])
 
     assert [draft.phone for draft in admission.drafts] == ["+2348012345678"]
     assert [(each.code, each.field) for each in admission.refusals] == [(Code.SENDER_INVALID, "recipients[1].sender")]

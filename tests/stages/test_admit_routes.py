@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import event
 
+from pipeline.stages.admin import administer
 from pipeline.stages.admit import admit
-from pipeline.stages.office import administer
 from schema.message import Admission
 from schema.vocabulary import CarrierState, Code
 
@@ -14,7 +14,7 @@ NUMBERS = [f"+23480123{number:05}" for number in range(500)]
 
 
 def judge(world: Any, *numbers: str, **fields: Any) -> Admission:
-    [admission] = admit(world.rt, [(world.rt.mint(), world.order(*numbers, **fields))])
+    [admission] = admit(world.rt, [(world.rt.new_ids(), world.order(*numbers, **fields))])
     return admission
 
 
@@ -94,7 +94,7 @@ def test_a_network_s_route_takes_its_numbers(world: Any) -> None:
     admission = judge(world, "+2348012345678", "+2348032345678")
 
     assert [draft.carrier for draft in admission.drafts] == ["beta", "alpha"]
-    assert admission.situation is not None
+    assert admission.snapshot is not None
 
 
 def test_a_new_numbering_plan_is_gone_by_within_a_minute(world: Any) -> None:
@@ -104,11 +104,11 @@ def test_a_new_numbering_plan_is_gone_by_within_a_minute(world: Any) -> None:
 
     administer.set_networks(world.rt, {"234801": "621-20"})
     at_once = judge(world)
-    world.rt.situations.FRESH = 0.0
+    world.rt.snapshots.FRESH = 0.0
     later = judge(world)
 
     assert [each.drafts[0].carrier for each in (before, at_once, later)] == ["alpha", "alpha", "beta"]
-    assert before.situation == at_once.situation != later.situation
+    assert before.snapshot == at_once.snapshot != later.snapshot
 
 
 def test_while_nothing_changes_a_situation_costs_no_statement(world: Any) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
+from pipeline.stages.admin.audit import audit
 from pipeline.stages.bill import bill, bill_all
-from pipeline.stages.office.audit import audit
 from pipeline.stages.segment import segment
 from pipeline.store import accounts, ledger
 

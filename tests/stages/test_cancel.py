@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
+from pipeline.stages.admin.audit import audit
 from pipeline.stages.cancel import cancel
-from pipeline.stages.office.audit import audit
 from pipeline.stages.promote import promote
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from pipeline.rules import ids
+from pipeline.rules.identity import ids
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages import dead_letters
-from pipeline.stages.tend import tend
+from pipeline.stages.maintenance import maintain
 from pipeline.store import dead_letters as store
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import DeadLetterSource
@@ -61,7 +61,7 @@ def test_each_source_keeps_its_latest_and_counts_all(rt: Runtime, monkeypatch: p
     for batch in range(3):
         letters = [letter(b"%d" % (batch * 5 + each)) for each in range(5)]
         with rt.begin() as conn:  # a moment apart: of one millisecond the ids tell no order
-            store.add(conn, rt.vault, ids.mint(rt.now() + timedelta(milliseconds=batch), 0), letters)
+            store.add(conn, rt.vault, ids.new_ids(rt.now() + timedelta(milliseconds=batch), 0), letters)
 
     kept = [dead_letters.shown(rt, BROKER, row["id"]) for row in dead_letters.listed(rt, BROKER, 100)]
     assert [row and row["payload"] for row in kept] == [b"14", b"13", b"12"]
@@ -103,10 +103,10 @@ def test_dropped_letters_are_gone_and_stay_counted(rt: Runtime) -> None:
 def test_letters_end_after_so_many_days(rt: Runtime) -> None:
     long_ago = rt.now() - timedelta(days=rt.settings.dead_letter_days, minutes=1)
     with rt.begin() as conn:
-        store.add(conn, rt.vault, ids.mint(long_ago, 0), [letter(b"old")])
+        store.add(conn, rt.vault, ids.new_ids(long_ago, 0), [letter(b"old")])
     dead_letters.keep(rt, [letter(b"new")])
 
-    tend(rt)
+    maintain(rt)
 
     [left] = dead_letters.listed(rt, BROKER, 10)
     assert left["size"] == 3

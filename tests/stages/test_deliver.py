@@ -10,8 +10,8 @@ import pytest
 from pipeline.carriers.simulated import Simulated
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
+from pipeline.stages.admin.audit import audit
 from pipeline.stages.deliver import deliver
-from pipeline.stages.office.audit import audit
 from pipeline.stages.promote import promote
 from pipeline.stages.sweep import sweep
 from pipeline.store import leases
@@ -30,7 +30,7 @@ def _sound(world: Any) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("fate", "outcome", "state"),
+    ("scripted", "outcome", "state"),
     [
         pytest.param("accept", "accepted", ("sent", "captured", None), id="accepted: sent and earned"),
         pytest.param("refuse:21", "refused_permanent", ("failed", "released", "carrier_refused"), id="refused: over"),
@@ -38,8 +38,8 @@ def _sound(world: Any) -> Iterator[None]:
         pytest.param("reset", "unknown", ("sent", "held", None), id="reset: unknown too"),
     ],
 )
-def test_an_outcome_decides_status_and_money(world: Any, fate: str, outcome: str, state: tuple[Any, ...]) -> None:
-    world.add_carrier("alpha", {fate: 1})
+def test_an_outcome_decides_status_and_money(world: Any, scripted: str, outcome: str, state: tuple[Any, ...]) -> None:
+    world.add_carrier("alpha", {scripted: 1})
     world.add_carrier("beta", rank=2)
 
     world.send()
@@ -310,9 +310,9 @@ def test_a_stale_fence_moves_nothing(world: Any) -> None:
         assert leases.claim(conn, [hints[0].batch], 60) == []
 
     with world.rt.begin() as conn:
-        step = leases.Step(claim.span.batch, claim.fence - 1, None, claim.span.last)
+        step = leases.PortionMark(claim.span.batch, claim.fence - 1, None, claim.span.last)
         assert leases.advance(conn, [step], 60).ours == set()
-        assert leases.advance(conn, [leases.Step(claim.span.batch, claim.fence, None, None)], 60).ours
+        assert leases.advance(conn, [leases.PortionMark(claim.span.batch, claim.fence, None, None)], 60).ours
     world.run("UPDATE batches SET status = 'queued'")
     world.deliver_all(hints)
 

@@ -11,8 +11,8 @@ import pytest
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Connection, Runtime
 from pipeline.settings import Settings
+from pipeline.stages.admin.audit import audit
 from pipeline.stages.deliver import deliver
-from pipeline.stages.office.audit import audit
 from pipeline.stages.sweep import sweep
 from tests.carriers.simulator import read_log
 

@@ -11,11 +11,11 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.settings import Settings
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
-from pipeline.stages.retake import retake
+from pipeline.stages.resend import resend_due
 from pipeline.store import accounts, health, ledger
 from pipeline.store.health import Breaker
 from schema.message import Hint
-from schema.vocabulary import Outcome, Verdict
+from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.stages.scripted import Stage
 
 ATTEMPTS = "SELECT n, carrier, outcome, code FROM provider_attempts ORDER BY message_id, n"
@@ -243,7 +243,7 @@ def test_a_carrier_that_fails_is_left_alone_after_twenty(world: Any) -> None:
 def test_a_batch_already_on_its_way_to_an_ill_carrier_goes_to_the_next_untried(world: Any) -> None:
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order(*numbers(5))))
-    world.rt.pulse("alpha").feel([("NG", False)] * 20)
+    world.rt.health("alpha").note_outcomes([("NG", False)] * 20)
 
     world.deliver_all(hints)
 
@@ -254,7 +254,7 @@ def test_what_an_ill_carrier_was_not_asked_goes_to_the_next_and_the_probe_tells(
     world.add_carrier("alpha", {"down": True})
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order(*numbers(30))))
-    world.rt.pulse("alpha").feel([("NG", False)] * 20)
+    world.rt.health("alpha").note_outcomes([("NG", False)] * 20)
     world.end_pause("alpha")
 
     world.deliver_all(hints)
@@ -266,7 +266,7 @@ def test_what_an_ill_carrier_was_not_asked_goes_to_the_next_and_the_probe_tells(
 def test_a_carrier_that_recovers_takes_the_rest_after_its_probe(world: Any) -> None:
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order(*numbers(30))))
-    world.rt.pulse("alpha").feel([("NG", False)] * 20)
+    world.rt.health("alpha").note_outcomes([("NG", False)] * 20)
     world.end_pause("alpha")
 
     world.deliver_all(hints)
@@ -278,7 +278,7 @@ def test_a_carrier_that_recovers_takes_the_rest_after_its_probe(world: Any) -> N
 def test_what_a_stopping_process_did_not_send_after_its_probe_was_never_tried(world: Any) -> None:
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order(*numbers(10))))
-    world.rt.pulse("alpha").feel([("NG", False)] * 20)
+    world.rt.health("alpha").note_outcomes([("NG", False)] * 20)
     world.end_pause("alpha")
     world.rt.is_stopping = lambda: True
 
@@ -294,9 +294,9 @@ def test_nor_is_what_it_was_to_send_once_more_forgotten(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     for message in stage.send(*numbers(4)):
-        stage.hear(message, "alpha", Verdict.FAILED, retryable=True)
-    hints = retake(stage.rt).hints
-    stage.rt.pulse("beta").feel([("NG", False)] * 20)
+        stage.receive(message, "alpha", ReceiptVerdict.FAILED, retryable=True)
+    hints = resend_due(stage.rt).hints
+    stage.rt.health("beta").note_outcomes([("NG", False)] * 20)
     stage.world.end_pause("beta")
     stage.rt.is_stopping = lambda: True
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from pipeline.rules.lifecycle import FINAL, REVOCABLE
+from pipeline.stages.admin.administer import set_account_state, set_carrier_state
 from pipeline.stages.cancel import cancel
 from pipeline.stages.deliver import deliver
-from pipeline.stages.office.administer import set_account_state, set_carrier_state
 from pipeline.stages.promote import promote
 from pipeline.stages.settle import settle
 from pipeline.stages.sweep import sweep
 from pipeline.store import leases
 from schema.message import Hint
-from schema.vocabulary import AccountState, CarrierState, Code, Outcome, Status, Verdict
-from tests.stages.restrained import opt_out, quiet
+from schema.vocabulary import AccountState, CarrierState, Code, Outcome, ReceiptVerdict, Status
+from tests.stages.permissions import opt_out, quiet
 from tests.stages.scripted import Stage
 
 BUSY, REFUSED, UNKNOWN = Outcome.REFUSED_TRANSIENT, Outcome.REFUSED_PERMANENT, Outcome.UNKNOWN
@@ -56,9 +56,9 @@ def stopped(code: Code) -> Callable[[Stage], None]:
 def stopped_at_the_second_carrier(code: Code) -> Callable[[Stage], None]:
     def play(stage: Stage) -> None:
         [hint] = paid(stage, BUSY)
-        onward = deliver(stage.rt, [hint.batch])
+        next_carrier = deliver(stage.rt, [hint.batch])
         CHANGES[code](stage.world)
-        stage.carry(onward)
+        stage.carry(next_carrier)
 
     return play
 
@@ -107,10 +107,10 @@ def kills_its_worker(stage: Stage) -> None:
     first, _ = stage.world.rows("SELECT id FROM messages ORDER BY id")
     with stage.rt.begin() as conn:
         [claim] = leases.claim(conn, [hints[0].batch], 60)
-        leases.advance(conn, [leases.Step(claim.span.batch, claim.fence, None, first)], 60)
+        leases.advance(conn, [leases.PortionMark(claim.span.batch, claim.fence, None, first)], 60)
     stage.world.run("UPDATE batches SET lease_until = now() - interval '1 second', claims = 3")
     sweep(stage.rt)
-    stage.hear(first, "alpha", by_us=True)
+    stage.receive(first, "alpha", by_us=True)
 
 
 def taken_back(stage: Stage) -> None:
@@ -175,19 +175,19 @@ def sent(stage: Stage, *answers: Outcome, **fields: Any) -> Any:
 
 
 def undelivered(stage: Stage) -> None:
-    stage.hear(sent(stage), "alpha", Verdict.FAILED)
+    stage.receive(sent(stage), "alpha", ReceiptVerdict.FAILED)
 
 
 def undelivered_in_doubt(stage: Stage) -> None:
-    stage.hear(sent(stage, UNKNOWN), "alpha", Verdict.FAILED, by_us=True)
+    stage.receive(sent(stage, UNKNOWN), "alpha", ReceiptVerdict.FAILED, by_us=True)
 
 
 def undelivered_by_two(stage: Stage) -> None:
     message = sent(stage)
     stage.carrier("beta")
-    stage.hear(message, "alpha", Verdict.FAILED, retryable=True)
+    stage.receive(message, "alpha", ReceiptVerdict.FAILED, retryable=True)
     stage.turn()
-    stage.hear(message, "beta", Verdict.FAILED)
+    stage.receive(message, "beta", ReceiptVerdict.FAILED)
 
 
 def undelivered_and(*answers: Outcome, change: Callable[[Any], object] = lambda _: None) -> Callable[[Stage], None]:
@@ -196,7 +196,7 @@ def undelivered_and(*answers: Outcome, change: Callable[[Any], object] = lambda 
     def play(stage: Stage) -> None:
         message = sent(stage)
         stage.carrier("beta", *answers)
-        stage.hear(message, "alpha", Verdict.FAILED, retryable=True)
+        stage.receive(message, "alpha", ReceiptVerdict.FAILED, retryable=True)
         change(stage.world)
         stage.turn()
 
@@ -217,14 +217,14 @@ def undelivered_then_unresolved(stage: Stage) -> None:
 
 
 def delivered(stage: Stage) -> None:
-    stage.hear(sent(stage), "alpha")
+    stage.receive(sent(stage), "alpha")
 
 
 def delivered_by_a_template(stage: Stage) -> None:
     stage.world.run(
         "INSERT INTO templates (account_id, slug, body) VALUES (%(id)s, 'ride', 'At 9.')", id=stage.world.account
     )
-    stage.hear(sent(stage, template="ride"), "alpha")
+    stage.receive(sent(stage, template="ride"), "alpha")
 
 
 def delivered_as_a_test(stage: Stage) -> None:
@@ -234,7 +234,7 @@ def delivered_as_a_test(stage: Stage) -> None:
 
 
 def delivered_in_doubt(stage: Stage) -> None:
-    stage.hear(sent(stage, UNKNOWN), "alpha", by_us=True)
+    stage.receive(sent(stage, UNKNOWN), "alpha", by_us=True)
 
 
 def delivered_after(end: Callable[[Stage], None], carrier: str = "alpha") -> Callable[[Stage], None]:
@@ -245,7 +245,7 @@ def delivered_after(end: Callable[[Stage], None], carrier: str = "alpha") -> Cal
         assert [state[0] for state in stage.stands()] == ["failed"]
         [message] = stage.world.rows("SELECT id FROM messages")
         by_us = stage.world.rows("SELECT carrier_ref IS NULL FROM provider_attempts WHERE carrier = %(c)s", c=carrier)
-        stage.hear(message, carrier, by_us=all(by_us))
+        stage.receive(message, carrier, by_us=all(by_us))
 
     return play
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
+from pipeline.stages.admin import administer, overview
+from pipeline.stages.admin.administer import set_account_state, set_carrier_state
+from pipeline.stages.admin.carrier_status import carrier_statuses
 from pipeline.stages.cancel import cancel
 from pipeline.stages.deliver import deliver
-from pipeline.stages.office import administer, report
-from pipeline.stages.office.administer import set_account_state, set_carrier_state
-from pipeline.stages.office.examine import examine
 from pipeline.stages.promote import promote
 from pipeline.stages.sweep import sweep
 from pipeline.store import leases
 from schema.message import Hint
-from schema.vocabulary import AccountState, CarrierState, Outcome, Verdict
+from schema.vocabulary import AccountState, CarrierState, Outcome, ReceiptVerdict
 from tests.stages.scripted import KIND, Stage
 
 ACTIVE, SUSPENDED = AccountState.ACTIVE, AccountState.SUSPENDED
@@ -176,7 +176,7 @@ def test_a_failure_that_another_carrier_might_mend_is_mended_when_the_account_is
     [message] = stage.send()
     set_account_state(stage.rt, "acme", SUSPENDED)
 
-    stage.hear(message, "alpha", Verdict.FAILED, retryable=True)
+    stage.receive(message, "alpha", ReceiptVerdict.FAILED, retryable=True)
     stage.turn()
     looks(stage, 600)
     assert stage.tried() == [("alpha", "accepted")]
@@ -192,10 +192,10 @@ def test_one_that_is_delivered_meanwhile_is_not_sent_once_more(stage: Stage) -> 
     stage.carrier("beta")
     [message] = stage.send()
     set_account_state(stage.rt, "acme", SUSPENDED)
-    stage.hear(message, "alpha", Verdict.FAILED, retryable=True)
+    stage.receive(message, "alpha", ReceiptVerdict.FAILED, retryable=True)
     stage.turn()
 
-    stage.hear(message, "alpha", Verdict.DELIVERED)
+    stage.receive(message, "alpha", ReceiptVerdict.DELIVERED)
     set_account_state(stage.rt, "acme", ACTIVE)
     look(stage)
 
@@ -208,7 +208,7 @@ def test_a_held_resend_that_expires_has_failed_as_undelivered(stage: Stage) -> N
     stage.carrier("beta")
     [message] = stage.send(hours=1)
     set_account_state(stage.rt, "acme", SUSPENDED)
-    stage.hear(message, "alpha", Verdict.FAILED, retryable=True)
+    stage.receive(message, "alpha", ReceiptVerdict.FAILED, retryable=True)
     stage.turn()
 
     looks(stage, 3601)
@@ -411,10 +411,10 @@ def test_after_a_busy_carrier_one_that_is_drained_meanwhile_holds_nothing_up(sta
     stage.carrier("alpha", BUSY)
     stage.carrier("beta")
     [hint] = paid(stage)
-    onward = deliver(stage.rt, [hint.batch])
+    next_carrier = deliver(stage.rt, [hint.batch])
     drain(stage, "beta")
 
-    stage.carry(onward)
+    stage.carry(next_carrier)
     assert stage.world.rows("SELECT round, attempt FROM batches WHERE status = 'waiting'") == [(1, 2)]
     looks(stage, 6)
 
@@ -438,7 +438,7 @@ def test_an_undelivered_message_waits_for_the_other_carrier_that_is_drained_just
     stage.carrier("alpha")
     stage.carrier("beta")
     [message] = stage.send()
-    stage.hear(message, "alpha", Verdict.FAILED, retryable=True)
+    stage.receive(message, "alpha", ReceiptVerdict.FAILED, retryable=True)
     drain(stage, "beta")
 
     stage.turn()
@@ -449,7 +449,7 @@ def test_one_on_its_way_to_a_carrier_that_is_drained_just_then_waits_for_it(stag
     stage.carrier("alpha")
     stage.carrier("beta", BUSY).retry_after = 5
     [message] = stage.send()
-    stage.hear(message, "alpha", Verdict.FAILED, retryable=True)
+    stage.receive(message, "alpha", ReceiptVerdict.FAILED, retryable=True)
     stage.turn()
     drain(stage, "beta")
     looks(stage, 6, 100)
@@ -506,8 +506,8 @@ def test_how_much_is_held_is_told_by_reason_and_by_name(stage: Stage) -> None:
     drain(stage, "alpha")
     stage.carry(theirs)
 
-    found = report.survey(stage.rt, stage.rt.now() - timedelta(hours=1)).held
-    [alpha] = examine(stage.rt, timedelta(hours=1), "alpha")
+    found = overview.survey(stage.rt, stage.rt.now() - timedelta(hours=1)).held
+    [alpha] = carrier_statuses(stage.rt, timedelta(hours=1), "alpha")
 
     assert [tuple(row.values()) for row in found] == [("account", "acme", 1, 3), ("carrier", "alpha", 1, 2)]
     assert {str(why): there.messages for why, there in alpha.held.items()} == {"account": 3, "carrier": 2}
@@ -515,7 +515,7 @@ def test_how_much_is_held_is_told_by_reason_and_by_name(stage: Stage) -> None:
     set_carrier_state(stage.rt, "alpha", RESUMED)
     set_account_state(stage.rt, "acme", ACTIVE)
     look(stage)
-    assert report.survey(stage.rt, stage.rt.now() - timedelta(hours=1)).held == []
+    assert overview.survey(stage.rt, stage.rt.now() - timedelta(hours=1)).held == []
 
 
 def test_a_batch_is_held_only_while_it_waits(stage: Stage) -> None:

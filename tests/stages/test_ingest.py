@@ -4,11 +4,11 @@ from uuid import UUID
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
+from pipeline.stages.admin import administer, repeated_orders
+from pipeline.stages.admin.audit import audit
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
 from pipeline.stages.ingest import ingest
-from pipeline.stages.office import administer, repeat
-from pipeline.stages.office.audit import audit
 from pipeline.store import requests
 from schema.vocabulary import Code
 
@@ -36,7 +36,7 @@ def test_a_batch_holds_at_most_so_many_messages(world: Any, settings: Settings) 
     rt = Runtime(settings.model_copy(update={"batch_size": 10}))
     order = world.order(*(f"+23480123456{n:02}" for n in range(25)))
 
-    [answer] = ingest(rt, admit(rt, [(rt.mint(), order)]))
+    [answer] = ingest(rt, admit(rt, [(rt.new_ids(), order)]))
 
     assert world.rows("SELECT size FROM batches ORDER BY first_id") == [10, 10, 5]
     assert len(answer.batches) == 3
@@ -51,7 +51,7 @@ def test_orders_that_come_together_share_batches(world: Any) -> None:
 
 
 def test_the_same_request_twice_is_one_request(world: Any) -> None:
-    request, order = world.rt.mint(), world.order("+2348012345678", "12")
+    request, order = world.rt.new_ids(), world.order("+2348012345678", "12")
 
     [first] = ingest(world.rt, admit(world.rt, [(request, order)]))
     [second] = ingest(world.rt, admit(world.rt, [(request, order)]))
@@ -103,7 +103,7 @@ def test_a_door_s_caller_hears_the_first_answer_whatever_he_asks(world: Any) -> 
 
 
 def test_another_order_under_a_used_request_id_is_told_in_its_answer_once(world: Any) -> None:
-    request = world.rt.mint()
+    request = world.rt.new_ids()
     orders = [world.order(), world.order(), world.order(body="Something else"), world.order(body="Yet another")]
 
     for order in orders:
@@ -160,7 +160,7 @@ def test_fifty_at_once_under_one_key_are_one_set_of_messages(world: Any, setting
     order = world.order("+2348012345678", "+2348012345679", idempotency_key="ride-9")
 
     with ThreadPoolExecutor(10) as threads:
-        answers = list(threads.map(lambda _: ingest(rt, admit(rt, [(rt.mint(), order)]))[0], range(50)))
+        answers = list(threads.map(lambda _: ingest(rt, admit(rt, [(rt.new_ids(), order)]))[0], range(50)))
 
     assert len({tuple(answer.messages) for answer in answers}) == 1
     assert [answer.replayed for answer in answers].count(False) == 1
@@ -190,8 +190,8 @@ def make_dear(world: Any, price: int = 1_000_001) -> None:
 
 
 def test_of_two_orders_under_a_key_that_was_reserved_before_either_one_is_taken_in(world: Any) -> None:
-    reserved = world.rt.mint()
-    assert repeat.standing(world.rt, "acme", "spring/1", [reserved]) == repeat.Standing(reserved)
+    reserved = world.rt.new_ids()
+    assert repeated_orders.standing(world.rt, "acme", "spring/1", [reserved]) == repeated_orders.RepeatedOrder(reserved)
     own = admit(world.rt, [(reserved, world.order(idempotency_key="spring/1"))])
     other = world.order(idempotency_key="spring/1", body="Something else")
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -211,8 +211,8 @@ def test_of_two_orders_under_a_key_that_was_reserved_before_either_one_is_taken_
 
 
 def test_a_reservation_alone_keeps_no_order_waiting(world: Any) -> None:
-    reserved = world.rt.mint()
-    repeat.standing(world.rt, "acme", "spring/1", [reserved])
+    reserved = world.rt.new_ids()
+    repeated_orders.standing(world.rt, "acme", "spring/1", [reserved])
 
     [taken] = world.submit(world.order(idempotency_key="spring/1"))
     [late] = ingest(world.rt, admit(world.rt, [(reserved, world.order(idempotency_key="spring/1", body="Other"))]))

@@ -5,7 +5,7 @@ from typing import Any
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.promote import promote
-from pipeline.store import ticks
+from pipeline.store import advisory_locks
 
 
 def schedule(world: Any, count: int = 1) -> None:
@@ -54,7 +54,7 @@ def test_a_clock_that_finds_another_at_work_leaves_it_to_that(world: Any) -> Non
     world.make_due()
 
     with world.rt.begin() as conn:
-        assert ticks.is_mine(conn, "promote")
+        assert advisory_locks.is_mine(conn, "promote")
         assert promote(world.rt) == []
 
     assert len(promote(world.rt)) == 1

@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 from pipeline.stages.receive import keep
 from pipeline.stages.settle import book, settle
 from schema.carriage import Receipt
-from schema.vocabulary import Outcome, Verdict
+from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.stages.scripted import Stage
 
 #: what is said of one thing: some final word at least, any of them more than once
-WORDS = st.tuples(st.sampled_from([Verdict.DELIVERED, Verdict.FAILED]), st.lists(st.sampled_from(Verdict), max_size=2))
+WORDS = st.tuples(
+    st.sampled_from([ReceiptVerdict.DELIVERED, ReceiptVerdict.FAILED]),
+    st.lists(st.sampled_from(ReceiptVerdict), max_size=2),
+)
 #: the first carrier may have it, the second was given it in two parts
 THINGS = [("alpha", None), ("beta", 1), ("beta", 2)]
 
@@ -56,5 +59,5 @@ def test_the_end_is_the_same(stage: Stage, words, orders, cuts: list[int], at_on
         tell(stage, reports, cuts, at_once=at_once)
 
     alpha, *parts = ({final, *others} for final, others in words)
-    is_delivered = Verdict.DELIVERED in alpha or all(Verdict.DELIVERED in part for part in parts)
+    is_delivered = ReceiptVerdict.DELIVERED in alpha or all(ReceiptVerdict.DELIVERED in part for part in parts)
     assert [stage.world.status(message) for message in messages] == ["delivered" if is_delivered else "failed"] * 2

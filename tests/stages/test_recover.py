@@ -8,18 +8,18 @@ from uuid import UUID
 import pytest
 
 from pipeline.carriers import registry
-from pipeline.carriers.contract import Notes
+from pipeline.carriers.contract import SubmitNotes
 from pipeline.journal import Journal, dead
 from pipeline.runtime import Runtime
+from pipeline.stages.admin.audit import audit
 from pipeline.stages.deliver import deliver, recover
-from pipeline.stages.office.audit import audit
 from pipeline.stages.promote import promote
-from pipeline.stages.retake import retake
+from pipeline.stages.resend import resend_due
 from pipeline.stages.settle import book
 from pipeline.stages.sweep import sweep
 from pipeline.store import attempts as store_attempts
 from schema.carriage import Attempt, Parcel, Receipt
-from schema.vocabulary import Doubt, Outcome, Verdict
+from schema.vocabulary import Outcome, ReceiptVerdict, UnknownAbility
 from tests.conftest import World
 
 ACCEPTED, UNKNOWN, PERMANENT = Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.REFUSED_PERMANENT
@@ -33,14 +33,14 @@ class Killed(BaseException):
 
 
 #: what a carrier does with a call, before its process is gone
-Deed = Callable[[Sequence[Parcel], Notes], None]
+Deed = Callable[[Sequence[Parcel], SubmitNotes], None]
 
 
 class Deadly:
     """A carrier that takes whatever it is given, until a test says what becomes of it instead."""
 
     def __init__(self, name: str, _: object) -> None:
-        self.name, self.call_deadline, self.doubt, self.dedupe_seconds = name, 1.0, Doubt.BLIND, 0.0
+        self.name, self.call_deadline, self.doubt, self.dedupe_seconds = name, 1.0, UnknownAbility.BLIND, 0.0
 
     deeds: ClassVar[list[Deed]] = []
     given: ClassVar[list[UUID]] = []
@@ -48,7 +48,7 @@ class Deadly:
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
         raise AssertionError("it notes what it hands over")
 
-    def send_noting(self, parcels: Sequence[Parcel], notes: Notes) -> list[Attempt]:
+    def send_noting(self, parcels: Sequence[Parcel], notes: SubmitNotes) -> list[Attempt]:
         if self.deeds:
             self.deeds.pop(0)(parcels, notes)
         self.given.extend(parcel.ref for parcel in parcels)
@@ -104,7 +104,7 @@ def states(world: World) -> dict[tuple[str | None, str | None], int]:
 def kill(taken: int, answered: int = 0) -> Deed:
     """Hand over so many messages, have so many of them answered, and die."""
 
-    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+    def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
         for place in range(taken):
             notes.submitting(place)
         for place in range(answered):
@@ -145,7 +145,7 @@ def test_what_was_marked_and_never_handed_over_goes_on_whole(world: World, deeds
 
 
 def test_each_answer_is_recorded_as_what_it_was(world: World, deeds: list[Deed]) -> None:
-    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+    def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
         said = [(ACCEPTED, None), (UNKNOWN, None), (PERMANENT, None), (TRANSIENT, None), (TRANSIENT, 30.0)]
         for place, (outcome, wait) in enumerate(said):
             notes.submitting(place)
@@ -183,7 +183,7 @@ def hints_of(world: World) -> list[Any]:
 
 
 def test_messages_that_later_ones_overtook_are_sent_all_the_same(world: World, deeds: list[Deed]) -> None:
-    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+    def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
         for place in (2, 5, 7):
             notes.submitting(place)
         notes.unsubmitted(5)
@@ -218,7 +218,7 @@ def test_a_portion_that_was_recorded_is_not_recorded_again(world: World, deeds: 
 def test_what_a_dying_process_could_not_commit_is_recorded_for_it(
     world: World, deeds: list[Deed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+    def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
         for place, parcel in enumerate(parcels):
             notes.submitting(place)
             notes.answered(place, Attempt(parcel.ref, ACCEPTED, f"id-{place}"))
@@ -296,7 +296,7 @@ def test_a_damaged_page_leaves_its_portion_in_doubt(world: World, deeds: list[De
 def test_a_process_that_stands_still_keeps_its_batches_and_its_fence_keeps_it_out_later(
     world: World, deeds: list[Deed]
 ) -> None:
-    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+    def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
         notes.submitting(0)
         assert recover(world.rt) == [], "it has the lock"
         world.run("UPDATE batches SET lease_until = now() - interval '1 second'")
@@ -321,7 +321,7 @@ def test_a_process_that_stands_still_keeps_its_batches_and_its_fence_keeps_it_ou
 def test_what_a_process_knew_whose_lease_ran_out_before_it_was_killed_ends_the_doubt(
     world: World, deeds: list[Deed]
 ) -> None:
-    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+    def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
         for place in range(5):
             notes.submitting(place)
         notes.answered(0, Attempt(parcels[0].ref, ACCEPTED, "a", parts=("a", "b")))
@@ -342,7 +342,7 @@ def test_what_a_process_knew_whose_lease_ran_out_before_it_was_killed_ends_the_d
     expected = {0: "accepted", 1: "refused_permanent", 5: "not_written", 6: "not_written", 7: "not_written"}
     assert world.rows(late) == [(messages[place], outcome) for place, outcome in expected.items()]
     assert sorted(world.rows("SELECT carrier_ref FROM parts")) == ["a", "b"]
-    retake(world.rt)
+    resend_due(world.rt)
     assert states(world)["sent", "captured"] == 3
 
     assert recover(world.rt) == []
@@ -418,7 +418,7 @@ def hints_queued(world: World) -> list[Any]:
 
 
 def test_a_batch_that_only_waited_behind_others_is_not_what_killed_its_worker(world: World, deeds: list[Deed]) -> None:
-    def deed(_: Sequence[Parcel], notes: Notes) -> None:
+    def deed(_: Sequence[Parcel], notes: SubmitNotes) -> None:
         notes.ready()
         raise Killed
 
@@ -440,12 +440,14 @@ def test_messages_that_are_sent_once_more_are_settled_like_others(world: World, 
     batches, messages = send(world)
     deliver(world.rt, batches)
     failed = [
-        Receipt("alpha", str(ref), Verdict.FAILED, f"alpha-{ref}", None, code="1", at=None, raw="{}", retryable=True)
+        Receipt(
+            "alpha", str(ref), ReceiptVerdict.FAILED, f"alpha-{ref}", None, code="1", at=None, raw="{}", retryable=True
+        )
         for ref in messages
     ]
     book(world.rt, failed)
     deeds.append(kill(taken=5, answered=2))
-    die(world, [hint.batch for hint in retake(world.rt).hints])
+    die(world, [hint.batch for hint in resend_due(world.rt).hints])
 
     hints = recover(world.rt)
     again = "SELECT outcome, code, count(*) FROM provider_attempts WHERE n = 2 GROUP BY 1, 2 ORDER BY 1"
@@ -457,7 +459,7 @@ def test_messages_that_are_sent_once_more_are_settled_like_others(world: World, 
 
 
 def test_many_parts_of_a_long_message_keep_their_references(world: World, deeds: list[Deed]) -> None:
-    def deed(parcels: Sequence[Parcel], notes: Notes) -> None:
+    def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
         notes.submitting(0)
         notes.answered(0, Attempt(parcels[0].ref, ACCEPTED, "a", parts=("a", "b", "c")))
         raise Killed

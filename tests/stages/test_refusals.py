@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from pipeline.carriers.smpp import pdu
-from pipeline.carriers.smpp.codes import Status
-from pipeline.stages.office import administer
+from pipeline.carriers.smpp.codes import CommandStatus
+from pipeline.stages.admin import administer
 from tests.carriers.raw import listening, plain, saying
 from tests.carriers.smpp.peer import SETTINGS, Guest, smsc
 
-ONWARD = [("alpha", "refused_transient"), ("beta", "accepted")]
+NEXT_CARRIER = [("alpha", "refused_transient"), ("beta", "accepted")]
 FINAL = [("alpha", "refused_permanent")]
 
 
@@ -22,25 +22,25 @@ def tried(world: Any) -> list[Any]:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (Status.RINVSRCADR, ONWARD),
-        (Status.RINVSRCTON, ONWARD),
-        (Status.RINVSERTYP, ONWARD),
-        (Status.RINVBNDSTS, ONWARD),
-        (Status.RINVCMDLEN, ONWARD),
-        (Status.RINVDSTADR, FINAL),
-        (Status.RINVMSGLEN, FINAL),
+        (CommandStatus.RINVSRCADR, NEXT_CARRIER),
+        (CommandStatus.RINVSRCTON, NEXT_CARRIER),
+        (CommandStatus.RINVSERTYP, NEXT_CARRIER),
+        (CommandStatus.RINVBNDSTS, NEXT_CARRIER),
+        (CommandStatus.RINVCMDLEN, NEXT_CARRIER),
+        (CommandStatus.RINVDSTADR, FINAL),
+        (CommandStatus.RINVMSGLEN, FINAL),
     ],
 )
 def test_an_smsc_that_does_not_let_us_send_so_leaves_it_to_the_next_carrier(
-    world: Any, status: Status, expected: list[Any]
+    world: Any, status: CommandStatus, expected: list[Any]
 ) -> None:
-    def manner(guest: Guest) -> None:
+    def authentication(guest: Guest) -> None:
         guest.welcome()
         while True:
             guest.say(pdu.submit_sm_resp(guest.submit()[2], "", status))
 
     world.add_carrier("beta", rank=2)
-    with smsc(manner) as port:
+    with smsc(authentication) as port:
         administer.set_carrier(world.rt, "alpha", "smpp", {**SETTINGS, "port": port})
         [message] = world.send("+2348012345678").messages
         world.rt.close()
@@ -57,7 +57,7 @@ VENDORS: dict[str, tuple[str, dict[str, Any], str, bytes, list[Any]]] = {
         {"api_key": "k", "secret_key": "s"},
         "422 Unprocessable",
         b'{"message": "The given data was invalid.", "errors": {"from": ["The from field is required."]}}',
-        ONWARD,
+        NEXT_CARRIER,
     ),
     "termii, the number": (
         "termii",
@@ -71,14 +71,14 @@ VENDORS: dict[str, tuple[str, dict[str, Any], str, bytes, list[Any]]] = {
         {"api_key": "k", "receipt_token": "t"},
         "400 Bad Request",
         b'{"errorCode": "E400", "violations": [{"property": "messages[0].webhooks.contentType", "violation": "?"}]}',
-        ONWARD,
+        NEXT_CARRIER,
     ),
     "vonage, the sender": (
         "vonage",
         KEYS,
         "200 OK",
         b'{"messages": [{"status": "2", "error-text": "Missing from param"}]}',
-        ONWARD,
+        NEXT_CARRIER,
     ),
     "vonage, the number": (
         "vonage",
@@ -87,7 +87,7 @@ VENDORS: dict[str, tuple[str, dict[str, Any], str, bytes, list[Any]]] = {
         b'{"messages": [{"status": 3, "error-text": "Invalid to param"}]}',
         FINAL,
     ),
-    "twilio, no route": ("twilio", TWILIO, "400 Bad Request", b'{"code": 21612, "status": 400}', ONWARD),
+    "twilio, no route": ("twilio", TWILIO, "400 Bad Request", b'{"code": 21612, "status": 400}', NEXT_CARRIER),
     "twilio, a premium number": ("twilio", TWILIO, "400 Bad Request", b'{"code": "21268", "status": 400}', FINAL),
 }
 

@@ -9,11 +9,11 @@ import pytest
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.office.audit import audit
+from pipeline.stages.admin.audit import audit
 from pipeline.stages.receive import keep
 from pipeline.stages.settle import settle
 from schema.carriage import Receipt
-from schema.vocabulary import Verdict
+from schema.vocabulary import ReceiptVerdict
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,9 @@ def _sound(world: Any) -> Iterator[None]:
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def receipt(world: Any, verdict: Verdict, *, key: str = "1", by_us: bool = False, carrier: str = "alpha") -> Receipt:
+def receipt(
+    world: Any, verdict: ReceiptVerdict, *, key: str = "1", by_us: bool = False, carrier: str = "alpha"
+) -> Receipt:
     [(ref, carrier_ref)] = world.rows("SELECT message_id, carrier_ref FROM provider_attempts")
     return Receipt(
         carrier=carrier,
@@ -43,12 +45,12 @@ STATES = "SELECT status, money, error_code FROM messages"
 @pytest.mark.parametrize(
     ("verdict", "state"),
     [
-        (Verdict.DELIVERED, ("delivered", "captured", None)),
-        (Verdict.FAILED, ("failed", "captured", "undelivered")),
-        (Verdict.PENDING, ("sent", "captured", None)),
+        (ReceiptVerdict.DELIVERED, ("delivered", "captured", None)),
+        (ReceiptVerdict.FAILED, ("failed", "captured", "undelivered")),
+        (ReceiptVerdict.PENDING, ("sent", "captured", None)),
     ],
 )
-def test_a_receipt_moves_its_message(world: Any, verdict: Verdict, state: tuple[Any, ...]) -> None:
+def test_a_receipt_moves_its_message(world: Any, verdict: ReceiptVerdict, state: tuple[Any, ...]) -> None:
     world.send()
 
     keep(world.rt, [receipt(world, verdict)])
@@ -59,12 +61,12 @@ def test_a_receipt_moves_its_message(world: Any, verdict: Verdict, state: tuple[
 
 def test_the_same_key_days_later_is_another_receipts(world: Any) -> None:
     world.send()
-    keep(world.rt, [receipt(world, Verdict.PENDING)])
+    keep(world.rt, [receipt(world, ReceiptVerdict.PENDING)])
     settle(world.rt)
 
-    assert keep(world.rt, [receipt(world, Verdict.DELIVERED)]) == 0
+    assert keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED)]) == 0
     world.run("UPDATE receipts SET received_at = received_at - interval '73 hours'")
-    assert keep(world.rt, [receipt(world, Verdict.DELIVERED), receipt(world, Verdict.DELIVERED)]) == 1
+    assert keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED), receipt(world, ReceiptVerdict.DELIVERED)]) == 1
     settle(world.rt)
 
     assert world.rows(STATES) == [("delivered", "captured", None)]
@@ -73,16 +75,16 @@ def test_the_same_key_days_later_is_another_receipts(world: Any) -> None:
 def test_the_same_receipt_twice_is_one(world: Any) -> None:
     world.send()
 
-    assert keep(world.rt, [receipt(world, Verdict.DELIVERED)] * 2) == 1
-    assert keep(world.rt, [receipt(world, Verdict.DELIVERED)]) == 0
+    assert keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED)] * 2) == 1
+    assert keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED)]) == 0
 
 
 def test_what_was_delivered_stays_so(world: Any) -> None:
     world.send()
-    keep(world.rt, [receipt(world, Verdict.DELIVERED, key="1")])
+    keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED, key="1")])
     settle(world.rt)
 
-    keep(world.rt, [receipt(world, Verdict.FAILED, key="2"), receipt(world, Verdict.PENDING, key="3")])
+    keep(world.rt, [receipt(world, ReceiptVerdict.FAILED, key="2"), receipt(world, ReceiptVerdict.PENDING, key="3")])
     settle(world.rt)
 
     assert world.rows(STATES) == [("delivered", "captured", None)]
@@ -95,10 +97,10 @@ def test_what_was_delivered_stays_so(world: Any) -> None:
 
 def test_what_failed_first_and_was_delivered_after_all_is_delivered(world: Any) -> None:
     world.send()
-    keep(world.rt, [receipt(world, Verdict.FAILED, key="1")])
+    keep(world.rt, [receipt(world, ReceiptVerdict.FAILED, key="1")])
     settle(world.rt)
 
-    keep(world.rt, [receipt(world, Verdict.DELIVERED, key="2"), receipt(world, Verdict.FAILED, key="3")])
+    keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED, key="2"), receipt(world, ReceiptVerdict.FAILED, key="3")])
     settle(world.rt)
 
     assert world.rows(STATES) == [("delivered", "captured", None)]
@@ -113,7 +115,7 @@ def test_money_that_was_given_back_stays_given_back(world: Any) -> None:
     world.add_carrier("alpha", {"silent": 1})
     world.send()
 
-    for place, verdict in enumerate([Verdict.FAILED, Verdict.DELIVERED]):
+    for place, verdict in enumerate([ReceiptVerdict.FAILED, ReceiptVerdict.DELIVERED]):
         keep(world.rt, [receipt(world, verdict, key=str(place), by_us=True)])
         settle(world.rt)
 
@@ -124,11 +126,11 @@ def test_money_that_was_given_back_stays_given_back(world: Any) -> None:
 @pytest.mark.parametrize(
     ("verdict", "state"),
     [
-        pytest.param(Verdict.DELIVERED, ("delivered", "captured", None), id="it was taken: earn it"),
-        pytest.param(Verdict.FAILED, ("failed", "released", "undelivered"), id="it failed: give it back"),
+        pytest.param(ReceiptVerdict.DELIVERED, ("delivered", "captured", None), id="it was taken: earn it"),
+        pytest.param(ReceiptVerdict.FAILED, ("failed", "released", "undelivered"), id="it failed: give it back"),
     ],
 )
-def test_a_receipt_ends_the_doubt(world: Any, verdict: Verdict, state: tuple[Any, ...]) -> None:
+def test_a_receipt_ends_the_doubt(world: Any, verdict: ReceiptVerdict, state: tuple[Any, ...]) -> None:
     world.add_carrier("alpha", {"silent": 1})
     world.send()
 
@@ -140,7 +142,7 @@ def test_a_receipt_ends_the_doubt(world: Any, verdict: Verdict, state: tuple[Any
 
 def test_a_receipt_that_comes_before_its_attempt_waits_for_it(world: Any) -> None:
     world.send()
-    early = receipt(world, Verdict.DELIVERED)
+    early = receipt(world, ReceiptVerdict.DELIVERED)
     world.run("UPDATE provider_attempts SET carrier_ref = NULL")
     keep(world.rt, [early])
     settle(world.rt)
@@ -155,7 +157,7 @@ def test_a_receipt_that_comes_before_its_attempt_waits_for_it(world: Any) -> Non
 
 def test_a_receipt_of_nobodys_message_is_an_orphan_in_the_end(world: Any) -> None:
     world.send()
-    keep(world.rt, [receipt(world, Verdict.DELIVERED, carrier="beta")])
+    keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED, carrier="beta")])
     settle(world.rt)
     assert world.rows("SELECT state FROM receipts") == ["waiting"]
 
@@ -168,7 +170,7 @@ def test_a_receipt_of_nobodys_message_is_an_orphan_in_the_end(world: Any) -> Non
 
 def test_settling_again_finds_nothing(world: Any) -> None:
     world.send()
-    keep(world.rt, [receipt(world, Verdict.DELIVERED)])
+    keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED)])
 
     assert (settle(world.rt), settle(world.rt)) == (1, 0)
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import DatabaseFault
-from pipeline.stages.office.audit import audit
+from pipeline.stages.admin.audit import audit
 from pipeline.stages.segment import segment
 from pipeline.stages.sweep import sweep
 from pipeline.store import attempts, leases
@@ -29,7 +29,7 @@ def die_after_marking(world: Any, upto: int) -> Any:
     ids = world.rows("SELECT id FROM messages ORDER BY id")
     with world.rt.begin() as conn:
         [claim] = leases.claim(conn, [hint.batch], 60)
-        leases.advance(conn, [leases.Step(hint.batch, claim.fence, None, ids[upto - 1])], 60)
+        leases.advance(conn, [leases.PortionMark(hint.batch, claim.fence, None, ids[upto - 1])], 60)
     world.run("UPDATE batches SET lease_until = now() - interval '1 second'")
     return hint.batch
 

@@ -7,7 +7,7 @@ import redis
 
 from pipeline.runtime import Runtime
 from pipeline.store import health
-from pipeline.store.health import Breaker, Pulse
+from pipeline.store.health import Breaker, CarrierHealth
 
 
 @pytest.fixture
@@ -69,15 +69,15 @@ def test_a_probe_that_nobody_reports_of_is_given_to_another(valkey: redis.Redis)
 
 
 def test_a_probe_without_a_sign_lets_no_other_thread_through(valkey: redis.Redis) -> None:
-    pulse = Pulse(valkey, "b5")
-    pulse.feel([("", False)] * 10)
+    health = CarrierHealth(valkey, "b5")
+    health.note_outcomes([("", False)] * 10)
     skip_the_pause(valkey, "b5")
-    assert pulse.ask(5) is Breaker.PROBE
+    assert health.ask(5) is Breaker.PROBE
 
     # it was throttled, or its turn never came
-    pulse.feel([], at_once=True)
+    health.note_outcomes([], at_once=True)
 
-    assert pulse.ask(5) is Breaker.OPEN
+    assert health.ask(5) is Breaker.OPEN
 
 
 def test_who_chooses_first_when_the_pause_is_over_may_probe(valkey: redis.Redis) -> None:

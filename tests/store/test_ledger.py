@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import DatabaseFault, ShortOfFunds
-from pipeline.rules import ids
-from pipeline.rules.prices import Price
-from pipeline.stages.office.audit import audit
+from pipeline.rules.identity import ids
+from pipeline.rules.money.prices import Price
+from pipeline.stages.admin.audit import audit
 from pipeline.store import accounts, ledger
 from pipeline.store.ledger import Hold
 from pipeline.store.messages import Moved
@@ -27,7 +27,7 @@ class Till:
     def __init__(self, world: Any, money: int = 0, quota: int = 0) -> None:
         self.world, self.rt = world, world.rt
         with self.rt.begin() as conn:
-            account = accounts.create(conn, f"till {self.rt.mint()}", "NGN")
+            account = accounts.create(conn, f"till {self.rt.new_ids()}", "NGN")
             assert account
             self.account = account
             if money:
@@ -37,11 +37,11 @@ class Till:
 
     def hold(self, amount: int = 0, quota: int = 0, month: date = MARCH) -> Moved:
         """Hold, for a batch of its own; return what may be captured or released."""
-        batch = self.rt.mint()
+        batch = self.rt.new_ids()
         with self.rt.begin() as conn:
             ledger.hold_all(conn, [Hold(self.account, batch, month, amount, quota)])
         at = datetime(month.year, month.month, 10, tzinfo=UTC)
-        return Moved(self.account, batch, ids.mint(at, 1), amount, quota)
+        return Moved(self.account, batch, ids.new_ids(at, 1), amount, quota)
 
     def capture(self, *moved: Moved) -> None:
         with self.rt.begin() as conn:
@@ -187,7 +187,7 @@ def test_a_month_pays_for_its_own_messages_only(world: Any) -> None:
     ],
 )
 def test_a_messages_month_is_that_of_its_id_in_utc(moment: str, month: date) -> None:
-    assert ledger.month_of(ids.mint(datetime.fromisoformat(moment), 7)) == month
+    assert ledger.month_of(ids.new_ids(datetime.fromisoformat(moment), 7)) == month
 
 
 def test_a_month_without_a_grant_has_no_quota(world: Any) -> None:
@@ -326,7 +326,7 @@ def test_nothing_to_give_back_touches_nothing(world: Any) -> None:
 
     till.release()
     till.capture()
-    till.release(Moved(till.account, world.rt.mint(), world.rt.mint(), 0, 0))
+    till.release(Moved(till.account, world.rt.new_ids(), world.rt.new_ids(), 0, 0))
 
     assert [entry[0] for entry in till.entries()] == ["topup"]
 

@@ -33,7 +33,7 @@ def allowed(world: Any, table: str, insert: str, statuses: list[Any]) -> set[tup
     passed = set()
     with world.rt.begin() as conn:
         for before, after in product(statuses, repeat=2):
-            id_ = world.rt.mint()
+            id_ = world.rt.new_ids()
             conn.exec_driver_sql(insert, {"id": id_, "status": before and str(before)})
             move = f"UPDATE {table} SET status = %(status)s WHERE id = %(id)s"
             with suppress(IntegrityError), conn.begin_nested():
@@ -42,20 +42,20 @@ def allowed(world: Any, table: str, insert: str, statuses: list[Any]) -> set[tup
     return passed
 
 
-def told(moves: Mapping[Any, frozenset[Any]]) -> set[tuple[Hashable, Hashable]]:
+def reported(moves: Mapping[Any, frozenset[Any]]) -> set[tuple[Hashable, Hashable]]:
     return {(before, after) for before, following in moves.items() for after in following}
 
 
 def test_the_database_lets_a_message_move_exactly_as_the_table_says(world: Any) -> None:
     passed = allowed(world, "messages", MESSAGE, [None, *Status])
 
-    assert passed == told(MESSAGE_MOVES)
+    assert passed == reported(MESSAGE_MOVES)
 
 
 def test_only_what_failed_at_a_carrier_or_after_a_doubt_becomes_delivered(world: Any) -> None:
     passed = set()
     for code in Code:
-        id_ = world.rt.mint()
+        id_ = world.rt.new_ids()
         with world.rt.begin() as conn:
             conn.exec_driver_sql(MESSAGE, {"id": id_, "status": "failed"})
         world.run("UPDATE messages SET error_code = %(code)s WHERE id = %(id)s", code=str(code), id=id_)
@@ -69,7 +69,7 @@ def test_only_what_failed_at_a_carrier_or_after_a_doubt_becomes_delivered(world:
 def test_the_database_lets_a_batch_move_exactly_as_the_table_says(world: Any) -> None:
     passed = allowed(world, "batches", BATCH, list(BatchStatus))
 
-    assert passed == told(BATCH_MOVES)
+    assert passed == reported(BATCH_MOVES)
 
 
 def test_a_final_message_may_still_change_in_what_is_not_its_status(world: Any) -> None:

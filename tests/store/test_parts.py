@@ -14,19 +14,19 @@ import pytest
 from pipeline.carriers import registry
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.office.audit import audit
+from pipeline.stages.admin.audit import audit
+from pipeline.stages.maintenance import PART_DAYS, maintain
 from pipeline.stages.receive import keep
-from pipeline.stages.retake import note
+from pipeline.stages.resend import note
 from pipeline.stages.settle import book, settle
 from pipeline.stages.sweep import sweep
-from pipeline.stages.tend import PART_DAYS, tend
 from pipeline.store import parts
-from pipeline.store.parts import Whole
+from pipeline.store.parts import MultipartAttempt
 from schema.carriage import Attempt
-from schema.vocabulary import Outcome, Verdict
+from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.stages.scripted import KIND, Line, Scripted, Stage
 
-DELIVERED, FAILED, PENDING = Verdict.DELIVERED, Verdict.FAILED, Verdict.PENDING
+DELIVERED, FAILED, PENDING = ReceiptVerdict.DELIVERED, ReceiptVerdict.FAILED, ReceiptVerdict.PENDING
 
 
 @pytest.fixture
@@ -59,13 +59,13 @@ ORDERS = [
 
 @pytest.mark.parametrize("way", ["booked one by one", "booked together", "settled one by one", "settled together"])
 @pytest.mark.parametrize(
-    ("told", "status"), ORDERS, ids=[" ".join(f"{p}{v[0]}" for p, v in told) for told, _ in ORDERS]
+    ("reported", "status"), ORDERS, ids=[" ".join(f"{p}{v[0]}" for p, v in reported) for reported, _ in ORDERS]
 )
 def test_a_message_is_delivered_with_its_last_part_and_fails_with_its_first(
-    stage: Stage, told: Sequence[tuple[int, Verdict]], status: str, way: str
+    stage: Stage, reported: Sequence[tuple[int, ReceiptVerdict]], status: str, way: str
 ) -> None:
     [message] = stage.send()
-    reports = [stage.report(message, "alpha", verdict, part=part) for part, verdict in told]
+    reports = [stage.report(message, "alpha", verdict, part=part) for part, verdict in reported]
 
     for some in [reports] if "together" in way else [[each] for each in reports]:
         if "booked" in way:
@@ -81,7 +81,7 @@ def test_a_part_that_is_reported_again_changes_nothing(stage: Stage) -> None:
     [message] = stage.send()
 
     for key in ("1", "1", "2", "3"):
-        stage.hear(message, "alpha", part=1, key=key)
+        stage.receive(message, "alpha", part=1, key=key)
 
     assert verdicts(stage) == ["delivered", "-", "-"]
     assert stage.world.rows("SELECT state FROM receipts ORDER BY key") == ["applied", "ignored", "ignored"]
@@ -90,17 +90,17 @@ def test_a_part_that_is_reported_again_changes_nothing(stage: Stage) -> None:
 def test_two_who_hear_of_the_last_two_parts_at_once_both_see_the_whole(stage: Stage, settings: Settings) -> None:
     messages = stage.send(*[f"+23480123456{n:02}" for n in range(30)])
     for message in messages:
-        stage.hear(message, "alpha", part=2)
+        stage.receive(message, "alpha", part=2)
     with closing(Runtime(settings)) as one, closing(Runtime(settings)) as other, ThreadPoolExecutor(2) as pool:
         for message in messages:
             together = threading.Barrier(2)
 
-            def hear(rt: Runtime, part: int, message: Any = message, gate: threading.Barrier = together) -> None:
+            def receive(rt: Runtime, part: int, message: Any = message, gate: threading.Barrier = together) -> None:
                 report = stage.report(message, "alpha", part=part)
                 gate.wait()
                 book(rt, [report])
 
-            list(pool.map(hear, (one, other), (1, 3)))
+            list(pool.map(receive, (one, other), (1, 3)))
 
     assert {state for state, *_ in stage.stands()} == {"delivered"}
 
@@ -109,20 +109,20 @@ def test_two_who_hear_of_many_messages_in_different_orders_do_not_wait_in_a_circ
     stage: Stage, settings: Settings
 ) -> None:
     messages = stage.send(*[f"+23480123456{n:02}" for n in range(40)])
-    told = {
+    reported = {
         part: [stage.report(message, "alpha", part=part) for message in messages[:: 1 if part == 1 else -1]]
         for part in (1, 3)
     }
     for message in messages:
-        stage.hear(message, "alpha", part=2)
+        stage.receive(message, "alpha", part=2)
     together = threading.Barrier(2)
 
-    def hear(rt: Runtime, part: int) -> None:
+    def receive(rt: Runtime, part: int) -> None:
         together.wait()
-        book(rt, told[part])
+        book(rt, reported[part])
 
     with closing(Runtime(settings)) as one, closing(Runtime(settings)) as other, ThreadPoolExecutor(2) as pool:
-        list(pool.map(hear, (one, other), (1, 3)))
+        list(pool.map(receive, (one, other), (1, 3)))
 
     assert {state for state, *_ in stage.stands()} == {"delivered"}
 
@@ -139,7 +139,7 @@ def test_parts_that_are_reported_before_the_submit_is_answered_wait_for_it(stage
         "UPDATE provider_attempts SET outcome = 'accepted', carrier_ref = %(ref)s", ref=f"alpha-{message}-1"
     )
     with stage.rt.begin() as conn:
-        parts.write(conn, [Whole("alpha", message, 1, [f"alpha-{message}-{part}" for part in (1, 2, 3)])])
+        parts.write(conn, [MultipartAttempt("alpha", message, 1, [f"alpha-{message}-{part}" for part in (1, 2, 3)])])
 
     stage.passes(2)
     settle(stage.rt)
@@ -155,7 +155,7 @@ def test_parts_that_are_reported_before_the_submit_is_answered_wait_for_it(stage
 def test_each_attempt_is_judged_by_its_own_parts(stage: Stage, retryable: bool, together: bool) -> None:
     stage.carrier("beta").parts = 2
     [message] = stage.send()
-    stage.hear(message, "alpha", FAILED, part=1, retryable=True)
+    stage.receive(message, "alpha", FAILED, part=1, retryable=True)
     stage.turn()
     reports = [
         stage.report(message, "alpha", DELIVERED, part=2),
@@ -175,7 +175,7 @@ def test_one_part_that_could_not_be_delivered_sends_the_whole_elsewhere(stage: S
     stage.carrier("beta")
     [message] = stage.send()
     for part, verdict in ((1, DELIVERED), (2, FAILED), (3, DELIVERED)):
-        stage.hear(message, "alpha", verdict, part=part, retryable=verdict is FAILED)
+        stage.receive(message, "alpha", verdict, part=part, retryable=verdict is FAILED)
 
     stage.turn()
     stage.turn()
@@ -191,9 +191,9 @@ def test_an_answer_that_comes_too_late_names_its_parts(stage: Stage) -> None:
     note(stage.rt, "alpha", [Attempt(message, Outcome.ACCEPTED, refs[0], parts=refs)])
     stage.turn()
 
-    stage.hear(message, "alpha", part=1)
+    stage.receive(message, "alpha", part=1)
     assert stage.stands() == [("sent", "captured", None)]
-    stage.hear(message, "alpha", part=2)
+    stage.receive(message, "alpha", part=2)
 
     assert stage.stands() == [("delivered", "captured", None)]
 
@@ -209,7 +209,7 @@ def test_so_does_a_worker_that_lost_its_claim_meanwhile(stage: Stage) -> None:
 
     stage.turn()
     for part in (3, 1, 2):
-        stage.hear(message, "alpha", part=part)
+        stage.receive(message, "alpha", part=part)
 
     assert stage.stands() == [("delivered", "captured", None)]
 
@@ -221,8 +221,8 @@ def test_a_reference_that_is_given_out_anew_means_the_newest_message(stage: Stag
     stage.lines["alpha"].parts = 0
     old, new, whole = (stage.send()[0] for _ in range(3))
     with stage.rt.begin() as conn:
-        parts.write(conn, [Whole("alpha", old, 1, ["7", "8"])])
-        parts.write(conn, [Whole("alpha", new, 1, ["8", "9"])])
+        parts.write(conn, [MultipartAttempt("alpha", old, 1, ["7", "8"])])
+        parts.write(conn, [MultipartAttempt("alpha", new, 1, ["8", "9"])])
     stage.world.run("UPDATE parts SET created_at = now() - interval '1 day'")
     stage.world.run("UPDATE provider_attempts SET carrier_ref = '7' WHERE message_id = %(whole)s", whole=whole)
     reports = [stage.report(new, "alpha") for _ in range(3)]
@@ -243,6 +243,6 @@ def test_parts_are_forgotten_when_nobody_speaks_of_them_any_more(stage: Stage) -
         age=timedelta(days=PART_DAYS, hours=1),
     )
 
-    tend(stage.rt)
+    maintain(stage.rt)
 
     assert stage.world.rows("SELECT count(*) FROM parts") == [3]

@@ -13,21 +13,22 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.rules import ids
-from pipeline.rules.paces import HELD, IN_HAND
+from pipeline.rules.identity import ids
+from pipeline.rules.routing.pacing import HELD, IN_HAND
 from pipeline.runtime import Connection, Runtime
 from pipeline.settings import Settings
 from pipeline.store import (
     attempts,
     batches,
-    doings,
+    carrier_activity,
+    claim_checks,
     events,
-    gate,
     holds,
     id_spellings,
     key_reservations,
     leases,
     messages,
+    missing_receipts,
     overview,
     parts,
     progress,
@@ -35,12 +36,11 @@ from pipeline.store import (
     recovery,
     replays,
     requests,
-    sent,
-    silences,
+    resendable,
 )
-from pipeline.store import doubts as store_doubts
+from pipeline.store import unknown_outcomes as store_doubts
+from pipeline.store.api import challenges, list_messages, recipient_requests, scheduled_requests, webhook_deliveries
 from pipeline.store.consent import inbound, opt_outs
-from pipeline.store.doors import browse, challenges, deliveries, schedules, standings
 from schema.vocabulary import BatchStatus
 from tests.conftest import World
 
@@ -109,7 +109,7 @@ def _crowded(rt: Runtime) -> Crowd:
 
 def _first(day: int, number: int) -> UUID:
     noon = datetime.now(UTC).replace(hour=12) + timedelta(days=day, seconds=number)
-    return ids.mint(noon, number << 32)
+    return ids.new_ids(noon, number << 32)
 
 
 def _fill(conn: Connection, firsts: list[UUID]) -> None:
@@ -218,7 +218,7 @@ def steps(crowd: Crowd) -> dict[str, Any]:
 
 
 def view(_crowd: Crowd, **more: Any) -> dict[str, Any]:
-    return {"account": 1, "doors": ["robase.send"], "test": False, **more}
+    return {"account": 1, "apis": ["robase.send"], "test": False, **more}
 
 
 def page(crowd: Crowd) -> dict[str, Any]:
@@ -240,7 +240,7 @@ def spelt(crowd: Crowd, name: str = "", **more: Any) -> dict[str, Any]:
     return ({name: wanted} if name else {}) | {"spellings": [f"ref-{id_}" for id_ in wanted], **more}
 
 
-def told(crowd: Crowd) -> dict[str, Any]:
+def reported(crowd: Crowd) -> dict[str, Any]:
     wanted = some(crowd)["ids"]
     bounds = {"lowest": wanted[0], "highest": wanted[-1], "at": datetime.now(UTC)}
     return {"ids": wanted, "messages": wanted, "statuses": ["sent"] * len(wanted), **bounds}
@@ -253,8 +253,8 @@ def recorded(crowd: Crowd) -> dict[str, Any]:
 
 
 #: twenty of what handsets send, column by column
-HEARD: Mapping[str, Sequence[Any]] = {
-    "ids": [ids.mint(datetime.now(UTC), number) for number in range(20)],
+RECEIVED: Mapping[str, Sequence[Any]] = {
+    "ids": [ids.new_ids(datetime.now(UTC), number) for number in range(20)],
     "carriers": ["alpha"] * 20,
     "keys": [f"new/{number}" for number in range(20)],
     "phones": [f"+234801000{number:04}" for number in range(20)],
@@ -277,8 +277,8 @@ HEARD: Mapping[str, Sequence[Any]] = {
 }
 
 
-def heard(names: str, **more: Any) -> dict[str, Any]:
-    return {name: HEARD[name] for name in names.split()} | more
+def received(names: str, **more: Any) -> dict[str, Any]:
+    return {name: RECEIVED[name] for name in names.split()} | more
 
 
 STATEMENTS: Mapping[str, tuple[str, Params]] = {
@@ -318,7 +318,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "hold": (holds._HOLD, lambda crowd: {"ids": crowd.batches}),
     "keep": (holds._KEEP, lambda crowd: {"ids": crowd.batches}),
     "what is held": (holds._KEPT, lambda _: {}),
-    "what carriers' batches are held": (doings._HELD, lambda _: {}),
+    "what carriers' batches are held": (carrier_activity._HELD, lambda _: {}),
     "stale admitted": (batches._STALE.format(status="admitted"), lambda _: {"stale": 15.0, "limit": 500}),
     "stale queued": (batches._STALE.format(status="queued"), lambda _: {"stale": 15.0, "limit": 500}),
     "park admitted": (batches._PARK_ADMITTED, lambda _: {"claims": 3, "limit": 500}),
@@ -354,7 +354,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         ),
     ),
     "whole of its parts": (parts._WHOLE, lambda crowd: {"messages": some(crowd)["ids"]}),
-    "sent": (sent._SENT, lambda crowd: {"ids": some(crowd)["ids"]}),
+    "sent": (resendable._SENT, lambda crowd: {"ids": some(crowd)["ids"]}),
     "untaken": (messages._UNTAKEN, spans),
     "doubts due": (store_doubts._DUE, lambda _: {"limit": 500}),
     "put off doubts": (store_doubts._PUT_OFF, lambda crowd: places(crowd, seconds=5.0)),
@@ -368,10 +368,10 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
             | {"outcomes": ["accepted"] * len(crowd.firsts), "refs": ["x"] * len(crowd.firsts)}
         ),
     ),
-    "silences due": (silences._DUE, lambda _: {"limit": 500}),
+    "silences due": (missing_receipts._DUE, lambda _: {"limit": 500}),
     "unheard": (
-        silences._UNHEARD,
-        lambda crowd: {**spans(crowd), "sources": silences._SOURCES, "lately": 3600.0},
+        missing_receipts._UNHEARD,
+        lambda crowd: {**spans(crowd), "sources": missing_receipts._SOURCES, "lately": 3600.0},
     ),
     "stray receipts": (id_spellings._STRAY, lambda crowd: {"ids": some(crowd)["ids"], "late": 3600, "settled": 30}),
     "respell": (id_spellings._RESPELL, lambda crowd: spelt(crowd, "ids", since=crowd.firsts[0])),
@@ -405,24 +405,24 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         key_reservations._UNPAID_PLACES,
         lambda crowd: {"request": crowd.batches[0], "last": crowd.lasts[0], "codes": ["no_price"]},
     ),
-    "blot": (silences._BLOT, spans),
+    "blot": (missing_receipts._REDACT, spans),
     "learn": (
-        silences._LEARN,
+        missing_receipts._MEASURE,
         lambda crowd: (
             {"since": _first(DAYS[-1], BATCHES - 20), "recent": crowd.firsts[0]}
             | {"least": 10.0, "fewest": 50, "sample": 1000, "strange": 10, "latest": 100}
         ),
     ),
-    "inbound fresh": (inbound._FRESH, lambda _: {"limit": 500, "patience": 600.0}),
-    "inbound members": (inbound._MEMBERS, lambda _: heard("carriers phones senders refs ofs", patience=600.0)),
-    "inbound starts": (inbound._STARTS, lambda _: heard("phones", believed=timedelta(hours=72))),
-    "inbound keep": (inbound._KEEP, lambda _: heard(" ".join(HEARD), again=300)),
+    "inbound fresh": (inbound._FRESH, lambda _: {"limit": 500, "timeout": 600.0}),
+    "inbound members": (inbound._MEMBERS, lambda _: received("carriers phones senders refs ofs", timeout=600.0)),
+    "inbound starts": (inbound._STARTS, lambda _: received("phones", believed=timedelta(hours=72))),
+    "inbound keep": (inbound._KEEP, lambda _: received(" ".join(RECEIVED), again=300)),
     "inbound handle": (
         inbound._HANDLE,
-        lambda crowd: heard("accounts actions replies bodies senders wholes", ids=crowd.firsts),
+        lambda crowd: received("accounts actions replies bodies senders wholes", ids=crowd.firsts),
     ),
-    "opt-outs of": (opt_outs._OF, lambda _: heard("accounts phones")),
-    "opt-outs refused": (opt_outs._REFUSED, lambda _: heard("accounts phones senders classes skips")),
+    "opt-outs of": (opt_outs._OF, lambda _: received("accounts phones")),
+    "opt-outs refused": (opt_outs._REFUSED, lambda _: received("accounts phones senders classes skips")),
     "receipts anew": (
         receipts._KEEP_ANEW,
         lambda crowd: (
@@ -451,45 +451,45 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
             "codes": ["no_price", "insufficient_funds"],
         },
     ),
-    "queued at": (browse._QUEUED, lambda crowd: {"id": crowd.firsts[0]}),
-    "tell": (events._TELL, told),
+    "queued at": (list_messages._QUEUED, lambda crowd: {"id": crowd.firsts[0]}),
+    "tell": (events._TELL, reported),
     "lock deliveries": (
-        deliveries._LOCK,
+        webhook_deliveries._LOCK,
         lambda crowd: {"lanes": crowd.batches, "rooms": [8] * len(crowd.batches), "room": 8, "most": 400},
     ),
-    "claim deliveries": (deliveries._CLAIM, lambda crowd: {"ids": crowd.batches, "lease": 60.0}),
-    "load deliveries": (deliveries._LOAD, lambda crowd: {"ids": crowd.batches, "hours": 24.0}),
-    "record deliveries": (deliveries._RECORD, recorded),
+    "claim deliveries": (webhook_deliveries._CLAIM, lambda crowd: {"ids": crowd.batches, "lease": 60.0}),
+    "load deliveries": (webhook_deliveries._LOAD, lambda crowd: {"ids": crowd.batches, "hours": 24.0}),
+    "record deliveries": (webhook_deliveries._RECORD, recorded),
     "standings": (
-        standings._STANDINGS,
+        recipient_requests._STANDINGS,
         lambda crowd: {"accounts": [1] * 20, "ids": crowd.batches, "tests": [False] * 20, "door": "robase.send"},
     ),
     "count a guess": (
         challenges._COUNT,
         lambda crowd: {"id": crowd.batches[0], "account": 1, "fits": False, "now": datetime.now(UTC)},
     ),
-    "wake deliveries": (deliveries._WAKE, lambda crowd: {"lanes": crowd.batches, "messages": crowd.batches}),
+    "wake deliveries": (webhook_deliveries._WAKE, lambda crowd: {"lanes": crowd.batches, "messages": crowd.batches}),
     "story": (overview._MESSAGE, lambda crowd: {"id": crowd.firsts[0], "account": "acme"}),
     "story's attempts": (overview._ATTEMPTS, lambda crowd: {"id": crowd.firsts[0]}),
     "messages of a request": (
         overview._MESSAGES_OF,
         lambda c: {"request": c.batches[0], "first": c.firsts[0], "last": c.lasts[0]},
     ),
-    "one for its owner": (browse._ONE, lambda crowd: view(crowd, id=crowd.firsts[0])),
-    "latest requests": (browse._REQUESTS, lambda crowd: view(crowd, before=crowd.firsts[5], limit=51)),
-    "a page of messages": (browse._PAGE, page),
-    "a page's attempts": (browse._TRIES, some),
-    "exempt from the gate": (gate._EXEMPT, some),
-    "chosen by": (gate._SITUATIONS, lambda crowd: {"ids": crowd.batches}),
-    "came through": (messages._CAME_THROUGH, lambda crowd: some(crowd, doors=["webex.sms"])),
-    "scheduled requests": (schedules._REQUESTS, sought),
+    "one for its owner": (list_messages._ONE, lambda crowd: view(crowd, id=crowd.firsts[0])),
+    "latest requests": (list_messages._REQUESTS, lambda crowd: view(crowd, before=crowd.firsts[5], limit=51)),
+    "a page of messages": (list_messages._PAGE, page),
+    "a page's attempts": (list_messages._TRIES, some),
+    "exempt from the gate": (claim_checks._EXEMPT, some),
+    "chosen by": (claim_checks._SNAPSHOTS, lambda crowd: {"ids": crowd.batches}),
+    "came through": (messages._CAME_THROUGH, lambda crowd: some(crowd, apis=["webex.sms"])),
+    "scheduled requests": (scheduled_requests._REQUESTS, sought),
     "how they stand": (
-        schedules._STANDING,
+        scheduled_requests._STANDING,
         lambda crowd: page(crowd) | {"send_ats": [datetime.now(UTC)] * len(crowd.batches)},
     ),
-    "what carriers have to do": (doings._WAITING, lambda _: {}),
-    "what carriers said lately": (doings._RECEIPTS, lambda _: {"edge": _first(DAYS[-1], BATCHES - 20)}),
-    "a request's span": (schedules._SPAN, lambda crowd: view(crowd, id=crowd.batches[0])),
+    "what carriers have to do": (carrier_activity._WAITING, lambda _: {}),
+    "what carriers said lately": (carrier_activity._RECEIPTS, lambda _: {"edge": _first(DAYS[-1], BATCHES - 20)}),
+    "a request's span": (scheduled_requests._SPAN, lambda crowd: view(crowd, id=crowd.batches[0])),
 }
 each_statement = pytest.mark.parametrize("name", STATEMENTS)
 
@@ -577,7 +577,7 @@ def test_what_carriers_did_lately_is_found_by_its_time(world: World) -> None:
 
     with world.rt.begin() as conn:
         since = {"since": datetime.now(UTC) - timedelta(minutes=15)}
-        plan = "\n".join(conn.exec_driver_sql(f"EXPLAIN {doings._OUTCOMES}", since).scalars())
+        plan = "\n".join(conn.exec_driver_sql(f"EXPLAIN {carrier_activity._OUTCOMES}", since).scalars())
 
     assert "recorded_at_idx" in plan
 

@@ -13,10 +13,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from pipeline.rules import consent_numbers
+from pipeline.rules.consent import consent_numbers
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.office.migrate import is_current, migrate
+from pipeline.stages.admin.migrations import is_current, migrate
 from pipeline.store import migrations
 from schema.tables import metadata
 

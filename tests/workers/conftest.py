@@ -19,10 +19,10 @@ from kombu import Connection
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.office import report
+from pipeline.stages.admin import overview
 from tests.conftest import World
-from tests.hatchery import ROOT, Hatched, hatchery, procfile
-from workers import dev
+from tests.forked_processes import ROOT, Hatched, forked, procfile
+from workers.lab.embedded import development
 from workers.producer import producer, submit
 from workers.queues import QUEUES
 
@@ -39,7 +39,7 @@ class Site:
         self.producer = producer(broker_url)
         self._processes: list[Hatched] = []
         #: those that were told to stop: a worker that is told so twice drops what it has in hand
-        self._told: list[Hatched] = []
+        self._reported: list[Hatched] = []
 
     @property
     def environment(self) -> dict[str, str]:
@@ -58,7 +58,7 @@ class Site:
         log = self.folder / f"{name}.log"
         argv = ["celery", "-A", "workers.app", *arguments]
         log.write_bytes(b"")
-        process = hatchery().start(argv, log=log, environment=self.environment | environment)
+        process = forked().start(argv, log=log, environment=self.environment | environment)
         self._processes.append(process)
         eventually(lambda: ready in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
@@ -67,8 +67,8 @@ class Site:
     def start_line(self, line: str, **environment: str) -> Path:
         """Start a line of the Procfile ("carriers alpha": with what is added to it); return its log."""
         log = self.folder / f"{line.replace(' ', '-')}.log"
-        told = self.environment | {"POSTROAD_CONCURRENCY": "2"} | environment
-        process = hatchery().start(procfile(line, told), log=log, environment=told)
+        reported = self.environment | {"POSTROAD_CONCURRENCY": "2"} | environment
+        process = forked().start(procfile(line, reported), log=log, environment=reported)
         self._processes.append(process)
         eventually(lambda: " ready." in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
@@ -98,9 +98,9 @@ class Site:
     def ask_to_stop(self) -> None:
         """Tell the processes to stop, the last first, without waiting for it."""
         for process in reversed(self._processes):
-            if process not in self._told:
+            if process not in self._reported:
                 process.send_signal(signal.SIGTERM)
-                self._told.append(process)
+                self._reported.append(process)
 
     def stop(self) -> None:
         """Stop the processes, the last first."""
@@ -151,12 +151,12 @@ class Site:
         """Return a connection to the broker that sees the keys as ours do."""
         return Connection(self.broker_url, transport_options={"global_keyprefix": "postroad:"})
 
-    def answer(self, request: UUID) -> report.Answer:
+    def answer(self, request: UUID) -> overview.RequestResult:
         """Return what became of a request, once it is known."""
-        eventually(lambda: report.tell(self.rt, request) is not None)
-        told = report.tell(self.rt, request)
-        assert isinstance(told, report.Answer)
-        return told
+        eventually(lambda: overview.tell(self.rt, request) is not None)
+        reported = overview.tell(self.rt, request)
+        assert isinstance(reported, overview.RequestResult)
+        return reported
 
     def statuses(self, request: UUID) -> list[str]:
         """Return the statuses of a request's messages."""
@@ -179,7 +179,7 @@ def _eventually() -> Callable[..., None]:
 
 @pytest.fixture(scope="module")
 def new_site(
-    pair: dev.Pair, new_database: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+    pair: development.EmbeddedServers, new_database: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], Site]]:
     """Makes sites on which nothing runs yet."""
     sites: list[Site] = []

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.stages.office.administer import set_account_state, set_carrier_state
-from pipeline.stages.office.audit import audit
+from pipeline.stages.admin.administer import set_account_state, set_carrier_state
+from pipeline.stages.admin.audit import audit
 from schema.vocabulary import AccountState, CarrierState
-from tests.hatchery import procfile
+from tests.forked_processes import procfile
 from workers.beat import SCHEDULE
 from workers.queues import CLOCK, QUEUES
 

@@ -5,19 +5,20 @@ from typing import Any
 
 import pytest
 
-from pipeline.rules import phones, templates
-from pipeline.rules.segments import measure
-from pipeline.rules.templates import Missing
+from pipeline.rules.numbers import phones
+from pipeline.rules.text import templates
+from pipeline.rules.text.segments import measure
+from pipeline.rules.text.templates import Missing
 from schema.order import Order
 from schema.vocabulary import Encoding
-from workers.campaign import PORTION, BrokenFile, Fault, Portion, portions, request_ids
-from workers.showcase.tour import CAMPAIGN, TEXT
+from workers.campaign_file import PORTION, BrokenCsvFile, FilePortion, LineFault, portions, request_ids
+from workers.lab.demo.scenario import CAMPAIGN, TEXT
 
 HOW = "write it as + and 8 to 15 digits"
 COMMON: dict[str, Any] = {"account": "acme", "sender": "ACME", "body": "Hello ${name}"}
 
 
-def read(content: str | bytes, **options: Any) -> list[Portion]:
+def read(content: str | bytes, **options: Any) -> list[FilePortion]:
     lines = content.encode() if isinstance(content, str) else content
     return list(portions(lines.splitlines(keepends=True), COMMON, **options))
 
@@ -28,7 +29,7 @@ def order_of(content: str | bytes, **options: Any) -> Order:
     return portion.order
 
 
-def faults_of(content: str | bytes, **options: Any) -> list[Fault]:
+def faults_of(content: str | bytes, **options: Any) -> list[LineFault]:
     return [fault for portion in read(content, **options) for fault in portion.faults]
 
 
@@ -92,7 +93,7 @@ def test_a_cell_in_quotation_marks_may_hold_commas_and_lines() -> None:
     ids=["empty", "no header", "no number column", "same name twice", *"ABCDEFGHI", "latin-1", "utf-16"],
 )
 def test_a_file_without_a_usable_header_is_refused_whole(content: str | bytes, words: str) -> None:
-    with pytest.raises(BrokenFile, match=words):
+    with pytest.raises(BrokenCsvFile, match=words):
         read(content)
 
 
@@ -131,7 +132,7 @@ def test_a_file_without_a_usable_header_is_refused_whole(content: str | bytes, w
 def test_a_broken_line_is_told_with_its_number_and_the_others_go(line: bytes, words: str) -> None:
     content = b"to,name\n+2348012345678,Ada\n" + line + b"\n+4915112345678,Eve\n"
 
-    assert faults_of(content) == [Fault(3, words)]
+    assert faults_of(content) == [LineFault(3, words)]
     assert [each.merge["name"] for each in order_of(content).recipients] == ["Ada", "Eve"]
 
 
@@ -206,7 +207,7 @@ def test_columns_that_the_text_does_not_name_are_nothing() -> None:
 def test_a_nameless_column_at_the_end_must_be_empty() -> None:
     faults = faults_of("to,name,,\n+2348031234567,Ada,,\n+2348031234568,Smith, John,\n+2348031234569,Cy\n")
 
-    assert faults == [Fault(3, "4 cells where the header has 2")]
+    assert faults == [LineFault(3, "4 cells where the header has 2")]
 
 
 def test_merge_fields_are_matched_as_the_number_column_is() -> None:
@@ -226,7 +227,7 @@ def test_the_spelling_of_the_text_goes_before_its_like() -> None:
 
 
 def test_a_column_that_no_merge_field_can_name_is_told_at_once() -> None:
-    with pytest.raises(BrokenFile, match=r"\$\{First Name\}: a merge field is letters"):
+    with pytest.raises(BrokenCsvFile, match=r"\$\{First Name\}: a merge field is letters"):
         list(portions([b"to,First Name\n+2348031234567,Ada\n"], {**COMMON, "body": "Hi ${First Name}"}))
 
 
@@ -313,7 +314,7 @@ def test_the_same_portion_is_the_same_request_and_another_is_not() -> None:
 
 
 def test_a_fault_of_the_order_itself_is_no_fault_of_a_line() -> None:
-    with pytest.raises(BrokenFile, match="sender"):
+    with pytest.raises(BrokenCsvFile, match="sender"):
         list(portions([b"to,name\n", b"+2348012345678,Ada\n"], {**COMMON, "sender": "x" * 30}))
 
 

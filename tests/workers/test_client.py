@@ -17,7 +17,7 @@ import pytest
 from schema.order import Order
 from schema.order_reader import read
 from schema.sealed_order import ProducerKey
-from tests.hatchery import ROOT
+from tests.forked_processes import ROOT
 from tests.packages import build, unpacked
 
 COPIES = {
@@ -113,10 +113,10 @@ def test_the_client_needs_celery_and_pydantic_and_has_the_version_of_the_product
     declared = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text("utf-8"))["project"]
     with ZipFile(wheel) as packed:
         [metadata] = [name for name in packed.namelist() if name.endswith("METADATA")]
-        told = message_from_string(packed.read(metadata).decode())
+        reported = message_from_string(packed.read(metadata).decode())
         names = {name.partition("/")[0] for name in packed.namelist()}
 
-    assert told["Version"] == declared["version"] == product["metadata"]["version"]
-    needed = [each for each in told.get_all("Requires-Dist", []) if "extra ==" not in each]
+    assert reported["Version"] == declared["version"] == product["metadata"]["version"]
+    needed = [each for each in reported.get_all("Requires-Dist", []) if "extra ==" not in each]
     assert sorted(each.partition(">")[0].partition("<")[0] for each in needed) == ["celery", "pydantic"]
     assert {name for name in names if not name.endswith(".dist-info")} == {"postroad_client"}

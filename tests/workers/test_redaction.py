@@ -104,7 +104,7 @@ def seen(site: Any, eventually: Callable[..., None]) -> Seen:
         eventually(lambda: site.statuses(found.request) == ["sent"])
         eventually(lambda: flower.tasks().get(str(found.request), {}).get("state") == "SUCCESS")
         eventually(lambda: any(task.get("state") == "FAILURE" for task in flower.tasks().values()))
-        found.texts["events"] = "\n".join(_told(events))
+        found.texts["events"] = "\n".join(_reported(events))
 
     found.tasks = flower.tasks()
     found.texts |= flower.pages(found.tasks)
@@ -144,14 +144,14 @@ def _orders(answer: object) -> int:
     return str(answer).count("'name': 'sms.ingest'")
 
 
-def _told(events: Any) -> list[str]:
+def _reported(events: Any) -> list[str]:
     """Return what was published: Celery's events, and the answers to `inspect`."""
-    told = []
+    reported = []
     while message := events.get_message(timeout=1):
         if message["type"] == "pmessage" and b"celeryev" in message["channel"]:
             envelope = json.loads(message["data"])
-            told.append(f"{envelope['headers']} {base64.b64decode(envelope['body']).decode()}")
-    return told
+            reported.append(f"{envelope['headers']} {base64.b64decode(envelope['body']).decode()}")
+    return reported
 
 
 class Flower:

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
 from pipeline.runtime import Runtime
-from pipeline.stages.office import producers
+from pipeline.stages.admin import producer_keys
 from pipeline.store import accounts
-from schema.sealed_order import ProducerKey, Unopened, key_of
-from tests.hatchery import ROOT
+from schema.sealed_order import ProducerKey, SealBroken, key_of
+from tests.forked_processes import ROOT
 from workers.producer import producer, submit
 
 SECRET = "a secret of these tests, long enough"
@@ -38,8 +38,8 @@ def installation(site: Any) -> Iterator[Runtime]:
 @pytest.fixture(scope="module")
 def key(site: Any, installation: Runtime) -> str:
     """The key of the account `acme`, whose orders must be sealed."""
-    made = producers.create_key(installation, "acme")
-    producers.require_sealed(installation, "acme", True)
+    made = producer_keys.create_key(installation, "acme")
+    producer_keys.require_sealed(installation, "acme", True)
     return made
 
 
@@ -105,7 +105,7 @@ def test_an_order_made_for_another_task_is_refused(working: Any, key: str) -> No
 def test_the_key_of_one_account_sends_for_no_other(working: Any, installation: Runtime, key: str) -> None:
     with installation.begin() as conn:
         accounts.create(conn, "other", "NGN")
-    task, other = uuid4(), ProducerKey.read(producers.create_key(installation, "other"))
+    task, other = uuid4(), ProducerKey.read(producer_keys.create_key(installation, "other"))
 
     publish(working, other.seal(str(task), payload(working, str(task))), task)
 
@@ -150,8 +150,8 @@ def test_a_faulty_order_is_refused_by_its_fields_as_an_open_one_is(working: Any,
 
 
 def test_a_revoked_key_opens_nothing(working: Any, installation: Runtime) -> None:
-    gone = producers.create_key(installation, "acme")
-    producers.revoke_key(installation, "acme", ProducerKey.read(gone).id)
+    gone = producer_keys.create_key(installation, "acme")
+    producer_keys.revoke_key(installation, "acme", ProducerKey.read(gone).id)
     task = uuid4()
 
     publish(working, ProducerKey.read(gone).seal(str(task), payload(working, str(task))), task)
@@ -169,7 +169,7 @@ def test_the_form_of_a_sealed_order_is_what_the_contract_says() -> None:
 
     assert key_of({"sealed": sealed}) == key.id
     assert key.open(task, sealed) == order
-    with pytest.raises(Unopened):
+    with pytest.raises(SealBroken):
         key.open(task, sealed[:-2] + ("AA" if sealed[-2:] != "AA" else "BB"))
 
 

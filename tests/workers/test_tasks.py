@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from celery.signals import worker_process_shutdown
 
-from pipeline.stages.office.audit import audit
+from pipeline.stages.admin.audit import audit
 from schema.message import Hint
 from schema.message_class import MessageClass
 from workers.queues import QUEUES

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from workers.broker.reasons import Malformed, Reason
+from workers.broker.rejections import Malformed, Reason
 
 #: bytes one message may have, unpacked
 LARGEST = 32 * 1024 * 1024

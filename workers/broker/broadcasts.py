@@ -6,7 +6,7 @@ the broker may not do that: processes are ended by signals, queues are the Procf
 
 from workers.broker.bounded_json import parse
 from workers.broker.envelope import Envelope, body_of
-from workers.broker.reasons import Malformed, Reason
+from workers.broker.rejections import Malformed, Reason
 
 #: the exchange of Celery's remote control
 CONTROL = "celery.pidbox"

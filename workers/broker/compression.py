@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workers.broker.bounded_json import LARGEST
-from workers.broker.reasons import Malformed, Reason
+from workers.broker.rejections import Malformed, Reason
 
 #: kombu's name of a compression → a new decompressor
 _FORMATS: dict[str, Callable[[], Any]] = {

@@ -19,8 +19,8 @@ from pipeline.errors import DatabaseFault
 from pipeline.stages import dead_letters
 from schema.dead_letter import DeadLetter
 from workers.app import runtime
-from workers.broker.dead_letters import keeper
-from workers.broker.reasons import Expired, Malformed, Reason
+from workers.broker.dead_letter_writer import keeper
+from workers.broker.rejections import Expired, Malformed, Reason
 from workers.broker.task_message import read
 from workers.queues import CLOCK
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from workers.broker.bounded_json import parse
 from workers.broker.compression import unpacked
-from workers.broker.reasons import Malformed, Reason
+from workers.broker.rejections import Malformed, Reason
 
 Envelope = dict[str, Any]
 

@@ -11,7 +11,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from workers.broker.arguments import TAKES, fitting
 from workers.broker.bounded_json import parse
-from workers.broker.reasons import Expired, Malformed, Reason
+from workers.broker.rejections import Expired, Malformed, Reason
 from workers.redaction import redact
 
 Fields = dict[str, Any]
@@ -56,7 +56,7 @@ def read(headers: Any, body: Any, content_type: Any, content_encoding: Any, now:
         raise Malformed(Reason.HEADERS)
     fields = headers
     try:
-        fields, args, kwargs = _told(headers, _parsed(body, content_type, content_encoding))
+        fields, args, kwargs = _reported(headers, _parsed(body, content_type, content_encoding))
         task = _name(fields)
         found = TaskMessage(task, _id(fields), _arguments(task, args, kwargs))
         _require_due(fields, now, found.id)
@@ -87,7 +87,7 @@ def _lower(word: Any) -> str | None:
     return "" if word is None else word.lower() if isinstance(word, str) else None
 
 
-def _told(headers: Fields, body: Any) -> tuple[Fields, Any, Any]:
+def _reported(headers: Fields, body: Any) -> tuple[Fields, Any, Any]:
     """Return what is said of the task, its positional and its named arguments: protocol 2, 1, or a mixture."""
     if isinstance(body, list) and len(body) == 3 and (body[2] is None or isinstance(body[2], dict)):
         return headers, body[0], body[1]

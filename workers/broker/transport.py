@@ -16,9 +16,9 @@ from kombu.utils.json import dumps
 from redis import ResponseError
 
 from workers.broker.broadcasts import CONTROL, require_question
-from workers.broker.dead_letters import LARGEST, keeper
+from workers.broker.dead_letter_writer import LARGEST, keeper
 from workers.broker.envelope import checked, opened
-from workers.broker.reasons import Malformed, Reason
+from workers.broker.rejections import Malformed, Reason
 
 log = logging.getLogger(__name__)
 
@@ -198,15 +198,15 @@ class Channel(redis.Channel):
             raise
         if not isinstance(response, list | tuple):
             return None
-        told = self._handle_message(c, response)
-        if not bytes_to_str(told["type"]).endswith("message") or not told["data"]:
+        reported = self._handle_message(c, response)
+        if not bytes_to_str(reported["type"]).endswith("message") or not reported["data"]:
             return None
-        exchange = bytes_to_str(told["channel"]).partition(".")[2].split("/", 1)[0]
+        exchange = bytes_to_str(reported["channel"]).partition(".")[2].split("/", 1)[0]
         queue = self._fanout_to_queue.get(exchange)
         if queue is None:
             return None
         try:
-            envelope = opened(told["data"], queue)
+            envelope = opened(reported["data"], queue)
             if exchange == CONTROL:
                 require_question(envelope)
         except Malformed as fault:

@@ -4,8 +4,18 @@ It posts through a window of connections, one request at a time on each, and nev
 redirect, keeps no cookie, asks no proxy. Why not aiohttp: docs/decisions/0004-http-carriers.md.
 """
 
-from pipeline.carriers.http1.connection import Address, Answer, Fault, request
-from pipeline.carriers.http1.lanes import FUSE, Client, Lanes, new_event_loop
-from pipeline.carriers.http1.patience import retry_after
+from pipeline.carriers.http1.answer_wait import retry_after
+from pipeline.carriers.http1.connection import Address, HttpFault, HttpResponse, request
+from pipeline.carriers.http1.connection_pool import FUSE, ConnectionPool, HttpClient, new_event_loop
 
-__all__ = ["FUSE", "Address", "Answer", "Client", "Fault", "Lanes", "new_event_loop", "request", "retry_after"]
+__all__ = [
+    "FUSE",
+    "Address",
+    "ConnectionPool",
+    "HttpClient",
+    "HttpFault",
+    "HttpResponse",
+    "new_event_loop",
+    "request",
+    "retry_after",
+]

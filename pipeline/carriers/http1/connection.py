@@ -15,7 +15,7 @@ LONGEST = 65_536
 
 
 @value_class
-class Answer:
+class HttpResponse:
     """What came back."""
 
     status: int
@@ -25,7 +25,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class HttpFault:
     """Why no answer came back."""
 
     code: str
@@ -67,17 +67,17 @@ def request(head: bytes, body: bytes) -> bytes:
     return b"%s%d\r\n\r\n%s" % (head, len(body), body)
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One connection, with at most one request on it."""
 
     def __init__(self) -> None:
         #: when it was last used, by the loop's clock
         self.idle_since = asyncio.get_running_loop().time()
         self._parser = httptools.HttpResponseParser(self)
-        self._waiter: asyncio.Future[Answer | Fault] | None = None
+        self._waiter: asyncio.Future[HttpResponse | HttpFault] | None = None
         self._forget()
 
-    async def post(self, whole: bytes, deadline: float) -> Answer | Fault:
+    async def post(self, whole: bytes, deadline: float) -> HttpResponse | HttpFault:
         """Write a request and return its answer; after a fault the connection is of no more use."""
         self._waiter = asyncio.get_running_loop().create_future()
         self._transport.write(whole)
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
             async with asyncio.timeout(deadline):
                 return await self._waiter
         except TimeoutError:
-            return Fault("timeout", written=True)
+            return HttpFault("timeout", written=True)
         finally:
             self.idle_since = asyncio.get_running_loop().time()
             if self._waiter is not None:
@@ -109,18 +109,18 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:  # noqa: D102
         self._size += len(data)
         if self._waiter is None or self._size > LONGEST:
-            self._settle(Fault("too_long", written=True))
+            self._settle(HttpFault("too_long", written=True))
             return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._settle(Fault("unreadable", written=True))
+            self._settle(HttpFault("unreadable", written=True))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
         if exc is None and self._until_closed:
             self._settle(self._answer())
         else:
-            self._settle(Fault("reset" if exc else "closed", written=True))
+            self._settle(HttpFault("reset" if exc else "closed", written=True))
 
     # What the parser tells us
 
@@ -143,10 +143,10 @@ class Connection(asyncio.Protocol):
         reusable = self._parser.should_keep_alive()
         self._settle(self._answer(), reusable)
 
-    def _answer(self) -> Answer:
-        return Answer(self._parser.get_status_code(), self._headers, b"".join(self._body))
+    def _answer(self) -> HttpResponse:
+        return HttpResponse(self._parser.get_status_code(), self._headers, b"".join(self._body))
 
-    def _settle(self, result: Answer | Fault, reusable: bool = False) -> None:
+    def _settle(self, result: HttpResponse | HttpFault, reusable: bool = False) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(result)

@@ -12,10 +12,10 @@ Settings, each a number from 0 to 255, with what they are by default:
 import re
 from dataclasses import dataclass
 
-from pipeline.carriers.options import Options
+from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.smpp import pdu
-from pipeline.rules import gsm7
-from pipeline.rules.consent_numbers import SHORTEST, Said, of_handset
+from pipeline.rules.consent.consent_numbers import SHORTEST, StatedNumber, of_mobile
+from pipeline.rules.text import gsm7
 
 #: TON: a number with its country code
 INTERNATIONAL = 1
@@ -26,11 +26,11 @@ LONGEST_ALPHANUMERIC = 11
 
 _DIGITS = re.compile(r"\+?[0-9]{1,20}")
 #: type of number (5.2.5): what it says of how a number is written; short codes and names have the others
-_SAID = {0: Said.UNKNOWN, 1: Said.INTERNATIONAL, 2: Said.NATIONAL, 4: Said.NATIONAL}
+_SAID = {0: StatedNumber.UNKNOWN, 1: StatedNumber.INTERNATIONAL, 2: StatedNumber.NATIONAL, 4: StatedNumber.NATIONAL}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AddressPlan:
     """How one carrier wants addresses."""
 
     alphanumeric: tuple[int, int] = (ALPHANUMERIC, 0)
@@ -43,10 +43,10 @@ class Plan:
     plus: bool = False
 
 
-def read(options: Options) -> Plan:
+def read(options: SettingReader) -> AddressPlan:
     """Take one carrier's settings."""
-    usual = Plan()
-    return Plan(
+    usual = AddressPlan()
+    return AddressPlan(
         alphanumeric=_pair(options, "alphanumeric", usual.alphanumeric),
         short_code=_pair(options, "short_code", usual.short_code),
         number=_pair(options, "number", usual.number),
@@ -56,7 +56,7 @@ def read(options: Options) -> Plan:
     )
 
 
-def source(plan: Plan, sender: str) -> bytes:
+def source(plan: AddressPlan, sender: str) -> bytes:
     """Return the sender as an address of `pdu.message`; ValueError where no handset could show it."""
     if not _DIGITS.fullmatch(sender):
         septets = gsm7.septets(sender)
@@ -68,7 +68,7 @@ def source(plan: Plan, sender: str) -> bytes:
     return pdu.address("source_addr", *plan.number, _number(plan, sender))
 
 
-def destination(plan: Plan, phone: str) -> bytes:
+def destination(plan: AddressPlan, phone: str) -> bytes:
     """Return the recipient as an address of `pdu.message`; ValueError where it is no number."""
     if not _DIGITS.fullmatch(phone):
         raise ValueError("destination_addr must be digits")
@@ -77,22 +77,22 @@ def destination(plan: Plan, phone: str) -> bytes:
 
 def phone(ton: int, digits: str, home: str = "") -> str:
     """Return the number of whoever wrote in its canonical form, read as `home` (ISO) dials; a name as it came."""
-    return _shown(of_handset(digits, home, _SAID.get(ton, Said.OTHER)))
+    return _shown(of_mobile(digits, home, _SAID.get(ton, StatedNumber.OTHER)))
 
 
 def service(ton: int, digits: str, home: str = "") -> str:
     """Return what was written to: a number in its canonical form, or the short code as it came."""
     if len(digits.removeprefix("+")) < SHORTEST:
         return _shown(digits)
-    return _shown(of_handset(digits, home, _SAID.get(ton, Said.OTHER)))
+    return _shown(of_mobile(digits, home, _SAID.get(ton, StatedNumber.OTHER)))
 
 
-def _pair(options: Options, name: str, usual: tuple[int, int]) -> tuple[int, int]:
+def _pair(options: SettingReader, name: str, usual: tuple[int, int]) -> tuple[int, int]:
     ton, npi = usual
     return options.whole(f"{name}_ton", ton, 0, 255), options.whole(f"{name}_npi", npi, 0, 255)
 
 
-def _number(plan: Plan, number: str) -> str:
+def _number(plan: AddressPlan, number: str) -> str:
     bare = number.removeprefix("+")
     return f"+{bare}" if plan.plus else bare
 

@@ -17,7 +17,7 @@ SEQUENCE_MAX: Final = 0x7FFFFFFF
 VERSION: Final = 0x34
 
 
-class Command(IntEnum):
+class CommandId(IntEnum):
     """What a PDU is (5.1.2.1); its response is the same number with `RESPONSE`."""
 
     #: the answer to what is no PDU of ours
@@ -64,7 +64,7 @@ class Command(IntEnum):
     DATA_SM_RESP = 0x80000103
 
 
-class Status(IntEnum):
+class CommandStatus(IntEnum):
     """What a response says (5.1.3). The specification's names are these with `ESME_` before them."""
 
     #: no error
@@ -232,7 +232,7 @@ class MessageState(IntEnum):
 
 
 #: what a status is called, in the specification's word
-WORDS: Mapping[int, str] = MappingProxyType({status: f"ESME_{status.name}" for status in Status})
+WORDS: Mapping[int, str] = MappingProxyType({status: f"ESME_{status.name}" for status in CommandStatus})
 
 
 def word(status: int) -> str:
@@ -243,6 +243,6 @@ def word(status: int) -> str:
 def name(command: int) -> str:
     """Return the specification's word for a command id, `submit_sm_resp`; one that has none as `0x00000400`."""
     try:
-        return Command(command).name.lower()
+        return CommandId(command).name.lower()
     except ValueError:
         return f"0x{command & 0xFFFFFFFF:08x}"

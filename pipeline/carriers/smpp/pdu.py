@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final
 
-from pipeline.carriers.smpp.codes import RESPONSE, VERSION, Command, Tag
+from pipeline.carriers.smpp.codes import RESPONSE, VERSION, CommandId, Tag
 from schema.value_class import value_class
 
 #: the longest text that short_message holds; a longer one goes into the message_payload TLV
@@ -25,7 +25,7 @@ _NUL = b"\0"
 
 
 @dataclass(frozen=True, slots=True)
-class Bind:
+class BindPdu:
     """Who asks to be bound (4.1), and of an outbind (4.1.7) the first two."""
 
     system_id: str
@@ -38,7 +38,7 @@ class Bind:
 
 
 @value_class
-class Message:
+class MessagePdu:
     """A submit_sm (4.4.1), deliver_sm (4.6.1) or data_sm (4.7.1)."""
 
     source_ton: int
@@ -97,42 +97,42 @@ def deliver_sm(sequence: int, body: bytes) -> bytes:
 def submit_sm_resp(sequence: int, message_id: str, status: int = 0) -> bytes:
     """Return the answer to a submit_sm; one that refuses has no body."""
     body = b"" if status else c_octets("message_id", message_id, 65)
-    return pdu(Command.SUBMIT_SM_RESP, sequence, body, status)
+    return pdu(CommandId.SUBMIT_SM_RESP, sequence, body, status)
 
 
 def deliver_sm_resp(sequence: int, status: int = 0) -> bytes:
     """Return the answer to a deliver_sm; its message_id is unused and empty."""
-    return pdu(Command.DELIVER_SM_RESP, sequence, _NUL, status)
+    return pdu(CommandId.DELIVER_SM_RESP, sequence, _NUL, status)
 
 
 def data_sm_resp(sequence: int, message_id: str = "", status: int = 0) -> bytes:
     """Return the answer to a data_sm."""
-    return pdu(Command.DATA_SM_RESP, sequence, c_octets("message_id", message_id, 65), status)
+    return pdu(CommandId.DATA_SM_RESP, sequence, c_octets("message_id", message_id, 65), status)
 
 
 def enquire_link(sequence: int) -> bytes:
     """Return the question whether the other end lives."""
-    return pdu(Command.ENQUIRE_LINK, sequence)
+    return pdu(CommandId.ENQUIRE_LINK, sequence)
 
 
 def enquire_link_resp(sequence: int) -> bytes:
     """Return the answer that we live."""
-    return pdu(Command.ENQUIRE_LINK_RESP, sequence)
+    return pdu(CommandId.ENQUIRE_LINK_RESP, sequence)
 
 
 def unbind(sequence: int) -> bytes:
     """Return the goodbye."""
-    return pdu(Command.UNBIND, sequence)
+    return pdu(CommandId.UNBIND, sequence)
 
 
 def unbind_resp(sequence: int, status: int = 0) -> bytes:
     """Return the answer to a goodbye."""
-    return pdu(Command.UNBIND_RESP, sequence, status=status)
+    return pdu(CommandId.UNBIND_RESP, sequence, status=status)
 
 
 def generic_nack(sequence: int, status: int) -> bytes:
     """Return the answer to what is no PDU of ours."""
-    return pdu(Command.GENERIC_NACK, sequence, status=status)
+    return pdu(CommandId.GENERIC_NACK, sequence, status=status)
 
 
 #: characters that SMPP 3.4 allows in each field of a bind (4.1.1)
@@ -141,7 +141,7 @@ BIND_FIELDS: Final = {"system_id": 15, "password": 8, "system_type": 12, "addres
 LONGEST_FIELD: Final = 255
 
 
-def bind(command: int, sequence: int, who: Bind) -> bytes:
+def bind(command: int, sequence: int, who: BindPdu) -> bytes:
     """Return a bind_transceiver, bind_transmitter or bind_receiver; ValueError names a field that does not fit.
 
     Fields may be longer than the specification allows, and beyond ASCII: the SMSC's operator says what they are.
@@ -169,12 +169,12 @@ def bind_resp(command: int, sequence: int, system_id: str, status: int = 0, vers
 def outbind(sequence: int, system_id: str, password: str) -> bytes:
     """Return the SMSC's wish to be bound to."""
     body = c_octets("system_id", system_id, 16) + c_octets("password", password, 9)
-    return pdu(Command.OUTBIND, sequence, body)
+    return pdu(CommandId.OUTBIND, sequence, body)
 
 
 def query_sm(sequence: int, message_id: str, source: bytes = b"\0\0\0") -> bytes:
     """Return the question about one message; the source is `address` as it was submitted."""
-    return pdu(Command.QUERY_SM, sequence, c_octets("message_id", message_id, 65) + source)
+    return pdu(CommandId.QUERY_SM, sequence, c_octets("message_id", message_id, 65) + source)
 
 
 def query_sm_resp(sequence: int, answer: Queried, status: int = 0) -> bytes:
@@ -185,7 +185,7 @@ def query_sm_resp(sequence: int, answer: Queried, status: int = 0) -> bytes:
         + octet("message_state", answer.state)
         + octet("error_code", answer.error)
     )
-    return pdu(Command.QUERY_SM_RESP, sequence, body, status)
+    return pdu(CommandId.QUERY_SM_RESP, sequence, body, status)
 
 
 def message(
@@ -267,7 +267,7 @@ def tlv(tag: int, value: bytes) -> bytes:
 # Reading.
 
 
-def read_message(body: bytes, *, strict: bool = True) -> Message:
+def read_message(body: bytes, *, strict: bool = True) -> MessagePdu:
     """Return the submit_sm or deliver_sm in a body; ValueError where its mandatory fields are not whole.
 
     Not strict: a text that is shorter than its sm_length is taken as it is.
@@ -287,7 +287,7 @@ def read_message(body: bytes, *, strict: bool = True) -> Message:
         raise ValueError("sm_length is more than what follows")
     tlvs = read_tlvs(body, end) if end < len(body) else {}
     text = body[begin:end] if end > begin else tlvs.get(0x0424, b"")
-    return Message(
+    return MessagePdu(
         body[source],
         body[source + 1],
         body[source + 2 : destination - 1].decode("latin-1"),
@@ -307,7 +307,7 @@ def read_message(body: bytes, *, strict: bool = True) -> Message:
     )
 
 
-def read_data_sm(body: bytes) -> Message:
+def read_data_sm(body: bytes) -> MessagePdu:
     """Return the data_sm in a body; ValueError where its mandatory fields are not whole."""
     try:
         source = body.index(0) + 1
@@ -317,7 +317,7 @@ def read_data_sm(body: bytes) -> Message:
     except ValueError:
         raise ValueError("the message ends within its mandatory fields") from None
     tlvs = read_tlvs(body, kind + 3)
-    return Message(
+    return MessagePdu(
         source_ton=body[source],
         source_npi=body[source + 1],
         source=body[source + 2 : destination - 1].decode("latin-1"),
@@ -345,7 +345,7 @@ def read_bind_resp(body: bytes) -> tuple[str, int | None]:
     return system_id.decode("latin-1"), version[0] if version else None
 
 
-def read_bind(body: bytes) -> Bind:
+def read_bind(body: bytes) -> BindPdu:
     """Return who asks to be bound; ValueError where the body is not whole."""
     system_id, at = _c_string(body, 0)
     password, at = _c_string(body, at)
@@ -353,13 +353,13 @@ def read_bind(body: bytes) -> Bind:
     if len(body) < at + 3:
         raise ValueError("the bind ends within its mandatory fields")
     address_range = body[at + 3 :].partition(_NUL)[0].decode("latin-1")
-    return Bind(system_id, password, system_type, body[at], body[at + 1], body[at + 2], address_range)
+    return BindPdu(system_id, password, system_type, body[at], body[at + 1], body[at + 2], address_range)
 
 
-def read_outbind(body: bytes) -> Bind:
+def read_outbind(body: bytes) -> BindPdu:
     """Return which SMSC asks to be bound to; ValueError where the body is not whole."""
     system_id, at = _c_string(body, 0)
-    return Bind(system_id, body[at:].partition(_NUL)[0].decode("latin-1"))
+    return BindPdu(system_id, body[at:].partition(_NUL)[0].decode("latin-1"))
 
 
 def read_query(body: bytes) -> tuple[str, str]:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Final
 
 from pipeline.carriers.smpp.codes import Tag
-from pipeline.carriers.smpp.inbound import opened, place
-from pipeline.carriers.smpp.pdu import Message
-from pipeline.carriers.smpp.texts import UDHI
+from pipeline.carriers.smpp.mo_message import opened, place
+from pipeline.carriers.smpp.pdu import MessagePdu
+from pipeline.carriers.smpp.text_encoding import UDHI
 
 #: receipts that may lack parts; of the oldest nothing more is waited for then
 MOST: Final = 1000
@@ -25,12 +25,12 @@ _Group = tuple[str, str, int, int]
 class ReceiptParts:
     """The parts of receipts that came so far. Used by one thread at a time."""
 
-    def __init__(self, is_whole: Callable[[Message], bool]) -> None:
+    def __init__(self, is_whole: Callable[[MessagePdu], bool]) -> None:
         """Take what tells whether a part is a whole receipt by itself."""
         self._is_whole = is_whole
-        self._groups: OrderedDict[_Group, dict[int, Message]] = OrderedDict()
+        self._groups: OrderedDict[_Group, dict[int, MessagePdu]] = OrderedDict()
 
-    def join(self, message: Message) -> Message:
+    def join(self, message: MessagePdu) -> MessagePdu:
         """Return the whole receipt where this is the last of its parts; else the message as it is."""
         at = place(message)
         if at is None:
@@ -46,7 +46,7 @@ class ReceiptParts:
         return message if self._is_whole(message) else _whole([parts[number] for number in sorted(parts)])
 
 
-def _whole(parts: list[Message]) -> Message:
+def _whole(parts: list[MessagePdu]) -> MessagePdu:
     tlvs = {tag: value for part in reversed(parts) for tag, value in part.tlvs.items() if tag not in _OF_PARTS}
     tlvs.pop(Tag.MESSAGE_PAYLOAD, None)  # each part's is its text
     octets = b"".join(opened(part)[1] for part in parts)

@@ -7,12 +7,12 @@ from typing import Final, Protocol, cast
 from uuid import UUID
 
 from pipeline.carriers.smpp import pdu
-from pipeline.carriers.smpp.calls import Fault, Request
-from pipeline.carriers.smpp.codes import RESPONSE, SEQUENCE_MAX, Command, Status, name, word
+from pipeline.carriers.smpp.codes import RESPONSE, SEQUENCE_MAX, CommandId, CommandStatus, name, word
+from pipeline.carriers.smpp.diagnostics import Diagnostic
 from pipeline.carriers.smpp.framer import Frame, Framer, ProtocolFault
-from pipeline.carriers.smpp.remarks import Remark
-from pipeline.carriers.smpp.terms import Manner
-from pipeline.carriers.smpp.throttled import Pressure
+from pipeline.carriers.smpp.smpp_options import SessionOptions
+from pipeline.carriers.smpp.submit_exchange import Request, SubmitFault
+from pipeline.carriers.smpp.throttling import ThrottlePressure
 
 log = logging.getLogger(__name__)
 
@@ -23,17 +23,19 @@ GOODBYE: Final = 2.0
 #: seconds in which a loop that is late reads what came
 BREATH: Final = 0.005
 #: what only an SMSC sends, and hands to us
-_HEARD = frozenset({Command.DELIVER_SM, Command.DATA_SM})
+_EVENTS = frozenset({CommandId.DELIVER_SM, CommandId.DATA_SM})
 #: what is said without expecting an answer
-_REMARKS = frozenset({Command.ALERT_NOTIFICATION, Command.OUTBIND})
+_REMARKS = frozenset({CommandId.ALERT_NOTIFICATION, CommandId.OUTBIND})
 
 #: what answers a bind, of whatever kind
-_BIND_RESPS = frozenset({Command.BIND_RECEIVER_RESP, Command.BIND_TRANSMITTER_RESP, Command.BIND_TRANSCEIVER_RESP})
+_BIND_RESPS = frozenset(
+    {CommandId.BIND_RECEIVER_RESP, CommandId.BIND_TRANSMITTER_RESP, CommandId.BIND_TRANSCEIVER_RESP}
+)
 _SUBMIT: Final = 0x00000004
 _SUBMIT_RESP: Final = 0x80000004
 
 
-class Line(Protocol):
+class SessionOwner(Protocol):
     """What a session works for."""
 
     def take(self, free: int, now: float, *, probe: bool = False) -> Sequence[Request]:
@@ -44,7 +46,7 @@ class Line(Protocol):
         """Take back throttled requests: each is submitted again after a pause of its own."""
         ...
 
-    def hear(self, session: "Session", frames: Sequence[Frame]) -> None:
+    def handle(self, session: "Session", frames: Sequence[Frame]) -> None:
         """Take what the SMSC says unasked; `Session.reply` answers it later."""
         ...
 
@@ -52,7 +54,7 @@ class Line(Protocol):
         """Take an answer that is awaited no longer: the message's id, or the status that refused it."""
         ...
 
-    def remark(self, remark: Remark) -> None:
+    def remark(self, remark: Diagnostic) -> None:
         """Count something about the SMSC that an operator should know."""
         ...
 
@@ -64,9 +66,9 @@ class Line(Protocol):
 class Session(asyncio.Protocol):
     """One bind. Made by the event loop's `create_connection`; all its methods belong to the loop's thread."""
 
-    def __init__(self, line: Line, manner: Manner) -> None:
+    def __init__(self, line: SessionOwner, session_options: SessionOptions) -> None:
         self._line = line
-        self._manner = manner
+        self._session_options = session_options
         self._loop = asyncio.get_running_loop()
         self._framer = Framer()
         self._sequence = 0
@@ -78,13 +80,13 @@ class Session(asyncio.Protocol):
         self.leaving = False
         #: nothing is heard since a request's time was over: nothing more is risked until something is
         self._doubtful = False
-        self._bind: tuple[int, int, asyncio.Future[Fault | None]] | None = None
+        self._bind: tuple[int, int, asyncio.Future[SubmitFault | None]] | None = None
         self._code = ""
-        self._heard = 0
-        self._heard_at = 0.0
+        self._events = 0
+        self._received_at = 0.0
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._drained: asyncio.Future[None] | None = None
-        self.pressure = Pressure(manner)
+        self.pressure = ThrottlePressure(session_options)
         #: a request was taken, or something said was read and kept: the bind is of use
         self.useful = False
         #: answers nobody could be found for
@@ -94,16 +96,16 @@ class Session(asyncio.Protocol):
 
     # What a line asks of it
 
-    async def bind(self, command: Command, who: pdu.Bind) -> Fault | None:
+    async def bind(self, command: CommandId, who: pdu.BindPdu) -> SubmitFault | None:
         """Ask to be bound; return None, or why we are not. Takes the time the SMSC takes."""
         sequence = self._next()
-        future: asyncio.Future[Fault | None] = self._loop.create_future()
+        future: asyncio.Future[SubmitFault | None] = self._loop.create_future()
         self._bind = (command | RESPONSE, sequence, future)
         self._transport.write(pdu.bind(command, sequence, who))
         fault = await future
         if fault is None and not self.over.done():
             self._bound = True
-            self._later("enquire", self._manner.enquire_link, self._enquire)
+            self._later("enquire", self._session_options.enquire_link, self._enquire)
         return fault
 
     @property
@@ -112,9 +114,9 @@ class Session(asyncio.Protocol):
         return len(self._open)
 
     @property
-    def heard_at(self) -> float:
+    def received_at(self) -> float:
         """When the other end was heard last, by the clock of the loop: `time.monotonic`."""
-        return self._heard_at
+        return self._received_at
 
     @property
     def bound(self) -> bool:
@@ -123,7 +125,7 @@ class Session(asyncio.Protocol):
 
     def pull(self) -> None:
         """Write, in one piece, the requests whose turn has come and for which the window has room."""
-        free = self._manner.window - len(self._open)
+        free = self._session_options.window - len(self._open)
         if free <= 0 or not self._bound or self.leaving or self._doubtful or self._transport.is_closing():
             return
         now = self._loop.time()
@@ -133,7 +135,7 @@ class Session(asyncio.Protocol):
         requests = self._line.take(free, now, probe=pressure.is_probing)
         if not requests:
             return
-        until = now + self._manner.deadline
+        until = now + self._session_options.deadline
         whole: list[bytes] = []
         for request in requests:
             sequence = self._next()
@@ -142,7 +144,7 @@ class Session(asyncio.Protocol):
             whole.append(pdu.pdu(request.command, sequence, request.body))
         self._transport.write(b"".join(whole))
         if "expire" not in self._timers:
-            self._later("expire", self._manner.deadline, self._expire_soon)
+            self._later("expire", self._session_options.deadline, self._expire_soon)
 
     def reply(self, octets: bytes) -> None:
         """Write answers; to a session that is over they are not missed: the SMSC will say it again."""
@@ -177,8 +179,8 @@ class Session(asyncio.Protocol):
         except ProtocolFault as error:
             frames, fault = error.frames, error
         if frames:  # half a PDU is no sign of life: it may go on like that
-            self._heard += 1
-            self._heard_at = self._loop.time()
+            self._events += 1
+            self._received_at = self._loop.time()
             self._doubtful = False
         answers = self._open
         again: list[Request] = []
@@ -199,7 +201,7 @@ class Session(asyncio.Protocol):
         if others:
             self._listen(others, again)
         if again or self.pressure.excess:
-            self._weigh(taken, again)
+            self._measure(taken, again)
         if fault:
             self.end("unreadable")
         elif not answers and self._drained and not self._drained.done():
@@ -214,11 +216,11 @@ class Session(asyncio.Protocol):
             timer.cancel()
         self._timers.clear()
         for request in self._open.values():
-            request.call.settle(request.place, Fault(code, written=True))
+            request.call.settle(request.place, SubmitFault(code, written=True))
         self._open.clear()
         if self._drained and not self._drained.done():
             self._drained.set_result(None)
-        self._answer_bind(Fault(code, written=False))
+        self._answer_bind(SubmitFault(code, written=False))
         self.over.set_result(code)
         self._line.released()
 
@@ -226,7 +228,7 @@ class Session(asyncio.Protocol):
 
     def _refused(self, request: Request, status: int, again: list[Request]) -> None:
         """Settle a request that was refused, or add it to those that wait."""
-        if status not in self._manner.waits:
+        if status not in self._session_options.waits:
             request.call.settle(request.place, status)
             return
         request.again = status
@@ -234,41 +236,41 @@ class Session(asyncio.Protocol):
         request.call.keep_back(request)
         again.append(request)
 
-    def _weigh(self, taken: int, throttled: list[Request]) -> None:
+    def _measure(self, taken: int, throttled: list[Request]) -> None:
         """Have what was throttled wait; where little else is answered, pause the whole window."""
-        if pause := self.pressure.weigh(taken, len(throttled), self._loop.time()):
+        if pause := self.pressure.measure(taken, len(throttled), self._loop.time()):
             self._later("resume", pause, self._resume)
         if throttled:
             self._line.put_back(throttled)
 
     def _listen(self, frames: Sequence[Frame], again: list[Request]) -> None:
         """Answer what is no answer to a submit_sm in flight."""
-        heard = []
+        events = []
         replies = []
         for frame in frames:
             command, _, sequence, _ = frame
-            if command in _HEARD:
-                heard.append(frame)
+            if command in _EVENTS:
+                events.append(frame)
             elif command & RESPONSE:
                 self._answered(frame, again)
-            elif command == Command.ENQUIRE_LINK:
+            elif command == CommandId.ENQUIRE_LINK:
                 replies.append(pdu.enquire_link_resp(sequence))
-            elif command == Command.UNBIND:
+            elif command == CommandId.UNBIND:
                 replies.append(pdu.unbind_resp(sequence))
                 self._code = "unbound"
             elif command not in _REMARKS:
-                replies.append(pdu.generic_nack(sequence, Status.RINVCMDID))
+                replies.append(pdu.generic_nack(sequence, CommandStatus.RINVCMDID))
         if replies:
             self.reply(b"".join(replies))
-        if heard:
-            self._line.hear(self, heard)
+        if events:
+            self._line.handle(self, events)
         if self._code == "unbound":
             self._depart()
 
     def _answered(self, frame: Frame, again: list[Request]) -> None:
         """Match an answer with what was asked."""
         command, status, sequence, body = frame
-        nack = command == Command.GENERIC_NACK
+        nack = command == CommandId.GENERIC_NACK
         if self._bind and (nack or command in _BIND_RESPS):
             self._bound_by(frame, *self._bind[:2])
             return
@@ -278,28 +280,28 @@ class Session(asyncio.Protocol):
             if status:
                 self._refused(request, status, again)
             else:  # a generic_nack that says nothing is wrong says nothing
-                request.call.settle(request.place, Fault("generic_nack", written=True) if nack else body)
-        elif command == Command.UNBIND_RESP and self.leaving:
+                request.call.settle(request.place, SubmitFault("generic_nack", written=True) if nack else body)
+        elif command == CommandId.UNBIND_RESP and self.leaving:
             self.end("closed")
         elif ref := self._expired.pop(sequence, None):
             if status or command == _SUBMIT_RESP:
                 self._line.late(ref, status or pdu.read_submit_resp(body))
-        elif command not in (Command.ENQUIRE_LINK_RESP, Command.UNBIND_RESP):
+        elif command not in (CommandId.ENQUIRE_LINK_RESP, CommandId.UNBIND_RESP):
             self.strays += 1
             log.debug("an answer to what nobody asked", extra={"command": name(command)})
 
     def _bound_by(self, frame: Frame, command: int, sequence: int) -> None:
         """Take any answer to a bind for that of ours: nothing else was asked yet. What is odd about it is told."""
         answer, status, number, _ = frame
-        nack = answer == Command.GENERIC_NACK
+        nack = answer == CommandId.GENERIC_NACK
         if not nack and answer != command:
-            self._line.remark(Remark.BIND_RESP_KIND)
+            self._line.remark(Diagnostic.BIND_RESP_KIND)
         if not nack and number != sequence:
-            self._line.remark(Remark.BIND_RESP_SEQUENCE)
+            self._line.remark(Diagnostic.BIND_RESP_SEQUENCE)
         code = word(status) if status else "generic_nack"
-        self._answer_bind(Fault(code, written=False) if status or nack else None)
+        self._answer_bind(SubmitFault(code, written=False) if status or nack else None)
 
-    def _answer_bind(self, fault: Fault | None) -> None:
+    def _answer_bind(self, fault: SubmitFault | None) -> None:
         if self._bind and not self._bind[2].done():
             self._bind[2].set_result(fault)
         self._bind = None
@@ -307,7 +309,7 @@ class Session(asyncio.Protocol):
     def _depart(self) -> None:
         """Close as the SMSC wished, behind our answer; what is in flight will have none."""
         for request in self._open.values():
-            request.call.settle(request.place, Fault("unbound", written=True))
+            request.call.settle(request.place, SubmitFault("unbound", written=True))
         self._open.clear()
         self._bound = False
         self._transport.close()
@@ -328,10 +330,10 @@ class Session(asyncio.Protocol):
             if request.until > now:
                 self._later("expire", request.until - now, self._expire_soon)
                 break
-            youngest = max(youngest, request.until - self._manner.deadline)
+            youngest = max(youngest, request.until - self._session_options.deadline)
             self._remember(sequence, self._open.pop(sequence))
-            request.call.settle(request.place, Fault("timeout", written=True))
-        if self._heard_at <= youngest:  # older ones may have left with others that were answered
+            request.call.settle(request.place, SubmitFault("timeout", written=True))
+        if self._received_at <= youngest:  # older ones may have left with others that were answered
             self._doubtful = True
             self._enquire()
         if not self._open and self._drained and not self._drained.done():
@@ -340,24 +342,24 @@ class Session(asyncio.Protocol):
 
     def _remember(self, sequence: int, request: Request) -> None:
         """Keep whose answer may still come."""
-        if request.parts == 1 and request.command == Command.SUBMIT_SM:
+        if request.parts == 1 and request.command == CommandId.SUBMIT_SM:
             if len(self._expired) >= REMEMBERED:
                 del self._expired[next(iter(self._expired))]
             self._expired[sequence] = request.call.refs[request.place]
 
     def _enquire(self) -> None:
         """Ask whether the other end lives."""
-        heard = self._heard
-        patience = min(self._manner.deadline, self._manner.enquire_link)
+        events = self._events
+        wait = min(self._session_options.deadline, self._session_options.enquire_link)
 
         def check() -> None:
-            if self._heard == heard:
+            if self._events == events:
                 self.end("silent")
             else:
-                self._later("enquire", max(0, self._manner.enquire_link - patience), self._enquire)
+                self._later("enquire", max(0, self._session_options.enquire_link - wait), self._enquire)
 
         self._transport.write(pdu.enquire_link(self._next()))
-        self._later("enquire", patience, lambda: self._later("enquire", BREATH, check))
+        self._later("enquire", wait, lambda: self._later("enquire", BREATH, check))
 
     def _resume(self) -> None:
         self.pressure.paused_until = 0.0  # a timer may strike a moment early

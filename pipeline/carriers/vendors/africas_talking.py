@@ -25,14 +25,14 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
-from pipeline.carriers.http1 import Answer
-from pipeline.carriers.options import Options
-from pipeline.carriers.vendors import posts
-from pipeline.carriers.vendors.exchange import (
+from pipeline.carriers.http1 import HttpResponse
+from pipeline.carriers.setting_reader import SettingReader
+from pipeline.carriers.vendors import posted_receipts
+from pipeline.carriers.vendors.client import (
     FORM,
-    Line,
-    Purse,
-    Vendor,
+    BalanceQuery,
+    VendorCarrier,
+    VendorConnection,
     accepted,
     callback,
     form,
@@ -44,10 +44,10 @@ from pipeline.carriers.vendors.exchange import (
     unknown,
 )
 from pipeline.carriers.vendors.scalars import decoded
-from pipeline.rules.refusals import may_another_help
-from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
+from pipeline.rules.routing.refusals import may_another_help
+from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason
-from schema.vocabulary import Verdict
+from schema.vocabulary import ReceiptVerdict
 
 #: the statusCodes of a recipient who is sent to: Processed, Sent, Queued
 TAKEN = frozenset({100, 101, 102})
@@ -85,15 +85,15 @@ FIELDS: dict[str, RefusalReason] = {
 #: how their words name it: «Request is missing required form field 'to'»
 _FIELD = re.compile(r"field '(\w+)'")
 #: by the status in small letters
-STATUSES: dict[str, Verdict] = {
-    "sent": Verdict.PENDING,
-    "submitted": Verdict.PENDING,
-    "buffered": Verdict.PENDING,
-    "success": Verdict.DELIVERED,
-    "rejected": Verdict.FAILED,
-    "failed": Verdict.FAILED,
-    "absentsubscriber": Verdict.FAILED,
-    "expired": Verdict.FAILED,
+STATUSES: dict[str, ReceiptVerdict] = {
+    "sent": ReceiptVerdict.PENDING,
+    "submitted": ReceiptVerdict.PENDING,
+    "buffered": ReceiptVerdict.PENDING,
+    "success": ReceiptVerdict.DELIVERED,
+    "rejected": ReceiptVerdict.FAILED,
+    "failed": ReceiptVerdict.FAILED,
+    "absentsubscriber": ReceiptVerdict.FAILED,
+    "expired": ReceiptVerdict.FAILED,
 }
 #: why each failureReason (without one: each status) was given; one that is not here: no other carrier does better
 FAILURES: dict[str, RefusalReason] = {
@@ -120,18 +120,18 @@ _NOTHING = frozenset({"none", "null", "nil", "n/a", "-"})
 _KEPT = ("id", "status", "failureReason", "networkCode", "retryCount")
 
 
-def make(name: str, settings: Mapping[str, object]) -> Vendor:
+def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
     """Make the carrier; ConfigurationError names the setting that does not fit."""
-    options = Options(name, settings)
-    line = Line(options, "https://api.africastalking.com")
+    options = SettingReader(name, settings)
+    line = VendorConnection(options, "https://api.africastalking.com")
     user, key = secret(options, "username"), secret(options, "api_key")
     shared = options.flag("shared_sender")
     callback(options)
     options.finish()
     headers = {"apiKey": key, "accept": "application/json"}
     head = line.head("/version1/messaging", headers, content=FORM)
-    purse = Purse(line.get(f"/version1/user?username={quote(user, safe='')}", headers), read_balance)
-    return Vendor(line, partial(write, head, user, shared), judge, purse=purse)
+    balance_query = BalanceQuery(line.get(f"/version1/user?username={quote(user, safe='')}", headers), read_balance)
+    return VendorCarrier(line, partial(write, head, user, shared), judge, balance_query=balance_query)
 
 
 def write(head: bytes, user: str, shared: bool, parcel: Parcel, _: datetime) -> bytes:
@@ -140,7 +140,7 @@ def write(head: bytes, user: str, shared: bool, parcel: Parcel, _: datetime) -> 
     return form(head, fields if shared else {**fields, "from": parcel.sender})
 
 
-def judge(ref: UUID, answer: Answer) -> Attempt:
+def judge(ref: UUID, answer: HttpResponse) -> Attempt:
     """Return what an answer says of the message with our reference `ref`."""
     if answer.status == 429:
         return throttled(ref, answer)
@@ -148,46 +148,53 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
         named = _FIELD.search(decoded(answer.body))
         reason = FIELDS.get(named[1], REFUSALS[answer.status]) if named else REFUSALS[answer.status]
         return refused(ref, reason, None, answer)
-    data = posts.part(posts.parsed(answer.body), "SMSMessageData")
+    data = posted_receipts.part(posted_receipts.parsed(answer.body), "SMSMessageData")
     if answer.status not in (200, 201) or not isinstance(data, dict):
         return unclear(ref, answer)
-    code = posts.whole(posts.part(data, "Recipients", 0, "statusCode"))
+    code = posted_receipts.whole(posted_receipts.part(data, "Recipients", 0, "statusCode"))
     if code is None:
         word = str(data.get("Message"))
         return refused(ref, WORDS[word], word, answer) if word in WORDS else unclear(ref, answer)
     if code in TAKEN:
-        given = posts.part(data, "Recipients", 0, "messageId")
+        given = posted_receipts.part(data, "Recipients", 0, "messageId")
         return accepted(ref, None if given == "None" else given)
     reason = CODES.get(code, RefusalReason.IN_DOUBT)
     return unknown(ref, str(code)[:8]) if reason is RefusalReason.IN_DOUBT else refused(ref, reason, code, answer)
 
 
-def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
+def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
     """Return `{"UserData": {"balance": "KES 1785.50"}}`."""
-    currency, _, amount = str(posts.part(posts.parsed(answer.body), "UserData", "balance")).partition(" ")
+    currency, _, amount = str(
+        posted_receipts.part(posted_receipts.parsed(answer.body), "UserData", "balance")
+    ).partition(" ")
     return money(amount, currency)
 
 
-prove = posts.shows_token
+prove = posted_receipts.shows_token
 
 
-def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
+def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
     """Return the report, the message or the opt-out in one request; ReceiptForged if its token is wrong."""
-    posts.prove_token(carrier, settings, posted)
-    return posts.read_each(carrier, posted, lambda: [posts.report(posted)], partial(_entry, carrier, settings))
+    posted_receipts.prove_token(carrier, settings, posted)
+    return posted_receipts.read_each(
+        carrier, posted, lambda: [posted_receipts.report(posted)], partial(_entry, carrier, settings)
+    )
 
 
-def _entry(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> posts.Entry:
+def _entry(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> posted_receipts.Entry:
     if "status" in given:
         return _receipt(carrier, given)
     return _opt_out(carrier, settings, given) if "senderId" in given else _inbound(carrier, settings, given)
 
 
-def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
-    message, status = posts.needed(given.get("id"), "id"), posts.needed(given.get("status"), "status")
-    verdict = STATUSES.get(status.lower(), Verdict.PENDING)
-    failed = verdict is Verdict.FAILED
-    reason = posts.label(given.get("failureReason")) or ""
+def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
+    message, status = (
+        posted_receipts.needed(given.get("id"), "id"),
+        posted_receipts.needed(given.get("status"), "status"),
+    )
+    verdict = STATUSES.get(status.lower(), ReceiptVerdict.PENDING)
+    failed = verdict is ReceiptVerdict.FAILED
+    reason = posted_receipts.label(given.get("failureReason")) or ""
     code = reason if reason and reason.lower() not in _NOTHING else (status if failed else None)
     receipt = Receipt(
         carrier=carrier,
@@ -197,20 +204,20 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
         ref=None,
         code=code,
         at=None,
-        raw=posts.kept(given, _KEPT),
+        raw=posted_receipts.kept(given, _KEPT),
         retryable=failed and may_another_help(_BY_SMALL.get((code or "").lower())),
     )
-    return posts.checked(receipt, status.lower() in STATUSES)
+    return posted_receipts.checked(receipt, status.lower() in STATUSES)
 
 
 def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        **posts.name(given.get("id"), given.get("from"), given.get("to"), given.get("text")),
-        phone=posts.number(given.get("from"), "from", settings),
-        sender=posts.number(given.get("to"), "to", settings),
-        body=posts.text(given.get("text"), "text"),
-        at=posts.moment(given.get("date")),
+        **posted_receipts.name(given.get("id"), given.get("from"), given.get("to"), given.get("text")),
+        phone=posted_receipts.number(given.get("from"), "from", settings),
+        sender=posted_receipts.number(given.get("to"), "to", settings),
+        body=posted_receipts.text(given.get("text"), "text"),
+        at=posted_receipts.moment(given.get("date")),
     )
 
 
@@ -219,8 +226,8 @@ def _opt_out(carrier: str, settings: Mapping[str, object], given: Mapping[str, A
     return Inbound(
         carrier=carrier,
         key=f"opt-out/{uuid4()}",
-        phone=posts.number(given.get("phoneNumber"), "phoneNumber", settings),
-        sender=posts.number(given.get("senderId"), "senderId", settings),
+        phone=posted_receipts.number(given.get("phoneNumber"), "phoneNumber", settings),
+        sender=posted_receipts.number(given.get("senderId"), "senderId", settings),
         body="STOP",
         at=None,
         is_doubtful=True,

@@ -29,15 +29,14 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from pipeline.carriers.http1 import Answer, request
-from pipeline.carriers.options import Options
-from pipeline.carriers.vendors import posts
-from pipeline.carriers.vendors.dlt import Registrations
-from pipeline.carriers.vendors.exchange import (
-    Line,
-    Purse,
-    Question,
-    Vendor,
+from pipeline.carriers.http1 import HttpResponse, request
+from pipeline.carriers.setting_reader import SettingReader
+from pipeline.carriers.vendors import posted_receipts
+from pipeline.carriers.vendors.client import (
+    BalanceQuery,
+    StatusQuery,
+    VendorCarrier,
+    VendorConnection,
     accepted,
     basic,
     callback,
@@ -50,10 +49,11 @@ from pipeline.carriers.vendors.exchange import (
     unclear,
     unknown,
 )
-from pipeline.rules.refusals import may_another_help
-from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
+from pipeline.carriers.vendors.dlt_registrations import Registrations
+from pipeline.rules.routing.refusals import may_another_help
+from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason
-from schema.vocabulary import Doubt, Outcome, Verdict
+from schema.vocabulary import Outcome, ReceiptVerdict, UnknownAbility
 
 #: seconds Infobip may be told to try for
 VALIDITY = (30, 172_800)
@@ -101,13 +101,13 @@ FIELDS: dict[str, RefusalReason] = {
     "text": RefusalReason.INVALID_TEXT,
 }
 #: report's status groups: PENDING, UNDELIVERABLE, DELIVERED, EXPIRED, REJECTED
-GROUPS: dict[int, Verdict] = {
-    0: Verdict.PENDING,
-    1: Verdict.PENDING,
-    2: Verdict.FAILED,
-    3: Verdict.DELIVERED,
-    4: Verdict.FAILED,
-    5: Verdict.FAILED,
+GROUPS: dict[int, ReceiptVerdict] = {
+    0: ReceiptVerdict.PENDING,
+    1: ReceiptVerdict.PENDING,
+    2: ReceiptVerdict.FAILED,
+    3: ReceiptVerdict.DELIVERED,
+    4: ReceiptVerdict.FAILED,
+    5: ReceiptVerdict.FAILED,
 }
 GROUP_NAMES = {"ACCEPTED": 0, "PENDING": 1, "UNDELIVERABLE": 2, "DELIVERED": 3, "EXPIRED": 4, "REJECTED": 5}
 #: of the group DELIVERED, but to the operator only
@@ -124,10 +124,10 @@ _FIELD = re.compile(r"[A-Za-z]+")
 _KEPT = ("bulkId", "messageId", "status", "error", "doneAt", "sentAt", "mccMnc", "messageCount")
 
 
-def make(name: str, settings: Mapping[str, object]) -> Vendor:
+def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
     """Make the carrier; ConfigurationError names the setting that does not fit."""
-    options = Options(name, settings)
-    line = Line(options, able=Doubt.QUERYABLE)
+    options = SettingReader(name, settings)
+    line = VendorConnection(options, able=UnknownAbility.QUERYABLE)
     headers = {"authorization": f"App {secret(options, 'api_key')}", "accept": "application/json"}
     called, trusted, registered = callback(options), options.flag("trust_empty_log"), Registrations.read(options)
     user, password = secret(options, "receipt_username", ""), secret(options, "receipt_password", "")
@@ -138,12 +138,12 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
     def question(parcel: Parcel, _: str | None) -> bytes:
         return line.get(f"/sms/3/logs?messageId={parcel.ref}", headers)
 
-    return Vendor(
+    return VendorCarrier(
         line,
         partial(write, line.head("/sms/3/messages", headers), called, registered),
         judge,
-        question=Question(question, partial(told, trusted)),
-        purse=Purse(line.get("/account/1/balance", headers), read_balance),
+        question=StatusQuery(question, partial(reported, trusted)),
+        balance_query=BalanceQuery(line.get("/account/1/balance", headers), read_balance),
     )
 
 
@@ -166,16 +166,18 @@ def write(head: bytes, called: str, registered: Registrations, parcel: Parcel, n
     return request(head, json.dumps({"messages": [message]}).encode())
 
 
-def judge(ref: UUID, answer: Answer) -> Attempt:
+def judge(ref: UUID, answer: HttpResponse) -> Attempt:
     """Return what an answer says of the message with our reference `ref`."""
-    body = posts.parsed(answer.body)
+    body = posted_receipts.parsed(answer.body)
     if answer.status == 200:
-        message = posts.part(body, "messages", 0)
-        return _of_status(ref, posts.part(message, "status"), posts.part(message, "messageId"), answer)
+        message = posted_receipts.part(body, "messages", 0)
+        return _of_status(
+            ref, posted_receipts.part(message, "status"), posted_receipts.part(message, "messageId"), answer
+        )
     if answer.status == 429:
         return throttled(ref, answer)
-    error = posts.part(body, "requestError", "serviceException") or body
-    code = posts.part(error, "messageId") or posts.part(error, "errorCode")
+    error = posted_receipts.part(body, "requestError", "serviceException") or body
+    code = posted_receipts.part(error, "messageId") or posted_receipts.part(error, "errorCode")
     if answer.status not in REFUSALS or code is None:
         return unclear(ref, answer)
     found = [FIELDS[name] for name in _wrong(error) if name in FIELDS] if answer.status == 400 else []
@@ -184,30 +186,30 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
 
 def _wrong(error: object) -> Iterator[str]:
     """Yield which fields a refusal names: `messages[0].content.text` is `content.text`."""
-    named, listed = posts.part(error, "validationErrors"), posts.part(error, "violations")
+    named, listed = posted_receipts.part(error, "validationErrors"), posted_receipts.part(error, "violations")
     paths = list(named) if isinstance(named, dict | list) else [named]
-    paths += [posts.part(each, "property") for each in listed] if isinstance(listed, list) else []
+    paths += [posted_receipts.part(each, "property") for each in listed] if isinstance(listed, list) else []
     for path in paths:
         steps = _FIELD.findall(path) if isinstance(path, str) else []
         yield ".".join(steps[steps.index("messages") + 1 :] if "messages" in steps else steps)
 
 
-def told(trusted: bool, ref: UUID, answer: Answer) -> Attempt:
+def reported(trusted: bool, ref: UUID, answer: HttpResponse) -> Attempt:
     """Return what the logs say of the message with our reference `ref`."""
-    results = posts.part(posts.parsed(answer.body), "results")
+    results = posted_receipts.part(posted_receipts.parsed(answer.body), "results")
     if answer.status != 200 or not isinstance(results, list):
         return unknown(ref, f"http_{answer.status}")
     if not results:
         return Attempt(ref, Outcome.NOT_WRITTEN if trusted else Outcome.UNKNOWN, code="not_in_the_log")
-    status = posts.part(results, 0, "status")
-    if posts.whole(posts.part(status, "groupId")) in (1, 2, 3, 4):
-        return accepted(ref, posts.part(results, 0, "messageId"))
+    status = posted_receipts.part(results, 0, "status")
+    if posted_receipts.whole(posted_receipts.part(status, "groupId")) in (1, 2, 3, 4):
+        return accepted(ref, posted_receipts.part(results, 0, "messageId"))
     return _of_status(ref, status, None, answer)
 
 
-def _of_status(ref: UUID, status: object, message: object, answer: Answer) -> Attempt:
-    id_ = posts.whole(posts.part(status, "id"))
-    if posts.whole(posts.part(status, "groupId")) in TAKEN:
+def _of_status(ref: UUID, status: object, message: object, answer: HttpResponse) -> Attempt:
+    id_ = posted_receipts.whole(posted_receipts.part(status, "id"))
+    if posted_receipts.whole(posted_receipts.part(status, "groupId")) in TAKEN:
         return accepted(ref, message)
     if id_ is None:
         return unknown(ref, "unreadable")
@@ -215,74 +217,78 @@ def _of_status(ref: UUID, status: object, message: object, answer: Answer) -> At
     return unknown(ref, str(id_)[:8]) if reason is RefusalReason.IN_DOUBT else refused(ref, reason, id_, answer)
 
 
-def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
+def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
     """Return `{"balance", "currency"}`."""
-    body = posts.parsed(answer.body)
-    return money(posts.part(body, "balance"), posts.part(body, "currency"))
+    body = posted_receipts.parsed(answer.body)
+    return money(posted_receipts.part(body, "balance"), posted_receipts.part(body, "currency"))
 
 
 def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     """Tell whether header or URL prove that it is Infobip's; ReceiptForged if not, False where that is waived."""
-    user = posts.setting(settings, "receipt_username")
+    user = posted_receipts.setting(settings, "receipt_username")
     if not user:
-        return posts.shows_token(carrier, settings, posted)
-    expected = basic(user, posts.setting(settings, "receipt_password"))
-    posts.prove(carrier, expected, posted.headers.get("authorization", ""), "receipt_username")
+        return posted_receipts.shows_token(carrier, settings, posted)
+    expected = basic(user, posted_receipts.setting(settings, "receipt_password"))
+    posted_receipts.prove(carrier, expected, posted.headers.get("authorization", ""), "receipt_username")
     return True
 
 
-def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
+def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
     """Return the reports and messages in one request; ReceiptForged if it is not Infobip's."""
     prove(carrier, settings, posted)
     results = partial(_results, posted)
-    return posts.read_each(carrier, posted, results, partial(_entry, carrier, settings))
+    return posted_receipts.read_each(carrier, posted, results, partial(_entry, carrier, settings))
 
 
 def _results(posted: Posted) -> list[Any]:
-    whole = posts.parsed(posted.body)
-    found = posts.part(whole, "results")
-    return posts.entries(found if found is not None else whole or None)
+    whole = posted_receipts.parsed(posted.body)
+    found = posted_receipts.part(whole, "results")
+    return posted_receipts.entries(found if found is not None else whole or None)
 
 
-def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posts.Entry:
-    given = posts.entry(value)
+def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posted_receipts.Entry:
+    given = posted_receipts.entry(value)
     return _receipt(carrier, given) if given.get("status") is not None else _inbound(carrier, settings, given)
 
 
-def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
-    message, status, error = posts.needed(given.get("messageId"), "messageId"), given["status"], given.get("error")
-    group, id_ = _group(status), posts.whole(posts.part(status, "id"))
+def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
+    message, status, error = (
+        posted_receipts.needed(given.get("messageId"), "messageId"),
+        given["status"],
+        given.get("error"),
+    )
+    group, id_ = _group(status), posted_receipts.whole(posted_receipts.part(status, "id"))
     if group is None:
         raise ValueError("status.groupId must be a number")
-    verdict = Verdict.PENDING if id_ == DELIVERED_TO_OPERATOR else GROUPS.get(group, Verdict.PENDING)
-    failed = verdict is Verdict.FAILED
-    at_fault = error if posts.whole(posts.part(error, "id")) else status
+    verdict = ReceiptVerdict.PENDING if id_ == DELIVERED_TO_OPERATOR else GROUPS.get(group, ReceiptVerdict.PENDING)
+    failed = verdict is ReceiptVerdict.FAILED
+    at_fault = error if posted_receipts.whole(posted_receipts.part(error, "id")) else status
     receipt = Receipt(
         carrier=carrier,
         key=f"{message}/{group if id_ is None else id_}",
         verdict=verdict,
         carrier_ref=message,
-        ref=posts.ours(given.get("callbackData")) or posts.ours(message),
-        code=posts.label(posts.part(at_fault, "name")) if failed else None,
-        at=posts.moment(given.get("doneAt")),
-        raw=posts.kept({**given, "status": id_, "error": posts.part(error, "id")}, _KEPT),
+        ref=posted_receipts.ours(given.get("callbackData")) or posted_receipts.ours(message),
+        code=posted_receipts.label(posted_receipts.part(at_fault, "name")) if failed else None,
+        at=posted_receipts.moment(given.get("doneAt")),
+        raw=posted_receipts.kept({**given, "status": id_, "error": posted_receipts.part(error, "id")}, _KEPT),
         retryable=failed and may_another_help(_reason(id_, error)),
     )
-    return posts.checked(receipt, group in GROUPS)
+    return posted_receipts.checked(receipt, group in GROUPS)
 
 
 def _group(status: object) -> int | None:
     """Return the group of a status, by its name where it has no number."""
-    group = posts.whole(posts.part(status, "groupId"))
-    return GROUP_NAMES.get(str(posts.part(status, "groupName")).upper()) if group is None else group
+    group = posted_receipts.whole(posted_receipts.part(status, "groupId"))
+    return GROUP_NAMES.get(str(posted_receipts.part(status, "groupName")).upper()) if group is None else group
 
 
 def _reason(status: int | None, error: object) -> RefusalReason | None:
     """Return why a delivery failed: by its error, where there is one, else by its status."""
-    group = posts.whole(posts.part(error, "groupId"))
-    if not posts.whole(posts.part(error, "id")) or group not in ERROR_GROUPS:
+    group = posted_receipts.whole(posted_receipts.part(error, "groupId"))
+    if not posted_receipts.whole(posted_receipts.part(error, "id")) or group not in ERROR_GROUPS:
         return REJECTIONS.get(status) if status is not None else None
-    if group == _OPERATOR and posts.truth(posts.part(error, "permanent")) is not False:
+    if group == _OPERATOR and posted_receipts.truth(posted_receipts.part(error, "permanent")) is not False:
         return None
     return ERROR_GROUPS[group]
 
@@ -290,9 +296,9 @@ def _reason(status: int | None, error: object) -> RefusalReason | None:
 def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        **posts.name(given.get("messageId"), given.get("from"), given.get("to"), given.get("text")),
-        phone=posts.number(given.get("from"), "from", settings),
-        sender=posts.number(given.get("to"), "to", settings),
-        body=posts.text(given.get("text"), "text"),
-        at=posts.moment(given.get("receivedAt")),
+        **posted_receipts.name(given.get("messageId"), given.get("from"), given.get("to"), given.get("text")),
+        phone=posted_receipts.number(given.get("from"), "from", settings),
+        sender=posted_receipts.number(given.get("to"), "to", settings),
+        body=posted_receipts.text(given.get("text"), "text"),
+        at=posted_receipts.moment(given.get("receivedAt")),
     )

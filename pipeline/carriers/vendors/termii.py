@@ -26,14 +26,14 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from pipeline.carriers.http1 import Answer, request
-from pipeline.carriers.options import Options
-from pipeline.carriers.proofs import is_waived
-from pipeline.carriers.vendors import posts
-from pipeline.carriers.vendors.exchange import (
-    Line,
-    Purse,
-    Vendor,
+from pipeline.carriers.http1 import HttpResponse, request
+from pipeline.carriers.receipt_authentication import is_waived
+from pipeline.carriers.setting_reader import SettingReader
+from pipeline.carriers.vendors import posted_receipts
+from pipeline.carriers.vendors.client import (
+    BalanceQuery,
+    VendorCarrier,
+    VendorConnection,
     accepted,
     digits,
     money,
@@ -42,11 +42,11 @@ from pipeline.carriers.vendors.exchange import (
     throttled,
     unclear,
 )
-from pipeline.rules.refusals import may_another_help
-from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
+from pipeline.rules.routing.refusals import may_another_help
+from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.message_class import MessageClass
 from schema.refusals import RefusalReason
-from schema.vocabulary import Verdict
+from schema.vocabulary import ReceiptVerdict
 
 CHANNELS = ("dnd", "generic")
 #: why each status was given where the words say nothing; 422 by the fields that it names
@@ -75,13 +75,13 @@ WORDS: dict[str, tuple[str, RefusalReason]] = {
     "insufficient balance": ("insufficient_balance", RefusalReason.NO_CREDIT),
 }
 #: the status up to its bar, in small letters
-STATUSES: dict[str, Verdict] = {
-    "message sent": Verdict.PENDING,
-    "delivered": Verdict.DELIVERED,
-    "message failed": Verdict.FAILED,
-    "dnd active on phone number": Verdict.FAILED,
-    "rejected": Verdict.FAILED,
-    "expired": Verdict.FAILED,
+STATUSES: dict[str, ReceiptVerdict] = {
+    "message sent": ReceiptVerdict.PENDING,
+    "delivered": ReceiptVerdict.DELIVERED,
+    "message failed": ReceiptVerdict.FAILED,
+    "dnd active on phone number": ReceiptVerdict.FAILED,
+    "rejected": ReceiptVerdict.FAILED,
+    "expired": ReceiptVerdict.FAILED,
 }
 #: why a message failed that has such a status
 FAILURES: dict[str, RefusalReason] = {
@@ -95,10 +95,10 @@ _FIELD = re.compile(r"\bthe ([a-z_]+) field\b")
 _KEPT = ("type", "id", "message_id", "status", "sent_at", "cost", "channel")
 
 
-def make(name: str, settings: Mapping[str, object]) -> Vendor:
+def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
     """Make the carrier; ConfigurationError names the setting that does not fit."""
-    options = Options(name, settings)
-    line = Line(options)
+    options = SettingReader(name, settings)
+    line = VendorConnection(options)
     key = secret(options, "api_key")
     channel, bulk_channel = options.text("channel", "dnd"), options.text("bulk_channel", "generic")
     for setting, value in (("channel", channel), ("bulk_channel", bulk_channel)):
@@ -107,8 +107,13 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
     secret(options, "secret_key", "")
     options.text("receipt_url", "")
     options.finish()
-    purse = Purse(line.get(f"/api/get-balance?{urlencode({'api_key': key})}"), read_balance)
-    return Vendor(line, partial(write, line.head("/api/sms/send"), key, (channel, bulk_channel)), judge, purse=purse)
+    balance_query = BalanceQuery(line.get(f"/api/get-balance?{urlencode({'api_key': key})}"), read_balance)
+    return VendorCarrier(
+        line,
+        partial(write, line.head("/api/sms/send"), key, (channel, bulk_channel)),
+        judge,
+        balance_query=balance_query,
+    )
 
 
 def write(head: bytes, key: str, channels: tuple[str, str], parcel: Parcel, _: datetime) -> bytes:
@@ -124,12 +129,12 @@ def write(head: bytes, key: str, channels: tuple[str, str], parcel: Parcel, _: d
     return request(head, json.dumps(message).encode())
 
 
-def judge(ref: UUID, answer: Answer) -> Attempt:
+def judge(ref: UUID, answer: HttpResponse) -> Attempt:
     """Return what an answer says of the message with our reference `ref`."""
-    body = posts.parsed(answer.body)
-    code, reason = WORDS.get(_plain(posts.part(body, "message")), (None, None))
+    body = posted_receipts.parsed(answer.body)
+    code, reason = WORDS.get(_plain(posted_receipts.part(body, "message")), (None, None))
     if answer.status == 200:
-        given = posts.part(body, "message_id_str") or posts.part(body, "message_id")
+        given = posted_receipts.part(body, "message_id_str") or posted_receipts.part(body, "message_id")
         return refused(ref, reason, code, answer) if reason and not given else accepted(ref, given)
     if answer.status == 429:
         return throttled(ref, answer)
@@ -146,31 +151,37 @@ def _at_fault(body: Mapping[str, Any]) -> RefusalReason | None:
     return next((FIELDS[name] for name in FIELDS if name in named), None)
 
 
-def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
+def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
     """Return `{"user", "balance", "currency"}`."""
-    body = posts.parsed(answer.body)
-    return money(posts.part(body, "balance"), posts.part(body, "currency"))
+    body = posted_receipts.parsed(answer.body)
+    return money(posted_receipts.part(body, "balance"), posted_receipts.part(body, "currency"))
 
 
 def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     """Return False: the signature is over the body; ReceiptForged if there is none."""
-    if is_waived(settings) and not posts.setting(settings, "secret_key"):
+    if is_waived(settings) and not posted_receipts.setting(settings, "secret_key"):
         return False
-    return posts.is_signed(carrier, posted, "x-termii-signature")
+    return posted_receipts.is_signed(carrier, posted, "x-termii-signature")
 
 
-def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
+def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
     """Return the report or the message in one request; ReceiptForged if Termii did not sign it."""
-    key, given_mac = posts.setting(settings, "secret_key"), posted.headers.get("x-termii-signature", "").lower()
+    key, given_mac = (
+        posted_receipts.setting(settings, "secret_key"),
+        posted.headers.get("x-termii-signature", "").lower(),
+    )
     if key or not is_waived(settings):
-        posts.prove_mac(carrier, key, "secret_key", posted.body, given_mac, algorithm="sha512")
-    return posts.read_each(
-        carrier, posted, lambda: posts.entries(posts.parsed(posted.body)), partial(_entry, carrier, settings)
+        posted_receipts.prove_mac(carrier, key, "secret_key", posted.body, given_mac, algorithm="sha512")
+    return posted_receipts.read_each(
+        carrier,
+        posted,
+        lambda: posted_receipts.entries(posted_receipts.parsed(posted.body)),
+        partial(_entry, carrier, settings),
     )
 
 
-def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posts.Entry:
-    given = posts.entry(value)
+def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posted_receipts.Entry:
+    given = posted_receipts.entry(value)
     match str(given.get("type")).lower():
         case "inbound":
             return _inbound(carrier, settings, given)
@@ -179,10 +190,10 @@ def _entry(carrier: str, settings: Mapping[str, object], value: object) -> posts
     return _receipt(carrier, given)
 
 
-def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
-    message, status = posts.needed(given.get("message_id"), "message_id"), _plain(given.get("status"))
-    word, verdict = posts.needed(status, "status"), STATUSES.get(status, Verdict.PENDING)
-    failed = verdict is Verdict.FAILED
+def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
+    message, status = posted_receipts.needed(given.get("message_id"), "message_id"), _plain(given.get("status"))
+    word, verdict = posted_receipts.needed(status, "status"), STATUSES.get(status, ReceiptVerdict.PENDING)
+    failed = verdict is ReceiptVerdict.FAILED
     receipt = Receipt(
         carrier=carrier,
         key=f"{message}/{word}",
@@ -190,23 +201,25 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
         carrier_ref=message,
         ref=None,
         code=word.replace(" ", "_") if failed else None,
-        at=posts.moment(given.get("sent_at")),
-        raw=posts.kept(given, _KEPT),
+        at=posted_receipts.moment(given.get("sent_at")),
+        raw=posted_receipts.kept(given, _KEPT),
         retryable=failed and may_another_help(FAILURES.get(word)),
     )
-    return posts.checked(receipt, word in STATUSES)
+    return posted_receipts.checked(receipt, word in STATUSES)
 
 
 def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        **posts.name(given.get("message_id"), given.get("sender"), given.get("receiver"), given.get("message")),
-        phone=posts.number(given.get("sender"), "sender", settings),
-        sender=posts.number(given.get("receiver"), "receiver", settings),
-        body=posts.text(given.get("message"), "message"),
-        at=posts.moment(given.get("received_at")),
+        **posted_receipts.name(
+            given.get("message_id"), given.get("sender"), given.get("receiver"), given.get("message")
+        ),
+        phone=posted_receipts.number(given.get("sender"), "sender", settings),
+        sender=posted_receipts.number(given.get("receiver"), "receiver", settings),
+        body=posted_receipts.text(given.get("message"), "message"),
+        at=posted_receipts.moment(given.get("received_at")),
     )
 
 
 def _plain(words: object) -> str:
-    return (posts.spelt(words) or "").partition("|")[0].strip().rstrip(".").lower()
+    return (posted_receipts.spelt(words) or "").partition("|")[0].strip().rstrip(".").lower()

@@ -25,15 +25,15 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from pipeline.carriers.http1 import Answer
-from pipeline.carriers.options import Options
-from pipeline.carriers.vendors import posts, urls
-from pipeline.carriers.vendors.exchange import (
+from pipeline.carriers.http1 import HttpResponse
+from pipeline.carriers.setting_reader import SettingReader
+from pipeline.carriers.vendors import posted_receipts, urls
+from pipeline.carriers.vendors.client import (
     FORM,
-    Line,
-    Purse,
-    Question,
-    Vendor,
+    BalanceQuery,
+    StatusQuery,
+    VendorCarrier,
+    VendorConnection,
     accepted,
     basic,
     e164,
@@ -46,11 +46,11 @@ from pipeline.carriers.vendors.exchange import (
     unclear,
     unknown,
 )
-from pipeline.rules.keywords import Vocabulary
-from pipeline.rules.refusals import may_another_help
-from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
+from pipeline.rules.consent.keywords import Vocabulary
+from pipeline.rules.routing.refusals import may_another_help
+from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason
-from schema.vocabulary import InboundAction, Verdict
+from schema.vocabulary import InboundAction, ReceiptVerdict
 
 #: seconds Twilio may be told to try for
 VALIDITY = (1, 36_000)
@@ -143,18 +143,18 @@ CODES: dict[str, RefusalReason] = {
     "30500": RefusalReason.CARRIER_FAULT,
     "63038": RefusalReason.LIMIT,  # the account's messages of the day
 }
-STATUSES: dict[str, Verdict] = {
-    "accepted": Verdict.PENDING,
-    "scheduled": Verdict.PENDING,
-    "queued": Verdict.PENDING,
-    "sending": Verdict.PENDING,
-    "sent": Verdict.PENDING,
-    "partially_delivered": Verdict.PENDING,
-    "delivered": Verdict.DELIVERED,
-    "read": Verdict.DELIVERED,
-    "undelivered": Verdict.FAILED,
-    "failed": Verdict.FAILED,
-    "canceled": Verdict.FAILED,
+STATUSES: dict[str, ReceiptVerdict] = {
+    "accepted": ReceiptVerdict.PENDING,
+    "scheduled": ReceiptVerdict.PENDING,
+    "queued": ReceiptVerdict.PENDING,
+    "sending": ReceiptVerdict.PENDING,
+    "sent": ReceiptVerdict.PENDING,
+    "partially_delivered": ReceiptVerdict.PENDING,
+    "delivered": ReceiptVerdict.DELIVERED,
+    "read": ReceiptVerdict.DELIVERED,
+    "undelivered": ReceiptVerdict.FAILED,
+    "failed": ReceiptVerdict.FAILED,
+    "canceled": ReceiptVerdict.FAILED,
 }
 #: the status of what never left Twilio: a code that is in no table is one of an answer then
 NOT_SENT = "failed"
@@ -162,16 +162,16 @@ _BUILT_IN = Vocabulary([])
 _KEPT = ("MessageSid", "MessageStatus", "ErrorCode", "RawDlrDoneDate")
 
 
-def make(name: str, settings: Mapping[str, object]) -> Vendor:
+def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
     """Make the carrier; ConfigurationError names the setting that does not fit."""
-    options = Options(name, settings)
-    line = Line(options, "https://api.twilio.com")
+    options = SettingReader(name, settings)
+    line = VendorConnection(options, "https://api.twilio.com")
     sid = secret(options, "account_sid")
     token = secret(options, "auth_token")
     key, key_secret = secret(options, "api_key", ""), secret(options, "api_secret", "")
     if bool(key) != bool(key_secret):
         raise options.unfit("api_secret" if key else "api_key", "is required with the other")
-    service, told = options.text("messaging_service_sid", ""), secret(options, "receipt_url", "")
+    service, reported = options.text("messaging_service_sid", ""), secret(options, "receipt_url", "")
     options.finish()
     account = f"/2010-04-01/Accounts/{quote(sid, safe='')}"
     headers = {"authorization": basic(key or sid, key_secret or token), "accept": "application/json"}
@@ -180,12 +180,12 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
     def question(_: Parcel, carrier_ref: str | None) -> bytes | None:
         return line.get(f"{account}/Messages/{quote(carrier_ref, safe='')}.json", headers) if carrier_ref else None
 
-    return Vendor(
+    return VendorCarrier(
         line,
-        partial(write, head, service, urls.around(told, "ref") if told else None),
+        partial(write, head, service, urls.around(reported, "ref") if reported else None),
         judge,
-        question=Question(question, asked),
-        purse=Purse(line.get(f"{account}/Balance.json", headers), read_balance),
+        question=StatusQuery(question, asked),
+        balance_query=BalanceQuery(line.get(f"{account}/Balance.json", headers), read_balance),
     )
 
 
@@ -200,12 +200,12 @@ def write(head: bytes, service: str, called: tuple[str, str] | None, parcel: Par
     return form(head, fields)
 
 
-def judge(ref: UUID, answer: Answer) -> Attempt:
+def judge(ref: UUID, answer: HttpResponse) -> Attempt:
     """Return what an answer says of the message with our reference `ref`."""
-    body = posts.parsed(answer.body)
+    body = posted_receipts.parsed(answer.body)
     if answer.status == 201:
-        return accepted(ref, posts.part(body, "sid"))
-    code = posts.whole(posts.part(body, "code"))
+        return accepted(ref, posted_receipts.part(body, "sid"))
+    code = posted_receipts.whole(posted_receipts.part(body, "code"))
     if answer.status == 429 and (code == 20429 or str(code) not in CODES):
         return throttled(ref, answer)
     if 400 <= answer.status < 500 and code is not None:
@@ -213,29 +213,29 @@ def judge(ref: UUID, answer: Answer) -> Attempt:
     return unclear(ref, answer)
 
 
-def asked(ref: UUID, answer: Answer) -> Attempt:
+def asked(ref: UUID, answer: HttpResponse) -> Attempt:
     """Return what Twilio says of a sid when asked."""
     if answer.status == 200:
-        return accepted(ref, posts.part(posts.parsed(answer.body), "sid"))
+        return accepted(ref, posted_receipts.part(posted_receipts.parsed(answer.body), "sid"))
     return unknown(ref, f"http_{answer.status}")
 
 
-def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
+def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
     """Return `{"balance", "currency"}`."""
-    body = posts.parsed(answer.body)
-    return money(posts.part(body, "balance"), posts.part(body, "currency"))
+    body = posted_receipts.parsed(answer.body)
+    return money(posted_receipts.part(body, "balance"), posted_receipts.part(body, "currency"))
 
 
 def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     """Return False: the signature is over the body; ReceiptForged if there is none."""
-    return posts.is_signed(carrier, posted, "x-twilio-signature")
+    return posted_receipts.is_signed(carrier, posted, "x-twilio-signature")
 
 
-def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
+def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
     """Return the report or the message in one request; ReceiptForged if Twilio did not sign it."""
-    pairs = posts.fields(posted)
-    _prove(carrier, posts.setting(settings, "auth_token"), posted, pairs)
-    return posts.read_each(carrier, posted, lambda: [dict(pairs)], partial(_entry, carrier, settings, posted))
+    pairs = posted_receipts.fields(posted)
+    _prove(carrier, posted_receipts.setting(settings, "auth_token"), posted, pairs)
+    return posted_receipts.read_each(carrier, posted, lambda: [dict(pairs)], partial(_entry, carrier, settings, posted))
 
 
 def _prove(carrier: str, token: str, posted: Posted, pairs: list[tuple[str, str]]) -> None:
@@ -244,40 +244,42 @@ def _prove(carrier: str, token: str, posted: Posted, pairs: list[tuple[str, str]
     spellings = urls.readings(posted.url, posted.headers) if len(posted.body) <= _SMALL else iter((posted.url,))
     messages = (f"{url}{fields}".encode("utf-8", "surrogatepass") for url in spellings)
     given = posted.headers.get("x-twilio-signature", "")
-    posts.prove_any_mac(carrier, token, "auth_token", messages, given, algorithm="sha1", spelling="base64")
+    posted_receipts.prove_any_mac(carrier, token, "auth_token", messages, given, algorithm="sha1", spelling="base64")
 
 
-def _entry(carrier: str, settings: Mapping[str, object], posted: Posted, given: dict[str, str]) -> posts.Entry:
+def _entry(
+    carrier: str, settings: Mapping[str, object], posted: Posted, given: dict[str, str]
+) -> posted_receipts.Entry:
     is_report = "MessageStatus" in given or ("SmsStatus" in given and "Body" not in given)  # older callbacks
     return _receipt(carrier, given, posted) if is_report else _inbound(carrier, settings, given)
 
 
-def _receipt(carrier: str, given: dict[str, str], posted: Posted) -> posts.Entry:
-    sid = posts.needed(given.get("MessageSid") or given.get("SmsSid"), "MessageSid")
-    status = posts.needed(given.get("MessageStatus") or given.get("SmsStatus"), "status")
-    code, verdict = posts.label(given.get("ErrorCode")), STATUSES.get(status.lower(), Verdict.PENDING)
+def _receipt(carrier: str, given: dict[str, str], posted: Posted) -> posted_receipts.Entry:
+    sid = posted_receipts.needed(given.get("MessageSid") or given.get("SmsSid"), "MessageSid")
+    status = posted_receipts.needed(given.get("MessageStatus") or given.get("SmsStatus"), "status")
+    code, verdict = posted_receipts.label(given.get("ErrorCode")), STATUSES.get(status.lower(), ReceiptVerdict.PENDING)
     unlisted = RefusalReason.UNSPECIFIED if status.lower() == NOT_SENT else None
     receipt = Receipt(
         carrier=carrier,
         key=f"{sid}/{status}",
         verdict=verdict,
         carrier_ref=sid,
-        ref=posts.ours(posts.query(posted).get("ref")),
+        ref=posted_receipts.ours(posted_receipts.query(posted).get("ref")),
         code=code,
         at=None,
-        raw=posts.kept(given, _KEPT),
-        retryable=verdict is Verdict.FAILED and may_another_help(CODES.get(code or "", unlisted)),
+        raw=posted_receipts.kept(given, _KEPT),
+        retryable=verdict is ReceiptVerdict.FAILED and may_another_help(CODES.get(code or "", unlisted)),
     )
-    return posts.checked(receipt, status.lower() in STATUSES)
+    return posted_receipts.checked(receipt, status.lower() in STATUSES)
 
 
 def _inbound(carrier: str, settings: Mapping[str, object], given: dict[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        key=posts.needed(given.get("MessageSid"), "MessageSid"),
-        phone=posts.number(given.get("From"), "From", settings),
-        sender=posts.number(given.get("To"), "To", settings),
-        body=_as_meant(posts.text(given.get("Body"), "Body"), given.get("OptOutType")),
+        key=posted_receipts.needed(given.get("MessageSid"), "MessageSid"),
+        phone=posted_receipts.number(given.get("From"), "From", settings),
+        sender=posted_receipts.number(given.get("To"), "To", settings),
+        body=_as_meant(posted_receipts.text(given.get("Body"), "Body"), given.get("OptOutType")),
         at=None,
     )
 

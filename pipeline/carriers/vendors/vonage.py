@@ -25,15 +25,14 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from pipeline.carriers.http1 import Answer
-from pipeline.carriers.options import Options
-from pipeline.carriers.vendors import posts
-from pipeline.carriers.vendors.dlt import Registrations
-from pipeline.carriers.vendors.exchange import (
+from pipeline.carriers.http1 import HttpResponse
+from pipeline.carriers.setting_reader import SettingReader
+from pipeline.carriers.vendors import posted_receipts
+from pipeline.carriers.vendors.client import (
     FORM,
-    Line,
-    Purse,
-    Vendor,
+    BalanceQuery,
+    VendorCarrier,
+    VendorConnection,
     accepted,
     callback,
     digits,
@@ -46,10 +45,11 @@ from pipeline.carriers.vendors.exchange import (
     unclear,
     unknown,
 )
-from pipeline.rules.refusals import may_another_help
-from schema.carriage import Attempt, Heard, Inbound, Parcel, Posted, Receipt
+from pipeline.carriers.vendors.dlt_registrations import Registrations
+from pipeline.rules.routing.refusals import may_another_help
+from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason
-from schema.vocabulary import Encoding, Verdict
+from schema.vocabulary import Encoding, ReceiptVerdict
 
 #: seconds Vonage may be told to try for
 VALIDITY = (20, 604_800)
@@ -93,14 +93,14 @@ _PARAMETERS = frozenset(
     {"api_key", "api_secret", "callback", "client-ref", "content-id", "entity-id", "from", "status-report-req"}
     | {"ttl", "type", *FIELDS}
 )
-STATUSES: dict[str, Verdict] = {
-    "accepted": Verdict.PENDING,
-    "buffered": Verdict.PENDING,
-    "unknown": Verdict.PENDING,
-    "delivered": Verdict.DELIVERED,
-    "expired": Verdict.FAILED,
-    "failed": Verdict.FAILED,
-    "rejected": Verdict.FAILED,
+STATUSES: dict[str, ReceiptVerdict] = {
+    "accepted": ReceiptVerdict.PENDING,
+    "buffered": ReceiptVerdict.PENDING,
+    "unknown": ReceiptVerdict.PENDING,
+    "delivered": ReceiptVerdict.DELIVERED,
+    "expired": ReceiptVerdict.FAILED,
+    "failed": ReceiptVerdict.FAILED,
+    "rejected": ReceiptVerdict.FAILED,
 }
 #: why each err-code of a failed delivery was given; one that is not here: no other carrier does better
 ERR_CODES: dict[str, RefusalReason] = {
@@ -136,10 +136,10 @@ _SCTS = "%y%m%d%H%M"
 _KEPT = ("messageId", "status", "err-code", "scts", "client-ref", "network-code", "price")
 
 
-def make(name: str, settings: Mapping[str, object]) -> Vendor:
+def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
     """Make the carrier; ConfigurationError names the setting that does not fit."""
-    options = Options(name, settings)
-    line = Line(options, "https://rest.nexmo.com")
+    options = SettingReader(name, settings)
+    line = VendorConnection(options, "https://rest.nexmo.com")
     keys = {"api_key": secret(options, "api_key"), "api_secret": secret(options, "api_secret")}
     called, registered = callback(options), Registrations.read(options)
     secret(options, "signature_secret", "")
@@ -147,8 +147,10 @@ def make(name: str, settings: Mapping[str, object]) -> Vendor:
         raise options.unfit("signature_method", f"must be one of {', '.join(METHODS)}")
     options.finish()
     head = line.head("/sms/json", content=FORM)
-    purse = Purse(line.get(f"/account/get-balance?{urlencode(keys)}"), read_balance)
-    return Vendor(line, partial(write, head, {**keys, "callback": called}, registered), judge, purse=purse)
+    balance_query = BalanceQuery(line.get(f"/account/get-balance?{urlencode(keys)}"), read_balance)
+    return VendorCarrier(
+        line, partial(write, head, {**keys, "callback": called}, registered), judge, balance_query=balance_query
+    )
 
 
 def write(head: bytes, keys: Mapping[str, str], registered: Registrations, parcel: Parcel, now: datetime) -> bytes:
@@ -169,26 +171,29 @@ def write(head: bytes, keys: Mapping[str, str], registered: Registrations, parce
     return form(head, fields)
 
 
-def judge(ref: UUID, answer: Answer) -> Attempt:
+def judge(ref: UUID, answer: HttpResponse) -> Attempt:
     """Return what an answer says of the message with our reference `ref`."""
-    parts = posts.part(posts.parsed(answer.body), "messages")
+    parts = posted_receipts.part(posted_receipts.parsed(answer.body), "messages")
     if answer.status < 500 and isinstance(parts, list | dict) and parts:
-        return _of_parts(ref, posts.entries(parts), answer)
+        return _of_parts(ref, posted_receipts.entries(parts), answer)
     if answer.status == 429:
         return throttled(ref, answer)
     return refused(ref, RefusalReason.ACCOUNT, None, answer) if answer.status == 401 else unclear(ref, answer)
 
 
-def _of_parts(ref: UUID, parts: list[Any], answer: Answer) -> Attempt:
-    statuses = {posts.spelt(posts.part(each, "status")) for each in parts}
+def _of_parts(ref: UUID, parts: list[Any], answer: HttpResponse) -> Attempt:
+    statuses = {posted_receipts.spelt(posted_receipts.part(each, "status")) for each in parts}
     if statuses == {"0"}:
-        given = [posts.spelt(posts.part(each, "message-id")) for each in parts]
+        given = [posted_receipts.spelt(posted_receipts.part(each, "message-id")) for each in parts]
         if not all(given):
             return unknown(ref, "unreadable")
         return accepted(ref, given[0], [each for each in given if each] if len(given) > 1 else ())
     if "0" in statuses:
         return unknown(ref, "partial")
-    status, words = posts.spelt(posts.part(parts[0], "status")), str(posts.part(parts[0], "error-text"))
+    status, words = (
+        posted_receipts.spelt(posted_receipts.part(parts[0], "status")),
+        str(posted_receipts.part(parts[0], "error-text")),
+    )
     if status == THROTTLED:
         wait = _WAIT.search(words)
         return throttled(ref, answer, int(wait[1]) / 1000 if wait else None)
@@ -197,7 +202,7 @@ def _of_parts(ref: UUID, parts: list[Any], answer: Answer) -> Attempt:
     return _because(ref, _reason(status, words), status, answer)
 
 
-def _because(ref: UUID, reason: RefusalReason, status: str, answer: Answer) -> Attempt:
+def _because(ref: UUID, reason: RefusalReason, status: str, answer: HttpResponse) -> Attempt:
     return unknown(ref, status) if reason is RefusalReason.IN_DOUBT else refused(ref, reason, status, answer)
 
 
@@ -209,28 +214,30 @@ def _reason(status: str, words: str) -> RefusalReason:
     return FIELDS.get(next((name for name in named if name in _PARAMETERS), ""), ERRORS[status])
 
 
-def read_balance(answer: Answer) -> tuple[Decimal, str] | None:
+def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
     """Return `{"value"}`, in euros."""
-    return money(posts.part(posts.parsed(answer.body), "value"), "EUR")
+    return money(posted_receipts.part(posted_receipts.parsed(answer.body), "value"), "EUR")
 
 
 def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     """Tell whether the URL proves that it is Vonage's; False where the signature is among what is posted."""
-    return not posts.setting(settings, "signature_secret") and posts.shows_token(carrier, settings, posted)
+    return not posted_receipts.setting(settings, "signature_secret") and posted_receipts.shows_token(
+        carrier, settings, posted
+    )
 
 
-def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Heard:
+def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
     """Return the report or the message in one request; ReceiptForged if it is not Vonage's."""
-    given = posts.report(posted)
-    if key := posts.setting(settings, "signature_secret"):
-        expected = signature(given, key, posts.setting(settings, "signature_method") or "sha256")
-        posts.prove(carrier, expected, str(given.get("sig", "")).lower(), "signature_secret")
+    given = posted_receipts.report(posted)
+    if key := posted_receipts.setting(settings, "signature_secret"):
+        expected = signature(given, key, posted_receipts.setting(settings, "signature_method") or "sha256")
+        posted_receipts.prove(carrier, expected, str(given.get("sig", "")).lower(), "signature_secret")
     else:
-        posts.prove_token(carrier, settings, posted)
-    return posts.read_each(carrier, posted, lambda: [given], partial(_entry, carrier, settings))
+        posted_receipts.prove_token(carrier, settings, posted)
+    return posted_receipts.read_each(carrier, posted, lambda: [given], partial(_entry, carrier, settings))
 
 
-def _entry(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> posts.Entry:
+def _entry(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> posted_receipts.Entry:
     return _receipt(carrier, given) if "status" in given else _inbound(carrier, settings, given)
 
 
@@ -241,24 +248,27 @@ def signature(given: Mapping[str, Any], key: str, method: str) -> str:
     )
     if method == "md5hash":
         return hashlib.md5(f"{text}{key}".encode(), usedforsecurity=False).hexdigest()
-    return posts.mac(method, key, text.encode())
+    return posted_receipts.mac(method, key, text.encode())
 
 
-def _receipt(carrier: str, given: Mapping[str, Any]) -> posts.Entry:
-    message, status = posts.needed(given.get("messageId"), "messageId"), posts.needed(given.get("status"), "status")
-    code, verdict = posts.label(given.get("err-code")), STATUSES.get(status.lower(), Verdict.PENDING)
+def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
+    message, status = (
+        posted_receipts.needed(given.get("messageId"), "messageId"),
+        posted_receipts.needed(given.get("status"), "status"),
+    )
+    code, verdict = posted_receipts.label(given.get("err-code")), STATUSES.get(status.lower(), ReceiptVerdict.PENDING)
     receipt = Receipt(
         carrier=carrier,
         key=f"{message}/{status}",
         verdict=verdict,
         carrier_ref=message,
-        ref=posts.ours(given.get("client-ref")),
+        ref=posted_receipts.ours(given.get("client-ref")),
         code=None if code == "0" else code,
-        at=posts.moment(given.get("scts"), _SCTS) or posts.moment(given.get("message-timestamp")),
-        raw=posts.kept(given, _KEPT),
-        retryable=verdict is Verdict.FAILED and may_another_help(ERR_CODES.get(code) if code else None),
+        at=posted_receipts.moment(given.get("scts"), _SCTS) or posted_receipts.moment(given.get("message-timestamp")),
+        raw=posted_receipts.kept(given, _KEPT),
+        retryable=verdict is ReceiptVerdict.FAILED and may_another_help(ERR_CODES.get(code) if code else None),
     )
-    return posts.checked(receipt, status.lower() in STATUSES)
+    return posted_receipts.checked(receipt, status.lower() in STATUSES)
 
 
 def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
@@ -267,10 +277,10 @@ def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, A
     ref, part, of = (given.get(name) if in_parts else None for name in _CONCAT)
     return Inbound(
         carrier=carrier,
-        **posts.name(given.get("messageId"), given.get("msisdn"), given.get("to"), text),
-        phone=posts.number(given.get("msisdn"), "msisdn", settings),
-        sender=posts.number(given.get("to"), "to", settings),
-        body=posts.text(text, "text"),
-        at=posts.moment(given.get("message-timestamp")),
-        **posts.place(ref, part, of, text),
+        **posted_receipts.name(given.get("messageId"), given.get("msisdn"), given.get("to"), text),
+        phone=posted_receipts.number(given.get("msisdn"), "msisdn", settings),
+        sender=posted_receipts.number(given.get("to"), "to", settings),
+        body=posted_receipts.text(text, "text"),
+        at=posted_receipts.moment(given.get("message-timestamp")),
+        **posted_receipts.place(ref, part, of, text),
     )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.dialects.contract import reply
-from schema.door import Call, Reply
+from schema.api import ApiRequest, ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code
 
@@ -75,12 +75,12 @@ _PLACE = re.compile(r"recipients\[\d+\]\.?")
 def error(refusal: Refusal) -> dict[str, Any]:
     """Return one refusal in the vendor's words: `{"type","message","field"?}`."""
     _, kind, words = ERRORS[refusal.code]
-    told = {"type": kind, "message": words or refusal.message or _UNSAID.get(refusal.code, "")}
+    content = {"type": kind, "message": words or refusal.message or _UNSAID.get(refusal.code, "")}
     field = _field(refusal.field)
-    return told | {"field": field} if field else told
+    return content | {"field": field} if field else content
 
 
-def refuse(_call: Call, refusals: Sequence[Refusal], wait: float = 0.0) -> Reply:
+def refuse(_call: ApiRequest, refusals: Sequence[Refusal], wait: float = 0.0) -> ApiResponse:
     """Return the answer that refusals make: the first of them, as the vendor tells one at a time."""
     first = refusals[0]
     status = ERRORS[first.code][0]

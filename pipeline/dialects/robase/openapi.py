@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.dialects.robase import assets, errors, reading, texts
+from pipeline.dialects.robase import errors, requests, resources, templates
 from schema.vocabulary import Encoding, SenderState, Status
 
 Json = dict[str, Any]
@@ -69,7 +69,7 @@ def _messages() -> Json:
     for each, status in ((send, "202"), (send, "402"), (batch, "200")):
         each["responses"][status]["headers"] = {"Idempotent-Replay": {"$ref": "#/components/headers/IdempotentReplay"}}
     page["parameters"] = [
-        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": assets.MOST}},
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": resources.MOST}},
         {"name": "cursor", "in": "query", "schema": {"type": "string", "pattern": "^([0-9a-f]{32})?$"}},
     ]
     return {
@@ -142,7 +142,7 @@ _IDEMPOTENCY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "The same key is the same request, for a week: it is answered as it was, whatever is asked.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": reading.MOST_KEY},
+    "schema": {"type": "string", "minLength": 1, "maxLength": requests.MOST_KEY},
 }
 
 
@@ -172,10 +172,10 @@ _TEXT: Json = {"type": "string"}
 _UUID: Json = {"type": "string", "format": "uuid"}
 _TIME: Json = {"type": "string", "format": "date-time"}
 _WORDS: Json = {"type": ["string", "null"], "maxLength": 2000, "pattern": r"^[^\x00]*$"}
-_COUNTRY: Json = {"enum": list(reading.COUNTRIES.values())}
+_COUNTRY: Json = {"enum": list(requests.COUNTRIES.values())}
 _COUNTRIES: Json = {"type": "array", "minItems": 1, "items": _COUNTRY}
 _SENDER: Json = {"type": "string", "minLength": 1, "maxLength": 11, "examples": ["ACMERIDE"]}
-_EVENTS: Json = {"type": "array", "minItems": 1, "items": {"enum": sorted(assets.HEARD)}}
+_EVENTS: Json = {"type": "array", "minItems": 1, "items": {"enum": sorted(resources.RECEIVED)}}
 _REGISTRATION = dict.fromkeys(
     ("registered_entity", "registration_doc_url", "use_case", "sample_message", "notes"), _WORDS
 )
@@ -188,18 +188,18 @@ def _asked() -> dict[str, Json]:
     """Return the shapes of requests."""
     message: Json = {
         "to": {"type": "string", "pattern": r"^\+[0-9]{8,15}$", "examples": ["+2348012345678"]},
-        "body": {"type": ["string", "null"], "maxLength": texts.MOST_BODY},
+        "body": {"type": ["string", "null"], "maxLength": templates.MOST_BODY},
         "template": {"type": ["string", "null"], "description": "Slug or id; the body is ignored then."},
         "variables": {"type": ["object", "null"]},
     }
     when: Json = {
-        "country": {"enum": [*reading.COUNTRIES.values(), None]},
+        "country": {"enum": [*requests.COUNTRIES.values(), None]},
         "send_at": {"type": ["string", "null"], "format": "date-time", "description": "At most 30 days ahead."},
     }
-    key: Json = {"idempotency_key": {"type": ["string", "null"], "maxLength": reading.MOST_KEY}}
-    name = {"type": "string", "minLength": 1, "maxLength": texts.MOST_NAME, "examples": ["Ride arriving"]}
-    body = {"type": "string", "minLength": 1, "maxLength": texts.MOST_BODY, "examples": ["In {{.eta}} min."]}
-    rows = {"type": "array", "minItems": 1, "maxItems": reading.MOST_ROWS, "items": _open(message | key, ["to"])}
+    key: Json = {"idempotency_key": {"type": ["string", "null"], "maxLength": requests.MOST_KEY}}
+    name = {"type": "string", "minLength": 1, "maxLength": templates.MOST_NAME, "examples": ["Ride arriving"]}
+    body = {"type": "string", "minLength": 1, "maxLength": templates.MOST_BODY, "examples": ["In {{.eta}} min."]}
+    rows = {"type": "array", "minItems": 1, "maxItems": requests.MOST_ROWS, "items": _open(message | key, ["to"])}
     hook: Json = {"url": _TEXT, "events": _EVENTS, "description": _WORDS, "name": _WORDS}
     return {
         "SmsRequest": _open({"from": _SENDER} | message | when, ["to", "from"]) | {"examples": [_EXAMPLE]},

@@ -14,7 +14,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from schema.door import Posting, Told
+from schema.api import MessageEvent, WebhookPost
 from schema.vocabulary import Code, Status
 
 #: the vendor's own are not public; a day and a half in all
@@ -47,15 +47,20 @@ FAILURES: dict[Code, tuple[str, str]] = {
 }
 
 
-def compose(told: Told, secrets: Sequence[bytes], now: datetime) -> Posting | None:
+def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
     """Return the call that tells it; None: there is no word for it, or the endpoint does not hear it."""
-    event = EVENTS.get(told.status)
-    if event is None or (told.hears and event not in told.hears):
+    event = EVENTS.get(notification.status)
+    if event is None or (notification.listens_to and event not in notification.listens_to):
         return None
-    envelope = {"id": f"evt_{told.event}", "type": event, "created_at": _instant(told.at), "data": _data(told)}
+    envelope = {
+        "id": f"evt_{notification.event}",
+        "type": event,
+        "created_at": _instant(notification.at),
+        "data": _data(notification),
+    }
     body = json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     headers = {"Content-Type": "application/json", "Robase-Event": event, "Robase-Signature": sign(secrets, now, body)}
-    return Posting(headers, body)
+    return WebhookPost(headers, body)
 
 
 def sign(secrets: Sequence[bytes], now: datetime, body: bytes) -> str:
@@ -67,21 +72,21 @@ def sign(secrets: Sequence[bytes], now: datetime, body: bytes) -> str:
     )
 
 
-def _data(told: Told) -> dict[str, Any]:
-    word, sentence = failure(told.error_code)
+def _data(notification: MessageEvent) -> dict[str, Any]:
+    word, sentence = failure(notification.error_code)
     return {
-        "sms_id": str(told.message),
-        "to": told.phone,
-        "from": told.sender,
-        "status": str(told.status),
-        "segments": told.segments,
-        "provider": told.carrier,
-        "provider_message_id": told.carrier_ref,
+        "sms_id": str(notification.message),
+        "to": notification.phone,
+        "from": notification.sender,
+        "status": str(notification.status),
+        "segments": notification.segments,
+        "provider": notification.carrier,
+        "provider_message_id": notification.carrier_ref,
         "carrier": None,
         "error_code": word,
         "error_message": sentence,
-        "cost": {"amount_kobo": told.amount, "currency": told.currency},
-        "test_mode": told.test,
+        "cost": {"amount_kobo": notification.amount, "currency": notification.currency},
+        "test_mode": notification.test,
     }
 
 

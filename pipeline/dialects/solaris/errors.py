@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.dialects.contract import reply
-from schema.door import Call, Reply
+from schema.api import ApiRequest, ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code
 
@@ -14,7 +14,7 @@ TOKENS = "/oauth2/token"
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class SolarisErrorRow:
     """One row of the vendor's table."""
 
     status: int
@@ -25,10 +25,10 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SolarisFault:
     """One error of an answer."""
 
-    words: Words
+    words: SolarisErrorRow
     #: wins over the table's
     detail: str = ""
     #: the field at fault and what is wrong with it
@@ -37,34 +37,36 @@ class Fault:
 
 
 #: a field does not fit
-INVALID = Words(400, "invalid_model", "Invalid Model")
+INVALID = SolarisErrorRow(400, "invalid_model", "Invalid Model")
 #: it does not fit together, or not now
-UNFIT = Words(400, "validation_error", "Validation Error")
-WRONG_TYPE = Words(400, "type_error", "Type Error")
-TOKEN_REQUIRED = Words(401, "token_required", "Token Required", "Token is required.")
-INVALID_TOKEN = Words(401, "invalid_token", "Invalid Token", "Token is expired, revoked or malformed.")
-UNAUTHORIZED = Words(403, "unauthorized_action", "Unauthorized Action", "Unauthorized action is not allowed.")
+UNFIT = SolarisErrorRow(400, "validation_error", "Validation Error")
+WRONG_TYPE = SolarisErrorRow(400, "type_error", "Type Error")
+TOKEN_REQUIRED = SolarisErrorRow(401, "token_required", "Token Required", "Token is required.")
+INVALID_TOKEN = SolarisErrorRow(401, "invalid_token", "Invalid Token", "Token is expired, revoked or malformed.")
+UNAUTHORIZED = SolarisErrorRow(403, "unauthorized_action", "Unauthorized Action", "Unauthorized action is not allowed.")
 #: the same, with what there is to say
-FORBIDDEN = Words(403, "unauthorized_action", "Unauthorized Action")
-INVALID_TAN = Words(403, "invalid_tan", "Invalid TAN")
-PARTNER = Words(403, "unauthorized_partner", "Unauthorized Partner", "The partner's account is not active.")
-NOT_FOUND = Words(404, "model_not_found", "Model Not Found")
+FORBIDDEN = SolarisErrorRow(403, "unauthorized_action", "Unauthorized Action")
+INVALID_TAN = SolarisErrorRow(403, "invalid_tan", "Invalid TAN")
+PARTNER = SolarisErrorRow(403, "unauthorized_partner", "Unauthorized Partner", "The partner's account is not active.")
+NOT_FOUND = SolarisErrorRow(404, "model_not_found", "Model Not Found")
 #: one number per person
-TAKEN = Words(409, "record_not_unique", "Record Not Unique")
-CONFLICT = Words(409, "validation_error", "Validation Error")
-TOO_OFTEN = Words(429, "sms_request_rate_limit_exceeded", "Sms Request Rate Limit Exceeded")
+TAKEN = SolarisErrorRow(409, "record_not_unique", "Record Not Unique")
+CONFLICT = SolarisErrorRow(409, "validation_error", "Validation Error")
+TOO_OFTEN = SolarisErrorRow(429, "sms_request_rate_limit_exceeded", "Sms Request Rate Limit Exceeded")
 
 #: what each refusal is called; those that no operation here can meet too
-ERRORS: dict[Code, Words] = {
+ERRORS: dict[Code, SolarisErrorRow] = {
     Code.MISSING_FIELD: INVALID,
     Code.INVALID_FIELD: INVALID,
-    Code.BAD_JSON: Words(400, "invalid_json", "Invalid JSON", "The request body is not valid JSON."),
+    Code.BAD_JSON: SolarisErrorRow(400, "invalid_json", "Invalid JSON", "The request body is not valid JSON."),
     Code.ACCOUNT_UNKNOWN: PARTNER,
     Code.ACCOUNT_SUSPENDED: PARTNER,
     Code.BODY_TOO_LONG: INVALID,
     Code.BODY_EMPTY: INVALID,
     Code.PHONE_INVALID: UNFIT,
-    Code.SENDER_INVALID: Words(403, "unauthorized_action", "Unauthorized Action", "The partner has no sender to use."),
+    Code.SENDER_INVALID: SolarisErrorRow(
+        403, "unauthorized_action", "Unauthorized Action", "The partner has no sender to use."
+    ),
     Code.TEMPLATE_UNKNOWN: UNFIT,
     Code.MERGE_FIELD_MISSING: UNFIT,
     Code.SCHEDULE_PAST: UNFIT,
@@ -86,30 +88,32 @@ ERRORS: dict[Code, Words] = {
     Code.FORBIDDEN: UNAUTHORIZED,
     Code.SOURCE_FORBIDDEN: UNAUTHORIZED,
     Code.NOT_FOUND: NOT_FOUND,
-    Code.METHOD_UNKNOWN: Words(405, "method_not_allowed", "Method Not Allowed"),
-    Code.TOO_LARGE: Words(413, "request_too_large", "Request Too Large"),
-    Code.MEDIA_UNKNOWN: Words(415, "unsupported_media_type", "Unsupported Media Type", "Send application/json."),
-    Code.ENCODING_UNKNOWN: Words(
+    Code.METHOD_UNKNOWN: SolarisErrorRow(405, "method_not_allowed", "Method Not Allowed"),
+    Code.TOO_LARGE: SolarisErrorRow(413, "request_too_large", "Request Too Large"),
+    Code.MEDIA_UNKNOWN: SolarisErrorRow(
+        415, "unsupported_media_type", "Unsupported Media Type", "Send application/json."
+    ),
+    Code.ENCODING_UNKNOWN: SolarisErrorRow(
         415, "unsupported_media_type", "Unsupported Media Type", "Send the body without a content encoding."
     ),
-    Code.MALFORMED: Words(400, "bad_request", "Bad Request", "The request is not valid HTTP."),
-    Code.TARGET_TOO_LONG: Words(414, "uri_too_long", "URI Too Long", "The URL is too long."),
-    Code.HEADERS_TOO_LARGE: Words(
+    Code.MALFORMED: SolarisErrorRow(400, "bad_request", "Bad Request", "The request is not valid HTTP."),
+    Code.TARGET_TOO_LONG: SolarisErrorRow(414, "uri_too_long", "URI Too Long", "The URL is too long."),
+    Code.HEADERS_TOO_LARGE: SolarisErrorRow(
         431, "header_fields_too_large", "Request Header Fields Too Large", "The headers are too large."
     ),
     Code.CONFLICT: CONFLICT,
     Code.IDEMPOTENCY_CONFLICT: CONFLICT,
-    Code.PERSON_UNKNOWN: Words(400, "Invalid person Id", "Bad Request", "Unable to fetch the person Id"),
-    Code.PHONE_UNVERIFIED: Words(
+    Code.PERSON_UNKNOWN: SolarisErrorRow(400, "Invalid person Id", "Bad Request", "Unable to fetch the person Id"),
+    Code.PHONE_UNVERIFIED: SolarisErrorRow(
         409, "validation_error", "mobile number not verified", "The person's mobile number is unverified"
     ),
-    Code.RATE_KEY: Words(429, "rate_limit_exceeded", "Rate Limit Exceeded", "Too many requests."),
+    Code.RATE_KEY: SolarisErrorRow(429, "rate_limit_exceeded", "Rate Limit Exceeded", "Too many requests."),
     Code.RATE_RECIPIENT: TOO_OFTEN,
     Code.HARD_CAP: TOO_OFTEN,
     Code.DND_BLOCKED: FORBIDDEN,
     Code.OPTED_OUT: FORBIDDEN,
-    Code.UNAVAILABLE: Words(503, "generic_error", "Generic Error", "The service is unavailable. Try again."),
-    Code.INTERNAL: Words(500, "generic_error", "Generic Error", "There was an error."),
+    Code.UNAVAILABLE: SolarisErrorRow(503, "generic_error", "Generic Error", "The service is unavailable. Try again."),
+    Code.INTERNAL: SolarisErrorRow(500, "generic_error", "Generic Error", "There was an error."),
 }
 
 #: the same where tokens are asked for (RFC 6749, section 5.2): status and error; what is not here is `_REQUEST`
@@ -133,7 +137,7 @@ UNSTORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _CHALLENGES = {401: {"WWW-Authenticate": "Bearer"}}
 
 
-def refuse(call: Call, refusals: Sequence[Refusal], wait: float) -> Reply:
+def refuse(call: ApiRequest, refusals: Sequence[Refusal], wait: float) -> ApiResponse:
     """Return the answer that these refusals make."""
     if is_token_call(call):
         status, error = TOKEN_ERRORS.get(refusals[0].code, _REQUEST)
@@ -141,7 +145,7 @@ def refuse(call: Call, refusals: Sequence[Refusal], wait: float) -> Reply:
     return answer(call, [_fault(refusal) for refusal in refusals], wait)
 
 
-def answer(call: Call, faults: Sequence[Fault], wait: float = 0.0) -> Reply:
+def answer(call: ApiRequest, faults: Sequence[SolarisFault], wait: float = 0.0) -> ApiResponse:
     """Return the vendor's envelope of these faults; its status is the first one's."""
     status = faults[0].words.status
     errors = [
@@ -155,31 +159,31 @@ def answer(call: Call, faults: Sequence[Fault], wait: float = 0.0) -> Reply:
         }
         for fault in faults
     ]
-    return reply(status, {"errors": errors}, {**_CHALLENGES.get(status, {}), **_patience(wait)})
+    return reply(status, {"errors": errors}, {**_CHALLENGES.get(status, {}), **_retry_after(wait)})
 
 
-def too_often(call: Call, phone: str, wait: float) -> Reply:
+def too_often(call: ApiRequest, phone: str, wait: float) -> ApiResponse:
     """Return the answer to one who sends too much to a number."""
     detail = f"SMS request rate limit exceeded for the number: {phone}"
-    return answer(call, [Fault(TOO_OFTEN, detail)], wait)
+    return answer(call, [SolarisFault(TOO_OFTEN, detail)], wait)
 
 
-def token_error(call: Call, status: int, error: str, words: str, wait: float = 0.0) -> Reply:
+def token_error(call: ApiRequest, status: int, error: str, words: str, wait: float = 0.0) -> ApiResponse:
     """Return an answer of the token endpoint that says no."""
     content = {"error": error, "error_description": words}
     challenge = {"WWW-Authenticate": 'Basic realm="solaris"'} if status == 401 else {}
-    return reply(status, content, {**UNSTORED, **challenge, **_patience(wait)})
+    return reply(status, content, {**UNSTORED, **challenge, **_retry_after(wait)})
 
 
-def is_token_call(call: Call) -> bool:
+def is_token_call(call: ApiRequest) -> bool:
     """Tell whether a call asks for a token."""
     return call.path.rstrip("/") == TOKENS
 
 
-def _fault(refusal: Refusal) -> Fault:
+def _fault(refusal: Refusal) -> SolarisFault:
     words = ERRORS[refusal.code]
-    return Fault(words, "" if words.detail else refusal.message)
+    return SolarisFault(words, "" if words.detail else refusal.message)
 
 
-def _patience(wait: float) -> Mapping[str, str]:
+def _retry_after(wait: float) -> Mapping[str, str]:
     return {"Retry-After": str(math.ceil(wait))} if 0 < wait < math.inf else {}

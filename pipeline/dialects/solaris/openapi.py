@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.dialects.solaris import answers, reading
+from pipeline.dialects.solaris import requests, responses
 from pipeline.dialects.solaris.errors import TOKEN_ERRORS, TOKENS
 
 Json = dict[str, Any]
@@ -163,18 +163,18 @@ def _confirm() -> Json:
 
 def _schemas() -> Json:
     text = {"type": "string", "pattern": _TRIMMED}
-    number = text | {"examples": [reading.SANDBOX_NUMBER], "description": "E.164; blanks, - _ and / are taken out."}
-    code = text | {"examples": [reading.SANDBOX_CODE]}
+    number = text | {"examples": [requests.SANDBOX_NUMBER], "description": "E.164; blanks, - _ and / are taken out."}
+    code = text | {"examples": [requests.SANDBOX_CODE]}
     return {
         "Message": _open(
             {
                 "person_id": text | {"examples": ["dc1a6812a14f6cc338cd084208535bcdcper"]},
-                "text": text | {"maxLength": reading.LONGEST, "examples": ["Your statement is ready."]},
+                "text": text | {"maxLength": requests.LONGEST, "examples": ["Your statement is ready."]},
                 "purpose": text | {"examples": ["Account statements"]},
-                "idempotency_key": {"type": "string", "format": "uuid", "pattern": f"^{reading.UUID_FORM}$"},
+                "idempotency_key": {"type": "string", "format": "uuid", "pattern": f"^{requests.UUID_FORM}$"},
             }
         ),
-        "Accepted": _closed({"id": _UUID, "message": {"const": answers.ACCEPTED}}),
+        "Accepted": _closed({"id": _UUID, "message": {"const": responses.ACCEPTED}}),
         "AnyPerson": {"type": "object"},
         "Person": _closed({"id": {"type": "string"}}),
         "NumberRequest": _open({"number": number}),
@@ -249,16 +249,16 @@ def _body(schema: str, *, required: bool = True, media: str = "application/json"
     return {"required": required, "content": {media: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
 
 
-def _response(words: str, schema: str, *, patience: bool = False) -> Json:
+def _response(words: str, schema: str, *, retry_after: bool = False) -> Json:
     found: Json = {
         "description": words,
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
     }
-    return found | {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}} if patience else found
+    return found | {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}} if retry_after else found
 
 
 def _errors(more: Iterable[int]) -> Json:
     return {
-        str(status): _response(_WHY[status], "Errors", patience=status in (429, 503))
+        str(status): _response(_WHY[status], "Errors", retry_after=status in (429, 503))
         for status in sorted({*_ALWAYS, *more})
     }

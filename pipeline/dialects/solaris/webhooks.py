@@ -21,8 +21,8 @@ from collections.abc import Container, Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from pipeline.dialects.solaris.answers import spell_number
-from schema.door import NumberTold, Posting, Told
+from pipeline.dialects.solaris.responses import spell_number
+from schema.api import MessageEvent, PersonEvent, WebhookPost
 from schema.vocabulary import NumberMove, Status
 
 SCHEDULE: tuple[float, ...] = (5, 60, 300, 1800, 7200, 28_800, 86_400)
@@ -43,9 +43,9 @@ NUMBER_EVENTS = {
 }
 
 
-def greet(secret: str) -> Posting:
+def greet(secret: str) -> WebhookPost:
     """Return the call that asks a new endpoint whether it is there: the vendor sends no secret with it."""
-    return Posting({"Content-Type": "application/json", "Solaris-Webhook-Event-Type": "WEBHOOK-SUBSCRIPTION"}, b"")
+    return WebhookPost({"Content-Type": "application/json", "Solaris-Webhook-Event-Type": "WEBHOOK-SUBSCRIPTION"}, b"")
 
 
 def is_welcome(secret: str, status: int, body: bytes) -> bool:
@@ -53,37 +53,41 @@ def is_welcome(secret: str, status: int, body: bytes) -> bool:
     return status in SUCCESSES
 
 
-def compose(told: Told, secrets: Sequence[bytes], now: datetime) -> Posting | None:
+def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
     """Return the call that tells it; None: there is no word for it, or the endpoint does not hear it."""
-    event = EVENTS.get(told.status)
-    if event is None or (told.hears and event not in told.hears):
+    event = EVENTS.get(notification.status)
+    if event is None or (notification.listens_to and event not in notification.listens_to):
         return None
-    said = {"id": str(told.message), "status": str(told.status), "updated_at": _instant(told.at)}
-    if told.error_code:
-        said["error"] = str(told.error_code)
-    return _posting(told, event, str(told.message), said, secrets)
+    said = {
+        "id": str(notification.message),
+        "status": str(notification.status),
+        "updated_at": _instant(notification.at),
+    }
+    if notification.error_code:
+        said["error"] = str(notification.error_code)
+    return _posting(notification, event, str(notification.message), said, secrets)
 
 
-def compose_number(told: NumberTold, secrets: Sequence[bytes]) -> Posting | None:
+def compose_number(notification: PersonEvent, secrets: Sequence[bytes]) -> WebhookPost | None:
     """Return the call that tells what became of a number; None: the endpoint does not hear it."""
-    event = NUMBER_EVENTS[told.move]
-    if told.hears and event not in told.hears:
+    event = NUMBER_EVENTS[notification.move]
+    if notification.listens_to and event not in notification.listens_to:
         return None
-    said = {"id": spell_number(told.number)} if told.move is NumberMove.DELETED else {}
-    return _posting(told, event, told.person, said, secrets)
+    said = {"id": spell_number(notification.number)} if notification.move is NumberMove.DELETED else {}
+    return _posting(notification, event, notification.person, said, secrets)
 
 
 def _posting(
-    told: Told | NumberTold, event: str, entity: str, said: dict[str, str], secrets: Sequence[bytes]
-) -> Posting:
+    notification: MessageEvent | PersonEvent, event: str, entity: str, said: dict[str, str], secrets: Sequence[bytes]
+) -> WebhookPost:
     body = json.dumps(said, separators=(",", ":")).encode()
-    return Posting(
+    return WebhookPost(
         {
             "Content-Type": "application/json",
-            "Solaris-Webhook-Id": str(told.event),
-            "Solaris-Webhook-Subscription-Id": str(told.endpoint or ""),
+            "Solaris-Webhook-Id": str(notification.event),
+            "Solaris-Webhook-Subscription-Id": str(notification.endpoint or ""),
             "Solaris-Webhook-Event-Type": event,
-            "Solaris-Webhook-Attempt": str(told.attempt),
+            "Solaris-Webhook-Attempt": str(notification.attempt),
             "Solaris-Webhook-Signature": sign(secrets, body),
             "Solaris-Entity-Id": entity,
         },

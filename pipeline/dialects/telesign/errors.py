@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.dialects.contract import reply
-from pipeline.dialects.telesign.answers import spelt, status_of
-from schema.door import Call, Reply
+from pipeline.dialects.telesign.responses import spelt, status_of
+from schema.api import ApiRequest, ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code
 
 
 @dataclass(frozen=True, slots=True)
-class Error:
+class TelesignError:
     """One line of their table."""
 
     http: int
@@ -25,20 +25,20 @@ class Error:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class TelesignFault:
     """Why a request cannot be followed, in their words: they may quote it, so they are for its caller alone."""
 
     code: Code
     words: str
 
 
-_BAD_REQUEST = Error(400, 500, -40006, "Bad request")
-_BAD_PARAMETER = Error(400, 500, -10001, "Invalid Request")
-_BAD_NUMBER = Error(400, 500, -10001, "Invalid Request: PhoneNumber Parameter")
-_BAD_TEXT = Error(400, 500, -10001, "Invalid Request: Template Parameter")
-_BAD_CUSTOMER = Error(401, 501, -30000, "Invalid Customer ID.")
-_NOT_ENABLED = Error(401, 501, -20002, "This product is not enabled for this Customer ID.")
-UNAVAILABLE = Error(500, 500, -90001, "System Unavailable, please try again later.")
+_BAD_REQUEST = TelesignError(400, 500, -40006, "Bad request")
+_BAD_PARAMETER = TelesignError(400, 500, -10001, "Invalid Request")
+_BAD_NUMBER = TelesignError(400, 500, -10001, "Invalid Request: PhoneNumber Parameter")
+_BAD_TEXT = TelesignError(400, 500, -10001, "Invalid Request: Template Parameter")
+_BAD_CUSTOMER = TelesignError(401, 501, -30000, "Invalid Customer ID.")
+_NOT_ENABLED = TelesignError(401, 501, -20002, "This product is not enabled for this Customer ID.")
+UNAVAILABLE = TelesignError(500, 500, -90001, "System Unavailable, please try again later.")
 #: what reading and changing answer instead of 500
 _AWAY = 503
 
@@ -47,7 +47,7 @@ ERRORS = {
     Code.INVALID_FIELD: _BAD_PARAMETER,
     Code.BAD_JSON: _BAD_REQUEST,
     Code.ACCOUNT_UNKNOWN: _BAD_CUSTOMER,
-    Code.ACCOUNT_SUSPENDED: Error(401, 501, -30001, "Customer ID Account Suspended."),
+    Code.ACCOUNT_SUSPENDED: TelesignError(401, 501, -30001, "Customer ID Account Suspended."),
     Code.BODY_TOO_LONG: _BAD_TEXT,
     Code.BODY_EMPTY: _BAD_TEXT,
     Code.PHONE_INVALID: _BAD_NUMBER,
@@ -60,8 +60,8 @@ ERRORS = {
     Code.TOO_MANY: _BAD_REQUEST,
     Code.NO_ROUTE: _BAD_NUMBER,
     Code.NO_PRICE: _BAD_NUMBER,
-    Code.INSUFFICIENT_FUNDS: Error(400, 500, -10030, "Insufficient funds in prepaid wallet."),
-    Code.EXPIRED: Error(404, 599, -10004, "Reference ID expired."),
+    Code.INSUFFICIENT_FUNDS: TelesignError(400, 500, -10030, "Insufficient funds in prepaid wallet."),
+    Code.EXPIRED: TelesignError(404, 599, -10004, "Reference ID expired."),
     Code.NO_CARRIER_LEFT: UNAVAILABLE,
     Code.CARRIER_REFUSED: UNAVAILABLE,
     Code.UNDELIVERED: UNAVAILABLE,
@@ -71,23 +71,25 @@ ERRORS = {
     Code.POISON: UNAVAILABLE,
     Code.UNAUTHENTICATED: _BAD_CUSTOMER,
     Code.FORBIDDEN: _NOT_ENABLED,
-    Code.SOURCE_FORBIDDEN: Error(401, 500, -10009, "Invalid source IP address"),
-    Code.NOT_FOUND: Error(404, 500, -10001, "CustomerID/ReferenceID not found"),
-    Code.METHOD_UNKNOWN: Error(405, 500, -40006, "Bad request"),
-    Code.TOO_LARGE: Error(413, 500, -40006, "Bad request"),
-    Code.MEDIA_UNKNOWN: Error(415, 500, -40006, "Bad request"),
-    Code.ENCODING_UNKNOWN: Error(415, 500, -40006, "Bad request"),
+    Code.SOURCE_FORBIDDEN: TelesignError(401, 500, -10009, "Invalid source IP address"),
+    Code.NOT_FOUND: TelesignError(404, 500, -10001, "CustomerID/ReferenceID not found"),
+    Code.METHOD_UNKNOWN: TelesignError(405, 500, -40006, "Bad request"),
+    Code.TOO_LARGE: TelesignError(413, 500, -40006, "Bad request"),
+    Code.MEDIA_UNKNOWN: TelesignError(415, 500, -40006, "Bad request"),
+    Code.ENCODING_UNKNOWN: TelesignError(415, 500, -40006, "Bad request"),
     Code.MALFORMED: _BAD_REQUEST,
-    Code.TARGET_TOO_LONG: Error(414, 500, -40006, "Bad request"),
-    Code.HEADERS_TOO_LARGE: Error(431, 500, -40006, "Bad request"),
+    Code.TARGET_TOO_LONG: TelesignError(414, 500, -40006, "Bad request"),
+    Code.HEADERS_TOO_LARGE: TelesignError(431, 500, -40006, "Bad request"),
     #: a nonce came again: nothing else conflicts here
     Code.IDEMPOTENCY_CONFLICT: UNAVAILABLE,
-    Code.CONFLICT: Error(401, 501, -30012, "'x-ts-nonce' header value has been used recently"),
+    Code.CONFLICT: TelesignError(401, 501, -30012, "'x-ts-nonce' header value has been used recently"),
     Code.PERSON_UNKNOWN: _BAD_NUMBER,
-    Code.PHONE_UNVERIFIED: Error(401, 500, -10033, "phone_number has not been verified for this trial account."),
-    Code.RATE_KEY: Error(429, 500, -40007, "Rate Limit Exceeded"),
-    Code.RATE_RECIPIENT: Error(429, 500, -40007, "Rate Limit Exceeded"),
-    Code.HARD_CAP: Error(429, 500, -40008, "Verify SMS exceeded transaction hard cap. Request denied."),
+    Code.PHONE_UNVERIFIED: TelesignError(
+        401, 500, -10033, "phone_number has not been verified for this trial account."
+    ),
+    Code.RATE_KEY: TelesignError(429, 500, -40007, "Rate Limit Exceeded"),
+    Code.RATE_RECIPIENT: TelesignError(429, 500, -40007, "Rate Limit Exceeded"),
+    Code.HARD_CAP: TelesignError(429, 500, -40008, "Verify SMS exceeded transaction hard cap. Request denied."),
     Code.DND_BLOCKED: _BAD_NUMBER,
     Code.OPTED_OUT: _BAD_NUMBER,
     Code.UNAVAILABLE: UNAVAILABLE,
@@ -96,21 +98,21 @@ ERRORS = {
 
 
 #: what is wrong with the proof of a call; the key itself is judged by the stage that knows it
-MISSING = Error(401, 501, -30004, "Missing required 'Authorization' header")
-MALFORMED = Error(401, 501, -30005, "Required 'Authorization' header is not in the correct format")
-FORGED = Error(401, 501, -30006, "Invalid Signature")
-UNDATED = Error(401, 501, -30007, "Missing required 'Date' or 'x-ts-date' header")
+MISSING = TelesignError(401, 501, -30004, "Missing required 'Authorization' header")
+MALFORMED = TelesignError(401, 501, -30005, "Required 'Authorization' header is not in the correct format")
+FORGED = TelesignError(401, 501, -30006, "Invalid Signature")
+UNDATED = TelesignError(401, 501, -30007, "Missing required 'Date' or 'x-ts-date' header")
 #: 500 among 501s: so it stands in their table
-OTHERWISE_SIGNED = Error(401, 500, -30008, "Invalid 'x-ts-auth-method' header.")
-MISDATED = Error(401, 501, -30009, "'Date' or 'x-ts-date' header is not RFC822 compliant")
-UNTIMELY = Error(401, 501, -30010, "'Date' or 'x-ts-date' header is not within tolerable range")
-NONCE_LENGTH = Error(401, 501, -30011, "'x-ts-nonce' header value is either too long or too short")
+OTHERWISE_SIGNED = TelesignError(401, 500, -30008, "Invalid 'x-ts-auth-method' header.")
+MISDATED = TelesignError(401, 501, -30009, "'Date' or 'x-ts-date' header is not RFC822 compliant")
+UNTIMELY = TelesignError(401, 501, -30010, "'Date' or 'x-ts-date' header is not within tolerable range")
+NONCE_LENGTH = TelesignError(401, 501, -30011, "'x-ts-nonce' header value is either too long or too short")
 #: what is no reference at all cannot be completed
-UNCOMPLETABLE = Error(401, 501, -30013, "Invalid ReferenceID for Verify Completion")
-WRONG_KEY = Error(401, 501, -30015, "Invalid API Key.")
+UNCOMPLETABLE = TelesignError(401, 501, -30013, "Invalid ReferenceID for Verify Completion")
+WRONG_KEY = TelesignError(401, 501, -30015, "Invalid API Key.")
 
 
-def refuse(call: Call, refusals: Sequence[Refusal], wait: float = 0.0) -> Reply:
+def refuse(call: ApiRequest, refusals: Sequence[Refusal], wait: float = 0.0) -> ApiResponse:
     """Return the answer that refusals make; the first decides the HTTP status.
 
     Their API never says when to try again; where we are away we do, in whole seconds.
@@ -121,13 +123,13 @@ def refuse(call: Call, refusals: Sequence[Refusal], wait: float = 0.0) -> Reply:
     return replace(answer, headers={**answer.headers, "Retry-After": str(math.ceil(wait))})
 
 
-def complain(call: Call, faults: Sequence[Fault]) -> Reply:
+def complain(call: ApiRequest, faults: Sequence[TelesignFault]) -> ApiResponse:
     """Return the answer to a request that cannot be followed."""
     lines = [ERRORS[each.code] for each in faults]
     return say(call, [replace(line, words=each.words) for line, each in zip(lines, faults, strict=True)])
 
 
-def say(call: Call, errors: Sequence[Error], signature_string: str | None = None) -> Reply:
+def say(call: ApiRequest, errors: Sequence[TelesignError], signature_string: str | None = None) -> ApiResponse:
     """Return an answer of errors."""
     first = errors[0]
     http = _AWAY if first is UNAVAILABLE and call.method != "POST" else first.http
@@ -146,14 +148,14 @@ def say(call: Call, errors: Sequence[Error], signature_string: str | None = None
 _NAMED = re.compile(r"/v1/verify/(?:completion/)?([^/]+)/?")
 
 
-def _found(call: Call, error: Error) -> Error:
+def _found(call: ApiRequest, error: TelesignError) -> TelesignError:
     # of a path that names no transaction none can be missing
     if error is ERRORS[Code.NOT_FOUND] and not _NAMED.fullmatch(call.path):
         return replace(error, code=_BAD_REQUEST.code, words=_BAD_REQUEST.words)
     return error
 
 
-def _identity(call: Call, http: int) -> tuple[str | None, str | None]:
+def _identity(call: ApiRequest, http: int) -> tuple[str | None, str | None]:
     """Return what an answer calls its transaction and product: as their examples do, and they differ."""
     if call.method == "POST":
         return spelt(call.id), "sms"

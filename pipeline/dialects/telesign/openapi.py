@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.dialects.telesign import statuses
 from pipeline.dialects.telesign.errors import ERRORS
-from pipeline.dialects.telesign.reading import UCIDS
+from pipeline.dialects.telesign.requests import UCIDS
 
 Json = dict[str, Any]
 

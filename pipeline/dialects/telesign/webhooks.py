@@ -11,11 +11,11 @@ from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any
 
-from pipeline.dialects.telesign.answers import RESOURCE, UNKNOWN, spelt, stamp
+from pipeline.dialects.telesign.authentication import sign
 from pipeline.dialects.telesign.errors import ERRORS
-from pipeline.dialects.telesign.signing import sign
+from pipeline.dialects.telesign.responses import RESOURCE, UNKNOWN, spelt, stamp
 from pipeline.dialects.telesign.statuses import WORDS, spell
-from schema.door import Posting, Told
+from schema.api import MessageEvent, WebhookPost
 from schema.vocabulary import Code, Status
 
 SCHEDULE: tuple[float, ...] = (5, 10, 15)
@@ -26,29 +26,29 @@ SUCCESSES: Container[int] = frozenset({200})
 _REPORTED = frozenset({Status.SENT, Status.DELIVERED, Status.FAILED, Status.REJECTED, Status.CANCELLED})
 
 
-def compose(told: Told, secrets: Sequence[bytes], now: datetime) -> Posting | None:
+def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
     """Return the call that tells it; None: it is not reported, or the endpoint does not hear its status code."""
-    code = spell(told.status, told.error_code)
-    if told.status not in _REPORTED or (told.hears and str(code) not in told.hears):
+    code = spell(notification.status, notification.error_code)
+    if notification.status not in _REPORTED or (notification.listens_to and str(code) not in notification.listens_to):
         return None
-    body = json.dumps(_report(told, code), separators=(",", ":")).encode()
-    signature = f"TSA {told.handle or told.account}:{sign(secrets[0], body).decode()}"
+    body = json.dumps(_report(notification, code), separators=(",", ":")).encode()
+    signature = f"TSA {notification.handle or notification.account}:{sign(secrets[0], body).decode()}"
     headers = {
         "Content-Type": "application/json",
         "Authorization": signature,
         "X-TS-Authorization": signature,
     }
-    return Posting(headers, body)
+    return WebhookPost(headers, body)
 
 
-def _report(told: Told, code: int) -> dict[str, Any]:
+def _report(notification: MessageEvent, code: int) -> dict[str, Any]:
     unpaid = ERRORS[Code.INSUFFICIENT_FUNDS]
-    owing = told.error_code is Code.INSUFFICIENT_FUNDS
+    owing = notification.error_code is Code.INSUFFICIENT_FUNDS
     return {
-        "status": {"code": code, "description": WORDS[code], "updated_on": stamp(told.at)},
-        "submit_timestamp": stamp(told.created_at),
+        "status": {"code": code, "description": WORDS[code], "updated_on": stamp(notification.at)},
+        "submit_timestamp": stamp(notification.created_at),
         "errors": [{"code": unpaid.code, "description": unpaid.words}] if owing else [],
-        "reference_id": spelt(told.request),
+        "reference_id": spelt(notification.request),
         "verify": {"code_state": UNKNOWN, "code_entered": None},
         "sub_resource": RESOURCE,
     }

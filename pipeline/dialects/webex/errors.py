@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.dialects.contract import reply
-from schema.door import Call, Reply
+from schema.api import ApiRequest, ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code
 
@@ -25,7 +25,7 @@ _MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class WebexFault:
     """One thing that is wrong with a request."""
 
     field: str
@@ -33,7 +33,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class WebexErrorText:
     """How a code is told."""
 
     status: int
@@ -43,94 +43,96 @@ class Words:
     field: str | None = None
 
 
-_OURS = Words(500, "Internal server error")
-_UNAUTHORIZED = Words(401, "Unauthorized")
-_FORBIDDEN = Words(403)
+_OURS = WebexErrorText(500, "Internal server error")
+_UNAUTHORIZED = WebexErrorText(401, "Unauthorized")
+_FORBIDDEN = WebexErrorText(403)
 
-ERRORS: dict[Code, Words] = {
-    Code.MISSING_FIELD: Words(400),
-    Code.INVALID_FIELD: Words(400),
-    Code.BAD_JSON: Words(400, "invalid JSON", "body"),
+ERRORS: dict[Code, WebexErrorText] = {
+    Code.MISSING_FIELD: WebexErrorText(400),
+    Code.INVALID_FIELD: WebexErrorText(400),
+    Code.BAD_JSON: WebexErrorText(400, "invalid JSON", "body"),
     Code.ACCOUNT_UNKNOWN: _UNAUTHORIZED,
-    Code.ACCOUNT_SUSPENDED: Words(403, "The account is suspended."),
-    Code.BODY_TOO_LONG: Words(400, "message is longer than 1600 characters.", "message_body"),
-    Code.BODY_EMPTY: Words(400, "message is empty once its merge fields are filled.", "message_body"),
-    Code.PHONE_INVALID: Words(400, "Invalid phone number or unsupported region.", "to"),
-    Code.SENDER_INVALID: Words(400, "sender name is not registered or not verified", "from"),
-    Code.TEMPLATE_UNKNOWN: Words(400, "template not found", "template_id"),
-    Code.MERGE_FIELD_MISSING: Words(400, None, "to"),
-    Code.SCHEDULE_PAST: Words(400, "date must be in the future", "send_at"),
-    Code.SCHEDULE_FAR: Words(400, "date cannot be more than 7 days in the future", "send_at"),
-    Code.VALIDITY_BAD: Words(400, "date must be in the future when compared to send_at ", "valid_until"),
-    Code.TOO_MANY: Words(400, None, "to"),
-    Code.NO_ROUTE: Words(400, "Invalid phone number or unsupported region.", "to"),
-    Code.NO_PRICE: Words(400, "Invalid phone number or unsupported region.", "to"),
-    Code.INSUFFICIENT_FUNDS: Words(400, "Insufficient credit.", "to"),
+    Code.ACCOUNT_SUSPENDED: WebexErrorText(403, "The account is suspended."),
+    Code.BODY_TOO_LONG: WebexErrorText(400, "message is longer than 1600 characters.", "message_body"),
+    Code.BODY_EMPTY: WebexErrorText(400, "message is empty once its merge fields are filled.", "message_body"),
+    Code.PHONE_INVALID: WebexErrorText(400, "Invalid phone number or unsupported region.", "to"),
+    Code.SENDER_INVALID: WebexErrorText(400, "sender name is not registered or not verified", "from"),
+    Code.TEMPLATE_UNKNOWN: WebexErrorText(400, "template not found", "template_id"),
+    Code.MERGE_FIELD_MISSING: WebexErrorText(400, None, "to"),
+    Code.SCHEDULE_PAST: WebexErrorText(400, "date must be in the future", "send_at"),
+    Code.SCHEDULE_FAR: WebexErrorText(400, "date cannot be more than 7 days in the future", "send_at"),
+    Code.VALIDITY_BAD: WebexErrorText(400, "date must be in the future when compared to send_at ", "valid_until"),
+    Code.TOO_MANY: WebexErrorText(400, None, "to"),
+    Code.NO_ROUTE: WebexErrorText(400, "Invalid phone number or unsupported region.", "to"),
+    Code.NO_PRICE: WebexErrorText(400, "Invalid phone number or unsupported region.", "to"),
+    Code.INSUFFICIENT_FUNDS: WebexErrorText(400, "Insufficient credit.", "to"),
     Code.EXPIRED: _OURS,
     Code.NO_CARRIER_LEFT: _OURS,
     Code.CARRIER_REFUSED: _OURS,
     Code.UNDELIVERED: _OURS,
-    Code.COUNTRY_FORBIDDEN: Words(400, "Invalid phone number or unsupported region.", "to"),
-    Code.QUIET_HOURS: Words(400, "The recipient is in quiet hours at that time.", "to"),
+    Code.COUNTRY_FORBIDDEN: WebexErrorText(400, "Invalid phone number or unsupported region.", "to"),
+    Code.QUIET_HOURS: WebexErrorText(400, "The recipient is in quiet hours at that time.", "to"),
     Code.UNRESOLVED: _OURS,
     Code.POISON: _OURS,
     Code.UNAUTHENTICATED: _UNAUTHORIZED,
     Code.FORBIDDEN: _FORBIDDEN,
     Code.SOURCE_FORBIDDEN: _FORBIDDEN,
-    Code.NOT_FOUND: Words(404, "Not found"),
-    Code.METHOD_UNKNOWN: Words(405, "Method not allowed"),
-    Code.TOO_LARGE: Words(413),
-    Code.MEDIA_UNKNOWN: Words(415, "Content-Type must be application/json"),
-    Code.ENCODING_UNKNOWN: Words(415, "Send the body without a Content-Encoding"),
-    Code.MALFORMED: Words(400, "The request is not valid HTTP"),
-    Code.TARGET_TOO_LONG: Words(414, "The URL is too long"),
-    Code.HEADERS_TOO_LARGE: Words(431, "The headers are too large"),
-    Code.CONFLICT: Words(400),
-    Code.IDEMPOTENCY_CONFLICT: Words(400),
-    Code.PERSON_UNKNOWN: Words(404, "Not found"),
+    Code.NOT_FOUND: WebexErrorText(404, "Not found"),
+    Code.METHOD_UNKNOWN: WebexErrorText(405, "Method not allowed"),
+    Code.TOO_LARGE: WebexErrorText(413),
+    Code.MEDIA_UNKNOWN: WebexErrorText(415, "Content-Type must be application/json"),
+    Code.ENCODING_UNKNOWN: WebexErrorText(415, "Send the body without a Content-Encoding"),
+    Code.MALFORMED: WebexErrorText(400, "The request is not valid HTTP"),
+    Code.TARGET_TOO_LONG: WebexErrorText(414, "The URL is too long"),
+    Code.HEADERS_TOO_LARGE: WebexErrorText(431, "The headers are too large"),
+    Code.CONFLICT: WebexErrorText(400),
+    Code.IDEMPOTENCY_CONFLICT: WebexErrorText(400),
+    Code.PERSON_UNKNOWN: WebexErrorText(404, "Not found"),
     Code.PHONE_UNVERIFIED: _FORBIDDEN,
-    Code.RATE_KEY: Words(429, "Too many requests"),
-    Code.RATE_RECIPIENT: Words(429, "Too many requests"),
-    Code.HARD_CAP: Words(429, "Too many requests"),
-    Code.DND_BLOCKED: Words(400, "The recipient wants no messages of this kind.", "to"),
-    Code.OPTED_OUT: Words(400, "The recipient opted out.", "to"),
-    Code.UNAVAILABLE: Words(503, "Service unavailable, try again in a moment"),
+    Code.RATE_KEY: WebexErrorText(429, "Too many requests"),
+    Code.RATE_RECIPIENT: WebexErrorText(429, "Too many requests"),
+    Code.HARD_CAP: WebexErrorText(429, "Too many requests"),
+    Code.DND_BLOCKED: WebexErrorText(400, "The recipient wants no messages of this kind.", "to"),
+    Code.OPTED_OUT: WebexErrorText(400, "The recipient opted out.", "to"),
+    Code.UNAVAILABLE: WebexErrorText(503, "Service unavailable, try again in a moment"),
     Code.INTERNAL: _OURS,
 }
 
 
-def refuse(call: Call, refusals: Sequence[Refusal], wait: float = 0.0) -> Reply:
+def refuse(call: ApiRequest, refusals: Sequence[Refusal], wait: float = 0.0) -> ApiResponse:
     """Return the answer that these refusals make; `wait`: seconds after which another try may help."""
     first = ERRORS[refusals[0].code]
-    told = [_fault(each) for each in refusals if ERRORS[each.code].status == first.status]
+    content = [_fault(each) for each in refusals if ERRORS[each.code].status == first.status]
     if first.status == 400 and _SMS.fullmatch(call.path):
-        return invalid(told)
-    return traced(call, first.status, told, _patience(wait))
+        return invalid(content)
+    return traced(call, first.status, content, _retry_after(wait))
 
 
-def invalid(faults: Iterable[Fault]) -> Reply:
+def invalid(faults: Iterable[WebexFault]) -> ApiResponse:
     """Return the answer to an SMS request with these faults: the first hundred of them."""
-    told = [{"field": each.field, "message": each.message, "code": VALIDATION} for each in faults]
-    return reply(400, {"errors": told[:_MOST]})
+    content = [{"field": each.field, "message": each.message, "code": VALIDATION} for each in faults]
+    return reply(400, {"errors": content[:_MOST]})
 
 
-def traced(call: Call, status: int, faults: Sequence[Fault], headers: Mapping[str, str] | None = None) -> Reply:
+def traced(
+    call: ApiRequest, status: int, faults: Sequence[WebexFault], headers: Mapping[str, str] | None = None
+) -> ApiResponse:
     """Return an answer in the shape of all other errors."""
-    told = [{"message": each.message} | ({"field": each.field} if each.field else {}) for each in faults]
-    return reply(status, {"trace_id": trace(call), "errors": told[:_MOST]}, headers)
+    content = [{"message": each.message} | ({"field": each.field} if each.field else {}) for each in faults]
+    return reply(status, {"trace_id": trace(call), "errors": content[:_MOST]}, headers)
 
 
-def trace(call: Call) -> str:
+def trace(call: ApiRequest) -> str:
     """Return what a call is found by in our log: the last 16 digits of its id."""
     return call.id.hex[-16:]
 
 
-def _fault(refusal: Refusal) -> Fault:
+def _fault(refusal: Refusal) -> WebexFault:
     words = ERRORS[refusal.code]
     if words.message is not None:
-        return Fault(words.field or "", words.message)
-    return Fault(words.field or refusal.field or "", refusal.message)
+        return WebexFault(words.field or "", words.message)
+    return WebexFault(words.field or refusal.field or "", refusal.message)
 
 
-def _patience(wait: float) -> Mapping[str, str]:
+def _retry_after(wait: float) -> Mapping[str, str]:
     return {"Retry-After": str(math.ceil(wait))} if 0 < wait < math.inf else {}

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.dialects.webex import answers, searching
+from pipeline.dialects.webex import responses, searches
 from pipeline.dialects.webex.errors import VALIDATION
-from pipeline.dialects.webex.reading import LONGEST
+from pipeline.dialects.webex.requests import LONGEST
 from schema.order import MAX_RECIPIENTS
 
 Json = dict[str, Any]
@@ -114,11 +114,11 @@ def _list_senders() -> Json:
         "operationId": "listSenders",
         "summary": "List the account's senders",
         "parameters": [
-            {"name": "page_number", "in": "query", "schema": whole | {"maximum": searching.LAST_PAGE, "default": 1}},
+            {"name": "page_number", "in": "query", "schema": whole | {"maximum": searches.LAST_PAGE, "default": 1}},
             {
                 "name": "page_size",
                 "in": "query",
-                "schema": whole | {"maximum": searching.MOST, "default": searching.SIZE},
+                "schema": whole | {"maximum": searches.MOST, "default": searches.SIZE},
             },
         ],
         "responses": {"200": _response("A page of them.", "SenderPage"), **_errors((400,))},
@@ -201,15 +201,15 @@ def _search_asked() -> Json:
         "id": word | {"examples": ["aps_33NFW8JbaqWOoTZln2t4wQUIqGr"]},
         **dates,
         "name": word | {"description": "Requests of this API have none."},
-        "status": _some_of(answers.STATUSES.values()),
-        "request_types": _some_of(searching.TYPES),
+        "status": _some_of(responses.STATUSES.values()),
+        "request_types": _some_of(searches.TYPES),
     }
     sort = {
-        "sort_by": {"enum": [*searching.SORTS, "", None]},
-        "sort_order": {"enum": [*searching.ORDERS, "", None], "default": "DESC"},
+        "sort_by": {"enum": [*searches.SORTS, "", None]},
+        "sort_order": {"enum": [*searches.ORDERS, "", None], "default": "DESC"},
     }
     whole = {"type": ["integer", "string", "null"], "minimum": 1, "pattern": "^[0-9]+$"}
-    page = {"page_number": whole, "page_size": whole | {"maximum": searching.MOST, "default": searching.SIZE}}
+    page = {"page_number": whole, "page_size": whole | {"maximum": searches.MOST, "default": searches.SIZE}}
     parts = {"filter": criteria, "sort": sort, "page": page}
     nested = {name: {"type": ["object", "null"], "properties": part} for name, part in parts.items()}
     return {
@@ -229,17 +229,17 @@ def _answered() -> Json:
         "transaction_id": _ksuid("tid_"),
         "to": _TEXT,
         "status": {"const": "queued"},
-        "code": {"const": answers.QUEUED},
+        "code": {"const": responses.QUEUED},
     }
-    codes = sorted({*answers.NUMBERS.values(), VALIDATION})
+    codes = sorted({*responses.NUMBERS.values(), VALIDATION})
     error = {"to": _TEXT, "status": {"const": "error"}, "code": {"enum": codes}, "message": _TEXT}
-    sender = {"id": _ksuid("ssd_"), "name": _TEXT, "status": {"enum": list(answers.SENDERS.values())}}
+    sender = {"id": _ksuid("ssd_"), "name": _TEXT, "status": {"enum": list(responses.SENDERS.values())}}
     scheduled = {
         "id": _ksuid("aps_"),
         "name": _TEXT,
         "type": {"const": "API"},
         "request_type": {"const": "API"},
-        "status": {"enum": list(answers.STATUSES.values())},
+        "status": {"enum": list(responses.STATUSES.values())},
         "sender_name": _TEXT,
         "message_body": _TEXT,
         "scheduled_at": _INSTANT,
@@ -308,16 +308,16 @@ def _body(schema: str) -> Json:
     return {"required": True, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
 
 
-def _response(words: str, schema: str, *, patience: bool = False) -> Json:
+def _response(words: str, schema: str, *, retry_after: bool = False) -> Json:
     found: Json = {
         "description": words,
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
     }
-    return found | {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}} if patience else found
+    return found | {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}} if retry_after else found
 
 
 def _errors(more: Sequence[int]) -> Json:
     return {
-        str(status): _response(_WHY[status], "Errors", patience=status in (429, 503))
+        str(status): _response(_WHY[status], "Errors", retry_after=status in (429, 503))
         for status in sorted({*_ALWAYS, *more})
     }

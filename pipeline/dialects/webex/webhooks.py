@@ -19,11 +19,11 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
-from pipeline.dialects.webex import moments
-from pipeline.dialects.webex.reading import DOOR
-from pipeline.rules import ksuids
-from pipeline.rules.segments import BILLED, measure
-from schema.door import Posting, Told
+from pipeline.dialects.webex import datetimes
+from pipeline.dialects.webex.requests import API
+from pipeline.rules.identity import ksuids
+from pipeline.rules.text.segments import BILLED, measure
+from schema.api import MessageEvent, WebhookPost
 from schema.vocabulary import Status
 
 SCHEDULE: tuple[float, ...] = (60, 60, 60)
@@ -43,9 +43,9 @@ _SUBMITTED = "1003"
 WELCOME = "200, with the secret it was sent in the body"
 
 
-def greet(secret: str) -> Posting:
+def greet(secret: str) -> WebhookPost:
     """Return the call that brings a new endpoint the secret it is to send back."""
-    return Posting({"Content-Type": "application/json"}, json.dumps({"secret": secret}).encode())
+    return WebhookPost({"Content-Type": "application/json"}, json.dumps({"secret": secret}).encode())
 
 
 def is_welcome(secret: str, status: int, body: bytes) -> bool:
@@ -53,25 +53,25 @@ def is_welcome(secret: str, status: int, body: bytes) -> bool:
     return status == HTTPStatus.OK and secret.encode() in body
 
 
-def compose(told: Told, secrets: Sequence[bytes], now: datetime) -> Posting | None:
+def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
     """Return the call that tells it; None: there is no word for it, or the endpoint does not hear it."""
-    event = EVENTS.get(told.status)
-    if event is None or (told.hears and event not in told.hears):
+    event = EVENTS.get(notification.status)
+    if event is None or (notification.listens_to and event not in notification.listens_to):
         return None
     envelope = {
         "specversion": "1.0",
         "type": "com.interact.messages.sms.status",
         "source": "https://api.webexinteract.com/v1/sms",
-        "id": ksuids.spell("evt_", told.event, told.at),
-        "time": moments.write(told.at),
+        "id": ksuids.spell("evt_", notification.event, notification.at),
+        "time": datetimes.write(notification.at),
         "datacontenttype": "application/json",
-        "data": _data(told, event),
+        "data": _data(notification, event),
     }
-    if told.correlation_id is not None:
-        envelope["correlation_id"] = told.correlation_id
-    envelope["transaction_id"] = ksuids.spell("tid_", told.message)
+    if notification.correlation_id is not None:
+        envelope["correlation_id"] = notification.correlation_id
+    envelope["transaction_id"] = ksuids.spell("tid_", notification.message)
     body = json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    return Posting({"Content-Type": "application/json", "x-hub-signature": sign(secrets, body)}, body)
+    return WebhookPost({"Content-Type": "application/json", "x-hub-signature": sign(secrets, body)}, body)
 
 
 def sign(secrets: Sequence[bytes], body: bytes) -> str:
@@ -79,17 +79,17 @@ def sign(secrets: Sequence[bytes], body: bytes) -> str:
     return hmac.new(secrets[0], body, sha256).hexdigest()
 
 
-def _data(told: Told, event: str) -> dict[str, Any]:
-    [parts] = measure([told.body], BILLED[DOOR])
+def _data(notification: MessageEvent, event: str) -> dict[str, Any]:
+    [parts] = measure([notification.body], BILLED[API])
     data = {"status": event, "channel": "sms"}
     if event == EVENTS[Status.SENT]:
         data["code"] = _SUBMITTED
     data |= {
-        "phone_number": told.phone,
-        "from": told.sender,
-        "message_body": told.body,
+        "phone_number": notification.phone,
+        "from": notification.sender,
+        "message_body": notification.body,
         "message_parts": str(parts.segments),
     }
-    if told.send_at is not None:
-        data["scheduled_at"] = moments.write(told.send_at)
+    if notification.send_at is not None:
+        data["scheduled_at"] = datetimes.write(notification.send_at)
     return data

@@ -7,7 +7,7 @@ from itertools import chain, groupby, zip_longest
 from uuid import UUID
 
 from pipeline.journal import Run
-from pipeline.store.leases import Claim, Step
+from pipeline.store.leases import Claim, PortionMark
 from schema.carriage import Parcel
 from schema.message_class import MessageClass
 
@@ -72,10 +72,10 @@ def in_turn(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int,
         yield Portion(portion)
 
 
-def steps(claims: Sequence[Claim], sent: Portion, following: Portion | None) -> list[Step]:
+def steps(claims: Sequence[Claim], sent: Portion, following: Portion | None) -> list[PortionMark]:
     """Return how far each claim goes when a portion's outcomes are written and the following one is marked."""
     recorded, marked = sent.last(), following.last() if following else {}
     return [
-        Step(claim.span.batch, claim.fence, recorded.get(claim.span.batch), marked.get(claim.span.batch))
+        PortionMark(claim.span.batch, claim.fence, recorded.get(claim.span.batch), marked.get(claim.span.batch))
         for claim in claims
     ]

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from pipeline.journal import IN_DOUBT, NOT_WRITTEN, Dead, Entries, State, dead
-from pipeline.rules import outcomes
+from pipeline.journal import IN_DOUBT, NOT_WRITTEN, DeadJournal, Entries, State, dead
+from pipeline.rules.routing import outcomes
 from pipeline.runtime import Connection, Runtime
-from pipeline.stages.deliver.entry import Entry, record
+from pipeline.stages.deliver.portion_result import PortionResult, record
 from pipeline.stages.deliver.portions import NOTHING, Portion
 from pipeline.stages.deliver.regroup import park, put_aside, set_apart
 from pipeline.store import leases, ledger, parts, recovery
-from pipeline.store.leases import Claim, Stand
+from pipeline.store.leases import Claim, LeaseState
 from pipeline.store.messages import Moved
-from pipeline.store.recovery import Held, Settled
+from pipeline.store.recovery import DeadWorkersBatch, Settled
 from schema.carriage import Attempt, Parcel
 from schema.message import Hint
 from schema.vocabulary import Outcome
@@ -46,7 +46,7 @@ def recover(rt: Runtime) -> list[Hint]:
     return found
 
 
-def _settle(rt: Runtime, journal: Dead) -> list[Hint] | None:
+def _settle(rt: Runtime, journal: DeadJournal) -> list[Hint] | None:
     """Settle by one journal; return the batches to hint, or None when its process holds none."""
     entries: Entries | None = None
     found: list[Hint] = []
@@ -98,7 +98,7 @@ class _Account:
     unsent: int = 0
 
 
-def _account(held: list[Held], entries: Entries, loads: Mapping[UUID, list[Parcel]]) -> _Account:
+def _account(held: list[DeadWorkersBatch], entries: Entries, loads: Mapping[UUID, list[Parcel]]) -> _Account:
     """Sort the messages that were marked and not recorded by what the journal tells of them."""
     account = _Account()
     for each in held:
@@ -134,7 +134,7 @@ def _book(account: _Account, claim: Claim, parcel: Parcel, state: State | None) 
     account.reached[claim.span.batch] = parcel.ref
 
 
-def _write(rt: Runtime, conn: Connection, held: list[Held], account: _Account) -> list[Hint]:
+def _write(rt: Runtime, conn: Connection, held: list[DeadWorkersBatch], account: _Account) -> list[Hint]:
     """Write what became of the batches as their worker would have; those that keep killing their workers end here."""
     now = rt.now()
     claims = [each.claim for each in held]
@@ -145,8 +145,8 @@ def _write(rt: Runtime, conn: Connection, held: list[Held], account: _Account) -
         for (claim, _), attempt in zip(account.members, account.attempts, strict=True)
         if (pause := outcomes.pause(attempt, claim.attempt))
     }
-    entry = Entry(Portion(account.members), account.attempts, at, {}, pauses, NOTHING, True, batches)
-    released = record(rt, conn, entry, Stand(batches, set(), at))
+    entry = PortionResult(Portion(account.members), account.attempts, at, {}, pauses, NOTHING, True, batches)
+    released = record(rt, conn, entry, LeaseState(batches, set(), at))
     released += put_aside(rt, conn, claims, pauses, now)
     hints = set_apart(rt, conn, claims, account.passed, now)
     released += _let_go(rt, conn, held, account, hints, now)
@@ -155,7 +155,7 @@ def _write(rt: Runtime, conn: Connection, held: list[Held], account: _Account) -
 
 
 def _let_go(
-    rt: Runtime, conn: Connection, held: list[Held], account: _Account, hints: list[Hint], now: datetime
+    rt: Runtime, conn: Connection, held: list[DeadWorkersBatch], account: _Account, hints: list[Hint], now: datetime
 ) -> list[Moved]:
     """Queue batches again, and add them to the hints; what killed several workers and got no further rests, or ends.
 
@@ -171,6 +171,6 @@ def _let_go(
     return released
 
 
-def _settled(held: Held, account: _Account) -> Settled:
+def _settled(held: DeadWorkersBatch, account: _Account) -> Settled:
     batch = held.claim.span.batch
     return Settled(batch, account.reached.get(batch), batch in account.moved or not held.in_hand)

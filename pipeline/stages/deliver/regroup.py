@@ -9,33 +9,36 @@ from uuid import UUID
 
 from pipeline.carriers import registry
 from pipeline.errors import ConfigurationError
-from pipeline.rules import failover, ids
-from pipeline.rules.failover import Chain, Leftover, Onward, Plan
-from pipeline.rules.routes import TEST_CARRIER, Ask
+from pipeline.rules.identity import ids
+from pipeline.rules.routing import failover
+from pipeline.rules.routing.failover import Chain, FailoverPlan, NextCarrier, Remainder
+from pipeline.rules.routing.routes import TEST_CARRIER, RouteQuery
 from pipeline.runtime import Connection, Runtime
-from pipeline.stages.deliver.entry import Entry, tell
-from pipeline.store import batches, carriers, holds, leases, messages, situations
+from pipeline.stages.deliver.portion_result import PortionResult, tell
+from pipeline.store import batches, carriers, holds, leases, messages, routing_snapshot
 from pipeline.store.carriers import CarrierRow
 from pipeline.store.leases import Claim
 from pipeline.store.messages import Moved, Undecided
-from pipeline.store.situations import Choice
+from pipeline.store.routing_snapshot import RouteChoice
 from schema.message import Batch, Hint
-from schema.vocabulary import Again, BatchStatus, CarrierState, Code, Money, Outcome, Status
+from schema.vocabulary import BatchStatus, CarrierState, Code, Money, Outcome, ResendReason, Status
 
 log = logging.getLogger(__name__)
 
 
 def finish(
-    rt: Runtime, conn: Connection, claims: Sequence[Claim], entry: Entry, now: datetime
+    rt: Runtime, conn: Connection, claims: Sequence[Claim], entry: PortionResult, now: datetime
 ) -> tuple[list[Hint], list[Moved]]:
     """Close batches; regroup what their carrier did not take. Return the batches to hint and the money to give back."""
-    leftovers, over = _leftovers(conn, claims, entry.reached)
-    these = [claim for claim in claims if claim.span.batch in leftovers]
-    choices = situations.choices(conn, rt.situations, {c.account for c in these}, _unwell(rt, these)) if these else {}
+    remainders, over = _remainders(conn, claims, entry.reached)
+    these = [claim for claim in claims if claim.span.batch in remainders]
+    choices = (
+        routing_snapshot.choices(conn, rt.snapshots, {c.account for c in these}, _unhealthy(rt, these)) if these else {}
+    )
     fit = _fit(rt, conn, these)
     plans = {
         claim.span.batch: _plan(
-            claim, leftovers[claim.span.batch], None if claim.test else choices[claim.account], entry.pauses, now, fit
+            claim, remainders[claim.span.batch], None if claim.test else choices[claim.account], entry.pauses, now, fit
         )
         for claim in these
     }
@@ -44,14 +47,14 @@ def finish(
     holds.keep(conn, sorted(kept))
     made: list[Batch] = []
     released: list[Moved] = []
-    first = rt.mint()
+    first = rt.new_ids()
     for claim in these:
         if claim.span.batch in kept:
             continue
         plan, choice = plans[claim.span.batch], None if claim.test else choices[claim.account]
-        situation = situations.keep(conn, rt.situations, choice) if choice else None
-        for onward, members in plan.onward.items():
-            batch = _onward(ids.after(first, len(made)), claim, onward, members, now, situation)
+        snapshot = routing_snapshot.keep(conn, rt.snapshots, choice) if choice else None
+        for next_carrier, members in plan.next_carrier.items():
+            batch = _next_carrier(ids.after(first, len(made)), claim, next_carrier, members, now, snapshot)
             messages.reassign(conn, members, batch.id, Status.SENT if claim.again else None)
             made.append(batch)
         for code, those in plan.failed.items():
@@ -66,7 +69,7 @@ def finish(
 
 #: what is held where no carrier may be given it. What only the same carrier may have again, and what is in doubt or met
 #: silence, is better where it was
-_HELD_UP = (None, Again.UNDELIVERED)
+_HELD_UP = (None, ResendReason.UNDELIVERED)
 
 
 def _fit(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> set[str] | None:
@@ -95,10 +98,10 @@ def _makes(rt: Runtime, row: CarrierRow) -> bool:
     return True
 
 
-def _stays(claim: Claim, plan: Plan) -> bool:
+def _stays(claim: Claim, plan: FailoverPlan) -> bool:
     """Tell whether all that is left of a batch is held as it is."""
-    whole = all(each.held and each.attempt == claim.attempt for each in plan.onward)
-    return bool(plan.onward) and whole and not any(plan.failed.values())
+    whole = all(each.held and each.attempt == claim.attempt for each in plan.next_carrier)
+    return bool(plan.next_carrier) and whole and not any(plan.failed.values())
 
 
 def put_aside(
@@ -115,11 +118,11 @@ def put_aside(
         own[holder][id_] = pauses[id_]
     made: list[Batch] = []
     released: list[Moved] = []
-    first = rt.mint()
+    first = rt.new_ids()
     for claim in (each for each in claims if each.span.batch in own):
-        later, expired = failover.stay(_stand(claim), own[claim.span.batch], now)
-        for onward, members in later.items():
-            batch = _onward(ids.after(first, len(made)), claim, onward, members, now, None)
+        later, expired = failover.stay(_state(claim), own[claim.span.batch], now)
+        for next_carrier, members in later.items():
+            batch = _next_carrier(ids.after(first, len(made)), claim, next_carrier, members, now, None)
             messages.reassign(conn, members, batch.id, Status.SENT if claim.again else None)
             made.append(batch)
         released += _end(rt, conn, claim, expired, Code.EXPIRED, now)
@@ -133,11 +136,11 @@ def set_apart(
 ) -> list[Hint]:
     """Give messages that their batches passed over batches of their own, at the same carrier; return these."""
     made: list[Batch] = []
-    first = rt.mint()
+    first = rt.new_ids()
     for claim in claims:
         if members := apart.get(claim.span.batch):
-            same = Onward(claim.carrier, claim.attempt, claim.round, claim.tried, None)
-            batch = _onward(ids.after(first, len(made)), claim, same, members, now, None)
+            same = NextCarrier(claim.carrier, claim.attempt, claim.round, claim.tried, None)
+            batch = _next_carrier(ids.after(first, len(made)), claim, same, members, now, None)
             messages.reassign(conn, members, batch.id, Status.SENT if claim.again else None)
             made.append(batch)
     if made:
@@ -162,63 +165,63 @@ def park(rt: Runtime, conn: Connection, claims: Sequence[Claim], now: datetime) 
     return released
 
 
-def _leftovers(
+def _remainders(
     conn: Connection, claims: Sequence[Claim], reached: Mapping[UUID, UUID | None]
-) -> tuple[dict[UUID, list[Leftover]], dict[UUID, list[UUID]]]:
+) -> tuple[dict[UUID, list[Remainder]], dict[UUID, list[UUID]]]:
     """Return, by batch, what its carrier did not take, and what was sent before and it will never take."""
-    leftovers: defaultdict[UUID, list[Leftover]] = defaultdict(list)
+    remainders: defaultdict[UUID, list[Remainder]] = defaultdict(list)
     over: defaultdict[UUID, list[UUID]] = defaultdict(list)
     for each in messages.undecided(conn, [claim.span for claim in claims if not claim.again]):
         edge = reached[each.batch]
-        leftovers[each.batch].append(Leftover(each.id, _ask(each), edge is not None and each.id <= edge))
+        remainders[each.batch].append(Remainder(each.id, _ask(each), edge is not None and each.id <= edge))
     for each in messages.untaken(conn, [claim.span for claim in claims if claim.again]):
         edge = reached[each.batch]
         if each.outcome is Outcome.REFUSED_PERMANENT:
             over[each.batch].append(each.id)
         elif each.outcome or edge is None or each.id > edge:  # the others were turned away at the gate
-            leftovers[each.batch].append(Leftover(each.id, _ask(each), each.outcome is not None))
-    return leftovers, over
+            remainders[each.batch].append(Remainder(each.id, _ask(each), each.outcome is not None))
+    return remainders, over
 
 
-def _unwell(rt: Runtime, claims: Sequence[Claim]) -> frozenset[str]:
+def _unhealthy(rt: Runtime, claims: Sequence[Claim]) -> frozenset[str]:
     """Return the open breakers of all that the claims' messages could go to."""
-    return frozenset() if all(claim.test for claim in claims) else rt.unwell()
+    return frozenset() if all(claim.test for claim in claims) else rt.unhealthy()
 
 
 def _plan(
     claim: Claim,
-    leftovers: Sequence[Leftover],
-    choice: Choice | None,
+    remainders: Sequence[Remainder],
+    choice: RouteChoice | None,
     pauses: Mapping[UUID, timedelta],
     now: datetime,
     fit: set[str] | None,
-) -> Plan:
+) -> FailoverPlan:
     """Return where the leftovers go. Those their carrier wants later go back to it; sent ones make no other round.
 
     Of those that only the same carrier may have again no other hears: they are in doubt as before.
     """
-    stand = _stand(claim)
+    state = _state(claim)
     chain: Chain = choice.table.chain if choice else _test_chain
     if choice and fit is not None and claim.again in _HELD_UP:
         # what was sent before makes no other round: whoever was tried is out for good
-        stand = replace(stand, is_fit=claim.carrier in fit)
+        state = replace(state, is_fit=claim.carrier in fit)
         chain = _chain_of(choice, fit - set(claim.tried) if claim.again else fit)
-    goes_on = [] if claim.again is Again.REPEAT else [each for each in leftovers if each.id not in pauses]
-    plan = failover.plan(stand, goes_on, chain, now)
-    later, expired = failover.stay(stand, {each.id: pauses[each.id] for each in leftovers if each.id in pauses}, now)
-    onward, failed = plan.onward | later, dict(plan.failed)
+    goes_on = [] if claim.again is ResendReason.REPEAT else [each for each in remainders if each.id not in pauses]
+    plan = failover.plan(state, goes_on, chain, now)
+    later, expired = failover.stay(state, {each.id: pauses[each.id] for each in remainders if each.id in pauses}, now)
+    next_carrier, failed = plan.next_carrier | later, dict(plan.failed)
     if expired:
         failed[Code.EXPIRED] = failed.get(Code.EXPIRED, []) + expired
     if claim.again:
-        rounds = [each for each in onward if each.round != claim.round]
+        rounds = [each for each in next_carrier if each.round != claim.round]
         failed[Code.NO_CARRIER_LEFT] = failed.get(Code.NO_CARRIER_LEFT, []) + [
-            id_ for each in rounds for id_ in onward.pop(each)
+            id_ for each in rounds for id_ in next_carrier.pop(each)
         ]
-    return Plan(onward, failed)
+    return FailoverPlan(next_carrier, failed)
 
 
-def _stand(claim: Claim) -> failover.Stand:
-    return failover.Stand(
+def _state(claim: Claim) -> failover.BatchProgress:
+    return failover.BatchProgress(
         claim.message_class, claim.carrier, claim.attempt, claim.round, claim.tried, claim.valid_until
     )
 
@@ -230,7 +233,7 @@ def _end(rt: Runtime, conn: Connection, claim: Claim, those: Sequence[UUID], cod
     """
     if not claim.again:
         moved = messages.move(conn, those, Status.FAILED, Money.RELEASED, at=now, code=code)
-    elif claim.again is Again.UNDELIVERED:
+    elif claim.again is ResendReason.UNDELIVERED:
         moved = messages.end_doubt(conn, those, Money.RELEASED)
         those = sorted(messages.conclude(conn, those, Status.FAILED, Code.UNDELIVERED))
     else:
@@ -240,38 +243,38 @@ def _end(rt: Runtime, conn: Connection, claim: Claim, those: Sequence[UUID], cod
     return moved
 
 
-def _chain_of(choice: Choice, fit: Container[str]) -> Chain:
+def _chain_of(choice: RouteChoice, fit: Container[str]) -> Chain:
     return lambda ask: [carrier for carrier in choice.table.chain(ask) if carrier in fit]
 
 
-def _test_chain(_ask: Ask) -> list[str]:
+def _test_chain(_ask: RouteQuery) -> list[str]:
     return [TEST_CARRIER]
 
 
-def _ask(message: Undecided) -> Ask:
-    return Ask(message.phone, message.country, message.sender, message.encoding)
+def _ask(message: Undecided) -> RouteQuery:
+    return RouteQuery(message.phone, message.country, message.sender, message.encoding)
 
 
-def _onward(
-    id_: UUID, claim: Claim, onward: Onward, members: Sequence[UUID], now: datetime, situation: int | None
+def _next_carrier(
+    id_: UUID, claim: Claim, next_carrier: NextCarrier, members: Sequence[UUID], now: datetime, snapshot: int | None
 ) -> Batch:
     return Batch(
         id=id_,
         account=claim.account,
         message_class=claim.message_class,
-        carrier=onward.carrier,
+        carrier=next_carrier.carrier,
         test=claim.test,
-        status=BatchStatus.WAITING if onward.due_at else BatchStatus.QUEUED,
-        due_at=onward.due_at or (now + holds.LOOK if onward.held else now),
+        status=BatchStatus.WAITING if next_carrier.due_at else BatchStatus.QUEUED,
+        due_at=next_carrier.due_at or (now + holds.LOOK if next_carrier.held else now),
         valid_until=claim.valid_until,
         size=len(members),
         first=min(members),
         last=max(members),
-        attempt=onward.attempt,
-        round=onward.round,
-        tried=() if onward.held and not claim.again else onward.tried,
+        attempt=next_carrier.attempt,
+        round=next_carrier.round,
+        tried=() if next_carrier.held and not claim.again else next_carrier.tried,
         # no choice was made where its carrier only asked it to wait
-        situation=None if (onward.carrier, onward.round) == (claim.carrier, claim.round) else situation,
+        snapshot=None if (next_carrier.carrier, next_carrier.round) == (claim.carrier, claim.round) else snapshot,
         again=claim.again,
-        held=onward.held,
+        held=next_carrier.held,
     )

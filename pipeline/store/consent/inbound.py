@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules import ids
-from pipeline.rules.consent_numbers import canonical
-from pipeline.rules.inbound_parts import Kept
+from pipeline.rules.consent.consent_numbers import canonical
+from pipeline.rules.identity import ids
+from pipeline.rules.text.inbound_parts import KeptPart
 from schema.carriage import Inbound
 from schema.vocabulary import InboundAction
 
@@ -77,11 +77,11 @@ def _doubtful(messages: Sequence[Inbound]) -> dict[int, bool]:
     latest: dict[tuple[str, str], str] = {}
     found: dict[int, bool] = {}
     for place, each in enumerate(messages):
-        handset, digest = (canonical(each.phone), each.sender), f"{each.carrier}/{each.key.partition('/')[0]}"
-        before = latest.get(handset)
+        mobile, digest = (canonical(each.phone), each.sender), f"{each.carrier}/{each.key.partition('/')[0]}"
+        before = latest.get(mobile)
         if not (each.is_doubtful and before == digest):
             found[place] = each.is_doubtful and (before is None or each.part_ref is not None)
-        latest[handset] = digest
+        latest[mobile] = digest
     return found
 
 
@@ -92,7 +92,7 @@ def _plain(text: str) -> str:
 
 _COLUMNS = """
 i.id, i.carrier, i.phone, i.sender, i.body, i.part_ref, i.part, i.of, i.octets, i.coding, i.at, i.received_at,
-i.received_at < now() - %(patience)s * interval '1 second'
+i.received_at < now() - %(timeout)s * interval '1 second'
 """
 # a part of a long message waits for the others, but not for ever: once one is late, those that are there go with it
 _FRESH = f"""
@@ -100,7 +100,7 @@ SELECT {_COLUMNS}
 FROM inbound AS i
 WHERE handled_at IS NULL
   AND (part_ref IS NULL
-       OR (SELECT i.of <= count(DISTINCT p.part) OR min(p.received_at) < now() - %(patience)s * interval '1 second'
+       OR (SELECT i.of <= count(DISTINCT p.part) OR min(p.received_at) < now() - %(timeout)s * interval '1 second'
            FROM inbound AS p
            WHERE p.handled_at IS NULL AND p.part_ref IS NOT NULL AND p.phone = i.phone
              AND p.part_ref = i.part_ref AND p.carrier = i.carrier AND p.sender = i.sender AND p.of = i.of))
@@ -116,24 +116,24 @@ FOR UPDATE OF i SKIP LOCKED
 """
 
 
-def fresh(conn: Connection, limit: int, patience: float) -> list[Kept]:
+def fresh(conn: Connection, limit: int, timeout: float) -> list[KeptPart]:
     """Return and lock messages to look at now, in the order in which they came.
 
     Parts of long ones are among them when all are there (some of those may be left for the next time), or after so many
     seconds, and then with one part all of the others that are there.
     """
-    found = [Kept(*row) for row in conn.exec_driver_sql(_FRESH, {"limit": limit, "patience": patience})]
+    found = [KeptPart(*row) for row in conn.exec_driver_sql(_FRESH, {"limit": limit, "timeout": timeout})]
     late = sorted({_group(each) for each in found if each.part_ref is not None and each.is_late})
     if not late:
         return found
     columns = dict(
         zip(("carriers", "phones", "senders", "refs", "ofs"), map(list, zip(*late, strict=True)), strict=True)
     )
-    members = [Kept(*row) for row in conn.exec_driver_sql(_MEMBERS, {**columns, "patience": patience})]
+    members = [KeptPart(*row) for row in conn.exec_driver_sql(_MEMBERS, {**columns, "timeout": timeout})]
     return [*(each for each in found if each.part_ref is None or _group(each) not in late), *members]
 
 
-def _group(part: Kept) -> tuple[str, str, str, int, int]:
+def _group(part: KeptPart) -> tuple[str, str, str, int, int]:
     return part.carrier, part.phone, part.sender, part.part_ref or 0, part.of or 0
 
 
@@ -182,7 +182,7 @@ def handle(conn: Connection, done: Sequence[Heeded]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class KeywordReply:
     """One answer that is still to be sent."""
 
     id: UUID
@@ -204,9 +204,9 @@ WHERE i.reply IS NOT NULL ORDER BY i.received_at LIMIT %(limit)s
 """
 
 
-def replies(conn: Connection, limit: int) -> list[Reply]:
+def replies(conn: Connection, limit: int) -> list[KeywordReply]:
     """Return up to so many answers that are still to be sent, oldest first."""
-    return [Reply(*row) for row in conn.exec_driver_sql(_REPLIES, {"limit": limit})]
+    return [KeywordReply(*row) for row in conn.exec_driver_sql(_REPLIES, {"limit": limit})]
 
 
 _REPLIED = "UPDATE inbound SET reply = NULL WHERE id = ANY(%(ids)b)"

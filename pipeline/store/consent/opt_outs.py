@@ -1,6 +1,6 @@
 """The opt_outs table: who wants nothing, from whom, of which kind.
 
-Numbers and senders are written and looked up in their canonical forms (`rules.consent_numbers`), whoever asks.
+Numbers and senders are written and looked up in their canonical forms (`rules.consent.consent_numbers`), whoever asks.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from pipeline.rules import consent_numbers
+from pipeline.rules.consent import consent_numbers
 
 #: stands for every account
 EVERYBODY = 0
@@ -30,7 +30,7 @@ class OptOut(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PendingSend:
     """One message that somebody would send."""
 
     account: int
@@ -55,7 +55,7 @@ CROSS JOIN LATERAL (
 """
 
 
-def refused(conn: Connection, wishes: Sequence[Wish]) -> list[int]:
+def refused(conn: Connection, wishes: Sequence[PendingSend]) -> list[int]:
     """Return the places (from 0) of those whose recipient wants none of it."""
     if not wishes:
         return []

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipeline.rules.quiet import QuietRule
+from pipeline.rules.consent.quiet_hours import QuietRule
 
 _SET = """
 INSERT INTO quiet_hours (account_id, country, class, from_minute, until_minute, action)

@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.carriers.smpp import pdu
-from pipeline.carriers.smpp.carrier import Smpp
-from pipeline.carriers.smpp.codes import RESPONSE, Command
+from pipeline.carriers.smpp.codes import RESPONSE, CommandId
 from pipeline.carriers.smpp.framer import Frame, Framer, ProtocolFault
+from pipeline.carriers.smpp.smpp_carrier import SmppCarrier
 from tests.carriers.raw import listening
 
-BINDS = {Command.BIND_RECEIVER, Command.BIND_TRANSMITTER, Command.BIND_TRANSCEIVER}
+BINDS = {CommandId.BIND_RECEIVER, CommandId.BIND_TRANSMITTER, CommandId.BIND_TRANSCEIVER}
 SETTINGS = {
     "host": "127.0.0.1",
     "system_id": "postroad",
@@ -47,7 +47,7 @@ class Guest:
         """Return the next submit_sm; the SMSC lives: it answers enquire_link."""
         while True:
             command, status, sequence, body = self.read()
-            if command == Command.SUBMIT_SM:
+            if command == CommandId.SUBMIT_SM:
                 return command, status, sequence, body
             self.answer(command, sequence)
 
@@ -55,7 +55,7 @@ class Guest:
         """Answer whatever is no message."""
         if command in BINDS:
             self.say(pdu.bind_resp(command, sequence, "smsc"))
-        elif command in (Command.ENQUIRE_LINK, Command.UNBIND):
+        elif command in (CommandId.ENQUIRE_LINK, CommandId.UNBIND):
             self.say(pdu.pdu(command | RESPONSE, sequence))
 
     def say(self, octets: bytes) -> None:
@@ -75,16 +75,16 @@ class Guest:
             self.say(pdu.submit_sm_resp(sequence, f"m{sequence}"))
 
 
-Manner = Callable[[Guest], None]
+SessionOptions = Callable[[Guest], None]
 
 
 @contextmanager
-def smsc(manner: Manner) -> Iterator[int]:
+def smsc(session_options: SessionOptions) -> Iterator[int]:
     """Serve each connection so; yields the port."""
 
     def host(guest: socket.socket) -> None:
         with suppress(EOFError, ProtocolFault):
-            manner(Guest(guest))
+            session_options(Guest(guest))
 
     with listening(host) as url:
         yield urlsplit(url).port or 0
@@ -94,11 +94,11 @@ class Clients:
     """Makes carriers, and closes them."""
 
     def __init__(self) -> None:
-        self.made: list[Smpp] = []
+        self.made: list[SmppCarrier] = []
 
-    def __call__(self, port: int, **settings: Any) -> Smpp:
+    def __call__(self, port: int, **settings: Any) -> SmppCarrier:
         """Return a carrier at that port, in a hurry."""
-        carrier = Smpp("alpha", {**SETTINGS, "port": port, **settings})
+        carrier = SmppCarrier("alpha", {**SETTINGS, "port": port, **settings})
         self.made.append(carrier)
         return carrier
 

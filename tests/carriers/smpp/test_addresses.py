@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.carriers.options import Options
+from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.smpp import addresses
-from pipeline.carriers.smpp.addresses import Plan, destination, phone, service, source
+from pipeline.carriers.smpp.addresses import AddressPlan, destination, phone, service, source
 from pipeline.errors import ConfigurationError
 
 
@@ -21,28 +21,28 @@ from pipeline.errors import ConfigurationError
     ],
 )
 def test_a_sender_has_the_type_of_its_kind(sender: str, written: bytes) -> None:
-    assert source(Plan(), sender) == written
+    assert source(AddressPlan(), sender) == written
 
 
 def test_a_recipient_is_a_number_without_its_plus() -> None:
-    assert destination(Plan(), "+31612345678") == b"\x01\x0131612345678\0"
-    assert destination(Plan(destination=(0, 1), plus=True), "+31612345678") == b"\x00\x01+31612345678\0"
+    assert destination(AddressPlan(), "+31612345678") == b"\x01\x0131612345678\0"
+    assert destination(AddressPlan(destination=(0, 1), plus=True), "+31612345678") == b"\x00\x01+31612345678\0"
 
 
 @pytest.mark.parametrize("sender", ["", "TwelveLetter", "Twelve[[]]xx", "bad\0", "bad\r\n", "Дом"])
 def test_a_sender_that_no_handset_could_show_is_refused(sender: str) -> None:
     with pytest.raises(ValueError, match="source_addr must"):
-        source(Plan(), sender)
+        source(AddressPlan(), sender)
 
 
 @pytest.mark.parametrize("number", ["", "+", "316a", "+316\0", "٣١٦", "1" * 21])
 def test_a_recipient_that_is_no_number_is_refused(number: str) -> None:
     with pytest.raises(ValueError, match="destination_addr must"):
-        destination(Plan(), number)
+        destination(AddressPlan(), number)
 
 
 @pytest.mark.parametrize(
-    ("ton", "digits", "told"),
+    ("ton", "digits", "reported"),
     [
         (1, "31612345678", "+31612345678"),
         (1, "+31612345678", "+31612345678"),
@@ -56,23 +56,23 @@ def test_a_recipient_that_is_no_number_is_refused(number: str) -> None:
         (1, "no number", "no number"),
     ],
 )
-def test_who_wrote_is_told_as_e164_where_it_is_one(ton: int, digits: str, told: str) -> None:
-    assert phone(ton, digits) == told
+def test_who_wrote_is_told_as_e164_where_it_is_one(ton: int, digits: str, reported: str) -> None:
+    assert phone(ton, digits) == reported
 
 
 @pytest.mark.parametrize(
-    ("ton", "digits", "told"), [(1, "31612345678", "+31612345678"), (3, "60555", "60555"), (1, "60555", "60555")]
+    ("ton", "digits", "reported"), [(1, "31612345678", "+31612345678"), (3, "60555", "60555"), (1, "60555", "60555")]
 )
-def test_what_was_written_to_is_a_number_or_a_short_code(ton: int, digits: str, told: str) -> None:
-    assert service(ton, digits) == told
+def test_what_was_written_to_is_a_number_or_a_short_code(ton: int, digits: str, reported: str) -> None:
+    assert service(ton, digits) == reported
 
 
 def test_settings_say_how_addresses_are_written() -> None:
-    options = Options("acme", {"short_code_ton": 6, "number_npi": 8, "short_code_digits": 5, "plus": True})
+    options = SettingReader("acme", {"short_code_ton": 6, "number_npi": 8, "short_code_digits": 5, "plus": True})
 
     plan = addresses.read(options)
 
     options.finish()
-    assert plan == Plan(short_code=(6, 0), number=(1, 8), short_code_digits=5, plus=True)
+    assert plan == AddressPlan(short_code=(6, 0), number=(1, 8), short_code_digits=5, plus=True)
     with pytest.raises(ConfigurationError, match="carrier acme: number_ton must be a number from 0 to 255"):
-        addresses.read(Options("acme", {"number_ton": 256}))
+        addresses.read(SettingReader("acme", {"number_ton": 256}))

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.carriers.script import Fate
-from pipeline.carriers.smpp.carrier import Smpp
-from pipeline.carriers.smsc import REF_TAG
-from pipeline.rules.segments import measure
-from schema.carriage import Attempt, Heard
-from schema.vocabulary import Encoding, Outcome, Verdict
+from pipeline.carriers.simulated_smsc import REF_TAG
+from pipeline.carriers.simulator_script import ScriptedOutcome
+from pipeline.carriers.smpp.smpp_carrier import SmppCarrier
+from pipeline.rules.text.segments import measure
+from schema.carriage import Attempt, CarrierEvents
+from schema.vocabulary import Encoding, Outcome, ReceiptVerdict
 from tests.carriers.conformance import BODIES, DEADLINE, ENDINGS, EXPECTED, SOON, WINDOW, Conformance, parcel
 from tests.carriers.simulator import ask, both, read_log
 
@@ -27,18 +27,18 @@ class Bound:
         self.url = url
         self.port = port
         self.path = path
-        self.made: list[Smpp] = []
+        self.made: list[SmppCarrier] = []
 
-    def carrier(self, script: dict[str, Any] | None = None, **settings: object) -> Smpp:
+    def carrier(self, script: dict[str, Any] | None = None, **settings: object) -> SmppCarrier:
         ask(f"{self.url}/alpha/script", "PUT", script or {})
         return self.at(self.port, **settings)
 
-    def away(self) -> Smpp:
+    def away(self) -> SmppCarrier:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         return self.at(port)
 
-    def at(self, port: int, **settings: object) -> Smpp:
+    def at(self, port: int, **settings: object) -> SmppCarrier:
         given = {
             "host": "127.0.0.1",
             "port": port,
@@ -51,7 +51,7 @@ class Bound:
             "reference_tag": REF_TAG,
             **settings,
         }
-        self.made.append(Smpp("alpha", given))
+        self.made.append(SmppCarrier("alpha", given))
         return self.made[-1]
 
     def log(self) -> list[dict[str, Any]]:
@@ -77,11 +77,19 @@ class TestSmpp(Conformance):
 
     def test_one_parcel_s_fate_is_not_its_neighbour_s(self, rig: Bound) -> None:  # type: ignore[override]
         """One connection carries them all: what breaks it leaves unknown what is in flight, and nothing else."""
-        words = {ending: "slow:0.1" if fate is Fate.SLOW else fate.value for ending, fate in ENDINGS.items()}
-        apart = {Fate.THROTTLE, Fate.QUEUE_FULL, Fate.TRICKLE, Fate.HALF_OPEN}
+        words = {
+            ending: "slow:0.1" if scripted is ScriptedOutcome.SLOW else scripted.value
+            for ending, scripted in ENDINGS.items()
+        }
+        apart = {
+            ScriptedOutcome.THROTTLE,
+            ScriptedOutcome.QUEUE_FULL,
+            ScriptedOutcome.TRICKLE,
+            ScriptedOutcome.HALF_OPEN,
+        }
         carrier = rig.carrier({"numbers": words}, window=1, deadline=3 * SOON, call_deadline=60, reconnect_pause=0.01)
         # an SMSC that breaks two binds in a row is given a rest
-        endings = [ending for fated, fate in ENDINGS.items() if fate not in apart for ending in (fated, "1000")]
+        endings = [ending for fated, scripted in ENDINGS.items() if scripted not in apart for ending in (fated, "1000")]
         parcels = [parcel(to=f"+49170555{ending}") for ending in endings * 3]
 
         attempts = carrier.send(parcels)
@@ -160,25 +168,25 @@ def test_a_mixture_of_faults_has_the_outcomes_that_the_oracle_knows(rig: Bound) 
 
 @pytest.mark.parametrize("made", ["text", "tlv", "both"])
 def test_receipts_come_back_to_their_messages(rig: Bound, made: str) -> None:
-    heard: list[Heard] = []
+    events: list[CarrierEvents] = []
     script = {
         "smpp": {"receipts": made, "ids": "hex", "receipt_ids": "padded"},
         "receipts": {"delay": 0, "numbers": {"1": "failed:5", "2": "never"}},
     }
     carrier = rig.carrier(script, submit_ids="hex_to_dec", receipt_ids="zero_stripped")
-    carrier.listen(heard.append)
+    carrier.listen(events.append)
     parcels = [parcel(to=f"+49170123456{n}", encoding=Encoding.GSM7) for n in (1, 2, 3)]
 
     attempts = carrier.send(parcels)
 
     end = time.monotonic() + 5
-    final: dict[str | None, Verdict] = {}
+    final: dict[str | None, ReceiptVerdict] = {}
     while len(final) < 2 and time.monotonic() < end:
-        receipts = [receipt for each in heard for receipt in each.receipts]
-        final = {each.carrier_ref: each.verdict for each in receipts if each.verdict is not Verdict.PENDING}
+        receipts = [receipt for each in events for receipt in each.receipts]
+        final = {each.carrier_ref: each.verdict for each in receipts if each.verdict is not ReceiptVerdict.PENDING}
         time.sleep(0.01)
     ids = [attempt.carrier_ref for attempt in attempts]
-    assert final == {ids[0]: Verdict.FAILED, ids[2]: Verdict.DELIVERED}
+    assert final == {ids[0]: ReceiptVerdict.FAILED, ids[2]: ReceiptVerdict.DELIVERED}
 
 
 def test_query_sm_finds_what_was_taken(rig: Bound) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from pipeline.carriers.smpp import pdu
-from pipeline.carriers.smpp.codes import Command, MessageState, Tag
+from pipeline.carriers.smpp.codes import CommandId, MessageState, Tag
 from pipeline.stages import dead_letters
 from pipeline.stages.deliver import deliver
-from pipeline.stages.moor import moor
-from pipeline.stages.retake import retake
+from pipeline.stages.placement import keep_connected
+from pipeline.stages.resend import resend_due
 from schema.vocabulary import DeadLetterSource
 from tests.carriers.smpp.peer import Guest, smsc
-from workers.berths.ear import hears
+from workers.carrier_workers.listener import listens_to
 
 TEXT = "id:{} sub:001 dlvrd:001 submit date:2311021200 done date:2311021201 stat:{} err:000 text:"
 SOURCE, DESTINATION = pdu.address("source_addr", 1, 1, "2348012345678"), pdu.address("destination_addr", 5, 0, "ACME")
@@ -49,7 +49,7 @@ class Smsc:
         guest.say(b"".join(octets))
         while True:
             command, status, sequence, _ = guest.read()
-            if command in (Command.DELIVER_SM_RESP, Command.DATA_SM_RESP):
+            if command in (CommandId.DELIVER_SM_RESP, CommandId.DATA_SM_RESP):
                 self.answers.put((status, sequence))
             else:
                 guest.answer(command, sequence)
@@ -61,7 +61,7 @@ def deliver_sm(text: bytes, esm_class: int = 4, data_coding: int = 0, tlvs: byte
 
 
 def data_sm(esm_class: int, tlvs: bytes, data_coding: int = 0) -> bytes:
-    return pdu.pdu(Command.DATA_SM, 7, b"\0" + SOURCE + DESTINATION + bytes((esm_class, 0, data_coding)) + tlvs)
+    return pdu.pdu(CommandId.DATA_SM, 7, b"\0" + SOURCE + DESTINATION + bytes((esm_class, 0, data_coding)) + tlvs)
 
 
 def connect(world: Any, port: int, **settings: Any) -> None:
@@ -72,13 +72,13 @@ def connect(world: Any, port: int, **settings: Any) -> None:
         settings=json.dumps(given),
     )
     world.add_carrier("beta", rank=2)
-    moor(world.rt, "alpha", partial(hears, world.rt, "alpha"))
+    keep_connected(world.rt, "alpha", partial(listens_to, world.rt, "alpha"))
 
 
 def becomes(world: Any) -> list[Any]:
     """Let the time pass in which a carrier that reports would have; return how messages stand and who tried them."""
     world.run("UPDATE batches SET watch_at = now() - interval '1 second' WHERE watch_at IS NOT NULL")
-    for hint in retake(world.rt).hints:
+    for hint in resend_due(world.rt).hints:
         deliver(world.rt, [hint.batch])
     tried = world.rows("SELECT DISTINCT carrier FROM provider_attempts ORDER BY 1")
     return [*world.rows("SELECT status FROM messages"), *tried]
@@ -225,7 +225,7 @@ def test_a_receipt_that_cannot_be_read_is_kept_as_it_came_and_its_carrier_is_not
 
 
 def test_a_carrier_that_says_nothing_is_silent(world: Any) -> None:
-    far = Smsc(lambda _: [pdu.pdu(Command.ALERT_NOTIFICATION, 5), deliver_sm(b"hello", esm_class=0)])
+    far = Smsc(lambda _: [pdu.pdu(CommandId.ALERT_NOTIFICATION, 5), deliver_sm(b"hello", esm_class=0)])
     with smsc(far) as port:
         connect(world, port)
         world.send()

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from pipeline.carriers.smpp import pdu
-from pipeline.carriers.smpp.codes import RESPONSE, Command, Status, Tag
+from pipeline.carriers.smpp.codes import RESPONSE, CommandId, CommandStatus, Tag
 from pipeline.carriers.smpp.framer import LONGEST
-from pipeline.stages.moor import moor
+from pipeline.stages.placement import keep_connected
 from pipeline.stages.settle import settle
 from tests.carriers.smpp.peer import Clients, Guest, smsc
-from tests.carriers.smpp.test_session_hears import Ear, until
+from tests.carriers.smpp.test_session_deliver_sm import Listener, until
 from tests.fuzzing import rounds, seeded
-from workers.berths.ear import hears
+from workers.carrier_workers.listener import listens_to
 
 RECEIPT = "id:{} sub:001 dlvrd:001 submit date:2611220434 done date:2611220435 stat:DELIVRD err:000 text:hello"
 SOURCE, DESTINATION = pdu.address("source_addr", 1, 1, "2348012345678"), pdu.address("destination_addr", 5, 0, "ACME")
@@ -37,25 +37,25 @@ def spoken(text: bytes, **fields: Any) -> bytes:
 
 #: what an SMSC may say at any time: (command, body)
 SAID: list[tuple[int, bytes]] = [
-    (Command.DELIVER_SM, spoken(RECEIPT.format("nobody").encode(), esm_class=4)),
-    (Command.DELIVER_SM, spoken(RECEIPT.format("nobody").encode("utf-16-be"), esm_class=4, data_coding=8)[:250]),
-    (Command.DELIVER_SM, spoken(b"", esm_class=4, tlvs=TLVS)),
-    (Command.DELIVER_SM, spoken(b"", tlvs=pdu.tlv(Tag.MESSAGE_PAYLOAD, b"x" * 3000))),
-    (Command.DELIVER_SM, spoken(b"STOP")),
-    (Command.DELIVER_SM, spoken("СТОП".encode("utf-16-be"), data_coding=8)),
-    (Command.DELIVER_SM, spoken(bytes.fromhex("050003070201") + b"part", esm_class=0x40)),
-    (Command.DATA_SM, b"\0" + ADDRESSES + b"\4\0\0" + TLVS),
-    (Command.ENQUIRE_LINK, b""),
-    (Command.ALERT_NOTIFICATION, ADDRESSES),
-    (Command.OUTBIND, b"smsc\0secret\0"),
-    (Command.SUBMIT_SM, spoken(b"to you")),
-    (Command.SUBMIT_SM_RESP, b"stray\0"),
-    (Command.SUBMIT_SM_RESP, b""),
-    (Command.BIND_TRANSCEIVER_RESP, b"smsc\0"),
-    (Command.QUERY_SM_RESP, b"stray\0\0\2\0"),
-    (Command.ENQUIRE_LINK_RESP, b""),
-    (Command.UNBIND_RESP, b""),
-    (Command.GENERIC_NACK, b""),
+    (CommandId.DELIVER_SM, spoken(RECEIPT.format("nobody").encode(), esm_class=4)),
+    (CommandId.DELIVER_SM, spoken(RECEIPT.format("nobody").encode("utf-16-be"), esm_class=4, data_coding=8)[:250]),
+    (CommandId.DELIVER_SM, spoken(b"", esm_class=4, tlvs=TLVS)),
+    (CommandId.DELIVER_SM, spoken(b"", tlvs=pdu.tlv(Tag.MESSAGE_PAYLOAD, b"x" * 3000))),
+    (CommandId.DELIVER_SM, spoken(b"STOP")),
+    (CommandId.DELIVER_SM, spoken("СТОП".encode("utf-16-be"), data_coding=8)),
+    (CommandId.DELIVER_SM, spoken(bytes.fromhex("050003070201") + b"part", esm_class=0x40)),
+    (CommandId.DATA_SM, b"\0" + ADDRESSES + b"\4\0\0" + TLVS),
+    (CommandId.ENQUIRE_LINK, b""),
+    (CommandId.ALERT_NOTIFICATION, ADDRESSES),
+    (CommandId.OUTBIND, b"smsc\0secret\0"),
+    (CommandId.SUBMIT_SM, spoken(b"to you")),
+    (CommandId.SUBMIT_SM_RESP, b"stray\0"),
+    (CommandId.SUBMIT_SM_RESP, b""),
+    (CommandId.BIND_TRANSCEIVER_RESP, b"smsc\0"),
+    (CommandId.QUERY_SM_RESP, b"stray\0\0\2\0"),
+    (CommandId.ENQUIRE_LINK_RESP, b""),
+    (CommandId.UNBIND_RESP, b""),
+    (CommandId.GENERIC_NACK, b""),
 ]
 
 
@@ -82,9 +82,9 @@ def whole(rng: random.Random) -> bytes:
     """Return a PDU of which anything may be wrong but its length."""
     command, body = rng.choice(SAID)
     if rng.random() < 0.1:
-        command = rng.choice([*Command, rng.randrange(2**32), command | RESPONSE])
-    if command == Command.UNBIND:
-        command = Command.ENQUIRE_LINK
+        command = rng.choice([*CommandId, rng.randrange(2**32), command | RESPONSE])
+    if command == CommandId.UNBIND:
+        command = CommandId.ENQUIRE_LINK
     status = rng.choice((0, 0, 0, 8, 0x58, 0xFFFFFFFF))
     return pdu.pdu(command, rng.randrange(FAR, 2**32), change(rng, body), status)
 
@@ -92,7 +92,7 @@ def whole(rng: random.Random) -> bytes:
 def broken(rng: random.Random) -> bytes:
     """Return what ends the stream: a length that is none, or a goodbye."""
     length = rng.choice((0, 1, 15, LONGEST + 1, 0x7FFFFFFF, 0xFFFFFFFF))
-    words = struct.pack(">IIII", length, rng.choice([*Command]), 0, FAR) + rng.randbytes(rng.randrange(100))
+    words = struct.pack(">IIII", length, rng.choice([*CommandId]), 0, FAR) + rng.randbytes(rng.randrange(100))
     return rng.choice((words, words, pdu.unbind(FAR), b"HTTP/1.1 400 Bad Request\r\n\r\n"))
 
 
@@ -113,13 +113,13 @@ class Far:
             self.binds += 1
         while True:
             command, status, sequence, _ = guest.read()
-            if command == Command.SUBMIT_SM:
+            if command == CommandId.SUBMIT_SM:
                 self.taken.append(f"m{len(self.taken) + 1}")
-                twice = pdu.submit_sm_resp(sequence, "twice") + pdu.submit_sm_resp(sequence, "", Status.RSYSERR)
+                twice = pdu.submit_sm_resp(sequence, "twice") + pdu.submit_sm_resp(sequence, "", CommandStatus.RSYSERR)
                 self._write(guest, pdu.submit_sm_resp(sequence, self.taken[-1]) + twice)
-            elif command == Command.DELIVER_SM_RESP and status == 0:
+            elif command == CommandId.DELIVER_SM_RESP and status == 0:
                 self.kept[sequence] = status
-            elif command == Command.ENQUIRE_LINK:
+            elif command == CommandId.ENQUIRE_LINK:
                 self._write(guest, pdu.enquire_link_resp(sequence))
 
     def say(self, octets: bytes) -> None:
@@ -157,7 +157,7 @@ def test_whatever_is_said_over_a_bind_its_messages_are_carried_and_its_receipts_
         world.run(
             "UPDATE carriers SET kind = 'smpp', settings = %(s)s::jsonb WHERE name = 'alpha'", s=json.dumps(given)
         )
-        carrier = moor(world.rt, "alpha", partial(hears, world.rt, "alpha"))
+        carrier = keep_connected(world.rt, "alpha", partial(listens_to, world.rt, "alpha"))
         until(lambda: far.binds == 1)
         breaks = 0
         for batch in range(count // BATCH):
@@ -182,7 +182,7 @@ def test_whatever_is_said_over_a_bind_its_messages_are_carried_and_its_receipts_
 
 
 def says(octets: bytes, at: list[float]) -> Callable[[Guest], None]:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         at.append(time.monotonic())
         guest.welcome()
         guest.say(octets)
@@ -190,13 +190,13 @@ def says(octets: bytes, at: list[float]) -> Callable[[Guest], None]:
         guest.say(b"\xff" * 32)
         guest.read()
 
-    return manner
+    return session_options
 
 
 def test_a_bind_that_carried_one_good_receipt_is_up_again_at_once_and_one_that_carried_none_rests(
     client: Clients,
 ) -> None:
-    good, bad = Ear(), Ear()
+    good, bad = Listener(), Listener()
     at: tuple[list[float], list[float]] = ([], [])
     receipt = pdu.deliver_sm(7, spoken(RECEIPT.format("m1").encode(), esm_class=4))
     nameless = pdu.deliver_sm(7, spoken(b"stat:DELIVRD", esm_class=4))

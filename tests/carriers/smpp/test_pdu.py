@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.carriers.smpp import pdu
-from pipeline.carriers.smpp.codes import RESPONSE, WORDS, Command, Status, Tag, name, word
+from pipeline.carriers.smpp.codes import RESPONSE, WORDS, CommandId, CommandStatus, Tag, name, word
 from pipeline.carriers.smpp.framer import Frame, Framer, ProtocolFault
-from pipeline.carriers.smpp.pdu import Bind, Queried, address, c_octets, message, tlv
+from pipeline.carriers.smpp.pdu import BindPdu, Queried, address, c_octets, message, tlv
 
 unhurried = settings(deadline=None, max_examples=100)
 octets = st.binary(max_size=300)
@@ -20,7 +20,7 @@ PHONE = address("destination_addr", 1, 1, "31612345678")
 
 WRITTEN = {
     "smpplib bind_transceiver": (
-        pdu.bind(Command.BIND_TRANSCEIVER, 7, Bind("postroad", "secret", "VMA", 0x34, 1, 1, "^31")),
+        pdu.bind(CommandId.BIND_TRANSCEIVER, 7, BindPdu("postroad", "secret", "VMA", 0x34, 1, 1, "^31")),
         "0000002b000000090000000000000007706f7374726f61640073656372657400564d41003401015e333100",
     ),
     "smpplib and smpp34 submit_sm": (
@@ -74,18 +74,18 @@ WRITTEN = {
     "smpplib unbind": (pdu.unbind(7), "00000010000000060000000000000007"),
     "smpp.pdu3 submit_sm_resp": (pdu.submit_sm_resp(7, "abc"), "0000001480000004000000000000000761626300"),
     "smpp.pdu3 submit_sm_resp that refuses": (
-        pdu.submit_sm_resp(7, "", Status.RTHROTTLED),
+        pdu.submit_sm_resp(7, "", CommandStatus.RTHROTTLED),
         "00000010800000040000005800000007",
     ),
     "smpp.pdu3 bind_transceiver_resp": (
-        pdu.bind_resp(Command.BIND_TRANSCEIVER, 7, "smsc"),
+        pdu.bind_resp(CommandId.BIND_TRANSCEIVER, 7, "smsc"),
         "0000001a800000090000000000000007736d7363000210000134",
     ),
     "smpp.pdu3 query_sm_resp": (
         pdu.query_sm_resp(7, Queried("abc", "", 2, 0)),
         "0000001780000003000000000000000761626300000200",
     ),
-    "smpp.pdu3 generic_nack": (pdu.generic_nack(7, Status.RINVCMDID), "00000010800000000000000300000007"),
+    "smpp.pdu3 generic_nack": (pdu.generic_nack(7, CommandStatus.RINVCMDID), "00000010800000000000000300000007"),
     "smpp.pdu3 deliver_sm_resp": (pdu.deliver_sm_resp(7), "0000001180000005000000000000000700"),
     "smpp.pdu3 outbind": (pdu.outbind(7, "smsc", "pw"), "000000180000000b0000000000000007736d736300707700"),
 }
@@ -104,13 +104,13 @@ def test_a_deliver_sm_of_smpplib_and_smpp34_is_read() -> None:
         "001369643a61626320737461743a44454c495652440427000102001e000461626300"
     )
 
-    heard = pdu.read_message(body)
+    events = pdu.read_message(body)
 
-    assert (heard.source_ton, heard.source_npi, heard.source) == (1, 1, "31612345678")
-    assert (heard.destination_ton, heard.destination_npi, heard.destination) == (5, 0, "Postroad")
-    assert (heard.esm_class, heard.data_coding, heard.registered_delivery) == (4, 0, 0)
-    assert heard.text == b"id:abc stat:DELIVRD"
-    assert heard.tlvs == {Tag.MESSAGE_STATE: b"\2", Tag.RECEIPTED_MESSAGE_ID: b"abc\0"}
+    assert (events.source_ton, events.source_npi, events.source) == (1, 1, "31612345678")
+    assert (events.destination_ton, events.destination_npi, events.destination) == (5, 0, "Postroad")
+    assert (events.esm_class, events.data_coding, events.registered_delivery) == (4, 0, 0)
+    assert events.text == b"id:abc stat:DELIVRD"
+    assert events.tlvs == {Tag.MESSAGE_STATE: b"\2", Tag.RECEIPTED_MESSAGE_ID: b"abc\0"}
 
 
 def test_a_text_in_message_payload_is_read_as_the_text() -> None:
@@ -129,21 +129,26 @@ def test_a_data_sm_of_smpp_pdu_is_read() -> None:
         "3a61626320737461743a44454c49565244001e000461626300"
     )
 
-    heard = pdu.read_data_sm(body)
+    events = pdu.read_data_sm(body)
 
-    assert (heard.service_type, heard.source, heard.destination, heard.esm_class) == ("CMT", "31612345678", "Post", 4)
-    assert heard.text == b"id:abc stat:DELIVRD"
+    assert (events.service_type, events.source, events.destination, events.esm_class) == (
+        "CMT",
+        "31612345678",
+        "Post",
+        4,
+    )
+    assert events.text == b"id:abc stat:DELIVRD"
 
 
 def test_what_we_write_we_read() -> None:
-    who = Bind("postroad", "secret", "VMA", 0x34, 1, 2, "^31")
+    who = BindPdu("postroad", "secret", "VMA", 0x34, 1, 2, "^31")
     answer = Queried("abc", "261122043100000+", 2, 5)
 
-    assert pdu.read_bind(only(pdu.bind(Command.BIND_RECEIVER, 7, who).hex())) == who
-    assert pdu.read_outbind(only(pdu.outbind(7, "smsc", "pw").hex())) == Bind("smsc", "pw")
+    assert pdu.read_bind(only(pdu.bind(CommandId.BIND_RECEIVER, 7, who).hex())) == who
+    assert pdu.read_outbind(only(pdu.outbind(7, "smsc", "pw").hex())) == BindPdu("smsc", "pw")
     assert pdu.read_query(only(pdu.query_sm(7, "abc", PHONE).hex())) == ("abc", "31612345678")
     assert pdu.read_query_resp(only(pdu.query_sm_resp(7, answer).hex())) == answer
-    assert pdu.read_bind_resp(only(pdu.bind_resp(Command.BIND_RECEIVER, 7, "smsc").hex())) == ("smsc", 0x34)
+    assert pdu.read_bind_resp(only(pdu.bind_resp(CommandId.BIND_RECEIVER, 7, "smsc").hex())) == ("smsc", 0x34)
     assert pdu.read_submit_resp(only(pdu.data_sm_resp(7, "abc").hex())) == "abc"
 
 
@@ -190,8 +195,8 @@ def test_any_message_is_read_as_it_was_written(
 
     [(command, status, sequence, read)] = Framer().feed(pdu.submit_sm(9, body))
 
-    assert (command, status, sequence, read) == (Command.SUBMIT_SM, 0, 9, body)
-    assert pdu.read_message(read) == pdu.Message(
+    assert (command, status, sequence, read) == (CommandId.SUBMIT_SM, 0, 9, body)
+    assert pdu.read_message(read) == pdu.MessagePdu(
         5, 0, source, 1, 1, destination, esm_class, registered, data_coding, text, tlvs, service, protocol, priority,
         "", validity,
     )  # fmt: skip
@@ -246,15 +251,15 @@ def test_numbers_and_texts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="0x0424"):
         tlv(Tag.MESSAGE_PAYLOAD, b"a" * 65536)
     with pytest.raises(ValueError, match="password"):
-        pdu.bind(Command.BIND_TRANSMITTER, 1, Bind("postroad", "x" * 256))
+        pdu.bind(CommandId.BIND_TRANSMITTER, 1, BindPdu("postroad", "x" * 256))
 
 
 def test_nothing_shows_a_number_a_text_or_a_password() -> None:
-    heard = pdu.read_message(message(POSTROAD, PHONE, b"my secret", tlvs=tlv(0x1400, b"my secret")))
+    events = pdu.read_message(message(POSTROAD, PHONE, b"my secret", tlvs=tlv(0x1400, b"my secret")))
 
-    assert "3161" not in repr(heard)
-    assert "secret" not in repr(heard)
-    assert "pass" not in repr(Bind("postroad", "pass", "")).replace("password", "")
+    assert "3161" not in repr(events)
+    assert "secret" not in repr(events)
+    assert "pass" not in repr(BindPdu("postroad", "pass", "")).replace("password", "")
 
 
 def test_frames_are_found_however_the_stream_is_cut() -> None:
@@ -268,14 +273,14 @@ def test_frames_are_found_however_the_stream_is_cut() -> None:
             found += framer.feed(stream[at : at + size])
 
         assert [sequence for _, _, sequence, _ in found] == [1, 2, 3, 4]
-        assert found[1] == (Command.SUBMIT_SM_RESP, 0, 2, b"abc\0")
+        assert found[1] == (CommandId.SUBMIT_SM_RESP, 0, 2, b"abc\0")
         assert framer.feed(b"") == []
 
 
 @unhurried
 @given(st.lists(st.binary(max_size=60), max_size=8), st.lists(st.integers(1, 50), min_size=1, max_size=10))
 def test_any_cutting_gives_the_same_frames(bodies: list[bytes], sizes: list[int]) -> None:
-    stream = b"".join(pdu.pdu(Command.DATA_SM, number, body) for number, body in enumerate(bodies))
+    stream = b"".join(pdu.pdu(CommandId.DATA_SM, number, body) for number, body in enumerate(bodies))
     framer, found, cuts = Framer(), list[Frame](), cycle(sizes)
 
     while stream:
@@ -283,7 +288,7 @@ def test_any_cutting_gives_the_same_frames(bodies: list[bytes], sizes: list[int]
         found += framer.feed(stream[:size])
         stream = stream[size:]
 
-    assert found == [(Command.DATA_SM, 0, number, body) for number, body in enumerate(bodies)]
+    assert found == [(CommandId.DATA_SM, 0, number, body) for number, body in enumerate(bodies)]
 
 
 @pytest.mark.parametrize("length", [0, 15, 68 * 1024 + 1, 0x47455420, 0xFFFFFFFF])
@@ -295,7 +300,7 @@ def test_a_length_that_is_none_ends_the_stream_and_keeps_what_was_whole(length: 
     with pytest.raises(ProtocolFault, match=f"{length} octets") as fault:
         framer.feed(whole + bad)
 
-    assert fault.value.frames == [(Command.SUBMIT_SM_RESP, 0, 1, b"abc\0")]
+    assert fault.value.frames == [(CommandId.SUBMIT_SM_RESP, 0, 1, b"abc\0")]
     with pytest.raises(ProtocolFault) as again:
         framer.feed(pdu.enquire_link(3))
     assert again.value.frames == []
@@ -336,10 +341,10 @@ def test_whatever_the_stream_holds_it_is_framed_or_ends_in_a_protocol_fault(chun
 
 
 def test_every_status_and_command_has_a_word() -> None:
-    assert set(WORDS) == set(Status)
+    assert set(WORDS) == set(CommandStatus)
     assert word(0x58) == "ESME_RTHROTTLED"
     assert word(0x400) == "0x00000400"
-    assert name(Command.SUBMIT_SM | RESPONSE) == "submit_sm_resp"
+    assert name(CommandId.SUBMIT_SM | RESPONSE) == "submit_sm_resp"
     assert name(0x10203) == "0x00010203"
 
 

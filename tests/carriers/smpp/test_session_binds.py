@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.carriers.contract import Bound, Queryable
+from pipeline.carriers.contract import ConnectedCarrier, QueryableCarrier
 from pipeline.carriers.registry import make
 from pipeline.carriers.smpp import pdu
-from pipeline.carriers.smpp.carrier import Smpp
-from pipeline.carriers.smpp.codes import Command, Status
-from pipeline.carriers.smpp.remarks import Remark
+from pipeline.carriers.smpp.codes import CommandId, CommandStatus
+from pipeline.carriers.smpp.diagnostics import Diagnostic
+from pipeline.carriers.smpp.smpp_carrier import SmppCarrier
 from pipeline.errors import ConfigurationError
-from pipeline.rules.outcomes import is_good
-from schema.carriage import Attempt, Heard
+from pipeline.rules.routing.outcomes import is_good
+from schema.carriage import Attempt, CarrierEvents
 from schema.vocabulary import Outcome
 from tests.carriers.conformance import parcel
 from tests.carriers.raw import reset
@@ -40,7 +40,7 @@ def until(fact: object, seconds: float = 20) -> None:
         time.sleep(0.005)
 
 
-def deaf(heard: Heard) -> None:
+def deaf(events: CarrierEvents) -> None:
     """Keep nothing."""
 
 
@@ -50,13 +50,13 @@ def test_nothing_is_opened_before_it_is_needed(client: Clients) -> None:
     with smsc(guests.append) as port:
         carrier = client(port)
         time.sleep(0.1)
-        stand = carrier.binds()
+        state = carrier.binds()
 
     assert guests == []
-    assert stand == {"bound": 0, "wanted": 1, "open": 0}
+    assert state == {"bound": 0, "wanted": 1, "open": 0}
     assert threading.active_count() == before
-    assert isinstance(carrier, Bound)
-    assert isinstance(carrier, Queryable)
+    assert isinstance(carrier, ConnectedCarrier)
+    assert isinstance(carrier, QueryableCarrier)
 
 
 def test_the_registry_makes_one() -> None:
@@ -67,48 +67,48 @@ def test_the_registry_makes_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "sent_by", "heard_by"),
+    ("settings", "sent_by", "received_by"),
     [
-        ({}, [Command.BIND_TRANSMITTER], [Command.BIND_TRANSCEIVER]),
-        ({"mode": "separate"}, [Command.BIND_TRANSMITTER], [Command.BIND_TRANSMITTER, Command.BIND_RECEIVER]),
-        ({"mode": "transmitter"}, [Command.BIND_TRANSMITTER], [Command.BIND_TRANSMITTER]),
-        ({"mode": "receiver"}, [], [Command.BIND_RECEIVER]),
-        ({"binds": 2}, [Command.BIND_TRANSMITTER] * 2, [Command.BIND_TRANSCEIVER] * 2),
+        ({}, [CommandId.BIND_TRANSMITTER], [CommandId.BIND_TRANSCEIVER]),
+        ({"mode": "separate"}, [CommandId.BIND_TRANSMITTER], [CommandId.BIND_TRANSMITTER, CommandId.BIND_RECEIVER]),
+        ({"mode": "transmitter"}, [CommandId.BIND_TRANSMITTER], [CommandId.BIND_TRANSMITTER]),
+        ({"mode": "receiver"}, [], [CommandId.BIND_RECEIVER]),
+        ({"binds": 2}, [CommandId.BIND_TRANSMITTER] * 2, [CommandId.BIND_TRANSCEIVER] * 2),
         ({"mode": "separate", "binds": 2}, [2, 2], [2, 2, 1, 1]),
     ],
 )
 def test_a_mode_has_its_binds(
-    client: Clients, settings: dict[str, object], sent_by: list[int], heard_by: list[int]
+    client: Clients, settings: dict[str, object], sent_by: list[int], received_by: list[int]
 ) -> None:
     binds: list[int] = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         binds.append(guest.welcome())
         guest.serve()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         sender, listener = client(port, **settings), client(port, **settings)
         attempts = sender.send([parcel()])
         until(lambda: sender.binds()["bound"] == len(binds) == len(sent_by))
         first = list(binds)
         listener.listen(deaf)
-        until(lambda: listener.binds()["bound"] == len(binds) - len(first) == len(heard_by))
+        until(lambda: listener.binds()["bound"] == len(binds) - len(first) == len(received_by))
         second = binds[len(first) :]
         client.close()
 
     assert sorted(first) == sorted(sent_by)
-    assert sorted(second) == sorted(heard_by)
+    assert sorted(second) == sorted(received_by)
     assert words(attempts) == [(ACCEPTED, None) if sent_by else (NOT_WRITTEN, "not_bound")]
 
 
 def test_who_listens_after_the_first_message_is_bound_anew(client: Clients) -> None:
     binds = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         binds.append(guest.welcome())
         guest.serve()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port)
         attempts = carrier.send([parcel()])
         carrier.listen(deaf)
@@ -116,27 +116,27 @@ def test_who_listens_after_the_first_message_is_bound_anew(client: Clients) -> N
         attempts += carrier.send([parcel()])
         client.close()
 
-    assert binds == [Command.BIND_TRANSMITTER, Command.BIND_TRANSCEIVER]
+    assert binds == [CommandId.BIND_TRANSMITTER, CommandId.BIND_TRANSCEIVER]
     assert words(attempts) == [(ACCEPTED, None)] * 2
 
 
 def test_the_bind_says_who_we_are(client: Clients) -> None:
     seen = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         _, _, sequence, body = guest.read()
         seen.append(pdu.read_bind(body))
-        guest.say(pdu.bind_resp(Command.BIND_TRANSMITTER, sequence, "smsc"))
+        guest.say(pdu.bind_resp(CommandId.BIND_TRANSMITTER, sequence, "smsc"))
         guest.serve()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         client(port, system_type="sms", address_range="^49").send([parcel()])
         client(port, interface_version="3.3", address_ton=1, address_npi=2).send([parcel()])
         client.close()
 
     assert seen == [
-        pdu.Bind("postroad", "secret", "sms", 0x34, 0, 0, "^49"),
-        pdu.Bind("postroad", "secret", "", 0x33, 1, 2, ""),
+        pdu.BindPdu("postroad", "secret", "sms", 0x34, 0, 0, "^49"),
+        pdu.BindPdu("postroad", "secret", "", 0x33, 1, 2, ""),
     ]
 
 
@@ -151,23 +151,23 @@ LONG = {
 def test_credentials_that_are_longer_than_the_specification_allows_are_said_as_they_are(client: Clients) -> None:
     seen, types = [], []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         _, _, sequence, body = guest.read()
         seen.append(pdu.read_bind(body))
-        guest.say(pdu.bind_resp(Command.BIND_TRANSMITTER, sequence, "smsc"))
+        guest.say(pdu.bind_resp(CommandId.BIND_TRANSMITTER, sequence, "smsc"))
         sequence, body = guest.submit()[2:]
         types.append(pdu.read_message(body).service_type)
         guest.say(pdu.submit_sm_resp(sequence, "m1"))
         guest.serve()
 
     given = {key: value for key, (value, _) in LONG.items()}
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, **given, service_type="premium")
         attempts = carrier.send([parcel()])
         remarks = carrier.report().remarks
         client.close()
 
-    assert seen == [pdu.Bind(**given)]
+    assert seen == [pdu.BindPdu(**given)]
     assert types == ["premium"]
     assert words(attempts) == [(ACCEPTED, None)]
     assert remarks == {"long_credentials": 1}
@@ -180,13 +180,13 @@ def test_credentials_that_are_longer_than_the_specification_allows_are_said_as_t
 def test_a_password_of_latin_1_is_said_in_it(client: Clients) -> None:
     seen = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         command, _, sequence, body = guest.read()
         seen.append(pdu.read_bind(body).password)
         guest.answer(command, sequence)
         guest.serve()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, password="sécret")
         carrier.send([parcel()])
         client.close()
@@ -200,7 +200,7 @@ def test_a_password_of_latin_1_is_said_in_it(client: Clients) -> None:
 def test_binds_share_the_work(client: Clients) -> None:
     taken: dict[int, int] = {}
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             sequence = guest.submit()[2]
@@ -208,7 +208,7 @@ def test_binds_share_the_work(client: Clients) -> None:
             time.sleep(0.001)
             guest.say(pdu.submit_sm_resp(sequence, "m"))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, binds=3, window=2)
         carrier.listen(deaf)
         until(lambda: carrier.binds()["bound"] == 3)
@@ -222,14 +222,14 @@ def test_binds_share_the_work(client: Clients) -> None:
 def test_one_bind_that_is_lost_leaves_the_other(client: Clients) -> None:
     guests: list[Guest] = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guests.append(guest)
         if len(guests) > 2:
             return
         guest.welcome()
         guest.serve()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, binds=2, reconnect_pause=5)
         carrier.listen(deaf)
         until(lambda: carrier.binds()["bound"] == 2)
@@ -241,14 +241,16 @@ def test_one_bind_that_is_lost_leaves_the_other(client: Clients) -> None:
     assert words(attempts) == [(ACCEPTED, None)] * 20
 
 
-@pytest.mark.parametrize("status", [Status.RINVPASWD, Status.RINVSYSID, Status.RBINDFAIL, Status.RALYBND])
-def test_a_refused_bind_means_that_nothing_was_written(client: Clients, status: Status) -> None:
-    def manner(guest: Guest) -> None:
+@pytest.mark.parametrize(
+    "status", [CommandStatus.RINVPASWD, CommandStatus.RINVSYSID, CommandStatus.RBINDFAIL, CommandStatus.RALYBND]
+)
+def test_a_refused_bind_means_that_nothing_was_written(client: Clients, status: CommandStatus) -> None:
+    def session_options(guest: Guest) -> None:
         command, _, sequence, _ = guest.read()
         guest.say(pdu.bind_resp(command, sequence, "", status))
         guest.read()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port).send([parcel() for _ in range(5)])
         client.close()
 
@@ -270,18 +272,18 @@ def _resetting(guest: Guest) -> None:
 
 
 def _nacking(guest: Guest) -> None:
-    guest.say(pdu.generic_nack(guest.read()[2], Status.RINVCMDID))
+    guest.say(pdu.generic_nack(guest.read()[2], CommandStatus.RINVCMDID))
     guest.read()
 
 
 def _nacking_nobody(guest: Guest) -> None:
     guest.read()
-    guest.say(pdu.generic_nack(0, Status.RINVCMDLEN))
+    guest.say(pdu.generic_nack(0, CommandStatus.RINVCMDLEN))
     guest.read()
 
 
 def _nacking_without_a_reason(guest: Guest) -> None:
-    guest.say(pdu.generic_nack(guest.read()[2], Status.ROK))
+    guest.say(pdu.generic_nack(guest.read()[2], CommandStatus.ROK))
     guest.read()
 
 
@@ -302,9 +304,9 @@ MANNERS = {
 }
 
 
-@pytest.mark.parametrize(("manner", "code"), MANNERS.values(), ids=MANNERS)
-def test_without_a_bind_nothing_was_written(client: Clients, manner: object, code: str) -> None:
-    with smsc(manner) as port:  # type: ignore[arg-type]
+@pytest.mark.parametrize(("session_options", "code"), MANNERS.values(), ids=MANNERS)
+def test_without_a_bind_nothing_was_written(client: Clients, session_options: object, code: str) -> None:
+    with smsc(session_options) as port:  # type: ignore[arg-type]
         attempts = client(port, bind_timeout=0.2).send([parcel() for _ in range(1000)])
         client.close()
 
@@ -320,11 +322,11 @@ def _no_number(command: int, sequence: int) -> bytes:
 
 
 def _another_kind(command: int, sequence: int) -> bytes:
-    return pdu.bind_resp(Command.BIND_RECEIVER, sequence, "smsc")
+    return pdu.bind_resp(CommandId.BIND_RECEIVER, sequence, "smsc")
 
 
 def _another_kind_and_number(command: int, sequence: int) -> bytes:
-    return pdu.bind_resp(Command.BIND_RECEIVER, sequence - 1, "smsc")
+    return pdu.bind_resp(CommandId.BIND_RECEIVER, sequence - 1, "smsc")
 
 
 def _no_end(command: int, sequence: int) -> bytes:
@@ -340,12 +342,12 @@ def _more_than_asked(command: int, sequence: int) -> bytes:
 
 
 ODD = {
-    "under another number": (_another_number, [Remark.BIND_RESP_SEQUENCE]),
-    "under number 0": (_no_number, [Remark.BIND_RESP_SEQUENCE]),
-    "by another kind": (_another_kind, [Remark.BIND_RESP_KIND]),
+    "under another number": (_another_number, [Diagnostic.BIND_RESP_SEQUENCE]),
+    "under number 0": (_no_number, [Diagnostic.BIND_RESP_SEQUENCE]),
+    "by another kind": (_another_kind, [Diagnostic.BIND_RESP_KIND]),
     "by another kind under another number": (
         _another_kind_and_number,
-        [Remark.BIND_RESP_KIND, Remark.BIND_RESP_SEQUENCE],
+        [Diagnostic.BIND_RESP_KIND, Diagnostic.BIND_RESP_SEQUENCE],
     ),
     "without a NUL": (_no_end, []),
     "without a body": (_nothing, []),
@@ -354,37 +356,37 @@ ODD = {
 
 
 @pytest.mark.parametrize(("answer", "remarks"), ODD.values(), ids=ODD)
-def test_a_bind_that_is_answered_oddly_stands(client: Clients, answer: object, remarks: list[Remark]) -> None:
-    def manner(guest: Guest) -> None:
+def test_a_bind_that_is_answered_oddly_stands(client: Clients, answer: object, remarks: list[Diagnostic]) -> None:
+    def session_options(guest: Guest) -> None:
         command, _, sequence, _ = guest.read()
         guest.say(answer(command, sequence))  # type: ignore[operator]
         guest.serve()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, bind_timeout=20)
         attempts = carrier.send([parcel()])
-        told = carrier.report().remarks
+        reported = carrier.report().remarks
         client.close()
 
     assert words(attempts) == [(ACCEPTED, None)]
-    assert dict(told) == dict.fromkeys(remarks, 1)
+    assert dict(reported) == dict.fromkeys(remarks, 1)
 
 
-@pytest.mark.parametrize("command", [Command.BIND_TRANSMITTER, Command.BIND_RECEIVER])
-def test_a_bind_that_is_refused_oddly_is_refused(client: Clients, command: Command) -> None:
-    def manner(guest: Guest) -> None:
+@pytest.mark.parametrize("command", [CommandId.BIND_TRANSMITTER, CommandId.BIND_RECEIVER])
+def test_a_bind_that_is_refused_oddly_is_refused(client: Clients, command: CommandId) -> None:
+    def session_options(guest: Guest) -> None:
         _, _, sequence, _ = guest.read()
-        guest.say(pdu.bind_resp(command, sequence + 1, "", Status.RINVPASWD))
+        guest.say(pdu.bind_resp(command, sequence + 1, "", CommandStatus.RINVPASWD))
         guest.read()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, bind_timeout=20, reconnect_pause=20)
         attempts = carrier.send([parcel()])
-        told = carrier.report()
+        reported = carrier.report()
         client.close()
 
     assert words(attempts) == [(NOT_WRITTEN, "ESME_RINVPASWD")]
-    assert (told.bound, told.wanted, told.fault) == (0, 1, "ESME_RINVPASWD")
+    assert (reported.bound, reported.wanted, reported.fault) == (0, 1, "ESME_RINVPASWD")
 
 
 def test_an_smsc_that_is_not_there_was_given_nothing(client: Clients) -> None:
@@ -424,13 +426,13 @@ def test_a_name_that_leads_nowhere_was_given_nothing(client: Clients) -> None:
 def test_a_bind_is_tried_again_less_and_less_often_and_comes_back(client: Clients) -> None:
     at: list[float] = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         at.append(time.monotonic())
         if len(at) > 5:
             guest.welcome()
             guest.serve()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, reconnect_pause=0.04)
         carrier.listen(deaf)
         until(lambda: carrier.binds()["bound"] == 1)
@@ -447,7 +449,7 @@ def test_a_bind_is_tried_again_less_and_less_often_and_comes_back(client: Client
 def test_a_link_is_asked_whether_it_lives_and_answers_when_it_is_asked(client: Clients) -> None:
     seen = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         guest.say(pdu.enquire_link(77))
         while True:
@@ -455,27 +457,27 @@ def test_a_link_is_asked_whether_it_lives_and_answers_when_it_is_asked(client: C
             seen.append((command, sequence))
             guest.answer(command, sequence)
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, enquire_link=0.1)
         carrier.listen(deaf)
         until(lambda: len(seen) >= 5)
-        stand = carrier.binds()
+        state = carrier.binds()
         client.close()
 
-    assert seen[0] == (Command.ENQUIRE_LINK_RESP, 77)
-    assert {command for command, _ in seen[1:5]} == {Command.ENQUIRE_LINK}
-    assert stand["bound"] == 1
+    assert seen[0] == (CommandId.ENQUIRE_LINK_RESP, 77)
+    assert {command for command, _ in seen[1:5]} == {CommandId.ENQUIRE_LINK}
+    assert state["bound"] == 1
 
 
 def test_a_link_that_is_dead_is_given_up(client: Clients) -> None:
     binds = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         binds.append(guest.welcome())
         while guest.socket.recv(4096):
             pass
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, enquire_link=0.1)
         carrier.listen(deaf)
         until(lambda: len(binds) >= 2)
@@ -485,7 +487,7 @@ def test_a_link_that_is_dead_is_given_up(client: Clients) -> None:
 def test_an_answer_that_trickles_is_no_sign_of_life(client: Clients) -> None:
     binds = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         binds.append(guest.welcome())
         if len(binds) > 1:
             guest.serve()
@@ -493,7 +495,7 @@ def test_an_answer_that_trickles_is_no_sign_of_life(client: Clients) -> None:
             guest.say(bytes((octet,)))
             time.sleep(0.1)
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, window=1, deadline=1.5, call_deadline=10).send([parcel(), parcel()])
         client.close()
 
@@ -504,13 +506,13 @@ def test_what_is_in_flight_on_a_half_open_link_is_unknown_and_the_rest_not_writt
     guests: list[Guest] = []
     released = threading.Event()
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guests.append(guest)
         if len(guests) == 1:
             guest.welcome()
             released.wait(10)
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, window=5, deadline=0.4, call_deadline=3)
         attempts = carrier.send([parcel() for _ in range(40)])
         released.set()
@@ -523,7 +525,7 @@ def test_what_is_in_flight_on_a_half_open_link_is_unknown_and_the_rest_not_writt
 def test_closing_waits_for_what_is_in_flight_and_says_goodbye(client: Clients) -> None:
     seen = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         sequence = guest.submit()[2]
         time.sleep(0.2)
@@ -532,7 +534,7 @@ def test_closing_waits_for_what_is_in_flight_and_says_goodbye(client: Clients) -
         seen.append(command)
         guest.answer(command, sequence)
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port)
         attempts: list[Attempt] = []
         sending = threading.Thread(target=lambda: attempts.extend(carrier.send([parcel()])))
@@ -543,21 +545,21 @@ def test_closing_waits_for_what_is_in_flight_and_says_goodbye(client: Clients) -
         after = carrier.send([parcel()])
 
     assert [attempt.carrier_ref for attempt in attempts] == ["in-time"]
-    assert seen == [Command.UNBIND]
+    assert seen == [CommandId.UNBIND]
     assert words(after) == [(NOT_WRITTEN, "put_away")]
     # we left the carrier, and not the other way round
     assert is_good(after[0]) is None
 
 
 def test_what_is_throttled_while_we_close_was_refused_and_waits_for_nobody(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         sequence = guest.submit()[2]
         time.sleep(0.2)
-        guest.say(pdu.submit_sm_resp(sequence, "", Status.RTHROTTLED))
+        guest.say(pdu.submit_sm_resp(sequence, "", CommandStatus.RTHROTTLED))
         guest.serve()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port)
         attempts: list[Attempt] = []
         sending = threading.Thread(target=lambda: attempts.extend(carrier.send([parcel()])))
@@ -597,12 +599,12 @@ def test_closing_while_the_smsc_is_away_does_not_take_long(client: Clients) -> N
 
 
 def test_an_smsc_that_does_not_say_goodbye_is_left_all_the_same(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while guest.read():
             pass
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port)
         carrier.listen(deaf)
         until(lambda: carrier.binds()["bound"] == 1)
@@ -615,20 +617,20 @@ def test_an_smsc_that_does_not_say_goodbye_is_left_all_the_same(client: Clients)
 def test_what_we_do_not_know_is_nacked_and_what_needs_no_answer_has_none(client: Clients) -> None:
     seen = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
-        guest.say(pdu.pdu(Command.ALERT_NOTIFICATION, 5) + pdu.pdu(0x0000_0300, 6) + pdu.pdu(0x8000_0300, 7))
+        guest.say(pdu.pdu(CommandId.ALERT_NOTIFICATION, 5) + pdu.pdu(0x0000_0300, 6) + pdu.pdu(0x8000_0300, 7))
         seen.append(guest.read())
         guest.serve()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port)
         carrier.listen(deaf)
         until(lambda: bool(seen))
         attempts = carrier.send([parcel()])
         client.close()
 
-    assert seen[0][:3] == (Command.GENERIC_NACK, Status.RINVCMDID, 6)
+    assert seen[0][:3] == (CommandId.GENERIC_NACK, CommandStatus.RINVCMDID, 6)
     assert words(attempts) == [(ACCEPTED, None)]
 
 
@@ -636,13 +638,13 @@ def test_tls_is_spoken_to_whom_we_trust_and_nobody_else(client: Clients, certifi
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         with context.wrap_socket(guest.socket, server_side=True) as guest.socket:
             guest.welcome()
             guest.serve()
 
     trusted = {"tls": True, "ca_file": str(certificate)}
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, host="localhost", tls=True).send([parcel()])
         attempts += client(port, host="localhost", **trusted).send([parcel(), parcel()])
         attempts += client(port, **trusted).send([parcel()])
@@ -691,6 +693,6 @@ def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], words
     given = {key: value for key, value in {**SETTINGS, **settings}.items() if value is not None}
 
     with pytest.raises(ConfigurationError, match=re.escape(f"carrier alpha: {words_}")) as caught:
-        Smpp("alpha", given)
+        SmppCarrier("alpha", given)
 
     assert "secret" not in str(caught.value).replace("password", "")

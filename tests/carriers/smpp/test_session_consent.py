@@ -8,14 +8,14 @@ import pytest
 
 from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import Tag
-from pipeline.carriers.smpp.texts import UDHI
-from pipeline.rules import gsm7
-from pipeline.stages import hear
-from schema.carriage import Heard
+from pipeline.carriers.smpp.text_encoding import UDHI
+from pipeline.rules.text import gsm7
+from pipeline.stages import inbound
+from schema.carriage import CarrierEvents
 from tests.carriers.smpp.peer import Clients, Guest, smsc
-from tests.carriers.smpp.test_session_hears import until
+from tests.carriers.smpp.test_session_deliver_sm import until
 
-HANDSET, SENDER = "+447400123126", "+447700900100"
+MOBILE, SENDER = "+447400123126", "+447700900100"
 UCS2 = 8
 #: what one connection says: (sequence number, body of a deliver_sm), and whether it waits for each answer
 Script = tuple[Sequence[tuple[int, bytes]], str]
@@ -27,7 +27,7 @@ def long_number(world: Any) -> None:
     world.run("INSERT INTO sender_ids (account_id, sender) VALUES (%(id)s, %(n)s)", id=world.account, n=SENDER)
 
 
-def text(words: bytes, source: tuple[int, str] = (1, HANDSET[1:]), **more: Any) -> bytes:
+def text(words: bytes, source: tuple[int, str] = (1, MOBILE[1:]), **more: Any) -> bytes:
     ton, digits = source
     destination = pdu.address("destination_addr", 1, 1, SENDER[1:])
     return pdu.message(pdu.address("source_addr", ton, 1, digits), destination, words, **more)
@@ -38,7 +38,7 @@ def bring(world: Any, client: Clients, *scripts: Script, **settings: Any) -> lis
     played: list[int] = []
     left: Iterator[Script] = iter(scripts)
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         said, how = next(left, ((), "waits"))
         for sequence, body in said:
@@ -59,11 +59,11 @@ def bring(world: Any, client: Clients, *scripts: Script, **settings: Any) -> lis
         bodies: list[str] = world.rows("SELECT body FROM inbound ORDER BY received_at")
         return bodies
 
-    def ear(heard: Heard) -> None:
-        hear.keep(world.rt, heard.inbound)
+    def listener(events: CarrierEvents) -> None:
+        inbound.keep(world.rt, events.inbound)
 
-    with smsc(manner) as port:
-        client(port, **settings).listen(ear)
+    with smsc(session_options) as port:
+        client(port, **settings).listen(listener)
         until(lambda: len(played) == len(scripts))
         client.close()
     client.made.clear()
@@ -72,9 +72,9 @@ def bring(world: Any, client: Clients, *scripts: Script, **settings: Any) -> lis
 
 def is_out(world: Any, *numbers: str) -> bool:
     """Let what was kept be heeded; tell whether none of these numbers may be written to any more."""
-    while hear.answer(world.rt):
-        hear.answered(world.rt, [id_ for id_, _ in hear.answer(world.rt)])
-    answer = world.submit(world.order(*numbers or [HANDSET], sender=SENDER))[0]
+    while inbound.reply(world.rt):
+        inbound.replied(world.rt, [id_ for id_, _ in inbound.reply(world.rt)])
+    answer = world.submit(world.order(*numbers or [MOBILE], sender=SENDER))[0]
     return {each.code for each in answer.refusals} == {"opted_out"} and not answer.batches
 
 
@@ -155,7 +155,7 @@ def test_a_stop_counts_however_its_number_is_spelt(world: Any, client: Clients, 
     bring(world, client, ([(1, text(b"STOP", source))], "waits"), home_country="GB")
 
     assert is_out(world)
-    assert world.rows("SELECT phone FROM opt_outs") == [HANDSET]
+    assert world.rows("SELECT phone FROM opt_outs") == [MOBILE]
 
 
 def test_an_old_form_of_a_number_and_todays_are_one(world: Any, client: Clients) -> None:
@@ -223,7 +223,7 @@ def test_octets_of_parts_are_joined_before_they_are_decoded(
     ]  # fmt: skip
 
     bring(world, client, (list(enumerate(parts, start=1)), "waits"))
-    hear.answer(world.rt)
+    inbound.reply(world.rt)
 
     assert [row["body"] for row in hear_listing(world)] == ["it is 5€", "so 👍 far"]
     assert world.rows("SELECT count(*) FROM inbound WHERE octets IS NOT NULL OR handled_at IS NULL") == [0]

@@ -3,7 +3,7 @@
 from queue import Queue
 
 from pipeline.carriers.smpp import pdu
-from pipeline.carriers.smpp.codes import Status
+from pipeline.carriers.smpp.codes import CommandStatus
 from schema.carriage import Attempt
 from schema.vocabulary import Encoding, Outcome
 from tests.carriers.conformance import Noted, parcel
@@ -43,14 +43,14 @@ def test_a_message_is_noted_before_the_smsc_has_it(client: Clients) -> None:
     notes = Live()
     seen: list[int] = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             _, _, sequence, _ = guest.submit()
             seen.append(len(notes.handed))
             guest.say(pdu.submit_sm_resp(sequence, "m"))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, window=1)
         carrier.send_noting([parcel() for _ in range(5)], notes)
         client.close()
@@ -60,14 +60,14 @@ def test_a_message_is_noted_before_the_smsc_has_it(client: Clients) -> None:
 
 
 def test_what_is_throttled_is_off_the_wire_until_it_is_submitted_again(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         _, _, sequence, _ = guest.submit()
-        guest.say(pdu.submit_sm_resp(sequence, "", Status.RTHROTTLED))
+        guest.say(pdu.submit_sm_resp(sequence, "", CommandStatus.RTHROTTLED))
         guest.serve()
 
     notes = Live()
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         [attempt] = client(port).send_noting([parcel()], notes)
         client.close()
 
@@ -76,15 +76,15 @@ def test_what_is_throttled_is_off_the_wire_until_it_is_submitted_again(client: C
 
 
 def test_a_long_message_of_which_a_part_was_taken_stays_on_the_wire(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         sequences = [guest.submit()[2] for _ in range(3)]
-        throttled = [pdu.submit_sm_resp(sequence, "", Status.RTHROTTLED) for sequence in sequences[1:]]
+        throttled = [pdu.submit_sm_resp(sequence, "", CommandStatus.RTHROTTLED) for sequence in sequences[1:]]
         guest.say(pdu.submit_sm_resp(sequences[0], "m0") + b"".join(throttled))
         guest.serve()
 
     notes = Live()
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         [attempt] = client(port).send_noting([long()], notes)
         client.close()
 
@@ -93,15 +93,15 @@ def test_a_long_message_of_which_a_part_was_taken_stays_on_the_wire(client: Clie
 
 
 def test_a_long_message_all_of_which_was_throttled_is_off_the_wire(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         sequences = [guest.submit()[2] for _ in range(3)]
         # in one piece: the first is submitted again within milliseconds
-        guest.say(b"".join(pdu.submit_sm_resp(sequence, "", Status.RMSGQFUL) for sequence in sequences))
+        guest.say(b"".join(pdu.submit_sm_resp(sequence, "", CommandStatus.RMSGQFUL) for sequence in sequences))
         guest.serve()
 
     notes = Live()
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         [attempt] = client(port).send_noting([long()], notes)
         client.close()
 
@@ -110,13 +110,13 @@ def test_a_long_message_all_of_which_was_throttled_is_off_the_wire(client: Clien
 
 
 def test_what_a_broken_bind_leaves_without_an_answer_is_noted_as_unknown(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         guest.submit()
         reset(guest.socket)
 
     notes = Live()
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, window=2, deadline=1, call_deadline=2).send_noting([parcel() for _ in range(6)], notes)
         client.close()
 
@@ -127,13 +127,13 @@ def test_what_a_broken_bind_leaves_without_an_answer_is_noted_as_unknown(client:
 
 
 def test_what_never_had_its_turn_is_not_noted_as_handed_over(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             guest.submit()
 
     notes = Live()
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, window=2, deadline=0.3, call_deadline=0.5).send_noting(
             [parcel() for _ in range(6)], notes
         )

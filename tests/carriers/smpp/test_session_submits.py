@@ -6,8 +6,8 @@ from threading import Event, Lock, Thread
 import pytest
 
 from pipeline.carriers.smpp import pdu
-from pipeline.carriers.smpp.calls import OUTCOMES, WAITS
-from pipeline.carriers.smpp.codes import SEQUENCE_MAX, Command, Status
+from pipeline.carriers.smpp.codes import SEQUENCE_MAX, CommandId, CommandStatus
+from pipeline.carriers.smpp.submit_exchange import OUTCOMES, WAITS
 from schema.carriage import Attempt
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, Outcome
@@ -28,14 +28,14 @@ def long(body: str = "x" * 400) -> object:
 
 
 def test_answers_out_of_order_find_their_messages(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             submits = [guest.submit() for _ in range(10)]
             for _, _, sequence, body in reversed(submits):
                 guest.say(pdu.submit_sm_resp(sequence, pdu.read_message(body).destination[-2:]))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         parcels = [parcel(to=f"+491701234{n:03}") for n in range(50)]
         attempts = client(port, window=20).send(parcels)
         client.close()
@@ -48,7 +48,7 @@ def test_codes_go_before_what_waits_and_keep_their_order(client: Clients) -> Non
     came: list[str] = []
     code_waits, go_on = Event(), Event()
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             _, _, sequence, body = guest.submit()
@@ -57,7 +57,7 @@ def test_codes_go_before_what_waits_and_keep_their_order(client: Clients) -> Non
             assert go_on.wait(10)
             guest.say(pdu.submit_sm_resp(sequence, "m"))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, window=1, deadline=15, call_deadline=40)
         campaign = Thread(target=carrier.send, args=([parcel(to=f"+4917012340{n}") for n in range(10, 20)],))
         campaign.start()
@@ -79,12 +79,12 @@ def test_codes_go_before_what_waits_and_keep_their_order(client: Clients) -> Non
 def test_a_silent_smsc_is_left_at_the_deadline_and_no_second_window_is_risked(client: Clients) -> None:
     seen = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             seen.append(guest.read()[0])
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         began = time.monotonic()
         attempts = client(port, window=5, deadline=0.5, call_deadline=3).send([parcel() for _ in range(20)])
         took = time.monotonic() - began
@@ -94,15 +94,15 @@ def test_a_silent_smsc_is_left_at_the_deadline_and_no_second_window_is_risked(cl
     assert {outcome for outcome, _ in words(attempts)[5:]} <= {UNKNOWN, NOT_WRITTEN}
     assert took < 6
     # a new bind is a new chance, of which one window is risked
-    binds = seen.count(Command.BIND_TRANSMITTER) + 1
-    assert seen.count(Command.SUBMIT_SM) <= 5 * (binds + 3)
-    assert seen[5] == Command.ENQUIRE_LINK
+    binds = seen.count(CommandId.BIND_TRANSMITTER) + 1
+    assert seen.count(CommandId.SUBMIT_SM) <= 5 * (binds + 3)
+    assert seen[5] == CommandId.ENQUIRE_LINK
 
 
 def test_an_smsc_that_falls_silent_in_the_middle_of_a_window_is_risked_no_other(client: Clients) -> None:
     seen = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         sequences = [guest.submit()[2] for _ in range(5)]
         time.sleep(0.003)
@@ -110,13 +110,13 @@ def test_an_smsc_that_falls_silent_in_the_middle_of_a_window_is_risked_no_other(
         while True:
             seen.append(guest.read()[0])
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, window=5, deadline=0.5, call_deadline=3).send([parcel() for _ in range(20)])
         client.close()
 
     assert words(attempts)[3:8] == [(UNKNOWN, "timeout")] * 5
     # beside the three that followed at once, the places of two whose time was over while younger ones were in flight
-    assert seen.index(Command.ENQUIRE_LINK) <= 3 + 2
+    assert seen.index(CommandId.ENQUIRE_LINK) <= 3 + 2
 
 
 def test_what_was_in_flight_when_the_connection_broke_is_unknown_and_the_rest_goes_over_the_next(
@@ -124,7 +124,7 @@ def test_what_was_in_flight_when_the_connection_broke_is_unknown_and_the_rest_go
 ) -> None:
     guests = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guests.append(guest)
         guest.welcome()
         if len(guests) == 1:
@@ -134,7 +134,7 @@ def test_what_was_in_flight_when_the_connection_broke_is_unknown_and_the_rest_go
         else:
             guest.serve()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, window=5).send([parcel() for _ in range(20)])
         client.close()
 
@@ -142,11 +142,11 @@ def test_what_was_in_flight_when_the_connection_broke_is_unknown_and_the_rest_go
 
 
 def test_an_smsc_that_closes_leaves_what_was_in_flight_unknown(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         guest.submit()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         [attempt] = client(port).send([parcel()])
         client.close()
 
@@ -159,13 +159,13 @@ def test_an_smsc_that_closes_leaves_what_was_in_flight_unknown(client: Clients) 
     ids=["http", "too short", "too long"],
 )
 def test_garbage_ends_the_bind_and_leaves_what_was_in_flight_unknown(client: Clients, garbage: bytes) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         guest.submit()
         guest.say(garbage)
         guest.read()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         [attempt] = client(port).send([parcel()])
         client.close()
 
@@ -173,14 +173,14 @@ def test_garbage_ends_the_bind_and_leaves_what_was_in_flight_unknown(client: Cli
 
 
 def test_answers_that_come_before_garbage_count(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         first, second = guest.submit(), guest.submit()
         guest.say(pdu.submit_sm_resp(first[2], "m1") + b"\xff" * 32)
         guest.read()
         assert second
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port).send([parcel(), parcel()])
         client.close()
 
@@ -188,32 +188,32 @@ def test_answers_that_come_before_garbage_count(client: Clients) -> None:
 
 
 def test_an_smsc_that_says_goodbye_is_answered_and_its_window_is_unknown(client: Clients) -> None:
-    heard = []
+    events = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         for _ in range(3):
             guest.submit()
         guest.say(pdu.unbind(7))
-        heard.append(guest.read())
+        events.append(guest.read())
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, window=3).send([parcel() for _ in range(3)])
         client.close()
 
     assert words(attempts) == [(UNKNOWN, "unbound")] * 3
-    assert heard[0][:3] == (Command.UNBIND_RESP, 0, 7)
+    assert events[0][:3] == (CommandId.UNBIND_RESP, 0, 7)
 
 
 def test_an_answer_comes_byte_by_byte(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             for octet in pdu.submit_sm_resp(guest.submit()[2], "drop-by-drop"):
                 guest.say(bytes((octet,)))
                 time.sleep(0.002)
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port).send([parcel(), parcel()])
         client.close()
 
@@ -224,7 +224,7 @@ def test_an_answer_comes_byte_by_byte(client: Clients) -> None:
 def test_throttled_means_wait_and_submit_the_same_again(client: Clients, status: int) -> None:
     bodies, at = [], []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             _, _, sequence, body = guest.submit()
@@ -232,7 +232,7 @@ def test_throttled_means_wait_and_submit_the_same_again(client: Clients, status:
             at.append(time.monotonic())
             guest.say(pdu.submit_sm_resp(sequence, "m", status if len(bodies) < 3 else 0))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, window=1, call_deadline=20).send([parcel()])
         client.close()
 
@@ -248,14 +248,14 @@ def test_throttled_means_wait_and_submit_the_same_again(client: Clients, status:
 def test_what_is_throttled_waits_alone(client: Clients, status: int, every: int, window: int) -> None:
     came: list[str] = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             _, _, sequence, body = guest.submit()
             came.append(pdu.read_message(body).destination[-3:])
             guest.say(pdu.submit_sm_resp(sequence, "m", 0 if len(came) % every else status))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         parcels = [parcel(to=f"+491701234{n:03}") for n in range(100)]
         # what is throttled would wait longer than the call has: it comes back at once, and is told when to come again
         attempts = client(port, window=window, throttle_pause=60, call_deadline=8.5).send(parcels)
@@ -269,15 +269,15 @@ def test_what_is_throttled_waits_alone(client: Clients, status: int, every: int,
 def test_a_code_that_is_throttled_waits_alone_too_and_goes_before_the_rest(client: Clients) -> None:
     came: list[str] = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             _, _, sequence, body = guest.submit()
             came.append(pdu.read_message(body).destination[-2:])
             is_throttled = came.count("99") == 1 and came[-1] == "99"
-            guest.say(pdu.submit_sm_resp(sequence, "m", Status.RTHROTTLED if is_throttled else 0))
+            guest.say(pdu.submit_sm_resp(sequence, "m", CommandStatus.RTHROTTLED if is_throttled else 0))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, window=1, throttle_pause=0.05, call_deadline=20)
         code = parcel(to="+491701234599", message_class=MessageClass.OTP)
         [first] = carrier.send([code])
@@ -291,14 +291,14 @@ def test_a_code_that_is_throttled_waits_alone_too_and_goes_before_the_rest(clien
 def test_a_carrier_that_throttles_everything_is_asked_ever_more_rarely(client: Clients) -> None:
     at: list[float] = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             sequence = guest.submit()[2]
             at.append(time.monotonic())
-            guest.say(pdu.submit_sm_resp(sequence, "", Status.RTHROTTLED))
+            guest.say(pdu.submit_sm_resp(sequence, "", CommandStatus.RTHROTTLED))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         settings = {"window": 50, "throttle_pause": 0.2, "deadline": 1, "call_deadline": 4}
         attempts = client(port, **settings).send([parcel() for _ in range(1000)])
         client.close()
@@ -311,13 +311,13 @@ def test_a_carrier_that_throttles_everything_is_asked_ever_more_rarely(client: C
 def test_a_long_message_probes_whether_a_window_may_go_on(client: Clients) -> None:
     count = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             count.append(guest.submit()[2])
-            guest.say(pdu.submit_sm_resp(count[-1], "m", Status.RTHROTTLED if len(count) <= 3 else 0))
+            guest.say(pdu.submit_sm_resp(count[-1], "m", CommandStatus.RTHROTTLED if len(count) <= 3 else 0))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, window=3, call_deadline=20).send([long(), long()])
         client.close()
 
@@ -325,14 +325,14 @@ def test_a_long_message_probes_whether_a_window_may_go_on(client: Clients) -> No
 
 
 def test_after_its_pause_a_window_goes_on_by_itself(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
-            for status in (Status.RTHROTTLED, Status.ROK):
+            for status in (CommandStatus.RTHROTTLED, CommandStatus.ROK):
                 guest.say(pdu.submit_sm_resp(guest.submit()[2], "m", status))
 
     deadline = 10
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         began = time.monotonic()
         settings = {"window": 1, "throttle_pause": 0.01, "deadline": deadline, "call_deadline": 60}
         attempts = client(port, **settings).send([parcel() for _ in range(50)])
@@ -344,12 +344,12 @@ def test_after_its_pause_a_window_goes_on_by_itself(client: Clients) -> None:
 
 
 def test_what_stays_throttled_is_refused_for_now_and_nothing_waits_in_vain(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
-            guest.say(pdu.submit_sm_resp(guest.submit()[2], "", Status.RTHROTTLED))
+            guest.say(pdu.submit_sm_resp(guest.submit()[2], "", CommandStatus.RTHROTTLED))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         began = time.monotonic()
         attempts = client(port, window=2, throttle_pause=30, call_deadline=30).send([parcel() for _ in range(9)])
         took = time.monotonic() - began
@@ -357,19 +357,19 @@ def test_what_stays_throttled_is_refused_for_now_and_nothing_waits_in_vain(clien
 
     assert words(attempts) == [(TRANSIENT, "throttled")] * 9
     # two say that it is so, and another may have been in flight
-    told = [attempt.detail for attempt in attempts].count("ESME_RTHROTTLED")
-    assert 2 <= told <= 3
+    reported = [attempt.detail for attempt in attempts].count("ESME_RTHROTTLED")
+    assert 2 <= reported <= 3
     assert all(20 < (attempt.retry_after or 0) <= 30 for attempt in attempts)
     assert took < 20
 
 
 def test_throttled_to_the_end_of_the_call(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
-            guest.say(pdu.submit_sm_resp(guest.submit()[2], "", Status.RMSGQFUL))
+            guest.say(pdu.submit_sm_resp(guest.submit()[2], "", CommandStatus.RMSGQFUL))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, deadline=0.5, call_deadline=1.5).send([parcel()])
         client.close()
 
@@ -379,14 +379,14 @@ def test_throttled_to_the_end_of_the_call(client: Clients) -> None:
 
 
 def test_each_status_has_its_meaning(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             _, _, sequence, body = guest.submit()
             guest.say(pdu.submit_sm_resp(sequence, "", int(pdu.read_message(body).destination[-5:])))
 
-    statuses = [status for status in Status if status and status not in WAITS]
-    with smsc(manner) as port:
+    statuses = [status for status in CommandStatus if status and status not in WAITS]
+    with smsc(session_options) as port:
         attempts = client(port).send([parcel(to=f"+49170{status:05}") for status in [*statuses, 0x400]])
         client.close()
 
@@ -395,21 +395,21 @@ def test_each_status_has_its_meaning(client: Clients) -> None:
 
 
 def test_the_table_of_statuses_is_complete() -> None:
-    assert set(OUTCOMES) == set(Status) - {Status.ROK}
+    assert set(OUTCOMES) == set(CommandStatus) - {CommandStatus.ROK}
     assert {OUTCOMES[status] for status in WAITS} == {TRANSIENT}
 
 
 def test_an_operator_may_say_what_a_status_means(client: Clients) -> None:
-    answers = {"1": iter([0x400, 0x400, 0]), "2": iter([0x401]), "3": iter([Status.RTHROTTLED])}
+    answers = {"1": iter([0x400, 0x400, 0]), "2": iter([0x401]), "3": iter([CommandStatus.RTHROTTLED])}
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             _, _, sequence, body = guest.submit()
             guest.say(pdu.submit_sm_resp(sequence, "m", next(answers[pdu.read_message(body).destination[-1]])))
 
     meanings = {"0x400": "wait", "0x0401": "refused_permanent", "0x58": "refused_transient"}
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, window=1, refusals=meanings, call_deadline=20)
         attempts = carrier.send([parcel(to=f"+49170123456{n}") for n in (1, 2, 3)])
         client.close()
@@ -420,20 +420,20 @@ def test_an_operator_may_say_what_a_status_means(client: Clients) -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (Status.RINVCMDLEN, (TRANSIENT, "ESME_RINVCMDLEN")),
-        (Status.RINVCMDID, (TRANSIENT, "ESME_RINVCMDID")),
-        (Status.ROK, (UNKNOWN, "generic_nack")),
+        (CommandStatus.RINVCMDLEN, (TRANSIENT, "ESME_RINVCMDLEN")),
+        (CommandStatus.RINVCMDID, (TRANSIENT, "ESME_RINVCMDID")),
+        (CommandStatus.ROK, (UNKNOWN, "generic_nack")),
     ],
 )
 def test_a_generic_nack_is_a_refusal_unless_it_says_nothing(
-    client: Clients, status: Status, expected: tuple[Outcome, str]
+    client: Clients, status: CommandStatus, expected: tuple[Outcome, str]
 ) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         guest.say(pdu.generic_nack(guest.submit()[2], status))
         guest.read()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port).send([parcel()])
         client.close()
 
@@ -441,15 +441,15 @@ def test_a_generic_nack_is_a_refusal_unless_it_says_nothing(
 
 
 def test_only_the_first_answer_counts_and_one_for_nobody_changes_nothing(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             sequence = guest.submit()[2]
-            stray = pdu.submit_sm_resp(sequence + 1000, "stray") + pdu.pdu(Command.QUERY_SM_RESP, sequence, b"x\0")
-            twice = pdu.submit_sm_resp(sequence, "first") + pdu.submit_sm_resp(sequence, "", Status.RSYSERR)
+            stray = pdu.submit_sm_resp(sequence + 1000, "stray") + pdu.pdu(CommandId.QUERY_SM_RESP, sequence, b"x\0")
+            twice = pdu.submit_sm_resp(sequence, "first") + pdu.submit_sm_resp(sequence, "", CommandStatus.RSYSERR)
             guest.say(stray + twice)
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, window=1).send([parcel() for _ in range(5)])
         client.close()
 
@@ -457,12 +457,12 @@ def test_only_the_first_answer_counts_and_one_for_nobody_changes_nothing(client:
 
 
 def test_an_answer_under_a_wrong_number_is_no_answer(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             guest.say(pdu.submit_sm_resp(guest.submit()[2] + 5, "lost"))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, deadline=0.5).send([parcel()])
         client.close()
 
@@ -470,12 +470,12 @@ def test_an_answer_under_a_wrong_number_is_no_answer(client: Clients) -> None:
 
 
 def test_a_message_taken_without_an_id_is_taken(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
-            guest.say(pdu.pdu(Command.SUBMIT_SM_RESP, guest.submit()[2]))
+            guest.say(pdu.pdu(CommandId.SUBMIT_SM_RESP, guest.submit()[2]))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         [attempt] = client(port).send([parcel()])
         client.close()
 
@@ -485,16 +485,18 @@ def test_a_message_taken_without_an_id_is_taken(client: Clients) -> None:
 def test_an_answer_that_comes_too_late_is_kept_for_who_asks(client: Clients) -> None:
     late = Event()
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         sequences = [guest.submit()[2], guest.submit()[2], guest.submit()[2]]
         command, _, sequence, _ = guest.read()
         guest.answer(command, sequence)
-        guest.say(pdu.submit_sm_resp(sequences[0], "late") + pdu.submit_sm_resp(sequences[1], "", Status.RSYSERR))
+        guest.say(
+            pdu.submit_sm_resp(sequences[0], "late") + pdu.submit_sm_resp(sequences[1], "", CommandStatus.RSYSERR)
+        )
         late.set()
         guest.serve()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, doubt="queryable", deadline=1.5)
         parcels = [parcel(), parcel(), parcel()]
         attempts = carrier.send(parcels)
@@ -513,17 +515,17 @@ def test_an_answer_that_comes_too_late_is_kept_for_who_asks(client: Clients) -> 
 def test_what_was_said_too_late_of_one_try_is_not_said_of_the_next(client: Clients) -> None:
     late = Event()
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         sequence = guest.submit()[2]
         command, _, link, _ = guest.read()
         guest.answer(command, link)
-        guest.say(pdu.submit_sm_resp(sequence, "", Status.RSYSERR))
+        guest.say(pdu.submit_sm_resp(sequence, "", CommandStatus.RSYSERR))
         late.set()
         while True:
             guest.submit()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, doubt="queryable", deadline=0.3)
         one = parcel()
         carrier.send([one])
@@ -542,7 +544,7 @@ def test_what_was_said_too_late_of_one_try_is_not_said_of_the_next(client: Clien
 def test_sequence_numbers_begin_again_and_pass_over_those_in_use(client: Clients) -> None:
     sequences = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         held = [guest.submit()[2]]
         for _ in range(6):
@@ -551,7 +553,7 @@ def test_sequence_numbers_begin_again_and_pass_over_those_in_use(client: Clients
         guest.say(pdu.submit_sm_resp(held[0], "held"))
         guest.serve()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, window=2)
         thread = Thread(target=carrier.send, args=([parcel()],))
         thread.start()
@@ -590,7 +592,7 @@ PARTS = {
 def test_a_long_message_is_what_its_parts_are(
     client: Clients, statuses: list[int | None], expected: tuple[Outcome, str], taken: int
 ) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         for status in statuses:
             sequence = guest.submit()[2]
@@ -598,7 +600,7 @@ def test_a_long_message_is_what_its_parts_are(
                 guest.say(pdu.submit_sm_resp(sequence, "m", status))
         guest.read()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         [attempt] = client(port, deadline=0.5).send([long()])
         client.close()
 
@@ -609,13 +611,13 @@ def test_a_long_message_is_what_its_parts_are(
 def test_no_more_of_a_message_is_sent_once_a_part_is_refused(client: Clients) -> None:
     count = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             count.append(guest.submit()[2])
-            guest.say(pdu.submit_sm_resp(count[-1], "", Status.RINVDSTADR))
+            guest.say(pdu.submit_sm_resp(count[-1], "", CommandStatus.RINVDSTADR))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         attempts = client(port, window=1).send([long(), parcel()])
         client.close()
 
@@ -651,7 +653,7 @@ def test_what_does_not_fit_into_a_pdu_is_refused_by_itself(client: Clients, unfi
 def test_many_threads_send_at_once_within_one_window(client: Clients) -> None:
     peak, lock = [0], Lock()
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         guest.socket.settimeout(10)
         while True:
@@ -660,7 +662,7 @@ def test_many_threads_send_at_once_within_one_window(client: Clients) -> None:
                 peak[0] = max(peak[0], len(guest._frames) + 1)
             guest.say(b"".join(pdu.submit_sm_resp(sequence, f"m{sequence}") for sequence in batch))
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, window=10, deadline=5)
         results: list[list[Attempt]] = []
         parcels = [[parcel() for _ in range(40)] for _ in range(8)]
@@ -678,13 +680,13 @@ def test_many_threads_send_at_once_within_one_window(client: Clients) -> None:
 
 
 def test_a_call_ends_in_its_time_and_what_never_began_was_not_written(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             command, _, sequence, _ = guest.read()
             guest.answer(command, sequence)
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         began = time.monotonic()
         attempts = client(port, window=2, deadline=1, call_deadline=2.9).send([parcel() for _ in range(20)])
         took = time.monotonic() - began
@@ -697,19 +699,19 @@ def test_a_call_ends_in_its_time_and_what_never_began_was_not_written(client: Cl
 def test_query_sm_tells_that_the_smsc_has_a_message(client: Clients) -> None:
     asked = []
 
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
         while True:
             command, _, sequence, body = guest.read()
-            if command == Command.QUERY_SM:
+            if command == CommandId.QUERY_SM:
                 message_id, _ = pdu.read_query(body)
                 asked.append(message_id)
-                status = Status.RQUERYFAIL if message_id == "gone" else Status.ROK
+                status = CommandStatus.RQUERYFAIL if message_id == "gone" else CommandStatus.ROK
                 guest.say(pdu.query_sm_resp(sequence, pdu.Queried(message_id, "", 2, 0), status))
             else:
                 guest.answer(command, sequence)
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port, doubt="queryable")
         answers = carrier.ask([parcel() for _ in range(4)], ["kept", "gone", None, "x" * 256])
         client.close()
@@ -721,12 +723,12 @@ def test_query_sm_tells_that_the_smsc_has_a_message(client: Clients) -> None:
 
 
 def test_an_attempt_tells_no_number_and_no_text(client: Clients) -> None:
-    def manner(guest: Guest) -> None:
+    def session_options(guest: Guest) -> None:
         guest.welcome()
-        guest.say(pdu.submit_sm_resp(guest.submit()[2], "", Status.RINVDSTADR))
+        guest.say(pdu.submit_sm_resp(guest.submit()[2], "", CommandStatus.RINVDSTADR))
         guest.read()
 
-    with smsc(manner) as port:
+    with smsc(session_options) as port:
         carrier = client(port)
         attempts = carrier.send([parcel("sesame", to="+491709876543")])
         attempts += carrier.send([parcel("sesame", to="+491709876543", sender="nine nine nine nine")])

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import MessageState, Tag
-from pipeline.stages.retake import retake
+from pipeline.stages.resend import resend_due
 from pipeline.stages.settle import settle
 from tests.carriers.smpp.peer import smsc
 from tests.carriers.smpp.test_foreign_receipts import TEXT, Smsc, becomes, connect, deliver_sm
@@ -36,7 +36,7 @@ def wait(world: Any) -> list[str]:
         world.run(f"UPDATE {table} SET {column} = {column} - interval '40 seconds'")
     for _ in range(2):
         settle(world.rt)
-        retake(world.rt)
+        resend_due(world.rt)
     return [str(status) for status in world.rows("SELECT status FROM messages")]
 
 

@@ -5,20 +5,20 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from pipeline.carriers.http1 import Answer
+from pipeline.carriers.http1 import HttpResponse
 from schema.carriage import Attempt, Posted
 
 #: our reference in every recorded exchange
 REF = UUID("0193f0a0-0000-7000-8000-000000000001")
 
 
-def answer(status: int, body: Any = b"", **headers: str) -> Answer:
+def answer(status: int, body: Any = b"", **headers: str) -> HttpResponse:
     """Return an answer; what is not bytes is JSON."""
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
+    return HttpResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
 
 
-def judged(judge: Callable[[UUID, Answer], Attempt], given: Answer) -> tuple[str, str | None, str | None]:
+def judged(judge: Callable[[UUID, HttpResponse], Attempt], given: HttpResponse) -> tuple[str, str | None, str | None]:
     """Return outcome, code and the vendor's reference of an answer."""
     attempt = judge(REF, given)
     assert attempt.ref == REF

@@ -10,13 +10,13 @@ import pytest
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.vendors.africas_talking import CODES, FAILURES, STATUSES, TAKEN, WORDS, judge, make, read
 from pipeline.errors import ConfigurationError
-from pipeline.rules.refusals import OUTCOMES, may_another_help
+from pipeline.rules.routing.refusals import OUTCOMES, may_another_help
 from schema.carriage import Posted
 from schema.refusals import RefusalReason
-from schema.vocabulary import Outcome, Verdict
+from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import answer, judged, posted
-from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
+from tests.carriers.vendors.scripted_vendor import Call, Reply, Said, VendorRig, rigged
 
 SETTINGS: dict[str, object] = {"username": "shop", "api_key": "s3cret", "receipt_token": "sesame"}
 
@@ -39,7 +39,7 @@ def nobody(word: str) -> dict[str, Any]:
 class Tongue:
     echoes = False
 
-    def hear(self, call: Call) -> Said | Reply:
+    def receive(self, call: Call) -> Said | Reply:
         assert call.headers["apikey"] == "s3cret"
         if call.method == "GET":
             assert call.url == "/version1/user?username=shop"
@@ -49,7 +49,7 @@ class Tongue:
         assert sent["username"] == "shop"
         return Said(sent["to"], sent["to"], sent["message"])
 
-    def accept(self, heard: Said, given: str) -> Reply:
+    def accept(self, events: Said, given: str) -> Reply:
         return Reply(201, said(101, f"{given}"))
 
     def refuse(self, code: str) -> Reply:
@@ -154,11 +154,11 @@ def form(given: dict[str, str], url: str = URL) -> Posted:
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES.items())
-def test_each_status_has_its_verdict(status: str, verdict: Verdict) -> None:
+def test_each_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> None:
     [receipt] = read("alpha", SETTINGS, form({**REPORT, "status": status})).receipts
 
     assert (receipt.verdict, receipt.key, receipt.carrier_ref) == (verdict, f"ATXid_1/{status}", "ATXid_1")
-    assert receipt.code == (status if verdict is Verdict.FAILED else None)
+    assert receipt.code == (status if verdict is ReceiptVerdict.FAILED else None)
     assert "254711000111" not in receipt.raw
 
 
@@ -206,10 +206,10 @@ def test_without_any_token_of_ours_nothing_is_believed() -> None:
     [{**REPORT, "status": ""}, {**REPORT, "id": ""}, {**MESSAGE, "from": ""}, {"id": "x"}, {}],
 )
 def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
-    heard = read("alpha", SETTINGS, form(given))
+    events = read("alpha", SETTINGS, form(given))
 
-    assert (heard.receipts, heard.inbound) == ([], [])
-    assert [each.reason for each in heard.dead] == ["unreadable_post"]
+    assert (events.receipts, events.inbound) == ([], [])
+    assert [each.reason for each in events.dead] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(

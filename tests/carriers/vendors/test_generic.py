@@ -14,17 +14,17 @@ import pytest
 
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.http1 import Address
-from pipeline.carriers.options import Options
+from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors.generic import make, read
-from pipeline.carriers.vendors.generic.answers import Answers
-from pipeline.carriers.vendors.generic.sheet import Sheet
-from pipeline.carriers.vendors.generic.template import Maps
+from pipeline.carriers.vendors.generic.placeholders import Maps
+from pipeline.carriers.vendors.generic.request_templates import RequestTemplates
+from pipeline.carriers.vendors.generic.response_rules import ResponseRules
 from pipeline.errors import ConfigurationError
 from schema.carriage import Parcel, Posted
-from schema.vocabulary import Doubt, Encoding, Outcome, Verdict
+from schema.vocabulary import Encoding, Outcome, ReceiptVerdict, UnknownAbility
 from tests.carriers.conformance import DEADLINE, WINDOW, Conformance, parcel
 from tests.carriers.vendors.exchanges import REF, answer, judged, posted
-from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
+from tests.carriers.vendors.scripted_vendor import Call, Reply, Said, VendorRig, rigged
 
 ANSWERS: dict[str, Any] = {
     "accepted": {"statuses": [200], "where": {"status": ["ok", 0]}, "ref": "messages.0.id"},
@@ -70,7 +70,7 @@ def fault(code: str) -> dict[str, object]:
 
 
 class Tongue:
-    def hear(self, call: Call) -> Said | Reply:
+    def receive(self, call: Call) -> Said | Reply:
         assert call.headers["authorization"] == "Bearer s3cret"
         if call.method == "GET" and call.url == "/v1/balance":
             return Reply(200, {"money": {"left": "7.5", "currency": "EUR"}})
@@ -118,8 +118,8 @@ class TestGeneric(Conformance):
     pass
 
 
-def answers(given: dict[str, Any] | None = None) -> Answers:
-    return Answers(Options("alpha", {}), "answers", ANSWERS if given is None else given)
+def answers(given: dict[str, Any] | None = None) -> ResponseRules:
+    return ResponseRules(SettingReader("alpha", {}), "answers", ANSWERS if given is None else given)
 
 
 CASES: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
@@ -188,8 +188,8 @@ def test_a_template_is_filled_with_data(rig: Rig) -> None:
 
 def written(given: Parcel, **settings: object) -> Call:
     """Return the request that settings make of a parcel, as a vendor reads it."""
-    sheet = Sheet.read(Options("alpha", settings), "", Address.parse("https://x"), {}, Maps({}))
-    head, _, body = sheet.write(given, None).partition(b"\r\n\r\n")
+    templates = RequestTemplates.read(SettingReader("alpha", settings), "", Address.parse("https://x"), {}, Maps({}))
+    head, _, body = templates.write(given, None).partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
     method, url, _ = first.split(" ")
@@ -229,12 +229,12 @@ def test_it_is_asked_as_it_was_set_up(rig: Rig) -> None:
         (Outcome.NOT_WRITTEN, None),
         (Outcome.UNKNOWN, None),
     ]
-    assert carrier.doubt is Doubt.QUERYABLE
+    assert carrier.doubt is UnknownAbility.QUERYABLE
     assert {each.outcome for each in rig.away().ask([known], [None])} == {Outcome.UNKNOWN}
 
 
 def test_a_lower_doubt_may_be_set(rig: Rig) -> None:
-    assert rig.at(rig.url, doubt="blind").doubt is Doubt.BLIND
+    assert rig.at(rig.url, doubt="blind").doubt is UnknownAbility.BLIND
 
 
 def test_the_balance_is_told(rig: Rig) -> None:
@@ -255,9 +255,9 @@ def signed(*reports: dict[str, Any], by: str = "sesame") -> Posted:
 
 @pytest.mark.parametrize(
     ("status", "verdict"),
-    [("DELIVRD", Verdict.DELIVERED), ("UNDELIV", Verdict.FAILED), ("ENROUTE", Verdict.PENDING)],
+    [("DELIVRD", ReceiptVerdict.DELIVERED), ("UNDELIV", ReceiptVerdict.FAILED), ("ENROUTE", ReceiptVerdict.PENDING)],
 )
-def test_each_status_has_its_verdict(status: str, verdict: Verdict) -> None:
+def test_each_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> None:
     [receipt] = read("alpha", SETTINGS, signed({**REPORT, "status": status})).receipts
 
     assert (receipt.verdict, receipt.key, receipt.carrier_ref, receipt.ref) == (verdict, f"g1/{status}", "g1", REF)
@@ -291,10 +291,10 @@ def test_a_part_of_a_long_message_says_which() -> None:
 
 
 def test_reports_and_messages_come_together() -> None:
-    heard = read("alpha", SETTINGS, signed(REPORT, MESSAGE, {**REPORT, "id": "g2"}))
+    events = read("alpha", SETTINGS, signed(REPORT, MESSAGE, {**REPORT, "id": "g2"}))
 
-    assert [each.carrier_ref for each in heard.receipts] == ["g1", "g2"]
-    [inbound] = heard.inbound
+    assert [each.carrier_ref for each in events.receipts] == ["g1", "g2"]
+    [inbound] = events.inbound
     assert (inbound.key, inbound.phone, inbound.sender, inbound.body) == (
         "m1",
         "+491701234567",
@@ -367,10 +367,10 @@ def test_without_rules_nothing_is_believed() -> None:
     ],
 )
 def test_what_cannot_be_read_is_set_aside(report: Any) -> None:
-    heard = read("alpha", SETTINGS, signed(report))
+    events = read("alpha", SETTINGS, signed(report))
 
-    assert (heard.receipts, heard.inbound) == ([], [])
-    assert [each.reason for each in heard.dead] == ["unreadable_post"]
+    assert (events.receipts, events.inbound) == ([], [])
+    assert [each.reason for each in events.dead] == ["unreadable_post"]
 
 
 BASE: dict[str, Any] = {"url": "https://x/send", "answers": {"accepted": {"statuses": [200]}}}

@@ -10,15 +10,15 @@ from uuid import UUID
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
-from pipeline.carriers.vendors.infobip import GROUPS, REJECTIONS, judge, make, read, told
+from pipeline.carriers.vendors.infobip import GROUPS, REJECTIONS, judge, make, read, reported
 from pipeline.errors import ConfigurationError
-from pipeline.rules.refusals import OUTCOMES
+from pipeline.rules.routing.refusals import OUTCOMES
 from schema.carriage import Posted
 from schema.refusals import RefusalReason
-from schema.vocabulary import Doubt, Outcome, Verdict
+from schema.vocabulary import Outcome, ReceiptVerdict, UnknownAbility
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import REF, answer, judged, posted
-from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
+from tests.carriers.vendors.scripted_vendor import Call, Reply, Said, VendorRig, rigged
 
 SETTINGS: dict[str, object] = {
     "base_url": "URL",
@@ -42,7 +42,7 @@ def fault(word: str, **more: object) -> dict[str, object]:
 
 
 class Tongue:
-    def hear(self, call: Call) -> Said | Reply:
+    def receive(self, call: Call) -> Said | Reply:
         assert call.headers["authorization"] == "App s3cret"
         if call.url == "/account/1/balance":
             return Reply(200, {"balance": 47.79134, "currency": "EUR"})
@@ -56,7 +56,7 @@ class Tongue:
         [destination] = message["destinations"]
         return Said(destination["messageId"], destination["to"], message["content"]["text"])
 
-    def accept(self, heard: Said, given: str) -> Reply:
+    def accept(self, events: Said, given: str) -> Reply:
         return Reply(200, said(1, 26, given))
 
     def refuse(self, code: str) -> Reply:
@@ -203,7 +203,7 @@ LOGS: dict[str, tuple[Any, bool, tuple[Outcome, str | None]]] = {
 
 @pytest.mark.parametrize(("given", "trusted", "expected"), LOGS.values(), ids=LOGS.keys())
 def test_each_log_has_its_meaning(given: Any, trusted: bool, expected: Any) -> None:
-    found = told(trusted, REF, given)
+    found = reported(trusted, REF, given)
 
     assert (found.outcome, found.carrier_ref) == expected
 
@@ -215,7 +215,7 @@ def test_it_is_asked_by_our_reference(rig: VendorRig) -> None:
     found = carrier.ask(parcels, [None, None])
 
     assert [each.outcome for each in found] == [Outcome.ACCEPTED, Outcome.UNKNOWN]
-    assert carrier.doubt is Doubt.QUERYABLE
+    assert carrier.doubt is UnknownAbility.QUERYABLE
 
 
 def test_the_balance_is_told(rig: VendorRig) -> None:
@@ -256,7 +256,7 @@ def results(*given: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("group", "verdict"), GROUPS.items())
-def test_each_group_has_its_verdict(group: int, verdict: Verdict) -> None:
+def test_each_group_has_its_verdict(group: int, verdict: ReceiptVerdict) -> None:
     [receipt] = read("alpha", SETTINGS, posted(results({**REPORT, "status": status(group, 5)}), URL)).receipts
 
     assert (receipt.verdict, receipt.key, receipt.carrier_ref, receipt.ref) == (verdict, f"{REF}/5", str(REF), REF)
@@ -267,7 +267,7 @@ def test_each_group_has_its_verdict(group: int, verdict: Verdict) -> None:
 def test_delivered_to_the_operator_is_still_on_its_way() -> None:
     [receipt] = read("alpha", SETTINGS, posted(results({**REPORT, "status": status(3, 2)}), URL)).receipts
 
-    assert receipt.verdict is Verdict.PENDING
+    assert receipt.verdict is ReceiptVerdict.PENDING
 
 
 def error(group: int, permanent: bool, id_: int = 27) -> dict[str, object]:
@@ -298,27 +298,30 @@ def test_each_failure_says_whether_another_carrier_may_do_better(
 
     [receipt] = read("alpha", SETTINGS, post).receipts
 
-    assert (receipt.verdict, receipt.retryable, receipt.code) == (Verdict.FAILED, retryable, code)
+    assert (receipt.verdict, receipt.retryable, receipt.code) == (ReceiptVerdict.FAILED, retryable, code)
 
 
-ODD: dict[str, tuple[dict[str, object], tuple[Verdict, bool]]] = {
-    "words": ({"status": {"groupId": "3", "id": "5"}, "error": None}, (Verdict.DELIVERED, False)),
+ODD: dict[str, tuple[dict[str, object], tuple[ReceiptVerdict, bool]]] = {
+    "words": ({"status": {"groupId": "3", "id": "5"}, "error": None}, (ReceiptVerdict.DELIVERED, False)),
     "words of a failure": (
         {"status": {"groupId": "2", "id": "4"}, "error": {"groupId": "3", "id": "27", "permanent": "false"}},
-        (Verdict.FAILED, True),
+        (ReceiptVerdict.FAILED, True),
     ),
     "words of a failure for good": (
         {"status": {"groupId": "2", "id": "4"}, "error": {"groupId": "3", "id": "27", "permanent": "true"}},
-        (Verdict.FAILED, False),
+        (ReceiptVerdict.FAILED, False),
     ),
-    "no id": ({"status": {"groupId": 3}}, (Verdict.DELIVERED, False)),
-    "a moment in milliseconds": ({"doneAt": 1795255200000}, (Verdict.DELIVERED, False)),
-    "a rejection by the operator, unexplained": ({"status": status(2, 4), "error": None}, (Verdict.FAILED, True)),
+    "no id": ({"status": {"groupId": 3}}, (ReceiptVerdict.DELIVERED, False)),
+    "a moment in milliseconds": ({"doneAt": 1795255200000}, (ReceiptVerdict.DELIVERED, False)),
+    "a rejection by the operator, unexplained": (
+        {"status": status(2, 4), "error": None},
+        (ReceiptVerdict.FAILED, True),
+    ),
 }
 
 
 @pytest.mark.parametrize(("odd", "expected"), ODD.values(), ids=ODD.keys())
-def test_a_report_is_read_leniently(odd: dict[str, object], expected: tuple[Verdict, bool]) -> None:
+def test_a_report_is_read_leniently(odd: dict[str, object], expected: tuple[ReceiptVerdict, bool]) -> None:
     [receipt] = read("alpha", SETTINGS, posted(results({**REPORT, **odd}), URL)).receipts
 
     assert (receipt.verdict, receipt.retryable) == expected
@@ -326,10 +329,10 @@ def test_a_report_is_read_leniently(odd: dict[str, object], expected: tuple[Verd
 
 
 def test_reports_and_messages_are_told_apart() -> None:
-    heard = read("alpha", SETTINGS, posted(results(REPORT, MESSAGE, {**REPORT, "messageId": "other"}), URL))
+    events = read("alpha", SETTINGS, posted(results(REPORT, MESSAGE, {**REPORT, "messageId": "other"}), URL))
 
-    assert [each.carrier_ref for each in heard.receipts] == [str(REF), "other"]
-    [inbound] = heard.inbound
+    assert [each.carrier_ref for each in events.receipts] == [str(REF), "other"]
+    [inbound] = events.inbound
     assert (inbound.key, inbound.phone, inbound.sender, inbound.body) == (
         "817790313235066447",
         "+385916242493",
@@ -375,10 +378,10 @@ def test_what_proves_nothing_is_forged(settings: dict[str, object], post: Posted
     ],
 )
 def test_what_cannot_be_read_is_set_aside(given: object) -> None:
-    heard = read("alpha", SETTINGS, posted(given, URL))
+    events = read("alpha", SETTINGS, posted(given, URL))
 
-    assert (heard.receipts, heard.inbound) == ([], [])
-    assert [each.reason for each in heard.dead] == ["unreadable_post"]
+    assert (events.receipts, events.inbound) == ([], [])
+    assert [each.reason for each in events.dead] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ import pytest
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.registry import KINDS
 from pipeline.carriers.vendors import generic
-from schema.vocabulary import Doubt
+from schema.vocabulary import UnknownAbility
 from tests.carriers.conformance import Conformance
 from tests.carriers.vendors.exchanges import REF, posted
-from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
+from tests.carriers.vendors.scripted_vendor import Call, Reply, Said, VendorRig, rigged
 
 MANUAL = Path(__file__).parents[3] / "docs" / "carriers.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", MANUAL.read_text(), re.DOTALL)
@@ -32,7 +32,7 @@ def acme() -> Any:
 
 
 class Tongue:
-    def hear(self, call: Call) -> Said | Reply:
+    def receive(self, call: Call) -> Said | Reply:
         assert (call.url, call.headers["authorization"]) == ("/messages", "Bearer k")
         sent = call.json()
         return Said(sent["reference"], sent["to"], sent["text"])
@@ -77,7 +77,7 @@ def test_the_generic_object_is_a_carrier() -> None:
 
     carrier = generic.make("gn", settings)
 
-    assert carrier.doubt is Doubt.QUERYABLE
+    assert carrier.doubt is UnknownAbility.QUERYABLE
     carrier.close()
 
 

@@ -12,14 +12,14 @@ import pytest
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.vendors.termii import FAILURES, FIELDS, REFUSALS, STATUSES, WORDS, judge, make, read
 from pipeline.errors import ConfigurationError
-from pipeline.rules.refusals import OUTCOMES, may_another_help
+from pipeline.rules.routing.refusals import OUTCOMES, may_another_help
 from schema.carriage import Posted
 from schema.message_class import MessageClass
 from schema.refusals import RefusalReason
-from schema.vocabulary import Verdict
+from schema.vocabulary import ReceiptVerdict
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import answer, judged, posted
-from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
+from tests.carriers.vendors.scripted_vendor import Call, Reply, Said, VendorRig, rigged
 
 SETTINGS: dict[str, object] = {"base_url": "URL", "api_key": "s3cret", "secret_key": "sesame"}
 TAKEN = {
@@ -34,7 +34,7 @@ TAKEN = {
 class Tongue:
     echoes = False
 
-    def hear(self, call: Call) -> Said | Reply:
+    def receive(self, call: Call) -> Said | Reply:
         if call.method == "GET":
             assert call.url == "/api/get-balance?api_key=s3cret"
             return Reply(200, {"user": "Peter", "balance": 120.5, "currency": "NGN"})
@@ -160,13 +160,13 @@ def signed(given: object, by: str = "sesame") -> Posted:
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES.items())
-def test_each_status_has_its_verdict(status: str, verdict: Verdict) -> None:
+def test_each_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> None:
     [receipt] = read("alpha", SETTINGS, signed({**REPORT, "status": status.title()})).receipts
 
     assert (receipt.verdict, receipt.carrier_ref) == (verdict, "5964465985113503103")
     assert receipt.key == f"5964465985113503103/{status}"
     assert receipt.retryable is may_another_help(FAILURES.get(status))
-    assert (receipt.code is None) == (verdict is not Verdict.FAILED)
+    assert (receipt.code is None) == (verdict is not ReceiptVerdict.FAILED)
     assert "234u53" not in receipt.raw
     assert "2343459509389" not in receipt.raw
 
@@ -174,7 +174,7 @@ def test_each_status_has_its_verdict(status: str, verdict: Verdict) -> None:
 def test_a_status_is_read_up_to_its_bar() -> None:
     [receipt] = read("alpha", SETTINGS, signed(REPORT)).receipts
 
-    assert (receipt.verdict, receipt.at) == (Verdict.DELIVERED, datetime(2020, 12, 16, 11, 34, 36, tzinfo=UTC))
+    assert (receipt.verdict, receipt.at) == (ReceiptVerdict.DELIVERED, datetime(2020, 12, 16, 11, 34, 36, tzinfo=UTC))
 
 
 def test_a_message_from_a_handset_is_read() -> None:
@@ -190,9 +190,9 @@ def test_a_message_from_a_handset_is_read() -> None:
 
 
 def test_news_of_a_device_is_nothing_to_us() -> None:
-    heard = read("alpha", SETTINGS, signed({"type": "device_status", "status": "Disconnected"}))
+    events = read("alpha", SETTINGS, signed({"type": "device_status", "status": "Disconnected"}))
 
-    assert (heard.receipts, heard.inbound) == ([], [])
+    assert (events.receipts, events.inbound) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -214,10 +214,10 @@ def test_without_a_key_of_ours_nothing_is_believed() -> None:
     [{**REPORT, "status": ""}, {**REPORT, "message_id": None}, {**MESSAGE, "message": None}, ["x"], "x"],
 )
 def test_what_cannot_be_read_is_set_aside(given: object) -> None:
-    heard = read("alpha", SETTINGS, signed(given))
+    events = read("alpha", SETTINGS, signed(given))
 
-    assert (heard.receipts, heard.inbound) == ([], [])
-    assert [each.reason for each in heard.dead] == ["unreadable_post"]
+    assert (events.receipts, events.inbound) == ([], [])
+    assert [each.reason for each in events.dead] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ import pytest
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.vendors.twilio import CODES, STATUSES, judge, make, read
 from pipeline.errors import ConfigurationError
-from pipeline.rules.refusals import OUTCOMES
+from pipeline.rules.routing.refusals import OUTCOMES
 from schema.carriage import Posted
 from schema.refusals import RefusalReason
-from schema.vocabulary import Doubt, Outcome
+from schema.vocabulary import Outcome, UnknownAbility
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import REF, answer, judged, posted
-from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
+from tests.carriers.vendors.scripted_vendor import Call, Reply, Said, VendorRig, rigged
 
 SETTINGS: dict[str, object] = {
     "account_sid": "AC1",
@@ -34,7 +34,7 @@ def fault(code: int, status: int) -> dict[str, object]:
 
 
 class Tongue:
-    def hear(self, call: Call) -> Said | Reply:
+    def receive(self, call: Call) -> Said | Reply:
         if call.method == "GET" and call.url.endswith("/Balance.json"):
             return Reply(200, {"account_sid": "AC1", "balance": "10.25", "currency": "USD"})
         if call.method == "GET":
@@ -159,11 +159,11 @@ def test_a_messaging_service_takes_the_sender_s_place(rig: VendorRig) -> None:
     assert (sent.get("MessagingServiceSid"), sent.get("From")) == ("MG1", None)
 
 
-@pytest.mark.parametrize(("left", "told"), [(-5, "1"), (0.5, "1"), (86_400, "36000")])
-def test_a_validity_stays_within_twilio_s_limits(rig: VendorRig, left: float, told: str) -> None:
+@pytest.mark.parametrize(("left", "reported"), [(-5, "1"), (0.5, "1"), (86_400, "36000")])
+def test_a_validity_stays_within_twilio_s_limits(rig: VendorRig, left: float, reported: str) -> None:
     rig.carrier().send([parcel(valid_until=datetime.now(UTC) + timedelta(seconds=left))])
 
-    assert rig.other.calls[0].form()["ValidityPeriod"] == told
+    assert rig.other.calls[0].form()["ValidityPeriod"] == reported
 
 
 def test_a_sid_can_be_asked_about_and_nothing_else(rig: VendorRig) -> None:
@@ -176,7 +176,7 @@ def test_a_sid_can_be_asked_about_and_nothing_else(rig: VendorRig) -> None:
         ("unknown", None),
         ("unknown", None),
     ]
-    assert carrier.doubt is Doubt.BLIND
+    assert carrier.doubt is UnknownAbility.BLIND
 
 
 def test_nobody_there_to_ask_is_no_answer(rig: VendorRig) -> None:
@@ -235,20 +235,20 @@ def test_the_signature_is_the_one_of_twilio_s_own_documentation() -> None:
         body, "https://mycompany.com/myapp.php?foo=1&bar=2", x_twilio_signature="RSOYDt4T1cUTdK1PDd93/VVr8B8="
     )
 
-    heard = read("alpha", {"auth_token": "12345"}, post)
+    events = read("alpha", {"auth_token": "12345"}, post)
 
     # believed, and then found to be none of ours
-    assert [each.reason for each in heard.dead] == ["unreadable_post"]
+    assert [each.reason for each in events.dead] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES.items())
 def test_each_status_has_its_verdict(status: str, verdict: Any) -> None:
-    heard = read("alpha", SETTINGS, signed({**REPORT, "MessageStatus": status}))
+    events = read("alpha", SETTINGS, signed({**REPORT, "MessageStatus": status}))
 
-    [receipt] = heard.receipts
+    [receipt] = events.receipts
     assert (receipt.verdict, receipt.key, receipt.carrier_ref, receipt.ref) == (verdict, f"SM5/{status}", "SM5", REF)
     assert "491701234567" not in receipt.raw
-    assert heard.inbound == []
+    assert events.inbound == []
 
 
 @pytest.mark.parametrize(("status", "retryable"), [("failed", True), ("undelivered", False)])
@@ -264,10 +264,10 @@ def test_a_code_in_no_table_is_one_of_an_answer_where_the_message_never_left_twi
 
 
 def test_a_message_from_a_handset_is_read() -> None:
-    heard = read("alpha", SETTINGS, signed(MESSAGE, "https://sms.example/receipts/alpha"))
+    events = read("alpha", SETTINGS, signed(MESSAGE, "https://sms.example/receipts/alpha"))
 
-    [inbound] = heard.inbound
-    assert heard.receipts == []
+    [inbound] = events.inbound
+    assert events.receipts == []
     assert (inbound.key, inbound.phone, inbound.sender, inbound.body) == (
         "SM9",
         "+491701234567",
@@ -318,10 +318,10 @@ def test_without_a_token_of_ours_nothing_is_believed() -> None:
     ],
 )
 def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
-    heard = read("alpha", SETTINGS, signed(given))
+    events = read("alpha", SETTINGS, signed(given))
 
-    assert (heard.receipts, heard.inbound) == ([], [])
-    assert [each.reason for each in heard.dead] == ["unreadable_post"]
+    assert (events.receipts, events.inbound) == ([], [])
+    assert [each.reason for each in events.dead] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(

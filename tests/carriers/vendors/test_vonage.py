@@ -15,14 +15,14 @@ import pytest
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.vendors.vonage import ERR_CODES, ERRORS, METHODS, STATUSES, judge, make, read, signature
 from pipeline.errors import ConfigurationError
-from pipeline.rules.refusals import OUTCOMES, may_another_help
+from pipeline.rules.routing.refusals import OUTCOMES, may_another_help
 from schema.carriage import Posted
 from schema.refusals import RefusalReason
-from schema.vocabulary import Encoding, Outcome, Verdict
+from schema.vocabulary import Encoding, Outcome, ReceiptVerdict
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.raw import listening, plain, read_request
 from tests.carriers.vendors.exchanges import REF, answer, judged, posted
-from tests.carriers.vendors.stranger import Call, Reply, Said, VendorRig, rigged
+from tests.carriers.vendors.scripted_vendor import Call, Reply, Said, VendorRig, rigged
 
 SETTINGS: dict[str, object] = {
     "api_key": "abcd1234",
@@ -44,7 +44,7 @@ def said(*statuses: str, text: str = "no: 491701234567") -> dict[str, Any]:
 
 
 class Tongue:
-    def hear(self, call: Call) -> Said | Reply:
+    def receive(self, call: Call) -> Said | Reply:
         if call.method == "GET":
             assert call.url == "/account/get-balance?api_key=abcd1234&api_secret=s3cret"
             return Reply(200, {"value": 10.28, "autoReload": False})
@@ -53,9 +53,9 @@ class Tongue:
         assert (sent["api_key"], sent["api_secret"]) == ("abcd1234", "s3cret")
         return Said(sent["client-ref"], sent["to"], sent["text"])
 
-    def accept(self, heard: Said, given: str) -> Reply:
+    def accept(self, events: Said, given: str) -> Reply:
         body = said("0")
-        body["messages"][0] |= {"message-id": given, "client-ref": heard.ref}
+        body["messages"][0] |= {"message-id": given, "client-ref": events.ref}
         return Reply(200, body)
 
     def refuse(self, code: str) -> Reply:
@@ -155,11 +155,14 @@ def test_an_answer_of_a_form_that_nobody_thought_of_spoils_no_other() -> None:
     good = plain("200 OK", json.dumps(said("0")).encode())
     answers = iter((good, odd, good))
 
-    def manner(guest: socket.socket) -> None:
+    def authentication(guest: socket.socket) -> None:
         while read_request(guest):
             guest.sendall(next(answers))
 
-    with listening(manner) as url, closing(make("alpha", {**SETTINGS, "base_url": url, "window": 1})) as carrier:
+    with (
+        listening(authentication) as url,
+        closing(make("alpha", {**SETTINGS, "base_url": url, "window": 1})) as carrier,
+    ):
         attempts = carrier.send([parcel(), parcel(), parcel()])
 
     taken = (Outcome.ACCEPTED, None)
@@ -221,7 +224,7 @@ MESSAGE = {
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES.items())
-def test_each_status_of_a_report_has_its_verdict(status: str, verdict: Verdict) -> None:
+def test_each_status_of_a_report_has_its_verdict(status: str, verdict: ReceiptVerdict) -> None:
     [receipt] = read("alpha", SETTINGS, posted({**REPORT, "status": status}, URL)).receipts
 
     assert (receipt.verdict, receipt.key, receipt.carrier_ref, receipt.ref) == (verdict, f"0A0/{status}", "0A0", REF)
@@ -248,7 +251,7 @@ def test_each_failure_says_whether_another_carrier_may_do_better(code: str, reas
 def test_a_report_comes_in_three_ways(post: Posted) -> None:
     [receipt] = read("alpha", SETTINGS, post).receipts
 
-    assert (receipt.verdict, receipt.carrier_ref, receipt.ref) == (Verdict.DELIVERED, "0A0", REF)
+    assert (receipt.verdict, receipt.carrier_ref, receipt.ref) == (ReceiptVerdict.DELIVERED, "0A0", REF)
 
 
 def test_a_message_from_a_handset_is_read() -> None:
@@ -273,9 +276,9 @@ def test_a_part_of_a_long_message_says_which() -> None:
     "wrong", [{"concat-part": "two"}, {"concat-part": "4"}, {"concat-total": ""}, {"concat-ref": ""}]
 )
 def test_a_part_of_which_nobody_can_tell_its_place_is_a_message_by_itself(wrong: dict[str, str]) -> None:
-    [told] = read("alpha", SETTINGS, posted({**MESSAGE, **concat(2), **wrong}, URL)).inbound
+    [reported] = read("alpha", SETTINGS, posted({**MESSAGE, **concat(2), **wrong}, URL)).inbound
 
-    assert (told.body, told.part_ref, told.part) == ("Stop, Grüße & Küsse=", None, None)
+    assert (reported.body, reported.part_ref, reported.part) == ("Stop, Grüße & Küsse=", None, None)
 
 
 def test_the_halves_of_a_character_cut_between_parts_are_kept() -> None:
@@ -343,10 +346,10 @@ def test_without_any_secret_of_ours_nothing_is_believed() -> None:
     ],
 )
 def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
-    heard = read("alpha", SETTINGS, posted(given, URL))
+    events = read("alpha", SETTINGS, posted(given, URL))
 
-    assert (heard.receipts, heard.inbound) == ([], [])
-    assert [each.reason for each in heard.dead] == ["unreadable_post"]
+    assert (events.receipts, events.inbound) == ([], [])
+    assert [each.reason for each in events.dead] == ["unreadable_post"]
 
 
 @pytest.mark.parametrize(

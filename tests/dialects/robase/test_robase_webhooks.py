@@ -8,7 +8,7 @@ from robasedev.webhooks import WebhookVerificationError, verify_webhook_signatur
 
 from pipeline.dialects.robase import webhooks
 from schema.vocabulary import Code, Status
-from tests.dialects.tellings import AT, MESSAGE, news
+from tests.dialects.webhook_payloads import AT, MESSAGE, news
 
 SECRET = b"whsec_new"
 NOW = AT + timedelta(seconds=1)
@@ -83,10 +83,10 @@ def test_each_move_has_its_event_or_none(status: Status, event: str | None) -> N
 
 
 def test_an_endpoint_hears_only_what_it_asked_for() -> None:
-    hears = frozenset({"sms.failed"})
+    listens_to = frozenset({"sms.failed"})
 
-    assert webhooks.compose(news(hears=hears), [SECRET], NOW) is None
-    assert webhooks.compose(news(hears=hears, status=Status.FAILED), [SECRET], NOW)
+    assert webhooks.compose(news(listens_to=listens_to), [SECRET], NOW) is None
+    assert webhooks.compose(news(listens_to=listens_to, status=Status.FAILED), [SECRET], NOW)
 
 
 @pytest.mark.parametrize("code", Code)

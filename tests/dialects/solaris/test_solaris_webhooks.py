@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.dialects.solaris import webhooks
 from schema.vocabulary import Code, NumberMove, Status
-from tests.dialects.tellings import AT, MESSAGE, news, number_news
+from tests.dialects.webhook_payloads import AT, MESSAGE, news, number_news
 
 
 def test_the_signature_is_that_of_the_raw_body_by_the_new_secret() -> None:
@@ -36,7 +36,7 @@ def test_what_the_answer_said_already_is_not_told(status: Status) -> None:
 
 
 def test_an_endpoint_hears_only_what_it_asked_for() -> None:
-    assert webhooks.compose(news(hears=frozenset({"SMS_MESSAGE_FAILED"})), [b"new"], AT) is None
+    assert webhooks.compose(news(listens_to=frozenset({"SMS_MESSAGE_FAILED"})), [b"new"], AT) is None
 
 
 # Numbers -------------------------------------------------------------------------------------------------------
@@ -69,8 +69,8 @@ def test_a_number_that_went_is_told_by_its_id() -> None:
 def test_an_endpoint_hears_of_numbers_only_if_it_asked_for_that() -> None:
     gone = frozenset({"PERSON_MOBILE_NUMBER_DELETED"})
 
-    assert webhooks.compose_number(number_news(hears=gone), [b"new"]) is None
-    assert webhooks.compose_number(number_news(hears=gone, move=NumberMove.DELETED), [b"new"])
+    assert webhooks.compose_number(number_news(listens_to=gone), [b"new"]) is None
+    assert webhooks.compose_number(number_news(listens_to=gone, move=NumberMove.DELETED), [b"new"])
 
 
 def test_every_move_of_a_number_has_a_word() -> None:

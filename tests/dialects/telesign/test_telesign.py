@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from pipeline.dialects.telesign import answers, errors, profile, reading, statuses, texts
-from pipeline.dialects.telesign.errors import ERRORS, Fault
-from pipeline.dialects.telesign.reading import Ask
-from schema.door import Call
+from pipeline.dialects.telesign import errors, key_settings, requests, responses, statuses, templates
+from pipeline.dialects.telesign.errors import ERRORS, TelesignFault
+from pipeline.dialects.telesign.requests import VerificationRequest
+from schema.api import ApiRequest
 from schema.message import Refusal
 from schema.vocabulary import Code, Status
 
@@ -23,22 +23,22 @@ SPELT = "019B7A2E4D517C3A9F102B6C1D3E4F50"
 NUMBER = "15555551234"
 
 
-def post(body: str = "", content_type: str = "application/x-www-form-urlencoded; charset=UTF-8") -> Call:
+def post(body: str = "", content_type: str = "application/x-www-form-urlencoded; charset=UTF-8") -> ApiRequest:
     headers = {"content-type": content_type} if content_type else {}
-    return Call("POST", "/v1/verify/sms", "", headers, body.encode(), "192.0.2.1", at=AT, id=ID)
+    return ApiRequest("POST", "/v1/verify/sms", "", headers, body.encode(), "192.0.2.1", at=AT, id=ID)
 
 
-def get(query: str = "", path: str = f"/v1/verify/{SPELT}", method: str = "GET") -> Call:
-    return Call(method, path, query, {}, b"", "192.0.2.1", at=AT, id=ID)
+def get(query: str = "", path: str = f"/v1/verify/{SPELT}", method: str = "GET") -> ApiRequest:
+    return ApiRequest(method, path, query, {}, b"", "192.0.2.1", at=AT, id=ID)
 
 
-def read(**form: str) -> Ask | list[Fault]:
-    return reading.read_sms(post(urlencode({"phone_number": NUMBER, **form})))
+def read(**form: str) -> VerificationRequest | list[TelesignFault]:
+    return requests.read_sms(post(urlencode({"phone_number": NUMBER, **form})))
 
 
-def asked(**form: str) -> Ask:
+def asked(**form: str) -> VerificationRequest:
     found = read(**form)
-    assert isinstance(found, Ask), found
+    assert isinstance(found, VerificationRequest), found
     return found
 
 
@@ -68,7 +68,7 @@ def test_a_form_with_all_fourteen_fields_is_read() -> None:
         unheard_of="is passed over",
     )
 
-    assert found == Ask(
+    assert found == VerificationRequest(
         phone="+15555551234",
         code="007",
         template="$$CODE$$: pay $$AMOUNT$$ to $$PAYEE$$",
@@ -80,7 +80,9 @@ def test_a_form_with_all_fourteen_fields_is_read() -> None:
 
 
 def test_a_number_alone_will_do() -> None:
-    assert asked() == Ask("+15555551234", None, "Your verification code is $$CODE$$", "", "", None, None)
+    assert asked() == VerificationRequest(
+        "+15555551234", None, "Your verification code is $$CODE$$", "", "", None, None
+    )
 
 
 @pytest.mark.parametrize("number", ["15555551234", "+15555551234", " 1 555 555 1234 ", "+ 1 5555551234"])
@@ -93,7 +95,7 @@ def test_what_is_empty_was_not_given() -> None:
 
 
 def test_the_content_type_may_be_missing() -> None:
-    assert isinstance(reading.read_sms(post(f"phone_number={NUMBER}", "")), Ask)
+    assert isinstance(requests.read_sms(post(f"phone_number={NUMBER}", "")), VerificationRequest)
 
 
 INVALID = {
@@ -130,7 +132,7 @@ INVALID = {
 @pytest.mark.parametrize("body", INVALID)
 def test_a_form_that_is_wrong_is_told_so_in_their_words(body: str) -> None:
     call = post(body)
-    faults = reading.read_sms(call)
+    faults = requests.read_sms(call)
     assert isinstance(faults, list)
 
     assert shown(errors.complain(call, faults)) == (
@@ -152,7 +154,7 @@ def test_a_form_that_is_wrong_is_told_so_in_their_words(body: str) -> None:
 
 
 def test_every_fault_of_a_form_is_told_at_once() -> None:
-    faults = reading.read_sms(post("verify_code=1&ucid=x&transaction_payee=y"))
+    faults = requests.read_sms(post("verify_code=1&ucid=x&transaction_payee=y"))
 
     assert isinstance(faults, list)
     assert [fault.code for fault in faults] == [
@@ -166,7 +168,7 @@ def test_every_fault_of_a_form_is_told_at_once() -> None:
 @pytest.mark.parametrize("body", ["phone_number=%ff", "a=1&" * 101, "%ff=1"])
 def test_a_body_that_is_no_form_is_a_bad_request(body: str) -> None:
     call = post(body)
-    faults = reading.read_sms(call)
+    faults = requests.read_sms(call)
     assert isinstance(faults, list)
 
     status, said = shown(errors.complain(call, faults))
@@ -175,12 +177,12 @@ def test_a_body_that_is_no_form_is_a_bad_request(body: str) -> None:
 
 
 def test_bytes_that_are_no_utf_8_are_a_bad_request() -> None:
-    assert isinstance(reading.read_sms(replace(post(), body=b"phone_number=\xff")), list)
+    assert isinstance(requests.read_sms(replace(post(), body=b"phone_number=\xff")), list)
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain"])
 def test_only_forms_are_read(content_type: str) -> None:
-    faults = reading.read_sms(post(f"phone_number={NUMBER}", content_type))
+    faults = requests.read_sms(post(f"phone_number={NUMBER}", content_type))
 
     assert isinstance(faults, list)
     assert errors.complain(post(), faults).status == 415
@@ -197,7 +199,7 @@ def test_only_forms_are_read(content_type: str) -> None:
     ],
 )
 def test_a_host_that_we_must_not_call_is_named(url: str, words: str) -> None:
-    assert reading.host_refused(url).words == words
+    assert requests.host_refused(url).words == words
 
 
 # The text --------------------------------------------------------------------------------------------------------
@@ -210,24 +212,24 @@ def test_variables_are_filled_once_and_what_fills_them_is_not_looked_into() -> N
         transaction_payee="${phone}",
     )
 
-    assert reading.text(found, "1234567", 160) == "1234567 $$CODE$$ ${phone} $$OTHER$$ $$CODE ${code} $$1234567"
+    assert requests.text(found, "1234567", 160) == "1234567 $$CODE$$ ${phone} $$OTHER$$ $$CODE ${code} $$1234567"
 
 
 def test_a_text_with_a_code_of_its_own_goes_out_as_it_is() -> None:
-    assert reading.text(asked(template="Code 4711"), "1234567", 160) == "Code 4711"
+    assert requests.text(asked(template="Code 4711"), "1234567", 160) == "Code 4711"
 
 
 @pytest.mark.parametrize(("length", "longest", "fits"), [(153, 160, True), (154, 160, False), (1593, 1600, True)])
 def test_a_text_is_measured_once_it_is_filled_in(length: int, longest: int, fits: bool) -> None:
-    found = reading.text(asked(template="x" * length + "$$CODE$$"), "1234567", longest)
+    found = requests.text(asked(template="x" * length + "$$CODE$$"), "1234567", longest)
 
     assert isinstance(found, str) is fits
-    if isinstance(found, Fault):
+    if isinstance(found, TelesignFault):
         assert found.words == "Invalid Request: Template Parameter"
 
 
 def test_a_text_that_cannot_be_kept_is_refused() -> None:
-    assert isinstance(reading.text(asked(template="a\0b"), "1", 160), Fault)
+    assert isinstance(requests.text(asked(template="a\0b"), "1", 160), TelesignFault)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +249,7 @@ def test_a_text_that_cannot_be_kept_is_refused() -> None:
     ],
 )
 def test_without_a_template_the_language_decides(language: str, text: str) -> None:
-    assert reading.text(asked(language=language), "1234567", 160) == text
+    assert requests.text(asked(language=language), "1234567", 160) == text
 
 
 def test_a_template_goes_before_the_language() -> None:
@@ -255,8 +257,8 @@ def test_a_template_goes_before_the_language() -> None:
 
 
 def test_every_text_of_ours_holds_the_code_once_and_fits_one_message() -> None:
-    assert len(texts.TEXTS) >= 12
-    assert all(text.count("$$CODE$$") == 1 and len(text) <= 62 for text in texts.TEXTS.values())
+    assert len(templates.TEXTS) >= 12
+    assert all(text.count("$$CODE$$") == 1 and len(text) <= 62 for text in templates.TEXTS.values())
 
 
 # Reading a path and a query --------------------------------------------------------------------------------------
@@ -266,23 +268,23 @@ def test_every_text_of_ours_holds_the_code_once_and_fits_one_message() -> None:
     ("query", "guess"), [("", None), ("verify_code=", None), ("verify_code=12x", "12x"), ("a=1", None)]
 )
 def test_a_guess_is_taken_as_it_was_entered(query: str, guess: str | None) -> None:
-    assert reading.read_guess(get(query)) == guess
+    assert requests.read_guess(get(query)) == guess
 
 
 def test_a_query_that_cannot_be_read_is_refused() -> None:
-    assert isinstance(reading.read_guess(get("verify_code=%ff")), Fault)
+    assert isinstance(requests.read_guess(get("verify_code=%ff")), TelesignFault)
 
 
 @pytest.mark.parametrize("word", [SPELT, SPELT.lower()])
 def test_a_reference_is_read_in_either_case(word: str) -> None:
-    assert reading.read_reference(word) == ID
+    assert requests.read_reference(word) == ID
 
 
 @pytest.mark.parametrize("word", ["None", SPELT[:-1], SPELT + "0", "G" * 32, "1" * 31 + "١"])
 def test_what_is_no_reference_is_told_so(word: str) -> None:
-    found = reading.read_reference(word)
+    found = requests.read_reference(word)
 
-    assert isinstance(found, Fault)
+    assert isinstance(found, TelesignFault)
     assert found.words == f"Invalid Request: ReferenceID Parameter: {word}"
 
 
@@ -290,7 +292,7 @@ def test_what_is_no_reference_is_told_so(word: str) -> None:
 
 
 def test_a_transaction_is_answered_field_for_field_as_they_do() -> None:
-    reply = answers.standing(ID, 290, AT)
+    reply = responses.standing(ID, 290, AT)
 
     assert reply.headers == {"Content-Type": "application/json"}
     assert reply.body.decode() == (
@@ -301,13 +303,13 @@ def test_a_transaction_is_answered_field_for_field_as_they_do() -> None:
 
 
 def test_a_guess_is_answered_with_what_was_entered() -> None:
-    reply = answers.standing(ID, 200, AT, state="VALID", entered="57244")
+    reply = responses.standing(ID, 200, AT, state="VALID", entered="57244")
 
     assert json.loads(reply.body)["verify"] == {"code_state": "VALID", "code_entered": "57244"}
 
 
 def test_a_completion_is_answered_with_their_own_spelling() -> None:
-    assert answers.completed(ID, AT).body.decode() == (
+    assert responses.completed(ID, AT).body.decode() == (
         f'{{"reference_id":"{SPELT}","subresource":"sms","errors":[],"status":{{'
         '"updated_on":"2026-11-21T10:00:00.000000Z","code":1900,'
         '"description":"Verify completion successfully recorded"}}'
@@ -315,7 +317,7 @@ def test_a_completion_is_answered_with_their_own_spelling() -> None:
 
 
 def test_a_moment_is_told_in_utc_with_six_digits() -> None:
-    assert answers.stamp(AT.replace(microsecond=42).astimezone(timezone(timedelta(hours=1)))) == (
+    assert responses.stamp(AT.replace(microsecond=42).astimezone(timezone(timedelta(hours=1)))) == (
         "2026-11-21T10:00:00.000042Z"
     )
 
@@ -397,8 +399,8 @@ def test_sending_is_refused_row_by_row_as_in_their_table(
     reply = errors.refuse(post(), [Refusal(ours, "words of ours, which go nowhere")], 3.0)
 
     # their API never says when to try again; where we are away we do
-    patience = {"Retry-After": "3"} if ours is Code.UNAVAILABLE else {}
-    assert (reply.status, reply.headers) == (http, {"Content-Type": "application/json", **patience})
+    retry_after = {"Retry-After": "3"} if ours is Code.UNAVAILABLE else {}
+    assert (reply.status, reply.headers) == (http, {"Content-Type": "application/json", **retry_after})
     assert reply.body.decode() == (
         f'{{"reference_id":"{SPELT}","sub_resource":"sms","errors":[{{"code":{code},"description":"{words}"}}],'
         f'"status":{{"updated_on":"2026-11-21T10:00:00.000000Z","code":{status},"description":"{title}"}}}}'
@@ -421,7 +423,7 @@ PROOFS = {
 
 
 @pytest.mark.parametrize("error", PROOFS, ids=lambda error: str(error.code))
-def test_a_proof_is_refused_row_by_row_as_in_their_table(error: errors.Error) -> None:
+def test_a_proof_is_refused_row_by_row_as_in_their_table(error: errors.TelesignError) -> None:
     status, code, words = PROOFS[error]
     said = json.loads(errors.say(post(), [error]).body)
 
@@ -477,7 +479,7 @@ def test_where_no_transaction_is_named_none_is_missing() -> None:
 
 
 def test_a_key_without_settings_has_those_of_the_documents() -> None:
-    found = profile.read({"rate": 5, "colour": "red"})
+    found = key_settings.read({"rate": 5, "colour": "red"})
 
     assert (found.validity, found.max_attempts, found.max_text, found.hard_cap, found.pause) == (300, 3, 160, 5, 0)
     assert (found.tolerance, found.sender, found.trial_numbers) == (900, None, None)
@@ -488,8 +490,8 @@ def test_a_key_without_settings_has_those_of_the_documents() -> None:
 )
 def test_a_setting_that_would_open_a_hole_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        profile.read(settings)
+        key_settings.read(settings)
 
 
 def test_a_sender_that_is_a_number_may_be_written_as_one() -> None:
-    assert profile.read({"sender": 12345}).sender == "12345"
+    assert key_settings.read({"sender": 12345}).sender == "12345"

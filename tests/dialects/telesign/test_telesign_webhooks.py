@@ -10,9 +10,9 @@ import pytest
 from telesign.util import verify_telesign_callback_signature
 
 from pipeline.dialects.telesign import webhooks
-from schema.door import Posting
+from schema.api import WebhookPost
 from schema.vocabulary import Code, Dialect, Status
-from tests.dialects.tellings import news
+from tests.dialects.webhook_payloads import news
 
 SECRET = b"k" * 64
 CUSTOMER = "FFFFFFFF-EEEE-DDDD-1234-AB1234567890"
@@ -20,19 +20,19 @@ NOW = datetime(2026, 11, 21, 10, 0, 6, tzinfo=UTC)
 REQUEST = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
 
 
-def told(**fields: Any) -> Posting | None:
+def notification(**fields: Any) -> WebhookPost | None:
     news_of_it = news(dialect=Dialect.TELESIGN, handle=CUSTOMER, request=REQUEST, **fields)
     return webhooks.compose(news_of_it, [SECRET, b"the one before"], NOW)
 
 
 def said(**fields: Any) -> Any:
-    posting = told(**fields)
+    posting = notification(**fields)
     assert posting is not None
     return json.loads(posting.body)
 
 
 def test_a_delivery_report_has_the_fields_of_their_example_in_its_order() -> None:
-    posting = told()
+    posting = notification()
 
     assert posting is not None
     assert posting.body.decode() == (
@@ -44,7 +44,7 @@ def test_a_delivery_report_has_the_fields_of_their_example_in_its_order() -> Non
 
 
 def test_the_vendors_helper_accepts_the_signature_in_both_headers() -> None:
-    posting = told()
+    posting = notification()
 
     assert posting is not None
     scheme, _, rest = posting.headers["Authorization"].partition(" ")
@@ -83,16 +83,16 @@ def test_an_empty_wallet_is_told_as_an_error() -> None:
 
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.QUEUED])
 def test_that_a_message_is_on_its_way_is_no_report(status: Status) -> None:
-    assert told(status=status) is None
+    assert notification(status=status) is None
 
 
 def test_an_endpoint_hears_the_status_codes_it_names() -> None:
-    assert told(hears=frozenset({"203"})) is None
-    assert told(hears=frozenset({"200"})) is not None
+    assert notification(listens_to=frozenset({"203"})) is None
+    assert notification(listens_to=frozenset({"200"})) is not None
 
 
 def test_neither_number_nor_text_is_told() -> None:
-    posting = told(body="Your code is 9081726", phone="+15555551234")
+    posting = notification(body="Your code is 9081726", phone="+15555551234")
 
     assert posting is not None
     assert not any(secret in str(posting) for secret in ("9081726", "5555551234"))

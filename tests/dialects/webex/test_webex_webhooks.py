@@ -9,16 +9,16 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.dialects.contract import Herald
+from pipeline.dialects.contract import WebhookFormatter
 from pipeline.dialects.webex import webhooks
-from schema.door import Posting
+from schema.api import WebhookPost
 from schema.vocabulary import Dialect, Encoding, Status
-from tests.dialects.tellings import AT, news
+from tests.dialects.webhook_payloads import AT, news
 
 SECRETS = (b"the newest", b"the one before")
 
 
-def compose(**fields: Any) -> Posting | None:
+def compose(**fields: Any) -> WebhookPost | None:
     return webhooks.compose(news(dialect=Dialect.WEBEX, **fields), SECRETS, AT)
 
 
@@ -29,10 +29,10 @@ def content(**fields: Any) -> Any:
 
 
 def test_the_module_is_a_herald() -> None:
-    herald: Herald = webhooks
+    formatter: WebhookFormatter = webhooks
 
-    assert (herald.SCHEDULE, herald.TIMEOUT) == ((60, 60, 60), 10)
-    assert 200 in herald.SUCCESSES
+    assert (formatter.SCHEDULE, formatter.TIMEOUT) == ((60, 60, 60), 10)
+    assert 200 in formatter.SUCCESSES
 
 
 def test_what_was_submitted_is_told_as_the_vendor_tells_it() -> None:
@@ -60,9 +60,9 @@ def test_what_was_submitted_is_told_as_the_vendor_tells_it() -> None:
     [(Status.DELIVERED, "delivered"), (Status.FAILED, "failed"), (Status.REJECTED, "failed")],
 )
 def test_what_came_of_it_has_no_code(status: Status, word: str) -> None:
-    told = content(status=status)
+    notification = content(status=status)
 
-    assert told["data"] == {
+    assert notification["data"] == {
         "status": word,
         "channel": "sms",
         "phone_number": "+2348012345678",
@@ -70,7 +70,7 @@ def test_what_came_of_it_has_no_code(status: Status, word: str) -> None:
         "message_body": "Your ride arrives at 9.",
         "message_parts": "1",
     }
-    assert "correlation_id" not in told
+    assert "correlation_id" not in notification
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.SCHEDULED, Status.CANCELLED])
@@ -79,15 +79,15 @@ def test_of_what_its_sender_knows_nothing_is_told(status: Status) -> None:
 
 
 def test_an_endpoint_hears_what_it_asked_for() -> None:
-    assert compose(hears=frozenset({"failed"})) is None
-    assert compose(hears=frozenset({"delivered"}))
+    assert compose(listens_to=frozenset({"failed"})) is None
+    assert compose(listens_to=frozenset({"delivered"}))
 
 
 @pytest.mark.parametrize(("length", "parts"), [(70, "1"), (71, "2"), (126, "2"), (127, "3"), (134, "3")])
 def test_long_texts_beyond_gsm_are_counted_by_sixty_three(length: int, parts: str) -> None:
-    told = content(body="я" * length, encoding=Encoding.UCS2, segments=2)
+    notification = content(body="я" * length, encoding=Encoding.UCS2, segments=2)
 
-    assert told["data"]["message_parts"] == parts
+    assert notification["data"]["message_parts"] == parts
 
 
 def test_the_same_move_has_the_same_id_at_every_try() -> None:

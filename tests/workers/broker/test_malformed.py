@@ -55,7 +55,7 @@ def test_whatever_is_no_task_is_set_aside_with_its_reason_and_the_next_order_is_
     assert site.unacknowledged() == 0
     log = said.read_text()
     assert log.count("was thrown away") == expected.total()
-    assert log.count(f"id {ID}") == sum(told for _, _, told in MALFORMED.values())
+    assert log.count(f"id {ID}") == sum(reported for _, _, reported in MALFORMED.values())
     assert [word for word in SECRETS if word in log] == []
     assert "Traceback" not in log
     kept = dead_letters.listed(site.rt, DeadLetterSource.BROKER, 1000)
@@ -157,25 +157,25 @@ def test_a_broadcast_that_is_no_question_stops_nobody(worked: Any, eventually: C
     junk += [json.dumps(each).encode() for each in orders]
     database = worked.broker_url.rpartition("/")[2]
     with redis.Redis.from_url(worked.broker_url) as client:
-        heard = [client.publish(f"postroad:/{database}.celery.pidbox", each) for each in junk]
+        received = [client.publish(f"postroad:/{database}.celery.pidbox", each) for each in junk]
 
     eventually(lambda: worked.log.read_text().count("a broadcast to celery.pidbox was thrown away") == len(junk))
     push(worked, "ingest", protocol_2(str(request)))
     eventually(lambda: worked.statuses(request) == ["sent"])
 
-    assert heard == [1] * len(junk)
+    assert received == [1] * len(junk)
     assert worked.alive
     assert worked.producer.control.ping(timeout=5, limit=1) != []
     assert [word for word in SECRETS if word in worked.log.read_text()] == []
 
 
 def test_what_flower_asks_all_the_time_is_no_line_in_the_log(worked: Any) -> None:
-    told = worked.log.read_text().count("was thrown away")
+    reported = worked.log.read_text().count("was thrown away")
 
     worked.producer.control.enable_events()
 
     assert worked.producer.control.ping(timeout=5, limit=1) != []
-    assert worked.log.read_text().count("was thrown away") == told
+    assert worked.log.read_text().count("was thrown away") == reported
 
 
 def test_a_broker_that_keeps_no_record_of_what_is_in_work_stops_nobody(

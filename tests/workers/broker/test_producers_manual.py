@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.store import accounts
-from tests.hatchery import ROOT
+from tests.forked_processes import ROOT
 from workers.broker.envelope import opened
 
 MANUAL = (ROOT / "docs" / "producers.md").read_text()

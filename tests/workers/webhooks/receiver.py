@@ -13,7 +13,7 @@ Answer = Callable[[web.Request], "web.StreamResponse | Any"]
 
 
 @dataclass
-class Heard:
+class Accepted:
     """One call."""
 
     path: str
@@ -25,7 +25,7 @@ class Heard:
 class Receiver:
     """Listens on a port of 127.0.0.1, in a thread of its own."""
 
-    heard: list[Heard] = field(default_factory=list)
+    accepted: list[Accepted] = field(default_factory=list)
     #: path → how it answers; 200 elsewhere
     answers: dict[str, Answer] = field(default_factory=dict)
     port: int = 0
@@ -58,7 +58,7 @@ class Receiver:
     async def _listen(self, ready: threading.Event) -> None:
         self._stopped = asyncio.Event()
         app = web.Application()
-        app.router.add_route("*", "/{tail:.*}", self._hear)
+        app.router.add_route("*", "/{tail:.*}", self._enable_events)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -68,8 +68,8 @@ class Receiver:
         await self._stopped.wait()
         await runner.cleanup()
 
-    async def _hear(self, request: web.Request) -> web.StreamResponse:
-        self.heard.append(Heard(request.path, dict(request.headers), await request.read()))
+    async def _enable_events(self, request: web.Request) -> web.StreamResponse:
+        self.accepted.append(Accepted(request.path, dict(request.headers), await request.read()))
         self.open += 1
         self.most = max(self.most, self.open)
         try:

@@ -21,20 +21,20 @@ from robasedev.webhooks import verify_webhook_signature
 
 from pipeline.dialects.robase import webhooks as robase
 from pipeline.runtime import Runtime
-from pipeline.stages.doors import notify, subscribe
+from pipeline.stages.api import webhook_deliveries, webhook_endpoints
 from schema.vocabulary import Dialect
-from tests.workers.webhooks.receiver import Heard, Receiver, flood, hang, status
-from workers.notifier import Notifier
-from workers.processes.tether import tethered
-from workers.webhooks.caller import Caller
-from workers.webhooks.heralds import HERALDS
-from workers.webhooks.lanes import Lanes
+from tests.workers.webhooks.receiver import Accepted, Receiver, flood, hang, status
+from workers.processes.parent_death_signal import with_parent_death_signal
+from workers.webhooks.endpoint_window import EndpointWindows
+from workers.webhooks.formatters import FORMATTERS
+from workers.webhooks.notifier import Notifier
+from workers.webhooks.webhook_client import WebhookClient
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def make(world: Any, url: str, dialect: Dialect = Dialect.ROBASE) -> tuple[UUID, str]:
-    made, secret = subscribe.create(world.rt, world.account, dialect, url, greet=lambda *_: None)
+    made, secret = webhook_endpoints.create(world.rt, world.account, dialect, url, greet=lambda *_: None)
     return made.id, secret
 
 
@@ -48,14 +48,14 @@ class Hasty:
 
 
 def run(
-    rt: Runtime, until: Callable[[], bool], seconds: float = 30.0, heralds: Mapping[Dialect, Any] = HERALDS
+    rt: Runtime, until: Callable[[], bool], seconds: float = 30.0, formatters: Mapping[Dialect, Any] = FORMATTERS
 ) -> None:
     """Let a notifier of this process work until something holds."""
 
     async def work() -> None:
         stop = asyncio.Event()
-        async with Caller(subscribe.reach(rt)) as caller:
-            working = asyncio.create_task(Notifier(rt, caller, heralds).run(stop))
+        async with WebhookClient(webhook_endpoints.reach(rt)) as caller:
+            working = asyncio.create_task(Notifier(rt, caller, formatters).run(stop))
             deadline = time.monotonic() + seconds
             while not await asyncio.to_thread(until):
                 assert time.monotonic() < deadline, "it did not come to that"
@@ -67,17 +67,17 @@ def run(
     asyncio.run(work())
 
 
-def events(heard: list[Heard]) -> list[str]:
-    return [each.headers["Robase-Event"] for each in heard]
+def events(accepted: list[Accepted]) -> list[str]:
+    return [each.headers["Robase-Event"] for each in accepted]
 
 
-def ids(heard: list[Heard]) -> list[str]:
-    return [json.loads(each.body)["id"] for each in heard]
+def ids(accepted: list[Accepted]) -> list[str]:
+    return [json.loads(each.body)["id"] for each in accepted]
 
 
-def by_message(heard: list[Heard]) -> dict[str, list[str]]:
+def by_message(accepted: list[Accepted]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for each in heard:
+    for each in accepted:
         said = json.loads(each.body)
         found.setdefault(said["data"]["sms_id"], []).append(said["type"])
     return found
@@ -94,8 +94,8 @@ def test_a_customer_hears_what_becomes_of_a_message_signed(world: Any, receiver:
 
     run(world.rt, is_done(world, 2))
 
-    assert events(receiver.heard) == ["sms.queued", "sms.sent"]
-    for each in receiver.heard:
+    assert events(receiver.accepted) == ["sms.queued", "sms.sent"]
+    for each in receiver.accepted:
         assert json.loads(each.body)["data"]["sms_id"] == str(message)
         verify_webhook_signature(payload=each.body, header=each.headers["Robase-Signature"], secret=secret)
     assert world.rows("SELECT state, answer, tries FROM deliveries") == [("delivered", "200", 1)] * 2
@@ -108,7 +108,7 @@ def test_each_dialect_has_its_own_words_and_none_for_some_moves(world: Any, rece
 
     run(world.rt, is_done(world, 4))
 
-    words = [each.headers["Solaris-Webhook-Event-Type"] for each in receiver.heard if each.path == "/solaris"]
+    words = [each.headers["Solaris-Webhook-Event-Type"] for each in receiver.accepted if each.path == "/solaris"]
     assert words == ["SMS_MESSAGE_SENT"]
     assert sorted(world.rows("SELECT answer FROM deliveries")) == ["200", "200", "200", "unsaid"]
 
@@ -125,9 +125,9 @@ def test_the_order_of_each_messages_news_outlives_failures(world: Any, receiver:
 
     run(world.rt, is_done(world, 24), 90, {Dialect.ROBASE: Hasty()})
 
-    told = by_message(receiver.heard)
-    assert len(told) == 12
-    for words in told.values():
+    notification = by_message(receiver.accepted)
+    assert len(notification) == 12
+    for words in notification.values():
         assert words.index("sms.sent") == len([each for each in words if each == "sms.queued"])
         assert set(words) == {"sms.queued", "sms.sent"}
 
@@ -146,7 +146,7 @@ def test_a_slow_receiver_delays_nobody_else(world: Any, receiver: Receiver) -> N
     run_until(world, lambda: world.rows(quick) == [120])
 
     assert time.monotonic() - begun < 14, "a slow call takes 15 s"
-    assert len([each for each in receiver.heard if each.path == "/slow"]) <= world.rt.settings.webhook_lane
+    assert len([each for each in receiver.accepted if each.path == "/slow"]) <= world.rt.settings.webhook_lane
 
 
 def run_until(world: Any, until: Callable[[], bool]) -> None:
@@ -176,7 +176,7 @@ def test_only_a_success_is_one(world: Any, receiver: Receiver, answer: Any, word
 
     assert world.rows("SELECT state, tries FROM deliveries") == [(state, 1)]
     assert world.rows("SELECT state FROM endpoints") == ["suspended" if word == "410" else "active"]
-    assert len(receiver.heard) == 1
+    assert len(receiver.accepted) == 1
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_a_receiver_who_asks_to_be_called_later_is(
 ) -> None:
     make(world, receiver.url("/busy"))
     date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-    told = {"Retry-After": date if said == "in an hour" else said}
-    receiver.answers["/busy"] = lambda _request: web.Response(status=code, headers=told)
+    notification = {"Retry-After": date if said == "in an hour" else said}
+    receiver.answers["/busy"] = lambda _request: web.Response(status=code, headers=notification)
     world.send()
 
     run(world.rt, lambda: world.rows("SELECT answer FROM deliveries WHERE answer IS NOT NULL") != [])
@@ -212,12 +212,12 @@ def test_a_receiver_who_asks_to_be_called_later_is(
 
 
 def test_while_a_receiver_asks_for_peace_its_other_news_waits_too() -> None:
-    lanes, lane = Lanes(16), UUID(int=7)
+    windows, channel = EndpointWindows(16), UUID(int=7)
 
-    lanes.judge(lane, heard=False, began=0.0, now=1.0, asked=600.0)
+    windows.judge(channel, accepted=False, began=0.0, now=1.0, asked=600.0)
 
-    assert lanes.rooms(600.0) == {lane: 0}
-    assert lanes.rooms(602.0)[lane] > 0
+    assert windows.rooms(600.0) == {channel: 0}
+    assert windows.rooms(602.0)[channel] > 0
 
 
 def test_an_address_that_may_not_be_reached_is_not_and_counts_as_a_failure(world: Any, receiver: Receiver) -> None:
@@ -227,7 +227,7 @@ def test_an_address_that_may_not_be_reached_is_not_and_counts_as_a_failure(world
 
     run(world.rt, lambda: "url_unfit" in world.rows("SELECT answer FROM deliveries"))
 
-    assert receiver.heard == []
+    assert receiver.accepted == []
     assert world.rows("SELECT failing_since IS NOT NULL FROM endpoints") == [True]
 
 
@@ -236,11 +236,11 @@ def test_what_is_replayed_is_told_again_under_the_same_events_id(world: Any, rec
     message = world.send().messages[0]
     run(world.rt, is_done(world, 2))
 
-    notify.replay(world.rt, None, [message])
-    run(world.rt, lambda: len(receiver.heard) == 4 and is_done(world, 2)())
+    webhook_deliveries.replay(world.rt, None, [message])
+    run(world.rt, lambda: len(receiver.accepted) == 4 and is_done(world, 2)())
 
-    assert events(receiver.heard) == ["sms.queued", "sms.sent"] * 2
-    assert ids(receiver.heard)[:2] == ids(receiver.heard)[2:]
+    assert events(receiver.accepted) == ["sms.queued", "sms.sent"] * 2
+    assert ids(receiver.accepted)[:2] == ids(receiver.accepted)[2:]
 
 
 # As a process --------------------------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ def process(world: Any) -> Iterator["subprocess.Popen[bytes]"]:
         "POSTROAD_HOME": str(given.home),
         "PYTHONPATH": str(ROOT),
     }
-    argv = tethered([sys.executable, "-m", "workers.cli", "notifier"])
+    argv = with_parent_death_signal([sys.executable, "-m", "workers.cli", "notifier"])
     started = subprocess.Popen(argv, env=os.environ | ours, stderr=subprocess.PIPE)
     try:
         yield started
@@ -279,7 +279,7 @@ def test_what_a_killed_notifier_was_telling_is_told_again_after_its_lease(world:
     receiver.answers["/"] = hang
     world.send()
     with process(world) as killed:
-        eventually(lambda: len(receiver.heard) == 1)
+        eventually(lambda: len(receiver.accepted) == 1)
         killed.kill()
         killed.wait()
     del receiver.answers["/"]
@@ -288,8 +288,8 @@ def test_what_a_killed_notifier_was_telling_is_told_again_after_its_lease(world:
     world.run("UPDATE deliveries SET due_at = now()")
     run(world.rt, is_done(world, 2))
 
-    assert events(receiver.heard) == ["sms.queued", "sms.queued", "sms.sent"]
-    assert ids(receiver.heard)[0] == ids(receiver.heard)[1]
+    assert events(receiver.accepted) == ["sms.queued", "sms.queued", "sms.sent"]
+    assert ids(receiver.accepted)[0] == ids(receiver.accepted)[1]
 
 
 def test_told_to_stop_it_lets_its_calls_end(world: Any, receiver: Receiver) -> None:
@@ -301,7 +301,7 @@ def test_told_to_stop_it_lets_its_calls_end(world: Any, receiver: Receiver) -> N
     receiver.answers["/"] = slowly
     world.send()
     with process(world) as stopped:
-        eventually(lambda: len(receiver.heard) == 1)
+        eventually(lambda: len(receiver.accepted) == 1)
         stopped.send_signal(signal.SIGTERM)
         _, said = stopped.communicate(timeout=30)
 
@@ -320,8 +320,8 @@ def test_two_notifiers_share_the_work_and_tell_nothing_twice(world: Any, receive
     with process(world), process(world):
         eventually(is_done(world, 160), 60)
 
-    assert len(receiver.heard) == 160
-    keyed = [(each.path, event) for each, event in zip(receiver.heard, ids(receiver.heard), strict=True)]
+    assert len(receiver.accepted) == 160
+    keyed = [(each.path, event) for each, event in zip(receiver.accepted, ids(receiver.accepted), strict=True)]
     assert len(set(keyed)) == 160
 
 
@@ -334,7 +334,7 @@ def test_a_database_that_is_away_for_a_moment_is_waited_for(world: Any, receiver
     world.send()
 
     with process(world) as working:
-        eventually(lambda: len(receiver.heard) >= 1)
+        eventually(lambda: len(receiver.accepted) >= 1)
         world.rows(cut)
         eventually(is_done(world, 2))
         world.send()

@@ -30,14 +30,14 @@ there is `dedupe_seconds`; `receipt_url`.
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from pipeline.carriers.options import Options
-from pipeline.carriers.vendors.dlt import Registrations
-from pipeline.carriers.vendors.exchange import Line, Vendor
-from pipeline.carriers.vendors.generic.answers import Answers
-from pipeline.carriers.vendors.generic.receipts import Rules, prove, read, thanks
-from pipeline.carriers.vendors.generic.sheet import Sheet, headers_of, purse, question
-from pipeline.carriers.vendors.generic.template import Maps
-from schema.vocabulary import Doubt
+from pipeline.carriers.setting_reader import SettingReader
+from pipeline.carriers.vendors.client import VendorCarrier, VendorConnection
+from pipeline.carriers.vendors.dlt_registrations import Registrations
+from pipeline.carriers.vendors.generic.placeholders import Maps
+from pipeline.carriers.vendors.generic.receipt_rules import ReceiptRules, prove, read, thanks
+from pipeline.carriers.vendors.generic.request_templates import RequestTemplates, balance_query, headers_of, question
+from pipeline.carriers.vendors.generic.response_rules import ResponseRules
+from schema.vocabulary import UnknownAbility
 
 __all__ = ["make", "prove", "read", "thanks"]
 
@@ -45,36 +45,42 @@ __all__ = ["make", "prove", "read", "thanks"]
 _OF_A_LINE = ("window", "connect_timeout", "deadline", "call_deadline", "ca_file", "doubt")
 
 
-def make(name: str, settings: Mapping[str, object]) -> Vendor:
+def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
     """Make the carrier; ConfigurationError names the setting that does not fit."""
-    options = Options(name, settings)
+    options = SettingReader(name, settings)
     line = _line(options, settings)
     dedupe_seconds = options.number("dedupe_seconds", 0, 0, 30 * 86_400)
     asking, spending = options.mapping("ask"), options.mapping("balance")
     maps = Maps.read(options)
     headers = headers_of(options, maps)
     called, registered = options.text("receipt_url", ""), Registrations.read(options)
-    sheet = Sheet.read(options, "", line.address, headers, maps, called, registered)
-    if registered.by_sender and "${dlt_entity_id" not in f"{sheet.url} {sheet.body} {maps.by_name}":
+    templates = RequestTemplates.read(options, "", line.address, headers, maps, called, registered)
+    if registered.by_sender and "${dlt_entity_id" not in f"{templates.url} {templates.body} {maps.by_name}":
         raise options.unfit("dlt", "is of no use where nothing names ${dlt_entity_id}")
-    answers = Answers(options, "answers", options.mapping("answers"))
-    Rules.read(name, options.mapping("receipts"))
+    answers = ResponseRules(options, "answers", options.mapping("answers"))
+    ReceiptRules.read(name, options.mapping("receipts"))
     options.finish()
-    return Vendor(
+    return VendorCarrier(
         line,
-        sheet.write,
+        templates.write,
         answers.judge,
         question=question(name, asking, line.address, headers, maps) if asking else None,
-        purse=purse(name, spending, line.address, headers) if spending else None,
+        balance_query=balance_query(name, spending, line.address, headers) if spending else None,
         dedupe_seconds=dedupe_seconds,
     )
 
 
-def _line(options: Options, settings: Mapping[str, object]) -> Line:
-    able = Doubt.QUERYABLE if "ask" in settings else Doubt.DEDUPES if "dedupe_seconds" in settings else Doubt.BLIND
+def _line(options: SettingReader, settings: Mapping[str, object]) -> VendorConnection:
+    able = (
+        UnknownAbility.QUERYABLE
+        if "ask" in settings
+        else UnknownAbility.DEDUPES
+        if "dedupe_seconds" in settings
+        else UnknownAbility.BLIND
+    )
     url = settings.get("url")
     if not isinstance(url, str) or "${" in urlsplit(url).netloc:
         raise options.unfit("url", "must be an http:// or https:// URL")
     shared = {key: value for key in _OF_A_LINE if (value := options.take(key)) is not None}
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
-    return Line(Options(options.carrier, {**shared, "url": origin}), able=able, key="url")
+    return VendorConnection(SettingReader(options.carrier, {**shared, "url": origin}), able=able, key="url")

@@ -1,0 +1,104 @@
+"""Which message of a handset is one that was brought before: SMSCs give them no id, and bring again what got no answer.
+
+Equal words are no repetition by themselves: STOP, START, STOP are three messages. What came before and was not answered
+when it came again is one. Where it was answered, the answer may have got lost with its bind, or with the process before
+this one: then the store decides, which knows whether anything else of the same handset came between.
+"""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import uuid4
+
+from pipeline.carriers.smpp.session import Session
+from pipeline.rules.consent.keywords import Vocabulary
+from schema.carriage import Inbound
+from schema.vocabulary import InboundAction
+
+#: seconds for which a message that got no answer is remembered, and for which an answer may have got lost
+UNANSWERED: Final = 3600.0
+LOST: Final = 300.0
+#: messages remembered, and sessions of which the sequence is known
+MOST: Final = 20_000
+_SESSIONS: Final = 256
+_BUILT_IN: Final = Vocabulary([])
+
+
+@dataclass(slots=True)
+class _Brought:
+    """One message, as it was brought last."""
+
+    key: str
+    session: Session
+    sequence: int
+    at: float
+    #: when it was answered that it is kept; None: it was not, as far as we know
+    answered_at: float | None = None
+
+    def is_unanswered(self, at: float) -> bool:
+        """Tell whether it had no answer at that moment."""
+        return self.answered_at is None or self.answered_at > at
+
+    def is_last_received(self) -> bool:
+        """Tell whether nothing more was heard on its bind once it was answered: the answer got lost, as it seems."""
+        return self.answered_at is not None and self.session.received_at <= self.answered_at
+
+
+class MoDuplicates:
+    """What was brought of late. Used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        #: by digest, what was brought longest ago first
+        self._brought: OrderedDict[str, _Brought] = OrderedDict()
+        #: the highest sequence number by session
+        self._highest: OrderedDict[Session, int] = OrderedDict()
+
+    def name(self, message: Inbound, session: Session, sequence: int, at: float) -> Inbound:
+        """Return a message, brought at that moment of the clock, with the key that tells it from others like it."""
+        digest, before = message.key, self._brought.get(message.key)
+        highest = self._highest.get(session, 0)
+        self._note(session, max(highest, sequence))
+        is_again = before is not None and self._is_again(before, session, sequence, at, highest)
+        is_stop = is_again and _BUILT_IN.read(message.body).action is InboundAction.STOP
+        if before and is_again and not is_stop:
+            key, doubtful = before.key, False
+        else:
+            key = f"{digest}/{uuid4().hex}"
+            doubtful = is_again or self._may_be_again(before, session, sequence, at)
+        self._brought[digest] = _Brought(key, session, sequence, at)
+        self._brought.move_to_end(digest)
+        if len(self._brought) > MOST:
+            self._brought.popitem(last=False)
+        return replace(message, key=key, is_doubtful=doubtful)
+
+    def answered(self, key: str) -> None:
+        """Note that the answer to a message of this key was written just now."""
+        brought = self._brought.get(key.partition("/")[0])
+        if brought and brought.key == key:
+            brought.answered_at = time.monotonic()
+
+    def _is_again(self, before: _Brought, session: Session, sequence: int, at: float, highest: int) -> bool:
+        """Tell whether it is for certain what was brought before."""
+        if at - before.at > UNANSWERED:
+            return False
+        if session is before.session:  # a number that was passed by is not given out anew while the bind stands
+            return sequence == before.sequence < highest
+        if not before.session.over.done():
+            return False
+        return before.is_unanswered(at) or (before.is_last_received() and at - before.at <= LOST)
+
+    def _may_be_again(self, before: _Brought | None, session: Session, sequence: int, at: float) -> bool:
+        """Tell whether it may be what was brought before: its answer was late, or may have got lost."""
+        if before is None:
+            return at - self._began < LOST
+        if at - before.at > LOST:
+            return False
+        return sequence == before.sequence or before.is_unanswered(at) or before.session.over.done()
+
+    def _note(self, session: Session, highest: int) -> None:
+        self._highest[session] = highest
+        self._highest.move_to_end(session)
+        while len(self._highest) > _SESSIONS:
+            self._highest.popitem(last=False)

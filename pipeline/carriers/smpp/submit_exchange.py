@@ -1,0 +1,263 @@
+"""What one call asks of an SMSC, request by request, and what became of each of them."""
+
+import logging
+from asyncio import TimerHandle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Final
+from uuid import UUID
+
+from pipeline.carriers.contract import NO_NOTES, SubmitNotes
+from pipeline.carriers.smpp.codes import CommandId, CommandStatus, word
+from pipeline.rules.routing import refusals
+from schema.carriage import Attempt
+from schema.refusals import RefusalReason
+from schema.vocabulary import Outcome
+
+log = logging.getLogger(__name__)
+
+#: a plain number: a member of an enum takes ten times as long to look up, for each message
+_SUBMIT: Final = int(CommandId.SUBMIT_SM)
+#: refused for now because we send too fast: the request waits, and is submitted again
+WAITS: Final = frozenset({CommandStatus.RTHROTTLED, CommandStatus.RMSGQFUL})
+
+#: why each status was given. The message's own are the destination, the text, and the message as a whole; an invalid
+#: source address, a service type, a bind are this carrier's, and another's chance
+REASONS: Final[Mapping[int, RefusalReason]] = {
+    CommandStatus.RINVMSGLEN: RefusalReason.INVALID_TEXT,
+    CommandStatus.RINVCMDLEN: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVCMDID: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVBNDSTS: RefusalReason.CONFIGURATION,
+    CommandStatus.RALYBND: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVPRTFLG: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVREGDLVFLG: RefusalReason.CONFIGURATION,
+    CommandStatus.RSYSERR: RefusalReason.CARRIER_FAULT,
+    CommandStatus.RINVSRCADR: RefusalReason.SENDER_REFUSED,
+    CommandStatus.RINVDSTADR: RefusalReason.INVALID_NUMBER,
+    CommandStatus.RINVMSGID: RefusalReason.CONFIGURATION,
+    CommandStatus.RBINDFAIL: RefusalReason.ACCOUNT,
+    CommandStatus.RINVPASWD: RefusalReason.ACCOUNT,
+    CommandStatus.RINVSYSID: RefusalReason.ACCOUNT,
+    CommandStatus.RCANCELFAIL: RefusalReason.CONFIGURATION,
+    CommandStatus.RREPLACEFAIL: RefusalReason.CONFIGURATION,
+    CommandStatus.RMSGQFUL: RefusalReason.LIMIT,
+    CommandStatus.RINVSERTYP: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVNUMDESTS: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVDLNAME: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVDESTFLAG: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVSUBREP: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVESMCLASS: RefusalReason.CONFIGURATION,
+    CommandStatus.RCNTSUBDL: RefusalReason.CONFIGURATION,
+    CommandStatus.RSUBMITFAIL: RefusalReason.UNSPECIFIED,
+    CommandStatus.RINVSRCTON: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVSRCNPI: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVDSTTON: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVDSTNPI: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVSYSTYP: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVREPFLAG: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVNUMMSGS: RefusalReason.CONFIGURATION,
+    CommandStatus.RTHROTTLED: RefusalReason.LIMIT,
+    CommandStatus.RINVSCHED: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVEXPIRY: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVDFTMSGID: RefusalReason.CONFIGURATION,
+    CommandStatus.RX_T_APPN: RefusalReason.CARRIER_FAULT,
+    CommandStatus.RX_P_APPN: RefusalReason.UNSPECIFIED,
+    CommandStatus.RX_R_APPN: RefusalReason.MESSAGE_REFUSED,
+    CommandStatus.RQUERYFAIL: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVOPTPARSTREAM: RefusalReason.CONFIGURATION,
+    CommandStatus.ROPTPARNOTALLWD: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVPARLEN: RefusalReason.CONFIGURATION,
+    CommandStatus.RMISSINGOPTPARAM: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVOPTPARAMVAL: RefusalReason.CONFIGURATION,
+    CommandStatus.RDELIVERYFAILURE: RefusalReason.UNSPECIFIED,
+    CommandStatus.RUNKNOWNERR: RefusalReason.UNSPECIFIED,
+    CommandStatus.RSERTYPUNAUTH: RefusalReason.ACCOUNT,
+    CommandStatus.RPROHIBITED: RefusalReason.ACCOUNT,
+    CommandStatus.RSERTYPUNAVAIL: RefusalReason.CONFIGURATION,
+    CommandStatus.RSERTYPDENIED: RefusalReason.ACCOUNT,
+    CommandStatus.RINVDCS: RefusalReason.CONFIGURATION,
+    CommandStatus.RINVSRCADDRSUBUNIT: RefusalReason.SENDER_REFUSED,
+    CommandStatus.RINVDSTADDRSUBUNIT: RefusalReason.CONFIGURATION,
+}
+#: what a status says of the message; one that is not here: refused for now
+OUTCOMES: Final[Mapping[int, Outcome]] = {status: refusals.OUTCOMES[reason] for status, reason in REASONS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitFault:
+    """Why there is no answer to a request."""
+
+    code: str
+    #: whether a byte of it may have left us
+    written: bool
+    #: it was refused, or kept back, because we send too fast: seconds after which the SMSC may have it
+    retry_after: float | None = None
+    #: the SMSC's word for it
+    detail: str | None = None
+
+
+#: its turn never came: by then too little of the call's time was left
+NO_TIME: Final = SubmitFault("no_time", written=False)
+#: an earlier part of its message was not taken
+ABANDONED: Final = SubmitFault("abandoned", written=False)
+#: we closed the carrier ourselves: the process ends, or its settings are others now
+CLOSED: Final = SubmitFault("put_away", written=False)
+
+#: of a submit_sm its message id; of another request the body of its response; the status that refused; or a fault
+Result = str | bytes | int | SubmitFault
+
+
+class Request:
+    """One submit_sm or query_sm on its way."""
+
+    __slots__ = ("again", "body", "call", "command", "due_at", "message", "parts", "place", "throttled", "until")
+
+    def __init__(
+        self,
+        call: "SubmitExchange",
+        message: "SubmittedMessage",
+        place: int,
+        body: bytes,
+        parts: int = 1,
+        command: int = _SUBMIT,
+    ) -> None:
+        self.call = call
+        self.message = message
+        #: where in the call
+        self.place = place
+        self.body = body
+        #: how many parts its message has; 0: it is not the first of them
+        self.parts = parts
+        self.command = int(command)
+        #: when its answer is awaited no longer; 0: it was not handed over, or was refused for now
+        self.until = 0.0
+        #: the status that told us to wait, and to try it again
+        self.again = 0
+        #: how often it was told so, and when it is submitted again
+        self.throttled = 0
+        self.due_at = 0.0
+
+
+class SubmittedMessage:
+    """One message of a call: its requests, one for each part, and what became of it."""
+
+    __slots__ = ("attempt", "first", "open", "parts", "place", "ref")
+
+    def __init__(self, ref: UUID, place: int, first: int, parts: int) -> None:
+        self.ref = ref
+        #: where in the carrier's call
+        self.place = place
+        #: its requests: where they begin, and how many they are
+        self.first, self.parts = first, parts
+        #: requests that are not settled
+        self.open = parts
+        #: there once all of them are
+        self.attempt: Attempt | None = None
+
+
+#: says what became of a message by what became of its requests
+Judge = Callable[[UUID, "Sequence[Result | None]"], Attempt]
+
+
+class SubmitExchange:
+    """The requests of one `send` or `ask`: made and awaited by a worker's thread, settled by the loop's."""
+
+    def __init__(self, *, is_urgent: bool = False, judge: Judge | None = None, notes: SubmitNotes = NO_NOTES) -> None:
+        #: somebody waits for its messages: they are codes
+        self.is_urgent = is_urgent
+        #: by the loop's clock: no request is written after it
+        self.begin_by = 0.0
+        self.requests: list[Request] = []
+        self.results: list[Result | None] = []
+        #: our reference of each request
+        self.refs: list[UUID] = []
+        self.done = Event()
+        #: strikes at `begin_by`
+        self.timer: TimerHandle | None = None
+        self._open = 0
+        self._judge, self._notes = judge, notes
+
+    def add(self, ref: UUID, bodies: Sequence[bytes], command: int = _SUBMIT, place: int = 0) -> SubmittedMessage:
+        """Add a message's requests, one for each of its parts."""
+        at, parts = len(self.refs), len(bodies)
+        message = SubmittedMessage(ref, place, at, parts)
+        self._open += parts
+        for body in bodies:
+            self.requests.append(Request(self, message, at, body, parts, command))
+            self.refs.append(ref)
+            self.results.append(None)
+            at, parts = at + 1, 0
+        return message
+
+    def hand_over(self, request: Request, until: float) -> None:
+        """Note that a request is written now, and when its answer is awaited no longer."""
+        request.until = until
+        self._notes.submitting(request.message.place)
+
+    def keep_back(self, request: Request) -> None:
+        """Note that a request was refused for now; its message has not left us if no other part of it has."""
+        request.until = 0.0
+        message = request.message
+        if not any(self._is_out(each) for each in self.requests[message.first : message.first + message.parts]):
+            self._notes.unsubmitted(message.place)
+
+    def _is_out(self, request: Request) -> bool:
+        """Tell whether the SMSC has a request, or may have."""
+        result = self.results[request.place]
+        if result is None:
+            return request.until > 0
+        return result.written if isinstance(result, SubmitFault) else not isinstance(result, int)
+
+    def settle(self, place: int, result: Result) -> None:
+        """Keep what became of a request; the first word counts."""
+        if self.results[place] is None:
+            self.results[place] = result
+            self._open -= 1
+            message = self.requests[place].message
+            message.open -= 1
+            if self._judge and not message.open:
+                self._conclude(message, self._judge)
+            if not self._open:
+                if self.timer:
+                    self.timer.cancel()
+                self.done.set()
+
+    def _conclude(self, message: SubmittedMessage, judge: Judge) -> None:
+        results = self.results[message.first : message.first + message.parts]
+        try:
+            message.attempt = judge(message.ref, results)
+        except Exception as error:  # noqa: BLE001 - the bind must not fall over what one answer says
+            log.error("an answer cannot be judged: %s", type(error).__name__)
+            message.attempt = Attempt(message.ref, Outcome.UNKNOWN, code="adapter_fault")
+        self._notes.answered(message.place, message.attempt)
+
+
+def judge(ref: UUID, results: Sequence[Result | None], outcomes: Mapping[int, Outcome] = OUTCOMES) -> Attempt:
+    """Return what became of a message, by what became of its parts."""
+    if len(results) == 1 and isinstance(only := results[0], str):
+        return Attempt(ref, Outcome.ACCEPTED, only or None)
+    taken = [result for result in results if isinstance(result, str)]
+    ids = tuple(filter(None, taken))
+    if len(taken) == len(results):
+        return Attempt(ref, Outcome.ACCEPTED, taken[0] or None, parts=ids)
+    if taken:
+        return Attempt(ref, Outcome.UNKNOWN, code="partial", detail=f"{len(taken)} of {len(results)}", parts=ids)
+    attempts = [_part(ref, result, outcomes) for result in results]
+    return min(attempts, key=lambda attempt: _GRAVEST.index(attempt.outcome))
+
+
+#: of parts none of which was taken, the one that speaks for the message
+_GRAVEST = (Outcome.UNKNOWN, Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT, Outcome.NOT_WRITTEN)
+
+
+def _part(ref: UUID, result: Result | None, outcomes: Mapping[int, Outcome]) -> Attempt:
+    if isinstance(result, int):
+        outcome = outcomes.get(result, Outcome.REFUSED_TRANSIENT)
+        return Attempt(ref, outcome, code=word(result), reason=REASONS.get(result))
+    if not isinstance(result, SubmitFault):
+        return Attempt(ref, Outcome.UNKNOWN, code="timeout")
+    if result.retry_after is not None:
+        outcome, wait = Outcome.REFUSED_TRANSIENT, result.retry_after
+        return Attempt(ref, outcome, code=result.code, detail=result.detail, retry_after=wait)
+    return Attempt(ref, Outcome.UNKNOWN if result.written else Outcome.NOT_WRITTEN, code=result.code)

@@ -1,0 +1,32 @@
+"""How Robase receives a caller: `Authorization: Bearer rb_live_…`, ten calls a second by key and endpoint."""
+
+import re
+
+from pipeline.dialects.contract import HANDLE, Authentication, bearer
+from pipeline.dialects.robase.errors import refuse
+from pipeline.vault import Vault
+from schema.api import ApiKey, ApiRequest, ApiResponse
+from schema.message import Refusal
+from schema.vocabulary import Code, Dialect
+
+#: bytes of the largest request: a thousand rows with their variables
+LARGEST = 8 * 1024 * 1024
+
+_TOKEN = re.compile(r"rb_(live|test)_[A-Za-z0-9]{32}")
+
+
+def _who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
+    token = bearer(call)
+    if token is None or not _TOKEN.fullmatch(token):
+        return refuse(call, [Refusal(Code.UNAUTHENTICATED, "")])
+    return vault.digest(HANDLE, Dialect.ROBASE, token).hex()
+
+
+def _prove(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: object) -> ApiResponse | None:
+    # whoever knows the token is its owner
+    return None
+
+
+AUTHENTICATION = Authentication(
+    dialect=Dialect.ROBASE, largest=LARGEST, rate=10.0, burst=10, who=_who, prove=_prove, refuse=refuse
+)

@@ -1,0 +1,180 @@
+"""How TeleSign knows a caller: by his key as a password (Basic), or by a signature made with it (TSA, HMAC-SHA256).
+
+What is signed, each part on a line of its own and without an end to the last:
+
+    METHOD
+    the Content-Type header as it came, or nothing
+    the Date header; nothing where x-ts-date is used
+    x-ts-auth-method:HMAC-SHA256
+    x-ts-date:…                       where it is used
+    x-ts-nonce:…
+    the body, byte for byte           where there is one
+    the path, without the query and without what we are mounted under
+"""
+
+import hmac
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+from typing import Any
+
+from pipeline.dialects.contract import Authentication, Nonce
+from pipeline.dialects.telesign import key_settings
+from pipeline.dialects.telesign.errors import (
+    FORGED,
+    MALFORMED,
+    MISDATED,
+    MISSING,
+    NONCE_LENGTH,
+    OTHERWISE_SIGNED,
+    UNAVAILABLE,
+    UNDATED,
+    UNTIMELY,
+    WRONG_KEY,
+    TelesignError,
+    refuse,
+    say,
+)
+from pipeline.vault import Vault
+from schema.api import ApiKey, ApiRequest, ApiResponse
+from schema.vocabulary import Dialect
+
+_METHOD = "HMAC-SHA256"
+#: a customer id: what our tables can be asked for
+_CUSTOMER = re.compile(r"[!-~]{1,64}")
+#: characters a nonce has: their clients send a UUID
+_NONCE = range(4, 65)
+#: seconds a nonce is remembered: as long as a date may be early, and late
+_REMEMBERED = 1800
+
+
+def who(call: ApiRequest, _vault: Vault) -> str | ApiResponse:
+    """Return the customer id that a call shows, or the answer to one without."""
+    header = call.headers.get("authorization", "").strip()
+    if not header:
+        return say(call, [MISSING])
+    scheme, _, rest = header.partition(" ")
+    shown = _of_basic(rest) if scheme.lower() == "basic" else _of_signature(rest) if scheme == "TSA" else None
+    return shown[0] if shown else say(call, [MALFORMED])
+
+
+def prove(call: ApiRequest, key: ApiKey, _vault: Vault, now: datetime) -> ApiResponse | None:
+    """Return None when the call proves its key, or the answer to what is wrong first."""
+    scheme, _, rest = call.headers.get("authorization", "").strip().partition(" ")
+    assert key.secret is not None
+    if scheme.lower() == "basic":
+        shown = _of_basic(rest)
+        fits = shown is not None and hmac.compare_digest(shown[1].encode(), b64encode(key.secret))
+        return None if fits else say(call, [WRONG_KEY])
+    at = _signed_at(call)
+    if isinstance(at, TelesignError):
+        return say(call, [at])
+    shown = _of_signature(rest)
+    given = shown[1].encode() if shown else b""
+    strings = list(strings_to_sign(call))
+    holds = any(hmac.compare_digest(given, sign(key.secret, string)) for string in strings)
+    # how long a date is good is a setting of the key: only its holder learns of it
+    fault = _fault_of_time(at, key.settings if holds else {}, now) or _fault_of_nonce(call)
+    if fault:
+        return say(call, [fault])
+    return None if holds else say(call, [FORGED], strings[0].decode("utf-8", "replace"))
+
+
+def is_signed(call: ApiRequest) -> bool:
+    """Tell whether a call is signed, its body with it."""
+    return call.headers.get("authorization", "").strip().startswith("TSA ")
+
+
+def nonce(call: ApiRequest) -> Nonce | None:
+    """Return the nonce of a signed call; a key shown as a password needs none, though clients send one."""
+    if is_signed(call):
+        return Nonce(call.headers.get("x-ts-nonce", ""), _REMEMBERED)
+    return None
+
+
+def sign(secret: bytes, message: bytes) -> bytes:
+    """Return the signature of a message, base64."""
+    return b64encode(hmac.new(secret, message, sha256).digest())
+
+
+def strings_to_sign(call: ApiRequest) -> Iterator[bytes]:
+    """Yield what a call's signature may be made of: as all code does it, then as their documents print it."""
+    headers = call.headers
+    own_date = headers.get("x-ts-date")
+    for blank in ("", " "):
+        lines = [
+            call.method,
+            headers.get("content-type", ""),
+            "" if own_date else headers.get("date", ""),
+            f"x-ts-auth-method:{blank}{headers.get('x-ts-auth-method', '')}",
+            *([f"x-ts-date:{own_date}"] if own_date else []),
+            f"x-ts-nonce:{headers.get('x-ts-nonce', '')}",
+        ]
+        body = [call.body] if call.body else []
+        # what a header holds beyond UTF-8 is signed as it came
+        parts = [*(line.encode("utf-8", "surrogateescape") for line in lines), *body, call.path.encode()]
+        yield b"\n".join(parts)
+
+
+def _signed_at(call: ApiRequest) -> datetime | TelesignError:
+    """Return when a call was signed, or what is wrong with its headers whoever it is."""
+    if call.headers.get("x-ts-auth-method") != _METHOD:
+        return OTHERWISE_SIGNED
+    written = call.headers.get("x-ts-date") or call.headers.get("date")
+    if not written:
+        return UNDATED
+    return _moment(written) or MISDATED
+
+
+def _fault_of_time(at: datetime, settings: Mapping[str, Any], now: datetime) -> TelesignError | None:
+    try:
+        tolerance = timedelta(seconds=key_settings.read(settings).tolerance)
+    except ValueError:  # others are judged together with this one: it fails alone
+        return UNAVAILABLE
+    return UNTIMELY if abs(at - now) > tolerance else None
+
+
+def _fault_of_nonce(call: ApiRequest) -> TelesignError | None:
+    return None if len(call.headers.get("x-ts-nonce", "")) in _NONCE else NONCE_LENGTH
+
+
+def _moment(written: str) -> datetime | None:
+    """Return the moment of an RFC 822 date, which must name its zone; None: it is none."""
+    try:
+        at = parsedate_to_datetime(written)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if at.tzinfo is not None:
+        return at
+    # RFC 5322: so written it is UTC, of a place that is not told
+    return at.replace(tzinfo=UTC) if written.rstrip().endswith("-0000") else None
+
+
+def _of_basic(rest: str) -> tuple[str, str] | None:
+    try:
+        customer, colon, secret = b64decode(rest.strip(), validate=True).decode("ascii").partition(":")
+    except ValueError:
+        return None
+    return (customer, secret) if colon and _CUSTOMER.fullmatch(customer) else None
+
+
+def _of_signature(rest: str) -> tuple[str, str] | None:
+    customer, colon, signature = rest.strip().rpartition(":")
+    return (customer, signature) if colon and signature.isascii() and _CUSTOMER.fullmatch(customer) else None
+
+
+#: they publish no default of calls a second
+AUTHENTICATION = Authentication(
+    dialect=Dialect.TELESIGN,
+    largest=64 * 1024,
+    rate=100,
+    burst=200,
+    who=who,
+    prove=prove,
+    refuse=refuse,
+    is_in_body=is_signed,
+    nonce=nonce,
+)

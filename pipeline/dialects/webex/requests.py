@@ -1,0 +1,251 @@
+"""What `POST /v1/sms` asks for, read from its JSON: an ask, or every fault found in it.
+
+Sources: docs.webexinteract.com/reference/send-sms-api; where its table and its samples disagree the samples win. What
+real clients send beside it: `schedule_at` (means send_at), `skip_optout_check`, `name`, `to[].country_code`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, ValidationError
+from pydantic_core import from_json
+
+from pipeline.dialects.webex import datetimes
+from pipeline.dialects.webex.errors import WebexFault
+from pipeline.rules.identity import ksuids
+from pipeline.rules.text import templates
+from schema.api import ApiKey, ApiRequest
+from schema.message_class import MessageClass
+from schema.order import MAX_RECIPIENTS, Order, Recipient
+from schema.value_class import value_class
+
+#: characters of a text, before and after its merge fields are filled, and of one merge field's value
+LONGEST = 1600
+#: how far ahead send_at may lie, and valid_until behind the time of sending
+LEAD, VALIDITY = timedelta(days=7), timedelta(days=3)
+#: which messages are this door's
+API = "webex.sms"
+#: more numbers than this are a campaign: it lets single messages pass
+_CAMPAIGN = 100
+
+_NOBODY = "invalid recipients object format, no phone numbers provided."
+_CROWD = f"a maximum of {MAX_RECIPIENTS} phone numbers is allowed per request"
+
+
+def _spelled(fields: dict[str, Any]) -> dict[str, str]:
+    if all(type(value) is str and len(value) <= LONGEST for value in fields.values()):
+        return fields
+    return {name: _value(value) for name, value in fields.items()}
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or len(text := str(value)) > LONGEST:
+        raise ValueError(f"must hold strings of up to {LONGEST} characters")
+    return text
+
+
+# its values are looked at here, as pydantic would tell of each that does not fit: half a million in one request
+_Merge = Annotated[dict[str, Any], AfterValidator(_spelled)]
+
+
+@dataclass(slots=True)
+class _To:
+    phone: Annotated[list[str], Field(min_length=1), FailFast()]
+    merge_fields: _Merge | None = None
+    # it is given back in webhooks, and travels in carriers' headers
+    correlation_id: Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = None
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    message_body: str | None = None
+    template_id: str | None = None
+    sender: str | None = Field(None, alias="from")
+    to: Annotated[list[_To], Field(max_length=MAX_RECIPIENTS)] | None = None
+    send_at: str | None = None
+    schedule_at: str | None = None
+    valid_until: str | None = None
+    global_merge_fields: _Merge | None = None
+    # what is no yes is none: it is not in the vendor's own reference
+    skip_optout_check: Any = None
+
+
+@value_class
+class WebexMessage:
+    """One SMS request that is in order, as far as can be told from itself."""
+
+    #: None: it names a template
+    text: str | None
+    #: slug or id
+    template: str
+    sender: str
+    recipients: list[Recipient]
+    merge: Mapping[str, str]
+    send_at: datetime | None
+    valid_until: datetime | None
+    #: the recipients' opt-outs from this account are passed over
+    skips_opt_outs: bool = False
+
+
+def is_json(call: ApiRequest) -> bool:
+    """Tell whether a call says that it brings JSON, or says nothing of it."""
+    media = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return not media or media == "application/json" or media.endswith("+json")
+
+
+def read(body: bytes, now: datetime) -> WebexMessage | list[WebexFault]:
+    """Read an SMS request; return it, or all its faults."""
+    faults: list[WebexFault] = []
+    wrong: set[str] = set()
+    if _holds_no_number(body):
+        return [WebexFault("body", "invalid JSON")]
+    try:
+        asked = _Asked.model_validate_json(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        faults = list(dict.fromkeys(_fault(each["type"], each["loc"]) for each in found))
+        if not found[0]["loc"]:
+            return faults
+        wrong = {str(each["loc"][0]) for each in found}
+        # what is well formed is judged all the same: every fault in one answer
+        asked = _Asked.model_validate({name: value for name, value in from_json(body).items() if name not in wrong})
+    faults += _judge(asked, wrong, now)
+    return faults or _ask(asked)
+
+
+def _holds_no_number(body: bytes) -> bool:
+    """Tell whether NaN or Infinity stand in a body as if they were numbers: pydantic would read them, JSON has none."""
+    if b"NaN" not in body and b"Infinity" not in body:
+        return False
+    try:
+        from_json(body, allow_inf_nan=False)
+    except ValueError:
+        return True
+    return False
+
+
+def order(ask: WebexMessage, text: str, key: ApiKey, now: datetime) -> Order:
+    """Return what is asked for as an order; merge fields that nobody filled stand as they are."""
+    unfilled = {name: f"${{{name}}}" for name in templates.compile(text).names}
+    # all of it was judged above: pydantic would do ten thousand recipients over
+    return _ORDER.model_copy(
+        update={
+            "account": key.owner,
+            "sender": ask.sender,
+            "body": text,
+            "merge": {**unfilled, **ask.merge},
+            "recipients": ask.recipients,
+            "send_at": ask.send_at,
+            "valid_until": ask.valid_until,
+            "message_class": MessageClass.BULK if len(ask.recipients) > _CAMPAIGN else MessageClass.TRANSACTIONAL,
+            "test": key.test,
+            "skip_opt_outs": ask.skips_opt_outs,
+            "submitted_at": now,
+        }
+    )
+
+
+#: what is the same in each; a copy takes half the time that `model_construct` takes
+_ORDER = Order.model_construct(account="", sender="", recipients=[], door=API)
+
+
+def _ask(asked: _Asked) -> WebexMessage:
+    template = ksuids.read("stp_", asked.template_id or "")
+    return WebexMessage(
+        text=asked.message_body or None,
+        template=str(template) if template else asked.template_id or "",
+        sender=asked.sender or "",
+        recipients=[
+            Recipient.model_construct(to=phone, merge=own, correlation_id=each.correlation_id or None)
+            for each in asked.to or ()
+            for own in (each.merge_fields or {},)
+            for phone in each.phone
+        ],
+        merge=asked.global_merge_fields or {},
+        send_at=_sent_at(asked)[1],
+        valid_until=datetimes.read(asked.valid_until) if asked.valid_until else None,
+        skips_opt_outs=asked.skip_optout_check is True,
+    )
+
+
+# Judging ------------------------------------------------------------------------------------------------------
+
+
+def _judge(asked: _Asked, wrong: set[str], now: datetime) -> Iterator[WebexFault]:
+    """Yield what is wrong with the fields that are well formed."""
+    if not wrong & {"message_body", "template_id"}:
+        yield from _judge_text(asked.message_body, asked.template_id)
+    if not asked.sender and "from" not in wrong:
+        yield WebexFault("from", "sender name is required")
+    if "to" not in wrong:
+        if not asked.to:
+            yield WebexFault("to", "at least one recipients object is required")
+        elif sum(len(each.phone) for each in asked.to) > MAX_RECIPIENTS:
+            yield WebexFault("to", _CROWD)
+    if not wrong & {"send_at", "schedule_at", "valid_until"}:
+        yield from _judge_window(asked, now)
+
+
+def _judge_text(text: str | None, template: str | None) -> Iterator[WebexFault]:
+    if text and template:
+        yield WebexFault("message_body, template_id", "both were provided, only one is allowed.")
+    elif not text and not template:
+        yield WebexFault("message_body, template_id", "neither message_body nor template_id was provided")
+    elif text:
+        if len(text) > LONGEST:
+            yield WebexFault("message_body", f"message is longer than {LONGEST} characters.")
+        elif not text.strip() or "\x00" in text:
+            yield WebexFault("message_body", "message must hold text, and no NUL character.")
+
+
+def _sent_at(asked: _Asked) -> tuple[str, datetime | None]:
+    name, text = ("send_at", asked.send_at) if asked.send_at else ("schedule_at", asked.schedule_at)
+    return name, datetimes.read(text) if text else None
+
+
+def _judge_window(asked: _Asked, now: datetime) -> Iterator[WebexFault]:
+    name, begins = _sent_at(asked)
+    is_unread = begins is None and bool(asked.send_at or asked.schedule_at)
+    if is_unread:
+        yield WebexFault(name, datetimes.FORM)
+    elif begins and begins <= now:
+        yield WebexFault(name, "date must be in the future")
+    elif begins and begins > now + LEAD:
+        yield WebexFault(name, f"date cannot be more than {LEAD.days} days in the future")
+    if not asked.valid_until:
+        return
+    ends = datetimes.read(asked.valid_until)
+    if ends is None:
+        yield WebexFault("valid_until", datetimes.FORM)
+    elif begins and ends <= begins:
+        yield WebexFault("valid_until", "date must be in the future when compared to send_at ")
+    elif ends <= now:
+        yield WebexFault("valid_until", "date must be in the future")
+    elif not is_unread and ends > (begins or now) + VALIDITY:
+        yield WebexFault("valid_until", f"date cannot be more than {VALIDITY.days} days in the future")
+
+
+# pydantic's faults in the vendor's manner ---------------------------------------------------------------------
+
+_WORDS = {
+    "string_type": "must be a string",
+    "value_error": f"must hold strings of up to {LONGEST} characters",
+    "string_too_long": "is too long",
+    "string_pattern_mismatch": "must not hold control characters",
+    "dict_type": "must be an object",
+    "list_type": "must be an array",
+}
+
+
+def _fault(kind: str, place: tuple[Any, ...]) -> WebexFault:
+    if not place:
+        return WebexFault("body", "invalid JSON" if kind == "json_invalid" else "must be an object")
+    if place[0] == "to" and len(place) > 1 and (len(place) == 2 or place[2] == "phone"):
+        return WebexFault(f"to[{place[1]}].phone", _NOBODY)
+    if place == ("to",) and kind == "too_long":
+        return WebexFault("to", _CROWD)
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{str(part)[:255]}" for part in place).lstrip(".")
+    return WebexFault(field, _WORDS.get(kind, "is invalid"))

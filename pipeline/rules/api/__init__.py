@@ -1,0 +1,1 @@
+"""Idempotency, key settings, webhook URLs."""

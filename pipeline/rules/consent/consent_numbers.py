@@ -1,0 +1,242 @@
+"""The rule that gives a number the one form by which consent is decided, whoever wrote it and however.
+
+Some countries lengthened or shortened their mobile numbers, and address books, carriers and lists still hold the old
+forms. `canonical` folds those into the form of today; `of_handset` reads what a carrier says of a handset.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from functools import cache
+from typing import NamedTuple
+
+import phonenumbers
+
+from pipeline.rules.numbers import phones
+
+
+class _Fold(NamedTuple):
+    """How a number was written, and how it is written now: patterns of all digits, and what they become."""
+
+    old: re.Pattern[str]
+    now: str
+    new: re.Pattern[str]
+    before: str
+
+
+def _fold(old: str, now: str, new: str, before: str) -> _Fold:
+    return _Fold(re.compile(old), now, re.compile(new), before)
+
+
+def _prefixes(code: str, pairs: str, rest: int) -> list[_Fold]:
+    """Return the folds of a country that changed leading digits: `120:70` and so on, before so many others."""
+    return [
+        _fold(
+            rf"\+{code}{old}([0-9]{{{rest}}})",
+            rf"+{code}{new}\1",
+            rf"\+{code}{new}([0-9]{{{rest}}})",
+            rf"+{code}{old}\1",
+        )
+        for old, _, new in (pair.partition(":") for pair in pairs.split())
+    ]
+
+
+#: the first three signs of a number → what may have to be folded
+_FOLDS: dict[str, list[_Fold]] = {
+    # Mexico, IFT, 3 August 2019: no 1 before mobiles
+    "+52": [_fold(r"\+521([0-9]{10})", r"+52\1", r"\+52([0-9]{10})", r"+521\1")],
+    # Argentina, ENACOM, Plan Fundamental de Numeración: a mobile has a 9 from abroad; no line has its other digits
+    "+54": [_fold(r"\+54([1-3][0-9]{9})", r"+549\1", r"\+549([1-3][0-9]{9})", r"+54\1")],
+    # Brazil, Anatel, Resolução 553/2010, done in November 2016: a 9 before the eight digits of mobiles
+    "+55": [_fold(r"\+55([0-9]{2})([6-9][0-9]{7})", r"+55\g<1>9\2", r"\+55([0-9]{2})9([6-9][0-9]{7})", r"+55\1\2")],
+    "+22": [
+        # Côte d'Ivoire, ARTCI, 31 January 2021: 01, 05 or 07 before mobiles, whose second digit was the operator's
+        _fold(r"\+225([04-9][0-3][0-9]{6})", r"+22501\1", r"\+22501([04-9][0-3][0-9]{6})", r"+225\1"),
+        _fold(r"\+225([04-9][4-6][0-9]{6})", r"+22505\1", r"\+22505([04-9][4-6][0-9]{6})", r"+225\1"),
+        _fold(r"\+225([04-9][7-9][0-9]{6})", r"+22507\1", r"\+22507([04-9][7-9][0-9]{6})", r"+225\1"),
+        # Benin, ARCEP, 30 November 2024: 01 before all
+        _fold(r"\+229([2-9][0-9]{7})", r"+22901\1", r"\+22901([2-9][0-9]{7})", r"+229\1"),
+    ],
+    # Cameroon, ART, 21 November 2014: a 6 before mobiles
+    "+23": [_fold(r"\+237([5-9][0-9]{7})", r"+2376\1", r"\+2376([5-9][0-9]{7})", r"+237\1")],
+    # Gabon, ARCEP, 2019: two digits for the one of each operator, with the trunk's 0 or without
+    "+24": [*_prefixes("241", "2:62 4:74 5:65 6:66 7:77 02:62 04:74 05:65 06:66 07:77", 6)],
+    # Viet Nam, Ministry of Information and Communications, September to November 2018: eleven digits became ten
+    "+84": _prefixes(
+        "84",
+        "162:32 163:33 164:34 165:35 166:36 167:37 168:38 169:39 120:70 121:79 122:77 126:76 128:78 123:83 124:84 "
+        "125:85 127:81 129:82 186:56 188:58 199:59",
+        7,
+    ),
+}
+
+
+def canonical(number: str) -> str:
+    """Return the form of a number (E.164) by which consent is decided; anything else as it is."""
+    for fold in _FOLDS.get(number[:3], ()):
+        if found := fold.old.fullmatch(number):
+            return found.expand(fold.now)
+    return number
+
+
+def read(written: str, region: str | None = None) -> str | None:
+    """Return the canonical form of a number, written in an old form or today's; None where it is none.
+
+    `region` (ISO 3166-1 alpha-2) is where numbers without a plus are dialled.
+    """
+    number = written.translate(_PUNCTUATION)
+    if is_abroad := number.startswith("00") and not region:
+        number = f"+{number.removeprefix('00')}"
+    folded = canonical(number)
+    [phone] = phones.normalise([folded if is_abroad or folded != number else written], region)
+    if phone is None and region and number[:1] != "+":
+        return next(_of_home(number, region), None)
+    return canonical(phone.e164) if phone else None
+
+
+def forms(number: str) -> list[str]:
+    """Return how a number in its canonical form may be written in E.164, that form first."""
+    olds = (found.expand(fold.before) for fold in _FOLDS.get(number[:3], ()) if (found := fold.new.fullmatch(number)))
+    return [number, *olds]
+
+
+def sender(written: str) -> str:
+    """Return the form of a sender by which consent is decided: a number has its plus, all else is as it is."""
+    if written[:1] in "+0123456789" and (found := _SENDER.fullmatch(written)):
+        return canonical(f"+{found[1]}")
+    return written
+
+
+def spellings(written: str) -> list[str]:
+    """Return how what was written to may be registered as a sender: with a plus or none, 00, at home, in old forms."""
+    bare = written.removeprefix("+")
+    found = {written, bare, f"+{bare}"}
+    for form in forms(canonical(f"+{bare}")) if bare.isdecimal() and len(bare) >= SHORTEST else ():
+        found.update((form, form[1:], f"00{form[1:]}", *_at_home(form)))
+    return sorted(found)
+
+
+# What carriers say of handsets ------------------------------------------------------------------------------------
+
+
+class StatedNumber(StrEnum):
+    """What a carrier says of how a number is written (SMPP's type of number)."""
+
+    #: with its country code
+    INTERNATIONAL = "international"
+    #: as it is dialled in the carrier's country
+    NATIONAL = "national"
+    #: nothing
+    UNKNOWN = "unknown"
+    #: a short code, a name
+    OTHER = "other"
+
+
+#: digits that a number has at least; what is shorter is a short code
+SHORTEST = 7
+#: digits from which on a number said to be none, or nothing, is taken for one with its country code
+_LONG = 10
+#: … and those said to be national, for one without its trunk's 0
+_NATIONAL = 9
+_SENDER = re.compile(r"(?:\+|00)?([1-9][0-9]{8,14})")
+_PUNCTUATION = dict.fromkeys(map(ord, " \t\u00a0()[]./-\u2010\u2011\u2012\u2013\u2014"))
+_DIGITS = re.compile(r"\+?[0-9]{1,20}", re.ASCII)
+#: how URIs of numbers begin and go on (RFC 3966, RFC 5724): OMA's OneAPI, and all that is built on it, writes them
+_URI = re.compile(r"(?:tel|sms):(?://)?([^;?@]*)(?:[;?].*)?", re.IGNORECASE)
+#: country → what was dialled there before a number, and is in its library no more: in Mexico up to 3 August 2019
+_ONCE_DIALLED = {"MX": re.compile(r"0(?:44|45|1)(?=[0-9]{10}$)")}
+
+
+def of_mobile(written: str, home: str = "", said: StatedNumber = StatedNumber.UNKNOWN) -> str:
+    """Return the canonical form of a number that a carrier tells; a short code, or a name, as it is.
+
+    `home` (ISO 3166-1 alpha-2, or "") is where its handsets are: numbers without a country code are dialled there.
+    """
+    uri = _URI.fullmatch(written)
+    number = _in_ascii((uri[1] if uri else written).translate(_PUNCTUATION).strip("\0"))
+    if not _DIGITS.fullmatch(number):
+        return written
+    digits = number.removeprefix("+")
+    is_full = number != digits or said is StatedNumber.INTERNATIONAL
+    if len(digits) < (_LONG if said is StatedNumber.OTHER and not is_full else SHORTEST):
+        return f"+{digits}" if is_full else written
+    possible = ""
+    for reading in _readings(digits, home, is_full, is_home=said is StatedNumber.NATIONAL and bool(home)):
+        form = canonical(reading)
+        [phone] = phones.normalise([form])
+        if phone and phone.known:
+            return canonical(phone.e164)
+        possible = possible or (canonical(phone.e164) if phone else "")
+    if is_full and digits[0] != "0":
+        return canonical(f"+{digits}")
+    if said is not StatedNumber.NATIONAL and digits[0] != "0" and len(digits) >= _LONG:
+        return canonical(f"+{digits}")
+    return possible if home and possible else written
+
+
+def _in_ascii(number: str) -> str:
+    """Return a number with its digits of whatever script (Arabic's, Persian's, full-width ones) in ASCII."""
+    if number.isascii():
+        return number
+    return "".join(str(unicodedata.digit(sign)) if sign.isdecimal() else sign for sign in number).replace("\uff0b", "+")
+
+
+def _readings(digits: str, home: str, is_full: bool, is_home: bool) -> Iterator[str]:
+    """Yield what digits may stand for, with a plus, the likeliest first."""
+    abroad = f"+{digits.removeprefix('00')}"
+    if is_full or digits.startswith("00"):
+        yield abroad
+    yield from _of_home(digits, home)
+    yield from _of_a_new_range(digits, home, is_home)
+    if not is_full:
+        yield abroad
+    if digits[0] == "0" and not is_home:  # a trunk's 0 begins no foreign number
+        yield f"+{digits.lstrip('0')}"
+
+
+def _of_home(digits: str, home: str) -> Iterator[str]:
+    if not home:
+        return
+    if home in _ONCE_DIALLED:
+        digits = _ONCE_DIALLED[home].sub("", digits)
+    [phone] = phones.normalise([digits], home)
+    if phone:
+        yield phone.e164
+    # the library does not read what is an old form
+    code = phonenumbers.country_code_for_region(home)
+    yield from (form for form in _unfolded(f"+{code}{digits}", f"+{code}{digits.lstrip('0')}") if form)
+
+
+def _of_a_new_range(digits: str, home: str, is_home: bool) -> Iterator[str]:
+    """Yield what national digits stand for in a range that the library does not know: the trunk's 0 shows them."""
+    if not home:
+        return
+    code = phonenumbers.country_code_for_region(home)
+    trunk = _trunk(code)
+    if trunk == "0" and digits[0] == "0" and digits[:2] != "00":
+        yield f"+{code}{digits[1:]}"
+    elif is_home and len(digits) >= _NATIONAL and digits[0] != "0":
+        yield f"+{code}{digits}"
+
+
+def _unfolded(*numbers: str) -> Iterable[str]:
+    return (folded for number in numbers if (folded := canonical(number)) != number)
+
+
+@cache
+def _trunk(code: int) -> str:
+    region = phonenumbers.region_code_for_country_code(code)
+    table = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    return (table.national_prefix or "") if table else ""
+
+
+def _at_home(number: str) -> Iterator[str]:
+    """Yield how a number is written where it is at home."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return
+    digits = phonenumbers.national_significant_number(parsed)
+    yield digits
+    yield _trunk(parsed.country_code or 0) + digits

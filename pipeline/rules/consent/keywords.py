@@ -1,0 +1,146 @@
+"""The rule that finds a keyword in what somebody texted: STOP, START, HELP, and an account's own words.
+
+Case, accents, punctuation, blanks, what cannot be seen and signatures below the text are forgiven. The whole text
+counts ("Stop!", "S T O P", "stop all"); an opening only where it cannot mean anything else, as in "STOP texting me",
+and for words that somebody registered: "CANCEL my table" is not for us. What is said to a person ("stop by tomorrow")
+is a literal list; any other text that begins with STOP is one. The words: `keyword_lists.py`.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline.rules.consent.keyword_lists import (
+    ANSWERS,
+    BUILT_IN,
+    EXCEPTIONS,
+    EXCEPTIONS_FROM_EXCEPTIONS,
+    OPENINGS,
+    SIGNATURES,
+    spelt,
+)
+from pipeline.rules.text.word_matching import spell, words
+from schema.value_class import value_class
+from schema.vocabulary import InboundAction
+
+__all__ = ["Keyword", "KeywordMeaning", "Vocabulary", "spell"]
+
+#: it is said to all of an account's senders, not only to the one that was written to
+TO_ALL = frozenset({"STOPALL", "UNSUBSCRIBEALL"})
+#: the word whose reply stands for its kin
+CHIEF = {InboundAction.STOP: "STOP", InboundAction.START: "START", InboundAction.HELP: "HELP"}
+
+#: longer texts are letters, not commands; and of them no more is looked at than this, to see how they begin
+_LONGEST, _OPENING = 160, 320
+#: words an opening has at most
+_MOST_WORDS = 3
+_OPENINGS, _EXCEPTIONS, _SERIOUS = spelt(OPENINGS), spelt(EXCEPTIONS), spelt(EXCEPTIONS_FROM_EXCEPTIONS)
+_ANSWERS, _SIGNATURES = spelt(ANSWERS), tuple(spelt(SIGNATURES))
+#: the number it is sent to, run on: STOP36180, stop2end
+_RUN_ON = re.compile(r"STOP[0-9]\w*")
+#: a STOP that goes on in the same breath: no stop, comma or new line behind it
+_GOES_ON = re.compile(r"\W*\w+[^\S\n]+\w", re.UNICODE)
+_RULE = re.compile(r"\s*(?:--|__|[>|])")
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """One registered word."""
+
+    #: as `spell` returns it
+    word: str
+    action: InboundAction
+    #: what is answered; None: nothing of its own
+    reply: str | None
+    #: None: for every account
+    account: int | None = None
+
+
+@value_class
+class KeywordMeaning:
+    """What a text says."""
+
+    action: InboundAction
+    #: as `spell` returns it; "": no keyword
+    word: str = ""
+    #: what is answered; None: nothing
+    reply: str | None = None
+    #: it is no built-in word
+    is_registered: bool = False
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it is a START word that answers many another question: it counts while an opt-out stands."""
+        return self.action is InboundAction.START and not self.is_registered and self.word in _ANSWERS
+
+    @property
+    def is_to_all(self) -> bool:
+        """Whether it is said to all of the account's senders."""
+        return self.word in TO_ALL
+
+
+class Vocabulary:
+    """The words of one account: its own, then those for every account, then the built-in ones."""
+
+    def __init__(self, keywords: Iterable[Keyword]) -> None:
+        """Take the account's own words and those for every account."""
+        self._own: dict[str, Keyword] = {}
+        for each in sorted(keywords, key=lambda each: each.account is not None):
+            self._own[spell(each.word)] = each
+
+    def read(self, text: str) -> KeywordMeaning:
+        """Return what a text says; KEEP when it holds no keyword."""
+        body, paragraph = _unsigned(text)
+        whole = spell(body) if len(body) <= _LONGEST else ""
+        if whole in self._own:
+            return self._meaning(self._own[whole].action, whole)
+        if whole in BUILT_IN:
+            return self._meaning(BUILT_IN[whole], whole)
+        first, opening = _begins(text)
+        if first in self._own and len(text) <= _LONGEST:
+            return self._meaning(self._own[first].action, first)
+        if opening:
+            return self._meaning(InboundAction.STOP, opening)
+        alone = spell(paragraph) if len(paragraph) <= _LONGEST else ""
+        if BUILT_IN.get(alone) is InboundAction.STOP and alone not in self._own:
+            return self._meaning(InboundAction.STOP, alone)
+        return KeywordMeaning(InboundAction.KEEP)
+
+    def knows_alone(self, text: str) -> bool:
+        """Tell whether a text holds one of the account's own words."""
+        body, _ = _unsigned(text[:_OPENING])
+        return any(
+            word in self._own and self._own[word].account is not None for word in (spell(body), _begins(text)[0])
+        )
+
+    def _meaning(self, action: InboundAction, word: str) -> KeywordMeaning:
+        own, chief = self._own.get(word), self._own.get(CHIEF.get(action, ""))
+        if own and own.reply is not None:
+            return KeywordMeaning(action, word, own.reply, is_registered=True)
+        reply = chief.reply if chief and chief.action is action else None
+        return KeywordMeaning(action, word, reply, is_registered=own is not None)
+
+
+def _begins(text: str) -> tuple[str, str]:
+    """Return a text's first word, and the STOP word that it opens with, "" where it opens with none."""
+    head = text[:_OPENING]
+    found = words(head)
+    first = found[0] if found else ""
+    phrases = ["".join(found[:count]) for count in range(min(len(found), _MOST_WORDS), 0, -1)]
+    if _RUN_ON.fullmatch(first):
+        return first, "STOP"
+    is_kept = len(found) > 1 and found[0] + found[1] in _EXCEPTIONS and not _SERIOUS.intersection(phrases)
+    if is_kept and _GOES_ON.match(head):
+        return first, ""
+    return first, next((phrase for phrase in phrases if phrase in _OPENINGS), "")
+
+
+def _unsigned(text: str) -> tuple[str, str]:
+    """Return a text without the signature (or the quoted message) below it, and the first paragraph of that."""
+    lines = text.strip().splitlines()
+    for place, line in enumerate(lines):
+        if place and (_RULE.match(line) or spell(line[:40]).startswith(_SIGNATURES)):
+            lines = lines[:place]
+            break
+    blank = next((place for place, line in enumerate(lines) if not line.strip()), len(lines))
+    return "\n".join(lines), "\n".join(lines[:blank])

@@ -1,0 +1,1 @@
+"""Ids that are made, written and compared."""

@@ -1,0 +1,1 @@
+"""Prices, currencies, carriers' balances."""

@@ -1,0 +1,1 @@
+"""Phone numbers: form, country, network, time zone; sender ids."""

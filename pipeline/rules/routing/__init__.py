@@ -1,0 +1,1 @@
+"""How a carrier is chosen, and what is done after an attempt."""

@@ -1,0 +1,1 @@
+"""Texts: encodings, segments, templates, parts."""

@@ -1,0 +1,229 @@
+"""Permit: what an operator sets of who may be written to: countries, opt-outs, keywords, quiet hours."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from phonenumbers import SUPPORTED_REGIONS
+
+from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.rules.consent import consent_numbers
+from pipeline.rules.consent.keywords import Keyword, spell
+from pipeline.rules.consent.quiet_hours import QuietRule
+from pipeline.rules.numbers import phones
+from pipeline.rules.numbers.senders import is_sender
+from pipeline.rules.routing.destinations import EVERYWHERE
+from pipeline.rules.text import templates
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import accounts
+from pipeline.store.consent import inbound, keywords, opt_outs, quiet_hours
+from pipeline.store.consent.opt_outs import EVERYBODY, OptOut
+from schema.message_class import MessageClass
+from schema.vocabulary import InboundAction, QuietAction
+
+Row = dict[str, Any]
+
+#: opt-outs one statement writes
+_PORTION = 5000
+#: characters of a keyword's reply
+_MOST_TEXT = 1600
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
+class InvalidInput(ConfigurationError):
+    """What was given cannot be so."""
+
+
+class NotFound(PostroadError):
+    """There is no account of that name, or no such line."""
+
+
+# Countries ----------------------------------------------------------------------------------------------------
+
+
+def allow(rt: Runtime, account: str, countries: Sequence[str]) -> None:
+    """Let an account send to these countries (ISO) only; none: everywhere."""
+    for country in countries:
+        _check_country(country)
+    with rt.begin() as conn:
+        accounts.set_countries(conn, _account(conn, account), sorted(set(countries)))
+
+
+# Opt-outs -----------------------------------------------------------------------------------------------------
+
+
+def opt_out(
+    rt: Runtime,
+    account: str | None,
+    phone: str,
+    sender: str = "",
+    message_class: MessageClass | None = None,
+    country: str | None = None,
+) -> bool:
+    """Write that a number wants nothing (of one sender, of one class) from an account (None: from any).
+
+    `country` (ISO) is where it is dialled if it has no plus. Return whether it was not there yet.
+    """
+    number = _phone(phone, country)
+    with rt.begin() as conn:
+        return opt_outs.add(conn, [(_opt_out(conn, account, number, sender, message_class), "operator")]) == 1
+
+
+def opt_in(
+    rt: Runtime,
+    account: str | None,
+    phone: str,
+    sender: str = "",
+    message_class: MessageClass | None = None,
+    country: str | None = None,
+) -> None:
+    """Take such an opt-out back; NotThere when there is none."""
+    number = _phone(phone, country)
+    with rt.begin() as conn:
+        if not opt_outs.remove(conn, [_opt_out(conn, account, number, sender, message_class)]):
+            raise NotFound("there is no such opt-out: `postroad optout list` shows them")
+
+
+def import_opt_outs(
+    rt: Runtime, account: str | None, numbers: Sequence[str], sender: str = "", country: str | None = None
+) -> tuple[int, int, dict[int, str]]:
+    """Write that all these numbers want nothing; return how many were new and were there already, and what is wrong
+    with those that are none, by their place.
+
+    `country` (ISO) is where numbers without a plus are dialled.
+    """
+    _check_sender(sender)
+    read = [consent_numbers.read(number, country) for number in numbers]
+    wanted = sorted({each for each in read if each})
+    with rt.begin() as conn:
+        owner = EVERYBODY if account is None else _account(conn, account)
+        new = sum(
+            opt_outs.add(conn, [(OptOut(owner, phone, sender), "import") for phone in wanted[start : start + _PORTION]])
+            for start in range(0, len(wanted), _PORTION)
+        )
+    bad = {place: phones.phone_fault(numbers[place], country) for place, each in enumerate(read) if each is None}
+    return new, len(read) - len(bad) - new, bad
+
+
+def list_opt_outs(
+    rt: Runtime, account: str | None, phone: str | None, limit: int, country: str | None = None
+) -> list[Row]:
+    """Return up to so many opt-outs, the latest first: one account's (None: all), one number's (None: all)."""
+    number = _phone(phone, country) if phone else None
+    with rt.read_only() as conn:
+        return opt_outs.listing(conn, _account(conn, account) if account else None, number, limit)
+
+
+def _opt_out(
+    conn: Connection, account: str | None, number: str, sender: str, message_class: MessageClass | None
+) -> OptOut:
+    _check_sender(sender)
+    owner = EVERYBODY if account is None else _account(conn, account)
+    return OptOut(owner, number, sender, str(message_class) if message_class else "")
+
+
+# What handsets send -------------------------------------------------------------------------------------------
+
+
+def list_inbound(rt: Runtime, account: str | None, since: datetime, limit: int) -> list[Row]:
+    """Return up to so many messages from handsets since a moment, the latest first: one account's (None: all)."""
+    with rt.read_only() as conn:
+        owner = _account(conn, account) if account else None
+        return inbound.listing(conn, owner, since, limit)
+
+
+def set_keyword(rt: Runtime, account: str | None, word: str, action: InboundAction, reply: str | None) -> str:
+    """Write what a word does that an account's (None: every account's) handsets send; return it as it is compared."""
+    spelt = spell(word)
+    if not spelt:
+        raise InvalidInput(f"{word!r} is no keyword: it needs a letter or a digit")
+    if reply is not None:
+        if not reply.strip() or "\x00" in reply or len(reply) > _MOST_TEXT:
+            raise InvalidInput(f"a reply is a text of at most {_MOST_TEXT} characters")
+        if templates.compile(reply).names:
+            raise InvalidInput("a reply has no merge fields: nothing is there to fill them with")
+    with rt.begin() as conn:
+        owner = _account(conn, account) if account else None
+        keywords.put(conn, Keyword(spelt, action, reply, owner))
+    return spelt
+
+
+def drop_keyword(rt: Runtime, account: str | None, word: str) -> None:
+    """Take a word away; NotThere when there is none."""
+    with rt.begin() as conn:
+        if not keywords.drop(conn, _account(conn, account) if account else None, spell(word)):
+            raise NotFound(f"there is no keyword {word!r}: `postroad keyword list` shows them")
+
+
+def list_keywords(rt: Runtime, account: str | None) -> list[Row]:
+    """Return the registered words, those for every account first: all, or what counts for one account."""
+    with rt.read_only() as conn:
+        return keywords.listing(conn, _account(conn, account) if account else None)
+
+
+# Quiet hours --------------------------------------------------------------------------------------------------
+
+
+def set_quiet(
+    rt: Runtime,
+    account: str | None,
+    country: str,
+    message_class: MessageClass,
+    begins: str,
+    ends: str,
+    action: QuietAction,
+) -> None:
+    """Write from when until when (21:00, 08:00) a country (or *) is not written to by an account (None: by any)."""
+    if country != EVERYWHERE:
+        _check_country(country)
+    rule = QuietRule(country, message_class, _minute(begins), _minute(ends), action)
+    with rt.begin() as conn:
+        quiet_hours.put(conn, _account(conn, account) if account else None, rule)
+
+
+def drop_quiet(rt: Runtime, account: str | None, country: str, message_class: MessageClass) -> None:
+    """Take a line away; NotThere when there is none."""
+    with rt.begin() as conn:
+        if not quiet_hours.drop(conn, _account(conn, account) if account else None, country, message_class):
+            raise NotFound(f"no quiet hours {country} {message_class}: `postroad quiet list` shows them")
+
+
+def list_quiet(rt: Runtime) -> list[Row]:
+    """Return every line, those for every account first."""
+    with rt.read_only() as conn:
+        return quiet_hours.listing(conn)
+
+
+# What fits ----------------------------------------------------------------------------------------------------
+
+
+def _minute(clock: str) -> int:
+    found = _CLOCK.fullmatch(clock)
+    if found is None:
+        raise InvalidInput(f"{clock!r} is no time of day: write 21:00")
+    return int(found[1]) * 60 + int(found[2])
+
+
+def _phone(text: str, country: str | None) -> str:
+    number = consent_numbers.read(text, country)
+    if number is None:
+        raise InvalidInput(phones.phone_fault(text, country))
+    return number
+
+
+def _check_country(word: str) -> None:
+    if word not in SUPPORTED_REGIONS:
+        raise InvalidInput(f"{word!r} is no country: write its ISO 3166 code, such as NG")
+
+
+def _check_sender(word: str) -> None:
+    if word and not is_sender(word):
+        raise InvalidInput(f"{word!r} cannot be a sender")
+
+
+def _account(conn: Connection, name: str) -> int:
+    found = accounts.find(conn, [name]).get(name)
+    if found is None:
+        raise NotFound(f"there is no account {name!r}: `postroad account list` shows them")
+    return found.id

@@ -1,0 +1,91 @@
+"""Enlist: put persons on an account by the operator's word, as if they had come in by the account's own door."""
+
+import re
+from typing import Any
+
+from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.rules.numbers import phones
+from pipeline.rules.numbers.test_numbers import SANDBOX_NUMBERS
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import accounts
+from pipeline.store.api import person_events, persons
+from schema.vocabulary import NumberMove
+
+Row = dict[str, Any]
+
+_PERSON = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class InvalidInput(ConfigurationError):
+    """What was given cannot be so."""
+
+
+class NotFound(PostroadError):
+    """There is no account of that name."""
+
+
+class AlreadyExists(PostroadError):
+    """The person has a number already."""
+
+
+def add_person(
+    rt: Runtime,
+    account: str,
+    person: str,
+    phone: str | None = None,
+    *,
+    country: str | None = None,
+    verified: bool = False,
+) -> None:
+    """Write a person, with a number where one is given; one who is there without a number is given this one.
+
+    `country` (ISO) is where the number is dialled if it has no plus.
+
+    Unfit: an id or number that cannot be. Taken: he has a number already, which first must go.
+    """
+    if not _PERSON.fullmatch(person):
+        raise InvalidInput(f"{person!r} cannot be a person's id: up to 255 letters, digits and signs, no blanks")
+    if verified and phone is None:
+        raise InvalidInput("only a number can be verified: give --phone too")
+    number, number_id = _e164(phone, country) if phone is not None else None, rt.new_ids()
+    with rt.begin() as conn:
+        owner = _account(conn, account)
+        persons.create(conn, owner, person)
+        if number is None:
+            return
+        if not persons.give(conn, owner, person, number, number_id, verified=verified):
+            raise AlreadyExists(f"the person {person!r} has a number already: delete that one first")
+        person_events.tell(conn, rt.new_ids(), owner, person, number_id, NumberMove.CREATED, rt.now())
+
+
+def remove_person_number(rt: Runtime, account: str, person: str) -> bool:
+    """Take a person's number away; return whether he had one."""
+    with rt.begin() as conn:
+        owner = _account(conn, account)
+        found = persons.get(conn, owner, person)
+        if not (found and found.phone_id and persons.take(conn, owner, person, found.phone_id)):
+            return False
+        person_events.tell(conn, rt.new_ids(), owner, person, found.phone_id, NumberMove.DELETED, rt.now())
+    return True
+
+
+def list_persons(rt: Runtime, account: str) -> list[Row]:
+    """Return an account's persons with their numbers."""
+    with rt.begin() as conn:
+        return persons.listing(conn, _account(conn, account))
+
+
+def _e164(phone: str, country: str | None) -> str:
+    if phone in SANDBOX_NUMBERS:
+        return phone
+    [found] = phones.normalise([phone], country)
+    if found is None:
+        raise InvalidInput(phones.phone_fault(phone, country))
+    return found.e164
+
+
+def _account(conn: Connection, name: str) -> int:
+    found = accounts.find(conn, [name]).get(name)
+    if found is None:
+        raise NotFound(f"there is no account {name!r}: `postroad account list` shows them")
+    return found.id

@@ -1,0 +1,63 @@
+"""Preview: what can be told of an order's recipients before it is handed over, by the rules it will be judged by."""
+
+from collections.abc import Mapping
+
+from pipeline.errors import PostroadError
+from pipeline.rules.numbers import phones
+from pipeline.rules.text import templates
+from pipeline.runtime import Runtime
+from pipeline.store import accounts
+
+#: characters a rendered body may have
+_MAX_BODY = 1600
+
+
+class NotFound(PostroadError):
+    """There is no such account, or it has no such template."""
+
+
+def template_text(rt: Runtime, account: str, word: str) -> str:
+    """Return the text of an account's template (slug or id); NotThere: there is none with `${name}` fields."""
+    with rt.read_only() as conn:
+        found = accounts.find(conn, [account]).get(account)
+        if found is None:
+            raise NotFound(f"there is no account {account!r}: `postroad account list` shows them")
+        text = accounts.templates(conn, {(found.id, word)}).get((found.id, word))
+    if text is None:
+        raise NotFound(f"the account {account!r} has no template {word!r}: `postroad template list` shows them")
+    return text
+
+
+class Preview:
+    """A text and its recipients, judged without a look at the database."""
+
+    def __init__(self, text: str, country: str | None = None, *, strict_numbers: bool = False) -> None:
+        """Take the text, and where numbers without a plus are dialled (ISO)."""
+        self.text = text
+        self._template = templates.compile(text)
+        self._country = country
+        self._strict = strict_numbers
+        #: its merge fields, each once
+        self.names = self._template.names
+
+    def spell(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return fields that all have in common under the names that the text has for them, whatever their case."""
+        folded = {name.strip().casefold(): value for name, value in given.items()}
+        spelt = {name: given.get(name, folded.get(name.casefold())) for name in self.names}
+        return {**given, **{name: value for name, value in spelt.items() if value is not None}}
+
+    def fault(self, number: str, country: str | None, fields: Mapping[str, str]) -> str | None:
+        """Return why a recipient with these fields will be refused, as far as can be told; it quotes nothing."""
+        [phone] = phones.normalise([number], country or self._country)
+        if phone is None:
+            return phones.phone_fault(number, country or self._country)
+        if self._strict and not phone.known:
+            return "not a phone number: no range that is known has it"
+        if country and country not in phones.sharing(phone.e164):
+            return f"the number is not one of {country}"
+        [body] = templates.render_all(self._template, {}, [fields], _MAX_BODY)
+        if isinstance(body, str) and len(body) > _MAX_BODY:
+            return f"the text is longer than {_MAX_BODY} characters"
+        if isinstance(body, str) and self.text and not body.strip():
+            return "the text is empty once its merge fields are filled"
+        return None

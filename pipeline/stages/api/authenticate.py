@@ -1,0 +1,248 @@
+"""Identify: find out who calls, whether he may from there, and whether he calls too often."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from pipeline.errors import ConfigurationError, DatabaseFault
+from pipeline.runtime import Runtime
+from pipeline.store.api import api_keys, rate_limits
+from pipeline.store.api.api_keys import Rehash
+from pipeline.store.api.rate_limits import LimitTake
+from schema.api import ApiKey
+from schema.value_class import value_class
+from schema.vocabulary import AccountState, Code, Dialect
+
+log = logging.getLogger(__name__)
+
+#: characters a handle may have
+_LONGEST = 255
+#: what a sealed secret of a key is sealed for
+PURPOSE = "key"
+#: what no secret and no hash of one is equal to
+_NO_SECRET = os.urandom(32)
+
+
+@value_class
+class Credentials:
+    """A call at a door, before we know whose it is."""
+
+    dialect: Dialect
+    #: what finds the key
+    handle: str
+    #: the address it came from
+    source: str
+    #: what is called: calls are limited by key and endpoint
+    endpoint: str
+    #: calls a second, and how many at once, unless the key's settings say otherwise
+    rate: float
+    burst: int
+    #: judges the key's proof in the dialect's own way; returns None when it holds
+    prove: Callable[[ApiKey], Any]
+    #: what must not come twice from this key, and for how many seconds it is remembered
+    nonce: str | None = None
+    nonce_seconds: int = 0
+    #: while the secret key is replaced: the handle as it is by those before it, where that is another
+    older: tuple[str, ...] = ()
+    #: and the present hash of the secret that the caller shows; None: he shows none
+    secret_hash: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Why a caller is turned away."""
+
+    code: Code
+    #: seconds after which he may try again
+    wait: float = 0.0
+    #: what the dialect itself had to say about his proof
+    proof: Any = None
+
+
+def authenticate(rt: Runtime, knocks: Sequence[Credentials]) -> list[ApiKey | Denied]:
+    """Return for each knock its key, or why it is turned away, in order.
+
+    Judged in this order: the key is known and the proof holds, its account is active, the address is allowed, the nonce
+    is new, the limit holds. Whoever fails an earlier one spends nothing of a later. A key that is not there is judged
+    as one whose proof fails, by the same work: nobody without the secret learns which keys there are or how they stand.
+    """
+    found = _keys(rt, knocks)
+    callers = [_caller(found, credentials) for credentials in knocks]
+    judged = [_judge_alone(key, credentials) for key, credentials in zip(callers, knocks, strict=True)]
+    if rt.vault.old:
+        _hash_anew(rt, knocks, callers, judged)
+    _refuse_replays(rt, knocks, judged)
+    _refuse_haste(rt, knocks, judged)
+    return judged
+
+
+def _keys(rt: Runtime, knocks: Sequence[Credentials]) -> dict[tuple[Dialect, str], ApiKey]:
+    # what PostgreSQL cannot spell is nobody's, and must not spoil it for those who knock beside it
+    wanted = [(credentials.dialect, credentials.handle) for credentials in knocks if _is_spelt(credentials.handle)]
+    if rt.vault.old:
+        wanted += [
+            (credentials.dialect, handle) for credentials in knocks for handle in credentials.older if _is_spelt(handle)
+        ]
+    with rt.read_only() as conn:
+        rows = api_keys.find(conn, wanted)
+    return {(key.dialect, key.handle): key for key in (_key(rt, row) for row in rows) if key}
+
+
+def _caller(found: Mapping[tuple[Dialect, str], ApiKey], credentials: Credentials) -> ApiKey | None:
+    key = found.get((credentials.dialect, credentials.handle))
+    if key is None and credentials.older:
+        older = (found.get((credentials.dialect, handle)) for handle in credentials.older)
+        return next((each for each in older if each), None)
+    return key
+
+
+def _is_spelt(handle: str) -> bool:
+    return handle.isprintable() and len(handle) <= _LONGEST
+
+
+def _key(rt: Runtime, row: Sequence[Any]) -> ApiKey | None:
+    """Return a key; None: its secret is not to be had any more, so that nobody can prove that it is his."""
+    id_, account, owner, state, currency, dialect, handle, test, scopes, networks, settings, sealed, secret_hash = row
+    try:
+        secret = rt.vault.open(PURPOSE, sealed) if sealed else None
+    except ConfigurationError as error:
+        log.error("key %d is void: %s", id_, error)
+        return None
+    return ApiKey(
+        id=id_,
+        account=account,
+        owner=owner,
+        account_state=AccountState(state),
+        currency=currency,
+        dialect=Dialect(dialect),
+        handle=handle,
+        test=test,
+        scopes=frozenset(scopes),
+        networks=tuple(networks),
+        settings=settings,
+        secret=secret,
+        secret_hash=secret_hash,
+    )
+
+
+def _judge_alone(key: ApiKey | None, credentials: Credentials) -> ApiKey | Denied:
+    """Judge one knock; what cannot be judged is turned away alone, not with all that came beside it."""
+    try:
+        judged = _judge(key, credentials)
+        if isinstance(judged, ApiKey):
+            _take(judged, credentials)
+    except Exception as error:  # noqa: BLE001 - its caller is told, and only he
+        log.error("a call with key %s cannot be judged: %s", key and key.id, type(error).__name__)
+        return Denied(Code.INTERNAL)
+    return judged
+
+
+def _judge(key: ApiKey | None, credentials: Credentials) -> ApiKey | Denied:
+    proof = credentials.prove(key or _nobodys(credentials))
+    if proof is not None or key is None:
+        return Denied(Code.UNAUTHENTICATED, proof=proof)
+    if key.account_state is not AccountState.ACTIVE:
+        return Denied(Code.ACCOUNT_SUSPENDED)
+    if key.networks and not _within(credentials.source, key.networks):
+        return Denied(Code.SOURCE_FORBIDDEN)
+    return key
+
+
+def _nobodys(credentials: Credentials) -> ApiKey:
+    """Return a key that nobody has the secret of, in place of one that is not there."""
+    return ApiKey(
+        id=0,
+        account=0,
+        owner="",
+        account_state=AccountState.ACTIVE,
+        currency="",
+        dialect=credentials.dialect,
+        handle=credentials.handle,
+        test=False,
+        scopes=frozenset(),
+        networks=(),
+        settings={},
+        secret=_NO_SECRET,
+        secret_hash=_NO_SECRET,
+    )
+
+
+def _hash_anew(
+    rt: Runtime, knocks: Sequence[Credentials], callers: Sequence[ApiKey | None], judged: Sequence[ApiKey | Denied]
+) -> None:
+    """Hash with the present secret key what was hashed with one before it, of those who have just proved themselves.
+
+    Whatever becomes of that, they are answered: their key is found by the older hash next time too.
+    """
+    shown = {
+        change.id: change
+        for credentials, key, verdict in zip(knocks, callers, judged, strict=True)
+        if key and _is_proven(verdict) and (change := _anew(key, credentials))
+    }
+    if not shown:
+        return
+    try:
+        with rt.read_only() as conn:
+            behind = api_keys.behind(conn, shown, rt.vault.id)
+        if behind:
+            with rt.begin() as conn:
+                api_keys.rehash(conn, [shown[id_] for id_ in behind], rt.vault.id)
+    except DatabaseFault as error:
+        log.warning("%d keys are not hashed anew yet: %s", len(shown), error)
+
+
+def _is_proven(judged: ApiKey | Denied) -> bool:
+    """Tell whether a caller had what the key takes, welcome or not."""
+    return isinstance(judged, ApiKey) or judged.code in (Code.ACCOUNT_SUSPENDED, Code.SOURCE_FORBIDDEN)
+
+
+def _anew(key: ApiKey, credentials: Credentials) -> Rehash | None:
+    """Return how a key is hashed by what its caller has shown; None: he showed nothing that is kept as a hash."""
+    if key.secret_hash is None:
+        return Rehash(key.id, key.handle, credentials.handle, None) if key.secret is None else None
+    return Rehash(key.id, key.handle, credentials.handle, credentials.secret_hash) if credentials.secret_hash else None
+
+
+def _within(source: str, networks: Sequence[str]) -> bool:
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return False
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return any(plain in ip_network(each, strict=False) for each in networks)
+
+
+def _refuse_replays(rt: Runtime, knocks: Sequence[Credentials], judged: list[ApiKey | Denied]) -> None:
+    asked = [
+        (place, f"{key.id}:{credentials.nonce}", credentials.nonce_seconds)
+        for place, (credentials, key) in enumerate(zip(knocks, judged, strict=True))
+        if isinstance(key, ApiKey) and credentials.nonce is not None
+    ]
+    if not asked:
+        return
+    fresh = rate_limits.remember(rt.valkey, [(word, seconds) for _, word, seconds in asked])
+    for place, (at, _, _) in enumerate(asked):
+        if fresh is None:
+            judged[at] = Denied(Code.UNAVAILABLE)
+        elif not fresh[place]:
+            judged[at] = Denied(Code.CONFLICT)
+
+
+def _refuse_haste(rt: Runtime, knocks: Sequence[Credentials], judged: list[ApiKey | Denied]) -> None:
+    asked = [
+        (place, [_take(key, credentials)])
+        for place, (credentials, key) in enumerate(zip(knocks, judged, strict=True))
+        if isinstance(key, ApiKey)
+    ]
+    for (place, _), refused in zip(asked, rate_limits.take(rt.valkey, [group for _, group in asked]), strict=True):
+        if refused:
+            judged[place] = Denied(Code.RATE_KEY, wait=refused.wait)
+
+
+def _take(key: ApiKey, credentials: Credentials) -> LimitTake:
+    rate = float(key.settings.get("rate", credentials.rate))
+    burst = int(key.settings.get("burst", max(credentials.burst, rate)))
+    return LimitTake(f"key:{key.id}:{credentials.endpoint}", rate, burst)

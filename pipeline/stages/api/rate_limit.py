@@ -1,0 +1,46 @@
+"""Restrain: hold back what is sent too often to one number, or by one account."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.runtime import Runtime
+from pipeline.store.api import rate_limits
+from pipeline.store.api.rate_limits import LimitTake, Refused
+from pipeline.vault import Vault
+
+__all__ = ["LimitTake", "Refused", "of_number", "rate_limit"]
+
+
+def rate_limit(rt: Runtime, wanted: Sequence[Sequence[LimitTake]]) -> list[Refused | None]:
+    """Take what each call wants of its limits, all or nothing; return for each None, or which limit refused it."""
+    if not any(wanted):
+        return [None] * len(wanted)
+    vault = rt.vault_or_none
+    return _take_older_too(rt, wanted) if vault and vault.old else rate_limits.take(rt.valkey, wanted)
+
+
+def _take_older_too(rt: Runtime, wanted: Sequence[Sequence[LimitTake]]) -> list[Refused | None]:
+    """Take by the older names of limits too, so that what was used up under them stays so, now and afterwards."""
+    spread = [[(place, each) for place, one in enumerate(group) for each in _names(one)] for group in wanted]
+    judged = rate_limits.take(rt.valkey, [[each for _, each in group] for group in spread])
+    return [
+        refused and replace(refused, place=group[refused.place][0])
+        for refused, group in zip(judged, spread, strict=True)
+    ]
+
+
+def _names(one: LimitTake) -> list[LimitTake]:
+    return [replace(one, key=key, older=()) for key in (one.key, *one.older)]
+
+
+def of_number(rt: Runtime, account: int, name: str, phone: str, *, rate: float, burst: int) -> LimitTake:
+    """Return the limit of that name on what an account sends to a number; the number stands in it as a keyed hash."""
+    vault = rt.vault
+    key = _key(vault, account, name, phone)
+    older = tuple(_key(each, account, name, phone) for each in vault.old) if vault.old else ()
+    return LimitTake(key, rate, burst, older=older)
+
+
+def _key(vault: Vault, account: int, name: str, phone: str) -> str:
+    word = vault.digest("limit", str(account), phone).hex()[:32]
+    return f"{name}:{word}"

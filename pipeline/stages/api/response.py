@@ -1,0 +1,76 @@
+"""Answer: read back what was made of orders, so that their callers hear of segments, cost and refusals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pipeline.rules.api import idempotency
+from pipeline.runtime import Runtime
+from pipeline.store import requests
+from pipeline.store.api import responses
+from schema.message import Accepted, Answered
+from schema.order import Order
+
+#: (account's name, door, idempotency key)
+_Keyed = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Readback:
+    """The answers that are ready, and what still stands in the way of the others."""
+
+    answered: list[Answered]
+    #: batches of theirs that nobody has paid for yet
+    unpaid: list[UUID]
+
+
+def answer(rt: Runtime, accepted: Sequence[Accepted]) -> Readback:
+    """Return the whole answer to each accepted order, in order; what is not paid for yet is missing from them."""
+    spans = [
+        (each.request, min(own), max(own), each.replayed)
+        for each in accepted
+        if (own := [id_ for id_ in each.messages if id_ is not None])
+    ]
+    with rt.read_only() as conn:
+        written, unpaid = responses.written(conn, spans)
+    return Readback(
+        [
+            Answered(
+                each.request,
+                [written.get(id_) if id_ else None for id_ in each.messages],
+                each.refusals,
+                each.replayed,
+                each.altered,
+            )
+            for each in accepted
+        ],
+        unpaid,
+    )
+
+
+def recall(rt: Runtime, orders: Sequence[Order]) -> list[Accepted | None]:
+    """Return for each order the answer its idempotency key already has, or None, in order.
+
+    That nobody could pay is no answer for good: it is judged anew.
+    """
+    keyed = [(order.account, order.door or idempotency.ORDERS, order.idempotency_key) for order in orders]
+    earlier = _earlier(rt, sorted({key for key in keyed if key[2] is not None}))
+    return [earlier.get(key) for key in keyed]
+
+
+def repeat(rt: Runtime, account: str, door: str, key: str) -> Answered | None:
+    """Return what was answered under an idempotency key of an account, or None: nothing, or not all of it yet."""
+    found = list(_earlier(rt, [(account, door, key)]).values())
+    back = answer(rt, found)
+    return back.answered[0] if found and not back.unpaid else None
+
+
+def _earlier(rt: Runtime, wanted: Sequence[_Keyed]) -> dict[_Keyed, Accepted]:
+    if not wanted:
+        return {}
+    with rt.read_only() as conn:
+        holders = responses.holders(conn, wanted)
+        found = requests.answers(conn, list(holders.values()))
+        anew = requests.unpaid(conn, found)
+    return {key: found[request][0] for key, request in holders.items() if request in found and request not in anew}

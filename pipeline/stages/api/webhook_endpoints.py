@@ -1,0 +1,200 @@
+"""Subscribe: where an account wants to be told what becomes of its messages, and with which secret that is signed.
+
+Everywhere `account` is an account's id, and None anybody's: for operators, not for doors.
+"""
+
+import secrets
+from collections.abc import Callable, Collection
+from uuid import UUID
+
+from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.rules.api import webhook_urls
+from pipeline.rules.api.webhook_urls import AllowedAddresses, fault, may_be_called
+from pipeline.runtime import Runtime
+from pipeline.store import accounts
+from pipeline.store.api import webhook_endpoints
+from pipeline.store.api.webhook_endpoints import Endpoint
+from schema.vocabulary import Dialect, EndpointState
+
+#: what a sealed secret of an endpoint is sealed for
+PURPOSE = "endpoint"
+#: endpoints one account may have: each hears of every message
+MOST = 20
+#: dialects that sign with the key that sent the message
+KEYED = frozenset({Dialect.TELESIGN})
+#: dialects that greet a new endpoint, which counts once it answers well
+GREETED = frozenset({Dialect.SOLARIS, Dialect.WEBEX})
+
+#: greets the URL as the dialect does; returns None when it answered well, else what it did instead
+Greet = Callable[[Dialect, str], str | None]
+
+__all__ = [
+    "AllowedAddresses",
+    "Endpoint",
+    "EndpointUnreachable",
+    "Greet",
+    "HandshakeRefused",
+    "TooMany",
+    "UrlForbidden",
+    "account_of",
+    "change",
+    "create",
+    "fault",
+    "find",
+    "list_all",
+    "may_be_called",
+    "reach",
+    "remove",
+    "resume",
+    "rotate_secret",
+]
+
+
+class UrlForbidden(ConfigurationError):
+    """The URL cannot be called; the message says why, and fits behind the field's name."""
+
+
+class TooMany(PostroadError):
+    """The account has as many endpoints as it may."""
+
+
+class HandshakeRefused(PostroadError):
+    """The URL did not answer its dialect's greeting as it must; the message says what it did."""
+
+
+class EndpointUnreachable(PostroadError):
+    """There is no such account."""
+
+
+def account_of(rt: Runtime, name: str) -> int:
+    """Return the id of the account of that name; NobodyThere when there is none."""
+    with rt.begin() as conn:
+        found = accounts.find(conn, [name]).get(name)
+    if found is None:
+        raise EndpointUnreachable(f"there is no account {name!r}: `postroad account list` shows them")
+    return found.id
+
+
+def create(
+    rt: Runtime,
+    account: int,
+    dialect: Dialect,
+    url: str,
+    *,
+    events: Collection[str] = (),
+    description: str = "",
+    greet: Greet | None = None,
+) -> tuple[Endpoint, str]:
+    """Write an endpoint that hears of the dialect's events (none named: all); return it with its secret, shown once.
+
+    The secret is "" where the dialect signs with the key. UrlUnfit, Unwelcome or TooMany says why there is none.
+    """
+    _check_url(rt, url)
+    if words := _greet(dialect, url, greet):  # before anything is written, and no transaction waits for a stranger
+        raise HandshakeRefused(f"no webhook was made: {url} {words}")
+    secret = "" if dialect in KEYED else _new_ids()
+    sealed = rt.vault.seal(PURPOSE, secret.encode()) if secret else None
+    with rt.begin() as conn:
+        if webhook_endpoints.count(conn, account) >= MOST:
+            raise TooMany(f"an account has at most {MOST} webhook endpoints")
+        made = webhook_endpoints.create(
+            conn, rt.new_ids(), account, dialect, url, events=events, description=description, sealed=sealed
+        )
+        webhook_endpoints.enable_events(conn, [account])
+    return made, secret
+
+
+def list_all(rt: Runtime, account: int | None) -> list[Endpoint]:
+    """Return the account's endpoints, the oldest first."""
+    with rt.begin() as conn:
+        return webhook_endpoints.listing(conn, account)
+
+
+def find(rt: Runtime, account: int | None, endpoint: UUID) -> Endpoint | None:
+    """Return an endpoint, or None when the account has no such."""
+    with rt.begin() as conn:
+        return webhook_endpoints.find(conn, account, endpoint)
+
+
+def change(
+    rt: Runtime,
+    account: int | None,
+    endpoint: UUID,
+    *,
+    url: str | None = None,
+    events: Collection[str] | None = None,
+    description: str | None = None,
+    state: EndpointState | None = None,
+) -> Endpoint | None:
+    """Change what is not None of an endpoint; return it as it is then, or None when the account has no such.
+
+    UrlUnfit says what is wrong with the URL. Made active, it is called at once for all that waits.
+    """
+    if url is not None:
+        _check_url(rt, url)
+    with rt.begin() as conn:
+        if url is not None and _greeted_elsewhere(webhook_endpoints.find(conn, account, endpoint), url):
+            raise UrlForbidden("the URL of this webhook cannot change: create another, then remove this one")
+        found = webhook_endpoints.change(conn, account, endpoint, url=url, events=events, description=description)
+        if found is None or state in (None, found.state):
+            return found
+        turn = webhook_endpoints.resume if state is EndpointState.ACTIVE else webhook_endpoints.suspend
+        return turn(conn, account, endpoint)
+
+
+def resume(rt: Runtime, account: int | None, endpoint: UUID) -> Endpoint | None:
+    """Have an endpoint called again, at once for all that waits; return it, or None when the account has no such."""
+    with rt.begin() as conn:
+        return webhook_endpoints.resume(conn, account, endpoint)
+
+
+def remove(rt: Runtime, account: int | None, endpoint: UUID) -> bool:
+    """Take an endpoint away; what it was still to be told is dropped. False: the account has no such."""
+    with rt.begin() as conn:
+        found = webhook_endpoints.find(conn, account, endpoint)
+        if found is None:
+            return False
+        webhook_endpoints.hold(conn, found.account)
+        owner = webhook_endpoints.remove(conn, account, endpoint)
+        if owner is not None:
+            webhook_endpoints.follow(conn, owner)
+    return owner is not None
+
+
+def rotate_secret(rt: Runtime, account: int | None, endpoint: UUID) -> tuple[Endpoint, str] | None:
+    """Give an endpoint a new secret; return both, or None when the account has no such with a secret of its own.
+
+    For a day its dialect may sign with the one before it as well.
+    """
+    secret = _new_ids()
+    with rt.begin() as conn:
+        found = webhook_endpoints.rotate(conn, account, endpoint, rt.vault.seal(PURPOSE, secret.encode()))
+    return (found, secret) if found else None
+
+
+def reach(rt: Runtime) -> AllowedAddresses:
+    """Return what the settings let webhooks reach; ConfigurationError when a network is none."""
+    given = rt.settings
+    try:
+        return webhook_urls.reach(given.webhook_networks, given.webhook_ports, given.webhook_plain)
+    except ValueError as error:
+        raise ConfigurationError(f"POSTROAD_WEBHOOK_NETWORKS: {error}") from None
+
+
+def _greet(dialect: Dialect, url: str, greet: Greet | None) -> str | None:
+    if dialect not in GREETED:
+        return None
+    return greet(dialect, url) if greet else "was not greeted"
+
+
+def _greeted_elsewhere(known: Endpoint | None, url: str) -> bool:
+    return known is not None and known.dialect in GREETED and known.url != url
+
+
+def _check_url(rt: Runtime, url: str) -> None:
+    if words := fault(url, reach(rt)):
+        raise UrlForbidden(words)
+
+
+def _new_ids() -> str:
+    return "whsec_" + secrets.token_urlsafe(32)

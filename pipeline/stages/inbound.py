@@ -1,0 +1,219 @@
+"""Hear: keep what handsets send; do what its keywords ask: write opt-outs, take them back, answer."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from pipeline.rules.consent import consent_numbers
+from pipeline.rules.consent.keywords import Keyword, KeywordMeaning, Vocabulary
+from pipeline.rules.consent.send_permission import REPLIES
+from pipeline.rules.text.inbound_parts import BELIEVED, JoinedText, KeptPart, join
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import advisory_locks
+from pipeline.store.consent import inbound, keywords, number_owners, opt_outs
+from pipeline.store.consent.inbound import Heeded, KeywordReply, Start
+from pipeline.store.consent.opt_outs import EVERYBODY, OptOut
+from schema.carriage import Inbound
+from schema.message_class import MessageClass
+from schema.order import Order, Recipient
+from schema.vocabulary import InboundAction
+
+#: messages one transaction heeds, and answers one call returns
+PORTION = 500
+#: seconds for which the first parts of a long message wait for the others
+TIMEOUT = 600.0
+#: where several accounts share a number: how far back the one that wrote last is looked for, in days and in messages
+SINCE_DAYS, AMONG = 7, 200_000
+
+#: a text to anything else is answered by nobody
+_PHONE = re.compile(r"\+[0-9]{7,15}")
+
+
+def keep(rt: Runtime, messages: Sequence[Inbound]) -> int:
+    """Keep messages from handsets, each once however often it comes; return how many were new."""
+    with rt.begin() as conn:
+        return inbound.keep(conn, rt.new_ids(), messages)
+
+
+def reply(rt: Runtime) -> list[tuple[UUID, Order]]:
+    """Heed what handsets sent, up to a portion; return the answers still to be written, each with its request's id.
+
+    They are the same at every call until `answered` is told of them: written twice, they are one request.
+    """
+    with rt.begin() as conn:
+        if not advisory_locks.is_mine(conn, "hear"):
+            return []
+        kept = inbound.fresh(conn, PORTION, TIMEOUT)
+        if kept:
+            _heed(rt, conn, kept)
+        return [(each.id, _order(each)) for each in inbound.replies(conn, PORTION)]
+
+
+def replied(rt: Runtime, requests: Sequence[UUID]) -> None:
+    """Note that these answers are written."""
+    if not requests:
+        return
+    with rt.begin() as conn:
+        inbound.replied(conn, requests)
+
+
+def _order(reply: KeywordReply) -> Order:
+    # all of it is ours, or was looked at when it came
+    return Order.model_construct(
+        account=reply.account,
+        sender=reply.sender,
+        body=reply.body,
+        recipients=[Recipient.model_construct(to=reply.phone)],
+        idempotency_key=f"reply-{reply.id}",
+        door=REPLIES,
+        message_class=MessageClass.TRANSACTIONAL,
+        skip_opt_outs=True,
+    )
+
+
+# What they ask ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What has to be known to heed texts, and what they change."""
+
+    #: what was written to → accounts that have it as a sender, and how that is spelt there
+    owners: dict[str, dict[int, list[str]]]
+    #: None: of whoever has no words of his own
+    words: dict[int | None, Vocabulary]
+    #: (phone, sender) → the account that wrote last
+    correspondents: dict[tuple[str, str], int]
+    #: what was said START to of late, by phone
+    starts: dict[str, list[Start]]
+    #: opt-outs as they stand while the texts are gone through, and when they were said
+    standing: dict[OptOut, datetime]
+    #: who said so
+    sources: dict[OptOut, str] = field(default_factory=dict)
+
+    def account(self, text: JoinedText) -> int | None:
+        """Return whose text it is; None: nobody's, or nobody can tell of which of several accounts."""
+        accounts = self.owners.get(text.sender, {})
+        if len(accounts) < 2:
+            return next(iter(accounts), None)
+        knowing = [each for each in accounts if self.words[each].knows_alone(text.body)]
+        last = self.correspondents.get((text.phone, text.sender))
+        if len(knowing) == 1:
+            return knowing[0]
+        return last if last in accounts else None
+
+    def is_outdone(self, said: OptOut, at: datetime) -> bool:
+        """Tell whether a START that was said later came before this STOP."""
+        return any(
+            start.at > at
+            and (start.account is None or start.account == said.account)
+            and said.sender in ("", consent_numbers.sender(start.sender))
+            for start in self.starts.get(said.phone, ())
+        )
+
+
+def _heed(rt: Runtime, conn: Connection, kept: Sequence[KeptPart]) -> None:
+    texts = join(kept)
+    scene = _look_up(rt, conn, texts)
+    before = dict(scene.standing)
+    done = [each for text in texts for each in _do(scene, text)]
+    opt_outs.remove(conn, before.keys() - scene.standing.keys())
+    said = {each: at for each, at in scene.standing.items() if before.get(each) != at}
+    opt_outs.add(conn, ((each, scene.sources[each]) for each in said), said)
+    inbound.handle(conn, done)
+
+
+def _look_up(rt: Runtime, conn: Connection, texts: Sequence[JoinedText]) -> _Scene:
+    found = number_owners.owners(conn, {text.sender: consent_numbers.spellings(text.sender) for text in texts})
+    everyone = {account for accounts in found.values() for account in accounts}
+    shared = {
+        (text.phone, text.sender): {spelt for each in accounts.values() for spelt in each}
+        for text in texts
+        if len(accounts := found.get(text.sender, {})) > 1
+    }
+    since = rt.now() - timedelta(days=SINCE_DAYS)
+    pairs = {(account, text.phone) for text in texts for account in found.get(text.sender, {EVERYBODY: []})}
+    starts: defaultdict[str, list[Start]] = defaultdict(list)
+    for start in inbound.starts(conn, (text.phone for text in texts), BELIEVED):
+        starts[start.phone].append(start)
+    return _Scene(
+        owners=found,
+        words=_words(keywords.of(conn, everyone), everyone),
+        correspondents=number_owners.correspondents(conn, shared, since, AMONG),
+        starts=starts,
+        standing=opt_outs.of(conn, pairs),
+    )
+
+
+def _words(known: Sequence[Keyword], accounts: set[int]) -> dict[int | None, Vocabulary]:
+    common = [each for each in known if each.account is None]
+    own: defaultdict[int, list[Keyword]] = defaultdict(list)
+    for each in known:
+        if each.account is not None:
+            own[each.account].append(each)
+    return {None: Vocabulary(common)} | {account: Vocabulary([*common, *own[account]]) for account in accounts}
+
+
+def _do(scene: _Scene, text: JoinedText) -> Iterator[Heeded]:
+    """Do what a text asks; yield what was done with each of its parts, the first of which stands for them all."""
+    account = scene.account(text)
+    # what is left of a text without its beginning asks for nothing
+    meaning = scene.words[account].read(text.body) if text.has_start else KeywordMeaning(InboundAction.KEEP)
+    whom = scene.owners.get(text.sender) or {EVERYBODY: [text.sender]}
+    if account is not None:
+        whom = {account: whom[account]}
+    named = {owner: {consent_numbers.sender(each) for each in spelt} for owner, spelt in whom.items()}
+    changed = _change(scene, text, named, meaning)
+    action = meaning.action
+    if action is InboundAction.START and not changed and meaning.is_answer:
+        action = InboundAction.KEEP  # "yes", to something else
+    is_out = any(_concerns(each, text, named) for each in scene.standing)
+    asks = action is InboundAction.HELP or (
+        meaning.is_registered and action is not InboundAction.STOP and not (action is InboundAction.START and is_out)
+    )
+    first = text.parts[0]
+    yield Heeded(
+        first.id,
+        account,
+        action,
+        meaning.reply if (changed or asks) and account is not None and _PHONE.fullmatch(text.phone) else None,
+        body=text.body if first.of else None,
+        sender=whom[account][0] if account is not None else None,
+    )
+    for each in text.parts[1:]:
+        yield Heeded(each.id, account, InboundAction.KEEP, joined_to=first.id)
+
+
+def _change(scene: _Scene, text: JoinedText, named: dict[int, set[str]], meaning: KeywordMeaning) -> bool:
+    """Write or take back opt-outs from these accounts' senders; return whether anything changed."""
+    if meaning.action is InboundAction.STOP:
+        said = {
+            OptOut(account, text.phone, "" if meaning.is_to_all and account != EVERYBODY else sender)
+            for account, senders in named.items()
+            for sender in senders
+            if sender  # nobody knows what he wrote to
+        }
+        return _stop(scene, {each for each in said if not scene.is_outdone(each, text.said_at)}, text, meaning)
+    if meaning.action is not InboundAction.START:
+        return False
+    # at the same moment STOP wins
+    lifted = {each for each, at in scene.standing.items() if _concerns(each, text, named) and at < text.said_at}
+    for each in lifted:
+        del scene.standing[each]
+    return bool(lifted)
+
+
+def _concerns(each: OptOut, text: JoinedText, named: dict[int, set[str]]) -> bool:
+    """Tell whether an opt-out is of who wrote, from what he wrote to."""
+    return each.phone == text.phone and each.account in named and each.sender in ("", *named[each.account])
+
+
+def _stop(scene: _Scene, said: set[OptOut], text: JoinedText, meaning: KeywordMeaning) -> bool:
+    new = said - scene.standing.keys()
+    for each in said:
+        scene.standing[each] = max(text.said_at, scene.standing.get(each, text.said_at))
+        scene.sources[each] = meaning.word
+    return bool(new)

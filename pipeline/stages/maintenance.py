@@ -1,0 +1,37 @@
+"""Tend: make the coming days' partitions; forget old keys, codes, webhook calls, moves, handsets, dead letters."""
+
+from datetime import timedelta
+
+from pipeline.runtime import Runtime, Work
+from pipeline.store import advisory_locks, carrier_binds, dead_letters, events, partitions, parts, requests
+from pipeline.store.api import challenges, webhook_deliveries, webhook_endpoints
+from pipeline.store.consent import inbound
+
+#: days for which partitions are made ahead
+AHEAD = 7
+#: days a challenge is kept: longer than its message can be in doubt, for whose callback it knows the address
+CHALLENGE_DAYS = 7
+
+#: days for which a receipt may speak of one part of a long message
+PART_DAYS = 14
+#: days for which it is known how a carrier's binds stood on a host whose process is gone
+BIND_DAYS = 7
+
+
+def maintain(rt: Runtime) -> list[str]:
+    """Do the house-keeping of an hour; return the names of the partitions that were made."""
+    with rt.begin(Work.MAINTENANCE) as conn:
+        if not advisory_locks.is_mine(conn, "tend"):
+            return []
+        requests.prune(conn, rt.settings.idempotency_days)
+        requests.forget_redeliveries(conn, rt.settings.idempotency_days)
+        challenges.prune(conn, CHALLENGE_DAYS)
+        parts.prune(conn, PART_DAYS)
+        carrier_binds.prune(conn, BIND_DAYS)
+        webhook_endpoints.follow_all(conn)
+        webhook_deliveries.prune(conn, rt.settings.webhook_days)
+        events.prune(conn, rt.now() - timedelta(days=rt.settings.webhook_days))
+        dead_letters.prune(conn, rt.now() - timedelta(days=rt.settings.dead_letter_days))
+        inbound.prune(conn, rt.now() - timedelta(days=rt.settings.inbound_days))
+        today = rt.now().date()
+        return partitions.prepare(conn, (today + timedelta(days=ahead) for ahead in range(-1, AHEAD + 1)))

@@ -1,0 +1,107 @@
+"""One look at all that may have to be sent once more."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from pipeline.runtime import Connection, Runtime
+from pipeline.stages.resend import unknown_outcomes
+from pipeline.stages.resend.next_carrier import resend
+from pipeline.store import advisory_locks, events, ledger, messages, missing_receipts, parts, receipts, resendable
+from pipeline.store.id_spellings import respell
+from pipeline.store.messages import Moved
+from schema.message import Hint
+from schema.vocabulary import Code, Money, ReceiptState, ResendReason, Status
+
+#: receipts, batches or doubts one transaction takes on, and how many of them one look may take
+PORTION, ROUNDS = 500, 20
+#: seconds for which a carrier whose receipts could not be read is not taken for silent
+LATELY = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ResendResult:
+    """What should be done next."""
+
+    #: batches to deliver
+    hints: list[Hint]
+    #: carrier → messages to ask it about
+    asks: dict[str, list[UUID]]
+
+
+@dataclass(slots=True)
+class _Part:
+    """What one transaction found."""
+
+    hints: list[Hint]
+    #: there may be more
+    is_full: bool
+
+
+def resend_due(rt: Runtime) -> ResendResult:
+    """Look at doubts, at what carriers could not deliver, and at what they are silent about; make new batches.
+
+    Each in transactions of its own, so that rows are locked in one order.
+    """
+    asks: dict[str, list[UUID]] = {}
+
+    def in_doubt(conn: Connection) -> _Part:
+        looked = unknown_outcomes.look(rt, conn, PORTION)
+        for carrier, those in looked.asks.items():
+            asks.setdefault(carrier, []).extend(those)
+        return _Part(looked.hints, looked.count == PORTION)
+
+    looks: dict[str, Callable[[Connection], _Part]] = {
+        "doubts": in_doubt,
+        "failures": lambda conn: _failures(rt, conn),
+        "silences": lambda conn: _missing_receipts(rt, conn),
+    }
+    return ResendResult([hint for name, look in looks.items() for hint in _all_of(rt, name, look)], asks)
+
+
+def _all_of(rt: Runtime, name: str, look: Callable[[Connection], _Part]) -> list[Hint]:
+    hints: list[Hint] = []
+    for _ in range(ROUNDS):
+        with rt.begin() as conn:
+            found = look(conn) if advisory_locks.is_mine(conn, f"retake {name}") else _Part([], is_full=False)
+        hints += found.hints
+        if not found.is_full:
+            break
+    return hints
+
+
+def _failures(rt: Runtime, conn: Connection) -> _Part:
+    """Send once more what a carrier could not deliver and another might; fail the rest."""
+    found = receipts.due(conn, PORTION, rt.now(), retryable=True)
+    known = [each for each in found if not each.waits]
+    respelt = respell(conn, [each.receipt for each in found if each.message is None], rt.now())
+    waiting = [each.receipt for each in found if each.waits and each.receipt not in respelt]
+    receipts.postpone(conn, waiting, rt.settings.orphan_hours)
+    parts.judge(conn, [each for each in known if each.is_part])
+    those = resendable.of(conn, sorted({each.message for each in known if each.message and each.is_latest}))
+    resent = resend(rt, conn, those, ResendReason.UNDELIVERED)
+    released = _fail(rt, conn, [each.id for each in resent.left])
+    touched = {each.id for each in those}
+    did = [each.receipt for each in known if each.is_latest and each.message in touched]
+    receipts.close(conn, did, ReceiptState.APPLIED)
+    receipts.close(conn, [each.receipt for each in known if each.receipt not in did], ReceiptState.IGNORED)
+    ledger.release(conn, released)
+    return _Part(resent.hints, len(found) == PORTION)
+
+
+def _fail(rt: Runtime, conn: Connection, undelivered: Sequence[UUID]) -> list[Moved]:
+    """Fail what no carrier can deliver; return the money to give back: what was held still."""
+    released = messages.end_doubt(conn, undelivered, Money.RELEASED)
+    failed = messages.conclude(conn, undelivered, Status.FAILED, Code.UNDELIVERED)
+    events.tell_all(conn, rt.new_ids(), sorted(failed), Status.FAILED, rt.now())
+    return released
+
+
+def _missing_receipts(rt: Runtime, conn: Connection) -> _Part:
+    """Send once more what a carrier should have reported by now; of codes worth nothing any more keep the length."""
+    due = missing_receipts.due(conn, PORTION)
+    missing_receipts.redact(
+        conn, due.worthless
+    )  # first: they are the older ones, and whoever locks messages goes by their ids
+    those = resendable.of(conn, sorted(missing_receipts.unheard(conn, due.silent, LATELY)))
+    return _Part(resend(rt, conn, those, ResendReason.SILENCE).hints, due.count == PORTION)

@@ -1,0 +1,138 @@
+"""What is made of attempts that were left unknown, by what their carrier is able to do."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from pipeline.errors import ConfigurationError
+from pipeline.rules.routing.unknown_outcomes import UnknownAction, UnknownCase, UnknownTimeouts, action, pause
+from pipeline.runtime import Connection, Runtime
+from pipeline.stages.resend.next_carrier import resend
+from pipeline.store import carriers, events, ledger, messages, resendable, unknown_outcomes
+from pipeline.store.messages import Moved
+from pipeline.store.unknown_outcomes import UnknownAttempt
+from schema.message import Hint
+from schema.vocabulary import CarrierState, Code, Money, Outcome, ResendReason, Status
+from schema.vocabulary import UnknownAbility as Ability
+
+
+@dataclass(slots=True)
+class Looked:
+    """What came of a look at doubts."""
+
+    #: how many were looked at
+    count: int
+    hints: list[Hint] = field(default_factory=list)
+    #: carrier → messages to ask it about
+    asks: defaultdict[str, list[UUID]] = field(default_factory=lambda: defaultdict(list))
+
+
+#: a doubt, and what there is to know of it
+_Case = tuple[UnknownAttempt, UnknownCase]
+
+
+def look(rt: Runtime, conn: Connection, limit: int) -> Looked:
+    """Ask, send once more, wait, or let be: whatever each doubt's carrier and class allow by now."""
+    found = unknown_outcomes.due(conn, limit)
+    looked = Looked(len(found))
+    if not found:
+        return looked
+    messages.lock_sent(conn, [each.message for each in found])
+    timeout = UnknownTimeouts(rt.settings.doubt_seconds_otp, rt.settings.doubt_minutes * 60)
+    cases: defaultdict[UnknownAction, list[_Case]] = defaultdict(list)
+    for each, question in _questions(rt, conn, found):
+        cases[_action(each, question, timeout)].append((each, question))
+    ledger.capture(conn, messages.end_doubt(conn, _ids(cases[UnknownAction.EARN]), Money.CAPTURED))
+    released = _fail(rt, conn, cases[UnknownAction.FAIL], Code.CARRIER_REFUSED)
+    released += _fail(rt, conn, cases[UnknownAction.EXPIRE], Code.EXPIRED)
+    later, over = _send_again(rt, conn, cases, looked)
+    later += cases[UnknownAction.WAIT] + cases[UnknownAction.ASK]
+    over += (
+        cases[UnknownAction.EARN] + cases[UnknownAction.FAIL] + cases[UnknownAction.EXPIRE] + cases[UnknownAction.LEAVE]
+    )
+    unknown_outcomes.put_off(
+        conn, [each for each, _ in later], [pause(question, timeout, each.looks) for each, question in later]
+    )
+    unknown_outcomes.resolve(conn, [each for each, _ in over])
+    for each, _ in cases[UnknownAction.ASK]:
+        looked.asks[each.carrier].append(each.message)
+    ledger.release(conn, released)
+    return looked
+
+
+def _ids(cases: Iterable[_Case]) -> list[UUID]:
+    return sorted({each.message for each, _ in cases})
+
+
+def _action(doubt: UnknownAttempt, question: UnknownCase, timeout: UnknownTimeouts) -> UnknownAction:
+    """Return what is done about a doubt: by its carrier's ability, where the message still hangs on it."""
+    if doubt.is_over or (doubt.is_overtaken and doubt.late is not Outcome.ACCEPTED):
+        return UnknownAction.LEAVE
+    word = action(question, timeout)
+    # as long as another carrier may have it, it has not failed
+    return UnknownAction.LEAVE if word in (UnknownAction.FAIL, UnknownAction.EXPIRE) and doubt.is_shared else word
+
+
+def _questions(rt: Runtime, conn: Connection, found: Sequence[UnknownAttempt]) -> list[_Case]:
+    abilities = _abilities(rt, conn, {each.carrier for each in found})
+    cases = []
+    for each in found:
+        ability, window = abilities.get(each.carrier, (Ability.BLIND, 0.0))
+        question = UnknownCase(
+            each.message_class, each.late, ability, window, each.age, each.rest, each.repeats, each.left
+        )
+        cases.append((each, question))
+    return cases
+
+
+def _abilities(rt: Runtime, conn: Connection, names: set[str]) -> dict[str, tuple[Ability, float]]:
+    """Return what each carrier can do about a doubt, and for how many seconds it knows a reference again.
+
+    One that is drained is given nothing, and where nothing is to be sent once more nobody gets it again.
+    """
+    found = {}
+    for row in carriers.all_of(conn):
+        if row.name in names:
+            try:
+                carrier = rt.carrier(row.name, row.kind, row.settings)
+            except ConfigurationError:
+                continue
+            takes = row.state is CarrierState.ACTIVE and rt.settings.resends > 0
+            able = carrier.doubt if takes or carrier.doubt is Ability.QUERYABLE else Ability.BLIND
+            found[row.name] = (able, carrier.dedupe_seconds)
+    return found
+
+
+def _send_again(
+    rt: Runtime, conn: Connection, cases: Mapping[UnknownAction, Sequence[_Case]], looked: Looked
+) -> tuple[list[_Case], list[_Case]]:
+    """Make batches for the same carriers and for others; return the doubts to look at again, and those to leave.
+
+    Those may be left that were sent once more as often as they may be, and of which nobody will say anything.
+    """
+    later: list[_Case] = []
+    over: list[_Case] = []
+    for word, why in ((UnknownAction.SAME, ResendReason.REPEAT), (UnknownAction.ELSEWHERE, ResendReason.DOUBT)):
+        those = resendable.of(conn, _ids(cases.get(word, ())))
+        resent = resend(rt, conn, those, why)
+        looked.hints += resent.hints
+        left = {each.id: not each.is_whole or each.resends >= rt.settings.resends for each in resent.left}
+        for doubt, question in cases.get(word, ()):
+            is_spent = left.get(doubt.message, False) and question.late in (None, Outcome.UNKNOWN)
+            if doubt.message in left and question.ability is Ability.QUERYABLE:
+                looked.asks[doubt.carrier].append(doubt.message)
+                is_spent = False
+            (over if is_spent else later).append((doubt, question))
+    return later, over
+
+
+def _fail(rt: Runtime, conn: Connection, cases: Sequence[_Case], code: Code) -> list[Moved]:
+    """End what no carrier has: of what one could not deliver before that is the reason; return money to give back."""
+    released: list[Moved] = []
+    for was_undelivered, why in ((False, code), (True, Code.UNDELIVERED)):
+        these = _ids(case for case in cases if case[0].was_undelivered is was_undelivered)
+        released += messages.end_doubt(conn, these, Money.RELEASED)
+        failed = messages.conclude(conn, these, Status.FAILED, why)
+        events.tell_all(conn, rt.new_ids(), sorted(failed), Status.FAILED, rt.now())
+    return released

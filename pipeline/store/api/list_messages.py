@@ -1,0 +1,124 @@
+"""Reading an account's messages as they stand: one of them, or a page, the latest first."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.rules.identity import ids
+from pipeline.store.overview import PUBLIC_STATUS
+from schema.api_views import ShownAttempt, ShownMessage
+from schema.vocabulary import Code, Encoding, Outcome, Status
+
+#: later than any message
+_END = UUID(int=(1 << 128) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which messages a caller may see."""
+
+    account: int
+    #: the doors they came through
+    apis: tuple[str, ...]
+    #: tests, or the others
+    test: bool
+
+
+_SEEN = f"""
+SELECT m.id, {PUBLIC_STATUS}, m.phone, m.country, m.sender, m.body, m.encoding, m.segments, coalesce(m.amount, 0),
+       coalesce(m.quota, 0), m.correlation_id, m.error_code, b.carrier, r.test, r.send_at, m.sent_at, m.final_at
+"""
+_ONE = f"""{_SEEN}
+FROM messages AS m JOIN requests AS r ON r.id = m.request_id JOIN batches AS b ON b.id = m.batch_id
+WHERE m.id = %(id)s AND m.account_id = %(account)s AND r.door = ANY(%(apis)s) AND r.test = %(test)s
+"""
+
+
+def one(conn: Connection, view: View, id_: UUID) -> ShownMessage | None:
+    """Return one message, or None when the view has none of that id."""
+    params = {"id": id_, "account": view.account, "apis": list(view.apis), "test": view.test}
+    return next(_seen(conn, conn.exec_driver_sql(_ONE, params).all()), None)
+
+
+# the batch it was accepted in: later ones are other carriers'
+_QUEUED = """
+SELECT b.queued_at FROM messages AS m
+CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT batch_id FROM provider_attempts WHERE message_id = m.id AND n = 1), m.batch_id) AS id
+    OFFSET 0
+) AS f
+CROSS JOIN LATERAL (SELECT queued_at FROM batches WHERE id = f.id OFFSET 0) AS b
+WHERE m.id = %(id)s
+"""
+
+
+def queued_at(conn: Connection, id_: UUID) -> datetime | None:
+    """Return when a message was queued; None: it is not yet."""
+    at: datetime | None = conn.exec_driver_sql(_QUEUED, {"id": id_}).scalar_one_or_none()
+    return at
+
+
+_REQUESTS = """
+SELECT id, first_message, recipients, accepted FROM requests
+WHERE account_id = %(account)s AND door IS NOT NULL AND first_message < %(before)s
+  AND door = ANY(%(apis)s) AND test = %(test)s AND accepted > 0
+ORDER BY first_message DESC LIMIT %(limit)s
+"""
+_PAGE = f"""{_SEEN}
+FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (request_id, first_id, last_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM messages WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id
+    ORDER BY id DESC LIMIT %(limit)s
+) AS m
+JOIN requests AS r ON r.id = m.request_id JOIN batches AS b ON b.id = m.batch_id
+ORDER BY m.id DESC LIMIT %(limit)s
+"""
+
+
+def page(conn: Connection, view: View, before: UUID | None, limit: int) -> list[ShownMessage]:
+    """Return up to so many messages that came before that one (None: the latest), the latest first."""
+    edge = before or _END
+    params = {"account": view.account, "apis": list(view.apis), "test": view.test, "before": edge, "limit": limit + 1}
+    spans = list(_spans(conn.exec_driver_sql(_REQUESTS, params), edge, limit))
+    if not spans:
+        return []
+    requests, firsts, lasts = map(list, zip(*spans, strict=True))
+    params = {"requests": requests, "firsts": firsts, "lasts": lasts, "limit": limit}
+    return list(_seen(conn, conn.exec_driver_sql(_PAGE, params).all()))
+
+
+def _spans(rows: Iterable[Sequence[Any]], edge: UUID, limit: int) -> Iterator[tuple[UUID, UUID, UUID]]:
+    """Yield (request, first, last message) of as many requests as fill a page; the first may be begun already."""
+    sure = 0
+    for request, first, recipients, accepted in rows:
+        if sure >= limit:
+            break
+        last = ids.after(first, recipients - 1)
+        if last < edge:
+            sure += accepted
+        yield request, first, min(last, ids.after(edge, -1))
+
+
+_TRIES = """
+SELECT message_id, carrier, outcome, carrier_ref, code, detail, marked_at FROM provider_attempts
+WHERE message_id = ANY(%(ids)b) AND message_id BETWEEN %(first)s AND %(last)s ORDER BY message_id, n
+"""
+
+
+def _seen(conn: Connection, rows: Sequence[Sequence[Any]]) -> Iterator[ShownMessage]:
+    tries: defaultdict[UUID, list[ShownAttempt]] = defaultdict(list)
+    if rows:
+        own = [row[0] for row in rows]
+        params = {"ids": own, "first": min(own), "last": max(own)}
+        for id_, carrier, outcome, *rest in conn.exec_driver_sql(_TRIES, params):
+            tries[id_].append(ShownAttempt(carrier, Outcome(outcome), *rest))
+    for row in rows:
+        values = list(row)
+        values[1], values[6] = Status(row[1]), row[6] and Encoding(row[6])
+        values[11] = row[11] and Code(row[11])
+        yield ShownMessage(*[*values, tuple(tries[row[0]])])

@@ -1,0 +1,131 @@
+"""The persons table: an account's own customers, and the one number each of them may have."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from schema.api import Person
+
+Row = dict[str, Any]
+
+# who sent before under a key is known by it, whatever became of the person since
+_FIND = """
+SELECT p.person_id, p.phone, p.phone_id, p.verified, p.challenge_id, p.test, i.request_id
+FROM unnest(%(accounts)b::int4[], %(persons)b::text[], %(scopes)b::text[], %(keys)b::text[])
+     WITH ORDINALITY AS w (account_id, person_id, scope, key, place)
+LEFT JOIN persons AS p ON p.account_id = w.account_id AND p.person_id = w.person_id
+LEFT JOIN LATERAL (
+    SELECT request_id FROM idempotency WHERE account_id = w.account_id AND scope = w.scope AND key = w.key OFFSET 0
+) AS i ON true
+ORDER BY w.place
+"""
+
+
+def find(
+    conn: Connection, wanted: Sequence[tuple[int, str, str, str | None]]
+) -> list[tuple[Person | None, UUID | None]]:
+    """Return for each (account, person, scope, key), in order, the person and the request that has the key."""
+    accounts, persons, scopes, keys = map(list, zip(*wanted, strict=True))
+    params = {"accounts": accounts, "persons": persons, "scopes": scopes, "keys": keys}
+    return [(_person(row[:6]), row[6]) for row in conn.exec_driver_sql(_FIND, params)]
+
+
+_GET = """
+SELECT person_id, phone, phone_id, verified, challenge_id, test FROM persons
+WHERE account_id = %(account)s AND person_id = %(person)s
+"""
+
+
+def get(conn: Connection, account: int, person: str) -> Person | None:
+    """Return an account's person, or None."""
+    row = conn.exec_driver_sql(_GET, {"account": account, "person": person}).one_or_none()
+    return _person(row) if row else None
+
+
+_CREATE = """
+INSERT INTO persons (account_id, person_id, phone, phone_id, verified, test)
+VALUES (%(account)s, %(person)s, %(phone)s, %(phone_id)s, %(verified)s, %(test)s)
+ON CONFLICT DO NOTHING
+"""
+
+
+def create(
+    conn: Connection,
+    account: int,
+    person: str,
+    *,
+    phone: str | None = None,
+    phone_id: UUID | None = None,
+    verified: bool = False,
+    test: bool = False,
+) -> bool:
+    """Write a person; return False when the account has him already."""
+    params = {"account": account, "person": person, "phone": phone, "phone_id": phone_id, "verified": verified}
+    return conn.exec_driver_sql(_CREATE, params | {"test": test}).rowcount == 1
+
+
+_GIVE = """
+UPDATE persons SET phone = %(phone)s, phone_id = %(phone_id)s, verified = %(verified)s, challenge_id = NULL
+WHERE account_id = %(account)s AND person_id = %(person)s AND phone IS NULL
+"""
+
+
+def give(conn: Connection, account: int, person: str, phone: str, phone_id: UUID, *, verified: bool = False) -> bool:
+    """Give a person who has none a number; return False, and change nothing, when he has one."""
+    params = {"account": account, "person": person, "phone": phone, "phone_id": phone_id, "verified": verified}
+    return conn.exec_driver_sql(_GIVE, params).rowcount == 1
+
+
+_TAKE = """
+UPDATE persons SET phone = NULL, phone_id = NULL, verified = false, challenge_id = NULL
+WHERE account_id = %(account)s AND person_id = %(person)s AND phone_id = %(phone_id)s
+"""
+
+
+def take(conn: Connection, account: int, person: str, phone_id: UUID) -> bool:
+    """Take a person's number away; return False when he has it no more."""
+    params = {"account": account, "person": person, "phone_id": phone_id}
+    return conn.exec_driver_sql(_TAKE, params).rowcount == 1
+
+
+_CHALLENGE = """
+UPDATE persons SET challenge_id = %(challenge)s
+WHERE account_id = %(account)s AND person_id = %(person)s AND phone_id = %(phone_id)s AND NOT verified
+"""
+
+
+def challenge(conn: Connection, account: int, person: str, phone_id: UUID, challenge_id: UUID) -> bool:
+    """Note the code that is to prove a person's number; return False when the number is his no more, or proven."""
+    params = {"account": account, "person": person, "phone_id": phone_id, "challenge": challenge_id}
+    return conn.exec_driver_sql(_CHALLENGE, params).rowcount == 1
+
+
+_VERIFY = """
+UPDATE persons SET verified = true
+WHERE account_id = %(account)s AND person_id = %(person)s AND challenge_id = %(challenge)s
+"""
+
+
+def verify(conn: Connection, account: int, person: str, challenge_id: UUID) -> bool:
+    """Hold the number proven that this code was sent to; return False when another code or number took its place."""
+    params = {"account": account, "person": person, "challenge": challenge_id}
+    return conn.exec_driver_sql(_VERIFY, params).rowcount == 1
+
+
+_LISTING = """
+SELECT a.name AS account, p.person_id, p.phone, p.verified, p.created_at
+FROM persons AS p JOIN accounts AS a ON a.id = p.account_id
+WHERE p.account_id = %(account)s
+ORDER BY p.person_id
+"""
+
+
+def listing(conn: Connection, account: int) -> list[Row]:
+    """Return an account's persons."""
+    return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"account": account}).mappings()]
+
+
+def _person(row: Sequence[Any]) -> Person | None:
+    return Person(*row) if row[0] is not None else None

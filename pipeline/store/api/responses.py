@@ -1,0 +1,69 @@
+"""Reading back what was accepted, for the callers who wait for it."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from schema.message import AcceptedMessage
+from schema.vocabulary import Code, Encoding
+
+#: (request, first message, last message, whether it was answered before)
+Span = tuple[UUID, UUID, UUID, bool]
+
+# of a message that was answered before, the carrier may have changed since: its first attempt tells who was first;
+# and what a carrier refused is in a batch that waits for nothing
+_WRITTEN = """
+SELECT m.id, m.phone, m.country, m.sender, m.body, m.correlation_id, m.encoding, m.segments, m.amount, m.quota,
+       CASE WHEN s.again THEN coalesce((SELECT p.carrier FROM provider_attempts AS p WHERE p.message_id = m.id
+                                        AND p.n = 1), b.carrier) ELSE b.carrier END,
+       CASE WHEN s.again THEN (SELECT r.send_at FROM requests AS r
+                               WHERE r.id = s.request_id AND r.send_at > r.created_at) ELSE b.send_at END,
+       b.valid_until, b.test, CASE WHEN m.status = 'rejected' THEN m.error_code END, b.id
+FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[], %(again)b::bool[])
+     AS s (request_id, first_id, last_id, again)
+CROSS JOIN LATERAL (
+    SELECT * FROM messages WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id ORDER BY id
+) AS m
+JOIN batches AS b ON b.id = m.batch_id
+"""
+
+
+def written(conn: Connection, spans: Sequence[Span]) -> tuple[dict[UUID, AcceptedMessage], list[UUID]]:
+    """Return the messages between these ids that are measured, and the batches of those that are not."""
+    if not spans:
+        return {}, []
+    params = dict(zip(("requests", "firsts", "lasts", "again"), map(list, zip(*spans, strict=True)), strict=True))
+    found: dict[UUID, AcceptedMessage] = {}
+    unpaid: dict[UUID, None] = {}
+    for row in conn.exec_driver_sql(_WRITTEN, params):
+        if row[6] is None:
+            unpaid[row[15]] = None
+        else:
+            found[row[0]] = _written(row)
+    return found, list(unpaid)
+
+
+def _written(row: Sequence[Any]) -> AcceptedMessage:
+    values = list(row[:15])
+    values[6], values[14] = Encoding(row[6]), Code(row[14]) if row[14] else None
+    return AcceptedMessage(*values)
+
+
+# OFFSET 0: a look-up by the whole key for each, which a planner without statistics does not find by itself
+_HOLDERS = """
+SELECT a.name, w.scope, w.key, i.request_id
+FROM unnest(%(accounts)s::text[], %(scopes)s::text[], %(keys)s::text[]) AS w (account, scope, key)
+JOIN accounts AS a ON a.name = w.account
+CROSS JOIN LATERAL (
+    SELECT request_id FROM idempotency WHERE account_id = a.id AND scope = w.scope AND key = w.key OFFSET 0
+) AS i
+"""
+
+
+def holders(conn: Connection, wanted: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], UUID]:
+    """Return (account's name, scope, key) → the request that has it, for those that were used before."""
+    accounts, scopes, keys = map(list, zip(*wanted, strict=True))
+    rows = conn.exec_driver_sql(_HOLDERS, {"accounts": accounts, "scopes": scopes, "keys": keys})
+    return {tuple(row[:3]): row[3] for row in rows}

@@ -1,0 +1,99 @@
+"""Reading the requests that were to wait for their minute, and how each stands as a whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.rules.identity import ids
+from pipeline.store.api.list_messages import View
+from schema.api_views import ShownSchedule
+from schema.vocabulary import Status
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledSearch:
+    """Which requests are looked for; None: that does not matter."""
+
+    #: when they were made, by the earliest and the latest clock of ours
+    made: tuple[datetime, datetime]
+    id: UUID | None = None
+    #: between these moments, they too
+    created: tuple[datetime, datetime] | None = None
+    scheduled: tuple[datetime, datetime] | None = None
+
+
+_VIEW = "account_id = %(account)s AND door IS NOT NULL AND door = ANY(%(apis)s) AND test = %(test)s"
+_REQUESTS = f"""
+SELECT id, first_message, recipients, send_at, created_at FROM requests
+WHERE {_VIEW} AND first_message BETWEEN %(earliest)s AND %(latest)s AND send_at IS NOT NULL AND accepted > 0
+  AND (%(id)s::uuid IS NULL OR id = %(id)s)
+  AND (%(created_from)s::timestamptz IS NULL OR created_at BETWEEN %(created_from)s AND %(created_to)s)
+  AND (%(due_from)s::timestamptz IS NULL OR send_at BETWEEN %(due_from)s AND %(due_to)s)
+ORDER BY first_message DESC LIMIT %(limit)s
+"""
+# as a whole it is what the first of these finds true
+_STANDING = """
+SELECT CASE
+         WHEN EXISTS (SELECT FROM messages WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id
+                      AND status IS NULL) THEN CASE WHEN s.send_at > now() THEN 'scheduled' ELSE 'queued' END
+         WHEN EXISTS (SELECT FROM messages WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id
+                      AND status IN ('sent', 'delivered')) THEN 'sent'
+         WHEN EXISTS (SELECT FROM messages WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id
+                      AND status = 'cancelled') THEN 'cancelled'
+         ELSE 'failed'
+       END, m.sender, m.body
+FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[], %(send_ats)b::timestamptz[])
+     WITH ORDINALITY AS s (request_id, first_id, last_id, send_at, place)
+CROSS JOIN LATERAL (SELECT sender, body FROM messages WHERE id BETWEEN s.first_id AND s.last_id
+                    AND request_id = s.request_id ORDER BY id LIMIT 1) AS m
+ORDER BY s.place
+"""
+
+
+def find(conn: Connection, view: View, sought: ScheduledSearch, limit: int) -> list[ShownSchedule]:
+    """Return up to so many of a view's scheduled requests, the latest first."""
+    rows = conn.exec_driver_sql(_REQUESTS, _params(view, sought, limit)).all()
+    if not rows:
+        return []
+    spans = {
+        "requests": [row[0] for row in rows],
+        "firsts": [row[1] for row in rows],
+        "lasts": [ids.after(row[1], row[2] - 1) for row in rows],
+        "send_ats": [row[3] for row in rows],
+    }
+    standing = conn.exec_driver_sql(_STANDING, spans).all()
+    return [
+        ShownSchedule(row[0], Status(status), sender, body, row[3], row[4])
+        for row, (status, sender, body) in zip(rows, standing, strict=True)
+    ]
+
+
+def _params(view: View, sought: ScheduledSearch, limit: int) -> dict[str, Any]:
+    created, due = sought.created or (None, None), sought.scheduled or (None, None)
+    return {
+        "account": view.account,
+        "apis": list(view.apis),
+        "test": view.test,
+        "earliest": ids.lowest(sought.made[0]),
+        "latest": ids.lowest(sought.made[1]),
+        "id": sought.id,
+        "created_from": created[0],
+        "created_to": created[1],
+        "due_from": due[0],
+        "due_to": due[1],
+        "limit": limit,
+    }
+
+
+_SPAN = f"SELECT first_message, recipients FROM requests WHERE id = %(id)s AND {_VIEW}"
+
+
+def places(conn: Connection, view: View, request: UUID) -> Sequence[UUID] | None:
+    """Return the ids of a request's messages, of the refused ones too; None: the view has no such request."""
+    params = {"account": view.account, "apis": list(view.apis), "test": view.test, "id": request}
+    row = conn.exec_driver_sql(_SPAN, params).first()
+    return None if row is None else [ids.after(row[0], place) for place in range(row[1])]

@@ -1,0 +1,78 @@
+"""The templates table, as their owners write and read it through a door."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from schema.api_views import ShownTemplate
+from schema.vocabulary import Syntax
+
+_FIELDS = "id, slug, coalesce(name, slug), body, syntax, created_at"
+
+
+def _text(row: Sequence[Any]) -> ShownTemplate:
+    id_, slug, name, body, syntax, created_at = row
+    return ShownTemplate(id_, slug, name, body, Syntax(syntax), created_at)
+
+
+_FIND = f"""
+SELECT {_FIELDS} FROM templates
+WHERE account_id = %(account)s AND (slug = ANY(%(words)s) OR id::text = ANY(%(words)s))
+"""
+
+
+def find(conn: Connection, account: int, words: Iterable[str]) -> dict[str, ShownTemplate]:
+    """Return slug or id → template, for those of an account's that are so called; a slug goes before an id."""
+    wanted = sorted({word for word in words if "\x00" not in word})
+    rows = [_text(row) for row in conn.exec_driver_sql(_FIND, {"account": account, "words": wanted})]
+    return {str(each.id): each for each in rows} | {each.slug: each for each in rows}
+
+
+_LISTING = f"SELECT {_FIELDS} FROM templates WHERE account_id = %(account)s ORDER BY created_at, id LIMIT %(limit)s"
+
+
+def listing(conn: Connection, account: int, limit: int) -> list[ShownTemplate]:
+    """Return up to so many of an account's templates, the oldest first."""
+    return [_text(row) for row in conn.exec_driver_sql(_LISTING, {"account": account, "limit": limit})]
+
+
+_CREATE = f"""
+INSERT INTO templates (account_id, slug, name, body, syntax)
+VALUES (%(account)s, %(slug)s, %(name)s, %(body)s, %(syntax)s)
+ON CONFLICT (account_id, slug) DO NOTHING
+RETURNING {_FIELDS}
+"""
+
+
+def create(conn: Connection, account: int, slug: str, name: str, body: str, syntax: Syntax) -> ShownTemplate | None:
+    """Write a template; return it, or None when the account has one of that slug."""
+    params = {"account": account, "slug": slug, "name": name, "body": body, "syntax": str(syntax)}
+    row = conn.exec_driver_sql(_CREATE, params).first()
+    return _text(row) if row else None
+
+
+_UPDATE = f"""
+UPDATE templates SET name = coalesce(%(name)s::text, name), body = coalesce(%(body)s::text, body),
+    syntax = CASE WHEN %(body)s::text IS NULL THEN syntax ELSE %(syntax)s END
+WHERE account_id = %(account)s AND id = %(id)s
+RETURNING {_FIELDS}
+"""
+
+
+def update(
+    conn: Connection, account: int, id_: UUID, *, name: str | None, body: str | None, syntax: Syntax
+) -> ShownTemplate | None:
+    """Give a template another name or body (None: as it was), the body in that syntax; return it, None: no such."""
+    params = {"account": account, "id": id_, "name": name, "body": body, "syntax": str(syntax)}
+    row = conn.exec_driver_sql(_UPDATE, params).first()
+    return _text(row) if row else None
+
+
+_DELETE = "DELETE FROM templates WHERE account_id = %(account)s AND id = %(id)s"
+
+
+def delete(conn: Connection, account: int, id_: UUID) -> bool:
+    """Delete a template; return whether there was one."""
+    return conn.exec_driver_sql(_DELETE, {"account": account, "id": id_}).rowcount == 1

@@ -1,0 +1,270 @@
+"""The deliveries table: calls of customers' webhooks, one row a call, from the move they tell of until they are done.
+
+A row waits in `due_at` and nowhere else: for its first try, for the next, for the end of its lease while it is being
+made, and for the earlier news of the same message while that is still to be told in the same lane.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from schema.value_class import value_class
+
+Row = dict[str, Any]
+
+#: what is told first: a message only moves forward (what has failed may be delivered after all), and a number is there
+#: before it is not
+_RANK = """
+CASE {}.status WHEN 'scheduled' THEN 0 WHEN 'number_created' THEN 0 WHEN 'queued' THEN 1 WHEN 'sent' THEN 2
+               WHEN 'delivered' THEN 4 ELSE 3 END
+""".strip()
+#: it waits; not said so where rows are found by their ids or messages, or a planner without statistics takes the index
+#: of all that wait
+_OPEN = "state NOT IN ('delivered', 'dead')"
+
+_LOCK = f"""
+WITH RECURSIVE lanes AS (
+    (SELECT lane FROM deliveries WHERE state = 'waiting' ORDER BY lane LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.lane FROM deliveries AS d
+            WHERE d.state = 'waiting' AND d.lane > lanes.lane ORDER BY d.lane LIMIT 1)
+    FROM lanes WHERE lanes.lane IS NOT NULL
+), open AS (
+    SELECT lanes.lane, coalesce(r.room, %(room)s) AS room
+    FROM lanes LEFT JOIN endpoints AS e ON e.id = lanes.lane
+    LEFT JOIN unnest(%(lanes)b::uuid[], %(rooms)b::int4[]) AS r (lane, room) ON r.lane = lanes.lane
+    WHERE lanes.lane IS NOT NULL AND e.state IS DISTINCT FROM 'suspended'
+), found AS MATERIALIZED (
+    SELECT due.id FROM open CROSS JOIN LATERAL (
+        SELECT id, due_at, row_number() OVER (ORDER BY due_at) AS place FROM deliveries
+        WHERE lane = open.lane AND state = 'waiting' AND due_at <= now() ORDER BY due_at LIMIT open.room
+    ) AS due
+    ORDER BY due.place, due.due_at LIMIT %(most)s
+)
+SELECT id FROM deliveries
+WHERE id IN (SELECT id FROM found) AND {_OPEN} AND due_at <= now() FOR UPDATE SKIP LOCKED
+"""
+#: a statement of its own: it sees what was recorded before the rows were locked, and who records later waits for it
+_CLAIM = f"""
+UPDATE deliveries AS d
+SET tries = d.tries + (w.since IS NULL)::int,
+    due_at = CASE WHEN w.since IS NULL THEN clock_timestamp() + %(lease)s * interval '1 second'
+                  ELSE greatest(w.since, now() + interval '1 second') END
+FROM unnest(%(ids)b::uuid[]) AS own (id)
+JOIN deliveries AS mine ON mine.id = own.id
+CROSS JOIN LATERAL (
+    SELECT min(p.due_at) AS since FROM deliveries AS p
+    WHERE p.message_id = mine.message_id AND p.lane = mine.lane AND p.{_OPEN}
+      AND {_RANK.format("p")} < {_RANK.format("mine")}
+) AS w
+WHERE d.id = own.id
+RETURNING d.id, w.since IS NULL, d.person_id IS NULL
+"""
+
+
+@value_class
+class ClaimedRows:
+    """What a look at the table brought."""
+
+    #: to be made now, by us: what tells of messages, and what tells of persons' numbers
+    own: list[UUID]
+    numbers: list[UUID]
+    #: how many were put off until earlier news of their messages is told
+    put_off: int
+
+
+def claim(conn: Connection, rooms: Mapping[UUID, int], room: int, most: int, lease: float) -> ClaimedRows:
+    """Take up to so many due calls for so many seconds: of each lane as many as it has room, the longest due first.
+
+    `rooms` says how many of a lane; of one it does not name `room`. One lane's backlog keeps no other lane waiting.
+    """
+    params = {"lanes": list(rooms), "rooms": list(rooms.values()), "room": room, "most": most}
+    ids = [id_ for (id_,) in conn.exec_driver_sql(_LOCK, params)]
+    if not ids:
+        return ClaimedRows([], [], 0)
+    rows = conn.exec_driver_sql(_CLAIM, {"ids": ids, "lease": lease}).all()
+    own = [id_ for id_, is_ours, is_message in rows if is_ours and is_message]
+    numbers = [id_ for id_, is_ours, is_message in rows if is_ours and not is_message]
+    return ClaimedRows(own, numbers, len(rows) - len(own) - len(numbers))
+
+
+_LOAD = """
+SELECT d.id, d.event_id, d.endpoint_id, d.lane, d.tries, d.status, d.at, d.message_id,
+       m.request_id, m.phone, m.country, m.sender, m.body, m.encoding, m.segments, m.amount, m.quota, m.correlation_id,
+       CASE WHEN d.status IN ('failed', 'rejected')
+            THEN coalesce(m.error_code, CASE WHEN m.status = 'delivered' THEN 'undelivered' END) END AS error_code,
+       a.name AS account, a.currency, r.test, r.send_at,
+       coalesce(t.carrier, b.carrier) AS carrier, t.carrier_ref, t.code,
+       coalesce(e.dialect, k.dialect) AS dialect, coalesce(e.url, c.callback_url) AS url, e.events, e.sealed,
+       CASE WHEN e.rotated_at > now() - %(hours)s * interval '1 hour' THEN e.sealed_before END AS sealed_before,
+       k.handle, k.sealed AS key_sealed
+FROM unnest(%(ids)b::uuid[]) AS own (id)
+JOIN deliveries AS d ON d.id = own.id
+CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = d.message_id) AS m
+JOIN batches AS b ON b.id = m.batch_id
+JOIN requests AS r ON r.id = m.request_id
+JOIN accounts AS a ON a.id = m.account_id
+LEFT JOIN challenges AS c ON c.id = m.request_id
+LEFT JOIN endpoints AS e ON e.id = d.endpoint_id
+LEFT JOIN LATERAL (
+    SELECT carrier, carrier_ref, code FROM provider_attempts WHERE message_id = d.message_id ORDER BY n DESC LIMIT 1
+) AS t ON true
+LEFT JOIN LATERAL (
+    SELECT dialect, handle, sealed FROM keys
+    WHERE id = c.key_id
+       OR c.key_id IS NULL AND account_id = a.id AND dialect = e.dialect AND sealed IS NOT NULL AND revoked_at IS NULL
+    ORDER BY id DESC LIMIT 1
+) AS k ON e.sealed IS NULL
+WHERE coalesce(e.url, CASE WHEN d.endpoint_id IS NULL THEN c.callback_url END) IS NOT NULL
+"""
+
+
+def load(conn: Connection, ids: Sequence[UUID], hours: float) -> list[Row]:
+    """Return what these calls are about and whom to make them to; left out are those that nobody waits for any more.
+
+    A secret that was rotated within so many hours is still there as `sealed_before`.
+    """
+    if not ids:
+        return []
+    return [dict(row) for row in conn.exec_driver_sql(_LOAD, {"ids": list(ids), "hours": hours}).mappings()]
+
+
+@value_class
+class DeliveryResult:
+    """What came of one call."""
+
+    id: UUID
+    #: which try it was: an older one writes nothing
+    tries: int
+    #: an HTTP status, or a word
+    answer: str
+    accepted: bool
+    #: seconds until the next try; None: there is none
+    wait: float | None
+
+
+_RECORD = f"""
+UPDATE deliveries AS d
+SET state = CASE WHEN w.heard THEN 'delivered' WHEN w.wait IS NULL THEN 'dead' ELSE 'waiting' END,
+    due_at = CASE WHEN w.heard OR w.wait IS NULL THEN due_at ELSE now() + w.wait * interval '1 second' END,
+    done_at = CASE WHEN w.heard OR w.wait IS NULL THEN now() END,
+    answer = w.answer
+FROM unnest(%(ids)b::uuid[], %(tries)b::int2[], %(answers)b::text[], %(heard)b::bool[], %(waits)b::float8[])
+     AS w (id, tries, answer, heard, wait)
+WHERE d.id = w.id AND d.tries = w.tries AND d.{_OPEN}
+RETURNING d.lane, d.message_id, d.state <> 'waiting'
+"""
+#: whoever claims them meanwhile holds their rows: we come after, and they are due again
+_WAKE = f"""
+UPDATE deliveries AS d SET due_at = now()
+FROM unnest(%(lanes)b::uuid[], %(messages)b::uuid[]) AS w (lane, message_id)
+WHERE d.message_id = w.message_id AND d.lane = w.lane AND d.{_OPEN} AND d.tries = 0
+"""
+
+
+def record(conn: Connection, notification: Sequence[DeliveryResult]) -> int:
+    """Write what came of calls that are still ours; let later news of their messages go. Return how many were ours."""
+    if not notification:
+        return 0
+    rows = conn.exec_driver_sql(
+        _RECORD,
+        {
+            "ids": [each.id for each in notification],
+            "tries": [each.tries for each in notification],
+            "answers": [each.answer for each in notification],
+            "heard": [each.accepted for each in notification],
+            "waits": [each.wait for each in notification],
+        },
+    ).all()
+    done = [(channel, message) for channel, message, is_done in rows if is_done]
+    if done:
+        windows, messages = map(list, zip(*done, strict=True))
+        conn.exec_driver_sql(_WAKE, {"lanes": windows, "messages": messages})
+    return len(rows)
+
+
+_GIVE_BACK = f"""
+UPDATE deliveries AS d SET tries = d.tries - 1, due_at = now()
+FROM unnest(%(ids)b::uuid[], %(tries)b::int2[]) AS w (id, tries)
+WHERE d.id = w.id AND d.tries = w.tries AND d.{_OPEN}
+"""
+
+
+def give_back(conn: Connection, calls: Sequence[tuple[UUID, int]]) -> None:
+    """Leave claimed calls (id, tries) to the next who looks: they were not made."""
+    if calls:
+        params = {"ids": [id_ for id_, _ in calls], "tries": [tries for _, tries in calls]}
+        conn.exec_driver_sql(_GIVE_BACK, params)
+
+
+_ABANDON = f"""
+UPDATE deliveries SET state = 'dead', answer = 'removed', done_at = now() WHERE id = ANY(%(ids)b) AND {_OPEN}
+"""
+
+
+def abandon(conn: Connection, ids: Sequence[UUID]) -> None:
+    """Give up calls that nobody waits for any more."""
+    if ids:
+        conn.exec_driver_sql(_ABANDON, {"ids": list(ids)})
+
+
+# For whoever runs it -------------------------------------------------------------------------------------------
+
+_REPLAY = """
+UPDATE deliveries AS d SET state = 'waiting', tries = 0, due_at = now(), done_at = NULL
+WHERE state <> 'waiting' AND {} RETURNING d.id
+"""
+#: what the row is of: the account's messages, or its persons' numbers
+_OWN = """
+(%(account)s::int4 IS NULL
+ OR d.person_id IS NULL
+    AND EXISTS (SELECT FROM messages AS m WHERE m.id = d.message_id AND m.account_id = %(account)s::int4)
+ OR d.person_id IS NOT NULL
+    AND EXISTS (SELECT FROM endpoints AS e WHERE e.id = d.endpoint_id AND e.account_id = %(account)s::int4))
+"""
+
+
+def replay(conn: Connection, account: int | None, ids: Sequence[UUID]) -> int:
+    """Make calls again that are done, by their own ids or their messages'; return how many."""
+    where = f"(d.id = ANY(%(ids)b) OR d.message_id = ANY(%(ids)b)) AND {_OWN}"
+    return conn.exec_driver_sql(_REPLAY.format(where), {"ids": list(ids), "account": account}).rowcount
+
+
+def replay_since(conn: Connection, endpoint: UUID, since: datetime, *, only_dead: bool) -> int:
+    """Make an endpoint's calls again that are done since then (only those that were given up); return how many."""
+    # a call is done after it is made: the index on done_at finds them
+    where = "d.lane = %(endpoint)s AND d.done_at >= %(since)s" + (" AND d.state = 'dead'" if only_dead else "")
+    return conn.exec_driver_sql(_REPLAY.format(where), {"endpoint": endpoint, "since": since}).rowcount
+
+
+_LISTING = """
+SELECT d.id, d.endpoint_id, d.message_id, d.status, d.at, d.state, d.tries, d.due_at, d.answer, d.done_at
+FROM deliveries AS d
+WHERE (d.lane = %(endpoint)s OR %(endpoint)s::uuid IS NULL)
+  AND (d.message_id = %(message)s OR %(message)s::uuid IS NULL)
+  AND (d.state = %(state)s OR %(state)s::text IS NULL)
+ORDER BY d.at DESC LIMIT %(most)s
+"""
+
+
+def listing(
+    conn: Connection, *, endpoint: UUID | None, message: UUID | None, state: str | None, most: int
+) -> list[Row]:
+    """Return calls, the latest news first: of an endpoint, about a message, in a state."""
+    params = {"endpoint": endpoint, "message": message, "state": state, "most": most}
+    return [dict(row) for row in conn.exec_driver_sql(_LISTING, params).mappings()]
+
+
+_PRUNE = """
+DELETE FROM deliveries WHERE state <> 'waiting' AND done_at < now() - %(days)s * interval '1 day'
+   OR state = 'waiting' AND at < now() - %(days)s * interval '1 day'
+      AND lane IN (SELECT id FROM endpoints WHERE state = 'suspended')
+"""
+
+
+def prune(conn: Connection, days: int) -> int:
+    """Forget calls that were done so many days ago, and older news for suspended endpoints; return how many."""
+    return conn.exec_driver_sql(_PRUNE, {"days": days}).rowcount

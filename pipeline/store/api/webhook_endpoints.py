@@ -1,0 +1,226 @@
+"""The endpoints table: where customers want to be told what becomes of their messages."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from schema.vocabulary import Dialect, EndpointState
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address of an account that is told, without its secret."""
+
+    id: UUID
+    account: int
+    dialect: Dialect
+    url: str
+    description: str
+    #: the dialect's words for the events it hears; empty: all
+    events: tuple[str, ...]
+    state: EndpointState
+    #: since when it answers as it should not; None: all is well
+    failing_since: datetime | None
+    created_at: datetime
+    rotated_at: datetime | None
+
+
+_FIELDS = "id, account_id, dialect, url, description, events, state, failing_since, created_at, rotated_at"
+
+
+def _endpoint(row: Sequence[Any]) -> Endpoint:
+    return Endpoint(row[0], row[1], Dialect(row[2]), row[3], row[4], tuple(row[5]), EndpointState(row[6]), *row[7:])
+
+
+_ACCOUNT = "SELECT FROM accounts WHERE id = %(account)s FOR UPDATE"
+_COUNT = "SELECT count(*) FROM endpoints WHERE account_id = %(account)s"
+
+
+def hold(conn: Connection, account: int) -> None:
+    """Lock an account: whoever adds or takes an endpoint or a key that wants events meanwhile waits."""
+    conn.exec_driver_sql(_ACCOUNT, {"account": account})
+
+
+def count(conn: Connection, account: int) -> int:
+    """Return how many endpoints an account has, and hold it."""
+    hold(conn, account)
+    return int(conn.exec_driver_sql(_COUNT, {"account": account}).scalar_one())
+
+
+_CREATE = f"""
+INSERT INTO endpoints (id, account_id, dialect, url, description, events, sealed)
+VALUES (%(id)s, %(account)s, %(dialect)s, %(url)s, %(description)s, %(events)s, %(sealed)s)
+RETURNING {_FIELDS}
+"""
+
+
+def create(
+    conn: Connection,
+    id_: UUID,
+    account: int,
+    dialect: Dialect,
+    url: str,
+    *,
+    events: Collection[str],
+    description: str,
+    sealed: bytes | None,
+) -> Endpoint:
+    """Write an endpoint; return it."""
+    params = {"id": id_, "account": account, "dialect": str(dialect), "url": url, "description": description}
+    row = conn.exec_driver_sql(_CREATE, params | {"events": sorted(events), "sealed": sealed}).one()
+    return _endpoint(row)
+
+
+_OF = "id = ANY(%(ids)s) AND (account_id = %(account)s OR %(account)s::int4 IS NULL)"
+_LISTING = f"""
+SELECT {_FIELDS} FROM endpoints WHERE account_id = %(account)s OR %(account)s::int4 IS NULL ORDER BY account_id, id
+"""
+
+
+def listing(conn: Connection, account: int | None) -> list[Endpoint]:
+    """Return an account's (None: everybody's) endpoints, the oldest first."""
+    return [_endpoint(row) for row in conn.exec_driver_sql(_LISTING, {"account": account})]
+
+
+_FIND = f"SELECT {_FIELDS} FROM endpoints WHERE {_OF}"
+
+
+def find(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None:
+    """Return an account's (None: anybody's) endpoint, or None."""
+    row = conn.exec_driver_sql(_FIND, {"ids": [id_], "account": account}).first()
+    return _endpoint(row) if row else None
+
+
+_CHANGE = f"""
+UPDATE endpoints
+SET url = coalesce(%(url)s, url), description = coalesce(%(description)s, description),
+    events = coalesce(%(events)s::text[], events)
+WHERE {_OF} RETURNING {_FIELDS}
+"""
+
+
+def change(
+    conn: Connection,
+    account: int | None,
+    id_: UUID,
+    *,
+    url: str | None,
+    events: Collection[str] | None,
+    description: str | None,
+) -> Endpoint | None:
+    """Write an endpoint's new fields (None: as it was); return it, or None when there is none."""
+    words = None if events is None else sorted(events)
+    params = {"ids": [id_], "account": account, "url": url, "description": description, "events": words}
+    row = conn.exec_driver_sql(_CHANGE, params).first()
+    return _endpoint(row) if row else None
+
+
+_ROTATE = f"""
+UPDATE endpoints SET sealed_before = sealed, sealed = %(sealed)s, rotated_at = now()
+WHERE {_OF} AND sealed IS NOT NULL RETURNING {_FIELDS}
+"""
+
+
+def rotate(conn: Connection, account: int | None, id_: UUID, sealed: bytes) -> Endpoint | None:
+    """Give an endpoint a new secret and keep the one before it; None when there is none with a secret of its own."""
+    row = conn.exec_driver_sql(_ROTATE, {"ids": [id_], "account": account, "sealed": sealed}).first()
+    return _endpoint(row) if row else None
+
+
+_RESUME = f"UPDATE endpoints SET state = 'active', failing_since = NULL WHERE {_OF} RETURNING {_FIELDS}"
+_DUE = "UPDATE deliveries SET due_at = now() WHERE lane = %(id)s AND state = 'waiting' AND due_at > now()"
+
+
+def resume(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None:
+    """Have an endpoint called again, at once for all that waits; None when there is none."""
+    row = conn.exec_driver_sql(_RESUME, {"ids": [id_], "account": account}).first()
+    if row:
+        conn.exec_driver_sql(_DUE, {"id": id_})
+    return _endpoint(row) if row else None
+
+
+_SUSPEND = f"UPDATE endpoints SET state = 'suspended' WHERE {_OF} RETURNING {_FIELDS}"
+
+
+def suspend(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None:
+    """Have an endpoint called no more until it is resumed; None when there is none."""
+    row = conn.exec_driver_sql(_SUSPEND, {"ids": [id_], "account": account}).first()
+    return _endpoint(row) if row else None
+
+
+_REMOVE = f"DELETE FROM endpoints WHERE {_OF} RETURNING account_id"
+_UNTOLD = """
+UPDATE deliveries SET state = 'dead', answer = 'removed', done_at = now() WHERE lane = %(id)s AND state = 'waiting'
+"""
+
+
+def remove(conn: Connection, account: int | None, id_: UUID) -> int | None:
+    """Take an endpoint away, and what it was still to be told; return whose it was, or None when there is none."""
+    owner = conn.exec_driver_sql(_REMOVE, {"ids": [id_], "account": account}).scalar()
+    if owner is not None:
+        conn.exec_driver_sql(_UNTOLD, {"id": id_})
+    return owner
+
+
+# Whether an account's events are written -----------------------------------------------------------------------
+
+_ENABLE_EVENTS = "UPDATE accounts SET subscribes = true WHERE id = ANY(%(accounts)s) AND NOT subscribes"
+
+
+def enable_events(conn: Connection, accounts: Iterable[int]) -> None:
+    """Have the accounts' messages' moves written to events, from now on."""
+    conn.exec_driver_sql(_ENABLE_EVENTS, {"accounts": sorted(set(accounts))})
+
+
+#: somebody may want to hear: any call of TeleSign's may name a callback, which outlives the key it was named with
+_WANTED = """(
+    EXISTS (SELECT FROM endpoints WHERE account_id = a.id)
+    OR EXISTS (SELECT FROM keys WHERE account_id = a.id AND dialect = 'telesign' AND revoked_at IS NULL)
+    OR EXISTS (SELECT FROM challenges WHERE account_id = a.id AND callback_url IS NOT NULL)
+)"""
+_FOLLOW = f"UPDATE accounts AS a SET subscribes = {_WANTED} WHERE id = ANY(%(accounts)s) AND subscribes <> {_WANTED}"
+_UNWANTED = f"SELECT id FROM accounts AS a WHERE subscribes AND NOT {_WANTED} ORDER BY id FOR UPDATE SKIP LOCKED"
+
+
+def follow(conn: Connection, account: int) -> None:
+    """Have an account's moves written only if somebody may want to hear of them; it must be held."""
+    conn.exec_driver_sql(_FOLLOW, {"accounts": [account]})
+
+
+def follow_all(conn: Connection) -> None:
+    """Have moves written no more that nobody wants to hear of by now."""
+    unwanted = list(conn.exec_driver_sql(_UNWANTED).scalars())
+    if unwanted:  # they are held: this statement sees what was wanted before
+        conn.exec_driver_sql(_FOLLOW, {"accounts": unwanted})
+
+
+# How they fare -------------------------------------------------------------------------------------------------
+
+_WELL = "UPDATE endpoints SET failing_since = NULL WHERE id = ANY(%(ids)b) AND failing_since IS NOT NULL"
+_ILL = """
+WITH ill AS MATERIALIZED (SELECT id FROM endpoints WHERE id = ANY(%(ids)b) ORDER BY id FOR NO KEY UPDATE)
+UPDATE endpoints AS e
+SET failing_since = coalesce(failing_since, now()),
+    state = CASE WHEN e.id = ANY(%(gone)b) OR failing_since < now() - %(days)s * interval '1 day' THEN 'suspended'
+                 ELSE state END
+FROM ill WHERE e.id = ill.id
+RETURNING e.id, state = 'suspended'
+"""
+
+
+def judge(conn: Connection, well: set[UUID], ill: set[UUID], gone: set[UUID], days: float) -> set[UUID]:
+    """Keep how endpoints answered: as they should, not so, or that they are gone; return those that are suspended now.
+
+    Suspended is who is gone, and who has answered nothing as he should for so many days.
+    """
+    if well:
+        conn.exec_driver_sql(_WELL, {"ids": sorted(well)})
+    bad = sorted((ill | gone) - well)
+    if not bad:
+        return set()
+    rows = conn.exec_driver_sql(_ILL, {"ids": bad, "gone": sorted(gone), "days": days})
+    return {id_ for id_, is_suspended in rows if is_suspended}

@@ -1,0 +1,235 @@
+"""The last gate, at claim time: what was allowed when it was taken in and is not any more does not go out.
+
+An account without rules costs one small query a claim: nothing is asked of its messages. Tests pass.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.rules.consent.quiet_hours import QuietHours
+from pipeline.rules.consent.send_permission import REPLIES, SendPermission
+from pipeline.rules.identity import ids
+from pipeline.store import batches, events, ledger, messages, unknown_outcomes
+from pipeline.store.consent import opt_outs, send_permission
+from pipeline.store.consent.opt_outs import PendingSend
+from pipeline.store.leases import Claim
+from pipeline.store.messages import Moved
+from schema.carriage import Parcel
+from schema.message import Batch
+from schema.vocabulary import BatchStatus, Code, Money, ResendReason, Status
+
+#: refused for good, or held until that moment
+Verdict = Code | datetime
+#: batch → what it still has to send
+Loads = Mapping[UUID, Sequence[Parcel]]
+
+
+def let_through(conn: Connection, first: UUID, claims: Sequence[Claim], loads: Loads) -> dict[UUID, list[Parcel]]:
+    """Turn away what may not go (any more, or yet) of claimed batches; return the rest of their loads."""
+    return turn_away(conn, first, claims, loads, blocked(conn, claims, loads))
+
+
+# Who is held back ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What an account may do now."""
+
+    #: by the database's clock
+    at: datetime
+    #: its approved senders among those asked for, with their countries; none: everywhere
+    senders: Mapping[str, Sequence[str]]
+    permission: SendPermission
+
+
+_STANDS = f"""
+SELECT a.id, clock_timestamp(),
+       (SELECT coalesce(json_object_agg(s.sender, s.countries), '{{}}') FROM sender_ids AS s
+        WHERE s.account_id = a.id AND s.state = 'approved' AND s.sender = ANY(%(senders)b::text[])),
+       {send_permission.COLUMNS}
+FROM accounts AS a WHERE a.id = ANY(%(accounts)b::int4[])
+"""
+
+
+def blocked(conn: Connection, claims: Sequence[Claim], loads: Loads) -> dict[UUID, Verdict]:
+    """Return message → why it may not go, or until when it must wait, for those of the loads that may not go now."""
+    asked = [claim for claim in claims if not claim.test and claim.kind is not None and loads.get(claim.span.batch)]
+    if not asked:
+        return {}
+    senders = {claim.span.batch: {parcel.sender for parcel in loads[claim.span.batch]} for claim in asked}
+    stands = _stands(conn, {claim.account for claim in asked}, set().union(*senders.values()))
+    found: dict[UUID, Verdict] = {}
+    wishes: list[tuple[UUID, PendingSend]] = []
+    for claim in asked:
+        state, load = stands[claim.account], loads[claim.span.batch]
+        held = state.permission
+        if held.countries or any(state.senders.get(sender, [""]) for sender in senders[claim.span.batch]):
+            found.update(_forbidden(state, load))
+        if held.has_opt_outs:
+            wishes += [
+                (each.ref, PendingSend(claim.account, each.to, each.sender, str(claim.message_class))) for each in load
+            ]
+        if held.quiet:
+            found = dict(_asleep(claim, state, load)) | found
+    hits = [wishes[place] for place in opt_outs.refused(conn, [wish for _, wish in wishes])]
+    return _without_exempt(conn, found, hits) if found or hits else {}
+
+
+def _stands(conn: Connection, accounts: set[int], senders: set[str]) -> dict[int, _State]:
+    rows = conn.exec_driver_sql(_STANDS, {"accounts": list(accounts), "senders": list(senders)})
+    return {account: _State(at, approved, send_permission.read(held)) for account, at, approved, *held in rows}
+
+
+def _forbidden(state: _State, load: Sequence[Parcel]) -> Iterator[tuple[UUID, Verdict]]:
+    for each in load:
+        served = state.senders.get(each.sender)
+        if served is None or (served and each.country not in served):
+            yield each.ref, Code.SENDER_INVALID
+        elif state.permission.countries and each.country not in state.permission.countries:
+            yield each.ref, Code.COUNTRY_FORBIDDEN
+
+
+def _asleep(claim: Claim, state: _State, load: Sequence[Parcel]) -> Iterator[tuple[UUID, Verdict]]:
+    quiet = QuietHours(state.permission.quiet, state.at)
+    for each in load:
+        hush = quiet(each.to, each.country, claim.message_class)
+        if hush:
+            yield each.ref, hush.verdict(claim.valid_until)
+
+
+_EXEMPT = f"""
+SELECT m.id, r.skips_opt_outs, coalesce(r.door = '{REPLIES}', false)
+FROM messages AS m JOIN requests AS r ON r.id = m.request_id
+WHERE m.id = ANY(%(ids)b) AND m.id BETWEEN %(first)s AND %(last)s
+  AND (r.skips_opt_outs OR r.door = '{REPLIES}')
+"""
+
+
+def _without_exempt(
+    conn: Connection, found: Mapping[UUID, Verdict], hits: Sequence[tuple[UUID, PendingSend]]
+) -> dict[UUID, Verdict]:
+    """Return the verdicts, opt-outs among them, without those that the messages' requests are spared."""
+    suspects = [*found, *(ref for ref, _ in hits)]
+    params = {"ids": suspects, "first": min(suspects), "last": max(suspects)}
+    rows = conn.exec_driver_sql(_EXEMPT, params).all()
+    skipping, replies = {row[0] for row in rows if row[1]}, {row[0] for row in rows if row[2]}
+    verdicts = {ref: verdict for ref, verdict in found.items() if ref not in replies or not _is_of_night(verdict)}
+    refused = [ref for ref, _ in hits if ref not in skipping]
+    again = [
+        (ref, PendingSend(w.account, w.phone, w.sender, w.message_class, True)) for ref, w in hits if ref in skipping
+    ]
+    refused += [again[place][0] for place in opt_outs.refused(conn, [wish for _, wish in again])]
+    for ref in refused:
+        if _is_of_night(verdicts.get(ref, Code.QUIET_HOURS)):
+            verdicts[ref] = Code.OPTED_OUT
+    return verdicts
+
+
+def _is_of_night(verdict: Verdict) -> bool:
+    return verdict is Code.QUIET_HOURS or isinstance(verdict, datetime)
+
+
+# What becomes of them -----------------------------------------------------------------------------------------
+
+
+def turn_away(
+    conn: Connection, first: UUID, claims: Sequence[Claim], loads: Loads, verdicts: Mapping[UUID, Verdict]
+) -> dict[UUID, list[Parcel]]:
+    """Reject what may not go and put off what must wait, in batches whose ids begin at `first`; return what may go.
+
+    It locks the wallets of those whose money comes back: call it late in a transaction.
+    """
+    if verdicts:
+        at = batches.clock(conn)
+        waiting: defaultdict[tuple[int, datetime], list[UUID]] = defaultdict(list)
+        refused: defaultdict[tuple[int, Code], list[UUID]] = defaultdict(list)
+        for place, claim in enumerate(claims):
+            for parcel in loads.get(claim.span.batch, ()):
+                verdict = verdicts.get(parcel.ref)
+                if isinstance(verdict, Code):
+                    refused[place, verdict].append(parcel.ref)
+                elif verdict:
+                    waiting[place, verdict].append(parcel.ref)
+        _defer(conn, first, claims, waiting, at)
+        _reject(conn, first, claims, refused, at)
+    return {batch: [each for each in load if each.ref not in verdicts] for batch, load in loads.items()}
+
+
+def _defer(
+    conn: Connection,
+    first: UUID,
+    claims: Sequence[Claim],
+    waiting: Mapping[tuple[int, datetime], Sequence[UUID]],
+    at: datetime,
+) -> None:
+    if not waiting:
+        return
+    made: list[Batch] = []
+    chosen_by = _snapshots(conn, {claims[place].span.batch for place, _ in waiting})
+    for (place, moment), members in waiting.items():
+        claim = claims[place]
+        snapshot = chosen_by[claim.span.batch]
+        batch = _later(ids.after(first, len(made)), claim, moment, members, snapshot)
+        messages.reassign(conn, members, batch.id, Status.SENT if claim.again else None)
+        made.append(batch)
+    batches.write(conn, made, hinted_at=at)
+
+
+_SNAPSHOTS = "SELECT id, situation_id FROM batches WHERE id = ANY(%(ids)b)"
+
+
+def _snapshots(conn: Connection, these: set[UUID]) -> dict[UUID, int | None]:
+    """Return batch → what its carrier was chosen by."""
+    return {row[0]: row[1] for row in conn.exec_driver_sql(_SNAPSHOTS, {"ids": list(these)})}
+
+
+def _reject(
+    conn: Connection,
+    first: UUID,
+    claims: Sequence[Claim],
+    refused: Mapping[tuple[int, Code], Sequence[UUID]],
+    at: datetime,
+) -> None:
+    moves: list[tuple[UUID, Status]] = []
+    released: list[Moved] = []
+    for (place, code), members in refused.items():
+        claim, gone = claims[place], members
+        # a carrier that was asked heard of it
+        status = Status.REJECTED if claim.attempt == 1 else Status.FAILED
+        if not claim.again:
+            released += messages.move(conn, members, status, Money.RELEASED, at=at, code=code)
+        else:  # of what was sent before only the undeliverable has come to its end: a carrier may yet report the rest
+            those = members if claim.again is ResendReason.UNDELIVERED else []
+            released += messages.end_doubt(conn, those, Money.RELEASED)
+            gone, status = sorted(messages.conclude(conn, those, Status.FAILED, Code.UNDELIVERED)), Status.FAILED
+            unknown_outcomes.give_up(conn, members)
+        moves += [(each, status) for each in gone] if claim.subscribes else []
+    events.tell(conn, first, moves, at)
+    ledger.release(conn, released)
+
+
+def _later(id_: UUID, claim: Claim, moment: datetime, members: Sequence[UUID], snapshot: int | None) -> Batch:
+    return Batch(
+        id=id_,
+        account=claim.account,
+        message_class=claim.message_class,
+        carrier=claim.carrier,
+        test=claim.test,
+        status=BatchStatus.WAITING,
+        due_at=moment,
+        valid_until=claim.valid_until,
+        size=len(members),
+        first=min(members),
+        last=max(members),
+        attempt=claim.attempt,
+        round=claim.round,
+        tried=claim.tried,
+        snapshot=snapshot,
+        again=claim.again,
+    )

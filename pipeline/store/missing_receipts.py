@@ -1,0 +1,175 @@
+"""Batches whose carrier should have reported by now; codes that nothing will send any more; how long carriers take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.store import id_spellings
+from pipeline.store.messages import Span
+from schema.vocabulary import DeadLetterSource
+
+_DUE = """
+UPDATE batches AS b
+SET watch_at = CASE WHEN b.valid_until > now() AND a.state <> 'active'
+                        THEN least(b.valid_until, now() + interval '1 minute')
+                    WHEN b.valid_until > now() AND b.class = 'otp' THEN b.valid_until END
+FROM (SELECT id FROM batches WHERE watch_at <= now() ORDER BY watch_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS due,
+     accounts AS a
+WHERE b.id = due.id AND a.id = b.account_id
+RETURNING b.id, b.first_id, b.last_id, b.valid_until > now(), a.state = 'active'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingReceipt:
+    """Batches whose moment has come; each is returned once for the one and once for the other."""
+
+    #: their carrier should have reported by now
+    silent: list[Span]
+    #: what they hold is worth nothing any more
+    worthless: list[Span]
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        return len(self.silent) + len(self.worthless)
+
+
+def due(conn: Connection, limit: int) -> MissingReceipt:
+    """Return batches (never bulk) to look at: set by `leases.finish`, and for a code its end after its silence.
+
+    A suspended account's are put off as long as they are worth something: nothing is sent once more for it meanwhile.
+    """
+    rows = conn.exec_driver_sql(_DUE, {"limit": limit}).all()
+    silent = [Span(*row[:3]) for row in rows if row[3] and row[4]]
+    return MissingReceipt(silent, [Span(*row[:3]) for row in rows if not row[3]])
+
+
+#: OFFSET 0: a look-up for each, whatever the planner thinks
+_UNHEARD = """
+SELECT m.id, a.carrier, a.carrier_ref
+FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
+CROSS JOIN LATERAL (
+    SELECT id FROM messages
+    WHERE id BETWEEN s.first_id AND s.last_id AND batch_id = s.batch_id AND status = 'sent' OFFSET 0
+) AS m
+CROSS JOIN LATERAL (
+    SELECT n, carrier, carrier_ref, marked_at FROM provider_attempts
+    WHERE message_id = m.id AND batch_id = s.batch_id AND outcome = 'accepted' AND carrier_ref IS NOT NULL OFFSET 0
+) AS a
+WHERE NOT EXISTS (SELECT FROM receipts WHERE carrier_ref = a.carrier_ref AND carrier = a.carrier OFFSET 0)
+  AND NOT EXISTS (SELECT FROM receipts WHERE ref = m.id OFFSET 0)
+  AND NOT EXISTS (SELECT FROM parts WHERE message_id = m.id AND n = a.n AND verdict IS NOT NULL OFFSET 0)
+  AND NOT EXISTS (SELECT FROM dead_letter_counts WHERE source = ANY(%(sources)b) AND origin = a.carrier
+                  AND last_at >= a.marked_at - %(lately)s * interval '1 second' OFFSET 0)
+  AND EXISTS (SELECT FROM carriers WHERE name = a.carrier AND receipt_seconds IS NOT NULL OFFSET 0)
+"""
+#: where receipts come in that cannot be read
+_SOURCES = [str(DeadLetterSource.RECEIPT), str(DeadLetterSource.SMPP)]
+
+
+def unheard(conn: Connection, spans: Sequence[Span], lately: float) -> list[UUID]:
+    """Return the messages of these batches that a carrier took and never said a word of.
+
+    A carrier that said something that cannot be read, since it took a message or so many seconds before, may have
+    spoken of it, and one of whose receipts has its id in another spelling has. Of one that was taken without an id
+    nobody can tell.
+    """
+    if not spans:
+        return []
+    params = {**_bounds(spans), "sources": _SOURCES, "lately": lately}
+    taken = [(row[0], row[1], row[2]) for row in conn.exec_driver_sql(_UNHEARD, params)]
+    spoken_of = id_spellings.spoken_of(conn, taken)
+    return [id_ for id_, _, _ in taken if id_ not in spoken_of]
+
+
+_REDACT = """
+UPDATE messages AS m SET body = repeat('*', length(m.body))
+FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
+JOIN batches AS b ON b.id = s.batch_id AND b.class = 'otp'
+WHERE m.id BETWEEN s.first_id AND s.last_id AND m.batch_id = s.batch_id AND m.status = 'sent'
+"""
+
+
+def redact(conn: Connection, spans: Sequence[Span]) -> None:
+    """Keep only the length of the codes of these batches that nothing will send any more."""
+    if spans:
+        conn.exec_driver_sql(_REDACT, _bounds(spans))
+
+
+def _bounds(spans: Sequence[Span]) -> dict[str, list[UUID]]:
+    return {
+        "batches": [span.batch for span in spans],
+        "firsts": [span.first for span in spans],
+        "lasts": [span.last for span in spans],
+    }
+
+
+# How long carriers take -----------------------------------------------------------------------------------------
+
+#: a carrier most of whose latest receipts name no message spells its references differently: nothing is known of it
+_MEASURE = """
+UPDATE carriers AS c SET receipt_seconds = CASE WHEN NOT learnt.is_strange THEN learnt.seconds END
+FROM (
+    SELECT r.carrier, greatest(%(least)s, 3 * percentile_cont(0.99) WITHIN GROUP (
+               ORDER BY extract(epoch FROM r.received_at - a.marked_at))) AS seconds,
+           r.carrier IN (
+               SELECT carrier FROM (
+                   SELECT carrier, state = 'waiting' AND NOT retryable AND received_at < now() - interval '10 seconds'
+                              AS is_unknown,
+                          row_number() OVER (PARTITION BY carrier ORDER BY id DESC) AS place
+                   FROM receipts WHERE id > %(since)s
+               ) AS latest
+               WHERE place <= %(latest)s
+               GROUP BY carrier
+               HAVING count(*) FILTER (WHERE is_unknown) >= greatest(%(strange)s, count(*) / 2.0)
+           ) AS is_strange
+    FROM (
+        SELECT id, carrier, carrier_ref, received_at,
+               row_number() OVER (PARTITION BY carrier ORDER BY id DESC) AS place
+        FROM receipts WHERE id > %(since)s AND state = 'applied' AND carrier_ref IS NOT NULL
+    ) AS r
+    JOIN LATERAL (
+        SELECT marked_at FROM provider_attempts AS a
+        WHERE a.carrier_ref = r.carrier_ref AND a.carrier = r.carrier AND a.message_id >= %(recent)s
+        ORDER BY marked_at DESC LIMIT 1
+    ) AS a ON true
+    WHERE r.place <= %(sample)s
+    GROUP BY r.carrier HAVING count(*) >= %(fewest)s
+) AS learnt
+WHERE c.name = learnt.carrier
+  AND c.receipt_seconds IS DISTINCT FROM CASE WHEN NOT learnt.is_strange THEN learnt.seconds END
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How many receipts of a carrier something is made of."""
+
+    #: at least so many, and of so many of the latest
+    fewest: int
+    size: int
+    #: where so many, and half of so many of the latest, name no message that is known, nothing is
+    strange: int
+    latest: int
+
+
+def measure(conn: Connection, since: UUID, recent: UUID, *, least: float, sample: Sample) -> None:
+    """Write of each carrier within how many seconds its receipts come: three times what 99 of 100 took lately.
+
+    Of one whose receipts name messages that nobody knows: that nothing is known.
+    """
+    conn.exec_driver_sql(
+        _MEASURE,
+        {
+            "since": since,
+            "recent": recent,
+            "least": least,
+            "fewest": sample.fewest,
+            "sample": sample.size,
+            "strange": sample.strange,
+            "latest": sample.latest,
+        },
+    )

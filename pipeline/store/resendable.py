@@ -1,0 +1,81 @@
+"""Messages that a carrier has, or may have, and that may be given to one once more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from schema.message_class import MessageClass
+from schema.vocabulary import Encoding
+
+
+@dataclass(frozen=True, slots=True)
+class ResendableMessage:
+    """One message of which nothing final is known, with all that was tried."""
+
+    id: UUID
+    account: int
+    message_class: MessageClass
+    valid_until: datetime
+    phone: str
+    country: str
+    sender: str
+    encoding: Encoding
+    segments: int
+    #: how many attempts there were
+    tries: int
+    #: how many carriers took it, or may have, after the first
+    resends: int
+    #: carriers that were tried, the last last
+    tried: tuple[str, ...]
+    #: its text is there still
+    is_whole: bool
+    #: its account may send
+    may_go: bool
+
+
+_SENT = """
+SELECT m.id, m.account_id, b.class, b.valid_until, m.phone, m.country, m.sender, m.encoding, m.segments,
+       a.tries, a.takers - 1, a.tried, b.class <> 'otp' OR m.body <> repeat('*', length(m.body)),
+       account.state = 'active'
+FROM messages AS m
+JOIN batches AS b ON b.id = m.batch_id
+JOIN accounts AS account ON account.id = m.account_id
+CROSS JOIN LATERAL (
+    SELECT max(n) AS tries, count(DISTINCT carrier) FILTER (WHERE outcome IN ('accepted', 'unknown')) AS takers,
+           array_agg(carrier ORDER BY n) AS tried
+    FROM provider_attempts AS a WHERE a.message_id = m.id
+) AS a
+WHERE m.id = ANY(%(ids)b) AND m.status = 'sent' AND NOT b.test AND (b.again IS NULL OR b.status = 'done')
+ORDER BY m.id FOR UPDATE OF m
+"""
+
+
+def of(conn: Connection, ids: Sequence[UUID]) -> list[ResendableMessage]:
+    """Return and lock those of the messages that are sent and not being sent once more just now, by id."""
+    if not ids:
+        return []
+    return [_sent(*row) for row in conn.exec_driver_sql(_SENT, {"ids": list(ids)})]
+
+
+def _sent(id_: UUID, account: int, kind: str, valid_until: datetime, *row: Any) -> ResendableMessage:
+    phone, country, sender, encoding, segments, tries, resends, tried, is_whole, may_go = row
+    return ResendableMessage(
+        id=id_,
+        account=account,
+        message_class=MessageClass(kind),
+        valid_until=valid_until,
+        phone=phone,
+        country=country,
+        sender=sender,
+        encoding=Encoding(encoding),
+        segments=segments,
+        tries=tries,
+        resends=resends,
+        tried=tuple(tried),
+        is_whole=is_whole,
+        may_go=may_go,
+    )

@@ -1,0 +1,176 @@
+"""The situations table: what choices of carriers hung on, each situation once; and the lines in force now.
+
+What a process has met it keeps at hand: compiled route tables by the rows they were made of, ids by their digests.
+"""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pipeline.rules.numbers.networks import UNKNOWN, Numbering
+from pipeline.rules.routing import routing_snapshot
+from pipeline.rules.routing.destinations import is_network
+from pipeline.rules.routing.routes import RouteTable
+from pipeline.rules.routing.routing_snapshot import CarrierSnapshot, Route, RoutingSnapshot, StoredSnapshot
+from pipeline.store import carriers, networks
+from schema.vocabulary import CarrierState
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChoice:
+    """What an account's messages are given carriers by."""
+
+    table: RouteTable
+    #: the situation it is made of, as it is kept
+    kept: StoredSnapshot
+
+
+#: (account_id or None, destination, carrier, rank, weight, cost, currency, from_at, state, capabilities,
+#: kind, sends_dlt)
+_Row = tuple[Any, ...]
+_Key = tuple[tuple[_Row, ...], tuple[_Row, ...], frozenset[str], Numbering]
+
+
+class KnownSnapshot:
+    """What a process has met."""
+
+    #: tables, and ids, that are kept at hand
+    MOST = 1000
+    #: seconds after which the numbering plan is read again
+    FRESH = 60.0
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.choices: dict[_Key, RouteChoice] = {}
+        self.ids: dict[bytes, int] = {}
+        self._numbering = UNKNOWN
+        self._read_at: float | None = None
+
+    def numbering(self, conn: Connection) -> Numbering:
+        """Return the numbering plan as it was at most a minute ago."""
+        now = time.monotonic()
+        if self._read_at is None or now - self._read_at > self.FRESH:
+            prefixes = networks.all_of(conn)
+            if prefixes != self._numbering.prefixes:
+                self._numbering = Numbering(prefixes)
+            self._read_at = now
+        return self._numbering
+
+
+_LINES = """
+SELECT r.account_id, r.destination, r.carrier, r.rank, r.weight, r.cost, r.currency, r.from_at::text,
+       c.state, c.capabilities::text, c.kind, c.sends_dlt
+FROM routes AS r JOIN carriers AS c ON c.name = r.carrier
+WHERE (r.account_id IS NULL OR r.account_id = ANY(%(accounts)s))
+  AND r.from_at <= now() AND coalesce(r.until_at, 'infinity') > now()
+ORDER BY r.id
+"""
+
+
+def choices(
+    conn: Connection, known: KnownSnapshot, accounts: Collection[int], unhealthy: Collection[str] = ()
+) -> dict[int, RouteChoice]:
+    """Return what each account's messages are given carriers by now; `unwell`: open breakers, see `Situation`."""
+    rows: defaultdict[int | None, list[_Row]] = defaultdict(list)
+    for row in conn.exec_driver_sql(_LINES, {"accounts": list(accounts)}).all():
+        rows[row[0]].append(tuple(row))
+    common = tuple(rows[None])
+    return {account: _choice(conn, known, tuple(rows[account]), common, unhealthy) for account in accounts}
+
+
+def _choice(
+    conn: Connection, known: KnownSnapshot, own: tuple[_Row, ...], common: tuple[_Row, ...], unhealthy: Collection[str]
+) -> RouteChoice:
+    carriers = {row[2] for lines in (own, common) for row in lines} if unhealthy else ()
+    bad = frozenset(word for word in unhealthy if word.partition("/")[0] in carriers)
+    meets_networks = any(is_network(row[1]) for lines in (own, common) for row in lines)
+    numbering = known.numbering(conn) if meets_networks else UNKNOWN
+    key = (_anonymous(own), common, bad, numbering)
+    choice = known.choices.get(key)
+    if choice is None:
+        snapshot = _snapshot(key)
+        choice = RouteChoice(RouteTable(snapshot), routing_snapshot.write(snapshot))
+        if len(known.choices) >= known.MOST:
+            known.choices.clear()
+        known.choices[key] = choice
+    return choice
+
+
+def _anonymous(rows: Iterable[_Row]) -> tuple[_Row, ...]:
+    """Return an account's rows without its number: two that have the same lines share a situation."""
+    return tuple((0, *row[1:]) for row in rows)
+
+
+def _snapshot(key: _Key) -> RoutingSnapshot:
+    own, common, unhealthy, numbering = key
+    rows = (*own, *common)
+    return RoutingSnapshot(
+        routes=[_route(row) for row in rows],
+        carriers={row[2]: _standing(row) for row in rows},
+        unhealthy=unhealthy,
+        numbering=numbering,
+    )
+
+
+def _standing(row: _Row) -> CarrierSnapshot:
+    state, capabilities, kind, sends_dlt = row[8:]
+    return CarrierSnapshot(CarrierState(state), carriers.lacks(kind, sends_dlt, json.loads(capabilities)))
+
+
+def _route(row: _Row) -> Route:
+    owner, destination, carrier, rank, weight, cost, currency, from_at, *_ = row
+    # read as text: a datetime costs more than all the rest of a row, and the row is mostly an old acquaintance
+    since = datetime.fromisoformat(from_at)
+    return Route(destination, carrier, rank, weight, owner is not None, cost, currency, since)
+
+
+_KEEP = """
+WITH there AS (
+    SELECT id, xmin IS DISTINCT FROM pg_current_xact_id_if_assigned()::xid AS is_lasting
+    FROM situations WHERE digest = %(digest)b
+), made AS (
+    INSERT INTO situations (digest, content)
+    SELECT digest, content::jsonb FROM unnest(%(digests)b::bytea[], %(contents)b::text[]) AS s (digest, content)
+    WHERE NOT EXISTS (SELECT FROM there)
+    ORDER BY digest
+    ON CONFLICT (digest) DO NOTHING
+    RETURNING id, digest
+)
+SELECT id, is_lasting FROM there UNION ALL SELECT id, false FROM made WHERE digest = %(digest)b
+"""
+
+
+def keep(conn: Connection, known: KnownSnapshot, choice: RouteChoice) -> int:
+    """Return the id under which a situation is kept; one that was not yet is from now on."""
+    digest = choice.kept.digest
+    if (id_ := known.ids.get(digest)) is not None:
+        return id_
+    pieces = choice.kept.pieces
+    params = {"digest": digest, "digests": list(pieces), "contents": list(pieces.values())}
+    row = None
+    while row is None:  # another made it meanwhile: the next look sees it
+        row = conn.exec_driver_sql(_KEEP, params).first()
+    id_, is_lasting = row
+    if is_lasting:  # what we made ourselves may still be rolled back
+        if len(known.ids) >= known.MOST:
+            known.ids.clear()
+        known.ids[digest] = id_
+    return int(id_)
+
+
+_READ = "SELECT id, content FROM situations WHERE id = ANY(%(ids)b)"
+_PIECES = "SELECT digest, content FROM situations WHERE digest = ANY(%(digests)b)"
+
+
+def read(conn: Connection, wanted: Collection[int]) -> dict[int, RoutingSnapshot]:
+    """Return kept situations by their ids."""
+    roots: Mapping[int, Any] = dict(conn.exec_driver_sql(_READ, {"ids": list(wanted)}).all())
+    digests = list({digest for root in roots.values() for digest in routing_snapshot.named(root)})
+    pieces = {bytes(digest): content for digest, content in conn.exec_driver_sql(_PIECES, {"digests": digests})}
+    return {id_: routing_snapshot.read(root, pieces.__getitem__) for id_, root in roots.items()}

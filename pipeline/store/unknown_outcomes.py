@@ -1,0 +1,168 @@
+"""Attempts that were left unknown: which are to be looked at now, and what is known of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from schema.carriage import Attempt, Parcel
+from schema.message_class import MessageClass
+from schema.vocabulary import Encoding, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownAttempt:
+    """An attempt that was left unknown."""
+
+    message: UUID
+    n: int
+    carrier: str
+    message_class: MessageClass
+    #: what a worker said that had lost its claim, or a carrier that was asked; None: nothing
+    late: Outcome | None
+    #: how often it was looked at before
+    looks: int
+    #: seconds since its carrier may have had the message first, and since it was given it last
+    age: float
+    rest: float
+    #: how often it was given it again
+    repeats: int
+    #: seconds until the message is worth nothing any more
+    left: float
+    #: the message has come to its end, or is a test
+    is_over: bool
+    #: another carrier is known to have it, or was given it later and did not leave it to others
+    is_overtaken: bool
+    #: another carrier may have it too
+    is_shared: bool
+    #: a carrier had it before and could not deliver it
+    was_undelivered: bool
+
+
+#: what is being sent once more just now is looked at when that is over. A carrier that took a message and could not
+#: deliver it has it no more: what came before the last attempt for that reason (`lost.n`) says nothing
+_DUE = """
+SELECT a.message_id, a.n, a.carrier, b.class, a.late_outcome, a.looks,
+       extract(epoch FROM now() - there.since)::float8, extract(epoch FROM now() - there.latest)::float8,
+       there.times - 1, extract(epoch FROM b.valid_until - now())::float8,
+       m.status IS DISTINCT FROM 'sent' OR b.test,
+       EXISTS (SELECT FROM provider_attempts AS e WHERE e.message_id = a.message_id AND e.n <> a.n AND e.n >= lost.n
+               AND ('accepted' IN (e.outcome, e.late_outcome)
+                    OR e.n > a.n AND e.outcome IN ('unknown', 'refused_permanent'))),
+       EXISTS (SELECT FROM provider_attempts AS e WHERE e.message_id = a.message_id AND e.n <> a.n AND e.n >= lost.n
+               AND e.outcome = 'unknown' AND coalesce(e.late_outcome, 'unknown') = 'unknown'),
+       lost.n > 0
+FROM provider_attempts AS a
+JOIN messages AS m ON m.id = a.message_id
+JOIN batches AS b ON b.id = a.batch_id
+JOIN batches AS holder ON holder.id = m.batch_id AND (holder.again IS NULL OR holder.status = 'done')
+CROSS JOIN LATERAL (
+    SELECT min(marked_at) FILTER (WHERE outcome = 'unknown') AS since, max(marked_at) AS latest, count(*) AS times
+    FROM provider_attempts AS e WHERE e.message_id = a.message_id AND e.carrier = a.carrier
+) AS there
+CROSS JOIN LATERAL (
+    SELECT coalesce(max(e.n), 0) AS n FROM provider_attempts AS e JOIN batches AS made ON made.id = e.batch_id
+    WHERE e.message_id = a.message_id AND made.again = 'undelivered'
+) AS lost
+WHERE a.outcome = 'unknown' AND a.resolved_at IS NULL AND coalesce(a.look_at, a.marked_at) <= now()
+ORDER BY coalesce(a.look_at, a.marked_at) LIMIT %(limit)s FOR UPDATE OF a SKIP LOCKED
+"""
+
+
+def due(conn: Connection, limit: int) -> list[UnknownAttempt]:
+    """Return and lock unknown attempts that are to be looked at now, those that waited longest first."""
+    return [
+        UnknownAttempt(row[0], row[1], row[2], MessageClass(row[3]), row[4] and Outcome(row[4]), *row[5:])
+        for row in conn.exec_driver_sql(_DUE, {"limit": limit})
+    ]
+
+
+_PUT_OFF = """
+UPDATE provider_attempts AS a SET look_at = now() + d.seconds * interval '1 second', looks = least(looks + 1, 1000)
+FROM unnest(%(messages)b::uuid[], %(n)b::int2[], %(seconds)b::float8[]) AS d (message_id, n, seconds)
+WHERE a.message_id = d.message_id AND a.n = d.n
+"""
+_RESOLVE = """
+UPDATE provider_attempts AS a SET resolved_at = now()
+FROM unnest(%(messages)b::uuid[], %(n)b::int2[]) AS d (message_id, n)
+WHERE a.message_id = d.message_id AND a.n = d.n
+"""
+_GIVE_UP = """
+UPDATE provider_attempts SET resolved_at = now()
+WHERE message_id = ANY(%(ids)b) AND outcome = 'unknown' AND resolved_at IS NULL
+"""
+
+
+def put_off(conn: Connection, doubts: Sequence[UnknownAttempt], seconds: Sequence[float]) -> None:
+    """Look at each of these again after its seconds."""
+    if doubts:
+        conn.exec_driver_sql(_PUT_OFF, _places(doubts) | {"seconds": list(seconds)})
+
+
+def resolve(conn: Connection, doubts: Sequence[UnknownAttempt]) -> None:
+    """Note that these are settled, or that nothing more is to be done about them."""
+    if doubts:
+        conn.exec_driver_sql(_RESOLVE, _places(doubts))
+
+
+def give_up(conn: Connection, messages: Sequence[UUID]) -> None:
+    """Note that nothing more is to be done about any doubt of these messages."""
+    if messages:
+        conn.exec_driver_sql(_GIVE_UP, {"ids": list(messages)})
+
+
+def _places(doubts: Sequence[UnknownAttempt]) -> dict[str, Any]:
+    return {"messages": [each.message for each in doubts], "n": [each.n for each in doubts]}
+
+
+# Asking --------------------------------------------------------------------------------------------------------
+
+_ASKED = """
+SELECT a.message_id, m.phone, m.sender, m.body, m.encoding, m.segments, b.class, b.valid_until, m.country, a.carrier_ref
+FROM (SELECT DISTINCT ON (message_id) * FROM provider_attempts
+      WHERE message_id = ANY(%(ids)b) AND carrier = %(carrier)s AND outcome = 'unknown' AND resolved_at IS NULL
+      ORDER BY message_id, n DESC) AS a
+JOIN messages AS m ON m.id = a.message_id JOIN batches AS b ON b.id = a.batch_id
+"""
+
+
+def asked(conn: Connection, carrier: str, messages: Sequence[UUID]) -> list[tuple[Parcel, str | None]]:
+    """Return messages with an unknown attempt at that carrier, as it was given them, and its reference if any."""
+    rows = conn.exec_driver_sql(_ASKED, {"ids": list(messages), "carrier": carrier})
+    return [(_parcel(*row[:9]), row[9]) for row in rows]
+
+
+def _parcel(ref: UUID, to: str, sender: str, body: str, encoding: str, *row: Any) -> Parcel:
+    segments, kind, valid_until, country = row
+    return Parcel(ref, to, sender, body, Encoding(encoding), segments, MessageClass(kind), valid_until, country)
+
+
+#: of several attempts at one carrier the last is meant; what was settled without it is looked at once more
+_ANSWER = """
+UPDATE provider_attempts AS a
+SET late_outcome = w.outcome, late_at = now(), look_at = NULL, resolved_at = NULL,
+    carrier_ref = coalesce(a.carrier_ref, w.carrier_ref)
+FROM (
+    SELECT DISTINCT ON (e.message_id) e.message_id, e.n, w.outcome, w.carrier_ref
+    FROM unnest(%(messages)b::uuid[], %(outcomes)b::text[], %(refs)b::text[]) AS w (message_id, outcome, carrier_ref)
+    JOIN provider_attempts AS e ON e.message_id = w.message_id AND e.carrier = %(carrier)s AND e.outcome = 'unknown'
+    ORDER BY e.message_id, e.n DESC
+) AS w
+WHERE a.message_id = w.message_id AND a.n = w.n AND coalesce(a.late_outcome, 'unknown') = 'unknown'
+RETURNING a.message_id, a.n
+"""
+
+
+def answer(conn: Connection, carrier: str, answers: Sequence[Attempt]) -> dict[UUID, int]:
+    """Keep what a carrier says of unknown attempts of its own; return message → which of its attempts was one."""
+    if not answers:
+        return {}
+    params = {
+        "carrier": carrier,
+        "messages": [each.ref for each in answers],
+        "outcomes": [str(each.outcome) for each in answers],
+        "refs": [each.carrier_ref for each in answers],
+    }
+    return {row[0]: row[1] for row in conn.exec_driver_sql(_ANSWER, params)}

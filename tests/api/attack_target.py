@@ -1,0 +1,164 @@
+"""Four doors with everything behind them that can be asked for, and a neighbour whose things are not to be had."""
+
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pipeline.runtime import Runtime
+from pipeline.stages.admin.api_keys import issue
+from pipeline.stages.admin.person_import import add_person
+from pipeline.store import accounts, ledger
+from schema.vocabulary import Dialect
+from tests.api.conftest import Gatehouse
+from tests.api.hostile_requests import FORM, Target
+from tests.conftest import World
+
+NUMBER, THEIRS = "+2348012345678", "+2348087654321"
+_UUID = "019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50"
+#: a key's settings that let nothing hide behind a 429
+ROOM: dict[Dialect, dict[str, Any]] = {
+    dialect: {"rate": 1_000_000, "burst": 1_000_000, **limits}
+    for dialect, limits in {
+        Dialect.SOLARIS: {"recipient_burst": 1_000_000, "hard_cap": 1_000_000},
+        Dialect.ROBASE: {},
+        Dialect.TELESIGN: {"hard_cap": 1_000_000},
+        Dialect.WEBEX: {},
+    }.items()
+}
+
+
+def settle(world: World) -> None:
+    """Give the world's account money enough, and a neighbour `bolt`."""
+    with world.rt.begin() as conn:
+        ledger.top_up(conn, world.account, 10_000_000_000, "siege")
+        other = accounts.create(conn, "bolt", "NGN")
+        assert other is not None
+        accounts.set_sender(conn, other, "BOLT")
+        # one that may be deleted
+        accounts.set_sender(conn, world.account, "SPARE")
+        ledger.top_up(conn, other, 1_000_000, "siege")
+
+
+def _solaris(house: Gatehouse, rt: Runtime) -> Target:
+    for account, person, number in (("acme", "known", NUMBER), ("acme", "reached", NUMBER), ("bolt", "theirs", THEIRS)):
+        add_person(rt, account, person, number, verified=True)
+    shown = issue(rt, "acme", Dialect.SOLARIS, settings=ROOM[Dialect.SOLARIS]).credentials
+    form = f"grant_type=client_credentials&client_id={shown['client_id']}&client_secret={shown['client_secret']}"
+    token = house.ask("POST", "/solaris/oauth2/token", form, {"Content-Type": FORM}).json["access_token"]
+    number = {"number": NUMBER}
+    return Target(
+        Dialect.SOLARIS,
+        [("Authorization", f"Bearer {token}")],
+        {
+            "createToken": {"grant_type": "client_credentials"} | shown,
+            "sendMessage": {"person_id": "known", "text": "Hello", "purpose": "x", "idempotency_key": _UUID},
+            "createPerson": {},
+            "createMobileNumber": number,
+            "deleteMobileNumber": number,
+            "authorizeMobileNumber": number,
+            "confirmMobileNumber": number | {"token": "123456"},
+        },
+        {"/": "known"},
+        ["theirs"],
+    )
+
+
+def _robase(house: Gatehouse, rt: Runtime) -> Target:
+    def opened(account: str, sender: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
+        key = issue(rt, account, Dialect.ROBASE, settings=ROOM[Dialect.ROBASE]).credentials["api_key"]
+        headers = {"Authorization": f"Bearer {key}"}
+        made = {
+            "/v1/sms": {"to": NUMBER, "from": sender, "body": "x", "send_at": _soon()},
+            "/v1/sms-templates": {"name": f"Of {account}", "body": "In {{.eta}}."},
+            "/v1/sender-ids": {"sender_id": "NEW", "countries": ["NG"]},
+            "/v1/webhooks": {"url": "https://93.184.215.14/", "events": ["sms.sent"]},
+        }
+        ids = {path: house.ask("POST", f"/robase{path}", body, headers).json["id"] for path, body in made.items()}
+        return list(headers.items()), ids
+
+    key, own = opened("acme", "ACME")
+    _, theirs = opened("bolt", "BOLT")
+    template = {"name": "Ride", "body": "In {{.eta}}."}
+    registration = {"sender_id": "NEW", "countries": ["NG"], "use_case": "x"}
+    webhook = {"url": "https://93.184.215.14/", "events": ["sms.sent"]}
+    return Target(
+        Dialect.ROBASE,
+        key,
+        {
+            "sendSms": {"to": NUMBER, "from": "ACME", "body": "x"},
+            "sendSmsBatch": {"from": "ACME", "messages": [{"to": NUMBER, "body": "x"}]},
+            "createTemplate": template,
+            "updateTemplate": template,
+            "replaceTemplate": template,
+            "renderTemplate": {"variables": {"eta": "5"}},
+            "createSenderId": registration,
+            "updateSenderId": {"countries": ["NG"]},
+            "createWebhook": webhook,
+            "updateWebhook": webhook,
+        },
+        own,
+        [*theirs.values(), "of-bolt"],
+        {"sendSmsBatch": ["messages"]},
+    )
+
+
+def _telesign(house: Gatehouse, rt: Runtime) -> Target:
+    def opened(account: str) -> tuple[str, str]:
+        shown = issue(rt, account, Dialect.TELESIGN, settings=ROOM[Dialect.TELESIGN]).credentials
+        basic = "Basic " + b64encode(":".join(shown.values()).encode()).decode()
+        headers = {"Authorization": basic, "Content-Type": FORM}
+        sent = house.ask("POST", "/telesign/v1/verify/sms", f"phone_number={NUMBER[1:]}", headers)
+        return basic, sent.json["reference_id"]
+
+    basic, own = opened("acme")
+    _, theirs = opened("bolt")
+    return Target(
+        Dialect.TELESIGN,
+        [("Authorization", basic)],
+        {"sendSMSVerifyCode": {"phone_number": NUMBER[1:], "verify_code": "12345"}},
+        {"/": own},
+        [theirs],
+    )
+
+
+def _webex(house: Gatehouse, rt: Runtime) -> Target:
+    def opened(account: str, sender: str) -> tuple[str, str, str]:
+        key = issue(rt, account, Dialect.WEBEX, settings=ROOM[Dialect.WEBEX]).credentials["access_token"]
+        headers = {"X-AUTH-KEY": key}
+        sms = {"message_body": "x", "from": sender, "to": [{"phone": [NUMBER]}], "send_at": _soon()}
+        sent = house.ask("POST", "/webex/v1/sms", sms, headers).json["request_id"]
+        return key, sent, house.ask("GET", "/webex/assets/v1/senders", headers=headers).json["items"][-1]["id"]
+
+    key, own, sender = opened("acme", "ACME")
+    _, theirs, their_sender = opened("bolt", "BOLT")
+    sms = {
+        "message_body": "Hello ${name}",
+        "from": "ACME",
+        "to": [{"phone": [NUMBER], "merge_fields": {"name": "x"}, "correlation_id": "y"}],
+        "global_merge_fields": {"name": "z"},
+    }
+    flat = {"id": own, "status": ["SCHEDULED"], "sort_by": "name", "page_size": 1}
+    deep = {"filter": {"id": own, "status": ["SCHEDULED"]}, "sort": {"sort_by": "name"}, "page": {"page_size": 1}}
+    return Target(
+        Dialect.WEBEX,
+        [("X-AUTH-KEY", key)],
+        {"sendSms": sms, "testSms": sms, "searchScheduled": flat, "searchScheduledSms": deep},
+        {"/": own, "/assets": sender},
+        [theirs, their_sender],
+        # what stands in its object is not looked for beside it
+        {"sendSms": ["to"], "testSms": ["to"], "searchScheduledSms": list(flat)},
+    )
+
+
+#: by dialect: makes a key of `acme`, and what it can name
+TARGETS: dict[Dialect, Callable[[Gatehouse, Runtime], Target]] = {
+    Dialect.SOLARIS: _solaris,
+    Dialect.ROBASE: _robase,
+    Dialect.TELESIGN: _telesign,
+    Dialect.WEBEX: _webex,
+}
+
+
+def _soon() -> str:
+    return (datetime.now(UTC) + timedelta(days=2)).isoformat()

@@ -1,0 +1,117 @@
+"""A real gateway on a port of its own, to be called as customers call it."""
+
+import asyncio
+import http.client
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+from aiohttp import web
+from pydantic import SecretStr
+
+from pipeline.database import Deadlines, Work
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.admin.api_keys import issue
+from schema.vocabulary import Dialect
+from workers.gateway.gateway_server import Gateway
+from workers.gateway.http_server import HttpServer
+from workers.lab.embedded import development
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back on the wire."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """Return the body, read as JSON."""
+        return json.loads(self.body)
+
+
+class Gatehouse:
+    """A running gateway."""
+
+    def __init__(self, rt: Runtime, deadlines: Deadlines = Work.API.value) -> None:
+        self.rt, self._deadlines = rt, deadlines
+        self._loop = asyncio.new_event_loop()
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        assert self._up.wait(20)
+
+    @property
+    def url(self) -> str:
+        """Return where it listens, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """Return the answer to one request; a body that is neither bytes nor text goes as JSON."""
+        reported = dict(headers or {})
+        if body is not None and not isinstance(body, bytes | str):
+            body = json.dumps(body)
+            reported.setdefault("Content-Type", "application/json")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body.encode() if isinstance(body, str) else body, reported)
+            answer = connection.getresponse()
+            return Answer(answer.status, {name.lower(): word for name, word in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def key(self, dialect: Dialect, **properties: Any) -> Mapping[str, str]:
+        """Return the credentials of a new key of the account `acme`."""
+        return issue(self.rt, "acme", dialect, **properties).credentials
+
+    def close(self) -> None:
+        """Stop it."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+
+    def _serve(self) -> None:
+        # what is left of its calls ends with it, as it does with the real one
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._run())
+
+    async def _run(self) -> None:
+        self._stop = asyncio.Event()
+        self.gateway = gateway = Gateway(Runtime(self.rt.settings, deadlines=self._deadlines))
+        runner = web.ServerRunner(HttpServer(gateway.handle, gateway.unreadable))
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        self._up.set()
+        await self._stop.wait()
+        await runner.cleanup()
+        gateway.close()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Settings with a secret key; the broker is named by the test run's own, so hints go nowhere that matters."""
+    return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
+
+
+@pytest.fixture
+def gatehouse(world: Any, pair: development.EmbeddedServers) -> Iterator[Gatehouse]:
+    """A gateway on the test's own database; `world.rt` is its runtime's twin."""
+    forget_limits(pair)
+    house = Gatehouse(world.rt)
+    yield house
+    house.close()
+
+
+def forget_limits(pair: development.EmbeddedServers) -> None:
+    """Forget what the keys of earlier tests, in databases of their own but of the same ids, have used up."""
+    with redis.Redis.from_url(pair.broker_url) as valkey:
+        if spent := list(valkey.scan_iter("postroad:limit:*")):
+            valkey.delete(*spent)

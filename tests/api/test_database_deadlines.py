@@ -1,0 +1,153 @@
+"""Every wait for the database has a deadline: callers hear 503, nothing is half done, and health tells it."""
+
+import base64
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from pipeline.database import Deadlines
+from schema.vocabulary import Dialect
+from tests.api.conftest import Answer, Gatehouse, forget_limits
+from workers.gateway import micro_batch
+from workers.lab.embedded import development
+
+#: so short that no test waits long, so long that no stall of the machine is taken for a lock
+SHORT = Deadlines(lock=0.5, statement=20)
+
+
+@pytest.fixture
+def gatehouse(world: Any, pair: development.EmbeddedServers) -> Iterator[Gatehouse]:
+    forget_limits(pair)
+    house = Gatehouse(world.rt, SHORT)
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def database(world: Any) -> Iterator["psycopg.Connection[Any]"]:
+    """A connection beside the gateway's, as somebody's psql."""
+    url = make_url(world.rt.settings.database_url.get_secret_value()).set(drivername="postgresql")
+    with psycopg.connect(url.render_as_string(hide_password=False)) as conn:
+        yield conn
+
+
+@contextmanager
+def locked(conn: "psycopg.Connection[Any]", table: str, mode: str) -> Iterator[None]:
+    conn.execute(f"LOCK TABLE {table} IN {mode} MODE")  # type: ignore[arg-type]
+    yield
+    conn.rollback()
+
+
+def robase(key: Mapping[str, str], house: Gatehouse, idempotency_key: str = "one") -> Answer:
+    reported = {"Authorization": f"Bearer {key['api_key']}", "Idempotency-Key": idempotency_key}
+    return house.ask("POST", "/robase/v1/sms", {"to": "+2348012345678", "from": "ACME", "body": "Hi"}, reported)
+
+
+def webex(key: Mapping[str, str], house: Gatehouse) -> Answer:
+    body = {"message_body": "Hi", "from": "ACME", "to": [{"phone": ["+2348012345678"]}]}
+    return house.ask("POST", "/webex/v1/sms", body, {"X-AUTH-KEY": key["access_token"]})
+
+
+def telesign(key: Mapping[str, str], house: Gatehouse) -> Answer:
+    words = base64.b64encode(f"{key['customer_id']}:{key['api_key']}".encode()).decode()
+    reported = {"Authorization": f"Basic {words}", "Content-Type": "application/x-www-form-urlencoded"}
+    return house.ask("POST", "/telesign/v1/verify/sms", "phone_number=2348012345678", reported)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "send", "status"),
+    # TeleSign's own text: 500 to a POST
+    [(Dialect.ROBASE, robase, 503), (Dialect.WEBEX, webex, 503), (Dialect.TELESIGN, telesign, 500)],
+)
+def test_a_send_that_a_lock_keeps_waiting_is_503_and_nothing_is_half_done(
+    world: Any, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", dialect: Dialect, send: Any, status: int
+) -> None:
+    key = gatehouse.key(dialect)
+
+    with locked(database, "messages", "SHARE"):
+        refused = send(key, gatehouse)
+        sick = gatehouse.ask("GET", "/healthz")
+    left = world.rows("SELECT count(*) FROM requests")
+    sent = send(key, gatehouse)
+
+    assert refused.status == status
+    assert int(refused.headers["retry-after"]) >= 1
+    assert (sick.status, left) == (503, [0])
+    assert sent.status < 300
+    assert gatehouse.ask("GET", "/healthz").status == 200
+    assert world.rows("SELECT count(*) FROM messages") == [1]
+
+
+def test_a_key_that_cannot_be_looked_up_in_time_is_503(
+    gatehouse: Gatehouse, database: "psycopg.Connection[Any]"
+) -> None:
+    key = gatehouse.key(Dialect.ROBASE)
+
+    with locked(database, "keys", "ACCESS EXCLUSIVE"):
+        refused = robase(key, gatehouse)
+        sick = gatehouse.ask("GET", "/healthz")
+
+    assert (refused.status, sick.status) == (503, 503)
+    assert robase(key, gatehouse).status < 300
+    assert gatehouse.ask("GET", "/healthz").status == 200
+
+
+def test_what_is_answered_from_memory_behind_a_lock_makes_nothing_well_again(
+    gatehouse: Gatehouse, database: "psycopg.Connection[Any]"
+) -> None:
+    key = gatehouse.key(Dialect.ROBASE)
+    assert robase(key, gatehouse, "before").status == 202
+
+    with locked(database, "messages", "SHARE"):
+        refused = robase(key, gatehouse, "two")
+        again = robase(key, gatehouse, "before")
+        sick = gatehouse.ask("GET", "/healthz")
+
+    assert (refused.status, again.status, sick.status) == (503, 202, 503)
+
+
+def test_a_receipt_that_a_lock_keeps_waiting_is_to_be_posted_again(
+    world: Any, gatehouse: Gatehouse, database: "psycopg.Connection[Any]"
+) -> None:
+    with world.rt.begin() as conn:
+        conn.exec_driver_sql("UPDATE carriers SET kind = 'http', settings = '{\"base_url\": \"http://127.0.0.1:1\"}'")
+    receipt = {"id": "c-1", "status": "delivered"}
+
+    with locked(database, "receipts", "SHARE"):
+        refused = gatehouse.ask("POST", "/receipts/alpha", receipt)
+        sick = gatehouse.ask("GET", "/healthz")
+    kept = gatehouse.ask("POST", "/receipts/alpha", receipt)
+
+    assert (refused.status, sick.status, kept.status) == (503, 503, 200)
+    assert gatehouse.ask("GET", "/healthz").status == 200
+
+
+def test_a_server_that_stands_still_keeps_no_caller_waiting_for_ever(
+    world: Any, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps none of its own deadlines: nothing answers, and nothing is closed."""
+    key = gatehouse.key(Dialect.ROBASE)
+    assert robase(key, gatehouse, "before").status < 300
+    monkeypatch.setattr(micro_batch, "LONGEST", 1.0)
+    found = database.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    ).fetchall()
+
+    for (backend,) in found:
+        os.kill(backend, signal.SIGSTOP)
+    try:
+        refused = robase(key, gatehouse, "still")
+    finally:
+        for (backend,) in found:
+            os.kill(backend, signal.SIGCONT)
+
+    assert refused.status == 503
+    monkeypatch.setattr(micro_batch, "LONGEST", 20.0)
+    assert robase(key, gatehouse, "still").status < 300
+    assert world.rows("SELECT count(*) FROM messages") == [2]

@@ -1,0 +1,325 @@
+"""What is no request: told so in the envelope of the API it was sent to; what came before it is answered."""
+
+import json
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from pipeline.runtime import Runtime
+from pipeline.stages.admin.api_keys import issue
+from schema.vocabulary import Dialect
+from tests.api.conftest import Gatehouse
+from tests.api.hostile_requests import CANARY, TRACES
+from tests.api.raw_http import Received, Wire, chunked, spell
+from tests.conftest import World
+from tests.dialects.envelopes import is_refusal
+from workers.gateway.http_parser import PIPELINED
+
+SMS = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
+
+#: where each API is asked to send: a prefix, or a host of its own
+PLACES = {
+    Dialect.SOLARIS: "/v1/sms/messages",
+    Dialect.ROBASE: "/v1/sms",
+    Dialect.TELESIGN: "/v1/verify/sms",
+    Dialect.WEBEX: "/v1/sms",
+}
+
+
+def bad(line: bytes, *headers: bytes, body: bytes = b"") -> bytes:
+    return b"\r\n".join([line, b"Host: a.example", *headers]) + b"\r\n\r\n" + body
+
+
+#: what is sent to a path, and the status it is answered with
+FAULTS: dict[str, tuple[Callable[[bytes], bytes], int]] = {
+    "a header of 20 kB": (lambda at: bad(b"POST %b HTTP/1.1" % at, b"X-A: " + 20_000 * b"a"), 431),
+    "a header's name of 20 kB": (lambda at: bad(b"POST %b HTTP/1.1" % at, 20_000 * b"a" + b": x"), 431),
+    "200 headers": (lambda at: bad(b"POST %b HTTP/1.1" % at, *(b"X-%d: a" % each for each in range(200))), 431),
+    "headers of 60 kB": (
+        lambda at: bad(b"POST %b HTTP/1.1" % at, *(b"X-%d: %b" % (each, 6000 * b"a") for each in range(10))),
+        431,
+    ),
+    "a URL of 20 kB": (lambda at: bad(b"POST %b?%b HTTP/1.1" % (at, 20_000 * b"a")), 414),
+    "method FOO": (lambda at: bad(b"FOO %b HTTP/1.1" % at), 405),
+    "method FOO with a body": (lambda at: bad(b"FOO %b HTTP/1.1" % at, b"Content-Length: 2", body=b"{}"), 405),
+    "a method in small letters": (lambda at: bad(b"post %b HTTP/1.1" % at), 405),
+    "a method of 40 letters": (lambda at: bad(b"%b %b HTTP/1.1" % (b"A" * 40, at)), 405),
+    "a method of 300 letters": (lambda at: bad(b"%b %b HTTP/1.1" % (b"A" * 300, at)), 400),
+    "a method that is no token": (lambda at: bad(b"G@T %b HTTP/1.1" % at), 400),
+    "a method with letters of no alphabet of HTTP": (lambda at: bad(b"P\xc3\x96ST %b HTTP/1.1" % at), 400),
+    "another version": (lambda at: bad(b"POST %b HTTP/7.7" % at), 400),
+    "no version": (lambda at: bad(b"POST %b" % at), 400),
+    "a header without a colon": (lambda at: bad(b"POST %b HTTP/1.1" % at, b"c4n4ry"), 400),
+    "a blank before a colon": (lambda at: bad(b"POST %b HTTP/1.1" % at, b"Content-Length : 2", body=b"{}"), 400),
+    "a folded header": (lambda at: bad(b"POST %b HTTP/1.1" % at, b"X-A: a", b" c4n4ry"), 400),
+    "NUL in a header": (lambda at: bad(b"POST %b HTTP/1.1" % at, b"X-A: a\x00c4n4ry"), 400),
+    "a bare LF": (lambda at: b"POST %b HTTP/1.1\nHost: a\n\n" % at, 400),
+    "two lengths": (
+        lambda at: bad(b"POST %b HTTP/1.1" % at, b"Content-Length: 2", b"Content-Length: 3", body=b"{}"),
+        400,
+    ),
+    "the same length twice": (
+        lambda at: bad(b"POST %b HTTP/1.1" % at, b"Content-Length: 2", b"Content-Length: 2", body=b"{}"),
+        400,
+    ),
+    "lengths in a list": (lambda at: bad(b"POST %b HTTP/1.1" % at, b"Content-Length: 2, 2", body=b"{}"), 400),
+    "a length and chunks": (
+        lambda at: bad(
+            b"POST %b HTTP/1.1" % at, b"Content-Length: 2", b"Transfer-Encoding: chunked", body=chunked(b"{}")
+        ),
+        400,
+    ),
+    "chunks and a length": (
+        lambda at: bad(
+            b"POST %b HTTP/1.1" % at, b"Transfer-Encoding: chunked", b"Content-Length: 2", body=chunked(b"{}")
+        ),
+        400,
+    ),
+    "a negative length": (lambda at: bad(b"POST %b HTTP/1.1" % at, b"Content-Length: -1"), 400),
+    "a signed length": (lambda at: bad(b"POST %b HTTP/1.1" % at, b"Content-Length: +2", body=b"{}"), 400),
+    "a length that is none": (lambda at: bad(b"POST %b HTTP/1.1" % at, b"Content-Length: 0x2", body=b"{}"), 400),
+    "an endless length": (lambda at: bad(b"POST %b HTTP/1.1" % at, b"Content-Length: " + 40 * b"9"), 400),
+    "chunks not last": (
+        lambda at: bad(b"POST %b HTTP/1.1" % at, b"Transfer-Encoding: chunked, identity", body=chunked(b"{}")),
+        400,
+    ),
+    "no host": (lambda at: b"POST %b HTTP/1.1\r\n\r\n" % at, 400),
+    "two hosts": (lambda at: bad(b"POST %b HTTP/1.1" % at, b"Host: b.example"), 400),
+}
+
+
+@pytest.fixture(scope="module")
+def line_of(shared_world: Any) -> Iterator[Callable[..., Received]]:
+    """Sends bytes to one gateway of the module and returns the answer."""
+    secret = SecretStr("a secret of these tests, long enough")
+    house = Gatehouse(Runtime(shared_world.rt.settings.model_copy(update={"secret_key": secret})))
+
+    def ask(raw: bytes, method: str = "GET") -> Received:
+        wire = Wire(house.port)
+        try:
+            return wire.ask(raw, method)
+        finally:
+            wire.close()
+
+    yield ask
+    house.close()
+    house.rt.close()
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_is_no_request_is_told_so_in_its_apis_envelope(
+    line_of: Callable[..., Received], caplog: pytest.LogCaptureFixture, name: str, dialect: Dialect
+) -> None:
+    make, status = FAULTS[name]
+
+    received = line_of(make(f"/{dialect}{PLACES[dialect]}".encode()))
+
+    assert received.status == status
+    assert is_refusal(dialect, PLACES[dialect], status, json.loads(received.body))
+    assert (received.headers["server"], received.kept) == ("Postroad", False)
+    assert ("POST" in received.headers["allow"]) if status == 405 else "allow" not in received.headers
+    assert not TRACES.search(received.body)
+    assert CANARY not in received.body.decode()
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("path", ["/receipts/alpha", "/healthz", "/nowhere", "/"])
+@pytest.mark.parametrize("name", FAULTS)
+def test_elsewhere_it_is_told_plainly(line_of: Callable[..., Received], name: str, path: str) -> None:
+    make, status = FAULTS[name]
+
+    received = line_of(make(path.encode()))
+
+    assert (received.status, received.kept) == (status, False)
+    assert set(json.loads(received.body)) == {"error"}
+    assert ("GET" in received.headers["allow"]) if status == 405 else "allow" not in received.headers
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"nonsense\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        bytes(1000),
+        b"GET\r\n\r\n",
+        b"GET nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"<xml/>\n\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+    ],
+)
+def test_another_protocol_is_told_plainly(line_of: Callable[..., Received], raw: bytes) -> None:
+    received = line_of(raw)
+
+    assert (received.status, received.kept) == (400, False)
+    assert json.loads(received.body) == {"error": {"message": "this is no HTTP request that can be read"}}
+
+
+# Unusual and well ----------------------------------------------------------------------------------------------
+
+
+def raw_answers(port: int, *parts: bytes, half: bool = True) -> bytes:
+    """Send parts, end our half of the connection, and return all that comes back."""
+    with socket.create_connection(("127.0.0.1", port), 20) as line:
+        for part in parts:
+            line.sendall(part)
+        if half:
+            line.shutdown(socket.SHUT_WR)
+        return line.makefile("rb").read()
+
+
+def statuses(answers: bytes) -> list[int]:
+    return [int(each) for each in re.findall(rb"HTTP/1\.[01] (\d{3}) ", answers)]
+
+
+@pytest.fixture
+def sms(world: World) -> Callable[..., bytes]:
+    """Makes a request that sends one message."""
+    key = issue(world.rt, "acme", Dialect.ROBASE, settings={"rate": 1000}).credentials["api_key"]
+
+    def make(text: str = "x", target: str = "/robase/v1/sms", **headers: str) -> bytes:
+        named = [(name.replace("_", "-"), word) for name, word in headers.items()]
+        body = json.dumps(SMS | {"body": text}).encode()
+        body = chunked(body[:20], body[20:]) if "Transfer_Encoding" in headers else body
+        return spell("POST", target, [("Authorization", f"Bearer {key}"), *named], body)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda raw: raw.replace(b"HTTP/1.1", b"HTTP/1.0"), id="HTTP/1.0"),
+        pytest.param(
+            lambda raw: raw.replace(b"HTTP/1.1", b"HTTP/1.0").replace(b"Host: 127.0.0.1\r\n", b""), id="no host"
+        ),
+        pytest.param(lambda raw: b"\r\n\r\n" + raw, id="empty lines before"),
+        pytest.param(lambda raw: raw.replace(b"POST ", b"POST  "), id="two blanks"),
+        pytest.param(lambda raw: raw.replace(b"/robase", b"http://sms.example:80/robase"), id="as a proxy is asked"),
+        pytest.param(lambda raw: raw.replace(b"Host: ", b"host:"), id="no blank after a colon"),
+    ],
+)
+def test_what_is_unusual_and_well_is_answered(
+    gatehouse: Gatehouse, sms: Callable[..., bytes], change: Callable[[bytes], bytes]
+) -> None:
+    assert statuses(raw_answers(gatehouse.port, change(sms()))) == [202]
+
+
+def test_a_host_that_is_named_in_the_target_is_the_one_that_counts(world: World, sms: Callable[..., bytes]) -> None:
+    house = Gatehouse(
+        Runtime(world.rt.settings.model_copy(update={"gateway_hosts": {Dialect.ROBASE: "sms.acme.example"}}))
+    )
+    try:
+        faults = [
+            b"FOO /v1/sms HTTP/1.1\r\nHost: SMS.acme.example:81\r\n\r\n",
+            b"FOO http://sms.acme.example/v1/sms HTTP/1.1\r\nHost: b\r\n\r\n",
+        ]
+        assert statuses(raw_answers(house.port, sms(target="http://sms.acme.example/v1/sms"))) == [202]
+        for fault in faults:
+            answer = raw_answers(house.port, fault)
+            assert statuses(answer) == [405]
+            assert b'"validation_error"' in answer
+    finally:
+        house.close()
+        house.rt.close()
+
+
+def test_a_caller_who_ends_his_half_of_the_line_is_answered(gatehouse: Gatehouse, sms: Callable[..., bytes]) -> None:
+    assert statuses(raw_answers(gatehouse.port, sms(), sms(), sms())) == [202, 202, 202]
+
+
+def test_a_body_that_is_cut_short_is_told_so(gatehouse: Gatehouse, sms: Callable[..., bytes], world: World) -> None:
+    answer = raw_answers(gatehouse.port, sms(), sms()[:-5])
+
+    assert statuses(answer) == [202, 400]
+    assert b"not valid HTTP" in answer
+    assert world.rows("SELECT count(*) FROM messages") == [1]
+
+
+@pytest.mark.parametrize("fault", [b"FOO /robase/v1/sms HTTP/1.1\r\nHost: a\r\n\r\n", b"c4n4ry\r\n\r\n", bytes(300)])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_fault_loses_nothing_that_was_asked_before_it(
+    gatehouse: Gatehouse, world: World, sms: Callable[..., bytes], together: bool, fault: bytes
+) -> None:
+    parts = [
+        sms("one"),
+        sms("two", Transfer_Encoding="chunked"),
+        b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+        sms("three"),
+        fault,
+    ]
+
+    answer = raw_answers(gatehouse.port, *([b"".join(parts)] if together else parts))
+
+    assert statuses(answer)[:4] == [202, 202, 200, 202]
+    assert statuses(answer)[4:] == [405 if fault.startswith(b"FOO") else 400]
+    assert world.rows("SELECT body FROM messages ORDER BY id") == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_bad_chunks_are_told_at_once_and_close_the_line(
+    gatehouse: Gatehouse, world: World, sms: Callable[..., bytes], together: bool
+) -> None:
+    head, _, body = sms("two", Transfer_Encoding="chunked").partition(b"\r\n\r\n")
+    parts = [sms("one"), head + b"\r\n\r\n", body[:10], b"zz\r\n", sms("three")]
+
+    answer = raw_answers(gatehouse.port, *([b"".join(parts)] if together else parts), half=False)
+
+    assert statuses(answer) == [202, 400]
+    assert is_refusal(Dialect.ROBASE, "/v1/sms", 400, json.loads(answer.rpartition(b"\r\n\r\n")[2]))
+    assert world.rows("SELECT body FROM messages") == ["one"]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 11, 64, 1000, 10**6])
+def test_requests_are_the_same_however_they_are_cut(
+    gatehouse: Gatehouse, world: World, sms: Callable[..., bytes], step: int
+) -> None:
+    raw = b"".join(
+        [
+            sms("one\r\n\r\nPOST /nowhere HTTP/1.1\r\n\r\n"),
+            b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+            sms("two", Transfer_Encoding="chunked"),
+            b"\r\n",
+            sms("three"),
+            b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
+        ]
+    )
+
+    answer = raw_answers(gatehouse.port, *(raw[at : at + step] for at in range(0, len(raw), step)))
+
+    assert statuses(answer) == [202, 200, 202, 202, 404]
+    assert len(world.rows("SELECT body FROM messages")) == 3
+
+
+def test_many_more_requests_than_may_wait_are_all_answered_in_order(
+    gatehouse: Gatehouse, sms: Callable[..., bytes]
+) -> None:
+    each = [sms(), b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n"]
+
+    answer = raw_answers(gatehouse.port, PIPELINED * b"".join(each))
+
+    assert statuses(answer) == PIPELINED * [202, 200, 404]
+
+
+def test_who_reads_no_answer_is_not_waited_for_for_ever(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.gateway.http_server._STALLED", 0.1)
+    ask = b"GET /webex/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+        line.setblocking(False)
+        ends, is_open = time.monotonic() + 30, True
+        while is_open and time.monotonic() < ends:
+            try:
+                line.send(1000 * ask)
+            except BlockingIOError:
+                time.sleep(0.05)
+            except OSError:
+                is_open = False
+
+    assert not is_open

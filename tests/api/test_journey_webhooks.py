@@ -1,0 +1,220 @@
+"""The whole way of a message by each door: sent, carried, reported on, and told to its customer as his vendor tells."""
+
+import hmac
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from functools import partial
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import pytest
+from robasedev.webhooks import verify_webhook_signature
+from telesign.rest import RestClient
+from telesign.util import verify_telesign_callback_signature
+
+from pipeline.settings import Settings
+from pipeline.stages.admin.audit import audit
+from pipeline.stages.admin.person_import import add_person
+from pipeline.stages.api import webhook_endpoints
+from pipeline.stages.deliver import deliver
+from pipeline.stages.settle import settle
+from pipeline.store import carriers
+from schema.vocabulary import Dialect
+from tests.api.conftest import Gatehouse
+from tests.carriers.simulator import simulator
+from tests.workers.webhooks.receiver import Accepted, Receiver, echo
+from tests.workers.webhooks.test_notifier import eventually, process
+from workers.webhooks.handshake import greet
+
+NUMBER = "+2348012345678"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Settings that let webhooks reach the customer's server."""
+    return settings.model_copy(update={"webhook_networks": ("127.0.0.1/32",)})
+
+
+@pytest.fixture
+def customer() -> Iterator[Receiver]:
+    """A customer's server; it sends back what it is sent."""
+    found = Receiver()
+    found.answers["/hook"] = echo
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def travel(world: Any, gatehouse: Gatehouse) -> Iterator[Callable[[], None]]:
+    """Lets what was sent travel: to a carrier over HTTP, whose report comes back through the gateway."""
+    with simulator(alpha={"receipts": {"delay": 0.05}}) as url:
+        line = {"base_url": url, "receipt_url": f"{gatehouse.url}/receipts/alpha"}
+        with world.rt.begin() as conn:
+            carriers.save(conn, "alpha", "http", line)
+
+        def go() -> None:
+            deliver(world.rt, world.rows("SELECT id FROM batches WHERE status = 'queued'"))
+            eventually(lambda: world.rows("SELECT count(*) FROM receipts") == [1])
+            settle(world.rt)
+            assert world.rows("SELECT status FROM messages") == ["delivered"]
+
+        yield go
+    assert [finding for finding in audit(world.rt) if finding.broken] == []
+
+
+def listen(world: Any, customer: Receiver, dialect: Dialect) -> str:
+    """Register the customer's server as an operator does; return its secret."""
+    url = customer.url("/hook")
+    made, secret = webhook_endpoints.create(world.rt, world.account, dialect, url, greet=partial(greet, world.rt))
+    assert webhook_endpoints.list_all(world.rt, world.account) == [made]
+    return secret
+
+
+def notification(world: Any, customer: Receiver, count: int) -> list[Accepted]:
+    """Let a notifier of its own make all calls; return what the customer heard, the first first."""
+    before = len(customer.accepted)
+    with process(world):
+        eventually(lambda: world.rows("SELECT count(*) FROM deliveries WHERE state <> 'delivered'") == [0])
+    accepted = customer.accepted[before:]
+    assert len(accepted) == count
+    return accepted
+
+
+def test_robase(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
+    bearer = {"Authorization": f"Bearer {gatehouse.key(Dialect.ROBASE)['api_key']}"}
+    hook = {"url": customer.url("/hook"), "events": ["sms.queued", "sms.sent", "sms.delivered", "sms.failed"]}
+    made = gatehouse.ask("POST", "/robase/v1/webhooks", hook, bearer)
+    assert made.status == 201, made.body
+
+    sent = gatehouse.ask("POST", "/robase/v1/sms", {"to": NUMBER, "from": "ACME", "body": "Hello"}, bearer)
+    assert sent.status == 202, sent.body
+    travel()
+    accepted = notification(world, customer, 3)
+
+    said = [json.loads(each.body) for each in accepted]
+    assert [each["type"] for each in said] == ["sms.queued", "sms.sent", "sms.delivered"]
+    assert {each["data"]["sms_id"] for each in said} == {sent.json["id"]}
+    assert len({each["id"] for each in said}) == 3
+    for each in accepted:
+        # raises what is not so
+        signature, secret = each.headers["Robase-Signature"], made.json["secret"]
+        verify_webhook_signature(payload=each.body, header=signature, secret=secret)
+
+
+def test_a_failure_that_its_carrier_takes_back_is_told_and_then_its_delivery(
+    world: Any, gatehouse: Gatehouse, customer: Receiver
+) -> None:
+    bearer = {"Authorization": f"Bearer {gatehouse.key(Dialect.ROBASE)['api_key']}"}
+    hook = {"url": customer.url("/hook"), "events": ["sms.delivered", "sms.failed"]}
+    assert gatehouse.ask("POST", "/robase/v1/webhooks", hook, bearer).status == 201
+    sent = gatehouse.ask("POST", "/robase/v1/sms", {"to": NUMBER, "from": "ACME", "body": "Hello"}, bearer)
+    with simulator(alpha={"receipts": {"never": 1}}) as url:
+        with world.rt.begin() as conn:
+            carriers.save(conn, "alpha", "http", {"base_url": url})
+        deliver(world.rt, world.rows("SELECT id FROM batches WHERE status = 'queued'"))
+
+    for status in ("failed", "delivered", "failed"):
+        report = {"ref": sent.json["id"], "status": status}
+        assert gatehouse.ask("POST", "/receipts/alpha", report).status == 200
+        settle(world.rt)
+    accepted = notification(world, customer, 2)
+
+    said = [json.loads(each.body) for each in accepted]
+    assert [(each["type"], each["data"]["error_code"]) for each in said] == [
+        ("sms.failed", "undelivered"),
+        ("sms.delivered", None),
+    ]
+    assert world.rows("SELECT status, money FROM messages") == [("delivered", "captured")]
+    assert [finding for finding in audit(world.rt) if finding.broken] == []
+
+
+def test_telesign(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
+    id_, key = gatehouse.key(Dialect.TELESIGN).values()
+    body = urlencode({"phone_number": NUMBER[1:], "callback_url": customer.url("/hook")})
+    headers = RestClient.generate_telesign_headers(id_, key, "POST", "/v1/verify/sms", body)
+
+    sent = gatehouse.ask("POST", "/telesign/v1/verify/sms", body, headers)
+    assert sent.status == 200, sent.body
+    travel()
+    accepted = notification(world, customer, 2)
+
+    said = [json.loads(each.body) for each in accepted]
+    assert [(each["status"]["code"], each["status"]["description"]) for each in said] == [
+        (203, "Delivered to gateway"),
+        (200, "Delivered to handset"),
+    ]
+    assert {each["reference_id"] for each in said} == {sent.json["reference_id"]}
+    for each in accepted:
+        name, _, signature = each.headers["X-TS-Authorization"].partition(":")
+        assert name == f"TSA {id_}"
+        assert verify_telesign_callback_signature(key, signature, each.body.decode())
+
+
+def test_webex(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
+    secret = listen(world, customer, Dialect.WEBEX)
+    [greeting] = customer.accepted
+    assert list(json.loads(greeting.body)) == ["secret"]
+
+    sent = gatehouse.ask(
+        "POST",
+        "/webex/v1/sms",
+        {"message_body": "Hello", "from": "ACME", "to": [{"phone": [NUMBER], "correlation_id": "corr_id_1"}]},
+        {"X-AUTH-KEY": gatehouse.key(Dialect.WEBEX)["access_token"]},
+    )
+    assert sent.status == 200, sent.body
+    travel()
+    accepted = notification(world, customer, 2)
+
+    said = [json.loads(each.body) for each in accepted]
+    assert [(each["data"]["status"], each["data"].get("code")) for each in said] == [
+        ("submitted", "1003"),
+        ("delivered", None),
+    ]
+    assert {each["transaction_id"] for each in said} == {sent.json["messages"][0]["transaction_id"]}
+    assert {each["correlation_id"] for each in said} == {"corr_id_1"}
+    for each in accepted:
+        assert each.headers["x-hub-signature"] == hmac.new(secret.encode(), each.body, sha256).hexdigest()
+
+
+def test_solaris(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
+    secret = listen(world, customer, Dialect.SOLARIS)
+    [greeting] = customer.accepted
+    assert (greeting.headers["Solaris-Webhook-Event-Type"], greeting.body) == ("WEBHOOK-SUBSCRIPTION", b"")
+    add_person(world.rt, "acme", "anna", NUMBER, verified=True)
+    bearer = {"Authorization": f"Bearer {token(gatehouse)}"}
+
+    asked = {"person_id": "anna", "text": "Your statement is here.", "purpose": "Statements"}
+    sent = gatehouse.ask("POST", "/solaris/v1/sms/messages", asked | {"idempotency_key": str(uuid4())}, bearer)
+    assert sent.status == 202, sent.body
+    travel()
+    dropped = gatehouse.ask("DELETE", "/solaris/v1/persons/anna/mobile_number", None, bearer)
+    assert dropped.status == 200, dropped.body
+    accepted = notification(world, customer, 4)
+
+    about: dict[str, list[Any]] = {"anna": [], sent.json["id"]: []}
+    for each in accepted:
+        words = (each.headers["Solaris-Webhook-Event-Type"], json.loads(each.body))
+        about[each.headers["Solaris-Entity-Id"]].append(words)
+        signature = "sha256=" + hmac.new(secret.encode(), each.body, sha256).hexdigest()
+        assert each.headers["Solaris-Webhook-Signature"] == signature
+    assert about["anna"] == [
+        ("PERSON_MOBILE_NUMBER_CREATED", {}),
+        ("PERSON_MOBILE_NUMBER_DELETED", {"id": dropped.json["id"]}),
+    ]
+    assert [(event, said["status"]) for event, said in about[sent.json["id"]]] == [
+        ("SMS_MESSAGE_SENT", "sent"),
+        ("SMS_MESSAGE_DELIVERED", "delivered"),
+    ]
+
+
+def token(gatehouse: Gatehouse) -> str:
+    """Return a partner's access token."""
+    client = gatehouse.key(Dialect.SOLARIS)
+    shown = b64encode(f"{client['client_id']}:{client['client_secret']}".encode()).decode()
+    form = {"Authorization": f"Basic {shown}", "Content-Type": "application/x-www-form-urlencoded"}
+    answer = gatehouse.ask("POST", "/solaris/oauth2/token", "grant_type=client_credentials&scope=partners", form)
+    return str(answer.json["access_token"])

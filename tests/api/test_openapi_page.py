@@ -1,0 +1,112 @@
+"""Each door tells of itself, without a key, and what it tells is true of the place where it is asked."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from pydantic import SecretStr
+
+from pipeline.rules.api.key_settings import SCOPES
+from pipeline.settings import Settings
+from schema.vocabulary import Dialect
+from tests.api.conftest import Gatehouse
+from workers.api.api_registry import APIS, DOCUMENTS
+
+each_dialect = pytest.mark.parametrize("dialect", list(Dialect))
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Settings of a gateway that speaks Robase at the root of a host."""
+    return settings.model_copy(
+        update={"gateway_hosts": {Dialect.ROBASE: "sms.example"}, "secret_key": SecretStr("long enough for a test")}
+    )
+
+
+def operations(document: dict[str, Any]) -> set[tuple[str, str]]:
+    methods = ("get", "post", "put", "delete", "patch")
+    return {(word.upper(), path) for path, item in document["paths"].items() for word in item if word in methods}
+
+
+@each_dialect
+def test_a_door_hands_out_its_document_to_anybody(gatehouse: Gatehouse, dialect: Dialect) -> None:
+    answer = gatehouse.ask("GET", f"/{dialect}/openapi.json")
+
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json["openapi"].startswith("3.1.")
+    assert answer.json["servers"] == [{"url": f"/{dialect}"}]
+
+
+@each_dialect
+def test_the_document_has_every_operation_of_the_door_and_none_that_is_not_there(dialect: Dialect) -> None:
+    answered = {(each.method, each.path) for each in APIS[dialect].operations}
+
+    reported = operations(DOCUMENTS[dialect]())
+
+    assert answered - reported == {("GET", "/openapi.json"), ("GET", "/docs")}
+    assert not reported - answered
+
+
+@each_dialect
+def test_what_the_document_shows_as_an_example_is_one(dialect: Dialect) -> None:
+    document = DOCUMENTS[dialect]()
+    components = {"components": document["components"]}
+
+    shown = [(each, example) for each in schemas(document) for example in each.get("examples", [])]
+
+    assert shown
+    for schema, example in shown:
+        assert jsonschema_rs.validator_for(schema | components).is_valid(example), (schema, example)
+
+
+def schemas(thing: Any) -> Iterator[dict[str, Any]]:
+    """Yield whatever may be a schema."""
+    if isinstance(thing, dict):
+        yield thing
+    for inner in thing.values() if isinstance(thing, dict) else thing if isinstance(thing, list) else ():
+        yield from schemas(inner)
+
+
+def test_each_scope_of_an_operation_is_one_that_keys_may_have_and_the_reverse() -> None:
+    for dialect, door in APIS.items():
+        asked = {operation.scope for operation in door.operations if operation.scope}
+        # Robase's `sending` may do what asks for no scope
+        assert asked | ({"sending"} if dialect is Dialect.ROBASE else set()) == set(SCOPES[dialect])
+
+
+def test_at_a_host_of_its_own_a_door_stands_at_the_root(gatehouse: Gatehouse) -> None:
+    answer = gatehouse.ask("GET", "/openapi.json", headers={"Host": "sms.example:8080"})
+
+    assert answer.json["servers"] == [{"url": "/"}]
+    assert "/v1/sms" in answer.json["paths"]
+
+
+@each_dialect
+def test_the_page_may_run_its_own_script_and_ask_nobody_else(gatehouse: Gatehouse, dialect: Dialect) -> None:
+    answer = gatehouse.ask("GET", f"/{dialect}/docs")
+
+    text = answer.body.decode()
+    [script] = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    [style] = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    policy = answer.headers["content-security-policy"].split("; ")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert policy[0] == "default-src 'none'"
+    assert f"script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in policy
+    assert f"style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'" in policy
+    assert not re.findall(r"https?:|\bsrc=|@import|\burl\(|innerHTML|<[^>]* (?:style|on\w+)=", text)
+
+
+@each_dialect
+def test_only_a_get_reads_them(gatehouse: Gatehouse, dialect: Dialect) -> None:
+    for path in ("openapi.json", "docs"):
+        answer = gatehouse.ask("POST", f"/{dialect}/{path}", {})
+
+        assert answer.status == 405
+        assert answer.headers["allow"] == "GET"
+        assert answer.headers["content-type"] == "application/json"

@@ -1,0 +1,149 @@
+"""The gateway before the doors: prefixes and host names, whose address counts, and how much it reads."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pipeline.errors import ConfigurationError
+from pipeline.runtime import Runtime
+from pipeline.store import carriers
+from schema.vocabulary import Dialect
+from tests.api.conftest import Gatehouse
+from workers.gateway.gateway_server import Gateway
+
+SMS = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
+
+
+def bearer(house: Gatehouse, **properties: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {house.key(Dialect.ROBASE, **properties)['api_key']}"}
+
+
+@pytest.fixture
+def house_with(world: Any) -> Iterator[Any]:
+    """Makes a gateway with other settings."""
+    opened = []
+
+    def make(**settings: Any) -> Gatehouse:
+        house = Gatehouse(Runtime(world.rt.settings.model_copy(update=settings)))
+        opened.append(house)
+        return house
+
+    yield make
+    for house in opened:
+        house.close()
+        house.rt.close()
+
+
+def test_each_dialect_has_its_prefix_and_elsewhere_is_nothing(gatehouse: Gatehouse) -> None:
+    for dialect in Dialect:
+        assert gatehouse.ask("GET", f"/{dialect}/nowhere").status in (401, 404)
+    for path in ("/", "/nowhere", "/robasex/v1/sms", "//", "/v1/sms", "/ROBASE/v1/sms"):
+        answer = gatehouse.ask("POST", path, SMS)
+        assert answer.status == 404
+        assert "/robase" in answer.json["error"]["message"]
+
+
+def test_a_dialect_may_have_a_host_name_of_its_own(house_with: Any) -> None:
+    house = house_with(gateway_hosts={Dialect.ROBASE: "sms.acme.example"})
+    headers = bearer(house)
+
+    by_host = house.ask("POST", "/v1/sms", SMS, {**headers, "Host": "SMS.acme.example:8080"})
+    by_prefix = house.ask("POST", "/robase/v1/sms", SMS, headers)
+
+    assert (by_host.status, by_prefix.status) == (202, 202)
+
+
+def test_the_address_that_counts_is_the_last_that_is_no_proxy_of_ours(house_with: Any) -> None:
+    house = house_with(gateway_proxies=("127.0.0.0/8", "10.0.0.0/8"))
+    headers = bearer(house, networks=["203.0.113.0/24"])
+
+    def ask(forwarded: str) -> int:
+        return int(house.ask("POST", "/robase/v1/sms", SMS, {**headers, "X-Forwarded-For": forwarded}).status)
+
+    assert ask("203.0.113.9") == 202
+    assert ask("198.51.100.1, 203.0.113.9, 10.1.2.3") == 202
+    assert ask("203.0.113.9, 198.51.100.1") != 202
+    assert ask("nonsense") != 202
+
+
+def test_a_proxy_that_is_no_network_is_told(world: Any) -> None:
+    rt = Runtime(world.rt.settings.model_copy(update={"gateway_proxies": ("the proxy",)}))
+
+    with pytest.raises(ConfigurationError, match="POSTROAD_GATEWAY_PROXIES: the proxy"):
+        Gateway(rt)
+
+
+def test_without_a_proxy_of_ours_nobody_says_where_he_is_from(gatehouse: Gatehouse) -> None:
+    headers = bearer(gatehouse, networks=["203.0.113.0/24"])
+
+    answer = gatehouse.ask("POST", "/robase/v1/sms", SMS, {**headers, "X-Forwarded-For": "203.0.113.9"})
+
+    assert answer.status in (401, 403)
+
+
+def test_a_body_that_is_too_large_is_not_read(gatehouse: Gatehouse) -> None:
+    head = b"POST /robase/v1/sms HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n{"
+    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+        line.sendall(head)
+        answer = line.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert b'"error"' in answer
+
+
+def test_many_calls_go_over_one_connection(gatehouse: Gatehouse) -> None:
+    headers = "".join(f"{name}: {word}\r\n" for name, word in bearer(gatehouse, settings={"rate": 1000}).items())
+    body = b'{"to":"+2348012345678","from":"ACME","body":"x"}'
+    call = f"POST /robase/v1/sms HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+        line.sendall(5 * call)
+        received = b""
+        while received.count(b"HTTP/1.1 202") < 5 and (more := line.recv(65536)):
+            received += more
+
+    assert received.count(b"HTTP/1.1 202") == 5
+
+
+@pytest.mark.parametrize("path", ["/robase/v1/sms", "/receipts/open"])
+def test_who_asks_before_he_sends_a_body_is_told_to_go_on(world: Any, gatehouse: Gatehouse, path: str) -> None:
+    with world.rt.begin() as conn:
+        carriers.save(conn, "open", "http", {"base_url": "http://127.0.0.1:1"})
+    headers = "".join(f"{name}: {word}\r\n" for name, word in bearer(gatehouse).items())
+    body = b'{"to":"+2348012345678","from":"ACME","body":"x"}'
+    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+        asked = f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Expect: 100-continue\r\nConnection: close\r\n"
+        line.sendall(f"{asked}Content-Length: {len(body)}\r\n\r\n".encode())
+        first = line.recv(1024)
+        line.sendall(body)
+        answer = line.makefile("rb").read()
+
+    assert first == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert answer.startswith(b"HTTP/1.1 202 Accepted\r\n" if "robase" in path else (b"HTTP/1.1 200", b"HTTP/1.1 400"))
+
+
+@pytest.mark.parametrize("path", ["/robase/v1/sms", "/webex/v1/sms", "/solaris/v1/persons", "/receipts/nobody"])
+def test_who_shows_no_key_is_not_told_to_go_on(gatehouse: Gatehouse, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+        line.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n".encode())
+        answer = line.recv(1024)
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+def test_who_asks_before_he_sends_too_much_is_refused_at_once(gatehouse: Gatehouse) -> None:
+    head = b"POST /robase/v1/sms HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999999999\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+        line.sendall(head)
+        answer = line.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 4")
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "TRACE"])
+def test_health_is_read_and_nothing_else(gatehouse: Gatehouse, method: str) -> None:
+    refused = gatehouse.ask(method, "/healthz")
+
+    assert (refused.status, refused.headers["allow"]) == (405, "GET")
+    assert gatehouse.ask("HEAD", "/healthz").status == 200

@@ -1,0 +1,96 @@
+"""A code that came in is nowhere any more: in no row, no log, nothing that waits at the broker."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from telesignenterprise.verify import VerifyClient
+
+from pipeline.stages.admin import overview
+from pipeline.stages.deliver import deliver
+from pipeline.stages.settle import book
+from schema.carriage import Receipt
+from schema.vocabulary import Dialect, ReceiptVerdict
+from workers.cli.terminal.message_view import message_lines
+from workers.lab.embedded import development
+
+NUMBER, CODE = "2348012345678", "9081726"
+
+
+@pytest.fixture
+def client(gatehouse: Any) -> Any:
+    """The vendor's client with a key of ours."""
+    credentials = gatehouse.key(Dialect.TELESIGN)
+    made = VerifyClient(*credentials.values(), rest_endpoint=f"{gatehouse.url}/telesign")
+    yield made
+    made.session.close()
+
+
+def rows_with(world: Any, word: str) -> list[str]:
+    """Return the tables that have a row with the word in it."""
+    tables = world.rows(
+        """
+        SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1
+        """
+    )
+    query = "SELECT count(*) FROM {} AS t WHERE position(%(word)s IN t::text) > 0"
+    return [table for table in tables if world.rows(query.format(table), word=word) != [0]]
+
+
+def kept_by(valkey: redis.Redis, word: str) -> list[bytes]:
+    """Return the keys that hold the word, or have it in their names."""
+    read: dict[bytes, Callable[[bytes], Any]] = {
+        b"string": valkey.get,
+        b"list": lambda key: valkey.lrange(key, 0, -1),
+        b"set": valkey.smembers,
+        b"zset": lambda key: valkey.zrange(key, 0, -1, withscores=True),
+        b"hash": valkey.hgetall,
+        b"stream": valkey.xrange,
+    }
+    return [key for key in valkey.scan_iter() if word.encode() in key + repr(read[valkey.type(key)](key)).encode()]
+
+
+def carry(world: Any) -> None:
+    """Have all that waits delivered, and its carrier say so: nobody will need the texts any more."""
+    deliver(world.rt, world.rows("SELECT id FROM batches WHERE status = 'queued'"))
+    found = world.rows("SELECT carrier, message_id, carrier_ref FROM provider_attempts")
+    reported = [
+        Receipt(carrier, str(ref), ReceiptVerdict.DELIVERED, id_, ref, None, None, "") for carrier, ref, id_ in found
+    ]
+    assert book(world.rt, reported) == len(reported) > 0
+
+
+def test_a_code_that_came_in_is_nowhere_any_more(
+    client: VerifyClient, world: Any, pair: development.EmbeddedServers, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    reference = client.sms(NUMBER, verify_code=CODE).json["reference_id"]
+    assert rows_with(world, CODE) == ["messages"]
+
+    carry(world)
+    client.status(reference, verify_code=CODE)
+    client.status(reference, verify_code=CODE[:-1])
+    client.completion(reference)
+
+    assert rows_with(world, CODE) == []
+    # the vendor's client runs in this very process and logs what it asks
+    ours = [each for each in caplog.records if not each.name.startswith("urllib3")]
+    assert not [each for each in ours if CODE in each.getMessage() + str(each.__dict__)]
+    with redis.Redis.from_url(pair.broker_url) as valkey:
+        assert kept_by(valkey, CODE) == []
+        assert kept_by(valkey, NUMBER) == []
+
+
+def test_what_is_left_of_a_text_is_its_length(client: VerifyClient, world: Any) -> None:
+    client.sms(NUMBER, verify_code=CODE, template="Ihr Code lautet $$CODE$$ €")
+
+    carry(world)
+
+    [(body, encoding, segments, id_)] = world.rows("SELECT body, encoding, segments, id FROM messages")
+    assert (body, encoding, segments) == ("*" * 25, "GSM7", 1)
+    shown = message_lines(overview.tell(world.rt, id_))
+    assert "*" * 25 in shown
+    assert CODE not in shown

@@ -1,0 +1,94 @@
+"""Every code has a word in every dialect, and every refusal is one: never a 200, never a word of ours too many."""
+
+import json
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from pipeline.dialects.robase import errors as robase
+from pipeline.dialects.solaris import errors as solaris
+from pipeline.dialects.telesign import errors as telesign
+from pipeline.dialects.webex import errors as webex
+from schema.api import ApiRequest
+from schema.message import Refusal
+from schema.vocabulary import Code, Dialect
+from tests.dialects.envelopes import is_refusal
+from workers.api.api_registry import APIS
+
+WORDS: dict[Dialect, dict[Code, Any]] = {
+    Dialect.SOLARIS: solaris.ERRORS,
+    Dialect.ROBASE: robase.ERRORS,
+    Dialect.TELESIGN: telesign.ERRORS,
+    Dialect.WEBEX: webex.ERRORS,
+}
+#: whether the vendor's own text stands for a code, whatever we would say of it
+IS_FIXED: dict[Dialect, Callable[[Code], bool]] = {
+    Dialect.SOLARIS: lambda code: bool(solaris.ERRORS[code].detail),
+    Dialect.ROBASE: lambda code: robase.ERRORS[code][2] is not None,
+    Dialect.TELESIGN: lambda _code: True,
+    Dialect.WEBEX: lambda code: webex.ERRORS[code].message is not None,
+}
+#: what nobody outside may read
+INTERNAL = "psycopg said 42P01 of +2348012345678"
+
+each_dialect = pytest.mark.parametrize("dialect", list(Dialect))
+each_code = pytest.mark.parametrize("code", list(Code))
+
+
+def calls(dialect: Dialect) -> list[ApiRequest]:
+    """Return one call of each operation, and one of none."""
+    wanted = [(each.method, each.path) for each in APIS[dialect].operations] + [("GET", "/nowhere"), ("POST", "/")]
+    return [
+        ApiRequest(method, path, "", {}, b"{}", "127.0.0.1", at=datetime(2026, 11, 21, tzinfo=UTC), id=UUID(int=7))
+        for method, path in wanted
+    ]
+
+
+@each_dialect
+def test_every_code_has_a_word(dialect: Dialect) -> None:
+    assert set(WORDS[dialect]) == set(Code)
+
+
+@each_dialect
+@each_code
+def test_every_refusal_is_one_in_the_vendors_envelope(dialect: Dialect, code: Code) -> None:
+    refusals = [Refusal(code, "a field has the wrong form", "recipients[3].to", 3), Refusal(Code.INVALID_FIELD, "so")]
+    for call in calls(dialect):
+        for wait in (0.0, 0.01, 7.3, math.inf):
+            answer = APIS[dialect].authentication.refuse(call, refusals[:1] if wait else refusals, wait)
+
+            assert answer.headers["Content-Type"] == "application/json"
+            assert is_refusal(dialect, call.path, answer.status, json.loads(answer.body)), (call.path, answer)
+            assert answer.headers.get("Retry-After", "1").isdecimal()
+
+
+@each_dialect
+@each_code
+def test_where_the_vendor_has_a_text_it_is_the_only_one(dialect: Dialect, code: Code) -> None:
+    if not IS_FIXED[dialect](code):
+        return
+
+    for call in calls(dialect):
+        if dialect is Dialect.SOLARIS and solaris.is_token_call(call):
+            continue
+        answer = APIS[dialect].authentication.refuse(call, [Refusal(code, INTERNAL, "recipients[3].to", 3)], 0)
+
+        assert INTERNAL.encode() not in answer.body
+        assert b"recipients" not in answer.body
+
+
+@each_dialect
+def test_what_is_our_own_fault_is_told_without_a_word_of_ours(dialect: Dialect) -> None:
+    for call in calls(dialect):
+        if dialect is Dialect.SOLARIS and solaris.is_token_call(call):
+            continue  # RFC 6749 has words for few codes, none for their descriptions: what is told there is ours
+        for code in (Code.INTERNAL, Code.UNAVAILABLE):
+            answer = APIS[dialect].authentication.refuse(call, [Refusal(code, INTERNAL)], 0)
+
+            assert answer.status in (500, 503)
+            assert is_refusal(dialect, call.path, answer.status, json.loads(answer.body))
+            assert INTERNAL.encode() not in answer.body

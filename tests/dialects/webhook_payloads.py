@@ -1,0 +1,68 @@
+"""News to be told, for the tests of those who tell it."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from schema.api import MessageEvent, PersonEvent
+from schema.vocabulary import Dialect, Encoding, NumberMove, Status
+
+AT = datetime(2026, 11, 21, 10, 0, 5, 250_000, UTC)
+MESSAGE = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
+
+
+def news(**fields: Any) -> MessageEvent:
+    """Return news of a delivered message, but for these fields."""
+    return MessageEvent(
+        **{
+            "delivery": UUID(int=1),
+            "event": UUID(int=2),
+            "endpoint": UUID(int=3),
+            "dialect": Dialect.ROBASE,
+            "listens_to": frozenset(),
+            "attempt": 1,
+            "status": Status.DELIVERED,
+            "at": AT,
+            "message": MESSAGE,
+            "request": UUID(int=4),
+            "created_at": datetime(2026, 11, 21, 10, tzinfo=UTC),
+            "account": "acme",
+            "handle": None,
+            "phone": "+2348012345678",
+            "country": "NG",
+            "sender": "ACME",
+            "body": "Your ride arrives at 9.",
+            "encoding": Encoding.GSM7,
+            "segments": 1,
+            "amount": 400,
+            "currency": "NGN",
+            "quota": 0,
+            "carrier": "alpha",
+            "carrier_ref": "ref-1",
+            "error_code": None,
+            "carrier_code": None,
+            "correlation_id": None,
+            "test": False,
+            "send_at": None,
+            **fields,
+        }
+    )
+
+
+def number_news(**fields: Any) -> PersonEvent:
+    """Return news of a person's new number, but for these fields."""
+    return PersonEvent(
+        **{
+            "delivery": UUID(int=1),
+            "event": UUID(int=2),
+            "endpoint": UUID(int=3),
+            "dialect": Dialect.SOLARIS,
+            "listens_to": frozenset(),
+            "attempt": 1,
+            "move": NumberMove.CREATED,
+            "at": AT,
+            "person": "anna",
+            "number": UUID("244de401cf4ddbbbafbbc657312a7ce7"),
+            **fields,
+        }
+    )

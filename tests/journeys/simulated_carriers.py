@@ -1,0 +1,100 @@
+"""Carriers at the other end of a real wire: the simulator's, over HTTP or SMPP, their oracle the installation's."""
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.error import URLError
+
+from pipeline.store import accounts, ledger
+from tests.carriers.simulator import ask, both
+from tests.journeys.installation import Installation, wait_for
+from workers.lab.simulator.scripts import smpp_settings
+from workers.processes.parent_death_signal import with_parent_death_signal
+
+#: what carries messages to carriers, whose own processes come beside it: "carriers alpha"
+PROCESSES = ("worker", "lane", "clock", "beat")
+
+
+@contextmanager
+def far_ends(
+    installation: Installation,
+    kind: str,
+    settings: dict[str, Any] | None = None,
+    portion: int = 100,
+    **scripts: dict[str, Any],
+) -> Iterator[str]:
+    """Run a simulator of these carriers, the first asked first, and write their rows; yield its URL."""
+    given = {"deadline": 2, "call_deadline": 3} | (settings or {})
+    with both(log=installation.home / "oracle.log", **scripts) as (url, port):
+        installation.play(**{name: {} for name in scripts})
+        for name, script in scripts.items():
+            where = {"base_url": url} if kind == "http" else smpp_settings(name, script, "127.0.0.1", port)
+            installation.configure(name, kind, **where | given)
+        lease = f"{3 * given['call_deadline'] + 1:g}"
+        installation.environment |= {"POSTROAD_LEASE_SECONDS": lease, "POSTROAD_PORTION_SIZE": str(portion)}
+        yield url
+
+
+def add_account(installation: Installation, name: str) -> None:
+    """Add an account that may send as ACME, with money."""
+    with installation.world.rt.begin() as conn:
+        made = accounts.create(conn, name, "NGN")
+        assert made is not None
+        accounts.set_sender(conn, made, "ACME")
+        ledger.top_up(conn, made, 1_000_000, "test")
+
+
+def statuses(installation: Installation) -> dict[str, int]:
+    """Return how many messages stand how; "" are those that are not decided."""
+    return dict(installation.rows("SELECT coalesce(status, ''), count(*) FROM messages GROUP BY 1"))
+
+
+def undecided(installation: Installation) -> int:
+    """Return how many messages have no status of their own."""
+    return installation.count("SELECT count(*) FROM messages WHERE status IS NULL")
+
+
+class Station:
+    """One carrier's far end in a process of its own: it may be away, and come back where it was."""
+
+    def __init__(self, installation: Installation, name: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+            self.port, self.smpp_port = first.getsockname()[1], second.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.name = name
+        self._log = installation.home / "oracle.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def settings(self, kind: str) -> dict[str, Any]:
+        """Return how it is reached."""
+        return {"base_url": self.url} if kind == "http" else smpp_settings(self.name, {}, "127.0.0.1", self.smpp_port)
+
+    def open(self) -> None:
+        """Take and deliver everything from now on."""
+        argv = [sys.executable, "-m", "workers.cli", "simulator", "--carrier", self.name, "--log", str(self._log)]
+        argv += ["--port", str(self.port), "--smpp-port", str(self.smpp_port)]
+        self._process = subprocess.Popen(
+            with_parent_death_signal(argv, farewell=signal.SIGKILL), stdout=subprocess.DEVNULL
+        )
+        wait_for(self._answers, why=f"{self.name} is there")
+
+    def play(self, **script: Any) -> None:
+        """Do otherwise from now on."""
+        ask(f"{self.url}/{self.name}/script", "PUT", script)
+
+    def close(self) -> None:
+        """Be away from now on."""
+        process, self._process = self._process, None
+        if process:
+            process.kill()
+            process.wait(10)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(ask(f"{self.url}/healthz"))
+        except (URLError, OSError):
+            return False

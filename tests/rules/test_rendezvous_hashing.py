@@ -1,0 +1,84 @@
+"""Who of several equals serves whom."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.rules.routing.rendezvous_hashing import RendezvousHash
+
+PHONES = [f"+23480{number:08d}" for number in range(10_000)]
+equals = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 10_000), min_size=2)
+phones = st.from_regex(r"\+[1-9][0-9]{7,14}", fullmatch=True)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        pytest.param({"a": 50, "b": 30, "c": 20}, id="three"),
+        pytest.param({"a": 100, "b": 100}, id="alike"),
+        pytest.param({"a": 1, "b": 9_999}, id="hardly any"),
+        pytest.param({"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1}, id="six"),
+    ],
+)
+@pytest.mark.parametrize("sender", ["ACME", "+4915112345678"])
+def test_each_serves_as_many_as_its_weight_says(weights: dict[str, int], sender: str) -> None:
+    shares = RendezvousHash(list(weights.items()))
+
+    served = Counter(shares.first(sender, phone) for phone in PHONES)
+
+    for name, weight in weights.items():
+        expected = len(PHONES) * weight / sum(weights.values())
+        assert abs(served[name] - expected) < 4 * expected**0.5 + 1, served
+
+
+def test_those_whom_one_cannot_serve_are_shared_by_the_others_weights() -> None:
+    shares = RendezvousHash([("a", 50), ("b", 30), ("c", 20)])
+
+    seconds = Counter(order[1] for phone in PHONES if (order := shares.order("ACME", phone))[0] == "a")
+
+    assert abs(seconds["b"] / seconds.total() - 0.6) < 0.03
+
+
+@given(equals, st.text(max_size=11), phones)
+def test_a_recipient_keeps_his_carrier(equals: dict[str, int], sender: str, phone: str) -> None:
+    lines = list(equals.items())
+
+    order = RendezvousHash(lines).order(sender, phone)
+
+    assert sorted(order) == sorted(equals)
+    assert RendezvousHash(lines[::-1]).order(sender, phone) == order
+    assert RendezvousHash(lines).first(sender, phone) == order[0]
+
+
+@given(equals, st.text(max_size=11), phones, st.data())
+def test_when_one_goes_only_those_move_whom_it_served(
+    equals: dict[str, int], sender: str, phone: str, data: st.DataObject
+) -> None:
+    gone = data.draw(st.sampled_from(sorted(equals)))
+    before = RendezvousHash(list(equals.items())).order(sender, phone)
+
+    left = [line for line in equals.items() if line[0] != gone]
+
+    assert RendezvousHash(left).order(sender, phone) == [name for name in before if name != gone]
+
+
+@given(equals, st.text(max_size=11), phones, st.integers(1, 10_000), st.data())
+def test_a_greater_weight_only_wins_recipients(
+    equals: dict[str, int], sender: str, phone: str, more: int, data: st.DataObject
+) -> None:
+    grown = data.draw(st.sampled_from(sorted(equals)))
+    before = RendezvousHash(list(equals.items())).first(sender, phone)
+
+    after = RendezvousHash(list((equals | {grown: equals[grown] + more}).items())).first(sender, phone)
+
+    assert after in (before, grown)
+
+
+def test_two_senders_share_their_recipients_out_apart() -> None:
+    shares = RendezvousHash([("a", 1), ("b", 1)])
+
+    alike = sum(shares.first("ACME", phone) == shares.first("OTHER", phone) for phone in PHONES)
+
+    assert 4_700 < alike < 5_300

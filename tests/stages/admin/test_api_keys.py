@@ -1,0 +1,132 @@
+"""Issue: keys whose settings fit their API, and events written for as long as a key may want them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from pipeline.errors import ConfigurationError
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.admin.api_keys import InvalidInput, IssuedKey, issue, list_keys, revoke
+from pipeline.stages.api import webhook_endpoints
+from pipeline.stages.api.verification import challenge, open_challenges
+from pipeline.stages.maintenance import maintain
+from schema.vocabulary import Dialect
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
+
+
+@pytest.fixture
+def nowhere() -> Iterator[Runtime]:
+    """A runtime whose database nobody ever finds: what is refused on it is refused before anything is looked up."""
+    runtime = Runtime(Settings(database_url="postgresql://nobody@127.0.0.1:1/nothing"))
+    yield runtime
+    runtime.close()
+
+
+def subscribes(world: Any) -> bool:
+    return bool(world.rows("SELECT subscribes FROM accounts")[0])
+
+
+def callback(world: Any, key: IssuedKey) -> None:
+    """Send a code whose callback is still to be told."""
+    ends = world.rt.now()
+    url = "https://hooks.example.org/sms"
+    made = challenge(
+        world.rt,
+        world.rt.new_ids(),
+        world.account,
+        "1234567",
+        expires_at=ends,
+        max_attempts=3,
+        key_id=key.id,
+        callback_url=url,
+    )
+    open_challenges(world.rt, [made])
+
+
+# Settings ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dialect", "settings_", "name"),
+    [
+        (Dialect.SOLARIS, {"recipient_burst": 0}, "recipient_burst"),
+        (Dialect.ROBASE, {"rate": "fast"}, "rate"),
+        (Dialect.TELESIGN, {"tolerance": 3600}, "tolerance"),
+        (Dialect.WEBEX, {"time_zone": 1}, "time_zone"),
+        (Dialect.WEBEX, {"recipient_burst": 5}, "recipient_burst"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_before_anything_is_done(
+    nowhere: Runtime, dialect: Dialect, settings_: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"'{name}'"):
+        issue(nowhere, "acme", dialect, settings=settings_)
+
+
+def test_settings_are_kept_as_they_fit(world: Any) -> None:
+    issue(world.rt, "acme", Dialect.SOLARIS, settings={"sender": 811, "rate": 2.5})
+
+    [row] = list_keys(world.rt, "acme")
+    assert row["settings"] == {"sender": "811", "rate": 2.5}
+
+
+# Events --------------------------------------------------------------------------------------------------------
+
+
+def test_events_are_written_until_the_last_key_that_wants_them_is_void(world: Any) -> None:
+    first, second = (issue(world.rt, "acme", Dialect.TELESIGN) for _ in range(2))
+    other = issue(world.rt, "acme", Dialect.ROBASE)
+    with_all = subscribes(world)
+
+    revoke(world.rt, "acme", other.id)
+    revoke(world.rt, "acme", first.id)
+    with_one = subscribes(world)
+    revoke(world.rt, "acme", second.id)
+
+    assert [with_all, with_one, subscribes(world)] == [True, True, False]
+
+
+def test_an_endpoint_wants_them_still(world: Any) -> None:
+    key = issue(world.rt, "acme", Dialect.TELESIGN)
+    webhook_endpoints.create(world.rt, world.account, Dialect.ROBASE, "https://hooks.example.org/sms")
+
+    revoke(world.rt, "acme", key.id)
+
+    assert subscribes(world)
+
+
+def test_a_callback_that_was_promised_outlives_its_key(world: Any) -> None:
+    key = issue(world.rt, "acme", Dialect.TELESIGN)
+    callback(world, key)
+
+    revoke(world.rt, "acme", key.id)
+    maintain(world.rt)
+    promised = subscribes(world)
+    world.run("UPDATE challenges SET created_at = now() - interval '8 days'")
+    maintain(world.rt)
+
+    assert [promised, subscribes(world)] == [True, False]
+
+
+def test_the_clock_leaves_those_alone_who_want_to_hear(world: Any) -> None:
+    issue(world.rt, "acme", Dialect.TELESIGN)
+
+    maintain(world.rt)
+
+    assert subscribes(world)
+
+
+def test_a_key_that_is_not_there_changes_nothing(world: Any) -> None:
+    key = issue(world.rt, "acme", Dialect.TELESIGN)
+
+    with pytest.raises(InvalidInput, match="has no key"):
+        revoke(world.rt, "acme", key.id + 1)
+
+    assert subscribes(world)

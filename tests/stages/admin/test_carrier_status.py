@@ -1,0 +1,121 @@
+"""How carriers are: what they have to do, what became of it, and whether they are ill."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipeline.rules.identity import ids
+from pipeline.stages.admin import administer
+from pipeline.stages.admin.carrier_status import CarrierStatus, NotFound, Waiting, carrier_statuses
+from pipeline.store import health
+from schema.vocabulary import BatchStatus, CarrierState, Outcome, ReceiptVerdict
+
+QUARTER = timedelta(minutes=15)
+
+
+def of(world: Any, name: str, over: timedelta = QUARTER) -> CarrierStatus:
+    [found] = carrier_statuses(world.rt, over, name)
+    return found
+
+
+def test_a_carrier_that_did_nothing_is_well(world: Any) -> None:
+    found = of(world, "alpha")
+
+    assert (found.state, found.reason, found.illnesses, found.segments_per_second) == ("active", None, [], None)
+    assert (found.waiting, found.outcomes, found.receipts, found.last_receipt) == ({}, {}, {}, None)
+
+
+def test_attempts_and_receipts_of_the_last_while_are_told_by_carrier(world: Any) -> None:
+    world.add_carrier("alpha", {"hang_up": 1}, route="NG")
+    world.add_carrier("beta", {"refuse": 1}, route="DE")
+    world.send("+2348012345678", "+2348012345679")
+    world.send("+491701234567")
+    world.run(
+        "INSERT INTO receipts (id, carrier, key, verdict, raw)"
+        " VALUES (%(id)s, 'beta', 'k', 'delivered', ''), (gen_random_uuid(), 'old', 'k', 'delivered', '')",
+        id=world.rt.new_ids(),
+    )
+
+    alpha, beta = of(world, "alpha"), of(world, "beta")
+
+    assert alpha.outcomes == {Outcome.UNKNOWN: 2}
+    assert beta.outcomes == {Outcome.REFUSED_PERMANENT: 1}
+    assert beta.receipts == {ReceiptVerdict.DELIVERED: 1}
+    assert beta.last_receipt is not None
+    assert of(world, "alpha", timedelta(0)).outcomes == {}
+
+
+@pytest.mark.unsound("its attempts are moved to another message")
+def test_what_was_done_lately_of_a_campaign_that_was_accepted_long_ago_is_told(world: Any) -> None:
+    world.send("+2348012345678", "+2348012345679", "+2348012345670")
+    old = ids.new_ids(datetime.now(UTC) - timedelta(days=3), 0)
+    for place, now in enumerate(world.rows("SELECT id FROM messages ORDER BY id")):
+        world.run(
+            "UPDATE provider_attempts SET message_id = %(old)s, outcome = %(outcome)s,"
+            " recorded_at = recorded_at - %(hours)s * interval '1 hour' WHERE message_id = %(now)s",
+            old=ids.after(old, place),
+            now=now,
+            outcome="accepted" if place else "unknown",
+            hours=place,
+        )
+
+    assert of(world, "alpha").outcomes == {Outcome.UNKNOWN: 1}
+    assert of(world, "alpha", timedelta(hours=1.5)).outcomes == {Outcome.UNKNOWN: 1, Outcome.ACCEPTED: 1}
+    assert of(world, "alpha", timedelta(hours=4)).outcomes == {Outcome.UNKNOWN: 1, Outcome.ACCEPTED: 2}
+
+
+def test_what_waits_for_a_carrier_is_told_by_its_state(world: Any) -> None:
+    world.pay(world.submit(world.order("+2348012345678", "+2348012345679"), world.order()))
+
+    assert of(world, "alpha").waiting == {BatchStatus.QUEUED: Waiting(batches=1, messages=3)}
+
+
+def test_an_ill_carrier_is_told_with_its_countries(world: Any) -> None:
+    health.report(world.rt.valkey, {"alpha": (0, 50), "alpha/NG": (0, 50), "alphabet": (0, 50)})
+
+    found = of(world, "alpha")
+
+    assert [each.word for each in found.illnesses or []] == ["alpha", "alpha/NG"]
+
+
+def test_who_is_resumed_by_hand_is_well_at_once(world: Any) -> None:
+    administer.set_carrier_state(world.rt, "alpha", CarrierState.DRAINED, "it smells")
+    health.report(world.rt.valkey, {"alpha": (0, 50), "alpha/NG": (0, 50)})
+    drained = of(world, "alpha")
+
+    administer.set_carrier_state(world.rt, "alpha", CarrierState.ACTIVE)
+
+    found = of(world, "alpha")
+    assert (drained.state, drained.reason) == ("drained", "it smells")
+    assert (found.state, found.reason, found.illnesses) == ("active", None, [])
+
+
+def test_a_pace_is_set_and_stays_until_it_is_taken_away(world: Any) -> None:
+    paces = []
+    for step in (
+        lambda: administer.set_carrier(world.rt, "beta", "simulated", {}, None, 12.5),
+        lambda: administer.set_carrier(world.rt, "beta", "simulated", {"script": {"seed": 1}}),
+        lambda: administer.adjust_carrier(world.rt, "beta", {"ucs2": False}, None),
+        lambda: administer.adjust_carrier(world.rt, "beta", None, 100),
+        lambda: administer.adjust_carrier(world.rt, "beta", None, 0),
+    ):
+        step()
+        paces.append(of(world, "beta").segments_per_second)
+
+    assert paces == [12.5, 12.5, 12.5, 100, None]
+    [row] = [row for row in administer.list_carriers(world.rt) if row.name == "beta"]
+    assert (row.settings, row.capabilities) == ({"script": {"seed": 1}}, {"ucs2": False})
+
+
+@pytest.mark.parametrize("pace", [-1, 0.01, 1e9, float("nan")])
+def test_a_pace_is_within_reason(world: Any, pace: float) -> None:
+    with pytest.raises(administer.InvalidInput, match=r"a pace is 0\.1 to 1e"):
+        administer.adjust_carrier(world.rt, "alpha", None, pace)
+
+
+def test_a_carrier_that_is_not_there_is_said_so(world: Any) -> None:
+    with pytest.raises(NotFound, match="there is no carrier 'nobody'"):
+        carrier_statuses(world.rt, QUARTER, "nobody")
+    with pytest.raises(administer.NotFound, match="there is no carrier 'nobody'"):
+        administer.adjust_carrier(world.rt, "nobody", None, 1)

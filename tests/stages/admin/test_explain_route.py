@@ -1,0 +1,241 @@
+"""Why a message went by which carrier: what a choice hung on is kept, and the choice can be made again."""
+
+import random
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.runtime import Runtime
+from pipeline.stages.admin import administer
+from pipeline.stages.admin.explain_route import explain, find, foresee
+from pipeline.stages.deliver import deliver
+from pipeline.stages.promote import promote
+from pipeline.store import accounts, routing_snapshot
+from schema.routing import RouteLoss
+from schema.vocabulary import CarrierState
+
+SNAPSHOTS = "SELECT count(*) FROM situations WHERE content ? 'carriers'"
+
+
+def reasons(decision: Any) -> dict[str, RouteLoss | None]:
+    return {each.route.carrier: each.loss for each in decision.candidates}
+
+
+def test_each_turn_of_a_message_is_told_with_why_the_others_lost(world: Any) -> None:
+    world.add_carrier("alpha", {"refuse_transient:21": 1})
+    world.add_carrier("beta", rank=2)
+    world.add_carrier("gamma", rank=3)
+    administer.set_carrier_state(world.rt, "gamma", CarrierState.DRAINED)
+
+    [id_] = world.send().messages
+    found = explain(world.rt, id_)
+
+    assert found is not None
+    first, second = found.turns
+    assert (first.carrier, first.tried, first.is_same) == ("alpha", [], True)
+    assert reasons(first.decision) == {"alpha": None, "beta": RouteLoss.HIGHER_RANK, "gamma": RouteLoss.DRAINED}
+    assert [(each["outcome"], each["code"]) for each in first.attempts] == [("refused_transient", "21")]
+    assert (second.carrier, second.tried, second.is_same) == ("beta", ["alpha"], True)
+    assert reasons(second.decision) == {"alpha": RouteLoss.TRIED, "beta": None, "gamma": RouteLoss.DRAINED}
+    assert [each["outcome"] for each in second.attempts] == ["accepted"]
+
+
+def test_what_changed_since_changes_nothing_of_the_past(world: Any) -> None:
+    administer.set_networks(world.rt, {"234801": "621-20"})
+    administer.set_route(world.rt, "621-20", "alpha", cost=4200, currency="EUR")
+    [id_] = world.send().messages
+
+    world.add_carrier("beta", rank=0)
+    administer.set_carrier_state(world.rt, "alpha", CarrierState.DRAINED)
+    administer.drop_route(world.rt, "621-20", "alpha")
+    administer.set_networks(world.rt, {"234801": "621-30"})
+    found = explain(world.rt, id_)
+
+    assert found is not None
+    [turn] = found.turns
+    assert turn.decision is not None
+    assert (turn.decision.network, turn.decision.chain, turn.is_same) == ("621-20", ("alpha",), True)
+    assert [(each.route.destination, each.loss) for each in turn.decision.candidates] == [
+        ("621-20", None),
+        ("*", RouteLoss.REPEATED),
+    ]
+
+
+def test_a_test_message_was_no_choice(world: Any) -> None:
+    [id_] = world.send(test=True).messages
+
+    found = explain(world.rt, id_)
+
+    assert found is not None
+    assert [(turn.carrier, turn.decision, turn.is_same) for turn in found.turns] == [("simulated", None, None)]
+    assert world.rows("SELECT count(situation_id) FROM batches") == [0]
+
+
+def test_what_nobody_knows_is_not_explained(world: Any) -> None:
+    assert explain(world.rt, world.rt.new_ids()) is None
+
+
+def test_a_message_is_found_by_the_beginning_of_its_id(world: Any) -> None:
+    first, second = world.send("+2348012345678", "+2348012345679").messages
+
+    assert find(world.rt, str(first)) == [first]
+    assert find(world.rt, str(first).upper()[:14]) == [first, second]
+    assert find(world.rt, "ffffffff") == []
+    for word in ("fff", "nothing", f"{first}0"):
+        with pytest.raises(ConfigurationError, match="is no message id"):
+            find(world.rt, word)
+
+
+def test_where_a_message_would_go_is_told_and_nothing_is_sent(world: Any) -> None:
+    administer.set_carrier(world.rt, "beta", "simulated", {}, {"ucs2": False})
+    administer.set_route(world.rt, "NG", "beta")
+
+    plain = foresee(world.rt, "acme", "+234 801 234 5678", "ACME", "Hello")
+    other = foresee(world.rt, "acme", "+2348012345678", "ACME", "Привет")
+
+    assert (plain.decision.carrier, other.decision.carrier) == ("beta", "alpha")
+    assert reasons(other.decision)["beta"] is RouteLoss.NO_UCS2
+    assert world.rows("SELECT count(*) FROM messages") == [0]
+    with pytest.raises(ConfigurationError, match="not a phone number"):
+        foresee(world.rt, "acme", "12", "ACME", "")
+    with pytest.raises(PostroadError, match="no account 'nobody'"):
+        foresee(world.rt, "nobody", "+2348012345678", "ACME", "")
+
+
+def test_a_situation_is_kept_once_however_many_messages_it_decides(world: Any) -> None:
+    for _ in range(3):
+        world.send("+2348012345678", "+447400123456")
+    other = Runtime(world.rt.settings)
+    with other.read_only() as conn:
+        choice = routing_snapshot.choices(conn, other.snapshots, [world.account])[world.account]
+        again = routing_snapshot.keep(conn, other.snapshots, choice)
+    other.close()
+
+    assert world.rows(SNAPSHOTS) == [1]
+    assert world.rows("SELECT DISTINCT situation_id FROM batches") == [again]
+
+
+def test_accounts_without_routes_of_their_own_share_a_situation(world: Any) -> None:
+    with world.rt.begin() as conn:
+        others = [accounts.create(conn, f"other{number}", "NGN") or 0 for number in range(3)]
+    administer.set_route(world.rt, "*", "alpha", account="other0")
+    administer.set_route(world.rt, "*", "alpha", rank=2, account="other1")
+
+    with world.rt.read_only() as conn:
+        found = routing_snapshot.choices(conn, world.rt.snapshots, [world.account, *others])
+
+    digests = [found[account].kept.digest for account in (world.account, *others)]
+    assert digests[0] == digests[3]
+    assert len(set(digests)) == 3
+
+
+def test_a_situation_that_was_rolled_back_is_kept_the_next_time(world: Any) -> None:
+    rt = world.rt
+    for _ in range(2):
+        with pytest.raises(KeyError), rt.begin() as conn:  # noqa: PT012
+            choice = routing_snapshot.choices(conn, rt.snapshots, [world.account])[world.account]
+            lost = [routing_snapshot.keep(conn, rt.snapshots, choice) for _ in range(2)]
+            raise KeyError(lost)
+
+    with rt.begin() as conn:
+        choice = routing_snapshot.choices(conn, rt.snapshots, [world.account])[world.account]
+        kept = routing_snapshot.keep(conn, rt.snapshots, choice)
+
+    with rt.begin() as conn:
+        assert routing_snapshot.read(conn, [kept]).keys() == {kept}
+
+
+def test_an_open_breaker_is_part_of_the_situation_of_those_whom_it_concerns(world: Any) -> None:
+    world.add_carrier("beta", rank=2)
+
+    with world.rt.read_only() as conn:
+        table = {
+            words: routing_snapshot.choices(conn, world.rt.snapshots, [world.account], words)[world.account]
+            for words in ((), ("alpha/NG",), ("stranger", "stranger/NG"))
+        }
+
+    assert table["alpha/NG",].table.snapshot.unhealthy == {"alpha/NG"}
+    assert table["stranger", "stranger/NG"] is table[()]
+
+
+def test_a_thousand_past_decisions_come_out_as_they_did(world: Any) -> None:
+    lot = random.Random(7)
+    _many_carriers(world)
+    world.rt.snapshots.FRESH = 0.0
+    sent: list[UUID] = []
+    for _ in range(30):
+        _change_something(world, lot)
+        numbers = [_number(lot) for _ in range(44)]
+        answer = world.send(*numbers, body=lot.choice(["Hello", "Привет"]), sender=lot.choice(["ACME", "12345"]))
+        sent += [id_ for id_ in answer.messages if id_]
+        world.make_due()
+        promote(world.rt)
+        while queued := world.rows("SELECT id FROM batches WHERE status = 'queued'"):
+            for batch in queued:  # each of one carrier
+                deliver(world.rt, [batch])
+
+    carried, again = Counter[bool](), 0
+    for id_ in sent:
+        found = explain(world.rt, id_)
+        assert found is not None
+        for turn in found.turns:
+            assert turn.decision is not None
+            if not turn.decision.chain:  # nobody was left: it waits for whom it had
+                assert turn.round > 0
+                continue
+            assert turn.is_same, (id_, turn)
+            carried.update(bool(turn.tried) for _ in turn.attempts)
+            again += turn.round > 0 and bool(turn.attempts)
+
+    assert len(sent) >= 1000
+    assert carried.total() >= 1000
+    assert carried[True] > 20
+    assert again > 10
+    assert world.rows(SNAPSHOTS)[0] > 15
+
+
+def _many_carriers(world: Any) -> None:
+    with world.rt.begin() as conn:
+        accounts.set_sender(conn, world.account, "12345")
+    administer.set_networks(world.rt, {"234801": "621-20", "234803": "621-30"})
+    for name, script, capabilities in (
+        ("alpha", {"refuse_transient:21": 0.3}, {}),
+        ("beta", {"refuse_transient:21": 0.5}, {"ucs2": False}),
+        ("gamma", {"refuse_transient:21": 0.2}, {"alphanumeric": False}),
+        ("delta", {}, {"dlt": False}),
+    ):
+        administer.set_carrier(world.rt, name, "simulated", {"script": script}, capabilities)
+    for name in ("beta", "gamma"):
+        administer.set_route(world.rt, "*", name)
+
+
+def _change_something(world: Any, lot: random.Random) -> None:
+    destination, carrier = lot.choice(["*", "NG", "IN", "234801", "621-30"]), lot.choice(["beta", "gamma", "delta"])
+    account = lot.choice([None, "acme"])
+    change = lot.choice(["route", "route", "route", "drain", "resume", "networks"])
+    if change == "route":
+        weight, cost = lot.choice([0, 1, 50, 100]), lot.choice([None, 7, 9])
+        administer.set_route(
+            world.rt,
+            destination,
+            carrier,
+            rank=lot.choice([1, 1, 2]),
+            weight=weight,
+            cost=cost,
+            currency=cost and "EUR",
+            until_at=lot.choice([None, world.rt.now() + timedelta(seconds=2)]),
+            account=account,
+        )
+    elif change == "networks":
+        administer.set_networks(world.rt, {"234801": lot.choice(["621-20", "621-30"]), "23480": "621-30"})
+    else:
+        state = CarrierState.DRAINED if change == "drain" else CarrierState.ACTIVE
+        administer.set_carrier_state(world.rt, carrier, state)
+
+
+def _number(lot: random.Random) -> str:
+    return f"{lot.choice(['+2348010', '+2348030', '+919812'])}{lot.randrange(10**6):06}"

@@ -1,0 +1,32 @@
+"""How far requests have come."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from pipeline.stages.admin.progress import Progress, progress
+
+
+def test_a_request_tells_its_messages_by_public_status(world: Any) -> None:
+    sent = world.send("+2348012345678", "nobody", "+2348012345679")
+    [queued] = world.submit(world.order("+2348012345678"))
+    [later] = world.submit(world.order(send_at=datetime.now(UTC) + timedelta(hours=1)))
+
+    found = progress(world.rt, [sent.request, queued.request, later.request])
+
+    assert found == {
+        sent.request: Progress(3, 1, {"sent": 2}),
+        queued.request: Progress(1, 0, {"queued": 1}),
+        later.request: Progress(1, 0, {"scheduled": 1}),
+    }
+
+
+def test_a_request_refused_whole_has_no_messages(world: Any) -> None:
+    answer = world.send("+2348012345678", account="nobody")
+
+    assert progress(world.rt, [answer.request]) == {answer.request: Progress(1, 1)}
+
+
+def test_what_nobody_has_read_is_left_out(world: Any) -> None:
+    assert progress(world.rt, [uuid4()]) == {}
+    assert progress(world.rt, []) == {}

@@ -1,0 +1,62 @@
+"""What is shown of messages that were sent once more."""
+
+import pytest
+
+from pipeline.stages.admin.explain_route import explain
+from pipeline.stages.admin.overview import MessageReport, tell
+from schema.vocabulary import Outcome, ReceiptVerdict
+from tests.stages.scripted import Stage
+from workers.cli.terminal import message_view, route_view
+
+UNKNOWN, NOT_WRITTEN = Outcome.UNKNOWN, Outcome.NOT_WRITTEN
+
+
+@pytest.mark.parametrize(
+    ("answers", "ability", "expected"),
+    [
+        ({}, "blind", [(None, False), ("undelivered", True)]),
+        ({"alpha": [UNKNOWN]}, "blind", [(None, False), ("doubt", True)]),
+        ({"alpha": [UNKNOWN]}, "dedupes", [(None, False), ("repeat", False)]),
+        ({"alpha": [UNKNOWN], "beta": [NOT_WRITTEN]}, "blind", [(None, False), ("doubt", False), ("doubt", True)]),
+        ({"alpha": [NOT_WRITTEN]}, "blind", [(None, False), (None, False), ("undelivered", True)]),
+    ],
+)
+def test_each_attempt_says_whether_the_recipient_may_have_it_twice(
+    stage: Stage, answers: dict[str, list[Outcome]], ability: str, expected: list[tuple[str | None, bool]]
+) -> None:
+    for name in ("alpha", "beta", "gamma"):
+        stage.carrier(name, *answers.get(name, []), doubt=ability, window=300)
+    [message] = stage.send()
+    if UNKNOWN in answers.get("alpha", []):
+        stage.go_on(3, 604)
+    else:
+        carrier = stage.tried()[-1][0]
+        stage.receive(message, carrier, ReceiptVerdict.FAILED, retryable=True)
+        stage.turn()
+
+    found = tell(stage.rt, message)
+
+    assert isinstance(found, MessageReport)
+    assert [(each["again"], each["possible_duplicate"]) for each in found.attempts] == expected
+    words = message_view.message_lines(found)
+    assert ("possible duplicate" in words) is any(flagged for _, flagged in expected)
+    assert all(f"once more ({why})" in words for why, _ in expected if why)
+
+
+@pytest.mark.parametrize("limit", [None, 1000])
+def test_choices_that_were_made_once_more_can_be_made_again(stage: Stage, limit: int | None) -> None:
+    stage.set(resend_cost=limit)
+    stage.carrier("alpha", UNKNOWN)
+    stage.carrier("beta", cost=2000)
+    stage.carrier("gamma", cost=1000)
+    [message] = stage.send()
+    stage.go_on(604)
+
+    found = explain(stage.rt, message)
+
+    assert found is not None
+    assert [(turn.carrier, turn.is_same, turn.again) for turn in found.turns] == [
+        ("alpha", True, None),
+        ("gamma" if limit else "beta", True, "doubt"),
+    ]
+    assert "once more (doubt)" in route_view.explained(found)

@@ -1,0 +1,189 @@
+"""Enrol: persons are found with the sender of their account, and what becomes of a number is told to its endpoints."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import SecretStr
+
+from pipeline.settings import Settings
+from pipeline.stages.admin.person_import import AlreadyExists, add_person, remove_person_number
+from pipeline.stages.api import webhook_deliveries, webhook_endpoints
+from pipeline.stages.api.persons import PersonQuery, add_number, drop_number, enrol, look_up
+from pipeline.stages.api.webhook_deliveries import CallOutcome, DeliveryJob
+from pipeline.store import accounts
+from schema.api import PersonEvent
+from schema.vocabulary import Dialect, EndpointState, NumberMove
+
+NUMBER = "+4915205555555"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
+
+
+def endpoint(world: Any, dialect: Dialect = Dialect.SOLARIS, **fields: Any) -> UUID:
+    url = "https://hooks.example.org/sms"
+    made, _ = webhook_endpoints.create(world.rt, world.account, dialect, url, greet=lambda *_: None, **fields)
+    return made.id
+
+
+def number(world: Any, person: str = "anna") -> UUID:
+    """Give a person a number; return its id."""
+    enrol(world.rt, world.account, person)
+    given = add_number(world.rt, world.account, person, NUMBER)
+    assert given
+    assert given.phone_id
+    return given.phone_id
+
+
+def claim(world: Any) -> list[DeliveryJob]:
+    world.run("UPDATE deliveries SET due_at = now() - interval '1 second' WHERE state = 'waiting'")
+    return webhook_deliveries.claim(world.rt, {}, 100).jobs
+
+
+def notification(world: Any) -> list[tuple[str, str, UUID]]:
+    return list(world.rows("SELECT person_id, status, message_id FROM deliveries ORDER BY at, status"))
+
+
+def test_each_is_found_with_the_sender_that_his_own_account_has_where_his_number_is(world: Any) -> None:
+    with world.rt.begin() as conn:
+        other, bare = accounts.create(conn, "other", "NGN"), accounts.create(conn, "bare", "NGN")
+        assert other
+        assert bare
+        accounts.set_sender(conn, world.account, "GERMAN")
+        accounts.set_sender(conn, other, "OTHER")
+    world.run("UPDATE sender_ids SET countries = '{NG}' WHERE sender = 'ACME'")
+    world.run("UPDATE sender_ids SET countries = '{DE}' WHERE sender = 'GERMAN'")
+    number(world)
+    enrol(world.rt, other, "ben")
+
+    wanted = [(bare, "anna"), (world.account, "anna"), (other, "ben"), (other, "anna")]
+    found = look_up(world.rt, [PersonQuery(*each) for each in wanted])
+
+    assert [each.person and each.person.id for each in found] == [None, "anna", "ben", None]
+    assert [each.sender for each in found] == [None, "GERMAN", "OTHER", "OTHER"]
+
+
+def test_each_solaris_endpoint_is_told_of_a_new_number_and_that_it_went(world: Any) -> None:
+    one, other = endpoint(world), endpoint(world)
+    endpoint(world, Dialect.ROBASE)
+
+    made = number(world)
+    dropped = drop_number(world.rt, world.account, "anna", made)
+
+    assert dropped
+    assert notification(world) == [("anna", "number_created", made)] * 2 + [("anna", "number_deleted", made)] * 2
+    assert set(world.rows("SELECT endpoint_id FROM deliveries")) == {one, other}
+    assert world.rows("SELECT count(DISTINCT event_id) FROM deliveries") == [2]
+
+
+def test_an_operators_word_is_told_too(world: Any) -> None:
+    endpoint(world)
+
+    add_person(world.rt, "acme", "anna")
+    add_person(world.rt, "acme", "anna", NUMBER, verified=True)
+    with pytest.raises(AlreadyExists):
+        add_person(world.rt, "acme", "anna", NUMBER)
+    first = remove_person_number(world.rt, "acme", "anna")
+    second = remove_person_number(world.rt, "acme", "anna")
+
+    assert (first, second) == (True, False)
+    assert [status for _, status, _ in notification(world)] == ["number_created", "number_deleted"]
+
+
+def test_what_did_not_happen_is_not_told(world: Any) -> None:
+    endpoint(world)
+    made = number(world)
+
+    again = add_number(world.rt, world.account, "anna", NUMBER)
+    nobody = add_number(world.rt, world.account, "nobody", NUMBER)
+    another = drop_number(world.rt, world.account, "anna", world.rt.new_ids())
+
+    assert (again, nobody, another) == (None, None, False)
+    assert notification(world) == [("anna", "number_created", made)]
+
+
+def test_who_has_no_endpoint_is_told_nothing_later(world: Any) -> None:
+    number(world)
+    endpoint(world)
+
+    assert notification(world) == []
+
+
+def test_the_call_holds_all_that_is_told(world: Any) -> None:
+    id_ = endpoint(world, events=["PERSON_MOBILE_NUMBER_CREATED"])
+    made = number(world)
+
+    [job] = claim(world)
+
+    assert isinstance(job.notification, PersonEvent)
+    assert (job.notification.person, job.notification.number, job.notification.move) == (
+        "anna",
+        made,
+        NumberMove.CREATED,
+    )
+    assert (job.notification.endpoint, job.notification.attempt, job.notification.dialect) == (id_, 1, Dialect.SOLARIS)
+    assert job.notification.listens_to == {"PERSON_MOBILE_NUMBER_CREATED"}
+    assert (job.channel, len(job.secrets)) == (id_, 1)
+
+
+def test_that_a_number_went_is_told_after_that_it_came(world: Any) -> None:
+    endpoint(world)
+    drop_number(world.rt, world.account, "anna", number(world))
+
+    [first] = claim(world)
+    put_off = webhook_deliveries.claim(world.rt, {}, 100).jobs
+    webhook_deliveries.record(world.rt, [CallOutcome(first, "200", accepted=True)])
+    [second] = claim(world)
+
+    assert put_off == []
+    assert [each.notification.move for each in (first, second)] == [NumberMove.CREATED, NumberMove.DELETED]  # type: ignore[union-attr]
+
+
+def test_numbers_and_messages_are_told_side_by_side(world: Any) -> None:
+    endpoint(world)
+    number(world)
+    world.send()
+
+    found = claim(world)
+
+    assert sorted(type(each.notification).__name__ for each in found) == ["MessageEvent", "PersonEvent"]
+
+
+@pytest.mark.parametrize(
+    ("end", "left"),
+    [
+        pytest.param(
+            lambda world, id_: webhook_endpoints.remove(world.rt, None, id_), [("dead", "removed")], id="removed"
+        ),
+        pytest.param(
+            lambda world, id_: webhook_endpoints.change(world.rt, None, id_, state=EndpointState.SUSPENDED),
+            [("waiting", None)],
+            id="suspended",
+        ),
+        pytest.param(
+            lambda world, _id: world.run("DELETE FROM endpoints"), [("dead", "removed")], id="gone behind our back"
+        ),
+    ],
+)
+def test_who_is_no_more_is_not_called(world: Any, end: Callable[[Any, UUID], Any], left: list[Any]) -> None:
+    id_ = endpoint(world)
+    number(world)
+    end(world, id_)
+
+    assert claim(world) == []
+    assert world.rows("SELECT state, answer FROM deliveries") == left
+
+
+def test_only_its_own_account_tells_it_again(world: Any) -> None:
+    endpoint(world)
+    made = number(world)
+    webhook_deliveries.record(world.rt, [CallOutcome(each, "200", accepted=True) for each in claim(world)])
+
+    scripted_vendor = webhook_deliveries.replay(world.rt, world.account + 1, [made])
+    owner = webhook_deliveries.replay(world.rt, world.account, [made])
+
+    assert (scripted_vendor, owner) == (0, 1)

@@ -1,0 +1,526 @@
+"""Notify: who is told of which move, in which order, how often, and when it is given up."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import event
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.api import webhook_deliveries, webhook_endpoints
+from pipeline.stages.api.webhook_deliveries import CallOutcome, DeliveryJob
+from pipeline.stages.cancel import cancel
+from pipeline.stages.maintenance import maintain
+from pipeline.stages.promote import promote
+from pipeline.stages.settle import book, settle
+from pipeline.store import receipts
+from schema.carriage import Receipt
+from schema.vocabulary import Code, Dialect, ReceiptVerdict, Status
+
+#: a schedule with one further try
+ONCE_MORE = (60.0,)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
+
+
+@pytest.fixture
+def endpoint(world: Any) -> UUID:
+    """An endpoint of the world's account."""
+    return make(world)
+
+
+def make(world: Any, dialect: Dialect = Dialect.ROBASE) -> UUID:
+    url = "https://hooks.example.org/sms"
+    made, _ = webhook_endpoints.create(world.rt, world.account, dialect, url, greet=lambda *_: None)
+    return made.id
+
+
+def claim(rt: Runtime, most: int = 100, **rooms: int) -> list[DeliveryJob]:
+    return webhook_deliveries.claim(rt, {UUID(channel): room for channel, room in rooms.items()}, most).jobs
+
+
+def statuses(jobs: list[DeliveryJob]) -> list[str]:
+    return sorted(str(each.notification.status) for each in jobs)
+
+
+def accepted(job: DeliveryJob, answer: str = "200") -> CallOutcome:
+    return CallOutcome(job, answer, accepted=True)
+
+
+def failed(job: DeliveryJob, schedule: tuple[float, ...] = ONCE_MORE, **fields: Any) -> CallOutcome:
+    return CallOutcome(job, "500", accepted=False, schedule=schedule, **fields)
+
+
+def make_due(world: Any) -> None:
+    world.run("UPDATE deliveries SET due_at = now() - interval '1 second' WHERE state = 'waiting'")
+
+
+def make_delivered(world: Any) -> None:
+    """Let a receipt say that every sent message was delivered."""
+    sent = world.rows("SELECT id FROM messages WHERE status = 'sent'")
+    kept = [Receipt("alpha", str(each), ReceiptVerdict.DELIVERED, None, each, None, None, "{}") for each in sent]
+    with world.rt.begin() as conn:
+        receipts.keep(conn, world.rt.new_ids(), kept)
+    settle(world.rt)
+
+
+def states(world: Any) -> list[tuple[str, str, int]]:
+    return sorted(world.rows("SELECT status, state, tries FROM deliveries"))
+
+
+# Which moves ---------------------------------------------------------------------------------------------------
+
+
+def test_a_message_is_told_of_from_queued_to_sent(world: Any, endpoint: UUID) -> None:
+    answer = world.send()
+
+    [queued] = claim(world.rt)
+    webhook_deliveries.record(world.rt, [accepted(queued)])
+    [sent] = claim(world.rt)
+
+    notification = sent.notification
+    assert [queued.notification.status, notification.status] == [Status.QUEUED, Status.SENT]
+    assert (notification.message, notification.request, notification.endpoint) == (
+        answer.messages[0],
+        answer.request,
+        endpoint,
+    )
+    assert (notification.phone, notification.country, notification.sender, notification.body) == (
+        "+2348012345678",
+        "NG",
+        "ACME",
+        "Your ride arrives at 9.",
+    )
+    assert (notification.segments, notification.amount, notification.currency, notification.carrier) == (
+        1,
+        400,
+        "NGN",
+        "alpha",
+    )
+    assert (notification.account, notification.attempt, notification.test, notification.error_code) == (
+        "acme",
+        1,
+        False,
+        None,
+    )
+    assert notification.carrier_ref
+    assert sent.secrets[0].startswith(b"whsec_")
+
+
+def test_what_nobody_pays_for_is_told_as_rejected(world: Any, endpoint: UUID) -> None:
+    world.run("UPDATE wallets SET balance = 400")
+
+    world.send("+2348012345678", "+2348012345679")
+
+    assert statuses(claim(world.rt)) == ["queued", "rejected"]
+    assert sorted(world.rows("SELECT status FROM events")) == ["queued", "rejected", "sent"]
+
+
+def test_a_scheduled_message_is_queued_when_its_minute_comes_and_once(world: Any, endpoint: UUID) -> None:
+    world.add_carrier("alpha", {"refuse_transient": 1})
+    world.pay(world.submit(world.order(send_at=datetime.now(UTC) + timedelta(hours=1))))
+    early = claim(world.rt)
+    world.make_due()
+
+    world.deliver_all(promote(world.rt))
+    world.make_due()
+    another_round = promote(world.rt)
+
+    assert (early, len(another_round)) == ([], 1)
+    assert world.rows("SELECT status FROM events") == ["queued"]
+
+
+def test_a_message_taken_back_is_told_as_cancelled(world: Any, endpoint: UUID) -> None:
+    [answer] = world.submit(world.order(send_at=datetime.now(UTC) + timedelta(hours=1)))
+    world.pay([answer])
+
+    cancel(world.rt, None, [answer.messages[0]])
+
+    assert statuses(claim(world.rt)) == ["cancelled"]
+
+
+def test_delivered_and_failed_are_told(world: Any, endpoint: UUID) -> None:
+    world.add_carrier("alpha", {"numbers": {"08": "refuse:1"}})
+    world.send("+2348012345607", "+2348012345608")
+
+    make_delivered(world)
+
+    assert sorted(world.rows("SELECT status FROM events")) == ["delivered", "failed", "queued", "queued", "sent"]
+
+
+def test_what_failed_and_was_delivered_after_all_is_told_again_and_in_that_order(world: Any, endpoint: UUID) -> None:
+    [message] = world.send().messages
+    world.run("UPDATE deliveries SET state = 'delivered', done_at = now()")
+    for verdict in (ReceiptVerdict.FAILED, ReceiptVerdict.DELIVERED):
+        book(world.rt, [Receipt("alpha", str(verdict), verdict, None, message, "1", None, "{}")])
+
+    [first] = claim(world.rt)
+    assert (first.notification.status, first.notification.error_code) == (Status.FAILED, Code.UNDELIVERED)
+    webhook_deliveries.record(world.rt, [accepted(first)])
+    make_due(world)
+    [second] = claim(world.rt)
+
+    assert (second.notification.status, second.notification.error_code) == (Status.DELIVERED, None)
+    assert second.notification.event != first.notification.event
+
+
+def test_each_endpoint_hears_with_the_same_events_id(world: Any) -> None:
+    one, other = make(world), make(world)
+    world.send()
+
+    jobs = claim(world.rt)
+
+    assert {each.notification.endpoint for each in jobs} == {one, other}
+    assert len({each.notification.event for each in jobs}) == 1
+    assert len({each.notification.delivery for each in jobs}) == 2
+
+
+def test_an_endpoint_hears_of_its_own_door_and_of_orders_that_came_by_none(world: Any, endpoint: UUID) -> None:
+    ours = world.send().messages[0]
+    through = world.send(door="robase.batch").messages[0]
+    world.send(door="webex")
+
+    assert {each.notification.message for each in claim(world.rt)} == {ours, through}
+
+
+def test_a_callback_hears_in_the_endpoints_stead_and_is_signed_with_its_key(world: Any) -> None:
+    make(world, Dialect.TELESIGN)
+    challenge(world, request := world.rt.new_ids())
+    world.deliver_all(world.pay(_ingest(world, request)))
+
+    [job] = claim(world.rt)
+
+    assert (job.url, job.secrets) == ("https://customer.example/callback", (b"the key",))
+    assert (job.notification.handle, job.notification.dialect) == ("CUSTOMER", Dialect.TELESIGN)
+    assert (job.notification.endpoint, job.notification.request) == (None, request)
+
+
+def test_telesigns_endpoint_is_signed_with_the_accounts_key(world: Any) -> None:
+    endpoint = make(world, Dialect.TELESIGN)
+    challenge(world, uuid4())
+    world.send()
+
+    [job] = claim(world.rt)
+
+    assert (job.secrets, job.notification.handle, job.notification.endpoint) == ((b"the key",), "CUSTOMER", endpoint)
+
+
+def challenge(world: Any, request: UUID) -> None:
+    """Write a TeleSign key, and a challenge sent with it that names a callback."""
+    world.run(
+        """
+        WITH key AS (INSERT INTO keys (account_id, dialect, handle, sealed, hint)
+                     VALUES (%(account)s, 'telesign', 'CUSTOMER', %(sealed)s, '') RETURNING id)
+        INSERT INTO challenges (id, account_id, key_id, code_hash, max_attempts, expires_at, callback_url)
+        SELECT %(request)s, %(account)s, id, '', 3, now(), 'https://customer.example/callback' FROM key
+        """,
+        account=world.account,
+        request=request,
+        sealed=world.rt.vault.seal("key", b"the key"),
+    )
+
+
+def _ingest(world: Any, request: UUID) -> Any:
+    from pipeline.stages.admit import admit
+    from pipeline.stages.ingest import ingest
+
+    return ingest(world.rt, admit(world.rt, [(request, world.order(door="telesign"))]))
+
+
+# What it costs those who do not ask ----------------------------------------------------------------------------
+
+
+@contextmanager
+def counted(rt: Runtime) -> Any:
+    """Count the statements that run meanwhile."""
+    said: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        said.append(statement)
+
+    event.listen(rt.engine, "before_cursor_execute", note)
+    yield said
+    event.remove(rt.engine, "before_cursor_execute", note)
+
+
+def test_who_does_not_subscribe_pays_for_no_statement_of_ours(world: Any) -> None:
+    hints = world.pay(world.submit(world.order()))
+    later = world.order(send_at=datetime.now(UTC) + timedelta(hours=1))
+    waiting = world.submit(later, world.order())
+
+    with counted(world.rt) as said:
+        world.pay(waiting)
+        world.make_due()
+        promote(world.rt)
+        world.deliver_all(hints)
+
+    assert [each for each in said if "INTO events" in each or "deliveries" in each] == []
+
+
+# Claiming ------------------------------------------------------------------------------------------------------
+
+
+def test_a_claimed_call_is_nobody_elses_until_its_lease_ends(world: Any, endpoint: UUID) -> None:
+    world.send()
+    [first] = claim(world.rt)
+
+    meanwhile = claim(world.rt)
+    make_due(world)
+    [again] = [each for each in claim(world.rt) if each.notification.delivery == first.notification.delivery]
+
+    assert meanwhile == []
+    assert (again.notification.attempt, again.notification.event) == (2, first.notification.event)
+
+
+def test_who_lost_his_lease_writes_nothing(world: Any, endpoint: UUID) -> None:
+    world.send()
+    [late] = claim(world.rt)
+    make_due(world)
+    claim(world.rt)
+
+    webhook_deliveries.record(world.rt, [accepted(late)])
+
+    assert ("queued", "waiting", 2) in states(world)
+
+
+def test_later_news_waits_while_the_earlier_is_being_told_or_failed(world: Any, endpoint: UUID) -> None:
+    world.send()
+    make_delivered(world)
+
+    [queued] = claim(world.rt)
+    webhook_deliveries.record(world.rt, [failed(queued)])
+    none = claim(world.rt)
+    make_due(world)
+    [queued] = claim(world.rt)
+    webhook_deliveries.record(world.rt, [accepted(queued)])
+    [sent] = claim(world.rt)
+    webhook_deliveries.record(world.rt, [failed(sent, schedule=())])
+    [delivered] = claim(world.rt)
+
+    assert none == []
+    assert [each.notification.status for each in (queued, sent, delivered)] == [
+        Status.QUEUED,
+        Status.SENT,
+        Status.DELIVERED,
+    ]
+    assert ("sent", "dead", 1) in states(world)
+
+
+def test_news_that_must_wait_never_stands_in_the_way_of_what_it_waits_for(world: Any, endpoint: UUID) -> None:
+    world.send()
+    world.run(
+        "UPDATE deliveries SET due_at = now() - CASE status WHEN 'sent' THEN interval '2 s' ELSE interval '1 s' END"
+    )
+    channel = {str(endpoint): 1}
+
+    looks = [statuses(claim(world.rt, **channel)) for _ in range(2)]
+
+    assert looks == [[], ["queued"]]
+
+
+def test_one_endpoints_backlog_does_not_fill_a_claim(world: Any, endpoint: UUID) -> None:
+    for _ in range(3):
+        world.send(*[f"+23480123456{n:02}" for n in range(20)])
+    other = make(world)
+    world.send()
+
+    jobs = claim(world.rt, most=30)
+
+    assert len(jobs) == world.rt.settings.webhook_lane + 1
+    assert other in {each.notification.endpoint for each in jobs}
+
+
+def test_a_lane_gives_what_it_has_room_for(world: Any, endpoint: UUID) -> None:
+    world.send(*[f"+23480123456{n:02}" for n in range(20)])
+
+    assert claim(world.rt, **{str(endpoint): 0}) == []
+    assert len(claim(world.rt, **{str(endpoint): 3})) == 3
+    assert len(claim(world.rt, most=2)) == 2
+
+
+def test_what_was_not_made_is_given_back_untried(world: Any, endpoint: UUID) -> None:
+    world.send()
+    jobs = claim(world.rt)
+
+    webhook_deliveries.give_back(world.rt, jobs)
+
+    [again] = claim(world.rt)
+    assert again.notification.attempt == 1
+
+
+def test_news_for_an_endpoint_that_is_gone_is_dropped(world: Any, endpoint: UUID) -> None:
+    world.send()
+    world.run("DELETE FROM endpoints")
+
+    assert claim(world.rt) == []
+    assert {state for _, state, _ in states(world)} == {"dead", "waiting"}
+
+
+def test_removing_an_endpoint_drops_what_it_was_to_be_told(world: Any, endpoint: UUID) -> None:
+    world.send()
+
+    webhook_endpoints.remove(world.rt, None, endpoint)
+
+    assert {state for _, state, _ in states(world)} == {"dead"}
+
+
+# Failing -------------------------------------------------------------------------------------------------------
+
+
+def test_a_call_that_fails_is_made_again_after_its_wait_and_given_up_after_the_last(world: Any, endpoint: UUID) -> None:
+    world.send()
+    [job] = claim(world.rt)
+
+    webhook_deliveries.record(world.rt, [failed(job)])
+    [(wait, answer)] = world.rows(
+        "SELECT extract(epoch FROM due_at - now())::float8, answer FROM deliveries WHERE status = 'queued'"
+    )
+    make_due(world)
+    [again] = claim(world.rt)
+    webhook_deliveries.record(world.rt, [failed(again)])
+
+    assert 59 <= wait <= 73
+    assert answer == "500"
+    assert ("queued", "dead", 2) in states(world)
+
+
+def test_an_endpoint_that_only_fails_is_suspended_after_days_and_its_news_waits(world: Any, endpoint: UUID) -> None:
+    world.send()
+    [job] = claim(world.rt)
+    early = webhook_deliveries.record(world.rt, [failed(job)])
+    world.run("UPDATE endpoints SET failing_since = failing_since - interval '5 days 1 minute'")
+    make_due(world)
+    [job] = claim(world.rt)
+
+    late = webhook_deliveries.record(world.rt, [failed(job, schedule=(1.0, 1.0))])
+    make_due(world)
+
+    assert (early, late) == (set(), {endpoint})
+    assert claim(world.rt) == []
+    webhook_endpoints.resume(world.rt, None, endpoint)
+    assert statuses(claim(world.rt)) == ["queued"]
+
+
+def test_one_call_that_is_heard_clears_an_endpoints_name(world: Any, endpoint: UUID) -> None:
+    world.send("+2348012345601", "+2348012345602")
+    one, other = claim(world.rt)
+
+    webhook_deliveries.record(world.rt, [failed(one)])
+    failing = world.rows("SELECT failing_since IS NOT NULL FROM endpoints")
+    webhook_deliveries.record(world.rt, [accepted(other)])
+
+    assert (failing, world.rows("SELECT failing_since FROM endpoints")) == ([True], [None])
+
+
+def test_an_endpoint_that_says_it_is_gone_is_suspended_at_once(world: Any, endpoint: UUID) -> None:
+    world.send()
+    [job] = claim(world.rt)
+
+    suspended = webhook_deliveries.record(world.rt, [failed(job, schedule=(), gone=True)])
+
+    assert suspended == {endpoint}
+    assert ("queued", "waiting", 1) in states(world)
+
+
+def test_what_had_no_word_says_nothing_about_its_endpoint(world: Any, endpoint: UUID) -> None:
+    world.run("UPDATE endpoints SET failing_since = now()")
+    world.send()
+    [job] = claim(world.rt)
+
+    webhook_deliveries.record(world.rt, [CallOutcome(job, "unsaid", accepted=True, called=False)])
+
+    assert world.rows("SELECT failing_since IS NOT NULL FROM endpoints") == [True]
+    assert ("queued", "delivered", 1) in states(world)
+
+
+def test_secrets_sealed_under_another_key_are_none(world: Any, endpoint: UUID) -> None:
+    world.send()
+    world.run("UPDATE endpoints SET sealed = '\\x01'")
+
+    assert [each.secrets for each in claim(world.rt)] == [()]
+
+
+def test_both_secrets_sign_for_a_day_after_a_rotation(world: Any, endpoint: UUID) -> None:
+    world.send("+2348012345601", "+2348012345602")
+    webhook_endpoints.rotate_secret(world.rt, None, endpoint)
+
+    fresh = claim(world.rt, most=1)
+    world.run("UPDATE endpoints SET rotated_at = now() - interval '25 hours'")
+    stale = claim(world.rt)
+
+    assert ([len(each.secrets) for each in fresh], [len(each.secrets) for each in stale]) == ([2], [1])
+
+
+# Again ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def notification(world: Any, endpoint: UUID) -> list[DeliveryJob]:
+    """What was told of one message: queued heard, sent given up."""
+    world.send()
+    [queued] = claim(world.rt)
+    webhook_deliveries.record(world.rt, [accepted(queued)])
+    [sent] = claim(world.rt)
+    webhook_deliveries.record(world.rt, [failed(sent, schedule=())])
+    return [queued, sent]
+
+
+WHICH: dict[str, Callable[[list[DeliveryJob]], UUID]] = {
+    "a call": lambda notification: notification[0].notification.delivery,
+    "a message": lambda notification: notification[0].notification.message,
+}
+
+
+@pytest.mark.parametrize(("named", "count"), [("a call", 1), ("a message", 2)])
+def test_calls_are_made_again_by_their_ids_or_their_messages(
+    world: Any, notification: list[DeliveryJob], named: str, count: int
+) -> None:
+    wanted = WHICH[named](notification)
+
+    foreign = webhook_deliveries.replay(world.rt, world.account + 1, [wanted])
+    again = webhook_deliveries.replay(world.rt, world.account, [wanted])
+
+    assert (foreign, again) == (0, count)
+    [queued] = claim(world.rt)
+    assert (queued.notification.status, queued.notification.attempt) == (Status.QUEUED, 1)
+    assert queued.notification.event == notification[0].notification.event
+
+
+@pytest.mark.parametrize(("only_dead", "count"), [(True, 1), (False, 2)])
+def test_an_endpoints_calls_are_made_again_since_a_time(
+    world: Any, endpoint: UUID, notification: list[DeliveryJob], only_dead: bool, count: int
+) -> None:
+    now = datetime.now(UTC)
+
+    later = webhook_deliveries.replay_since(world.rt, None, endpoint, now + timedelta(hours=1))
+    again = webhook_deliveries.replay_since(
+        world.rt, world.account, endpoint, now - timedelta(hours=1), only_dead=only_dead
+    )
+
+    assert (later, again) == (0, count)
+    assert webhook_deliveries.replay_since(world.rt, world.account + 1, endpoint, now) is None
+
+
+def test_calls_are_listed_with_their_answers(world: Any, endpoint: UUID, notification: list[DeliveryJob]) -> None:
+    rows = webhook_deliveries.list_calls(world.rt, endpoint=endpoint, message=notification[0].notification.message)
+
+    assert {(row["status"], row["state"], row["answer"]) for row in rows} == {
+        ("queued", "delivered", "200"),
+        ("sent", "dead", "500"),
+    }
+
+
+def test_old_calls_are_forgotten(world: Any, endpoint: UUID, notification: list[DeliveryJob]) -> None:
+    world.run("UPDATE deliveries SET done_at = now() - interval '31 days' WHERE state = 'dead'")
+
+    maintain(world.rt)
+
+    assert states(world) == [("queued", "delivered", 1)]

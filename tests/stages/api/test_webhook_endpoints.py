@@ -1,0 +1,169 @@
+"""Subscribe: endpoints, their secrets, and whether an account's events are written."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from pipeline.settings import Settings
+from pipeline.stages.api import webhook_endpoints
+from pipeline.stages.api.webhook_endpoints import EndpointUnreachable, HandshakeRefused, TooMany, UrlForbidden
+from schema.vocabulary import Dialect, EndpointState
+
+URL = "https://hooks.example.org/sms"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
+
+
+def subscribes(world: Any) -> bool:
+    return bool(world.rows("SELECT subscribes FROM accounts")[0])
+
+
+def make(world: Any, **fields: Any) -> tuple[webhook_endpoints.Endpoint, str]:
+    return webhook_endpoints.create(world.rt, world.account, Dialect.ROBASE, URL, **fields)
+
+
+def test_an_endpoint_is_made_with_a_secret_that_is_kept_sealed(world: Any) -> None:
+    made, secret = make(world, events=["sms.sent", "sms.failed"], description="ours")
+
+    assert secret.startswith("whsec_")
+    assert (made.url, made.events, made.state) == (URL, ("sms.failed", "sms.sent"), EndpointState.ACTIVE)
+    [sealed] = world.rows("SELECT sealed FROM endpoints")
+    assert secret.encode() not in sealed
+    assert world.rt.vault.open("endpoint", sealed) == secret.encode()
+    assert webhook_endpoints.list_all(world.rt, world.account) == webhook_endpoints.list_all(world.rt, None) == [made]
+
+
+def test_an_account_with_an_endpoint_subscribes_and_without_one_does_not(world: Any) -> None:
+    before = subscribes(world)
+    one, _ = make(world)
+    other, _ = make(world)
+    with_two = subscribes(world)
+
+    webhook_endpoints.remove(world.rt, world.account, one.id)
+    with_one = subscribes(world)
+    webhook_endpoints.remove(world.rt, world.account, other.id)
+
+    assert [before, with_two, with_one, subscribes(world)] == [False, True, True, False]
+
+
+def test_telesigns_calls_are_signed_with_the_key(world: Any) -> None:
+    made, secret = webhook_endpoints.create(world.rt, world.account, Dialect.TELESIGN, URL)
+
+    assert secret == ""
+    assert webhook_endpoints.rotate_secret(world.rt, world.account, made.id) is None
+
+
+def test_another_accounts_endpoint_is_not_there(world: Any) -> None:
+    made, _ = make(world)
+    scripted_vendor = world.account + 1
+
+    assert webhook_endpoints.find(world.rt, scripted_vendor, made.id) is None
+    assert webhook_endpoints.change(world.rt, scripted_vendor, made.id, url="https://evil.example/") is None
+    assert webhook_endpoints.rotate_secret(world.rt, scripted_vendor, made.id) is None
+    assert webhook_endpoints.resume(world.rt, scripted_vendor, made.id) is None
+    assert not webhook_endpoints.remove(world.rt, scripted_vendor, made.id)
+    assert not webhook_endpoints.remove(world.rt, world.account, uuid4())
+    assert webhook_endpoints.find(world.rt, world.account, made.id) == made
+
+
+def test_what_is_not_said_stays_as_it_was(world: Any) -> None:
+    made, _ = make(world, events=["sms.sent"], description="ours")
+
+    changed = webhook_endpoints.change(world.rt, world.account, made.id, url="https://other.example/")
+    emptied = webhook_endpoints.change(world.rt, world.account, made.id, events=[], state=EndpointState.SUSPENDED)
+
+    assert changed
+    assert (changed.url, changed.events, changed.description) == ("https://other.example/", ("sms.sent",), "ours")
+    assert emptied
+    assert (emptied.events, emptied.state) == ((), EndpointState.SUSPENDED)
+    resumed = webhook_endpoints.resume(world.rt, world.account, made.id)
+    assert resumed
+    assert resumed.state is EndpointState.ACTIVE
+
+
+def test_a_rotated_secret_leaves_the_one_before_it(world: Any) -> None:
+    made, first = make(world)
+
+    rotated = webhook_endpoints.rotate_secret(world.rt, world.account, made.id)
+
+    assert rotated
+    found, second = rotated
+    assert found.rotated_at
+    [(sealed, before)] = world.rows("SELECT sealed, sealed_before FROM endpoints")
+    opened = [world.rt.vault.open("endpoint", each).decode() for each in (sealed, before)]
+    assert opened == [second, first]
+
+
+@pytest.mark.parametrize("url", ["http://example.org/", "https://10.0.0.1/", "https://u:p@example.org/"])
+def test_a_url_that_cannot_be_called_is_refused_in_words(world: Any, url: str) -> None:
+    made, _ = make(world)
+
+    with pytest.raises(UrlForbidden, match="the URL"):
+        webhook_endpoints.create(world.rt, world.account, Dialect.ROBASE, url)
+    with pytest.raises(UrlForbidden, match="the URL"):
+        webhook_endpoints.change(world.rt, world.account, made.id, url=url)
+
+
+def test_an_account_has_only_so_many(world: Any) -> None:
+    for _ in range(webhook_endpoints.MOST):
+        make(world)
+
+    with pytest.raises(TooMany):
+        make(world)
+
+
+def test_an_account_is_found_by_name(world: Any) -> None:
+    assert webhook_endpoints.account_of(world.rt, "acme") == world.account
+    with pytest.raises(EndpointUnreachable):
+        webhook_endpoints.account_of(world.rt, "nobody")
+
+
+# Greeted first -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: Any, dialect: Dialect) -> None:
+    asked: list[Any] = []
+
+    def greet(*words: Any) -> None:
+        asked.append((*words, world.rows("SELECT count(*) FROM endpoints")[0], world.rt.engine.pool.checkedout()))
+
+    made, _ = webhook_endpoints.create(world.rt, world.account, dialect, URL, greet=greet)
+
+    assert webhook_endpoints.list_all(world.rt, None) == [made]
+    # no row was there when it was called, nor any transaction open
+    assert asked == ([(dialect, URL, 0, 0)] if dialect in webhook_endpoints.GREETED else [])
+
+
+def test_who_does_not_answer_his_greeting_is_not_there(world: Any) -> None:
+    with pytest.raises(HandshakeRefused, match=r"no webhook was made: https://hooks\.example\.org/sms answered 404"):
+        webhook_endpoints.create(world.rt, world.account, Dialect.WEBEX, URL, greet=lambda *_: "answered 404")
+    with pytest.raises(HandshakeRefused, match="was not greeted"):
+        webhook_endpoints.create(world.rt, world.account, Dialect.SOLARIS, URL)
+
+    assert webhook_endpoints.list_all(world.rt, None) == []
+    assert not subscribes(world)
+
+
+def test_a_url_that_cannot_be_called_is_not_greeted(world: Any) -> None:
+    def greet(*_: Any) -> str:
+        raise AssertionError("it was called")
+
+    with pytest.raises(UrlForbidden):
+        webhook_endpoints.create(world.rt, world.account, Dialect.WEBEX, "https://10.0.0.1/", greet=greet)
+
+
+def test_who_was_greeted_stays_where_he_answered(world: Any) -> None:
+    made, _ = webhook_endpoints.create(world.rt, world.account, Dialect.SOLARIS, URL, greet=lambda *_: None)
+
+    with pytest.raises(UrlForbidden, match="cannot change"):
+        webhook_endpoints.change(world.rt, world.account, made.id, url="https://other.example/")
+    same = webhook_endpoints.change(world.rt, world.account, made.id, url=URL, description="ours")
+
+    assert same
+    assert (same.url, same.description) == (URL, "ours")

@@ -1,0 +1,125 @@
+"""What is left to spend with a carrier is asked, shown, and heeded, by its own process alone."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from pipeline.stages.admin import administer
+from pipeline.stages.balance_poll import BalancePoller
+from schema.vocabulary import CarrierState
+from tests.carriers.raw import listening, plain
+
+TWILIO = {"account_sid": "AC1", "auth_token": "t0ken", "deadline": 1}
+GENERIC = {
+    "body": {"to": "${to}", "text": "${text}"},
+    "answers": {"accepted": {"statuses": [200]}},
+    "balance": {"url": "URL/balance", "amount": "money.left", "currency": "money.currency"},
+}
+STANDS = "SELECT state, reason, balance, balance_at IS NOT NULL FROM carriers WHERE name = 'vendor'"
+
+
+class Till:
+    """A vendor that says what is left: whatever `says` holds; None: it does not answer."""
+
+    def __init__(self) -> None:
+        self.says: object = None
+        self.asked = 0
+
+    def serve(self, guest: socket.socket) -> None:
+        while b"\r\n\r\n" in guest.recv(65536):
+            self.asked += 1
+            if self.says is None:
+                time.sleep(1.5)
+                return
+            guest.sendall(plain("200 OK", json.dumps(self.says).encode()))
+
+
+@pytest.fixture
+def till() -> Till:
+    return Till()
+
+
+@contextmanager
+def selling(world: Any, till: Till, kind: str, settings: dict[str, Any]) -> Iterator[None]:
+    """Have a carrier `vendor` of that kind whose other end is the till."""
+    with listening(till.serve) as url:
+        given = json.loads(json.dumps(settings).replace("URL", url))
+        where = {"url": f"{url}/send"} if kind == "generic" else {"base_url": url, "receipts": "open"}
+        administer.set_carrier(world.rt, "vendor", kind, given | where)
+        yield
+
+
+def stands(world: Any) -> tuple[Any, ...]:
+    [row] = world.rows(STANDS)
+    return tuple(row)
+
+
+def test_a_carrier_is_drained_before_it_runs_dry_and_resumed_when_it_has_enough(world: Any, till: Till) -> None:
+    received = []
+    with selling(world, till, "twilio", TWILIO | {"low_balance": 20}):
+        for balance in ("25.50", "19.99", "21", "24.5"):
+            till.says = {"account_sid": "AC1", "balance": balance, "currency": "USD"}
+            BalancePoller("vendor").look(world.rt)
+            received.append(stands(world))
+
+    assert received == [
+        ("active", None, "25.5 USD", True),
+        ("drained", "low_balance", "19.99 USD", True),
+        ("drained", "low_balance", "21 USD", True),
+        ("active", None, "24.5 USD", True),
+    ]
+
+
+def test_what_an_operator_drained_stays_drained(world: Any, till: Till) -> None:
+    till.says = {"money": {"left": 1000, "currency": "EUR"}}
+    with selling(world, till, "generic", GENERIC | {"low_balance": 20}):
+        administer.set_carrier_state(world.rt, "vendor", CarrierState.DRAINED, "their contract ended")
+        BalancePoller("vendor").look(world.rt)
+
+    assert stands(world) == ("drained", "their contract ended", "1000 EUR", True)
+
+
+def test_a_balance_can_be_shown_without_being_heeded(world: Any, till: Till) -> None:
+    till.says = {"money": {"left": -3.5}}
+    with selling(world, till, "generic", GENERIC | {"balance_seconds": 5}):
+        BalancePoller("vendor").look(world.rt)
+
+    assert stands(world) == ("active", None, "-3.5", True)
+
+
+def test_it_is_asked_when_it_is_time_and_not_before(world: Any, till: Till) -> None:
+    till.says = {"account_sid": "AC1", "balance": "100", "currency": "USD"}
+    scales = BalancePoller("vendor")
+    with selling(world, till, "twilio", TWILIO | {"low_balance": 20}):
+        for _ in range(3):
+            scales.look(world.rt)
+
+    assert till.asked == 1
+
+
+def test_who_did_not_ask_for_it_is_not_asked(world: Any, till: Till) -> None:
+    with selling(world, till, "twilio", TWILIO):
+        BalancePoller("vendor").look(world.rt)
+        BalancePoller("nobody").look(world.rt)
+
+    assert (till.asked, stands(world)) == (0, ("active", None, None, False))
+
+
+@pytest.mark.parametrize("said", [{"balance": "a lot"}, {"balance": "NaN"}, [], None])
+def test_a_carrier_that_does_not_say_is_left_as_it_was(
+    world: Any, till: Till, said: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    till.says = said
+    with selling(world, till, "twilio", TWILIO | {"low_balance": 20}):
+        began = time.monotonic()
+        BalancePoller("vendor").look(world.rt)
+        took = time.monotonic() - began
+
+    assert stands(world) == ("active", None, None, False)
+    assert "does not say what is left" in caplog.text
+    assert took < 3

@@ -1,0 +1,49 @@
+"""Test messages run their whole course: a receipt comes by itself, and moves what any receipt would."""
+
+from typing import Any
+
+from pipeline.rules.numbers import test_numbers
+from pipeline.stages.settle import settle
+
+
+def waits(world: Any) -> list[tuple[str, float]]:
+    return [
+        (phone, round(float(seconds), 1))
+        for phone, seconds in world.rows(
+            """
+            SELECT m.phone, extract(epoch FROM r.due_at - r.received_at)
+            FROM receipts AS r JOIN messages AS m ON m.id = r.ref ORDER BY m.id
+            """
+        )
+    ]
+
+
+def test_a_test_message_is_delivered_by_itself(world: Any) -> None:
+    world.run("UPDATE accounts SET subscribes = true")
+    answer = world.send("+2340000000001", "+2348012345678", test=True)
+    world.run("UPDATE receipts SET due_at = now()")
+
+    settle(world.rt)
+
+    assert [world.status(id_) for id_ in answer.messages] == ["delivered", "delivered"]
+    assert world.rows("SELECT status FROM events ORDER BY id")[-2:] == ["delivered", "delivered"]
+    assert world.rows("SELECT state FROM receipts") == ["applied", "applied"]
+
+
+def test_the_number_says_when(world: Any) -> None:
+    world.send("+2340000000001", "+2340000000003", "+2348012345678", test=True)
+
+    settle(world.rt)
+
+    assert waits(world) == [
+        ("+2340000000001", test_numbers.PROMPT),
+        ("+2340000000003", test_numbers.LATE),
+        ("+2348012345678", test_numbers.PROMPT),
+    ]
+    assert world.rows("SELECT DISTINCT status FROM messages WHERE phone = '+2340000000003'") == ["sent"]
+
+
+def test_of_other_messages_only_carriers_tell(world: Any) -> None:
+    world.send("+2340000000001")
+
+    assert world.rows("SELECT id FROM receipts") == []

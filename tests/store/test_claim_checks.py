@@ -1,0 +1,207 @@
+"""The last gate: what was allowed at intake and is not any more when a worker claims it."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from pipeline.store import claim_checks, leases
+from schema.message import Hint
+from schema.vocabulary import Code
+from tests.stages.permissions import opt_out, quiet
+
+ADA, BEN, GHANA = "+2348012345678", "+2348012345679", "+233201234567"
+STATES = "SELECT phone, status, money, error_code FROM messages ORDER BY id"
+
+
+def pass_(world: Any, hints: Sequence[Hint], *, by_attempt: int = 1) -> list[str]:
+    """Claim the batches and take them through the gate; return the numbers that go on."""
+    with world.rt.begin() as conn:
+        conn.exec_driver_sql("UPDATE batches SET attempt = %(n)s", {"n": by_attempt})
+        claims = leases.claim(conn, [hint.batch for hint in hints], 60)
+        loads = claim_checks.let_through(conn, world.rt.new_ids(), claims, leases.parcels(conn, claims))
+    return [parcel.to for load in loads.values() for parcel in load]
+
+
+def verdicts(world: Any, hints: Sequence[Hint]) -> dict[UUID, Any]:
+    with world.rt.begin() as conn:
+        claims = leases.claim(conn, [hint.batch for hint in hints], 60)
+        return claim_checks.blocked(conn, claims, leases.parcels(conn, claims))
+
+
+def paid(world: Any, *numbers: str, **fields: Any) -> list[Hint]:
+    hints: list[Hint] = world.pay(world.submit(world.order(*numbers, **fields)))
+    return hints
+
+
+CHANGES: dict[str, tuple[Callable[[Any], object], Code]] = {
+    "he opted out": (lambda world: opt_out(world, ADA), Code.OPTED_OUT),
+    "of this sender": (lambda world: opt_out(world, ADA, sender="ACME"), Code.OPTED_OUT),
+    "of everything there is": (lambda world: opt_out(world, ADA, account=0), Code.OPTED_OUT),
+    "the sender is for elsewhere": (
+        lambda world: world.run("UPDATE sender_ids SET countries = '{GH}'"),
+        Code.SENDER_INVALID,
+    ),
+    "the account is for elsewhere": (
+        lambda world: world.run("UPDATE accounts SET countries = '{GH}'"),
+        Code.COUNTRY_FORBIDDEN,
+    ),
+    "it is night": (lambda world: quiet(world, action="reject"), Code.QUIET_HOURS),
+}
+
+
+@pytest.mark.parametrize(("change", "code"), CHANGES.values(), ids=CHANGES)
+def test_what_changed_since_it_was_taken_in_stops_it_and_the_money_comes_back(
+    world: Any, change: Callable[[Any], object], code: Code
+) -> None:
+    hints = paid(world, ADA, GHANA)
+    change(world)
+
+    assert pass_(world, hints) == [GHANA]
+
+    assert world.rows(STATES) == [(ADA, "rejected", "released", str(code)), (GHANA, None, "held", None)]
+    assert world.balance() == 1_000_000 - 400
+
+
+@pytest.mark.parametrize("state", ["pending", "rejected", None])
+def test_a_sender_that_is_no_longer_approved_or_gone_sends_nothing(world: Any, state: str | None) -> None:
+    hints = paid(world, ADA, GHANA)
+    world.run("UPDATE sender_ids SET state = %(state)s" if state else "DELETE FROM sender_ids", state=state)
+
+    assert pass_(world, hints) == []
+
+    assert {row[3] for row in world.rows(STATES)} == {"sender_invalid"}
+    assert world.balance() == 1_000_000
+
+
+def test_a_message_that_a_carrier_refused_before_has_failed_and_was_not_rejected(world: Any) -> None:
+    hints = paid(world, ADA)
+    opt_out(world, ADA)
+
+    assert pass_(world, hints, by_attempt=2) == []
+
+    assert world.rows(STATES) == [(ADA, "failed", "released", "opted_out")]
+
+
+def test_at_night_a_message_is_put_off_as_it_stands_and_its_neighbours_go(world: Any) -> None:
+    hints = paid(world, ADA, GHANA, BEN)
+    morning = quiet(world)
+
+    assert pass_(world, hints, by_attempt=3) == [GHANA]
+
+    [later] = world.rows(
+        "SELECT id, size, due_at, attempt, carrier, valid_until > due_at FROM batches WHERE status = 'waiting'"
+    )
+    assert later[1:] == (2, morning, 3, "alpha", True)
+    assert world.rows("SELECT phone FROM messages WHERE batch_id = %(id)s ORDER BY id", id=later[0]) == [ADA, BEN]
+    assert world.rows(STATES) == [(phone, None, "held", None) for phone in (ADA, GHANA, BEN)]
+    assert pass_(world, [hints[0]]) == []
+
+
+def test_what_would_expire_before_the_morning_is_rejected(world: Any) -> None:
+    hints = paid(world, ADA, valid_until=world.rt.now() + timedelta(minutes=30))
+    quiet(world)
+
+    assert pass_(world, hints) == []
+    assert world.rows(STATES) == [(ADA, "rejected", "released", "quiet_hours")]
+
+
+def test_a_refusal_goes_before_a_night(world: Any) -> None:
+    hints = paid(world, ADA)
+    quiet(world)
+    opt_out(world, ADA)
+
+    assert list(verdicts(world, hints).values()) == [Code.OPTED_OUT]
+
+
+def test_who_answers_for_it_passes_over_his_own_opt_outs_only(world: Any) -> None:
+    hints = paid(world, ADA, BEN, skip_opt_outs=True) + paid(world, ADA)
+    opt_out(world, ADA)
+    opt_out(world, BEN, account=0)
+
+    assert pass_(world, hints) == [ADA]
+    assert [row[1] for row in world.rows(STATES)] == [None, "rejected", "rejected"]
+
+
+def test_what_answers_a_handset_goes_out_at_night(world: Any) -> None:
+    hints = paid(world, ADA, door="reply", skip_opt_outs=True)
+    opt_out(world, ADA)
+    quiet(world)
+
+    assert pass_(world, hints) == [ADA]
+
+
+def test_tests_pass(world: Any) -> None:
+    hints = paid(world, ADA, test=True)
+    opt_out(world, ADA)
+    world.run("DELETE FROM sender_ids")
+
+    assert pass_(world, hints) == [ADA]
+
+
+def test_several_batches_are_judged_each_by_its_account(world: Any) -> None:
+    world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
+    world.run("INSERT INTO wallets (account_id, balance) SELECT id, 1000 FROM accounts WHERE name = 'other'")
+    world.run("INSERT INTO sender_ids (account_id, sender) SELECT id, 'ACME' FROM accounts WHERE name = 'other'")
+    hints = paid(world, ADA) + paid(world, ADA, account="other")
+    opt_out(world, ADA)
+
+    assert pass_(world, hints) == [ADA]
+    assert world.rows("SELECT account_id = %(us)s FROM messages WHERE status = 'rejected'", us=world.account) == [True]
+
+
+def test_subscribers_are_told(world: Any) -> None:
+    world.run("UPDATE accounts SET subscribes = true")
+    hints = paid(world, ADA, BEN)
+    opt_out(world, ADA)
+    world.run("UPDATE sender_ids SET countries = '{NG}'")
+
+    assert pass_(world, hints) == [BEN]
+
+    assert world.rows("SELECT count(*) FROM events WHERE status = 'rejected'") == [1]
+
+
+@pytest.mark.unsound("it is said to be sent")
+def test_what_was_sent_before_is_not_sent_once_more_to_who_opted_out(world: Any) -> None:
+    hints = paid(world, ADA)
+    world.run("UPDATE messages SET status = 'sent', money = 'captured'")
+    world.run("UPDATE batches SET again = 'undelivered'")
+    opt_out(world, ADA)
+
+    assert pass_(world, hints, by_attempt=2) == []
+    assert world.rows(STATES) == [(ADA, "failed", "captured", "undelivered")]
+
+
+@pytest.mark.unsound("it is said to be sent")
+def test_what_was_sent_before_and_is_put_off_stays_what_it_is(world: Any) -> None:
+    hints = paid(world, ADA)
+    world.run("UPDATE messages SET status = 'sent'")
+    world.run("UPDATE batches SET again = 'silence'")
+    quiet(world)
+
+    assert pass_(world, hints, by_attempt=2) == []
+    assert world.rows("SELECT again, status FROM batches WHERE status = 'waiting'") == [("silence", "waiting")]
+    assert world.rows(STATES) == [(ADA, "sent", "held", None)]
+
+
+def test_without_rules_one_query_is_all_there_is(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    hints = paid(world, *(f"+23480123456{n}" for n in range(10, 60)))
+    asked: list[str] = []
+    with world.rt.begin() as conn:
+        claims = leases.claim(conn, [hint.batch for hint in hints], 60)
+        loads = leases.parcels(conn, claims)
+        monkeypatch.setattr(conn, "exec_driver_sql", _counting(conn.exec_driver_sql, asked))
+
+        assert claim_checks.let_through(conn, world.rt.new_ids(), claims, loads) == loads
+
+    assert asked == [claim_checks._STANDS]
+
+
+def _counting(ask: Callable[..., Any], asked: list[str]) -> Callable[..., Any]:
+    def counted(statement: str, *args: Any) -> Any:
+        asked.append(statement)
+        return ask(statement, *args)
+
+    return counted

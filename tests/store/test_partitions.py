@@ -1,0 +1,116 @@
+"""The daily partitions: a message lies in the day of its id, and there is a day for every message."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipeline.rules.identity import ids
+from pipeline.stages.maintenance import AHEAD, maintain
+from pipeline.store import partitions
+
+MESSAGE = """
+INSERT INTO messages (id, request_id, batch_id, account_id, phone, country, sender, body)
+VALUES (%(id)s, %(id)s, %(id)s, 1, '+1', '', 'ACME', 'x') RETURNING tableoid::regclass::text
+"""
+ATTEMPT = """
+INSERT INTO provider_attempts (message_id, n, carrier, batch_id, fence, outcome, marked_at)
+VALUES (%(id)s, 1, 'alpha', %(id)s, 1, 'accepted', now()) RETURNING tableoid::regclass::text
+"""
+
+
+def partitions_of(world: Any, table: str) -> list[str]:
+    query = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %(table)s::regclass ORDER BY 1"
+    found: list[str] = world.rows(query, table=table)
+    return found
+
+
+def noon(away: int) -> datetime:
+    return datetime.now(UTC).replace(hour=12) + timedelta(days=away)
+
+
+@pytest.mark.parametrize(("table", "insert"), [("messages", MESSAGE), ("provider_attempts", ATTEMPT)])
+def test_each_day_has_its_partition_from_yesterday_to_a_week_ahead(world: Any, table: str, insert: str) -> None:
+    placed = [world.rows(insert, id=ids.new_ids(noon(away), 1)) for away in range(-1, AHEAD + 1)]
+
+    assert placed == [[f"{table}_{noon(away):%Y%m%d}"] for away in range(-1, AHEAD + 1)]
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        pytest.param("00:00:00.000", 0, id="its first millisecond"),
+        pytest.param("23:59:59.999", 0, id="its last millisecond"),
+        pytest.param("24:00:00.000", 1, id="the next midnight"),
+    ],
+)
+@pytest.mark.parametrize("entropy", [0, (1 << ids.ENTROPY_BITS) - 1], ids=["lowest", "highest"])
+def test_a_day_is_cut_at_midnight_utc(world: Any, moment: str, day: int, entropy: int) -> None:
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    hours, minutes, seconds = moment.split(":")
+    at = today + timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
+
+    [partition] = world.rows(MESSAGE, id=ids.new_ids(at, entropy))
+
+    assert partition == f"messages_{today + timedelta(days=day):%Y%m%d}"
+
+
+def test_nothing_that_is_sent_lies_beyond_the_days(world: Any) -> None:
+    world.send("+2348012345678", "+447911123456")
+
+    assert world.rows("SELECT count(*) FROM messages") == [2]
+    assert world.rows("SELECT count(*) FROM messages_beyond") == [0]
+    assert world.rows("SELECT count(*) FROM provider_attempts_beyond") == [0]
+
+
+def test_a_day_nobody_made_loses_no_message(world: Any) -> None:
+    id_ = ids.new_ids(noon(100), 1)
+
+    placed = world.rows(MESSAGE, id=id_)
+
+    assert placed == ["messages_beyond"]
+    assert world.rows("SELECT count(*) FROM messages WHERE id = %(id)s", id=id_) == [1]
+
+
+def test_days_are_made_once(world: Any) -> None:
+    wanted = [date(2031, 3, 1), date(2031, 3, 2)]
+
+    with world.rt.begin() as conn:
+        made = partitions.prepare(conn, wanted)
+    with world.rt.begin() as conn:
+        again = partitions.prepare(conn, [*wanted, date(2031, 3, 3)])
+
+    assert made == [f"{table}_{day}" for day in (20310301, 20310302) for table in ("messages", "provider_attempts")]
+    assert again == ["messages_20310303", "provider_attempts_20310303"]
+
+
+def test_tending_makes_the_days_that_are_missing_and_no_others(world: Any) -> None:
+    whole = partitions_of(world, "messages")
+    world.run(f"DROP TABLE messages_{noon(AHEAD):%Y%m%d}")
+
+    made, again = maintain(world.rt), maintain(world.rt)
+
+    assert made == [f"messages_{noon(AHEAD):%Y%m%d}"]
+    assert again == []
+    assert partitions_of(world, "messages") == whole
+
+
+@pytest.mark.parametrize("table", ["messages", "provider_attempts"])
+def test_every_day_leaves_room_on_its_pages_for_updates(world: Any, table: str) -> None:
+    query = "SELECT reloptions::text FROM pg_class WHERE relname LIKE %(days)s AND relkind = 'r'"
+
+    options = world.rows(query, days=f"{table}_2%")
+
+    assert len(options) == 1 + 1 + AHEAD
+    assert all("fillfactor" in each for each in options)
+
+
+def test_a_day_whose_messages_came_before_it_was_made_is_made_all_the_same(world: Any) -> None:
+    id_ = ids.new_ids(datetime(2031, 3, 1, 12, tzinfo=UTC), 1)
+    world.rows(MESSAGE, id=id_)
+
+    with world.rt.begin() as conn:
+        partitions.prepare(conn, [date(2031, 3, 1)])
+
+    found = world.rows("SELECT tableoid::regclass::text FROM messages WHERE id = %(id)s", id=id_)
+    assert found == ["messages_20310301"]

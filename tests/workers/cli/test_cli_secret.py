@@ -1,0 +1,246 @@
+"""Secrets at rest: carriers' settings, and the secret key that is replaced with nothing void meanwhile."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import LargeBinary
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages import dead_letters
+from pipeline.stages.admin import administer, producer_keys
+from pipeline.stages.admin.api_keys import issue
+from pipeline.stages.api import webhook_endpoints
+from pipeline.stages.receive import senders
+from pipeline.store import carriers, sealed
+from schema.dead_letter import DeadLetter
+from schema.tables import metadata
+from schema.vocabulary import DeadLetterSource, Dialect
+from tests.workers.cli.conftest import Shell
+from workers import local_state as kept_there
+from workers.lab.supervisor import local_processes
+from workers.server_urls import with_local_servers
+
+OLD, NEW = "the first secret key of these tests", "the second secret key of these tests"
+PASSWORD = "S3cr3t!w"
+SMSC = {"host": "127.0.0.1", "system_id": "acme", "password": PASSWORD}
+
+
+@pytest.fixture
+def keyed(world: Any, shell: Shell) -> Shell:
+    """A shell of an installation that has a secret key and an account `acme`."""
+    shell.set(SECRET_KEY=OLD)
+    return shell
+
+
+def kept(world: Any, carrier: str) -> Any:
+    [found] = world.rows("SELECT settings FROM carriers WHERE name = %(name)s", name=carrier)
+    return found
+
+
+@contextmanager
+def installation(settings: Settings, key: str, old: str = "") -> Iterator[Runtime]:
+    keys = {"secret_key": key, "secret_key_old": old}
+    with closing(Runtime(Settings.model_validate({**settings.model_dump(), **keys}))) as rt:
+        yield rt
+
+
+def test_a_carrier_s_settings_are_kept_encrypted_and_listed_masked(world: Any, keyed: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "smsc.json"
+    file.write_text(json.dumps(SMSC))
+
+    said = keyed("carrier", "add", "operator", "--kind", "smpp", "--settings-file", file)
+    lists = [keyed("carrier", "list").out, keyed("carrier", "list", "--json").out]
+
+    assert (said.code, said.err) == (0, "")
+    assert PASSWORD not in json.dumps(kept(world, "operator"))
+    assert "acme" not in json.dumps(kept(world, "operator"))
+    for listed in lists:
+        assert "127.0.0.1" in listed
+        assert PASSWORD not in listed
+
+
+def test_settings_come_from_stdin_and_a_question_mark_is_asked_for(
+    keyed: Shell, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(SMSC).encode())))
+    assert keyed("carrier", "add", "one", "--kind", "smpp", "--settings-file", "-").code == 0
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: PASSWORD)
+    asked = keyed("carrier", "add", "two", "--kind", "smpp", "--settings", json.dumps(SMSC | {"password": "?"}))
+
+    assert (asked.code, asked.err.count("warning")) == (0, 0)
+    with installation(settings, OLD) as rt:
+        found = {row.name: row.settings for row in administer.list_carriers(rt)}
+    assert found["one"] == found["two"] == SMSC
+
+
+@pytest.mark.parametrize(("typed", "code"), [(PASSWORD + "\n", 0), ("", 2)])
+def test_a_question_mark_is_asked_for_without_a_terminal_too(
+    keyed: Shell, settings: Settings, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+) -> None:
+    import io
+    import os
+
+    def no_terminal(*_: object, **__: object) -> int:
+        raise OSError("no terminal")
+
+    monkeypatch.setattr(os, "open", no_terminal)
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    said = keyed("carrier", "add", "two", "--kind", "smpp", "--settings", json.dumps(SMSC | {"password": "?"}))
+    monkeypatch.undo()
+
+    assert said.code == code
+    assert "GetPassWarning" not in said.err
+    assert PASSWORD not in said.out + said.err
+    assert code == 0 or "password is ?, and nobody is there to be asked for it" in said.err
+
+
+def test_a_secret_on_the_command_line_is_taken_with_a_warning(keyed: Shell) -> None:
+    said = keyed("carrier", "add", "one", "--kind", "smpp", "--settings", json.dumps(SMSC))
+
+    assert said.code == 0
+    assert "password can be read in the list of processes" in said.err
+    assert PASSWORD not in said.out + said.err
+
+
+def test_without_a_secret_key_it_is_said_that_secrets_are_readable(world: Any, shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "smsc.json"
+    file.write_text(json.dumps(SMSC))
+
+    said = shell("carrier", "add", "one", "--kind", "smpp", "--settings-file", file)
+
+    assert said.code == 0
+    assert "POSTROAD_SECRET_KEY" in said.err
+    assert kept(world, "one") == SMSC
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--settings", "{}", "--settings-file", "x"), "cannot be read"),
+        (("--settings-file", "/nowhere/at/all"), "cannot be read: No such file"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_refused(keyed: Shell, arguments: tuple[str, ...], words: str) -> None:
+    said = keyed("carrier", "add", "one", "--kind", "smpp", *arguments)
+
+    assert said.code == 2
+    assert words in said.err
+
+
+def test_migrating_encrypts_the_settings_that_are_there(world: Any, keyed: Shell, settings: Settings) -> None:
+    with world.rt.begin() as conn:
+        carriers.save(conn, "operator", "smpp", SMSC)
+
+    assert keyed("migrate").code == 0
+    first = kept(world, "operator")
+    assert keyed("migrate").code == 0
+
+    assert list(first) == ["sealed"]
+    assert kept(world, "operator") == first
+    with installation(settings, OLD) as rt:
+        assert {row.name: row.settings for row in administer.list_carriers(rt)}["operator"] == SMSC
+
+
+def test_after_a_rotation_everything_opens_under_the_new_secret_key_alone(
+    world: Any, keyed: Shell, settings: Settings
+) -> None:
+    letter = DeadLetter(DeadLetterSource.BROKER, "ingest", "not_json", b"payload")
+    with installation(settings, OLD) as rt:
+        issue(rt, "acme", Dialect.TELESIGN)
+        producer_keys.create_key(rt, "acme")
+        webhook_endpoints.create(rt, world.account, Dialect.ROBASE, "https://hooks.example.org/sms")
+        dead_letters.keep(rt, [letter])
+        administer.set_carrier(rt, "operator", "smpp", SMSC)
+        administer.set_carrier(rt, "web", "http", {"base_url": "https://a.example", "receipt_token": "t"})
+
+    keyed.set(SECRET_KEY=NEW, SECRET_KEY_OLD=OLD)
+    first, again = (json.loads(keyed("secret", "rotate", "--json").out) for _ in range(2))
+
+    assert first["resealed"] == {
+        "keys": 1,
+        "producer_keys": 1,
+        "endpoints": 1,
+        "dead_letters": 1,
+        "carriers": 3,
+    }
+    assert set(again["resealed"].values()) == {0}
+    assert first["behind"] == again["behind"] == []
+    with installation(settings, NEW) as rt:
+        [listed] = dead_letters.listed(rt, DeadLetterSource.BROKER, 1)
+        shown = dead_letters.shown(rt, DeadLetterSource.BROKER, listed["id"])
+        assert shown is not None
+        assert shown["payload"] == b"payload"
+        assert senders(rt)["web"].settings["receipt_token"] == "t"
+        for of in sealed.COLUMNS:
+            with rt.begin() as conn:
+                for _, content in sealed.portion(conn, of, None, 10):
+                    assert rt.vault.open(of.purpose, content)
+
+
+def test_a_secret_key_that_postroad_up_made_and_kept_is_replaced_likewise(
+    world: Any, shell: Shell, settings: Settings
+) -> None:
+    first = kept_there.password(settings.home, "secret_key")
+    shell.set(HOME=str(settings.home))
+    with installation(settings, first) as rt:
+        issue(rt, "acme", Dialect.TELESIGN)
+
+    shell.set(SECRET_KEY=NEW, SECRET_KEY_OLD=first)
+    reported = local_processes.environment(with_local_servers())
+    rotated = shell("secret", "rotate")
+    file = settings.home / "kept.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"secret_key_password": NEW}))
+    shell.set(SECRET_KEY="", SECRET_KEY_OLD="")
+    afterwards = shell("secret", "status")
+
+    assert (reported["POSTROAD_SECRET_KEY"], reported["POSTROAD_SECRET_KEY_OLD"]) == (NEW, first)
+    assert (rotated.code, afterwards.code) == (0, 0)
+    with closing(Runtime(with_local_servers())) as rt, rt.begin() as conn:
+        [(_, content)] = sealed.portion(conn, sealed.COLUMNS[0], None, 10)
+        assert rt.vault.is_current(content)
+
+
+def test_keys_of_another_secret_key_are_told_to_be_void_without_it(
+    world: Any, keyed: Shell, settings: Settings
+) -> None:
+    with installation(settings, OLD) as rt:
+        issue(rt, "acme", Dialect.ROBASE)
+
+    keyed.set(SECRET_KEY=NEW, SECRET_KEY_OLD=OLD)
+    meanwhile = keyed("secret", "status")
+    keyed.set(SECRET_KEY_OLD="")
+    afterwards = keyed("secret", "status")
+
+    assert (meanwhile.code, afterwards.code) == (1, 1)
+    assert "hashed anew when it is used next" in meanwhile.out
+    assert "void" not in meanwhile.out
+    assert "void as long as it is not given as POSTROAD_SECRET_KEY_OLD" in afterwards.out
+
+
+def test_every_sealed_column_is_sealed_again_by_a_rotation() -> None:
+    found = {
+        (table.name, column.name)
+        for table in metadata.tables.values()
+        for column in table.columns
+        if column.name.startswith("sealed") and isinstance(column.type, LargeBinary)
+    }
+
+    assert found == {(each.table, each.column) for each in sealed.COLUMNS}
+
+
+def test_a_secret_key_that_is_lost_is_told(keyed: Shell, settings: Settings) -> None:
+    with installation(settings, OLD) as rt:
+        issue(rt, "acme", Dialect.TELESIGN)
+
+    keyed.set(SECRET_KEY=NEW)
+    said = keyed("secret", "rotate")
+
+    assert said.code == 2
+    assert "POSTROAD_SECRET_KEY_OLD" in said.err

@@ -1,0 +1,478 @@
+"""Sending from the command line, and looking what became of it: with a real worker, and without."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from schema.order import Order
+from tests.workers.cli.conftest import Said, Shell
+from tests.workers.conftest import Site, eventually
+from workers.producer import producer, submit
+
+#: how the world's account sends
+ACME = ("--account", "acme", "--from", "ACME")
+SEND = ("send", *ACME, "--to", "+2348012345678")
+
+
+def request_of(said: Said) -> UUID:
+    assert said.code == 0, said.err
+    return UUID(json.loads(said.out)["request"])
+
+
+def paid_for(working: Site, request: UUID) -> None:
+    """Wait until the request's messages are paid for: from then on they can be cancelled."""
+    unpaid = "SELECT count(*) FROM messages WHERE request_id = %(id)s AND money IS NULL"
+    working.answer(request)
+    eventually(lambda: working.world.rows(unpaid, id=request) == [0])
+
+
+# With a worker --------------------------------------------------------------------------------------------------
+
+
+def test_a_text_is_sent_and_its_story_told(submission: Shell) -> None:
+    sent = submission(*SEND, "--text", "Hello ${name}", "--field", "name=Ada", "--wait", "--json")
+    assert sent.code == 0
+    message = json.loads(sent.out)["messages"][0]["id"]
+
+    story = submission("show", message)
+    plain = json.loads(submission("show", message, "--json").out)
+
+    for words in ("+2348012345678 (NG)", "Hello Ada", "sent", "GSM7, 1 part", "400 NGN minor, captured", "attempt 1:"):
+        assert words in story.out
+    assert plain["message"]["body"] == "Hello Ada"
+    assert [each["outcome"] for each in plain["attempts"]] == ["accepted"]
+    assert len(plain["batches"]) == 1
+
+
+def test_the_request_id_is_printed_at_once(submission: Shell) -> None:
+    said = submission(*SEND, "--text", "hello")
+
+    assert said.code == 0
+    assert f"postroad show {UUID(said.out.split()[1])}" in said.out
+
+
+def test_an_order_comes_as_json_too(submission: Shell, tmp_path: Path) -> None:
+    order = {"account": "acme", "sender": "ACME", "body": "hello", "recipients": [{"to": "+2348012345678"}]}
+    (tmp_path / "order.json").write_text(json.dumps(order))
+
+    said = submission("send", "--order", tmp_path / "order.json", "--wait")
+
+    assert said.code == 0
+    assert "sent" in said.out
+
+
+REFUSED = {
+    "unknown template": (["--template", "nope"], "template_unknown", "no template 'nope'"),
+    "unknown sender": (["--text", "x", "--from", "OTHER"], "sender_invalid", "not registered"),
+    "unknown account": (["--text", "x", "--account", "nobody"], "account_unknown", "no account 'nobody'"),
+    "no number": (["--text", "x", "--to", "nix"], "phone_invalid", "not a phone number"),
+}
+
+
+@pytest.mark.parametrize(("options", "code", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_the_road_refuses_is_told_with_its_reason(
+    submission: Shell, options: list[str], code: str, words: str
+) -> None:
+    said = submission(*SEND, *options, "--wait")
+
+    assert said.code == 1
+    assert code in said.out
+    assert words in said.out
+
+
+def test_the_same_key_is_the_same_order(submission: Shell, working: Site) -> None:
+    for _ in range(2):
+        submission(*SEND, "--text", "once", "--key", "k-1")
+    submission(*SEND, "--text", "after it", "--wait")
+
+    assert working.world.rows("SELECT count(*) FROM messages WHERE body = 'once'") == [1]
+
+
+def test_a_scheduled_message_is_cancelled_once(submission: Shell, working: Site) -> None:
+    request = request_of(submission(*SEND, "--text", "later", "--send-at", "+1h", "--json"))
+    paid_for(working, request)
+    [message] = working.answer(request).messages
+    assert "scheduled" in submission("show", request).out
+
+    first, second = submission("cancel", message["id"]), submission("cancel", message["id"])
+
+    assert (first.code, second.code) == (0, 1)
+    assert "cancelled" in first.out
+    assert "too late" in second.out
+    assert "cancelled" in submission("show", message["id"]).out
+
+
+def test_a_request_is_cancelled_with_all_its_messages(submission: Shell, working: Site) -> None:
+    later = (*SEND, "--to", "+2348012345679", "--to", "nix", "--text", "later", "--send-at", "+1h", "--json")
+    request = request_of(submission(*later))
+    paid_for(working, request)
+
+    said = submission("cancel", request, "--json")
+
+    assert said.code == 0
+    assert len(json.loads(said.out)["cancelled"]) == 2
+
+
+def test_what_went_out_is_not_cancelled_and_what_is_not_there_neither(submission: Shell) -> None:
+    sent = json.loads(submission(*SEND, "--text", "hello", "--wait", "--json").out)["messages"][0]["id"]
+
+    late, unknown = submission("cancel", sent), submission("cancel", uuid4())
+
+    assert (late.code, unknown.code) == (1, 1)
+    assert "1 too late" in late.out
+    assert "1 unknown" in unknown.out
+
+
+CAMPAIGN = ("campaign", "send", *ACME, "--text", "Hello ${name}, see you on ${day}.")
+
+
+def people(folder: Path, *lines: str) -> Path:
+    file = folder / "people.csv"
+    file.write_text("\n".join(["to,name,day", *lines]) + "\n")
+    return file
+
+
+def test_a_campaign_goes_out_though_some_lines_are_broken(submission: Shell, tmp_path: Path) -> None:
+    file = people(tmp_path, "+2348012345678,Ada,Monday", "+2348012345679", ",Ben,Monday", "nix,Eve,Friday")
+
+    said = submission(*CAMPAIGN, file, "--wait", "--json")
+    found = json.loads(said.out)
+
+    assert said.code == 0
+    assert (found["lines"], found["recipients"]) == (4, 1)
+    assert [(each["line"], each["message"][:9]) for each in found["broken"]] == [
+        (3, "1 cell wh"),
+        (4, "no number"),
+        (5, "not a pho"),
+    ]
+    assert found["statuses"] == {"sent": 1}
+
+
+def test_a_short_tail_behind_a_whole_number_reaches_nobody(submission: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("phone,name\n+43 664 1234567 890,Ada\n0664 1234567-890,Ben\n+49 89 / 123 45 67 - 8,Cy\n")
+
+    said = submission("campaign", "send", *ACME, "--text", "Hi ${name}", file, "--country", "AT")
+
+    assert said.code == 2, said.err
+    assert re.findall(r"line (\d): not a phone number: it ends in an extension", said.err) == ["2", "3", "4"]
+
+
+def test_a_spreadsheet_s_floats_reach_nobody(submission: Shell, working: Site, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_bytes(b"phone,name\r+436641234567.0,Ada\r+491701234567.0,Ben\r0664 1234567,Floats\r")
+
+    said = submission("campaign", "send", *ACME, "--text", "Hi ${Name}", file, "--country", "AT", "--wait")
+
+    assert said.code == 0, said.err
+    assert re.findall(r"line (\d): not a phone number: a decimal", said.err) == ["2", "3"]
+    assert working.world.rows("SELECT phone FROM messages WHERE body = 'Hi Floats'") == ["+436641234567"]
+    assert submission("campaign", "send", *ACME, "--text", "Hi ${Name}", file, "--country", "AT", "--strict").code == 2
+
+
+def test_nobody_is_given_another_s_line_for_his_name(submission: Shell, working: Site, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text('to,name\n+2348031234567,"Quotes\n+2348031234568,Quoted\n+2348031234569,"Quoter"\n')
+
+    said = submission("campaign", "send", *ACME, "--text", "Hi ${name}", file, "--wait")
+
+    assert said.code == 0
+    assert said.err.startswith("line 2: a cell opens with a quotation mark")
+    bodies = working.world.rows("SELECT body FROM messages WHERE body LIKE 'Hi Quote%%' ORDER BY body")
+    assert bodies == ["Hi Quoted", "Hi Quoter"]
+
+
+def test_a_template_s_fields_are_the_columns_that_count(submission: Shell, working: Site, tmp_path: Path) -> None:
+    assert submission("template", "add", "acme", "greet", "--text", "Template ${name}").code == 0
+    file = tmp_path / "people.csv"
+    file.write_text("to,Name,notes,\n+2348031234567,Ada," + "x" * 2000 + ",\n,,,\n")
+
+    said = submission("campaign", "send", *ACME, "--template", "greet", file, "--wait")
+    unknown = submission("campaign", "send", *ACME, "--template", "nope", file)
+
+    assert (said.code, said.err) == (0, "")
+    assert working.world.rows("SELECT phone FROM messages WHERE body = 'Template Ada'") == ["+2348031234567"]
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "no template 'nope'" in unknown.err
+
+
+def test_broken_lines_are_told_by_number(submission: Shell, tmp_path: Path) -> None:
+    said = submission(*CAMPAIGN, people(tmp_path, "+2348012345678,Ada,Monday", "x"), "--wait")
+
+    assert said.code == 0
+    assert "line 3: 1 cell where the header has 3" in said.err
+    assert "1 of 2 lines sent; 1 broken lines were left out." in said.out
+
+
+def test_a_named_campaign_sent_again_sends_nothing_twice(submission: Shell, working: Site, tmp_path: Path) -> None:
+    file = people(tmp_path, *[f"+23480{n:08},Ada,today" for n in range(1500)])
+
+    first = json.loads(submission(*CAMPAIGN, file, "--name", "spring", "--wait", "--json").out)
+    again = json.loads(submission(*CAMPAIGN, file, "--name", "spring", "--wait", "--json").out)
+
+    assert first["requests"] == again["requests"]
+    assert [each["recipients"] for each in first["requests"]] == [1000, 500]
+    assert first["statuses"] == {"sent": 1500}
+    assert working.world.rows("SELECT count(*) FROM messages WHERE body LIKE '%% on today.'") == [1500]
+
+
+def test_another_file_under_a_campaign_s_name_is_a_conflict_that_is_heard(
+    submission: Shell, working: Site, tmp_path: Path
+) -> None:
+    lines = [f"+23480{n:08},Ada,once" for n in range(1500)]
+    assert submission(*CAMPAIGN, people(tmp_path, *lines), "--test", "--name", "summer", "--wait").code == 0
+
+    more = submission(
+        *CAMPAIGN, people(tmp_path, *lines, "+2348031234567,Ben,once"), "--test", "--name", "summer", "--json"
+    )
+    first = submission(*CAMPAIGN, people(tmp_path, "+2348031234567,Ben,once", *lines), "--test", "--name", "summer")
+
+    assert (more.code, json.loads(more.out)["conflict"], json.loads(more.out)["recipients"]) == (1, 2, 1000)
+    assert "portion 2 (from the 1,001. line on) is not what was sent under the name 'summer'" in more.err
+    assert first.code == 1
+    assert "portion 1" in first.err
+    assert working.world.rows("SELECT count(*) FROM messages WHERE body LIKE '%% on once.'") == [1500]
+
+
+def test_a_campaign_that_was_refused_whole_goes_under_its_name_once_it_may(
+    submission: Shell, working: Site, tmp_path: Path
+) -> None:
+    file = people(tmp_path, "+2348031234567,Ada,anew")
+    working.world.run("UPDATE accounts SET state = 'suspended' WHERE name = 'acme'")
+    refused = json.loads(submission(*CAMPAIGN, file, "--name", "autumn", "--wait", "--json").out)
+    working.world.run("UPDATE accounts SET state = 'active' WHERE name = 'acme'")
+
+    sent, again = (
+        json.loads(submission(*CAMPAIGN, file, "--name", "autumn", "--wait", "--json").out) for _ in range(2)
+    )
+
+    assert (refused["statuses"], sent["statuses"]) == ({"refused": 1}, {"sent": 1})
+    assert again["requests"] == sent["requests"] != refused["requests"]
+    assert working.world.rows("SELECT count(*) FROM messages WHERE body LIKE '%% on anew.'") == [1]
+
+
+def test_the_same_order_under_its_key_is_the_request_that_it_was(submission: Shell, working: Site) -> None:
+    first = json.loads(submission(*SEND, "--text", "only once", "--key", "once", "--wait", "--json").out)
+
+    again = submission(*SEND, "--text", "only once", "--key", "once", "--json")
+    followed = submission(*SEND, "--text", "only once", "--key", "once", "--wait", "--json")
+
+    assert (again.code, followed.code) == (0, 0)
+    assert json.loads(again.out)["request"] == first["request"]["id"] == json.loads(followed.out)["request"]["id"]
+    assert "before" in again.err
+
+
+def test_another_order_under_a_used_key_is_told_at_once(submission: Shell, working: Site) -> None:
+    assert submission(*SEND, "--text", "first", "--key", "k-2", "--wait").code == 0
+
+    same = submission(*SEND, "--text", "first", "--key", "k-2")
+    other = submission(*SEND, "--text", "second", "--key", "k-2")
+
+    assert same.code == 0
+    assert submission(*SEND, "--text", "first", "--key", "k-2", "--wait").code == 0
+    assert (other.code, other.out) == (1, "")
+    assert "another order was sent under the key 'k-2'" in other.err
+    assert working.world.rows("SELECT count(*) FROM messages WHERE body = 'second'") == [0]
+
+
+def test_over_the_broker_it_is_a_request_that_says_so(submission: Shell, working: Site) -> None:
+    order = {"account": "acme", "sender": "ACME", "recipients": [{"to": "+2348012345678"}], "idempotency_key": "k-3"}
+    app = producer(working.broker_url)
+
+    requests = [submit(Order.model_validate(order | {"body": body}), app=app) for body in ("first", "second")]
+
+    eventually(lambda: all(submission("show", request).code == 0 for request in requests))
+    reported = [json.loads(submission("show", request, "--json").out)["request"]["refusals"] for request in requests]
+    assert sorted([each["code"] for each in refusals] for refusals in reported) == [[], ["idempotency_conflict"]]
+
+
+def test_everything_that_was_sent_is_counted_and_sound(submission: Shell) -> None:
+    submission(*SEND, "--text", "hello", "--wait")
+
+    status, audit = json.loads(submission("status", "--json").out), json.loads(submission("audit", "--json").out)
+
+    assert {row["status"] for row in status["statuses"]} >= {"sent"}
+    assert "alpha" in {row["carrier"] for row in status["carriers"]}
+    assert status["money"][0]["account"] == "acme"
+    assert audit["sound"]
+    assert "All of them hold." in submission("audit").out
+    assert "carriers" in submission("status").out
+
+
+# Without one ----------------------------------------------------------------------------------------------------
+
+
+def test_an_invariant_that_is_broken_is_named_and_ends_with_1(shell: Shell, world: Any) -> None:
+    world.send("+2348012345678")
+    world.run("UPDATE wallets SET balance = balance + 1")
+
+    said = shell("audit")
+
+    assert said.code == 1
+    assert re.search(r"^I3 wallets +BROKEN +1 ", said.out, re.MULTILINE)
+    assert "1 of " in said.out
+    assert not json.loads(shell("audit", "--json").out)["sound"]
+
+
+def test_what_is_not_there_is_not_shown(shell: Shell) -> None:
+    said = shell("show", uuid4())
+
+    assert (said.code, said.out) == (1, "")
+    assert "no message and no request has the id" in said.err
+
+
+def test_an_empty_installation_has_a_status(shell: Shell) -> None:
+    assert shell("status").out.startswith("no messages\n")
+    assert shell("account", "list").code == 0
+
+
+def test_a_failover_and_a_late_receipt_are_in_the_story(shell: Shell, world: Any) -> None:
+    world.add_carrier("alpha", {"refuse_transient:busy": 1})
+    world.add_carrier("beta", rank=2)
+    answer = world.send("+2348012345678")
+
+    said = shell("show", answer.messages[0])
+
+    assert "attempt 1: refused_transient (busy)" in said.out
+    assert "attempt 2: accepted" in said.out
+    assert "handed to beta, round 1" in said.out
+
+
+def test_a_request_with_many_messages_is_shown_in_short(shell: Shell, world: Any) -> None:
+    answer = world.send(*[f"+23480{n:08}" for n in range(30)])
+
+    said = shell("show", answer.request)
+
+    assert "sent          30" in said.out
+    assert "… and 10 more; --json shows all" in said.out
+    assert len(json.loads(shell("show", answer.request, "--json").out)["messages"]) == 30
+
+
+def test_waiting_without_workers_ends_with_words(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.cli.commands.send.PATIENCE", 0.3)
+
+    said = shell("send", "--to", "+2348012345678", "--text", "hello", "--wait")
+
+    assert said.code == 1
+    assert "Are the workers running?" in said.err
+
+
+PAST = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+
+UNFIT = {
+    "nobody": (["--text", "x"], "say --to"),
+    "no text": (["--to", "+2348012345678"], "exactly one of --text and --template"),
+    "text and template": (["--to", "+1", "--text", "x", "--template", "y"], "exactly one of --text and --template"),
+    "empty text": (["--to", "+1", "--text", ""], "body: String should have at least 1 character"),
+    "long text": (["--to", "+1", "--text", "x" * 1601], "body: String should have at most 1600 characters"),
+    "field": (["--to", "+1", "--text", "x", "--field", "name"], "'name' is no merge field: write name=value"),
+    "missing field": (["--to", "+1", "--text", "${a} ${b}", "--field", "A=1"], "needs these merge fields: b;"),
+    "class": (["--to", "+1", "--text", "x", "--class", "spam"], "'spam' is not one of 'otp', 'transactional', 'bulk'"),
+    "past": (["--to", "+1", "--text", "x", "--send-at", PAST], "has passed; leave it out to send at once"),
+    "no moment": (["--to", "+1", "--text", "x", "--send-at", "tomorrow"], "'tomorrow' is no moment"),
+    "beyond all time": (["--to", "+1", "--text", "x", "--send-at", "9999-12-31T23:59:59-12:00"], "is no moment"),
+    "no zone": (["--to", "+1", "--text", "x", "--send-at", "2031-01-01T10:00"], "lacks its time zone"),
+    "window": (
+        ["--to", "+1", "--text", "x", "--send-at", "+2h", "--valid-until", "+1h"],
+        "valid_until must be after send_at",
+    ),
+    "sender": (["--to", "+1", "--text", "x", "--from", "A" * 21], "sender: String should have at most 20 characters"),
+    "own account": (["--to", "+1", "--text", "x", "--account", "acme"], "say --from"),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), UNFIT.values(), ids=UNFIT.keys())
+def test_an_order_that_does_not_fit_is_refused_before_it_is_sent(
+    bare_shell: Shell, options: list[str], words: str
+) -> None:
+    said = bare_shell("send", *options)
+
+    assert (said.code, said.out) == (2, "")
+    assert words in said.err
+
+
+@pytest.mark.parametrize(
+    "command", [("send", "--order"), ("template", "add", "acme", "greet", "--file")], ids=["order", "template"]
+)
+def test_a_file_that_is_no_utf_8_is_wrong_use(bare_shell: Shell, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "latin").write_bytes("Grüße".encode("latin-1"))
+
+    said = bare_shell(*command, tmp_path / "latin")
+
+    assert (said.code, said.out) == (2, "")
+    assert "not UTF-8" in said.err
+
+
+def test_ten_thousand_and_one_recipients_are_too_many(bare_shell: Shell) -> None:
+    numbers = [part for n in range(10_001) for part in ("--to", f"+23480{n:08}")]
+
+    said = bare_shell("send", *numbers, "--text", "x")
+
+    assert said.code == 2
+    assert "recipients: List should have at most 10000 items" in said.err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "Invalid JSON"),
+        ("[]", "should be an object"),
+        ('{"account": "acme"}', "sender: Field required"),
+        ('{"account": 5, "sender": "A", "body": "x", "recipients": [{"to": 7}]}', "recipients[0].to: Input should be"),
+        ('{"account": "a", "sender": "A", "body": "x", "recipients": [{"to": "+1"}], "tset": true}', "tset: Extra"),
+    ],
+)
+def test_an_order_in_json_that_does_not_fit_names_its_fields(
+    bare_shell: Shell, tmp_path: Path, content: str, words: str
+) -> None:
+    (tmp_path / "order.json").write_text(content)
+
+    said = bare_shell("send", "--order", tmp_path / "order.json")
+
+    assert (said.code, said.out) == (2, "")
+    assert words in said.err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "the file is empty"),
+        ("to," + "n" * 200_000 + "\n1\n", "line 1: a cell of more than"),
+        ("name\nAda\n", "line 1: no column is called"),
+        ("To,TO\n1,2\n", "two columns"),
+    ],
+)
+def test_a_file_that_cannot_be_read_sends_nothing(shell: Shell, tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "people.csv").write_text(content)
+
+    said = shell("campaign", "send", tmp_path / "people.csv", "--text", "x")
+
+    assert (said.code, said.out) == (2, "")
+    assert words in said.err
+
+
+def test_a_file_of_broken_lines_alone_is_no_success(submission: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "floats.csv"
+    file.write_text("to,name\n+2348031234567.0,Ada\n+2348031234568.0,Ben\n")
+
+    said = submission("campaign", "send", file, "--text", "Hello ${name}")
+
+    assert said.code == 2
+    assert "0 of 2 lines sent; 2 broken lines were left out." in said.out
+
+
+def test_strict_sends_nothing_of_a_file_with_a_broken_line(bare_shell: Shell, tmp_path: Path) -> None:
+    said = bare_shell(*CAMPAIGN, people(tmp_path, "+2348012345678,Ada,Monday", "x"), "--strict")
+
+    assert (said.code, said.out) == (2, "")
+    assert "line 3: 1 cell where the header has 3" in said.err
+    assert "nothing was sent" in said.err
+
+
+def test_a_file_that_is_not_there_is_wrong_use(bare_shell: Shell) -> None:
+    assert bare_shell(*CAMPAIGN, "/no/such/file.csv").code == 2

@@ -1,0 +1,201 @@
+"""A gateway of several processes: one port, one end."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+from pipeline.settings import Settings
+
+TIMEOUT = 60
+
+
+@pytest.fixture
+def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    return {
+        **os.environ,
+        "POSTROAD_DATABASE_URL": settings.database_url.get_secret_value(),
+        "POSTROAD_BROKER_URL": settings.broker_url.get_secret_value(),
+        "POSTROAD_SECRET_KEY": "a secret of these tests, long enough",
+        "POSTROAD_HOME": str(tmp_path),
+        "POSTROAD_GATEWAY_PORT": str(port),
+        "POSTROAD_GATEWAY_PROCESSES": "2",
+    }
+
+
+def begin(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    argv = [sys.executable, "-m", "workers.cli", "gateway"]
+    return subprocess.Popen(argv, env=environment, start_new_session=True)
+
+
+@pytest.fixture
+def gateway(environment: dict[str, str]) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    process, port = begin(environment), int(environment["POSTROAD_GATEWAY_PORT"])
+    try:
+        soon(lambda: len(sharers(process)) == 1 and answers(port))
+        yield process, port
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def soon(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def sharers(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    """Return those of its children that listen as well."""
+    return [each for each in psutil.Process(process.pid).children() if each.net_connections("tcp")]
+
+
+def sharer(process: "subprocess.Popen[bytes]") -> psutil.Process:
+    soon(lambda: len(sharers(process)) == 1)
+    return sharers(process)[0]
+
+
+def answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_told_to_go_all_of_them_go(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
+    process, _ = gateway
+    other = sharer(process)
+
+    process.terminate()
+
+    assert process.wait(TIMEOUT) == 0
+    assert not other.is_running() or other.status() == psutil.STATUS_ZOMBIE
+
+
+def test_when_one_dies_the_others_end_and_say_so(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
+    process, _ = gateway
+    other = sharer(process)
+
+    other.kill()
+
+    assert process.wait(TIMEOUT) == 1
+
+
+def test_when_the_first_is_killed_none_stays_behind(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
+    process, port = gateway
+    other = sharer(process)
+
+    process.kill()
+
+    soon(lambda: not other.is_running() or other.status() == psutil.STATUS_ZOMBIE)
+    soon(lambda: not answers(port))
+
+
+def test_at_a_restart_nobody_who_connected_is_reset(
+    gateway: tuple["subprocess.Popen[bytes]", int], environment: dict[str, str]
+) -> None:
+    first, port = gateway
+    reported: list[str] = []
+    ends = threading.Event()
+
+    def ask() -> None:
+        line = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        try:
+            line.request("GET", "/nowhere")
+            reported.append(str(line.getresponse().status))
+        except ConnectionRefusedError:
+            reported.append("nobody listens")
+            time.sleep(0.02)
+        except (OSError, HTTPException) as error:
+            reported.append(type(error).__name__)
+        finally:
+            line.close()
+
+    def caller() -> None:
+        while not ends.is_set():
+            ask()
+
+    slow = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+    callers = [threading.Thread(target=caller) for _ in range(8)]
+    for each in callers:
+        each.start()
+    first.terminate()
+    slow.sendall(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert first.wait(TIMEOUT) == 0
+    second = begin(environment)
+    try:
+        soon(lambda: answers(port))
+    finally:
+        ends.set()
+        for each in callers:
+            each.join()
+        os.killpg(second.pid, signal.SIGKILL)
+        second.wait()
+
+    assert set(reported) <= {"404", "nobody listens"}, Counter(reported)
+    assert slow.makefile("rb").read().startswith(b"HTTP/1.1 404 ")
+    slow.close()
+
+
+@pytest.mark.parametrize(("level", "is_reported"), [("", True), ("info", True), ("WARNING", False)])
+def test_what_the_gateway_logs_begins_with_time_level_and_process(
+    environment: dict[str, str], tmp_path: Path, level: str, is_reported: bool
+) -> None:
+    port, log = int(environment["POSTROAD_GATEWAY_PORT"]), tmp_path / "log"
+    with log.open("wb") as out:
+        reported = {**environment, "POSTROAD_GATEWAY_PROCESSES": "1", "POSTROAD_LOG_LEVEL": level}
+        argv = [sys.executable, "-m", "workers.cli", "gateway"]
+        process = subprocess.Popen(argv, env=reported, stderr=out)
+    try:
+        soon(lambda: answers(port))
+        line = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        line.request("GET", "/robase/v1/sms", headers={"Authorization": "Bearer rb_live_" + 32 * "k"})
+        assert line.getresponse().status == 401
+        line.close()
+    finally:
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0
+
+    said = log.read_text()
+    form = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO gateway\[\d+\] workers\.api\.unauthenticated: robase: .*\n"
+    assert bool(re.search(form, said)) == is_reported, said
+    assert "kkk" not in said
+
+
+def test_a_level_that_is_none_is_told(environment: dict[str, str]) -> None:
+    argv = [sys.executable, "-m", "workers.cli", "gateway"]
+    ended = subprocess.run(
+        argv, env={**environment, "POSTROAD_LOG_LEVEL": "loud"}, capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 2
+    assert "POSTROAD_LOG_LEVEL" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_celerys_lines_look_the_same(environment: dict[str, str]) -> None:
+    code = "from workers.app import app; from celery.signals import celeryd_init; import logging;"
+    code += "celeryd_init.send(sender='lane@host', instance=None, conf=app.conf, options={});"
+    code += "app.log.setup_logging_subsystem(loglevel=20); logging.getLogger('workers.tasks').warning('so')"
+
+    argv = [sys.executable, "-c", code]
+    said = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stderr
+
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z WARNING lane\[\d+\] workers\.tasks: so\n", said)

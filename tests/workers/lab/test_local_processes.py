@@ -1,0 +1,34 @@
+"""Which processes one machine runs, and when the carriers among them are ready."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.settings import Settings
+from pipeline.store import carriers
+from workers.lab.supervisor import local_processes
+from workers.processes.procfile import read_procfile
+
+
+def add(world: Any, name: str, kind: str, settings: dict[str, Any]) -> None:
+    with world.rt.begin() as conn:
+        carriers.save(conn, name, kind, settings)
+
+
+def test_the_simulator_comes_first_and_then_the_lines_of_the_procfile(settings: Settings) -> None:
+    found = local_processes.processes(settings, Path("simulator.json"))
+
+    assert [process.name for process in found] == ["simulator", *read_procfile()]
+
+
+def test_carriers_with_a_far_end_are_waited_for_and_not_for_ever(world: Any, monkeypatch: Any) -> None:
+    ready = local_processes.connected(world.rt.settings)
+    assert local_processes.own_carriers(world.rt.settings) == []
+    assert ready()
+
+    add(world, "beta", "http", {"base_url": "http://127.0.0.1:1"})
+    add(world, "gamma", "smpp", {"host": "127.0.0.1", "system_id": "gamma"})
+
+    assert sorted(local_processes.own_carriers(world.rt.settings)) == ["beta", "gamma"]
+    assert not ready()
+    monkeypatch.setattr(local_processes, "_TIMEOUTS", 0.0)
+    assert local_processes.connected(world.rt.settings)()

@@ -1,0 +1,54 @@
+"""A worker that is told to stop: what is on its way is recorded, the rest waits for the next worker."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.exceptions import ResponseError
+
+from pipeline.stages.admin.audit import audit
+
+PEOPLE = [f"+23480{n:08}" for n in range(200)]
+
+
+def test_a_worker_told_to_stop_ends_its_portion_and_gives_the_rest_back(
+    site: Any, eventually: Callable[..., None]
+) -> None:
+    site.world.add_carrier("alpha", {"latency_ms": 1000})
+    site.start_worker(POSTROAD_PORTION_SIZE="10")
+    request = site.submit(*PEOPLE)
+    eventually(lambda: site.world.rows("SELECT count(*) FROM messages WHERE status = 'sent'")[0] > 0)
+
+    asked = time.monotonic()
+    site.stop()
+    took = time.monotonic() - asked
+
+    assert took < 10
+    assert site.world.rows("SELECT status, lease_until FROM batches") == [("queued", None)]
+    assert set(site.world.rows("SELECT outcome FROM provider_attempts")) == {"accepted"}
+    site.world.add_carrier("alpha")
+    site.start_worker()
+    eventually(lambda: set(site.statuses(request)) == {"sent"})
+    assert site.world.rows("SELECT outcome, count(*) FROM provider_attempts GROUP BY 1") == [("accepted", 200)]
+    assert [finding for finding in audit(site.rt) if finding.broken] == []
+
+
+def test_orders_that_cannot_be_given_back_are_not_dumped_into_a_file(
+    quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    quiet.submit(*PEOPLE[:1])
+    with quiet.broker() as connection:
+        channel = connection.default_channel
+        assert channel.basic_get("ingest") is not None
+        channel.client.set("unacked", "no hash")
+
+        with pytest.raises(ResponseError):
+            channel.qos.restore_unacked_once()
+
+        channel.client.delete("unacked")
+        channel.qos.restore_at_shutdown = False  # the connection's end would try once more
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,126 @@
+"""Greeting: a new endpoint is called as its dialect says, and counts only once it answers so."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from pipeline.stages.api import webhook_endpoints
+from pipeline.stages.api.webhook_endpoints import HandshakeRefused
+from schema.vocabulary import Dialect
+from tests.workers.webhooks.receiver import Receiver, echo, flood, hang, status
+from workers.webhooks.formatters import GREETERS
+from workers.webhooks.handshake import greet
+
+Answer = Callable[[web.Request], Any]
+
+
+async def secret_alone(request: web.Request) -> web.Response:
+    """Answer with the secret and nothing else."""
+    return web.Response(text=(await request.json())["secret"])
+
+
+def with_status(code: int) -> Answer:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=code, body=await request.read())
+
+    return answer
+
+
+def make(world: Any, url: str, dialect: Dialect) -> webhook_endpoints.Endpoint:
+    def call(*words: Any) -> str | None:
+        return greet(world.rt, *words)
+
+    made, _ = webhook_endpoints.create(world.rt, world.account, dialect, url, greet=call)
+    return made
+
+
+def test_a_dialect_greets_or_the_stage_makes_no_endpoint_of_it() -> None:
+    assert set(GREETERS) == webhook_endpoints.GREETED
+
+
+@pytest.mark.parametrize("answer", [echo, secret_alone])
+def test_webex_sends_a_secret_and_wants_it_back(world: Any, receiver: Receiver, answer: Answer) -> None:
+    receiver.answers["/"] = answer
+
+    made = make(world, receiver.url(), Dialect.WEBEX)
+
+    [accepted] = receiver.accepted
+    assert list(json.loads(accepted.body)) == ["secret"]
+    assert accepted.headers["Content-Type"] == "application/json"
+    assert webhook_endpoints.list_all(world.rt, world.account) == [made]
+
+
+def test_the_secret_of_a_greeting_signs_nothing_and_comes_once(world: Any, receiver: Receiver) -> None:
+    receiver.answers["/"] = echo
+    for _ in range(2):
+        make(world, receiver.url(), Dialect.WEBEX)
+
+    sent = {json.loads(each.body)["secret"] for each in receiver.accepted}
+    kept = {world.rt.vault.open("endpoint", each).decode() for each in world.rows("SELECT sealed FROM endpoints")}
+    assert (len(sent), len(kept), sent & kept) == (2, 2, set())
+
+
+def test_solaris_sends_an_empty_event_and_wants_any_2xx(world: Any, receiver: Receiver) -> None:
+    receiver.answers["/"] = status(204)
+
+    made = make(world, receiver.url(), Dialect.SOLARIS)
+
+    [accepted] = receiver.accepted
+    assert (accepted.body, accepted.headers["Solaris-Webhook-Event-Type"]) == (b"", "WEBHOOK-SUBSCRIPTION")
+    assert webhook_endpoints.list_all(world.rt, world.account) == [made]
+
+
+@pytest.mark.parametrize("dialect", [Dialect.ROBASE, Dialect.TELESIGN])
+def test_others_are_not_called(world: Any, receiver: Receiver, dialect: Dialect) -> None:
+    make(world, receiver.url(), dialect)
+
+    assert receiver.accepted == []
+
+
+@pytest.mark.parametrize(
+    ("dialect", "answer", "words"),
+    [
+        pytest.param(
+            Dialect.WEBEX, status(200), "answered 200, but not as it must: 200, with the secret", id="no echo"
+        ),
+        pytest.param(Dialect.WEBEX, with_status(201), "answered 201", id="201 with the secret"),
+        pytest.param(Dialect.WEBEX, with_status(404), "answered 404", id="404 with the secret"),
+        pytest.param(Dialect.WEBEX, flood, "answered 200", id="no end"),
+        pytest.param(Dialect.SOLARIS, status(404), "answered 404, but not as it must: 2xx", id="not found"),
+        pytest.param(Dialect.SOLARIS, status(302, Location="/elsewhere"), "answered 302", id="a redirect"),
+    ],
+)
+def test_who_answers_otherwise_is_no_endpoint(
+    world: Any, receiver: Receiver, dialect: Dialect, answer: Answer, words: str
+) -> None:
+    receiver.answers["/"] = answer
+
+    with pytest.raises(HandshakeRefused, match=words):
+        make(world, receiver.url(), dialect)
+
+    assert webhook_endpoints.list_all(world.rt, None) == []
+    assert [each.path for each in receiver.accepted] == ["/"]
+
+
+@pytest.mark.parametrize("dialect", GREETERS)
+def test_who_does_not_answer_in_time_is_no_endpoint(
+    world: Any, receiver: Receiver, dialect: Dialect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.answers["/"] = hang
+    monkeypatch.setattr(GREETERS[dialect], "TIMEOUT", 0.3)
+
+    with pytest.raises(HandshakeRefused, match=r"could not be called \(timeout\)"):
+        make(world, receiver.url(), dialect)
+
+    assert webhook_endpoints.list_all(world.rt, None) == []
+
+
+def test_an_address_in_our_own_house_is_not_greeted(world: Any, receiver: Receiver) -> None:
+    words = greet(world.rt, Dialect.WEBEX, receiver.url(host="127.0.0.2"))
+
+    assert words
+    assert words.startswith("could not be called (url_unfit)")
+    assert receiver.accepted == []

@@ -1,0 +1,219 @@
+"""The way in, the same at every door: find the operation, know the caller, run it, and never answer out of tune."""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from urllib.parse import unquote
+
+from pipeline.dialects.contract import Authentication
+from pipeline.errors import Crowded, DatabaseFault
+from pipeline.stages.api.authenticate import Credentials, Denied
+from pipeline.vault import Vault
+from schema.api import ApiKey, ApiRequest, ApiResponse
+from schema.message import Refusal
+from schema.value_class import value_class
+from schema.vocabulary import Code, Dialect
+from workers.api import unauthenticated
+from workers.api.submission import SubmissionService
+from workers.api.unauthenticated import origin_of
+from workers.gateway.request_body import BodyRejected, RequestBody
+
+log = logging.getLogger(__name__)
+
+#: bytes of a body that speaks of one thing only
+_USUAL = 256 * 1024
+
+
+@value_class
+class RequestContext:
+    """One call of one operation."""
+
+    submission: SubmissionService
+    call: ApiRequest
+    #: what the path names: `{id}`
+    path: Mapping[str, str]
+    #: whose it is; None where the operation asks nobody
+    caller: ApiKey | None
+
+    @property
+    def key(self) -> ApiKey:
+        """Return the caller's key."""
+        assert self.caller is not None
+        return self.caller
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOperation:
+    """One thing a door can do."""
+
+    method: str
+    #: `/v1/sms/{id}`; a slash at its end makes no difference
+    path: str
+    #: its limit's name: `send`
+    name: str
+    run: Callable[[RequestContext], Awaitable[ApiResponse]]
+    #: a key with scopes needs this one among them; None: any key may
+    scope: str | None = None
+    #: whether it asks for a key
+    asks: bool = True
+    #: whether it changes what live messages go by, so that no test key may
+    live: bool = False
+    #: whether it takes many things at once, so that its body may be as large as any at this door
+    bulky: bool = False
+
+
+class ApiDispatcher:
+    """One dialect's door."""
+
+    def __init__(self, authentication: Authentication, operations: Sequence[ApiOperation]) -> None:
+        """Take the dialect's manner and its operations."""
+        self.authentication = authentication
+        self._operations = [(_pattern(each.path), each) for each in operations]
+
+    @property
+    def dialect(self) -> Dialect:
+        """Return whose API it speaks."""
+        return self.authentication.dialect
+
+    @property
+    def operations(self) -> list[ApiOperation]:
+        """Return what it can do."""
+        return [operation for _, operation in self._operations]
+
+    async def answer(self, submission: SubmissionService, call: ApiRequest, body: RequestBody) -> ApiResponse:
+        """Return the answer to a call whose body is not read yet: whatever goes wrong, in the dialect's own words.
+
+        Unread says that the body was not taken in, so that its connection must be closed.
+        """
+        try:
+            return await self._answer(submission, call, body)
+        except BodyRejected:
+            raise
+        except DatabaseFault as error:
+            submission.note(error)
+            log.warning("%s: the call %s went unanswered: %s", self.dialect, call.id, error)
+            return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
+        except Crowded:
+            return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
+        except Exception as error:
+            words = "%s: the call %s failed: %s"
+            log.error(words, self.dialect, call.id, type(error).__name__, exc_info=frames(error))
+            return self.refuse(call, Code.INTERNAL, "the fault is ours")
+
+    def refuse(self, call: ApiRequest, code: Code, message: str, wait: float = 0.0) -> ApiResponse:
+        """Return the answer that one refusal makes."""
+        return self.authentication.refuse(call, [Refusal(code, message)], wait)
+
+    def refuse_method(self, call: ApiRequest) -> ApiResponse:
+        """Return the answer to a call by a method that HTTP does not have."""
+        found = self._find(call)
+        known = found if isinstance(found, ApiResponse) and "Allow" in found.headers else None
+        return known or self._refuse_method(call, dict.fromkeys(each.method for _, each in self._operations))
+
+    async def _answer(self, submission: SubmissionService, call: ApiRequest, body: RequestBody) -> ApiResponse:
+        found = self._find(call)
+        if isinstance(found, ApiResponse):
+            return found
+        operation, path = found
+        if not operation.asks:
+            return await operation.run(RequestContext(submission, call, path, None))
+        comes_first = self.authentication.is_in_body(call)
+        if comes_first:
+            with submission.room.share(origin_of(call.source)) as share:
+                most = min(self.authentication.largest, unauthenticated.LARGEST)
+                call = call.with_body(await body.read_unauthenticated(most, share))
+        caller = await self._know(submission, call, operation)
+        if isinstance(caller, ApiResponse):
+            return caller
+        largest = self.authentication.largest if operation.bulky else min(self.authentication.largest, _USUAL)
+        if body.announced > largest:
+            return self.refuse(call, Code.TOO_LARGE, f"a request may have {largest} bytes")
+        with submission.memory_limit.load(caller.owner) as measure:
+            # who is known now may take his time, at the cost of his own account
+            if not comes_first:
+                call = call.with_body(await body.read(largest, measure))
+            return await operation.run(RequestContext(submission, call, path, caller))
+
+    def _find(self, call: ApiRequest) -> tuple[ApiOperation, Mapping[str, str]] | ApiResponse:
+        known: list[str] = []
+        for pattern, operation in self._operations:
+            match = pattern.fullmatch(call.path)
+            if match is None:
+                continue
+            if operation.method == call.method:
+                return operation, {name: unquote(word) for name, word in match.groupdict().items()}
+            known.append(operation.method)
+        if known:
+            return self._refuse_method(call, known)
+        return self.refuse(call, Code.NOT_FOUND, "there is no such path")
+
+    def _refuse_method(self, call: ApiRequest, known: Iterable[str]) -> ApiResponse:
+        reply = self.refuse(call, Code.METHOD_UNKNOWN, "the path has no such method")
+        return replace(reply, headers={**reply.headers, "Allow": ", ".join(known)})
+
+    async def _know(
+        self, submission: SubmissionService, call: ApiRequest, operation: ApiOperation
+    ) -> ApiKey | ApiResponse:
+        authentication, vault, now = self.authentication, submission.rt.vault, submission.rt.now()
+        handle = authentication.who(call, vault)
+        if isinstance(handle, ApiResponse):
+            return await self._slow_down(submission, call, handle)
+        nonce = authentication.nonce(call)
+        credentials = Credentials(
+            dialect=self.dialect,
+            handle=handle,
+            source=call.source,
+            endpoint=operation.name,
+            rate=authentication.rate,
+            burst=authentication.burst,
+            prove=lambda key: authentication.prove(call, key, vault, now),
+            nonce=nonce.word if nonce else None,
+            nonce_seconds=nonce.seconds if nonce else 0,
+        )
+        key = await submission.identify(self._with_older(credentials, call, vault) if vault.old else credentials)
+        if isinstance(key, Denied):
+            reply = key.proof if isinstance(key.proof, ApiResponse) else self._turn_away(call, key)
+            return await self._slow_down(submission, call, reply) if key.code is Code.UNAUTHENTICATED else reply
+        if operation.scope and key.scopes and operation.scope not in key.scopes:
+            return self.refuse(call, Code.FORBIDDEN, "this key may not do that")
+        if operation.live and key.test:
+            return self.refuse(call, Code.FORBIDDEN, "a test key may not do that")
+        return key
+
+    def _with_older(self, credentials: Credentials, call: ApiRequest, vault: Vault) -> Credentials:
+        """Return a knock that finds its key by the hashes of older secret keys too, and lets it be hashed anew."""
+        handles = [self.authentication.who(call, each) for each in vault.old]
+        older = tuple(each for each in handles if isinstance(each, str) and each != credentials.handle)
+        return replace(credentials, older=older, secret_hash=self.authentication.secret_hash(call, vault))
+
+    async def _slow_down(self, submission: SubmissionService, call: ApiRequest, reply: ApiResponse) -> ApiResponse:
+        """Return the answer to one who did not show who he is, when his address may have it."""
+        if not await submission.failures.note(call.source, self.dialect):
+            raise BodyRejected(Code.RATE_KEY, "too many calls without a good key", wait=1.0)
+        return reply
+
+    def _turn_away(self, call: ApiRequest, denied: Denied) -> ApiResponse:
+        return self.authentication.refuse(call, [Refusal(denied.code, _WORDS[denied.code])], denied.wait)
+
+
+_WORDS = {
+    Code.UNAUTHENTICATED: "no such key, or it was revoked",
+    Code.ACCOUNT_SUSPENDED: "the account is suspended",
+    Code.SOURCE_FORBIDDEN: "this key may not be used from this address",
+    Code.CONFLICT: "this very request came before",
+    Code.UNAVAILABLE: "try again in a moment",
+    Code.INTERNAL: "the fault is ours",
+    Code.RATE_KEY: "rate limit exceeded",
+}
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    named = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path.rstrip("/")))
+    return re.compile(named + "/?")
+
+
+def frames(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    """Return where an error happened, to be logged without what it says: its words may quote what was asked."""
+    return type(error), Exception(type(error).__name__), error.__traceback__

@@ -1,0 +1,64 @@
+"""What a door tells of itself to anybody: its OpenAPI document, and a page that shows it.
+
+The page is one file and asks for nothing but the document: no other host, no script but its own.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from pipeline.dialects.contract import reply
+from schema.api import ApiResponse
+from workers.api.dispatch import ApiDispatcher, ApiOperation, RequestContext
+
+DOCUMENT, PAGE = "/openapi.json", "/docs"
+
+#: what a page of ours may hold beside its text: named by their hashes, so that nothing else can run or be loaded
+_INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
+
+
+def described(entry: ApiDispatcher, document: Callable[[], dict[str, Any]]) -> ApiDispatcher:
+    """Return a door that also answers `GET /openapi.json` and `GET /docs`, to whoever asks."""
+
+    @cache
+    def written(mount: str) -> ApiResponse:
+        # where it is mounted is the gateway's to say: a prefix, or a host of its own
+        return reply(200, document() | {"servers": [{"url": mount or "/"}]}, _FRESH)
+
+    async def tell(context: RequestContext) -> ApiResponse:
+        return written(context.call.mount)
+
+    own = (
+        ApiOperation("GET", DOCUMENT, "openapi", tell, asks=False),
+        ApiOperation("GET", PAGE, "docs", _show, asks=False),
+    )
+    return ApiDispatcher(entry.authentication, (*entry.operations, *own))
+
+
+async def _show(_context: RequestContext) -> ApiResponse:
+    return _page()
+
+
+@cache
+def _page() -> ApiResponse:
+    text = files("workers.api").joinpath("docs.html").read_text("utf-8")
+    return ApiResponse(
+        200, text.encode(), {"Content-Type": "text/html; charset=utf-8", **_GUARD, **_policy(text), **_FRESH}
+    )
+
+
+def _policy(text: str) -> dict[str, str]:
+    """Return the header that lets a page run what is written in it, ask its own host, and do nothing else."""
+    hashes = {kind: b64encode(sha256(inner.encode()).digest()).decode() for kind, inner in _INLINE.findall(text)}
+    allowed = "; ".join(f"{kind}-src 'sha256-{word}'" for kind, word in hashes.items())
+    rest = "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    return {"Content-Security-Policy": f"default-src 'none'; {allowed}; {rest}"}
+
+
+#: it changes with the next release
+_FRESH = {"Cache-Control": "no-cache"}
+_GUARD = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}

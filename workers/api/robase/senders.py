@@ -1,0 +1,63 @@
+"""Robase's sender ids: asked for here, approved or rejected by an operator."""
+
+from pipeline.dialects.contract import reply
+from pipeline.dialects.robase import resources, responses
+from pipeline.dialects.robase.errors import refuse
+from pipeline.stages.api.sender_ids import ShownSenderId, amend, find, list_all, register
+from schema.api import ApiResponse
+from schema.message import Refusal
+from schema.vocabulary import Code
+from workers.api.dispatch import ApiOperation, RequestContext
+from workers.api.robase.sms import FULL, read_id
+
+_UNKNOWN = Refusal(Code.NOT_FOUND, "sender ID not found")
+_TAKEN = Refusal(Code.CONFLICT, "this sender ID is registered already", "sender_id")
+_SETTLED = Refusal(Code.CONFLICT, "only a pending sender ID can be changed")
+
+
+async def write(context: RequestContext) -> ApiResponse:
+    """Answer `POST /sender-ids`: it waits for approval, and may be used for tests."""
+    asked = resources.read_sender(context.call)
+    if isinstance(asked, Refusal):
+        return refuse(context.call, [asked])
+    made = await context.submission.run(
+        register, context.key.account, asked.sender, asked.countries or [], asked.registration
+    )
+    return reply(201, responses.sender(made)) if made else refuse(context.call, [_TAKEN])
+
+
+async def list_them(context: RequestContext) -> ApiResponse:
+    """Answer `GET /sender-ids`."""
+    found = await context.submission.run(list_all, context.key.account)
+    return responses.listed([responses.sender(each) for each in found])
+
+
+async def get(context: RequestContext) -> ApiResponse:
+    """Answer `GET /sender-ids/{id}`."""
+    found = await _find(context)
+    return reply(200, responses.sender(found)) if found else refuse(context.call, [_UNKNOWN])
+
+
+async def change(context: RequestContext) -> ApiResponse:
+    """Answer `PATCH /sender-ids/{id}`: what is said of one may change while it is pending."""
+    asked = resources.read_sender_change(context.call)
+    if isinstance(asked, Refusal):
+        return refuse(context.call, [asked])
+    found = await _find(context)
+    if found is None:
+        return refuse(context.call, [_UNKNOWN])
+    changed = await context.submission.run(amend, context.key.account, found.id, asked.countries, asked.registration)
+    return reply(200, responses.sender(changed)) if changed else refuse(context.call, [_SETTLED])
+
+
+async def _find(context: RequestContext) -> ShownSenderId | None:
+    id_ = read_id(context.path["id"])
+    return await context.submission.run(find, context.key.account, id_) if id_ else None
+
+
+OPERATIONS = (
+    ApiOperation("POST", "/v1/sender-ids", "sender-ids", write, FULL, live=True),
+    ApiOperation("GET", "/v1/sender-ids", "sender-ids", list_them, FULL),
+    ApiOperation("GET", "/v1/sender-ids/{id}", "sender-ids", get, FULL),
+    ApiOperation("PATCH", "/v1/sender-ids/{id}", "sender-ids", change, FULL, live=True),
+)

@@ -1,0 +1,176 @@
+"""TeleSign's door: send a verification code, tell how it went, judge what somebody entered."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+from pipeline.dialects.telesign import errors, key_settings, requests, responses
+from pipeline.dialects.telesign.authentication import AUTHENTICATION
+from pipeline.dialects.telesign.errors import TelesignFault
+from pipeline.dialects.telesign.key_settings import TelesignKeySettings
+from pipeline.dialects.telesign.requests import VerificationRequest
+from pipeline.dialects.telesign.statuses import spell
+from pipeline.stages.api import webhook_endpoints
+from pipeline.stages.api.choose_sender import SenderPreference, choose_senders
+from pipeline.stages.api.rate_limit import LimitTake, Refused, of_number
+from pipeline.stages.api.verification import API, CheckedCode, challenge, check, complete, follow, make_code
+from schema.api import ApiResponse
+from schema.message import Refusal
+from schema.message_class import MessageClass
+from schema.order import Order, Recipient
+from schema.vocabulary import Code
+from workers.api.dispatch import ApiDispatcher, ApiOperation, RequestContext
+from workers.api.submission import SendRequest
+
+#: how long the status of a transaction can be asked for
+_REPORTED_FOR = timedelta(hours=12)
+_HOUR = 3600
+#: what a message's limits refuse with, in the order they are taken
+_LIMITS = (Code.HARD_CAP, Code.RATE_RECIPIENT)
+#: what they call what a guess came to
+_STATES = {
+    CheckedCode.VALID: "VALID",
+    CheckedCode.INVALID: "INVALID",
+    CheckedCode.EXPIRED: "EXPIRED",
+    CheckedCode.MAX_ATTEMPTS_EXCEEDED: "MAX_ATTEMPTS_EXCEEDED",
+    CheckedCode.UNKNOWN: responses.UNKNOWN,
+}
+
+
+async def send(context: RequestContext) -> ApiResponse:
+    """Answer `POST /v1/verify/sms`."""
+    call, key, own = context.call, context.key, key_settings.read(context.key.settings)
+    asked = requests.read_sms(call)
+    if isinstance(asked, list):
+        return errors.complain(call, asked)
+    code = asked.code or make_code()
+    text = requests.text(asked, code, own.max_text)
+    if isinstance(text, TelesignFault):
+        return errors.complain(call, [text])
+    fault = _fault_of_reach(context, own, asked)
+    if fault:
+        return errors.complain(call, [fault])
+    wished = tuple(each for each in (asked.sender_id, own.sender) if each)
+    return await _send(
+        context, SenderPreference(key.account, wished, asked.phone), partial(_sending, context, own, asked, code, text)
+    )
+
+
+def _fault_of_reach(
+    context: RequestContext, own: TelesignKeySettings, asked: VerificationRequest
+) -> TelesignFault | None:
+    """Return why this key may not send there, or may not be called back there."""
+    if own.trial_numbers is not None and asked.phone not in own.trial_numbers:
+        number = asked.phone.removeprefix("+")
+        return TelesignFault(Code.PHONE_UNVERIFIED, f"{number} has not been verified for this trial account.")
+    if asked.callback_url and webhook_endpoints.fault(
+        asked.callback_url, webhook_endpoints.reach(context.submission.rt)
+    ):
+        return requests.host_refused(asked.callback_url)
+    return None
+
+
+def _sending(
+    context: RequestContext,
+    own: TelesignKeySettings,
+    asked: VerificationRequest,
+    code: str,
+    text: str,
+    sender: str | None,
+) -> SendRequest | ApiResponse:
+    if sender is None:
+        return _refuse(context, Code.SENDER_INVALID)
+    call, key, rt = context.call, context.key, context.submission.rt
+    ends = call.at + timedelta(seconds=own.validity)
+    order = Order(
+        account=key.owner,
+        sender=sender,
+        # the text is nobody's template any more: nothing in it is filled in again
+        body="${text}",
+        merge={"text": text},
+        recipients=[Recipient(to=asked.phone)],
+        # to the second: what ends together travels together
+        valid_until=ends.replace(microsecond=0),
+        door=API,
+        message_class=MessageClass.OTP,
+        test=key.test,
+        submitted_at=call.at,
+    )
+    opened = challenge(
+        rt,
+        call.id,
+        key.account,
+        code,
+        expires_at=ends,
+        max_attempts=own.max_attempts,
+        key_id=key.id,
+        callback_url=asked.callback_url,
+    )
+    return SendRequest(call.id, order, _takes(context, own, asked.phone), opened)
+
+
+def _takes(context: RequestContext, own: TelesignKeySettings, phone: str) -> tuple[LimitTake, ...]:
+    rt, key = context.submission.rt, context.key
+    cap = of_number(rt, key.account, f"telesign:{key.id}:cap", phone, rate=own.hard_cap / _HOUR, burst=own.hard_cap)
+    if not own.pause:
+        return (cap,)
+    return cap, of_number(rt, key.account, f"telesign:{key.id}:pause", phone, rate=1 / own.pause, burst=1)
+
+
+async def _send(
+    context: RequestContext, wish: SenderPreference, make: Callable[[str | None], SendRequest | ApiResponse]
+) -> ApiResponse:
+    found = await context.submission.send_found(choose_senders, wish, make)
+    if isinstance(found, ApiResponse):
+        return found
+    _, answered = found
+    if isinstance(answered, Refused):
+        return _refuse(context, _LIMITS[answered.place])
+    if answered.refusals:
+        return errors.refuse(context.call, answered.refusals)
+    [message] = answered.messages
+    if message is None or message.refusal:
+        return _refuse(context, message.refusal if message and message.refusal else Code.INTERNAL)
+    return responses.standing(answered.request, 290, context.call.at)
+
+
+async def status(context: RequestContext) -> ApiResponse:
+    """Answer `GET /v1/verify/{reference_id}`: how the message stands, and whether what was entered is the code."""
+    call, key = context.call, context.key
+    reference, entered = requests.read_reference(context.path["reference_id"]), requests.read_guess(call)
+    if isinstance(reference, TelesignFault) or isinstance(entered, TelesignFault):
+        return errors.complain(call, [each for each in (reference, entered) if isinstance(each, TelesignFault)])
+    sent = await context.submission.ask(follow, (key.account, reference, key.test))
+    if sent is None:
+        return _refuse(context, Code.NOT_FOUND)
+    if call.at - sent.created_at > _REPORTED_FOR:
+        return _refuse(context, Code.EXPIRED)
+    state = responses.UNKNOWN
+    if entered is not None:
+        state = _STATES[await context.submission.run(check, key.account, reference, entered)]
+    code = spell(sent.status, sent.error_code)
+    return responses.standing(reference, code, sent.at, state=state, entered=entered or "")
+
+
+async def completion(context: RequestContext) -> ApiResponse:
+    """Answer `PUT /v1/verify/completion/{reference_id}`."""
+    reference = requests.read_reference(context.path["reference_id"])
+    if isinstance(reference, TelesignFault):
+        return errors.say(context.call, [errors.UNCOMPLETABLE])
+    if not await context.submission.run(complete, context.key.account, reference, test=context.key.test):
+        return _refuse(context, Code.NOT_FOUND)
+    return responses.completed(reference, context.call.at)
+
+
+def _refuse(context: RequestContext, code: Code) -> ApiResponse:
+    return errors.refuse(context.call, [Refusal(code, "")])
+
+
+ENTRY = ApiDispatcher(
+    AUTHENTICATION,
+    [
+        ApiOperation("POST", "/v1/verify/sms", "verify.sms", send, scope="verify"),
+        ApiOperation("GET", "/v1/verify/{reference_id}", "verify.status", status, scope="verify"),
+        ApiOperation("PUT", "/v1/verify/completion/{reference_id}", "verify.completion", completion, scope="verify"),
+    ],
+)

@@ -1,0 +1,187 @@
+"""`postroad carrier`: whom messages are given to."""
+
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from pipeline.stages.admin import administer
+from pipeline.stages.admin.carrier_status import carrier_statuses
+from schema.carriage import ReceiptAuthentication
+from schema.vocabulary import CarrierState
+from workers.cli.commands.admin.dead import dead
+from workers.cli.terminal import carrier_view
+from workers.cli.terminal.opened import opened
+from workers.cli.terminal.parameters import JsonFile, JsonObject, Pace
+from workers.cli.terminal.secrets import ask_for, masked_settings, secrets_in
+from workers.cli.terminal.table_layout import as_json, table
+
+#: how receipts stand, as a list says it
+_RECEIPTS = {
+    ReceiptAuthentication.HELD: "proven",
+    ReceiptAuthentication.WAIVED: "OPEN to anybody",
+    ReceiptAuthentication.LACKING: "refused: no secret",
+}
+
+_CAPABILITIES = click.option(
+    "--capabilities",
+    type=JsonObject(),
+    help='What it cannot do, as JSON: {"alphanumeric": false, "ucs2": false}; what is not named it can. "dlt": true: it'
+    " takes messages into India though its settings have no ids of the registration there.",
+)
+_PACE = click.option(
+    "--segments-per-second",
+    "pace",
+    type=Pace(),
+    help="What it takes from all of us together; none: as fast as it answers.",
+)
+
+
+@click.group()
+def carrier() -> None:
+    """Carriers: add, set, list, status, drain, resume, dead. A carrier gets messages once a route names it."""
+
+
+carrier.add_command(dead)
+
+
+@carrier.command()
+@click.argument("name")
+@click.option("--kind", default="http", show_default=True, help="Which file of pipeline/carriers speaks to it.")
+@_CAPABILITIES
+@_PACE
+@click.option("--settings", type=JsonObject(), help='JSON: {"base_url": "https://…", "token": "?"}; a ? is asked for.')
+@click.option("--settings-file", type=JsonFile(), help="A file with the JSON; - reads it from stdin.")
+@click.option("--open-receipts", is_flag=True, help="Believe whoever posts its receipts: no secret proves them.")
+def add(
+    name: str,
+    kind: str,
+    settings: dict[str, Any] | None,
+    settings_file: dict[str, Any] | None,
+    capabilities: dict[str, Any] | None,
+    pace: float | None,
+    open_receipts: bool,
+) -> None:
+    """Add the carrier NAME, or write its new settings. Nothing is sent to it before `postroad route add`.
+
+    Settings of the kind http: base_url (required), carrier, token, window, connect_timeout, deadline, call_deadline,
+    ca_file, receipt_url (your gateway's /receipts/NAME), receipt_token (required: it proves whose receipts come there).
+    Those of the other kinds: docs/carriers.md.
+
+    Whatever stands on a command line can be read in the list of processes: give secrets in a file, on stdin, or write ?
+    in their place and type them when you are asked.
+    """
+    if settings is not None and settings_file is not None:
+        raise click.UsageError("give --settings or --settings-file, not both")
+    given = ask_for(settings or settings_file or {})
+    if shown := secrets_in(settings or {}):
+        click.echo(
+            f"warning: {', '.join(shown)} can be read in the list of processes and in your shell's history:"
+            " change it with the carrier, and give it by --settings-file, or as ?",
+            err=True,
+        )
+    if open_receipts:
+        given["receipts"] = _open(kind, given.get("receipts"))
+    with opened() as rt:
+        if secrets_in(given) and rt.vault_or_none is None:
+            click.echo("warning: without POSTROAD_SECRET_KEY the carrier's secrets are kept readable", err=True)
+        warnings = administer.set_carrier(rt, name, kind, given, capabilities, pace)
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(f"carrier {name} saved; give it messages with: postroad route add '*' {name}")
+
+
+def _open(kind: str, rules: object) -> object:
+    """Return the setting that waives a proof: of a generic carrier's posts it is one of the rules for them."""
+    if kind != "generic" and not isinstance(rules, dict):
+        return "open"
+    found = rules if isinstance(rules, dict) else {}
+    if "proof" in found:
+        raise click.UsageError("--open-receipts believes whoever posts, and the settings have a proof: leave one out")
+    return {**found, "proof": "open"}
+
+
+@carrier.command("set")
+@click.argument("name")
+@_CAPABILITIES
+@_PACE
+def set_(name: str, capabilities: dict[str, Any] | None, pace: float | None) -> None:
+    """Say what the carrier NAME can do, and how much it takes; its settings stay as they are."""
+    if capabilities is None and pace is None:
+        raise click.UsageError("say what to set: --capabilities, --segments-per-second, or both")
+    with opened() as rt:
+        administer.adjust_carrier(rt, name, capabilities, pace)
+    click.echo(f"carrier {name} saved")
+
+
+@carrier.command()
+@click.argument("name", required=False)
+@click.option(
+    "--minutes", default=15.0, show_default=True, type=click.FloatRange(0, 24 * 60), help="How far to look back."
+)
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def status(name: str | None, minutes: float, json_: bool) -> None:
+    """Show how the carrier NAME is, or all of them: state, breaker, what waits, what became of attempts and receipts.
+
+    Attempts are those of the last --minutes at messages that were accepted in that time too, or are being sent; doubts
+    are all that arose. The breaker is shared by all workers; a carrier with an open one is chosen last.
+    """
+    with opened() as rt:
+        found = carrier_statuses(rt, timedelta(minutes=minutes), name)
+    if json_:
+        click.echo(as_json(found))
+    else:
+        click.echo(carrier_view.condition(found[0], minutes) if name else carrier_view.conditions(found))
+
+
+@carrier.command("list")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def list_(json_: bool) -> None:
+    """List carriers; passwords and tokens are not shown. Receipts that are `open` could be anybody's."""
+    with opened() as rt:
+        found = administer.list_carriers(rt)
+    proofs = [administer.proof(row) for row in found]
+    rows = [replace(row, settings=masked_settings(row.settings)) for row in found]
+    if json_:
+        click.echo(as_json([asdict(row) | {"receipts": proof} for row, proof in zip(rows, proofs, strict=True)]))
+        return
+    cells = [
+        (
+            row.name,
+            row.kind,
+            row.state,
+            sorted(row.lacks),
+            proof and _RECEIPTS[proof],
+            " ".join(f"{key}={value}" for key, value in row.settings.items()),
+        )
+        for row, proof in zip(rows, proofs, strict=True)
+    ]
+    click.echo(table(["carrier", "kind", "state", "cannot", "receipts", "settings"], cells))
+
+
+@carrier.command()
+@click.argument("name")
+@click.option("--reason", help="Why, for whoever looks at `carrier status`.")
+def drain(name: str, reason: str | None) -> None:
+    """Give the carrier NAME nothing more; what waits for it goes to the next route, its receipts are still taken.
+
+    Where no other carrier may be given messages they are held: they fail for nothing, cost no round, and go on when a
+    carrier is resumed or set, or a route added, or expire by their own validity. `postroad status` tells how many. New
+    orders that no other carrier serves are taken in and held too: `postroad route drop` has them refused.
+    """
+    with opened() as rt:
+        administer.set_carrier_state(rt, name, CarrierState.DRAINED, reason)
+    click.echo(f"carrier {name} is drained")
+
+
+@carrier.command()
+@click.argument("name")
+def resume(name: str) -> None:
+    """Give the carrier NAME messages again, and close its breaker: what made it ill is mended.
+
+    What was held for want of a carrier goes on within seconds.
+    """
+    with opened() as rt:
+        administer.set_carrier_state(rt, name, CarrierState.ACTIVE)
+    click.echo(f"carrier {name} is active")

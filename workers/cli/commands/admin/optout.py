@@ -1,0 +1,125 @@
+"""`postroad optout`: who wants nothing, from whom."""
+
+from typing import BinaryIO
+
+import click
+
+from pipeline.stages.admin import compliance
+from schema.message_class import MessageClass
+from workers.cli.terminal.masking import all_masked
+from workers.cli.terminal.opened import opened
+from workers.cli.terminal.parameters import Country
+from workers.cli.terminal.table_layout import as_json, table
+from workers.csv_reader import NUMBER_COLUMNS, CsvReader, LineFault, fold
+
+#: bytes of a file read at once, and lines that are told one by one
+_BLOCK, _REPORTED = 1 << 16, 20
+
+_OWNER = click.option("--account", help="From this account only; else from every account.")
+_SENDER = click.option("--sender", default="", help="From this sender only.")
+_CLASS = click.option(
+    "--class", "class_", type=click.Choice([each.value for each in MessageClass]), help="Of this kind."
+)
+_COUNTRY = click.option("--country", type=Country(), help="Where numbers without a plus are dialled, such as NG.")
+
+
+@click.group()
+def optout() -> None:
+    """Opt-outs: numbers that want nothing. STOP and START from handsets write them too.
+
+    They are looked at when an order is taken in, and again when its messages are about to go.
+    """
+
+
+@optout.command()
+@click.argument("number")
+@_OWNER
+@_SENDER
+@_CLASS
+@_COUNTRY
+def add(number: str, account: str | None, sender: str, class_: str | None, country: str | None) -> None:
+    """Send NUMBER nothing any more."""
+    with opened() as rt:
+        is_new = compliance.opt_out(rt, account, number, sender, MessageClass(class_) if class_ else None, country)
+    click.echo("opted out" if is_new else "that number was opted out already")
+
+
+@optout.command()
+@click.argument("number")
+@_OWNER
+@_SENDER
+@_CLASS
+@_COUNTRY
+def remove(number: str, account: str | None, sender: str, class_: str | None, country: str | None) -> None:
+    """Take an opt-out of NUMBER back, with the same options as it was added with."""
+    with opened() as rt:
+        compliance.opt_in(rt, account, number, sender, MessageClass(class_) if class_ else None, country)
+    click.echo("the opt-out is gone")
+
+
+@optout.command("list")
+@click.option("--account", help="Those from this account only.")
+@click.option("--number", help="Those of this number only.")
+@_COUNTRY
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True)
+@click.option("--reveal", is_flag=True, help="Show numbers whole.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def list_(account: str | None, number: str | None, country: str | None, limit: int, reveal: bool, json_: bool) -> None:
+    """List opt-outs, the latest first."""
+    with opened() as rt:
+        rows = compliance.list_opt_outs(rt, account, number, limit, country)
+    rows = rows if reveal else all_masked(rows)
+    if json_:
+        click.echo(as_json(rows))
+        return
+    cells = [
+        [
+            row["phone"],
+            *(row[word] or "every" for word in ("account", "sender", "class")),
+            row["source"],
+            row["created_at"],
+        ]
+        for row in rows
+    ]
+    click.echo(table(["number", "account", "sender", "class", "said by", "since"], cells))
+
+
+@optout.command("import")
+@click.argument("file", type=click.File("rb"))
+@_OWNER
+@_SENDER
+@_COUNTRY
+def import_(file: BinaryIO, account: str | None, sender: str, country: str | None) -> int:
+    """Read FILE: CSV in UTF-8, numbers in the column called to, phone, number or msisdn, else in the first.
+
+    Lines without a number that can be read are told one by one; exits with 1 when there are any: they opt nobody out.
+    """
+    found, faults = _numbers(file)
+    with opened() as rt:
+        new, known, unread = compliance.import_opt_outs(rt, account, [number for _, number in found], sender, country)
+    faults += [LineFault(found[place][0], words) for place, words in unread.items()]
+    for fault in sorted(faults, key=lambda each: each.line)[:_REPORTED]:
+        click.echo(f"line {fault.line}: {fault.message}", err=True)
+    if len(faults) > _REPORTED:
+        click.echo(f"… and {len(faults) - _REPORTED:,} more lines without a number", err=True)
+    click.echo(f"{new:,} new, {known:,} known or twice in the file, {len(faults):,} no numbers")
+    return 1 if faults else 0
+
+
+def _looks_like_a_number(cell: str) -> bool:
+    return sum(map(str.isdigit, cell)) > 6
+
+
+def _numbers(file: BinaryIO) -> tuple[list[tuple[int, str]], list[LineFault]]:
+    """Return (line, number) of each line, and what is wrong with the others."""
+    reader = CsvReader(iter(lambda: file.read(_BLOCK), b""))
+    header = reader.read_header(lambda cells: any(fold(each) in NUMBER_COLUMNS for each in cells))
+    place = next(place for place, each in enumerate(header) if fold(each) in NUMBER_COLUMNS) if header else 0
+    found: list[tuple[int, str]] = []
+    faults: list[LineFault] = []
+    for record in reader.records(lambda cells: bool(cells[place:]) and _looks_like_a_number(cells[place])):
+        if isinstance(record, LineFault):
+            faults.append(record)
+        elif place < len(record.cells) and (number := record.cells[place].strip()):
+            found.append((record.line, number))
+    return found, faults

@@ -1,0 +1,45 @@
+"""`postroad sender`: the names under which an account may send."""
+
+import click
+
+from pipeline.errors import PostroadError
+from pipeline.stages.admin import administer
+from schema.vocabulary import SenderState
+from workers.cli.terminal.opened import opened
+from workers.cli.terminal.table_layout import table
+
+_STATES = click.Choice([state.value for state in SenderState])
+
+
+@click.group()
+def sender() -> None:
+    """Sender ids of accounts: what recipients see."""
+
+
+@sender.command()
+@click.argument("account")
+@click.argument("word", metavar="SENDER")
+@click.option(
+    "--state", type=_STATES, default=SenderState.APPROVED.value, show_default=True, help="pending: tests only."
+)
+@click.option("--reason", help="Why it was rejected: its owner is told.")
+@click.option(
+    "--country", "countries", multiple=True, help="It is for this country (NG) only; may be repeated. *: every."
+)
+def add(account: str, word: str, state: str, reason: str | None, countries: tuple[str, ...]) -> None:
+    """Register SENDER on ACCOUNT, or change its state; its countries stay unless they are given."""
+    wanted = [country for country in countries if country != "*"] if countries else None
+    with opened() as rt:
+        administer.set_sender(rt, account, word, SenderState(state), reason, wanted)
+    click.echo(f"sender {word} is {state}")
+
+
+@sender.command("list")
+@click.argument("account")
+def list_(account: str) -> None:
+    """List the senders of ACCOUNT and their states."""
+    with opened() as rt:
+        found = next((row for row in administer.list_accounts(rt) if row["name"] == account), None)
+    if found is None:
+        raise PostroadError(f"there is no account {account!r}: `postroad account list` shows them")
+    click.echo(table(["sender", "state"], list(found["senders"].items())))

@@ -1,0 +1,40 @@
+"""`postroad template`: texts that an account sends again and again."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.stages.admin import administer
+from workers.cli.terminal.opened import opened
+from workers.cli.terminal.table_layout import as_json, table
+
+
+@click.group()
+def template() -> None:
+    """Templates of accounts: texts with ${name} where a merge field goes."""
+
+
+@template.command()
+@click.argument("account")
+@click.argument("slug")
+@click.option("--text", help="The template's text, with ${name} where a merge field goes.")
+@click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Take the text from a file.")
+def add(account: str, slug: str, text: str | None, file: Path | None) -> None:
+    """Write the template SLUG of ACCOUNT, or its new text."""
+    if (text is None) == (file is None):
+        raise click.UsageError("say the text by --text or --file")
+    body = file.read_text("utf-8") if file else text
+    assert body is not None
+    with opened() as rt:
+        id_ = administer.set_template(rt, account, slug, body)
+    click.echo(f"template {slug} {id_}")
+
+
+@template.command("list")
+@click.argument("account")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def list_(account: str, json_: bool) -> None:
+    """List the templates of ACCOUNT."""
+    with opened() as rt:
+        found = administer.list_templates(rt, account)
+    click.echo(as_json(found) if json_ else table(["template", "text"], [(row["slug"], row["body"]) for row in found]))

@@ -1,0 +1,46 @@
+"""`postroad wallet`: what an account may spend. Money is in minor units: 5000 is 50.00."""
+
+from datetime import UTC, datetime
+
+import click
+
+from pipeline.stages.admin import administer
+from workers.cli.terminal.opened import opened
+
+
+@click.group()
+def wallet() -> None:
+    """Wallets: money, credit and monthly quota of accounts. Money is in minor units: 5000 is 50.00."""
+
+
+@wallet.command()
+@click.argument("account")
+@click.argument("amount", type=int)
+@click.option("--note", default="", help="Kept with the ledger's entry.")
+def topup(account: str, amount: int, note: str) -> None:
+    """Add AMOUNT minor units to the wallet of ACCOUNT."""
+    with opened() as rt:
+        balance = administer.top_up(rt, account, amount, note)
+    click.echo(f"balance {balance:,}")
+
+
+@wallet.command()
+@click.argument("account")
+@click.argument("segments", type=int)
+@click.option("--month", type=click.DateTime(["%Y-%m"]), help="2026-12; this month (UTC) unless said.")
+@click.option("--note", default="", help="Kept with the ledger's entry.")
+def quota(account: str, segments: int, month: datetime | None, note: str) -> None:
+    """Add SEGMENTS to a month's quota of ACCOUNT: it pays before the money does."""
+    with opened() as rt:
+        left = administer.grant(rt, account, segments, note, month.replace(tzinfo=UTC).date() if month else None)
+    click.echo(f"{left:,} segments left")
+
+
+@wallet.command()
+@click.argument("account")
+@click.argument("limit", type=int)
+def credit(account: str, limit: int) -> None:
+    """Let the wallet of ACCOUNT go LIMIT minor units below nothing."""
+    with opened() as rt:
+        administer.set_credit_limit(rt, account, limit)
+    click.echo(f"credit limit {limit:,}")

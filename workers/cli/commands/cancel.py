@@ -1,0 +1,45 @@
+"""`postroad cancel`: scheduled messages, taken back."""
+
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+import click
+
+from pipeline.runtime import Runtime
+from pipeline.stages.admin import overview
+from pipeline.stages.cancel import Cancelled
+from pipeline.stages.cancel import cancel as take_back
+from workers.cli.terminal.opened import opened
+from workers.cli.terminal.table_layout import as_json
+
+
+@click.command()
+@click.argument("ids", metavar="ID…", type=click.UUID, nargs=-1, required=True)
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def cancel(ids: tuple[UUID, ...], json_: bool) -> int:
+    """Take scheduled messages back, and their money; an ID is a message's, or a request's: all of its messages.
+
+    Exits with 1 when any of them was too late, or unknown: a message is cancelled whole or goes out whole.
+    """
+    with opened() as rt:
+        done = take_back(rt, None, list(_messages(rt, ids)))
+    click.echo(as_json(done) if json_ else _words(done))
+    return 1 if done.too_late or done.unknown else 0
+
+
+def _messages(rt: Runtime, ids: Sequence[UUID]) -> Iterator[UUID]:
+    for id_ in ids:
+        found = overview.tell(rt, id_)
+        if isinstance(found, overview.RequestResult):
+            yield from (each["id"] for each in found.messages)
+        else:
+            yield id_
+
+
+def _words(done: Cancelled) -> str:
+    groups = (("cancelled", done.cancelled), ("too late", done.too_late), ("unknown", done.unknown))
+    lines = [f"{word:<9}  {id_}" for word, those in groups for id_ in sorted(those)]
+    lines = lines if len(lines) <= 20 else []
+    return "\n".join(
+        [*lines, ", ".join(f"{len(those):,} {word}" for word, those in groups if those) or "nothing to do"]
+    )

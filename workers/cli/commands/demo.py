@@ -1,0 +1,148 @@
+"""`postroad demo`: the whole product at work for half a minute, on servers of its own."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import click
+from pydantic import SecretStr
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings, settings
+from pipeline.stages.admin.administer import grant
+from pipeline.stages.admin.migrations import migrate
+from pipeline.stages.admin.sandbox import set_up_sandbox
+from workers import local_state
+from workers.cli.terminal.opened import opened
+from workers.lab.demo import demo_sandbox
+from workers.lab.demo.scenario import DemoScenario, Interrupted
+from workers.lab.embedded import development
+from workers.lab.embedded.data_folder import make_folder
+from workers.lab.supervisor import local_processes
+from workers.lab.supervisor.supervise import supervise
+
+#: segments of quota, so that both kinds of money are seen
+QUOTA = 300
+
+_INTERRUPTED = 128 + signal.SIGINT
+
+
+@click.command()
+def demo() -> int:
+    """Watch a few thousand messages travel, on servers of their own; takes under a minute.
+
+    Starts PostgreSQL, Valkey, the workers, the clock, the gateway, Flower and two simulated carriers: an SMSC that
+    turns away a tenth of what it is given, and a vendor over HTTP that now and then hangs up. Sends one message, a long
+    one, one that its first carrier refuses, one a few seconds ahead, one that is cancelled, one through each of the
+    four APIs, and a campaign of 2,000; has a handset write STOP. Then shows what became of it all and checks the
+    carriers' own records against the database.
+
+    It uses free ports and a folder of its own, so it disturbs nothing that runs here; only the processes' logs stay,
+    in POSTROAD_HOME/logs/demo. Exit codes: 0 all went as it should; 1 something did not.
+    """
+    given = settings()
+    logs = make_folder(given.home.resolve(), None, 0o755) / "logs" / "demo"
+    for log in logs.glob("*.log"):
+        log.unlink()
+    with _terminable(), development.temporary() as pair:
+        ready = _settings(given, pair)
+        played = demo_sandbox.scripts(pair.home)
+        oracle = pair.home / "oracle.jsonl"
+        with opened(ready) as rt:
+            migrate(rt)
+            set_up_sandbox(rt, demo_sandbox.sandbox(ready, played))
+            grant(rt, demo_sandbox.ACCOUNT, QUOTA, "for the demo")
+            click.echo("PostgreSQL and Valkey run; starting the rest …")
+            guide = _Guide(rt, oracle)
+            processes = local_processes.at_once(
+                local_processes.processes(ready, played, oracle), lambda name: click.echo(f"  {name}")
+            )
+            stopped = supervise(
+                processes, timeouts=local_processes.ALL_AT_ONCE, logs=logs, when_up=lambda: guide.start(ready)
+            )
+            code = guide.end()
+    code = stopped or code
+    if code == 1:
+        click.echo(f"what the processes said is in {logs}", err=True)
+    return code
+
+
+class _Guide:
+    """Leads the tour beside the supervisor, which needs the main thread, and has it stop at the end."""
+
+    def __init__(self, rt: Runtime, oracle: Path) -> None:
+        self._scenario = DemoScenario(rt, oracle)
+        self._thread = threading.Thread(target=self._lead, name="tour")
+        self._sound = False
+        self._error: BaseException | None = None
+
+    def start(self, ready: Settings) -> None:
+        """Begin."""
+        user, _, password = ready.flower_basic_auth.get_secret_value().partition(":")
+        click.echo(f"everything runs; Flower: http://127.0.0.1:{ready.flower_port} ({user}, {password})\n")
+        self._thread.start()
+
+    def end(self) -> int:
+        """Wait for the tour to end; return the exit code."""
+        self._scenario.stop.set()
+        if self._thread.ident is None:
+            return _INTERRUPTED
+        self._thread.join()
+        if isinstance(self._error, Interrupted):
+            return _INTERRUPTED
+        if self._error:
+            raise self._error
+        return 0 if self._sound else 1
+
+    def _lead(self) -> None:
+        try:
+            self._sound = self._scenario.walk()
+        except BaseException as error:  # noqa: BLE001 - raised again by `end`, in the main thread
+            self._error = error
+        if not self._scenario.stop.is_set():  # else the supervisor is gone, and nobody would take the signal
+            click.echo("\nstopping …")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _settings(given: Settings, pair: development.EmbeddedServers) -> Settings:
+    gateway, flower, simulator, smsc = _free_ports(4)
+    return given.model_copy(
+        update={
+            "home": pair.home,
+            "database_url": SecretStr(pair.database_url),
+            "broker_url": SecretStr(pair.broker_url),
+            "gateway_host": "127.0.0.1",
+            "gateway_port": gateway,
+            "flower_port": flower,
+            "simulator_port": simulator,
+            "simulator_smpp_port": smsc,
+            "secret_key": SecretStr(local_state.password(pair.home, "secret_key")),
+            "flower_basic_auth": SecretStr(f"demo:{local_state.password(pair.home, 'flower')[:8]}"),
+        }
+    )
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return so many different ports that nobody listens on."""
+    with ExitStack() as held:
+        listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [listener.getsockname()[1] for listener in listeners]
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Have SIGTERM end the program in order also before and after the supervisor takes it."""
+
+    def leave(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

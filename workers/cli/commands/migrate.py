@@ -1,0 +1,21 @@
+"""`postroad migrate`: the database in the shape this version needs."""
+
+import click
+
+from pipeline.stages.admin.migrations import is_current
+from pipeline.stages.admin.migrations import migrate as bring_up_to_date
+from workers.cli.terminal.opened import opened
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 unless it is up to date.")
+def migrate(check: bool) -> int:
+    """Bring the database to the shape this version needs. Safe to run twice and by several at once."""
+    with opened() as rt:
+        if check:
+            current = is_current(rt)
+            click.echo("up to date" if current else "not up to date: run `postroad migrate`")
+            return 0 if current else 1
+        before, after = bring_up_to_date(rt)
+    click.echo(f"up to date at {after}" if before == after else f"brought from {before or 'nothing'} to {after}")
+    return 0

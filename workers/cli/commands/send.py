@@ -1,0 +1,167 @@
+"""`postroad send`: one order from the command line."""
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, TextIO
+from uuid import UUID
+
+import click
+
+from pipeline.errors import DatabaseFault
+from pipeline.settings import Settings
+from pipeline.stages.admin import overview
+from pipeline.stages.admin.preview import Preview
+from pipeline.stages.admin.repeated_orders import KeyHolder, holder
+from schema.message import Refusal
+from schema.message_class import MessageClass
+from schema.order import Order
+from schema.order_reader import read
+from workers.cli.terminal.handover import is_same
+from workers.cli.terminal.message_view import message_lines
+from workers.cli.terminal.opened import opened
+from workers.cli.terminal.parameters import Country, Field, FromNow, Moment
+from workers.cli.terminal.producer_key import key_for
+from workers.cli.terminal.table_layout import as_json
+from workers.cli.terminal.waiting import wait
+from workers.lab.demo import demo_sandbox
+from workers.producer import producer, submit
+from workers.server_urls import broker_url, with_local_servers
+
+#: seconds without any change after which `--wait` gives up
+TIMEOUT = 30.0
+_TIMES = ("send_at", "valid_until")
+
+_EPILOG = """
+\b
+Examples:
+  postroad send --to +2348031234567 --text 'Your ride arrives at 9.' --wait
+  postroad send --to +447400123456 --to +4915112345678 --text 'Hello ${name}' --field name=Ada --send-at +5m
+  postroad send --order order.json        a whole order as JSON; - reads it from stdin
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.option("--to", multiple=True, metavar="NUMBER", help="Whom to send to, as +COUNTRY NUMBER. May be repeated.")
+@click.option("--country", type=Country(), help="Where numbers without a plus are dialled, such as NG.")
+@click.option("--text", help="The text; ${name} is filled from --field.")
+@click.option("--template", help="One of the account's templates instead of --text.")
+@click.option("--field", "fields", multiple=True, type=Field(), help="A merge field. May be repeated.")
+@click.option(
+    "--from", "sender", help=f"The sender id the phone shows; {demo_sandbox.SENDER} on account {demo_sandbox.ACCOUNT}."
+)
+@click.option("--account", default=demo_sandbox.ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="Who pays.")
+@click.option(
+    "--class",
+    "class_",
+    type=click.Choice([each.value for each in MessageClass]),
+    default=MessageClass.TRANSACTIONAL.value,
+    show_default=True,
+    help="otp has a fast lane of its own.",
+)
+@click.option("--send-at", type=Moment(), help="Not before: ISO 8601 with its zone, or +30s, +5m, +2h, +1d.")
+@click.option("--valid-until", type=Moment(), help="Not after; written the same way.")
+@click.option("--key", help="Idempotency key: the same key on the same account is the same order.")
+@click.option("--test", is_flag=True, help="To the simulated carrier, free of charge.")
+@click.option("--order", type=click.File("r"), help="The whole order as JSON instead; see schema/order.py.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until it has left the queue, and tell what became of it.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def send(order: TextIO | None, waits: bool, json_: bool, **asked: Any) -> int:
+    """Send a text to one or more numbers; print the request's id, which `postroad show` tells the fate of.
+
+    The same order under a --key that it was sent under is not sent again: the earlier request's id is printed, and its
+    times stand where these are said from now (+5m).
+
+    Exit codes: 0 handed over (with --wait: sent); 1 refused, another order has the --key, or --wait saw it fail; 2 the
+    order does not fit; 3 the broker is away, nothing was handed over.
+    """
+    wanted = read_order(order.read() if order else _spell(asked))
+    settings = with_local_servers()
+    before = _holder(settings, wanted, at_any_time=any(isinstance(asked[name], FromNow) for name in _TIMES))
+    if before and before.is_another:
+        click.echo(f"another order was sent under the key {wanted.idempotency_key!r}: this one was not", err=True)
+        return 1
+    if before:
+        click.echo(f"this order was sent under the key {wanted.idempotency_key!r} before", err=True)
+        request = before.request
+    else:
+        request = submit(wanted, app=producer(broker_url(settings)), key=key_for(settings, wanted.account))
+    if waits:
+        return _follow(settings, request, json_)
+    click.echo(as_json({"request": request}) if json_ else f"request {request}\npostroad show {request}")
+    return 0
+
+
+def _holder(settings: Settings, order: Order, *, at_any_time: bool) -> KeyHolder | None:
+    """Return the request that has the order's key, where the database can be asked: the answer tells it too.
+
+    `at_any_time`: the order's times were given from now, so that the same command has others each time.
+    """
+    if not order.idempotency_key or not settings.database_url.get_secret_value():
+        return None
+    with suppress(DatabaseFault), opened(settings) as rt:
+        found = holder(rt, order)
+        if found and found.is_another:
+            return replace(found, is_another=not is_same(rt, order, found.request, at_any_time=at_any_time))
+        return found
+    return None
+
+
+def read_order(given: str | dict[str, Any]) -> Order:
+    """Return the order; a usage error names every field that does not fit."""
+    found = read(given)
+    if isinstance(found, Order):
+        return found
+    raise click.UsageError("the order does not fit:\n" + "\n".join(f"  {_words(each)}" for each in found[:20]))
+
+
+def check_sender(account: str, sender: str | None) -> str:
+    """Return the sender to use; a usage error when an account of one's own comes without."""
+    if sender is None and account != demo_sandbox.ACCOUNT:
+        raise click.UsageError(f"say --from: a sender id registered on the account {account!r}")
+    return sender or demo_sandbox.SENDER
+
+
+def _spell(asked: dict[str, Any]) -> dict[str, Any]:
+    if not asked["to"]:
+        raise click.UsageError("say --to: whom to send to")
+    if (asked["text"] is None) == (asked["template"] is None):
+        raise click.UsageError("say exactly one of --text and --template")
+    preview = Preview(asked["text"] or "")
+    fields = preview.spell(dict(asked["fields"]))
+    if missing := [name for name in preview.names if name not in fields]:
+        raise click.UsageError(f"the text needs these merge fields: {', '.join(missing)}; give them by --field")
+    order = {
+        "account": asked["account"],
+        "sender": check_sender(asked["account"], asked["sender"]),
+        "body": asked["text"],
+        "template": asked["template"],
+        "merge": fields,
+        "country": asked["country"],
+        "recipients": [{"to": number} for number in asked["to"]],
+        "class": asked["class_"],
+        "send_at": asked["send_at"],
+        "valid_until": asked["valid_until"],
+        "idempotency_key": asked["key"],
+        "test": asked["test"],
+        "submitted_at": datetime.now(UTC),
+    }
+    return {name: value for name, value in order.items() if value is not None}
+
+
+def _words(fault: Refusal) -> str:
+    return f"{fault.field}: {fault.message}" if fault.field else fault.message
+
+
+def _follow(settings: Settings, request: UUID, json_: bool) -> int:
+    with opened(settings) as rt:
+        waited = wait(rt, [request], timeout=TIMEOUT)
+        found = overview.tell(rt, request)
+    if found is None:
+        click.echo(f"request {request}: nobody has read it in {TIMEOUT:g} s. Are the workers running?", err=True)
+        return 1
+    click.echo(as_json(found) if json_ else message_lines(found))
+    if waited.unfinished:
+        click.echo(f"still queued after {TIMEOUT:g} s without a change; `postroad status` shows why", err=True)
+    bad = waited.statuses.keys() & {"refused", "failed", "rejected"}
+    return 1 if bad or waited.unfinished else 0

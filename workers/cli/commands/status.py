@@ -1,0 +1,32 @@
+"""`postroad status`: how everything stands."""
+
+import dataclasses
+from datetime import timedelta
+
+import click
+
+from pipeline.stages.admin import overview
+from workers.broker.unread_queues import unread
+from workers.cli.terminal.message_view import survey
+from workers.cli.terminal.opened import opened
+from workers.cli.terminal.table_layout import as_json
+from workers.cli.terminal.warnings import warnings
+
+
+@click.command()
+@click.option(
+    "--hours", default=24.0, show_default=True, type=click.FloatRange(0, 24 * 366), help="How far to look back."
+)
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def status(hours: float, json_: bool) -> None:
+    """Show how everything stands: messages by status, carriers by outcome, what waits, money, what could not be read.
+
+    Messages and attempts are counted of the last --hours; what waits and money, of all time.
+    """
+    with opened() as rt:
+        found = overview.survey(rt, rt.now() - timedelta(hours=hours))
+        stray = unread(rt.settings.broker_url.get_secret_value())
+    if json_:
+        click.echo(as_json(dataclasses.asdict(found) | {"unread_lists": [dataclasses.asdict(each) for each in stray]}))
+    else:
+        click.echo("\n\n".join(part for part in (survey(found), warnings(found, stray)) if part))

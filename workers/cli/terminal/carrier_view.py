@@ -1,0 +1,130 @@
+"""How the examine stage's findings read: how carriers are."""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.stages.admin.carrier_status import BindState, BreakerState, CarrierStatus
+from schema.vocabulary import BatchStatus, HoldReason, Outcome
+from workers.cli.terminal.table_layout import moment, pairs, table
+
+_ON_THE_ROAD = (BatchStatus.QUEUED, BatchStatus.SENDING, BatchStatus.WAITING)
+#: what is looked at, in words; in the table the refusals share a column
+_OUTCOMES = {
+    "accepted": (Outcome.ACCEPTED,),
+    "refused": (Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT),
+    "not written": (Outcome.NOT_WRITTEN,),
+    "unknown": (Outcome.UNKNOWN,),
+}
+#: why batches that name the carrier are held, as a list says it
+_HOLDS = {HoldReason.ACCOUNT: "account suspended", HoldReason.CARRIER: "no carrier"}
+
+
+def conditions(found: Sequence[CarrierStatus]) -> str:
+    """Return a line for each carrier, and below them what is the matter with binds that do not stand."""
+    headers = [
+        "carrier",
+        "kind",
+        "state",
+        "breaker",
+        "segments/s",
+        *map(str, _ON_THE_ROAD),
+        "held",
+        *_OUTCOMES,
+        "receipts",
+    ]
+    rows = [
+        (
+            each.name,
+            each.kind,
+            _state(each),
+            _breaker(each),
+            _pace(each),
+            *(each.waiting[status].messages if status in each.waiting else 0 for status in _ON_THE_ROAD),
+            sum(there.messages for there in each.held.values()),
+            *(sum(each.outcomes.get(outcome, 0) for outcome in outcomes) for outcomes in _OUTCOMES.values()),
+            sum(each.receipts.values()),
+            sum(each.unread.values()) or None,
+            each.balance,
+        )
+        for each in found
+    ]
+    down = [
+        f"{each.name}: binds: {_bind(bind)}" for each in found for bind in each.binds if bind.fault or bind.is_stale
+    ]
+    return "\n".join([table([*headers, "unread", "balance"], rows), *([""] if down else []), *down])
+
+
+def condition(found: CarrierStatus, minutes: float) -> str:
+    """Return all that is known of one carrier, as lines to read."""
+    spent = found.balance and f"{found.balance}, as it said at {moment(found.balance_at)}" if found.balance_at else None
+    deadline = found.receipt_seconds and f"within {found.receipt_seconds:g} s, as learnt"
+    what = {
+        "carrier": found.name,
+        "kind": found.kind,
+        "state": _state(found),
+        "breaker": _breaker(found),
+        "binds": [_bind(each) for each in found.binds],
+        "remarks": [f"{count:,} × {words}" for each in found.binds for words, count in each.remarks.items()],
+        "segments/s": _pace(found),
+        **{
+            str(status): f"{there.messages:,} messages in {there.batches:,} batches"
+            for status in _ON_THE_ROAD
+            if (there := found.waiting.get(status))
+        },
+        **{
+            f"held: {_HOLDS[reason]}": f"{there.messages:,} messages in {there.batches:,} batches"
+            for reason, there in sorted(found.held.items())
+        },
+        f"last {minutes:g} min": [f"{count:,} {outcome}" for outcome, count in sorted(found.outcomes.items())]
+        or "no attempts",
+        "receipts": [f"{count:,} {verdict}" for verdict, count in sorted(found.receipts.items())],
+        "unread": [f"{count:,} {reason}" for reason, count in sorted(found.unread.items())],
+        "unmatched": _unmatched(found),
+        "last receipt": found.last_receipt,
+        "receipts come": deadline,
+        "balance": spent,
+    }
+    return pairs(what)
+
+
+def _unmatched(found: CarrierStatus) -> str | None:
+    """Return how many receipts name no message that is known, where nearly all do: they are spelt differently."""
+    count, all_ = found.unmatched, sum(found.receipts.values())
+    if not count:
+        return None
+    words = f"{count:,} receipts name no message that is known"
+    is_most = 2 * count > all_ and found.kind == "smpp"
+    return f"{words}: see `submit_ids` and `receipt_ids`" if is_most else words
+
+
+def ill(found: Iterable[BreakerState]) -> str:
+    """Return open breakers in one line."""
+    return ", ".join(_illness(each, each.word) for each in found)
+
+
+def _state(found: CarrierStatus) -> str:
+    return f"{found.state} ({found.reason})" if found.reason else str(found.state)
+
+
+def _bind(found: BindState) -> str:
+    """Return how binds stand on one host, and why not all of them do."""
+    state = f"{found.bound} of {found.wanted} on {found.host}"
+    if found.is_stale:
+        return f"nobody keeps them on {found.host} since {moment(found.at)}"
+    return f"{state}: {found.fault}" + (f" ({found.hint})" if found.hint else "") if found.fault else state
+
+
+def _breaker(found: CarrierStatus) -> str:
+    """Return how its breaker stands, then those of its countries that are open."""
+    if found.illnesses is None:
+        return "not known: Valkey is away"
+    own = [_illness(each) for each in found.illnesses if each.word == found.name]
+    return ", ".join((own or ["closed"]) + [_illness(each, each.word) for each in found.illnesses if "/" in each.word])
+
+
+def _illness(found: BreakerState, word: str = "") -> str:
+    how = "being tried" if found.is_tried else f"open for {found.seconds:.0f} s" if found.seconds else "to be tried"
+    return f"{word} {how}" if word else how
+
+
+def _pace(found: CarrierStatus) -> str:
+    return "as it answers" if found.segments_per_second is None else f"{found.segments_per_second:g}"

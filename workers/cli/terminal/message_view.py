@@ -1,0 +1,208 @@
+"""How the report stage's findings read: one message's story, the answer to a request, how the whole stands."""
+
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from pipeline.stages.admin.overview import MessageReport, Overview, RequestResult
+from schema.vocabulary import HoldReason
+from workers.cli.terminal.carrier_view import ill
+from workers.cli.terminal.table_layout import moment, pairs, table
+
+Row = dict[str, Any]
+
+#: messages or refusals of a request that are listed
+_LISTED = 20
+
+
+def message_lines(found: MessageReport | RequestResult) -> str:
+    """Return the story of a message, or the answer to a request, as lines to read."""
+    return _story(found) if isinstance(found, MessageReport) else _answer(found)
+
+
+def _story(found: MessageReport) -> str:
+    message = found.message
+    parts = [
+        pairs(
+            {
+                "message": message["id"],
+                "status": _because(message["status"], message["error_code"]),
+                "account": message["account"] + (", test" if message["test"] else ""),
+                "from": message["sender"],
+                "to": f"{message['phone']} ({message['country'] or 'no one country'})",
+                "text": message["body"],
+                "travels": _travels(message),
+                "money": _money(message),
+                "class": message["class"],
+                "correlation": message["correlation_id"],
+                "request": message["request_id"],
+            }
+        ),
+        table(["when (UTC)", "what"], [(moment(at), what) for at, what in _moves(found)]),
+    ]
+    for title, headers, rows in (
+        ("attempts", _ATTEMPT, found.attempts),
+        ("receipts", _RECEIPT, found.receipts),
+        ("batches", _BATCH, found.batches),
+    ):
+        if rows:
+            parts.append(f"{title}\n" + table(list(headers), [[row[key] for key in headers.values()] for row in rows]))
+    return "\n\n".join(parts)
+
+
+_ATTEMPT = {
+    "n": "n",
+    "carrier": "carrier",
+    "outcome": "outcome",
+    "code": "code",
+    "detail": "detail",
+    "carrier's reference": "carrier_ref",
+    "marked": "marked_at",
+    "recorded": "recorded_at",
+    "late word": "late_outcome",
+    "at": "late_at",
+    "once more": "again",
+    "may be a duplicate": "possible_duplicate",
+}
+_RECEIPT = {
+    "carrier": "carrier",
+    "verdict": "verdict",
+    "code": "code",
+    "happened": "at",
+    "received": "received_at",
+    "state": "state",
+}
+_BATCH = {
+    "batch": "id",
+    "carrier": "carrier",
+    "status": "status",
+    "held": "held",
+    "attempt": "attempt",
+    "round": "round",
+    "tried": "tried",
+    "size": "size",
+    "due": "due_at",
+    "claims": "fence",
+}
+
+
+def _moves(found: MessageReport) -> list[tuple[datetime, str]]:
+    """Return what happened, in order."""
+    message = found.message
+    moves: list[tuple[datetime | None, str]] = []
+    for batch in found.batches:
+        first = batch["attempt"] == 1 and batch["round"] == 0
+        begun = "accepted" if first else f"handed to {batch['carrier']}, round {batch['round'] + 1}"
+        moves.append((batch["created_at"], begun))
+        moves.append((batch["queued_at"], f"queued for {batch['carrier']}"))
+    for each in found.attempts:
+        moves.append((each["marked_at"], f"attempt {each['n']}: to {each['carrier']}{_once_more(each)}"))
+        moves.append((each["recorded_at"], f"attempt {each['n']}: {_because(each['outcome'], each['code'])}"))
+        moves.append((each["late_at"], f"attempt {each['n']}: {each['late_outcome']}, said too late"))
+    for each in found.receipts:
+        words = f"receipt: {_because(each['verdict'], each['code'])}, {each['state']}"
+        moves.append((each["received_at"], words))
+    if message["final_at"]:
+        moves.append((message["final_at"], _because(message["status"], message["error_code"])))
+    if message["status"] == "scheduled":
+        moves.append((message["send_at"], "is to be sent"))
+    return sorted((at, what) for at, what in moves if at)
+
+
+def _once_more(attempt: Row) -> str:
+    """Return why a message that a carrier had, or may have had, was given to one once more."""
+    why = f", once more ({attempt['again']})" if attempt["again"] else ""
+    return why + (", possible duplicate" if attempt["possible_duplicate"] else "")
+
+
+def _because(word: str, code: str | None) -> str:
+    return f"{word} ({code})" if code else word
+
+
+def _travels(message: Row) -> str:
+    if not message["encoding"]:
+        return "not measured yet"
+    parts = message["segments"]
+    return f"{message['encoding']}, {parts} part{'' if parts == 1 else 's'}"
+
+
+def _money(message: Row) -> str:
+    if not message["money"]:
+        return "not charged"
+    paid = (
+        f"{message['quota']} of the quota" if message["quota"] else f"{message['amount']} {message['currency']} minor"
+    )
+    return f"{paid}, {message['money']}"
+
+
+def _answer(found: RequestResult) -> str:
+    request = found.request
+    parts = [
+        pairs(
+            {
+                "request": request["id"],
+                "asked": request["created_at"],
+                "the same as": request.get("repeats"),
+                "recipients": request["recipients"],
+                "accepted": request["accepted"],
+                "class": request["class"],
+                "test": "yes" if request["test"] else None,
+                "send at": request["send_at"],
+                "valid until": request["valid_until"],
+            }
+        )
+    ]
+    if request["refusals"]:
+        rows = [(each["field"], each["code"], each["message"]) for each in request["refusals"]]
+        parts.append("refused\n" + _listed(["field", "code", "why"], rows))
+    if found.messages:
+        rows = [(each["id"], _because(each["status"], each["error_code"]), each["segments"]) for each in found.messages]
+        parts.append(_counts(found.messages))
+        parts.append("messages\n" + _listed(["message", "status", "parts"], rows))
+    return "\n\n".join(parts)
+
+
+def _counts(messages: list[Row]) -> str:
+    counts: dict[str, int] = {}
+    for each in messages:
+        word = _because(each["status"], each["error_code"])
+        counts[word] = counts.get(word, 0) + 1
+    return table(["status", "messages"], sorted(counts.items()))
+
+
+def _listed(headers: list[str], rows: list[tuple[Any, ...]]) -> str:
+    more = len(rows) - _LISTED
+    return table(headers, islice(rows, _LISTED)) + (f"\n… and {more:,} more; --json shows all" if more > 0 else "")
+
+
+#: why batches are held, as a table says it
+_HOLDS = {
+    HoldReason.ACCOUNT: "suspended account",
+    HoldReason.CARRIER: "no carrier may be given them",
+}
+
+
+def survey(found: Overview) -> str:
+    """Return how the whole stands as tables to read."""
+    statuses = [
+        (_because(row["status"], row["error_code"]), row["messages"], row["segments"]) for row in found.statuses
+    ]
+    carriers = [(row["carrier"], row["outcome"], row["attempts"], row["failovers"]) for row in found.carriers]
+    waiting = [(row["status"], row["batches"], row["messages"], row["oldest"]) for row in found.waiting]
+    held = [(_HOLDS[HoldReason(row["held"])], row["name"], row["batches"], row["messages"]) for row in found.held]
+    money = [
+        (row["account"], row["unit"], *(int(row[word]) for word in ("held", "captured", "released", "balance")))
+        for row in found.money
+    ]
+    parts = [
+        "messages\n" + table(["status", "messages", "parts"], statuses) if statuses else "no messages",
+        "carriers\n" + table(["carrier", "outcome", "attempts", "as failover"], carriers) if carriers else "",
+        f"ill: {ill(found.ill)}; postroad carrier status" if found.ill else "",
+        "waiting\n" + table(["batches that are", "batches", "messages", "oldest due"], waiting) if waiting else "",
+        "of these are held\n" + table(["because", "of", "batches", "messages"], held) if held else "",
+        "money (minor units; SEG: parts of quota)\n"
+        + table(["account", "unit", "held", "captured", "released", "left"], money)
+        if money
+        else "",
+    ]
+    return "\n\n".join(part for part in parts if part)

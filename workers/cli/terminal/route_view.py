@@ -1,0 +1,181 @@
+"""How the explain stage's findings read: who could have carried a message, and why each who did not lost."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.stages.admin.explain_route import CarrierSnapshot, Explained, ExplainedChoice, ForeseenRoute
+from schema.routing import RouteLoss
+from workers.cli.terminal.table_layout import moment, pairs, table
+
+Row = dict[str, Any]
+
+WHY: dict[RouteLoss, str] = {
+    RouteLoss.DRAINED: "its carrier is drained",
+    RouteLoss.TRIED: "its carrier had the message before",
+    RouteLoss.NO_ALPHANUMERIC: "its carrier shows no names as senders",
+    RouteLoss.NO_UCS2: "its carrier carries GSM 03.38 only, and the text needs UCS-2",
+    RouteLoss.NO_DLT: "its carrier is not registered for India (DLT)",
+    RouteLoss.REPEATED: "its carrier stands further up already",
+    RouteLoss.UNHEALTHY: "its carrier's breaker is open: after all that are well",
+    RouteLoss.COMMON: "the account's own routes go first",
+    RouteLoss.LESS_PARTICULAR: "another destination is more particular",
+    RouteLoss.HIGHER_RANK: "another rank is lower",
+    RouteLoss.SHARE: "by weight this recipient is another's",
+    RouteLoss.SPARE: "has no weight: behind those that have",
+    RouteLoss.DEARER: "another that has no weight is cheaper",
+}
+
+
+def explained(found: Explained) -> str:
+    """Return why a message went where it went, as lines to read."""
+    message = found.message
+    head = pairs(
+        {
+            "message": message["id"],
+            "status": _because(message["status"], message["error_code"]),
+            "account": message["account"] + (", test" if message["test"] else ""),
+            "from": message["sender"],
+            "to": f"{message['phone']} ({message['country'] or 'no one country'})",
+            "network": next((turn.decision.network for turn in found.turns if turn.decision), None),
+            "encoding": message["encoding"] or "not measured yet",
+            "class": message["class"],
+        }
+    )
+    reports = [f"receipt of {each['carrier']}: {_because(each['verdict'], each['code'])}" for each in found.receipts]
+    return "\n\n".join([head, *(_turn(number, turn) for number, turn in enumerate(found.turns, 1)), *reports])
+
+
+def in_brief(found: Explained) -> str:
+    """Return the same in a line or two for each carrier the message went to."""
+    lines = []
+    for number, turn in enumerate(found.turns, 1):
+        decided = turn.decision.candidates if turn.decision else []
+        why = {each.route.carrier: WHY[each.loss] for each in reversed(decided) if each.loss}
+        losers = "; ".join(f"{carrier}: {words}" for carrier, words in why.items() if carrier != turn.carrier)
+        became = ", ".join(_because(each["outcome"], each["code"]) for each in turn.attempts)
+        lines.append(f"{number}. {turn.carrier}: {became or 'not tried yet'}" + (f"   ({losers})" if losers else ""))
+    return "\n".join(lines)
+
+
+def foreseen(found: ForeseenRoute) -> str:
+    """Return where a message would go now, as lines to read."""
+    decision, ask = found.decision, found.ask
+    head = pairs(
+        {
+            "account": found.account,
+            "from": ask.sender,
+            "to": f"{ask.phone} ({ask.country or 'no one country'})",
+            "network": decision.network,
+            "encoding": ask.encoding,
+            "would go to": decision.carrier or "nobody",
+        }
+    )
+    return "\n\n".join([head, _candidates(found)])
+
+
+def _turn(number: int, turn: ExplainedChoice) -> str:
+    once_more = f", once more ({turn.again})" if turn.again else ""
+    lines = [f"{number}. {moment(turn.at)}: {turn.carrier}, attempt {turn.attempt}, round {turn.round + 1}{once_more}"]
+    if turn.is_same is False:
+        lines.append("made again it comes out otherwise: please tell us")
+    lines.append(_candidates(turn))
+    lines += [
+        f"attempt {each['n']} at {each['carrier']}, {moment(each['marked_at'])}: "
+        + _because(each["outcome"], each["code"])
+        for each in turn.attempts
+    ]
+    return "\n".join(lines)
+
+
+def _candidates(found: ExplainedChoice | ForeseenRoute) -> str:
+    decision, snapshot = found.decision, found.snapshot
+    if decision is None or snapshot is None:
+        return "no choice was made: a test, the same carrier once more, or from before choices were kept"
+    rows = [
+        (
+            each["place"],
+            "own" if each["own"] else "every",
+            each["destination"],
+            each["rank"],
+            each["weight"],
+            cost(each["cost"], each["currency"]),
+            each["carrier"],
+            each["state"],
+            each["from_at"],
+            WHY[each["loss"]] if each["loss"] else "chosen",
+        )
+        for each in _listed(found)
+    ]
+    headers = ["turn", "account", "destination", "rank", "weight", "cost", "carrier", "was", "in force since", "why"]
+    shown = [table(headers, rows)] if rows else ["no route speaks of this number"]
+    return "\n".join([*shown, *_around(decision.elsewhere, snapshot.unhealthy)])
+
+
+def _listed(found: ExplainedChoice | ForeseenRoute) -> list[Row]:
+    decision, snapshot = found.decision, found.snapshot
+    if decision is None or snapshot is None:
+        return []
+    return [
+        asdict(each.route)
+        | {
+            "place": each.place,
+            "state": snapshot.carriers.get(each.route.carrier, CarrierSnapshot()).state,
+            "loss": each.loss,
+        }
+        for each in decision.candidates
+    ]
+
+
+def data(found: Explained | ForeseenRoute) -> Row:
+    """Return the same as data, for JSON."""
+    if isinstance(found, ForeseenRoute):
+        return {"account": found.account, **found.ask._asdict(), **_choice(found)}
+    turns = [
+        {
+            "at": turn.at,
+            "carrier": turn.carrier,
+            "attempt": turn.attempt,
+            "again": turn.again,
+            "round": turn.round,
+            "tried": turn.tried,
+            "is_same": turn.is_same,
+            "attempts": turn.attempts,
+            "choice": _choice(turn) if turn.decision else None,
+        }
+        for turn in found.turns
+    ]
+    return {"message": found.message, "turns": turns, "receipts": found.receipts}
+
+
+def _choice(found: ExplainedChoice | ForeseenRoute) -> Row:
+    decision, snapshot = found.decision, found.snapshot
+    assert decision is not None
+    assert snapshot is not None
+    return {
+        "carrier": decision.carrier,
+        "network": decision.network,
+        "chain": decision.chain,
+        "candidates": _listed(found),
+        "elsewhere": decision.elsewhere,
+        "unwell": snapshot.unhealthy,
+    }
+
+
+def _around(elsewhere: int, unhealthy: Iterable[str]) -> Iterable[str]:
+    if elsewhere:
+        yield f"({elsewhere:,} more speak of other numbers)"
+    if words := sorted(unhealthy):
+        yield f"breakers open: {', '.join(words)}"
+
+
+def cost(millionths: int | None, currency: str | None) -> str:
+    """Return what a segment costs: `0.0042 EUR`."""
+    if millionths is None:
+        return "–"
+    whole, rest = divmod(millionths, 1_000_000)
+    return f"{whole}.{rest:06}".rstrip("0").rstrip(".") + f" {currency}"
+
+
+def _because(word: str, code: str | None) -> str:
+    return f"{word} ({code})" if code else word

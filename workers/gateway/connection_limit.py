@@ -1,0 +1,60 @@
+"""Connections of one process: where there are too many, the address with the most of them gives one up."""
+
+from collections.abc import Hashable
+from typing import Generic, Protocol, TypeVar
+
+
+class LimitedConnection(Hashable, Protocol):
+    """One connection of somebody."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody waits for an answer on it."""
+        ...
+
+    def give_way(self) -> None:
+        """Close it."""
+        ...
+
+
+C = TypeVar("C", bound=LimitedConnection)
+
+
+class ConnectionLimit(Generic[C]):
+    """The connections, by their addresses: those that were used the longest ago first."""
+
+    def __init__(self, most: int) -> None:
+        """Begin with none, of so many at most."""
+        self.most = most
+        self._origins: dict[C, str] = {}
+        self._by_origin: dict[str, dict[C, None]] = {}
+
+    def add(self, connection: C, origin: str) -> None:
+        """Count a new connection; where there are too many now, one gives way."""
+        self._origins[connection] = origin
+        self._by_origin.setdefault(origin, {})[connection] = None
+        if len(self._origins) > self.most:
+            self._one_of_most(connection).give_way()
+
+    def use(self, connection: C) -> None:
+        """Note that a connection was used just now."""
+        own = self._by_origin.get(self._origins.get(connection, ""))
+        if own is not None and len(own) > 1:
+            del own[connection]
+            own[connection] = None
+
+    def remove(self, connection: C) -> None:
+        """Forget a connection that is closed."""
+        origin = self._origins.pop(connection, None)
+        if origin is None:
+            return
+        own = self._by_origin[origin]
+        del own[connection]
+        if not own:
+            del self._by_origin[origin]
+
+    def _one_of_most(self, newest: C) -> C:
+        """Return one that waits for nothing, else the new one if it is itself of those that are too many."""
+        crowded = max(self._by_origin.values(), key=len)
+        idle = next((each for each in crowded if not each.is_busy), None)
+        return idle or (newest if newest in crowded else next(iter(crowded)))

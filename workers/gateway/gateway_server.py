@@ -1,0 +1,250 @@
+"""HTTP: the dialects under their prefixes and host names, and where carriers post their receipts.
+
+/solaris, /robase, /telesign, /webex     the four vendors' APIs; by POSTROAD_GATEWAY_HOSTS also at the root of a host;
+                                         each tells of itself at /openapi.json and /docs
+/receipts/{carrier}                      receipts of carriers
+/healthz                                 200 while the database answers, sends and receipts too
+
+aiohttp's bare server, without its router and middlewares: why, says docs/decisions/0007-http-server.md.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
+
+import uvloop
+from aiohttp import web
+
+from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.runtime import Runtime, Work
+from pipeline.settings import Settings
+from schema.api import ApiRequest, ApiResponse
+from schema.value_class import value_class
+from schema.vocabulary import Code
+from workers import open_files
+from workers.api.api_registry import APIS
+from workers.api.dispatch import ApiDispatcher
+from workers.api.submission import SubmissionService
+from workers.gateway.http_parser import MalformedRequest
+from workers.gateway.http_server import CONNECTIONS, HttpServer
+from workers.gateway.listening import listening, refuse_new
+from workers.gateway.receipt_endpoint import ReceiptEndpoint, fault
+from workers.gateway.request_body import BodyRejected, RequestBody, is_encoded
+from workers.gc_freeze import freeze
+from workers.lab.supervisor.local_processes import environment
+from workers.lab.supervisor.supervise import require_free
+from workers.processes.parent_death_signal import with_parent_death_signal
+
+log = logging.getLogger(__name__)
+
+#: seconds that calls under way are given when the gateway stops
+_FAREWELL = 10.0
+#: of them, seconds for which connections are answered that were made before it stopped listening
+_LEAVING = 2.0
+#: files that are open beside the connections: the database's, the broker's, libraries
+_OTHER_FILES = 256
+#: proxies of ours that one call may have come through
+_HOPS = 20
+#: what is said to who sends what is no request for anybody: status, words, headers
+_REFUSALS: dict[Code, tuple[int, str, Mapping[str, str]]] = {
+    Code.ENCODING_UNKNOWN: (415, "send the body as it is, without a coding", {"Accept-Encoding": "identity"}),
+    Code.MALFORMED: (400, "this is no HTTP request that can be read", {}),
+    Code.METHOD_UNKNOWN: (405, "there is no such method", {}),
+    Code.TARGET_TOO_LONG: (414, "the URL is too long", {}),
+    Code.HEADERS_TOO_LARGE: (431, "the headers are too large", {}),
+}
+#: what may be done outside the APIs
+_METHODS = {"receipts": "POST, GET", "healthz": "GET"}
+
+
+@value_class
+class _Place:
+    """What is called: the API it belongs to, if any, and the path there."""
+
+    entry: ApiDispatcher | None
+    mount: str
+    path: str
+    query: str
+    #: the first word of the path, and what follows, where no API is called
+    first: str = ""
+    rest: str = ""
+
+
+class Gateway:
+    """The routes, with what they need of this process."""
+
+    def __init__(self, rt: Runtime) -> None:
+        """Make the routes; they open the database when they are called."""
+        self._submission = SubmissionService(rt)
+        self._receipt_endpoint = ReceiptEndpoint(rt, self._submission.failures)
+        self._prefixes = {str(name): entry for name, entry in APIS.items()}
+        self._hosts = {host.lower(): APIS[name] for name, host in rt.settings.gateway_hosts.items()}
+        self._proxies = [_network(each) for each in rt.settings.gateway_proxies]
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        """Answer one request."""
+        place = self._place(request.raw_path, request.headers.get("Host", ""))
+        if is_encoded(request):
+            return self._refuse(request, place, request.method, Code.ENCODING_UNKNOWN)
+        if place.entry:
+            return await self._context(place.entry, request, self._call(request, place, request.method))
+        if place.first == "receipts":
+            return await self._receipt_endpoint.post(request, place.rest, self._source(request))
+        if place.first == "healthz":
+            if request.method not in ("GET", "HEAD"):
+                return self._refuse(request, place, request.method, Code.METHOD_UNKNOWN)
+            if self._submission.is_failing:
+                return fault(503, "the database keeps calls waiting")
+            return await self._receipt_endpoint.health()
+        return fault(404, "there is nothing here; the APIs are under " + ", ".join(f"/{name}" for name in APIS))
+
+    def unreadable(self, request: web.BaseRequest, error: MalformedRequest) -> web.Response:
+        """Answer what is no HTTP, in the words of the API that it was sent to as far as that can be seen."""
+        return self._refuse(request, self._place(error.target, error.host), error.method, error.refusal)
+
+    def close(self) -> None:
+        """End what runs for it."""
+        self._receipt_endpoint.close()
+        self._submission.close()
+
+    def _place(self, target: str, host: str) -> _Place:
+        if not target.startswith("/") and "://" in target:  # as proxies are asked (RFC 9112, 3.2.2)
+            host, _, target = target.partition("://")[2].partition("/")
+            target = f"/{target}"
+        path, _, query = target.partition("?")
+        if self._hosts and (own := self._hosts.get(host.rpartition("@")[2].partition(":")[0].lower())):
+            return _Place(own, "", path, query)
+        _, first, rest = (*path.split("/", 2), "", "")[:3]
+        if entry := self._prefixes.get(first):
+            return _Place(entry, f"/{first}", f"/{rest}", query)
+        return _Place(None, "", path, query, first, rest)
+
+    def _refuse(self, request: web.BaseRequest, place: _Place, method: str, code: Code) -> web.Response:
+        """Answer what is refused for how it is sent, wherever; its connection is closed where more would come."""
+        status, words, more = _REFUSALS[code]
+        if place.entry is None:
+            allowed = {"Allow": _METHODS.get(place.first, "GET, POST")} if code is Code.METHOD_UNKNOWN else {}
+            response = fault(status, words)
+            response.headers.update({**more, **allowed})
+        else:
+            call = self._call(request, place, method)
+            is_method = code is Code.METHOD_UNKNOWN
+            reply = place.entry.refuse_method(call) if is_method else place.entry.refuse(call, code, words)
+            response = _response(replace(reply, headers={**reply.headers, **more}))
+        # a body that is all here is nothing to wait for
+        if code is not Code.ENCODING_UNKNOWN or not request.content.is_eof():
+            response.force_close()
+        return response
+
+    def _call(self, request: web.BaseRequest, place: _Place, method: str) -> ApiRequest:
+        rt, source, headers = self._submission.rt, self._source(request), _joined(request)
+        return ApiRequest(
+            method, place.path, place.query, headers, b"", source, at=rt.now(), id=rt.new_ids(), mount=place.mount
+        )
+
+    async def _context(self, entry: ApiDispatcher, request: web.BaseRequest, call: ApiRequest) -> web.Response:
+        try:
+            return _response(await entry.answer(self._submission, call, RequestBody(request)))
+        except BodyRejected as error:
+            return _response(entry.refuse(call, error.code, str(error), error.wait), close=True)
+
+    def _source(self, request: web.BaseRequest) -> str:
+        """Return the address a call came from: the last one that is no proxy of ours."""
+        hop = request.remote or ""
+        if self._proxies:
+            # some proxies add a header of their own behind the caller's
+            reported = ",".join(request.headers.getall("X-Forwarded-For", ()))
+            forwarded = [each.strip() for each in reported.rsplit(",", _HOPS)[-_HOPS:]]
+            for each in (hop, *reversed(forwarded)):
+                if not self._is_proxy(each):
+                    return each or hop
+        return hop
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            return any(ip_address(address) in network for network in self._proxies)
+        except ValueError:
+            return False
+
+
+def serve(settings: Settings, *, shares: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; ConfigurationError when the port is taken.
+
+    With POSTROAD_GATEWAY_PROCESSES above 1, so many processes share the port; `shares`: this is one of the others.
+    """
+    if not shares:
+        require_free(settings.gateway_host, settings.gateway_port, "POSTROAD_GATEWAY_PORT")
+    uvloop.run(_serve(settings, others=0 if shares else settings.gateway_processes - 1))
+
+
+async def _serve(settings: Settings, others: int) -> None:
+    stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    gateway = Gateway(Runtime(settings, deadlines=Work.API.value))
+    freeze()
+    most = open_files.allow(CONNECTIONS + _OTHER_FILES) - _OTHER_FILES
+    http_server = HttpServer(gateway.handle, gateway.unreadable, most=max(most, 1))
+    runner = web.ServerRunner(http_server, shutdown_timeout=_FAREWELL)
+    await runner.setup()
+    shared = settings.gateway_processes > 1
+    site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port, reuse_port=shared or None)
+    await site.start()
+    children = [await _other(settings) for _ in range(others)]
+    try:
+        await _first(stop.wait(), *(child.wait() for child in children))
+        if not stop.is_set():
+            raise PostroadError("one of the gateway's processes ended; the others end with it")
+    finally:
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+        # whoever calls while we go is answered by us or by those who come, and reset by nobody
+        await refuse_new(listening(site))
+        await site.stop()
+        await http_server.leave(_LEAVING)
+        await runner.cleanup()
+        await asyncio.gather(*(child.wait() for child in children))
+        gateway.close()
+
+
+async def _other(settings: Settings) -> asyncio.subprocess.Process:
+    """Start another gateway on the same port; it ends when this one does."""
+    argv = with_parent_death_signal([sys.executable, "-m", "workers.cli", "gateway", "--shares"])
+    return await asyncio.create_subprocess_exec(*argv, env={**os.environ, **environment(settings)})
+
+
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.create_task(each) for each in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+def _network(written: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(written, strict=False)
+    except ValueError:
+        raise ConfigurationError(f"POSTROAD_GATEWAY_PROXIES: {written} is no network, as 10.0.0.0/8 is one") from None
+
+
+def _joined(request: web.BaseRequest) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
+    for written, value in request.headers.items():
+        name = written.lower()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _response(reply: ApiResponse, *, close: bool = False) -> web.Response:
+    response = web.Response(status=reply.status, body=reply.body, headers=reply.headers)
+    if close:
+        response.force_close()
+    return response

@@ -1,0 +1,1 @@
+"""What is not the product: simulator, bench, demo, embedded servers, process supervisor."""

@@ -1,0 +1,141 @@
+"""The processes of production for the time of a bench: the Procfile's own lines, each with its log under `home`."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from pipeline.errors import PostroadError
+from workers.lab.bench.setup import BULK, BenchSetup
+from workers.lab.supervisor.local_processes import connected, environment, own_carriers
+from workers.processes.parent_death_signal import with_parent_death_signal
+from workers.processes.procfile import IMPORTED_FROM, path_with_ours, read_procfile, shell
+
+#: those the road needs
+NEEDED = ("worker", "lane", "clock", "beat")
+#: that of carriers with a far end
+CARRIERS = "carriers"
+
+_SIMULATOR = [sys.executable, "-m", "workers.cli", "simulator", "--carrier", BULK, "--port", "0", "--smpp-port", "0"]
+
+
+class BenchProcess:
+    """One running process."""
+
+    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], home: Path) -> None:
+        self.name = name
+        self.log = home / "logs" / f"{name}.log"
+        with self.log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                with_parent_death_signal(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=IMPORTED_FROM,
+                env={**os.environ, "PATH": path_with_ours(), "PYTHONPATH": str(IMPORTED_FROM), **env},
+            )
+        self.pid = self._popen.pid
+
+    def check(self) -> None:
+        """Raise PostroadError when it has ended."""
+        if self._popen.poll() is not None:
+            raise PostroadError(f"{self.name} ended with code {self._popen.returncode}: {self.said()[-2000:]}")
+
+    def said(self) -> str:
+        """Return its log."""
+        return self.log.read_text(errors="replace")
+
+    def tell(self) -> None:
+        """Tell it to end."""
+        self._popen.terminate()
+
+    def stop(self, seconds: float = 40) -> None:
+        """Tell it to end; kill it when it does not."""
+        self.tell()
+        try:
+            self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.pid, signal.SIGKILL)
+            self._popen.wait()
+
+
+@contextmanager
+def workers(setup: BenchSetup, children: int) -> Iterator[list[BenchProcess]]:
+    """Run the Procfile's worker, lane, clock and beat, and its carriers where one has a process of its own."""
+    lines, settings = read_procfile(), setup.settings()
+    env = {**environment(settings), "POSTROAD_CONCURRENCY": str(children)}
+    needed = [*NEEDED, CARRIERS] if own_carriers(settings) else NEEDED
+    with ExitStack() as stack:
+        running = []
+        for name in needed:
+            process = BenchProcess(name, shell(lines[name]), env, setup.home)
+            stack.callback(process.stop)
+            running.append(process)
+        wait(connected(settings), running)
+        yield running
+        for process in reversed(running):  # at once: each takes a second or two to go
+            process.tell()
+
+
+@contextmanager
+def gateway(setup: BenchSetup, processes: int) -> Iterator[tuple[BenchProcess, int]]:
+    """Run the Procfile's gateway in so many processes; yield it and its port."""
+    settings = setup.settings()
+    with socket.create_server((settings.gateway_host, 0)) as free:
+        port = int(free.getsockname()[1])
+    reported = {"POSTROAD_GATEWAY_PORT": str(port), "POSTROAD_GATEWAY_PROCESSES": str(processes)}
+    process = BenchProcess("gateway", shell(read_procfile()["gateway"]), environment(settings) | reported, setup.home)
+    try:
+        wait(lambda: _listens(settings.gateway_host, port), [process])
+        yield process, port
+    finally:
+        process.stop()
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def simulator(setup: BenchSetup) -> Iterator[tuple[BenchProcess, str, str]]:
+    """Run a carrier simulator that takes everything; yield it, its URL, and the host and port of its SMSC."""
+    process = BenchProcess("simulator", _SIMULATOR, {}, setup.home)
+    try:
+        wait(lambda: "smpp://" in process.said(), [process])
+        said = process.said()
+        yield process, said.split("listens on ")[1].split(": ")[0], said.split("smpp://")[1].split()[0]
+    finally:
+        process.stop()
+
+
+def roots_of(setup: BenchSetup, processes: Sequence[BenchProcess]) -> dict[str, int]:
+    """Return name → pid of these processes and of the servers."""
+    servers = {"postgresql": setup.pair.postgres, "valkey": setup.pair.valkey}
+    return {process.name: process.pid for process in processes} | {
+        name: server.process.pid for name, server in servers.items() if server and server.process
+    }
+
+
+def wait(
+    done: Callable[[], bool], processes: Sequence[BenchProcess], timeout: float = 120, pause: float = 0.02
+) -> float:
+    """Return the moment (seconds since 1970) at which it was found done; PostroadError when it is not, or one died."""
+    deadline = time.monotonic() + timeout
+    while not done():
+        for process in processes:
+            process.check()
+        if time.monotonic() > deadline:
+            said = "\n".join(f"{each.name}: {each.said()[-1000:]}" for each in processes)
+            raise PostroadError(f"not done after {timeout:g} s\n{said}")
+        time.sleep(pause)
+    return time.time()

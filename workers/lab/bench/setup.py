@@ -1,0 +1,100 @@
+"""Where a bench takes place: servers of its own, a migrated database, an account with more money than it can spend."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from pydantic import SecretStr
+
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.admin import administer
+from pipeline.stages.admin.migrations import migrate
+from pipeline.stages.admin.sandbox import Sandbox, set_up_sandbox
+from workers import local_state
+from workers.lab.embedded import development
+
+ACCOUNT, SENDER = "bench", "Postroad"
+#: the carrier of everything but codes, and theirs, which is always inside the process and writes down when it had them
+BULK, CODES = "bench", "bench_codes"
+#: where codes are sent, and nothing else
+CODES_TO = "+27"
+
+_MONEY = 10**12
+_PRICES = {"*": 9, "DE": 7, "GB": 4, "NG": 3, "KE": 3, "IN": 2, "US": 1, "GR": 6, "2348": 3, "4474": 4}
+_EMPTY = "bench_empty"
+#: a bench sends to India too, and its far end asks for no registration (DLT)
+_ABLE = {"dlt": True}
+
+
+@dataclass(frozen=True, slots=True)
+class BenchSetup:
+    """A pair of servers and what stands on it."""
+
+    pair: development.EmbeddedServers
+
+    @property
+    def home(self) -> Path:
+        """The folder that is gone afterwards."""
+        return self.pair.home
+
+    @property
+    def codes_log(self) -> Path:
+        """What the codes' carrier wrote down."""
+        return self.home / "codes.jsonl"
+
+    def settings(self, database: str = "") -> Settings:
+        """Return settings for this process; the database is the road's own, or one that `copy` made."""
+        return Settings(
+            database_url=SecretStr(self.url(database)),
+            broker_url=SecretStr(self.pair.broker_url),
+            home=self.home,
+            secret_key=SecretStr(local_state.password(self.home, "secret_key")),
+        )
+
+    def url(self, database: str = "") -> str:
+        """Return where a database is found."""
+        url = urlsplit(self.pair.database_url)
+        return url._replace(path=f"/{database}").geturl() if database else url.geturl()
+
+    def connect(self, database: str = "") -> "psycopg.Connection[Any]":
+        """Return a connection to a database; each statement is a transaction of its own."""
+        return psycopg.connect(self.url(database), autocommit=True)
+
+    def copy(self, database: str, template: str = _EMPTY) -> None:
+        """Make a database: migrated, with the account, without messages."""
+        with self.connect("template1") as conn:
+            conn.execute(f"CREATE DATABASE {database} TEMPLATE {template}")
+
+    def set_carrier(self, kind: str, settings: Mapping[str, object]) -> None:
+        """Write the carriers and their routes."""
+        rt = Runtime(self.settings())
+        administer.set_carrier(rt, BULK, kind, settings, capabilities=_ABLE)
+        administer.set_carrier(rt, CODES, "simulated", {"log": str(self.codes_log)})
+        administer.set_route(rt, "*", BULK)
+        administer.set_route(rt, CODES_TO[1:], CODES)
+        rt.close()
+
+
+@contextmanager
+def setup() -> Iterator[BenchSetup]:
+    """Yield the ground, without carriers yet; it is gone afterwards."""
+    with development.temporary() as pair:
+        made = BenchSetup(pair)
+        rt = Runtime(made.settings())
+        migrate(rt)
+        set_up_sandbox(rt, Sandbox(ACCOUNT, SENDER, "EUR", _MONEY, _PRICES, {}))
+        rt.close()
+        made.copy(_EMPTY, template=urlsplit(pair.database_url).path[1:])
+        yield made
+
+
+def value(conn: "psycopg.Connection[Any]", query: str, *params: object) -> Any:
+    """Return the one value a query gives."""
+    row = conn.execute(query, params).fetchone()
+    assert row
+    return row[0]

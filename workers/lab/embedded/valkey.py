@@ -1,0 +1,61 @@
+"""The embedded Valkey: everything appended to its file, nothing ever evicted, on 127.0.0.1 behind a password."""
+
+import signal
+import socket
+from urllib.parse import urlsplit
+
+from workers import local_state
+from workers.lab.embedded import orphaned_server
+from workers.lab.embedded.data_folder import DataFolder, write_as
+from workers.lab.embedded.programs import find_valkey
+from workers.lab.embedded.server_process import Server
+
+_CONFIGURATION = """\
+bind 127.0.0.1
+port {port}
+protected-mode yes
+requirepass {password}
+dir {data}
+pidfile {data}/valkey.pid
+daemonize no
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory-policy noeviction
+proc-title-template "{{title}} {{listen-addr}} {{config-file}}"
+"""
+
+
+def prepare(place: DataFolder) -> Server:
+    """Return the server, ready to be launched: leftovers of an earlier start stopped, its settings written."""
+    program = find_valkey(place)
+    data = place.folder("valkey")
+    configuration = data / "valkey.conf"
+    orphaned_server.clear(data / "valkey.pid", str(configuration), signal.SIGTERM)
+
+    port, password = local_state.port(place.data, "valkey"), local_state.password(place.data, "valkey")
+    write_as(place.account, configuration, _CONFIGURATION.format(port=port, password=password, data=data))
+    url = f"redis://:{password}@127.0.0.1:{port}/0"
+    return Server(
+        name="Valkey",
+        argv=[str(program.path), str(configuration)],
+        url=url,
+        account=place.account,
+        log=place.log("valkey"),
+        polite=signal.SIGTERM,
+        answers=lambda: answers(url),
+    )
+
+
+def answers(url: str) -> bool:
+    """Whether a Valkey answers PING there, takes the password and has read its file."""
+    where = urlsplit(url)
+    try:
+        with socket.create_connection((where.hostname, where.port), timeout=5) as connection:
+            connection.sendall(f"AUTH {where.password}\r\nPING\r\n".encode())
+            received = b""
+            while received.count(b"\r\n") < 2 and (more := connection.recv(1024)):
+                received += more
+    except OSError:
+        return False
+    return received == b"+OK\r\n+PONG\r\n"

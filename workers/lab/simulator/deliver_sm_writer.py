@@ -1,0 +1,111 @@
+"""What an SMSC writes in a deliver_sm: receipts in every form, and what a handset wrote."""
+
+import time
+from dataclasses import replace
+from functools import lru_cache
+from uuid import uuid4
+
+from pipeline.carriers.simulated_smsc import REF_TAG, MadeMessageId, SimulatedSmsc
+from pipeline.carriers.simulator_script import Report
+from pipeline.carriers.smpp import addresses, pdu, text_encoding
+from pipeline.carriers.smpp.codes import MessageState, Tag
+from pipeline.carriers.smpp.deliver_sm import RECEIPT
+from pipeline.carriers.smpp.message_states import NAMES
+from schema.carriage import Parcel
+from schema.message_class import MessageClass
+from schema.vocabulary import Encoding, ReceiptVerdict
+
+#: what a report's word is in SMPP
+STATES = {
+    ReceiptVerdict.DELIVERED: MessageState.DELIVERED,
+    ReceiptVerdict.PENDING: MessageState.ENROUTE,
+    ReceiptVerdict.FAILED: MessageState.UNDELIVERABLE,
+}
+#: failures that have a state of their own: `failed:expired`
+FAILURES = {
+    "expired": MessageState.EXPIRED,
+    "deleted": MessageState.DELETED,
+    "rejected": MessageState.REJECTED,
+}
+#: a failure's code where it is given in words: MAP's absentSubscriber, else unknownSubscriber (29.002, 17.6.6)
+ERRORS = {"absent": 27}
+UNKNOWN_SUBSCRIBER = 1
+#: network_error_code: of a GSM network
+_GSM = b"\x03"
+#: characters of the message that a receipt repeats
+_SHOWN = 20
+
+
+def state(report: Report) -> tuple[MessageState, int]:
+    """Return what a report says in SMPP: the state, and the network's code."""
+    if report.status is not ReceiptVerdict.FAILED:
+        return STATES[report.status], 0
+    code = report.code or ""
+    if code.isdecimal() and len(code) <= 3:
+        return MessageState.UNDELIVERABLE, int(code)
+    return FAILURES.get(code, MessageState.UNDELIVERABLE), ERRORS.get(code, UNKNOWN_SUBSCRIBER)
+
+
+def receipt(
+    smsc: SimulatedSmsc, message: pdu.MessagePdu, message_id: str, report: Report, taken: float, text: str
+) -> bytes:
+    """Return the body of the deliver_sm that reports of a message taken at `taken`, in seconds since 1970."""
+    now, error = state(report)
+    words, tlvs = b"", b""
+    if smsc.receipts is not MadeMessageId.TLV:
+        delivered = now is MessageState.DELIVERED
+        shown = text[:_SHOWN].encode("ascii", "replace").replace(b"\0", b"?")
+        dates = _minute(int(taken) // 60), _minute(int(taken + report.happened) // 60)
+        words = b"id:%s sub:001 dlvrd:%03d submit date:%s done date:%s stat:%s err:%03d text:%s" % (
+            (message_id.encode(), delivered, *dates, NAMES[now].encode(), error, shown)
+        )
+    if smsc.receipts is not MadeMessageId.TEXT:
+        tlvs = pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, message_id.encode() + b"\0")
+        tlvs += pdu.tlv(Tag.MESSAGE_STATE, bytes((now,)))
+        if error:
+            tlvs += pdu.tlv(Tag.NETWORK_ERROR_CODE, _GSM + error.to_bytes(2, "big"))
+    for tag in (Tag.USER_MESSAGE_REFERENCE, *((REF_TAG,) if smsc.echo else ())):
+        if tag in message.tlvs:
+            tlvs += pdu.tlv(tag, message.tlvs[tag])
+    return pdu.message(
+        _address(message.destination_ton, message.destination_npi, message.destination),
+        _address(message.source_ton, message.source_npi, message.source),
+        words,
+        esm_class=RECEIPT,
+        tlvs=tlvs,
+    )
+
+
+def written(smsc: SimulatedSmsc, phone: str, to: str, text: str) -> list[bytes]:
+    """Return the bodies of the deliver_sm that carry what a handset wrote; ValueError names what cannot be."""
+    parcel = Parcel(uuid4(), to, phone, text, Encoding.GSM7, 0, MessageClass.TRANSACTIONAL)
+    style = text_encoding.TextOptions(smsc.alphabet)
+    try:
+        parts = text_encoding.parts(style, parcel)
+    except ValueError:
+        parts = text_encoding.parts(style, replace(parcel, encoding=Encoding.UCS2))
+    source, destination = (
+        addresses.source(addresses.AddressPlan(), phone),
+        addresses.source(addresses.AddressPlan(), to),
+    )
+    return [
+        pdu.message(
+            source, destination, part.text, esm_class=part.esm_class, data_coding=part.data_coding, tlvs=part.tlvs
+        )
+        for part in parts
+    ]
+
+
+def final_date(moment: float) -> str:
+    """Return a moment, in seconds since 1970, as query_sm_resp tells it."""
+    return time.strftime("%y%m%d%H%M%S000+", time.gmtime(moment))
+
+
+@lru_cache(16)
+def _minute(minute: int) -> bytes:
+    return time.strftime("%y%m%d%H%M", time.gmtime(60 * minute)).encode()
+
+
+def _address(ton: int, npi: int, digits: str) -> bytes:
+    """Return an address as it came: who sent it is no stranger to what is in it."""
+    return b"%c%c%s\0" % (ton, npi, digits.encode("latin-1"))

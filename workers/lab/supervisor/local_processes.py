@@ -1,0 +1,145 @@
+"""The processes of one machine: the simulator and the Procfile's lines, with the settings they share."""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.errors import DatabaseFault
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.placement import all_placements
+from schema.vocabulary import Placement
+from workers import logs
+from workers.lab.supervisor.supervise import ChildProcess, StopTimeouts, require_free
+from workers.processes.procfile import read_procfile, shell
+from workers.producer import producer
+
+#: seconds one look at a port or a worker may take
+_LOOK = 0.5
+#: seconds the carriers' own processes are waited for: one that cannot live keeps nobody else from starting
+_TIMEOUTS = 30.0
+
+#: with those that start at once: each is waited for as long as all of them take
+ALL_AT_ONCE = StopTimeouts(ready=180)
+
+#: told to stop together: first those that nobody waits for, who bring new work, then those that carry it
+_BESIDE = {"lane", "clock", "carriers", "gateway", "notifier", "flower"}
+
+#: what the processes are told in their environment: the settings' names there
+_ENVIRONMENT_VARIABLES = ("gateway_host", "gateway_port", "flower_port", "simulator_port", "simulator_smpp_port")
+
+
+def check_ports(settings: Settings) -> None:
+    """Raise ConfigurationError, naming the setting, when a port that the processes need is taken."""
+    require_free(settings.gateway_host, settings.gateway_port, "POSTROAD_GATEWAY_PORT")
+    require_free("127.0.0.1", settings.simulator_port, "POSTROAD_SIMULATOR_PORT")
+    require_free("127.0.0.1", settings.simulator_smpp_port, "POSTROAD_SIMULATOR_SMPP_PORT")
+    require_free(os.environ.get("POSTROAD_FLOWER_HOST", "127.0.0.1"), settings.flower_port, "POSTROAD_FLOWER_PORT")
+
+
+def processes(settings: Settings, played: Path, log: Path | None = None) -> list[ChildProcess]:
+    """Return the processes in the order to start them; the next may start when one is ready.
+
+    The settings hold both URLs. The simulator plays the file of scripts, and keeps its record in `log`.
+    """
+    environment_variables = environment(settings)
+    ready = {
+        "gateway": _listens(settings.gateway_port, settings.gateway_host),
+        "flower": _listens(settings.flower_port),
+        # the three start side by side; whoever comes next waits for all of them
+        "clock": _answer(settings, "worker", "lane", "clock"),
+        "carriers": connected(settings),
+    }
+    simulator = [sys.executable, "-m", "workers.cli", "simulator", "--config", str(played)]
+    simulator += ["--port", str(settings.simulator_port), "--smpp-port", str(settings.simulator_smpp_port)]
+    simulator += ["--log", str(log)] if log else []
+    return [
+        ChildProcess("simulator", simulator, environment_variables, _listens(settings.simulator_port)),
+        *(
+            ChildProcess(name, shell(line), environment_variables, ready.get(name), beside=name in _BESIDE)
+            for name, line in read_procfile().items()
+        ),
+    ]
+
+
+def at_once(processes: Sequence[ChildProcess], tell: Callable[[str], object] = lambda _: None) -> list[ChildProcess]:
+    """Let them start beside each other, which saves half of the time; the last is ready when all of them are.
+
+    Only the first, the simulator, is waited for: carriers are there before messages are. `tell` hears who is ready.
+    """
+    first, *rest = processes
+    waited_for = {each.name: each.ready for each in rest if each.ready}
+
+    def ready() -> bool:
+        for name, looks in list(waited_for.items()):
+            if looks():
+                tell(name)
+                del waited_for[name]
+        return not waited_for
+
+    *early, last = (replace(each, ready=None) for each in rest)
+    return [first, *early, replace(last, ready=ready)]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return what a child process needs in its environment to have these settings' servers, ports and passwords."""
+    return {
+        **{f"POSTROAD_{name.upper()}": str(getattr(settings, name)) for name in _ENVIRONMENT_VARIABLES},
+        "POSTROAD_DATABASE_URL": settings.database_url.get_secret_value(),
+        "POSTROAD_BROKER_URL": settings.broker_url.get_secret_value(),
+        "POSTROAD_FLOWER_BASIC_AUTH": settings.flower_basic_auth.get_secret_value(),
+        "POSTROAD_SECRET_KEY": settings.secret_key.get_secret_value(),
+        "POSTROAD_SECRET_KEY_OLD": settings.secret_key_old.get_secret_value(),
+        "POSTROAD_HOME": str(settings.home.resolve()),
+        # the clock ticks several times a second: at INFO nobody reads anything else
+        logs.LEVEL: logs.level("WARNING"),
+    }
+
+
+def connected(settings: Settings) -> Callable[[], bool]:
+    """Return what tells whether the process of each carrier answers, or has had time enough to."""
+    deadlines: list[float] = []
+
+    def ready() -> bool:
+        deadlines.append(time.monotonic() + _TIMEOUTS)
+        return time.monotonic() > deadlines[0] or _answer(settings, *own_carriers(settings))()
+
+    return ready
+
+
+def own_carriers(settings: Settings) -> list[str]:
+    """Return the carriers that have a process of their own; none while the database does not answer."""
+    with closing(Runtime(settings)) as rt:
+        try:
+            return [name for name, placement in all_placements(rt).items() if placement is not Placement.SHARED]
+        except DatabaseFault:
+            return []
+
+
+def _listens(port: int, host: str = "127.0.0.1") -> Callable[[], bool]:
+    def ready() -> bool:
+        try:
+            socket.create_connection((host or "127.0.0.1", port), _LOOK).close()
+        except OSError:
+            return False
+        return True
+
+    return ready
+
+
+def _answer(settings: Settings, *names: str) -> Callable[[], bool]:
+    """Workers are ready when they answer: they read their queues then."""
+    workers = [f"{name}@{socket.gethostname()}" for name in names]
+
+    def ready() -> bool:
+        if not workers:  # asked for nobody, everybody would answer
+            return True
+        control = producer(settings.broker_url.get_secret_value()).control
+        return len(control.ping(destination=workers, timeout=_LOOK) or ()) == len(workers)
+
+    return ready

@@ -1,0 +1,37 @@
+"""Where this installation's servers are: as configured, or the embedded pair that `postroad up` runs here."""
+
+from kombu.utils.url import parse_url
+from pydantic import SecretStr
+
+from pipeline.errors import ConfigurationError
+from pipeline.settings import Settings, settings
+from workers import local_state
+from workers.lab.embedded import development
+
+_BROKERS = ("redis", "rediss", "amqp", "amqps", "pyamqp")
+
+
+def with_local_servers() -> Settings:
+    """Return the settings, with the URLs of the running embedded pair where none are configured."""
+    given = settings()
+    wanting = [name for name in ("database_url", "broker_url") if not getattr(given, name).get_secret_value()]
+    found = development.running(given.home) if wanting else None
+    update = {name: SecretStr(getattr(found, name)) for name in wanting} if found else {}
+    if not given.secret_key.get_secret_value() and (key := local_state.known_password(given.home, "secret_key")):
+        update["secret_key"] = SecretStr(key)
+    return given.model_copy(update=update) if update else given
+
+
+def broker_url(given: Settings) -> str:
+    """Return the broker's URL; ConfigurationError when it is missing or nothing we speak."""
+    url = given.broker_url.get_secret_value()
+    if not url:
+        raise ConfigurationError("BROKER_URL is not set and no embedded server runs here: start one with `postroad up`")
+    scheme = url.partition(":")[0]
+    if scheme not in _BROKERS:
+        raise ConfigurationError(f"BROKER_URL speaks {scheme}: write redis://… or amqp://…")
+    try:
+        parse_url(url)
+    except ValueError:
+        raise ConfigurationError("BROKER_URL cannot be read: write redis://:password@host:port/0") from None
+    return url

@@ -1,0 +1,31 @@
+"""Greets a customer's new endpoint as its dialect does: whoever does not answer as he must is told nothing."""
+
+import asyncio
+import secrets
+
+from pipeline.runtime import Runtime
+from pipeline.stages.api import webhook_endpoints
+from pipeline.stages.api.webhook_endpoints import AllowedAddresses
+from schema.api import WebhookPost
+from schema.vocabulary import Dialect
+from workers.webhooks.formatters import GREETERS
+from workers.webhooks.webhook_client import WebhookClient, WebhookResponse
+
+
+def greet(rt: Runtime, dialect: Dialect, url: str) -> str | None:
+    """Make the call that a dialect makes to a new endpoint; return None when it answered well, else what it did."""
+    handshake = GREETERS.get(dialect)
+    if handshake is None:
+        return None
+    secret = secrets.token_urlsafe(32)
+    answer = asyncio.run(_ask(webhook_endpoints.reach(rt), url, handshake.greet(secret), handshake.TIMEOUT))
+    if isinstance(answer, str):
+        return f"could not be called ({answer}): it must answer {handshake.WELCOME}"
+    if handshake.is_welcome(secret, answer.status, answer.body):
+        return None
+    return f"answered {answer.status}, but not as it must: {handshake.WELCOME}"
+
+
+async def _ask(reach: AllowedAddresses, url: str, posting: WebhookPost, seconds: float) -> WebhookResponse | str:
+    async with WebhookClient(reach) as caller:
+        return await caller.ask(url, posting, seconds)

@@ -1,0 +1,213 @@
+"""The notifier: a process that makes the calls of customers' webhooks, many at once, for as long as it lives.
+
+It claims what is due, makes the calls side by side, and writes down what came of them in batches as they end. Several
+notifiers share the work. One that dies leaves its calls to the others when their lease ends; told to stop, it lets its
+calls end and claims no more.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from pipeline.dialects.contract import WebhookFormatter
+from pipeline.errors import DatabaseFault
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.api import webhook_deliveries, webhook_endpoints
+from pipeline.stages.api.webhook_deliveries import CallOutcome, ClaimedDeliveries, DeliveryJob
+from schema.vocabulary import Dialect
+from workers import open_files
+from workers.webhooks.endpoint_window import EndpointWindows
+from workers.webhooks.formatters import FORMATTERS, compose
+from workers.webhooks.webhook_client import WebhookClient
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: seconds between two looks when nothing happens
+POLL = 0.5
+#: seconds for which ended calls are gathered before they are written down, and how many at once
+_MICRO_BATCH, _BATCH = 0.01, 500
+#: seconds before the database is asked again that was away, doubled up to the last
+_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+#: seconds that open calls have to end when the process is told to: longer than any may take
+GRACE = 20.0
+#: an endpoint that answers so wants no more calls
+_GONE = 410
+
+
+class Notifier:
+    """One process's calls."""
+
+    def __init__(
+        self, rt: Runtime, caller: WebhookClient, formatters: Mapping[Dialect, WebhookFormatter] = FORMATTERS
+    ) -> None:
+        """Keep what it works with; nothing is opened before `run`."""
+        self._rt = rt
+        self._caller = caller
+        self._formatters = formatters
+        self._windows = EndpointWindows(rt.settings.webhook_lane)
+        self._calls: dict[asyncio.Task[CallOutcome], DeliveryJob] = {}
+        self._ended: list[CallOutcome] = []
+        self._something_ended = asyncio.Event()
+        self._look_again = asyncio.Event()
+        # one thread: a claim sees what was recorded before it
+        self._thread = ThreadPoolExecutor(1, "notifier")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Make calls until told to stop; return when the last has ended and is written down."""
+        writer = asyncio.create_task(self._write())
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            while not (stopped.done() or writer.done()):
+                if not await self._look():
+                    await self._rest(stopped, writer)
+            if writer.done():  # it never ends by itself
+                writer.result()
+            await self._wind_up()
+        finally:
+            writer.cancel()
+            stopped.cancel()
+            await asyncio.gather(writer, stopped, return_exceptions=True)
+            self._thread.shutdown()
+
+    async def _look(self) -> bool:
+        """Claim what there is room for and begin it; return whether there may be more at once."""
+        room = self._rt.settings.webhook_window - self._windows.total
+        if room <= 0:
+            return False
+        rooms = self._windows.rooms(time.monotonic())
+        self._look_again.clear()
+        claimed = await self._insist(
+            lambda: webhook_deliveries.claim(self._rt, rooms, room), tries=1
+        ) or ClaimedDeliveries([], False)
+        for job in claimed.jobs:
+            self._windows.begin(job.channel)
+            call = asyncio.create_task(self._run(job))
+            self._calls[call] = job
+            call.add_done_callback(partial(self._end, began=time.monotonic()))
+        return claimed.is_more
+
+    async def _rest(self, *ends: "asyncio.Task[Any]") -> None:
+        """Wait until something ended, or for a while, or for one of the ends."""
+        again = asyncio.create_task(self._look_again.wait())
+        await asyncio.wait([again, *ends], timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
+        again.cancel()
+
+    def _end(self, call: "asyncio.Task[CallOutcome]", began: float) -> None:
+        job = self._calls.pop(call)
+        if call.cancelled():
+            return
+        if error := call.exception():
+            log.error("a webhook's call failed with %s", type(error).__name__)
+            formatter = self._formatters.get(job.notification.dialect)
+            outcome = CallOutcome(
+                job, "fault", accepted=False, called=False, schedule=formatter.SCHEDULE if formatter else ()
+            )
+        else:
+            outcome = call.result()
+        if outcome.called:
+            self._windows.judge(job.channel, outcome.accepted, began, time.monotonic(), outcome.asked)
+        self._ended.append(outcome)
+        self._something_ended.set()
+
+    async def _run(self, job: DeliveryJob) -> CallOutcome:
+        """Compose one call, make it, and return what came of it."""
+        formatter = self._formatters.get(job.notification.dialect)
+        if formatter is None:
+            return CallOutcome(job, "no_dialect", accepted=False, called=False)
+        if not job.secrets:
+            return CallOutcome(job, "secret_unreadable", accepted=False, called=False, schedule=formatter.SCHEDULE)
+        posting = compose(formatter, job.notification, job.secrets, self._rt.now())
+        if posting is None:
+            return CallOutcome(job, "unsaid", accepted=True, called=False)
+        answer = await self._caller.post(job.url, posting, formatter.TIMEOUT)
+        if isinstance(answer, str):
+            return CallOutcome(job, answer, accepted=False, schedule=formatter.SCHEDULE)
+        return CallOutcome(
+            job,
+            str(answer.status),
+            accepted=answer.status in formatter.SUCCESSES,
+            gone=answer.status == _GONE,
+            schedule=formatter.SCHEDULE,
+            asked=webhook_deliveries.asked_to_wait(self._rt, answer.status, answer.headers, formatter.SCHEDULE),
+        )
+
+    async def _write(self) -> None:
+        """Write down what ended, for ever: a room is free again only then."""
+        while True:
+            await self._something_ended.wait()
+            await asyncio.sleep(_MICRO_BATCH)
+            await self._write_batch()
+
+    async def _write_batch(self) -> None:
+        batch, self._ended = self._ended[:_BATCH], self._ended[_BATCH:]
+        if not self._ended:
+            self._something_ended.clear()
+        try:
+            suspended = await self._insist(lambda: webhook_deliveries.record(self._rt, batch))
+        except DatabaseFault as fault:  # it is the data: the same again would fail the same
+            log.error("what came of %s webhook calls cannot be written: %s", len(batch), fault)
+            suspended = None
+        for outcome in batch:
+            self._windows.end(outcome.job.channel)
+        for endpoint in suspended or ():
+            log.warning("webhook endpoint %s is suspended: it fails, or is gone", endpoint)
+        self._look_again.set()
+
+    async def _wind_up(self) -> None:
+        """Let open calls end for a while, write down what ended, and leave the rest to others."""
+        if self._calls:
+            await asyncio.wait(list(self._calls), timeout=GRACE)
+        left = list(self._calls.values())
+        for call in list(self._calls):
+            call.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE / 2):
+                while self._windows.total > len(left):
+                    self._look_again.clear()
+                    await self._look_again.wait()
+        if left:
+            await self._insist(lambda: webhook_deliveries.give_back(self._rt, left), tries=3)
+
+    async def _insist(self, work: Callable[[], T], tries: int | None = None) -> T | None:
+        """Return what the work returns, in the database's thread; while that is away, again (so often), then None."""
+        pause = _PAUSE
+        while True:
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            except DatabaseFault as fault:
+                if fault.is_final:
+                    raise
+                log.warning("the notifier's database: %s", fault)
+                tries = None if tries is None else tries - 1
+            if tries == 0:
+                return None
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def serve(settings: Settings) -> None:
+    """Make calls until SIGTERM or SIGINT; ConfigurationError when a setting does not fit."""
+    rt = Runtime(settings)
+    try:
+        reach = webhook_endpoints.reach(rt)
+        open_files.allow(2 * settings.webhook_window + 256)
+        asyncio.run(_serve(rt, WebhookClient(reach)))
+    finally:
+        rt.close()
+
+
+async def _serve(rt: Runtime, caller: WebhookClient) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with caller:
+        await Notifier(rt, caller).run(stop)

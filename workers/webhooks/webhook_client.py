@@ -1,0 +1,218 @@
+"""Calls a stranger's URL without being led anywhere: one name, resolved once, each address judged where it is dialled.
+
+aiohttp's resolver hook is not asked about IP addresses in a URL, so the same question is asked again of every socket
+before it is opened: there is no other way out of this process. Redirects are not followed, proxies of the environment
+not used, cookies not kept, and of an answer's body no more is read than keeps the connection usable.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from pipeline.stages.api.webhook_endpoints import AllowedAddresses, fault, may_be_called
+from schema.api import WebhookPost
+
+#: bytes of an answer that are read before its connection is closed, and the seconds they may take
+_READ, _READ_SECONDS = 64 * 1024, 2.0
+#: seconds for which a name's addresses are remembered
+_NAMES = 10
+#: names that may be looked up at once: a lookup that hangs holds a thread
+_LOOKUPS = 64
+
+#: `socket.getaddrinfo`, or what stands for it
+Lookup = Callable[..., Sequence[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookResponse:
+    """What a stranger answered."""
+
+    status: int
+    #: its beginning
+    body: bytes
+    #: those that say when to call again
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class AddressForbidden(OSError):
+    """The address is not one that webhooks may reach."""
+
+
+class WebhookClient:
+    """Makes calls, for as long as it is entered."""
+
+    def __init__(
+        self, reach: AllowedAddresses, lookup: Lookup = socket.getaddrinfo, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Keep what may be reached; `tls`: whom else to trust. Nothing is opened before it is entered."""
+        self._reach = reach
+        self._lookup = lookup
+        self._tls = tls or ssl.create_default_context()
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._threads = ThreadPoolExecutor(_LOOKUPS, "names")
+
+    async def __aenter__(self) -> "WebhookClient":
+        """Open the sessions: one for HTTPS, one for what may be called without."""
+        for scheme in ("https", "http"):
+            gate = _Gate(self._reach, scheme == "https")
+            connector = aiohttp.TCPConnector(
+                limit=0,
+                resolver=_Names(gate, self._lookup, self._threads),
+                ttl_dns_cache=_NAMES,
+                socket_factory=gate.open,
+                ssl=self._tls,
+            )
+            self._sessions[scheme] = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "Postroad-Webhooks", "Accept": "*/*", "Accept-Encoding": "identity"},
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close all connections."""
+        for session in self._sessions.values():
+            await session.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def call(self, url: str, posting: WebhookPost, seconds: float) -> int | str:
+        """Post it; return the HTTP status of the answer, or a word for why there is none. Never raises."""
+        answer = await self.post(url, posting, seconds)
+        return answer if isinstance(answer, str) else answer.status
+
+    async def post(self, url: str, posting: WebhookPost, seconds: float) -> WebhookResponse | str:
+        """Post it; return the answer without its body, or a word for why there is none. Never raises."""
+        answer = await self._post(url, posting, seconds)
+        if isinstance(answer, str):
+            return answer
+        await _drain(answer)
+        return WebhookResponse(
+            answer.status, b"", {name: answer.headers.get(name, "") for name in ("Retry-After", "Date")}
+        )
+
+    async def ask(self, url: str, posting: WebhookPost, seconds: float) -> WebhookResponse | str:
+        """Post it; return the answer, or a word for why there is none. Never raises."""
+        answer = await self._post(url, posting, seconds)
+        if isinstance(answer, str):
+            return answer
+        body = bytearray()
+        await _drain(answer, body)
+        return WebhookResponse(answer.status, bytes(body))
+
+    async def _post(self, url: str, posting: WebhookPost, seconds: float) -> aiohttp.ClientResponse | str:
+        if fault(url, self._reach):
+            return "url_unfit"
+        try:
+            return await self._sessions[url.partition(":")[0].lower()].post(
+                URL(url, encoded=True),
+                data=posting.body,
+                headers=posting.headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=seconds),
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return _word(error)
+
+
+async def _drain(answer: aiohttp.ClientResponse, kept: bytearray | None = None) -> None:
+    """Read an answer to its end, so that its connection can be used again, or close it; keep what was read there."""
+    left = _READ
+    with contextlib.suppress(aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_READ_SECONDS):
+            while left > 0:
+                piece = await answer.content.read(left)
+                if not piece:
+                    answer.release()
+                    return
+                left -= len(piece)
+                if kept is not None:
+                    kept += piece
+    answer.close()
+
+
+def _word(error: Exception) -> str:
+    """Return what kept a call from being answered, in a word; no error's own text: it may quote what was sent."""
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, AddressForbidden):
+        return "address_forbidden"
+    for kind, word in _WORDS.items():
+        if isinstance(error, kind):
+            return word
+    return "url_unfit"
+
+
+_WORDS: dict[type[Exception], str] = {
+    TimeoutError: "timeout",
+    aiohttp.ClientConnectorDNSError: "no_such_host",
+    aiohttp.ClientSSLError: "no_tls",
+    aiohttp.ClientConnectorError: "no_connection",
+    aiohttp.ServerDisconnectedError: "no_answer",
+    aiohttp.ClientOSError: "no_answer",
+    aiohttp.ClientResponseError: "unreadable_answer",
+    aiohttp.ClientPayloadError: "unreadable_answer",
+    OSError: "no_connection",
+}
+
+
+class _Gate:
+    """Opens sockets to addresses that may be reached, and no others."""
+
+    def __init__(self, reach: AllowedAddresses, tls: bool) -> None:
+        self._reach = reach
+        self._tls = tls
+
+    def check(self, address: str, port: int) -> None:
+        """Raise Forbidden unless this very address may be called."""
+        if not may_be_called(address, port, self._reach, tls=self._tls):
+            raise AddressForbidden("not an address that webhooks may reach")
+
+    def open(self, info: tuple[Any, ...]) -> socket.socket:
+        """Return a socket for an address about to be dialled."""
+        family, kind, protocol, _, address = info
+        self.check(address[0], address[1])
+        return socket.socket(family, kind, protocol)
+
+
+class _Names(AbstractResolver):
+    """Looks names up; one that leads anywhere it may not leads nowhere."""
+
+    def __init__(self, gate: _Gate, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
+        self._gate = gate
+        self._lookup = lookup
+        self._threads = threads
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the name's addresses; Forbidden when one of them may not be called."""
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(
+            self._threads, lambda: self._lookup(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+        )
+        for _, _, _, _, address in found:
+            self._gate.check(address[0], port)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address[0],
+                port=port,
+                family=each,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for each, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Close nothing: the threads are the caller's."""
