@@ -1,12 +1,14 @@
 """What every carrier does, whatever it speaks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from pipeline.errors import PostroadError
 from schema.carriage import Attempt, BindReport, CarrierEvents, Parcel, Posted
-from schema.vocabulary import UnknownAbility
+from schema.refusals import RefusalReason
+from schema.vocabulary import Placement, UnknownAbility
 
 
 class Carrier(Protocol):
@@ -157,3 +159,59 @@ class ReceiptProof(Protocol):
     def __call__(self, carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
         """Tell whether they prove it; False: only the body can. ReceiptForged if they disprove it."""
         ...
+
+
+#: what a carrier is answered when its receipts are kept: status, content type and body
+Thanks = tuple[int, str, str]
+#: what a carrier hears unless its kind says otherwise
+USUAL_THANKS: Thanks = (200, "application/json", '{"kept": true}')
+
+
+def _usual_thanks(_carrier: str, _settings: Mapping[str, object]) -> Thanks:
+    return USUAL_THANKS
+
+
+def _sends_no_dlt(_settings: Mapping[str, object]) -> bool:
+    return False
+
+
+def reaches_no_operator(_settings: Mapping[str, object]) -> None:
+    """Return what is said of ids for India (DLT) by a kind that reaches no operator."""
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReceipts:
+    """How the receipts of one kind of carrier come over HTTP."""
+
+    read: ReceiptReader
+    #: what is told of them before their body is read
+    prove: ReceiptProof
+    #: the settings of which one proves them; none: the rules in the setting `receipts` hold a proof
+    secrets: tuple[str, ...] = ()
+    #: whether every post is believed while none of these is set; otherwise none is
+    is_trusting: bool = False
+    #: whether its carriers may call with GET too
+    by_get: bool = False
+    #: returns what a carrier of (name, settings) is answered when its receipts are kept
+    thanks: Callable[[str, Mapping[str, object]], Thanks] = _usual_thanks
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierKind:
+    """One kind of carrier: all that the rest of the code knows of it."""
+
+    #: what an operator calls it: `twilio`
+    name: str
+    #: makes a carrier of (name, settings); ConfigurationError names the setting that does not fit
+    make: Callable[[str, Mapping[str, object]], Carrier]
+    #: which process gives its carriers their messages
+    placement: Placement = Placement.OWN
+    #: None: its receipts do not come over HTTP
+    receipts: HttpReceipts | None = None
+    #: why a message was refused, by where the code comes and by the code; empty: its codes are an operator's to set
+    codes: Mapping[str, Mapping[Any, RefusalReason]] = field(default_factory=dict)
+    #: tells whether its settings have ids for India (DLT) that its carriers send; None: it reaches no operator
+    sends_dlt: Callable[[Mapping[str, object]], bool | None] = _sends_no_dlt
+    #: the settings that say how ids are written, where a carrier may write them otherwise in receipts
+    id_settings: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ from functools import partial
 from urllib.parse import quote
 from uuid import UUID
 
-from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.contract import CarrierKind, HttpReceipts, ReceiptForged, reaches_no_operator
 from pipeline.carriers.http1 import HttpResponse, request
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
@@ -161,3 +161,12 @@ def _receipt(carrier: str, report: Mapping[str, object]) -> posted_receipts.Entr
         raw=json.dumps(report, separators=(",", ":")),
     )
     return posted_receipts.checked(receipt, status.lower() in STATUSES)
+
+
+KIND = CarrierKind(
+    "http",
+    make,
+    receipts=HttpReceipts(read, prove, secrets=("receipt_token",), is_trusting=True),
+    codes={"HTTP status": REFUSALS},
+    sends_dlt=reaches_no_operator,
+)

@@ -40,9 +40,9 @@ def markdown() -> str:
         ((reason, OUTCOMES[reason], _help(reason)) for reason in RefusalReason),
     )
     listed = (
-        (kind, where, code, OUTCOMES[reason], reason, _help(reason))
-        for kind, tables in registry.TABLES.items()
-        for where, table in tables.items()
+        (kind.name, where, code, OUTCOMES[reason], reason, _help(reason))
+        for kind in registry.KINDS.values()
+        for where, table in kind.codes.items()
         for code, reason in table.items()
     )
     by_code = _table(("carrier", "where", "code", "outcome", "reason", "another carrier may help"), listed)

@@ -9,11 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline.carriers.contract import CarrierKind, reaches_no_operator
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.simulator_log import Oracle, OracleLog
 from pipeline.carriers.simulator_script import ScriptedOutcome, read
 from schema.carriage import Attempt, Parcel
-from schema.vocabulary import Outcome, UnknownAbility
+from schema.vocabulary import Outcome, Placement, UnknownAbility
 
 #: what we would have made of each fate over the wire, and the code; None: the word's own argument
 OUTCOMES: dict[ScriptedOutcome, tuple[Outcome, str | None]] = {
@@ -78,3 +79,6 @@ class Simulated:
         """Close the log; idempotent."""
         if self._log:
             self._log.close()
+
+
+KIND = CarrierKind("simulated", Simulated, placement=Placement.SHARED, sends_dlt=reaches_no_operator)

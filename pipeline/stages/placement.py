@@ -33,7 +33,7 @@ class Placements:
 def all_placements(rt: Runtime) -> dict[str, Placement]:
     """Return where each carrier's messages are carried, drained ones too: their receipts still come."""
     with rt.read_only() as conn:
-        return {row.name: _placement(row.kind) for row in carriers.all_of(conn)}
+        return {row.name: registry.placement(row.kind) for row in carriers.all_of(conn)}
 
 
 def keep_connected(rt: Runtime, name: str, listener: Listener) -> Carrier | None:
@@ -73,9 +73,3 @@ class BindReporter:
             with rt.begin() as conn:
                 carrier_binds.write(conn, self._name, self._host, report)
             self._reported, self._reported_at = report, now
-
-
-def _placement(kind: str) -> Placement:
-    if kind in registry.BOUND:
-        return Placement.BOUND
-    return Placement.SHARED if kind in registry.IN_PLACE else Placement.OWN

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.carriers import registry
-from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.contract import HttpReceipts, ReceiptForged
 from pipeline.carriers.vendors import urls
 from pipeline.errors import ConfigurationError
 from pipeline.runtime import Runtime, is_sealed
@@ -33,7 +33,7 @@ __all__ = [
 def senders(rt: Runtime) -> dict[str, CarrierRow]:
     """Return the carriers that may post receipts, by name."""
     with rt.begin() as conn:
-        rows = [row for row in carriers.all_of(conn) if row.kind in registry.RECEIPT_READERS]
+        rows = [row for row in carriers.all_of(conn) if registry.http_receipts(row.kind)]
     return {row.name: _unsealed(rt, row) for row in rows}
 
 
@@ -46,14 +46,20 @@ def _unsealed(rt: Runtime, row: CarrierRow) -> CarrierRow:
         return row
 
 
+def _receipts(sender: CarrierRow) -> HttpReceipts:
+    found = registry.http_receipts(sender.kind)
+    assert found is not None  # it is one of the senders
+    return found
+
+
 def methods(sender: CarrierRow) -> frozenset[str]:
     """Return the HTTP methods that a carrier may call with."""
-    return frozenset({"POST", "GET"} if sender.kind in registry.RECEIPTS_BY_GET else {"POST"})
+    return frozenset({"POST", "GET"} if _receipts(sender).by_get else {"POST"})
 
 
 def thanks(sender: CarrierRow) -> tuple[int, str, str]:
     """Return what a carrier wants to hear when all is kept: status, content type and words."""
-    return registry.thanks(sender.name, sender.kind, sender.settings)
+    return _receipts(sender).thanks(sender.name, sender.settings)
 
 
 def called(sender: CarrierRow, raw_path: str, otherwise: str) -> str:
@@ -70,7 +76,7 @@ def prove(sender: CarrierRow, posted: Posted) -> bool:
     if is_sealed(sender.settings):
         raise ConfigurationError(f"carrier {sender.name}: its settings cannot be read under this POSTROAD_SECRET_KEY")
     try:
-        return registry.RECEIPT_PROOFS[sender.kind](sender.name, sender.settings, posted)
+        return _receipts(sender).prove(sender.name, sender.settings, posted)
     except (AttributeError, TypeError) as error:
         raise ValueError(f"a field is not of the form it has: {type(error).__name__}") from None
 
@@ -82,7 +88,7 @@ def read(sender: CarrierRow, posted: Posted) -> CarrierEvents:
     ReceiptForged that it does not prove whose it is.
     """
     try:
-        return registry.receipt_reader(sender.kind)(sender.name, sender.settings, posted)
+        return _receipts(sender).read(sender.name, sender.settings, posted)
     except (AttributeError, LookupError, TypeError) as error:
         raise ValueError(f"a field is not of the form it has: {type(error).__name__}") from None
 

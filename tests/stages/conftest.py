@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.carriers import registry
+from pipeline.carriers.contract import CarrierKind
 from pipeline.stages.admin.audit import audit
 from tests.stages.scripted import KIND, Line, Scripted, Stage
 
@@ -15,6 +16,6 @@ from tests.stages.scripted import KIND, Line, Scripted, Stage
 def stage(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """A world with carriers of this test's own; whatever it does, the invariants hold afterwards."""
     lines: dict[str, Line] = {}
-    monkeypatch.setitem(registry.KINDS, KIND, partial(Scripted, lines))
+    monkeypatch.setitem(registry.KINDS, KIND, CarrierKind(KIND, partial(Scripted, lines)))
     yield Stage(world, lines)
     assert [finding for finding in audit(world.rt) if finding.broken] == []

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.carriers import registry
-from pipeline.carriers.contract import SubmitNotes
+from pipeline.carriers.contract import CarrierKind, SubmitNotes
 from pipeline.journal import Journal, dead
 from pipeline.runtime import Runtime
 from pipeline.stages.admin.audit import audit
@@ -70,8 +70,8 @@ class Blunt(Deadly):
 @pytest.fixture
 def deeds(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Deed]]:
     """What carrier alpha does with its next calls; whatever that is, the invariants hold afterwards."""
-    monkeypatch.setitem(registry.KINDS, "deadly", Deadly)
-    monkeypatch.setitem(registry.KINDS, "blunt", Blunt)
+    monkeypatch.setitem(registry.KINDS, "deadly", CarrierKind("deadly", Deadly))
+    monkeypatch.setitem(registry.KINDS, "blunt", CarrierKind("blunt", Blunt))
     world.run("UPDATE carriers SET kind = 'deadly', settings = '{}'::jsonb")
     Deadly.deeds, Deadly.given = [], []
     yield Deadly.deeds

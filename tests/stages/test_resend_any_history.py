@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 from pydantic import SecretStr
 
 from pipeline.carriers import registry
+from pipeline.carriers.contract import CarrierKind
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin.audit import audit
@@ -201,7 +202,7 @@ def test_any_history_is_sound(settings: Settings, new_database: Callable[..., st
         return Stage(World(rt), lines)
 
     machine = type("History", (_History,), {"make": staticmethod(make)})
-    with patch.dict(registry.KINDS, {KIND: partial(Scripted, lines)}):
+    with patch.dict(registry.KINDS, {KIND: CarrierKind(KIND, partial(Scripted, lines))}):
         run_state_machine_as_test(
             machine,
             settings=hypothesis.settings(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.carriers import registry
+from pipeline.carriers.contract import CarrierKind
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin.audit import audit
@@ -32,7 +33,7 @@ DELIVERED, FAILED, PENDING = ReceiptVerdict.DELIVERED, ReceiptVerdict.FAILED, Re
 @pytest.fixture
 def stage(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     lines: dict[str, Line] = {}
-    monkeypatch.setitem(registry.KINDS, KIND, partial(Scripted, lines))
+    monkeypatch.setitem(registry.KINDS, KIND, CarrierKind(KIND, partial(Scripted, lines)))
     stage = Stage(world, lines)
     stage.carrier("alpha").parts = 3
     yield stage

@@ -25,6 +25,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
+from pipeline.carriers.contract import CarrierKind, HttpReceipts
 from pipeline.carriers.http1 import HttpResponse
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
@@ -232,3 +233,17 @@ def _opt_out(carrier: str, settings: Mapping[str, object], given: Mapping[str, A
         at=None,
         is_doubtful=True,
     )
+
+
+KIND = CarrierKind(
+    "africas_talking",
+    make,
+    receipts=HttpReceipts(read, prove, secrets=("receipt_token",)),
+    codes={
+        "statusCode": CODES,
+        "Message": WORDS,
+        "HTTP status": REFUSALS,
+        "field of a refusal": FIELDS,
+        "receipt: failureReason": FAILURES,
+    },
+)

@@ -97,3 +97,8 @@ def _template(options: SettingReader, key: str, given: Mapping[str, object]) -> 
         return re.compile(pattern), content
     except re.error:
         raise options.unfit(f"{key}.pattern", "is no regular expression") from None
+
+
+def has_ids(settings: Mapping[str, object]) -> bool:
+    """Tell whether the settings of a carrier have registrations to send."""
+    return bool(settings.get("dlt"))

@@ -29,6 +29,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from pipeline.carriers.contract import CarrierKind, HttpReceipts
 from pipeline.carriers.http1 import HttpResponse, request
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
@@ -49,7 +50,7 @@ from pipeline.carriers.vendors.client import (
     unclear,
     unknown,
 )
-from pipeline.carriers.vendors.dlt_registrations import Registrations
+from pipeline.carriers.vendors.dlt_registrations import Registrations, has_ids
 from pipeline.rules.routing.refusals import may_another_help
 from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason
@@ -302,3 +303,17 @@ def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, A
         body=posted_receipts.text(given.get("text"), "text"),
         at=posted_receipts.moment(given.get("receivedAt")),
     )
+
+
+KIND = CarrierKind(
+    "infobip",
+    make,
+    receipts=HttpReceipts(read, prove, secrets=("receipt_token", "receipt_username")),
+    codes={
+        "status.id, receipt too": REJECTIONS,
+        "HTTP status": REFUSALS,
+        "field of HTTP status 400": FIELDS,
+        "receipt: error.groupId": ERROR_GROUPS,
+    },
+    sends_dlt=has_ids,
+)

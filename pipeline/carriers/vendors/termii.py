@@ -26,6 +26,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from pipeline.carriers.contract import CarrierKind, HttpReceipts
 from pipeline.carriers.http1 import HttpResponse, request
 from pipeline.carriers.receipt_authentication import is_waived
 from pipeline.carriers.setting_reader import SettingReader
@@ -223,3 +224,16 @@ def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, A
 
 def _plain(words: object) -> str:
     return (posted_receipts.spelt(words) or "").partition("|")[0].strip().rstrip(".").lower()
+
+
+KIND = CarrierKind(
+    "termii",
+    make,
+    receipts=HttpReceipts(read, prove, secrets=("secret_key",)),
+    codes={
+        "message": dict(WORDS.values()),
+        "HTTP status": REFUSALS,
+        "field of a refusal": FIELDS,
+        "receipt: status": FAILURES,
+    },
+)

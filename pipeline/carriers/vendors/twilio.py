@@ -25,6 +25,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
+from pipeline.carriers.contract import CarrierKind, HttpReceipts
 from pipeline.carriers.http1 import HttpResponse
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts, urls
@@ -288,3 +289,15 @@ def _as_meant(body: str, opt_out: object) -> str:
     """Return a text that opens with STOP where Twilio took it for one, by a word that its console was told of."""
     is_stop = str(opt_out).upper() == "STOP" and _BUILT_IN.read(body).action is not InboundAction.STOP
     return f"STOP {body}" if is_stop else body
+
+
+def _thanks(_carrier: str, _settings: Mapping[str, object]) -> tuple[int, str, str]:
+    return 200, "text/xml", "<Response/>"  # it understands TwiML alone
+
+
+KIND = CarrierKind(
+    "twilio",
+    make,
+    receipts=HttpReceipts(read, prove, secrets=("auth_token",), thanks=_thanks),
+    codes={"code, receipt too": CODES},
+)

@@ -25,6 +25,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from pipeline.carriers.contract import CarrierKind, HttpReceipts
 from pipeline.carriers.http1 import HttpResponse
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
@@ -45,7 +46,7 @@ from pipeline.carriers.vendors.client import (
     unclear,
     unknown,
 )
-from pipeline.carriers.vendors.dlt_registrations import Registrations
+from pipeline.carriers.vendors.dlt_registrations import Registrations, has_ids
 from pipeline.rules.routing.refusals import may_another_help
 from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason
@@ -284,3 +285,12 @@ def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, A
         at=posted_receipts.moment(given.get("message-timestamp")),
         **posted_receipts.place(ref, part, of, text),
     )
+
+
+KIND = CarrierKind(
+    "vonage",
+    make,
+    receipts=HttpReceipts(read, prove, secrets=("signature_secret", "receipt_token"), by_get=True),
+    codes={"status": ERRORS, "field of status 2 and 3": FIELDS, "receipt: err-code": ERR_CODES},
+    sends_dlt=has_ids,
+)

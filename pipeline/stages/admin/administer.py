@@ -202,10 +202,11 @@ def set_carrier(
     _demand(name != TEST_CARRIER, f"{name!r} carries the test messages and stays as it is: take another name")
     with closing(registry.make(name, kind, settings, rt.settings.lease_seconds)) as carrier:
         warnings = list(carrier.warnings) if isinstance(carrier, CarrierWithWarnings) else []
-    lacking = receipt_authentication.demand(kind, settings)
+    found = registry.KINDS[kind]
+    lacking = receipt_authentication.demand(found.receipts, settings)
     _demand(not lacking, f"carrier {name}: {lacking}")
     with rt.begin() as conn:
-        carriers.save(conn, name, kind, rt.sealed(settings), can, pace, sends_dlt=registry.sends_dlt(kind, settings))
+        carriers.save(conn, name, kind, rt.sealed(settings), can, pace, sends_dlt=found.sends_dlt(settings))
     return warnings
 
 
@@ -225,7 +226,7 @@ def list_carriers(rt: Runtime) -> list[CarrierRow]:
 
 def proof(row: CarrierRow) -> ReceiptAuthentication | None:
     """Return how a carrier's receipts are proved to be its own; None where none come over HTTP."""
-    return receipt_authentication.proof(row.kind, row.settings)
+    return receipt_authentication.proof(registry.http_receipts(row.kind), row.settings)
 
 
 def set_carrier_state(rt: Runtime, name: str, state: CarrierState, reason: str | None = None) -> None:

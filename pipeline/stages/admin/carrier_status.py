@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pipeline.carriers import registry
 from pipeline.carriers.smpp.diagnostics import HINTS, REMARKS
 from pipeline.errors import PostroadError
 from pipeline.runtime import Connection, Runtime
@@ -67,6 +68,8 @@ class CarrierStatus:
     receipts: Mapping[ReceiptVerdict, int]
     #: receipts of which no message is known: not yet, or never
     unmatched: int
+    #: settings to look at where nearly all are
+    id_settings: Sequence[str]
     #: posts and reports of its that could not be read or not be understood, ever, by why
     unread: Mapping[str, int]
     #: of the time looked at
@@ -118,6 +121,7 @@ def carrier_statuses(rt: Runtime, over: timedelta, name: str | None = None) -> l
             outcomes=did.outcomes,
             receipts=did.receipts,
             unmatched=did.unmatched,
+            id_settings=registry.id_settings(row.kind),
             unread=unread.get(row.name, {}),
             last_receipt=did.last_receipt,
             receipt_seconds=row.receipt_seconds,

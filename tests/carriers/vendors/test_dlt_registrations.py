@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from pipeline.carriers.registry import KINDS, make, sends_dlt
+from pipeline.carriers.registry import KINDS, make
 from pipeline.errors import ConfigurationError
 from pipeline.rules.routing.dlt import is_able
 from pipeline.rules.routing.outcomes import is_good
@@ -124,9 +124,9 @@ def test_any_sender_may_have_the_same_registration() -> None:
 def test_a_carrier_is_able_only_if_its_settings_have_ids_that_its_file_sends(
     kind: str, settings: dict[str, Any], able: bool
 ) -> None:
-    assert is_able(kind, sends_dlt(kind, settings), None) is able
-    assert is_able(kind, sends_dlt(kind, settings), True) is True
-    assert is_able(kind, sends_dlt(kind, settings), False) is False
+    assert is_able(kind, KINDS[kind].sends_dlt(settings), None) is able
+    assert is_able(kind, KINDS[kind].sends_dlt(settings), True) is True
+    assert is_able(kind, KINDS[kind].sends_dlt(settings), False) is False
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,12 @@ def test_the_example_s_receipts_are_proved_and_read(acme: Any) -> None:
         acme.read("alpha", {"receipt_key": "s"}, posted(body))
 
 
+def test_the_example_is_one_object(acme: Any) -> None:
+    kind = acme.KIND
+
+    assert (kind.name, kind.make, kind.receipts.read, kind.receipts.prove) == ("acme", acme.make, acme.read, acme.prove)
+
+
 def test_the_generic_object_is_a_carrier() -> None:
     settings = json.loads(next(text for kind, text in BLOCKS if kind == "json"))
 

@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -41,7 +42,9 @@ def _once(name: str) -> bool:
 
 
 def _carriers(module: Any) -> None:
-    class Lethal(module.Simulated):  # type: ignore[misc, name-defined]
+    simulated = module.KINDS["simulated"]
+
+    class Lethal(simulated.make):  # type: ignore[misc, name-defined]
         def send(self, parcels: Sequence[Any]) -> list[Any]:
             if any(LETHAL in parcel.body for parcel in parcels):
                 _die()
@@ -50,8 +53,9 @@ def _carriers(module: Any) -> None:
     def stillborn(name: str, settings: object) -> None:
         _die()
 
-    module.KINDS |= {"lethal": Lethal, "stillborn": stillborn}
-    module.IN_PLACE |= {"lethal", "stillborn"}  # any worker may step on them
+    # any worker may step on them
+    for name, make in {"lethal": Lethal, "stillborn": stillborn}.items():
+        module.KINDS[name] = replace(simulated, name=name, make=make)
 
 
 def _measure(module: Any) -> None:

@@ -92,8 +92,8 @@ def _unmatched(found: CarrierStatus) -> str | None:
     if not count:
         return None
     words = f"{count:,} receipts name no message that is known"
-    is_most = 2 * count > all_ and found.kind == "smpp"
-    return f"{words}: see `submit_ids` and `receipt_ids`" if is_most else words
+    is_most = 2 * count > all_ and found.id_settings
+    return f"{words}: see {' and '.join(f'`{each}`' for each in found.id_settings)}" if is_most else words
 
 
 def ill(found: Iterable[BreakerState]) -> str:

@@ -30,9 +30,10 @@ there is `dedupe_seconds`; `receipt_url`.
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from pipeline.carriers.contract import USUAL_THANKS, CarrierKind, HttpReceipts
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors.client import VendorCarrier, VendorConnection
-from pipeline.carriers.vendors.dlt_registrations import Registrations
+from pipeline.carriers.vendors.dlt_registrations import Registrations, has_ids
 from pipeline.carriers.vendors.generic.placeholders import Maps
 from pipeline.carriers.vendors.generic.receipt_rules import ReceiptRules, prove, read, thanks
 from pipeline.carriers.vendors.generic.request_templates import RequestTemplates, balance_query, headers_of, question
@@ -84,3 +85,10 @@ def _line(options: SettingReader, settings: Mapping[str, object]) -> VendorConne
     shared = {key: value for key in _OF_A_LINE if (value := options.take(key)) is not None}
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
     return VendorConnection(SettingReader(options.carrier, {**shared, "url": origin}), able=able, key="url")
+
+
+def _thanks(carrier: str, settings: Mapping[str, object]) -> tuple[int, str, str]:
+    return thanks(carrier, settings) or USUAL_THANKS
+
+
+KIND = CarrierKind("generic", make, receipts=HttpReceipts(read, prove, by_get=True, thanks=_thanks), sends_dlt=has_ids)
