@@ -1,1 +1,1 @@
-"""What a message is: our words, what a producer asks for, what we keep, what passes to a carrier."""
+"""The data model: vocabulary, orders, messages, what carriers exchange with us, tables and migrations."""

@@ -1,4 +1,4 @@
-"""What passes between a customer and us: his call, our reply, the key he shows, and what we tell him unasked."""
+"""Values of the customer APIs: requests, responses, API keys, persons, challenges, webhook events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,28 +14,28 @@ _LONG_AGO, _NOBODY = datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0)
 
 @value_class
 class ApiRequest:
-    """One HTTP request, as a dialect sees it."""
+    """One HTTP request, as a dialect gets it."""
 
     #: upper case
     method: str
-    #: below the dialect's own prefix, as it came on the wire: `/v1/sms`
+    #: below the dialect's prefix, as received: `/v1/sms`
     path: str
-    #: what follows the question mark, as it came
+    #: query string, as received
     query: str
-    #: names in lower case; one that came twice has its values joined by a comma
+    #: names in lower case; a repeated header's values are joined by a comma
     headers: Mapping[str, str]
     body: bytes
-    #: the address it came from
+    #: the client's IP address
     source: str
-    #: when it came
+    #: when it was received
     at: datetime = _LONG_AGO
-    #: its own, and that of what it asks for where a dialect gives no other
+    #: request id; also the id of what it submits, unless a dialect supplies another
     id: UUID = _NOBODY
-    #: the dialect's own prefix: `/robase`; "" where it has a host to itself
+    #: the dialect's prefix: `/robase`; "" where it has a host of its own
     mount: str = ""
 
     def with_body(self, body: bytes) -> "ApiRequest":
-        """Return the call with its body; `dataclasses.replace` takes three times as long."""
+        """Return the request with this body; `dataclasses.replace` takes three times as long."""
         return ApiRequest(
             self.method, self.path, self.query, self.headers, body, self.source, self.at, self.id, self.mount
         )
@@ -43,7 +43,7 @@ class ApiRequest:
 
 @value_class
 class ApiResponse:
-    """One HTTP answer."""
+    """One HTTP response."""
 
     status: int
     body: bytes
@@ -52,7 +52,7 @@ class ApiResponse:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key of an account, and all that is needed to judge a call made with it."""
+    """An API key with its account, and what is needed to authenticate and authorize a request."""
 
     id: int
     account: int
@@ -65,78 +65,78 @@ class ApiKey:
     handle: str
     test: bool
     scopes: frozenset[str]
-    #: networks (CIDR) it may be used from; empty: anywhere
+    #: networks (CIDR) it may be used from; empty: any
     networks: tuple[str, ...]
-    #: what its dialect lets an operator set
+    #: settings that its dialect defines
     settings: Mapping[str, Any]
-    #: the secret itself, where signatures are made with it
+    #: the secret itself, where requests or webhooks are signed with it
     secret: bytes | None = field(default=None, repr=False)
-    #: keyed hash of the client's secret, where he shows it
+    #: keyed hash of the client secret, where the client sends it
     secret_hash: bytes | None = field(default=None, repr=False)
 
 
 @value_class
 class Person:
-    """One of an account's own customers."""
+    """One of the account's own customers."""
 
-    #: the account's word for him
+    #: the account's id for the person
     id: str
-    #: E.164; None: he has no number
+    #: E.164; None: no number
     phone: str | None
     #: the number's own id
     phone_id: UUID | None
-    #: whether he proved that the number is his
+    #: whether the person proved to hold the number
     verified: bool
-    #: the code that is to prove it
+    #: the challenge sent to verify it
     challenge: UUID | None
-    #: whether he is a test key's, which may change no other
+    #: created by a test key, which may change no other
     test: bool = False
 
 
 @value_class
 class Challenge:
-    """A code that somebody is sent: what is kept of it, so that what he types can be judged."""
+    """A one-time code that was sent: what verification needs."""
 
-    #: the id of the request that sends the code
+    #: id of the request that sends the code
     id: UUID
     account: int
-    #: whose secret signs what is told of it; None: nothing is
+    #: key whose secret signs webhooks about it; None: no webhooks
     key_id: int | None
     #: keyed hash of id and code
     code_hash: bytes = field(repr=False)
-    #: wrong guesses it takes before it takes none
+    #: wrong codes accepted before it fails
     max_attempts: int
     expires_at: datetime
-    #: where its sender hears what becomes of the message; None: at his account's endpoint
+    #: URL for webhooks about its message; None: the account's endpoint
     callback_url: str | None = None
 
 
 @value_class
 class MessageEvent:
-    """All that a webhook may say of one move of one message, at the time of the call."""
+    """All that a webhook may contain about one status change of one message, as of the time of the call."""
 
-    #: this call; another endpoint that hears of the same move has another
+    #: id of this delivery; another endpoint has another for the same event
     delivery: UUID
-    #: the move: the same at every try and at every endpoint
+    #: id of the status change: the same at every try and every endpoint
     event: UUID
-    #: the endpoint; None: the callback that was given with the request
+    #: the endpoint; None: the callback URL of the request
     endpoint: UUID | None
     dialect: Dialect
-    #: the dialect's words for the events that the endpoint hears; empty: all
+    #: the dialect's names of the events that the endpoint subscribes to; empty: all
     listens_to: frozenset[str]
-    #: which try this is, from 1
+    #: number of the try, from 1
     attempt: int
-    #: what the message came to, and when
+    #: the message's new status, and when it changed
     status: Status
     at: datetime
     message: UUID
-    #: the request it came with: the id of its challenge, where it carries a code
+    #: id of its request; of its challenge, where it carries a code
     request: UUID
     #: when it was accepted
     created_at: datetime
     #: the account's name
     account: str
-    #: the handle of the key whose secret signs; None: the endpoint has a secret of its own
+    #: handle of the key whose secret signs; None: the endpoint has its own secret
     handle: str | None
     #: E.164, with the plus
     phone: str
@@ -144,46 +144,46 @@ class MessageEvent:
     country: str
     sender: str
     body: str
-    #: None: it was refused before it was measured
+    #: None: rejected before it was measured
     encoding: Encoding | None
     segments: int | None
-    #: minor units of the currency, given back meanwhile if it failed; 0 where the quota paid, or nobody did
+    #: minor units of the currency, also if refunded since; 0 where the quota paid or nothing was charged
     amount: int
     #: ISO 4217
     currency: str
-    #: segments of the month's quota it used instead
+    #: segments of the month's quota used instead
     quota: int
-    #: the last carrier that was tried, or the one chosen first
+    #: the last carrier tried, or the one chosen first
     carrier: str
-    #: the carrier's reference
+    #: the carrier's message id
     carrier_ref: str | None
     #: why it failed or was rejected
     error_code: Code | None
-    #: the carrier's own word for that
+    #: the carrier's own error code
     carrier_code: str | None
     correlation_id: str | None
     test: bool
-    #: what its sender asked for; None: at once
+    #: requested send time; None: at once
     send_at: datetime | None
 
 
 @value_class
 class PersonEvent:
-    """All that a webhook may say of what became of a person's number, at the time of the call."""
+    """All that a webhook may contain about one change of a person's number, as of the time of the call."""
 
-    #: this call; another endpoint that hears of the same has another
+    #: id of this delivery; another endpoint has another for the same event
     delivery: UUID
-    #: the move: the same at every try and at every endpoint
+    #: id of the change: the same at every try and every endpoint
     event: UUID
     endpoint: UUID
     dialect: Dialect
-    #: the dialect's words for the events that the endpoint hears; empty: all
+    #: the dialect's names of the events that the endpoint subscribes to; empty: all
     listens_to: frozenset[str]
-    #: which try this is, from 1
+    #: number of the try, from 1
     attempt: int
     move: NumberMove
     at: datetime
-    #: the account's word for the person
+    #: the account's id for the person
     person: str
     #: the number's own id
     number: UUID
@@ -191,7 +191,7 @@ class PersonEvent:
 
 @value_class
 class WebhookPost:
-    """One HTTP POST that we make to a customer."""
+    """One HTTP POST to a customer's endpoint."""
 
     headers: Mapping[str, str]
     body: bytes

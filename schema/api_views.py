@@ -1,4 +1,4 @@
-"""What a customer is shown of his own: his messages as they stand, his templates, his sender ids."""
+"""Read models of the customer APIs: messages with their attempts, templates, sender ids, schedules, balance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ class ShownAttempt:
     carrier: str
     outcome: Outcome
     carrier_ref: str | None
-    #: the carrier's own code, or ours for a fault of the wire
+    #: the carrier's error code, or ours for a transport failure
     code: str | None
     detail: str | None
-    #: when it was begun
+    #: when it began
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ShownMessage:
-    """One message as it stands now."""
+    """One message in its current state."""
 
     id: UUID
     status: Status
@@ -35,25 +35,25 @@ class ShownMessage:
     country: str
     sender: str
     body: str
-    #: None: it is not measured yet
+    #: None: not measured yet
     encoding: Encoding | None
     segments: int | None
-    #: minor units of the account's currency; 0 where the quota paid or nobody did
+    #: minor units of the account's currency; 0 where the quota paid or nothing was charged
     amount: int
-    #: segments of the month's quota it used instead
+    #: segments of the month's quota used instead
     quota: int
     correlation_id: str | None
     #: why it failed or was rejected
     error_code: Code | None
-    #: the carrier it is with, or was last
+    #: the carrier that has it, or the last that was tried
     carrier: str
     test: bool
-    #: what its sender asked for; None: at once
+    #: requested send time; None: at once
     send_at: datetime | None
     sent_at: datetime | None
     #: when its status became final
     final_at: datetime | None
-    #: in order
+    #: its attempts, in order
     tries: tuple[ShownAttempt, ...]
 
 
@@ -71,14 +71,14 @@ class ShownTemplate:
 
 @dataclass(frozen=True, slots=True)
 class ShownSenderId:
-    """One sender id of an account, with what its owner said of it."""
+    """One sender id of an account, with its registration data."""
 
     id: UUID
     sender: str
     state: SenderState
-    #: ISO countries it is meant for; empty: everywhere
+    #: ISO countries it is registered for; empty: all
     countries: tuple[str, ...]
-    #: the owner's fields, by the vendor's names
+    #: registration fields, by the vendor's names
     registration: Mapping[str, Any]
     #: why it was rejected
     reason: str | None
@@ -87,13 +87,13 @@ class ShownSenderId:
 
 @dataclass(frozen=True, slots=True)
 class ShownSchedule:
-    """One request that was to wait for its minute, as a whole."""
+    """One scheduled request as a whole."""
 
     id: UUID
-    #: scheduled while one of its messages waits, queued while one is under way, then sent, cancelled or failed
+    #: scheduled while one of its messages waits, queued while one is being sent, then sent, cancelled or failed
     status: Status
     sender: str
-    #: its first message's
+    #: the first message's text
     body: str
     send_at: datetime
     created_at: datetime
@@ -101,7 +101,7 @@ class ShownSchedule:
 
 @dataclass(frozen=True, slots=True)
 class AccountBalance:
-    """What an account has."""
+    """The balance and remaining quota of an account."""
 
     #: minor units of its currency
     balance: int

@@ -1,4 +1,4 @@
-"""What passes between us and a carrier."""
+"""Values exchanged with carriers: parcels to submit, attempts, delivery receipts, inbound messages, bind reports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,21 +14,21 @@ from schema.vocabulary import Encoding, Outcome, ReceiptVerdict
 
 
 class ReceiptAuthentication(StrEnum):
-    """How what a carrier posts over HTTP is proved to be its own."""
+    """How a carrier's HTTP posts (receipts, inbound messages) are authenticated."""
 
-    #: by a secret that only the carrier and we know
+    #: by a secret shared with the carrier
     HELD = "proven"
-    #: not at all: whoever knows the address is believed
+    #: not authenticated: every request to the URL is accepted
     WAIVED = "open"
-    #: it cannot be, for want of a secret: nothing is believed
+    #: the secret is not configured: every request is refused
     LACKING = "refused"
 
 
 @value_class
 class Parcel:
-    """One message as a carrier is given it."""
+    """One message as it is submitted to a carrier."""
 
-    #: our reference: the message's id, the same at every try and every carrier
+    #: our reference: the message's id, the same at every attempt and every carrier
     ref: UUID
     #: E.164, with the plus
     to: str
@@ -37,7 +37,7 @@ class Parcel:
     encoding: Encoding
     segments: int
     message_class: MessageClass
-    #: the carrier should give up after this moment
+    #: the carrier should stop trying after this time
     valid_until: datetime | None = None
     #: ISO 3166-1 alpha-2, or ""
     country: str = ""
@@ -45,112 +45,112 @@ class Parcel:
 
 @value_class
 class Attempt:
-    """What became of one parcel at one carrier."""
+    """The result of submitting one parcel to one carrier."""
 
     ref: UUID
     outcome: Outcome
-    #: the carrier's own reference, when it gave one
+    #: the carrier's message id, where it returned one
     carrier_ref: str | None = None
-    #: the carrier's own code, or ours for a fault of the wire ("timeout", "reset")
+    #: the carrier's code, or ours for a transport failure ("timeout", "reset")
     code: str | None = None
-    #: more words for whoever looks; never a number or a body
+    #: further details for operators; never a number or a body
     detail: str | None = None
-    #: refused for now because we send too fast: the seconds to wait, after which the same carrier may have it
+    #: throttled: seconds to wait, after which the same carrier may get it again
     retry_after: float | None = None
-    #: the carrier's references of all parts, where it was given a long message in parts
+    #: the carrier's ids of all parts, where a long message was submitted in parts
     parts: tuple[str, ...] = ()
-    #: why it was refused, where the carrier's file can tell
+    #: why it was refused, where the carrier's code says
     reason: RefusalReason | None = None
 
 
 @value_class
 class Receipt:
-    """One delivery report, as the carrier's file understood it."""
+    """One delivery receipt, as the carrier's module parsed it."""
 
     carrier: str
-    #: what makes it the same report when it comes again
+    #: deduplication key: the same when the carrier repeats the receipt
     key: str
     verdict: ReceiptVerdict
-    #: the carrier's reference
+    #: the carrier's message id
     carrier_ref: str | None
     #: our reference, where the carrier echoes it
     ref: UUID | None
-    #: the carrier's own code
+    #: the carrier's code
     code: str | None
-    #: when it happened, by the carrier's clock
+    #: time of the event, by the carrier's clock
     at: datetime | None
-    #: the report as it came, without the message's text
+    #: the receipt as received, without the message's text
     raw: str
-    #: it failed for a reason that another carrier may not have
+    #: it failed for a reason that may not hold for another carrier
     retryable: bool = False
 
 
 @value_class
 class Inbound:
-    """One message from a handset (MO), as the carrier's file understood it."""
+    """One message from a handset (MO), as the carrier's module parsed it."""
 
     carrier: str
-    #: what makes it the same message when it comes again
+    #: deduplication key: the same when the carrier repeats the message
     key: str
-    #: who wrote: E.164 with the plus, in the form by which consent is decided, where he has a number
+    #: sender: E.164 with the plus where it is a number, in the canonical form that opt-outs are stored under
     phone: str
-    #: what he wrote to: a number, a short code
+    #: recipient: one of our numbers or short codes
     sender: str
     body: str
-    #: when it was written, by the carrier's clock
+    #: when it was sent, by the carrier's clock
     at: datetime | None
-    #: of a long message that came in parts: its reference, which part from 1, of how many
+    #: part of a long message: its reference, part number from 1, number of parts
     part_ref: int | None = None
     part: int | None = None
     of: int | None = None
-    #: of a part: its octets and how they are coded (`rules/text`); a character may be cut between two parts
+    #: of a part: its octets and their coding (`rules/text`); a character may be split between two parts
     octets: bytes | None = None
     coding: str | None = None
-    #: what came before the `/` of its key may be the same message, brought again because our answer got lost
+    #: the key before its `/` may be the same message, repeated because our response was lost
     is_doubtful: bool = False
 
 
 @value_class
 class SuspectedReceipt:
-    """What reads like a delivery report and does not say that it is one."""
+    """An inbound message that reads like a delivery receipt but is not marked as one."""
 
     receipt: Receipt
-    #: what is set aside where the carrier did give the reference that it names
+    #: the dead letter to keep if the carrier did assign the message id that it names
     letter: DeadLetter
 
 
 @value_class
 class CarrierEvents:
-    """What came from a carrier in one piece: receipts, messages from handsets, answers that came too late."""
+    """What one piece of carrier input holds: receipts, inbound messages, late submit results, unreadable input."""
 
     receipts: list[Receipt]
     inbound: list[Inbound]
-    #: what became of messages whose attempt was left unknown meanwhile
+    #: results for messages whose attempt was recorded as unknown meanwhile
     late: list[Attempt] = field(default_factory=list)
-    #: what cannot be read, or not be understood
+    #: input that cannot be parsed or interpreted
     dead: list[DeadLetter] = field(default_factory=list)
-    #: what may be receipts, and was taken for messages from handsets
+    #: possible receipts that were taken for inbound messages
     suspects: list[SuspectedReceipt] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class BindReport:
-    """How the binds of one carrier stand in one process."""
+    """State of one carrier's binds in one process."""
 
     bound: int
     wanted: int
-    #: why the last one that failed did, as a code; None: all stand
+    #: code of the last failure; None: all binds are up
     fault: str | None = None
-    #: what is odd about the other end, as a code, and how often it was seen
+    #: diagnostics of the SMSC: code and how often it was seen
     remarks: Mapping[str, int] = field(default_factory=dict)
 
 
 @value_class
 class Posted:
-    """One HTTP request of a carrier to us, before anybody believes it."""
+    """One HTTP request from a carrier, not authenticated yet."""
 
     method: str
-    #: as the carrier was told to call it: scheme, host, path and query
+    #: the public URL that the carrier called: scheme, host, path and query
     url: str
     #: names in lower case
     headers: Mapping[str, str]

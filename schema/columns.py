@@ -1,4 +1,4 @@
-"""What the tables are made of: their metadata, and the kinds of column that most of them have."""
+"""Shared parts of the SQLAlchemy tables: metadata with naming conventions, timestamp and enumeration columns."""
 
 from sqlalchemy import CheckConstraint, Column, DateTime, MetaData, func
 
@@ -14,15 +14,15 @@ metadata = MetaData(
 
 
 def one_of(column: str, *sets: type) -> CheckConstraint:
-    """Return the constraint that a column holds a word of these enumerations."""
+    """Return the CHECK constraint that limits a column to the values of these enumerations."""
     listed = ", ".join(f"'{word}'" for words in sets for word in words)  # type: ignore[attr-defined]
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 def instant(name: str, **options: object) -> Column:  # type: ignore[type-arg]
-    """Return a column that holds a moment, with its zone."""
+    """Return a column of type timestamptz."""
     return Column(name, DateTime(timezone=True), **options)  # type: ignore[arg-type]
 
 
-#: the start of the transaction that writes the row
+#: the transaction's start time
 NOW = func.now()

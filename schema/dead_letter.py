@@ -1,4 +1,4 @@
-"""A dead letter: input from outside that could not be read, set aside instead of being lost or tried for ever."""
+"""Dead letters: input that could not be processed, stored instead of being lost or retried for ever."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ class DeadLetter:
     """One piece of input that was set aside."""
 
     source: DeadLetterSource
-    #: where it came in: a queue's name, or a carrier's
+    #: where it came in: name of a queue or of a carrier
     origin: str
-    #: why it was set aside, in snake_case: one of the few words of whoever sets it aside, never content
+    #: why it was set aside: one of the few snake_case codes of its reader, never content
     reason: str
-    #: what came, as it came
+    #: the bytes received, or the first of them
     payload: bytes
-    #: its length in bytes, where `payload` is only its beginning
+    #: full length in bytes, where `payload` is truncated
     length: int | None = None

@@ -1,4 +1,4 @@
-"""What we keep of an order, and what we answer."""
+"""Values of accepted orders: drafts, refusals, measures, charges, batches, and the response to an order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from schema.vocabulary import BatchStatus, Code, Encoding, HoldReason, ResendRea
 
 @value_class
 class Refusal:
-    """Why something was not taken, in words its sender can act on. Holds no number and no text."""
+    """Why an order or a recipient was refused, for its sender. Holds no number and no text."""
 
     code: Code
     message: str
-    #: the field at fault, as the order spells it: `recipients[3].to`
+    #: path of the invalid field in the order: `recipients[3].to`
     field: str | None = None
     #: which recipient; None: the whole order
     index: int | None = None
@@ -24,24 +24,24 @@ class Refusal:
 
 @value_class
 class Draft:
-    """One message ready to be written: number checked, text rendered, carrier chosen."""
+    """One message ready to be inserted: number validated, text rendered, carrier chosen."""
 
-    #: its place among the order's recipients; its id is the admission's first id plus this
+    #: index among the order's recipients; its id is the admission's first id plus this
     index: int
     #: E.164, with the plus
     phone: str
-    #: ISO 3166-1 alpha-2, or "" where the number belongs to no one country
+    #: ISO 3166-1 alpha-2, or "" where the calling code is shared
     country: str
     body: str
     carrier: str
     correlation_id: str | None
-    #: when it is day again where its recipient is; None: it may go when its order may
+    #: end of the recipient's quiet hours; None: not deferred
     due_at: datetime | None = None
 
 
 @value_class
 class Measure:
-    """How a body travels and in how many parts."""
+    """The encoding of a body and its number of segments."""
 
     encoding: Encoding
     segments: int
@@ -49,18 +49,18 @@ class Measure:
 
 @value_class
 class Charge:
-    """What one message was found to be and to cost."""
+    """Measured segments and cost of one message."""
 
     measure: Measure
     amount: int
     quota: int
-    #: None: paid for
+    #: None: it was charged
     refusal: Code | None
 
 
 @value_class
 class Admission:
-    """One order, judged: what of it may be written and what was refused."""
+    """The decision on one order: drafts to insert, and refusals."""
 
     request: UUID
     #: recipient number n gets this id plus n
@@ -75,35 +75,35 @@ class Admission:
     send_at: datetime | None = None
     valid_until: datetime | None = None
     idempotency_key: str | None = None
-    #: which API it came through; None: an Order of our own
+    #: the API it came through; None: an Order from Celery or the CLI
     door: str | None = None
-    #: SHA-256 of what was asked, to tell a replay from another order under the same key
+    #: SHA-256 of the order's content, to tell a replay from another order under the same key
     fingerprint: bytes | None = None
-    #: what the drafts' carriers were chosen by; None: a test
+    #: routing snapshot that the drafts' carriers were chosen by; None: a test
     snapshot: int | None = None
-    #: its account answers for it that its own opt-outs do not hold it up
+    #: the account declares that its own opt-outs do not apply
     skips_opt_outs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer to one order: the same each time it is asked under the same request or key."""
+    """The response to one order: the same at each replay of its request id or idempotency key."""
 
     request: UUID
-    #: one id per recipient in the order's own order; None where that one was refused
+    #: one id per recipient, in the order's own order; None where it was refused
     messages: list[UUID | None]
     refusals: list[Refusal]
-    #: batches still to be measured and paid for; empty when this is a replay
+    #: batches still to be measured and charged; empty on a replay
     batches: list[UUID]
-    #: an earlier order with this request id or idempotency key was answered again
+    #: this is the stored response to an earlier order with this request id or idempotency key
     replayed: bool = False
-    #: the replayed order asked for something else than this one
+    #: the replayed order differs from the first one
     altered: bool = False
 
 
 @value_class
 class AcceptedMessage:
-    """One message as it was when it was accepted, whatever has become of it since."""
+    """One message as it was accepted, whatever its state is now."""
 
     id: UUID
     #: E.164, with the plus
@@ -115,26 +115,26 @@ class AcceptedMessage:
     correlation_id: str | None
     encoding: Encoding
     segments: int
-    #: minor units of the account's currency; 0 where the quota paid or nobody did
+    #: minor units of the account's currency; 0 where the quota paid or nothing was charged
     amount: int
-    #: segments of the month's quota it used instead
+    #: segments of the month's quota used instead
     quota: int
     #: the carrier chosen first
     carrier: str
-    #: what it waits for; None: it went at once
+    #: when it is to be sent; None: at once
     send_at: datetime | None
     valid_until: datetime
     test: bool
-    #: why it was rejected after all, when it came to paying for it
+    #: why it was rejected at billing
     refusal: Code | None
 
 
 @value_class
 class Answered:
-    """The whole answer to one order: the same each time it is asked."""
+    """The complete response to one order: the same at each replay."""
 
     request: UUID
-    #: one per recipient, in the order's own order; None where that one was refused
+    #: one per recipient, in the order's own order; None where it was refused
     messages: list[AcceptedMessage | None]
     refusals: list[Refusal]
     replayed: bool = False
@@ -143,7 +143,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Somebody should look at this batch."""
+    """A task message that names a batch ready for its next stage."""
 
     batch: UUID
     message_class: MessageClass
@@ -153,7 +153,7 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch about to be written."""
+    """A batch to be inserted."""
 
     id: UUID
     account: int
@@ -170,9 +170,9 @@ class Batch:
     attempt: int = 1
     round: int = 0
     tried: Sequence[str] = ()
-    #: what its carrier was chosen by; None: a test
+    #: routing snapshot that its carrier was chosen by; None: a test
     snapshot: int | None = None
-    #: its messages are sent already: why they are sent once more
+    #: its messages are sent already: why they are sent again
     again: ResendReason | None = None
-    #: why it is kept back; None: it is not
+    #: why it is held; None: it is not
     held: HoldReason | None = None

@@ -1,14 +1,14 @@
-"""The classes of messages: which queue one waits in, and what may be done when its fate is unknown."""
+"""Message classes: they choose the queue, and what is done when an attempt's outcome is unknown."""
 
 from enum import StrEnum
 
 
 class MessageClass(StrEnum):
-    """What kind of message it is: decides its lane and what may be done in doubt."""
+    """The class of a message: its priority, and how an unknown outcome is resolved."""
 
-    #: a code somebody waits for
+    #: a one-time code
     OTP = "otp"
-    #: one person's own business: a receipt, a reminder
+    #: about one person's own business: an order confirmation, a reminder
     TRANSACTIONAL = "transactional"
     #: a campaign
     BULK = "bulk"

@@ -1,4 +1,4 @@
-"""The tables of money, SQLAlchemy Core: prices, wallets, quotas and the double-entry ledger."""
+"""SQLAlchemy tables of money: prices, wallets, quotas and the double-entry ledger."""
 
 from sqlalchemy import (
     BigInteger,

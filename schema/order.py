@@ -1,4 +1,4 @@
-"""What a producer asks for, whatever API it spoke."""
+"""Order: the pydantic model of one request to send messages, whatever API it came through."""
 
 import json
 import re
@@ -21,16 +21,16 @@ from schema.message_class import MessageClass
 #: recipients one order may have
 MAX_RECIPIENTS = 10_000
 
-#: doors whose orders are ours alone: what answers a handset is held up by no night and no opt-out
+#: `door` values that producers may not use: replies to handsets skip quiet hours and opt-outs
 RESERVED_APIS = frozenset({"reply"})
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
 
-#: anything but NUL, which PostgreSQL cannot keep
+#: any text without NUL, which PostgreSQL cannot store
 Text = Annotated[str, Field(max_length=1600, pattern=r"^[^\x00]*$")]
-#: what an account or template is called
+#: name of an account or template
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
-#: printable, no control characters: it travels in carriers' headers
+#: printable, no control characters: it is sent in carriers' headers
 Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROLS)]
 Fields = Annotated[dict[Reference, Text], Field(max_length=100)]
 
@@ -38,13 +38,13 @@ _BEGINS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
 
 
 def _spelt_out(value: object) -> object:
-    """Refuse numbers, also in quotes: nobody can tell whether they are seconds or milliseconds, and of what zone."""
+    """Reject numbers, also as strings: their unit (seconds or milliseconds) and time zone would be a guess."""
     if isinstance(value, datetime) or (isinstance(value, str) and _BEGINS.match(value)):
         return value
     raise ValueError("must be an ISO 8601 date and time with its zone, such as 2027-03-01T09:00:00+01:00")
 
 
-#: a date and time with its zone
+#: date and time with its UTC offset
 Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_out)]
 
 #: ISO 3166-1 alpha-2
@@ -52,24 +52,24 @@ Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 
 
 class Recipient(BaseModel):
-    """One person an order goes to."""
+    """One recipient of an order."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: the phone number, E.164; blanks, dots, dashes and brackets are tolerated. What is not plainly one refuses itself
-    #: alone. Without its plus it is a national number of `country`
+    #: the phone number, E.164; blanks, dots, dashes and brackets are tolerated. An invalid number is refused by itself,
+    #: not the order. Without a plus it is a national number of `country`
     to: Annotated[str, Field(max_length=1600)]
-    #: fills `${name}` in the text; wins over the order's own fields
+    #: fills `${name}` in the text; overrides the order's own fields
     merge: Fields = {}
-    #: the producer's own word for this message, given back in answers and events
+    #: the producer's own id of this message, returned in responses and events
     correlation_id: Reference | None = None
-    #: ISO 3166-1 alpha-2: where a number without its plus is dialled; and which of the countries that share its calling
-    #: code a number belongs to. With any other country it refuses itself alone
+    #: ISO 3166-1 alpha-2: where a number without a plus is dialled; and which of the countries that share its calling
+    #: code a number belongs to. A number of any other country is refused
     country: Country | None = None
 
 
 class Order(BaseModel):
-    """One request to send: a text, its recipients, when, and on whose account."""
+    """One request to send: a text, its recipients, a time, and the account that pays."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -77,37 +77,37 @@ class Order(BaseModel):
     account: Name
     #: the sender id the recipients see: registered on the account
     sender: Annotated[str, Field(min_length=1, max_length=20, pattern=_NO_CONTROLS)]
-    #: the text, with `${name}` where a merge field goes; or name a `template`
+    #: the text, with `${name}` for each merge field; or set `template`
     body: Annotated[Text, Field(min_length=1)] | None = None
-    #: slug or id of one of the account's templates; or give a `body`
+    #: slug or id of one of the account's templates; or set `body`
     template: Name | None = None
     #: merge fields for every recipient
     merge: Fields = {}
-    #: ISO 3166-1 alpha-2: where numbers without a plus are dialled, unless the recipient says otherwise
+    #: ISO 3166-1 alpha-2: where numbers without a plus are dialled, unless the recipient has its own `country`
     country: Country | None = None
     recipients: Annotated[list[Recipient], Field(min_length=1, max_length=MAX_RECIPIENTS)]
-    #: not before this moment; absent: at once
+    #: not before this time; absent: at once
     send_at: Moment | None = None
-    #: not after this moment
+    #: not after this time
     valid_until: Moment | None = None
-    #: the same key on the same account is the same order, answered the same
+    #: the same key on the same account is the same order, with the same response
     idempotency_key: Reference | None = None
-    #: which API it came through; its idempotency keys have a name space of their own
+    #: the API it came through; idempotency keys are scoped to it
     door: Name | None = None
     message_class: MessageClass = Field(default=MessageClass.TRANSACTIONAL, alias="class")
     #: goes to the simulated carrier, is not charged
     test: StrictBool = False
-    #: its recipients' opt-outs from this account do not hold it up; those from every account do
+    #: ignores recipients' opt-outs from this account; opt-outs from all accounts still apply
     skip_opt_outs: StrictBool = False
-    #: when the producer made it; `send_at` is judged from here, so that a slow queue harms nobody
+    #: when the producer made it; `send_at` is checked against this time, so that a slow queue does no harm
     submitted_at: Moment | None = None
 
-    #: whether it came through the broker unsealed; set by who reads it, never by what is read
+    #: whether it came through the broker unsealed; set by its reader, never by its content
     _came_open: bool = PrivateAttr(default=False)
 
     @property
     def came_open(self) -> bool:
-        """Tell whether whoever reaches the broker may have made it."""
+        """Tell whether it may have been written by anyone who has access to the broker."""
         return self._came_open
 
     def open_from_broker(self) -> "Order":

@@ -1,4 +1,4 @@
-"""How a stranger's order is read: as an Order, or as every fault that it has."""
+"""Parses untrusted orders: returns an Order, or all of its validation errors as Refusals."""
 
 from typing import Any
 
@@ -15,18 +15,18 @@ _CODES = {
 }
 _WORDS = {
     "string_pattern_mismatch": "must not hold control characters",
-    "string_unicode": "must be Unicode text; half of a surrogate pair is none",
+    "string_unicode": "must be valid Unicode; it has an unpaired surrogate",
 }
-#: characters of a stranger's field name that are repeated to him
+#: characters of an unknown field's name that are repeated in the error
 _LONGEST = 255
 
 
 def read(payload: bytes | str | dict[str, Any]) -> Order | list[Refusal]:
-    """Read a stranger's order; return it, or every fault found, each with its field."""
+    """Parse an untrusted order; return it, or every error found, each with its field."""
     try:
         order = Order.model_validate(payload) if isinstance(payload, dict) else Order.model_validate_json(payload)
         if order.door in RESERVED_APIS:
-            return [Refusal(Code.INVALID_FIELD, f"the door {order.door!r} is not for producers", "door")]
+            return [Refusal(Code.INVALID_FIELD, f"door {order.door!r} is reserved", "door")]
         return order
     except ValidationError as error:
         return [
@@ -43,6 +43,6 @@ def _refusal(fault: Any) -> Refusal:
 
 
 def _spelt(name: str) -> str:
-    """Return a stranger's field name as it can be kept and printed."""
+    """Return an untrusted field name in a form that can be stored and printed."""
     name = name[:_LONGEST]
     return name if name.isprintable() else ascii(name)[1:-1]

@@ -1,10 +1,10 @@
-"""Sealed orders: an order's JSON encrypted on its way from a producer to us, so that the broker's holder reads nothing.
+"""Sealed orders: an order's JSON, encrypted by its producer, so that access to the broker does not reveal it.
 
     {"sealed": "1.<key id>.<base64url of nonce, ciphertext and tag>"}
 
 AES-256-GCM (NIST SP 800-38D) with the key of one account, a nonce of 12 random bytes, and the task's id as additional
-data: who can open it knows that its producer holds the account's key and that it was made for this very task.
-docs/sealed-orders.md has it for other languages.
+data: a successful decryption proves that the producer holds the account's key and made it for this very task.
+docs/sealed-orders.md describes the format for other languages.
 """
 
 import base64
@@ -27,14 +27,14 @@ _SEALED = re.compile(r"1\.([0-9a-f]{16})\.([A-Za-z0-9_-]{38,})")
 
 
 class SealBroken(ValueError):
-    """What claims to be a sealed order cannot be opened; the message says why and holds nothing of it."""
+    """A sealed order cannot be opened; the message says why and holds nothing of its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProducerKey:
     """The key of one account's producers: `pk_<id>_<secret>`."""
 
-    #: 16 hex digits: what finds it
+    #: 16 hex digits: its public identifier
     id: str
     secret: bytes = field(repr=False)
 
@@ -45,25 +45,25 @@ class ProducerKey:
 
     @classmethod
     def read(cls, written: str) -> "ProducerKey":
-        """Return the key that is written so; ValueError when it is none."""
+        """Parse `pk_<id>_<secret>`; ValueError if it is malformed."""
         found = _KEY.fullmatch(written.strip())
         if found is None:
-            raise ValueError("this is no producer key: it begins with pk_ and has 84 characters")
+            raise ValueError("not a producer key: it must begin with pk_ and have 84 characters")
         return cls(found[1], bytes.fromhex(found[2]))
 
     def __str__(self) -> str:
-        """Return the key as its owner configures it."""
+        """Return the key as it is configured: `pk_<id>_<secret>`."""
         return f"pk_{self.id}_{self.secret.hex()}"
 
     def seal(self, task_id: str, order: dict[str, Any]) -> dict[str, str]:
-        """Return the order sealed for the task of this id."""
+        """Return the order encrypted for the task with this id."""
         nonce = os.urandom(_NONCE)
         text = json.dumps(order, ensure_ascii=False, separators=(",", ":")).encode()
         content = nonce + AESGCM(self.secret).encrypt(nonce, text, task_id.encode())
         return {FIELD: f"{_VERSION}.{self.id}.{base64.urlsafe_b64encode(content).rstrip(b'=').decode()}"}
 
     def open(self, task_id: str, sealed: str) -> Any:
-        """Return what was sealed for the task of this id, read as JSON; Unopened says why it cannot be."""
+        """Decrypt what was sealed for the task with this id and parse its JSON; SealBroken says why it cannot."""
         found = _SEALED.fullmatch(sealed)
         if found is None or found[1] != self.id:
             raise SealBroken("it is not sealed with this key")
@@ -74,11 +74,11 @@ class ProducerKey:
         except InvalidTag:
             raise SealBroken("it was not sealed with this key for a task of this id") from None
         except (ValueError, RecursionError):
-            raise SealBroken("what it holds is no JSON") from None
+            raise SealBroken("its content is not JSON") from None
 
 
 def key_of(order: Any) -> str | None:
-    """Return the id of the key that an order says it is sealed with, "" where that cannot be read; None: it is open."""
+    """Return the id of the key that an order is sealed with, "" where it is unreadable; None: it is not sealed."""
     if not isinstance(order, dict) or FIELD not in order:
         return None
     found = _SEALED.fullmatch(order[FIELD]) if len(order) == 1 and isinstance(order[FIELD], str) else None

@@ -1,8 +1,8 @@
-"""The whole database on one scroll, SQLAlchemy Core. Alembic's migrations make it; a test holds the two equal.
+"""The database schema as SQLAlchemy Core tables. Alembic migrations create it; a test holds the two equal.
 
 Two things are left out on purpose. Hot tables carry no foreign keys: each costs a look-up for every row of a
-COPY, and `postroad audit` proves what they would. `messages` has no index but its key: a batch knows the first and
-last id of its messages, and they lie side by side (docs/decisions/0002-ids-in-a-row.md).
+COPY, and `postroad audit` proves what they would. `messages` has no index but its primary key: a batch stores the
+first and last id of its messages, and those are contiguous (docs/decisions/0002-ids-in-a-row.md).
 """
 
 from sqlalchemy import (
@@ -58,7 +58,7 @@ from schema.vocabulary import (
 
 __all__ = ["metadata", "money_tables"]
 
-# Who sends ----------------------------------------------------------------------------------------------------
+# Accounts -----------------------------------------------------------------------------------------------------
 
 accounts = Table(
     "accounts",
@@ -68,11 +68,11 @@ accounts = Table(
     Column("state", Text, nullable=False, server_default=AccountState.ACTIVE),
     #: ISO 4217; the account's wallet and prices are in it
     Column("currency", Text, nullable=False),
-    #: whether its messages' moves are written to `events`
+    #: whether status changes of its messages are written to `events`
     Column("subscribes", Boolean, nullable=False, server_default=text("false")),
     #: whether its orders from the broker must be sealed with a producer key
     Column("sealed_orders", Boolean, nullable=False, server_default=text("false")),
-    #: ISO countries it may send to; empty: wherever a route and a price are
+    #: ISO countries it may send to; empty: all that have a route and a price
     Column("countries", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     _instant("created_at", nullable=False, server_default=_NOW),
     _one_of("state", AccountState),
@@ -98,9 +98,9 @@ sender_ids = Table(
     Column("sender", Text, primary_key=True),
     Column("id", Uuid, nullable=False, unique=True, server_default=func.gen_random_uuid()),
     Column("state", Text, nullable=False, server_default=SenderState.APPROVED),
-    #: ISO countries it is meant for; empty: everywhere
+    #: ISO countries it is registered for; empty: all
     Column("countries", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    #: what its owner said of it when he registered it
+    #: the owner's registration data
     Column("registration", JSONB, nullable=False, server_default=text("'{}'")),
     #: why it was rejected
     Column("reason", Text),
@@ -114,7 +114,7 @@ templates = Table(
     Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("slug", Text, nullable=False),
-    #: what its owner calls it; null: as its slug
+    #: display name; null: its slug
     Column("name", Text),
     Column("body", Text, nullable=False),
     Column("syntax", Text, nullable=False, server_default=Syntax.MERGE),
@@ -123,16 +123,16 @@ templates = Table(
     _one_of("syntax", Syntax),
 )
 
-# What is asked ------------------------------------------------------------------------------------------------
+# Requests -----------------------------------------------------------------------------------------------------
 
 requests = Table(
     "requests",
     metadata,
-    #: the producer's, or the ingest task's own id: the same request twice is one request
+    #: chosen by the producer, or the ingest task's id: the same id twice is one request
     Column("id", Uuid, primary_key=True),
-    #: null: refused before we knew whose it was
+    #: null: refused before its account was known
     Column("account_id", Integer),
-    #: which API it came through; null: an Order of our own
+    #: the API it came through; null: an Order from Celery or the CLI
     Column("door", Text),
     Column("class", Text),
     Column("test", Boolean, nullable=False, server_default=text("false")),
@@ -142,14 +142,14 @@ requests = Table(
     Column("accepted", Integer, nullable=False),
     #: [{code, message, field, index}]; no number, no text
     Column("refusals", JSONB, nullable=False),
-    #: the account answers for it that its own opt-outs do not hold it up
+    #: the account declares that its own opt-outs do not apply
     Column("skips_opt_outs", Boolean, nullable=False, server_default=text("false")),
-    #: SHA-256 of what was asked
+    #: SHA-256 of the order's content
     Column("fingerprint", LargeBinary),
     _instant("send_at"),
     _instant("valid_until"),
     _instant("created_at", nullable=False, server_default=_NOW),
-    # for those who list their messages or requests, the latest first
+    # for listings of messages and requests, the latest first
     Index("requests_latest", "account_id", "first_message", postgresql_where=text("door IS NOT NULL")),
 )
 
@@ -157,7 +157,7 @@ idempotency = Table(
     "idempotency",
     metadata,
     Column("account_id", Integer, primary_key=True),
-    #: which door the key came through; each has its own name space
+    #: the API that the key came through; each has its own name space
     Column("scope", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("request_id", Uuid, nullable=False),
@@ -168,13 +168,13 @@ idempotency = Table(
 redeliveries = Table(
     "stumbles",
     metadata,
-    #: an order whose reader died, and how often it came back
+    #: an order whose worker died, and how often it was redelivered
     Column("request_id", Uuid, primary_key=True),
     Column("tries", SmallInteger, nullable=False),
     _instant("created_at", nullable=False, server_default=_NOW),
 )
 
-# What travels -------------------------------------------------------------------------------------------------
+# Batches, messages, attempts ----------------------------------------------------------------------------------
 
 batches = Table(
     "batches",
@@ -185,44 +185,44 @@ batches = Table(
     Column("carrier", Text, nullable=False),
     Column("test", Boolean, nullable=False),
     Column("status", Text, nullable=False),
-    #: what the sender asked for; null: at once
+    #: requested send time; null: at once
     _instant("send_at"),
-    #: when promote should look at it: send_at, or the end of a wait
+    #: when promote may take it: send_at, or the end of a wait
     _instant("due_at", nullable=False),
     _instant("valid_until", nullable=False),
-    #: how many messages it was made with
+    #: number of messages at its creation
     Column("size", Integer, nullable=False),
-    #: its messages have ids from here to there
+    #: its messages have the ids from first to last
     Column("first_id", Uuid, nullable=False),
     Column("last_id", Uuid, nullable=False),
-    #: up to this id messages may have reached the carrier; committed before their bytes go out
+    #: messages up to this id may have reached the carrier; committed before their bytes are sent
     Column("marked", Uuid),
     _instant("marked_at"),
-    #: up to this id outcomes are written
+    #: outcomes up to this id are recorded
     Column("recorded", Uuid),
-    #: grows by one with each claim; a worker with an older one may write nothing
+    #: fencing token: grows by one with each claim; a worker with an older one may write nothing
     Column("fence", Integer, nullable=False, server_default=text("0")),
     _instant("lease_until"),
-    #: the journal of the process that claimed it; null: that keeps none
+    #: journal of the process that claimed it; null: that keeps none
     Column("holder", Uuid),
     #: claims since the last recorded portion
     Column("claims", SmallInteger, nullable=False, server_default=text("0")),
-    #: the last time somebody was told of it, and how often since it last moved
+    #: when a hint was last published, and how many since its last transition
     _instant("hinted_at"),
     Column("hints", SmallInteger, nullable=False, server_default=text("0")),
-    #: which attempt of its messages this is, from 1
+    #: number of the attempt at its messages, from 1
     Column("attempt", SmallInteger, nullable=False, server_default=text("1")),
-    #: how often all routes were gone through
+    #: how often all routes were tried
     Column("round", SmallInteger, nullable=False, server_default=text("0")),
-    #: carriers that refused these messages, or were away, in this round
+    #: carriers that refused these messages, or were down, in this round
     Column("tried", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    #: its messages are `sent` already: why they are sent once more; null: they are not
+    #: its messages are `sent` already: why they are sent again; null: they are not
     Column("again", Text),
-    #: why it is kept back, though nothing failed; null: it is not
+    #: why it is held, though nothing failed; null: it is not
     Column("held", Text),
-    #: what its carrier was chosen by; null: a test, or from before that was kept
+    #: routing snapshot its carrier was chosen by; null: a test, or older than snapshots
     Column("situation_id", Integer),
-    #: when somebody looks whether its carrier went silent, or its codes are worth nothing; null: never (again)
+    #: when to check for missing receipts or redact codes; null: never (again)
     _instant("watch_at"),
     _instant("created_at", nullable=False, server_default=_NOW),
     _instant("queued_at"),
@@ -232,7 +232,7 @@ batches = Table(
     _one_of("again", ResendReason),
     _one_of("held", HoldReason),
     CheckConstraint("held IS NULL OR status IN ('scheduled', 'queued', 'waiting')", name="holdable"),
-    # held batches are in none of those that are looked through every second
+    # held batches are in none of the indexes that are polled every second
     Index("batches_due", "due_at", postgresql_where=text("status IN ('scheduled', 'waiting') AND held IS NULL")),
     Index("batches_hinted", "hinted_at", postgresql_where=text("status IN ('admitted', 'queued') AND held IS NULL")),
     Index("batches_held", "valid_until", postgresql_where=text("held IS NOT NULL")),
@@ -247,12 +247,12 @@ batches = Table(
 messages = Table(
     "messages",
     metadata,
-    #: UUIDv7; the table is cut into days by it
+    #: UUIDv7; the table is partitioned by day on it
     Column("id", Uuid, primary_key=True),
     Column("request_id", Uuid, nullable=False),
     Column("batch_id", Uuid, nullable=False),
     Column("account_id", Integer, nullable=False),
-    #: null: as its batch stands
+    #: null: its batch's status applies
     Column("status", Text),
     Column("phone", Text, nullable=False),
     Column("country", Text, nullable=False),
@@ -261,9 +261,9 @@ messages = Table(
     Column("correlation_id", Text),
     Column("encoding", Text),
     Column("segments", SmallInteger),
-    #: what it costs in minor units of the account's currency; 0 when the quota pays
+    #: cost in minor units of the account's currency; 0 when the quota pays
     Column("amount", BigInteger),
-    #: segments of the month's quota it uses instead of money
+    #: segments of the month's quota used instead of money
     Column("quota", SmallInteger),
     #: null: not charged
     Column("money", Text),
@@ -290,16 +290,16 @@ provider_attempts = Table(
     Column("carrier_ref", Text),
     Column("code", Text),
     Column("detail", Text),
-    #: the commit before its bytes went out
+    #: when the mark was committed, before its bytes were sent
     _instant("marked_at", nullable=False),
     _instant("recorded_at", nullable=False, server_default=_NOW),
-    #: what a worker said that had lost its lease; changes nothing by itself
+    #: outcome reported by a worker that had lost its lease; informational
     Column("late_outcome", Text),
     _instant("late_at"),
-    #: unknown: when somebody looks at it (again), null: at once; and how often somebody did
+    #: unknown outcome: when to check it (again), null: at once; and how often it was checked
     _instant("look_at"),
     Column("looks", SmallInteger, nullable=False, server_default=text("0")),
-    #: unknown: when it was settled, or nothing more was to be done about it
+    #: unknown outcome: when it was resolved or given up
     _instant("resolved_at"),
     _one_of("outcome", Outcome),
     _one_of("late_outcome", Outcome),
@@ -310,7 +310,7 @@ provider_attempts = Table(
         text("coalesce(look_at, marked_at)"),
         postgresql_where=text("outcome = 'unknown' AND resolved_at IS NULL"),
     ),
-    #: rows are added in this order, each day's by themselves: so it costs them nothing
+    #: rows are inserted in this order within each partition: BRIN costs almost nothing
     Index(
         "provider_attempts_recorded",
         "recorded_at",
@@ -323,11 +323,11 @@ provider_attempts = Table(
 parts = Table(
     "parts",
     metadata,
-    #: each part of a long message has a reference of its own where its carrier was given the parts apart
+    #: each part of a long message has its own message id where the carrier got the parts separately
     Column("carrier", Text, primary_key=True),
     Column("carrier_ref", Text, primary_key=True),
     Column("message_id", Uuid, nullable=False),
-    #: which attempt, which part from 1, of how many
+    #: attempt number; part number from 1; number of parts
     Column("n", SmallInteger, nullable=False),
     Column("part", SmallInteger, nullable=False),
     Column("of", SmallInteger, nullable=False),
@@ -345,7 +345,7 @@ receipts = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("carrier", Text, nullable=False),
-    #: what makes it the same report when it comes again
+    #: deduplication key: the same when the carrier repeats the receipt
     Column("key", Text, nullable=False),
     Column("carrier_ref", Text),
     Column("ref", Uuid),
@@ -379,21 +379,21 @@ events = Table(
     _one_of("status", Status),
 )
 
-# What comes back ----------------------------------------------------------------------------------------------
+# Inbound messages and consent ---------------------------------------------------------------------------------
 
 inbound = Table(
     "inbound",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("carrier", Text, nullable=False),
-    #: what makes it the same message when it comes again
+    #: deduplication key: the same when the carrier repeats the message
     Column("key", Text, nullable=False),
-    #: who wrote, E.164 where he has a number
+    #: sender, E.164 where it is a number
     Column("phone", Text, nullable=False),
-    #: what he wrote to: a number, a short code
+    #: recipient: one of our numbers or short codes
     Column("sender", Text, nullable=False),
     Column("body", Text, nullable=False),
-    #: of a long message: its reference, which part from 1, of how many
+    #: part of a long message: its reference, part number from 1, number of parts
     Column("part_ref", Integer),
     Column("part", SmallInteger),
     Column("of", SmallInteger),
@@ -401,16 +401,16 @@ inbound = Table(
     Column("octets", LargeBinary),
     Column("coding", Text),
     Column("joined_to", Uuid),
-    #: whose sender he wrote to; null: nobody's, or several accounts'
+    #: account whose number it was sent to; null: none, or several
     Column("account_id", Integer),
     #: what was done with it
     Column("action", Text),
-    #: what is still to be answered; null: nothing (any more)
+    #: reply still to be sent; null: none (any more)
     Column("reply", Text),
-    #: when it was written, by the carrier's clock
+    #: when it was sent, by the carrier's clock
     _instant("at"),
     _instant("received_at", nullable=False, server_default=_NOW),
-    #: null: not looked at yet
+    #: null: not processed yet
     _instant("handled_at"),
     UniqueConstraint("carrier", "key"),
     _one_of("action", InboundAction),
@@ -436,9 +436,9 @@ opt_outs = Table(
     Column("sender", Text, primary_key=True),
     #: empty: every class of message
     Column("class", Text, primary_key=True),
-    #: who said so: the word he sent, or an operator's
+    #: origin: the keyword received, or an operator's name for it
     Column("source", Text, nullable=False),
-    #: by the handset's clock where that is known; what was said earlier does not lift it
+    #: by the handset's clock where known; an earlier opt-in does not lift it
     _instant("said_at", nullable=False, server_default=_NOW),
     _instant("created_at", nullable=False, server_default=_NOW),
 )
@@ -452,7 +452,7 @@ keywords = Table(
     #: in capitals
     Column("word", Text, nullable=False),
     Column("action", Text, nullable=False),
-    #: what is answered; null: nothing
+    #: reply text; null: none
     Column("reply", Text),
     UniqueConstraint("account_id", "word", postgresql_nulls_not_distinct=True),
     _one_of("action", InboundAction),
@@ -467,7 +467,7 @@ quiet_hours = Table(
     #: an ISO country, or *
     Column("country", Text, nullable=False),
     Column("class", Text, nullable=False),
-    #: minutes after midnight where the recipient is; from after until: over midnight
+    #: minutes after midnight, recipient's local time; from after until: the window spans midnight
     Column("from_minute", SmallInteger, nullable=False),
     Column("until_minute", SmallInteger, nullable=False),
     Column("action", Text, nullable=False),
@@ -477,18 +477,18 @@ quiet_hours = Table(
     _one_of("action", QuietAction),
 )
 
-# Input that could not be read: pruned by age, and each source keeps its latest only (store/dead_letters.py)
+# Input that could not be processed: pruned by age, and each source keeps its latest only (store/dead_letters.py)
 
 dead_letters = Table(
     "dead_letters",
     metadata,
-    #: UUIDv7: when it came
+    #: UUIDv7 of its arrival
     Column("id", Uuid, primary_key=True),
     Column("source", Text, nullable=False),
-    #: where it came in: a queue's name, or a carrier's
+    #: where it came in: name of a queue or of a carrier
     Column("origin", Text, nullable=False),
     Column("reason", Text, nullable=False),
-    #: bytes that came
+    #: bytes received
     Column("size", Integer, nullable=False),
     #: the first of them, encrypted; null: the installation has no secret key
     Column("sealed", LargeBinary),
@@ -497,7 +497,7 @@ dead_letters = Table(
     Index("dead_letters_latest", "source", "id"),
 )
 
-#: how many there ever were: never pruned, a row for each source, origin and reason
+#: totals, never pruned: a row for each source, origin and reason
 dead_letter_counts = Table(
     "dead_letter_counts",
     metadata,
@@ -510,7 +510,7 @@ dead_letter_counts = Table(
     _one_of("source", DeadLetterSource),
 )
 
-# Front doors --------------------------------------------------------------------------------------------------
+# Customer APIs ------------------------------------------------------------------------------------------------
 
 keys = Table(
     "keys",
@@ -518,25 +518,25 @@ keys = Table(
     Column("id", Integer, Identity(always=True), primary_key=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("dialect", Text, nullable=False),
-    #: what finds it: the keyed hash of a bearer's key, or the id of a client who also has a secret
+    #: look-up value: keyed hash of a bearer key, or the id of a client that also has a secret
     Column("handle", Text, nullable=False),
-    #: keyed hash of the client's secret; null: the handle says it all, or `sealed` does
+    #: keyed hash of the client secret; null: the handle suffices, or `sealed` is used
     Column("secret_hash", LargeBinary),
     #: the secret, encrypted, where signatures are made with it
     Column("sealed", LargeBinary),
-    #: which version of the secret key its hash is made with; null: the one before there were versions
+    #: version of the secret key that its hash is made with; null: from before versions existed
     Column("secret_version", LargeBinary),
-    #: its last characters, to tell keys apart
+    #: last characters, to tell keys apart
     Column("hint", Text, nullable=False),
-    #: what its owner calls it
+    #: display name
     Column("name", Text, nullable=False, server_default=""),
     #: its messages are tests
     Column("test", Boolean, nullable=False, server_default=text("false")),
-    #: what it may do; empty: everything
+    #: scopes; empty: all
     Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    #: networks (CIDR) it may be used from; empty: anywhere
+    #: networks (CIDR) it may be used from; empty: any
     Column("networks", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    #: what its dialect lets an operator set
+    #: settings that its dialect defines
     Column("settings", JSONB, nullable=False, server_default=text("'{}'")),
     _instant("created_at", nullable=False, server_default=_NOW),
     _instant("revoked_at"),
@@ -549,16 +549,16 @@ persons = Table(
     "persons",
     metadata,
     Column("account_id", ForeignKey("accounts.id"), primary_key=True),
-    #: the customer's word for him, e.g. 32 hex digits and `cper`
+    #: the account's id for the person, e.g. 32 hex digits and `cper`
     Column("person_id", Text, primary_key=True),
-    #: E.164; null: he has none
+    #: E.164; null: no number
     Column("phone", Text),
     #: the number's own id
     Column("phone_id", Uuid),
     Column("verified", Boolean, nullable=False, server_default=text("false")),
-    #: the code he was sent last to prove that the number is his
+    #: the latest challenge sent to verify the number
     Column("challenge_id", Uuid),
-    #: whether he is a test key's, which may change no other
+    #: created by a test key, which may change no other
     Column("test", Boolean, nullable=False, server_default=text("false")),
     _instant("created_at", nullable=False, server_default=_NOW),
 )
@@ -566,10 +566,10 @@ persons = Table(
 challenges = Table(
     "challenges",
     metadata,
-    #: the id of the request that sends the code
+    #: id of the request that sends the code
     Column("id", Uuid, primary_key=True),
     Column("account_id", Integer, nullable=False),
-    #: whose secret signs what is told of it; null: nothing is
+    #: key whose secret signs webhooks about it; null: no webhooks
     Column("key_id", Integer),
     #: HMAC of id and code
     Column("code_hash", LargeBinary, nullable=False),
@@ -577,7 +577,7 @@ challenges = Table(
     Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
     Column("max_attempts", SmallInteger, nullable=False),
     _instant("expires_at", nullable=False),
-    #: where its sender hears what becomes of it; null: at his account's endpoint
+    #: URL for webhooks about it; null: the account's endpoint
     Column("callback_url", Text),
     _instant("completed_at"),
     _instant("created_at", nullable=False, server_default=_NOW),
@@ -590,19 +590,19 @@ endpoints = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
-    #: in whose words it is told
+    #: format of its webhooks
     Column("dialect", Text, nullable=False),
     Column("url", Text, nullable=False),
     Column("description", Text, nullable=False, server_default=""),
-    #: the dialect's words for the events it hears; empty: all
+    #: the dialect's names of the events it subscribes to; empty: all
     Column("events", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    #: the secret that signs what it is told, encrypted; null: the key's own secret does
+    #: signing secret, encrypted; null: the key's own secret signs
     Column("sealed", LargeBinary),
     #: the secret before the last rotation
     Column("sealed_before", LargeBinary),
     _instant("rotated_at"),
     Column("state", Text, nullable=False, server_default=EndpointState.ACTIVE),
-    #: since when it answers as it should not; null: all is well
+    #: since when it fails; null: it works
     _instant("failing_since"),
     _instant("created_at", nullable=False, server_default=_NOW),
     Index(None, "account_id"),
@@ -614,25 +614,25 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
-    #: null: told at the challenge's own callback
+    #: null: sent to the challenge's own callback URL
     Column("endpoint_id", Uuid),
     Column("challenge_id", Uuid),
-    #: calls of one lane share a window: the endpoint, or all callbacks of one key
+    #: deliveries of one lane share a concurrency window: the endpoint, or all callbacks of one key
     Column("lane", Uuid, nullable=False),
     Column("event_id", Uuid, nullable=False),
-    #: what it tells of: a message, or a person's number
+    #: its subject: a message, or a person's number
     Column("message_id", Uuid, nullable=False),
-    #: whose number it tells of; null: it tells of a message
+    #: the person whose number it is about; null: it is about a message
     Column("person_id", Text),
-    #: what the message came to, or what became of the number, and when
+    #: the message's new status, or the change of the number, and when
     Column("status", Text, nullable=False),
     _instant("at", nullable=False),
     Column("state", Text, nullable=False, server_default=DeliveryState.WAITING),
-    #: calls begun; who began one less may write nothing
+    #: tries begun; a caller that began an earlier one may write nothing
     Column("tries", SmallInteger, nullable=False, server_default=text("0")),
-    #: when to make the call; while it is being made: when to make it again if nobody says what came of it
+    #: when to call; during a call: when to retry if its result is never recorded
     _instant("due_at", nullable=False, server_default=_NOW),
-    #: what the last call came to: an HTTP status, or a word
+    #: result of the last call: an HTTP status, or a code
     Column("answer", Text),
     _instant("done_at"),
     _one_of("state", DeliveryState),
@@ -648,30 +648,30 @@ carriers = Table(
     "carriers",
     metadata,
     Column("name", Text, primary_key=True),
-    #: which file of pipeline/carriers speaks to it
+    #: carrier kind: the module of pipeline/carriers that implements it
     Column("kind", Text, nullable=False),
     Column("settings", JSONB, nullable=False, server_default=text("'{}'")),
     Column("state", Text, nullable=False, server_default=CarrierState.ACTIVE),
-    #: why it is drained: an operator's word, or that its balance is low
+    #: why it is drained: an operator's note, or a low balance
     Column("reason", Text),
-    #: what it can carry, where that is not everything: {"alphanumeric": false, "ucs2": false, "dlt": true}
+    #: capabilities that deviate from the default: {"alphanumeric": false, "ucs2": false, "dlt": true}
     Column("capabilities", JSONB, nullable=False, server_default=text("'{}'")),
-    #: its settings have ids for India (DLT) that its file sends; null: not looked at, or it reaches no operator
+    #: its settings have ids for India (DLT) that its module sends; null: not checked, or it reaches no operator
     Column("sends_dlt", Boolean),
-    #: segments a second it takes from all of us together; null: as fast as it answers
+    #: rate limit in segments a second, for all workers together; null: none
     Column("segments_per_second", Float),
-    #: seconds within which its receipts come, as learnt from those that came; null: not known yet
+    #: seconds within which its receipts come, measured; null: not known yet
     Column("receipt_seconds", Float),
-    #: what it said is left to spend, and when
+    #: its last reported balance, and when
     Column("balance", Text),
     _instant("balance_at"),
-    #: when its state, its settings or what it can do changed last (a trigger keeps it), or it was resumed
+    #: when its state, settings or capabilities changed last (kept by a trigger), or it was resumed
     _instant("changed_at", nullable=False, server_default=_NOW),
     _instant("created_at", nullable=False, server_default=_NOW),
     _one_of("state", CarrierState),
 )
 
-#: how each carrier's binds stand, as the process that keeps them says
+#: state of each carrier's binds, as the process that keeps them reports
 carrier_binds = Table(
     "carrier_binds",
     metadata,
@@ -679,9 +679,9 @@ carrier_binds = Table(
     Column("host", Text, primary_key=True),
     Column("bound", SmallInteger, nullable=False),
     Column("wanted", SmallInteger, nullable=False),
-    #: why the last that failed did, as a code
+    #: code of the last failure
     Column("fault", Text),
-    #: what is odd about the other end: code -> how often
+    #: diagnostics of the SMSC: code -> count
     Column("remarks", JSONB, nullable=False),
     _instant("at", nullable=False, server_default=_NOW),
 )
@@ -697,14 +697,14 @@ routes = Table(
     Column("carrier", ForeignKey("carriers.name"), nullable=False),
     #: lower goes first
     Column("rank", SmallInteger, nullable=False, server_default=text("1")),
-    #: share among routes of the same destination and rank; 0: stands by behind those that have one, the cheapest first
+    #: share among routes of the same destination and rank; 0: fallback after those that have one, the cheapest first
     Column("weight", SmallInteger, nullable=False, server_default=text("100")),
-    #: what the carrier asks for a segment, in millionths of `currency`; null: not known
+    #: price the carrier charges per segment, in millionths of `currency`; null: unknown
     Column("cost", BigInteger),
     Column("currency", Text),
-    #: in force from here; the latest of one account, destination and carrier is
+    #: in force from this time; the latest of one account, destination and carrier applies
     _instant("from_at", nullable=False, server_default=_NOW),
-    #: and not any more from here; null: without end
+    #: no longer in force from this time; null: no end
     _instant("until_at"),
     UniqueConstraint("account_id", "destination", "carrier", "from_at", postgresql_nulls_not_distinct=True),
     CheckConstraint("weight >= 0", name="weight"),
@@ -724,9 +724,9 @@ snapshots = Table(
     "situations",
     metadata,
     Column("id", Integer, Identity(always=True), primary_key=True),
-    #: SHA-256 of what it says: the same situation is kept once
+    #: SHA-256 of its content: identical snapshots are stored once
     Column("digest", LargeBinary, nullable=False, unique=True),
-    #: all that a choice of carrier hangs on but the message: lines in force, who is well
+    #: all inputs to the choice of a carrier but the message: routes in force, healthy carriers
     Column("content", JSONB, nullable=False),
     _instant("created_at", nullable=False, server_default=_NOW),
 )

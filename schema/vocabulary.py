@@ -1,55 +1,55 @@
-"""Every closed set of words in the house, once. Those of choosing a carrier are in `routing`."""
+"""All closed sets of words (enumerations) of the product. Those of routing are in `routing`."""
 
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """What the public is told of a message."""
+    """The public status of a message."""
 
-    #: waits for its minute
+    #: waits for its send time
     SCHEDULED = "scheduled"
-    #: on its way to a carrier
+    #: waits to be submitted to a carrier
     QUEUED = "queued"
-    #: a carrier has it, or may have it (its last attempt is then `unknown`)
+    #: a carrier accepted it, or may have (its last attempt is then `unknown`)
     SENT = "sent"
-    #: the handset has it
+    #: delivered to the handset
     DELIVERED = "delivered"
-    #: no carrier took it in time, or the carrier could not deliver it
+    #: no carrier accepted it in time, or the carrier could not deliver it
     FAILED = "failed"
-    #: refused by us before any carrier heard of it
+    #: refused by us before any carrier got it
     REJECTED = "rejected"
-    #: taken back by its sender before its minute
+    #: cancelled by its sender before its send time
     CANCELLED = "cancelled"
 
 
 class BatchStatus(StrEnum):
-    """Where a batch stands on the road."""
+    """The state of a batch."""
 
-    #: written, not yet measured and paid for
+    #: inserted, not yet measured and charged
     ADMITTED = "admitted"
-    #: paid for, waits for the minute its sender asked for
+    #: charged, waits for its send time
     SCHEDULED = "scheduled"
     #: may be claimed by a deliver worker
     QUEUED = "queued"
     #: claimed: a worker holds its lease
     SENDING = "sending"
-    #: every route was busy or away; waits for another round
+    #: every route was throttled or down; waits for another round
     WAITING = "waiting"
     #: nothing left to do
     DONE = "done"
 
 
 class HoldReason(StrEnum):
-    """Why a batch is kept back that has not failed. It goes on when the reason is gone, or expires."""
+    """Why a batch is held though nothing failed. It goes on when the reason is gone, or expires."""
 
     #: its account is suspended
     ACCOUNT = "account"
-    #: no carrier on its route may be given messages: each is drained, or wrongly set up
+    #: no carrier on its route may be given messages: each is drained or misconfigured
     CARRIER = "carrier"
 
 
 class Encoding(StrEnum):
-    """How a body travels."""
+    """The character encoding of a body."""
 
     #: GSM 03.38 septets
     GSM7 = "GSM7"
@@ -58,61 +58,61 @@ class Encoding(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of one attempt at one carrier."""
+    """The outcome of one attempt at one carrier."""
 
-    #: the carrier took it and gave its reference
+    #: the carrier accepted it and returned its message id
     ACCEPTED = "accepted"
-    #: the carrier will never take it
+    #: the carrier will never accept it
     REFUSED_PERMANENT = "refused_permanent"
-    #: the carrier will not take it now
+    #: the carrier does not accept it now
     REFUSED_TRANSIENT = "refused_transient"
-    #: not one byte of it left us
+    #: no byte of it was sent
     NOT_WRITTEN = "not_written"
-    #: it may have been taken: no answer, or one we cannot read
+    #: it may have been accepted: no response, or an unreadable one
     UNKNOWN = "unknown"
 
 
 class UnknownAbility(StrEnum):
-    """What can be done about an attempt that was left unknown: what its carrier is able to do."""
+    """What a carrier offers for resolving an attempt whose outcome is unknown."""
 
-    #: nothing but waiting: what happens then hangs on the message's class
+    #: nothing: what happens after a wait depends on the message's class
     BLIND = "blind"
-    #: it takes the same reference once: the same message may be sent again
+    #: it deduplicates by our reference: the same message may be submitted again
     DEDUPES = "dedupes"
-    #: it can be asked what became of our reference
+    #: it can be queried by our reference
     QUERYABLE = "queryable"
 
 
 class ResendReason(StrEnum):
-    """Why messages that a carrier has, or may have, are given to one once more. Their senders pay once."""
+    """Why messages that a carrier has, or may have, are submitted once more. Their senders pay once."""
 
-    #: nobody knows whether the carrier took them: the same one gets them again, which knows our references
+    #: unknown whether the carrier accepted them: the same one gets them again, as it deduplicates
     REPEAT = "repeat"
-    #: nobody knows whether the carrier before took them
+    #: unknown whether the carrier before accepted them
     DOUBT = "doubt"
-    #: the carrier before took them and never said what became of them
+    #: the carrier before accepted them and never sent a receipt
     SILENCE = "silence"
-    #: the carrier before took them and could not deliver them
+    #: the carrier before accepted them and could not deliver them
     UNDELIVERED = "undelivered"
 
 
 class ReceiptVerdict(StrEnum):
-    """What a carrier's receipt says."""
+    """What a delivery receipt says."""
 
     DELIVERED = "delivered"
     FAILED = "failed"
-    #: still on its way; changes nothing
+    #: not final; changes nothing
     PENDING = "pending"
 
 
 class ReceiptState(StrEnum):
-    """What we did with a receipt."""
+    """The state of a stored receipt."""
 
-    #: not looked at yet, or its attempt is not known yet
+    #: not processed yet, or its attempt is not known yet
     WAITING = "waiting"
-    #: it moved its message
+    #: it changed its message's status
     APPLIED = "applied"
-    #: its message was past it already, or it says nothing new
+    #: its message already had a later status, or it says nothing new
     IGNORED = "ignored"
     #: no attempt was ever found for it
     ORPHANED = "orphaned"
@@ -127,7 +127,7 @@ class Money(StrEnum):
 
 
 class LedgerEntry(StrEnum):
-    """Why the ledger moved."""
+    """Why money or quota moved in the ledger."""
 
     #: money came in
     TOPUP = "topup"
@@ -144,7 +144,7 @@ class LedgerEntry(StrEnum):
 class Book(StrEnum):
     """The accounts of the double-entry ledger, per customer and unit."""
 
-    #: the world outside
+    #: outside the system
     OUTSIDE = "outside"
     #: what the customer may spend
     WALLET = "wallet"
@@ -171,7 +171,7 @@ class SenderState(StrEnum):
 
 
 class Dialect(StrEnum):
-    """Whose API a front door speaks."""
+    """The vendor whose API a client uses."""
 
     SOLARIS = "solaris"
     ROBASE = "robase"
@@ -180,7 +180,7 @@ class Dialect(StrEnum):
 
 
 class Syntax(StrEnum):
-    """How a template spells its merge fields."""
+    """The syntax of a template's merge fields."""
 
     #: `${name}`
     MERGE = "merge"
@@ -189,40 +189,40 @@ class Syntax(StrEnum):
 
 
 class EndpointState(StrEnum):
-    """Whether a customer's webhook is called."""
+    """Whether a customer's webhook endpoint is called."""
 
     ACTIVE = "active"
-    #: it failed for too long; its deliveries wait until somebody resumes it
+    #: it failed for too long; its deliveries wait until an operator or its owner resumes it
     SUSPENDED = "suspended"
 
 
 class DeliveryState(StrEnum):
-    """Where one call of a customer's webhook stands."""
+    """The state of one webhook delivery."""
 
-    #: to be made, or made again
+    #: to be made, or retried
     WAITING = "waiting"
-    #: answered as it should be
+    #: the endpoint answered 2xx
     DELIVERED = "delivered"
     #: given up; may be replayed
     DEAD = "dead"
 
 
 class ChallengeState(StrEnum):
-    """What became of a code that somebody was sent."""
+    """The state of a one-time code."""
 
     OPEN = "open"
     #: the right code was given
     VERIFIED = "verified"
-    #: the right code did not come in time, or too many wrong ones came
+    #: it expired, or too many wrong codes were given
     FAILED = "failed"
 
 
 class NumberMove(StrEnum):
-    """What became of a person's number."""
+    """How a person's number changed."""
 
-    #: it is his from now on, not yet proven
+    #: assigned, not yet verified
     CREATED = "number_created"
-    #: it was taken away
+    #: removed
     DELETED = "number_deleted"
 
 
@@ -230,45 +230,45 @@ class CarrierState(StrEnum):
     """Whether a carrier is given messages."""
 
     ACTIVE = "active"
-    #: takes no new work; its waiting batches go to the next route, its receipts are still taken
+    #: gets no new messages; its waiting batches take the next route, its receipts are still accepted
     DRAINED = "drained"
 
 
 class Placement(StrEnum):
-    """Which process gives a carrier its messages."""
+    """Which process submits a carrier's messages."""
 
     #: any deliver worker
     SHARED = "shared"
-    #: a process of its own, so that it keeps nobody else waiting; codes go by the lane
+    #: a process of its own, so that it delays no other carrier; one-time codes go by the otp workers
     OWN = "own"
-    #: a process of its own that stays connected: codes too
+    #: a process of its own that stays connected, for one-time codes too
     BOUND = "bound"
 
 
 class InboundAction(StrEnum):
-    """What is done with a message from a handset."""
+    """What is done with an inbound message."""
 
-    #: its writer wants no more
+    #: opt-out
     STOP = "stop"
-    #: he wants them again
+    #: opt-in
     START = "start"
-    #: he asks who writes
+    #: send the help text
     HELP = "help"
     #: kept for its account
     KEEP = "keep"
 
 
 class QuietAction(StrEnum):
-    """What becomes of a message in its recipient's quiet hours."""
+    """What is done with a message in its recipient's quiet hours."""
 
-    #: it waits until they are over
+    #: it waits until they end
     DEFER = "defer"
     #: it is rejected
     REJECT = "reject"
 
 
 class Code(StrEnum):
-    """Why a request, or one of its recipients, or a message on its way, was refused."""
+    """Why a request, one of its recipients, or a message was refused or failed."""
 
     #: a required field is missing
     MISSING_FIELD = "missing_field"
@@ -290,13 +290,13 @@ class Code(StrEnum):
     SENDER_INVALID = "sender_invalid"
     #: no such template
     TEMPLATE_UNKNOWN = "template_unknown"
-    #: the text names a merge field that nobody filled
+    #: the text has a merge field without a value
     MERGE_FIELD_MISSING = "merge_field_missing"
     #: send_at has passed
     SCHEDULE_PAST = "schedule_past"
     #: send_at is further ahead than allowed
     SCHEDULE_FAR = "schedule_far"
-    #: valid_until is not after the sending time
+    #: valid_until is not after the send time
     VALIDITY_BAD = "validity_bad"
     #: more recipients than one order may have
     TOO_MANY = "too_many"
@@ -306,75 +306,75 @@ class Code(StrEnum):
     NO_PRICE = "no_price"
     #: wallet and quota are exhausted
     INSUFFICIENT_FUNDS = "insufficient_funds"
-    #: valid_until passed before a carrier had it
+    #: valid_until passed before a carrier accepted it
     EXPIRED = "expired"
-    #: every carrier on its route refused it or was away
+    #: every carrier on its route refused it or was down
     NO_CARRIER_LEFT = "no_carrier_left"
-    #: the carrier refused it for good
+    #: the carrier refused it permanently
     CARRIER_REFUSED = "carrier_refused"
-    #: the carrier took it and could not deliver it
+    #: the carrier accepted it and could not deliver it
     UNDELIVERED = "undelivered"
     #: the account may not send to this country
     COUNTRY_FORBIDDEN = "country_forbidden"
-    #: it is night where the recipient is
+    #: it is within the recipient's quiet hours
     QUIET_HOURS = "quiet_hours"
-    #: nobody ever said what became of it
+    #: its outcome was never known
     UNRESOLVED = "unresolved"
-    #: its batch kept killing workers
+    #: its batch repeatedly killed workers
     POISON = "poison"
     #: another order has its idempotency key or request id
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
-    # -- said at a front door, before anything is written
-    #: no key, or none that fits
+    # -- answered by an API, before anything is stored
+    #: no valid credentials
     UNAUTHENTICATED = "unauthenticated"
-    #: the key may not do this
+    #: the key lacks the scope
     FORBIDDEN = "forbidden"
     #: the key may not be used from this address
     SOURCE_FORBIDDEN = "source_forbidden"
-    #: there is no such thing, or it is another account's
+    #: it does not exist, or belongs to another account
     NOT_FOUND = "not_found"
-    #: the path knows other methods only
+    #: the path does not support the method
     METHOD_UNKNOWN = "method_unknown"
-    #: more bytes than a request may have
+    #: the body exceeds the size limit
     TOO_LARGE = "too_large"
-    #: not of the content type this API reads
+    #: not a content type this API accepts
     MEDIA_UNKNOWN = "media_unknown"
-    #: its body is compressed, which no API here reads
+    #: the body is compressed, which no API here supports
     ENCODING_UNKNOWN = "encoding_unknown"
-    #: it cannot be read as an HTTP request
+    #: it cannot be parsed as an HTTP request
     MALFORMED = "malformed"
     #: its request target (URL) is too long
     TARGET_TOO_LONG = "target_too_long"
     #: a header field is too long, or there are too many
     HEADERS_TOO_LARGE = "headers_too_large"
-    #: the thing is not in a state for this
+    #: the resource's state does not allow it
     CONFLICT = "conflict"
     #: no such person
     PERSON_UNKNOWN = "person_unknown"
     #: the person's number was never verified
     PHONE_UNVERIFIED = "phone_unverified"
-    #: this key calls too often
+    #: rate limit of the key
     RATE_KEY = "rate_key"
-    #: this number is sent too much
+    #: rate limit of the recipient's number
     RATE_RECIPIENT = "rate_recipient"
-    #: this number has had all the codes it gets
+    #: the number has had the maximum of one-time codes
     HARD_CAP = "hard_cap"
-    #: the number wants no messages of this kind
+    #: the number is on a do-not-disturb list for this kind of message
     DND_BLOCKED = "dnd_blocked"
     #: the number opted out of this sender's messages
     OPTED_OUT = "opted_out"
-    #: something we need is away; try again
+    #: a dependency is down; retry
     UNAVAILABLE = "unavailable"
-    #: our own fault
+    #: internal error
     INTERNAL = "internal"
 
 
 class DeadLetterSource(StrEnum):
-    """Through which entrance came what could not be read."""
+    """Where unreadable input came in."""
 
-    #: a broker message that is no task of ours
+    #: a broker message that is none of our tasks
     BROKER = "broker"
-    #: an HTTP request of a carrier: receipts, messages from handsets
+    #: an HTTP request from a carrier: receipts, inbound messages
     RECEIPT = "receipt"
-    #: a deliver_sm or data_sm of an SMSC
+    #: a deliver_sm or data_sm from an SMSC
     SMPP = "smpp"

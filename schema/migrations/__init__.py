@@ -1,1 +1,1 @@
-"""Alembic's migrations: how the database came to be what `schema.tables` says."""
+"""Alembic migrations that create the schema in `schema.tables`."""

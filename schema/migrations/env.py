@@ -1,4 +1,4 @@
-"""How Alembic runs here: on the connection that `postroad migrate` hands it, in one transaction."""
+"""Alembic environment: runs migrations in one transaction, on the connection that `postroad migrate` passes in."""
 
 from alembic import context
 
@@ -7,7 +7,7 @@ from schema.tables import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    # the daily partitions are made by `tend`, not by migrations
+    # daily partitions are created by `maintain`, not by migrations
     include_name=lambda name, kind, _parents: kind != "table" or name in metadata.tables,
 )
 with context.begin_transaction():

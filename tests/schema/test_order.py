@@ -1,4 +1,4 @@
-"""Strangers' orders: every fault is a refusal with its code and field, and nothing a stranger writes is a crash."""
+"""Parsing of untrusted orders: each error is a refusal with its code and field, and no input raises an exception."""
 
 import json
 from datetime import UTC, datetime

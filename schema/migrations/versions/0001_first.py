@@ -1,4 +1,4 @@
-"""The whole database, as the first release has it."""
+"""The schema of the first release."""
 
 import sqlalchemy as sa
 from alembic import op

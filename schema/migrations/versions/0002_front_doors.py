@@ -1,4 +1,4 @@
-"""The front doors: keys, persons, challenges, webhooks; what senders and templates need of them."""
+"""Customer APIs: keys, persons, challenges, webhooks; the columns of senders and templates that they need."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The back doors: what carriers can do and cost, why one was chosen, what handsets send, who wants nothing."""
+"""Carriers: capabilities and costs, routing snapshots, inbound messages, opt-outs, keywords, quiet hours."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Dead letters: input that could not be read, kept sealed and counted."""
+"""Dead letters: unreadable input, encrypted and counted."""
 
 import sqlalchemy as sa
 from alembic import op

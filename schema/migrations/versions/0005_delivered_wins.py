@@ -1,4 +1,4 @@
-"""A message that failed though a carrier had it, or may have, may become delivered."""
+"""A failed message that a carrier has, or may have, may become delivered."""
 
 from alembic import op
 

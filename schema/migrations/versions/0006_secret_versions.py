@@ -1,4 +1,4 @@
-"""Versions of the secret key: which one an API key's hash is made with."""
+"""Versions of the secret key that API keys' hashes are made with."""
 
 import sqlalchemy as sa
 from alembic import op

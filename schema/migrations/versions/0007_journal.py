@@ -1,4 +1,4 @@
-"""The journal: which process holds a claimed batch."""
+"""Journal: which process holds a claimed batch."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Holds: why a batch is kept back that has not failed, and when carriers changed last."""
+"""Holds: why a batch is held that has not failed, and when carriers changed last."""
 
 import sqlalchemy as sa
 from alembic import op

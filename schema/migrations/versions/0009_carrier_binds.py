@@ -1,4 +1,4 @@
-"""How carriers' binds stand, as the processes that keep them say."""
+"""State of carriers' SMPP binds, as reported by the processes that keep them."""
 
 import sqlalchemy as sa
 from alembic import op

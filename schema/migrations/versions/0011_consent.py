@@ -1,4 +1,4 @@
-"""Consent: octets of inbound parts until they are joined, when an opt-out was said, old forms of numbers folded."""
+"""Consent: octets of inbound parts until they are joined, times of opt-outs, old number formats converted."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Producers' keys, with which orders are sealed on their way through the broker."""
+"""Producer keys, with which orders are sealed for the broker."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,1 +1,1 @@
-"""One change of the database a file, in order."""
+"""Migration scripts: one schema change each, in order."""
