@@ -3,7 +3,7 @@
 What a claimed batch goes through is in `leases`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -82,6 +82,14 @@ def clock(conn: Connection) -> datetime:
     """Return the database's time: what is due, hinted and expired by it must be written by it."""
     at: datetime = conn.exec_driver_sql(_CLOCK).scalar_one()
     return at
+
+
+_SNAPSHOTS = "SELECT id, situation_id FROM batches WHERE id = ANY(%(ids)b)"
+
+
+def snapshots(conn: Connection, these: Collection[UUID]) -> dict[UUID, int | None]:
+    """Return batch → the routing snapshot that its carrier was chosen by."""
+    return {row[0]: row[1] for row in conn.exec_driver_sql(_SNAPSHOTS, {"ids": list(these)})}
 
 
 # Measuring and paying ------------------------------------------------------------------------------------------

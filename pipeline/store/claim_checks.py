@@ -1,9 +1,8 @@
-"""The last gate, at claim time: what was allowed when it was taken in and is not any more does not go out.
+"""The checks at claim: what was permitted at acceptance and is not any more is not sent.
 
 An account without rules costs one small query a claim: nothing is asked of its messages. Tests pass.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,28 +12,16 @@ from sqlalchemy import Connection
 
 from pipeline.rules.consent.quiet_hours import QuietHours
 from pipeline.rules.consent.send_permission import REPLIES, SendPermission
-from pipeline.rules.identity import ids
-from pipeline.store import batches, events, ledger, messages, unknown_outcomes
 from pipeline.store.consent import opt_outs, send_permission
 from pipeline.store.consent.opt_outs import PendingSend
 from pipeline.store.leases import Claim
-from pipeline.store.messages import Moved
 from schema.carriage import Parcel
-from schema.message import Batch
-from schema.vocabulary import BatchStatus, Code, Money, ResendReason, Status
+from schema.vocabulary import Code
 
 #: refused for good, or held until that moment
 Verdict = Code | datetime
 #: batch → what it still has to send
 Loads = Mapping[UUID, Sequence[Parcel]]
-
-
-def let_through(conn: Connection, first: UUID, claims: Sequence[Claim], loads: Loads) -> dict[UUID, list[Parcel]]:
-    """Turn away what may not go (any more, or yet) of claimed batches; return the rest of their loads."""
-    return turn_away(conn, first, claims, loads, blocked(conn, claims, loads))
-
-
-# Who is held back ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,103 +120,3 @@ def _without_exempt(
 
 def _is_of_night(verdict: Verdict) -> bool:
     return verdict is Code.QUIET_HOURS or isinstance(verdict, datetime)
-
-
-# What becomes of them -----------------------------------------------------------------------------------------
-
-
-def turn_away(
-    conn: Connection, first: UUID, claims: Sequence[Claim], loads: Loads, verdicts: Mapping[UUID, Verdict]
-) -> dict[UUID, list[Parcel]]:
-    """Reject what may not go and put off what must wait, in batches whose ids begin at `first`; return what may go.
-
-    It locks the wallets of those whose money comes back: call it late in a transaction.
-    """
-    if verdicts:
-        at = batches.clock(conn)
-        waiting: defaultdict[tuple[int, datetime], list[UUID]] = defaultdict(list)
-        refused: defaultdict[tuple[int, Code], list[UUID]] = defaultdict(list)
-        for place, claim in enumerate(claims):
-            for parcel in loads.get(claim.span.batch, ()):
-                verdict = verdicts.get(parcel.ref)
-                if isinstance(verdict, Code):
-                    refused[place, verdict].append(parcel.ref)
-                elif verdict:
-                    waiting[place, verdict].append(parcel.ref)
-        _defer(conn, first, claims, waiting, at)
-        _reject(conn, first, claims, refused, at)
-    return {batch: [each for each in load if each.ref not in verdicts] for batch, load in loads.items()}
-
-
-def _defer(
-    conn: Connection,
-    first: UUID,
-    claims: Sequence[Claim],
-    waiting: Mapping[tuple[int, datetime], Sequence[UUID]],
-    at: datetime,
-) -> None:
-    if not waiting:
-        return
-    made: list[Batch] = []
-    chosen_by = _snapshots(conn, {claims[place].span.batch for place, _ in waiting})
-    for (place, moment), members in waiting.items():
-        claim = claims[place]
-        snapshot = chosen_by[claim.span.batch]
-        batch = _later(ids.after(first, len(made)), claim, moment, members, snapshot)
-        messages.reassign(conn, members, batch.id, Status.SENT if claim.again else None)
-        made.append(batch)
-    batches.write(conn, made, hinted_at=at)
-
-
-_SNAPSHOTS = "SELECT id, situation_id FROM batches WHERE id = ANY(%(ids)b)"
-
-
-def _snapshots(conn: Connection, these: set[UUID]) -> dict[UUID, int | None]:
-    """Return batch → what its carrier was chosen by."""
-    return {row[0]: row[1] for row in conn.exec_driver_sql(_SNAPSHOTS, {"ids": list(these)})}
-
-
-def _reject(
-    conn: Connection,
-    first: UUID,
-    claims: Sequence[Claim],
-    refused: Mapping[tuple[int, Code], Sequence[UUID]],
-    at: datetime,
-) -> None:
-    moves: list[tuple[UUID, Status]] = []
-    released: list[Moved] = []
-    for (place, code), members in refused.items():
-        claim, gone = claims[place], members
-        # a carrier that was asked heard of it
-        status = Status.REJECTED if claim.attempt == 1 else Status.FAILED
-        if not claim.again:
-            released += messages.move(conn, members, status, Money.RELEASED, at=at, code=code)
-        else:  # of what was sent before only the undeliverable has come to its end: a carrier may yet report the rest
-            those = members if claim.again is ResendReason.UNDELIVERED else []
-            released += messages.end_doubt(conn, those, Money.RELEASED)
-            gone, status = sorted(messages.conclude(conn, those, Status.FAILED, Code.UNDELIVERED)), Status.FAILED
-            unknown_outcomes.give_up(conn, members)
-        moves += [(each, status) for each in gone] if claim.subscribes else []
-    events.tell(conn, first, moves, at)
-    ledger.release(conn, released)
-
-
-def _later(id_: UUID, claim: Claim, moment: datetime, members: Sequence[UUID], snapshot: int | None) -> Batch:
-    return Batch(
-        id=id_,
-        account=claim.account,
-        message_class=claim.message_class,
-        carrier=claim.carrier,
-        test=claim.test,
-        status=BatchStatus.WAITING,
-        due_at=moment,
-        valid_until=claim.valid_until,
-        size=len(members),
-        first=min(members),
-        last=max(members),
-        attempt=claim.attempt,
-        round=claim.round,
-        tried=claim.tried,
-        snapshot=snapshot,
-        again=claim.again,
-    )

@@ -340,14 +340,26 @@ def revoke(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
 
 
 _REASSIGN = """
-UPDATE messages SET batch_id = %(batch)s
-WHERE id = ANY(%(ids)b) AND id BETWEEN %(first)s AND %(last)s AND status IS NOT DISTINCT FROM %(status)s
+UPDATE messages AS m SET batch_id = r.batch_id
+FROM unnest(%(ids)b::uuid[], %(batches)b::uuid[], %(sent)b::bool[]) AS r (id, batch_id, is_sent)
+WHERE m.id = r.id AND m.id BETWEEN %(first)s AND %(last)s
+  AND (m.status IS NULL AND NOT r.is_sent OR m.status = 'sent' AND r.is_sent)
 """
 
 
-def reassign(conn: Connection, ids: Sequence[UUID], batch: UUID, status: Status | None = None) -> None:
-    """Put messages that have this status (None: their batch's) into another batch."""
-    params = {"ids": list(ids), "batch": batch, "first": min(ids), "last": max(ids), "status": status and str(status)}
+def reassign(conn: Connection, moves: Sequence[tuple[UUID, UUID, bool]]) -> None:
+    """Put messages into other batches: (message, batch, whether it must be sent already, or not be sent yet) each.
+
+    A message that is neither stays where it is.
+    """
+    messages = [message for message, _, _ in moves]
+    params = {
+        "ids": messages,
+        "batches": [batch for _, batch, _ in moves],
+        "sent": [is_sent for _, _, is_sent in moves],
+        "first": min(messages),
+        "last": max(messages),
+    }
     conn.exec_driver_sql(_REASSIGN, params)
 
 

@@ -332,7 +332,10 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     ),
     "end doubt": (messages._DOUBT_OVER, lambda crowd: {"ids": some(crowd)["ids"], "money": "captured"}),
     "conclude": (messages._CONCLUDE, lambda crowd: {"ids": some(crowd)["ids"], "status": "delivered", "code": None}),
-    "reassign": (messages._REASSIGN, lambda crowd: some(crowd, batch=crowd.batches[0], status="sent")),
+    "reassign": (
+        messages._REASSIGN,
+        lambda crowd: some(crowd, batches=crowd.batches * SIZE, sent=[True] * SIZE * len(crowd.batches)),
+    ),
     "batches of": (messages._BATCHES_OF, lambda crowd: {"ids": some(crowd)["ids"], "account": 1}),
     "standing": (messages._STANDING, lambda crowd: {"ids": some(crowd)["ids"], "batches": crowd.batches}),
     "doubt": (attempts._DOUBT, doubts),
@@ -480,7 +483,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "a page of messages": (list_messages._PAGE, page),
     "a page's attempts": (list_messages._TRIES, some),
     "exempt from the gate": (claim_checks._EXEMPT, some),
-    "chosen by": (claim_checks._SNAPSHOTS, lambda crowd: {"ids": crowd.batches}),
+    "chosen by": (batches._SNAPSHOTS, lambda crowd: {"ids": crowd.batches}),
     "came through": (messages._CAME_THROUGH, lambda crowd: some(crowd, apis=["webex.sms"])),
     "scheduled requests": (scheduled_requests._REQUESTS, sought),
     "how they stand": (

@@ -17,11 +17,12 @@ from pipeline.stages.deliver.journal_pages import Pages
 from pipeline.stages.deliver.portion_result import PortionResult, record
 from pipeline.stages.deliver.portions import NOTHING, Portion, cut, in_turn, steps
 from pipeline.stages.deliver.regroup import finish, put_aside
-from pipeline.store import attempts, claim_checks, leases, ledger
+from pipeline.store import attempts, leases, ledger
 from pipeline.store.api import rate_limits
 from pipeline.store.api.rate_limits import LimitTake
 from pipeline.store.health import Breaker
 from pipeline.store.leases import Claim, LeaseState
+from pipeline.transitions import claim_rejections
 from schema.carriage import Attempt, Parcel
 from schema.message import Hint
 from schema.vocabulary import Outcome
@@ -80,7 +81,8 @@ def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
 
     It is in the journal before it is marked: what the journal does not know of a marked message is in doubt.
     """
-    loads = claim_checks.let_through(conn, rt.new_ids(), claims, leases.parcels(conn, claims))
+    parcels = leases.parcels(conn, claims)
+    loads = claim_rejections.let_through(conn, rt.now(), rt.new_ids(), claims, parcels)
     asked = [claim for claim in claims if _may_be_asked(claim)]
     pace = asked[0].pace if asked else None
     if pace is None:

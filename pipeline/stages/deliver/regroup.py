@@ -9,19 +9,20 @@ from uuid import UUID
 
 from pipeline.carriers import registry
 from pipeline.errors import ConfigurationError
-from pipeline.rules.identity import ids
 from pipeline.rules.routing import failover
 from pipeline.rules.routing.failover import Chain, FailoverPlan, NextCarrier, Remainder
 from pipeline.rules.routing.routes import TEST_CARRIER, RouteQuery
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.portion_result import PortionResult, tell
-from pipeline.store import batches, carriers, holds, leases, messages, routing_snapshot
+from pipeline.store import carriers, holds, leases, messages, routing_snapshot
 from pipeline.store.carriers import CarrierRow
 from pipeline.store.leases import Claim
 from pipeline.store.messages import Moved, Undecided
 from pipeline.store.routing_snapshot import RouteChoice
-from schema.message import Batch, Hint
-from schema.vocabulary import BatchStatus, CarrierState, Code, Money, Outcome, ResendReason, Status
+from pipeline.transitions import successor_batches
+from pipeline.transitions.successor_batches import Successor, successor
+from schema.message import Hint
+from schema.vocabulary import CarrierState, Code, Money, Outcome, ResendReason, Status
 
 log = logging.getLogger(__name__)
 
@@ -45,26 +46,22 @@ def finish(
     kept = {claim.span.batch for claim in these if _stays(claim, plans[claim.span.batch])}
     leases.finish(conn, [claim.span.batch for claim in claims if claim.span.batch not in kept])
     holds.keep(conn, sorted(kept))
-    made: list[Batch] = []
+    successors: list[Successor] = []
     released: list[Moved] = []
-    first = rt.new_ids()
     for claim in these:
         if claim.span.batch in kept:
             continue
         plan, choice = plans[claim.span.batch], None if claim.test else choices[claim.account]
         snapshot = routing_snapshot.keep(conn, rt.snapshots, choice) if choice else None
-        for next_carrier, members in plan.next_carrier.items():
-            batch = _next_carrier(ids.after(first, len(made)), claim, next_carrier, members, now, snapshot)
-            messages.reassign(conn, members, batch.id, Status.SENT if claim.again else None)
-            made.append(batch)
+        for to, members in plan.next_carrier.items():
+            # no choice was made where its carrier only asked it to wait
+            chosen_by = None if (to.carrier, to.round) == (claim.carrier, claim.round) else snapshot
+            successors.append(successor(claim, to, members, now, chosen_by))
         for code, those in plan.failed.items():
             released += _end(rt, conn, claim, those, code, now)
     for claim in claims:
         released += _end(rt, conn, claim, over.get(claim.span.batch, ()), Code.CARRIER_REFUSED, now)
-    if made:
-        batches.write(conn, made, hinted_at=now)
-    hinted = (b for b in made if b.status is BatchStatus.QUEUED and not b.held)
-    return [Hint(b.id, b.message_class, b.carrier, b.size) for b in hinted], released
+    return successor_batches.write(conn, now, rt.new_ids(), successors), released
 
 
 #: what is held where no carrier may be given it. What only the same carrier may have again, and what is in doubt or met
@@ -116,18 +113,13 @@ def put_aside(
     own: defaultdict[UUID, dict[UUID, timedelta]] = defaultdict(dict)
     for id_, holder in messages.batches_of(conn, list(pauses), None).items():
         own[holder][id_] = pauses[id_]
-    made: list[Batch] = []
+    successors: list[Successor] = []
     released: list[Moved] = []
-    first = rt.new_ids()
     for claim in (each for each in claims if each.span.batch in own):
         later, expired = failover.stay(_state(claim), own[claim.span.batch], now)
-        for next_carrier, members in later.items():
-            batch = _next_carrier(ids.after(first, len(made)), claim, next_carrier, members, now, None)
-            messages.reassign(conn, members, batch.id, Status.SENT if claim.again else None)
-            made.append(batch)
+        successors += [successor(claim, to, members, now) for to, members in later.items()]
         released += _end(rt, conn, claim, expired, Code.EXPIRED, now)
-    if made:
-        batches.write(conn, made, hinted_at=now)
+    successor_batches.write(conn, now, rt.new_ids(), successors)
     return released
 
 
@@ -135,17 +127,12 @@ def set_apart(
     rt: Runtime, conn: Connection, claims: Sequence[Claim], apart: Mapping[UUID, Sequence[UUID]], now: datetime
 ) -> list[Hint]:
     """Give messages that their batches passed over batches of their own, at the same carrier; return these."""
-    made: list[Batch] = []
-    first = rt.new_ids()
-    for claim in claims:
-        if members := apart.get(claim.span.batch):
-            same = NextCarrier(claim.carrier, claim.attempt, claim.round, claim.tried, None)
-            batch = _next_carrier(ids.after(first, len(made)), claim, same, members, now, None)
-            messages.reassign(conn, members, batch.id, Status.SENT if claim.again else None)
-            made.append(batch)
-    if made:
-        batches.write(conn, made, hinted_at=now)
-    return [Hint(b.id, b.message_class, b.carrier, b.size) for b in made]
+    successors = [
+        successor(claim, NextCarrier(claim.carrier, claim.attempt, claim.round, claim.tried, None), members, now)
+        for claim in claims
+        if (members := apart.get(claim.span.batch))
+    ]
+    return successor_batches.write(conn, now, rt.new_ids(), successors)
 
 
 def park(rt: Runtime, conn: Connection, claims: Sequence[Claim], now: datetime) -> list[Moved]:
@@ -253,28 +240,3 @@ def _test_chain(_ask: RouteQuery) -> list[str]:
 
 def _ask(message: Undecided) -> RouteQuery:
     return RouteQuery(message.phone, message.country, message.sender, message.encoding)
-
-
-def _next_carrier(
-    id_: UUID, claim: Claim, next_carrier: NextCarrier, members: Sequence[UUID], now: datetime, snapshot: int | None
-) -> Batch:
-    return Batch(
-        id=id_,
-        account=claim.account,
-        message_class=claim.message_class,
-        carrier=next_carrier.carrier,
-        test=claim.test,
-        status=BatchStatus.WAITING if next_carrier.due_at else BatchStatus.QUEUED,
-        due_at=next_carrier.due_at or (now + holds.LOOK if next_carrier.held else now),
-        valid_until=claim.valid_until,
-        size=len(members),
-        first=min(members),
-        last=max(members),
-        attempt=next_carrier.attempt,
-        round=next_carrier.round,
-        tried=() if next_carrier.held and not claim.again else next_carrier.tried,
-        # no choice was made where its carrier only asked it to wait
-        snapshot=None if (next_carrier.carrier, next_carrier.round) == (claim.carrier, claim.round) else snapshot,
-        again=claim.again,
-        held=next_carrier.held,
-    )

@@ -4,31 +4,35 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
-from pipeline.rules.identity import ids
+from pipeline.rules.routing.failover import NextCarrier
 from pipeline.rules.routing.routes import RouteQuery
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import batches, messages, routing_snapshot
+from pipeline.store import batches, routing_snapshot
 from pipeline.store.resendable import ResendableMessage
 from pipeline.store.routing_snapshot import RouteChoice
-from schema.message import Batch, Hint
+from pipeline.transitions import successor_batches
+from pipeline.transitions.successor_batches import successor
+from schema.message import Hint
 from schema.message_class import MessageClass
-from schema.vocabulary import BatchStatus, HoldReason, ResendReason, Status
+from schema.vocabulary import HoldReason, ResendReason
 
 
-class _Kind(NamedTuple):
-    """What the messages of one such batch have in common."""
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What the messages of one such batch have in common, whatever carrier they go to."""
 
     account: int
     message_class: MessageClass
     valid_until: datetime
-    carrier: str
-    attempt: int
-    #: carriers that were tried, or ask too much
-    tried: tuple[str, ...]
-    held: HoldReason | None
+    again: ResendReason
+    #: nothing is asked of carriers for a test message
+    test: bool = False
+
+
+#: messages by what they have in common and where they go
+_Members = dict[tuple[_Origin, NextCarrier], list[UUID]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +60,18 @@ def resend(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage], wh
         and each.valid_until > now
         and (why is ResendReason.REPEAT or each.resends < most)
     ]
-    kinds: defaultdict[_Kind, list[UUID]] = defaultdict(list)
+    onward: _Members = defaultdict(list)
     choices: dict[int, RouteChoice] = {}
     if able and why is not ResendReason.REPEAT:
         choices = routing_snapshot.choices(conn, rt.snapshots, {each.account for each in able}, rt.unhealthy())
     for each in able:
         carrier, out = _choose(rt, each, choices.get(each.account))
         if carrier is not None:
-            tried = tuple(sorted(out))
             held = None if each.may_go else HoldReason.ACCOUNT
-            kind = _Kind(each.account, each.message_class, each.valid_until, carrier, each.tries + 1, tried, held)
-            kinds[kind].append(each.id)
-    hints = _write(rt, conn, kinds, choices, why, now)
-    taken = {id_ for members in kinds.values() for id_ in members}
+            to = NextCarrier(carrier, each.tries + 1, 0, tuple(sorted(out)), None, held)
+            onward[_Origin(each.account, each.message_class, each.valid_until, why), to].append(each.id)
+    hints = _write(rt, conn, onward, choices, now)
+    taken = {id_ for members in onward.values() for id_ in members}
     return Resent(hints, [each for each in those if each.id not in taken])
 
 
@@ -87,45 +90,12 @@ def _choose(rt: Runtime, message: ResendableMessage, choice: RouteChoice | None)
 
 
 def _write(
-    rt: Runtime,
-    conn: Connection,
-    kinds: dict[_Kind, list[UUID]],
-    choices: dict[int, RouteChoice],
-    why: ResendReason,
-    now: datetime,
+    rt: Runtime, conn: Connection, onward: _Members, choices: dict[int, RouteChoice], now: datetime
 ) -> list[Hint]:
-    """Write a batch for each kind, and put its members there; return them as hints."""
-    first = rt.new_ids()
-    made = []
-    for place, (kind, members) in enumerate(kinds.items()):
-        choice = choices.get(kind.account)
+    """Write the batches, and put their members there; return those that may be delivered."""
+    successors = []
+    for (origin, to), members in onward.items():
+        choice = choices.get(origin.account)
         snapshot = routing_snapshot.keep(conn, rt.snapshots, choice) if choice else None
-        batch = _batch(ids.after(first, place), kind, members, why, now, snapshot)
-        messages.reassign(conn, members, batch.id, Status.SENT)
-        made.append(batch)
-    if made:
-        batches.write(conn, made, hinted_at=now)
-    return [Hint(batch.id, batch.message_class, batch.carrier, batch.size) for batch in made if not batch.held]
-
-
-def _batch(
-    id_: UUID, kind: _Kind, members: Sequence[UUID], why: ResendReason, now: datetime, snapshot: int | None
-) -> Batch:
-    return Batch(
-        id=id_,
-        account=kind.account,
-        message_class=kind.message_class,
-        carrier=kind.carrier,
-        test=False,
-        status=BatchStatus.QUEUED,
-        due_at=now,
-        valid_until=kind.valid_until,
-        size=len(members),
-        first=min(members),
-        last=max(members),
-        attempt=kind.attempt,
-        tried=kind.tried,
-        snapshot=snapshot,
-        again=why,
-        held=kind.held,
-    )
+        successors.append(successor(origin, to, members, now, snapshot))
+    return successor_batches.write(conn, now, rt.new_ids(), successors)

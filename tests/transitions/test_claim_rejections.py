@@ -1,4 +1,4 @@
-"""The last gate: what was allowed at intake and is not any more when a worker claims it."""
+"""What was permitted at acceptance and is not any more when a worker claims it is rejected, or put off."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.store import claim_checks, leases
+from pipeline.transitions import claim_rejections
 from schema.message import Hint
 from schema.vocabulary import Code
 from tests.stages.permissions import opt_out, quiet
@@ -17,11 +18,13 @@ STATES = "SELECT phone, status, money, error_code FROM messages ORDER BY id"
 
 
 def pass_(world: Any, hints: Sequence[Hint], *, by_attempt: int = 1) -> list[str]:
-    """Claim the batches and take them through the gate; return the numbers that go on."""
+    """Claim the batches and return the numbers that may be sent."""
     with world.rt.begin() as conn:
         conn.exec_driver_sql("UPDATE batches SET attempt = %(n)s", {"n": by_attempt})
         claims = leases.claim(conn, [hint.batch for hint in hints], 60)
-        loads = claim_checks.let_through(conn, world.rt.new_ids(), claims, leases.parcels(conn, claims))
+        loads = claim_rejections.let_through(
+            conn, world.rt.now(), world.rt.new_ids(), claims, leases.parcels(conn, claims)
+        )
     return [parcel.to for load in loads.values() for parcel in load]
 
 
@@ -194,7 +197,7 @@ def test_without_rules_one_query_is_all_there_is(world: Any, monkeypatch: pytest
         loads = leases.parcels(conn, claims)
         monkeypatch.setattr(conn, "exec_driver_sql", _counting(conn.exec_driver_sql, asked))
 
-        assert claim_checks.let_through(conn, world.rt.new_ids(), claims, loads) == loads
+        assert claim_rejections.let_through(conn, world.rt.now(), world.rt.new_ids(), claims, loads) == loads
 
     assert asked == [claim_checks._STANDS]
 

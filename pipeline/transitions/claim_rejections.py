@@ -1,0 +1,84 @@
+"""Rejections at claim: what of claimed batches is not permitted (any more) ends here, or waits for its send window."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from pipeline.rules.routing.failover import NextCarrier
+from pipeline.runtime import Connection
+from pipeline.store import batches, claim_checks, events, ledger, messages, unknown_outcomes
+from pipeline.store.claim_checks import Loads
+from pipeline.store.leases import Claim
+from pipeline.store.messages import Moved
+from pipeline.transitions import successor_batches
+from pipeline.transitions.successor_batches import successor
+from schema.carriage import Parcel
+from schema.vocabulary import Code, Money, ResendReason, Status
+
+
+def let_through(
+    conn: Connection, now: datetime, first: UUID, claims: Sequence[Claim], loads: Loads
+) -> dict[UUID, list[Parcel]]:
+    """Check claimed batches; reject or put off what may not be sent now, and return the rest of their loads.
+
+    What is put off goes into batches whose ids begin at `first`. Wallets are locked where money is given back: call it
+    late in a transaction.
+    """
+    verdicts = claim_checks.blocked(conn, claims, loads)
+    if verdicts:
+        waiting: defaultdict[tuple[int, datetime], list[UUID]] = defaultdict(list)
+        refused: defaultdict[tuple[int, Code], list[UUID]] = defaultdict(list)
+        for place, claim in enumerate(claims):
+            for parcel in loads.get(claim.span.batch, ()):
+                verdict = verdicts.get(parcel.ref)
+                if isinstance(verdict, Code):
+                    refused[place, verdict].append(parcel.ref)
+                elif verdict:
+                    waiting[place, verdict].append(parcel.ref)
+        _defer(conn, now, first, claims, waiting)
+        _reject(conn, now, first, claims, refused)
+    return {batch: [each for each in load if each.ref not in verdicts] for batch, load in loads.items()}
+
+
+def _defer(
+    conn: Connection,
+    now: datetime,
+    first: UUID,
+    claims: Sequence[Claim],
+    waiting: Mapping[tuple[int, datetime], Sequence[UUID]],
+) -> None:
+    if not waiting:
+        return
+    chosen_by = batches.snapshots(conn, {claims[place].span.batch for place, _ in waiting})
+    successors = []
+    for (place, moment), members in waiting.items():
+        claim = claims[place]
+        same = NextCarrier(claim.carrier, claim.attempt, claim.round, claim.tried, moment)
+        successors.append(successor(claim, same, members, now, chosen_by[claim.span.batch]))
+    successor_batches.write(conn, now, first, successors)
+
+
+def _reject(
+    conn: Connection,
+    now: datetime,
+    first: UUID,
+    claims: Sequence[Claim],
+    refused: Mapping[tuple[int, Code], Sequence[UUID]],
+) -> None:
+    moves: list[tuple[UUID, Status]] = []
+    released: list[Moved] = []
+    for (place, code), members in refused.items():
+        claim, gone = claims[place], members
+        # a carrier that was asked heard of it
+        status = Status.REJECTED if claim.attempt == 1 else Status.FAILED
+        if not claim.again:
+            released += messages.move(conn, members, status, Money.RELEASED, at=now, code=code)
+        else:  # of what was sent before only the undeliverable has come to its end: a carrier may yet report the rest
+            those = members if claim.again is ResendReason.UNDELIVERED else []
+            released += messages.end_doubt(conn, those, Money.RELEASED)
+            gone, status = sorted(messages.conclude(conn, those, Status.FAILED, Code.UNDELIVERED)), Status.FAILED
+            unknown_outcomes.give_up(conn, members)
+        moves += [(each, status) for each in gone] if claim.subscribes else []
+    events.tell(conn, first, moves, now)
+    ledger.release(conn, released)
