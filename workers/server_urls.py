@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings, settings
 from workers import local_state
-from workers.lab.embedded import development
+from workers.local_servers import running
 
 _BROKERS = ("redis", "rediss", "amqp", "amqps", "pyamqp")
 
@@ -15,7 +15,7 @@ def with_local_servers() -> Settings:
     """Return the settings, with the URLs of the running embedded pair where none are configured."""
     given = settings()
     wanting = [name for name in ("database_url", "broker_url") if not getattr(given, name).get_secret_value()]
-    found = development.running(given.home) if wanting else None
+    found = running(given.home) if wanting else None
     update = {name: SecretStr(getattr(found, name)) for name in wanting} if found else {}
     if not given.secret_key.get_secret_value() and (key := local_state.known_password(given.home, "secret_key")):
         update["secret_key"] = SecretStr(key)

@@ -38,8 +38,8 @@ from workers.gateway.listening import listening, refuse_new
 from workers.gateway.receipt_endpoint import ReceiptEndpoint, fault
 from workers.gateway.request_body import BodyRejected, RequestBody, is_encoded
 from workers.gc_freeze import freeze
-from workers.lab.supervisor.local_processes import environment
-from workers.lab.supervisor.supervise import require_free
+from workers.processes.child_environment import child_environment
+from workers.processes.free_port import require_free
 from workers.processes.parent_death_signal import with_parent_death_signal
 
 log = logging.getLogger(__name__)
@@ -218,7 +218,7 @@ async def _serve(settings: Settings, others: int) -> None:
 async def _other(settings: Settings) -> asyncio.subprocess.Process:
     """Start another gateway on the same port; it ends when this one does."""
     argv = with_parent_death_signal([sys.executable, "-m", "workers.cli", "gateway", "--shares"])
-    return await asyncio.create_subprocess_exec(*argv, env={**os.environ, **environment(settings)})
+    return await asyncio.create_subprocess_exec(*argv, env={**os.environ, **child_environment(settings)})
 
 
 async def _first(*waits: Coroutine[Any, Any, object]) -> None:

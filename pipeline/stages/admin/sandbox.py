@@ -1,4 +1,4 @@
-"""Furnish: give a fresh installation an account and carriers to try things with."""
+"""The sandbox: an account and carriers to try things with, created in a fresh installation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +8,10 @@ from pipeline.rules.routing.routes import TEST_CARRIER
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import accounts, carriers, ledger
 from schema.vocabulary import SenderState
+
+#: the account that `postroad up` and `postroad demo` create, and its sender id; defaults of some CLI commands
+ACCOUNT = "demo"
+SENDER = "Postroad"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from schema.tables import metadata
 from schema.vocabulary import DeadLetterSource, Dialect
 from tests.workers.cli.conftest import Shell
 from workers import local_state as kept_there
-from workers.lab.supervisor import local_processes
+from workers.processes.child_environment import child_environment
 from workers.server_urls import with_local_servers
 
 OLD, NEW = "the first secret key of these tests", "the second secret key of these tests"
@@ -193,7 +193,7 @@ def test_a_secret_key_that_postroad_up_made_and_kept_is_replaced_likewise(
         issue(rt, "acme", Dialect.TELESIGN)
 
     shell.set(SECRET_KEY=NEW, SECRET_KEY_OLD=first)
-    reported = local_processes.environment(with_local_servers())
+    reported = child_environment(with_local_servers())
     rotated = shell("secret", "rotate")
     file = settings.home / "kept.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"secret_key_password": NEW}))

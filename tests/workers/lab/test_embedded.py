@@ -24,6 +24,7 @@ from workers import local_state
 from workers.lab.embedded import development, orphaned_server, postgres, programs, valkey
 from workers.lab.embedded import restart_watch as watching
 from workers.lab.embedded.data_folder import ELSEWHERE, DataFolder, choose
+from workers.local_servers import postgres_answers, running, valkey_answers
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the servers to another user")
 
@@ -114,7 +115,7 @@ def pair() -> Iterator[development.EmbeddedServers]:
 
 def test_a_pair_answers_once_it_is_started(pair: development.EmbeddedServers) -> None:
     assert query(pair.database_url, "SELECT current_database()") == "postroad"
-    assert valkey.answers(pair.broker_url)
+    assert valkey_answers(pair.broker_url)
     assert pair.environment == {"POSTROAD_DATABASE_URL": pair.database_url, "POSTROAD_BROKER_URL": pair.broker_url}
 
 
@@ -148,10 +149,10 @@ def test_strangers_need_the_passwords(pair: development.EmbeddedServers) -> None
     database = pair.database_url.split("@")[1]
     broker = pair.broker_url.split("@")[1]
 
-    assert not postgres.answers(f"postgresql://postroad:wrong@{database}")
-    assert not postgres.answers(f"postgresql://postroad@{database}")
-    assert not valkey.answers(f"redis://:wrong@{broker}")
-    assert valkey.answers(pair.broker_url)
+    assert not postgres_answers(f"postgresql://postroad:wrong@{database}")
+    assert not postgres_answers(f"postgresql://postroad@{database}")
+    assert not valkey_answers(f"redis://:wrong@{broker}")
+    assert valkey_answers(pair.broker_url)
 
 
 def test_only_their_owner_reads_the_files_that_hold_passwords(pair: development.EmbeddedServers) -> None:
@@ -167,15 +168,15 @@ def test_a_crash_of_postgres_loses_no_commit(pair: development.EmbeddedServers) 
     pair.restart_postgres("immediate")
 
     assert query(pair.database_url, "SELECT n FROM crash") == "42"
-    assert development.running(pair.home)
+    assert running(pair.home)
 
 
 def test_a_killed_valkey_comes_back_with_what_it_had_written(pair: development.EmbeddedServers) -> None:
     tell_valkey(pair.broker_url, "CONFIG SET appendfsync always", "SET kept here")
 
     pair.kill_valkey()
-    assert not valkey.answers(pair.broker_url)
-    assert development.running(pair.home) is None
+    assert not valkey_answers(pair.broker_url)
+    assert running(pair.home) is None
     pair.restart_valkey()
 
     assert "here" in tell_valkey(pair.broker_url, "GET kept")
@@ -184,7 +185,7 @@ def test_a_killed_valkey_comes_back_with_what_it_had_written(pair: development.E
 def test_another_process_finds_and_adopts_a_running_pair_and_does_not_stop_it(
     pair: development.EmbeddedServers,
 ) -> None:
-    found = development.running(pair.home)
+    found = running(pair.home)
     assert found
     assert (found.database_url, found.broker_url) == (pair.database_url, pair.broker_url)
 
@@ -193,15 +194,15 @@ def test_another_process_finds_and_adopts_a_running_pair_and_does_not_stop_it(
         with pytest.raises(PostroadError, match="not started by this process"):
             adopted.kill_valkey()
 
-    assert development.running(pair.home)
+    assert running(pair.home)
 
 
 def test_a_pair_keeps_its_data_passwords_and_ports_from_one_start_to_the_next(home: Path) -> None:
     with development.start(settings(home)) as first:
         query(first.database_url, "CREATE TABLE stays AS SELECT 1")
         tell_valkey(first.broker_url, "SET stays 1")
-    assert not postgres.answers(first.database_url)
-    assert not valkey.answers(first.broker_url)
+    assert not postgres_answers(first.database_url)
+    assert not valkey_answers(first.broker_url)
     assert not (home / "run.json").exists()
 
     with development.start(settings(home)) as second:
@@ -212,7 +213,7 @@ def test_a_pair_keeps_its_data_passwords_and_ports_from_one_start_to_the_next(ho
 
 def test_the_servers_end_when_their_owner_is_killed_and_the_next_start_finds_everything(home: Path) -> None:
     with owner_process(home) as owner:
-        found = development.running(home)
+        found = running(home)
         assert found
         assert found.owner == owner.pid
         query(found.database_url, "CREATE TABLE stays AS SELECT 1")
@@ -221,7 +222,7 @@ def test_the_servers_end_when_their_owner_is_killed_and_the_next_start_finds_eve
         owner.wait()
 
         assert eventually(lambda: not any(orphaned_server.command(pid) for pid in servers))
-        assert development.running(home) is None
+        assert running(home) is None
 
     with development.start(settings(home)) as pair:
         assert query(pair.database_url, "SELECT count(*) FROM stays") == "1"
@@ -232,7 +233,7 @@ def test_a_start_right_after_the_owner_was_killed_waits_for_its_servers_to_go(ho
         owner.kill()
         with development.start(settings(home)) as pair:
             assert pair.postgres
-            assert development.running(home)
+            assert running(home)
 
 
 def test_servers_that_outlived_their_owner_are_stopped_before_new_ones_start(home: Path) -> None:
@@ -244,7 +245,7 @@ def test_servers_that_outlived_their_owner_are_stopped_before_new_ones_start(hom
 
     with development.start(settings(home)):
         assert not any(server.runs() for server in left)
-        assert development.running(home)
+        assert running(home)
 
 
 def test_a_stale_pid_file_with_a_recycled_pid_harms_nobody(home: Path) -> None:
@@ -254,7 +255,7 @@ def test_a_stale_pid_file_with_a_recycled_pid_harms_nobody(home: Path) -> None:
     (home / "run.json").write_text(json.dumps({"database_url": "", "broker_url": "", "owner": bystander.pid}))
 
     with development.start(settings(home)) as pair:
-        assert development.running(home)
+        assert running(home)
         assert pair.postgres
     assert bystander.poll() is None
 
@@ -285,7 +286,7 @@ def test_only_the_server_that_has_no_url_is_started(empty: Path) -> None:
     with development.start(settings(empty, database_url="postgresql://db/x")) as pair:
         assert pair.database_url == "postgresql://db/x"
         assert pair.postgres is None
-        assert valkey.answers(pair.broker_url)
+        assert valkey_answers(pair.broker_url)
 
         with pytest.raises(ConfigurationError, match="DATABASE_URL"):
             development.start(settings(empty))
@@ -298,9 +299,9 @@ def test_a_server_that_cannot_start_names_its_log(home: Path) -> None:
     with pytest.raises(PostroadError, match=r"PostgreSQL did not start; see .*postgres\.log: .*(nonsense|many)"):
         development.start(settings(home))
 
-    assert development.running(home) is None
+    assert running(home) is None
     with development.start(settings(home, database_url="postgresql://db/x")) as pair:
-        assert valkey.answers(pair.broker_url)
+        assert valkey_answers(pair.broker_url)
 
 
 def test_data_of_another_major_version_are_not_touched(empty: Path) -> None:
@@ -370,12 +371,12 @@ def test_a_server_that_is_killed_is_started_again_on_its_data(empty: Path) -> No
 
         def are_back() -> bool:
             said.extend(watch.look())
-            return postgres.answers(pair.database_url) and valkey.answers(pair.broker_url) and len(said) >= 2
+            return postgres_answers(pair.database_url) and valkey_answers(pair.broker_url) and len(said) >= 2
 
         assert eventually(are_back, 60)
         assert any("PostgreSQL ended (killed by SIGKILL); starts again" in line for line in said)
         assert any("Valkey ended (killed by SIGKILL); starts again" in line for line in said)
-        found = development.running(empty)
+        found = running(empty)
         assert found
         assert found.database_url == pair.database_url
 

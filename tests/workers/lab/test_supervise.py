@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from pipeline.errors import ConfigurationError, PostroadError
-from workers.lab.supervisor.supervise import ChildProcess, StopTimeouts, require_free, supervise
+from workers.lab.supervisor.supervise import ChildProcess, StopTimeouts, supervise
+from workers.processes.free_port import require_free
 from workers.processes.procfile import read_procfile, shell
 
 #: appends its moves to the file `moves` and ends well when told to, after `slow` seconds

@@ -12,6 +12,7 @@ import click
 from pipeline.settings import Settings
 from pipeline.stages.admin.preview import template_text
 from pipeline.stages.admin.repeated_orders import in_conflict
+from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
 from schema.message_class import MessageClass
 from workers.campaign_file import PORTION, FilePortion, LineFault, portions
 from workers.cli.commands.send import TIMEOUT, check_sender
@@ -20,7 +21,6 @@ from workers.cli.terminal.opened import opened
 from workers.cli.terminal.parameters import Country, Field, Moment
 from workers.cli.terminal.table_layout import as_json, progress, table
 from workers.cli.terminal.waiting import Waited, wait
-from workers.lab.demo import demo_sandbox
 from workers.producer import producer
 from workers.server_urls import broker_url, with_local_servers
 
@@ -49,10 +49,8 @@ def campaign() -> None:
 @click.option("--text", help="The text; ${name} is filled from the column `name`, else from --field.")
 @click.option("--template", help="One of the account's templates instead of --text.")
 @click.option("--field", "fields", multiple=True, type=Field(), help="A merge field for everyone. May be repeated.")
-@click.option(
-    "--from", "sender", help=f"The sender id the phone shows; {demo_sandbox.SENDER} on account {demo_sandbox.ACCOUNT}."
-)
-@click.option("--account", default=demo_sandbox.ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="Who pays.")
+@click.option("--from", "sender", help=f"The sender id the phone shows; {SENDER} on account {ACCOUNT}.")
+@click.option("--account", default=ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="Who pays.")
 @click.option(
     "--class",
     "class_",

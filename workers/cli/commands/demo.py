@@ -16,7 +16,7 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings, settings
 from pipeline.stages.admin.administer import grant
 from pipeline.stages.admin.migrations import migrate
-from pipeline.stages.admin.sandbox import set_up_sandbox
+from pipeline.stages.admin.sandbox import ACCOUNT, set_up_sandbox
 from workers import local_state
 from workers.cli.terminal.opened import opened
 from workers.lab.demo import demo_sandbox
@@ -56,7 +56,7 @@ def demo() -> int:
         with opened(ready) as rt:
             migrate(rt)
             set_up_sandbox(rt, demo_sandbox.sandbox(ready, played))
-            grant(rt, demo_sandbox.ACCOUNT, QUOTA, "for the demo")
+            grant(rt, ACCOUNT, QUOTA, "for the demo")
             click.echo("PostgreSQL and Valkey run; starting the rest …")
             guide = _Guide(rt, oracle)
             processes = local_processes.at_once(

@@ -3,22 +3,18 @@
 import click
 
 from pipeline.stages.admin import explain_route as stage
+from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.parameters import Country
 from workers.cli.terminal.route_view import data, explained, foreseen
 from workers.cli.terminal.table_layout import as_json
-from workers.lab.demo import demo_sandbox
 
 
 @click.command()
 @click.argument("id_", metavar="[ID]", required=False)
 @click.option("--to", metavar="NUMBER", help="Whom a message would go to, as +COUNTRY NUMBER. Nothing is sent.")
-@click.option(
-    "--from", "sender", help=f"The sender id it would show; {demo_sandbox.SENDER} on account {demo_sandbox.ACCOUNT}."
-)
-@click.option(
-    "--account", default=demo_sandbox.ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="Who would pay."
-)
+@click.option("--from", "sender", help=f"The sender id it would show; {SENDER} on account {ACCOUNT}.")
+@click.option("--account", default=ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="Who would pay.")
 @click.option("--country", type=Country(), help="Where a number without its plus is dialled, such as NG.")
 @click.option("--text", default="", help="Its text: not every carrier takes every character.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
@@ -55,9 +51,9 @@ def _explain(word: str, json_: bool) -> int:
 
 
 def _foresee(to: str, sender: str | None, account: str, text: str, country: str | None, json_: bool) -> int:
-    if sender is None and account != demo_sandbox.ACCOUNT:
+    if sender is None and account != ACCOUNT:
         raise click.UsageError(f"say --from: the sender id it would show on the account {account!r}")
     with opened() as rt:
-        found = stage.foresee(rt, account, to, sender or demo_sandbox.SENDER, text, country)
+        found = stage.foresee(rt, account, to, sender or SENDER, text, country)
     click.echo(as_json(data(found)) if json_ else foreseen(found))
     return 0 if found.decision.carrier else 1

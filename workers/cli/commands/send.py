@@ -13,6 +13,7 @@ from pipeline.settings import Settings
 from pipeline.stages.admin import overview
 from pipeline.stages.admin.preview import Preview
 from pipeline.stages.admin.repeated_orders import KeyHolder, holder
+from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
 from schema.message import Refusal
 from schema.message_class import MessageClass
 from schema.order import Order
@@ -24,7 +25,6 @@ from workers.cli.terminal.parameters import Country, Field, FromNow, Moment
 from workers.cli.terminal.producer_key import key_for
 from workers.cli.terminal.table_layout import as_json
 from workers.cli.terminal.waiting import wait
-from workers.lab.demo import demo_sandbox
 from workers.producer import producer, submit
 from workers.server_urls import broker_url, with_local_servers
 
@@ -47,10 +47,8 @@ Examples:
 @click.option("--text", help="The text; ${name} is filled from --field.")
 @click.option("--template", help="One of the account's templates instead of --text.")
 @click.option("--field", "fields", multiple=True, type=Field(), help="A merge field. May be repeated.")
-@click.option(
-    "--from", "sender", help=f"The sender id the phone shows; {demo_sandbox.SENDER} on account {demo_sandbox.ACCOUNT}."
-)
-@click.option("--account", default=demo_sandbox.ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="Who pays.")
+@click.option("--from", "sender", help=f"The sender id the phone shows; {SENDER} on account {ACCOUNT}.")
+@click.option("--account", default=ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="Who pays.")
 @click.option(
     "--class",
     "class_",
@@ -117,9 +115,9 @@ def read_order(given: str | dict[str, Any]) -> Order:
 
 def check_sender(account: str, sender: str | None) -> str:
     """Return the sender to use; a usage error when an account of one's own comes without."""
-    if sender is None and account != demo_sandbox.ACCOUNT:
+    if sender is None and account != ACCOUNT:
         raise click.UsageError(f"say --from: a sender id registered on the account {account!r}")
-    return sender or demo_sandbox.SENDER
+    return sender or SENDER
 
 
 def _spell(asked: dict[str, Any]) -> dict[str, Any]:

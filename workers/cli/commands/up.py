@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from pipeline.errors import PostroadError
 from pipeline.settings import Settings, settings
 from pipeline.stages.admin.migrations import migrate
-from pipeline.stages.admin.sandbox import set_up_sandbox
+from pipeline.stages.admin.sandbox import ACCOUNT, SENDER, set_up_sandbox
 from schema.vocabulary import Dialect
 from workers import local_state
 from workers.cli.terminal.opened import opened
@@ -20,6 +20,7 @@ from workers.lab.embedded import development
 from workers.lab.embedded.data_folder import make_folder
 from workers.lab.supervisor import local_processes
 from workers.lab.supervisor.supervise import supervise
+from workers.local_servers import running
 from workers.logs import level as log_level
 
 #: who logs in at Flower when nobody said otherwise
@@ -71,7 +72,7 @@ def up(logs: bool) -> int:
 
 
 def _alone(given: Settings) -> None:
-    found = development.running(given.home)
+    found = running(given.home)
     if found:
         raise PostroadError(
             f"process {found.owner} runs the servers of {given.home} already, most likely `postroad up` in another "
@@ -112,7 +113,7 @@ def _tell(ready: Settings, pair: development.EmbeddedServers, keys: Mapping[Dial
         "simulator": f"http://127.0.0.1:{ready.simulator_port}, smpp://127.0.0.1:{ready.simulator_smpp_port}   "
         f"scripts in {_short(pair.home / 'simulator.json')}",
         "try it": f"postroad send --to +2348031234567 --text 'Your ride arrives at 9.' --wait   "
-        f"(account {demo_sandbox.ACCOUNT}, sender {demo_sandbox.SENDER})",
+        f"(account {ACCOUNT}, sender {SENDER})",
         "look": "postroad status | postroad show ID | postroad audit",
         "stop": "Ctrl-C",
     }

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pipeline.errors import PostroadError
 from workers.lab.bench.setup import BULK, BenchSetup
-from workers.lab.supervisor.local_processes import connected, environment, own_carriers
+from workers.lab.supervisor.local_processes import connected, own_carriers
+from workers.processes.child_environment import child_environment
 from workers.processes.parent_death_signal import with_parent_death_signal
 from workers.processes.procfile import IMPORTED_FROM, path_with_ours, read_procfile, shell
 
@@ -69,7 +70,7 @@ class BenchProcess:
 def workers(setup: BenchSetup, children: int) -> Iterator[list[BenchProcess]]:
     """Run the Procfile's worker, lane, clock and beat, and its carriers where one has a process of its own."""
     lines, settings = read_procfile(), setup.settings()
-    env = {**environment(settings), "POSTROAD_CONCURRENCY": str(children)}
+    env = {**child_environment(settings), "POSTROAD_CONCURRENCY": str(children)}
     needed = [*NEEDED, CARRIERS] if own_carriers(settings) else NEEDED
     with ExitStack() as stack:
         running = []
@@ -90,7 +91,9 @@ def gateway(setup: BenchSetup, processes: int) -> Iterator[tuple[BenchProcess, i
     with socket.create_server((settings.gateway_host, 0)) as free:
         port = int(free.getsockname()[1])
     reported = {"POSTROAD_GATEWAY_PORT": str(port), "POSTROAD_GATEWAY_PROCESSES": str(processes)}
-    process = BenchProcess("gateway", shell(read_procfile()["gateway"]), environment(settings) | reported, setup.home)
+    process = BenchProcess(
+        "gateway", shell(read_procfile()["gateway"]), child_environment(settings) | reported, setup.home
+    )
     try:
         wait(lambda: _listens(settings.gateway_host, port), [process])
         yield process, port

@@ -13,6 +13,7 @@ from uuid import uuid4
 from pipeline.runtime import Runtime
 from pipeline.stages.admin.api_keys import issue, list_keys
 from pipeline.stages.admin.person_import import add_person, list_persons
+from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
 from schema.vocabulary import Dialect
 from workers import local_state
 from workers.lab.demo import demo_sandbox
@@ -30,14 +31,14 @@ def ready(rt: Runtime, home: Path) -> dict[Dialect, Credentials]:
     """Return the sandbox's test key of each dialect; made now where there is none, or none that is still in force."""
     path = home / FILE
     known = json.loads(path.read_text()) if path.exists() else {}
-    in_force = {row["id"] for row in list_keys(rt, demo_sandbox.ACCOUNT) if row["revoked_at"] is None}
+    in_force = {row["id"] for row in list_keys(rt, ACCOUNT) if row["revoked_at"] is None}
     for dialect in Dialect:
         if known.get(dialect, {}).get("id") not in in_force:
-            made = issue(rt, demo_sandbox.ACCOUNT, dialect, test=True, name="to try things with")
+            made = issue(rt, ACCOUNT, dialect, test=True, name="to try things with")
             known[dialect] = {"id": made.id, **made.credentials}
     local_state.write(path, known)
-    if PERSON not in {row["person_id"] for row in list_persons(rt, demo_sandbox.ACCOUNT)}:
-        add_person(rt, demo_sandbox.ACCOUNT, PERSON, demo_sandbox.GOOD_NUMBER, verified=True)
+    if PERSON not in {row["person_id"] for row in list_persons(rt, ACCOUNT)}:
+        add_person(rt, ACCOUNT, PERSON, demo_sandbox.GOOD_NUMBER, verified=True)
     return {dialect: {name: str(word) for name, word in known[dialect].items() if name != "id"} for dialect in Dialect}
 
 
@@ -60,7 +61,7 @@ def lines(url: str, keys: Mapping[Dialect, Credentials]) -> dict[Dialect, str]:
         Dialect.ROBASE: _curl(
             f"{url}/robase/v1/sms",
             header=shlex.quote(f"Authorization: Bearer {keys[Dialect.ROBASE]['api_key']}"),
-            json_={"to": number, "from": demo_sandbox.SENDER, "body": _TEXT},
+            json_={"to": number, "from": SENDER, "body": _TEXT},
         ),
         Dialect.TELESIGN: _curl(
             f"{url}/telesign/v1/verify/sms",
@@ -70,7 +71,7 @@ def lines(url: str, keys: Mapping[Dialect, Credentials]) -> dict[Dialect, str]:
         Dialect.WEBEX: _curl(
             f"{url}/webex/v1/sms",
             header=shlex.quote(f"X-AUTH-KEY: {keys[Dialect.WEBEX]['access_token']}"),
-            json_={"message_body": _TEXT, "from": demo_sandbox.SENDER, "to": [{"phone": [number]}]},
+            json_={"message_body": _TEXT, "from": SENDER, "to": [{"phone": [number]}]},
         ),
     }
 
@@ -102,7 +103,7 @@ def try_each(url: str, keys: Mapping[Dialect, Credentials]) -> dict[Dialect, int
         Dialect.SOLARIS: ("/v1/sms/messages", asked, {"Authorization": f"Bearer {token['access_token']}"}),
         Dialect.ROBASE: (
             "/v1/sms",
-            {"to": number, "from": demo_sandbox.SENDER, "body": text},
+            {"to": number, "from": SENDER, "body": text},
             {"Authorization": f"Bearer {keys[Dialect.ROBASE]['api_key']}"},
         ),
         Dialect.TELESIGN: (
@@ -112,7 +113,7 @@ def try_each(url: str, keys: Mapping[Dialect, Credentials]) -> dict[Dialect, int
         ),
         Dialect.WEBEX: (
             "/v1/sms",
-            {"message_body": text, "from": demo_sandbox.SENDER, "to": [{"phone": [number]}]},
+            {"message_body": text, "from": SENDER, "to": [{"phone": [number]}]},
             {"X-AUTH-KEY": keys[Dialect.WEBEX]["access_token"]},
         ),
     }

@@ -7,12 +7,10 @@ from typing import Any
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings
-from pipeline.stages.admin.sandbox import Sandbox
+from pipeline.stages.admin.sandbox import ACCOUNT, SENDER, Sandbox
 from workers import local_state
 from workers.lab.simulator.scripts import DEMO, smpp_settings
 
-ACCOUNT = "demo"
-SENDER = "Postroad"
 #: what else it sends as: a number that handsets can write to
 SHORT_CODE = "32100"
 CURRENCY = "NGN"

@@ -18,6 +18,7 @@ from pipeline.stages.admin import compliance, overview
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.admin.explain_route import explain
 from pipeline.stages.admin.reconciliation import CarrierRecord, RecordDifference, reconcile
+from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
 from pipeline.stages.cancel import cancel
 from schema.message_class import MessageClass
 from schema.order import Order
@@ -92,9 +93,9 @@ class DemoScenario:
 
     # The messages ---------------------------------------------------------------------------------------------------
 
-    def _submit(self, text: str, *, to: str = PHONE, sender: str = demo_sandbox.SENDER, seconds: float = 0) -> UUID:
+    def _submit(self, text: str, *, to: str = PHONE, sender: str = SENDER, seconds: float = 0) -> UUID:
         order: dict[str, Any] = {
-            "account": demo_sandbox.ACCOUNT,
+            "account": ACCOUNT,
             "sender": sender,
             "body": text,
             "recipients": [{"to": to}],
@@ -134,14 +135,12 @@ class DemoScenario:
 
     def _tire(self) -> None:
         """Have somebody write STOP."""
-        compliance.set_keyword(
-            self.rt, demo_sandbox.ACCOUNT, "STOP", InboundAction.STOP, "You get no more texts from us."
-        )
+        compliance.set_keyword(self.rt, ACCOUNT, "STOP", InboundAction.STOP, "You get no more texts from us.")
         mobile_originated.write(self.rt.settings, next(iter(DEMO)), WEARY, demo_sandbox.SHORT_CODE, "Stop!")
 
     def _spared(self) -> None:
         """See that who wrote STOP is written to no more."""
-        kept = self._until(lambda: compliance.list_opt_outs(self.rt, demo_sandbox.ACCOUNT, WEARY, 1))
+        kept = self._until(lambda: compliance.list_opt_outs(self.rt, ACCOUNT, WEARY, 1))
         answer = self._until(self._answer_to(self._submit("One more offer!", to=WEARY, sender=demo_sandbox.SHORT_CODE)))
         refusals = [each["code"] for each in answer.request["refusals"]] if answer else []
         self._check("who wrote STOP is written to no more", bool(kept) and refusals == [Code.OPTED_OUT])
@@ -175,8 +174,8 @@ class DemoScenario:
         began = time.monotonic()
         with CAMPAIGN.open("rb") as lines:
             common = {
-                "account": demo_sandbox.ACCOUNT,
-                "sender": demo_sandbox.SENDER,
+                "account": ACCOUNT,
+                "sender": SENDER,
                 "body": TEXT,
                 "class": MessageClass.BULK,
             }

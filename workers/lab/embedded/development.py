@@ -7,7 +7,6 @@ killed with -9 (workers/processes/parent_death_signal.py); elsewhere the next st
 
 import atexit
 import fcntl
-import json
 import logging
 import os
 import shutil
@@ -27,21 +26,12 @@ from workers.lab.embedded import postgres, valkey
 from workers.lab.embedded.data_folder import DataFolder, choose
 from workers.lab.embedded.restart_watch import RestartWatch
 from workers.lab.embedded.server_process import Server
+from workers.local_servers import RunningServers, run_file, running
 
 log = logging.getLogger(__name__)
 
 _TRIES = 3
 _MODES = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
-
-
-@dataclass(frozen=True, slots=True)
-class RunningServers:
-    """Where a running pair is found; "" for a server that its owner did not start."""
-
-    database_url: str
-    broker_url: str
-    #: the process that started it and will stop it
-    owner: int
 
 
 @dataclass(slots=True)
@@ -71,7 +61,7 @@ class EmbeddedServers:
             server.tell(server.polite)
         for server in ours:
             server.see_off()
-        _run_file(self.home).unlink(missing_ok=True)
+        run_file(self.home).unlink(missing_ok=True)
         os.close(self.lock)
         self.lock = None
         atexit.unregister(self.stop)
@@ -133,20 +123,6 @@ def start(settings: Settings, seconds: float = 60) -> EmbeddedServers:
             raise PostroadError(f"another process holds {home}, but its servers do not answer; see {home / 'logs'}")
         time.sleep(0.05)
     return _started(EmbeddedServers(database_url, broker_url, home, lock=lock), place)
-
-
-def running(home: Path) -> RunningServers | None:
-    """Return where the pair of that home is found, if it runs and answers."""
-    try:
-        said = json.loads(_run_file(home).read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    found = RunningServers(said["database_url"], said["broker_url"], said["owner"])
-    if found.database_url and not postgres.answers(found.database_url):
-        return None
-    if found.broker_url and not valkey.answers(found.broker_url):
-        return None
-    return found
 
 
 @contextmanager
@@ -214,7 +190,7 @@ def _announce(pair: EmbeddedServers) -> None:
     """Write the run file, by which other processes find the pair."""
     ours = {"database_url": pair.postgres, "broker_url": pair.valkey}
     local_state.write(
-        _run_file(pair.home),
+        run_file(pair.home),
         {name: server.url if server else "" for name, server in ours.items()}
         | {"owner": pair.owner}
         | {"pids": {server.name: server.process.pid for server in ours.values() if server and server.process}},
@@ -229,7 +205,3 @@ def _lock(home: Path) -> int | None:
         return lock
     os.close(lock)
     return None
-
-
-def _run_file(home: Path) -> Path:
-    return home / "run.json"

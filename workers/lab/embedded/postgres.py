@@ -55,15 +55,6 @@ def prepare(place: DataFolder) -> Server:
     )
 
 
-def answers(url: str) -> bool:
-    """Whether a PostgreSQL answers there and takes the password."""
-    try:
-        psycopg.connect(url, connect_timeout=5).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
 def _has_database(url: str) -> bool:
     """Whether the server answers; makes our database on the way."""
     try:

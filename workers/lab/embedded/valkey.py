@@ -1,14 +1,13 @@
 """The embedded Valkey: everything appended to its file, nothing ever evicted, on 127.0.0.1 behind a password."""
 
 import signal
-import socket
-from urllib.parse import urlsplit
 
 from workers import local_state
 from workers.lab.embedded import orphaned_server
 from workers.lab.embedded.data_folder import DataFolder, write_as
 from workers.lab.embedded.programs import find_valkey
 from workers.lab.embedded.server_process import Server
+from workers.local_servers import valkey_answers
 
 _CONFIGURATION = """\
 bind 127.0.0.1
@@ -43,19 +42,5 @@ def prepare(place: DataFolder) -> Server:
         account=place.account,
         log=place.log("valkey"),
         polite=signal.SIGTERM,
-        answers=lambda: answers(url),
+        answers=lambda: valkey_answers(url),
     )
-
-
-def answers(url: str) -> bool:
-    """Whether a Valkey answers PING there, takes the password and has read its file."""
-    where = urlsplit(url)
-    try:
-        with socket.create_connection((where.hostname, where.port), timeout=5) as connection:
-            connection.sendall(f"AUTH {where.password}\r\nPING\r\n".encode())
-            received = b""
-            while received.count(b"\r\n") < 2 and (more := connection.recv(1024)):
-                received += more
-    except OSError:
-        return False
-    return received == b"+OK\r\n+PONG\r\n"

@@ -14,8 +14,9 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.placement import all_placements
 from schema.vocabulary import Placement
-from workers import logs
-from workers.lab.supervisor.supervise import ChildProcess, StopTimeouts, require_free
+from workers.lab.supervisor.supervise import ChildProcess, StopTimeouts
+from workers.processes.child_environment import child_environment
+from workers.processes.free_port import require_free
 from workers.processes.procfile import read_procfile, shell
 from workers.producer import producer
 
@@ -29,9 +30,6 @@ ALL_AT_ONCE = StopTimeouts(ready=180)
 
 #: told to stop together: first those that nobody waits for, who bring new work, then those that carry it
 _BESIDE = {"lane", "clock", "carriers", "gateway", "notifier", "flower"}
-
-#: what the processes are told in their environment: the settings' names there
-_ENVIRONMENT_VARIABLES = ("gateway_host", "gateway_port", "flower_port", "simulator_port", "simulator_smpp_port")
 
 
 def check_ports(settings: Settings) -> None:
@@ -47,7 +45,7 @@ def processes(settings: Settings, played: Path, log: Path | None = None) -> list
 
     The settings hold both URLs. The simulator plays the file of scripts, and keeps its record in `log`.
     """
-    environment_variables = environment(settings)
+    environment_variables = child_environment(settings)
     ready = {
         "gateway": _listens(settings.gateway_port, settings.gateway_host),
         "flower": _listens(settings.flower_port),
@@ -84,21 +82,6 @@ def at_once(processes: Sequence[ChildProcess], tell: Callable[[str], object] = l
 
     *early, last = (replace(each, ready=None) for each in rest)
     return [first, *early, replace(last, ready=ready)]
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """Return what a child process needs in its environment to have these settings' servers, ports and passwords."""
-    return {
-        **{f"POSTROAD_{name.upper()}": str(getattr(settings, name)) for name in _ENVIRONMENT_VARIABLES},
-        "POSTROAD_DATABASE_URL": settings.database_url.get_secret_value(),
-        "POSTROAD_BROKER_URL": settings.broker_url.get_secret_value(),
-        "POSTROAD_FLOWER_BASIC_AUTH": settings.flower_basic_auth.get_secret_value(),
-        "POSTROAD_SECRET_KEY": settings.secret_key.get_secret_value(),
-        "POSTROAD_SECRET_KEY_OLD": settings.secret_key_old.get_secret_value(),
-        "POSTROAD_HOME": str(settings.home.resolve()),
-        # the clock ticks several times a second: at INFO nobody reads anything else
-        logs.LEVEL: logs.level("WARNING"),
-    }
 
 
 def connected(settings: Settings) -> Callable[[], bool]:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.errors import PostroadError
 from workers.processes.parent_death_signal import with_parent_death_signal
 from workers.processes.procfile import path_with_ours
 
@@ -93,18 +92,6 @@ def supervise(
     the main thread.
     """
     return _Supervisor(processes, timeouts or StopTimeouts(), logs, out or sys.stdout, when_up, watch).run()
-
-
-def require_free(host: str, port: int, setting: str) -> None:
-    """Raise ConfigurationError, naming the setting, when nobody could listen on that port."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        raise ConfigurationError(
-            f"port {port} ({setting}) on {host} is taken or not for us ({error.strerror}); "
-            f"stop what listens there, or set {setting} to another"
-        ) from None
 
 
 class _Supervisor:
