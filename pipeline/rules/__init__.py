@@ -1,1 +1,1 @@
-"""Decisions. Pure: values in, values out."""
+"""Pure decisions: values in, values out; no I/O, no clock, no randomness."""

@@ -1,4 +1,4 @@
-"""Which messages travel together: those of one account, class, due time, validity, carrier, and month that pays."""
+"""Batching: groups messages by account, class, due time, validity, carrier, and the month whose quota pays."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from schema.vocabulary import BatchStatus
 
 @dataclass(frozen=True, slots=True)
 class PackedBatch:
-    """One batch to be, with its messages."""
+    """One batch to be inserted, with its messages."""
 
     batch: Batch
     members: list[tuple[Admission, Draft]]
@@ -23,7 +23,7 @@ class PackedBatch:
 
 
 def pack(admissions: Iterable[Admission], first: UUID, now: datetime, most: int) -> Iterator[PackedBatch]:
-    """Yield the drafts of admissions as batches of at most so many; the batches' own ids begin at `first`."""
+    """Yield the drafts of admissions as batches of at most `most` messages; the batches' ids count up from `first`."""
     count = 0
     for batch, members in _group(admissions, now):
         for start in range(0, len(members), most):
@@ -52,7 +52,7 @@ _NOBODY = UUID(int=0)
 
 
 def _kind(admission: Admission, carrier: str, due_at: datetime | None, now: datetime) -> Batch:
-    """Return what the batches of an admission's messages to a carrier, from that moment on, have in common."""
+    """Return what all batches of an admission's messages to a carrier with this due time have in common."""
     assert admission.account is not None
     due = max(due_at or admission.send_at or now, now)
     return Batch(
@@ -73,7 +73,7 @@ def _kind(admission: Admission, carrier: str, due_at: datetime | None, now: date
 
 
 def as_written(loads: Iterable[PackedBatch], charges: Iterable[Sequence[Charge]]) -> dict[UUID, AcceptedMessage]:
-    """Return each message of the loads, charged so, as its caller is told of it, by its id."""
+    """Return each charged message of the batches as its response shows it, by its id."""
     return {
         id_: AcceptedMessage(
             id=id_,
@@ -98,7 +98,7 @@ def as_written(loads: Iterable[PackedBatch], charges: Iterable[Sequence[Charge]]
 
 
 def answered(admission: Admission, written: Mapping[UUID, AcceptedMessage]) -> Answered:
-    """Return the whole answer to an admission whose messages are among these."""
+    """Return the complete response to an admission whose messages are among these."""
     placed: list[AcceptedMessage | None] = [None] * admission.recipients
     for draft in admission.drafts:
         placed[draft.index] = written[ids.after(admission.first, draft.index)]

@@ -1,16 +1,16 @@
-"""Which status may follow which: one table for messages, one for batches. The database refuses every other move.
+"""Status transitions of messages and batches. Database triggers refuse every other transition of messages.
 
-What a message's money and attempts must look like in each status stands here too: the audit asks nothing else.
+The states of money and attempts that each status allows are here too: the audit checks against these tables.
 """
 
 from schema.vocabulary import BatchStatus, Code, Money, ReceiptVerdict, Status
 
-#: None: the message stands as its batch does (scheduled or queued)
+#: None: its batch's status applies (scheduled or queued)
 MESSAGE_MOVES: dict[Status | None, frozenset[Status]] = {
     None: frozenset({Status.SENT, Status.FAILED, Status.REJECTED, Status.CANCELLED}),
     Status.SENT: frozenset({Status.DELIVERED, Status.FAILED}),
     Status.DELIVERED: frozenset(),
-    # only for a reason in REVOCABLE: a carrier had it, and says after all that it was delivered
+    # only from a code in REVOCABLE: a carrier accepted it, and reports late that it was delivered
     Status.FAILED: frozenset({Status.DELIVERED}),
     Status.REJECTED: frozenset(),
     Status.CANCELLED: frozenset(),
@@ -25,41 +25,41 @@ BATCH_MOVES: dict[BatchStatus, frozenset[BatchStatus]] = {
     BatchStatus.DONE: frozenset(),
 }
 
-#: a batch may be held (`HoldReason`) while it waits: it stays what it is, and goes on from there
+#: batches in these statuses may be held (`HoldReason`); they keep the status and continue from it
 HOLDABLE = frozenset({BatchStatus.SCHEDULED, BatchStatus.QUEUED, BatchStatus.WAITING})
 
-#: statuses in which a message has come to its end, and has the time of it
+#: final statuses, which have a `final_at`
 FINAL = frozenset({Status.DELIVERED, Status.FAILED, Status.REJECTED, Status.CANCELLED})
 
-#: statuses that only a message has that a carrier has, or may have; and those that none of these ever has
+#: statuses that imply that a carrier has the message, or may have it; and those that exclude it
 WITH_A_CARRIER = frozenset({Status.SENT, Status.DELIVERED})
 WITHOUT_A_CARRIER = frozenset({Status.REJECTED, Status.CANCELLED})
 
 
-#: why a message may have failed that a carrier had, or of which nobody ever said whether one had it
+#: codes of messages that failed after a carrier accepted them, or with an outcome that was never known
 FAILED_AT_A_CARRIER = frozenset({Code.UNDELIVERED, Code.UNRESOLVED})
-#: why it may have failed after a doubt whether a carrier had it: it was said that none had
+#: codes of messages whose outcome was unknown until a carrier said that it had not accepted them
 FAILED_AFTER_A_DOUBT = frozenset({Code.CARRIER_REFUSED, Code.EXPIRED})
-#: a message that failed so may become delivered, if a carrier says so that had it or may have had it
+#: codes of failed messages that may become delivered by a late receipt
 REVOCABLE = FAILED_AT_A_CARRIER | FAILED_AFTER_A_DOUBT
 
-#: what may have become of the money of a message, by its status
+#: states of its money that a message's status allows
 MONEY: dict[Status | None, frozenset[Money]] = {
     None: frozenset({Money.HELD}),
     Status.SENT: frozenset({Money.HELD, Money.CAPTURED}),
-    # released: it had failed before it was known that it was delivered; what was given back stays given back
+    # released: a late receipt after it had failed; the refund is not reversed
     Status.DELIVERED: frozenset({Money.CAPTURED, Money.RELEASED}),
     Status.FAILED: frozenset({Money.RELEASED}),
     Status.REJECTED: frozenset({Money.RELEASED}),
     Status.CANCELLED: frozenset({Money.RELEASED}),
 }
-#: failures that cost as much as a success: the carrier took the message and is paid
+#: failures that are charged: the carrier accepted the message and is paid
 EARNED_FAILURES = frozenset({Code.UNDELIVERED})
 
-#: what counts more of what receipts say of one message or part: `delivered` by any carrier, at any time, is delivered
+#: precedence of receipts of one message or part: `delivered` by any carrier, at any time, is delivered
 _WEIGHT = {ReceiptVerdict.PENDING: 0, ReceiptVerdict.FAILED: 1, ReceiptVerdict.DELIVERED: 2}
 
 
 def outweighs(verdict: ReceiptVerdict, other: ReceiptVerdict | None) -> bool:
-    """Tell whether a verdict counts more than another that came before or after it; None: there is no other."""
+    """Tell whether a verdict takes precedence over another one received earlier or later; None: there is no other."""
     return other is None or _WEIGHT[verdict] > _WEIGHT[other]

@@ -1,4 +1,4 @@
-"""Route tables and messages of every kind, for hypothesis."""
+"""Hypothesis strategies for route tables and messages."""
 
 from datetime import UTC
 

@@ -1,4 +1,4 @@
-"""What is left to spend: how it is kept, and what is done about it."""
+"""Carrier balances: stored form, draining when low, resuming."""
 
 from decimal import Decimal
 

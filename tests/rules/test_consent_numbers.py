@@ -1,4 +1,4 @@
-"""One form of a number decides consent, however a list, a carrier or a handset writes it."""
+"""Canonical numbers for consent: the same for all forms a list, a carrier or a handset uses."""
 
 import pytest
 from hypothesis import given

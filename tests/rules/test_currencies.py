@@ -1,4 +1,4 @@
-"""Amounts in units of their currency."""
+"""Amounts in major units of their currency."""
 
 import pytest
 

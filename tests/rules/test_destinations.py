@@ -1,4 +1,4 @@
-"""Which rows speak of a number: the longest digits first, then the country, then everywhere."""
+"""Destination matching: longest prefix first, then the network, the country, everywhere."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Where a message goes that its carrier did not take."""
+"""Failover: where a message goes that its carrier did not accept."""
 
 from collections.abc import Callable
 from dataclasses import replace

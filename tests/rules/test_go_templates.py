@@ -1,4 +1,4 @@
-"""The part of Go's text/template we speak: what it renders, what it refuses, and that it runs nothing."""
+"""The supported subset of Go's text/template: what it renders, what it refuses, and that it executes nothing."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""GSM-7: what it spells, and in what bytes."""
+"""GSM-7: which characters it can encode, and to what bytes."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Ids: UUIDv7s in a row, and the days they fall into."""
+"""UUIDv7 ids: contiguous ranges, and the days they belong to."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import RFC_4122, UUID

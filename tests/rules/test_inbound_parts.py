@@ -1,4 +1,4 @@
-"""Parts of what handsets wrote: octets are joined first, and decoded second."""
+"""Reassembly of multipart inbound messages: octets are joined first and decoded second."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

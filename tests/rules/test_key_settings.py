@@ -1,4 +1,4 @@
-"""What an operator may set on a key, by API."""
+"""Settings and scopes of API keys, by dialect."""
 
 from typing import Any
 

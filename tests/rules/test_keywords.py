@@ -1,4 +1,4 @@
-"""Keywords in what somebody texted."""
+"""Keyword detection in inbound messages."""
 
 import pytest
 

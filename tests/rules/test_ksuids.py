@@ -1,4 +1,4 @@
-"""KSUIDs: what they hold comes back, and they sort as they were made."""
+"""KSUIDs: they decode to their id and time, and sort by time."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""The status moves, as one table. That the database agrees is in tests/store/test_lifecycle_guard.py."""
+"""Status transitions, as one table. That the database agrees is in tests/store/test_lifecycle_guard.py."""
 
 from collections.abc import Hashable, Mapping
 

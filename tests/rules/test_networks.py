@@ -1,4 +1,4 @@
-"""Whose network a number belongs to."""
+"""Mobile networks of numbers, by prefix."""
 
 import pytest
 

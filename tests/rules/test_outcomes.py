@@ -1,4 +1,4 @@
-"""Which outcomes say something of how a carrier is."""
+"""Which outcomes say something of a carrier's health."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Phone numbers: what is plainly one number is read as libphonenumber reads it; all else is none, and told why."""
+"""Phone numbers: what is plainly one number is parsed as by libphonenumber; anything else is refused with a reason."""
 
 from collections.abc import Iterator
 from random import Random
@@ -108,7 +108,7 @@ MEANT = {
     "no calling code": ("+999 803 123 4567", "calling code"),
     "national": ("0803 123 4567", "national, or"),
     "without its plus": ("2348031234567", "national, or"),
-    "nothing": ("", "there is no number"),
+    "nothing": ("", "it is empty"),
     "much": ("+2348031234567".ljust(LONGEST + 1, "0"), "at most"),
 }
 

@@ -1,4 +1,4 @@
-"""What a message costs, and who pays: the quota first, then the wallet, a message whole or not at all."""
+"""Price and payment of messages: the quota first, then the wallet, a whole message or nothing of it."""
 
 import pytest
 from hypothesis import given

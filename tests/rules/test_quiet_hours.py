@@ -1,4 +1,4 @@
-"""Quiet hours: when it is night where a number is, and when that ends."""
+"""Quiet hours: whether a number's local time is within them, and when they end."""
 
 from datetime import UTC, datetime, timedelta
 

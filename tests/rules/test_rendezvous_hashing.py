@@ -1,4 +1,4 @@
-"""Who of several equals serves whom."""
+"""Weighted rendezvous hashing: shares of recipients, and stability when the set changes."""
 
 from collections import Counter
 

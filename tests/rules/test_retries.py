@@ -1,4 +1,4 @@
-"""How long a message waits for another round."""
+"""Backoff between rounds and between tries of a webhook."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Which carriers may take a message, in which order, and why the others lost."""
+"""Routing: which carriers may take a message, in which order, and why other lines of the table lost."""
 
 from collections import Counter
 from datetime import UTC, datetime

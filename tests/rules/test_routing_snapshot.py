@@ -1,4 +1,4 @@
-"""What a choice of carrier hung on, as it is kept."""
+"""Routing snapshots: serialisation, and storage by digest."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Segments: how many, and where a body is cut."""
+"""Segments: their number, and where a body is split."""
 
 import json
 from pathlib import Path

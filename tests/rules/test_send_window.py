@@ -1,4 +1,4 @@
-"""When a message may go."""
+"""The send window: send_at, valid_until, and the default expiry."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What a sender id may look like, and which one is shown where."""
+"""Sender ids: their valid forms, and the choice by country."""
 
 import pytest
 from hypothesis import given

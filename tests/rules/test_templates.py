@@ -1,4 +1,4 @@
-"""Merge fields: what is one, what fills it, and what never happens to a value."""
+"""Merge fields: syntax, values, and that values are not evaluated."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Numbers that play a part in tests."""
+"""Test numbers, which determine a test message's outcome."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A STOP is one in whatever coding it came, whatever was said of its coding."""
+"""A STOP is detected in any coding, whatever coding is stated."""
 
 import pytest
 from hypothesis import given

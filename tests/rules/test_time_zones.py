@@ -1,4 +1,4 @@
-"""Time zones of numbers: by country, by digits where a country has several, as libphonenumber's own map has them."""
+"""Time zones of numbers: by country, by prefix where it has several; the same as in libphonenumber's map."""
 
 import phonenumbers
 import pytest

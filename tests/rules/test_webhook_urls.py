@@ -1,4 +1,4 @@
-"""Which URLs and addresses webhooks may be sent to: a table of ways in that must not be any."""
+"""Webhook URLs and addresses: a table of SSRF attempts that must all be refused."""
 
 from dataclasses import replace
 from ipaddress import ip_network

@@ -1,1 +1,1 @@
-"""Idempotency, key settings, webhook URLs."""
+"""Rules of the customer APIs: idempotency, key settings, webhook URLs."""

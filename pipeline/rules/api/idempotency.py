@@ -1,4 +1,4 @@
-"""Which refusals are answers for good, and which are judged anew when the same is asked again."""
+"""Idempotency: fingerprints of orders, conflicts, and which refusals are stored and replayed."""
 
 import hashlib
 from datetime import UTC
@@ -9,21 +9,21 @@ from schema.message_class import MessageClass
 from schema.order import RESERVED_APIS, Order, Recipient
 from schema.vocabulary import Code, Dialect
 
-#: said when a message is to be paid for; money or a price that is set cures them
+#: refusals at billing; a payment or a new price resolves them, so they are not replayed
 UNPAID = frozenset({Code.INSUFFICIENT_FUNDS, Code.NO_PRICE})
 
-#: the name space of keys that come with an Order, not through a vendor's API
+#: scope of idempotency keys that come with an Order, not through a vendor's API
 ORDERS = "order"
 
-_WORDS = "another order, which asks for something else, came under this {} {}"
+_WORDS = "another order with different content has this {}: {}"
 CONFLICT = Refusal(
-    Code.IDEMPOTENCY_CONFLICT, _WORDS.format("idempotency key", "before: this one was not taken"), "idempotency_key"
+    Code.IDEMPOTENCY_CONFLICT, _WORDS.format("idempotency key", "this order was not accepted"), "idempotency_key"
 )
-DOUBLED = Refusal(Code.IDEMPOTENCY_CONFLICT, _WORDS.format("request id", "too: that one was not taken"))
+DOUBLED = Refusal(Code.IDEMPOTENCY_CONFLICT, _WORDS.format("request id", "that order was not accepted"))
 
 
 def tells_conflicts(door: str | None) -> bool:
-    """Tell whether orders through a door hear of another under their key; the vendors' APIs do as their vendors."""
+    """Tell whether an API returns conflicts with earlier orders as an error; vendors' APIs have their own rules."""
     return door is None or not (door in RESERVED_APIS or door.partition(".")[0] in _VENDORS)
 
 
@@ -31,20 +31,20 @@ _VENDORS = frozenset(map(str, Dialect))
 
 
 def fingerprint(order: Order) -> bytes | None:
-    """Return what tells an order from another under its key or request id; None: nobody will ask."""
+    """Return the hash that tells an order from another under its key or request id; None: it has neither."""
     if order.idempotency_key is None and not tells_conflicts(order.door):
         return None
     plain = _plain(order) if order.message_class is MessageClass.OTP else order
-    # what younger versions added counts where it is used: an order is the same as it was before
+    # fields of later versions count only where they are set: older orders keep their fingerprint
     unused = {name for name in ("skip_opt_outs", "country") if not getattr(plain, name)}
     asked = plain.model_dump_json(by_alias=True, exclude={"submitted_at", *unused})
     return hashlib.sha256(asked.encode()).digest()
 
 
 def _plain(order: Order) -> Order:
-    """Return the order of a code with its numbers and times spelt in one way.
+    """Return the order of a one-time code with its numbers and times normalised.
 
-    Its text is blotted out before long: its messages do not tell, as others' do, whether it is the same.
+    Its text is redacted soon, so unlike with other classes its stored messages cannot be compared with it.
     """
     times = {name: at.astimezone(UTC) for name in ("send_at", "valid_until") if (at := getattr(order, name))}
     recipients = [_plainly(each, order.country) for each in order.recipients]

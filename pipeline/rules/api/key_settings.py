@@ -1,4 +1,4 @@
-"""What an operator may set on a key to a front door: which names each API's keys have, and what each may be."""
+"""Settings and scopes of API keys: which names each dialect allows, and their valid values."""
 
 import math
 import re
@@ -10,16 +10,16 @@ from pipeline.errors import ConfigurationError
 from pipeline.rules.numbers.senders import is_sender
 from schema.vocabulary import Dialect
 
-#: limits take no more than this a second, or at once
+#: upper bound of rate limits, per second and of bursts
 _MOST = 1_000_000
 _DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What a setting may be."""
+    """The type and range of a setting."""
 
-    #: in words, behind "must be"
+    #: description that follows "must be"
     words: str
     fits: Callable[[Any], bool]
 
@@ -50,7 +50,7 @@ _NUMBERS = _Kind(
     lambda it: isinstance(it, list) and all(isinstance(each, str) and _E164.fullmatch(each) for each in it),
 )
 
-#: every key has these: calls a second at one endpoint, and how many at once
+#: settings of every key: requests a second at one endpoint, and the burst allowed
 _EVERY = {"rate": _number(_MOST), "burst": _whole(1, _MOST)}
 
 KINDS: Mapping[Dialect, Mapping[str, _Kind]] = {
@@ -84,7 +84,7 @@ KINDS: Mapping[Dialect, Mapping[str, _Kind]] = {
 }
 
 
-#: what a key may be held to, in the vendor's words where it has some; a key with none may do all
+#: scopes a key can be limited to, by the vendor's names where it has some; a key without any has all
 SCOPES: Mapping[Dialect, tuple[str, ...]] = {
     Dialect.SOLARIS: ("persons", "sending"),
     Dialect.ROBASE: ("full", "sending"),
@@ -94,16 +94,16 @@ SCOPES: Mapping[Dialect, tuple[str, ...]] = {
 
 
 def fit_scopes(dialect: Dialect, scopes: Sequence[str]) -> None:
-    """ConfigurationError when a key of the dialect knows no such scope."""
+    """Raise ConfigurationError when the dialect has no such scope."""
     for scope in scopes:
         if scope not in SCOPES[dialect]:
-            raise ConfigurationError(f"{scope!r} is no scope of a {dialect} key; it has {', '.join(SCOPES[dialect])}")
+            raise ConfigurationError(f"unknown scope {scope!r}: a {dialect} key can have {', '.join(SCOPES[dialect])}")
 
 
 def fit(dialect: Dialect, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a key's settings as they are kept; ConfigurationError names the one that cannot be so.
+    """Return a key's settings in their stored form; ConfigurationError names the invalid one.
 
-    A sender that came as a number is text: short codes are digits.
+    A sender given as a number becomes text: short codes are digits.
     """
     kinds = KINDS[dialect]
     kept = {name: str(value) if name == "sender" and type(value) is int else value for name, value in settings.items()}

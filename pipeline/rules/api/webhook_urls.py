@@ -1,7 +1,7 @@
-"""Which addresses we let customers have us call: public ones over HTTPS, and what an operator allows besides.
+"""Which webhook URLs and addresses are allowed (SSRF protection): public HTTPS, and what an operator allows besides.
 
-A URL is judged twice: its words when it is registered, and every address its name resolves to when it is called.
-Whoever gets past both reaches what anybody on the Internet can reach.
+A URL is checked twice: its syntax at registration, and each address its name resolves to at the call.
+What passes both can only reach what is reachable from the public Internet.
 """
 
 import re
@@ -15,8 +15,8 @@ LONGEST = 2048
 
 Network = IPv4Network | IPv6Network
 
-#: IANA's special-purpose registries, multicast, and what clouds keep for their own ends; Python's `is_global` says
-#: different things in different patch releases
+#: IANA's special-purpose registries, multicast, and addresses cloud platforms reserve; Python's `is_global` differs
+#: between patch releases
 _SPECIAL_V4 = [
     IPv4Network(each)
     for each in (
@@ -37,48 +37,48 @@ _SPECIAL_V4 = [
         "224.0.0.0/3",
     )
 ]
-#: global unicast is this, without what is inside it for special purposes: protocols (Teredo too), documentation
+#: global unicast, without the special-purpose blocks inside it: protocols (Teredo too), documentation
 _UNICAST_V6 = IPv6Network("2000::/3")
 _SPECIAL_V6 = [IPv6Network(each) for each in ("2001::/23", "2001:db8::/32", "3fff::/20")]
-#: IPv6 addresses that lead to an IPv4 address, and where in their bits it stands
+#: IPv6 prefixes that embed an IPv4 address, and where in their bits it is
 _NAT64, _SIX_TO_FOUR = IPv6Network("64:ff9b::/96"), IPv6Network("2002::/16")
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}\.?")
 _PLAIN = re.compile(r"[!-~]+")
-#: a name whose last label is a number is taken for an IPv4 address by some resolvers: 127.1, 0x7f.1, 2130706433
+#: a name whose last label is a number is parsed as an IPv4 address by some resolvers: 127.1, 0x7f.1, 2130706433
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _HERE = ("localhost", "local", "internal", "localdomain", "home.arpa")
 
 
 @dataclass(frozen=True, slots=True)
 class AllowedAddresses:
-    """What an operator lets webhooks reach."""
+    """The addresses that an operator allows webhooks to reach."""
 
-    #: networks that are fine though they are not public, on any port and without TLS too
+    #: networks allowed though they are not public, on any port and without TLS too
     networks: tuple[Network, ...] = ()
-    #: ports of public addresses
+    #: allowed ports of public addresses
     ports: frozenset[int] = frozenset({443})
     #: whether public addresses may be called without TLS
     plain: bool = False
 
 
 def reach(networks: Iterable[str], ports: Iterable[int], plain: bool) -> AllowedAddresses:
-    """Return what settings say; ValueError when a network is none."""
+    """Return these settings, parsed; ValueError for an invalid network."""
     return AllowedAddresses(tuple(ip_network(each) for each in networks), frozenset(ports), plain)
 
 
 def fault(url: str, allowed: AllowedAddresses) -> str | None:
-    """Return why a URL cannot be called, in words its owner can act on, or None."""
+    """Return why a URL is not allowed, for its owner, or None."""
     if len(url) > LONGEST:
         return f"a URL has at most {LONGEST} characters"
     if not _PLAIN.fullmatch(url) or "\\" in url:
-        return "a URL is printable ASCII without blanks and backslashes: write other letters percent-encoded"
+        return "a URL must be printable ASCII without spaces and backslashes: percent-encode other characters"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return "this is no URL: write https://host/path"
+        return "not a URL: write https://host/path"
     return _fault_of_parts(parts, port, allowed)
 
 
@@ -100,7 +100,7 @@ def _fault_of_parts(parts: SplitResult, port: int | None, allowed: AllowedAddres
 
 
 def _fault_outside(scheme: str, port: int | None, host: str, allowed: AllowedAddresses) -> str | None:
-    """Return what is wrong with calling a host that no allowed network can hold, or None."""
+    """Return why a host outside the allowed networks may not be called, or None."""
     address = address_of(host)
     if scheme == "http" and not allowed.plain:
         return "the URL must begin with https://"
@@ -112,7 +112,7 @@ def _fault_outside(scheme: str, port: int | None, host: str, allowed: AllowedAdd
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the IP address that a host of a URL is written as, or None."""
+    """Return the IP address that a URL's host is written as, or None where it is a name."""
     try:
         return ip_address(host)
     except ValueError:
@@ -130,7 +130,7 @@ def _is_elsewhere(name: str) -> bool:
 
 
 def may_be_called(address: str, port: int, allowed: AllowedAddresses, *, tls: bool) -> bool:
-    """Tell whether a connection to this very address and port is allowed."""
+    """Tell whether a connection to this address and port is allowed."""
     found = address_of(address)
     if found is None:
         return False
@@ -140,13 +140,13 @@ def may_be_called(address: str, port: int, allowed: AllowedAddresses, *, tls: bo
 
 
 def is_inside(address: IPv4Address | IPv6Address, allowed: AllowedAddresses) -> bool:
-    """Tell whether the address lies in a network that the operator allows."""
+    """Tell whether the address is in a network that the operator allows."""
     plain = _plain(address)
     return any(plain in network for network in allowed.networks)
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Tell whether the address is one of the public Internet, and leads nowhere else."""
+    """Tell whether the address is public, and embeds no other that is not."""
     plain = _plain(address)
     if isinstance(plain, IPv4Address):
         return not any(plain in network for network in _SPECIAL_V4)
@@ -160,5 +160,5 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """Return the IPv4 address that `::ffff:` only wraps."""
+    """Return the IPv4 address of an IPv4-mapped one (`::ffff:`)."""
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

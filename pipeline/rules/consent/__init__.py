@@ -1,1 +1,1 @@
-"""Who may be sent to, and when."""
+"""Rules of consent: opt-outs, keywords, quiet hours, allowed countries."""

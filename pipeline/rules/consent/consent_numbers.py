@@ -1,7 +1,7 @@
-"""The rule that gives a number the one form by which consent is decided, whoever wrote it and however.
+"""Canonical phone numbers for consent: one form per number, whatever form a list, a carrier or a handset uses.
 
 Some countries lengthened or shortened their mobile numbers, and address books, carriers and lists still hold the old
-forms. `canonical` folds those into the form of today; `of_handset` reads what a carrier says of a handset.
+forms. `canonical` converts those into the current form; `of_mobile` parses the number a carrier gives of a handset.
 """
 
 import re
@@ -17,7 +17,7 @@ from pipeline.rules.numbers import phones
 
 
 class _Fold(NamedTuple):
-    """How a number was written, and how it is written now: patterns of all digits, and what they become."""
+    """A renumbering: regular expressions of the old and the new form, and their replacements."""
 
     old: re.Pattern[str]
     now: str
@@ -30,7 +30,7 @@ def _fold(old: str, now: str, new: str, before: str) -> _Fold:
 
 
 def _prefixes(code: str, pairs: str, rest: int) -> list[_Fold]:
-    """Return the folds of a country that changed leading digits: `120:70` and so on, before so many others."""
+    """Return the rules of a country that changed leading digits, `120:70` and so on, before `rest` further digits."""
     return [
         _fold(
             rf"\+{code}{old}([0-9]{{{rest}}})",
@@ -42,7 +42,7 @@ def _prefixes(code: str, pairs: str, rest: int) -> list[_Fold]:
     ]
 
 
-#: the first three signs of a number → what may have to be folded
+#: the first three characters of a number → renumberings that may apply
 _FOLDS: dict[str, list[_Fold]] = {
     # Mexico, IFT, 3 August 2019: no 1 before mobiles
     "+52": [_fold(r"\+521([0-9]{10})", r"+52\1", r"\+52([0-9]{10})", r"+521\1")],
@@ -73,7 +73,7 @@ _FOLDS: dict[str, list[_Fold]] = {
 
 
 def canonical(number: str) -> str:
-    """Return the form of a number (E.164) by which consent is decided; anything else as it is."""
+    """Return the canonical form of a number (E.164); anything else unchanged."""
     for fold in _FOLDS.get(number[:3], ()):
         if found := fold.old.fullmatch(number):
             return found.expand(fold.now)
@@ -81,7 +81,7 @@ def canonical(number: str) -> str:
 
 
 def read(written: str, region: str | None = None) -> str | None:
-    """Return the canonical form of a number, written in an old form or today's; None where it is none.
+    """Return the canonical form of a number, given in an old or current form; None where it is not a number.
 
     `region` (ISO 3166-1 alpha-2) is where numbers without a plus are dialled.
     """
@@ -96,20 +96,20 @@ def read(written: str, region: str | None = None) -> str | None:
 
 
 def forms(number: str) -> list[str]:
-    """Return how a number in its canonical form may be written in E.164, that form first."""
+    """Return the E.164 forms of a number in its canonical form, current form first, then old ones."""
     olds = (found.expand(fold.before) for fold in _FOLDS.get(number[:3], ()) if (found := fold.new.fullmatch(number)))
     return [number, *olds]
 
 
 def sender(written: str) -> str:
-    """Return the form of a sender by which consent is decided: a number has its plus, all else is as it is."""
+    """Return the canonical form of a sender: a number has its plus, anything else is unchanged."""
     if written[:1] in "+0123456789" and (found := _SENDER.fullmatch(written)):
         return canonical(f"+{found[1]}")
     return written
 
 
 def spellings(written: str) -> list[str]:
-    """Return how what was written to may be registered as a sender: with a plus or none, 00, at home, in old forms."""
+    """Return how an MO's recipient may be registered as sender: with plus or without, with 00, national, old forms."""
     bare = written.removeprefix("+")
     found = {written, bare, f"+{bare}"}
     for form in forms(canonical(f"+{bare}")) if bare.isdecimal() and len(bare) >= SHORTEST else ():
@@ -117,41 +117,41 @@ def spellings(written: str) -> list[str]:
     return sorted(found)
 
 
-# What carriers say of handsets ------------------------------------------------------------------------------------
+# Numbers of handsets, as carriers give them ----------------------------------------------------------------------
 
 
 class StatedNumber(StrEnum):
-    """What a carrier says of how a number is written (SMPP's type of number)."""
+    """The number format that a carrier states (SMPP's type of number)."""
 
     #: with its country code
     INTERNATIONAL = "international"
-    #: as it is dialled in the carrier's country
+    #: national, as dialled in the carrier's country
     NATIONAL = "national"
-    #: nothing
+    #: not stated
     UNKNOWN = "unknown"
-    #: a short code, a name
+    #: a short code or a name
     OTHER = "other"
 
 
-#: digits that a number has at least; what is shorter is a short code
+#: minimum digits of a number; shorter ones are short codes
 SHORTEST = 7
-#: digits from which on a number said to be none, or nothing, is taken for one with its country code
+#: digits from which a number stated as OTHER or UNKNOWN is taken to have its country code
 _LONG = 10
-#: … and those said to be national, for one without its trunk's 0
+#: … and one stated as NATIONAL to lack only its trunk 0
 _NATIONAL = 9
 _SENDER = re.compile(r"(?:\+|00)?([1-9][0-9]{8,14})")
 _PUNCTUATION = dict.fromkeys(map(ord, " \t\u00a0()[]./-\u2010\u2011\u2012\u2013\u2014"))
 _DIGITS = re.compile(r"\+?[0-9]{1,20}", re.ASCII)
-#: how URIs of numbers begin and go on (RFC 3966, RFC 5724): OMA's OneAPI, and all that is built on it, writes them
+#: URIs of numbers (RFC 3966, RFC 5724), used by OMA's OneAPI and APIs derived from it
 _URI = re.compile(r"(?:tel|sms):(?://)?([^;?@]*)(?:[;?].*)?", re.IGNORECASE)
-#: country → what was dialled there before a number, and is in its library no more: in Mexico up to 3 August 2019
+#: country → trunk prefixes that its numbering plan no longer has: in Mexico up to 3 August 2019
 _ONCE_DIALLED = {"MX": re.compile(r"0(?:44|45|1)(?=[0-9]{10}$)")}
 
 
 def of_mobile(written: str, home: str = "", said: StatedNumber = StatedNumber.UNKNOWN) -> str:
-    """Return the canonical form of a number that a carrier tells; a short code, or a name, as it is.
+    """Return the canonical form of a number given by a carrier; a short code or a name unchanged.
 
-    `home` (ISO 3166-1 alpha-2, or "") is where its handsets are: numbers without a country code are dialled there.
+    `home` (ISO 3166-1 alpha-2, or "") is the carrier's country: numbers without a country code are dialled there.
     """
     uri = _URI.fullmatch(written)
     number = _in_ascii((uri[1] if uri else written).translate(_PUNCTUATION).strip("\0"))
@@ -176,14 +176,14 @@ def of_mobile(written: str, home: str = "", said: StatedNumber = StatedNumber.UN
 
 
 def _in_ascii(number: str) -> str:
-    """Return a number with its digits of whatever script (Arabic's, Persian's, full-width ones) in ASCII."""
+    """Return a number with digits of any script (Arabic, Persian, full-width) in ASCII."""
     if number.isascii():
         return number
     return "".join(str(unicodedata.digit(sign)) if sign.isdecimal() else sign for sign in number).replace("\uff0b", "+")
 
 
 def _readings(digits: str, home: str, is_full: bool, is_home: bool) -> Iterator[str]:
-    """Yield what digits may stand for, with a plus, the likeliest first."""
+    """Yield the numbers that digits may stand for, with a plus, the likeliest first."""
     abroad = f"+{digits.removeprefix('00')}"
     if is_full or digits.startswith("00"):
         yield abroad
@@ -191,7 +191,7 @@ def _readings(digits: str, home: str, is_full: bool, is_home: bool) -> Iterator[
     yield from _of_a_new_range(digits, home, is_home)
     if not is_full:
         yield abroad
-    if digits[0] == "0" and not is_home:  # a trunk's 0 begins no foreign number
+    if digits[0] == "0" and not is_home:  # no international number begins with a trunk 0
         yield f"+{digits.lstrip('0')}"
 
 
@@ -203,13 +203,13 @@ def _of_home(digits: str, home: str) -> Iterator[str]:
     [phone] = phones.normalise([digits], home)
     if phone:
         yield phone.e164
-    # the library does not read what is an old form
+    # phonenumbers does not parse old forms
     code = phonenumbers.country_code_for_region(home)
     yield from (form for form in _unfolded(f"+{code}{digits}", f"+{code}{digits.lstrip('0')}") if form)
 
 
 def _of_a_new_range(digits: str, home: str, is_home: bool) -> Iterator[str]:
-    """Yield what national digits stand for in a range that the library does not know: the trunk's 0 shows them."""
+    """Yield national numbers of ranges that phonenumbers does not know yet: a trunk 0 identifies them."""
     if not home:
         return
     code = phonenumbers.country_code_for_region(home)
@@ -232,7 +232,7 @@ def _trunk(code: int) -> str:
 
 
 def _at_home(number: str) -> Iterator[str]:
-    """Yield how a number is written where it is at home."""
+    """Yield the national forms of a number."""
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:

@@ -1,9 +1,9 @@
-"""The rule that finds a keyword in what somebody texted: STOP, START, HELP, and an account's own words.
+"""Keyword detection in inbound messages: STOP, START, HELP, and an account's own keywords.
 
-Case, accents, punctuation, blanks, what cannot be seen and signatures below the text are forgiven. The whole text
-counts ("Stop!", "S T O P", "stop all"); an opening only where it cannot mean anything else, as in "STOP texting me",
-and for words that somebody registered: "CANCEL my table" is not for us. What is said to a person ("stop by tomorrow")
-is a literal list; any other text that begins with STOP is one. The words: `keyword_lists.py`.
+Case, accents, punctuation, spaces, invisible characters and signatures are ignored. The whole text is compared
+("Stop!", "S T O P", "stop all"); its beginning only where that is unambiguous, as in "STOP texting me", and for
+registered keywords: "CANCEL my table" is no opt-out. What is addressed to a person ("stop by tomorrow")
+is a literal list; any other text that begins with STOP is an opt-out. The words: `keyword_lists.py`.
 """
 
 import re
@@ -25,32 +25,32 @@ from schema.vocabulary import InboundAction
 
 __all__ = ["Keyword", "KeywordMeaning", "Vocabulary", "spell"]
 
-#: it is said to all of an account's senders, not only to the one that was written to
+#: applies to all of an account's senders, not only to the MO's recipient
 TO_ALL = frozenset({"STOPALL", "UNSUBSCRIBEALL"})
-#: the word whose reply stands for its kin
+#: the keyword whose reply is used for all of its action
 CHIEF = {InboundAction.STOP: "STOP", InboundAction.START: "START", InboundAction.HELP: "HELP"}
 
-#: longer texts are letters, not commands; and of them no more is looked at than this, to see how they begin
+#: longer texts are no commands; of those only the first characters are examined
 _LONGEST, _OPENING = 160, 320
-#: words an opening has at most
+#: maximum words of a keyword at the beginning of a text
 _MOST_WORDS = 3
 _OPENINGS, _EXCEPTIONS, _SERIOUS = spelt(OPENINGS), spelt(EXCEPTIONS), spelt(EXCEPTIONS_FROM_EXCEPTIONS)
 _ANSWERS, _SIGNATURES = spelt(ANSWERS), tuple(spelt(SIGNATURES))
-#: the number it is sent to, run on: STOP36180, stop2end
+#: with the recipient appended: STOP36180, stop2end
 _RUN_ON = re.compile(r"STOP[0-9]\w*")
-#: a STOP that goes on in the same breath: no stop, comma or new line behind it
+#: a STOP whose sentence goes on: no full stop, comma or line break follows
 _GOES_ON = re.compile(r"\W*\w+[^\S\n]+\w", re.UNICODE)
 _RULE = re.compile(r"\s*(?:--|__|[>|])")
 
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """One registered word."""
+    """One registered keyword."""
 
     #: as `spell` returns it
     word: str
     action: InboundAction
-    #: what is answered; None: nothing of its own
+    #: reply text; None: none of its own
     reply: str | None
     #: None: for every account
     account: int | None = None
@@ -58,38 +58,38 @@ class Keyword:
 
 @value_class
 class KeywordMeaning:
-    """What a text says."""
+    """The meaning of an inbound text."""
 
     action: InboundAction
-    #: as `spell` returns it; "": no keyword
+    #: the keyword as `spell` returns it; "": none
     word: str = ""
-    #: what is answered; None: nothing
+    #: reply text; None: none
     reply: str | None = None
-    #: it is no built-in word
+    #: it is a registered keyword, not a built-in one
     is_registered: bool = False
 
     @property
     def is_answer(self) -> bool:
-        """Whether it is a START word that answers many another question: it counts while an opt-out stands."""
+        """Whether it is a START word that also answers other questions: it counts only while an opt-out is in force."""
         return self.action is InboundAction.START and not self.is_registered and self.word in _ANSWERS
 
     @property
     def is_to_all(self) -> bool:
-        """Whether it is said to all of the account's senders."""
+        """Whether it applies to all of the account's senders."""
         return self.word in TO_ALL
 
 
 class Vocabulary:
-    """The words of one account: its own, then those for every account, then the built-in ones."""
+    """The keywords of one account: its own, then those for every account, then the built-in ones."""
 
     def __init__(self, keywords: Iterable[Keyword]) -> None:
-        """Take the account's own words and those for every account."""
+        """Index the account's own keywords and those for every account."""
         self._own: dict[str, Keyword] = {}
         for each in sorted(keywords, key=lambda each: each.account is not None):
             self._own[spell(each.word)] = each
 
     def read(self, text: str) -> KeywordMeaning:
-        """Return what a text says; KEEP when it holds no keyword."""
+        """Return the meaning of a text; KEEP when it has no keyword."""
         body, paragraph = _unsigned(text)
         whole = spell(body) if len(body) <= _LONGEST else ""
         if whole in self._own:
@@ -107,7 +107,7 @@ class Vocabulary:
         return KeywordMeaning(InboundAction.KEEP)
 
     def knows_alone(self, text: str) -> bool:
-        """Tell whether a text holds one of the account's own words."""
+        """Tell whether a text has one of the account's own keywords."""
         body, _ = _unsigned(text[:_OPENING])
         return any(
             word in self._own and self._own[word].account is not None for word in (spell(body), _begins(text)[0])
@@ -122,7 +122,7 @@ class Vocabulary:
 
 
 def _begins(text: str) -> tuple[str, str]:
-    """Return a text's first word, and the STOP word that it opens with, "" where it opens with none."""
+    """Return a text's first word, and the STOP word that it begins with, "" for none."""
     head = text[:_OPENING]
     found = words(head)
     first = found[0] if found else ""
@@ -136,7 +136,7 @@ def _begins(text: str) -> tuple[str, str]:
 
 
 def _unsigned(text: str) -> tuple[str, str]:
-    """Return a text without the signature (or the quoted message) below it, and the first paragraph of that."""
+    """Return a text without the signature (or quoted message) below it, and the first paragraph of that."""
     lines = text.strip().splitlines()
     for place, line in enumerate(lines):
         if place and (_RULE.match(line) or spell(line[:40]).startswith(_SIGNATURES)):

@@ -1,4 +1,4 @@
-"""The rule of who is not written to, or not now: what an account may do where, who wants nothing, whose night it is."""
+"""Send permission: refuses drafts for forbidden countries and opt-outs, and defers or rejects those in quiet hours."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -8,33 +8,33 @@ from pipeline.rules.consent.quiet_hours import QuietHours, QuietRule
 from schema.message import Admission, Draft, Refusal
 from schema.vocabulary import Code
 
-#: the door of what answers a text from a handset: its writer is awake, and wants this one answer
+#: `door` of automatic replies to inbound messages: quiet hours and opt-outs do not apply
 REPLIES = "reply"
 
 
 @dataclass(frozen=True, slots=True)
 class SendPermission:
-    """What holds one account back."""
+    """The restrictions of one account."""
 
-    #: ISO countries it may send to; empty: everywhere
+    #: ISO countries it may send to; empty: all
     countries: frozenset[str] = frozenset()
-    #: somebody wants nothing from it, or from anybody
+    #: there are opt-outs from it, or from all accounts
     has_opt_outs: bool = False
-    #: the lines of quiet hours in force for it
+    #: the quiet-hours rules in force for it
     quiet: tuple[QuietRule, ...] = ()
 
 
 _WORDS = {
     Code.COUNTRY_FORBIDDEN: "the account may not send to {country}",
     Code.OPTED_OUT: "the recipient opted out",
-    Code.QUIET_HOURS: "it is night where the recipient is, and the message may not wait until morning",
+    Code.QUIET_HOURS: "it is within the recipient's quiet hours, and the message cannot wait until they end",
 }
 
 
 def restrain(admission: Admission, permission: SendPermission, opted_out: Collection[int], now: datetime) -> Admission:
-    """Return an admission without the drafts that may not go (they are refused), and with those that wait for morning.
+    """Return the admission without forbidden drafts (they become refusals), and with those in quiet hours deferred.
 
-    `opted_out`: the indexes of recipients who want none of it.
+    `opted_out`: indexes of the recipients that opted out.
     """
     may_wake = admission.test or admission.door == REPLIES
     goes_at = max(admission.send_at or now, now)
@@ -61,5 +61,5 @@ def _verdict(
         return Code.COUNTRY_FORBIDDEN
     if draft.index in opted_out:
         return Code.OPTED_OUT
-    hush = quiet(draft.phone, draft.country, admission.message_class)
-    return hush.verdict(admission.valid_until) if hush else None
+    verdict = quiet(draft.phone, draft.country, admission.message_class)
+    return verdict.verdict(admission.valid_until) if verdict else None

@@ -1,4 +1,4 @@
-"""When a message may go: not before send_at, not after valid_until."""
+"""The send window of an order: validates send_at and valid_until, and defaults the expiry."""
 
 from datetime import datetime, timedelta
 
@@ -6,21 +6,21 @@ from schema.message import Refusal
 from schema.message_class import MessageClass
 from schema.vocabulary import Code
 
-#: how long a message without valid_until may take to reach a carrier
+#: validity of a message without valid_until
 VALIDITY = {
     MessageClass.OTP: timedelta(minutes=15),
     MessageClass.TRANSACTIONAL: timedelta(hours=48),
     MessageClass.BULK: timedelta(hours=48),
 }
 
-#: a clock may be this far behind ours
+#: clock skew tolerated
 TOLERANCE = timedelta(seconds=5)
 
 
 def judge(
     send_at: datetime | None, valid_until: datetime | None, *, made_at: datetime, now: datetime, lead: timedelta
 ) -> list[Refusal]:
-    """Return what is wrong with the window of an order made at that moment and read now; nothing: it is fine."""
+    """Return the refusals of an order's send_at and valid_until, by its creation time and now; empty: both valid."""
     faults = []
     if send_at and send_at < made_at - TOLERANCE:
         faults.append(
@@ -37,5 +37,5 @@ def judge(
 
 
 def expiry(message_class: MessageClass, due: datetime, valid_until: datetime | None) -> datetime:
-    """Return the moment after which a message must not reach a carrier any more."""
+    """Return the time after which a message must not reach a carrier."""
     return valid_until or due + VALIDITY[message_class]

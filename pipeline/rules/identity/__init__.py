@@ -1,1 +1,1 @@
-"""Ids that are made, written and compared."""
+"""Ids: creation (UUIDv7), encoding (KSUID), comparison (SMSC message ids)."""

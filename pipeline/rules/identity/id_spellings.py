@@ -1,21 +1,21 @@
-"""The ways in which one message id may be written: SMSCs answer in one of them, and report in another."""
+"""Alternative forms of SMSC message ids: submit_sm_resp may give hexadecimal where the receipt has decimal."""
 
 import re
 from collections.abc import Iterator
 
 _NUMBER = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{1,32})")
-#: digits of a decimal number from which it is read as hexadecimal though no letter tells so: smaller ones are as often
+#: digits from which a decimal number is also read as hexadecimal though it has no letter: shorter ones would often be
 #: another message's id
 _SURE = 6
-#: how wide ids are that are filled up with zeros, and how wide those of the other base mostly are
+#: widths to which ids are zero-padded: the widest, and the usual ones of the other base
 _WIDEST = 20
 _WIDTHS = (8, 10, 16, _WIDEST)
 
 
 def others(id_: str) -> set[str]:
-    """Return the other ways to write an id: in the other case, with and without zeros in front, in the other base.
+    """Return the other forms of an id: other letter case, with and without leading zeros, in the other base.
 
-    What mixes capital and small letters is written in one way only.
+    An id in mixed case has no other form.
     """
     number = _NUMBER.fullmatch(id_)
     plain = number[1] if number else id_
@@ -31,7 +31,7 @@ def others(id_: str) -> set[str]:
 
 
 def _converted(digits: str) -> Iterator[str]:
-    """Yield a number in the other base, whichever it is in."""
+    """Yield a number in the other base, for each base it may be in."""
     decimal = str(int(digits, 16))
     if not digits.isdecimal() or len(decimal) >= _SURE:
         yield decimal

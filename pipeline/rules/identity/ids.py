@@ -1,9 +1,9 @@
-"""Ids: UUIDv7 (RFC 9562), given out in rows so that an order's messages lie side by side."""
+"""UUIDv7 ids (RFC 9562), allocated in contiguous ranges so that an order's messages are adjacent."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-#: bits of randomness `mint` wants
+#: random bits that `new_ids` needs
 ENTROPY_BITS = 73
 
 _VERSION = 7 << 76
@@ -11,9 +11,9 @@ _VARIANT = 0b10 << 62
 
 
 def new_ids(moment: datetime, entropy: int) -> UUID:
-    """Return a UUIDv7 of the moment; the many ids that follow it (`after`) are valid UUIDv7s too.
+    """Return a UUIDv7 of this time; the ids that follow it (`after`) are valid UUIDv7s too.
 
-    The highest of the 62 low random bits is left 0, so that counting up never spills into the variant.
+    The highest of the 62 low random bits is 0, so that counting up never overflows into the variant.
     """
     milliseconds = int(moment.timestamp() * 1000)
     high, low = entropy >> 61 & 0xFFF, entropy & (1 << 61) - 1
@@ -21,12 +21,12 @@ def new_ids(moment: datetime, entropy: int) -> UUID:
 
 
 def after(first: UUID, places: int) -> UUID:
-    """Return the id that many places after the first."""
+    """Return the id `places` after the first."""
     return UUID(int=first.int + places)
 
 
 def moment(id_: UUID) -> datetime:
-    """Return when a UUIDv7 was minted, to the millisecond."""
+    """Return the creation time of a UUIDv7, to the millisecond."""
     return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
 
 
@@ -36,7 +36,7 @@ def day_bounds(day: date) -> tuple[UUID, UUID]:
 
 
 def lowest(moment: datetime) -> UUID:
-    """Return the lowest id of a moment; of those before 1970, the lowest of all."""
+    """Return the lowest id of a time; of those before 1970, the lowest of all."""
     return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80)
 
 

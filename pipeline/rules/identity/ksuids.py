@@ -1,14 +1,14 @@
-"""KSUIDs: 27 digits of base 62 that hold a moment (32 bits of seconds) and 128 bits more, here an id of ours.
+"""KSUIDs: 27 base-62 digits of a 32-bit timestamp and a 128-bit payload, here one of our ids.
 
-The vendor that writes its ids so puts a word before them: `tid_2rLDt3fdNu76JJPgsXWqn3OKxhU`. As the id is within,
-nothing need be looked up to get it back. Ids in a row share all but their last digits: those before are spelled once.
+A vendor's API prefixes its ids, `tid_2rLDt3fdNu76JJPgsXWqn3OKxhU`. As the payload is our id, decoding needs no
+look-up. Contiguous ids share all but their last digits: the leading ones are encoded once and cached.
 """
 
 from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
 
-#: 2014-05-13 16:53:20Z, the first second they can hold
+#: 2014-05-13 16:53:20Z, the epoch of the timestamp
 EPOCH = 1_400_000_000
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -16,25 +16,25 @@ _LENGTH, _SECONDS = 27, 32
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 _PAIR = len(_PAIRS)
-#: what the last four digits count
+#: values of the last four digits
 _TAIL = _PAIR * _PAIR
 
 
 def spell(prefix: str, id_: UUID, at: datetime | None = None) -> str:
-    """Return the prefix and the KSUID that holds the id and the moment: by default the one a UUIDv7 was minted."""
+    """Return the prefix and the KSUID of an id and a time, by default the creation time of the UUIDv7."""
     seconds = (id_.int >> 80) // 1000 if at is None else int(at.timestamp())
     head, tail = divmod((seconds - EPOCH) % (1 << _SECONDS) << 128 | id_.int, _TAIL)
     return prefix + _head(head) + _PAIRS[tail // _PAIR] + _PAIRS[tail % _PAIR]
 
 
 def read(prefix: str, word: str) -> UUID | None:
-    """Return the id within a KSUID behind that prefix, or None where the word is none."""
+    """Return the id in a KSUID with this prefix, or None if it is malformed."""
     number = _number(word.removeprefix(prefix)) if word.startswith(prefix) else None
     return None if number is None else UUID(int=number & (1 << 128) - 1)
 
 
 def moment(ksuid: str) -> datetime | None:
-    """Return the moment within a KSUID, to the second, or None where the word is none."""
+    """Return the time in a KSUID, to the second, or None if it is malformed."""
     number = _number(ksuid)
     return None if number is None else datetime.fromtimestamp((number >> 128) + EPOCH, UTC)
 

@@ -1,1 +1,1 @@
-"""Prices, currencies, carriers' balances."""
+"""Rules of money: prices, currencies, carriers' balances."""

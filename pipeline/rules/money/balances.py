@@ -1,21 +1,21 @@
-"""What is done about what is left to spend with a carrier: drained when it is low, resumed when it is well above."""
+"""Carrier balances: a carrier is drained when its balance is low, and resumed when it is well above the limit."""
 
 import re
 from decimal import Decimal
 
 from schema.vocabulary import CarrierState
 
-#: why a carrier is drained whose balance is low
+#: reason of a carrier drained for its balance
 LOW_BALANCE = "low_balance"
-#: how many times the limit a balance must be before its carrier is resumed: a little more would soon be spent again
+#: multiple of the limit at which its carrier is resumed: hysteresis
 ENOUGH = Decimal("1.2")
-#: beyond it no balance is believed
+#: balances from here on are treated as errors
 _MOST = Decimal(10) ** 15
 _CURRENCY = re.compile(r"[A-Za-z]{1,8}")
 
 
 def spell(balance: Decimal, currency: str) -> str | None:
-    """Return a balance as it is kept, `12.34 EUR`; None where it is no amount that anybody has."""
+    """Return a balance in its stored form, `12.34 EUR`; None for an implausible amount."""
     if not balance.is_finite() or abs(balance) > _MOST:
         return None
     amount = f"{round(balance, 6):f}"
@@ -26,7 +26,7 @@ def spell(balance: Decimal, currency: str) -> str | None:
 def state(
     balance: Decimal, low: Decimal | None, state: CarrierState, reason: str | None
 ) -> tuple[CarrierState, str | None]:
-    """Return the carrier's state and its reason from now on; who was drained for another reason stays so."""
+    """Return the carrier's new state and reason; one drained for another reason stays so."""
     if low is not None and state is CarrierState.ACTIVE and balance < low:
         return CarrierState.DRAINED, LOW_BALANCE
     if state is CarrierState.DRAINED and reason == LOW_BALANCE and (low is None or balance > ENOUGH * low):

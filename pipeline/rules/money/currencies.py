@@ -1,4 +1,4 @@
-"""How many decimals a currency's amounts are written with (ISO 4217): two, but for these."""
+"""Decimals of currencies (ISO 4217): two, with these exceptions."""
 
 from itertools import repeat
 
@@ -8,6 +8,6 @@ _DECIMALS = dict(zip(_NONE.split(), repeat(0))) | dict(zip(_THREE.split(), repea
 
 
 def major(amount: int, currency: str) -> int | float:
-    """Return an amount of minor units in units of its currency; an int where it is a whole number of them."""
+    """Return an amount of minor units in major units; an int where it is a whole number of them."""
     units: int = 10 ** _DECIMALS.get(currency, 2)
     return amount / units if amount % units else amount // units

@@ -1,4 +1,4 @@
-"""What a message costs, and who pays for it: the month's quota first, then the wallet."""
+"""Price look-up and billing: what a message costs, paid from the month's quota first, then the wallet."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from schema.vocabulary import Code
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One line of a price book."""
+    """One line of a price list."""
 
     destination: str
     #: minor units of the account's currency
     per_segment: int
-    #: of the account's own book, which wins over the common one
+    #: of the account's own list, which overrides the common one
     own: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PaidBy:
-    """How one message is paid: so much money, or so many segments of quota; neither: it is not covered."""
+    """How one message is paid: an amount of money, or segments of quota; neither: not covered."""
 
     amount: int
     quota: int
@@ -32,25 +32,25 @@ class PriceBook:
     """The prices one account pays."""
 
     def __init__(self, prices: Iterable[Price]) -> None:
-        """Take the lines in force, the account's own and the common ones."""
+        """Index the price lines in force, the account's own and the common ones."""
         lines = list(prices)
         self._own = Destinations((line.destination, line.per_segment) for line in lines if line.own)
         self._common = Destinations((line.destination, line.per_segment) for line in lines if not line.own)
 
     def per_segment(self, phone: str, country: str) -> int | None:
-        """Return minor units a segment by the longest destination, or None where no price is set."""
+        """Return minor units per segment by the longest matching destination, or None where there is no price."""
         found = self._own(phone, country) or self._common(phone, country)
         return found[0][0] if found else None
 
 
-#: nobody pays for it
+#: wallet and quota do not cover it
 UNCOVERED = PaidBy(0, 0, False)
 
 
 def cover(amounts: Sequence[int], segments: Sequence[int], *, quota: int, money: int | None) -> list[PaidBy]:
-    """Return how each message is paid, in order, from so many segments of quota and so much money.
+    """Return how each message is paid, in order, from `quota` segments and `money` minor units.
 
-    A message is paid by the quota whole or not at all. `money` None: there is enough of it.
+    The quota pays a whole message or nothing of it. `money` None: unlimited.
     """
     covers = []
     for amount, count in zip(amounts, segments, strict=True):
@@ -68,7 +68,7 @@ def cover(amounts: Sequence[int], segments: Sequence[int], *, quota: int, money:
 def charge(
     measures: Sequence[Measure], parts: Sequence[int], prices: Sequence[int | None], *, quota: int, money: int | None
 ) -> list[Charge]:
-    """Return what each message costs: so many parts at so much a part (None: it has no price), covered or not."""
+    """Return the charge of each message, in order: segments times price (None: no price), covered or refused."""
     priced = [(price, count) for price, count in zip(prices, parts, strict=True) if price is not None]
     covers = iter(
         cover([price * count for price, count in priced], [count for _, count in priced], quota=quota, money=money)

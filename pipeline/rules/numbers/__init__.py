@@ -1,1 +1,1 @@
-"""Phone numbers: form, country, network, time zone; sender ids."""
+"""Rules of phone numbers: E.164 parsing, country, network, time zone; sender ids."""

@@ -1,19 +1,19 @@
-"""Whose network a number belongs to, by its leading digits. A number that was taken along to another is not known."""
+"""Mobile networks of numbers by their prefix (MCC-MNC). Ported numbers are not known."""
 
 from collections.abc import Mapping
 
 
 class Numbering:
-    """Networks (MCC-MNC) by leading digits."""
+    """Networks (MCC-MNC) by number prefix."""
 
     def __init__(self, prefixes: Mapping[str, str]) -> None:
-        """Take leading digits, without the plus, and whose they are."""
-        #: as they were given
+        """Index networks by prefixes without the plus."""
+        #: the mapping as given
         self.prefixes = prefixes
         self._ends = sorted({len(prefix) + 1 for prefix in prefixes}, reverse=True)
 
     def network(self, phone: str) -> str:
-        """Return the network of a number (E.164) by the longest digits that fit, or "" where nobody's do."""
+        """Return the network of a number (E.164) by its longest known prefix, or "" where none matches."""
         prefixes = self.prefixes
         for end in self._ends:
             found = prefixes.get(phone[1:end])
@@ -22,5 +22,5 @@ class Numbering:
         return ""
 
 
-#: no network is known
+#: no prefixes at all
 UNKNOWN = Numbering({})

@@ -1,23 +1,23 @@
-"""Whether a text is plainly one phone number: what libphonenumber would drop or dial is a fault that names its cause.
+"""Strict syntax of phone numbers: rejects text that libphonenumber would silently reinterpret, with the cause.
 
-A dialler may pass over what it does not understand; a sender may not. A spreadsheet's `.0`, an extension, a second
-number in the cell or a word behind the number are read by the library as more digits, fewer digits or none, so that
-the text goes to somebody else. Here only layout is passed over: blanks, brackets, dots, dashes, one slash behind the
-area code, and characters that nobody sees.
+A dialler may ignore what it does not understand; a sender may not. A spreadsheet's `.0`, an extension, a second
+number in the cell or a word after the number are read by the library as more digits, fewer digits or none, so that
+the message goes to another number. Here only layout is ignored: spaces, brackets, dots, dashes, one slash after the
+area code, and invisible characters.
 """
 
 import re
 
 import phonenumbers
 
-_SEVEN = 7  # digits in a row that are a whole number rather than a group of one
+_SEVEN = 7  # consecutive digits that are a whole number rather than a group of one
 
-#: blanks of typesetting, read as one
+#: typographic spaces, read as a space
 _BLANKS = dict.fromkeys([0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " ")
-#: zero width: soft hyphen, joiners, marks of direction, byte order mark
+#: zero width: soft hyphen, joiners, directional marks, byte order mark
 _UNSEEN = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF])
 _TIDY = str.maketrans({**_BLANKS, **_UNSEEN, "\uff0b": "+", "\uff0e": ".", "\uff0f": "/"})
-#: what stands at the ends of pasted text
+#: stripped from both ends of pasted text
 _ENDS = "".join(map(chr, range(0x21))) + "\x7f\x85"
 
 _LAYOUT = re.compile(r"[\d +()\[\]（）［］./\-\u2010-\u2015\u2212\u30fc\uff0d]*")
@@ -30,22 +30,22 @@ _TRUNK = re.compile(r"[(\[（［]0[)\]）］]")
 _BRACKETED = re.compile(r"[(\[（［]\+?[\d \-]*[)\]）］]")
 _BRACKETS = re.compile(r"[()\[\]（）［］]")
 _DIGITS = re.compile(r"\d+")
-#: a single digit behind a dash, where more stand before it: `45 67 - 8`
+#: a single digit after a dash that follows other digits: `45 67 - 8`
 _DASHED_DIGIT = re.compile(r"\d\d *[\-\u2010-\u2015\u2212\uff0d] *\d\Z")
-#: three or four digits behind a group that is long enough to be the rest of a number
+#: three or four digits after a group long enough to be a whole number
 _TAIL = re.compile(rf"(.*\d{{{_SEVEN},}})\D+\d{{3,4}}\D*", re.DOTALL)
 
-_TWO = "more than one number, or signs that no number has: write one number, as + and 8 to 15 digits"
+_TWO = "more than one number, or characters that no number has: write one number, as + and 8 to 15 digits"
 _LONGER = "it ends in an extension or a second number: write one number in full, as + and 8 to 15 digits"
 
 
 def tidy(text: str) -> str:
-    """Return a number's text without what nobody sees, its ends trimmed, its blanks plain."""
+    """Return a number's text without invisible characters, stripped, its spaces plain."""
     return text.translate(_TIDY).strip(_ENDS)
 
 
 def fault(text: str, region: str | None = None) -> str | None:
-    """Return why a tidied text is not plainly one number, or None: its digits are all there is to it.
+    """Return why a tidied text is not plainly one number, or None: its digits are the number.
 
     `region` is where a number without a plus is dialled.
     """
@@ -56,7 +56,7 @@ def fault(text: str, region: str | None = None) -> str | None:
 
 def _fault_of_signs(text: str) -> str | None:
     if not text:
-        return "there is no number"
+        return "it is empty"
     if text[0] in "=@":
         return "a spreadsheet's formula: save the number itself, in a column of text"
     if text[0] in "'\u2018\u2019`\"":
@@ -68,7 +68,7 @@ def _fault_of_signs(text: str) -> str | None:
     if _LINK.match(text):
         return "a link: write the number alone"
     if any(map(str.isalpha, text.replace("\u30fc", ""))) or _EXTENSION.search(text):
-        words = "an extension: a text goes to a line, not beyond" if _EXTENSION.search(text) else "letters in it"
+        words = "an extension, which SMS cannot address" if _EXTENSION.search(text) else "letters in it"
         return f"{words}; write the number alone"
     return None if _LAYOUT.fullmatch(text) else _TWO
 
@@ -91,7 +91,7 @@ def _fault_of_layout(text: str) -> str | None:
 
 
 def _fault_of_tail(text: str, region: str | None) -> str | None:
-    """Return the fault of a short last group behind what is a whole number by itself: `+43 664 1234567 890`."""
+    """Return the error of a short last group after a complete number: `+43 664 1234567 890`."""
     tail = _TAIL.fullmatch(text)
     if tail is None:
         return None
@@ -102,7 +102,7 @@ def _fault_of_tail(text: str, region: str | None) -> str | None:
 
 
 def _is_area(before: str, after: str) -> bool:
-    """Tell whether a slash stands between area code and number: `+49 30/1234567`, `0664/1234567`."""
+    """Tell whether a slash separates area code and number: `+49 30/1234567`, `0664/1234567`."""
     groups = _DIGITS.findall(_TRUNK.sub("", before))
     most = 2 if before.lstrip("([（［").startswith(("+", "00")) else 1
     digits = sum(map(len, _DIGITS.findall(after)))
@@ -110,5 +110,5 @@ def _is_area(before: str, after: str) -> bool:
 
 
 def _is_appended(before: int, last: int) -> bool:
-    """Tell whether a last group of so many digits looks like no part of the number before it: `1234567-8`."""
+    """Tell whether a last group of this length looks appended to the number before it: `1234567-8`."""
     return (last == 1 and before >= 4) or (last <= 2 and before >= _SEVEN)

@@ -1,9 +1,9 @@
-"""The rule that reads phone numbers into E.164: libphonenumber's verdicts, by its own tables, compiled once.
+"""Parses phone numbers into E.164: the results of libphonenumber, from its metadata compiled to regular expressions.
 
-The library walks its tables anew for each number: 15 to 60 µs, and some 300 where so many countries are mixed that `re`
-forgets their patterns. A campaign's numbers come with a plus and a little punctuation: those are matched here against
-the same tables, each calling code's compiled when it is first met. Anything else is put to the library itself, when it
-is plainly one number (`spellings`). A test holds the two equal.
+The library evaluates its metadata for each number: 15 to 60 µs, and some 300 where countries are so mixed that the
+cache of `re` overflows. A campaign's numbers come with a plus and a little punctuation: those are matched here against
+the same metadata, compiled per calling code on first use. Anything else is passed to the library itself if it is
+plainly one number (`number_syntax`). A test holds the two equal.
 """
 
 import re
@@ -23,37 +23,37 @@ from phonenumbers import (
 
 from pipeline.rules.numbers import number_syntax
 
-#: characters one number may be written with, as in `Recipient.to`; what is longer is none, though the library reads 250
+#: maximum characters of a number, as in `Recipient.to`; longer ones are invalid, though the library reads 250
 LONGEST = 64
 
 
 class Phone(NamedTuple):
-    """One phone number. A tuple: a frozen dataclass takes twice as long to make."""
+    """One phone number. A tuple: creating a frozen dataclass takes twice as long."""
 
     #: E.164, with the plus
     e164: str
-    #: ISO 3166-1 alpha-2 (and the library's own AC, TA, XK); "" where the number belongs to no one country
+    #: ISO 3166-1 alpha-2 (and the library's AC, TA, XK); "" where the calling code has no single country
     country: str
-    #: whether the library knows its range; its tables lag behind new ranges
+    #: whether the library knows its range; its metadata lags behind new ranges
     known: bool
 
 
 def normalise(numbers: Iterable[str], region: str | None = None) -> list[Phone | None]:
-    """Read each number and return its Phone, or None where it is not plainly one number or cannot have so many digits.
+    """Parse each number; return its Phone, or None where it is not plainly one number or has an impossible length.
 
-    `region` (ISO 3166-1 alpha-2, capitals) is where numbers without a plus are dialled; without it they are None, and
-    so are those that are no known number there. `fault` says why one is None.
+    `region` (ISO 3166-1 alpha-2, capitals) is where numbers without a plus are dialled; without it those are None, as
+    are those that are no known number there. `phone_fault` says why one is None.
     """
     return [_read(number, region) for number in numbers]
 
 
 def countries(numbers: Iterable[str]) -> list[str]:
-    """Return the country of each number, as `Phone` has it; "" too where it is no number."""
+    """Return the country of each number, as `Phone.country`; "" also where it is invalid."""
     return [phone.country if phone else "" for phone in normalise(numbers)]
 
 
 def sharing(e164: str) -> tuple[str, ...]:
-    """Return the countries that share a number's calling code; none where it is no one country's."""
+    """Return the countries that share a number's calling code; none where it belongs to no country."""
     codes = (int(e164[1 : 1 + length]) for length in (1, 2, 3) if e164[1 : 1 + length].isdigit())
     regions = next((COUNTRY_CODE_TO_REGION_CODE[code] for code in codes if code in COUNTRY_CODE_TO_REGION_CODE), ())
     return tuple(filter(None, map(_country, regions)))
@@ -65,14 +65,14 @@ _REASONS = {
     ValidationResult.INVALID_COUNTRY_CODE: _CODELESS,
     ValidationResult.TOO_SHORT: "too short for a number of its country",
     ValidationResult.TOO_LONG: "too long for a number of its country",
-    ValidationResult.INVALID_LENGTH: "no number of its country has so many digits",
+    ValidationResult.INVALID_LENGTH: "no number of its country has this many digits",
     ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "it lacks its area code: only those nearby could dial it",
 }
 _HOW = "write it as + and 8 to 15 digits"
 
 
 def phone_fault(text: str, region: str | None = None) -> str:
-    """Return why `normalise` reads no number in a text; it repeats nothing of the text."""
+    """Return why `normalise` rejects a text; repeats nothing of the text."""
     if len(text) > LONGEST:
         return f"not a phone number: {_TOO_LONG}"
     spelt = number_syntax.tidy(text)
@@ -91,7 +91,7 @@ def phone_fault(text: str, region: str | None = None) -> str:
     return f"not a phone number: {words}; {_HOW}" if words else f"not a phone number; {_HOW}"
 
 
-#: what the library passes over wherever it stands: blanks, brackets, dots, slashes, dashes
+#: punctuation that the library ignores anywhere: spaces, brackets, dots, slashes, dashes
 _PUNCTUATION = dict.fromkeys(map(ord, " \u00a0()[]./-\u2010\u2011\u2012\u2013\u2014\u2015"))
 _INTERNATIONAL = re.compile(r"\+[1-9][0-9]{2,}")
 
@@ -114,7 +114,7 @@ def _read(text: str, region: str | None) -> Phone | None:
     national = number[len(plan.connector) :]
     prefix = plan.prefix.match(national)
     if prefix and prefix.end():
-        if prefix.lastindex:  # it names a carrier, or moves digits about
+        if prefix.lastindex:  # a carrier code, or a prefix that rearranges digits
             return _ask(text, region)
         national = _without_prefix(plan, national, prefix.end())
 
@@ -143,7 +143,7 @@ def _ask(text: str, region: str | None) -> Phone | None:
         return None
     known = phonenumbers.is_valid_number(number)
     if not known and "+" not in text:
-        return None  # dialled at home: a number of another country without its plus could pass for one of this
+        return None  # national: a foreign number without its plus could pass for one of this country
     return Phone(
         phonenumbers.format_number(number, PhoneNumberFormat.E164),
         _country(phonenumbers.region_code_for_number(number)),
@@ -155,7 +155,7 @@ def _country(region: str | None) -> str:
     return "" if region is None or region == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY else region
 
 
-# The tables, compiled -----------------------------------------------------------------------------------------
+# Compiled metadata --------------------------------------------------------------------------------------------
 
 _NOBODY = ("", False)
 _NOTHING = "(?!)"
@@ -163,25 +163,25 @@ _NOTHING = "(?!)"
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """All numbers of one calling code. What prefixes and lengths they have is the main country's to say."""
+    """The numbers of one calling code. Prefixes and lengths are those of the main country's metadata."""
 
     #: "+234"
     connector: str
-    #: what is dialled before a number at home
+    #: trunk prefix
     prefix: re.Pattern[str]
-    #: what any number looks like
+    #: pattern of any number
     general: re.Pattern[str]
-    #: how many digits a number may have, but for those that can be dialled only nearby
+    #: lengths of numbers, without those that can be dialled locally only
     full_lengths: frozenset[int]
-    #: for each length a number may have, from anywhere: a pattern with one group for each claim that a country makes
+    #: length → a pattern with one group per country and kind of match
     claims: dict[int, re.Pattern[str]]
-    #: by its group: whose claim it is, and whether the number is then known. They stand in the library's order
+    #: by group: its country, and whether the number is a known one. In the library's order
     claimants: tuple[tuple[str, bool], ...]
 
 
 @cache
 def _plan_of(digits: str) -> _Plan | None:
-    """Return the plan of numbers that begin with these three digits; None: no calling code does."""
+    """Return the plan of numbers that begin with these three digits; None: no calling code matches."""
     codes = (int(digits[:length]) for length in (1, 2, 3))
     return next((_plan(code) for code in codes if code in COUNTRY_CODE_TO_REGION_CODE), None)
 
@@ -191,7 +191,7 @@ def _plan(code: int) -> _Plan:
     tables = [_table(code, region) for region in COUNTRY_CODE_TO_REGION_CODE[code]]
     main, general = tables[0], _general(tables[0])
     full = frozenset(general.possible_length).difference(general.possible_length_local_only)
-    # the library reads no number of fewer than 2 or more than 17 digits
+    # the library accepts lengths from 2 to 17 only
     lengths = full.intersection(range(2, 18))
     return _Plan(
         connector=f"+{code}",
@@ -204,7 +204,7 @@ def _plan(code: int) -> _Plan:
 
 
 def _claims(tables: list[PhoneMetadata], length: int) -> Iterator[str]:
-    """Yield two patterns for each country: the numbers it knows, then those that are its own, known or not."""
+    """Yield two patterns for each country: its known numbers, then all that begin as its own, known or not."""
     for table in tables:
         own = table.leading_digits or ("" if len(tables) == 1 else None)
         yield f"(?={own or ''})({_known(table, length)})"
@@ -212,7 +212,7 @@ def _claims(tables: list[PhoneMetadata], length: int) -> Iterator[str]:
 
 
 def _known(table: PhoneMetadata, length: int) -> str:
-    """Return the pattern of known numbers of this length: as all look in general, and as one of the kinds does."""
+    """Return the pattern of known numbers of this length: the general pattern and that of one number type."""
     general = _general(table)
     kinds = [kind.national_number_pattern for kind in _kinds(table) if kind and length in kind.possible_length]
     if length not in general.possible_length or not any(kinds):
@@ -221,7 +221,7 @@ def _known(table: PhoneMetadata, length: int) -> str:
 
 
 def _kinds(table: PhoneMetadata) -> tuple[PhoneNumberDesc | None, ...]:
-    # mobiles first: most texts go there. Where they look as fixed lines do, the library asks for fixed lines alone
+    # mobiles first: the most frequent. Where they share the fixed lines' pattern, the library checks fixed lines only
     return (
         None if table.same_mobile_and_fixed_line_pattern else table.mobile,
         table.fixed_line,
@@ -239,11 +239,11 @@ def _kinds(table: PhoneMetadata) -> tuple[PhoneNumberDesc | None, ...]:
 def _table(code: int, region: str) -> PhoneMetadata:
     table = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
     if table is None:
-        raise LookupError(f"phonenumbers has no table of {region} (+{code})")
+        raise LookupError(f"phonenumbers has no metadata of {region} (+{code})")
     return table
 
 
 def _general(table: PhoneMetadata) -> PhoneNumberDesc:
     if table.general_desc is None:
-        raise LookupError(f"phonenumbers says nothing general of {table.id} (+{table.country_code})")
+        raise LookupError(f"phonenumbers has no general description of {table.id} (+{table.country_code})")
     return table.general_desc

@@ -1,17 +1,17 @@
-"""What becomes of test messages: a number ending in six zeros and a digit plays a part, any other is reached.
+"""Test numbers (magic numbers): a test message's outcome by the last digits of its number.
 
-+2340000000001 is reached at once, …0002 is no phone number, …0003 is reached late, …0004 wants no messages
-(docs.robase.dev/sms/test-mode; the parts are the same at every door that has tests).
++2340000000001 is delivered at once, …0002 is an invalid number, …0003 is delivered late, …0004 has opted out; any
+other number is delivered (docs.robase.dev/sms/test-mode; the same in every API that has tests).
 """
 
 import re
 
 from schema.vocabulary import Code
 
-#: numbers of vendors' sandboxes that no numbering plan has: tests may be sent to them (docs.solarisgroup.com)
+#: numbers of vendors' sandboxes outside all numbering plans: tests may be sent to them (docs.solarisgroup.com)
 SANDBOX_NUMBERS = frozenset({"+15550101"})
 
-#: seconds until a handset has it, and until one that takes its time has
+#: seconds until delivery, and until late delivery
 PROMPT, LATE = 0.1, 30.0
 
 _PART = re.compile(r"0{6}([1-4])")
@@ -19,12 +19,12 @@ _FAULTS = {"2": Code.PHONE_INVALID, "4": Code.DND_BLOCKED}
 
 
 def fault(phone: str) -> Code | None:
-    """Return why a test message to the number is refused, or None."""
+    """Return the code that a test message to the number is refused with, or None."""
     return _FAULTS.get(_part(phone))
 
 
 def delay(phone: str) -> float:
-    """Return the seconds after which a test message to the number is delivered."""
+    """Return the seconds until a test message to the number is delivered."""
     return LATE if _part(phone) == "3" else PROMPT
 
 

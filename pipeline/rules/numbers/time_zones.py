@@ -1,6 +1,6 @@
-"""The rule that says in which time zones a number's owner may be: by country, and by digits where that has several.
+"""Time zones of phone numbers: by country, and by prefix where a country has several.
 
-The table beside it, zones.csv, is made by tests/golden/make_zones.py from the tz database and libphonenumber.
+The table, zones.csv, is made by tests/golden/make_zones.py from the tz database and libphonenumber.
 """
 
 import csv
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
-#: where nobody can tell
+#: used where the zone is unknown
 NOWHERE = ZoneInfo("UTC")
 
 Zones = tuple[ZoneInfo, ...]
@@ -21,13 +21,13 @@ Zones = tuple[ZoneInfo, ...]
 @dataclass(frozen=True, slots=True)
 class _Table:
     countries: Mapping[str, Zones]
-    #: leading digits, without the plus
+    #: number prefix, without the plus
     digits: Mapping[str, Zones]
     longest: int
 
 
 def zones_of(phone: str, country: str) -> Zones:
-    """Return the zones that a number (E.164) in a country (ISO, or "") may be in; UTC where nobody can tell."""
+    """Return the zones that a number (E.164) in a country (ISO, or "") may be in; UTC where unknown."""
     return _zones_of(phone[1 : _table().longest + 1], country)
 
 
@@ -39,7 +39,7 @@ def _zones_of(digits: str, country: str) -> Zones:
         return whole or (NOWHERE,)
     rows = (table.digits.get(digits[:length]) for length in range(len(digits), 0, -1))
     row = next(filter(None, rows), whole)
-    # a short row speaks of all countries that share a calling code
+    # a short prefix covers all countries that share a calling code
     return tuple(zone for zone in row if zone in whole) or row or (NOWHERE,)
 
 
@@ -61,7 +61,7 @@ def _table() -> _Table:
 
 
 def _zone(name: str) -> ZoneInfo | None:
-    """Return a zone, or None where this machine's tables are older than the name."""
+    """Return a zone, or None where this system's tz database lacks the name."""
     try:
         return ZoneInfo(name)
     except ZoneInfoNotFoundError:

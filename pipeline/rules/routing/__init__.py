@@ -1,1 +1,1 @@
-"""How a carrier is chosen, and what is done after an attempt."""
+"""Rules of routing: the choice of a carrier, failover, retries, unknown outcomes."""

@@ -1,6 +1,6 @@
-"""Which rows of a price book or route table speak of a number.
+"""Destination matching: the rows of a price list or route table that apply to a number, most specific first.
 
-Leading digits before its network, the network before its country, the country before everywhere.
+Order: longest number prefix, network, country, everywhere.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: speaks of every number
+#: matches every number
 EVERYWHERE = "*"
 
 #: ITU-T E.212: mobile country code and mobile network code
@@ -18,10 +18,10 @@ _NETWORK = re.compile(r"[0-9]{3}-[0-9]{2,3}")
 
 
 class Destinations(Generic[T]):
-    """Rows by destination; compiled once for a batch, asked for each of its numbers."""
+    """Rows indexed by destination: built once for a batch, called for each of its numbers."""
 
     def __init__(self, rows: Iterable[tuple[str, T]]) -> None:
-        """Take (destination, row) pairs; a destination is leading digits, MCC-MNC, an ISO country, or `*`."""
+        """Index (destination, row) pairs; a destination is a number prefix, MCC-MNC, an ISO country, or `*`."""
         self._rows: defaultdict[str, list[T]] = defaultdict(list)
         for destination, row in rows:
             self._rows[destination].append(row)
@@ -31,11 +31,11 @@ class Destinations(Generic[T]):
 
     @property
     def longest(self) -> int:
-        """How many of a number's leading digits matter here."""
+        """The number of leading digits that can affect a match."""
         return self._longest
 
     def __call__(self, phone: str, country: str, network: str = "") -> list[list[T]]:
-        """Return the rows that speak of the number (E.164), grouped, the most particular group first."""
+        """Return the rows that match the number (E.164), in groups by destination, the most specific group first."""
         key = (phone[1 : self._longest + 1], country, network)
         found = self._known.get(key)
         if found is None:
@@ -48,7 +48,7 @@ class Destinations(Generic[T]):
 
 
 def is_destination(word: str) -> bool:
-    """Tell whether the word can stand in a price book or route table."""
+    """Tell whether the word is a valid destination for a price list or route table."""
     return (
         word == EVERYWHERE
         or (word.isascii() and word.isdigit())
@@ -57,5 +57,5 @@ def is_destination(word: str) -> bool:
 
 
 def is_network(word: str) -> bool:
-    """Tell whether the word names a network as MCC-MNC: `621-20`."""
+    """Tell whether the word is a network as MCC-MNC: `621-20`."""
     return bool(_NETWORK.fullmatch(word))

@@ -1,20 +1,20 @@
-"""Which carriers can take messages into India, where senders and texts are registered (DLT).
+"""DLT: which carriers can send to India, where senders and templates must be registered.
 
-An operator there drops what comes without the ids of its registration: a carrier is able only if its file sends them,
-and its settings have them, or if somebody said that it is.
+Operators there drop messages without their registration ids: a carrier is capable only if its module sends them and
+its settings have them, or if an operator of ours declared it capable.
 """
 
-#: the kinds of carrier that reach no operator, in India or anywhere
+#: the carrier kinds that reach no mobile operator
 OURS = frozenset({"http", "simulated"})
-#: the kinds that could send ids before anybody asked whether they do
+#: the carrier kinds that could send ids before `sends_dlt` existed
 _BEFORE = frozenset({"smpp"})
 
 
 def is_able(kind: str, sends: bool | None, said: bool | None) -> bool:
-    """Tell whether a carrier can take messages into India.
+    """Tell whether a carrier can send to India.
 
-    `sends`: its settings have ids that its file sends; None: they were written before that was looked at. `said`: what
-    an operator said of it, which goes before all else.
+    `sends`: its settings have ids that its module sends; None: they are older than the check. `said`: the capability
+    that an operator declared, which takes precedence.
     """
     if said is not None:
         return said

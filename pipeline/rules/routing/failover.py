@@ -1,4 +1,4 @@
-"""Where a message goes that its carrier did not take: to the next carrier, to another round, on hold, or nowhere."""
+"""Failover: where a message goes that its carrier did not accept: next carrier, next round, on hold, or failed."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,34 +14,34 @@ from schema.vocabulary import Code, HoldReason
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """How far a batch has come: all of its messages alike."""
+    """How far a batch has come; the same for all of its messages."""
 
     message_class: MessageClass
     carrier: str
-    #: which attempt it was making, from 1
+    #: number of its latest attempt, from 1
     attempt: int
-    #: rounds over all routes that are finished, from 0
+    #: completed rounds over all routes, from 0
     round: int
-    #: carriers that refused it, or were away, before in this round
+    #: carriers that refused it, or were down, earlier in this round
     tried: tuple[str, ...]
     valid_until: datetime
-    #: whether its carrier may be given messages at all: it is neither drained nor wrongly set up
+    #: whether its carrier may be given messages: it is neither drained nor misconfigured
     is_fit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
-    """A message its batch could not place."""
+    """A message that its batch's carrier did not accept."""
 
     id: UUID
     ask: RouteQuery
-    #: its carrier was asked and refused; else the carrier was away and never asked
+    #: whether it was submitted and refused; otherwise the carrier was down and it was not submitted
     attempted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class NextCarrier:
-    """What the messages of one onward batch have in common."""
+    """What the messages of one follow-up batch have in common."""
 
     carrier: str
     attempt: int
@@ -49,27 +49,27 @@ class NextCarrier:
     tried: tuple[str, ...]
     #: None: at once
     due_at: datetime | None
-    #: why it is kept back; None: it is not
+    #: why it is held; None: it is not
     held: HoldReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FailoverPlan:
-    """What becomes of a batch's leftovers."""
+    """What becomes of a batch's remainder."""
 
     next_carrier: dict[NextCarrier, list[UUID]]
     failed: dict[Code, list[UUID]]
 
 
-#: carriers in the order to try them
+#: returns carriers in the order to try them
 Chain = Callable[[RouteQuery], Sequence[str]]
 
 
 def plan(state: BatchProgress, remainders: Iterable[Remainder], chain: Chain, now: datetime) -> FailoverPlan:
-    """Return where each leftover goes: never back to a carrier in the same round, never after its time.
+    """Return where each message of the remainder goes: never to the same carrier twice in a round, never after expiry.
 
-    Where the batch's carrier is not fit the chain must name fit ones only: a message for which none is left has not
-    failed and burns no round; it is held where it is.
+    Where the batch's carrier is not fit, the chain must contain fit ones only: a message for which none is left has not
+    failed and uses up no round; it is held where it is.
     """
     next_carrier: defaultdict[NextCarrier, list[UUID]] = defaultdict(list)
     failed: defaultdict[Code, list[UUID]] = defaultdict(list)
@@ -85,7 +85,7 @@ def plan(state: BatchProgress, remainders: Iterable[Remainder], chain: Chain, no
 def stay(
     state: BatchProgress, pauses: Mapping[UUID, timedelta], now: datetime
 ) -> tuple[dict[NextCarrier, list[UUID]], list[UUID]]:
-    """Return when those go to the same carrier again that it wants later, and those whose time is over by then."""
+    """Return when throttled messages go to the same carrier again, and those that will have expired by then."""
     next_carrier: defaultdict[NextCarrier, list[UUID]] = defaultdict(list)
     expired = []
     for id_, pause in pauses.items():

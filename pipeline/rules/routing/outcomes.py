@@ -1,4 +1,4 @@
-"""What an attempt's outcome says of its carrier, and of when the same carrier may have the message again."""
+"""What an attempt's outcome says of its carrier's health, and when the same carrier may get the message again."""
 
 from datetime import timedelta
 
@@ -6,18 +6,18 @@ from schema.carriage import Attempt
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome
 
-#: never tried, for want of time or of a registration in India, because the ones before it failed or because we closed
-#: the carrier ourselves: says nothing of the carrier
+#: not submitted: no time was left, a DLT id was missing, earlier messages failed, or we closed the connection;
+#: no sign of the carrier's health
 UNTRIED = frozenset({"no_time", "fused", "put_away", "no_dlt_id"})
-#: refusals for now that are about whom a message comes from: they say nothing of how the carrier is, and another
-#: account's messages must not be led past it for them
+#: transient refusals that are about the message's sender: no sign of the carrier's health, and no reason to route
+#: other accounts' messages past it
 OF_THE_SENDER = frozenset({RefusalReason.SENDER_REFUSED})
-#: seconds a throttled message waits at most, however often it was told to
+#: the longest wait of a throttled message in seconds, whatever the carrier asked for
 LONGEST_WAIT = 60.0
 
 
 def is_good(attempt: Attempt) -> bool | None:
-    """Tell whether the carrier did its work, whatever it said; None: the outcome is no sign either way."""
+    """Tell whether an attempt shows the carrier healthy; None: it shows neither health nor failure."""
     match attempt.outcome:
         case Outcome.ACCEPTED | Outcome.REFUSED_PERMANENT:
             return True
@@ -32,9 +32,9 @@ def is_good(attempt: Attempt) -> bool | None:
 
 
 def pause(attempt: Attempt, tries: int) -> timedelta | None:
-    """Return how long the same carrier wants to be left alone with a message it had so many tries at; None: for good.
+    """Return how long to wait before the same carrier gets a message again, by its tries so far; None: never.
 
-    Whole seconds, so that messages that wait together travel together; longer with each try.
+    In whole seconds, so that messages that wait together are sent together; longer with each try.
     """
     if attempt.outcome is not Outcome.REFUSED_TRANSIENT or attempt.retry_after is None:
         return None

@@ -1,7 +1,7 @@
-"""Why a carrier did not deliver a message, in one vocabulary for all carriers, and what each reason means.
+"""Refusal reasons: the outcome that each normalised reason has, the same for all carriers.
 
-A carrier's file translates its codes into these reasons, each code once, whether it comes in an answer or in a receipt.
-What a reason means is said here alone, so that no two carriers' files can disagree: docs/outcomes.md shows them all.
+A carrier's module maps each of its codes to a reason once, for submit responses and receipts alike.
+The reasons' outcomes are defined here alone, so that carriers cannot disagree: docs/outcomes.md lists them all.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from schema.vocabulary import Outcome
 
 _NEVER, _ELSEWHERE = Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT
 
-#: what an answer with each reason says of the message. Permanent is only what number, text or consent are at fault for
+#: outcome of a refusal by its reason. Permanent only where number, text or consent are at fault
 OUTCOMES: Mapping[RefusalReason, Outcome] = {
     RefusalReason.INVALID_NUMBER: _NEVER,
     RefusalReason.SUBSCRIBER: _NEVER,
@@ -34,5 +34,5 @@ OUTCOMES: Mapping[RefusalReason, Outcome] = {
 
 
 def may_another_help(reason: RefusalReason | None) -> bool:
-    """Tell whether another carrier may deliver what one said it did not for this reason; None: it gave none we know."""
+    """Tell whether another carrier may deliver what one refused for this reason; None: no known reason was given."""
     return reason is not None and OUTCOMES[reason] is Outcome.REFUSED_TRANSIENT

@@ -1,8 +1,8 @@
-"""Who of several equals serves whom: weighted rendezvous hashing (Schindelhauer and Schomaker 2005, Mosharaf 2013).
+"""Weighted rendezvous hashing: shares recipients among carriers (Schindelhauer and Schomaker 2005, Mosharaf 2013).
 
-Each of the equals draws a lot for each recipient, and the best lot wins. A lot hangs on nobody but its owner, the
-sender and the recipient: so a recipient keeps his carrier while the equals stay as they are, and when one comes or
-goes, or is given another weight, only those recipients move whom it wins or loses.
+Each carrier has a pseudo-random score for each recipient, and the highest score wins. A score depends only on carrier,
+sender and recipient: a recipient keeps his carrier as long as the set is unchanged, and when a carrier is added,
+removed or reweighted, only those recipients move that it wins or loses.
 """
 
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ _MASK = (1 << 64) - 1
 
 
 class RendezvousHash:
-    """Equals with their weights, above 0."""
+    """Names with their weights, above 0."""
 
     def __init__(self, equals: Sequence[tuple[str, int]]) -> None:
-        """Take each one's name and weight."""
+        """Take (name, weight) pairs."""
         self._equals = sorted(equals)
         self._keys: dict[str, list[tuple[int, int, str]]] = {}
 
     def first(self, sender: str, phone: str) -> str:
-        """Return who serves a sender's message to a number (E.164)."""
+        """Return the name that serves a sender's messages to a number (E.164)."""
         digits = int(phone[1:])
         return max((_lot(digits ^ key, weight), name) for key, weight, name in self._keyed(sender))[1]
 
     def order(self, sender: str, phone: str) -> list[str]:
-        """Return all, who serves it first, who is next when that one cannot, and so on."""
+        """Return all names by preference for a sender and a number."""
         digits = int(phone[1:])
         lots = sorted(((_lot(digits ^ key, weight), name) for key, weight, name in self._keyed(sender)), reverse=True)
         return [name for _, name in lots]
@@ -40,7 +40,7 @@ class RendezvousHash:
         return keyed
 
 
-#: senders whose keys are kept at hand
+#: senders whose keys are cached
 _MOST_SENDERS = 10_000
 
 
@@ -49,8 +49,8 @@ def _key(name: str, sender: str) -> int:
 
 
 def _lot(place: int, weight: int) -> float:
-    """Return a lot: the greatest of several is owned in proportion to their weights."""
-    # the finalizer of SplitMix64 (Steele, Lea and Flood 2014): each bit of the place turns half of all bits
+    """Return a score: the highest of several is distributed in proportion to their weights."""
+    # the finalizer of SplitMix64 (Steele, Lea and Flood 2014): each input bit flips half of all output bits
     place = (place ^ place >> 30) * 0xBF58476D1CE4E5B9 & _MASK
     place = (place ^ place >> 27) * 0x94D049BB133111EB & _MASK
     # 52 bits and a half: neither 0 nor 1 as a float

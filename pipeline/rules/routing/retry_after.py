@@ -1,4 +1,4 @@
-"""How long an HTTP answer asks to wait (RFC 9110, 10.2.3)."""
+"""Parses `Retry-After` (RFC 9110, 10.2.3): seconds or an HTTP date."""
 
 import re
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def seconds(said: str, date: str, now: datetime) -> float | None:
-    """Return the seconds that `Retry-After` says, or those from `Date` (else `now`) to its date; None: neither."""
+    """Return the seconds of a `Retry-After`, counted from `Date` (else `now`) where it is a date; None: malformed."""
     said = said.strip()
     if _SECONDS.fullmatch(said):
         return float(said)
@@ -17,7 +17,7 @@ def seconds(said: str, date: str, now: datetime) -> float | None:
 
 
 def moment(said: str) -> datetime | None:
-    """Return the moment of an HTTP date, or None: it is none."""
+    """Return the time of an HTTP date, or None: malformed."""
     try:
         found = parsedate_to_datetime(said)
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -1,7 +1,7 @@
-"""Which carriers may take a message, in which order, and why each other line of the route table lost.
+"""Routing: which carriers may take a message, in which order, and why each other line of the route table lost.
 
-A choice is a pure function of two things: the situation (lines in force, how their carriers stand) and what is asked
-(number, sender, encoding). Situations are kept, so that any choice can be made again: `postroad explain`.
+A choice is a pure function of a routing snapshot (routes in force, state of their carriers) and a query (number,
+sender, encoding). Snapshots are stored, so that any choice can be repeated: `postroad explain`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -16,28 +16,28 @@ from pipeline.rules.routing.routing_snapshot import CarrierSnapshot, Route, Rout
 from schema.routing import Capability, RouteLoss
 from schema.vocabulary import CarrierState, Encoding
 
-#: the carrier of every test message, made by the first migration; it reaches nobody
+#: the carrier of every test message, created by the first migration; it reaches no handset
 TEST_CARRIER = "simulated"
 
 
 class RouteQuery(NamedTuple):
-    """What a carrier is wanted for. A tuple: a frozen dataclass takes twice as long to make."""
+    """What a carrier is chosen for. A tuple: creating a frozen dataclass takes twice as long."""
 
     #: E.164, with the plus
     phone: str
     #: ISO 3166-1 alpha-2, or ""
     country: str
     sender: str
-    #: None: not known, and no line cares
+    #: None: not known, and no line depends on it
     encoding: Encoding | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A line that speaks of the number, and what came of it."""
+    """A line that matches the number, and its result."""
 
     route: Route
-    #: its place among the carriers to try, from 1; None: not to be tried
+    #: position among the carriers to try, from 1; None: not to be tried
     place: int | None
     #: None: it was chosen
     loss: RouteLoss | None
@@ -45,7 +45,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A choice of carrier and how it came about."""
+    """A choice of carrier, with its reasons."""
 
     #: MCC-MNC of the number, or ""
     network: str
@@ -53,56 +53,56 @@ class Decision:
     chain: tuple[str, ...]
     #: in the order in which they were considered
     candidates: Sequence[Candidate]
-    #: lines that speak of other numbers only
+    #: number of lines that do not match the number
     elsewhere: int
 
     @property
     def carrier(self) -> str | None:
-        """The choice, or None when there was nobody to choose."""
+        """The chosen carrier, or None when no candidate is left."""
         return self.chain[0] if self.chain else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """What is the same for all messages that look alike to the table."""
+    """The routing result shared by all messages that the table does not distinguish."""
 
-    #: carriers, or several that share a place by weight, in order
+    #: in order: a carrier, or several that share a rank by weight
     tiers: Sequence[str | RendezvousHash]
-    #: the order where nothing is shared
+    #: the order where no rank is shared
     fixed: tuple[str, ...] | None
-    #: every line that speaks of the number
+    #: every line that matches the number
     lines: Sequence["_Line"]
 
 
 class _Line(NamedTuple):
-    """A line among those that speak of a number."""
+    """A matching line."""
 
     route: Route
-    #: place of its destination among theirs
+    #: index of its destination's group
     group: int
     #: its carrier's breaker is open
     unhealthy: bool
-    #: why it is out, whoever the recipient is
+    #: why it is excluded, for any recipient
     out: RouteLoss | None
 
 
-#: looks that are kept at hand
+#: cached results
 _MOST_WAYS = 20_000
 _LOSSES = {
     Capability.ALPHANUMERIC: RouteLoss.NO_ALPHANUMERIC,
     Capability.UCS2: RouteLoss.NO_UCS2,
     Capability.DLT: RouteLoss.NO_DLT,
 }
-#: where senders and texts are registered
+#: where senders and texts must be registered
 _DLT_COUNTRY = "IN"
 _WELL = CarrierSnapshot()
 
 
 class RouteTable:
-    """A situation, compiled: asked for each message."""
+    """A routing snapshot, compiled for look-ups: called for each message."""
 
     def __init__(self, snapshot: RoutingSnapshot) -> None:
-        """Take the situation as it is now."""
+        """Index the snapshot."""
         self.snapshot = snapshot
         lines = snapshot.routes
         self._own = Destinations((line.destination, line) for line in lines if line.own)
@@ -111,14 +111,14 @@ class RouteTable:
         self._knows_networks = any(is_network(line.destination) for line in lines)
         lacking = frozenset().union(*(standing.lacks for standing in snapshot.carriers.values()))
         self._heeds_names = Capability.ALPHANUMERIC in lacking
-        #: whether an ask must say its encoding
+        #: whether queries must have an encoding
         self.heeds_encoding = Capability.UCS2 in lacking
         self._ways: dict[tuple[str, str, str, bool, bool], _Way] = {}
-        #: the same with all carriers active, made when it is first wanted
+        #: the same with all carriers active, built on first use
         self._resumed: RouteTable | None = None
 
     def first(self, ask: RouteQuery) -> str | None:
-        """Return the carrier to try first, or None where none that is active serves the number."""
+        """Return the first carrier to try, or None where no active one serves the number."""
         way = self._way(ask)
         if way.fixed is not None:
             return way.fixed[0] if way.fixed else None
@@ -126,7 +126,7 @@ class RouteTable:
         return tier if isinstance(tier, str) else tier.first(ask.sender, ask.phone)
 
     def first_resumed(self, ask: RouteQuery) -> str | None:
-        """Return the carrier to try first once those that are drained are resumed, or None: none serves the number."""
+        """Return the first carrier to try if the drained ones were resumed, or None: none serves the number."""
         if self._resumed is None:
             active = {
                 name: replace(standing, state=CarrierState.ACTIVE) for name, standing in self.snapshot.carriers.items()
@@ -137,9 +137,9 @@ class RouteTable:
     def chain(self, ask: RouteQuery) -> tuple[str, ...]:
         """Return carriers in the order to try them, each once.
 
-        Those that are well before those whose breaker is open; own routes before common ones; longer destinations
-        before shorter, the network, the country, everywhere; lower rank before higher. Of a rank each recipient has
-        his own order by weight, the same for all messages of a sender; behind it those of weight 0, the cheapest first.
+        Healthy carriers before those whose breaker is open; own routes before common ones; longer prefixes before
+        shorter, the network, the country, everywhere; lower rank before higher. Within a rank each recipient has
+        an order by weight, the same for all messages of a sender; then those of weight 0, the cheapest first.
         """
         way = self._way(ask)
         if way.fixed is not None:
@@ -150,7 +150,7 @@ class RouteTable:
         return tuple(found)
 
     def decide(self, ask: RouteQuery, tried: Collection[str] = ()) -> Decision:
-        """Return the choice among those that were not tried before, and what became of each line."""
+        """Return the choice among carriers not tried before, and the result of each line."""
         way = self._way(ask)
         chain = tuple(carrier for carrier in self.chain(ask) if carrier not in tried)
         places = {carrier: place for place, carrier in enumerate(chain, start=1)}
@@ -209,7 +209,7 @@ class RouteTable:
 
 
 def decide(snapshot: RoutingSnapshot, ask: RouteQuery, tried: Collection[str] = ()) -> Decision:
-    """Return the choice of a carrier for a message in a situation: the same whenever and wherever it is asked."""
+    """Return the choice of a carrier in a snapshot: the same at every call."""
     return RouteTable(snapshot).decide(ask, tried)
 
 
@@ -223,15 +223,15 @@ def _needs(ask: RouteQuery) -> Iterator[Capability]:
 
 
 def _standing_order(route: Route) -> tuple[int, bool, bool, str, int, str]:
-    """Return the order within a destination: by rank, those with a share first, the others by cost."""
+    """Return the sort key within a destination: by rank, those with a share first, the others by cost."""
     if route.weight or route.cost is None:
         return route.rank, not route.weight, True, "", 0, route.carrier
-    # costs of two currencies cannot be told apart: each currency by itself then
+    # costs in two currencies cannot be compared: each currency is sorted by itself
     return route.rank, True, False, route.currency or "", route.cost, route.carrier
 
 
 def _tiers(fit: Sequence[_Line]) -> Iterator[str | RendezvousHash]:
-    """Yield lines, in order, as their carriers; those of one destination and rank that have a share as one."""
+    """Yield the carriers of lines, in order; those that share a destination and rank by weight as one."""
     for (_, _, spare), lines in groupby(fit, lambda line: (line.group, line.route.rank, not line.route.weight)):
         some = [(line.route.carrier, line.route.weight) for line in lines]
         if spare or len(some) == 1:
@@ -241,7 +241,7 @@ def _tiers(fit: Sequence[_Line]) -> Iterator[str | RendezvousHash]:
 
 
 def _loss(line: _Line, chosen: _Line) -> RouteLoss | None:
-    """Return why a line that is fit stands behind the chosen one; None: it is that one."""
+    """Return why an eligible line comes after the chosen one; None: it is that one."""
     route, winner = line.route, chosen.route
     if line is chosen:
         return None
@@ -259,5 +259,5 @@ def _loss(line: _Line, chosen: _Line) -> RouteLoss | None:
 
 
 def draw(place: int) -> float:
-    """Return the draw of a message from its id as a number: even over [0, 1), the same at every asking."""
+    """Return a message's draw, from its id: uniform over [0, 1), the same at every call."""
     return (place * 0x9E3779B97F4A7C15 >> 16 & 0xFFFFFFFF) / 0x100000000

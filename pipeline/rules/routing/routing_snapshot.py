@@ -1,7 +1,7 @@
-"""What a choice of carrier hung on, as it is kept: the same situation has the same digest, and is kept once.
+"""Routing snapshots: the inputs of a choice of carrier, serialised by digest so that equal ones are stored once.
 
-A situation is kept in pieces that name each other by their digests. The common lines of the route table, an account's
-own, and the numbering plan change seldom; how carriers stand changes with every fault, and is small.
+A snapshot is stored in pieces that refer to each other by digest. The common routes, an account's
+own, and the numbering plan change seldom; the carriers' state changes with every failure, and is small.
 """
 
 import hashlib
@@ -24,51 +24,51 @@ class Route:
     carrier: str
     #: lower goes first
     rank: int
-    #: share among its equals; 0: stands by behind those with a share, the cheapest first
+    #: share of its rank; 0: fallback after those with a share, the cheapest first
     weight: int
-    #: of the account's own table, which goes before the common one
+    #: of the account's own table, which precedes the common one
     own: bool
-    #: what the carrier asks for a segment, in millionths of the currency; None: not known
+    #: price the carrier charges per segment, in millionths of the currency; None: unknown
     cost: int | None = None
     currency: str | None = None
-    #: since when this version of the line is in force
+    #: when this version of the line came into force
     from_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CarrierSnapshot:
-    """How a carrier stands."""
+    """The state of a carrier."""
 
     state: CarrierState = CarrierState.ACTIVE
-    #: what it cannot do
+    #: capabilities it does not have
     lacks: frozenset[Capability] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class RoutingSnapshot:
-    """All that a choice of carrier hangs on but the message."""
+    """All inputs to the choice of a carrier but the message."""
 
-    #: the lines in force, the account's own and the common ones
+    #: the routes in force, the account's own and the common ones
     routes: Sequence[Route]
-    #: how their carriers stand; one that is not named is active and can do everything
+    #: their carriers' states; one that is missing is active and has all capabilities
     carriers: Mapping[str, CarrierSnapshot] = field(default_factory=dict)
     #: open breakers: `carrier`, or `carrier/CC` for one country
     unhealthy: frozenset[str] = frozenset()
-    #: whose network a number belongs to; nothing where no line names a network
+    #: network of a number; empty where no route names a network
     numbering: Numbering = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """A situation as it is kept."""
+    """A snapshot in its stored form."""
 
     digest: bytes
-    #: digest → JSON, its own and those it names
+    #: digest → JSON, of its root and the pieces it refers to
     pieces: Mapping[bytes, str]
 
 
 def write(snapshot: RoutingSnapshot) -> StoredSnapshot:
-    """Return a situation as pieces to keep."""
+    """Return a snapshot as pieces to store."""
     pieces: dict[bytes, str] = {}
 
     def keep(content: object) -> str:
@@ -100,12 +100,12 @@ def _line(route: Route) -> list[str]:
 
 
 def named(root: Mapping[str, Any]) -> list[bytes]:
-    """Return the digests of the pieces that a situation's own piece names."""
+    """Return the digests of the pieces that a snapshot's root refers to."""
     return [bytes.fromhex(root[name]) for name in ("own", "common", "networks")]
 
 
 def read(root: Mapping[str, Any], piece: Callable[[bytes], Any]) -> RoutingSnapshot:
-    """Return the situation of its own piece, and of those it names, that were kept."""
+    """Return the snapshot of a stored root and the pieces it refers to."""
     own, common, networks = map(piece, named(root))
     return RoutingSnapshot(
         routes=[*(_route(line, own=True) for line in own), *(_route(line, own=False) for line in common)],

@@ -1,4 +1,4 @@
-"""What is done about a message that its carrier may have, by what the carrier can do and what the message is."""
+"""Unknown outcomes: what to do with a message that its carrier may have, by the carrier's abilities and the class."""
 
 import math
 from dataclasses import dataclass
@@ -9,48 +9,48 @@ from schema.vocabulary import Outcome, UnknownAbility
 
 
 class UnknownAction(StrEnum):
-    """What is done now."""
+    """What to do now."""
 
     #: nothing yet
     WAIT = "wait"
-    #: the carrier is asked
+    #: query the carrier
     ASK = "ask"
-    #: the carrier has it: its price is earned
+    #: the carrier accepted it: capture its price
     EARN = "earn"
-    #: the carrier refused it for good
+    #: the carrier refused it permanently
     FAIL = "fail"
-    #: the carrier never had it, and its time is over
+    #: the carrier never got it, and it has expired
     EXPIRE = "expire"
-    #: the same carrier gets it again, which knows our reference
+    #: submit it again to the same carrier, which deduplicates by our reference
     SAME = "same"
-    #: another carrier gets it
+    #: submit it to another carrier
     ELSEWHERE = "elsewhere"
-    #: nothing any more: a receipt may yet say what became of it
+    #: nothing any more: a receipt may still settle it
     LEAVE = "leave"
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownCase:
-    """One unknown attempt."""
+    """One attempt with an unknown outcome."""
 
     message_class: MessageClass
-    #: what a carrier or a worker said of it since; None: nothing
+    #: late submit result; None: none
     late: Outcome | None
     ability: UnknownAbility
-    #: DEDUPES: seconds within which the carrier takes a reference once
+    #: DEDUPES: seconds within which the carrier deduplicates a reference
     window: float
-    #: seconds since the carrier may have had the message first, and since it was given it last
+    #: seconds since the carrier may have had the message first, and since it was submitted last
     age: float
     rest: float
-    #: how often the same carrier was given it again
+    #: how often it was resubmitted to the same carrier
     repeats: int
-    #: seconds until the message is worth nothing any more
+    #: seconds until the message expires
     left: float
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownTimeouts:
-    """How many seconds a doubt may last before another carrier is given the message. A campaign's lasts for ever."""
+    """Seconds after which a message with an unknown outcome goes to another carrier. Never for bulk."""
 
     otp: float
     transactional: float
@@ -62,57 +62,57 @@ class UnknownTimeouts:
         return self.otp if message_class is MessageClass.OTP else self.transactional
 
 
-#: what late words mean
+#: actions for late submit results
 _LATE = {
     Outcome.ACCEPTED: UnknownAction.EARN,
     Outcome.REFUSED_PERMANENT: UnknownAction.FAIL,
     Outcome.REFUSED_TRANSIENT: UnknownAction.ELSEWHERE,
     Outcome.NOT_WRITTEN: UnknownAction.ELSEWHERE,
 }
-#: seconds before the same carrier is asked, or gets a message again (twice as long each time): what made it silent may
-#: be over then
+#: seconds before the same carrier is queried, or gets a message again (doubled each time): a short outage may be over
+#: by then
 _PAUSE = 2.0
-#: seconds until a doubt is looked at again, doubled each time up to the last
+#: seconds until the next check, doubled each time up to the last
 _NEXT, _RAREST = 5.0, 1280.0
 
 
-def action(question: UnknownCase, timeout: UnknownTimeouts) -> UnknownAction:
-    """Return what is done about an unknown attempt now."""
-    if question.late in _LATE:
-        word = _LATE[question.late]
-        return UnknownAction.EXPIRE if word is UnknownAction.ELSEWHERE and question.left <= 0 else word
-    longest = timeout.of(question.message_class)
-    if _may_repeat(question, longest):
-        return UnknownAction.SAME if question.rest >= _pause(question.repeats) else UnknownAction.WAIT
-    if question.ability is UnknownAbility.QUERYABLE and (question.left <= 0 or question.age < longest):
-        return UnknownAction.ASK if question.rest >= _PAUSE else UnknownAction.WAIT
-    if question.left <= 0 or question.message_class is MessageClass.BULK:
+def action(case: UnknownCase, timeout: UnknownTimeouts) -> UnknownAction:
+    """Return the action for an unknown attempt now."""
+    if case.late in _LATE:
+        word = _LATE[case.late]
+        return UnknownAction.EXPIRE if word is UnknownAction.ELSEWHERE and case.left <= 0 else word
+    longest = timeout.of(case.message_class)
+    if _may_repeat(case, longest):
+        return UnknownAction.SAME if case.rest >= _pause(case.repeats) else UnknownAction.WAIT
+    if case.ability is UnknownAbility.QUERYABLE and (case.left <= 0 or case.age < longest):
+        return UnknownAction.ASK if case.rest >= _PAUSE else UnknownAction.WAIT
+    if case.left <= 0 or case.message_class is MessageClass.BULK:
         return UnknownAction.LEAVE
-    return UnknownAction.ELSEWHERE if question.age >= longest else UnknownAction.WAIT
+    return UnknownAction.ELSEWHERE if case.age >= longest else UnknownAction.WAIT
 
 
-def pause(question: UnknownCase, timeout: UnknownTimeouts, looks: int) -> float:
-    """Return the seconds until an unknown attempt is looked at again that was looked at so often before.
+def pause(case: UnknownCase, timeout: UnknownTimeouts, looks: int) -> float:
+    """Return the seconds until an unknown attempt is checked again, after `looks` checks.
 
-    Never past the moment when another carrier may be given the message, nor past the one when it is worth nothing.
+    Never later than when another carrier may get the message, nor than its expiry.
     """
-    longest = timeout.of(question.message_class)
-    if _may_repeat(question, longest):
-        waits = _pause(question.repeats) - question.rest
-        usual = waits if waits > 0 else _pause(question.repeats + 1)
-    elif question.late is None and question.ability is UnknownAbility.QUERYABLE and question.rest < _PAUSE:
-        usual = _PAUSE - question.rest
-    elif question.late in _LATE or question.ability is UnknownAbility.QUERYABLE or question.age >= longest:
+    longest = timeout.of(case.message_class)
+    if _may_repeat(case, longest):
+        waits = _pause(case.repeats) - case.rest
+        usual = waits if waits > 0 else _pause(case.repeats + 1)
+    elif case.late is None and case.ability is UnknownAbility.QUERYABLE and case.rest < _PAUSE:
+        usual = _PAUSE - case.rest
+    elif case.late in _LATE or case.ability is UnknownAbility.QUERYABLE or case.age >= longest:
         usual = min(_NEXT * 2.0 ** min(looks, 8), _RAREST)
     else:
         usual = math.inf
-    moments = (longest - question.age, question.left)
+    moments = (longest - case.age, case.left)
     return max(min(usual, *(each for each in moments if each > 0), _RAREST), 0.1)
 
 
-def _may_repeat(question: UnknownCase, longest: float) -> bool:
-    is_known = question.ability is UnknownAbility.DEDUPES and question.age < question.window
-    return is_known and question.age < longest and question.left > 0
+def _may_repeat(case: UnknownCase, longest: float) -> bool:
+    is_known = case.ability is UnknownAbility.DEDUPES and case.age < case.window
+    return is_known and case.age < longest and case.left > 0
 
 
 def _pause(repeats: int) -> float:

@@ -1,1 +1,1 @@
-"""Texts: encodings, segments, templates, parts."""
+"""Rules of texts: encodings, segments, templates, inbound parts."""

@@ -1,8 +1,8 @@
-"""The part of Go's text/template that a text needs: `{{.name}}`, `{{.user.email}}`, `{{if .known}}…{{end}}`.
+"""A safe subset of Go's text/template: `{{.name}}`, `{{.user.email}}`, `{{if .known}}…{{end}}`.
 
-Everything else between double braces is refused when the template is written. A field is looked up in what JSON gave
-us and in nothing else: no method, no function, no pipe. What is not there renders as `<no value>`; a value is data and
-is never looked into. Numbers are written as they came (Go would write 1234567 from JSON as 1.234567e+06).
+Anything else between double braces is refused when the template is created. Fields are looked up in the JSON
+variables only: no methods, functions or pipelines. A missing field renders as `<no value>`; values are never
+evaluated. Numbers are written as received (Go would write 1234567 from JSON as 1.234567e+06).
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: what Go writes for a field that is not there
+#: what Go writes for a missing field
 NO_VALUE = "<no value>"
 
 _ACTION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
@@ -19,7 +19,7 @@ _BLANKS = " \t\r\n"
 
 
 class InvalidTemplate(ValueError):
-    """A template that is none, or asks for more than we do."""
+    """A template with invalid or unsupported syntax."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class _Field:
 @dataclass(frozen=True, slots=True)
 class _If:
     path: tuple[str, ...]
-    #: where to go on when it does not hold: the place after its end
+    #: where to continue if the condition is false: the index after its end
     past: int
 
 
@@ -39,20 +39,20 @@ _Step = str | _Field | _If
 
 @dataclass(frozen=True, slots=True)
 class GoTemplate:
-    """A template taken apart."""
+    """A compiled template."""
 
     steps: tuple[_Step, ...]
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Return the fields it looks up, each once, in order of appearance: `user.email`."""
+        """Return the fields it uses, each once, in order of appearance: `user.email`."""
         return tuple(dict.fromkeys(".".join(step.path) for step in self.steps if not isinstance(step, str)))
 
 
 def compile(text: str) -> GoTemplate:  # noqa: A001
-    """Take a template apart; Unreadable says what it has that is not ours."""
+    """Compile a template; InvalidTemplate names the unsupported syntax."""
     steps: list[_Step] = []
-    #: places of the ifs that are open
+    #: indexes of the open ifs
     opened: list[int] = []
     for piece, action in _pieces(text):
         if piece:
@@ -62,7 +62,7 @@ def compile(text: str) -> GoTemplate:  # noqa: A001
         word, _, rest = action.strip(_BLANKS).partition(" ")
         if word == "end" and not rest:
             if not opened:
-                raise InvalidTemplate("an {{end}} without its {{if}}")
+                raise InvalidTemplate("an {{end}} without an {{if}}")
             place = opened.pop()
             steps[place] = _If(steps[place].path, len(steps))  # type: ignore[union-attr]
         elif word == "if":
@@ -71,12 +71,12 @@ def compile(text: str) -> GoTemplate:  # noqa: A001
         else:
             steps.append(_Field(_path(action.strip(_BLANKS))))
     if opened:
-        raise InvalidTemplate("an {{if}} without its {{end}}")
+        raise InvalidTemplate("an {{if}} without an {{end}}")
     return GoTemplate(tuple(steps))
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
-    """Yield each stretch of text with the action behind it; the last has none."""
+    """Yield each piece of text with the action after it; the last has none."""
     start = 0
     for match in _ACTION.finditer(text):
         yield _plain(text[start : match.start()]), match[1]
@@ -86,18 +86,18 @@ def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
 
 def _plain(piece: str) -> str:
     if "{{" in piece:
-        raise InvalidTemplate("a {{ that is never closed")
+        raise InvalidTemplate("an unclosed {{")
     return piece
 
 
 def _path(word: str) -> tuple[str, ...]:
     if not _PATH.fullmatch(word):
-        raise InvalidTemplate("only {{.name}}, {{.name.field}} and {{if .name}}…{{end}} are understood")
+        raise InvalidTemplate("only {{.name}}, {{.name.field}} and {{if .name}}…{{end}} are supported")
     return tuple(word[1:].split("."))
 
 
 def render(template: GoTemplate, variables: Mapping[str, Any], longest: int) -> str:
-    """Fill a template in; a text of more than `longest` characters comes back cut to one more than that."""
+    """Render a template; a text of more than `longest` characters is cut to one more than that."""
     pieces: list[str] = []
     room, place = longest + 1, 0
     while place < len(template.steps) and room > 0:
@@ -113,7 +113,7 @@ def render(template: GoTemplate, variables: Mapping[str, Any], longest: int) -> 
 
 
 def _look_up(variables: Any, path: Sequence[str]) -> Any:
-    """Return what JSON put there; None where there is nothing."""
+    """Return the value at a path of the JSON variables; None where there is none."""
     found = variables
     for name in path:
         if not isinstance(found, Mapping):
@@ -123,7 +123,7 @@ def _look_up(variables: Any, path: Sequence[str]) -> Any:
 
 
 def _spelt(value: Any, room: int) -> str:
-    """Return a value as text; what is much longer than there is room for is left off."""
+    """Return a value as text; much more than `room` characters are omitted."""
     words: list[str] = []
     for word in _words(value, room):
         words.append(word)
@@ -144,7 +144,7 @@ def _words(value: Any, room: int) -> Iterator[str]:
         yield str(int(value))
     elif isinstance(value, Mapping):
         yield "map["
-        # of more than there is room for nobody sees the order
+        # of more than there is room for the order is never visible
         for place, key in enumerate(sorted(value) if len(value) <= room else value):
             yield f" {key}:" if place else f"{key}:"
             yield from _words(value[key], room)

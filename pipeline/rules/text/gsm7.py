@@ -1,12 +1,12 @@
-"""The GSM 7-bit alphabet and its extension table (3GPP TS 23.038, 6.2.1): which text they spell, and in what bytes."""
+"""GSM 7-bit default alphabet and extension table (3GPP TS 23.038, 6.2.1): encoding, decoding, counting, packing."""
 
 import codecs
 import re
 
-#: the septet that says: the next one is from the extension table
+#: escape to the extension table
 ESCAPE = 0x1B
 
-#: the default alphabet; a character's place is its septet, and the escape stands in its own place
+#: the default alphabet; a character's index is its septet, and the escape is at its own index
 BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅå"
     "Δ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ"
@@ -18,7 +18,7 @@ BASIC = (
     "pqrstuvwxyzäöñüà"
 )
 
-#: the extension table: the septet after the escape, and its character
+#: the extension table: septet after the escape → character
 EXTENSION = {
     0x0A: "\f",
     0x14: "^",
@@ -32,13 +32,13 @@ EXTENSION = {
     0x65: "€",
 }
 
-#: every character that GSM-7 spells, in one septet or two
+#: every character that GSM-7 can encode, in one septet or two
 SPELLED = frozenset(BASIC) - {chr(ESCAPE)} | frozenset(EXTENSION.values())
 
 
 def septets(body: str) -> int | None:
-    """Count the septets of a body, extension characters as two; None: it cannot be spelled in GSM-7."""
-    # nearly every body ends here
+    """Count the septets of a body, extension characters as two; None: GSM-7 cannot encode it."""
+    # fast path for nearly every body
     if body.isascii() and not body.encode().translate(None, _PLAIN):
         return len(body)
     page = _page(body)
@@ -48,12 +48,12 @@ def septets(body: str) -> int | None:
 
 
 def foreign(body: str) -> str:
-    """Return the characters that force UCS-2, each once, in order of appearance; empty: GSM-7 will do."""
+    """Return the characters that force UCS-2, each once, in order of appearance; empty: GSM-7 suffices."""
     return "".join(dict.fromkeys(char for char in body if char not in SPELLED))
 
 
 def encode(body: str) -> bytes:
-    """Return the body's septets, one a byte, extension characters as escape pairs; ValueError where one is foreign."""
+    """Return the body's septets, one a byte, extension characters as escape pairs; ValueError for other characters."""
     page = _page(body)
     if page is None:
         raise ValueError(f"not in the GSM-7 alphabet: {foreign(body)!a}")
@@ -64,10 +64,10 @@ def encode(body: str) -> bytes:
 
 
 def decode(septets: bytes) -> str:
-    """Return the text of unpacked septets; ValueError where a byte is none.
+    """Return the text of unpacked septets; ValueError where a byte is not a septet.
 
-    Lenient as 23.038 asks of a receiver: an escape before a septet outside the extension table is passed over, and
-    one before another escape or before nothing is a space.
+    Lenient as 23.038 asks of a receiver: an escape before a septet outside the extension table is ignored, and
+    one before another escape or at the end is a space.
     """
     text: str = codecs.charmap_decode(septets, "strict", BASIC)[0]
     if chr(ESCAPE) not in text:
@@ -76,7 +76,7 @@ def decode(septets: bytes) -> str:
 
 
 def fill_bits(header: int) -> int:
-    """Return how many bits lie between a header of so many octets (its length octet counted) and the first septet."""
+    """Return the number of bits between a header of `header` octets (with its length octet) and the first septet."""
     return -8 * header % 7
 
 
@@ -94,16 +94,16 @@ def unpack(octets: bytes, count: int, fill: int = 0) -> bytes:
     return bytes([bits >> 7 * place & 0x7F for place in range(count)])
 
 
-# A page of our own, one byte a character, because Python's charmap codec is ten times faster than a dict: basic
-# characters at their septet, extension characters at theirs plus 0x80. The codec wants NUL at 0, so `@` takes the
-# escape's place.
+# A code page of our own, one byte a character, because Python's charmap codec is ten times faster than a dict: basic
+# characters at their septet, extension characters at theirs plus 0x80. The codec needs NUL at 0, so `@` takes the
+# escape's code.
 
 _AT = ESCAPE
 _NO_CHARACTER = "\ufffe"
 _PAGE = "\0" + BASIC[1:ESCAPE] + "@" + BASIC[ESCAPE + 1 :]
 _PAGE += "".join(EXTENSION.get(code, _NO_CHARACTER) for code in range(128))
 _MAP = codecs.charmap_build(_PAGE)
-#: bytes of the page that are one septet
+#: bytes of the code page that are one septet
 _SINGLE = bytes(range(1, 128))
 _TO_SEPTET = bytes(0 if code == _AT else code for code in range(256))
 #: ASCII characters that cost one septet

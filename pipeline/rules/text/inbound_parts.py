@@ -1,7 +1,7 @@
-"""The rule that joins the parts of what handsets wrote, octets first and text second, and says when it was said.
+"""Reassembly of multipart inbound messages (concatenated SMS): joins octets first, decodes second.
 
-A reference is used again, so parts belong together by who wrote them, to what, through which carrier, under which
-reference, of how many, and by when they came: a part that is there already begins another message.
+References are reused, so parts belong together by sender, recipient, carrier, reference, number of parts,
+and time of arrival: a second part with the same number begins another message.
 """
 
 from collections import defaultdict
@@ -14,17 +14,17 @@ from pipeline.rules.consent import consent_numbers
 from pipeline.rules.text import text_codings
 from schema.value_class import value_class
 
-#: stands for parts that never came
+#: marks missing parts
 MISSING = "[…]"
-#: how far behind its arrival the clock of a handset, or its carrier, is believed
+#: how far behind its arrival a timestamp of the handset or its carrier is trusted
 BELIEVED = timedelta(hours=72)
-#: parts of one message seldom come further apart: an older one that lacks a part has lost it
+#: parts of one message seldom arrive further apart: an older incomplete message has lost one
 APART = timedelta(seconds=60)
 
 
 @value_class
 class KeptPart:
-    """One message (or one part of a long one) that nobody has looked at yet."""
+    """One inbound message, or part of one, not processed yet."""
 
     id: UUID
     carrier: str
@@ -39,32 +39,32 @@ class KeptPart:
     #: when it was written, by the carrier's clock
     at: datetime | None
     received_at: datetime
-    #: no other part of it is waited for any more
+    #: no further parts are waited for
     is_late: bool
 
     @property
     def said_at(self) -> datetime:
-        """When it was said: by the handset's clock, unless that is ahead of its arrival or far behind."""
+        """When it was sent: by the handset's clock, unless that is ahead of its arrival or far behind."""
         believed = self.at is not None and self.received_at - BELIEVED <= self.at <= self.received_at
         return self.at if believed and self.at else self.received_at
 
 
 @value_class
 class JoinedText:
-    """One message, its parts joined."""
+    """One message with its parts joined."""
 
-    #: in the order in which they came
+    #: in order of arrival
     parts: Sequence[KeptPart]
     phone: str
     sender: str
     body: str
     said_at: datetime
-    #: its beginning is there
+    #: whether its first part is there
     has_start: bool = True
 
 
 def join(kept: Iterable[KeptPart]) -> list[JoinedText]:
-    """Return messages with their parts joined, by when they were said; without those that still wait for parts."""
+    """Return complete or late messages with their parts joined, by time sent; without those that wait for parts."""
     alone: list[list[KeptPart]] = []
     groups: defaultdict[tuple[object, ...], list[KeptPart]] = defaultdict(list)
     for each in sorted(kept, key=lambda each: (each.received_at, each.id)):
@@ -78,7 +78,7 @@ def join(kept: Iterable[KeptPart]) -> list[JoinedText]:
 
 
 def _apart(parts: Sequence[KeptPart]) -> list[list[KeptPart]]:
-    """Return the messages that parts under one reference make, in the order in which they came."""
+    """Return the messages that the parts under one reference form, in order of arrival."""
     messages: list[list[KeptPart]] = []
     for part in parts:
         again = next((each for each in messages if any(_is_same(part, other) for other in each)), None)
@@ -117,7 +117,7 @@ def _text(message: Sequence[KeptPart]) -> JoinedText:
 
 
 def _body(numbered: dict[int, KeptPart], count: int) -> str:
-    """Return the text of parts; what is missing between them is marked, once however much it is."""
+    """Return the text of parts, with one mark for each gap."""
     if count == 1:
         return numbered[1].body if 1 in numbered else next(iter(numbered.values())).body
     places = [numbered.get(number) for number in range(1, count + 1)]
@@ -126,7 +126,7 @@ def _body(numbered: dict[int, KeptPart], count: int) -> str:
 
 
 def _run(parts: Sequence[KeptPart]) -> str:
-    """Return the text of neighbours in one coding; of none, the mark."""
+    """Return the text of adjacent parts in one coding; of none, the mark."""
     if not parts:
         return MISSING
     octets, coding = [each.octets for each in parts], parts[0].coding

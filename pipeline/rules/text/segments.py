@@ -1,11 +1,11 @@
-"""Into how many parts a body falls, and where it is cut (3GPP TS 23.038 and 23.040).
+"""Segmentation of bodies: encoding, number of segments, and where a long message is split (3GPP TS 23.038, 23.040).
 
-GSM-7 if every character is in its alphabet, UCS-2 otherwise, counted in UTF-16 code units. What travels as two (an
-extension character, a character beyond U+FFFF) is never cut in two, so a part may stay one short: parts are filled one
-after another, and lengths are divided only where that cannot matter.
+GSM-7 if every character is in its alphabet, UCS-2 otherwise, counted in UTF-16 code units. A pair (an extension
+character's two septets, a surrogate pair) is never split, so a part may be one short: parts are filled one
+after another, and lengths are divided only where the result is the same.
 
-An empty body is one GSM-7 part. A lone surrogate is no character, and no JSON reader lets one in; here it counts one
-unit and is kept as it is.
+An empty body is one GSM-7 part. A lone surrogate is not a character, and no JSON parser lets one in; here it counts
+one unit and is kept.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,43 +21,43 @@ from schema.vocabulary import Encoding
 class Capacity:
     """How much one part holds. The standard's numbers, unless a vendor bills by others."""
 
-    #: septets of a body that travels alone
+    #: septets of a body in a single message
     gsm7_single: int = 160
-    #: septets of each part of a longer one: the header that joins them takes 6 of 140 octets
+    #: septets of each part of a longer one: the concatenation header takes 6 of 140 octets
     gsm7_part: int = 153
     #: UTF-16 code units, likewise
     ucs2_single: int = 70
     ucs2_part: int = 67
 
     def __post_init__(self) -> None:
-        """Refuse, with ValueError, numbers that leave no room for what travels as two or for the header."""
+        """Raise ValueError for capacities too small for a pair or for the header."""
         if not (2 <= self.gsm7_part <= self.gsm7_single and 2 <= self.ucs2_part <= self.ucs2_single):
-            raise ValueError(f"each part must hold from 2 to what a body alone may have: {self}")
+            raise ValueError(f"each part must hold from 2 to what a single message holds: {self}")
 
 
 STANDARD = Capacity()
-#: by door: what a part holds where its vendor bills by fewer characters than travel
+#: by `door`: capacities where the vendor bills by smaller parts than are sent
 BILLED: Mapping[str, Capacity] = {"webex.sms": Capacity(ucs2_part=63)}
 
 
 def measure(bodies: Iterable[str], capacity: Capacity = STANDARD) -> list[Measure]:
-    """Measure each body, in order: GSM-7 where it can be spelled so, UCS-2 otherwise."""
+    """Measure each body, in order: GSM-7 where possible, UCS-2 otherwise."""
     return [_measure(body, capacity) for body in bodies]
 
 
 def encoding(body: str) -> Encoding:
-    """Return how a body travels."""
+    """Return the encoding that a body needs."""
     return Encoding.UCS2 if gsm7.septets(body) is None else Encoding.GSM7
 
 
 def billed(body: str, measured: Measure, door: str | None) -> int:
-    """Return by how many parts a measured body is billed: as it travels, unless its door counts otherwise."""
+    """Return the number of parts that a measured body is billed as: those sent, unless its API counts otherwise."""
     capacity = BILLED.get(door or "")
     return measured.segments if capacity is None or measured.segments == 1 else _measure(body, capacity).segments
 
 
 def split(body: str, capacity: Capacity = STANDARD) -> list[str]:
-    """Cut a body into the texts of its parts, as many as `measure` says; joined they are the body."""
+    """Split a body into the texts of its parts, as many as `measure` counts; joined they are the body."""
     septets = gsm7.septets(body)
     if septets is not None:
         if septets <= capacity.gsm7_single:
@@ -97,7 +97,7 @@ def _ucs2_parts(body: str, capacity: Capacity) -> int:
 
 
 def _certain(size: int, characters: int, part: int) -> int | None:
-    # division is exact where nothing travels as two; elsewhere any part but the last may stay one short, which
+    # division is exact where there are no pairs; otherwise any part but the last may be one short, which
     # seldom makes one part more: None where it might
     fewest = -(-size // part)
     return fewest if size == characters or fewest == -(-size // (part - 1)) else None
@@ -128,7 +128,7 @@ def _unit_parts(body: str, part: int) -> list[bytes]:
 
 
 def _utf16(body: str) -> bytes:
-    # "replace" makes a lone surrogate a question mark: one unit, and never taken for half of a pair
+    # "replace" makes a lone surrogate a question mark: one unit, never taken for half of a pair
     return body.encode("utf-16-le", "replace")
 
 
@@ -149,7 +149,7 @@ def _slices_like(body: str, pieces: list[str]) -> list[str]:
 
 
 _ESCAPE = bytes([gsm7.ESCAPE])
-#: the upper octet of a pair's first unit, U+D800 to U+DBFF
+#: the upper octet of a high surrogate, U+D800 to U+DBFF
 _HIGH_HALVES = frozenset(bytes([octet]) for octet in range(0xD8, 0xDC))
 _same = lru_cache(maxsize=256)(Measure)
 _ONE_GSM7 = _same(Encoding.GSM7, 1)

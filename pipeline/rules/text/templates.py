@@ -1,9 +1,9 @@
-"""Merge fields: `${name}` in a text, filled in one pass.
+"""Merge-field templates: `${name}` in a text, replaced in one pass.
 
-A name is letters and digits of any script, `_`, `-` and `.`; it is the key of a plain mapping and nothing else, so
-`${a.b}` is the field "a.b". All else is text as it stands: `$`, `$$`, `${}`, `${ name }`, an unclosed `${`. A value is
-data: it is never looked into, and a `${name}` within it goes out as it is. (So a door whose API leaves unknown fields
-standing fills each with its own spelling: `{"x": "${x}"}`.)
+A name is letters and digits of any script, `_`, `-` and `.`; it is the key of a plain mapping, so
+`${a.b}` is the field "a.b". Anything else is literal text: `$`, `$$`, `${}`, `${ name }`, an unclosed `${`. A value
+is data: a `${name}` in it is not replaced. (An API that leaves unknown fields unchanged passes each with its own
+source text: `{"x": "${x}"}`.)
 """
 
 import re
@@ -17,9 +17,9 @@ _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text taken apart, once for all its recipients."""
+    """A compiled template."""
 
-    #: text and names by turns, beginning and ending with text
+    #: text and names in turn, beginning and ending with text
     pieces: tuple[str, ...]
     #: its merge fields, each once, in order of appearance
     names: tuple[str, ...]
@@ -27,19 +27,19 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Instead of a text: the merge fields that nobody filled, in order of appearance."""
+    """The merge fields without a value, in order of appearance; returned in place of a text."""
 
     names: tuple[str, ...]
 
 
 def compile(text: str) -> Template:  # noqa: A001
-    """Take a text apart at its merge fields; any text will do."""
+    """Compile a text; every text is a valid template."""
     pieces = tuple(_FIELD.split(text))
     return Template(pieces=pieces, names=tuple(dict.fromkeys(pieces[1::2])))
 
 
 def render(template: Template, shared: Mapping[str, str], own: Mapping[str, str]) -> str | Missing:
-    """Fill in one recipient's fields, which win over the shared ones; return the text, or what is missing."""
+    """Fill in one recipient's fields, which override the shared ones; return the text, or what is missing."""
     return render_all(template, shared, [own])[0]
 
 
@@ -49,10 +49,10 @@ def render_all(
     each: Iterable[Mapping[str, str]],
     longest: int | None = None,
 ) -> list[str | Missing]:
-    """Fill in each recipient's fields, as `render` does; return the texts in the recipients' order.
+    """Render each recipient's text, as `render` does; return the texts in the recipients' order.
 
-    Values lose their control characters; the template's own text keeps them. A text of more than `longest` characters
-    comes back cut to one more than that: enough to refuse it by, and ten thousand of them fill no memory.
+    Control characters are removed from values, not from the template. A text of more than `longest` characters is
+    cut to one more than that: enough to refuse it, and ten thousand of them do not fill the memory.
     """
     defaults = {name: _clean(shared[name]) for name in template.names if name in shared}
     stop = None if longest is None else longest + 1

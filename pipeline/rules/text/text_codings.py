@@ -1,7 +1,7 @@
-"""The rule that makes a text of octets that a handset sent: by the coding they say, and by another where they say STOP.
+"""Decodes inbound texts from their octets: by the stated coding, or by another in which they are a STOP.
 
-One octet says how a message is coded, and gateways get it wrong. Where a text reads as no keyword, and as a STOP in
-another coding that is often taken for this one, it is that STOP.
+One octet states a message's coding, and gateways get it wrong. Where a text is no keyword as stated, and a STOP in
+another coding that is often confused with it, it is that STOP.
 """
 
 import re
@@ -11,23 +11,23 @@ from pipeline.rules.consent.keywords import Vocabulary
 from pipeline.rules.text import gsm7
 from schema.vocabulary import InboundAction
 
-#: codings besides the codecs of Python: GSM-7, a septet an octet; UCS-2, or UTF-16 where surrogates come in pairs
+#: codings besides Python's codecs: GSM-7, a septet an octet; UCS-2, or UTF-16 where there are surrogate pairs
 GSM7, UCS2 = "gsm7", "utf-16-be"
-#: octets of which somebody said that they are no text
+#: octets stated to be binary
 OCTETS = "latin-1"
-#: a STOP may have so many octets to be looked for in other codings
+#: octets up to which a text is checked for a STOP in other codings
 _MOST = 2 * 160
 _REPLACEMENT = "\ufffd"
 _NO_SEPTET = re.compile(rb"[\x80-\xff]")
 _PRINTABLE = re.compile(rb"[\t\n\r -~]+")
 _LETTERS = re.compile(rb"[\t\n\r -~\xa0-\xff]+")
-#: what nobody needs another coding for: septets that are packed look otherwise, but for a few of two octets
+#: no other coding is tried for these: packed septets look different, but for a few of two octets
 _WORDS = re.compile(rb"[A-Za-z0-9 ]+")
 _BUILT_IN = Vocabulary([])
 
 
 def decode(octets: bytes, coding: str) -> str:
-    """Return the text of octets; U+FFFD stands for what cannot be read, and for NUL, which no database keeps."""
+    """Return the text of octets; U+FFFD replaces what cannot be decoded, and NUL, which PostgreSQL cannot store."""
     text = as_coded(octets, coding)
     if len(octets) <= _MOST and _BUILT_IN.read(text).action is InboundAction.KEEP:
         text = next((other for other in _otherwise(octets, coding) if _is_stop(other)), text)
@@ -35,7 +35,7 @@ def decode(octets: bytes, coding: str) -> str:
 
 
 def as_coded(octets: bytes, coding: str) -> str:
-    """Return the text of octets in the coding that they are said to have, whatever it may be in another."""
+    """Return the text of octets in their stated coding, whatever it may be in another."""
     if coding == GSM7:
         return _interleaved(octets) or _septets(octets)
     if coding == UCS2 and octets.startswith(b"\xff\xfe"):
@@ -50,7 +50,7 @@ def _is_stop(text: str) -> bool:
 
 
 def _otherwise(octets: bytes, coding: str) -> Iterator[str]:
-    """Yield what the octets are in other codings, as far as they can be."""
+    """Yield the text of the octets in other codings, where they can be decoded."""
     if coding == UCS2:
         if _PRINTABLE.fullmatch(octets):
             yield octets.decode("ascii")
@@ -58,7 +58,7 @@ def _otherwise(octets: bytes, coding: str) -> Iterator[str]:
     else:
         if interleaved := _interleaved(octets):
             yield interleaved
-        if not _WORDS.fullmatch(octets):  # packed septets of a message that says nothing of them
+        if not _WORDS.fullmatch(octets):  # packed septets whose coding is not stated
             yield gsm7.decode(gsm7.unpack(octets, 8 * len(octets) // 7, 0))
     yield octets.decode("utf-8", "replace")
     if coding != UCS2 and len(octets) % 2 == 0:
@@ -66,14 +66,14 @@ def _otherwise(octets: bytes, coding: str) -> Iterator[str]:
 
 
 def _interleaved(octets: bytes) -> str:
-    """Return the text of UCS-2 whose characters are all ASCII, "" where it is something else."""
+    """Return the text of UCS-2 whose characters are all ASCII, "" otherwise."""
     if len(octets) < 4 or len(octets) % 2 or any(octets[::2]) or not _PRINTABLE.fullmatch(octets[1::2]):
         return ""
     return octets[1::2].decode("ascii")
 
 
 def _septets(octets: bytes) -> str:
-    """Return the text of septets; octets that are none show that it is another coding: UTF-8, else Latin-1."""
+    """Return the text of septets; octets above 127 mean that it is another coding: UTF-8, else Latin-1."""
     if octets.isascii():
         return gsm7.decode(octets)
     try:

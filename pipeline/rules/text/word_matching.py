@@ -1,23 +1,23 @@
-"""The rule by which words of a text are compared: capitals and digits, without accents, in one alphabet."""
+"""Word normalisation for comparing keywords: capitals and digits, without accents, in one alphabet."""
 
 import re
 import unicodedata
 
 #: Cyrillic and Greek capitals that look like Latin ones
 _LOOK_ALIKES = str.maketrans("АВЕКМНОРСТУХІЅЈΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEKMHOPCTYXISJABEZHIKMNOPTYX")
-#: letters that are there to be looked at: Arabic's stretching stroke
+#: characters without meaning: Arabic's tatweel
 _STROKES = {ord("\u0640"): None}
 _ALNUM = re.compile(r"[^\W_]+")
 _JOINTS = frozenset({"Mn", "Me", "Mc", "Cf"})
 
 
 def spell(text: str) -> str:
-    """Return a word as it is compared: capitals and digits only, without accents."""
+    """Return a word in its comparison form: capitals and digits only, without accents."""
     return "".join(words(text))
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text as they are compared; letters that stand alone are one word: S T O P, s.t.o.p."""
+    """Return the words of a text in their comparison form; single letters in a row are one word: S T O P, s.t.o.p."""
     found: list[str] = []
     alone = False
     for word in _ALNUM.findall(_bare(text)):
@@ -30,7 +30,7 @@ def words(text: str) -> list[str]:
 
 
 def _bare(text: str) -> str:
-    """Return a text in capitals, without accents and without what cannot be seen."""
+    """Return a text in capitals, without accents and invisible characters."""
     if text.isascii():
         return text.upper()
     # twice: the capital of a ligature, or of ß, is several letters
@@ -41,7 +41,7 @@ def _bare(text: str) -> str:
 def _in_one_alphabet(word: str) -> str:
     """Return a word that mixes alphabets (a Latin S, and Cyrillic letters that look like TOP) in the Latin one.
 
-    The same for one with Ѕ (U+0405), a letter of Macedonian alone.
+    Likewise a word with Ѕ (U+0405), a letter of Macedonian alone.
     """
     if word.isascii() or not any("A" <= sign <= "Z" or sign == "\u0405" for sign in word):
         return word
