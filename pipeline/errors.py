@@ -13,6 +13,18 @@ class CarrierUnknown(ConfigurationError):
     """A carrier is named that no registry line knows."""
 
 
+class InvalidInput(ConfigurationError):
+    """What an operator asked for does not fit; the message names it and says how to write it."""
+
+
+class NotFound(PostroadError):
+    """There is nothing of the name or id that an operator gave."""
+
+
+class AlreadyExists(PostroadError):
+    """What an operator wants to create is there already, or its name is taken."""
+
+
 class DatabaseFault(PostroadError):
     """The database is away, or refused. Says which error it was, never the rows it was about."""
 

@@ -11,8 +11,8 @@ SCHEDULE = {
     "promote": _every(1, "sms.promote"),
     "settle": _every(1, "sms.settle"),
     "sweep": _every(5, "sms.sweep"),
-    "retake": _every(2, "sms.retake"),
-    "hear": _every(2, "sms.hear"),
-    "learn": _every(60, "sms.learn"),
-    "tend": _every(3600, "sms.tend"),
+    "resend": _every(2, "sms.resend"),
+    "inbound": _every(2, "sms.inbound"),
+    "receipt_latency": _every(60, "sms.receipt_latency"),
+    "maintenance": _every(3600, "sms.maintenance"),
 }

@@ -142,7 +142,7 @@ def settle_receipts() -> None:
             break
 
 
-@app.task(name="sms.retake")
+@app.task(name="sms.resend")
 def resend_lost() -> None:
     """Send once more what carriers lost, or may have lost."""
     found = resend_due(runtime())
@@ -153,19 +153,19 @@ def resend_lost() -> None:
         forward(ask_carrier, queue, carrier, [str(message) for message in messages])
 
 
-@app.task(name="sms.ask")
+@app.task(name="sms.query")
 def ask_carrier(carrier: str, messages: list[str]) -> None:
     """Ask a carrier what became of messages it may have."""
     ask(runtime(), carrier, [UUID(message) for message in messages])
 
 
-@app.task(name="sms.learn")
+@app.task(name="sms.receipt_latency")
 def measure_latencies() -> None:
     """Learn how long carriers take to report."""
     measure_receipt_latency(runtime())
 
 
-@app.task(name="sms.hear")
+@app.task(name="sms.inbound")
 def handle_inbound() -> None:
     """Do what handsets ask, and answer them."""
     replies = reply(runtime())
@@ -190,7 +190,7 @@ def recover_killed() -> None:
     hint_deliveries(recover(runtime()))
 
 
-@app.task(name="sms.tend")
+@app.task(name="sms.maintenance")
 def run_maintenance() -> None:
     """Do the house-keeping."""
     maintain(runtime())

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 
 from pipeline.carriers import registry
-from pipeline.rules.routing.refusals import OUTCOMES, may_another_help
+from pipeline.rules.routing.retryable import OUTCOMES, may_another_help
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pipeline.rules.api.idempotency import fingerprint
 from pipeline.rules.consent import send_window
-from pipeline.rules.consent.send_permission import SendPermission, restrain
+from pipeline.rules.consent.send_permission import SendPermission, apply_permission
 from pipeline.rules.numbers import phones, senders
 from pipeline.rules.numbers.phones import Phone
 from pipeline.rules.numbers.test_numbers import SANDBOX_NUMBERS
@@ -49,7 +49,7 @@ def admit(rt: Runtime, asked: Sequence[Asked]) -> list[Admission]:
         _refused(rt, request, order) if isinstance(order, list) else _judge(rt, request, order, known, now)
         for request, order in asked
     ]
-    return _restrain(rt, judged, known, now)
+    return _apply_permission(rt, judged, known, now)
 
 
 def _look_up(rt: Runtime, orders: Sequence[Order]) -> _Known:
@@ -110,7 +110,7 @@ def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetim
     )
 
 
-def _restrain(rt: Runtime, judged: Sequence[Admission], known: _Known, now: datetime) -> list[Admission]:
+def _apply_permission(rt: Runtime, judged: Sequence[Admission], known: _Known, now: datetime) -> list[Admission]:
     """Take out who may not be written to, and have those wait whose night it is."""
     of = {
         account.id: account.permission for account in known.accounts.values() if account.permission != SendPermission()
@@ -128,7 +128,7 @@ def _restrain(rt: Runtime, judged: Sequence[Admission], known: _Known, now: date
                 place, draft = asked[found]
                 opted_out[place].add(draft.index)
     return [
-        restrain(each, of[each.account], opted_out[place], now) if each.account in of and each.drafts else each
+        apply_permission(each, of[each.account], opted_out[place], now) if each.account in of and each.drafts else each
         for place, each in enumerate(judged)
     ]
 

@@ -34,7 +34,7 @@ def sweep(rt: Runtime) -> Swept:
         requeued, released = _take_back(rt, conn)
         admitted, more = _find_admitted(rt, conn)
         queued = batches.stale(conn, BatchStatus.QUEUED, rt.settings.stale_seconds, PORTION)
-        ledger.release(conn, released + more + _end_doubts(rt, conn))
+        ledger.release(conn, released + more + _end_unknown(rt, conn))
     return Swept(admitted, requeued + queued)
 
 
@@ -75,7 +75,7 @@ def _find_admitted(rt: Runtime, conn: Connection) -> tuple[list[Hint], list[Move
     return batches.stale(conn, BatchStatus.ADMITTED, rt.settings.stale_seconds, PORTION), released
 
 
-def _end_doubts(rt: Runtime, conn: Connection) -> list[Moved]:
+def _end_unknown(rt: Runtime, conn: Connection) -> list[Moved]:
     """Fail messages whose unknown attempt nobody cleared up in time, in the customer's favour."""
     doubtful = attempts.unresolved(conn, rt.settings.doubt_hours, PORTION)
     lost = [id_ for id_, was_undelivered in doubtful.items() if was_undelivered]

@@ -51,7 +51,7 @@ class Claim:
 
 
 #: batches claimed along with a small one, and how small that is
-COMPANY, SMALL = 200, 5
+SAME_ACCOUNT, SMALL = 200, 5
 #: accounts that take their turn together at a carrier with a limit
 TURNS = 50
 
@@ -125,7 +125,7 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float, holder: UUID | No
     This is the one place where a batch of a suspended account is held that was not when the account was suspended: made
     later, or promoted, or left over. Where nothing else was found others may wait behind it.
     """
-    sizes = {"company": COMPANY, "small": SMALL, "turns": TURNS, "held": HELD, "in_hand": IN_HAND}
+    sizes = {"company": SAME_ACCOUNT, "small": SMALL, "turns": TURNS, "held": HELD, "in_hand": IN_HAND}
     params = {"ids": list(ids), "lease": lease, "holder": holder, **sizes}
     for _ in range(_LOOKS):
         rows = conn.exec_driver_sql(_CLAIM, params).all()

@@ -95,16 +95,16 @@ WHERE message_id = ANY(%(ids)b) AND outcome = 'unknown' AND resolved_at IS NULL
 """
 
 
-def put_off(conn: Connection, doubts: Sequence[UnknownAttempt], seconds: Sequence[float]) -> None:
+def put_off(conn: Connection, unknown: Sequence[UnknownAttempt], seconds: Sequence[float]) -> None:
     """Look at each of these again after its seconds."""
-    if doubts:
-        conn.exec_driver_sql(_PUT_OFF, _places(doubts) | {"seconds": list(seconds)})
+    if unknown:
+        conn.exec_driver_sql(_PUT_OFF, _places(unknown) | {"seconds": list(seconds)})
 
 
-def resolve(conn: Connection, doubts: Sequence[UnknownAttempt]) -> None:
+def resolve(conn: Connection, unknown: Sequence[UnknownAttempt]) -> None:
     """Note that these are settled, or that nothing more is to be done about them."""
-    if doubts:
-        conn.exec_driver_sql(_RESOLVE, _places(doubts))
+    if unknown:
+        conn.exec_driver_sql(_RESOLVE, _places(unknown))
 
 
 def give_up(conn: Connection, messages: Sequence[UUID]) -> None:
@@ -113,8 +113,8 @@ def give_up(conn: Connection, messages: Sequence[UUID]) -> None:
         conn.exec_driver_sql(_GIVE_UP, {"ids": list(messages)})
 
 
-def _places(doubts: Sequence[UnknownAttempt]) -> dict[str, Any]:
-    return {"messages": [each.message for each in doubts], "n": [each.n for each in doubts]}
+def _places(unknown: Sequence[UnknownAttempt]) -> dict[str, Any]:
+    return {"messages": [each.message for each in unknown], "n": [each.n for each in unknown]}
 
 
 # Asking --------------------------------------------------------------------------------------------------------

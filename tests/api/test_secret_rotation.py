@@ -32,7 +32,7 @@ NOWHERE = "/v1/verify/0123456789ABCDEF0123456789ABCDEF"
 NUMBER = "2348012345678"
 
 Shown = Mapping[str, str]
-Gate = Callable[..., Any]
+Gateway = Callable[..., Any]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def gate(settings: Settings, pair: development.EmbeddedServers) -> Gate:
+def gateway(settings: Settings, pair: development.EmbeddedServers) -> Gateway:
     """Runs a gateway with these secret keys: the present one, and those before it."""
     forget_limits(pair)
 
@@ -129,16 +129,18 @@ def said(answer: Answer) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-def test_a_key_works_through_a_rotation_and_after_it(world: Any, gate: Gate, secret: Any, dialect: Dialect) -> None:
+def test_a_key_works_through_a_rotation_and_after_it(
+    world: Any, gateway: Gateway, secret: Any, dialect: Dialect
+) -> None:
     call, known = CALLS[dialect]
     shown = issue(world.rt, "acme", dialect).credentials
 
-    with gate(NEW, OLD) as house:
+    with gateway(NEW, OLD) as house:
         before = call(house, shown).status
         secret("rotate")
         after = call(house, shown).status
     status = secret("status")
-    with gate(NEW) as house:
+    with gateway(NEW) as house:
         alone = call(house, shown).status
 
     assert (before, after, alone) == (known, known, known)
@@ -147,16 +149,16 @@ def test_a_key_works_through_a_rotation_and_after_it(world: Any, gate: Gate, sec
 
 @pytest.mark.parametrize("dialect", HASHED)
 def test_a_key_that_is_used_first_after_everything_was_sealed_anew_moves_over(
-    world: Any, gate: Gate, secret: Any, dialect: Dialect
+    world: Any, gateway: Gateway, secret: Any, dialect: Dialect
 ) -> None:
     call, known = CALLS[dialect]
     shown = issue(world.rt, "acme", dialect).credentials
     secret("rotate")
     code, left = secret("status")
 
-    with gate(NEW, OLD) as house:
+    with gateway(NEW, OLD) as house:
         used = call(house, shown).status
-    with gate(NEW) as house:
+    with gateway(NEW) as house:
         alone = call(house, shown).status
 
     assert (code, [row["dialect"] for row in left]) == (1, [dialect])
@@ -164,57 +166,59 @@ def test_a_key_that_is_used_first_after_everything_was_sealed_anew_moves_over(
     assert secret("status") == (0, [])
 
 
-def test_a_key_that_is_never_used_is_void_without_the_old_secret_key(world: Any, gate: Gate, secret: Any) -> None:
+def test_a_key_that_is_never_used_is_void_without_the_old_secret_key(world: Any, gateway: Gateway, secret: Any) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in Dialect}
 
     secret("rotate")
-    with gate(NEW) as house:
+    with gateway(NEW) as house:
         statuses = {dialect: CALLS[dialect][0](house, shown[dialect]).status for dialect in Dialect}
 
     # of TeleSign's we have the secret itself, which was sealed anew
     assert statuses == dict.fromkeys(HASHED, 401) | {Dialect.TELESIGN: 404}
 
 
-def test_a_key_of_two_secret_keys_before_moves_over_too(world: Any, gate: Gate) -> None:
+def test_a_key_of_two_secret_keys_before_moves_over_too(world: Any, gateway: Gateway) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in HASHED}
 
     for keys in ((NEWER, NEW, OLD), (NEWER,)):
-        with gate(*keys) as house:
+        with gateway(*keys) as house:
             assert [CALLS[dialect][0](house, shown[dialect]).status for dialect in HASHED] == [200, 200, 200]
 
 
-def test_a_key_from_before_secret_keys_had_versions_moves_over_whichever_hashed_it(world: Any, gate: Gate) -> None:
+def test_a_key_from_before_secret_keys_had_versions_moves_over_whichever_hashed_it(
+    world: Any, gateway: Gateway
+) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in HASHED}
     world.run("UPDATE keys SET secret_version = NULL")
 
-    with gate(OLD, NEW) as house:
+    with gateway(OLD, NEW) as house:
         assert [CALLS[dialect][0](house, shown[dialect]).status for dialect in HASHED] == [200, 200, 200]
         assert behind(house.rt) == []
 
 
 def test_while_hosts_are_restarted_in_turn_a_key_that_moved_is_known_to_those_that_were_told_of_it(
-    world: Any, gate: Gate
+    world: Any, gateway: Gateway
 ) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in HASHED}
 
-    with gate(OLD, NEW) as first, gate(NEW, OLD) as second:
+    with gateway(OLD, NEW) as first, gateway(NEW, OLD) as second:
         for house in (first, second, first, second):
             assert [CALLS[dialect][0](house, shown[dialect]).status for dialect in HASHED] == [200, 200, 200]
         assert behind(second.rt) == []
 
 
-def test_a_token_from_before_is_good_until_it_ends(world: Any, gate: Gate) -> None:
+def test_a_token_from_before_is_good_until_it_ends(world: Any, gateway: Gateway) -> None:
     shown = issue(world.rt, "acme", Dialect.SOLARIS).credentials
     ended = authentication.make(shown["client_id"], datetime.now(UTC) - timedelta(seconds=2), Vault(OLD))
-    with gate(OLD) as house:
+    with gateway(OLD) as house:
         token = _solaris(house, shown).json["access_token"]
 
-    with gate(NEW, OLD) as house:
+    with gateway(NEW, OLD) as house:
         good = bearing(house, token)
         _solaris(house, shown)
         again, late = bearing(house, token), bearing(house, ended)
         nonsense = bearing(house, token[:-1] + ("A" if token[-1] != "A" else "E"))
-    with gate(NEW) as house:
+    with gateway(NEW) as house:
         alone = bearing(house, token)
 
     assert (good.status, again.status) == (404, 404)
@@ -223,7 +227,7 @@ def test_a_token_from_before_is_good_until_it_ends(world: Any, gate: Gate) -> No
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: Any, gate: Gate, dialect: Dialect) -> None:
+def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: Any, gateway: Gateway, dialect: Dialect) -> None:
     call, _ = CALLS[dialect]
     revoked, other = (issue(world.rt, "acme", dialect) for _ in range(2))
     revoke(world.rt, "acme", revoked.id)
@@ -233,7 +237,7 @@ def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: Any, gate: G
     answers = []
 
     for keys in ((OLD,), (NEW, OLD)):
-        with gate(*keys) as house:
+        with gateway(*keys) as house:
             answers += [said(call(house, shown)) for shown in (revoked.credentials, false)]
 
     assert {status for status, _ in answers} == {401}
@@ -242,31 +246,31 @@ def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: Any, gate: G
     assert world.rows("SELECT DISTINCT secret_version FROM keys") == [Vault(OLD).id]
 
 
-def test_whoever_is_turned_away_with_the_right_key_has_it_moved_over_too(world: Any, gate: Gate) -> None:
+def test_whoever_is_turned_away_with_the_right_key_has_it_moved_over_too(world: Any, gateway: Gateway) -> None:
     suspended = issue(world.rt, "acme", Dialect.ROBASE).credentials
     elsewhere = issue(world.rt, "acme", Dialect.WEBEX, networks=["203.0.113.0/24"]).credentials
 
-    with gate(NEW, OLD) as house:
+    with gateway(NEW, OLD) as house:
         assert _webex(house, elsewhere).status == 403
         administer.set_account_state(world.rt, "acme", AccountState.SUSPENDED)
         assert _robase(house, suspended).status == 403
         assert behind(house.rt) == []
 
 
-def test_many_calls_at_once_at_two_gateways_move_a_key_over_once(world: Any, gate: Gate) -> None:
+def test_many_calls_at_once_at_two_gateways_move_a_key_over_once(world: Any, gateway: Gateway) -> None:
     known = [issue(world.rt, "acme", Dialect.ROBASE, settings={"rate": 1000}).credentials for _ in range(5)]
 
-    with gate(NEW, OLD) as one, gate(NEW, OLD) as other, ThreadPoolExecutor(16) as pool:
+    with gateway(NEW, OLD) as one, gateway(NEW, OLD) as other, ThreadPoolExecutor(16) as pool:
         calls = [(house, shown) for _ in range(10) for house in (one, other) for shown in known]
         statuses = list(pool.map(lambda each: _robase(*each).status, calls))
-    with gate(NEW) as house:
+    with gateway(NEW) as house:
         alone = [_robase(house, shown).status for shown in known]
 
     assert statuses == [200] * 100
     assert alone == [200] * 5
 
 
-def test_a_key_that_cannot_be_hashed_anew_still_works(world: Any, gate: Gate) -> None:
+def test_a_key_that_cannot_be_hashed_anew_still_works(world: Any, gateway: Gateway) -> None:
     taken, frozen = (issue(world.rt, "acme", Dialect.ROBASE).credentials for _ in range(2))
     # somebody has its new hash; and the other's row cannot be written
     handle = Vault(NEW).digest("key", Dialect.ROBASE, taken["api_key"]).hex()
@@ -280,7 +284,7 @@ def test_a_key_that_cannot_be_hashed_anew_still_works(world: Any, gate: Gate) ->
         "CREATE TRIGGER refuse BEFORE UPDATE ON keys FOR EACH ROW EXECUTE FUNCTION refuse()"
     )
 
-    with gate(NEW, OLD) as house:
+    with gateway(NEW, OLD) as house:
         cannot = [_robase(house, shown).status for shown in (taken, frozen)]
         world.run("DROP TRIGGER refuse ON keys; DROP FUNCTION refuse")
         can = [_robase(house, shown).status for shown in (taken, frozen)]
@@ -290,16 +294,16 @@ def test_a_key_that_cannot_be_hashed_anew_still_works(world: Any, gate: Gate) ->
     assert left == [taken["api_key"][-4:]]
 
 
-def test_a_code_in_flight_is_judged_as_before(world: Any, gate: Gate) -> None:
+def test_a_code_in_flight_is_judged_as_before(world: Any, gateway: Gateway) -> None:
     shown = issue(world.rt, "acme", Dialect.TELESIGN).credentials
-    with gate(OLD) as house:
+    with gateway(OLD) as house:
         reference = send_code(house, shown).json["reference_id"]
 
     path = f"/v1/verify/{reference}"
     reported = RestClient.generate_telesign_headers(
         shown["customer_id"], shown["api_key"], "GET", path, "", auth_method="Basic"
     )
-    with gate(NEW, OLD) as house:
+    with gateway(NEW, OLD) as house:
         states = [
             house.ask("GET", f"/telesign{path}?verify_code={code}", headers=reported).json["verify"]["code_state"]
             for code in ("1234", "4711")
@@ -310,12 +314,12 @@ def test_a_code_in_flight_is_judged_as_before(world: Any, gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("limit", [{"hard_cap": 1}, {"pause": 300}], ids=str)
-def test_what_a_number_has_used_up_of_its_limits_stays_used_up(world: Any, gate: Gate, limit: Shown) -> None:
+def test_what_a_number_has_used_up_of_its_limits_stays_used_up(world: Any, gateway: Gateway, limit: Shown) -> None:
     shown = issue(world.rt, "acme", Dialect.TELESIGN, settings=limit).credentials
 
-    with gate(OLD) as house:
+    with gateway(OLD) as house:
         sent, refused = send_code(house, shown), send_code(house, shown)
-    with gate(NEW, OLD) as house:
+    with gateway(NEW, OLD) as house:
         meanwhile = send_code(house, shown)
 
     assert (sent.status, refused.status) == (200, 429)
@@ -323,14 +327,14 @@ def test_what_a_number_has_used_up_of_its_limits_stays_used_up(world: Any, gate:
 
 
 def test_what_a_number_uses_up_of_its_limits_meanwhile_is_used_up_afterwards(
-    world: Any, gate: Gate, secret: Any
+    world: Any, gateway: Gateway, secret: Any
 ) -> None:
     shown = issue(world.rt, "acme", Dialect.TELESIGN, settings={"hard_cap": 1}).credentials
 
-    with gate(NEW, OLD) as house:
+    with gateway(NEW, OLD) as house:
         sent = send_code(house, shown)
     secret("rotate")
-    with gate(NEW) as house:
+    with gateway(NEW) as house:
         refused = send_code(house, shown)
 
     assert (sent.status, refused.status) == (200, 429)

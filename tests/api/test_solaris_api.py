@@ -27,7 +27,7 @@ _numbers = itertools.count(5550000)
 class Partner:
     """A bank that speaks to us as it speaks to Solaris."""
 
-    gate: Gatehouse
+    gateway: Gatehouse
     credentials: Mapping[str, str]
     token: str = field(default="")
 
@@ -38,7 +38,7 @@ class Partner:
 
     def ask_token(self) -> Answer:
         shown = f"{self.credentials['client_id']}:{self.credentials['client_secret']}"
-        return self.gate.ask(
+        return self.gateway.ask(
             "POST",
             "/solaris/oauth2/token",
             "grant_type=client_credentials&scope=partners",
@@ -49,7 +49,7 @@ class Partner:
         )
 
     def ask(self, method: str, path: str, body: Any = None) -> Answer:
-        return self.gate.ask(method, f"/solaris{path}", body, {"Authorization": f"Bearer {self.token}"})
+        return self.gateway.ask(method, f"/solaris{path}", body, {"Authorization": f"Bearer {self.token}"})
 
     def send(self, person: str, **fields: Any) -> Answer:
         body = {"person_id": person, "text": "Your statement is here.", "purpose": "Account statements"}
@@ -59,8 +59,8 @@ class Partner:
         return self.ask(method, f"/v1/persons/{person}/mobile_number{what}", body or None)
 
 
-def partner(gate: Gatehouse, **properties: Any) -> Partner:
-    return Partner(gate, gate.key(Dialect.SOLARIS, **properties))
+def partner(gateway: Gatehouse, **properties: Any) -> Partner:
+    return Partner(gateway, gateway.key(Dialect.SOLARIS, **properties))
 
 
 def number() -> str:
@@ -257,9 +257,9 @@ def test_a_client_may_show_itself_in_the_form(gatehouse: Gatehouse, bank: Partne
 
 
 def test_a_wrong_secret_gets_no_token(bank: Partner) -> None:
-    known = Partner(bank.gate, bank.credentials)
+    known = Partner(bank.gateway, bank.credentials)
     known.credentials = {**bank.credentials, "client_secret": "wrong"}
-    unknown = Partner(bank.gate, bank.credentials)
+    unknown = Partner(bank.gateway, bank.credentials)
     unknown.credentials = {**bank.credentials, "client_id": "nobody"}
 
     for each in (known, unknown):

@@ -8,7 +8,7 @@ from pipeline.carriers.outcome_tables import markdown
 from pipeline.carriers.registry import KINDS
 from pipeline.carriers.smpp.codes import CommandStatus
 from pipeline.carriers.smpp.submit_exchange import OUTCOMES as OF_SMPP
-from pipeline.rules.routing.refusals import OUTCOMES, may_another_help
+from pipeline.rules.routing.retryable import OUTCOMES, may_another_help
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome
 

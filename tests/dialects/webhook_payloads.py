@@ -11,7 +11,7 @@ AT = datetime(2026, 11, 21, 10, 0, 5, 250_000, UTC)
 MESSAGE = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
 
 
-def news(**fields: Any) -> MessageEvent:
+def payload(**fields: Any) -> MessageEvent:
     """Return news of a delivered message, but for these fields."""
     return MessageEvent(
         **{
@@ -49,7 +49,7 @@ def news(**fields: Any) -> MessageEvent:
     )
 
 
-def number_news(**fields: Any) -> PersonEvent:
+def person_payload(**fields: Any) -> PersonEvent:
     """Return news of a person's new number, but for these fields."""
     return PersonEvent(
         **{

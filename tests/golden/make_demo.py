@@ -64,7 +64,7 @@ PRESCRIPTION = (
     "your prescription is ready to collect. Bring this text with you. We are open until {later}:00 today, and "
     "from 9:00 to 17:30 tomorrow; if somebody else collects it for you, they need your date of birth."
 )
-NEWS = {
+PAYLOAD = {
     "en-NG": [
         "your Account Statement for the month of {month_en} has been generated. Please login to your account to view.",
         "NGN {money} was credited to account {account} by transfer. Avail. bal: NGN {more}. Ref {ref}.",
@@ -178,9 +178,9 @@ def row(r: random.Random, n: int) -> list[str]:
     country = r.choices(list(COUNTRIES), [share for share, _ in COUNTRIES.values()])[0]
     language = COUNTRIES[country][1]
     to = r.choice(BAD_NUMBERS)(r) if r.random() < 0.012 else number(r, country)
-    news = r.choice(NEWS[language]).format(**words(r))
+    payload = r.choice(PAYLOAD[language]).format(**words(r))
     closing = r.choice(CLOSINGS.get(language.partition("-")[0], [""]))
-    return [to, f"demo-{n:04}", GREETINGS[language], r.choice(NAMES[language].split()), news, closing]
+    return [to, f"demo-{n:04}", GREETINGS[language], r.choice(NAMES[language].split()), payload, closing]
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ from pipeline.store import (
     requests,
     resendable,
 )
-from pipeline.store import unknown_outcomes as store_doubts
+from pipeline.store import unknown_outcomes as store_unknown
 from pipeline.store.api import challenges, list_messages, recipient_requests, scheduled_requests, webhook_deliveries
 from pipeline.store.consent import inbound, opt_outs
 from schema.vocabulary import BatchStatus
@@ -183,7 +183,7 @@ def charges(crowd: Crowd) -> dict[str, Any]:
     return bounds | {name: [value] * count for name, value in columns.items()}
 
 
-def doubts(crowd: Crowd) -> dict[str, Any]:
+def unknown(crowd: Crowd) -> dict[str, Any]:
     count = len(crowd.batches)
     columns = {"n": 1, "carriers": "alpha", "fences": 1, "marked_at": datetime.now(UTC), "again": True}
     return {"batches": crowd.batches, "after": crowd.firsts, "upto": crowd.lasts} | {
@@ -208,7 +208,13 @@ def reports(crowd: Crowd, **more: Any) -> dict[str, Any]:
 
 
 def claimed(crowd: Crowd) -> dict[str, Any]:
-    sizes = {"company": leases.COMPANY, "small": leases.SMALL, "turns": leases.TURNS, "held": HELD, "in_hand": IN_HAND}
+    sizes = {
+        "company": leases.SAME_ACCOUNT,
+        "small": leases.SMALL,
+        "turns": leases.TURNS,
+        "held": HELD,
+        "in_hand": IN_HAND,
+    }
     return {"ids": crowd.batches, "lease": 60.0, "holder": None, **sizes}
 
 
@@ -338,7 +344,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     ),
     "batches of": (messages._BATCHES_OF, lambda crowd: {"ids": some(crowd)["ids"], "account": 1}),
     "standing": (messages._STANDING, lambda crowd: {"ids": some(crowd)["ids"], "batches": crowd.batches}),
-    "doubt": (attempts._DOUBT, doubts),
+    "doubt": (attempts._DOUBT, unknown),
     "late": (attempts._LATE, late),
     "unresolved": (attempts._UNRESOLVED, lambda _: {"hours": 72.0, "limit": 500}),
     "receipts due": (receipts._DUE, lambda _: {"limit": 1000, "retryable": False}),
@@ -359,13 +365,13 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "whole of its parts": (parts._WHOLE, lambda crowd: {"messages": some(crowd)["ids"]}),
     "sent": (resendable._SENT, lambda crowd: {"ids": some(crowd)["ids"]}),
     "untaken": (messages._UNTAKEN, spans),
-    "doubts due": (store_doubts._DUE, lambda _: {"limit": 500}),
-    "put off doubts": (store_doubts._PUT_OFF, lambda crowd: places(crowd, seconds=5.0)),
-    "resolve doubts": (store_doubts._RESOLVE, places),
-    "give doubts up": (store_doubts._GIVE_UP, lambda crowd: {"ids": crowd.firsts}),
-    "asked": (store_doubts._ASKED, lambda crowd: {"ids": crowd.firsts, "carrier": "alpha"}),
+    "doubts due": (store_unknown._DUE, lambda _: {"limit": 500}),
+    "put off doubts": (store_unknown._PUT_OFF, lambda crowd: places(crowd, seconds=5.0)),
+    "resolve doubts": (store_unknown._RESOLVE, places),
+    "give doubts up": (store_unknown._GIVE_UP, lambda crowd: {"ids": crowd.firsts}),
+    "asked": (store_unknown._ASKED, lambda crowd: {"ids": crowd.firsts, "carrier": "alpha"}),
     "answer": (
-        store_doubts._ANSWER,
+        store_unknown._ANSWER,
         lambda crowd: (
             {"carrier": "alpha", "messages": crowd.firsts}
             | {"outcomes": ["accepted"] * len(crowd.firsts), "refs": ["x"] * len(crowd.firsts)}

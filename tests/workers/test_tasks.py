@@ -100,7 +100,9 @@ def test_a_hint_given_twice_sends_once(worked: Any, eventually: Callable[..., No
         pytest.param([[ORDER], {}, None], INGEST, id="null for what is not used"),
         pytest.param([[], {"order": ORDER}, {}], INGEST, id="by name"),
         pytest.param({"args": [ORDER], "kwargs": {}}, INGEST, id="a dict for a body"),
-        pytest.param([[ORDER], {}, {}], INGEST | {"shadow": "sms.tend", "timelimit": 5}, id="headers that are wrong"),
+        pytest.param(
+            [[ORDER], {}, {}], INGEST | {"shadow": "sms.maintenance", "timelimit": 5}, id="headers that are wrong"
+        ),
     ],
 )
 def test_an_order_in_raw_json_is_an_order(

@@ -172,7 +172,7 @@ class ApiDispatcher:
             nonce=nonce.word if nonce else None,
             nonce_seconds=nonce.seconds if nonce else 0,
         )
-        key = await submission.identify(self._with_older(credentials, call, vault) if vault.old else credentials)
+        key = await submission.authenticate(self._with_older(credentials, call, vault) if vault.old else credentials)
         if isinstance(key, Denied):
             reply = key.proof if isinstance(key.proof, ApiResponse) else self._turn_away(call, key)
             return await self._slow_down(submission, call, reply) if key.code is Code.UNAUTHENTICATED else reply

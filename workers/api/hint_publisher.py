@@ -19,7 +19,7 @@ from workers.queues import deliveries
 log = logging.getLogger(__name__)
 
 #: seconds a hint waits for company: a task costs its worker as much as fifty messages do
-_COMPANY = {MessageClass.OTP: 0.003, MessageClass.TRANSACTIONAL: 0.03, MessageClass.BULK: 0.03}
+_GATHERED = {MessageClass.OTP: 0.003, MessageClass.TRANSACTIONAL: 0.03, MessageClass.BULK: 0.03}
 
 
 class HintPublisher:
@@ -42,7 +42,7 @@ class HintPublisher:
             goes = not self._waiting
             self._waiting += hints
         if goes:
-            self._thread.submit(self._go, min(_COMPANY[hint.message_class] for hint in hints))
+            self._thread.submit(self._go, min(_GATHERED[hint.message_class] for hint in hints))
 
     def close(self) -> None:
         """End when all is told."""

@@ -15,9 +15,9 @@ from pipeline.stages.api.persons import (
     PersonQuery,
     add_number,
     drop_number,
-    enrol,
     expect_code,
     find,
+    find_or_create,
     hold_proven,
     look_up,
 )
@@ -148,7 +148,7 @@ async def create_person(context: RequestContext) -> ApiResponse:
     if faults := requests.nothing(context.call):
         return errors.answer(context.call, faults)
     person_id = responses.person_id(context.call.id)
-    await context.submission.run(enrol, context.key.account, person_id, test=context.key.test)
+    await context.submission.run(find_or_create, context.key.account, person_id, test=context.key.test)
     return responses.person(person_id, 201)
 
 

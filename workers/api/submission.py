@@ -102,7 +102,7 @@ class SubmissionService:
         if not fault.is_final:
             self._failed_at = time.monotonic()
 
-    async def identify(self, credentials: Credentials) -> ApiKey | Denied:
+    async def authenticate(self, credentials: Credentials) -> ApiKey | Denied:
         """Return the key that the knock proves, or why its caller is turned away."""
         return (await self._knocks.add([credentials]))[0]
 

@@ -63,12 +63,12 @@ class WebhookClient:
     async def __aenter__(self) -> "WebhookClient":
         """Open the sessions: one for HTTPS, one for what may be called without."""
         for scheme in ("https", "http"):
-            gate = _Gate(self._reach, scheme == "https")
+            address_check = _AddressCheck(self._reach, scheme == "https")
             connector = aiohttp.TCPConnector(
                 limit=0,
-                resolver=_Names(gate, self._lookup, self._threads),
+                resolver=_Names(address_check, self._lookup, self._threads),
                 ttl_dns_cache=_NAMES,
-                socket_factory=gate.open,
+                socket_factory=address_check.open,
                 ssl=self._tls,
             )
             self._sessions[scheme] = aiohttp.ClientSession(
@@ -165,7 +165,7 @@ _WORDS: dict[type[Exception], str] = {
 }
 
 
-class _Gate:
+class _AddressCheck:
     """Opens sockets to addresses that may be reached, and no others."""
 
     def __init__(self, reach: AllowedAddresses, tls: bool) -> None:
@@ -187,8 +187,8 @@ class _Gate:
 class _Names(AbstractResolver):
     """Looks names up; one that leads anywhere it may not leads nowhere."""
 
-    def __init__(self, gate: _Gate, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
-        self._gate = gate
+    def __init__(self, address_check: _AddressCheck, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
+        self._address_check = address_check
         self._lookup = lookup
         self._threads = threads
 
@@ -201,7 +201,7 @@ class _Names(AbstractResolver):
             self._threads, lambda: self._lookup(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
         )
         for _, _, _, _, address in found:
-            self._gate.check(address[0], port)
+            self._address_check.check(address[0], port)
         return [
             ResolveResult(
                 hostname=host,

@@ -31,7 +31,7 @@ HELD: Final = 10.0
 Late = Callable[[UUID, str | int], None]
 
 
-class BindState(Enum):
+class KeptBindState(Enum):
     """How one bind stands."""
 
     OPENING = auto()
@@ -46,7 +46,7 @@ class KeptBind:
     def __init__(self, command: CommandId) -> None:
         #: which bind it asks for next
         self.command = command
-        self.state = BindState.OPENING
+        self.state = KeptBindState.OPENING
         self.session: Session | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -124,7 +124,7 @@ class BindPool:
         self._leave(self._waiting, CLOSED)
         self._leave(self._throttled.clear(), CLOSED)
         for keeper in self.keepers:
-            if keeper.state is not BindState.BOUND and keeper.task:
+            if keeper.state is not KeptBindState.BOUND and keeper.task:
                 keeper.task.cancel()
         await self._handler.close()
         await asyncio.gather(*(keeper.session.leave() for keeper in self.keepers if keeper.session))
@@ -189,7 +189,7 @@ class BindPool:
     async def _keep(self, keeper: KeptBind) -> None:
         failures = 0
         while not self._closing:
-            keeper.state = BindState.OPENING
+            keeper.state = KeptBindState.OPENING
             command, began = keeper.command, self._loop.time()
             opened = await self._open(command)
             if isinstance(opened, Session):
@@ -204,13 +204,13 @@ class BindPool:
                 log.warning("carrier %s: a bind is down: %s", self.carrier, self.fault.code)
             # a bind that stood once is tried again at once, but only once
             if failures > 1 and not self._closing:
-                keeper.state = BindState.RESTING
+                keeper.state = KeptBindState.RESTING
                 self._serve()
                 await asyncio.sleep(self._pause(failures))
 
     async def _use(self, keeper: KeptBind, session: Session, command: CommandId) -> str:
         """Let requests through a bind until it is over; return why it is."""
-        keeper.session, keeper.state = session, BindState.BOUND
+        keeper.session, keeper.state = session, KeptBindState.BOUND
         log.info("carrier %s: a bind is up", self.carrier)
         if keeper.command is not command:
             self._task(session.leave())
@@ -254,7 +254,7 @@ class BindPool:
         if not self._waiting:
             return
         senders = [keeper for keeper in self.keepers if keeper.sends]
-        if all(keeper.state is BindState.RESTING for keeper in senders):
+        if all(keeper.state is KeptBindState.RESTING for keeper in senders):
             self._leave(self._waiting, self.fault)
             return
         self._turn += 1

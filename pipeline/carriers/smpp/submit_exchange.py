@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pipeline.carriers.contract import NO_NOTES, SubmitNotes
 from pipeline.carriers.smpp.codes import CommandId, CommandStatus, word
-from pipeline.rules.routing import refusals
+from pipeline.rules.routing import retryable
 from schema.carriage import Attempt
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome
@@ -81,7 +81,7 @@ REASONS: Final[Mapping[int, RefusalReason]] = {
     CommandStatus.RINVDSTADDRSUBUNIT: RefusalReason.CONFIGURATION,
 }
 #: what a status says of the message; one that is not here: refused for now
-OUTCOMES: Final[Mapping[int, Outcome]] = {status: refusals.OUTCOMES[reason] for status, reason in REASONS.items()}
+OUTCOMES: Final[Mapping[int, Outcome]] = {status: retryable.OUTCOMES[reason] for status, reason in REASONS.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ from pipeline.carriers.vendors.client import (
     unknown,
 )
 from pipeline.carriers.vendors.scalars import decoded
-from pipeline.rules.routing.refusals import may_another_help
+from pipeline.rules.routing.retryable import may_another_help
 from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason
 from schema.vocabulary import ReceiptVerdict

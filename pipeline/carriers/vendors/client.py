@@ -24,7 +24,7 @@ from pipeline.carriers.http1 import Address, ConnectionPool, HttpClient, HttpFau
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import scalars, urls
 from pipeline.carriers.vendors.dlt_registrations import NoDltId
-from pipeline.rules.routing.refusals import OUTCOMES
+from pipeline.rules.routing.retryable import OUTCOMES
 from schema.carriage import Attempt, Parcel
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome, UnknownAbility

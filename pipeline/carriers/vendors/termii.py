@@ -43,7 +43,7 @@ from pipeline.carriers.vendors.client import (
     throttled,
     unclear,
 )
-from pipeline.rules.routing.refusals import may_another_help
+from pipeline.rules.routing.retryable import may_another_help
 from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.message_class import MessageClass
 from schema.refusals import RefusalReason

@@ -82,7 +82,7 @@ def plan(state: BatchProgress, remainders: Iterable[Remainder], chain: Chain, no
     return FailoverPlan(dict(next_carrier), dict(failed))
 
 
-def stay(
+def wait(
     state: BatchProgress, pauses: Mapping[UUID, timedelta], now: datetime
 ) -> tuple[dict[NextCarrier, list[UUID]], list[UUID]]:
     """Return when throttled messages go to the same carrier again, and those that will have expired by then."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pipeline.carriers import receipt_authentication, registry
 from pipeline.carriers.contract import CarrierWithWarnings
-from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.errors import AlreadyExists, InvalidInput, NotFound
 from pipeline.rules.numbers.senders import is_sender
 from pipeline.rules.routing.destinations import is_destination, is_network
 from pipeline.rules.routing.routes import TEST_CARRIER
@@ -37,18 +37,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CARRIER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
-
-
-class InvalidInput(ConfigurationError):
-    """What was asked does not fit; the message says how to write it."""
-
-
-class NotFound(PostroadError):
-    """There is no account, carrier or route of that name."""
-
-
-class AlreadyExists(PostroadError):
-    """The name is another's."""
 
 
 # Accounts -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from typing import Any
 from uuid import uuid4
 
-from pipeline.errors import PostroadError
+from pipeline.errors import InvalidInput
 from pipeline.rules.api import key_settings
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import accounts
@@ -21,10 +21,6 @@ from schema.vocabulary import Dialect
 Row = dict[str, Any]
 
 _ALPHABET = string.ascii_letters + string.digits
-
-
-class InvalidInput(PostroadError):
-    """What was given cannot be so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from pipeline.carriers import registry
 from pipeline.carriers.smpp.diagnostics import HINTS, REMARKS
-from pipeline.errors import PostroadError
+from pipeline.errors import NotFound
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import carrier_binds, carriers, dead_letters, health
 from pipeline.store.carrier_activity import CarrierActivity, Waiting, activity
@@ -22,10 +22,6 @@ _OF_CARRIERS = frozenset({DeadLetterSource.RECEIPT, DeadLetterSource.SMPP})
 FRESH = 150.0
 
 __all__ = ["BindState", "BreakerState", "CarrierStatus", "NotFound", "Waiting", "carrier_statuses"]
-
-
-class NotFound(PostroadError):
-    """There is no carrier of that name."""
 
 
 @dataclass(frozen=True, slots=True)

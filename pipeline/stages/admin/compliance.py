@@ -7,7 +7,7 @@ from typing import Any
 
 from phonenumbers import SUPPORTED_REGIONS
 
-from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.errors import InvalidInput, NotFound
 from pipeline.rules.consent import consent_numbers
 from pipeline.rules.consent.keywords import Keyword, spell
 from pipeline.rules.consent.quiet_hours import QuietRule
@@ -29,14 +29,6 @@ _PORTION = 5000
 #: characters of a keyword's reply
 _MOST_TEXT = 1600
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
-
-
-class InvalidInput(ConfigurationError):
-    """What was given cannot be so."""
-
-
-class NotFound(PostroadError):
-    """There is no account of that name, or no such line."""
 
 
 # Countries ----------------------------------------------------------------------------------------------------

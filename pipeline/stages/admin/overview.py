@@ -81,7 +81,7 @@ def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> MessageReport
         return RequestResult(request | {"accepted": len(found)} if whose != wanted else request, found)
 
 
-def survey(rt: Runtime, since: datetime) -> Overview:
+def overview_of(rt: Runtime, since: datetime) -> Overview:
     """Return counts by status and carrier of messages accepted since then, and all money and waiting batches."""
     edge, ill = ids.new_ids(since, 0), health.watch(rt.valkey)
     with rt.begin() as conn:

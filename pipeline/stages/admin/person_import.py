@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.errors import AlreadyExists, InvalidInput, NotFound
 from pipeline.rules.numbers import phones
 from pipeline.rules.numbers.test_numbers import SANDBOX_NUMBERS
 from pipeline.runtime import Connection, Runtime
@@ -14,18 +14,6 @@ from schema.vocabulary import NumberMove
 Row = dict[str, Any]
 
 _PERSON = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-class InvalidInput(ConfigurationError):
-    """What was given cannot be so."""
-
-
-class NotFound(PostroadError):
-    """There is no account of that name."""
-
-
-class AlreadyExists(PostroadError):
-    """The person has a number already."""
 
 
 def add_person(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipeline.errors import PostroadError
+from pipeline.errors import NotFound
 from pipeline.rules.numbers import phones
 from pipeline.rules.text import templates
 from pipeline.runtime import Runtime
@@ -10,10 +10,6 @@ from pipeline.store import accounts
 
 #: characters a rendered body may have
 _MAX_BODY = 1600
-
-
-class NotFound(PostroadError):
-    """There is no such account, or it has no such template."""
 
 
 def template_text(rt: Runtime, account: str, word: str) -> str:

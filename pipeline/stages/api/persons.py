@@ -57,7 +57,7 @@ def find(rt: Runtime, account: int, person: str) -> Person | None:
         return persons.get(conn, account, person)
 
 
-def enrol(rt: Runtime, account: int, person: str, *, test: bool = False) -> bool:
+def find_or_create(rt: Runtime, account: int, person: str, *, test: bool = False) -> bool:
     """Write a person without a number; return False when the account has him already."""
     with rt.begin() as conn:
         return persons.create(conn, account, person, test=test)

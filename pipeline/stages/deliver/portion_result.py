@@ -80,7 +80,9 @@ def record(rt: Runtime, conn: Connection, entry: PortionResult, state: LeaseStat
             ledger.capture(conn, moved)
         else:
             released += moved
-    _rehearse(rt, conn, entry, {trial.attempt.ref for trial in ours if trial.attempt.outcome is Outcome.ACCEPTED})
+    _play_test_messages(
+        rt, conn, entry, {trial.attempt.ref for trial in ours if trial.attempt.outcome is Outcome.ACCEPTED}
+    )
     return released
 
 
@@ -96,7 +98,7 @@ def _earn_once(conn: Connection, trials: Sequence[Trial]) -> None:
     ledger.capture(conn, messages.end_doubt(conn, taken, Money.CAPTURED))
 
 
-def _rehearse(rt: Runtime, conn: Connection, entry: PortionResult, accepted: set[UUID]) -> None:
+def _play_test_messages(rt: Runtime, conn: Connection, entry: PortionResult, accepted: set[UUID]) -> None:
     """Keep the receipts that nobody will send of test messages; their numbers say when each comes."""
     played = [parcel for claim, parcel in entry.sent.members if claim.test and parcel.ref in accepted]
     reports = [

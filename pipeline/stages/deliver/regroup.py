@@ -116,7 +116,7 @@ def put_aside(
     successors: list[Successor] = []
     released: list[Moved] = []
     for claim in (each for each in claims if each.span.batch in own):
-        later, expired = failover.stay(_state(claim), own[claim.span.batch], now)
+        later, expired = failover.wait(_state(claim), own[claim.span.batch], now)
         successors += [successor(claim, to, members, now) for to, members in later.items()]
         released += _end(rt, conn, claim, expired, Code.EXPIRED, now)
     successor_batches.write(conn, now, rt.new_ids(), successors)
@@ -195,7 +195,7 @@ def _plan(
         chain = _chain_of(choice, fit - set(claim.tried) if claim.again else fit)
     goes_on = [] if claim.again is ResendReason.REPEAT else [each for each in remainders if each.id not in pauses]
     plan = failover.plan(state, goes_on, chain, now)
-    later, expired = failover.stay(state, {each.id: pauses[each.id] for each in remainders if each.id in pauses}, now)
+    later, expired = failover.wait(state, {each.id: pauses[each.id] for each in remainders if each.id in pauses}, now)
     next_carrier, failed = plan.next_carrier | later, dict(plan.failed)
     if expired:
         failed[Code.EXPIRED] = failed.get(Code.EXPIRED, []) + expired

@@ -225,7 +225,7 @@ def test_octets_of_parts_are_joined_before_they_are_decoded(
     bring(world, client, (list(enumerate(parts, start=1)), "waits"))
     inbound.reply(world.rt)
 
-    assert [row["body"] for row in hear_listing(world)] == ["it is 5€", "so 👍 far"]
+    assert [row["body"] for row in receive_listing(world)] == ["it is 5€", "so 👍 far"]
     assert world.rows("SELECT count(*) FROM inbound WHERE octets IS NOT NULL OR handled_at IS NULL") == [0]
 
 
@@ -241,7 +241,7 @@ def test_parts_that_come_by_two_binds_are_joined(world: Any, client: Clients) ->
     )
 
     assert is_out(world)
-    assert [row["body"] for row in hear_listing(world)] == ["STOP 👍"]
+    assert [row["body"] for row in receive_listing(world)] == ["STOP 👍"]
 
 
 def test_a_stop_whose_rest_never_came_counts_after_its_time(world: Any, client: Clients) -> None:
@@ -255,10 +255,10 @@ def test_a_stop_whose_rest_never_came_counts_after_its_time(world: Any, client: 
     world.run("UPDATE inbound SET received_at = received_at - interval '11 minutes' WHERE part = 1")
 
     assert is_out(world)
-    assert [row["body"] for row in hear_listing(world)] == ["STOP texting me[…]!"]
+    assert [row["body"] for row in receive_listing(world)] == ["STOP texting me[…]!"]
 
 
-def hear_listing(world: Any) -> list[dict[str, Any]]:
+def receive_listing(world: Any) -> list[dict[str, Any]]:
     from pipeline.store.consent import inbound
 
     with world.rt.begin() as conn:

@@ -10,7 +10,7 @@ import pytest
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.vendors.africas_talking import CODES, FAILURES, STATUSES, TAKEN, WORDS, judge, make, read
 from pipeline.errors import ConfigurationError
-from pipeline.rules.routing.refusals import OUTCOMES, may_another_help
+from pipeline.rules.routing.retryable import OUTCOMES, may_another_help
 from schema.carriage import Posted
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome, ReceiptVerdict

@@ -12,7 +12,7 @@ import pytest
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.vendors.infobip import GROUPS, REJECTIONS, judge, make, read, reported
 from pipeline.errors import ConfigurationError
-from pipeline.rules.routing.refusals import OUTCOMES
+from pipeline.rules.routing.retryable import OUTCOMES
 from schema.carriage import Posted
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome, ReceiptVerdict, UnknownAbility

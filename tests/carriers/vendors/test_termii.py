@@ -12,7 +12,7 @@ import pytest
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.vendors.termii import FAILURES, FIELDS, REFUSALS, STATUSES, WORDS, judge, make, read
 from pipeline.errors import ConfigurationError
-from pipeline.rules.routing.refusals import OUTCOMES, may_another_help
+from pipeline.rules.routing.retryable import OUTCOMES, may_another_help
 from schema.carriage import Posted
 from schema.message_class import MessageClass
 from schema.refusals import RefusalReason

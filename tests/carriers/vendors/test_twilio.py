@@ -13,7 +13,7 @@ import pytest
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.vendors.twilio import CODES, STATUSES, judge, make, read
 from pipeline.errors import ConfigurationError
-from pipeline.rules.routing.refusals import OUTCOMES
+from pipeline.rules.routing.retryable import OUTCOMES
 from schema.carriage import Posted
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome, UnknownAbility

@@ -15,7 +15,7 @@ import pytest
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.vendors.vonage import ERR_CODES, ERRORS, METHODS, STATUSES, judge, make, read, signature
 from pipeline.errors import ConfigurationError
-from pipeline.rules.routing.refusals import OUTCOMES, may_another_help
+from pipeline.rules.routing.retryable import OUTCOMES, may_another_help
 from schema.carriage import Posted
 from schema.refusals import RefusalReason
 from schema.vocabulary import Encoding, Outcome, ReceiptVerdict

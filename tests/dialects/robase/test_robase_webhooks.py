@@ -8,7 +8,7 @@ from robasedev.webhooks import WebhookVerificationError, verify_webhook_signatur
 
 from pipeline.dialects.robase import webhooks
 from schema.vocabulary import Code, Status
-from tests.dialects.webhook_payloads import AT, MESSAGE, news
+from tests.dialects.webhook_payloads import AT, MESSAGE, payload
 
 SECRET = b"whsec_new"
 NOW = AT + timedelta(seconds=1)
@@ -19,7 +19,7 @@ def verify(header: str, body: bytes, secret: bytes, later: float = 0.0) -> None:
 
 
 def test_their_client_verifies_what_we_sign() -> None:
-    posting = webhooks.compose(news(), [SECRET], NOW)
+    posting = webhooks.compose(payload(), [SECRET], NOW)
 
     assert posting
     verify(posting.headers["Robase-Signature"], posting.body, SECRET)
@@ -31,7 +31,7 @@ def test_their_client_verifies_what_we_sign() -> None:
 
 
 def test_after_a_rotation_both_secrets_sign_and_their_client_takes_the_new() -> None:
-    posting = webhooks.compose(news(), [SECRET, b"whsec_old"], NOW)
+    posting = webhooks.compose(payload(), [SECRET, b"whsec_old"], NOW)
 
     assert posting
     header = posting.headers["Robase-Signature"]
@@ -41,7 +41,7 @@ def test_after_a_rotation_both_secrets_sign_and_their_client_takes_the_new() -> 
 
 
 def test_the_envelope_is_the_vendors() -> None:
-    posting = webhooks.compose(news(test=True), [SECRET], NOW)
+    posting = webhooks.compose(payload(test=True), [SECRET], NOW)
 
     assert posting
     assert json.loads(posting.body) == {
@@ -77,7 +77,7 @@ def test_the_envelope_is_the_vendors() -> None:
     ],
 )
 def test_each_move_has_its_event_or_none(status: Status, event: str | None) -> None:
-    posting = webhooks.compose(news(status=status), [SECRET], NOW)
+    posting = webhooks.compose(payload(status=status), [SECRET], NOW)
 
     assert (posting.headers["Robase-Event"] if posting else None) == event
 
@@ -85,8 +85,8 @@ def test_each_move_has_its_event_or_none(status: Status, event: str | None) -> N
 def test_an_endpoint_hears_only_what_it_asked_for() -> None:
     listens_to = frozenset({"sms.failed"})
 
-    assert webhooks.compose(news(listens_to=listens_to), [SECRET], NOW) is None
-    assert webhooks.compose(news(listens_to=listens_to, status=Status.FAILED), [SECRET], NOW)
+    assert webhooks.compose(payload(listens_to=listens_to), [SECRET], NOW) is None
+    assert webhooks.compose(payload(listens_to=listens_to, status=Status.FAILED), [SECRET], NOW)
 
 
 @pytest.mark.parametrize("code", Code)

@@ -9,11 +9,11 @@ import pytest
 
 from pipeline.dialects.solaris import webhooks
 from schema.vocabulary import Code, NumberMove, Status
-from tests.dialects.webhook_payloads import AT, MESSAGE, news, number_news
+from tests.dialects.webhook_payloads import AT, MESSAGE, payload, person_payload
 
 
 def test_the_signature_is_that_of_the_raw_body_by_the_new_secret() -> None:
-    posting = webhooks.compose(news(attempt=3), [b"new", b"old"], AT)
+    posting = webhooks.compose(payload(attempt=3), [b"new", b"old"], AT)
 
     assert posting
     headers = posting.headers
@@ -23,7 +23,7 @@ def test_the_signature_is_that_of_the_raw_body_by_the_new_secret() -> None:
 
 
 def test_neither_number_nor_text_is_told() -> None:
-    posting = webhooks.compose(news(status=Status.FAILED, error_code=Code.EXPIRED), [b"new"], AT)
+    posting = webhooks.compose(payload(status=Status.FAILED, error_code=Code.EXPIRED), [b"new"], AT)
 
     assert posting
     said = {"id": str(MESSAGE), "status": "failed", "updated_at": "2026-11-21T10:00:05.250Z", "error": "expired"}
@@ -32,18 +32,18 @@ def test_neither_number_nor_text_is_told() -> None:
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.SCHEDULED, Status.CANCELLED])
 def test_what_the_answer_said_already_is_not_told(status: Status) -> None:
-    assert webhooks.compose(news(status=status), [b"new"], AT) is None
+    assert webhooks.compose(payload(status=status), [b"new"], AT) is None
 
 
 def test_an_endpoint_hears_only_what_it_asked_for() -> None:
-    assert webhooks.compose(news(listens_to=frozenset({"SMS_MESSAGE_FAILED"})), [b"new"], AT) is None
+    assert webhooks.compose(payload(listens_to=frozenset({"SMS_MESSAGE_FAILED"})), [b"new"], AT) is None
 
 
 # Numbers -------------------------------------------------------------------------------------------------------
 
 
 def test_a_new_number_is_told_by_its_person_alone() -> None:
-    posting = webhooks.compose_number(number_news(), [b"new", b"old"])
+    posting = webhooks.compose_number(person_payload(), [b"new", b"old"])
 
     assert posting
     assert posting.body == b"{}"
@@ -59,7 +59,7 @@ def test_a_new_number_is_told_by_its_person_alone() -> None:
 
 
 def test_a_number_that_went_is_told_by_its_id() -> None:
-    posting = webhooks.compose_number(number_news(move=NumberMove.DELETED), [b"new"])
+    posting = webhooks.compose_number(person_payload(move=NumberMove.DELETED), [b"new"])
 
     assert posting
     assert json.loads(posting.body) == {"id": "244de401cf4ddbbbafbbc657312a7ce7cmno"}
@@ -69,8 +69,8 @@ def test_a_number_that_went_is_told_by_its_id() -> None:
 def test_an_endpoint_hears_of_numbers_only_if_it_asked_for_that() -> None:
     gone = frozenset({"PERSON_MOBILE_NUMBER_DELETED"})
 
-    assert webhooks.compose_number(number_news(listens_to=gone), [b"new"]) is None
-    assert webhooks.compose_number(number_news(listens_to=gone, move=NumberMove.DELETED), [b"new"])
+    assert webhooks.compose_number(person_payload(listens_to=gone), [b"new"]) is None
+    assert webhooks.compose_number(person_payload(listens_to=gone, move=NumberMove.DELETED), [b"new"])
 
 
 def test_every_move_of_a_number_has_a_word() -> None:

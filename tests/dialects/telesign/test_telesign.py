@@ -408,7 +408,7 @@ def test_sending_is_refused_row_by_row_as_in_their_table(
 
 
 #: the errors that only a call's proof can have
-PROOFS = {
+SECRETS = {
     errors.MISSING: (501, -30004, "Missing required 'Authorization' header"),
     errors.MALFORMED: (501, -30005, "Required 'Authorization' header is not in the correct format"),
     errors.FORGED: (501, -30006, "Invalid Signature"),
@@ -422,9 +422,9 @@ PROOFS = {
 }
 
 
-@pytest.mark.parametrize("error", PROOFS, ids=lambda error: str(error.code))
+@pytest.mark.parametrize("error", SECRETS, ids=lambda error: str(error.code))
 def test_a_proof_is_refused_row_by_row_as_in_their_table(error: errors.TelesignError) -> None:
-    status, code, words = PROOFS[error]
+    status, code, words = SECRETS[error]
     said = json.loads(errors.say(post(), [error]).body)
 
     assert errors.say(post(), [error]).status == 401

@@ -12,7 +12,7 @@ from telesign.util import verify_telesign_callback_signature
 from pipeline.dialects.telesign import webhooks
 from schema.api import WebhookPost
 from schema.vocabulary import Code, Dialect, Status
-from tests.dialects.webhook_payloads import news
+from tests.dialects.webhook_payloads import payload
 
 SECRET = b"k" * 64
 CUSTOMER = "FFFFFFFF-EEEE-DDDD-1234-AB1234567890"
@@ -21,8 +21,8 @@ REQUEST = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
 
 
 def notification(**fields: Any) -> WebhookPost | None:
-    news_of_it = news(dialect=Dialect.TELESIGN, handle=CUSTOMER, request=REQUEST, **fields)
-    return webhooks.compose(news_of_it, [SECRET, b"the one before"], NOW)
+    payload_of_it = payload(dialect=Dialect.TELESIGN, handle=CUSTOMER, request=REQUEST, **fields)
+    return webhooks.compose(payload_of_it, [SECRET, b"the one before"], NOW)
 
 
 def said(**fields: Any) -> Any:

@@ -13,13 +13,13 @@ from pipeline.dialects.contract import WebhookFormatter
 from pipeline.dialects.webex import webhooks
 from schema.api import WebhookPost
 from schema.vocabulary import Dialect, Encoding, Status
-from tests.dialects.webhook_payloads import AT, news
+from tests.dialects.webhook_payloads import AT, payload
 
 SECRETS = (b"the newest", b"the one before")
 
 
 def compose(**fields: Any) -> WebhookPost | None:
-    return webhooks.compose(news(dialect=Dialect.WEBEX, **fields), SECRETS, AT)
+    return webhooks.compose(payload(dialect=Dialect.WEBEX, **fields), SECRETS, AT)
 
 
 def content(**fields: Any) -> Any:

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import CarrierUnknown, ConfigurationError
+from pipeline.errors import AlreadyExists, CarrierUnknown, ConfigurationError, InvalidInput, NotFound
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin import administer
-from pipeline.stages.admin.administer import AlreadyExists, InvalidInput, NotFound
 from pipeline.stages.admin.audit import audit
 from schema.vocabulary import AccountState, CarrierState, SenderState
 

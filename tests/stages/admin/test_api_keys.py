@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, InvalidInput
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin.api_keys import InvalidInput, IssuedKey, issue, list_keys, revoke
+from pipeline.stages.admin.api_keys import IssuedKey, issue, list_keys, revoke
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.verification import challenge, open_challenges
 from pipeline.stages.maintenance import maintain

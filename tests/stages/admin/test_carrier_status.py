@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import InvalidInput, NotFound
 from pipeline.rules.identity import ids
 from pipeline.stages.admin import administer
-from pipeline.stages.admin.carrier_status import CarrierStatus, NotFound, Waiting, carrier_statuses
+from pipeline.stages.admin.carrier_status import CarrierStatus, Waiting, carrier_statuses
 from pipeline.store import health
 from schema.vocabulary import BatchStatus, CarrierState, Outcome, ReceiptVerdict
 
@@ -92,7 +93,7 @@ def test_who_is_resumed_by_hand_is_well_at_once(world: Any) -> None:
 
 
 def test_a_pace_is_set_and_stays_until_it_is_taken_away(world: Any) -> None:
-    paces = []
+    rates = []
     for step in (
         lambda: administer.set_carrier(world.rt, "beta", "simulated", {}, None, 12.5),
         lambda: administer.set_carrier(world.rt, "beta", "simulated", {"script": {"seed": 1}}),
@@ -101,21 +102,21 @@ def test_a_pace_is_set_and_stays_until_it_is_taken_away(world: Any) -> None:
         lambda: administer.adjust_carrier(world.rt, "beta", None, 0),
     ):
         step()
-        paces.append(of(world, "beta").segments_per_second)
+        rates.append(of(world, "beta").segments_per_second)
 
-    assert paces == [12.5, 12.5, 12.5, 100, None]
+    assert rates == [12.5, 12.5, 12.5, 100, None]
     [row] = [row for row in administer.list_carriers(world.rt) if row.name == "beta"]
     assert (row.settings, row.capabilities) == ({"script": {"seed": 1}}, {"ucs2": False})
 
 
 @pytest.mark.parametrize("pace", [-1, 0.01, 1e9, float("nan")])
 def test_a_pace_is_within_reason(world: Any, pace: float) -> None:
-    with pytest.raises(administer.InvalidInput, match=r"a pace is 0\.1 to 1e"):
+    with pytest.raises(InvalidInput, match=r"a pace is 0\.1 to 1e"):
         administer.adjust_carrier(world.rt, "alpha", None, pace)
 
 
 def test_a_carrier_that_is_not_there_is_said_so(world: Any) -> None:
     with pytest.raises(NotFound, match="there is no carrier 'nobody'"):
         carrier_statuses(world.rt, QUARTER, "nobody")
-    with pytest.raises(administer.NotFound, match="there is no carrier 'nobody'"):
+    with pytest.raises(NotFound, match="there is no carrier 'nobody'"):
         administer.adjust_carrier(world.rt, "nobody", None, 1)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import InvalidInput, NotFound
 from pipeline.runtime import Runtime
 from pipeline.stages.admin import administer
-from pipeline.stages.admin.administer import InvalidInput, NotFound
 from pipeline.store import carriers, routing_snapshot
 
 SOON = datetime.now(UTC) + timedelta(hours=1)

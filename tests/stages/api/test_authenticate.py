@@ -8,11 +8,11 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, InvalidInput
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin import administer
-from pipeline.stages.admin.api_keys import InvalidInput, issue, list_keys, revoke
+from pipeline.stages.admin.api_keys import issue, list_keys, revoke
 from pipeline.stages.api.authenticate import Credentials, Denied, authenticate
 from schema.api import ApiKey
 from schema.vocabulary import AccountState, Code, Dialect

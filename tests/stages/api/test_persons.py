@@ -7,10 +7,11 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
+from pipeline.errors import AlreadyExists
 from pipeline.settings import Settings
-from pipeline.stages.admin.person_import import AlreadyExists, add_person, remove_person_number
+from pipeline.stages.admin.person_import import add_person, remove_person_number
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
-from pipeline.stages.api.persons import PersonQuery, add_number, drop_number, enrol, look_up
+from pipeline.stages.api.persons import PersonQuery, add_number, drop_number, find_or_create, look_up
 from pipeline.stages.api.webhook_deliveries import CallOutcome, DeliveryJob
 from pipeline.store import accounts
 from schema.api import PersonEvent
@@ -32,7 +33,7 @@ def endpoint(world: Any, dialect: Dialect = Dialect.SOLARIS, **fields: Any) -> U
 
 def number(world: Any, person: str = "anna") -> UUID:
     """Give a person a number; return its id."""
-    enrol(world.rt, world.account, person)
+    find_or_create(world.rt, world.account, person)
     given = add_number(world.rt, world.account, person, NUMBER)
     assert given
     assert given.phone_id
@@ -58,7 +59,7 @@ def test_each_is_found_with_the_sender_that_his_own_account_has_where_his_number
     world.run("UPDATE sender_ids SET countries = '{NG}' WHERE sender = 'ACME'")
     world.run("UPDATE sender_ids SET countries = '{DE}' WHERE sender = 'GERMAN'")
     number(world)
-    enrol(world.rt, other, "ben")
+    find_or_create(world.rt, other, "ben")
 
     wanted = [(bare, "anna"), (world.account, "anna"), (other, "ben"), (other, "anna")]
     found = look_up(world.rt, [PersonQuery(*each) for each in wanted])

@@ -133,7 +133,7 @@ MALFORMED: dict[str, tuple[bytes | Any, str, bool]] = {
     "a task that is none": (protocol_2(ID, task="sms.ingets"), "unknown_task", True),
     "a task of Celery's": (protocol_2(ID, task="celery.chord_unlock"), "unknown_task", True),
     "another task in the body": (
-        changed(protocol_1(ID, task="sms.tend"), headers={"task": "sms.ingest"}),
+        changed(protocol_1(ID, task="sms.maintenance"), headers={"task": "sms.ingest"}),
         "no_task",
         True,
     ),
@@ -212,7 +212,11 @@ GOOD: dict[str, Any] = {
     "callbacks, errbacks, a chain and a chord": lambda id_: changed(
         protocol_2(id_),
         body=encoded(
-            [[ORDER], {}, {key: [{"task": "sms.tend"}] for key in ("callbacks", "errbacks", "chain")} | {"chord": 7}]
+            [
+                [ORDER],
+                {},
+                {key: [{"task": "sms.maintenance"}] for key in ("callbacks", "errbacks", "chain")} | {"chord": 7},
+            ]
         ),
     ),
     "a third part that says who it is": lambda id_: changed(

@@ -35,7 +35,12 @@ STRANGE: list[Any] = [
     {"a": [1]},
     "é" * 99,
 ]
-STRANGE += ["9999-12-31T23:59:59Z", "sms.tend", "celery.chord_unlock", {"__type__": "datetime", "__value__": "x"}]
+STRANGE += [
+    "9999-12-31T23:59:59Z",
+    "sms.maintenance",
+    "celery.chord_unlock",
+    {"__type__": "datetime", "__value__": "x"},
+]
 
 
 def _messages(id_: str) -> list[Any]:

@@ -7,7 +7,7 @@ import click
 
 from pipeline.stages.admin import overview
 from workers.broker.unread_queues import unread
-from workers.cli.terminal.message_view import survey
+from workers.cli.terminal.message_view import overview_of
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json
 from workers.cli.terminal.warnings import warnings
@@ -24,9 +24,9 @@ def status(hours: float, json_: bool) -> None:
     Messages and attempts are counted of the last --hours; what waits and money, of all time.
     """
     with opened() as rt:
-        found = overview.survey(rt, rt.now() - timedelta(hours=hours))
+        found = overview.overview_of(rt, rt.now() - timedelta(hours=hours))
         stray = unread(rt.settings.broker_url.get_secret_value())
     if json_:
         click.echo(as_json(dataclasses.asdict(found) | {"unread_lists": [dataclasses.asdict(each) for each in stray]}))
     else:
-        click.echo("\n\n".join(part for part in (survey(found), warnings(found, stray)) if part))
+        click.echo("\n\n".join(part for part in (overview_of(found), warnings(found, stray)) if part))

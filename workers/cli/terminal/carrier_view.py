@@ -18,7 +18,7 @@ _OUTCOMES = {
 _HOLDS = {HoldReason.ACCOUNT: "account suspended", HoldReason.CARRIER: "no carrier"}
 
 
-def conditions(found: Sequence[CarrierStatus]) -> str:
+def carrier_lines(found: Sequence[CarrierStatus]) -> str:
     """Return a line for each carrier, and below them what is the matter with binds that do not stand."""
     headers = [
         "carrier",

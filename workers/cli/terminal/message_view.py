@@ -182,7 +182,7 @@ _HOLDS = {
 }
 
 
-def survey(found: Overview) -> str:
+def overview_of(found: Overview) -> str:
     """Return how the whole stands as tables to read."""
     statuses = [
         (_because(row["status"], row["error_code"]), row["messages"], row["segments"]) for row in found.statuses

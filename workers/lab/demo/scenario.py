@@ -25,7 +25,7 @@ from schema.order import Order
 from schema.vocabulary import Code, InboundAction, Status
 from workers.campaign_file import portions
 from workers.cli.terminal import table_layout
-from workers.cli.terminal.message_view import survey
+from workers.cli.terminal.message_view import overview_of
 from workers.cli.terminal.route_view import in_brief
 from workers.cli.terminal.waiting import wait
 from workers.lab.demo import demo_keys, demo_sandbox, mobile_originated
@@ -206,7 +206,7 @@ class DemoScenario:
         self._say("receipts        all of them are in" if not left else f"receipts        {left} are missing")
 
     def _unreported(self) -> int:
-        found = overview.survey(self.rt, self.began)
+        found = overview.overview_of(self.rt, self.began)
         sent = sum(row["messages"] for row in found.statuses if row["status"] == Status.SENT)
         doubtful = sum(row["attempts"] for row in found.carriers if row["outcome"] == "unknown")
         return int(sent - doubtful)
@@ -214,8 +214,8 @@ class DemoScenario:
     # The end --------------------------------------------------------------------------------------------------------
 
     def _conclude(self) -> None:
-        found = overview.survey(self.rt, self.began)
-        click.echo("\n" + survey(replace(found, waiting=[])))
+        found = overview.overview_of(self.rt, self.began)
+        click.echo("\n" + overview_of(replace(found, waiting=[])))
         self._check("messages went to the next carrier", any(row["failovers"] for row in found.carriers))
         doubtful = sum(row["attempts"] for row in found.carriers if row["outcome"] == "unknown")
         if doubtful:

@@ -132,7 +132,7 @@ def status(name: str | None, minutes: float, json_: bool) -> None:
     if json_:
         click.echo(as_json(found))
     else:
-        click.echo(carrier_view.condition(found[0], minutes) if name else carrier_view.conditions(found))
+        click.echo(carrier_view.condition(found[0], minutes) if name else carrier_view.carrier_lines(found))
 
 
 @carrier.command("list")

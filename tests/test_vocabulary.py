@@ -1,0 +1,130 @@
+"""One word, one thing: classes and modules are named once, by the terms of the field and not by words of our own."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PRODUCT = ("schema", "pipeline", "workers")
+FILES = sorted(path for folder in (*PRODUCT, "tests") for path in (ROOT / folder).rglob("*.py"))
+
+#: layers in which the same word names the same thing: a rule, its rows, what is done with them
+LAYERS = ("pipeline/rules/", "pipeline/store/", "pipeline/transitions/", "pipeline/stages/")
+#: folders whose modules implement one interface each: a vendor's API, a vendor's carrier, a subcommand
+INTERFACES = ("pipeline/dialects/", "pipeline/carriers/vendors/", "workers/cli/commands/", "workers/api/")
+#: names that a whole package or contract has wherever it is one
+EVERYWHERE = {"__init__", "__main__", "contract", "errors", "registry"}
+
+#: words that were ours alone once, or a picture, where the field has a term (docs/glossary.md)
+OURS = frozenset(
+    """
+    assets berth berths blot browse burden company desk dial doings doorkeys doors ear enlist enrol errand examine fate
+    feel felt fleet freight furnish glance greeter ground handset hatchery hear heard hearing herald heralds identify
+    intake knock lanes learn leftover letterbox located manner messenger mines mint moor nest office onward paces permit
+    pulse purse purses reception rehearse rehearsal restrain restraints retake ruling shares sheet showcase siege
+    silences situation situations stand stories strangers stranger stumble survey tend tether told tour trip turned
+    unwell visit weigh
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+#: where such a word stays, and why
+STAYS = {
+    "doors": "a name that `postroad bench --only` takes",
+    "lanes": "the lanes of a connection pool's tasks, and of deliveries that keep their order (a column)",
+    "mines": "a verb in a sentence",
+    "shares": "an option of `postroad gateway`; weights of a simulator script",
+}
+#: migrations are history
+HISTORY = re.compile(r"schema/migrations/versions/")
+
+
+def words(name: str) -> list[str]:
+    """Return the words of an identifier or file name, in lower case: split at underscores and capitals."""
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
+
+
+def identifiers(tree: ast.AST) -> Iterator[str]:
+    """Yield each name that a module defines, binds or uses."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.keyword(arg=str(name)):
+                yield name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                # a test's name is a sentence
+                yield "" if name.startswith("test_") else name
+            case ast.alias(name=name, asname=other):
+                yield from (*name.split("."), other or "")
+
+
+def our_words(names: Iterable[str]) -> dict[str, set[str]]:
+    """Return the words of ours in these names, each with the names that have it."""
+    found = defaultdict(set)
+    for name in names:
+        for word in OURS.intersection(words(name)) - STAYS.keys():
+            found[word].add(name)
+    return dict(found)
+
+
+def is_pair(paths: Iterable[str]) -> bool:
+    """Tell whether modules of one name may be: one in each layer at most, and those of one interface."""
+    rest = [path for path in paths if not path.startswith(INTERFACES)]
+    layers = [next((layer for layer in LAYERS if path.startswith(layer)), path) for path in rest]
+    return len(rest) < 2 or (len(set(layers)) == len(layers) and set(layers) <= set(LAYERS))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_name_has_a_word_of_our_own(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    if HISTORY.match(name):
+        pytest.skip("history")
+
+    assert our_words([*identifiers(ast.parse(path.read_text("utf-8"))), *name.removesuffix(".py").split("/")]) == {}
+
+
+def test_public_classes_are_defined_once() -> None:
+    defined = defaultdict(list)
+    for path in FILES:
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith("tests/"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    defined[node.name].append(name)
+
+    assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
+
+
+def test_a_module_s_name_is_used_once() -> None:
+    named = defaultdict(list)
+    for path in FILES:
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith("tests/") and path.stem not in EVERYWHERE and not HISTORY.match(name):
+            named[path.stem].append(name)
+
+    assert {stem: paths for stem, paths in named.items() if not is_pair(paths)} == {}
+
+
+@pytest.mark.parametrize("name", ["Herald", "last_heard", "front_doors_desk", "_Trip", "STAND"])
+def test_a_word_of_ours_would_be_noticed(name: str) -> None:
+    assert our_words([name])
+
+
+@pytest.mark.parametrize("name", ["unnest", "standard", "retaken", "pretend", "deskew", "ShownMessage"])
+def test_a_word_that_only_holds_one_is_none(name: str) -> None:
+    assert not our_words([name])
+
+
+@pytest.mark.parametrize(
+    ("paths", "may_be"),
+    [
+        (["pipeline/rules/text/templates.py", "pipeline/store/api/templates.py"], True),
+        (["pipeline/dialects/robase/requests.py", "pipeline/store/requests.py"], True),
+        (["pipeline/store/receipts.py", "workers/receipts.py"], False),
+        (["pipeline/store/receipts.py", "pipeline/store/api/receipts.py"], False),
+    ],
+)
+def test_what_a_pair_of_layers_is(paths: list[str], may_be: bool) -> None:
+    assert is_pair(paths) is may_be
