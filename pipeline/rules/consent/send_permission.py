@@ -31,7 +31,9 @@ _WORDS = {
 }
 
 
-def apply_permission(admission: Admission, permission: SendPermission, opted_out: Collection[int], now: datetime) -> Admission:
+def apply_permission(
+    admission: Admission, permission: SendPermission, opted_out: Collection[int], now: datetime
+) -> Admission:
     """Return the admission without forbidden drafts (they become refusals), and with those in quiet hours deferred.
 
     `opted_out`: indexes of the recipients that opted out.

@@ -60,7 +60,7 @@ def resend(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage], wh
         and each.valid_until > now
         and (why is ResendReason.REPEAT or each.resends < most)
     ]
-    onward: _Members = defaultdict(list)
+    next_carrier: _Members = defaultdict(list)
     choices: dict[int, RouteChoice] = {}
     if able and why is not ResendReason.REPEAT:
         choices = routing_snapshot.choices(conn, rt.snapshots, {each.account for each in able}, rt.unhealthy())
@@ -69,9 +69,9 @@ def resend(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage], wh
         if carrier is not None:
             held = None if each.may_go else HoldReason.ACCOUNT
             to = NextCarrier(carrier, each.tries + 1, 0, tuple(sorted(out)), None, held)
-            onward[_Origin(each.account, each.message_class, each.valid_until, why), to].append(each.id)
-    hints = _write(rt, conn, onward, choices, now)
-    taken = {id_ for members in onward.values() for id_ in members}
+            next_carrier[_Origin(each.account, each.message_class, each.valid_until, why), to].append(each.id)
+    hints = _write(rt, conn, next_carrier, choices, now)
+    taken = {id_ for members in next_carrier.values() for id_ in members}
     return Resent(hints, [each for each in those if each.id not in taken])
 
 
@@ -90,11 +90,11 @@ def _choose(rt: Runtime, message: ResendableMessage, choice: RouteChoice | None)
 
 
 def _write(
-    rt: Runtime, conn: Connection, onward: _Members, choices: dict[int, RouteChoice], now: datetime
+    rt: Runtime, conn: Connection, next_carrier: _Members, choices: dict[int, RouteChoice], now: datetime
 ) -> list[Hint]:
     """Write the batches, and put their members there; return those that may be delivered."""
     successors = []
-    for (origin, to), members in onward.items():
+    for (origin, to), members in next_carrier.items():
         choice = choices.get(origin.account)
         snapshot = routing_snapshot.keep(conn, rt.snapshots, choice) if choice else None
         successors.append(successor(origin, to, members, now, snapshot))
