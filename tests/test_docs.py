@@ -1,4 +1,4 @@
-"""Documents name files, modules and imports that exist: README, CONTRIBUTING, docs/ and docs/decisions/."""
+"""Documents name files, modules and imports that exist: README, CONTRIBUTING, SECURITY, docs/ and docs/decisions/."""
 
 import ast
 import importlib
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [
-    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "client" / "README.md"),
+    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "client" / "README.md"),
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "docs" / "decisions").glob("*.md")),
 ]
