@@ -13,7 +13,7 @@ ARGS :=
 # Tests run on this many processes.
 JOBS := logical
 
-.PHONY: help demo up bench bench-check test fuzz outcomes static check format lock clean
+.PHONY: help demo up bench bench-check test fuzz outcomes static check format lock lock-runtime clean
 
 help: ## Say what there is to make.
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 — /p' Makefile | while read -r name _ words; do printf '  make %-12s %s\n' "$$name" "$$words"; done
@@ -54,9 +54,17 @@ format: $(READY) ## Lay the code out and mend what ruff can mend.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(READY) ## Write requirements.lock anew from setup.cfg, at the newest versions that fit.
-	$(BIN)/uv pip compile pyproject.toml --extra embedded --extra dev --universal --python-version 3.11 --upgrade --system-certs \
-	  --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
+# Both lock files are written by uv; that of the image at the versions of that for development.
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --system-certs --generate-hashes \
+  --no-emit-index-url --no-header --no-annotate --quiet
+COMPILE_RUNTIME := $(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock
+
+lock: $(READY) ## Write both lock files from setup.cfg, at the newest versions that fit.
+	$(COMPILE) --extra embedded --extra dev --output-file requirements.lock
+	$(COMPILE_RUNTIME)
+
+lock-runtime: $(READY) ## Write requirements-runtime.lock, which the image installs, at the versions of requirements.lock.
+	$(COMPILE_RUNTIME)
 
 clean: ## Remove .venv and what tools left; never .postroad, which holds your messages.
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -16,6 +16,10 @@ from packaging.utils import canonicalize_name
 from tests.packages import Built, build_product
 
 ROOT = Path(__file__).resolve().parent.parent
+#: dependencies on other systems or older Python versions only
+ELSEWHERE = {"async-timeout", "typing-extensions"}
+#: a paragraph of NOTICE that lists distributions under a licence
+LICENCE = re.compile(r"^(LGPL-3\.0-only|Apache-2\.0|MIT|BSD \(2 or 3 clauses\)|PSF-2\.0): ([^:]+?)\n\n", re.MULTILINE)
 HOUSE = ("schema", "pipeline", "workers")
 
 
@@ -26,12 +30,27 @@ def setup() -> configparser.ConfigParser:
     return parser
 
 
+#: name → version and hashes
+Lock = dict[str, tuple[str, frozenset[str]]]
+
+
 @pytest.fixture(scope="module")
-def lock() -> dict[str, tuple[str, int]]:
-    """Return name → version and number of hashes."""
-    entries = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text("utf-8").strip())
+def lock() -> Lock:
+    return read_lock("requirements.lock")
+
+
+@pytest.fixture(scope="module")
+def runtime_lock() -> Lock:
+    return read_lock("requirements-runtime.lock")
+
+
+def read_lock(name: str) -> Lock:
+    entries = re.split(r"\n(?=\S)", (ROOT / name).read_text("utf-8").strip())
     return {
-        canonicalize_name(entry.split("==")[0]): (entry.split("==")[1].split()[0], entry.count("--hash=sha256:"))
+        canonicalize_name(entry.split("==")[0]): (
+            entry.split("==")[1].split()[0],
+            frozenset(re.findall(r"--hash=(sha256:[0-9a-f]{64})(?!\S)", entry)),
+        )
         for entry in entries
     }
 
@@ -40,9 +59,7 @@ def wanted(text: str) -> list[Requirement]:
     return [Requirement(line) for line in text.splitlines() if line and not line.startswith("#")]
 
 
-def test_the_lock_holds_everything_setup_cfg_asks_for(
-    setup: configparser.ConfigParser, lock: dict[str, tuple[str, int]]
-) -> None:
+def test_the_lock_holds_everything_setup_cfg_asks_for(setup: configparser.ConfigParser, lock: Lock) -> None:
     asked = [
         *wanted(setup["options"]["install_requires"]),
         *wanted(setup["options.extras_require"]["embedded"]),
@@ -55,8 +72,47 @@ def test_the_lock_holds_everything_setup_cfg_asks_for(
         assert hashes, f"{requirement.name} has no hash"
 
 
-def test_the_lock_names_no_place() -> None:
-    text = (ROOT / "requirements.lock").read_text("utf-8")
+def test_the_runtime_lock_holds_what_the_product_requires_at_the_versions_of_the_development_lock(
+    setup: configparser.ConfigParser, lock: Lock, runtime_lock: Lock
+) -> None:
+    required = {canonicalize_name(each.name) for each in wanted(setup["options"]["install_requires"])}
+
+    assert required <= runtime_lock.keys()
+    assert runtime_lock == {name: lock[name] for name in runtime_lock}, "make lock-runtime"
+
+
+def test_the_runtime_lock_holds_dependencies_of_the_product_only(runtime_lock: Lock) -> None:
+    assert runtime_lock.keys() <= dependencies("postroad") | ELSEWHERE, "make lock-runtime"
+
+
+def test_the_runtime_lock_has_no_development_tool_and_no_embedded_server(
+    setup: configparser.ConfigParser, runtime_lock: Lock
+) -> None:
+    extras = setup["options.extras_require"]
+
+    assert not runtime_lock.keys() & {
+        canonicalize_name(each.name) for extra in ("dev", "embedded") for each in wanted(extras[extra])
+    }
+
+
+def dependencies(name: str) -> set[str]:
+    """Return the distributions that an installed one requires here, directly or not, with requested extras only."""
+    found: set[Requirement] = set()
+    asked = [Requirement(name)]
+    while asked:
+        one = asked.pop()
+        for requirement in map(Requirement, importlib.metadata.requires(one.name) or ()):
+            environments = [{"extra": extra} for extra in ("", *one.extras)]
+            marker = requirement.marker
+            if requirement not in found and (not marker or any(map(marker.evaluate, environments))):
+                found.add(requirement)
+                asked.append(requirement)
+    return {canonicalize_name(requirement.name) for requirement in found}
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-runtime.lock"])
+def test_a_lock_names_no_place(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
 
     assert "://" not in text
     assert "/" not in re.sub(r"--hash=\S+", "", text)
@@ -92,6 +148,26 @@ def top_level_imports(tree: ast.Module) -> set[str]:
     return found
 
 
+def test_notice_names_every_distribution_of_the_image_under_its_licence(runtime_lock: Lock) -> None:
+    sections = dict(LICENCE.findall((ROOT / "NOTICE").read_text("utf-8")))
+    listed = {licence: [name.strip() for name in names.split(",")] for licence, names in sections.items()}
+
+    assert sorted(name for names in listed.values() for name in names) == sorted(runtime_lock)
+    for licence, names in listed.items():
+        family = re.split(r"\W", licence)[0]
+        assert [name for name in names if name not in ELSEWHERE and family not in licence_of(name)] == []
+
+
+def licence_of(name: str) -> str:
+    told = importlib.metadata.metadata(name)
+    return " ".join(
+        str(word)
+        for key in ("License-Expression", "License", "Classifier")
+        for word in told.get_all(key, [])
+        if key != "Classifier" or word.startswith("License ::")
+    )
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return build_product(tmp_path_factory.mktemp("built"))
@@ -109,6 +185,13 @@ def test_a_wheel_built_from_the_sdist_holds_every_file_of_the_house(built: Built
         shipped = {name for name in packed.namelist() if ".dist-info/" not in name}
 
     assert shipped == files, "package_data in setup.cfg names what is not Python"
+
+
+def test_a_wheel_brings_the_licence_and_the_notice(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as packed:
+        for name in ("LICENSE", "NOTICE"):
+            [path] = [path for path in packed.namelist() if path.endswith(f".dist-info/licenses/{name}")]
+            assert packed.read(path) == (ROOT / name).read_bytes()
 
 
 def test_the_processes_of_a_wheel_are_those_of_the_procfile_at_the_top(built: Built) -> None:
@@ -131,9 +214,12 @@ def test_an_sdist_holds_what_builds_and_runs_the_product_and_neither_tests_nor_t
             "Dockerfile",
             "LICENSE",
             "Makefile",
+            "NOTICE",
             "Procfile",
             "README.md",
+            "SECURITY.md",
         ),
-        *("docker-compose.yml", "pyproject.toml", "requirements.lock", "setup.cfg", "workers/processes/Procfile"),
+        *("docker-compose.yml", "pyproject.toml", "requirements-runtime.lock", "requirements.lock", "setup.cfg"),
+        "workers/processes/Procfile",
     }
     assert not {name for name in names if name.startswith(("tests/", "client/"))}

@@ -125,10 +125,12 @@ def test_who_carries_messages_shares_the_journals_and_may_write_them(services: d
     assert re.search(rf"install --directory --owner=postroad --mode=700 .*{folder}", (ROOT / "Dockerfile").read_text())
 
 
-def test_the_image_is_built_from_the_hashed_lock_and_does_not_run_as_root() -> None:
+def test_the_image_is_built_from_the_hashed_runtime_lock_and_does_not_run_as_root() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
+    image = dockerfile.rpartition("\nFROM ")[2]
 
-    assert "pip install --require-hashes -r requirements.lock" in dockerfile
+    assert "pip install --require-hashes -r requirements-runtime.lock" in image
+    assert "requirements.lock" not in image
     assert re.findall(r"^USER (\S+)", dockerfile, re.MULTILINE) == ["postroad"]
 
 
