@@ -283,7 +283,9 @@ SOUND = [
 
 def test_every_contract_can_break(tmp_path: Path) -> None:
     contracts = (ROOT / "setup.cfg").read_text("utf-8")
-    (tmp_path / "setup.cfg").write_text(contracts, "utf-8")
+    # the small tree has none of the exempt imports
+    lenient = contracts.replace("unmatched_ignore_imports_alerting = error", "unmatched_ignore_imports_alerting = none")
+    (tmp_path / "setup.cfg").write_text(lenient, "utf-8")
     for file in [*SOUND, *FAULTS]:
         path = tmp_path / file
         path.parent.mkdir(parents=True, exist_ok=True)

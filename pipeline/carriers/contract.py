@@ -115,7 +115,7 @@ class Listener(Protocol):
 
 @runtime_checkable
 class ConnectedCarrier(Protocol):
-    """A carrier that stays connected, and speaks unasked: it lives in a process of its own (`postroad carrier run`)."""
+    """A carrier that stays connected and receives events; `postroad carriers` runs a process for each."""
 
     def listen(self, listener: Listener) -> None:
         """Connect, stay connected, and hand over what comes; returns at once."""

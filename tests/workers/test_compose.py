@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from workers.lab.supervisor.supervise import StopTimeouts
 from workers.processes.procfile import read_procfile, shell
 from workers.queues import QUEUES
 
@@ -75,9 +77,17 @@ def test_processes_wait_for_the_migrations_and_those_for_the_servers(services: d
         assert service["depends_on"] == healthy | {"migrate": {"condition": "service_completed_successfully"}}
 
 
-def test_processes_are_given_longer_than_celerys_soft_shutdown(services: dict[str, Any]) -> None:
+def test_a_process_has_longer_to_stop_than_celerys_soft_shutdown_and_a_container_longer_still(
+    services: dict[str, Any],
+) -> None:
+    code = "from workers.app import app; print(app.conf.worker_soft_shutdown_timeout)"
+    told = run([sys.executable, "-c", code], os.environ | {"BROKER_URL": "redis://127.0.0.1:1"})
+
+    grace = StopTimeouts().grace
+
+    assert float(told.stdout) < grace
     for service in ours(services).values():
-        assert seconds(service["stop_grace_period"]) > 30
+        assert grace < seconds(service["stop_grace_period"])
 
 
 def test_all_that_can_be_asked_have_a_healthcheck(services: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ class ChildProcess:
 class StopTimeouts:
     """How long the supervisor waits, in seconds."""
 
-    #: for a process to end when told to; longer than Celery's worker_soft_shutdown_timeout, which is 30
+    #: for a process to end when told to; longer than `worker_soft_shutdown_timeout` in workers/app.py
     grace: float = 40
     #: for a process to become ready
     ready: float = 60
