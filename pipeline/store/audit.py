@@ -1,39 +1,38 @@
 """The invariants as SQL: each query counts what breaks one. In a sound system every count is 0.
 
-What a status allows comes from the lifecycle's own tables, so that a new end of a message is no breach of the old ones.
+What states a message may be in is derived from the lifecycle's moves: a new move needs nothing here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from pipeline.rules.lifecycle import (
-    EARNED_FAILURES,
-    FAILED_AFTER_A_DOUBT,
-    FAILED_AT_A_CARRIER,
-    FINAL,
-    MONEY,
-    WITH_A_CARRIER,
-    WITHOUT_A_CARRIER,
-)
-from schema.vocabulary import Money, Status
+from pipeline.rules.lifecycle import FINAL, STATES
+from schema.vocabulary import Code, Outcome, Status
+
+#: what carriers had of a message → how many attempts were accepted, and how many left unknown
+_TAKEN_AND_UNKNOWN = {None: (0, 0), Outcome.ACCEPTED: (1, 0), Outcome.UNKNOWN: (0, 1)}
 
 
-def _listed(words: Iterable[str]) -> str:
-    return "(" + ", ".join(sorted(f"'{word}'" for word in words)) + ")"
+def _sql(value: object) -> str:
+    return str(value) if isinstance(value, int) else f"'{value or ''}'"
 
 
-def _has(status: Status | None) -> str:
-    return f"status = '{status}'" if status else "status IS NULL"
+def _listed(rows: Iterable[Sequence[object]]) -> str:
+    return "(" + ", ".join(sorted("(" + ", ".join(map(_sql, row)) + ")" for row in rows)) + ")"
 
 
-def _may_have(money: Money) -> str:
-    """Return the condition under which a message's money may stand so."""
-    statuses = [_has(status) for status, allowed in MONEY.items() if money in allowed]
-    if money is Money.CAPTURED:
-        statuses.append(f"status = 'failed' AND error_code IN {_listed(EARNED_FAILURES)}")
-    return " OR ".join(statuses)
+def _may_be_sent(status: Status | None, code: Code | None) -> set[bool]:
+    """Return whether a message in that status, with that error code, was ever sent: true, false or both."""
+    return {each.carrier is not None for each in STATES if (each.status, each.code) == (status, code)}
+
+
+_WITH_CODES = {(each.status, each.code) for each in STATES}
+_SENT = [pair for pair in _WITH_CODES if _may_be_sent(*pair) == {True}]
+_NEVER_SENT = [pair for pair in _WITH_CODES if _may_be_sent(*pair) == {False}]
+#: as the lists have them
+_STATUS_AND_CODE = "coalesce(status, ''), coalesce(error_code, '')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +112,10 @@ INVARIANTS = (
         "I3 states",
         "a message's money stands as its status says: held on the way or in doubt, earned when taken, else given back",
         f"""
-        SELECT count(*) FROM messages WHERE NOT coalesce(CASE
-            WHEN money IS NULL THEN coalesce(amount, 0) + coalesce(quota, 0) = 0
-            WHEN money = 'held' THEN {_may_have(Money.HELD)}
-            WHEN money = 'captured' THEN {_may_have(Money.CAPTURED)}
-            ELSE {_may_have(Money.RELEASED)}
-        END, false)
+        SELECT count(*) FROM messages
+        WHERE ({_STATUS_AND_CODE}, coalesce(money, ''))
+              NOT IN {_listed({(each.status, each.code, each.money) for each in STATES})}
+           OR money IS NULL AND coalesce(amount, 0) + coalesce(quota, 0) <> 0
         """,
     ),
     Invariant(
@@ -134,11 +131,8 @@ INVARIANTS = (
             FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id
             WHERE a.message_id = m.id AND b.again IS NULL
         ) AS a ON true
-        WHERE taken + doubt <> CASE
-                WHEN status IN {_listed(WITH_A_CARRIER)} THEN 1
-                WHEN status = 'failed' AND error_code IN {_listed(FAILED_AT_A_CARRIER)} THEN 1
-                WHEN status = 'failed' AND error_code IN {_listed(FAILED_AFTER_A_DOUBT)} THEN doubt
-                ELSE 0 END
+        WHERE ({_STATUS_AND_CODE}, taken, doubt)
+              NOT IN {_listed({(each.status, each.code, *_TAKEN_AND_UNKNOWN[each.carrier]) for each in STATES})}
            OR decisive < tries
         """,
     ),
@@ -183,9 +177,9 @@ INVARIANTS = (
         "a message has the times its status calls for",
         f"""
         SELECT count(*) FROM messages
-        WHERE coalesce(status IN {_listed(FINAL)}, false) <> (final_at IS NOT NULL)
-           OR status IN {_listed(WITH_A_CARRIER)} AND sent_at IS NULL
-           OR status IN {_listed(WITHOUT_A_CARRIER)} AND sent_at IS NOT NULL
+        WHERE (coalesce(status, '') IN {_listed([status] for status in FINAL)}) <> (final_at IS NOT NULL)
+           OR ({_STATUS_AND_CODE}) IN {_listed(_SENT)} AND sent_at IS NULL
+           OR ({_STATUS_AND_CODE}) IN {_listed(_NEVER_SENT)} AND sent_at IS NOT NULL
         """,
     ),
     Invariant(

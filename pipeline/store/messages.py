@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules.lifecycle import REVOCABLE
+from pipeline.rules.lifecycle import REVOKE
 from pipeline.store.copy import copy
 from schema.message import Charge
 from schema.value_class import value_class
@@ -325,7 +325,8 @@ def conclude(conn: Connection, ids: Sequence[UUID], status: Status, code: Code |
 
 _REVOKE = f"""
 UPDATE messages AS m SET status = 'delivered', error_code = NULL, final_at = now()
-WHERE m.id = ANY(%(ids)b) AND m.status = 'failed' AND m.error_code IN ({", ".join(f"'{c}'" for c in sorted(REVOCABLE))})
+WHERE m.id = ANY(%(ids)b) AND m.status = 'failed'
+  AND m.error_code IN ({", ".join(f"'{code}'" for code in sorted(REVOKE.revokes))})
   AND EXISTS (SELECT FROM provider_attempts AS a WHERE a.message_id = m.id AND a.outcome IN ('accepted', 'unknown'))
 RETURNING m.id
 """

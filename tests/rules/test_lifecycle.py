@@ -4,8 +4,8 @@ from collections.abc import Hashable, Mapping
 
 import pytest
 
-from pipeline.rules.lifecycle import BATCH_MOVES, FINAL, MESSAGE_MOVES, MONEY, outweighs
-from schema.vocabulary import BatchStatus, ReceiptVerdict, Status
+from pipeline.rules.lifecycle import BATCH_MOVES, FINAL, MESSAGE_MOVES, MOVES, STATES, outweighs
+from schema.vocabulary import BatchStatus, Money, Outcome, ReceiptVerdict, Status
 
 #: what the public is told while the batch is on its way: no message has it of its own
 BORROWED = {Status.SCHEDULED, Status.QUEUED}
@@ -54,9 +54,18 @@ def test_verdicts_have_a_total_order_with_delivered_above_all() -> None:
     assert all(outweighs(verdict, None) for verdict in ReceiptVerdict)
 
 
-def test_money_stands_somewhere_in_every_status() -> None:
-    assert set(MONEY) == set(MESSAGE_MOVES)
-    assert all(MONEY.values())
+def test_every_move_leads_somewhere_from_a_state_that_is_reached() -> None:
+    assert all(any(list(move.of(state)) for state in STATES) for move in MOVES)
+
+
+def test_a_message_has_ended_exactly_when_no_money_is_held_for_it_and_no_carrier_may_be_given_it() -> None:
+    assert not [state for state in STATES if state.status in FINAL and state.money is Money.HELD]
+    assert {state.status for state in STATES} - FINAL == {None, Status.SENT}
+
+
+def test_money_is_earned_only_of_what_a_carrier_had() -> None:
+    assert not [state for state in STATES if state.money is Money.CAPTURED and state.carrier is None]
+    assert not [state for state in STATES if state.money is Money.RELEASED and state.carrier is Outcome.ACCEPTED]
 
 
 def test_what_a_carrier_may_have_is_neither_rejected_nor_cancelled() -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import DatabaseFault
-from pipeline.rules.lifecycle import BATCH_MOVES, MESSAGE_MOVES, REVOCABLE
+from pipeline.rules.lifecycle import BATCH_MOVES, MESSAGE_MOVES, REVOKE
 from schema.vocabulary import BatchStatus, Code, Status
 
 
@@ -63,7 +63,7 @@ def test_only_what_failed_at_a_carrier_or_after_a_doubt_becomes_delivered(world:
             world.run("UPDATE messages SET status = 'delivered' WHERE id = %(id)s", id=id_)
             passed.add(code)
 
-    assert passed == REVOCABLE
+    assert passed == REVOKE.revokes
 
 
 def test_the_database_lets_a_batch_move_exactly_as_the_table_says(world: Any) -> None:
