@@ -159,11 +159,11 @@ def test_notice_names_every_distribution_of_the_image_under_its_licence(runtime_
 
 
 def licence_of(name: str) -> str:
-    told = importlib.metadata.metadata(name)
+    package = importlib.metadata.metadata(name)
     return " ".join(
         str(word)
         for key in ("License-Expression", "License", "Classifier")
-        for word in told.get_all(key, [])
+        for word in package.get_all(key, [])
         if key != "Classifier" or word.startswith("License ::")
     )
 

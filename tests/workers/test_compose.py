@@ -81,11 +81,11 @@ def test_a_process_has_longer_to_stop_than_celerys_soft_shutdown_and_a_container
     services: dict[str, Any],
 ) -> None:
     code = "from workers.app import app; print(app.conf.worker_soft_shutdown_timeout)"
-    told = run([sys.executable, "-c", code], os.environ | {"BROKER_URL": "redis://127.0.0.1:1"})
+    process = run([sys.executable, "-c", code], os.environ | {"BROKER_URL": "redis://127.0.0.1:1"})
 
     grace = StopTimeouts().grace
 
-    assert float(told.stdout) < grace
+    assert float(process.stdout) < grace
     for service in ours(services).values():
         assert grace < seconds(service["stop_grace_period"])
 
