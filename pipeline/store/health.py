@@ -6,6 +6,7 @@ it closes the breaker or opens it again. Nobody waits for Valkey: while it is aw
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -141,10 +142,11 @@ class CarrierHealth:
     def note_outcomes(self, outcomes: Sequence[tuple[str, bool]], *, at_once: bool = False) -> Breaker:
         """Take in (country, was it good) of a portion; return how the carrier's breaker stands, as far as is known."""
         with self._lock:
-            for country, good in outcomes:
+            counted = Counter(outcomes)  # most are of one country, and alike
+            for (country, good), count in counted.items():
                 for each in (self._carrier, word(self._carrier, country)) if country else (self._carrier,):
-                    self._counts.setdefault(each, [0, 0])[not good] += 1
-            if not at_once and all(good for _, good in outcomes) and time.monotonic() - self._reported_at < _SILENCE:
+                    self._counts.setdefault(each, [0, 0])[not good] += count
+            if not at_once and all(good for _, good in counted) and time.monotonic() - self._reported_at < _SILENCE:
                 return Breaker.CLOSED
             counts, self._counts, self._reported_at = self._counts, {}, time.monotonic()
         if not counts:  # nobody was told anything, so nobody said that it is well: another thread may not believe that

@@ -29,6 +29,7 @@ from schema.vocabulary import Outcome
 
 log = logging.getLogger(__name__)
 
+_TAKEN = Outcome.ACCEPTED
 #: seconds before what a carrier answered is written again, doubled each time up to the last
 _PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 #: of the lease: one third is the carrier's call's, until here a write is tried again, the last third is to spare
@@ -148,9 +149,12 @@ def _noted(rt: Runtime, run: _Run, sent: Portion, answers: Sequence[Attempt], *,
     """Note what a portion's outcomes say of the carrier; tell whether it may be given another."""
     if not sent.members:
         return True
+    run.reached.update(sent.last())
     signs = []
     for (claim, parcel), answer in zip(sent.members, answers, strict=True):
-        run.reached[claim.span.batch] = parcel.ref
+        if answer.outcome is _TAKEN:
+            signs.append((parcel.country, True))
+            continue
         if (good := outcomes.is_good(answer)) is not None:
             signs.append((parcel.country, good))
         if pause := outcomes.pause(answer, claim.attempt):

@@ -57,8 +57,10 @@ def record(rt: Runtime, conn: Connection, entry: PortionResult, state: LeaseStat
     Of batches that are no longer ours only `late_*` is kept.
     """
     trials, at = entry.trials(), entry.marked_at
-    attempts.keep_late(conn, [trial for trial in trials if trial.batch not in state.ours])
-    ours = [trial for trial in trials if trial.batch in state.ours]
+    ours = trials
+    if not state.ours.issuperset(entry.sent.last()):
+        attempts.keep_late(conn, [trial for trial in trials if trial.batch not in state.ours])
+        ours = [trial for trial in trials if trial.batch in state.ours]
     attempts.write(conn, ours, at)
     parts.write(
         conn,
@@ -69,13 +71,17 @@ def record(rt: Runtime, conn: Connection, entry: PortionResult, state: LeaseStat
         ],
     )
     again = {claim.span.batch for claim, _ in entry.sent.members if claim.again}
-    _earn_once(conn, [trial for trial in ours if trial.batch in again])
+    if again:
+        _earn_once(conn, [trial for trial in ours if trial.batch in again])
     subscribed = {claim.span.batch for claim, _ in entry.sent.members if claim.subscribes}
     released: list[Moved] = []
     for outcome, (status, money, code) in _MOVES.items():
-        these = [trial for trial in ours if trial.attempt.outcome is outcome and trial.batch not in again]
+        these = [trial for trial in ours if trial.attempt.outcome is outcome]
+        if again:
+            these = [trial for trial in these if trial.batch not in again]
         moved = messages.move(conn, [each.attempt.ref for each in these], status, money, at=at, code=code)
-        tell(rt, conn, [each.attempt.ref for each in these if each.batch in subscribed], status, at)
+        if subscribed:
+            tell(rt, conn, [each.attempt.ref for each in these if each.batch in subscribed], status, at)
         if money is Money.CAPTURED:
             ledger.capture(conn, moved)
         else:
