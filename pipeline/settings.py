@@ -11,7 +11,6 @@ from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationE
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.errors import ConfigurationError
-from schema.vocabulary import Dialect
 
 
 def _either(name: str) -> AliasChoices:
@@ -81,8 +80,8 @@ class Settings(BaseSettings):
     gateway_port: int = Field(default=8080, ge=1, le=65535)
     #: processes that share the gateway's port: one for each core it may have
     gateway_processes: int = Field(default=1, ge=1, le=64)
-    #: host names of the dialects beside their prefixes: `{"robase": "sms.example.org"}`
-    gateway_hosts: dict[Dialect, str] = {}
+    #: host names of the dialects beside their prefixes: `{"acme": "sms.example.org"}`
+    gateway_hosts: dict[str, str] = {}
     #: proxies (CIDR) whose X-Forwarded-For is believed
     gateway_proxies: tuple[str, ...] = ()
     #: seconds the gateway waits for calls that arrive together

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from schema.value_class import value_class
-from schema.vocabulary import AccountState, Code, Dialect, Encoding, NumberMove, Status
+from schema.vocabulary import AccountState, Code, Encoding, NumberMove, Status
 
 _LONG_AGO, _NOBODY = datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0)
 
@@ -31,7 +31,7 @@ class ApiRequest:
     at: datetime = _LONG_AGO
     #: request id; also the id of what it submits, unless a dialect supplies another
     id: UUID = _NOBODY
-    #: the dialect's prefix: `/robase`; "" where it has a host of its own
+    #: the dialect's prefix: `/acme`; "" where it has a host of its own
     mount: str = ""
 
     def with_body(self, body: bytes) -> "ApiRequest":
@@ -61,7 +61,7 @@ class ApiKey:
     account_state: AccountState
     #: ISO 4217, the account's
     currency: str
-    dialect: Dialect
+    dialect: str
     handle: str
     test: bool
     scopes: frozenset[str]
@@ -73,6 +73,22 @@ class ApiKey:
     secret: bytes | None = field(default=None, repr=False)
     #: keyed hash of the client secret, where the client sends it
     secret_hash: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key as it is made: what its owner is shown once, and what is kept of it."""
+
+    #: by the vendor's own words
+    credentials: Mapping[str, str] = field(repr=False)
+    #: what finds it
+    handle: str
+    #: its last characters, to tell keys apart
+    hint: str
+    #: keyed hash of the client's secret, where the client shows it
+    secret_hash: bytes | None = field(default=None, repr=False)
+    #: the secret, encrypted, where signatures are made with it
+    sealed: bytes | None = field(default=None, repr=False)
 
 
 @value_class
@@ -121,7 +137,7 @@ class MessageEvent:
     event: UUID
     #: the endpoint; None: the callback URL of the request
     endpoint: UUID | None
-    dialect: Dialect
+    dialect: str
     #: the dialect's names of the events that the endpoint subscribes to; empty: all
     listens_to: frozenset[str]
     #: number of the try, from 1
@@ -176,7 +192,7 @@ class PersonEvent:
     #: id of the change: the same at every try and every endpoint
     event: UUID
     endpoint: UUID
-    dialect: Dialect
+    dialect: str
     #: the dialect's names of the events that the endpoint subscribes to; empty: all
     listens_to: frozenset[str]
     #: number of the try, from 1

@@ -77,6 +77,8 @@ class Admission:
     idempotency_key: str | None = None
     #: the API it came through; None: an Order from Celery or the CLI
     door: str | None = None
+    #: whether it came through a vendor's API, which answers for a key that is used as its vendor does
+    by_api: bool = False
     #: SHA-256 of the order's content, to tell a replay from another order under the same key
     fingerprint: bytes | None = None
     #: routing snapshot that the drafts' carriers were chosen by; None: a test

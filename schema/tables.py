@@ -39,7 +39,6 @@ from schema.vocabulary import (
     ChallengeState,
     DeadLetterSource,
     DeliveryState,
-    Dialect,
     Encoding,
     EndpointState,
     HoldReason,
@@ -512,12 +511,21 @@ dead_letter_counts = Table(
 
 # Customer APIs ------------------------------------------------------------------------------------------------
 
+dialects = Table(
+    "dialects",
+    metadata,
+    #: of a vendor's API: what its keys and webhook endpoints are kept under; `migrate` writes those there are
+    Column("name", Text, primary_key=True),
+    #: whether it tells of persons' numbers
+    Column("has_persons", Boolean, nullable=False, server_default=text("false")),
+)
+
 keys = Table(
     "keys",
     metadata,
     Column("id", Integer, Identity(always=True), primary_key=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
-    Column("dialect", Text, nullable=False),
+    Column("dialect", ForeignKey("dialects.name"), nullable=False),
     #: look-up value: keyed hash of a bearer key, or the id of a client that also has a secret
     Column("handle", Text, nullable=False),
     #: keyed hash of the client secret; null: the handle suffices, or `sealed` is used
@@ -542,7 +550,6 @@ keys = Table(
     _instant("revoked_at"),
     UniqueConstraint("dialect", "handle"),
     Index(None, "account_id"),
-    _one_of("dialect", Dialect),
 )
 
 persons = Table(
@@ -591,7 +598,7 @@ endpoints = Table(
     Column("id", Uuid, primary_key=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     #: format of its webhooks
-    Column("dialect", Text, nullable=False),
+    Column("dialect", ForeignKey("dialects.name"), nullable=False),
     Column("url", Text, nullable=False),
     Column("description", Text, nullable=False, server_default=""),
     #: the dialect's names of the events it subscribes to; empty: all
@@ -606,7 +613,6 @@ endpoints = Table(
     _instant("failing_since"),
     _instant("created_at", nullable=False, server_default=_NOW),
     Index(None, "account_id"),
-    _one_of("dialect", Dialect),
     _one_of("state", EndpointState),
 )
 

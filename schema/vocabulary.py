@@ -170,15 +170,6 @@ class SenderState(StrEnum):
     REJECTED = "rejected"
 
 
-class Dialect(StrEnum):
-    """The vendor whose API a client uses."""
-
-    SOLARIS = "solaris"
-    ROBASE = "robase"
-    TELESIGN = "telesign"
-    WEBEX = "webex"
-
-
 class Syntax(StrEnum):
     """The syntax of a template's merge fields."""
 

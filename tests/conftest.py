@@ -12,6 +12,7 @@ import pytest
 import redis
 from sqlalchemy import make_url
 
+from pipeline.dialects.registry import capacities
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin.audit import audit
@@ -145,7 +146,7 @@ class World:
             hint
             for answer in answers
             for batch in answer.batches
-            for hint in bill(self.rt, batch, segment(self.rt, batch))
+            for hint in bill(self.rt, batch, segment(self.rt, batch), capacities=capacities())
         ]
 
     def deliver_all(self, hints: Sequence[Hint]) -> None:

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
+from pipeline.dialects import registry
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin.migrations import migrate
@@ -67,7 +68,7 @@ class Databases:
         self._idle: list[str] = []
         self._copy(_TEMPLATE, "template1")
         rt = Runtime(Settings(database_url=self._url(_TEMPLATE)))
-        migrate(rt)
+        migrate(rt, registry.rows())
         rt.close()
         with self._enter(_TEMPLATE) as conn:
             self._shape = conn.execute(_SHAPE).fetchall()

@@ -168,6 +168,39 @@ def test_a_stage_imports_no_stage(path: Path) -> None:
     assert not list(stage_imports(ast.parse(path.read_text("utf-8")), folder if folder in STAGES_OF_FILES else ""))
 
 
+DIALECTS = ROOT / "pipeline" / "dialects"
+VENDORS = sorted(path.name for path in DIALECTS.iterdir() if (path / "__init__.py").exists())
+#: who may name a vendor outside its folder, and why
+NAMES_VENDORS = {
+    "pipeline/dialects/registry.py": "the line that registers it",
+    "schema/migrations/versions/0002_front_doors.py": "what was then",
+    "schema/migrations/versions/0013_dialects.py": "what was until then",
+    "workers/cli/commands/bench.py": "prints what the bench measures",
+    "workers/lab/bench/apis.py": "calls the vendors' APIs as their customers do",
+    "workers/lab/bench/check.py": "calls the vendors' APIs as their customers do",
+    "workers/lab/bench/table.py": "calls the vendors' APIs as their customers do",
+    "workers/lab/demo/demo_keys.py": "calls the vendors' APIs as their customers do",
+}
+
+
+@each_file
+def test_nothing_names_a_vendor_outside_its_folder(path: Path) -> None:
+    assert len(VENDORS) >= 4
+    own = path.relative_to(DIALECTS).parts[0] if path.is_relative_to(DIALECTS) else ""
+    found = {each for each in VENDORS if each in path.read_text("utf-8").lower()} - {own}
+
+    assert not found or path.relative_to(ROOT).as_posix() in NAMES_VENDORS
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if DIALECTS in path.parents], ids=lambda path: path.relative_to(DIALECTS).as_posix()
+)
+def test_a_dialect_opens_no_transaction(path: Path) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+
+    assert not [each for each in calls if isinstance(each, ast.Attribute) and each.attr in ("begin", "read_only")]
+
+
 @pytest.mark.parametrize(
     "path", [path for path in FILES if (ROOT / "pipeline/rules") in path.parents], ids=lambda path: path.name
 )
@@ -260,6 +293,8 @@ def test_a_missing_docstring_is_noticed(code: str) -> None:
 FAULTS = {
     "pipeline/stages/bill.py": "import pipeline.stages.deliver",
     "pipeline/stages/admin/audit.py": "import pipeline.stages.admin.overview",
+    "pipeline/dialects/robase/errors.py": "import pipeline.dialects.webex.errors",
+    "pipeline/dialects/webex/errors.py": "import pipeline.stages.bill",
     "pipeline/store/batches.py": "import pipeline.stages.bill",
     "pipeline/rules/money/prices.py": "import random",
     "pipeline/errors.py": "import celery",

@@ -18,6 +18,7 @@ from celery.exceptions import Reject
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
+from pipeline.dialects.registry import capacities
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
@@ -81,7 +82,7 @@ def _hurry(batches: Sequence[UUID]) -> None:
 
     But where others wait in the lane they come first, and a carrier is spoken to later: once for all of them.
     """
-    hints = [hint for batch in batches for hint in bill(runtime(), batch)]
+    hints = [hint for batch in batches for hint in bill(runtime(), batch, capacities=capacities())]
     if len(hints) == 1 and _placement(hints[0].carrier) is not Placement.BOUND and _is_empty(OTP):
         hints = deliver(runtime(), [hints[0].batch])
     hint_deliveries(hints)
@@ -114,7 +115,7 @@ def segment_batch(batch: str, message_class: str) -> None:
 def bill_batch(self: Any, batch: str, measures: list[int]) -> None:
     """Price a batch, hold its money, send it on its way."""
     again = bool(self.request.delivery_info.get("redelivered"))
-    hint_deliveries(bill(runtime(), UUID(batch), _measures(measures), suspect=again))
+    hint_deliveries(bill(runtime(), UUID(batch), _measures(measures), capacities=capacities(), suspect=again))
 
 
 @app.task(name="sms.deliver")

@@ -4,14 +4,14 @@ The short way of ingest, segment and bill. It takes for granted that there is mo
 is written, and the long way finds out who of them can pay.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
 from pipeline.rules.batching import PackedBatch, answered, as_written, pack
 from pipeline.rules.money.prices import PriceBook, charge
-from pipeline.rules.text.segments import billed, measure
+from pipeline.rules.text.segments import Capacity, billed, measure
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, events, ledger, messages, requests
 from pipeline.store.api import challenges
@@ -33,10 +33,17 @@ class AcceptResult:
     hints: list[Hint]
 
 
-def accept(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Challenge] = ()) -> AcceptResult:
+def accept(
+    rt: Runtime,
+    admissions: Sequence[Admission],
+    opened: Sequence[Challenge] = (),
+    *,
+    capacities: Mapping[str, Capacity],
+) -> AcceptResult:
     """Write admissions as paid batches; return their answers. ShortOfFunds: nothing was written.
 
     Challenges that are opened by their texts are written with them; one that is there already stays as it is.
+    `capacities`: what a part holds where an API bills by other lengths than are sent, by name space of requests.
     """
     with rt.begin() as conn:
         challenges.write(conn, opened)
@@ -44,7 +51,7 @@ def accept(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Challe
         now = batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]
         loads = list(pack(new, rt.new_ids(), now, rt.settings.batch_size))
-        balances = _Balances(conn, loads)
+        balances = _Balances(conn, loads, capacities)
         charges = [balances.charge(load) for load in loads]
         made = [_status(load, now) for load in loads]
         _write(conn, loads, charges, made, now)
@@ -60,7 +67,8 @@ def accept(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Challe
 class _Balances:
     """What the loads' accounts pay with, as it stood when it was read."""
 
-    def __init__(self, conn: Connection, loads: Sequence[PackedBatch]) -> None:
+    def __init__(self, conn: Connection, loads: Sequence[PackedBatch], capacities: Mapping[str, Capacity]) -> None:
+        self._capacities = capacities
         paying = [load for load in loads if not load.batch.test]
         self._books = {
             account: PriceBook(lines)
@@ -83,7 +91,7 @@ class _Balances:
         payer, book = _payer(load), self._books.get(load.batch.account, _NO_PRICES)
         prices = [book.per_segment(draft.phone, draft.country) for _, draft in load.members]
         parts = [
-            billed(draft.body, each, admission.door)
+            billed(draft.body, each, self._capacities.get(admission.door or ""))
             for (admission, draft), each in zip(load.members, measures, strict=True)
         ]
         charges = charge(measures, parts, prices, quota=self._quotas.get(payer, 0), money=None)

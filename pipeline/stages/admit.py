@@ -39,11 +39,16 @@ class _Known:
     #: what the choices' situations are kept as
     kept: dict[int, int]
     texts: dict[tuple[int, str], str]
+    #: whether the orders came through a vendor's API
+    by_api: bool
 
 
-def admit(rt: Runtime, asked: Sequence[Asked]) -> list[Admission]:
-    """Judge each order (request id, Order or the faults of reading it); return an admission for each, in order."""
-    known = _look_up(rt, [order for _, order in asked if isinstance(order, Order)])
+def admit(rt: Runtime, asked: Sequence[Asked], *, by_api: bool = False) -> list[Admission]:
+    """Judge each order (request id, Order or the faults of reading it); return an admission for each, in order.
+
+    `by_api`: whether they came through a vendor's API.
+    """
+    known = _look_up(rt, [order for _, order in asked if isinstance(order, Order)], by_api=by_api)
     now = rt.now()
     judged = [
         _refused(rt, request, order) if isinstance(order, list) else _judge(rt, request, order, known, now)
@@ -52,7 +57,7 @@ def admit(rt: Runtime, asked: Sequence[Asked]) -> list[Admission]:
     return _apply_permission(rt, judged, known, now)
 
 
-def _look_up(rt: Runtime, orders: Sequence[Order]) -> _Known:
+def _look_up(rt: Runtime, orders: Sequence[Order], *, by_api: bool) -> _Known:
     with rt.read_only() as conn:
         found = accounts.find(conn, (order.account for order in orders))
         choices = routing_snapshot.choices(
@@ -61,10 +66,12 @@ def _look_up(rt: Runtime, orders: Sequence[Order]) -> _Known:
         kept = {account: routing_snapshot.keep(conn, rt.snapshots, choice) for account, choice in choices.items()}
         wanted = {(found[o.account].id, o.template) for o in orders if o.template and o.account in found}
         texts = accounts.templates(conn, wanted)
-    return _Known(found, choices, kept, texts)
+    return _Known(found, choices, kept, texts, by_api)
 
 
-def _refused(rt: Runtime, request: UUID, refusals: list[Refusal], order: Order | None = None) -> Admission:
+def _refused(
+    rt: Runtime, request: UUID, refusals: list[Refusal], order: Order | None = None, *, by_api: bool = False
+) -> Admission:
     return Admission(
         request=request,
         first=rt.new_ids(),
@@ -74,6 +81,7 @@ def _refused(rt: Runtime, request: UUID, refusals: list[Refusal], order: Order |
         test=bool(order and order.test),
         recipients=len(order.recipients) if order else 0,
         door=order.door if order else None,
+        by_api=by_api,
         drafts=[],
         refusals=refusals,
     )
@@ -83,17 +91,17 @@ def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetim
     account = known.accounts.get(order.account)
     if account is None:
         fault = Refusal(Code.ACCOUNT_UNKNOWN, f"there is no account {order.account!r}", "account")
-        return _refused(rt, request, [fault], order)
+        return _refused(rt, request, [fault], order, by_api=known.by_api)
     text = order.body if order.body is not None else known.texts.get((account.id, order.template or ""))
     faults = [*_faults_of_account(account, order), *_faults_of_window(rt, order, now)]
     if text is None:
         faults.append(Refusal(Code.TEMPLATE_UNKNOWN, f"the account has no template {order.template!r}", "template"))
     admission = replace(
-        _refused(rt, request, faults, order),
+        _refused(rt, request, faults, order, by_api=known.by_api),
         account=account.id,
         sender=order.sender,
         idempotency_key=order.idempotency_key,
-        fingerprint=fingerprint(order),
+        fingerprint=fingerprint(order, by_api=known.by_api),
     )
     if faults or text is None:
         return admission

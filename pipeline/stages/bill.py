@@ -1,12 +1,12 @@
 """Bill: price each message of a batch, set its money or quota aside, and send the batch on its way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
 from pipeline.errors import DatabaseFault, ShortOfFunds
 from pipeline.rules.money.prices import PriceBook, charge
-from pipeline.rules.text.segments import BILLED, billed, measure
+from pipeline.rules.text.segments import Capacity, billed, measure
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, events, ledger, messages
 from pipeline.store.batches import Unpaid
@@ -16,9 +16,17 @@ from schema.message import Charge, Hint, Measure
 from schema.vocabulary import Encoding, Status
 
 
-def bill(rt: Runtime, batch: UUID, measures: Sequence[Measure] | None = None, *, suspect: bool = False) -> list[Hint]:
+def bill(
+    rt: Runtime,
+    batch: UUID,
+    measures: Sequence[Measure] | None = None,
+    *,
+    capacities: Mapping[str, Capacity],
+    suspect: bool = False,
+) -> list[Hint]:
     """Price an admitted batch whose messages measure so (by message id); return it when it may be delivered now.
 
+    `capacities`: what a part holds where an API bills by other lengths than are sent, by name space of requests.
     Without measures it measures them itself. A message that nobody pays for is rejected, its neighbours are not. Run
     again it changes nothing. A suspect batch has been here before and may have killed its worker: its tries are counted
     before it is touched, others' when they fail for a fault of their own.
@@ -26,26 +34,26 @@ def bill(rt: Runtime, batch: UUID, measures: Sequence[Measure] | None = None, *,
     if suspect:
         _count_try(rt, batch)
     try:
-        return _pay(rt, batch, measures)
+        return _pay(rt, batch, measures, capacities)
     except Exception as error:
         if not suspect and not (isinstance(error, DatabaseFault) and not error.is_final):
             _count_try(rt, batch)
         raise
 
 
-def bill_all(rt: Runtime, together: Iterable[UUID]) -> list[Hint]:
+def bill_all(rt: Runtime, together: Iterable[UUID], capacities: Mapping[str, Capacity]) -> list[Hint]:
     """Bill admitted batches as `bill` does, all of them in one transaction while that goes well."""
     wanted = list(dict.fromkeys(together))
     if len(wanted) > 1:
         with suppress(ShortOfFunds, DatabaseFault), rt.begin() as conn:
             hints, holds = [], []
             for batch in sorted(wanted):  # two of us lock them in the same order
-                queued, hold = _price(rt, conn, batch, None, lock=False)
+                queued, hold = _price(rt, conn, batch, None, capacities, lock=False)
                 hints += queued
                 holds += hold
             ledger.hold_all(conn, holds)
             return hints
-    return [hint for batch in wanted for hint in bill(rt, batch)]
+    return [hint for batch in wanted for hint in bill(rt, batch, capacities=capacities)]
 
 
 def _count_try(rt: Runtime, batch: UUID) -> None:
@@ -53,27 +61,43 @@ def _count_try(rt: Runtime, batch: UUID) -> None:
         batches.count_try(conn, batch)
 
 
-def _pay(rt: Runtime, batch: UUID, measures: Sequence[Measure] | None) -> list[Hint]:
+def _pay(
+    rt: Runtime, batch: UUID, measures: Sequence[Measure] | None, capacities: Mapping[str, Capacity]
+) -> list[Hint]:
     """Bill with the wallet debited last and without a look beforehand, so that it is locked for a moment only.
 
     When the money does not suffice for all, it is done over with the wallet locked, message by message.
     """
     try:
         with rt.begin() as conn:
-            return _bill(rt, conn, batch, measures, lock=False)
+            return _bill(rt, conn, batch, measures, capacities, lock=False)
     except ShortOfFunds:
         with rt.begin() as conn:
-            return _bill(rt, conn, batch, measures, lock=True)
+            return _bill(rt, conn, batch, measures, capacities, lock=True)
 
 
-def _bill(rt: Runtime, conn: Connection, batch: UUID, measures: Sequence[Measure] | None, *, lock: bool) -> list[Hint]:
-    hints, holds = _price(rt, conn, batch, measures, lock=lock)
+def _bill(
+    rt: Runtime,
+    conn: Connection,
+    batch: UUID,
+    measures: Sequence[Measure] | None,
+    capacities: Mapping[str, Capacity],
+    *,
+    lock: bool,
+) -> list[Hint]:
+    hints, holds = _price(rt, conn, batch, measures, capacities, lock=lock)
     ledger.hold_all(conn, holds)
     return hints
 
 
 def _price(
-    rt: Runtime, conn: Connection, batch: UUID, measures: Sequence[Measure] | None, *, lock: bool
+    rt: Runtime,
+    conn: Connection,
+    batch: UUID,
+    measures: Sequence[Measure] | None,
+    capacities: Mapping[str, Capacity],
+    *,
+    lock: bool,
 ) -> tuple[list[Hint], list[Hold]]:
     """Write what each message of a batch is and costs; return it when it may be delivered now, and what to hold."""
     unpaid = batches.unpaid(conn, batch, lock=True)
@@ -86,7 +110,9 @@ def _price(
     # who was cancelled meanwhile is not paid for any more
     found = [pair for pair in zip(messages.members(conn, unpaid.span), measures, strict=True) if pair[0].is_undecided]
     destinations = [(member.phone, member.country) for member, _ in found]
-    charges = _charge(conn, unpaid, destinations, [each for _, each in found], _parts(conn, found), lock=lock)
+    charges = _charge(
+        conn, unpaid, destinations, [each for _, each in found], _parts(conn, found, capacities), lock=lock
+    )
     messages.charge(conn, [member.id for member, _ in found], charges)
     hints = batches.paid(conn, batch)
     if unpaid.subscribes:
@@ -100,17 +126,17 @@ def _price(
     return hints, [Hold(unpaid.account, batch, month, amount, quota)] if amount or quota else []
 
 
-def _parts(conn: Connection, found: Sequence[tuple[Member, Measure]]) -> list[int]:
-    """Return by how many parts each message is billed: as it travels, unless its door counts otherwise."""
+def _parts(conn: Connection, found: Sequence[tuple[Member, Measure]], capacities: Mapping[str, Capacity]) -> list[int]:
+    """Return by how many parts each message is billed: as it travels, unless its API counts otherwise."""
     parts = [each.segments for _, each in found]
-    # where a door does, it does so with long UCS-2 texts only
+    # where an API does, it does so with long UCS-2 texts only
     long = {
         member.id: place
         for place, (member, each) in enumerate(found)
         if each.segments > 1 and each.encoding is Encoding.UCS2
     }
-    for id_, door, body in messages.came_through(conn, list(long), BILLED):
-        parts[long[id_]] = billed(body, found[long[id_]][1], door)
+    for id_, door, body in messages.came_through(conn, list(long), capacities):
+        parts[long[id_]] = billed(body, found[long[id_]][1], capacities.get(door))
     return parts
 
 

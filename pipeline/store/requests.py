@@ -190,7 +190,7 @@ def take_in(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID
         return fresh, {}
     answered = answers(conn, [holders.get(each.request, each.request) for each in again])
     earlier = {each.request: _replay(each, *answered[holders.get(each.request, each.request)]) for each in again}
-    own = {each.request: each for each in again if tells_conflicts(each.door)}
+    own = {each.request: each for each in again if tells_conflicts(each.door, by_api=each.by_api)}
     asked = {id_: (each, holders.get(id_, id_)) for id_, each in own.items() if earlier[id_].altered}
     if asked and (same := replays.alike(conn, asked)):
         earlier |= {id_: replace(earlier[id_], altered=False) for id_ in same}

@@ -6,24 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.runtime import Runtime
-from pipeline.stages.admin.api_keys import issue
 from pipeline.stages.admin.person_import import add_person
 from pipeline.store import accounts, ledger
-from schema.vocabulary import Dialect
 from tests.api.conftest import Gatehouse
 from tests.api.hostile_requests import FORM, Target
 from tests.conftest import World
+from tests.dialects.vendors import Vendor, issue
 
 NUMBER, THEIRS = "+2348012345678", "+2348087654321"
 _UUID = "019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50"
 #: a key's settings that let nothing hide behind a 429
-ROOM: dict[Dialect, dict[str, Any]] = {
+ROOM: dict[Vendor, dict[str, Any]] = {
     dialect: {"rate": 1_000_000, "burst": 1_000_000, **limits}
     for dialect, limits in {
-        Dialect.SOLARIS: {"recipient_burst": 1_000_000, "hard_cap": 1_000_000},
-        Dialect.ROBASE: {},
-        Dialect.TELESIGN: {"hard_cap": 1_000_000},
-        Dialect.WEBEX: {},
+        Vendor.SOLARIS: {"recipient_burst": 1_000_000, "hard_cap": 1_000_000},
+        Vendor.ROBASE: {},
+        Vendor.TELESIGN: {"hard_cap": 1_000_000},
+        Vendor.WEBEX: {},
     }.items()
 }
 
@@ -43,12 +42,12 @@ def settle(world: World) -> None:
 def _solaris(house: Gatehouse, rt: Runtime) -> Target:
     for account, person, number in (("acme", "known", NUMBER), ("acme", "reached", NUMBER), ("bolt", "theirs", THEIRS)):
         add_person(rt, account, person, number, verified=True)
-    shown = issue(rt, "acme", Dialect.SOLARIS, settings=ROOM[Dialect.SOLARIS]).credentials
+    shown = issue(rt, "acme", Vendor.SOLARIS, settings=ROOM[Vendor.SOLARIS]).credentials
     form = f"grant_type=client_credentials&client_id={shown['client_id']}&client_secret={shown['client_secret']}"
     token = house.ask("POST", "/solaris/oauth2/token", form, {"Content-Type": FORM}).json["access_token"]
     number = {"number": NUMBER}
     return Target(
-        Dialect.SOLARIS,
+        Vendor.SOLARIS,
         [("Authorization", f"Bearer {token}")],
         {
             "createToken": {"grant_type": "client_credentials"} | shown,
@@ -66,7 +65,7 @@ def _solaris(house: Gatehouse, rt: Runtime) -> Target:
 
 def _robase(house: Gatehouse, rt: Runtime) -> Target:
     def opened(account: str, sender: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
-        key = issue(rt, account, Dialect.ROBASE, settings=ROOM[Dialect.ROBASE]).credentials["api_key"]
+        key = issue(rt, account, Vendor.ROBASE, settings=ROOM[Vendor.ROBASE]).credentials["api_key"]
         headers = {"Authorization": f"Bearer {key}"}
         made = {
             "/v1/sms": {"to": NUMBER, "from": sender, "body": "x", "send_at": _soon()},
@@ -83,7 +82,7 @@ def _robase(house: Gatehouse, rt: Runtime) -> Target:
     registration = {"sender_id": "NEW", "countries": ["NG"], "use_case": "x"}
     webhook = {"url": "https://93.184.215.14/", "events": ["sms.sent"]}
     return Target(
-        Dialect.ROBASE,
+        Vendor.ROBASE,
         key,
         {
             "sendSms": {"to": NUMBER, "from": "ACME", "body": "x"},
@@ -105,7 +104,7 @@ def _robase(house: Gatehouse, rt: Runtime) -> Target:
 
 def _telesign(house: Gatehouse, rt: Runtime) -> Target:
     def opened(account: str) -> tuple[str, str]:
-        shown = issue(rt, account, Dialect.TELESIGN, settings=ROOM[Dialect.TELESIGN]).credentials
+        shown = issue(rt, account, Vendor.TELESIGN, settings=ROOM[Vendor.TELESIGN]).credentials
         basic = "Basic " + b64encode(":".join(shown.values()).encode()).decode()
         headers = {"Authorization": basic, "Content-Type": FORM}
         sent = house.ask("POST", "/telesign/v1/verify/sms", f"phone_number={NUMBER[1:]}", headers)
@@ -114,7 +113,7 @@ def _telesign(house: Gatehouse, rt: Runtime) -> Target:
     basic, own = opened("acme")
     _, theirs = opened("bolt")
     return Target(
-        Dialect.TELESIGN,
+        Vendor.TELESIGN,
         [("Authorization", basic)],
         {"sendSMSVerifyCode": {"phone_number": NUMBER[1:], "verify_code": "12345"}},
         {"/": own},
@@ -124,7 +123,7 @@ def _telesign(house: Gatehouse, rt: Runtime) -> Target:
 
 def _webex(house: Gatehouse, rt: Runtime) -> Target:
     def opened(account: str, sender: str) -> tuple[str, str, str]:
-        key = issue(rt, account, Dialect.WEBEX, settings=ROOM[Dialect.WEBEX]).credentials["access_token"]
+        key = issue(rt, account, Vendor.WEBEX, settings=ROOM[Vendor.WEBEX]).credentials["access_token"]
         headers = {"X-AUTH-KEY": key}
         sms = {"message_body": "x", "from": sender, "to": [{"phone": [NUMBER]}], "send_at": _soon()}
         sent = house.ask("POST", "/webex/v1/sms", sms, headers).json["request_id"]
@@ -141,7 +140,7 @@ def _webex(house: Gatehouse, rt: Runtime) -> Target:
     flat = {"id": own, "status": ["SCHEDULED"], "sort_by": "name", "page_size": 1}
     deep = {"filter": {"id": own, "status": ["SCHEDULED"]}, "sort": {"sort_by": "name"}, "page": {"page_size": 1}}
     return Target(
-        Dialect.WEBEX,
+        Vendor.WEBEX,
         [("X-AUTH-KEY", key)],
         {"sendSms": sms, "testSms": sms, "searchScheduled": flat, "searchScheduledSms": deep},
         {"/": own, "/assets": sender},
@@ -152,11 +151,11 @@ def _webex(house: Gatehouse, rt: Runtime) -> Target:
 
 
 #: by dialect: makes a key of `acme`, and what it can name
-TARGETS: dict[Dialect, Callable[[Gatehouse, Runtime], Target]] = {
-    Dialect.SOLARIS: _solaris,
-    Dialect.ROBASE: _robase,
-    Dialect.TELESIGN: _telesign,
-    Dialect.WEBEX: _webex,
+TARGETS: dict[Vendor, Callable[[Gatehouse, Runtime], Target]] = {
+    Vendor.SOLARIS: _solaris,
+    Vendor.ROBASE: _robase,
+    Vendor.TELESIGN: _telesign,
+    Vendor.WEBEX: _webex,
 }
 
 

@@ -16,8 +16,7 @@ from pydantic import SecretStr
 from pipeline.database import Deadlines, Work
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin.api_keys import issue
-from schema.vocabulary import Dialect
+from tests.dialects.vendors import Vendor, issue
 from workers.gateway.gateway_server import Gateway
 from workers.gateway.http_server import HttpServer
 from workers.lab.embedded import development
@@ -67,7 +66,7 @@ class Gatehouse:
         finally:
             connection.close()
 
-    def key(self, dialect: Dialect, **properties: Any) -> Mapping[str, str]:
+    def key(self, dialect: Vendor, **properties: Any) -> Mapping[str, str]:
         """Return the credentials of a new key of the account `acme`."""
         return issue(self.rt, "acme", dialect, **properties).credentials
 

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 
 import jsonschema_rs
 
-from schema.vocabulary import Dialect
+from pipeline.dialects.registry import DIALECTS
 from tests.api.raw_http import chunked
-from workers.api.api_registry import DOCUMENTS
+from tests.dialects.vendors import Vendor
 
 #: stands in everything a hostile caller writes, so that it can be looked for where it should not be
 CANARY = "c4n4ry"
@@ -206,7 +206,7 @@ def bodies(valid: bytes) -> Iterator[tuple[str, bytes, bool]]:
 class Target:
     """One door as its attackers know it."""
 
-    dialect: Dialect
+    dialect: Vendor
     #: what shows a good key
     key: Sequence[tuple[str, str]]
     #: operation → a body that would do
@@ -220,7 +220,7 @@ class Target:
     document: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.document = DOCUMENTS[self.dialect]()
+        self.document = DIALECTS[self.dialect].document()
 
     def attacks(self) -> Iterator[Attack]:
         """Yield them all, the same at every run."""

@@ -15,22 +15,24 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 
+from pipeline.dialects.contract import ApiOperation
+from pipeline.dialects.registry import DIALECTS
 from pipeline.errors import Crowded
 from pipeline.runtime import Runtime
 from pipeline.stages import receive
-from pipeline.stages.admin.api_keys import IssuedKey, issue
+from pipeline.stages.admin.api_keys import IssuedKey
 from pipeline.stages.admin.person_import import add_person
 from pipeline.stages.api.authenticate import Credentials, Denied, authenticate
 from pipeline.store import carriers
 from pipeline.vault import Vault
 from schema.api import ApiKey
-from schema.vocabulary import Code, Dialect
+from schema.vocabulary import Code
 from tests.api.conftest import Answer, Gatehouse, forget_limits
 from tests.api.hostile_requests import FORM
 from tests.conftest import World
+from tests.dialects.vendors import Vendor, issue
 from workers.api import memory_limit, unauthenticated
-from workers.api.api_registry import APIS
-from workers.api.dispatch import ApiOperation
+from workers.api.dispatch import ApiDispatcher
 from workers.api.memory_limit import ALL, EACH, LIGHT, MemoryLimit
 from workers.gateway import http_server, request_body
 from workers.gateway.http_server import HttpServer
@@ -59,7 +61,7 @@ def house_with(world: World, pair: development.EmbeddedServers) -> Iterator[Call
 
 
 def robase(world: World, **properties: Any) -> dict[str, str]:
-    key = issue(world.rt, "acme", Dialect.ROBASE, **properties).credentials["api_key"]
+    key = issue(world.rt, "acme", Vendor.ROBASE, **properties).credentials["api_key"]
     return {"Authorization": f"Bearer {key}"}
 
 
@@ -327,20 +329,20 @@ def test_a_test_key_s_idempotency_keys_are_not_the_live_one_s(world: World, gate
 
 #: what a test key may call beside what only reads: sending, taking back what it sent, looking, trying out
 HARMLESS = {
-    Dialect.ROBASE: {"send", "batch", "cancel", "render"},
-    Dialect.WEBEX: {"sms", "test", "scheduled", "cancel"},
+    Vendor.ROBASE: {"send", "batch", "cancel", "render"},
+    Vendor.WEBEX: {"sms", "test", "scheduled", "cancel"},
 }
 CHANGES = [
     pytest.param(dialect, operation, id=f"{dialect} {operation.method} {operation.path}")
     for dialect, harmless in HARMLESS.items()
-    for operation in APIS[dialect].operations
+    for operation in ApiDispatcher(DIALECTS[dialect]).operations
     if operation.method != "GET" and operation.name not in harmless
 ]
 
 
 @pytest.mark.parametrize(("dialect", "operation"), CHANGES)
 def test_a_test_key_changes_nothing_that_live_messages_go_by(
-    gatehouse: Gatehouse, dialect: Dialect, operation: ApiOperation
+    gatehouse: Gatehouse, dialect: Vendor, operation: ApiOperation
 ) -> None:
     def asked(test: bool) -> Answer:
         shown = gatehouse.key(dialect, test=test)
@@ -353,7 +355,7 @@ def test_a_test_key_changes_nothing_that_live_messages_go_by(
 
 
 def solaris(house: Gatehouse, test: bool) -> Mapping[str, str]:
-    shown = house.key(Dialect.SOLARIS, test=bool(test))
+    shown = house.key(Vendor.SOLARIS, test=bool(test))
     form = f"grant_type=client_credentials&client_id={shown['client_id']}&client_secret={shown['client_secret']}"
     token = house.ask("POST", "/solaris/oauth2/token", form, {"Content-Type": FORM}).json["access_token"]
     return {"Authorization": f"Bearer {token}"}
@@ -363,22 +365,22 @@ def test_a_key_that_cannot_be_judged_spoils_it_for_nobody(world: World, pair: de
     forget_limits(pair)
     rt, words = world.rt, robase(world)["Authorization"].split()
     good = Credentials(
-        dialect=Dialect.ROBASE,
-        handle=rt.vault.digest("key", Dialect.ROBASE, words[1]).hex(),
+        dialect=Vendor.ROBASE,
+        handle=rt.vault.digest("key", Vendor.ROBASE, words[1]).hex(),
         source="203.0.113.7",
         endpoint="send",
         rate=100.0,
         burst=100,
         prove=lambda _key: None,
     )
-    sealed, hasty, nowhere, twisted = (issue(rt, "acme", Dialect.TELESIGN) for _ in range(4))
+    sealed, hasty, nowhere, twisted = (issue(rt, "acme", Vendor.TELESIGN) for _ in range(4))
     foreign = Vault("the secret of another installation").seal("key", b"x")
     world.run("UPDATE keys SET sealed = %(word)s WHERE id = %(id)s", word=foreign, id=sealed.id)
     world.run("""UPDATE keys SET settings = '{"rate": "fast"}' WHERE id = %(id)s""", id=hasty.id)
     world.run("UPDATE keys SET networks = '{nowhere}' WHERE id = %(id)s", id=nowhere.id)
 
     def shown(key: IssuedKey, prove: Callable[[ApiKey], Any] = good.prove) -> Credentials:
-        return replace(good, dialect=Dialect.TELESIGN, handle=key.credentials["customer_id"], prove=prove)
+        return replace(good, dialect=Vendor.TELESIGN, handle=key.credentials["customer_id"], prove=prove)
 
     def redelivery(_key: ApiKey) -> None:
         raise UnicodeError

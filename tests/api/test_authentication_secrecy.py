@@ -11,13 +11,14 @@ import pytest
 
 from pipeline.dialects.solaris import authentication
 from pipeline.stages.admin import administer
-from pipeline.stages.admin.api_keys import issue, revoke
+from pipeline.stages.admin.api_keys import revoke
 from pipeline.store import carriers
-from schema.vocabulary import AccountState, CarrierState, Dialect
+from schema.vocabulary import AccountState, CarrierState
 from tests.api.conftest import Answer, Gatehouse
 from tests.api.hostile_requests import FORM
 from tests.api.test_telesign_api import BODY, Customer
 from tests.conftest import World
+from tests.dialects.vendors import Vendor, issue
 
 
 def reported(answer: Answer) -> tuple[int, bytes, Mapping[str, str]]:
@@ -36,7 +37,7 @@ def reported(answer: Answer) -> tuple[int, bytes, Mapping[str, str]]:
 STANDINGS = ("active", "suspended", "revoked", "from elsewhere", "unknown")
 
 
-def state(world: World, standing: str, dialect: Dialect) -> dict[str, str]:
+def state(world: World, standing: str, dialect: Vendor) -> dict[str, str]:
     """Make a key that stands so; return its credentials."""
     name = {"suspended": "bolt"}.get(standing, "acme")
     networks = ["203.0.113.0/24"] if standing == "from elsewhere" else []
@@ -56,7 +57,7 @@ def two(world: World) -> World:
 
 def test_who_asks_for_a_token_hears_one_answer_until_his_secret_is_right(two: World, gatehouse: Gatehouse) -> None:
     def ask(standing: str, secret: str | None, by: str) -> Answer:
-        shown = state(two, standing, Dialect.SOLARIS)
+        shown = state(two, standing, Vendor.SOLARIS)
         id_ = "nobody" if standing == "unknown" else shown["client_id"]
         word = secret or shown["client_secret"]
         form, headers = "grant_type=client_credentials", {"Content-Type": FORM}
@@ -80,7 +81,7 @@ def test_a_token_tells_nothing_of_its_partner_unless_it_is_good(two: World, gate
 
     def ask(standing: str, seconds: int, forged: bool = False) -> Answer:
         token = authentication.make(
-            state(two, standing, Dialect.SOLARIS)["client_id"], now.replace(year=now.year + seconds), vault
+            state(two, standing, Vendor.SOLARIS)["client_id"], now.replace(year=now.year + seconds), vault
         )
         token = token[:-3] + "AAA" if forged else token
         return gatehouse.ask("GET", "/solaris/v1/persons/x", None, {"Authorization": f"Bearer {token}"})
@@ -98,7 +99,7 @@ def test_a_token_tells_nothing_of_its_partner_unless_it_is_good(two: World, gate
 @pytest.mark.parametrize("method", ["signature", "password"])
 def test_a_customer_hears_one_answer_until_his_key_is_right(two: World, gatehouse: Gatehouse, method: str) -> None:
     def ask(standing: str, right: bool = False) -> Answer:
-        shown = state(two, standing, Dialect.TELESIGN)
+        shown = state(two, standing, Vendor.TELESIGN)
         customer = Customer(gatehouse)
         customer.id = "FFFFFFFF-EEEE-DDDD-1234-AB1234567890" if standing == "unknown" else shown["customer_id"]
         customer.secret = shown["api_key"] if right else b64encode(64 * b"x").decode()
@@ -143,7 +144,7 @@ def test_how_long_a_date_is_good_is_told_only_to_who_has_the_key(world: World, g
 def test_a_bearers_key_that_is_gone_is_as_one_that_never_was(
     two: World, gatehouse: Gatehouse, path: str, header: str
 ) -> None:
-    dialect = Dialect(path.split("/")[1])
+    dialect = Vendor(path.split("/")[1])
 
     def ask(word: str) -> Answer:
         return gatehouse.ask("POST", path, {}, {header: f"Bearer {word}" if header == "Authorization" else word})

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import make_url
 
 from pipeline.database import Deadlines
-from schema.vocabulary import Dialect
 from tests.api.conftest import Answer, Gatehouse, forget_limits
+from tests.dialects.vendors import Vendor
 from workers.gateway import micro_batch
 from workers.lab.embedded import development
 
@@ -63,10 +63,10 @@ def telesign(key: Mapping[str, str], house: Gatehouse) -> Answer:
 @pytest.mark.parametrize(
     ("dialect", "send", "status"),
     # TeleSign's own text: 500 to a POST
-    [(Dialect.ROBASE, robase, 503), (Dialect.WEBEX, webex, 503), (Dialect.TELESIGN, telesign, 500)],
+    [(Vendor.ROBASE, robase, 503), (Vendor.WEBEX, webex, 503), (Vendor.TELESIGN, telesign, 500)],
 )
 def test_a_send_that_a_lock_keeps_waiting_is_503_and_nothing_is_half_done(
-    world: Any, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", dialect: Dialect, send: Any, status: int
+    world: Any, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", dialect: Vendor, send: Any, status: int
 ) -> None:
     key = gatehouse.key(dialect)
 
@@ -87,7 +87,7 @@ def test_a_send_that_a_lock_keeps_waiting_is_503_and_nothing_is_half_done(
 def test_a_key_that_cannot_be_looked_up_in_time_is_503(
     gatehouse: Gatehouse, database: "psycopg.Connection[Any]"
 ) -> None:
-    key = gatehouse.key(Dialect.ROBASE)
+    key = gatehouse.key(Vendor.ROBASE)
 
     with locked(database, "keys", "ACCESS EXCLUSIVE"):
         refused = robase(key, gatehouse)
@@ -101,7 +101,7 @@ def test_a_key_that_cannot_be_looked_up_in_time_is_503(
 def test_what_is_answered_from_memory_behind_a_lock_makes_nothing_well_again(
     gatehouse: Gatehouse, database: "psycopg.Connection[Any]"
 ) -> None:
-    key = gatehouse.key(Dialect.ROBASE)
+    key = gatehouse.key(Vendor.ROBASE)
     assert robase(key, gatehouse, "before").status == 202
 
     with locked(database, "messages", "SHARE"):
@@ -132,7 +132,7 @@ def test_a_server_that_stands_still_keeps_no_caller_waiting_for_ever(
     world: Any, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps none of its own deadlines: nothing answers, and nothing is closed."""
-    key = gatehouse.key(Dialect.ROBASE)
+    key = gatehouse.key(Vendor.ROBASE)
     assert robase(key, gatehouse, "before").status < 300
     monkeypatch.setattr(micro_batch, "LONGEST", 1.0)
     found = database.execute(

@@ -10,12 +10,11 @@ from contextlib import suppress
 
 import pytest
 
-from pipeline.stages.admin.api_keys import issue
 from pipeline.store import ledger
-from schema.vocabulary import Dialect
 from tests.api.conftest import Gatehouse
 from tests.api.raw_http import chunked, spell
 from tests.conftest import World
+from tests.dialects.vendors import Vendor, issue
 from tests.fuzzing import rounds, seeded
 from workers.api import unauthenticated
 
@@ -105,7 +104,7 @@ def test_each_good_request_among_bad_ones_is_answered(
     with world.rt.begin() as conn:
         ledger.top_up(conn, world.account, 10_000_000_000, "fuzz")
     room = {"rate": 1_000_000, "burst": 1_000_000}
-    key = issue(world.rt, "acme", Dialect.ROBASE, settings=room).credentials["api_key"]
+    key = issue(world.rt, "acme", Vendor.ROBASE, settings=room).credentials["api_key"]
 
     def good(number: int) -> bytes:
         body = json.dumps({"to": "+2348012345678", "from": "ACME", "body": f"No. {number}"}).encode()

@@ -18,14 +18,13 @@ from telesign.rest import RestClient
 from pipeline.rules.identity import ksuids
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin.api_keys import issue
-from schema.vocabulary import Dialect
 from tests.api.attack_target import NUMBER, ROOM, TARGETS, THEIRS, settle
 from tests.api.conftest import Gatehouse, forget_limits
 from tests.api.hostile_requests import CANARY, FORM, TRACES, Attack, Target, drawn
 from tests.api.raw_http import Received, Wire, spell
 from tests.conftest import World
 from tests.dialects.envelopes import is_refusal
+from tests.dialects.vendors import Vendor, issue
 from workers.api import unauthenticated
 
 #: attacks on each door, of the many more that the table holds; another seed draws others
@@ -37,7 +36,7 @@ LINES = 6
 NO_HTTP = b'{"error": {"message": "this is no HTTP request that can be read"}}'
 
 
-each_dialect = pytest.mark.parametrize("dialect", list(Dialect))
+each_dialect = pytest.mark.parametrize("dialect", list(Vendor))
 
 
 @dataclass(slots=True)
@@ -46,7 +45,7 @@ class Besieged:
 
     world: World
     house: Gatehouse
-    targets: dict[Dialect, Target]
+    targets: dict[Vendor, Target]
     #: what must be in no log: the keys, and the numbers
     secrets: list[str]
 
@@ -68,7 +67,7 @@ def besieged(pair: Any, new_database: Any, tmp_path_factory: pytest.TempPathFact
     settle(world)
     house = Gatehouse(rt)
     try:
-        targets = {dialect: TARGETS[dialect](house, rt) for dialect in Dialect}
+        targets = {dialect: TARGETS[dialect](house, rt) for dialect in Vendor}
         secrets = [word for target in targets.values() for _, key in target.key for word in key.split()[-1:]]
         yield Besieged(world, house, targets, [*secrets, NUMBER[1:], THEIRS[1:]])
     finally:
@@ -83,7 +82,7 @@ def besieged(pair: Any, new_database: Any, tmp_path_factory: pytest.TempPathFact
 @each_dialect
 @pytest.mark.timeout(300)
 def test_a_door_answers_the_hostile_in_its_own_words(
-    besieged: Besieged, caplog: pytest.LogCaptureFixture, dialect: Dialect
+    besieged: Besieged, caplog: pytest.LogCaptureFixture, dialect: Vendor
 ) -> None:
     caplog.set_level(logging.DEBUG)
     target = besieged.targets[dialect]
@@ -95,7 +94,7 @@ def test_a_door_answers_the_hostile_in_its_own_words(
     is_silent(caplog, besieged)
 
 
-def storm(port: int, dialect: Dialect, attacks: Sequence[Attack]) -> list[str]:
+def storm(port: int, dialect: Vendor, attacks: Sequence[Attack]) -> list[str]:
     """Make the attacks over a few connections at once; return what is wrong with the answers."""
 
     def line(mine: Sequence[Attack]) -> Iterator[str]:
@@ -111,7 +110,7 @@ def storm(port: int, dialect: Dialect, attacks: Sequence[Attack]) -> list[str]:
     return [fault for faults in found for fault in faults]
 
 
-def judge(wire: Wire, dialect: Dialect, attack: Attack) -> Iterator[str]:
+def judge(wire: Wire, dialect: Vendor, attack: Attack) -> Iterator[str]:
     """Make one attack; yield what is wrong with the answer."""
     raw = spell(attack.method, f"/{dialect}".encode() + attack.path, attack.headers, attack.body)
     name = f"{attack.method} {attack.path[:60]!r} {attack.name}"
@@ -137,7 +136,7 @@ def _is_fine(received: Received) -> bool:
     return 200 <= received.status < 300 and isinstance(json.loads(received.body), dict)
 
 
-def _is_reported(dialect: Dialect, attack: Attack, received: Received) -> bool:
+def _is_reported(dialect: Vendor, attack: Attack, received: Received) -> bool:
     if (
         received.headers.get("content-type", "").partition(";")[0] != "application/json"
         or not 400 <= received.status < 500
@@ -173,7 +172,7 @@ TRICKS = (
 
 @pytest.mark.parametrize("text", TRICKS)
 def test_a_text_is_nobodys_template(besieged: Besieged, text: str) -> None:
-    def ask(dialect: Dialect, path: str, body: Any, *headers: tuple[str, str]) -> Any:
+    def ask(dialect: Vendor, path: str, body: Any, *headers: tuple[str, str]) -> Any:
         reported = dict([*besieged.targets[dialect].key, *headers])
         answer = besieged.house.ask("POST", f"/{dialect}{path}", body, reported)
         assert answer.status in (200, 202), answer
@@ -188,12 +187,12 @@ def test_a_text_is_nobodys_template(besieged: Besieged, text: str) -> None:
     filled = webex | {"message_body": "${name}", "global_merge_fields": {"name": text}}
     telesign = urlencode({"phone_number": NUMBER[1:], "template": text})
 
-    assert body_of("id", ask(Dialect.SOLARIS, "/v1/sms/messages", solaris)["id"]) == [text]
-    assert body_of("id", ask(Dialect.ROBASE, "/v1/sms", robase)["id"]) == [text]
+    assert body_of("id", ask(Vendor.SOLARIS, "/v1/sms/messages", solaris)["id"]) == [text]
+    assert body_of("id", ask(Vendor.ROBASE, "/v1/sms", robase)["id"]) == [text]
     for asked in (webex, filled):
-        [message] = ask(Dialect.WEBEX, "/v1/sms", asked)["messages"]
+        [message] = ask(Vendor.WEBEX, "/v1/sms", asked)["messages"]
         assert body_of("id", ksuids.read("tid_", message["transaction_id"])) == [text]
-    sent = ask(Dialect.TELESIGN, "/v1/verify/sms", telesign, ("Content-Type", FORM))
+    sent = ask(Vendor.TELESIGN, "/v1/verify/sms", telesign, ("Content-Type", FORM))
     assert body_of("request_id", UUID(hex=sent["reference_id"])) == [text]
 
 
@@ -202,8 +201,8 @@ def test_a_text_is_nobodys_template(besieged: Besieged, text: str) -> None:
 
 def test_a_signature_that_is_old_used_or_twisted_is_none(besieged: Besieged, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    shown = issue(besieged.world.rt, "acme", Dialect.TELESIGN, settings=ROOM[Dialect.TELESIGN]).credentials
-    other = issue(besieged.world.rt, "bolt", Dialect.TELESIGN, settings=ROOM[Dialect.TELESIGN]).credentials
+    shown = issue(besieged.world.rt, "acme", Vendor.TELESIGN, settings=ROOM[Vendor.TELESIGN]).credentials
+    other = issue(besieged.world.rt, "bolt", Vendor.TELESIGN, settings=ROOM[Vendor.TELESIGN]).credentials
     form = f"phone_number={NUMBER[1:]}"
 
     def signed(id_: str = shown["customer_id"], secret: str = shown["api_key"], **options: Any) -> dict[str, str]:
@@ -215,7 +214,7 @@ def test_a_signature_that_is_old_used_or_twisted_is_none(besieged: Besieged, cap
 
     def ask(headers: Mapping[str, str], body: str = form) -> tuple[int, int]:
         answer = besieged.house.ask("POST", "/telesign/v1/verify/sms", body, headers)
-        fine = answer.status == 200 or is_refusal(Dialect.TELESIGN, "/v1/verify/sms", answer.status, answer.json)
+        fine = answer.status == 200 or is_refusal(Vendor.TELESIGN, "/v1/verify/sms", answer.status, answer.json)
         assert fine, answer
         return answer.status, answer.json["errors"][0]["code"] if answer.json["errors"] else 0
 
@@ -262,7 +261,7 @@ def test_a_signature_that_is_old_used_or_twisted_is_none(besieged: Besieged, cap
 
 
 @each_dialect
-def test_what_is_anothers_is_not_there(besieged: Besieged, dialect: Dialect) -> None:
+def test_what_is_anothers_is_not_there(besieged: Besieged, dialect: Vendor) -> None:
     target = besieged.targets[dialect]
 
     attacks = [each for each in target.attacks() if each.name.startswith("another account's")]

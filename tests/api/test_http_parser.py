@@ -11,23 +11,22 @@ import pytest
 from pydantic import SecretStr
 
 from pipeline.runtime import Runtime
-from pipeline.stages.admin.api_keys import issue
-from schema.vocabulary import Dialect
 from tests.api.conftest import Gatehouse
 from tests.api.hostile_requests import CANARY, TRACES
 from tests.api.raw_http import Received, Wire, chunked, spell
 from tests.conftest import World
 from tests.dialects.envelopes import is_refusal
+from tests.dialects.vendors import Vendor, issue
 from workers.gateway.http_parser import PIPELINED
 
 SMS = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
 
 #: where each API is asked to send: a prefix, or a host of its own
 PLACES = {
-    Dialect.SOLARIS: "/v1/sms/messages",
-    Dialect.ROBASE: "/v1/sms",
-    Dialect.TELESIGN: "/v1/verify/sms",
-    Dialect.WEBEX: "/v1/sms",
+    Vendor.SOLARIS: "/v1/sms/messages",
+    Vendor.ROBASE: "/v1/sms",
+    Vendor.TELESIGN: "/v1/verify/sms",
+    Vendor.WEBEX: "/v1/sms",
 }
 
 
@@ -111,10 +110,10 @@ def line_of(shared_world: Any) -> Iterator[Callable[..., Received]]:
     house.rt.close()
 
 
-@pytest.mark.parametrize("dialect", list(Dialect))
+@pytest.mark.parametrize("dialect", list(Vendor))
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_is_no_request_is_told_so_in_its_apis_envelope(
-    line_of: Callable[..., Received], caplog: pytest.LogCaptureFixture, name: str, dialect: Dialect
+    line_of: Callable[..., Received], caplog: pytest.LogCaptureFixture, name: str, dialect: Vendor
 ) -> None:
     make, status = FAULTS[name]
 
@@ -181,7 +180,7 @@ def statuses(answers: bytes) -> list[int]:
 @pytest.fixture
 def sms(world: World) -> Callable[..., bytes]:
     """Makes a request that sends one message."""
-    key = issue(world.rt, "acme", Dialect.ROBASE, settings={"rate": 1000}).credentials["api_key"]
+    key = issue(world.rt, "acme", Vendor.ROBASE, settings={"rate": 1000}).credentials["api_key"]
 
     def make(text: str = "x", target: str = "/robase/v1/sms", **headers: str) -> bytes:
         named = [(name.replace("_", "-"), word) for name, word in headers.items()]
@@ -213,7 +212,7 @@ def test_what_is_unusual_and_well_is_answered(
 
 def test_a_host_that_is_named_in_the_target_is_the_one_that_counts(world: World, sms: Callable[..., bytes]) -> None:
     house = Gatehouse(
-        Runtime(world.rt.settings.model_copy(update={"gateway_hosts": {Dialect.ROBASE: "sms.acme.example"}}))
+        Runtime(world.rt.settings.model_copy(update={"gateway_hosts": {Vendor.ROBASE: "sms.acme.example"}}))
     )
     try:
         faults = [
@@ -272,7 +271,7 @@ def test_bad_chunks_are_told_at_once_and_close_the_line(
     answer = raw_answers(gatehouse.port, *([b"".join(parts)] if together else parts), half=False)
 
     assert statuses(answer) == [202, 400]
-    assert is_refusal(Dialect.ROBASE, "/v1/sms", 400, json.loads(answer.rpartition(b"\r\n\r\n")[2]))
+    assert is_refusal(Vendor.ROBASE, "/v1/sms", 400, json.loads(answer.rpartition(b"\r\n\r\n")[2]))
     assert world.rows("SELECT body FROM messages") == ["one"]
 
 

@@ -15,6 +15,7 @@ from robasedev.webhooks import verify_webhook_signature
 from telesign.rest import RestClient
 from telesign.util import verify_telesign_callback_signature
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.settings import Settings
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.admin.person_import import add_person
@@ -22,9 +23,9 @@ from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.deliver import deliver
 from pipeline.stages.settle import settle
 from pipeline.store import carriers
-from schema.vocabulary import Dialect
 from tests.api.conftest import Gatehouse
 from tests.carriers.simulator import simulator
+from tests.dialects.vendors import Vendor
 from tests.workers.webhooks.receiver import Accepted, Receiver, echo
 from tests.workers.webhooks.test_notifier import eventually, process
 from workers.webhooks.handshake import greet
@@ -66,10 +67,12 @@ def travel(world: Any, gatehouse: Gatehouse) -> Iterator[Callable[[], None]]:
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def listen(world: Any, customer: Receiver, dialect: Dialect) -> str:
+def listen(world: Any, customer: Receiver, dialect: Vendor) -> str:
     """Register the customer's server as an operator does; return its secret."""
     url = customer.url("/hook")
-    made, secret = webhook_endpoints.create(world.rt, world.account, dialect, url, greet=partial(greet, world.rt))
+    made, secret = webhook_endpoints.create(
+        world.rt, world.account, DIALECTS[dialect], url, greet=partial(greet, world.rt)
+    )
     assert webhook_endpoints.list_all(world.rt, world.account) == [made]
     return secret
 
@@ -85,7 +88,7 @@ def notification(world: Any, customer: Receiver, count: int) -> list[Accepted]:
 
 
 def test_robase(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
-    bearer = {"Authorization": f"Bearer {gatehouse.key(Dialect.ROBASE)['api_key']}"}
+    bearer = {"Authorization": f"Bearer {gatehouse.key(Vendor.ROBASE)['api_key']}"}
     hook = {"url": customer.url("/hook"), "events": ["sms.queued", "sms.sent", "sms.delivered", "sms.failed"]}
     made = gatehouse.ask("POST", "/robase/v1/webhooks", hook, bearer)
     assert made.status == 201, made.body
@@ -108,7 +111,7 @@ def test_robase(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Ca
 def test_a_failure_that_its_carrier_takes_back_is_told_and_then_its_delivery(
     world: Any, gatehouse: Gatehouse, customer: Receiver
 ) -> None:
-    bearer = {"Authorization": f"Bearer {gatehouse.key(Dialect.ROBASE)['api_key']}"}
+    bearer = {"Authorization": f"Bearer {gatehouse.key(Vendor.ROBASE)['api_key']}"}
     hook = {"url": customer.url("/hook"), "events": ["sms.delivered", "sms.failed"]}
     assert gatehouse.ask("POST", "/robase/v1/webhooks", hook, bearer).status == 201
     sent = gatehouse.ask("POST", "/robase/v1/sms", {"to": NUMBER, "from": "ACME", "body": "Hello"}, bearer)
@@ -133,7 +136,7 @@ def test_a_failure_that_its_carrier_takes_back_is_told_and_then_its_delivery(
 
 
 def test_telesign(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
-    id_, key = gatehouse.key(Dialect.TELESIGN).values()
+    id_, key = gatehouse.key(Vendor.TELESIGN).values()
     body = urlencode({"phone_number": NUMBER[1:], "callback_url": customer.url("/hook")})
     headers = RestClient.generate_telesign_headers(id_, key, "POST", "/v1/verify/sms", body)
 
@@ -155,7 +158,7 @@ def test_telesign(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: 
 
 
 def test_webex(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
-    secret = listen(world, customer, Dialect.WEBEX)
+    secret = listen(world, customer, Vendor.WEBEX)
     [greeting] = customer.accepted
     assert list(json.loads(greeting.body)) == ["secret"]
 
@@ -163,7 +166,7 @@ def test_webex(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Cal
         "POST",
         "/webex/v1/sms",
         {"message_body": "Hello", "from": "ACME", "to": [{"phone": [NUMBER], "correlation_id": "corr_id_1"}]},
-        {"X-AUTH-KEY": gatehouse.key(Dialect.WEBEX)["access_token"]},
+        {"X-AUTH-KEY": gatehouse.key(Vendor.WEBEX)["access_token"]},
     )
     assert sent.status == 200, sent.body
     travel()
@@ -181,7 +184,7 @@ def test_webex(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Cal
 
 
 def test_solaris(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
-    secret = listen(world, customer, Dialect.SOLARIS)
+    secret = listen(world, customer, Vendor.SOLARIS)
     [greeting] = customer.accepted
     assert (greeting.headers["Solaris-Webhook-Event-Type"], greeting.body) == ("WEBHOOK-SUBSCRIPTION", b"")
     add_person(world.rt, "acme", "anna", NUMBER, verified=True)
@@ -213,7 +216,7 @@ def test_solaris(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: C
 
 def token(gatehouse: Gatehouse) -> str:
     """Return a partner's access token."""
-    client = gatehouse.key(Dialect.SOLARIS)
+    client = gatehouse.key(Vendor.SOLARIS)
     shown = b64encode(f"{client['client_id']}:{client['client_secret']}".encode()).decode()
     form = {"Authorization": f"Basic {shown}", "Content-Type": "application/x-www-form-urlencoded"}
     answer = gatehouse.ask("POST", "/solaris/oauth2/token", "grant_type=client_credentials&scope=partners", form)

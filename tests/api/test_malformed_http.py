@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from schema.vocabulary import Dialect
 from tests.api.conftest import Gatehouse
 from tests.api.hostile_requests import CANARY, TRACES
 from tests.api.raw_http import Wire, chunked
+from tests.dialects.vendors import Vendor
 
 _HOST = b"Host: a\r\n"
 _CHUNKS = _HOST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -70,9 +70,9 @@ CROOKED: dict[str, tuple[bytes, bytes]] = {
 }
 
 
-@pytest.mark.parametrize("dialect", list(Dialect))
+@pytest.mark.parametrize("dialect", list(Vendor))
 def test_crooked_http_is_told_so_and_nothing_of_it_is_repeated(
-    gatehouse: Gatehouse, caplog: pytest.LogCaptureFixture, dialect: Dialect
+    gatehouse: Gatehouse, caplog: pytest.LogCaptureFixture, dialect: Vendor
 ) -> None:
     caplog.set_level(logging.DEBUG)
     path = f"/{dialect}/v1/sms".encode()

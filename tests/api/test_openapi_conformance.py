@@ -15,11 +15,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from schema.vocabulary import Dialect
+from pipeline.dialects.registry import DIALECTS
 from tests.api.attack_target import TARGETS, settle
 from tests.api.conftest import Gatehouse
 from tests.conftest import World
-from workers.api.api_registry import DOCUMENTS
+from tests.dialects.vendors import Vendor
 
 #: requests to each operation
 EXAMPLES = 20
@@ -29,22 +29,22 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 OPERATIONS = [
     (dialect, method, path)
-    for dialect in Dialect
-    for path, item in DOCUMENTS[dialect]()["paths"].items()
+    for dialect in Vendor
+    for path, item in DIALECTS[dialect].document()["paths"].items()
     for method in METHODS
     if method in item
 ]
 
 
-@pytest.mark.parametrize("dialect", list(Dialect))
-def test_the_document_is_an_openapi_document(dialect: Dialect) -> None:
-    schemathesis.openapi.from_dict(DOCUMENTS[dialect]()).validate()
+@pytest.mark.parametrize("dialect", list(Vendor))
+def test_the_document_is_an_openapi_document(dialect: Vendor) -> None:
+    schemathesis.openapi.from_dict(DIALECTS[dialect].document()).validate()
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("dialect", "method", "path"), OPERATIONS)
 def test_the_door_answers_what_the_document_says(
-    world: World, gatehouse: Gatehouse, dialect: Dialect, method: str, path: str
+    world: World, gatehouse: Gatehouse, dialect: Vendor, method: str, path: str
 ) -> None:
     settle(world)
     target = TARGETS[dialect](gatehouse, world.rt)

@@ -10,20 +10,20 @@ import jsonschema_rs
 import pytest
 from pydantic import SecretStr
 
-from pipeline.rules.api.key_settings import SCOPES
+from pipeline.dialects.registry import DIALECTS
 from pipeline.settings import Settings
-from schema.vocabulary import Dialect
 from tests.api.conftest import Gatehouse
-from workers.api.api_registry import APIS, DOCUMENTS
+from tests.dialects.vendors import Vendor
+from workers.api.dispatch import ApiDispatcher
 
-each_dialect = pytest.mark.parametrize("dialect", list(Dialect))
+each_dialect = pytest.mark.parametrize("dialect", list(Vendor))
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Settings of a gateway that speaks Robase at the root of a host."""
     return settings.model_copy(
-        update={"gateway_hosts": {Dialect.ROBASE: "sms.example"}, "secret_key": SecretStr("long enough for a test")}
+        update={"gateway_hosts": {Vendor.ROBASE: "sms.example"}, "secret_key": SecretStr("long enough for a test")}
     )
 
 
@@ -33,7 +33,7 @@ def operations(document: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 @each_dialect
-def test_a_door_hands_out_its_document_to_anybody(gatehouse: Gatehouse, dialect: Dialect) -> None:
+def test_a_door_hands_out_its_document_to_anybody(gatehouse: Gatehouse, dialect: Vendor) -> None:
     answer = gatehouse.ask("GET", f"/{dialect}/openapi.json")
 
     assert answer.status == 200
@@ -43,18 +43,18 @@ def test_a_door_hands_out_its_document_to_anybody(gatehouse: Gatehouse, dialect:
 
 
 @each_dialect
-def test_the_document_has_every_operation_of_the_door_and_none_that_is_not_there(dialect: Dialect) -> None:
-    answered = {(each.method, each.path) for each in APIS[dialect].operations}
+def test_the_document_has_every_operation_of_the_door_and_none_that_is_not_there(dialect: Vendor) -> None:
+    answered = {(each.method, each.path) for each in ApiDispatcher(DIALECTS[dialect]).operations}
 
-    reported = operations(DOCUMENTS[dialect]())
+    reported = operations(DIALECTS[dialect].document())
 
     assert answered - reported == {("GET", "/openapi.json"), ("GET", "/docs")}
     assert not reported - answered
 
 
 @each_dialect
-def test_what_the_document_shows_as_an_example_is_one(dialect: Dialect) -> None:
-    document = DOCUMENTS[dialect]()
+def test_what_the_document_shows_as_an_example_is_one(dialect: Vendor) -> None:
+    document = DIALECTS[dialect].document()
     components = {"components": document["components"]}
 
     shown = [(each, example) for each in schemas(document) for example in each.get("examples", [])]
@@ -73,10 +73,10 @@ def schemas(thing: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_each_scope_of_an_operation_is_one_that_keys_may_have_and_the_reverse() -> None:
-    for dialect, door in APIS.items():
+    for dialect, door in DIALECTS.items():
         asked = {operation.scope for operation in door.operations if operation.scope}
         # Robase's `sending` may do what asks for no scope
-        assert asked | ({"sending"} if dialect is Dialect.ROBASE else set()) == set(SCOPES[dialect])
+        assert asked | ({"sending"} if dialect == Vendor.ROBASE else set()) == set(door.scopes)
 
 
 def test_at_a_host_of_its_own_a_door_stands_at_the_root(gatehouse: Gatehouse) -> None:
@@ -87,7 +87,7 @@ def test_at_a_host_of_its_own_a_door_stands_at_the_root(gatehouse: Gatehouse) ->
 
 
 @each_dialect
-def test_the_page_may_run_its_own_script_and_ask_nobody_else(gatehouse: Gatehouse, dialect: Dialect) -> None:
+def test_the_page_may_run_its_own_script_and_ask_nobody_else(gatehouse: Gatehouse, dialect: Vendor) -> None:
     answer = gatehouse.ask("GET", f"/{dialect}/docs")
 
     text = answer.body.decode()
@@ -103,7 +103,7 @@ def test_the_page_may_run_its_own_script_and_ask_nobody_else(gatehouse: Gatehous
 
 
 @each_dialect
-def test_only_a_get_reads_them(gatehouse: Gatehouse, dialect: Dialect) -> None:
+def test_only_a_get_reads_them(gatehouse: Gatehouse, dialect: Vendor) -> None:
     for path in ("openapi.json", "docs"):
         answer = gatehouse.ask("POST", f"/{dialect}/{path}", {})
 

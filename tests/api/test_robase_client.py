@@ -7,7 +7,7 @@ import pytest
 from robasedev import Robase
 from robasedev.errors import AuthenticationError, NotFoundError, RateLimitError, RobaseError
 
-from schema.vocabulary import Dialect
+from tests.dialects.vendors import Vendor
 
 RIDE = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
 HOOK = {"url": "https://93.184.215.14/hook", "events": ["sms.delivered"]}
@@ -16,7 +16,7 @@ HOOK = {"url": "https://93.184.215.14/hook", "events": ["sms.delivered"]}
 @pytest.fixture
 def client(gatehouse: Any) -> Iterator[Robase]:
     """The client with a live key."""
-    key = gatehouse.key(Dialect.ROBASE)["api_key"]
+    key = gatehouse.key(Vendor.ROBASE)["api_key"]
     with Robase(key, base_url=f"{gatehouse.url}/robase") as robase:
         yield robase
 
@@ -50,7 +50,7 @@ def test_it_knows_our_errors(client: Robase, gatehouse: Any) -> None:
 
 
 def test_it_waits_as_it_is_told_when_it_calls_too_often(gatehouse: Any) -> None:
-    key = gatehouse.key(Dialect.ROBASE, settings={"rate": 0.5, "burst": 1})["api_key"]
+    key = gatehouse.key(Vendor.ROBASE, settings={"rate": 0.5, "burst": 1})["api_key"]
     with Robase(key, base_url=f"{gatehouse.url}/robase") as hasty:
         hasty.http.request("POST", "/v1/sms", json=RIDE)
         with pytest.raises(RateLimitError) as refused:

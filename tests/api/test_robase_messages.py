@@ -11,11 +11,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from pipeline.stages.admin import administer, compliance
-from pipeline.stages.admin.api_keys import issue
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
-from schema.vocabulary import Dialect, SenderState
+from schema.vocabulary import SenderState
+from tests.dialects.vendors import Vendor, issue
 
 Ask = Callable[..., Any]
 
@@ -25,13 +25,13 @@ RIDE = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9.
 @pytest.fixture
 def token(gatehouse: Any) -> str:
     """A live key that may call as often as it likes."""
-    return str(gatehouse.key(Dialect.ROBASE, settings={"rate": 1000})["api_key"])
+    return str(gatehouse.key(Vendor.ROBASE, settings={"rate": 1000})["api_key"])
 
 
 @pytest.fixture
 def trial(gatehouse: Any) -> str:
     """A test key, likewise."""
-    return str(gatehouse.key(Dialect.ROBASE, test=True, settings={"rate": 1000})["api_key"])
+    return str(gatehouse.key(Vendor.ROBASE, test=True, settings={"rate": 1000})["api_key"])
 
 
 @pytest.fixture
@@ -310,7 +310,7 @@ def test_a_key_that_is_none_is_turned_away(gatehouse: Any, header: str | None) -
 
 
 def test_a_key_that_may_only_send_does_nothing_else(gatehouse: Any, ask: Ask) -> None:
-    key = gatehouse.key(Dialect.ROBASE, scopes=["sending"])["api_key"]
+    key = gatehouse.key(Vendor.ROBASE, scopes=["sending"])["api_key"]
 
     sent = ask("POST", "/sms", RIDE, key=key)
 
@@ -326,11 +326,11 @@ def test_a_key_that_may_only_send_does_nothing_else(gatehouse: Any, ask: Ask) ->
     ]:
         refused = ask(method, path, key=key)
         assert (refused.status, refused.json["error"]["type"]) == (403, "permission_error")
-    assert ask("GET", "/sms", key=gatehouse.key(Dialect.ROBASE, scopes=["full"])["api_key"]).status == 200
+    assert ask("GET", "/sms", key=gatehouse.key(Vendor.ROBASE, scopes=["full"])["api_key"]).status == 200
 
 
 def test_more_than_ten_calls_a_second_are_too_many(gatehouse: Any, ask: Ask) -> None:
-    key = gatehouse.key(Dialect.ROBASE)["api_key"]
+    key = gatehouse.key(Vendor.ROBASE)["api_key"]
 
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: ask("GET", f"/sms/{uuid4()}", key=key), range(100)))
@@ -720,7 +720,7 @@ def test_an_account_sees_its_own_messages_and_a_test_key_only_tests(
 ) -> None:
     live, test = ask("POST", "/sms", RIDE).json["id"], ask("POST", "/sms", RIDE, key=trial).json["id"]
     administer.create_account(world.rt, "other", "NGN")
-    scripted_vendor = issue(world.rt, "other", Dialect.ROBASE).credentials["api_key"]
+    scripted_vendor = issue(world.rt, "other", Vendor.ROBASE).credentials["api_key"]
 
     assert [each["id"] for each in ask("GET", "/sms").json["data"]] == [live]
     assert [each["id"] for each in ask("GET", "/sms", key=trial).json["data"]] == [test]

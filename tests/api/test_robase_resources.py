@@ -6,11 +6,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.settings import Settings
 from pipeline.stages.admin import administer
-from pipeline.stages.admin.api_keys import issue
 from pipeline.stages.api import webhook_endpoints
-from schema.vocabulary import Dialect, SenderState
+from schema.vocabulary import SenderState
+from tests.dialects.vendors import Vendor, issue
 
 Ask = Callable[..., Any]
 
@@ -33,7 +34,7 @@ HOOK = {
 @pytest.fixture
 def ask(gatehouse: Any) -> Ask:
     """Call an operation with a live key of acme, unless another is given."""
-    token = gatehouse.key(Dialect.ROBASE, settings={"rate": 1000})["api_key"]
+    token = gatehouse.key(Vendor.ROBASE, settings={"rate": 1000})["api_key"]
 
     def call(method: str, path: str, body: Any = None, key: str | None = None) -> Any:
         return gatehouse.ask(method, f"/robase/v1{path}", body, {"Authorization": f"Bearer {key or token}"})
@@ -45,7 +46,7 @@ def ask(gatehouse: Any) -> Ask:
 def scripted_vendor(world: Any) -> str:
     """A key of another account."""
     administer.create_account(world.rt, "other", "NGN")
-    return str(issue(world.rt, "other", Dialect.ROBASE, settings={"rate": 1000}).credentials["api_key"])
+    return str(issue(world.rt, "other", Vendor.ROBASE, settings={"rate": 1000}).credentials["api_key"])
 
 
 def kind(answer: Any) -> tuple[int, str, str | None]:
@@ -201,7 +202,7 @@ def test_a_sender_id_waits_for_approval_and_may_be_mended_meanwhile(ask: Ask, wo
     mended = ask(
         "PATCH", f"/sender-ids/{made.json['id']}", {"use_case": "Receipts", "notes": "soon", "countries": ["NG"]}
     )
-    trial = gatehouse.key(Dialect.ROBASE, test=True)["api_key"]
+    trial = gatehouse.key(Vendor.ROBASE, test=True)["api_key"]
     ride = {"to": "+2348012345678", "from": "SHUTTLERS", "body": "x"}
 
     assert made.status == 201
@@ -315,7 +316,9 @@ def test_a_webhook_that_cannot_be_called_is_refused(ask: Ask, settings: Settings
 
 def test_webhooks_of_others_and_of_other_dialects_are_not_there(ask: Ask, world: Any, scripted_vendor: str) -> None:
     made = ask("POST", "/webhooks", HOOK).json["id"]
-    foreign, _ = webhook_endpoints.create(world.rt, world.account, Dialect.WEBEX, HOOK["url"], greet=lambda *_: None)
+    foreign, _ = webhook_endpoints.create(
+        world.rt, world.account, DIALECTS[Vendor.WEBEX], HOOK["url"], greet=lambda *_: None
+    )
 
     for id_, key in [(made, scripted_vendor), (str(foreign.id), None), (str(uuid4()), None), ("x", None)]:
         for method, path in [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotate-secret")]:

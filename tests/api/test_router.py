@@ -9,15 +9,15 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.runtime import Runtime
 from pipeline.store import carriers
-from schema.vocabulary import Dialect
 from tests.api.conftest import Gatehouse
+from tests.dialects.vendors import Vendor
 from workers.gateway.gateway_server import Gateway
 
 SMS = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
 
 
 def bearer(house: Gatehouse, **properties: Any) -> dict[str, str]:
-    return {"Authorization": f"Bearer {house.key(Dialect.ROBASE, **properties)['api_key']}"}
+    return {"Authorization": f"Bearer {house.key(Vendor.ROBASE, **properties)['api_key']}"}
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def house_with(world: Any) -> Iterator[Any]:
 
 
 def test_each_dialect_has_its_prefix_and_elsewhere_is_nothing(gatehouse: Gatehouse) -> None:
-    for dialect in Dialect:
+    for dialect in Vendor:
         assert gatehouse.ask("GET", f"/{dialect}/nowhere").status in (401, 404)
     for path in ("/", "/nowhere", "/robasex/v1/sms", "//", "/v1/sms", "/ROBASE/v1/sms"):
         answer = gatehouse.ask("POST", path, SMS)
@@ -46,7 +46,7 @@ def test_each_dialect_has_its_prefix_and_elsewhere_is_nothing(gatehouse: Gatehou
 
 
 def test_a_dialect_may_have_a_host_name_of_its_own(house_with: Any) -> None:
-    house = house_with(gateway_hosts={Dialect.ROBASE: "sms.acme.example"})
+    house = house_with(gateway_hosts={Vendor.ROBASE: "sms.acme.example"})
     headers = bearer(house)
 
     by_host = house.ask("POST", "/v1/sms", SMS, {**headers, "Host": "SMS.acme.example:8080"})

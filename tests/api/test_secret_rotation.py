@@ -19,11 +19,12 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.settings import settings as read_settings
 from pipeline.stages.admin import administer
-from pipeline.stages.admin.api_keys import issue, revoke
+from pipeline.stages.admin.api_keys import revoke
 from pipeline.stages.admin.secret_rotation import behind
 from pipeline.vault import Vault
-from schema.vocabulary import AccountState, Dialect
+from schema.vocabulary import AccountState
 from tests.api.conftest import Answer, Gatehouse, forget_limits
+from tests.dialects.vendors import Vendor, issue
 from workers.cli.main import run
 from workers.lab.embedded import development
 
@@ -97,13 +98,13 @@ def _telesign(house: Gatehouse, shown: Shown) -> Answer:
 
 #: a call that is answered to whoever is known, and the status it gets
 CALLS = {
-    Dialect.ROBASE: (_robase, 200),
-    Dialect.WEBEX: (_webex, 200),
-    Dialect.SOLARIS: (_solaris, 200),
-    Dialect.TELESIGN: (_telesign, 404),
+    Vendor.ROBASE: (_robase, 200),
+    Vendor.WEBEX: (_webex, 200),
+    Vendor.SOLARIS: (_solaris, 200),
+    Vendor.TELESIGN: (_telesign, 404),
 }
 #: who shows what we keep as a hash
-HASHED = (Dialect.ROBASE, Dialect.WEBEX, Dialect.SOLARIS)
+HASHED = (Vendor.ROBASE, Vendor.WEBEX, Vendor.SOLARIS)
 
 
 def bearing(house: Gatehouse, token: str) -> Answer:
@@ -128,9 +129,9 @@ def said(answer: Answer) -> tuple[int, str]:
     return answer.status, words
 
 
-@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("dialect", Vendor)
 def test_a_key_works_through_a_rotation_and_after_it(
-    world: Any, gateway: Gateway, secret: Any, dialect: Dialect
+    world: Any, gateway: Gateway, secret: Any, dialect: Vendor
 ) -> None:
     call, known = CALLS[dialect]
     shown = issue(world.rt, "acme", dialect).credentials
@@ -149,7 +150,7 @@ def test_a_key_works_through_a_rotation_and_after_it(
 
 @pytest.mark.parametrize("dialect", HASHED)
 def test_a_key_that_is_used_first_after_everything_was_sealed_anew_moves_over(
-    world: Any, gateway: Gateway, secret: Any, dialect: Dialect
+    world: Any, gateway: Gateway, secret: Any, dialect: Vendor
 ) -> None:
     call, known = CALLS[dialect]
     shown = issue(world.rt, "acme", dialect).credentials
@@ -167,14 +168,14 @@ def test_a_key_that_is_used_first_after_everything_was_sealed_anew_moves_over(
 
 
 def test_a_key_that_is_never_used_is_void_without_the_old_secret_key(world: Any, gateway: Gateway, secret: Any) -> None:
-    shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in Dialect}
+    shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in Vendor}
 
     secret("rotate")
     with gateway(NEW) as house:
-        statuses = {dialect: CALLS[dialect][0](house, shown[dialect]).status for dialect in Dialect}
+        statuses = {dialect: CALLS[dialect][0](house, shown[dialect]).status for dialect in Vendor}
 
     # of TeleSign's we have the secret itself, which was sealed anew
-    assert statuses == dict.fromkeys(HASHED, 401) | {Dialect.TELESIGN: 404}
+    assert statuses == dict.fromkeys(HASHED, 401) | {Vendor.TELESIGN: 404}
 
 
 def test_a_key_of_two_secret_keys_before_moves_over_too(world: Any, gateway: Gateway) -> None:
@@ -208,7 +209,7 @@ def test_while_hosts_are_restarted_in_turn_a_key_that_moved_is_known_to_those_th
 
 
 def test_a_token_from_before_is_good_until_it_ends(world: Any, gateway: Gateway) -> None:
-    shown = issue(world.rt, "acme", Dialect.SOLARIS).credentials
+    shown = issue(world.rt, "acme", Vendor.SOLARIS).credentials
     ended = authentication.make(shown["client_id"], datetime.now(UTC) - timedelta(seconds=2), Vault(OLD))
     with gateway(OLD) as house:
         token = _solaris(house, shown).json["access_token"]
@@ -226,12 +227,12 @@ def test_a_token_from_before_is_good_until_it_ends(world: Any, gateway: Gateway)
     assert said(late) == said(nonsense)
 
 
-@pytest.mark.parametrize("dialect", Dialect)
-def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: Any, gateway: Gateway, dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", Vendor)
+def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: Any, gateway: Gateway, dialect: Vendor) -> None:
     call, _ = CALLS[dialect]
     revoked, other = (issue(world.rt, "acme", dialect) for _ in range(2))
     revoke(world.rt, "acme", revoked.id)
-    name = {Dialect.SOLARIS: "client_secret", Dialect.WEBEX: "access_token"}.get(dialect, "api_key")
+    name = {Vendor.SOLARIS: "client_secret", Vendor.WEBEX: "access_token"}.get(dialect, "api_key")
     false = dict(other.credentials)
     false[name] = false[name][:-12] + ("A" * 11 + false[name][-1])
     answers = []
@@ -247,8 +248,8 @@ def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: Any, gateway
 
 
 def test_whoever_is_turned_away_with_the_right_key_has_it_moved_over_too(world: Any, gateway: Gateway) -> None:
-    suspended = issue(world.rt, "acme", Dialect.ROBASE).credentials
-    elsewhere = issue(world.rt, "acme", Dialect.WEBEX, networks=["203.0.113.0/24"]).credentials
+    suspended = issue(world.rt, "acme", Vendor.ROBASE).credentials
+    elsewhere = issue(world.rt, "acme", Vendor.WEBEX, networks=["203.0.113.0/24"]).credentials
 
     with gateway(NEW, OLD) as house:
         assert _webex(house, elsewhere).status == 403
@@ -258,7 +259,7 @@ def test_whoever_is_turned_away_with_the_right_key_has_it_moved_over_too(world: 
 
 
 def test_many_calls_at_once_at_two_gateways_move_a_key_over_once(world: Any, gateway: Gateway) -> None:
-    known = [issue(world.rt, "acme", Dialect.ROBASE, settings={"rate": 1000}).credentials for _ in range(5)]
+    known = [issue(world.rt, "acme", Vendor.ROBASE, settings={"rate": 1000}).credentials for _ in range(5)]
 
     with gateway(NEW, OLD) as one, gateway(NEW, OLD) as other, ThreadPoolExecutor(16) as pool:
         calls = [(house, shown) for _ in range(10) for house in (one, other) for shown in known]
@@ -271,9 +272,9 @@ def test_many_calls_at_once_at_two_gateways_move_a_key_over_once(world: Any, gat
 
 
 def test_a_key_that_cannot_be_hashed_anew_still_works(world: Any, gateway: Gateway) -> None:
-    taken, frozen = (issue(world.rt, "acme", Dialect.ROBASE).credentials for _ in range(2))
+    taken, frozen = (issue(world.rt, "acme", Vendor.ROBASE).credentials for _ in range(2))
     # somebody has its new hash; and the other's row cannot be written
-    handle = Vault(NEW).digest("key", Dialect.ROBASE, taken["api_key"]).hex()
+    handle = Vault(NEW).digest("key", Vendor.ROBASE, taken["api_key"]).hex()
     world.run(
         "INSERT INTO keys (account_id, dialect, handle, hint, revoked_at)"
         " SELECT account_id, dialect, %(handle)s, '', now() FROM keys LIMIT 1",
@@ -295,7 +296,7 @@ def test_a_key_that_cannot_be_hashed_anew_still_works(world: Any, gateway: Gatew
 
 
 def test_a_code_in_flight_is_judged_as_before(world: Any, gateway: Gateway) -> None:
-    shown = issue(world.rt, "acme", Dialect.TELESIGN).credentials
+    shown = issue(world.rt, "acme", Vendor.TELESIGN).credentials
     with gateway(OLD) as house:
         reference = send_code(house, shown).json["reference_id"]
 
@@ -315,7 +316,7 @@ def test_a_code_in_flight_is_judged_as_before(world: Any, gateway: Gateway) -> N
 
 @pytest.mark.parametrize("limit", [{"hard_cap": 1}, {"pause": 300}], ids=str)
 def test_what_a_number_has_used_up_of_its_limits_stays_used_up(world: Any, gateway: Gateway, limit: Shown) -> None:
-    shown = issue(world.rt, "acme", Dialect.TELESIGN, settings=limit).credentials
+    shown = issue(world.rt, "acme", Vendor.TELESIGN, settings=limit).credentials
 
     with gateway(OLD) as house:
         sent, refused = send_code(house, shown), send_code(house, shown)
@@ -329,7 +330,7 @@ def test_what_a_number_has_used_up_of_its_limits_stays_used_up(world: Any, gatew
 def test_what_a_number_uses_up_of_its_limits_meanwhile_is_used_up_afterwards(
     world: Any, gateway: Gateway, secret: Any
 ) -> None:
-    shown = issue(world.rt, "acme", Dialect.TELESIGN, settings={"hard_cap": 1}).credentials
+    shown = issue(world.rt, "acme", Vendor.TELESIGN, settings={"hard_cap": 1}).credentials
 
     with gateway(NEW, OLD) as house:
         sent = send_code(house, shown)

@@ -14,11 +14,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from pipeline.stages.admin.administer import create_account, set_account_state
-from pipeline.stages.admin.api_keys import issue, revoke
+from pipeline.stages.admin.api_keys import revoke
 from pipeline.stages.admin.person_import import add_person
-from schema.vocabulary import AccountState, Dialect
+from schema.vocabulary import AccountState
 from tests.api.conftest import Answer, Gatehouse
 from tests.conftest import World
+from tests.dialects.vendors import Vendor, issue
 
 _numbers = itertools.count(5550000)
 
@@ -60,7 +61,7 @@ class Partner:
 
 
 def partner(gateway: Gatehouse, **properties: Any) -> Partner:
-    return Partner(gateway, gateway.key(Dialect.SOLARIS, **properties))
+    return Partner(gateway, gateway.key(Vendor.SOLARIS, **properties))
 
 
 def number() -> str:
@@ -129,7 +130,7 @@ def test_the_same_key_is_the_same_message_whatever_it_asks(world: World, bank: P
 
 def test_another_partner_s_key_is_another_key(world: World, gatehouse: Gatehouse, bank: Partner, person: str) -> None:
     create_account(world.rt, "other", "NGN")
-    other = Partner(gatehouse, issue(world.rt, "other", Dialect.SOLARIS).credentials)
+    other = Partner(gatehouse, issue(world.rt, "other", Vendor.SOLARIS).credentials)
     word = str(uuid4())
 
     ours, theirs = bank.send(person, idempotency_key=word), other.send(person, idempotency_key=word)

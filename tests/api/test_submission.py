@@ -8,16 +8,18 @@ from uuid import uuid4
 
 import pytest
 
+from pipeline.dialects.contract import SendRequest
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.stages.admit import admit
+from pipeline.stages.api.rate_limit import LimitTake, Refused
 from pipeline.stages.api.verification import CheckedCode, challenge, check
 from pipeline.stages.ingest import ingest
 from pipeline.store import batches
 from schema.api import ApiResponse, Challenge
 from schema.message import Answered
 from schema.vocabulary import Code, Encoding
-from workers.api.submission import LimitTake, Refused, SendRequest, SubmissionService
+from workers.api.submission import SubmissionService
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from telesignenterprise.verify import VerifyClient
 from pipeline.settings import Settings
 from pipeline.stages.admin.administer import set_account_state
 from pipeline.stages.deliver import deliver
-from schema.vocabulary import AccountState, Dialect
+from schema.vocabulary import AccountState
+from tests.dialects.vendors import Vendor
 
 NUMBER = "2348012345678"
 
@@ -27,7 +28,7 @@ class Customer:
 
     def __init__(self, gatehouse: Any, **properties: Any) -> None:
         self.house = gatehouse
-        self.credentials: Mapping[str, str] = gatehouse.key(Dialect.TELESIGN, **properties)
+        self.credentials: Mapping[str, str] = gatehouse.key(Vendor.TELESIGN, **properties)
         self.id, self.secret = self.credentials["customer_id"], self.credentials["api_key"]
         self.clients: list[VerifyClient] = []
 

@@ -12,7 +12,8 @@ from pipeline.stages.admin import overview
 from pipeline.stages.deliver import deliver
 from pipeline.stages.settle import book
 from schema.carriage import Receipt
-from schema.vocabulary import Dialect, ReceiptVerdict
+from schema.vocabulary import ReceiptVerdict
+from tests.dialects.vendors import Vendor
 from workers.cli.terminal.message_view import message_lines
 from workers.lab.embedded import development
 
@@ -22,7 +23,7 @@ NUMBER, CODE = "2348012345678", "9081726"
 @pytest.fixture
 def client(gatehouse: Any) -> Any:
     """The vendor's client with a key of ours."""
-    credentials = gatehouse.key(Dialect.TELESIGN)
+    credentials = gatehouse.key(Vendor.TELESIGN)
     made = VerifyClient(*credentials.values(), rest_endpoint=f"{gatehouse.url}/telesign")
     yield made
     made.session.close()

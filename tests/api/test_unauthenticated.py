@@ -16,13 +16,12 @@ import pytest
 from telesign.rest import RestClient
 
 from pipeline.errors import Crowded
-from pipeline.stages.admin.api_keys import issue
 from pipeline.store import carriers
-from schema.vocabulary import Dialect
 from tests.api.conftest import Gatehouse
 from tests.api.raw_http import Received, Wire, chunked, spell
 from tests.conftest import World
 from tests.dialects.envelopes import is_refusal
+from tests.dialects.vendors import Vendor, issue
 from workers.api import unauthenticated
 from workers.api.unauthenticated import FREE, HELD_EACH, LONGEST, FailedCalls, ReadBudget, origin_of
 
@@ -33,7 +32,7 @@ MIB = 1024 * 1024
 
 
 def robase(world: World, **properties: Any) -> dict[str, str]:
-    key = issue(world.rt, "acme", Dialect.ROBASE, **properties).credentials["api_key"]
+    key = issue(world.rt, "acme", Vendor.ROBASE, **properties).credentials["api_key"]
     return {"Authorization": f"Bearer {key}"}
 
 
@@ -49,12 +48,12 @@ def asked(house: Gatehouse, raw: bytes, method: str = "POST") -> Received:
 
 #: paths of every kind, and whose envelope answers there
 PATHS = {
-    "/robase/v1/sms": Dialect.ROBASE,
-    "/robase/nowhere": Dialect.ROBASE,
-    "/webex/v1/sms": Dialect.WEBEX,
-    "/solaris/v1/persons": Dialect.SOLARIS,
-    "/solaris/oauth2/token": Dialect.SOLARIS,
-    "/telesign/v1/verify/sms": Dialect.TELESIGN,
+    "/robase/v1/sms": Vendor.ROBASE,
+    "/robase/nowhere": Vendor.ROBASE,
+    "/webex/v1/sms": Vendor.WEBEX,
+    "/solaris/v1/persons": Vendor.SOLARIS,
+    "/solaris/oauth2/token": Vendor.SOLARIS,
+    "/telesign/v1/verify/sms": Vendor.TELESIGN,
     "/receipts/nobody": None,
     "/receipts/open": None,
     "/healthz": None,
@@ -115,7 +114,7 @@ def test_a_known_callers_body_may_not_be_compressed_either(
 
     # what HTTP itself forbids is as good as refused
     assert received.status in (415, 400) if len(headers) == 2 else received.status == 415
-    assert is_refusal(Dialect.ROBASE, "/v1/sms", received.status, json.loads(received.body))
+    assert is_refusal(Vendor.ROBASE, "/v1/sms", received.status, json.loads(received.body))
     assert world.rows("SELECT count(*) FROM messages") == [0]
 
 
@@ -241,7 +240,7 @@ def guard(world: World) -> None:
 def test_what_a_key_may_not_do_is_told_before_its_body_came(
     world: World, gatehouse: Gatehouse, properties: Mapping[str, Any], path: str
 ) -> None:
-    key = issue(world.rt, "acme", Dialect(path.split("/")[1]), **properties).credentials
+    key = issue(world.rt, "acme", Vendor(path.split("/")[1]), **properties).credentials
     header = (
         f"X-AUTH-KEY: {key['access_token']}" if "access_token" in key else f"Authorization: Bearer {key['api_key']}"
     )
@@ -267,7 +266,7 @@ def test_a_known_caller_whose_body_comes_slowly_is_heard(world: World, gatehouse
 
 
 def signed(world: World, body: str) -> Mapping[str, str]:
-    shown = issue(world.rt, "acme", Dialect.TELESIGN).credentials
+    shown = issue(world.rt, "acme", Vendor.TELESIGN).credentials
     headers = RestClient.generate_telesign_headers(
         shown["customer_id"], shown["api_key"], "POST", "/v1/verify/sms", body
     )

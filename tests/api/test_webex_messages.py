@@ -11,7 +11,8 @@ import pytest
 from pipeline.rules.identity import ksuids
 from pipeline.stages.admin import administer
 from pipeline.stages.api import templates
-from schema.vocabulary import CarrierState, Dialect, SenderState, Syntax
+from schema.vocabulary import CarrierState, SenderState, Syntax
+from tests.dialects.vendors import Vendor
 
 Ask = Callable[..., Any]
 
@@ -23,7 +24,7 @@ BAD = {"to": "+4477416325434477416325434", "status": "error", "code": 1002,
 @pytest.fixture
 def token(gatehouse: Any) -> str:
     """A key that may call as often as it likes."""
-    return str(gatehouse.key(Dialect.WEBEX, settings={"rate": 1000})["access_token"])
+    return str(gatehouse.key(Vendor.WEBEX, settings={"rate": 1000})["access_token"])
 
 
 @pytest.fixture
@@ -245,7 +246,7 @@ def test_nothing_is_ever_taken_for_a_repetition(world: Any, send: Ask) -> None:
 
 
 def test_a_key_of_tests_costs_nothing(world: Any, gatehouse: Any, ask: Ask) -> None:
-    trial = gatehouse.key(Dialect.WEBEX, test=True)["access_token"]
+    trial = gatehouse.key(Vendor.WEBEX, test=True)["access_token"]
     before = world.balance()
 
     assert len(ask("POST", "/v1/sms", PLAIN, trial).json["messages"]) == 1
@@ -316,7 +317,7 @@ def test_without_a_good_key_nobody_is_let_in(world: Any, gatehouse: Any) -> None
 
 
 def test_the_eleventh_call_in_a_second_waits(gatehouse: Any, ask: Ask) -> None:
-    key = gatehouse.key(Dialect.WEBEX, settings={"rate": 0.1, "burst": 10})["access_token"]
+    key = gatehouse.key(Vendor.WEBEX, settings={"rate": 0.1, "burst": 10})["access_token"]
 
     answers = [ask("GET", "/identity/v1/account", key=key) for _ in range(11)]
 
@@ -326,7 +327,7 @@ def test_the_eleventh_call_in_a_second_waits(gatehouse: Any, ask: Ask) -> None:
 
 
 def test_a_key_does_what_its_scopes_say(gatehouse: Any, ask: Ask) -> None:
-    key = gatehouse.key(Dialect.WEBEX, scopes=["sending"])["access_token"]
+    key = gatehouse.key(Vendor.WEBEX, scopes=["sending"])["access_token"]
 
     assert ask("POST", "/v1/sms/test", PLAIN, key).status == 200
     assert ask("GET", "/assets/v1/senders", key=key).status == 403

@@ -6,11 +6,11 @@ import pytest
 
 from pipeline.rules.identity import ksuids
 from pipeline.stages.admin import administer
-from pipeline.stages.admin.api_keys import issue
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
-from schema.vocabulary import Dialect, SenderState
+from schema.vocabulary import SenderState
 from tests.api.test_webex_messages import PLAIN, Ask, ask, send, soon, token
+from tests.dialects.vendors import Vendor, issue
 
 __all__ = ["ask", "send", "token"]
 
@@ -54,7 +54,7 @@ def test_what_went_or_is_anothers_is_not_taken_back(world: Any, gatehouse: Any, 
 
 
 def key_of(world: Any, account: str) -> str:
-    return issue(world.rt, account, Dialect.WEBEX).credentials["access_token"]
+    return issue(world.rt, account, Vendor.WEBEX).credentials["access_token"]
 
 
 @pytest.mark.parametrize("path", ["/campaigns/v1/scheduled", "/v1/sms/scheduled/search"])

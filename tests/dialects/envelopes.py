@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from schema.vocabulary import Dialect
+from tests.dialects.vendors import Vendor
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
-def is_refusal(dialect: Dialect, path: str, status: int, content: Any) -> bool:
+def is_refusal(dialect: Vendor, path: str, status: int, content: Any) -> bool:
     """Tell whether an answer below the dialect's prefix is a refusal in the vendor's envelope."""
     return 400 <= status < 600 and isinstance(content, dict) and _ENVELOPES[dialect](path, status, content)
 
@@ -58,11 +58,11 @@ def _webex(path: str, status: int, content: dict[str, Any]) -> bool:
     )
 
 
-_ENVELOPES: dict[Dialect, Callable[[str, int, dict[str, Any]], Any]] = {
-    Dialect.SOLARIS: _solaris,
-    Dialect.ROBASE: _robase,
-    Dialect.TELESIGN: _telesign,
-    Dialect.WEBEX: _webex,
+_ENVELOPES: dict[Vendor, Callable[[str, int, dict[str, Any]], Any]] = {
+    Vendor.SOLARIS: _solaris,
+    Vendor.ROBASE: _robase,
+    Vendor.TELESIGN: _telesign,
+    Vendor.WEBEX: _webex,
 }
 
 

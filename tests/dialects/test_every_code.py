@@ -9,39 +9,44 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.dialects.robase import errors as robase
 from pipeline.dialects.solaris import errors as solaris
 from pipeline.dialects.telesign import errors as telesign
 from pipeline.dialects.webex import errors as webex
 from schema.api import ApiRequest
 from schema.message import Refusal
-from schema.vocabulary import Code, Dialect
+from schema.vocabulary import Code
 from tests.dialects.envelopes import is_refusal
-from workers.api.api_registry import APIS
+from tests.dialects.vendors import Vendor
+from workers.api.dispatch import ApiDispatcher
 
-WORDS: dict[Dialect, dict[Code, Any]] = {
-    Dialect.SOLARIS: solaris.ERRORS,
-    Dialect.ROBASE: robase.ERRORS,
-    Dialect.TELESIGN: telesign.ERRORS,
-    Dialect.WEBEX: webex.ERRORS,
+WORDS: dict[Vendor, dict[Code, Any]] = {
+    Vendor.SOLARIS: solaris.ERRORS,
+    Vendor.ROBASE: robase.ERRORS,
+    Vendor.TELESIGN: telesign.ERRORS,
+    Vendor.WEBEX: webex.ERRORS,
 }
 #: whether the vendor's own text stands for a code, whatever we would say of it
-IS_FIXED: dict[Dialect, Callable[[Code], bool]] = {
-    Dialect.SOLARIS: lambda code: bool(solaris.ERRORS[code].detail),
-    Dialect.ROBASE: lambda code: robase.ERRORS[code][2] is not None,
-    Dialect.TELESIGN: lambda _code: True,
-    Dialect.WEBEX: lambda code: webex.ERRORS[code].message is not None,
+IS_FIXED: dict[Vendor, Callable[[Code], bool]] = {
+    Vendor.SOLARIS: lambda code: bool(solaris.ERRORS[code].detail),
+    Vendor.ROBASE: lambda code: robase.ERRORS[code][2] is not None,
+    Vendor.TELESIGN: lambda _code: True,
+    Vendor.WEBEX: lambda code: webex.ERRORS[code].message is not None,
 }
 #: what nobody outside may read
 INTERNAL = "psycopg said 42P01 of +2348012345678"
 
-each_dialect = pytest.mark.parametrize("dialect", list(Dialect))
+each_dialect = pytest.mark.parametrize("dialect", list(Vendor))
 each_code = pytest.mark.parametrize("code", list(Code))
 
 
-def calls(dialect: Dialect) -> list[ApiRequest]:
+def calls(dialect: Vendor) -> list[ApiRequest]:
     """Return one call of each operation, and one of none."""
-    wanted = [(each.method, each.path) for each in APIS[dialect].operations] + [("GET", "/nowhere"), ("POST", "/")]
+    wanted = [(each.method, each.path) for each in ApiDispatcher(DIALECTS[dialect]).operations] + [
+        ("GET", "/nowhere"),
+        ("POST", "/"),
+    ]
     return [
         ApiRequest(method, path, "", {}, b"{}", "127.0.0.1", at=datetime(2026, 11, 21, tzinfo=UTC), id=UUID(int=7))
         for method, path in wanted
@@ -49,17 +54,17 @@ def calls(dialect: Dialect) -> list[ApiRequest]:
 
 
 @each_dialect
-def test_every_code_has_a_word(dialect: Dialect) -> None:
+def test_every_code_has_a_word(dialect: Vendor) -> None:
     assert set(WORDS[dialect]) == set(Code)
 
 
 @each_dialect
 @each_code
-def test_every_refusal_is_one_in_the_vendors_envelope(dialect: Dialect, code: Code) -> None:
+def test_every_refusal_is_one_in_the_vendors_envelope(dialect: Vendor, code: Code) -> None:
     refusals = [Refusal(code, "a field has the wrong form", "recipients[3].to", 3), Refusal(Code.INVALID_FIELD, "so")]
     for call in calls(dialect):
         for wait in (0.0, 0.01, 7.3, math.inf):
-            answer = APIS[dialect].authentication.refuse(call, refusals[:1] if wait else refusals, wait)
+            answer = DIALECTS[dialect].authentication.refuse(call, refusals[:1] if wait else refusals, wait)
 
             assert answer.headers["Content-Type"] == "application/json"
             assert is_refusal(dialect, call.path, answer.status, json.loads(answer.body)), (call.path, answer)
@@ -68,26 +73,26 @@ def test_every_refusal_is_one_in_the_vendors_envelope(dialect: Dialect, code: Co
 
 @each_dialect
 @each_code
-def test_where_the_vendor_has_a_text_it_is_the_only_one(dialect: Dialect, code: Code) -> None:
+def test_where_the_vendor_has_a_text_it_is_the_only_one(dialect: Vendor, code: Code) -> None:
     if not IS_FIXED[dialect](code):
         return
 
     for call in calls(dialect):
-        if dialect is Dialect.SOLARIS and solaris.is_token_call(call):
+        if dialect is Vendor.SOLARIS and solaris.is_token_call(call):
             continue
-        answer = APIS[dialect].authentication.refuse(call, [Refusal(code, INTERNAL, "recipients[3].to", 3)], 0)
+        answer = DIALECTS[dialect].authentication.refuse(call, [Refusal(code, INTERNAL, "recipients[3].to", 3)], 0)
 
         assert INTERNAL.encode() not in answer.body
         assert b"recipients" not in answer.body
 
 
 @each_dialect
-def test_what_is_our_own_fault_is_told_without_a_word_of_ours(dialect: Dialect) -> None:
+def test_what_is_our_own_fault_is_told_without_a_word_of_ours(dialect: Vendor) -> None:
     for call in calls(dialect):
-        if dialect is Dialect.SOLARIS and solaris.is_token_call(call):
+        if dialect is Vendor.SOLARIS and solaris.is_token_call(call):
             continue  # RFC 6749 has words for few codes, none for their descriptions: what is told there is ours
         for code in (Code.INTERNAL, Code.UNAVAILABLE):
-            answer = APIS[dialect].authentication.refuse(call, [Refusal(code, INTERNAL)], 0)
+            answer = DIALECTS[dialect].authentication.refuse(call, [Refusal(code, INTERNAL)], 0)
 
             assert answer.status in (500, 503)
             assert is_refusal(dialect, call.path, answer.status, json.loads(answer.body))

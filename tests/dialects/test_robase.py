@@ -15,11 +15,12 @@ from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse
 from schema.api_views import ShownAttempt, ShownMessage
 from schema.message import AcceptedMessage, Answered, Refusal
-from schema.vocabulary import AccountState, Code, Dialect, Encoding, Outcome, Status
+from schema.vocabulary import AccountState, Code, Encoding, Outcome, Status
+from tests.dialects.vendors import Vendor
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 ID = ids.new_ids(NOW, 0)
-KEY = ApiKey(1, 1, "acme", AccountState.ACTIVE, "NGN", Dialect.ROBASE, "h", False, frozenset(), (), {})
+KEY = ApiKey(1, 1, "acme", AccountState.ACTIVE, "NGN", Vendor.ROBASE, "h", False, frozenset(), (), {})
 
 #: docs.robase.dev/concepts/errors
 HTTP = {

@@ -19,7 +19,8 @@ from pipeline.dialects.solaris.requests import Confirmation, SolarisMessage
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse, Person
 from schema.message import Refusal
-from schema.vocabulary import AccountState, Code, Dialect
+from schema.vocabulary import AccountState, Code
+from tests.dialects.vendors import Vendor
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 CALL = UUID("3e0c6a1e-6d2b-4a0e-9d0b-0d3f7a4b1c22")
@@ -51,7 +52,7 @@ def key(**settings: Any) -> ApiKey:
         owner="acme",
         account_state=AccountState.ACTIVE,
         currency="EUR",
-        dialect=Dialect.SOLARIS,
+        dialect=Vendor.SOLARIS,
         handle=PARTNER,
         test=False,
         scopes=frozenset(),

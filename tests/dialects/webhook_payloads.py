@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from schema.api import MessageEvent, PersonEvent
-from schema.vocabulary import Dialect, Encoding, NumberMove, Status
+from schema.vocabulary import Encoding, NumberMove, Status
+from tests.dialects.vendors import Vendor
 
 AT = datetime(2026, 11, 21, 10, 0, 5, 250_000, UTC)
 MESSAGE = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
@@ -18,7 +19,7 @@ def payload(**fields: Any) -> MessageEvent:
             "delivery": UUID(int=1),
             "event": UUID(int=2),
             "endpoint": UUID(int=3),
-            "dialect": Dialect.ROBASE,
+            "dialect": Vendor.ROBASE,
             "listens_to": frozenset(),
             "attempt": 1,
             "status": Status.DELIVERED,
@@ -56,7 +57,7 @@ def person_payload(**fields: Any) -> PersonEvent:
             "delivery": UUID(int=1),
             "event": UUID(int=2),
             "endpoint": UUID(int=3),
-            "dialect": Dialect.SOLARIS,
+            "dialect": Vendor.SOLARIS,
             "listens_to": frozenset(),
             "attempt": 1,
             "move": NumberMove.CREATED,

@@ -12,9 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from pipeline.runtime import Runtime
-from pipeline.stages.admin.api_keys import issue
 from pipeline.stages.admin.person_import import add_person
-from schema.vocabulary import Dialect
+from tests.dialects.vendors import Vendor, issue
 from tests.journeys.installation import PRICE, Installation, wait_for
 from tests.journeys.test_faults_workers import mined
 
@@ -85,14 +84,14 @@ def await_gateway(installation: Installation, port: int) -> None:
 
 
 def of_robase(rt: Runtime, port: int) -> Customer:
-    key = issue(rt, "acme", Dialect.ROBASE).credentials["api_key"]
+    key = issue(rt, "acme", Vendor.ROBASE).credentials["api_key"]
     headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": KEY}
     return Customer(port, "/robase/v1/sms", headers, {"to": "+2348012345678", "from": "ACME", "body": "Hello"})
 
 
 def of_solaris(rt: Runtime, port: int) -> Customer:
     add_person(rt, "acme", "known", "+2348012345678", verified=True)
-    shown = issue(rt, "acme", Dialect.SOLARIS).credentials
+    shown = issue(rt, "acme", Vendor.SOLARIS).credentials
     form = f"grant_type=client_credentials&client_id={shown['client_id']}&client_secret={shown['client_secret']}"
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     line.request("POST", "/solaris/oauth2/token", form, {"Content-Type": "application/x-www-form-urlencoded"})

@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.dialects.solaris.key_settings import terms
 from pipeline.dialects.telesign import key_settings
 from pipeline.dialects.telesign.key_settings import TelesignKeySettings
 from pipeline.errors import ConfigurationError
-from pipeline.rules.api.key_settings import KINDS, fit
-from schema.vocabulary import Dialect
+from pipeline.rules.api.key_settings import fit as fit_types
 from tests.dialects.test_solaris import key
+from tests.dialects.vendors import Vendor
 
 GOOD: dict[str, list[Any]] = {
     "rate": [0.1, 1, 50, 1_000_000],
@@ -51,39 +52,43 @@ BAD: dict[str, list[Any]] = {
     "home_region": ["", "United Kingdom", 44],
     "time_zone": ["", "a zone", 1],
 }
-SETTINGS = [(dialect, name) for dialect in Dialect for name in KINDS[dialect]]
+SETTINGS = [(dialect, name) for dialect in Vendor for name in DIALECTS[dialect].key_settings]
+
+
+def fit(dialect: str, settings: dict[str, Any]) -> dict[str, Any]:
+    return fit_types(dialect, DIALECTS[dialect].key_settings, settings)
 
 
 @pytest.mark.parametrize(("dialect", "name"), SETTINGS)
-def test_what_fits_is_kept(dialect: Dialect, name: str) -> None:
+def test_what_fits_is_kept(dialect: Vendor, name: str) -> None:
     for value in GOOD[name]:
         assert fit(dialect, {name: value}) == {name: str(value) if name == "sender" else value}
 
 
 @pytest.mark.parametrize(("dialect", "name"), SETTINGS)
-def test_what_does_not_is_named(dialect: Dialect, name: str) -> None:
+def test_what_does_not_is_named(dialect: Vendor, name: str) -> None:
     for value in BAD[name]:
         with pytest.raises(ConfigurationError, match=f"the setting '{name}' of a {dialect} key must be "):
             fit(dialect, {"rate": 5, name: value})
 
 
-@pytest.mark.parametrize("dialect", Dialect)
-def test_a_setting_that_nobody_reads_is_refused_with_those_there_are(dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", Vendor)
+def test_a_setting_that_nobody_reads_is_refused_with_those_there_are(dialect: Vendor) -> None:
     with pytest.raises(ConfigurationError, match=f"a {dialect} key has no setting 'speed'; it has .*burst.*rate"):
         fit(dialect, {"rate": 5, "speed": 5})
 
 
 def test_nothing_set_is_nothing_kept() -> None:
-    assert [fit(dialect, {}) for dialect in Dialect] == [{}] * 4
+    assert [fit(dialect, {}) for dialect in Vendor] == [{}] * 4
 
 
 def test_the_settings_of_telesigns_keys_are_those_its_door_reads_and_as_it_reads_them() -> None:
-    own = set(KINDS[Dialect.TELESIGN]) - {"rate", "burst"}
+    own = set(DIALECTS[Vendor.TELESIGN].key_settings) - {"rate", "burst"}
 
     assert own == set(TelesignKeySettings.model_fields)
     for name in own:
         for value in GOOD[name]:
-            key_settings.read(fit(Dialect.TELESIGN, {name: value}))
+            key_settings.read(fit(Vendor.TELESIGN, {name: value}))
         for value in (each for each in BAD[name] if type(each) in (int, float)):
             if name not in ("sender", "trial_numbers"):
                 with pytest.raises(ValidationError):
@@ -91,8 +96,8 @@ def test_the_settings_of_telesigns_keys_are_those_its_door_reads_and_as_it_reads
 
 
 def test_the_settings_of_solaris_keys_are_those_its_door_reads() -> None:
-    own = {name: GOOD[name][-1] for name in set(KINDS[Dialect.SOLARIS]) - {"rate", "burst"}}
+    own = {name: GOOD[name][-1] for name in set(DIALECTS[Vendor.SOLARIS].key_settings) - {"rate", "burst"}}
 
-    read = terms(key(**fit(Dialect.SOLARIS, own)))
+    read = terms(key(**fit(Vendor.SOLARIS, own)))
 
     assert {name: getattr(read, name) for name in read.__slots__} == own

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.dialects.registry import capacities
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin.audit import audit
@@ -93,8 +94,8 @@ def test_billing_twice_charges_once(world: Any) -> None:
     batch = answer.batches[0]
     measures = segment(world.rt, batch)
 
-    assert bill(world.rt, batch, measures) != []
-    assert bill(world.rt, batch, measures) == []
+    assert bill(world.rt, batch, measures, capacities=capacities()) != []
+    assert bill(world.rt, batch, measures, capacities=capacities()) == []
     assert segment(world.rt, batch) == []
     assert world.balance() == 1_000_000 - 400
 
@@ -105,7 +106,7 @@ def test_billing_at_once_charges_once(world: Any, settings: Settings) -> None:
     measures = segment(world.rt, batch)
 
     with ThreadPoolExecutor(4) as threads:
-        hints = list(threads.map(lambda _: bill(world.rt, batch, measures), range(8)))
+        hints = list(threads.map(lambda _: bill(world.rt, batch, measures, capacities=capacities()), range(8)))
 
     assert sorted(map(len, hints)) == [0] * 7 + [1]
     assert world.balance() == 1_000_000 - 400
@@ -118,7 +119,12 @@ def test_two_batches_at_once_never_overdraw(world: Any, settings: Settings) -> N
     answers += [world.submit(world.order(*["+2348012345678"] * 3))[0] for _ in range(6)]
 
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda batch: bill(rt, batch, segment(rt, batch)), [b for a in answers for b in a.batches]))
+        list(
+            threads.map(
+                lambda batch: bill(rt, batch, segment(rt, batch), capacities=capacities()),
+                [b for a in answers for b in a.batches],
+            )
+        )
 
     assert world.rows("SELECT count(*) FROM messages WHERE money = 'held'") == [10]
     assert world.balance() == 0
@@ -143,17 +149,17 @@ def test_a_paid_batch_waits_for_its_minute(world: Any, delay: timedelta, status:
 def test_a_batch_may_be_measured_as_it_is_billed(world: Any) -> None:
     [answer] = world.submit(world.order(body="x" * 161))
 
-    [hint] = bill(world.rt, answer.batches[0])
+    [hint] = bill(world.rt, answer.batches[0], capacities=capacities())
 
     assert hint.batch == answer.batches[0]
     assert world.rows(CHARGES) == [("GSM7", 2, 800, 0, "held", None, None)]
-    assert bill(world.rt, answer.batches[0]) == []
+    assert bill(world.rt, answer.batches[0], capacities=capacities()) == []
 
 
 def test_measures_of_another_batch_are_not_believed(world: Any) -> None:
     [answer] = world.submit(world.order("+2348012345678", "+2348012345679"))
 
-    assert bill(world.rt, answer.batches[0], segment(world.rt, answer.batches[0])[:1]) == []
+    assert bill(world.rt, answer.batches[0], segment(world.rt, answer.batches[0])[:1], capacities=capacities()) == []
     assert world.rows("SELECT status FROM batches") == ["admitted"]
 
 
@@ -168,12 +174,12 @@ def test_batches_of_several_accounts_are_billed_together(world: Any) -> None:
         ledger.top_up(conn, other, 500, "test")
     answers = world.submit(world.order(), world.order(account="other"), world.order(body="é" * 200))
 
-    hints = bill_all(world.rt, [batch for answer in answers for batch in answer.batches])
+    hints = bill_all(world.rt, [batch for answer in answers for batch in answer.batches], capacities())
 
     assert {hint.batch for hint in hints} == {batch for answer in answers for batch in answer.batches}
     assert world.balance() == 1_000_000 - 1200
     assert world.rows("SELECT balance FROM wallets ORDER BY balance") == [100, 1_000_000 - 1200]
-    assert bill_all(world.rt, [hint.batch for hint in hints]) == []
+    assert bill_all(world.rt, [hint.batch for hint in hints], capacities()) == []
     assert not any(each.broken for each in audit(world.rt))
 
 
@@ -184,7 +190,7 @@ def test_one_that_cannot_pay_leaves_the_others_paid(world: Any) -> None:
         accounts.set_sender(conn, poor, "ACME")
     answers = world.submit(world.order(), world.order(account="poor"))
 
-    hints = bill_all(world.rt, [batch for answer in answers for batch in answer.batches])
+    hints = bill_all(world.rt, [batch for answer in answers for batch in answer.batches], capacities())
 
     assert len(hints) == 2
     assert sorted(world.rows("SELECT coalesce(error_code, '') FROM messages")) == ["", "insufficient_funds"]
@@ -198,7 +204,7 @@ def test_a_quota_is_not_used_twice_by_two_batches_together(world: Any) -> None:
     first = world.order("+2348012345678", "+2348012345679", **{"class": "bulk"})
     answers = world.submit(first, world.order("+2348012345670", "+2348012345671"))
 
-    bill_all(world.rt, [batch for answer in answers for batch in answer.batches])
+    bill_all(world.rt, [batch for answer in answers for batch in answer.batches], capacities())
 
     assert sorted(world.rows("SELECT quota FROM messages")) == [0, 1, 1, 1]
     assert world.balance() == 1_000_000 - 400

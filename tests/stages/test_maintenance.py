@@ -7,12 +7,13 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.rules.identity import ids
 from pipeline.settings import Settings
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.maintenance import maintain
 from pipeline.store import events
-from schema.vocabulary import Dialect
+from tests.dialects.vendors import Vendor
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture(autouse=True)
 def _reported(world: Any) -> None:
     """An endpoint that hears of everything."""
-    webhook_endpoints.create(world.rt, world.account, Dialect.ROBASE, "https://hooks.example.org/sms")
+    webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.ROBASE], "https://hooks.example.org/sms")
 
 
 def age(world: Any, message: UUID, days: float) -> None:

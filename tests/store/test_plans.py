@@ -471,7 +471,12 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "record deliveries": (webhook_deliveries._RECORD, recorded),
     "standings": (
         recipient_requests._STANDINGS,
-        lambda crowd: {"accounts": [1] * 20, "ids": crowd.batches, "tests": [False] * 20, "door": "robase.send"},
+        lambda crowd: {
+            "accounts": [1] * 20,
+            "ids": crowd.batches,
+            "tests": [False] * 20,
+            "doors": ["robase.send"] * 20,
+        },
     ),
     "count a guess": (
         challenges._COUNT,

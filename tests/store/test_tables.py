@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from pipeline.dialects import registry
 from pipeline.rules.consent import consent_numbers
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
@@ -82,7 +84,7 @@ def test_what_was_taken_back_can_be_applied_again(rt: Runtime) -> None:
     with rt.begin() as conn:
         command.downgrade(migrations.config(conn), "base")
     bare = tables_of(rt)
-    applied = migrate(rt)
+    applied = migrate(rt, registry.rows())
 
     assert bare == {"alembic_version"}
     assert applied == (None, migrations.head())
@@ -92,7 +94,7 @@ def test_what_was_taken_back_can_be_applied_again(rt: Runtime) -> None:
 def test_an_empty_database_is_not_current_until_it_is_migrated(blank: Runtime) -> None:
     assert not is_current(blank)
 
-    migrate(blank)
+    migrate(blank, registry.rows())
 
     assert is_current(blank)
 
@@ -101,7 +103,7 @@ def test_migrating_twice_is_harmless(world: Any) -> None:
     world.send()
     before = tables_of(world.rt)
 
-    again = migrate(world.rt)
+    again = migrate(world.rt, registry.rows())
 
     assert again == (migrations.head(), migrations.head())
     assert tables_of(world.rt) == before
@@ -112,7 +114,7 @@ def test_of_two_migrations_at_once_one_waits_and_finds_it_done(new_database: Cal
     settings = Settings(database_url=new_database("template1"))
 
     with closing(Runtime(settings)) as one, closing(Runtime(settings)) as other, ThreadPoolExecutor(2) as pool:
-        made = list(pool.map(migrate, (one, other)))
+        made = list(pool.map(partial(migrate, apis=registry.rows()), (one, other)))
 
     head = migrations.head()
     assert sorted(made, key=str) == sorted([(None, head), (head, head)], key=str)
@@ -129,7 +131,7 @@ def test_rows_from_before_holds_and_late_deliveries_are_kept_forth_and_back(worl
     with world.rt.begin() as conn:
         command.downgrade(migrations.config(conn), "0004")
     without = world.rows("SELECT id, status FROM batches ORDER BY id")
-    migrate(world.rt)
+    migrate(world.rt, registry.rows())
 
     assert world.rows("SELECT id, status FROM batches ORDER BY id") == without == before
     assert world.rows("SELECT DISTINCT held FROM batches") == [None]
@@ -167,7 +169,7 @@ def test_opt_outs_in_an_old_form_are_folded_into_todays(rt: Runtime) -> None:
             row = {"phone": phone, "sender": sender}
             conn.exec_driver_sql("INSERT INTO opt_outs VALUES (1, %(phone)s, %(sender)s, '', 'STOP')", row)
 
-    migrate(rt)
+    migrate(rt, registry.rows())
 
     with rt.begin() as conn:
         rows = {tuple(row) for row in conn.exec_driver_sql("SELECT phone, sender FROM opt_outs")}

@@ -2,20 +2,19 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from urllib.parse import unquote
 
-from pipeline.dialects.contract import Authentication
+from pipeline.dialects.contract import ApiOperation, Dialect, RequestContext
 from pipeline.errors import Crowded, DatabaseFault
 from pipeline.stages.api.authenticate import Credentials, Denied
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse
 from schema.message import Refusal
-from schema.value_class import value_class
-from schema.vocabulary import Code, Dialect
-from workers.api import unauthenticated
+from schema.vocabulary import Code
+from workers.api import openapi_page, unauthenticated
 from workers.api.submission import SubmissionService
 from workers.api.unauthenticated import origin_of
 from workers.gateway.request_body import BodyRejected, RequestBody
@@ -26,61 +25,14 @@ log = logging.getLogger(__name__)
 _USUAL = 256 * 1024
 
 
-@value_class
-class RequestContext:
-    """One call of one operation."""
-
-    submission: SubmissionService
-    call: ApiRequest
-    #: what the path names: `{id}`
-    path: Mapping[str, str]
-    #: whose it is; None where the operation asks nobody
-    caller: ApiKey | None
-
-    @property
-    def key(self) -> ApiKey:
-        """Return the caller's key."""
-        assert self.caller is not None
-        return self.caller
-
-
-@dataclass(frozen=True, slots=True)
-class ApiOperation:
-    """One thing a door can do."""
-
-    method: str
-    #: `/v1/sms/{id}`; a slash at its end makes no difference
-    path: str
-    #: its limit's name: `send`
-    name: str
-    run: Callable[[RequestContext], Awaitable[ApiResponse]]
-    #: a key with scopes needs this one among them; None: any key may
-    scope: str | None = None
-    #: whether it asks for a key
-    asks: bool = True
-    #: whether it changes what live messages go by, so that no test key may
-    live: bool = False
-    #: whether it takes many things at once, so that its body may be as large as any at this door
-    bulky: bool = False
-
-
 class ApiDispatcher:
-    """One dialect's door."""
+    """One dialect's HTTP API."""
 
-    def __init__(self, authentication: Authentication, operations: Sequence[ApiOperation]) -> None:
-        """Take the dialect's manner and its operations."""
-        self.authentication = authentication
-        self._operations = [(_pattern(each.path), each) for each in operations]
-
-    @property
-    def dialect(self) -> Dialect:
-        """Return whose API it speaks."""
-        return self.authentication.dialect
-
-    @property
-    def operations(self) -> list[ApiOperation]:
-        """Return what it can do."""
-        return [operation for _, operation in self._operations]
+    def __init__(self, dialect: Dialect) -> None:
+        """Take the dialect; it also answers for its document and the page that shows it."""
+        self.dialect, self.authentication = dialect, dialect.authentication
+        self.operations = (*dialect.operations, *openapi_page.operations(dialect.document))
+        self._operations = [(_pattern(each.path), each) for each in self.operations]
 
     async def answer(self, submission: SubmissionService, call: ApiRequest, body: RequestBody) -> ApiResponse:
         """Return the answer to a call whose body is not read yet: whatever goes wrong, in the dialect's own words.
@@ -93,13 +45,13 @@ class ApiDispatcher:
             raise
         except DatabaseFault as error:
             submission.note(error)
-            log.warning("%s: the call %s went unanswered: %s", self.dialect, call.id, error)
+            log.warning("%s: the call %s went unanswered: %s", self.dialect.name, call.id, error)
             return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
         except Crowded:
             return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
         except Exception as error:
             words = "%s: the call %s failed: %s"
-            log.error(words, self.dialect, call.id, type(error).__name__, exc_info=frames(error))
+            log.error(words, self.dialect.name, call.id, type(error).__name__, exc_info=frames(error))
             return self.refuse(call, Code.INTERNAL, "the fault is ours")
 
     def refuse(self, call: ApiRequest, code: Code, message: str, wait: float = 0.0) -> ApiResponse:
@@ -118,7 +70,7 @@ class ApiDispatcher:
             return found
         operation, path = found
         if not operation.asks:
-            return await operation.run(RequestContext(submission, call, path, None))
+            return await operation.run(RequestContext(self.dialect, submission, call, path, None))
         comes_first = self.authentication.is_in_body(call)
         if comes_first:
             with submission.room.share(origin_of(call.source)) as share:
@@ -134,7 +86,7 @@ class ApiDispatcher:
             # who is known now may take his time, at the cost of his own account
             if not comes_first:
                 call = call.with_body(await body.read(largest, measure))
-            return await operation.run(RequestContext(submission, call, path, caller))
+            return await operation.run(RequestContext(self.dialect, submission, call, path, caller))
 
     def _find(self, call: ApiRequest) -> tuple[ApiOperation, Mapping[str, str]] | ApiResponse:
         known: list[str] = []
@@ -162,7 +114,7 @@ class ApiDispatcher:
             return await self._slow_down(submission, call, handle)
         nonce = authentication.nonce(call)
         credentials = Credentials(
-            dialect=self.dialect,
+            dialect=self.dialect.name,
             handle=handle,
             source=call.source,
             endpoint=operation.name,
@@ -190,7 +142,7 @@ class ApiDispatcher:
 
     async def _slow_down(self, submission: SubmissionService, call: ApiRequest, reply: ApiResponse) -> ApiResponse:
         """Return the answer to one who did not show who he is, when his address may have it."""
-        if not await submission.failures.note(call.source, self.dialect):
+        if not await submission.failures.note(call.source, self.dialect.name):
             raise BodyRejected(Code.RATE_KEY, "too many calls without a good key", wait=1.0)
         return reply
 

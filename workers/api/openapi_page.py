@@ -11,9 +11,8 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-from pipeline.dialects.contract import reply
+from pipeline.dialects.contract import ApiOperation, RequestContext, reply
 from schema.api import ApiResponse
-from workers.api.dispatch import ApiDispatcher, ApiOperation, RequestContext
 
 DOCUMENT, PAGE = "/openapi.json", "/docs"
 
@@ -21,8 +20,8 @@ DOCUMENT, PAGE = "/openapi.json", "/docs"
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
-def described(entry: ApiDispatcher, document: Callable[[], dict[str, Any]]) -> ApiDispatcher:
-    """Return a door that also answers `GET /openapi.json` and `GET /docs`, to whoever asks."""
+def operations(document: Callable[[], dict[str, Any]]) -> tuple[ApiOperation, ...]:
+    """Return `GET /openapi.json` and `GET /docs`, which ask for no key."""
 
     @cache
     def written(mount: str) -> ApiResponse:
@@ -32,11 +31,10 @@ def described(entry: ApiDispatcher, document: Callable[[], dict[str, Any]]) -> A
     async def tell(context: RequestContext) -> ApiResponse:
         return written(context.call.mount)
 
-    own = (
+    return (
         ApiOperation("GET", DOCUMENT, "openapi", tell, asks=False),
         ApiOperation("GET", PAGE, "docs", _show, asks=False),
     )
-    return ApiDispatcher(entry.authentication, (*entry.operations, *own))
 
 
 async def _show(_context: RequestContext) -> ApiResponse:

@@ -8,22 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
-from uuid import UUID
 
+from pipeline.dialects.contract import SendRequest
+from pipeline.dialects.registry import capacities
 from pipeline.errors import DatabaseFault, ShortOfFunds
 from pipeline.runtime import Runtime
 from pipeline.stages.accept import AcceptResult, accept
 from pipeline.stages.admit import admit
 from pipeline.stages.api.authenticate import Credentials, Denied, authenticate
-from pipeline.stages.api.rate_limit import LimitTake, Refused, rate_limit
+from pipeline.stages.api.rate_limit import Refused, rate_limit
 from pipeline.stages.api.response import answer, recall
 from pipeline.stages.api.verification import open_challenges
 from pipeline.stages.bill import bill_all
 from pipeline.stages.ingest import ingest
 from schema.api import ApiKey, ApiResponse, Challenge
 from schema.message import Accepted, Admission, Answered, Hint
-from schema.order import Order
-from schema.value_class import value_class
 from workers.api.hint_publisher import HintPublisher
 from workers.api.memory_limit import MemoryLimit
 from workers.api.unauthenticated import FailedCalls, ReadBudget
@@ -42,21 +41,6 @@ _TOGETHER, _LARGE = 500, 100
 _LARGE_CALL = 60.0
 #: seconds for which a call that failed for the database's sake speaks of its health
 _RECENT = 30.0
-
-
-@value_class
-class SendRequest:
-    """What a door asks to have sent."""
-
-    #: the request's own id; asked again under it, it is answered the same
-    request: UUID
-    order: Order
-    #: limits it must hold beside its key's
-    takes: tuple[LimitTake, ...] = ()
-    #: the code its text carries: written before the text may go
-    challenge: Challenge | None = None
-    #: whether its door has just looked, and found nothing that was asked under its idempotency key before
-    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +219,7 @@ def carry(
     """Write, measure and pay for what may go; return an answer to each, in order, and what may be delivered."""
     new = [sending for sending, verdict in zip(sendings, judged, strict=True) if verdict is None]
     opened = [each.challenge for each in new if each.challenge]
-    taken = _take_in(rt, admit(rt, [(each.request, each.order) for each in new]), opened)
+    taken = _take_in(rt, admit(rt, [(each.request, each.order) for each in new], by_api=True), opened)
     written = iter(taken.answers)
     received = [verdict or next(written) for verdict in judged]
     answered, hints = _read_back(rt, [each for each in received if isinstance(each, Accepted)])
@@ -246,11 +230,13 @@ def carry(
 def _take_in(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Challenge]) -> AcceptResult:
     """Take admissions the short way, or where money is short the long one."""
     try:
-        return accept(rt, admissions, opened)
+        return accept(rt, admissions, opened, capacities=capacities())
     except ShortOfFunds:
         open_challenges(rt, opened)
         accepted = ingest(rt, admissions)
-        return AcceptResult(list(accepted), bill_all(rt, [batch for each in accepted for batch in each.batches]))
+        return AcceptResult(
+            list(accepted), bill_all(rt, [batch for each in accepted for batch in each.batches], capacities())
+        )
 
 
 def _read_back(rt: Runtime, accepted: Sequence[Accepted]) -> tuple[list[Answered], list[Hint]]:
@@ -259,6 +245,6 @@ def _read_back(rt: Runtime, accepted: Sequence[Accepted]) -> tuple[list[Answered
         return [], []
     back, hints = answer(rt, accepted), []
     if back.unpaid:  # whoever wrote them died, or is at it this moment
-        hints = bill_all(rt, back.unpaid)
+        hints = bill_all(rt, back.unpaid, capacities())
         back = answer(rt, accepted)
     return back.answered, hints

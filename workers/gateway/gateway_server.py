@@ -1,7 +1,7 @@
 """HTTP: the dialects under their prefixes and host names, and where carriers post their receipts.
 
-/solaris, /robase, /telesign, /webex     the four vendors' APIs; by POSTROAD_GATEWAY_HOSTS also at the root of a host;
-                                         each tells of itself at /openapi.json and /docs
+/<dialect>/…                             the vendors' APIs; by POSTROAD_GATEWAY_HOSTS also at the root of a host;
+                                         each describes itself at /openapi.json and /docs
 /receipts/{carrier}                      receipts of carriers
 /healthz                                 200 while the database answers, sends and receipts too
 
@@ -22,6 +22,7 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.errors import ConfigurationError, PostroadError
 from pipeline.runtime import Runtime, Work
 from pipeline.settings import Settings
@@ -29,7 +30,6 @@ from schema.api import ApiRequest, ApiResponse
 from schema.value_class import value_class
 from schema.vocabulary import Code
 from workers import open_files
-from workers.api.api_registry import APIS
 from workers.api.dispatch import ApiDispatcher
 from workers.api.submission import SubmissionService
 from workers.gateway.http_parser import MalformedRequest
@@ -84,8 +84,8 @@ class Gateway:
         """Make the routes; they open the database when they are called."""
         self._submission = SubmissionService(rt)
         self._receipt_endpoint = ReceiptEndpoint(rt, self._submission.failures)
-        self._prefixes = {str(name): entry for name, entry in APIS.items()}
-        self._hosts = {host.lower(): APIS[name] for name, host in rt.settings.gateway_hosts.items()}
+        self._apis = {name: ApiDispatcher(each) for name, each in DIALECTS.items()}
+        self._hosts = _hosts(rt.settings.gateway_hosts, self._apis)
         self._proxies = [_network(each) for each in rt.settings.gateway_proxies]
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
@@ -103,7 +103,7 @@ class Gateway:
             if self._submission.is_failing:
                 return fault(503, "the database keeps calls waiting")
             return await self._receipt_endpoint.health()
-        return fault(404, "there is nothing here; the APIs are under " + ", ".join(f"/{name}" for name in APIS))
+        return fault(404, "there is nothing here; the APIs are under " + ", ".join(f"/{name}" for name in self._apis))
 
     def unreadable(self, request: web.BaseRequest, error: MalformedRequest) -> web.Response:
         """Answer what is no HTTP, in the words of the API that it was sent to as far as that can be seen."""
@@ -122,7 +122,7 @@ class Gateway:
         if self._hosts and (own := self._hosts.get(host.rpartition("@")[2].partition(":")[0].lower())):
             return _Place(own, "", path, query)
         _, first, rest = (*path.split("/", 2), "", "")[:3]
-        if entry := self._prefixes.get(first):
+        if entry := self._apis.get(first):
             return _Place(entry, f"/{first}", f"/{rest}", query)
         return _Place(None, "", path, query, first, rest)
 
@@ -226,6 +226,12 @@ async def _first(*waits: Coroutine[Any, Any, object]) -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
+
+
+def _hosts(given: Mapping[str, str], apis: Mapping[str, ApiDispatcher]) -> dict[str, ApiDispatcher]:
+    if unknown := sorted(set(given) - set(apis)):
+        raise ConfigurationError(f"POSTROAD_GATEWAY_HOSTS: there is no API {unknown[0]!r}, only {', '.join(apis)}")
+    return {host.lower(): apis[name] for name, host in given.items()}
 
 
 def _network(written: str) -> IPv4Network | IPv6Network:

@@ -1,33 +1,23 @@
-"""Which module tells the news in which dialect, and which greets whom it is to be told."""
+"""How each dialect's webhooks are composed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from pipeline.dialects.contract import EndpointHandshake, WebhookFormatter
-from pipeline.dialects.robase import webhooks as robase
-from pipeline.dialects.solaris import webhooks as solaris
-from pipeline.dialects.telesign import webhooks as telesign
-from pipeline.dialects.webex import webhooks as webex
+from pipeline.dialects.contract import WebhookFormatter
+from pipeline.dialects.registry import DIALECTS
 from schema.api import MessageEvent, PersonEvent, WebhookPost
-from schema.vocabulary import Dialect
 
-FORMATTERS: Mapping[Dialect, WebhookFormatter] = {
-    Dialect.SOLARIS: solaris,
-    Dialect.ROBASE: robase,
-    Dialect.TELESIGN: telesign,
-    Dialect.WEBEX: webex,
-}
 
-GREETERS: Mapping[Dialect, EndpointHandshake] = {
-    Dialect.SOLARIS: solaris,
-    Dialect.WEBEX: webex,
-}
+def formatters() -> dict[str, WebhookFormatter]:
+    """Return what composes webhooks, by dialect."""
+    return {name: each.webhooks for name, each in DIALECTS.items()}
 
 
 def compose(
     formatter: WebhookFormatter, notification: MessageEvent | PersonEvent, secrets: Sequence[bytes], now: datetime
 ) -> WebhookPost | None:
     """Return the call that tells it; None: there is no word for it, or the endpoint does not hear it."""
-    if isinstance(notification, PersonEvent):  # only Solaris keeps persons
-        return solaris.compose_number(notification, secrets)
+    if isinstance(notification, PersonEvent):
+        composed = DIALECTS[notification.dialect].person_webhook
+        return composed(notification, secrets) if composed else None
     return formatter.compose(notification, secrets, now)

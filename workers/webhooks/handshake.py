@@ -3,18 +3,17 @@
 import asyncio
 import secrets
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.runtime import Runtime
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.webhook_endpoints import AllowedAddresses
 from schema.api import WebhookPost
-from schema.vocabulary import Dialect
-from workers.webhooks.formatters import GREETERS
 from workers.webhooks.webhook_client import WebhookClient, WebhookResponse
 
 
-def greet(rt: Runtime, dialect: Dialect, url: str) -> str | None:
+def greet(rt: Runtime, dialect: str, url: str) -> str | None:
     """Make the call that a dialect makes to a new endpoint; return None when it answered well, else what it did."""
-    handshake = GREETERS.get(dialect)
+    handshake = DIALECTS[dialect].handshake
     if handshake is None:
         return None
     secret = secrets.token_urlsafe(32)

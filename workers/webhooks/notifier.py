@@ -21,10 +21,9 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
 from pipeline.stages.api.webhook_deliveries import CallOutcome, ClaimedDeliveries, DeliveryJob
-from schema.vocabulary import Dialect
 from workers import open_files
 from workers.webhooks.endpoint_window import EndpointWindows
-from workers.webhooks.formatters import FORMATTERS, compose
+from workers.webhooks.formatters import compose, formatters
 from workers.webhooks.webhook_client import WebhookClient
 
 log = logging.getLogger(__name__)
@@ -47,12 +46,12 @@ class Notifier:
     """One process's calls."""
 
     def __init__(
-        self, rt: Runtime, caller: WebhookClient, formatters: Mapping[Dialect, WebhookFormatter] = FORMATTERS
+        self, rt: Runtime, caller: WebhookClient, composing: Mapping[str, WebhookFormatter] | None = None
     ) -> None:
         """Keep what it works with; nothing is opened before `run`."""
         self._rt = rt
         self._caller = caller
-        self._formatters = formatters
+        self._formatters = formatters() if composing is None else composing
         self._windows = EndpointWindows(rt.settings.webhook_lane)
         self._calls: dict[asyncio.Task[CallOutcome], DeliveryJob] = {}
         self._ended: list[CallOutcome] = []

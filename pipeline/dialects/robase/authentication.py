@@ -7,7 +7,7 @@ from pipeline.dialects.robase.errors import refuse
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse
 from schema.message import Refusal
-from schema.vocabulary import Code, Dialect
+from schema.vocabulary import Code
 
 #: bytes of the largest request: a thousand rows with their variables
 LARGEST = 8 * 1024 * 1024
@@ -19,7 +19,7 @@ def _who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
     token = bearer(call)
     if token is None or not _TOKEN.fullmatch(token):
         return refuse(call, [Refusal(Code.UNAUTHENTICATED, "")])
-    return vault.digest(HANDLE, Dialect.ROBASE, token).hex()
+    return vault.digest(HANDLE, "robase", token).hex()
 
 
 def _prove(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: object) -> ApiResponse | None:
@@ -27,6 +27,4 @@ def _prove(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: object) -> ApiR
     return None
 
 
-AUTHENTICATION = Authentication(
-    dialect=Dialect.ROBASE, largest=LARGEST, rate=10.0, burst=10, who=_who, prove=_prove, refuse=refuse
-)
+AUTHENTICATION = Authentication(largest=LARGEST, rate=10.0, burst=10, who=_who, prove=_prove, refuse=refuse)

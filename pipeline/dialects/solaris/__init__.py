@@ -1,1 +1,23 @@
 """Solaris: one text to a person whose mobile number is known (docs.solarisgroup.com)."""
+
+from pipeline.dialects.contract import Dialect
+from pipeline.dialects.solaris import webhooks
+from pipeline.dialects.solaris.key_settings import SCOPES, SETTINGS, make_key
+from pipeline.dialects.solaris.openapi import document
+from pipeline.dialects.solaris.operations import OPERATIONS
+from pipeline.dialects.solaris.profile import AUTHENTICATION
+
+DIALECT = Dialect(
+    name="solaris",
+    authentication=AUTHENTICATION,
+    operations=OPERATIONS,
+    document=document,
+    webhooks=webhooks,
+    key_settings=SETTINGS,
+    scopes=SCOPES,
+    make_key=make_key,
+    handshake=webhooks,
+    person_webhook=webhooks.compose_number,
+)
+
+__all__ = ["DIALECT"]

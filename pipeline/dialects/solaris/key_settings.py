@@ -1,8 +1,24 @@
-"""What an operator may set on a partner's key."""
+"""What an operator may set on a partner's key, and how a key is made."""
 
 from dataclasses import dataclass
+from uuid import uuid4
 
-from schema.api import ApiKey
+from pipeline.dialects.contract import SECRET, random_word
+from pipeline.rules.api.key_settings import DAY, EVERY, MOST, SENDER, number, whole
+from pipeline.vault import Vault
+from schema.api import ApiKey, NewKey
+
+SETTINGS = {
+    **EVERY,
+    "sender": SENDER,
+    "recipient_burst": whole(1, MOST),
+    "recipient_seconds": number(DAY),
+    "token_seconds": whole(1, DAY),
+    "code_seconds": whole(1, DAY),
+    "code_attempts": whole(1, 100),
+    "hard_cap": whole(1, MOST),
+}
+SCOPES = ("persons", "sending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +50,15 @@ def terms(key: ApiKey) -> PartnerSettings:
         code_seconds=int(said.get("code_seconds", 300)),
         code_attempts=int(said.get("code_attempts", 3)),
         hard_cap=int(said.get("hard_cap", 5)),
+    )
+
+
+def make_key(vault: Vault, _test: bool) -> NewKey:
+    """Return a new key: a client id, and a secret of which a hash is kept."""
+    client, secret = uuid4().hex, random_word(48)
+    return NewKey(
+        {"client_id": client, "client_secret": secret},
+        handle=client,
+        hint=client[-4:],
+        secret_hash=vault.digest(SECRET, client, secret),
     )

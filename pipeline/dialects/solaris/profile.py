@@ -3,11 +3,9 @@
 from pipeline.dialects.contract import Authentication
 from pipeline.dialects.solaris.authentication import prove, secret_hash, who
 from pipeline.dialects.solaris.errors import is_token_call, refuse
-from schema.vocabulary import Dialect
 
 #: the vendor limits SMS by recipient only: this keeps one partner from starving the others
 AUTHENTICATION = Authentication(
-    dialect=Dialect.SOLARIS,
     largest=64 * 1024,
     rate=500,
     burst=1000,

@@ -40,7 +40,6 @@ from pipeline.dialects.telesign.errors import (
 )
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse
-from schema.vocabulary import Dialect
 
 _METHOD = "HMAC-SHA256"
 #: a customer id: what our tables can be asked for
@@ -168,7 +167,6 @@ def _of_signature(rest: str) -> tuple[str, str] | None:
 
 #: they publish no default of calls a second
 AUTHENTICATION = Authentication(
-    dialect=Dialect.TELESIGN,
     largest=64 * 1024,
     rate=100,
     burst=200,

@@ -1,9 +1,37 @@
-"""What an operator may set on a TeleSign key; at the vendor one asks the support team for it."""
+"""What an operator may set on a TeleSign key, where the vendor has it set by its support, and how a key is made."""
 
+import re
+import secrets
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Annotated, Any
+from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.rules.api.key_settings import DAY, EVERY, MOST, SENDER, SettingType, number, whole
+from pipeline.vault import Vault
+from schema.api import NewKey
+
+_E164 = re.compile(r"\+[1-9][0-9]{7,14}")
+
+_NUMBERS = SettingType(
+    'numbers with their plus: ["+2348031234567"]',
+    lambda it: isinstance(it, list) and all(isinstance(each, str) and _E164.fullmatch(each) for each in it),
+)
+
+SETTINGS = {
+    **EVERY,
+    "tolerance": number(900),
+    "validity": whole(30, DAY),
+    "max_attempts": whole(1, 100),
+    "max_text": whole(1, 1600),
+    "sender": SENDER,
+    "hard_cap": whole(1, MOST),
+    "pause": number(DAY, or_zero=True),
+    "trial_numbers": _NUMBERS,
+}
+SCOPES = ("verify",)
 
 
 class TelesignKeySettings(BaseModel):
@@ -32,3 +60,14 @@ class TelesignKeySettings(BaseModel):
 def read(settings: Mapping[str, Any]) -> TelesignKeySettings:
     """Return a key's settings; pydantic's ValidationError names the one that cannot be so."""
     return TelesignKeySettings.model_validate(dict(settings))
+
+
+def make_key(vault: Vault, _test: bool) -> NewKey:
+    """Return a new key: a customer id, and a secret that signs, encrypted."""
+    customer, secret = str(uuid4()).upper(), secrets.token_bytes(64)
+    return NewKey(
+        {"customer_id": customer, "api_key": b64encode(secret).decode()},
+        handle=customer,
+        hint=customer[-4:],
+        sealed=vault.seal("key", secret),
+    )

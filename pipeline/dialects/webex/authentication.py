@@ -5,7 +5,7 @@ from pipeline.dialects.webex.errors import refuse
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse
 from schema.message import Refusal
-from schema.vocabulary import Code, Dialect
+from schema.vocabulary import Code
 
 #: bytes of the largest request: 10,000 numbers with their merge fields
 LARGEST = 8 * 1024 * 1024
@@ -17,7 +17,7 @@ def _who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
     token = call.headers.get("x-auth-key", "").strip()
     if not token or len(token) > _LONGEST or not token.isascii():
         return refuse(call, [Refusal(Code.UNAUTHENTICATED, "")])
-    return vault.digest(HANDLE, Dialect.WEBEX, token).hex()
+    return vault.digest(HANDLE, "webex", token).hex()
 
 
 def _prove(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: object) -> ApiResponse | None:
@@ -25,6 +25,4 @@ def _prove(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: object) -> ApiR
     return None
 
 
-AUTHENTICATION = Authentication(
-    dialect=Dialect.WEBEX, largest=LARGEST, rate=10.0, burst=10, who=_who, prove=_prove, refuse=refuse
-)
+AUTHENTICATION = Authentication(largest=LARGEST, rate=10.0, burst=10, who=_who, prove=_prove, refuse=refuse)

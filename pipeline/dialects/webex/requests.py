@@ -16,6 +16,7 @@ from pipeline.dialects.webex import datetimes
 from pipeline.dialects.webex.errors import WebexFault
 from pipeline.rules.identity import ksuids
 from pipeline.rules.text import templates
+from pipeline.rules.text.segments import Capacity
 from schema.api import ApiKey, ApiRequest
 from schema.message_class import MessageClass
 from schema.order import MAX_RECIPIENTS, Order, Recipient
@@ -27,6 +28,8 @@ LONGEST = 1600
 LEAD, VALIDITY = timedelta(days=7), timedelta(days=3)
 #: which messages are this door's
 API = "webex.sms"
+#: what a part of a text holds as the vendor bills it: fewer characters than are sent
+BILLING = {API: Capacity(ucs2_part=63)}
 #: more numbers than this are a campaign: it lets single messages pass
 _CAMPAIGN = 100
 

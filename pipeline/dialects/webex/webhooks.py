@@ -20,9 +20,9 @@ from http import HTTPStatus
 from typing import Any
 
 from pipeline.dialects.webex import datetimes
-from pipeline.dialects.webex.requests import API
+from pipeline.dialects.webex.requests import API, BILLING
 from pipeline.rules.identity import ksuids
-from pipeline.rules.text.segments import BILLED, measure
+from pipeline.rules.text.segments import measure
 from schema.api import MessageEvent, WebhookPost
 from schema.vocabulary import Status
 
@@ -80,7 +80,7 @@ def sign(secrets: Sequence[bytes], body: bytes) -> str:
 
 
 def _data(notification: MessageEvent, event: str) -> dict[str, Any]:
-    [parts] = measure([notification.body], BILLED[API])
+    [parts] = measure([notification.body], BILLING[API])
     data = {"status": event, "channel": "sms"}
     if event == EVENTS[Status.SENT]:
         data["code"] = _SUBMITTED

@@ -7,7 +7,7 @@ from pipeline.rules.numbers import phones
 from schema.message import Refusal
 from schema.message_class import MessageClass
 from schema.order import RESERVED_APIS, Order, Recipient
-from schema.vocabulary import Code, Dialect
+from schema.vocabulary import Code
 
 #: refusals at billing; a payment or a new price resolves them, so they are not replayed
 UNPAID = frozenset({Code.INSUFFICIENT_FUNDS, Code.NO_PRICE})
@@ -22,17 +22,14 @@ CONFLICT = Refusal(
 DOUBLED = Refusal(Code.IDEMPOTENCY_CONFLICT, _WORDS.format("request id", "that order was not accepted"))
 
 
-def tells_conflicts(door: str | None) -> bool:
-    """Tell whether an API returns conflicts with earlier orders as an error; vendors' APIs have their own rules."""
-    return door is None or not (door in RESERVED_APIS or door.partition(".")[0] in _VENDORS)
+def tells_conflicts(door: str | None, *, by_api: bool) -> bool:
+    """Tell whether an order is told of an earlier one under its key; vendors' APIs have their own rules."""
+    return not by_api and door not in RESERVED_APIS
 
 
-_VENDORS = frozenset(map(str, Dialect))
-
-
-def fingerprint(order: Order) -> bytes | None:
+def fingerprint(order: Order, *, by_api: bool = False) -> bytes | None:
     """Return the hash that tells an order from another under its key or request id; None: it has neither."""
-    if order.idempotency_key is None and not tells_conflicts(order.door):
+    if order.idempotency_key is None and not tells_conflicts(order.door, by_api=by_api):
         return None
     plain = _plain(order) if order.message_class is MessageClass.OTP else order
     # fields of later versions count only where they are set: older orders keep their fingerprint

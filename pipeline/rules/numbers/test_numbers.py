@@ -1,14 +1,14 @@
 """Test numbers (magic numbers): a test message's outcome by the last digits of its number.
 
 +2340000000001 is delivered at once, …0002 is an invalid number, …0003 is delivered late, …0004 has opted out; any
-other number is delivered (docs.robase.dev/sms/test-mode; the same in every API that has tests).
+other number is delivered (the same in every API that has tests).
 """
 
 import re
 
 from schema.vocabulary import Code
 
-#: numbers of vendors' sandboxes outside all numbering plans: tests may be sent to them (docs.solarisgroup.com)
+#: numbers of vendors' sandboxes outside all numbering plans: tests may be sent to them
 SANDBOX_NUMBERS = frozenset({"+15550101"})
 
 #: seconds until delivery, and until late delivery

@@ -8,7 +8,7 @@ An empty body is one GSM-7 part. A lone surrogate is not a character, and no JSO
 one unit and is kept.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -36,8 +36,6 @@ class Capacity:
 
 
 STANDARD = Capacity()
-#: by `door`: capacities where the vendor bills by smaller parts than are sent
-BILLED: Mapping[str, Capacity] = {"webex.sms": Capacity(ucs2_part=63)}
 
 
 def measure(bodies: Iterable[str], capacity: Capacity = STANDARD) -> list[Measure]:
@@ -50,9 +48,8 @@ def encoding(body: str) -> Encoding:
     return Encoding.UCS2 if gsm7.septets(body) is None else Encoding.GSM7
 
 
-def billed(body: str, measured: Measure, door: str | None) -> int:
-    """Return the number of parts that a measured body is billed as: those sent, unless its API counts otherwise."""
-    capacity = BILLED.get(door or "")
+def billed(body: str, measured: Measure, capacity: Capacity | None) -> int:
+    """Return the number of parts that a measured body is billed as: those sent, unless its API has another capacity."""
     return measured.segments if capacity is None or measured.segments == 1 else _measure(body, capacity).segments
 
 

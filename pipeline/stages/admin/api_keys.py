@@ -1,26 +1,21 @@
 """Issue: make keys for the front doors, show each once, and void them."""
 
 import json
-import secrets
-import string
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
-from typing import Any
-from uuid import uuid4
+from typing import Any, Protocol
 
 from pipeline.errors import InvalidInput
 from pipeline.rules.api import key_settings
+from pipeline.rules.api.key_settings import SettingType
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import accounts
 from pipeline.store.api import api_keys, webhook_endpoints
 from pipeline.vault import Vault
-from schema.vocabulary import Dialect
+from schema.api import NewKey
 
 Row = dict[str, Any]
-
-_ALPHABET = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +27,34 @@ class IssuedKey:
     credentials: Mapping[str, str] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    credentials: dict[str, str]
-    handle: str
-    hint: str
-    secret_hash: bytes | None = None
-    sealed: bytes | None = None
+class KeyedApi(Protocol):
+    """What keys are made for: a dialect is one."""
+
+    @property
+    def name(self) -> str:
+        """Return what its keys are kept under."""
+
+    @property
+    def key_settings(self) -> Mapping[str, SettingType]:
+        """Return what may be set on its keys."""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Return what its keys may be held to."""
+
+    @property
+    def make_key(self) -> Callable[[Vault, bool], NewKey]:
+        """Return what makes a key of (vault, whether it is a test key)."""
+
+    @property
+    def signs_with_key(self) -> bool:
+        """Tell whether its webhooks are signed with the key, so that any call may name a callback."""
 
 
 def issue(
     rt: Runtime,
     account: str,
-    dialect: Dialect,
+    dialect: KeyedApi,
     *,
     test: bool = False,
     name: str = "",
@@ -52,28 +62,28 @@ def issue(
     networks: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> IssuedKey:
-    """Make a key for one dialect's door; return it.
+    """Make a key for one API; return it.
 
     Unfit says which of its properties cannot be so, ConfigurationError which of its settings.
     """
-    kept = key_settings.fit(dialect, settings or {})
-    key_settings.fit_scopes(dialect, scopes)
+    kept = key_settings.fit(dialect.name, dialect.key_settings, settings or {})
+    key_settings.fit_scopes(dialect.name, dialect.scopes, scopes)
     for network in networks:
         try:
             ip_network(network, strict=False)
         except ValueError:
             raise InvalidInput(f"{network!r} is no network: write 203.0.113.7 or 203.0.113.0/24") from None
-    made = _MAKERS[dialect](rt.vault, test)
+    made = dialect.make_key(rt.vault, test)
     with rt.begin() as conn:
         owner = _account(conn, account)
-        if dialect is Dialect.TELESIGN:  # any of its calls may name a callback
+        if dialect.signs_with_key:  # any of its calls may name a callback
             webhook_endpoints.hold(conn, owner)
             webhook_endpoints.enable_events(conn, [owner])
         id_ = api_keys.create(
             conn,
             {
                 "account": owner,
-                "dialect": str(dialect),
+                "dialect": dialect.name,
                 "handle": made.handle,
                 "secret_hash": made.secret_hash,
                 "sealed": made.sealed,
@@ -113,47 +123,3 @@ def _account(conn: Connection, name: str) -> int:
     if found is None:
         raise InvalidInput(f"there is no account {name!r}: `postroad account list` shows them")
     return found.id
-
-
-def _word(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
-
-
-def _bearer(vault: Vault, dialect: Dialect, token: str, name: str) -> _Made:
-    return _Made({name: token}, vault.digest("key", dialect, token).hex(), token[-4:])
-
-
-def _robase(vault: Vault, test: bool) -> _Made:
-    return _bearer(vault, Dialect.ROBASE, f"rb_{'test' if test else 'live'}_{_word(32)}", "api_key")
-
-
-def _webex(vault: Vault, _test: bool) -> _Made:
-    return _bearer(vault, Dialect.WEBEX, f"aky_{_word(27)}", "access_token")
-
-
-def _solaris(vault: Vault, _test: bool) -> _Made:
-    client, secret = uuid4().hex, _word(48)
-    return _Made(
-        {"client_id": client, "client_secret": secret},
-        handle=client,
-        hint=client[-4:],
-        secret_hash=vault.digest("secret", client, secret),
-    )
-
-
-def _telesign(vault: Vault, _test: bool) -> _Made:
-    customer, secret = str(uuid4()).upper(), secrets.token_bytes(64)
-    return _Made(
-        {"customer_id": customer, "api_key": b64encode(secret).decode()},
-        handle=customer,
-        hint=customer[-4:],
-        sealed=vault.seal("key", secret),
-    )
-
-
-_MAKERS = {
-    Dialect.SOLARIS: _solaris,
-    Dialect.ROBASE: _robase,
-    Dialect.TELESIGN: _telesign,
-    Dialect.WEBEX: _webex,
-}

@@ -14,7 +14,7 @@ from pipeline.store.api.api_keys import Rehash
 from pipeline.store.api.rate_limits import LimitTake
 from schema.api import ApiKey
 from schema.value_class import value_class
-from schema.vocabulary import AccountState, Code, Dialect
+from schema.vocabulary import AccountState, Code
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _NO_SECRET = os.urandom(32)
 class Credentials:
     """A call at a door, before we know whose it is."""
 
-    dialect: Dialect
+    dialect: str
     #: what finds the key
     handle: str
     #: the address it came from
@@ -79,7 +79,7 @@ def authenticate(rt: Runtime, knocks: Sequence[Credentials]) -> list[ApiKey | De
     return judged
 
 
-def _keys(rt: Runtime, knocks: Sequence[Credentials]) -> dict[tuple[Dialect, str], ApiKey]:
+def _keys(rt: Runtime, knocks: Sequence[Credentials]) -> dict[tuple[str, str], ApiKey]:
     # what PostgreSQL cannot spell is nobody's, and must not spoil it for those who knock beside it
     wanted = [(credentials.dialect, credentials.handle) for credentials in knocks if _is_spelt(credentials.handle)]
     if rt.vault.old:
@@ -91,7 +91,7 @@ def _keys(rt: Runtime, knocks: Sequence[Credentials]) -> dict[tuple[Dialect, str
     return {(key.dialect, key.handle): key for key in (_key(rt, row) for row in rows) if key}
 
 
-def _caller(found: Mapping[tuple[Dialect, str], ApiKey], credentials: Credentials) -> ApiKey | None:
+def _caller(found: Mapping[tuple[str, str], ApiKey], credentials: Credentials) -> ApiKey | None:
     key = found.get((credentials.dialect, credentials.handle))
     if key is None and credentials.older:
         older = (found.get((credentials.dialect, handle)) for handle in credentials.older)
@@ -117,7 +117,7 @@ def _key(rt: Runtime, row: Sequence[Any]) -> ApiKey | None:
         owner=owner,
         account_state=AccountState(state),
         currency=currency,
-        dialect=Dialect(dialect),
+        dialect=dialect,
         handle=handle,
         test=test,
         scopes=frozenset(scopes),

@@ -1,21 +1,28 @@
 """Rehearse: say what would become of an order that was judged, and leave it at that."""
 
+from collections.abc import Mapping
+
 from pipeline.rules.batching import PackedBatch, answered, as_written, pack
 from pipeline.rules.money.prices import PriceBook, charge
-from pipeline.rules.text.segments import billed, measure
+from pipeline.rules.text.segments import Capacity, billed, measure
 from pipeline.runtime import Runtime
 from pipeline.store import ledger
 from schema.message import Admission, Answered, Charge
 
 
-def dry_run(rt: Runtime, admission: Admission) -> Answered:
-    """Return the answer that an admission would come to. Nothing is written, nothing charged."""
+def dry_run(rt: Runtime, admission: Admission, capacities: Mapping[str, Capacity]) -> Answered:
+    """Return the answer that an admission would come to. Nothing is written, nothing charged.
+
+    `capacities`: as for `accept`.
+    """
     loads = list(pack([admission], rt.new_ids(), rt.now(), max(1, admission.recipients)))
-    charges = _charges(rt, admission, loads)
+    charges = _charges(rt, admission, loads, capacities.get(admission.door or ""))
     return answered(admission, as_written(loads, charges))
 
 
-def _charges(rt: Runtime, admission: Admission, loads: list[PackedBatch]) -> list[list[Charge]]:
+def _charges(
+    rt: Runtime, admission: Admission, loads: list[PackedBatch], capacity: Capacity | None
+) -> list[list[Charge]]:
     """Return what each message would cost, and whether there is money for it, one load after the other."""
     measures = [measure(draft.body for _, draft in load.members) for load in loads]
     if admission.test or admission.account is None:
@@ -27,7 +34,7 @@ def _charges(rt: Runtime, admission: Admission, loads: list[PackedBatch]) -> lis
     for load, own in zip(loads, measures, strict=True):
         drafts = [draft for _, draft in load.members]
         prices = [book.per_segment(draft.phone, draft.country) for draft in drafts]
-        parts = [billed(draft.body, each, admission.door) for draft, each in zip(drafts, own, strict=True)]
+        parts = [billed(draft.body, each, capacity) for draft, each in zip(drafts, own, strict=True)]
         charges.append(charge(own, parts, prices, quota=quota, money=money))
         money -= sum(each.amount for each in charges[-1])
         quota -= sum(each.quota for each in charges[-1])

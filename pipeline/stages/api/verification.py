@@ -102,15 +102,13 @@ class CodeMessage:
     at: datetime
 
 
-#: the name space of the requests that `follow` tells of
-API = "telesign.verify"
+def follow(rt: Runtime, wanted: Sequence[tuple[int, str, UUID, bool]]) -> list[CodeMessage | None]:
+    """Return how the message of each request stands, in order; None: there is no such.
 
-
-def follow(rt: Runtime, wanted: Sequence[tuple[int, UUID, bool]]) -> list[CodeMessage | None]:
-    """Return how the message of each (account, request, whether it is a test) of this door stands, in order; None:
-    there is no such."""
+    Wanted are (account, name space, request, whether it is a test).
+    """
     with rt.read_only() as conn:
-        found = recipient_requests.standings(conn, API, wanted)
+        found = recipient_requests.standings(conn, wanted)
     return [_sent(*found[place]) if place in found else None for place in range(len(wanted))]
 
 

@@ -18,7 +18,7 @@ from pipeline.runtime import Runtime
 from pipeline.store.api import person_events, webhook_deliveries, webhook_endpoints
 from schema.api import MessageEvent, PersonEvent
 from schema.value_class import value_class
-from schema.vocabulary import Code, DeliveryState, Dialect, Encoding, NumberMove, Status
+from schema.vocabulary import Code, DeliveryState, Encoding, NumberMove, Status
 
 #: seconds a claimed call is its maker's: longer than any may take, and what writing it down may
 LEASE = 60.0
@@ -135,7 +135,7 @@ def _telling(row: Mapping[str, Any]) -> MessageEvent:
         delivery=row["id"],
         event=row["event_id"],
         endpoint=row["endpoint_id"],
-        dialect=Dialect(row["dialect"]),
+        dialect=row["dialect"],
         listens_to=frozenset(row["events"] or ()),
         attempt=row["tries"],
         status=Status(row["status"]),
@@ -169,7 +169,7 @@ def _number_telling(row: Mapping[str, Any]) -> PersonEvent:
         delivery=row["id"],
         event=row["event_id"],
         endpoint=row["endpoint_id"],
-        dialect=Dialect(row["dialect"]),
+        dialect=row["dialect"],
         listens_to=frozenset(row["events"]),
         attempt=row["tries"],
         move=NumberMove(row["status"]),

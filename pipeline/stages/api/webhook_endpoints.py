@@ -5,6 +5,7 @@ Everywhere `account` is an account's id, and None anybody's: for operators, not 
 
 import secrets
 from collections.abc import Callable, Collection
+from typing import Protocol
 from uuid import UUID
 
 from pipeline.errors import ConfigurationError, PostroadError
@@ -14,19 +15,14 @@ from pipeline.runtime import Runtime
 from pipeline.store import accounts
 from pipeline.store.api import webhook_endpoints
 from pipeline.store.api.webhook_endpoints import Endpoint
-from schema.vocabulary import Dialect, EndpointState
+from schema.vocabulary import EndpointState
 
 #: what a sealed secret of an endpoint is sealed for
 PURPOSE = "endpoint"
 #: endpoints one account may have: each hears of every message
 MOST = 20
-#: dialects that sign with the key that sent the message
-KEYED = frozenset({Dialect.TELESIGN})
-#: dialects that greet a new endpoint, which counts once it answers well
-GREETED = frozenset({Dialect.SOLARIS, Dialect.WEBEX})
-
 #: greets the URL as the dialect does; returns None when it answered well, else what it did instead
-Greet = Callable[[Dialect, str], str | None]
+Greet = Callable[[str, str], str | None]
 
 __all__ = [
     "AllowedAddresses",
@@ -36,6 +32,7 @@ __all__ = [
     "HandshakeRefused",
     "TooMany",
     "UrlForbidden",
+    "WebhookApi",
     "account_of",
     "change",
     "create",
@@ -48,6 +45,22 @@ __all__ = [
     "resume",
     "rotate_secret",
 ]
+
+
+class WebhookApi(Protocol):
+    """What endpoints are told in the words of: a dialect is one."""
+
+    @property
+    def name(self) -> str:
+        """Return what its endpoints are kept under."""
+
+    @property
+    def signs_with_key(self) -> bool:
+        """Tell whether its webhooks are signed with the key that sent the message."""
+
+    @property
+    def handshake(self) -> object | None:
+        """Return how a new endpoint shows that it wants to be called; None: it need not."""
 
 
 class UrlForbidden(ConfigurationError):
@@ -78,7 +91,7 @@ def account_of(rt: Runtime, name: str) -> int:
 def create(
     rt: Runtime,
     account: int,
-    dialect: Dialect,
+    dialect: WebhookApi,
     url: str,
     *,
     events: Collection[str] = (),
@@ -92,13 +105,13 @@ def create(
     _check_url(rt, url)
     if words := _greet(dialect, url, greet):  # before anything is written, and no transaction waits for a stranger
         raise HandshakeRefused(f"no webhook was made: {url} {words}")
-    secret = "" if dialect in KEYED else _new_ids()
+    secret = "" if dialect.signs_with_key else _new_ids()
     sealed = rt.vault.seal(PURPOSE, secret.encode()) if secret else None
     with rt.begin() as conn:
         if webhook_endpoints.count(conn, account) >= MOST:
             raise TooMany(f"an account has at most {MOST} webhook endpoints")
         made = webhook_endpoints.create(
-            conn, rt.new_ids(), account, dialect, url, events=events, description=description, sealed=sealed
+            conn, rt.new_ids(), account, dialect.name, url, events=events, description=description, sealed=sealed
         )
         webhook_endpoints.enable_events(conn, [account])
     return made, secret
@@ -119,6 +132,7 @@ def find(rt: Runtime, account: int | None, endpoint: UUID) -> Endpoint | None:
 def change(
     rt: Runtime,
     account: int | None,
+    dialect: WebhookApi,
     endpoint: UUID,
     *,
     url: str | None = None,
@@ -126,14 +140,14 @@ def change(
     description: str | None = None,
     state: EndpointState | None = None,
 ) -> Endpoint | None:
-    """Change what is not None of an endpoint; return it as it is then, or None when the account has no such.
+    """Change what is not None of an endpoint of the dialect; return it as it is then, or None when there is no such.
 
     UrlUnfit says what is wrong with the URL. Made active, it is called at once for all that waits.
     """
     if url is not None:
         _check_url(rt, url)
     with rt.begin() as conn:
-        if url is not None and _greeted_elsewhere(webhook_endpoints.find(conn, account, endpoint), url):
+        if url and dialect.handshake and _is_elsewhere(webhook_endpoints.find(conn, account, endpoint), url):
             raise UrlForbidden("the URL of this webhook cannot change: create another, then remove this one")
         found = webhook_endpoints.change(conn, account, endpoint, url=url, events=events, description=description)
         if found is None or state in (None, found.state):
@@ -181,14 +195,14 @@ def reach(rt: Runtime) -> AllowedAddresses:
         raise ConfigurationError(f"POSTROAD_WEBHOOK_NETWORKS: {error}") from None
 
 
-def _greet(dialect: Dialect, url: str, greet: Greet | None) -> str | None:
-    if dialect not in GREETED:
+def _greet(dialect: WebhookApi, url: str, greet: Greet | None) -> str | None:
+    if not dialect.handshake:
         return None
-    return greet(dialect, url) if greet else "was not greeted"
+    return greet(dialect.name, url) if greet else "was not greeted"
 
 
-def _greeted_elsewhere(known: Endpoint | None, url: str) -> bool:
-    return known is not None and known.dialect in GREETED and known.url != url
+def _is_elsewhere(known: Endpoint | None, url: str) -> bool:
+    return known is not None and known.url != url
 
 
 def _check_url(rt: Runtime, url: str) -> None:

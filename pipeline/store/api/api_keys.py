@@ -6,8 +6,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from schema.vocabulary import Dialect
-
 Row = dict[str, Any]
 
 _FIND = """
@@ -19,7 +17,7 @@ WHERE (k.dialect, k.handle) IN (SELECT * FROM unnest(%(dialects)s::text[], %(han
 """
 
 
-def find(conn: Connection, wanted: Iterable[tuple[Dialect, str]]) -> list[Sequence[Any]]:
+def find(conn: Connection, wanted: Iterable[tuple[str, str]]) -> list[Sequence[Any]]:
     """Return the keys of these dialects and handles that are not revoked: the fields of `Key`, its secret sealed."""
     pairs = sorted(set(wanted))
     params = {"dialects": [str(dialect) for dialect, _ in pairs], "handles": [handle for _, handle in pairs]}

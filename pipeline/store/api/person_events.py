@@ -11,11 +11,12 @@ from schema.vocabulary import NumberMove
 
 Row = dict[str, Any]
 
-#: only Solaris' API knows persons
+#: those of APIs that know persons
 _TELL = """
 INSERT INTO deliveries (endpoint_id, lane, event_id, message_id, person_id, status, at)
-SELECT id, id, %(event)s, %(number)s, %(person)s, %(move)s, %(at)s FROM endpoints
-WHERE account_id = %(account)s AND dialect = 'solaris'
+SELECT e.id, e.id, %(event)s, %(number)s, %(person)s, %(move)s, %(at)s
+FROM endpoints AS e JOIN dialects AS d ON d.name = e.dialect AND d.has_persons
+WHERE e.account_id = %(account)s
 """
 
 

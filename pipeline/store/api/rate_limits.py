@@ -50,7 +50,7 @@ _LONGEST = 10**15
 class LimitTake:
     """What one call wants of one limit."""
 
-    #: what is limited: `key:7:robase.send`; numbers only as keyed hashes. Always with the same rate and burst
+    #: what is limited: `key:7:acme.send`; numbers only as keyed hashes. Always with the same rate and burst
     key: str
     #: units a second; a unit grows back in whole microseconds, rounded up
     rate: float

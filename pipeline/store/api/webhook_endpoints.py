@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from schema.vocabulary import Dialect, EndpointState
+from schema.vocabulary import EndpointState
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Endpoint:
 
     id: UUID
     account: int
-    dialect: Dialect
+    dialect: str
     url: str
     description: str
     #: the dialect's words for the events it hears; empty: all
@@ -33,7 +33,7 @@ _FIELDS = "id, account_id, dialect, url, description, events, state, failing_sin
 
 
 def _endpoint(row: Sequence[Any]) -> Endpoint:
-    return Endpoint(row[0], row[1], Dialect(row[2]), row[3], row[4], tuple(row[5]), EndpointState(row[6]), *row[7:])
+    return Endpoint(row[0], row[1], row[2], row[3], row[4], tuple(row[5]), EndpointState(row[6]), *row[7:])
 
 
 _ACCOUNT = "SELECT FROM accounts WHERE id = %(account)s FOR UPDATE"
@@ -62,7 +62,7 @@ def create(
     conn: Connection,
     id_: UUID,
     account: int,
-    dialect: Dialect,
+    dialect: str,
     url: str,
     *,
     events: Collection[str],
@@ -176,10 +176,10 @@ def enable_events(conn: Connection, accounts: Iterable[int]) -> None:
     conn.exec_driver_sql(_ENABLE_EVENTS, {"accounts": sorted(set(accounts))})
 
 
-#: somebody may want to hear: any call of TeleSign's may name a callback, which outlives the key it was named with
+#: somebody may want to hear: a call with a key whose secret signs may name a callback, which outlives the key
 _WANTED = """(
     EXISTS (SELECT FROM endpoints WHERE account_id = a.id)
-    OR EXISTS (SELECT FROM keys WHERE account_id = a.id AND dialect = 'telesign' AND revoked_at IS NULL)
+    OR EXISTS (SELECT FROM keys WHERE account_id = a.id AND sealed IS NOT NULL AND revoked_at IS NULL)
     OR EXISTS (SELECT FROM challenges WHERE account_id = a.id AND callback_url IS NOT NULL)
 )"""
 _FOLLOW = f"UPDATE accounts AS a SET subscribes = {_WANTED} WHERE id = ANY(%(accounts)s) AND subscribes <> {_WANTED}"

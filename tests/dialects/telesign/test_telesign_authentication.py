@@ -12,7 +12,8 @@ from telesign.rest import RestClient
 from pipeline.dialects.telesign.authentication import AUTHENTICATION, sign, strings_to_sign
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse
-from schema.vocabulary import AccountState, Dialect
+from schema.vocabulary import AccountState
+from tests.dialects.vendors import Vendor
 
 CUSTOMER = "FFFFFFFF-EEEE-DDDD-1234-AB1234567890"
 SECRET = b"k" * 64
@@ -35,7 +36,7 @@ def key(**changes: Any) -> ApiKey:
         owner="acme",
         account_state=AccountState.ACTIVE,
         currency="NGN",
-        dialect=Dialect.TELESIGN,
+        dialect=Vendor.TELESIGN,
         handle=CUSTOMER,
         test=False,
         scopes=frozenset(),

@@ -11,7 +11,8 @@ from telesign.util import verify_telesign_callback_signature
 
 from pipeline.dialects.telesign import webhooks
 from schema.api import WebhookPost
-from schema.vocabulary import Code, Dialect, Status
+from schema.vocabulary import Code, Status
+from tests.dialects.vendors import Vendor
 from tests.dialects.webhook_payloads import payload
 
 SECRET = b"k" * 64
@@ -21,7 +22,7 @@ REQUEST = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
 
 
 def notification(**fields: Any) -> WebhookPost | None:
-    payload_of_it = payload(dialect=Dialect.TELESIGN, handle=CUSTOMER, request=REQUEST, **fields)
+    payload_of_it = payload(dialect=Vendor.TELESIGN, handle=CUSTOMER, request=REQUEST, **fields)
     return webhooks.compose(payload_of_it, [SECRET, b"the one before"], NOW)
 
 

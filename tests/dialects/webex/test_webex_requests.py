@@ -16,7 +16,8 @@ from pipeline.rules.identity import ksuids
 from schema.api import ApiKey, ApiRequest
 from schema.message_class import MessageClass
 from schema.order import Order
-from schema.vocabulary import AccountState, Dialect
+from schema.vocabulary import AccountState
+from tests.dialects.vendors import Vendor
 
 NOW = datetime(2025, 1, 17, 12, tzinfo=UTC)
 
@@ -61,7 +62,7 @@ def ask(asked: Any, now: datetime = NOW) -> WebexMessage:
 
 
 def order(asked: WebexMessage, text: str | None = None) -> Order:
-    key = ApiKey(1, 1, "acme", AccountState.ACTIVE, "GBP", Dialect.WEBEX, "h", False, frozenset(), (), {})
+    key = ApiKey(1, 1, "acme", AccountState.ACTIVE, "GBP", Vendor.WEBEX, "h", False, frozenset(), (), {})
     return requests.order(asked, asked.text if text is None else text, key, NOW)
 
 

@@ -15,12 +15,13 @@ from schema.api import ApiKey, ApiRequest, ApiResponse
 from schema.api_views import AccountBalance, ShownSchedule, ShownSenderId
 from schema.message import AcceptedMessage, Answered, Refusal
 from schema.order import Recipient
-from schema.vocabulary import AccountState, Code, Dialect, Encoding, SenderState, Status
+from schema.vocabulary import AccountState, Code, Encoding, SenderState, Status
+from tests.dialects.vendors import Vendor
 
 AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
 FIRST = ids.new_ids(AT, 12345)
 CALL = ApiRequest("POST", "/v1/sms", "", {}, b"", "127.0.0.1", AT, UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50"))
-KEY = ApiKey(1, 1, "acme", AccountState.ACTIVE, "GBP", Dialect.WEBEX, "h", False, frozenset(), (), {})
+KEY = ApiKey(1, 1, "acme", AccountState.ACTIVE, "GBP", Vendor.WEBEX, "h", False, frozenset(), (), {})
 
 
 def written(place: int, refusal: Code | None = None) -> AcceptedMessage:

@@ -12,14 +12,15 @@ import pytest
 from pipeline.dialects.contract import WebhookFormatter
 from pipeline.dialects.webex import webhooks
 from schema.api import WebhookPost
-from schema.vocabulary import Dialect, Encoding, Status
+from schema.vocabulary import Encoding, Status
+from tests.dialects.vendors import Vendor
 from tests.dialects.webhook_payloads import AT, payload
 
 SECRETS = (b"the newest", b"the one before")
 
 
 def compose(**fields: Any) -> WebhookPost | None:
-    return webhooks.compose(payload(dialect=Dialect.WEBEX, **fields), SECRETS, AT)
+    return webhooks.compose(payload(dialect=Vendor.WEBEX, **fields), SECRETS, AT)
 
 
 def content(**fields: Any) -> Any:

@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.errors import ConfigurationError, InvalidInput
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin.api_keys import IssuedKey, issue, list_keys, revoke
+from pipeline.stages.admin.api_keys import IssuedKey, list_keys, revoke
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.verification import challenge, open_challenges
 from pipeline.stages.maintenance import maintain
-from schema.vocabulary import Dialect
+from tests.dialects.vendors import Vendor, issue
 
 
 @pytest.fixture
@@ -56,22 +57,22 @@ def callback(world: Any, key: IssuedKey) -> None:
 @pytest.mark.parametrize(
     ("dialect", "settings_", "name"),
     [
-        (Dialect.SOLARIS, {"recipient_burst": 0}, "recipient_burst"),
-        (Dialect.ROBASE, {"rate": "fast"}, "rate"),
-        (Dialect.TELESIGN, {"tolerance": 3600}, "tolerance"),
-        (Dialect.WEBEX, {"time_zone": 1}, "time_zone"),
-        (Dialect.WEBEX, {"recipient_burst": 5}, "recipient_burst"),
+        (Vendor.SOLARIS, {"recipient_burst": 0}, "recipient_burst"),
+        (Vendor.ROBASE, {"rate": "fast"}, "rate"),
+        (Vendor.TELESIGN, {"tolerance": 3600}, "tolerance"),
+        (Vendor.WEBEX, {"time_zone": 1}, "time_zone"),
+        (Vendor.WEBEX, {"recipient_burst": 5}, "recipient_burst"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named_before_anything_is_done(
-    nowhere: Runtime, dialect: Dialect, settings_: dict[str, Any], name: str
+    nowhere: Runtime, dialect: Vendor, settings_: dict[str, Any], name: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=f"'{name}'"):
         issue(nowhere, "acme", dialect, settings=settings_)
 
 
 def test_settings_are_kept_as_they_fit(world: Any) -> None:
-    issue(world.rt, "acme", Dialect.SOLARIS, settings={"sender": 811, "rate": 2.5})
+    issue(world.rt, "acme", Vendor.SOLARIS, settings={"sender": 811, "rate": 2.5})
 
     [row] = list_keys(world.rt, "acme")
     assert row["settings"] == {"sender": "811", "rate": 2.5}
@@ -81,8 +82,8 @@ def test_settings_are_kept_as_they_fit(world: Any) -> None:
 
 
 def test_events_are_written_until_the_last_key_that_wants_them_is_void(world: Any) -> None:
-    first, second = (issue(world.rt, "acme", Dialect.TELESIGN) for _ in range(2))
-    other = issue(world.rt, "acme", Dialect.ROBASE)
+    first, second = (issue(world.rt, "acme", Vendor.TELESIGN) for _ in range(2))
+    other = issue(world.rt, "acme", Vendor.ROBASE)
     with_all = subscribes(world)
 
     revoke(world.rt, "acme", other.id)
@@ -94,8 +95,8 @@ def test_events_are_written_until_the_last_key_that_wants_them_is_void(world: An
 
 
 def test_an_endpoint_wants_them_still(world: Any) -> None:
-    key = issue(world.rt, "acme", Dialect.TELESIGN)
-    webhook_endpoints.create(world.rt, world.account, Dialect.ROBASE, "https://hooks.example.org/sms")
+    key = issue(world.rt, "acme", Vendor.TELESIGN)
+    webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.ROBASE], "https://hooks.example.org/sms")
 
     revoke(world.rt, "acme", key.id)
 
@@ -103,7 +104,7 @@ def test_an_endpoint_wants_them_still(world: Any) -> None:
 
 
 def test_a_callback_that_was_promised_outlives_its_key(world: Any) -> None:
-    key = issue(world.rt, "acme", Dialect.TELESIGN)
+    key = issue(world.rt, "acme", Vendor.TELESIGN)
     callback(world, key)
 
     revoke(world.rt, "acme", key.id)
@@ -116,7 +117,7 @@ def test_a_callback_that_was_promised_outlives_its_key(world: Any) -> None:
 
 
 def test_the_clock_leaves_those_alone_who_want_to_hear(world: Any) -> None:
-    issue(world.rt, "acme", Dialect.TELESIGN)
+    issue(world.rt, "acme", Vendor.TELESIGN)
 
     maintain(world.rt)
 
@@ -124,7 +125,7 @@ def test_the_clock_leaves_those_alone_who_want_to_hear(world: Any) -> None:
 
 
 def test_a_key_that_is_not_there_changes_nothing(world: Any) -> None:
-    key = issue(world.rt, "acme", Dialect.TELESIGN)
+    key = issue(world.rt, "acme", Vendor.TELESIGN)
 
     with pytest.raises(InvalidInput, match="has no key"):
         revoke(world.rt, "acme", key.id + 1)

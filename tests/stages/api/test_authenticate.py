@@ -12,10 +12,11 @@ from pipeline.errors import ConfigurationError, InvalidInput
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin import administer
-from pipeline.stages.admin.api_keys import issue, list_keys, revoke
+from pipeline.stages.admin.api_keys import list_keys, revoke
 from pipeline.stages.api.authenticate import Credentials, Denied, authenticate
 from schema.api import ApiKey
-from schema.vocabulary import AccountState, Code, Dialect
+from schema.vocabulary import AccountState, Code
+from tests.dialects.vendors import Vendor, issue
 
 
 @pytest.fixture
@@ -39,8 +40,8 @@ def credentials(rt: Runtime) -> Callable[..., Credentials]:
     def make(token: str, **fields: Any) -> Credentials:
         return Credentials(
             **{
-                "dialect": Dialect.ROBASE,
-                "handle": rt.vault.digest("key", Dialect.ROBASE, token).hex(),
+                "dialect": Vendor.ROBASE,
+                "handle": rt.vault.digest("key", Vendor.ROBASE, token).hex(),
                 "source": "203.0.113.7",
                 "endpoint": f"send-{uuid4()}",
                 "rate": 100.0,
@@ -54,7 +55,7 @@ def credentials(rt: Runtime) -> Callable[..., Credentials]:
 
 
 def token(world: Any, **properties: Any) -> str:
-    return str(issue(world.rt, "acme", Dialect.ROBASE, **properties).credentials["api_key"])
+    return str(issue(world.rt, "acme", Vendor.ROBASE, **properties).credentials["api_key"])
 
 
 def test_a_key_is_known_with_all_that_it_may(world: Any, credentials: Any) -> None:
@@ -90,7 +91,7 @@ def test_a_revoked_key_opens_nothing_at_the_next_call(world: Any, credentials: A
 
 
 def test_no_key_is_kept_as_it_is(world: Any) -> None:
-    secrets = [issue(world.rt, "acme", dialect).credentials for dialect in Dialect]
+    secrets = [issue(world.rt, "acme", dialect).credentials for dialect in Vendor]
 
     kept = repr(world.rows("SELECT k::text FROM keys AS k"))
 
@@ -189,14 +190,14 @@ def test_while_valkey_is_away_calls_go_on_and_nonces_do_not(world: Any, credenti
     ("properties", "words"),
     [
         ({"networks": ["all"]}, "'all' is no network"),
-        ({"scopes": ["May I"]}, "'May I' is no scope"),
+        ({"scopes": ["May I"]}, "unknown scope 'May I'"),
     ],
 )
 def test_a_key_that_cannot_be_is_refused(world: Any, properties: dict[str, Any], words: str) -> None:
     with pytest.raises((InvalidInput, ConfigurationError), match=words):
-        issue(world.rt, "acme", Dialect.ROBASE, **properties)
+        issue(world.rt, "acme", Vendor.ROBASE, **properties)
     with pytest.raises(InvalidInput, match="no account 'nobody'"):
-        issue(world.rt, "nobody", Dialect.ROBASE)
+        issue(world.rt, "nobody", Vendor.ROBASE)
 
 
 @pytest.mark.parametrize("handle", ["a\x00b", "\ud800", "x" * 100_000, ""])

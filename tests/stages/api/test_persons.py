@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.errors import AlreadyExists
 from pipeline.settings import Settings
 from pipeline.stages.admin.person_import import add_person, remove_person_number
@@ -15,7 +16,8 @@ from pipeline.stages.api.persons import PersonQuery, add_number, drop_number, fi
 from pipeline.stages.api.webhook_deliveries import CallOutcome, DeliveryJob
 from pipeline.store import accounts
 from schema.api import PersonEvent
-from schema.vocabulary import Dialect, EndpointState, NumberMove
+from schema.vocabulary import EndpointState, NumberMove
+from tests.dialects.vendors import Vendor
 
 NUMBER = "+4915205555555"
 
@@ -25,9 +27,9 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
 
 
-def endpoint(world: Any, dialect: Dialect = Dialect.SOLARIS, **fields: Any) -> UUID:
+def endpoint(world: Any, dialect: Vendor = Vendor.SOLARIS, **fields: Any) -> UUID:
     url = "https://hooks.example.org/sms"
-    made, _ = webhook_endpoints.create(world.rt, world.account, dialect, url, greet=lambda *_: None, **fields)
+    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, greet=lambda *_: None, **fields)
     return made.id
 
 
@@ -70,7 +72,7 @@ def test_each_is_found_with_the_sender_that_his_own_account_has_where_his_number
 
 def test_each_solaris_endpoint_is_told_of_a_new_number_and_that_it_went(world: Any) -> None:
     one, other = endpoint(world), endpoint(world)
-    endpoint(world, Dialect.ROBASE)
+    endpoint(world, Vendor.ROBASE)
 
     made = number(world)
     dropped = drop_number(world.rt, world.account, "anna", made)
@@ -126,7 +128,7 @@ def test_the_call_holds_all_that_is_told(world: Any) -> None:
         made,
         NumberMove.CREATED,
     )
-    assert (job.notification.endpoint, job.notification.attempt, job.notification.dialect) == (id_, 1, Dialect.SOLARIS)
+    assert (job.notification.endpoint, job.notification.attempt, job.notification.dialect) == (id_, 1, Vendor.SOLARIS)
     assert job.notification.listens_to == {"PERSON_MOBILE_NUMBER_CREATED"}
     assert (job.channel, len(job.secrets)) == (id_, 1)
 
@@ -161,7 +163,9 @@ def test_numbers_and_messages_are_told_side_by_side(world: Any) -> None:
             lambda world, id_: webhook_endpoints.remove(world.rt, None, id_), [("dead", "removed")], id="removed"
         ),
         pytest.param(
-            lambda world, id_: webhook_endpoints.change(world.rt, None, id_, state=EndpointState.SUSPENDED),
+            lambda world, id_: webhook_endpoints.change(
+                world.rt, None, DIALECTS[Vendor.ROBASE], id_, state=EndpointState.SUSPENDED
+            ),
             [("waiting", None)],
             id="suspended",
         ),

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
+from pipeline.dialects.telesign.operations import API
 from pipeline.settings import Settings
 from pipeline.stages.api.choose_sender import SenderPreference, choose_senders
 from pipeline.stages.api.verification import CheckedCode, challenge, check, complete, follow, make_code, open_challenges
@@ -217,17 +218,17 @@ def test_a_challenge_tells_nobody_its_hash(world: Any) -> None:
 
 
 def test_the_answers_come_in_the_order_asked(world: Any) -> None:
-    sent = world.send(door="telesign.verify", message_class="otp")
+    sent = world.send(door=API, message_class="otp")
     other = world.send()
 
     found = follow(
         world.rt,
         [
-            (world.account, world.rt.new_ids(), False),
-            (world.account, sent.request, False),
-            (world.account, other.request, False),
-            (0, sent.request, False),
-            (world.account, sent.request, True),
+            (world.account, API, world.rt.new_ids(), False),
+            (world.account, API, sent.request, False),
+            (world.account, API, other.request, False),
+            (0, API, sent.request, False),
+            (world.account, API, sent.request, True),
         ],
     )
 

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import event
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
@@ -20,7 +21,8 @@ from pipeline.stages.promote import promote
 from pipeline.stages.settle import book, settle
 from pipeline.store import receipts
 from schema.carriage import Receipt
-from schema.vocabulary import Code, Dialect, ReceiptVerdict, Status
+from schema.vocabulary import Code, ReceiptVerdict, Status
+from tests.dialects.vendors import Vendor
 
 #: a schedule with one further try
 ONCE_MORE = (60.0,)
@@ -37,9 +39,9 @@ def endpoint(world: Any) -> UUID:
     return make(world)
 
 
-def make(world: Any, dialect: Dialect = Dialect.ROBASE) -> UUID:
+def make(world: Any, dialect: Vendor = Vendor.ROBASE) -> UUID:
     url = "https://hooks.example.org/sms"
-    made, _ = webhook_endpoints.create(world.rt, world.account, dialect, url, greet=lambda *_: None)
+    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, greet=lambda *_: None)
     return made.id
 
 
@@ -192,19 +194,19 @@ def test_an_endpoint_hears_of_its_own_door_and_of_orders_that_came_by_none(world
 
 
 def test_a_callback_hears_in_the_endpoints_stead_and_is_signed_with_its_key(world: Any) -> None:
-    make(world, Dialect.TELESIGN)
+    make(world, Vendor.TELESIGN)
     challenge(world, request := world.rt.new_ids())
     world.deliver_all(world.pay(_ingest(world, request)))
 
     [job] = claim(world.rt)
 
     assert (job.url, job.secrets) == ("https://customer.example/callback", (b"the key",))
-    assert (job.notification.handle, job.notification.dialect) == ("CUSTOMER", Dialect.TELESIGN)
+    assert (job.notification.handle, job.notification.dialect) == ("CUSTOMER", Vendor.TELESIGN)
     assert (job.notification.endpoint, job.notification.request) == (None, request)
 
 
 def test_telesigns_endpoint_is_signed_with_the_accounts_key(world: Any) -> None:
-    endpoint = make(world, Dialect.TELESIGN)
+    endpoint = make(world, Vendor.TELESIGN)
     challenge(world, uuid4())
     world.send()
 

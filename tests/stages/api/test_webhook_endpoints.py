@@ -6,10 +6,12 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.settings import Settings
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.webhook_endpoints import EndpointUnreachable, HandshakeRefused, TooMany, UrlForbidden
-from schema.vocabulary import Dialect, EndpointState
+from schema.vocabulary import EndpointState
+from tests.dialects.vendors import Vendor
 
 URL = "https://hooks.example.org/sms"
 
@@ -24,7 +26,7 @@ def subscribes(world: Any) -> bool:
 
 
 def make(world: Any, **fields: Any) -> tuple[webhook_endpoints.Endpoint, str]:
-    return webhook_endpoints.create(world.rt, world.account, Dialect.ROBASE, URL, **fields)
+    return webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.ROBASE], URL, **fields)
 
 
 def test_an_endpoint_is_made_with_a_secret_that_is_kept_sealed(world: Any) -> None:
@@ -52,7 +54,7 @@ def test_an_account_with_an_endpoint_subscribes_and_without_one_does_not(world: 
 
 
 def test_telesigns_calls_are_signed_with_the_key(world: Any) -> None:
-    made, secret = webhook_endpoints.create(world.rt, world.account, Dialect.TELESIGN, URL)
+    made, secret = webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.TELESIGN], URL)
 
     assert secret == ""
     assert webhook_endpoints.rotate_secret(world.rt, world.account, made.id) is None
@@ -63,7 +65,12 @@ def test_another_accounts_endpoint_is_not_there(world: Any) -> None:
     scripted_vendor = world.account + 1
 
     assert webhook_endpoints.find(world.rt, scripted_vendor, made.id) is None
-    assert webhook_endpoints.change(world.rt, scripted_vendor, made.id, url="https://evil.example/") is None
+    assert (
+        webhook_endpoints.change(
+            world.rt, scripted_vendor, DIALECTS[Vendor.ROBASE], made.id, url="https://evil.example/"
+        )
+        is None
+    )
     assert webhook_endpoints.rotate_secret(world.rt, scripted_vendor, made.id) is None
     assert webhook_endpoints.resume(world.rt, scripted_vendor, made.id) is None
     assert not webhook_endpoints.remove(world.rt, scripted_vendor, made.id)
@@ -74,8 +81,12 @@ def test_another_accounts_endpoint_is_not_there(world: Any) -> None:
 def test_what_is_not_said_stays_as_it_was(world: Any) -> None:
     made, _ = make(world, events=["sms.sent"], description="ours")
 
-    changed = webhook_endpoints.change(world.rt, world.account, made.id, url="https://other.example/")
-    emptied = webhook_endpoints.change(world.rt, world.account, made.id, events=[], state=EndpointState.SUSPENDED)
+    changed = webhook_endpoints.change(
+        world.rt, world.account, DIALECTS[Vendor.ROBASE], made.id, url="https://other.example/"
+    )
+    emptied = webhook_endpoints.change(
+        world.rt, world.account, DIALECTS[Vendor.ROBASE], made.id, events=[], state=EndpointState.SUSPENDED
+    )
 
     assert changed
     assert (changed.url, changed.events, changed.description) == ("https://other.example/", ("sms.sent",), "ours")
@@ -104,9 +115,9 @@ def test_a_url_that_cannot_be_called_is_refused_in_words(world: Any, url: str) -
     made, _ = make(world)
 
     with pytest.raises(UrlForbidden, match="the URL"):
-        webhook_endpoints.create(world.rt, world.account, Dialect.ROBASE, url)
+        webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.ROBASE], url)
     with pytest.raises(UrlForbidden, match="the URL"):
-        webhook_endpoints.change(world.rt, world.account, made.id, url=url)
+        webhook_endpoints.change(world.rt, world.account, DIALECTS[Vendor.ROBASE], made.id, url=url)
 
 
 def test_an_account_has_only_so_many(world: Any) -> None:
@@ -126,25 +137,25 @@ def test_an_account_is_found_by_name(world: Any) -> None:
 # Greeted first -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dialect", Dialect)
-def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: Any, dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", Vendor)
+def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: Any, dialect: Vendor) -> None:
     asked: list[Any] = []
 
     def greet(*words: Any) -> None:
         asked.append((*words, world.rows("SELECT count(*) FROM endpoints")[0], world.rt.engine.pool.checkedout()))
 
-    made, _ = webhook_endpoints.create(world.rt, world.account, dialect, URL, greet=greet)
+    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], URL, greet=greet)
 
     assert webhook_endpoints.list_all(world.rt, None) == [made]
     # no row was there when it was called, nor any transaction open
-    assert asked == ([(dialect, URL, 0, 0)] if dialect in webhook_endpoints.GREETED else [])
+    assert asked == ([(dialect, URL, 0, 0)] if DIALECTS[dialect].handshake else [])
 
 
 def test_who_does_not_answer_his_greeting_is_not_there(world: Any) -> None:
     with pytest.raises(HandshakeRefused, match=r"no webhook was made: https://hooks\.example\.org/sms answered 404"):
-        webhook_endpoints.create(world.rt, world.account, Dialect.WEBEX, URL, greet=lambda *_: "answered 404")
+        webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.WEBEX], URL, greet=lambda *_: "answered 404")
     with pytest.raises(HandshakeRefused, match="was not greeted"):
-        webhook_endpoints.create(world.rt, world.account, Dialect.SOLARIS, URL)
+        webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.SOLARIS], URL)
 
     assert webhook_endpoints.list_all(world.rt, None) == []
     assert not subscribes(world)
@@ -155,15 +166,19 @@ def test_a_url_that_cannot_be_called_is_not_greeted(world: Any) -> None:
         raise AssertionError("it was called")
 
     with pytest.raises(UrlForbidden):
-        webhook_endpoints.create(world.rt, world.account, Dialect.WEBEX, "https://10.0.0.1/", greet=greet)
+        webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.WEBEX], "https://10.0.0.1/", greet=greet)
 
 
 def test_who_was_greeted_stays_where_he_answered(world: Any) -> None:
-    made, _ = webhook_endpoints.create(world.rt, world.account, Dialect.SOLARIS, URL, greet=lambda *_: None)
+    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.SOLARIS], URL, greet=lambda *_: None)
 
     with pytest.raises(UrlForbidden, match="cannot change"):
-        webhook_endpoints.change(world.rt, world.account, made.id, url="https://other.example/")
-    same = webhook_endpoints.change(world.rt, world.account, made.id, url=URL, description="ours")
+        webhook_endpoints.change(
+            world.rt, world.account, DIALECTS[Vendor.SOLARIS], made.id, url="https://other.example/"
+        )
+    same = webhook_endpoints.change(
+        world.rt, world.account, DIALECTS[Vendor.SOLARIS], made.id, url=URL, description="ours"
+    )
 
     assert same
     assert (same.url, same.description) == (URL, "ours")

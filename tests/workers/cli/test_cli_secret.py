@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 from sqlalchemy import LargeBinary
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages import dead_letters
 from pipeline.stages.admin import administer, producer_keys
-from pipeline.stages.admin.api_keys import issue
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.receive import senders
 from pipeline.store import carriers, sealed
 from schema.dead_letter import DeadLetter
 from schema.tables import metadata
-from schema.vocabulary import DeadLetterSource, Dialect
+from schema.vocabulary import DeadLetterSource
+from tests.dialects.vendors import Vendor, issue
 from tests.workers.cli.conftest import Shell
 from workers import local_state as kept_there
 from workers.processes.child_environment import child_environment
@@ -153,9 +154,9 @@ def test_after_a_rotation_everything_opens_under_the_new_secret_key_alone(
 ) -> None:
     letter = DeadLetter(DeadLetterSource.BROKER, "ingest", "not_json", b"payload")
     with installation(settings, OLD) as rt:
-        issue(rt, "acme", Dialect.TELESIGN)
+        issue(rt, "acme", Vendor.TELESIGN)
         producer_keys.create_key(rt, "acme")
-        webhook_endpoints.create(rt, world.account, Dialect.ROBASE, "https://hooks.example.org/sms")
+        webhook_endpoints.create(rt, world.account, DIALECTS[Vendor.ROBASE], "https://hooks.example.org/sms")
         dead_letters.keep(rt, [letter])
         administer.set_carrier(rt, "operator", "smpp", SMSC)
         administer.set_carrier(rt, "web", "http", {"base_url": "https://a.example", "receipt_token": "t"})
@@ -190,7 +191,7 @@ def test_a_secret_key_that_postroad_up_made_and_kept_is_replaced_likewise(
     first = kept_there.password(settings.home, "secret_key")
     shell.set(HOME=str(settings.home))
     with installation(settings, first) as rt:
-        issue(rt, "acme", Dialect.TELESIGN)
+        issue(rt, "acme", Vendor.TELESIGN)
 
     shell.set(SECRET_KEY=NEW, SECRET_KEY_OLD=first)
     reported = child_environment(with_local_servers())
@@ -211,7 +212,7 @@ def test_keys_of_another_secret_key_are_told_to_be_void_without_it(
     world: Any, keyed: Shell, settings: Settings
 ) -> None:
     with installation(settings, OLD) as rt:
-        issue(rt, "acme", Dialect.ROBASE)
+        issue(rt, "acme", Vendor.ROBASE)
 
     keyed.set(SECRET_KEY=NEW, SECRET_KEY_OLD=OLD)
     meanwhile = keyed("secret", "status")
@@ -237,7 +238,7 @@ def test_every_sealed_column_is_sealed_again_by_a_rotation() -> None:
 
 def test_a_secret_key_that_is_lost_is_told(keyed: Shell, settings: Settings) -> None:
     with installation(settings, OLD) as rt:
-        issue(rt, "acme", Dialect.TELESIGN)
+        issue(rt, "acme", Vendor.TELESIGN)
 
     keyed.set(SECRET_KEY=NEW)
     said = keyed("secret", "rotate")

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.webhook_endpoints import HandshakeRefused
-from schema.vocabulary import Dialect
+from tests.dialects.vendors import Vendor
 from tests.workers.webhooks.receiver import Receiver, echo, flood, hang, status
-from workers.webhooks.formatters import GREETERS
 from workers.webhooks.handshake import greet
 
 Answer = Callable[[web.Request], Any]
+
+HANDSHAKEN = [name for name, each in DIALECTS.items() if each.handshake]
 
 
 async def secret_alone(request: web.Request) -> web.Response:
@@ -29,23 +31,19 @@ def with_status(code: int) -> Answer:
     return answer
 
 
-def make(world: Any, url: str, dialect: Dialect) -> webhook_endpoints.Endpoint:
+def make(world: Any, url: str, dialect: Vendor) -> webhook_endpoints.Endpoint:
     def call(*words: Any) -> str | None:
         return greet(world.rt, *words)
 
-    made, _ = webhook_endpoints.create(world.rt, world.account, dialect, url, greet=call)
+    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, greet=call)
     return made
-
-
-def test_a_dialect_greets_or_the_stage_makes_no_endpoint_of_it() -> None:
-    assert set(GREETERS) == webhook_endpoints.GREETED
 
 
 @pytest.mark.parametrize("answer", [echo, secret_alone])
 def test_webex_sends_a_secret_and_wants_it_back(world: Any, receiver: Receiver, answer: Answer) -> None:
     receiver.answers["/"] = answer
 
-    made = make(world, receiver.url(), Dialect.WEBEX)
+    made = make(world, receiver.url(), Vendor.WEBEX)
 
     [accepted] = receiver.accepted
     assert list(json.loads(accepted.body)) == ["secret"]
@@ -56,7 +54,7 @@ def test_webex_sends_a_secret_and_wants_it_back(world: Any, receiver: Receiver, 
 def test_the_secret_of_a_greeting_signs_nothing_and_comes_once(world: Any, receiver: Receiver) -> None:
     receiver.answers["/"] = echo
     for _ in range(2):
-        make(world, receiver.url(), Dialect.WEBEX)
+        make(world, receiver.url(), Vendor.WEBEX)
 
     sent = {json.loads(each.body)["secret"] for each in receiver.accepted}
     kept = {world.rt.vault.open("endpoint", each).decode() for each in world.rows("SELECT sealed FROM endpoints")}
@@ -66,15 +64,15 @@ def test_the_secret_of_a_greeting_signs_nothing_and_comes_once(world: Any, recei
 def test_solaris_sends_an_empty_event_and_wants_any_2xx(world: Any, receiver: Receiver) -> None:
     receiver.answers["/"] = status(204)
 
-    made = make(world, receiver.url(), Dialect.SOLARIS)
+    made = make(world, receiver.url(), Vendor.SOLARIS)
 
     [accepted] = receiver.accepted
     assert (accepted.body, accepted.headers["Solaris-Webhook-Event-Type"]) == (b"", "WEBHOOK-SUBSCRIPTION")
     assert webhook_endpoints.list_all(world.rt, world.account) == [made]
 
 
-@pytest.mark.parametrize("dialect", [Dialect.ROBASE, Dialect.TELESIGN])
-def test_others_are_not_called(world: Any, receiver: Receiver, dialect: Dialect) -> None:
+@pytest.mark.parametrize("dialect", [Vendor.ROBASE, Vendor.TELESIGN])
+def test_others_are_not_called(world: Any, receiver: Receiver, dialect: Vendor) -> None:
     make(world, receiver.url(), dialect)
 
     assert receiver.accepted == []
@@ -83,18 +81,16 @@ def test_others_are_not_called(world: Any, receiver: Receiver, dialect: Dialect)
 @pytest.mark.parametrize(
     ("dialect", "answer", "words"),
     [
-        pytest.param(
-            Dialect.WEBEX, status(200), "answered 200, but not as it must: 200, with the secret", id="no echo"
-        ),
-        pytest.param(Dialect.WEBEX, with_status(201), "answered 201", id="201 with the secret"),
-        pytest.param(Dialect.WEBEX, with_status(404), "answered 404", id="404 with the secret"),
-        pytest.param(Dialect.WEBEX, flood, "answered 200", id="no end"),
-        pytest.param(Dialect.SOLARIS, status(404), "answered 404, but not as it must: 2xx", id="not found"),
-        pytest.param(Dialect.SOLARIS, status(302, Location="/elsewhere"), "answered 302", id="a redirect"),
+        pytest.param(Vendor.WEBEX, status(200), "answered 200, but not as it must: 200, with the secret", id="no echo"),
+        pytest.param(Vendor.WEBEX, with_status(201), "answered 201", id="201 with the secret"),
+        pytest.param(Vendor.WEBEX, with_status(404), "answered 404", id="404 with the secret"),
+        pytest.param(Vendor.WEBEX, flood, "answered 200", id="no end"),
+        pytest.param(Vendor.SOLARIS, status(404), "answered 404, but not as it must: 2xx", id="not found"),
+        pytest.param(Vendor.SOLARIS, status(302, Location="/elsewhere"), "answered 302", id="a redirect"),
     ],
 )
 def test_who_answers_otherwise_is_no_endpoint(
-    world: Any, receiver: Receiver, dialect: Dialect, answer: Answer, words: str
+    world: Any, receiver: Receiver, dialect: Vendor, answer: Answer, words: str
 ) -> None:
     receiver.answers["/"] = answer
 
@@ -105,12 +101,12 @@ def test_who_answers_otherwise_is_no_endpoint(
     assert [each.path for each in receiver.accepted] == ["/"]
 
 
-@pytest.mark.parametrize("dialect", GREETERS)
+@pytest.mark.parametrize("dialect", HANDSHAKEN)
 def test_who_does_not_answer_in_time_is_no_endpoint(
-    world: Any, receiver: Receiver, dialect: Dialect, monkeypatch: pytest.MonkeyPatch
+    world: Any, receiver: Receiver, dialect: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.answers["/"] = hang
-    monkeypatch.setattr(GREETERS[dialect], "TIMEOUT", 0.3)
+    monkeypatch.setattr(DIALECTS[dialect].handshake, "TIMEOUT", 0.3)
 
     with pytest.raises(HandshakeRefused, match=r"could not be called \(timeout\)"):
         make(world, receiver.url(), dialect)
@@ -119,7 +115,7 @@ def test_who_does_not_answer_in_time_is_no_endpoint(
 
 
 def test_an_address_in_our_own_house_is_not_greeted(world: Any, receiver: Receiver) -> None:
-    words = greet(world.rt, Dialect.WEBEX, receiver.url(host="127.0.0.2"))
+    words = greet(world.rt, Vendor.WEBEX, receiver.url(host="127.0.0.2"))
 
     assert words
     assert words.startswith("could not be called (url_unfit)")

@@ -19,22 +19,22 @@ import pytest
 from aiohttp import web
 from robasedev.webhooks import verify_webhook_signature
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.dialects.robase import webhooks as robase
 from pipeline.runtime import Runtime
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
-from schema.vocabulary import Dialect
+from tests.dialects.vendors import Vendor
 from tests.workers.webhooks.receiver import Accepted, Receiver, flood, hang, status
 from workers.processes.parent_death_signal import with_parent_death_signal
 from workers.webhooks.endpoint_window import EndpointWindows
-from workers.webhooks.formatters import FORMATTERS
 from workers.webhooks.notifier import Notifier
 from workers.webhooks.webhook_client import WebhookClient
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def make(world: Any, url: str, dialect: Dialect = Dialect.ROBASE) -> tuple[UUID, str]:
-    made, secret = webhook_endpoints.create(world.rt, world.account, dialect, url, greet=lambda *_: None)
+def make(world: Any, url: str, dialect: Vendor = Vendor.ROBASE) -> tuple[UUID, str]:
+    made, secret = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, greet=lambda *_: None)
     return made.id, secret
 
 
@@ -48,7 +48,7 @@ class Hasty:
 
 
 def run(
-    rt: Runtime, until: Callable[[], bool], seconds: float = 30.0, formatters: Mapping[Dialect, Any] = FORMATTERS
+    rt: Runtime, until: Callable[[], bool], seconds: float = 30.0, formatters: Mapping[str, Any] | None = None
 ) -> None:
     """Let a notifier of this process work until something holds."""
 
@@ -102,7 +102,7 @@ def test_a_customer_hears_what_becomes_of_a_message_signed(world: Any, receiver:
 
 
 def test_each_dialect_has_its_own_words_and_none_for_some_moves(world: Any, receiver: Receiver) -> None:
-    make(world, receiver.url("/solaris"), Dialect.SOLARIS)
+    make(world, receiver.url("/solaris"), Vendor.SOLARIS)
     make(world, receiver.url("/robase"))
     world.send()
 
@@ -123,7 +123,7 @@ def test_the_order_of_each_messages_news_outlives_failures(world: Any, receiver:
     receiver.answers["/"] = now_and_then
     world.send(*[f"+23480123456{n:02}" for n in range(12)])
 
-    run(world.rt, is_done(world, 24), 90, {Dialect.ROBASE: Hasty()})
+    run(world.rt, is_done(world, 24), 90, {Vendor.ROBASE: Hasty()})
 
     notification = by_message(receiver.accepted)
     assert len(notification) == 12

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
+from pipeline.dialects import registry
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings, settings
 from pipeline.stages.admin.administer import grant
@@ -54,7 +55,7 @@ def demo() -> int:
         played = demo_sandbox.scripts(pair.home)
         oracle = pair.home / "oracle.jsonl"
         with opened(ready) as rt:
-            migrate(rt)
+            migrate(rt, registry.rows())
             set_up_sandbox(rt, demo_sandbox.sandbox(ready, played))
             grant(rt, ACCOUNT, QUOTA, "for the demo")
             click.echo("PostgreSQL and Valkey run; starting the rest …")

@@ -2,6 +2,7 @@
 
 import click
 
+from pipeline.dialects import registry
 from pipeline.stages.admin.migrations import is_current
 from pipeline.stages.admin.migrations import migrate as bring_up_to_date
 from workers.cli.terminal.opened import opened
@@ -16,6 +17,6 @@ def migrate(check: bool) -> int:
             current = is_current(rt)
             click.echo("up to date" if current else "not up to date: run `postroad migrate`")
             return 0 if current else 1
-        before, after = bring_up_to_date(rt)
+        before, after = bring_up_to_date(rt, registry.rows())
     click.echo(f"up to date at {after}" if before == after else f"brought from {before or 'nothing'} to {after}")
     return 0

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
+from pipeline.dialects import registry
 from pipeline.errors import PostroadError
 from pipeline.settings import Settings, settings
 from pipeline.stages.admin.migrations import migrate
 from pipeline.stages.admin.sandbox import ACCOUNT, SENDER, set_up_sandbox
-from schema.vocabulary import Dialect
 from workers import local_state
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import pairs
@@ -57,7 +57,7 @@ def up(logs: bool) -> int:
         ready = _with_secrets(given, pair)
         played = demo_sandbox.scripts(ready.home)
         with opened(ready) as rt:
-            before, after = migrate(rt)
+            before, after = migrate(rt, registry.rows())
             if before != after:
                 click.echo(f"Database brought from {before or 'nothing'} to {after}.")
             set_up_sandbox(rt, demo_sandbox.sandbox(ready, played))
@@ -100,7 +100,7 @@ def _with_secrets(given: Settings, pair: development.EmbeddedServers) -> Setting
     )
 
 
-def _tell(ready: Settings, pair: development.EmbeddedServers, keys: Mapping[Dialect, demo_keys.Credentials]) -> None:
+def _tell(ready: Settings, pair: development.EmbeddedServers, keys: Mapping[str, demo_keys.Credentials]) -> None:
     """Say what runs where. Passwords and keys are shown to a person only; a log gets the files they stand in."""
     user, _, password = ready.flower_basic_auth.get_secret_value().partition(":")
     kept_in = _short(pair.home / "kept.json")
@@ -121,7 +121,7 @@ def _tell(ready: Settings, pair: development.EmbeddedServers, keys: Mapping[Dial
     _tell_apis(ready, keys)
 
 
-def _tell_apis(ready: Settings, keys: Mapping[Dialect, demo_keys.Credentials]) -> None:
+def _tell_apis(ready: Settings, keys: Mapping[str, demo_keys.Credentials]) -> None:
     """Say where the APIs are, and for each the command that sends a test message through it."""
     url = demo_sandbox.gateway_url(ready)
     click.echo("The APIs, each with a test key of the account demo (what they send goes to no real carrier):\n")

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import psycopg
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.runtime import Runtime
 from pipeline.stages.admin import administer
 from pipeline.stages.admin.api_keys import issue
 from pipeline.stages.admin.person_import import add_person
-from schema.vocabulary import Dialect
 from workers.lab.bench import cost
 from workers.lab.bench.bench_processes import BenchProcess, gateway, roots_of, wait
 from workers.lab.bench.http_load import LoadResult, call
@@ -66,7 +66,7 @@ def measure(
         result: dict[str, Any] = {"empty_handler": bench.empty(nothing)}
         for dialect, speaker in speakers.items():
             result[dialect] = bench.door(speaker)
-        result["webex_large"] = bench.large(speakers[Dialect.WEBEX])
+        result["webex_large"] = bench.large(speakers["webex"])
         return result
 
 
@@ -147,34 +147,34 @@ def _numbers() -> Iterator[str]:
     return (f"+2348031{number:06}" for number in range(1_000_000))
 
 
-def _speakers(setup: BenchSetup, port: int) -> dict[Dialect, Speaker]:
+def _speakers(setup: BenchSetup, port: int) -> dict[str, Speaker]:
     """Return how each dialect is spoken, with a new key that no limit holds back."""
     rt = Runtime(setup.settings())
     add_person(rt, ACCOUNT, _PERSON, "+2348031999999", verified=True)
     unlimited = {"rate": 1_000_000, "burst": 1_000_000}
-    to_one = {Dialect.SOLARIS: {"recipient_burst": 1_000_000, "recipient_seconds": 1}}
+    to_one = {"solaris": {"recipient_burst": 1_000_000, "recipient_seconds": 1}}
     keys = {
-        dialect: issue(rt, ACCOUNT, dialect, settings=unlimited | to_one.get(dialect, {})).credentials
-        for dialect in Dialect
+        dialect: issue(rt, ACCOUNT, DIALECTS[dialect], settings=unlimited | to_one.get(dialect, {})).credentials
+        for dialect in DIALECTS
     }
     administer.set_price(rt, "*", "EUR", 9, ACCOUNT)
     rt.close()
     json_ = {"Content-Type": "application/json"}
-    customer = f"{keys[Dialect.TELESIGN]['customer_id']}:{keys[Dialect.TELESIGN]['api_key']}"
+    customer = f"{keys['telesign']['customer_id']}:{keys['telesign']['api_key']}"
     return {
-        Dialect.SOLARIS: Speaker(
+        "solaris": Speaker(
             "/solaris/v1/sms/messages",
-            {"Authorization": f"Bearer {_token(port, keys[Dialect.SOLARIS])}", **json_},
+            {"Authorization": f"Bearer {_token(port, keys['solaris'])}", **json_},
             lambda _: json.dumps(
                 {"person_id": _PERSON, "text": _TEXT, "purpose": "bench", "idempotency_key": str(uuid4())}
             ).encode(),
         ),
-        Dialect.ROBASE: Speaker(
+        "robase": Speaker(
             "/robase/v1/sms",
-            {"Authorization": f"Bearer {keys[Dialect.ROBASE]['api_key']}", **json_},
+            {"Authorization": f"Bearer {keys['robase']['api_key']}", **json_},
             lambda number: json.dumps({"to": number, "from": SENDER, "body": _TEXT}).encode(),
         ),
-        Dialect.TELESIGN: Speaker(
+        "telesign": Speaker(
             "/telesign/v1/verify/sms",
             {
                 "Authorization": f"Basic {base64.b64encode(customer.encode()).decode()}",
@@ -182,9 +182,9 @@ def _speakers(setup: BenchSetup, port: int) -> dict[Dialect, Speaker]:
             },
             lambda number: f"phone_number={number[1:]}".encode(),
         ),
-        Dialect.WEBEX: Speaker(
+        "webex": Speaker(
             "/webex/v1/sms",
-            {"X-AUTH-KEY": keys[Dialect.WEBEX]["access_token"], **json_},
+            {"X-AUTH-KEY": keys["webex"]["access_token"], **json_},
             lambda number: json.dumps({"message_body": _TEXT, "from": SENDER, "to": [{"phone": [number]}]}).encode(),
         ),
     }

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 from pydantic import SecretStr
 
+from pipeline.dialects import registry
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin import administer
@@ -86,7 +87,7 @@ def setup() -> Iterator[BenchSetup]:
     with development.temporary() as pair:
         made = BenchSetup(pair)
         rt = Runtime(made.settings())
-        migrate(rt)
+        migrate(rt, registry.rows())
         set_up_sandbox(rt, Sandbox(ACCOUNT, SENDER, "EUR", _MONEY, _PRICES, {}))
         rt.close()
         made.copy(_EMPTY, template=urlsplit(pair.database_url).path[1:])

@@ -10,11 +10,11 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.runtime import Runtime
 from pipeline.stages.admin.api_keys import issue, list_keys
 from pipeline.stages.admin.person_import import add_person, list_persons
 from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
-from schema.vocabulary import Dialect
 from workers import local_state
 from workers.lab.demo import demo_sandbox
 
@@ -27,25 +27,25 @@ PERSON = "dc1a6812a14f6cc338cd084208535bcdcper"
 _TEXT = "Your ride arrives at 9."
 
 
-def ready(rt: Runtime, home: Path) -> dict[Dialect, Credentials]:
+def ready(rt: Runtime, home: Path) -> dict[str, Credentials]:
     """Return the sandbox's test key of each dialect; made now where there is none, or none that is still in force."""
     path = home / FILE
     known = json.loads(path.read_text()) if path.exists() else {}
     in_force = {row["id"] for row in list_keys(rt, ACCOUNT) if row["revoked_at"] is None}
-    for dialect in Dialect:
+    for dialect in DIALECTS:
         if known.get(dialect, {}).get("id") not in in_force:
-            made = issue(rt, ACCOUNT, dialect, test=True, name="to try things with")
+            made = issue(rt, ACCOUNT, DIALECTS[dialect], test=True, name="to try things with")
             known[dialect] = {"id": made.id, **made.credentials}
     local_state.write(path, known)
     if PERSON not in {row["person_id"] for row in list_persons(rt, ACCOUNT)}:
         add_person(rt, ACCOUNT, PERSON, demo_sandbox.GOOD_NUMBER, verified=True)
-    return {dialect: {name: str(word) for name, word in known[dialect].items() if name != "id"} for dialect in Dialect}
+    return {dialect: {name: str(word) for name, word in known[dialect].items() if name != "id"} for dialect in DIALECTS}
 
 
-def lines(url: str, keys: Mapping[Dialect, Credentials]) -> dict[Dialect, str]:
+def lines(url: str, keys: Mapping[str, Credentials]) -> dict[str, str]:
     """Return for each dialect the command that sends one message through it."""
     number = demo_sandbox.GOOD_NUMBER
-    solaris, telesign = keys[Dialect.SOLARIS], keys[Dialect.TELESIGN]
+    solaris, telesign = keys["solaris"], keys["telesign"]
     token = _curl(
         f"{url}/solaris/oauth2/token",
         user=f"{solaris['client_id']}:{solaris['client_secret']}",
@@ -53,24 +53,24 @@ def lines(url: str, keys: Mapping[Dialect, Credentials]) -> dict[Dialect, str]:
     )
     reading = "python3 -c 'import json,sys; print(json.load(sys.stdin)[\"access_token\"])'"
     return {
-        Dialect.SOLARIS: _curl(
+        "solaris": _curl(
             f"{url}/solaris/v1/sms/messages",
             header=f'"Authorization: Bearer $({token} | {reading})"',
             json_={"person_id": PERSON, "text": _TEXT, "purpose": "A try", "idempotency_key": "$(uuidgen)"},
         ),
-        Dialect.ROBASE: _curl(
+        "robase": _curl(
             f"{url}/robase/v1/sms",
-            header=shlex.quote(f"Authorization: Bearer {keys[Dialect.ROBASE]['api_key']}"),
+            header=shlex.quote(f"Authorization: Bearer {keys['robase']['api_key']}"),
             json_={"to": number, "from": SENDER, "body": _TEXT},
         ),
-        Dialect.TELESIGN: _curl(
+        "telesign": _curl(
             f"{url}/telesign/v1/verify/sms",
             user=f"{telesign['customer_id']}:{telesign['api_key']}",
             data=f"phone_number={number[1:]}",
         ),
-        Dialect.WEBEX: _curl(
+        "webex": _curl(
             f"{url}/webex/v1/sms",
-            header=shlex.quote(f"X-AUTH-KEY: {keys[Dialect.WEBEX]['access_token']}"),
+            header=shlex.quote(f"X-AUTH-KEY: {keys['webex']['access_token']}"),
             json_={"message_body": _TEXT, "from": SENDER, "to": [{"phone": [number]}]},
         ),
     }
@@ -91,30 +91,30 @@ def _curl(
     return " ".join(words)
 
 
-def try_each(url: str, keys: Mapping[Dialect, Credentials]) -> dict[Dialect, int]:
+def try_each(url: str, keys: Mapping[str, Credentials]) -> dict[str, int]:
     """Send one message through each dialect; return the HTTP status each answered."""
     number, text = demo_sandbox.GOOD_NUMBER, _TEXT
-    solaris, telesign = keys[Dialect.SOLARIS], keys[Dialect.TELESIGN]
+    solaris, telesign = keys["solaris"], keys["telesign"]
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     client = _basic(solaris["client_id"], solaris["client_secret"])
     _, token = _post(f"{url}/solaris/oauth2/token", "grant_type=client_credentials&scope=partners", form | client)
     asked = {"person_id": PERSON, "text": text, "purpose": "A try", "idempotency_key": str(uuid4())}
-    calls: dict[Dialect, tuple[str, str | Mapping[str, object], Mapping[str, str]]] = {
-        Dialect.SOLARIS: ("/v1/sms/messages", asked, {"Authorization": f"Bearer {token['access_token']}"}),
-        Dialect.ROBASE: (
+    calls: dict[str, tuple[str, str | Mapping[str, object], Mapping[str, str]]] = {
+        "solaris": ("/v1/sms/messages", asked, {"Authorization": f"Bearer {token['access_token']}"}),
+        "robase": (
             "/v1/sms",
             {"to": number, "from": SENDER, "body": text},
-            {"Authorization": f"Bearer {keys[Dialect.ROBASE]['api_key']}"},
+            {"Authorization": f"Bearer {keys['robase']['api_key']}"},
         ),
-        Dialect.TELESIGN: (
+        "telesign": (
             "/v1/verify/sms",
             f"phone_number={number[1:]}",
             form | _basic(telesign["customer_id"], telesign["api_key"]),
         ),
-        Dialect.WEBEX: (
+        "webex": (
             "/v1/sms",
             {"message_body": text, "from": SENDER, "to": [{"phone": [number]}]},
-            {"X-AUTH-KEY": keys[Dialect.WEBEX]["access_token"]},
+            {"X-AUTH-KEY": keys["webex"]["access_token"]},
         ),
     }
     return {

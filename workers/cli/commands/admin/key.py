@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.stages.admin.api_keys import issue, list_keys
 from pipeline.stages.admin.api_keys import revoke as void
-from schema.vocabulary import Dialect
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json, pairs, table
 
-_DIALECTS = click.Choice([dialect.value for dialect in Dialect])
+_DIALECTS = click.Choice(list(DIALECTS))
 
 
 @click.group()
@@ -56,7 +56,7 @@ def create(
         made = issue(
             rt,
             account,
-            Dialect(dialect),
+            DIALECTS[dialect],
             test=test,
             name=name,
             scopes=scopes,

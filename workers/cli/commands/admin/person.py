@@ -1,4 +1,4 @@
-"""`postroad person`: an account's own customers, to whom its Solaris door sends."""
+"""`postroad person`: an account's own customers, for APIs that send to persons."""
 
 import click
 
@@ -10,7 +10,7 @@ from workers.cli.terminal.table_layout import as_json, table
 
 @click.group()
 def person() -> None:
-    """Persons: an account's own customers, whom the Solaris API names instead of numbers."""
+    """Persons: an account's own customers, whom some APIs name instead of numbers."""
 
 
 @person.command()

@@ -20,7 +20,7 @@ def secret() -> None:
     2. postroad secret rotate       seals again what the database keeps sealed
     3. postroad secret status       until no API key is left behind: each is hashed anew when it is used next
     4. Drop POSTROAD_SECRET_KEY_OLD and restart, a day after the first step or later: codes that were sent before it,
-       Solaris tokens, and what numbers have used up of their limits hang on it until they end. Keys that were never
+       access tokens, and what numbers have used up of their limits hang on it until they end. Keys that were never
        used since are void then: revoke them.
 
     `postroad up` keeps a key that it made itself in POSTROAD_HOME/kept.json, as secret_key_password. To replace that,

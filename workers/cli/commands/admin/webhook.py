@@ -7,12 +7,12 @@ from uuid import UUID
 
 import click
 
+from pipeline.dialects.registry import DIALECTS
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
-from schema.vocabulary import DeliveryState, Dialect
+from schema.vocabulary import DeliveryState
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.parameters import Since
 from workers.cli.terminal.table_layout import as_json, table
-from workers.webhooks.formatters import GREETERS
 from workers.webhooks.handshake import greet
 
 T = TypeVar("T")
@@ -26,27 +26,27 @@ def webhook() -> None:
 @webhook.command()
 @click.argument("account")
 @click.argument("url")
-@click.option("--dialect", type=click.Choice([each.value for each in Dialect]), required=True, help="In whose words.")
+@click.option("--dialect", type=click.Choice(list(DIALECTS)), required=True, help="In whose words.")
 @click.option("--event", "events", multiple=True, help="One it hears, in the dialect's words; all unless said.")
 @click.option("--description", default="", help="For its owner.")
 def create(account: str, url: str, dialect: str, events: tuple[str, ...], description: str) -> None:
     """Tell the account ACCOUNT at URL what becomes of its messages; the secret is shown this once.
 
-    It hears of what comes through its dialect's door, and of what comes through none. Webex and Solaris call it first:
-    Webex sends a secret, which must come back in the body of a 200, Solaris an empty WEBHOOK-SUBSCRIPTION event.
+    It is told of messages that came through its dialect's API, and of those that came through none. Where the dialect
+    has a handshake, it is called first, and must answer as the vendor says; README.md says how.
     """
     with opened() as rt:
         owner = webhook_endpoints.account_of(rt, account)
         made, secret = webhook_endpoints.create(
             rt,
             owner,
-            Dialect(dialect),
+            DIALECTS[dialect],
             url,
             events=events,
             description=description,
             greet=partial(greet, rt),
         )
-    click.echo(f"webhook {made.id} created" + (", it answered its greeting" if made.dialect in GREETERS else ""))
+    click.echo(f"webhook {made.id} created" + (", it answered its greeting" if DIALECTS[dialect].handshake else ""))
     _show(secret)
 
 

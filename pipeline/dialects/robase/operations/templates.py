@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 
-from pipeline.dialects.contract import reply
+from pipeline.dialects.contract import ApiOperation, RequestContext, reply
 from pipeline.dialects.robase import resources, responses, templates
 from pipeline.dialects.robase.errors import refuse
+from pipeline.dialects.robase.operations.messages import FULL
 from pipeline.stages.api.templates import ShownTemplate, create, delete, find, list_all, update
 from schema.api import ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code, Syntax
-from workers.api.dispatch import ApiOperation, RequestContext
-from workers.api.robase.sms import FULL
 
 _UNKNOWN = Refusal(Code.NOT_FOUND, "template not found")
 _TAKEN = Refusal(Code.CONFLICT, "there is a template of this name", "name")

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from pipeline.dialects.contract import ApiOperation, RequestContext, SendRequest
 from pipeline.dialects.webex import errors, requests, responses, searches
-from pipeline.dialects.webex.authentication import AUTHENTICATION
 from pipeline.stages.admit import admit
 from pipeline.stages.api import sender_ids, templates
 from pipeline.stages.api.balance import balance
@@ -17,8 +17,6 @@ from schema.api import ApiResponse
 from schema.message import Answered, Refusal
 from schema.order import Order
 from schema.vocabulary import Code, Syntax
-from workers.api.dispatch import ApiDispatcher, ApiOperation, RequestContext
-from workers.api.submission import SendRequest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,8 +44,8 @@ async def pretend(context: RequestContext) -> ApiResponse:
     order = await _order(context)
     if isinstance(order, ApiResponse):
         return order
-    [admission] = await context.submission.run(admit, [(context.call.id, order)])
-    return await _answer(context, order, await context.submission.run(dry_run, admission))
+    [admission] = await context.submission.run(admit, [(context.call.id, order)], by_api=True)
+    return await _answer(context, order, await context.submission.run(dry_run, admission, context.dialect.billing))
 
 
 async def _order(context: RequestContext) -> Order | ApiResponse:
@@ -151,18 +149,15 @@ def _refuse(context: RequestContext, code: Code, wait: float = 0.0) -> ApiRespon
 _SENDING, _SCHEDULED, _ACCOUNT, _SENDERS = "sending", "scheduled", "account", "senders"
 _SENDER = "/assets/v1/senders/{id}"
 
-ENTRY = ApiDispatcher(
-    AUTHENTICATION,
-    [
-        ApiOperation("POST", "/v1/sms", "sms", send, _SENDING, bulky=True),
-        ApiOperation("POST", "/v1/sms/test", "test", pretend, _SENDING, bulky=True),
-        ApiOperation("POST", "/campaigns/v1/scheduled", "scheduled", search, _SCHEDULED),
-        ApiOperation("POST", "/v1/sms/scheduled/search", "scheduled", search, _SCHEDULED),
-        ApiOperation("DELETE", "/campaigns/v1/cancel/{id}", "cancel", take_back, _SCHEDULED),
-        ApiOperation("DELETE", "/v1/sms/scheduled/{id}", "cancel", take_back, _SCHEDULED),
-        ApiOperation("GET", "/identity/v1/account", "account", show_account, _ACCOUNT),
-        ApiOperation("GET", "/assets/v1/senders", "senders", list_senders, _SENDERS),
-        ApiOperation("GET", _SENDER, "senders", show_sender, _SENDERS),
-        ApiOperation("DELETE", _SENDER, "senders", delete_sender, _SENDERS, live=True),
-    ],
+OPERATIONS = (
+    ApiOperation("POST", "/v1/sms", "sms", send, _SENDING, bulky=True),
+    ApiOperation("POST", "/v1/sms/test", "test", pretend, _SENDING, bulky=True),
+    ApiOperation("POST", "/campaigns/v1/scheduled", "scheduled", search, _SCHEDULED),
+    ApiOperation("POST", "/v1/sms/scheduled/search", "scheduled", search, _SCHEDULED),
+    ApiOperation("DELETE", "/campaigns/v1/cancel/{id}", "cancel", take_back, _SCHEDULED),
+    ApiOperation("DELETE", "/v1/sms/scheduled/{id}", "cancel", take_back, _SCHEDULED),
+    ApiOperation("GET", "/identity/v1/account", "account", show_account, _ACCOUNT),
+    ApiOperation("GET", "/assets/v1/senders", "senders", list_senders, _SENDERS),
+    ApiOperation("GET", _SENDER, "senders", show_sender, _SENDERS),
+    ApiOperation("DELETE", _SENDER, "senders", delete_sender, _SENDERS, live=True),
 )

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
+from pipeline.dialects.contract import ApiOperation, RequestContext, SendRequest
 from pipeline.dialects.telesign import errors, key_settings, requests, responses
-from pipeline.dialects.telesign.authentication import AUTHENTICATION
 from pipeline.dialects.telesign.errors import TelesignFault
 from pipeline.dialects.telesign.key_settings import TelesignKeySettings
 from pipeline.dialects.telesign.requests import VerificationRequest
@@ -13,18 +13,18 @@ from pipeline.dialects.telesign.statuses import spell
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.choose_sender import SenderPreference, choose_senders
 from pipeline.stages.api.rate_limit import LimitTake, Refused, of_number
-from pipeline.stages.api.verification import API, CheckedCode, challenge, check, complete, follow, make_code
+from pipeline.stages.api.verification import CheckedCode, challenge, check, complete, follow, make_code
 from schema.api import ApiResponse
 from schema.message import Refusal
 from schema.message_class import MessageClass
 from schema.order import Order, Recipient
 from schema.vocabulary import Code
-from workers.api.dispatch import ApiDispatcher, ApiOperation, RequestContext
-from workers.api.submission import SendRequest
 
 #: how long the status of a transaction can be asked for
 _REPORTED_FOR = timedelta(hours=12)
 _HOUR = 3600
+#: the name space of its requests
+API = "telesign.verify"
 #: what a message's limits refuse with, in the order they are taken
 _LIMITS = (Code.HARD_CAP, Code.RATE_RECIPIENT)
 #: what they call what a guess came to
@@ -140,7 +140,7 @@ async def status(context: RequestContext) -> ApiResponse:
     reference, entered = requests.read_reference(context.path["reference_id"]), requests.read_guess(call)
     if isinstance(reference, TelesignFault) or isinstance(entered, TelesignFault):
         return errors.complain(call, [each for each in (reference, entered) if isinstance(each, TelesignFault)])
-    sent = await context.submission.ask(follow, (key.account, reference, key.test))
+    sent = await context.submission.ask(follow, (key.account, API, reference, key.test))
     if sent is None:
         return _refuse(context, Code.NOT_FOUND)
     if call.at - sent.created_at > _REPORTED_FOR:
@@ -166,11 +166,8 @@ def _refuse(context: RequestContext, code: Code) -> ApiResponse:
     return errors.refuse(context.call, [Refusal(code, "")])
 
 
-ENTRY = ApiDispatcher(
-    AUTHENTICATION,
-    [
-        ApiOperation("POST", "/v1/verify/sms", "verify.sms", send, scope="verify"),
-        ApiOperation("GET", "/v1/verify/{reference_id}", "verify.status", status, scope="verify"),
-        ApiOperation("PUT", "/v1/verify/completion/{reference_id}", "verify.completion", completion, scope="verify"),
-    ],
+OPERATIONS = (
+    ApiOperation("POST", "/v1/verify/sms", "verify.sms", send, scope="verify"),
+    ApiOperation("GET", "/v1/verify/{reference_id}", "verify.status", status, scope="verify"),
+    ApiOperation("PUT", "/v1/verify/completion/{reference_id}", "verify.completion", completion, scope="verify"),
 )

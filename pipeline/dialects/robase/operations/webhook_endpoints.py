@@ -1,15 +1,14 @@
 """Robase's webhooks: where a project is told what becomes of its messages."""
 
-from pipeline.dialects.contract import reply
+from pipeline.dialects.contract import ApiOperation, RequestContext, reply
 from pipeline.dialects.robase import resources, responses
 from pipeline.dialects.robase.errors import refuse
+from pipeline.dialects.robase.operations.messages import FULL, read_id
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.webhook_endpoints import Endpoint, TooMany, UrlForbidden
 from schema.api import ApiResponse
 from schema.message import Refusal
-from schema.vocabulary import Code, Dialect, EndpointState
-from workers.api.dispatch import ApiOperation, RequestContext
-from workers.api.robase.sms import FULL, read_id
+from schema.vocabulary import Code, EndpointState
 
 _UNKNOWN = Refusal(Code.NOT_FOUND, "webhook not found")
 
@@ -24,7 +23,7 @@ async def write(context: RequestContext) -> ApiResponse:
     account, description = context.key.account, asked.description or ""
     try:
         made, secret = await context.submission.run(
-            webhook_endpoints.create, account, Dialect.ROBASE, asked.url, events=asked.events, description=description
+            webhook_endpoints.create, account, context.dialect, asked.url, events=asked.events, description=description
         )
     except (UrlForbidden, TooMany) as error:
         return refuse(context.call, [_fault(error)])
@@ -34,7 +33,7 @@ async def write(context: RequestContext) -> ApiResponse:
 async def list_them(context: RequestContext) -> ApiResponse:
     """Answer `GET /webhooks`."""
     found = await context.submission.run(webhook_endpoints.list_all, context.key.account)
-    return responses.listed([_shown(each) for each in found if each.dialect is Dialect.ROBASE])
+    return responses.listed([_shown(each) for each in found if each.dialect == context.dialect.name])
 
 
 async def get(context: RequestContext) -> ApiResponse:
@@ -56,6 +55,7 @@ async def change(context: RequestContext) -> ApiResponse:
         changed = await context.submission.run(
             webhook_endpoints.change,
             context.key.account,
+            context.dialect,
             found.id,
             url=asked.url,
             events=asked.events,
@@ -87,7 +87,7 @@ async def rotate(context: RequestContext) -> ApiResponse:
 async def _find(context: RequestContext) -> Endpoint | None:
     id_ = read_id(context.path["id"])
     found = await context.submission.run(webhook_endpoints.find, context.key.account, id_) if id_ else None
-    return found if found and found.dialect is Dialect.ROBASE else None
+    return found if found and found.dialect == context.dialect.name else None
 
 
 def _shown(endpoint: Endpoint, secret: str | None = None) -> dict[str, object]:

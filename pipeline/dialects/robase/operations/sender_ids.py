@@ -1,14 +1,13 @@
 """Robase's sender ids: asked for here, approved or rejected by an operator."""
 
-from pipeline.dialects.contract import reply
+from pipeline.dialects.contract import ApiOperation, RequestContext, reply
 from pipeline.dialects.robase import resources, responses
 from pipeline.dialects.robase.errors import refuse
+from pipeline.dialects.robase.operations.messages import FULL, read_id
 from pipeline.stages.api.sender_ids import ShownSenderId, amend, find, list_all, register
 from schema.api import ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code
-from workers.api.dispatch import ApiOperation, RequestContext
-from workers.api.robase.sms import FULL, read_id
 
 _UNKNOWN = Refusal(Code.NOT_FOUND, "sender ID not found")
 _TAKEN = Refusal(Code.CONFLICT, "this sender ID is registered already", "sender_id")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from pipeline.dialects.contract import reply
+from pipeline.dialects.contract import ApiOperation, RequestContext, SendRequest, reply
 from pipeline.dialects.robase import requests, resources, responses, templates
 from pipeline.dialects.robase.errors import refuse
 from pipeline.dialects.robase.requests import BatchRequest, RobaseMessage, SmsRequest
@@ -18,8 +18,6 @@ from pipeline.stages.cancel import cancel
 from schema.api import ApiKey, ApiResponse
 from schema.message import AcceptedMessage, Answered, Refusal
 from schema.vocabulary import Code, Status
-from workers.api.dispatch import ApiOperation, RequestContext
-from workers.api.submission import SendRequest
 
 #: the scope that all but sending asks for
 FULL = "full"

@@ -5,10 +5,10 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
+from pipeline.dialects.contract import ApiOperation, RequestContext, SendRequest
 from pipeline.dialects.solaris import authentication, errors, requests, responses
 from pipeline.dialects.solaris.errors import SolarisFault
 from pipeline.dialects.solaris.key_settings import terms
-from pipeline.dialects.solaris.profile import AUTHENTICATION
 from pipeline.dialects.solaris.requests import SolarisMessage
 from pipeline.stages.api.persons import (
     FoundPerson,
@@ -28,8 +28,6 @@ from schema.message import Refusal
 from schema.message_class import MessageClass
 from schema.order import Order
 from schema.vocabulary import Code
-from workers.api.dispatch import ApiDispatcher, ApiOperation, RequestContext
-from workers.api.submission import SendRequest
 
 #: the name spaces of the partners' idempotency keys, of those of their tests, and of the codes we send
 MESSAGES, TESTS, CODES = "solaris", "solaris.test", "solaris.code"
@@ -299,17 +297,14 @@ _PERSON = "/v1/persons/{person_id}"
 _NUMBER = f"{_PERSON}/mobile_number"
 _SENDING, _PERSONS = "sending", "persons"
 
-ENTRY = ApiDispatcher(
-    AUTHENTICATION,
-    [
-        ApiOperation("POST", errors.TOKENS, "token", token),
-        ApiOperation("POST", "/v1/sms/messages", "messages", send, _SENDING),
-        ApiOperation("POST", "/v1/persons", "persons", create_person, _PERSONS),
-        ApiOperation("GET", _PERSON, "persons", show_person, _PERSONS),
-        ApiOperation("POST", _NUMBER, "numbers", create_number, _PERSONS),
-        ApiOperation("GET", _NUMBER, "numbers", show_number, _PERSONS),
-        ApiOperation("DELETE", _NUMBER, "numbers", delete_number, _PERSONS),
-        ApiOperation("POST", f"{_NUMBER}/authorize", "numbers", authorize_number, _PERSONS),
-        ApiOperation("POST", f"{_NUMBER}/confirm", "numbers", confirm_number, _PERSONS),
-    ],
+OPERATIONS = (
+    ApiOperation("POST", errors.TOKENS, "token", token),
+    ApiOperation("POST", "/v1/sms/messages", "messages", send, _SENDING),
+    ApiOperation("POST", "/v1/persons", "persons", create_person, _PERSONS),
+    ApiOperation("GET", _PERSON, "persons", show_person, _PERSONS),
+    ApiOperation("POST", _NUMBER, "numbers", create_number, _PERSONS),
+    ApiOperation("GET", _NUMBER, "numbers", show_number, _PERSONS),
+    ApiOperation("DELETE", _NUMBER, "numbers", delete_number, _PERSONS),
+    ApiOperation("POST", f"{_NUMBER}/authorize", "numbers", authorize_number, _PERSONS),
+    ApiOperation("POST", f"{_NUMBER}/confirm", "numbers", confirm_number, _PERSONS),
 )
