@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from schema.tables import metadata
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [
     *(ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "client" / "README.md"),
@@ -105,6 +107,12 @@ def test_a_document_links_to_files_that_exist(document: Path) -> None:
 @each_document
 def test_code_in_a_document_imports_what_exists(document: Path) -> None:
     assert not list(missing_imports(document.read_text("utf-8")))
+
+
+def test_the_tables_that_the_glossary_names_exist() -> None:
+    named = re.findall(r"\b[Rr]ows? of `(\w+)`", (ROOT / "docs" / "glossary.md").read_text("utf-8"))
+
+    assert {"batches", "messages", "provider_attempts"} <= set(named) <= metadata.tables.keys()
 
 
 @pytest.mark.parametrize(
