@@ -1,1 +1,1 @@
-"""What happens to a message: rules decide, stores remember, carriers carry, stages do."""
+"""The pipeline: rules decide, stores persist, carriers submit, stages combine them."""

@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL: the pool, the deadline of every wait, and faults without the rows they are about.
+"""PostgreSQL connections: the pool, the timeouts of each kind of work, and errors without row contents.
 
-The deadlines of a transaction travel with its BEGIN, in the same round trip. They are no startup options, which
-PgBouncer refuses; docs/deadlines.md has them all.
+The timeouts of a transaction are sent with its BEGIN, in the same round trip. They are not startup options, which
+PgBouncer refuses; docs/deadlines.md lists them all.
 """
 
 import math
@@ -17,30 +17,30 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.settings import Settings
 
-#: seconds after which a connection is idle
+#: seconds after which a connection counts as idle
 _IDLE = 1.0
-#: seconds a transaction may stand open between two statements
+#: seconds a transaction may be idle between two statements
 _OPEN = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How many seconds each wait for the database may take."""
+    """The timeouts of database operations, in seconds."""
 
     #: for a lock (lock_timeout)
     lock: float
     #: for a whole statement (statement_timeout)
     statement: float
-    #: for a new connection
+    #: for connecting
     connect: int = 10
-    #: for a free connection of the pool
+    #: for a free connection from the pool
     pool: float = 30
     #: for the server's host to acknowledge what was sent (tcp_user_timeout)
     unacknowledged: int = 30
 
     @property
     def begin(self) -> str:
-        """Return the statements that start a transaction with these deadlines, or set them in one that is open."""
+        """Return the statements that start a transaction with these timeouts, or set them in an open one."""
         limits = {
             "lock_timeout": self.lock,
             "statement_timeout": self.statement,
@@ -50,20 +50,20 @@ class Deadlines:
 
 
 class Work(Enum):
-    """Kinds of work, by how long they may wait for the database."""
+    """Kinds of work, by their database timeouts."""
 
-    #: a caller waits for an answer: the gateway
+    #: a request waits for its response: the gateway
     API = Deadlines(lock=3, statement=15, connect=3, pool=5, unacknowledged=10)
-    #: workers, carriers, webhooks, ticks of the clock: their lease is longer
+    #: workers, carriers, webhooks, periodic tasks: shorter than their lease
     TASK = Deadlines(lock=10, statement=30)
-    #: somebody waits at a terminal
+    #: commands in a terminal
     COMMAND = Deadlines(lock=10, statement=300)
-    #: what reads or rewrites whole tables: the audit, migrations, housekeeping
+    #: reads or rewrites whole tables: the audit, migrations, maintenance
     MAINTENANCE = Deadlines(lock=60, statement=4 * 3600)
 
 
 def engine(settings: Settings, deadlines: Deadlines) -> Engine:
-    """Return the pool of connections of this process; nothing is opened before it is used."""
+    """Return this process's connection pool; connections are opened on first use."""
     made = create_engine(
         database_url(settings),
         pool_size=settings.pool_size,
@@ -85,15 +85,15 @@ def engine(settings: Settings, deadlines: Deadlines) -> Engine:
 
 
 def override(conn: Connection, work: Work) -> None:
-    """Give the transaction that is open the deadlines of another kind of work."""
+    """Give the open transaction the timeouts of another kind of work."""
     driver: Any = conn.connection.driver_connection
-    # never prepared, as several statements at once cannot be
+    # not as a prepared statement, which can only be one
     driver.pgconn.exec_(work.value.begin.encode())
 
 
 def _set_deadlines(made: Engine, deadlines: Deadlines) -> None:
     local = deadlines.begin
-    # a statement outside a transaction has those of its session
+    # statements outside a transaction use those of the session
     session = f"SET timezone = 'UTC'; {local.replace('SET LOCAL', 'SET')}".encode()
     begin = f"BEGIN; {local}".encode()
 
@@ -103,7 +103,7 @@ def _set_deadlines(made: Engine, deadlines: Deadlines) -> None:
     def begun(conn: Connection) -> None:
         driver: Any = conn.connection.driver_connection
         if not driver.autocommit:
-            # should it fail, so does the transaction's first statement, and says why
+            # if it fails, so does the transaction's first statement, with the error
             driver.pgconn.exec_(begin)
 
     event.listen(made, "connect", connected)
@@ -111,7 +111,7 @@ def _set_deadlines(made: Engine, deadlines: Deadlines) -> None:
 
 
 def _ping_idle_connections(made: Engine) -> None:
-    """Have a connection that lay idle prove that it lives, or another made; one in use is spared the question."""
+    """Test idle connections before they are used, and reconnect if they are dead; busy ones are not tested."""
 
     def put_back(_driver: Any, record: Any) -> None:
         record.info["idle_since"] = time.monotonic()
@@ -128,17 +128,17 @@ def _ping_idle_connections(made: Engine) -> None:
 
 
 def fault(error: SQLAlchemyError | psycopg.Error) -> DatabaseFault:
-    """Return what went wrong without what it went wrong with."""
+    """Return a DatabaseFault without the statement's parameters and rows."""
     cause = getattr(error, "orig", None) or error
     sqlstate = getattr(cause, "sqlstate", None)
-    if isinstance(cause, psycopg.OperationalError) and sqlstate is None:  # libpq's own words: no row was reached
+    if isinstance(cause, psycopg.OperationalError) and sqlstate is None:  # libpq's own text, without row contents
         return DatabaseFault(str(cause).strip().partition("\n")[0])
     words = [type(cause).__name__, sqlstate, getattr(getattr(cause, "diag", None), "constraint_name", None)]
     return DatabaseFault("database: " + " ".join(word for word in words if word), sqlstate)
 
 
 def database_url(settings: Settings) -> URL:
-    """Return the database's URL for psycopg; ConfigurationError when it is missing or no PostgreSQL URL."""
+    """Return the database's URL for psycopg; ConfigurationError when it is missing or not a PostgreSQL URL."""
     written = settings.database_url.get_secret_value()
     if not written:
         raise ConfigurationError(
@@ -151,5 +151,5 @@ def database_url(settings: Settings) -> URL:
             "DATABASE_URL cannot be read: write postgresql://user:password@host:port/name"
         ) from None
     if not url.drivername.startswith(("postgresql", "postgres")):
-        raise ConfigurationError(f"DATABASE_URL speaks {url.drivername}: Postroad needs postgresql://…")
+        raise ConfigurationError(f"DATABASE_URL is for {url.drivername}: Postroad needs postgresql://…")
     return url.set(drivername="postgresql+psycopg")

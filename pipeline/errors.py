@@ -1,16 +1,16 @@
-"""What stops a whole batch, as a tree. One member's fault is a value, never one of these."""
+"""Exceptions that stop a whole batch. An error of one message is a value, never one of these."""
 
 
 class PostroadError(Exception):
-    """Something went wrong that its reader can mend; the message says how."""
+    """Base of our errors; the message says how to fix it."""
 
 
 class ConfigurationError(PostroadError):
-    """A setting, a URL or a port does not fit; the message names it."""
+    """A setting, URL or port is invalid; the message names it."""
 
 
 class CarrierUnknown(ConfigurationError):
-    """A carrier is named that no registry line knows."""
+    """An unknown carrier or kind of carrier."""
 
 
 class InvalidInput(ConfigurationError):
@@ -26,22 +26,22 @@ class AlreadyExists(PostroadError):
 
 
 class DatabaseFault(PostroadError):
-    """The database is away, or refused. Says which error it was, never the rows it was about."""
+    """The database is down, or raised an error. The message names the error, never the rows involved."""
 
     def __init__(self, words: str, sqlstate: str | None = None) -> None:
         super().__init__(words)
-        #: PostgreSQL's five characters; None: it was not reached
+        #: SQLSTATE; None: the database was not reached
         self.sqlstate = sqlstate
 
     @property
     def is_final(self) -> bool:
-        """Whether the same again would fail the same: it is the data, not the hour."""
+        """Whether a retry would fail in the same way: the data is the cause."""
         return self.sqlstate is not None and self.sqlstate[:2] in ("22", "23", "54")
 
 
 class Crowded(PostroadError):
-    """So much is under way already that more would only fill the memory; the same again in a moment."""
+    """Overload: more concurrent work would exhaust the memory; retry shortly."""
 
 
 class ShortOfFunds(PostroadError):
-    """The wallet or quota no longer covers the whole batch; it must be covered one by one."""
+    """The wallet or quota no longer covers the whole batch; its messages must be billed one by one."""

@@ -1,4 +1,4 @@
-"""What a process holds: its settings, its engine, its carriers, its clock. Made after fork, closed with the process."""
+"""Runtime: a process's settings, database engine, carriers, clock. Created after fork, closed with the process."""
 
 import json
 import logging
@@ -34,20 +34,20 @@ from pipeline.vault import Vault
 
 log = logging.getLogger(__name__)
 
-#: seconds Valkey may take for an answer: a limit is not worth waiting for
+#: timeout of Valkey in seconds: a rate limit is not worth a longer wait
 _TIMEOUT = 0.5
 
-#: the one key of settings that are kept encrypted, what they are sealed for, and how many are remembered opened
+#: key of encrypted settings, purpose they are sealed for, number of decrypted ones cached
 _SEALED, _CARRIER, _UNSEALED = "sealed", "carrier", 200
 
-#: seconds for which a look at all breakers holds
+#: seconds for which the state of all breakers is cached
 _GLIMPSE = 0.5
 
 __all__ = ["Connection", "Runtime", "Work", "database_url", "is_sealed"]
 
 
 class Runtime:
-    """One process's hands: every stage takes it first."""
+    """The resources of one process; the first parameter of every stage."""
 
     def __init__(
         self,
@@ -57,15 +57,15 @@ class Runtime:
         deadlines: Deadlines = Work.TASK.value,
         keeps_journal: bool = False,
     ) -> None:
-        """Make the engine; nothing is opened before it is used. `deadlines`: of its waits for the database.
+        """Create the engine; connections are opened on first use. `deadlines`: its database timeouts.
 
-        With a journal, what a killed process had on the wire is all that is in doubt (`pipeline.journal`).
+        With a journal, only what a killed process had submitted has an unknown outcome (`pipeline.journal`).
         """
         self.settings = settings
-        #: whether this process was told to stop: what can wait is left to the next
+        #: whether this process was asked to stop: deferrable work is left to the next
         self.is_stopping = is_stopping
         self.engine = database.engine(settings, deadlines)
-        #: what carriers are chosen by, as far as this process has met it
+        #: routing snapshots known to this process
         self.snapshots = KnownSnapshot()
         self._carriers: dict[str, tuple[str, Carrier]] = {}
         self._making = Lock()
@@ -73,7 +73,7 @@ class Runtime:
         self._unhealthy: frozenset[str] = frozenset()
         self._looked_at = float("-inf")
         self._vault: Vault | None = None
-        #: carriers' settings as they are kept → as their operators wrote them
+        #: carriers' settings: stored form → decrypted
         self._unsealed: dict[str, Mapping[str, Any]] = {}
         self._valkey: redis.Redis | None = None
         self._keeps_journal = keeps_journal
@@ -86,7 +86,7 @@ class Runtime:
 
     @property
     def journal(self) -> Journal | None:
-        """Return this process's journal, created at the first use; None where it keeps none, or can keep none."""
+        """Return this process's journal, created on first use; None where it has none, or cannot have one."""
         if self._keeps_journal and self._journal is None:
             self._create_journal()
         return self._journal
@@ -99,30 +99,30 @@ class Runtime:
                 self._journal = Journal.create(self.journals, self.settings.portion_size)
             except OSError as error:
                 self._keeps_journal = False
-                log.warning("no journal can be kept in %s: %s", self.journals, error.strerror or error)
+                log.warning("cannot create a journal in %s: %s", self.journals, error.strerror or error)
 
     @property
     def vault(self) -> Vault:
-        """Return what hashes and seals; ConfigurationError when there is no secret key."""
+        """Return the vault for hashes and encryption; ConfigurationError when there is no secret key."""
         if self._vault is None:
             self._vault = Vault(self.settings.secret_key.get_secret_value(), self.settings.old_secret_keys)
         return self._vault
 
     @property
     def vault_or_none(self) -> Vault | None:
-        """Return what hashes and seals, or None when the installation has no secret key."""
+        """Return the vault, or None when the installation has no secret key."""
         return self.vault if self.settings.secret_key.get_secret_value() else None
 
     @property
     def valkey(self) -> redis.Redis | None:
-        """Return the client of the Valkey that limits calls, or None where there is none. Nothing is opened here."""
+        """Return the client of the Valkey for rate limits, or None where there is none. It connects on first use."""
         if self._valkey is None and (url := valkey_url(self.settings)):
             self._valkey = redis.Redis.from_url(
                 url,
                 socket_timeout=_TIMEOUT,
                 socket_connect_timeout=_TIMEOUT,
                 protocol=2,
-                # not after a timeout: what was taken of a limit may have been taken, and would be twice
+                # no retry after a timeout: the limit may have been taken already, and would be twice
                 retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
             )
         return self._valkey
@@ -131,20 +131,20 @@ class Runtime:
     def begin(self, work: Work | None = None) -> Iterator[Connection]:
         """Yield a transaction: committed at the end of the `with`, rolled back by an exception.
 
-        It has the deadlines of this process, or those of the kind of work given. Raises DatabaseFault when the database
-        is away, too slow, or refuses: its own errors quote rows, and rows hold numbers.
+        It has the timeouts of this process, or those of the given kind of work. Raises DatabaseFault when the database
+        is down, too slow, or raises an error: its own errors quote rows, and rows contain phone numbers.
         """
         try:
             with self.engine.begin() as conn:
                 if work:
                     database.override(conn, work)
                 yield conn
-        except (SQLAlchemyError, psycopg.Error) as error:  # COPY speaks to psycopg directly
+        except (SQLAlchemyError, psycopg.Error) as error:  # COPY uses psycopg directly
             raise database.fault(error) from None
 
     @contextmanager
     def read_only(self) -> Iterator[Connection]:
-        """Yield a connection to read with, each statement on its own: without a transaction's two ways to the server.
+        """Yield a connection for reads, each statement by itself: saves the round trips of BEGIN and COMMIT.
 
         Raises DatabaseFault as `begin` does.
         """
@@ -155,15 +155,15 @@ class Runtime:
             raise database.fault(error) from None
 
     def now(self) -> datetime:
-        """Return this machine's time, UTC. Leases and promotion go by the database's clock instead."""
+        """Return this host's time, UTC. Leases and promotion use the database's clock instead."""
         return datetime.now(UTC)
 
     def new_ids(self) -> UUID:
-        """Return a new UUIDv7 with room for many after it."""
+        """Return a new UUIDv7 with room for a contiguous range after it."""
         return ids.new_ids(self.now(), secrets.randbits(ids.ENTROPY_BITS))
 
     def carrier(self, name: str, kind: str, settings: Mapping[str, Any]) -> Carrier:
-        """Return this process's connection to a carrier, made anew when its settings have changed."""
+        """Return this process's carrier of this name, created anew when its settings have changed."""
         settings = self.unsealed(settings)
         stamp = json.dumps([kind, settings], sort_keys=True)
         known = self._carriers.get(name)
@@ -180,23 +180,23 @@ class Runtime:
         return carrier
 
     def sealed(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a carrier's settings as they are kept: encrypted, where the installation has a secret key."""
+        """Return a carrier's settings in their stored form: encrypted, if the installation has a secret key."""
         vault = self.vault_or_none
         if vault is None or not settings:
             return settings
         return {_SEALED: b64encode(vault.seal(_CARRIER, json.dumps(dict(settings)).encode())).decode()}
 
     def resealed(self, kept: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Return settings as `sealed` would keep them now; None: they are so already, or there is no secret key."""
+        """Return settings as `sealed` would store them now; None: they are so already, or there is no secret key."""
         token, vault = kept.get(_SEALED), self.vault_or_none
         if not kept or vault is None or (isinstance(token, str) and vault.is_current(b64decode(token))):
             return None
         return self.sealed(self.unsealed(kept))
 
     def unsealed(self, kept: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a carrier's settings as its operator wrote them.
+        """Return a carrier's settings, decrypted.
 
-        ConfigurationError when they were sealed under another secret key, or there is none.
+        ConfigurationError when they were sealed with another secret key, or there is none.
         """
         token = kept.get(_SEALED)
         if not isinstance(token, str):
@@ -209,17 +209,17 @@ class Runtime:
         return found
 
     def health(self, carrier: str) -> CarrierHealth:
-        """Return what this process says of a carrier's health, and hears."""
+        """Return this process's view of a carrier's health."""
         return self._pulses.get(carrier) or self._pulses.setdefault(carrier, CarrierHealth(self.valkey, carrier))
 
     def unhealthy(self) -> frozenset[str]:
-        """Return which carriers, and carriers for which countries, are better left alone (`health.word`)."""
+        """Return the carriers, and carriers by country, whose breaker is open (`health.word`)."""
         if time.monotonic() - self._looked_at > _GLIMPSE:
             self._unhealthy, self._looked_at = health.look(self.valkey), time.monotonic()
         return self._unhealthy
 
     def close(self) -> None:
-        """Close what was opened; idempotent."""
+        """Close the resources; idempotent."""
         for _, carrier in self._carriers.values():
             carrier.close()
         self._carriers.clear()
@@ -231,11 +231,11 @@ class Runtime:
 
 
 def is_sealed(kept: Mapping[str, Any]) -> bool:
-    """Tell whether a carrier's settings are as they are kept, and not as its operator wrote them."""
+    """Tell whether a carrier's settings are in their encrypted form."""
     return isinstance(kept.get(_SEALED), str)
 
 
 def valkey_url(settings: Settings) -> str:
-    """Return the URL of the Valkey that limits calls: its own, or the broker's where that is one, or ""."""
+    """Return the URL of the Valkey for rate limits: its own, or the broker's where that is one, or ""."""
     own, broker = settings.valkey_url.get_secret_value(), settings.broker_url.get_secret_value()
     return own or (broker if broker.startswith(("redis://", "rediss://")) else "")

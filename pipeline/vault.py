@@ -1,8 +1,8 @@
-"""What only we may know: keyed hashes of what customers show us, and secrets encrypted for the database.
+"""Vault: keyed hashes of API credentials (HMAC-SHA256), and encryption of secrets in the database (AES-256-GCM).
 
-Everything hangs on one secret of the installation, POSTROAD_SECRET_KEY; each use has a key of its own derived from it
-(RFC 5869), so that nothing made for one purpose is good for another. While the secret is being replaced the one before
-it (POSTROAD_SECRET_KEY_OLD) still opens and matches; everything new is made with the new one.
+All keys are derived from the installation's secret POSTROAD_SECRET_KEY, one for each purpose
+(RFC 5869), so that nothing made for one purpose is valid for another. While the secret is being rotated the previous
+one (POSTROAD_SECRET_KEY_OLD) still opens and matches; everything new is made with the new one.
 """
 
 import hmac
@@ -19,33 +19,33 @@ from pipeline.errors import ConfigurationError
 
 #: bytes of an AES-GCM nonce (NIST SP 800-38D)
 _NONCE = 12
-#: how what we seal begins: sealed before secrets had versions, and since, followed by the version's id
+#: first byte of sealed values: before versions existed, and since, followed by the version's id
 _UNVERSIONED, _VERSIONED = b"\x01", b"\x02"
 #: bytes of a version's id
 _ID = 4
-#: characters a secret key needs at least
+#: minimum characters of a secret key
 SHORTEST = 32
 
 
 class Vault:
-    """Hashes and seals with one installation's secret."""
+    """Hashes and encrypts with one installation's secret."""
 
     def __init__(self, secret: str, old: Sequence[str] = ()) -> None:
-        """Derive the keys of the secret, and of those before it; ConfigurationError when one is missing or short."""
+        """Derive the keys of the secret, and of previous ones; ConfigurationError when one is missing or short."""
         if len(secret) < SHORTEST:
             raise ConfigurationError(
                 f"POSTROAD_SECRET_KEY must have at least {SHORTEST} characters: make one with `openssl rand -hex 32`"
             )
         self._hashing = _derive(secret, b"hash")
         self._sealing = AESGCM(_derive(secret, b"seal"))
-        #: tells this version of the secret from others, and nothing of the secret itself
+        #: identifies this version of the secret, and reveals nothing of it
         self.id = _derive(secret, b"id")[:_ID]
-        #: the secrets before it, the latest first
+        #: the previous secrets, the latest first
         self.old = tuple(Vault(each) for each in old if each != secret)
 
     @property
     def versions(self) -> "tuple[Vault, ...]":
-        """Return this version of the secret and those before it, the latest first."""
+        """Return this version of the secret and the previous ones, the latest first."""
         return (self, *self.old)
 
     def digest(self, purpose: str, *parts: bytes | str) -> bytes:
@@ -56,7 +56,7 @@ class Vault:
         return state.digest()
 
     def matches(self, digest: bytes, purpose: str, *parts: bytes | str) -> bool:
-        """Tell, in constant time, whether that is the digest of the parts, under this secret or one before it."""
+        """Tell, in constant time, whether this is the digest of the parts, with this secret or a previous one."""
         found = [hmac.compare_digest(digest, each.digest(purpose, *parts)) for each in self.versions]
         return any(found)
 
@@ -66,18 +66,18 @@ class Vault:
         return _VERSIONED + self.id + nonce + self._sealing.encrypt(nonce, secret, purpose.encode())
 
     def open(self, purpose: str, sealed: bytes) -> bytes:
-        """Return what was sealed; ConfigurationError when it was sealed under another secret key."""
+        """Return what was sealed; ConfigurationError when it was sealed with another secret key."""
         for version in self.versions:
             opened = version._open(purpose, sealed)
             if opened is not None:
                 return opened
         raise ConfigurationError(
-            "a secret in the database was sealed under another POSTROAD_SECRET_KEY than this one;"
-            " is it the one before? Give that as POSTROAD_SECRET_KEY_OLD"
+            "a secret in the database was sealed with another POSTROAD_SECRET_KEY than this one;"
+            " is it the previous one? Set that as POSTROAD_SECRET_KEY_OLD"
         )
 
     def is_current(self, sealed: bytes) -> bool:
-        """Tell whether that was sealed under this version of the secret, and not under one before it."""
+        """Tell whether it was sealed with this version of the secret, and not with a previous one."""
         return sealed.startswith(_VERSIONED + self.id)
 
     def _open(self, purpose: str, sealed: bytes) -> bytes | None:

@@ -1,4 +1,4 @@
-"""TLS options of a Redis URL: one reading for kombu and redis-py, and a wrong one is said at the start."""
+"""TLS options of Redis URLs: the same meaning for kombu and redis-py, and errors at the start."""
 
 import ssl
 from pathlib import Path
@@ -41,17 +41,17 @@ def test_both_libraries_read_the_same(name: str, query: str, verified: ssl.Verif
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("rediss://:secret@db/0?ssl_cert_reqs=always", "ssl_cert_reqs is required, optional or none"),
-        ("rediss://:secret@db/0?ssl_cert_req=required", "ssl_cert_req is no option"),
-        ("rediss://:secret@db/0?ssl_ca_certs=/nowhere/ca.pem", "ssl_ca_certs names no file"),
-        ("rediss://:secret@db/0?ssl_cert_reqs=", "ssl_cert_reqs is required, optional or none"),
-        ("rediss://:secret@db/0?SSL_CERT_REQS=required", "SSL_CERT_REQS is no option"),
-        ("redis://:secret@db/0?ssl_cert_reqs=required", "ssl_cert_reqs is for rediss://"),
+        ("rediss://:secret@db/0?ssl_cert_reqs=always", "ssl_cert_reqs must be required, optional or none"),
+        ("rediss://:secret@db/0?ssl_cert_req=required", "unknown option ssl_cert_req"),
+        ("rediss://:secret@db/0?ssl_ca_certs=/nowhere/ca.pem", "the file in ssl_ca_certs does not exist"),
+        ("rediss://:secret@db/0?ssl_cert_reqs=", "ssl_cert_reqs must be required, optional or none"),
+        ("rediss://:secret@db/0?SSL_CERT_REQS=required", "unknown option SSL_CERT_REQS"),
+        ("redis://:secret@db/0?ssl_cert_reqs=required", "ssl_cert_reqs requires rediss://"),
         # either library would trip over these, each in its own way
-        ("redis://:secret@db/0?socket_timeout=x", "socket_timeout is no option"),
-        ("redis://:secret@db/0?virtual_host=1", "virtual_host is no option"),
-        ("redis://:secret@db/zero", "the database behind the / is a number"),
-        ("rediss://:secret@db/-1", "the database behind the / is a number"),
+        ("redis://:secret@db/0?socket_timeout=x", "unknown option socket_timeout"),
+        ("redis://:secret@db/0?virtual_host=1", "unknown option virtual_host"),
+        ("redis://:secret@db/zero", "the database after the / must be a number"),
+        ("rediss://:secret@db/-1", "the database after the / must be a number"),
     ],
 )
 @pytest.mark.parametrize("name", ["POSTROAD_BROKER_URL", "BROKER_URL", "POSTROAD_VALKEY_URL"])

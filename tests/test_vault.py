@@ -1,4 +1,4 @@
-"""The vault: what is sealed opens for its purpose and under its secret only; a digest is one purpose's own."""
+"""Vault: sealed values open for their purpose and secret only; digests differ by purpose."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
-"""A journal of submits and answers in a memory-mapped file: it survives kill -9 of its process, without an fsync.
+"""Journal: a memory-mapped write-ahead log of submits and results that survives kill -9 without fsync.
 
-A process writes down, message by message, what it is about to hand to a carrier and what the carrier answered. Whoever
-comes next on the same host reads it and knows what was on the wire: docs/decisions/0017-journal.md.
+A process notes for each message that it is about to submit it, and the carrier's result. The next
+process on the same host reads it to know what was submitted: docs/decisions/0017-journal.md.
 """
 
 from pipeline.journal.files import DeadJournal, Journal, dead

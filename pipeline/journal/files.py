@@ -1,4 +1,4 @@
-"""Journals as files: one a process, locked for as long as the process lives, read by whoever comes next on the host."""
+"""Journal files: one per process, locked while the process lives, read after its death by another on the host."""
 
 import mmap
 import os
@@ -21,9 +21,9 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-#: portions that a process may have under way at once, twice: the next is written down before the last is forgotten
+#: twice the portions a process has in progress at once: the next is noted before the last is released
 PAGES: Final = 12
-#: seconds after which a journal of another boot is removed
+#: seconds after which a journal of an earlier boot is removed
 _OLD: Final = 86_400.0
 _ALIVE, _DEAD, _NEW = ".journal", ".dead", ".new"
 #: magic, the host's boot, messages a page, pages; then a checksum
@@ -35,9 +35,9 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def boot() -> bytes:
-    """Return what names this boot of this host; OSError where the system does not tell.
+    """Return the boot id of this host; OSError where the system has none.
 
-    What was mapped and not yet written back is lost with the host: a journal of another boot proves nothing.
+    Mapped pages not yet written back are lost in a crash of the host: a journal of an earlier boot proves nothing.
     """
     try:
         return UUID(_BOOT.read_text().strip()).bytes
@@ -46,25 +46,25 @@ def boot() -> bytes:
 
 
 class Journal:
-    """This process's journal. Made after fork; the lock on its file tells others that the process lives."""
+    """This process's journal. Created after fork; the lock on its file shows that the process lives."""
 
     def __init__(self, path: Path, number: int, mapped: mmap.mmap, layout: Layout) -> None:
         """Take the open and locked file."""
-        #: what its process's claims name
+        #: its id in the batches that its process claims
         self.id = UUID(path.stem)
         self.capacity = layout.capacity
         self._path, self._file, self._map, self._layout = path, number, mapped, layout
         self._random = random.Random(os.urandom(16))
         bases = range(_FIRST, _FIRST + PAGES * layout.size, layout.size)
         self._free: deque[int] = deque(bases)
-        #: pages that their portions' trips left behind: taken again only when no other is free
+        #: pages with unsettled messages: reused only when no other is free
         self._left: deque[int] = deque()
 
     @classmethod
     def create(cls, folder: Path, capacity: int) -> "Journal":
-        """Create a file for portions of so many messages; OSError where there can be none."""
+        """Create a file for portions of `capacity` messages; OSError where that is impossible."""
         if fcntl is None:
-            raise OSError("this system locks no files")
+            raise OSError("this system has no file locks")
         head = _HEAD.pack(_MAGIC, boot(), capacity, PAGES)
         layout = Layout(capacity)
         size = _FIRST + PAGES * layout.size
@@ -77,7 +77,7 @@ class Journal:
             _allocate(number, size)
             os.pwrite(number, head + _CHECKSUM.pack(zlib.crc32(head)), 0)
             mapped = mmap.mmap(number, size)
-            fresh.rename(path)  # now that it is locked: a file of this name without a lock is a dead process's
+            fresh.rename(path)  # it is locked now: an unlocked file under this name is a dead process's
         except BaseException:
             os.close(number)
             with suppress(OSError):
@@ -86,7 +86,7 @@ class Journal:
         return cls(path, number, mapped, layout)
 
     def open(self, runs: Sequence[Run]) -> JournalPage | None:
-        """Return a page about these messages, none of them handed over yet; None where there is no room."""
+        """Return a page for these messages, none of them submitted yet; None where there is no free page."""
         if sum(len(run.refs) for run in runs) > self._layout.capacity:
             return None
         base = self._take()
@@ -97,7 +97,7 @@ class Journal:
         return page
 
     def close(self) -> None:
-        """Close the file, and remove it where all is settled; idempotent."""
+        """Close the file, and remove it if all is settled; idempotent."""
         if self._map.closed:
             return
         settled = len(self._free) == PAGES
@@ -115,16 +115,16 @@ class Journal:
 
 
 class DeadJournal:
-    """The journal of a process that is no more; nobody else settles by it as long as this one has it open."""
+    """The journal of a dead process, locked against other readers while it is open here."""
 
     def __init__(self, path: Path, octets: bytes) -> None:
-        """Take the file's path and its content."""
+        """Take the file's path and content."""
         self.id = UUID(path.stem)
         self._path = path
         self._octets = octets
 
     def entries(self) -> Entries:
-        """Return what it tells of each message; what is damaged tells nothing."""
+        """Return the state of each message; damaged parts yield none."""
         _, _, capacity, pages = _HEAD.unpack_from(self._octets)
         layout = Layout(capacity)
         bases = range(_FIRST, _FIRST + pages * layout.size, layout.size)
@@ -132,20 +132,20 @@ class DeadJournal:
 
     @property
     def is_new(self) -> bool:
-        """Whether nobody has said yet that its process holds nothing any more (`retire`)."""
+        """Whether `retire` has not been called for it yet."""
         return self._path.suffix != _DEAD
 
     def retire(self, seconds: float) -> None:
-        """Remove the file once it was found dead so long ago: a commit that its process sent last may come late."""
+        """Remove the file this long after it was first found dead: a last commit of its process may arrive late."""
         with suppress(OSError):
             if self.is_new:
-                self._path = self._path.rename(self._path.with_suffix(_DEAD))  # from now on its ctime runs
+                self._path = self._path.rename(self._path.with_suffix(_DEAD))  # renaming sets its ctime
             elif time.time() - self._path.stat().st_ctime > seconds:
                 self._path.unlink()
 
 
 def dead(folder: Path) -> Iterator[DeadJournal]:
-    """Yield the journals of this host's dead processes, each locked until the next is asked for."""
+    """Yield the journals of this host's dead processes, each locked until the next is requested."""
     try:
         paths = [each for each in folder.iterdir() if each.suffix in (_ALIVE, _DEAD, _NEW)]
     except OSError:
@@ -161,7 +161,7 @@ def dead(folder: Path) -> Iterator[DeadJournal]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[int | None]:
-    """Yield the file, locked; None where its process lives, somebody else settles by it, or it is gone."""
+    """Yield the file, locked; None where its process lives, another process reads it, or it is gone."""
     number = None
     try:
         number = os.open(path, os.O_RDWR)
@@ -178,7 +178,7 @@ def _locked(path: Path) -> Iterator[int | None]:
 
 
 def _content(path: Path, number: int) -> bytes | None:
-    """Return what is in a file; None, and its end after a day, where it proves nothing here and now."""
+    """Return a file's content; None where it proves nothing, and remove it then after a day."""
     with suppress(OSError):
         octets = os.pread(number, os.fstat(number).st_size, 0)
         whole = len(octets) >= _FIRST and path.suffix != _NEW
@@ -192,7 +192,7 @@ def _content(path: Path, number: int) -> bytes | None:
 
 
 def _allocate(number: int, size: int) -> None:
-    """Give the file its bytes: a hole that the disk has no room for would kill whoever writes into the map."""
+    """Allocate the file's bytes: in a sparse file, writing to the map with a full disk would kill the process."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(number, 0, size)
     else:  # macOS

@@ -1,13 +1,13 @@
-"""The journal's bytes: how a page is laid out, and how it is read back without ever taking a damaged one at its word.
+"""Binary layout of the journal: pages, cells, answers, checksums.
 
-A page holds one portion: its messages' ids by batch (runs), one cell a message, and a heap of answers.
+A page holds one portion: its messages' ids by batch (runs), one cell per message, and a heap of answers.
 
-- A cell that holds exactly the page's random nonce proves that its message was not handed over. Anything else, zeros
-  and a torn write among them, proves nothing: the message is in doubt.
-- A cell of the whole page holds the nonce once the carrier has written all requests down.
-- An answer is a record with a checksum that begins with the nonce. The first record that does not check ends the
-  heap: what comes behind it is in doubt.
-- The head's checksum covers the runs and the ids. A page whose head does not check says nothing of any message.
+- A cell that equals the page's random nonce proves that its message was not submitted. Anything else, zeros
+  and a torn write included, proves nothing: the message's outcome is unknown.
+- The page's own cell equals the nonce once the carrier has encoded all requests.
+- An answer is a record with a checksum seeded with the nonce. The first record with a wrong checksum ends the
+  heap: answers after it are lost, their outcomes unknown.
+- The head's checksum covers the runs and the ids. A page with a wrong one is ignored.
 """
 
 import struct
@@ -18,20 +18,20 @@ from typing import Final
 from schema.vocabulary import Outcome
 
 MAGIC: Final = b"PAGE"
-#: magic, messages, runs, nonce; then the checksum of these and of runs and ids
+#: magic, messages, runs, nonce; followed by the checksum of these and of runs and ids
 HEAD: Final = struct.Struct("<4sIIQ")
 CHECKSUM: Final = struct.Struct("<I")
-#: batch, fence, which attempt, messages
+#: batch, fence, attempt number, messages
 RUN: Final = struct.Struct("<16sihI")
-#: checksum, length of the text, place, outcome; then the text. Zeros are no answer
+#: checksum, length of the text, index, outcome; followed by the text. Zeros are no answer
 ANSWER: Final = struct.Struct("<IHHB")
 
 #: a message's cell
 CELL: Final = struct.Struct("<Q")
 ID: Final = 16
-#: bytes of answers a message may have on average; what finds no room stays in doubt
+#: average bytes of answers per message; answers beyond that are lost, their outcomes unknown
 ANSWERS: Final = 320
-#: between the fields of an answer's text, and between the references of its parts
+#: separators of the fields of an answer's text, and of its parts' ids
 FIELDS, PARTS = "\x1f", "\x1e"
 
 OUTCOMES: Final[Mapping[Outcome, int]] = {
@@ -45,7 +45,7 @@ BY_NUMBER: Final[Mapping[int, Outcome]] = {number: outcome for outcome, number i
 
 
 class Layout:
-    """Where things lie in a page for so many messages."""
+    """Offsets in a page for `capacity` messages."""
 
     __slots__ = ("capacity", "cells", "heap", "ids", "ready", "runs", "size")
 
@@ -60,12 +60,12 @@ class Layout:
 
 
 def seed(nonce: int, place: int, number: int) -> int:
-    """Return what the checksum of an answer's text begins with: it covers the message's place and the outcome too."""
+    """Return the seed of an answer's checksum, which covers the message's index and the outcome too."""
     return (nonce ^ (place << 8 | number)) & 0xFFFFFFFF
 
 
 def checksum(nonce: int, *pieces: bytes) -> int:
-    """Return the checksum of these bytes in a page with that nonce."""
+    """Return the checksum of these bytes in a page with this nonce."""
     found = nonce & 0xFFFFFFFF
     for piece in pieces:
         found = zlib.crc32(piece, found)

@@ -1,4 +1,4 @@
-"""One page of a journal: what a portion's process notes of each message, and what a reader may conclude from it."""
+"""One page of a journal: notes each message's submit and answer; and what can be concluded from it afterwards."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from schema.carriage import Attempt
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome
 
-#: messages that a page can hold at most: an answer names its message's place in two bytes
+#: maximum messages of a page: an answer has the message's index in two bytes
 CAPACITY_LIMIT: Final = 0xFFFF
 _NO_HEAD = bytes(HEAD.size)
 _LONGEST = 0xFFFF
@@ -38,23 +38,23 @@ _TAKEN, _NEVER = Outcome.ACCEPTED, Outcome.NOT_WRITTEN
 
 
 class Unanswered(Enum):
-    """What is known of a message that has no answer."""
+    """The state of a message without an answer."""
 
-    #: it was never handed over: it may go out
+    #: it was never submitted: it may be sent
     NOT_WRITTEN = auto()
-    #: it was handed over, or nothing proves that it was not
+    #: it was submitted, or may have been
     IN_DOUBT = auto()
 
 
 NOT_WRITTEN: Final = Unanswered.NOT_WRITTEN
 IN_DOUBT: Final = Unanswered.IN_DOUBT
-#: what became of a message, as far as a journal tells
+#: a message's state by a journal
 State = Attempt | Unanswered
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Messages of one batch that are sent together, under which fence and as which of their attempts."""
+    """Messages of one batch that are submitted together, with its fence and their attempt's number."""
 
     batch: UUID
     fence: int
@@ -62,38 +62,38 @@ class Run:
     refs: Sequence[UUID]
 
 
-#: a batch as it was claimed once: with its fence
+#: a claim: batch and fence
 Claimed = tuple[UUID, int]
 
 
 @dataclass(slots=True)
 class Entries:
-    """What a journal tells."""
+    """The content of a journal."""
 
     states: dict[Claimed, dict[UUID, State]] = field(default_factory=dict)
-    #: those all of whose requests were written down: what of them is not handed over was not reached yet
+    #: claims all of whose requests were encoded: those of their messages not submitted were still waiting
     ready: set[Claimed] = field(default_factory=set)
 
 
 class JournalPage:
-    """One portion under way, as its process notes it. A note is a copy into the map: no lock, no system call."""
+    """The page of one portion in progress. A note is a copy into the map: no lock, no system call."""
 
     __slots__ = ("_base", "_cells", "_end", "_free", "_heap", "_layout", "_leave", "_map", "_nonce", "_open", "_where")
 
     def __init__(
         self, mapped: mmap, base: int, layout: Layout, free: Callable[[int], None], leave: Callable[[int], None]
     ) -> None:
-        """Take the page's place in the map, and who is told that it is free, or left as it is."""
+        """Take the page's offset in the map, and the callbacks for releasing and leaving it."""
         self._map, self._base, self._layout = mapped, base, layout
         self._free, self._leave = free, leave
         self._cells, self._heap, self._end = base + layout.cells, base + layout.heap, base + layout.size
         self._nonce = 0
-        #: place in the carrier's call → place in the page; empty: nothing is noted any more
+        #: index in the carrier's call → index in the page; empty: nothing is noted any more
         self._where: Sequence[int] = ()
         self._open = False
 
     def write(self, runs: Sequence[Run], nonce: int) -> None:
-        """Begin the page: none of these messages is handed over. The head comes last, so that a torn page is none."""
+        """Begin the page: none of these messages is submitted. The head is written last, so a torn page is invalid."""
         layout, base, mapped = self._layout, self._base, self._map
         spans = b"".join([RUN.pack(run.batch.bytes, run.fence, run.attempt, len(run.refs)) for run in runs])
         ids = b"".join([ref.bytes for run in runs for ref in run.refs])
@@ -110,26 +110,26 @@ class JournalPage:
         self._nonce, self._where, self._open = nonce, range(count), True
 
     def narrow(self, places: Sequence[int]) -> None:
-        """Let a carrier's call be about these of the page's messages only, in this order."""
+        """Limit the carrier's next call to these of the page's messages, in this order."""
         self._where = [self._where[place] for place in places]
 
     def ready(self) -> None:
-        """Note that all requests of the page are written down."""
+        """Note that all requests of the page are encoded."""
         if self._where:
             _note(self._map, self._base + self._layout.ready, self._nonce)
 
     def submitting(self, place: int) -> None:
-        """Note that the message is about to be handed over."""
+        """Note that the message is about to be submitted."""
         if where := self._where:
             _note(self._map, self._cells + 8 * where[place], 0)
 
     def unsubmitted(self, place: int) -> None:
-        """Note that the message was refused for now, whole, and is kept back to be handed over again."""
+        """Note that the whole message was throttled, and is kept for another submit."""
         if where := self._where:
             _note(self._map, self._cells + 8 * where[place], self._nonce)
 
     def answered(self, place: int, attempt: Attempt) -> None:
-        """Note what became of a message; of one that was never written there is nothing to note."""
+        """Note a message's attempt; NOT_WRITTEN needs no note."""
         outcome = attempt.outcome
         if not self._where or outcome is _NEVER:
             return
@@ -147,21 +147,21 @@ class JournalPage:
         self._heap = end
 
     def release(self) -> None:
-        """Forget the page: what it says is committed, or was never marked."""
+        """Release the page: its outcomes are committed, or it was never marked."""
         if self._open:
             self._where, self._open = (), False
             self._map[self._base : self._base + HEAD.size] = _NO_HEAD
             self._free(self._base)
 
     def leave(self) -> None:
-        """Keep the page for whoever settles its messages: its process will not. What is noted late still counts."""
+        """Keep the page for the process that will settle its messages: this one will not. Late notes still count."""
         if self._open:
             self._open = False
             self._leave(self._base)
 
 
 def _text(attempt: Attempt) -> bytes:
-    """Return what is kept of an attempt beside its outcome."""
+    """Return the text that stores an attempt, without its outcome."""
     wait = "" if attempt.retry_after is None else repr(attempt.retry_after)
     said = [attempt.carrier_ref or "", attempt.code or "", attempt.detail or ""]
     fields = [*said, wait, PARTS.join(attempt.parts), str(attempt.reason or "")]
@@ -169,7 +169,7 @@ def _text(attempt: Attempt) -> bytes:
 
 
 def _attempt(ref: UUID, outcome: Outcome, text: bytes) -> Attempt:
-    """Return the attempt that a text was made of; ValueError if it was made of none."""
+    """Return the attempt stored in a text; ValueError if it is malformed."""
     whole = text.decode()
     if FIELDS not in whole:
         return Attempt(ref, outcome, whole or None)
@@ -187,7 +187,7 @@ def _attempt(ref: UUID, outcome: Outcome, text: bytes) -> Attempt:
 
 
 def read(octets: bytes, layout: Layout) -> Entries:
-    """Return what one page tells; nothing where it cannot be believed."""
+    """Return the entries of one page; none where it is damaged."""
     found = Entries()
     if len(octets) < layout.heap:
         return found
@@ -226,7 +226,7 @@ def _believed(ref: UUID, outcome: Outcome, text: bytes) -> State:
 
 
 def _answers(heap: bytes, nonce: int, count: int) -> dict[int, tuple[Outcome, bytes]]:
-    """Return the answers by place, up to the first that does not check; the last about a message counts."""
+    """Return the answers by index, up to the first with a wrong checksum; the last one of a message counts."""
     found: dict[int, tuple[Outcome, bytes]] = {}
     start = 0
     while start + ANSWER.size <= len(heap):
@@ -242,7 +242,7 @@ def _answers(heap: bytes, nonce: int, count: int) -> dict[int, tuple[Outcome, by
 
 
 def merged(pages: Iterable[Entries]) -> Entries:
-    """Return what several pages tell together: of a message in two of them the doubt counts, then the answer."""
+    """Return the entries of several pages; of a message in two of them the unknown outcome counts, then the answer."""
     found, unready = Entries(), set[Claimed]()
     for page in pages:
         found.ready |= page.ready

@@ -1,4 +1,4 @@
-"""The journal's file: what a process noted is read back after its death, and what is damaged proves nothing."""
+"""Journal files: notes of a dead process are read back, and damaged ones prove nothing."""
 
 import os
 import resource

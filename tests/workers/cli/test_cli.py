@@ -52,7 +52,7 @@ SENDING = ("send", "--to", "+2348012345678", "--text", "hello")
 
 UNFIT = {
     "nothing set, nothing running": ({}, "DATABASE_URL is not set and no embedded server runs here"),
-    "another database": ({"DATABASE_URL": "mysql://root@localhost/x"}, "DATABASE_URL speaks mysql"),
+    "another database": ({"DATABASE_URL": "mysql://root@localhost/x"}, "DATABASE_URL is for mysql"),
     "no URL at all": ({"DATABASE_URL": "::::"}, "DATABASE_URL cannot be read"),
     "a number that is none": ({"GATEWAY_PORT": "many"}, "gateway_port"),
     "a number out of bounds": ({"BATCH_SIZE": "0"}, "batch_size"),
