@@ -151,7 +151,7 @@ class SendRequest:
 class Submission(Protocol):
     """The stages as operations call them: without blocking the loop, and together where many call at once.
 
-    Operations open no transaction: calls that come together share one (docs/decisions/0008-front-doors.md).
+    Operations open no transaction: calls that come together share one (docs/decisions/0008-vendor-apis.md).
     """
 
     @property

@@ -17,13 +17,17 @@ from workers.webhooks.handshake import greet
 
 T = TypeVar("T")
 
+_HANDSHAKES = "Handshakes: " + "; ".join(
+    f"{name}: {each.handshake.WELCOME}" for name, each in DIALECTS.items() if each.handshake
+)
+
 
 @click.group()
 def webhook() -> None:
     """Webhooks: where customers are told what becomes of their messages. `postroad notifier` makes the calls."""
 
 
-@webhook.command()
+@webhook.command(epilog=_HANDSHAKES)
 @click.argument("account")
 @click.argument("url")
 @click.option("--dialect", type=click.Choice(list(DIALECTS)), required=True, help="In whose words.")
@@ -33,7 +37,7 @@ def create(account: str, url: str, dialect: str, events: tuple[str, ...], descri
     """Tell the account ACCOUNT at URL what becomes of its messages; the secret is shown this once.
 
     It is told of messages that came through its dialect's API, and of those that came through none. Where the dialect
-    has a handshake, it is called first, and must answer as the vendor says; README.md says how.
+    has a handshake, it is called first, and is created only if it answers as below.
     """
     with opened() as rt:
         owner = webhook_endpoints.account_of(rt, account)

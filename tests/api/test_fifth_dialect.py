@@ -1,0 +1,131 @@
+"""A fifth dialect, whole in one folder of the tests, is served like the others: nothing else knows of it."""
+
+import dataclasses
+import hmac
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.dialects import registry
+from pipeline.dialects.contract import Dialect
+from pipeline.dialects.registry import DIALECTS
+from pipeline.errors import ConfigurationError
+from pipeline.settings import Settings
+from pipeline.stages.admin.audit import audit
+from pipeline.stages.api import webhook_endpoints
+from pipeline.stages.deliver import deliver
+from pipeline.store import dialects
+from schema.vocabulary import Code
+from tests.api.conftest import Gatehouse
+from tests.dialects.acme import DIALECT
+from tests.dialects.acme.errors import ERRORS
+from tests.workers.webhooks.receiver import Receiver
+from tests.workers.webhooks.test_notifier import run
+
+NUMBER = "+2348012345678"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "dialects.md"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Settings that let webhooks reach the customer's server."""
+    return settings.model_copy(update={"webhook_networks": ("127.0.0.1/32",), "webhook_plain": True})
+
+
+@pytest.fixture(autouse=True)
+def _registered(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register it: the line in the registry, and what `postroad migrate` makes of it."""
+    monkeypatch.setitem(DIALECTS, DIALECT.name, DIALECT)
+    with world.rt.begin() as conn:
+        dialects.write(conn, registry.rows())
+
+
+@pytest.fixture
+def customer() -> Iterator[Receiver]:
+    """A customer's server."""
+    found = Receiver()
+    found.start()
+    yield found
+    found.stop()
+
+
+def headers(gatehouse: Gatehouse, **properties: Any) -> dict[str, str]:
+    properties = {"settings": {"sender": "ACME"}, **properties}
+    return {"X-Acme-Key": gatehouse.key(DIALECT.name, **properties)["key"]}
+
+
+def test_a_message_goes_from_a_key_to_a_webhook(world: Any, gatehouse: Gatehouse, customer: Receiver) -> None:
+    key = headers(gatehouse)
+    _, secret = webhook_endpoints.create(world.rt, world.account, DIALECT, customer.url("/hook"))
+
+    sent = gatehouse.ask("POST", "/acme/messages", {"to": NUMBER, "text": "Your ride arrives at 9."}, key)
+    for batch in world.rows("SELECT id FROM batches WHERE status = 'queued'"):
+        deliver(world.rt, [batch])
+    run(world.rt, lambda: bool(customer.accepted))
+    read = gatehouse.ask("GET", f"/acme/messages/{sent.json['id']}", headers=key)
+
+    assert (sent.status, sent.json["parts"]) == (200, 1)
+    assert (read.status, read.json) == (200, {"id": sent.json["id"], "status": "sent", "parts": 1})
+    [call] = customer.accepted
+    assert json.loads(call.body) == {"id": sent.json["id"], "status": "sent"}
+    assert call.headers["X-Acme-Signature"] == hmac.new(secret.encode(), call.body, sha256).hexdigest()
+    assert [finding for finding in audit(world.rt) if finding.broken] == []
+
+
+def test_a_long_text_is_billed_as_the_vendor_bills_it(world: Any, gatehouse: Gatehouse) -> None:
+    sent = gatehouse.ask("POST", "/acme/messages", {"to": NUMBER, "text": "ж" * 125}, headers(gatehouse))
+
+    # it is sent as two parts of 67 and billed as three of 60, at 400 each
+    assert (sent.status, sent.json["parts"]) == (200, 2)
+    assert world.rows("SELECT segments, amount FROM messages") == [(2, 1200)]
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "status", "word"),
+    [
+        ({}, {"to": NUMBER, "text": "x"}, 401, "unauthenticated"),
+        ({"X-Acme-Key": "acme_" + "x" * 43}, {"to": NUMBER, "text": "x"}, 401, "unauthenticated"),
+        (None, {"text": "x"}, 400, "invalid_request"),
+        (None, {"to": "12", "text": "x"}, 400, "invalid_number"),
+    ],
+)
+def test_a_refusal_is_in_the_vendors_words(gatehouse: Gatehouse, key: Any, body: Any, status: int, word: str) -> None:
+    answer = gatehouse.ask("POST", "/acme/messages", body, headers(gatehouse) if key is None else key)
+
+    assert (answer.status, answer.json["error"]) == (status, word)
+
+
+def test_a_key_is_held_to_its_scopes_and_settings(gatehouse: Gatehouse) -> None:
+    reading = headers(gatehouse, scopes=["read"])
+
+    answer = gatehouse.ask("POST", "/acme/messages", {"to": NUMBER, "text": "x"}, reading)
+
+    assert (answer.status, answer.json["error"]) == (403, "forbidden")
+    with pytest.raises(ConfigurationError, match="a acme key has no setting 'speed'"):
+        headers(gatehouse, settings={"speed": 5})
+
+
+def test_its_document_and_page_are_served(gatehouse: Gatehouse) -> None:
+    document, page = (gatehouse.ask("GET", f"/acme/{path}") for path in ("openapi.json", "docs"))
+
+    assert (document.status, document.json["servers"], page.status) == (200, [{"url": "/acme"}], 200)
+    assert {(each.method, each.path) for each in DIALECT.operations} == {
+        (method.upper(), path)
+        for path, item in document.json["paths"].items()
+        for method in item
+        if method in ("get", "post")
+    }
+
+
+def test_every_code_has_a_word() -> None:
+    assert set(ERRORS) == set(Code)
+
+
+def test_the_manual_names_every_field_of_a_dialect() -> None:
+    text = DOCUMENT.read_text("utf-8")
+
+    assert [each.name for each in dataclasses.fields(Dialect) if f"`{each.name}`" not in text] == []

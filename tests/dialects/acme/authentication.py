@@ -1,0 +1,29 @@
+"""How a call to Acme's API authenticates: `X-Acme-Key: acme_…`. Pure: the vault and the time are parameters."""
+
+import re
+from datetime import datetime
+
+from pipeline.dialects.contract import HANDLE, Authentication
+from pipeline.vault import Vault
+from schema.api import ApiKey, ApiRequest, ApiResponse
+from schema.message import Refusal
+from schema.vocabulary import Code
+from tests.dialects.acme.errors import refuse
+
+_TOKEN = re.compile(r"acme_[A-Za-z0-9_-]{43}")
+
+
+def who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
+    """Return the handle by which the caller's key is found, or the response to a call that shows no key."""
+    token = call.headers.get("x-acme-key", "")
+    if not _TOKEN.fullmatch(token):
+        return refuse(call, [Refusal(Code.UNAUTHENTICATED, "")])
+    return vault.digest(HANDLE, "acme", token).hex()
+
+
+def prove(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: datetime) -> ApiResponse | None:
+    """Return None: the token is the proof."""
+    return None
+
+
+AUTHENTICATION = Authentication(largest=64 * 1024, rate=10, burst=10, who=who, prove=prove, refuse=refuse)

@@ -1,0 +1,48 @@
+"""Acme's operations: each reads a call, asks stages by way of the submission, and answers. They open no transaction."""
+
+from uuid import UUID
+
+from pipeline.dialects.contract import ApiOperation, RequestContext, SendRequest
+from pipeline.stages.api.list_messages import View, look
+from pipeline.stages.api.rate_limit import Refused
+from schema.api import ApiResponse
+from schema.message import Refusal
+from schema.vocabulary import Code, Status
+from tests.dialects.acme import responses
+from tests.dialects.acme.errors import refuse
+from tests.dialects.acme.requests import API, read_order
+
+
+async def send(context: RequestContext) -> ApiResponse:
+    """Answer `POST /messages`."""
+    submission, call = context.submission, context.call
+    order = read_order(call, context.key, submission.rt.now())
+    if isinstance(order, Refusal):
+        return refuse(call, [order])
+    answered = await submission.send(SendRequest(call.id, order))
+    if isinstance(answered, Refused):
+        return refuse(call, [Refusal(Code.RATE_RECIPIENT, "")], answered.wait)
+    if answered.refusals:
+        return refuse(call, answered.refusals)
+    [written] = answered.messages
+    if written is None or written.refusal:
+        return refuse(call, [Refusal(written.refusal if written and written.refusal else Code.INTERNAL, "")])
+    return responses.message(written.id, Status.QUEUED, written.segments)
+
+
+async def get(context: RequestContext) -> ApiResponse:
+    """Answer `GET /messages/{id}`."""
+    view = View(context.key.account, (API,), context.key.test)
+    try:
+        found = await context.submission.run(look, view, UUID(context.path["id"]))
+    except ValueError:
+        found = None
+    if found is None:
+        return refuse(context.call, [Refusal(Code.NOT_FOUND, "there is no such message")])
+    return responses.message(found.id, found.status, found.segments)
+
+
+OPERATIONS = (
+    ApiOperation("POST", "/messages", "send", send, scope="send"),
+    ApiOperation("GET", "/messages/{id}", "get", get, scope="read"),
+)

@@ -1,0 +1,39 @@
+"""What calls to Acme's API ask for, read from their JSON. Pure: bytes in, an order or the first fault out."""
+
+import json
+from datetime import datetime
+
+from schema.api import ApiKey, ApiRequest
+from schema.message import Refusal
+from schema.message_class import MessageClass
+from schema.order import Order, Recipient
+from schema.vocabulary import Code
+
+#: the name space of its requests
+API = "acme.send"
+#: the text goes out as it is: it is no template of ours
+_BODY, _FIELD = "${text}", "text"
+
+
+def read_order(call: ApiRequest, key: ApiKey, now: datetime) -> Order | Refusal:
+    """Return what `POST /messages` asks to have sent, or what is wrong with it."""
+    try:
+        asked = json.loads(call.body)
+    except ValueError:
+        return Refusal(Code.BAD_JSON, "the body is not JSON")
+    if not isinstance(asked, dict):
+        return Refusal(Code.INVALID_FIELD, "the body must be an object")
+    for name in ("to", "text"):
+        value = asked.get(name)
+        if not isinstance(value, str) or not value or "\x00" in value:
+            return Refusal(Code.MISSING_FIELD, f"{name} is required", name)
+    return Order(
+        account=key.owner,
+        sender=str(key.settings.get("sender", "-")),
+        body=_BODY,
+        recipients=[Recipient(to=asked["to"], merge={_FIELD: asked["text"]})],
+        door=API,
+        message_class=MessageClass.TRANSACTIONAL,
+        test=key.test,
+        submitted_at=now,
+    )

@@ -1,0 +1,12 @@
+"""What Acme's API answers when all is well."""
+
+from uuid import UUID
+
+from pipeline.dialects.contract import reply
+from schema.api import ApiResponse
+from schema.vocabulary import Status
+
+
+def message(id_: UUID, status: Status, segments: int | None) -> ApiResponse:
+    """Return a message as it stands."""
+    return reply(200, {"id": str(id_), "status": str(status), "parts": segments})
