@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from schema.tables import metadata
+from workers.cli.main import postroad
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [
@@ -84,6 +86,23 @@ def imported(tree: ast.Module) -> Iterator[str]:
         yield from (name for name in names if name.split(".")[0] in PACKAGES)
 
 
+def unknown_commands(text: str) -> Iterator[str]:
+    """Yield what documents call of `postroad`, a command or an option, that the command line does not have."""
+    for line in re.findall(r"(?<![\w/.-])postroad +([a-z-][^`|#\n]*)", text.replace("\\\n", "")):
+        command: click.Command = postroad
+        words = line.split()
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            found = command.get_command(click.Context(command), words.pop(0))
+            if found is None:
+                yield f"postroad {line}"
+                break
+            command = found
+        else:
+            known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+            known |= {"--help", "--version"}
+            yield from (f"{command.name} {word}" for word in re.findall(r"(?<!\S)--[a-z-]+", line) if word not in known)
+
+
 def is_importable(name: str) -> bool:
     """Tell whether a dotted name is a module, or an attribute of one."""
     try:
@@ -107,6 +126,11 @@ def test_a_document_links_to_files_that_exist(document: Path) -> None:
 @each_document
 def test_code_in_a_document_imports_what_exists(document: Path) -> None:
     assert not list(missing_imports(document.read_text("utf-8")))
+
+
+@each_document
+def test_a_document_names_commands_and_options_that_exist(document: Path) -> None:
+    assert not list(unknown_commands(document.read_text("utf-8")))
 
 
 def test_the_tables_that_the_glossary_names_exist() -> None:
@@ -158,6 +182,13 @@ def test_what_exists_or_is_no_path_of_ours_is_not(text: str) -> None:
 )
 def test_an_import_that_fails_is_noticed(code: str) -> None:
     assert list(missing_imports(code))
+
+
+@pytest.mark.parametrize(
+    "text", ["`postroad teleport`", "    postroad carrier teleport acme", "postroad send --teleport", "`postroad --x`"]
+)
+def test_a_command_or_option_that_does_not_exist_is_noticed(text: str) -> None:
+    assert list(unknown_commands(text))
 
 
 def test_a_link_to_nothing_is_noticed() -> None:
