@@ -118,7 +118,7 @@ class World:
             self.account = account
             accounts.set_sender(conn, account, "ACME")
             ledger.set_price(conn, "*", "NGN", 400)
-            ledger.top_up(conn, account, 1_000_000, "test")
+            ledger.top_up(conn, account, 1_000_000, "test", rt.now())
         self.add_carrier("alpha")
 
     def add_carrier(self, name: str, script: dict[str, Any] | None = None, *, rank: int = 1, route: str = "*") -> None:

@@ -296,6 +296,7 @@ FAULTS = {
     "pipeline/dialects/robase/errors.py": "import pipeline.dialects.webex.errors",
     "pipeline/dialects/webex/errors.py": "import pipeline.stages.bill",
     "pipeline/store/batches.py": "import pipeline.stages.bill",
+    "pipeline/stages/cancel.py": "import pipeline.store.message_moves",
     "pipeline/rules/money/prices.py": "import random",
     "pipeline/errors.py": "import celery",
     "pipeline/carriers/smpp.py": "import sqlalchemy",
@@ -311,6 +312,8 @@ FAULTS = {
 SOUND = [
     "pipeline/stages/deliver.py",
     "pipeline/stages/admin/overview.py",
+    "pipeline/store/message_moves.py",
+    "pipeline/transitions/message_ends.py",
     "workers/lab/simulator/scripts.py",
     *(f"workers/cli/commands/{command}.py" for command in ("bench", "demo", "simulator", "up")),
 ]

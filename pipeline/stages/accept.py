@@ -56,8 +56,8 @@ def accept(
         made = [_status(load, now) for load in loads]
         _write(conn, loads, charges, made, now)
         subscribing = [pair for pair in zip(loads, charges, made, strict=True) if balances.subscribes(pair[0])]
-        events.tell(conn, rt.new_ids(), _moves(subscribing), now)
-        ledger.hold_all(conn, [hold for pair in zip(loads, charges, strict=True) if (hold := _hold(*pair))])
+        events.tell(conn, _moves(subscribing), now)
+        ledger.hold_all(conn, [hold for pair in zip(loads, charges, strict=True) if (hold := _hold(*pair))], now)
     written = as_written(loads, charges)
     answers = [earlier.get(each.request) or answered(each, written) for each in admissions]
     queued = [batch for batch in made if batch.status is BatchStatus.QUEUED]

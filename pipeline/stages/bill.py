@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from uuid import UUID
 
 from pipeline.errors import DatabaseFault, ShortOfFunds
 from pipeline.rules.money.prices import PriceBook, charge
 from pipeline.rules.text.segments import Capacity, billed, measure
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import batches, events, ledger, messages
+from pipeline.store import batches, ledger, messages
 from pipeline.store.batches import Unpaid
 from pipeline.store.ledger import Hold
 from pipeline.store.messages import Member
+from pipeline.transitions import paid_batches
 from schema.message import Charge, Hint, Measure
-from schema.vocabulary import Encoding, Status
+from schema.vocabulary import Encoding
 
 
 def bill(
@@ -46,12 +48,13 @@ def bill_all(rt: Runtime, together: Iterable[UUID], capacities: Mapping[str, Cap
     wanted = list(dict.fromkeys(together))
     if len(wanted) > 1:
         with suppress(ShortOfFunds, DatabaseFault), rt.begin() as conn:
+            now = rt.now()
             hints, holds = [], []
             for batch in sorted(wanted):  # two of us lock them in the same order
-                queued, hold = _price(rt, conn, batch, None, capacities, lock=False)
+                queued, hold = _price(conn, now, batch, None, capacities, lock=False)
                 hints += queued
                 holds += hold
-            ledger.hold_all(conn, holds)
+            ledger.hold_all(conn, holds, now)
             return hints
     return [hint for batch in wanted for hint in bill(rt, batch, capacities=capacities)]
 
@@ -70,29 +73,29 @@ def _pay(
     """
     try:
         with rt.begin() as conn:
-            return _bill(rt, conn, batch, measures, capacities, lock=False)
+            return _bill(conn, rt.now(), batch, measures, capacities, lock=False)
     except ShortOfFunds:
         with rt.begin() as conn:
-            return _bill(rt, conn, batch, measures, capacities, lock=True)
+            return _bill(conn, rt.now(), batch, measures, capacities, lock=True)
 
 
 def _bill(
-    rt: Runtime,
     conn: Connection,
+    now: datetime,
     batch: UUID,
     measures: Sequence[Measure] | None,
     capacities: Mapping[str, Capacity],
     *,
     lock: bool,
 ) -> list[Hint]:
-    hints, holds = _price(rt, conn, batch, measures, capacities, lock=lock)
-    ledger.hold_all(conn, holds)
+    hints, holds = _price(conn, now, batch, measures, capacities, lock=lock)
+    ledger.hold_all(conn, holds, now)
     return hints
 
 
 def _price(
-    rt: Runtime,
     conn: Connection,
+    now: datetime,
     batch: UUID,
     measures: Sequence[Measure] | None,
     capacities: Mapping[str, Capacity],
@@ -113,17 +116,7 @@ def _price(
     charges = _charge(
         conn, unpaid, destinations, [each for _, each in found], _parts(conn, found, capacities), lock=lock
     )
-    messages.charge(conn, [member.id for member, _ in found], charges)
-    hints = batches.paid(conn, batch)
-    if unpaid.subscribes:
-        priced = zip((member.id for member, _ in found), charges, strict=True)
-        moves = ((id_, Status.REJECTED if charge.refusal else Status.QUEUED) for id_, charge in priced)
-        # what is scheduled is queued when its minute comes
-        moved = [(id_, status) for id_, status in moves if hints or status is Status.REJECTED]
-        events.tell(conn, rt.new_ids(), moved, rt.now())
-    amount, quota = sum(each.amount for each in charges), sum(each.quota for each in charges)
-    month = ledger.month_of(unpaid.span.first)
-    return hints, [Hold(unpaid.account, batch, month, amount, quota)] if amount or quota else []
+    return paid_batches.pay(conn, now, unpaid, [member.id for member, _ in found], charges)
 
 
 def _parts(conn: Connection, found: Sequence[tuple[Member, Measure]], capacities: Mapping[str, Capacity]) -> list[int]:

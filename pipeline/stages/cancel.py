@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pipeline.runtime import Runtime
-from pipeline.store import batches, events, ledger, messages
-from schema.vocabulary import Money, Status
+from pipeline.store import batches, ledger, messages
+from pipeline.transitions import message_ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,7 @@ def cancel(rt: Runtime, account: int | None, wanted: Sequence[UUID]) -> Cancelle
         found = messages.batches_of(conn, wanted, account)
         waiting = batches.lock_scheduled(conn, list(set(found.values())))
         cancelled = messages.standing(conn, wanted, list(waiting))
-        at = rt.now()
-        moved = messages.move(conn, cancelled, Status.CANCELLED, Money.RELEASED, at=at)
-        events.tell_all(conn, rt.new_ids(), cancelled, Status.CANCELLED, at)
-        ledger.release(conn, moved)
+        now = rt.now()
+        ledger.release(conn, message_ends.cancel(conn, now, cancelled), now)
     done = set(cancelled)
     return Cancelled(done, set(found) - done, set(wanted) - set(found))

@@ -1,9 +1,9 @@
 """Promote: queue the batches whose minute has come, and those whose hold is over."""
 
 from pipeline.runtime import Runtime
-from pipeline.store import advisory_locks, batches, events, holds, messages
+from pipeline.store import advisory_locks, holds
+from pipeline.transitions import paid_batches
 from schema.message import Hint
-from schema.vocabulary import Status
 
 #: batches one transaction promotes
 PORTION = 2000
@@ -19,8 +19,4 @@ def promote(rt: Runtime) -> list[Hint]:
         if not advisory_locks.is_mine(conn, "promote"):
             return []
         released = holds.release(conn, PORTION)
-        hints, received = batches.promote(conn, PORTION)
-        if received:
-            queued = [each.id for each in messages.undecided(conn, received)]
-            events.tell_all(conn, rt.new_ids(), queued, Status.QUEUED, rt.now())
-    return released + hints
+        return released + paid_batches.promote(conn, rt.now(), PORTION)

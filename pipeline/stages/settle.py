@@ -3,17 +3,18 @@
 `delivered` of any carrier counts more than any `failed`, before it or after it (`lifecycle.outweighs`).
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence, Set
 from dataclasses import dataclass
 from uuid import UUID
 
 from pipeline.rules.lifecycle import outweighs
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import accounts, events, ledger, messages, parts, receipts
+from pipeline.store import ledger, messages, parts, receipts
 from pipeline.store.id_spellings import respell
 from pipeline.store.receipts import Matched
+from pipeline.transitions import message_ends
 from schema.carriage import Receipt
-from schema.vocabulary import Code, Money, ReceiptState, ReceiptVerdict, Status
+from schema.vocabulary import Code, ReceiptState, ReceiptVerdict
 
 #: receipts one transaction settles
 PORTION = 1000
@@ -93,9 +94,9 @@ def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
             first.pop(message, None)
     if not said:
         return _Done(judged.noted, set())
-    messages.lock_sent(conn, sorted(said))
+    held = messages.lock_sent(conn, sorted(said))
     early, overtaken = _since(conn, said, {(each.message, each.n) for each in final if each.is_latest})
-    moved = _conclude(rt, conn, {message: said[message] for message in said.keys() - early - overtaken})
+    moved = _conclude(rt, conn, {message: said[message] for message in said.keys() - early - overtaken}, held)
     applied = judged.noted | {receipt for message, receipt in first.items() if message in moved}
     return _Done(applied, {receipt for message, receipt in first.items() if message in early})
 
@@ -110,19 +111,12 @@ def _since(
     return early, {message for message, (_, n) in state.items() if message not in early and (message, n) not in tries}
 
 
-def _conclude(rt: Runtime, conn: Connection, said: dict[UUID, ReceiptVerdict]) -> set[UUID]:
+def _conclude(rt: Runtime, conn: Connection, said: dict[UUID, ReceiptVerdict], held: Set[UUID]) -> set[UUID]:
     """Move locked messages to what their receipts say, and the money of those that were in doubt; return the moved."""
+    now = rt.now()
     delivered = sorted(message for message, verdict in said.items() if verdict is ReceiptVerdict.DELIVERED)
     failed = sorted(message for message, verdict in said.items() if verdict is ReceiptVerdict.FAILED)
-    ledger.capture(conn, messages.end_doubt(conn, delivered, Money.CAPTURED))
-    released = messages.end_doubt(conn, failed, Money.RELEASED)
-    moved = set()
-    for ids, status, code in ((delivered, Status.DELIVERED, None), (failed, Status.FAILED, Code.UNDELIVERED)):
-        these = messages.conclude(conn, ids, status, code)
-        if status is Status.DELIVERED and len(these) < len(ids):
-            these |= messages.revoke(conn, sorted(set(ids) - these))
-        if these and accounts.listen(conn):
-            events.tell_all(conn, rt.new_ids(), sorted(these), status, rt.now())
-        moved |= these
-    ledger.release(conn, released)
-    return moved
+    moved = message_ends.deliver(conn, now, delivered, held)
+    undelivered = message_ends.fail_sent(conn, now, failed, Code.UNDELIVERED, held)
+    ledger.release(conn, undelivered.released, now)
+    return moved | undelivered.ids

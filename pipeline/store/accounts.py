@@ -199,11 +199,3 @@ FROM accounts AS a WHERE id = %(account)s
 def balance(conn: Connection, account: int) -> AccountBalance:
     """Return what an account has."""
     return AccountBalance(*conn.exec_driver_sql(_BALANCE, {"account": account}).one())
-
-
-_LISTEN = "SELECT EXISTS (SELECT FROM accounts WHERE subscribes)"
-
-
-def listen(conn: Connection) -> bool:
-    """Tell whether any account wants events."""
-    return bool(conn.exec_driver_sql(_LISTEN).scalar_one())

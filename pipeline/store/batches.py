@@ -201,16 +201,16 @@ def stale(conn: Connection, status: BatchStatus, seconds: float, limit: int) -> 
 
 
 _PARK_ADMITTED = """
-UPDATE batches SET status = 'done', done_at = now()
+UPDATE batches SET status = 'done', done_at = %(at)s
 WHERE id IN (SELECT id FROM batches WHERE status = 'admitted' AND held IS NULL AND claims >= %(claims)s
              ORDER BY hinted_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING id, first_id, last_id
 """
 
 
-def park_admitted(conn: Connection, claims: int, limit: int) -> list[Span]:
+def park_admitted(conn: Connection, claims: int, limit: int, at: datetime) -> list[Span]:
     """Close batches that so many tries at measuring them did not survive; return them."""
-    return [Span(*row) for row in conn.exec_driver_sql(_PARK_ADMITTED, {"claims": claims, "limit": limit})]
+    return [Span(*row) for row in conn.exec_driver_sql(_PARK_ADMITTED, {"claims": claims, "limit": limit, "at": at})]
 
 
 # Cancelling ----------------------------------------------------------------------------------------------------

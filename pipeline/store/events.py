@@ -3,6 +3,7 @@
 Who is to be told of a move is written with it (docs/decisions/0009-webhooks.md): nothing that is committed goes untold.
 """
 
+import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -37,21 +38,22 @@ FROM heard WHERE challenge_id IS NOT NULL
 """
 
 
-def tell(conn: Connection, first: UUID, moved: Iterable[tuple[UUID, Status]], at: datetime) -> None:
-    """Write what messages came to, and whom to tell; their events' ids begin at `first`.
+def tell(conn: Connection, moves: Iterable[tuple[UUID, Status]], at: datetime) -> None:
+    """Write what messages came to, and whom to tell; their events' ids are made of that time.
 
     Messages whose account does not subscribe are passed over.
     """
-    moves = list(moved)
-    if not moves:
+    moved = list(moves)
+    if not moved:
         return
-    messages = [message for message, _ in moves]
+    messages = [message for message, _ in moved]
+    first = ids.new_ids(at, secrets.randbits(ids.ENTROPY_BITS))
     conn.exec_driver_sql(
         _TELL,
         {
-            "ids": [ids.after(first, place) for place in range(len(moves))],
+            "ids": [ids.after(first, place) for place in range(len(moved))],
             "messages": messages,
-            "statuses": [str(status) for _, status in moves],
+            "statuses": [str(status) for _, status in moved],
             "lowest": min(messages),
             "highest": max(messages),
             "at": at,
@@ -59,9 +61,9 @@ def tell(conn: Connection, first: UUID, moved: Iterable[tuple[UUID, Status]], at
     )
 
 
-def tell_all(conn: Connection, first: UUID, messages: Sequence[UUID], status: Status, at: datetime) -> None:
+def tell_all(conn: Connection, messages: Sequence[UUID], status: Status, at: datetime) -> None:
     """Write that all of these messages came to one status, as `tell` does."""
-    tell(conn, first, ((message, status) for message in messages), at)
+    tell(conn, ((message, status) for message in messages), at)
 
 
 _PRUNE = """

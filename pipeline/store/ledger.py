@@ -6,7 +6,7 @@ minor units; quota is counted in segments under the unit SEG.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from pipeline.errors import ShortOfFunds
 from pipeline.rules.identity import ids
 from pipeline.rules.money.prices import Price
-from pipeline.store.messages import Moved
 from schema.value_class import value_class
 from schema.vocabulary import Book, LedgerEntry
 
@@ -82,6 +81,18 @@ WHERE account_id = %(account)s AND month = %(month)s AND used + %(quota)s <= gra
 
 
 @value_class
+class Moved:
+    """Money and quota of one batch's messages that moved together."""
+
+    account: int
+    batch: UUID
+    #: one of the messages: its id tells their month
+    message: UUID
+    amount: int
+    quota: int
+
+
+@value_class
 class Hold:
     """What is to be set aside for one batch."""
 
@@ -92,7 +103,7 @@ class Hold:
     quota: int
 
 
-def hold_all(conn: Connection, holds: Sequence[Hold]) -> None:
+def hold_all(conn: Connection, holds: Sequence[Hold], at: datetime) -> None:
     """Set money and quota aside for batches; ShortOfFunds when they no longer suffice.
 
     The wallets' rows are locked from here to the commit, so call it last; in the order of their accounts, so that two
@@ -101,7 +112,7 @@ def hold_all(conn: Connection, holds: Sequence[Hold]) -> None:
     if not holds:
         return
     moves = [(each.account, each.batch, each.amount, each.quota) for each in holds]
-    _move(conn, LedgerEntry.HOLD, Book.WALLET, Book.HELD, moves)
+    _move(conn, LedgerEntry.HOLD, (Book.WALLET, Book.HELD), moves, at)
     amounts: defaultdict[int, int] = defaultdict(int)
     quotas: defaultdict[tuple[int, date], int] = defaultdict(int)
     for each in holds:
@@ -117,9 +128,9 @@ def hold_all(conn: Connection, holds: Sequence[Hold]) -> None:
             raise ShortOfFunds("quota")
 
 
-def capture(conn: Connection, moved: Iterable[Moved]) -> None:
+def capture(conn: Connection, moved: Iterable[Moved], at: datetime) -> None:
     """Earn what was held."""
-    _move(conn, LedgerEntry.CAPTURE, Book.HELD, Book.EARNED, [(m.account, m.batch, m.amount, m.quota) for m in moved])
+    _move(conn, LedgerEntry.CAPTURE, (Book.HELD, Book.EARNED), _moves(moved), at)
 
 
 _LOCK = "SELECT FROM wallets WHERE account_id = ANY(%(accounts)s) ORDER BY account_id FOR UPDATE"
@@ -142,7 +153,7 @@ WHERE q.account_id = c.account_id AND q.month = c.month
 """
 
 
-def release(conn: Connection, moved: Sequence[Moved]) -> None:
+def release(conn: Connection, moved: Sequence[Moved], at: datetime) -> None:
     """Give back what was held.
 
     Wallets and quotas are locked, in `hold_all`'s order, from here to the commit: call it last, and once in a
@@ -151,7 +162,7 @@ def release(conn: Connection, moved: Sequence[Moved]) -> None:
     moved = [each for each in moved if each.amount or each.quota]
     if not moved:
         return
-    _move(conn, LedgerEntry.RELEASE, Book.HELD, Book.WALLET, [(m.account, m.batch, m.amount, m.quota) for m in moved])
+    _move(conn, LedgerEntry.RELEASE, (Book.HELD, Book.WALLET), _moves(moved), at)
     params = {
         "accounts": [each.account for each in moved],
         "amounts": [each.amount for each in moved],
@@ -171,16 +182,22 @@ def month_of(message: UUID) -> date:
 
 
 _ENTRIES = """
-INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book, batch_id)
-SELECT e.account_id, %(kind)s, coalesce(e.unit, a.currency), e.amount, %(source)s, %(target)s, e.batch_id
+INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book, batch_id, at)
+SELECT e.account_id, %(kind)s, coalesce(e.unit, a.currency), e.amount, %(source)s, %(target)s, e.batch_id, %(at)s
 FROM unnest(%(accounts)b::int4[], %(units)b::text[], %(amounts)b::int8[], %(batches)b::uuid[])
      AS e (account_id, unit, amount, batch_id)
 JOIN accounts AS a ON a.id = e.account_id
 """
+#: account, batch, money, segments of quota
+_BatchMove = tuple[int, UUID, int, int]
+
+
+def _moves(moved: Iterable[Moved]) -> list[_BatchMove]:
+    return [(each.account, each.batch, each.amount, each.quota) for each in moved]
 
 
 def _move(
-    conn: Connection, kind: LedgerEntry, source: Book, target: Book, moves: Iterable[tuple[int, UUID, int, int]]
+    conn: Connection, kind: LedgerEntry, books: tuple[Book, Book], moves: Iterable[_BatchMove], at: datetime
 ) -> None:
     entries: list[tuple[int, str | None, int, UUID]] = []
     for account, batch, amount, quota in moves:
@@ -193,8 +210,9 @@ def _move(
         _ENTRIES,
         {
             "kind": str(kind),
-            "source": str(source),
-            "target": str(target),
+            "source": str(books[0]),
+            "target": str(books[1]),
+            "at": at,
             "accounts": accounts,
             "units": units,
             "amounts": amounts,
@@ -214,23 +232,23 @@ ON CONFLICT (account_id, month) DO UPDATE SET granted = quotas.granted + exclude
 RETURNING granted - used
 """
 _ENTRY = """
-INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book, note)
-SELECT id, %(kind)s, coalesce(%(unit)s, currency), %(amount)s, 'outside', 'wallet', %(note)s
+INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book, note, at)
+SELECT id, %(kind)s, coalesce(%(unit)s, currency), %(amount)s, 'outside', 'wallet', %(note)s, %(at)s
 FROM accounts WHERE id = %(account)s
 """
 
 
-def top_up(conn: Connection, account: int, amount: int, note: str) -> int:
+def top_up(conn: Connection, account: int, amount: int, note: str, at: datetime) -> int:
     """Add money to an account's wallet; return its balance."""
     entry = {"account": account, "kind": str(LedgerEntry.TOPUP), "unit": None, "amount": amount, "note": note}
-    conn.exec_driver_sql(_ENTRY, entry)
+    conn.exec_driver_sql(_ENTRY, entry | {"at": at})
     return int(conn.exec_driver_sql(_TOPUP, {"account": account, "amount": amount}).scalar_one())
 
 
-def grant(conn: Connection, account: int, month: date, segments: int, note: str) -> int:
+def grant(conn: Connection, account: int, month: date, segments: int, note: str, at: datetime) -> int:
     """Add segments to an account's quota of a month; return what is left of it."""
     entry = {"account": account, "kind": str(LedgerEntry.GRANT), "unit": SEGMENTS, "amount": segments, "note": note}
-    conn.exec_driver_sql(_ENTRY, entry)
+    conn.exec_driver_sql(_ENTRY, entry | {"at": at})
     return int(conn.exec_driver_sql(_GRANT, {"account": account, "month": month, "segments": segments}).scalar_one())
 
 

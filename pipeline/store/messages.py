@@ -1,4 +1,4 @@
-"""The messages table: written by COPY, priced once, and moved to the status its outcome gives, always in sets."""
+"""The messages table: written by COPY, read in sets; what changes them is in `message_moves`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules.lifecycle import REVOKE
 from pipeline.store.copy import copy
 from schema.message import Charge
 from schema.value_class import value_class
-from schema.vocabulary import Code, Encoding, Money, Outcome, Status
+from schema.vocabulary import Encoding, Money, Outcome, Status
 
 _COLUMNS = {
     "id": "uuid",
@@ -187,181 +186,18 @@ def came_through(conn: Connection, ids: Sequence[UUID], apis: Iterable[str]) -> 
     return [(row[0], row[1], row[2]) for row in conn.exec_driver_sql(_CAME_THROUGH, params).all()]
 
 
-#: a text of this class holds a code: once its message has come to its end only its length is kept; what never comes to
-#: one is seen to by `silences.blot`
-_HOLDS_A_CODE = "(SELECT class = 'otp' FROM batches WHERE id = {message}.batch_id)"
-_BLOTTED = "repeat('*', length({message}.body))"
-
-_CHARGE = f"""
-UPDATE messages AS m
-SET encoding = c.encoding, segments = c.segments, amount = c.amount, quota = c.quota,
-    money = CASE WHEN c.refusal IS NULL AND c.amount + c.quota > 0 THEN 'held' END,
-    status = CASE WHEN c.refusal IS NOT NULL THEN 'rejected' END,
-    error_code = c.refusal,
-    body = CASE WHEN c.refusal IS NOT NULL AND {_HOLDS_A_CODE.format(message="m")} THEN {_BLOTTED.format(message="m")}
-                ELSE m.body END,
-    final_at = CASE WHEN c.refusal IS NOT NULL THEN now() END
-FROM unnest(%(ids)b::uuid[], %(encodings)b::text[], %(segments)b::int2[], %(amounts)b::int8[], %(quotas)b::int2[],
-            %(refusals)b::text[]) AS c (id, encoding, segments, amount, quota, refusal)
-WHERE m.id = c.id AND m.id BETWEEN %(first)s AND %(last)s AND m.status IS NULL
+_LOCK_SENT = """
+SELECT id, status = 'sent' AND money = 'held' FROM messages
+WHERE id = ANY(%(ids)b) AND status IN ('sent', 'failed') ORDER BY id FOR UPDATE
 """
 
 
-def charge(conn: Connection, ids: Sequence[UUID], charges: Sequence[Charge]) -> None:
-    """Write what each message is and costs; hold its money, or reject it."""
-    if not ids:
-        return
-    conn.exec_driver_sql(
-        _CHARGE,
-        {
-            "ids": ids,
-            "encodings": [str(each.measure.encoding) for each in charges],
-            "segments": [each.measure.segments for each in charges],
-            "amounts": [each.amount for each in charges],
-            "quotas": [each.quota for each in charges],
-            "refusals": [each.refusal and str(each.refusal) for each in charges],
-            "first": min(ids),
-            "last": max(ids),
-        },
-    )
+def lock_sent(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    """Lock those of the messages that are sent, or failed, in order: two that move them never deadlock.
 
-
-@value_class
-class Moved:
-    """Money and quota of one batch's messages that moved together."""
-
-    account: int
-    batch: UUID
-    #: one of the messages: its id tells their month
-    message: UUID
-    amount: int
-    quota: int
-
-
-_MOVE = f"""
-WITH moved AS (
-    UPDATE messages
-    SET status = %(status)s, error_code = %(code)s,
-        body = CASE WHEN %(status)s <> 'sent' AND {_HOLDS_A_CODE.format(message="messages")}
-                    THEN {_BLOTTED.format(message="messages")} ELSE body END,
-        sent_at = CASE WHEN %(status)s = 'sent' THEN %(at)s::timestamptz END,
-        final_at = CASE WHEN %(status)s <> 'sent' THEN %(at)s::timestamptz END,
-        money = CASE WHEN money = 'held' THEN %(money)s END
-    WHERE id = ANY(%(ids)b) AND id BETWEEN %(first)s AND %(last)s AND status IS NULL
-    RETURNING id, account_id, batch_id, amount, quota, money
-)
-SELECT account_id, batch_id, (array_agg(id))[1], sum(amount)::int8, sum(quota)::int8
-FROM moved WHERE money = %(money)s AND money <> 'held' GROUP BY account_id, batch_id
-"""
-
-
-def move(
-    conn: Connection, ids: Sequence[UUID], status: Status, money: Money, *, at: datetime, code: Code | None = None
-) -> list[Moved]:
-    """Give messages that stood as their batch does a status of their own; return the money that moved with them.
-
-    Of those that end here only the length is kept of a text that holds a code.
+    Return those whose money is still held for an unknown attempt.
     """
-    if not ids:
-        return []
-    rows = conn.exec_driver_sql(
-        _MOVE,
-        {
-            "ids": list(ids),
-            "first": min(ids),
-            "last": max(ids),
-            "status": str(status),
-            "money": str(money),
-            "code": code and str(code),
-            "at": at,
-        },
-    )
-    return [Moved(*row) for row in rows]
-
-
-_LOCK_SENT = "SELECT FROM messages WHERE id = ANY(%(ids)b) AND status IN ('sent', 'failed') ORDER BY id FOR UPDATE"
-
-
-def lock_sent(conn: Connection, ids: Sequence[UUID]) -> None:
-    """Lock those of the messages that are sent, or failed, in order: two that move them never deadlock."""
-    if ids:
-        conn.exec_driver_sql(_LOCK_SENT, {"ids": list(ids)})
-
-
-_DOUBT_OVER = """
-WITH moved AS (
-    UPDATE messages SET money = %(money)s
-    WHERE id = ANY(%(ids)b) AND status = 'sent' AND money = 'held'
-    RETURNING id, account_id, batch_id, amount, quota
-)
-SELECT account_id, batch_id, (array_agg(id))[1], sum(amount)::int8, sum(quota)::int8
-FROM moved GROUP BY account_id, batch_id
-"""
-
-
-def end_doubt(conn: Connection, ids: Sequence[UUID], money: Money) -> list[Moved]:
-    """Let go of the money of sent messages that was still held for an unknown attempt; return what moved."""
-    if not ids:
-        return []
-    return [Moved(*row) for row in conn.exec_driver_sql(_DOUBT_OVER, {"ids": list(ids), "money": str(money)})]
-
-
-_CONCLUDE = f"""
-UPDATE messages AS m
-SET status = %(status)s, error_code = %(code)s, final_at = now(),
-    body = CASE WHEN {_HOLDS_A_CODE.format(message="m")} THEN {_BLOTTED.format(message="m")} ELSE m.body END
-WHERE m.id = ANY(%(ids)b) AND m.status = 'sent'
-RETURNING m.id
-"""
-
-
-def conclude(conn: Connection, ids: Sequence[UUID], status: Status, code: Code | None = None) -> set[UUID]:
-    """Move sent messages to delivered or failed; return those that moved."""
-    if not ids:
-        return set()
-    rows = conn.exec_driver_sql(_CONCLUDE, {"ids": list(ids), "status": str(status), "code": code and str(code)})
-    return {id_ for (id_,) in rows}
-
-
-_REVOKE = f"""
-UPDATE messages AS m SET status = 'delivered', error_code = NULL, final_at = now()
-WHERE m.id = ANY(%(ids)b) AND m.status = 'failed'
-  AND m.error_code IN ({", ".join(f"'{code}'" for code in sorted(REVOKE.revokes))})
-  AND EXISTS (SELECT FROM provider_attempts AS a WHERE a.message_id = m.id AND a.outcome IN ('accepted', 'unknown'))
-RETURNING m.id
-"""
-
-
-def revoke(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
-    """Move messages to delivered that had failed though a carrier had them, or may have; return those that moved.
-
-    Their money stays where it is: what was given back stays given back.
-    """
-    return {id_ for (id_,) in conn.exec_driver_sql(_REVOKE, {"ids": list(ids)})} if ids else set()
-
-
-_REASSIGN = """
-UPDATE messages AS m SET batch_id = r.batch_id
-FROM unnest(%(ids)b::uuid[], %(batches)b::uuid[], %(sent)b::bool[]) AS r (id, batch_id, is_sent)
-WHERE m.id = r.id AND m.id BETWEEN %(first)s AND %(last)s
-  AND (m.status IS NULL AND NOT r.is_sent OR m.status = 'sent' AND r.is_sent)
-"""
-
-
-def reassign(conn: Connection, moves: Sequence[tuple[UUID, UUID, bool]]) -> None:
-    """Put messages into other batches: (message, batch, whether it must be sent already, or not be sent yet) each.
-
-    A message that is neither stays where it is.
-    """
-    messages = [message for message, _, _ in moves]
-    params = {
-        "ids": messages,
-        "batches": [batch for _, batch, _ in moves],
-        "sent": [is_sent for _, _, is_sent in moves],
-        "first": min(messages),
-        "last": max(messages),
-    }
-    conn.exec_driver_sql(_REASSIGN, params)
+    return {row[0] for row in conn.exec_driver_sql(_LOCK_SENT, {"ids": list(ids)}) if row[1]} if ids else set()
 
 
 _BATCHES_OF = """

@@ -7,14 +7,14 @@ from uuid import UUID
 
 from pipeline.rules.routing.failover import NextCarrier
 from pipeline.runtime import Connection
-from pipeline.store import batches, claim_checks, events, ledger, messages, unknown_outcomes
+from pipeline.store import batches, claim_checks, ledger, unknown_outcomes
 from pipeline.store.claim_checks import Loads
 from pipeline.store.leases import Claim
-from pipeline.store.messages import Moved
-from pipeline.transitions import successor_batches
+from pipeline.transitions import message_ends, successor_batches
+from pipeline.transitions.message_ends import End
 from pipeline.transitions.successor_batches import successor
 from schema.carriage import Parcel
-from schema.vocabulary import Code, Money, ResendReason, Status
+from schema.vocabulary import Code
 
 
 def let_through(
@@ -37,7 +37,7 @@ def let_through(
                 elif verdict:
                     waiting[place, verdict].append(parcel.ref)
         _defer(conn, now, first, claims, waiting)
-        _reject(conn, now, first, claims, refused)
+        _reject(conn, now, claims, refused)
     return {batch: [each for each in load if each.ref not in verdicts] for batch, load in loads.items()}
 
 
@@ -60,25 +60,13 @@ def _defer(
 
 
 def _reject(
-    conn: Connection,
-    now: datetime,
-    first: UUID,
-    claims: Sequence[Claim],
-    refused: Mapping[tuple[int, Code], Sequence[UUID]],
+    conn: Connection, now: datetime, claims: Sequence[Claim], refused: Mapping[tuple[int, Code], Sequence[UUID]]
 ) -> None:
-    moves: list[tuple[UUID, Status]] = []
-    released: list[Moved] = []
-    for (place, code), members in refused.items():
-        claim, gone = claims[place], members
-        # a carrier that was asked heard of it
-        status = Status.REJECTED if claim.attempt == 1 else Status.FAILED
-        if not claim.again:
-            released += messages.move(conn, members, status, Money.RELEASED, at=now, code=code)
-        else:  # of what was sent before only the undeliverable has come to its end: a carrier may yet report the rest
-            those = members if claim.again is ResendReason.UNDELIVERED else []
-            released += messages.end_doubt(conn, those, Money.RELEASED)
-            gone, status = sorted(messages.conclude(conn, those, Status.FAILED, Code.UNDELIVERED)), Status.FAILED
-            unknown_outcomes.give_up(conn, members)
-        moves += [(each, status) for each in gone] if claim.subscribes else []
-    events.tell(conn, first, moves, now)
-    ledger.release(conn, released)
+    ends: list[End] = []
+    sent_before: list[UUID] = []
+    for (place, code), ids in refused.items():
+        claim = claims[place]
+        ends.append(End(ids, code, claim.again, claim.subscribes, is_rejected=claim.attempt == 1))
+        sent_before += ids if claim.again else []
+    unknown_outcomes.give_up(conn, sent_before)
+    ledger.release(conn, message_ends.end(conn, now, ends), now)

@@ -9,7 +9,7 @@ from uuid import UUID
 from pipeline.rules.identity import ids
 from pipeline.rules.routing.failover import NextCarrier
 from pipeline.runtime import Connection
-from pipeline.store import batches, holds, messages
+from pipeline.store import batches, holds, message_moves
 from schema.message import Batch, Hint
 from schema.message_class import MessageClass
 from schema.vocabulary import BatchStatus, HoldReason, ResendReason
@@ -92,7 +92,7 @@ def write(conn: Connection, now: datetime, first: UUID, successors: Sequence[Suc
         for batch, each in zip(made, successors, strict=True)
         for id_ in each.members
     )
-    messages.reassign(conn, moves)
+    message_moves.reassign(conn, moves)
     batches.write(conn, made, hinted_at=now)
     return [
         Hint(batch.id, batch.message_class, batch.carrier, batch.size)

@@ -30,13 +30,13 @@ ROOM: dict[Vendor, dict[str, Any]] = {
 def settle(world: World) -> None:
     """Give the world's account money enough, and a neighbour `bolt`."""
     with world.rt.begin() as conn:
-        ledger.top_up(conn, world.account, 10_000_000_000, "siege")
+        ledger.top_up(conn, world.account, 10_000_000_000, "siege", world.rt.now())
         other = accounts.create(conn, "bolt", "NGN")
         assert other is not None
         accounts.set_sender(conn, other, "BOLT")
         # one that may be deleted
         accounts.set_sender(conn, world.account, "SPARE")
-        ledger.top_up(conn, other, 1_000_000, "siege")
+        ledger.top_up(conn, other, 1_000_000, "siege", world.rt.now())
 
 
 def _solaris(house: Gatehouse, rt: Runtime) -> Target:

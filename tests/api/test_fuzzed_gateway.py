@@ -102,7 +102,7 @@ def test_each_good_request_among_bad_ones_is_answered(
     monkeypatch.setattr(unauthenticated, "LONGEST", 0.0)
     monkeypatch.setattr("workers.gateway.http_server._LINGERING", 0.05)
     with world.rt.begin() as conn:
-        ledger.top_up(conn, world.account, 10_000_000_000, "fuzz")
+        ledger.top_up(conn, world.account, 10_000_000_000, "fuzz", world.rt.now())
     room = {"rate": 1_000_000, "burst": 1_000_000}
     key = issue(world.rt, "acme", Vendor.ROBASE, settings=room).credentials["api_key"]
 

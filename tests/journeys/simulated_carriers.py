@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.error import URLError
 
@@ -45,7 +46,7 @@ def add_account(installation: Installation, name: str) -> None:
         made = accounts.create(conn, name, "NGN")
         assert made is not None
         accounts.set_sender(conn, made, "ACME")
-        ledger.top_up(conn, made, 1_000_000, "test")
+        ledger.top_up(conn, made, 1_000_000, "test", datetime.now(UTC))
 
 
 def statuses(installation: Installation) -> dict[str, int]:

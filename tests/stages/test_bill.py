@@ -80,7 +80,7 @@ def test_a_credit_limit_may_be_used_up(world: Any) -> None:
 def test_the_quota_pays_before_the_wallet(world: Any) -> None:
     month = datetime.now(UTC).date().replace(day=1)
     with world.rt.begin() as conn:
-        ledger.grant(conn, world.account, month, 3, "test")
+        ledger.grant(conn, world.account, month, 3, "test", world.rt.now())
 
     world.pay(world.submit(world.order("+2348012345678", "+2348012345679", body="x" * 161)))
 
@@ -171,7 +171,7 @@ def test_batches_of_several_accounts_are_billed_together(world: Any) -> None:
         other = accounts.create(conn, "other", "NGN")
         assert other
         accounts.set_sender(conn, other, "ACME")
-        ledger.top_up(conn, other, 500, "test")
+        ledger.top_up(conn, other, 500, "test", world.rt.now())
     answers = world.submit(world.order(), world.order(account="other"), world.order(body="é" * 200))
 
     hints = bill_all(world.rt, [batch for answer in answers for batch in answer.batches], capacities())
@@ -200,7 +200,7 @@ def test_one_that_cannot_pay_leaves_the_others_paid(world: Any) -> None:
 
 def test_a_quota_is_not_used_twice_by_two_batches_together(world: Any) -> None:
     with world.rt.begin() as conn:
-        ledger.grant(conn, world.account, datetime.now(UTC).date().replace(day=1), 3, "test")
+        ledger.grant(conn, world.account, datetime.now(UTC).date().replace(day=1), 3, "test", world.rt.now())
     first = world.order("+2348012345678", "+2348012345679", **{"class": "bulk"})
     answers = world.submit(first, world.order("+2348012345670", "+2348012345671"))
 

@@ -38,7 +38,7 @@ def second_account(world: Any) -> None:
         other = accounts.create(conn, "other", "NGN")
         assert other is not None
         accounts.set_sender(conn, other, "ACME")
-        ledger.top_up(conn, other, 1_000_000, "test")
+        ledger.top_up(conn, other, 1_000_000, "test", world.rt.now())
 
 
 def test_a_throttled_message_waits_for_the_same_carrier(world: Any) -> None:

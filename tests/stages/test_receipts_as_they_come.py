@@ -118,13 +118,13 @@ def test_a_failure_that_meets_its_message_being_sent_once_more_fails_it_only_if_
     lock = messages.lock_sent
     hints: list[Any] = []
 
-    def lock_late(conn: Any, ids: Any) -> None:
+    def lock_late(conn: Any, ids: Any) -> Any:
         """As if `retake` had held the message just then."""
         monkeypatch.setattr(messages, "lock_sent", lock)
         hints.extend(resend_due(stage.rt).hints)
         if is_taken:
             stage.carry(hints)
-        lock(conn, ids)
+        return lock(conn, ids)
 
     monkeypatch.setattr(messages, "lock_sent", lock_late)
     stage.receive(message, "alpha", ReceiptVerdict.FAILED, key="2")

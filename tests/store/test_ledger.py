@@ -14,8 +14,7 @@ from pipeline.rules.identity import ids
 from pipeline.rules.money.prices import Price
 from pipeline.stages.admin.audit import audit
 from pipeline.store import accounts, ledger
-from pipeline.store.ledger import Hold
-from pipeline.store.messages import Moved
+from pipeline.store.ledger import Hold, Moved
 
 NOW = datetime(2027, 3, 15, 12, tzinfo=UTC)
 MARCH, APRIL = date(2027, 3, 1), date(2027, 4, 1)
@@ -31,25 +30,25 @@ class Till:
             assert account
             self.account = account
             if money:
-                ledger.top_up(conn, account, money, "test")
+                ledger.top_up(conn, account, money, "test", NOW)
             if quota:
-                ledger.grant(conn, account, MARCH, quota, "test")
+                ledger.grant(conn, account, MARCH, quota, "test", NOW)
 
     def hold(self, amount: int = 0, quota: int = 0, month: date = MARCH) -> Moved:
         """Hold, for a batch of its own; return what may be captured or released."""
         batch = self.rt.new_ids()
         with self.rt.begin() as conn:
-            ledger.hold_all(conn, [Hold(self.account, batch, month, amount, quota)])
+            ledger.hold_all(conn, [Hold(self.account, batch, month, amount, quota)], NOW)
         at = datetime(month.year, month.month, 10, tzinfo=UTC)
         return Moved(self.account, batch, ids.new_ids(at, 1), amount, quota)
 
     def capture(self, *moved: Moved) -> None:
         with self.rt.begin() as conn:
-            ledger.capture(conn, moved)
+            ledger.capture(conn, moved, NOW)
 
     def release(self, *moved: Moved) -> None:
         with self.rt.begin() as conn:
-            ledger.release(conn, moved)
+            ledger.release(conn, moved, NOW)
 
     def funds(self, month: date = MARCH) -> tuple[int, int]:
         """Return the money and quota that may still be spent."""
@@ -166,7 +165,7 @@ def test_a_wallet_may_go_as_far_below_nothing_as_its_credit(world: Any) -> None:
 def test_a_month_pays_for_its_own_messages_only(world: Any) -> None:
     till = Till(world, quota=10)
     with world.rt.begin() as conn:
-        ledger.grant(conn, till.account, APRIL, 5, "test")
+        ledger.grant(conn, till.account, APRIL, 5, "test", NOW)
 
     march, april = till.hold(quota=10), till.hold(quota=5, month=APRIL)
     with pytest.raises(ShortOfFunds):
@@ -203,8 +202,8 @@ def test_grants_and_top_ups_add_up(world: Any) -> None:
     till.hold(30, 3)
 
     with world.rt.begin() as conn:
-        balance = ledger.top_up(conn, till.account, 50, "more")
-        left = ledger.grant(conn, till.account, MARCH, 5, "more")
+        balance = ledger.top_up(conn, till.account, 50, "more", NOW)
+        left = ledger.grant(conn, till.account, MARCH, 5, "more", NOW)
 
     assert (balance, left) == till.funds() == (120, 12)
 
@@ -258,7 +257,7 @@ def test_holds_and_releases_of_several_accounts_quotas_go_by_the_same_order(worl
     older, younger = Till(world), Till(world)
     for till in (younger, older):  # as they lie in a table that is read from its beginning
         with world.rt.begin() as conn:
-            ledger.grant(conn, till.account, MARCH, 10, "test")
+            ledger.grant(conn, till.account, MARCH, 10, "test", NOW)
     earlier = [till.hold(quota=1) for till in (younger, older)]
     world.run("ANALYZE quotas")
     lock = "SELECT FROM quotas WHERE account_id = %(id)s FOR UPDATE"
@@ -303,7 +302,7 @@ def test_after_any_walk_the_balance_is_what_the_ledger_says(world: Any, seed: in
                 till.release(held.pop(chance.randrange(len(held))))
             case "top up":
                 with world.rt.begin() as conn:
-                    ledger.top_up(conn, till.account, chance.randrange(1, 100), "walk")
+                    ledger.top_up(conn, till.account, chance.randrange(1, 100), "walk", NOW)
 
     books = _books(till.entries())
     assert till.funds() == (books["wallet", "NGN"], books["wallet", "SEG"])

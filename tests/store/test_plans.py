@@ -27,6 +27,7 @@ from pipeline.store import (
     id_spellings,
     key_reservations,
     leases,
+    message_moves,
     messages,
     missing_receipts,
     overview,
@@ -180,7 +181,7 @@ def charges(crowd: Crowd) -> dict[str, Any]:
     bounds = some(crowd)
     count = len(bounds["ids"])
     columns = {"encodings": "GSM7", "segments": 1, "amounts": 400, "quotas": 0, "refusals": None}
-    return bounds | {name: [value] * count for name, value in columns.items()}
+    return bounds | {name: [value] * count for name, value in columns.items()} | {"at": datetime.now(UTC)}
 
 
 def unknown(crowd: Crowd) -> dict[str, Any]:
@@ -327,19 +328,22 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "what carriers' batches are held": (carrier_activity._HELD, lambda _: {}),
     "stale admitted": (batches._STALE.format(status="admitted"), lambda _: {"stale": 15.0, "limit": 500}),
     "stale queued": (batches._STALE.format(status="queued"), lambda _: {"stale": 15.0, "limit": 500}),
-    "park admitted": (batches._PARK_ADMITTED, lambda _: {"claims": 3, "limit": 500}),
+    "park admitted": (batches._PARK_ADMITTED, lambda _: {"claims": 3, "limit": 500, "at": datetime.now(UTC)}),
     "lock scheduled": (batches._LOCK_SCHEDULED, lambda crowd: {"ids": crowd.batches}),
     "bodies": (messages._BODIES, lambda c: {"batch": c.batches[0], "first": c.firsts[0], "last": c.lasts[0]}),
     "undecided": (messages._UNDECIDED, spans),
-    "charge": (messages._CHARGE, charges),
+    "charge": (message_moves._CHARGE, charges),
     "move": (
-        messages._MOVE,
+        message_moves._MOVE,
         lambda crowd: some(crowd, status="sent", money="captured", code=None, at=datetime.now(UTC)),
     ),
-    "end doubt": (messages._DOUBT_OVER, lambda crowd: {"ids": some(crowd)["ids"], "money": "captured"}),
-    "conclude": (messages._CONCLUDE, lambda crowd: {"ids": some(crowd)["ids"], "status": "delivered", "code": None}),
+    "move money": (message_moves._MOVE_MONEY, lambda crowd: {"ids": some(crowd)["ids"], "money": "captured"}),
+    "end": (
+        message_moves._END,
+        lambda crowd: {"ids": some(crowd)["ids"], "status": "delivered", "code": None, "at": datetime.now(UTC)},
+    ),
     "reassign": (
-        messages._REASSIGN,
+        message_moves._REASSIGN,
         lambda crowd: some(crowd, batches=crowd.batches * SIZE, sent=[True] * SIZE * len(crowd.batches)),
     ),
     "batches of": (messages._BATCHES_OF, lambda crowd: {"ids": some(crowd)["ids"], "account": 1}),

@@ -96,7 +96,7 @@ def top_up(rt: Runtime, name: str, amount: int, note: str) -> int:
     """Add minor units of its currency to an account's wallet; return its balance."""
     _demand(0 < amount <= MOST_MONEY, "an amount is a whole number of minor units above 0: 5000 for 50.00")
     with rt.begin() as conn:
-        return ledger.top_up(conn, _account(conn, name).id, amount, note)
+        return ledger.top_up(conn, _account(conn, name).id, amount, note, rt.now())
 
 
 def grant(rt: Runtime, name: str, segments: int, note: str, month: date | None = None) -> int:
@@ -104,7 +104,7 @@ def grant(rt: Runtime, name: str, segments: int, note: str, month: date | None =
     _demand(0 < segments <= MOST_SEGMENTS, "a quota is a whole number of segments above 0")
     with rt.begin() as conn:
         account = _account(conn, name).id
-        return ledger.grant(conn, account, (month or _month(rt)).replace(day=1), segments, note)
+        return ledger.grant(conn, account, (month or _month(rt)).replace(day=1), segments, note, rt.now())
 
 
 def set_sender(

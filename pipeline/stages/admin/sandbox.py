@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pipeline.rules.routing.routes import TEST_CARRIER
@@ -43,7 +44,7 @@ def set_up_sandbox(rt: Runtime, sandbox: Sandbox) -> bool:
         made = accounts.create(conn, sandbox.account, sandbox.currency)
         account = made or accounts.find(conn, [sandbox.account])[sandbox.account].id
         if made:
-            _endow(conn, account, sandbox)
+            _endow(conn, account, sandbox, rt.now())
         if not earnest:
             for name, (kind, settings) in sandbox.carriers.items():
                 carriers.save(conn, name, kind, rt.sealed(settings))
@@ -52,12 +53,12 @@ def set_up_sandbox(rt: Runtime, sandbox: Sandbox) -> bool:
     return bool(made)
 
 
-def _endow(conn: Connection, account: int, sandbox: Sandbox) -> None:
+def _endow(conn: Connection, account: int, sandbox: Sandbox, now: datetime) -> None:
     for sender in (sandbox.sender, *sandbox.numbers):
         accounts.set_sender(conn, account, sender, SenderState.APPROVED)
     for destination, price in sandbox.prices.items():
         ledger.set_price(conn, destination, sandbox.currency, price, account)
-    ledger.top_up(conn, account, sandbox.money, "to try things with")
+    ledger.top_up(conn, account, sandbox.money, "to try things with", now)
 
 
 def _connect(conn: Connection, account: int, destination: str, names: Sequence[str]) -> None:

@@ -216,14 +216,14 @@ def _write(rt: Runtime, conn: Connection, run: _Run, entry: PortionResult, state
     """Write an entry, and the end of the trip with the last; return the batches to hint."""
     released = record(rt, conn, entry, state)
     if not entry.is_last:
-        ledger.release(conn, released)
+        ledger.release(conn, released, entry.marked_at)
         return []
     ours, at = [claim for claim in run.claims if claim.span.batch in state.ours], state.at or entry.marked_at
     hints, failed = finish(rt, conn, [claim for claim in ours if claim.span.batch not in entry.left], entry, at)
     if left := [claim for claim in ours if claim.span.batch in entry.left]:
         failed += put_aside(rt, conn, left, entry.pauses, at)
         hints += leases.give_back(conn, [claim.span.batch for claim in left])
-    ledger.release(conn, released + failed)
+    ledger.release(conn, released + failed, at)
     return hints
 
 

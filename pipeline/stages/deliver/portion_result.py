@@ -9,20 +9,14 @@ from pipeline.rules.numbers import test_numbers
 from pipeline.rules.routing.routes import TEST_CARRIER
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.portions import Portion
-from pipeline.store import attempts, events, ledger, messages, parts, receipts
+from pipeline.store import attempts, parts, receipts
 from pipeline.store.attempts import Trial
 from pipeline.store.leases import LeaseState
-from pipeline.store.messages import Moved
+from pipeline.store.ledger import Moved
 from pipeline.store.parts import MultipartAttempt
+from pipeline.transitions import attempt_results
 from schema.carriage import Attempt, Receipt
-from schema.vocabulary import Code, Money, Outcome, ReceiptVerdict, Status
-
-#: what an outcome makes of its message; the two others leave it to another carrier
-_MOVES = {
-    Outcome.ACCEPTED: (Status.SENT, Money.CAPTURED, None),
-    Outcome.UNKNOWN: (Status.SENT, Money.HELD, None),
-    Outcome.REFUSED_PERMANENT: (Status.FAILED, Money.RELEASED, Code.CARRIER_REFUSED),
-}
+from schema.vocabulary import Outcome, ReceiptVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,38 +64,13 @@ def record(rt: Runtime, conn: Connection, entry: PortionResult, state: LeaseStat
             if each.attempt.parts
         ],
     )
-    again = {claim.span.batch for claim, _ in entry.sent.members if claim.again}
-    if again:
-        _earn_once(conn, [trial for trial in ours if trial.batch in again])
-    subscribed = {claim.span.batch for claim, _ in entry.sent.members if claim.subscribes}
-    released: list[Moved] = []
-    for outcome, (status, money, code) in _MOVES.items():
-        these = [trial for trial in ours if trial.attempt.outcome is outcome]
-        if again:
-            these = [trial for trial in these if trial.batch not in again]
-        moved = messages.move(conn, [each.attempt.ref for each in these], status, money, at=at, code=code)
-        if subscribed:
-            tell(rt, conn, [each.attempt.ref for each in these if each.batch in subscribed], status, at)
-        if money is Money.CAPTURED:
-            ledger.capture(conn, moved)
-        else:
-            released += moved
+    resent = {claim.span.batch for claim, _ in entry.sent.members if claim.again}
+    subscribing = {claim.span.batch for claim, _ in entry.sent.members if claim.subscribes}
+    released = attempt_results.apply(conn, at, ours, resent, subscribing)
     _play_test_messages(
         rt, conn, entry, {trial.attempt.ref for trial in ours if trial.attempt.outcome is Outcome.ACCEPTED}
     )
     return released
-
-
-def tell(rt: Runtime, conn: Connection, moved: Sequence[UUID], status: Status, at: datetime) -> None:
-    """Write the events of messages that moved."""
-    events.tell_all(conn, rt.new_ids(), moved, status, at)
-
-
-def _earn_once(conn: Connection, trials: Sequence[Trial]) -> None:
-    """Earn what is still held of messages that were sent before and are taken now: their senders pay once."""
-    taken = sorted(each.attempt.ref for each in trials if each.attempt.outcome is Outcome.ACCEPTED)
-    messages.lock_sent(conn, taken)
-    ledger.capture(conn, messages.end_doubt(conn, taken, Money.CAPTURED))
 
 
 def _play_test_messages(rt: Runtime, conn: Connection, entry: PortionResult, accepted: set[UUID]) -> None:

@@ -15,11 +15,12 @@ from pipeline.rules.routing import outcomes
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.portion_result import PortionResult, record
 from pipeline.stages.deliver.portions import NOTHING, Portion
-from pipeline.stages.deliver.regroup import park, put_aside, set_apart
+from pipeline.stages.deliver.regroup import put_aside, set_apart
 from pipeline.store import leases, ledger, parts, recovery
 from pipeline.store.leases import Claim, LeaseState
-from pipeline.store.messages import Moved
+from pipeline.store.ledger import Moved
 from pipeline.store.recovery import DeadWorkersBatch, Settled
+from pipeline.transitions import poison_batches
 from schema.carriage import Attempt, Parcel
 from schema.message import Hint
 from schema.vocabulary import Outcome
@@ -150,7 +151,7 @@ def _write(rt: Runtime, conn: Connection, held: list[DeadWorkersBatch], account:
     released += put_aside(rt, conn, claims, pauses, now)
     hints = set_apart(rt, conn, claims, account.passed, now)
     released += _let_go(rt, conn, held, account, hints, now)
-    ledger.release(conn, released)
+    ledger.release(conn, released, now)
     return hints
 
 
@@ -164,7 +165,7 @@ def _let_go(
     stuck = [each for each in held if each.in_hand and each.claim.span.batch not in account.moved]
     poison = [each for each in stuck if each.claims >= rt.settings.poison_claims]
     resting = [each for each in stuck if each.claims == rt.settings.poison_claims - 1]
-    released = park(rt, conn, [each.claim for each in poison], now)
+    released = poison_batches.park(conn, now, [each.claim for each in poison])
     recovery.rest(conn, [_settled(each, account) for each in resting], rt.settings.lease_seconds)
     others = [each for each in held if each not in poison and each not in resting]
     hints += recovery.reopen(conn, [_settled(each, account) for each in others])

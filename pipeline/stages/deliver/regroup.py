@@ -1,6 +1,5 @@
 """The end of a trip: what the carrier did not take goes to the next, waits, is held, or has come to its end."""
 
-import logging
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
@@ -13,18 +12,18 @@ from pipeline.rules.routing import failover
 from pipeline.rules.routing.failover import Chain, FailoverPlan, NextCarrier, Remainder
 from pipeline.rules.routing.routes import TEST_CARRIER, RouteQuery
 from pipeline.runtime import Connection, Runtime
-from pipeline.stages.deliver.portion_result import PortionResult, tell
+from pipeline.stages.deliver.portion_result import PortionResult
 from pipeline.store import carriers, holds, leases, messages, routing_snapshot
 from pipeline.store.carriers import CarrierRow
 from pipeline.store.leases import Claim
-from pipeline.store.messages import Moved, Undecided
+from pipeline.store.ledger import Moved
+from pipeline.store.messages import Undecided
 from pipeline.store.routing_snapshot import RouteChoice
-from pipeline.transitions import successor_batches
+from pipeline.transitions import message_ends, successor_batches
+from pipeline.transitions.message_ends import End
 from pipeline.transitions.successor_batches import Successor, successor
 from schema.message import Hint
-from schema.vocabulary import CarrierState, Code, Money, Outcome, ResendReason, Status
-
-log = logging.getLogger(__name__)
+from schema.vocabulary import CarrierState, Code, Outcome, ResendReason
 
 
 def finish(
@@ -47,7 +46,7 @@ def finish(
     leases.finish(conn, [claim.span.batch for claim in claims if claim.span.batch not in kept])
     holds.keep(conn, sorted(kept))
     successors: list[Successor] = []
-    released: list[Moved] = []
+    ends: list[End] = []
     for claim in these:
         if claim.span.batch in kept:
             continue
@@ -57,11 +56,10 @@ def finish(
             # no choice was made where its carrier only asked it to wait
             chosen_by = None if (to.carrier, to.round) == (claim.carrier, claim.round) else snapshot
             successors.append(successor(claim, to, members, now, chosen_by))
-        for code, those in plan.failed.items():
-            released += _end(rt, conn, claim, those, code, now)
-    for claim in claims:
-        released += _end(rt, conn, claim, over.get(claim.span.batch, ()), Code.CARRIER_REFUSED, now)
-    return successor_batches.write(conn, now, rt.new_ids(), successors), released
+        ends += [_end(claim, those, code) for code, those in plan.failed.items()]
+    ends += [_end(claim, over[claim.span.batch], Code.CARRIER_REFUSED) for claim in claims if claim.span.batch in over]
+    hints = successor_batches.write(conn, now, rt.new_ids(), successors)
+    return hints, message_ends.end(conn, now, ends)
 
 
 #: what is held where no carrier may be given it. What only the same carrier may have again, and what is in doubt or met
@@ -114,13 +112,13 @@ def put_aside(
     for id_, holder in messages.batches_of(conn, list(pauses), None).items():
         own[holder][id_] = pauses[id_]
     successors: list[Successor] = []
-    released: list[Moved] = []
+    ends: list[End] = []
     for claim in (each for each in claims if each.span.batch in own):
         later, expired = failover.wait(_state(claim), own[claim.span.batch], now)
         successors += [successor(claim, to, members, now) for to, members in later.items()]
-        released += _end(rt, conn, claim, expired, Code.EXPIRED, now)
+        ends.append(_end(claim, expired, Code.EXPIRED))
     successor_batches.write(conn, now, rt.new_ids(), successors)
-    return released
+    return message_ends.end(conn, now, ends)
 
 
 def set_apart(
@@ -133,23 +131,6 @@ def set_apart(
         if (members := apart.get(claim.span.batch))
     ]
     return successor_batches.write(conn, now, rt.new_ids(), successors)
-
-
-def park(rt: Runtime, conn: Connection, claims: Sequence[Claim], now: datetime) -> list[Moved]:
-    """End what is left of batches that keep killing their workers; return the money to give back."""
-    if not claims:
-        return []
-    left: defaultdict[UUID, list[UUID]] = defaultdict(list)
-    for each in messages.undecided(conn, [claim.span for claim in claims if not claim.again]):
-        left[each.batch].append(each.id)
-    for untaken in messages.untaken(conn, [claim.span for claim in claims if claim.again]):
-        left[untaken.batch].append(untaken.id)
-    released: list[Moved] = []
-    for claim in claims:
-        log.error("batch %s is put aside: it failed too often", claim.span.batch)
-        released += _end(rt, conn, claim, left[claim.span.batch], Code.POISON, now)
-    leases.finish(conn, [claim.span.batch for claim in claims])
-    return released
 
 
 def _remainders(
@@ -213,21 +194,8 @@ def _state(claim: Claim) -> failover.BatchProgress:
     )
 
 
-def _end(rt: Runtime, conn: Connection, claim: Claim, those: Sequence[UUID], code: Code, now: datetime) -> list[Moved]:
-    """End messages that no carrier is left for; return the money to give back.
-
-    Of those that were sent before only the undeliverable have come to their end: the others' carrier may yet report.
-    """
-    if not claim.again:
-        moved = messages.move(conn, those, Status.FAILED, Money.RELEASED, at=now, code=code)
-    elif claim.again is ResendReason.UNDELIVERED:
-        moved = messages.end_doubt(conn, those, Money.RELEASED)
-        those = sorted(messages.conclude(conn, those, Status.FAILED, Code.UNDELIVERED))
-    else:
-        return []
-    if claim.subscribes:
-        tell(rt, conn, those, Status.FAILED, now)
-    return moved
+def _end(claim: Claim, those: Sequence[UUID], code: Code) -> End:
+    return End(those, code, claim.again, claim.subscribes)
 
 
 def _chain_of(choice: RouteChoice, fit: Container[str]) -> Chain:

@@ -1,17 +1,17 @@
 """One look at all that may have to be sent once more."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.resend import unknown_outcomes
 from pipeline.stages.resend.next_carrier import resend
-from pipeline.store import advisory_locks, events, ledger, messages, missing_receipts, parts, receipts, resendable
+from pipeline.store import advisory_locks, ledger, missing_receipts, parts, receipts, resendable
 from pipeline.store.id_spellings import respell
-from pipeline.store.messages import Moved
+from pipeline.transitions import message_ends
 from schema.message import Hint
-from schema.vocabulary import Code, Money, ReceiptState, ResendReason, Status
+from schema.vocabulary import Code, ReceiptState, ResendReason
 
 #: receipts, batches or doubts one transaction takes on, and how many of them one look may take
 PORTION, ROUNDS = 500, 20
@@ -72,29 +72,22 @@ def _all_of(rt: Runtime, name: str, look: Callable[[Connection], _Part]) -> list
 
 def _failures(rt: Runtime, conn: Connection) -> _Part:
     """Send once more what a carrier could not deliver and another might; fail the rest."""
-    found = receipts.due(conn, PORTION, rt.now(), retryable=True)
+    now = rt.now()
+    found = receipts.due(conn, PORTION, now, retryable=True)
     known = [each for each in found if not each.waits]
-    respelt = respell(conn, [each.receipt for each in found if each.message is None], rt.now())
+    respelt = respell(conn, [each.receipt for each in found if each.message is None], now)
     waiting = [each.receipt for each in found if each.waits and each.receipt not in respelt]
     receipts.postpone(conn, waiting, rt.settings.orphan_hours)
     parts.judge(conn, [each for each in known if each.is_part])
     those = resendable.of(conn, sorted({each.message for each in known if each.message and each.is_latest}))
     resent = resend(rt, conn, those, ResendReason.UNDELIVERED)
-    released = _fail(rt, conn, [each.id for each in resent.left])
+    undelivered = message_ends.fail_sent(conn, now, [each.id for each in resent.left], Code.UNDELIVERED)
     touched = {each.id for each in those}
     did = [each.receipt for each in known if each.is_latest and each.message in touched]
     receipts.close(conn, did, ReceiptState.APPLIED)
     receipts.close(conn, [each.receipt for each in known if each.receipt not in did], ReceiptState.IGNORED)
-    ledger.release(conn, released)
+    ledger.release(conn, undelivered.released, now)
     return _Part(resent.hints, len(found) == PORTION)
-
-
-def _fail(rt: Runtime, conn: Connection, undelivered: Sequence[UUID]) -> list[Moved]:
-    """Fail what no carrier can deliver; return the money to give back: what was held still."""
-    released = messages.end_doubt(conn, undelivered, Money.RELEASED)
-    failed = messages.conclude(conn, undelivered, Status.FAILED, Code.UNDELIVERED)
-    events.tell_all(conn, rt.new_ids(), sorted(failed), Status.FAILED, rt.now())
-    return released
 
 
 def _missing_receipts(rt: Runtime, conn: Connection) -> _Part:

@@ -1,19 +1,21 @@
 """What is made of attempts that were left unknown, by what their carrier is able to do."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from pipeline.errors import ConfigurationError
 from pipeline.rules.routing.unknown_outcomes import UnknownAction, UnknownCase, UnknownTimeouts, action, pause
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.resend.next_carrier import resend
-from pipeline.store import carriers, events, ledger, messages, resendable, unknown_outcomes
-from pipeline.store.messages import Moved
+from pipeline.store import carriers, ledger, messages, resendable, unknown_outcomes
+from pipeline.store.ledger import Moved
 from pipeline.store.unknown_outcomes import UnknownAttempt
+from pipeline.transitions import attempt_results, message_ends
 from schema.message import Hint
-from schema.vocabulary import CarrierState, Code, Money, Outcome, ResendReason, Status
+from schema.vocabulary import CarrierState, Code, Outcome, ResendReason
 from schema.vocabulary import UnknownAbility as Ability
 
 
@@ -38,14 +40,14 @@ def look(rt: Runtime, conn: Connection, limit: int) -> Looked:
     looked = Looked(len(found))
     if not found:
         return looked
-    messages.lock_sent(conn, [each.message for each in found])
+    now = rt.now()
+    held = messages.lock_sent(conn, [each.message for each in found])
     timeout = UnknownTimeouts(rt.settings.doubt_seconds_otp, rt.settings.doubt_minutes * 60)
     cases: defaultdict[UnknownAction, list[_Case]] = defaultdict(list)
     for each, question in _questions(rt, conn, found):
         cases[_action(each, question, timeout)].append((each, question))
-    ledger.capture(conn, messages.end_doubt(conn, _ids(cases[UnknownAction.EARN]), Money.CAPTURED))
-    released = _fail(rt, conn, cases[UnknownAction.FAIL], Code.CARRIER_REFUSED)
-    released += _fail(rt, conn, cases[UnknownAction.EXPIRE], Code.EXPIRED)
+    attempt_results.confirm(conn, now, held.intersection(_ids(cases[UnknownAction.EARN])))
+    released = _fail(conn, now, cases, held)
     later, over = _send_again(rt, conn, cases, looked)
     later += cases[UnknownAction.WAIT] + cases[UnknownAction.ASK]
     over += (
@@ -57,7 +59,7 @@ def look(rt: Runtime, conn: Connection, limit: int) -> Looked:
     unknown_outcomes.resolve(conn, [each for each, _ in over])
     for each, _ in cases[UnknownAction.ASK]:
         looked.asks[each.carrier].append(each.message)
-    ledger.release(conn, released)
+    ledger.release(conn, released, now)
     return looked
 
 
@@ -127,12 +129,15 @@ def _send_again(
     return later, over
 
 
-def _fail(rt: Runtime, conn: Connection, cases: Sequence[_Case], code: Code) -> list[Moved]:
+def _fail(
+    conn: Connection, now: datetime, cases: Mapping[UnknownAction, Sequence[_Case]], held: Set[UUID]
+) -> list[Moved]:
     """End what no carrier has: of what one could not deliver before that is the reason; return money to give back."""
+    ended: defaultdict[Code, list[UUID]] = defaultdict(list)
+    for word, code in ((UnknownAction.FAIL, Code.CARRIER_REFUSED), (UnknownAction.EXPIRE, Code.EXPIRED)):
+        for each, _ in cases.get(word, ()):
+            ended[Code.UNDELIVERED if each.was_undelivered else code].append(each.message)
     released: list[Moved] = []
-    for was_undelivered, why in ((False, code), (True, Code.UNDELIVERED)):
-        these = _ids(case for case in cases if case[0].was_undelivered is was_undelivered)
-        released += messages.end_doubt(conn, these, Money.RELEASED)
-        failed = messages.conclude(conn, these, Status.FAILED, why)
-        events.tell_all(conn, rt.new_ids(), sorted(failed), Status.FAILED, rt.now())
+    for code, messages_ in ended.items():
+        released += message_ends.fail_sent(conn, now, sorted(set(messages_)), code, held).released
     return released

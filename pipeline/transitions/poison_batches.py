@@ -1,0 +1,59 @@
+"""Poison batches: those that keep killing their workers end, with what is left of them."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from pipeline.runtime import Connection
+from pipeline.store import batches, leases, messages
+from pipeline.store.ledger import Moved
+from pipeline.store.messages import Span
+from pipeline.transitions import message_ends
+from pipeline.transitions.message_ends import End
+from schema.vocabulary import Code, ResendReason
+
+log = logging.getLogger(__name__)
+
+
+class Stuck(Protocol):
+    """A claimed batch that is locked."""
+
+    @property
+    def span(self) -> Span:
+        """Return where its messages are."""
+
+    @property
+    def again(self) -> ResendReason | None:
+        """Return why they are sent once more; None: they have not been sent."""
+
+
+def park(conn: Connection, now: datetime, poison: Sequence[Stuck]) -> list[Moved]:
+    """End what is left of claimed batches, and the batches; return the money to give back."""
+    if not poison:
+        return []
+    _warn([each.span for each in poison])
+    left: defaultdict[UUID, list[UUID]] = defaultdict(list)
+    for each in messages.undecided(conn, [stuck.span for stuck in poison if not stuck.again]):
+        left[each.batch].append(each.id)
+    for each in messages.untaken(conn, [stuck.span for stuck in poison if stuck.again is ResendReason.UNDELIVERED]):
+        left[each.batch].append(each.id)
+    ends = [End(left[stuck.span.batch], Code.POISON, stuck.again) for stuck in poison]
+    released = message_ends.end(conn, now, ends)
+    leases.finish(conn, [stuck.span.batch for stuck in poison])
+    return released
+
+
+def park_admitted(conn: Connection, now: datetime, claims: int, limit: int) -> None:
+    """Reject the messages of batches that so many tries at measuring them did not survive, and end the batches."""
+    spans = batches.park_admitted(conn, claims, limit, now)
+    _warn(spans)
+    unpaid = [each.id for each in messages.undecided(conn, spans)]
+    message_ends.reject_unpaid(conn, now, unpaid, Code.POISON)
+
+
+def _warn(spans: Sequence[Span]) -> None:
+    for span in spans:
+        log.error("batch %s is put aside: it failed too often", span.batch)
