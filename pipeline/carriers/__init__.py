@@ -1,1 +1,1 @@
-"""Back doors: one kind of carrier a file."""
+"""Carrier modules, one per kind: SMPP, HTTP vendors, simulated."""

@@ -1,4 +1,4 @@
-"""Settings that every kind of carrier has: whether it is asked what is left to spend, and what is too little."""
+"""Settings that every kind of carrier has: whether its balance is polled, and below what it is low."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,25 +6,25 @@ from decimal import Decimal
 
 from pipeline.carriers.setting_reader import SettingReader
 
-#: seconds between two questions
+#: seconds between two polls
 USUAL, SHORTEST, LONGEST = 60.0, 5.0, 86_400.0
 LOW, EVERY = "low_balance", "balance_seconds"
 
 
 @dataclass(frozen=True, slots=True)
 class BalancePolling:
-    """That a carrier is asked what is left to spend."""
+    """That a carrier's balance is polled."""
 
-    #: below it the carrier is drained; None: it is only shown
+    #: below it the carrier is drained; None: never
     low: Decimal | None
-    #: between two questions
+    #: between two polls
     seconds: float
 
 
 def watch(name: str, settings: Mapping[str, object]) -> tuple[BalancePolling | None, dict[str, object]]:
-    """Return what is said of the balance, None where nothing is, and the settings that are the kind's own.
+    """Return the balance settings, None where there are none, and the remaining settings, which are the kind's own.
 
-    ConfigurationError names the setting that does not fit.
+    ConfigurationError names the invalid setting.
     """
     own = {key: value for key, value in settings.items() if key not in (LOW, EVERY)}
     if len(own) == len(settings):

@@ -1,7 +1,7 @@
-"""How a connection comes about: the name is looked up, then one of its addresses connects, all within one time.
+"""Connects with one deadline for all: DNS look-up, then TCP and TLS to one address after another.
 
-An address that does not answer takes half of the time that is left, where there is another: one machine of several that
-is gone, or a way by IPv6 that leads nowhere, does not keep us from the rest.
+An address that does not answer takes half of the remaining time if there are others: one of several machines that
+is down, or broken IPv6, does not prevent a connection to the rest.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from threading import Thread
 from typing import TypeVar
 
-#: why no connection came about; the first that fits
+#: code for each reason why a connection failed; the first match counts
 CONNECT_FAULTS: dict[type[Exception], str] = {
     TimeoutError: "connect_timeout",
     ssl.SSLError: "tls",
@@ -27,24 +27,24 @@ P = TypeVar("P", bound=asyncio.Protocol)
 
 
 class Connector:
-    """The way to one host and port.
+    """Connects to one host and port.
 
-    A look-up cannot be broken off. The loop makes them in a few threads that all its process shares, and waits for them
-    when it is closed; so here each has a thread of its own, which nobody waits for. There is one at a time: whoever
-    connects meanwhile shares it.
+    A look-up cannot be cancelled. The event loop runs them in a few threads shared by the whole process, and waits for
+    them when it closes; so here each has a thread of its own that is never joined. One look-up runs at a time:
+    concurrent calls share it.
     """
 
     def __init__(
         self, host: str, port: int, tls: ssl.SSLContext | None, seconds: float, *, name: str | None = None
     ) -> None:
-        """Take where to connect to, in how many seconds; `name`: what its certificate says, if not `host`."""
+        """Take the target and its deadline in seconds; `name`: the name on its certificate, if not `host`."""
         self._host, self._port, self._tls, self._seconds = host, port, tls, seconds
         self._name = (name or host) if tls else None
-        #: the look-up under way, or the last there was
+        #: the running look-up, or the last one
         self._asked: Future[list[str]] | None = None
 
     async def connect(self, make: Callable[[], P]) -> P | str:
-        """Return a connection's protocol, or the code that says why there is none."""
+        """Return a connection's protocol, or the code of the failure."""
         try:
             async with asyncio.timeout(self._seconds) as whole:
                 found = await self._look_up()
@@ -53,7 +53,7 @@ class Connector:
             return next(code for kind, code in CONNECT_FAULTS.items() if isinstance(error, kind))
 
     async def _first(self, make: Callable[[], P], found: list[str], by: float) -> P:
-        """Return what connects first; the rest are tried in turn, but TLS that failed has failed."""
+        """Return the first connection that succeeds, trying the addresses in turn; a TLS failure is final."""
         loop = asyncio.get_running_loop()
         fault = OSError("no address")
         for each in found:
@@ -75,7 +75,7 @@ class Connector:
             return [self._host]
         if self._asked is None or self._asked.done():
             asked: Future[list[str]] = Future()
-            # from now on nobody who waits for it can cancel it for the others
+            # prevents one waiter's cancellation from cancelling it for the others
             asked.set_running_or_notify_cancel()
             Thread(target=_ask, args=(asked, self._host, self._port), name="look-up", daemon=True).start()
             self._asked = asked
@@ -85,7 +85,7 @@ class Connector:
 def _ask(asked: Future[list[str]], host: str, port: int) -> None:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except Exception as error:  # noqa: BLE001 - whoever waits is told
+    except Exception as error:  # noqa: BLE001 - passed on to the waiters
         asked.set_exception(error)
     else:
         asked.set_result([str(each[4][0]) for each in found])

@@ -1,4 +1,4 @@
-"""What every carrier does, whatever it speaks."""
+"""The interfaces of carriers: submit, query, balance, listen, receipts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,20 +12,20 @@ from schema.vocabulary import Placement, UnknownAbility
 
 
 class Carrier(Protocol):
-    """One carrier as a deliver worker sees it. Made after fork, one a process, closed with it."""
+    """One carrier, as deliver workers use it. Created after fork, one per process, and closed with it."""
 
     name: str
-    #: the longest that `send` may take, in seconds
+    #: the longest that `send` takes, in seconds
     call_deadline: float
-    #: what can be done about an attempt that is left unknown; a setting `doubt` may lower what the kind is able to
+    #: how an attempt with an unknown outcome can be resolved; the setting `doubt` may lower it
     doubt: UnknownAbility
-    #: DEDUPES: seconds within which the same reference is taken once
+    #: DEDUPES: seconds within which the carrier deduplicates our reference
     dedupe_seconds: float
 
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
-        """Send the parcels; return one attempt for each, in their order.
+        """Submit the parcels; return one attempt for each, in their order.
 
-        Never raises for a fault of the network or of one parcel: that is the attempt's outcome. Returns within
+        Never raises for a network error or an invalid parcel: that is the attempt's outcome. Returns within
         `call_deadline` for the whole call, so that a lease of three deadlines always suffices.
         """
         ...
@@ -36,27 +36,27 @@ class Carrier(Protocol):
 
 
 class SubmitNotes(Protocol):
-    """Where a carrier writes down how far each message of a call is, by its place: it outlives the process."""
+    """Receives the progress of each message of a call, by its index; the journal stores it beyond the process."""
 
     def ready(self) -> None:
-        """Note that all requests are written down: what is not handed over from now on waits for its turn."""
+        """Note that all requests are encoded: from now on, what is not noted as submitting was not sent."""
         ...
 
     def submitting(self, place: int) -> None:
-        """Note that the message is handed over now; called before its first byte goes to the connection."""
+        """Note that the message is being submitted; called before its first byte is written to the connection."""
         ...
 
     def unsubmitted(self, place: int) -> None:
-        """Note that all of the message was refused for now, and is kept back to be handed over once more."""
+        """Note that the whole message was throttled, and is kept for another submit."""
         ...
 
     def answered(self, place: int, attempt: Attempt) -> None:
-        """Note what became of the message."""
+        """Note the message's attempt."""
         ...
 
 
 class NoNotes:
-    """Notes that nobody keeps."""
+    """Notes that are discarded."""
 
     def ready(self) -> None:
         """Do nothing."""
@@ -76,40 +76,40 @@ NO_NOTES = NoNotes()
 
 @runtime_checkable
 class NotingCarrier(Protocol):
-    """A carrier that notes what it hands over; of any other the whole call counts as handed over at once."""
+    """A carrier that notes what it submits; for any other the whole call counts as submitted at once."""
 
     def send_noting(self, parcels: Sequence[Parcel], notes: SubmitNotes) -> list[Attempt]:
-        """Send as `send` does; a message that is not noted as handed over has not left us."""
+        """Submit as `send` does; a message that is not noted as submitting was not sent."""
         ...
 
 
 @runtime_checkable
 class QueryableCarrier(Protocol):
-    """A carrier that can be asked what became of a reference of ours (`Doubt.QUERYABLE`)."""
+    """A carrier that can be queried by our reference (`UnknownAbility.QUERYABLE`)."""
 
     def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
-        """Ask what became of parcels sent before; return one answer for each, in their order.
+        """Query the outcome of parcels submitted before; return one attempt for each, in their order.
 
-        ACCEPTED: the carrier has it. NOT_WRITTEN: it never heard of it. UNKNOWN: it does not say. Bound by
-        `call_deadline` like `send`, and as little given to raising.
+        ACCEPTED: the carrier has it. NOT_WRITTEN: it never got it. UNKNOWN: it does not say. Returns within
+        `call_deadline` and never raises, like `send`.
         """
         ...
 
 
 @runtime_checkable
 class CarrierWithBalance(Protocol):
-    """A carrier that says what is left to spend with it."""
+    """A carrier whose balance can be polled."""
 
     def balance(self) -> tuple[Decimal, str] | None:
-        """Return the balance and its currency (ISO 4217, or "" for credits); None when it does not say now."""
+        """Return the balance and its currency (ISO 4217, or "" for credits); None when it is not available now."""
         ...
 
 
 class Listener(Protocol):
-    """Takes what a carrier says unasked, and returns once it is kept; raises DatabaseFault when it is not."""
+    """Stores what a carrier sends unasked; returns once it is committed, raises DatabaseFault if it is not."""
 
     def __call__(self, events: CarrierEvents) -> None:
-        """Keep it."""
+        """Store the events."""
         ...
 
 
@@ -118,52 +118,52 @@ class ConnectedCarrier(Protocol):
     """A carrier that stays connected and receives events; `postroad carriers` runs a process for each."""
 
     def listen(self, listener: Listener) -> None:
-        """Connect, stay connected, and hand over what comes; returns at once."""
+        """Connect, stay connected, and pass events to the listener; returns at once."""
         ...
 
     def binds(self) -> Mapping[str, int]:
-        """Return how the connections stand: `bound`, `wanted`, `open` submits in the window."""
+        """Return connection counts: `bound`, `wanted`, and `open` requests in the windows."""
         ...
 
     def report(self) -> BindReport:
-        """Return how the connections stand, why one of them does not, and what is odd about the other end."""
+        """Return the state of the connections: counts, the last failure, diagnostics of the SMSC."""
         ...
 
 
 @runtime_checkable
 class CarrierWithWarnings(Protocol):
-    """A carrier that takes settings which may not work, and says which."""
+    """A carrier that accepts settings which may not work, and reports them."""
 
-    #: words to read; never a value
+    #: texts for the operator; never a value
     warnings: Sequence[str]
 
 
 class ReceiptForged(PostroadError):
-    """A delivery report does not prove that its carrier sent it; answer 401 and keep nothing."""
+    """A receipt fails authentication; respond 401 and store nothing."""
 
 
 class ReceiptReader(Protocol):
-    """Understands what one kind of carrier posts over HTTP: delivery reports, and messages from handsets."""
+    """Parses what one kind of carrier posts over HTTP: receipts and inbound messages."""
 
     def __call__(self, carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
-        """Return what is in one request to the carrier of that name, with these settings of its row.
+        """Return the events in one request to the carrier of this name, with the settings of its row.
 
-        ValueError says what cannot be read, ReceiptForged whose token is wrong.
+        ValueError says what is unreadable; ReceiptForged is raised where authentication fails.
         """
         ...
 
 
 class ReceiptProof(Protocol):
-    """Judges by its headers and URL alone whose a post is, so that nothing is read of a forger."""
+    """Authenticates a post by its headers and URL alone, so that a forger's body is never read."""
 
     def __call__(self, carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
-        """Tell whether they prove it; False: only the body can. ReceiptForged if they disprove it."""
+        """Return True if they authenticate it, False if that takes the body; raise ReceiptForged if they are wrong."""
         ...
 
 
-#: what a carrier is answered when its receipts are kept: status, content type and body
+#: response to a carrier's post once its events are stored: status, content type and body
 Thanks = tuple[int, str, str]
-#: what a carrier hears unless its kind says otherwise
+#: the response of kinds that define no other
 USUAL_THANKS: Thanks = (200, "application/json", '{"kept": true}')
 
 
@@ -176,24 +176,24 @@ def _sends_no_dlt(_settings: Mapping[str, object]) -> bool:
 
 
 def reaches_no_operator(_settings: Mapping[str, object]) -> None:
-    """Return what is said of ids for India (DLT) by a kind that reaches no operator."""
+    """Return None, the `sends_dlt` of a kind that reaches no mobile operator."""
     return
 
 
 @dataclass(frozen=True, slots=True)
 class HttpReceipts:
-    """How the receipts of one kind of carrier come over HTTP."""
+    """How one kind of carrier posts receipts over HTTP."""
 
     read: ReceiptReader
-    #: what is told of them before their body is read
+    #: authenticates a post before its body is read
     prove: ReceiptProof
-    #: the settings of which one proves them; none: the rules in the setting `receipts` hold a proof
+    #: settings of which one authenticates it; none: the rules in the setting `receipts` do
     secrets: tuple[str, ...] = ()
-    #: whether every post is believed while none of these is set; otherwise none is
+    #: whether every post is accepted while none of these is set; otherwise none is
     is_trusting: bool = False
-    #: whether its carriers may call with GET too
+    #: whether its carriers may use GET too
     by_get: bool = False
-    #: returns what a carrier of (name, settings) is answered when its receipts are kept
+    #: returns the response to a carrier of (name, settings) once its events are stored
     thanks: Callable[[str, Mapping[str, object]], Thanks] = _usual_thanks
 
 
@@ -201,17 +201,17 @@ class HttpReceipts:
 class CarrierKind:
     """One kind of carrier: all that the rest of the code knows of it."""
 
-    #: what an operator calls it: `twilio`
+    #: its name in the database and the CLI: `twilio`
     name: str
-    #: makes a carrier of (name, settings); ConfigurationError names the setting that does not fit
+    #: creates a carrier of (name, settings); ConfigurationError names the invalid setting
     make: Callable[[str, Mapping[str, object]], Carrier]
-    #: which process gives its carriers their messages
+    #: which process submits its carriers' messages
     placement: Placement = Placement.OWN
     #: None: its receipts do not come over HTTP
     receipts: HttpReceipts | None = None
-    #: why a message was refused, by where the code comes and by the code; empty: its codes are an operator's to set
+    #: reason by the code's source and the code; empty: an operator defines its codes
     codes: Mapping[str, Mapping[Any, RefusalReason]] = field(default_factory=dict)
-    #: tells whether its settings have ids for India (DLT) that its carriers send; None: it reaches no operator
+    #: tells whether its settings have DLT ids that its carriers send; None: it reaches no mobile operator
     sends_dlt: Callable[[Mapping[str, object]], bool | None] = _sends_no_dlt
-    #: the settings that say how ids are written, where a carrier may write them otherwise in receipts
+    #: settings of the ids' formats, for kinds whose receipts may format ids differently from submit responses
     id_settings: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""A setting that every kind of carrier has: `home_country`, where the handsets are whose messages it brings."""
+"""The setting `home_country` of every kind of carrier: the country of the handsets whose messages it delivers to us."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,12 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from pipeline.carriers.setting_reader import SettingReader
 
-#: ISO 3166-1 alpha-2; what its handsets write without a country code is dialled there
+#: ISO 3166-1 alpha-2; numbers of its handsets without a country code are dialled there
 HOME = "home_country"
 
 
 def read(options: SettingReader) -> str:
-    """Take the setting; "" where it is not set, ConfigurationError where it is no country."""
+    """Take the setting; "" where it is not set; ConfigurationError where it is not a country code."""
     word = options.text(HOME, "").upper()
     if word and word not in SUPPORTED_REGIONS:
         raise options.unfit(HOME, "must be an ISO 3166 code of two letters, such as NG or GB")
@@ -19,13 +19,13 @@ def read(options: SettingReader) -> str:
 
 
 def own(carrier: str, settings: Mapping[str, object]) -> dict[str, object]:
-    """Return the settings that are the kind's own, for a kind whose posts are read elsewhere than it is made."""
+    """Return the settings without `home_country`, for kinds whose posts are read apart from the carrier."""
     if HOME in settings:
         read(SettingReader(carrier, settings))
     return {key: value for key, value in settings.items() if key != HOME}
 
 
 def of(settings: Mapping[str, object]) -> str:
-    """Return the country in the settings of a row, "" where it is not set."""
+    """Return the country from a row's settings, "" where it is not set."""
     word = settings.get(HOME)
     return word.upper() if isinstance(word, str) else ""

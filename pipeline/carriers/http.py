@@ -1,24 +1,24 @@
-"""A carrier that speaks our simulator's small JSON API over HTTP/1.1, and the pattern for any vendor that posts JSON.
+"""HTTP carrier for the simulator's JSON API over HTTP/1.1: a template for vendors that post JSON.
 
     POST {base_url}/{carrier}/messages
     {"ref", "to", "from", "text", "encoding": "GSM7|UCS2", "segments", "valid_until"?, "receipt_url"?}
 
     202 {"id": "…"}                                       accepted
-    400, 413, 422 {"error": {"code", "message"}}          refused for good
-    another of 4xx with such a body                       refused for now: our settings are at fault, not the message
-    429 (Retry-After: seconds); 503 with such a body      refused for now
-    anything else, and an answer that cannot be read      unknown: the message may have been taken
+    400, 413, 422 {"error": {"code", "message"}}          refused permanently
+    other 4xx with such a body                            refused transiently: our settings are wrong, not the message
+    429 (Retry-After: seconds); 503 with such a body      refused transiently
+    anything else, or an unreadable response              unknown: the message may have been accepted
 
-Receipts come as a POST to `receipt_url`, one object or an array of up to 100, with `Authorization: Bearer {token}`:
+Receipts are POSTed to `receipt_url`, one object or an array of up to 100, with `Authorization: Bearer {token}`:
 
     {"id", "ref", "status": "delivered|failed|pending", "code", "at": ISO 8601}
 
-and in the same way what a handset wrote:
+and inbound messages likewise:
 
-    {"id", "from", "to", "text", "at": ISO 8601}; of a part of a long one also "concat_ref", "part" (from 1), "parts"
+    {"id", "from", "to", "text", "at": ISO 8601}; a part of a long one also has "concat_ref", "part" (from 1), "parts"
 
-Settings: those of every line (`base_url` required), `carrier` (our name for it; its name over there), `token` (sent as
-a bearer), `receipt_url`, `receipt_token`.
+Settings: those of every vendor (`base_url` required), `carrier` (its name at the other end; default: our name),
+`token` (sent as bearer), `receipt_url`, `receipt_token`.
 """
 
 import hmac
@@ -46,7 +46,7 @@ from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Rec
 from schema.refusals import RefusalReason
 from schema.vocabulary import ReceiptVerdict
 
-#: why a request with an error body was refused, by the answer's status; another of 4xx: it is not said why
+#: reason of a refusal with an error body, by HTTP status; other 4xx: unspecified
 REFUSALS: dict[int, RefusalReason] = {
     400: RefusalReason.MESSAGE_REFUSED,
     401: RefusalReason.ACCOUNT,
@@ -68,7 +68,7 @@ STATUSES = {
 
 
 def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
-    """Make the carrier; ConfigurationError names the setting that does not fit."""
+    """Create the carrier; ConfigurationError names the invalid setting."""
     options = SettingReader(name, settings)
     line = VendorConnection(options)
     carrier, token = options.text("carrier", name), secret(options, "token", "")
@@ -80,7 +80,7 @@ def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
 
 
 def write(head: bytes, called: str, parcel: Parcel, _: datetime) -> bytes:
-    """Return the request of one parcel."""
+    """Return the HTTP request for one parcel."""
     message: dict[str, object] = {
         "ref": str(parcel.ref),
         "to": parcel.to,
@@ -97,7 +97,7 @@ def write(head: bytes, called: str, parcel: Parcel, _: datetime) -> bytes:
 
 
 def judge(ref: UUID, answer: HttpResponse) -> Attempt:
-    """Return what an answer says of the message with our reference `ref`."""
+    """Return the attempt for the message with our reference `ref`, by its response."""
     body = posted_receipts.parsed(answer.body)
     if answer.status == 202:
         return accepted(ref, posted_receipts.part(body, "id"))
@@ -110,16 +110,16 @@ def judge(ref: UUID, answer: HttpResponse) -> Attempt:
 
 
 def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
-    """Tell whether its token proves whose a post is; ReceiptForged if that is wrong, False where none is set."""
+    """Authenticate a post by its token; ReceiptForged if it is wrong, False if none is configured."""
     expected = settings.get("receipt_token")
     given = posted.headers.get("authorization", "")
     if expected and not hmac.compare_digest(given.encode("utf-8", "replace"), f"Bearer {expected}".encode()):
-        raise ReceiptForged(f"carrier {carrier}: the receipt does not carry our token")
+        raise ReceiptForged(f"carrier {carrier}: the receipt does not have our token")
     return bool(expected)
 
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
-    """Return what is in one request; ReceiptForged if its token is wrong."""
+    """Return the events in one request; ReceiptForged if its token is wrong."""
     prove(carrier, settings, posted)
     return posted_receipts.read_each(
         carrier,
@@ -149,7 +149,7 @@ def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, o
 def _receipt(carrier: str, report: Mapping[str, object]) -> posted_receipts.Entry:
     status, carrier_ref, ref = (posted_receipts.word(report.get(key), key) for key in ("status", "id", "ref"))
     if not (status and (carrier_ref or ref)):
-        raise ValueError("status and id, or ref, must be there")
+        raise ValueError("status, and id or ref, are required")
     receipt = Receipt(
         carrier=carrier,
         key=f"{carrier_ref or ref}/{status}",

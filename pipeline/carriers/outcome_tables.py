@@ -1,4 +1,4 @@
-"""docs/outcomes.md: all carriers' codes side by side, written from their tables by `python -m` this module."""
+"""Generates docs/outcomes.md, all carriers' codes side by side, by `python -m` this module."""
 
 import sys
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pipeline.rules.routing.retryable import OUTCOMES, may_another_help
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome
 
-#: what the tables do not show, each with its reason
+#: exceptions to the tables, each with its reason
 EXCEPTIONS = """
 - A code in no table is `refused_transient` in an answer: nothing was sent, and number, text or consent are not said to
   be at fault. In a receipt it says what became of a message that was sent: no other carrier is tried. Twilio's status
@@ -34,7 +34,7 @@ number, text or consent are at fault for.
 
 
 def markdown() -> str:
-    """Return the page."""
+    """Return the page as Markdown."""
     reasons = _table(
         ("reason", "outcome of an answer", "another carrier may help"),
         ((reason, OUTCOMES[reason], _help(reason)) for reason in RefusalReason),

@@ -1,16 +1,16 @@
-"""Whether what a carrier posts proves whose it is, as its settings stand."""
+"""How a carrier's HTTP posts are authenticated, by its kind and settings."""
 
 from collections.abc import Mapping
 
 from pipeline.carriers.contract import HttpReceipts
 from schema.carriage import ReceiptAuthentication
 
-#: the setting that waives a proof, of every kind that names settings that prove its receipts, and its only value
+#: the setting that waives authentication, for every kind that has `secrets`, and its only value
 RECEIPTS, OPEN = "receipts", "open"
 
 
 def proof(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> ReceiptAuthentication | None:
-    """Return how a carrier's posts are proved; None where it posts nothing over HTTP."""
+    """Return how a carrier's posts are authenticated; None where it posts nothing over HTTP."""
     if receipts is None:
         return None
     if not receipts.secrets and is_waived(settings):
@@ -23,23 +23,23 @@ def proof(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> Rece
 
 
 def is_waived(settings: Mapping[str, object]) -> bool:
-    """Tell whether an operator said that whoever posts is believed."""
+    """Tell whether the operator waived authentication."""
     given = settings.get(RECEIPTS)
     return given == OPEN or (isinstance(given, Mapping) and given.get("proof") == OPEN)
 
 
 def own(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> dict[str, object]:
-    """Return the settings that are the kind's own: without the waiver."""
+    """Return the settings without the waiver, which are the kind's own."""
     waived = receipts and receipts.secrets and is_waived(settings)
     return {key: value for key, value in settings.items() if not (waived and key == RECEIPTS)}
 
 
 def demand(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> str:
-    """Return what to say to who adds a carrier whose posts anybody could forge, or "" where all is well."""
+    """Return the error for a new carrier whose posts would not be authenticated, or ""."""
     keys = receipts.secrets if receipts else ()
     if not keys or is_waived(settings) or proof(receipts, settings) is ReceiptAuthentication.HELD:
         return ""
     return (
-        f"its receipts come over HTTP, and nothing would prove whose they are: set {' or '.join(keys)},"
-        f' or say that whoever posts is to be believed: --open-receipts, "{RECEIPTS}": "{OPEN}"'
+        f"its receipts come over HTTP and would not be authenticated: set {' or '.join(keys)},"
+        f' or accept them from anyone: --open-receipts, "{RECEIPTS}": "{OPEN}"'
     )

@@ -1,4 +1,4 @@
-"""One carrier's settings, read key by key; a fault names the carrier and the key."""
+"""Reads and validates one carrier's settings key by key; errors name the carrier and the key."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,12 +10,12 @@ Word = TypeVar("Word", bound=StrEnum)
 
 
 class SettingReader:
-    """What an operator set for one carrier. Each key is read once; `finish` refuses the keys nobody read."""
+    """One carrier's settings. Each key is read once; `finish` refuses unknown keys."""
 
     def __init__(self, carrier: str, given: Mapping[str, object]) -> None:
         self.carrier = carrier
         self._given = dict(given)
-        #: what is taken though a specification does not allow it: words to read
+        #: settings accepted though a specification does not allow them: texts for the operator
         self.warnings: list[str] = []
 
     def text(self, key: str, default: str | None = None) -> str:
@@ -64,18 +64,18 @@ class SettingReader:
         return {str(name): member for name, member in value.items()}
 
     def take(self, key: str) -> object:
-        """Take whatever is there, None where nothing is."""
+        """Take any value, None where it is absent."""
         return self._given.pop(key, None)
 
     def warn(self, key: str, why: str) -> None:
-        """Note that a setting is taken though it may not work."""
+        """Add a warning: a setting is accepted though it may not work."""
         self.warnings.append(f"carrier {self.carrier}: {key} {why}")
 
     def finish(self) -> None:
-        """Refuse what is left: a key misspelt would otherwise be a setting ignored."""
+        """Refuse keys that were not read: a misspelt key would otherwise be ignored."""
         if self._given:
             raise self.unfit(min(self._given), "is no setting of this kind of carrier")
 
     def unfit(self, key: str, why: str) -> ConfigurationError:
-        """Return the error that names the key."""
+        """Return the ConfigurationError that names the key."""
         return ConfigurationError(f"carrier {self.carrier}: {key} {why}")

@@ -1,8 +1,8 @@
-"""A carrier inside the process: plays a script without a network, for test messages and benches.
+"""In-process simulated carrier: plays a script without a network, for test messages and benchmarks.
 
-Settings: `script` (see `script.py`), `log` (path of the oracle's log; none by default), `fsync` (false).
-It waits for `latency_ms` and for `slow` once a portion, as if all of it were on the wire at once; it never waits for a
-timeout, and it posts no receipts.
+Settings: `script` (see `simulator_script.py`), `log` (path of the oracle's log; default none), `fsync` (false).
+It waits for `latency_ms` and for `slow` once a portion, as if all messages were submitted at once; it never waits for
+a timeout, and it posts no receipts.
 """
 
 import time
@@ -16,7 +16,7 @@ from pipeline.carriers.simulator_script import ScriptedOutcome, read
 from schema.carriage import Attempt, Parcel
 from schema.vocabulary import Outcome, Placement, UnknownAbility
 
-#: what we would have made of each fate over the wire, and the code; None: the word's own argument
+#: attempt outcome and code of each scripted outcome, as over the network; None: the word's own argument
 OUTCOMES: dict[ScriptedOutcome, tuple[Outcome, str | None]] = {
     ScriptedOutcome.ACCEPT: (Outcome.ACCEPTED, None),
     ScriptedOutcome.SLOW: (Outcome.ACCEPTED, None),
@@ -38,7 +38,7 @@ OUTCOMES: dict[ScriptedOutcome, tuple[Outcome, str | None]] = {
 
 
 class Simulated:
-    """A carrier that is its own other end."""
+    """A carrier that decides its outcomes itself."""
 
     def __init__(self, name: str, settings: Mapping[str, object]) -> None:
         options = SettingReader(name, settings)
@@ -47,7 +47,7 @@ class Simulated:
         fsync = options.flag("fsync")
         options.finish()
         self.name = name
-        #: there is no other end to wait for: how long it takes is its script's affair
+        #: no network to wait for: the script determines how long it takes
         self.call_deadline = 0.0
         self.doubt, self.dedupe_seconds = UnknownAbility.BLIND, 0.0
         self._log = OracleLog(Path(path), fsync) if path else None

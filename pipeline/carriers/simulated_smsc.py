@@ -1,18 +1,18 @@
-"""What a simulated carrier is as an SMSC: the `smpp` of its script.
+"""Options of a simulated carrier as an SMSC: the `smpp` object of its script.
 
-    {"password": "…",              who binds must give it; "": anything will do
-     "ids": "hex",                 how ids are written in submit_sm_resp: hex, hex_upper, decimal, padded (decimal, with
-                                   zeros in front)
-     "receipt_ids": "decimal",     and in receipts; where it is not given, the same
-     "receipts": "both",           what they are made of: text, tlv, or both
-     "alphabet": "gsm7",           what data_coding 0 means: gsm7, gsm7_packed, latin1
-     "echo": false,                send the reference tag back in receipts
-     "window": 500,                deliver_sm unanswered at once on one bind
-     "patience": 10}               seconds until one that is not answered is brought again
+    {"password": "…",              required of binds; "": any
+     "ids": "hex",                 format of ids in submit_sm_resp: hex, hex_upper, decimal, padded (decimal, with
+                                   leading zeros)
+     "receipt_ids": "decimal",     format of ids in receipts; default: the same
+     "receipts": "both",           how receipts carry their fields: text, tlv, or both
+     "alphabet": "gsm7",           meaning of data_coding 0: gsm7, gsm7_packed, latin1
+     "echo": false,                return the reference tag in receipts
+     "window": 500,                unanswered deliver_sm at once on one bind
+     "patience": 10}               seconds until an unanswered one is repeated
 
-The carrier's name is its system_id. Our ref comes in parameter 0x1500, in ASCII (an SMPP carrier's setting
-`"reference_tag": 5376`), and is how the oracle knows messages; where there is none it makes one up, of
-user_message_reference or else of addresses and text.
+The carrier's name is its system_id. Our ref is sent in parameter 0x1500, in ASCII (an SMPP carrier's setting
+`"reference_tag": 5376`), and identifies messages for the oracle; where it is missing one is derived from
+user_message_reference, or else from addresses and text.
 """
 
 from collections.abc import Mapping
@@ -22,31 +22,31 @@ from enum import StrEnum
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.smpp.text_encoding import Alphabet
 
-#: the parameter in which our reference comes
+#: parameter with our reference
 REF_TAG = 0x1500
 
 
 class MessageIdFormat(StrEnum):
-    """How an SMSC writes a message's id."""
+    """The format of an SMSC's message ids."""
 
     HEX = "hex"
     HEX_UPPER = "hex_upper"
     DECIMAL = "decimal"
-    #: decimal with zeros in front
+    #: decimal with leading zeros
     PADDED = "padded"
 
 
 class MadeMessageId(StrEnum):
-    """What receipts are made of."""
+    """How receipts carry their fields."""
 
-    #: the text of the specification's appendix B
+    #: the text of appendix B of the specification
     TEXT = "text"
     #: receipted_message_id, message_state, network_error_code
     TLV = "tlv"
     BOTH = "both"
 
 
-#: how each is spelt
+#: encoder of each format
 SPELLING = {
     MessageIdFormat.HEX: "x",
     MessageIdFormat.HEX_UPPER: "X",
@@ -55,7 +55,7 @@ SPELLING = {
 }
 
 
-#: what makes of an id in a receipt the one that was kept, where they are not written alike; see `smpp/references.py`
+#: id transformations of receipts, by both formats; see `smpp/message_ids.py`
 STEPS = {
     (MessageIdFormat.HEX, MessageIdFormat.HEX_UPPER): "lower",
     (MessageIdFormat.HEX, MessageIdFormat.DECIMAL): "dec_to_hex",
@@ -71,7 +71,7 @@ STEPS = {
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSmsc:
-    """How one simulated carrier speaks SMPP."""
+    """The SMPP behaviour of one simulated carrier."""
 
     password: str = field(default="", repr=False)
     ids: MessageIdFormat = MessageIdFormat.HEX
@@ -83,7 +83,7 @@ class SimulatedSmsc:
     patience: float = 10
 
     def understood(self) -> dict[str, object]:
-        """Return the settings by which an SMPP carrier is understood here, and understands."""
+        """Return the settings of an SMPP carrier that match this behaviour."""
         padded = self.ids is MessageIdFormat.PADDED
         kept = MessageIdFormat.DECIMAL if padded else self.ids
         found: dict[str, object] = {
@@ -96,7 +96,7 @@ class SimulatedSmsc:
 
 
 def read(carrier: str, given: Mapping[str, object]) -> SimulatedSmsc:
-    """Read what of a carrier's script concerns SMPP; ConfigurationError names the key that does not fit."""
+    """Read the `smpp` object of a carrier's script; ConfigurationError names the invalid key."""
     options = SettingReader(f"{carrier}: script: smpp", given)
     ids = options.choice("ids", MessageIdFormat, MessageIdFormat.HEX)
     read = SimulatedSmsc(

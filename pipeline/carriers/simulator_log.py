@@ -1,12 +1,12 @@
-"""What a simulated carrier decides and writes down: the record that the product is judged by.
+"""The simulated carrier's decisions, and the oracle's log of them, which tests compare the product with.
 
-The log is append-only JSON lines, written before anybody is answered, so that it survives whoever dies. It holds no
-number and no text:
+The log is append-only JSON lines, written before any response is sent, so that it survives a crash at either end. It
+holds no number and no text:
 
     {"ref", "carrier", "carrier_id", "body_hash", "at", "decision", "taken"}
 
-`carrier_id` is null where nothing was taken; of a long message in parts it is the first part's. `body_hash` is the
-SHA-256 of the text's UTF-8, `at` seconds since 1970.
+`carrier_id` is null where the message was not accepted; for a long message in parts it is the first part's.
+`body_hash` is the SHA-256 of the text's UTF-8, `at` seconds since 1970.
 """
 
 import json
@@ -20,18 +20,18 @@ from pathlib import Path
 from pipeline.carriers.simulator_script import TAKEN, WAITS, Script, ScriptedOutcome, ScriptStep, scripted_outcome
 from pipeline.errors import ConfigurationError
 
-#: messages that were told to come again: so many are remembered
+#: throttled messages that are remembered
 REMEMBERED = 100_000
-#: what a carrier that is down says to each message
+#: the outcome of each message while the carrier is down
 DOWN = ScriptStep(ScriptedOutcome.REFUSE_TRANSIENT, "down")
 
 
 @dataclass(frozen=True, slots=True)
 class OracleDecision:
-    """What was decided of one message."""
+    """The decision about one message."""
 
     turn: ScriptStep[ScriptedOutcome]
-    #: the carrier's own id; None: not taken
+    #: the carrier's message id; None: not accepted
     carrier_id: str | None
 
 
@@ -62,7 +62,7 @@ class OracleLog:
 
 
 class Oracle:
-    """One simulated carrier's mind: it keeps its limit, decides by its script, counts, and writes down."""
+    """Decides for one simulated carrier: applies its limit and its script, counts and logs."""
 
     def __init__(self, name: str, script: Script, log: OracleLog | None = None) -> None:
         self.name = name
@@ -71,22 +71,22 @@ class Oracle:
         self.counts: Counter[str] = Counter()
         self._log = log
         self._lines: list[bytes] = []
-        #: the number of the last message taken; where it begins tells this process's from those of any other
+        #: counter of message ids; its random start distinguishes this process's from any other's
         self._number = secrets.randbits(39) + 2**39 << 24
-        #: by our ref, how often it was told to come again
+        #: our ref → how often it was throttled
         self._waited: dict[str, int] = {}
         self._tokens = 1.0
         self._filled_at = 0.0
 
     def judge(self, ref: str, to: str, text: str, now: float) -> OracleDecision:
-        """Decide of one message at `now` (seconds since 1970); it is on record once `write_down` returns."""
+        """Decide on one message at `now` (seconds since 1970); it is logged once `write_down` returns."""
         turn = self.decide(ref, to, now)
         decision = OracleDecision(turn, f"{self.number():x}" if turn.word in TAKEN else None)
         self.record(ref, text, decision, now)
         return decision
 
     def decide(self, ref: str, to: str, now: float) -> ScriptStep[ScriptedOutcome]:
-        """Return what becomes of one message, without putting it on record."""
+        """Return the outcome of one message, without logging it."""
         if self.script.down:
             return DOWN
         turn = self.limit(now)
@@ -100,19 +100,19 @@ class Oracle:
         return turn
 
     def limit(self, now: float) -> ScriptStep[ScriptedOutcome] | None:
-        """Take one of the messages that the limit allows now; return what is said to who comes too fast."""
+        """Take a message from the rate limit's allowance; return the throttling outcome if there is none left."""
         if self.script.limit_tps is None:
             return None
         wait = self._wait(self.script.limit_tps, now)
         return ScriptStep(ScriptedOutcome.THROTTLE, str(wait)) if wait else None
 
     def number(self) -> int:
-        """Return the number of the next message taken; ids are spelt of it."""
+        """Return the number of the next accepted message; its id is formatted from it."""
         self._number += 1
         return self._number
 
     def record(self, ref: str, text: str, decision: OracleDecision, now: float) -> None:
-        """Count what was decided of one message, and have `write_down` put it on record."""
+        """Count the decision about one message, and queue it for `write_down`."""
         self.counts[decision.turn.word] += 1
         if self._log:
             line = {
@@ -127,13 +127,13 @@ class Oracle:
             self._lines.append(json.dumps(line).encode() + b"\n")
 
     def write_down(self) -> None:
-        """Put on record what was decided; call it before anybody is answered."""
+        """Write queued decisions to the log; call it before any response is sent."""
         if self._log and self._lines:
             self._log.write(b"".join(self._lines))
             self._lines.clear()
 
     def _wait(self, rate: float, now: float) -> int:
-        """Take a token of a bucket that holds a second's worth; return 0, or the whole seconds to wait for one."""
+        """Take a token of a bucket of one second's size; return 0, or the whole seconds to wait for one."""
         size = max(1.0, rate)
         self._tokens = min(size, self._tokens + max(0.0, now - self._filled_at) * rate)
         self._filled_at = now

@@ -1,26 +1,26 @@
-"""What a simulated carrier does with each message: scripted, seeded, and the same whenever it is asked again.
+"""The script of a simulated carrier: what it does with each message, seeded and reproducible.
 
-A script is a JSON object. A *fate* is a word of `Fate`, with its argument after a colon (`refuse:21`, `slow:2.5`).
+A script is a JSON object. An *outcome* is a word of `ScriptedOutcome`, with its argument after a colon (`refuse:21`).
 
-    {"refuse:21": 0.02, "throttle:1": 0.05, "silent": 0.01,      share of the messages that meet this fate; the rest
+    {"refuse:21": 0.02, "throttle:1": 0.05, "silent": 0.01,      share of the messages with this outcome; the rest
                                                                  is accepted
-     "numbers": {"0001": "refuse:21", "0002": "silent"},         numbers that end so meet this fate
+     "numbers": {"0001": "refuse:21", "0002": "silent"},         outcome of numbers with these last digits
      "receipts": {"failed:5": 0.02, "late:30": 0.01, "never": 0.01,
                   "numbers": {"0009": "failed:5"},
-                  "delay": [0.05, 0.5],                          seconds from taking to reporting; or one number
-                  "token": "…"},                                 sent along as `Authorization: Bearer …`
+                  "delay": [0.05, 0.5],                          seconds from accepting to reporting; or one number
+                  "token": "…"},                                 sent as `Authorization: Bearer …`
      "limit_tps": 50, "latency_ms": 20, "down": false, "seed": 7,
-     "smpp": {…}}                                                what only an SMSC has; see `smsc.py`
+     "smpp": {…}}                                                options of an SMSC; see `simulated_smsc.py`
 
-Every key may be left out: `{}` accepts and delivers everything. Which messages meet which fate hangs on the seed, the
-carrier's name and our ref alone, so two carriers with one script do not fail the same messages. Only who was told to
-come again (`throttle`, `queue_full`) and does has his lot drawn anew, so that a share of them is not refused for ever.
-A carrier that is down turns everything away: over HTTP with 503 and over SMPP with ESME_RSYSERR, where it lets nobody
-bind either (for a port that refuses, stop the process), inside the process as if nobody listened.
+Every key is optional: `{}` accepts and delivers everything. A message's outcome depends only on the seed, the
+carrier's name and our ref, so two carriers with one script do not fail the same messages. A message that was
+throttled (`throttle`, `queue_full`) and is submitted again is drawn anew, so that none is throttled for ever.
+A carrier that is down refuses everything: over HTTP with 503, over SMPP with ESME_RSYSERR to submits and
+binds (for a refused port, stop the process), in-process as if the port were closed.
 
-A fate is the same whatever the carrier speaks; the words say what it looks like in HTTP and in SMPP. There a code is
+Outcomes are the same over HTTP and SMPP; their members say what they look like in each. In SMPP a code is
 the command_status if it is one: `refuse:0x0b`, `refuse_transient:RSUBMITFAIL`. A long message in parts is one message:
-it is decided of once, a fate in which it is taken is met by the part that makes it whole, and any other by each part.
+it is decided once; an outcome that accepts it applies to the part that completes it, any other to each part.
 """
 
 import math
@@ -39,59 +39,59 @@ from schema.vocabulary import ReceiptVerdict
 class ScriptedOutcome(StrEnum):
     """What a simulated carrier may do with a message."""
 
-    #: takes it and answers with an id
+    #: accepts it and returns an id
     ACCEPT = "accept"
-    #: refuses it for good (422; ESME_RX_R_APPN); the code after the colon
+    #: refuses it permanently (422; ESME_RX_R_APPN); code after the colon
     REFUSE = "refuse"
-    #: refuses it for now (503 with a body that says so; ESME_RSYSERR); the code after the colon
+    #: refuses it transiently (503 with an error body; ESME_RSYSERR); code after the colon
     REFUSE_TRANSIENT = "refuse_transient"
-    #: refuses it for now, too many (429; ESME_RTHROTTLED); the whole seconds to wait after the colon
+    #: throttles it (429; ESME_RTHROTTLED); whole seconds to wait after the colon
     THROTTLE = "throttle"
-    #: refuses it for now, its queue is full (503; ESME_RMSGQFUL)
+    #: refuses it transiently, its queue is full (503; ESME_RMSGQFUL)
     QUEUE_FULL = "queue_full"
-    #: does not take it and says that it does not understand (405; generic_nack)
+    #: refuses it as not understood (405; generic_nack)
     NACK = "nack"
-    #: does not take it; something in between answers without meaning (502; generic_nack of status 0)
+    #: does not accept it; an intermediary responds with an error (502; generic_nack of status 0)
     BAD_GATEWAY = "bad_gateway"
-    #: takes it; something in between answers without meaning (504; generic_nack of status 0)
+    #: accepts it; an intermediary responds with an error (504; generic_nack of status 0)
     GATEWAY_TIMEOUT = "gateway_timeout"
-    #: takes it and never answers
+    #: accepts it and never responds
     SILENT = "silent"
-    #: takes it and never reads another byte of that connection, nor writes one
+    #: accepts it and never reads or writes another byte on that connection
     HALF_OPEN = "half_open"
-    #: takes it and closes in good order, without an answer (SMPP: unbind) to it or to what else is open
+    #: accepts it and closes the connection in order, without a response (SMPP: unbind) to it or other open requests
     HANG_UP = "hang_up"
-    #: takes it and resets the connection
+    #: accepts it and resets the connection
     RESET = "reset"
-    #: reads it, does not take it and resets the connection
+    #: reads it, does not accept it and resets the connection
     DROP = "drop"
-    #: takes it and answers with what nobody can read
+    #: accepts it and sends an unreadable response
     GARBAGE = "garbage"
-    #: takes it and answers after the seconds behind the colon
+    #: accepts it and responds after the seconds after the colon
     SLOW = "slow"
-    #: takes it and answers so many bytes a second as the colon says, and all later answers of that connection behind it
+    #: accepts it and sends its response, and later ones of that connection, at the bytes a second after the colon
     TRICKLE = "trickle"
 
 
 class ReportPlan(StrEnum):
-    """What a simulated carrier may report of a message it took."""
+    """What receipts a simulated carrier may send for an accepted message."""
 
     DELIVERED = "delivered"
-    #: the code after the colon
+    #: code after the colon
     FAILED = "failed"
-    #: delivered, the seconds behind the colon later than usual
+    #: delivered, later than usual by the seconds after the colon
     LATE = "late"
-    #: delivered, reported as often as the number behind the colon says
+    #: delivered, repeated as often as the number after the colon
     DUPLICATE = "duplicate"
-    #: delivered, and the earlier `pending` is reported after it
+    #: delivered, followed by the earlier `pending`
     OUT_OF_ORDER = "out_of_order"
-    #: delivered, and a report about a message that nobody handed in comes before it
+    #: delivered, preceded by a receipt for a message that was never submitted
     UNAUTHENTICATED = "stranger"
-    #: nothing is ever reported
+    #: no receipt
     NEVER = "never"
 
 
-#: the fates in which the carrier has the message, whatever it answers
+#: outcomes in which the carrier has the message, whatever it responds
 TAKEN = frozenset(
     {
         ScriptedOutcome.ACCEPT,
@@ -105,9 +105,9 @@ TAKEN = frozenset(
         ScriptedOutcome.TRICKLE,
     }
 )
-#: the fates that say: come again
+#: outcomes that ask for a retry
 WAITS = frozenset({ScriptedOutcome.THROTTLE, ScriptedOutcome.QUEUE_FULL})
-#: the argument of a word that came without one
+#: default arguments
 USUAL = {
     ScriptedOutcome.REFUSE: "rejected",
     ScriptedOutcome.REFUSE_TRANSIENT: "busy",
@@ -122,7 +122,7 @@ USUAL = {
 _NUMBERS = frozenset(
     {ScriptedOutcome.THROTTLE, ScriptedOutcome.SLOW, ScriptedOutcome.TRICKLE, ReportPlan.LATE, ReportPlan.DUPLICATE}
 )
-#: seconds between two reports of one message
+#: seconds between two receipts for one message
 _GAP = 0.05
 
 Word = TypeVar("Word", ScriptedOutcome, ReportPlan)
@@ -130,7 +130,7 @@ Word = TypeVar("Word", ScriptedOutcome, ReportPlan)
 
 @dataclass(frozen=True, slots=True)
 class ScriptStep(Generic[Word]):
-    """One word with its argument: `refuse:21`."""
+    """A word with its argument: `refuse:21`."""
 
     word: Word
     argument: str = ""
@@ -141,17 +141,17 @@ class ScriptStep(Generic[Word]):
 
 @dataclass(frozen=True, slots=True)
 class Chances(Generic[Word]):
-    """Which turn a message takes: by its number's last digits, else by its share, else the usual one."""
+    """The step of each message: by its number's last digits, else by its share, else the default."""
 
     usual: ScriptStep[Word]
-    #: turns, each with the upper end of its share of 0…1
+    #: steps, each with the upper end of its share of 0…1
     shares: tuple[tuple[float, ScriptStep[Word]], ...]
     numbers: Mapping[str, ScriptStep[Word]]
-    #: what makes this carrier's draw its own
+    #: key of this carrier's draws
     key: bytes
 
     def draw(self, ref: str, to: str) -> ScriptStep[Word]:
-        """Return the turn of the message with our reference `ref` to the number `to`."""
+        """Return the step of the message with our reference `ref` to the number `to`."""
         for ending, turn in self.numbers.items():
             if to.endswith(ending):
                 return turn
@@ -165,48 +165,48 @@ class Chances(Generic[Word]):
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Everything a simulated carrier has to know of its part."""
+    """The parsed script of a simulated carrier."""
 
-    fates: Chances[ScriptedOutcome]
+    outcomes: Chances[ScriptedOutcome]
     courses: Chances[ReportPlan]
-    #: seconds from taking a message to its report: not less and not more
+    #: seconds from accepting a message to its receipt: minimum and maximum
     delay: tuple[float, float] = (0.1, 0.1)
-    #: sent with each report, to prove whose it is
+    #: sent with each receipt, for authentication
     token: str = ""
-    #: messages a second beyond which it answers 429; None: no limit
+    #: messages a second beyond which it throttles; None: no limit
     limit_tps: float | None = None
-    #: seconds before each answer
+    #: seconds before each response
     latency: float = 0
-    #: whether it turns everything away
+    #: whether it refuses everything
     down: bool = False
-    #: what it is as an SMSC
+    #: its options as an SMSC
     smpp: SimulatedSmsc = field(default_factory=SimulatedSmsc)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One delivery report to come."""
+    """One receipt to be sent."""
 
-    #: seconds after the message was taken
+    #: seconds after the message was accepted
     after: float
-    #: the moment it speaks of, in the same seconds
+    #: time of the event it reports, in the same seconds
     happened: float
     status: ReceiptVerdict
     code: str | None = None
-    #: it is about a message that nobody handed in
+    #: it is for a message that was never submitted
     unauthenticated: bool = False
 
 
 def scripted_outcome(script: Script, ref: str, to: str, waited: int = 0) -> ScriptStep[ScriptedOutcome]:
-    """Return what becomes of a message: always the same for the same script, reference and number.
+    """Return the outcome of a message: always the same for the same script, reference and number.
 
-    `waited` is how often it was told to come again before.
+    `waited`: how often it was throttled before.
     """
-    return script.fates.draw(f"{ref}/{waited}" if waited else ref, to)
+    return script.outcomes.draw(f"{ref}/{waited}" if waited else ref, to)
 
 
 def reports(script: Script, ref: str, to: str) -> list[Report]:
-    """Return what will be reported of a message that was taken, in the order of reporting."""
+    """Return the receipts of an accepted message, in the order they are sent."""
     turn = script.courses.draw(ref, to)
     low, high = script.delay
     after = low + (high - low) * int.from_bytes(blake2b(ref.encode(), digest_size=2).digest(), "big") / 2**16
@@ -230,7 +230,7 @@ def reports(script: Script, ref: str, to: str) -> list[Report]:
 
 
 def read(carrier: str, given: Mapping[str, object]) -> Script:
-    """Read a carrier's script from JSON; ConfigurationError names the key that does not fit."""
+    """Parse a carrier's script; ConfigurationError names the invalid key."""
     rest = dict(given)
     seed = rest.pop("seed", 0)
     if not isinstance(seed, int | str):
@@ -251,7 +251,7 @@ def read(carrier: str, given: Mapping[str, object]) -> Script:
         latency=_number(carrier, "latency_ms", rest.pop("latency_ms", 0)) / 1000,
         down=down,
         smpp=simulated_smsc.read(carrier, smpp),
-        fates=_chances(carrier, "", ScriptStep(ScriptedOutcome.ACCEPT), rest, f"{seed}/{carrier}"),
+        outcomes=_chances(carrier, "", ScriptStep(ScriptedOutcome.ACCEPT), rest, f"{seed}/{carrier}"),
         courses=_chances(
             carrier, "receipts.", ScriptStep(ReportPlan.DELIVERED), receipts, f"{seed}/{carrier}/receipts"
         ),
@@ -263,7 +263,7 @@ def _chances(carrier: str, path: str, usual: ScriptStep[Word], given: dict[str, 
     numbers = _mapping(carrier, f"{path}numbers", given.pop("numbers", {}))
     for ending, spelt in numbers.items():
         if not ending.isdecimal() or not isinstance(spelt, str):
-            raise _unfit(carrier, f"{path}numbers.{ending}", "must be a number's last digits and what becomes of them")
+            raise _unfit(carrier, f"{path}numbers.{ending}", "must be a number's last digits and an outcome")
     shares = []
     upper = 0.0
     for spelt, share in given.items():
@@ -303,7 +303,7 @@ def _parsed(text: str) -> object:
 def _delay(carrier: str, given: object) -> tuple[float, float]:
     ends = given if isinstance(given, list) else [given, given]
     if len(ends) != 2:
-        raise _unfit(carrier, "receipts.delay", "must be seconds, or the least and the most of them")
+        raise _unfit(carrier, "receipts.delay", "must be seconds, or their minimum and maximum")
     low, high = (_number(carrier, "receipts.delay", end) for end in ends)
     return low, max(low, high)
 

@@ -1,7 +1,7 @@
-"""A small HTTP/1.1 client that knows whether a request may have left us.
+"""A small HTTP/1.1 client that knows whether a request may have been sent.
 
-It posts through a window of connections, one request at a time on each, and never tries one twice. It follows no
-redirect, keeps no cookie, asks no proxy. Why not aiohttp: docs/decisions/0004-http-carriers.md.
+It posts through a pool of connections, one request at a time on each, and never retries. It follows no
+redirects, keeps no cookies, uses no proxy. Why not aiohttp: docs/decisions/0004-http-carriers.md.
 """
 
 from pipeline.carriers.http1.answer_wait import retry_after

@@ -1,18 +1,18 @@
-"""How long a carrier's answer asks to wait."""
+"""Reads Retry-After from a carrier's response."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from pipeline.rules.routing.retry_after import seconds
 
-#: seconds where nothing is said that can be read
+#: default seconds, where the header is missing or malformed
 UNSAID = 1.0
-#: seconds above which a wait is taken for a mistake, and so for none
+#: seconds from which a value is ignored as an error
 MOST = 1e6
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Return the seconds that Retry-After says, or those until its date by the clock of who says it."""
+    """Return the seconds of Retry-After; of a date, counted from the response's own Date header."""
     said = headers.get("retry-after", "")
     found = seconds(said, headers.get("date", ""), datetime.now(UTC))
     if found is None or found >= MOST:

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: a request goes out whole, and what comes back is its answer, or why there is none."""
+"""One HTTP/1.1 connection: writes a whole request, returns its response or the failure."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ import httptools
 
 from schema.value_class import value_class
 
-#: bytes an answer may have, headers and all
+#: maximum bytes of a response with its headers
 LONGEST = 65_536
 
 
 @value_class
 class HttpResponse:
-    """What came back."""
+    """A response."""
 
     status: int
     #: names in lower case
@@ -26,27 +26,27 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class HttpFault:
-    """Why no answer came back."""
+    """Why there is no response."""
 
     code: str
-    #: whether a byte of the request may have left us
+    #: whether any byte of the request may have been sent
     written: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an http(s) URL leads."""
+    """The address in an http(s) URL."""
 
     host: str
     port: int
     tls: bool
     path: str
-    #: how the Host header spells it
+    #: value of the Host header
     authority: str
 
     @classmethod
     def parse(cls, url: str) -> "Address":
-        """Take a URL apart; ValueError if it is none."""
+        """Parse a URL; ValueError if it is not http(s)."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii() or " " in url:
             raise ValueError("must be an http:// or https:// URL")
@@ -56,14 +56,14 @@ class Address:
         return cls(parts.hostname, parts.port or (443 if tls else 80), tls, path, parts.netloc.rpartition("@")[2])
 
     def head(self, headers: Mapping[str, str], method: str = "POST", content: str = "application/json") -> bytes:
-        """Return the head of a request here, up to its body's length; names and values must be printable."""
+        """Return the head of a request to this address, up to Content-Length; names and values must be printable."""
         lines = [f"{method} {self.path} HTTP/1.1", f"host: {self.authority}"]
         lines += [f"{name}: {value}" for name, value in {"content-type": content, **headers}.items() if value]
         return "\r\n".join(lines).encode("latin-1") + b"\r\ncontent-length: "
 
 
 def request(head: bytes, body: bytes) -> bytes:
-    """Return a whole request."""
+    """Return a request with its Content-Length and body."""
     return b"%s%d\r\n\r\n%s" % (head, len(body), body)
 
 
@@ -78,7 +78,7 @@ class HttpConnection(asyncio.Protocol):
         self._forget()
 
     async def post(self, whole: bytes, deadline: float) -> HttpResponse | HttpFault:
-        """Write a request and return its answer; after a fault the connection is of no more use."""
+        """Write a request and return its response; after a fault the connection cannot be used again."""
         self._waiter = asyncio.get_running_loop().create_future()
         self._transport.write(whole)
         try:
@@ -101,7 +101,7 @@ class HttpConnection(asyncio.Protocol):
         """Close it at once."""
         self._transport.abort()
 
-    # What the event loop tells us
+    # Callbacks of the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
         self._transport = cast(asyncio.Transport, transport)
@@ -122,7 +122,7 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._settle(HttpFault("reset" if exc else "closed", written=True))
 
-    # What the parser tells us
+    # Callbacks of the parser
 
     def on_message_begin(self) -> None:  # noqa: D102
         self._forget()

@@ -1,4 +1,4 @@
-"""A window of connections to one address, and the order in which requests go through them."""
+"""HTTP connection pool to one address: distributes a call's requests over its connections."""
 
 import asyncio
 import ssl
@@ -17,23 +17,23 @@ try:
 except ImportError:  # Windows, PyPy
     from asyncio import new_event_loop
 
-#: seconds a connection may idle and be used again: less than the shortest keep-alive in wide use (5: node, uvicorn)
+#: seconds an idle connection may be reused: less than the shortest keep-alive in wide use (5: node, uvicorn)
 KEEP_ALIVE = 4.0
-#: requests in a row that got no answer, after which a call begins no other
+#: consecutive requests without a response, after which a call begins no other
 FUSE = 20
-#: lanes of one call that may find out that no connection comes about
+#: connections of one call that may try to connect and fail
 TRIES = 2
-#: its turn never came: by then too little of the call's time was left
+#: not sent: too little of the call's time was left
 NO_TIME = HttpFault("no_time", written=False)
-#: its turn never came: those before it got no answer, and nobody would know what became of it
+#: not sent: those before it got no response, and its outcome would be unknown too
 FUSED = HttpFault("fused", written=False)
-#: we closed this way ourselves: the process ends, or the carrier's settings are others now
+#: not sent: we closed the pool, as the process ends or the carrier's settings changed
 CLOSED = HttpFault("put_away", written=False)
 
 
-#: takes the place of a request that is written now
+#: called with the index of a request that is being written
 Begins = Callable[[int], None]
-#: takes a request's place and what came of it
+#: called with a request's index and result
 Ends = Callable[[int, HttpResponse | HttpFault], None]
 
 
@@ -43,7 +43,7 @@ def _nothing(*_: object) -> None:
 
 @dataclass(slots=True)
 class _Call:
-    """The requests of one call, and how far it has come."""
+    """The requests of one call, and their progress."""
 
     requests: Sequence[bytes]
     begins: Begins
@@ -51,16 +51,16 @@ class _Call:
     #: no request begins after it
     begin_by: float
     waiting: deque[int]
-    #: place → what came of it
+    #: index → result
     results: dict[int, HttpResponse | HttpFault] = field(default_factory=dict)
     answers: int = 0
-    #: requests in a row without an answer
+    #: consecutive requests without a response
     faults: int = 0
-    #: why lanes could not connect
+    #: why connections could not be made
     closed: list[HttpFault] = field(default_factory=list)
 
     def book(self, place: int, result: HttpResponse | HttpFault) -> None:
-        """Note what came of a request."""
+        """Record the result of a request."""
         self.results[place] = result
         self.ends(place, result)
         if isinstance(result, HttpFault):
@@ -82,7 +82,7 @@ class _Call:
 
 
 class ConnectionPool:
-    """A window of connections to one address: lanes that take waiting requests in turn."""
+    """A pool of connections to one address, each with a task that takes waiting requests in turn."""
 
     def __init__(
         self,
@@ -107,13 +107,13 @@ class ConnectionPool:
     ) -> list[HttpResponse | HttpFault]:
         """Post the requests; return one result for each, in their order, within the call's deadline.
 
-        For its turn the call has `waited` so many seconds of that. `begins` hears of each request before it is written,
-        `ends` what came of it.
+        `waited`: seconds of that deadline already used. `begins` is called before each request is written,
+        `ends` with its result.
 
-        A lane connects before it takes a request and stops if it cannot: what no lane took was not written. Where no
-        connection stands, one lane connects before all others; if it cannot, a second tries, and after that nobody.
-        A request begins only while its whole deadline fits into what is left of the call's, and while not FUSE in a row
-        had no answer. Where lanes could not connect and none had an answer, FUSE requests say so for the rest.
+        A task connects before it takes a request, and stops if it cannot: requests not taken were not written. Where
+        there is no connection yet, one task connects first; if it fails a second tries, and then none.
+        A request begins only while its whole deadline fits into the rest of the call's, and while fewer than FUSE in a
+        row had no response. Where no task could connect and none had a response, FUSE results stand for the rest.
         """
         await self._drop_stale()
         begin_by = asyncio.get_running_loop().time() + self.begin_within - waited
@@ -150,7 +150,7 @@ class ConnectionPool:
             self._idle.append(connection)
 
     async def _open(self, call: _Call) -> HttpConnection | None:
-        """Return a new connection; the call is told why there is none."""
+        """Return a new connection; the reason of a failure goes to the call."""
         opened = await self._connector.connect(HttpConnection)
         if isinstance(opened, HttpConnection):
             return opened
@@ -158,7 +158,7 @@ class ConnectionPool:
         return None
 
     async def _drop_stale(self) -> None:
-        """Forget connections that were closed, or idled long, while nobody looked."""
+        """Discard connections that were closed, or idle for too long, meanwhile."""
         if not self._idle:
             return
         await _let_events_come()
@@ -172,9 +172,9 @@ class ConnectionPool:
 
 
 class HttpClient:
-    """Lanes for callers without an event loop: keeps one of its own for as long as it lives.
+    """A connection pool for callers without an event loop: runs a loop of its own.
 
-    One call at a time: the time that another waits for its turn is its own, and where too little is left it ends.
+    One call at a time: the time a call waits for another counts against its deadline.
     """
 
     def __init__(self, pool: ConnectionPool) -> None:
@@ -185,7 +185,7 @@ class HttpClient:
     def post(
         self, requests: Sequence[bytes], begins: Begins = _nothing, ends: Ends = _nothing
     ) -> list[HttpResponse | HttpFault]:
-        """Post the requests as `Lanes.post` does; return one result for each, in their order."""
+        """Post the requests as `ConnectionPool.post` does; return one result for each, in their order."""
         began = time.monotonic()
         if not self._lock.acquire(timeout=self._pool.begin_within):
             return [NO_TIME] * len(requests)
@@ -206,6 +206,6 @@ class HttpClient:
 
 
 async def _let_events_come() -> None:
-    """Let the loop see what happened on its sockets, and tell the connections."""
+    """Let the loop process pending socket events, so that connections notice a close."""
     for _ in range(3):
         await asyncio.sleep(0)

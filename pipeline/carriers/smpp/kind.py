@@ -1,4 +1,4 @@
-"""The kind `smpp`: a carrier that is an SMSC."""
+"""The carrier kind `smpp`: SMSCs over SMPP 3.4."""
 
 from collections.abc import Mapping
 
@@ -8,12 +8,12 @@ from pipeline.carriers.smpp.smpp_carrier import SmppCarrier
 from pipeline.carriers.smpp.submit_exchange import REASONS
 from schema.vocabulary import Placement
 
-#: the parameter that has the id of an entity registered in India (DLT): the operators' own, on all their SMSCs
+#: the TLV with the id of an entity registered in India (DLT): defined by the operators there, the same on all SMSCs
 _ENTITY_TAG = 0x1400
 
 
 def sends_dlt(settings: Mapping[str, object]) -> bool:
-    """Tell whether the settings have a parameter with ids for India, for all senders or for some."""
+    """Tell whether the settings have TLVs with DLT ids, for all senders or for some."""
     return _ENTITY_TAG in _tags(settings.get("tlvs"), *_members(settings.get("tlvs_by_sender")))
 
 
