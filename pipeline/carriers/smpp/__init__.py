@@ -1,1 +1,1 @@
-"""SMPP 3.4: our own client, from octets up."""
+"""SMPP 3.4 client, implemented from the octets up."""

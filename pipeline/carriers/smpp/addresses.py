@@ -1,6 +1,6 @@
-"""Who writes and to whom, as SMPP spells it: type of number, numbering plan, digits (5.2.5, 5.2.6).
+"""SMPP source and destination addresses: type of number (TON), numbering plan (NPI), digits (5.2.5, 5.2.6).
 
-Settings, each a number from 0 to 255, with what they are by default:
+Settings, each a number from 0 to 255, with their defaults:
 
     alphanumeric_ton 5, alphanumeric_npi 0      a sender of letters
     short_code_ton 3,   short_code_npi 0        a sender of up to `short_code_digits` (8) digits without a plus
@@ -17,29 +17,29 @@ from pipeline.carriers.smpp import pdu
 from pipeline.rules.consent.consent_numbers import SHORTEST, StatedNumber, of_mobile
 from pipeline.rules.text import gsm7
 
-#: TON: a number with its country code
+#: TON: international, with a country code
 INTERNATIONAL = 1
-#: TON: letters (and what GSM-7 has besides)
+#: TON: alphanumeric
 ALPHANUMERIC = 5
-#: what of the GSM-7 alphabet fits into an alphanumeric address: 20 semi-octets (23.040, 9.1.2.5)
+#: GSM-7 characters that fit into an alphanumeric address: 20 semi-octets (23.040, 9.1.2.5)
 LONGEST_ALPHANUMERIC = 11
 
 _DIGITS = re.compile(r"\+?[0-9]{1,20}")
-#: type of number (5.2.5): what it says of how a number is written; short codes and names have the others
+#: number format by type of number (5.2.5); short codes and names have the others
 _SAID = {0: StatedNumber.UNKNOWN, 1: StatedNumber.INTERNATIONAL, 2: StatedNumber.NATIONAL, 4: StatedNumber.NATIONAL}
 
 
 @dataclass(frozen=True, slots=True)
 class AddressPlan:
-    """How one carrier wants addresses."""
+    """How one carrier expects addresses."""
 
     alphanumeric: tuple[int, int] = (ALPHANUMERIC, 0)
     short_code: tuple[int, int] = (3, 0)
     number: tuple[int, int] = (INTERNATIONAL, 1)
     destination: tuple[int, int] = (INTERNATIONAL, 1)
-    #: a sender of so many digits, or fewer, without a plus is a short code
+    #: a sender of up to this many digits without a plus is a short code
     short_code_digits: int = 8
-    #: numbers are written with their plus
+    #: whether numbers are sent with their plus
     plus: bool = False
 
 
@@ -57,7 +57,7 @@ def read(options: SettingReader) -> AddressPlan:
 
 
 def source(plan: AddressPlan, sender: str) -> bytes:
-    """Return the sender as an address of `pdu.message`; ValueError where no handset could show it."""
+    """Return the sender as an address for `pdu.message`; ValueError where no handset could show it."""
     if not _DIGITS.fullmatch(sender):
         septets = gsm7.septets(sender)
         if not sender or septets is None or septets > LONGEST_ALPHANUMERIC:
@@ -69,19 +69,19 @@ def source(plan: AddressPlan, sender: str) -> bytes:
 
 
 def destination(plan: AddressPlan, phone: str) -> bytes:
-    """Return the recipient as an address of `pdu.message`; ValueError where it is no number."""
+    """Return the recipient as an address for `pdu.message`; ValueError where it is not a number."""
     if not _DIGITS.fullmatch(phone):
         raise ValueError("destination_addr must be digits")
     return pdu.address("destination_addr", *plan.destination, _number(plan, phone))
 
 
 def phone(ton: int, digits: str, home: str = "") -> str:
-    """Return the number of whoever wrote in its canonical form, read as `home` (ISO) dials; a name as it came."""
+    """Return an MO's sender in its canonical form, national numbers as dialled in `home` (ISO); a name unchanged."""
     return _shown(of_mobile(digits, home, _SAID.get(ton, StatedNumber.OTHER)))
 
 
 def service(ton: int, digits: str, home: str = "") -> str:
-    """Return what was written to: a number in its canonical form, or the short code as it came."""
+    """Return an MO's recipient: a number in its canonical form, a short code unchanged."""
     if len(digits.removeprefix("+")) < SHORTEST:
         return _shown(digits)
     return _shown(of_mobile(digits, home, _SAID.get(ton, StatedNumber.OTHER)))
@@ -98,5 +98,5 @@ def _number(plan: AddressPlan, number: str) -> str:
 
 
 def _shown(address: str) -> str:
-    """Return an address that came, fit to be stored."""
+    """Return a received address in a form that can be stored."""
     return "".join(char if char.isprintable() else "?" for char in address)

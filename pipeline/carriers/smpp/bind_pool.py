@@ -1,4 +1,4 @@
-"""All binds to one SMSC: keeps them up, and gives each the requests that it has room for."""
+"""Keeps all binds to one SMSC open, reconnects them, and distributes requests over them."""
 
 import asyncio
 import logging
@@ -24,27 +24,27 @@ from schema.carriage import Attempt
 
 log = logging.getLogger(__name__)
 
-#: seconds after which a bind that did nothing counts as one that held
+#: seconds after which a bind counts as stable, though it carried nothing
 HELD: Final = 10.0
 
-#: takes the answer about a message that is awaited no longer: its id, or the status that refused it
+#: called with a response that came after its deadline: the message id, or the status that refused it
 Late = Callable[[UUID, str | int], None]
 
 
 class KeptBindState(Enum):
-    """How one bind stands."""
+    """The state of one bind."""
 
     OPENING = auto()
     BOUND = auto()
-    #: it failed, and is tried again later
+    #: it failed, and is retried later
     RESTING = auto()
 
 
 class KeptBind:
-    """One bind that is kept up."""
+    """One bind that is kept open."""
 
     def __init__(self, command: CommandId) -> None:
-        #: which bind it asks for next
+        #: which bind it requests next
         self.command = command
         self.state = KeptBindState.OPENING
         self.session: Session | None = None
@@ -52,12 +52,12 @@ class KeptBind:
 
     @property
     def sends(self) -> bool:
-        """Whether requests can go through it."""
+        """Whether requests can be submitted through it."""
         return self.command is not CommandId.BIND_RECEIVER
 
 
 class BindPool:
-    """The binds of one carrier and the requests that wait for them. All of it belongs to the loop's thread."""
+    """The binds of one carrier and the requests that wait for them. Used by the loop's thread only."""
 
     def __init__(
         self, carrier: str, target: SmscTarget, session_options: SessionOptions, read: Reader, late: Late
@@ -71,19 +71,19 @@ class BindPool:
         self._handler = DeliverSmHandler(carrier, read)
         self._waiting: deque[Request] = deque()
         self._throttled = Throttling(session_options, self._again)
-        #: what an operator should know about the SMSC, and how often
+        #: diagnostics of the SMSC, with their counts
         self.remarks: Counter[Diagnostic] = Counter()
-        #: why the last bind that failed did
+        #: the last failure of a bind
         self.fault = SubmitFault("not_bound", written=False)
         self._turn = 0
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.keepers: list[KeptBind] = []
 
-    # What a carrier asks of it
+    # Called by the carrier
 
     def keep(self, *commands: CommandId) -> None:
-        """Keep such binds up from now on, in place of those there are."""
+        """Keep these binds open from now on, in place of the present ones."""
         for keeper, command in zip(self.keepers, commands, strict=False):
             if keeper.command is not command:
                 keeper.command = command
@@ -95,17 +95,17 @@ class BindPool:
             keeper.task = self._task(self._keep(keeper))
 
     def listen(self, listener: Listener) -> None:
-        """Hand what is heard to this ear."""
+        """Pass events to this listener."""
         self._handler.listener = listener
 
     def note(self, late: Attempt) -> None:
-        """Hand over an answer that nobody awaits any more."""
+        """Pass on a response that came after its deadline."""
         self._handler.note(late)
 
     def add(self, call: SubmitExchange, begin_within: float) -> None:
-        """Take a call's requests; those that cannot be written within so many seconds are not.
+        """Queue a call's requests; those not written within `begin_within` seconds are not sent.
 
-        Codes go before all else that waits, in the order they come.
+        One-time codes precede all other waiting requests, in their order.
         """
         if self._closing:
             self._leave(call.requests, CLOSED)
@@ -119,7 +119,7 @@ class BindPool:
         self._serve()
 
     async def close(self) -> None:
-        """Say goodbye on each bind, and leave what still waits."""
+        """Unbind everywhere, and settle what still waits as not written."""
         self._closing = True
         self._leave(self._waiting, CLOSED)
         self._leave(self._throttled.clear(), CLOSED)
@@ -131,10 +131,10 @@ class BindPool:
         tasks = [keeper.task for keeper in self.keepers if keeper.task]
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    # What a session asks of it
+    # Called by sessions
 
     def take(self, free: int, now: float, *, probe: bool = False) -> list[Request]:
-        """Return at most so many requests whose turn has come; of a long message all parts that the window holds.
+        """Return at most `free` requests that are due; of a long message all parts that fit into the window.
 
         As a probe: those of one message.
         """
@@ -155,8 +155,8 @@ class BindPool:
         return taken
 
     def put_back(self, requests: Sequence[Request]) -> None:
-        """Take back what was throttled: each waits by itself, and is refused now where its call's time is too short."""
-        if self._closing:  # nobody will serve it any more
+        """Requeue throttled requests: each waits separately, and is refused now if its call ends too soon."""
+        if self._closing:  # no bind would submit it any more
             self._leave(list(requests), CLOSED)
             return
         self._leave(self._throttled.add(requests), NO_TIME)
@@ -167,24 +167,24 @@ class BindPool:
                     self._out_of_time(call)
 
     def handle(self, session: Session, frames: Sequence[Frame]) -> None:
-        """Take what the SMSC says unasked."""
+        """Handle deliver_sm and data_sm of the SMSC."""
         self._handler.take(session, frames)
 
     def late(self, ref: UUID, result: str | int) -> None:
-        """Take an answer that is awaited no longer."""
+        """Handle a response that came after its deadline."""
         self._late(ref, result)
 
     def remark(self, remark: Diagnostic) -> None:
-        """Count something that an operator should know; the first time of each is logged."""
+        """Count a diagnostic; the first of each kind is logged."""
         if not self.remarks[remark]:
             log.warning("carrier %s: %s", self.carrier, REMARKS[remark])
         self.remarks[remark] += 1
 
     def released(self) -> None:
-        """Let the other sessions have what waits."""
+        """Let other sessions submit what waits."""
         self._loop.call_soon(self._serve)
 
-    # How a bind is kept up
+    # Keeping binds open
 
     async def _keep(self, keeper: KeptBind) -> None:
         failures = 0
@@ -202,14 +202,14 @@ class BindPool:
                 self.fault = opened
             if not self._closing:
                 log.warning("carrier %s: a bind is down: %s", self.carrier, self.fault.code)
-            # a bind that stood once is tried again at once, but only once
+            # a bind that was stable is retried at once, but only once
             if failures > 1 and not self._closing:
                 keeper.state = KeptBindState.RESTING
                 self._serve()
                 await asyncio.sleep(self._pause(failures))
 
     async def _use(self, keeper: KeptBind, session: Session, command: CommandId) -> str:
-        """Let requests through a bind until it is over; return why it is."""
+        """Submit requests through a bind until it ends; return why it did."""
         keeper.session, keeper.state = session, KeptBindState.BOUND
         log.info("carrier %s: a bind is up", self.carrier)
         if keeper.command is not command:
@@ -220,10 +220,10 @@ class BindPool:
         return code
 
     async def _open(self, command: CommandId) -> Session | SubmitFault:
-        """Return a bound session, or why there is none; whatever that is, it is tried again."""
+        """Return a bound session, or the failure; any failure is retried."""
         try:
             return await self._bind(command)
-        except Exception as error:  # noqa: BLE001 - a bind that nobody keeps up any more would be gone for good
+        except Exception as error:  # noqa: BLE001 - otherwise the bind would never be retried
             log.error("carrier %s: a bind could not be opened: %s", self.carrier, type(error).__name__)
             return SubmitFault("adapter_fault", written=False)
 
@@ -247,10 +247,10 @@ class BindPool:
         longest = min(target.reconnect_pause * 2.0 ** min(failures - 2, 20), target.longest_reconnect_pause)
         return longest * random.uniform(0.5, 1)
 
-    # How requests find their bind
+    # Assigning requests to binds
 
     def _serve(self) -> None:
-        """Give what waits to the binds in turn; where there is none, and none about to be, it is not written."""
+        """Offer what waits to the binds in turn; if none is up or about to be, it is settled as not written."""
         if not self._waiting:
             return
         senders = [keeper for keeper in self.keepers if keeper.sends]
@@ -264,19 +264,19 @@ class BindPool:
                 session.pull()
 
     def _put_first(self, requests: Sequence[Request]) -> None:
-        """Put requests before all that waits, but behind the codes among it."""
+        """Requeue requests before all others, but behind one-time codes."""
         urgent = sum(1 for _ in takewhile(lambda request: request.call.is_urgent, self._waiting))
         self._waiting.rotate(-urgent)
         self._waiting.extendleft(reversed(requests))
         self._waiting.rotate(urgent)
 
     def _again(self, requests: Sequence[Request]) -> None:
-        """Submit throttled requests again."""
+        """Resubmit throttled requests."""
         self._put_first(requests)
         self._serve()
 
     def _out_of_time(self, call: SubmitExchange) -> None:
-        """Settle those of a call's requests that were not begun, or wait to be submitted again."""
+        """Settle a call's requests that were not begun, or wait to be resubmitted."""
         if call.done.is_set():
             return
         late = [request for request in self._waiting if request.call is call]
@@ -284,7 +284,7 @@ class BindPool:
         self._leave(late + self._throttled.remove(call), NO_TIME)
 
     def _leave(self, requests: deque[Request] | list[Request], fault: SubmitFault) -> None:
-        """Settle requests that are not written, or not again."""
+        """Settle requests that are not submitted, or not again."""
         wait = max(self._resumes() - self._loop.time(), 0)
         for request in list(requests):
             request.call.settle(request.place, self._why(request, fault, wait))
@@ -300,11 +300,11 @@ class BindPool:
         return fault
 
     def _resumes(self) -> float:
-        """Return when the first of the binds may send again."""
+        """Return when the first paused bind may submit again."""
         return min((keeper.session.pressure.paused_until for keeper in self.keepers if keeper.session), default=0.0)
 
     def _is_abandoned(self, request: Request) -> bool:
-        """Return whether it is a part whose message has lost an earlier one."""
+        """Return whether it is a part of a message an earlier part of which was not accepted."""
         before = None if request.parts else request.call.results[request.place - 1]
         return before is not None and not isinstance(before, str)
 

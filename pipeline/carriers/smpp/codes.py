@@ -1,4 +1,4 @@
-"""The numbers of SMPP 3.4 and their names: commands, statuses, TLV tags, message states.
+"""SMPP 3.4 constants: command ids, command statuses, TLV tags, message states.
 
 The sections are those of the SMPP v3.4 Issue 1.2 specification; statuses from 0x100 on are of version 5.0, and some
 SMSCs answer with them in 3.4 too.
@@ -9,63 +9,63 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import Final
 
-#: the bit of a command_id that makes it the response
+#: set in the command_id of responses
 RESPONSE: Final = 0x80000000
-#: sequence numbers run from 1 to this and begin again (5.1.4)
+#: sequence numbers run from 1 to this and wrap (5.1.4)
 SEQUENCE_MAX: Final = 0x7FFFFFFF
 #: the interface_version of SMPP 3.4
 VERSION: Final = 0x34
 
 
 class CommandId(IntEnum):
-    """What a PDU is (5.1.2.1); its response is the same number with `RESPONSE`."""
+    """command_id of a request (5.1.2.1); its response has `RESPONSE` set."""
 
-    #: the answer to what is no PDU of ours
+    #: response to an invalid PDU
     GENERIC_NACK = 0x80000000
-    #: asks to receive only
+    #: bind to receive only
     BIND_RECEIVER = 0x00000001
     BIND_RECEIVER_RESP = 0x80000001
-    #: asks to send only
+    #: bind to submit only
     BIND_TRANSMITTER = 0x00000002
     BIND_TRANSMITTER_RESP = 0x80000002
-    #: asks what became of a message
+    #: query a message's state
     QUERY_SM = 0x00000003
     QUERY_SM_RESP = 0x80000003
-    #: hands a message to the SMSC
+    #: submit a message to the SMSC
     SUBMIT_SM = 0x00000004
     SUBMIT_SM_RESP = 0x80000004
-    #: hands a message or a receipt to the ESME
+    #: deliver a message or a receipt to the ESME
     DELIVER_SM = 0x00000005
     DELIVER_SM_RESP = 0x80000005
-    #: says goodbye
+    #: end the session
     UNBIND = 0x00000006
     UNBIND_RESP = 0x80000006
-    #: replaces a message that still waits
+    #: replace a message not yet delivered
     REPLACE_SM = 0x00000007
     REPLACE_SM_RESP = 0x80000007
-    #: takes back a message that still waits
+    #: cancel a message not yet delivered
     CANCEL_SM = 0x00000008
     CANCEL_SM_RESP = 0x80000008
-    #: asks to send and receive
+    #: bind to submit and receive
     BIND_TRANSCEIVER = 0x00000009
     BIND_TRANSCEIVER_RESP = 0x80000009
-    #: the SMSC asks to be bound to
+    #: the SMSC asks for a bind
     OUTBIND = 0x0000000B
-    #: asks whether the other end is alive
+    #: keep-alive request
     ENQUIRE_LINK = 0x00000015
     ENQUIRE_LINK_RESP = 0x80000015
-    #: one message to many
+    #: one message to several recipients
     SUBMIT_MULTI = 0x00000021
     SUBMIT_MULTI_RESP = 0x80000021
-    #: a handset is there again
+    #: a handset is reachable again
     ALERT_NOTIFICATION = 0x00000102
-    #: a message either way, its text in a TLV
+    #: a message in either direction, its text in a TLV
     DATA_SM = 0x00000103
     DATA_SM_RESP = 0x80000103
 
 
 class CommandStatus(IntEnum):
-    """What a response says (5.1.3). The specification's names are these with `ESME_` before them."""
+    """command_status of a response (5.1.3). The specification's names are these with `ESME_` before them."""
 
     #: no error
     ROK = 0x00
@@ -141,9 +141,9 @@ class CommandStatus(IntEnum):
     RINVEXPIRY = 0x62
     #: predefined message is not found
     RINVDFTMSGID = 0x63
-    #: the receiver has an error for now
+    #: transient error of the receiver
     RX_T_APPN = 0x64
-    #: the receiver has an error for good
+    #: permanent error of the receiver
     RX_P_APPN = 0x65
     #: the receiver rejects the message
     RX_R_APPN = 0x66
@@ -180,68 +180,68 @@ class CommandStatus(IntEnum):
 
 
 class Tag(IntEnum):
-    """The optional parameters that we read or write (5.3.2)."""
+    """The TLV tags that we read or write (5.3.2)."""
 
-    #: more words about a failure
+    #: further description of a failure
     ADDITIONAL_STATUS_INFO_TEXT = 0x001D
-    #: the message id that a receipt is about
+    #: the message id a receipt is for
     RECEIPTED_MESSAGE_ID = 0x001E
-    #: two octets of the sender's own, echoed in the receipt
+    #: two octets of the sender's choice, returned in the receipt
     USER_MESSAGE_REFERENCE = 0x0204
-    #: which long message a part belongs to: two octets
+    #: reference of a concatenated message: two octets
     SAR_MSG_REF_NUM = 0x020C
-    #: how many parts it has
+    #: its number of parts
     SAR_TOTAL_SEGMENTS = 0x020E
-    #: which of them this is, from 1
+    #: number of the part, from 1
     SAR_SEGMENT_SEQNUM = 0x020F
-    #: the SMPP version of the SMSC
+    #: SMPP version of the SMSC
     SC_INTERFACE_VERSION = 0x0210
-    #: the SMSC's reason, by network: one octet of kind, two of code
+    #: the network's error: one octet of network type, two of code
     NETWORK_ERROR_CODE = 0x0423
     #: a text of up to 64 KiB, instead of short_message
     MESSAGE_PAYLOAD = 0x0424
     #: why data_sm failed
     DELIVERY_FAILURE_REASON = 0x0425
-    #: what became of the message: one octet of `MessageState`
+    #: state of the message: one octet of `MessageState`
     MESSAGE_STATE = 0x0427
 
 
 class MessageState(IntEnum):
-    """What became of a message (5.2.28); 0 and 9 are of version 5.0."""
+    """message_state (5.2.28); 0 and 9 are of version 5.0."""
 
-    #: waits for its time
+    #: scheduled for later
     SCHEDULED = 0
-    #: on its way
+    #: being delivered
     ENROUTE = 1
-    #: the handset has it
+    #: delivered to the handset
     DELIVERED = 2
-    #: its time ran out
+    #: its validity period ended
     EXPIRED = 3
     #: deleted at the SMSC
     DELETED = 4
     #: cannot be delivered
     UNDELIVERABLE = 5
-    #: somebody read it on the subscriber's behalf
+    #: read on the subscriber's behalf, for instance by customer service
     ACCEPTED = 6
-    #: nobody knows
+    #: unknown
     UNKNOWN = 7
-    #: refused
+    #: rejected
     REJECTED = 8
-    #: passed over
+    #: skipped
     SKIPPED = 9
 
 
-#: what a status is called, in the specification's word
+#: name of each status in the specification
 WORDS: Mapping[int, str] = MappingProxyType({status: f"ESME_{status.name}" for status in CommandStatus})
 
 
 def word(status: int) -> str:
-    """Return the specification's word for a status, `ESME_RTHROTTLED`; one that has none as `0x00000400`."""
+    """Return the specification's name for a status, `ESME_RTHROTTLED`; an unknown one as `0x00000400`."""
     return WORDS.get(status) or f"0x{status & 0xFFFFFFFF:08x}"
 
 
 def name(command: int) -> str:
-    """Return the specification's word for a command id, `submit_sm_resp`; one that has none as `0x00000400`."""
+    """Return the specification's name for a command id, `submit_sm_resp`; an unknown one as `0x00000400`."""
     try:
         return CommandId(command).name.lower()
     except ValueError:

@@ -1,17 +1,17 @@
-"""What an SMSC says unasked: a deliver_sm (or data_sm) as a delivery receipt, or as a message from a handset.
+"""Parses deliver_sm and data_sm PDUs of an SMSC: as delivery receipts or as messages from handsets (MO).
 
-Settings besides those of `references`:
+Settings besides those of `message_ids`:
 
-    receipt_utc_offset      0: minutes by which the clock of their dates is ahead of UTC
-    reference_tag           0: a parameter of our own (5120 is 0x1400) in which the SMSC echoes our reference
-    retryable_codes         "": codes in receipts, with commas, after which another carrier may do better: `011,REJECTD`
-    receipt_states          {}: words of theirs for a message's state: {"TELEPORTD": "delivered"}, `failed`, `pending`
-    receipts_by_text        false: a message with the text of a receipt is one, though its esm_class does not say so
-    alphabet                what data_coding 0 means in what handsets write: see `texts`
-    home_country            "": where (ISO) what handsets' numbers without a country code are dialled
+    receipt_utc_offset      0: minutes by which the clock of receipts' dates is ahead of UTC
+    reference_tag           0: TLV in which the SMSC returns our reference (5120 is 0x1400)
+    retryable_codes         "": comma-separated receipt codes after which another carrier may succeed: `011,REJECTD`
+    receipt_states          {}: the SMSC's own words for states: {"TELEPORTD": "delivered"}, `failed`, `pending`
+    receipts_by_text        false: whether a message with the text of a receipt is one even without the esm_class
+    alphabet                meaning of data_coding 0 in MO messages: see `text_encoding`
+    home_country            "": where (ISO) handsets' numbers without a country code are dialled
 
-A receipt's text is read by `receipt_texts`; parameters (receipted_message_id, message_state, network_error_code) go
-before what it says.
+A receipt's text is parsed by `receipt_fields`; TLVs (receipted_message_id, message_state, network_error_code)
+take precedence over it.
 """
 
 import re
@@ -35,15 +35,15 @@ from schema.carriage import CarrierEvents, Inbound, Receipt, SuspectedReceipt
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import DeadLetterSource, InboundAction, ReceiptVerdict
 
-#: esm_class (5.2.12): the bits that say what kind of message it is
+#: esm_class (5.2.12): the bits of the message type
 KIND = 0x3C
-#: characters of an address; the specification has 20
+#: maximum characters of an address; the specification allows 20
 LONGEST_ADDRESS = 255
-#: the SMSC's receipt, alone or with other bits
+#: SMSC delivery receipt, alone or with other bits
 RECEIPT = 0x04
-#: the handset took it, its user took note of it: 0x08, 0x10
+#: delivery acknowledgement, manual/user acknowledgement: 0x08, 0x10
 ACKNOWLEDGED = frozenset({0x08, 0x10})
-#: an intermediate notification: whatever it says, delivery goes on
+#: intermediate delivery notification: never final
 INTERMEDIATE = 0x20
 _BUILT_IN = Vocabulary([])
 
@@ -55,24 +55,24 @@ _UUID = re.compile(rb"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A
 
 @dataclass(frozen=True, slots=True)
 class DeliverSmOptions:
-    """How one carrier's receipts and messages from handsets are to be understood."""
+    """How one carrier's receipts and MO messages are parsed."""
 
     message_ids: MessageIds = field(default_factory=MessageIds)
     offset: timedelta = timedelta()
-    #: the parameter that echoes our reference, besides user_message_reference
+    #: TLV that returns our reference, besides user_message_reference
     reference_tag: int = 0
     retryable_codes: frozenset[str] = frozenset()
-    #: what the SMSC's own words for a state mean
+    #: verdicts of the SMSC's own words for states
     states: Mapping[str, ReceiptVerdict] = field(default_factory=dict)
-    #: a receipt is told by its text too
+    #: receipts are recognised by their text too
     by_text: bool = False
     alphabet: Alphabet = Alphabet.GSM7
-    #: ISO: what handsets' numbers without a country code are dialled in
+    #: ISO country where handsets' numbers without a country code are dialled
     home: str = ""
 
 
 def read(options: SettingReader, alphabet: Alphabet = Alphabet.GSM7) -> DeliverSmOptions:
-    """Take one carrier's settings; `alphabet` is what `texts.read` took."""
+    """Take one carrier's settings; `alphabet` is the one of `text_encoding.read`."""
     codes = options.text("retryable_codes", "")
     return DeliverSmOptions(
         message_ids=message_ids.read(options),
@@ -99,9 +99,9 @@ def handle(
     message: MessagePdu,
     remark: Callable[[Diagnostic], object] = bool,
 ) -> CarrierEvents:
-    """Return what a deliver_sm or data_sm says; Unreadable where a receipt does not say of which message.
+    """Return the events in a deliver_sm or data_sm; UnreadablePdu where a receipt names no message.
 
-    `remark` is called with what an operator should know.
+    `remark` is called with diagnostics.
     """
     if is_receipt(message):
         try:
@@ -125,7 +125,7 @@ def handle(
 
 
 def _stop(deliver_sm_options: DeliverSmOptions, carrier: str, message: MessagePdu) -> Inbound | None:
-    """Return the STOP that came under an esm_class of receipts, as what a user acknowledges may; None: it is none."""
+    """Return the STOP in a message with a receipt's esm_class, as user acknowledgements may be; None: it is none."""
     if max(len(message.source), len(message.destination)) > LONGEST_ADDRESS or not message.text:
         return None
     reported = mo_message.read(carrier, message, deliver_sm_options.alphabet, deliver_sm_options.home)
@@ -133,7 +133,7 @@ def _stop(deliver_sm_options: DeliverSmOptions, carrier: str, message: MessagePd
 
 
 def _suspects(deliver_sm_options: DeliverSmOptions, carrier: str, message: MessagePdu) -> list[SuspectedReceipt]:
-    """Return the receipt that a message reads like; none where it does not say of which message."""
+    """Return the possible receipt in an MO message; none where it names no message."""
     letter = DeadLetter(DeadLetterSource.SMPP, carrier, Diagnostic.RECEIPT_AS_TEXT, message.text)
     try:
         return [SuspectedReceipt(receipt(deliver_sm_options, carrier, message), letter)]
@@ -142,14 +142,14 @@ def _suspects(deliver_sm_options: DeliverSmOptions, carrier: str, message: Messa
 
 
 def _has_text_of_receipt(deliver_sm_options: DeliverSmOptions, message: MessagePdu) -> bool:
-    """Tell whether a message that should be a handset's names an id and a state that we know."""
+    """Tell whether an MO message's text has a receipt's id and a known state."""
     fields = receipt_fields.fields(message)
     word = _letters(fields.get("stat", ""))
     return "id" in fields and (word in WORDS or word in deliver_sm_options.states)
 
 
 def is_receipt(message: MessagePdu) -> bool:
-    """Tell whether it is about a message of ours, and not one from a handset."""
+    """Tell whether it is a receipt, by its esm_class, and not an MO message."""
     kind = message.esm_class & KIND
     if kind & RECEIPT or kind in ACKNOWLEDGED or kind == INTERMEDIATE:
         return True
@@ -157,7 +157,7 @@ def is_receipt(message: MessagePdu) -> bool:
 
 
 def is_whole(deliver_sm_options: DeliverSmOptions, message: MessagePdu) -> bool:
-    """Tell whether a receipt says by itself of which message it is and what became of that, in a word that we know."""
+    """Tell whether a receipt by itself names its message and a known state."""
     fields = receipt_fields.fields(message)
     word = _letters(fields.get("stat", ""))
     is_named = "id" in fields or Tag.RECEIPTED_MESSAGE_ID in message.tlvs
@@ -170,7 +170,7 @@ def receipt(
     message: MessagePdu,
     remark: Callable[[Diagnostic], object] = bool,
 ) -> Receipt:
-    """Return a delivery receipt; Unreadable where it does not say of which message."""
+    """Return a delivery receipt; UnreadablePdu where it names no message."""
     fields = receipt_fields.fields(message)
     carrier_ref = _carrier_ref(deliver_sm_options.message_ids, message, fields)
     ref = _ref(deliver_sm_options, message)
@@ -185,7 +185,7 @@ def receipt(
     done = fields.get("donedate", "")
     return Receipt(
         carrier=carrier,
-        # an SMSC gives its ids out anew some day; brought again, a receipt is as it was
+        # SMSCs reuse ids eventually; a repeated receipt is identical
         key=f"{carrier_ref or ref}/{word or verdict}/{code or ''}/{done}",
         verdict=verdict,
         carrier_ref=carrier_ref,
@@ -203,7 +203,7 @@ def _carrier_ref(rules: MessageIds, message: MessagePdu, fields: dict[str, str])
 
 
 def _ref(deliver_sm_options: DeliverSmOptions, message: MessagePdu) -> UUID | None:
-    """Return our reference, 16 octets or spelt out; the two octets of user_message_reference name nobody."""
+    """Return our reference, as 16 octets or text; user_message_reference is too short to identify a message."""
     for tag in (deliver_sm_options.reference_tag, Tag.USER_MESSAGE_REFERENCE):
         value = message.tlvs.get(tag, b"")
         if len(value) == 16:
@@ -216,13 +216,13 @@ def _ref(deliver_sm_options: DeliverSmOptions, message: MessagePdu) -> UUID | No
 def _state(
     deliver_sm_options: DeliverSmOptions, message: MessagePdu, fields: dict[str, str]
 ) -> tuple[str | None, ReceiptVerdict]:
-    """Return the word for the message's state and what it means; a word that we do not know changes nothing."""
+    """Return the state's word and verdict; an unknown word is pending."""
     word = _letters(fields.get("stat", ""))
     state = WORDS.get(word) if word not in deliver_sm_options.states else None
     if state is None and word not in deliver_sm_options.states and word.isdecimal() and int(word) in NAMES:
-        state = MessageState(int(word))  # some write the number of message_state
+        state = MessageState(int(word))  # some SMSCs write message_state's number
     value = message.tlvs.get(Tag.MESSAGE_STATE, b"")
-    value = value.strip(b"\0")[-1:] or value[-1:]  # some pad it, before or behind
+    value = value.strip(b"\0")[-1:] or value[-1:]  # some pad it, at either end
     number = int(value) if value.isdigit() else int.from_bytes(value, "big")
     if value and number in NAMES:
         state = MessageState(number)
@@ -239,12 +239,12 @@ def _state(
 
 
 def _letters(word: str) -> str:
-    """Return a word for a state without what some put between and around its letters; one of digits as it is."""
+    """Return the letters of a state's word, without punctuation that some SMSCs add; a number unchanged."""
     return word if word in WORDS else _NO_LETTER.sub("", word.upper()) or word
 
 
 def _errors(message: MessagePdu, fields: dict[str, str]) -> list[str]:
-    """Return the network's code, then the SMSC's; one that says that nothing is wrong only where there is no other."""
+    """Return the network's code, then the SMSC's; codes for "no error" only where there is no other."""
     error = fields.get("err", "")
     network = message.tlvs.get(Tag.NETWORK_ERROR_CODE, b"")[:3]
     if not network:
@@ -268,7 +268,7 @@ def _at(date: str, offset: timedelta) -> datetime | None:
 
 
 def _raw(message: MessagePdu, fields: dict[str, str]) -> str:
-    """Return the report's fields and parameters, written the same way for all SMSCs."""
+    """Return the receipt's fields and TLVs in one format for all SMSCs."""
     known = [f"{name}:{value}" for name, value in fields.items()]
     tlvs = [f"{tag.name.lower()}:{message.tlvs[tag][:65].hex()}" for tag in _SHOWN if tag in message.tlvs]
     return " ".join([f"esm_class:{message.esm_class:02x}", *known, *tlvs])

@@ -1,6 +1,6 @@
-"""What SMSCs say unasked, gathered and handed to who keeps it; answered only once it is kept.
+"""Handles deliver_sm and data_sm: batches them, passes them to the listener, and responds once they are stored.
 
-What cannot be read is kept as well, as a dead letter, and answered like the rest: said again it would be no clearer.
+Unreadable PDUs are stored too, as dead letters, and acknowledged like the rest: a repetition would be as unreadable.
 """
 
 import asyncio
@@ -25,43 +25,43 @@ from schema.vocabulary import DeadLetterSource
 
 log = logging.getLogger(__name__)
 
-#: what is handed over at once, and the seconds within which it gathers
+#: batch size, and the seconds within which a batch is collected
 MOST: Final = 500
 SECONDS: Final = 0.005
-#: what may wait; the SMSC is told to say the rest again
+#: maximum waiting PDUs; beyond it the SMSC is told to retry
 WAITING: Final = 20_000
 
-#: seconds the ear has to finish when all is closed
+#: seconds the listener has to finish on close
 FINISH: Final = 5.0
 
-#: understands what was said: Unreadable where it cannot be read
+#: parses a PDU; UnreadablePdu if it cannot
 Reader = Callable[[pdu.MessagePdu], CarrierEvents]
-#: by which bind, what, and when by this process' clock
+#: session, frame, and time of arrival by this process's clock
 _Brought = tuple[Session, Frame, float]
 
 
 class DeliverSmHandler:
-    """The ear's doorkeeper. Its methods belong to the loop's thread; the ear is called in a thread of its own."""
+    """Queue in front of the listener. Its methods belong to the loop's thread; the listener has a thread of its own."""
 
     def __init__(self, carrier: str, read: Reader) -> None:
         self._carrier = carrier
         self._read = read
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, f"smpp-{carrier}-ear")
-        #: by which bind, what, and when it came
+        #: session, frame, time of arrival
         self._waiting: list[_Brought] = []
         self._repetitions = MoDuplicates()
-        #: of what is being kept: by which bind messages of handsets came, and their keys
+        #: of the batch being stored: sessions and keys of its MO messages
         self._named: list[tuple[Session, str]] = []
         self._late: list[Attempt] = []
         self._timer: asyncio.TimerHandle | None = None
-        #: what the ear is busy with
+        #: the listener's running call
         self._kept: asyncio.Future[list[bool]] | None = None
-        #: who keeps it; None: nobody does
+        #: stores the events; None: there is none
         self.listener: Listener | None = None
 
     def take(self, session: Session, frames: Sequence[Frame]) -> None:
-        """Gather what a session heard."""
+        """Queue the frames a session received."""
         room = WAITING - len(self._waiting) if self.listener else 0
         if len(frames) > room:
             session.reply(b"".join(answer(frame, CommandStatus.RX_T_APPN) for frame in frames[room:]))
@@ -74,14 +74,14 @@ class DeliverSmHandler:
             self._timer = self._loop.call_later(SECONDS, self._hand_over)
 
     def note(self, late: Attempt) -> None:
-        """Gather an answer that came too late for who awaited it: nobody says it again."""
+        """Queue a submit result that came after its deadline: the SMSC does not repeat it."""
         if self.listener and len(self._late) < WAITING:
             self._late.append(late)
             if self._timer is None:
                 self._timer = self._loop.call_later(SECONDS, self._hand_over)
 
     async def close(self) -> None:
-        """Let the ear finish, and answer for what it kept; what still waits is said again by the SMSC."""
+        """Let the listener finish, and respond to what it stored; the SMSC repeats what still waits."""
         self.listener = None
         if self._timer:
             self._timer.cancel()
@@ -103,9 +103,9 @@ class DeliverSmHandler:
         self._kept.add_done_callback(lambda done: self._answer(batch, late, done))
 
     def _keep(self, listener: Listener, batch: Sequence[_Brought], late: list[Attempt]) -> list[bool]:
-        """Read and keep; what cannot be read, or not be kept as what it is, is kept as it came.
+        """Parse and store; what is unreadable, or cannot be stored as an event, becomes a dead letter.
 
-        Return what was read. Runs in the ear's thread.
+        Return for each frame whether it was readable. Runs in the listener's thread.
         """
         events, is_read = self._read_all(batch, late)
         try:
@@ -116,14 +116,14 @@ class DeliverSmHandler:
                 raise
         else:
             return is_read
-        if len(batch) > 1:  # one of them is at fault: the others must not wait for it
+        if len(batch) > 1:  # one frame may be the cause: store them one by one
             half = len(batch) // 2
             return self._keep(listener, batch[:half], late) + self._keep(listener, batch[half:], [])
         listener(CarrierEvents([], [], late, [self._dead(batch[0][1], "not_storable")]))
         return [False]
 
     def _read_all(self, batch: Sequence[_Brought], late: list[Attempt]) -> tuple[CarrierEvents, list[bool]]:
-        """Return what was heard, and which of the frames could be read."""
+        """Return the events, and for each frame whether it was readable."""
         events = CarrierEvents([], [], late, [])
         is_read = [True] * len(batch)
         for place, (session, frame, at) in enumerate(batch):
@@ -132,8 +132,8 @@ class DeliverSmHandler:
             except UnreadablePdu as unreadable:
                 events.dead.append(self._dead(frame, unreadable.reason))
                 is_read[place] = False
-            except Exception as error:  # noqa: BLE001 - one such thing must not keep back what came along with it
-                log.error("carrier %s: reading what it said failed with %s", self._carrier, type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - one frame must not prevent the others from being stored
+                log.error("carrier %s: parsing a deliver_sm failed with %s", self._carrier, type(error).__name__)
                 events.dead.append(self._dead(frame, "adapter_fault"))
                 is_read[place] = False
             else:
@@ -143,7 +143,7 @@ class DeliverSmHandler:
                 events.inbound.extend(named)
                 events.suspects.extend(piece.suspects)
         if events.dead:
-            log.warning("carrier %s: %d things it said cannot be read", self._carrier, len(events.dead))
+            log.warning("carrier %s: %d unreadable PDUs became dead letters", self._carrier, len(events.dead))
         return events, is_read
 
     def _dead(self, frame: Frame, reason: str) -> DeadLetter:
@@ -156,8 +156,8 @@ class DeliverSmHandler:
         if done.cancelled():
             return
         if error := done.exception():
-            # its words may hold what was heard
-            words = "carrier %s: what it said could not be kept (%s); it will say it again"
+            # the error's text may contain message content
+            words = "carrier %s: a deliver_sm could not be stored (%s); the SMSC will repeat it"
             log.warning(words, self._carrier, type(error).__name__)
             self._late = late + self._late
         else:
@@ -174,7 +174,7 @@ class DeliverSmHandler:
                 self._repetitions.answered(key)
         if self._timer is None and self._waiting:
             self._hand_over()
-        elif self._timer is None and self._late:  # they could not be kept just now
+        elif self._timer is None and self._late:  # they could not be stored this time
             self._timer = self._loop.call_later(1.0, self._hand_over)
 
 
@@ -187,7 +187,7 @@ def _message(frame: Frame) -> pdu.MessagePdu:
 
 
 def answer(frame: Frame, status: CommandStatus) -> bytes:
-    """Return the answer to a deliver_sm or data_sm."""
+    """Return the response to a deliver_sm or data_sm."""
     command, _, sequence, _ = frame
     write = pdu.deliver_sm_resp if command == CommandId.DELIVER_SM else pdu.data_sm_resp
     return write(sequence, status=status)

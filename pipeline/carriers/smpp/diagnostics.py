@@ -1,4 +1,4 @@
-"""What an operator should know about an SMSC and cannot see otherwise: `postroad carrier status` tells it."""
+"""Diagnostics of an SMSC's deviations from SMPP 3.4, and hints for failed binds, shown by `postroad carrier status`."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Final
 
 
 class UnreadablePdu(ValueError):
-    """What was said cannot be read; holds the reason, a short code."""
+    """A PDU cannot be parsed; holds the reason, a short code."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -14,59 +14,58 @@ class UnreadablePdu(ValueError):
 
 
 class Diagnostic(StrEnum):
-    """Something odd about an SMSC that is put up with."""
+    """A deviation of an SMSC that is tolerated."""
 
-    #: a bind_resp under a sequence number that is not the bind's
+    #: a bind_resp with a sequence number other than the bind's
     BIND_RESP_SEQUENCE = "bind_resp_sequence"
     #: a bind_resp of another kind than the bind
     BIND_RESP_KIND = "bind_resp_kind"
-    #: a message that reads like a receipt, without an esm_class that says so
+    #: a message that reads like a receipt, without a receipt's esm_class
     RECEIPT_AS_TEXT = "receipt_as_text"
-    #: a receipt whose state is missing, or a word that nobody knows
+    #: a receipt whose state is missing or unknown
     RECEIPT_STATE = "receipt_state"
-    #: a handset's number without its country code, and nobody knows where it is at home
+    #: a handset's number without its country code, and no `home_country` is set
     NATIONAL_NUMBER = "national_number"
-    #: what we say of ourselves is longer than SMPP 3.4 allows
+    #: a credential longer than SMPP 3.4 allows
     LONG_CREDENTIALS = "long_credentials"
 
 
-#: what each means, for the log and `carrier status`
+#: description of each, for the log and `carrier status`
 REMARKS: Final[Mapping[str, str]] = {
-    Diagnostic.BIND_RESP_SEQUENCE: "answered a bind under another sequence number; taken as the answer",
-    Diagnostic.BIND_RESP_KIND: "answered a bind by the response of another kind of bind; taken as the answer: if"
-    " receipts or submits fail, set `mode` to what the SMSC calls it",
-    Diagnostic.RECEIPT_AS_TEXT: "sends messages that read like receipts, but do not say that they are; kept as messages"
-    " of handsets: set `receipts_by_text` if they are receipts",
-    Diagnostic.RECEIPT_STATE: "sends receipts with a state that is not known, which change nothing: set"
-    " `receipt_states`",
-    Diagnostic.NATIONAL_NUMBER: "writes numbers of handsets without their country code: set `home_country`, or their"
-    " STOP stops nobody",
-    Diagnostic.LONG_CREDENTIALS: "is told credentials that SMPP 3.4 does not allow",
+    Diagnostic.BIND_RESP_SEQUENCE: "answered a bind with another sequence number; accepted as its response",
+    Diagnostic.BIND_RESP_KIND: "answered a bind with the response of another kind of bind; accepted: if"
+    " receipts or submits fail, set `mode` to the kind that the SMSC expects",
+    Diagnostic.RECEIPT_AS_TEXT: "sends messages that read like receipts without a receipt's esm_class; stored as MO"
+    " messages: set `receipts_by_text` if they are receipts",
+    Diagnostic.RECEIPT_STATE: "sends receipts with an unknown state, which change nothing: set `receipt_states`",
+    Diagnostic.NATIONAL_NUMBER: "sends numbers of handsets without their country code: set `home_country`, or opt-outs"
+    " are not recognised",
+    Diagnostic.LONG_CREDENTIALS: "gets credentials that are longer than SMPP 3.4 allows",
 }
 
-#: what mostly stands behind the code by which a bind failed
+#: probable cause of each code of a failed bind
 HINTS: Final[Mapping[str, str]] = {
-    "ESME_RINVPASWD": "the password is not the SMSC's; some cut it after 8 characters",
-    "ESME_RINVSYSID": "the SMSC does not know this system_id, or not from this address",
-    "ESME_RINVSYSTYP": "set `system_type` to what the SMSC calls it, or leave it out",
+    "ESME_RINVPASWD": "wrong password; some SMSCs truncate it to 8 characters",
+    "ESME_RINVSYSID": "unknown system_id, or our address is not allowed for it",
+    "ESME_RINVSYSTYP": "set `system_type` to the value the SMSC expects, or leave it out",
     "ESME_RBINDFAIL": "refused without a reason: mostly credentials, our address, or too many binds",
-    "ESME_RALYBND": "bound already: the SMSC allows fewer `binds`, or has not noticed yet that an old one is gone",
+    "ESME_RALYBND": "already bound: the SMSC allows fewer `binds`, or has not closed an old one yet",
     "ESME_RINVBNDSTS": "the SMSC does not allow this kind of bind: try another `mode`",
-    "ESME_RINVCMDID": "the SMSC does not know this kind of bind: try `mode` `separate`",
-    "ESME_RINVCMDLEN": "the SMSC cannot read the bind: mostly a field longer than it takes",
+    "ESME_RINVCMDID": "the SMSC does not support this kind of bind: try `mode` `separate`",
+    "ESME_RINVCMDLEN": "the SMSC cannot parse the bind: mostly a field longer than it accepts",
     "ESME_RTHROTTLED": "bound too often: raise `reconnect_pause`",
-    "ESME_RSYSERR": "an error of the SMSC, or its word for wrong credentials",
-    "bind_timeout": "connected, but the bind is not answered: does the port want TLS, is it the SMSC's?",
-    "closed": "the SMSC closes the connection: does it allow our address, and so many binds?",
+    "ESME_RSYSERR": "an error of the SMSC, or its code for wrong credentials",
+    "bind_timeout": "connected, but the bind is not answered: does the port expect TLS, is it the SMSC's?",
+    "closed": "the SMSC closes the connection: does it allow our address and this number of binds?",
     "reset": "the SMSC resets the connection: does it allow our address?",
-    "unbound": "the SMSC said goodbye",
+    "unbound": "the SMSC unbound the session",
     "silent": "the SMSC does not answer enquire_link",
-    "unreadable": "what answers there does not speak SMPP: is it the port, does it want TLS?",
+    "unreadable": "the server does not speak SMPP: wrong port, or does it expect TLS?",
     "generic_nack": "the SMSC does not understand the bind",
     "not_bound": "not tried yet",
-    "connect_timeout": "nobody answers at that address: a firewall, or our address is not allowed",
-    "refused": "nobody listens at that port",
-    "dns": "the name of the host is not known",
+    "connect_timeout": "no answer at that address: a firewall, or our address is not allowed",
+    "refused": "connection refused: nothing listens at that port",
+    "dns": "the host name does not resolve",
     "tls": "TLS fails: the certificate is not trusted (`ca_file`), or for another name (`tls_name`), or there is none",
-    "connect": "there is no way to that address",
+    "connect": "no route to that address",
 }

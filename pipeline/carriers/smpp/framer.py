@@ -1,4 +1,4 @@
-"""How one connection's stream is cut into PDUs (SMPP 3.4, 3.2)."""
+"""Splits one connection's byte stream into PDUs by command_length (SMPP 3.4, 3.2)."""
 
 from struct import Struct
 from typing import Final
@@ -6,14 +6,14 @@ from typing import Final
 #: command_id, command_status, sequence_number and the octets of the body
 Frame = tuple[int, int, int, bytes]
 
-#: the longest PDU that we read: a message_payload of 64 KiB, and what goes with it
+#: the longest PDU accepted: a message_payload of 64 KiB, and the other fields
 LONGEST: Final = 68 * 1024
 
 _HEADER = Struct(">IIII")
 
 
 class ProtocolFault(ValueError):
-    """The stream cannot be followed any further: close it. Holds the frames that were whole before."""
+    """The stream is not SMPP from here on: close the connection. Holds the frames that precede the error."""
 
     def __init__(self, words: str, frames: list[Frame]) -> None:
         super().__init__(words)
@@ -21,16 +21,16 @@ class ProtocolFault(ValueError):
 
 
 class Framer:
-    """Cuts a stream into frames, however it is chunked."""
+    """Splits a stream into frames, however it is chunked."""
 
     def __init__(self, longest: int = LONGEST) -> None:
         self._longest = longest
         self._rest = bytearray()
-        #: how many octets `_rest` must have before there is anything to do
+        #: octets that `_rest` must have before parsing can go on
         self._awaited = 0
 
     def feed(self, octets: bytes) -> list[Frame]:
-        """Return the frames that these octets complete; ProtocolFault, from then on, where a length is none."""
+        """Return the frames completed by these octets; ProtocolFault, at later calls too, for an invalid length."""
         if self._rest:
             self._rest += octets
             if len(self._rest) < self._awaited:

@@ -1,13 +1,13 @@
-"""Message ids, which many an SMSC writes one way in its submit_sm_resp and another way in its receipts.
+"""Message id formats: many SMSCs format an id in one way in submit_sm_resp and in another in receipts.
 
-Settings, each one or more words of `Step` joined by `+`, taken one after another (`zero_stripped+lower`):
+Settings, each one or more words of `IdTransformation` joined by `+`, applied in order (`zero_stripped+lower`):
 
-    submit_ids         as_is; what is done to the id in a submit_sm_resp before it is kept
-    receipt_ids        as_is; to the id in a receipt's text
-    receipt_tlv_ids    to the id in receipted_message_id; what `receipt_ids` says
+    submit_ids         as_is; applied to the id in a submit_sm_resp before it is stored
+    receipt_ids        as_is; applied to the id in a receipt's text
+    receipt_tlv_ids    applied to the id in receipted_message_id; default: as `receipt_ids`
 
-so that both come out alike. A query_sm asks by the id as it was kept: where it is to be used, change the receipts'
-side. Jasmin's `dlr_msgid 1` (hexadecimal when submitted, decimal in receipts) is `receipt_ids: dec_to_hex` with
+so that both are equal. A query_sm is sent with the id as stored: where it is used, transform the receipts' ids
+only. Jasmin's `dlr_msgid 1` (hexadecimal when submitted, decimal in receipts) is `receipt_ids: dec_to_hex` with
 `submit_ids: zero_stripped+lower`, or shorter `submit_ids: hex_to_dec` with `receipt_ids: zero_stripped`; its
 `dlr_msgid 2` is the same with the sides exchanged.
 """
@@ -19,32 +19,32 @@ from enum import StrEnum
 
 from pipeline.carriers.setting_reader import SettingReader
 
-#: longer than the 64 characters of the specification: some SMSCs do not keep to them
+#: longer than the specification's 64 characters, which some SMSCs exceed
 _ID = re.compile(r"[!-~]{1,255}")
 _DECIMAL = re.compile(r"[0-9]{1,64}")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{1,64}")
 
 
 class IdTransformation(StrEnum):
-    """One thing done to an id; one that it does not fit stays as it is."""
+    """One transformation of an id; an id it does not apply to is unchanged."""
 
     #: nothing
     AS_IS = "as_is"
-    #: zeros in front go
+    #: leading zeros are removed
     ZERO_STRIPPED = "zero_stripped"
-    #: a hexadecimal number becomes decimal, without zeros in front
+    #: hexadecimal becomes decimal, without leading zeros
     HEX_TO_DEC = "hex_to_dec"
-    #: a decimal number becomes hexadecimal, in lower case, without zeros in front
+    #: decimal becomes hexadecimal, in lower case, without leading zeros
     DEC_TO_HEX = "dec_to_hex"
-    #: letters become small
+    #: letters become lower case
     LOWER = "lower"
-    #: letters become capital
+    #: letters become upper case
     UPPER = "upper"
 
 
 @dataclass(frozen=True, slots=True)
 class MessageIds:
-    """What is done to the ids of one carrier, by where they stand."""
+    """The id transformations of one carrier, by where the id is."""
 
     submitted: tuple[IdTransformation, ...] = ()
     receipted: tuple[IdTransformation, ...] = ()
@@ -62,7 +62,7 @@ def read(options: SettingReader) -> MessageIds:
 
 
 def normal(steps: Sequence[IdTransformation], given: str) -> str | None:
-    """Return the id after these steps; None where there is none, or none that could be kept."""
+    """Return the id after these transformations; None where it is missing or cannot be stored."""
     id_ = given.strip(" \0\r\n\t")
     if not _ID.fullmatch(id_):
         return None

@@ -1,9 +1,9 @@
-"""What became of a message, in an SMSC's numbers and words, and what each means."""
+"""Message states of receipts: their numbers and words, as SMSCs write them, and the verdict of each."""
 
 from pipeline.carriers.smpp.codes import MessageState
 from schema.vocabulary import ReceiptVerdict
 
-#: what message_state says
+#: verdict of each message_state
 STATES = {
     MessageState.SCHEDULED: ReceiptVerdict.PENDING,
     MessageState.ENROUTE: ReceiptVerdict.PENDING,
@@ -16,7 +16,7 @@ STATES = {
     MessageState.REJECTED: ReceiptVerdict.FAILED,
     MessageState.SKIPPED: ReceiptVerdict.FAILED,
 }
-#: what message_state is called in a text
+#: word of each message_state in a receipt's text
 NAMES = {
     MessageState.SCHEDULED: "SCHEDLD",
     MessageState.ENROUTE: "ENROUTE",
@@ -29,7 +29,7 @@ NAMES = {
     MessageState.REJECTED: "REJECTD",
     MessageState.SKIPPED: "SKIPPED",
 }
-#: the other words for it that SMSCs use
+#: other words that SMSCs use
 SYNONYMS = {
     "SCHEDULED": MessageState.SCHEDULED,
     "BUFFER": MessageState.ENROUTE,
@@ -89,5 +89,5 @@ SYNONYMS = {
     "UNKNWN": MessageState.UNKNOWN,
     "SKIPED": MessageState.SKIPPED,
 }
-#: message_state by its word in a text
+#: message_state by its word in a receipt's text
 WORDS = {name: state for state, name in NAMES.items()} | SYNONYMS

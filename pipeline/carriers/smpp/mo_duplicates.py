@@ -1,8 +1,8 @@
-"""Which message of a handset is one that was brought before: SMSCs give them no id, and bring again what got no answer.
+"""Detects repeated MO messages: SMSCs give them no id, and repeat those whose deliver_sm_resp they did not get.
 
-Equal words are no repetition by themselves: STOP, START, STOP are three messages. What came before and was not answered
-when it came again is one. Where it was answered, the answer may have got lost with its bind, or with the process before
-this one: then the store decides, which knows whether anything else of the same handset came between.
+Equal text alone is no repetition: STOP, START, STOP are three messages. One that arrives again before it was
+acknowledged is. If it was acknowledged, the response may have been lost with its bind, or with the process before
+this one: then the store decides, which knows whether the handset sent anything else in between.
 """
 
 import time
@@ -16,10 +16,10 @@ from pipeline.rules.consent.keywords import Vocabulary
 from schema.carriage import Inbound
 from schema.vocabulary import InboundAction
 
-#: seconds for which a message that got no answer is remembered, and for which an answer may have got lost
+#: seconds for which an unacknowledged message is remembered, and for which a response may have been lost
 UNANSWERED: Final = 3600.0
 LOST: Final = 300.0
-#: messages remembered, and sessions of which the sequence is known
+#: messages remembered, and sessions whose sequence numbers are known
 MOST: Final = 20_000
 _SESSIONS: Final = 256
 _BUILT_IN: Final = Vocabulary([])
@@ -27,36 +27,36 @@ _BUILT_IN: Final = Vocabulary([])
 
 @dataclass(slots=True)
 class _Brought:
-    """One message, as it was brought last."""
+    """The last delivery of a message."""
 
     key: str
     session: Session
     sequence: int
     at: float
-    #: when it was answered that it is kept; None: it was not, as far as we know
+    #: when it was acknowledged; None: not yet, as far as we know
     answered_at: float | None = None
 
     def is_unanswered(self, at: float) -> bool:
-        """Tell whether it had no answer at that moment."""
+        """Tell whether it was not acknowledged at that time."""
         return self.answered_at is None or self.answered_at > at
 
     def is_last_received(self) -> bool:
-        """Tell whether nothing more was heard on its bind once it was answered: the answer got lost, as it seems."""
+        """Tell whether nothing else was received on its bind since its acknowledgement, which was probably lost."""
         return self.answered_at is not None and self.session.received_at <= self.answered_at
 
 
 class MoDuplicates:
-    """What was brought of late. Used by one thread at a time."""
+    """The recent deliveries. Used by one thread at a time."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        #: by digest, what was brought longest ago first
+        #: by digest, the oldest first
         self._brought: OrderedDict[str, _Brought] = OrderedDict()
         #: the highest sequence number by session
         self._highest: OrderedDict[Session, int] = OrderedDict()
 
     def name(self, message: Inbound, session: Session, sequence: int, at: float) -> Inbound:
-        """Return a message, brought at that moment of the clock, with the key that tells it from others like it."""
+        """Return a message received at this time with a key that distinguishes it from equal ones."""
         digest, before = message.key, self._brought.get(message.key)
         highest = self._highest.get(session, 0)
         self._note(session, max(highest, sequence))
@@ -74,23 +74,23 @@ class MoDuplicates:
         return replace(message, key=key, is_doubtful=doubtful)
 
     def answered(self, key: str) -> None:
-        """Note that the answer to a message of this key was written just now."""
+        """Note that the response for a message with this key was written now."""
         brought = self._brought.get(key.partition("/")[0])
         if brought and brought.key == key:
             brought.answered_at = time.monotonic()
 
     def _is_again(self, before: _Brought, session: Session, sequence: int, at: float, highest: int) -> bool:
-        """Tell whether it is for certain what was brought before."""
+        """Tell whether it is certainly a repetition."""
         if at - before.at > UNANSWERED:
             return False
-        if session is before.session:  # a number that was passed by is not given out anew while the bind stands
+        if session is before.session:  # a sequence number that was passed is not reused within a bind
             return sequence == before.sequence < highest
         if not before.session.over.done():
             return False
         return before.is_unanswered(at) or (before.is_last_received() and at - before.at <= LOST)
 
     def _may_be_again(self, before: _Brought | None, session: Session, sequence: int, at: float) -> bool:
-        """Tell whether it may be what was brought before: its answer was late, or may have got lost."""
+        """Tell whether it may be a repetition: its response was late, or may have been lost."""
         if before is None:
             return at - self._began < LOST
         if at - before.at > LOST:

@@ -1,4 +1,4 @@
-"""A deliver_sm that a handset wrote: its text, and which part of a longer one it is."""
+"""Parses a deliver_sm from a handset (MO): its text, and its position in a concatenated message."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from pipeline.rules.text.text_codings import GSM7, OCTETS, UCS2
 from schema.carriage import Inbound
 from schema.value_class import value_class
 
-#: data_coding (5.2.19) by coding; what is missing here is the default alphabet
+#: codec by data_coding (5.2.19); missing ones use the default alphabet
 CODECS = {
     1: "ascii",
     2: OCTETS,
@@ -27,16 +27,16 @@ CODECS = {
     13: "euc_jp",
     14: "euc_kr",
 }
-#: octets of a part that are kept to be joined with others: it travels in 140
+#: octets of a part that are stored for reassembly: one carries 140
 _MOST_OCTETS = 4096
-#: a header of nothing but a part's place: five octets with a reference of 8 bits, six with one of 16
+#: a user data header with only the concatenation element: five octets with an 8-bit reference, six with 16 bits
 _OPENS_A_PART = re.compile(rb"\x05\x00\x03.[\x02-\xff][\x01-\xff]|\x06\x08\x04..[\x02-\xff][\x01-\xff]", re.DOTALL)
 _PRINTABLE = re.compile(rb"[ -~]+")
 
 
 @value_class
 class PartPosition:
-    """Which part of a longer message this is."""
+    """The position of a part in a concatenated message."""
 
     ref: int
     #: from 1
@@ -45,9 +45,9 @@ class PartPosition:
 
 
 def read(carrier: str, message: MessagePdu, alphabet: Alphabet, home: str = "") -> Inbound:
-    """Return what a handset wrote; its key is a digest, for SMSCs give such messages no id (`repetitions.py`).
+    """Return an MO message; its key is a digest, as SMSCs give such messages no id (`mo_duplicates.py`).
 
-    `alphabet` is what the carrier's data_coding 0 means, `home` (ISO) where numbers without a country code are dialled.
+    `alphabet` is the carrier's meaning of data_coding 0, `home` (ISO) where numbers without a country code are dialled.
     """
     header, text = opened(message)
     at = place(message)
@@ -69,12 +69,12 @@ def read(carrier: str, message: MessagePdu, alphabet: Alphabet, home: str = "") 
 
 
 def decode(text: bytes, data_coding: int, alphabet: Alphabet = Alphabet.GSM7, header: int = 0) -> str:
-    """Return the text in these octets, which follow a header of so many; U+FFFD stands for what cannot be read."""
+    """Return the text of these octets, after a header of `header` octets; U+FFFD replaces what cannot be decoded."""
     return text_codings.decode(*_octets(text, data_coding, alphabet, header))
 
 
 def as_coded(text: bytes, data_coding: int, alphabet: Alphabet = Alphabet.GSM7, header: int = 0) -> str:
-    """Return the text in these octets as `decode` does, where nobody who wrote it may have meant STOP."""
+    """Return the text of these octets as `decode` does, without looking for a STOP in other codings."""
     return text_codings.as_coded(*_octets(text, data_coding, alphabet, header))
 
 
@@ -89,13 +89,13 @@ def _octets(text: bytes, data_coding: int, alphabet: Alphabet, header: int) -> t
 
 
 def place(message: MessagePdu) -> PartPosition | None:
-    """Return which part of a longer message one is; None: it is no part."""
+    """Return the position of a part; None: it is not one."""
     header = opened(message)[0]
     return (place_by_header(header) if header else None) or (place_by_parameters(message) if message.tlvs else None)
 
 
 def place_by_header(header: bytes) -> PartPosition | None:
-    """Return what a user data header, length octet and all, says of parts (23.040, 9.2.3.24.1 and .8)."""
+    """Return the position in a user data header, length octet included (23.040, 9.2.3.24.1 and .8)."""
     at = 1
     while at + 2 <= len(header):
         element, length = header[at], header[at + 1]
@@ -107,7 +107,7 @@ def place_by_header(header: bytes) -> PartPosition | None:
 
 
 def place_by_parameters(message: MessagePdu) -> PartPosition | None:
-    """Return what sar_* parameters say of parts."""
+    """Return the position in the sar_* TLVs."""
     tlvs = message.tlvs
     ref, of, part = (
         tlvs.get(tag, b"") for tag in (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)
@@ -122,9 +122,9 @@ def _place(ref: int, part: int, of: int) -> PartPosition | None:
 
 
 def opened(message: MessagePdu) -> tuple[bytes, bytes]:
-    """Return user data header and text; a header that is longer than its message is none.
+    """Return user data header and text; a header longer than its message is no header.
 
-    esm_class is not believed alone: what opens as a part's header does is one, what reads as a text is none.
+    esm_class alone is not trusted: what begins as a part's header is one, what reads as a text is none.
     """
     text = message.text
     is_said = message.esm_class & UDHI and text and 1 + text[0] <= len(text)
@@ -137,7 +137,7 @@ def opened(message: MessagePdu) -> tuple[bytes, bytes]:
 
 
 def _coding(data_coding: int) -> int:
-    """Return the SMPP coding of the same alphabet for one of the groups of 23.038, 4."""
+    """Return the SMPP coding of the same alphabet for one of the coding groups of 23.038, 4."""
     group = data_coding & 0xF0
     if group == 0xF0:
         return 2 if data_coding & 4 else 0
@@ -149,11 +149,11 @@ def _coding(data_coding: int) -> int:
 
 
 def _unpacked(text: bytes, header: int) -> bytes:
-    """Return the septets of a text that follows a header of so many octets, one an octet."""
+    """Return the septets of a text after a header of `header` octets, one per octet."""
     fill = gsm7.fill_bits(header) if header else 0
     count = max((8 * len(text) - fill) // 7, 0)
     septets = gsm7.unpack(text, count, fill) if count else b""
-    # a carriage return in what would else be seven spare bits (23.038, 6.1.2.3.1)
+    # a carriage return fills what would be seven spare bits (23.038, 6.1.2.3.1)
     return septets[:-1] if septets.endswith(b"\r") and (fill + 7 * count) % 8 == 0 else septets
 
 

@@ -1,8 +1,8 @@
-"""SMPP 3.4 PDUs, written and read at either end: octets in, octets out.
+"""Encodes and decodes SMPP 3.4 PDUs, for either end.
 
-A PDU is a header and a body. What is slow to write, a body, is written ahead; `submit_sm(sequence, body)` then only
-joins, when the sequence number is known. Bodies are read leniently, as SMSCs write them: unknown TLVs are kept, what
-is cut off behind the mandatory fields is passed over; ValueError says what cannot be read at all.
+A PDU is a header and a body. Bodies, which are slow to encode, are encoded in advance; `submit_sm(sequence, body)`
+only adds the header when the sequence number is known. Decoding is lenient, as SMSCs deviate: unknown TLVs are kept,
+what is truncated after the mandatory fields is ignored; ValueError says why a body cannot be decoded.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from typing import Final
 from pipeline.carriers.smpp.codes import RESPONSE, VERSION, CommandId, Tag
 from schema.value_class import value_class
 
-#: the longest text that short_message holds; a longer one goes into the message_payload TLV
+#: the longest short_message; a longer text goes into the message_payload TLV
 SHORT_MESSAGE: Final = 254
 
 _HEADER = Struct(">IIII")
@@ -26,7 +26,7 @@ _NUL = b"\0"
 
 @dataclass(frozen=True, slots=True)
 class BindPdu:
-    """Who asks to be bound (4.1), and of an outbind (4.1.7) the first two."""
+    """A bind request (4.1); an outbind (4.1.7) has the first two fields."""
 
     system_id: str
     password: str = field(repr=False)
@@ -50,33 +50,33 @@ class MessagePdu:
     esm_class: int
     registered_delivery: int
     data_coding: int
-    #: short_message, or where it is empty message_payload, user data header and all
+    #: short_message, or if it is empty message_payload, user data header included
     text: bytes = field(repr=False)
     #: by tag; see `Tag`
     tlvs: Mapping[int, bytes] = field(repr=False)
     service_type: str = ""
     protocol_id: int = 0
     priority: int = 0
-    #: schedule_delivery_time as it came
+    #: schedule_delivery_time, unparsed
     schedule: str = ""
-    #: validity_period as it came
+    #: validity_period, unparsed
     validity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Queried:
-    """What a query_sm_resp says of one message (4.8.2)."""
+    """A query_sm_resp (4.8.2)."""
 
     message_id: str
-    #: final_date as it came; empty: it is still on its way
+    #: final_date, unparsed; empty: not final
     final_date: str
     #: see `MessageState`
     state: int
-    #: the network's code
+    #: the network's error code
     error: int
 
 
-# Writing.
+# Encoding
 
 
 def pdu(command: int, sequence: int, body: bytes = b"", status: int = 0) -> bytes:
@@ -85,66 +85,66 @@ def pdu(command: int, sequence: int, body: bytes = b"", status: int = 0) -> byte
 
 
 def submit_sm(sequence: int, body: bytes) -> bytes:
-    """Return a submit_sm with a body of `message`."""
+    """Return a submit_sm with a body from `message`."""
     return _HEADER.pack(16 + len(body), 0x00000004, 0, sequence) + body
 
 
 def deliver_sm(sequence: int, body: bytes) -> bytes:
-    """Return a deliver_sm with a body of `message`."""
+    """Return a deliver_sm with a body from `message`."""
     return _HEADER.pack(16 + len(body), 0x00000005, 0, sequence) + body
 
 
 def submit_sm_resp(sequence: int, message_id: str, status: int = 0) -> bytes:
-    """Return the answer to a submit_sm; one that refuses has no body."""
+    """Return a submit_sm_resp; one with an error status has no body."""
     body = b"" if status else c_octets("message_id", message_id, 65)
     return pdu(CommandId.SUBMIT_SM_RESP, sequence, body, status)
 
 
 def deliver_sm_resp(sequence: int, status: int = 0) -> bytes:
-    """Return the answer to a deliver_sm; its message_id is unused and empty."""
+    """Return a deliver_sm_resp; its message_id is unused and empty."""
     return pdu(CommandId.DELIVER_SM_RESP, sequence, _NUL, status)
 
 
 def data_sm_resp(sequence: int, message_id: str = "", status: int = 0) -> bytes:
-    """Return the answer to a data_sm."""
+    """Return a data_sm_resp."""
     return pdu(CommandId.DATA_SM_RESP, sequence, c_octets("message_id", message_id, 65), status)
 
 
 def enquire_link(sequence: int) -> bytes:
-    """Return the question whether the other end lives."""
+    """Return an enquire_link."""
     return pdu(CommandId.ENQUIRE_LINK, sequence)
 
 
 def enquire_link_resp(sequence: int) -> bytes:
-    """Return the answer that we live."""
+    """Return an enquire_link_resp."""
     return pdu(CommandId.ENQUIRE_LINK_RESP, sequence)
 
 
 def unbind(sequence: int) -> bytes:
-    """Return the goodbye."""
+    """Return an unbind."""
     return pdu(CommandId.UNBIND, sequence)
 
 
 def unbind_resp(sequence: int, status: int = 0) -> bytes:
-    """Return the answer to a goodbye."""
+    """Return an unbind_resp."""
     return pdu(CommandId.UNBIND_RESP, sequence, status=status)
 
 
 def generic_nack(sequence: int, status: int) -> bytes:
-    """Return the answer to what is no PDU of ours."""
+    """Return a generic_nack."""
     return pdu(CommandId.GENERIC_NACK, sequence, status=status)
 
 
-#: characters that SMPP 3.4 allows in each field of a bind (4.1.1)
+#: maximum characters of a bind's fields in SMPP 3.4 (4.1.1)
 BIND_FIELDS: Final = {"system_id": 15, "password": 8, "system_type": 12, "address_range": 40}
-#: and those that are written: operators hand out longer ones
+#: maximum that we encode: operators assign longer ones
 LONGEST_FIELD: Final = 255
 
 
 def bind(command: int, sequence: int, who: BindPdu) -> bytes:
-    """Return a bind_transceiver, bind_transmitter or bind_receiver; ValueError names a field that does not fit.
+    """Return a bind_transceiver, bind_transmitter or bind_receiver; ValueError names an invalid field.
 
-    Fields may be longer than the specification allows, and beyond ASCII: the SMSC's operator says what they are.
+    Fields may be longer than the specification allows, and not ASCII: the SMSC's operator assigns them.
     """
     body = (
         foreign("system_id", who.system_id)
@@ -159,7 +159,7 @@ def bind(command: int, sequence: int, who: BindPdu) -> bytes:
 
 
 def bind_resp(command: int, sequence: int, system_id: str, status: int = 0, version: int | None = VERSION) -> bytes:
-    """Return the answer to the bind of that command; one that refuses has no body."""
+    """Return the response to a bind of this command; one with an error status has no body."""
     body = b"" if status else c_octets("system_id", system_id, 16)
     if body and version is not None:
         body += tlv(Tag.SC_INTERFACE_VERSION, octet("sc_interface_version", version))
@@ -167,18 +167,18 @@ def bind_resp(command: int, sequence: int, system_id: str, status: int = 0, vers
 
 
 def outbind(sequence: int, system_id: str, password: str) -> bytes:
-    """Return the SMSC's wish to be bound to."""
+    """Return an outbind."""
     body = c_octets("system_id", system_id, 16) + c_octets("password", password, 9)
     return pdu(CommandId.OUTBIND, sequence, body)
 
 
 def query_sm(sequence: int, message_id: str, source: bytes = b"\0\0\0") -> bytes:
-    """Return the question about one message; the source is `address` as it was submitted."""
+    """Return a query_sm; the source is the `address` that was submitted."""
     return pdu(CommandId.QUERY_SM, sequence, c_octets("message_id", message_id, 65) + source)
 
 
 def query_sm_resp(sequence: int, answer: Queried, status: int = 0) -> bytes:
-    """Return the answer to a query_sm."""
+    """Return a query_sm_resp."""
     body = (
         c_octets("message_id", answer.message_id, 65)
         + c_octets("final_date", answer.final_date, 17)
@@ -203,7 +203,7 @@ def message(
     priority: int = 0,
     tlvs: bytes = b"",
 ) -> bytes:
-    """Return the body of a submit_sm or deliver_sm, put together of parts that `address`, `c_octets`, `tlv` wrote."""
+    """Return the body of a submit_sm or deliver_sm; its parts are encoded by `address`, `c_octets` and `tlv`."""
     if len(text) > SHORT_MESSAGE:
         raise ValueError(f"short_message must have at most {SHORT_MESSAGE} octets")
     return b"".join(
@@ -222,14 +222,14 @@ def message(
 
 
 def address(name: str, ton: int, npi: int, digits: str, size: int = 21) -> bytes:
-    """Return type of number, numbering plan and the address; ValueError names the field if it does not fit."""
+    """Return an encoded TON, NPI and address; ValueError names the field if it is invalid."""
     if not (0 <= ton <= 255 and 0 <= npi <= 255):
         octet(f"{name}_ton", ton), octet(f"{name}_npi", npi)
     return bytes((ton, npi)) + c_octets(name, digits, size)
 
 
 def c_octets(name: str, text: str, size: int) -> bytes:
-    """Return the text and its NUL, at most `size` octets; ValueError names the field that is longer or not ASCII."""
+    """Return the text and its NUL, at most `size` octets; ValueError names a field that is longer or not ASCII."""
     if not (text.isascii() and text.isprintable()):
         raise ValueError(f"{name} must be printable ASCII")
     if len(text) >= size:
@@ -238,7 +238,7 @@ def c_octets(name: str, text: str, size: int) -> bytes:
 
 
 def foreign(name: str, text: str) -> bytes:
-    """Return a C-octet string that the SMSC's operator dictates; ValueError where no octets could be it."""
+    """Return a C-octet string assigned by the SMSC's operator; ValueError where it cannot be encoded."""
     try:
         octets = text.encode("latin-1")
     except UnicodeEncodeError:
@@ -251,26 +251,26 @@ def foreign(name: str, text: str) -> bytes:
 
 
 def octet(name: str, value: int) -> bytes:
-    """Return the number as one octet; ValueError names the field that is none."""
+    """Return the number as one octet; ValueError names a field out of range."""
     if not 0 <= value <= 255:
         raise ValueError(f"{name} must be from 0 to 255")
     return bytes((value,))
 
 
 def tlv(tag: int, value: bytes) -> bytes:
-    """Return one optional parameter; ValueError where its value is too long."""
+    """Return one TLV; ValueError where its value is too long."""
     if len(value) > 0xFFFF:
         raise ValueError(f"parameter 0x{tag:04x} must have at most 65535 octets")
     return _TLV.pack(tag, len(value)) + value
 
 
-# Reading.
+# Decoding
 
 
 def read_message(body: bytes, *, strict: bool = True) -> MessagePdu:
-    """Return the submit_sm or deliver_sm in a body; ValueError where its mandatory fields are not whole.
+    """Return the submit_sm or deliver_sm in a body; ValueError where its mandatory fields are incomplete.
 
-    Not strict: a text that is shorter than its sm_length is taken as it is.
+    Not strict: a text shorter than its sm_length is accepted.
     """
     try:
         source = body.index(0) + 1
@@ -308,7 +308,7 @@ def read_message(body: bytes, *, strict: bool = True) -> MessagePdu:
 
 
 def read_data_sm(body: bytes) -> MessagePdu:
-    """Return the data_sm in a body; ValueError where its mandatory fields are not whole."""
+    """Return the data_sm in a body; ValueError where its mandatory fields are incomplete."""
     try:
         source = body.index(0) + 1
         destination = body.index(0, source + 2) + 1
@@ -334,19 +334,19 @@ def read_data_sm(body: bytes) -> MessagePdu:
 
 
 def read_submit_resp(body: bytes) -> str:
-    """Return the message id in a submit_sm_resp (or data_sm_resp); empty where there is none."""
+    """Return the message id of a submit_sm_resp (or data_sm_resp); "" where there is none."""
     return body.partition(_NUL)[0].decode("latin-1")
 
 
 def read_bind_resp(body: bytes) -> tuple[str, int | None]:
-    """Return the system id and the interface version of who took our bind; leniently: "" and None."""
+    """Return system id and interface version of a bind_resp; leniently: "" and None where they are missing."""
     system_id, _, rest = body.partition(_NUL)
     version = read_tlvs(rest).get(Tag.SC_INTERFACE_VERSION)
     return system_id.decode("latin-1"), version[0] if version else None
 
 
 def read_bind(body: bytes) -> BindPdu:
-    """Return who asks to be bound; ValueError where the body is not whole."""
+    """Return a bind request; ValueError where the body is incomplete."""
     system_id, at = _c_string(body, 0)
     password, at = _c_string(body, at)
     system_type, at = _c_string(body, at)
@@ -357,28 +357,28 @@ def read_bind(body: bytes) -> BindPdu:
 
 
 def read_outbind(body: bytes) -> BindPdu:
-    """Return which SMSC asks to be bound to; ValueError where the body is not whole."""
+    """Return an outbind; ValueError where the body is incomplete."""
     system_id, at = _c_string(body, 0)
     return BindPdu(system_id, body[at:].partition(_NUL)[0].decode("latin-1"))
 
 
 def read_query(body: bytes) -> tuple[str, str]:
-    """Return the message id and the source address that a query_sm asks about; ValueError where it is not whole."""
+    """Return message id and source address of a query_sm; ValueError where it is incomplete."""
     message_id, at = _c_string(body, 0)
     return message_id, body[at + 2 :].partition(_NUL)[0].decode("latin-1")
 
 
 def read_query_resp(body: bytes) -> Queried:
-    """Return what became of a message; ValueError where the body is not whole."""
+    """Return a query_sm_resp; ValueError where the body is incomplete."""
     message_id, at = _c_string(body, 0)
     final_date, at = _c_string(body, at)
     if at == len(body):
-        raise ValueError("the answer ends before message_state")
+        raise ValueError("the response ends before message_state")
     return Queried(message_id, final_date, body[at], body[at + 1] if at + 1 < len(body) else 0)
 
 
 def read_tlvs(body: bytes, at: int = 0) -> dict[int, bytes]:
-    """Return the optional parameters from that octet on; of two alike the first, and none that is cut off."""
+    """Return the TLVs from this octet on; the first of duplicates, and none that is truncated."""
     tlvs: dict[int, bytes] = {}
     size = len(body)
     while at + 4 <= size:
@@ -391,7 +391,7 @@ def read_tlvs(body: bytes, at: int = 0) -> dict[int, bytes]:
 
 
 def _c_string(body: bytes, at: int) -> tuple[str, int]:
-    """Return the C-octet string there and where the next field begins."""
+    """Return the C-octet string at an offset and the offset of the next field."""
     end = body.find(0, at)
     if end < 0:
         raise ValueError("the body ends within its mandatory fields")

@@ -1,10 +1,10 @@
-"""The text of a delivery receipt as its fields, in whatever coding it came and whatever data_coding says of it.
+"""Parses the text of a delivery receipt (SMPP 3.4, appendix B) into fields, in any coding, whatever data_coding is.
 
-The specification's appendix B sketches it, and no two SMSCs write alike:
+The appendix only gives an example, and SMSCs differ:
 
     id:IIII sub:001 dlvrd:001 submit date:YYMMDDhhmm done date:YYMMDDhhmm stat:DELIVRD err:000 text:…
 
-Fields are taken in any order and case, each may be missing. What is in `text:` is the message's and is not kept.
+Fields are accepted in any order and case, and each may be missing. The content of `text:` is discarded.
 """
 
 import re
@@ -16,7 +16,7 @@ from pipeline.carriers.smpp.pdu import MessagePdu
 from pipeline.carriers.smpp.text_encoding import UDHI
 from pipeline.rules.text import gsm7
 
-#: octets that are looked at: no receipt has more but the message's text
+#: octets examined: only the message's text can make a receipt longer
 LONGEST = 2048
 
 _FIELD = re.compile(
@@ -24,20 +24,20 @@ _FIELD = re.compile(
     r"|stat|status|state|message[ _-]?state|err|error|err[ _-]?code|error[ _-]?code|text)[\"']?[ \t]*[:=]",
     re.IGNORECASE,
 )
-#: how nearly all of them look, read at one go
+#: fast path: the usual format
 _USUAL = re.compile(
     r"id:([!-~]{1,255}) sub:([0-9]{1,9}) dlvrd:([0-9]{1,9}) submit date:([0-9]{1,20}) done date:([0-9]{1,20})"
     r" stat:([A-Z]{1,20}) err:([0-9A-Za-z]{1,20})(?: [Tt]ext:.*)?",
     re.DOTALL | re.ASCII,
 )
 _NAMES = ("id", "sub", "dlvrd", "submitdate", "donedate", "stat", "err")
-#: the same with nothing between a value and the next field's name, which a state's letters cannot be told from
+#: the same without separators between a value and the next field's name
 _GLUED = re.compile(
     r"id:([!-~]{1,64}?)sub:([0-9]{1,9})dlvrd:([0-9]{1,9})submit[ _-]?date:([0-9]{1,20})done[ _-]?date:([0-9]{1,20})"
     r"stat:([A-Z]{1,20}?)err:([0-9A-Fa-f]{1,10})(?:text:.*)?",
     re.DOTALL | re.ASCII | re.IGNORECASE,
 )
-#: one name for what is written in several ways
+#: canonical name of fields that are spelled in several ways
 _SPELT = {
     "messageid": "id",
     "msgid": "id",
@@ -48,7 +48,7 @@ _SPELT = {
     "errcode": "err",
     "errorcode": "err",
 }
-#: what may stand behind `text:` too, if it is of this form: the text itself might say anything
+#: fields accepted after `text:` too, if they have this form: the text itself may contain anything
 _LATE = {
     "stat": re.compile("|".join(sorted(WORDS))),
     "err": re.compile(r"[0-9A-Fa-f]{1,3}"),
@@ -56,7 +56,7 @@ _LATE = {
 }
 #: what is kept of a value: no spaces, and no longer than any id
 _VALUE = re.compile(r"[!-~]{1,255}")
-#: a value ends with what parts fields
+#: a value ends at a separator
 _TOKEN = re.compile(r"[^\s\0,;|&\"']*")
 _DATE = re.compile(r"[0-9T:/. +-]*")
 _SEPARATORS = re.compile(r"[ _-]")
@@ -64,9 +64,9 @@ _BLANK = " \t\r\n\0\"'"
 
 
 def fields(message: MessagePdu) -> dict[str, str]:
-    """Return a receipt's fields, in their order, by name in small letters without spaces; never the text.
+    """Return a receipt's fields, in their order, by lower-case name without spaces; never the text.
 
-    They are those of the first reading that has `id` and `stat`, the declared coding before the others.
+    They are those of the first decoding that has `id` and `stat`, the stated coding before the others.
     """
     if message.data_coding != 8 and (usual := _USUAL.fullmatch(message.text.decode("latin-1"))):
         return dict(zip(_NAMES, usual.groups(), strict=True))
@@ -97,7 +97,7 @@ def read(text: str) -> dict[str, str]:
         if name == "text":
             is_text = True
             continue
-        # what follows the value belongs to no field
+        # what follows the value is in no field
         value = _date(value) if "date" in name else _token(value)
         if _VALUE.fullmatch(value):
             found.setdefault(name, value)
@@ -118,11 +118,11 @@ def _date(value: str) -> str:
     return date[0].strip().replace(" ", "T") if date else ""
 
 
-# In which coding --------------------------------------------------------------------------------------------------
+# Candidate codings ------------------------------------------------------------------------------------------------
 
 
 def _readings(message: MessagePdu) -> Iterator[str]:
-    """Yield the text as each coding reads it, with what data_coding says first."""
+    """Yield the text in each coding, the stated data_coding first."""
     pieces = [message.text[:LONGEST]]
     payload = message.tlvs.get(Tag.MESSAGE_PAYLOAD, b"")
     if payload and payload != message.text:
@@ -138,7 +138,7 @@ def _codings(octets: bytes, data_coding: int, header: int = 0) -> Iterator[str]:
     if data_coding == 8:
         little = octets.startswith(b"\xff\xfe")
         yield octets.decode("utf-16-le" if little else "utf-16-be", "replace")
-    if 3 * octets.count(0) > len(octets):  # UCS-2 of either order, with a mark of it or not
+    if 3 * octets.count(0) > len(octets):  # UCS-2 of either byte order, with or without a byte order mark
         yield octets.replace(b"\0", b"").decode("latin-1")
     yield octets.decode("latin-1")
     fill = gsm7.fill_bits(header) if header else 0

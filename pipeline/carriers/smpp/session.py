@@ -1,4 +1,4 @@
-"""One bind to an SMSC: a connection, its window of requests in flight, and what the SMSC says unasked."""
+"""One SMPP session (bind): a TCP connection, its window of requests in flight, and the PDUs the SMSC initiates."""
 
 import asyncio
 import logging
@@ -16,18 +16,18 @@ from pipeline.carriers.smpp.throttling import ThrottlePressure
 
 log = logging.getLogger(__name__)
 
-#: requests whose time was over and that may still be answered: so many are remembered
+#: timed-out requests that are remembered, as they may still be answered
 REMEMBERED: Final = 10_000
-#: seconds an SMSC has to say goodbye in its turn
+#: seconds the SMSC has for unbind_resp
 GOODBYE: Final = 2.0
-#: seconds in which a loop that is late reads what came
+#: seconds in which a delayed loop reads what was received meanwhile
 BREATH: Final = 0.005
-#: what only an SMSC sends, and hands to us
+#: messages that only an SMSC sends
 _EVENTS = frozenset({CommandId.DELIVER_SM, CommandId.DATA_SM})
-#: what is said without expecting an answer
+#: requests without a response
 _REMARKS = frozenset({CommandId.ALERT_NOTIFICATION, CommandId.OUTBIND})
 
-#: what answers a bind, of whatever kind
+#: the responses to binds, of any kind
 _BIND_RESPS = frozenset(
     {CommandId.BIND_RECEIVER_RESP, CommandId.BIND_TRANSMITTER_RESP, CommandId.BIND_TRANSCEIVER_RESP}
 )
@@ -36,35 +36,35 @@ _SUBMIT_RESP: Final = 0x80000004
 
 
 class SessionOwner(Protocol):
-    """What a session works for."""
+    """What a session needs of its owner, the bind pool."""
 
     def take(self, free: int, now: float, *, probe: bool = False) -> Sequence[Request]:
-        """Return at most so many requests whose turn has come; as a probe, those of one message."""
+        """Return at most `free` requests that are due; as a probe, those of one message."""
         ...
 
     def put_back(self, requests: Sequence[Request]) -> None:
-        """Take back throttled requests: each is submitted again after a pause of its own."""
+        """Requeue throttled requests: each is resubmitted after a pause of its own."""
         ...
 
     def handle(self, session: "Session", frames: Sequence[Frame]) -> None:
-        """Take what the SMSC says unasked; `Session.reply` answers it later."""
+        """Handle deliver_sm and data_sm; `Session.reply` sends the responses later."""
         ...
 
     def late(self, ref: UUID, result: str | int) -> None:
-        """Take an answer that is awaited no longer: the message's id, or the status that refused it."""
+        """Handle a response after its deadline: the message's id, or the status that refused it."""
         ...
 
     def remark(self, remark: Diagnostic) -> None:
-        """Count something about the SMSC that an operator should know."""
+        """Count a diagnostic of the SMSC."""
         ...
 
     def released(self) -> None:
-        """Learn that the session takes requests again, or is no more."""
+        """Handle that the session accepts requests again, or has ended."""
         ...
 
 
 class Session(asyncio.Protocol):
-    """One bind. Made by the event loop's `create_connection`; all its methods belong to the loop's thread."""
+    """One bind. Created by the event loop's `create_connection`; all its methods belong to the loop's thread."""
 
     def __init__(self, line: SessionOwner, session_options: SessionOptions) -> None:
         self._line = line
@@ -73,12 +73,12 @@ class Session(asyncio.Protocol):
         self._framer = Framer()
         self._sequence = 0
         self._open: dict[int, Request] = {}
-        #: our reference of what is awaited no longer
+        #: sequence number → our reference of timed-out requests
         self._expired: dict[int, UUID] = {}
         self._bound = False
-        #: it takes nothing more, and says goodbye
+        #: it submits nothing more, and unbinds
         self.leaving = False
-        #: nothing is heard since a request's time was over: nothing more is risked until something is
+        #: a request timed out and nothing was received since: no further request is sent until something is
         self._doubtful = False
         self._bind: tuple[int, int, asyncio.Future[SubmitFault | None]] | None = None
         self._code = ""
@@ -87,17 +87,17 @@ class Session(asyncio.Protocol):
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._drained: asyncio.Future[None] | None = None
         self.pressure = ThrottlePressure(session_options)
-        #: a request was taken, or something said was read and kept: the bind is of use
+        #: a request was accepted, or a message received and stored: the bind works
         self.useful = False
-        #: answers nobody could be found for
+        #: responses that matched no request
         self.strays = 0
-        #: why the session is over
+        #: code of the session's end
         self.over: asyncio.Future[str] = self._loop.create_future()
 
-    # What a line asks of it
+    # Called by the owner
 
     async def bind(self, command: CommandId, who: pdu.BindPdu) -> SubmitFault | None:
-        """Ask to be bound; return None, or why we are not. Takes the time the SMSC takes."""
+        """Send a bind; return None, or its failure. Waits as long as the SMSC takes."""
         sequence = self._next()
         future: asyncio.Future[SubmitFault | None] = self._loop.create_future()
         self._bind = (command | RESPONSE, sequence, future)
@@ -110,21 +110,21 @@ class Session(asyncio.Protocol):
 
     @property
     def open(self) -> int:
-        """How many requests are in flight."""
+        """Number of requests in flight."""
         return len(self._open)
 
     @property
     def received_at(self) -> float:
-        """When the other end was heard last, by the clock of the loop: `time.monotonic`."""
+        """When a PDU was received last, by the loop's clock: `time.monotonic`."""
         return self._received_at
 
     @property
     def bound(self) -> bool:
-        """Whether the bind stands."""
+        """Whether it is bound."""
         return self._bound
 
     def pull(self) -> None:
-        """Write, in one piece, the requests whose turn has come and for which the window has room."""
+        """Write, at once, the requests that are due and fit into the window."""
         free = self._session_options.window - len(self._open)
         if free <= 0 or not self._bound or self.leaving or self._doubtful or self._transport.is_closing():
             return
@@ -147,12 +147,12 @@ class Session(asyncio.Protocol):
             self._later("expire", self._session_options.deadline, self._expire_soon)
 
     def reply(self, octets: bytes) -> None:
-        """Write answers; to a session that is over they are not missed: the SMSC will say it again."""
+        """Write responses; if the session is over they are dropped: the SMSC will repeat its requests."""
         if not self._transport.is_closing():
             self._transport.write(octets)
 
     async def leave(self) -> None:
-        """Wait for the answers still due, say goodbye and close; return when the connection is gone."""
+        """Wait for outstanding responses, unbind and close; return when the connection is closed."""
         self.leaving = True
         if self._open and not self.over.done():
             self._drained = self._drained or self._loop.create_future()
@@ -164,11 +164,11 @@ class Session(asyncio.Protocol):
         await self.over
 
     def end(self, code: str) -> None:
-        """Close at once; what is in flight becomes a fault of that code."""
+        """Close at once; requests in flight get a fault with this code."""
         self._code = self._code or code
         self._transport.abort()
 
-    # What the event loop tells it
+    # Callbacks of the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
         self._transport = cast(asyncio.Transport, transport)
@@ -178,7 +178,7 @@ class Session(asyncio.Protocol):
             frames, fault = self._framer.feed(data), None
         except ProtocolFault as error:
             frames, fault = error.frames, error
-        if frames:  # half a PDU is no sign of life: it may go on like that
+        if frames:  # half a PDU is no sign of life: the rest may never come
             self._events += 1
             self._received_at = self._loop.time()
             self._doubtful = False
@@ -224,10 +224,10 @@ class Session(asyncio.Protocol):
         self.over.set_result(code)
         self._line.released()
 
-    # What the SMSC says
+    # Received PDUs
 
     def _refused(self, request: Request, status: int, again: list[Request]) -> None:
-        """Settle a request that was refused, or add it to those that wait."""
+        """Settle a refused request, or add it to those that wait."""
         if status not in self._session_options.waits:
             request.call.settle(request.place, status)
             return
@@ -237,14 +237,14 @@ class Session(asyncio.Protocol):
         again.append(request)
 
     def _measure(self, taken: int, throttled: list[Request]) -> None:
-        """Have what was throttled wait; where little else is answered, pause the whole window."""
+        """Delay throttled requests; where most responses throttle, pause the whole window."""
         if pause := self.pressure.measure(taken, len(throttled), self._loop.time()):
             self._later("resume", pause, self._resume)
         if throttled:
             self._line.put_back(throttled)
 
     def _listen(self, frames: Sequence[Frame], again: list[Request]) -> None:
-        """Answer what is no answer to a submit_sm in flight."""
+        """Handle PDUs other than responses to a submit_sm in flight."""
         events = []
         replies = []
         for frame in frames:
@@ -268,7 +268,7 @@ class Session(asyncio.Protocol):
             self._depart()
 
     def _answered(self, frame: Frame, again: list[Request]) -> None:
-        """Match an answer with what was asked."""
+        """Match a response with its request."""
         command, status, sequence, body = frame
         nack = command == CommandId.GENERIC_NACK
         if self._bind and (nack or command in _BIND_RESPS):
@@ -279,7 +279,7 @@ class Session(asyncio.Protocol):
             del self._open[sequence]
             if status:
                 self._refused(request, status, again)
-            else:  # a generic_nack that says nothing is wrong says nothing
+            else:  # a generic_nack without an error status has no meaning
                 request.call.settle(request.place, SubmitFault("generic_nack", written=True) if nack else body)
         elif command == CommandId.UNBIND_RESP and self.leaving:
             self.end("closed")
@@ -288,10 +288,10 @@ class Session(asyncio.Protocol):
                 self._line.late(ref, status or pdu.read_submit_resp(body))
         elif command not in (CommandId.ENQUIRE_LINK_RESP, CommandId.UNBIND_RESP):
             self.strays += 1
-            log.debug("an answer to what nobody asked", extra={"command": name(command)})
+            log.debug("a response without a request", extra={"command": name(command)})
 
     def _bound_by(self, frame: Frame, command: int, sequence: int) -> None:
-        """Take any answer to a bind for that of ours: nothing else was asked yet. What is odd about it is told."""
+        """Accept any bind_resp as the response to our bind: no other request is open. Deviations become diagnostics."""
         answer, status, number, _ = frame
         nack = answer == CommandId.GENERIC_NACK
         if not nack and answer != command:
@@ -307,7 +307,7 @@ class Session(asyncio.Protocol):
         self._bind = None
 
     def _depart(self) -> None:
-        """Close as the SMSC wished, behind our answer; what is in flight will have none."""
+        """Close after our unbind_resp, as the SMSC asked; requests in flight remain unanswered."""
         for request in self._open.values():
             request.call.settle(request.place, SubmitFault("unbound", written=True))
         self._open.clear()
@@ -315,14 +315,14 @@ class Session(asyncio.Protocol):
         self._transport.close()
         self._later("goodbye", GOODBYE, self._transport.abort)
 
-    # What time brings
+    # Timers
 
     def _expire_soon(self) -> None:
-        """Look at what came meanwhile first: a loop that was kept waiting reads its sockets after its clock."""
+        """Read what was received meanwhile first: a delayed loop runs its timers before its sockets."""
         self._later("expire", BREATH, self._expire)
 
     def _expire(self) -> None:
-        """Give up the requests whose time is over; where nothing else is heard either, ask for a sign of life."""
+        """Time requests out; if nothing else was received either, send an enquire_link."""
         now = self._loop.time()
         youngest = 0.0
         while self._open:
@@ -341,14 +341,14 @@ class Session(asyncio.Protocol):
         self.pull()
 
     def _remember(self, sequence: int, request: Request) -> None:
-        """Keep whose answer may still come."""
+        """Remember a timed-out request, whose response may still come."""
         if request.parts == 1 and request.command == CommandId.SUBMIT_SM:
             if len(self._expired) >= REMEMBERED:
                 del self._expired[next(iter(self._expired))]
             self._expired[sequence] = request.call.refs[request.place]
 
     def _enquire(self) -> None:
-        """Ask whether the other end lives."""
+        """Send an enquire_link."""
         events = self._events
         wait = min(self._session_options.deadline, self._session_options.enquire_link)
 
@@ -362,12 +362,12 @@ class Session(asyncio.Protocol):
         self._later("enquire", wait, lambda: self._later("enquire", BREATH, check))
 
     def _resume(self) -> None:
-        self.pressure.paused_until = 0.0  # a timer may strike a moment early
+        self.pressure.paused_until = 0.0  # a timer may fire slightly early
         self.pull()
         self._line.released()
 
     def _later(self, what: str, seconds: float, act: Callable[[], None]) -> None:
-        """Do something once, in so many seconds, instead of what was to be done under that name."""
+        """Schedule a call in this many seconds, in place of the one scheduled under the same name."""
         if what in self._timers:
             self._timers[what].cancel()
 
@@ -378,7 +378,7 @@ class Session(asyncio.Protocol):
         self._timers[what] = self._loop.call_later(seconds, strike)
 
     def _next(self) -> int:
-        """Return the next sequence number that is nobody's."""
+        """Return the next sequence number that is not in use."""
         while True:
             self._sequence = self._sequence % SEQUENCE_MAX + 1
             if self._sequence not in self._open and self._sequence not in self._expired:

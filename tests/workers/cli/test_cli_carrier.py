@@ -75,19 +75,19 @@ BINDS = {
     "refused": (
         REFUSING,
         {},
-        "0 of 1 on {host}: ESME_RINVPASWD (the password is not the SMSC's; some cut it after 8 characters)",
+        "0 of 1 on {host}: ESME_RINVPASWD (wrong password; some SMSCs truncate it to 8 characters)",
         [],
     ),
-    "no SMPP": (b"220 mail.example ESMTP\r\n", {}, "0 of 1 on {host}: unreadable (what answers there", []),
+    "no SMPP": (b"220 mail.example ESMTP\r\n", {}, "0 of 1 on {host}: unreadable (the server does not speak SMPP", []),
     "bound oddly": (
         ODDLY,
         {"password": "a long password"},
         "1 of 1 on {host}",
         [
-            " × is told credentials that SMPP 3.4 does not allow",
-            " × answered a bind by the response of another kind of bind",
-            " × answered a bind under another sequence number",
-            "kept as messages of handsets: set `receipts_by_text` if they are receipts",
+            " × gets credentials that are longer than SMPP 3.4 allows",
+            " × answered a bind with the response of another kind of bind",
+            " × answered a bind with another sequence number",
+            "stored as MO messages: set `receipts_by_text` if they are receipts",
         ],
     ),
 }
