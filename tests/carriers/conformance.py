@@ -1,4 +1,4 @@
-"""What every carrier must do, whatever it speaks. An adapter's tests subclass `Conformance` and give it a `rig`."""
+"""Conformance suite of all carriers. An adapter's tests subclass `Conformance` and give it a `rig`."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Small servers on bare sockets, for what no honest HTTP server would do."""
+"""Small servers on plain sockets, for responses that violate HTTP."""
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-"""The real simulator, in a thread beside the test."""
+"""The real simulator, in a thread of the test process."""
 
 import asyncio
 import json

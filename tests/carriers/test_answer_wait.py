@@ -1,4 +1,4 @@
-"""How long a carrier asks to wait, in whichever words."""
+"""Retry-After in carriers' responses, in any format."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

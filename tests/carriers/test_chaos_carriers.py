@@ -1,4 +1,4 @@
-"""Carriers that do everything wrong at once, held against the oracle's log message by message (chaos plan, C8)."""
+"""Carriers with all faults at once, compared with the oracle's log message by message (chaos plan, C8)."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How the lanes of an HTTP carrier connect: one before all others, and by look-ups that hold up nobody."""
+"""How the HTTP connection pool connects: one connection first, and DNS look-ups that block nothing else."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""All carriers' codes mean what docs/outcomes.md says, and a reason means the same for each of them."""
+"""All carriers' codes have the outcomes in docs/outcomes.md, and a reason the same one for all carriers."""
 
 from pathlib import Path
 

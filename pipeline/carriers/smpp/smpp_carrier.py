@@ -1,6 +1,6 @@
-"""A carrier that is an SMSC, spoken to in SMPP 3.4 over binds that stay up. Its settings: `terms.py`.
+"""SMPP carrier: submits over persistent binds to one SMSC. Its settings: `smpp_options.py`.
 
-A carrier that nobody listens to binds as transmitter: what the SMSC has to say then waits there.
+A carrier without a listener binds as transmitter: the SMSC keeps receipts and MO messages meanwhile.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ from schema.vocabulary import Outcome
 log = logging.getLogger(__name__)
 
 _TAKEN: Final = Outcome.ACCEPTED
-#: answers that came too late: so many are kept for who asks
+#: late responses kept for later queries
 LATE: Final = 10_000
-#: seconds beyond its deadline after which a call is settled by whoever waits for it
+#: seconds after its deadline when the waiting thread settles a call itself
 SLACK: Final = 0.4
 
 
@@ -46,7 +46,7 @@ class SmppCarrier:
         self._submit_ids = self._smpp_options.deliver_sm_options.message_ids.submitted
         self.name = name
         self.call_deadline = self._smpp_options.call_deadline
-        #: what is taken of its settings though SMPP 3.4 does not allow it
+        #: settings accepted though SMPP 3.4 does not allow them
         self.warnings = self._smpp_options.warnings
         self.doubt, self.dedupe_seconds = self._smpp_options.doubt, 0.0
         self._lock = Lock()
@@ -63,9 +63,9 @@ class SmppCarrier:
         return self.send_noting(parcels, NO_NOTES)
 
     def send_noting(self, parcels: Sequence[Parcel], notes: SubmitNotes) -> list[Attempt]:
-        """Send as `send` does, and note each message that a bind takes and each answer."""
+        """Submit as `send` does, and note each message that is submitted and each result."""
         began, now = time.monotonic(), datetime.now(UTC)
-        for parcel in parcels if self._late else ():  # what came too late was said of an earlier try
+        for parcel in parcels if self._late else ():  # a late response belongs to an earlier attempt
             self._late.pop(parcel.ref, None)
         is_urgent = all(parcel.message_class is MessageClass.OTP for parcel in parcels)
         call = SubmitExchange(is_urgent=is_urgent, judge=self._judge, notes=notes)
@@ -74,16 +74,16 @@ class SmppCarrier:
             try:
                 found.append(call.add(parcel.ref, self._smpp_options.writer.write(parcel, now), place=place))
             except ValueError as error:
-                # the words name a field, and never hold it
+                # the text names a field, never its value
                 found.append(Attempt(parcel.ref, Outcome.REFUSED_PERMANENT, code="unfit", detail=str(error)))
         notes.ready()
         results = self._ask(call, began)
         return [each if isinstance(each, Attempt) else self._concluded(each, results) for each in found]
 
     def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
-        """Ask what became of parcels; return one answer for each, in their order.
+        """Query the outcome of parcels; return one attempt for each, in their order.
 
-        Where no message id is known, only an answer that came too late can tell.
+        Where no message id is known, only a late response can tell.
         """
         began = time.monotonic()
         call = SubmitExchange()
@@ -103,7 +103,7 @@ class SmppCarrier:
         ]
 
     def listen(self, listener: Listener) -> None:
-        """Bind, stay bound, and hand over what the SMSC says; returns at once."""
+        """Bind, stay bound, and pass events to the listener; returns at once."""
         with self._lock:
             if self._closed:
                 return
@@ -113,7 +113,7 @@ class SmppCarrier:
             loop.call_soon_threadsafe(lambda: binds.keep(*self._smpp_options.commands(self._listener is not None)))
 
     def binds(self) -> Mapping[str, int]:
-        """Return how the binds stand: `bound`, `wanted`, `open` requests in flight."""
+        """Return counts: `bound`, `wanted`, `open` requests in flight."""
         sessions = [keeper.session for keeper in list(self._binds.keepers)] if self._binds else []
         bound = [session for session in sessions if session]
         return {
@@ -123,7 +123,7 @@ class SmppCarrier:
         }
 
     def report(self) -> BindReport:
-        """Return how the binds stand, why the last that failed did, and what is odd about the SMSC."""
+        """Return the state of the binds: counts, the last failure, diagnostics of the SMSC."""
         state, binds = self.binds(), self._binds
         bound, wanted = state["bound"], state["wanted"]
         fault = binds.fault.code if binds and bound < wanted else None
@@ -132,7 +132,7 @@ class SmppCarrier:
         )
 
     def close(self) -> None:
-        """Wait for the answers still due, say goodbye on each bind; idempotent."""
+        """Wait for outstanding responses, unbind everywhere; idempotent."""
         with self._lock:
             self._closed = True
             loop, self._loop = self._loop, None
@@ -146,7 +146,7 @@ class SmppCarrier:
         loop.close()
 
     def _start(self) -> tuple[asyncio.AbstractEventLoop, BindPool]:
-        """Return the loop and its binds, and begin them with the first call."""
+        """Return the loop and its bind pool, starting them on the first call."""
         if self._loop is None or self._binds is None:
             self._loop = new_event_loop()
             self._thread = Thread(target=self._loop.run_forever, name=f"smpp-{self.name}", daemon=True)
@@ -160,13 +160,13 @@ class SmppCarrier:
         )
         if self.warnings:
             binds.remark(Diagnostic.LONG_CREDENTIALS)
-        if self._listener:  # before there is a bind: an SMSC may speak with the next breath
+        if self._listener:  # before there is a bind: an SMSC may send at once
             binds.listen(self._listener)
         binds.keep(*self._smpp_options.commands(self._listener is not None))
         return binds
 
     def _ask(self, call: SubmitExchange, began: float) -> list[Result | None]:
-        """Have the binds settle a call; return what became of its requests."""
+        """Have the bind pool settle a call; return the results of its requests."""
         if not call.requests:
             return []
         with self._lock:
@@ -179,16 +179,16 @@ class SmppCarrier:
         return list(call.results)
 
     def _concluded(self, message: SubmittedMessage, results: Sequence[Result | None]) -> Attempt:
-        """Return what became of a message; where not all of its requests are settled, what that means."""
+        """Return a message's attempt; also where not all of its requests are settled."""
         return message.attempt or self._judge(message.ref, results[message.first : message.first + message.parts])
 
     def _judge(self, ref: UUID, results: Sequence[Result | None]) -> Attempt:
-        if len(results) == 1 and isinstance(only := results[0], str):  # nearly always
+        if len(results) == 1 and isinstance(only := results[0], str):  # fast path
             return Attempt(ref, _TAKEN, message_ids.normal(self._submit_ids, only))
         return judge(ref, [self._normal(result) for result in results], self._smpp_options.outcomes)
 
     def _normal(self, result: Result | None) -> Result | None:
-        """Return a message id as it is kept, empty where there is none; any other result as it is."""
+        """Return a message id as it is stored, "" where it is missing; any other result unchanged."""
         return message_ids.normal(self._submit_ids, result) or "" if isinstance(result, str) else result
 
     def _read(self, message: pdu.MessagePdu) -> CarrierEvents:
@@ -197,11 +197,11 @@ class SmppCarrier:
 
     def _remark(self, remark: Diagnostic) -> None:
         if self._loop and self._binds:
-            with suppress(RuntimeError):  # it is closed meanwhile
+            with suppress(RuntimeError):  # the loop is closed meanwhile
                 self._loop.call_soon_threadsafe(self._binds.remark, remark)
 
     def _come_late(self, ref: UUID, result: str | int) -> None:
-        log.info("carrier %s: an answer came after its deadline", self.name)
+        log.info("carrier %s: a response came after its deadline", self.name)
         self._late[ref] = result
         if self._binds:
             self._binds.note(self._judge(ref, [result]))
@@ -209,7 +209,7 @@ class SmppCarrier:
             self._late.popitem(last=False)
 
     def _answer_late(self, ref: UUID) -> Attempt:
-        """Return what an answer that came too late says of a message, if one did."""
+        """Return the attempt by a late response, if there was one."""
         late = self._late.get(ref)
         if late is None:
             return Attempt(ref, Outcome.UNKNOWN, code="no_id")
@@ -217,7 +217,7 @@ class SmppCarrier:
 
 
 def _judge_queried(ref: UUID, carrier_ref: str | None, result: Result | None) -> Attempt:
-    """Return what a query_sm_resp says: whatever its state, the SMSC has the message."""
+    """Return the attempt by a query_sm_resp: whatever its state, the SMSC has the message."""
     if isinstance(result, bytes):
         with suppress(ValueError):
             state = pdu.read_query_resp(result).state

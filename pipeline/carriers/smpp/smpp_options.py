@@ -1,27 +1,27 @@
-"""What an operator set for one SMPP carrier.
+"""Reads and validates the settings of an SMPP carrier.
 
-Settings (those of messages: `writing.py`, `texts.py`, `addresses.py`; those of receipts: `reports.py`):
+Settings (more in `submit_body.py`, `text_encoding.py`, `addresses.py`; for receipts and MO in `deliver_sm.py`):
 
     host, system_id          required
     port                     2775
     password, system_type    ""
     address_range            "", with address_ton, address_npi 0
-    interface_version        `3.4` (the default), `3.3`, `5.0`: what the bind says of us; it is SMPP 3.4 that is spoken
+    interface_version        `3.4` (the default), `3.3`, `5.0`: sent in the bind; the protocol used is 3.4 all the same
     tls                      false; `ca_file` (PEM; the system's), `tls_name` (the name on its certificate; `host`)
     mode                     `transceiver` (the default), `separate` (a transmitter and a receiver), `transmitter`
-                             (it hears nothing), `receiver` (it sends nothing)
-    binds                    1: so many of them, each with its window
+                             (no receipts), `receiver` (no submits)
+    binds                    1: number of binds, each with its window
     window                   50 requests in flight
-    deadline                 10 s: how long an answer is awaited
-    call_deadline            20 s: how long a portion may take; twice `deadline`
+    deadline                 10 s: timeout of a response
+    call_deadline            20 s: timeout of a portion; twice `deadline`
     connect_timeout          3 s;  bind_timeout  5 s
-    enquire_link             30 s between the questions whether the other end lives
-    throttle_pause           1 s without submitting where nearly all is throttled, growing to 5; one throttled message
-                             waits a sixteenth of it at first, growing likewise
-    reconnect_pause          0.5 s before a bind that failed is tried again, growing to 30
-    refusals                 {"0x0400": "wait"}: what a status means, where it is not what the table in calls.py says:
+    enquire_link             30 s between keep-alive requests
+    throttle_pause           1 s without submitting where most requests are throttled, growing to 5; a throttled request
+                             waits alone, a sixteenth of it at first, growing likewise
+    reconnect_pause          0.5 s before a failed bind is retried, growing to 30
+    refusals                 {"0x0400": "wait"}: meaning of a status, where it differs from `submit_exchange.py`:
                              `refused_permanent`, `refused_transient`, `wait`
-    doubt                    `blind` (the default), `queryable` (query_sm may be asked)
+    doubt                    `blind` (the default), `queryable` (query_sm is supported)
 """
 
 import re
@@ -51,7 +51,7 @@ class BindMode(StrEnum):
     RECEIVER = "receiver"
 
 
-#: by which bind a carrier of each mode sends, and by which other one it hears
+#: by mode: the bind that submits, and the other one that receives
 COMMANDS: Final = {
     BindMode.TRANSCEIVER: (CommandId.BIND_TRANSCEIVER, None),
     BindMode.SEPARATE: (CommandId.BIND_TRANSMITTER, CommandId.BIND_RECEIVER),
@@ -61,7 +61,7 @@ COMMANDS: Final = {
 
 
 class InterfaceVersion(StrEnum):
-    """Which version a bind says that we speak."""
+    """The interface_version sent in binds."""
 
     OLD = "3.3"
     USUAL = "3.4"
@@ -73,7 +73,7 @@ VERSIONS: Final = {InterfaceVersion.OLD: 0x33, InterfaceVersion.USUAL: 0x34, Int
 
 
 class StatusMeaning(StrEnum):
-    """What an operator may say of a status."""
+    """The meanings an operator may assign to a status."""
 
     REFUSED_PERMANENT = Outcome.REFUSED_PERMANENT
     REFUSED_TRANSIENT = Outcome.REFUSED_TRANSIENT
@@ -82,7 +82,7 @@ class StatusMeaning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SmscTarget:
-    """Where the SMSC is, and who we are there."""
+    """The SMSC's address, and our credentials."""
 
     host: str
     port: int
@@ -91,48 +91,48 @@ class SmscTarget:
     tls_name: str | None = None
     connect_timeout: float = 3
     bind_timeout: float = 5
-    #: seconds before a bind that failed is tried again: doubled, up to the last, and a random share of it left out
+    #: seconds before a failed bind is retried: doubled, up to the last, less a random share
     reconnect_pause: float = 0.5
     longest_reconnect_pause: float = 30
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """How a session behaves."""
+    """Window, timeouts and throttling of a session."""
 
     #: requests in flight
     window: int = 50
-    #: seconds a request is awaited
+    #: seconds until a request times out
     deadline: float = 10
-    #: seconds between the questions whether the other end lives
+    #: seconds between keep-alive requests
     enquire_link: float = 30
-    #: seconds without submitting where nearly all is throttled: doubled each time, up to the last
+    #: seconds without submitting where most requests are throttled: doubled each time, up to the last
     throttle_pause: float = 1
     longest_pause: float = 5
-    #: the refusals that mean wait
+    #: statuses that mean throttled
     waits: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class SmppOptions:
-    """All of it."""
+    """All settings of an SMPP carrier."""
 
     target: SmscTarget
     session_options: SessionOptions
     mode: BindMode
-    #: so many binds, and of mode `separate` so many of each kind
+    #: number of binds; of mode `separate`, of each kind
     binds: int
     call_deadline: float
     doubt: UnknownAbility
-    #: what a status that refuses says of a message
+    #: outcome by error status
     outcomes: Mapping[int, Outcome]
     writer: SubmitWriter
     deliver_sm_options: DeliverSmOptions
-    #: what is taken though SMPP 3.4 does not allow it: words to read
+    #: settings accepted though SMPP 3.4 does not allow them: texts for the operator
     warnings: tuple[str, ...] = ()
 
     def commands(self, listening: bool) -> list[CommandId]:
-        """Return the binds to keep up: by which to send, and if somebody listens, by which to hear."""
+        """Return the binds to keep open: those that submit, and with a listener those that receive."""
         sending, handler = COMMANDS[self.mode]
         if self.mode is BindMode.TRANSCEIVER and not listening:
             sending = CommandId.BIND_TRANSMITTER
@@ -141,7 +141,7 @@ class SmppOptions:
 
 
 def read(name: str, settings: Mapping[str, object]) -> SmppOptions:
-    """Take one carrier's settings; ConfigurationError names the one that does not fit."""
+    """Read one carrier's settings; ConfigurationError names the invalid one."""
     options = SettingReader(name, settings)
     waits, outcomes = _refusals(options)
     session_options = _session_options(options, waits)
@@ -192,9 +192,9 @@ def _target(options: SettingReader) -> SmscTarget:
     for key, most in pdu.BIND_FIELDS.items():
         value = getattr(who, key)
         if len(value) > most:
-            options.warn(key, f"has {len(value)} characters, and SMPP 3.4 allows {most}: taken as it is")
+            options.warn(key, f"has {len(value)} characters, and SMPP 3.4 allows {most}: sent as it is")
         if not value.isascii():
-            options.warn(key, "is written in ISO 8859-1, and SMPP 3.4 allows ASCII: taken as it is")
+            options.warn(key, "is encoded in ISO 8859-1, and SMPP 3.4 allows ASCII: sent as it is")
     return SmscTarget(
         host=host,
         port=options.whole("port", 2775, 1, 65535),
@@ -227,7 +227,7 @@ def _session_options(options: SettingReader, waits: frozenset[int]) -> SessionOp
 
 
 def _refusals(options: SettingReader) -> tuple[frozenset[int], Mapping[int, Outcome]]:
-    """Return which statuses mean wait, and what the others say of a message."""
+    """Return the statuses that mean throttled, and the outcomes of the others."""
     waits: set[int] = set(WAITS)
     outcomes = dict(OUTCOMES)
     given = options.mapping("refusals")

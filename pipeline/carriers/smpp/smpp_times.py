@@ -1,28 +1,28 @@
-"""Moments as SMPP writes them: `YYMMDDhhmmsstnnp` (7.1.1), and as receipts do: `YYMMDDhhmm`, more or less."""
+"""SMPP times: `YYMMDDhhmmsstnnp` (7.1.1), and the dates of receipts: `YYMMDDhhmm`, with variations."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-#: a relative time has days of two digits, and months are as long as the SMSC thinks
+#: a relative time has two digits of days, and the length of a month is the SMSC's choice
 LONGEST_RELATIVE = timedelta(days=31)
 
 _STAMP = re.compile(r"([0-9]{10,14})(?:[0-9]([0-9]{2})([+-]))?")
 
 
 class Validity(StrEnum):
-    """How a carrier is told until when a message is worth delivering."""
+    """The format of validity_period."""
 
-    #: a length of time, which needs no agreement of clocks
+    #: relative, which needs no synchronised clocks
     RELATIVE = "relative"
-    #: a moment in UTC
+    #: absolute, in UTC
     ABSOLUTE = "absolute"
-    #: not at all: the SMSC's own period
+    #: left out: the SMSC's default applies
     NONE = "none"
 
 
 def validity(form: Validity, until: datetime | None, now: datetime) -> bytes:
-    """Return validity_period with its NUL; empty where there is nothing to say. What is past lasts a second."""
+    """Return validity_period with its NUL; empty where there is none. A time in the past becomes one second."""
     if until is None or form is Validity.NONE:
         return b"\0"
     left = max(until - now, timedelta(seconds=1))
@@ -35,14 +35,14 @@ def validity(form: Validity, until: datetime | None, now: datetime) -> bytes:
 
 
 def absolute(moment: datetime) -> bytes:
-    """Return a moment with its NUL, in UTC."""
+    """Return an absolute time with its NUL, in UTC."""
     return moment.astimezone(UTC).strftime("%y%m%d%H%M%S000+").encode() + b"\0"
 
 
 def moment(text: str, offset: timedelta = timedelta()) -> datetime | None:
-    """Return the moment that a receipt or final_date tells, by a clock so far ahead of UTC unless it says itself.
+    """Return the time of a receipt's date or a final_date, by a clock ahead of UTC by `offset` unless it has a zone.
 
-    None where it tells none: absent, all zeros, or in a form that we do not know.
+    None where it is missing, all zeros, or in an unknown format.
     """
     stamp = _STAMP.fullmatch(text)
     if stamp is None:
@@ -50,7 +50,7 @@ def moment(text: str, offset: timedelta = timedelta()) -> datetime | None:
     digits, quarters, sign = stamp.groups()
     if quarters is not None:
         offset = timedelta(minutes=15 * int(quarters)) * (-1 if sign == "-" else 1)
-    # YYMMDDhhmm[ss], or the same with a year of four digits: years of two that begin with 20 are past
+    # YYMMDDhhmm[ss], or the same with a four-digit year: two-digit years beginning with 20 are past
     years = (2, 4) if digits.startswith("20") else (2,)
     for year in years:
         if (reported := _read(digits, year)) is not None:
@@ -59,7 +59,7 @@ def moment(text: str, offset: timedelta = timedelta()) -> datetime | None:
 
 
 def zoned(text: str) -> datetime | None:
-    """Return the moment that a date of ISO 8601 with its zone tells; None where it is none."""
+    """Return the time of an ISO 8601 date with its zone; None for any other."""
     try:
         reported = datetime.fromisoformat(text)
         return reported.astimezone(UTC) if reported.tzinfo else None

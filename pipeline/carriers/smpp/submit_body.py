@@ -1,16 +1,16 @@
-"""A message as the bodies of the submit_sm that carry it, as one carrier wants them.
+"""Encodes a message as the bodies of its submit_sm PDUs, by one carrier's options.
 
-Settings besides those of `texts` and `addresses`:
+Settings besides those of `text_encoding` and `addresses`:
 
-    registered_delivery     which receipts are asked for: `all` (the default), `failures`, `last` (of a long message the
+    registered_delivery     which receipts are requested: `all` (the default), `failures`, `last` (of a long message the
                             last part's), `none`
-    validity                how `valid_until` is told: `relative` (the default), `absolute`, `none`
+    validity                format of `valid_until`: `relative` (the default), `absolute`, `none`
     service_type            ""
-    empty_source            false: no sender is told (source_addr is empty): the SMSC puts in its own
-    user_message_reference  true: 16 bits of our reference go along, the same at every try
-    reference_tag           (of `reports`) all of it goes along in this parameter too, spelt out
-    tlvs                    {"0x1400": "…"}: parameters that go along with each message, in ASCII; "0x…": octets
-    tlvs_by_sender          {sender: {tag: value}}: those of one sender, besides or instead
+    empty_source            false: whether source_addr is left empty, so that the SMSC inserts its own
+    user_message_reference  true: 16 bits of our reference are sent, the same at every attempt
+    reference_tag           (of `deliver_sm`) our whole reference is sent in this TLV too, as text
+    tlvs                    {"0x1400": "…"}: TLVs sent with each message, in ASCII; "0x…": octets
+    tlvs_by_sender          {sender: {tag: value}}: TLVs of one sender, in addition or instead
 """
 
 import re
@@ -27,7 +27,7 @@ from pipeline.carriers.smpp.smpp_times import Validity
 from pipeline.carriers.smpp.text_encoding import TextOptions
 from schema.carriage import Parcel
 
-#: characters that SMPP 3.4 allows in service_type (5.2.11)
+#: maximum characters of service_type in SMPP 3.4 (5.2.11)
 SERVICE_TYPE: Final = 5
 _REFERENCE: Final = pdu.tlv(Tag.USER_MESSAGE_REFERENCE, bytes(2))[:4]
 _TAG = re.compile(r"0x[0-9A-Fa-f]{4}")
@@ -35,11 +35,11 @@ _HEX = re.compile(r"0x((?:[0-9A-Fa-f]{2})+)")
 
 
 class RegisteredDelivery(StrEnum):
-    """Which receipts are asked for."""
+    """Which receipts are requested."""
 
     ALL = "all"
     FAILURES = "failures"
-    #: of a long message only the last part's
+    #: of a long message the last part's only
     LAST = "last"
     NONE = "none"
 
@@ -54,11 +54,11 @@ ASKED: Final = {
 
 
 class SubmitWriter:
-    """How one carrier wants messages."""
+    """Encodes messages for one carrier."""
 
     def __init__(self, options: SettingReader, style: TextOptions, reference_tag: int = 0) -> None:
         self._style = style
-        #: the parameter of the SMSC's own in which our whole reference goes along; 0: there is none
+        #: the SMSC's TLV for our whole reference; 0: none
         self._reference_tag = reference_tag
         self._plan = addresses.read(options)
         self._empty_source = options.flag("empty_source")
@@ -72,12 +72,12 @@ class SubmitWriter:
         self._tlvs_by_sender = {
             sender: _joined(usual | _tags(options, "tlvs_by_sender", given)) for sender, given in by_sender.items()
         }
-        #: what was told last, and when: most messages of a call end at one moment
+        #: the last validity_period, with its inputs: most messages of a call have the same
         self._reported: tuple[datetime | None, datetime | None, bytes] = None, None, b""
         self.source = lru_cache(1024)(self._source)
 
     def write(self, parcel: Parcel, now: datetime) -> list[bytes]:
-        """Return the bodies of a message's submit_sm, in order; ValueError says what of it does not fit."""
+        """Return the bodies of a message's submit_sm PDUs, in order; ValueError says what cannot be encoded."""
         parts = text_encoding.parts(self._style, parcel)
         source = self.source(parcel.sender)
         destination = addresses.destination(self._plan, parcel.to)
@@ -118,7 +118,7 @@ class SubmitWriter:
 def _service_type(options: SettingReader) -> bytes:
     given = options.text("service_type", "")
     if len(given) > SERVICE_TYPE:
-        options.warn("service_type", f"has {len(given)} characters, and SMPP 3.4 allows {SERVICE_TYPE}: taken as it is")
+        options.warn("service_type", f"has {len(given)} characters, and SMPP 3.4 allows {SERVICE_TYPE}: sent as it is")
     try:
         return pdu.foreign("service_type", given)
     except ValueError as error:
@@ -126,7 +126,7 @@ def _service_type(options: SettingReader) -> bytes:
 
 
 def _tags(options: SettingReader, key: str, given: object) -> dict[int, bytes]:
-    """Return parameters by tag."""
+    """Return the values of TLVs by tag."""
     if not isinstance(given, Mapping):
         raise options.unfit(key, "must be an object of objects")
     tags = {}

@@ -1,4 +1,4 @@
-"""What one call asks of an SMSC, request by request, and what became of each of them."""
+"""The submit_sm and query_sm requests of one call to an SMSC, and their results."""
 
 import logging
 from asyncio import TimerHandle
@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 #: a plain number: a member of an enum takes ten times as long to look up, for each message
 _SUBMIT: Final = int(CommandId.SUBMIT_SM)
-#: refused for now because we send too fast: the request waits, and is submitted again
+#: throttled: the request waits, and is resubmitted
 WAITS: Final = frozenset({CommandStatus.RTHROTTLED, CommandStatus.RMSGQFUL})
 
-#: why each status was given. The message's own are the destination, the text, and the message as a whole; an invalid
-#: source address, a service type, a bind are this carrier's, and another's chance
+#: reason of each error status. Faults of the message are the destination, the text, and the message as a whole; an
+#: invalid source address, service type or bind is this carrier's, and another may accept the message
 REASONS: Final[Mapping[int, RefusalReason]] = {
     CommandStatus.RINVMSGLEN: RefusalReason.INVALID_TEXT,
     CommandStatus.RINVCMDLEN: RefusalReason.CONFIGURATION,
@@ -80,36 +80,36 @@ REASONS: Final[Mapping[int, RefusalReason]] = {
     CommandStatus.RINVSRCADDRSUBUNIT: RefusalReason.SENDER_REFUSED,
     CommandStatus.RINVDSTADDRSUBUNIT: RefusalReason.CONFIGURATION,
 }
-#: what a status says of the message; one that is not here: refused for now
+#: outcome of each error status; one that is missing here: refused transiently
 OUTCOMES: Final[Mapping[int, Outcome]] = {status: retryable.OUTCOMES[reason] for status, reason in REASONS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitFault:
-    """Why there is no answer to a request."""
+    """Why a request has no response."""
 
     code: str
-    #: whether a byte of it may have left us
+    #: whether any byte of it may have been sent
     written: bool
-    #: it was refused, or kept back, because we send too fast: seconds after which the SMSC may have it
+    #: it was throttled, or delayed for that: seconds after which the SMSC may have it
     retry_after: float | None = None
-    #: the SMSC's word for it
+    #: the SMSC's description
     detail: str | None = None
 
 
-#: its turn never came: by then too little of the call's time was left
+#: not sent: too little of the call's time was left
 NO_TIME: Final = SubmitFault("no_time", written=False)
-#: an earlier part of its message was not taken
+#: not sent: an earlier part of its message was not accepted
 ABANDONED: Final = SubmitFault("abandoned", written=False)
-#: we closed the carrier ourselves: the process ends, or its settings are others now
+#: not sent: we closed the carrier, as the process ends or its settings changed
 CLOSED: Final = SubmitFault("put_away", written=False)
 
-#: of a submit_sm its message id; of another request the body of its response; the status that refused; or a fault
+#: of a submit_sm its message id; of another request its response's body; the error status; or a fault
 Result = str | bytes | int | SubmitFault
 
 
 class Request:
-    """One submit_sm or query_sm on its way."""
+    """One submit_sm or query_sm."""
 
     __slots__ = ("again", "body", "call", "command", "due_at", "message", "parts", "place", "throttled", "until")
 
@@ -124,56 +124,56 @@ class Request:
     ) -> None:
         self.call = call
         self.message = message
-        #: where in the call
+        #: index in the call
         self.place = place
         self.body = body
-        #: how many parts its message has; 0: it is not the first of them
+        #: number of parts of its message; 0: it is not the first part
         self.parts = parts
         self.command = int(command)
-        #: when its answer is awaited no longer; 0: it was not handed over, or was refused for now
+        #: when it times out; 0: it is not in flight
         self.until = 0.0
-        #: the status that told us to wait, and to try it again
+        #: the throttling status after which it is resubmitted
         self.again = 0
-        #: how often it was told so, and when it is submitted again
+        #: how often it was throttled, and when it is resubmitted
         self.throttled = 0
         self.due_at = 0.0
 
 
 class SubmittedMessage:
-    """One message of a call: its requests, one for each part, and what became of it."""
+    """One message of a call: its requests, one for each part, and its attempt."""
 
     __slots__ = ("attempt", "first", "open", "parts", "place", "ref")
 
     def __init__(self, ref: UUID, place: int, first: int, parts: int) -> None:
         self.ref = ref
-        #: where in the carrier's call
+        #: index in the carrier's call
         self.place = place
-        #: its requests: where they begin, and how many they are
+        #: its requests: index of the first, and number
         self.first, self.parts = first, parts
-        #: requests that are not settled
+        #: requests not settled yet
         self.open = parts
-        #: there once all of them are
+        #: set once all are settled
         self.attempt: Attempt | None = None
 
 
-#: says what became of a message by what became of its requests
+#: returns a message's attempt by the results of its requests
 Judge = Callable[[UUID, "Sequence[Result | None]"], Attempt]
 
 
 class SubmitExchange:
-    """The requests of one `send` or `ask`: made and awaited by a worker's thread, settled by the loop's."""
+    """The requests of one `send` or `ask`: created and awaited by a worker's thread, settled by the loop's."""
 
     def __init__(self, *, is_urgent: bool = False, judge: Judge | None = None, notes: SubmitNotes = NO_NOTES) -> None:
-        #: somebody waits for its messages: they are codes
+        #: its messages are one-time codes
         self.is_urgent = is_urgent
-        #: by the loop's clock: no request is written after it
+        #: by the loop's clock: no request is sent after it
         self.begin_by = 0.0
         self.requests: list[Request] = []
         self.results: list[Result | None] = []
         #: our reference of each request
         self.refs: list[UUID] = []
         self.done = Event()
-        #: strikes at `begin_by`
+        #: fires at `begin_by`
         self.timer: TimerHandle | None = None
         self._open = 0
         self._judge, self._notes = judge, notes
@@ -191,12 +191,12 @@ class SubmitExchange:
         return message
 
     def hand_over(self, request: Request, until: float) -> None:
-        """Note that a request is written now, and when its answer is awaited no longer."""
+        """Note that a request is being sent, and when it times out."""
         request.until = until
         self._notes.submitting(request.message.place)
 
     def keep_back(self, request: Request) -> None:
-        """Note that a request was refused for now; its message has not left us if no other part of it has."""
+        """Note that a request was throttled; its message is not submitted if no other part of it is."""
         request.until = 0.0
         message = request.message
         if not any(self._is_out(each) for each in self.requests[message.first : message.first + message.parts]):
@@ -210,7 +210,7 @@ class SubmitExchange:
         return result.written if isinstance(result, SubmitFault) else not isinstance(result, int)
 
     def settle(self, place: int, result: Result) -> None:
-        """Keep what became of a request; the first word counts."""
+        """Record the result of a request; the first one counts."""
         if self.results[place] is None:
             self.results[place] = result
             self._open -= 1
@@ -227,14 +227,14 @@ class SubmitExchange:
         results = self.results[message.first : message.first + message.parts]
         try:
             message.attempt = judge(message.ref, results)
-        except Exception as error:  # noqa: BLE001 - the bind must not fall over what one answer says
-            log.error("an answer cannot be judged: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - one unexpected response must not end the bind
+            log.error("a response could not be interpreted: %s", type(error).__name__)
             message.attempt = Attempt(message.ref, Outcome.UNKNOWN, code="adapter_fault")
         self._notes.answered(message.place, message.attempt)
 
 
 def judge(ref: UUID, results: Sequence[Result | None], outcomes: Mapping[int, Outcome] = OUTCOMES) -> Attempt:
-    """Return what became of a message, by what became of its parts."""
+    """Return a message's attempt, by the results of its parts."""
     if len(results) == 1 and isinstance(only := results[0], str):
         return Attempt(ref, Outcome.ACCEPTED, only or None)
     taken = [result for result in results if isinstance(result, str)]
@@ -247,7 +247,7 @@ def judge(ref: UUID, results: Sequence[Result | None], outcomes: Mapping[int, Ou
     return min(attempts, key=lambda attempt: _GRAVEST.index(attempt.outcome))
 
 
-#: of parts none of which was taken, the one that speaks for the message
+#: precedence of outcomes if no part was accepted
 _GRAVEST = (Outcome.UNKNOWN, Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT, Outcome.NOT_WRITTEN)
 
 

@@ -1,18 +1,18 @@
-"""A message as the submit_sm, one or more, that carry it: coding, octets, and what joins the parts of a long one.
+"""Encodes a text for submit_sm: data_coding, octets, and the concatenation of a long message's parts.
 
 Settings:
 
-    alphabet   how a GSM-7 body is written: `gsm7` (a septet an octet, the default), `gsm7_packed` (eight septets in
-               seven octets), `latin1` (for an SMSC that makes its own septets of Latin-1)
+    alphabet   encoding of a GSM-7 body: `gsm7` (a septet an octet, the default), `gsm7_packed` (eight septets in
+               seven octets), `latin1` (for an SMSC that converts Latin-1 itself)
     gsm7_data_coding, ucs2_data_coding
                data_coding of such bodies: 0 (of Latin-1: 3), and 8
-    long       how the parts of a long message are joined: `udh8` (a user data header with a reference of 8 bits, the
-               default), `udh16` (of 16), `sar` (sar_* parameters, of which the SMSC makes headers), `payload` (in
-               one piece, which the SMSC cuts)
+    long       concatenation of a long message: `udh8` (a user data header with an 8-bit reference, the
+               default), `udh16` (16-bit), `sar` (sar_* TLVs, which the SMSC converts to headers), `payload` (in
+               one piece, which the SMSC splits)
 
 There are as many parts as were counted (and billed), with two exceptions: `payload` is one piece, and a body that
-GSM-7 spells and Latin-1 does not travels in UCS-2. The reference comes from the message's own, so it is the same at
-every try. A header with 16 bits of reference takes one octet more; where that would cost a part, it has 8.
+GSM-7 can encode and Latin-1 cannot is sent in UCS-2. The reference is derived from the message's own, so it is the
+same at every attempt. A 16-bit reference takes one octet more; where that would add a part, it has 8 bits.
 """
 
 from collections.abc import Sequence
@@ -31,29 +31,29 @@ from schema.vocabulary import Encoding
 
 #: esm_class: the text begins with a user data header
 UDHI = 0x40
-#: what a part holds below a header with a reference of 16 bits: 7 of 140 octets
+#: capacity of a part with a 16-bit reference: the header takes 7 of 140 octets
 WIDE = Capacity(gsm7_part=152, ucs2_part=66)
-#: numbers of parts are one octet
+#: the number of parts is one octet
 MOST_PARTS = 255
 
 
 class Alphabet(StrEnum):
-    """How a body that GSM-7 can spell is written."""
+    """The encoding of bodies in GSM-7."""
 
     #: one septet an octet; the SMSC packs them
     GSM7 = "gsm7"
-    #: packed as in the air
+    #: packed as over the air
     GSM7_PACKED = "gsm7_packed"
-    #: ISO 8859-1; the SMSC makes septets of it
+    #: ISO 8859-1; the SMSC converts it
     LATIN1 = "latin1"
 
 
 class LongMessageMode(StrEnum):
-    """How the parts of a long message are joined."""
+    """The concatenation of a long message's parts."""
 
-    #: information element 0x00: a reference of 8 bits
+    #: information element 0x00: 8-bit reference
     UDH8 = "udh8"
-    #: information element 0x08: a reference of 16 bits
+    #: information element 0x08: 16-bit reference
     UDH16 = "udh16"
     #: sar_msg_ref_num, sar_total_segments, sar_segment_seqnum
     SAR = "sar"
@@ -63,7 +63,7 @@ class LongMessageMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextOptions:
-    """How one carrier wants texts."""
+    """One carrier's text settings."""
 
     alphabet: Alphabet = Alphabet.GSM7
     long: LongMessageMode = LongMessageMode.UDH8
@@ -73,7 +73,7 @@ class TextOptions:
 
 @value_class
 class EncodedPart:
-    """What of one submit_sm hangs on the text: arguments of `pdu.message`."""
+    """The fields of one submit_sm that depend on the text: arguments of `pdu.message`."""
 
     text: bytes
     data_coding: int
@@ -93,7 +93,7 @@ def read(options: SettingReader) -> TextOptions:
 
 
 def parts(style: TextOptions, parcel: Parcel) -> list[EncodedPart]:
-    """Return the parts of a message, in order; ValueError where its encoding cannot spell it or it has over 255."""
+    """Return the parts of a message, in order; ValueError where it cannot be encoded or has over 255."""
     body, encoding = parcel.body, parcel.encoding
     if encoding is Encoding.GSM7 and style.alphabet is Alphabet.LATIN1 and not _is_latin1(body):
         encoding = Encoding.UCS2
@@ -141,7 +141,7 @@ def _by_parameters(
 
 
 def _reference(ref: UUID) -> bytes:
-    """Return 16 bits of our reference; the last, for messages of one order are numbered in a row."""
+    """Return 16 bits of our reference: the last, as an order's messages are numbered in a row."""
     return ref.bytes[-2:]
 
 
@@ -153,14 +153,14 @@ def _octets(style: TextOptions, encoding: Encoding, text: str, fill: int = 0) ->
     septets = gsm7.encode(text)
     if style.alphabet is Alphabet.GSM7:
         return septets
-    # seven spare bits would be read as one more `@`; a carriage return is not seen (23.038, 6.1.2.3.1)
+    # seven spare bits would be decoded as one more `@`; a carriage return is invisible (23.038, 6.1.2.3.1)
     return gsm7.pack(septets + b"\r" if (fill + 7 * len(septets)) % 8 == 1 else septets, fill)
 
 
 def _split(body: str, encoding: Encoding, capacity: Capacity) -> list[str]:
     if encoding is Encoding.GSM7 or gsm7.septets(body) is None:
         return split(body, capacity)
-    # it is spelled in GSM-7 and has to travel in UCS-2: all of it is one unit a character
+    # a GSM-7 body that is sent in UCS-2: each character is one code unit
     part = capacity.ucs2_single if len(body) <= capacity.ucs2_single else capacity.ucs2_part
     return [body[start : start + part] for start in range(0, len(body), part)]
 

@@ -1,4 +1,4 @@
-"""What is done about throttling: a throttled request waits by itself; where nearly all are, the whole window pauses."""
+"""Throttling (ESME_RTHROTTLED): a throttled request waits alone; where most are throttled, the whole window pauses."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,16 +8,16 @@ from typing import Final
 from pipeline.carriers.smpp.smpp_options import SessionOptions
 from pipeline.carriers.smpp.submit_exchange import Request, SubmitExchange
 
-#: seconds by which a request may be early, so that those that were throttled together go together
+#: seconds by which a request may be early, so that those throttled together are resubmitted together
 EARLY: Final = 0.005
-#: so many more answers that throttle than others, or a window's worth, pause the whole window
+#: the whole window pauses when throttling responses outnumber others by this many, or by a window
 EXCESS: Final = 16
-#: what of `throttle_pause` one throttled request waits first: the SMSC takes others meanwhile
+#: share of `throttle_pause` that one throttled request waits first: the SMSC accepts others meanwhile
 ALONE: Final = 1 / 16
 
 
 class ThrottlePressure:
-    """How hard one bind is throttled: whether its whole window must pause, and for how long."""
+    """Measures the throttling of one bind: whether its whole window must pause, and for how long."""
 
     __slots__ = ("_enough", "_pause", "_session_options", "excess", "is_probing", "paused_until")
 
@@ -25,15 +25,15 @@ class ThrottlePressure:
         self._session_options = session_options
         self._pause = 0.0
         self._enough = max(2, min(session_options.window, EXCESS))
-        #: answers that throttled beyond those that did not
+        #: responses that throttled, less those that did not
         self.excess = 0
-        #: the window paused, and nothing was taken since: one message at a time finds out whether it may go on
+        #: the window paused, and nothing was accepted since: single messages probe whether it may resume
         self.is_probing = False
-        #: when the window opens again, by the loop's clock
+        #: when the window resumes, by the loop's clock
         self.paused_until = 0.0
 
     def measure(self, taken: int, throttled: int, now: float) -> float:
-        """Count answers; return the seconds for which the window must pause from now on, else 0."""
+        """Count responses; return the seconds for which the window must pause from now on, else 0."""
         self.excess = max(self.excess + throttled - taken, 0)
         if taken:
             self._pause = 0.0
@@ -51,10 +51,10 @@ class ThrottlePressure:
 
 
 class Throttling:
-    """The throttled requests of one carrier. Belongs to the loop's thread."""
+    """The throttled requests of one carrier. Used by the loop's thread only."""
 
     def __init__(self, session_options: SessionOptions, again: Callable[[Sequence[Request]], None]) -> None:
-        """Take what is called with the requests whose pause is over."""
+        """Take the callback for requests whose wait is over."""
         self._session_options = session_options
         self._give = again
         self._loop = asyncio.get_running_loop()
@@ -63,7 +63,7 @@ class Throttling:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, requests: Sequence[Request]) -> list[Request]:
-        """Take requests, each with a longer pause at each time; return those whose call has too little time for it."""
+        """Add requests, each with a longer wait every time; return those whose call ends before it is over."""
         now, first = self._loop.time(), self._session_options.throttle_pause * ALONE
         longest = max(self._session_options.throttle_pause, self._session_options.longest_pause)
         spent = []
@@ -78,11 +78,11 @@ class Throttling:
         return spent
 
     def calls(self) -> set[SubmitExchange]:
-        """Return the calls of what waits."""
+        """Return the calls that have waiting requests."""
         return {request.call for *_, request in self._heap}
 
     def remove(self, call: SubmitExchange) -> list[Request]:
-        """Return what waits of a call, and forget it."""
+        """Remove and return the waiting requests of a call."""
         found = [request for *_, request in self._heap if request.call is call]
         if found:
             self._heap = [each for each in self._heap if each[2].call is not call]
@@ -90,7 +90,7 @@ class Throttling:
         return found
 
     def clear(self) -> list[Request]:
-        """Return all that wait, and forget them."""
+        """Remove and return all waiting requests."""
         found = [request for *_, request in self._heap]
         self._heap.clear()
         self._set_timer()
@@ -107,5 +107,5 @@ class Throttling:
         while self._heap and self._heap[0][0] <= edge:
             due.append(heappop(self._heap)[2])
         self._set_timer()
-        # codes go before all else
+        # one-time codes first
         self._give(sorted(due, key=lambda request: not request.call.is_urgent))

@@ -1,1 +1,1 @@
-"""HTTP vendors: one API a file, each a carrier made by its own `make`."""
+"""Carriers with HTTP APIs, one vendor a module."""

@@ -1,18 +1,18 @@
-"""Africa's Talking's messaging API.
+"""Africa's Talking SMS API.
 
     POST /version1/messaging    username, to, from, message; header apiKey
     201 {"SMSMessageData": {"Message", "Recipients": [{"statusCode", "status", "messageId", "cost", "number"}]}}
-    201 with no recipient       the fault of the whole request, a word in `Message`
-    400, 401, 403 in words      refused, by the field that they name, else for now
+    201 without recipients      error of the whole request, in `Message`
+    400, 401, 403 with a text   refused, by the field that it names, else transiently
     anything else               unknown
 
-It echoes nothing of ours and signs nothing: receipts prove themselves by the `token` of the URL that the dashboard
-holds. There is no key against doubles and nothing to ask by: blind.
+It returns no reference of ours and signs nothing: receipts are authenticated by the `token` in the URL that the
+dashboard holds. It has no idempotency key and no status query: blind.
 
 developers.africastalking.com/docs/sms/sending/bulk, …/docs/sms/notifications; nyaruka/courier, handlers/africastalking;
 docs.africastalking.com/sms/deliveryreports
 
-Settings: those of every line (`base_url`: https://api.africastalking.com), `username`, `api_key`, `shared_sender`
+Settings: those of every vendor (`base_url`: https://api.africastalking.com), `username`, `api_key`, `shared_sender`
 (true: the account's shared code sends), `receipt_token` (put it into the callback URLs as `?token=…`), `receipt_url`.
 """
 
@@ -50,9 +50,9 @@ from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Rec
 from schema.refusals import RefusalReason
 from schema.vocabulary import ReceiptVerdict
 
-#: the statusCodes of a recipient who is sent to: Processed, Sent, Queued
+#: statusCodes of accepted recipients: Processed, Sent, Queued
 TAKEN = frozenset({100, 101, 102})
-#: why each other statusCode was given; one that is not here says nothing for sure
+#: reason of each other statusCode; one that is missing here has an unknown outcome
 CODES: dict[int, RefusalReason] = {
     401: RefusalReason.ACCOUNT,  # RiskHold
     402: RefusalReason.SENDER_REFUSED,  # InvalidSenderId
@@ -66,26 +66,26 @@ CODES: dict[int, RefusalReason] = {
     501: RefusalReason.IN_DOUBT,  # GatewayError
     502: RefusalReason.CARRIER_FAULT,  # RejectedByGateway
 }
-#: words of `Message` where there is no recipient
+#: reason of each `Message` without recipients
 WORDS: dict[str, RefusalReason] = {
     "InvalidSenderId": RefusalReason.SENDER_REFUSED,
     "InsufficientBalance": RefusalReason.NO_CREDIT,
 }
-#: statuses of requests that are refused in words
+#: reason by HTTP status of refusals with a text
 REFUSALS: dict[int, RefusalReason] = {
     400: RefusalReason.CONFIGURATION,
     401: RefusalReason.ACCOUNT,
     403: RefusalReason.ACCOUNT,
 }
-#: what it means that their words name a field of the request
+#: reason by the request's field that the text names
 FIELDS: dict[str, RefusalReason] = {
     "to": RefusalReason.INVALID_NUMBER,
     "message": RefusalReason.INVALID_TEXT,
     "from": RefusalReason.SENDER_REFUSED,
 }
-#: how their words name it: «Request is missing required form field 'to'»
+#: the field in the text: «Request is missing required form field 'to'»
 _FIELD = re.compile(r"field '(\w+)'")
-#: by the status in small letters
+#: verdict by status in lower case
 STATUSES: dict[str, ReceiptVerdict] = {
     "sent": ReceiptVerdict.PENDING,
     "submitted": ReceiptVerdict.PENDING,
@@ -96,7 +96,7 @@ STATUSES: dict[str, ReceiptVerdict] = {
     "absentsubscriber": ReceiptVerdict.FAILED,
     "expired": ReceiptVerdict.FAILED,
 }
-#: why each failureReason (without one: each status) was given; one that is not here: no other carrier does better
+#: reason of each failureReason (where it is missing: of each status); one that is missing here: no other carrier helps
 FAILURES: dict[str, RefusalReason] = {
     "InsufficientCredit": RefusalReason.SUBSCRIBER,
     "InvalidLinkId": RefusalReason.CONFIGURATION,
@@ -104,7 +104,7 @@ FAILURES: dict[str, RefusalReason] = {
     "UserInBlackList": RefusalReason.OPTED_OUT,
     "UserInBlacklist": RefusalReason.OPTED_OUT,
     "UserAccountSuspended": RefusalReason.SUBSCRIBER,
-    "NotNetworkSubcriber": RefusalReason.NO_ROUTE,  # so they spell it
+    "NotNetworkSubcriber": RefusalReason.NO_ROUTE,  # the vendor's spelling
     "NotNetworkSubscriber": RefusalReason.NO_ROUTE,
     "UserNotSubscribedToProduct": RefusalReason.SUBSCRIBER,
     "UserDoesNotExist": RefusalReason.INVALID_NUMBER,
@@ -116,13 +116,13 @@ FAILURES: dict[str, RefusalReason] = {
     "Expired": RefusalReason.EXPIRED,
 }
 _BY_SMALL = {word.lower(): reason for word, reason in FAILURES.items()}
-#: a failureReason that says that there is none
+#: failureReasons that mean none
 _NOTHING = frozenset({"none", "null", "nil", "n/a", "-"})
 _KEPT = ("id", "status", "failureReason", "networkCode", "retryCount")
 
 
 def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
-    """Make the carrier; ConfigurationError names the setting that does not fit."""
+    """Create the carrier; ConfigurationError names the invalid setting."""
     options = SettingReader(name, settings)
     line = VendorConnection(options, "https://api.africastalking.com")
     user, key = secret(options, "username"), secret(options, "api_key")
@@ -136,13 +136,13 @@ def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
 
 
 def write(head: bytes, user: str, shared: bool, parcel: Parcel, _: datetime) -> bytes:
-    """Return the request of one parcel."""
+    """Return the HTTP request for one parcel."""
     fields = {"username": user, "to": parcel.to, "message": parcel.body, "bulkSMSMode": "1"}
     return form(head, fields if shared else {**fields, "from": parcel.sender})
 
 
 def judge(ref: UUID, answer: HttpResponse) -> Attempt:
-    """Return what an answer says of the message with our reference `ref`."""
+    """Return the attempt for the message with our reference `ref`, by its response."""
     if answer.status == 429:
         return throttled(ref, answer)
     if answer.status in REFUSALS:
@@ -164,7 +164,7 @@ def judge(ref: UUID, answer: HttpResponse) -> Attempt:
 
 
 def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
-    """Return `{"UserData": {"balance": "KES 1785.50"}}`."""
+    """Return the balance of `{"UserData": {"balance": "KES 1785.50"}}`."""
     currency, _, amount = str(
         posted_receipts.part(posted_receipts.parsed(answer.body), "UserData", "balance")
     ).partition(" ")
@@ -175,7 +175,7 @@ prove = posted_receipts.shows_token
 
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
-    """Return the report, the message or the opt-out in one request; ReceiptForged if its token is wrong."""
+    """Return the receipt, inbound message or opt-out in one request; ReceiptForged if its token is wrong."""
     posted_receipts.prove_token(carrier, settings, posted)
     return posted_receipts.read_each(
         carrier, posted, lambda: [posted_receipts.report(posted)], partial(_entry, carrier, settings)
@@ -223,7 +223,7 @@ def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, A
 
 
 def _opt_out(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
-    """Return an opt-out as the message it stands for; it has no id: the same again, until something else comes."""
+    """Return an opt-out as a STOP message; it has no id: repetitions are the same until another message comes."""
     return Inbound(
         carrier=carrier,
         key=f"opt-out/{uuid4()}",

@@ -1,11 +1,11 @@
-"""Requests to one HTTP API, and what their answers say: all that its vendor's file need not say itself.
+"""HTTP client for vendors' APIs: shared settings, requests, and the interpretation of responses.
 
-A vendor's file makes a `Vendor` of a `Line` (its address, from the settings that all of them share), of one function
-that writes a request and of one that judges an answer.
+A vendor's module creates a `VendorCarrier` from a `VendorConnection` (its address and the settings that all vendors
+share), a function that writes a request and one that interprets a response.
 
-Settings of every line: `base_url`, `window` (50 requests in flight), `connect_timeout` (3 s), `deadline` (10 s a
-request), `call_deadline` (twice `deadline`, a portion), `ca_file` (PEM; the system's), `doubt` (lower than the vendor's
-own: `blind`).
+Settings of every vendor: `base_url`, `window` (50 requests in flight), `connect_timeout` (3 s), `deadline` (10 s a
+request), `call_deadline` (twice `deadline`, a portion), `ca_file` (PEM; the system's), `doubt` (may lower the vendor's
+abilities: `blind`).
 """
 
 import base64
@@ -31,23 +31,23 @@ from schema.vocabulary import Outcome, UnknownAbility
 
 log = logging.getLogger(__name__)
 
-#: kinds of body
+#: content types
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
-#: seconds a carrier may ask us to wait
+#: the longest wait a vendor may ask for, in seconds
 LONGEST_WAIT = 3600.0
-#: a code fit to be kept: short, and too few digits in a row for a number
+#: a code that may be stored: short, and too few digits in a row for a phone number
 _CODE = re.compile(r"(?!.*\d{7})[A-Za-z0-9_.-]{1,40}")
 _ID = re.compile(r"[!-~]{1,128}")
 _LONG = re.compile(r"[0-9]{9,15}")
 
-#: writes the whole request of one parcel, as it is now
+#: returns the HTTP request for one parcel at this time
 Write = Callable[[Parcel, datetime], bytes]
-#: says what an answer means for the message with our reference
+#: returns the attempt for our reference, by its response
 Judge = Callable[[UUID, HttpResponse], Attempt]
 
 
 class VendorConnection:
-    """The way to one vendor, as an operator set it."""
+    """The connection settings of one vendor."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class VendorConnection:
         able: UnknownAbility = UnknownAbility.BLIND,
         key: str = "base_url",
     ) -> None:
-        """Read the settings that every vendor has; ConfigurationError names the one that does not fit."""
+        """Read the settings that every vendor has; ConfigurationError names the invalid one."""
         self.name = options.carrier
         base = options.text(key, base_url)
         if key == "base_url" and ("?" in base or "#" in base):
@@ -70,7 +70,7 @@ class VendorConnection:
         self.call_deadline = options.number("call_deadline", 2 * deadline, 1.1 * deadline, 900)
         self.doubt = options.choice("doubt", UnknownAbility, able)
         if self.doubt not in (able, UnknownAbility.BLIND):
-            raise options.unfit("doubt", f"must be {' or '.join({str(able), 'blind'})}: more this vendor cannot")
+            raise options.unfit("doubt", f"must be {' or '.join({str(able), 'blind'})}: the vendor supports no more")
         self._lanes = ConnectionPool(
             self.address,
             window=options.whole("window", 50, 1, 1000),
@@ -83,34 +83,34 @@ class VendorConnection:
     def head(
         self, path: str, headers: Mapping[str, str] | None = None, *, method: str = "POST", content: str = JSON
     ) -> bytes:
-        """Return the head of a request to a path below the base URL, up to its body's length."""
+        """Return the head of a request to a path below the base URL, up to Content-Length."""
         below = "" if self.address.path == "/" else self.address.path
         return replace(self.address, path=below + path).head(headers or {}, method, content)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> bytes:
-        """Return a whole request that only asks."""
+        """Return a GET request."""
         return request(self.head(path, headers, method="GET", content=""), b"")
 
     def client(self) -> HttpClient:
-        """Return the window of connections; nothing is connected yet."""
+        """Return the connection pool; nothing is connected yet."""
         return HttpClient(self._lanes)
 
 
 @dataclass(frozen=True, slots=True)
 class StatusQuery:
-    """How a vendor is asked what became of a message."""
+    """How a vendor is queried for the outcome of a message."""
 
-    #: writes the question about a parcel, by the vendor's reference or by ours; None: there is nothing to ask by
+    #: returns the query for a parcel, by the vendor's id or by our reference; None: there is no id to query by
     write: Callable[[Parcel, str | None], bytes | None]
     judge: Judge
 
 
 @dataclass(frozen=True, slots=True)
 class BalanceQuery:
-    """How a vendor is asked what is left to spend."""
+    """How a vendor's balance is queried."""
 
     request: bytes
-    #: returns balance and currency; None: it does not say
+    #: returns balance and currency; None: not available
     read: Callable[[HttpResponse], tuple[Decimal, str] | None]
 
 
@@ -119,7 +119,7 @@ def _utc() -> datetime:
 
 
 class VendorCarrier:
-    """One vendor's API, with its window of connections."""
+    """A carrier with one vendor's API, and its connection pool."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class VendorCarrier:
         return self.send_noting(parcels, NO_NOTES)
 
     def send_noting(self, parcels: Sequence[Parcel], notes: SubmitNotes) -> list[Attempt]:
-        """Send as `send` does, and note each request and each answer."""
+        """Post as `send` does, and note each request and each result."""
         now = self._clock()
         written = [self._written(parcel, now) for parcel in parcels]
         places = [place for place, whole in enumerate(written) if whole is not None]
@@ -170,7 +170,7 @@ class VendorCarrier:
         return [judged.get(place) or unregistered(parcel.ref) for place, parcel in enumerate(parcels)]
 
     def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
-        """Ask what became of parcels sent before; unknown where there is nothing to ask by, or no answer."""
+        """Query the outcome of parcels sent before; unknown without an id or a response."""
         found = {parcel.ref: unknown(parcel.ref, "not_asked") for parcel in parcels}
         question = self._question
         if question is not None:
@@ -184,7 +184,7 @@ class VendorCarrier:
         return [found[parcel.ref] for parcel in parcels]
 
     def balance(self) -> tuple[Decimal, str] | None:
-        """Return what is left to spend and its currency; None when the vendor does not say."""
+        """Return the balance and its currency; None when it is not available."""
         if self._balance_query is None:
             return None
         [result] = self._client.post([self._balance_query.request])
@@ -195,7 +195,7 @@ class VendorCarrier:
         self._client.close()
 
     def _written(self, parcel: Parcel, now: datetime) -> bytes | None:
-        """Return a parcel's request; None: it lacks the registration that its country wants."""
+        """Return a parcel's request; None: it lacks the DLT registration that its country requires."""
         try:
             return self._write(parcel, now)
         except NoDltId:
@@ -205,29 +205,29 @@ class VendorCarrier:
         return lost(ref, result) if isinstance(result, HttpFault) else self._judged(self._judge, ref, result)
 
     def _judged(self, judge: Judge, ref: UUID, answer: HttpResponse) -> Attempt:
-        """Return what an answer says; one of a form that nobody thought of says nothing, and spoils no other's."""
+        """Return the attempt by a response; an unexpected one is unknown, and does not affect the others."""
         try:
             return judge(ref, answer)
-        except Exception as error:  # noqa: BLE001 - whatever it says, the others were taken or not
-            log.error("carrier %s: one of its answers cannot be judged: %s", self.name, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the other messages' responses must still be recorded
+            log.error("carrier %s: a response could not be interpreted: %s", self.name, type(error).__name__)
             return unknown(ref, "unreadable")
 
 
-# What an answer may mean -----------------------------------------------------------------------------------------
+# Interpreting responses -------------------------------------------------------------------------------------------
 
 
 def lost(ref: UUID, fault: HttpFault) -> Attempt:
-    """Return what it means that no answer came."""
+    """Return the attempt of a request without a response."""
     return Attempt(ref, Outcome.UNKNOWN if fault.written else Outcome.NOT_WRITTEN, code=fault.code)
 
 
 def unregistered(ref: UUID) -> Attempt:
-    """Return that it was not sent, as its country's operators would drop it: another carrier may have its ids."""
+    """Return the attempt of a message not sent for want of a DLT registration: another carrier may have it."""
     return Attempt(ref, Outcome.NOT_WRITTEN, code="no_dlt_id")
 
 
 def accepted(ref: UUID, given: object, parts: Sequence[str] = ()) -> Attempt:
-    """Return that the vendor took it, if what it gave is a reference; unknown otherwise."""
+    """Return an accepted attempt if the vendor's id is valid; unknown otherwise."""
     id_ = given if isinstance(given, str) else "" if isinstance(given, bool) else scalars.spelt(given) or ""
     if _ID.fullmatch(id_):
         return Attempt(ref, Outcome.ACCEPTED, id_, parts=tuple(parts))
@@ -235,30 +235,30 @@ def accepted(ref: UUID, given: object, parts: Sequence[str] = ()) -> Attempt:
 
 
 def refused(ref: UUID, reason: RefusalReason, code: object, answer: HttpResponse) -> Attempt:
-    """Return what a reason means for the message, with the vendor's code, where that is fit to be kept."""
+    """Return the attempt for a reason, with the vendor's code, where that may be stored."""
     return refused_as(ref, OUTCOMES[reason], code, answer, reason)
 
 
 def refused_as(
     ref: UUID, outcome: Outcome, code: object, answer: HttpResponse, reason: RefusalReason | None = None
 ) -> Attempt:
-    """Return a refusal of an outcome, with the vendor's code, where that is fit to be kept."""
+    """Return a refused attempt with this outcome, with the vendor's code, where that may be stored."""
     status = f"http_{answer.status}"
     return Attempt(ref, outcome, code=fit(code) or status, detail=status, reason=reason)
 
 
 def unknown(ref: UUID, code: str) -> Attempt:
-    """Return that the message may have been taken."""
+    """Return an attempt with an unknown outcome."""
     return Attempt(ref, Outcome.UNKNOWN, code=code)
 
 
 def unclear(ref: UUID, answer: HttpResponse) -> Attempt:
-    """Return what an answer means that no table knows: nothing for sure."""
+    """Return the attempt of a response that is in no table: unknown."""
     return unknown(ref, f"http_{answer.status}" if answer.status // 100 != 2 else "unreadable")
 
 
 def throttled(ref: UUID, answer: HttpResponse, seconds: float | None = None) -> Attempt:
-    """Return what 429 says: the same carrier may have it in so many seconds, those of Retry-After, or one if unsaid."""
+    """Return the attempt of a 429: the carrier may have it again after Retry-After, or one second by default."""
     if seconds is None:
         seconds = retry_after(answer.headers)
     seconds = min(seconds, LONGEST_WAIT)
@@ -268,16 +268,16 @@ def throttled(ref: UUID, answer: HttpResponse, seconds: float | None = None) -> 
 
 
 def fit(code: object) -> str | None:
-    """Return a vendor's code as text, if it is fit to be kept: short, and no number of anybody's."""
+    """Return a vendor's code as text, if it may be stored: short, and without a phone number."""
     text = "" if isinstance(code, bool) else scalars.spelt(code) or ""
     return text if _CODE.fullmatch(text) else None
 
 
-# How a request is spelt -----------------------------------------------------------------------------------------
+# Building requests ----------------------------------------------------------------------------------------------
 
 
 def form(head: bytes, fields: Mapping[str, str]) -> bytes:
-    """Return a whole request with these fields as its body."""
+    """Return a request with these fields as its form body."""
     return request(head, urlencode(fields, errors="surrogatepass").encode())
 
 
@@ -287,30 +287,30 @@ def basic(user: str, password: str) -> str:
 
 
 def digits(number: str) -> str:
-    """Return a number without its plus; a name as it is."""
+    """Return a number without its plus; a name unchanged."""
     return number.removeprefix("+")
 
 
 def e164(sender: str) -> str:
-    """Return a number with its plus; a short code or a name as it is."""
+    """Return a number with its plus; a short code or a name unchanged."""
     return f"+{sender}" if _LONG.fullmatch(sender) else sender
 
 
 def seconds_left(parcel: Parcel, now: datetime, low: int, high: int) -> int | None:
-    """Return for how many seconds the vendor may try, within its limits; None: as long as it likes."""
+    """Return the validity in seconds, within the vendor's limits; None: the vendor's default."""
     if parcel.valid_until is None:
         return None
     return min(high, max(low, int((parcel.valid_until - now).total_seconds())))
 
 
 def money(amount: object, currency: object) -> tuple[Decimal, str] | None:
-    """Return a balance as a vendor spells it, None where that is no amount."""
+    """Return a balance from a vendor's values, None where the amount is invalid."""
     found = scalars.amount(amount)
     return None if found is None else (found, scalars.spelt(currency) or "")
 
 
 def secret(options: SettingReader, key: str, default: str | None = None) -> str:
-    """Take what goes into a header: printable ASCII; without a default the key is required."""
+    """Take a header value: printable ASCII; without a default the key is required."""
     value = options.text(key, default)
     if not value.isascii():
         raise options.unfit(key, "must be ASCII")
@@ -320,10 +320,10 @@ def secret(options: SettingReader, key: str, default: str | None = None) -> str:
 
 
 def callback(options: SettingReader) -> str:
-    """Take the URL that the vendor is to post to, with `receipt_token` as its `token`, where there is one."""
+    """Take the URL for receipts, with `receipt_token` as its `token`, where it is set."""
     url, token = secret(options, "receipt_url", ""), secret(options, "receipt_token", "")
     if "#" in url:
-        raise options.unfit("receipt_url", "must not have a fragment: this vendor would not understand it")
+        raise options.unfit("receipt_url", "must not have a fragment: vendors do not send it")
     return urls.with_query(url, {"token": token}) if url and token else url
 
 

@@ -1,13 +1,13 @@
-"""India's registration (DLT): the ids of entity and text that go with a message there, by its sender and its text.
+"""DLT registrations (India): the entity and template ids sent with a message, by its sender and text.
 
-Setting of the vendors that can send them:
+Setting of the vendors that support them:
 
     "dlt": {"ACME": {"entity_id": "1101…", "content_id": "1107…",
                      "templates": [{"pattern": "^Your code is", "content_id": "1108…"}]},
             "*": {…}}
 
-By sender; `*` is any other. The first of `templates` whose pattern is found in the text has its content id, else
-`content_id` stands; a message that has neither is not sent by this carrier, as the operator would drop it.
+By sender; `*` is any other. The first of `templates` whose pattern matches in the text supplies its content id, else
+`content_id` applies; a message without either is not sent by this carrier, as operators would drop it.
 """
 
 import re
@@ -23,12 +23,12 @@ _ID = re.compile(r"[0-9]{10,25}")
 
 
 class NoDltId(Exception):
-    """The message goes to India, and there is no registration of its sender and text to send along."""
+    """The message goes to India, and its sender or text is not registered."""
 
 
 @dataclass(frozen=True, slots=True)
 class DltIds:
-    """What goes along."""
+    """The ids sent with a message."""
 
     entity: str
     content: str
@@ -49,13 +49,13 @@ class Registrations:
 
     @classmethod
     def read(cls, options: SettingReader) -> "Registrations":
-        """Take them from the setting `dlt`; ConfigurationError names what does not fit."""
+        """Read the setting `dlt`; ConfigurationError names the invalid part."""
         return cls({sender: _sender(options, sender, given) for sender, given in options.mapping("dlt").items()})
 
     def of(self, parcel: Parcel) -> DltIds | None:
-        """Return what goes along with a message; None: nothing, it does not go to India, or nothing is registered here.
+        """Return the ids for a message; None: it does not go to India, or the carrier has no registrations.
 
-        NoDltId: something is, but neither for its sender and text.
+        NoDltId: it has some, but none for this sender and text.
         """
         if not self.by_sender or not (parcel.country == _COUNTRY or parcel.to.startswith(_PREFIX)):
             return None
@@ -68,7 +68,7 @@ class Registrations:
         return DltIds(found.entity, content)
 
 
-#: nothing is registered
+#: no registrations
 NOTHING = Registrations()
 
 
@@ -96,7 +96,7 @@ def _template(options: SettingReader, key: str, given: Mapping[str, object]) -> 
     try:
         return re.compile(pattern), content
     except re.error:
-        raise options.unfit(f"{key}.pattern", "is no regular expression") from None
+        raise options.unfit(f"{key}.pattern", "is not a regular expression") from None
 
 
 def has_ids(settings: Mapping[str, object]) -> bool:

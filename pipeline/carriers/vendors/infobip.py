@@ -3,21 +3,21 @@
     POST /sms/3/messages    {"messages": [{"sender", "destinations": [{"to", "messageId"}], "content", "options",
                             "webhooks": {"delivery": {"url"}, "contentType", "callbackData"}}]}
     200 {"messages": [{"messageId", "status": {"groupId", "id", "name"}}]}
-                            accepted in the groups PENDING and DELIVERED, else by the id's place in REJECTIONS
+                            accepted in the groups PENDING and DELIVERED, else by the status id in REJECTIONS
     4xx {"requestError": {"serviceException": {"messageId", …}}} or {"errorCode", …}
-    429                     refused for now
+    429                     throttled
     anything else           unknown
 
-The message's id is ours to give, and the logs of two days can be asked by it: queryable. How long after a request its
-log is there the vendor does not say, so that an empty log means nothing unless `trust_empty_log` is set. A second
-request with the same id is rejected (23), which says that the first was read but not what became of it.
+We assign the message's id, and the logs of the last two days can be queried by it: queryable. The vendor does not
+say how soon after a request its log exists, so an empty log means unknown unless `trust_empty_log` is set. A second
+request with the same id is rejected (23), which says that the first was received but not its outcome.
 
 infobip.com/docs/api/channels/sms, …/docs/essentials/api-essentials/response-status-and-error-codes,
 …/docs/developer-resources/api-fundamentals/message-status-codes, …/docs/api/platform/subscriptions-api
 
-Settings: those of every line (`base_url`: required, the account's own), `api_key`, `trust_empty_log` (false), `dlt`
-(ids for India, which go as `options.regional.indiaDlt`: see dlt.py), `receipt_url`; to prove receipts `receipt_token`,
-or `receipt_username` and `receipt_password` (the BASIC of a subscription's security settings).
+Settings: those of every vendor (`base_url`: required, the account's own), `api_key`, `trust_empty_log` (false), `dlt`
+(ids for India, sent as `options.regional.indiaDlt`: see dlt_registrations.py), `receipt_url`; to authenticate receipts
+`receipt_token`, or `receipt_username` and `receipt_password` (the BASIC of a subscription's security settings).
 """
 
 import json
@@ -56,12 +56,12 @@ from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Rec
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome, ReceiptVerdict, UnknownAbility
 
-#: seconds Infobip may be told to try for
+#: limits of the validity period, in seconds
 VALIDITY = (30, 172_800)
-#: status groups of an answer in which the message is on its way
+#: status groups that mean accepted
 TAKEN = frozenset({1, 3})
-#: why each status that is not on its way was given, in an answer and in a report; one that is not here says nothing
-#: for sure in an answer, and in a report that no other carrier does better
+#: reason of each other status, in responses and receipts; one that is missing here means unknown in a response,
+#: and in a receipt that no other carrier helps
 REJECTIONS: dict[int, RefusalReason] = {
     4: RefusalReason.UNSPECIFIED,  # UNDELIVERABLE_REJECTED_OPERATOR
     6: RefusalReason.NO_ROUTE,  # REJECTED_NETWORK
@@ -86,14 +86,14 @@ REJECTIONS: dict[int, RefusalReason] = {
     87: RefusalReason.FORBIDDEN_TEXT,  # SIGNALS_BLOCKED
     100: RefusalReason.CARRIER_FAULT,  # UNDELIVERABLE_REJECTED_PLATFORM
 }
-#: statuses of requests that are refused; 400 by what is wrong with it
+#: reason of refused requests by HTTP status; 400 by its field
 REFUSALS: dict[int, RefusalReason] = {
     400: RefusalReason.CONFIGURATION,
     401: RefusalReason.ACCOUNT,
     403: RefusalReason.ACCOUNT,
     404: RefusalReason.CONFIGURATION,
 }
-#: what it means that a request of status 400 is wrong at a field, below its message and without places
+#: reason of status 400 by the field it names, without the message and indexes
 FIELDS: dict[str, RefusalReason] = {
     "destinations.to": RefusalReason.INVALID_NUMBER,
     "to": RefusalReason.INVALID_NUMBER,
@@ -101,7 +101,7 @@ FIELDS: dict[str, RefusalReason] = {
     "content.text": RefusalReason.INVALID_TEXT,
     "text": RefusalReason.INVALID_TEXT,
 }
-#: report's status groups: PENDING, UNDELIVERABLE, DELIVERED, EXPIRED, REJECTED
+#: verdict by a receipt's status group: PENDING, UNDELIVERABLE, DELIVERED, EXPIRED, REJECTED
 GROUPS: dict[int, ReceiptVerdict] = {
     0: ReceiptVerdict.PENDING,
     1: ReceiptVerdict.PENDING,
@@ -111,9 +111,9 @@ GROUPS: dict[int, ReceiptVerdict] = {
     5: ReceiptVerdict.FAILED,
 }
 GROUP_NAMES = {"ACCEPTED": 0, "PENDING": 1, "UNDELIVERABLE": 2, "DELIVERED": 3, "EXPIRED": 4, "REJECTED": 5}
-#: of the group DELIVERED, but to the operator only
+#: status id in group DELIVERED that is delivery to the operator only
 DELIVERED_TO_OPERATOR = 2
-#: why each error group of a failed delivery was given: the handset, the user, the operator; of operators' errors only
+#: reason by error group of a failed delivery: the handset, the user, the operator; of operators' errors only
 #: those that are not permanent
 ERROR_GROUPS: dict[int, RefusalReason] = {
     1: RefusalReason.ABSENT,
@@ -126,7 +126,7 @@ _KEPT = ("bulkId", "messageId", "status", "error", "doneAt", "sentAt", "mccMnc",
 
 
 def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
-    """Make the carrier; ConfigurationError names the setting that does not fit."""
+    """Create the carrier; ConfigurationError names the invalid setting."""
     options = SettingReader(name, settings)
     line = VendorConnection(options, able=UnknownAbility.QUERYABLE)
     headers = {"authorization": f"App {secret(options, 'api_key')}", "accept": "application/json"}
@@ -149,7 +149,7 @@ def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
 
 
 def write(head: bytes, called: str, registered: Registrations, parcel: Parcel, now: datetime) -> bytes:
-    """Return the request of one parcel; NoDltId if it must have ids in India and has none."""
+    """Return the HTTP request for one parcel; NoDltId if it needs ids in India and has none."""
     message: dict[str, object] = {
         "sender": digits(parcel.sender),
         "destinations": [{"to": digits(parcel.to), "messageId": str(parcel.ref)}],
@@ -168,7 +168,7 @@ def write(head: bytes, called: str, registered: Registrations, parcel: Parcel, n
 
 
 def judge(ref: UUID, answer: HttpResponse) -> Attempt:
-    """Return what an answer says of the message with our reference `ref`."""
+    """Return the attempt for the message with our reference `ref`, by its response."""
     body = posted_receipts.parsed(answer.body)
     if answer.status == 200:
         message = posted_receipts.part(body, "messages", 0)
@@ -186,7 +186,7 @@ def judge(ref: UUID, answer: HttpResponse) -> Attempt:
 
 
 def _wrong(error: object) -> Iterator[str]:
-    """Yield which fields a refusal names: `messages[0].content.text` is `content.text`."""
+    """Yield the fields that a refusal names: `messages[0].content.text` is `content.text`."""
     named, listed = posted_receipts.part(error, "validationErrors"), posted_receipts.part(error, "violations")
     paths = list(named) if isinstance(named, dict | list) else [named]
     paths += [posted_receipts.part(each, "property") for each in listed] if isinstance(listed, list) else []
@@ -196,7 +196,7 @@ def _wrong(error: object) -> Iterator[str]:
 
 
 def reported(trusted: bool, ref: UUID, answer: HttpResponse) -> Attempt:
-    """Return what the logs say of the message with our reference `ref`."""
+    """Return the attempt for the message with our reference `ref`, by the logs."""
     results = posted_receipts.part(posted_receipts.parsed(answer.body), "results")
     if answer.status != 200 or not isinstance(results, list):
         return unknown(ref, f"http_{answer.status}")
@@ -219,13 +219,13 @@ def _of_status(ref: UUID, status: object, message: object, answer: HttpResponse)
 
 
 def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
-    """Return `{"balance", "currency"}`."""
+    """Return the balance of `{"balance", "currency"}`."""
     body = posted_receipts.parsed(answer.body)
     return money(posted_receipts.part(body, "balance"), posted_receipts.part(body, "currency"))
 
 
 def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
-    """Tell whether header or URL prove that it is Infobip's; ReceiptForged if not, False where that is waived."""
+    """Authenticate a post by its headers or URL; ReceiptForged if they are wrong, False where that is waived."""
     user = posted_receipts.setting(settings, "receipt_username")
     if not user:
         return posted_receipts.shows_token(carrier, settings, posted)
@@ -235,7 +235,7 @@ def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
 
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
-    """Return the reports and messages in one request; ReceiptForged if it is not Infobip's."""
+    """Return the receipts and inbound messages in one request; ReceiptForged if authentication fails."""
     prove(carrier, settings, posted)
     results = partial(_results, posted)
     return posted_receipts.read_each(carrier, posted, results, partial(_entry, carrier, settings))
@@ -285,7 +285,7 @@ def _group(status: object) -> int | None:
 
 
 def _reason(status: int | None, error: object) -> RefusalReason | None:
-    """Return why a delivery failed: by its error, where there is one, else by its status."""
+    """Return why a delivery failed: by its error, if there is one, else by its status."""
     group = posted_receipts.whole(posted_receipts.part(error, "groupId"))
     if not posted_receipts.whole(posted_receipts.part(error, "id")) or group not in ERROR_GROUPS:
         return REJECTIONS.get(status) if status is not None else None

@@ -1,4 +1,4 @@
-"""What vendors post to us: read as data, proved before it is believed."""
+"""Parses and authenticates vendors' HTTP posts: receipts and inbound messages."""
 
 import base64
 import hmac
@@ -54,20 +54,20 @@ __all__ = [
     "word",
 ]
 
-#: fields a form may have
+#: maximum fields of a form
 MOST_FIELDS = 200
-#: parts that a long message of a handset may have
+#: maximum parts of a concatenated inbound message
 MOST_PARTS = 255
-#: what a database holds of a part's reference
+#: the largest reference of a part that the database holds
 _INT4 = 0x7FFF_FFFF
-#: what the reader of one report may raise over what a vendor wrote
+#: exceptions of a reader that mean that a report is malformed
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-#: fields of a query that let a vendor in: not kept with what could not be read
+#: query parameters that authenticate a post: not stored in dead letters
 _PROOFS = frozenset({"token", "sig"})
 
 
 def fields(posted: Posted) -> list[tuple[str, str]]:
-    """Return the fields of a form, or of the query where there is no body; ValueError if they cannot be read."""
+    """Return the fields of a form, or of the query where there is no body; ValueError if they are unreadable."""
     text = decoded(posted.body) if posted.body else urlsplit(posted.url).query
     try:
         return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
@@ -76,12 +76,12 @@ def fields(posted: Posted) -> list[tuple[str, str]]:
 
 
 def query(posted: Posted) -> dict[str, str]:
-    """Return what the called URL itself says."""
+    """Return the query parameters of the called URL."""
     return dict(parse_qsl(urlsplit(posted.url).query, keep_blank_values=True, max_num_fields=MOST_FIELDS))
 
 
 def report(posted: Posted) -> dict[str, Any]:
-    """Return one report, whichever way it came: as JSON, as a form, or in the query."""
+    """Return one report in any format: JSON, a form, or the query."""
     found = parsed(posted.body)
     return found if isinstance(found, dict) else dict(fields(posted))
 
@@ -94,14 +94,14 @@ def entry(value: object) -> dict[str, Any]:
 
 
 def entries(value: object) -> list[Any]:
-    """Return a list, of one where there is no list but its only member; ValueError if it is neither."""
+    """Return a list, of one where the value is an object instead; ValueError if it is neither."""
     if not isinstance(value, list | dict):
         raise ValueError("reports must be a list")
     return value if isinstance(value, list) else [value]
 
 
 def part(value: object, *path: str | int) -> Any:
-    """Return what is at a path in parsed JSON, None where there is nothing."""
+    """Return the value at a path in parsed JSON, None where there is none."""
     for step in path:
         named = isinstance(value, dict) and step in value
         placed = isinstance(value, list) and isinstance(step, int) and -len(value) <= step < len(value)
@@ -112,7 +112,7 @@ def part(value: object, *path: str | int) -> Any:
 
 
 def at(value: object, path: str) -> Any:
-    """Return what is at a path as an operator spells it (`messages.0.id`), None where there is nothing."""
+    """Return the value at a path in dotted form (`messages.0.id`), None where there is none."""
     for step in path.split("."):
         value = part(value, int(step) if isinstance(value, list) and step.isdecimal() else step)
     return value
@@ -122,12 +122,12 @@ def needed(value: object, what: str) -> str:
     """Return a short printable text; ValueError where there is none."""
     found = word(value, what)
     if found is None:
-        raise ValueError(f"{what} must be there")
+        raise ValueError(f"{what} is required")
     return found
 
 
 def text(value: object, what: str) -> str:
-    """Return a message's text as a database can hold it."""
+    """Return a message's text in a form that PostgreSQL can store."""
     found = spelt(value)
     if found is None:
         raise ValueError(f"{what} must be text")
@@ -135,21 +135,21 @@ def text(value: object, what: str) -> str:
 
 
 def number(value: object, what: str, settings: Mapping[str, object]) -> str:
-    """Return a number in its canonical form, read as its carrier's home dials; a short code or a name as it is."""
+    """Return a number in canonical form, dialled in the carrier's home country; a short code or a name unchanged."""
     return of_mobile(needed(value, what), home_country.of(settings))
 
 
 class FieldName(TypedDict):
-    """What tells a message of a handset from others, as fields of `Inbound`."""
+    """The deduplication key of an inbound message, as fields of `Inbound`."""
 
     key: str
     is_doubtful: bool
 
 
 def name(id_: object, *said: object) -> FieldName:
-    """Return a message's id as its key; of one without an id a digest of what was said, which is a doubtful name.
+    """Return a message's id as its key; without an id a digest of its content, which is a doubtful key.
 
-    No vendor leaves its ids out for long, but a STOP must not be lost for that. ValueError where an id is not fit to be
+    Vendors seldom leave ids out, but a STOP must not be lost for that. ValueError where an id cannot be
     stored.
     """
     if found := word(id_, "id"):
@@ -159,7 +159,7 @@ def name(id_: object, *said: object) -> FieldName:
 
 
 class PostedPart(TypedDict):
-    """Where a part of a long message belongs, as fields of `Inbound`; empty values: it is no part."""
+    """The position of a part of a long message, as fields of `Inbound`; empty values: it is not a part."""
 
     part_ref: int | None
     part: int | None
@@ -169,9 +169,9 @@ class PostedPart(TypedDict):
 
 
 def place(ref: object, part: object, of: object, text: object) -> PostedPart:
-    """Return where a part of a long message belongs, with its octets: a character may be cut between two parts.
+    """Return the position of a part, with its octets: a character may be split between two parts.
 
-    The reference may be any text. What says no more than that it is one of one is no part.
+    The reference may be any text. A part numbered one of one is not a part.
     """
     number, count = whole(part), whole(of)
     if number is None or count is None or not 1 <= number <= count <= MOST_PARTS or count < 2 or ref in (None, ""):
@@ -182,7 +182,7 @@ def place(ref: object, part: object, of: object, text: object) -> PostedPart:
 
 
 def ours(value: object) -> UUID | None:
-    """Return our reference; None for what is not ours."""
+    """Return our reference; None for anything else."""
     try:
         return UUID(value.strip()) if isinstance(value, str) else None
     except ValueError:
@@ -190,36 +190,36 @@ def ours(value: object) -> UUID | None:
 
 
 def kept(given: Mapping[str, Any], names: Sequence[str]) -> str:
-    """Return the named fields of a report as JSON: no number of anybody's, and no text."""
+    """Return the named fields of a report as JSON: no phone number, and no text."""
     return json.dumps({name: given[name] for name in names if given.get(name) is not None}, separators=(",", ":"))
 
 
-# One by one ------------------------------------------------------------------------------------------------------
+# Entries of a post -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class UnprovenPost:
-    """A receipt that was read, but not understood: it is kept, and the report set aside besides."""
+    """A receipt that was parsed, but has an unknown status: it is stored, and the report is a dead letter as well."""
 
     receipt: Receipt
     reason: str
 
 
-#: what one entry of a post may be; None: nothing that concerns us
+#: what one entry of a post may be; None: nothing of interest
 Entry = Receipt | Inbound | UnprovenPost | None
 
 
 def checked(receipt: Receipt, is_known: bool) -> Receipt | UnprovenPost:
-    """Return a receipt, as a doubtful one where its status is in no table of ours."""
+    """Return a receipt, as an UnprovenPost where its status is in no table."""
     return receipt if is_known else UnprovenPost(receipt, "unknown_status")
 
 
 def read_each(
     carrier: str, posted: Posted, found: Callable[[], Iterable[object]], read: Callable[[Any], Entry]
 ) -> CarrierEvents:
-    """Return what `read` makes of each entry that `found` finds in a proved post.
+    """Return the events that `read` parses from each entry that `found` finds in an authenticated post.
 
-    What cannot be read is set aside as it came, and spoils none of the others; nothing raises.
+    Unreadable entries become dead letters, and do not affect the others; nothing raises.
     """
     events = CarrierEvents([], [])
     try:
@@ -257,46 +257,46 @@ def _json(value: object) -> bytes:
 
 
 def _raw(posted: Posted) -> bytes:
-    """Return a post as it came; of a call without a body its query, without what let it in."""
+    """Return a post's body for a dead letter; without a body its query, less what authenticates it."""
     given = [(name, value) for name, value in query(posted).items() if name not in _PROOFS]
     return posted.body or urlencode(given, errors="surrogatepass").encode()
 
 
-# Whose it is ----------------------------------------------------------------------------------------------------
+# Authentication -------------------------------------------------------------------------------------------------
 
 
 def setting(settings: Mapping[str, object], key: str) -> str:
-    """Return a setting of the row that is text, "" where it is not set."""
+    """Return a text setting of the row, "" where it is not set."""
     value = settings.get(key)
     return value if isinstance(value, str) else ""
 
 
 def prove_token(carrier: str, settings: Mapping[str, object], posted: Posted) -> None:
-    """Hold the `token` of the called URL to `receipt_token`; ReceiptForged if it is wrong, or none set nor waived."""
+    """Compare the URL's `token` with `receipt_token`; ReceiptForged if it is wrong, or none is set and none waived."""
     if is_waived(settings) and not setting(settings, "receipt_token"):
         return
     prove(carrier, setting(settings, "receipt_token"), query(posted).get("token", ""), "receipt_token")
 
 
 def shows_token(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
-    """Tell whether the called URL proves whose a post is; ReceiptForged as `prove_token`, False where it is waived."""
+    """Tell whether the URL's token authenticates a post; ReceiptForged as `prove_token`, False where it is waived."""
     prove_token(carrier, settings, posted)
     return bool(setting(settings, "receipt_token"))
 
 
 def is_signed(carrier: str, posted: Posted, header: str) -> bool:
-    """Return False: only the body tells whether a signature holds; ReceiptForged if there is none."""
+    """Return False: a signature is over the body; ReceiptForged if there is none."""
     if not posted.headers.get(header):
         raise ReceiptForged(f"carrier {carrier}: the receipt is not signed")
     return False
 
 
 def prove(carrier: str, expected: str, given: str, key: str) -> None:
-    """Hold what was given to what is expected; ReceiptForged if it differs, or nothing is expected."""
+    """Compare a secret with the expected one; ReceiptForged if it differs, or none is expected."""
     if not expected:
-        raise ReceiptForged(f"carrier {carrier}: set {key}, or nobody can tell whose receipts these are")
+        raise ReceiptForged(f"carrier {carrier}: set {key}: without it receipts cannot be authenticated")
     if not _is_same(expected, given):
-        raise ReceiptForged(f"carrier {carrier}: the receipt does not prove whose it is")
+        raise ReceiptForged(f"carrier {carrier}: the receipt's authentication failed")
 
 
 def _is_same(expected: str, given: str) -> bool:
@@ -306,7 +306,7 @@ def _is_same(expected: str, given: str) -> bool:
 def prove_mac(
     carrier: str, secret: str, key: str, message: bytes, given: str, *, algorithm: str, spelling: str = "hex"
 ) -> None:
-    """Hold a signature to the HMAC of a message under the setting `key`; ReceiptForged if it differs."""
+    """Compare a signature with the HMAC of a message under the setting `key`; ReceiptForged if it differs."""
     prove_any_mac(carrier, secret, key, (message,), given, algorithm=algorithm, spelling=spelling)
 
 
@@ -320,7 +320,7 @@ def prove_any_mac(
     algorithm: str,
     spelling: str = "hex",
 ) -> None:
-    """Hold a signature to the HMACs of the messages that may have been signed; ReceiptForged if it fits none."""
+    """Compare a signature with the HMACs of the messages that may be signed; ReceiptForged if none matches."""
     macs = (mac(algorithm, secret, message, spelling) for message in messages) if secret else iter(())
     if not any(_is_same(expected, given) for expected in macs):
         prove(carrier, secret, "", key)

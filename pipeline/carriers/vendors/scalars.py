@@ -1,7 +1,7 @@
-"""Lenient readers for the scalars and encodings that vendors write: texts, whole numbers, truths, moments, octets.
+"""Lenient parsers of vendors' scalars: texts, whole numbers, booleans, amounts, times, and text encodings.
 
 A vendor's documentation says `"status": "1"` and its server writes `1`, or the reverse; JSON comes with a byte order
-mark, a form in Latin-1, a date as epoch milliseconds. What can mean one thing only is read as that thing.
+mark, a form in Latin-1, a date as epoch milliseconds. A value with one possible meaning is accepted.
 """
 
 import json
@@ -12,19 +12,19 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-#: reads line breaks within texts too
+#: accepts line breaks within strings
 _JSON = json.JSONDecoder(strict=False)
 _PRINTABLE = re.compile(r"[ -~]{0,128}")
-#: what nearly all words are like, read at one go
+#: fast path: the usual word
 _USUAL = re.compile(r"[!-~]{1,128}")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0+)?")
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _DIGITS = re.compile(r"[0-9]{10,19}(\.[0-9]{1,9})?")
-#: epochs in seconds that are taken for such: 2014-05 to 2034-12; in their thousandths, millionths, billionths as well
+#: range of epochs in seconds: 2014-05 to 2034-12; milliseconds, microseconds and nanoseconds accordingly
 _EPOCHS = (1_400_000_000, 2_050_000_000)
-#: dates of digits alone, by how many there are
+#: dates of digits alone, by their number
 _COMPACT = {10: "%y%m%d%H%M", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
-#: dates with slashes or dots: the day first, unless that makes no date
+#: dates with slashes or dots: the day first, unless that is no valid date
 _DATES = re.compile(
     r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})"
     r"(?:[ T,]+([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?(?:\.[0-9]+)?(?: ?([AP])M)?Z?)?",
@@ -38,14 +38,14 @@ _DECIMAL_COMMA = re.compile(r"-?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+|-?[0-9]+,[0-9]+")
 _FRACTION = re.compile(r"(\.[0-9]{6})[0-9]+")
 _APART_ZONE = re.compile(r"(?<=[0-9]) +(?=[+-][0-9]{2})")
 _HALVED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]([0-9]{1,2}:[0-9]{2})(:[0-9]{2})?(?:\.[0-9]+)? ?([AP]M)")
-#: what is written around an epoch in .NET's JSON
+#: .NET's JSON dates around an epoch
 _WRAPPED = re.compile(r"^\\?/Date\(([0-9]+)(?:[+-][0-9]{4})?\)\\?/$")
 _HALF = re.compile(r" ?([AP])M$", re.IGNORECASE)
 _MONTH_NAMED = re.compile(r"(?<=[0-9])-([A-Za-z]{3})-(?=[0-9]{4})")
 
 
 def decoded(octets: bytes) -> str:
-    """Return text: UTF-8, with or without a byte order mark; what is none is taken for Latin-1."""
+    """Return text: UTF-8, with or without a byte order mark; otherwise Latin-1."""
     try:
         return octets.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -53,7 +53,7 @@ def decoded(octets: bytes) -> str:
 
 
 def parsed(octets: bytes) -> Any:
-    """Return what the JSON says; None, which no answer of a vendor's is, if it is none."""
+    """Return parsed JSON; None if it is malformed (no vendor responds with null)."""
     try:
         # UTF-8, -16 or -32, with or without a byte order mark
         return _JSON.decode(octets.decode(json.detect_encoding(octets), "surrogatepass"))
@@ -68,7 +68,7 @@ def parsed(octets: bytes) -> Any:
 
 
 def spelt(value: object) -> str | None:
-    """Return a scalar as text: `0` and `1.5` for numbers, `true` for a truth; None for what is none."""
+    """Return a scalar as text: `0` and `1.5` for numbers, `true` for a boolean; None for anything else."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
@@ -77,7 +77,7 @@ def spelt(value: object) -> str | None:
 
 
 def word(value: object, what: str) -> str | None:
-    """Return a short printable text, None where there is none; ValueError for what is not fit to be stored."""
+    """Return a short printable text, None where it is missing; ValueError for one that cannot be stored."""
     if value is None or (isinstance(value, str) and _USUAL.fullmatch(value)):
         return value
     found = spelt(value)
@@ -87,7 +87,7 @@ def word(value: object, what: str) -> str | None:
 
 
 def label(value: object) -> str | None:
-    """Return a short printable text, None where there is none or it is not fit to be stored."""
+    """Return a short printable text, None where it is missing or cannot be stored."""
     try:
         return word(value, "")
     except ValueError:
@@ -95,19 +95,19 @@ def label(value: object) -> str | None:
 
 
 def whole(value: object) -> int | None:
-    """Return a whole number, whether it came as a number or as text; None where it is none."""
+    """Return a whole number from a number or text; None otherwise."""
     found = spelt(value)
     found = found.strip() if found else ""
     return int(found.partition(".")[0]) if _WHOLE.fullmatch(found) else None
 
 
 def truth(value: object) -> bool | None:
-    """Return a truth, whether it came as one, as a number or as text; None where it is none."""
+    """Return a boolean from a boolean, number or text; None otherwise."""
     return _TRUTHS.get((spelt(value) or "").strip().lower())
 
 
 def amount(value: object) -> Decimal | None:
-    """Return an amount, with or without marks between thousands: `1,234.50`, `1.234,50`; None where it is none."""
+    """Return an amount, with or without thousands separators: `1,234.50`, `1.234,50`; None otherwise."""
     text = "" if isinstance(value, bool) else _SPACES.sub("", spelt(value) or "")
     if _THOUSANDS_BY_COMMA.fullmatch(text):
         text = text.replace(",", "")
@@ -121,13 +121,13 @@ def amount(value: object) -> Decimal | None:
 
 
 def moment(value: object, format_: str = "") -> datetime | None:
-    """Return a moment in UTC, which is taken where no zone is named; None where it is none that a database could tell.
+    """Return a time in UTC, the default zone; None where it is malformed or out of the database's range.
 
-    ISO 8601, RFC 5322, an epoch in seconds or their fractions, digits alone (`231114221355`), `14/11/2023 22:13`. With
-    a format as `strptime` has it, or `epoch`: as that says, and otherwise as if there were none.
+    ISO 8601, RFC 5322, an epoch in seconds or fractions, digits alone (`231114221355`), `14/11/2023 22:13`. With
+    a format of `strptime`, or `epoch`: in that one, and otherwise as if there were none.
     """
     if isinstance(value, str) and value[4:5] == "-" and not format_:
-        try:  # what nearly all are like
+        try:  # fast path: the usual format
             return _in_utc(datetime.fromisoformat(value))
         except (ValueError, OverflowError):
             value = value.strip()
@@ -153,7 +153,7 @@ def _formatted(format_: str, text: str) -> datetime | None:
 
 
 def _strptime(text: str, format_: str) -> datetime:
-    return datetime.strptime(text, format_)  # noqa: DTZ007 - `moment` says of which zone it is
+    return datetime.strptime(text, format_)  # noqa: DTZ007 - `moment` adds the zone
 
 
 def _iso(text: str) -> datetime | None:
@@ -175,7 +175,7 @@ def _digits(text: str) -> datetime | None:
         return at
     if len(whole_) == 12 and not whole_.startswith("20"):
         return _strptime(whole_, "%y%m%d%H%M%S")
-    if len(whole_) == 17:  # with thousandths
+    if len(whole_) == 17:  # with milliseconds
         whole_ = whole_[:14]
     return _strptime(whole_, _COMPACT[len(whole_)]) if len(whole_) in _COMPACT else None
 

@@ -1,18 +1,18 @@
-"""Termii's messaging API.
+"""Termii SMS API.
 
     POST /api/sms/send    {"api_key", "to", "from", "sms", "type": "plain", "channel": "dnd|generic"}
     200 {"code": "ok", "message_id", "message": "Successfully Sent", "balance", "user"}
     4xx {"message", "errors": {field: […]}}
-                          refused, by its words' place in WORDS, else by the fields' in FIELDS, else by the status's
-    429                   refused for now
+                          refused, by its text in WORDS, else by its fields in FIELDS, else by its status
+    429                   throttled
     anything else         unknown
 
-Numbers go without their plus. It echoes nothing of ours, has no key against doubles and nothing to ask by: blind.
+Numbers are sent without a plus. It returns no reference of ours and has no idempotency key or status query: blind.
 
 developer.termii.com/messaging-api, …/error, …/events-and-reports, …/incoming, …/balance
 
-Settings: those of every line (`base_url`: required, the account's own), `api_key`, `channel` (dnd), `bulk_channel`
-(for messages of the class bulk: generic, which the vendor keeps for promotions), `secret_key` (proves receipts),
+Settings: those of every vendor (`base_url`: required, the account's own), `api_key`, `channel` (dnd), `bulk_channel`
+(for messages of the class bulk: generic, the vendor's channel for promotions), `secret_key` (authenticates receipts),
 `receipt_url` (the dashboard holds it).
 """
 
@@ -50,7 +50,7 @@ from schema.refusals import RefusalReason
 from schema.vocabulary import ReceiptVerdict
 
 CHANNELS = ("dnd", "generic")
-#: why each status was given where the words say nothing; 422 by the fields that it names
+#: reason by HTTP status, where the text has no meaning; 422 by the fields that it names
 REFUSALS: dict[int, RefusalReason] = {
     400: RefusalReason.CONFIGURATION,
     401: RefusalReason.ACCOUNT,
@@ -59,13 +59,13 @@ REFUSALS: dict[int, RefusalReason] = {
     405: RefusalReason.CONFIGURATION,
     422: RefusalReason.CONFIGURATION,
 }
-#: what it means that a refusal names a field of the request among its `errors`; another field: the status says
+#: reason by the request's field named in `errors`; another field: by the status
 FIELDS: dict[str, RefusalReason] = {
     "to": RefusalReason.INVALID_NUMBER,
     "sms": RefusalReason.INVALID_TEXT,
     "from": RefusalReason.SENDER_REFUSED,
 }
-#: the vendor's words in small letters: our code for them, and why they are said
+#: the vendor's texts in lower case: our code for them, and the reason
 WORDS: dict[str, tuple[str, RefusalReason]] = {
     "unauthorized": ("unauthorized", RefusalReason.ACCOUNT),
     "your account is not active": ("account_inactive", RefusalReason.ACCOUNT),
@@ -75,7 +75,7 @@ WORDS: dict[str, tuple[str, RefusalReason]] = {
     "device not found": ("no_device", RefusalReason.CONFIGURATION),
     "insufficient balance": ("insufficient_balance", RefusalReason.NO_CREDIT),
 }
-#: the status up to its bar, in small letters
+#: verdict by the status up to its bar, in lower case
 STATUSES: dict[str, ReceiptVerdict] = {
     "message sent": ReceiptVerdict.PENDING,
     "delivered": ReceiptVerdict.DELIVERED,
@@ -84,20 +84,20 @@ STATUSES: dict[str, ReceiptVerdict] = {
     "rejected": ReceiptVerdict.FAILED,
     "expired": ReceiptVerdict.FAILED,
 }
-#: why a message failed that has such a status
+#: reason by such a status of a failed message
 FAILURES: dict[str, RefusalReason] = {
     "message failed": RefusalReason.UNSPECIFIED,
     "dnd active on phone number": RefusalReason.OPTED_OUT,
     "rejected": RefusalReason.UNSPECIFIED,
     "expired": RefusalReason.EXPIRED,
 }
-#: how words name a field
+#: the field in a text
 _FIELD = re.compile(r"\bthe ([a-z_]+) field\b")
 _KEPT = ("type", "id", "message_id", "status", "sent_at", "cost", "channel")
 
 
 def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
-    """Make the carrier; ConfigurationError names the setting that does not fit."""
+    """Create the carrier; ConfigurationError names the invalid setting."""
     options = SettingReader(name, settings)
     line = VendorConnection(options)
     key = secret(options, "api_key")
@@ -118,7 +118,7 @@ def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
 
 
 def write(head: bytes, key: str, channels: tuple[str, str], parcel: Parcel, _: datetime) -> bytes:
-    """Return the request of one parcel."""
+    """Return the HTTP request for one parcel."""
     message = {
         "api_key": key,
         "to": digits(parcel.to),
@@ -131,7 +131,7 @@ def write(head: bytes, key: str, channels: tuple[str, str], parcel: Parcel, _: d
 
 
 def judge(ref: UUID, answer: HttpResponse) -> Attempt:
-    """Return what an answer says of the message with our reference `ref`."""
+    """Return the attempt for the message with our reference `ref`, by its response."""
     body = posted_receipts.parsed(answer.body)
     code, reason = WORDS.get(_plain(posted_receipts.part(body, "message")), (None, None))
     if answer.status == 200:
@@ -145,7 +145,7 @@ def judge(ref: UUID, answer: HttpResponse) -> Attempt:
 
 
 def _at_fault(body: Mapping[str, Any]) -> RefusalReason | None:
-    """Return what the fields mean that a refusal names; those of the number and the text go before the others."""
+    """Return the reason by the fields that a refusal names; number and text take precedence over the others."""
     errors = body.get("errors")
     named = list(errors) if isinstance(errors, dict | list) else []
     named += _FIELD.findall(_plain(body.get("message")))
@@ -153,7 +153,7 @@ def _at_fault(body: Mapping[str, Any]) -> RefusalReason | None:
 
 
 def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
-    """Return `{"user", "balance", "currency"}`."""
+    """Return the balance of `{"user", "balance", "currency"}`."""
     body = posted_receipts.parsed(answer.body)
     return money(posted_receipts.part(body, "balance"), posted_receipts.part(body, "currency"))
 
@@ -166,7 +166,7 @@ def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
 
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
-    """Return the report or the message in one request; ReceiptForged if Termii did not sign it."""
+    """Return the receipt or inbound message in one request; ReceiptForged if its signature is wrong."""
     key, given_mac = (
         posted_receipts.setting(settings, "secret_key"),
         posted.headers.get("x-termii-signature", "").lower(),

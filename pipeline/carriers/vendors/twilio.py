@@ -1,20 +1,20 @@
-"""Twilio's Messages resource.
+"""Twilio's Messages resource (SMS API).
 
     POST /2010-04-01/Accounts/{sid}/Messages.json    To, From or MessagingServiceSid, Body, StatusCallback,
                                                      ValidityPeriod
     201 {"sid", "status": "queued|accepted", …}      accepted
-    4xx {"code", "message", "status"}                refused, by the code's place in CODES
-    429                                              refused for now; «requests that receive 429 aren't processed»
+    4xx {"code", "message", "status"}                refused, by its code in CODES
+    429                                              throttled; «requests that receive 429 aren't processed»
     anything else                                    unknown
 
-Twilio echoes nothing of ours, so our reference travels in the URL it calls back. It has no key against doubles: blind.
+Twilio returns no reference of ours, so the callback URL contains it. It has no idempotency key: blind.
 
 www.twilio.com/docs/messaging/api/message-resource, …/docs/api/errors, …/docs/usage/webhooks/webhooks-security,
 …/docs/messaging/guides/outbound-message-status-in-status-callbacks
 
-Settings: those of every line (`base_url`: https://api.twilio.com), `account_sid`, `auth_token` (also proves receipts),
-`api_key` and `api_secret` (to send with instead of the token), `messaging_service_sid` (sends instead of the message's
-own sender), `receipt_url` (as Twilio is to call it; its signature covers it).
+Settings: those of every vendor (`base_url`: https://api.twilio.com), `account_sid`, `auth_token` (also authenticates
+receipts), `api_key` and `api_secret` (used instead of the token to send), `messaging_service_sid` (used instead of the
+message's own sender), `receipt_url` (as Twilio is to call it; its signature covers it).
 """
 
 from collections.abc import Mapping
@@ -53,11 +53,11 @@ from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Rec
 from schema.refusals import RefusalReason
 from schema.vocabulary import InboundAction, ReceiptVerdict
 
-#: seconds Twilio may be told to try for
+#: limits of ValidityPeriod, in seconds
 VALIDITY = (1, 36_000)
-#: bytes up to which other spellings of the signed URL are tried: Twilio's own posts are smaller by far
+#: bytes up to which other forms of the signed URL are tried: Twilio's own posts are far smaller
 _SMALL = 24_576
-#: why each code was given, in an answer and in a receipt: with a messaging service many refusals come as the latter
+#: reason of each code, in responses and receipts: with a messaging service many refusals come as the latter
 CODES: dict[str, RefusalReason] = {
     "20003": RefusalReason.ACCOUNT,  # authentication
     "20005": RefusalReason.ACCOUNT,  # not active
@@ -134,13 +134,13 @@ CODES: dict[str, RefusalReason] = {
     "30035": RefusalReason.SENDER_REFUSED,  # number is being configured
     "30036": RefusalReason.EXPIRED,
     "30037": RefusalReason.ACCOUNT,  # outbound messaging disabled
-    "30038": RefusalReason.FORBIDDEN_TEXT,  # a one-time password that is not to leave
-    "30039": RefusalReason.FORBIDDEN_TEXT,  # a loop
+    "30038": RefusalReason.FORBIDDEN_TEXT,  # a one-time password, which is filtered
+    "30039": RefusalReason.FORBIDDEN_TEXT,  # message loop
     "30040": RefusalReason.SENDER_REFUSED,  # destination requires registration
     "30041": RefusalReason.SENDER_REFUSED,  # sender rejected by the network
     "30410": RefusalReason.CARRIER_FAULT,  # timeout at a provider
-    "30450": RefusalReason.FORBIDDEN_TEXT,  # held to be pumping
-    "30453": RefusalReason.FORBIDDEN_TEXT,  # held to be pumping
+    "30450": RefusalReason.FORBIDDEN_TEXT,  # suspected SMS pumping
+    "30453": RefusalReason.FORBIDDEN_TEXT,  # suspected SMS pumping
     "30500": RefusalReason.CARRIER_FAULT,
     "63038": RefusalReason.LIMIT,  # the account's messages of the day
 }
@@ -157,14 +157,14 @@ STATUSES: dict[str, ReceiptVerdict] = {
     "failed": ReceiptVerdict.FAILED,
     "canceled": ReceiptVerdict.FAILED,
 }
-#: the status of what never left Twilio: a code that is in no table is one of an answer then
+#: status of messages that never left Twilio: a code missing here then counts as in a response
 NOT_SENT = "failed"
 _BUILT_IN = Vocabulary([])
 _KEPT = ("MessageSid", "MessageStatus", "ErrorCode", "RawDlrDoneDate")
 
 
 def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
-    """Make the carrier; ConfigurationError names the setting that does not fit."""
+    """Create the carrier; ConfigurationError names the invalid setting."""
     options = SettingReader(name, settings)
     line = VendorConnection(options, "https://api.twilio.com")
     sid = secret(options, "account_sid")
@@ -191,7 +191,7 @@ def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
 
 
 def write(head: bytes, service: str, called: tuple[str, str] | None, parcel: Parcel, now: datetime) -> bytes:
-    """Return the request of one parcel."""
+    """Return the HTTP request for one parcel."""
     fields = {"To": parcel.to, "Body": parcel.body}
     fields |= {"MessagingServiceSid": service} if service else {"From": e164(parcel.sender)}
     if called:
@@ -202,7 +202,7 @@ def write(head: bytes, service: str, called: tuple[str, str] | None, parcel: Par
 
 
 def judge(ref: UUID, answer: HttpResponse) -> Attempt:
-    """Return what an answer says of the message with our reference `ref`."""
+    """Return the attempt for the message with our reference `ref`, by its response."""
     body = posted_receipts.parsed(answer.body)
     if answer.status == 201:
         return accepted(ref, posted_receipts.part(body, "sid"))
@@ -215,14 +215,14 @@ def judge(ref: UUID, answer: HttpResponse) -> Attempt:
 
 
 def asked(ref: UUID, answer: HttpResponse) -> Attempt:
-    """Return what Twilio says of a sid when asked."""
+    """Return the attempt by a status query for a sid."""
     if answer.status == 200:
         return accepted(ref, posted_receipts.part(posted_receipts.parsed(answer.body), "sid"))
     return unknown(ref, f"http_{answer.status}")
 
 
 def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
-    """Return `{"balance", "currency"}`."""
+    """Return the balance of `{"balance", "currency"}`."""
     body = posted_receipts.parsed(answer.body)
     return money(posted_receipts.part(body, "balance"), posted_receipts.part(body, "currency"))
 
@@ -233,14 +233,14 @@ def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
 
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
-    """Return the report or the message in one request; ReceiptForged if Twilio did not sign it."""
+    """Return the receipt or inbound message in one request; ReceiptForged if its signature is wrong."""
     pairs = posted_receipts.fields(posted)
     _prove(carrier, posted_receipts.setting(settings, "auth_token"), posted, pairs)
     return posted_receipts.read_each(carrier, posted, lambda: [dict(pairs)], partial(_entry, carrier, settings, posted))
 
 
 def _prove(carrier: str, token: str, posted: Posted, pairs: list[tuple[str, str]]) -> None:
-    """Hold the signature to the URL as it was called, and to its other spellings: ReceiptForged if it fits none."""
+    """Compare the signature with the called URL and its other forms: ReceiptForged if none matches."""
     fields = "".join(name + value for name, value in sorted(set(pairs))) if posted.body else ""
     spellings = urls.readings(posted.url, posted.headers) if len(posted.body) <= _SMALL else iter((posted.url,))
     messages = (f"{url}{fields}".encode("utf-8", "surrogatepass") for url in spellings)
@@ -286,7 +286,7 @@ def _inbound(carrier: str, settings: Mapping[str, object], given: dict[str, Any]
 
 
 def _as_meant(body: str, opt_out: object) -> str:
-    """Return a text that opens with STOP where Twilio took it for one, by a word that its console was told of."""
+    """Return a text with STOP before it where Twilio took it for an opt-out, by a keyword set in its console."""
     is_stop = str(opt_out).upper() == "STOP" and _BUILT_IN.read(body).action is not InboundAction.STOP
     return f"STOP {body}" if is_stop else body
 

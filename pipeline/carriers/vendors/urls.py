@@ -1,15 +1,15 @@
-"""URLs that vendors are to call, built by their parts, and the spellings of one that a vendor may have signed."""
+"""Callback URLs: adding query parameters, and the forms of a URL that a vendor may have signed."""
 
 from collections.abc import Iterator, Mapping
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-#: ports that are tried besides those that are named: what a proxy in front of us is reached by
+#: further ports that are tried: those of proxies in front of us
 _PORTS = (443, 80, 8443, 8080)
 _USUAL_PORT = {"https": 443, "http": 80}
 
 
 def with_query(url: str, more: Mapping[str, str]) -> str:
-    """Return a URL with more fields in its query, before its fragment; a field that is there gets the new value."""
+    """Return a URL with further query parameters, before its fragment; an existing one gets the new value."""
     parts = urlsplit(url)
     there = [
         pair for pair in parts.query.split("&") if pair and not {name for name, _ in parse_qsl(pair)} & more.keys()
@@ -18,21 +18,21 @@ def with_query(url: str, more: Mapping[str, str]) -> str:
 
 
 def around(url: str, name: str) -> tuple[str, str]:
-    """Return what goes before and after the value of a field that is added to a URL's query."""
+    """Return what precedes and follows the value of a parameter added to a URL's query."""
     before, mark, after = with_query(url, {name: ""}).partition("#")
     return before, mark + after
 
 
 def without_fragment(url: str) -> str:
-    """Return a URL without its fragment, which no client sends and no signature covers."""
+    """Return a URL without its fragment, which clients do not send and signatures do not cover."""
     return urlunsplit(urlsplit(url)._replace(fragment=""))
 
 
 def called(reported: str, raw_path: str, otherwise: str) -> str:
-    """Return the URL that was called, as the caller spells it: what we see of it ends where a proxy begins.
+    """Return the URL that was called, as the caller sees it: behind a proxy we see only part of it.
 
-    `told` is the URL that it was told to call, "" where that is not known (then `otherwise`, scheme and authority, is
-    all that is known); `raw_path` is path and query as they came.
+    `reported` is the configured URL, "" where it is not known (then `otherwise`, scheme and authority, is
+    used); `raw_path` is path and query as received.
     """
     path, mark, query = raw_path.partition("?")
     parts = urlsplit(reported)
@@ -41,11 +41,11 @@ def called(reported: str, raw_path: str, otherwise: str) -> str:
 
 
 def readings(url: str, headers: Mapping[str, str]) -> Iterator[str]:
-    """Yield the spellings of a called URL that may be the one that was signed, the likeliest first.
+    """Yield the forms of a called URL that may be the one that was signed, the likeliest first.
 
-    With its port and without, as Twilio's own libraries try them (RequestValidator.validate), and with the port that
-    the request names; with the scheme before a proxy; with and without a slash at the end of its path; its host in
-    small letters, without what it lets in by; and with its path and query escaped as little and as much as can be.
+    With its port and without, as Twilio's own libraries try them (RequestValidator.validate), and with the port of
+    the request; with the scheme before a proxy; with and without a slash at the end of its path; its host in
+    lower case, without its credentials; and with path and query escaped as little and as much as possible.
     """
     parts = urlsplit(url)
     yield url
@@ -63,7 +63,7 @@ def readings(url: str, headers: Mapping[str, str]) -> Iterator[str]:
 
 
 def _authorities(parts: SplitResult, scheme: str, headers: Mapping[str, str]) -> Iterator[str]:
-    """Yield host, without a port and with each that it may have been called by."""
+    """Yield the host without a port and with each that may have been called."""
     user, at, host = parts.netloc.rpartition("@")
     bare = host.rpartition(":")[0] if _port(host) else host
     named = (
@@ -79,6 +79,6 @@ def _authorities(parts: SplitResult, scheme: str, headers: Mapping[str, str]) ->
 
 
 def _port(authority: str) -> str:
-    """Return the port that an authority names, or ""."""
+    """Return the port of an authority, or ""."""
     port = authority.rpartition(":")[2]
     return port if ":" in authority and port.isdecimal() else ""

@@ -1,18 +1,18 @@
-"""Vonage's SMS API (once Nexmo).
+"""Vonage SMS API (formerly Nexmo).
 
     POST /sms/json    api_key, api_secret, from, to, text, type, client-ref, ttl, callback
     200 {"message-count": "2", "messages": [{"status": "0", "message-id", "client-ref", …}, …]}
 
-Each part of a long message has its entry: all of status 0 are accepted, all of another are refused by its place in
-ERRORS (where a parameter is at fault by its name's place in FIELDS), and a message of which some parts were taken is
-unknown. Numbers go without their plus. There is no key against doubles and nothing to ask by: blind.
+Each part of a long message has an entry: all of status 0 mean accepted, all of another refused, by the status in
+ERRORS (for an invalid parameter by its name in FIELDS), and a message of which only some parts were accepted is
+unknown. Numbers are sent without a plus. There is no idempotency key and no status query: blind.
 
 developer.vonage.com/en/api/sms, …/messaging/sms/guides/troubleshooting-sms, …/messaging/sms/guides/delivery-receipts,
-…/getting-started/concepts/signing-messages; the wait in a throttled answer: nyaruka/courier, handlers/nexmo
+…/getting-started/concepts/signing-messages; the wait in a throttled response: nyaruka/courier, handlers/nexmo
 
-Settings: those of every line (`base_url`: https://rest.nexmo.com), `api_key`, `api_secret`, `dlt` (ids for India, which
-go as `entity-id` and `content-id`: see dlt.py), `receipt_url`; to prove receipts `signature_secret` with
-`signature_method` (md5hash, md5, sha1, sha256, sha512: as the account is set up), or `receipt_token`.
+Settings: those of every vendor (`base_url`: https://rest.nexmo.com), `api_key`, `api_secret`, `dlt` (ids for India,
+sent as `entity-id` and `content-id`: see dlt_registrations.py), `receipt_url`; to authenticate receipts
+`signature_secret` with `signature_method` (md5hash, md5, sha1, sha256, sha512: the account's), or `receipt_token`.
 """
 
 import hashlib
@@ -52,13 +52,13 @@ from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Rec
 from schema.refusals import RefusalReason
 from schema.vocabulary import Encoding, ReceiptVerdict
 
-#: seconds Vonage may be told to try for
+#: limits of ttl, in seconds
 VALIDITY = (20, 604_800)
 THROTTLED = "1"
-#: why each status but 0 and 1 was given; one that is not here: refused for now
+#: reason of each status but 0 and 1; one that is missing here: refused transiently
 ERRORS: dict[str, RefusalReason] = {
-    "2": RefusalReason.CONFIGURATION,  # a parameter is missing: which one, FIELDS tell
-    "3": RefusalReason.CONFIGURATION,  # a parameter is invalid: which one, FIELDS tell
+    "2": RefusalReason.CONFIGURATION,  # a parameter is missing: by its name in FIELDS
+    "3": RefusalReason.CONFIGURATION,  # a parameter is invalid: by its name in FIELDS
     "4": RefusalReason.ACCOUNT,  # invalid credentials
     "5": RefusalReason.IN_DOUBT,  # an error while processing this message
     "6": RefusalReason.MESSAGE_REFUSED,  # invalid message: an unknown prefix
@@ -80,14 +80,14 @@ ERRORS: dict[str, RefusalReason] = {
     "32": RefusalReason.CONFIGURATION,  # both signature and secret
     "33": RefusalReason.INVALID_NUMBER,  # deactivated
 }
-#: the statuses that speak of a parameter, and what it means that they name this one
+#: the statuses about a parameter, and the reason by its name
 OF_A_FIELD = frozenset({"2", "3"})
 FIELDS: dict[str, RefusalReason] = {
     "to": RefusalReason.INVALID_NUMBER,
     "text": RefusalReason.INVALID_TEXT,
     "body": RefusalReason.INVALID_TEXT,
 }
-#: how an error-text names a parameter: `Missing to param`, `Invalid value for parameter: to`
+#: the parameter in an error-text: `Missing to param`, `Invalid value for parameter: to`
 _NAMED = re.compile(r"""param(?:eter)?s?[:\s]+[$"'`]*([a-z_-]+)|([a-z_-]+)["'`]*(?=\s+param)""", re.IGNORECASE)
 #: the parameters that we send
 _PARAMETERS = frozenset(
@@ -103,7 +103,7 @@ STATUSES: dict[str, ReceiptVerdict] = {
     "failed": ReceiptVerdict.FAILED,
     "rejected": ReceiptVerdict.FAILED,
 }
-#: why each err-code of a failed delivery was given; one that is not here: no other carrier does better
+#: reason of each err-code of a failed delivery; one that is missing here: no other carrier helps
 ERR_CODES: dict[str, RefusalReason] = {
     "1": RefusalReason.UNSPECIFIED,
     "2": RefusalReason.ABSENT,  # for now
@@ -129,16 +129,16 @@ ERR_CODES: dict[str, RefusalReason] = {
     "99": RefusalReason.UNSPECIFIED,  # general, mostly of the route
 }
 METHODS = ("md5hash", "md5", "sha1", "sha256", "sha512")
-#: of a part of a long message: its reference, which it is, of how many
+#: parameters of a part of a long message: its reference, number, number of parts
 _CONCAT = ("concat-ref", "concat-part", "concat-total")
 _WAIT = re.compile(r"please wait \[ *([0-9]{1,6}) *\]")
-#: how a receipt spells when it happened
+#: format of a receipt's time
 _SCTS = "%y%m%d%H%M"
 _KEPT = ("messageId", "status", "err-code", "scts", "client-ref", "network-code", "price")
 
 
 def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
-    """Make the carrier; ConfigurationError names the setting that does not fit."""
+    """Create the carrier; ConfigurationError names the invalid setting."""
     options = SettingReader(name, settings)
     line = VendorConnection(options, "https://rest.nexmo.com")
     keys = {"api_key": secret(options, "api_key"), "api_secret": secret(options, "api_secret")}
@@ -155,7 +155,7 @@ def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
 
 
 def write(head: bytes, keys: Mapping[str, str], registered: Registrations, parcel: Parcel, now: datetime) -> bytes:
-    """Return the request of one parcel; NoDltId if it must have ids in India and has none."""
+    """Return the HTTP request for one parcel; NoDltId if it needs ids in India and has none."""
     fields = {
         **{name: value for name, value in keys.items() if value},
         "from": digits(parcel.sender),
@@ -173,7 +173,7 @@ def write(head: bytes, keys: Mapping[str, str], registered: Registrations, parce
 
 
 def judge(ref: UUID, answer: HttpResponse) -> Attempt:
-    """Return what an answer says of the message with our reference `ref`."""
+    """Return the attempt for the message with our reference `ref`, by its response."""
     parts = posted_receipts.part(posted_receipts.parsed(answer.body), "messages")
     if answer.status < 500 and isinstance(parts, list | dict) and parts:
         return _of_parts(ref, posted_receipts.entries(parts), answer)
@@ -208,7 +208,7 @@ def _because(ref: UUID, reason: RefusalReason, status: str, answer: HttpResponse
 
 
 def _reason(status: str, words: str) -> RefusalReason:
-    """Return why a status was given: of one that speaks of a parameter by which one it names."""
+    """Return the reason of a status: of one about a parameter by the parameter's name."""
     if status not in OF_A_FIELD:
         return ERRORS[status]
     named = (str(found[1] or found[2]).lower() for found in _NAMED.finditer(words))
@@ -216,19 +216,19 @@ def _reason(status: str, words: str) -> RefusalReason:
 
 
 def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
-    """Return `{"value"}`, in euros."""
+    """Return the balance of `{"value"}`, in euros."""
     return money(posted_receipts.part(posted_receipts.parsed(answer.body), "value"), "EUR")
 
 
 def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
-    """Tell whether the URL proves that it is Vonage's; False where the signature is among what is posted."""
+    """Authenticate a post by its URL; False where the signature is among the posted fields; ReceiptForged if wrong."""
     return not posted_receipts.setting(settings, "signature_secret") and posted_receipts.shows_token(
         carrier, settings, posted
     )
 
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
-    """Return the report or the message in one request; ReceiptForged if it is not Vonage's."""
+    """Return the receipt or inbound message in one request; ReceiptForged if authentication fails."""
     given = posted_receipts.report(posted)
     if key := posted_receipts.setting(settings, "signature_secret"):
         expected = signature(given, key, posted_receipts.setting(settings, "signature_method") or "sha256")

@@ -1,4 +1,4 @@
-"""SMSCs that others wrote: node-smpp, smpp34, and the one that Kannel tests itself against."""
+"""Third-party SMSCs: node-smpp, smpp34, and Kannel's test SMSC."""
 
 import asyncio
 import json

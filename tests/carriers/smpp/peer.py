@@ -1,4 +1,4 @@
-"""An SMSC on a bare socket, for what no honest SMSC would do."""
+"""An SMSC on a plain socket, for responses that violate SMPP."""
 
 import socket
 from collections import deque

@@ -1,4 +1,4 @@
-"""Who writes and to whom, as SMPP spells it."""
+"""SMPP addresses of senders and recipients: TON, NPI, digits."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""SMPP passes the suite of all carriers, against the simulator as an SMSC."""
+"""SMPP passes the conformance suite, against the simulator as an SMSC."""
 
 import socket
 import threading

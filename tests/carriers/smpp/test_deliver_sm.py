@@ -1,4 +1,4 @@
-"""Delivery receipts: in the many ways that SMSCs write them."""
+"""Delivery receipts, in the variations of different SMSCs."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4

@@ -1,4 +1,4 @@
-"""From an order to what its receipt makes of it, over an SMSC that does not keep to the book."""
+"""From an order to its receipt, over an SMSC that deviates from the specification."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Our client against SMSCs that others wrote."""
+"""Our SMPP client against third-party SMSCs."""
 
 import time
 from collections.abc import Iterator

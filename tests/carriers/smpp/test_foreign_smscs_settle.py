@@ -1,4 +1,4 @@
-"""From an order to `delivered` over SMSCs that others wrote: what they answer and report settles in the database."""
+"""From an order to `delivered` over third-party SMSCs: their responses and receipts settle in the database."""
 
 import json
 import time

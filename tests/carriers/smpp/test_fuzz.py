@@ -1,4 +1,4 @@
-"""Mutated PDUs over live binds: nothing of it ends the session that is not the end of its stream, or stops the rest."""
+"""Mutated PDUs over live binds: only a broken stream ends its session, and nothing affects the others."""
 
 import json
 import random

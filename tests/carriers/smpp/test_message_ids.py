@@ -1,4 +1,4 @@
-"""Message ids: what an SMSC gives when it takes a message, and what it says in its receipts, come out alike."""
+"""Message ids: those of submit_sm_resp and of receipts become equal."""
 
 import pytest
 from hypothesis import given

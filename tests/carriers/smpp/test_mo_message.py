@@ -1,4 +1,4 @@
-"""What handsets write: texts in every coding, and the parts of long ones."""
+"""MO messages: texts in every coding, and parts of concatenated ones."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""SMPP PDUs, held against octets that other implementations wrote: smpplib 2.2.4, smpp34 1.5.0, smpp.pdu3 0.6."""
+"""SMPP PDUs, compared with octets of other implementations: smpplib 2.2.4, smpp34 1.5.0, smpp.pdu3 0.6."""
 
 from itertools import cycle
 

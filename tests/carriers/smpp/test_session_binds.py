@@ -1,4 +1,4 @@
-"""How binds come about, stay up, break and end."""
+"""Binds: connecting, keep-alive, reconnecting, closing."""
 
 import re
 import socket
@@ -172,7 +172,7 @@ def test_credentials_that_are_longer_than_the_specification_allows_are_said_as_t
     assert words(attempts) == [(ACCEPTED, None)]
     assert remarks == {"long_credentials": 1}
     assert sorted(carrier.warnings) == sorted(
-        f"carrier alpha: {key} has {len(value)} characters, and SMPP 3.4 allows {most}: taken as it is"
+        f"carrier alpha: {key} has {len(value)} characters, and SMPP 3.4 allows {most}: sent as it is"
         for key, (value, most) in [*LONG.items(), ("service_type", ("premium", 5))]
     )
 
@@ -193,7 +193,7 @@ def test_a_password_of_latin_1_is_said_in_it(client: Clients) -> None:
 
     assert seen == ["sécret"]
     assert carrier.warnings == (
-        "carrier alpha: password is written in ISO 8859-1, and SMPP 3.4 allows ASCII: taken as it is",
+        "carrier alpha: password is encoded in ISO 8859-1, and SMPP 3.4 allows ASCII: sent as it is",
     )
 
 

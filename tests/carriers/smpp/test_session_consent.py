@@ -1,4 +1,4 @@
-"""What an SMSC brings of handsets, from its socket to whether they may still be written to."""
+"""Opt-outs by SMPP: from a deliver_sm on the socket to the send permission."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""What an SMSC says unasked, and when it is told that it was heard."""
+"""deliver_sm and data_sm: handling, storing, and when the response is sent."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What a carrier notes of each message, whatever the SMSC does: what may be on the wire, and what is not."""
+"""Submit notes: what may have been submitted and what was not, whatever the SMSC does."""
 
 from queue import Queue
 

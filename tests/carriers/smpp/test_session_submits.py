@@ -1,4 +1,4 @@
-"""What becomes of a message, whatever the SMSC does: each outcome exact."""
+"""submit_sm: the exact outcome of a message, whatever the SMSC does."""
 
 import time
 from threading import Event, Lock, Thread

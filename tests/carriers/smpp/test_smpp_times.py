@@ -1,4 +1,4 @@
-"""Moments as SMPP and its receipts write them."""
+"""Times in SMPP and in receipts."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

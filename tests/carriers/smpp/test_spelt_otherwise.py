@@ -1,4 +1,4 @@
-"""Receipts that write their message's id in another way than the answer to it did, and nobody set `receipt_ids`."""
+"""Receipts that format the message id differently from submit_sm_resp, without `receipt_ids` set."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

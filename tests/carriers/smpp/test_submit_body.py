@@ -1,4 +1,4 @@
-"""What of a message stands in its submit_sm."""
+"""The body of a submit_sm, by the carrier's options."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

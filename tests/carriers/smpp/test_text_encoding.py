@@ -1,4 +1,4 @@
-"""Messages as parts: how many, where they are cut, in what octets, and what joins them."""
+"""Text encoding for submit_sm: number of parts, where they are split, octets, concatenation."""
 
 from uuid import UUID, uuid4
 

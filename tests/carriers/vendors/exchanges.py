@@ -1,4 +1,4 @@
-"""Recorded exchanges: what one answer of a vendor's means, and what one post of a vendor's says."""
+"""Recorded exchanges: the attempt of a vendor's response, and the events of a vendor's post."""
 
 import json
 from collections.abc import Callable

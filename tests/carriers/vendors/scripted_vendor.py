@@ -1,4 +1,4 @@
-"""A vendor, played from a script: a server of its own that speaks a vendor's documented shapes, and no other word."""
+"""A scripted vendor: an HTTP server that responds in a vendor's documented formats only."""
 
 import asyncio
 import json

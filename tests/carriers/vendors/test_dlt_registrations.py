@@ -1,4 +1,4 @@
-"""Messages into India go with the ids of their sender's registration, or not at all."""
+"""Messages to India are sent with the ids of their sender's registration, or not at all."""
 
 import json
 from typing import Any
@@ -139,7 +139,7 @@ def test_a_carrier_is_able_only_if_its_settings_have_ids_that_its_file_sends(
         ({"ACME": {"entity_id": ENTITY, "templates": ["x"]}}, "dlt.ACME.templates must be a list of objects"),
         (
             {"ACME": {"entity_id": ENTITY, "templates": [{"pattern": "(", "content_id": OTHER}]}},
-            "dlt.ACME.templates.0.pattern is no regular expression",
+            "dlt.ACME.templates.0.pattern is not a regular expression",
         ),
         ({"ACME": {"entity_id": ENTITY, "content_id": OTHER, "wings": "2"}}, "wings is no setting"),
         ("x", "dlt must be an object"),
@@ -153,5 +153,5 @@ def test_a_registration_that_does_not_fit_is_named(dlt: Any, named: str) -> None
 def test_a_generic_template_must_name_what_is_to_be_sent() -> None:
     settings = {"url": "https://x", "answers": {"accepted": {"statuses": [200]}}, "dlt": DLT}
 
-    with pytest.raises(ConfigurationError, match="carrier alpha: dlt is of no use"):
+    with pytest.raises(ConfigurationError, match="carrier alpha: dlt has no effect"):
         make("alpha", "generic", settings, 600)

@@ -1,4 +1,4 @@
-"""What an operator can say of a generic vendor: what success looks like, value maps, renderings, its receipts."""
+"""A generic vendor's rules: success conditions, value maps, renderings, receipts."""
 
 import codecs
 import json
@@ -227,11 +227,11 @@ PROOF = {"header": "x", "secret": "s"}
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"values": {"coding": {"encoding": {"GSM7": "0"}}}}, r"values.coding.encoding must say what UCS2 is, or \*"),
-        ({"values": {"route": {"country": {"DE": "1"}}}}, r"values.route.country must say what \* is"),
+        ({"values": {"coding": {"encoding": {"GSM7": "0"}}}}, r"values.coding.encoding must have UCS2, or \*"),
+        ({"values": {"route": {"country": {"DE": "1"}}}}, r"values.route.country must have \*"),
         ({"values": {"text": {"encoding": {"*": "0"}}}}, "values.text must be a new name"),
-        ({"values": {"x": {"wings": {"*": "0"}}}}, "values.x must hang on one of carrier_ref"),
-        ({"values": {"x": {"encoding": {"*": []}}}}, r"values.x.encoding.\* must be text, a number or a truth"),
+        ({"values": {"x": {"wings": {"*": "0"}}}}, "values.x must depend on one of carrier_ref"),
+        ({"values": {"x": {"encoding": {"*": []}}}}, r"values.x.encoding.\* must be text, a number or a boolean"),
         ({"values": {"x": {"encoding": {"*": "${y}"}}}}, r"values.x.encoding.\* names \$\{y\}"),
         ({"values": {"x": "0"}}, "values.x must be an object of one name"),
         ({"body": {"a": "${text:morse}"}}, "body.a renders text as morse, which is none of hex, utf16-hex"),
@@ -242,7 +242,7 @@ PROOF = {"header": "x", "secret": "s"}
         ),
         (
             {"answers": {"accepted": {"statuses": [200], "text": {"pattern": "("}}}},
-            "answers.accepted.text.pattern is no regular expression",
+            "answers.accepted.text.pattern is not a regular expression",
         ),
         (
             {"answers": {**BASE["answers"], "texts": [{"equals": "x", "means": "good"}]}},

@@ -1,4 +1,4 @@
-"""Whatever a proved post says, its reader raises nothing: what it cannot read it sets aside."""
+"""Parsing an authenticated post never raises: unreadable content becomes a dead letter."""
 
 import json
 from typing import Any

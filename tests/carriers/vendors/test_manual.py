@@ -1,4 +1,4 @@
-"""What docs/carriers.md says of carriers is so: its example is a whole vendor, and its object a whole generic one."""
+"""docs/carriers.md is right: its example is a complete vendor, and its object a complete generic one."""
 
 import hashlib
 import hmac

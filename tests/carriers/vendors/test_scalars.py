@@ -1,4 +1,4 @@
-"""What a vendor may write for a text, a number, a truth, a moment, and in which octets."""
+"""Vendors' scalars: texts, numbers, booleans, times, and their encodings."""
 
 import codecs
 from datetime import UTC, datetime

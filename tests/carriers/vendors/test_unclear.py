@@ -1,4 +1,4 @@
-"""Answers that could be anything: of no vendor is a message taken, or refused, by them."""
+"""Ambiguous responses: no vendor's message counts as accepted or refused by one."""
 
 from pathlib import Path
 from typing import Any

@@ -114,7 +114,7 @@ def test_how_its_binds_stand_and_why_is_shown(
 
     assert [each for each in wanted if each not in said] == [], said
     assert added.code == 0
-    assert ("carrier gamma: password has 15 characters, and SMPP 3.4 allows 8: taken as it is" in added.err) is bool(
+    assert ("carrier gamma: password has 15 characters, and SMPP 3.4 allows 8: sent as it is" in added.err) is bool(
         given
     )
     [found] = status(shell, "gamma")

@@ -1,4 +1,4 @@
-"""Any vendor that one HTTP request sends through, by configuration alone: nothing of it is ever evaluated.
+"""Generic HTTP vendor, defined by settings alone: request templates, response rules, receipt rules; no evaluation.
 
     {"url": "https://sms.example/send", "method": "POST", "headers": {"authorization": "Bearer …"},
      "body": {"to": "${to}", "text": "${text}", "id": "${ref}", "parts": "${segments}"},
@@ -16,14 +16,14 @@
              "answers": {"accepted": {"statuses": [200], "ref": "id"}, "absent": {"statuses": [404]}}},
      "balance": {"url": "https://sms.example/balance", "amount": "balance", "currency": "USD"}}
 
-`values` makes names of one's own by value maps: `{"coding": {"encoding": {"GSM7": "0", "UCS2": "8"}}}` is `${coding}`.
-`form` instead of `body` sends a form; a GET has its `${…}` in the URL. What may be named: template.py. A path is names
-and places with dots between them; `ref_pattern` and `code_pattern` (a regular expression with one group) find what is
-no JSON. What neither a code nor a status decides is unknown; 429 is throttled unless `statuses` says otherwise. Where
-`accepted` has no `ref`, our own stands for it. `where` holds when each path has one of its values. `ask` and `balance`
-go to the host of `url`.
+`values` defines further placeholders by value maps: `{"coding": {"encoding": {"GSM7": "0", "UCS2": "8"}}}` is
+`${coding}`. `form` instead of `body` sends a form; a GET has `${…}` in its URL. All placeholders: placeholders.py. A
+path is names and indexes joined by dots; `ref_pattern` and `code_pattern` (a regular expression with one group) match
+text that is not JSON. Without a matching code or status the outcome is unknown; 429 is throttled unless `statuses`
+says otherwise. Without `ref` in `accepted`, our own is used. `where` holds when each path has one of its values.
+`ask` and `balance` use the host of `url`.
 
-The other settings: those of every line but `base_url`; `doubt` is `queryable` where there is `ask`, `dedupes` where
+The other settings: those of every vendor but `base_url`; `doubt` is `queryable` where there is `ask`, `dedupes` where
 there is `dedupe_seconds`; `receipt_url`.
 """
 
@@ -42,12 +42,12 @@ from schema.vocabulary import UnknownAbility
 
 __all__ = ["make", "prove", "read", "thanks"]
 
-#: settings of every line that are this kind's too
+#: settings of every vendor that apply here too
 _OF_A_LINE = ("window", "connect_timeout", "deadline", "call_deadline", "ca_file", "doubt")
 
 
 def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
-    """Make the carrier; ConfigurationError names the setting that does not fit."""
+    """Create the carrier; ConfigurationError names the invalid setting."""
     options = SettingReader(name, settings)
     line = _line(options, settings)
     dedupe_seconds = options.number("dedupe_seconds", 0, 0, 30 * 86_400)
@@ -57,7 +57,7 @@ def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
     called, registered = options.text("receipt_url", ""), Registrations.read(options)
     templates = RequestTemplates.read(options, "", line.address, headers, maps, called, registered)
     if registered.by_sender and "${dlt_entity_id" not in f"{templates.url} {templates.body} {maps.by_name}":
-        raise options.unfit("dlt", "is of no use where nothing names ${dlt_entity_id}")
+        raise options.unfit("dlt", "has no effect unless a template has ${dlt_entity_id}")
     answers = ResponseRules(options, "answers", options.mapping("answers"))
     ReceiptRules.read(name, options.mapping("receipts"))
     options.finish()

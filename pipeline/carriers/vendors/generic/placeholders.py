@@ -1,4 +1,4 @@
-"""An operator's template of a request: `${to}` and the like, filled with data that is never looked at again."""
+"""Placeholders of request templates, `${to}` and the like; values are inserted once and never evaluated."""
 
 import json
 import re
@@ -13,20 +13,20 @@ from schema.carriage import Parcel
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding
 
-#: what a template may name; the digits forms have no plus
+#: all placeholders; the digits forms have no plus
 NAMES = frozenset(
     {"to", "to_digits", "from", "from_digits", "text", "ref", "segments", "encoding", "unicode", "class", "country"}
     | {"valid_until", "valid_seconds", "receipt_url", "carrier_ref", "dlt_entity_id", "dlt_content_id"}
 )
-#: what a header may name: nothing that comes from outside
+#: placeholders for headers: nothing that a customer supplies
 HEADER_NAMES = frozenset({"ref", "segments", "to_digits"})
 _NAMED = re.compile(r"\$\{([a-z_]*)(?::([a-z0-9-]*))?\}")
 _NAME = re.compile(r"[a-z_]{1,40}")
 
-#: a value as it is filled in: a number or a truth stays one where it is all that a JSON string holds
+#: a value to insert: a number or boolean stays one where it is a whole JSON string
 Value = str | int | bool
 
-#: how a value may be rendered, `${text:hex}`: the octets of its UTF-8, of its UTF-16 (the high one first), of Latin-1
+#: renderings, `${text:hex}`: the octets in UTF-8, in UTF-16 (big endian), in Latin-1
 RENDERINGS: Mapping[str, Callable[[str], str]] = {
     "hex": lambda text: text.encode("utf-8", "surrogatepass").hex(),
     "utf16-hex": lambda text: text.encode("utf-16-be", "surrogatepass").hex(),
@@ -34,9 +34,9 @@ RENDERINGS: Mapping[str, Callable[[str], str]] = {
     "upper-hex": lambda text: text.encode("utf-8", "surrogatepass").hex().upper(),
     "upper-utf16-hex": lambda text: text.encode("utf-16-be", "surrogatepass").hex().upper(),
 }
-#: a value map's word for whatever it does not name
+#: default key of a value map
 OTHERWISE = "*"
-#: what can be named whose words are few: a map must name them all, or OTHERWISE
+#: placeholders with a closed set of values: a map must have them all, or OTHERWISE
 _CLOSED: Mapping[str, frozenset[str]] = {
     "encoding": frozenset(Encoding),
     "unicode": frozenset({"true", "false"}),
@@ -46,30 +46,30 @@ _CLOSED: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Maps:
-    """Names of an operator's own: `{"coding": {"encoding": {"GSM7": "0", "UCS2": "8"}}}` makes `${coding}`."""
+    """Placeholders defined by an operator: `{"coding": {"encoding": {"GSM7": "0", "UCS2": "8"}}}` makes `${coding}`."""
 
-    #: name → what it hangs on, and its value for each word of that
+    #: name → the placeholder it depends on, and its value for each of that one's
     by_name: Mapping[str, tuple[str, Mapping[str, object]]]
 
     @classmethod
     def read(cls, options: SettingReader) -> "Maps":
-        """Take them from the setting `values`; ConfigurationError names what does not fit."""
+        """Read the setting `values`; ConfigurationError names the invalid part."""
         given = options.mapping("values")
         return cls({name: _map(options, f"values.{name}", name, each) for name, each in given.items()})
 
     @property
     def names(self) -> frozenset[str]:
-        """What a template may name."""
+        """All placeholders for templates."""
         return NAMES | self.by_name.keys()
 
     @property
     def header_names(self) -> frozenset[str]:
-        """What a header may name: besides HEADER_NAMES what comes from the settings alone."""
+        """All placeholders for headers: besides HEADER_NAMES those that depend on settings alone."""
         own = {name for name, (_, words) in self.by_name.items() if not any(map(_names_any, words.values()))}
         return HEADER_NAMES | own
 
     def fill(self, given: dict[str, Value]) -> dict[str, Value]:
-        """Return values with those of the operator's own names."""
+        """Return values with those of the operator's placeholders."""
         for name, (source, words) in self.by_name.items():
             value = words.get(_spelt(given[source]), words.get(OTHERWISE, ""))
             given[name] = _text(value, given) if isinstance(value, str) else value if isinstance(value, int) else ""
@@ -77,21 +77,21 @@ class Maps:
 
 
 def _map(options: SettingReader, key: str, name: str, given: object) -> tuple[str, Mapping[str, object]]:
-    """Return one map; ConfigurationError names what does not fit."""
+    """Return one map; ConfigurationError names the invalid part."""
     if name in NAMES or not _NAME.fullmatch(name):
-        raise options.unfit(key, "must be a new name, of small letters and _")
+        raise options.unfit(key, "must be a new name, of lower-case letters and _")
     if not isinstance(given, Mapping) or len(given) != 1:
         raise options.unfit(key, 'must be an object of one name, {"encoding": {…}}')
     [(source, words)] = given.items()
     if source not in NAMES or not isinstance(words, Mapping):
-        raise options.unfit(key, f"must hang on one of {', '.join(sorted(NAMES))}, and be an object there")
+        raise options.unfit(key, f"must depend on one of {', '.join(sorted(NAMES))}, with an object of its values")
     for word, value in words.items():
         if not isinstance(value, str | int):
-            raise options.unfit(f"{key}.{source}.{word}", "must be text, a number or a truth")
+            raise options.unfit(f"{key}.{source}.{word}", "must be text, a number or a boolean")
         check(options, f"{key}.{source}.{word}", value)
     missing = _CLOSED.get(source, frozenset({OTHERWISE})) - words.keys()
     if missing and OTHERWISE not in words:
-        raise options.unfit(f"{key}.{source}", f"must say what {', '.join(sorted(missing))} is, or {OTHERWISE}")
+        raise options.unfit(f"{key}.{source}", f"must have {', '.join(sorted(missing))}, or {OTHERWISE}")
     return source, {str(word): value for word, value in words.items()}
 
 
@@ -100,7 +100,7 @@ def _names_any(value: object) -> bool:
 
 
 def values(parcel: Parcel, now: datetime | None, receipt_url: str = "", carrier_ref: str = "") -> dict[str, Value]:
-    """Return what a parcel's template is filled with; what there is not is empty text."""
+    """Return the placeholders' values for a parcel; missing ones are empty text."""
     seconds = seconds_left(parcel, now, 1, 31 * 86_400) if now else None
     return {
         "to": parcel.to,
@@ -124,12 +124,12 @@ def values(parcel: Parcel, now: datetime | None, receipt_url: str = "", carrier_
 
 
 def url(template: str, given: Mapping[str, Value]) -> str:
-    """Fill a URL: every value percent-encoded, so that none can leave its place."""
+    """Fill a URL: values are percent-encoded, so that none can change its structure."""
     return _NAMED.sub(lambda found: quote(_rendered(found, given), safe="", errors="surrogatepass"), template)
 
 
 def header(template: str, given: Mapping[str, Value]) -> str:
-    """Fill a header: only with what HEADER_NAMES has."""
+    """Fill a header with its placeholders."""
     return _NAMED.sub(lambda found: _rendered(found, given), template)
 
 
@@ -139,7 +139,7 @@ def json_body(template: object, given: Mapping[str, Value]) -> bytes:
 
 
 def form_body(template: Mapping[str, object], given: Mapping[str, Value]) -> bytes:
-    """Fill a form's fields and return its bytes; a field that comes out empty is left out."""
+    """Fill a form's fields and return its bytes; a field that becomes empty is left out."""
     pairs = [(name, _spelt(_text(str(value), given))) for name, value in template.items()]
     return "&".join(
         f"{quote_plus(name)}={quote_plus(value, errors='surrogatepass')}" for name, value in pairs if value
@@ -147,12 +147,12 @@ def form_body(template: Mapping[str, object], given: Mapping[str, Value]) -> byt
 
 
 def bare(template: str) -> str:
-    """Return a URL's template with nothing filled in."""
+    """Return a URL's template with its placeholders removed."""
     return _NAMED.sub("", template)
 
 
 def check(options: SettingReader, key: str, template: object, names: frozenset[str] = NAMES) -> None:
-    """Refuse a template that names what there is not; ConfigurationError names the setting."""
+    """Refuse a template with an unknown placeholder; ConfigurationError names the setting."""
     if isinstance(template, str):
         for name, rendering in _NAMED.findall(template):
             if name not in names:
@@ -160,7 +160,7 @@ def check(options: SettingReader, key: str, template: object, names: frozenset[s
             if rendering and rendering not in RENDERINGS:
                 raise options.unfit(key, f"renders {name} as {rendering}, which is none of {', '.join(RENDERINGS)}")
         if "${" in _NAMED.sub("", template):
-            raise options.unfit(key, "has a ${ that is not closed")
+            raise options.unfit(key, "has an unclosed ${")
     elif isinstance(template, Mapping):
         for name, member in template.items():
             check(options, f"{key}.{name}", member, names)

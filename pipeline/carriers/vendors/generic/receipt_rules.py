@@ -1,4 +1,4 @@
-"""What an operator says a vendor posts: where its parts are, what its words mean, and what proves it."""
+"""Receipt rules of a generic vendor: where the fields of its posts are, their values, and their authentication."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _WEAK = frozenset({"md5", "sha1"})
 
 @dataclass(frozen=True, slots=True)
 class ReceiptProofRule:
-    """What proves a post: a secret in a header or in the query, or the HMAC of its body."""
+    """The authentication of a post: a secret in a header or query parameter, or the HMAC of its body."""
 
     header: str
     query: str
@@ -33,7 +33,7 @@ class ReceiptProofRule:
 
     @classmethod
     def read(cls, carrier: str, given: Mapping[str, object]) -> "ReceiptProofRule":
-        """Read it from a setting; ConfigurationError names what does not fit."""
+        """Read it from its setting; ConfigurationError names the invalid part."""
         options = SettingReader(carrier, given)
         header, query, hmac = options.text("header", ""), options.text("query", ""), options.text("hmac", "")
         secret, prefix, spelling = options.text("secret"), options.text("prefix", ""), options.text("spelling", "hex")
@@ -41,7 +41,7 @@ class ReceiptProofRule:
         if bool(header) == bool(query) or (query and hmac):
             raise options.unfit("receipts.proof", "must have a header or a query, and an hmac only in a header")
         if hmac and (hmac not in algorithms_guaranteed or hmac in _WEAK or hmac.startswith("shake")):
-            raise options.unfit("receipts.proof.hmac", "must be sha256, sha512 or another hash as good")
+            raise options.unfit("receipts.proof.hmac", "must be sha256, sha512 or another hash as strong")
         if not secret:
             raise options.unfit("receipts.proof.secret", "is required")
         if spelling not in ("hex", "base64"):
@@ -49,7 +49,7 @@ class ReceiptProofRule:
         return cls(header.lower(), query, secret, hmac, prefix, spelling)
 
     def hold(self, carrier: str, posted: Posted) -> None:
-        """ReceiptForged if a post does not prove whose it is."""
+        """Raise ReceiptForged if a post fails authentication."""
         given = posted_receipts.query(posted).get(self.query, "") if self.query else posted.headers.get(self.header, "")
         expected = self.secret
         if self.hmac:
@@ -59,16 +59,16 @@ class ReceiptProofRule:
 
 @dataclass(frozen=True, slots=True)
 class Thanks:
-    """What a vendor wants to hear when its post is kept."""
+    """The response to a vendor's post once its events are stored."""
 
     status: int
     type: str
-    #: None: what the others hear
+    #: None: the default
     body: str | None
 
     @classmethod
     def read(cls, carrier: str, given: Mapping[str, object]) -> "Thanks":
-        """Read it from a setting; ConfigurationError names what does not fit."""
+        """Read it from its setting; ConfigurationError names the invalid part."""
         options = SettingReader(carrier, given)
         status, type_ = options.whole("status", 200, 200, 299), options.text("type", "text/plain")
         body = options.take("body")
@@ -84,25 +84,25 @@ class Thanks:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRules:
-    """How one vendor's posts are read."""
+    """How one vendor's posts are parsed."""
 
     each: str
-    #: our word for a part → its path
+    #: our name of a field → its path
     paths: Mapping[str, str]
     statuses: Mapping[str, ReceiptVerdict]
     retryable: frozenset[str | None]
-    #: the same for a message from a handset; empty: none come
+    #: the same for inbound messages; empty: there are none
     inbound: Mapping[str, str]
-    #: how its moments are spelt, "" for any usual way
+    #: format of times, "" for any usual one
     at_format: str
     thanks: Thanks
     proof: ReceiptProofRule | None
-    #: whoever posts is believed
+    #: whether authentication is waived
     is_open: bool
 
     @classmethod
     def read(cls, carrier: str, given: Mapping[str, object]) -> "ReceiptRules":
-        """Read them from a setting; ConfigurationError names what does not fit."""
+        """Read them from their setting; ConfigurationError names the invalid part."""
         options = SettingReader(carrier, given)
         is_open = given.get("proof") == OPEN and bool(options.take("proof"))
         proof, mobile = (
@@ -126,21 +126,21 @@ class ReceiptRules:
         options.finish()
         mobile.finish()
         if given and not (proof or is_open):
-            raise options.unfit("receipts.proof", 'is required: whose would they be? "open" believes whoever posts')
+            raise options.unfit("receipts.proof", 'is required, or "open" to accept receipts from anyone')
         if rules.statuses and not ("status" in rules.paths and {"carrier_ref", "ref"} & set(rules.paths)):
-            raise options.unfit("receipts", "must say where status and carrier_ref, or ref, are")
+            raise options.unfit("receipts", "must have the paths of status and of carrier_ref or ref")
         if inbound and not all(rules.inbound[part] for part in ("id", "from", "to", "text")):
-            raise options.unfit("receipts.inbound", "must say where id, from, to and text are")
+            raise options.unfit("receipts.inbound", "must have the paths of id, from, to and text")
         return rules
 
     def entry(self, carrier: str, settings: Mapping[str, object], report: object) -> posted_receipts.Entry:
-        """Return what one report is; ValueError if it cannot be read."""
+        """Return what one report is; ValueError if it is unreadable."""
         if self.inbound and self._is_from_mobile(report):
             return self._from_mobile(carrier, settings, report)
         return self._receipt(carrier, report)
 
     def _is_from_mobile(self, report: object) -> bool:
-        """Tell whether a report is a message: it has no status, or all that a message has and a status not of ours."""
+        """Tell whether a report is an inbound message: it has its fields, and no status, or one not in the table."""
         status = (
             posted_receipts.spelt(posted_receipts.at(report, self.paths["status"])) if "status" in self.paths else None
         )
@@ -155,9 +155,9 @@ class ReceiptRules:
             posted_receipts.word(given.get(part), part) for part in ("status", "carrier_ref", "ref")
         )
         if status is None:
-            raise ValueError("status must be there")
+            raise ValueError("status is required")
         if not (carrier_ref or posted_receipts.ours(ref)):
-            raise ValueError("carrier_ref or ref must be there")
+            raise ValueError("carrier_ref or ref is required")
         code, verdict = posted_receipts.label(given.get("code")), self._verdict(status)
         receipt = Receipt(
             carrier=carrier,
@@ -173,7 +173,7 @@ class ReceiptRules:
         return posted_receipts.checked(receipt, verdict is not None)
 
     def _verdict(self, status: str) -> ReceiptVerdict | None:
-        """Return what a status says, in whatever case it comes; None for one that is not in the table."""
+        """Return the verdict of a status, in any letter case; None for one that is not in the table."""
         if status in self.statuses:
             return self.statuses[status]
         return next((verdict for word, verdict in self.statuses.items() if word.lower() == status.lower()), None)
@@ -192,12 +192,12 @@ class ReceiptRules:
 
 
 def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
-    """Tell whether header or URL prove whose a post is; ReceiptForged if not, False where only the body could."""
+    """Authenticate a post by its headers or URL; ReceiptForged if they are wrong, False where that takes the body."""
     rules = _rules(carrier, settings)
     if rules.proof is None and rules.is_open:
         return False
     if rules.proof is None:
-        raise ReceiptForged(f"carrier {carrier}: set receipts.proof, or nobody can tell whose receipts these are")
+        raise ReceiptForged(f"carrier {carrier}: set receipts.proof: without it receipts cannot be authenticated")
     if rules.proof.hmac:
         return posted_receipts.is_signed(carrier, posted, rules.proof.header)
     rules.proof.hold(carrier, posted)
@@ -210,7 +210,7 @@ def _rules(carrier: str, settings: Mapping[str, object]) -> ReceiptRules:
 
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
-    """Return what is in one request; ReceiptForged if it proves nothing."""
+    """Return the events in one request; ReceiptForged if authentication fails."""
     rules = _rules(carrier, settings)
     if rules.proof:
         rules.proof.hold(carrier, posted)
@@ -223,7 +223,7 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Carrie
 
 
 def thanks(carrier: str, settings: Mapping[str, object]) -> tuple[int, str, str] | None:
-    """Return what the vendor wants to hear when all is kept: status, content type, words; None: nothing of its own."""
+    """Return the vendor's response once all is stored: status, content type, body; None: the default."""
     found = _rules(carrier, settings).thanks
     return (found.status, found.type, found.body) if found.body is not None else None
 
@@ -236,7 +236,7 @@ def _reports(rules: ReceiptRules, posted: Posted) -> list[Any]:
 
 
 def _format(options: SettingReader) -> str:
-    """Take how moments are spelt."""
+    """Take the format of times."""
     given = options.text("at_format", "")
     if given and given != "epoch" and "%" not in given:
         raise options.unfit("receipts.at_format", "must be epoch, or have %Y, %m, %d and so on")

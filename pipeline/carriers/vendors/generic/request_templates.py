@@ -1,4 +1,4 @@
-"""An operator's requests: one that sends, one that asks, one that looks into the purse."""
+"""Request templates of a generic vendor: to send a message, query its status, and query the balance."""
 
 import re
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ from schema.carriage import Parcel
 
 METHODS = ("POST", "GET", "PUT")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-#: headers that are ours to write
+#: headers that an operator may not set
 _OURS = frozenset({"content-length", "content-type", "host", "transfer-encoding", "connection"})
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTemplates:
-    """One request as an operator wrote it down."""
+    """One request with placeholders."""
 
     there: Address
     url: str
@@ -48,7 +48,7 @@ class RequestTemplates:
         receipt_url: str = "",
         registered: Registrations = NOTHING,
     ) -> "RequestTemplates":
-        """Read it from settings; ConfigurationError names the one that does not fit."""
+        """Read it from settings; ConfigurationError names the invalid one."""
         url = options.text("url")
         placeholders.check(options, f"{key}url", url, maps.names)
         _address(options, f"{key}url", url, there)
@@ -57,13 +57,13 @@ class RequestTemplates:
             raise options.unfit(f"{key}method", f"must be one of {', '.join(METHODS)}")
         body, form = options.mapping("body"), options.mapping("form")
         if body and form:
-            raise options.unfit(f"{key}form", "cannot be there with body")
+            raise options.unfit(f"{key}form", "excludes body")
         placeholders.check(options, key + ("form" if form else "body"), form or body, maps.names)
         content = FORM if form else JSON if body else ""
         return cls(there, url, method, headers, content, form or body, receipt_url, maps, registered)
 
     def write(self, parcel: Parcel, now: datetime | None, carrier_ref: str = "") -> bytes:
-        """Return the request of one parcel; NoDltId if it must have ids in India and has none."""
+        """Return the request for one parcel; NoDltId if it needs ids in India and has none."""
         found = placeholders.values(parcel, now, self.receipt_url, carrier_ref)
         if ids := self.registered.of(parcel):
             found |= {"dlt_entity_id": ids.entity, "dlt_content_id": ids.content}
@@ -78,11 +78,11 @@ class RequestTemplates:
 
 
 def headers_of(options: SettingReader, maps: Maps) -> dict[str, str]:
-    """Take the headers; ConfigurationError names the one that does not fit."""
+    """Read the headers; ConfigurationError names the invalid one."""
     headers = options.mapping("headers")
     for name, value in headers.items():
         if not _HEADER.fullmatch(name) or name.lower() in _OURS:
-            raise options.unfit(f"headers.{name}", "is no header of yours to set")
+            raise options.unfit(f"headers.{name}", "is malformed or reserved")
         if not isinstance(value, str) or not value.isprintable() or not value.isascii():
             raise options.unfit(f"headers.{name}", "must be printable ASCII")
         placeholders.check(options, f"headers.{name}", value, maps.header_names)
@@ -92,7 +92,7 @@ def headers_of(options: SettingReader, maps: Maps) -> dict[str, str]:
 def question(
     name: str, given: Mapping[str, object], there: Address, headers: Mapping[str, str], maps: Maps
 ) -> StatusQuery:
-    """Return how the vendor is asked; ConfigurationError names the setting that does not fit."""
+    """Return the status query; ConfigurationError names the invalid setting."""
     options = SettingReader(name, given)
     templates = RequestTemplates.read(options, "ask.", there, headers, maps)
     answers = ResponseRules(options, "ask.answers", options.mapping("answers"))
@@ -106,7 +106,7 @@ def question(
 
 
 def balance_query(name: str, given: Mapping[str, object], there: Address, headers: Mapping[str, str]) -> BalanceQuery:
-    """Return how the vendor is asked for its balance; ConfigurationError names the setting that does not fit."""
+    """Return the balance query; ConfigurationError names the invalid setting."""
     options = SettingReader(name, given)
     url, amount, currency = options.text("url"), options.text("amount"), options.text("currency", "")
     placeholders.check(options, "balance.url", url, frozenset())
@@ -122,11 +122,11 @@ def balance_query(name: str, given: Mapping[str, object], there: Address, header
 
 
 def _address(options: SettingReader, key: str, url: str, there: Address) -> Address:
-    """Return where a URL leads; ConfigurationError unless that is the carrier's one host."""
+    """Return the address of a URL; ConfigurationError unless it is on the carrier's one host."""
     try:
         found = Address.parse(placeholders.bare(url))
     except ValueError as error:
         raise options.unfit(key, str(error)) from None
     if (found.authority, found.tls) != (there.authority, there.tls):
-        raise options.unfit(key, "must go to the host of url")
+        raise options.unfit(key, "must have the host of url")
     return found

@@ -1,4 +1,4 @@
-"""What an operator says a vendor's answers mean."""
+"""Response rules of a generic vendor: which responses mean accepted, refused, throttled or unknown."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from schema.vocabulary import Outcome
 
 
 class AnswerWord(StrEnum):
-    """What an operator says of a code or a status."""
+    """The meanings an operator may assign to a code or a status."""
 
     PERMANENT = "permanent"
     TRANSIENT = "transient"
@@ -27,25 +27,25 @@ class AnswerWord(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finder:
-    """Where in an answer something is: at a path of its JSON, or where a pattern finds it."""
+    """Where a value is in a response: at a path of its JSON, or where a pattern matches its text."""
 
     path: str
     pattern: re.Pattern[str] | None
 
     @classmethod
     def read(cls, options: SettingReader, key: str, within: str) -> "Finder":
-        """Read it from a setting and its `…_pattern`; ConfigurationError names what does not fit."""
+        """Read it from a setting and its `…_pattern`; ConfigurationError names the invalid one."""
         path, text = options.text(key, ""), options.text(f"{key}_pattern", "")
         pattern = _pattern(options, f"{within}.{key}_pattern", text)
         if text and pattern.groups != 1:
-            raise options.unfit(f"{within}.{key}_pattern", "must have one group: what it finds")
+            raise options.unfit(f"{within}.{key}_pattern", "must have one group: the value")
         return cls(path, pattern if text else None)
 
     def __bool__(self) -> bool:
         return bool(self.path or self.pattern)
 
     def find(self, body: object, text: str) -> str | None:
-        """Return what is there, None where nothing is."""
+        """Return the value, None where there is none."""
         if self.pattern:
             found = self.pattern.search(text)
             return found[1] if found else None
@@ -54,7 +54,7 @@ class Finder:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a text is held to: one of some texts, how it begins, or a pattern that finds something in it."""
+    """A condition on a text: equal to one of some texts, a prefix, or a pattern that matches in it."""
 
     equals: frozenset[str]
     begins: tuple[str, ...]
@@ -62,7 +62,7 @@ class Match:
 
     @classmethod
     def read(cls, options: SettingReader, key: str) -> "Match":
-        """Take it from settings; ConfigurationError names what does not fit."""
+        """Read it from settings; ConfigurationError names the invalid part."""
         equals, begins = (_texts(options, key, part) for part in ("equals", "begins"))
         spelt = options.text("pattern", "")
         if not (equals or begins or spelt):
@@ -70,20 +70,20 @@ class Match:
         return cls(frozenset(equals), tuple(begins), _pattern(options, f"{key}.pattern", spelt) if spelt else None)
 
     def holds(self, text: str) -> bool:
-        """Tell whether a text is so; spaces around it do not count."""
+        """Tell whether a text meets it, ignoring space around the text."""
         return text in self.equals or text.startswith(self.begins) or bool(self.pattern and self.pattern.search(text))
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What an answer must say besides its status: values at paths of its JSON, and its text."""
+    """Conditions on a response besides its status: values at paths of its JSON, and its text."""
 
     where: Mapping[str, frozenset[str | None]]
     text: Match | None
 
     @classmethod
     def read(cls, options: SettingReader, key: str) -> "Demand":
-        """Take it from settings; ConfigurationError names what does not fit."""
+        """Read them from settings; ConfigurationError names the invalid part."""
         where = {
             path: _values(options, f"{key}.where.{path}", values) for path, values in options.mapping("where").items()
         }
@@ -97,9 +97,9 @@ class Demand:
         return bool(self.where or self.text)
 
     def holds(self, body: object, text: str) -> bool:
-        """Tell whether an answer says all of it."""
+        """Tell whether a response meets all of them."""
         if self.where and not isinstance(body, dict | list):
-            return False  # what is no JSON lacks every value, and says nothing by that
+            return False  # text that is not JSON has no values, and must not match null
         said = all(
             _is_among(posted_receipts.spelt(posted_receipts.at(body, path)), values)
             for path, values in self.where.items()
@@ -108,10 +108,10 @@ class Demand:
 
 
 class ResponseRules:
-    """One kind of request's answers."""
+    """The response rules of one kind of request."""
 
     def __init__(self, options: SettingReader, key: str, given: Mapping[str, object]) -> None:
-        """Read them from a setting; ConfigurationError names what does not fit."""
+        """Read them from a setting; ConfigurationError names the invalid part."""
         rules = SettingReader(options.carrier, given)
         taken, absent = (SettingReader(options.carrier, rules.mapping(part)) for part in ("accepted", "absent"))
         self._accepted = _statuses(taken, f"{key}.accepted.statuses")
@@ -133,7 +133,7 @@ class ResponseRules:
             raise options.unfit(f"{key}.accepted.statuses", "is required")
 
     def judge(self, ref: UUID, answer: HttpResponse) -> Attempt:
-        """Return what an answer says of the message with our reference `ref`."""
+        """Return the attempt for the message with our reference `ref`, by its response."""
         body, text = posted_receipts.parsed(answer.body), decoded(answer.body).strip()
         code = self._code.find(body, text)
         word = self._codes.get(code) if code else None
@@ -153,7 +153,7 @@ class ResponseRules:
         return refused_as(ref, Outcome.REFUSED_PERMANENT if permanent else Outcome.REFUSED_TRANSIENT, code, answer)
 
     def reported(self, ref: UUID, answer: HttpResponse) -> Attempt:
-        """Return what the vendor says when asked: that it has the message, that it never heard of it, or neither."""
+        """Return the attempt by a status query: the vendor has the message, never got it, or does not say."""
         body, text = posted_receipts.parsed(answer.body), decoded(answer.body).strip()
         if answer.status in self._absent and self._absent_if.holds(body, text) and not error_pages.is_page(text):
             return Attempt(ref, Outcome.NOT_WRITTEN, code=f"http_{answer.status}")
@@ -161,10 +161,10 @@ class ResponseRules:
         return found if found.outcome is Outcome.ACCEPTED else unknown(ref, f"http_{answer.status}")
 
     def _is_taken(self, answer: HttpResponse, body: object, text: str) -> bool:
-        """Tell whether an answer of a fit status says that the message was taken.
+        """Tell whether a response with an accepted status means that the message was accepted.
 
-        A page for people never does but where its text is demanded. Where nothing is demanded of it but its status,
-        an empty answer and one that tells of an error do not.
+        An HTML page never does unless a condition requires its text. Where there are no conditions but the status,
+        an empty response and one that reports an error do not.
         """
         if error_pages.is_page(text) and not self._accepted_if.text:
             return False
@@ -182,7 +182,7 @@ def _values(options: SettingReader, key: str, given: object) -> frozenset[str | 
 
 
 def _is_among(given: str | None, values: frozenset[str | None]) -> bool:
-    """Tell whether what an answer says is among some values: a truth in whatever case, blanks around it or none."""
+    """Tell whether a value is among these: booleans in any letter case, space around it ignored."""
     if given is None or given in values:
         return given in values
     given = given.strip()
@@ -210,7 +210,7 @@ def _word(options: SettingReader, key: str, given: object) -> AnswerWord:
 
 
 def _meanings(options: SettingReader, key: str) -> list[tuple[Match, AnswerWord]]:
-    """Take the texts that mean something else than that the message was taken."""
+    """Take the texts that mean something other than accepted."""
     found, given = [], options.take("texts") or []
     if not isinstance(given, list) or not all(isinstance(each, Mapping) for each in given):
         raise options.unfit(key, "must be a list of objects")
@@ -236,4 +236,4 @@ def _pattern(options: SettingReader, key: str, text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error:
-        raise options.unfit(key, "is no regular expression") from None
+        raise options.unfit(key, "is not a regular expression") from None
