@@ -14,15 +14,15 @@ class CarrierUnknown(ConfigurationError):
 
 
 class InvalidInput(ConfigurationError):
-    """What an operator asked for does not fit; the message names it and says how to write it."""
+    """Invalid input of an operator; the message names it and says how to write it."""
 
 
 class NotFound(PostroadError):
-    """There is nothing of the name or id that an operator gave."""
+    """Nothing has the name or id that an operator gave."""
 
 
 class AlreadyExists(PostroadError):
-    """What an operator wants to create is there already, or its name is taken."""
+    """What an operator creates exists already, or its name is taken."""
 
 
 class DatabaseFault(PostroadError):

@@ -77,11 +77,11 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key as it is made: what its owner is shown once, and what is kept of it."""
+    """A new key: what its owner is shown once, and what is stored of it."""
 
-    #: by the vendor's own words
+    #: by the vendor's names
     credentials: Mapping[str, str] = field(repr=False)
-    #: what finds it
+    #: look-up value
     handle: str
     #: its last characters, to tell keys apart
     hint: str

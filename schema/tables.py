@@ -514,9 +514,9 @@ dead_letter_counts = Table(
 dialects = Table(
     "dialects",
     metadata,
-    #: of a vendor's API: what its keys and webhook endpoints are kept under; `migrate` writes those there are
+    #: name of a vendor's API, referred to by its keys and webhook endpoints; `migrate` writes the present ones
     Column("name", Text, primary_key=True),
-    #: whether it tells of persons' numbers
+    #: whether it has events of persons' numbers
     Column("has_persons", Boolean, nullable=False, server_default=text("false")),
 )
 

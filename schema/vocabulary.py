@@ -245,7 +245,7 @@ class InboundAction(StrEnum):
     START = "start"
     #: send the help text
     HELP = "help"
-    #: kept for its account
+    #: stored for its account
     KEEP = "keep"
 
 

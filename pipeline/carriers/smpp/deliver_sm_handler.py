@@ -37,7 +37,7 @@ FINISH: Final = 5.0
 #: parses a PDU; UnreadablePdu if it cannot
 Reader = Callable[[pdu.MessagePdu], CarrierEvents]
 #: session, frame, and time of arrival by this process's clock
-_Brought = tuple[Session, Frame, float]
+_Received = tuple[Session, Frame, float]
 
 
 class DeliverSmHandler:
@@ -49,7 +49,7 @@ class DeliverSmHandler:
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, f"smpp-{carrier}-ear")
         #: session, frame, time of arrival
-        self._waiting: list[_Brought] = []
+        self._waiting: list[_Received] = []
         self._repetitions = MoDuplicates()
         #: of the batch being stored: sessions and keys of its MO messages
         self._named: list[tuple[Session, str]] = []
@@ -102,7 +102,7 @@ class DeliverSmHandler:
         self._kept = self._loop.run_in_executor(self._thread, self._keep, self.listener, batch, late)
         self._kept.add_done_callback(lambda done: self._answer(batch, late, done))
 
-    def _keep(self, listener: Listener, batch: Sequence[_Brought], late: list[Attempt]) -> list[bool]:
+    def _keep(self, listener: Listener, batch: Sequence[_Received], late: list[Attempt]) -> list[bool]:
         """Parse and store; what is unreadable, or cannot be stored as an event, becomes a dead letter.
 
         Return for each frame whether it was readable. Runs in the listener's thread.
@@ -122,7 +122,7 @@ class DeliverSmHandler:
         listener(CarrierEvents([], [], late, [self._dead(batch[0][1], "not_storable")]))
         return [False]
 
-    def _read_all(self, batch: Sequence[_Brought], late: list[Attempt]) -> tuple[CarrierEvents, list[bool]]:
+    def _read_all(self, batch: Sequence[_Received], late: list[Attempt]) -> tuple[CarrierEvents, list[bool]]:
         """Return the events, and for each frame whether it was readable."""
         events = CarrierEvents([], [], late, [])
         is_read = [True] * len(batch)
@@ -151,7 +151,7 @@ class DeliverSmHandler:
         octets = pdu.pdu(command, sequence, body, status)
         return DeadLetter(DeadLetterSource.SMPP, self._carrier, reason, octets)
 
-    def _answer(self, batch: Sequence[_Brought], late: list[Attempt], done: "asyncio.Future[list[bool]]") -> None:
+    def _answer(self, batch: Sequence[_Received], late: list[Attempt], done: "asyncio.Future[list[bool]]") -> None:
         self._kept = None
         if done.cancelled():
             return

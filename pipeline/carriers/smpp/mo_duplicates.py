@@ -26,7 +26,7 @@ _BUILT_IN: Final = Vocabulary([])
 
 
 @dataclass(slots=True)
-class _Brought:
+class _Delivery:
     """The last delivery of a message."""
 
     key: str
@@ -51,13 +51,13 @@ class MoDuplicates:
     def __init__(self) -> None:
         self._began = time.monotonic()
         #: by digest, the oldest first
-        self._brought: OrderedDict[str, _Brought] = OrderedDict()
+        self._deliveries: OrderedDict[str, _Delivery] = OrderedDict()
         #: the highest sequence number by session
         self._highest: OrderedDict[Session, int] = OrderedDict()
 
     def name(self, message: Inbound, session: Session, sequence: int, at: float) -> Inbound:
         """Return a message received at this time with a key that distinguishes it from equal ones."""
-        digest, before = message.key, self._brought.get(message.key)
+        digest, before = message.key, self._deliveries.get(message.key)
         highest = self._highest.get(session, 0)
         self._note(session, max(highest, sequence))
         is_again = before is not None and self._is_again(before, session, sequence, at, highest)
@@ -67,19 +67,19 @@ class MoDuplicates:
         else:
             key = f"{digest}/{uuid4().hex}"
             doubtful = is_again or self._may_be_again(before, session, sequence, at)
-        self._brought[digest] = _Brought(key, session, sequence, at)
-        self._brought.move_to_end(digest)
-        if len(self._brought) > MOST:
-            self._brought.popitem(last=False)
+        self._deliveries[digest] = _Delivery(key, session, sequence, at)
+        self._deliveries.move_to_end(digest)
+        if len(self._deliveries) > MOST:
+            self._deliveries.popitem(last=False)
         return replace(message, key=key, is_doubtful=doubtful)
 
     def answered(self, key: str) -> None:
         """Note that the response for a message with this key was written now."""
-        brought = self._brought.get(key.partition("/")[0])
-        if brought and brought.key == key:
-            brought.answered_at = time.monotonic()
+        delivery = self._deliveries.get(key.partition("/")[0])
+        if delivery and delivery.key == key:
+            delivery.answered_at = time.monotonic()
 
-    def _is_again(self, before: _Brought, session: Session, sequence: int, at: float, highest: int) -> bool:
+    def _is_again(self, before: _Delivery, session: Session, sequence: int, at: float, highest: int) -> bool:
         """Tell whether it is certainly a repetition."""
         if at - before.at > UNANSWERED:
             return False
@@ -89,7 +89,7 @@ class MoDuplicates:
             return False
         return before.is_unanswered(at) or (before.is_last_received() and at - before.at <= LOST)
 
-    def _may_be_again(self, before: _Brought | None, session: Session, sequence: int, at: float) -> bool:
+    def _may_be_again(self, before: _Delivery | None, session: Session, sequence: int, at: float) -> bool:
         """Tell whether it may be a repetition: its response was late, or may have been lost."""
         if before is None:
             return at - self._began < LOST

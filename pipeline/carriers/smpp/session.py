@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 #: timed-out requests that are remembered, as they may still be answered
 REMEMBERED: Final = 10_000
 #: seconds the SMSC has for unbind_resp
-GOODBYE: Final = 2.0
+UNBIND_TIMEOUT: Final = 2.0
 #: seconds in which a delayed loop reads what was received meanwhile
 BREATH: Final = 0.005
 #: messages that only an SMSC sends
@@ -159,7 +159,7 @@ class Session(asyncio.Protocol):
             await self._drained
         if self._bound and not self._transport.is_closing():
             self._transport.write(pdu.unbind(self._next()))
-            await asyncio.wait([self.over], timeout=GOODBYE)
+            await asyncio.wait([self.over], timeout=UNBIND_TIMEOUT)
         self.end("closed")
         await self.over
 
@@ -313,7 +313,7 @@ class Session(asyncio.Protocol):
         self._open.clear()
         self._bound = False
         self._transport.close()
-        self._later("goodbye", GOODBYE, self._transport.abort)
+        self._later("unbind", UNBIND_TIMEOUT, self._transport.abort)
 
     # Timers
 

@@ -23,7 +23,7 @@ from pipeline.carriers.smpp.codes import CommandId, word
 from pipeline.carriers.smpp.deliver_sm_handler import FINISH
 from pipeline.carriers.smpp.diagnostics import Diagnostic
 from pipeline.carriers.smpp.receipt_parts import ReceiptParts
-from pipeline.carriers.smpp.session import GOODBYE
+from pipeline.carriers.smpp.session import UNBIND_TIMEOUT
 from pipeline.carriers.smpp.submit_exchange import CLOSED, Result, SubmitExchange, SubmitFault, SubmittedMessage, judge
 from schema.carriage import Attempt, BindReport, CarrierEvents, Parcel
 from schema.message_class import MessageClass
@@ -140,7 +140,7 @@ class SmppCarrier:
             return
         closing = asyncio.run_coroutine_threadsafe(self._binds.close(), loop)
         with suppress(TimeoutError):
-            closing.result(self._smpp_options.session_options.deadline + FINISH + 2 * GOODBYE)
+            closing.result(self._smpp_options.session_options.deadline + FINISH + 2 * UNBIND_TIMEOUT)
         loop.call_soon_threadsafe(loop.stop)
         self._thread.join()
         loop.close()

@@ -71,7 +71,7 @@ class VendorConnection:
         self.doubt = options.choice("doubt", UnknownAbility, able)
         if self.doubt not in (able, UnknownAbility.BLIND):
             raise options.unfit("doubt", f"must be {' or '.join({str(able), 'blind'})}: the vendor supports no more")
-        self._lanes = ConnectionPool(
+        self._pool = ConnectionPool(
             self.address,
             window=options.whole("window", 50, 1, 1000),
             connect_timeout=options.number("connect_timeout", min(3, deadline), 0.05, deadline),
@@ -93,7 +93,7 @@ class VendorConnection:
 
     def client(self) -> HttpClient:
         """Return the connection pool; nothing is connected yet."""
-        return HttpClient(self._lanes)
+        return HttpClient(self._pool)
 
 
 @dataclass(frozen=True, slots=True)

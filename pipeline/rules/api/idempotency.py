@@ -23,7 +23,7 @@ DOUBLED = Refusal(Code.IDEMPOTENCY_CONFLICT, _WORDS.format("request id", "that o
 
 
 def tells_conflicts(door: str | None, *, by_api: bool) -> bool:
-    """Tell whether an order is told of an earlier one under its key; vendors' APIs have their own rules."""
+    """Tell whether an order gets a conflict with an earlier one under its key; vendors' APIs have their own rules."""
     return not by_api and door not in RESERVED_APIS
 
 

@@ -374,7 +374,7 @@ def upgrade() -> None:
     for statement in _GUARDS:
         op.execute(statement)
     for table in ("messages", "provider_attempts"):
-        # takes what no day was made for; `tend` makes the days ahead, so it stays empty
+        # rows outside all days' partitions; `maintain` creates those ahead of time, so it stays empty
         op.execute(f"CREATE TABLE {table}_beyond PARTITION OF {table} DEFAULT")
     op.execute("INSERT INTO carriers (name, kind) VALUES ('simulated', 'simulated')")
 

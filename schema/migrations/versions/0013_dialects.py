@@ -1,4 +1,4 @@
-"""Dialects are rows, which keys and webhook endpoints refer to; `migrate` writes those of this version afterwards."""
+"""Dialects become rows, referred to by keys and webhook endpoints; `migrate` then writes those of this version."""
 
 import sqlalchemy as sa
 from alembic import op
