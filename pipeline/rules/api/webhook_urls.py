@@ -88,7 +88,7 @@ def _fault_of_parts(parts: SplitResult, port: int | None, allowed: AllowedAddres
     if parts.scheme not in ("https", "http"):
         return "the URL must begin with https://"
     if "@" in parts.netloc:
-        return "the URL must not hold a user or a password: what we send is signed"
+        return "the URL must not have a user or password: webhooks are signed instead"
     if "#" in parts.geturl():
         return "the URL must not have a fragment"
     is_bracketed = "[" in parts.netloc

@@ -46,7 +46,7 @@ def apply_permission(
     for draft in admission.drafts:
         verdict = _verdict(admission, draft, permission, opted_out, quiet)
         if isinstance(verdict, Code):
-            words = _WORDS[verdict].format(country=draft.country or "numbers of no one country")
+            words = _WORDS[verdict].format(country=draft.country or "numbers without a country")
             refused.append(Refusal(verdict, words, f"recipients[{draft.index}].to", draft.index))
         else:
             drafts.append(replace(draft, due_at=verdict) if verdict else draft)
