@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from uuid import UUID
 
 from pipeline.rules.batching import PackedBatch, pack
 from pipeline.rules.identity import ids
-from pipeline.runtime import Connection, Runtime
-from pipeline.store import batches, messages, requests
-from schema.message import Accepted, Admission, Batch, Draft
+from pipeline.runtime import Runtime
+from pipeline.store import batches, requests
+from pipeline.transitions import new_batches
+from schema.message import Accepted, Admission
 
 
 def ingest(rt: Runtime, admissions: Sequence[Admission]) -> list[Accepted]:
@@ -21,38 +21,19 @@ def ingest(rt: Runtime, admissions: Sequence[Admission]) -> list[Accepted]:
         fresh, earlier = requests.take_in(conn, admissions)
         now = batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]
-        written = _write(conn, pack(new, rt.new_ids(), now, rt.settings.batch_size), now)
+        loads = list(pack(new, rt.new_ids(), now, rt.settings.batch_size))
+        new_batches.admit(conn, now, loads)
+    written = _batches(loads)
     return [earlier.get(each.request) or _answer(each, written) for each in admissions]
 
 
-def _write(conn: Connection, loads: Iterable[PackedBatch], now: datetime) -> dict[UUID, list[UUID]]:
-    """Write loads; return each request's batches."""
-    made: list[Batch] = []
+def _batches(loads: Iterable[PackedBatch]) -> dict[UUID, list[UUID]]:
+    """Return each request's batches."""
     belongs: defaultdict[UUID, list[UUID]] = defaultdict(list)
     for load in loads:
-        batch = load.batch.id
-        rows = zip(load.ids, load.members, strict=True)
-        messages.write(conn, (_row(id_, batch, *member) for id_, member in rows))
-        made.append(load.batch)
         for request in {admission.request for admission, _ in load.members}:
-            belongs[request].append(batch)
-    if made:
-        batches.write(conn, made, hinted_at=now)
+            belongs[request].append(load.batch.id)
     return belongs
-
-
-def _row(id_: UUID, batch: UUID, admission: Admission, draft: Draft) -> tuple[object, ...]:
-    return (
-        id_,
-        admission.request,
-        batch,
-        admission.account,
-        draft.phone,
-        draft.country,
-        admission.sender,
-        draft.body,
-        draft.correlation_id,
-    )
 
 
 def _answer(admission: Admission, written: dict[UUID, list[UUID]]) -> Accepted:

@@ -4,7 +4,7 @@ Only `pipeline.transitions` runs them, which moves the ledger and writes the eve
 only the length is kept of a text that holds a code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,10 +12,43 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.rules.lifecycle import REVOKE, Move
+from pipeline.store import messages
+from pipeline.store.copy import copy
 from pipeline.store.ledger import Moved
 from schema.message import Charge
 from schema.value_class import value_class
-from schema.vocabulary import Code, Money
+from schema.vocabulary import Code, Money, Status
+
+_PAID_COLUMNS = messages.COLUMNS | {
+    "encoding": "text",
+    "segments": "int2",
+    "amount": "int8",
+    "quota": "int2",
+    "money": "text",
+    "status": "text",
+    "error_code": "text",
+    "final_at": "timestamptz",
+}
+
+
+def write_paid(conn: Connection, rows: Iterable[tuple[tuple[Any, ...], Charge]], at: datetime) -> None:
+    """Write new messages as `messages.write` does, each with what it was found to be and to cost."""
+    copy(conn, "messages", _PAID_COLUMNS, (row + _paid(charge, at) for row, charge in rows))
+
+
+def _paid(charge: Charge, at: datetime) -> tuple[Any, ...]:
+    refusal = charge.refusal
+    return (
+        str(charge.measure.encoding),
+        charge.measure.segments,
+        charge.amount,
+        charge.quota,
+        Money.HELD.value if refusal is None and charge.amount + charge.quota > 0 else None,
+        Status.REJECTED.value if refusal else None,
+        refusal and str(refusal),
+        at if refusal else None,
+    )
+
 
 #: a text of this class holds a code: once its message has come to its end only its length is kept; what never comes to
 #: one is seen to by `missing_receipts.redact`

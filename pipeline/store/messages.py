@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from pipeline.store.copy import copy
-from schema.message import Charge
 from schema.value_class import value_class
-from schema.vocabulary import Encoding, Money, Outcome, Status
+from schema.vocabulary import Encoding, Outcome
 
-_COLUMNS = {
+#: what a new message is written with
+COLUMNS = {
     "id": "uuid",
     "request_id": "uuid",
     "batch_id": "uuid",
@@ -28,38 +27,7 @@ _COLUMNS = {
 
 def write(conn: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
     """Write new messages: (id, request, batch, account, phone, country, sender, body, correlation id) each."""
-    copy(conn, "messages", _COLUMNS, rows)
-
-
-_PAID_COLUMNS = _COLUMNS | {
-    "encoding": "text",
-    "segments": "int2",
-    "amount": "int8",
-    "quota": "int2",
-    "money": "text",
-    "status": "text",
-    "error_code": "text",
-    "final_at": "timestamptz",
-}
-
-
-def write_paid(conn: Connection, rows: Iterable[tuple[tuple[Any, ...], Charge]], at: datetime) -> None:
-    """Write new messages as `write` does, each with what it was found to be and to cost."""
-    copy(conn, "messages", _PAID_COLUMNS, (row + _paid(charge, at) for row, charge in rows))
-
-
-def _paid(charge: Charge, at: datetime) -> tuple[Any, ...]:
-    refusal = charge.refusal
-    return (
-        str(charge.measure.encoding),
-        charge.measure.segments,
-        charge.amount,
-        charge.quota,
-        Money.HELD.value if refusal is None and charge.amount + charge.quota > 0 else None,
-        Status.REJECTED.value if refusal else None,
-        refusal and str(refusal),
-        at if refusal else None,
-    )
+    copy(conn, "messages", COLUMNS, rows)
 
 
 @dataclass(frozen=True, slots=True)

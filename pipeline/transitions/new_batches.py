@@ -1,0 +1,92 @@
+"""New batches and their messages: admitted, to be billed later, or billed at once and then scheduled or queued."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from pipeline.rules.batching import PackedBatch
+from pipeline.runtime import Connection
+from pipeline.store import batches, events, message_moves, messages
+from pipeline.store.ledger import Hold, month_of
+from schema.message import Admission, Charge, Draft, Hint
+from schema.message_class import MessageClass
+from schema.vocabulary import BatchStatus, Status
+
+#: a batch with what each of its messages is and costs
+Priced = tuple[PackedBatch, Sequence[Charge]]
+
+
+def admit(conn: Connection, now: datetime, packed: Iterable[PackedBatch]) -> None:
+    """Write batches that are to be segmented and billed."""
+    made = []
+    for load in packed:
+        batch = load.batch.id
+        rows = zip(load.ids, load.members, strict=True)
+        messages.write(conn, (_row(id_, batch, *member, member[1].body) for id_, member in rows))
+        made.append(load.batch)
+    if made:
+        batches.write(conn, made, hinted_at=now)
+
+
+def accept(
+    conn: Connection, now: datetime, priced: Sequence[Priced], subscribing: Collection[int]
+) -> tuple[list[Hint], list[Hold]]:
+    """Write batches that are billed already: scheduled, or queued; what nobody pays for is rejected.
+
+    Return those that may be delivered now, and the money that `ledger.hold_all` is to hold, once and last in the
+    transaction. Events are written for the accounts in `subscribing`.
+    """
+    if not priced:
+        return [], []
+    statuses = [BatchStatus.SCHEDULED if load.batch.due_at > now else BatchStatus.QUEUED for load, _ in priced]
+    message_moves.write_paid(conn, (row for load, charges in priced for row in _paid_rows(load, charges)), now)
+    made = [replace(load.batch, status=status) for (load, _), status in zip(priced, statuses, strict=True)]
+    batches.write(conn, made, hinted_at=now)
+    moves = (
+        move
+        for (load, charges), status in zip(priced, statuses, strict=True)
+        if load.batch.account in subscribing
+        for move in _moves(load, charges, status)
+    )
+    events.tell(conn, moves, now)
+    queued = [batch for batch in made if batch.status is BatchStatus.QUEUED]
+    hints = [Hint(each.id, each.message_class, each.carrier, each.size) for each in queued]
+    return hints, [hold for each in priced if (hold := _hold(*each))]
+
+
+def _paid_rows(load: PackedBatch, charges: Sequence[Charge]) -> Iterator[tuple[tuple[object, ...], Charge]]:
+    batch, is_code = load.batch.id, load.batch.message_class is MessageClass.OTP
+    for id_, (admission, draft), paid in zip(load.ids, load.members, charges, strict=True):
+        # a code that is never sent is not stored either
+        body = "*" * len(draft.body) if paid.refusal and is_code else draft.body
+        yield _row(id_, batch, admission, draft, body), paid
+
+
+def _row(id_: UUID, batch: UUID, admission: Admission, draft: Draft, body: str) -> tuple[object, ...]:
+    return (
+        id_,
+        admission.request,
+        batch,
+        admission.account,
+        draft.phone,
+        draft.country,
+        admission.sender,
+        body,
+        draft.correlation_id,
+    )
+
+
+def _moves(load: PackedBatch, charges: Sequence[Charge], status: BatchStatus) -> Iterator[tuple[UUID, Status]]:
+    for id_, paid in zip(load.ids, charges, strict=True):
+        if paid.refusal:
+            yield id_, Status.REJECTED
+        elif status is BatchStatus.QUEUED:  # what is scheduled is queued when its minute comes
+            yield id_, Status.QUEUED
+
+
+def _hold(load: PackedBatch, charges: Sequence[Charge]) -> Hold | None:
+    amount, quota = sum(each.amount for each in charges), sum(each.quota for each in charges)
+    if not amount and not quota:
+        return None
+    return Hold(load.batch.account, load.batch.id, month_of(load.batch.first), amount, quota)
