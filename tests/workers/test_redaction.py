@@ -211,7 +211,7 @@ def test_it_was_looked_for_where_it_would_have_been(seen: Seen) -> None:
     assert seen.reserved == len(MessageClass) + 1
     assert seen.texts["events"].count("task-received") > 10
     assert "task-failed" in seen.texts["events"]
-    assert seen.texts["worker's log"].count("was thrown away") >= 10
+    assert seen.texts["worker's log"].count("was rejected") >= 10
     assert seen.texts["worker's log"].count("raised unexpected") >= 1
     assert any("datatable" in place and "sms.ingest" in text for place, text in seen.texts.items())
 

@@ -1,1 +1,1 @@
-"""The edge to the message broker: validates what anyone may have put into a queue before Celery sees it."""
+"""The broker side of the workers: validates each message of a queue before Celery sees it."""

@@ -1,4 +1,4 @@
-"""What arguments each task takes: a message with others is set aside before it costs a pool child anything."""
+"""The arguments that each task accepts: a message with others is dead-lettered before it reaches a pool child."""
 
 import re
 from collections.abc import Callable
@@ -10,12 +10,12 @@ Args = list[Any]
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CLASSES = frozenset(map(str, MessageClass))
-#: more segments than the database counts
+#: more segments than the database's smallint holds
 _SEGMENTS = 32_768
 
 
 def fitting(task: str, args: Args, kwargs: dict[str, Any]) -> Args | None:
-    """Return a task's arguments by position, None when it does not take these."""
+    """Return a task's positional arguments; None when the task does not accept these."""
     if task == "sms.ingest" and not args and kwargs.keys() == {"order"}:
         return [kwargs["order"]]
     return args if not kwargs and TAKES[task](args) else None
@@ -26,7 +26,7 @@ def _nothing(args: Args) -> bool:
 
 
 def _order(args: Args) -> bool:
-    """Whatever the order is, the producer is told what is wrong with it."""
+    """An order is validated later, where the producer gets its errors."""
     return len(args) == 1
 
 
@@ -55,11 +55,11 @@ def _is_id(value: Any) -> bool:
 
 
 def _is_measure(value: Any) -> bool:
-    """Tell whether it is a number of parts, negative for UCS-2; none at all would be sent unpaid."""
+    """Whether it is a number of segments, negative for UCS-2; zero would be sent without a price."""
     return type(value) is int and 0 < abs(value) < _SEGMENTS
 
 
-#: every task of ours → whether it takes these arguments
+#: task name → whether it accepts these arguments
 TAKES: dict[str, Callable[[Args], bool]] = {
     "sms.ingest": _order,
     "sms.segment": _batch_and_class,

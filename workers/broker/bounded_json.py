@@ -5,14 +5,14 @@ from typing import Any
 
 from workers.broker.rejections import Malformed, Reason
 
-#: bytes one message may have, unpacked
+#: largest message in bytes, decompressed
 LARGEST = 32 * 1024 * 1024
-#: levels of lists and objects: an order has five; the pickle that goes to a pool child bears a few hundred
+#: deepest nesting of lists and objects: an order has five; the pickle that goes to a pool child allows a few hundred
 DEEPEST = 32
 
 
 def parse(raw: bytes, too_large: Reason = Reason.TOO_LARGE) -> Any:
-    """Return the value of a JSON text in UTF-8; Malformed when it is none, or too large or too deep."""
+    """Return the value of a JSON text in UTF-8; Malformed when it is invalid, too large or nested too deep."""
     if len(raw) > LARGEST:
         raise Malformed(too_large)
     try:
@@ -21,7 +21,7 @@ def parse(raw: bytes, too_large: Reason = Reason.TOO_LARGE) -> Any:
         raise Malformed(Reason.TOO_DEEP) from None
     except ValueError:
         raise Malformed(Reason.NOT_JSON) from None
-    # so few brackets cannot nest deeper: the usual message is not walked through
+    # with so few brackets it cannot nest deeper: most messages need no walk
     if raw.count(b"[") + raw.count(b"{") > DEEPEST:
         _require_shallow(value)
     return value

@@ -1,7 +1,7 @@
-"""What a worker may be asked by a broadcast over the broker: how it is, and nothing that changes what it does.
+"""Celery's remote control limited to read-only commands: inspection is allowed, changing a worker is not.
 
-Celery's other commands end workers, revoke tasks by their ids, and change pools and queues. Who may put an order into
-the broker may not do that: processes are ended by signals, queues are the Procfile's.
+Celery's other commands shut workers down, revoke tasks by their ids, and change pools and queues. Access to the broker
+does not include that: processes are stopped by signals, queues are set in the Procfile.
 """
 
 from workers.broker.bounded_json import parse
@@ -17,7 +17,7 @@ QUESTIONS = frozenset(
         "active_queues",
         "clock",
         "conf",
-        "enable_events",  # asked by Flower every 5 s; our workers have them enabled
+        "enable_events",  # sent by Flower every 5 s; our workers have events enabled
         "ping",
         "query_task",
         "registered",
@@ -32,10 +32,10 @@ QUESTIONS = frozenset(
 
 
 def require_question(envelope: Envelope) -> None:
-    """Raise Malformed unless a remote control message asks one of these."""
-    asked = parse(body_of(envelope))
-    if not isinstance(asked, dict) or not isinstance(asked.get("arguments") or {}, dict):
+    """Raise Malformed unless a remote control message is one of these commands."""
+    command = parse(body_of(envelope))
+    if not isinstance(command, dict) or not isinstance(command.get("arguments") or {}, dict):
         raise Malformed(Reason.BODY)
-    method = asked.get("method")
+    method = command.get("method")
     if not isinstance(method, str) or method not in QUESTIONS:
         raise Malformed(Reason.UNKNOWN_TASK)

@@ -1,4 +1,4 @@
-"""Unpacks compressed message bodies within a limit, in the formats that kombu's producers write."""
+"""Decompresses message bodies within a size limit, in the formats that kombu's producers write."""
 
 import bz2
 import lzma
@@ -11,14 +11,14 @@ from workers.broker.rejections import Malformed, Reason
 
 #: kombu's name of a compression → a new decompressor
 _FORMATS: dict[str, Callable[[], Any]] = {
-    "application/x-gzip": zlib.decompressobj,  # kombu calls zlib's own format so
+    "application/x-gzip": zlib.decompressobj,  # kombu's name for zlib's format
     "application/x-bz2": bz2.BZ2Decompressor,
     "application/x-lzma": lzma.LZMADecompressor,
 }
 
 
 def unpacked(body: bytes, compression: object) -> bytes:
-    """Return a body unpacked; Malformed when it is not packed so, or larger than a message may be."""
+    """Return a body decompressed; Malformed when it is not in that format, or larger than the limit."""
     if not isinstance(compression, str) or compression not in _FORMATS:
         raise Malformed(Reason.COMPRESSION)
     try:

@@ -1,8 +1,8 @@
-"""Hands broker messages that cannot be read to a pool child, which writes them to the dead list.
+"""Writes unreadable broker messages to the dead letters, by way of a pool child.
 
-The consumer itself has no connection to the database: its children are forked from it later and would inherit one. It
-waits for nothing either: a bounded number of letters is held in memory, one batch of them is on its way at a time, and
-what cannot be written within a deadline is only counted in the log.
+The consumer itself opens no database connection: its children are forked from it later and would inherit it. It never
+blocks either: a bounded number of letters is held in memory, one batch is being written at a time, and letters that
+cannot be written before their deadline are only counted in the log.
 """
 
 import logging
@@ -18,22 +18,22 @@ from workers.broker.rejections import Malformed
 
 log = logging.getLogger(__name__)
 
-#: letters held until they are written, and how many are written at once
+#: letters held in memory until they are written, and letters written in one batch
 HELD, AT_ONCE = 2000, 100
-#: bytes of each that are held
+#: bytes kept of each message
 LARGEST = 16 * 1024
-#: seconds within which a letter is written, and between two tries
+#: seconds within which a letter must be written, and between two attempts
 DEADLINE, PAUSE = 60.0, 2.0
 
-#: has letters written elsewhere, and then says whether they were
+#: writes letters in another process, then calls back with whether it succeeded
 Write = Callable[[Sequence[DeadLetter], Callable[[bool], None]], Any]
 
 
 class DeadLetterWriter:
-    """The letters of one process that are not written yet."""
+    """The dead letters of one process that are not written yet."""
 
     def __init__(self) -> None:
-        """Hold nothing, and only log, until there is someone who writes."""
+        """Only log, and hold nothing, until `start` gives a function that writes."""
         self._lock = Lock()
         self._waiting: deque[tuple[float, DeadLetter]] = deque()
         self._is_busy = False
@@ -41,16 +41,14 @@ class DeadLetterWriter:
         self._later: Callable[[float, Callable[[], None]], Any] | None = None
 
     def start(self, write: Write, later: Callable[[float, Callable[[], None]], Any]) -> None:
-        """Take what writes letters, and what calls a function after so many seconds."""
+        """Set the function that writes letters, and the one that calls a function after a delay in seconds."""
         with self._lock:
             self._write, self._later, self._is_busy = write, later, False
         self._flush()
 
     def put(self, queue: str, fault: Malformed, payload: bytes) -> None:
-        """Log that a message is thrown away and why, and have it kept. Returns at once and raises nothing."""
-        log.error(
-            "a message in %s was thrown away: %s%s", queue, fault, f", id {fault.task_id}" if fault.task_id else ""
-        )
+        """Log that a message is rejected and why, and queue it to be written. Does not block, raises nothing."""
+        log.error("a message in %s was rejected: %s%s", queue, fault, f", id {fault.task_id}" if fault.task_id else "")
         letter = DeadLetter(
             DeadLetterSource.BROKER, queue, str(fault.reason), bytes(payload[:LARGEST]), length=len(payload)
         )
@@ -61,7 +59,7 @@ class DeadLetterWriter:
             if fits:
                 self._waiting.append((time.monotonic() + DEADLINE, letter))
         if not fits:
-            log.error("a message in %s was not kept: %d wait to be written", queue, HELD)
+            log.error("a rejected message in %s was not kept: %d already wait to be written", queue, HELD)
         self._flush()
 
     def _flush(self) -> None:
@@ -72,15 +70,15 @@ class DeadLetterWriter:
             self._is_busy, write = True, self._write
         try:
             write([letter for _, letter in batch], lambda ok: self._written(batch, ok))
-        except Exception as error:  # noqa: BLE001 - a pool that takes nothing must not stop the consumer
-            log.error("dead letters could not be handed over: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a pool that accepts nothing must not stop the consumer
+            log.error("dead letters could not be passed to the pool: %s", type(error).__name__)
             self._written(batch, False)
 
     def _written(self, batch: list[tuple[float, DeadLetter]], ok: bool) -> None:
         now = time.monotonic()
         left = [] if ok else [each for each in batch if each[0] > now]
         if not ok and len(left) < len(batch):
-            log.error("%d messages that were thrown away could not be kept", len(batch) - len(left))
+            log.error("%d rejected messages could not be kept", len(batch) - len(left))
         with self._lock:
             self._is_busy = False
             self._waiting.extendleft(reversed(left))
@@ -91,5 +89,5 @@ class DeadLetterWriter:
             later(PAUSE, self._flush)
 
 
-#: this process's
+#: the writer of this process
 keeper = DeadLetterWriter()

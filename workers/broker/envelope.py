@@ -1,4 +1,4 @@
-"""Reads the JSON envelope in which kombu's Redis transport keeps a message."""
+"""Parses the JSON envelope in which kombu's Redis transport stores a message."""
 
 import base64
 import binascii
@@ -13,16 +13,16 @@ Envelope = dict[str, Any]
 
 
 def opened(item: bytes, queue: str) -> Envelope:
-    """Return the envelope of a list's item with properties of our own making; Malformed when it is none.
+    """Return the envelope of a list item, with properties that we set; Malformed when it is not one.
 
-    The delivery tag is new, for two messages may not share one, and a message that is given back goes to the queue it
-    came from, whatever its sender says.
+    The delivery tag is new, because two messages must not share one, and a message that is requeued goes to the queue
+    it came from, whatever its properties say.
     """
     return checked(parse(item), queue)
 
 
 def checked(envelope: Any, queue: str) -> Envelope:
-    """Return a parsed envelope as `opened` does."""
+    """Return a parsed envelope, checked and completed as `opened` does."""
     if not isinstance(envelope, dict):
         raise Malformed(Reason.NO_ENVELOPE)
     headers = {} if envelope.get("headers") is None else envelope["headers"]
@@ -60,13 +60,13 @@ def _checked(envelope: dict[Any, Any], headers: Any, queue: str) -> Envelope:
 
 
 def _decoded(body: str, encoding: object) -> bytes:
-    """Return the body's bytes as kombu will find them."""
+    """Return the body's bytes as kombu will decode them."""
     try:
         if encoding == "base64":
             return binascii.a2b_base64(body)
         if encoding is None or encoding == "utf-8":
             return body.encode()
-    except ValueError:  # not base64, or half of a surrogate pair
+    except ValueError:  # not base64, or an unpaired surrogate
         pass
     raise Malformed(Reason.PROPERTIES)
 

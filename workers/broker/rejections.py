@@ -1,4 +1,4 @@
-"""Why a broker message is set aside as a dead letter."""
+"""The reasons why a broker message is rejected as a dead letter."""
 
 import re
 from enum import StrEnum
@@ -7,58 +7,58 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Reason(StrEnum):
-    """What is wrong with a message; the words of `postroad broker dead list` and of the counters."""
+    """Why a message is rejected; the values shown by `postroad broker dead list` and the counters."""
 
-    #: more bytes than a message may have, packed or unpacked
+    #: larger than a message may be, compressed or decompressed
     TOO_LARGE = "too_large"
-    #: lists and objects nested deeper than any task of ours needs
+    #: lists and objects nested deeper than any of our tasks needs
     TOO_DEEP = "too_deep"
-    #: bytes that are no UTF-8, or text that is no JSON
+    #: not UTF-8, or not JSON
     NOT_JSON = "not_json"
     #: JSON, but not kombu's envelope of body, headers and properties
     NO_ENVELOPE = "no_envelope"
-    #: headers that are no object
+    #: headers that are not an object
     HEADERS = "headers"
     #: properties, or the body's transfer encoding, that kombu cannot use
     PROPERTIES = "properties"
     #: a content type or encoding other than JSON in UTF-8
     CONTENT_TYPE = "content_type"
-    #: a compression that is unknown, or bytes that are not compressed so
+    #: an unknown compression, or bytes that are not in its format
     COMPRESSION = "compression"
     #: a body that is neither `[args, kwargs, embed]` nor an object with `args` and `kwargs`
     BODY = "body"
-    #: no name of a task, or two
+    #: no task name, or two
     NO_TASK = "no_task"
-    #: a task that is none of ours
+    #: an unknown task
     UNKNOWN_TASK = "unknown_task"
-    #: an id that is missing, is no text, is too long, or two ids
+    #: an id that is missing, not a string or too long, or two ids
     TASK_ID = "task_id"
-    #: arguments that the task does not take
+    #: arguments that the task does not accept
     ARGUMENTS = "arguments"
-    #: an ETA that is no date, or lies ahead: scheduling is the order's `send_at`
+    #: an ETA that is not a date, or in the future: an order is scheduled by its `send_at`
     ETA = "not_now"
-    #: an expiry that is no date
+    #: an expiry that is not a date
     EXPIRES = "expires"
-    #: what stands under a queue's name is no list
+    #: the key of a queue holds another type than a list
     NO_LIST = "no_list"
-    #: the bookkeeping of messages in work was changed by others
+    #: the record of unacknowledged messages was changed by another client
     UNACKED = "unacked"
-    #: nothing of the above, and yet it could not be made a task
+    #: any other error while turning it into a task
     UNEXPECTED = "unexpected"
 
 
 class Malformed(Exception):
-    """A broker message outside its good form. Its text is the reason, never content."""
+    """A broker message that is not valid. The exception's text is the reason, never content."""
 
     def __init__(self, reason: Reason, task_id: object = None) -> None:
-        """Take the reason, and whatever stands where the task's id should."""
+        """Take the reason, and the value in the place of the task's id."""
         super().__init__(str(reason))
         self.reason = reason
         self.task_id = uuid_or_none(task_id)
 
 
 class Expired(Exception):
-    """A message that its producer no longer wants carried out."""
+    """A message whose `expires` has passed."""
 
     def __init__(self, task_id: str) -> None:
         """Take the task's id, a UUID."""
@@ -66,5 +66,5 @@ class Expired(Exception):
 
 
 def uuid_or_none(value: object) -> str | None:
-    """Return a value that may be logged as an id: anything else could be a phone number."""
+    """Return the value if it is a UUID, which may be logged: anything else could be a phone number."""
     return value if isinstance(value, str) and _UUID.fullmatch(value) else None

@@ -1,7 +1,7 @@
-"""Turns a broker message into the message of a task: what its sender says beyond the order is not carried on.
+"""Parses a broker message into a task message: task, id and arguments; everything else that its sender set is dropped.
 
-Everything that Celery's protocols 1 and 2 let a sender say of how a task is run (eta, retries, time limits, callbacks,
-chords, groups, stamps, where to reply) is left out: what happens to an order is the order's and the database's to say.
+All options of Celery's protocols 1 and 2 for how a task runs (eta, retries, time limits, callbacks, chords, groups,
+stamps, reply_to) are dropped: the order and the database alone decide what happens to an order.
 """
 
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ Fields = dict[str, Any]
 
 _JSON = "application/json"
 _ENCODINGS = {"", "utf-8", "utf8", "us-ascii", "ascii", "binary"}
-#: characters a task's id may have
+#: longest task id in characters
 _LONGEST_ID = 255
 
 
 @dataclass(frozen=True, slots=True)
 class TaskMessage:
-    """A task that was asked for."""
+    """A task to run."""
 
     task: str
-    #: a UUID; an id of another form becomes one, the same each time
+    #: a UUID; an id of another form is mapped to one, always the same
     id: str
     args: list[Any]
 
     @property
     def headers(self) -> Fields:
-        """What Celery is told of it."""
+        """Its headers for Celery."""
         shown, shown_kwargs = redact(self.task, self.args, {})
         return {
             "lang": "py",
@@ -51,12 +51,12 @@ class TaskMessage:
 
 
 def read(headers: Any, body: Any, content_type: Any, content_encoding: Any, now: datetime) -> TaskMessage:
-    """Return the task a message asks for; Malformed when it is none, Expired when it came too late."""
+    """Return the task that a message requests; Malformed when it is invalid, Expired when it has expired."""
     if not isinstance(headers, dict):
         raise Malformed(Reason.HEADERS)
     fields = headers
     try:
-        fields, args, kwargs = _reported(headers, _parsed(body, content_type, content_encoding))
+        fields, args, kwargs = _protocol_parts(headers, _parsed(body, content_type, content_encoding))
         task = _name(fields)
         found = TaskMessage(task, _id(fields), _arguments(task, args, kwargs))
         _require_due(fields, now, found.id)
@@ -66,7 +66,7 @@ def read(headers: Any, body: Any, content_type: Any, content_encoding: Any, now:
 
 
 def request_id(task_id: str) -> UUID:
-    """Return a producer's task id as a request id; one that is no UUID is given one, the same each time."""
+    """Return a producer's task id as a request id; one that is not a UUID is mapped to one, always the same."""
     try:
         return UUID(task_id)
     except ValueError:
@@ -87,8 +87,8 @@ def _lower(word: Any) -> str | None:
     return "" if word is None else word.lower() if isinstance(word, str) else None
 
 
-def _reported(headers: Fields, body: Any) -> tuple[Fields, Any, Any]:
-    """Return what is said of the task, its positional and its named arguments: protocol 2, 1, or a mixture."""
+def _protocol_parts(headers: Fields, body: Any) -> tuple[Fields, Any, Any]:
+    """Return the task's fields, positional and keyword arguments, in protocol 2, 1, or a mixture."""
     if isinstance(body, list) and len(body) == 3 and (body[2] is None or isinstance(body[2], dict)):
         return headers, body[0], body[1]
     if not isinstance(body, dict) or not ("args" in body or "kwargs" in body):
@@ -131,7 +131,7 @@ def _require_due(fields: Fields, now: datetime, task_id: str) -> None:
 
 
 def _moment(value: Any, reason: Reason) -> datetime:
-    """Return a date and time of the protocol; without a zone it is in UTC."""
+    """Parse a date and time of the protocol; without a zone it is in UTC."""
     try:
         found = datetime.fromisoformat(value)
     except (TypeError, ValueError):

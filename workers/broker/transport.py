@@ -1,7 +1,7 @@
-"""Kombu's Redis transport with the envelope of each message validated as it comes off the wire.
+"""Kombu's Redis transport with the envelope of each message validated as it is read.
 
-Kombu reads the envelope outside of every guard that a consumer can set: an item that is no JSON, or JSON without a
-delivery tag, ends the process. What is no envelope goes to the dead letters instead, and the reader takes the next.
+Kombu parses the envelope where no consumer can catch an error: an item that is not JSON, or JSON without a delivery
+tag, ends the process. Here an invalid envelope becomes a dead letter, and the next item is read.
 """
 
 import logging
@@ -27,7 +27,7 @@ _BINDING = 3
 
 
 def _kind(error: ResponseError) -> str:
-    """Return the first word of what Redis says, also of one command of several: the rest may quote a key."""
+    """Return the error code of a Redis error, also of one in a pipeline: the rest of the text may quote a key."""
     return str(error).rpartition(" caused error: ")[2].partition(" ")[0]
 
 
@@ -36,7 +36,7 @@ def _is_wrong_type(error: ResponseError) -> bool:
 
 
 def _remove_unless(client: Any, kind: str, key: str) -> bytes | None:
-    """Remove a key of another type; return what may be kept of it, None: it is of this type, or not there."""
+    """Delete a key of another type; return what to keep of it, None when it is of this type or missing."""
     found = bytes_to_str(client.type(key))
     if found in (kind, "none"):
         return None
@@ -46,51 +46,51 @@ def _remove_unless(client: Any, kind: str, key: str) -> bytes | None:
 
 
 class QoS(redis.QoS):
-    """The messages in work, of which a damaged record is set aside instead of being tried for ever."""
+    """The unacknowledged messages; a damaged record of one is dead-lettered instead of being retried for ever."""
 
     channel: Any
     _remove_from_indices: Any
 
     def append(self, message: Any, delivery_tag: Any) -> None:
-        """Record that a message is in work; one that the broker does not let us record is carried all the same.
+        """Record a message as unacknowledged; one that the broker does not let us record is processed anyway.
 
-        It has left its queue by then. A broker that is full refuses, and so does one where others have put something
-        else under the key.
+        It has already left its queue. A broker that is out of memory refuses, and so does one where the key holds
+        another type.
         """
         try:
             super().append(message, delivery_tag)
         except ResponseError as error:
-            log.error("a message in work cannot be recorded in the broker: %s", _kind(error))
+            log.error("an unacknowledged message cannot be recorded in the broker: %s", _kind(error))
             virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: Any) -> None:
-        """Forget a message that is done with."""
+        """Acknowledge a message."""
         try:
             super().ack(delivery_tag)
         except ResponseError:
             virtual.QoS.ack(self, delivery_tag)
 
     def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
-        """Give a message back to its queue, or forget it."""
+        """Requeue a message, or drop it."""
         try:
             super().reject(delivery_tag, requeue)
         except ResponseError:
             virtual.QoS.reject(self, delivery_tag, requeue=False)
 
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
-        """Give back what others took and did not finish."""
+        """Requeue messages that other workers took and did not acknowledge."""
         try:
             super().restore_visible(*args, **kwargs)
         except ResponseError as error:
-            log.error("messages that others left cannot be given back: %s", _kind(error))
+            log.error("unacknowledged messages of other workers cannot be requeued: %s", _kind(error))
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-        """Give a message back to its queue."""
+        """Requeue a message by its delivery tag."""
         try:
             super().restore_by_tag(tag, client, leftmost)
         except self.channel.connection_errors:
             raise
-        except Exception:  # noqa: BLE001 - others have written there: whatever is wrong, the next one is not
+        except Exception:  # noqa: BLE001 - another client wrote there: dead-letter this one, go on
             with self.channel.conn_or_acquire(client) as connection:
                 item = connection.hget(self.unacked_key, tag)
                 self._remove_from_indices(tag).execute()
@@ -98,7 +98,7 @@ class QoS(redis.QoS):
 
 
 class Channel(redis.Channel):
-    """A channel that hands on none but whole envelopes."""
+    """A channel that delivers only valid envelopes."""
 
     QoS = QoS
     connection_errors: tuple[type[Exception], ...]
@@ -124,7 +124,7 @@ class Channel(redis.Channel):
                 client.connection.disconnect()
                 raise
             except ResponseError as error:
-                if not (_is_wrong_type(error) and self._set_aside_no_lists()):
+                if not (_is_wrong_type(error) and self._dead_letter_other_types()):
                     raise
                 raise Empty from None
             if not found:
@@ -132,14 +132,14 @@ class Channel(redis.Channel):
             key, item = found
             queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
             self._queue_cycle.rotate(queue)
-            self._hand_on(queue, item)
+            self._deliver_item(queue, item)
             return True
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
 
     def _size(self, queue: str) -> int:
-        """Return how many messages are in a queue; what is no list under its name is set aside when it is read."""
+        """Return how many messages are in a queue; a key of another type counts 0 and is dead-lettered on reading."""
         try:
             return int(super()._size(queue))
         except ResponseError as error:
@@ -147,8 +147,8 @@ class Channel(redis.Channel):
                 raise
             return 0
 
-    def _set_aside_no_lists(self) -> bool:
-        """Set aside what others put under a queue's name and is no list, for all queues wait for it; tell of any."""
+    def _dead_letter_other_types(self) -> bool:
+        """Dead-letter keys of queues that hold another type, which block BRPOP for all queues; tell of any."""
         found = False
         with self.conn_or_acquire() as client:
             for queue in self.active_queues:
@@ -160,28 +160,28 @@ class Channel(redis.Channel):
         return found
 
     def _queue_bind(self, *binding: Any) -> None:
-        """Write a binding (exchange, routing key, pattern, queue), in the place of what is no table of bindings."""
+        """Write a binding (exchange, routing key, pattern, queue), replacing a key that holds no bindings."""
         write = super()._queue_bind  # type: ignore[misc]
         try:
             write(*binding)
         except ResponseError as error:
             if not _is_wrong_type(error):
                 raise
-            log.error("the bindings of %s in the broker were overwritten: they are made anew", binding[0])
+            log.error("the bindings of %s in the broker were overwritten: they are written again", binding[0])
             with self.conn_or_acquire() as client:
                 for key in (self.keyprefix_queue, self.keyprefix_binding_permanent):
                     _remove_unless(client, "set", self.global_keyprefix + key % binding[0])
             write(*binding)
 
     def get_table(self, exchange: str) -> list[tuple[str, str, str]]:
-        """Return an exchange's bindings, without what others wrote among them."""
+        """Return an exchange's bindings, without malformed entries."""
         try:
             table = super().get_table(exchange)
         except ResponseError:
             return []
         return [binding for binding in table if len(binding) == _BINDING]
 
-    def _hand_on(self, queue: str, item: bytes) -> None:
+    def _deliver_item(self, queue: str, item: bytes) -> None:
         try:
             envelope = opened(item, queue)
         except Malformed as fault:
@@ -190,7 +190,7 @@ class Channel(redis.Channel):
             self.connection._deliver(envelope, queue)
 
     def _receive_one(self, c: Any) -> bool | None:
-        """Read one broadcast; one that is no envelope is logged, without its content, and left."""
+        """Read one broadcast; an invalid one is logged, without its content, and dropped."""
         try:
             response = c.parse_response()
         except self.connection_errors:
@@ -198,19 +198,19 @@ class Channel(redis.Channel):
             raise
         if not isinstance(response, list | tuple):
             return None
-        reported = self._handle_message(c, response)
-        if not bytes_to_str(reported["type"]).endswith("message") or not reported["data"]:
+        received = self._handle_message(c, response)
+        if not bytes_to_str(received["type"]).endswith("message") or not received["data"]:
             return None
-        exchange = bytes_to_str(reported["channel"]).partition(".")[2].split("/", 1)[0]
+        exchange = bytes_to_str(received["channel"]).partition(".")[2].split("/", 1)[0]
         queue = self._fanout_to_queue.get(exchange)
         if queue is None:
             return None
         try:
-            envelope = opened(reported["data"], queue)
+            envelope = opened(received["data"], queue)
             if exchange == CONTROL:
                 require_question(envelope)
         except Malformed as fault:
-            log.error("a broadcast to %s was thrown away: %s", exchange, fault)
+            log.error("a broadcast to %s was rejected: %s", exchange, fault)
             return None
         self.connection._deliver(envelope, queue)
         return True
@@ -218,20 +218,20 @@ class Channel(redis.Channel):
     def _do_restore_message(
         self, payload: Any, exchange: str, routing_key: str, pipe: Any, leftmost: bool = False
     ) -> None:
-        """Put a message back into the queue it came from; kombu logs one whole that it cannot put back."""
+        """Requeue a message into the queue it came from; kombu would log the content of one that it cannot requeue."""
         envelope = checked(payload, routing_key)
         envelope["properties"]["delivery_info"]["redelivered"] = True
         (pipe.lpush if leftmost else pipe.rpush)(routing_key, dumps(envelope))
 
 
 class Transport(redis.Transport):
-    """The transport of those channels."""
+    """The transport that uses these channels."""
 
     Channel = Channel
 
 
 class GuardedConnection(Connection):
-    """A connection to the broker, which reads Redis' lists by the transport above."""
+    """A connection to the broker that uses the transport above for Redis."""
 
     def get_transport_cls(self) -> Any:
         """Return the transport's class."""

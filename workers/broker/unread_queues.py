@@ -1,6 +1,6 @@
-"""Finds orders in lists of the broker that no worker reads, from producers that lack the key prefix or a queue's name.
+"""Finds orders in broker lists that no worker reads, from producers without the key prefix or the right queue name.
 
-A list of that name is all that tells of such an order, and to its sender everything looks well.
+Such an order shows only as a list of that name: its producer gets no error.
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from kombu.transport.redis import Channel
 from workers.queues import INGEST, OTP, QUEUES
 
 PREFIX = "postroad:"
-#: Celery's queue where nobody names one
+#: Celery's default queue
 _DEFAULT = "celery"
-#: seconds for an answer
+#: seconds to wait for a reply
 _TIMEOUT = 2.0
-#: what kombu adds to a queue's name for each step of priority
+#: suffixes that kombu adds to a queue's name for each priority step
 _STEPS = ("", *(f"{Channel.sep}{step}" for step in (3, 6, 9)))
 
-#: names of lists that foreign producers write to → what is wrong
+#: lists that misconfigured producers write to → what is wrong
 _WRONG = {
     **{queue.name: f"without the key prefix `{PREFIX}`" for queue in QUEUES},
     _DEFAULT: f"without the key prefix `{PREFIX}`, and to no queue of ours",
@@ -28,16 +28,16 @@ _WRONG = {
 
 @dataclass(frozen=True, slots=True)
 class UnreadQueue:
-    """A list that nobody reads."""
+    """A list that no worker reads."""
 
     list: str
     messages: int
-    #: how its producer sends
+    #: what is wrong with its producer's configuration
     wrong: str
 
 
 def unread(broker_url: str) -> list[UnreadQueue]:
-    """Return the lists with messages in them that nobody reads; none where the broker is no Redis, or is away."""
+    """Return the non-empty lists that no worker reads; none where the broker is not Redis, or unreachable."""
     if not broker_url.startswith(("redis://", "rediss://")):
         return []
     names = [(name, name + step) for name in _WRONG for step in _STEPS]

@@ -1,1 +1,1 @@
-"""The processes of carriers: one for each that has a far end, so that a slow one keeps nobody else waiting."""
+"""Carrier workers: one process per connected carrier, so that a slow carrier delays no other."""

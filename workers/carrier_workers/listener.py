@@ -1,4 +1,4 @@
-"""What becomes of what a carrier says unasked, in its process."""
+"""Handles what a carrier sends by itself (receipts, MO messages, late submit responses), in its worker."""
 
 import time
 from uuid import UUID
@@ -10,29 +10,29 @@ from pipeline.stages.settle import book
 from pipeline.stages.suspected_receipts import suspect
 from schema.carriage import Attempt, CarrierEvents
 
-#: seconds for which an answer that came too late waits for its attempt to be written
+#: seconds for which a late submit response waits for its attempt to be written
 _LATEST = 60.0
 _late: dict[UUID, tuple[float, Attempt]] = {}
 
 
 def listens_to(rt: Runtime, name: str, received: CarrierEvents) -> None:
-    """Keep what a carrier says unasked; DatabaseFault when it is not kept."""
+    """Store what a carrier sent by itself; DatabaseFault when it is not stored."""
     if received.receipts:
         book(rt, received.receipts)
     if received.inbound:
         inbound.keep(rt, received.inbound)
     suspect(rt, received.suspects)
-    dead_letters.keep(rt, received.dead)  # last: said again the others are kept once, and these are counted twice
+    dead_letters.keep(rt, received.dead)  # last: on a retransmission the others are stored once, these twice
     if received.late:
         _late.update((each.ref, (time.monotonic(), each)) for each in received.late)
         note_late(rt, name)
 
 
 def note_late(rt: Runtime, name: str) -> None:
-    """Note answers that came too late, for as long as their attempts may not be written yet."""
+    """Record late submit responses, for as long as their attempts may not be written yet."""
     if not _late:
         return
-    # a list at once: the ear and the watch come here each in a thread of its own
+    # copied first: the listener and the watch thread both call this
     noted = note(rt, name, [each for _, each in list(_late.values())])
     for ref, (at, _) in list(_late.items()):
         if ref in noted or time.monotonic() - at > _LATEST:

@@ -1,6 +1,6 @@
-"""Keeps a process for each carrier that needs one: started when it is added, again when it dies, ended when it goes.
+"""Keeps one process per connected carrier: started when it is added, restarted when it dies, stopped when removed.
 
-One whose carrier becomes of another kind ends too, for another: the queues that it reads are others then.
+A process is also replaced when its carrier's placement changes, because it then reads other queues.
 """
 
 import logging
@@ -21,11 +21,11 @@ from workers.processes.parent_death_signal import with_parent_death_signal
 
 log = logging.getLogger(__name__)
 
-#: seconds between two looks at the carriers' rows
+#: seconds between two reads of the carriers' rows
 _LOOK = 1.0
-#: seconds before a dead process is started again, doubled each time, at most the last; and after which it is no news
+#: seconds before a dead process restarts, doubled each time up to the second; uptime after which that starts over
 _FIRST_PAUSE, _LONGEST_PAUSE, _SETTLED = 1.0, 30.0, 30.0
-#: seconds a process may take to end: longer than its own patience with its tasks
+#: seconds a process may take to stop: longer than the time it gives its own tasks
 _GRACE = 30.0
 
 
@@ -38,16 +38,16 @@ class _Child:
 
 
 class CarrierProcesses:
-    """The carriers' processes of this machine."""
+    """The carrier processes of this machine."""
 
     def __init__(self, wanted: Callable[[], Mapping[str, Placement]], command: Callable[[str], list[str]]) -> None:
-        """Take what says which there should be and where they carry, and the command of each."""
+        """Take the function that returns the wanted carriers and their placements, and that of a carrier's command."""
         self._wanted = wanted
         self._command = command
         self._children: dict[str, _Child] = {}
 
     def look(self) -> None:
-        """Start what is missing, end what is not wanted any more."""
+        """Start missing processes, stop those that are not wanted any more."""
         wanted = self._wanted()
         self._end([name for name, child in self._children.items() if child.placement is not wanted.get(name)])
         for name, placement in wanted.items():
@@ -57,11 +57,11 @@ class CarrierProcesses:
             elif child.popen.poll() is not None and time.monotonic() > child.started_at + child.pause:
                 settled = time.monotonic() - child.started_at > _SETTLED
                 pause = _FIRST_PAUSE if settled else min(2 * child.pause, _LONGEST_PAUSE)
-                log.warning("the process of carrier %s ended with %s; it starts again", name, child.popen.returncode)
+                log.warning("the process of carrier %s ended with code %s; restarting it", name, child.popen.returncode)
                 self._children[name] = self._start(name, placement, pause)
 
     def close(self) -> None:
-        """End all of them: each has time to take its carrier's last answers."""
+        """Stop all of them: each has time to receive its carrier's last responses."""
         self._end(list(self._children))
 
     def _start(self, name: str, placement: Placement, pause: float) -> _Child:
@@ -82,30 +82,30 @@ class CarrierProcesses:
 
 
 def serve(given: Settings) -> None:
-    """Keep the carriers' processes until told to stop."""
-    reported: list[int] = []
+    """Keep the carriers' processes running until SIGINT or SIGTERM."""
+    received: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        reported.append(number)
+        received.append(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     rt = Runtime(given)
-    placements = CarrierProcesses(lambda: _wanted(rt), command)
+    processes = CarrierProcesses(lambda: _wanted(rt), command)
     try:
-        while not reported:
+        while not received:
             try:
-                placements.look()
-            except DatabaseFault as fault:  # those that run go on
+                processes.look()
+            except DatabaseFault as fault:  # running processes go on
                 log.warning("the carriers cannot be read: %s", fault)
             time.sleep(_LOOK)
     finally:
-        placements.close()
+        processes.close()
         rt.close()
 
 
 def command(name: str) -> list[str]:
-    """Return what runs the process of one carrier."""
+    """Return the command that runs the process of one carrier."""
     return [sys.executable, "-m", "workers.carrier_workers.worker", name]
 
 

@@ -1,4 +1,4 @@
-"""One carrier's process: a Celery worker whose tasks are threads, around one connection that stays."""
+"""One carrier's worker: a Celery worker with a thread pool that shares one permanent connection to the carrier."""
 
 import logging
 import os
@@ -23,22 +23,22 @@ from workers.tasks import recover_killed
 
 log = logging.getLogger(__name__)
 
-#: seconds between two looks at the carrier's row
+#: seconds between two reads of the carrier's row
 _LOOK = 2.0
-#: batches that are under way at once: while one waits for its carrier another waits for the database. An HTTP carrier
-#: takes one call at a time, and a third would only use up its own time in waiting
+#: batches in progress at once: while one waits for the carrier another waits for the database. An HTTP carrier takes
+#: one call at a time, and a third batch would only spend its lease waiting
 CONCURRENCY = {Placement.BOUND: 4, Placement.OWN: 2}
 
 
 def run(name: str) -> None:
-    """Carry the messages of one carrier until told to stop; ConfigurationError when there is none of that name."""
-    # each thread has a connection; so have the ear and the watch, and a code that overtakes
+    """Send the messages of one carrier until told to stop; ConfigurationError when there is no such carrier."""
+    # a connection for each thread, for the listener and the watch, and for an OTP batch that overtakes
     os.environ.setdefault("POSTROAD_POOL_SIZE", str(max(CONCURRENCY.values()) + 3))
     rt = Runtime(with_local_servers())
     placement = all_placements(rt).get(name)
     rt.close()
     if placement is None or placement is Placement.SHARED:
-        raise ConfigurationError(f"carrier {name}: there is none of this name that needs a process of its own")
+        raise ConfigurationError(f"carrier {name}: no carrier of this name needs a process of its own")
     queues = own_queues(name, placement)
     app.conf.task_queues = (*QUEUES, *queues)
     worker_ready.connect(lambda **_: Thread(target=_watch, args=(name,), daemon=True).start(), weak=False)
@@ -54,19 +54,19 @@ def run(name: str) -> None:
 
 
 def _watch(name: str) -> None:
-    """Keep the carrier connected as its row says, whether or not there is anything to send, and its balance known."""
-    scales, reporter = BalancePoller(name), BindReporter(name)
+    """Keep the carrier connected as its row says, also when there is nothing to send, and poll its balance."""
+    poller, reporter = BalancePoller(name), BindReporter(name)
     while not runtime().is_stopping():
         try:
             carrier = keep_connected(runtime(), name, partial(listener.listens_to, runtime(), name))
             listener.note_late(runtime(), name)
             recover_killed()
             reporter.look(runtime(), carrier)
-            scales.look(runtime())
+            poller.look(runtime())
         except (ConfigurationError, DatabaseFault) as error:
             log.warning("carrier %s: %s", name, error)
-        except Exception as error:  # noqa: BLE001 - whoever looks after the carrier must not die of it
-            log.error("carrier %s: looking after it failed with %s", name, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - this thread must go on
+            log.error("carrier %s: keeping it connected failed with %s", name, type(error).__name__)
         time.sleep(_LOOK)
 
 

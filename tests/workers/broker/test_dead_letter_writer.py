@@ -80,7 +80,7 @@ def test_nothing_waits_for_ever(
     keeper.put("ingest", FAULT, b"a")
     writer.answer(False)
 
-    assert "1 messages that were thrown away could not be kept" in caplog.text
+    assert "1 rejected messages could not be kept" in caplog.text
     writer.alarms.pop()()
     assert writer.batches == []
 
