@@ -1,1 +1,1 @@
-"""Where and when: Celery, the clock, the command line."""
+"""The processes: Celery workers and beat, the HTTP gateway, webhooks, the command line, and the lab."""

@@ -1,4 +1,4 @@
-"""The Celery app, and this process's Runtime."""
+"""The Celery app and its configuration, and the Runtime of this process."""
 
 import logging
 import mmap
@@ -30,9 +30,9 @@ app.conf.update(
     broker_url=broker_url(with_local_servers()),
     broker_connection_retry_on_startup=True,
     broker_connection_timeout=5,
-    # a list under whose name others put something else, too, is waited for
+    # also when a queue's key holds another type
     broker_channel_error_retry=True,
-    # a hint may be given twice or never (the row is the truth), so this is about speed only
+    # hints may be lost or doubled (the row is the truth), so this affects speed only
     broker_transport_options={
         "visibility_timeout": 60,
         "health_check_interval": 10,
@@ -54,7 +54,7 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
-    # a child that is killed is missed within a second
+    # notices a killed child within a second
     worker_pool="workers.processes.pool_children:WatchedPool",
     worker_max_tasks_per_child=10_000,
     worker_eta_task_limit=1000,
@@ -70,32 +70,32 @@ app.conf.update(
     timezone="UTC",
 )
 
-# at INFO each would say a line a tick
+# at INFO each logs a line per tick
 for _noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
     logging.getLogger(_noisy).setLevel(logging.WARNING)
 
 _runtimes: dict[int, Runtime] = {}
-#: threads of one process that come first at once
+#: guards the first call, which several threads may make at once
 _making = Lock()
 
-#: a byte that a worker shares with the children it forks: not 0 once it was told to stop
+#: a byte that a worker shares with its forked children: not 0 once the worker was told to stop
 _stopping = mmap.mmap(-1, 1)
 
 
 @celeryd_init.connect
 def _name_logs(sender: str, conf: Any, **_: Any) -> None:
-    """Have a worker's lines begin as those of our other processes do, with its own name."""
+    """Give a worker's log lines the format of our other processes, with the worker's name."""
     conf.worker_log_format = conf.worker_task_log_format = logs.form(sender.partition("@")[0])
 
 
 @worker_shutting_down.connect
 def _stop(**_: Any) -> None:
-    """Let the children know between two portions: only the worker itself is told."""
+    """Tell the children, which look between two portions: the signal reaches the worker only."""
     _stopping[0] = 1
 
 
 def runtime() -> Runtime:
-    """Return this process's runtime, made at the first call: never before a fork."""
+    """Return this process's runtime, made at the first call, so never before a fork."""
     found = _runtimes.get(os.getpid())
     if found is None:
         with _making:
@@ -108,12 +108,12 @@ def runtime() -> Runtime:
 
 
 @worker_process_init.connect
-def _spare(**_: Any) -> None:
+def _freeze(**_: Any) -> None:
     freeze()
 
 
 @worker_process_shutdown.connect
-@worker_shutdown.connect  # where a worker's tasks are threads of its own
+@worker_shutdown.connect  # for a worker with a thread pool
 def _close(**_: Any) -> None:
     found = _runtimes.pop(os.getpid(), None)
     if found:

@@ -1,4 +1,4 @@
-"""What happens unasked, and how often. Each tick is safe to run twice, and worthless once the next is due."""
+"""The beat schedule: periodic tasks and their intervals. A tick may run twice, and expires when the next is due."""
 
 from workers.queues import CLOCK
 

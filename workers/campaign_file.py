@@ -1,8 +1,8 @@
-"""Reading a campaign's CSV file into orders: line by line, a thousand recipients an order.
+"""Parses a campaign's CSV file into orders of up to a thousand recipients, line by line.
 
-The first line names the columns. One holds the numbers, `country` may say where national ones are dialled,
-`correlation_id` may hold the producer's own words; of the others those that the text names are merge fields, whatever
-their case. A line that is broken, or that is known to be refused, is a `Fault`; the lines after it are read.
+The first line names the columns. One holds the numbers, `country` the country of national numbers, `correlation_id` the
+producer's own id; other columns that the text names are merge fields, ignoring case. A line that is malformed, or that
+would be refused, becomes a `LineFault`; the lines after it are read.
 """
 
 import itertools
@@ -30,22 +30,22 @@ from workers.csv_reader import (
 
 __all__ = ["PORTION", "BrokenCsvFile", "FilePortion", "FileRow", "LineFault", "portions", "request_ids"]
 
-#: recipients one order takes
+#: recipients per order
 PORTION = 1000
-#: times a portion can be tried that was refused whole
+#: how often a portion that was refused as a whole can be sent again
 _TRIES = 20
 CORRELATION, COUNTRY = "correlation_id", "country"
 
 _COUNTRY = re.compile("[A-Za-z]{2}")
-#: what looks like a merge field, its name spelt as only a spreadsheet would
+#: looks like a merge field, but has characters that merge field names exclude
 _LOOSE = re.compile(r"\$\{([^{}$]*)\}")
-#: columns that are named where one is missing
+#: columns listed in an error about a missing one
 _NAMED = 12
 
 
 @value_class
 class FileRow:
-    """One recipient, as an order spells it."""
+    """One recipient, in the form of an order's JSON."""
 
     line: int
     recipient: Mapping[str, Any]
@@ -53,13 +53,13 @@ class FileRow:
 
 @dataclass(slots=True)
 class FilePortion:
-    """Some lines of the file: the order they make, and what was left out."""
+    """Up to a thousand lines of the file: their order, and the faults of lines that were left out."""
 
     #: from 1
     number: int
     order: Order | None
     faults: list[LineFault] = field(default_factory=list)
-    #: lines read, those left out among them
+    #: lines read, including those left out
     lines: int = 0
 
 
@@ -73,12 +73,12 @@ def portions(
     strict_numbers: bool = False,
     judged: bool = True,
 ) -> Iterator[FilePortion]:
-    """Yield the file's lines as orders of up to a thousand recipients; BrokenFile when it has no usable header.
+    """Yield the file's lines as orders of up to a thousand recipients; BrokenCsvFile without usable header.
 
-    `chunks` are the file's bytes, cut anywhere. `order` is what all have in common, `text` what its template says. With
-    a `name` each order has the idempotency key `name/portion`, and a portion is always the same thousand lines, broken
-    ones or not: the file can be sent again and nobody gets it twice. `judged`: numbers and texts that will be refused
-    are faults here already.
+    `chunks` are the file's bytes, cut anywhere. `order` holds the common fields, `text` its template's text. With a
+    `name` each order has the idempotency key `name/portion`, and a portion is always the same thousand lines, malformed
+    ones included: the file can be sent again without duplicates. `judged`: report numbers and texts that would be
+    refused as faults.
     """
     preview = Preview(text or order.get("body") or "", order.get("country"), strict_numbers=strict_numbers)
     table = _Table(CsvReader(chunks), preview, order.get("merge", {}), column)
@@ -96,9 +96,9 @@ def portions(
 
 
 def request_ids(portion: FilePortion, name: str) -> list[UUID]:
-    """Return the request ids of a named campaign's portion, one for each time it is tried.
+    """Return the request ids of a named campaign's portion, one for each time it can be sent.
 
-    They are the same whenever it is sent again unchanged, at whatever time.
+    They depend on its content only: sending it again unchanged gives the same ids.
     """
     if portion.order is None:
         return []
@@ -111,7 +111,7 @@ _UNCOUNTED = {"submitted_at", "send_at", "valid_until"}
 
 
 def _unused(order: Order) -> set[str]:
-    # a field that younger versions added counts where it is used
+    # a field of a later version counts only where it is set, so that old ids stay
     return {COUNTRY} if order.country is None else set()
 
 
@@ -119,10 +119,10 @@ def _unused(order: Order) -> set[str]:
 
 
 class _Table:
-    """The file's columns: which of them say what."""
+    """The file's columns and their meaning."""
 
     def __init__(self, reader: CsvReader, preview: Preview, shared: Mapping[str, str], column: str | None) -> None:
-        """Read the header; BrokenFile says what is wrong with it, or which merge field has no column."""
+        """Read the header; BrokenCsvFile says what is wrong with it, or which merge field has no column."""
         wanted = (column,) if column else NUMBER_COLUMNS
         header = reader.read_header(lambda cells: any(fold(each) in map(fold, wanted) for each in cells))
         if header is None:
@@ -132,7 +132,7 @@ class _Table:
             )
         self._reader, self._preview = reader, preview
         self._header = [name.strip() for name in header]
-        #: columns up to the last that has a name
+        #: number of columns up to the last one with a name
         self._width = max(place for place, name in enumerate(self._header, 1) if name)
         self._number = next(place for each in wanted if (place := find_column(self._header, each)) is not None)
         self._correlation = find_column(self._header, CORRELATION)
@@ -145,15 +145,15 @@ class _Table:
         columns = ", ".join(filter(None, self._header[:_NAMED])) + ", …" * (len(self._header) > _NAMED)
         for name in self._preview.names:
             if name not in self._merge and name not in self.shared:
-                words = "no column is called so, and no --field"
+                words = "no column has this name, and no --field"
                 raise BrokenCsvFile(f"the text needs ${{{name}}}: {words}; the columns are {columns}")
         for name in _LOOSE.findall(self._preview.text):
             if name not in self._preview.names and find_column(self._header, name) is not None and name.strip():
-                words = "a merge field is letters, digits, _, - and . without blanks: name the column and the field so"
+                words = "a merge field is letters, digits, _, - and . without blanks: rename the column and the field"
                 raise BrokenCsvFile(f"the text has ${{{name}}}: {words}")
 
     def rows(self, *, judged: bool) -> Iterator[FileRow | LineFault]:
-        """Yield each line that is not blank."""
+        """Yield each line that is not blank, parsed."""
         for record in self._reader.records(self._is_row):
             yield record if isinstance(record, LineFault) else self._row(record, judged)
 
@@ -180,8 +180,8 @@ class _Table:
             country = ""
         if judged and (words := self._preview.fault(number, country or None, {**self.shared, **merge})):
             return LineFault(line, words)
-        said = {"correlation_id": own} if own else {}
-        return FileRow(line, {"to": number, "merge": merge, **said, **({"country": country} if country else {})})
+        correlation = {"correlation_id": own} if own else {}
+        return FileRow(line, {"to": number, "merge": merge, **correlation, **({"country": country} if country else {})})
 
     @staticmethod
     def _at(cells: Sequence[str], place: int | None) -> str:
@@ -192,7 +192,7 @@ class _Table:
 
 
 def _order(common: Mapping[str, Any], rows: Sequence[FileRow]) -> tuple[Order | None, list[LineFault]]:
-    """Return the order of the rows that fit, and a fault for each that does not; BrokenFile when none of them could."""
+    """Return the order of the valid rows, and a fault for each other row; BrokenCsvFile if none can be valid."""
     if not rows:
         return None, []
     found = read({**common, "recipients": [row.recipient for row in rows]})

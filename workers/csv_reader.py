@@ -1,8 +1,8 @@
-"""Strict reading of CSV files (RFC 4180), line by line: what a quotation mark means is never guessed.
+"""A strict CSV parser (RFC 4180), line by line: a misplaced quotation mark is an error, never guessed around.
 
-Lines end with LF, CRLF, CR or LFCR and are counted as an editor counts them; comma, semicolon or tab stands between
-cells. A line that breaks the grammar is a `Fault` of its own, and reading goes on with the line after it; what is no
-CSV file at all is a `BrokenFile`.
+Lines end with LF, CRLF, CR or LFCR and are counted as an editor counts them; the delimiter is comma, semicolon or tab.
+A line that breaks the grammar becomes a `LineFault`, and reading goes on with the line after it; a file that is not CSV
+at all raises `BrokenCsvFile`.
 """
 
 import re
@@ -14,21 +14,21 @@ from itertools import chain
 from pipeline.errors import ConfigurationError
 from schema.value_class import value_class
 
-#: names of the column of numbers, in the order they are looked for
+#: names of the numbers' column, in the order in which they are tried
 NUMBER_COLUMNS = ("to", "phone", "number", "msisdn")
 DELIMITERS = ",;\t"
-#: characters of a cell in quotation marks: as many as a spreadsheet's cell holds
+#: longest quoted cell in characters: that of a spreadsheet's cell
 LONGEST_CELL = 32_767
-#: bytes of a line
+#: longest line in bytes
 LONGEST_LINE = 1 << 20
 
 _BREAK = re.compile(rb"\r\n|\n\r|\r|\n")
 _SEP = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
-#: what Python makes of bytes that are no UTF-8
+#: Python's surrogate escapes of bytes that are not UTF-8
 _NOT_UTF8 = range(0xDC80, 0xDD00)
 
 _SAVE = "save it as `CSV UTF-8`"
-#: how other files begin
+#: first bytes of files that are not CSV
 _KINDS = (
     (b"PK\x03\x04", f"an Excel workbook or another zip archive, not CSV: {_SAVE}"),
     (b"\xd0\xcf\x11\xe0", f"an Excel workbook, not CSV: {_SAVE}"),
@@ -40,12 +40,12 @@ _KINDS = (
 
 
 class BrokenCsvFile(ConfigurationError):
-    """The file cannot be read at all; the message says what its first lines should look like."""
+    """The file is not CSV with a usable header; the message says what its first lines should look like."""
 
 
 @dataclass(frozen=True, slots=True)
 class LineFault:
-    """A line that was left out. Holds no number and no text."""
+    """Why a line was left out. Contains no phone number and no text."""
 
     line: int
     message: str
@@ -53,20 +53,20 @@ class LineFault:
 
 @value_class
 class CsvRecord:
-    """One line's cells; it may run over several lines of the file."""
+    """One record's cells; it may span several lines of the file."""
 
-    #: the first of them, from 1
+    #: the first line, from 1
     line: int
     cells: list[str]
 
 
 def fold(name: str) -> str:
-    """Return a column's name as it is compared: without blanks around it, in small letters."""
+    """Return a column's name stripped and case-folded, for comparison."""
     return name.strip().casefold()
 
 
 def find_column(header: Sequence[str], name: str) -> int | None:
-    """Return the place of the column of that name: spelt so, else but for case; BrokenFile: two are called so."""
+    """Return the index of the column of that name, exact or else ignoring case; BrokenCsvFile if two match."""
     for spelt in (str.strip, fold):
         found = [place for place, each in enumerate(header) if spelt(each) == spelt(name)]
         if len(found) > 1:
@@ -77,31 +77,31 @@ def find_column(header: Sequence[str], name: str) -> int | None:
 
 
 def is_not_utf8(text: str) -> bool:
-    """Tell whether a text was no UTF-8."""
+    """Whether a text has bytes that were not UTF-8."""
     return not text.isascii() and any(ord(sign) in _NOT_UTF8 for sign in text)
 
 
 class CsvReader:
-    """The records of a file, one after the other."""
+    """Reads the records of a file in order."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
-        """Take the file's bytes, cut anywhere; BrokenFile when they are no text."""
+        """Take the file's bytes, cut anywhere; BrokenCsvFile when they are not text."""
         self._lines = _lines(chunks)
         self._back: deque[str] = deque()
         self._line = 0
         self._delimiter = ","
-        #: lines that the quoted cell read last took in
+        #: further lines that the last quoted cell spans
         self._taken: list[str] = []
 
     def read_header(self, is_header: Callable[[list[str]], bool]) -> list[str] | None:
-        """Return the cells of the first line, split by the delimiter with which they are a header; None: by none.
+        """Return the cells of the first line, split by the first delimiter that makes them a header; None if none.
 
-        Where they are none the line is still to be read. BrokenFile: the file is empty, or its first line no CSV.
+        With None the line is read again as a record. BrokenCsvFile: the file is empty, or its first line not CSV.
         """
         while (first := self._next()) is not None and not first.strip():
             pass
-        said = first is not None and _SEP.fullmatch(first)
-        if said:
+        declared = first is not None and _SEP.fullmatch(first)
+        if declared:
             first = self._next()
         if first is None:
             raise BrokenCsvFile("the file is empty; its first line must name the columns: to,name,…")
@@ -111,7 +111,7 @@ class CsvReader:
         if len(first) > LONGEST_CELL and any(len(cell) > LONGEST_CELL for cell in re.split(f"[{DELIMITERS}]", first)):
             raise BrokenCsvFile(f"line {line}: a cell of more than {LONGEST_CELL:,} characters: is this a CSV file?")
         faults: list[str] = []
-        for self._delimiter in said[1] if said else DELIMITERS:
+        for self._delimiter in declared[1] if declared else DELIMITERS:
             record = self._record(first)
             if isinstance(record, CsvRecord) and is_header(record.cells):
                 return record.cells
@@ -119,16 +119,16 @@ class CsvReader:
                 faults.append(record.message)
         if faults:
             raise BrokenCsvFile(f"line {line}: {faults[0]}")
-        self._delimiter = said[1] if said else ","
+        self._delimiter = declared[1] if declared else ","
         self._put_back([first])
         return None
 
     def records(
         self, is_row: Callable[[Sequence[str]], bool] = lambda _cells: False
     ) -> Iterator[CsvRecord | LineFault]:
-        """Yield the other records, blank ones left out.
+        """Yield the other records, without blank ones.
 
-        `is_row` tells whether cells look like a whole record: a quoted cell that swallows such a line is a fault.
+        `is_row` tells whether cells look like a whole record: a quoted cell that would span such a line is a fault.
         """
         while (text := self._next()) is not None:
             if '"' in text:
@@ -149,29 +149,29 @@ class CsvReader:
     def _record(
         self, text: str, is_row: Callable[[Sequence[str]], bool] = lambda _cells: False
     ) -> CsvRecord | LineFault:
-        """Read the record that begins with a line. Where it breaks the grammar, what it took in is read again."""
+        """Parse the record that begins with a line. After an error the further lines it spans are read again."""
         first, cells, at = self._line, list[str](), 0
         while True:
             if text.startswith('"', at):
                 opened = self._line
                 found = self._quoted(text, at + 1, is_row)
                 if isinstance(found, str):
-                    return self._torn(opened, f"a cell opens with a quotation mark {found}")
+                    return self._broken(opened, f"a cell opens with a quotation mark {found}")
                 cell, text, at = found
                 if at < len(text) and text[at] != self._delimiter:
-                    return self._torn(opened, "text behind the quotation mark that closes a cell")
+                    return self._broken(opened, "text after the closing quotation mark of a cell")
             else:
                 end = text.find(self._delimiter, at)
                 cell, at = (text[at:], len(text)) if end < 0 else (text[at:end], end)
                 if '"' in cell:
-                    return LineFault(self._line, "a quotation mark within a cell that has none around it")
+                    return LineFault(self._line, "a quotation mark inside an unquoted cell")
             cells.append(cell)
             if at >= len(text):
                 return CsvRecord(first, cells)
             at += 1
 
     def _quoted(self, text: str, at: int, is_row: Callable[[Sequence[str]], bool]) -> tuple[str, str, int] | str:
-        """Return a quoted cell that begins there, the line that closes it and where in it, or what is wrong."""
+        """Parse a quoted cell; return it, the line that closes it and the index there, or what is wrong."""
         self._taken, parts, length = [], list[str](), 0
         while (end := _closing(text, at)) < 0:
             parts.append(text[at:])
@@ -184,23 +184,23 @@ class CsvReader:
             text, at = following, 0
             self._taken.append(text)
             if is_row(text.split(self._delimiter)):
-                return f"and would take in line {self._line}, which is one of its own"
+                return f"and would include line {self._line}, which looks like a record of its own"
         return "\n".join([*parts, text[at:end]]).replace('""', '"'), text, end + 1
 
-    def _torn(self, opened: int, words: str) -> LineFault:
+    def _broken(self, opened: int, words: str) -> LineFault:
         self._put_back(self._taken)
         return LineFault(opened, words)
 
 
 def _closing(text: str, at: int) -> int:
-    """Return where a quoted cell ends: at the first quotation mark that is not doubled; -1: not on this line."""
+    """Return the index of the first quotation mark that is not doubled; -1 if the cell goes on."""
     while (at := text.find('"', at)) >= 0 and text.startswith('""', at):
         at += 2
     return at
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Yield the lines of a file without their ends; BrokenFile: it is no text."""
+    """Yield the lines of a file without line ends; BrokenCsvFile if it is not text."""
     count, pending, blocks = 0, b"", iter(chunks)
     while len(pending) < 4 and (block := next(blocks, None)) is not None:
         pending += block
@@ -210,7 +210,7 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
     rest, pending = chain([pending.removeprefix(b"\xef\xbb\xbf")], blocks), b""
     for block in rest:
         pending += block
-        # an end of line may go on in the next block
+        # a line end of two bytes may continue in the next block
         held = pending[-1:] if pending.endswith((b"\r", b"\n")) and not pending.endswith((b"\r\n", b"\n\r")) else b""
         *whole, last = _BREAK.split(pending[: len(pending) - len(held)])
         pending = last + held
@@ -225,6 +225,6 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
 
 def _decoded(line: bytes, number: int) -> str:
     if number == 1 and b"\x00" in line:
-        kind = f"UTF-16, not UTF-8; {_SAVE}" if b"\x00" in line[:2] else "no text: there is a NUL in it"
+        kind = f"UTF-16, not UTF-8; {_SAVE}" if b"\x00" in line[:2] else "not text: it has a NUL byte"
         raise BrokenCsvFile(f"line 1: the file is {kind}")
     return line.decode("utf-8", "surrogateescape")

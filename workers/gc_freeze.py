@@ -1,12 +1,12 @@
-"""The garbage collector, kept off what lives as long as the process: it was walked through with every batch."""
+"""Keeps Python's garbage collector away from objects that live as long as the process, to save CPU."""
 
 import gc
 
-#: objects made before it looks for cycles among them: a batch makes thousands and leaves none
+#: allocations before a collection of the youngest generation: a batch makes thousands and no cycles
 _GARBAGE_AT = 50_000
 
 
 def freeze() -> None:
-    """Have the collector pass over all there is now, and come by more rarely."""
+    """Exclude all present objects from collection, and collect more rarely."""
     gc.freeze()
     gc.set_threshold(_GARBAGE_AT, 20, 50)

@@ -1,4 +1,4 @@
-"""Each child of a worker settles what killed processes of its host left behind: within seconds, by their journals."""
+"""Recovers batches of killed processes of this host from their journals, within seconds; runs in each pool child."""
 
 import logging
 import time
@@ -13,7 +13,7 @@ from workers.tasks import recover_killed
 
 log = logging.getLogger(__name__)
 
-#: seconds between two looks at the folder of journals
+#: seconds between two scans of the journal folder
 _LOOK = 2.0
 
 
@@ -27,7 +27,7 @@ def _watch() -> None:
         try:
             recover_killed()
         except DatabaseFault as fault:
-            log.warning("what a killed process left behind is not settled yet: %s", fault)
-        except Exception as error:  # noqa: BLE001 - the next look may find what this one stumbled over gone
-            log.error("settling what a killed process left behind failed with %s", type(error).__name__)
+            log.warning("the batches of a killed process are not recovered yet: %s", fault)
+        except Exception as error:  # noqa: BLE001 - the cause may be gone at the next scan
+            log.error("recovering the batches of a killed process failed with %s", type(error).__name__)
         time.sleep(_LOOK)

@@ -1,4 +1,4 @@
-"""What is kept from one start to the next: passwords and ports, in a file that only its owner reads."""
+"""Generated passwords and ports of this installation, kept in a file that only its owner may read."""
 
 import json
 import os
@@ -8,12 +8,12 @@ import socket
 from pathlib import Path
 from typing import Any
 
-#: below the ports that systems hand out to clients, so that ours is still free when a server comes back
+#: below the ephemeral ports, so that a port is still free when its server restarts
 _PORTS = range(15_000, 30_000)
 
 
 def password(folder: Path, name: str) -> str:
-    """Return the password kept under that name; made at the first asking. It needs no quoting in a URL."""
+    """Return the password kept under that name, generated at the first call. It needs no quoting in a URL."""
     kept = _read(folder)
     if f"{name}_password" not in kept:
         kept[f"{name}_password"] = secrets.token_hex(20)
@@ -27,7 +27,7 @@ def known_password(folder: Path, name: str) -> str | None:
 
 
 def port(folder: Path, name: str) -> int:
-    """Return the port on 127.0.0.1 kept under that name; chosen at the first asking and whenever it is busy."""
+    """Return the port on 127.0.0.1 kept under that name; chosen at the first call and whenever it is in use."""
     kept = _read(folder)
     chosen = kept.get(f"{name}_port")
     while not (chosen and is_free(chosen)):
@@ -38,7 +38,7 @@ def port(folder: Path, name: str) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on that port of 127.0.0.1."""
+    """Whether that port of 127.0.0.1 is free."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:
@@ -47,7 +47,7 @@ def is_free(port: int) -> bool:
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file that only its owner reads: whole, or not at all."""
+    """Write a JSON file that only its owner may read, atomically."""
     draft = path.with_suffix(f".{os.getpid()}")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

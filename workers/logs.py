@@ -1,6 +1,6 @@
-"""One form of log for every process: when (UTC), how grave, which process, which module, what. Never content.
+"""The log format of every process: time (UTC), level, process, module, message. Never message content.
 
-Only our own modules are heard below WARNING: at DEBUG the libraries print what passes through them.
+Only our own modules log below WARNING: at DEBUG libraries log the data that they process.
 """
 
 import logging
@@ -14,19 +14,19 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 #: our packages
 _OURS = ("pipeline", "schema", "workers")
 
-# for all formatters: Celery makes its own
+# for all formatters, Celery's own included
 logging.Formatter.converter = time.gmtime
 logging.Formatter.default_time_format = "%Y-%m-%dT%H:%M:%S"
 logging.Formatter.default_msec_format = "%s.%03dZ"
 
 
 def form(process: str) -> str:
-    """Return how a line of a process looks."""
+    """Return the format of a process's log lines."""
     return f"%(asctime)s %(levelname)s {process}[%(process)d] %(name)s: %(message)s"
 
 
 def level(usual: str = "INFO") -> str:
-    """Return the level that POSTROAD_LOG_LEVEL names, `usual` where it names none; ConfigurationError: it is none."""
+    """Return the level in POSTROAD_LOG_LEVEL, `usual` if that is not set; ConfigurationError if it is invalid."""
     named = os.environ.get(LEVEL, "").upper() or usual
     if named not in _LEVELS:
         raise ConfigurationError(f"{LEVEL} is {named}; it must be one of {', '.join(_LEVELS)}")
@@ -34,7 +34,7 @@ def level(usual: str = "INFO") -> str:
 
 
 def set_up(process: str) -> None:
-    """Have this process log to stderr at POSTROAD_LOG_LEVEL (INFO); ConfigurationError when that is no level."""
+    """Log to stderr at POSTROAD_LOG_LEVEL (default INFO); ConfigurationError if that is invalid."""
     named = level()
     logging.basicConfig(format=form(process), level=max(logging.WARNING, logging.getLevelName(named)), force=True)
     for name in _OURS:

@@ -1,10 +1,10 @@
-"""This process's limit of open files, raised to what its work needs."""
+"""Raises this process's limit of open files (RLIMIT_NOFILE)."""
 
 import resource
 
 
 def allow(needed: int) -> int:
-    """Raise the limit to this many as far as one may; return how many files may be open then, that many at most."""
+    """Raise the limit towards `needed`, up to the hard limit; return how many files may be open, at most `needed`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return needed

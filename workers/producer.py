@@ -13,13 +13,13 @@ from schema.order import Order
 
 
 def submit(order: Order, *, request: UUID | None = None, app: Celery | None = None, key: str | None = None) -> UUID:
-    """Enqueue an order; return its request id, which `postroad show` tells the fate of.
+    """Enqueue an order; return its request id, for `postroad show` and webhooks.
 
     The same request id twice is one request. With a producer key of its account (`postroad producer create`;
-    POSTROAD_PRODUCER_KEY unless given, "" for none) it is sealed: whoever reads the broker reads nothing of it.
+    POSTROAD_PRODUCER_KEY unless given, "" for none) the order is encrypted and cannot be read in the broker.
 
-    Raises ValueError when that is no key, and kombu.exceptions.OperationalError while the broker is away: nothing was
-    accepted then, so submit again (under the same request id, if you are not sure).
+    Raises ValueError when the key is invalid, and kombu.exceptions.OperationalError while the broker is unreachable:
+    the order was not accepted then, so submit it again (under the same request id, if you are not sure).
     """
     now = datetime.now(UTC)
     if order.submitted_at is None:
@@ -39,7 +39,7 @@ def _payload(order: Order, task_id: str, key: str | None) -> dict[str, Any]:
     written = order.model_dump(mode="json", by_alias=True, exclude_none=True)
     if not key:
         return written
-    from schema.sealed_order import ProducerKey  # noqa: PLC0415 - cryptography is needed by those who seal only
+    from schema.sealed_order import ProducerKey  # noqa: PLC0415 - only sealing needs cryptography
 
     return dict(ProducerKey.read(key).seal(task_id, written))
 

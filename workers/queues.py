@@ -1,4 +1,4 @@
-"""Queues, who travels in which, and how much one task carries."""
+"""The queues: their names, which message class and carrier uses which, and how many batches one deliver task names."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,15 +13,15 @@ INGEST = "ingest"
 SEGMENT = "segment"
 BILL = "bill"
 DELIVER = "deliver"
-#: single messages somebody waits for: every stage of theirs, on a worker of its own
+#: one-time passwords: all their stages, on a worker of its own
 OTP = "otp"
-#: ticks of the clock
+#: periodic tasks of beat
 CLOCK = "clock"
 
-#: published through the broker's default exchange, whose bindings nobody can flush
+#: published through the broker's default exchange, whose bindings cannot be deleted
 QUEUES = tuple(Queue(name, routing_key=name) for name in (INGEST, SEGMENT, BILL, DELIVER, OTP, CLOCK))
 
-#: before the name of a carrier that has a process of its own: the queue of its batches, and of its codes
+#: prefixes of the queues of a carrier with its own process: its batches, and its one-time passwords
 OWN, CODES = "carrier.", "codes."
 
 #: batches one deliver hint may name
@@ -31,7 +31,7 @@ MESSAGES_A_HINT = 1000
 
 
 def lane(queue: str, message_class: MessageClass) -> str:
-    """Return the queue in which a class of message passes a stage."""
+    """Return the queue of a stage for a message class."""
     return OTP if message_class is MessageClass.OTP else queue
 
 
@@ -42,7 +42,7 @@ def own_queues(carrier: str, placement: Placement) -> list[Queue]:
 
 
 def deliveries(hints: Iterable[Hint], placement: Callable[[str], Placement]) -> Iterator[tuple[str, list[str]]]:
-    """Yield what to tell deliver workers of queued batches: a queue and batch ids, those of a carrier together."""
+    """Yield the deliver tasks for queued batches: a queue and batch ids, grouped by carrier."""
     groups: defaultdict[tuple[str, str], list[Hint]] = defaultdict(list)
     for hint in hints:
         groups[_deliver(hint, placement(hint.carrier)), hint.carrier].append(hint)

@@ -1,7 +1,7 @@
-"""What may be seen of a task: its name and ids, never a number, a text or a code.
+"""Redacts tasks in logs, events and Flower: they show a task's name and ids, never a number, a text or a code.
 
-Celery shows arguments in headers, events, logs, Flower's pages and API, and `inspect`, and logs whole what it cannot
-read. The words are made here instead, on the sending and on the receiving side.
+Celery shows arguments in headers, events, logs, Flower's pages and API, and `inspect`, and logs messages that it cannot
+decode in full. Both the sending and the receiving side set redacted representations here instead.
 """
 
 import re
@@ -14,12 +14,12 @@ from celery.worker.request import Request
 
 from workers.broker.transport import GuardedConnection
 
-#: an id, or a word of our own
+#: an id, or a message class
 _KNOWN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|otp|transactional|bulk")
 
 
 def redact(name: str, args: Any, kwargs: Any) -> tuple[str, str]:
-    """Return what to show for a task's positional and keyword arguments: ids, and of all else only that it is there."""
+    """Return the representations of a task's positional and keyword arguments: ids, and `…` for other values."""
     if name == "sms.ingest":
         return "(<an order>)", "{}"
     shown = ", ".join(_shown(each) for each in args) if isinstance(args, list | tuple) else "…"
@@ -35,12 +35,12 @@ def _shown(argument: Any) -> str:
 
 
 class RedactedAMQP(AMQP):
-    """The sending side."""
+    """Redacts on the sending side."""
 
     Connection = GuardedConnection
 
     def as_task_v2(self, task_id: str, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **more: Any) -> Any:
-        """Return the task's message, its arguments shown redacted."""
+        """Return the task's message with redacted representations of its arguments."""
         message = super().as_task_v2(task_id, name, args, kwargs, *rest, **more)
         shown, shown_kwargs = redact(name, args, kwargs)
         message.headers.update(argsrepr=shown, kwargsrepr=shown_kwargs)
@@ -50,13 +50,13 @@ class RedactedAMQP(AMQP):
 
 
 class RedactedRequest(Request):
-    """The receiving side: also for producers of other makes, who send what they like."""
+    """Redacts on the receiving side, also tasks of producers that are not ours."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         try:
             super().__init__(*args, **kwargs)
         except (LookupError, TypeError, ValueError) as error:
-            # anything but InvalidTaskError would end the worker, and the message would wait for the next one
+            # any other exception would end the worker, and the message would wait for the next one
             raise InvalidTaskError from error
         if not (
             isinstance(self.request_dict["id"], str)
@@ -64,7 +64,7 @@ class RedactedRequest(Request):
             and isinstance(self.kwargs, dict)
         ):
             raise InvalidTaskError
-        # how it is called and how long it may take is not its sender's to say
+        # the sender must not set the displayed name and the time limits
         self.name, self.time_limits = self.type, (None, None)  # type: ignore[misc]
         self._argsrepr, self._kwargsrepr = redact(self.type, self.args, self.kwargs)
 
@@ -74,6 +74,6 @@ class RedactedRequest(Request):
 
 
 class RedactedTask(Task[Any, Any]):
-    """A task whose requests show nothing but ids."""
+    """A task whose requests show only ids."""
 
-    Request = RedactedRequest  # type: ignore[assignment]  # the stub knows its name only
+    Request = RedactedRequest  # type: ignore[assignment]  # the stub declares a string

@@ -1,19 +1,19 @@
-"""Celery's beat without a file: what it does at long intervals is also done soon after its start."""
+"""A Celery beat scheduler without a state file: entries with long intervals also run soon after its start."""
 
 from datetime import timedelta
 from typing import Any
 
 from celery.beat import Scheduler
 
-#: within which everything has been done once: a beat that lives for less than an hour does the hourly work too
+#: time after start within which every entry has run once: the hourly work is done even if beat restarts often
 _SOON = timedelta(minutes=1)
 
 
 class StatelessScheduler(Scheduler):
-    """A schedule in memory. A file of last runs would have to be kept somewhere, and each tick is safe to run twice."""
+    """A schedule in memory: no file of last runs is needed, because each tick is safe to run twice."""
 
     def setup_schedule(self) -> None:
-        """Have the first run of every entry come soon."""
+        """Set up the schedule so that every entry first runs soon."""
         super().setup_schedule()
         for entry in self.schedule.values():
             interval: Any = entry.schedule

@@ -1,4 +1,4 @@
-"""Where this installation's servers are: as configured, or the embedded pair that `postroad up` runs here."""
+"""The URLs of this installation's database and broker: as configured, or of the embedded servers of `postroad up`."""
 
 from kombu.utils.url import parse_url
 from pydantic import SecretStr
@@ -12,7 +12,7 @@ _BROKERS = ("redis", "rediss", "amqp", "amqps", "pyamqp")
 
 
 def with_local_servers() -> Settings:
-    """Return the settings, with the URLs of the running embedded pair where none are configured."""
+    """Return the settings, with the URLs of the running embedded servers where none are configured."""
     given = settings()
     wanting = [name for name in ("database_url", "broker_url") if not getattr(given, name).get_secret_value()]
     found = running(given.home) if wanting else None
@@ -23,15 +23,15 @@ def with_local_servers() -> Settings:
 
 
 def broker_url(given: Settings) -> str:
-    """Return the broker's URL; ConfigurationError when it is missing or nothing we speak."""
+    """Return the broker's URL; ConfigurationError when it is missing, malformed or of an unsupported scheme."""
     url = given.broker_url.get_secret_value()
     if not url:
         raise ConfigurationError("BROKER_URL is not set and no embedded server runs here: start one with `postroad up`")
     scheme = url.partition(":")[0]
     if scheme not in _BROKERS:
-        raise ConfigurationError(f"BROKER_URL speaks {scheme}: write redis://… or amqp://…")
+        raise ConfigurationError(f"BROKER_URL has the scheme {scheme}: use redis://… or amqp://…")
     try:
         parse_url(url)
     except ValueError:
-        raise ConfigurationError("BROKER_URL cannot be read: write redis://:password@host:port/0") from None
+        raise ConfigurationError("BROKER_URL cannot be parsed: write redis://:password@host:port/0") from None
     return url

@@ -1,11 +1,11 @@
-"""The wiring diagram: which stage hands its batch to which. Nothing else is here.
+"""The Celery tasks and their wiring: which stage passes its batch to which. Nothing else is here.
 
     ingest → segment → bill → deliver ⟲ (failover)          promote → deliver      sweep → segment, deliver
 
-For a code somebody waits for, all of it is one task, as long as no other waits behind it.
+For a one-time password all of it is one task, unless other tasks wait in the queue.
 
-A task after ingest carries ids and small numbers only. A hint that gets lost is given again by sweep; one that comes
-twice finds nothing to do.
+A task after ingest carries ids and small numbers only. A hint that is lost is given again by sweep; a duplicate finds
+nothing to do.
 """
 
 import logging
@@ -48,18 +48,18 @@ from workers.queues import BILL, DELIVER, OTP, OWN, SEGMENT, deliveries, lane
 
 log = logging.getLogger(__name__)
 
-#: seconds before an order that the database could not take is taken up again
+#: seconds before an order is requeued that the database could not take
 _PAUSE = 1.0
 _placements = Placements()
 _unsealer = Unsealer()
 
-#: portions one tick works through before it leaves the rest to the next
+#: portions that one tick processes before it leaves the rest to the next
 _ROUNDS = 20
 
 
 @app.task(name="sms.ingest", bind=True)
 def ingest_order(self: Any, order: dict[str, Any]) -> None:
-    """Write an order's messages; the task's id is the request's, so a second delivery of the task changes nothing."""
+    """Write an order's messages; the task id is the request id, so a redelivered task changes nothing."""
     again = bool(self.request.delivery_info.get("redelivered"))
     try:
         message_class, answers = _ingest(self.request.id, order, again=again)
@@ -67,20 +67,20 @@ def ingest_order(self: Any, order: dict[str, Any]) -> None:
         if isinstance(fault, DatabaseFault) and fault.is_final:
             raise
         log.warning("order %s waits: %s", request_id(self.request.id), fault)
-        time.sleep(_PAUSE)  # no row stands for it yet: the broker must keep it until one does
+        time.sleep(_PAUSE)  # it has no row yet: the broker must keep it
         raise Reject(str(fault), requeue=True) from None
     batches = [batch for answer in answers for batch in answer.batches]
     if message_class is MessageClass.OTP:
-        _hurry(batches)
+        _deliver_now(batches)
     else:
         for batch in batches:
             forward(segment_batch, SEGMENT, str(batch), str(message_class))
 
 
-def _hurry(batches: Sequence[UUID]) -> None:
-    """Bill and deliver right here: somebody waits, and the way through the broker takes as long as all the rest.
+def _deliver_now(batches: Sequence[UUID]) -> None:
+    """Bill and deliver one-time passwords in this task: the way through the broker takes as long as all the rest.
 
-    But where others wait in the lane they come first, and a carrier is spoken to later: once for all of them.
+    If other tasks wait in the queue they come first, and delivery is a task, so that one call takes several codes.
     """
     hints = [hint for batch in batches for hint in bill(runtime(), batch, capacities=capacities())]
     if len(hints) == 1 and _placement(hints[0].carrier) is not Placement.BOUND and _is_empty(OTP):
@@ -89,14 +89,14 @@ def _hurry(batches: Sequence[UUID]) -> None:
 
 
 def _ingest(task_id: str, order: Any, *, again: bool) -> tuple[MessageClass, list[Accepted]]:
-    """Write an order; one that nobody survives reading, or that our own code trips over, is refused and kept so."""
+    """Write an order; one that kills workers, or that our own code fails on, is written as refused."""
     rt, request = runtime(), request_id(task_id)
     try:
         if not (again and count_redelivery(rt, request)):
             asked = _unsealer.read(rt, task_id, order)
             message_class = asked.message_class if isinstance(asked, Order) else MessageClass.TRANSACTIONAL
             return message_class, ingest(rt, admit(rt, [(request, asked)]))
-    except Exception as error:  # whatever it is, the order must not be gone with a line in a log
+    except Exception as error:  # whatever it is, the order must not be lost
         if isinstance(error, ConfigurationError) or (isinstance(error, DatabaseFault) and not error.is_final):
             raise
         log.error("order %s cannot be read: %s", request, type(error).__name__)
@@ -105,7 +105,7 @@ def _ingest(task_id: str, order: Any, *, again: bool) -> tuple[MessageClass, lis
 
 @app.task(name="sms.segment")
 def segment_batch(batch: str, message_class: str) -> None:
-    """Measure a batch's bodies and hand the measures on."""
+    """Measure a batch's bodies and pass the measures to bill."""
     measures = segment(runtime(), UUID(batch))
     if measures:
         forward(bill_batch, lane(BILL, MessageClass(message_class)), batch, _numbers(measures))
@@ -113,20 +113,20 @@ def segment_batch(batch: str, message_class: str) -> None:
 
 @app.task(name="sms.bill", bind=True)
 def bill_batch(self: Any, batch: str, measures: list[int]) -> None:
-    """Price a batch, hold its money, send it on its way."""
+    """Price a batch, hold its money, hint its delivery."""
     again = bool(self.request.delivery_info.get("redelivered"))
     hint_deliveries(bill(runtime(), UUID(batch), _measures(measures), capacities=capacities(), suspect=again))
 
 
 @app.task(name="sms.deliver")
 def deliver_batches(batches: list[str]) -> None:
-    """Carry batches to their carrier; what it did not take goes to the next."""
+    """Deliver batches to their carrier; what it refused goes to the next carrier."""
     hint_deliveries(deliver(runtime(), [UUID(batch) for batch in batches]))
 
 
 @app.task(name="sms.promote")
 def promote_due() -> None:
-    """Queue what is due."""
+    """Queue batches that are due."""
     tick(runtime())
     for _ in range(_ROUNDS):
         hints = promote(runtime())
@@ -137,7 +137,7 @@ def promote_due() -> None:
 
 @app.task(name="sms.settle")
 def settle_receipts() -> None:
-    """Apply the receipts that came in."""
+    """Apply received receipts."""
     for _ in range(_ROUNDS):
         if settle(runtime()) < SETTLED_AT_ONCE:
             break
@@ -145,7 +145,7 @@ def settle_receipts() -> None:
 
 @app.task(name="sms.resend")
 def resend_lost() -> None:
-    """Send once more what carriers lost, or may have lost."""
+    """Resend messages that carriers lost, or may have lost."""
     found = resend_due(runtime())
     hint_deliveries(found.hints)
     for carrier, messages in found.asks.items():
@@ -156,19 +156,19 @@ def resend_lost() -> None:
 
 @app.task(name="sms.query")
 def ask_carrier(carrier: str, messages: list[str]) -> None:
-    """Ask a carrier what became of messages it may have."""
+    """Query a carrier for the status of messages with an unknown outcome."""
     ask(runtime(), carrier, [UUID(message) for message in messages])
 
 
 @app.task(name="sms.receipt_latency")
 def measure_latencies() -> None:
-    """Learn how long carriers take to report."""
+    """Measure how long carriers take to send receipts."""
     measure_receipt_latency(runtime())
 
 
 @app.task(name="sms.inbound")
 def handle_inbound() -> None:
-    """Do what handsets ask, and answer them."""
+    """Process MO messages: apply keywords and send replies."""
     replies = reply(runtime())
     for accepted in ingest(runtime(), admit(runtime(), replies)) if replies else ():
         for batch in accepted.batches:
@@ -178,7 +178,7 @@ def handle_inbound() -> None:
 
 @app.task(name="sms.sweep")
 def sweep_stranded() -> None:
-    """Mend what a death or a lost hint left behind: what a journal of this host tells of comes first."""
+    """Recover batches after a crash or a lost hint; the journals of this host come first."""
     recover_killed()
     swept = sweep(runtime())
     for hint in swept.admitted:
@@ -187,18 +187,18 @@ def sweep_stranded() -> None:
 
 
 def recover_killed() -> None:
-    """Settle what killed processes of this host left behind, and let it go on."""
+    """Recover batches of killed processes of this host from their journals, and hint them again."""
     hint_deliveries(recover(runtime()))
 
 
 @app.task(name="sms.maintenance")
 def run_maintenance() -> None:
-    """Do the house-keeping."""
+    """Run the hourly maintenance."""
     maintain(runtime())
 
 
 def hint_deliveries(hints: Iterable[Hint]) -> None:
-    """Tell deliver workers of queued batches."""
+    """Enqueue deliver tasks for queued batches."""
     for queue, batches in deliveries(hints, _placement):
         forward(deliver_batches, queue, batches)
 
@@ -208,25 +208,25 @@ def _placement(carrier: str) -> Placement:
 
 
 def forward(task: Any, queue: str, *args: Any) -> None:
-    """Enqueue a task. The broker being away is no fault: the rows wait, and sweep will hint them again."""
+    """Enqueue a task. An unreachable broker is no error: the rows wait, and sweep hints them again."""
     try:
-        # a carrier's own queue is known to its own process only: it is named here as it is declared there
+        # only the carrier's own process declares its queue: name it here as it is declared there
         task.apply_async(args, queue=Queue(queue, routing_key=queue))
     except OperationalError:
-        log.warning("the broker is away; %s will be hinted again", task.name)
+        log.warning("the broker is unreachable; %s will be hinted again", task.name)
 
 
 def _is_empty(queue: str) -> bool:
-    """Tell whether no task waits in a queue; False when the broker does not say."""
+    """Whether no task waits in a queue; False when the broker does not answer."""
     try:
         with app.producer_or_acquire() as producer:
             return bool(producer.channel.queue_declare(queue, durable=True, auto_delete=False).message_count == 0)
-    except Exception:  # noqa: BLE001 - each kind of broker has errors of its own, and a hint is never wrong
+    except Exception:  # noqa: BLE001 - each broker has its own errors, and a hint is always safe
         return False
 
 
 def _numbers(measures: Sequence[Measure]) -> list[int]:
-    """Return measures as small numbers: segments, negative for UCS-2."""
+    """Encode measures as numbers: segments, negative for UCS-2."""
     return [each.segments if each.encoding is Encoding.GSM7 else -each.segments for each in measures]
 
 

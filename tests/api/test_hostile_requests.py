@@ -33,7 +33,7 @@ EACH, SEED = 2_000, 20261122
 LINES = 6
 
 #: said to what cannot be read at all: whose it would have been, nobody knows
-NO_HTTP = b'{"error": {"message": "this is no HTTP request that can be read"}}'
+NO_HTTP = b'{"error": {"message": "not a valid HTTP request"}}'
 
 
 each_dialect = pytest.mark.parametrize("dialect", list(Vendor))

@@ -157,7 +157,7 @@ def test_another_protocol_is_told_plainly(line_of: Callable[..., Received], raw:
     received = line_of(raw)
 
     assert (received.status, received.kept) == (400, False)
-    assert json.loads(received.body) == {"error": {"message": "this is no HTTP request that can be read"}}
+    assert json.loads(received.body) == {"error": {"message": "not a valid HTTP request"}}
 
 
 # Unusual and well ----------------------------------------------------------------------------------------------

@@ -341,5 +341,5 @@ def test_a_task_does_not_fail_while_the_broker_is_away(quiet: Any) -> None:
     child = quiet.run_python(code, POSTROAD_BROKER_URL="redis://127.0.0.1:1/0")
 
     assert child.returncode == 0
-    assert "the broker is away; sms.segment will be hinted again" in child.stderr
+    assert "the broker is unreachable; sms.segment will be hinted again" in child.stderr
     assert quiet.world.rows("SELECT count(*) FROM messages") == [before[0] + 1]

@@ -1,1 +1,1 @@
-"""The HTTP server."""
+"""The HTTP gateway: server, limits, routing of requests, and the receipt endpoint."""

@@ -1,15 +1,15 @@
-"""Connections of one process: where there are too many, the address with the most of them gives one up."""
+"""Limits the connections of a process: above the limit, the address with the most connections loses one."""
 
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 
 class LimitedConnection(Hashable, Protocol):
-    """One connection of somebody."""
+    """A connection that can be limited."""
 
     @property
     def is_busy(self) -> bool:
-        """Whether somebody waits for an answer on it."""
+        """Whether a request on it is not answered yet."""
         ...
 
     def give_way(self) -> None:
@@ -21,23 +21,23 @@ C = TypeVar("C", bound=LimitedConnection)
 
 
 class ConnectionLimit(Generic[C]):
-    """The connections, by their addresses: those that were used the longest ago first."""
+    """The connections by client address, the least recently used first."""
 
     def __init__(self, most: int) -> None:
-        """Begin with none, of so many at most."""
+        """Take the most connections at a time."""
         self.most = most
         self._origins: dict[C, str] = {}
         self._by_origin: dict[str, dict[C, None]] = {}
 
     def add(self, connection: C, origin: str) -> None:
-        """Count a new connection; where there are too many now, one gives way."""
+        """Count a new connection; above the limit close one."""
         self._origins[connection] = origin
         self._by_origin.setdefault(origin, {})[connection] = None
         if len(self._origins) > self.most:
             self._one_of_most(connection).give_way()
 
     def use(self, connection: C) -> None:
-        """Note that a connection was used just now."""
+        """Note the use of a connection."""
         own = self._by_origin.get(self._origins.get(connection, ""))
         if own is not None and len(own) > 1:
             del own[connection]
@@ -54,7 +54,7 @@ class ConnectionLimit(Generic[C]):
             del self._by_origin[origin]
 
     def _one_of_most(self, newest: C) -> C:
-        """Return one that waits for nothing, else the new one if it is itself of those that are too many."""
+        """Return an idle connection of the largest address, else the new one if it belongs to it, else the oldest."""
         crowded = max(self._by_origin.values(), key=len)
         idle = next((each for each in crowded if not each.is_busy), None)
         return idle or (newest if newest in crowded else next(iter(crowded)))

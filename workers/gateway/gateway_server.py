@@ -1,11 +1,11 @@
-"""HTTP: the dialects under their prefixes and host names, and where carriers post their receipts.
+"""The HTTP gateway: routes requests to the vendors' APIs, the receipt endpoint and the health check.
 
-/<dialect>/…                             the vendors' APIs; by POSTROAD_GATEWAY_HOSTS also at the root of a host;
-                                         each describes itself at /openapi.json and /docs
-/receipts/{carrier}                      receipts of carriers
-/healthz                                 200 while the database answers, sends and receipts too
+/<dialect>/…                             the vendors' APIs; with POSTROAD_GATEWAY_HOSTS also at the root of a host;
+                                         each has its documentation at /openapi.json and /docs
+/receipts/{carrier}                      receipts and MO messages posted by carriers
+/healthz                                 200 while the database answers and takes sends and receipts
 
-aiohttp's bare server, without its router and middlewares: why, says docs/decisions/0007-http-server.md.
+It is aiohttp's low-level server without router and middlewares: see docs/decisions/0007-http-server.md.
 """
 
 import asyncio
@@ -44,44 +44,44 @@ from workers.processes.parent_death_signal import with_parent_death_signal
 
 log = logging.getLogger(__name__)
 
-#: seconds that calls under way are given when the gateway stops
-_FAREWELL = 10.0
-#: of them, seconds for which connections are answered that were made before it stopped listening
+#: seconds that open requests may take when the gateway stops
+_SHUTDOWN = 10.0
+#: of them, seconds for which requests of existing connections are still answered
 _LEAVING = 2.0
-#: files that are open beside the connections: the database's, the broker's, libraries
+#: open files beside the connections: database, broker, libraries
 _OTHER_FILES = 256
-#: proxies of ours that one call may have come through
+#: the most hops of X-Forwarded-For that are looked at
 _HOPS = 20
-#: what is said to who sends what is no request for anybody: status, words, headers
+#: responses to requests that are invalid on any path: status, message, headers
 _REFUSALS: dict[Code, tuple[int, str, Mapping[str, str]]] = {
-    Code.ENCODING_UNKNOWN: (415, "send the body as it is, without a coding", {"Accept-Encoding": "identity"}),
-    Code.MALFORMED: (400, "this is no HTTP request that can be read", {}),
-    Code.METHOD_UNKNOWN: (405, "there is no such method", {}),
+    Code.ENCODING_UNKNOWN: (415, "send the body without Content-Encoding", {"Accept-Encoding": "identity"}),
+    Code.MALFORMED: (400, "not a valid HTTP request", {}),
+    Code.METHOD_UNKNOWN: (405, "unknown method", {}),
     Code.TARGET_TOO_LONG: (414, "the URL is too long", {}),
     Code.HEADERS_TOO_LARGE: (431, "the headers are too large", {}),
 }
-#: what may be done outside the APIs
+#: allowed methods outside the APIs
 _METHODS = {"receipts": "POST, GET", "healthz": "GET"}
 
 
 @value_class
-class _Place:
-    """What is called: the API it belongs to, if any, and the path there."""
+class _Target:
+    """What a request target addresses: an API, if any, and the path within it."""
 
     entry: ApiDispatcher | None
     mount: str
     path: str
     query: str
-    #: the first word of the path, and what follows, where no API is called
+    #: the first segment of the path and the rest, where it is no API's
     first: str = ""
     rest: str = ""
 
 
 class Gateway:
-    """The routes, with what they need of this process."""
+    """The gateway's paths, with the services that they share in this process."""
 
     def __init__(self, rt: Runtime) -> None:
-        """Make the routes; they open the database when they are called."""
+        """Set up the paths; the database is opened by the first request."""
         self._submission = SubmissionService(rt)
         self._receipt_endpoint = ReceiptEndpoint(rt, self._submission.failures)
         self._apis = {name: ApiDispatcher(each) for name, each in DIALECTS.items()}
@@ -90,76 +90,76 @@ class Gateway:
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
-        place = self._place(request.raw_path, request.headers.get("Host", ""))
+        target = self._resolve(request.raw_path, request.headers.get("Host", ""))
         if is_encoded(request):
-            return self._refuse(request, place, request.method, Code.ENCODING_UNKNOWN)
-        if place.entry:
-            return await self._context(place.entry, request, self._call(request, place, request.method))
-        if place.first == "receipts":
-            return await self._receipt_endpoint.post(request, place.rest, self._source(request))
-        if place.first == "healthz":
+            return self._refuse(request, target, request.method, Code.ENCODING_UNKNOWN)
+        if target.entry:
+            return await self._answer(target.entry, request, self._call(request, target, request.method))
+        if target.first == "receipts":
+            return await self._receipt_endpoint.post(request, target.rest, self._source(request))
+        if target.first == "healthz":
             if request.method not in ("GET", "HEAD"):
-                return self._refuse(request, place, request.method, Code.METHOD_UNKNOWN)
+                return self._refuse(request, target, request.method, Code.METHOD_UNKNOWN)
             if self._submission.is_failing:
-                return fault(503, "the database keeps calls waiting")
+                return fault(503, "the database is too slow")
             return await self._receipt_endpoint.health()
-        return fault(404, "there is nothing here; the APIs are under " + ", ".join(f"/{name}" for name in self._apis))
+        return fault(404, "not found; the APIs are under " + ", ".join(f"/{name}" for name in self._apis))
 
     def unreadable(self, request: web.BaseRequest, error: MalformedRequest) -> web.Response:
-        """Answer what is no HTTP, in the words of the API that it was sent to as far as that can be seen."""
-        return self._refuse(request, self._place(error.target, error.host), error.method, error.refusal)
+        """Answer invalid HTTP in the error format of the API that it was sent to, as far as that is known."""
+        return self._refuse(request, self._resolve(error.target, error.host), error.method, error.refusal)
 
     def close(self) -> None:
-        """End what runs for it."""
+        """Close the shared services."""
         self._receipt_endpoint.close()
         self._submission.close()
 
-    def _place(self, target: str, host: str) -> _Place:
-        if not target.startswith("/") and "://" in target:  # as proxies are asked (RFC 9112, 3.2.2)
+    def _resolve(self, target: str, host: str) -> _Target:
+        if not target.startswith("/") and "://" in target:  # absolute form (RFC 9112, 3.2.2)
             host, _, target = target.partition("://")[2].partition("/")
             target = f"/{target}"
         path, _, query = target.partition("?")
         if self._hosts and (own := self._hosts.get(host.rpartition("@")[2].partition(":")[0].lower())):
-            return _Place(own, "", path, query)
+            return _Target(own, "", path, query)
         _, first, rest = (*path.split("/", 2), "", "")[:3]
         if entry := self._apis.get(first):
-            return _Place(entry, f"/{first}", f"/{rest}", query)
-        return _Place(None, "", path, query, first, rest)
+            return _Target(entry, f"/{first}", f"/{rest}", query)
+        return _Target(None, "", path, query, first, rest)
 
-    def _refuse(self, request: web.BaseRequest, place: _Place, method: str, code: Code) -> web.Response:
-        """Answer what is refused for how it is sent, wherever; its connection is closed where more would come."""
+    def _refuse(self, request: web.BaseRequest, target: _Target, method: str, code: Code) -> web.Response:
+        """Answer a request that is invalid on any path; close the connection if more of its body may come."""
         status, words, more = _REFUSALS[code]
-        if place.entry is None:
-            allowed = {"Allow": _METHODS.get(place.first, "GET, POST")} if code is Code.METHOD_UNKNOWN else {}
+        if target.entry is None:
+            allowed = {"Allow": _METHODS.get(target.first, "GET, POST")} if code is Code.METHOD_UNKNOWN else {}
             response = fault(status, words)
             response.headers.update({**more, **allowed})
         else:
-            call = self._call(request, place, method)
+            call = self._call(request, target, method)
             is_method = code is Code.METHOD_UNKNOWN
-            reply = place.entry.refuse_method(call) if is_method else place.entry.refuse(call, code, words)
+            reply = target.entry.refuse_method(call) if is_method else target.entry.refuse(call, code, words)
             response = _response(replace(reply, headers={**reply.headers, **more}))
-        # a body that is all here is nothing to wait for
+        # a body that is complete needs no closing
         if code is not Code.ENCODING_UNKNOWN or not request.content.is_eof():
             response.force_close()
         return response
 
-    def _call(self, request: web.BaseRequest, place: _Place, method: str) -> ApiRequest:
+    def _call(self, request: web.BaseRequest, target: _Target, method: str) -> ApiRequest:
         rt, source, headers = self._submission.rt, self._source(request), _joined(request)
         return ApiRequest(
-            method, place.path, place.query, headers, b"", source, at=rt.now(), id=rt.new_ids(), mount=place.mount
+            method, target.path, target.query, headers, b"", source, at=rt.now(), id=rt.new_ids(), mount=target.mount
         )
 
-    async def _context(self, entry: ApiDispatcher, request: web.BaseRequest, call: ApiRequest) -> web.Response:
+    async def _answer(self, entry: ApiDispatcher, request: web.BaseRequest, call: ApiRequest) -> web.Response:
         try:
             return _response(await entry.answer(self._submission, call, RequestBody(request)))
         except BodyRejected as error:
             return _response(entry.refuse(call, error.code, str(error), error.wait), close=True)
 
     def _source(self, request: web.BaseRequest) -> str:
-        """Return the address a call came from: the last one that is no proxy of ours."""
+        """Return the client's address: the last one that is not a trusted proxy."""
         hop = request.remote or ""
         if self._proxies:
-            # some proxies add a header of their own behind the caller's
+            # some proxies add a second header after the client's
             reported = ",".join(request.headers.getall("X-Forwarded-For", ()))
             forwarded = [each.strip() for each in reported.rsplit(",", _HOPS)[-_HOPS:]]
             for each in (hop, *reversed(forwarded)):
@@ -175,9 +175,9 @@ class Gateway:
 
 
 def serve(settings: Settings, *, shares: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT; ConfigurationError when the port is taken.
+    """Serve until SIGTERM or SIGINT; ConfigurationError when the port is in use.
 
-    With POSTROAD_GATEWAY_PROCESSES above 1, so many processes share the port; `shares`: this is one of the others.
+    With POSTROAD_GATEWAY_PROCESSES above 1 that many processes share the port; `shares`: this is one of the others.
     """
     if not shares:
         require_free(settings.gateway_host, settings.gateway_port, "POSTROAD_GATEWAY_PORT")
@@ -192,7 +192,7 @@ async def _serve(settings: Settings, others: int) -> None:
     freeze()
     most = open_files.allow(CONNECTIONS + _OTHER_FILES) - _OTHER_FILES
     http_server = HttpServer(gateway.handle, gateway.unreadable, most=max(most, 1))
-    runner = web.ServerRunner(http_server, shutdown_timeout=_FAREWELL)
+    runner = web.ServerRunner(http_server, shutdown_timeout=_SHUTDOWN)
     await runner.setup()
     shared = settings.gateway_processes > 1
     site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port, reuse_port=shared or None)
@@ -201,12 +201,12 @@ async def _serve(settings: Settings, others: int) -> None:
     try:
         await _first(stop.wait(), *(child.wait() for child in children))
         if not stop.is_set():
-            raise PostroadError("one of the gateway's processes ended; the others end with it")
+            raise PostroadError("one of the gateway's processes ended; stopping the others")
     finally:
         for child in children:
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
-        # whoever calls while we go is answered by us or by those who come, and reset by nobody
+        # no connection is reset: each is answered here or by the gateway that starts next
         await refuse_new(listening(site))
         await site.stop()
         await http_server.leave(_LEAVING)
@@ -238,7 +238,7 @@ def _network(written: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(written, strict=False)
     except ValueError:
-        raise ConfigurationError(f"POSTROAD_GATEWAY_PROXIES: {written} is no network, as 10.0.0.0/8 is one") from None
+        raise ConfigurationError(f"POSTROAD_GATEWAY_PROXIES: {written} is not a network, such as 10.0.0.0/8") from None
 
 
 def _joined(request: web.BaseRequest) -> Mapping[str, str]:

@@ -1,8 +1,8 @@
-"""HTTP/1.1 requests off the wire: aiohttp's parser, so used that a fault loses no request that came before it.
+"""The HTTP/1.1 request parser: aiohttp's, used so that an error loses no pipelined request before it.
 
-The parser raises at a fault and forgets the requests that it had read from the same bytes. Here it is fed a head at a
-time and stops after each request, so that what came before is answered, and the fault after it. A fault in a body is
-its own request's: whoever reads that body is told. Bodies are handed on as they come: nothing is decompressed.
+aiohttp's parser raises at an error and drops the requests that it had parsed from the same bytes. Here it is fed one
+head at a time and stops after each request, so that the requests before an error are answered, then the error. An error
+in a body is raised where that body is read. Bodies are passed on as received: nothing is decompressed.
 """
 
 import ast
@@ -17,17 +17,17 @@ from aiohttp.streams import StreamReader
 
 from schema.vocabulary import Code
 
-#: bytes of a request target, of one header field, and of a whole head; the first two differ, to be told apart
+#: bytes of a request target, of one header field, and of a whole head; the first two differ so that errors differ
 LINE, FIELD, HEAD = 8_191, 8_190, 32 * 1024
-#: header fields a request may have
+#: most header fields of a request
 FIELDS = 100
-#: requests of one connection that may wait for an answer
+#: most pipelined requests of one connection
 PIPELINED = 32
-#: bytes of a body that are taken in before somebody reads it: twice as many, and what one read brings
+#: a body is buffered up to twice these bytes, plus one read, before its handler reads it
 BUFFER = 32 * 1024
 
 _BLANK = b"\r\n\r\n"
-#: what a method is made of (RFC 9110, 5.6.2), and how long one may be
+#: characters of a method (RFC 9110, 5.6.2), and its greatest length
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _LONGEST = 255
 #: methods of RFC 9110, section 9, and RFC 5789
@@ -39,7 +39,7 @@ _NOTHING: _Fed = ((), False, b"")
 
 
 class MalformedRequest(HttpProcessingError):
-    """What came cannot be read as a request: why, and where it was sent as far as that can be seen."""
+    """Bytes that are not a valid request: the reason, and method, target and host as far as known."""
 
     def __init__(self, refusal: Code, head: bytes) -> None:
         super().__init__(code=400, message="")
@@ -49,10 +49,10 @@ class MalformedRequest(HttpProcessingError):
 
 
 class RequestParser:
-    """Reads the requests of one connection; stands in for the parser of a `RequestHandler`."""
+    """Parses the requests of one connection; replaces the parser of a `RequestHandler`."""
 
     def __init__(self, protocol: BaseProtocol, loop: asyncio.AbstractEventLoop) -> None:
-        """Make it for a connection."""
+        """Take the protocol of the connection."""
         self._protocol = protocol
         self._parser = HttpRequestParser(
             protocol,
@@ -65,27 +65,27 @@ class RequestParser:
             auto_decompress=False,
             max_msg_queue_size=1,
         )
-        #: the bytes of a head that is not complete yet, what was fed last, and what waits until others are answered
+        #: the bytes of an incomplete head, those fed last, and those kept until earlier requests are answered
         self._head = self._piece = self._kept = b""
         #: the body of the latest request
         self._body: StreamReader | None = None
-        #: bytes of it that are still to come; 0 where only the parser can tell
+        #: its outstanding bytes; 0 where only the parser knows
         self._left = 0
         self._waiting = 0
         self._fault: MalformedRequest | None = None
         self._ended = False
         #: whether nothing is kept, here or in the parser
         self._is_drained = True
-        #: whether what came cannot be read any further
+        #: whether an error ended the parsing
         self.is_broken = False
 
     @property
-    def is_amid(self) -> bool:
-        """Tell whether a request has begun to come and is not all there."""
+    def is_in_request(self) -> bool:
+        """Whether a request is received in part."""
         return bool(self._head) or self._is_in_body()
 
     def feed_data(self, data: bytes) -> _Fed:
-        """Return the requests that these bytes complete, as the parser does; Unreadable when the next is none."""
+        """Return the requests that these bytes complete, as aiohttp's parser does; MalformedRequest on an error."""
         if self._fault:
             fault, self._fault = self._fault, None
             raise fault
@@ -102,17 +102,17 @@ class RequestParser:
         self._waiting -= 1
 
     def pause_reading(self) -> None:
-        """Stop after this much of a body; the rest is kept."""
+        """Stop parsing the body for now; the rest is kept."""
         self._parser.pause_reading()
 
     def set_upgraded(self, value: bool) -> None:
-        """Go on with HTTP/1.1 after a request that wanted another protocol."""
+        """Go on with HTTP/1.1 after a request for an upgrade."""
         self._parser.set_upgraded(value)
 
     def end(self) -> None:
-        """Note that nothing more comes: a body that is not complete is broken off."""
+        """Note the end of input: an incomplete body fails."""
         self._ended = True
-        self._break_off()
+        self._fail_body()
 
     def _feed(self, data: bytes, found: list[Any]) -> _Fed:
         rest, self._kept = self._kept + data if self._kept else data, b""
@@ -133,7 +133,7 @@ class RequestParser:
             if upgraded:
                 self._waiting += len(found)
                 return tuple(found), True, tail + rest
-            # what comes behind chunks the parser keeps, until it is asked again
+            # the parser keeps bytes after a chunked body until it is fed again
             if not rest and (end or not (messages or in_body) or self._is_in_body()):
                 self._is_drained = end > 0 and not self._is_in_body()
                 break
@@ -142,14 +142,14 @@ class RequestParser:
         return tuple(found), False, b""
 
     def _note(self, message: Any, body: StreamReader, *, is_exact: bool) -> None:
-        """Note which body comes next, and how much of it where nothing of it came with its head."""
+        """Note the body that follows, and its length where no byte of it came with its head."""
         if message.version.major != 1:
             raise MalformedRequest(Code.MALFORMED, self._piece)
         self._body = body
         self._left = int(message.headers.get("Content-Length") or 0) if is_exact else 0
 
     def _end_of_head(self, data: bytes) -> int:
-        """Return where a head ends that these bytes go on with; 0 where it does not."""
+        """Return the index at which these bytes end the head; 0 if they do not."""
         before = self._head[-3:]
         at = (before + data[:3]).find(_BLANK) if before else -1
         if at >= 0:
@@ -168,23 +168,23 @@ class RequestParser:
     def _fail(self, error: HttpProcessingError, data: bytes, found: list[Any]) -> _Fed:
         self._ended = self.is_broken = True
         self._waiting += len(found)
-        if self._break_off():
+        if self._fail_body():
             return tuple(found), False, b""
         head = self._head + self._piece or _quoted(error) or data
         fault = error if isinstance(error, MalformedRequest) else MalformedRequest(_code(error, head), head)
         if not found:
             raise fault from None
-        # it is asked for when the requests before it are answered: so a RequestHandler is made to ask
+        # raised when the requests before it are answered: pausing makes the RequestHandler feed again then
         self._fault = fault
         self._protocol._pause_reading_for_buffer()
         return tuple(found), False, b""
 
-    def _break_off(self) -> bool:
-        """Tell whoever reads a body that no more of it comes; return whether there is one."""
+    def _fail_body(self) -> bool:
+        """Fail the reader of an incomplete body; return whether there is one."""
         if not self._is_in_body():
             return False
         assert self._body is not None
-        self._body.set_exception(web.RequestPayloadError("the body is not sent as HTTP has it"))
+        self._body.set_exception(web.RequestPayloadError("the body violates HTTP"))
         return True
 
 
@@ -199,7 +199,7 @@ def _code(error: HttpProcessingError, head: bytes) -> Code:
 
 
 def _quoted(error: HttpProcessingError) -> bytes:
-    """Return the line that the parser stumbled on, as it quotes it; b"" where it does not."""
+    """Return the line that the parser's error quotes; b"" if it quotes none."""
     try:
         line = ast.literal_eval(error.message.split("\n")[2].strip()[:LINE])
     except (IndexError, SyntaxError, ValueError):
@@ -208,7 +208,7 @@ def _quoted(error: HttpProcessingError) -> bytes:
 
 
 def _request_line(head: bytes) -> tuple[str, str]:
-    """Return method and target of the last request line among these bytes, each "" where there is none."""
+    """Return method and target of the last request line in these bytes, each "" if there is none."""
     line = head[: head.find(b"\n") + 1] or head
     later = head.rfind(b" HTTP/1.")
     if later >= len(line):

@@ -1,8 +1,8 @@
-"""Stops listening without resetting a caller: what is connected is accepted, and who would connect tries again.
+"""Stops listening without resetting a client: established connections are accepted, new ones retry.
 
-A listening socket that is closed resets the connections that the kernel had made for it and nobody had accepted. So
-before it is closed the kernel is told to drop what would open another (a SYN, whose sender repeats it a second later
-and then reaches whoever listens by then), and the handshakes under way are given the time to end.
+Closing a listening socket resets the connections that the kernel established and the process has not accepted. So
+before that the kernel is told to drop SYNs (a client repeats it after a second and then reaches the process that
+listens by then), and handshakes in progress get the time to finish.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-#: seconds that a handshake under way takes, with the longest way there is on earth and back
+#: seconds for a handshake in progress to finish, with the longest round trip on earth
 HANDSHAKE = 0.3
 
 #: Linux, asm-generic/socket.h
@@ -36,7 +36,7 @@ def listening(site: web.BaseSite) -> list[int]:
 
 
 async def refuse_new(sockets: Iterable[int]) -> None:
-    """Have nobody new connect to listening sockets; return when all who had begun to are accepted."""
+    """Refuse new connections on listening sockets; return when those in progress are accepted."""
     for number in sockets:
         # elsewhere than on Linux there is no such filter
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Calls that arrive together become one batch: so many of them, or those of a few milliseconds."""
+"""Micro-batching: gathers the items of concurrent calls into batches, limited by size and milliseconds."""
 
 import asyncio
 from collections import deque
@@ -14,13 +14,13 @@ R = TypeVar("R")
 _Waiter = tuple[Sequence[T], asyncio.Future[Sequence[R]]]
 
 
-#: seconds for which anybody waits for the database in all, also where its server is frozen and keeps no deadline
+#: longest wait for the database in seconds, also when its server is frozen and enforces no timeout
 LONGEST = 20.0
 _LATE = "the database does not answer in time"
 
 
 async def in_time(work: Awaitable[R], seconds: float | None = None) -> R:
-    """Return what work comes to; DatabaseFault when it takes longer. What a thread has begun goes on, unheard."""
+    """Return the result of the work; DatabaseFault after a timeout. Work begun in a thread goes on unseen."""
     try:
         async with asyncio.timeout(LONGEST if seconds is None else seconds):
             return await work
@@ -29,15 +29,15 @@ async def in_time(work: Awaitable[R], seconds: float | None = None) -> R:
 
 
 class MicroBatch(Generic[T, R]):
-    """Gathers items of many callers; each caller waits until its own are done with."""
+    """Gathers items of many callers; each caller waits for the results of its own."""
 
     def __init__(
         self, work: Callable[[list[T]], Sequence[R]], executor: Executor, *, most: int, seconds: float
     ) -> None:
-        """Have `work` done on at most so many items at once, no later than so many seconds after the first came.
+        """Call `work` with at most `most` items, at the latest `seconds` after the first came.
 
         `work` runs in the executor and returns one result for each item, in order, or none at all; items that come
-        meanwhile make up the next batch.
+        meanwhile form the next batch.
         """
         self._work, self._executor, self._most, self._seconds = work, executor, most, seconds
         self._waiting: list[_Waiter[T, R]] = []
@@ -45,7 +45,7 @@ class MicroBatch(Generic[T, R]):
         self._deadlines = _Deadlines()
 
     async def add(self, items: Sequence[T]) -> Sequence[R]:
-        """Return what became of the items, in order, when they are done with; raise what `work` raised on them.
+        """Return the items' results in order; raise what `work` raised on them.
 
         Raises DatabaseFault when that takes longer than LONGEST.
         """
@@ -66,15 +66,15 @@ class MicroBatch(Generic[T, R]):
             try:
                 items = [item for some, _ in batch for item in some]
                 results = await asyncio.get_running_loop().run_in_executor(self._executor, self._work, items)
-            except Exception as error:  # noqa: BLE001 - it is each caller's to handle
-                _tell(batch, error)
+            except Exception as error:  # noqa: BLE001 - raised to each caller
+                _fail(batch, error)
             else:
                 _hand_out(batch, results)
         self._runner = None
 
     def _take(self) -> list[_Waiter[T, R]]:
         count, places = 0, 0
-        # whoever waits no longer was told that nothing was done, so nothing is
+        # a caller that timed out was told that nothing was done, so drop its items
         self._waiting = [waiter for waiter in self._waiting if not waiter[1].done()]
         for some, _ in self._waiting:
             if places and count + len(some) > self._most:
@@ -92,7 +92,7 @@ def _hand_out(batch: Sequence[_Waiter[Any, R]], results: Sequence[R]) -> None:
         start += len(some)
 
 
-def _tell(batch: Sequence[_Waiter[Any, Any]], error: Exception) -> None:
+def _fail(batch: Sequence[_Waiter[Any, Any]], error: Exception) -> None:
     for _, done in batch:
         if not done.done():
             done.set_exception(error)
@@ -102,7 +102,7 @@ class _Deadlines:
     """Fails waits that take longer than LONGEST; one timer serves all, as one for each costs several µs a call."""
 
     def __init__(self) -> None:
-        #: those who wait, with their deadlines, the earliest first; one who is done may still be among them
+        #: waits with their deadlines, the earliest first; some may be done already
         self._watched: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._expires_at = float("inf")

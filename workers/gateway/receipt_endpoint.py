@@ -1,13 +1,13 @@
-"""Where carriers post their receipts, and what handsets sent: kept before their carrier hears 200.
+"""The endpoint for carriers' receipts and MO messages: they are stored before the carrier gets 200.
 
-POST /receipts/{carrier}    200 once they are kept; 400 not even its proof can be read, 401 not proved to be that
-                            carrier's, 405 another method, 413 too large, 503 try again
+POST /receipts/{carrier}    200 stored; 400 authentication cannot be parsed, 401 authentication failed, 405 another
+                            method, 413 too large, 503 retry
 
-What is proved to be the carrier's and cannot be read is set aside as a dead letter, and its carrier hears 200 too: a
-vendor that changes its format would post the same again for days, and in the end stop.
+An authenticated post that cannot be parsed is stored as a dead letter and answered with 200: otherwise a vendor that
+changed its format would retry for days and then disable the webhook.
 
-A carrier that is not there is answered as one whose receipt is forged (so is GET, where a kind of carrier never calls
-so): from outside nobody can tell which carriers there are.
+An unknown carrier is answered as a failed authentication (so is GET, for carrier kinds that only POST): carriers cannot
+be enumerated from outside.
 """
 
 import asyncio
@@ -34,102 +34,102 @@ from workers.gateway.request_body import BodyRejected, RequestBody
 
 log = logging.getLogger(__name__)
 
-#: bytes a carrier's post may have
+#: largest post of a carrier in bytes
 LARGEST = 1024 * 1024
-#: seconds for which the carriers' settings are taken for current
+#: seconds for which the carriers' settings are cached
 _FRESH = 5.0
-#: seconds between two words in the log about one carrier's forged receipts
-_QUIET = 60.0
-#: seconds for which a post that was not kept speaks of the database's health
+#: seconds between two log lines about one carrier's bad posts
+_LOG_INTERVAL = 60.0
+#: seconds for which a failed write makes the health check fail
 _RECENT = 30.0
-#: what is answered where a body was not taken in
+#: statuses for rejected bodies
 _UNREAD = {Code.TOO_LARGE: 413, Code.MALFORMED: 400, Code.UNAVAILABLE: 503}
-#: bytes of unproved posts that are not complete, of all carriers; and of a post that is read at once
+#: bytes of incomplete unauthenticated posts of all carriers; and of a post that is parsed on the event loop
 _ROOM, _SMALL = 16 * 1024 * 1024, 16 * 1024
-#: what any kind of carrier may call with
+#: methods that any carrier kind may use
 _METHODS = ("POST", "GET")
-#: receipts kept in one transaction, and seconds it waits for more to come
+#: receipts stored in one transaction, and seconds for which they are gathered
 _RECEIPTS, _WAIT = 1000, 0.005
 
 
 class ReceiptEndpoint:
-    """Takes receipts in, many posts to a transaction."""
+    """Stores receipts and MO messages, many posts per transaction."""
 
     def __init__(self, rt: Runtime, failures: FailedCalls) -> None:
-        """Make it, with what slows down who forges; the database is opened by the first post."""
+        """Take the runtime and the delay for failed authentications; the database is opened by the first post."""
         self._rt = rt
         self._failures = failures
-        #: for the bodies of posts that are proved by more than their body, and of all others, by carrier
+        #: memory for bodies of posts authenticated by their headers, and of all others, by carrier
         self._memory_limit, self._room = MemoryLimit(), ReadBudget(_ROOM)
         self._threads = ThreadPoolExecutor(2, "receipts")
         self._senders: dict[str, CarrierRow] = {}
         self._read_at = float("-inf")
-        #: when a post was not kept for the database's sake, and none was kept since
+        #: when the last write failed, unless one succeeded since
         self._failed_at = float("-inf")
-        #: carrier → when it was last said that receipts of its were not believed
-        self._reported_at: dict[str, float] = {}
-        #: carrier → when it was last said that something of its was set aside, and what was since, by reason
-        self._unread_at: dict[str, float] = {}
-        self._untold: dict[str, Counter[str]] = {}
+        #: carrier → when a failed authentication was last logged
+        self._logged_at: dict[str, float] = {}
+        #: carrier → when its dead letters were last logged, and those since, by reason
+        self._dead_logged_at: dict[str, float] = {}
+        self._unlogged: dict[str, Counter[str]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._micro_batch: MicroBatch[Receipt, None] = MicroBatch(
             self._keep, self._threads, most=_RECEIPTS, seconds=_WAIT
         )
         self._unread: MicroBatch[DeadLetter, None] = MicroBatch(
-            self._set_aside, self._threads, most=_RECEIPTS, seconds=_WAIT
+            self._keep_dead, self._threads, most=_RECEIPTS, seconds=_WAIT
         )
         self._received: MicroBatch[Inbound, None] = MicroBatch(
             self._keep_received, self._threads, most=_RECEIPTS, seconds=_WAIT
         )
 
     async def post(self, request: web.BaseRequest, carrier: str, source: str) -> web.Response:
-        """Keep a carrier's receipts and messages, and answer only then; `source`: the address they come from."""
+        """Store a carrier's receipts and messages, then answer; `source`: the client's address."""
         try:
             return await self._answer(request, carrier)
         except BodyRejected as error:
             return _closing(fault(_UNREAD[error.code], str(error)))
         except ReceiptForged as error:
-            self._tell(carrier, str(error))
-            response = fault(401, "this is not proved to be a carrier's")
+            self._log(carrier, str(error))
+            response = fault(401, "authentication failed")
             return response if await self._failures.note(source, "receipts") else _closing(response)
         except ValueError as error:
             return fault(400, str(error))
         except ConfigurationError as error:
-            self._tell(carrier, str(error), "not kept")
-            return fault(503, "not kept; post it again")
+            self._log(carrier, str(error), "not stored")
+            return fault(503, "not stored; retry")
         except DatabaseFault as error:
-            log.warning("receipts not kept: %s", error)
+            log.warning("receipts not stored: %s", error)
             if not error.is_final:
                 self._failed_at = time.monotonic()
-            return fault(503, "not kept; post it again")
+            return fault(503, "not stored; retry")
 
     async def health(self) -> web.Response:
-        """Tell whether the database answers, and keeps what carriers post."""
+        """Return 200 if the database answers and recent posts were stored, else 503."""
         if time.monotonic() - self._failed_at < _RECENT:
-            return fault(503, "the database keeps receipts waiting")
+            return fault(503, "receipts could not be stored recently")
         try:
-            await self._read_anew()
+            await self._refresh()
         except DatabaseFault:
             return fault(503, "the database does not answer")
         return web.json_response({"ok": True})
 
     def close(self) -> None:
-        """End the threads when their work is done."""
+        """Shut the threads down when their work is done."""
         self._threads.shutdown()
 
     async def _answer(self, request: web.BaseRequest, carrier: str) -> web.Response:
         if request.method not in _METHODS:
-            response = fault(405, "receipts are posted")
+            response = fault(405, "use POST")
             response.headers["Allow"] = ", ".join(_METHODS)
             return response
         body = RequestBody(request)
         if body.announced > LARGEST:
-            return fault(413, f"a request may have {LARGEST} bytes")
+            return fault(413, f"the body is larger than {LARGEST} bytes")
         sender = (await self._known()).get(carrier)
         if sender is None:
-            raise ReceiptForged("no carrier of this name posts receipts here")
+            raise ReceiptForged("no carrier of this name posts receipts")
         if request.method not in receive.methods(sender):
-            raise ReceiptForged(f"carrier {carrier}: it never calls with {request.method}")
+            raise ReceiptForged(f"carrier {carrier}: its kind does not use {request.method}")
         headers = {name.lower(): value for name, value in request.headers.items()}
         url = receive.called(sender, request.raw_path, f"{request.scheme}://{request.headers.get('Host', '')}")
         posted = Posted(request.method, url, headers, b"")
@@ -140,8 +140,8 @@ class ReceiptEndpoint:
             with self._room.share(carrier) as share:
                 posted = replace(posted, body=await body.read_unauthenticated(LARGEST, share))
             await self._take(sender, posted)
-        status, kind, words = receive.thanks(sender)
-        return web.Response(status=status, text=words, content_type=kind)
+        status, kind, text = receive.thanks(sender)
+        return web.Response(status=status, text=text, content_type=kind)
 
     async def _take(self, sender: CarrierRow, posted: Posted) -> None:
         if len(posted.body) <= _SMALL:
@@ -155,32 +155,32 @@ class ReceiptEndpoint:
             await self._received.add(received.inbound)
         if received.dead:
             await self._unread.add(received.dead)
-            self._tell_unread(sender.name, received)
+            self._log_dead(sender.name, received)
 
-    def _tell_unread(self, carrier: str, received: CarrierEvents) -> None:
-        """Log what was set aside, of each carrier now and then, with what was since."""
+    def _log_dead(self, carrier: str, received: CarrierEvents) -> None:
+        """Log dead letters, at most once per carrier and interval, with the counts since."""
         reasons = Counter(each.reason for each in received.dead)
-        self._untold.setdefault(carrier, Counter()).update(reasons)
+        self._unlogged.setdefault(carrier, Counter()).update(reasons)
         now = time.monotonic()
-        if now - self._unread_at.get(carrier, float("-inf")) > _QUIET:
-            self._unread_at[carrier] = now
-            found = ", ".join(f"{count} {reason}" for reason, count in sorted(self._untold.pop(carrier).items()))
-            log.warning("receipts set aside: carrier %s: %s; see `postroad carrier dead list`", carrier, found)
+        if now - self._dead_logged_at.get(carrier, float("-inf")) > _LOG_INTERVAL:
+            self._dead_logged_at[carrier] = now
+            found = ", ".join(f"{count} {reason}" for reason, count in sorted(self._unlogged.pop(carrier).items()))
+            log.warning("receipts dead-lettered: carrier %s: %s; see `postroad carrier dead list`", carrier, found)
 
-    def _tell(self, carrier: str, words: str, outcome: str = "not believed") -> None:
-        """Log what was not believed or not kept: of each carrier now and then, and of none that is not there."""
+    def _log(self, carrier: str, reason: str, outcome: str = "not authenticated") -> None:
+        """Log failed posts, at most once per carrier and interval, and never of unknown carriers."""
         now = time.monotonic()
-        if carrier in self._senders and now - self._reported_at.get(carrier, float("-inf")) > _QUIET:
-            self._reported_at[carrier] = now
-            log.warning("receipts %s: %s", outcome, words)
+        if carrier in self._senders and now - self._logged_at.get(carrier, float("-inf")) > _LOG_INTERVAL:
+            self._logged_at[carrier] = now
+            log.warning("receipts %s: %s", outcome, reason)
 
     async def _known(self) -> dict[str, CarrierRow]:
         if time.monotonic() - self._read_at > _FRESH:
-            await self._read_anew()
+            await self._refresh()
         return self._senders
 
-    async def _read_anew(self) -> None:
-        """Read the carriers' settings; all who ask meanwhile share the one look, so that nobody can ask too often."""
+    async def _refresh(self) -> None:
+        """Read the carriers' settings; concurrent callers share one query, so that callers cannot cause more."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
         await in_time(asyncio.shield(self._reading))
@@ -200,7 +200,7 @@ class ReceiptEndpoint:
         self._failed_at = float("-inf")
         return ()
 
-    def _set_aside(self, letters: list[DeadLetter]) -> Sequence[None]:
+    def _keep_dead(self, letters: list[DeadLetter]) -> Sequence[None]:
         receive.set_aside(self._rt, letters)
         self._failed_at = float("-inf")
         return ()
@@ -212,5 +212,5 @@ def _closing(response: web.Response) -> web.Response:
 
 
 def fault(status: int, message: str) -> web.Response:
-    """Return what is wrong, as a carrier (or somebody who lost his way) is told it."""
+    """Return an error response outside the APIs."""
     return web.json_response({"error": {"message": message}}, status=status)

@@ -1,4 +1,4 @@
-"""The bodies of requests: read when it is time, no longer than they may be, no slower than they should come."""
+"""Reads request bodies late, within limits of size and time."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,45 +10,45 @@ from schema.vocabulary import Code
 from workers.api import unauthenticated
 from workers.api.unauthenticated import ReadShare
 
-#: seconds a known caller may take to send what he announced
+#: seconds an authenticated client may take to send its body
 TIMEOUT = 30.0
 
 
 class BodyRejected(Exception):
-    """A body was not taken in, for this reason; its connection is closed."""
+    """A body that was not accepted, with the reason; its connection is closed."""
 
-    def __init__(self, code: Code, words: str, wait: float = 0.0) -> None:
-        super().__init__(words)
+    def __init__(self, code: Code, message: str, wait: float = 0.0) -> None:
+        super().__init__(message)
         self.code = code
-        #: seconds after which another try may help
+        #: seconds after which a retry may succeed
         self.wait = wait
 
 
 class RequestBody:
-    """The body of one request. Until it is read, its sender is held back."""
+    """The body of one request; nothing is read from the socket beyond a buffer until it is read here."""
 
     __slots__ = ("_request",)
 
     def __init__(self, request: web.BaseRequest) -> None:
-        """Take the request; nothing is read."""
+        """Take the request; nothing is read yet."""
         self._request = request
 
     @property
     def announced(self) -> int:
-        """Return the bytes it is said to have; 0 where that is not told."""
+        """Return its Content-Length; 0 without one."""
         return self._request.content_length or 0
 
     @property
     def is_here(self) -> bool:
-        """Tell whether all of it came already, so that reading takes no wait."""
+        """Whether all of it has been received."""
         return self._request.content.is_eof()
 
     async def read(self, largest: int, measure: Callable[[int], None]) -> bytes:
-        """Return a known caller's body; Unread says why not. `weigh` is told what came so far; it may be Crowded."""
+        """Return an authenticated client's body; BodyRejected. `measure` gets the size so far, may raise Crowded."""
         return await self._read(largest, measure, TIMEOUT, None)
 
     async def read_unauthenticated(self, largest: int, share: ReadShare) -> bytes:
-        """Return the body of one who is not known yet; Unread says why not: it may have to make room for others."""
+        """Return the body of an unauthenticated client; BodyRejected, also when evicted for other clients."""
         return await self._read(largest, share.measure, unauthenticated.TIMEOUT, share)
 
     async def _read(
@@ -65,10 +65,12 @@ class RequestBody:
                 return await self._wait(largest, measure)
         except TimeoutError:
             raise (
-                _crowded() if share and share.is_out else BodyRejected(Code.MALFORMED, "the body did not come")
+                _crowded()
+                if share and share.is_out
+                else BodyRejected(Code.MALFORMED, "the body was not received in time")
             ) from None
         except (web.RequestPayloadError, ConnectionError):
-            raise BodyRejected(Code.MALFORMED, "the body is not sent as HTTP has it") from None
+            raise BodyRejected(Code.MALFORMED, "the body violates HTTP") from None
         except Crowded:
             raise _crowded() from None
 
@@ -80,7 +82,7 @@ class RequestBody:
         return body
 
     async def _wait(self, largest: int, measure: Callable[[int], None]) -> bytes:
-        await self._welcome()
+        await self._continue()
         body = bytearray()
         async for chunk in self._request.content.iter_any():
             body += chunk
@@ -89,28 +91,26 @@ class RequestBody:
             measure(len(body))
         return bytes(body)
 
-    async def _welcome(self) -> None:
-        """Tell a caller who asks before he sends a body (RFC 9110, 10.1.1) that it is wanted."""
+    async def _continue(self) -> None:
+        """Answer `Expect: 100-continue` (RFC 9110, 10.1.1)."""
         if self._request.headers.get("Expect", "").lower() == "100-continue":
             await self._request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._request.writer.output_size = 0  # of the answer itself nothing is out yet
+            self._request.writer.output_size = 0  # nothing of the final response is sent yet
 
 
 def is_encoded(request: web.BaseRequest) -> bool:
-    """Tell whether a request has a body that is compressed, or says that it is coded in a way not known here."""
+    """Whether a request has a content coding, or a transfer coding other than chunked."""
     headers = request.headers
     if "Content-Encoding" not in headers and "Transfer-Encoding" not in headers:
         return False
-    content = {
-        word.strip().lower() for reported in headers.getall("Content-Encoding", ()) for word in reported.split(",")
-    }
-    transfer = [reported.strip().lower() for reported in headers.getall("Transfer-Encoding", ())]
+    content = {word.strip().lower() for value in headers.getall("Content-Encoding", ()) for word in value.split(",")}
+    transfer = [value.strip().lower() for value in headers.getall("Transfer-Encoding", ())]
     return (bool(content - {"", "identity"}) and request.can_read_body) or transfer not in ([], ["chunked"])
 
 
 def _crowded() -> BodyRejected:
-    return BodyRejected(Code.UNAVAILABLE, "try again in a moment", wait=1.0)
+    return BodyRejected(Code.UNAVAILABLE, "busy; retry in a moment", wait=1.0)
 
 
 def _too_large(largest: int) -> BodyRejected:
-    return BodyRejected(Code.TOO_LARGE, f"a request may have {largest} bytes")
+    return BodyRejected(Code.TOO_LARGE, f"the body is larger than {largest} bytes")

@@ -1,1 +1,1 @@
-"""Calls of customers' webhooks, as a process makes them."""
+"""The notifier process, which calls customers' webhooks."""

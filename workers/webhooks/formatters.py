@@ -16,7 +16,7 @@ def formatters() -> dict[str, WebhookFormatter]:
 def compose(
     formatter: WebhookFormatter, notification: MessageEvent | PersonEvent, secrets: Sequence[bytes], now: datetime
 ) -> WebhookPost | None:
-    """Return the call that tells it; None: there is no word for it, or the endpoint does not hear it."""
+    """Return the webhook call for an event; None if the dialect has none, or the endpoint did not subscribe to it."""
     if isinstance(notification, PersonEvent):
         composed = DIALECTS[notification.dialect].person_webhook
         return composed(notification, secrets) if composed else None

@@ -1,4 +1,4 @@
-"""Greets a customer's new endpoint as its dialect does: whoever does not answer as he must is told nothing."""
+"""Makes a dialect's verification call to a new webhook endpoint; one that answers wrong is not registered."""
 
 import asyncio
 import secrets
@@ -12,7 +12,7 @@ from workers.webhooks.webhook_client import WebhookClient, WebhookResponse
 
 
 def greet(rt: Runtime, dialect: str, url: str) -> str | None:
-    """Make the call that a dialect makes to a new endpoint; return None when it answered well, else what it did."""
+    """Make the dialect's verification call to a new endpoint; return None if it passed, else what is wrong."""
     handshake = DIALECTS[dialect].handshake
     if handshake is None:
         return None
@@ -26,5 +26,5 @@ def greet(rt: Runtime, dialect: str, url: str) -> str | None:
 
 
 async def _ask(reach: AllowedAddresses, url: str, posting: WebhookPost, seconds: float) -> WebhookResponse | str:
-    async with WebhookClient(reach) as caller:
-        return await caller.ask(url, posting, seconds)
+    async with WebhookClient(reach) as client:
+        return await client.ask(url, posting, seconds)

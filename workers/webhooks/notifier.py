@@ -1,8 +1,8 @@
-"""The notifier: a process that makes the calls of customers' webhooks, many at once, for as long as it lives.
+"""The notifier: a process that calls customers' webhooks, many at once.
 
-It claims what is due, makes the calls side by side, and writes down what came of them in batches as they end. Several
-notifiers share the work. One that dies leaves its calls to the others when their lease ends; told to stop, it lets its
-calls end and claims no more.
+It claims due deliveries, makes their calls concurrently, and records the outcomes in batches as they end. Several
+notifiers share the work. The deliveries of one that dies go to the others when their lease expires; told to stop, it
+claims no more and lets its calls end.
 """
 
 import asyncio
@@ -30,27 +30,27 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: seconds between two looks when nothing happens
+#: seconds between two claims when nothing happens
 POLL = 0.5
-#: seconds for which ended calls are gathered before they are written down, and how many at once
+#: seconds for which ended calls are gathered before they are recorded, and calls recorded at once
 _MICRO_BATCH, _BATCH = 0.01, 500
-#: seconds before the database is asked again that was away, doubled up to the last
+#: seconds before a retry when the database is unreachable, doubled up to the second
 _PAUSE, _LONGEST_PAUSE = 0.5, 5.0
-#: seconds that open calls have to end when the process is told to: longer than any may take
+#: seconds that open calls may take to end at a stop: longer than any call's timeout
 GRACE = 20.0
-#: an endpoint that answers so wants no more calls
+#: status of an endpoint that wants no more calls (RFC 9110)
 _GONE = 410
 
 
 class Notifier:
-    """One process's calls."""
+    """The webhook calls of one process."""
 
     def __init__(
-        self, rt: Runtime, caller: WebhookClient, composing: Mapping[str, WebhookFormatter] | None = None
+        self, rt: Runtime, client: WebhookClient, composing: Mapping[str, WebhookFormatter] | None = None
     ) -> None:
-        """Keep what it works with; nothing is opened before `run`."""
+        """Take its client and formatters; nothing is opened before `run`."""
         self._rt = rt
-        self._caller = caller
+        self._client = client
         self._formatters = formatters() if composing is None else composing
         self._windows = EndpointWindows(rt.settings.webhook_lane)
         self._calls: dict[asyncio.Task[CallOutcome], DeliveryJob] = {}
@@ -61,14 +61,14 @@ class Notifier:
         self._thread = ThreadPoolExecutor(1, "notifier")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Make calls until told to stop; return when the last has ended and is written down."""
+        """Make calls until told to stop; return when the last has ended and is recorded."""
         writer = asyncio.create_task(self._write())
         stopped = asyncio.create_task(stop.wait())
         try:
             while not (stopped.done() or writer.done()):
                 if not await self._look():
                     await self._rest(stopped, writer)
-            if writer.done():  # it never ends by itself
+            if writer.done():  # it ends only by an error
                 writer.result()
             await self._wind_up()
         finally:
@@ -78,7 +78,7 @@ class Notifier:
             self._thread.shutdown()
 
     async def _look(self) -> bool:
-        """Claim what there is room for and begin it; return whether there may be more at once."""
+        """Claim as many deliveries as the windows allow and start their calls; return whether more may be due."""
         room = self._rt.settings.webhook_window - self._windows.total
         if room <= 0:
             return False
@@ -95,7 +95,7 @@ class Notifier:
         return claimed.is_more
 
     async def _rest(self, *ends: "asyncio.Task[Any]") -> None:
-        """Wait until something ended, or for a while, or for one of the ends."""
+        """Wait until a call ended, for at most POLL, or until one of the tasks is done."""
         again = asyncio.create_task(self._look_again.wait())
         await asyncio.wait([again, *ends], timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
         again.cancel()
@@ -105,7 +105,7 @@ class Notifier:
         if call.cancelled():
             return
         if error := call.exception():
-            log.error("a webhook's call failed with %s", type(error).__name__)
+            log.error("a webhook call failed with %s", type(error).__name__)
             formatter = self._formatters.get(job.notification.dialect)
             outcome = CallOutcome(
                 job, "fault", accepted=False, called=False, schedule=formatter.SCHEDULE if formatter else ()
@@ -118,7 +118,7 @@ class Notifier:
         self._something_ended.set()
 
     async def _run(self, job: DeliveryJob) -> CallOutcome:
-        """Compose one call, make it, and return what came of it."""
+        """Compose one call, make it, and return its outcome."""
         formatter = self._formatters.get(job.notification.dialect)
         if formatter is None:
             return CallOutcome(job, "no_dialect", accepted=False, called=False)
@@ -127,7 +127,7 @@ class Notifier:
         posting = compose(formatter, job.notification, job.secrets, self._rt.now())
         if posting is None:
             return CallOutcome(job, "unsaid", accepted=True, called=False)
-        answer = await self._caller.post(job.url, posting, formatter.TIMEOUT)
+        answer = await self._client.post(job.url, posting, formatter.TIMEOUT)
         if isinstance(answer, str):
             return CallOutcome(job, answer, accepted=False, schedule=formatter.SCHEDULE)
         return CallOutcome(
@@ -140,7 +140,7 @@ class Notifier:
         )
 
     async def _write(self) -> None:
-        """Write down what ended, for ever: a room is free again only then."""
+        """Record ended calls, for ever: their place in the window is free again only then."""
         while True:
             await self._something_ended.wait()
             await asyncio.sleep(_MICRO_BATCH)
@@ -152,17 +152,17 @@ class Notifier:
             self._something_ended.clear()
         try:
             suspended = await self._insist(lambda: webhook_deliveries.record(self._rt, batch))
-        except DatabaseFault as fault:  # it is the data: the same again would fail the same
-            log.error("what came of %s webhook calls cannot be written: %s", len(batch), fault)
+        except DatabaseFault as fault:  # caused by the data: a retry would fail again
+            log.error("the outcomes of %s webhook calls cannot be recorded: %s", len(batch), fault)
             suspended = None
         for outcome in batch:
             self._windows.end(outcome.job.channel)
         for endpoint in suspended or ():
-            log.warning("webhook endpoint %s is suspended: it fails, or is gone", endpoint)
+            log.warning("webhook endpoint %s is suspended: it keeps failing, or answered 410", endpoint)
         self._look_again.set()
 
     async def _wind_up(self) -> None:
-        """Let open calls end for a while, write down what ended, and leave the rest to others."""
+        """Wait for open calls for a while, record those that ended, and release the others."""
         if self._calls:
             await asyncio.wait(list(self._calls), timeout=GRACE)
         left = list(self._calls.values())
@@ -177,7 +177,7 @@ class Notifier:
             await self._insist(lambda: webhook_deliveries.give_back(self._rt, left), tries=3)
 
     async def _insist(self, work: Callable[[], T], tries: int | None = None) -> T | None:
-        """Return what the work returns, in the database's thread; while that is away, again (so often), then None."""
+        """Run work in the database thread; retry while it is unreachable, `tries` times at most, then return None."""
         pause = _PAUSE
         while True:
             try:
@@ -185,7 +185,7 @@ class Notifier:
             except DatabaseFault as fault:
                 if fault.is_final:
                     raise
-                log.warning("the notifier's database: %s", fault)
+                log.warning("the notifier cannot reach the database: %s", fault)
                 tries = None if tries is None else tries - 1
             if tries == 0:
                 return None
@@ -194,7 +194,7 @@ class Notifier:
 
 
 def serve(settings: Settings) -> None:
-    """Make calls until SIGTERM or SIGINT; ConfigurationError when a setting does not fit."""
+    """Make calls until SIGTERM or SIGINT; ConfigurationError when a setting is invalid."""
     rt = Runtime(settings)
     try:
         reach = webhook_endpoints.reach(rt)
@@ -204,9 +204,9 @@ def serve(settings: Settings) -> None:
         rt.close()
 
 
-async def _serve(rt: Runtime, caller: WebhookClient) -> None:
+async def _serve(rt: Runtime, client: WebhookClient) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with caller:
-        await Notifier(rt, caller).run(stop)
+    async with client:
+        await Notifier(rt, client).run(stop)

@@ -1,8 +1,8 @@
-"""Calls a stranger's URL without being led anywhere: one name, resolved once, each address judged where it is dialled.
+"""The HTTP client for webhooks, protected against SSRF: each address is checked when its socket is opened.
 
-aiohttp's resolver hook is not asked about IP addresses in a URL, so the same question is asked again of every socket
-before it is opened: there is no other way out of this process. Redirects are not followed, proxies of the environment
-not used, cookies not kept, and of an answer's body no more is read than keeps the connection usable.
+aiohttp's resolver hook is not called for IP addresses in a URL, so the check is repeated for every socket before it is
+opened: no call can bypass it. A name is resolved once, redirects are not followed, proxies of the environment not used,
+cookies not kept, and of a response's body only as much is read as keeps the connection usable.
 """
 
 import asyncio
@@ -21,25 +21,25 @@ from yarl import URL
 from pipeline.stages.api.webhook_endpoints import AllowedAddresses, fault, may_be_called
 from schema.api import WebhookPost
 
-#: bytes of an answer that are read before its connection is closed, and the seconds they may take
+#: bytes of a response that are read before its connection is closed, and the seconds they may take
 _READ, _READ_SECONDS = 64 * 1024, 2.0
-#: seconds for which a name's addresses are remembered
+#: seconds for which a name's addresses are cached
 _NAMES = 10
-#: names that may be looked up at once: a lookup that hangs holds a thread
+#: concurrent DNS lookups: one that hangs occupies a thread
 _LOOKUPS = 64
 
-#: `socket.getaddrinfo`, or what stands for it
+#: `socket.getaddrinfo`, or a replacement
 Lookup = Callable[..., Sequence[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookResponse:
-    """What a stranger answered."""
+    """The endpoint's response."""
 
     status: int
-    #: its beginning
+    #: the first bytes of the body
     body: bytes
-    #: those that say when to call again
+    #: Retry-After and Date
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -48,12 +48,12 @@ class AddressForbidden(OSError):
 
 
 class WebhookClient:
-    """Makes calls, for as long as it is entered."""
+    """Makes calls; an async context manager that holds the sessions."""
 
     def __init__(
         self, reach: AllowedAddresses, lookup: Lookup = socket.getaddrinfo, tls: ssl.SSLContext | None = None
     ) -> None:
-        """Keep what may be reached; `tls`: whom else to trust. Nothing is opened before it is entered."""
+        """Take the allowed addresses; `tls`: whom to trust. Nothing is opened before it is entered."""
         self._reach = reach
         self._lookup = lookup
         self._tls = tls or ssl.create_default_context()
@@ -61,12 +61,12 @@ class WebhookClient:
         self._threads = ThreadPoolExecutor(_LOOKUPS, "names")
 
     async def __aenter__(self) -> "WebhookClient":
-        """Open the sessions: one for HTTPS, one for what may be called without."""
+        """Open the sessions: one for HTTPS, one for HTTP."""
         for scheme in ("https", "http"):
             address_check = _AddressCheck(self._reach, scheme == "https")
             connector = aiohttp.TCPConnector(
                 limit=0,
-                resolver=_Names(address_check, self._lookup, self._threads),
+                resolver=_CheckedResolver(address_check, self._lookup, self._threads),
                 ttl_dns_cache=_NAMES,
                 socket_factory=address_check.open,
                 ssl=self._tls,
@@ -87,12 +87,12 @@ class WebhookClient:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def call(self, url: str, posting: WebhookPost, seconds: float) -> int | str:
-        """Post it; return the HTTP status of the answer, or a word for why there is none. Never raises."""
+        """Post it; return the response's HTTP status, or an error word. Never raises."""
         answer = await self.post(url, posting, seconds)
         return answer if isinstance(answer, str) else answer.status
 
     async def post(self, url: str, posting: WebhookPost, seconds: float) -> WebhookResponse | str:
-        """Post it; return the answer without its body, or a word for why there is none. Never raises."""
+        """Post it; return the response without its body, or an error word. Never raises."""
         answer = await self._post(url, posting, seconds)
         if isinstance(answer, str):
             return answer
@@ -102,7 +102,7 @@ class WebhookClient:
         )
 
     async def ask(self, url: str, posting: WebhookPost, seconds: float) -> WebhookResponse | str:
-        """Post it; return the answer, or a word for why there is none. Never raises."""
+        """Post it; return the response, or an error word. Never raises."""
         answer = await self._post(url, posting, seconds)
         if isinstance(answer, str):
             return answer
@@ -126,7 +126,7 @@ class WebhookClient:
 
 
 async def _drain(answer: aiohttp.ClientResponse, kept: bytearray | None = None) -> None:
-    """Read an answer to its end, so that its connection can be used again, or close it; keep what was read there."""
+    """Read a response to its end, so that its connection can be reused, else close it; append the bytes to `kept`."""
     left = _READ
     with contextlib.suppress(aiohttp.ClientError, OSError):
         async with asyncio.timeout(_READ_SECONDS):
@@ -142,7 +142,7 @@ async def _drain(answer: aiohttp.ClientResponse, kept: bytearray | None = None) 
 
 
 def _word(error: Exception) -> str:
-    """Return what kept a call from being answered, in a word; no error's own text: it may quote what was sent."""
+    """Return the error word of a failed call; not the exception's text, which may quote what was sent."""
     cause = getattr(error, "os_error", error)
     if isinstance(cause, AddressForbidden):
         return "address_forbidden"
@@ -166,26 +166,26 @@ _WORDS: dict[type[Exception], str] = {
 
 
 class _AddressCheck:
-    """Opens sockets to addresses that may be reached, and no others."""
+    """Opens sockets to allowed addresses only."""
 
     def __init__(self, reach: AllowedAddresses, tls: bool) -> None:
         self._reach = reach
         self._tls = tls
 
     def check(self, address: str, port: int) -> None:
-        """Raise Forbidden unless this very address may be called."""
+        """Raise AddressForbidden unless this address may be called."""
         if not may_be_called(address, port, self._reach, tls=self._tls):
             raise AddressForbidden("not an address that webhooks may reach")
 
     def open(self, info: tuple[Any, ...]) -> socket.socket:
-        """Return a socket for an address about to be dialled."""
+        """Return a socket for an address that is about to be connected."""
         family, kind, protocol, _, address = info
         self.check(address[0], address[1])
         return socket.socket(family, kind, protocol)
 
 
-class _Names(AbstractResolver):
-    """Looks names up; one that leads anywhere it may not leads nowhere."""
+class _CheckedResolver(AbstractResolver):
+    """Resolves names; one with any forbidden address is refused as a whole."""
 
     def __init__(self, address_check: _AddressCheck, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
         self._address_check = address_check
@@ -195,7 +195,7 @@ class _Names(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the name's addresses; Forbidden when one of them may not be called."""
+        """Return the name's addresses; AddressForbidden when one of them may not be called."""
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(
             self._threads, lambda: self._lookup(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
@@ -215,4 +215,4 @@ class _Names(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Close nothing: the threads are the caller's."""
+        """Close nothing: the client owns the threads."""

@@ -283,7 +283,7 @@ def test_what_no_reader_understands_is_set_aside_and_its_vendor_hears_success(
     assert raw(world) == [b"<results/>", b"\xff\xfe", messages_format]
     reported = [record.getMessage() for record in caplog.records]
     assert [words.partition(";")[0] for words in reported] == [
-        f"receipts set aside: carrier {name}: 1 unreadable_post" for name in ("vg", "gn", "ib")
+        f"receipts dead-lettered: carrier {name}: 1 unreadable_post" for name in ("vg", "gn", "ib")
     ]
     assert "447700900000" not in caplog.text
     found = {each.name: each.unread for each in carrier_statuses(world.rt, timedelta(minutes=15))}
