@@ -106,7 +106,7 @@ class Forked:
 
     def _made(self) -> "subprocess.Popen[bytes]":
         argv = with_parent_death_signal(
-            [sys.executable, str(Path(__file__).with_name("fork_server.py"))], farewell=signal.SIGKILL
+            [sys.executable, str(Path(__file__).with_name("fork_server.py"))], stop_signal=signal.SIGKILL
         )
         return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
 
@@ -128,7 +128,8 @@ def forked() -> Forked:
 
 def started(line: str, log: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """Return a process that is no fork and becomes the Procfile's line as the containers do."""
-    argv = with_parent_death_signal([sys.executable, "-m", "workers.processes.procfile", line], farewell=signal.SIGKILL)
+    command = [sys.executable, "-m", "workers.processes.procfile", line]
+    argv = with_parent_death_signal(command, stop_signal=signal.SIGKILL)
     with log.open("ab") as output:
         return subprocess.Popen(
             argv,

@@ -79,7 +79,7 @@ class Station:
         argv = [sys.executable, "-m", "workers.cli", "simulator", "--carrier", self.name, "--log", str(self._log)]
         argv += ["--port", str(self.port), "--smpp-port", str(self.smpp_port)]
         self._process = subprocess.Popen(
-            with_parent_death_signal(argv, farewell=signal.SIGKILL), stdout=subprocess.DEVNULL
+            with_parent_death_signal(argv, stop_signal=signal.SIGKILL), stdout=subprocess.DEVNULL
         )
         wait_for(self._answers, why=f"{self.name} is there")
 

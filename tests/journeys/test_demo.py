@@ -40,7 +40,7 @@ def test_the_demo_ends_well_within_a_minute_and_leaves_only_its_logs(postroad: P
     crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # the minute is a promise for a machine of one's own
     assert time.monotonic() - began < 60 * crowd
     assert "✗" not in said.stdout
-    for words in ("a long message  of 2 parts by alpha", "went alpha → beta", "wrote STOP", "audit: nothing lost"):
+    for words in ("a long message  of 2 parts by alpha", "went alpha → beta", "sent STOP", "audit: nothing lost"):
         assert words in said.stdout
     for words in ("delivered", "failed (undelivered)", "cancelled", "alpha", "beta"):
         assert words in said.stdout

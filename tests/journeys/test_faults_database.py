@@ -54,7 +54,7 @@ def test_orders_that_come_while_the_database_is_away_wait_for_it(installation: I
     installation.await_ready()
     server = installation.pair.postgres
     assert server is not None
-    server.end(server.polite)
+    server.end(server.stop_signal)
 
     installation.submit(*(installation.order(5) for _ in range(20)))
     time.sleep(4)

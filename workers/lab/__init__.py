@@ -1,1 +1,1 @@
-"""What is not the product: simulator, bench, demo, embedded servers, process supervisor."""
+"""The lab, which is no part of the product: simulator, bench, demo, embedded servers, process supervisor."""

@@ -1,7 +1,7 @@
-"""Runs a command that ends when the process that started it ends, however that ends.
+"""Runs a command that gets a signal when its parent process ends (PR_SET_PDEATHSIG), however that ends.
 
-A script of its own between fork and exec: Linux forgets PR_SET_PDEATHSIG when the user changes, so it is asked for
-after that, and a `preexec_fn` may deadlock in a process with threads. Elsewhere than on Linux the command is only run.
+It is a script between fork and exec: Linux resets PR_SET_PDEATHSIG when the user changes, so it must be set after that,
+and a `preexec_fn` may deadlock in a process with threads. On other systems the command is only run.
 """
 
 import ctypes
@@ -14,17 +14,17 @@ _PR_SET_PDEATHSIG = 1
 
 
 def with_parent_death_signal(
-    argv: Sequence[str], *, farewell: signal.Signals = signal.SIGTERM, account: tuple[int, int] | None = None
+    argv: Sequence[str], *, stop_signal: signal.Signals = signal.SIGTERM, account: tuple[int, int] | None = None
 ) -> list[str]:
-    """Return the command that runs `argv` and is sent `farewell` when the thread that starts it ends.
+    """Return the command that runs `argv` and is sent `stop_signal` when the thread that starts it ends.
 
     `account` is the uid and gid to run as (root only). Start it from a thread that lives as long as the program does.
     """
     user = f"{account[0]}:{account[1]}" if account else "-"
-    return [sys.executable, "-I", "-S", __file__, str(int(farewell)), str(os.getpid()), user, *argv]
+    return [sys.executable, "-I", "-S", __file__, str(int(stop_signal)), str(os.getpid()), user, *argv]
 
 
-def _run(farewell: str, parent: str, account: str, *argv: str) -> None:
+def _run(stop_signal: str, parent: str, account: str, *argv: str) -> None:
     if account != "-":
         uid, gid = map(int, account.split(":"))
         os.setgroups([])
@@ -32,11 +32,11 @@ def _run(farewell: str, parent: str, account: str, *argv: str) -> None:
         os.setuid(uid)
 
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(farewell), 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(stop_signal), 0, 0, 0)
     if os.getppid() != int(parent):
-        sys.exit("the process that asked for this is gone")
+        sys.exit("the parent process has ended")
 
-    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and exec would hand that on
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and exec would inherit that
         signal.signal(ignored, signal.SIG_DFL)
     try:
         os.execvp(argv[0], argv)

@@ -1,26 +1,26 @@
-"""The children of a worker: one that died is missed within a second.
+"""Celery's prefork pool with a faster check for dead children: within a second.
 
-Celery hears of a death a moment before the child can be waited for, and looks again after five seconds only: as
-long a killed child's task stays where it is, and its place empty.
+Celery learns of a death just before the child can be reaped, and checks again after five seconds only: for that long a
+killed child's task is not redelivered, and its slot stays empty.
 """
 
 from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.prefork import TaskPool
 
-#: seconds between two looks at whether all children live
-_LOOK = 1.0
+#: seconds between two checks of the children
+_CHECK = 1.0
 
 
 class PoolChildren(AsynPool):
-    """Celery's pool of processes, which looks after them more often."""
+    """Celery's process pool with more frequent checks."""
 
     @property
     def timers(self) -> dict[object, float]:
-        """Return what is done how often."""
-        return {self.maintain_pool: _LOOK}
+        """Return the periodic functions and their intervals."""
+        return {self.maintain_pool: _CHECK}
 
 
 class WatchedPool(TaskPool):
-    """What a worker makes of `worker_pool`."""
+    """The pool class for the setting `worker_pool`."""
 
     Pool = PoolChildren

@@ -15,7 +15,7 @@ from workers.lab.bench.latency import spread
 from workers.lab.bench.plan import BenchPlan
 from workers.lab.bench.setup import BULK, CODES, BenchSetup
 from workers.lab.bench.table import table
-from workers.lab.bench.whole import _far_end, run
+from workers.lab.bench.whole import _carriers, run
 from workers.lab.embedded import development
 
 # a bench starts the processes of production several times over
@@ -127,7 +127,7 @@ def test_over_http_what_is_bulk_goes_to_the_simulator_and_codes_do_not(world: An
     world.run("DELETE FROM routes")
 
     with ExitStack() as stack:
-        [simulator] = _far_end(BenchSetup(pair), replace(TINY, carrier="http"), stack)
+        [simulator] = _carriers(BenchSetup(pair), replace(TINY, carrier="http"), stack)
         for number in ("+2348012345678", "+27821234567"):
             world.send(number)
         simulator.check()

@@ -241,7 +241,7 @@ def test_servers_that_outlived_their_owner_are_stopped_before_new_ones_start(hom
     left = [postgres.prepare(place), valkey.prepare(place)]
     for server in left:
         server.launch()
-    assert all(server.comes_up() for server in left)
+    assert all(server.becomes_ready() for server in left)
 
     with development.start(settings(home)):
         assert not any(server.runs() for server in left)
@@ -374,8 +374,8 @@ def test_a_server_that_is_killed_is_started_again_on_its_data(empty: Path) -> No
             return postgres_answers(pair.database_url) and valkey_answers(pair.broker_url) and len(said) >= 2
 
         assert eventually(are_back, 60)
-        assert any("PostgreSQL ended (killed by SIGKILL); starts again" in line for line in said)
-        assert any("Valkey ended (killed by SIGKILL); starts again" in line for line in said)
+        assert any("PostgreSQL ended (killed by SIGKILL); restarting" in line for line in said)
+        assert any("Valkey ended (killed by SIGKILL); restarting" in line for line in said)
         found = running(empty)
         assert found
         assert found.database_url == pair.database_url
@@ -385,7 +385,7 @@ def test_a_server_that_does_not_come_back_is_given_up_with_its_reason(
     empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(watching, "_LOOK", 0.01)
+    monkeypatch.setattr(watching, "_CHECK", 0.01)
     with development.start(settings(empty, database_url="postgresql://db/x")) as pair:
         assert pair.valkey
         assert pair.valkey.process

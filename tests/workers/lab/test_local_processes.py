@@ -30,5 +30,5 @@ def test_carriers_with_a_far_end_are_waited_for_and_not_for_ever(world: Any, mon
 
     assert sorted(local_processes.own_carriers(world.rt.settings)) == ["beta", "gamma"]
     assert not ready()
-    monkeypatch.setattr(local_processes, "_TIMEOUTS", 0.0)
+    monkeypatch.setattr(local_processes, "_CARRIERS_TIMEOUT", 0.0)
     assert local_processes.connected(world.rt.settings)()

@@ -316,8 +316,8 @@ def test_scripts_come_from_a_file_and_the_command_line(tmp_path: Path) -> None:
     [
         (None, ["alpha={"], "--carrier alpha: the script is not JSON"),
         (None, ["alpha=[]"], "--carrier alpha: the script must be an object"),
-        ("[1]", [], "must give a script for each"),
-        ('{"alpha": 1}', [], "must give a script for each"),
+        ("[1]", [], "must map each carrier's name to a script"),
+        ('{"alpha": 1}', [], "must map each carrier's name to a script"),
         ("{", [], "carriers.json: "),
     ],
 )

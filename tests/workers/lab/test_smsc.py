@@ -372,7 +372,7 @@ def test_it_speaks_over_tls(tmp_path: Path) -> None:
 
 
 def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=f"{tmp_path}/none.pem: no certificate with its key"):
+    with pytest.raises(ConfigurationError, match=f"{tmp_path}/none.pem: not a certificate with its key"):
         main(["alpha"], port=0, smpp_port=0, certificate=tmp_path / "none.pem")
 
 

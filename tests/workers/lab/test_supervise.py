@@ -193,7 +193,7 @@ def test_a_process_that_dies_is_started_again(stage: Stage) -> None:
         code = stage.run(ChildProcess("frail", ["/bin/sh", "-c", command]))
 
     assert code == 0
-    assert "frail was killed by SIGKILL; starts again in 0.05 s" in stage.out.getvalue()
+    assert "frail was killed by SIGKILL; restarting in 0.05 s" in stage.out.getvalue()
 
 
 def test_a_process_that_keeps_dying_ends_all(stage: Stage) -> None:
@@ -229,7 +229,7 @@ def test_a_second_signal_kills_at_once(stage: Stage) -> None:
         stage.run(ChildProcess("stuck", [sys.executable, "-c", DEAF]), timeouts=StopTimeouts(grace=60))
 
     assert time.monotonic() - began < 30
-    assert "killing stuck: at your word" in stage.out.getvalue()
+    assert "killing stuck: second signal" in stage.out.getvalue()
 
 
 def test_what_a_dead_process_left_behind_is_killed_too(stage: Stage) -> None:
@@ -314,7 +314,7 @@ def _lives(pid: int) -> bool:
 
 
 def test_what_else_must_run_is_looked_at_and_when_it_is_gone_all_ends_with_the_reason(stage: Stage) -> None:
-    looks = iter([["PostgreSQL ended; starts again"], []])
+    looks = iter([["PostgreSQL ended; restarting"], []])
 
     def watch() -> list[str]:
         found = next(looks, None)
@@ -325,5 +325,5 @@ def test_what_else_must_run_is_looked_at_and_when_it_is_gone_all_ends_with_the_r
     code = supervise([stage.good("a")], timeouts=QUICK, out=stage.out, watch=watch)
 
     assert code == 1
-    assert "PostgreSQL ended; starts again" in stage.out.getvalue()
+    assert "PostgreSQL ended; restarting" in stage.out.getvalue()
     assert "the disk is full: giving up" in stage.out.getvalue()

@@ -1,1 +1,1 @@
-"""How fast the road is on this machine, beside what its PostgreSQL could do: behind `postroad bench`."""
+"""The benchmarks behind `postroad bench`: throughput, latency and CPU, beside the limits of PostgreSQL alone."""

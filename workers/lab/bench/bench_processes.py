@@ -1,4 +1,4 @@
-"""The processes of production for the time of a bench: the Procfile's own lines, each with its log under `home`."""
+"""The production processes of a bench: the Procfile's own lines, each with its log under `home`."""
 
 import os
 import signal
@@ -17,9 +17,9 @@ from workers.processes.child_environment import child_environment
 from workers.processes.parent_death_signal import with_parent_death_signal
 from workers.processes.procfile import IMPORTED_FROM, path_with_ours, read_procfile, shell
 
-#: those the road needs
+#: the processes of the Celery path
 NEEDED = ("worker", "lane", "clock", "beat")
-#: that of carriers with a far end
+#: the process of connected carriers
 CARRIERS = "carriers"
 
 _SIMULATOR = [sys.executable, "-m", "workers.cli", "simulator", "--carrier", BULK, "--port", "0", "--smpp-port", "0"]
@@ -46,19 +46,19 @@ class BenchProcess:
     def check(self) -> None:
         """Raise PostroadError when it has ended."""
         if self._popen.poll() is not None:
-            raise PostroadError(f"{self.name} ended with code {self._popen.returncode}: {self.said()[-2000:]}")
+            raise PostroadError(f"{self.name} ended with code {self._popen.returncode}: {self.output()[-2000:]}")
 
-    def said(self) -> str:
-        """Return its log."""
+    def output(self) -> str:
+        """Return its log so far."""
         return self.log.read_text(errors="replace")
 
-    def tell(self) -> None:
-        """Tell it to end."""
+    def terminate(self) -> None:
+        """Send it SIGTERM."""
         self._popen.terminate()
 
     def stop(self, seconds: float = 40) -> None:
-        """Tell it to end; kill it when it does not."""
-        self.tell()
+        """Terminate it; kill it after a timeout."""
+        self.terminate()
         try:
             self._popen.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -68,7 +68,7 @@ class BenchProcess:
 
 @contextmanager
 def workers(setup: BenchSetup, children: int) -> Iterator[list[BenchProcess]]:
-    """Run the Procfile's worker, lane, clock and beat, and its carriers where one has a process of its own."""
+    """Run the Procfile's worker, lane, clock and beat, and its carriers if one has its own process."""
     lines, settings = read_procfile(), setup.settings()
     env = {**child_environment(settings), "POSTROAD_CONCURRENCY": str(children)}
     needed = [*NEEDED, CARRIERS] if own_carriers(settings) else NEEDED
@@ -80,20 +80,18 @@ def workers(setup: BenchSetup, children: int) -> Iterator[list[BenchProcess]]:
             running.append(process)
         wait(connected(settings), running)
         yield running
-        for process in reversed(running):  # at once: each takes a second or two to go
-            process.tell()
+        for process in reversed(running):  # all at once: each takes a second or two to end
+            process.terminate()
 
 
 @contextmanager
 def gateway(setup: BenchSetup, processes: int) -> Iterator[tuple[BenchProcess, int]]:
-    """Run the Procfile's gateway in so many processes; yield it and its port."""
+    """Run the Procfile's gateway with that many processes; yield it and its port."""
     settings = setup.settings()
     with socket.create_server((settings.gateway_host, 0)) as free:
         port = int(free.getsockname()[1])
-    reported = {"POSTROAD_GATEWAY_PORT": str(port), "POSTROAD_GATEWAY_PROCESSES": str(processes)}
-    process = BenchProcess(
-        "gateway", shell(read_procfile()["gateway"]), child_environment(settings) | reported, setup.home
-    )
+    own = {"POSTROAD_GATEWAY_PORT": str(port), "POSTROAD_GATEWAY_PROCESSES": str(processes)}
+    process = BenchProcess("gateway", shell(read_procfile()["gateway"]), child_environment(settings) | own, setup.home)
     try:
         wait(lambda: _listens(settings.gateway_host, port), [process])
         yield process, port
@@ -111,19 +109,19 @@ def _listens(host: str, port: int) -> bool:
 
 @contextmanager
 def simulator(setup: BenchSetup) -> Iterator[tuple[BenchProcess, str, str]]:
-    """Run a carrier simulator that takes everything; yield it, its URL, and the host and port of its SMSC."""
+    """Run a simulator that accepts everything; yield it, its URL, and the host and port of its SMSC."""
     process = BenchProcess("simulator", _SIMULATOR, {}, setup.home)
     try:
-        wait(lambda: "smpp://" in process.said(), [process])
-        said = process.said()
-        yield process, said.split("listens on ")[1].split(": ")[0], said.split("smpp://")[1].split()[0]
+        wait(lambda: "smpp://" in process.output(), [process])
+        output = process.output()
+        yield process, output.split("listens on ")[1].split(": ")[0], output.split("smpp://")[1].split()[0]
     finally:
         process.stop()
 
 
 def roots_of(setup: BenchSetup, processes: Sequence[BenchProcess]) -> dict[str, int]:
     """Return name → pid of these processes and of the servers."""
-    servers = {"postgresql": setup.pair.postgres, "valkey": setup.pair.valkey}
+    servers = {"postgresql": setup.servers.postgres, "valkey": setup.servers.valkey}
     return {process.name: process.pid for process in processes} | {
         name: server.process.pid for name, server in servers.items() if server and server.process
     }
@@ -132,13 +130,13 @@ def roots_of(setup: BenchSetup, processes: Sequence[BenchProcess]) -> dict[str, 
 def wait(
     done: Callable[[], bool], processes: Sequence[BenchProcess], timeout: float = 120, pause: float = 0.02
 ) -> float:
-    """Return the moment (seconds since 1970) at which it was found done; PostroadError when it is not, or one died."""
+    """Wait until `done`; return the time in seconds since 1970. PostroadError after a timeout or a process's death."""
     deadline = time.monotonic() + timeout
     while not done():
         for process in processes:
             process.check()
         if time.monotonic() > deadline:
-            said = "\n".join(f"{each.name}: {each.said()[-1000:]}" for each in processes)
-            raise PostroadError(f"not done after {timeout:g} s\n{said}")
+            logs = "\n".join(f"{each.name}: {each.output()[-1000:]}" for each in processes)
+            raise PostroadError(f"not done after {timeout:g} s\n{logs}")
         time.sleep(pause)
     return time.time()

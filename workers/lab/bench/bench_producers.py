@@ -1,4 +1,4 @@
-"""Who asks: processes that hand realistic orders to `workers.producer.submit`, as fast as it goes or at a rate."""
+"""Producer processes that submit realistic orders by `workers.producer.submit`, at full speed or at a rate."""
 
 import itertools
 import multiprocessing
@@ -27,16 +27,16 @@ at any of our branches in ${city}; if you have paid already, please disregard th
 )
 _NAMES = ("Ada", "Ngozi", "Grace", "Lena", "Søren", "Amit", "Eleni", "Chidi", "Marta", "John")
 _CITIES = ("Lagos", "Nairobi", "London", "Berlin", "Pune", "Athens", "Boston")
-#: of each country a range of mobile numbers, up to the digits that count up
+#: prefixes of mobile numbers by country, which counted digits complete
 _RANGES = ("+23480312", "+447400", "+49151234", "+25471234", "+91987654", "+30691234", "+1617555")
 _LENGTHS = {"+23480312": 14, "+447400": 13, "+49151234": 14, "+25471234": 13, "+91987654": 13, "+30691234": 13}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What one producer did."""
+class Submitted:
+    """The requests that one producer submitted."""
 
-    #: request → when it was submitted, seconds since 1970 by the producer's clock
+    #: request → submit time, in seconds since 1970 by the producer's clock
     at: dict[UUID, float]
     #: CPU seconds in `submit`
     cpu: float
@@ -44,13 +44,13 @@ class Asked:
 
 @contextmanager
 def producers(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield so many producer processes, each of which does one thing at a time."""
+    """Yield a pool of that many producer processes."""
     with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield pool
 
 
-def ask(broker_url: str, orders: Sequence[dict[str, Any]], pauses: tuple[float, float] = (0, 0)) -> Asked:
-    """Submit orders, made before the clock starts, with pauses of from–to seconds from one to the next."""
+def submit_all(broker_url: str, orders: Sequence[dict[str, Any]], pauses: tuple[float, float] = (0, 0)) -> Submitted:
+    """Submit orders, prepared before the clock starts, with pauses between a least and a greatest number of seconds."""
     app = producer(broker_url)
     made = [Order.model_validate(order) for order in orders]
     at: dict[UUID, float] = {}
@@ -61,18 +61,18 @@ def ask(broker_url: str, orders: Sequence[dict[str, Any]], pauses: tuple[float, 
         now = time.time()
         at[submit(order, app=app)] = now
         due += random.uniform(*pauses)
-    return Asked(at, time.process_time() - began)
+    return Submitted(at, time.process_time() - began)
 
 
 def bulk(count: int, size: int) -> list[dict[str, Any]]:
-    """Return so many campaign orders of so many recipients, for several countries, each number once."""
+    """Return `count` campaign orders of `size` recipients, for several countries, each number once."""
     numbers = itertools.count()
     texts = itertools.cycle(_TEXTS)
     return [_order("bulk", next(texts), [_recipient(next(numbers)) for _ in range(size)]) for _ in range(count)]
 
 
 def codes(count: int) -> list[dict[str, Any]]:
-    """Return so many orders of one one-time code each."""
+    """Return `count` orders of one one-time password each."""
     return [
         _order(
             "otp", "${code} is your code. Do not share it.", [{"to": f"{CODES_TO}82{n:07}", "merge": {"code": str(n)}}]

@@ -1,4 +1,4 @@
-"""The ceiling: the road's own rows written again by set-based SQL alone, with nothing read, decided or sent between.
+"""The bench part `ceiling`: PostgreSQL's limit, by writing the same rows again with set-based SQL and nothing else.
 
 For each batch: request, batch and messages by COPY (one transaction); the charge, the ledger's hold, the wallet (one);
 then for each portion of 200 the mark, the attempts by COPY, the messages' move and the ledger's capture (one each).
@@ -107,7 +107,7 @@ Rows = list[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class CeilingBatch:
-    """One batch as the road left it."""
+    """One batch's rows as the `road` part wrote them."""
 
     batch: tuple[Any, ...]
     requests: Rows
@@ -116,20 +116,20 @@ class CeilingBatch:
 
 
 def measure(setup: BenchSetup, plan: BenchPlan) -> dict[str, Any]:
-    """Write the road's batches again into empty databases; return the rates by number of connections."""
-    loads = _read(setup)
+    """Write the batches of `road` again into empty databases; return the rates by number of connections."""
+    batches = _read(setup)
     return {
-        str(connections): _write_all(setup, f"ceiling_{connections}", loads, connections)
+        str(connections): _write_all(setup, f"ceiling_{connections}", batches, connections)
         for connections in sorted({1, plan.children})
     }
 
 
 def _read(setup: BenchSetup) -> list[CeilingBatch]:
     with setup.connect() as conn:
-        return [_load(conn, batch) for batch in conn.execute(_READ_BATCHES).fetchall()]
+        return [_read_batch(conn, batch) for batch in conn.execute(_READ_BATCHES).fetchall()]
 
 
-def _load(conn: "psycopg.Connection[Any]", batch: tuple[Any, ...]) -> CeilingBatch:
+def _read_batch(conn: "psycopg.Connection[Any]", batch: tuple[Any, ...]) -> CeilingBatch:
     named = dict(zip(_BATCH, batch, strict=True))
     span = {"first": named["first_id"], "last": named["last_id"], "batch": named["id"]}
     return CeilingBatch(
@@ -140,10 +140,10 @@ def _load(conn: "psycopg.Connection[Any]", batch: tuple[Any, ...]) -> CeilingBat
     )
 
 
-def _write_all(setup: BenchSetup, database: str, loads: Sequence[CeilingBatch], connections: int) -> dict[str, Any]:
-    """Write the loads by so many processes at once, the first quarter of each before the clock starts."""
+def _write_all(setup: BenchSetup, database: str, batches: Sequence[CeilingBatch], connections: int) -> dict[str, Any]:
+    """Write the batches with that many concurrent processes; the first quarter of each is warm-up."""
     setup.copy(database)
-    shares = [loads[place::connections] for place in range(connections)]
+    shares = [batches[place::connections] for place in range(connections)]
     warm = [share[: len(share) // 4] for share in shares]
     rest = [share[len(share) // 4 :] for share in shares]
     urls = [setup.url(database)] * connections
@@ -155,7 +155,7 @@ def _write_all(setup: BenchSetup, database: str, loads: Sequence[CeilingBatch], 
         writers = list(pool.map(write, urls, rest))
         spent = cost.since(reading, roots, {"writers": sum(writer.cpu for writer in writers)})
         written = cost.wal(conn) - before
-    count = sum(len(load.messages) for share in rest for load in share)
+    count = sum(len(each.messages) for share in rest for each in share)
     seconds = max(writer.ended for writer in writers) - min(writer.began for writer in writers)
     return {
         "messages": count,
@@ -168,36 +168,36 @@ def _write_all(setup: BenchSetup, database: str, loads: Sequence[CeilingBatch], 
 
 @dataclass(frozen=True, slots=True)
 class CeilingWriter:
-    """What one connection took."""
+    """Times and CPU of one connection."""
 
     began: float
     ended: float
-    #: CPU seconds of the process that holds it
+    #: CPU seconds of its process
     cpu: float
 
 
-def write(url: str, loads: Sequence[CeilingBatch]) -> CeilingWriter:
-    """Write loads over one connection."""
+def write(url: str, batches: Sequence[CeilingBatch]) -> CeilingWriter:
+    """Write batches over one connection."""
     with psycopg.connect(url) as conn:
         began, cpu = time.monotonic(), time.process_time()
-        for load in loads:
-            _ingest(conn, load)
-            _charge(conn, load)
-            _deliver(conn, load)
+        for each in batches:
+            _ingest(conn, each)
+            _charge(conn, each)
+            _deliver(conn, each)
         return CeilingWriter(began, time.monotonic(), time.process_time() - cpu)
 
 
-def _ingest(conn: "psycopg.Connection[Any]", load: CeilingBatch) -> None:
+def _ingest(conn: "psycopg.Connection[Any]", each: CeilingBatch) -> None:
     with conn.transaction(), conn.cursor() as cursor:
-        for request in load.requests:
+        for request in each.requests:
             cursor.execute(_REQUEST_ROW, request)
-        _copy(cursor, "messages", _MESSAGE, (row[: len(_MESSAGE)] for row in load.messages))
-        _copy(cursor, "batches", _BATCH, [load.batch])
+        _copy(cursor, "messages", _MESSAGE, (row[: len(_MESSAGE)] for row in each.messages))
+        _copy(cursor, "batches", _BATCH, [each.batch])
 
 
-def _charge(conn: "psycopg.Connection[Any]", load: CeilingBatch) -> None:
-    batch, account = load.batch[0], load.batch[1]
-    columns = [list(column) for column in zip(*load.messages, strict=True)]
+def _charge(conn: "psycopg.Connection[Any]", each: CeilingBatch) -> None:
+    batch, account = each.batch[0], each.batch[1]
+    columns = [list(column) for column in zip(*each.messages, strict=True)]
     ids, (encodings, segments, amounts) = columns[0], columns[len(_MESSAGE) :]
     with conn.transaction():
         conn.execute(_CHARGE, (ids, encodings, segments, amounts, ids[0], ids[-1]))
@@ -206,19 +206,19 @@ def _charge(conn: "psycopg.Connection[Any]", load: CeilingBatch) -> None:
         conn.execute(_DEBIT, (sum(amounts), account))
 
 
-def _deliver(conn: "psycopg.Connection[Any]", load: CeilingBatch) -> None:
-    batch, account = load.batch[0], load.batch[1]
+def _deliver(conn: "psycopg.Connection[Any]", each: CeilingBatch) -> None:
+    batch, account = each.batch[0], each.batch[1]
     with conn.transaction():
         conn.execute(_CLAIM, (batch,))
-    for start in range(0, len(load.messages), _PORTION):
+    for start in range(0, len(each.messages), _PORTION):
         portion = slice(start, start + _PORTION)
-        ids = [row[0] for row in load.messages[portion]]
+        ids = [row[0] for row in each.messages[portion]]
         with conn.transaction():
             conn.execute(_MARK, (ids[-1], batch))
         with conn.transaction(), conn.cursor() as cursor:
-            _copy(cursor, "provider_attempts", _ATTEMPT, load.attempts[portion])
+            _copy(cursor, "provider_attempts", _ATTEMPT, each.attempts[portion])
             cursor.execute(_MOVE, (ids, ids[0], ids[-1]))
-            earned = sum(row[-1] for row in load.messages[portion])
+            earned = sum(row[-1] for row in each.messages[portion])
             cursor.execute(_ENTRY, (account, "capture", earned, "held", "earned", batch))
     with conn.transaction():
         conn.execute(_FINISH, (batch,))

@@ -1,7 +1,7 @@
-"""Compares the speed of this tree with that of an older commit, by turns on this machine: `make bench-check`.
+"""Compares the speed of this tree with that of an older commit, alternating on this machine: `make bench-check`.
 
-Each round benches both trees, one right after the other and in alternating order, so that a machine that is faster in
-one minute than in the next favours neither. The exit code is 1 when any figure takes more CPU than the limit allows.
+Each round benches both trees, one right after the other and in alternating order, so that changes in the machine's
+speed favour neither. The exit code is 1 when any figure needs more CPU than the limit allows.
 """
 
 import json
@@ -21,10 +21,10 @@ import click
 from pipeline.errors import PostroadError
 
 ROOT = Path(__file__).resolve().parents[3]
-#: the commit that everything since is measured against
+#: holds the commit to compare with
 BASE = ROOT / "tests" / "bench" / "BASE"
 
-#: what is benched, and how `postroad bench` is asked for it
+#: name → options of `postroad bench`
 BENCHES = {
     "road": ("--only", "road"),
     "road_http": ("--only", "road", "--carrier", "http"),
@@ -33,7 +33,7 @@ BENCHES = {
     "doors": ("--only", "doors"),
 }
 _APIS = ("solaris", "robase", "telesign", "webex")
-#: processes of a bench that are no part of the product
+#: processes of a bench that do not belong to the product
 _OUTSIDE = {"caller", "producer", "simulator"}
 #: seconds one bench may take
 _TIMEOUT = 600
@@ -43,23 +43,23 @@ Run = Callable[[Path, Sequence[str]], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one bench says of one road or API."""
+    """One bench's result for one carrier kind or API."""
 
-    #: the road or API: `road_smpp`, `robase`
+    #: such as `road_smpp` or `robase`
     name: str
     messages_a_second: float
-    #: µs of CPU a message, by process of the product
+    #: µs of CPU per message, by process of the product
     cpu: dict[str, float]
 
     @property
     def total(self) -> float:
-        """Return µs of CPU a message in all."""
+        """Return µs of CPU per message in total."""
         return sum(self.cpu.values())
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedComparison:
-    """One road or API in both trees."""
+    """One figure in both trees."""
 
     name: str
     base: Sequence[Figure]
@@ -67,12 +67,12 @@ class SpeedComparison:
 
     @property
     def cpu_ratio(self) -> float:
-        """Return the median over the rounds of this tree's CPU a message by the base's."""
+        """Return the median over the rounds of the ratio of this tree's CPU per message to the base's."""
         return statistics.median(new.total / old.total for old, new in zip(self.base, self.this, strict=True))
 
     @property
     def rate_ratio(self) -> float:
-        """Return the median over the rounds of this tree's messages/s by the base's."""
+        """Return the median over the rounds of the ratio of this tree's messages/s to the base's."""
         pairs = zip(self.base, self.this, strict=True)
         return statistics.median(new.messages_a_second / old.messages_a_second for old, new in pairs)
 
@@ -93,7 +93,7 @@ def _figure(name: str, rate: float, cpu: dict[str, float]) -> Figure:
 
 
 def compare(base: Path, this: Path, benches: Iterable[str], rounds: int, run: Run) -> list[SpeedComparison]:
-    """Bench both trees by turns, so many rounds; return each road and API compared."""
+    """Bench both trees in alternation for that many rounds; return each figure's comparison."""
     found: dict[tuple[str, Path], list[Figure]] = {}
     for turn in range(rounds):
         for bench in benches:
@@ -105,7 +105,7 @@ def compare(base: Path, this: Path, benches: Iterable[str], rounds: int, run: Ru
 
 
 def table(comparisons: Sequence[SpeedComparison]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: medians of both trees and the medians of the rounds' ratios."""
+    """Yield the lines of a Markdown table: the medians of both trees and of the rounds' ratios."""
     yield "| | messages/s, base | this | ratio | CPU µs a message, base | this | ratio | by process, base → this |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     for each in comparisons:
@@ -127,7 +127,7 @@ def _by_process(each: SpeedComparison) -> str:
 
 
 def over(comparisons: Iterable[SpeedComparison], limit: float) -> list[str]:
-    """Return the names of what takes more CPU than the base does, by more than `limit` percent."""
+    """Return the names of figures that need more CPU than the base, by more than `limit` percent."""
     return [each.name for each in comparisons if (each.cpu_ratio - 1) * 100 > limit]
 
 
@@ -143,15 +143,15 @@ def bench(tree: Path, arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def _usual_base() -> str:
-    """Return the commit to compare with; PostroadError where there is none, as beside an installed package."""
+    """Return the commit to compare with; PostroadError outside a git clone, as in an installed package."""
     if not BASE.is_file():
-        raise PostroadError(f"{BASE} is not there: two commits are compared in a git clone of Postroad")
+        raise PostroadError(f"{BASE} is missing: commits can be compared in a git clone of Postroad only")
     return BASE.read_text().strip()
 
 
 @contextmanager
 def checked_out(commit: str) -> Iterator[Path]:
-    """Yield a folder with the files of a commit; it is gone afterwards. PostroadError when there is no such commit."""
+    """Yield a temporary folder with the files of a commit. PostroadError when there is no such commit."""
     with tempfile.TemporaryDirectory(prefix="postroad-base-") as folder:
         archive = subprocess.run(["git", "-C", str(ROOT), "archive", commit], capture_output=True, check=False)
         if archive.returncode:
@@ -163,11 +163,11 @@ def checked_out(commit: str) -> Iterator[Path]:
 @click.command()
 @click.option("--base", default="", help="The commit to compare with; by default the one in tests/bench/BASE.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1))
-@click.option("--limit", default=5.0, show_default=True, help="Percent of CPU that any figure may take more.")
+@click.option("--limit", default=5.0, show_default=True, help="Percent of CPU by which any figure may exceed the base.")
 @click.option("--only", default=",".join(BENCHES), show_default=True, help="Which benches.")
-@click.option("--small", is_flag=True, help="A tenth of the messages: quick, and only good to see that it runs.")
+@click.option("--small", is_flag=True, help="A tenth of the messages: quick, only to check that it runs.")
 def main(base: str, rounds: int, limit: float, only: str, small: bool) -> None:
-    """Bench this tree and its base by turns; leave the machine alone meanwhile (five rounds take half an hour)."""
+    """Bench this tree and its base in alternation; keep the machine idle meanwhile (five rounds take half an hour)."""
     benches = [each.strip() for each in only.split(",")]
     if unknown := set(benches) - set(BENCHES):
         raise click.BadParameter(f"{min(unknown)!r} is none of {', '.join(BENCHES)}", param_hint="--only")

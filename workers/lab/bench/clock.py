@@ -1,4 +1,4 @@
-"""The clock: what a tick costs while very many messages wait for their minute, and how fast those due are promoted."""
+"""The bench part `clock`: the cost of a promote tick with very many scheduled messages, and the promotion rate."""
 
 import statistics
 import time
@@ -12,11 +12,11 @@ from workers.lab.bench.latency import spread
 from workers.lab.bench.plan import BenchPlan
 from workers.lab.bench.setup import BenchSetup, value
 
-#: messages a full batch holds
+#: messages of a full batch
 _FULL = 1000
-#: batches made due to see what one costs, and how often it is done
+#: batches made due to measure the cost of one, and repetitions
 _DUE, _TIMES = 20_000, 3
-#: multiples of the plan's number of messages that wait while that is measured
+#: multiples of the plan's number of messages that are scheduled meanwhile
 _FEW, _MANY = 0.1, 5
 
 _FILL = """
@@ -37,7 +37,7 @@ SELECT (SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_user_indexes WHERE indexr
 
 
 def measure(setup: BenchSetup, plan: BenchPlan) -> dict[str, Any]:
-    """Measure idle ticks, the promotion of very many, and what one due batch costs with few and many waiting."""
+    """Measure idle ticks, the promotion of very many, and the cost of a due batch with few and many scheduled."""
     few, many = round(plan.scheduled * _FEW), plan.scheduled * _MANY
     due = min(_DUE, max(1, plan.scheduled // 10))
     return {
@@ -49,7 +49,7 @@ def measure(setup: BenchSetup, plan: BenchPlan) -> dict[str, Any]:
 
 
 def _measure(setup: BenchSetup, plan: BenchPlan, database: str, size: int) -> dict[str, Any]:
-    """Schedule the plan's messages; tick idly; then let all of full batches, or a tenth of single ones, be due."""
+    """Schedule the plan's messages; measure idle ticks; then promote all full batches, or a tenth of single ones."""
     setup.copy(database)
     rt = Runtime(setup.settings(database))
     count = max(1, plan.scheduled // size)
@@ -75,7 +75,7 @@ def _measure(setup: BenchSetup, plan: BenchPlan, database: str, size: int) -> di
 
 
 def _flatness(setup: BenchSetup, few: int, many: int, due: int) -> dict[str, float]:
-    """Return µs a due batch by how many others wait, the median of some times."""
+    """Return µs per due batch by the number of other scheduled batches, as a median."""
     setup.copy("clock_flat")
     rt = Runtime(setup.settings("clock_flat"))
     found = {}
@@ -97,14 +97,14 @@ def _dues(conn: "psycopg.Connection[Any]", rt: Runtime, due: int) -> list[float]
 
 
 def _fill(conn: "psycopg.Connection[Any]", count: int, size: int, *, due: bool = False) -> None:
-    """Schedule so many more batches, and let PostgreSQL know its table as it would after a while."""
+    """Schedule that many more batches, then VACUUM ANALYZE, as autovacuum would."""
     first = int(value(conn, _NEXT), 16) + 1
     conn.execute(_FILL, {"first": first, "last": first + count - 1, "size": size, "due": due})
     conn.execute("VACUUM ANALYZE batches")
 
 
 def _ticks(rt: Runtime, count: int) -> list[float]:
-    """Return the seconds of each of so many ticks at which nothing is due."""
+    """Return the seconds of each of `count` ticks at which nothing is due."""
     taken = []
     for _ in range(count):
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What it took: CPU by process with all its children (Linux), write-ahead log, rows written."""
+"""Measures cost: CPU by process with all its children (Linux), write-ahead log, rows written."""
 
 import os
 import time
@@ -25,23 +25,23 @@ _KINDS = ("inserted", "updated", "updated_hot", "deleted")
 
 @dataclass(frozen=True, slots=True)
 class CpuReading:
-    """How much CPU had been spent at one moment."""
+    """CPU time used up to one moment."""
 
     at: float
     #: seconds by process
     spent: dict[str, float]
-    #: seconds all cores together were busy and idle
+    #: seconds for which all cores together were busy and idle
     busy: float
     idle: float
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What was spent since a reading."""
+    """CPU time used since a reading."""
 
-    #: CPU seconds by process, with all below it; empty where unknown
+    #: CPU seconds by process, with its descendants; empty where unknown
     cpu: dict[str, float]
-    #: how many cores worked for these processes, for anybody else, and for nobody; empty where unknown
+    #: how many cores were used by these processes, by others, and idle; empty where unknown
     cores: dict[str, float]
 
 
@@ -51,7 +51,7 @@ def read(roots: Mapping[str, int]) -> CpuReading:
 
 
 def since(reading: CpuReading, roots: Mapping[str, int], more: Mapping[str, float] | None = None) -> Spent:
-    """Return what was spent since a reading; `more` are seconds of CPU that were measured elsewhere."""
+    """Return the CPU time since a reading; `more` are CPU seconds measured elsewhere."""
     now = read(roots)
     if not now.spent:
         return Spent({}, {})
@@ -62,7 +62,7 @@ def since(reading: CpuReading, roots: Mapping[str, int], more: Mapping[str, floa
 
 
 def _cpu(roots: Mapping[str, int]) -> dict[str, float]:
-    """Return the CPU seconds of each process with all below it, the dead ones too."""
+    """Return the CPU seconds of each process with its descendants, also dead ones."""
     if not _PROC.joinpath("self/stat").exists():
         return {}
     spent: dict[int, float] = {}
@@ -104,5 +104,5 @@ def wal(conn: "psycopg.Connection[Any]") -> int:
 
 
 def rows(conn: "psycopg.Connection[Any]") -> dict[str, dict[str, int]]:
-    """Return the rows written so far by table and kind; complete once those who wrote them have disconnected."""
+    """Return the rows written so far by table and kind; complete once the writers have disconnected."""
     return {table: dict(zip(_KINDS, counts, strict=True)) for table, *counts in conn.execute(_ROWS)}

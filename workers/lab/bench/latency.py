@@ -1,4 +1,4 @@
-"""How long messages took from `submit` to their carrier."""
+"""Latencies of messages from `submit` to their carrier."""
 
 import json
 import math
@@ -18,7 +18,7 @@ _REQUESTS = "SELECT id, request_id FROM messages WHERE request_id = ANY(%s)"
 
 
 def by_marks(conn: "psycopg.Connection[Any]", submitted: Mapping[UUID, float]) -> list[float]:
-    """Return each message's seconds to its mark: the database's clock at the commit right before its bytes go out."""
+    """Return each message's seconds to its mark: the database clock at the commit right before it is sent."""
     return [
         marked - submitted[request]
         for request, marked, count in conn.execute(_MARKED, [list(submitted)])
@@ -27,7 +27,7 @@ def by_marks(conn: "psycopg.Connection[Any]", submitted: Mapping[UUID, float]) -
 
 
 def by_carrier(conn: "psycopg.Connection[Any]", submitted: Mapping[UUID, float], log: Path) -> list[float]:
-    """Return each message's seconds to its carrier: when that wrote down that it had it."""
+    """Return each message's seconds until its carrier logged it."""
     request_of = dict(conn.execute(_REQUESTS, [list(submitted)]).fetchall())
     lines = (json.loads(line) for line in log.read_text().splitlines())
     had = {UUID(line["ref"]): line["at"] for line in lines}

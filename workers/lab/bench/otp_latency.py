@@ -1,4 +1,4 @@
-"""The lane: one code at a time through the real producer and the lane worker, alone and beside bulk."""
+"""The bench part `lane`: latency of one-time passwords from producer to carrier, alone and beside bulk."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import psycopg
 
 from workers.lab.bench import cost
 from workers.lab.bench.bench_processes import BenchProcess, roots_of, wait
-from workers.lab.bench.bench_producers import Asked, ask, bulk, codes
+from workers.lab.bench.bench_producers import Submitted, bulk, codes, submit_all
 from workers.lab.bench.latency import by_carrier, by_marks, spread
 from workers.lab.bench.plan import BenchPlan
 from workers.lab.bench.setup import BenchSetup, value
@@ -26,16 +26,16 @@ SELECT (SELECT count(*) FROM requests WHERE id = ANY(%s)) = %s
 def measure(
     setup: BenchSetup, plan: BenchPlan, processes: Sequence[BenchProcess], pool: ProcessPoolExecutor
 ) -> dict[str, Any]:
-    """Send codes alone and beside bulk, by two producers; return the times from submit to carrier of both."""
+    """Send one-time passwords alone and beside bulk, by two producers; return the latencies of both."""
     with setup.connect() as conn:
-        lane = _Lane(setup, plan, conn, pool, processes)
-        lane.send(_WARM_UP, 2 * plan.children)
-        return {"alone": lane.send(plan.codes, 0), "beside_bulk": lane.send(plan.codes, _orders(plan))}
+        load = _OtpLoad(setup, plan, conn, pool, processes)
+        load.send(_WARM_UP, 2 * plan.children)
+        return {"alone": load.send(plan.codes, 0), "beside_bulk": load.send(plan.codes, _orders(plan))}
 
 
 @dataclass(frozen=True, slots=True)
-class _Lane:
-    """What sending codes takes."""
+class _OtpLoad:
+    """What a run needs."""
 
     setup: BenchSetup
     plan: BenchPlan
@@ -44,13 +44,13 @@ class _Lane:
     processes: Sequence[BenchProcess]
 
     def send(self, count: int, orders: int) -> dict[str, Any]:
-        """Send so many codes, beside so many orders of bulk; return the times of both."""
-        url, every = self.setup.pair.broker_url, self.plan.batch / self.plan.beside
+        """Send `count` one-time passwords beside `orders` bulk orders; return the latencies of both."""
+        url, every = self.setup.servers.broker_url, self.plan.batch / self.plan.beside
         roots = roots_of(self.setup, self.processes)
         reading = cost.read(roots)
-        offered = self.pool.submit(ask, url, bulk(orders, self.plan.batch), (every, every))
+        offered = self.pool.submit(submit_all, url, bulk(orders, self.plan.batch), (every, every))
         time.sleep(self.plan.ahead if orders else 0)
-        sent = self.pool.submit(ask, url, codes(count), self.plan.pauses).result()
+        sent = self.pool.submit(submit_all, url, codes(count), self.plan.pauses).result()
         beside = offered.result()
         requests = [*sent.at, *beside.at]
         wait(lambda: value(self.conn, _DONE, requests, len(requests)), self.processes)
@@ -67,11 +67,11 @@ class _Lane:
 
 
 def _orders(plan: BenchPlan) -> int:
-    """Return how many bulk orders last as long as the codes."""
+    """Return how many bulk orders take as long as the one-time passwords."""
     return max(1, round((plan.codes * sum(plan.pauses) / 2 + 2 * plan.ahead) * plan.beside / plan.batch))
 
 
-def _rate(asked: Asked, size: int) -> int:
-    """Return the messages a second that were offered."""
-    moments = sorted(asked.at.values())
+def _rate(submitted: Submitted, size: int) -> int:
+    """Return the offered messages per second."""
+    moments = sorted(submitted.at.values())
     return round((len(moments) - 1) * size / (moments[-1] - moments[0])) if len(moments) > 1 else 0

@@ -1,4 +1,4 @@
-"""Where a bench takes place: servers of its own, a migrated database, an account with more money than it can spend."""
+"""The set-up of a bench: its own servers, a migrated database, an account with more money than it can spend."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,61 +20,61 @@ from workers import local_state
 from workers.lab.embedded import development
 
 ACCOUNT, SENDER = "bench", "Postroad"
-#: the carrier of everything but codes, and theirs, which is always inside the process and writes down when it had them
+#: the carrier of bulk, and that of one-time passwords: simulated in the process, with a log of the times
 BULK, CODES = "bench", "bench_codes"
-#: where codes are sent, and nothing else
+#: the country of the one-time passwords, and of nothing else
 CODES_TO = "+27"
 
 _MONEY = 10**12
 _PRICES = {"*": 9, "DE": 7, "GB": 4, "NG": 3, "KE": 3, "IN": 2, "US": 1, "GR": 6, "2348": 3, "4474": 4}
 _EMPTY = "bench_empty"
-#: a bench sends to India too, and its far end asks for no registration (DLT)
-_ABLE = {"dlt": True}
+#: a bench sends to India too, and its carriers require no registration (DLT)
+_CAPABILITIES = {"dlt": True}
 
 
 @dataclass(frozen=True, slots=True)
 class BenchSetup:
-    """A pair of servers and what stands on it."""
+    """The servers and databases of a bench."""
 
-    pair: development.EmbeddedServers
+    servers: development.EmbeddedServers
 
     @property
     def home(self) -> Path:
-        """The folder that is gone afterwards."""
-        return self.pair.home
+        """The data folder, deleted afterwards."""
+        return self.servers.home
 
     @property
     def codes_log(self) -> Path:
-        """What the codes' carrier wrote down."""
+        """The log of the one-time passwords' carrier."""
         return self.home / "codes.jsonl"
 
     def settings(self, database: str = "") -> Settings:
-        """Return settings for this process; the database is the road's own, or one that `copy` made."""
+        """Return settings for this process, with the main database or one that `copy` created."""
         return Settings(
             database_url=SecretStr(self.url(database)),
-            broker_url=SecretStr(self.pair.broker_url),
+            broker_url=SecretStr(self.servers.broker_url),
             home=self.home,
             secret_key=SecretStr(local_state.password(self.home, "secret_key")),
         )
 
     def url(self, database: str = "") -> str:
-        """Return where a database is found."""
-        url = urlsplit(self.pair.database_url)
+        """Return the URL of a database."""
+        url = urlsplit(self.servers.database_url)
         return url._replace(path=f"/{database}").geturl() if database else url.geturl()
 
     def connect(self, database: str = "") -> "psycopg.Connection[Any]":
-        """Return a connection to a database; each statement is a transaction of its own."""
+        """Return a connection to a database in autocommit mode."""
         return psycopg.connect(self.url(database), autocommit=True)
 
     def copy(self, database: str, template: str = _EMPTY) -> None:
-        """Make a database: migrated, with the account, without messages."""
+        """Create a database: migrated, with the account, without messages."""
         with self.connect("template1") as conn:
             conn.execute(f"CREATE DATABASE {database} TEMPLATE {template}")
 
     def set_carrier(self, kind: str, settings: Mapping[str, object]) -> None:
         """Write the carriers and their routes."""
         rt = Runtime(self.settings())
-        administer.set_carrier(rt, BULK, kind, settings, capabilities=_ABLE)
+        administer.set_carrier(rt, BULK, kind, settings, capabilities=_CAPABILITIES)
         administer.set_carrier(rt, CODES, "simulated", {"log": str(self.codes_log)})
         administer.set_route(rt, "*", BULK)
         administer.set_route(rt, CODES_TO[1:], CODES)
@@ -83,19 +83,19 @@ class BenchSetup:
 
 @contextmanager
 def setup() -> Iterator[BenchSetup]:
-    """Yield the ground, without carriers yet; it is gone afterwards."""
-    with development.temporary() as pair:
-        made = BenchSetup(pair)
+    """Yield the set-up, without carriers yet; deleted afterwards."""
+    with development.temporary() as servers:
+        made = BenchSetup(servers)
         rt = Runtime(made.settings())
         migrate(rt, registry.rows())
         set_up_sandbox(rt, Sandbox(ACCOUNT, SENDER, "EUR", _MONEY, _PRICES, {}))
         rt.close()
-        made.copy(_EMPTY, template=urlsplit(pair.database_url).path[1:])
+        made.copy(_EMPTY, template=urlsplit(servers.database_url).path[1:])
         yield made
 
 
 def value(conn: "psycopg.Connection[Any]", query: str, *params: object) -> Any:
-    """Return the one value a query gives."""
+    """Return the single value of a query."""
     row = conn.execute(query, params).fetchone()
     assert row
     return row[0]

@@ -1,4 +1,4 @@
-"""The table of docs/performance.md from several benches: `python -m workers.lab.bench.table 1.json 2.json 3.json`."""
+"""Prints the table of docs/performance.md from several benches: `python -m workers.lab.bench.table 1.json 2.json …`."""
 
 import json
 import statistics
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-#: what is shown, and where it stands in a bench's JSON
+#: figure → its path in a bench's JSON
 _FIGURES = (
     {
         "road: messages/s": "road.messages_a_second",
@@ -62,7 +62,7 @@ _FIGURES = (
 
 
 def table(results: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: of each figure that was measured the median, the least and the most."""
+    """Yield the lines of a Markdown table: the median, least and greatest of each figure that was measured."""
     yield "| figure | median | least – most |"
     yield "| --- | ---: | ---: |"
     for figure, path in _FIGURES.items():

@@ -1,4 +1,4 @@
-"""One bench from beginning to end: the parts of a plan on one ground, and what the invariants say afterwards."""
+"""Runs a whole bench: the parts of a plan on one set-up, and the audit afterwards."""
 
 import os
 import platform
@@ -14,26 +14,26 @@ from workers.lab.bench.bench_producers import producers
 from workers.lab.bench.plan import BenchPlan
 from workers.lab.bench.setup import BULK, BenchSetup, setup, value
 
-#: requests in flight on a bind
+#: window of a bind: submit_sm without a response
 _WINDOW = 50
 
 
 def run(plan: BenchPlan, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
-    """Measure the plan's parts; `tell` hears which is under way. The ceiling needs the road's rows."""
+    """Measure the plan's parts; `tell` gets the name of each as it starts. `ceiling` needs the rows of `road`."""
     with ExitStack() as stack:
         tell("servers")
         made = stack.enter_context(setup())
         result: dict[str, Any] = {"machine": _machine(made)}
-        far_end = _far_end(made, plan, stack)
+        simulators = _carriers(made, plan, stack)
         if {"road", "ceiling"} & set(plan.parts):
             tell("road")
-            result["road"] = end_to_end.measure(made, plan, far_end)
+            result["road"] = end_to_end.measure(made, plan, simulators)
         if "ceiling" in plan.parts:
             tell("ceiling")
             result["ceiling"] = ceiling.measure(made, plan)
             result["road"]["share_of_ceiling"] = _shares(result)
         if {"lane", "doors"} & set(plan.parts):
-            _beside_workers(made, plan, far_end, result, tell)
+            _beside_workers(made, plan, simulators, result, tell)
         result["audit"] = _audit(made)
         if "clock" in plan.parts:
             tell("clock")
@@ -44,21 +44,21 @@ def run(plan: BenchPlan, tell: Callable[[str], object] = lambda _: None) -> dict
 def _beside_workers(
     made: BenchSetup,
     plan: BenchPlan,
-    far_end: Sequence[BenchProcess],
+    simulators: Sequence[BenchProcess],
     result: dict[str, Any],
     tell: Callable[[str], object],
 ) -> None:
-    """Measure the parts for which the same workers and producers may run."""
+    """Measure the parts that share the same workers and producers."""
     with workers(made, plan.children) as running, producers(2) as pool:
-        processes = [*running, *far_end]
+        processes = [*running, *simulators]
         for name, part in (("lane", otp_latency.measure), ("doors", apis.measure)):
             if name in plan.parts:
                 tell(name)
                 result[name] = part(made, plan, processes, pool)
 
 
-def _far_end(made: BenchSetup, plan: BenchPlan, stack: ExitStack) -> list[BenchProcess]:
-    """Write the carriers; start the simulator where one is needed."""
+def _carriers(made: BenchSetup, plan: BenchPlan, stack: ExitStack) -> list[BenchProcess]:
+    """Configure the carriers; start the simulator if one is needed."""
     if plan.carrier == "simulated":
         made.set_carrier("simulated", {})
         return []
@@ -74,7 +74,7 @@ def _far_end(made: BenchSetup, plan: BenchPlan, stack: ExitStack) -> list[BenchP
 
 
 def _bind(smsc: str, plan: BenchPlan) -> dict[str, object]:
-    """Return the settings of one bind to an SMSC at a host and port."""
+    """Return the settings of one bind to an SMSC."""
     host, _, port = smsc.rpartition(":")
     return {
         "host": host,

@@ -1,1 +1,1 @@
-"""What newcomers try things with: a sandbox, and a tour through it."""
+"""The demo: a sandbox account with simulated carriers, test keys, and the scenario of `postroad demo`."""

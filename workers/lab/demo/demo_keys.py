@@ -1,4 +1,4 @@
-"""Test keys to the four APIs, made at the first start and kept beside the passwords; `up` shows them."""
+"""The demo's test keys of the four APIs, created at the first start and kept beside the passwords; `up` shows them."""
 
 import json
 import shlex
@@ -20,15 +20,15 @@ from workers.lab.demo import demo_sandbox
 
 Credentials = Mapping[str, str]
 
-#: where they are kept
+#: the file in the data folder
 FILE = "doors.json"
-#: whom Solaris's door sends to
+#: the recipient of Solaris's API
 PERSON = "dc1a6812a14f6cc338cd084208535bcdcper"
 _TEXT = "Your ride arrives at 9."
 
 
 def ready(rt: Runtime, home: Path) -> dict[str, Credentials]:
-    """Return the sandbox's test key of each dialect; made now where there is none, or none that is still in force."""
+    """Return the sandbox's test key of each dialect; created if there is none in force."""
     path = home / FILE
     known = json.loads(path.read_text()) if path.exists() else {}
     in_force = {row["id"] for row in list_keys(rt, ACCOUNT) if row["revoked_at"] is None}
@@ -43,7 +43,7 @@ def ready(rt: Runtime, home: Path) -> dict[str, Credentials]:
 
 
 def lines(url: str, keys: Mapping[str, Credentials]) -> dict[str, str]:
-    """Return for each dialect the command that sends one message through it."""
+    """Return for each dialect the curl command that sends one message through it."""
     number = demo_sandbox.GOOD_NUMBER
     solaris, telesign = keys["solaris"], keys["telesign"]
     token = _curl(
@@ -98,9 +98,9 @@ def try_each(url: str, keys: Mapping[str, Credentials]) -> dict[str, int]:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     client = _basic(solaris["client_id"], solaris["client_secret"])
     _, token = _post(f"{url}/solaris/oauth2/token", "grant_type=client_credentials&scope=partners", form | client)
-    asked = {"person_id": PERSON, "text": text, "purpose": "A try", "idempotency_key": str(uuid4())}
+    content = {"person_id": PERSON, "text": text, "purpose": "A try", "idempotency_key": str(uuid4())}
     calls: dict[str, tuple[str, str | Mapping[str, object], Mapping[str, str]]] = {
-        "solaris": ("/v1/sms/messages", asked, {"Authorization": f"Bearer {token['access_token']}"}),
+        "solaris": ("/v1/sms/messages", content, {"Authorization": f"Bearer {token['access_token']}"}),
         "robase": (
             "/v1/sms",
             {"to": number, "from": SENDER, "body": text},

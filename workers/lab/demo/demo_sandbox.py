@@ -1,4 +1,4 @@
-"""What `up` and `demo` try things with: an account with a sender, a simulated SMSC and a simulated vendor over HTTP."""
+"""The sandbox of `up` and `demo`: an account with a sender, a simulated SMSC and a simulated HTTP vendor."""
 
 import json
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from pipeline.stages.admin.sandbox import ACCOUNT, SENDER, Sandbox
 from workers import local_state
 from workers.lab.simulator.scripts import DEMO, smpp_settings
 
-#: what else it sends as: a number that handsets can write to
+#: another sender id: a short code that handsets can reply to
 SHORT_CODE = "32100"
 CURRENCY = "NGN"
-#: a number the simulated carriers always take and deliver to
+#: a number that the simulated carriers always accept and deliver to
 GOOD_NUMBER = "+2348031234567"
-#: one that the SMSC always turns away: it is reached by way of the other
-SHUNNED_NUMBER = "+2348037654321"
-#: what the SMSC's receipts say of a message that another carrier might yet deliver: MAP's systemFailure
+#: a number that the SMSC always refuses: the other carrier delivers to it
+REFUSED_NUMBER = "+2348037654321"
+#: the receipt error after which another carrier is tried: MAP's systemFailure
 _RETRYABLE = "034"
 #: kobo a segment
 PRICES = {
@@ -34,35 +34,35 @@ PRICES = {
     "BR": 2100,
     "*": 9900,
 }
-#: kobo: a hundred thousand naira
+#: the initial balance in kobo: a hundred thousand naira
 MONEY = 10_000_000
-#: where messages go by SMPP first
+#: the country whose messages go by SMPP first
 HOME_COUNTRY = "NG"
 
-#: characters of a password in SMPP
+#: longest SMPP password
 _LONGEST_PASSWORD = 8
-#: hosts that mean: on every address
+#: hosts that mean every address
 _ANYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
 
 def scripts(home: Path) -> Path:
-    """Return the simulator's file of scripts under `home`, written unless somebody did before: it is theirs to change.
+    """Return the simulator's file of scripts under `home`; written if missing, so that users can change it.
 
-    Each carrier has a token that its receipts must bear, or a password that whoever binds must give.
+    Each carrier has a token for its receipts, or a password for its binds.
     """
     path = home / "simulator.json"
     if not path.exists():
-        good, shunned = GOOD_NUMBER[-7:], SHUNNED_NUMBER[-7:]
-        reached = {good: "delivered", shunned: "delivered"}
+        good, refused = GOOD_NUMBER[-7:], REFUSED_NUMBER[-7:]
+        reached = {good: "delivered", refused: "delivered"}
         receipts = {"delay": [0.2, 1.5], "failed:absent": 0.01, "failed:34": 0.02, "numbers": reached}
         token, password = local_state.password(home, "receipts"), local_state.password(home, "smsc")[:_LONGEST_PASSWORD]
         played: dict[str, Any] = {}
         for name, script in DEMO.items():
             if _is_smsc(script):
-                numbers = {good: "accept", shunned: "refuse_transient"}
+                numbers = {good: "accept", refused: "refuse_transient"}
                 more = {"receipts": receipts, "smpp": {**_mapping(script["smpp"]), "password": password}}
             else:
-                numbers = {good: "accept", shunned: "accept"}
+                numbers = {good: "accept", refused: "accept"}
                 more = {"receipts": {**receipts, "token": token}}
             played[name] = {**script, "numbers": numbers, **more}
         local_state.write(path, played)
@@ -70,9 +70,9 @@ def scripts(home: Path) -> Path:
 
 
 def sandbox(settings: Settings, played: Path) -> Sandbox:
-    """Return the sandbox whose carriers are the simulator's that plays that file.
+    """Return the sandbox whose carriers are the simulator's with that file of scripts.
 
-    Those whose script speaks of SMPP are spoken to so, and come first where an operator's bind does: in its country.
+    Carriers with an `smpp` script get SMPP, and come first in the home country, as an operator's bind would.
     """
     scripts = _read(played)
     binds = [name for name, script in scripts.items() if _is_smsc(script)]
@@ -95,13 +95,13 @@ def sandbox(settings: Settings, played: Path) -> Sandbox:
 
 
 def smpp(settings: Settings, name: str, script: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of an SMPP carrier whose SMSC is the simulator that plays this script."""
+    """Return the settings of an SMPP carrier that binds to the simulator with this script."""
     own = {"retryable_codes": _RETRYABLE, "throttle_pause": 0.2}
     return {**smpp_settings(name, script, "127.0.0.1", settings.simulator_smpp_port), **own}
 
 
 def gateway_url(settings: Settings) -> str:
-    """Return where this machine reaches the gateway."""
+    """Return the gateway's URL on this machine."""
     host = "127.0.0.1" if settings.gateway_host in _ANYWHERE else settings.gateway_host
     return f"http://[{host}]:{settings.gateway_port}" if ":" in host else f"http://{host}:{settings.gateway_port}"
 
@@ -127,4 +127,4 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
         return dict(json.loads(path.read_text()))
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: {error}; take it away and it is written anew") from None
+        raise ConfigurationError(f"{path}: {error}; delete it and it is written again") from None

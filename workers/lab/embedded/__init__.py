@@ -1,1 +1,1 @@
-"""PostgreSQL and Valkey as children of ours: found, prepared, started, stopped."""
+"""Embedded PostgreSQL and Valkey servers: found, prepared, started and stopped as child processes."""

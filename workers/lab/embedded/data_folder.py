@@ -1,8 +1,8 @@
-"""Where the embedded servers' things lie, and as whom the servers run.
+"""The data folder of the embedded servers, and the user that they run as.
 
-Neither server should run as root, and PostgreSQL refuses to. So root hands both to `postgres`, or `nobody`, on folders
-made for it here. Nothing is chmod'ed or chown'ed but what was made here; what that user cannot reach (home under a
-closed /root) is kept in a folder under /var/lib instead.
+Neither server should run as root, and PostgreSQL refuses to. So root runs both as `postgres`, or `nobody`, on folders
+created for that user here. Only folders created here are chmod'ed or chown'ed; if that user cannot reach `home` (below
+a closed /root), the data are kept in a folder under /var/lib instead.
 """
 
 import hashlib
@@ -18,15 +18,15 @@ from pipeline.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
 
-#: where data go that root's stand-in could not reach under `home`
+#: for data that the unprivileged user could not reach under `home`
 ELSEWHERE = Path("/var/lib")
-#: all of ours that the servers are shown: not the passwords of other services
+#: the servers' whole environment, so that they do not see passwords of other services
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """The folders of one pair, and the user (uid, gid) its servers run as; None: the same as ours."""
+    """The folders of the embedded servers, and the user (uid, gid) they run as; None: our own."""
 
     #: run file and logs
     home: Path
@@ -35,7 +35,7 @@ class DataFolder:
     account: tuple[int, int] | None
 
     def folder(self, name: str) -> Path:
-        """Return a folder of the servers' own below `data`, closed to everyone else; made when it is not there."""
+        """Return a folder below `data` that only the servers' user can open; created if missing."""
         return make_folder(self.data / name, self.account, 0o700)
 
     def log(self, name: str) -> Path:
@@ -43,12 +43,12 @@ class DataFolder:
         return make_folder(self.home / "logs", None, 0o700) / f"{name}.log"
 
     def run(self, argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-        """Run a command as the servers' user and return what it said; OSError when that user may not."""
+        """Run a command as the servers' user and return its output; OSError when that user may not."""
         return run_as(self.account, argv)
 
 
 def choose(home: Path) -> DataFolder:
-    """Return the place for a pair at `home`; ConfigurationError when its data are another user's."""
+    """Return the folders for `home`; ConfigurationError when the data belong to another user."""
     home = home.resolve()
     root = os.geteuid() == 0
     make_folder(home, None, 0o755 if root else 0o700)
@@ -67,13 +67,13 @@ def choose(home: Path) -> DataFolder:
 
 
 def make_folder(path: Path, account: tuple[int, int] | None, mode: int) -> Path:
-    """Return the folder, made with that owner and mode unless it was there."""
+    """Return the folder, created with that owner and mode if missing."""
     if path.is_dir():
         return path
     try:
         path.mkdir(parents=True)
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be made ({error.strerror}); set POSTROAD_HOME") from None
+        raise ConfigurationError(f"{path} cannot be created ({error.strerror}); set POSTROAD_HOME") from None
     path.chmod(mode)
     if account:
         os.chown(path, *account)
@@ -81,7 +81,7 @@ def make_folder(path: Path, account: tuple[int, int] | None, mode: int) -> Path:
 
 
 def write_as(account: tuple[int, int] | None, path: Path, text: str) -> Path:
-    """Write a file that only the servers' user reads, and return its path."""
+    """Write a file that only the servers' user can read, and return its path."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
@@ -91,7 +91,7 @@ def write_as(account: tuple[int, int] | None, path: Path, text: str) -> Path:
 
 
 def run_as(account: tuple[int, int] | None, argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    """Run a short command as that user and return what it said; OSError when that user may not."""
+    """Run a short command as that user and return its output; OSError when that user may not."""
     user, group = account or (None, None)
     return subprocess.run(
         argv,
@@ -117,7 +117,7 @@ def _reaches(account: tuple[int, int], folder: Path) -> bool:
 
 
 def _owner(folder: Path) -> tuple[int, int] | None:
-    """Data that are there decide: they may have been made before root came."""
+    """Return the owner of existing data, which may have been created without root."""
     if not folder.is_dir() or folder.stat().st_uid == 0:
         return None
     return folder.stat().st_uid, folder.stat().st_gid

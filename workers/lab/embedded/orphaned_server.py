@@ -1,4 +1,4 @@
-"""A server that outlived its program: recognised by its pid file and its command line, never by its pid alone."""
+"""Stops an orphaned server of an earlier start, identified by its pid file and command line, never by pid alone."""
 
 import os
 import signal
@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def clear(pid_file: Path, mark: str, polite: signal.Signals, seconds: float = 20) -> None:
-    """Stop the server whose pid file this is, if it still runs, and take a stale file away.
+def clear(pid_file: Path, mark: str, stop_signal: signal.Signals, seconds: float = 20) -> None:
+    """Stop the server of this pid file, if it still runs, and delete the file.
 
-    `mark` is what its command line holds and no other's does. Another process under a recycled pid is left alone.
+    `mark` is a part of its command line that no other has. Another process with a recycled pid is left alone.
     """
     try:
         pid = int(pid_file.read_text().split("\n")[0])
@@ -19,7 +19,7 @@ def clear(pid_file: Path, mark: str, polite: signal.Signals, seconds: float = 20
         pid = 0
 
     if pid and mark in command(pid):
-        os.kill(pid, polite)
+        os.kill(pid, stop_signal)
         if not _ended(pid, mark, seconds):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -34,8 +34,8 @@ def command(pid: int) -> str:
     if Path("/proc/self/cmdline").exists():
         return ""
     with suppress(OSError):
-        asked = ["ps", "-o", "command=", "-p", str(pid)]
-        return subprocess.run(asked, check=False, capture_output=True, text=True).stdout
+        listing = ["ps", "-o", "command=", "-p", str(pid)]
+        return subprocess.run(listing, check=False, capture_output=True, text=True).stdout
     return ""
 
 

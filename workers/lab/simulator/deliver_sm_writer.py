@@ -1,4 +1,4 @@
-"""What an SMSC writes in a deliver_sm: receipts in every form, and what a handset wrote."""
+"""Builds the simulator's deliver_sm bodies: receipts in every form, and MO messages."""
 
 import time
 from dataclasses import replace
@@ -15,29 +15,29 @@ from schema.carriage import Parcel
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, ReceiptVerdict
 
-#: what a report's word is in SMPP
+#: a report's status in SMPP
 STATES = {
     ReceiptVerdict.DELIVERED: MessageState.DELIVERED,
     ReceiptVerdict.PENDING: MessageState.ENROUTE,
     ReceiptVerdict.FAILED: MessageState.UNDELIVERABLE,
 }
-#: failures that have a state of their own: `failed:expired`
+#: failures with a message state of their own: `failed:expired`
 FAILURES = {
     "expired": MessageState.EXPIRED,
     "deleted": MessageState.DELETED,
     "rejected": MessageState.REJECTED,
 }
-#: a failure's code where it is given in words: MAP's absentSubscriber, else unknownSubscriber (29.002, 17.6.6)
+#: the error code of a failure named by a word: MAP's absentSubscriber, else unknownSubscriber (29.002, 17.6.6)
 ERRORS = {"absent": 27}
 UNKNOWN_SUBSCRIBER = 1
-#: network_error_code: of a GSM network
+#: network_error_code: a GSM network
 _GSM = b"\x03"
-#: characters of the message that a receipt repeats
+#: characters of the message that a receipt quotes
 _SHOWN = 20
 
 
 def state(report: Report) -> tuple[MessageState, int]:
-    """Return what a report says in SMPP: the state, and the network's code."""
+    """Return a report's message state and network error code."""
     if report.status is not ReceiptVerdict.FAILED:
         return STATES[report.status], 0
     code = report.code or ""
@@ -49,7 +49,7 @@ def state(report: Report) -> tuple[MessageState, int]:
 def receipt(
     smsc: SimulatedSmsc, message: pdu.MessagePdu, message_id: str, report: Report, taken: float, text: str
 ) -> bytes:
-    """Return the body of the deliver_sm that reports of a message taken at `taken`, in seconds since 1970."""
+    """Return the body of the receipt for a message accepted at `taken`, in seconds since 1970."""
     now, error = state(report)
     words, tlvs = b"", b""
     if smsc.receipts is not MadeMessageId.TLV:
@@ -77,7 +77,7 @@ def receipt(
 
 
 def written(smsc: SimulatedSmsc, phone: str, to: str, text: str) -> list[bytes]:
-    """Return the bodies of the deliver_sm that carry what a handset wrote; ValueError names what cannot be."""
+    """Return the deliver_sm bodies of an MO message, one per part; ValueError names what is invalid."""
     parcel = Parcel(uuid4(), to, phone, text, Encoding.GSM7, 0, MessageClass.TRANSACTIONAL)
     style = text_encoding.TextOptions(smsc.alphabet)
     try:
@@ -97,7 +97,7 @@ def written(smsc: SimulatedSmsc, phone: str, to: str, text: str) -> list[bytes]:
 
 
 def final_date(moment: float) -> str:
-    """Return a moment, in seconds since 1970, as query_sm_resp tells it."""
+    """Return a time in seconds since 1970 as query_sm_resp's final_date."""
     return time.strftime("%y%m%d%H%M%S000+", time.gmtime(moment))
 
 
@@ -107,5 +107,5 @@ def _minute(minute: int) -> bytes:
 
 
 def _address(ton: int, npi: int, digits: str) -> bytes:
-    """Return an address as it came: who sent it is no stranger to what is in it."""
+    """Return an address with the octets in which it was received."""
     return b"%c%c%s\0" % (ton, npi, digits.encode("latin-1"))

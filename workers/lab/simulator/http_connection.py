@@ -1,13 +1,13 @@
-"""One connection to the simulator: HTTP/1.1 read by httptools, each answer as the carrier's script wants it.
+"""One HTTP/1.1 connection to the simulator, parsed by httptools; responses follow the carrier's script.
 
-The wire is described in `pipeline/carriers/http.py`. Beside it:
+`pipeline/carriers/http.py` describes the protocol of messages. Beside it:
 
     GET  /healthz             200 {"ok": true}
     GET  /{carrier}/stats     counts of decisions, messages in flight, receipts
-    GET  /{carrier}/script    the script as it stands
-    PUT  /{carrier}/script    another script, or a new carrier (400 names the key that does not fit)
-    POST /{carrier}/inbound   {"from", "to", "text"}: a handset wrote this; it goes the way receipts go
-    GET  /{carrier}/log       what the oracle wrote down of it, as JSON lines
+    GET  /{carrier}/script    the current script
+    PUT  /{carrier}/script    replaces the script, or adds a carrier (400 names the invalid key)
+    POST /{carrier}/inbound   {"from", "to", "text"}: an MO message, sent as receipts are
+    GET  /{carrier}/log       the oracle's log of it, as JSON lines
 """
 
 import asyncio
@@ -26,9 +26,9 @@ from pipeline.errors import ConfigurationError
 from workers.lab.simulator.simulated_carrier import SimulatedCarrier, SimulatedCarriers
 from workers.lab.simulator.slow_writer import SlowWriter
 
-#: bytes a request may have
+#: largest request in bytes
 LONGEST = 1_000_000
-#: how each refusal is answered
+#: the HTTP status of each refusal
 REFUSALS = {
     ScriptedOutcome.REFUSE: 422,
     ScriptedOutcome.REFUSE_TRANSIENT: 503,
@@ -36,32 +36,32 @@ REFUSALS = {
     ScriptedOutcome.QUEUE_FULL: 503,
     ScriptedOutcome.NACK: 405,
 }
-#: the code of a refusal that has no argument to tell it
+#: the code of refusals without an argument
 CODES = {ScriptedOutcome.THROTTLE: "throttled", ScriptedOutcome.QUEUE_FULL: "queue_full", ScriptedOutcome.NACK: "nack"}
-#: the fates without an answer
+#: outcomes without a response
 MUTE = frozenset({ScriptedOutcome.SILENT, ScriptedOutcome.HALF_OPEN})
-#: answers that mean nothing
+#: responses without a meaning
 MEANINGLESS = {
     ScriptedOutcome.BAD_GATEWAY: (502, b"<h1>Bad Gateway</h1>"),
     ScriptedOutcome.GATEWAY_TIMEOUT: (504, b""),
     ScriptedOutcome.GARBAGE: (202, b'{"id": \xff\x00'),
 }
-#: seconds until a connection that went half open is let go: who does not read does not see that the other has gone
+#: seconds until a half-open connection is closed: without reading, the peer's close is not seen
 HALF_OPEN = 120.0
-_LINGER_NOT = struct.pack("ii", 1, 0)
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class SimulatorHttpConnection(asyncio.Protocol):
-    """Reads one request at a time and answers it."""
+    """Reads and answers one request at a time."""
 
-    def __init__(self, counter: SimulatedCarriers, apis: "set[SimulatorHttpConnection]") -> None:
-        self._counter = counter
-        #: those that are open
-        self._apis = apis
+    def __init__(self, carriers: SimulatedCarriers, connections: "set[SimulatorHttpConnection]") -> None:
+        self._carriers = carriers
+        #: all open connections
+        self._connections = connections
         self._parser = httptools.HttpRequestParser(self)
         self._body = b""
         self._url = b""
-        #: the desk whose message is being answered, and what will answer it
+        #: the carrier whose message is being answered, and the timer of the response
         self._simulated: SimulatedCarrier | None = None
         self._answer: asyncio.TimerHandle | None = None
 
@@ -69,27 +69,27 @@ class SimulatorHttpConnection(asyncio.Protocol):
         """Close it at once."""
         self._transport.abort()
 
-    # What the event loop tells us
+    # Callbacks of the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
         self._transport = cast(asyncio.Transport, transport)
-        self._apis.add(self)
+        self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
-            raise  # a fault of ours, such as a full disk: the loop tells of it and hangs up
+            raise  # our own error, such as a full disk: the loop logs it and closes
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._write(400, _error("bad_request", "this is not HTTP/1.1"), close=True)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
-        self._apis.discard(self)
+        self._connections.discard(self)
         if self._answer:
             self._answer.cancel()
         self._answered()
 
-    # What the parser tells us
+    # Callbacks of the parser
 
     def on_url(self, url: bytes) -> None:  # noqa: D102
         self._url += url
@@ -101,11 +101,11 @@ class SimulatorHttpConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:  # noqa: D102
         url, body, self._url, self._body = self._url, self._body, b"", b""
-        if self._simulated:  # the next request before the last was answered: no client of ours does that
+        if self._simulated:  # pipelined requests are not supported
             self.hang_up()
             return
         name, _, what = unquote(url.partition(b"?")[0].decode("latin-1")).strip("/").partition("/")
-        simulated = self._counter.desks.get(name)
+        simulated = self._carriers.by_name.get(name)
         if simulated and what == "messages" and self._parser.get_method() == b"POST":
             self._take(simulated, body)
         else:
@@ -122,12 +122,12 @@ class SimulatorHttpConnection(asyncio.Protocol):
         turn, script = decision.turn, simulated.oracle.script
         wait = script.latency + (float(turn.argument) if turn.word is ScriptedOutcome.SLOW else 0)
         if wait:
-            self._answer = asyncio.get_running_loop().call_later(wait, self._meet, decision)
+            self._answer = asyncio.get_running_loop().call_later(wait, self._act, decision)
         else:
-            self._meet(decision)
+            self._act(decision)
 
-    def _meet(self, decision: OracleDecision) -> None:
-        """Let the message meet its fate."""
+    def _act(self, decision: OracleDecision) -> None:
+        """Carry out the scripted outcome."""
         word, argument = decision.turn.word, decision.turn.argument
         if word in MUTE:
             if word is ScriptedOutcome.HALF_OPEN:
@@ -143,13 +143,13 @@ class SimulatorHttpConnection(asyncio.Protocol):
         if word in REFUSALS:
             code = CODES.get(word, argument)
             headers = f"retry-after: {argument}\r\n" if word is ScriptedOutcome.THROTTLE else ""
-            self._write(REFUSALS[word], _error(code, "so the script says"), headers)
+            self._write(REFUSALS[word], _error(code, "scripted"), headers)
         elif word in MEANINGLESS:
             self._write(*MEANINGLESS[word])
         elif word is ScriptedOutcome.HANG_UP:
             self._transport.close()
         elif word in (ScriptedOutcome.RESET, ScriptedOutcome.DROP):
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self._transport.abort()
         else:
             self._write(202, b'{"id": "%s"}' % str(decision.carrier_id).encode())
@@ -160,13 +160,13 @@ class SimulatorHttpConnection(asyncio.Protocol):
             self._simulated = None
 
     def _control(self, name: str, what: str, body: bytes) -> None:
-        simulated = self._counter.desks.get(name)
+        simulated = self._carriers.by_name.get(name)
         try:
             match self._parser.get_method(), name, what:
                 case b"GET", "healthz", "":
                     self._write(200, b'{"ok": true}')
                 case b"PUT", _, "script" if name:
-                    self._counter.play(name, json.loads(body))
+                    self._carriers.play(name, json.loads(body))
                     self._write(200, b'{"ok": true}')
                 case b"GET", _, "script" if simulated:
                     self._write(200, json.dumps(simulated.given).encode())
@@ -175,9 +175,9 @@ class SimulatorHttpConnection(asyncio.Protocol):
                 case b"POST", _, "inbound" if simulated:
                     self._write(202, json.dumps({"by": simulated.inbound(json.loads(body))}).encode())
                 case b"GET", _, "log" if simulated:
-                    self._write(200, self._counter.record(name))
+                    self._write(200, self._carriers.record(name))
                 case _:
-                    self._write(404, _error("not_found", "no such carrier, or nothing of that name"))
+                    self._write(404, _error("not_found", "no such carrier or resource"))
         except (ConfigurationError, ValueError) as error:
             self._write(400, _error("bad_request", str(error)))
 

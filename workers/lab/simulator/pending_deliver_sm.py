@@ -1,4 +1,4 @@
-"""What an SMSC has to bring to those who are bound to it: kept, and brought again, until it is acknowledged."""
+"""The simulator's queue of deliver_sm for an ESME: kept and retransmitted until acknowledged."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Protocol
 
-#: seconds until what was refused is brought again
-AGAIN = 1.0
+#: seconds until a refused deliver_sm is sent again
+RETRY_AFTER = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -16,31 +16,31 @@ class PendingPdu:
     """The body of one deliver_sm."""
 
     body: bytes
-    #: how often it was brought
-    brought: int = 0
+    #: how often it was sent
+    sent: int = 0
 
 
 class BoundReceiver(Protocol):
-    """One bind that receives."""
+    """A bind that receives deliver_sm."""
 
     def room(self) -> int:
-        """Return how many letters it may be brought now."""
+        """Return how many deliver_sm its window allows now."""
         ...
 
-    def bring(self, letters: Sequence[PendingPdu], now: float) -> None:
-        """Write these."""
+    def send(self, pdus: Sequence[PendingPdu], now: float) -> None:
+        """Send these."""
         ...
 
     def overdue(self, before: float) -> list[PendingPdu]:
-        """Take back what was brought before that moment and is not acknowledged."""
+        """Remove and return those sent before that time and not acknowledged."""
         ...
 
 
 class PendingDeliverSm:
-    """One carrier's letters."""
+    """One carrier's pending deliver_sm."""
 
     def __init__(self) -> None:
-        self.readers: list[BoundReceiver] = []
+        self.receivers: list[BoundReceiver] = []
         self.taken = 0
         self.again = 0
         self._number = count()
@@ -49,44 +49,44 @@ class PendingDeliverSm:
         self._turn = 0
 
     def plan(self, due: float, body: bytes) -> None:
-        """Bring a deliver_sm at `due`, in seconds since 1970."""
+        """Queue a deliver_sm for `due`, in seconds since 1970."""
         heappush(self._later, (due, next(self._number), PendingPdu(body)))
 
-    def round(self, now: float, patience: float) -> None:
-        """Bring what is due, and again what was not acknowledged in time."""
-        for reader in self.readers:
-            self.put_back(reader.overdue(now - patience))
+    def round(self, now: float, timeout: float) -> None:
+        """Send what is due, and again what was not acknowledged in time."""
+        for receiver in self.receivers:
+            self.put_back(receiver.overdue(now - timeout))
         while self._later and self._later[0][0] <= now:
             self._ready.append(heappop(self._later)[2])
         self.pump(now)
 
     def pump(self, now: float) -> None:
-        """Bring what waits to whoever has room, in equal shares."""
+        """Send what is ready to the binds whose window has room, in equal shares."""
         while self._ready:
-            rooms = [(room, reader) for reader in self.readers if (room := reader.room()) > 0]
+            rooms = [(room, receiver) for receiver in self.receivers if (room := receiver.room()) > 0]
             if not rooms:
                 return
             share = -(-len(self._ready) // len(rooms))
-            for room, reader in rooms:
+            for room, receiver in rooms:
                 some = [self._ready.popleft() for _ in range(min(room, share, len(self._ready)))]
                 if some:
-                    reader.bring(some, now)
-                for letter in some:
-                    self.again += letter.brought > 0
-                    letter.brought += 1
+                    receiver.send(some, now)
+                for pending in some:
+                    self.again += pending.sent > 0
+                    pending.sent += 1
 
-    def acknowledge(self, letter: PendingPdu, status: int, now: float) -> None:
-        """Take the answer to one of them."""
+    def acknowledge(self, pending: PendingPdu, status: int, now: float) -> None:
+        """Process the deliver_sm_resp of one of them."""
         if status:
-            heappush(self._later, (now + AGAIN, next(self._number), letter))
+            heappush(self._later, (now + RETRY_AFTER, next(self._number), pending))
         else:
             self.taken += 1
 
-    def put_back(self, letters: Sequence[PendingPdu]) -> None:
-        """Bring these again, before the others."""
-        self._ready.extendleft(reversed(letters))
+    def put_back(self, pdus: Sequence[PendingPdu]) -> None:
+        """Queue these again, before the others."""
+        self._ready.extendleft(reversed(pdus))
 
     def stats(self) -> dict[str, int]:
-        """Return how many binds receive, and what became of the letters."""
+        """Return the number of receiving binds and the counts of deliver_sm."""
         waiting = len(self._later) + len(self._ready)
-        return {"receivers": len(self.readers), "waiting": waiting, "taken": self.taken, "again": self.again}
+        return {"receivers": len(self.receivers), "waiting": waiting, "taken": self.taken, "again": self.again}

@@ -1,4 +1,4 @@
-"""Which carriers the simulator plays: from a file, from the command line, or the two of the demo."""
+"""Reads the simulator's carriers and their scripts from a file or the command line; the two of the demo."""
 
 import json
 import tomllib
@@ -8,8 +8,8 @@ from pathlib import Path
 from pipeline.carriers.simulator_script import read
 from pipeline.errors import ConfigurationError
 
-#: a clumsy SMSC, which writes ids one way in its answers and another in its receipts; and a vendor over HTTP that now
-#: and then hangs up without a word
+#: an SMSC whose ids are hex in submit_sm_resp and decimal in receipts; and an HTTP vendor that sometimes closes the
+#: connection without a response
 DEMO: dict[str, dict[str, object]] = {
     "alpha": {
         "refuse_transient": 0.08,
@@ -22,18 +22,18 @@ DEMO: dict[str, dict[str, object]] = {
 
 
 def scripts(config: Path | None = None, carriers: Sequence[str] = (), seed: int = 0) -> dict[str, dict[str, object]]:
-    """Return each carrier's script: those of the file (name → script; JSON, or TOML with a table each) and those spelt
-    `name={…}` or just `name`; without either the demo's. The seed is for scripts that have none.
+    """Return each carrier's script: those of the file (name → script; JSON, or TOML with a table each) and those
+    given as `name={…}` or just `name`; without either the demo's. The seed is for scripts that have none.
     """
     found = _file(config) if config else {}
-    for spelt in carriers:
-        name, _, script = spelt.partition("=")
+    for given in carriers:
+        name, _, script = given.partition("=")
         found[name] = _object(f"--carrier {name}", script or "{}")
     return {name: {"seed": seed, **script} for name, script in (found or DEMO).items()}
 
 
 def smpp_settings(name: str, script: Mapping[str, object], host: str, port: int) -> dict[str, object]:
-    """Return the settings of an SMPP carrier whose SMSC is a simulator there that plays this script."""
+    """Return the settings of an SMPP carrier that binds to a simulator with this script."""
     return {"host": host, "port": port, "system_id": name, **read(name, script).smpp.understood()}
 
 
@@ -46,7 +46,7 @@ def _file(path: Path) -> dict[str, dict[str, object]]:
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from None
     if not isinstance(given, Mapping) or not all(isinstance(script, Mapping) for script in given.values()):
-        raise ConfigurationError(f"{path}: must give a script for each carrier's name")
+        raise ConfigurationError(f"{path}: must map each carrier's name to a script")
     return {name: dict(script) for name, script in given.items()}
 
 

@@ -1,4 +1,4 @@
-"""Where the simulator's carriers take messages: each with its script, its counts and what it reports."""
+"""The simulator's carriers: each with its script, counts, reports and pending deliver_sm."""
 
 import time
 from collections.abc import Mapping
@@ -17,27 +17,27 @@ from workers.lab.simulator.submit_sm_handler import SubmitSmHandler
 class SimulatedCarrier:
     """One simulated carrier."""
 
-    def __init__(self, name: str, script: Mapping[str, object], log: OracleLog | None, postman: ReceiptPoster) -> None:
+    def __init__(self, name: str, script: Mapping[str, object], log: OracleLog | None, poster: ReceiptPoster) -> None:
         self.oracle = Oracle(name, read(name, script), log)
-        #: the script as it was given
+        #: the script as given
         self.given = dict(script)
-        #: messages read and not answered, now and at most
+        #: messages without a response, now and at most
         self.in_flight = 0
         self.peak = 0
-        #: where it takes messages and brings its own in SMPP
-        self.mailbox = PendingDeliverSm()
-        self.submit_sm_handler = SubmitSmHandler(self.oracle, self.mailbox)
-        self._postman = postman
-        #: where receipts were last asked for over HTTP
+        #: its SMPP side: pending deliver_sm and submit_sm
+        self.pending = PendingDeliverSm()
+        self.submit_sm_handler = SubmitSmHandler(self.oracle, self.pending)
+        self._poster = poster
+        #: the receipt URL of the latest message over HTTP
         self._url: str | None = None
 
     def play(self, script: Mapping[str, object]) -> None:
-        """Change the script; ConfigurationError says what does not fit."""
+        """Replace the script; ConfigurationError says what is invalid."""
         self.oracle.script = read(self.oracle.name, script)
         self.given = dict(script)
 
     def take(self, message: object) -> OracleDecision:
-        """Decide of one message, put it on record, plan its reports; ValueError names what it lacks."""
+        """Decide one message's outcome, log it, plan its reports; ValueError names what is missing."""
         if not isinstance(message, dict):
             raise ValueError("the message must be an object")
         ref, to, text = (message.get(key) for key in ("ref", "to", "text"))
@@ -54,9 +54,9 @@ class SimulatedCarrier:
         return decision
 
     def inbound(self, message: object) -> str:
-        """Bring what a handset wrote to whoever is bound, else where receipts go over HTTP, else to who binds next.
+        """Send an MO message to a bound receiver, else to the receipt URL over HTTP, else to the next bound receiver.
 
-        Returns which of the two it is, `smpp` or `http`; ValueError names what the message lacks.
+        Returns which protocol it is, `smpp` or `http`; ValueError names what is missing.
         """
         if not isinstance(message, dict):
             raise ValueError("the message must be an object")
@@ -64,13 +64,13 @@ class SimulatedCarrier:
         if not (isinstance(phone, str) and isinstance(to, str) and isinstance(text, str)):
             raise ValueError("from, to and text must be text")
         now = time.time()
-        if self._url and not self.mailbox.readers:
+        if self._url and not self.pending.receivers:
             at = datetime.fromtimestamp(now, UTC).isoformat()
             what = {"id": token_hex(8), "from": phone, "to": to, "text": text, "at": at}
-            self._postman.plan(now, self._url, self.oracle.script.token, what)
+            self._poster.plan(now, self._url, self.oracle.script.token, what)
             return "http"
         for body in deliver_sm_writer.written(self.oracle.script.smpp, phone, to, text):
-            self.mailbox.plan(now, body)
+            self.pending.plan(now, body)
         return "smpp"
 
     def begin(self) -> None:
@@ -79,14 +79,14 @@ class SimulatedCarrier:
         self.peak = max(self.peak, self.in_flight)
 
     def stats(self) -> dict[str, object]:
-        """Return what was counted since the start."""
+        """Return the counts since the start."""
         return {
             "carrier": self.oracle.name,
             "decisions": dict(self.oracle.counts),
             "in_flight": self.in_flight,
             "peak": self.peak,
-            "receipts": self._postman.stats(),
-            "smpp": self.mailbox.stats(),
+            "receipts": self._poster.stats(),
+            "smpp": self.pending.stats(),
         }
 
     def _report(self, url: str, carrier_id: str, ref: str, to: str, now: float) -> None:
@@ -95,31 +95,31 @@ class SimulatedCarrier:
             at = datetime.fromtimestamp(now + report.happened, UTC).isoformat()
             named = (token_hex(8), None) if report.unauthenticated else (carrier_id, ref)
             what = {"id": named[0], "ref": named[1], "status": report.status, "code": report.code, "at": at}
-            self._postman.plan(now + report.after, url, script.token, what)
+            self._poster.plan(now + report.after, url, script.token, what)
 
 
 class SimulatedCarriers:
-    """All the desks of one simulator, by name."""
+    """The carriers of one simulator, by name."""
 
     def __init__(
-        self, scripts: Mapping[str, Mapping[str, object]], log: OracleLog | None, postman: ReceiptPoster
+        self, scripts: Mapping[str, Mapping[str, object]], log: OracleLog | None, poster: ReceiptPoster
     ) -> None:
         self._log = log
-        self._postman = postman
-        self.desks = {name: SimulatedCarrier(name, script, log, postman) for name, script in scripts.items()}
+        self._poster = poster
+        self.by_name = {name: SimulatedCarrier(name, script, log, poster) for name, script in scripts.items()}
 
     def play(self, name: str, script: object) -> None:
-        """Give a carrier another script, or open a new carrier; ConfigurationError says what does not fit."""
+        """Replace a carrier's script, or add a carrier; ConfigurationError says what is invalid."""
         if not isinstance(script, dict):
             raise ConfigurationError(f"carrier {name}: script: must be an object")
-        simulated = self.desks.get(name)
+        simulated = self.by_name.get(name)
         if simulated:
             simulated.play(script)
         else:
-            self.desks[name] = SimulatedCarrier(name, script, self._log, self._postman)
+            self.by_name[name] = SimulatedCarrier(name, script, self._log, self._poster)
 
     def record(self, name: str) -> bytes:
-        """Return what the log holds of one carrier, as JSON lines."""
+        """Return the log's lines about one carrier, as JSON lines."""
         if self._log is None:
             raise ConfigurationError("the simulator was started without a log")
         mark = f'"carrier": "{name}",'.encode()

@@ -1,4 +1,4 @@
-"""The simulator's process: any number of carriers behind a port for HTTP and one for SMPP, until told to stop."""
+"""The simulator's server: any number of carriers on one HTTP and one SMPP port, until told to stop."""
 
 import asyncio
 import signal
@@ -31,46 +31,46 @@ async def serve(
     fsync: bool = False,
     ready: Callable[[int, int], object] = lambda *_: None,
 ) -> None:
-    """Play the carriers' scripts until `stop` is set; `ready` is told both ports (0 asks for a free one).
+    """Play the carriers' scripts until `stop` is set; `ready` gets both ports (0 asks for a free one).
 
-    `tls` is for SMPP. ConfigurationError: a port is taken, the log cannot be written, a script does not fit.
+    `tls` is for SMPP. ConfigurationError: a port is in use, the log cannot be written, a script is invalid.
     """
     written = OracleLog(log, fsync) if log else None
-    postman = ReceiptPoster()
+    poster = ReceiptPoster()
     try:
-        counter = SimulatedCarriers(carriers, written, postman)
-        apis: set[SimulatorHttpConnection] = set()
-        guests: set[SmscConnection] = set()
+        simulated = SimulatedCarriers(carriers, written, poster)
+        http: set[SimulatorHttpConnection] = set()
+        smpp: set[SmscConnection] = set()
         async with AsyncExitStack() as open_:
-            server = await _listen(open_, lambda: SimulatorHttpConnection(counter, apis), host, port)
-            smsc = await _listen(open_, lambda: SmscConnection(counter, guests), host, smpp_port, tls)
-            walks = [asyncio.create_task(walk) for walk in (postman.walk(), bring(counter))]
+            server = await _listen(open_, lambda: SimulatorHttpConnection(simulated, http), host, port)
+            smsc = await _listen(open_, lambda: SmscConnection(simulated, smpp), host, smpp_port, tls)
+            tasks = [asyncio.create_task(each) for each in (poster.run(), send_due(simulated))]
             try:
                 ready(_port(server), _port(smsc))
                 await stop.wait()
             finally:
                 server.close()
                 smsc.close()
-                await asyncio.sleep(0)  # who came a moment ago is known then
-                for door in list(apis):
-                    door.hang_up()
-                for guest in list(guests):
-                    guest.hang_up()
-                for walk in walks:
-                    walk.cancel()
-                await asyncio.gather(*walks, return_exceptions=True)
+                await asyncio.sleep(0)  # lets connections that were just accepted be counted
+                for caller in list(http):
+                    caller.hang_up()
+                for esme in list(smpp):
+                    esme.hang_up()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
     finally:
         if written:
             written.close()
 
 
-async def bring(counter: SimulatedCarriers) -> None:
-    """Bring what each carrier has to say in SMPP on its minute, for ever."""
+async def send_due(carriers: SimulatedCarriers) -> None:
+    """Send each carrier's due deliver_sm, for ever."""
     while True:
         await asyncio.sleep(ROUND)
         now = time.time()
-        for simulated in counter.desks.values():
-            simulated.mailbox.round(now, simulated.oracle.script.smpp.patience)
+        for carrier in carriers.by_name.values():
+            carrier.pending.round(now, carrier.oracle.script.smpp.patience)
 
 
 def main(
@@ -85,7 +85,7 @@ def main(
     log: Path | None = None,
     fsync: bool = False,
 ) -> None:
-    """Run `postroad simulator` until SIGTERM or SIGINT; ConfigurationError says what does not fit."""
+    """Run `postroad simulator` until SIGTERM or SIGINT; ConfigurationError says what is invalid."""
     played = scripts(config, carriers, seed)
     tls = certified(certificate) if certificate else None
 
@@ -94,36 +94,36 @@ def main(
         sys.stdout.write(f"and as an SMSC on {'ssmpp' if tls else 'smpp'}://{host}:{smpp}\n")
         sys.stdout.flush()
 
-    async def until_reported() -> None:
+    async def until_signalled() -> None:
         stop = asyncio.Event()
-        for reported in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(reported, stop.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         ports = {"port": port, "smpp_port": smpp_port}
         await serve(played, stop, host=host, **ports, tls=tls, log=log, fsync=fsync, ready=announce)
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(until_reported())
+        runner.run(until_signalled())
 
 
 def certified(certificate: Path) -> ssl.SSLContext:
-    """Return what a server with that certificate and key speaks TLS by; ConfigurationError where it is none."""
+    """Return the TLS context of a server with that certificate and key; ConfigurationError if it is invalid."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(certificate)
     except OSError as error:
-        raise ConfigurationError(f"{certificate}: no certificate with its key: {error.strerror or error}") from None
+        raise ConfigurationError(f"{certificate}: not a certificate with its key: {error.strerror or error}") from None
     return context
 
 
 async def _listen(
     open_: AsyncExitStack,
-    guest: Callable[[], asyncio.Protocol],
+    protocol: Callable[[], asyncio.Protocol],
     host: str,
     port: int,
     tls: ssl.SSLContext | None = None,
 ) -> asyncio.Server:
     try:
-        server = await asyncio.get_running_loop().create_server(guest, host, port, ssl=tls, backlog=1024)
+        server = await asyncio.get_running_loop().create_server(protocol, host, port, ssl=tls, backlog=1024)
     except OSError as error:
         raise ConfigurationError(f"simulator: cannot listen on {host}:{port}: {error.strerror or error}") from None
     open_.callback(server.close)

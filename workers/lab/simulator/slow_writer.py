@@ -1,10 +1,10 @@
-"""Writes so slowly that nobody waits for the end."""
+"""Writes to a connection so slowly that its reader times out."""
 
 import asyncio
 
 
 class SlowWriter:
-    """What is still to be written to one connection, drop by drop."""
+    """The octets still to be written to one connection, one at a time."""
 
     def __init__(self, transport: asyncio.Transport, rate: float) -> None:
         self._transport = transport
@@ -15,14 +15,14 @@ class SlowWriter:
         return bool(self._left)
 
     def add(self, octets: bytes) -> None:
-        """Write these too, behind what is left."""
+        """Append octets to write."""
         idle = not self._left
         self._left += octets
         if idle:
-            self._fall()
+            self._step()
 
-    def _fall(self) -> None:
+    def _step(self) -> None:
         if self._left and not self._transport.is_closing():
             self._transport.write(self._left[:1])
             del self._left[:1]
-            asyncio.get_running_loop().call_later(self._pause, self._fall)
+            asyncio.get_running_loop().call_later(self._pause, self._step)

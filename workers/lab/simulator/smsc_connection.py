@@ -1,7 +1,7 @@
-"""One connection to the simulator as an SMSC: SMPP 3.4, each submit_sm answered as the carrier's script wants it.
+"""One SMPP 3.4 connection to the simulator as an SMSC; responses follow the carrier's script.
 
-A carrier's name is its system_id. It knows the three binds, submit_sm, query_sm, enquire_link and unbind, and brings
-deliver_sm to every bind that receives. All answers to what came in one piece leave in one piece.
+A carrier's name is its system_id. Supported are the three binds, submit_sm, query_sm, enquire_link and unbind, and
+deliver_sm to every receiving bind. The responses to PDUs that arrived in one read leave in one write.
 """
 
 import asyncio
@@ -21,22 +21,22 @@ from workers.lab.simulator.pending_deliver_sm import PendingPdu
 from workers.lab.simulator.simulated_carrier import SimulatedCarrier, SimulatedCarriers
 from workers.lab.simulator.slow_writer import SlowWriter
 
-#: seconds in which somebody who connects must bind
+#: seconds within which a connection must bind (session_init_timer)
 SESSION_INIT = 30.0
-#: seconds until a connection to which goodbye was said is let go
-GOODBYE = 2.0
+#: seconds until a connection is closed after unbind
+UNBIND_TIMEOUT = 2.0
 #: seconds until a connection is reset
 RESET = 0.002
-#: what this SMSC calls itself
+#: the SMSC's own system_id
 SYSTEM_ID = "postroad"
-#: how each refusal is answered
+#: the command_status of each refusal
 REFUSALS = {
     ScriptedOutcome.REFUSE: CommandStatus.RX_R_APPN,
     ScriptedOutcome.REFUSE_TRANSIENT: CommandStatus.RSYSERR,
     ScriptedOutcome.THROTTLE: CommandStatus.RTHROTTLED,
     ScriptedOutcome.QUEUE_FULL: CommandStatus.RMSGQFUL,
 }
-#: the refusals whose code may be a status
+#: refusals whose code may name a status
 CODED = frozenset({ScriptedOutcome.REFUSE, ScriptedOutcome.REFUSE_TRANSIENT})
 #: the status of each generic_nack
 NACKS = {
@@ -44,13 +44,13 @@ NACKS = {
     ScriptedOutcome.BAD_GATEWAY: CommandStatus.ROK,
     ScriptedOutcome.GATEWAY_TIMEOUT: CommandStatus.ROK,
 }
-#: what is no PDU: its first four octets are a length beyond all bounds
+#: not a PDU: its first four octets are a length far above the maximum
 GARBAGE = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
 BINDS = frozenset({CommandId.BIND_TRANSMITTER, CommandId.BIND_RECEIVER, CommandId.BIND_TRANSCEIVER})
-#: what has a response that can say: not here
+#: commands whose response can carry an error status
 KNOWN = frozenset(command for command in CommandId if command | RESPONSE in CommandId.__members__.values())
 
-_LINGER_NOT = struct.pack("ii", 1, 0)
+_NO_LINGER = struct.pack("ii", 1, 0)
 _HEADER = struct.Struct(">IIII")
 _SUBMIT, _SUBMIT_RESP = 0x00000004, 0x80000004
 _DELIVER_RESP = 0x80000005
@@ -59,26 +59,26 @@ _DELIVER_RESP = 0x80000005
 class SmscConnection(asyncio.Protocol):
     """One connection of an ESME."""
 
-    def __init__(self, counter: SimulatedCarriers, guests: "set[SmscConnection]") -> None:
-        self._counter = counter
-        #: those who are here
-        self._guests = guests
+    def __init__(self, carriers: SimulatedCarriers, connections: "set[SmscConnection]") -> None:
+        self._carriers = carriers
+        #: all open connections
+        self._connections = connections
         self._framer = Framer()
-        #: whose ESME it is, once bound
+        #: the carrier, once bound
         self._simulated: SimulatedCarrier | None = None
         self._bound_as: int | None = None
-        #: no submit_sm is taken any more
-        self._over = False
-        #: nothing that comes is looked at any more
-        self._deaf = False
-        #: what is said when this chunk is read; by seconds, what is said later
+        #: whether submit_sm are ignored
+        self._is_closing = False
+        #: whether all input is ignored
+        self._is_deaf = False
+        #: responses to send when this read is processed; and those to send later, by seconds
         self._replies: list[bytes] = []
         self._later: dict[float, list[bytes]] = {}
-        #: submit_sm that were not answered
+        #: submit_sm without a response
         self._unanswered = 0
-        self._drip: SlowWriter | None = None
+        self._slow_writer: SlowWriter | None = None
         self._sequence = 0
-        self._brought: dict[int, tuple[PendingPdu, float]] = {}
+        self._unacknowledged: dict[int, tuple[PendingPdu, float]] = {}
         self._acknowledged = False
         self._timer = asyncio.get_running_loop().call_later(SESSION_INIT, self.hang_up)
 
@@ -86,31 +86,31 @@ class SmscConnection(asyncio.Protocol):
         """Close it at once."""
         self._transport.abort()
 
-    # What the mailbox asks of it
+    # What PendingDeliverSm calls
 
     def room(self) -> int:
-        """Return how many letters it may be brought now."""
-        return self._here.oracle.script.smpp.window - len(self._brought) if not self._over else 0
+        """Return how many deliver_sm its window allows now."""
+        return self._here.oracle.script.smpp.window - len(self._unacknowledged) if not self._is_closing else 0
 
-    def bring(self, letters: Sequence[PendingPdu], now: float) -> None:
-        """Write these."""
+    def send(self, pdus: Sequence[PendingPdu], now: float) -> None:
+        """Send these."""
         whole = []
-        for letter in letters:
+        for pending in pdus:
             self._sequence += 1
-            self._brought[self._sequence] = letter, now
-            whole.append(pdu.deliver_sm(self._sequence, letter.body))
+            self._unacknowledged[self._sequence] = pending, now
+            whole.append(pdu.deliver_sm(self._sequence, pending.body))
         self._write(b"".join(whole))
 
     def overdue(self, before: float) -> list[PendingPdu]:
-        """Take back what was brought before that moment and is not acknowledged."""
-        late = [sequence for sequence, (_, brought) in self._brought.items() if brought < before]
-        return [self._brought.pop(sequence)[0] for sequence in late]
+        """Remove and return those sent before that time and not acknowledged."""
+        late = [sequence for sequence, (_, sent) in self._unacknowledged.items() if sent < before]
+        return [self._unacknowledged.pop(sequence)[0] for sequence in late]
 
-    # What the event loop tells it
+    # Callbacks of the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
         self._transport = cast(asyncio.Transport, transport)
-        self._guests.add(self)
+        self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
         try:
@@ -119,10 +119,10 @@ class SmscConnection(asyncio.Protocol):
             frames, broken = fault.frames, True
         now = time.time()
         for frame in frames:
-            if self._deaf:
+            if self._is_deaf:
                 return
             if frame[0] == _SUBMIT and self._bound_as is not None:
-                if not self._over:
+                if not self._is_closing:
                     self._submit(frame[2], frame[3], now)
             elif frame[0] == _DELIVER_RESP:
                 self._acknowledge(frame[2], frame[1], now)
@@ -134,16 +134,16 @@ class SmscConnection(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
-        self._guests.discard(self)
+        self._connections.discard(self)
         self._timer.cancel()
-        self._over = True
+        self._is_closing = True
         if self._simulated:
             self._simulated.in_flight -= self._unanswered
-            if self in self._simulated.mailbox.readers:
-                self._simulated.mailbox.readers.remove(self)
-            self._simulated.mailbox.put_back([letter for letter, _ in self._brought.values()])
+            if self in self._simulated.pending.receivers:
+                self._simulated.pending.receivers.remove(self)
+            self._simulated.pending.put_back([pending for pending, _ in self._unacknowledged.values()])
 
-    # What the ESME says
+    # PDUs from the ESME
 
     @property
     def _here(self) -> SimulatedCarrier:
@@ -166,10 +166,10 @@ class SmscConnection(asyncio.Protocol):
             id_ = cast(str, decision.carrier_id).encode()
             self._answer(_HEADER.pack(17 + len(id_), _SUBMIT_RESP, 0, sequence) + id_ + b"\0")
         else:
-            self._meet(sequence, decision, now)
+            self._act(sequence, decision, now)
 
-    def _meet(self, sequence: int, decision: OracleDecision, now: float) -> None:
-        """Let the message meet its fate."""
+    def _act(self, sequence: int, decision: OracleDecision, now: float) -> None:
+        """Carry out the scripted outcome."""
         word, argument = decision.turn.word, decision.turn.argument
         if word in REFUSALS:
             status = _status(argument) if word in CODED else None
@@ -182,38 +182,38 @@ class SmscConnection(asyncio.Protocol):
             self._answer(pdu.submit_sm_resp(sequence, str(decision.carrier_id)), float(argument))
         elif word is ScriptedOutcome.TRICKLE:
             self._flush(now)
-            self._drip = self._drip or SlowWriter(self._transport, float(argument))
-            self._drip.add(pdu.submit_sm_resp(sequence, str(decision.carrier_id)))
+            self._slow_writer = self._slow_writer or SlowWriter(self._transport, float(argument))
+            self._slow_writer.add(pdu.submit_sm_resp(sequence, str(decision.carrier_id)))
         elif word is not ScriptedOutcome.SILENT:
             self._flush(now)
-            self._part(word)
+            self._end(word)
 
-    def _part(self, word: ScriptedOutcome) -> None:
-        """End the conversation as the fate wants it."""
-        self._over = True
+    def _end(self, word: ScriptedOutcome) -> None:
+        """End the session as the outcome says."""
+        self._is_closing = True
         if word is ScriptedOutcome.HANG_UP:
             self._sequence += 1
             self._write(pdu.unbind(self._sequence))
-            self._expire(GOODBYE)
+            self._expire(UNBIND_TIMEOUT)
         else:
-            self._deaf = True
+            self._is_deaf = True
             self._transport.pause_reading()
             if word is ScriptedOutcome.HALF_OPEN:
                 self._expire(HALF_OPEN)
             else:
                 connection = self._transport.get_extra_info("socket")
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-                # what was said before is still on its way out
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+                # gives the octets written before time to leave
                 self._expire(RESET)
 
     def _acknowledge(self, sequence: int, status: int, now: float) -> None:
-        letter, _ = self._brought.pop(sequence, (None, 0.0))
-        if letter:
-            self._here.mailbox.acknowledge(letter, status, now)
+        pending, _ = self._unacknowledged.pop(sequence, (None, 0.0))
+        if pending:
+            self._here.pending.acknowledge(pending, status, now)
             self._acknowledged = True
 
     def _other(self, frame: Frame, now: float) -> None:
-        """Answer what is neither a submit_sm nor an answer to a deliver_sm."""
+        """Answer any PDU other than submit_sm and deliver_sm_resp."""
         command, status, sequence, body = frame
         if command in BINDS:
             self._replies.append(self._bind(command, sequence, body))
@@ -221,7 +221,7 @@ class SmscConnection(asyncio.Protocol):
             self._replies.append(pdu.unbind_resp(sequence))
             self._flush(now)
             self._transport.close()
-        elif command == CommandId.UNBIND_RESP and self._over:
+        elif command == CommandId.UNBIND_RESP and self._is_closing:
             self._transport.close()
         elif command == CommandId.ENQUIRE_LINK:
             self._replies.append(pdu.enquire_link_resp(sequence))
@@ -236,15 +236,15 @@ class SmscConnection(asyncio.Protocol):
 
     def _bind(self, command: int, sequence: int, body: bytes) -> bytes:
         try:
-            who = pdu.read_bind(body)
+            bind = pdu.read_bind(body)
         except ValueError:
             return pdu.bind_resp(command, sequence, "", CommandStatus.RINVCMDLEN)
-        simulated = self._counter.desks.get(who.system_id)
+        simulated = self._carriers.by_name.get(bind.system_id)
         if self._bound_as is not None:
             status = CommandStatus.RALYBND
         elif simulated is None:
             status = CommandStatus.RINVSYSID
-        elif simulated.oracle.script.smpp.password not in ("", who.password):
+        elif simulated.oracle.script.smpp.password not in ("", bind.password):
             status = CommandStatus.RINVPASWD
         elif simulated.oracle.script.down:
             status = CommandStatus.RBINDFAIL
@@ -252,7 +252,7 @@ class SmscConnection(asyncio.Protocol):
             self._timer.cancel()
             self._simulated, self._bound_as, status = simulated, command, CommandStatus.ROK
             if command != CommandId.BIND_TRANSMITTER:
-                simulated.mailbox.readers.append(self)
+                simulated.pending.receivers.append(self)
                 self._acknowledged = True
         return pdu.bind_resp(command, sequence, SYSTEM_ID, status)
 
@@ -267,10 +267,10 @@ class SmscConnection(asyncio.Protocol):
         state, error, final_date = found
         return pdu.query_sm_resp(sequence, pdu.Queried(message_id, final_date, state, error))
 
-    # What is said to it
+    # PDUs to the ESME
 
     def _answer(self, octets: bytes, wait: float = 0.0) -> None:
-        """Answer a submit_sm after the carrier's latency and so many seconds more."""
+        """Answer a submit_sm after the carrier's latency plus `wait` seconds."""
         wait += self._here.oracle.script.latency
         if wait:
             self._later.setdefault(wait, []).append(octets)
@@ -280,7 +280,7 @@ class SmscConnection(asyncio.Protocol):
             self._here.in_flight -= 1
 
     def _flush(self, now: float) -> None:
-        """Put on record what was decided, and only then answer."""
+        """Log the decisions, and only then send the responses."""
         if self._simulated:
             self._simulated.oracle.write_down()
         replies, self._replies = self._replies, []
@@ -291,18 +291,18 @@ class SmscConnection(asyncio.Protocol):
         self._later.clear()
         if self._acknowledged:
             self._acknowledged = False
-            self._here.mailbox.pump(now)
+            self._here.pending.pump(now)
 
     def _answer_now(self, answers: list[bytes]) -> None:
-        if self._over or self._transport.is_closing():
+        if self._is_closing or self._transport.is_closing():
             return
         self._unanswered -= len(answers)
         self._here.in_flight -= len(answers)
         self._write(b"".join(answers))
 
     def _write(self, octets: bytes) -> None:
-        if self._drip:
-            self._drip.add(octets)
+        if self._slow_writer:
+            self._slow_writer.add(octets)
         elif not self._transport.is_closing():
             self._transport.write(octets)
 
@@ -311,7 +311,7 @@ class SmscConnection(asyncio.Protocol):
 
 
 def _status(code: str) -> int | None:
-    """Return the status that a refusal's code spells, in hex or by its name; None: it is none."""
+    """Return the command_status that a refusal's code gives in hex or by name; None if it does not."""
     try:
         return int(code, 16) if code[:2] == "0x" else CommandStatus[code.upper().removeprefix("ESME_")]
     except (ValueError, KeyError):

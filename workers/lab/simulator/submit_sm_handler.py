@@ -1,4 +1,4 @@
-"""What an SMSC makes of submit_sm: long messages are put together, each message is decided of once and reported on."""
+"""Handles the simulator's submit_sm: reassembles long messages, decides each message once, plans its receipts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from schema.vocabulary import ReceiptVerdict
 from workers.lab.simulator import deliver_sm_writer
 from workers.lab.simulator.pending_deliver_sm import PendingDeliverSm
 
-#: long messages of which parts are missing: so many are kept
+#: most incomplete long messages kept
 UNFINISHED = 10_000
-#: messages that can be asked about
+#: messages kept for query_sm
 REMEMBERED = 200_000
-#: registered_delivery: the bits that ask for the SMSC's receipt, and the word for failures only
-ASKED = 0x03
+#: registered_delivery: the bits that request a receipt, and their value for failures only
+RECEIPT_BITS = 0x03
 FAILURES_ONLY = 2
 
 _TAKEN_PART = ScriptStep(ScriptedOutcome.ACCEPT)
@@ -29,10 +29,10 @@ _UCS2 = 8
 
 @dataclass(slots=True)
 class ReceivedPart:
-    """One part of a message, as it was taken."""
+    """One received part of a message."""
 
     message: MessagePdu
-    #: the user data header's octets
+    #: length of the user data header in octets
     header: int
     text: bytes
     number: int = 0
@@ -40,24 +40,24 @@ class ReceivedPart:
 
 @dataclass(slots=True)
 class ReassembledMessage:
-    """A long message on its way together."""
+    """A long message, complete or not."""
 
     turn: ScriptStep[ScriptedOutcome]
     pieces: dict[int, ReceivedPart] = field(default_factory=dict)
 
 
 class SubmitSmHandler:
-    """Where one carrier takes submit_sm."""
+    """Handles the submit_sm of one carrier."""
 
-    def __init__(self, oracle: Oracle, mailbox: PendingDeliverSm) -> None:
+    def __init__(self, oracle: Oracle, pending: PendingDeliverSm) -> None:
         self._oracle = oracle
-        self._mailbox = mailbox
-        self._wholes: dict[tuple[str, PartPosition], ReassembledMessage] = {}
-        #: by message id: our ref, the number, and when it was taken
+        self._pending = pending
+        self._messages: dict[tuple[str, PartPosition], ReassembledMessage] = {}
+        #: message id → our ref, the number, and the time of acceptance
         self._remembered: dict[str, tuple[str, str, float]] = {}
 
     def take(self, message: MessagePdu, now: float) -> OracleDecision:
-        """Decide of one submit_sm; what is decided is on record once the oracle has written it down."""
+        """Decide one submit_sm; the decision is logged once the oracle writes it."""
         header = _header(message)
         place = place_by_header(message.text[:header]) if header else None
         place = place or (place_by_parameters(message) if Tag.SAR_MSG_REF_NUM in message.tlvs else None)
@@ -69,7 +69,7 @@ class SubmitSmHandler:
         return self._conclude(ref, turn, [piece], now)
 
     def ask(self, message_id: str, now: float) -> tuple[MessageState, int, str] | None:
-        """Return a message's state, the network's code and final_date; None: nobody handed it in."""
+        """Return a message's state, network error code and final_date; None if it is unknown."""
         known = self._remembered.get(message_id)
         if known is None:
             return None
@@ -80,22 +80,22 @@ class SubmitSmHandler:
         return *deliver_sm_writer.state(ends[-1]), deliver_sm_writer.final_date(taken + ends[-1].happened)
 
     def _part(self, ref: str, place: PartPosition, piece: ReceivedPart, now: float) -> OracleDecision:
-        """Take one part; the last that comes decides what is said of the whole."""
+        """Process one part; the last to arrive gets the response for the whole message."""
         key = (ref, PartPosition(place.ref, 0, place.of))
-        whole = self._wholes.get(key)
+        whole = self._messages.get(key)
         if whole is None or place.part in whole.pieces:
             whole = ReassembledMessage(self._oracle.decide(ref, piece.message.destination, now))
             if whole.turn.word not in TAKEN:
                 self._oracle.record(ref, self._text([piece]), OracleDecision(whole.turn, None), now)
-            self._wholes[key] = whole
-            if len(self._wholes) > UNFINISHED:
-                del self._wholes[next(iter(self._wholes))]
+            self._messages[key] = whole
+            if len(self._messages) > UNFINISHED:
+                del self._messages[next(iter(self._messages))]
         elif (limit := self._oracle.limit(now)) is not None:
             self._oracle.record(ref, self._text([piece]), OracleDecision(limit, None), now)
             return OracleDecision(limit, None)
         whole.pieces[place.part] = piece
         if len(whole.pieces) == place.of:
-            del self._wholes[key]
+            del self._messages[key]
         if whole.turn.word not in TAKEN:
             return OracleDecision(whole.turn, None)
         if len(whole.pieces) == place.of:
@@ -106,7 +106,7 @@ class SubmitSmHandler:
     def _conclude(
         self, ref: str, turn: ScriptStep[ScriptedOutcome], pieces: Sequence[ReceivedPart], now: float, last: int = 0
     ) -> OracleDecision:
-        """Put a message that is whole on record, plan its receipts; return what is said to its last part."""
+        """Log a complete message and plan its receipts; return the decision for its last part."""
         text = self._text(pieces)
         if turn.word not in TAKEN:
             decision = OracleDecision(turn, None)
@@ -116,25 +116,25 @@ class SubmitSmHandler:
         first = OracleDecision(turn, self._spell(pieces[0].number))
         self._oracle.record(ref, text, first, now)
         for piece in pieces:
-            self._follow(ref, piece, text, now)
+            self._plan_receipts(ref, piece, text, now)
         return OracleDecision(turn, self._spell(pieces[last].number)) if last else first
 
-    def _follow(self, ref: str, piece: ReceivedPart, text: str, now: float) -> None:
-        """Remember a part that was taken, and plan what is reported of it."""
+    def _plan_receipts(self, ref: str, piece: ReceivedPart, text: str, now: float) -> None:
+        """Remember an accepted part for query_sm, and plan its receipts."""
         message, script = piece.message, self._oracle.script
         self._remembered[self._spell(piece.number)] = ref, message.destination, now
         if len(self._remembered) > REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
-        asked = message.registered_delivery & ASKED
-        if not asked:
+        requested = message.registered_delivery & RECEIPT_BITS
+        if not requested:
             return
         smsc = script.smpp
         for report in reports(script, ref, message.destination):
-            if asked == FAILURES_ONLY and not report.code:
+            if requested == FAILURES_ONLY and not report.code:
                 continue
             number = self._oracle.number() if report.unauthenticated else piece.number
             named = f"{number:{SPELLING[smsc.receipt_ids]}}"
-            self._mailbox.plan(now + report.after, deliver_sm_writer.receipt(smsc, message, named, report, now, text))
+            self._pending.plan(now + report.after, deliver_sm_writer.receipt(smsc, message, named, report, now, text))
 
     def _text(self, pieces: Sequence[ReceivedPart]) -> str:
         return _text(self._oracle.script.smpp, pieces)
@@ -144,13 +144,13 @@ class SubmitSmHandler:
 
 
 def _header(message: MessagePdu) -> int:
-    """Return the octets of the user data header, its length octet too; one longer than its message is none."""
+    """Return the length of the user data header with its length octet; 0 if it is longer than the message."""
     text = message.text
     return 1 + text[0] if message.esm_class & UDHI and text and text[0] < len(text) else 0
 
 
 def _text(smsc: SimulatedSmsc, pieces: Sequence[ReceivedPart]) -> str:
-    """Return the text of parts in order, exactly as it was written."""
+    """Return the text of ordered parts, decoded exactly."""
     coding = pieces[0].message.data_coding
     if coding == _UCS2:
         return b"".join(piece.text for piece in pieces).decode("utf-16-be", "surrogatepass")
@@ -160,12 +160,12 @@ def _text(smsc: SimulatedSmsc, pieces: Sequence[ReceivedPart]) -> str:
 
 
 def _ref(message: MessagePdu, place: PartPosition | None) -> str:
-    """Return our ref, or for a message of others one that is the same whenever it comes again."""
+    """Return our ref, or for other clients' messages one derived from the message."""
     tlvs: Mapping[int, bytes] = message.tlvs
     if ours := tlvs.get(REF_TAG):
         return ours.decode("ascii", "replace")
     if theirs := tlvs.get(Tag.USER_MESSAGE_REFERENCE):
         return f"user-{int.from_bytes(theirs, 'big')}"
-    reported = f"{message.source}\0{message.destination}\0".encode()
-    reported += str((place.ref, place.of)).encode() if place else message.text
-    return f"made-up-{blake2b(reported, digest_size=8).hexdigest()}"
+    content = f"{message.source}\0{message.destination}\0".encode()
+    content += str((place.ref, place.of)).encode() if place else message.text
+    return f"made-up-{blake2b(content, digest_size=8).hexdigest()}"

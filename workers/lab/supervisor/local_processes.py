@@ -1,4 +1,4 @@
-"""The processes of one machine: the simulator and the Procfile's lines, with the settings they share."""
+"""The local processes of `up` and `demo`: the simulator and the Procfile's lines, their order and readiness checks."""
 
 import os
 import socket
@@ -20,20 +20,20 @@ from workers.processes.free_port import require_free
 from workers.processes.procfile import read_procfile, shell
 from workers.producer import producer
 
-#: seconds one look at a port or a worker may take
-_LOOK = 0.5
-#: seconds the carriers' own processes are waited for: one that cannot live keeps nobody else from starting
-_TIMEOUTS = 30.0
+#: timeout in seconds of one check of a port or a worker
+_CHECK = 0.5
+#: seconds to wait for the carriers' own processes: one that cannot run must not keep others from starting
+_CARRIERS_TIMEOUT = 30.0
 
-#: with those that start at once: each is waited for as long as all of them take
+#: for processes that start at once: the wait is for all of them together
 ALL_AT_ONCE = StopTimeouts(ready=180)
 
-#: told to stop together: first those that nobody waits for, who bring new work, then those that carry it
+#: stopped together with the one before them in the list
 _BESIDE = {"lane", "clock", "carriers", "gateway", "notifier", "flower"}
 
 
 def check_ports(settings: Settings) -> None:
-    """Raise ConfigurationError, naming the setting, when a port that the processes need is taken."""
+    """Raise ConfigurationError, naming the setting, when a port that the processes need is in use."""
     require_free(settings.gateway_host, settings.gateway_port, "POSTROAD_GATEWAY_PORT")
     require_free("127.0.0.1", settings.simulator_port, "POSTROAD_SIMULATOR_PORT")
     require_free("127.0.0.1", settings.simulator_smpp_port, "POSTROAD_SIMULATOR_SMPP_PORT")
@@ -43,13 +43,13 @@ def check_ports(settings: Settings) -> None:
 def processes(settings: Settings, played: Path, log: Path | None = None) -> list[ChildProcess]:
     """Return the processes in the order to start them; the next may start when one is ready.
 
-    The settings hold both URLs. The simulator plays the file of scripts, and keeps its record in `log`.
+    The settings hold both URLs. The simulator plays the file of scripts, and writes its log to `log`.
     """
-    environment_variables = child_environment(settings)
+    variables = child_environment(settings)
     ready = {
         "gateway": _listens(settings.gateway_port, settings.gateway_host),
         "flower": _listens(settings.flower_port),
-        # the three start side by side; whoever comes next waits for all of them
+        # the three start concurrently; the next process waits for all of them
         "clock": _answer(settings, "worker", "lane", "clock"),
         "carriers": connected(settings),
     }
@@ -57,18 +57,18 @@ def processes(settings: Settings, played: Path, log: Path | None = None) -> list
     simulator += ["--port", str(settings.simulator_port), "--smpp-port", str(settings.simulator_smpp_port)]
     simulator += ["--log", str(log)] if log else []
     return [
-        ChildProcess("simulator", simulator, environment_variables, _listens(settings.simulator_port)),
+        ChildProcess("simulator", simulator, variables, _listens(settings.simulator_port)),
         *(
-            ChildProcess(name, shell(line), environment_variables, ready.get(name), beside=name in _BESIDE)
+            ChildProcess(name, shell(line), variables, ready.get(name), beside=name in _BESIDE)
             for name, line in read_procfile().items()
         ),
     ]
 
 
 def at_once(processes: Sequence[ChildProcess], tell: Callable[[str], object] = lambda _: None) -> list[ChildProcess]:
-    """Let them start beside each other, which saves half of the time; the last is ready when all of them are.
+    """Return the processes so that they start concurrently, in half of the time; the last is ready when all are.
 
-    Only the first, the simulator, is waited for: carriers are there before messages are. `tell` hears who is ready.
+    Only the first, the simulator, is waited for: messages need carriers. `tell` gets each name that becomes ready.
     """
     first, *rest = processes
     waited_for = {each.name: each.ready for each in rest if each.ready}
@@ -85,18 +85,18 @@ def at_once(processes: Sequence[ChildProcess], tell: Callable[[str], object] = l
 
 
 def connected(settings: Settings) -> Callable[[], bool]:
-    """Return what tells whether the process of each carrier answers, or has had time enough to."""
+    """Return a check of whether each carrier's process answers, true after a timeout."""
     deadlines: list[float] = []
 
     def ready() -> bool:
-        deadlines.append(time.monotonic() + _TIMEOUTS)
+        deadlines.append(time.monotonic() + _CARRIERS_TIMEOUT)
         return time.monotonic() > deadlines[0] or _answer(settings, *own_carriers(settings))()
 
     return ready
 
 
 def own_carriers(settings: Settings) -> list[str]:
-    """Return the carriers that have a process of their own; none while the database does not answer."""
+    """Return the carriers with their own process; none while the database does not answer."""
     with closing(Runtime(settings)) as rt:
         try:
             return [name for name, placement in all_placements(rt).items() if placement is not Placement.SHARED]
@@ -107,7 +107,7 @@ def own_carriers(settings: Settings) -> list[str]:
 def _listens(port: int, host: str = "127.0.0.1") -> Callable[[], bool]:
     def ready() -> bool:
         try:
-            socket.create_connection((host or "127.0.0.1", port), _LOOK).close()
+            socket.create_connection((host or "127.0.0.1", port), _CHECK).close()
         except OSError:
             return False
         return True
@@ -116,13 +116,13 @@ def _listens(port: int, host: str = "127.0.0.1") -> Callable[[], bool]:
 
 
 def _answer(settings: Settings, *names: str) -> Callable[[], bool]:
-    """Workers are ready when they answer: they read their queues then."""
+    """Return a check of whether these workers answer a ping; they read their queues then."""
     workers = [f"{name}@{socket.gethostname()}" for name in names]
 
     def ready() -> bool:
-        if not workers:  # asked for nobody, everybody would answer
+        if not workers:  # with no destination every worker would answer
             return True
         control = producer(settings.broker_url.get_secret_value()).control
-        return len(control.ping(destination=workers, timeout=_LOOK) or ()) == len(workers)
+        return len(control.ping(destination=workers, timeout=_CHECK) or ()) == len(workers)
 
     return ready

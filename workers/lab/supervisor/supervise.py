@@ -1,9 +1,9 @@
-"""Starts processes in order, shows what they say, starts again what dies, and stops all of them in reverse order.
+"""The process supervisor: starts processes in order, shows their output, restarts them, stops them in reverse order.
 
-Those that stand beside each other are told to stop at once.
+Processes marked `beside` are told to stop together with the one before them.
 
-Each process leads a session of its own, so a Ctrl-C reaches the supervisor alone and the stop stays orderly. On Linux a
-process is told to end when the supervisor is gone, even after a kill -9 (workers/processes/parent_death_signal.py).
+Each process leads its own session, so a Ctrl-C reaches the supervisor alone and the stop stays orderly. On Linux a
+process gets SIGTERM when the supervisor is gone, even after a kill -9 (workers/processes/parent_death_signal.py).
 """
 
 import contextlib
@@ -30,15 +30,15 @@ _LONGEST_LINE = 65_536
 
 @dataclass(frozen=True, slots=True)
 class ChildProcess:
-    """One process to run."""
+    """A process to run."""
 
     name: str
     argv: Sequence[str]
-    #: on top of this process's own environment
+    #: added to this process's own environment
     env: Mapping[str, str] = field(default_factory=dict)
-    #: whether the next one may start; None: at once
+    #: whether the next process may start; None: at once
     ready: Callable[[], bool] | None = None
-    #: whether it stops together with the one before it, and that need not wait until it is gone
+    #: whether it is stopped together with the one before it
     beside: bool = False
 
 
@@ -50,12 +50,12 @@ class StopTimeouts:
     grace: float = 40
     #: for a process to become ready
     ready: float = 60
-    #: after which a process counts as well started
+    #: uptime after which a process counts as started
     settled: float = 10
-    #: before a dead process is started again: this long at first, twice as long each time, at most `longest_pause`
+    #: before a dead process is restarted: the first pause, doubled each time, at most `longest_pause`
     first_pause: float = 1
     longest_pause: float = 30
-    #: deaths in a row, each before it was settled, after which everything is stopped
+    #: consecutive deaths, each within `settled`, after which everything is stopped
     quick_deaths: int = 5
 
 
@@ -65,7 +65,7 @@ class _Child:
     colour: int
     popen: "subprocess.Popen[bytes] | None" = None
     started_at: float = 0
-    #: when to start it again; None: it runs, or was never started
+    #: when to restart it; None: it runs, or was never started
     due_at: float | None = None
     quick_deaths: int = 0
     output: bytes = b""
@@ -86,10 +86,10 @@ def supervise(
 ) -> int:
     """Run the processes until told to stop (SIGINT, SIGTERM, SIGHUP) or one cannot be kept alive; return 0, or then 1.
 
-    What they say goes to `out`, each line with its process's name before it, or with `logs` to a file each. `when_up`
-    is called once all of them are started and ready; `watch` again and again, for lines to say of what else must run,
-    and a PostroadError of it ends all. A second signal during the stop kills what is left. Call it from
-    the main thread.
+    Their output goes to `out`, each line with its process's name before it, or with `logs` to a file each. `when_up` is
+    called once all of them are started and ready; `watch` repeatedly, for lines to show about what else must run; a
+    PostroadError from it stops everything. A second signal during the stop kills what is left. Call it from the main
+    thread.
     """
     return _Supervisor(processes, timeouts or StopTimeouts(), logs, out or sys.stdout, when_up, watch).run()
 
@@ -155,7 +155,7 @@ class _Supervisor:
 
     @contextlib.contextmanager
     def _output(self, child: _Child) -> Iterator[int]:
-        """The descriptor a child writes to: its log, or a pipe that we read."""
+        """Yield the descriptor a child writes to: its log, or a pipe that we read."""
         if self.logs:
             self.logs.mkdir(parents=True, exist_ok=True)
             with (self.logs / f"{child.process.name}.log").open("ab") as file:
@@ -180,16 +180,16 @@ class _Supervisor:
     # running ----------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        self._listen()
-        self._look()
+        self._read_output()
+        self._check_watched()
         for child in self.children:
             if child.popen and not child.runs:
-                self._bury(child)
+                self._handle_death(child)
             elif child.due_at is not None and time.monotonic() >= child.due_at and not self.stopping:
                 self._start(child)
 
-    def _look(self) -> None:
-        """Say what became of what else must run, and stop everything when it does not come back."""
+    def _check_watched(self) -> None:
+        """Show what `watch` reports, and stop everything when it fails."""
         try:
             for line in self.watch():
                 self._say(line)
@@ -197,9 +197,9 @@ class _Supervisor:
             self._say(f"{error}: giving up")
             self.failed = True
 
-    def _bury(self, child: _Child) -> None:
-        """Say that it died, and set when it starts again; or give up."""
-        ended = self._take_away(child)
+    def _handle_death(self, child: _Child) -> None:
+        """Show that it died and set when it restarts; or give up."""
+        ended = self._reap(child)
         settled = time.monotonic() - child.started_at >= self.timeouts.settled
         child.quick_deaths = 1 if settled else child.quick_deaths + 1
         if child.quick_deaths >= self.timeouts.quick_deaths:
@@ -209,15 +209,15 @@ class _Supervisor:
             self.failed = True
             return
         pause = min(self.timeouts.first_pause * 2 ** (child.quick_deaths - 1), self.timeouts.longest_pause)
-        self._say(f"{child.process.name} {ended}; starts again in {pause:g} s")
+        self._say(f"{child.process.name} {ended}; restarting in {pause:g} s")
         child.due_at = time.monotonic() + pause
 
-    def _take_away(self, child: _Child) -> str:
-        """Kill what a dead process left in its group, and return how it ended."""
+    def _reap(self, child: _Child) -> str:
+        """Kill the rest of a dead process's group, and return how it ended."""
         assert child.popen is not None
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.popen.pid, signal.SIGKILL)
-        self._listen(0)
+        self._read_output(0)
         code = child.popen.wait()
         child.popen = None
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
@@ -227,29 +227,29 @@ class _Supervisor:
     def _stop_all(self) -> None:
         if any(child.runs for child in self.children):
             self._say("stopping")
-        environment_variables: list[_Child] = []
+        stopping: list[_Child] = []
         for child in reversed(self.children):
             if child.popen is not None:
                 child.popen.terminate()
-                environment_variables.append(child)
+                stopping.append(child)
             if not child.process.beside:
-                self._see_off(environment_variables)
-                environment_variables.clear()
-        self._see_off(environment_variables)
+                self._await_end(stopping)
+                stopping.clear()
+        self._await_end(stopping)
         while self.selector.get_map():
             for key in list(self.selector.get_map().values()):
                 self._close(key.fd, key.data)
 
-    def _see_off(self, environment_variables: Sequence[_Child]) -> None:
-        """Wait until those that were told to end are gone; kill who does not go."""
+    def _await_end(self, stopping: Sequence[_Child]) -> None:
+        """Wait until these processes have ended; kill those that do not."""
         deadline = time.monotonic() + self.timeouts.grace
-        while any(child.runs for child in environment_variables) and time.monotonic() < deadline and self.signals < 2:
-            self._listen()
-        for child in environment_variables:
+        while any(child.runs for child in stopping) and time.monotonic() < deadline and self.signals < 2:
+            self._read_output()
+        for child in stopping:
             if child.runs:
-                why = "at your word" if self.signals >= 2 else f"it did not stop in {self.timeouts.grace:g} s"
+                why = "second signal" if self.signals >= 2 else f"it did not stop in {self.timeouts.grace:g} s"
                 self._say(f"killing {child.process.name}: {why}")
-            self._take_away(child)
+            self._reap(child)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -265,8 +265,8 @@ class _Supervisor:
 
     # showing ----------------------------------------------------------------------------------------------------
 
-    def _listen(self, seconds: float = _TICK) -> None:
-        """Show what the children say within that time; returns when they said something."""
+    def _read_output(self, seconds: float = _TICK) -> None:
+        """Show the children's output within that time; returns after some output."""
         if not self.selector.get_map():
             time.sleep(seconds)
         for key, _ in self.selector.select(seconds):
@@ -301,6 +301,6 @@ class _Supervisor:
         try:
             if self.out:
                 print(before, line.rstrip("\r"), file=self.out, flush=True)
-        except BrokenPipeError:  # nobody reads us any more: stop, and say no more
+        except BrokenPipeError:  # our output is closed: stop, and write no more
             self.out = None
             self.failed = True
