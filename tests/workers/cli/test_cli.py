@@ -77,8 +77,8 @@ def test_a_setting_that_does_not_fit_is_named_in_one_line(
     ("url", "words"),
     [
         ("", "BROKER_URL is not set and no embedded server runs here"),
-        ("kafka://localhost", "BROKER_URL speaks kafka"),
-        ("redis://localhost:port/0", "BROKER_URL cannot be read"),
+        ("kafka://localhost", "BROKER_URL has the scheme kafka"),
+        ("redis://localhost:port/0", "BROKER_URL cannot be parsed"),
     ],
 )
 def test_a_broker_that_does_not_fit_is_named_in_one_line(bare_shell: Shell, url: str, words: str) -> None:
@@ -134,7 +134,7 @@ def test_an_empty_database_asks_for_migrate_and_gets_it(shell: Shell, world: Any
 
     assert (said.code, checked.code) == (1, 1)
     assert "run `postroad migrate`" in said.err
-    assert migrated.out.startswith("brought from nothing to ")
+    assert migrated.out.startswith("migrated from nothing to ")
     assert [shell("migrate", "--check").code, shell("migrate").code, shell("status").code] == [0, 0, 0]
 
 
@@ -194,7 +194,7 @@ def test_what_nobody_expected_is_one_line_too_without_its_words() -> None:
     words, code = explain(KeyError("+2348012345678"))
 
     assert code == 1
-    assert words.startswith("something unexpected: KeyError")
+    assert words.startswith("unexpected error: KeyError")
     assert "234" not in words
 
 

@@ -106,7 +106,7 @@ def test_a_carrier_whose_receipts_anybody_could_post_is_added_only_when_that_is_
     assert "set receipt_token, or say" in refused.err
     found = {row["name"]: row["receipts"] for row in listed(shell, "carrier", "list")}
     assert (found["beta"], found["gamma"], found["simulated"]) == ("open", "proven", None)
-    assert shell("carrier", "list").out.count("OPEN to anybody") == 1
+    assert shell("carrier", "list").out.count("OPEN: not authenticated") == 1
 
 
 def test_a_generic_carrier_may_have_receipts_that_nothing_proves(shell: Shell) -> None:

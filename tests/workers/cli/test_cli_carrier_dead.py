@@ -72,10 +72,10 @@ def test_letters_are_dropped_and_stay_counted(kept: Shell) -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (["show", str(uuid4())], "there is no such letter"),
+        (["show", str(uuid4())], "no dead letter"),
         (["show", "x"], "is not a valid UUID"),
-        (["drop"], "say either a letter's id, or --all"),
-        (["drop", str(uuid4()), "--all"], "say either a letter's id, or --all"),
+        (["drop"], "give either a dead letter's id, or --all"),
+        (["drop", str(uuid4()), "--all"], "give either a dead letter's id, or --all"),
     ],
 )
 def test_what_cannot_be_shown_is_said(kept: Shell, asked: list[str], words: str) -> None:

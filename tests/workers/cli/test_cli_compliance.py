@@ -76,7 +76,7 @@ def test_opt_outs_are_imported(world: Any, shell: Shell, tmp_path: Path) -> None
 
     said = shell("optout", "import", file, "--account", "acme")
 
-    assert (said.code, said.out) == (0, "2 new, 1 known or twice in the file, 0 no numbers\n")
+    assert (said.code, said.out) == (0, "2 new, 1 known or duplicates, 0 invalid\n")
     assert shell("optout", "import", file, "--account", "acme").out.startswith("0 new, 3 known")
     assert world.rows("SELECT DISTINCT source FROM opt_outs") == ["import"]
 

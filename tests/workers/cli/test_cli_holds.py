@@ -61,7 +61,7 @@ def test_a_drained_carrier_that_is_the_last_keeps_its_messages_until_it_is_resum
     [alpha] = [each for each in reported(shell, "carrier", "status") if each["name"] == "alpha"]
     assert alpha["held"] == {"carrier": {"batches": 1, "messages": 2}}
     assert "held: no carrier" in shell("carrier", "status", "alpha").out
-    assert "no carrier may be given them" in shell("status").out
+    assert "no active carrier" in shell("status").out
     shell("carrier", "resume", "alpha")
     tick(world)
 
@@ -120,5 +120,5 @@ def test_help_says_what_suspending_and_draining_do(shell: Shell) -> None:
         " ".join(shell(*words, "--help").out.split()) for words in (["account", "suspend"], ["carrier", "drain"])
     )
 
-    assert "is held: it goes on at `resume`, or expires" in suspend
-    assert "they are held" in drain
+    assert "are held: they go on at `resume`, or expire" in suspend
+    assert "are held" in drain

@@ -38,13 +38,13 @@ def test_a_key_is_made_with_all_it_may_and_voided(keyed: Shell) -> None:
         *("--network", "203.0.113.0/24", "--setting", "rate=50", "--setting", "burst=100"),
     )
 
-    assert (made.code, made.err) == (0, "Keep it: it is not shown again.\n")
+    assert (made.code, made.err) == (0, "Store it: it is not shown again.\n")
     assert "rb_test_" in made.out
     [row] = json.loads(keyed("key", "list", "--json").out)
     assert (row["name"], row["test"], row["scopes"]) == ("shop", True, ["sending"])
     assert (row["networks"], row["settings"]) == (["203.0.113.0/24"], {"rate": 50, "burst": 100})
     assert "shop" in keyed("key", "list").out
-    assert keyed("key", "revoke", "acme", row["id"]).out == f"key {row['id']} is void\n"
+    assert keyed("key", "revoke", "acme", row["id"]).out == f"key {row['id']} is revoked\n"
     assert json.loads(keyed("key", "list", "acme", "--json").out)[0]["revoked_at"]
 
 

@@ -12,7 +12,7 @@ def test_persons_are_added_listed_and_lose_their_number(shell: Shell) -> None:
     shell("person", "add", "bank", "ben")
     said = shell("person", "add", "bank", "ben", "--phone", "01520 5555556", "--country", "DE")
 
-    assert (said.code, said.out) == (0, "person ben is on the account bank\n")
+    assert (said.code, said.out) == (0, "person ben is saved on account bank\n")
     rows = json.loads(shell("person", "list", "bank", "--json").out)
     assert [(row["person_id"], row["phone"], row["verified"]) for row in rows] == [
         ("anna", "+4915205555555", True),

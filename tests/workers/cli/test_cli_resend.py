@@ -85,7 +85,7 @@ def test_an_order_is_the_same_under_its_key_however_it_is_spelt(
     assert again["request"]["repeats"] == first["request"]["id"]
     assert [each["id"] for each in again["messages"]] == [each["id"] for each in first["messages"]]
     assert (len(first["messages"]), again["request"]["accepted"]) == (2, 2)
-    assert f"the same as  {first['request']['id']}" in submission("show", again["request"]["id"]).out
+    assert f"repeats      {first['request']['id']}" in submission("show", again["request"]["id"]).out
 
 
 @pytest.mark.parametrize("name", ["blanks and dashes", "a national number", "the order's country", "the country said"])
@@ -208,7 +208,7 @@ def test_of_two_files_that_come_at_once_under_one_name_one_is_sent(
     first = campaign(submission, tmp_path / "first", lines("First"), "--name", "at-once", "--test")
 
     assert (first.code, said[0].code) == (0, 1)
-    assert "not what was sent under the name 'at-once'" in said[0].err
+    assert "differs from what was sent under the name 'at-once'" in said[0].err
     count = "SELECT body, count(*) FROM messages WHERE body LIKE 'Hello %%st' OR body LIKE 'Hello Sec%%' GROUP BY 1"
     assert working.world.rows(count) == [("Hello First", 1001)]
 

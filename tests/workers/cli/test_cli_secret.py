@@ -99,7 +99,7 @@ def test_a_question_mark_is_asked_for_without_a_terminal_too(
     assert said.code == code
     assert "GetPassWarning" not in said.err
     assert PASSWORD not in said.out + said.err
-    assert code == 0 or "password is ?, and nobody is there to be asked for it" in said.err
+    assert code == 0 or "password is ?, and there is no terminal or input to read it from" in said.err
 
 
 def test_a_secret_on_the_command_line_is_taken_with_a_warning(keyed: Shell) -> None:
@@ -220,9 +220,9 @@ def test_keys_of_another_secret_key_are_told_to_be_void_without_it(
     afterwards = keyed("secret", "status")
 
     assert (meanwhile.code, afterwards.code) == (1, 1)
-    assert "hashed anew when it is used next" in meanwhile.out
+    assert "hashed again at its next use" in meanwhile.out
     assert "void" not in meanwhile.out
-    assert "void as long as it is not given as POSTROAD_SECRET_KEY_OLD" in afterwards.out
+    assert "invalid unless it is given as POSTROAD_SECRET_KEY_OLD" in afterwards.out
 
 
 def test_every_sealed_column_is_sealed_again_by_a_rotation() -> None:

@@ -206,7 +206,7 @@ def test_broken_lines_are_told_by_number(submission: Shell, tmp_path: Path) -> N
 
     assert said.code == 0
     assert "line 3: 1 cell where the header has 3" in said.err
-    assert "1 of 2 lines sent; 1 broken lines were left out." in said.out
+    assert "1 of 2 lines sent; 1 malformed lines were left out." in said.out
 
 
 def test_a_named_campaign_sent_again_sends_nothing_twice(submission: Shell, working: Site, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_another_file_under_a_campaign_s_name_is_a_conflict_that_is_heard(
     first = submission(*CAMPAIGN, people(tmp_path, "+2348031234567,Ben,once", *lines), "--test", "--name", "summer")
 
     assert (more.code, json.loads(more.out)["conflict"], json.loads(more.out)["recipients"]) == (1, 2, 1000)
-    assert "portion 2 (from the 1,001. line on) is not what was sent under the name 'summer'" in more.err
+    assert "portion 2 (from line 1,001 on) differs from what was sent under the name 'summer'" in more.err
     assert first.code == 1
     assert "portion 1" in first.err
     assert working.world.rows("SELECT count(*) FROM messages WHERE body LIKE '%% on once.'") == [1500]
@@ -323,7 +323,7 @@ def test_what_is_not_there_is_not_shown(shell: Shell) -> None:
     said = shell("show", uuid4())
 
     assert (said.code, said.out) == (1, "")
-    assert "no message and no request has the id" in said.err
+    assert "no message or request has the id" in said.err
 
 
 def test_an_empty_installation_has_a_status(shell: Shell) -> None:
@@ -340,7 +340,7 @@ def test_a_failover_and_a_late_receipt_are_in_the_story(shell: Shell, world: Any
 
     assert "attempt 1: refused_transient (busy)" in said.out
     assert "attempt 2: accepted" in said.out
-    assert "handed to beta, round 1" in said.out
+    assert "passed to beta, round 1" in said.out
 
 
 def test_a_request_with_many_messages_is_shown_in_short(shell: Shell, world: Any) -> None:
@@ -354,7 +354,7 @@ def test_a_request_with_many_messages_is_shown_in_short(shell: Shell, world: Any
 
 
 def test_waiting_without_workers_ends_with_words(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.cli.commands.send.PATIENCE", 0.3)
+    monkeypatch.setattr("workers.cli.commands.send.TIMEOUT", 0.3)
 
     said = shell("send", "--to", "+2348012345678", "--text", "hello", "--wait")
 
@@ -365,24 +365,24 @@ def test_waiting_without_workers_ends_with_words(shell: Shell, monkeypatch: pyte
 PAST = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
 
 UNFIT = {
-    "nobody": (["--text", "x"], "say --to"),
+    "nobody": (["--text", "x"], "give --to"),
     "no text": (["--to", "+2348012345678"], "exactly one of --text and --template"),
     "text and template": (["--to", "+1", "--text", "x", "--template", "y"], "exactly one of --text and --template"),
     "empty text": (["--to", "+1", "--text", ""], "body: String should have at least 1 character"),
     "long text": (["--to", "+1", "--text", "x" * 1601], "body: String should have at most 1600 characters"),
-    "field": (["--to", "+1", "--text", "x", "--field", "name"], "'name' is no merge field: write name=value"),
+    "field": (["--to", "+1", "--text", "x", "--field", "name"], "'name' is not a merge field: write name=value"),
     "missing field": (["--to", "+1", "--text", "${a} ${b}", "--field", "A=1"], "needs these merge fields: b;"),
     "class": (["--to", "+1", "--text", "x", "--class", "spam"], "'spam' is not one of 'otp', 'transactional', 'bulk'"),
     "past": (["--to", "+1", "--text", "x", "--send-at", PAST], "has passed; leave it out to send at once"),
-    "no moment": (["--to", "+1", "--text", "x", "--send-at", "tomorrow"], "'tomorrow' is no moment"),
-    "beyond all time": (["--to", "+1", "--text", "x", "--send-at", "9999-12-31T23:59:59-12:00"], "is no moment"),
-    "no zone": (["--to", "+1", "--text", "x", "--send-at", "2031-01-01T10:00"], "lacks its time zone"),
+    "no moment": (["--to", "+1", "--text", "x", "--send-at", "tomorrow"], "'tomorrow' is not a date-time"),
+    "beyond all time": (["--to", "+1", "--text", "x", "--send-at", "9999-12-31T23:59:59-12:00"], "is not a date-time"),
+    "no zone": (["--to", "+1", "--text", "x", "--send-at", "2031-01-01T10:00"], "has no time zone"),
     "window": (
         ["--to", "+1", "--text", "x", "--send-at", "+2h", "--valid-until", "+1h"],
         "valid_until must be after send_at",
     ),
     "sender": (["--to", "+1", "--text", "x", "--from", "A" * 21], "sender: String should have at most 20 characters"),
-    "own account": (["--to", "+1", "--text", "x", "--account", "acme"], "say --from"),
+    "own account": (["--to", "+1", "--text", "x", "--account", "acme"], "give --from"),
 }
 
 
@@ -463,7 +463,7 @@ def test_a_file_of_broken_lines_alone_is_no_success(submission: Shell, tmp_path:
     said = submission("campaign", "send", file, "--text", "Hello ${name}")
 
     assert said.code == 2
-    assert "0 of 2 lines sent; 2 broken lines were left out." in said.out
+    assert "0 of 2 lines sent; 2 malformed lines were left out." in said.out
 
 
 def test_strict_sends_nothing_of_a_file_with_a_broken_line(bare_shell: Shell, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The subcommands of `postroad`, one a file."""
+"""The subcommands of `postroad`, one per module."""

@@ -1,4 +1,4 @@
-"""`postroad audit`: the invariants, each with how often it is broken."""
+"""`postroad audit`: checks the invariants, each with its number of violations."""
 
 import click
 
@@ -10,9 +10,9 @@ from workers.cli.terminal.table_layout import as_json, table
 @click.command()
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def audit(json_: bool) -> int:
-    """Prove that nothing was lost, doubled or charged twice; exit with 1 when it was.
+    """Check that no message was lost, doubled or charged twice; exit with 1 if one was.
 
-    Looks at every message, attempt and ledger line on one snapshot; others go on working meanwhile.
+    Reads every message, attempt and ledger row in one snapshot; workers go on meanwhile.
     """
     with opened() as rt:
         findings = check(rt)

@@ -1,4 +1,4 @@
-"""`postroad bench`: how many messages a second this machine carries, and what each takes."""
+"""`postroad bench`: measures this machine's throughput, latency and CPU per message."""
 
 import json
 import re
@@ -16,43 +16,59 @@ _USUAL = BenchPlan()
 def _parts(_context: click.Context, _option: click.Parameter, given: str) -> tuple[str, ...]:
     parts = tuple(part.strip() for part in given.split(","))
     if unknown := sorted(set(parts) - set(PARTS)):
-        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(PARTS)}")
+        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(PARTS)}")
     return parts
 
 
 def _smsc(_context: click.Context, _option: click.Parameter, given: str | None) -> str:
     if given and not re.fullmatch(r".+:[0-9]{1,5}", given):
-        raise click.BadParameter(f"{given!r} is no HOST:PORT")
+        raise click.BadParameter(f"{given!r} is not HOST:PORT")
     return given or ""
 
 
 @click.command()
-@click.option("--messages", default=_USUAL.messages, show_default=True, type=click.IntRange(1), help="On the road.")
-@click.option("--batch", default=_USUAL.batch, show_default=True, type=click.IntRange(1, 10_000), help="An order.")
-@click.option("--children", default=_USUAL.children, show_default=True, type=click.IntRange(1), help="Of the worker.")
+@click.option(
+    "--messages", default=_USUAL.messages, show_default=True, type=click.IntRange(1), help="Messages of the part road."
+)
+@click.option(
+    "--batch", default=_USUAL.batch, show_default=True, type=click.IntRange(1, 10_000), help="Recipients per order."
+)
+@click.option(
+    "--children",
+    default=_USUAL.children,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Child processes of the worker.",
+)
 @click.option(
     "--carrier",
     default=_USUAL.carrier,
     show_default=True,
     type=click.Choice(["simulated", "http", "smpp"]),
-    help="Inside the process, or the simulator over HTTP or SMPP.",
+    help="In the process, or the simulator over HTTP or SMPP.",
 )
+@click.option("--smpp", "smsc", metavar="HOST:PORT", help="An SMSC of yours instead of the simulator.", callback=_smsc)
+@click.option("--receipts", is_flag=True, help="Over SMPP: request receipts, and measure until delivery.")
 @click.option(
-    "--smpp", "smsc", metavar="HOST:PORT", help="An SMSC of yours in place of the simulator's.", callback=_smsc
+    "--only", "parts", default=",".join(PARTS), show_default=True, callback=_parts, help="The parts to measure."
 )
-@click.option("--receipts", is_flag=True, help="Over SMPP: the road ends where each message is delivered.")
-@click.option("--only", "parts", default=",".join(PARTS), show_default=True, callback=_parts, help="What to measure.")
 @click.option(
     "--scheduled",
     default=_USUAL.scheduled,
     show_default=True,
     type=click.IntRange(1),
-    help="Messages that wait while the clock is measured (and five times as many).",
+    help="Scheduled messages of the part clock (and five times as many).",
 )
-@click.option("--calls", default=_USUAL.calls, show_default=True, type=click.IntRange(1), help="At each door.")
-@click.option("--gateways", default=_USUAL.gateways, show_default=True, type=click.IntRange(1), help="Its processes.")
+@click.option("--calls", default=_USUAL.calls, show_default=True, type=click.IntRange(1), help="Calls of each API.")
 @click.option(
-    "--connections", default=_USUAL.connections, show_default=True, type=click.IntRange(1), help="Of callers."
+    "--gateways", default=_USUAL.gateways, show_default=True, type=click.IntRange(1), help="Gateway processes."
+)
+@click.option(
+    "--connections",
+    default=_USUAL.connections,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Concurrent HTTP connections.",
 )
 @click.option("--json", "bare", is_flag=True, help="JSON alone, without a summary on stderr.")
 def bench(
@@ -69,19 +85,19 @@ def bench(
     connections: int,
     bare: bool,
 ) -> None:
-    """Measure this machine, on PostgreSQL and Valkey of its own; print JSON, and a summary on stderr.
+    """Measure this machine, on temporary PostgreSQL and Valkey servers; print JSON, and a summary on stderr.
 
-    Over SMPP it is one bind with a window of 50, to an SMSC in a process of its own, and no receipts are asked for
-    unless you say so; the carrier's own process is `carriers` among the costs.
+    SMPP uses one bind with a window of 50 to an SMSC in a process of its own, without receipts unless --receipts is
+    given; `carriers` among the costs is the carrier's own worker.
 
     \b
-    road     messages a second from producers to recorded attempts
-    ceiling  the same rows by SQL alone; needs the road
-    lane     one code at a time, alone and beside bulk
-    clock    ticks and promotion while very many messages wait
-    doors    calls a second at each HTTP API, delivered and recorded
+    road     messages per second end to end, from producers to recorded attempts
+    ceiling  the same rows by SQL alone; needs road
+    lane     latency of one-time passwords, alone and beside bulk
+    clock    ticks and promotion with very many scheduled messages
+    doors    calls per second of each HTTP API, delivered and recorded
 
-    Exits with 1 when an invariant is broken.
+    Exits with 1 when an invariant is violated.
     """
     if carrier != "smpp" and (smsc or receipts):
         raise click.UsageError("--smpp and --receipts go with --carrier smpp")
@@ -107,7 +123,7 @@ def bench(
 
 
 def _summary(result: dict[str, Any]) -> Iterator[str]:
-    """Yield the figures that matter, a line each."""
+    """Yield the main figures, a line each."""
     tellers = {"road": _road, "ceiling": _ceiling, "lane": _lane, "clock": _clock, "doors": _doors}
     for part, tell in tellers.items():
         if part in result:
@@ -121,7 +137,7 @@ def _road(result: dict[str, Any]) -> Iterator[str]:
     road = result["road"]
     rate = f"{road['messages_a_second']:,} messages/s {road['until']}, carrier {road['carrier']}"
     yield f"{rate}, {road['wal_bytes_a_message']:,} bytes of WAL each"
-    yield "CPU µs each: " + ", ".join(f"{name} {spent:g}" for name, spent in road["cpu_us_a_message"].items())
+    yield "CPU µs per message: " + ", ".join(f"{name} {spent:g}" for name, spent in road["cpu_us_a_message"].items())
     yield _cores(road["cores"])
     yield f"submit to mark, all at once: {_times(road['submit_to_mark_ms'])}"
 
@@ -129,14 +145,14 @@ def _road(result: dict[str, Any]) -> Iterator[str]:
 def _ceiling(result: dict[str, Any]) -> Iterator[str]:
     for connections, of in result["ceiling"].items():
         share = result["road"]["share_of_ceiling"][connections]
-        yield f"{of['messages_a_second']:,} messages/s, connections: {connections}; the road reaches {share:.2f} of it"
-        yield "CPU µs each: " + ", ".join(f"{name} {spent:g}" for name, spent in of["cpu_us_a_message"].items())
+        yield f"{of['messages_a_second']:,} messages/s, connections: {connections}; road reaches {share:.2f} of it"
+        yield "CPU µs per message: " + ", ".join(f"{name} {spent:g}" for name, spent in of["cpu_us_a_message"].items())
         yield _cores(of["cores"])
 
 
 def _lane(result: dict[str, Any]) -> Iterator[str]:
     alone, beside = result["lane"]["alone"], result["lane"]["beside_bulk"]
-    yield f"one code, submit to carrier, alone: {_times(alone['submit_to_carrier_ms'])}"
+    yield f"one-time passwords, submit to carrier, alone: {_times(alone['submit_to_carrier_ms'])}"
     yield f"beside {beside['bulk_offered_a_second']:,}/s of bulk: {_times(beside['submit_to_carrier_ms'])}"
     yield _cores(beside["cores"])
 
@@ -148,12 +164,12 @@ def _clock(result: dict[str, Any]) -> Iterator[str]:
         yield f"{clock['scheduled']:,} wait {name.replace('_', ' ')}: idle tick {_times(part['idle_tick_ms'])}"
         yield f"{part['promoted_messages']:,} due ones promoted in {part['promoted_in_seconds']:g} s"
     costs = clock["us_a_due_batch_by_waiting"].items()
-    yield "µs a due batch: " + ", ".join(f"{cost:g} with {int(waiting):,} waiting" for waiting, cost in costs)
+    yield "µs per due batch: " + ", ".join(f"{cost:g} with {int(waiting):,} waiting" for waiting, cost in costs)
 
 
 def _doors(result: dict[str, Any]) -> Iterator[str]:
     doors = result["doors"]
-    yield f"{doors['empty_handler']['calls_a_second']:,} calls/s answered with nothing"
+    yield f"{doors['empty_handler']['calls_a_second']:,} calls/s of an empty handler"
     for name, of in doors.items():
         if "calls" in of:
             yield f"{name}: {of['accepted_a_second']:,}/s accepted, {of['delivered_a_second']:,}/s delivered"

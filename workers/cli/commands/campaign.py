@@ -1,4 +1,4 @@
-"""`postroad campaign`: a text to everyone in a CSV file."""
+"""`postroad campaign`: sends a text to every number in a CSV file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from workers.server_urls import broker_url, with_local_servers
 
 #: bytes of the file read at once
 _BLOCK = 1 << 16
-#: broken lines that are told one by one
+#: malformed lines that are listed
 _REPORTED = 20
 
 _EPILOG = """
@@ -41,61 +41,62 @@ postroad campaign send people.csv --text 'Hello ${name}, see you on ${day}.' --n
 
 @click.group()
 def campaign() -> None:
-    """Send a text to everyone in a CSV file."""
+    """Send a text to every number in a CSV file."""
 
 
 @campaign.command(epilog=_EPILOG)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--text", help="The text; ${name} is filled from the column `name`, else from --field.")
 @click.option("--template", help="One of the account's templates instead of --text.")
-@click.option("--field", "fields", multiple=True, type=Field(), help="A merge field for everyone. May be repeated.")
-@click.option("--from", "sender", help=f"The sender id the phone shows; {SENDER} on account {ACCOUNT}.")
-@click.option("--account", default=ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="Who pays.")
+@click.option(
+    "--field", "fields", multiple=True, type=Field(), help="A merge field for all recipients. May be repeated."
+)
+@click.option("--from", "sender", help=f"The sender id; {SENDER} on account {ACCOUNT}.")
+@click.option(
+    "--account", default=ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="The account that is charged."
+)
 @click.option(
     "--class",
     "class_",
     type=click.Choice([each.value for each in MessageClass]),
     default=MessageClass.BULK.value,
     show_default=True,
-    help="What kind of message it is.",
+    help="The message class.",
 )
-@click.option("--send-at", type=Moment(), help="Not before: ISO 8601 with its zone, or +30s, +5m, +2h, +1d.")
-@click.option("--valid-until", type=Moment(), help="Not after; written the same way.")
-@click.option("--name", help="The campaign's name: sent again under the same name, nobody gets it twice.")
+@click.option("--send-at", type=Moment(), help="Earliest time to send: ISO 8601 with a zone, or +30s, +5m, +2h, +1d.")
+@click.option("--valid-until", type=Moment(), help="Latest time to send; same format.")
+@click.option("--name", help="The campaign's name: repeated under the same name, no recipient gets it twice.")
 @click.option("--number-column", "column", help="The column of the numbers, if not to, phone, number or msisdn.")
-@click.option("--country", type=Country(), help="Where numbers without a plus are dialled, such as NG.")
-@click.option("--strict", is_flag=True, help="Send nothing when any line is broken.")
-@click.option("--test", is_flag=True, help="To the simulated carrier, free of charge.")
-@click.option(
-    "--wait", "waits", is_flag=True, help="Wait until all have left the queue, and count what became of them."
-)
+@click.option("--country", type=Country(), help="Country of numbers without a plus, such as NG.")
+@click.option("--strict", is_flag=True, help="Send nothing if any line is malformed.")
+@click.option("--test", is_flag=True, help="Send to the simulated carrier, free of charge.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until all have left the queue, and count their statuses.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def send(file: Path, name: str | None, column: str | None, strict: bool, waits: bool, json_: bool, **asked: Any) -> int:
-    """Send a text to everyone in FILE, a CSV file in UTF-8; - reads it from stdin.
+def send(file: Path, name: str | None, column: str | None, strict: bool, waits: bool, json_: bool, **given: Any) -> int:
+    """Send a text to every number in FILE, a CSV file in UTF-8; - reads stdin.
 
-    The first line names the columns, in small letters or capitals. The one called to, phone, number or msisdn holds the
-    numbers, `country` (if there) the ISO code of the country in which a number without its plus is dialled,
-    `correlation_id` your own word for each message; of the others those that the text names are merge fields. Comma,
-    semicolon or tab.
+    The first line names the columns, in any case. The column to, phone, number or msisdn holds the numbers, `country`
+    (optional) the ISO code of the country of a number without a plus, `correlation_id` your own id of each message;
+    other columns that the text names are merge fields. The delimiter is comma, semicolon or tab.
 
-    A line that is broken, or whose number is not plainly one, is reported and left out, the others go. Every 1,000
-    lines become a request, whose id is printed; `postroad show ID` says what was refused. With --name a request is
-    always the same 1,000 lines: mend broken ones in a file of their own, under another name.
+    A malformed line, or one with an invalid number, is reported and left out; the others are sent. Every 1,000 lines
+    become a request, whose id is printed; `postroad show ID` shows what was refused. With --name a request is always
+    the same 1,000 lines: correct malformed ones in another file, under another name.
 
-    Exit codes: 0 sent, though lines may be broken; 1 other lines were sent under this --name, or with --wait: not all
-    left the queue; 2 the file or an option does not fit, every line of it is broken, or one is with --strict: nothing
-    was sent; 3 the broker is away.
+    Exit codes: 0 sent, though lines may be malformed; 1 other lines were sent under this --name, or with --wait: not
+    all left the queue; 2 the file or an option is invalid, all lines are malformed, or any with --strict: nothing was
+    sent; 3 the broker is unreachable.
     """
-    if (asked["text"] is None) == (asked["template"] is None):
-        raise click.UsageError("say exactly one of --text and --template")
+    if (given["text"] is None) == (given["template"] is None):
+        raise click.UsageError("give exactly one of --text and --template")
     if strict and str(file) == "-":
         raise click.UsageError("--strict reads the file twice: it cannot be stdin")
-    order = _common(asked)
+    order = _common(given)
     settings = with_local_servers()
-    wanted = _Wanted(file, order, name, column, _text(settings, asked), settings.strict_numbers and not asked["test"])
+    wanted = _Wanted(file, order, name, column, _text(settings, given), settings.strict_numbers and not given["test"])
     if strict and (faults := [fault for portion in wanted.read() for fault in portion.faults]):
         _report(faults)
-        raise click.UsageError(f"{len(faults):,} broken lines: nothing was sent")
+        raise click.UsageError(f"{len(faults):,} malformed lines: nothing was sent")
     sent = _send(settings, wanted)
     waited, late = _wait(settings, sent.requests) if waits else (None, [])
     if json_:
@@ -110,18 +111,18 @@ def send(file: Path, name: str | None, column: str | None, strict: bool, waits: 
     return 2 if sent.faults and not sent.requests else 0
 
 
-def _common(asked: dict[str, Any]) -> dict[str, Any]:
+def _common(given: dict[str, Any]) -> dict[str, Any]:
     order = {
-        "account": asked["account"],
-        "sender": check_sender(asked["account"], asked["sender"]),
-        "body": asked["text"],
-        "template": asked["template"],
-        "merge": dict(asked["fields"]),
-        "country": asked["country"],
-        "class": asked["class_"],
-        "send_at": asked["send_at"],
-        "valid_until": asked["valid_until"],
-        "test": asked["test"],
+        "account": given["account"],
+        "sender": check_sender(given["account"], given["sender"]),
+        "body": given["text"],
+        "template": given["template"],
+        "merge": dict(given["fields"]),
+        "country": given["country"],
+        "class": given["class_"],
+        "send_at": given["send_at"],
+        "valid_until": given["valid_until"],
+        "test": given["test"],
         "submitted_at": datetime.now(UTC),
     }
     return {name: value for name, value in order.items() if value is not None}
@@ -129,7 +130,7 @@ def _common(asked: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is to be sent, and how its file is read."""
+    """The campaign to send and how to read its file."""
 
     file: Path
     order: dict[str, Any]
@@ -151,16 +152,16 @@ class _Wanted:
             )
 
 
-def _text(settings: Settings, asked: dict[str, Any]) -> str:
-    """Return the text, the template's where one is named: its merge fields are the columns that count."""
-    if asked["text"] is not None:
-        return str(asked["text"])
+def _text(settings: Settings, given: dict[str, Any]) -> str:
+    """Return the text, or the template's text: its merge fields decide which columns are used."""
+    if given["text"] is not None:
+        return str(given["text"])
     with opened(settings) as rt:
-        return template_text(rt, asked["account"], asked["template"])
+        return template_text(rt, given["account"], given["template"])
 
 
 def _size(file: Path) -> int:
-    """Return how many lines a file has, for the progress bar only."""
+    """Return a file's number of lines, for the progress bar only."""
     if str(file) == "-":
         return 0
     with file.open("rb") as content:
@@ -170,15 +171,15 @@ def _size(file: Path) -> int:
 def _conflicts(sent: HandoverResult, late: list[UUID], name: str | None) -> Iterator[str]:
     if sent.conflict:
         yield (
-            f"portion {sent.conflict} (from the {(sent.conflict - 1) * PORTION + 1:,}. line on) is not what was sent "
-            f"under the name {name!r} before: neither it nor what follows was sent. Send other lines under another name"
+            f"portion {sent.conflict} (from line {(sent.conflict - 1) * PORTION + 1:,} on) differs from what was sent "
+            f"under the name {name!r} before: neither it nor the rest was sent. Send other lines under another name"
         )
     for request in late:
-        yield f"request {request} was not taken: another has its portion of the name {name!r}"
+        yield f"request {request} was not accepted: another request has its portion of the name {name!r}"
 
 
 def _send(settings: Settings, wanted: _Wanted) -> HandoverResult:
-    """Enqueue the portions; those of a named campaign that were taken before are not handed over again."""
+    """Enqueue the portions, except those that a named campaign has sent before."""
     app = producer(broker_url(settings))
     with handover(settings, app, wanted.name) as to, progress(_size(wanted.file), "sending") as bar:
         for portion in wanted.read():
@@ -189,7 +190,7 @@ def _send(settings: Settings, wanted: _Wanted) -> HandoverResult:
 
 
 def _wait(settings: Settings, sent: dict[UUID, int]) -> tuple[Waited, list[UUID]]:
-    with opened(settings) as rt, progress(sum(sent.values()), "on their way") as bar:
+    with opened(settings) as rt, progress(sum(sent.values()), "waiting") as bar:
         waited = wait(rt, list(sent), timeout=TIMEOUT, seen=lambda through: bar.update(through - bar.pos))
         return waited, in_conflict(rt, sent)
 
@@ -198,7 +199,7 @@ def _report(faults: list[LineFault]) -> None:
     for fault in faults[:_REPORTED]:
         click.echo(f"line {fault.line}: {fault.message}", err=True)
     if len(faults) > _REPORTED:
-        click.echo(f"… and {len(faults) - _REPORTED:,} more broken lines; --json tells all", err=True)
+        click.echo(f"… and {len(faults) - _REPORTED:,} more malformed lines; --json lists all", err=True)
 
 
 def _summary(sent: HandoverResult, waited: Waited | None) -> dict[str, Any]:
@@ -214,9 +215,9 @@ def _summary(sent: HandoverResult, waited: Waited | None) -> dict[str, Any]:
 
 def _tell(sent: HandoverResult, waited: Waited | None) -> None:
     click.echo(table(["request", "recipients"], list(sent.requests.items())))
-    broken = f"; {len(sent.faults):,} broken lines were left out" if sent.faults else ""
+    broken = f"; {len(sent.faults):,} malformed lines were left out" if sent.faults else ""
     click.echo(f"\n{sum(sent.requests.values()):,} of {sent.lines:,} lines sent{broken}.")
     if waited:
         click.echo("\n" + table(["status", "messages"], sorted(waited.statuses.items())))
     if waited and waited.unfinished:
-        click.echo(f"{len(waited.unfinished)} requests are not through; `postroad status` shows what waits", err=True)
+        click.echo(f"{len(waited.unfinished)} requests are not finished; `postroad status` shows what waits", err=True)

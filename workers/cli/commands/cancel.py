@@ -1,4 +1,4 @@
-"""`postroad cancel`: scheduled messages, taken back."""
+"""`postroad cancel`: cancels scheduled messages."""
 
 from collections.abc import Iterator, Sequence
 from uuid import UUID
@@ -8,7 +8,7 @@ import click
 from pipeline.runtime import Runtime
 from pipeline.stages.admin import overview
 from pipeline.stages.cancel import Cancelled
-from pipeline.stages.cancel import cancel as take_back
+from pipeline.stages.cancel import cancel as cancel_messages
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json
 
@@ -17,12 +17,12 @@ from workers.cli.terminal.table_layout import as_json
 @click.argument("ids", metavar="ID…", type=click.UUID, nargs=-1, required=True)
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def cancel(ids: tuple[UUID, ...], json_: bool) -> int:
-    """Take scheduled messages back, and their money; an ID is a message's, or a request's: all of its messages.
+    """Cancel scheduled messages and release their money; an ID is a message's, or a request's for all its messages.
 
-    Exits with 1 when any of them was too late, or unknown: a message is cancelled whole or goes out whole.
+    Exits with 1 when any was too late or unknown: a message is cancelled whole or sent whole.
     """
     with opened() as rt:
-        done = take_back(rt, None, list(_messages(rt, ids)))
+        done = cancel_messages(rt, None, list(_messages(rt, ids)))
     click.echo(as_json(done) if json_ else _words(done))
     return 1 if done.too_late or done.unknown else 0
 

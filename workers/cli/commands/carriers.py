@@ -1,4 +1,4 @@
-"""`postroad carriers`: the process of the Procfile that keeps a process for each carrier, and those processes."""
+"""`postroad carriers`: the Procfile's process that runs one carrier worker per connected carrier, and those workers."""
 
 import os
 import sys
@@ -13,11 +13,11 @@ from workers.server_urls import with_local_servers
 @click.command()
 @click.argument("name", required=False)
 def carriers(name: str | None) -> None:
-    """Keep a process for each carrier with a far end, until told to stop; with a NAME, be that carrier's process.
+    """Run a worker process for each connected carrier, until told to stop; with NAME, run that carrier's worker itself.
 
-    A carrier that is added gets its process within a second or two, one that died gets another. On several machines run
-    `postroad carriers NAME` where each should be: an SMPP carrier allows so many binds, and each process of its opens
-    as many as its settings say.
+    A new carrier gets its process within a second or two, and a dead one is restarted. On several machines run
+    `postroad carriers NAME` where each should be: an SMPP carrier limits its binds, and each of its processes opens as
+    many as its settings say.
     """
     if name:
         os.execv(sys.executable, processes.command(name))

@@ -1,4 +1,4 @@
-"""`postroad demo`: the whole product at work for half a minute, on servers of its own."""
+"""`postroad demo`: runs the whole product for half a minute on temporary servers."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ from workers.lab.embedded.data_folder import make_folder
 from workers.lab.supervisor import local_processes
 from workers.lab.supervisor.supervise import supervise
 
-#: segments of quota, so that both kinds of money are seen
+#: segments of quota, so that quota and money are both used
 QUOTA = 300
 
 _INTERRUPTED = 128 + signal.SIGINT
@@ -35,61 +35,61 @@ _INTERRUPTED = 128 + signal.SIGINT
 
 @click.command()
 def demo() -> int:
-    """Watch a few thousand messages travel, on servers of their own; takes under a minute.
+    """Send a few thousand messages through simulated carriers, on temporary servers; takes under a minute.
 
     Starts PostgreSQL, Valkey, the workers, the clock, the gateway, Flower and two simulated carriers: an SMSC that
-    turns away a tenth of what it is given, and a vendor over HTTP that now and then hangs up. Sends one message, a long
-    one, one that its first carrier refuses, one a few seconds ahead, one that is cancelled, one through each of the
-    four APIs, and a campaign of 2,000; has a handset write STOP. Then shows what became of it all and checks the
-    carriers' own records against the database.
+    refuses a tenth of its messages, and an HTTP vendor that sometimes closes the connection. Sends one message, a long
+    one, one that its first carrier refuses, one scheduled a few seconds ahead, one that is cancelled, one through each
+    of the four APIs, and a campaign of 2,000; sends STOP from a handset. Then shows the results and compares the
+    carriers' own logs with the database.
 
-    It uses free ports and a folder of its own, so it disturbs nothing that runs here; only the processes' logs stay,
-    in POSTROAD_HOME/logs/demo. Exit codes: 0 all went as it should; 1 something did not.
+    It uses free ports and a temporary folder, so it affects nothing else on this machine; only the processes' logs
+    stay, in POSTROAD_HOME/logs/demo. Exit codes: 0 all checks passed; 1 some failed.
     """
     given = settings()
     logs = make_folder(given.home.resolve(), None, 0o755) / "logs" / "demo"
     for log in logs.glob("*.log"):
         log.unlink()
-    with _terminable(), development.temporary() as pair:
-        ready = _settings(given, pair)
-        played = demo_sandbox.scripts(pair.home)
-        oracle = pair.home / "oracle.jsonl"
+    with _terminable(), development.temporary() as servers:
+        ready = _settings(given, servers)
+        played = demo_sandbox.scripts(servers.home)
+        oracle = servers.home / "oracle.jsonl"
         with opened(ready) as rt:
             migrate(rt, registry.rows())
             set_up_sandbox(rt, demo_sandbox.sandbox(ready, played))
             grant(rt, ACCOUNT, QUOTA, "for the demo")
             click.echo("PostgreSQL and Valkey run; starting the rest …")
-            guide = _Guide(rt, oracle)
+            scenario = _ScenarioThread(rt, oracle)
             processes = local_processes.at_once(
                 local_processes.processes(ready, played, oracle), lambda name: click.echo(f"  {name}")
             )
             stopped = supervise(
-                processes, timeouts=local_processes.ALL_AT_ONCE, logs=logs, when_up=lambda: guide.start(ready)
+                processes, timeouts=local_processes.ALL_AT_ONCE, logs=logs, when_up=lambda: scenario.start(ready)
             )
-            code = guide.end()
+            code = scenario.end()
     code = stopped or code
     if code == 1:
-        click.echo(f"what the processes said is in {logs}", err=True)
+        click.echo(f"the processes' logs are in {logs}", err=True)
     return code
 
 
-class _Guide:
-    """Leads the tour beside the supervisor, which needs the main thread, and has it stop at the end."""
+class _ScenarioThread:
+    """Runs the scenario beside the supervisor, which needs the main thread, and stops that at the end."""
 
     def __init__(self, rt: Runtime, oracle: Path) -> None:
         self._scenario = DemoScenario(rt, oracle)
-        self._thread = threading.Thread(target=self._lead, name="tour")
+        self._thread = threading.Thread(target=self._run, name="scenario")
         self._sound = False
         self._error: BaseException | None = None
 
     def start(self, ready: Settings) -> None:
-        """Begin."""
+        """Start the thread."""
         user, _, password = ready.flower_basic_auth.get_secret_value().partition(":")
         click.echo(f"everything runs; Flower: http://127.0.0.1:{ready.flower_port} ({user}, {password})\n")
         self._thread.start()
 
     def end(self) -> int:
-        """Wait for the tour to end; return the exit code."""
+        """Wait for the scenario to end; return the exit code."""
         self._scenario.stop.set()
         if self._thread.ident is None:
             return _INTERRUPTED
@@ -100,36 +100,36 @@ class _Guide:
             raise self._error
         return 0 if self._sound else 1
 
-    def _lead(self) -> None:
+    def _run(self) -> None:
         try:
-            self._sound = self._scenario.walk()
+            self._sound = self._scenario.run()
         except BaseException as error:  # noqa: BLE001 - raised again by `end`, in the main thread
             self._error = error
-        if not self._scenario.stop.is_set():  # else the supervisor is gone, and nobody would take the signal
+        if not self._scenario.stop.is_set():  # else the supervisor has ended and would not handle the signal
             click.echo("\nstopping …")
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _settings(given: Settings, pair: development.EmbeddedServers) -> Settings:
+def _settings(given: Settings, servers: development.EmbeddedServers) -> Settings:
     gateway, flower, simulator, smsc = _free_ports(4)
     return given.model_copy(
         update={
-            "home": pair.home,
-            "database_url": SecretStr(pair.database_url),
-            "broker_url": SecretStr(pair.broker_url),
+            "home": servers.home,
+            "database_url": SecretStr(servers.database_url),
+            "broker_url": SecretStr(servers.broker_url),
             "gateway_host": "127.0.0.1",
             "gateway_port": gateway,
             "flower_port": flower,
             "simulator_port": simulator,
             "simulator_smpp_port": smsc,
-            "secret_key": SecretStr(local_state.password(pair.home, "secret_key")),
-            "flower_basic_auth": SecretStr(f"demo:{local_state.password(pair.home, 'flower')[:8]}"),
+            "secret_key": SecretStr(local_state.password(servers.home, "secret_key")),
+            "flower_basic_auth": SecretStr(f"demo:{local_state.password(servers.home, 'flower')[:8]}"),
         }
     )
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return so many different ports that nobody listens on."""
+    """Return `count` different free ports."""
     with ExitStack() as held:
         listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [listener.getsockname()[1] for listener in listeners]
@@ -137,7 +137,7 @@ def _free_ports(count: int) -> list[int]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Have SIGTERM end the program in order also before and after the supervisor takes it."""
+    """Handle SIGTERM by an orderly exit also before and after the supervisor does."""
 
     def leave(number: int, _frame: object) -> None:
         sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""`postroad gateway`: the HTTP server of the Procfile."""
+"""`postroad gateway`: runs the HTTP gateway, a process of the Procfile."""
 
 import click
 
@@ -8,12 +8,12 @@ from workers.server_urls import with_local_servers
 
 
 @click.command()
-@click.option("--shares", is_flag=True, hidden=True, help="Be one more process on the port of another.")
+@click.option("--shares", is_flag=True, hidden=True, help="Run one more process on the same port.")
 def gateway(shares: bool) -> None:
     """Serve HTTP until told to stop: each vendor's API under its name.
 
     Carriers post their receipts to /receipts/NAME. Listens on POSTROAD_GATEWAY_HOST (127.0.0.1) and
-    POSTROAD_GATEWAY_PORT (8080); GET /healthz says whether the database answers.
+    POSTROAD_GATEWAY_PORT (8080); GET /healthz returns 200 while the database answers.
     """
     logs.set_up("gateway")
     serve(with_local_servers(), shares=shares)

@@ -1,4 +1,4 @@
-"""`postroad notifier`: the process of the Procfile that calls customers' webhooks."""
+"""`postroad notifier`: runs the notifier, the Procfile's process that calls customers' webhooks."""
 
 import click
 
@@ -9,7 +9,7 @@ from workers.webhooks.notifier import serve
 
 @click.command()
 def notifier() -> None:
-    """Call customers' webhooks until told to stop: what became of their messages, signed, again where it fails.
+    """Call customers' webhooks until told to stop: signed message events, with retries.
 
     Public addresses only, unless POSTROAD_WEBHOOK_NETWORKS (["10.0.0.0/8"]) names others. Several may run.
     """

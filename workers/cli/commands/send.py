@@ -1,4 +1,4 @@
-"""`postroad send`: one order from the command line."""
+"""`postroad send`: submits one order from the command line."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -42,40 +42,42 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--to", multiple=True, metavar="NUMBER", help="Whom to send to, as +COUNTRY NUMBER. May be repeated.")
-@click.option("--country", type=Country(), help="Where numbers without a plus are dialled, such as NG.")
+@click.option("--to", multiple=True, metavar="NUMBER", help="A recipient, as +COUNTRY NUMBER. May be repeated.")
+@click.option("--country", type=Country(), help="Country of numbers without a plus, such as NG.")
 @click.option("--text", help="The text; ${name} is filled from --field.")
 @click.option("--template", help="One of the account's templates instead of --text.")
 @click.option("--field", "fields", multiple=True, type=Field(), help="A merge field. May be repeated.")
-@click.option("--from", "sender", help=f"The sender id the phone shows; {SENDER} on account {ACCOUNT}.")
-@click.option("--account", default=ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="Who pays.")
+@click.option("--from", "sender", help=f"The sender id; {SENDER} on account {ACCOUNT}.")
+@click.option(
+    "--account", default=ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="The account that is charged."
+)
 @click.option(
     "--class",
     "class_",
     type=click.Choice([each.value for each in MessageClass]),
     default=MessageClass.TRANSACTIONAL.value,
     show_default=True,
-    help="otp has a fast lane of its own.",
+    help="The message class; otp has a fast queue of its own.",
 )
-@click.option("--send-at", type=Moment(), help="Not before: ISO 8601 with its zone, or +30s, +5m, +2h, +1d.")
-@click.option("--valid-until", type=Moment(), help="Not after; written the same way.")
+@click.option("--send-at", type=Moment(), help="Earliest time to send: ISO 8601 with a zone, or +30s, +5m, +2h, +1d.")
+@click.option("--valid-until", type=Moment(), help="Latest time to send; same format.")
 @click.option("--key", help="Idempotency key: the same key on the same account is the same order.")
-@click.option("--test", is_flag=True, help="To the simulated carrier, free of charge.")
-@click.option("--order", type=click.File("r"), help="The whole order as JSON instead; see schema/order.py.")
-@click.option("--wait", "waits", is_flag=True, help="Wait until it has left the queue, and tell what became of it.")
+@click.option("--test", is_flag=True, help="Send to the simulated carrier, free of charge.")
+@click.option("--order", type=click.File("r"), help="A whole order as JSON instead; see schema/order.py.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until it has left the queue, and show the result.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def send(order: TextIO | None, waits: bool, json_: bool, **asked: Any) -> int:
-    """Send a text to one or more numbers; print the request's id, which `postroad show` tells the fate of.
+def send(order: TextIO | None, waits: bool, json_: bool, **given: Any) -> int:
+    """Send a text to one or more numbers; print the request's id, for `postroad show`.
 
-    The same order under a --key that it was sent under is not sent again: the earlier request's id is printed, and its
-    times stand where these are said from now (+5m).
+    The same order with the same --key is not sent again: the earlier request's id is printed, and its times apply if
+    the new ones are relative to now (+5m).
 
-    Exit codes: 0 handed over (with --wait: sent); 1 refused, another order has the --key, or --wait saw it fail; 2 the
-    order does not fit; 3 the broker is away, nothing was handed over.
+    Exit codes: 0 submitted (with --wait: sent); 1 refused, another order has the --key, or failed with --wait; 2 the
+    order is invalid; 3 the broker is unreachable, nothing was submitted.
     """
-    wanted = read_order(order.read() if order else _spell(asked))
+    wanted = read_order(order.read() if order else _spell(given))
     settings = with_local_servers()
-    before = _holder(settings, wanted, at_any_time=any(isinstance(asked[name], FromNow) for name in _TIMES))
+    before = _holder(settings, wanted, at_any_time=any(isinstance(given[name], FromNow) for name in _TIMES))
     if before and before.is_another:
         click.echo(f"another order was sent under the key {wanted.idempotency_key!r}: this one was not", err=True)
         return 1
@@ -91,9 +93,9 @@ def send(order: TextIO | None, waits: bool, json_: bool, **asked: Any) -> int:
 
 
 def _holder(settings: Settings, order: Order, *, at_any_time: bool) -> KeyHolder | None:
-    """Return the request that has the order's key, where the database can be asked: the answer tells it too.
+    """Return the request that has the order's key, if the database is reachable; the order's result shows it too.
 
-    `at_any_time`: the order's times were given from now, so that the same command has others each time.
+    `at_any_time`: the order's times are relative to now, and differ each time the command runs.
     """
     if not order.idempotency_key or not settings.database_url.get_secret_value():
         return None
@@ -106,42 +108,42 @@ def _holder(settings: Settings, order: Order, *, at_any_time: bool) -> KeyHolder
 
 
 def read_order(given: str | dict[str, Any]) -> Order:
-    """Return the order; a usage error names every field that does not fit."""
+    """Return the order; a usage error names every invalid field."""
     found = read(given)
     if isinstance(found, Order):
         return found
-    raise click.UsageError("the order does not fit:\n" + "\n".join(f"  {_words(each)}" for each in found[:20]))
+    raise click.UsageError("the order is invalid:\n" + "\n".join(f"  {_words(each)}" for each in found[:20]))
 
 
 def check_sender(account: str, sender: str | None) -> str:
-    """Return the sender to use; a usage error when an account of one's own comes without."""
+    """Return the sender to use; a usage error if it is missing for an account other than the sandbox."""
     if sender is None and account != ACCOUNT:
-        raise click.UsageError(f"say --from: a sender id registered on the account {account!r}")
+        raise click.UsageError(f"give --from: a sender id registered on the account {account!r}")
     return sender or SENDER
 
 
-def _spell(asked: dict[str, Any]) -> dict[str, Any]:
-    if not asked["to"]:
-        raise click.UsageError("say --to: whom to send to")
-    if (asked["text"] is None) == (asked["template"] is None):
-        raise click.UsageError("say exactly one of --text and --template")
-    preview = Preview(asked["text"] or "")
-    fields = preview.spell(dict(asked["fields"]))
+def _spell(given: dict[str, Any]) -> dict[str, Any]:
+    if not given["to"]:
+        raise click.UsageError("give --to: the recipient")
+    if (given["text"] is None) == (given["template"] is None):
+        raise click.UsageError("give exactly one of --text and --template")
+    preview = Preview(given["text"] or "")
+    fields = preview.spell(dict(given["fields"]))
     if missing := [name for name in preview.names if name not in fields]:
         raise click.UsageError(f"the text needs these merge fields: {', '.join(missing)}; give them by --field")
     order = {
-        "account": asked["account"],
-        "sender": check_sender(asked["account"], asked["sender"]),
-        "body": asked["text"],
-        "template": asked["template"],
+        "account": given["account"],
+        "sender": check_sender(given["account"], given["sender"]),
+        "body": given["text"],
+        "template": given["template"],
         "merge": fields,
-        "country": asked["country"],
-        "recipients": [{"to": number} for number in asked["to"]],
-        "class": asked["class_"],
-        "send_at": asked["send_at"],
-        "valid_until": asked["valid_until"],
-        "idempotency_key": asked["key"],
-        "test": asked["test"],
+        "country": given["country"],
+        "recipients": [{"to": number} for number in given["to"]],
+        "class": given["class_"],
+        "send_at": given["send_at"],
+        "valid_until": given["valid_until"],
+        "idempotency_key": given["key"],
+        "test": given["test"],
         "submitted_at": datetime.now(UTC),
     }
     return {name: value for name, value in order.items() if value is not None}
@@ -156,7 +158,7 @@ def _follow(settings: Settings, request: UUID, json_: bool) -> int:
         waited = wait(rt, [request], timeout=TIMEOUT)
         found = overview.tell(rt, request)
     if found is None:
-        click.echo(f"request {request}: nobody has read it in {TIMEOUT:g} s. Are the workers running?", err=True)
+        click.echo(f"request {request}: no worker has read it in {TIMEOUT:g} s. Are the workers running?", err=True)
         return 1
     click.echo(as_json(found) if json_ else message_lines(found))
     if waited.unfinished:

@@ -1,4 +1,4 @@
-"""`postroad simulator`: any number of carriers to test against, over HTTP and SMPP."""
+"""`postroad simulator`: runs the carrier simulator, over HTTP and SMPP."""
 
 from pathlib import Path
 
@@ -8,15 +8,15 @@ from workers.lab.simulator import simulator_server
 
 _EPILOG = """
 \b
-A script says what share of the messages meets which fate; the rest is accepted and delivered:
+A script gives the share of messages of each outcome; the rest is accepted and delivered:
   {"refuse_transient": 0.05, "throttle:1": 0.03, "drop": 0.02, "numbers": {"0001": "refuse:21"},
    "receipts": {"failed:5": 0.02, "delay": [0.1, 1.5]}, "limit_tps": 50, "latency_ms": 20, "seed": 7}
-Fates: accept refuse refuse_transient throttle queue_full nack bad_gateway gateway_timeout silent half_open hang_up
+Outcomes: accept refuse refuse_transient throttle queue_full nack bad_gateway gateway_timeout silent half_open hang_up
   reset drop garbage slow trickle.
 Receipts: delivered failed late duplicate out_of_order stranger never.
-SMPP: the carrier's name is the system_id; "smpp" says what else there is to say:
+SMPP: the carrier's name is the system_id; further settings are in "smpp":
   {"smpp": {"password": "secret", "ids": "hex", "receipt_ids": "decimal", "receipts": "text"}}
-A message from a handset: POST /{carrier}/inbound {"from": "+234…", "to": "2345", "text": "STOP"}
+An MO message: POST /{carrier}/inbound {"from": "+234…", "to": "2345", "text": "STOP"}
 """
 
 
@@ -27,15 +27,15 @@ A message from a handset: POST /{carrier}/inbound {"from": "+234…", "to": "234
     type=click.Path(dir_okay=False, path_type=Path),
     help="Scripts by carrier, in a JSON or TOML file.",
 )
-@click.option("--seed", default=0, show_default=True, help="Another seed, other messages that fail.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--seed", default=0, show_default=True, help="The seed that selects which messages fail.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8090,
     show_default=True,
     envvar="POSTROAD_SIMULATOR_PORT",
-    help="0 takes a free one and says which.",
+    help="The HTTP port; 0 takes a free one and prints it.",
 )
 @click.option(
     "--smpp-port",
@@ -43,15 +43,15 @@ A message from a handset: POST /{carrier}/inbound {"from": "+234…", "to": "234
     default=2775,
     show_default=True,
     envvar="POSTROAD_SIMULATOR_SMPP_PORT",
-    help="Where it is an SMSC; 0 takes a free one.",
+    help="The SMPP port; 0 takes a free one.",
 )
 @click.option(
     "--smpp-certificate",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Speak SMPP over TLS, with this certificate and key (PEM).",
+    help="Use SMPP over TLS, with this certificate and key (PEM).",
 )
 @click.option("--log", type=click.Path(path_type=Path), help="Append each decision to this file, as JSON lines.")
-@click.option("--fsync", is_flag=True, help="Force each line of the log to the disk.")
+@click.option("--fsync", is_flag=True, help="fsync each line of the log.")
 def simulator(
     carriers: tuple[str, ...],
     config: Path | None,
@@ -63,10 +63,10 @@ def simulator(
     log: Path | None,
     fsync: bool,
 ) -> None:
-    """Play carriers to test against, over HTTP and SMPP 3.4, until told to stop.
+    """Simulate carriers over HTTP and SMPP 3.4, until told to stop.
 
-    Without --carrier and --config it plays `alpha`, which turns away a tenth of what it is given, and `beta`, which
-    hangs up on one in a hundred. Nothing it takes reaches a phone.
+    Without --carrier and --config there are `alpha`, which refuses a tenth of its messages, and `beta`, which closes
+    the connection on one in a hundred. No message reaches a phone.
     """
     simulator_server.main(
         carriers,

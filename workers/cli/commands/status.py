@@ -1,4 +1,4 @@
-"""`postroad status`: how everything stands."""
+"""`postroad status`: the overview of the installation."""
 
 import dataclasses
 from datetime import timedelta
@@ -19,9 +19,9 @@ from workers.cli.terminal.warnings import warnings
 )
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def status(hours: float, json_: bool) -> None:
-    """Show how everything stands: messages by status, carriers by outcome, what waits, money, what could not be read.
+    """Show messages by status, attempts by carrier and outcome, waiting batches, money, dead letters and warnings.
 
-    Messages and attempts are counted of the last --hours; what waits and money, of all time.
+    Messages and attempts are those of the last --hours; waiting batches and money are not limited in time.
     """
     with opened() as rt:
         found = overview.overview_of(rt, rt.now() - timedelta(hours=hours))

@@ -1,4 +1,4 @@
-"""`postroad up`: everything on one machine, until told to stop."""
+"""`postroad up`: runs everything on one machine, until told to stop."""
 
 import sys
 from collections.abc import Mapping
@@ -23,95 +23,95 @@ from workers.lab.supervisor.supervise import supervise
 from workers.local_servers import running
 from workers.logs import level as log_level
 
-#: who logs in at Flower when nobody said otherwise
+#: Flower's user by default
 _FLOWER_USER = "postroad"
 
 
 @click.command()
-@click.option("--logs", is_flag=True, help="Write what the processes say to files under POSTROAD_HOME/logs.")
+@click.option("--logs", is_flag=True, help="Write the processes' output to files under POSTROAD_HOME/logs.")
 def up(logs: bool) -> int:
     """Start everything on this machine; stop with Ctrl-C.
 
-    PostgreSQL and Valkey under ./.postroad (unless DATABASE_URL and BROKER_URL say where yours are), the workers, the
-    clock, a process for each carrier, the gateway, the notifier, Flower and the carrier simulator. The database is
-    brought to the shape this version needs, and a fresh one is given the account `demo` with the sender `Postroad` and
-    two simulated carriers, `alpha` over SMPP and `beta` over HTTP, so that in a second terminal this works at once:
+    PostgreSQL and Valkey under ./.postroad (unless DATABASE_URL and BROKER_URL are set), the workers, the clock, a
+    worker for each connected carrier, the gateway, the notifier, Flower and the carrier simulator. The database is
+    migrated to this version's schema, and a new one gets the account `demo` with the sender `Postroad` and two
+    simulated carriers, `alpha` over SMPP and `beta` over HTTP, so that in a second terminal this works at once:
 
     \b
         postroad send --to +2348031234567 --text 'Your ride arrives at 9.' --wait
 
-    What does not run here: nothing reaches a real phone before you add a carrier (postroad carrier add --help).
+    No message reaches a real phone before you add a carrier (postroad carrier add --help).
 
     \b
     Ports: POSTROAD_GATEWAY_PORT (8080), POSTROAD_FLOWER_PORT (5555), POSTROAD_SIMULATOR_PORT (8090),
     POSTROAD_SIMULATOR_SMPP_PORT (2775).
-    Exit codes: 0 stopped when told to; 1 a process could not be kept alive; 2 a port or a setting does not fit.
+    Exit codes: 0 stopped when told to; 1 a process could not be kept alive; 2 a port is in use or a setting is invalid.
     """
     given = settings()
     log_level()
     make_folder(given.home.resolve(), None, 0o755)
-    _alone(given)
+    _require_alone(given)
     local_processes.check_ports(given)
-    click.echo("Starting PostgreSQL and Valkey …" if _embeds(given) else "Using the servers that are configured …")
-    with development.start(given) as pair:
-        ready = _with_secrets(given, pair)
+    click.echo("Starting PostgreSQL and Valkey …" if _starts_servers(given) else "Using the configured servers …")
+    with development.start(given) as servers:
+        ready = _with_secrets(given, servers)
         played = demo_sandbox.scripts(ready.home)
         with opened(ready) as rt:
             before, after = migrate(rt, registry.rows())
             if before != after:
-                click.echo(f"Database brought from {before or 'nothing'} to {after}.")
+                click.echo(f"Database migrated from {before or 'nothing'} to {after}.")
             set_up_sandbox(rt, demo_sandbox.sandbox(ready, played))
             keys = demo_keys.ready(rt, ready.home)
         return supervise(
             local_processes.at_once(local_processes.processes(ready, played, ready.home / "simulator.jsonl")),
             timeouts=local_processes.ALL_AT_ONCE,
             logs=ready.home / "logs" if logs else None,
-            when_up=lambda: _tell(ready, pair, keys),
-            watch=pair.watch().look,
+            when_up=lambda: _tell(ready, servers, keys),
+            watch=servers.watch().look,
         )
 
 
-def _alone(given: Settings) -> None:
+def _require_alone(given: Settings) -> None:
     found = running(given.home)
     if found:
         raise PostroadError(
-            f"process {found.owner} runs the servers of {given.home} already, most likely `postroad up` in another "
+            f"process {found.owner} runs the servers of {given.home}, most likely `postroad up` in another "
             "terminal; set POSTROAD_HOME to another folder for a second installation"
         )
 
 
-def _embeds(given: Settings) -> bool:
+def _starts_servers(given: Settings) -> bool:
     return not (given.database_url.get_secret_value() and given.broker_url.get_secret_value())
 
 
-def _with_secrets(given: Settings, pair: development.EmbeddedServers) -> Settings:
+def _with_secrets(given: Settings, servers: development.EmbeddedServers) -> Settings:
     login = given.flower_basic_auth.get_secret_value()
-    login = login or f"{_FLOWER_USER}:{local_state.password(pair.home, 'flower')}"
+    login = login or f"{_FLOWER_USER}:{local_state.password(servers.home, 'flower')}"
     return given.model_copy(
         update={
-            "home": pair.home,
-            "database_url": SecretStr(pair.database_url),
-            "broker_url": SecretStr(pair.broker_url),
+            "home": servers.home,
+            "database_url": SecretStr(servers.database_url),
+            "broker_url": SecretStr(servers.broker_url),
             "flower_basic_auth": SecretStr(login),
             "secret_key": SecretStr(
-                given.secret_key.get_secret_value() or local_state.password(pair.home, "secret_key")
+                given.secret_key.get_secret_value() or local_state.password(servers.home, "secret_key")
             ),
         }
     )
 
 
-def _tell(ready: Settings, pair: development.EmbeddedServers, keys: Mapping[str, demo_keys.Credentials]) -> None:
-    """Say what runs where. Passwords and keys are shown to a person only; a log gets the files they stand in."""
+def _tell(ready: Settings, servers: development.EmbeddedServers, keys: Mapping[str, demo_keys.Credentials]) -> None:
+    """Print what runs where. Passwords and keys are printed to a terminal only; a log gets the names of their files."""
     user, _, password = ready.flower_basic_auth.get_secret_value().partition(":")
-    kept_in = _short(pair.home / "kept.json")
+    kept_in = _short(servers.home / "kept.json")
     places = {
-        "PostgreSQL": f"here, data in {_short(pair.home)}" if pair.postgres else "as configured",
-        "Valkey": f"here, data in {_short(pair.home)}" if pair.valkey else "as configured",
+        "PostgreSQL": f"here, data in {_short(servers.home)}" if servers.postgres else "as configured",
+        "Valkey": f"here, data in {_short(servers.home)}" if servers.valkey else "as configured",
         "gateway": f"{demo_sandbox.gateway_url(ready)}   carriers post receipts to /receipts/NAME",
         "Flower": f"http://127.0.0.1:{ready.flower_port}   user {user}, password "
         + (password if sys.stdout.isatty() else f"in {kept_in} or POSTROAD_FLOWER_BASIC_AUTH"),
         "simulator": f"http://127.0.0.1:{ready.simulator_port}, smpp://127.0.0.1:{ready.simulator_smpp_port}   "
-        f"scripts in {_short(pair.home / 'simulator.json')}",
+        f"scripts in {_short(servers.home / 'simulator.json')}",
         "try it": f"postroad send --to +2348031234567 --text 'Your ride arrives at 9.' --wait   "
         f"(account {ACCOUNT}, sender {SENDER})",
         "look": "postroad status | postroad show ID | postroad audit",
@@ -122,9 +122,9 @@ def _tell(ready: Settings, pair: development.EmbeddedServers, keys: Mapping[str,
 
 
 def _tell_apis(ready: Settings, keys: Mapping[str, demo_keys.Credentials]) -> None:
-    """Say where the APIs are, and for each the command that sends a test message through it."""
+    """Print the APIs' URLs, with a command for each that sends a test message."""
     url = demo_sandbox.gateway_url(ready)
-    click.echo("The APIs, each with a test key of the account demo (what they send goes to no real carrier):\n")
+    click.echo("The APIs, each with a test key of the account demo (its messages go to no real carrier):\n")
     if sys.stdout.isatty():
         for dialect, line in demo_keys.lines(url, keys).items():
             click.echo(f"  {url}/{dialect}\n    {line}\n")
@@ -134,6 +134,6 @@ def _tell_apis(ready: Settings, keys: Mapping[str, demo_keys.Credentials]) -> No
 
 
 def _short(path: Path) -> str:
-    """Return the path as seen from here where that is shorter."""
+    """Return the path relative to the working directory if it is below it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,1 +1,1 @@
-"""How commands read what is typed and say what they found."""
+"""Input and output of commands: parameter types, tables, JSON, error texts."""

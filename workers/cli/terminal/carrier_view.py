@@ -1,4 +1,4 @@
-"""How the examine stage's findings read: how carriers are."""
+"""The text output of `postroad carrier status`."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,27 +6,27 @@ from pipeline.stages.admin.carrier_status import BindState, BreakerState, Carrie
 from schema.vocabulary import BatchStatus, HoldReason, Outcome
 from workers.cli.terminal.table_layout import moment, pairs, table
 
-_ON_THE_ROAD = (BatchStatus.QUEUED, BatchStatus.SENDING, BatchStatus.WAITING)
-#: what is looked at, in words; in the table the refusals share a column
+_IN_PROGRESS = (BatchStatus.QUEUED, BatchStatus.SENDING, BatchStatus.WAITING)
+#: columns of outcomes; both kinds of refusal share one
 _OUTCOMES = {
     "accepted": (Outcome.ACCEPTED,),
     "refused": (Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT),
     "not written": (Outcome.NOT_WRITTEN,),
     "unknown": (Outcome.UNKNOWN,),
 }
-#: why batches that name the carrier are held, as a list says it
+#: why batches of the carrier are held
 _HOLDS = {HoldReason.ACCOUNT: "account suspended", HoldReason.CARRIER: "no carrier"}
 
 
 def carrier_lines(found: Sequence[CarrierStatus]) -> str:
-    """Return a line for each carrier, and below them what is the matter with binds that do not stand."""
+    """Return a line for each carrier, then the errors of binds that are down."""
     headers = [
         "carrier",
         "kind",
         "state",
         "breaker",
         "segments/s",
-        *map(str, _ON_THE_ROAD),
+        *map(str, _IN_PROGRESS),
         "held",
         *_OUTCOMES,
         "receipts",
@@ -38,7 +38,7 @@ def carrier_lines(found: Sequence[CarrierStatus]) -> str:
             _state(each),
             _breaker(each),
             _pace(each),
-            *(each.waiting[status].messages if status in each.waiting else 0 for status in _ON_THE_ROAD),
+            *(each.waiting[status].messages if status in each.waiting else 0 for status in _IN_PROGRESS),
             sum(there.messages for there in each.held.values()),
             *(sum(each.outcomes.get(outcome, 0) for outcome in outcomes) for outcomes in _OUTCOMES.values()),
             sum(each.receipts.values()),
@@ -53,10 +53,10 @@ def carrier_lines(found: Sequence[CarrierStatus]) -> str:
     return "\n".join([table([*headers, "unread", "balance"], rows), *([""] if down else []), *down])
 
 
-def condition(found: CarrierStatus, minutes: float) -> str:
-    """Return all that is known of one carrier, as lines to read."""
-    spent = found.balance and f"{found.balance}, as it said at {moment(found.balance_at)}" if found.balance_at else None
-    deadline = found.receipt_seconds and f"within {found.receipt_seconds:g} s, as learnt"
+def full_status(found: CarrierStatus, minutes: float) -> str:
+    """Return the full status of one carrier as lines."""
+    spent = found.balance and f"{found.balance}, as of {moment(found.balance_at)}" if found.balance_at else None
+    deadline = found.receipt_seconds and f"within {found.receipt_seconds:g} s, as measured"
     what = {
         "carrier": found.name,
         "kind": found.kind,
@@ -67,7 +67,7 @@ def condition(found: CarrierStatus, minutes: float) -> str:
         "segments/s": _pace(found),
         **{
             str(status): f"{there.messages:,} messages in {there.batches:,} batches"
-            for status in _ON_THE_ROAD
+            for status in _IN_PROGRESS
             if (there := found.waiting.get(status))
         },
         **{
@@ -87,18 +87,18 @@ def condition(found: CarrierStatus, minutes: float) -> str:
 
 
 def _unmatched(found: CarrierStatus) -> str | None:
-    """Return how many receipts name no message that is known, where nearly all do: they are spelt differently."""
+    """Return the number of unmatched receipts; if they are most, hint at the settings of the id format."""
     count, all_ = found.unmatched, sum(found.receipts.values())
     if not count:
         return None
-    words = f"{count:,} receipts name no message that is known"
+    words = f"{count:,} receipts match no known message"
     is_most = 2 * count > all_ and found.id_settings
     return f"{words}: see {' and '.join(f'`{each}`' for each in found.id_settings)}" if is_most else words
 
 
-def ill(found: Iterable[BreakerState]) -> str:
+def open_breakers(found: Iterable[BreakerState]) -> str:
     """Return open breakers in one line."""
-    return ", ".join(_illness(each, each.word) for each in found)
+    return ", ".join(_breaker_state(each, each.word) for each in found)
 
 
 def _state(found: CarrierStatus) -> str:
@@ -106,25 +106,27 @@ def _state(found: CarrierStatus) -> str:
 
 
 def _bind(found: BindState) -> str:
-    """Return how binds stand on one host, and why not all of them do."""
+    """Return the state of the binds of one host, with the last error."""
     state = f"{found.bound} of {found.wanted} on {found.host}"
     if found.is_stale:
-        return f"nobody keeps them on {found.host} since {moment(found.at)}"
+        return f"no report from {found.host} since {moment(found.at)}"
     return f"{state}: {found.fault}" + (f" ({found.hint})" if found.hint else "") if found.fault else state
 
 
 def _breaker(found: CarrierStatus) -> str:
-    """Return how its breaker stands, then those of its countries that are open."""
+    """Return the state of its breaker, then its countries' open breakers."""
     if found.illnesses is None:
-        return "not known: Valkey is away"
-    own = [_illness(each) for each in found.illnesses if each.word == found.name]
-    return ", ".join((own or ["closed"]) + [_illness(each, each.word) for each in found.illnesses if "/" in each.word])
+        return "unknown: Valkey is unreachable"
+    own = [_breaker_state(each) for each in found.illnesses if each.word == found.name]
+    return ", ".join(
+        (own or ["closed"]) + [_breaker_state(each, each.word) for each in found.illnesses if "/" in each.word]
+    )
 
 
-def _illness(found: BreakerState, word: str = "") -> str:
-    how = "being tried" if found.is_tried else f"open for {found.seconds:.0f} s" if found.seconds else "to be tried"
+def _breaker_state(found: BreakerState, word: str = "") -> str:
+    how = "half-open" if found.is_tried else f"open for {found.seconds:.0f} s" if found.seconds else "half-open soon"
     return f"{word} {how}" if word else how
 
 
 def _pace(found: CarrierStatus) -> str:
-    return "as it answers" if found.segments_per_second is None else f"{found.segments_per_second:g}"
+    return "unlimited" if found.segments_per_second is None else f"{found.segments_per_second:g}"

@@ -1,4 +1,4 @@
-"""Handing a campaign's portions over; of a named one only what was not sent under its name before."""
+"""Submits a campaign's portions; of a named campaign only those that were not sent under its name before."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,31 +23,31 @@ from workers.producer import submit
 
 @dataclass(slots=True)
 class HandoverResult:
-    """What was handed over."""
+    """What was submitted."""
 
     #: recipients by request
     requests: dict[UUID, int] = field(default_factory=dict)
     faults: list[LineFault] = field(default_factory=list)
-    #: how many lines there were
+    #: lines read
     lines: int = 0
-    #: the portion that another has the campaign's name for: it and what follows was not sent
+    #: the first portion that differs from what was sent under this name: it and the rest was not sent
     conflict: int | None = None
 
 
 @dataclass(slots=True)
 class Handover:
-    """Where portions are handed over: to the broker, after a look at what was sent under the campaign's name."""
+    """Submits portions to the broker, after a check of what was sent under the campaign's name."""
 
     settings: Settings
     app: Celery
     name: str | None
-    #: None: there is no name, or no database to ask
+    #: None: without a name, or without a database
     rt: Runtime | None
     sent: HandoverResult = field(default_factory=HandoverResult)
     _key: str | None = None
 
     def take(self, portion: FilePortion) -> bool:
-        """Hand a portion over, and what nobody paid for of it before; False: another has the name for it."""
+        """Submit a portion, or its recipients that were not paid for before; False: it conflicts with the name."""
         pending, tries = portion.order, 0
         while pending is not None:
             order, asked = pending, replace(portion, order=pending)
@@ -91,24 +91,24 @@ class Handover:
 
 
 def _rest(order: Order, places: frozenset[int], key: str) -> Order:
-    """Return the order of those recipients nobody paid for, under a key of its own."""
+    """Return an order of the recipients that were not paid for, under a key of its own."""
     recipients = [each for place, each in enumerate(order.recipients) if place in places]
     return order.model_copy(update={"recipients": recipients, "idempotency_key": key})
 
 
 def is_same(rt: Runtime, order: Order, request: UUID, *, at_any_time: bool = False) -> bool:
-    """Tell whether an order asks for the messages that a request wrote, however it is spelt (and `at_any_time`)."""
+    """Whether an order means the same messages as a request, however written (`at_any_time`: ignoring times)."""
     [admission] = admit(rt, [(uuid4(), order)])
     return is_alike(rt, admission, request, at_any_time=at_any_time)
 
 
 @contextmanager
 def handover(settings: Settings, app: Celery, name: str | None) -> Iterator[Handover]:
-    """Yield what portions are handed over by."""
+    """Yield the object that submits portions."""
     if name is None:
         yield Handover(settings, app, None, None)
     elif not settings.database_url.get_secret_value():
-        click.echo("DATABASE_URL is not set: whether the name was used for other lines cannot be told here", err=True)
+        click.echo("DATABASE_URL is not set: cannot check whether the name was used for other lines", err=True)
         yield Handover(settings, app, name, None)
     else:
         with opened(settings) as rt:

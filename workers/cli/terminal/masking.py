@@ -1,4 +1,4 @@
-"""How numbers are shown in lists: enough to tell them apart, not enough to call them."""
+"""Masks phone numbers and texts in output."""
 
 import binascii
 import json
@@ -8,26 +8,26 @@ from typing import Any
 
 from workers.cli.terminal.table_layout import visible
 
-#: of a number: what is left standing at its beginning and at its end
+#: digits of a number that stay visible at its beginning and end
 _HEAD, _TAIL = 5, 2
 
 
 def masked(phone: str) -> str:
-    """Return a number with its middle blotted out."""
+    """Return a number with its middle masked."""
     if len(phone) <= _HEAD + _TAIL:
         return "*" * len(phone)
     return phone[:_HEAD] + "*" * (len(phone) - _HEAD - _TAIL) + phone[-_TAIL:]
 
 
 def all_masked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows with their phones masked, and of their bodies the length only."""
+    """Return rows with masked phone numbers and bodies."""
     return [
         {**row, "phone": masked(row["phone"])} | ({"body": "*" * len(row["body"])} if "body" in row else {})
         for row in rows
     ]
 
 
-#: fields of Celery's protocol, of kombu's envelope and of an order: they say how a message is built
+#: field names of Celery's protocol, of kombu's envelope and of an order, which are not masked
 _FIELDS = (
     "account|args|argsrepr|body|body_encoding|callbacks|chain|chord|class|compression|content-encoding|content-type|"
     "correlation_id|country|delivery_info|delivery_mode|delivery_tag|door|errbacks|eta|exchange|expires|group|headers|"
@@ -43,9 +43,9 @@ _KEPT = re.compile(
 
 
 def masked_message(payload: bytes, *, reveal: bool) -> str:
-    """Return a broker message as text, an envelope's body decoded; unless revealed, words are blotted out.
+    """Return a broker message as text, an envelope's body decoded; values are masked unless revealed.
 
-    What is left says how it is built: names of known fields, brackets, ids and lengths.
+    Its structure stays visible: names of known fields, brackets, ids and lengths.
     """
     text = _spelt(payload)
     if reveal:
@@ -55,7 +55,7 @@ def masked_message(payload: bytes, *, reveal: bool) -> str:
 
 
 def _spelt(payload: bytes) -> str:
-    """Return the text of a message; of an envelope with its body in base64, the body as it reads."""
+    """Return the text of a message; a base64 body in an envelope is decoded."""
     text = payload.decode(errors="backslashreplace")
     try:
         envelope = json.loads(text)

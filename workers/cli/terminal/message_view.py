@@ -1,4 +1,4 @@
-"""How the report stage's findings read: one message's story, the answer to a request, how the whole stands."""
+"""The text output of `show` and `status`: a message's history, a request's result, the overview."""
 
 from datetime import datetime
 from itertools import islice
@@ -6,21 +6,21 @@ from typing import Any
 
 from pipeline.stages.admin.overview import MessageReport, Overview, RequestResult
 from schema.vocabulary import HoldReason
-from workers.cli.terminal.carrier_view import ill
+from workers.cli.terminal.carrier_view import open_breakers
 from workers.cli.terminal.table_layout import moment, pairs, table
 
 Row = dict[str, Any]
 
-#: messages or refusals of a request that are listed
+#: most messages or refusals listed of a request
 _LISTED = 20
 
 
 def message_lines(found: MessageReport | RequestResult) -> str:
-    """Return the story of a message, or the answer to a request, as lines to read."""
-    return _story(found) if isinstance(found, MessageReport) else _answer(found)
+    """Return a message's history, or a request's result, as lines."""
+    return _history(found) if isinstance(found, MessageReport) else _result(found)
 
 
-def _story(found: MessageReport) -> str:
+def _history(found: MessageReport) -> str:
     message = found.message
     parts = [
         pairs(
@@ -31,14 +31,14 @@ def _story(found: MessageReport) -> str:
                 "from": message["sender"],
                 "to": f"{message['phone']} ({message['country'] or 'no one country'})",
                 "text": message["body"],
-                "travels": _travels(message),
+                "encoding": _encoding(message),
                 "money": _money(message),
                 "class": message["class"],
                 "correlation": message["correlation_id"],
                 "request": message["request_id"],
             }
         ),
-        table(["when (UTC)", "what"], [(moment(at), what) for at, what in _moves(found)]),
+        table(["when (UTC)", "what"], [(moment(at), what) for at, what in _events(found)]),
     ]
     for title, headers, rows in (
         ("attempts", _ATTEMPT, found.attempts),
@@ -59,9 +59,9 @@ _ATTEMPT = {
     "carrier's reference": "carrier_ref",
     "marked": "marked_at",
     "recorded": "recorded_at",
-    "late word": "late_outcome",
+    "late outcome": "late_outcome",
     "at": "late_at",
-    "once more": "again",
+    "resent": "again",
     "may be a duplicate": "possible_duplicate",
 }
 _RECEIPT = {
@@ -86,32 +86,32 @@ _BATCH = {
 }
 
 
-def _moves(found: MessageReport) -> list[tuple[datetime, str]]:
-    """Return what happened, in order."""
+def _events(found: MessageReport) -> list[tuple[datetime, str]]:
+    """Return the events of a message in order."""
     message = found.message
-    moves: list[tuple[datetime | None, str]] = []
+    events: list[tuple[datetime | None, str]] = []
     for batch in found.batches:
         first = batch["attempt"] == 1 and batch["round"] == 0
-        begun = "accepted" if first else f"handed to {batch['carrier']}, round {batch['round'] + 1}"
-        moves.append((batch["created_at"], begun))
-        moves.append((batch["queued_at"], f"queued for {batch['carrier']}"))
+        begun = "accepted" if first else f"passed to {batch['carrier']}, round {batch['round'] + 1}"
+        events.append((batch["created_at"], begun))
+        events.append((batch["queued_at"], f"queued for {batch['carrier']}"))
     for each in found.attempts:
-        moves.append((each["marked_at"], f"attempt {each['n']}: to {each['carrier']}{_once_more(each)}"))
-        moves.append((each["recorded_at"], f"attempt {each['n']}: {_because(each['outcome'], each['code'])}"))
-        moves.append((each["late_at"], f"attempt {each['n']}: {each['late_outcome']}, said too late"))
+        events.append((each["marked_at"], f"attempt {each['n']}: to {each['carrier']}{_resent(each)}"))
+        events.append((each["recorded_at"], f"attempt {each['n']}: {_because(each['outcome'], each['code'])}"))
+        events.append((each["late_at"], f"attempt {each['n']}: {each['late_outcome']}, late response"))
     for each in found.receipts:
         words = f"receipt: {_because(each['verdict'], each['code'])}, {each['state']}"
-        moves.append((each["received_at"], words))
+        events.append((each["received_at"], words))
     if message["final_at"]:
-        moves.append((message["final_at"], _because(message["status"], message["error_code"])))
+        events.append((message["final_at"], _because(message["status"], message["error_code"])))
     if message["status"] == "scheduled":
-        moves.append((message["send_at"], "is to be sent"))
-    return sorted((at, what) for at, what in moves if at)
+        events.append((message["send_at"], "due"))
+    return sorted((at, what) for at, what in events if at)
 
 
-def _once_more(attempt: Row) -> str:
-    """Return why a message that a carrier had, or may have had, was given to one once more."""
-    why = f", once more ({attempt['again']})" if attempt["again"] else ""
+def _resent(attempt: Row) -> str:
+    """Return why a message was resent, and whether it may be a duplicate."""
+    why = f", resent ({attempt['again']})" if attempt["again"] else ""
     return why + (", possible duplicate" if attempt["possible_duplicate"] else "")
 
 
@@ -119,7 +119,7 @@ def _because(word: str, code: str | None) -> str:
     return f"{word} ({code})" if code else word
 
 
-def _travels(message: Row) -> str:
+def _encoding(message: Row) -> str:
     if not message["encoding"]:
         return "not measured yet"
     parts = message["segments"]
@@ -135,14 +135,14 @@ def _money(message: Row) -> str:
     return f"{paid}, {message['money']}"
 
 
-def _answer(found: RequestResult) -> str:
+def _result(found: RequestResult) -> str:
     request = found.request
     parts = [
         pairs(
             {
                 "request": request["id"],
-                "asked": request["created_at"],
-                "the same as": request.get("repeats"),
+                "received": request["created_at"],
+                "repeats": request.get("repeats"),
                 "recipients": request["recipients"],
                 "accepted": request["accepted"],
                 "class": request["class"],
@@ -175,15 +175,15 @@ def _listed(headers: list[str], rows: list[tuple[Any, ...]]) -> str:
     return table(headers, islice(rows, _LISTED)) + (f"\n… and {more:,} more; --json shows all" if more > 0 else "")
 
 
-#: why batches are held, as a table says it
+#: why batches are held
 _HOLDS = {
     HoldReason.ACCOUNT: "suspended account",
-    HoldReason.CARRIER: "no carrier may be given them",
+    HoldReason.CARRIER: "no active carrier",
 }
 
 
 def overview_of(found: Overview) -> str:
-    """Return how the whole stands as tables to read."""
+    """Return the overview as tables."""
     statuses = [
         (_because(row["status"], row["error_code"]), row["messages"], row["segments"]) for row in found.statuses
     ]
@@ -197,7 +197,7 @@ def overview_of(found: Overview) -> str:
     parts = [
         "messages\n" + table(["status", "messages", "parts"], statuses) if statuses else "no messages",
         "carriers\n" + table(["carrier", "outcome", "attempts", "as failover"], carriers) if carriers else "",
-        f"ill: {ill(found.ill)}; postroad carrier status" if found.ill else "",
+        f"open breakers: {open_breakers(found.ill)}; postroad carrier status" if found.ill else "",
         "waiting\n" + table(["batches that are", "batches", "messages", "oldest due"], waiting) if waiting else "",
         "of these are held\n" + table(["because", "of", "batches", "messages"], held) if held else "",
         "money (minor units; SEG: parts of quota)\n"

@@ -1,4 +1,4 @@
-"""A command's own runtime: opened for it, closed after it."""
+"""Opens a runtime for one command."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What the command line reads beside words and numbers: moments, merge fields, JSON objects."""
+"""Parameter types of the command line: date-times, merge fields, countries, JSON objects, rates."""
 
 import json
 import re
@@ -13,50 +13,50 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class FromNow(datetime):
-    """A moment that was given as so much from now: another one each time the same is typed."""
+    """A date-time that was given relative to now."""
 
 
 class Moment(click.ParamType[datetime]):
-    """A moment in ISO 8601 with its zone, or so much from now: `+30s`, `+5m`, `+2h`, `+1d`. It must lie ahead."""
+    """A future date-time: ISO 8601 with a zone, or relative to now: `+30s`, `+5m`, `+2h`, `+1d`."""
 
     name = "moment"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment, UTC; a usage error says how to write it."""
+        """Return the date-time in UTC; a usage error says how to write it."""
         now = datetime.now(UTC)
         try:
             if relative := _RELATIVE.fullmatch(value):
                 return FromNow.now(UTC) + timedelta(**{_UNITS[relative[2]]: int(relative[1])})
             moment = _read(value)
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no moment: write 2026-12-24T18:00:00+01:00, or +30s, +5m, +2h, +1d from now")
+            self.fail(f"{value!r} is not a date-time: write 2026-12-24T18:00:00+01:00, or +30s, +5m, +2h, +1d from now")
         if moment.tzinfo is None:
-            self.fail(f"{value!r} lacks its time zone: add Z for UTC, or +01:00")
+            self.fail(f"{value!r} has no time zone: add Z for UTC, or +01:00")
         if moment <= now:
             self.fail(f"{value} has passed; leave it out to send at once")
         return moment
 
 
 class Since(click.ParamType[datetime]):
-    """A moment that has passed, in ISO 8601 with its zone, or so long ago: `30s`, `5m`, `2h`, `1d`."""
+    """A past date-time: ISO 8601 with a zone, or a duration before now: `30s`, `5m`, `2h`, `1d`."""
 
     name = "since"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment, UTC; a usage error says how to write it."""
+        """Return the date-time in UTC; a usage error says how to write it."""
         try:
             if relative := _RELATIVE.fullmatch(f"+{value}"):
                 return datetime.now(UTC) - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
             moment = _read(value)
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no moment: write 2026-12-24T18:00:00+01:00, or 30s, 5m, 2h, 1d for so long ago")
+            self.fail(f"{value!r} is not a date-time: write 2026-12-24T18:00:00+01:00, or 30s, 5m, 2h, 1d before now")
         if moment.tzinfo is None:
-            self.fail(f"{value!r} lacks its time zone: add Z for UTC, or +01:00")
+            self.fail(f"{value!r} has no time zone: add Z for UTC, or +01:00")
         return moment
 
 
 def _read(text: str) -> datetime:
-    """Return an ISO 8601 moment, in UTC where it names its zone."""
+    """Parse an ISO 8601 date-time, in UTC if it has a zone."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo is None else moment.astimezone(UTC)
 
@@ -70,7 +70,7 @@ class Field(click.ParamType[tuple[str, str]]):
         """Return name and value; a usage error says how to write them."""
         name, equals, content = value.partition("=")
         if not (equals and name.strip()):
-            self.fail(f"{value!r} is no merge field: write name=value, for ${{name}} in the text")
+            self.fail(f"{value!r} is not a merge field: write name=value, for ${{name}} in the text")
         return name.strip(), content
 
 
@@ -83,7 +83,7 @@ class Country(click.ParamType[str]):
         """Return the code in capitals; a usage error says how to write it."""
         code = str(value).strip().upper()
         if code not in SUPPORTED_REGIONS:
-            self.fail(f"{value!r} is no country: write its ISO 3166 code, such as NG")
+            self.fail(f"{value!r} is not a country: write its ISO 3166 code, such as NG")
         return code
 
 
@@ -93,7 +93,7 @@ class JsonObject(click.ParamType[dict[str, Any]]):
     name = "json"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
-        """Return the object; a usage error says where it cannot be read."""
+        """Return the object; a usage error says where it is invalid."""
         if isinstance(value, dict):
             return value
         try:
@@ -118,12 +118,12 @@ class JsonFile(JsonObject):
             with click.open_file(value, encoding="utf-8-sig") as file:
                 content = file.read()
         except (OSError, UnicodeError) as error:
-            self.fail(f"cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}")
+            self.fail(f"cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}")
         return super().convert(content, param, ctx)
 
 
 class Pace(click.ParamType[float]):
-    """Segments a second: a number, or `none` for as many as the carrier answers."""
+    """A rate in segments per second, or `none` for no limit."""
 
     name = "number|none"
 
@@ -136,5 +136,5 @@ class Pace(click.ParamType[float]):
         except ValueError:
             pace = 0.0
         if not pace > 0:
-            self.fail(f"{value!r} is no pace: write segments a second, as 100 or 0.5, or none for no limit")
+            self.fail(f"{value!r} is not a rate: write segments per second, such as 100 or 0.5, or none for no limit")
         return pace

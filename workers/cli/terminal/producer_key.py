@@ -1,4 +1,4 @@
-"""The producer key with which our own commands seal what they enqueue."""
+"""The producer key by which CLI commands encrypt the orders that they enqueue."""
 
 import os
 
@@ -9,9 +9,9 @@ from workers.cli.terminal.opened import opened
 
 
 def key_for(settings: Settings, account: str) -> str:
-    """Return the key to seal an account's orders with: POSTROAD_PRODUCER_KEY, or the account's latest; "": none.
+    """Return the key for an account's orders: POSTROAD_PRODUCER_KEY, or the account's latest; "": none.
 
-    Where the database does not tell, orders go unsealed: only an account that demands sealed ones refuses them.
+    If the database is unreachable, orders are not encrypted: only an account that requires it refuses them.
     """
     if given := os.environ.get("POSTROAD_PRODUCER_KEY"):
         return given

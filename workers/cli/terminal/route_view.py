@@ -1,4 +1,4 @@
-"""How the explain stage's findings read: who could have carried a message, and why each who did not lost."""
+"""The text and JSON output of `postroad explain`: the candidate routes and why each other one lost."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -12,23 +12,23 @@ Row = dict[str, Any]
 
 WHY: dict[RouteLoss, str] = {
     RouteLoss.DRAINED: "its carrier is drained",
-    RouteLoss.TRIED: "its carrier had the message before",
-    RouteLoss.NO_ALPHANUMERIC: "its carrier shows no names as senders",
-    RouteLoss.NO_UCS2: "its carrier carries GSM 03.38 only, and the text needs UCS-2",
+    RouteLoss.TRIED: "its carrier was tried before",
+    RouteLoss.NO_ALPHANUMERIC: "its carrier supports no alphanumeric senders",
+    RouteLoss.NO_UCS2: "its carrier supports GSM 03.38 only, and the text needs UCS-2",
     RouteLoss.NO_DLT: "its carrier is not registered for India (DLT)",
-    RouteLoss.REPEATED: "its carrier stands further up already",
-    RouteLoss.UNHEALTHY: "its carrier's breaker is open: after all that are well",
+    RouteLoss.REPEATED: "its carrier is listed above",
+    RouteLoss.UNHEALTHY: "its carrier's breaker is open: tried last",
     RouteLoss.COMMON: "the account's own routes go first",
-    RouteLoss.LESS_PARTICULAR: "another destination is more particular",
+    RouteLoss.LESS_PARTICULAR: "another destination is more specific",
     RouteLoss.HIGHER_RANK: "another rank is lower",
-    RouteLoss.SHARE: "by weight this recipient is another's",
-    RouteLoss.SPARE: "has no weight: behind those that have",
-    RouteLoss.DEARER: "another that has no weight is cheaper",
+    RouteLoss.SHARE: "by weight this recipient goes to another",
+    RouteLoss.SPARE: "weight 0: after routes with a weight",
+    RouteLoss.DEARER: "another with weight 0 is cheaper",
 }
 
 
 def explained(found: Explained) -> str:
-    """Return why a message went where it went, as lines to read."""
+    """Return the routing choices of a message as lines."""
     message = found.message
     head = pairs(
         {
@@ -47,7 +47,7 @@ def explained(found: Explained) -> str:
 
 
 def in_brief(found: Explained) -> str:
-    """Return the same in a line or two for each carrier the message went to."""
+    """Return the routing choices in one line per carrier."""
     lines = []
     for number, turn in enumerate(found.turns, 1):
         decided = turn.decision.candidates if turn.decision else []
@@ -59,7 +59,7 @@ def in_brief(found: Explained) -> str:
 
 
 def foreseen(found: ForeseenRoute) -> str:
-    """Return where a message would go now, as lines to read."""
+    """Return the route that a message would take now, as lines."""
     decision, ask = found.decision, found.ask
     head = pairs(
         {
@@ -68,17 +68,17 @@ def foreseen(found: ForeseenRoute) -> str:
             "to": f"{ask.phone} ({ask.country or 'no one country'})",
             "network": decision.network,
             "encoding": ask.encoding,
-            "would go to": decision.carrier or "nobody",
+            "would go to": decision.carrier or "no carrier",
         }
     )
     return "\n\n".join([head, _candidates(found)])
 
 
 def _turn(number: int, turn: ExplainedChoice) -> str:
-    once_more = f", once more ({turn.again})" if turn.again else ""
-    lines = [f"{number}. {moment(turn.at)}: {turn.carrier}, attempt {turn.attempt}, round {turn.round + 1}{once_more}"]
+    resent = f", resent ({turn.again})" if turn.again else ""
+    lines = [f"{number}. {moment(turn.at)}: {turn.carrier}, attempt {turn.attempt}, round {turn.round + 1}{resent}"]
     if turn.is_same is False:
-        lines.append("made again it comes out otherwise: please tell us")
+        lines.append("repeated now, the choice differs: please report this")
     lines.append(_candidates(turn))
     lines += [
         f"attempt {each['n']} at {each['carrier']}, {moment(each['marked_at'])}: "
@@ -91,7 +91,7 @@ def _turn(number: int, turn: ExplainedChoice) -> str:
 def _candidates(found: ExplainedChoice | ForeseenRoute) -> str:
     decision, snapshot = found.decision, found.snapshot
     if decision is None or snapshot is None:
-        return "no choice was made: a test, the same carrier once more, or from before choices were kept"
+        return "no choice is recorded: a test, a resend to the same carrier, or older than the record of choices"
     rows = [
         (
             each["place"],
@@ -108,7 +108,7 @@ def _candidates(found: ExplainedChoice | ForeseenRoute) -> str:
         for each in _listed(found)
     ]
     headers = ["turn", "account", "destination", "rank", "weight", "cost", "carrier", "was", "in force since", "why"]
-    shown = [table(headers, rows)] if rows else ["no route speaks of this number"]
+    shown = [table(headers, rows)] if rows else ["no route matches this number"]
     return "\n".join([*shown, *_around(decision.elsewhere, snapshot.unhealthy)])
 
 
@@ -128,7 +128,7 @@ def _listed(found: ExplainedChoice | ForeseenRoute) -> list[Row]:
 
 
 def data(found: Explained | ForeseenRoute) -> Row:
-    """Return the same as data, for JSON."""
+    """Return the same as values for JSON."""
     if isinstance(found, ForeseenRoute):
         return {"account": found.account, **found.ask._asdict(), **_choice(found)}
     turns = [
@@ -164,13 +164,13 @@ def _choice(found: ExplainedChoice | ForeseenRoute) -> Row:
 
 def _around(elsewhere: int, unhealthy: Iterable[str]) -> Iterable[str]:
     if elsewhere:
-        yield f"({elsewhere:,} more speak of other numbers)"
+        yield f"({elsewhere:,} more for other numbers)"
     if words := sorted(unhealthy):
         yield f"breakers open: {', '.join(words)}"
 
 
 def cost(millionths: int | None, currency: str | None) -> str:
-    """Return what a segment costs: `0.0042 EUR`."""
+    """Return the cost of a segment: `0.0042 EUR`."""
     if millionths is None:
         return "–"
     whole, rest = divmod(millionths, 1_000_000)

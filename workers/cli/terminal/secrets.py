@@ -1,4 +1,4 @@
-"""Secrets in carriers' settings: found by their names, shown as dots, asked for where a `?` stands for one."""
+"""Secrets in carriers' settings: recognised by name, masked in output, prompted for where the value is `?`."""
 
 import re
 import warnings
@@ -8,34 +8,34 @@ from typing import Any
 
 import click
 
-#: names of secrets, by a part of them: headers too are mostly there to let us in
+#: parts of names of secrets; headers are included, because they mostly authenticate
 _SECRET = ("token", "pass", "pwd", "psw", "secret", "key", "auth", "cred", "cookie", "bearer", "headers")
-#: names of secrets that are parts of harmless ones
+#: whole names of secrets, which as parts would match harmless names
 _SECRET_WORDS = ("pin", "pw", "sig")
-#: parts of a `generic` carrier's requests: what stands there as it is goes out as it is, passwords among it
+#: parts of a `generic` carrier's requests, whose literal values may be passwords
 _REQUESTS = ("form", "body", "values")
-#: nothing but what is filled in for each message
+#: only placeholders that are filled in for each message
 _FILLED = re.compile(r"(\$\{[^{}]*\}|\W)*")
-_VEIL = "•••"
-#: what a URL says of whom it lets in, and its query; and what is written like that where a host is asked for
+_MASK = "•••"
+#: the user information and the query of a URL; and user information before a host
 _IN_URL = re.compile(r"(://)[^/@]*(?=@)|(?<=\?).*")
 _AT_HOST = re.compile(r"^[^/@\s]*:[^/@\s]*(?=@)")
-#: what stands for a secret that is to be asked for
+#: the value that asks for a prompt
 _ASK = "?"
 
 
 def masked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings without what is secret, however deep: by its name, in a header, or in a URL's query."""
-    return {str(key): _VEIL if _is_secret(str(key)) else _veiled(value, str(key)) for key, value in settings.items()}
+    """Return settings with secrets masked at any depth: by name, in headers, and in URLs."""
+    return {str(key): _MASK if _is_secret(str(key)) else _masked(value, str(key)) for key, value in settings.items()}
 
 
 def secrets_in(settings: Mapping[str, Any]) -> list[str]:
-    """Return the names of the secrets that settings spell out, however deep: `receipts.proof.secret`."""
+    """Return the paths of secrets given in plain text, at any depth: `receipts.proof.secret`."""
     return list(_spelt_out(settings, ""))
 
 
 def ask_for(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Return settings with each `?` replaced by what is typed, unseen, at the terminal."""
+    """Return settings with each `?` replaced by hidden input from the terminal."""
     return {str(key): _asked(value, f"{path}{key}") for key, value in settings.items()}
 
 
@@ -46,14 +46,14 @@ def _asked(value: Any, path: str) -> Any:
 
 
 def _typed(path: str) -> Any:
-    """Return what is typed at the terminal, or stands on stdin where there is none."""
+    """Return hidden input from the terminal, or a line of stdin without one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GetPassWarning)
         try:
             return click.prompt(path, hide_input=True, err=True)
         except click.Abort as error:
             if isinstance(error.__context__, EOFError):
-                raise click.UsageError(f"{path} is ?, and nobody is there to be asked for it") from None
+                raise click.UsageError(f"{path} is ?, and there is no terminal or input to read it from") from None
             raise
 
 
@@ -67,29 +67,29 @@ def _spelt_out(settings: Mapping[str, Any], path: str) -> Iterator[str]:
             yield f"{path}{key}"
 
 
-def _veiled(value: Any, key: str = "") -> Any:
+def _masked(value: Any, key: str = "") -> Any:
     if key in _REQUESTS:
         return _filled(value)
     if isinstance(value, Mapping):
         return masked_settings(value)
     if isinstance(value, list):
-        return [_veiled(each) for each in value]
+        return [_masked(each) for each in value]
     return _without_login(value) if isinstance(value, str) else value
 
 
 def _filled(value: Any) -> Any:
-    """Return a request's part with only what is filled in: what else stands there nobody can tell from a password."""
+    """Return a request's part with literal values masked: they cannot be told from passwords."""
     if isinstance(value, Mapping):
         return {str(key): _filled(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_filled(each) for each in value]
-    return value if value is None or isinstance(value, bool) or _FILLED.fullmatch(str(value)) else _VEIL
+    return value if value is None or isinstance(value, bool) or _FILLED.fullmatch(str(value)) else _MASK
 
 
 def _without_login(value: str) -> str:
     if "://" in value:
-        return _IN_URL.sub(lambda found: (found[1] or "") + _VEIL, value)
-    return _AT_HOST.sub(_VEIL, value)
+        return _IN_URL.sub(lambda found: (found[1] or "") + _MASK, value)
+    return _AT_HOST.sub(_MASK, value)
 
 
 def _is_secret(key: str) -> bool:

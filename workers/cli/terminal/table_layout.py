@@ -1,4 +1,4 @@
-"""How things look in a terminal: aligned tables, pairs, JSON, moments, a progress bar."""
+"""Terminal output: aligned tables, pairs, JSON, date-times, a progress bar."""
 
 import dataclasses
 import json
@@ -32,7 +32,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def pairs(values: Mapping[str, object]) -> str:
-    """Return names and values, a line each; those without a value are left out."""
+    """Return names and values, a line each; empty values are left out."""
     width = max((len(name) for name in values), default=0)
     return "\n".join(
         f"{name:<{width}}{_GAP}{plain(value)}" for name, value in values.items() if value not in (None, "", [])
@@ -40,7 +40,7 @@ def pairs(values: Mapping[str, object]) -> str:
 
 
 def plain(value: object) -> str:
-    """Return a value as a person reads it."""
+    """Return a value formatted for people."""
     match value:
         case None:
             return "–"
@@ -57,24 +57,24 @@ def plain(value: object) -> str:
 
 
 def visible(text: str) -> str:
-    """Return a text of a stranger's with what would move the cursor, recolour or turn round the line spelt out."""
+    """Return an untrusted text with control and bidirectional characters escaped."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def moment(at: datetime) -> str:
-    """Return a moment to the millisecond, UTC."""
+    """Return a date-time in UTC with milliseconds."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}Z"
 
 
 def as_json(value: object) -> str:
-    """Return a value as JSON: dataclasses as objects, moments in ISO 8601, ids as text."""
+    """Return a value as JSON: dataclasses as objects, date-times in ISO 8601, ids as strings."""
     return json.dumps(value, default=_written, indent=2, ensure_ascii=False)
 
 
 def progress(length: int, label: str) -> Any:
-    """Return a progress bar on stderr, seen by people only: nothing is written when stderr is no terminal."""
+    """Return a progress bar on stderr; hidden when stderr is not a terminal."""
     shown = sys.stderr.isatty()
     return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not shown, show_pos=True, width=30)
 

@@ -1,4 +1,4 @@
-"""Waiting for requests to be answered and for their messages to leave the queue."""
+"""Waits until requests are processed and their messages have left the queue."""
 
 import time
 from collections.abc import Callable, Collection
@@ -9,22 +9,22 @@ from pipeline.runtime import Runtime
 from pipeline.stages.admin.progress import Progress, progress
 from schema.vocabulary import Status
 
-#: seconds between two looks
+#: seconds between two polls, and their greatest value
 _PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
 
 
 @dataclass(slots=True)
 class Waited:
-    """What was seen when the waiting ended."""
+    """The state at the end of the wait."""
 
     progress: dict[UUID, Progress] = field(default_factory=dict)
-    #: requests nobody has read, or with messages still queued
+    #: requests that no worker has read, or with messages still queued
     unfinished: set[UUID] = field(default_factory=set)
 
     @property
     def statuses(self) -> dict[str, int]:
-        """Messages by public status, the refused among them as `refused`."""
+        """Messages by public status, refused recipients as `refused`."""
         counts: dict[str, int] = {}
         for each in self.progress.values():
             for status, messages in [*each.statuses.items(), *([("refused", each.refused)] if each.refused else [])]:
@@ -40,8 +40,8 @@ def wait(
     open_in: Callable[[Progress], int] | None = None,
     seen: Callable[[int], object] = lambda _: None,
 ) -> Waited:
-    """Wait until no message of the requests is queued; return what was seen then, or after `patience` seconds without
-    a change. `seen` is told how many recipients are through; `open_in` counts what to wait for if not the queued.
+    """Wait until no message of the requests is queued; return the state then, or after `timeout` seconds without a
+    change. `seen` gets the number of finished recipients; `open_in` counts what to wait for, by default the queued.
     """
     waited = Waited(unfinished=set(requests))
     waiting_for = open_in or queued

@@ -1,4 +1,4 @@
-"""What an operator should look at: input that was set aside, orders that nobody reads, a clock that stands still."""
+"""Warnings in `postroad status`: dead letters, orders in unread queues, a clock that does not tick."""
 
 from collections.abc import Sequence
 
@@ -6,19 +6,19 @@ from pipeline.stages.admin.overview import Clock, Overview
 from workers.broker.unread_queues import UnreadQueue
 from workers.cli.terminal.table_layout import moment, table
 
-#: seconds without a tick after which it is said
+#: seconds without a tick after which a warning is shown
 _LATE = 10.0
 
 
 def warnings(found: Overview, stray: Sequence[UnreadQueue]) -> str:
-    """Return what should be looked at as lines to read, "" when there is nothing."""
+    """Return the warnings as lines, "" without any."""
     aside = [(row["source"], row["origin"], row["reason"], row["letters"], row["last_at"]) for row in found.set_aside]
     parts = [
-        "set aside, for it could not be read (postroad broker dead list)\n"
+        "dead letters (postroad broker dead list, postroad carrier dead list)\n"
         + table(["source", "from", "reason", "ever", "last"], aside)
         if aside
         else "",
-        "orders that nobody reads: their producers send otherwise than docs/producers.md says\n"
+        "orders in unread queues: their producers do not follow docs/producers.md\n"
         + table(["list", "messages", "sent"], [(each.list, each.messages, each.wrong) for each in stray])
         if stray
         else "",
@@ -30,8 +30,10 @@ def warnings(found: Overview, stray: Sequence[UnreadQueue]) -> str:
 def _clock(clock: Clock) -> str:
     if not clock.is_known or (clock.age is not None and clock.age <= _LATE):
         return ""
-    since = f"no tick for {clock.age:,.0f} s, since {moment(clock.ticked_at)}" if clock.ticked_at else "it never ticked"
+    since = (
+        f"no tick for {clock.age:,.0f} s, since {moment(clock.ticked_at)}" if clock.ticked_at else "it has never ticked"
+    )
     return (
-        f"the clock stands still: {since}. Nothing is promoted, settled or swept until `beat` and `clock` of the"
+        f"the clock does not tick: {since}. Nothing is promoted, settled or swept until `beat` and `clock` of the"
         " Procfile run"
     )

@@ -1,1 +1,1 @@
-"""Subcommands for whoever runs the installation."""
+"""Subcommands for operators."""

@@ -1,4 +1,4 @@
-"""`postroad account`: who may send."""
+"""`postroad account`: creates, lists, suspends and resumes accounts."""
 
 import click
 
@@ -10,15 +10,15 @@ from workers.cli.terminal.table_layout import as_json, table
 
 @click.group()
 def account() -> None:
-    """Accounts: who may send. What they have is under wallet, sender, template and key."""
+    """Accounts. See also wallet, sender, template and key."""
 
 
 @account.command()
 @click.argument("name")
-@click.option("--currency", required=True, help="ISO 4217: NGN, EUR …; wallet and prices are in it.")
-@click.option("--credit-limit", default=0, show_default=True, help="Minor units its wallet may go below nothing.")
+@click.option("--currency", required=True, help="The currency of its wallet and prices, ISO 4217: NGN, EUR …")
+@click.option("--credit-limit", default=0, show_default=True, help="Minor units by which its balance may be negative.")
 @click.option("--sender", "senders", multiple=True, help="A sender id to register. May be repeated.")
-@click.option("--topup", "amount", type=click.IntRange(1), help="Minor units to begin with.")
+@click.option("--topup", "amount", type=click.IntRange(1), help="Initial balance in minor units.")
 def create(name: str, currency: str, credit_limit: int, senders: tuple[str, ...], amount: int | None) -> None:
     """Create the account NAME."""
     with opened() as rt:
@@ -33,7 +33,7 @@ def create(name: str, currency: str, credit_limit: int, senders: tuple[str, ...]
 @account.command("list")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(json_: bool) -> None:
-    """List accounts with their balance, what is left of this month's quota, and their senders."""
+    """List accounts with balance, this month's remaining quota, and senders."""
     with opened() as rt:
         rows = administer.list_accounts(rt)
     if json_:
@@ -57,11 +57,11 @@ def list_(json_: bool) -> None:
 @account.command()
 @click.argument("name")
 def suspend(name: str) -> None:
-    """Let the account NAME send no more. What it has on its way is held: it goes on at `resume`, or expires.
+    """Suspend the account NAME. Its unsent messages are held: they go on at `resume`, or expire.
 
-    Nothing fails for it: held messages cost no round over the routes, keep their money held, and expire by their own
-    validity (a code after its minutes), which gives the money back. `postroad status` tells how many are held. What a
-    carrier has already is still reported.
+    No message fails for it: held messages use no retry round, keep their money held, and expire by their own validity
+    (a one-time password after minutes), which releases the money. `postroad status` counts held messages. Receipts of
+    messages that a carrier already has are still processed.
     """
     with opened() as rt:
         held = administer.set_account_state(rt, name, AccountState.SUSPENDED)
@@ -71,7 +71,7 @@ def suspend(name: str) -> None:
 @account.command()
 @click.argument("name")
 def resume(name: str) -> None:
-    """Let the account NAME send again; what was held for it goes on within seconds."""
+    """Resume the account NAME; its held messages go on within seconds."""
     with opened() as rt:
         administer.set_account_state(rt, name, AccountState.ACTIVE)
     click.echo(f"account {name} is active")
@@ -79,19 +79,19 @@ def resume(name: str) -> None:
 
 @account.command()
 @click.argument("name")
-@click.option("--off", is_flag=True, help="No more.")
+@click.option("--off", is_flag=True, help="Stop writing them.")
 def subscribe(name: str, off: bool) -> None:
-    """Have every move of the account's messages written to `events`."""
+    """Write every status change of the account's messages to the table `events`."""
     with opened() as rt:
         administer.subscribe(rt, name, not off)
-    click.echo(f"account {name} {'has no events any more' if off else 'has its events written'}")
+    click.echo(f"account {name} {'writes no events any more' if off else 'writes events'}")
 
 
 @account.command()
 @click.argument("name")
 @click.argument("countries")
 def allow(name: str, countries: str) -> None:
-    """Let the account NAME send to COUNTRIES only: NG,GH. * lets it send everywhere again."""
+    """Limit the account NAME to COUNTRIES, such as NG,GH. * removes the limit."""
     wanted = [] if countries == "*" else [word.strip().upper() for word in countries.split(",")]
     with opened() as rt:
         compliance.allow(rt, name, wanted)

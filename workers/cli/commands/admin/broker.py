@@ -1,4 +1,4 @@
-"""`postroad broker`: what came from the broker and could not be read."""
+"""`postroad broker`: dead letters of the message broker."""
 
 from typing import Any
 from uuid import UUID
@@ -17,21 +17,21 @@ _BROKER = DeadLetterSource.BROKER
 
 @click.group()
 def broker() -> None:
-    """The message broker: what came from it and could not be read."""
+    """The message broker: its dead letters."""
 
 
 @broker.group()
 def dead() -> None:
-    """Dead letters: messages that are no task of ours, set aside so that those behind them are carried."""
+    """Dead letters: messages that are not valid tasks, kept apart so that the next ones are processed."""
 
 
 @dead.command("list")
 @click.option("--limit", type=click.IntRange(1, 2000), default=100, show_default=True)
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(limit: int, json_: bool) -> None:
-    """List what was set aside and why, the latest first.
+    """List dead letters with their reasons, the latest first.
 
-    The latest 2,000 are kept, for POSTROAD_DEAD_LETTER_DAYS; `postroad status` tells how many there ever were.
+    The latest 2,000 are kept, for POSTROAD_DEAD_LETTER_DAYS; `postroad status` shows the total count.
     """
     with opened() as rt:
         rows = dead_letters.listed(rt, _BROKER, limit)
@@ -44,14 +44,14 @@ def list_(limit: int, json_: bool) -> None:
 
 @dead.command()
 @click.argument("letter", type=click.UUID)
-@click.option("--reveal", is_flag=True, help="Show numbers and texts whole.")
+@click.option("--reveal", is_flag=True, help="Show numbers and texts unmasked.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def show(letter: UUID, reveal: bool, json_: bool) -> None:
-    """Show a message that was set aside: how it is built, and with --reveal what it says."""
+    """Show a dead letter: its structure, and with --reveal its content."""
     with opened() as rt:
         found = dead_letters.shown(rt, _BROKER, letter)
     if found is None:
-        raise PostroadError(f"there is no dead letter {letter}; postroad broker dead list")
+        raise PostroadError(f"no dead letter {letter}; see `postroad broker dead list`")
     payload = found.pop("payload")
     content = _content(payload, reveal)
     if json_:
@@ -59,23 +59,23 @@ def show(letter: UUID, reveal: bool, json_: bool) -> None:
         return
     shown = ("id", "origin", "reason", "size", "received_at")
     click.echo(pairs(dict(zip(("letter", "queue", "why", "bytes", "received"), map(found.get, shown), strict=True))))
-    click.echo(f"\n{content or 'Nothing of it is kept: there was no POSTROAD_SECRET_KEY to seal it with.'}")
+    click.echo(f"\n{content or 'Its content was not kept: there was no POSTROAD_SECRET_KEY to encrypt it.'}")
 
 
 @dead.command()
 @click.argument("letter", type=click.UUID, required=False)
-@click.option("--all", "all_", is_flag=True, help="Every one of them.")
+@click.option("--all", "all_", is_flag=True, help="All of them.")
 def drop(letter: UUID | None, all_: bool) -> None:
-    """Remove a message that was set aside, or --all. The counts in `postroad status` stay."""
+    """Delete a dead letter, or --all. The counts in `postroad status` stay."""
     if (letter is None) != all_:
-        raise click.UsageError("give the id of a letter, or --all")
+        raise click.UsageError("give either a dead letter's id, or --all")
     with opened() as rt:
         gone = dead_letters.drop(rt, _BROKER, letter)
     if letter and not gone:
-        raise PostroadError(f"there is no dead letter {letter}; postroad broker dead list")
+        raise PostroadError(f"no dead letter {letter}; see `postroad broker dead list`")
     click.echo(f"{gone:,} removed")
 
 
 def _content(payload: Any, reveal: bool) -> str | None:
-    """Return what is kept of a message as text."""
+    """Return the kept content of a message as text."""
     return None if payload is None else masked_message(bytes(payload), reveal=reveal)

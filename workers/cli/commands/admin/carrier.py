@@ -1,4 +1,4 @@
-"""`postroad carrier`: whom messages are given to."""
+"""`postroad carrier`: configures carriers and shows their status."""
 
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -17,24 +17,24 @@ from workers.cli.terminal.parameters import JsonFile, JsonObject, Pace
 from workers.cli.terminal.secrets import ask_for, masked_settings, secrets_in
 from workers.cli.terminal.table_layout import as_json, table
 
-#: how receipts stand, as a list says it
+#: authentication of receipts, as a list shows it
 _RECEIPTS = {
-    ReceiptAuthentication.HELD: "proven",
-    ReceiptAuthentication.WAIVED: "OPEN to anybody",
+    ReceiptAuthentication.HELD: "authenticated",
+    ReceiptAuthentication.WAIVED: "OPEN: not authenticated",
     ReceiptAuthentication.LACKING: "refused: no secret",
 }
 
 _CAPABILITIES = click.option(
     "--capabilities",
     type=JsonObject(),
-    help='What it cannot do, as JSON: {"alphanumeric": false, "ucs2": false}; what is not named it can. "dlt": true: it'
-    " takes messages into India though its settings have no ids of the registration there.",
+    help='What it does not support, as JSON: {"alphanumeric": false, "ucs2": false}; the rest it does. "dlt": true: it'
+    " accepts messages to India though its settings have no DLT ids.",
 )
 _PACE = click.option(
     "--segments-per-second",
     "pace",
     type=Pace(),
-    help="What it takes from all of us together; none: as fast as it answers.",
+    help="Its rate limit for all our processes together; none: no limit.",
 )
 
 
@@ -48,12 +48,16 @@ carrier.add_command(dead)
 
 @carrier.command()
 @click.argument("name")
-@click.option("--kind", default="http", show_default=True, help="Which file of pipeline/carriers speaks to it.")
+@click.option(
+    "--kind", default="http", show_default=True, help="Its kind: http, smpp, generic or a vendor; see docs/carriers.md."
+)
 @_CAPABILITIES
 @_PACE
-@click.option("--settings", type=JsonObject(), help='JSON: {"base_url": "https://…", "token": "?"}; a ? is asked for.')
-@click.option("--settings-file", type=JsonFile(), help="A file with the JSON; - reads it from stdin.")
-@click.option("--open-receipts", is_flag=True, help="Believe whoever posts its receipts: no secret proves them.")
+@click.option(
+    "--settings", type=JsonObject(), help='JSON: {"base_url": "https://…", "token": "?"}; a ? is prompted for.'
+)
+@click.option("--settings-file", type=JsonFile(), help="A file with the JSON; - reads stdin.")
+@click.option("--open-receipts", is_flag=True, help="Accept its receipts without authentication.")
 def add(
     name: str,
     kind: str,
@@ -63,14 +67,14 @@ def add(
     pace: float | None,
     open_receipts: bool,
 ) -> None:
-    """Add the carrier NAME, or write its new settings. Nothing is sent to it before `postroad route add`.
+    """Add the carrier NAME, or replace its settings. It gets no messages before `postroad route add`.
 
     Settings of the kind http: base_url (required), carrier, token, window, connect_timeout, deadline, call_deadline,
-    ca_file, receipt_url (your gateway's /receipts/NAME), receipt_token (required: it proves whose receipts come there).
-    Those of the other kinds: docs/carriers.md.
+    ca_file, receipt_url (your gateway's /receipts/NAME), receipt_token (required: it authenticates receipts).
+    For the other kinds see docs/carriers.md.
 
-    Whatever stands on a command line can be read in the list of processes: give secrets in a file, on stdin, or write ?
-    in their place and type them when you are asked.
+    Command lines can be read in the list of processes: give secrets in a file, on stdin, or write ? in their place and
+    type them at the prompt.
     """
     if settings is not None and settings_file is not None:
         raise click.UsageError("give --settings or --settings-file, not both")
@@ -78,27 +82,27 @@ def add(
     if shown := secrets_in(settings or {}):
         click.echo(
             f"warning: {', '.join(shown)} can be read in the list of processes and in your shell's history:"
-            " change it with the carrier, and give it by --settings-file, or as ?",
+            " replace it at the carrier, and give it by --settings-file, or as ?",
             err=True,
         )
     if open_receipts:
         given["receipts"] = _open(kind, given.get("receipts"))
     with opened() as rt:
         if secrets_in(given) and rt.vault_or_none is None:
-            click.echo("warning: without POSTROAD_SECRET_KEY the carrier's secrets are kept readable", err=True)
+            click.echo("warning: without POSTROAD_SECRET_KEY the carrier's secrets are not encrypted", err=True)
         warnings = administer.set_carrier(rt, name, kind, given, capabilities, pace)
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
-    click.echo(f"carrier {name} saved; give it messages with: postroad route add '*' {name}")
+    click.echo(f"carrier {name} saved; route messages to it with: postroad route add '*' {name}")
 
 
 def _open(kind: str, rules: object) -> object:
-    """Return the setting that waives a proof: of a generic carrier's posts it is one of the rules for them."""
+    """Return the setting that waives authentication: for a generic carrier it is one of its receipt rules."""
     if kind != "generic" and not isinstance(rules, dict):
         return "open"
     found = rules if isinstance(rules, dict) else {}
     if "proof" in found:
-        raise click.UsageError("--open-receipts believes whoever posts, and the settings have a proof: leave one out")
+        raise click.UsageError("--open-receipts waives authentication, but the settings have a proof: leave one out")
     return {**found, "proof": "open"}
 
 
@@ -107,9 +111,9 @@ def _open(kind: str, rules: object) -> object:
 @_CAPABILITIES
 @_PACE
 def set_(name: str, capabilities: dict[str, Any] | None, pace: float | None) -> None:
-    """Say what the carrier NAME can do, and how much it takes; its settings stay as they are."""
+    """Set the capabilities and the rate of the carrier NAME; its settings stay."""
     if capabilities is None and pace is None:
-        raise click.UsageError("say what to set: --capabilities, --segments-per-second, or both")
+        raise click.UsageError("give --capabilities, --segments-per-second, or both")
     with opened() as rt:
         administer.adjust_carrier(rt, name, capabilities, pace)
     click.echo(f"carrier {name} saved")
@@ -122,23 +126,23 @@ def set_(name: str, capabilities: dict[str, Any] | None, pace: float | None) -> 
 )
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def status(name: str | None, minutes: float, json_: bool) -> None:
-    """Show how the carrier NAME is, or all of them: state, breaker, what waits, what became of attempts and receipts.
+    """Show the status of the carrier NAME, or of all: state, breaker, waiting messages, outcomes, receipts.
 
-    Attempts are those of the last --minutes at messages that were accepted in that time too, or are being sent; doubts
-    are all that arose. The breaker is shared by all workers; a carrier with an open one is chosen last.
+    Attempts are those of the last --minutes for messages that were accepted in that time too, or are being sent;
+    unknown outcomes are all. The breaker is shared by all workers; a carrier with an open breaker is chosen last.
     """
     with opened() as rt:
         found = carrier_statuses(rt, timedelta(minutes=minutes), name)
     if json_:
         click.echo(as_json(found))
     else:
-        click.echo(carrier_view.condition(found[0], minutes) if name else carrier_view.carrier_lines(found))
+        click.echo(carrier_view.full_status(found[0], minutes) if name else carrier_view.carrier_lines(found))
 
 
 @carrier.command("list")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(json_: bool) -> None:
-    """List carriers; passwords and tokens are not shown. Receipts that are `open` could be anybody's."""
+    """List carriers, with passwords and tokens masked. Receipts that are OPEN could be forged."""
     with opened() as rt:
         found = administer.list_carriers(rt)
     proofs = [administer.proof(row) for row in found]
@@ -162,13 +166,13 @@ def list_(json_: bool) -> None:
 
 @carrier.command()
 @click.argument("name")
-@click.option("--reason", help="Why, for whoever looks at `carrier status`.")
+@click.option("--reason", help="The reason, shown by `carrier status`.")
 def drain(name: str, reason: str | None) -> None:
-    """Give the carrier NAME nothing more; what waits for it goes to the next route, its receipts are still taken.
+    """Send no more messages to the carrier NAME; waiting ones go to the next route, its receipts are still accepted.
 
-    Where no other carrier may be given messages they are held: they fail for nothing, cost no round, and go on when a
-    carrier is resumed or set, or a route added, or expire by their own validity. `postroad status` tells how many. New
-    orders that no other carrier serves are taken in and held too: `postroad route drop` has them refused.
+    Messages without another active carrier are held: they do not fail, use no retry round, and go on when a carrier is
+    resumed or set, or a route added, or expire by their own validity. `postroad status` counts them. New orders that no
+    other carrier serves are accepted and held too; after `postroad route drop` they are refused.
     """
     with opened() as rt:
         administer.set_carrier_state(rt, name, CarrierState.DRAINED, reason)
@@ -178,9 +182,9 @@ def drain(name: str, reason: str | None) -> None:
 @carrier.command()
 @click.argument("name")
 def resume(name: str) -> None:
-    """Give the carrier NAME messages again, and close its breaker: what made it ill is mended.
+    """Send messages to the carrier NAME again, and close its breaker.
 
-    What was held for want of a carrier goes on within seconds.
+    Messages that were held for lack of a carrier go on within seconds.
     """
     with opened() as rt:
         administer.set_carrier_state(rt, name, CarrierState.ACTIVE)

@@ -1,4 +1,4 @@
-"""`postroad inbound`: what handsets sent."""
+"""`postroad inbound`: lists mobile-originated (MO) messages."""
 
 from datetime import datetime
 
@@ -13,19 +13,21 @@ from workers.cli.terminal.table_layout import as_json, table
 
 @click.group()
 def inbound() -> None:
-    """Messages from handsets: what was written to senders, and what was done about it."""
+    """Mobile-originated (MO) messages: what handsets sent, and the actions taken."""
 
 
 @inbound.command("list")
-@click.option("--account", help="Those of this account only.")
-@click.option("--since", type=Since(), default="7d", show_default=True, help="A moment, or so long ago: 2h, 7d.")
+@click.option("--account", help="Only of this account.")
+@click.option(
+    "--since", type=Since(), default="7d", show_default=True, help="A date-time, or a duration before now: 2h, 7d."
+)
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
-@click.option("--reveal", is_flag=True, help="Show numbers and texts whole.")
+@click.option("--reveal", is_flag=True, help="Show numbers and texts unmasked.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(account: str | None, since: datetime, limit: int, reveal: bool, json_: bool) -> None:
-    """List messages from handsets, the latest first; parts of a long one are joined.
+    """List MO messages, the latest first; long ones are joined.
 
-    stop, start and help were done as asked; keep is for the account to read.
+    Of the actions, stop, start and help were carried out; keep means: for the account to read.
     """
     with opened() as rt:
         rows = compliance.list_inbound(rt, account, since, limit)

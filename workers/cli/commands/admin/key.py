@@ -1,4 +1,4 @@
-"""`postroad key`: what opens the front doors."""
+"""`postroad key`: creates, lists and revokes API keys."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ _DIALECTS = click.Choice(list(DIALECTS))
 
 @click.group()
 def key() -> None:
-    """Keys to the HTTP APIs: each speaks one vendor's API, on one account."""
+    """API keys: each for one vendor's API and one account."""
 
 
 def _setting(_ctx: click.Context, _option: click.Parameter, words: tuple[str, ...]) -> dict[str, Any]:
@@ -36,9 +36,9 @@ def _setting(_ctx: click.Context, _option: click.Parameter, words: tuple[str, ..
 @click.argument("account")
 @click.argument("dialect", type=_DIALECTS)
 @click.option("--test", is_flag=True, help="Its messages are tests: no real carrier, no charge.")
-@click.option("--name", default="", help="What you call it.")
-@click.option("--scope", "scopes", multiple=True, help="What it may do, in the vendor's words.")
-@click.option("--network", "networks", multiple=True, help="Where it may be used from: 203.0.113.0/24.")
+@click.option("--name", default="", help="A name to recognise it by.")
+@click.option("--scope", "scopes", multiple=True, help="A permission, in the vendor's terms.")
+@click.option("--network", "networks", multiple=True, help="A network it may be used from: 203.0.113.0/24.")
 @click.option("--setting", "settings", multiple=True, callback=_setting, help="NAME=VALUE, such as rate=50.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def create(
@@ -51,7 +51,7 @@ def create(
     settings: dict[str, Any],
     json_: bool,
 ) -> None:
-    """Make a key of ACCOUNT for one vendor's API and show it: this once."""
+    """Create a key of ACCOUNT for one vendor's API, and show it this once."""
     with opened() as rt:
         made = issue(
             rt,
@@ -67,7 +67,7 @@ def create(
         click.echo(as_json({"id": made.id, **made.credentials}))
         return
     click.echo(pairs({"key": str(made.id), **made.credentials}))
-    click.echo("Keep it: it is not shown again.", err=True)
+    click.echo("Store it: it is not shown again.", err=True)
 
 
 @key.command("list")
@@ -95,7 +95,7 @@ def list_(account: str | None, json_: bool) -> None:
         )
         for row in rows
     ]
-    words = ["key", "account", "API", "name", "ends in", "mode", "scopes", "networks", "made", "revoked"]
+    words = ["key", "account", "API", "name", "ends in", "mode", "scopes", "networks", "created", "revoked"]
     click.echo(table(words, cells))
 
 
@@ -103,7 +103,7 @@ def list_(account: str | None, json_: bool) -> None:
 @click.argument("account")
 @click.argument("id_", metavar="KEY", type=int)
 def revoke(account: str, id_: int) -> None:
-    """Void the key KEY of ACCOUNT: the next call made with it is turned away."""
+    """Revoke the key KEY of ACCOUNT: the next call with it is refused."""
     with opened() as rt:
         void(rt, account, id_)
-    click.echo(f"key {id_} is void")
+    click.echo(f"key {id_} is revoked")

@@ -1,4 +1,4 @@
-"""`postroad network`: whose numbers begin with which digits."""
+"""`postroad network`: imports and lists the number prefixes of mobile networks."""
 
 from collections import Counter
 from typing import BinaryIO
@@ -17,18 +17,18 @@ _COLUMNS = {"prefix", "network"}
 
 @click.group()
 def network() -> None:
-    """Networks: whose numbers begin with which digits, so that routes can name a network as MCC-MNC (621-20).
+    """Networks: number prefixes by MCC-MNC (621-20), so that routes can name a network.
 
-    A number that its owner took along to another network is still counted as its first one's.
+    Number portability is not considered: a ported number counts for its first network.
     """
 
 
 @network.command("import")
 @click.argument("file", type=click.File("rb"))
 def import_(file: BinaryIO) -> None:
-    """Read FILE, in place of what was known: CSV with the columns `prefix` and `network`, such as 234803,621-30.
+    """Replace all prefixes by those in FILE: CSV with the columns `prefix` and `network`, such as 234803,621-30.
 
-    Workers go by it within a minute.
+    Workers use them within a minute.
     """
     reader = CsvReader(iter(lambda: file.read(_BLOCK), b""))
     header = reader.read_header(lambda cells: set(map(fold, cells)) >= _COLUMNS)
@@ -40,7 +40,7 @@ def import_(file: BinaryIO) -> None:
         if isinstance(record, LineFault):
             raise click.UsageError(f"line {record.line}: {record.message}")
         if max(prefix, network) >= len(record.cells):
-            raise click.UsageError(f"line {record.line}: it lacks a cell; there is no network in it")
+            raise click.UsageError(f"line {record.line}: a cell is missing: a prefix and a network are required")
         plan[record.cells[prefix].strip()] = record.cells[network].strip()
     with opened() as rt:
         administer.set_networks(rt, plan)
@@ -50,7 +50,7 @@ def import_(file: BinaryIO) -> None:
 @network.command("list")
 @click.option("--json", "json_", is_flag=True, help="Print JSON: every prefix with its network.")
 def list_(json_: bool) -> None:
-    """List networks with how many prefixes each has."""
+    """List networks with their numbers of prefixes."""
     with opened() as rt:
         plan = administer.list_networks(rt)
     if json_:

@@ -1,4 +1,4 @@
-"""`postroad optout`: who wants nothing, from whom."""
+"""`postroad optout`: adds, removes, lists and imports opt-outs."""
 
 from typing import BinaryIO
 
@@ -12,22 +12,22 @@ from workers.cli.terminal.parameters import Country
 from workers.cli.terminal.table_layout import as_json, table
 from workers.csv_reader import NUMBER_COLUMNS, CsvReader, LineFault, fold
 
-#: bytes of a file read at once, and lines that are told one by one
+#: bytes of a file read at once, and the most errors listed
 _BLOCK, _REPORTED = 1 << 16, 20
 
-_OWNER = click.option("--account", help="From this account only; else from every account.")
-_SENDER = click.option("--sender", default="", help="From this sender only.")
+_OWNER = click.option("--account", help="For this account only; else for every account.")
+_SENDER = click.option("--sender", default="", help="For this sender only.")
 _CLASS = click.option(
-    "--class", "class_", type=click.Choice([each.value for each in MessageClass]), help="Of this kind."
+    "--class", "class_", type=click.Choice([each.value for each in MessageClass]), help="For this message class only."
 )
-_COUNTRY = click.option("--country", type=Country(), help="Where numbers without a plus are dialled, such as NG.")
+_COUNTRY = click.option("--country", type=Country(), help="Country of numbers without a plus, such as NG.")
 
 
 @click.group()
 def optout() -> None:
-    """Opt-outs: numbers that want nothing. STOP and START from handsets write them too.
+    """Opt-outs: numbers that must not get messages. STOP and START from handsets add and remove them too.
 
-    They are looked at when an order is taken in, and again when its messages are about to go.
+    They are checked when an order is accepted, and again just before its messages are sent.
     """
 
 
@@ -38,10 +38,10 @@ def optout() -> None:
 @_CLASS
 @_COUNTRY
 def add(number: str, account: str | None, sender: str, class_: str | None, country: str | None) -> None:
-    """Send NUMBER nothing any more."""
+    """Add an opt-out of NUMBER."""
     with opened() as rt:
         is_new = compliance.opt_out(rt, account, number, sender, MessageClass(class_) if class_ else None, country)
-    click.echo("opted out" if is_new else "that number was opted out already")
+    click.echo("opted out" if is_new else "already opted out")
 
 
 @optout.command()
@@ -51,18 +51,18 @@ def add(number: str, account: str | None, sender: str, class_: str | None, count
 @_CLASS
 @_COUNTRY
 def remove(number: str, account: str | None, sender: str, class_: str | None, country: str | None) -> None:
-    """Take an opt-out of NUMBER back, with the same options as it was added with."""
+    """Remove an opt-out of NUMBER, with the options that it was added with."""
     with opened() as rt:
         compliance.opt_in(rt, account, number, sender, MessageClass(class_) if class_ else None, country)
-    click.echo("the opt-out is gone")
+    click.echo("opt-out removed")
 
 
 @optout.command("list")
-@click.option("--account", help="Those from this account only.")
-@click.option("--number", help="Those of this number only.")
+@click.option("--account", help="Only of this account.")
+@click.option("--number", help="Only of this number.")
 @_COUNTRY
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True)
-@click.option("--reveal", is_flag=True, help="Show numbers whole.")
+@click.option("--reveal", is_flag=True, help="Show numbers unmasked.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(account: str | None, number: str | None, country: str | None, limit: int, reveal: bool, json_: bool) -> None:
     """List opt-outs, the latest first."""
@@ -81,7 +81,7 @@ def list_(account: str | None, number: str | None, country: str | None, limit: i
         ]
         for row in rows
     ]
-    click.echo(table(["number", "account", "sender", "class", "said by", "since"], cells))
+    click.echo(table(["number", "account", "sender", "class", "source", "since"], cells))
 
 
 @optout.command("import")
@@ -90,9 +90,9 @@ def list_(account: str | None, number: str | None, country: str | None, limit: i
 @_SENDER
 @_COUNTRY
 def import_(file: BinaryIO, account: str | None, sender: str, country: str | None) -> int:
-    """Read FILE: CSV in UTF-8, numbers in the column called to, phone, number or msisdn, else in the first.
+    """Import FILE: CSV in UTF-8, numbers in the column to, phone, number or msisdn, else in the first.
 
-    Lines without a number that can be read are told one by one; exits with 1 when there are any: they opt nobody out.
+    Lines without a valid number are listed and skipped; exits with 1 if there are any.
     """
     found, faults = _numbers(file)
     with opened() as rt:
@@ -101,8 +101,8 @@ def import_(file: BinaryIO, account: str | None, sender: str, country: str | Non
     for fault in sorted(faults, key=lambda each: each.line)[:_REPORTED]:
         click.echo(f"line {fault.line}: {fault.message}", err=True)
     if len(faults) > _REPORTED:
-        click.echo(f"… and {len(faults) - _REPORTED:,} more lines without a number", err=True)
-    click.echo(f"{new:,} new, {known:,} known or twice in the file, {len(faults):,} no numbers")
+        click.echo(f"… and {len(faults) - _REPORTED:,} more lines without a valid number", err=True)
+    click.echo(f"{new:,} new, {known:,} known or duplicates, {len(faults):,} invalid")
     return 1 if faults else 0
 
 
@@ -111,7 +111,7 @@ def _looks_like_a_number(cell: str) -> bool:
 
 
 def _numbers(file: BinaryIO) -> tuple[list[tuple[int, str]], list[LineFault]]:
-    """Return (line, number) of each line, and what is wrong with the others."""
+    """Return (line, number) of each valid line, and the errors of the others."""
     reader = CsvReader(iter(lambda: file.read(_BLOCK), b""))
     header = reader.read_header(lambda cells: any(fold(each) in NUMBER_COLUMNS for each in cells))
     place = next(place for place, each in enumerate(header) if fold(each) in NUMBER_COLUMNS) if header else 0

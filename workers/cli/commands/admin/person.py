@@ -10,27 +10,27 @@ from workers.cli.terminal.table_layout import as_json, table
 
 @click.group()
 def person() -> None:
-    """Persons: an account's own customers, whom some APIs name instead of numbers."""
+    """Persons: an account's own customers, which some APIs name instead of numbers."""
 
 
 @person.command()
 @click.argument("account")
 @click.argument("person_id")
-@click.option("--phone", help="His number, with its country code: +4915112345678.")
-@click.option("--country", type=Country(), help="Where a number without a plus is dialled, such as NG.")
-@click.option("--verified", is_flag=True, help="He has proven that the number is his; only then is he sent anything.")
+@click.option("--phone", help="The phone number with its country code: +4915112345678.")
+@click.option("--country", type=Country(), help="Country of a number without a plus, such as NG.")
+@click.option("--verified", is_flag=True, help="The number is verified; only verified numbers get messages.")
 def add(account: str, person_id: str, phone: str | None, country: str | None, verified: bool) -> None:
-    """Put the person PERSON_ID on ACCOUNT, or give him a number who has none yet."""
+    """Add the person PERSON_ID to ACCOUNT, or a number to a person without one."""
     with opened() as rt:
         person_import.add_person(rt, account, person_id, phone, country=country, verified=verified)
-    click.echo(f"person {person_id} is on the account {account}")
+    click.echo(f"person {person_id} is saved on account {account}")
 
 
 @person.command()
 @click.argument("account")
 @click.argument("person_id")
 def drop(account: str, person_id: str) -> None:
-    """Take the number of PERSON_ID away; he himself stays on ACCOUNT."""
+    """Remove the number of PERSON_ID; the person stays on ACCOUNT."""
     with opened() as rt:
         had = person_import.remove_person_number(rt, account, person_id)
     click.echo(f"person {person_id} has no number any more" if had else f"person {person_id} had no number")
@@ -40,7 +40,7 @@ def drop(account: str, person_id: str) -> None:
 @click.argument("account")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(account: str, json_: bool) -> None:
-    """List the persons on ACCOUNT; a number that is not proven is sent nothing but its code."""
+    """List the persons of ACCOUNT; a number that is not verified gets only its verification code."""
     with opened() as rt:
         rows = person_import.list_persons(rt, account)
     if json_:

@@ -1,4 +1,4 @@
-"""`postroad price`: what a segment costs, by destination."""
+"""`postroad price`: sets and lists prices per segment, by destination."""
 
 import click
 
@@ -9,10 +9,10 @@ from workers.cli.terminal.table_layout import as_json, table
 
 @click.group()
 def price() -> None:
-    """Prices: what a segment costs, by destination, in minor units of the account's currency.
+    """Prices per segment, by destination, in minor units of the account's currency.
 
-    The longest destination that fits decides; an account's own price goes before the common one. Without a price a
-    message is rejected.
+    The longest matching destination applies; an account's own price precedes the common one. Without a price a message
+    is rejected.
     """
 
 
@@ -22,7 +22,7 @@ def price() -> None:
 @click.option("--currency", help="ISO 4217; may be left out with --account.")
 @click.option("--account", help="For this account only.")
 def set_(destination: str, amount: int, currency: str | None, account: str | None) -> None:
-    """Let a segment to DESTINATION (234803, NG or *) cost AMOUNT minor units, from now on."""
+    """Set the price of a segment to DESTINATION (234803, NG or *) to AMOUNT minor units, from now on."""
     with opened() as rt:
         unit = administer.set_price(rt, destination, currency, amount, account)
     click.echo(f"a segment to {destination} costs {amount} {unit} minor units")
@@ -31,7 +31,7 @@ def set_(destination: str, amount: int, currency: str | None, account: str | Non
 @price.command("list")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(json_: bool) -> None:
-    """List the prices in force, those for every account first."""
+    """List the prices in force, the common ones first."""
     with opened() as rt:
         rows = administer.list_prices(rt)
     if json_:
@@ -41,4 +41,4 @@ def list_(json_: bool) -> None:
         (row["account"] or "every", row["destination"], row["per_segment"], row["currency"], row["from_at"])
         for row in rows
     ]
-    click.echo(table(["account", "destination", "a segment", "currency", "since"], cells))
+    click.echo(table(["account", "destination", "per segment", "currency", "since"], cells))

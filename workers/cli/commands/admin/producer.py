@@ -1,4 +1,4 @@
-"""`postroad producer`: keys with which producers seal the orders that they enqueue."""
+"""`postroad producer`: keys by which producers encrypt and authenticate orders."""
 
 import click
 
@@ -9,13 +9,13 @@ from workers.cli.terminal.table_layout import as_json, table
 
 @click.group()
 def producer() -> None:
-    """Producers' keys: orders sealed with one can be read, and made, by nobody who only reaches the broker."""
+    """Producer keys: with one, orders cannot be read or forged by access to the broker alone."""
 
 
 @producer.command()
 @click.argument("account")
 def create(account: str) -> None:
-    """Make a key for the producers of ACCOUNT, shown this once. It is their POSTROAD_PRODUCER_KEY."""
+    """Create a key for the producers of ACCOUNT, shown this once. It is their POSTROAD_PRODUCER_KEY."""
     with opened() as rt:
         click.echo(stage.create_key(rt, account))
 
@@ -24,27 +24,27 @@ def create(account: str) -> None:
 @click.argument("account")
 @click.argument("key")
 def revoke(account: str, key: str) -> None:
-    """Void a key (its id, as `list` shows it) of ACCOUNT: orders sealed with it are refused within seconds."""
+    """Revoke a KEY (its id in `list`) of ACCOUNT: orders sealed with it are refused within seconds."""
     with opened() as rt:
         stage.revoke_key(rt, account, key)
-    click.echo(f"key {key} is void")
+    click.echo(f"key {key} is revoked")
 
 
 @producer.command()
 @click.argument("account")
-@click.option("--off", is_flag=True, help="Take open orders again.")
+@click.option("--off", is_flag=True, help="Accept unsealed orders again.")
 def require(account: str, off: bool) -> None:
-    """Refuse the orders of ACCOUNT that come through the broker unsealed. The HTTP APIs have keys of their own."""
+    """Refuse orders of ACCOUNT that arrive through the broker unsealed. The HTTP APIs have their own keys."""
     with opened() as rt:
         stage.require_sealed(rt, account, not off)
-    click.echo(f"{account}: orders " + ("may come open" if off else "must be sealed with a producer key"))
+    click.echo(f"{account}: orders " + ("may be unsealed" if off else "must be sealed with a producer key"))
 
 
 @producer.command("list")
 @click.argument("account", required=False)
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(account: str | None, json_: bool) -> None:
-    """List producers' keys, the revoked too, of ACCOUNT or of all. Secrets are not shown."""
+    """List producer keys of ACCOUNT or of all, with revoked ones. Secrets are not shown."""
     with opened() as rt:
         found = stage.list_keys(rt, account)
     if json_:
@@ -52,5 +52,7 @@ def list_(account: str | None, json_: bool) -> None:
         return
     columns = ("account", "id", "required", "created_at", "revoked_at")
     click.echo(
-        table(["account", "key", "sealed orders only", "made", "revoked"], [[row[c] for c in columns] for row in found])
+        table(
+            ["account", "key", "sealed orders only", "created", "revoked"], [[row[c] for c in columns] for row in found]
+        )
     )

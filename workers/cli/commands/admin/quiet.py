@@ -1,4 +1,4 @@
-"""`postroad quiet`: the hours in which recipients are left alone."""
+"""`postroad quiet`: quiet hours, in which recipients get no messages."""
 
 import click
 
@@ -8,15 +8,15 @@ from schema.vocabulary import QuietAction
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json, table
 
-_OWNER = click.option("--account", help="For this account only; its own line goes before the one for every account.")
+_OWNER = click.option("--account", help="For this account only; its own rule precedes the common one.")
 _CLASS = click.argument("class_", metavar="CLASS", type=click.Choice([each.value for each in MessageClass]))
 
 
 @click.group()
 def quiet() -> None:
-    """Quiet hours, by the clock where the recipient is. Where a number may be in several zones, in any of them.
+    """Quiet hours in the recipient's local time; for a number in several possible zones, of any of them.
 
-    A message waits until they are over, or is rejected. Codes are left out unless a line names otp.
+    A message waits until they end, or is rejected. One-time passwords are exempt unless a rule names otp.
     """
 
 
@@ -34,13 +34,13 @@ def quiet() -> None:
 )
 @_OWNER
 def add(country: str, class_: str, begins: str, ends: str, action: str, account: str | None) -> None:
-    """Leave COUNTRY (or *) alone with messages of CLASS from BEGINS until ENDS: NG bulk 20:00 08:00.
+    """Set quiet hours of COUNTRY (or *) for messages of CLASS from BEGINS until ENDS: NG bulk 20:00 08:00.
 
-    Both the same: never, where a line for every account would say otherwise.
+    Equal times mean no quiet hours, as an exception to a common rule.
     """
     with opened() as rt:
         compliance.set_quiet(rt, account, country, MessageClass(class_), begins, ends, QuietAction(action))
-    click.echo(f"{country} is left alone with {class_} from {begins} until {ends}")
+    click.echo(f"{country} has quiet hours for {class_} from {begins} until {ends}")
 
 
 @quiet.command()
@@ -48,7 +48,7 @@ def add(country: str, class_: str, begins: str, ends: str, action: str, account:
 @_CLASS
 @_OWNER
 def remove(country: str, class_: str, account: str | None) -> None:
-    """Take the line of COUNTRY and CLASS away."""
+    """Remove the rule of COUNTRY and CLASS."""
     with opened() as rt:
         compliance.drop_quiet(rt, account, country, MessageClass(class_))
     click.echo(f"{country} has no quiet hours for {class_} any more")
@@ -57,7 +57,7 @@ def remove(country: str, class_: str, account: str | None) -> None:
 @quiet.command("list")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(json_: bool) -> None:
-    """List quiet hours, those for every account first."""
+    """List quiet hours, the common ones first."""
     with opened() as rt:
         rows = compliance.list_quiet(rt)
     if json_:

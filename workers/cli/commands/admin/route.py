@@ -1,4 +1,4 @@
-"""`postroad route`: which carrier serves which destination."""
+"""`postroad route`: sets, drops and lists routes."""
 
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -12,11 +12,11 @@ from workers.cli.terminal.parameters import Moment
 from workers.cli.terminal.route_view import cost as read_cost
 from workers.cli.terminal.table_layout import as_json, table
 
-_OWNER = click.option("--account", help="For this account only; its own routes go before the common ones.")
+_OWNER = click.option("--account", help="For this account only; its own routes precede the common ones.")
 
 
 class Cost(click.ParamType[int]):
-    """What a segment costs in units of its currency: `0.0042`."""
+    """The cost of a segment in units of its currency: `0.0042`."""
 
     name = "amount"
 
@@ -27,7 +27,7 @@ class Cost(click.ParamType[int]):
         except InvalidOperation:
             millionths = Decimal("NaN")
         if not (millionths.is_finite() and millionths >= 0 and millionths == millionths.to_integral_value()):
-            self.fail(f"{value!r} is no cost: write units of its currency, as 0.0042 (6 places at most)")
+            self.fail(f"{value!r} is not a cost: write units of its currency, such as 0.0042 (at most 6 decimals)")
         return int(millionths)
 
 
@@ -36,12 +36,12 @@ def route() -> None:
     """Routes: which carrier serves which destination.
 
     DESTINATION is the number's leading digits (234803), a network as MCC-MNC (621-20, see `postroad network`), a
-    country (NG), or * for everywhere. The longest digits that fit are asked first, then the network, the country,
-    everywhere; within each the lowest rank. Within a rank each recipient belongs to one carrier, by the weights: the
-    same one for all messages of a sender. Those that follow are where a message goes when the first does not take it.
+    country (NG), or * for everywhere. The longest matching digits come first, then the network, the country,
+    everywhere; within each the lowest rank. Within a rank the weights assign each recipient to one carrier,
+    the same for all messages of a sender. The next routes are used when the first carrier does not accept a message.
 
-    A carrier that is drained, or cannot carry the message (`postroad carrier add --capabilities`), is passed over;
-    one whose breaker is open comes last. `postroad explain --to NUMBER` shows what comes of it all.
+    A carrier that is drained, or does not support the message (`postroad carrier add --capabilities`), is skipped; one
+    whose breaker is open comes last. `postroad explain --to NUMBER` shows the result.
     """
 
 
@@ -53,18 +53,18 @@ def route() -> None:
     "--weight",
     default=100,
     show_default=True,
-    help="Share among routes of the same destination and rank. 0: stands by behind those that have one, the cheapest "
-    "of these first.",
+    help="Share among routes of the same destination and rank. 0: standby, after routes with a weight, the cheapest "
+    "first.",
 )
-@click.option("--cost", type=Cost(), help="What the carrier asks for a segment, in units of --currency: 0.0042.")
+@click.option("--cost", type=Cost(), help="The carrier's price of a segment, in units of --currency: 0.0042.")
 @click.option("--currency", help="ISO 4217. Costs are compared within one currency.")
-@click.option("--from", "from_at", type=Moment(), help="In force from then: ISO 8601 with its zone, or +2h, +1d.")
-@click.option("--until", "until_at", type=Moment(), help="And not any more from then; written the same way.")
+@click.option("--from", "from_at", type=Moment(), help="In force from: ISO 8601 with a zone, or +2h, +1d.")
+@click.option("--until", "until_at", type=Moment(), help="In force until; same format.")
 @_OWNER
 def add(destination: str, carrier: str, account: str | None, **version: Any) -> None:
-    """Let CARRIER serve DESTINATION, or change how: the version in force ends where the new one begins.
+    """Route DESTINATION to CARRIER, or change that route: the version in force ends where the new one begins.
 
-    A version lasts until its --until, or until the next one begins. What was in force when is kept.
+    A version lasts until its --until, or until the next one begins. Past versions are kept.
     """
     with opened() as rt:
         administer.set_route(rt, destination, carrier, account=account, **version)
@@ -77,21 +77,21 @@ def add(destination: str, carrier: str, account: str | None, **version: Any) -> 
 @click.argument("carrier")
 @_OWNER
 def drop(destination: str, carrier: str, account: str | None) -> None:
-    """Let CARRIER serve DESTINATION no more, now or later."""
+    """End the route of DESTINATION to CARRIER, with its future versions."""
     with opened() as rt:
         administer.drop_route(rt, destination, carrier, account)
-    click.echo(f"{destination} goes to {carrier} no more")
+    click.echo(f"{destination} no longer goes to {carrier}")
 
 
-#: what it was called before routes had versions
+#: the former name of `drop`
 route.add_command(click.Command("remove", params=drop.params, callback=drop.callback, help=drop.help, hidden=True))
 
 
 @route.command("list")
-@click.option("--all", "over", is_flag=True, help="Also what is over.")
+@click.option("--all", "over", is_flag=True, help="Also past versions.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(over: bool, json_: bool) -> None:
-    """List routes in force and to come, those for every account first."""
+    """List current and future routes, the common ones first."""
     with opened() as rt:
         rows = administer.list_routes(rt, over=over)
     if json_:

@@ -1,4 +1,4 @@
-"""`postroad sender`: the names under which an account may send."""
+"""`postroad sender`: registers and lists an account's sender ids."""
 
 import click
 
@@ -13,7 +13,7 @@ _STATES = click.Choice([state.value for state in SenderState])
 
 @click.group()
 def sender() -> None:
-    """Sender ids of accounts: what recipients see."""
+    """Sender ids of accounts, which recipients see."""
 
 
 @sender.command()
@@ -22,12 +22,12 @@ def sender() -> None:
 @click.option(
     "--state", type=_STATES, default=SenderState.APPROVED.value, show_default=True, help="pending: tests only."
 )
-@click.option("--reason", help="Why it was rejected: its owner is told.")
+@click.option("--reason", help="Why it was rejected; shown to the account.")
 @click.option(
-    "--country", "countries", multiple=True, help="It is for this country (NG) only; may be repeated. *: every."
+    "--country", "countries", multiple=True, help="For this country (NG) only; may be repeated. *: every country."
 )
 def add(account: str, word: str, state: str, reason: str | None, countries: tuple[str, ...]) -> None:
-    """Register SENDER on ACCOUNT, or change its state; its countries stay unless they are given."""
+    """Register SENDER on ACCOUNT, or change its state; its countries stay unless given."""
     wanted = [country for country in countries if country != "*"] if countries else None
     with opened() as rt:
         administer.set_sender(rt, account, word, SenderState(state), reason, wanted)
@@ -41,5 +41,5 @@ def list_(account: str) -> None:
     with opened() as rt:
         found = next((row for row in administer.list_accounts(rt) if row["name"] == account), None)
     if found is None:
-        raise PostroadError(f"there is no account {account!r}: `postroad account list` shows them")
+        raise PostroadError(f"there is no account {account!r}; see `postroad account list`")
     click.echo(table(["sender", "state"], list(found["senders"].items())))

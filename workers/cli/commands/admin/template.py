@@ -1,4 +1,4 @@
-"""`postroad template`: texts that an account sends again and again."""
+"""`postroad template`: writes and lists an account's templates."""
 
 from pathlib import Path
 
@@ -11,18 +11,18 @@ from workers.cli.terminal.table_layout import as_json, table
 
 @click.group()
 def template() -> None:
-    """Templates of accounts: texts with ${name} where a merge field goes."""
+    """Templates of accounts: reusable texts with ${name} for merge fields."""
 
 
 @template.command()
 @click.argument("account")
 @click.argument("slug")
-@click.option("--text", help="The template's text, with ${name} where a merge field goes.")
-@click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Take the text from a file.")
+@click.option("--text", help="The template's text, with ${name} for merge fields.")
+@click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Read the text from a file.")
 def add(account: str, slug: str, text: str | None, file: Path | None) -> None:
-    """Write the template SLUG of ACCOUNT, or its new text."""
+    """Create the template SLUG of ACCOUNT, or replace its text."""
     if (text is None) == (file is None):
-        raise click.UsageError("say the text by --text or --file")
+        raise click.UsageError("give the text by --text or --file")
     body = file.read_text("utf-8") if file else text
     assert body is not None
     with opened() as rt:

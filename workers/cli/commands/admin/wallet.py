@@ -1,4 +1,4 @@
-"""`postroad wallet`: what an account may spend. Money is in minor units: 5000 is 50.00."""
+"""`postroad wallet`: tops up money and quota, sets credit. Money is in minor units: 5000 is 50.00."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ def wallet() -> None:
 @wallet.command()
 @click.argument("account")
 @click.argument("amount", type=int)
-@click.option("--note", default="", help="Kept with the ledger's entry.")
+@click.option("--note", default="", help="A note in the ledger.")
 def topup(account: str, amount: int, note: str) -> None:
     """Add AMOUNT minor units to the wallet of ACCOUNT."""
     with opened() as rt:
@@ -27,10 +27,10 @@ def topup(account: str, amount: int, note: str) -> None:
 @wallet.command()
 @click.argument("account")
 @click.argument("segments", type=int)
-@click.option("--month", type=click.DateTime(["%Y-%m"]), help="2026-12; this month (UTC) unless said.")
-@click.option("--note", default="", help="Kept with the ledger's entry.")
+@click.option("--month", type=click.DateTime(["%Y-%m"]), help="Such as 2026-12; by default this month (UTC).")
+@click.option("--note", default="", help="A note in the ledger.")
 def quota(account: str, segments: int, month: datetime | None, note: str) -> None:
-    """Add SEGMENTS to a month's quota of ACCOUNT: it pays before the money does."""
+    """Add SEGMENTS to a month's quota of ACCOUNT, which is used before money."""
     with opened() as rt:
         left = administer.grant(rt, account, segments, note, month.replace(tzinfo=UTC).date() if month else None)
     click.echo(f"{left:,} segments left")
@@ -40,7 +40,7 @@ def quota(account: str, segments: int, month: datetime | None, note: str) -> Non
 @click.argument("account")
 @click.argument("limit", type=int)
 def credit(account: str, limit: int) -> None:
-    """Let the wallet of ACCOUNT go LIMIT minor units below nothing."""
+    """Allow the balance of ACCOUNT to be negative by LIMIT minor units."""
     with opened() as rt:
         administer.set_credit_limit(rt, account, limit)
     click.echo(f"credit limit {limit:,}")
