@@ -25,6 +25,12 @@ class AlreadyExists(PostroadError):
     """What an operator creates exists already, or its name is taken."""
 
 
+def require(condition: object, message: str) -> None:
+    """Raise InvalidInput with the message unless the condition holds."""
+    if not condition:
+        raise InvalidInput(message)
+
+
 class DatabaseFault(PostroadError):
     """The database is down, or raised an error. The message names the error, never the rows involved."""
 

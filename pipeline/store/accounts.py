@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.errors import NotFound
 from pipeline.rules.consent.send_permission import SendPermission
 from pipeline.store.consent import send_permission
 from schema.api_views import AccountBalance
@@ -56,6 +57,14 @@ def find(conn: Connection, names: Iterable[str]) -> dict[str, Account]:
         )
         for id_, name, state, currency, sealed_orders, senders, countries, *held_back in rows
     }
+
+
+def named(conn: Connection, name: str) -> Account:
+    """Return the account of that name; NotFound."""
+    found = find(conn, [name]).get(name)
+    if found is None:
+        raise NotFound(f"there is no account {name!r}: `postroad account list` shows them")
+    return found
 
 
 _CREATE = "INSERT INTO accounts (name, currency) VALUES (%(name)s, %(currency)s) ON CONFLICT DO NOTHING RETURNING id"

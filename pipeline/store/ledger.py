@@ -14,12 +14,10 @@ from sqlalchemy import Connection
 
 from pipeline.errors import ShortOfFunds
 from pipeline.rules.identity import ids
+from pipeline.rules.money.currencies import SEGMENTS
 from pipeline.rules.money.prices import Price
 from schema.value_class import value_class
 from schema.vocabulary import Book, LedgerEntry
-
-#: the unit of quota
-SEGMENTS = "SEG"
 
 _BOOKS = """
 SELECT DISTINCT ON (a.id, destination, p.account_id) a.id, destination, per_segment, p.account_id IS NOT NULL

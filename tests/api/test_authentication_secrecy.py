@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.dialects.solaris import authentication
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.accounts import create_account, set_account_state
 from pipeline.stages.admin.api_keys import revoke
 from pipeline.store import carriers
 from schema.vocabulary import AccountState, CarrierState
@@ -50,8 +50,8 @@ def state(world: World, standing: str, dialect: Vendor) -> dict[str, str]:
 @pytest.fixture
 def two(world: World) -> World:
     """A world with a second account, which is suspended."""
-    administer.create_account(world.rt, "bolt", "NGN")
-    administer.set_account_state(world.rt, "bolt", AccountState.SUSPENDED)
+    create_account(world.rt, "bolt", "NGN")
+    set_account_state(world.rt, "bolt", AccountState.SUSPENDED)
     return world
 
 

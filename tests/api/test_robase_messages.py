@@ -10,8 +10,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pipeline.stages.admin import administer, compliance
+from pipeline.stages.admin import compliance
+from pipeline.stages.admin.accounts import create_account
 from pipeline.stages.admin.audit import audit
+from pipeline.stages.admin.prices import set_price
+from pipeline.stages.admin.sender_registration import set_sender
+from pipeline.stages.admin.wallets import grant, top_up
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from schema.vocabulary import SenderState
@@ -119,7 +123,7 @@ def test_fields_that_nobody_knows_and_null_are_passed_over(ask: Ask) -> None:
 
 
 def test_the_country_may_be_said_but_not_otherwise_than_by_the_number(ask: Ask, world: Any) -> None:
-    administer.set_price(world.rt, "GH", "NGN", 15, None)
+    set_price(world.rt, "GH", "NGN", 15, None)
     compliance.allow(world.rt, "acme", ["GH"])
 
     said = ask("POST", "/sms", RIDE | {"to": "+233201234567", "country": "GH"})
@@ -344,7 +348,7 @@ def test_more_than_ten_calls_a_second_are_too_many(gatehouse: Any, ask: Ask) -> 
 
 def test_only_quota_and_wallet_together_can_be_exhausted(ask: Ask, world: Any) -> None:
     world.run("UPDATE wallets SET balance = 0")
-    administer.grant(world.rt, "acme", 1, "a month")
+    grant(world.rt, "acme", 1, "a month")
 
     first, second = ask("POST", "/sms", RIDE), ask("POST", "/sms", RIDE)
 
@@ -375,8 +379,8 @@ def test_what_is_not_there_is_said_in_the_same_shape(ask: Ask, method: str, path
 
 
 def test_a_pending_sender_is_for_tests_and_a_rejected_one_for_nothing(ask: Ask, world: Any, trial: str) -> None:
-    administer.set_sender(world.rt, "acme", "NEW", SenderState.PENDING)
-    administer.set_sender(world.rt, "acme", "BAD", SenderState.REJECTED)
+    set_sender(world.rt, "acme", "NEW", SenderState.PENDING)
+    set_sender(world.rt, "acme", "BAD", SenderState.REJECTED)
 
     answers = {
         (sender, mode): ask("POST", "/sms", RIDE | {"from": sender}, key=key)
@@ -464,7 +468,7 @@ def test_a_refusal_that_money_cures_is_judged_anew_and_what_was_accepted_is_not(
     assert ask("POST", "/sms", RIDE | {"to": "12"}, key).status == 400
     make_dear(world)
     short, still = ask("POST", "/sms", RIDE, key), ask("POST", "/sms", RIDE, key)
-    administer.top_up(world.rt, "acme", 10_000_000, "more")
+    top_up(world.rt, "acme", 10_000_000, "more")
 
     paid, again = ask("POST", "/sms", RIDE, key), ask("POST", "/sms", RIDE, key)
 
@@ -483,7 +487,7 @@ def test_a_price_that_is_set_later_cures_too(ask: Ask, world: Any) -> None:
     key, there = {"Idempotency-Key": "k"}, RIDE | {"to": "+233201234567"}
     world.run("DELETE FROM prices")
     unpriced = ask("POST", "/sms", there, key)
-    administer.set_price(world.rt, "GH", "NGN", 15, None)
+    set_price(world.rt, "GH", "NGN", 15, None)
 
     assert (unpriced.status, ask("POST", "/sms", there, key).status) == (400, 202)
 
@@ -492,7 +496,7 @@ def test_two_at_once_under_a_key_that_was_not_paid_for_are_one_message(ask: Ask,
     key = {"Idempotency-Key": "k"}
     make_dear(world)
     assert ask("POST", "/sms", RIDE, key).status == 402
-    administer.top_up(world.rt, "acme", 10_000_000, "more")
+    top_up(world.rt, "acme", 10_000_000, "more")
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: ask("POST", "/sms", RIDE, key), range(16)))
@@ -507,7 +511,7 @@ def test_a_batch_s_rows_that_nobody_paid_for_are_judged_anew(ask: Ask, world: An
     rows = {"from": "ACME", "messages": [{"to": f"+234801234567{n}", "body": "x"} for n in range(3)]}
     make_dear(world, 600_000)
     first = ask("POST", "/sms/batch", rows, {"Idempotency-Key": "k"})
-    administer.top_up(world.rt, "acme", 10_000_000, "more")
+    top_up(world.rt, "acme", 10_000_000, "more")
 
     again = ask("POST", "/sms/batch", rows, {"Idempotency-Key": "k"})
 
@@ -719,7 +723,7 @@ def test_an_account_sees_its_own_messages_and_a_test_key_only_tests(
     ask: Ask, world: Any, gatehouse: Any, trial: str
 ) -> None:
     live, test = ask("POST", "/sms", RIDE).json["id"], ask("POST", "/sms", RIDE, key=trial).json["id"]
-    administer.create_account(world.rt, "other", "NGN")
+    create_account(world.rt, "other", "NGN")
     scripted_vendor = issue(world.rt, "other", Vendor.ROBASE).credentials["api_key"]
 
     assert [each["id"] for each in ask("GET", "/sms").json["data"]] == [live]
@@ -794,7 +798,7 @@ def test_nothing_a_caller_may_send_makes_us_fail(ask: Ask) -> None:
 
 def make_dear(world: Any, price: int = 1_000_001) -> None:
     """Let a segment to Nigeria cost so much, of the account's 1,000,000."""
-    administer.set_price(world.rt, "NG", "NGN", price, None)
+    set_price(world.rt, "NG", "NGN", price, None)
 
 
 def broken(world: Any) -> list[Any]:

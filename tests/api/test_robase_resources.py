@@ -8,7 +8,9 @@ import pytest
 
 from pipeline.dialects.registry import DIALECTS
 from pipeline.settings import Settings
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.account_templates import set_template
+from pipeline.stages.admin.accounts import create_account
+from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.api import webhook_endpoints
 from schema.vocabulary import SenderState
 from tests.dialects.vendors import Vendor, issue
@@ -45,7 +47,7 @@ def ask(gatehouse: Any) -> Ask:
 @pytest.fixture
 def scripted_vendor(world: Any) -> str:
     """A key of another account."""
-    administer.create_account(world.rt, "other", "NGN")
+    create_account(world.rt, "other", "NGN")
     return str(issue(world.rt, "other", Vendor.ROBASE, settings={"rate": 1000}).credentials["api_key"])
 
 
@@ -124,7 +126,7 @@ def test_a_batch_has_a_template_and_rows_may_have_another(ask: Ask) -> None:
 
 
 def test_a_template_in_our_own_syntax_serves_too(ask: Ask, world: Any) -> None:
-    administer.set_template(world.rt, "acme", "ours", "Hello ${name}, ${x}")
+    set_template(world.rt, "acme", "ours", "Hello ${name}, ${x}")
 
     reported = ask(
         "POST", "/sms", {"to": "+2348012345678", "from": "ACME", "template": "ours", "variables": {"name": "Ada"}}
@@ -212,7 +214,7 @@ def test_a_sender_id_waits_for_approval_and_may_be_mended_meanwhile(ask: Ask, wo
     assert ask("POST", "/sms", ride, trial).status == 202
     assert kind(ask("POST", "/sms", ride)) == (400, "sender_id_invalid", "from")
 
-    administer.set_sender(world.rt, "acme", "SHUTTLERS", SenderState.APPROVED)
+    set_sender(world.rt, "acme", "SHUTTLERS", SenderState.APPROVED)
 
     assert ask("POST", "/sms", ride).status == 202
     assert ask("GET", f"/sender-ids/{made.json['id']}").json["status"] == "approved"
@@ -223,7 +225,7 @@ def test_a_sender_id_waits_for_approval_and_may_be_mended_meanwhile(ask: Ask, wo
 
 def test_a_sender_id_that_was_rejected_is_asked_for_again(ask: Ask, world: Any) -> None:
     first = ask("POST", "/sender-ids", SENDER).json
-    administer.set_sender(world.rt, "acme", "SHUTTLERS", SenderState.REJECTED, "no such company")
+    set_sender(world.rt, "acme", "SHUTTLERS", SenderState.REJECTED, "no such company")
     rejected = ask("GET", f"/sender-ids/{first['id']}").json
 
     again = ask("POST", "/sender-ids", SENDER | {"registered_entity": "Shuttlers Ltd"})

@@ -18,7 +18,7 @@ from pipeline.dialects.solaris import authentication
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.settings import settings as read_settings
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.accounts import set_account_state
 from pipeline.stages.admin.api_keys import revoke
 from pipeline.stages.admin.secret_rotation import behind
 from pipeline.vault import Vault
@@ -253,7 +253,7 @@ def test_whoever_is_turned_away_with_the_right_key_has_it_moved_over_too(world: 
 
     with gateway(NEW, OLD) as house:
         assert _webex(house, elsewhere).status == 403
-        administer.set_account_state(world.rt, "acme", AccountState.SUSPENDED)
+        set_account_state(world.rt, "acme", AccountState.SUSPENDED)
         assert _robase(house, suspended).status == 403
         assert behind(house.rt) == []
 

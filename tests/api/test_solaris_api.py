@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pipeline.stages.admin.administer import create_account, set_account_state
+from pipeline.stages.admin.accounts import create_account, set_account_state
 from pipeline.stages.admin.api_keys import revoke
 from pipeline.stages.admin.person_import import add_person
 from schema.vocabulary import AccountState

@@ -15,7 +15,7 @@ from telesign.rest import RestClient
 from telesignenterprise.verify import VerifyClient
 
 from pipeline.settings import Settings
-from pipeline.stages.admin.administer import set_account_state
+from pipeline.stages.admin.accounts import set_account_state
 from pipeline.stages.deliver import deliver
 from schema.vocabulary import AccountState
 from tests.dialects.vendors import Vendor

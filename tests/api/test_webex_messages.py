@@ -9,7 +9,9 @@ from uuid import UUID
 import pytest
 
 from pipeline.rules.identity import ksuids
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.accounts import create_account
+from pipeline.stages.admin.carriers import set_carrier_state
+from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.api import templates
 from schema.vocabulary import CarrierState, SenderState, Syntax
 from tests.dialects.vendors import Vendor
@@ -67,7 +69,7 @@ def bodies(world: Any) -> list[str]:
 
 
 def test_a_number_whose_carriers_are_drained_is_not_told_to_be_invalid(world: Any, send: Ask) -> None:
-    administer.set_carrier_state(world.rt, "alpha", CarrierState.DRAINED)
+    set_carrier_state(world.rt, "alpha", CarrierState.DRAINED)
 
     answer = send()
 
@@ -76,7 +78,7 @@ def test_a_number_whose_carriers_are_drained_is_not_told_to_be_invalid(world: An
 
 
 def test_the_vendors_sample_is_three_messages(world: Any, send: Ask) -> None:
-    administer.set_sender(world.rt, "acme", "WxInteract", SenderState.APPROVED)
+    set_sender(world.rt, "acme", "WxInteract", SenderState.APPROVED)
     answer = send(
         message_body="Hello ${firstname},/nyour ${count} service is due by ${date}. Contact us on ${phone} to schedule"
         " an appointment.",
@@ -201,7 +203,7 @@ def test_a_template_is_found_by_its_id_and_by_its_slug(world: Any, send: Ask, sp
 
 
 def test_a_template_of_another_syntax_or_account_is_none(world: Any, ask: Ask) -> None:
-    administer.create_account(world.rt, "other", "GBP")
+    create_account(world.rt, "other", "GBP")
     [other] = world.rows("SELECT id FROM accounts WHERE name = 'other'")
     templates.create(world.rt, world.account, "go", "Go", "Hi {{.name}}", Syntax.GO)
     templates.create(world.rt, other, "theirs", "Theirs", "Hi", Syntax.MERGE)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from pipeline.rules.identity import ksuids
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.accounts import create_account
+from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from schema.vocabulary import SenderState
@@ -42,7 +43,7 @@ def test_what_waits_is_taken_back_once(world: Any, ask: Ask, send: Ask, path: st
 
 
 def test_what_went_or_is_anothers_is_not_taken_back(world: Any, gatehouse: Any, ask: Ask, send: Ask) -> None:
-    administer.create_account(world.rt, "other", "GBP")
+    create_account(world.rt, "other", "GBP")
     scripted_vendor = key_of(world, "other")
     sent, waiting = send()["request_id"], send(send_at=soon(hours=1))["request_id"]
 
@@ -115,7 +116,7 @@ def test_the_account_is_shown_with_its_balance(world: Any, ask: Ask) -> None:
 
 
 def test_senders_are_listed_shown_and_deleted(world: Any, ask: Ask) -> None:
-    administer.set_sender(world.rt, "acme", "ACME2", SenderState.PENDING)
+    set_sender(world.rt, "acme", "ACME2", SenderState.PENDING)
 
     listed = ask("GET", "/assets/v1/senders/?page_number=1&page_size=1").json
     assert listed["paging"] == {"current_page": 1, "total_items": 2, "total_pages": 2}

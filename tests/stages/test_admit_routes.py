@@ -5,7 +5,9 @@ from typing import Any
 
 from sqlalchemy import event
 
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.carriers import adjust_carrier, set_carrier, set_carrier_state
+from pipeline.stages.admin.networks import set_networks
+from pipeline.stages.admin.routes import drop_route, set_route
 from pipeline.stages.admit import admit
 from schema.message import Admission
 from schema.vocabulary import CarrierState, Code
@@ -34,7 +36,7 @@ def test_when_a_carrier_is_drained_only_its_own_recipients_move(world: Any) -> N
         world.add_carrier(name)
     before = {draft.phone: draft.carrier for draft in judge(world, *NUMBERS).drafts}
 
-    administer.set_carrier_state(world.rt, "gamma", CarrierState.DRAINED)
+    set_carrier_state(world.rt, "gamma", CarrierState.DRAINED)
     after = {draft.phone: draft.carrier for draft in judge(world, *NUMBERS).drafts}
 
     assert {before[phone] for phone in NUMBERS if after[phone] != before[phone]} == {"gamma"}
@@ -43,7 +45,7 @@ def test_when_a_carrier_is_drained_only_its_own_recipients_move(world: Any) -> N
 
 def test_a_message_goes_to_a_carrier_that_can_carry_it(world: Any) -> None:
     world.add_carrier("beta", rank=0)
-    administer.set_carrier(world.rt, "beta", "simulated", {}, {"ucs2": False, "dlt": False})
+    set_carrier(world.rt, "beta", "simulated", {}, {"ucs2": False, "dlt": False})
 
     carriers = {
         (number, body): judge(world, number, body=body).drafts[0].carrier
@@ -66,30 +68,30 @@ def test_a_carrier_that_sends_no_registration_is_passed_over_for_india(world: An
     for rank, (name, kind, settings) in enumerate(
         [("tw", "twilio", twilio), ("bare", "vonage", keys), ("full", "vonage", {**keys, "dlt": dlt})]
     ):
-        administer.set_carrier(world.rt, name, kind, settings)
-        administer.set_route(world.rt, "*", name, rank=rank)
-    administer.drop_route(world.rt, "*", "alpha")
+        set_carrier(world.rt, name, kind, settings)
+        set_route(world.rt, "*", name, rank=rank)
+    drop_route(world.rt, "*", "alpha")
 
     chosen = [draft.carrier for draft in judge(world, "+2348012345678", "+919812345678").drafts]
-    administer.adjust_carrier(world.rt, "tw", {"dlt": True}, None)
+    adjust_carrier(world.rt, "tw", {"dlt": True}, None)
     then = [draft.carrier for draft in judge(world, "+919812345678").drafts]
-    administer.adjust_carrier(world.rt, "tw", {"dlt": False}, None)
-    administer.set_carrier(world.rt, "full", "vonage", keys)
+    adjust_carrier(world.rt, "tw", {"dlt": False}, None)
+    set_carrier(world.rt, "full", "vonage", keys)
     at_last = [refusal.code for refusal in judge(world, "+919812345678").refusals]
 
     assert (chosen, then, at_last) == (["tw", "full"], ["tw"], [Code.NO_ROUTE])
 
 
 def test_what_no_carrier_can_carry_is_refused(world: Any) -> None:
-    administer.set_carrier(world.rt, "alpha", "simulated", {}, {"alphanumeric": False})
+    set_carrier(world.rt, "alpha", "simulated", {}, {"alphanumeric": False})
 
     assert [refusal.code for refusal in judge(world).refusals] == [Code.NO_ROUTE]
 
 
 def test_a_network_s_route_takes_its_numbers(world: Any) -> None:
-    administer.set_networks(world.rt, {"234801": "621-20", "234": "621-30"})
-    administer.set_carrier(world.rt, "beta", "simulated", {})
-    administer.set_route(world.rt, "621-20", "beta")
+    set_networks(world.rt, {"234801": "621-20", "234": "621-30"})
+    set_carrier(world.rt, "beta", "simulated", {})
+    set_route(world.rt, "621-20", "beta")
 
     admission = judge(world, "+2348012345678", "+2348032345678")
 
@@ -98,11 +100,11 @@ def test_a_network_s_route_takes_its_numbers(world: Any) -> None:
 
 
 def test_a_new_numbering_plan_is_gone_by_within_a_minute(world: Any) -> None:
-    administer.set_carrier(world.rt, "beta", "simulated", {})
-    administer.set_route(world.rt, "621-20", "beta")
+    set_carrier(world.rt, "beta", "simulated", {})
+    set_route(world.rt, "621-20", "beta")
     before = judge(world)
 
-    administer.set_networks(world.rt, {"234801": "621-20"})
+    set_networks(world.rt, {"234801": "621-20"})
     at_once = judge(world)
     world.rt.snapshots.FRESH = 0.0
     later = judge(world)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.carriers import set_carrier, set_carrier_state
 from pipeline.stages.balance_poll import BalancePoller
 from schema.vocabulary import CarrierState
 from tests.carriers.raw import listening, plain
@@ -50,7 +50,7 @@ def selling(world: Any, till: Till, kind: str, settings: dict[str, Any]) -> Iter
     with listening(till.serve) as url:
         given = json.loads(json.dumps(settings).replace("URL", url))
         where = {"url": f"{url}/send"} if kind == "generic" else {"base_url": url, "receipts": "open"}
-        administer.set_carrier(world.rt, "vendor", kind, given | where)
+        set_carrier(world.rt, "vendor", kind, given | where)
         yield
 
 
@@ -78,7 +78,7 @@ def test_a_carrier_is_drained_before_it_runs_dry_and_resumed_when_it_has_enough(
 def test_what_an_operator_drained_stays_drained(world: Any, till: Till) -> None:
     till.says = {"money": {"left": 1000, "currency": "EUR"}}
     with selling(world, till, "generic", GENERIC | {"low_balance": 20}):
-        administer.set_carrier_state(world.rt, "vendor", CarrierState.DRAINED, "their contract ended")
+        set_carrier_state(world.rt, "vendor", CarrierState.DRAINED, "their contract ended")
         BalancePoller("vendor").look(world.rt)
 
     assert stands(world) == ("drained", "their contract ended", "1000 EUR", True)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline.rules.lifecycle import FINAL, STATES, State
-from pipeline.stages.admin.administer import set_account_state, set_carrier_state
+from pipeline.stages.admin.accounts import set_account_state
+from pipeline.stages.admin.carriers import set_carrier_state
 from pipeline.stages.cancel import cancel
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.stages.admin import administer, overview
-from pipeline.stages.admin.administer import set_account_state, set_carrier_state
+from pipeline.stages.admin import accounts, overview
+from pipeline.stages.admin.accounts import set_account_state
 from pipeline.stages.admin.carrier_status import carrier_statuses
+from pipeline.stages.admin.carriers import adjust_carrier, set_carrier, set_carrier_state
+from pipeline.stages.admin.routes import set_route
 from pipeline.stages.cancel import cancel
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
@@ -228,7 +230,7 @@ def another_account(stage: Stage) -> None:
 def test_held_batches_keep_nobody_else_waiting(stage: Stage, pace: float | None, is_seen: bool) -> None:
     another_account(stage)
     stage.carrier("alpha")
-    administer.adjust_carrier(stage.rt, "alpha", None, pace or 0)
+    adjust_carrier(stage.rt, "alpha", None, pace or 0)
     theirs = [paid(stage, person, account="other") for person in PEOPLE[:6]]
     ours = [paid(stage, person) for person in PEOPLE[6:]]
     if is_seen:
@@ -277,7 +279,7 @@ def test_who_is_suspended_in_the_middle_of_a_trip_ends_it_and_the_rest_is_held(s
 
 
 def test_many_batches_are_held_in_portions(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(administer, "PORTION", 3)
+    monkeypatch.setattr(accounts, "PORTION", 3)
     stage.carrier("alpha")
     for person in PEOPLE[:10]:
         paid(stage, person)
@@ -354,15 +356,15 @@ def test_where_no_carrier_is_left_messages_wait_unburnt_until_any_is_back(
 
 
 def test_an_unfit_setting_is_as_a_drain_and_what_waits_for_it_goes_on_when_it_is_mended(stage: Stage) -> None:
-    administer.set_carrier(stage.rt, "alpha", "simulated", {"script": {}})
-    administer.set_route(stage.rt, "*", "alpha")
+    set_carrier(stage.rt, "alpha", "simulated", {"script": {}})
+    set_route(stage.rt, "*", "alpha")
     stage.world.run("UPDATE carriers SET settings = '{\"speed\": 1}' WHERE name = 'alpha'")
     hints = paid(stage)
 
     stage.carry(hints)
     looks(stage, 30)
     assert held(stage) == [("carrier", "queued", 1, 0, [])]
-    administer.set_carrier(stage.rt, "alpha", "simulated", {"script": {}})
+    set_carrier(stage.rt, "alpha", "simulated", {"script": {}})
     look(stage)
 
     assert stage.tried() == [("alpha", "accepted")]

@@ -5,8 +5,10 @@ from uuid import UUID
 from pipeline.dialects.registry import capacities
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin import administer, repeated_orders
+from pipeline.stages.admin import repeated_orders
 from pipeline.stages.admin.audit import audit
+from pipeline.stages.admin.prices import set_price
+from pipeline.stages.admin.wallets import top_up
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
 from pipeline.stages.ingest import ingest
@@ -128,7 +130,7 @@ def test_a_key_that_nobody_paid_for_is_free_for_the_next_that_asks(world: Any) -
     [still] = world.submit(world.order(idempotency_key="ride-9"))
     [waiting] = world.submit(world.order(idempotency_key="ride-9"))
     bill(world.rt, still.batches[0], capacities=capacities())
-    administer.top_up(world.rt, "acme", 10_000_000, "more")
+    top_up(world.rt, "acme", 10_000_000, "more")
 
     [other] = world.submit(world.order(idempotency_key="ride-9", body="Something else"))
     bill(world.rt, other.batches[0], capacities=capacities())
@@ -192,7 +194,7 @@ def test_a_refused_order_does_not_use_up_its_key(world: Any) -> None:
 
 def make_dear(world: Any, price: int = 1_000_001) -> None:
     """Let a segment to Nigeria cost so much, of the account's 1,000,000."""
-    administer.set_price(world.rt, "NG", "NGN", price, None)
+    set_price(world.rt, "NG", "NGN", price, None)
 
 
 def test_of_two_orders_under_a_key_that_was_reserved_before_either_one_is_taken_in(world: Any) -> None:

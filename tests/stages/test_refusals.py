@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import CommandStatus
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.carriers import set_carrier
 from tests.carriers.raw import listening, plain, saying
 from tests.carriers.smpp.peer import SETTINGS, Guest, smsc
 
@@ -41,7 +41,7 @@ def test_an_smsc_that_does_not_let_us_send_so_leaves_it_to_the_next_carrier(
 
     world.add_carrier("beta", rank=2)
     with smsc(authentication) as port:
-        administer.set_carrier(world.rt, "alpha", "smpp", {**SETTINGS, "port": port})
+        set_carrier(world.rt, "alpha", "smpp", {**SETTINGS, "port": port})
         [message] = world.send("+2348012345678").messages
         world.rt.close()
 
@@ -98,7 +98,7 @@ def test_a_vendor_refuses_for_good_by_the_field_that_it_names(
 ) -> None:
     world.add_carrier("beta", rank=2)
     with listening(saying(plain(status, body))) as url:
-        administer.set_carrier(world.rt, "alpha", kind, {**given, "base_url": url})
+        set_carrier(world.rt, "alpha", kind, {**given, "base_url": url})
         world.send("+2348012345678")
         world.rt.close()
 

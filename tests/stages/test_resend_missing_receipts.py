@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.stages import dead_letters
-from pipeline.stages.admin.administer import set_carrier_state
+from pipeline.stages.admin.carriers import set_carrier_state
 from pipeline.stages.receipt_latency import measure_receipt_latency
 from pipeline.stages.resend import resend_due
 from pipeline.stages.settle import book

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin.administer import set_carrier_state
+from pipeline.stages.admin.carriers import set_carrier_state
 from pipeline.stages.cancel import cancel
 from pipeline.stages.resend import note, resend_due
 from pipeline.stages.sweep import sweep

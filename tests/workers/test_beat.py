@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.stages.admin.administer import set_account_state, set_carrier_state
+from pipeline.stages.admin.accounts import set_account_state
 from pipeline.stages.admin.audit import audit
+from pipeline.stages.admin.carriers import set_carrier_state
 from schema.vocabulary import AccountState, CarrierState
 from tests.forked_processes import procfile
 from workers.beat import SCHEDULE

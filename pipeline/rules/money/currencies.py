@@ -1,6 +1,16 @@
-"""Decimals of currencies (ISO 4217): two, with these exceptions."""
+"""Currencies (ISO 4217): the form of their codes, and their decimals: two, with exceptions."""
 
+import re
 from itertools import repeat
+
+from pipeline.errors import require
+
+#: largest amount of one entry, in minor units: above it the input is taken for a typing error
+MOST_MONEY = 10**15
+#: the unit of quotas in the ledger, which is not a currency
+SEGMENTS = "SEG"
+
+_CODE = re.compile(r"[A-Z]{3}")
 
 _NONE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _THREE = "BHD IQD JOD KWD LYD OMR TND"
@@ -11,3 +21,9 @@ def major(amount: int, currency: str) -> int | float:
     """Return an amount of minor units in major units; an int where it is a whole number of them."""
     units: int = 10 ** _DECIMALS.get(currency, 2)
     return amount / units if amount % units else amount // units
+
+
+def check_currency(code: str) -> None:
+    """Raise InvalidInput unless the code has the form of a currency."""
+    is_code = _CODE.fullmatch(code) and code != SEGMENTS
+    require(is_code, f"{code!r} is not a currency: write its ISO 4217 code, such as NGN or EUR")

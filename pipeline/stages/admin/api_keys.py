@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, Protocol
 
-from pipeline.errors import InvalidInput
+from pipeline.errors import InvalidInput, NotFound
 from pipeline.rules.api import key_settings
 from pipeline.rules.api.key_settings import SettingType
-from pipeline.runtime import Connection, Runtime
+from pipeline.runtime import Runtime
 from pipeline.store import accounts
 from pipeline.store.api import api_keys, webhook_endpoints
 from pipeline.vault import Vault
@@ -75,7 +75,7 @@ def issue(
             raise InvalidInput(f"{network!r} is no network: write 203.0.113.7 or 203.0.113.0/24") from None
     made = dialect.make_key(rt.vault, test)
     with rt.begin() as conn:
-        owner = _account(conn, account)
+        owner = accounts.named(conn, account).id
         if dialect.signs_with_key:  # any of its calls may name a callback
             webhook_endpoints.hold(conn, owner)
             webhook_endpoints.enable_events(conn, [owner])
@@ -105,21 +105,14 @@ def revoke(rt: Runtime, account: str, key: int) -> None:
     Events are written no more when nobody is left who might want them.
     """
     with rt.begin() as conn:
-        owner = _account(conn, account)
+        owner = accounts.named(conn, account).id
         webhook_endpoints.hold(conn, owner)
         if not api_keys.revoke(conn, owner, key):
-            raise InvalidInput(f"the account {account!r} has no key {key} in force: `postroad key list` shows them")
+            raise NotFound(f"the account {account!r} has no key {key} in force: `postroad key list` shows them")
         webhook_endpoints.follow(conn, owner)
 
 
 def list_keys(rt: Runtime, account: str | None = None) -> list[Row]:
     """Return the keys of an account (None: of all), the revoked too, without what is secret."""
     with rt.begin() as conn:
-        return api_keys.listing(conn, _account(conn, account) if account else None)
-
-
-def _account(conn: Connection, name: str) -> int:
-    found = accounts.find(conn, [name]).get(name)
-    if found is None:
-        raise InvalidInput(f"there is no account {name!r}: `postroad account list` shows them")
-    return found.id
+        return api_keys.listing(conn, accounts.named(conn, account).id if account else None)

@@ -39,7 +39,7 @@ def allow(rt: Runtime, account: str, countries: Sequence[str]) -> None:
     for country in countries:
         _check_country(country)
     with rt.begin() as conn:
-        accounts.set_countries(conn, _account(conn, account), sorted(set(countries)))
+        accounts.set_countries(conn, accounts.named(conn, account).id, sorted(set(countries)))
 
 
 # Opt-outs -----------------------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ def import_opt_outs(
     read = [consent_numbers.read(number, country) for number in numbers]
     wanted = sorted({each for each in read if each})
     with rt.begin() as conn:
-        owner = EVERYBODY if account is None else _account(conn, account)
+        owner = EVERYBODY if account is None else accounts.named(conn, account).id
         new = sum(
             opt_outs.add(conn, [(OptOut(owner, phone, sender), "import") for phone in wanted[start : start + _PORTION]])
             for start in range(0, len(wanted), _PORTION)
@@ -104,14 +104,14 @@ def list_opt_outs(
     """Return up to so many opt-outs, the latest first: one account's (None: all), one number's (None: all)."""
     number = _phone(phone, country) if phone else None
     with rt.read_only() as conn:
-        return opt_outs.listing(conn, _account(conn, account) if account else None, number, limit)
+        return opt_outs.listing(conn, accounts.named(conn, account).id if account else None, number, limit)
 
 
 def _opt_out(
     conn: Connection, account: str | None, number: str, sender: str, message_class: MessageClass | None
 ) -> OptOut:
     _check_sender(sender)
-    owner = EVERYBODY if account is None else _account(conn, account)
+    owner = EVERYBODY if account is None else accounts.named(conn, account).id
     return OptOut(owner, number, sender, str(message_class) if message_class else "")
 
 
@@ -121,7 +121,7 @@ def _opt_out(
 def list_inbound(rt: Runtime, account: str | None, since: datetime, limit: int) -> list[Row]:
     """Return up to so many messages from handsets since a moment, the latest first: one account's (None: all)."""
     with rt.read_only() as conn:
-        owner = _account(conn, account) if account else None
+        owner = accounts.named(conn, account).id if account else None
         return inbound.listing(conn, owner, since, limit)
 
 
@@ -136,7 +136,7 @@ def set_keyword(rt: Runtime, account: str | None, word: str, action: InboundActi
         if templates.compile(reply).names:
             raise InvalidInput("a reply has no merge fields: nothing is there to fill them with")
     with rt.begin() as conn:
-        owner = _account(conn, account) if account else None
+        owner = accounts.named(conn, account).id if account else None
         keywords.put(conn, Keyword(spelt, action, reply, owner))
     return spelt
 
@@ -144,14 +144,14 @@ def set_keyword(rt: Runtime, account: str | None, word: str, action: InboundActi
 def drop_keyword(rt: Runtime, account: str | None, word: str) -> None:
     """Take a word away; NotThere when there is none."""
     with rt.begin() as conn:
-        if not keywords.drop(conn, _account(conn, account) if account else None, spell(word)):
+        if not keywords.drop(conn, accounts.named(conn, account).id if account else None, spell(word)):
             raise NotFound(f"there is no keyword {word!r}: `postroad keyword list` shows them")
 
 
 def list_keywords(rt: Runtime, account: str | None) -> list[Row]:
     """Return the registered words, those for every account first: all, or what counts for one account."""
     with rt.read_only() as conn:
-        return keywords.listing(conn, _account(conn, account) if account else None)
+        return keywords.listing(conn, accounts.named(conn, account).id if account else None)
 
 
 # Quiet hours --------------------------------------------------------------------------------------------------
@@ -171,13 +171,13 @@ def set_quiet(
         _check_country(country)
     rule = QuietRule(country, message_class, _minute(begins), _minute(ends), action)
     with rt.begin() as conn:
-        quiet_hours.put(conn, _account(conn, account) if account else None, rule)
+        quiet_hours.put(conn, accounts.named(conn, account).id if account else None, rule)
 
 
 def drop_quiet(rt: Runtime, account: str | None, country: str, message_class: MessageClass) -> None:
     """Take a line away; NotThere when there is none."""
     with rt.begin() as conn:
-        if not quiet_hours.drop(conn, _account(conn, account) if account else None, country, message_class):
+        if not quiet_hours.drop(conn, accounts.named(conn, account).id if account else None, country, message_class):
             raise NotFound(f"no quiet hours {country} {message_class}: `postroad quiet list` shows them")
 
 
@@ -212,10 +212,3 @@ def _check_country(word: str) -> None:
 def _check_sender(word: str) -> None:
     if word and not is_sender(word):
         raise InvalidInput(f"{word!r} cannot be a sender")
-
-
-def _account(conn: Connection, name: str) -> int:
-    found = accounts.find(conn, [name]).get(name)
-    if found is None:
-        raise NotFound(f"there is no account {name!r}: `postroad account list` shows them")
-    return found.id

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pipeline.errors import ConfigurationError, PostroadError
+from pipeline.errors import ConfigurationError
 from pipeline.rules.numbers import phones
 from pipeline.rules.routing.routes import Decision, RouteQuery, decide
 from pipeline.rules.routing.routing_snapshot import CarrierSnapshot, RoutingSnapshot
@@ -113,7 +113,7 @@ def _turn(batch: Row, snapshot: RoutingSnapshot | None, ask: RouteQuery, attempt
 
 
 def foresee(rt: Runtime, account: str, to: str, sender: str, text: str, country: str | None = None) -> ForeseenRoute:
-    """Return where a message would go now; ConfigurationError: that is no number, PostroadError: no such account.
+    """Return where a message would go now; ConfigurationError: invalid number; NotFound: no such account.
 
     `country` (ISO) is where a number without its plus is dialled.
     """
@@ -121,9 +121,7 @@ def foresee(rt: Runtime, account: str, to: str, sender: str, text: str, country:
     if number is None:
         raise ConfigurationError(phones.phone_fault(to, country))
     with rt.read_only() as conn:
-        found = accounts.find(conn, [account]).get(account)
-        if found is None:
-            raise PostroadError(f"there is no account {account!r}: `postroad account list` shows them")
-        table = routing_snapshot.choices(conn, rt.snapshots, [found.id], rt.unhealthy())[found.id].table
+        owner = accounts.named(conn, account).id
+        table = routing_snapshot.choices(conn, rt.snapshots, [owner], rt.unhealthy())[owner].table
     ask = RouteQuery(number.e164, number.country, sender, segments.encoding(text))
     return ForeseenRoute(account, ask, table.decide(ask), table.snapshot)

@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from pipeline.errors import AlreadyExists, InvalidInput, NotFound
+from pipeline.errors import AlreadyExists, InvalidInput
 from pipeline.rules.numbers import phones
 from pipeline.rules.numbers.test_numbers import SANDBOX_NUMBERS
-from pipeline.runtime import Connection, Runtime
+from pipeline.runtime import Runtime
 from pipeline.store import accounts
 from pipeline.store.api import person_events, persons
 from schema.vocabulary import NumberMove
@@ -37,7 +37,7 @@ def add_person(
         raise InvalidInput("only a number can be verified: give --phone too")
     number, number_id = _e164(phone, country) if phone is not None else None, rt.new_ids()
     with rt.begin() as conn:
-        owner = _account(conn, account)
+        owner = accounts.named(conn, account).id
         persons.create(conn, owner, person)
         if number is None:
             return
@@ -49,7 +49,7 @@ def add_person(
 def remove_person_number(rt: Runtime, account: str, person: str) -> bool:
     """Take a person's number away; return whether he had one."""
     with rt.begin() as conn:
-        owner = _account(conn, account)
+        owner = accounts.named(conn, account).id
         found = persons.get(conn, owner, person)
         if not (found and found.phone_id and persons.take(conn, owner, person, found.phone_id)):
             return False
@@ -60,7 +60,7 @@ def remove_person_number(rt: Runtime, account: str, person: str) -> bool:
 def list_persons(rt: Runtime, account: str) -> list[Row]:
     """Return an account's persons with their numbers."""
     with rt.begin() as conn:
-        return persons.listing(conn, _account(conn, account))
+        return persons.listing(conn, accounts.named(conn, account).id)
 
 
 def _e164(phone: str, country: str | None) -> str:
@@ -70,10 +70,3 @@ def _e164(phone: str, country: str | None) -> str:
     if found is None:
         raise InvalidInput(phones.phone_fault(phone, country))
     return found.e164
-
-
-def _account(conn: Connection, name: str) -> int:
-    found = accounts.find(conn, [name]).get(name)
-    if found is None:
-        raise NotFound(f"there is no account {name!r}: `postroad account list` shows them")
-    return found.id

@@ -15,10 +15,8 @@ _MAX_BODY = 1600
 def template_text(rt: Runtime, account: str, word: str) -> str:
     """Return the text of an account's template (slug or id); NotThere: there is none with `${name}` fields."""
     with rt.read_only() as conn:
-        found = accounts.find(conn, [account]).get(account)
-        if found is None:
-            raise NotFound(f"there is no account {account!r}: `postroad account list` shows them")
-        text = accounts.templates(conn, {(found.id, word)}).get((found.id, word))
+        owner = accounts.named(conn, account).id
+        text = accounts.templates(conn, {(owner, word)}).get((owner, word))
     if text is None:
         raise NotFound(f"the account {account!r} has no template {word!r}: `postroad template list` shows them")
     return text

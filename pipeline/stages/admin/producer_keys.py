@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.errors import PostroadError
+from pipeline.errors import NotFound
 from pipeline.runtime import Runtime
 from pipeline.store import accounts, producer_keys
 from schema.sealed_order import ProducerKey
@@ -14,26 +14,19 @@ Row = dict[str, Any]
 PURPOSE = "producer_key"
 
 
-class NoProducerKey(PostroadError):
-    """There is no such account, or no such key of it."""
-
-
 def create_key(rt: Runtime, account: str) -> str:
-    """Make a key for an account's producers; return it: the only time it is seen. NoProducerKey: no such account."""
+    """Make a key for an account's producers; return it: the only time it is seen. NotFound: no such account."""
     key = ProducerKey.make()
     with rt.begin() as conn:
-        found = accounts.find(conn, [account]).get(account)
-        if found is None:
-            raise NoProducerKey(f"there is no account {account!r}: `postroad account list` shows them")
-        producer_keys.create(conn, found.id, key.id, rt.vault.seal(PURPOSE, key.secret))
+        producer_keys.create(conn, accounts.named(conn, account).id, key.id, rt.vault.seal(PURPOSE, key.secret))
     return str(key)
 
 
 def revoke_key(rt: Runtime, account: str, key: str) -> None:
-    """Void a key within seconds; NoProducerKey when the account has no such key in force."""
+    """Void a key within seconds; NotFound when the account has no such key in force."""
     with rt.begin() as conn:
         if not producer_keys.revoke(conn, account, key):
-            raise NoProducerKey(
+            raise NotFound(
                 f"the account {account!r} has no producer key {key!r} in force: `postroad producer list` shows them"
             )
 
@@ -45,9 +38,7 @@ def list_keys(rt: Runtime, account: str | None = None) -> Sequence[Row]:
 
 
 def require_sealed(rt: Runtime, account: str, on: bool) -> None:
-    """Have an account's open orders from the broker refused, or taken again; NoProducerKey when it has no key."""
+    """Have an account's open orders from the broker refused, or taken again; NotFound when it has no key."""
     with rt.begin() as conn:
         if not producer_keys.require(conn, account, on):
-            raise NoProducerKey(
-                f"there is no account {account!r} with a producer key: `postroad producer create` first"
-            )
+            raise NotFound(f"there is no account {account!r} with a producer key: `postroad producer create` first")

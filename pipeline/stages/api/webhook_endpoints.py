@@ -27,7 +27,6 @@ Greet = Callable[[str, str], str | None]
 __all__ = [
     "AllowedAddresses",
     "Endpoint",
-    "EndpointUnreachable",
     "Greet",
     "HandshakeRefused",
     "TooMany",
@@ -75,17 +74,10 @@ class HandshakeRefused(PostroadError):
     """The URL did not answer its dialect's greeting as it must; the message says what it did."""
 
 
-class EndpointUnreachable(PostroadError):
-    """There is no such account."""
-
-
 def account_of(rt: Runtime, name: str) -> int:
-    """Return the id of the account of that name; NobodyThere when there is none."""
+    """Return the id of the account of that name; NotFound."""
     with rt.begin() as conn:
-        found = accounts.find(conn, [name]).get(name)
-    if found is None:
-        raise EndpointUnreachable(f"there is no account {name!r}: `postroad account list` shows them")
-    return found.id
+        return accounts.named(conn, name).id
 
 
 def create(

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from pipeline.dialects.registry import DIALECTS
-from pipeline.errors import ConfigurationError, InvalidInput
+from pipeline.errors import ConfigurationError, NotFound
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin.api_keys import IssuedKey, list_keys, revoke
@@ -127,7 +127,7 @@ def test_the_clock_leaves_those_alone_who_want_to_hear(world: Any) -> None:
 def test_a_key_that_is_not_there_changes_nothing(world: Any) -> None:
     key = issue(world.rt, "acme", Vendor.TELESIGN)
 
-    with pytest.raises(InvalidInput, match="has no key"):
+    with pytest.raises(NotFound, match="has no key"):
         revoke(world.rt, "acme", key.id + 1)
 
     assert subscribes(world)

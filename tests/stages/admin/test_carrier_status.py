@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.errors import InvalidInput, NotFound
 from pipeline.rules.identity import ids
-from pipeline.stages.admin import administer
 from pipeline.stages.admin.carrier_status import CarrierStatus, Waiting, carrier_statuses
+from pipeline.stages.admin.carriers import adjust_carrier, list_carriers, set_carrier, set_carrier_state
 from pipeline.store import health
 from schema.vocabulary import BatchStatus, CarrierState, Outcome, ReceiptVerdict
 
@@ -81,11 +81,11 @@ def test_an_ill_carrier_is_told_with_its_countries(world: Any) -> None:
 
 
 def test_who_is_resumed_by_hand_is_well_at_once(world: Any) -> None:
-    administer.set_carrier_state(world.rt, "alpha", CarrierState.DRAINED, "it smells")
+    set_carrier_state(world.rt, "alpha", CarrierState.DRAINED, "it smells")
     health.report(world.rt.valkey, {"alpha": (0, 50), "alpha/NG": (0, 50)})
     drained = of(world, "alpha")
 
-    administer.set_carrier_state(world.rt, "alpha", CarrierState.ACTIVE)
+    set_carrier_state(world.rt, "alpha", CarrierState.ACTIVE)
 
     found = of(world, "alpha")
     assert (drained.state, drained.reason) == ("drained", "it smells")
@@ -95,28 +95,28 @@ def test_who_is_resumed_by_hand_is_well_at_once(world: Any) -> None:
 def test_a_pace_is_set_and_stays_until_it_is_taken_away(world: Any) -> None:
     rates = []
     for step in (
-        lambda: administer.set_carrier(world.rt, "beta", "simulated", {}, None, 12.5),
-        lambda: administer.set_carrier(world.rt, "beta", "simulated", {"script": {"seed": 1}}),
-        lambda: administer.adjust_carrier(world.rt, "beta", {"ucs2": False}, None),
-        lambda: administer.adjust_carrier(world.rt, "beta", None, 100),
-        lambda: administer.adjust_carrier(world.rt, "beta", None, 0),
+        lambda: set_carrier(world.rt, "beta", "simulated", {}, None, 12.5),
+        lambda: set_carrier(world.rt, "beta", "simulated", {"script": {"seed": 1}}),
+        lambda: adjust_carrier(world.rt, "beta", {"ucs2": False}, None),
+        lambda: adjust_carrier(world.rt, "beta", None, 100),
+        lambda: adjust_carrier(world.rt, "beta", None, 0),
     ):
         step()
         rates.append(of(world, "beta").segments_per_second)
 
     assert rates == [12.5, 12.5, 12.5, 100, None]
-    [row] = [row for row in administer.list_carriers(world.rt) if row.name == "beta"]
+    [row] = [row for row in list_carriers(world.rt) if row.name == "beta"]
     assert (row.settings, row.capabilities) == ({"script": {"seed": 1}}, {"ucs2": False})
 
 
 @pytest.mark.parametrize("pace", [-1, 0.01, 1e9, float("nan")])
 def test_a_pace_is_within_reason(world: Any, pace: float) -> None:
     with pytest.raises(InvalidInput, match=r"a pace is 0\.1 to 1e"):
-        administer.adjust_carrier(world.rt, "alpha", None, pace)
+        adjust_carrier(world.rt, "alpha", None, pace)
 
 
 def test_a_carrier_that_is_not_there_is_said_so(world: Any) -> None:
     with pytest.raises(NotFound, match="there is no carrier 'nobody'"):
         carrier_statuses(world.rt, QUARTER, "nobody")
     with pytest.raises(NotFound, match="there is no carrier 'nobody'"):
-        administer.adjust_carrier(world.rt, "nobody", None, 1)
+        adjust_carrier(world.rt, "nobody", None, 1)

@@ -10,8 +10,10 @@ import pytest
 
 from pipeline.errors import ConfigurationError, PostroadError
 from pipeline.runtime import Runtime
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.carriers import set_carrier, set_carrier_state
 from pipeline.stages.admin.explain_route import explain, find, foresee
+from pipeline.stages.admin.networks import set_networks
+from pipeline.stages.admin.routes import drop_route, set_route
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from pipeline.store import accounts, routing_snapshot
@@ -29,7 +31,7 @@ def test_each_turn_of_a_message_is_told_with_why_the_others_lost(world: Any) -> 
     world.add_carrier("alpha", {"refuse_transient:21": 1})
     world.add_carrier("beta", rank=2)
     world.add_carrier("gamma", rank=3)
-    administer.set_carrier_state(world.rt, "gamma", CarrierState.DRAINED)
+    set_carrier_state(world.rt, "gamma", CarrierState.DRAINED)
 
     [id_] = world.send().messages
     found = explain(world.rt, id_)
@@ -45,14 +47,14 @@ def test_each_turn_of_a_message_is_told_with_why_the_others_lost(world: Any) -> 
 
 
 def test_what_changed_since_changes_nothing_of_the_past(world: Any) -> None:
-    administer.set_networks(world.rt, {"234801": "621-20"})
-    administer.set_route(world.rt, "621-20", "alpha", cost=4200, currency="EUR")
+    set_networks(world.rt, {"234801": "621-20"})
+    set_route(world.rt, "621-20", "alpha", cost=4200, currency="EUR")
     [id_] = world.send().messages
 
     world.add_carrier("beta", rank=0)
-    administer.set_carrier_state(world.rt, "alpha", CarrierState.DRAINED)
-    administer.drop_route(world.rt, "621-20", "alpha")
-    administer.set_networks(world.rt, {"234801": "621-30"})
+    set_carrier_state(world.rt, "alpha", CarrierState.DRAINED)
+    drop_route(world.rt, "621-20", "alpha")
+    set_networks(world.rt, {"234801": "621-30"})
     found = explain(world.rt, id_)
 
     assert found is not None
@@ -91,8 +93,8 @@ def test_a_message_is_found_by_the_beginning_of_its_id(world: Any) -> None:
 
 
 def test_where_a_message_would_go_is_told_and_nothing_is_sent(world: Any) -> None:
-    administer.set_carrier(world.rt, "beta", "simulated", {}, {"ucs2": False})
-    administer.set_route(world.rt, "NG", "beta")
+    set_carrier(world.rt, "beta", "simulated", {}, {"ucs2": False})
+    set_route(world.rt, "NG", "beta")
 
     plain = foresee(world.rt, "acme", "+234 801 234 5678", "ACME", "Hello")
     other = foresee(world.rt, "acme", "+2348012345678", "ACME", "Привет")
@@ -122,8 +124,8 @@ def test_a_situation_is_kept_once_however_many_messages_it_decides(world: Any) -
 def test_accounts_without_routes_of_their_own_share_a_situation(world: Any) -> None:
     with world.rt.begin() as conn:
         others = [accounts.create(conn, f"other{number}", "NGN") or 0 for number in range(3)]
-    administer.set_route(world.rt, "*", "alpha", account="other0")
-    administer.set_route(world.rt, "*", "alpha", rank=2, account="other1")
+    set_route(world.rt, "*", "alpha", account="other0")
+    set_route(world.rt, "*", "alpha", rank=2, account="other1")
 
     with world.rt.read_only() as conn:
         found = routing_snapshot.choices(conn, world.rt.snapshots, [world.account, *others])
@@ -201,16 +203,16 @@ def test_a_thousand_past_decisions_come_out_as_they_did(world: Any) -> None:
 def _many_carriers(world: Any) -> None:
     with world.rt.begin() as conn:
         accounts.set_sender(conn, world.account, "12345")
-    administer.set_networks(world.rt, {"234801": "621-20", "234803": "621-30"})
+    set_networks(world.rt, {"234801": "621-20", "234803": "621-30"})
     for name, script, capabilities in (
         ("alpha", {"refuse_transient:21": 0.3}, {}),
         ("beta", {"refuse_transient:21": 0.5}, {"ucs2": False}),
         ("gamma", {"refuse_transient:21": 0.2}, {"alphanumeric": False}),
         ("delta", {}, {"dlt": False}),
     ):
-        administer.set_carrier(world.rt, name, "simulated", {"script": script}, capabilities)
+        set_carrier(world.rt, name, "simulated", {"script": script}, capabilities)
     for name in ("beta", "gamma"):
-        administer.set_route(world.rt, "*", name)
+        set_route(world.rt, "*", name)
 
 
 def _change_something(world: Any, lot: random.Random) -> None:
@@ -219,7 +221,7 @@ def _change_something(world: Any, lot: random.Random) -> None:
     change = lot.choice(["route", "route", "route", "drain", "resume", "networks"])
     if change == "route":
         weight, cost = lot.choice([0, 1, 50, 100]), lot.choice([None, 7, 9])
-        administer.set_route(
+        set_route(
             world.rt,
             destination,
             carrier,
@@ -231,10 +233,10 @@ def _change_something(world: Any, lot: random.Random) -> None:
             account=account,
         )
     elif change == "networks":
-        administer.set_networks(world.rt, {"234801": lot.choice(["621-20", "621-30"]), "23480": "621-30"})
+        set_networks(world.rt, {"234801": lot.choice(["621-20", "621-30"]), "23480": "621-30"})
     else:
         state = CarrierState.DRAINED if change == "drain" else CarrierState.ACTIVE
-        administer.set_carrier_state(world.rt, carrier, state)
+        set_carrier_state(world.rt, carrier, state)
 
 
 def _number(lot: random.Random) -> str:

@@ -4,8 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.runtime import Runtime
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.accounts import list_accounts
 from pipeline.stages.admin.audit import audit
+from pipeline.stages.admin.carriers import list_carriers
+from pipeline.stages.admin.prices import list_prices
+from pipeline.stages.admin.routes import list_routes
 from pipeline.stages.admin.sandbox import Sandbox, set_up_sandbox
 
 SANDBOX = Sandbox(
@@ -33,22 +36,22 @@ def test_a_fresh_installation_sends_at_once(rt: Runtime, world: Any) -> None:
 
 def test_furnishing_again_changes_the_carriers_settings_and_nothing_else(rt: Runtime) -> None:
     set_up_sandbox(rt, SANDBOX)
-    before = administer.list_accounts(rt)
+    before = list_accounts(rt)
 
     changed = {**SANDBOX.carriers, "first": ("simulated", {"script": {"refuse": 1}})}
     made = set_up_sandbox(rt, replace(SANDBOX, carriers=changed))
 
     assert not made
-    assert administer.list_accounts(rt) == before
-    assert [row.settings for row in administer.list_carriers(rt) if row.name == "first"] == [{"script": {"refuse": 1}}]
-    assert len(administer.list_prices(rt)) == 2
+    assert list_accounts(rt) == before
+    assert [row.settings for row in list_carriers(rt) if row.name == "first"] == [{"script": {"refuse": 1}}]
+    assert len(list_prices(rt)) == 2
 
 
 def test_routes_and_numbers_of_its_own_are_brought_too(rt: Runtime) -> None:
     set_up_sandbox(rt, replace(SANDBOX, routes={"*": ["second"], "NG": ["first", "second"]}, numbers=["32100"]))
 
-    routes = {(row["destination"], row["rank"], row["carrier"]) for row in administer.list_routes(rt)}
-    [demo] = [row for row in administer.list_accounts(rt) if row["name"] == "demo"]
+    routes = {(row["destination"], row["rank"], row["carrier"]) for row in list_routes(rt)}
+    [demo] = [row for row in list_accounts(rt) if row["name"] == "demo"]
 
     assert routes == {("*", 1, "second"), ("NG", 1, "first"), ("NG", 2, "second")}
     assert set(demo["senders"]) == {"Postroad", "32100"}
@@ -57,11 +60,11 @@ def test_routes_and_numbers_of_its_own_are_brought_too(rt: Runtime) -> None:
 def test_no_other_account_meets_the_sandbox_s_carriers_and_prices(rt: Runtime) -> None:
     set_up_sandbox(rt, SANDBOX)
 
-    assert {row["account"] for row in administer.list_routes(rt)} == {"demo"}
-    assert {row["account"] for row in administer.list_prices(rt)} == {"demo"}
+    assert {row["account"] for row in list_routes(rt)} == {"demo"}
+    assert {row["account"] for row in list_prices(rt)} == {"demo"}
 
 
 def test_where_carriers_were_added_in_earnest_none_are_brought(world: Any) -> None:
     set_up_sandbox(world.rt, SANDBOX)
 
-    assert {row.name for row in administer.list_carriers(world.rt)} == {"alpha", "simulated"}
+    assert {row.name for row in list_carriers(world.rt)} == {"alpha", "simulated"}

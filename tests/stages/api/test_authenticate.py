@@ -8,10 +8,10 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from pipeline.errors import ConfigurationError, InvalidInput
+from pipeline.errors import ConfigurationError, InvalidInput, NotFound
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.accounts import set_account_state
 from pipeline.stages.admin.api_keys import list_keys, revoke
 from pipeline.stages.api.authenticate import Credentials, Denied, authenticate
 from schema.api import ApiKey
@@ -86,7 +86,7 @@ def test_a_revoked_key_opens_nothing_at_the_next_call(world: Any, credentials: A
 
     assert authenticate(world.rt, [credentials(word)]) == [Denied(Code.UNAUTHENTICATED)]
     assert list_keys(world.rt, "acme")[0]["revoked_at"]
-    with pytest.raises(InvalidInput, match="no key"):
+    with pytest.raises(NotFound, match="no key"):
         revoke(world.rt, "acme", key.id)
 
 
@@ -104,7 +104,7 @@ def test_no_key_is_kept_as_it_is(world: Any) -> None:
 
 def test_a_suspended_account_is_told_so(world: Any, credentials: Any) -> None:
     word = token(world)
-    administer.set_account_state(world.rt, "acme", AccountState.SUSPENDED)
+    set_account_state(world.rt, "acme", AccountState.SUSPENDED)
 
     assert authenticate(world.rt, [credentials(word)]) == [Denied(Code.ACCOUNT_SUSPENDED)]
 
@@ -196,7 +196,7 @@ def test_while_valkey_is_away_calls_go_on_and_nonces_do_not(world: Any, credenti
 def test_a_key_that_cannot_be_is_refused(world: Any, properties: dict[str, Any], words: str) -> None:
     with pytest.raises((InvalidInput, ConfigurationError), match=words):
         issue(world.rt, "acme", Vendor.ROBASE, **properties)
-    with pytest.raises(InvalidInput, match="no account 'nobody'"):
+    with pytest.raises(NotFound, match="no account 'nobody'"):
         issue(world.rt, "nobody", Vendor.ROBASE)
 
 

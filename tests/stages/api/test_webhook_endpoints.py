@@ -7,9 +7,10 @@ import pytest
 from pydantic import SecretStr
 
 from pipeline.dialects.registry import DIALECTS
+from pipeline.errors import NotFound
 from pipeline.settings import Settings
 from pipeline.stages.api import webhook_endpoints
-from pipeline.stages.api.webhook_endpoints import EndpointUnreachable, HandshakeRefused, TooMany, UrlForbidden
+from pipeline.stages.api.webhook_endpoints import HandshakeRefused, TooMany, UrlForbidden
 from schema.vocabulary import EndpointState
 from tests.dialects.vendors import Vendor
 
@@ -130,7 +131,7 @@ def test_an_account_has_only_so_many(world: Any) -> None:
 
 def test_an_account_is_found_by_name(world: Any) -> None:
     assert webhook_endpoints.account_of(world.rt, "acme") == world.account
-    with pytest.raises(EndpointUnreachable):
+    with pytest.raises(NotFound):
         webhook_endpoints.account_of(world.rt, "nobody")
 
 

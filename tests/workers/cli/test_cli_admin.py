@@ -146,7 +146,7 @@ def test_no_secret_of_a_generic_carrier_is_shown_however_deep(shell: Shell) -> N
 
 
 UNFIT: list[tuple[tuple[str, ...], int, str]] = [
-    (("account", "create", "acme", "--currency", "naira"), 2, "'naira' is no currency"),
+    (("account", "create", "acme", "--currency", "naira"), 2, "'naira' is not a currency"),
     (("account", "create", "acme"), 2, "Missing option '--currency'"),
     (("wallet", "topup", "nobody", "5"), 1, "there is no account 'nobody'"),
     (("wallet", "topup", "nobody", "five"), 2, "'five' is not a valid integer"),
@@ -159,9 +159,9 @@ UNFIT: list[tuple[tuple[str, ...], int, str]] = [
     (("carrier", "add", "beta"), 2, "base_url is required"),
     (("carrier", "drain", "nobody"), 1, "there is no carrier 'nobody'"),
     (("route", "add", "*", "nobody"), 1, "there is no carrier 'nobody'"),
-    (("route", "add", "Nigeria", "simulated"), 2, "'Nigeria' is no destination"),
+    (("route", "add", "Nigeria", "simulated"), 2, "'Nigeria' is not a destination"),
     (("price", "set", "NG", "-1", "--currency", "NGN"), 2, "-1"),
-    (("price", "set", "NG", "1"), 2, "is no currency"),
+    (("price", "set", "NG", "1"), 2, "is not a currency"),
 ]
 
 

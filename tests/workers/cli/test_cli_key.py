@@ -53,7 +53,7 @@ def test_a_key_is_made_with_all_it_may_and_voided(keyed: Shell) -> None:
     [
         (("create", "nobody", "robase"), 1, "there is no account 'nobody'"),
         (("create", "acme", "twilio"), 2, "'twilio' is not one of"),
-        (("create", "acme", "robase", "--network", "here"), 1, "'here' is no network"),
+        (("create", "acme", "robase", "--network", "here"), 2, "'here' is no network"),
         (("create", "acme", "robase", "--scope", "nonsense"), 2, "a robase key can have full, sending"),
         (("create", "acme", "telesign", "--scope", "sending"), 2, "a telesign key can have verify"),
         (("create", "acme", "solaris", "--scope", "full"), 2, "key can have persons, sending"),

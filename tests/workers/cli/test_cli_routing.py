@@ -147,7 +147,7 @@ def test_networks_are_imported_and_listed(shell: Shell, tmp_path: Path) -> None:
         ("digits,who\n1,2\n", "must name the columns"),
         ("", "the file is empty"),
         ('prefix,network\n234803,"621-30\n234806,621-30\n', "line 2: a cell opens with a quotation mark"),
-        ("prefix,network\n234,MTN\n", "is no network"),
+        ("prefix,network\n234,MTN\n", "is not a network"),
         ("prefix,network\n234\n", "a cell is missing"),
     ],
 )

@@ -13,7 +13,8 @@ from pipeline.dialects.registry import DIALECTS
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages import dead_letters
-from pipeline.stages.admin import administer, producer_keys
+from pipeline.stages.admin import producer_keys
+from pipeline.stages.admin.carriers import list_carriers, set_carrier
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.receive import senders
 from pipeline.store import carriers, sealed
@@ -77,7 +78,7 @@ def test_settings_come_from_stdin_and_a_question_mark_is_asked_for(
 
     assert (asked.code, asked.err.count("warning")) == (0, 0)
     with installation(settings, OLD) as rt:
-        found = {row.name: row.settings for row in administer.list_carriers(rt)}
+        found = {row.name: row.settings for row in list_carriers(rt)}
     assert found["one"] == found["two"] == SMSC
 
 
@@ -146,7 +147,7 @@ def test_migrating_encrypts_the_settings_that_are_there(world: Any, keyed: Shell
     assert list(first) == ["sealed"]
     assert kept(world, "operator") == first
     with installation(settings, OLD) as rt:
-        assert {row.name: row.settings for row in administer.list_carriers(rt)}["operator"] == SMSC
+        assert {row.name: row.settings for row in list_carriers(rt)}["operator"] == SMSC
 
 
 def test_after_a_rotation_everything_opens_under_the_new_secret_key_alone(
@@ -158,8 +159,8 @@ def test_after_a_rotation_everything_opens_under_the_new_secret_key_alone(
         producer_keys.create_key(rt, "acme")
         webhook_endpoints.create(rt, world.account, DIALECTS[Vendor.ROBASE], "https://hooks.example.org/sms")
         dead_letters.keep(rt, [letter])
-        administer.set_carrier(rt, "operator", "smpp", SMSC)
-        administer.set_carrier(rt, "web", "http", {"base_url": "https://a.example", "receipt_token": "t"})
+        set_carrier(rt, "operator", "smpp", SMSC)
+        set_carrier(rt, "web", "http", {"base_url": "https://a.example", "receipt_token": "t"})
 
     keyed.set(SECRET_KEY=NEW, SECRET_KEY_OLD=OLD)
     first, again = (json.loads(keyed("secret", "rotate", "--json").out) for _ in range(2))

@@ -19,8 +19,8 @@ from pydantic import SecretStr
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages import dead_letters
-from pipeline.stages.admin import administer
 from pipeline.stages.admin.carrier_status import carrier_statuses
+from pipeline.stages.admin.carriers import set_carrier
 from pipeline.stages.settle import settle
 from pipeline.store import carriers
 from schema.vocabulary import DeadLetterSource
@@ -518,8 +518,8 @@ def test_receipts_of_a_carrier_whose_settings_cannot_be_read_are_to_be_posted_ag
 ) -> None:
     other = with_a_key(world).model_copy(update={"secret_key": SecretStr("another secret of these tests, long too")})
     with closing(Runtime(other)) as rt:
-        administer.set_carrier(rt, "tw", "twilio", TWILIO)
-        administer.set_carrier(rt, "ge", "generic", EACH)
+        set_carrier(rt, "tw", "twilio", TWILIO)
+        set_carrier(rt, "ge", "generic", EACH)
 
     answers = [one(posting, "POST", path, b"{}", x_twilio_signature="x")[0] for path in ("tw", "ge", "gn", "nobody")]
 
@@ -529,8 +529,8 @@ def test_receipts_of_a_carrier_whose_settings_cannot_be_read_are_to_be_posted_ag
 def test_a_carrier_added_under_a_secret_key_is_heard_as_any_other(world: Any, posting: Callable[..., Any]) -> None:
     rules: dict[str, Any] = {**GENERIC["receipts"], "answer": {"body": "ACK", "status": 202}}  # type: ignore[dict-item]
     with closing(Runtime(with_a_key(world))) as rt:
-        administer.set_carrier(rt, "vg", "vonage", {**VONAGE, "home_country": "GB"})
-        administer.set_carrier(rt, "gn", "generic", {**GENERIC, "receipts": rules})
+        set_carrier(rt, "vg", "vonage", {**VONAGE, "home_country": "GB"})
+        set_carrier(rt, "gn", "generic", {**GENERIC, "receipts": rules})
     stop = {"messageId": "0B1", "msisdn": "07400123126", "to": "8080", "text": "STOP"}
 
     received = [

@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from pipeline.dialects import registry
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings, settings
-from pipeline.stages.admin.administer import grant
 from pipeline.stages.admin.migrations import migrate
 from pipeline.stages.admin.sandbox import ACCOUNT, set_up_sandbox
+from pipeline.stages.admin.wallets import grant
 from workers import local_state
 from workers.cli.terminal.opened import opened
 from workers.lab.demo import demo_sandbox

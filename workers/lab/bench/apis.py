@@ -13,9 +13,9 @@ import psycopg
 
 from pipeline.dialects.registry import DIALECTS
 from pipeline.runtime import Runtime
-from pipeline.stages.admin import administer
 from pipeline.stages.admin.api_keys import issue
 from pipeline.stages.admin.person_import import add_person
+from pipeline.stages.admin.prices import set_price
 from workers.lab.bench import cost
 from workers.lab.bench.bench_processes import BenchProcess, gateway, roots_of, wait
 from workers.lab.bench.http_load import LoadResult, call
@@ -157,7 +157,7 @@ def _clients(setup: BenchSetup, port: int) -> dict[str, ApiClient]:
         dialect: issue(rt, ACCOUNT, DIALECTS[dialect], settings=unlimited | to_one.get(dialect, {})).credentials
         for dialect in DIALECTS
     }
-    administer.set_price(rt, "*", "EUR", 9, ACCOUNT)
+    set_price(rt, "*", "EUR", 9, ACCOUNT)
     rt.close()
     json_ = {"Content-Type": "application/json"}
     customer = f"{keys['telesign']['customer_id']}:{keys['telesign']['api_key']}"

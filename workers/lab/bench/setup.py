@@ -13,8 +13,9 @@ from pydantic import SecretStr
 from pipeline.dialects import registry
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.carriers import set_carrier as save_carrier
 from pipeline.stages.admin.migrations import migrate
+from pipeline.stages.admin.routes import set_route
 from pipeline.stages.admin.sandbox import Sandbox, set_up_sandbox
 from workers import local_state
 from workers.lab.embedded import development
@@ -74,10 +75,10 @@ class BenchSetup:
     def set_carrier(self, kind: str, settings: Mapping[str, object]) -> None:
         """Write the carriers and their routes."""
         rt = Runtime(self.settings())
-        administer.set_carrier(rt, BULK, kind, settings, capabilities=_CAPABILITIES)
-        administer.set_carrier(rt, CODES, "simulated", {"log": str(self.codes_log)})
-        administer.set_route(rt, "*", BULK)
-        administer.set_route(rt, CODES_TO[1:], CODES)
+        save_carrier(rt, BULK, kind, settings, capabilities=_CAPABILITIES)
+        save_carrier(rt, CODES, "simulated", {"log": str(self.codes_log)})
+        set_route(rt, "*", BULK)
+        set_route(rt, CODES_TO[1:], CODES)
         rt.close()
 
 

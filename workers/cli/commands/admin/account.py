@@ -2,7 +2,11 @@
 
 import click
 
-from pipeline.stages.admin import administer, compliance
+from pipeline.stages.admin import compliance
+from pipeline.stages.admin.accounts import create_account, list_accounts, set_account_state
+from pipeline.stages.admin.accounts import subscribe as subscribe_account
+from pipeline.stages.admin.sender_registration import set_sender
+from pipeline.stages.admin.wallets import top_up
 from schema.vocabulary import AccountState, SenderState
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json, table
@@ -22,11 +26,11 @@ def account() -> None:
 def create(name: str, currency: str, credit_limit: int, senders: tuple[str, ...], amount: int | None) -> None:
     """Create the account NAME."""
     with opened() as rt:
-        administer.create_account(rt, name, currency, credit_limit=credit_limit)
+        create_account(rt, name, currency, credit_limit=credit_limit)
         for sender in senders:
-            administer.set_sender(rt, name, sender)
+            set_sender(rt, name, sender)
         if amount:
-            administer.top_up(rt, name, amount, "at its creation")
+            top_up(rt, name, amount, "at its creation")
     click.echo(f"account {name} created")
 
 
@@ -35,7 +39,7 @@ def create(name: str, currency: str, credit_limit: int, senders: tuple[str, ...]
 def list_(json_: bool) -> None:
     """List accounts with balance, this month's remaining quota, and senders."""
     with opened() as rt:
-        rows = administer.list_accounts(rt)
+        rows = list_accounts(rt)
     if json_:
         click.echo(as_json(rows))
         return
@@ -64,7 +68,7 @@ def suspend(name: str) -> None:
     messages that a carrier already has are still processed.
     """
     with opened() as rt:
-        held = administer.set_account_state(rt, name, AccountState.SUSPENDED)
+        held = set_account_state(rt, name, AccountState.SUSPENDED)
     click.echo(f"account {name} is suspended; {held:,} batches of its messages are held")
 
 
@@ -73,7 +77,7 @@ def suspend(name: str) -> None:
 def resume(name: str) -> None:
     """Resume the account NAME; its held messages go on within seconds."""
     with opened() as rt:
-        administer.set_account_state(rt, name, AccountState.ACTIVE)
+        set_account_state(rt, name, AccountState.ACTIVE)
     click.echo(f"account {name} is active")
 
 
@@ -83,7 +87,7 @@ def resume(name: str) -> None:
 def subscribe(name: str, off: bool) -> None:
     """Write every status change of the account's messages to the table `events`."""
     with opened() as rt:
-        administer.subscribe(rt, name, not off)
+        subscribe_account(rt, name, not off)
     click.echo(f"account {name} {'writes no events any more' if off else 'writes events'}")
 
 

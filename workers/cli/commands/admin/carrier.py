@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from pipeline.stages.admin import administer
 from pipeline.stages.admin.carrier_status import carrier_statuses
+from pipeline.stages.admin.carriers import adjust_carrier, list_carriers, set_carrier, set_carrier_state
+from pipeline.stages.admin.carriers import proof as receipt_proof
 from schema.carriage import ReceiptAuthentication
 from schema.vocabulary import CarrierState
 from workers.cli.commands.admin.dead import dead
@@ -90,7 +91,7 @@ def add(
     with opened() as rt:
         if secrets_in(given) and rt.vault_or_none is None:
             click.echo("warning: without POSTROAD_SECRET_KEY the carrier's secrets are not encrypted", err=True)
-        warnings = administer.set_carrier(rt, name, kind, given, capabilities, pace)
+        warnings = set_carrier(rt, name, kind, given, capabilities, pace)
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"carrier {name} saved; route messages to it with: postroad route add '*' {name}")
@@ -115,7 +116,7 @@ def set_(name: str, capabilities: dict[str, Any] | None, pace: float | None) -> 
     if capabilities is None and pace is None:
         raise click.UsageError("give --capabilities, --segments-per-second, or both")
     with opened() as rt:
-        administer.adjust_carrier(rt, name, capabilities, pace)
+        adjust_carrier(rt, name, capabilities, pace)
     click.echo(f"carrier {name} saved")
 
 
@@ -144,8 +145,8 @@ def status(name: str | None, minutes: float, json_: bool) -> None:
 def list_(json_: bool) -> None:
     """List carriers, with passwords and tokens masked. Receipts that are OPEN could be forged."""
     with opened() as rt:
-        found = administer.list_carriers(rt)
-    proofs = [administer.proof(row) for row in found]
+        found = list_carriers(rt)
+    proofs = [receipt_proof(row) for row in found]
     rows = [replace(row, settings=masked_settings(row.settings)) for row in found]
     if json_:
         click.echo(as_json([asdict(row) | {"receipts": proof} for row, proof in zip(rows, proofs, strict=True)]))
@@ -175,7 +176,7 @@ def drain(name: str, reason: str | None) -> None:
     other carrier serves are accepted and held too; after `postroad route drop` they are refused.
     """
     with opened() as rt:
-        administer.set_carrier_state(rt, name, CarrierState.DRAINED, reason)
+        set_carrier_state(rt, name, CarrierState.DRAINED, reason)
     click.echo(f"carrier {name} is drained")
 
 
@@ -187,5 +188,5 @@ def resume(name: str) -> None:
     Messages that were held for lack of a carrier go on within seconds.
     """
     with opened() as rt:
-        administer.set_carrier_state(rt, name, CarrierState.ACTIVE)
+        set_carrier_state(rt, name, CarrierState.ACTIVE)
     click.echo(f"carrier {name} is active")

@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import click
 
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.networks import list_networks, set_networks
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json, table
 from workers.csv_reader import CsvReader, LineFault, find_column, fold
@@ -43,7 +43,7 @@ def import_(file: BinaryIO) -> None:
             raise click.UsageError(f"line {record.line}: a cell is missing: a prefix and a network are required")
         plan[record.cells[prefix].strip()] = record.cells[network].strip()
     with opened() as rt:
-        administer.set_networks(rt, plan)
+        set_networks(rt, plan)
     click.echo(f"{len(plan):,} prefixes of {len(set(plan.values())):,} networks")
 
 
@@ -52,7 +52,7 @@ def import_(file: BinaryIO) -> None:
 def list_(json_: bool) -> None:
     """List networks with their numbers of prefixes."""
     with opened() as rt:
-        plan = administer.list_networks(rt)
+        plan = list_networks(rt)
     if json_:
         click.echo(as_json(plan))
         return

@@ -2,7 +2,7 @@
 
 import click
 
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.prices import list_prices, set_price
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json, table
 
@@ -24,7 +24,7 @@ def price() -> None:
 def set_(destination: str, amount: int, currency: str | None, account: str | None) -> None:
     """Set the price of a segment to DESTINATION (234803, NG or *) to AMOUNT minor units, from now on."""
     with opened() as rt:
-        unit = administer.set_price(rt, destination, currency, amount, account)
+        unit = set_price(rt, destination, currency, amount, account)
     click.echo(f"a segment to {destination} costs {amount} {unit} minor units")
 
 
@@ -33,7 +33,7 @@ def set_(destination: str, amount: int, currency: str | None, account: str | Non
 def list_(json_: bool) -> None:
     """List the prices in force, the common ones first."""
     with opened() as rt:
-        rows = administer.list_prices(rt)
+        rows = list_prices(rt)
     if json_:
         click.echo(as_json(rows))
         return

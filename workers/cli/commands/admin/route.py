@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.routes import drop_route, list_routes, set_route
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.parameters import Moment
 from workers.cli.terminal.route_view import cost as read_cost
@@ -67,7 +67,7 @@ def add(destination: str, carrier: str, account: str | None, **version: Any) -> 
     A version lasts until its --until, or until the next one begins. Past versions are kept.
     """
     with opened() as rt:
-        administer.set_route(rt, destination, carrier, account=account, **version)
+        set_route(rt, destination, carrier, account=account, **version)
     since = f" from {version['from_at']:%Y-%m-%d %H:%M} UTC on" if version["from_at"] else ""
     click.echo(f"{destination} goes to {carrier}, rank {version['rank']}, weight {version['weight']}{since}")
 
@@ -79,7 +79,7 @@ def add(destination: str, carrier: str, account: str | None, **version: Any) -> 
 def drop(destination: str, carrier: str, account: str | None) -> None:
     """End the route of DESTINATION to CARRIER, with its future versions."""
     with opened() as rt:
-        administer.drop_route(rt, destination, carrier, account)
+        drop_route(rt, destination, carrier, account)
     click.echo(f"{destination} no longer goes to {carrier}")
 
 
@@ -93,7 +93,7 @@ route.add_command(click.Command("remove", params=drop.params, callback=drop.call
 def list_(over: bool, json_: bool) -> None:
     """List current and future routes, the common ones first."""
     with opened() as rt:
-        rows = administer.list_routes(rt, over=over)
+        rows = list_routes(rt, over=over)
     if json_:
         click.echo(as_json(rows))
         return

@@ -3,7 +3,8 @@
 import click
 
 from pipeline.errors import PostroadError
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.accounts import list_accounts
+from pipeline.stages.admin.sender_registration import set_sender
 from schema.vocabulary import SenderState
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import table
@@ -30,7 +31,7 @@ def add(account: str, word: str, state: str, reason: str | None, countries: tupl
     """Register SENDER on ACCOUNT, or change its state; its countries stay unless given."""
     wanted = [country for country in countries if country != "*"] if countries else None
     with opened() as rt:
-        administer.set_sender(rt, account, word, SenderState(state), reason, wanted)
+        set_sender(rt, account, word, SenderState(state), reason, wanted)
     click.echo(f"sender {word} is {state}")
 
 
@@ -39,7 +40,7 @@ def add(account: str, word: str, state: str, reason: str | None, countries: tupl
 def list_(account: str) -> None:
     """List the senders of ACCOUNT and their states."""
     with opened() as rt:
-        found = next((row for row in administer.list_accounts(rt) if row["name"] == account), None)
+        found = next((row for row in list_accounts(rt) if row["name"] == account), None)
     if found is None:
         raise PostroadError(f"there is no account {account!r}; see `postroad account list`")
     click.echo(table(["sender", "state"], list(found["senders"].items())))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.account_templates import list_templates, set_template
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json, table
 
@@ -26,7 +26,7 @@ def add(account: str, slug: str, text: str | None, file: Path | None) -> None:
     body = file.read_text("utf-8") if file else text
     assert body is not None
     with opened() as rt:
-        id_ = administer.set_template(rt, account, slug, body)
+        id_ = set_template(rt, account, slug, body)
     click.echo(f"template {slug} {id_}")
 
 
@@ -36,5 +36,5 @@ def add(account: str, slug: str, text: str | None, file: Path | None) -> None:
 def list_(account: str, json_: bool) -> None:
     """List the templates of ACCOUNT."""
     with opened() as rt:
-        found = administer.list_templates(rt, account)
+        found = list_templates(rt, account)
     click.echo(as_json(found) if json_ else table(["template", "text"], [(row["slug"], row["body"]) for row in found]))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
-from pipeline.stages.admin import administer
+from pipeline.stages.admin.wallets import grant, set_credit_limit, top_up
 from workers.cli.terminal.opened import opened
 
 
@@ -20,7 +20,7 @@ def wallet() -> None:
 def topup(account: str, amount: int, note: str) -> None:
     """Add AMOUNT minor units to the wallet of ACCOUNT."""
     with opened() as rt:
-        balance = administer.top_up(rt, account, amount, note)
+        balance = top_up(rt, account, amount, note)
     click.echo(f"balance {balance:,}")
 
 
@@ -32,7 +32,7 @@ def topup(account: str, amount: int, note: str) -> None:
 def quota(account: str, segments: int, month: datetime | None, note: str) -> None:
     """Add SEGMENTS to a month's quota of ACCOUNT, which is used before money."""
     with opened() as rt:
-        left = administer.grant(rt, account, segments, note, month.replace(tzinfo=UTC).date() if month else None)
+        left = grant(rt, account, segments, note, month.replace(tzinfo=UTC).date() if month else None)
     click.echo(f"{left:,} segments left")
 
 
@@ -42,5 +42,5 @@ def quota(account: str, segments: int, month: datetime | None, note: str) -> Non
 def credit(account: str, limit: int) -> None:
     """Allow the balance of ACCOUNT to be negative by LIMIT minor units."""
     with opened() as rt:
-        administer.set_credit_limit(rt, account, limit)
+        set_credit_limit(rt, account, limit)
     click.echo(f"credit limit {limit:,}")

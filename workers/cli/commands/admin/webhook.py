@@ -8,6 +8,7 @@ from uuid import UUID
 import click
 
 from pipeline.dialects.registry import DIALECTS
+from pipeline.errors import NotFound
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
 from schema.vocabulary import DeliveryState
 from workers.cli.terminal.opened import opened
@@ -137,7 +138,7 @@ def _show(secret: str) -> None:
 
 
 def _demand(found: T | None, webhook_id: UUID) -> T:
-    """Return what was found; EndpointUnreachable when it is None."""
+    """Return what was found; NotFound."""
     if found is None:
-        raise webhook_endpoints.EndpointUnreachable(f"there is no webhook {webhook_id}; see `postroad webhook list`")
+        raise NotFound(f"there is no webhook {webhook_id}; see `postroad webhook list`")
     return found

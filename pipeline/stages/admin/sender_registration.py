@@ -1,0 +1,32 @@
+"""Sender ids, as operators register, approve and reject them."""
+
+import re
+from collections.abc import Sequence
+
+from pipeline.errors import require
+from pipeline.rules.numbers.senders import is_sender
+from pipeline.runtime import Runtime
+from pipeline.store import accounts
+from schema.vocabulary import SenderState
+
+_COUNTRY = re.compile(r"[A-Z]{2}")
+
+
+def set_sender(
+    rt: Runtime,
+    name: str,
+    sender: str,
+    state: SenderState = SenderState.APPROVED,
+    reason: str | None = None,
+    countries: Sequence[str] | None = None,
+) -> None:
+    """Register a sender id on an account, or change its state; the account is shown the reason.
+
+    `countries` (ISO) are those it may be used in; none: all, None: unchanged.
+    """
+    words = f"{sender!r} cannot be a sender: up to 11 letters, digits and blanks with a letter among them, or a number"
+    require(is_sender(sender), words)
+    for country in countries or ():
+        require(_COUNTRY.fullmatch(country), f"{country!r} is not a country: write its ISO 3166 code, such as NG")
+    with rt.begin() as conn:
+        accounts.set_sender(conn, accounts.named(conn, name).id, sender, state, reason, countries)
