@@ -40,7 +40,7 @@ def test_each_attempt_says_whether_the_recipient_may_have_it_twice(
     assert [(each["again"], each["possible_duplicate"]) for each in found.attempts] == expected
     words = message_view.message_lines(found)
     assert ("possible duplicate" in words) is any(flagged for _, flagged in expected)
-    assert all(f"once more ({why})" in words for why, _ in expected if why)
+    assert all(f"resent ({why})" in words for why, _ in expected if why)
 
 
 @pytest.mark.parametrize("limit", [None, 1000])
@@ -59,4 +59,4 @@ def test_choices_that_were_made_once_more_can_be_made_again(stage: Stage, limit:
         ("alpha", True, None),
         ("gamma" if limit else "beta", True, "doubt"),
     ]
-    assert "once more (doubt)" in route_view.explained(found)
+    assert "resent (doubt)" in route_view.explained(found)

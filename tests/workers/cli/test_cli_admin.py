@@ -103,7 +103,7 @@ def test_a_carrier_whose_receipts_anybody_could_post_is_added_only_when_that_is_
     shell("carrier", "add", "gamma", "--settings", '{"base_url": "https://sms.example", "receipt_token": "t"}')
 
     assert (refused.code, asked.code) == (2, 0)
-    assert "set receipt_token, or say" in refused.err
+    assert "set receipt_token, or accept" in refused.err
     found = {row["name"]: row["receipts"] for row in listed(shell, "carrier", "list")}
     assert (found["beta"], found["gamma"], found["simulated"]) == ("open", "proven", None)
     assert shell("carrier", "list").out.count("OPEN: not authenticated") == 1

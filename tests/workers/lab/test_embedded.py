@@ -308,7 +308,7 @@ def test_data_of_another_major_version_are_not_touched(empty: Path) -> None:
     (empty / "postgres").mkdir()
     (empty / "postgres" / "PG_VERSION").write_text("9\n")
 
-    with pytest.raises(ConfigurationError, match="made by PostgreSQL 9"):
+    with pytest.raises(ConfigurationError, match="created by PostgreSQL 9"):
         programs.find_postgres(DataFolder(empty, empty, None), 9)
 
 
