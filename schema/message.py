@@ -86,6 +86,19 @@ class Admission:
     #: the account declares that its own opt-outs do not apply
     skips_opt_outs: bool = False
 
+    @property
+    def dialect(self) -> str | None:
+        """Return the vendor's API that it came through; None: it came through none."""
+        return self.door.partition(".")[0] if self.by_api and self.door else None
+
+    @property
+    def operation(self) -> str | None:
+        """Return the operation of that API, where it has several; of another order what its producer calls `door`."""
+        if not (self.by_api and self.door):
+            return self.door
+        words = self.door.split(".")[1:]
+        return ".".join(words[1:] if words[:1] == ["test"] else words) or None
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:

@@ -132,7 +132,9 @@ requests = Table(
     #: null: refused before its account was known
     Column("account_id", Integer),
     #: the API it came through; null: an Order from Celery or the CLI
-    Column("door", Text),
+    Column("dialect", Text),
+    #: its operation, where the API has several; of an order that came through none, its producer's `door`
+    Column("operation", Text),
     Column("class", Text),
     Column("test", Boolean, nullable=False, server_default=text("false")),
     #: recipient number n has the id first_message + n
@@ -149,7 +151,7 @@ requests = Table(
     _instant("valid_until"),
     _instant("created_at", nullable=False, server_default=_NOW),
     # for listings of messages and requests, the latest first
-    Index("requests_latest", "account_id", "first_message", postgresql_where=text("door IS NOT NULL")),
+    Index("requests_latest", "account_id", "first_message", postgresql_where=text("dialect IS NOT NULL")),
 )
 
 idempotency = Table(

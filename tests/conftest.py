@@ -12,7 +12,7 @@ import pytest
 import redis
 from sqlalchemy import make_url
 
-from pipeline.dialects.registry import capacities
+from pipeline.dialects.registry import DIALECTS, capacities
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin.audit import audit
@@ -107,6 +107,11 @@ def shared_world(
     rt.close()
 
 
+def _is_by_api(order: Any) -> bool:
+    """Tell whether an order is meant as one that came through a vendor's API: `robase.send`."""
+    return (order.door or "").partition(".")[0] in DIALECTS
+
+
 class World:
     """A small world to send in: `world.send("+2348012345678")`."""
 
@@ -138,7 +143,10 @@ class World:
 
     def submit(self, *orders: Order) -> list[Accepted]:
         """Admit and ingest orders."""
-        return ingest(self.rt, admit(self.rt, [(self.rt.new_ids(), order) for order in orders]))
+        admissions = [
+            each for order in orders for each in admit(self.rt, [(self.rt.new_ids(), order)], by_api=_is_by_api(order))
+        ]
+        return ingest(self.rt, admissions)
 
     def pay(self, answers: Sequence[Accepted]) -> list[Hint]:
         """Segment and bill what was ingested; return what may be delivered."""

@@ -175,6 +175,7 @@ NAMES_VENDORS = {
     "pipeline/dialects/registry.py": "the line that registers it",
     "schema/migrations/versions/0002_front_doors.py": "what was then",
     "schema/migrations/versions/0013_dialects.py": "what was until then",
+    "schema/migrations/versions/0014_request_operations.py": "what was until then",
     "workers/cli/commands/bench.py": "prints what the bench measures",
     "workers/lab/bench/apis.py": "calls the vendors' APIs as their customers do",
     "workers/lab/bench/check.py": "calls the vendors' APIs as their customers do",

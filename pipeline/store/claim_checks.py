@@ -91,10 +91,10 @@ def _asleep(claim: Claim, state: _State, load: Sequence[Parcel]) -> Iterator[tup
 
 
 _EXEMPT = f"""
-SELECT m.id, r.skips_opt_outs, coalesce(r.door = '{REPLIES}', false)
+SELECT m.id, r.skips_opt_outs, r.dialect IS NULL AND coalesce(r.operation = '{REPLIES}', false)
 FROM messages AS m JOIN requests AS r ON r.id = m.request_id
 WHERE m.id = ANY(%(ids)b) AND m.id BETWEEN %(first)s AND %(last)s
-  AND (r.skips_opt_outs OR r.door = '{REPLIES}')
+  AND (r.skips_opt_outs OR r.dialect IS NULL AND r.operation = '{REPLIES}')
 """
 
 

@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from pipeline.rules.identity import ids
 from schema.vocabulary import Status
 
-#: an endpoint hears of what came through its dialect's door and of our own orders; a callback hears in its stead
+#: an endpoint hears of what came through its dialect's API, and of orders that came through none and name no `door`; a
+#: callback hears in its stead
 _TELL = """
 WITH moved AS MATERIALIZED (
     SELECT w.id, m.id AS message_id, w.status, m.account_id, m.request_id
@@ -24,14 +25,14 @@ WITH moved AS MATERIALIZED (
     INSERT INTO events (id, account_id, message_id, status, at)
     SELECT id, account_id, message_id, status, %(at)s FROM moved
 ), heard AS (
-    SELECT moved.*, r.door, c.id AS challenge_id, c.key_id
+    SELECT moved.*, r.dialect, r.operation, c.id AS challenge_id, c.key_id
     FROM moved LEFT JOIN requests AS r ON r.id = moved.request_id
     LEFT JOIN challenges AS c ON c.id = moved.request_id AND c.callback_url IS NOT NULL AND c.key_id IS NOT NULL
 )
 INSERT INTO deliveries (endpoint_id, challenge_id, lane, event_id, message_id, status, at)
 SELECT e.id, NULL::uuid, e.id, heard.id, message_id, status, %(at)s::timestamptz
 FROM heard JOIN endpoints AS e ON e.account_id = heard.account_id
-WHERE challenge_id IS NULL AND (door IS NULL OR starts_with(door, e.dialect))
+WHERE challenge_id IS NULL AND (heard.dialect = e.dialect OR heard.dialect IS NULL AND operation IS NULL)
 UNION ALL
 SELECT NULL, challenge_id, md5('key ' || key_id)::uuid, heard.id, message_id, status, %(at)s
 FROM heard WHERE challenge_id IS NOT NULL

@@ -141,13 +141,14 @@ def untaken(conn: Connection, spans: Sequence[Span]) -> list[Undecided]:
 
 
 _CAME_THROUGH = """
-SELECT m.id, r.door, m.body FROM messages AS m JOIN requests AS r ON r.id = m.request_id
-WHERE m.id = ANY(%(ids)b) AND m.id BETWEEN %(first)s AND %(last)s AND r.door = ANY(%(apis)s)
+SELECT m.id, concat_ws('.', r.dialect, r.operation), m.body FROM messages AS m JOIN requests AS r ON r.id = m.request_id
+WHERE m.id = ANY(%(ids)b) AND m.id BETWEEN %(first)s AND %(last)s
+  AND r.dialect IS NOT NULL AND concat_ws('.', r.dialect, r.operation) = ANY(%(apis)s)
 """
 
 
 def came_through(conn: Connection, ids: Sequence[UUID], apis: Iterable[str]) -> list[tuple[UUID, str, str]]:
-    """Return (id, door, body) of those of the messages that came through one of these doors."""
+    """Return (id, API, body) of those of the messages that came through one of these: `dialect.operation`."""
     if not ids:
         return []
     params = {"ids": list(ids), "first": min(ids), "last": max(ids), "apis": list(apis)}

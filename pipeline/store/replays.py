@@ -12,12 +12,12 @@ from pipeline.rules.identity import ids
 from schema.message import Admission
 
 _ASKED = """
-SELECT id, account_id, coalesce(door, %(door)s), class, test, skips_opt_outs, recipients, send_at, valid_until,
+SELECT id, account_id, dialect, operation, class, test, skips_opt_outs, recipients, send_at, valid_until,
        first_message, refusals
 FROM requests WHERE id = ANY(%(ids)b)
 """
 #: how many of these columns are an order's terms, and how many without its times
-_TERMS, _UNTIMED = 8, 6
+_TERMS, _UNTIMED = 9, 7
 _MESSAGES = """
 SELECT s.request_id, m.*
 FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (request_id, first_id, last_id)
@@ -34,7 +34,7 @@ def alike(conn: Connection, asked: Mapping[UUID, tuple[Admission, UUID]], *, at_
     What is written is compared, so that a number, a time or a default may be spelt otherwise than before.
     `at_any_time`: the times may be others.
     """
-    rows = conn.exec_driver_sql(_ASKED, {"ids": [each for _, each in asked.values()], "door": idempotency.ORDERS})
+    rows = conn.exec_driver_sql(_ASKED, {"ids": [each for _, each in asked.values()]})
     earlier = {row[0]: row[1:] for row in rows}
     counted = _UNTIMED if at_any_time else _TERMS
     likely = {
@@ -53,7 +53,8 @@ def alike(conn: Connection, asked: Mapping[UUID, tuple[Admission, UUID]], *, at_
 def _terms(admission: Admission) -> tuple[Any, ...]:
     return (
         admission.account,
-        admission.door or idempotency.ORDERS,
+        admission.dialect,
+        admission.operation,
         str(admission.message_class),
         admission.test,
         admission.skips_opt_outs,

@@ -16,16 +16,17 @@ from schema.message import Accepted, Admission, Refusal
 from schema.vocabulary import Code
 
 _WRITE = """
-INSERT INTO requests (id, account_id, door, class, test, first_message, recipients, accepted, refusals, fingerprint,
-                      send_at, valid_until, skips_opt_outs)
-SELECT id, account_id, door, class, test, first_message, recipients, accepted, refusals::jsonb, fingerprint, send_at,
-       valid_until, skips_opt_outs
-FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(doors)b::text[], %(classes)b::text[], %(tests)b::bool[],
-            %(firsts)b::uuid[], %(recipients)b::int4[], %(accepted)b::int4[], %(refusals)b::text[],
+INSERT INTO requests (id, account_id, dialect, operation, class, test, first_message, recipients, accepted, refusals,
+                      fingerprint, send_at, valid_until, skips_opt_outs)
+SELECT id, account_id, dialect, operation, class, test, first_message, recipients, accepted, refusals::jsonb,
+       fingerprint, send_at, valid_until, skips_opt_outs
+FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(dialects)b::text[], %(operations)b::text[],
+            %(classes)b::text[], %(tests)b::bool[], %(firsts)b::uuid[], %(recipients)b::int4[],
+            %(accepted)b::int4[], %(refusals)b::text[],
             %(fingerprints)b::bytea[], %(send_ats)b::timestamptz[], %(valid_untils)b::timestamptz[],
             %(skips)b::bool[])
-     AS r (id, account_id, door, class, test, first_message, recipients, accepted, refusals, fingerprint, send_at,
-           valid_until, skips_opt_outs)
+     AS r (id, account_id, dialect, operation, class, test, first_message, recipients, accepted, refusals, fingerprint,
+           send_at, valid_until, skips_opt_outs)
 ON CONFLICT (id) DO NOTHING
 RETURNING id
 """
@@ -38,7 +39,8 @@ def write(conn: Connection, admissions: Sequence[Admission]) -> set[UUID]:
         {
             "ids": [each.request for each in admissions],
             "accounts": [each.account for each in admissions],
-            "doors": [each.door for each in admissions],
+            "dialects": [each.dialect for each in admissions],
+            "operations": [each.operation for each in admissions],
             "classes": [str(each.message_class) for each in admissions],
             "tests": [each.test for each in admissions],
             "firsts": [each.first for each in admissions],

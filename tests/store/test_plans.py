@@ -160,8 +160,8 @@ INSERT INTO parts (carrier, carrier_ref, message_id, n, part, of)
 SELECT 'alpha', 'ref-' || id || '-' || part, id, 1, part, 2 FROM messages, generate_series(1, 2) AS part
 """
 _REQUESTS = """
-INSERT INTO requests (id, account_id, door, class, first_message, recipients, accepted, refusals)
-SELECT id, 1, 'robase.send', 'bulk', first_id, size, size, '[]' FROM batches
+INSERT INTO requests (id, account_id, dialect, operation, class, first_message, recipients, accepted, refusals)
+SELECT id, 1, 'robase', 'send', 'bulk', first_id, size, size, '[]' FROM batches
 """
 
 Params = Callable[[Crowd], dict[str, Any]]
@@ -225,7 +225,7 @@ def steps(crowd: Crowd) -> dict[str, Any]:
 
 
 def view(_crowd: Crowd, **more: Any) -> dict[str, Any]:
-    return {"account": 1, "apis": ["robase.send"], "test": False, **more}
+    return {"account": 1, "dialect": "robase", "operations": ["send"], "test": False, **more}
 
 
 def page(crowd: Crowd) -> dict[str, Any]:
@@ -394,7 +394,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         id_spellings._GIVEN,
         lambda crowd: spelt(crowd, carriers=["alpha"] * 160, since=crowd.firsts[0], places=list(range(160))),
     ),
-    "asked before": (replays._ASKED, lambda crowd: {"ids": crowd.batches, "door": "order"}),
+    "asked before": (replays._ASKED, lambda crowd: {"ids": crowd.batches}),
     "written before": (
         replays._MESSAGES,
         lambda crowd: {"requests": crowd.batches, "firsts": crowd.firsts, "lasts": crowd.lasts},
@@ -479,7 +479,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
             "accounts": [1] * 20,
             "ids": crowd.batches,
             "tests": [False] * 20,
-            "doors": ["robase.send"] * 20,
+            "dialects": ["robase"] * 20,
         },
     ),
     "count a guess": (

@@ -177,3 +177,37 @@ def test_opt_outs_in_an_old_form_are_folded_into_todays(rt: Runtime) -> None:
     for phone, sender in OLD_OPT_OUTS:
         form = consent_numbers.read(phone) or phone
         assert (form, consent_numbers.sender(sender)) in rows
+
+
+#: a request's `door` until then, whether it was a test, and its dialect and operation since
+SPLIT = [
+    ("robase.send", False, "robase", "send"),
+    ("robase.test.batch.row", True, "robase", "batch.row"),
+    ("solaris", False, "solaris", None),
+    ("solaris.test", True, "solaris", None),
+    ("solaris.code", True, "solaris", "code"),
+    ("telesign.verify", True, "telesign", "verify"),
+    ("webex.sms", False, "webex", "sms"),
+    ("reply", False, None, "reply"),
+    ("shop.test", False, None, "shop.test"),
+    (None, False, None, None),
+]
+
+
+def test_a_request_keeps_which_api_it_came_through_and_by_which_operation(rt: Runtime) -> None:
+    with rt.begin() as conn:
+        command.downgrade(migrations.config(conn), "0013")
+        for place, (door, test, *_) in enumerate(SPLIT):
+            conn.exec_driver_sql(
+                "INSERT INTO requests (id, door, test, recipients, accepted, refusals)"
+                " VALUES (gen_random_uuid(), %(door)s, %(test)s, %(place)s, 0, '[]')",
+                {"door": door, "test": test, "place": place},
+            )
+
+        command.upgrade(migrations.config(conn), "0014")
+        split = conn.exec_driver_sql("SELECT dialect, operation FROM requests ORDER BY recipients").all()
+        command.downgrade(migrations.config(conn), "0013")
+        joined = conn.exec_driver_sql("SELECT door, test FROM requests ORDER BY recipients").all()
+
+    assert [tuple(row) for row in split] == [tuple(row[2:]) for row in SPLIT]
+    assert [tuple(row) for row in joined] == [tuple(row[:2]) for row in SPLIT]

@@ -34,6 +34,9 @@ COUNTRIES = {"+234": "NG", "+233": "GH", "+254": "KE", "+225": "CI"}
 #: characters of an idempotency key
 MOST_KEY = 255
 
+#: by which messages are sent
+OPERATIONS = ("send", "batch", "batch.row")
+
 _PHONE = re.compile(r"\+[0-9]{8,15}")
 #: a number without a plus
 _HOME = re.compile(r"[0-9(][0-9 ()./-]{4,63}", re.ASCII)
@@ -153,11 +156,6 @@ def read(call: ApiRequest, model: type[M]) -> M | Refusal:
 def door(name: str, key: ApiKey) -> str:
     """Return the name space of idempotency keys of an endpoint; tests have their own."""
     return f"robase.test.{name}" if key.test else f"robase.{name}"
-
-
-def apis(key: ApiKey) -> tuple[str, ...]:
-    """Return all doors that a key's messages come through."""
-    return tuple(door(name, key) for name in ("send", "batch", "batch.row"))
 
 
 def order(

@@ -140,7 +140,7 @@ async def status(context: RequestContext) -> ApiResponse:
     reference, entered = requests.read_reference(context.path["reference_id"]), requests.read_guess(call)
     if isinstance(reference, TelesignFault) or isinstance(entered, TelesignFault):
         return errors.complain(call, [each for each in (reference, entered) if isinstance(each, TelesignFault)])
-    sent = await context.submission.ask(follow, (key.account, API, reference, key.test))
+    sent = await context.submission.ask(follow, (key.account, key.dialect, reference, key.test))
     if sent is None:
         return _refuse(context, Code.NOT_FOUND)
     if call.at - sent.created_at > _REPORTED_FOR:

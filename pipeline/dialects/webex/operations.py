@@ -108,7 +108,7 @@ async def take_back(context: RequestContext) -> ApiResponse:
 
 
 def _view(context: RequestContext) -> View:
-    return View(context.key.account, (requests.API,), context.key.test)
+    return View(context.key.account, context.key.dialect, (requests.OPERATION,), context.key.test)
 
 
 # The account and its senders ----------------------------------------------------------------------------------

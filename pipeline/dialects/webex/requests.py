@@ -27,7 +27,8 @@ LONGEST = 1600
 #: how far ahead send_at may lie, and valid_until behind the time of sending
 LEAD, VALIDITY = timedelta(days=7), timedelta(days=3)
 #: which messages are this door's
-API = "webex.sms"
+OPERATION = "sms"
+API = f"webex.{OPERATION}"
 #: what a part of a text holds as the vendor bills it: fewer characters than are sent
 BILLING = {API: Capacity(ucs2_part=63)}
 #: more numbers than this are a campaign: it lets single messages pass

@@ -105,7 +105,7 @@ class CodeMessage:
 def follow(rt: Runtime, wanted: Sequence[tuple[int, str, UUID, bool]]) -> list[CodeMessage | None]:
     """Return how the message of each request stands, in order; None: there is no such.
 
-    Wanted are (account, name space, request, whether it is a test).
+    Wanted are (account, dialect, request, whether it is a test).
     """
     with rt.read_only() as conn:
         found = recipient_requests.standings(conn, wanted)

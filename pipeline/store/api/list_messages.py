@@ -23,10 +23,17 @@ class View:
     """Which messages a caller may see."""
 
     account: int
-    #: the doors they came through
-    apis: tuple[str, ...]
+    #: the API they came through, and by which of its operations
+    dialect: str
+    operations: tuple[str, ...]
     #: tests, or the others
     test: bool
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Return it as queries take it."""
+        given = {"account": self.account, "dialect": self.dialect, "operations": list(self.operations)}
+        return given | {"test": self.test}
 
 
 _SEEN = f"""
@@ -35,13 +42,14 @@ SELECT m.id, {PUBLIC_STATUS}, m.phone, m.country, m.sender, m.body, m.encoding, 
 """
 _ONE = f"""{_SEEN}
 FROM messages AS m JOIN requests AS r ON r.id = m.request_id JOIN batches AS b ON b.id = m.batch_id
-WHERE m.id = %(id)s AND m.account_id = %(account)s AND r.door = ANY(%(apis)s) AND r.test = %(test)s
+WHERE m.id = %(id)s AND m.account_id = %(account)s AND r.dialect = %(dialect)s AND r.operation = ANY(%(operations)s)
+  AND r.test = %(test)s
 """
 
 
 def one(conn: Connection, view: View, id_: UUID) -> ShownMessage | None:
     """Return one message, or None when the view has none of that id."""
-    params = {"id": id_, "account": view.account, "apis": list(view.apis), "test": view.test}
+    params = {"id": id_, **view.params}
     return next(_seen(conn, conn.exec_driver_sql(_ONE, params).all()), None)
 
 
@@ -65,8 +73,8 @@ def queued_at(conn: Connection, id_: UUID) -> datetime | None:
 
 _REQUESTS = """
 SELECT id, first_message, recipients, accepted FROM requests
-WHERE account_id = %(account)s AND door IS NOT NULL AND first_message < %(before)s
-  AND door = ANY(%(apis)s) AND test = %(test)s AND accepted > 0
+WHERE account_id = %(account)s AND first_message < %(before)s
+  AND dialect = %(dialect)s AND operation = ANY(%(operations)s) AND test = %(test)s AND accepted > 0
 ORDER BY first_message DESC LIMIT %(limit)s
 """
 _PAGE = f"""{_SEEN}
@@ -83,7 +91,7 @@ ORDER BY m.id DESC LIMIT %(limit)s
 def page(conn: Connection, view: View, before: UUID | None, limit: int) -> list[ShownMessage]:
     """Return up to so many messages that came before that one (None: the latest), the latest first."""
     edge = before or _END
-    params = {"account": view.account, "apis": list(view.apis), "test": view.test, "before": edge, "limit": limit + 1}
+    params = {**view.params, "before": edge, "limit": limit + 1}
     spans = list(_spans(conn.exec_driver_sql(_REQUESTS, params), edge, limit))
     if not spans:
         return []

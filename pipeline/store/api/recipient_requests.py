@@ -12,16 +12,16 @@ from pipeline.store.overview import PUBLIC_STATUS
 _STANDINGS = f"""
 SELECT w.place, r.created_at, CASE WHEN m.id IS NULL THEN 'rejected' ELSE {PUBLIC_STATUS} END, m.error_code,
        coalesce(m.final_at, m.sent_at, b.queued_at, r.created_at)
-FROM unnest(%(accounts)b::int4[], %(doors)b::text[], %(ids)b::uuid[], %(tests)b::bool[])
-     WITH ORDINALITY AS w (account_id, door, id, test, place)
-JOIN requests AS r ON r.id = w.id AND r.account_id = w.account_id AND r.test = w.test AND r.door = w.door
+FROM unnest(%(accounts)b::int4[], %(dialects)b::text[], %(ids)b::uuid[], %(tests)b::bool[])
+     WITH ORDINALITY AS w (account_id, dialect, id, test, place)
+JOIN requests AS r ON r.id = w.id AND r.account_id = w.account_id AND r.test = w.test AND r.dialect = w.dialect
 LEFT JOIN LATERAL (SELECT * FROM messages WHERE id = r.first_message AND request_id = r.id) AS m ON true
 LEFT JOIN batches AS b ON b.id = m.batch_id
 """
 
 
 def standings(conn: Connection, wanted: Sequence[tuple[int, str, UUID, bool]]) -> dict[int, Sequence[Any]]:
-    """Return place → (created_at, status, error code, since when) for the (account, door, request, test) that exist."""
-    accounts, doors, ids, tests = map(list, zip(*wanted, strict=True))
-    params = {"accounts": accounts, "ids": ids, "tests": tests, "doors": doors}
+    """Return place → (created_at, status, error code, since when) of each (account, dialect, request, test)."""
+    accounts, dialects, ids, tests = map(list, zip(*wanted, strict=True))
+    params = {"accounts": accounts, "ids": ids, "tests": tests, "dialects": dialects}
     return {row[0] - 1: row[1:] for row in conn.exec_driver_sql(_STANDINGS, params)}

@@ -26,7 +26,7 @@ class ScheduledSearch:
     scheduled: tuple[datetime, datetime] | None = None
 
 
-_VIEW = "account_id = %(account)s AND door IS NOT NULL AND door = ANY(%(apis)s) AND test = %(test)s"
+_VIEW = "account_id = %(account)s AND dialect = %(dialect)s AND operation = ANY(%(operations)s) AND test = %(test)s"
 _REQUESTS = f"""
 SELECT id, first_message, recipients, send_at, created_at FROM requests
 WHERE {_VIEW} AND first_message BETWEEN %(earliest)s AND %(latest)s AND send_at IS NOT NULL AND accepted > 0
@@ -75,9 +75,7 @@ def find(conn: Connection, view: View, sought: ScheduledSearch, limit: int) -> l
 def _params(view: View, sought: ScheduledSearch, limit: int) -> dict[str, Any]:
     created, due = sought.created or (None, None), sought.scheduled or (None, None)
     return {
-        "account": view.account,
-        "apis": list(view.apis),
-        "test": view.test,
+        **view.params,
         "earliest": ids.lowest(sought.made[0]),
         "latest": ids.lowest(sought.made[1]),
         "id": sought.id,
@@ -94,6 +92,6 @@ _SPAN = f"SELECT first_message, recipients FROM requests WHERE id = %(id)s AND {
 
 def places(conn: Connection, view: View, request: UUID) -> Sequence[UUID] | None:
     """Return the ids of a request's messages, of the refused ones too; None: the view has no such request."""
-    params = {"account": view.account, "apis": list(view.apis), "test": view.test, "id": request}
+    params = {**view.params, "id": request}
     row = conn.exec_driver_sql(_SPAN, params).first()
     return None if row is None else [ids.after(row[0], place) for place in range(row[1])]

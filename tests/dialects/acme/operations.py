@@ -10,7 +10,7 @@ from schema.message import Refusal
 from schema.vocabulary import Code, Status
 from tests.dialects.acme import responses
 from tests.dialects.acme.errors import refuse
-from tests.dialects.acme.requests import API, read_order
+from tests.dialects.acme.requests import OPERATION, read_order
 
 
 async def send(context: RequestContext) -> ApiResponse:
@@ -32,7 +32,7 @@ async def send(context: RequestContext) -> ApiResponse:
 
 async def get(context: RequestContext) -> ApiResponse:
     """Answer `GET /messages/{id}`."""
-    view = View(context.key.account, (API,), context.key.test)
+    view = View(context.key.account, context.key.dialect, (OPERATION,), context.key.test)
     try:
         found = await context.submission.run(look, view, UUID(context.path["id"]))
     except ValueError:

@@ -9,8 +9,9 @@ from schema.message_class import MessageClass
 from schema.order import Order, Recipient
 from schema.vocabulary import Code
 
-#: the name space of its requests
-API = "acme.send"
+#: by which messages are sent, and the name space of its requests
+OPERATION = "send"
+API = f"acme.{OPERATION}"
 #: the text goes out as it is: it is no template of ours
 _BODY, _FIELD = "${text}", "text"
 

@@ -224,11 +224,11 @@ def test_the_answers_come_in_the_order_asked(world: Any) -> None:
     found = follow(
         world.rt,
         [
-            (world.account, API, world.rt.new_ids(), False),
-            (world.account, API, sent.request, False),
-            (world.account, API, other.request, False),
-            (0, API, sent.request, False),
-            (world.account, API, sent.request, True),
+            (world.account, "telesign", world.rt.new_ids(), False),
+            (world.account, "telesign", sent.request, False),
+            (world.account, "telesign", other.request, False),
+            (0, "telesign", sent.request, False),
+            (world.account, "telesign", sent.request, True),
         ],
     )
 

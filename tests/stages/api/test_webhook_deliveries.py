@@ -234,7 +234,7 @@ def _ingest(world: Any, request: UUID) -> Any:
     from pipeline.stages.admit import admit
     from pipeline.stages.ingest import ingest
 
-    return ingest(world.rt, admit(world.rt, [(request, world.order(door="telesign"))]))
+    return ingest(world.rt, admit(world.rt, [(request, world.order(door="telesign"))], by_api=True))
 
 
 # What it costs those who do not ask ----------------------------------------------------------------------------

@@ -208,7 +208,7 @@ def read_id(word: str) -> UUID | None:
 
 
 def _view(key: ApiKey) -> View:
-    return View(key.account, requests.apis(key), key.test)
+    return View(key.account, key.dialect, requests.OPERATIONS, key.test)
 
 
 def _no_message(context: RequestContext) -> ApiResponse:
