@@ -11,10 +11,10 @@ from pipeline.rules.batching import PackedBatch, answered, as_written, pack
 from pipeline.rules.money.prices import PriceBook, charge
 from pipeline.rules.text.segments import Capacity, billed, measure
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import batches, ledger, requests
+from pipeline.store import batches, ledger
 from pipeline.store.api import challenges
 from pipeline.store.ledger import month_of
-from pipeline.transitions import new_batches
+from pipeline.transitions import new_batches, new_requests
 from schema.api import Challenge
 from schema.message import Accepted, Admission, Answered, Charge, Hint
 from schema.value_class import value_class
@@ -44,7 +44,7 @@ def accept(
     """
     with rt.begin() as conn:
         challenges.write(conn, opened)
-        fresh, earlier = requests.take_in(conn, admissions)
+        fresh, earlier = new_requests.take_in(conn, admissions)
         now = batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]
         loads = list(pack(new, rt.new_ids(), now, rt.settings.batch_size))

@@ -7,8 +7,8 @@ from uuid import UUID
 from pipeline.rules.batching import PackedBatch, pack
 from pipeline.rules.identity import ids
 from pipeline.runtime import Runtime
-from pipeline.store import batches, requests
-from pipeline.transitions import new_batches
+from pipeline.store import batches
+from pipeline.transitions import new_batches, new_requests
 from schema.message import Accepted, Admission
 
 
@@ -18,7 +18,7 @@ def ingest(rt: Runtime, admissions: Sequence[Admission]) -> list[Accepted]:
     An admission whose request id or idempotency key was answered before is not written: its answer is that one.
     """
     with rt.begin() as conn:
-        fresh, earlier = requests.take_in(conn, admissions)
+        fresh, earlier = new_requests.take_in(conn, admissions)
         now = batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]
         loads = list(pack(new, rt.new_ids(), now, rt.settings.batch_size))

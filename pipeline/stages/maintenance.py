@@ -3,7 +3,16 @@
 from datetime import timedelta
 
 from pipeline.runtime import Runtime, Work
-from pipeline.store import advisory_locks, carrier_binds, dead_letters, events, partitions, parts, requests
+from pipeline.store import (
+    advisory_locks,
+    carrier_binds,
+    dead_letters,
+    events,
+    idempotency_keys,
+    partitions,
+    parts,
+    requests,
+)
 from pipeline.store.api import challenges, webhook_deliveries, webhook_endpoints
 from pipeline.store.consent import inbound
 
@@ -23,7 +32,7 @@ def maintain(rt: Runtime) -> list[str]:
     with rt.begin(Work.MAINTENANCE) as conn:
         if not advisory_locks.is_mine(conn, "tend"):
             return []
-        requests.prune(conn, rt.settings.idempotency_days)
+        idempotency_keys.prune(conn, rt.settings.idempotency_days)
         requests.forget_redeliveries(conn, rt.settings.idempotency_days)
         challenges.prune(conn, CHALLENGE_DAYS)
         parts.prune(conn, PART_DAYS)

@@ -12,7 +12,7 @@ from pipeline.stages.admin.wallets import top_up
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
 from pipeline.stages.ingest import ingest
-from pipeline.store import requests
+from pipeline.transitions import new_requests
 from schema.vocabulary import Code
 
 
@@ -206,7 +206,7 @@ def test_of_two_orders_under_a_key_that_was_reserved_before_either_one_is_taken_
 
     with ThreadPoolExecutor() as threads:
         with world.rt.begin() as conn:
-            fresh, _ = requests.take_in(conn, own)  # what ingest does first: it has not ended yet
+            fresh, _ = new_requests.take_in(conn, own)  # what ingest does first: it has not ended yet
             submitted = threads.submit(world.submit, other)
             while not submitted.done() and world.rows(waiting) == [0]:
                 pass

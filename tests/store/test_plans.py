@@ -25,6 +25,7 @@ from pipeline.store import (
     events,
     holds,
     id_spellings,
+    idempotency_keys,
     key_reservations,
     leases,
     message_moves,
@@ -409,7 +410,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         lambda crowd: {"ids": crowd.batches, "firsts": crowd.firsts, "lasts": crowd.lasts},
     ),
     "vacant": (requests._VACANT, lambda crowd: {"ids": crowd.batches}),
-    "lock keys": (requests._LOCKED, key),
+    "lock keys": (idempotency_keys._LOCKED, key),
     "give a key up": (
         key_reservations._GIVE_UP,
         lambda crowd: {"account": "acme", "scope": "order", "key": "k", "request": crowd.batches[0]},
@@ -453,8 +454,8 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "receipts close": (receipts._CLOSE, lambda crowd: {"ids": some(crowd)["ids"], "state": "applied"}),
     "receipts postpone": (receipts._POSTPONE, lambda crowd: {"ids": some(crowd)["ids"], "hours": 72.0}),
     "request answers": (requests._READ, lambda crowd: {"ids": crowd.batches}),
-    "keys reserved": (requests._RESERVED, key),
-    "keys taken over": (requests._TAKE_OVER, lambda crowd: key(crowd) | {"holders": crowd.batches[:1]}),
+    "keys reserved": (idempotency_keys._RESERVED, key),
+    "keys taken over": (idempotency_keys._TAKE_OVER, lambda crowd: key(crowd) | {"holders": crowd.batches[:1]}),
     "requests unpaid": (
         requests._UNPAID,
         lambda crowd: {

@@ -1,0 +1,77 @@
+"""The idempotency table: which request has a key of an account's."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.rules.api import idempotency
+from schema.message import Admission
+
+#: account, name space, key
+Key = tuple[Any, ...]
+
+_RESERVE = """
+INSERT INTO idempotency (account_id, scope, key, request_id)
+SELECT * FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[], %(requests)s::uuid[])
+ON CONFLICT DO NOTHING
+"""
+_RESERVED = """
+SELECT account_id, scope, key, request_id FROM idempotency
+WHERE (account_id, scope, key) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[]))
+"""
+# a command may have reserved a key before its order came: of two orders that come now, one waits here for the other
+_LOCKED = f"{_RESERVED} ORDER BY account_id, scope, key FOR UPDATE"
+
+
+def reserve(conn: Connection, keyed: Sequence[Admission]) -> int:
+    """Reserve the keys of admissions that have one; return how many were free.
+
+    Two transactions with the same key: the second waits here until the first is committed or gone.
+    """
+    return conn.exec_driver_sql(_RESERVE, _columns(keyed)).rowcount
+
+
+def holders(conn: Connection, keyed: Sequence[Admission], *, lock: bool = False) -> dict[Key, UUID]:
+    """Return the requests that have the keys of these admissions; locked against others when asked."""
+    rows = conn.exec_driver_sql(_LOCKED if lock else _RESERVED, _columns(keyed))
+    return {tuple(row[:3]): row[3] for row in rows}
+
+
+def key(admission: Admission) -> Key:
+    """Return the key of an admission that has one."""
+    return admission.account, admission.door or idempotency.ORDERS, admission.idempotency_key
+
+
+def _columns(keyed: Sequence[Admission]) -> dict[str, Any]:
+    accounts, scopes, keys = map(list, zip(*map(key, keyed), strict=True))
+    return {"accounts": accounts, "scopes": scopes, "keys": keys, "requests": [each.request for each in keyed]}
+
+
+# who asks anew at the same time waits for the row, and finds that it is no longer the refused request's
+_TAKE_OVER = """
+WITH taken AS (
+    SELECT i.account_id, i.scope, i.key, w.request_id
+    FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[], %(requests)s::uuid[], %(holders)s::uuid[])
+         AS w (account_id, scope, key, request_id, holder)
+    JOIN idempotency AS i ON (i.account_id, i.scope, i.key, i.request_id) = (w.account_id, w.scope, w.key, w.holder)
+    ORDER BY i.account_id, i.scope, i.key FOR UPDATE OF i
+)
+UPDATE idempotency AS i SET request_id = t.request_id, created_at = now()
+FROM taken AS t WHERE (i.account_id, i.scope, i.key) = (t.account_id, t.scope, t.key)
+"""
+
+
+def take_over(conn: Connection, taking: Sequence[Admission], earlier: Mapping[Key, UUID]) -> bool:
+    """Give keys that these earlier requests have to admissions; tell whether any of them still had its key."""
+    params = _columns(taking) | {"holders": [earlier[key(each)] for each in taking]}
+    return conn.exec_driver_sql(_TAKE_OVER, params).rowcount > 0
+
+
+_PRUNE = "DELETE FROM idempotency WHERE created_at < now() - %(days)s * interval '1 day'"
+
+
+def prune(conn: Connection, days: int) -> int:
+    """Forget idempotency keys older than so many days; return how many."""
+    return conn.exec_driver_sql(_PRUNE, {"days": days}).rowcount
