@@ -160,24 +160,32 @@ class _Table:
     def _is_row(self, cells: Sequence[str]) -> bool:
         return len(cells) >= self._width and sum(map(str.isdigit, cells[self._number])) > 6
 
+    def _country_of(self, cells: list[str], number: str) -> str | None:
+        """Return the country in which the line's number is dialled, "" for none; None: the cell names no country.
+
+        With a number in full a cell that is no country is not looked at, nor one that a text wants as a merge field.
+        """
+        country = self._at(cells, self._country).strip().upper()
+        if _COUNTRY.fullmatch(country) and not ("+" in number and COUNTRY in map(fold, self._merge)):
+            return country
+        return None if country and "+" not in number else ""
+
     def _row(self, record: CsvRecord, judged: bool) -> FileRow | LineFault:
         line, cells, width = record.line, record.cells, self._width
         given = len(cells) if len(cells) <= width or any(map(str.strip, cells[width:])) else width
         if given != width:
             return LineFault(line, f"{given} cell{'s' * (given != 1)} where the header has {width}")
-        number, country = cells[self._number].strip(), self._at(cells, self._country).strip().upper()
+        number = cells[self._number].strip()
         own = self._at(cells, self._correlation).strip()
         merge = {name: cells[place] for name, place in self._merge.items()}
         if any(map(is_not_utf8, (number, own, *merge.values()))):
             return LineFault(line, "not UTF-8")
         if not number:
             return LineFault(line, f"no number in column {self._header[self._number]!r}")
-        if not _COUNTRY.fullmatch(country) or ("+" in number and COUNTRY in map(fold, self._merge)):
-            if country and "+" not in number:
-                return LineFault(
-                    line, f"column {self._header[self._country or 0]!r}: write an ISO 3166 code, such as NG"
-                )
-            country = ""
+        country = self._country_of(cells, number)
+        if country is None:
+            column = self._header[self._country or 0]
+            return LineFault(line, f"column {column!r}: write an ISO 3166 code, such as NG")
         if judged and (words := self._preview.fault(number, country or None, {**self.shared, **merge})):
             return LineFault(line, words)
         correlation = {"correlation_id": own} if own else {}

@@ -98,20 +98,10 @@ class CsvReader:
 
         With None the line is read again as a record. BrokenCsvFile: the file is empty, or its first line not CSV.
         """
-        while (first := self._next()) is not None and not first.strip():
-            pass
-        declared = first is not None and _SEP.fullmatch(first)
-        if declared:
-            first = self._next()
-        if first is None:
-            raise BrokenCsvFile("the file is empty; its first line must name the columns: to,name,…")
+        first, delimiters = self._first_line()
         line = self._line
-        if is_not_utf8(first):
-            raise BrokenCsvFile(f"line {line}: not UTF-8; {_SAVE}")
-        if len(first) > LONGEST_CELL and any(len(cell) > LONGEST_CELL for cell in re.split(f"[{DELIMITERS}]", first)):
-            raise BrokenCsvFile(f"line {line}: a cell of more than {LONGEST_CELL:,} characters: is this a CSV file?")
         faults: list[str] = []
-        for self._delimiter in declared[1] if declared else DELIMITERS:
+        for self._delimiter in delimiters or DELIMITERS:
             record = self._record(first)
             if isinstance(record, CsvRecord) and is_header(record.cells):
                 return record.cells
@@ -119,9 +109,26 @@ class CsvReader:
                 faults.append(record.message)
         if faults:
             raise BrokenCsvFile(f"line {line}: {faults[0]}")
-        self._delimiter = declared[1] if declared else ","
+        self._delimiter = delimiters or ","
         self._put_back([first])
         return None
+
+    def _first_line(self) -> tuple[str, str]:
+        """Return the first line that is not blank, and the delimiter that a line `sep=;` before it names, or ""."""
+        while (first := self._next()) is not None and not first.strip():
+            pass
+        said = first is not None and _SEP.fullmatch(first)
+        if said:
+            first = self._next()
+        if first is None:
+            raise BrokenCsvFile("the file is empty; its first line must name the columns: to,name,…")
+        if is_not_utf8(first):
+            raise BrokenCsvFile(f"line {self._line}: not UTF-8; {_SAVE}")
+        if len(first) > LONGEST_CELL and any(len(cell) > LONGEST_CELL for cell in re.split(f"[{DELIMITERS}]", first)):
+            raise BrokenCsvFile(
+                f"line {self._line}: a cell of more than {LONGEST_CELL:,} characters: is this a CSV file?"
+            )
+        return first, said[1] if said else ""
 
     def records(
         self, is_row: Callable[[Sequence[str]], bool] = lambda _cells: False

@@ -190,24 +190,35 @@ def _drafts(
             number = read
         if isinstance(number, Refusal):
             yield number
-        elif not isinstance(body, str):
-            names = ", ".join(body.names)
-            yield _fault(index, "merge", Code.MERGE_FIELD_MISSING, f"the text needs these merge fields: {names}")
-        elif len(body) > MAX_BODY:
-            yield _fault(index, "merge", Code.BODY_TOO_LONG, f"the text is longer than {MAX_BODY} characters")
-        elif not body.strip():
-            yield _fault(index, "merge", Code.BODY_EMPTY, "the text is empty once its merge fields are filled")
+        elif not isinstance(body, str) or len(body) > MAX_BODY or not body.strip():
+            yield _body_fault(index, body)
         elif served is not None and number.country not in served:
-            words = f"the sender is not approved for {number.country or 'numbers of no one country'}"
+            words = f"the sender is not approved for {_place(number)}"
             yield _fault(index, "sender", Code.SENDER_INVALID, words)
         else:
-            carrier = _carrier(order, routes, number.e164, number.country, body)
-            if carrier is None:
-                where = number.country or "numbers of no one country"
-                words = f"no carrier serves {where}; add a route for it"
-                yield _fault(index, "to", Code.NO_ROUTE, words)
-            else:
-                yield Draft(index, number.e164, number.country, body, carrier, recipient.correlation_id)
+            yield _draft(order, routes, index, number, body)
+
+
+def _place(number: phones.Phone) -> str:
+    return number.country or "numbers of no one country"
+
+
+def _draft(order: Order, routes: RouteTable, index: int, number: phones.Phone, body: str) -> Draft | Refusal:
+    """Return a recipient's draft, or a refusal when no carrier serves the number."""
+    carrier = _carrier(order, routes, number.e164, number.country, body)
+    if carrier is None:
+        words = f"no carrier serves {_place(number)}; add a route for it"
+        return _fault(index, "to", Code.NO_ROUTE, words)
+    return Draft(index, number.e164, number.country, body, carrier, order.recipients[index].correlation_id)
+
+
+def _body_fault(index: int, body: str | templates.Missing) -> Refusal:
+    if not isinstance(body, str):
+        names = ", ".join(body.names)
+        return _fault(index, "merge", Code.MERGE_FIELD_MISSING, f"the text needs these merge fields: {names}")
+    if len(body) > MAX_BODY:
+        return _fault(index, "merge", Code.BODY_TOO_LONG, f"the text is longer than {MAX_BODY} characters")
+    return _fault(index, "merge", Code.BODY_EMPTY, "the text is empty once its merge fields are filled")
 
 
 def _placed(order: Order, index: int, recipient: Recipient, number: Phone | None, *, strict: bool) -> Phone | Refusal:

@@ -167,24 +167,33 @@ def _do(scene: _Scene, text: JoinedText) -> Iterator[Heeded]:
         whom = {account: whom[account]}
     named = {owner: {consent_numbers.sender(each) for each in spelt} for owner, spelt in whom.items()}
     changed = _change(scene, text, named, meaning)
-    action = meaning.action
-    if action is InboundAction.START and not changed and meaning.is_answer:
-        action = InboundAction.KEEP  # "yes", to something else
+    action = _action(meaning, changed)
     is_out = any(_concerns(each, text, named) for each in scene.standing)
-    asks = action is InboundAction.HELP or (
-        meaning.is_registered and action is not InboundAction.STOP and not (action is InboundAction.START and is_out)
-    )
+    is_replied = (changed or _asks(action, meaning, is_out)) and account is not None and _PHONE.fullmatch(text.phone)
     first = text.parts[0]
     yield Heeded(
         first.id,
         account,
         action,
-        meaning.reply if (changed or asks) and account is not None and _PHONE.fullmatch(text.phone) else None,
+        meaning.reply if is_replied else None,
         body=text.body if first.of else None,
         sender=whom[account][0] if account is not None else None,
     )
     for each in text.parts[1:]:
         yield Heeded(each.id, account, InboundAction.KEEP, joined_to=first.id)
+
+
+def _action(meaning: KeywordMeaning, changed: bool) -> InboundAction:
+    if meaning.action is InboundAction.START and not changed and meaning.is_answer:
+        return InboundAction.KEEP  # "yes", to something else
+    return meaning.action
+
+
+def _asks(action: InboundAction, meaning: KeywordMeaning, is_out: bool) -> bool:
+    """Tell whether a text asks for a reply; `is_out`: an opt-out of its writer stands."""
+    if action is InboundAction.HELP:
+        return True
+    return meaning.is_registered and not (action is InboundAction.STOP or (action is InboundAction.START and is_out))
 
 
 def _change(scene: _Scene, text: JoinedText, named: dict[int, set[str]], meaning: KeywordMeaning) -> bool:

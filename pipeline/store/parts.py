@@ -76,11 +76,7 @@ class JudgedParts:
 
 def judge(conn: Connection, words: Iterable[Matched]) -> JudgedParts:
     """Note what receipts say of parts, of each what counts most; return what follows for the whole messages."""
-    said: dict[tuple[str, str | None], Matched] = {}
-    for each in words:
-        before = said.get((each.carrier, each.carrier_ref))
-        if outweighs(each.verdict, before.verdict if before else None):
-            said[each.carrier, each.carrier_ref] = each
+    said = _weightiest(words)
     if not said:
         return JudgedParts(set(), {})
     chosen = [said[key] for key in sorted(said, key=str)]
@@ -99,6 +95,16 @@ def judge(conn: Connection, words: Iterable[Matched]) -> JudgedParts:
         {said[row[0], row[1]].receipt for row in noted},
         {(row[0], row[1]): ReceiptVerdict(row[2]) for row in wholes if (row[0], row[1]) in touched},
     )
+
+
+def _weightiest(words: Iterable[Matched]) -> dict[tuple[str, str | None], Matched]:
+    """Return for each carrier and reference the receipt that counts most."""
+    said: dict[tuple[str, str | None], Matched] = {}
+    for each in words:
+        before = said.get((each.carrier, each.carrier_ref))
+        if outweighs(each.verdict, before.verdict if before else None):
+            said[each.carrier, each.carrier_ref] = each
+    return said
 
 
 _PRUNE = "DELETE FROM parts WHERE created_at < now() - %(days)s * interval '1 day'"

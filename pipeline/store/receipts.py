@@ -52,9 +52,19 @@ def keep(
     """
     if not receipts:
         return {}
+    params = _arrays(first, receipts, waits or {}, states or {})
+    kept = {row[0]: row[1] for row in conn.exec_driver_sql(_KEEP, params)}
+    if len(kept) < len(receipts):  # they came before, the most of them just now
+        kept.update((row[0], row[1]) for row in conn.exec_driver_sql(_KEEP_ANEW, {**params, "hours": ANEW_HOURS}))
+    return kept
+
+
+def _arrays(
+    first: UUID, receipts: Sequence[Receipt], waits: Mapping[str, float], states: Mapping[str, ReceiptState]
+) -> dict[str, object]:
+    """Return the receipts as arrays, in the order in which rows are locked."""
     ordered = sorted(receipts, key=lambda each: (each.carrier, each.key))
-    waits, states = waits or {}, states or {}
-    params = {
+    return {
         "ids": [ids.after(first, place) for place in range(len(ordered))],
         "carriers": [each.carrier for each in ordered],
         "keys": [each.key for each in ordered],
@@ -68,10 +78,6 @@ def keep(
         "waits": [waits.get(each.key, 0.0) for each in ordered],
         "states": [str(states.get(each.key, ReceiptState.WAITING)) for each in ordered],
     }
-    kept = {row[0]: row[1] for row in conn.exec_driver_sql(_KEEP, params)}
-    if len(kept) < len(receipts):  # they came before, the most of them just now
-        kept.update((row[0], row[1]) for row in conn.exec_driver_sql(_KEEP_ANEW, {**params, "hours": ANEW_HOURS}))
-    return kept
 
 
 _WAKE = """

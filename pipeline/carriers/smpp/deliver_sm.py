@@ -218,14 +218,9 @@ def _state(
 ) -> tuple[str | None, ReceiptVerdict]:
     """Return the state's word and verdict; an unknown word is pending."""
     word = _letters(fields.get("stat", ""))
-    state = WORDS.get(word) if word not in deliver_sm_options.states else None
-    if state is None and word not in deliver_sm_options.states and word.isdecimal() and int(word) in NAMES:
-        state = MessageState(int(word))  # some SMSCs write message_state's number
-    value = message.tlvs.get(Tag.MESSAGE_STATE, b"")
-    value = value.strip(b"\0")[-1:] or value[-1:]  # some pad it, at either end
-    number = int(value) if value.isdigit() else int.from_bytes(value, "big")
-    if value and number in NAMES:
-        state = MessageState(number)
+    state = _state_of_tlv(message)
+    if state is None and word not in deliver_sm_options.states:
+        state = _state_of_word(word)
     kind = message.esm_class & KIND
     if state is None and not word and kind in ACKNOWLEDGED:
         state = MessageState.DELIVERED
@@ -236,6 +231,21 @@ def _state(
     if kind == INTERMEDIATE and verdict is ReceiptVerdict.FAILED:
         verdict = ReceiptVerdict.PENDING
     return NAMES[state], verdict
+
+
+def _state_of_word(word: str) -> MessageState | None:
+    """Return the state that the text's `stat` names: by its word, or by its number as some SMSCs do."""
+    if word.isdecimal() and int(word) in NAMES:
+        return MessageState(int(word))
+    return WORDS.get(word)
+
+
+def _state_of_tlv(message: MessagePdu) -> MessageState | None:
+    """Return the state in the TLV message_state (5.3.2.35), which some SMSCs pad, or write as a digit."""
+    value = message.tlvs.get(Tag.MESSAGE_STATE, b"")
+    value = value.strip(b"\0")[-1:] or value[-1:]
+    number = int(value) if value.isdigit() else int.from_bytes(value, "big")
+    return MessageState(number) if value and number in NAMES else None
 
 
 def _letters(word: str) -> str:

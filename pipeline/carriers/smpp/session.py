@@ -284,11 +284,16 @@ class Session(asyncio.Protocol):
         elif command == CommandId.UNBIND_RESP and self.leaving:
             self.end("closed")
         elif ref := self._expired.pop(sequence, None):
-            if status or command == _SUBMIT_RESP:
-                self._line.late(ref, status or pdu.read_submit_resp(body))
+            self._answered_late(ref, frame)
         elif command not in (CommandId.ENQUIRE_LINK_RESP, CommandId.UNBIND_RESP):
             self.strays += 1
             log.debug("a response without a request", extra={"command": name(command)})
+
+    def _answered_late(self, ref: UUID, frame: Frame) -> None:
+        """Hand over the response to a submit_sm that was given up as unknown."""
+        command, status, _, body = frame
+        if status or command == _SUBMIT_RESP:
+            self._line.late(ref, status or pdu.read_submit_resp(body))
 
     def _bound_by(self, frame: Frame, command: int, sequence: int) -> None:
         """Accept any bind_resp as the response to our bind: no other request is open. Deviations become diagnostics."""

@@ -219,20 +219,23 @@ def _asked() -> dict[str, Json]:
     }
 
 
+#: a number of something
+_WHOLE: Json = {"type": "integer", "minimum": 0}
+
+
 def _answered() -> dict[str, Json]:
     """Return the shapes of answers."""
-    whole: Json = {"type": "integer", "minimum": 0}
     sms: Json = {
         "id": _UUID,
         "status": {"enum": [str(each) for each in Status]},
         "to": _TEXT,
         "from": _TEXT,
         "body": _TEXT,
-        "segments": whole,
+        "segments": _WHOLE,
         "encoding": {"enum": [str(each) for each in Encoding]},
         "country": _TEXT,
         "provider": _TEXT,
-        "cost": _closed({"amount_kobo": whole, "currency": _TEXT}),
+        "cost": _closed({"amount_kobo": _WHOLE, "currency": _TEXT}),
         "test_mode": {"type": "boolean"},
         "created_at": _TIME,
     }
@@ -245,7 +248,7 @@ def _answered() -> dict[str, Json]:
     kinds = sorted({kind for _, kind, _ in errors.ERRORS.values()})
     fault = _closed({"type": {"enum": kinds}, "message": _TEXT, "field": _TEXT}, ["field"])
     row = _closed(
-        {"index": whole, "replayed": {"const": True}, "sms": _ref("schemas/Sms"), "error": fault},
+        {"index": _WHOLE, "replayed": {"const": True}, "sms": _ref("schemas/Sms"), "error": fault},
         ["replayed", "sms", "error"],
     )
     return {
@@ -261,17 +264,24 @@ def _answered() -> dict[str, Json]:
         "Page": _closed({"data": _list("Message"), "next_cursor": _TEXT}, ["next_cursor"]),
         "BatchAnswer": _closed(
             {
-                "accepted": whole,
-                "failed": whole,
+                "accepted": _WHOLE,
+                "failed": _WHOLE,
                 "success": {"type": "boolean"},
                 "data": {"type": "array", "items": row},
             }
         ),
+        **_resources(sms["encoding"]),
+    }
+
+
+def _resources(encoding: Json) -> dict[str, Json]:
+    """Return the shapes of templates, sender ids and webhooks."""
+    return {
         "Template": _closed(
             {"id": _TEXT, "name": _TEXT, "slug": _TEXT, "body": _TEXT, "variables": {"type": "array", "items": _TEXT}}
         ),
         "Templates": _closed({"data": _list("Template")}),
-        "Rendered": _closed({"body": _TEXT, "encoding": sms["encoding"], "segments": whole}),
+        "Rendered": _closed({"body": _TEXT, "encoding": encoding, "segments": _WHOLE}),
         "SenderId": _closed(
             {
                 "id": _UUID,

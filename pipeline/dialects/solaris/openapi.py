@@ -187,19 +187,7 @@ def _schemas() -> Json:
                 "verified": {"type": "boolean"},
             }
         ),
-        "Errors": _closed(
-            {"errors": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Error"}}}
-        ),
-        "Error": _closed(
-            {
-                "id": _UUID | {"description": "The call's own id; in our log where the fault is ours."},
-                "status": {"type": "integer"},
-                "code": {"type": "string"},
-                "title": {"type": "string"},
-                "detail": {"type": "string"},
-                "source": _closed({"field": {"type": "string"}, "message": {"type": "string"}}),
-            }
-        ),
+        **_error_schemas(),
         "TokenRequest": {
             "type": "object",
             "required": ["grant_type"],
@@ -218,6 +206,24 @@ def _schemas() -> Json:
             }
         ),
         "TokenError": _closed({"error": {"type": "string"}, "error_description": {"type": "string"}}),
+    }
+
+
+def _error_schemas() -> Json:
+    return {
+        "Errors": _closed(
+            {"errors": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Error"}}}
+        ),
+        "Error": _closed(
+            {
+                "id": _UUID | {"description": "The call's own id; in our log where the fault is ours."},
+                "status": {"type": "integer"},
+                "code": {"type": "string"},
+                "title": {"type": "string"},
+                "detail": {"type": "string"},
+                "source": _closed({"field": {"type": "string"}, "message": {"type": "string"}}),
+            }
+        ),
     }
 
 

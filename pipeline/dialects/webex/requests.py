@@ -219,9 +219,12 @@ def _judge_window(asked: _Asked, now: datetime) -> Iterator[WebexFault]:
         yield WebexFault(name, "date must be in the future")
     elif begins and begins > now + LEAD:
         yield WebexFault(name, f"date cannot be more than {LEAD.days} days in the future")
-    if not asked.valid_until:
-        return
-    ends = datetimes.read(asked.valid_until)
+    if asked.valid_until:
+        yield from _judge_end(asked.valid_until, begins, now, is_unread=is_unread)
+
+
+def _judge_end(valid_until: str, begins: datetime | None, now: datetime, *, is_unread: bool) -> Iterator[WebexFault]:
+    ends = datetimes.read(valid_until)
     if ends is None:
         yield WebexFault("valid_until", datetimes.FORM)
     elif begins and ends <= begins:

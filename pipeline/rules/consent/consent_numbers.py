@@ -153,26 +153,37 @@ def of_mobile(written: str, home: str = "", said: StatedNumber = StatedNumber.UN
 
     `home` (ISO 3166-1 alpha-2, or "") is the carrier's country: numbers without a country code are dialled there.
     """
-    uri = _URI.fullmatch(written)
-    number = _in_ascii((uri[1] if uri else written).translate(_PUNCTUATION).strip("\0"))
+    number = _bare(written)
     if not _DIGITS.fullmatch(number):
         return written
     digits = number.removeprefix("+")
     is_full = number != digits or said is StatedNumber.INTERNATIONAL
     if len(digits) < (_LONG if said is StatedNumber.OTHER and not is_full else SHORTEST):
         return f"+{digits}" if is_full else written
-    possible = ""
-    for reading in _readings(digits, home, is_full, is_home=said is StatedNumber.NATIONAL and bool(home)):
-        form = canonical(reading)
-        [phone] = phones.normalise([form])
-        if phone and phone.known:
-            return canonical(phone.e164)
-        possible = possible or (canonical(phone.e164) if phone else "")
-    if is_full and digits[0] != "0":
-        return canonical(f"+{digits}")
-    if said is not StatedNumber.NATIONAL and digits[0] != "0" and len(digits) >= _LONG:
+    known, possible = _read_as_phone(_readings(digits, home, is_full, said is StatedNumber.NATIONAL and bool(home)))
+    if known:
+        return known
+    is_complete = is_full or (said is not StatedNumber.NATIONAL and len(digits) >= _LONG)
+    if is_complete and digits[0] != "0":
         return canonical(f"+{digits}")
     return possible if home and possible else written
+
+
+def _bare(written: str) -> str:
+    """Return a number without its URI scheme and its punctuation, its digits in ASCII."""
+    uri = _URI.fullmatch(written)
+    return _in_ascii((uri[1] if uri else written).translate(_PUNCTUATION).strip("\0"))
+
+
+def _read_as_phone(readings: Iterable[str]) -> tuple[str, str]:
+    """Return the first number in use, and the first that may be one until then, in canonical form; "" where none is."""
+    possible = ""
+    for reading in readings:
+        [phone] = phones.normalise([canonical(reading)])
+        if phone and phone.known:
+            return canonical(phone.e164), possible
+        possible = possible or (canonical(phone.e164) if phone else "")
+    return "", possible
 
 
 def _in_ascii(number: str) -> str:

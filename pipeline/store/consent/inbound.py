@@ -50,6 +50,16 @@ def keep(conn: Connection, first: UUID, messages: Sequence[Inbound]) -> int:
         (pair for pair in enumerate(messages) if pair[0] in doubtful), key=lambda pair: (pair[1].carrier, pair[1].key)
     )
     params = {
+        **_arrays(first, placed),
+        "doubtful": [doubtful[place] for place, _ in placed],
+        "again": _AGAIN,
+    }
+    return conn.exec_driver_sql(_KEEP, params).rowcount
+
+
+def _arrays(first: UUID, placed: Sequence[tuple[int, Inbound]]) -> dict[str, object]:
+    """Return messages, each with its place, as arrays."""
+    return {
         "ids": [ids.after(first, place) for place, _ in placed],
         "carriers": [each.carrier for _, each in placed],
         "keys": [_plain(each.key) for _, each in placed],
@@ -63,10 +73,7 @@ def keep(conn: Connection, first: UUID, messages: Sequence[Inbound]) -> int:
         "codings": [each.coding for _, each in placed],
         "ats": [each.at for _, each in placed],
         "places": [place for place, _ in placed],
-        "doubtful": [doubtful[place] for place, _ in placed],
-        "again": _AGAIN,
     }
-    return conn.exec_driver_sql(_KEEP, params).rowcount
 
 
 def _doubtful(messages: Sequence[Inbound]) -> dict[int, bool]:

@@ -1,6 +1,6 @@
 """`postroad campaign`: sends a text to every number in a CSV file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,16 +87,12 @@ def send(file: Path, name: str | None, column: str | None, strict: bool, waits: 
     all left the queue; 2 the file or an option is invalid, all lines are malformed, or any with --strict: nothing was
     sent; 3 the broker is unreachable.
     """
-    if (given["text"] is None) == (given["template"] is None):
-        raise click.UsageError("give exactly one of --text and --template")
-    if strict and str(file) == "-":
-        raise click.UsageError("--strict reads the file twice: it cannot be stdin")
+    _check(file, strict, given)
     order = _common(given)
     settings = with_local_servers()
     wanted = _Wanted(file, order, name, column, _text(settings, given), settings.strict_numbers and not given["test"])
-    if strict and (faults := [fault for portion in wanted.read() for fault in portion.faults]):
-        _report(faults)
-        raise click.UsageError(f"{len(faults):,} malformed lines: nothing was sent")
+    if strict:
+        _require_whole(wanted)
     sent = _send(settings, wanted)
     waited, late = _wait(settings, sent.requests) if waits else (None, [])
     if json_:
@@ -221,3 +217,17 @@ def _tell(sent: HandoverResult, waited: Waited | None) -> None:
         click.echo("\n" + table(["status", "messages"], sorted(waited.statuses.items())))
     if waited and waited.unfinished:
         click.echo(f"{len(waited.unfinished)} requests are not finished; `postroad status` shows what waits", err=True)
+
+
+def _check(file: Path, strict: bool, given: Mapping[str, Any]) -> None:
+    if (given["text"] is None) == (given["template"] is None):
+        raise click.UsageError("give exactly one of --text and --template")
+    if strict and str(file) == "-":
+        raise click.UsageError("--strict reads the file twice: it cannot be stdin")
+
+
+def _require_whole(wanted: _Wanted) -> None:
+    """Report the malformed lines of a file, and send nothing, when there are any."""
+    if faults := [fault for portion in wanted.read() for fault in portion.faults]:
+        _report(faults)
+        raise click.UsageError(f"{len(faults):,} malformed lines: nothing was sent")

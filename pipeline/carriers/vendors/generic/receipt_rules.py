@@ -127,11 +127,15 @@ class ReceiptRules:
         mobile.finish()
         if given and not (proof or is_open):
             raise options.unfit("receipts.proof", 'is required, or "open" to accept receipts from anyone')
-        if rules.statuses and not ("status" in rules.paths and {"carrier_ref", "ref"} & set(rules.paths)):
-            raise options.unfit("receipts", "must have the paths of status and of carrier_ref or ref")
-        if inbound and not all(rules.inbound[part] for part in ("id", "from", "to", "text")):
-            raise options.unfit("receipts.inbound", "must have the paths of id, from, to and text")
+        rules._check(options)
         return rules
+
+    def _check(self, options: SettingReader) -> None:
+        """Raise ConfigurationError when they do not say where what is needed stands."""
+        if self.statuses and not ("status" in self.paths and {"carrier_ref", "ref"} & set(self.paths)):
+            raise options.unfit("receipts", "must have the paths of status and of carrier_ref or ref")
+        if self.inbound and not all(self.inbound[part] for part in ("id", "from", "to", "text")):
+            raise options.unfit("receipts.inbound", "must have the paths of id, from, to and text")
 
     def entry(self, carrier: str, settings: Mapping[str, object], report: object) -> posted_receipts.Entry:
         """Return what one report is; ValueError if it is unreadable."""
