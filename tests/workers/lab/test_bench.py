@@ -149,7 +149,7 @@ def test_a_part_that_does_not_exist_is_refused() -> None:
     said = CliRunner().invoke(command.bench, ["--only", "road,moon"])
 
     assert said.exit_code == 2
-    assert "'moon' is none of road, lane, ceiling, clock" in said.output
+    assert "'moon' is not one of road, lane, ceiling, clock" in said.output
 
 
 @pytest.mark.parametrize("options", [("--smpp", "127.0.0.1:2775"), ("--carrier", "http", "--receipts")])
@@ -161,7 +161,7 @@ def test_what_is_said_of_smpp_is_refused_over_anything_else(options: tuple[str, 
 
 
 def test_an_smsc_has_a_host_and_a_port() -> None:
-    assert "'smsc' is no HOST:PORT" in CliRunner().invoke(command.bench, ["--smpp", "smsc"]).output
+    assert "'smsc' is not HOST:PORT" in CliRunner().invoke(command.bench, ["--smpp", "smsc"]).output
 
 
 def test_no_number_is_asked_for_twice() -> None:
