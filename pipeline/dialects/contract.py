@@ -94,21 +94,21 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 class EndpointHandshake(Protocol):
-    """How a dialect finds out that a new endpoint wants to be told: it is greeted, and counts once it answers well."""
+    """How a dialect verifies a new endpoint: by a call that the endpoint must confirm before it is created."""
 
     @property
     def TIMEOUT(self) -> float:
         """Seconds the call may take in all."""
 
     @property
-    def WELCOME(self) -> str:
+    def CONFIRMATION(self) -> str:
         """What must be answered, in words: `200, with the secret in the body`."""
 
-    def greet(self, secret: str) -> WebhookPost:
-        """Return the call that is made to the endpoint; the secret is good for this call and nothing else."""
+    def verification_call(self, secret: str) -> WebhookPost:
+        """Return the verification call to the endpoint; the secret is used for this call only."""
 
-    def is_welcome(self, secret: str, status: int, body: bytes) -> bool:
-        """Tell whether that is the answer to its greeting."""
+    def is_confirmed(self, secret: str, status: int, body: bytes) -> bool:
+        """Whether this response confirms the verification call."""
 
 
 class WebhookFormatter(Protocol):

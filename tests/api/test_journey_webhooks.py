@@ -28,7 +28,7 @@ from tests.carriers.simulator import simulator
 from tests.dialects.vendors import Vendor
 from tests.workers.webhooks.receiver import Accepted, Receiver, echo
 from tests.workers.webhooks.test_notifier import eventually, process
-from workers.webhooks.handshake import greet
+from workers.webhooks.handshake import verify_endpoint
 
 NUMBER = "+2348012345678"
 
@@ -71,7 +71,7 @@ def listen(world: Any, customer: Receiver, dialect: Vendor) -> str:
     """Register the customer's server as an operator does; return its secret."""
     url = customer.url("/hook")
     made, secret = webhook_endpoints.create(
-        world.rt, world.account, DIALECTS[dialect], url, greet=partial(greet, world.rt)
+        world.rt, world.account, DIALECTS[dialect], url, verify=partial(verify_endpoint, world.rt)
     )
     assert webhook_endpoints.list_all(world.rt, world.account) == [made]
     return secret

@@ -319,7 +319,7 @@ def test_a_webhook_that_cannot_be_called_is_refused(ask: Ask, settings: Settings
 def test_webhooks_of_others_and_of_other_dialects_are_not_there(ask: Ask, world: Any, scripted_vendor: str) -> None:
     made = ask("POST", "/webhooks", HOOK).json["id"]
     foreign, _ = webhook_endpoints.create(
-        world.rt, world.account, DIALECTS[Vendor.WEBEX], HOOK["url"], greet=lambda *_: None
+        world.rt, world.account, DIALECTS[Vendor.WEBEX], HOOK["url"], verify=lambda *_: None
     )
 
     for id_, key in [(made, scripted_vendor), (str(foreign.id), None), (str(uuid4()), None), ("x", None)]:

@@ -11,18 +11,18 @@ from schema.api import WebhookPost
 from workers.webhooks.webhook_client import WebhookClient, WebhookResponse
 
 
-def greet(rt: Runtime, dialect: str, url: str) -> str | None:
+def verify_endpoint(rt: Runtime, dialect: str, url: str) -> str | None:
     """Make the dialect's verification call to a new endpoint; return None if it passed, else what is wrong."""
     handshake = DIALECTS[dialect].handshake
     if handshake is None:
         return None
     secret = secrets.token_urlsafe(32)
-    answer = asyncio.run(_ask(webhook_endpoints.reach(rt), url, handshake.greet(secret), handshake.TIMEOUT))
+    answer = asyncio.run(_ask(webhook_endpoints.reach(rt), url, handshake.verification_call(secret), handshake.TIMEOUT))
     if isinstance(answer, str):
-        return f"could not be called ({answer}): it must answer {handshake.WELCOME}"
-    if handshake.is_welcome(secret, answer.status, answer.body):
+        return f"could not be called ({answer}): it must answer {handshake.CONFIRMATION}"
+    if handshake.is_confirmed(secret, answer.status, answer.body):
         return None
-    return f"answered {answer.status}, but not as it must: {handshake.WELCOME}"
+    return f"answered {answer.status}, but not as it must: {handshake.CONFIRMATION}"
 
 
 async def _ask(reach: AllowedAddresses, url: str, posting: WebhookPost, seconds: float) -> WebhookResponse | str:

@@ -28,7 +28,7 @@ from schema.vocabulary import NumberMove, Status
 SCHEDULE: tuple[float, ...] = (5, 60, 300, 1800, 7200, 28_800, 86_400)
 TIMEOUT: float = 15
 SUCCESSES: Container[int] = range(200, 300)
-WELCOME = "2xx"
+CONFIRMATION = "2xx"
 
 #: queued is what the answer to the request said
 EVENTS = {
@@ -43,12 +43,12 @@ NUMBER_EVENTS = {
 }
 
 
-def greet(secret: str) -> WebhookPost:
+def verification_call(secret: str) -> WebhookPost:
     """Return the call that asks a new endpoint whether it is there: the vendor sends no secret with it."""
     return WebhookPost({"Content-Type": "application/json", "Solaris-Webhook-Event-Type": "WEBHOOK-SUBSCRIPTION"}, b"")
 
 
-def is_welcome(secret: str, status: int, body: bytes) -> bool:
+def is_confirmed(secret: str, status: int, body: bytes) -> bool:
     """Tell whether it is there."""
     return status in SUCCESSES
 

@@ -40,15 +40,15 @@ EVENTS = {
 #: a string here, where it is a number in answers; the vendor shows none for the others
 _SUBMITTED = "1003"
 
-WELCOME = "200, with the secret it was sent in the body"
+CONFIRMATION = "200, with the secret it was sent in the body"
 
 
-def greet(secret: str) -> WebhookPost:
+def verification_call(secret: str) -> WebhookPost:
     """Return the call that brings a new endpoint the secret it is to send back."""
     return WebhookPost({"Content-Type": "application/json"}, json.dumps({"secret": secret}).encode())
 
 
-def is_welcome(secret: str, status: int, body: bytes) -> bool:
+def is_confirmed(secret: str, status: int, body: bytes) -> bool:
     """Tell whether the secret came back."""
     return status == HTTPStatus.OK and secret.encode() in body
 

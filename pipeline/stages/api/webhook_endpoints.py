@@ -1,6 +1,6 @@
-"""Subscribe: where an account wants to be told what becomes of its messages, and with which secret that is signed.
+"""Webhook endpoints of accounts: created, changed, listed, removed, with the secrets that sign their calls.
 
-Everywhere `account` is an account's id, and None anybody's: for operators, not for doors.
+`account` is an account's id; None, for operators only, means any account's.
 """
 
 import secrets
@@ -17,20 +17,20 @@ from pipeline.store.api import webhook_endpoints
 from pipeline.store.api.webhook_endpoints import Endpoint
 from schema.vocabulary import EndpointState
 
-#: what a sealed secret of an endpoint is sealed for
+#: the purpose under which an endpoint's secret is encrypted
 PURPOSE = "endpoint"
-#: endpoints one account may have: each hears of every message
+#: endpoints of one account: each gets events of every message
 MOST = 20
-#: greets the URL as the dialect does; returns None when it answered well, else what it did instead
-Greet = Callable[[str, str], str | None]
+#: makes a dialect's verification call to a URL; returns None if it was confirmed, else what is wrong
+VerifyEndpoint = Callable[[str, str], str | None]
 
 __all__ = [
     "AllowedAddresses",
     "Endpoint",
-    "Greet",
     "HandshakeRefused",
     "TooMany",
     "UrlForbidden",
+    "VerifyEndpoint",
     "WebhookApi",
     "account_of",
     "change",
@@ -47,31 +47,31 @@ __all__ = [
 
 
 class WebhookApi(Protocol):
-    """What endpoints are told in the words of: a dialect is one."""
+    """The format of an endpoint's calls: a dialect."""
 
     @property
     def name(self) -> str:
-        """Return what its endpoints are kept under."""
+        """Return the name that its endpoints are stored with."""
 
     @property
     def signs_with_key(self) -> bool:
-        """Tell whether its webhooks are signed with the key that sent the message."""
+        """Whether its webhooks are signed with the key that sent the message."""
 
     @property
     def handshake(self) -> object | None:
-        """Return how a new endpoint shows that it wants to be called; None: it need not."""
+        """Return how a new endpoint is verified; None: it is not."""
 
 
 class UrlForbidden(ConfigurationError):
-    """The URL cannot be called; the message says why, and fits behind the field's name."""
+    """The URL must not be called; the message says why, and can follow the field's name."""
 
 
 class TooMany(PostroadError):
-    """The account has as many endpoints as it may."""
+    """The account has the most endpoints allowed."""
 
 
 class HandshakeRefused(PostroadError):
-    """The URL did not answer its dialect's greeting as it must; the message says what it did."""
+    """The URL failed its dialect's handshake; the message says how it answered."""
 
 
 def account_of(rt: Runtime, name: str) -> int:
@@ -88,14 +88,14 @@ def create(
     *,
     events: Collection[str] = (),
     description: str = "",
-    greet: Greet | None = None,
+    verify: VerifyEndpoint | None = None,
 ) -> tuple[Endpoint, str]:
-    """Write an endpoint that hears of the dialect's events (none named: all); return it with its secret, shown once.
+    """Create an endpoint for these events of the dialect (none: all); return it with its secret, shown once.
 
-    The secret is "" where the dialect signs with the key. UrlUnfit, Unwelcome or TooMany says why there is none.
+    The secret is "" if the dialect signs with the key. UrlForbidden, HandshakeRefused or TooMany on failure.
     """
     _check_url(rt, url)
-    if words := _greet(dialect, url, greet):  # before anything is written, and no transaction waits for a stranger
+    if words := _verify(dialect, url, verify):  # before anything is written, and outside of a transaction
         raise HandshakeRefused(f"no webhook was made: {url} {words}")
     secret = "" if dialect.signs_with_key else _new_ids()
     sealed = rt.vault.seal(PURPOSE, secret.encode()) if secret else None
@@ -187,10 +187,10 @@ def reach(rt: Runtime) -> AllowedAddresses:
         raise ConfigurationError(f"POSTROAD_WEBHOOK_NETWORKS: {error}") from None
 
 
-def _greet(dialect: WebhookApi, url: str, greet: Greet | None) -> str | None:
+def _verify(dialect: WebhookApi, url: str, verify: VerifyEndpoint | None) -> str | None:
     if not dialect.handshake:
         return None
-    return greet(dialect.name, url) if greet else "was not greeted"
+    return verify(dialect.name, url) if verify else "was not verified"
 
 
 def _is_elsewhere(known: Endpoint | None, url: str) -> bool:

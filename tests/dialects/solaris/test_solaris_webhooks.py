@@ -82,6 +82,6 @@ def test_every_move_of_a_number_has_a_word() -> None:
 
 @pytest.mark.parametrize(("status", "welcome"), [(200, True), (204, True), (301, False), (404, False), (500, False)])
 def test_a_new_endpoint_is_sent_an_empty_event_and_answers_2xx(status: int, welcome: bool) -> None:
-    assert webhooks.greet("secret").body == b""
-    assert webhooks.greet("secret").headers["Solaris-Webhook-Event-Type"] == "WEBHOOK-SUBSCRIPTION"
-    assert webhooks.is_welcome("secret", status, b"") is welcome
+    assert webhooks.verification_call("secret").body == b""
+    assert webhooks.verification_call("secret").headers["Solaris-Webhook-Event-Type"] == "WEBHOOK-SUBSCRIPTION"
+    assert webhooks.is_confirmed("secret", status, b"") is welcome

@@ -120,5 +120,5 @@ def test_the_body_is_signed_by_the_newest_secret() -> None:
     ],
 )
 def test_a_new_endpoint_is_sent_a_secret_and_sends_it_back_with_200(status: int, body: bytes, welcome: bool) -> None:
-    assert json.loads(webhooks.greet("s3cret").body) == {"secret": "s3cret"}
-    assert webhooks.is_welcome("s3cret", status, body) is welcome
+    assert json.loads(webhooks.verification_call("s3cret").body) == {"secret": "s3cret"}
+    assert webhooks.is_confirmed("s3cret", status, body) is welcome

@@ -29,7 +29,9 @@ def settings(settings: Settings) -> Settings:
 
 def endpoint(world: Any, dialect: Vendor = Vendor.SOLARIS, **fields: Any) -> UUID:
     url = "https://hooks.example.org/sms"
-    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, greet=lambda *_: None, **fields)
+    made, _ = webhook_endpoints.create(
+        world.rt, world.account, DIALECTS[dialect], url, verify=lambda *_: None, **fields
+    )
     return made.id
 
 

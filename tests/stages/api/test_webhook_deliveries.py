@@ -41,7 +41,7 @@ def endpoint(world: Any) -> UUID:
 
 def make(world: Any, dialect: Vendor = Vendor.ROBASE) -> UUID:
     url = "https://hooks.example.org/sms"
-    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, greet=lambda *_: None)
+    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, verify=lambda *_: None)
     return made.id
 
 

@@ -135,17 +135,17 @@ def test_an_account_is_found_by_name(world: Any) -> None:
         webhook_endpoints.account_of(world.rt, "nobody")
 
 
-# Greeted first -------------------------------------------------------------------------------------------------
+# Handshakes ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dialect", Vendor)
 def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: Any, dialect: Vendor) -> None:
     asked: list[Any] = []
 
-    def greet(*words: Any) -> None:
+    def verify(*words: Any) -> None:
         asked.append((*words, world.rows("SELECT count(*) FROM endpoints")[0], world.rt.engine.pool.checkedout()))
 
-    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], URL, greet=greet)
+    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], URL, verify=verify)
 
     assert webhook_endpoints.list_all(world.rt, None) == [made]
     # no row was there when it was called, nor any transaction open
@@ -154,8 +154,8 @@ def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: Any, 
 
 def test_who_does_not_answer_his_greeting_is_not_there(world: Any) -> None:
     with pytest.raises(HandshakeRefused, match=r"no webhook was made: https://hooks\.example\.org/sms answered 404"):
-        webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.WEBEX], URL, greet=lambda *_: "answered 404")
-    with pytest.raises(HandshakeRefused, match="was not greeted"):
+        webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.WEBEX], URL, verify=lambda *_: "answered 404")
+    with pytest.raises(HandshakeRefused, match="was not verified"):
         webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.SOLARIS], URL)
 
     assert webhook_endpoints.list_all(world.rt, None) == []
@@ -163,15 +163,15 @@ def test_who_does_not_answer_his_greeting_is_not_there(world: Any) -> None:
 
 
 def test_a_url_that_cannot_be_called_is_not_greeted(world: Any) -> None:
-    def greet(*_: Any) -> str:
+    def verify(*_: Any) -> str:
         raise AssertionError("it was called")
 
     with pytest.raises(UrlForbidden):
-        webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.WEBEX], "https://10.0.0.1/", greet=greet)
+        webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.WEBEX], "https://10.0.0.1/", verify=verify)
 
 
 def test_who_was_greeted_stays_where_he_answered(world: Any) -> None:
-    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.SOLARIS], URL, greet=lambda *_: None)
+    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.SOLARIS], URL, verify=lambda *_: None)
 
     with pytest.raises(UrlForbidden, match="cannot change"):
         webhook_endpoints.change(

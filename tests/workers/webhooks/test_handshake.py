@@ -1,4 +1,4 @@
-"""Greeting: a new endpoint is called as its dialect says, and counts only once it answers so."""
+"""Handshakes: a new endpoint gets its dialect's verification call, and is created only if it confirms it."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.webhook_endpoints import HandshakeRefused
 from tests.dialects.vendors import Vendor
 from tests.workers.webhooks.receiver import Receiver, echo, flood, hang, status
-from workers.webhooks.handshake import greet
+from workers.webhooks.handshake import verify_endpoint
 
 Answer = Callable[[web.Request], Any]
 
@@ -33,9 +33,9 @@ def with_status(code: int) -> Answer:
 
 def make(world: Any, url: str, dialect: Vendor) -> webhook_endpoints.Endpoint:
     def call(*words: Any) -> str | None:
-        return greet(world.rt, *words)
+        return verify_endpoint(world.rt, *words)
 
-    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, greet=call)
+    made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, verify=call)
     return made
 
 
@@ -115,7 +115,7 @@ def test_who_does_not_answer_in_time_is_no_endpoint(
 
 
 def test_an_address_in_our_own_house_is_not_greeted(world: Any, receiver: Receiver) -> None:
-    words = greet(world.rt, Vendor.WEBEX, receiver.url(host="127.0.0.2"))
+    words = verify_endpoint(world.rt, Vendor.WEBEX, receiver.url(host="127.0.0.2"))
 
     assert words
     assert words.startswith("could not be called (url_unfit)")

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def make(world: Any, url: str, dialect: Vendor = Vendor.ROBASE) -> tuple[UUID, str]:
-    made, secret = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, greet=lambda *_: None)
+    made, secret = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, verify=lambda *_: None)
     return made.id, secret
 
 

@@ -14,12 +14,12 @@ from schema.vocabulary import DeliveryState
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.parameters import Since
 from workers.cli.terminal.table_layout import as_json, table
-from workers.webhooks.handshake import greet
+from workers.webhooks.handshake import verify_endpoint
 
 T = TypeVar("T")
 
 _HANDSHAKES = "Handshakes: " + "; ".join(
-    f"{name}: {each.handshake.WELCOME}" for name, each in DIALECTS.items() if each.handshake
+    f"{name}: {each.handshake.CONFIRMATION}" for name, each in DIALECTS.items() if each.handshake
 )
 
 
@@ -51,7 +51,7 @@ def create(account: str, url: str, dialect: str, events: tuple[str, ...], descri
             url,
             events=events,
             description=description,
-            greet=partial(greet, rt),
+            verify=partial(verify_endpoint, rt),
         )
     click.echo(f"webhook {made.id} created" + (", its handshake succeeded" if DIALECTS[dialect].handshake else ""))
     _show(secret)
