@@ -1,0 +1,77 @@
+"""However many messages a portion or a call of a carrier has, they are moved by the same few statements."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from pipeline.stages.deliver import deliver
+from pipeline.stages.settle import book
+from pipeline.store import message_moves
+from pipeline.store.events import _TELL
+from schema.carriage import Receipt
+from schema.vocabulary import ReceiptVerdict
+
+FEW, MANY = 2, 40
+
+
+@contextmanager
+def statements(world: Any) -> Iterator[list[str]]:
+    """Yield the statements that are run meanwhile, as they are."""
+    run: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        run.append(statement)
+
+    event.listen(world.rt.engine, "before_cursor_execute", note)
+    yield run
+    event.remove(world.rt.engine, "before_cursor_execute", note)
+
+
+def numbers(count: int) -> list[str]:
+    return [f"+23480123456{place:02}" for place in range(count)]
+
+
+def delivering(world: Any, count: int) -> list[str]:
+    """Return what is run to deliver one batch of so many messages."""
+    [hint] = world.pay(world.submit(world.order(*numbers(count))))
+    with statements(world) as run:
+        deliver(world.rt, [hint.batch])
+    return run
+
+
+def booking(world: Any, count: int) -> list[str]:
+    """Return what is run to apply the receipts of so many messages."""
+    world.send(*numbers(count))
+    refs = world.rows(
+        "SELECT carrier_ref FROM provider_attempts WHERE NOT carrier_ref IN (SELECT carrier_ref FROM receipts)"
+    )
+    receipts = [
+        Receipt("alpha", ref, ReceiptVerdict.DELIVERED, ref, None, code=None, at=None, raw="{}") for ref in refs
+    ]
+    with statements(world) as run:
+        assert book(world.rt, receipts) == count
+    return run
+
+
+@pytest.mark.parametrize("work", [delivering, booking])
+def test_many_messages_take_as_many_statements_as_few(world: Any, work: Callable[[Any, int], list[str]]) -> None:
+    work(world, FEW)  # what a process reads once
+
+    few, many = work(world, FEW), work(world, MANY)
+
+    assert many == few
+
+
+@pytest.mark.parametrize("work", [delivering, booking])
+def test_where_no_account_wants_events_none_is_looked_for(world: Any, work: Callable[[Any, int], list[str]]) -> None:
+    assert _TELL not in work(world, FEW)
+
+
+def test_a_receipt_of_a_message_whose_money_is_not_held_moves_no_money(world: Any) -> None:
+    run = booking(world, FEW)
+
+    assert message_moves._END in run
+    assert message_moves._MOVE_MONEY not in run
