@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOUSE = ("schema", "pipeline", "workers")
 FILES = sorted(path for floor in HOUSE for path in (ROOT / floor).rglob("*.py"))
 
-LONGEST = 400
+LONGEST, LONGEST_FUNCTION, MOST_BRANCHES = 400, 50, 15
 EMPTY_WORDS = {
     "base",
     "bases",
@@ -105,6 +105,29 @@ def impurities(tree: ast.Module) -> Iterator[str]:
             yield f"{node.lineno}: {ast.unparse(node.func)}()"
 
 
+def branches(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return how many ways there are through a function: branches, loops, boolean operators, conditional expressions."""
+    ways = 1
+    for node in ast.walk(function):
+        match node:
+            case ast.If() | ast.For() | ast.AsyncFor() | ast.While() | ast.IfExp() | ast.ExceptHandler():
+                ways += 1
+            case ast.comprehension(ifs=ifs):
+                ways += 1 + len(ifs)
+            case ast.BoolOp(values=values):
+                ways += len(values) - 1
+    return ways
+
+
+def too_large(tree: ast.Module) -> Iterator[str]:
+    """Yield the functions that have too many lines or branches."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > LONGEST_FUNCTION or branches(node) > MOST_BRANCHES:
+                yield f"{node.lineno} {node.name}: {lines} lines, {branches(node)} branches"
+
+
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run import-linter over the house in a folder, by the contracts in its setup.cfg."""
     code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
@@ -141,6 +164,12 @@ def test_a_file_fits_a_few_screens(path: Path) -> None:
     # the whole database is on one scroll on purpose
     longest = 2 * LONGEST if path.relative_to(ROOT) == Path("schema/tables.py") else LONGEST
     assert len(path.read_text("utf-8").splitlines()) <= longest
+
+
+@each_file
+def test_a_function_is_read_at_once(path: Path) -> None:
+    # a migration is one function
+    assert "versions" in path.parts or not list(too_large(ast.parse(path.read_text("utf-8"))))
 
 
 @each_file
@@ -347,3 +376,19 @@ def test_every_decision_has_a_number_of_its_own_which_its_heading_says() -> None
 
     assert numbers == list(range(1, len(files) + 1))
     assert [path.read_text().partition(".")[0] for path in files] == [f"# {number}" for number in numbers]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f():\n" + "    pass\n" * 51,
+        "def f(a):\n    return " + " or ".join("a" * 16),
+        "def f(a):\n    return [" + "1 if a else " * 14 + "0 for b in a]",
+    ],
+)
+def test_a_function_that_is_too_large_would_be_noticed(code: str) -> None:
+    assert list(too_large(ast.parse(code)))
+
+
+def test_fifteen_ways_are_not_too_many() -> None:
+    assert not list(too_large(ast.parse("def f(a):\n    return " + " or ".join("a" * 15))))

@@ -3,7 +3,7 @@
 `delivered` of any carrier counts more than any `failed`, before it or after it (`lifecycle.outweighs`).
 """
 
-from collections.abc import Container, Mapping, Sequence, Set
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from pipeline.rules.lifecycle import outweighs
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import ledger, messages, parts, receipts
 from pipeline.store.id_spellings import respell
+from pipeline.store.parts import JudgedParts
 from pipeline.store.receipts import Matched
 from pipeline.transitions import message_ends
 from schema.carriage import Receipt
@@ -75,21 +76,11 @@ class _Done:
 def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
     """Move the messages that receipts speak of."""
     final = [each for each in words if each.verdict is not ReceiptVerdict.PENDING]
+    said, first = _of_wholes(final)
     of_parts = [each for each in final if each.is_part]
-    of_all = [
-        each for each in final if not each.is_part and (each.verdict is ReceiptVerdict.DELIVERED or each.is_latest)
-    ]
-    said: dict[UUID, ReceiptVerdict] = {}
-    first: dict[UUID, UUID | str] = {}
-    for each in of_all:
-        if each.message and outweighs(each.verdict, said.get(each.message)):
-            said[each.message] = each.verdict
-            first[each.message] = each.receipt
     judged = parts.judge(conn, of_parts)
-    latest = {(each.message, each.n) for each in of_parts if each.is_latest}
-    for (message, n), verdict in judged.verdicts.items():
-        counts = verdict is ReceiptVerdict.DELIVERED or (message, n) in latest
-        if counts and outweighs(verdict, said.get(message)):
+    for message, verdict in _of_parts(judged, of_parts):
+        if outweighs(verdict, said.get(message)):
             said[message] = verdict
             first.pop(message, None)
     if not said:
@@ -97,8 +88,31 @@ def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
     held = messages.lock_sent(conn, sorted(said))
     early, overtaken = _since(conn, said, {(each.message, each.n) for each in final if each.is_latest})
     moved = _conclude(rt, conn, {message: said[message] for message in said.keys() - early - overtaken}, held)
-    applied = judged.noted | {receipt for message, receipt in first.items() if message in moved}
-    return _Done(applied, {receipt for message, receipt in first.items() if message in early})
+    return _Done(judged.noted | _receipts_of(first, moved), _receipts_of(first, early))
+
+
+def _receipts_of(first: Mapping[UUID, UUID | str], messages: Container[UUID]) -> set[UUID | str]:
+    return {receipt for message, receipt in first.items() if message in messages}
+
+
+def _of_wholes(words: Iterable[Matched]) -> tuple[dict[UUID, ReceiptVerdict], dict[UUID, UUID | str]]:
+    """Return for each message the final verdict that counts most, and the receipt that says it; parts are left out."""
+    said: dict[UUID, ReceiptVerdict] = {}
+    first: dict[UUID, UUID | str] = {}
+    for each in words:
+        counts = not each.is_part and (each.verdict is ReceiptVerdict.DELIVERED or each.is_latest)
+        if counts and each.message and outweighs(each.verdict, said.get(each.message)):
+            said[each.message] = each.verdict
+            first[each.message] = each.receipt
+    return said, first
+
+
+def _of_parts(judged: JudgedParts, words: Iterable[Matched]) -> Iterator[tuple[UUID, ReceiptVerdict]]:
+    """Yield each message whose parts' receipts say together what became of it, and what that is."""
+    latest = {(each.message, each.n) for each in words if each.is_latest}
+    for (message, n), verdict in judged.verdicts.items():
+        if verdict is ReceiptVerdict.DELIVERED or (message, n) in latest:
+            yield message, verdict
 
 
 def _since(

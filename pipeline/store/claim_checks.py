@@ -46,26 +46,42 @@ FROM accounts AS a WHERE a.id = ANY(%(accounts)b::int4[])
 
 def blocked(conn: Connection, claims: Sequence[Claim], loads: Loads) -> dict[UUID, Verdict]:
     """Return message → why it may not go, or until when it must wait, for those of the loads that may not go now."""
-    asked = [claim for claim in claims if not claim.test and claim.kind is not None and loads.get(claim.span.batch)]
+    asked = [claim for claim in claims if _is_checked(claim) and loads.get(claim.span.batch)]
     if not asked:
         return {}
-    senders = {claim.span.batch: {parcel.sender for parcel in loads[claim.span.batch]} for claim in asked}
+    senders = {claim.span.batch: _senders(loads[claim.span.batch]) for claim in asked}
     stands = _stands(conn, {claim.account for claim in asked}, set().union(*senders.values()))
     found: dict[UUID, Verdict] = {}
     wishes: list[tuple[UUID, PendingSend]] = []
     for claim in asked:
         state, load = stands[claim.account], loads[claim.span.batch]
         held = state.permission
-        if held.countries or any(state.senders.get(sender, [""]) for sender in senders[claim.span.batch]):
+        if _is_any_limited(state, senders[claim.span.batch]):
             found.update(_forbidden(state, load))
         if held.has_opt_outs:
-            wishes += [
-                (each.ref, PendingSend(claim.account, each.to, each.sender, str(claim.message_class))) for each in load
-            ]
+            wishes += _pending(claim, load)
         if held.quiet:
             found = dict(_asleep(claim, state, load)) | found
     hits = [wishes[place] for place in opt_outs.refused(conn, [wish for _, wish in wishes])]
     return _without_exempt(conn, found, hits) if found or hits else {}
+
+
+def _is_checked(claim: Claim) -> bool:
+    return not claim.test and claim.kind is not None
+
+
+def _senders(load: Sequence[Parcel]) -> set[str]:
+    return {parcel.sender for parcel in load}
+
+
+def _is_any_limited(state: _State, senders: set[str]) -> bool:
+    """Tell whether the account, or one of these senders, may send to some countries only, or to none."""
+    return bool(state.permission.countries) or any(state.senders.get(sender, [""]) for sender in senders)
+
+
+def _pending(claim: Claim, load: Sequence[Parcel]) -> list[tuple[UUID, PendingSend]]:
+    """Return each message as what opt-outs are compared with."""
+    return [(each.ref, PendingSend(claim.account, each.to, each.sender, str(claim.message_class))) for each in load]
 
 
 def _stands(conn: Connection, accounts: set[int], senders: set[str]) -> dict[int, _State]:
@@ -107,15 +123,19 @@ def _without_exempt(
     rows = conn.exec_driver_sql(_EXEMPT, params).all()
     skipping, replies = {row[0] for row in rows if row[1]}, {row[0] for row in rows if row[2]}
     verdicts = {ref: verdict for ref, verdict in found.items() if ref not in replies or not _is_of_night(verdict)}
-    refused = [ref for ref, _ in hits if ref not in skipping]
-    again = [
-        (ref, PendingSend(w.account, w.phone, w.sender, w.message_class, True)) for ref, w in hits if ref in skipping
-    ]
-    refused += [again[place][0] for place in opt_outs.refused(conn, [wish for _, wish in again])]
-    for ref in refused:
+    for ref in _refused(conn, hits, skipping):
         if _is_of_night(verdicts.get(ref, Code.QUIET_HOURS)):
             verdicts[ref] = Code.OPTED_OUT
     return verdicts
+
+
+def _refused(conn: Connection, hits: Sequence[tuple[UUID, PendingSend]], skipping: set[UUID]) -> list[UUID]:
+    """Return the messages that an opt-out stops; those in `skipping` pass over their own account's."""
+    again = [
+        (ref, PendingSend(w.account, w.phone, w.sender, w.message_class, True)) for ref, w in hits if ref in skipping
+    ]
+    refused = [ref for ref, _ in hits if ref not in skipping]
+    return refused + [again[place][0] for place in opt_outs.refused(conn, [wish for _, wish in again])]
 
 
 def _is_of_night(verdict: Verdict) -> bool:

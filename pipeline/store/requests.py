@@ -43,7 +43,7 @@ def write(conn: Connection, admissions: Sequence[Admission]) -> set[UUID]:
             "firsts": [each.first for each in admissions],
             "recipients": [each.recipients for each in admissions],
             "accepted": [len(each.drafts) for each in admissions],
-            "refusals": [json.dumps([asdict(refusal) for refusal in each.refusals]) for each in admissions],
+            "refusals": list(map(_refusals, admissions)),
             "fingerprints": [each.fingerprint for each in admissions],
             "send_ats": [each.send_at for each in admissions],
             "valid_untils": [each.valid_until for each in admissions],
@@ -51,6 +51,11 @@ def write(conn: Connection, admissions: Sequence[Admission]) -> set[UUID]:
         },
     )
     return {id_ for (id_,) in rows}
+
+
+def _refusals(admission: Admission) -> str:
+    """Return an admission's refusals as JSON."""
+    return json.dumps([asdict(refusal) for refusal in admission.refusals])
 
 
 _READ = "SELECT id, first_message, recipients, accepted, refusals, fingerprint FROM requests WHERE id = ANY(%(ids)b)"

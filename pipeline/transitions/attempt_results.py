@@ -28,8 +28,7 @@ def apply(
     carrier accepts it: its sender pays once. Events are written for the batches in `subscribing`.
     """
     if resent:
-        accepted = [each for each in trials if each.batch in resent and each.attempt.outcome is Outcome.ACCEPTED]
-        confirm(conn, now, messages.lock_sent(conn, sorted(each.attempt.ref for each in accepted)))
+        _confirm_resent(conn, now, [each for each in trials if each.batch in resent])
         trials = [each for each in trials if each.batch not in resent]
     released: list[Moved] = []
     for outcome, (move, code, status) in _MOVES.items():
@@ -42,6 +41,12 @@ def apply(
         else:
             released += moved
     return released
+
+
+def _confirm_resent(conn: Connection, now: datetime, trials: Sequence[Trial]) -> None:
+    """Capture what is still held of resent messages that a carrier accepted."""
+    accepted = sorted(each.attempt.ref for each in trials if each.attempt.outcome is Outcome.ACCEPTED)
+    confirm(conn, now, messages.lock_sent(conn, accepted))
 
 
 def leave_unknown(conn: Connection, now: datetime, ids: Sequence[UUID]) -> None:

@@ -24,8 +24,11 @@ def take_in(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID
     received_first = [each for each in admissions if holders.get(each.request, each.request) == each.request]
     fresh = requests.write(conn, sorted(received_first, key=lambda each: each.request))
     again = [each for each in admissions if each.request not in fresh]
-    if not again:
-        return fresh, {}
+    return fresh, _answer_again(conn, again, holders) if again else {}
+
+
+def _answer_again(conn: Connection, again: Sequence[Admission], holders: Mapping[UUID, UUID]) -> dict[UUID, Accepted]:
+    """Return the earlier answer to each request that is not new, and write what is kept of our own producers'."""
     answered = requests.answers(conn, [holders.get(each.request, each.request) for each in again])
     earlier = {each.request: _replay(each, *answered[holders.get(each.request, each.request)]) for each in again}
     own = {each.request: each for each in again if tells_conflicts(each.door, by_api=each.by_api)}
@@ -33,7 +36,7 @@ def take_in(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID
     if asked and (same := replays.alike(conn, asked)):
         earlier |= {id_: replace(earlier[id_], altered=False) for id_ in same}
     _write_repeats(conn, [each for id_, each in own.items() if holders.get(id_, id_) != id_], earlier)
-    return fresh, earlier | _refuse(conn, [each for id_, each in own.items() if earlier[id_].altered], holders)
+    return earlier | _refuse(conn, [each for id_, each in own.items() if earlier[id_].altered], holders)
 
 
 def _reserve(conn: Connection, admissions: Sequence[Admission]) -> dict[UUID, UUID]:

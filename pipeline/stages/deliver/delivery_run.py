@@ -109,8 +109,7 @@ def _carry(rt: Runtime, run: _Run) -> list[Hint]:
     """
     carrier, is_probe = _asked(rt, run)
     if carrier and is_probe:
-        alone, others = Portion(run.portion.members[:1]), Portion(run.portion.members[1:])
-        run.portion, run.rest = alone, chain([others] if others.members else [], run.rest)
+        _set_probe_apart(run)
     if carrier and run.pace:
         run.state = _wait(rt, run, run.portion)
     while True:
@@ -118,13 +117,8 @@ def _carry(rt: Runtime, run: _Run) -> list[Hint]:
         sent = run.portion.of(run.state.open) if carrier else NOTHING
         answers = _send(carrier, [parcel for _, parcel in sent.members], run.pages.notes(run.portion, sent))
         goes_on = _noted(rt, run, sent, answers, at_once=is_probe) and carrier is not None
-        gives_back = rt.is_stopping() or (run.pace is not None and time.monotonic() > run.began + pacing.turn(run.pace))
-        following = next(run.rest, None) if goes_on and not gives_back else None
-        left = {claim.span.batch for each in run.rest for claim, _ in each.members} if goes_on and gives_back else set()
-        waits = following is not None and _has_turn(rt, run, following.segments()) > 0
-        marked = following if following and not waits else NOTHING
-        if following:
-            run.pages.open(following)
+        following, left = _following(rt, run) if goes_on else (None, set())
+        waits, marked = _marked(rt, run, following)
         marked_at = run.state.at or rt.now()
         entry = PortionResult(sent, answers, marked_at, run.reached, run.pauses, marked, following is None, left)
         run.state, hints = _put_down(rt, run, entry, until)
@@ -134,6 +128,28 @@ def _carry(rt: Runtime, run: _Run) -> list[Hint]:
         if waits:
             run.state = _wait(rt, run, following)
         run.portion, is_probe = following, False
+
+
+def _marked(rt: Runtime, run: _Run, following: Portion | None) -> tuple[bool, Portion]:
+    """Open the next portion's page; return whether it waits for the carrier's pace, and what is marked now."""
+    if following is None:
+        return False, NOTHING
+    waits = _has_turn(rt, run, following.segments()) > 0
+    run.pages.open(following)
+    return waits, NOTHING if waits else following
+
+
+def _set_probe_apart(run: _Run) -> None:
+    """Make the first message, which probes an open breaker, a portion of its own."""
+    alone, others = Portion(run.portion.members[:1]), Portion(run.portion.members[1:])
+    run.portion, run.rest = alone, chain([others] if others.members else [], run.rest)
+
+
+def _following(rt: Runtime, run: _Run) -> tuple[Portion | None, set[UUID]]:
+    """Return the next portion, or None and the batches to give back: the process is to stop, or its turn is over."""
+    if rt.is_stopping() or (run.pace is not None and time.monotonic() > run.began + pacing.turn(run.pace)):
+        return None, {claim.span.batch for each in run.rest for claim, _ in each.members}
+    return next(run.rest, None), set()
 
 
 def _asked(rt: Runtime, run: _Run) -> tuple[Carrier | None, bool]:

@@ -1,7 +1,7 @@
 """The end of a trip: what the carrier did not take goes to the next, waits, is held, or has come to its end."""
 
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -32,9 +32,7 @@ def finish(
     """Close batches; regroup what their carrier did not take. Return the batches to hint and the money to give back."""
     remainders, over = _remainders(conn, claims, entry.reached)
     these = [claim for claim in claims if claim.span.batch in remainders]
-    choices = (
-        routing_snapshot.choices(conn, rt.snapshots, {c.account for c in these}, _unhealthy(rt, these)) if these else {}
-    )
+    choices = _choices(rt, conn, these)
     fit = _fit(rt, conn, these)
     plans = {
         claim.span.batch: _plan(
@@ -48,18 +46,31 @@ def finish(
     successors: list[Successor] = []
     ends: list[End] = []
     for claim in these:
-        if claim.span.batch in kept:
-            continue
-        plan, choice = plans[claim.span.batch], None if claim.test else choices[claim.account]
-        snapshot = routing_snapshot.keep(conn, rt.snapshots, choice) if choice else None
-        for to, members in plan.next_carrier.items():
-            # no choice was made where its carrier only asked it to wait
-            chosen_by = None if (to.carrier, to.round) == (claim.carrier, claim.round) else snapshot
-            successors.append(successor(claim, to, members, now, chosen_by))
-        ends += [_end(claim, those, code) for code, those in plan.failed.items()]
-    ends += [_end(claim, over[claim.span.batch], Code.CARRIER_REFUSED) for claim in claims if claim.span.batch in over]
+        if claim.span.batch not in kept:
+            plan, choice = plans[claim.span.batch], None if claim.test else choices[claim.account]
+            successors += _successors(rt, conn, claim, plan, choice, now)
+            ends += [_end(claim, those, code) for code, those in plan.failed.items()]
+    ends += (_end(claim, members, Code.CARRIER_REFUSED) for claim in claims if (members := over.get(claim.span.batch)))
     hints = successor_batches.write(conn, now, rt.new_ids(), successors)
     return hints, message_ends.end(conn, now, ends)
+
+
+def _choices(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> Mapping[int, RouteChoice]:
+    """Return by which routes each account's messages may go on."""
+    if not claims:
+        return {}
+    return routing_snapshot.choices(conn, rt.snapshots, {claim.account for claim in claims}, _unhealthy(rt, claims))
+
+
+def _successors(
+    rt: Runtime, conn: Connection, claim: Claim, plan: FailoverPlan, choice: RouteChoice | None, now: datetime
+) -> Iterator[Successor]:
+    """Yield the batches that follow a claim's, with the routing snapshot by which their carrier was chosen."""
+    snapshot = routing_snapshot.keep(conn, rt.snapshots, choice) if choice else None
+    for to, members in plan.next_carrier.items():
+        # no choice was made where its carrier only asked it to wait
+        chosen_by = None if (to.carrier, to.round) == (claim.carrier, claim.round) else snapshot
+        yield successor(claim, to, members, now, chosen_by)
 
 
 #: what is held where no carrier may be given it. What only the same carrier may have again, and what is in doubt or met
@@ -180,12 +191,15 @@ def _plan(
     next_carrier, failed = plan.next_carrier | later, dict(plan.failed)
     if expired:
         failed[Code.EXPIRED] = failed.get(Code.EXPIRED, []) + expired
-    if claim.again:
-        rounds = [each for each in next_carrier if each.round != claim.round]
-        failed[Code.NO_CARRIER_LEFT] = failed.get(Code.NO_CARRIER_LEFT, []) + [
-            id_ for each in rounds for id_ in next_carrier.pop(each)
-        ]
-    return FailoverPlan(next_carrier, failed)
+    plan = FailoverPlan(next_carrier, failed)
+    return _in_one_round(plan, claim.round) if claim.again else plan
+
+
+def _in_one_round(plan: FailoverPlan, number: int) -> FailoverPlan:
+    """Return a plan whose messages for another round fail."""
+    others = [id_ for to, members in plan.next_carrier.items() if to.round != number for id_ in members]
+    failed = plan.failed | {Code.NO_CARRIER_LEFT: plan.failed.get(Code.NO_CARRIER_LEFT, []) + others}
+    return FailoverPlan({to: ids for to, ids in plan.next_carrier.items() if to.round == number}, failed)
 
 
 def _state(claim: Claim) -> failover.BatchProgress:

@@ -1,6 +1,6 @@
 """One look at all that may have to be sent once more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from pipeline.stages.resend import unknown_outcomes
 from pipeline.stages.resend.next_carrier import resend
 from pipeline.store import advisory_locks, ledger, missing_receipts, parts, receipts, resendable
 from pipeline.store.id_spellings import respell
+from pipeline.store.receipts import Matched
 from pipeline.transitions import message_ends
 from schema.message import Hint
 from schema.vocabulary import Code, ReceiptState, ResendReason
@@ -82,12 +83,16 @@ def _failures(rt: Runtime, conn: Connection) -> _Part:
     those = resendable.of(conn, sorted({each.message for each in known if each.message and each.is_latest}))
     resent = resend(rt, conn, those, ResendReason.UNDELIVERED)
     undelivered = message_ends.fail_sent(conn, now, [each.id for each in resent.left], Code.UNDELIVERED)
-    touched = {each.id for each in those}
+    _close(conn, known, {each.id for each in those})
+    ledger.release(conn, undelivered.released, now)
+    return _Part(resent.hints, len(found) == PORTION)
+
+
+def _close(conn: Connection, known: Sequence[Matched], touched: set[UUID]) -> None:
+    """Close receipts: applied where they were the latest of a message that was touched, else ignored."""
     did = [each.receipt for each in known if each.is_latest and each.message in touched]
     receipts.close(conn, did, ReceiptState.APPLIED)
     receipts.close(conn, [each.receipt for each in known if each.receipt not in did], ReceiptState.IGNORED)
-    ledger.release(conn, undelivered.released, now)
-    return _Part(resent.hints, len(found) == PORTION)
 
 
 def _missing_receipts(rt: Runtime, conn: Connection) -> _Part:

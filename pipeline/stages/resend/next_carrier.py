@@ -51,15 +51,7 @@ def resend(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage], wh
     left where they are.
     """
     now = batches.clock(conn)
-    most = rt.settings.resends
-    able = [
-        each
-        for each in those
-        if (each.may_go or why is ResendReason.UNDELIVERED)
-        and each.is_whole
-        and each.valid_until > now
-        and (why is ResendReason.REPEAT or each.resends < most)
-    ]
+    able = [each for each in those if _may_be_resent(each, why, now, rt.settings.resends)]
     next_carrier: _Members = defaultdict(list)
     choices: dict[int, RouteChoice] = {}
     if able and why is not ResendReason.REPEAT:
@@ -73,6 +65,14 @@ def resend(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage], wh
     hints = _write(rt, conn, next_carrier, choices, now)
     taken = {id_ for members in next_carrier.values() for id_ in members}
     return Resent(hints, [each for each in those if each.id not in taken])
+
+
+def _may_be_resent(message: ResendableMessage, why: ResendReason, now: datetime, most: int) -> bool:
+    if not message.is_whole or message.valid_until <= now:
+        return False
+    if not message.may_go and why is not ResendReason.UNDELIVERED:
+        return False
+    return why is ResendReason.REPEAT or message.resends < most
 
 
 def _choose(rt: Runtime, message: ResendableMessage, choice: RouteChoice | None) -> tuple[str | None, set[str]]:
