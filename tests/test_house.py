@@ -106,7 +106,7 @@ def impurities(tree: ast.Module) -> Iterator[str]:
 
 
 def branches(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Return how many ways there are through a function: branches, loops, boolean operators, conditional expressions."""
+    """Return how many ways lead through a function: branches, loops, boolean operators, conditional expressions."""
     ways = 1
     for node in ast.walk(function):
         match node:

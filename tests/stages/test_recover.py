@@ -485,7 +485,7 @@ def test_where_no_journal_can_be_kept_messages_go_out_all_the_same(
         assert recover(rt) == []
 
     assert outcomes(world) == {"accepted": 10}
-    assert len([record for record in caplog.records if "no journal" in record.getMessage()]) == 1
+    assert len([record for record in caplog.records if "cannot create a journal" in record.getMessage()]) == 1
     assert deeds == []
 
 
