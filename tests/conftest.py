@@ -1,5 +1,6 @@
 """What every test may ask for: real servers, a database of its own, and a small world to send in."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,18 @@ OF_MESSAGES = {"I3 messages", "I3 states", "I4", "I4 again", "I4 elsewhere", "I6
 # a busy machine is no fault of an example
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Undo what a command that ran in this process made of logging: its level, and a handler whose stream is closed."""
+    yield
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if type(each) is logging.StreamHandler]:
+        root.removeHandler(handler)
+        root.setLevel(logging.WARNING)
+        for name in ("pipeline", "schema", "workers"):
+            logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
