@@ -1,1 +1,1 @@
-"""Off the road: what operators ask for and set."""
+"""Stages that serve operators: the functions behind the CLI commands."""

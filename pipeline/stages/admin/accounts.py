@@ -11,7 +11,7 @@ from schema.vocabulary import AccountState
 
 Row = dict[str, Any]
 
-#: batches that one transaction holds
+#: batches put on hold in one transaction
 PORTION = 2000
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -32,15 +32,15 @@ def create_account(rt: Runtime, name: str, currency: str, *, credit_limit: int =
 
 
 def list_accounts(rt: Runtime) -> list[Row]:
-    """Return every account with its balance, the rest of this month's quota, and its senders."""
+    """Return every account with its balance, the remaining quota of this month, and its sender ids."""
     with rt.begin() as conn:
         return accounts.listing(conn, rt.now().date().replace(day=1))
 
 
 def set_account_state(rt: Runtime, name: str, state: AccountState) -> int:
-    """Suspend or resume an account; return how many batches of its messages are held from now.
+    """Suspend or resume an account; return how many of its batches this put on hold. NotFound.
 
-    Held batches wait until it is resumed, or expire: `promote` does both.
+    `promote` releases held batches when the account is resumed, and expires them if that is too late.
     """
     with rt.begin() as conn:
         account = accounts.named(conn, name).id
@@ -54,6 +54,6 @@ def set_account_state(rt: Runtime, name: str, state: AccountState) -> int:
 
 
 def subscribe(rt: Runtime, name: str, on: bool) -> None:
-    """Write the status changes of an account's messages to `events`, or stop it."""
+    """Start or stop writing the status changes of an account's messages to the table `events`; NotFound."""
     with rt.begin() as conn:
         accounts.subscribe(conn, accounts.named(conn, name).id, on)

@@ -1,4 +1,4 @@
-"""Issue: make keys for the front doors, show each once, and void them."""
+"""API keys, as operators create, list and revoke them; a key's credentials are shown once, when it is created."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -20,35 +20,35 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new key: the only time it is seen."""
+    """A new API key with its credentials, which cannot be read again later."""
 
     id: int
-    #: what its owner configures, by the vendor's own words
+    #: the credentials that the caller configures, by the vendor's names for them
     credentials: Mapping[str, str] = field(repr=False)
 
 
 class KeyedApi(Protocol):
-    """What keys are made for: a dialect is one."""
+    """The API that a key is created for: a dialect."""
 
     @property
     def name(self) -> str:
-        """Return what its keys are kept under."""
+        """Return the dialect's name, which its keys are stored with."""
 
     @property
     def key_settings(self) -> Mapping[str, SettingType]:
-        """Return what may be set on its keys."""
+        """Return the settings that its keys may have, with their types."""
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """Return what its keys may be held to."""
+        """Return the scopes that its keys may be restricted to."""
 
     @property
     def make_key(self) -> Callable[[Vault, bool], NewKey]:
-        """Return what makes a key of (vault, whether it is a test key)."""
+        """Return the function that makes a key from (vault, whether it is a test key)."""
 
     @property
     def signs_with_key(self) -> bool:
-        """Tell whether its webhooks are signed with the key, so that any call may name a callback."""
+        """Return whether its webhooks are signed with the key, so that any call may give a callback URL."""
 
 
 def issue(
@@ -62,9 +62,9 @@ def issue(
     networks: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> IssuedKey:
-    """Make a key for one API; return it.
+    """Create an API key of an account for one dialect; return it with its credentials.
 
-    Unfit says which of its properties cannot be so, ConfigurationError which of its settings.
+    InvalidInput: not a network; ConfigurationError: invalid settings or scopes; NotFound: no such account.
     """
     kept = key_settings.fit(dialect.name, dialect.key_settings, settings or {})
     key_settings.fit_scopes(dialect.name, dialect.scopes, scopes)
@@ -76,7 +76,7 @@ def issue(
     made = dialect.make_key(rt.vault, test)
     with rt.begin() as conn:
         owner = accounts.named(conn, account).id
-        if dialect.signs_with_key:  # any of its calls may name a callback
+        if dialect.signs_with_key:  # any of its calls may give a callback URL
             webhook_endpoints.hold(conn, owner)
             webhook_endpoints.enable_events(conn, [owner])
         id_ = api_keys.create(
@@ -100,9 +100,9 @@ def issue(
 
 
 def revoke(rt: Runtime, account: str, key: int) -> None:
-    """Void a key: the next call made with it is turned away. Unfit when the account has no such key.
+    """Revoke a key: the next call with it is denied. NotFound: the account has no such key in force.
 
-    Events are written no more when nobody is left who might want them.
+    Events of the account are no longer written if no key or endpoint is left that needs them.
     """
     with rt.begin() as conn:
         owner = accounts.named(conn, account).id
@@ -113,6 +113,6 @@ def revoke(rt: Runtime, account: str, key: int) -> None:
 
 
 def list_keys(rt: Runtime, account: str | None = None) -> list[Row]:
-    """Return the keys of an account (None: of all), the revoked too, without what is secret."""
+    """Return the keys of an account (None: of all), including revoked ones, without their secrets."""
     with rt.begin() as conn:
         return api_keys.listing(conn, accounts.named(conn, account).id if account else None)

@@ -1,4 +1,4 @@
-"""Examine: tell how carriers are: whether they are given anything, are ill, keep up, and pay out."""
+"""Status of carriers for operators: state, open breakers, queues, binds, outcomes, receipts and balance."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,10 +15,10 @@ from pipeline.store.carrier_binds import HostBinds
 from pipeline.store.health import BreakerState
 from schema.vocabulary import BatchStatus, CarrierState, DeadLetterSource, HoldReason, Outcome, ReceiptVerdict
 
-#: where what carriers say comes in
+#: the sources of dead letters that come from carriers
 _OF_CARRIERS = frozenset({DeadLetterSource.RECEIPT, DeadLetterSource.SMPP})
 
-#: seconds after which nobody is taken to keep the binds any more: it is told every minute how they stand
+#: seconds after which a bind report is stale: a running process writes one every minute
 FRESH = 150.0
 
 __all__ = ["BindState", "BreakerState", "CarrierStatus", "NotFound", "Waiting", "carrier_statuses"]
@@ -26,51 +26,51 @@ __all__ = ["BindState", "BreakerState", "CarrierStatus", "NotFound", "Waiting", 
 
 @dataclass(frozen=True, slots=True)
 class BindState:
-    """How a carrier's binds stand on one host, and what an operator can do about it."""
+    """State of a carrier's binds on one host, with a hint of what an operator can do about a fault."""
 
     host: str
     bound: int
     wanted: int
-    #: why the last that failed did, as a code
+    #: code of the last bind failure
     fault: str | None
-    #: what that code mostly means
+    #: what that code usually means
     hint: str | None
-    #: what is odd about the other end, in words, and how often since the process began
+    #: diagnostics of the SMSC's behaviour, as text, with their counts since the process started
     remarks: Mapping[str, int]
-    #: when it was told, and whether that is too long ago for the process to be running
+    #: when it was reported, and whether that is too long ago for the process to be running
     at: datetime
     is_stale: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CarrierStatus:
-    """How one carrier is."""
+    """Status of one carrier."""
 
     name: str
     kind: str
     state: CarrierState
     #: why it is drained
     reason: str | None
-    #: its open breakers; None: Valkey is away, and it counts as well
+    #: its open breakers; None: Valkey is unavailable, so that the carrier counts as healthy
     illnesses: list[BreakerState] | None
-    #: segments a second it is given at most
+    #: its rate limit in segments per second
     segments_per_second: float | None
     waiting: Mapping[BatchStatus, Waiting]
-    #: what is held that names it as its carrier, and why
+    #: its held batches, by the reason of the hold
     held: Mapping[HoldReason, Waiting]
-    #: how its binds stand on each host; empty where it has none, or none was ever told of
+    #: its binds on each host; empty if it has none, or none was ever reported
     binds: Sequence[BindState]
     outcomes: Mapping[Outcome, int]
     receipts: Mapping[ReceiptVerdict, int]
-    #: receipts of which no message is known: not yet, or never
+    #: receipts that match no message, yet or ever
     unmatched: int
-    #: settings to look at where nearly all are
+    #: the settings to check when nearly all receipts are unmatched
     id_settings: Sequence[str]
-    #: posts and reports of its that could not be read or not be understood, ever, by why
+    #: number of its requests and reports that became dead letters, since ever, by reason
     unread: Mapping[str, int]
-    #: of the time looked at
+    #: within the period looked at
     last_receipt: datetime | None
-    #: within how many seconds its receipts come, as learnt
+    #: within how many seconds its receipts arrive, as measured
     receipt_seconds: float | None
     balance: str | None
     balance_at: datetime | None
@@ -90,9 +90,9 @@ def _bind_state(found: HostBinds) -> BindState:
 
 
 def carrier_statuses(rt: Runtime, over: timedelta, name: str | None = None) -> list[CarrierStatus]:
-    """Return how the carrier of that name is, or each of them; NotThere when there is none of that name.
+    """Return the status of the carrier of that name, or of every carrier (None); NotFound.
 
-    Outcomes and receipts are those of the last while (`over`), as far as an index tells them.
+    Outcomes and receipts are counted over the last `over`, as far as they can be read from an index.
     """
     ill = health.watch(rt.valkey)
     with rt.begin() as conn:
@@ -129,7 +129,7 @@ def carrier_statuses(rt: Runtime, over: timedelta, name: str | None = None) -> l
 
 
 def _unread(conn: Connection) -> dict[str, dict[str, int]]:
-    """Return how much was set aside of what carriers said, by carrier and reason."""
+    """Return the number of dead letters from carriers, by carrier and reason."""
     found: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for row in dead_letters.counts(conn):
         if row["source"] in _OF_CARRIERS:

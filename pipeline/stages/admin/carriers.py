@@ -17,7 +17,7 @@ from schema.carriage import ReceiptAuthentication
 from schema.routing import Capability
 from schema.vocabulary import CarrierState
 
-#: least and greatest rate of a carrier in segments per second
+#: minimum and maximum rate of a carrier in segments per second
 LOWEST_PACE, HIGHEST_PACE = 0.1, 1e6
 
 _CARRIER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")

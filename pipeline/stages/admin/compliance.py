@@ -1,4 +1,4 @@
-"""Permit: what an operator sets of who may be written to: countries, opt-outs, keywords, quiet hours."""
+"""Compliance settings of operators: allowed countries, opt-outs, keywords, quiet hours; and the inbound messages."""
 
 import re
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ from schema.vocabulary import InboundAction, QuietAction
 
 Row = dict[str, Any]
 
-#: opt-outs one statement writes
+#: opt-outs written by one statement
 _PORTION = 5000
-#: characters of a keyword's reply
+#: maximum length of a keyword's reply, in characters
 _MOST_TEXT = 1600
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
@@ -35,7 +35,7 @@ _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
 def allow(rt: Runtime, account: str, countries: Sequence[str]) -> None:
-    """Let an account send to these countries (ISO) only; none: everywhere."""
+    """Restrict an account to these countries (ISO 3166); none: everywhere. InvalidInput or NotFound."""
     for country in countries:
         _check_country(country)
     with rt.begin() as conn:
@@ -53,9 +53,9 @@ def opt_out(
     message_class: MessageClass | None = None,
     country: str | None = None,
 ) -> bool:
-    """Write that a number wants nothing (of one sender, of one class) from an account (None: from any).
+    """Add an opt-out of a number from an account (None: from all), from one sender or class if given.
 
-    `country` (ISO) is where it is dialled if it has no plus. Return whether it was not there yet.
+    `country` (ISO 3166) is where it is dialled if it has no plus. Return whether it is new. InvalidInput or NotFound.
     """
     number = _phone(phone, country)
     with rt.begin() as conn:
@@ -70,7 +70,7 @@ def opt_in(
     message_class: MessageClass | None = None,
     country: str | None = None,
 ) -> None:
-    """Take such an opt-out back; NotThere when there is none."""
+    """Remove an opt-out, given as in `opt_out`; NotFound: there is no such opt-out. InvalidInput."""
     number = _phone(phone, country)
     with rt.begin() as conn:
         if not opt_outs.remove(conn, [_opt_out(conn, account, number, sender, message_class)]):
@@ -80,10 +80,10 @@ def opt_in(
 def import_opt_outs(
     rt: Runtime, account: str | None, numbers: Sequence[str], sender: str = "", country: str | None = None
 ) -> tuple[int, int, dict[int, str]]:
-    """Write that all these numbers want nothing; return how many were new and were there already, and what is wrong
-    with those that are none, by their place.
+    """Add an opt-out for each of these numbers; return how many were new, how many existed, and the faults of invalid
+    numbers by index.
 
-    `country` (ISO) is where numbers without a plus are dialled.
+    `country` (ISO 3166) is where numbers without a plus are dialled.
     """
     _check_sender(sender)
     read = [consent_numbers.read(number, country) for number in numbers]
@@ -101,7 +101,7 @@ def import_opt_outs(
 def list_opt_outs(
     rt: Runtime, account: str | None, phone: str | None, limit: int, country: str | None = None
 ) -> list[Row]:
-    """Return up to so many opt-outs, the latest first: one account's (None: all), one number's (None: all)."""
+    """Return up to `limit` opt-outs, the latest first, of one account (None: all) and one number (None: all)."""
     number = _phone(phone, country) if phone else None
     with rt.read_only() as conn:
         return opt_outs.listing(conn, accounts.named(conn, account).id if account else None, number, limit)
@@ -115,18 +115,18 @@ def _opt_out(
     return OptOut(owner, number, sender, str(message_class) if message_class else "")
 
 
-# What handsets send -------------------------------------------------------------------------------------------
+# Inbound messages ---------------------------------------------------------------------------------------------
 
 
 def list_inbound(rt: Runtime, account: str | None, since: datetime, limit: int) -> list[Row]:
-    """Return up to so many messages from handsets since a moment, the latest first: one account's (None: all)."""
+    """Return up to `limit` inbound messages since then, the latest first, of one account (None: all)."""
     with rt.read_only() as conn:
         owner = accounts.named(conn, account).id if account else None
         return inbound.listing(conn, owner, since, limit)
 
 
 def set_keyword(rt: Runtime, account: str | None, word: str, action: InboundAction, reply: str | None) -> str:
-    """Write what a word does that an account's (None: every account's) handsets send; return it as it is compared."""
+    """Set a keyword of an account (None: of all) with its action and reply; return it normalised. InvalidInput."""
     spelt = spell(word)
     if not spelt:
         raise InvalidInput(f"{word!r} is no keyword: it needs a letter or a digit")
@@ -142,14 +142,14 @@ def set_keyword(rt: Runtime, account: str | None, word: str, action: InboundActi
 
 
 def drop_keyword(rt: Runtime, account: str | None, word: str) -> None:
-    """Take a word away; NotThere when there is none."""
+    """Remove a keyword of an account (None: of all); NotFound."""
     with rt.begin() as conn:
         if not keywords.drop(conn, accounts.named(conn, account).id if account else None, spell(word)):
             raise NotFound(f"there is no keyword {word!r}: `postroad keyword list` shows them")
 
 
 def list_keywords(rt: Runtime, account: str | None) -> list[Row]:
-    """Return the registered words, those for every account first: all, or what counts for one account."""
+    """Return the registered keywords, the common ones first: all (None), or those that apply to one account."""
     with rt.read_only() as conn:
         return keywords.listing(conn, accounts.named(conn, account).id if account else None)
 
@@ -166,7 +166,7 @@ def set_quiet(
     ends: str,
     action: QuietAction,
 ) -> None:
-    """Write from when until when (21:00, 08:00) a country (or *) is not written to by an account (None: by any)."""
+    """Set quiet hours (21:00 to 08:00) of a country (or *) for an account (None: for all). InvalidInput, NotFound."""
     if country != EVERYWHERE:
         _check_country(country)
     rule = QuietRule(country, message_class, _minute(begins), _minute(ends), action)
@@ -175,19 +175,19 @@ def set_quiet(
 
 
 def drop_quiet(rt: Runtime, account: str | None, country: str, message_class: MessageClass) -> None:
-    """Take a line away; NotThere when there is none."""
+    """Remove the quiet hours of a country and class; NotFound."""
     with rt.begin() as conn:
         if not quiet_hours.drop(conn, accounts.named(conn, account).id if account else None, country, message_class):
             raise NotFound(f"no quiet hours {country} {message_class}: `postroad quiet list` shows them")
 
 
 def list_quiet(rt: Runtime) -> list[Row]:
-    """Return every line, those for every account first."""
+    """Return all quiet hours, the common ones first."""
     with rt.read_only() as conn:
         return quiet_hours.listing(conn)
 
 
-# What fits ----------------------------------------------------------------------------------------------------
+# Validation ---------------------------------------------------------------------------------------------------
 
 
 def _minute(clock: str) -> int:

@@ -1,4 +1,4 @@
-"""Explain: tell why a message went by the carriers it went by, or would go by now. Nothing is sent."""
+"""Explanation of routing: why a message went to its carriers, and which route one would take now; nothing is sent."""
 
 import re
 from dataclasses import dataclass
@@ -19,36 +19,36 @@ __all__ = ["CarrierSnapshot", "Explained", "ExplainedChoice", "ForeseenRoute", "
 
 Row = dict[str, Any]
 
-#: messages that are named where an id's beginning fits several
+#: maximum number of messages returned for an id prefix
 SEVERAL = 10
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedChoice:
-    """One choice of a carrier for a message, made again from what it hung on, and what became of it."""
+    """One choice of a carrier for a message, repeated from its routing snapshot, with the attempts that followed."""
 
     at: datetime
     carrier: str
-    #: which attempt it was to be, and how often all routes were gone through before
+    #: number of the attempt, and the number of rounds over all routes before it
     attempt: int
     round: int
     tried: list[str]
-    #: why it was sent once more though a carrier had it, or may have; None: it was not
+    #: the reason of the resend; None: it was not a resend
     again: str | None
-    #: the choice made again; None: there was none to make, or what it hung on was not kept yet
+    #: the repeated choice; None: no choice was made, or its routing snapshot is not stored
     decision: Decision | None
     snapshot: RoutingSnapshot | None
     attempts: list[Row]
 
     @property
     def is_same(self) -> bool | None:
-        """Whether it comes out as it did; None: there was nobody to choose, or nothing to choose by."""
+        """Return whether the repeated choice has the same result; None: no carrier or no snapshot to choose by."""
         return None if self.decision is None or not self.decision.chain else self.decision.carrier == self.carrier
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """Why a message went where it went."""
+    """A message with the choices of its carriers and its receipts."""
 
     message: Row
     turns: list[ExplainedChoice]
@@ -57,7 +57,7 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class ForeseenRoute:
-    """Where a message would go now."""
+    """The route that a message would take now."""
 
     account: str
     ask: RouteQuery
@@ -66,7 +66,7 @@ class ForeseenRoute:
 
 
 def find(rt: Runtime, word: str) -> list[UUID]:
-    """Return the messages whose id begins so, up to `SEVERAL`; ConfigurationError: no id begins so."""
+    """Return up to `SEVERAL` messages whose id has this prefix; ConfigurationError: not a prefix of an id."""
     digits = word.replace("-", "").lower()
     if not re.fullmatch("[0-9a-f]{4,32}", digits):
         raise ConfigurationError(f"{word!r} is no message id, nor the first 4 digits or more of one")
@@ -76,7 +76,7 @@ def find(rt: Runtime, word: str) -> list[UUID]:
 
 
 def explain(rt: Runtime, wanted: UUID) -> Explained | None:
-    """Return each choice of a carrier for a message, as far as it was kept; None: there is no such message."""
+    """Return each choice of a carrier for a message, as far as it is stored; None: there is no such message."""
     with rt.begin() as conn:
         message = overview.message(conn, wanted, None)
         if message is None:
@@ -113,9 +113,9 @@ def _turn(batch: Row, snapshot: RoutingSnapshot | None, ask: RouteQuery, attempt
 
 
 def foresee(rt: Runtime, account: str, to: str, sender: str, text: str, country: str | None = None) -> ForeseenRoute:
-    """Return where a message would go now; ConfigurationError: invalid number; NotFound: no such account.
+    """Return the route that a message would take now; ConfigurationError: invalid number; NotFound: no such account.
 
-    `country` (ISO) is where a number without its plus is dialled.
+    `country` (ISO 3166) is where a number without a plus is dialled.
     """
     [number] = phones.normalise([to], country)
     if number is None:

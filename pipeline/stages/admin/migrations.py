@@ -1,4 +1,4 @@
-"""Migrate: bring the database to the shape this code needs."""
+"""Database migrations: upgrade the schema to the revision that this code needs."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,9 @@ from pipeline.store import dialects, migrations, sealed
 
 
 def migrate(rt: Runtime, apis: Mapping[str, bool]) -> tuple[str | None, str]:
-    """Apply what is missing; return the revision before and after. Carriers' settings are sealed where they are not.
+    """Apply the missing migrations; return the revision before and after. Plain settings of carriers are encrypted.
 
-    `apis`: the dialects there are, by name whether each tells of persons' numbers.
+    `apis`: dialect → whether it has events of persons' numbers.
     """
     with rt.begin(Work.MAINTENANCE) as conn:
         revisions = migrations.upgrade(conn, rt.now().date())
@@ -19,6 +19,6 @@ def migrate(rt: Runtime, apis: Mapping[str, bool]) -> tuple[str | None, str]:
 
 
 def is_current(rt: Runtime) -> bool:
-    """Tell whether the database has the shape this code needs."""
+    """Return whether the database has the revision that this code needs."""
     with rt.begin() as conn:
         return migrations.current(conn) == migrations.head()

@@ -10,7 +10,7 @@ from pipeline.store import networks
 
 
 def set_networks(rt: Runtime, plan: Mapping[str, str]) -> None:
-    """Replace all number prefixes by these: prefix → network as MCC-MNC."""
+    """Replace all number prefixes by these: prefix → network as MCC-MNC. InvalidInput."""
     for prefix, network in plan.items():
         is_prefix = re.fullmatch("[0-9]{1,15}", prefix)
         require(is_prefix, f"{prefix!r} is not a prefix: write leading digits without the plus")
@@ -20,6 +20,6 @@ def set_networks(rt: Runtime, plan: Mapping[str, str]) -> None:
 
 
 def list_networks(rt: Runtime) -> dict[str, str]:
-    """Return each prefix's network."""
+    """Return prefix → network as MCC-MNC."""
     with rt.begin() as conn:
         return networks.all_of(conn)

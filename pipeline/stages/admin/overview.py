@@ -1,4 +1,4 @@
-"""Report: tell one message's story, what became of a request, and how the whole stands."""
+"""Reports for operators: one message, one request, and an overview of all messages, carriers, money and batches."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class MessageReport:
-    """All we know of one message."""
+    """A message with its attempts, receipts and batches."""
 
     message: Row
     attempts: list[Row]
@@ -25,18 +25,18 @@ class MessageReport:
 
 @dataclass(frozen=True, slots=True)
 class RequestResult:
-    """What became of one request."""
+    """A request with its messages."""
 
-    #: with `repeats` where it asked for the same as an earlier one under its key: that one's id, and its messages below
+    #: with `repeats` if it repeated an earlier request under its key: that one's id, and `messages` are that one's
     request: Row
     messages: list[Row]
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """When beat's ticks were taken up last."""
+    """When a worker last handled a tick of Celery beat."""
 
-    #: whether anybody can tell: Valkey, where there is one and it answers
+    #: whether that is known: Valkey is configured and available
     is_known: bool
     ticked_at: datetime | None
     #: seconds since then
@@ -45,23 +45,23 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How the whole stands."""
+    """Counts of messages by status and carrier, with money, waiting batches, open breakers and dead letters."""
 
     statuses: list[Row]
     carriers: list[Row]
     money: list[Row]
     waiting: list[Row]
-    #: what of it is held, why, and whose
+    #: those that are held, by reason and account
     held: list[Row]
-    #: open breakers; nothing while Valkey is away, when every carrier counts as well
+    #: open breakers; empty while Valkey is unavailable, when every carrier counts as healthy
     ill: list[BreakerState]
-    #: what could not be read and was set aside, ever, by source, origin and reason
+    #: number of dead letters since ever, by source, origin and reason
     set_aside: list[Row]
     clock: Clock
 
 
 def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> MessageReport | RequestResult | None:
-    """Return the story of the message or request of this id, or None when there is none (of that account)."""
+    """Return the message or request of this id, with all that is known of it; None: there is none (of that account)."""
     with rt.begin() as conn:
         message = overview.message(conn, wanted, account)
         if message:
@@ -82,7 +82,7 @@ def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> MessageReport
 
 
 def overview_of(rt: Runtime, since: datetime) -> Overview:
-    """Return counts by status and carrier of messages accepted since then, and all money and waiting batches."""
+    """Return counts by status and carrier of the messages accepted since then, and all money and waiting batches."""
     edge, ill = ids.new_ids(since, 0), health.watch(rt.valkey)
     with rt.begin() as conn:
         return Overview(

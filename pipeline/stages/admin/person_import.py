@@ -1,4 +1,4 @@
-"""Enlist: put persons on an account by the operator's word, as if they had come in by the account's own door."""
+"""Persons of an account, as operators add, list and remove them: the same rows that the account's API writes."""
 
 import re
 from typing import Any
@@ -25,11 +25,11 @@ def add_person(
     country: str | None = None,
     verified: bool = False,
 ) -> None:
-    """Write a person, with a number where one is given; one who is there without a number is given this one.
+    """Add a person with an optional number; a person that exists without a number gets this one.
 
-    `country` (ISO) is where the number is dialled if it has no plus.
+    `country` (ISO 3166) is where the number is dialled if it has no plus.
 
-    Unfit: an id or number that cannot be. Taken: he has a number already, which first must go.
+    InvalidInput: invalid id or number; AlreadyExists: the person has a number already; NotFound: no such account.
     """
     if not _PERSON.fullmatch(person):
         raise InvalidInput(f"{person!r} cannot be a person's id: up to 255 letters, digits and signs, no blanks")
@@ -47,7 +47,7 @@ def add_person(
 
 
 def remove_person_number(rt: Runtime, account: str, person: str) -> bool:
-    """Take a person's number away; return whether he had one."""
+    """Remove a person's number; return whether there was one."""
     with rt.begin() as conn:
         owner = accounts.named(conn, account).id
         found = persons.get(conn, owner, person)

@@ -1,4 +1,4 @@
-"""Preview: what can be told of an order's recipients before it is handed over, by the rules it will be judged by."""
+"""Preview of an order: validate its text and recipients before it is published, by the rules that `admit` applies."""
 
 from collections.abc import Mapping
 
@@ -8,12 +8,12 @@ from pipeline.rules.text import templates
 from pipeline.runtime import Runtime
 from pipeline.store import accounts
 
-#: characters a rendered body may have
+#: maximum length of a rendered body, in characters
 _MAX_BODY = 1600
 
 
 def template_text(rt: Runtime, account: str, word: str) -> str:
-    """Return the text of an account's template (slug or id); NotThere: there is none with `${name}` fields."""
+    """Return the text of an account's template (slug or id); NotFound: there is none with `${name}` fields."""
     with rt.read_only() as conn:
         owner = accounts.named(conn, account).id
         text = accounts.templates(conn, {(owner, word)}).get((owner, word))
@@ -23,25 +23,25 @@ def template_text(rt: Runtime, account: str, word: str) -> str:
 
 
 class Preview:
-    """A text and its recipients, judged without a look at the database."""
+    """A text whose recipients are validated without the database."""
 
     def __init__(self, text: str, country: str | None = None, *, strict_numbers: bool = False) -> None:
-        """Take the text, and where numbers without a plus are dialled (ISO)."""
+        """Compile the text; `country` (ISO 3166) is where numbers without a plus are dialled."""
         self.text = text
         self._template = templates.compile(text)
         self._country = country
         self._strict = strict_numbers
-        #: its merge fields, each once
+        #: names of its merge fields, without duplicates
         self.names = self._template.names
 
     def spell(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Return fields that all have in common under the names that the text has for them, whatever their case."""
+        """Return the common merge fields, renamed to the spelling in the text: names are compared without case."""
         folded = {name.strip().casefold(): value for name, value in given.items()}
         spelt = {name: given.get(name, folded.get(name.casefold())) for name in self.names}
         return {**given, **{name: value for name, value in spelt.items() if value is not None}}
 
     def fault(self, number: str, country: str | None, fields: Mapping[str, str]) -> str | None:
-        """Return why a recipient with these fields will be refused, as far as can be told; it quotes nothing."""
+        """Return why a recipient with these fields will be refused, as far as is known here; it quotes no values."""
         [phone] = phones.normalise([number], country or self._country)
         if phone is None:
             return phones.phone_fault(number, country or self._country)

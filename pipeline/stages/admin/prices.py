@@ -12,9 +12,9 @@ Row = dict[str, Any]
 
 
 def set_price(rt: Runtime, destination: str, currency: str | None, per_segment: int, account: str | None) -> str:
-    """Set a price for all accounts, or for one, in force from now; return its currency.
+    """Set a price in minor units for all accounts, or for one, in force from now; return its currency.
 
-    The currency may be omitted for an account's price: it is the account's.
+    The currency may be omitted for an account's price: it is the account's. InvalidInput or NotFound.
     """
     words = f"{destination!r} is not a destination: write leading digits (234803), a country (NG), or * for everywhere"
     require(is_destination(destination), words)
@@ -30,6 +30,6 @@ def set_price(rt: Runtime, destination: str, currency: str | None, per_segment: 
 
 
 def list_prices(rt: Runtime) -> list[Row]:
-    """Return the prices in force, the common ones first."""
+    """Return the prices in force, those for all accounts first."""
     with rt.begin() as conn:
         return ledger.list_prices(conn)

@@ -1,4 +1,4 @@
-"""Producers: the keys with which an account's producers seal their orders."""
+"""Producer keys, as operators create, list and revoke them: an account's producers encrypt their orders with them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +10,12 @@ from schema.sealed_order import ProducerKey
 
 Row = dict[str, Any]
 
-#: what a producer's key is sealed for in the database: as `stages/unseal` opens it
+#: the purpose under which a producer key is encrypted in the database, as in `stages/unseal`
 PURPOSE = "producer_key"
 
 
 def create_key(rt: Runtime, account: str) -> str:
-    """Make a key for an account's producers; return it: the only time it is seen. NotFound: no such account."""
+    """Create a key for an account's producers; return it, which is shown only here. NotFound: no such account."""
     key = ProducerKey.make()
     with rt.begin() as conn:
         producer_keys.create(conn, accounts.named(conn, account).id, key.id, rt.vault.seal(PURPOSE, key.secret))
@@ -23,7 +23,7 @@ def create_key(rt: Runtime, account: str) -> str:
 
 
 def revoke_key(rt: Runtime, account: str, key: str) -> None:
-    """Void a key within seconds; NotFound when the account has no such key in force."""
+    """Revoke a key, effective within seconds; NotFound: the account has no such key in force."""
     with rt.begin() as conn:
         if not producer_keys.revoke(conn, account, key):
             raise NotFound(
@@ -32,13 +32,13 @@ def revoke_key(rt: Runtime, account: str, key: str) -> None:
 
 
 def list_keys(rt: Runtime, account: str | None = None) -> Sequence[Row]:
-    """Return the producer keys of an account (None: of all), the revoked too, without their secrets."""
+    """Return the producer keys of an account (None: of all), including revoked ones, without their secrets."""
     with rt.begin() as conn:
         return producer_keys.listing(conn, account)
 
 
 def require_sealed(rt: Runtime, account: str, on: bool) -> None:
-    """Have an account's open orders from the broker refused, or taken again; NotFound when it has no key."""
+    """Refuse or accept unsealed orders of an account from the broker; NotFound: it has no producer key."""
     with rt.begin() as conn:
         if not producer_keys.require(conn, account, on):
             raise NotFound(f"there is no account {account!r} with a producer key: `postroad producer create` first")

@@ -1,4 +1,4 @@
-"""Progress: tell how far requests have come, without reading a message's text."""
+"""Progress of requests: counts of their messages by public status, without reading any text."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ from pipeline.store import replays
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one request has come."""
+    """Progress of one request, as counts of messages."""
 
     recipients: int
-    #: refused at once: `report.tell` says why
+    #: recipients refused on admission: `overview.tell` says why
     refused: int
     #: messages by public status
     statuses: dict[str, int] = field(default_factory=dict)
 
 
 def progress(rt: Runtime, wanted: Collection[UUID]) -> dict[UUID, Progress]:
-    """Return the progress of each request that was answered; those nobody has read yet are left out.
+    """Return the progress of each request that was processed; requests still in the broker are omitted.
 
-    That of a request that only repeats an earlier one under its key is the earlier one's.
+    A request that only repeats an earlier one under its idempotency key has the progress of the earlier one.
     """
     with rt.begin() as conn:
         rows = store.requests(conn, list(wanted))

@@ -1,4 +1,4 @@
-"""Reconcile: hold what carriers say they took against what we recorded."""
+"""Reconciliation: compare carriers' records of accepted messages with the attempts that we recorded."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,29 +14,29 @@ __all__ = ["CarrierRecord", "RecordDifference", "reconcile"]
 
 @dataclass(frozen=True, slots=True)
 class RecordDifference:
-    """Where two records of the same traffic differ."""
+    """Counts of the differences between carriers' records and ours."""
 
-    #: messages the carriers took
+    #: messages that the carriers accepted
     taken: int
-    #: taken, and we have no attempt of it
+    #: accepted by a carrier without an attempt recorded here
     unheard: int
-    #: recorded as accepted, and the carrier does not know it
+    #: recorded as accepted, but unknown to the carrier
     unfounded: int
-    #: messages taken more than once
+    #: messages accepted more than once
     doubled: int
-    #: of those: without an attempt that says `unknown`, or that it was made once more
+    #: of those: without an attempt that is `unknown` or a resend
     unflagged: int
 
     @property
     def sound(self) -> bool:
-        """Whether each acceptance has its attempt, and nobody got anything twice without our saying so."""
+        """Return whether each acceptance has its attempt, and each duplicate is flagged as a possible one."""
         return not (self.unheard or self.unfounded or self.unflagged)
 
 
 def reconcile(
     rt: Runtime, taken: Sequence[CarrierRecord], carriers: Collection[str], since: datetime
 ) -> RecordDifference:
-    """Compare what these carriers say they took since then with the attempts recorded of messages made since then."""
+    """Compare the carriers' records since then with the recorded attempts of messages created since then."""
     with rt.begin() as conn:
         return RecordDifference(
             len(taken), *reconciliation.compare(conn, taken, sorted(carriers), ids.new_ids(since, 0))

@@ -1,4 +1,4 @@
-"""Repeat: tell what was made of an order of our own that is about to be handed over again under its key."""
+"""Repeated orders of our own commands: what became of an order when it was published before under its key."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from schema.order import Order
 
 @dataclass(frozen=True, slots=True)
 class RepeatedOrder:
-    """How an order stands that may have been handed over before."""
+    """State of an order that may have been published before."""
 
-    #: the request id to hand it over under; None: another order has its key
+    #: the request id to publish it with; None: another order has its idempotency key
     request: UUID | None
-    #: whether it was taken: there is nothing to hand over any more
+    #: whether it was ingested: it need not be published again
     is_taken: bool = False
-    #: places of the recipients nobody paid for, where others were: they may be tried again, under a key of their own
+    #: indexes of the recipients that were not paid for, if others were: they may be retried under a key of their own
     unpaid: frozenset[int] = frozenset()
-    #: the request of another order that has the key, if it was taken
+    #: the request of another order that has the key, if it was ingested
     holder: UUID | None = None
 
 
 def standing(rt: Runtime, account: str, key: str, ids: Sequence[UUID]) -> RepeatedOrder:
-    """Return how the order stands that has this idempotency key, and a request id of these for each time it is tried.
+    """Return the state of the order with this idempotency key; `ids` are its request ids, one for each try.
 
-    What was refused whole, or nobody paid for, may be tried again: under the next id. Where it may be handed over, its
-    key is reserved for that id: another order under the same key hears that it came second, though neither was read.
+    An order that was refused entirely, or not paid for, may be retried: under the next id. If it may be published, its
+    key is reserved for that id: another order under the same key is refused, even before either was ingested.
     """
     with rt.begin() as conn:
         known = requests.known(conn, ids)
@@ -57,22 +57,22 @@ def _unpaid_places(conn: Connection, request: UUID) -> frozenset[int]:
 
 
 def give_up(rt: Runtime, account: str, key: str, request: UUID) -> None:
-    """Free the key of an order that could not be handed over."""
+    """Release the idempotency key of an order that could not be published."""
     with rt.begin() as conn:
         key_reservations.give_up(conn, account, key, request)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyHolder:
-    """The request that was taken under an idempotency key."""
+    """The request that was ingested under an idempotency key."""
 
     request: UUID
-    #: whether it asks for something else than the order that is about to be handed over, as that is spelt
+    #: whether its fingerprint differs from that of the order to be published
     is_another: bool
 
 
 def holder(rt: Runtime, order: Order) -> KeyHolder | None:
-    """Return the request that has an order's idempotency key; None: none has, or it may be tried again."""
+    """Return the request that has an order's idempotency key; None: none has, or the order may be retried."""
     key = (order.account, order.door or idempotency.ORDERS, order.idempotency_key)
     with rt.read_only() as conn:
         found = responses.holders(conn, [key]).get(key)
@@ -83,12 +83,12 @@ def holder(rt: Runtime, order: Order) -> KeyHolder | None:
 
 
 def is_alike(rt: Runtime, admission: Admission, request: UUID, *, at_any_time: bool = False) -> bool:
-    """Tell whether an order, judged, asks for the messages that a request wrote, however it is spelt."""
+    """Return whether an admission asks for the same messages that a request wrote, however it is spelt."""
     with rt.read_only() as conn:
         return bool(replays.alike(conn, {admission.request: (admission, request)}, at_any_time=at_any_time))
 
 
 def in_conflict(rt: Runtime, wanted: Iterable[UUID]) -> list[UUID]:
-    """Return those of these requests that met another order under their key or id."""
+    """Return those of these requests that conflicted with another order under their key or id."""
     with rt.read_only() as conn:
         return requests.in_conflict(conn, wanted)

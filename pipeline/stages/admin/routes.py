@@ -26,7 +26,7 @@ def set_route(
     until_at: datetime | None = None,
     account: str | None = None,
 ) -> None:
-    """Create a route for all accounts, or for one, or its new version; its cost is in millionths of the currency."""
+    """Create a route, or a new version of it, for all accounts or one; cost is in millionths of the currency."""
     words = (
         f"{destination!r} is not a destination: write leading digits (234803), a network as MCC-MNC (621-20), a country"
         " (NG), or * for everywhere"
@@ -48,7 +48,7 @@ def set_route(
 
 
 def drop_route(rt: Runtime, destination: str, carrier: str, account: str | None = None) -> None:
-    """End a route; NotFound."""
+    """End a route for all accounts, or for one; NotFound."""
     with rt.begin() as conn:
         owner = accounts.named(conn, account).id if account else None
         if not carriers.drop_route(conn, destination, carrier, owner):
@@ -56,6 +56,6 @@ def drop_route(rt: Runtime, destination: str, carrier: str, account: str | None 
 
 
 def list_routes(rt: Runtime, *, over: bool = False) -> list[Row]:
-    """Return current and future routes (with `over` also past ones), the common ones first."""
+    """Return current and future routes (with `over` also past ones), those for all accounts first."""
     with rt.begin() as conn:
         return carriers.list_routes(conn, over=over)

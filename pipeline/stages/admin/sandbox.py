@@ -1,4 +1,4 @@
-"""The sandbox: an account and carriers to try things with, created in a fresh installation."""
+"""Sandbox: a demo account with simulated carriers, created in a new installation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,27 +17,27 @@ SENDER = "Postroad"
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """An account to try things with: its prices and routes are its own, so that no other account meets them."""
+    """A demo account: its prices and routes are its own, so that they do not apply to other accounts."""
 
     account: str
     sender: str
     currency: str
-    #: minor units it begins with
+    #: initial balance in minor units
     money: int
-    #: minor units a segment, by destination
+    #: minor units per segment, by destination
     prices: Mapping[str, int]
     #: kind and settings of each carrier
     carriers: Mapping[str, tuple[str, Mapping[str, Any]]]
-    #: which of them to try in what order, by destination; without any all of them, as they come, everywhere
+    #: carriers in the order of their rank, by destination; empty: all of them, in order, everywhere
     routes: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    #: what else it may send as
+    #: further approved senders
     numbers: Sequence[str] = ()
 
 
 def set_up_sandbox(rt: Runtime, sandbox: Sandbox) -> bool:
-    """Make the sandbox, or bring its carriers' settings up to date; return whether its account was made now.
+    """Create the sandbox, or update its carriers' settings; return whether its account was created now.
 
-    Its carriers are left out where other carriers than those were added already: somebody works here in earnest.
+    Its carriers are omitted if other carriers exist: the installation is in productive use.
     """
     with rt.begin() as conn:
         earnest = {row.name for row in carriers.all_of(conn)} - {TEST_CARRIER, *sandbox.carriers}

@@ -1,4 +1,4 @@
-"""Rotate: seal again, under the installation's present secret key, all that the database keeps sealed."""
+"""Secret key rotation: re-encrypt all encrypted columns of the database under the current POSTROAD_SECRET_KEY."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ from pipeline.store.sealed import SealedColumn
 
 Row = dict[str, Any]
 
-#: rows sealed again in one transaction
+#: rows re-encrypted in one transaction
 _PORTION = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """How far the replacement of the secret key has come."""
+    """Progress of the rotation of the secret key."""
 
-    #: what was sealed again, by table
+    #: number of re-encrypted rows, by table
     resealed: Mapping[str, int]
-    #: API keys whose hash is still of a key before: each is hashed anew when it is used next
+    #: API keys still hashed with an older secret key: each is rehashed when it is used next
     behind: list[Row]
 
 
 def rotate(rt: Runtime) -> Rotation:
-    """Seal again what was sealed under an older secret key, or not at all; safe to run twice and to break off.
+    """Re-encrypt what is encrypted under an older secret key or not at all; idempotent, and safe to interrupt.
 
-    ConfigurationError when something was sealed under a key that is neither the present one nor among the old.
+    ConfigurationError: something is encrypted under a key that is neither the current one nor an old one.
     """
     resealed: dict[str, int] = {}
     for column in sealed.COLUMNS:
@@ -39,7 +39,7 @@ def rotate(rt: Runtime) -> Rotation:
 
 
 def behind(rt: Runtime) -> list[Row]:
-    """Return the API keys that would be void without the old secret keys."""
+    """Return the API keys that would be invalid without the old secret keys."""
     with rt.begin() as conn:
         return sealed.keys_behind(conn, rt.vault.id)
 

@@ -20,9 +20,9 @@ def set_sender(
     reason: str | None = None,
     countries: Sequence[str] | None = None,
 ) -> None:
-    """Register a sender id on an account, or change its state; the account is shown the reason.
+    """Register a sender id on an account, or change its state; the account sees the reason. InvalidInput, NotFound.
 
-    `countries` (ISO) are those it may be used in; none: all, None: unchanged.
+    `countries` (ISO 3166) are those it may be used in; empty: all, None: unchanged.
     """
     words = f"{sender!r} cannot be a sender: up to 11 letters, digits and blanks with a letter among them, or a number"
     require(is_sender(sender), words)

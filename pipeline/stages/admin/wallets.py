@@ -1,4 +1,4 @@
-"""Wallets, as operators fill them: money, credit and monthly quota."""
+"""Wallets of accounts, as operators change them: top-ups, credit limits and monthly quotas."""
 
 from datetime import date
 
@@ -7,12 +7,12 @@ from pipeline.rules.money.currencies import MOST_MONEY
 from pipeline.runtime import Runtime
 from pipeline.store import accounts, ledger
 
-#: largest quota of one entry, in segments: above it the input is taken for a typing error
+#: maximum quota of one entry, in segments: a larger one is considered a typing error
 MOST_SEGMENTS = 10**9
 
 
 def set_credit_limit(rt: Runtime, name: str, limit: int) -> None:
-    """Set the minor units by which an account's balance may be negative; not less than it is negative already."""
+    """Set the credit limit of an account in minor units; InvalidInput: its balance is below minus the limit."""
     require(0 <= limit <= MOST_MONEY, "a credit limit is 0 or more minor units")
     with rt.begin() as conn:
         if not ledger.set_credit_limit(conn, accounts.named(conn, name).id, limit):
@@ -20,14 +20,14 @@ def set_credit_limit(rt: Runtime, name: str, limit: int) -> None:
 
 
 def top_up(rt: Runtime, name: str, amount: int, note: str) -> int:
-    """Add minor units of its currency to an account's wallet; return its balance."""
+    """Add minor units of its currency to an account's wallet; return its balance. InvalidInput or NotFound."""
     require(0 < amount <= MOST_MONEY, "an amount is a whole number of minor units above 0: 5000 for 50.00")
     with rt.begin() as conn:
         return ledger.top_up(conn, accounts.named(conn, name).id, amount, note, rt.now())
 
 
 def grant(rt: Runtime, name: str, segments: int, note: str, month: date | None = None) -> int:
-    """Add segments to an account's quota of a month (this one, UTC); return the rest of that quota."""
+    """Add segments to an account's quota of a month (default: this one, UTC); return the rest of that quota."""
     require(0 < segments <= MOST_SEGMENTS, "a quota is a whole number of segments above 0")
     with rt.begin() as conn:
         account = accounts.named(conn, name).id
