@@ -1,1 +1,1 @@
-"""What happens at the front doors, before and beside the road."""
+"""Stages of the HTTP APIs: authentication, rate limits, queries, persons, verification and webhooks."""

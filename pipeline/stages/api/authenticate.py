@@ -1,4 +1,4 @@
-"""Identify: find out who calls, whether he may from there, and whether he calls too often."""
+"""Authenticate API calls: API key and proof, account state, source address, nonce (replay) and rate limit."""
 
 import logging
 import os
@@ -18,56 +18,56 @@ from schema.vocabulary import AccountState, Code
 
 log = logging.getLogger(__name__)
 
-#: characters a handle may have
+#: maximum length of a handle, in characters
 _LONGEST = 255
-#: what a sealed secret of a key is sealed for
+#: the purpose under which the secrets of API keys are encrypted
 PURPOSE = "key"
-#: what no secret and no hash of one is equal to
+#: a random secret that no key has
 _NO_SECRET = os.urandom(32)
 
 
 @value_class
 class Credentials:
-    """A call at a door, before we know whose it is."""
+    """The credentials of an API call, before they are checked."""
 
     dialect: str
-    #: what finds the key
+    #: by which the API key is looked up
     handle: str
-    #: the address it came from
+    #: source IP address
     source: str
-    #: what is called: calls are limited by key and endpoint
+    #: name of the called endpoint: rate limits apply per key and endpoint
     endpoint: str
-    #: calls a second, and how many at once, unless the key's settings say otherwise
+    #: calls per second, and burst size, unless the key's settings override them
     rate: float
     burst: int
-    #: judges the key's proof in the dialect's own way; returns None when it holds
+    #: checks the caller's proof against the key, as the dialect defines it; returns None if it is valid
     prove: Callable[[ApiKey], Any]
-    #: what must not come twice from this key, and for how many seconds it is remembered
+    #: a value that this key must not use twice, and for how many seconds it is remembered
     nonce: str | None = None
     nonce_seconds: int = 0
-    #: while the secret key is replaced: the handle as it is by those before it, where that is another
+    #: during a rotation of the secret key: the handle as derived with the older secret keys, if it differs
     older: tuple[str, ...] = ()
-    #: and the present hash of the secret that the caller shows; None: he shows none
+    #: during a rotation: hash of the presented secret under the current secret key; None: no secret was presented
     secret_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """Why a caller is turned away."""
+    """Why a call is denied."""
 
     code: Code
-    #: seconds after which he may try again
+    #: seconds after which the caller may retry
     wait: float = 0.0
-    #: what the dialect itself had to say about his proof
+    #: the dialect's own result of checking the proof
     proof: Any = None
 
 
 def authenticate(rt: Runtime, knocks: Sequence[Credentials]) -> list[ApiKey | Denied]:
-    """Return for each knock its key, or why it is turned away, in order.
+    """Return for each call its API key, or why it is denied, in order.
 
-    Judged in this order: the key is known and the proof holds, its account is active, the address is allowed, the nonce
-    is new, the limit holds. Whoever fails an earlier one spends nothing of a later. A key that is not there is judged
-    as one whose proof fails, by the same work: nobody without the secret learns which keys there are or how they stand.
+    Checks in this order: key and proof, account state, source address, nonce, rate limit; a call that fails one uses
+    up nothing of the later ones. An unknown key is checked like one with an invalid proof, in the same time: without
+    the secret, a caller does not learn which keys exist or their state.
     """
     found = _keys(rt, knocks)
     callers = [_caller(found, credentials) for credentials in knocks]
@@ -80,7 +80,7 @@ def authenticate(rt: Runtime, knocks: Sequence[Credentials]) -> list[ApiKey | De
 
 
 def _keys(rt: Runtime, knocks: Sequence[Credentials]) -> dict[tuple[str, str], ApiKey]:
-    # what PostgreSQL cannot spell is nobody's, and must not spoil it for those who knock beside it
+    # a handle that PostgreSQL cannot store belongs to no key, and must not fail the query for the other calls
     wanted = [(credentials.dialect, credentials.handle) for credentials in knocks if _is_spelt(credentials.handle)]
     if rt.vault.old:
         wanted += [
@@ -104,7 +104,7 @@ def _is_spelt(handle: str) -> bool:
 
 
 def _key(rt: Runtime, row: Sequence[Any]) -> ApiKey | None:
-    """Return a key; None: its secret is not to be had any more, so that nobody can prove that it is his."""
+    """Return a key; None: its secret cannot be decrypted any more, so that no proof can be checked."""
     id_, account, owner, state, currency, dialect, handle, test, scopes, networks, settings, sealed, secret_hash = row
     try:
         secret = rt.vault.open(PURPOSE, sealed) if sealed else None
@@ -129,12 +129,12 @@ def _key(rt: Runtime, row: Sequence[Any]) -> ApiKey | None:
 
 
 def _judge_alone(key: ApiKey | None, credentials: Credentials) -> ApiKey | Denied:
-    """Judge one knock; what cannot be judged is turned away alone, not with all that came beside it."""
+    """Check one call up to its source address; an unexpected error denies this call only, not the others."""
     try:
         judged = _judge(key, credentials)
         if isinstance(judged, ApiKey):
             _take(judged, credentials)
-    except Exception as error:  # noqa: BLE001 - its caller is told, and only he
+    except Exception as error:  # noqa: BLE001 - only this call fails
         log.error("a call with key %s cannot be judged: %s", key and key.id, type(error).__name__)
         return Denied(Code.INTERNAL)
     return judged
@@ -152,7 +152,7 @@ def _judge(key: ApiKey | None, credentials: Credentials) -> ApiKey | Denied:
 
 
 def _nobodys(credentials: Credentials) -> ApiKey:
-    """Return a key that nobody has the secret of, in place of one that is not there."""
+    """Return a key with a secret that no caller has, in place of an unknown key."""
     return ApiKey(
         id=0,
         account=0,
@@ -173,9 +173,9 @@ def _nobodys(credentials: Credentials) -> ApiKey:
 def _hash_anew(
     rt: Runtime, knocks: Sequence[Credentials], callers: Sequence[ApiKey | None], judged: Sequence[ApiKey | Denied]
 ) -> None:
-    """Hash with the present secret key what was hashed with one before it, of those who have just proved themselves.
+    """Rehash with the current secret key the API keys of calls that were just proven and are hashed with an older one.
 
-    Whatever becomes of that, they are answered: their key is found by the older hash next time too.
+    A database fault does not fail the calls: the keys are still found by the older hash next time.
     """
     shown = {
         change.id: change
@@ -195,12 +195,12 @@ def _hash_anew(
 
 
 def _is_proven(judged: ApiKey | Denied) -> bool:
-    """Tell whether a caller had what the key takes, welcome or not."""
+    """Return whether the caller's proof was valid, even if the call is denied for another reason."""
     return isinstance(judged, ApiKey) or judged.code in (Code.ACCOUNT_SUSPENDED, Code.SOURCE_FORBIDDEN)
 
 
 def _anew(key: ApiKey, credentials: Credentials) -> Rehash | None:
-    """Return how a key is hashed by what its caller has shown; None: he showed nothing that is kept as a hash."""
+    """Return the new hashes of a key, from what its caller presented; None: nothing of it is stored as a hash."""
     if key.secret_hash is None:
         return Rehash(key.id, key.handle, credentials.handle, None) if key.secret is None else None
     return Rehash(key.id, key.handle, credentials.handle, credentials.secret_hash) if credentials.secret_hash else None

@@ -1,4 +1,4 @@
-"""Purse: tell an account what it has."""
+"""Balance of an account, for its API."""
 
 from pipeline.runtime import Runtime
 from pipeline.store import accounts
@@ -6,6 +6,6 @@ from schema.api_views import AccountBalance
 
 
 def balance(rt: Runtime, account_id: int) -> AccountBalance:
-    """Return what the account has."""
+    """Return the account's balance in minor units of its currency."""
     with rt.begin() as conn:
         return accounts.balance(conn, account_id)

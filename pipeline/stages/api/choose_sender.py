@@ -1,4 +1,4 @@
-"""Senders: say under which name an account sends, where its API lets it name none or one it does not have."""
+"""Choice of the sender id, for APIs whose calls may omit it or give one that the account does not have."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from pipeline.store import accounts
 
 @dataclass(frozen=True, slots=True)
 class SenderPreference:
-    """The names an account would send under, the dearest first."""
+    """The sender ids that an account prefers, the most preferred first."""
 
     account: int
     senders: tuple[str, ...] = ()
-    #: E.164: where it goes
+    #: the recipient, E.164
     phone: str = ""
 
 
 def choose_senders(rt: Runtime, wishes: Sequence[SenderPreference]) -> list[str | None]:
-    """Return for each wish the first name in it that is approved where it goes, else the account's first, or None."""
+    """Return for each preference its first sender approved in the recipient's country, else the account's, or None."""
     with rt.read_only() as conn:
         approved = accounts.approved_senders(conn, (each.account for each in wishes))
     countries = phones.countries(wish.phone for wish in wishes)

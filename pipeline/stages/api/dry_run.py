@@ -1,4 +1,4 @@
-"""Rehearse: say what would become of an order that was judged, and leave it at that."""
+"""Dry run: the response that an admitted order would get, with segments and cost, without writing anything."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from schema.message import Admission, Answered, Charge
 
 
 def dry_run(rt: Runtime, admission: Admission, capacities: Mapping[str, Capacity]) -> Answered:
-    """Return the answer that an admission would come to. Nothing is written, nothing charged.
+    """Return the response that an admission would get. Nothing is written, nothing charged.
 
     `capacities`: as for `accept`.
     """
@@ -23,7 +23,7 @@ def dry_run(rt: Runtime, admission: Admission, capacities: Mapping[str, Capacity
 def _charges(
     rt: Runtime, admission: Admission, loads: list[PackedBatch], capacity: Capacity | None
 ) -> list[list[Charge]]:
-    """Return what each message would cost, and whether there is money for it, one load after the other."""
+    """Return the charge or refusal of each message, batch by batch."""
     measures = [measure(draft.body for _, draft in load.members) for load in loads]
     if admission.test or admission.account is None:
         return [[Charge(each, 0, 0, None) for each in own] for own in measures]

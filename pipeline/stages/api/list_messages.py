@@ -1,4 +1,4 @@
-"""Browse: show an account its messages as they stand, the latest first."""
+"""Messages of an account for its API: one by id, its status history, and pages of them, the latest first."""
 
 import re
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ _CURSOR = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
-    """Some messages, and where the next page begins."""
+    """A page of messages, and the cursor of the next page."""
 
     messages: list[ShownMessage]
-    #: to be handed back as it is; None: there is no more
+    #: opaque to the caller; None: this is the last page
     cursor: str | None
 
 
 def look(rt: Runtime, view: View, id_: UUID) -> ShownMessage | None:
-    """Return one message as it stands, or None when the view has none of that id."""
+    """Return one message with its status; None: the view has none of that id."""
     with rt.begin() as conn:
         return store.one(conn, view, id_)
 
 
 def recount(rt: Runtime, view: View, id_: UUID) -> tuple[ShownMessage, list[tuple[Status, datetime]]] | None:
-    """Return one message as it stands and its moves, those that were recorded, in order; None: there is no such."""
+    """Return one message and its recorded status changes, in order; None: the view has none of that id."""
     with rt.begin() as conn:
         seen = store.one(conn, view, id_)
         queued = store.queued_at(conn, id_) if seen else None
@@ -55,7 +55,7 @@ _PASSING = (Status.SCHEDULED, Status.QUEUED, Status.SENT)
 
 
 def list_messages(rt: Runtime, view: View, cursor: str | None, limit: int) -> MessagePage:
-    """Return a page of at most so many messages; ValueError when the cursor is none that we gave."""
+    """Return a page of at most `limit` messages; ValueError: invalid cursor."""
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise ValueError("this cursor is none of ours")
     with rt.begin() as conn:

@@ -1,4 +1,4 @@
-"""Enrol: keep an account's persons, and the one number each may have once it is proven to be his."""
+"""Persons of an account for its API: each may have one number, which is verified by a code sent to it."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -14,28 +14,28 @@ from schema.vocabulary import NumberMove
 
 @value_class
 class PersonQuery:
-    """A person somebody wants to send to."""
+    """A person that a request is sent to."""
 
     account: int
     person: str
-    #: the name space of the idempotency key, and the key; None: there is none
+    #: name space of the idempotency key, and the key; None: the request has none
     door: str = ""
     key: str | None = None
 
 
 @value_class
 class FoundPerson:
-    """What is known of a person, and of how his account sends."""
+    """A person with the sender that the account would use, and whether the request is a repetition."""
 
     person: Person | None
-    #: the account's first sender that is approved where his number is; None: it has none
+    #: the account's first sender that is approved in the number's country; None: it has none
     sender: str | None
-    #: whether the idempotency key was used before, and paid for: what it was used for is answered again
+    #: whether the idempotency key was used by a paid request: its response is repeated
     is_replay: bool
 
 
 def look_up(rt: Runtime, wanted: Sequence[PersonQuery]) -> list[FoundPerson]:
-    """Return what is known of each person, in order."""
+    """Return each person with its sender, in order."""
     with rt.read_only() as conn:
         rows = persons.find(conn, [(each.account, each.person, each.door, each.key) for each in wanted])
         anew = requests.unpaid(conn, {request for _, request in rows if request})
@@ -52,19 +52,19 @@ def look_up(rt: Runtime, wanted: Sequence[PersonQuery]) -> list[FoundPerson]:
 
 
 def find(rt: Runtime, account: int, person: str) -> Person | None:
-    """Return an account's person, or None."""
+    """Return a person of an account, or None."""
     with rt.read_only() as conn:
         return persons.get(conn, account, person)
 
 
 def find_or_create(rt: Runtime, account: int, person: str, *, test: bool = False) -> bool:
-    """Write a person without a number; return False when the account has him already."""
+    """Create a person without a number; return False if it exists already."""
     with rt.begin() as conn:
         return persons.create(conn, account, person, test=test)
 
 
 def add_number(rt: Runtime, account: int, person: str, phone: str) -> Person | None:
-    """Give a person a number, not proven yet; return him with it, or None when he has one already."""
+    """Add an unverified number to a person; return the person, or None if it has a number already."""
     number = rt.new_ids()
     with rt.begin() as conn:
         if not persons.give(conn, account, person, phone, number):
@@ -74,7 +74,7 @@ def add_number(rt: Runtime, account: int, person: str, phone: str) -> Person | N
 
 
 def drop_number(rt: Runtime, account: int, person: str, phone_id: UUID) -> bool:
-    """Take a person's number away; return False when he has it no more."""
+    """Remove a person's number; return False if the person does not have it any more."""
     with rt.begin() as conn:
         if not persons.take(conn, account, person, phone_id):
             return False
@@ -83,12 +83,12 @@ def drop_number(rt: Runtime, account: int, person: str, phone_id: UUID) -> bool:
 
 
 def expect_code(rt: Runtime, account: int, person: str, phone_id: UUID, challenge: UUID) -> bool:
-    """Let this code, and no earlier one, prove a person's number; return False when it is his no more, or proven."""
+    """Make this challenge the one that verifies a person's number; return False if that is gone or verified already."""
     with rt.begin() as conn:
         return persons.challenge(conn, account, person, phone_id, challenge)
 
 
 def hold_proven(rt: Runtime, account: int, person: str, challenge: UUID) -> bool:
-    """Hold the number proven that this code was sent to; return False when another took its place."""
+    """Mark the number that this challenge was sent to as verified; return False if the number was replaced."""
     with rt.begin() as conn:
         return persons.verify(conn, account, person, challenge)

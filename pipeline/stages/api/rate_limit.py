@@ -1,4 +1,4 @@
-"""Restrain: hold back what is sent too often to one number, or by one account."""
+"""Rate limits of API calls: how often an account may send, overall or to one number."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ __all__ = ["LimitTake", "Refused", "of_number", "rate_limit"]
 
 
 def rate_limit(rt: Runtime, wanted: Sequence[Sequence[LimitTake]]) -> list[Refused | None]:
-    """Take what each call wants of its limits, all or nothing; return for each None, or which limit refused it."""
+    """Take tokens from the limits of each call, all or none; return for each None, or which limit refused it."""
     if not any(wanted):
         return [None] * len(wanted)
     vault = rt.vault_or_none
@@ -20,7 +20,7 @@ def rate_limit(rt: Runtime, wanted: Sequence[Sequence[LimitTake]]) -> list[Refus
 
 
 def _take_older_too(rt: Runtime, wanted: Sequence[Sequence[LimitTake]]) -> list[Refused | None]:
-    """Take by the older names of limits too, so that what was used up under them stays so, now and afterwards."""
+    """Take from the limits under their older names too, so that a rotation of the secret key resets no limit."""
     spread = [[(place, each) for place, one in enumerate(group) for each in _names(one)] for group in wanted]
     judged = rate_limits.take(rt.valkey, [[each for _, each in group] for group in spread])
     return [
@@ -34,7 +34,7 @@ def _names(one: LimitTake) -> list[LimitTake]:
 
 
 def of_number(rt: Runtime, account: int, name: str, phone: str, *, rate: float, burst: int) -> LimitTake:
-    """Return the limit of that name on what an account sends to a number; the number stands in it as a keyed hash."""
+    """Return an account's limit (messages per second, burst) to one number, of which its key has a keyed hash."""
     vault = rt.vault
     key = _key(vault, account, name, phone)
     older = tuple(_key(each, account, name, phone) for each in vault.old) if vault.old else ()

@@ -1,4 +1,4 @@
-"""Answer: read back what was made of orders, so that their callers hear of segments, cost and refusals."""
+"""Responses to API requests: read the written messages of orders, with segments, cost and refusals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from pipeline.store.api import responses
 from schema.message import Accepted, Answered
 from schema.order import Order
 
-#: (account's name, door, idempotency key)
+#: (account's name, name space of requests, idempotency key)
 _Keyed = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Readback:
-    """The answers that are ready, and what still stands in the way of the others."""
+    """Responses, and the batches that must be billed before the responses are complete."""
 
     answered: list[Answered]
-    #: batches of theirs that nobody has paid for yet
+    #: batches of these orders that are not billed yet
     unpaid: list[UUID]
 
 
 def answer(rt: Runtime, accepted: Sequence[Accepted]) -> Readback:
-    """Return the whole answer to each accepted order, in order; what is not paid for yet is missing from them."""
+    """Return the full response to each accepted order, in order; messages that are not billed yet are missing in it."""
     spans = [
         (each.request, min(own), max(own), each.replayed)
         for each in accepted
@@ -50,9 +50,9 @@ def answer(rt: Runtime, accepted: Sequence[Accepted]) -> Readback:
 
 
 def recall(rt: Runtime, orders: Sequence[Order]) -> list[Accepted | None]:
-    """Return for each order the answer its idempotency key already has, or None, in order.
+    """Return for each order the earlier response under its idempotency key, or None, in order.
 
-    That nobody could pay is no answer for good: it is judged anew.
+    A request that could not be paid for has no lasting response: None, so that it is processed again.
     """
     keyed = [(order.account, order.door or idempotency.ORDERS, order.idempotency_key) for order in orders]
     earlier = _earlier(rt, sorted({key for key in keyed if key[2] is not None}))
@@ -60,7 +60,7 @@ def recall(rt: Runtime, orders: Sequence[Order]) -> list[Accepted | None]:
 
 
 def repeat(rt: Runtime, account: str, door: str, key: str) -> Answered | None:
-    """Return what was answered under an idempotency key of an account, or None: nothing, or not all of it yet."""
+    """Return the response under an idempotency key of an account; None: there is none, or it is not complete yet."""
     found = list(_earlier(rt, [(account, door, key)]).values())
     back = answer(rt, found)
     return back.answered[0] if found and not back.unpaid else None

@@ -1,4 +1,4 @@
-"""Survey: show an account the requests it had wait for their minute, and name the messages of one to take back."""
+"""Scheduled requests of an account: search them, and list the messages of one in order to cancel it."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -11,17 +11,17 @@ from schema.api_views import ShownSchedule
 
 __all__ = ["ScheduledSearch", "ShownSchedule", "View", "members", "scheduled"]
 
-#: requests one search looks at: the latest
+#: maximum number of requests that a search returns: the latest
 _MOST = 1000
 
 
 def scheduled(rt: Runtime, view: View, sought: ScheduledSearch) -> list[ShownSchedule]:
-    """Return the scheduled requests of that kind, the latest first."""
+    """Return the scheduled requests that match the search, the latest first."""
     with rt.begin() as conn:
         return scheduled_requests.find(conn, view, sought, _MOST)
 
 
 def members(rt: Runtime, view: View, request: UUID) -> Sequence[UUID] | None:
-    """Return the ids of a request's messages, or None when the view has no such request."""
+    """Return the ids of a request's messages; None: the view has no such request."""
     with rt.begin() as conn:
         return scheduled_requests.places(conn, view, request)

@@ -1,4 +1,4 @@
-"""Register: the sender ids that an account asks for; an operator approves or rejects them."""
+"""Registration of sender ids by an account through its API; an operator approves or rejects them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,23 +10,23 @@ from schema.api_views import ShownSenderId
 
 __all__ = ["ShownSenderId", "amend", "delete", "find", "list_all", "register"]
 
-#: sender ids one answer lists
+#: maximum number of sender ids in a list
 _MOST = 1000
 
 
 def register(
     rt: Runtime, account_id: int, sender: str, countries: Sequence[str], registration: Mapping[str, Any]
 ) -> ShownSenderId | None:
-    """Write a sender id that waits for approval; return it, or None when the account has it already.
+    """Register a sender id, pending approval; return it, or None if the account has it already.
 
-    One that was rejected may be asked for again.
+    A rejected one may be registered again.
     """
     with rt.begin() as conn:
         return store.create(conn, account_id, sender, countries, registration)
 
 
 def find(rt: Runtime, account_id: int, id_: UUID) -> ShownSenderId | None:
-    """Return an account's sender id, or None."""
+    """Return a sender id of an account, or None."""
     with rt.begin() as conn:
         return store.find(conn, account_id, id_)
 
@@ -40,12 +40,12 @@ def list_all(rt: Runtime, account_id: int) -> list[ShownSenderId]:
 def amend(
     rt: Runtime, account_id: int, id_: UUID, countries: Sequence[str] | None, registration: Mapping[str, Any]
 ) -> ShownSenderId | None:
-    """Change what is said of a sender id that waits for approval; return it, or None when none waits under that id."""
+    """Change the registration of a pending sender id; return it, or None if none is pending under that id."""
     with rt.begin() as conn:
         return store.update(conn, account_id, id_, countries, registration)
 
 
 def delete(rt: Runtime, account_id: int, id_: UUID) -> bool:
-    """Delete a sender id; return whether there was one. What waits to be sent under it goes all the same."""
+    """Delete a sender id; return whether there was one. Messages already accepted with it are still sent."""
     with rt.begin() as conn:
         return store.delete(conn, account_id, id_)

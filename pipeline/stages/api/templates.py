@@ -1,4 +1,4 @@
-"""Texts: the templates that an account keeps, found and written through its door."""
+"""Message templates of an account: created, read, updated, deleted and listed through its API."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -10,17 +10,17 @@ from schema.vocabulary import Syntax
 
 __all__ = ["ShownTemplate", "create", "delete", "find", "find_all", "list_all", "update"]
 
-#: templates one answer lists
+#: maximum number of templates in a list
 _MOST = 1000
 
 
 def find(rt: Runtime, account_id: int, word: str) -> ShownTemplate | None:
-    """Return the account's template of that slug or id, or None."""
+    """Return the account's template with that slug or id, or None."""
     return find_all(rt, account_id, [word]).get(word)
 
 
 def find_all(rt: Runtime, account_id: int, words: Iterable[str]) -> dict[str, ShownTemplate]:
-    """Return slug or id → template, for those that the account has."""
+    """Return slug or id → template, for those that exist."""
     with rt.begin() as conn:
         return templates.find(conn, account_id, words)
 
@@ -32,7 +32,7 @@ def list_all(rt: Runtime, account_id: int) -> list[ShownTemplate]:
 
 
 def create(rt: Runtime, account_id: int, slug: str, name: str, body: str, syntax: Syntax) -> ShownTemplate | None:
-    """Write a template; return it, or None when the account has one of that slug."""
+    """Create a template; return it, or None if the account has one with that slug."""
     with rt.begin() as conn:
         return templates.create(conn, account_id, slug, name, body, syntax)
 
@@ -40,12 +40,12 @@ def create(rt: Runtime, account_id: int, slug: str, name: str, body: str, syntax
 def update(
     rt: Runtime, account_id: int, id_: UUID, *, name: str | None, body: str | None, syntax: Syntax
 ) -> ShownTemplate | None:
-    """Give a template another name or body (None: as it was); return it, or None when the account has no such."""
+    """Change a template's name or body (None: unchanged) and its syntax; return it, or None if there is none."""
     with rt.begin() as conn:
         return templates.update(conn, account_id, id_, name=name, body=body, syntax=syntax)
 
 
 def delete(rt: Runtime, account_id: int, id_: UUID) -> bool:
-    """Delete a template; return whether there was one. What was sent with it stays as it was."""
+    """Delete a template; return whether there was one. Messages sent with it are unchanged."""
     with rt.begin() as conn:
         return templates.delete(conn, account_id, id_)

@@ -1,4 +1,4 @@
-"""Verify: keep the hash of a code that somebody is sent, judge what he types, count his guesses, tell how it goes."""
+"""Verification codes (OTP): store a code's keyed hash, check guesses, count failed attempts, report the status."""
 
 import secrets
 from collections.abc import Sequence
@@ -12,27 +12,27 @@ from pipeline.store.api import challenges, recipient_requests
 from schema.api import Challenge
 from schema.vocabulary import Code, Status
 
-#: what a code's hash is made for
+#: the purpose under which codes are hashed
 PURPOSE = "code"
-#: digits a code has unless its sender makes it
+#: default number of digits of a code that we generate
 DIGITS = 7
 
 
 class CheckedCode(StrEnum):
-    """What a guess came to."""
+    """Result of checking a guess."""
 
     VALID = "valid"
     INVALID = "invalid"
-    #: its time is over, whatever was guessed
+    #: the challenge has expired, whatever the guess
     EXPIRED = "expired"
-    #: too many wrong ones came before it, right or not
+    #: too many wrong guesses came before, whatever this one
     MAX_ATTEMPTS_EXCEEDED = "max_attempts_exceeded"
     #: the account has no such challenge
     UNKNOWN = "unknown"
 
 
 def make_code(digits: int = DIGITS) -> str:
-    """Return a new random code."""
+    """Return a new random code with this number of decimal digits."""
     return f"{secrets.randbelow(10**digits):0{digits}}"
 
 
@@ -47,7 +47,7 @@ def challenge(
     key_id: int | None = None,
     callback_url: str | None = None,
 ) -> Challenge:
-    """Return the challenge of a code, which itself is kept nowhere: only its hash, which no other challenge shares."""
+    """Return the challenge of a code, not stored yet: it has only a keyed hash of the code and the challenge's id."""
     return Challenge(
         id=id_,
         account=account_id,
@@ -60,14 +60,14 @@ def challenge(
 
 
 def open_challenges(rt: Runtime, opened: Sequence[Challenge]) -> None:
-    """Write challenges, before the messages with their codes may go; one that is there already stays as it is."""
+    """Store challenges, before the messages with their codes may be sent; existing ones are unchanged."""
     if opened:
         with rt.begin() as conn:
             challenges.write(conn, opened)
 
 
 def check(rt: Runtime, account_id: int, challenge_id: UUID, code: str) -> CheckedCode:
-    """Judge a guess at a code and count it when it is wrong; the right one may be shown again and again."""
+    """Check a guess at a code and count it if it is wrong; return the result. The right code may be checked again."""
     now = rt.now()
     with rt.begin() as conn:
         expected = challenges.code_hash(conn, account_id, challenge_id)
@@ -81,9 +81,9 @@ def check(rt: Runtime, account_id: int, challenge_id: UUID, code: str) -> Checke
 
 
 def complete(rt: Runtime, account_id: int, challenge_id: UUID, *, test: bool = False) -> bool:
-    """Note that the account says its user is verified; return whether it has such a challenge.
+    """Record that the account reports its user as verified; return whether it has such a challenge.
 
-    `test`: whether a test key says so; it has those that test keys opened, and no other.
+    `test`: whether the call has a test key, which has access to the challenges of test keys only.
     """
     with rt.begin() as conn:
         return challenges.complete(conn, account_id, challenge_id, rt.now(), test=test)
@@ -91,21 +91,21 @@ def complete(rt: Runtime, account_id: int, challenge_id: UUID, *, test: bool = F
 
 @dataclass(frozen=True, slots=True)
 class CodeMessage:
-    """How the message with a code stands."""
+    """Status of the message with a code."""
 
-    #: when its sending was asked
+    #: when it was requested
     created_at: datetime
     status: Status
     #: why it failed or was rejected
     error_code: Code | None
-    #: since when it stands so
+    #: when it got this status
     at: datetime
 
 
 def follow(rt: Runtime, wanted: Sequence[tuple[int, str, UUID, bool]]) -> list[CodeMessage | None]:
-    """Return how the message of each request stands, in order; None: there is no such.
+    """Return the status of the message of each request, in order; None: there is no such request.
 
-    Wanted are (account, dialect, request, whether it is a test).
+    `wanted`: (account, dialect, request, whether it is a test).
     """
     with rt.read_only() as conn:
         found = recipient_requests.standings(conn, wanted)

@@ -1,7 +1,7 @@
-"""Notify: give out the calls of customers' webhooks that are due, and keep what came of them.
+"""Webhook deliveries: claim the calls of customers' endpoints that are due, record their outcomes, and replay them.
 
-A call is claimed (committed, with a lease), made by whoever claimed it, and recorded; a call whose maker died is made
-again under the same event's id.
+A delivery is claimed (committed, with a lease), called by the process that claimed it, and recorded; if that process
+died, the call is made again with the same event id.
 """
 
 import random
@@ -20,58 +20,58 @@ from schema.api import MessageEvent, PersonEvent
 from schema.value_class import value_class
 from schema.vocabulary import Code, DeliveryState, Encoding, NumberMove, Status
 
-#: seconds a claimed call is its maker's: longer than any may take, and what writing it down may
+#: lease of a claimed delivery in seconds: longer than any call and its recording take
 LEASE = 60.0
-#: hours for which the secret before the last rotation is still good
+#: hours for which the previous secret of an endpoint is still used after a rotation
 OVERLAP = 24.0
-#: the HTTP statuses with which a receiver may say when to call again (RFC 6585, 4; RFC 9110, 15.6.4)
+#: HTTP statuses whose Retry-After is respected (RFC 6585, 4; RFC 9110, 15.6.4)
 _BUSY = frozenset({429, 503})
-#: what one listing holds at most
+#: maximum number of deliveries in a list
 LISTED = 200
 
 
 @value_class
 class DeliveryJob:
-    """One call to make."""
+    """One webhook call to make."""
 
     notification: MessageEvent | PersonEvent
     url: str
-    #: the newest first; empty: they cannot be read
+    #: signing secrets, the newest first; empty: they cannot be decrypted
     secrets: tuple[bytes, ...]
-    #: calls of one lane share a window
+    #: calls of one channel share a window of concurrent calls
     channel: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDeliveries:
-    """What a look for work brought."""
+    """Claimed deliveries, and whether more are due."""
 
     jobs: list[DeliveryJob]
-    #: there may be more at once
+    #: more may be due now
     is_more: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """What came of one errand."""
+    """Outcome of one webhook call."""
 
     job: DeliveryJob
-    #: an HTTP status, or a word
+    #: an HTTP status, or a word for an error
     answer: str
-    #: it was answered as it should be, or there was nothing to say
+    #: it was answered as the dialect demands, or the dialect has nothing to send
     accepted: bool
-    #: whether the receiver was called at all
+    #: whether a request was sent at all
     called: bool = True
     #: the receiver wants no more calls
     gone: bool = False
-    #: seconds to wait before the second, third, … try
+    #: seconds before the second, third, … attempt
     schedule: tuple[float, ...] = ()
-    #: seconds for which the receiver asked not to be called
+    #: seconds of Retry-After; 0: none
     asked: float = 0.0
 
 
 def claim(rt: Runtime, rooms: Mapping[UUID, int], most: int) -> ClaimedDeliveries:
-    """Take calls that are due, up to so many, of each lane as many as it has room (not named: a whole window)."""
+    """Claim up to `most` due deliveries, of each channel up to its room (not in `rooms`: a whole window)."""
     with rt.begin() as conn:
         taken = webhook_deliveries.claim(conn, rooms, rt.settings.webhook_lane, most, LEASE)
         rows = webhook_deliveries.load(conn, taken.own, OVERLAP)
@@ -84,7 +84,7 @@ def claim(rt: Runtime, rooms: Mapping[UUID, int], most: int) -> ClaimedDeliverie
 
 
 def record(rt: Runtime, outcomes: Sequence[CallOutcome]) -> set[UUID]:
-    """Write what came of errands; return the endpoints that were suspended for it."""
+    """Record the outcomes of calls and schedule retries; return the endpoints that were suspended for failing."""
     notification = [_notification(each) for each in outcomes]
     called = [each for each in outcomes if each.called and each.job.notification.endpoint]
     well = {each.job.channel for each in called if each.accepted}
@@ -96,7 +96,7 @@ def record(rt: Runtime, outcomes: Sequence[CallOutcome]) -> set[UUID]:
 
 
 def asked_to_wait(rt: Runtime, status: int, headers: Mapping[str, str], schedule: Sequence[float]) -> float:
-    """Return the seconds for which an answer asks for no more calls, the last step of the schedule at most; 0: none."""
+    """Return the seconds of a response's Retry-After, at most the last step of the schedule; 0: none."""
     if status not in _BUSY or not schedule:
         return 0.0
     asked = retry_after.seconds(headers.get("Retry-After", ""), headers.get("Date", ""), rt.now()) or 0.0
@@ -104,7 +104,7 @@ def asked_to_wait(rt: Runtime, status: int, headers: Mapping[str, str], schedule
 
 
 def give_back(rt: Runtime, jobs: Sequence[DeliveryJob]) -> None:
-    """Leave errands that were not run to whoever looks next."""
+    """Release claimed deliveries that were not called, so that they are due again at once."""
     with rt.begin() as conn:
         webhook_deliveries.give_back(conn, [(each.notification.delivery, each.notification.attempt) for each in jobs])
 
@@ -113,7 +113,7 @@ def _notification(outcome: CallOutcome) -> webhook_deliveries.DeliveryResult:
     notification, wait = outcome.job.notification, None
     if not outcome.accepted and not (outcome.gone and notification.endpoint is None):
         wait = retries.again(outcome.schedule, notification.attempt, random.random(), outcome.asked)
-        if outcome.gone and wait is None:  # it waits until somebody resumes its endpoint
+        if outcome.gone and wait is None:  # it waits until its endpoint is resumed
             wait = 0.0
     return webhook_deliveries.DeliveryResult(
         notification.delivery, notification.attempt, outcome.answer, outcome.accepted, wait
@@ -125,7 +125,7 @@ def _job(rt: Runtime, row: Mapping[str, Any], notification: MessageEvent | Perso
     sealed = own or [(row["key_sealed"], "key")]
     try:
         opened = tuple(rt.vault.open(purpose, secret) for secret, purpose in sealed if secret)
-    except ConfigurationError:  # another POSTROAD_SECRET_KEY, or none: nothing can be signed
+    except ConfigurationError:  # POSTROAD_SECRET_KEY differs or is missing: nothing can be signed
         opened = ()
     return DeliveryJob(notification, row["url"], opened, row["lane"])
 
@@ -179,13 +179,13 @@ def _number_telling(row: Mapping[str, Any]) -> PersonEvent:
     )
 
 
-# Again, and what there is --------------------------------------------------------------------------------------
+# Replay and lists ----------------------------------------------------------------------------------------------
 
 
 def replay(rt: Runtime, account: int | None, wanted: Sequence[UUID]) -> int:
-    """Make calls again that are done, named by their own ids or their messages'; return how many.
+    """Replay finished deliveries, given by their own ids or their messages'; return how many.
 
-    `account` (None: anybody) is whose they must be.
+    Only those of `account` (None: of all) are replayed.
     """
     with rt.begin() as conn:
         return webhook_deliveries.replay(conn, account, wanted)
@@ -194,7 +194,7 @@ def replay(rt: Runtime, account: int | None, wanted: Sequence[UUID]) -> int:
 def replay_since(
     rt: Runtime, account: int | None, endpoint: UUID, since: datetime, *, only_dead: bool = False
 ) -> int | None:
-    """Make an endpoint's calls again that ended since then; return how many, or None: the account has no such."""
+    """Replay an endpoint's deliveries that ended since then; return how many, or None: no such endpoint."""
     with rt.begin() as conn:
         if webhook_endpoints.find(conn, account, endpoint) is None:
             return None
@@ -209,7 +209,7 @@ def list_calls(
     state: DeliveryState | None = None,
     most: int = LISTED,
 ) -> list[webhook_deliveries.Row]:
-    """Return calls, the latest news first: of an endpoint, about a message, in a state."""
+    """Return deliveries, those of the latest events first; filtered by endpoint, message and state."""
     with rt.begin() as conn:
         return webhook_deliveries.listing(
             conn, endpoint=endpoint, message=message, state=state and str(state), most=most

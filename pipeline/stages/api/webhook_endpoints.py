@@ -1,4 +1,4 @@
-"""Webhook endpoints of accounts: created, changed, listed, removed, with the secrets that sign their calls.
+"""Webhook endpoints of accounts: create, change, list and remove them, and rotate their signing secrets.
 
 `account` is an account's id; None, for operators only, means any account's.
 """
@@ -19,7 +19,7 @@ from schema.vocabulary import EndpointState
 
 #: the purpose under which an endpoint's secret is encrypted
 PURPOSE = "endpoint"
-#: endpoints of one account: each gets events of every message
+#: maximum number of endpoints of one account: each gets events of every message
 MOST = 20
 #: makes a dialect's verification call to a URL; returns None if it was confirmed, else what is wrong
 VerifyEndpoint = Callable[[str, str], str | None]
@@ -55,7 +55,7 @@ class WebhookApi(Protocol):
 
     @property
     def signs_with_key(self) -> bool:
-        """Whether its webhooks are signed with the key that sent the message."""
+        """Return whether its webhooks are signed with the API key that sent the message."""
 
     @property
     def handshake(self) -> object | None:
@@ -116,7 +116,7 @@ def list_all(rt: Runtime, account: int | None) -> list[Endpoint]:
 
 
 def find(rt: Runtime, account: int | None, endpoint: UUID) -> Endpoint | None:
-    """Return an endpoint, or None when the account has no such."""
+    """Return an endpoint, or None if the account has no such endpoint."""
     with rt.begin() as conn:
         return webhook_endpoints.find(conn, account, endpoint)
 
@@ -132,9 +132,9 @@ def change(
     description: str | None = None,
     state: EndpointState | None = None,
 ) -> Endpoint | None:
-    """Change what is not None of an endpoint of the dialect; return it as it is then, or None when there is no such.
+    """Change the given properties (None: unchanged) of an endpoint; return the new state, or None: no such endpoint.
 
-    UrlUnfit says what is wrong with the URL. Made active, it is called at once for all that waits.
+    UrlForbidden: the URL is not allowed, or cannot change. Made active, it gets all waiting deliveries at once.
     """
     if url is not None:
         _check_url(rt, url)
@@ -149,13 +149,13 @@ def change(
 
 
 def resume(rt: Runtime, account: int | None, endpoint: UUID) -> Endpoint | None:
-    """Have an endpoint called again, at once for all that waits; return it, or None when the account has no such."""
+    """Resume an endpoint: its waiting deliveries are due at once; return it, or None: no such endpoint."""
     with rt.begin() as conn:
         return webhook_endpoints.resume(conn, account, endpoint)
 
 
 def remove(rt: Runtime, account: int | None, endpoint: UUID) -> bool:
-    """Take an endpoint away; what it was still to be told is dropped. False: the account has no such."""
+    """Remove an endpoint and its pending deliveries; return False if the account has no such endpoint."""
     with rt.begin() as conn:
         found = webhook_endpoints.find(conn, account, endpoint)
         if found is None:
@@ -168,9 +168,9 @@ def remove(rt: Runtime, account: int | None, endpoint: UUID) -> bool:
 
 
 def rotate_secret(rt: Runtime, account: int | None, endpoint: UUID) -> tuple[Endpoint, str] | None:
-    """Give an endpoint a new secret; return both, or None when the account has no such with a secret of its own.
+    """Give an endpoint a new secret; return both, or None if the account has no such endpoint with its own secret.
 
-    For a day its dialect may sign with the one before it as well.
+    For a day its dialect may sign with the previous secret as well.
     """
     secret = _new_ids()
     with rt.begin() as conn:
@@ -179,7 +179,7 @@ def rotate_secret(rt: Runtime, account: int | None, endpoint: UUID) -> tuple[End
 
 
 def reach(rt: Runtime) -> AllowedAddresses:
-    """Return what the settings let webhooks reach; ConfigurationError when a network is none."""
+    """Return the addresses that webhooks may call, from the settings; ConfigurationError: an invalid network."""
     given = rt.settings
     try:
         return webhook_urls.reach(given.webhook_networks, given.webhook_ports, given.webhook_plain)
