@@ -1,4 +1,4 @@
-"""Deliver: carry claimed batches to their carrier, portion by portion, each marked before a byte of it goes out."""
+"""Deliver: submit claimed batches to their carrier in portions, each marked in the database before it is sent."""
 
 from pipeline.stages.deliver.delivery_run import deliver
 from pipeline.stages.deliver.recover import recover

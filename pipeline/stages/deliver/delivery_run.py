@@ -1,4 +1,4 @@
-"""One trip to a carrier: claim, and then send, record and mark by turns until nothing is left."""
+"""Delivery run: claim batches of one carrier, then mark, send and record portion after portion until none is left."""
 
 import logging
 import time
@@ -30,16 +30,16 @@ from schema.vocabulary import Outcome
 log = logging.getLogger(__name__)
 
 _TAKEN = Outcome.ACCEPTED
-#: seconds before what a carrier answered is written again, doubled each time up to the last
+#: seconds before the write of a carrier's answers is retried, doubled each time, and their maximum
 _PAUSE, _LONGEST_PAUSE = 0.1, 2.0
-#: of the lease: one third is the carrier's call's, until here a write is tried again, the last third is to spare
+#: share of the lease until which a write is retried: one third is for the carrier's call, the last third is reserve
 _TRIED_FOR = 2 / 3
 
 
 def deliver(rt: Runtime, wanted: Sequence[UUID]) -> list[Hint]:
-    """Send what these queued batches of one carrier still hold; return the batches other carriers should take up.
+    """Claim and send these queued batches of one carrier; return hints of the batches that follow them.
 
-    Where the carrier has a limit, the hinted batches wait until their accounts' turn has come (`leases.claim`).
+    If the carrier has a rate limit, batches wait for the fair turn of their account (`leases.claim`).
     """
     with rt.begin() as conn:
         claims = leases.claim(conn, wanted, rt.settings.lease_seconds, rt.journal.id if rt.journal else None)
@@ -54,33 +54,33 @@ def deliver(rt: Runtime, wanted: Sequence[UUID]) -> list[Hint]:
 
 @dataclass(slots=True)
 class _Run:
-    """Claimed batches of one carrier, and how far they have come."""
+    """Progress of a delivery run: the claimed batches of one carrier."""
 
     claims: Sequence[Claim]
-    #: marked, unless it waits for its turn
+    #: the current portion: marked, unless it waits for the rate limit
     portion: Portion
     rest: Iterator[Portion]
     state: LeaseState
-    #: segments a second; None: as fast as the carrier answers
+    #: segments per second; None: no limit
     pace: float | None
-    #: batch → how far its messages were tried
+    #: batch → the last of its messages that was tried
     reached: dict[UUID, UUID | None]
-    #: where its portions are noted
+    #: its pages of the journal
     pages: Pages = field(default_factory=Pages)
-    #: messages that the carrier wants later, and after how long
+    #: message → after how long the carrier asked to retry it
     pauses: dict[UUID, timedelta] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
     @property
     def lead(self) -> Claim:
-        """Return a claim that names the carrier for all of them."""
+        """Return a claim from which the carrier of all of them is read."""
         return self.portion.members[0][0] if self.portion.members else self.claims[0]
 
 
 def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
-    """Turn away what may not go any more and mark the first portion; at a carrier with a limit it must wait first.
+    """Reject what may not be sent any more, and mark the first portion; with a rate limit it waits before it is marked.
 
-    It is in the journal before it is marked: what the journal does not know of a marked message is in doubt.
+    It is in the journal before it is marked: a marked message that is not in the journal is unknown after a crash.
     """
     parcels = leases.parcels(conn, claims)
     loads = claim_rejections.let_through(conn, rt.now(), rt.new_ids(), claims, parcels)
@@ -101,11 +101,11 @@ def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
 
 
 def _carry(rt: Runtime, run: _Run) -> list[Hint]:
-    """Send a trip's portions; each commit records the one that went out and marks the next.
+    """Send a run's portions; each commit records the portion that was sent and marks the next. Return hints.
 
-    The carrier is made after the claim's commit: an adapter that kills its process is counted. A process that is told
-    to stop, and one whose turn is over, sends what is marked and gives the rest back; what a carrier leaves undone
-    whose breaker opens goes to the next.
+    The carrier is created after the claim's commit, so that an adapter that kills its process is counted. A process
+    that stops, or whose turn is over, sends what is marked and gives the rest back; if the carrier's breaker opens,
+    the rest fails over to the next carrier.
     """
     carrier, is_probe = _asked(rt, run)
     if carrier and is_probe:
@@ -131,7 +131,7 @@ def _carry(rt: Runtime, run: _Run) -> list[Hint]:
 
 
 def _marked(rt: Runtime, run: _Run, following: Portion | None) -> tuple[bool, Portion]:
-    """Open the next portion's page; return whether it waits for the carrier's pace, and what is marked now."""
+    """Open the next portion's journal page; return whether it waits for the rate limit, and the portion to mark now."""
     if following is None:
         return False, NOTHING
     waits = _has_turn(rt, run, following.segments()) > 0
@@ -140,20 +140,20 @@ def _marked(rt: Runtime, run: _Run, following: Portion | None) -> tuple[bool, Po
 
 
 def _set_probe_apart(run: _Run) -> None:
-    """Make the first message, which probes an open breaker, a portion of its own."""
+    """Make the first message, the probe of an open breaker, a portion of its own."""
     alone, others = Portion(run.portion.members[:1]), Portion(run.portion.members[1:])
     run.portion, run.rest = alone, chain([others] if others.members else [], run.rest)
 
 
 def _following(rt: Runtime, run: _Run) -> tuple[Portion | None, set[UUID]]:
-    """Return the next portion, or None and the batches to give back: the process is to stop, or its turn is over."""
+    """Return the next portion; or None and the batches to give back, when the process stops or its turn is over."""
     if rt.is_stopping() or (run.pace is not None and time.monotonic() > run.began + pacing.turn(run.pace)):
         return None, {claim.span.batch for each in run.rest for claim, _ in each.members}
     return next(run.rest, None), set()
 
 
 def _asked(rt: Runtime, run: _Run) -> tuple[Carrier | None, bool]:
-    """Return the trip's carrier, or None when it may not be given anything now; and whether this trip tries it."""
+    """Return the run's carrier, or None if it cannot be used now; and whether this run is the breaker's probe."""
     carrier = _carrier(rt, run.lead) if run.portion.members else None
     if carrier is None or run.lead.test:
         return carrier, False
@@ -162,7 +162,7 @@ def _asked(rt: Runtime, run: _Run) -> tuple[Carrier | None, bool]:
 
 
 def _noted(rt: Runtime, run: _Run, sent: Portion, answers: Sequence[Attempt], *, at_once: bool) -> bool:
-    """Note what a portion's outcomes say of the carrier; tell whether it may be given another."""
+    """Report a portion's outcomes to the carrier's breaker; return whether the carrier may get another portion."""
     if not sent.members:
         return True
     run.reached.update(sent.last())
@@ -181,7 +181,7 @@ def _noted(rt: Runtime, run: _Run, sent: Portion, answers: Sequence[Attempt], *,
 
 
 def _has_turn(rt: Runtime, run: _Run, segments: int) -> float:
-    """Take so many segments of the carrier's limit; return 0, or the seconds to wait before asking again."""
+    """Take segments from the carrier's rate limit; return 0, or the seconds to wait before the next try."""
     if run.pace is None:
         return 0.0
     at_once = pacing.at_once(run.pace)
@@ -190,7 +190,7 @@ def _has_turn(rt: Runtime, run: _Run, segments: int) -> float:
 
 
 def _wait(rt: Runtime, run: _Run, portion: Portion) -> LeaseState:
-    """Wait for the portion's turn, keeping the claims alive, and mark it."""
+    """Wait for the rate limit while renewing the leases, then mark the portion; return the leases."""
     owed, at_once, renewed = portion.segments(), pacing.at_once(run.pace or 1), time.monotonic()
     while owed > 0:
         wait = _has_turn(rt, run, min(owed, at_once))
@@ -207,9 +207,9 @@ def _wait(rt: Runtime, run: _Run, portion: Portion) -> LeaseState:
 
 
 def _put_down(rt: Runtime, run: _Run, entry: PortionResult, until: float) -> tuple[LeaseState, list[Hint]]:
-    """Commit an entry; a database that is away for a moment is tried again, until that moment at the latest.
+    """Commit a portion's result, with retries while the database is down, up to `until`; return leases and hints.
 
-    A commit whose answer was lost may have gone through: once `advance` has its rows, its attempts are there then.
+    A commit whose response was lost may have succeeded: then its attempts exist once `advance` has locked its rows.
     """
     moves, pause, again = steps(run.claims, entry.sent, entry.marked), _PAUSE, False
     hints: list[Hint] = []
@@ -229,7 +229,7 @@ def _put_down(rt: Runtime, run: _Run, entry: PortionResult, until: float) -> tup
 
 
 def _write(rt: Runtime, conn: Connection, run: _Run, entry: PortionResult, state: LeaseState) -> list[Hint]:
-    """Write an entry, and the end of the trip with the last; return the batches to hint."""
+    """Write a portion's result, and with the last one the end of the run; return the batches to hint."""
     released = record(rt, conn, entry, state)
     if not entry.is_last:
         ledger.release(conn, released, entry.marked_at)
@@ -244,26 +244,26 @@ def _write(rt: Runtime, conn: Connection, run: _Run, entry: PortionResult, state
 
 
 def _call_next(rt: Runtime, run: _Run) -> list[Hint]:
-    """Return the batch to hint at a carrier with a limit: its others were hinted while this trip had the turn.
+    """Return the batch to hint next at a carrier with a rate limit: hints that came during this run were ignored.
 
-    Called after the last commit, or a hint that came just before it would be the last that anybody heard of its batch.
+    Called after the last commit: a hint that arrived just before it would otherwise be lost until the sweep.
     """
     if not run.pace:
         return []
     try:
         with rt.read_only() as conn:
             return leases.next_of(conn, run.lead.carrier)
-    except DatabaseFault:  # all is written; sweep finds who waits
+    except DatabaseFault:  # all is written; sweep finds the waiting batches
         return []
 
 
 def _may_be_asked(claim: Claim) -> bool:
-    """Tell whether the claim's carrier may have it now (`Claim.kind`). A test message never meets a real one."""
+    """Return whether the claim's carrier may be used now (`Claim.kind`); for test messages only the test carrier."""
     return claim.kind is not None and (claim.carrier == TEST_CARRIER or not claim.test)
 
 
 def _carrier(rt: Runtime, claim: Claim) -> Carrier | None:
-    """Return the claim's carrier, or None when it is wrongly set up: its routes' next is asked then."""
+    """Return the claim's carrier; None if its settings are invalid: its messages then fail over to the next route."""
     try:
         return rt.carrier(claim.carrier, claim.kind, claim.settings) if claim.kind else None
     except ConfigurationError as error:
@@ -272,7 +272,7 @@ def _carrier(rt: Runtime, claim: Claim) -> Carrier | None:
 
 
 def _send(carrier: Carrier | None, parcels: Sequence[Parcel], notes: SubmitNotes) -> list[Attempt]:
-    """Send, and take whatever is not an answer for unknown: bytes may have gone out."""
+    """Send parcels; return their attempts. A fault of the adapter makes all unknown: bytes may have been sent."""
     if carrier is None or not parcels:
         return []
     try:
@@ -280,13 +280,13 @@ def _send(carrier: Carrier | None, parcels: Sequence[Parcel], notes: SubmitNotes
         if [each.ref for each in answers] == [each.ref for each in parcels]:
             return answers
         log.error("carrier %s: its answers are not those of its parcels", carrier.name)
-    except Exception as error:  # noqa: BLE001 - an adapter's fault must not lose what its carrier may have taken
+    except Exception as error:  # noqa: BLE001 - after a fault of the adapter the carrier may still have messages
         log.error("carrier %s: its adapter failed with %s", carrier.name, type(error).__name__)
     return [Attempt(each.ref, Outcome.UNKNOWN, code="adapter_fault") for each in parcels]
 
 
 def _handed_over(carrier: Carrier, parcels: Sequence[Parcel], notes: SubmitNotes) -> list[Attempt]:
-    """Send; a carrier that does not note what it hands over has handed over all of it at once."""
+    """Send parcels; for a carrier that does not note each submit in the journal, all are noted as submitted before."""
     if isinstance(carrier, NotingCarrier):
         return carrier.send_noting(parcels, notes)
     for place in range(len(parcels)):

@@ -1,4 +1,4 @@
-"""Where a trip's portions are noted in the journal of its process: the one that is out, and the one that goes next."""
+"""Journal pages of a delivery run: one for the portion that is being sent, and one for the next portion."""
 
 from pipeline.carriers.contract import NO_NOTES, SubmitNotes
 from pipeline.journal import Journal, JournalPage
@@ -6,21 +6,21 @@ from pipeline.stages.deliver.portions import Portion
 
 
 class Pages:
-    """The pages of one trip. Without a journal, or where it has no room, nothing is noted: a portion is in doubt."""
+    """The journal pages of one run. Without a journal, or if it is full, a portion is unknown after a crash."""
 
     def __init__(self, journal: Journal | None = None) -> None:
-        """Take the process's journal."""
+        """Begin without pages, in the process's journal."""
         self._journal = journal
         self._out: JournalPage | None = None
         self._next: JournalPage | None = None
 
     def open(self, portion: Portion) -> None:
-        """Note the portion that goes next, before it is marked: none of its messages is handed over."""
+        """Open a page for the next portion, before it is marked: none of its messages is submitted yet."""
         if self._journal is not None and portion.members:
             self._next = self._journal.open(portion.runs())
 
     def notes(self, portion: Portion, sent: Portion) -> SubmitNotes:
-        """Return where the carrier notes what becomes of those of the portion (or of its beginning) that are sent."""
+        """Return the page on which the carrier notes the submits of `sent`, the part of the portion that is sent."""
         if self._out is None:
             return NO_NOTES
         if len(sent.members) < len(portion.members):
@@ -29,13 +29,13 @@ class Pages:
         return self._out
 
     def turn(self) -> None:
-        """Forget the portion that was out, whose outcomes are committed; the next one is out from now on."""
+        """Release the page of the sent portion, whose outcomes are committed; the next page becomes the current one."""
         if self._out is not None:
             self._out.release()
         self._out, self._next = self._next, None
 
     def leave(self) -> None:
-        """Keep what was not committed for whoever settles it; the trip is over."""
+        """Leave uncommitted pages in the journal for `recover`; the run is over."""
         for page in (self._out, self._next):
             if page is not None:
                 page.leave()

@@ -1,4 +1,4 @@
-"""What one commit of a trip writes: what became of the portion that went out, and what it moves."""
+"""Portion result: the outcomes of a sent portion, and how one commit writes its attempts, statuses and money."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,24 +21,24 @@ from schema.vocabulary import Outcome, ReceiptVerdict
 
 @dataclass(frozen=True, slots=True)
 class PortionResult:
-    """What one commit writes: what became of the portion that went out, and the mark of the one that goes next."""
+    """What one commit writes: the outcomes of the sent portion, and the mark of the next one."""
 
     sent: Portion
     outcomes: Sequence[Attempt]
     marked_at: datetime
-    #: batch → how far its messages were tried
+    #: batch → the last of its messages that was tried
     reached: Mapping[UUID, UUID | None]
-    #: messages that their carrier wants later, and after how long
+    #: message → after how long its carrier asked to retry it
     pauses: Mapping[UUID, timedelta]
-    #: what is marked; nothing: it must wait for its turn first
+    #: the portion to mark; NOTHING: it waits for the rate limit first
     marked: Portion
-    #: the trip ends here
+    #: the run ends with this portion
     is_last: bool
-    #: batches that are given back, the rest of them unsent
+    #: batches that are given back with unsent messages
     left: set[UUID]
 
     def trials(self) -> list[Trial]:
-        """Return the outcomes with their places."""
+        """Return the outcomes with attempt number, carrier, batch and fence."""
         return [
             Trial(outcome, claim.attempt, claim.carrier, claim.span.batch, claim.fence)
             for (claim, _), outcome in zip(self.sent.members, self.outcomes, strict=True)
@@ -46,9 +46,9 @@ class PortionResult:
 
 
 def record(rt: Runtime, conn: Connection, entry: PortionResult, state: LeaseState) -> list[Moved]:
-    """Write what became of a portion: attempts, statuses, events, earnings; return what is to be given back.
+    """Write a portion's outcomes: attempts, statuses, events, captured money; return the money to release.
 
-    Of batches that are no longer ours only `late_*` is kept.
+    For batches whose fence is outdated only the `late_*` columns of their attempts are written.
     """
     trials, at = entry.trials(), entry.marked_at
     ours = trials
@@ -74,7 +74,7 @@ def record(rt: Runtime, conn: Connection, entry: PortionResult, state: LeaseStat
 
 
 def _play_test_messages(rt: Runtime, conn: Connection, entry: PortionResult, accepted: set[UUID]) -> None:
-    """Keep the receipts that nobody will send of test messages; their numbers say when each comes."""
+    """Store simulated receipts of accepted test messages; the number of each says after how long it is due."""
     played = [parcel for claim, parcel in entry.sent.members if claim.test and parcel.ref in accepted]
     reports = [
         Receipt(TEST_CARRIER, str(each.ref), ReceiptVerdict.DELIVERED, None, each.ref, code=None, at=None, raw="")

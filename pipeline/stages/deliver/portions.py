@@ -1,4 +1,4 @@
-"""What goes to a carrier together: portions of claimed batches, and their commits' marks."""
+"""Portions: messages of claimed batches that are sent in one call, and the marks of their batches."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,13 @@ from schema.message_class import MessageClass
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Parcels that are in doubt together, each with its claim."""
+    """Parcels that are marked and sent together, each with its claim."""
 
     members: list[tuple[Claim, Parcel]]
 
     def last(self) -> dict[UUID, UUID]:
-        """Return batch → the last of its messages in here."""
-        latest = {id(member[0]): member for member in self.members}  # to hash a UUID takes several times as long
+        """Return batch → the last of its messages in this portion."""
+        latest = {id(member[0]): member for member in self.members}  # hashing a UUID takes several times as long
         return {claim.span.batch: parcel.ref for claim, parcel in latest.values()}
 
     def of(self, known: set[UUID]) -> "Portion":
@@ -30,14 +30,14 @@ class Portion:
         return Portion([member for member in self.members if member[0].span.batch in known])
 
     def runs(self) -> list[Run]:
-        """Return its messages as a journal has them: those of one batch together."""
+        """Return its messages grouped by batch, as the journal stores them."""
         return [
             Run(claim.span.batch, claim.fence, claim.attempt, [parcel.ref for _, parcel in members])
             for claim, members in groupby(self.members, key=_claim)
         ]
 
     def segments(self) -> int:
-        """Return how many segments it has."""
+        """Return the number of segments of its messages."""
         return sum(parcel.segments for _, parcel in self.members)
 
 
@@ -49,16 +49,16 @@ def _claim(member: tuple[Claim, Parcel]) -> Claim:
 
 
 def cut(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int) -> Iterator[Portion]:
-    """Yield the claims' parcels in portions of so many messages, batch after batch."""
+    """Yield the claims' parcels in portions of up to `size` messages, batch after batch."""
     members = [(claim, parcel) for claim in claims for parcel in loads[claim.span.batch]]
     for start in range(0, len(members), size):
         yield Portion(members[start : start + size])
 
 
 def in_turn(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int, segments: int) -> Iterator[Portion]:
-    """Yield the claims' parcels in portions of so many messages and segments (but one message at least).
+    """Yield the claims' parcels in portions of up to `size` messages and `segments` segments (at least one message).
 
-    Their accounts take turns, message by message, each with its codes first.
+    Accounts take turns, message by message, each with its OTP messages first.
     """
     queues: defaultdict[int, list[tuple[Claim, Parcel]]] = defaultdict(list)
     for claim in sorted(claims, key=lambda each: each.message_class is not MessageClass.OTP):
@@ -76,7 +76,7 @@ def in_turn(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int,
 
 
 def steps(claims: Sequence[Claim], sent: Portion, following: Portion | None) -> list[PortionMark]:
-    """Return how far each claim goes when a portion's outcomes are written and the following one is marked."""
+    """Return the new `recorded` and `marked` of each claim, for recording `sent` and marking `following`."""
     recorded, marked = sent.last(), following.last() if following else {}
     return [
         PortionMark(claim.span.batch, claim.fence, recorded.get(claim.span.batch), marked.get(claim.span.batch))

@@ -1,7 +1,7 @@
-"""Recover: settle what a killed process of this host left behind, by its journal.
+"""Crash recovery: settle the batches of a killed process of this host from its journal.
 
-What its carriers answered is recorded as the process would have; what was handed over and not answered is unknown; what
-was not handed over goes on at once. A process that only stands still keeps the lock on its journal, and its batches.
+Answers of carriers are recorded as the process would have done; messages submitted without an answer are unknown; those
+not submitted are queued at once. A process that is only suspended keeps the lock of its journal, and its batches.
 """
 
 import logging
@@ -29,12 +29,12 @@ log = logging.getLogger(__name__)
 
 #: batches settled in one transaction
 _PORTION = 100
-#: seconds beyond a lease for which a dead process's journal is kept: its last commit may still be on its way
+#: seconds beyond a lease for which a dead process's journal is kept: its last commit may still be in progress
 _KEPT = 60.0
 
 
 def recover(rt: Runtime) -> list[Hint]:
-    """Settle what dead processes of this host held; return the batches that deliver should take up."""
+    """Settle the batches that dead processes of this host held; return the batches to deliver."""
     found: list[Hint] = []
     for journal in dead(rt.journals):
         hints = _settle(rt, journal)
@@ -48,7 +48,7 @@ def recover(rt: Runtime) -> list[Hint]:
 
 
 def _settle(rt: Runtime, journal: DeadJournal) -> list[Hint] | None:
-    """Settle by one journal; return the batches to hint, or None when its process holds none."""
+    """Settle the batches of one journal; return the batches to hint, or None if its process holds none."""
     entries: Entries | None = None
     found: list[Hint] = []
     while True:
@@ -70,7 +70,7 @@ def _settle(rt: Runtime, journal: DeadJournal) -> list[Hint] | None:
 
 
 def _note_late(rt: Runtime, entries: Entries) -> None:
-    """Keep what a dead process knew of messages that are in doubt since its lease ran out: it cannot go on any more."""
+    """Record as late answers what a dead process knew of messages that became unknown when its lease expired."""
     known = [
         (batch, fence, Attempt(ref, Outcome.NOT_WRITTEN) if state is NOT_WRITTEN else state)
         for (batch, fence), states in entries.states.items()
@@ -84,23 +84,23 @@ def _note_late(rt: Runtime, entries: Entries) -> None:
 
 @dataclass(slots=True)
 class _Account:
-    """What a journal tells of batches that were being sent."""
+    """The contents of a journal, by batches that were being sent."""
 
     members: list[tuple[Claim, Parcel]] = field(default_factory=list)
-    #: what became of each of them
+    #: the attempt of each member
     attempts: list[Attempt] = field(default_factory=list)
-    #: batch → the last of its messages that was handed over
+    #: batch → the last of its messages that was submitted
     reached: dict[UUID, UUID] = field(default_factory=dict)
-    #: messages that were not handed over, though later ones of their batches were
+    #: messages that were not submitted, though later ones of their batches were
     passed: dict[UUID, list[UUID]] = field(default_factory=dict)
-    #: batches that got further, or only waited for others: some was answered, or nothing was reached yet
+    #: batches that made progress (an answer), or only waited for others (nothing submitted yet)
     moved: set[UUID] = field(default_factory=set)
     answered: int = 0
     unsent: int = 0
 
 
 def _account(held: list[DeadWorkersBatch], entries: Entries, loads: Mapping[UUID, list[Parcel]]) -> _Account:
-    """Sort the messages that were marked and not recorded by what the journal tells of them."""
+    """Classify the messages that were marked and not recorded, by their state in the journal."""
     account = _Account()
     for each in held:
         batch = each.claim.span.batch
@@ -124,7 +124,7 @@ def _account(held: list[DeadWorkersBatch], entries: Entries, loads: Mapping[UUID
 
 
 def _book(account: _Account, claim: Claim, parcel: Parcel, state: State | None) -> None:
-    """Book a message that was handed over, or of which nothing proves that it was not."""
+    """Add a message that was submitted, or may have been: with the carrier's answer, or else as unknown."""
     if isinstance(state, Attempt):
         account.answered += 1
         account.moved.add(claim.span.batch)
@@ -136,7 +136,7 @@ def _book(account: _Account, claim: Claim, parcel: Parcel, state: State | None) 
 
 
 def _write(rt: Runtime, conn: Connection, held: list[DeadWorkersBatch], account: _Account) -> list[Hint]:
-    """Write what became of the batches as their worker would have; those that keep killing their workers end here."""
+    """Write the batches' results as their worker would have, and park poison batches; return the batches to hint."""
     now = rt.now()
     claims = [each.claim for each in held]
     batches = {claim.span.batch for claim in claims}
@@ -158,9 +158,9 @@ def _write(rt: Runtime, conn: Connection, held: list[DeadWorkersBatch], account:
 def _let_go(
     rt: Runtime, conn: Connection, held: list[DeadWorkersBatch], account: _Account, hints: list[Hint], now: datetime
 ) -> list[Moved]:
-    """Queue batches again, and add them to the hints; what killed several workers and got no further rests, or ends.
+    """Requeue batches, adding them to `hints`; those that killed several workers without progress rest, or are parked.
 
-    Return the money to give back.
+    Return the money to release.
     """
     stuck = [each for each in held if each.in_hand and each.claim.span.batch not in account.moved]
     poison = [each for each in stuck if each.claims >= rt.settings.poison_claims]

@@ -1,4 +1,4 @@
-"""The end of a trip: what the carrier did not take goes to the next, waits, is held, or has come to its end."""
+"""Failover at the end of a run: messages not accepted go to the next carrier, wait, are held, or fail."""
 
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ from schema.vocabulary import CarrierState, Code, Outcome, ResendReason
 def finish(
     rt: Runtime, conn: Connection, claims: Sequence[Claim], entry: PortionResult, now: datetime
 ) -> tuple[list[Hint], list[Moved]]:
-    """Close batches; regroup what their carrier did not take. Return the batches to hint and the money to give back."""
+    """Close batches and regroup what their carrier did not accept; return batches to hint and money to release."""
     remainders, over = _remainders(conn, claims, entry.reached)
     these = [claim for claim in claims if claim.span.batch in remainders]
     choices = _choices(rt, conn, these)
@@ -56,7 +56,7 @@ def finish(
 
 
 def _choices(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> Mapping[int, RouteChoice]:
-    """Return by which routes each account's messages may go on."""
+    """Return account → its current routes."""
     if not claims:
         return {}
     return routing_snapshot.choices(conn, rt.snapshots, {claim.account for claim in claims}, _unhealthy(rt, claims))
@@ -68,18 +68,18 @@ def _successors(
     """Yield the batches that follow a claim's, with the routing snapshot by which their carrier was chosen."""
     snapshot = routing_snapshot.keep(conn, rt.snapshots, choice) if choice else None
     for to, members in plan.next_carrier.items():
-        # no choice was made where its carrier only asked it to wait
+        # a retry at the same carrier in the same round is no new choice
         chosen_by = None if (to.carrier, to.round) == (claim.carrier, claim.round) else snapshot
         yield successor(claim, to, members, now, chosen_by)
 
 
-#: what is held where no carrier may be given it. What only the same carrier may have again, and what is in doubt or met
-#: silence, is better where it was
+#: resend reasons of messages that are held if no carrier may be used. Repetitions at the same carrier, and resends for
+#: an unknown outcome or a missing receipt, are not held: a carrier may have them already
 _HELD_UP = (None, ResendReason.UNDELIVERED)
 
 
 def _fit(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> set[str] | None:
-    """Return the carriers that may be given messages, where the claims' own may not; else None: nobody need ask."""
+    """Return the usable carriers if the claims' own is not usable; else None: they are not needed."""
     those = [claim for claim in claims if not claim.test and claim.again in _HELD_UP]
     if not those or (all(each.kind is not None for each in those) and _fits(rt, those[0])):
         return None
@@ -88,7 +88,7 @@ def _fit(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> set[str] | N
 
 
 def _fits(rt: Runtime, claim: Claim) -> bool:
-    """Tell whether the claims' carrier is rightly set up."""
+    """Return whether the settings of the claim's carrier are valid."""
     try:
         return bool(claim.kind and rt.carrier(claim.carrier, claim.kind, claim.settings))
     except ConfigurationError:
@@ -96,7 +96,7 @@ def _fits(rt: Runtime, claim: Claim) -> bool:
 
 
 def _makes(rt: Runtime, row: CarrierRow) -> bool:
-    """Tell whether any carrier is rightly set up; nothing is connected."""
+    """Return whether a carrier's settings are valid, without connecting it."""
     try:
         registry.make(row.name, row.kind, row.settings, rt.settings.lease_seconds).close()
     except ConfigurationError:
@@ -105,7 +105,7 @@ def _makes(rt: Runtime, row: CarrierRow) -> bool:
 
 
 def _stays(claim: Claim, plan: FailoverPlan) -> bool:
-    """Tell whether all that is left of a batch is held as it is."""
+    """Return whether all remaining messages of a batch are held, so that the batch itself can be kept."""
     whole = all(each.held and each.attempt == claim.attempt for each in plan.next_carrier)
     return bool(plan.next_carrier) and whole and not any(plan.failed.values())
 
@@ -113,9 +113,9 @@ def _stays(claim: Claim, plan: FailoverPlan) -> bool:
 def put_aside(
     rt: Runtime, conn: Connection, claims: Sequence[Claim], pauses: Mapping[UUID, timedelta], now: datetime
 ) -> list[Moved]:
-    """Take out of batches that are given back what their carrier wants later: their next worker knows nothing of that.
+    """Move messages that the carrier asked to retry later out of batches that are given back, into waiting batches.
 
-    Return the money to give back of those whose time is over by then.
+    Return the money to release of those that expire before that.
     """
     if not pauses:
         return []
@@ -135,7 +135,7 @@ def put_aside(
 def set_apart(
     rt: Runtime, conn: Connection, claims: Sequence[Claim], apart: Mapping[UUID, Sequence[UUID]], now: datetime
 ) -> list[Hint]:
-    """Give messages that their batches passed over batches of their own, at the same carrier; return these."""
+    """Move messages that were skipped within their batches to new batches at the same carrier; return those."""
     successors = [
         successor(claim, NextCarrier(claim.carrier, claim.attempt, claim.round, claim.tried, None), members, now)
         for claim in claims
@@ -147,7 +147,7 @@ def set_apart(
 def _remainders(
     conn: Connection, claims: Sequence[Claim], reached: Mapping[UUID, UUID | None]
 ) -> tuple[dict[UUID, list[Remainder]], dict[UUID, list[UUID]]]:
-    """Return, by batch, what its carrier did not take, and what was sent before and it will never take."""
+    """Return by batch the messages its carrier did not accept, and the resent ones that it refused permanently."""
     remainders: defaultdict[UUID, list[Remainder]] = defaultdict(list)
     over: defaultdict[UUID, list[UUID]] = defaultdict(list)
     for each in messages.undecided(conn, [claim.span for claim in claims if not claim.again]):
@@ -157,13 +157,13 @@ def _remainders(
         edge = reached[each.batch]
         if each.outcome is Outcome.REFUSED_PERMANENT:
             over[each.batch].append(each.id)
-        elif each.outcome or edge is None or each.id > edge:  # the others were turned away at the gate
+        elif each.outcome or edge is None or each.id > edge:  # the others were rejected at the claim
             remainders[each.batch].append(Remainder(each.id, _ask(each), each.outcome is not None))
     return remainders, over
 
 
 def _unhealthy(rt: Runtime, claims: Sequence[Claim]) -> frozenset[str]:
-    """Return the open breakers of all that the claims' messages could go to."""
+    """Return the carriers whose breaker is open; empty if all claims are test messages."""
     return frozenset() if all(claim.test for claim in claims) else rt.unhealthy()
 
 
@@ -175,14 +175,14 @@ def _plan(
     now: datetime,
     fit: set[str] | None,
 ) -> FailoverPlan:
-    """Return where the leftovers go. Those their carrier wants later go back to it; sent ones make no other round.
+    """Return the next carriers of the remainders. Those to be retried later stay at their carrier.
 
-    Of those that only the same carrier may have again no other hears: they are in doubt as before.
+    Resends make no further round; those that only the same carrier may get again are not given to another.
     """
     state = _state(claim)
     chain: Chain = choice.table.chain if choice else _test_chain
     if choice and fit is not None and claim.again in _HELD_UP:
-        # what was sent before makes no other round: whoever was tried is out for good
+        # a resend makes no further round: carriers that were tried are excluded for good
         state = replace(state, is_fit=claim.carrier in fit)
         chain = _chain_of(choice, fit - set(claim.tried) if claim.again else fit)
     goes_on = [] if claim.again is ResendReason.REPEAT else [each for each in remainders if each.id not in pauses]
@@ -196,7 +196,7 @@ def _plan(
 
 
 def _in_one_round(plan: FailoverPlan, number: int) -> FailoverPlan:
-    """Return a plan whose messages for another round fail."""
+    """Return the plan with all messages of other rounds failed."""
     others = [id_ for to, members in plan.next_carrier.items() if to.round != number for id_ in members]
     failed = plan.failed | {Code.NO_CARRIER_LEFT: plan.failed.get(Code.NO_CARRIER_LEFT, []) + others}
     return FailoverPlan({to: ids for to, ids in plan.next_carrier.items() if to.round == number}, failed)
