@@ -1,4 +1,4 @@
-"""Retake: give another carrier what one lost, may have lost, or could not deliver. Its sender pays once."""
+"""Resend: new attempts for messages that are unknown, undelivered or without a receipt; the sender pays once."""
 
 from pipeline.stages.resend.candidates import ResendResult, resend_due
 from pipeline.stages.resend.carrier_answers import ask, note

@@ -1,4 +1,4 @@
-"""One look at all that may have to be sent once more."""
+"""Candidates for a resend: unknown outcomes, retryable failures and missing receipts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,25 +14,25 @@ from pipeline.transitions import message_ends
 from schema.message import Hint
 from schema.vocabulary import Code, ReceiptState, ResendReason
 
-#: receipts, batches or doubts one transaction takes on, and how many of them one look may take
+#: maximum number of candidates of one transaction, and of transactions of one call
 PORTION, ROUNDS = 500, 20
-#: seconds for which a carrier whose receipts could not be read is not taken for silent
+#: seconds after unreadable receipts of a carrier in which its receipts do not count as missing
 LATELY = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class ResendResult:
-    """What should be done next."""
+    """The batches to deliver and the status queries to make."""
 
     #: batches to deliver
     hints: list[Hint]
-    #: carrier → messages to ask it about
+    #: carrier → messages to query it for
     asks: dict[str, list[UUID]]
 
 
 @dataclass(slots=True)
 class _Part:
-    """What one transaction found."""
+    """Result of one transaction."""
 
     hints: list[Hint]
     #: there may be more
@@ -40,9 +40,9 @@ class _Part:
 
 
 def resend_due(rt: Runtime) -> ResendResult:
-    """Look at doubts, at what carriers could not deliver, and at what they are silent about; make new batches.
+    """Resend what is due: unknown outcomes, undelivered messages, missing receipts; return new batches and queries.
 
-    Each in transactions of its own, so that rows are locked in one order.
+    Each kind in transactions of its own, so that rows are locked in one order.
     """
     asks: dict[str, list[UUID]] = {}
 
@@ -72,7 +72,7 @@ def _all_of(rt: Runtime, name: str, look: Callable[[Connection], _Part]) -> list
 
 
 def _failures(rt: Runtime, conn: Connection) -> _Part:
-    """Send once more what a carrier could not deliver and another might; fail the rest."""
+    """Resend undelivered messages that another carrier might deliver; fail the rest."""
     now = rt.now()
     found = receipts.due(conn, PORTION, now, retryable=True)
     known = [each for each in found if not each.waits]
@@ -89,17 +89,17 @@ def _failures(rt: Runtime, conn: Connection) -> _Part:
 
 
 def _close(conn: Connection, known: Sequence[Matched], touched: set[UUID]) -> None:
-    """Close receipts: applied where they were the latest of a message that was touched, else ignored."""
+    """Close receipts: as applied if of the latest attempt of a message in `touched`, else as ignored."""
     did = [each.receipt for each in known if each.is_latest and each.message in touched]
     receipts.close(conn, did, ReceiptState.APPLIED)
     receipts.close(conn, [each.receipt for each in known if each.receipt not in did], ReceiptState.IGNORED)
 
 
 def _missing_receipts(rt: Runtime, conn: Connection) -> _Part:
-    """Send once more what a carrier should have reported by now; of codes worth nothing any more keep the length."""
+    """Resend messages whose receipts are overdue; redact the texts of expired codes, keeping their length."""
     due = missing_receipts.due(conn, PORTION)
     missing_receipts.redact(
         conn, due.worthless
-    )  # first: they are the older ones, and whoever locks messages goes by their ids
+    )  # first: their ids are lower, and messages are locked in order of their ids
     those = resendable.of(conn, sorted(missing_receipts.unheard(conn, due.silent, LATELY)))
     return _Part(resend(rt, conn, those, ResendReason.SILENCE).hints, due.count == PORTION)

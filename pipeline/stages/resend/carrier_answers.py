@@ -1,4 +1,4 @@
-"""What carriers say of messages they may have: asked, or too late."""
+"""Carriers' answers about messages with an unknown outcome: results of status queries (query_sm) and late responses."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,7 +12,7 @@ from schema.vocabulary import Outcome
 
 
 def ask(rt: Runtime, name: str, messages: Sequence[UUID]) -> int:
-    """Ask a carrier about messages, and keep what it says for `retake`; return how many it knows something of."""
+    """Query a carrier for the status of messages; store its answers for the resend, and return how many there are."""
     with rt.read_only() as conn:
         row = next((row for row in carriers.all_of(conn) if row.name == name), None)
         known = unknown_outcomes.asked(conn, name, messages) if row else []
@@ -26,7 +26,7 @@ def ask(rt: Runtime, name: str, messages: Sequence[UUID]) -> int:
 
 
 def note(rt: Runtime, name: str, reported: Sequence[Attempt]) -> set[UUID]:
-    """Keep what a carrier says, asked or too late, of messages it may have; return those that were in doubt."""
+    """Store a carrier's answers about messages, queried or late; return the messages whose outcome was unknown."""
     clear = {each.ref: each for each in reported if each.outcome is not Outcome.UNKNOWN}
     with rt.begin() as conn:
         noted = unknown_outcomes.answer(conn, name, list(clear.values()))

@@ -1,4 +1,4 @@
-"""Batches of messages that are sent once more."""
+"""Next carrier of resent messages: choose it and write their new batches."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,34 +21,34 @@ from schema.vocabulary import HoldReason, ResendReason
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """What the messages of one such batch have in common, whatever carrier they go to."""
+    """Common properties of the messages of one resend batch, apart from the carrier."""
 
     account: int
     message_class: MessageClass
     valid_until: datetime
     again: ResendReason
-    #: nothing is asked of carriers for a test message
+    #: test messages are never resent
     test: bool = False
 
 
-#: messages by what they have in common and where they go
+#: messages by common properties and next carrier
 _Members = dict[tuple[_Origin, NextCarrier], list[UUID]]
 
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """What became of messages that were to be sent once more."""
+    """Result of a resend."""
 
     hints: list[Hint]
-    #: those for which nobody is left, or too little time or money
+    #: messages without another carrier, or with too little time or money left
     left: list[ResendableMessage]
 
 
 def resend(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage], why: ResendReason) -> Resent:
-    """Make batches of sent messages for carriers that were not tried, or for the one tried last (`Again.REPEAT`).
+    """Write batches of sent messages for untried carriers, or for the last one (`ResendReason.REPEAT`); return them.
 
-    Where a carrier could not deliver those of a suspended account, they are held until it is resumed; the others are
-    left where they are.
+    Undelivered messages of a suspended account are held until it is resumed; for the other reasons they are not
+    resent.
     """
     now = batches.clock(conn)
     able = [each for each in those if _may_be_resent(each, why, now, rt.settings.resends)]
@@ -76,7 +76,7 @@ def _may_be_resent(message: ResendableMessage, why: ResendReason, now: datetime,
 
 
 def _choose(rt: Runtime, message: ResendableMessage, choice: RouteChoice | None) -> tuple[str | None, set[str]]:
-    """Return the carrier to give a message to, if there is one, and those that are out: tried, or too dear."""
+    """Return the next carrier of a message, or None, and the excluded ones: tried, or above `resend_cost`."""
     if choice is None:
         return message.tried[-1], set(message.tried) - {message.tried[-1]}
     ask = RouteQuery(message.phone, message.country, message.sender, message.encoding)
@@ -92,7 +92,7 @@ def _choose(rt: Runtime, message: ResendableMessage, choice: RouteChoice | None)
 def _write(
     rt: Runtime, conn: Connection, next_carrier: _Members, choices: dict[int, RouteChoice], now: datetime
 ) -> list[Hint]:
-    """Write the batches, and put their members there; return those that may be delivered."""
+    """Write the batches and move the messages to them; return those that may be delivered."""
     successors = []
     for (origin, to), members in next_carrier.items():
         choice = choices.get(origin.account)

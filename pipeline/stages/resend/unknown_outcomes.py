@@ -1,4 +1,4 @@
-"""What is made of attempts that were left unknown, by what their carrier is able to do."""
+"""Resolution of attempts with an unknown outcome: query, resend, wait, confirm or fail, by the carrier's abilities."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -21,21 +21,21 @@ from schema.vocabulary import UnknownAbility as Ability
 
 @dataclass(slots=True)
 class Looked:
-    """What came of a look at doubts."""
+    """Result of resolving unknown attempts."""
 
-    #: how many were looked at
+    #: number of attempts that were processed
     count: int
     hints: list[Hint] = field(default_factory=list)
-    #: carrier → messages to ask it about
+    #: carrier → messages to query it for
     asks: defaultdict[str, list[UUID]] = field(default_factory=lambda: defaultdict(list))
 
 
-#: a doubt, and what there is to know of it
+#: an unknown attempt, and the facts that decide about it
 _Case = tuple[UnknownAttempt, UnknownCase]
 
 
 def look(rt: Runtime, conn: Connection, limit: int) -> Looked:
-    """Ask, send once more, wait, or let be: whatever each doubt's carrier and class allow by now."""
+    """Query, resend, postpone, confirm or fail the unknown attempts that are due, up to `limit`; return the result."""
     found = unknown_outcomes.due(conn, limit)
     looked = Looked(len(found))
     if not found:
@@ -68,11 +68,11 @@ def _ids(cases: Iterable[_Case]) -> list[UUID]:
 
 
 def _action(doubt: UnknownAttempt, question: UnknownCase, timeout: UnknownTimeouts) -> UnknownAction:
-    """Return what is done about a doubt: by its carrier's ability, where the message still hangs on it."""
+    """Return the action for an unknown attempt; LEAVE if the message no longer depends on it."""
     if doubt.is_over or (doubt.is_overtaken and doubt.late is not Outcome.ACCEPTED):
         return UnknownAction.LEAVE
     word = action(question, timeout)
-    # as long as another carrier may have it, it has not failed
+    # the message has not failed as long as another carrier may have it
     return UnknownAction.LEAVE if word in (UnknownAction.FAIL, UnknownAction.EXPIRE) and doubt.is_shared else word
 
 
@@ -89,9 +89,9 @@ def _questions(rt: Runtime, conn: Connection, found: Sequence[UnknownAttempt]) -
 
 
 def _abilities(rt: Runtime, conn: Connection, names: set[str]) -> dict[str, tuple[Ability, float]]:
-    """Return what each carrier can do about a doubt, and for how many seconds it knows a reference again.
+    """Return carrier → its ability to resolve unknown outcomes, and for how many seconds it detects duplicates.
 
-    One that is drained is given nothing, and where nothing is to be sent once more nobody gets it again.
+    A drained carrier, or any if resends are disabled, can at most be queried.
     """
     found = {}
     for row in carriers.all_of(conn):
@@ -109,9 +109,9 @@ def _abilities(rt: Runtime, conn: Connection, names: set[str]) -> dict[str, tupl
 def _send_again(
     rt: Runtime, conn: Connection, cases: Mapping[UnknownAction, Sequence[_Case]], looked: Looked
 ) -> tuple[list[_Case], list[_Case]]:
-    """Make batches for the same carriers and for others; return the doubts to look at again, and those to leave.
+    """Write batches for the same carriers and for others; return the cases to check later, and those to leave.
 
-    Those may be left that were sent once more as often as they may be, and of which nobody will say anything.
+    A case is left if its message was resent as often as allowed and no further answer can be expected.
     """
     later: list[_Case] = []
     over: list[_Case] = []
@@ -132,7 +132,7 @@ def _send_again(
 def _fail(
     conn: Connection, now: datetime, cases: Mapping[UnknownAction, Sequence[_Case]], held: Set[UUID]
 ) -> list[Moved]:
-    """End what no carrier has: of what one could not deliver before that is the reason; return money to give back."""
+    """Fail messages that no carrier has, as undelivered if one reported that before; return the money to release."""
     ended: defaultdict[Code, list[UUID]] = defaultdict(list)
     for word, code in ((UnknownAction.FAIL, Code.CARRIER_REFUSED), (UnknownAction.EXPIRE, Code.EXPIRED)):
         for each, _ in cases.get(word, ()):
