@@ -1,1 +1,1 @@
-"""The road: one verb a file. A stage never calls a stage."""
+"""Stages: the steps of processing, one in each module. A stage opens transactions and never calls another stage."""

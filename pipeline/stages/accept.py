@@ -1,7 +1,7 @@
-"""Accept: what a caller waits for is written, measured and paid for in one transaction, each row once.
+"""Accept: ingest, segment and bill requests of synchronous API calls in one transaction, with one write of each row.
 
-The short way of ingest, segment and bill. It takes for granted that there is money enough; where there is not, nothing
-is written, and the long way finds out who of them can pay.
+It assumes that the wallets suffice. Where one does not, nothing is written, and the separate stages (ingest, segment,
+bill) find out which messages can be paid for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ from schema.value_class import value_class
 
 @value_class
 class AcceptResult:
-    """What became of admissions."""
+    """Responses to admissions, and the batches to deliver."""
 
-    #: one each, in order; who was answered before gets that answer, still to be read back
+    #: one for each admission, in order; Accepted: an earlier response, whose messages are still to be read
     answers: list[Answered | Accepted]
     #: batches that may be delivered now
     hints: list[Hint]
@@ -37,10 +37,10 @@ def accept(
     *,
     capacities: Mapping[str, Capacity],
 ) -> AcceptResult:
-    """Write admissions as paid batches; return their answers. ShortOfFunds: nothing was written.
+    """Write admissions as billed batches; return their responses. ShortOfFunds: nothing was written.
 
-    Challenges that are opened by their texts are written with them; one that is there already stays as it is.
-    `capacities`: what a part holds where an API bills by other lengths than are sent, by name space of requests.
+    `opened`: challenges of the codes in their texts, written with them; existing ones are unchanged.
+    `capacities`: segment lengths of APIs that bill by other ones than are sent, by name space of requests.
     """
     with rt.begin() as conn:
         challenges.write(conn, opened)
@@ -59,7 +59,7 @@ def accept(
 
 
 class _Balances:
-    """What the loads' accounts pay with, as it stood when it was read."""
+    """Prices and remaining quotas of the batches' accounts, as read at the start."""
 
     def __init__(self, conn: Connection, loads: Sequence[PackedBatch], capacities: Mapping[str, Capacity]) -> None:
         self._capacities = capacities
@@ -71,11 +71,11 @@ class _Balances:
         wanted = {_payer(load) for load in loads}
         found = ledger.quotas_left(conn, wanted) if wanted else {}
         self._quotas = {payer: quota for payer, (quota, _) in found.items()}
-        #: accounts that want events
+        #: accounts that events are written for
         self.subscribing = {account for (account, _), (_, subscribes) in found.items() if subscribes}
 
     def charge(self, load: PackedBatch) -> list[Charge]:
-        """Return what each message of a load is and costs; what it takes of a quota, the next load has no more."""
+        """Return the measure and cost of each message of a batch; quota it uses is not available to the next batch."""
         measures = measure(draft.body for _, draft in load.members)
         if load.batch.test:
             return [Charge(each, 0, 0, None) for each in measures]

@@ -1,4 +1,4 @@
-"""Admit: judge orders, and say of each recipient what will be written or why not."""
+"""Admit: validate orders: account, sender, text, numbers, routes, consent and quiet hours, for each recipient."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from schema.message_class import MessageClass
 from schema.order import Order, Recipient
 from schema.vocabulary import AccountState, Code, SenderState
 
-#: characters a rendered body may have
+#: maximum length of a rendered body, in characters
 MAX_BODY = 1600
 
 Asked = tuple[UUID, Order | list[Refusal]]
@@ -32,11 +32,11 @@ Asked = tuple[UUID, Order | list[Refusal]]
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the database knows of the orders' accounts."""
+    """The orders' accounts, route choices and templates, as read from the database."""
 
     accounts: dict[str, Account]
     choices: dict[int, RouteChoice]
-    #: what the choices' situations are kept as
+    #: account → id of the stored routing snapshot of its choice
     kept: dict[int, int]
     texts: dict[tuple[int, str], str]
     #: whether the orders came through a vendor's API
@@ -44,7 +44,7 @@ class _Known:
 
 
 def admit(rt: Runtime, asked: Sequence[Asked], *, by_api: bool = False) -> list[Admission]:
-    """Judge each order (request id, Order or the faults of reading it); return an admission for each, in order.
+    """Validate each order (request id, Order or the faults of reading it); return an admission for each, in order.
 
     `by_api`: whether they came through a vendor's API.
     """
@@ -119,7 +119,7 @@ def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetim
 
 
 def _apply_permission(rt: Runtime, judged: Sequence[Admission], known: _Known, now: datetime) -> list[Admission]:
-    """Take out who may not be written to, and have those wait whose night it is."""
+    """Refuse recipients that have opted out or are in a forbidden country, and defer or refuse those in quiet hours."""
     of = {
         account.id: account.permission for account in known.accounts.values() if account.permission != SendPermission()
     }
@@ -222,10 +222,10 @@ def _body_fault(index: int, body: str | templates.Missing) -> Refusal:
 
 
 def _placed(order: Order, index: int, recipient: Recipient, number: Phone | None, *, strict: bool) -> Phone | Refusal:
-    """Return a recipient's number with the country it counts for, or why it is refused.
+    """Return a recipient's number with its country, or why it is refused.
 
-    What he says of his country decides where a national number is dialled, and between the countries that share the
-    number's calling code; it is never believed against the number.
+    The recipient's `country` decides where a national number is dialled, and between the countries that share the
+    number's calling code; it is refused if it contradicts the number.
     """
     country = recipient.country
     if country and (number is None or "+" not in recipient.to):
@@ -252,7 +252,7 @@ def _carrier(order: Order, routes: RouteTable, phone: str, country: str, body: s
     if order.test:
         return TEST_CARRIER
     ask = RouteQuery(phone, country, order.sender, segments.encoding(body) if routes.heeds_encoding else None)
-    # where all that serve it are drained it is held at its claim, as what was taken in before they were
+    # if all carriers that serve it are drained, its batch is held at the claim, like those accepted before the drain
     return routes.first(ask) or routes.first_resumed(ask)
 
 

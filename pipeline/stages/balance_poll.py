@@ -1,4 +1,4 @@
-"""Weigh: ask a carrier what is left to spend with it; drain it before it runs dry, resume it when that is mended."""
+"""Balance poll: query the balance with a carrier; drain the carrier when it is low, resume it after a top-up."""
 
 import logging
 import time
@@ -18,17 +18,17 @@ log = logging.getLogger(__name__)
 
 
 class BalancePoller:
-    """One carrier's scales: they ask when it is time. Its own process looks at them, so nobody else ever waits."""
+    """Polls the balance with one carrier periodically, in the carrier's own process, so that no other work waits."""
 
     def __init__(self, name: str) -> None:
-        """Begin as if nobody had asked for long."""
+        """Begin with a poll that is due."""
         self._name = name
         self._asked_at = float("-inf")
 
     def look(self, rt: Runtime) -> None:
-        """Ask, and write what was said, if the carrier's settings want that and it is time.
+        """Query and store the balance, if the carrier's settings demand it and it is due.
 
-        ConfigurationError says what does not fit.
+        ConfigurationError: invalid settings.
         """
         with rt.read_only() as conn:
             row = next((row for row in carriers.all_of(conn) if row.name == self._name), None)
@@ -40,9 +40,9 @@ class BalancePoller:
 
 
 def poll_balance(rt: Runtime, row: CarrierRow, watched: BalancePolling) -> None:
-    """Ask a carrier what is left to spend; write it, and drain or resume the carrier by it.
+    """Query the balance with a carrier; store it, and drain or resume the carrier by its threshold.
 
-    The question has a connection of its own: messages do not wait behind it, nor it behind them.
+    The query has a connection of its own, so that it does not delay messages, nor they the query.
     """
     said = _ask(rt, row)
     spelt = balances.spell(*said) if said else None
@@ -65,6 +65,6 @@ def _ask(rt: Runtime, row: CarrierRow) -> tuple[Decimal, str] | None:
     with closing(registry.make(row.name, row.kind, row.settings, rt.settings.lease_seconds)) as carrier:
         try:
             return carrier.balance() if isinstance(carrier, CarrierWithBalance) else None
-        except Exception as error:  # noqa: BLE001 - who looks after the carrier must not die of its adapter
+        except Exception as error:  # noqa: BLE001 - a fault of the adapter must not end the carrier's process
             log.error("carrier %s: its adapter failed with %s", row.name, type(error).__name__)
             return None

@@ -1,4 +1,4 @@
-"""Bill: price each message of a batch, set its money or quota aside, and send the batch on its way."""
+"""Bill: price each message of a batch, hold its money or quota, and schedule or queue the batch."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -26,12 +26,12 @@ def bill(
     capacities: Mapping[str, Capacity],
     suspect: bool = False,
 ) -> list[Hint]:
-    """Price an admitted batch whose messages measure so (by message id); return it when it may be delivered now.
+    """Bill an admitted batch with these measures (in order of message id); return its hint if it may be delivered now.
 
-    `capacities`: what a part holds where an API bills by other lengths than are sent, by name space of requests.
-    Without measures it measures them itself. A message that nobody pays for is rejected, its neighbours are not. Run
-    again it changes nothing. A suspect batch has been here before and may have killed its worker: its tries are counted
-    before it is touched, others' when they fail for a fault of their own.
+    `capacities`: segment lengths of APIs that bill by other ones than are sent, by name space of requests.
+    Measures that are None are computed here. A message that cannot be paid for is rejected, the others are not.
+    Idempotent. A suspect batch was tried before and may have killed its worker: its tries are counted before it is
+    processed, those of others if they fail for a reason other than a temporary database fault.
     """
     if suspect:
         _count_try(rt, batch)
@@ -44,13 +44,13 @@ def bill(
 
 
 def bill_all(rt: Runtime, together: Iterable[UUID], capacities: Mapping[str, Capacity]) -> list[Hint]:
-    """Bill admitted batches as `bill` does, all of them in one transaction while that goes well."""
+    """Bill admitted batches as `bill` does, in one transaction, or one by one if that fails; return their hints."""
     wanted = list(dict.fromkeys(together))
     if len(wanted) > 1:
         with suppress(ShortOfFunds, DatabaseFault), rt.begin() as conn:
             now = rt.now()
             hints, holds = [], []
-            for batch in sorted(wanted):  # two of us lock them in the same order
+            for batch in sorted(wanted):  # concurrent transactions lock them in the same order
                 queued, hold = _price(conn, now, batch, None, capacities, lock=False)
                 hints += queued
                 holds += hold
@@ -67,9 +67,9 @@ def _count_try(rt: Runtime, batch: UUID) -> None:
 def _pay(
     rt: Runtime, batch: UUID, measures: Sequence[Measure] | None, capacities: Mapping[str, Capacity]
 ) -> list[Hint]:
-    """Bill with the wallet debited last and without a look beforehand, so that it is locked for a moment only.
+    """Bill with the wallet debited last and not read before, so that its lock is short.
 
-    When the money does not suffice for all, it is done over with the wallet locked, message by message.
+    If the money does not suffice for all messages, bill again with the wallet locked, message by message.
     """
     try:
         with rt.begin() as conn:
@@ -102,7 +102,7 @@ def _price(
     *,
     lock: bool,
 ) -> tuple[list[Hint], list[Hold]]:
-    """Write what each message of a batch is and costs; return it when it may be delivered now, and what to hold."""
+    """Write the measure and cost of each message of a batch; return its hint if it is deliverable now, and its hold."""
     unpaid = batches.unpaid(conn, batch, lock=True)
     if unpaid is None:
         return [], []
@@ -110,7 +110,7 @@ def _price(
         measures = measure(messages.bodies(conn, unpaid.span))
     if len(measures) != unpaid.size:
         return [], []
-    # who was cancelled meanwhile is not paid for any more
+    # messages cancelled meanwhile are not charged
     found = [pair for pair in zip(messages.members(conn, unpaid.span), measures, strict=True) if pair[0].is_undecided]
     destinations = [(member.phone, member.country) for member, _ in found]
     charges = _charge(
@@ -120,9 +120,9 @@ def _price(
 
 
 def _parts(conn: Connection, found: Sequence[tuple[Member, Measure]], capacities: Mapping[str, Capacity]) -> list[int]:
-    """Return by how many parts each message is billed: as it travels, unless its API counts otherwise."""
+    """Return the number of billed segments of each message: as transmitted, unless its API counts otherwise."""
     parts = [each.segments for _, each in found]
-    # where an API does, it does so with long UCS-2 texts only
+    # APIs count otherwise for long UCS-2 texts only
     long = {
         member.id: place
         for place, (member, each) in enumerate(found)

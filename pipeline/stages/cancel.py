@@ -1,4 +1,4 @@
-"""Cancel: take messages back that still wait for their minute."""
+"""Cancel scheduled messages whose batch is not queued yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from pipeline.transitions import message_ends
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """What became of each message that was to be taken back."""
+    """Result of cancelling, by message."""
 
-    #: taken back now
+    #: cancelled now
     cancelled: set[UUID]
-    #: no longer, or never, waiting: too late
+    #: no longer scheduled, or never were
     too_late: set[UUID]
     #: the account has no such message
     unknown: set[UUID]
 
 
 def cancel(rt: Runtime, account: int | None, wanted: Sequence[UUID]) -> Cancelled:
-    """Cancel an account's (None: anybody's) scheduled messages and give their money back.
+    """Cancel scheduled messages of an account (None: of any) and release their money; return what was cancelled.
 
-    The batch's row is locked first: promotion comes before or after, never in between.
+    The batches' rows are locked first, so that none is promoted concurrently.
     """
     with rt.begin() as conn:
         found = messages.batches_of(conn, wanted, account)

@@ -1,9 +1,9 @@
-"""Tick: write down that the clock goes, for whoever asks how everything stands."""
+"""Heartbeat of Celery beat: record its ticks in Valkey, for the overview of operators."""
 
 from pipeline.runtime import Runtime
 from pipeline.store import heartbeat
 
 
 def tick(rt: Runtime) -> None:
-    """Note that beat ticked and a worker took it up; Valkey being away is no fault."""
+    """Record the time of a tick of beat that a worker handled; without Valkey nothing is recorded, without an error."""
     heartbeat.note(rt.valkey, rt.now())

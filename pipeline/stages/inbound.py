@@ -1,4 +1,4 @@
-"""Hear: keep what handsets send; do what its keywords ask: write opt-outs, take them back, answer."""
+"""Inbound messages (MO): store them, and apply their keywords: STOP and START change opt-outs, others get a reply."""
 
 import re
 from collections import defaultdict
@@ -21,27 +21,27 @@ from schema.message_class import MessageClass
 from schema.order import Order, Recipient
 from schema.vocabulary import InboundAction
 
-#: messages one transaction heeds, and answers one call returns
+#: messages processed in one transaction, and replies returned by one call
 PORTION = 500
 #: seconds for which the first parts of a long message wait for the others
 TIMEOUT = 600.0
-#: where several accounts share a number: how far back the one that wrote last is looked for, in days and in messages
+#: if several accounts share a number: days and messages to search for the account that last wrote to the handset
 SINCE_DAYS, AMONG = 7, 200_000
 
-#: a text to anything else is answered by nobody
+#: only handsets with such a number get replies
 _PHONE = re.compile(r"\+[0-9]{7,15}")
 
 
 def keep(rt: Runtime, messages: Sequence[Inbound]) -> int:
-    """Keep messages from handsets, each once however often it comes; return how many were new."""
+    """Store inbound messages, without duplicates; return how many were new."""
     with rt.begin() as conn:
         return inbound.keep(conn, rt.new_ids(), messages)
 
 
 def reply(rt: Runtime) -> list[tuple[UUID, Order]]:
-    """Heed what handsets sent, up to a portion; return the answers still to be written, each with its request's id.
+    """Process stored inbound messages, up to a portion; return the replies still to be sent, each with its request id.
 
-    They are the same at every call until `answered` is told of them: written twice, they are one request.
+    Every call returns the same replies until `replied` is called with them: written twice, they are one request.
     """
     with rt.begin() as conn:
         if not advisory_locks.is_mine(conn, "hear"):
@@ -53,7 +53,7 @@ def reply(rt: Runtime) -> list[tuple[UUID, Order]]:
 
 
 def replied(rt: Runtime, requests: Sequence[UUID]) -> None:
-    """Note that these answers are written."""
+    """Record that these replies were accepted as requests."""
     if not requests:
         return
     with rt.begin() as conn:
@@ -61,7 +61,7 @@ def replied(rt: Runtime, requests: Sequence[UUID]) -> None:
 
 
 def _order(reply: KeywordReply) -> Order:
-    # all of it is ours, or was looked at when it came
+    # not validated: the values are our own, or were validated when they arrived
     return Order.model_construct(
         account=reply.account,
         sender=reply.sender,
@@ -74,28 +74,28 @@ def _order(reply: KeywordReply) -> Order:
     )
 
 
-# What they ask ------------------------------------------------------------------------------------------------
+# Processing keywords ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """What has to be known to heed texts, and what they change."""
+    """State for processing texts: read before, and changed by them."""
 
-    #: what was written to → accounts that have it as a sender, and how that is spelt there
+    #: destination of the text → accounts that have it as a sender, and their spellings of it
     owners: dict[str, dict[int, list[str]]]
-    #: None: of whoever has no words of his own
+    #: keywords by account; None: those of accounts without keywords of their own
     words: dict[int | None, Vocabulary]
-    #: (phone, sender) → the account that wrote last
+    #: (phone, sender) → the account that last wrote to that phone
     correspondents: dict[tuple[str, str], int]
-    #: what was said START to of late, by phone
+    #: recent START texts, by phone
     starts: dict[str, list[Start]]
-    #: opt-outs as they stand while the texts are gone through, and when they were said
+    #: opt-outs as of the texts processed so far, and when they were sent
     standing: dict[OptOut, datetime]
-    #: who said so
+    #: opt-out → the keyword that it comes from
     sources: dict[OptOut, str] = field(default_factory=dict)
 
     def account(self, text: JoinedText) -> int | None:
-        """Return whose text it is; None: nobody's, or nobody can tell of which of several accounts."""
+        """Return the account that a text belongs to; None: no account has the sender, or several do, without a clue."""
         accounts = self.owners.get(text.sender, {})
         if len(accounts) < 2:
             return next(iter(accounts), None)
@@ -106,7 +106,7 @@ class _Scene:
         return last if last in accounts else None
 
     def is_outdone(self, said: OptOut, at: datetime) -> bool:
-        """Tell whether a START that was said later came before this STOP."""
+        """Return whether a START that was sent after this STOP was processed before it."""
         return any(
             start.at > at
             and (start.account is None or start.account == said.account)
@@ -158,9 +158,9 @@ def _words(known: Sequence[Keyword], accounts: set[int]) -> dict[int | None, Voc
 
 
 def _do(scene: _Scene, text: JoinedText) -> Iterator[Heeded]:
-    """Do what a text asks; yield what was done with each of its parts, the first of which stands for them all."""
+    """Apply a text's keyword; yield the result for each of its parts: the first has that of the whole text."""
     account = scene.account(text)
-    # what is left of a text without its beginning asks for nothing
+    # a text whose first part is missing has no keyword
     meaning = scene.words[account].read(text.body) if text.has_start else KeywordMeaning(InboundAction.KEEP)
     whom = scene.owners.get(text.sender) or {EVERYBODY: [text.sender]}
     if account is not None:
@@ -190,25 +190,25 @@ def _action(meaning: KeywordMeaning, changed: bool) -> InboundAction:
 
 
 def _asks(action: InboundAction, meaning: KeywordMeaning, is_out: bool) -> bool:
-    """Tell whether a text asks for a reply; `is_out`: an opt-out of its writer stands."""
+    """Return whether a text gets a reply; `is_out`: its writer has an opt-out."""
     if action is InboundAction.HELP:
         return True
     return meaning.is_registered and not (action is InboundAction.STOP or (action is InboundAction.START and is_out))
 
 
 def _change(scene: _Scene, text: JoinedText, named: dict[int, set[str]], meaning: KeywordMeaning) -> bool:
-    """Write or take back opt-outs from these accounts' senders; return whether anything changed."""
+    """Add or remove opt-outs from these accounts' senders; return whether anything changed."""
     if meaning.action is InboundAction.STOP:
         said = {
             OptOut(account, text.phone, "" if meaning.is_to_all and account != EVERYBODY else sender)
             for account, senders in named.items()
             for sender in senders
-            if sender  # nobody knows what he wrote to
+            if sender  # empty: the destination of the text is not known
         }
         return _stop(scene, {each for each in said if not scene.is_outdone(each, text.said_at)}, text, meaning)
     if meaning.action is not InboundAction.START:
         return False
-    # at the same moment STOP wins
+    # STOP wins over a START of the same time
     lifted = {each for each, at in scene.standing.items() if _concerns(each, text, named) and at < text.said_at}
     for each in lifted:
         del scene.standing[each]
@@ -216,7 +216,7 @@ def _change(scene: _Scene, text: JoinedText, named: dict[int, set[str]], meaning
 
 
 def _concerns(each: OptOut, text: JoinedText, named: dict[int, set[str]]) -> bool:
-    """Tell whether an opt-out is of who wrote, from what he wrote to."""
+    """Return whether an opt-out is of the text's writer, from the sender that the text was sent to."""
     return each.phone == text.phone and each.account in named and each.sender in ("", *named[each.account])
 
 

@@ -1,4 +1,4 @@
-"""Ingest: admissions become rows, all of them or none, and the same request twice becomes them once."""
+"""Ingest: write admissions as requests, batches and messages, in one transaction and idempotently by request id."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,9 @@ from schema.message import Accepted, Admission
 
 
 def ingest(rt: Runtime, admissions: Sequence[Admission]) -> list[Accepted]:
-    """Write the admissions' messages in batches; return the answer to each, in order.
+    """Write the admissions' messages in batches; return the response to each, in order.
 
-    An admission whose request id or idempotency key was answered before is not written: its answer is that one.
+    An admission whose request id or idempotency key was used before is not written: it gets the earlier response.
     """
     with rt.begin() as conn:
         fresh, earlier = new_requests.take_in(conn, admissions)
@@ -28,7 +28,7 @@ def ingest(rt: Runtime, admissions: Sequence[Admission]) -> list[Accepted]:
 
 
 def _batches(loads: Iterable[PackedBatch]) -> dict[UUID, list[UUID]]:
-    """Return each request's batches."""
+    """Return request → ids of its batches."""
     belongs: defaultdict[UUID, list[UUID]] = defaultdict(list)
     for load in loads:
         for request in {admission.request for admission, _ in load.members}:

@@ -1,4 +1,4 @@
-"""Tend: make the coming days' partitions; forget old keys, codes, webhook calls, moves, handsets, dead letters."""
+"""Hourly maintenance: create partitions ahead; prune old keys, challenges, deliveries, events, MO, dead letters."""
 
 from datetime import timedelta
 
@@ -16,19 +16,19 @@ from pipeline.store import (
 from pipeline.store.api import challenges, webhook_deliveries, webhook_endpoints
 from pipeline.store.consent import inbound
 
-#: days for which partitions are made ahead
+#: days for which partitions are created ahead
 AHEAD = 7
-#: days a challenge is kept: longer than its message can be in doubt, for whose callback it knows the address
+#: retention of challenges in days: longer than a message may be unknown, as they have its callback URL
 CHALLENGE_DAYS = 7
 
-#: days for which a receipt may speak of one part of a long message
+#: retention in days of the parts of long messages, to which receipts are matched
 PART_DAYS = 14
-#: days for which it is known how a carrier's binds stood on a host whose process is gone
+#: retention in days of the bind reports of hosts whose process is gone
 BIND_DAYS = 7
 
 
 def maintain(rt: Runtime) -> list[str]:
-    """Do the house-keeping of an hour; return the names of the partitions that were made."""
+    """Run the hourly maintenance; return the names of the partitions that were created."""
     with rt.begin(Work.MAINTENANCE) as conn:
         if not advisory_locks.is_mine(conn, "tend"):
             return []

@@ -1,4 +1,4 @@
-"""Moor: say which process speaks for a carrier, keep that process's connection up, and tell how it stands."""
+"""Placement of carriers: which process sends for a carrier, keeps its binds connected, and reports their state."""
 
 import socket
 import time
@@ -11,35 +11,35 @@ from pipeline.store import carrier_binds, carriers
 from schema.carriage import BindReport
 from schema.vocabulary import Placement
 
-#: seconds for which the carriers' kinds are taken for current
+#: seconds for which the placements are cached
 _FRESH = 5.0
 
 
 class Placements:
-    """Where each carrier's messages are carried, read anew now and then, and for a carrier nobody knows yet."""
+    """Cache of the carriers' placements, read again when it is old, and for an unknown carrier."""
 
     def __init__(self) -> None:
-        """Begin with nothing known."""
+        """Begin with an empty cache."""
         self._known: Mapping[str, Placement] = {}
         self._read_at = float("-inf")
 
     def of(self, rt: Runtime, carrier: str) -> Placement:
-        """Return where a carrier's messages are carried; of one that is gone, by any worker."""
+        """Return a carrier's placement; SHARED if it does not exist any more."""
         if carrier not in self._known or time.monotonic() - self._read_at > _FRESH:
             self._known, self._read_at = all_placements(rt), time.monotonic()
         return self._known.get(carrier, Placement.SHARED)
 
 
 def all_placements(rt: Runtime) -> dict[str, Placement]:
-    """Return where each carrier's messages are carried, drained ones too: their receipts still come."""
+    """Return carrier → placement, including drained carriers, whose receipts still arrive."""
     with rt.read_only() as conn:
         return {row.name: registry.placement(row.kind) for row in carriers.all_of(conn)}
 
 
 def keep_connected(rt: Runtime, name: str, listener: Listener) -> Carrier | None:
-    """Have a carrier connected as its row says now, and heard; return it, or None when there is none of that name.
+    """Connect a carrier with its current settings, and listen to it; return it, or None if there is none of that name.
 
-    ConfigurationError says what does not fit. To be called again and again: settings change.
+    ConfigurationError: invalid settings. Call it periodically: settings change.
     """
     with rt.read_only() as conn:
         row = next((row for row in carriers.all_of(conn) if row.name == name), None)
@@ -51,22 +51,22 @@ def keep_connected(rt: Runtime, name: str, listener: Listener) -> Carrier | None
     return carrier
 
 
-#: seconds after which it is told again how binds stand
+#: seconds after which an unchanged bind report is written again
 AGAIN = 60.0
 
 
 class BindReporter:
-    """Tells how one carrier's binds stand, for `carrier status`: what changed at once, all of it now and then."""
+    """Writes the state of one carrier's binds for `carrier status`: changes at once, else periodically."""
 
     def __init__(self, name: str) -> None:
-        """Begin with nothing told."""
+        """Begin with nothing reported."""
         self._name = name
         self._host = socket.gethostname()
         self._reported: BindReport | None = None
         self._reported_at = float("-inf")
 
     def look(self, rt: Runtime, carrier: object) -> None:
-        """Write how the binds of a carrier that has any stand, if that is news."""
+        """Write the bind report of a carrier that has binds, if it changed or the last one is old."""
         report = carrier.report() if isinstance(carrier, ConnectedCarrier) else None
         now = time.monotonic()
         if report and (report != self._reported or now - self._reported_at > AGAIN):

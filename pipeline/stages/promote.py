@@ -1,19 +1,19 @@
-"""Promote: queue the batches whose minute has come, and those whose hold is over."""
+"""Promote: queue the scheduled and waiting batches that are due, and those whose hold is over."""
 
 from pipeline.runtime import Runtime
 from pipeline.store import advisory_locks, holds
 from pipeline.transitions import paid_batches
 from schema.message import Hint
 
-#: batches one transaction promotes
+#: maximum number of batches promoted in one transaction
 PORTION = 2000
 
 
 def promote(rt: Runtime) -> list[Hint]:
-    """Queue due batches, scheduled or waiting for another round, up to a portion; return them.
+    """Queue due batches, scheduled or waiting for another round, up to a portion; return their hints.
 
-    Batches whose hold is over (`holds.release`) go on from where they were held. Fewer than a portion: nothing more is
-    due. Of several clocks that strike at once, one promotes.
+    Batches whose hold is over (`holds.release`) continue where they were held. Fewer than a portion: no more are due.
+    Of several concurrent calls, one promotes (advisory lock).
     """
     with rt.begin() as conn:
         if not advisory_locks.is_mine(conn, "promote"):

@@ -1,4 +1,4 @@
-"""Receive: read carriers' delivery reports and keep them as they came; `settle` applies them later."""
+"""Receive: authenticate, parse and store carriers' delivery receipts over HTTP; `settle` applies them later."""
 
 import logging
 from collections.abc import Sequence
@@ -31,14 +31,14 @@ __all__ = [
 
 
 def senders(rt: Runtime) -> dict[str, CarrierRow]:
-    """Return the carriers that may post receipts, by name."""
+    """Return name → carrier, of those that may post receipts."""
     with rt.begin() as conn:
         rows = [row for row in carriers.all_of(conn) if registry.http_receipts(row.kind)]
     return {row.name: _unsealed(rt, row) for row in rows}
 
 
 def _unsealed(rt: Runtime, row: CarrierRow) -> CarrierRow:
-    """Return a carrier with its settings as they were written; as they are kept where nobody can read them any more."""
+    """Return a carrier with its settings decrypted; still encrypted if that fails."""
     try:
         return replace(row, settings=rt.unsealed(row.settings))
     except ConfigurationError as error:
@@ -58,20 +58,20 @@ def methods(sender: CarrierRow) -> frozenset[str]:
 
 
 def thanks(sender: CarrierRow) -> tuple[int, str, str]:
-    """Return what a carrier wants to hear when all is kept: status, content type and words."""
+    """Return the response that a carrier expects when all is stored: HTTP status, content type and body."""
     return _receipts(sender).thanks(sender.name, sender.settings)
 
 
 def called(sender: CarrierRow, raw_path: str, otherwise: str) -> str:
-    """Return the URL that a carrier called as it spells it; `otherwise` is scheme and authority where none was told."""
+    """Return the URL as the carrier called it; `otherwise`: scheme and authority if `receipt_url` is not set."""
     reported = sender.settings.get("receipt_url")
     return urls.called(reported if isinstance(reported, str) else "", raw_path, otherwise)
 
 
 def prove(sender: CarrierRow, posted: Posted) -> bool:
-    """Tell if headers and URL prove whose a post is; False: only the body can. ReceiptForged if they disprove it.
+    """Return whether headers and URL authenticate a post; False: the body must. ReceiptForged: authentication failed.
 
-    ConfigurationError: nobody can tell, as the carrier's settings cannot be read.
+    ConfigurationError: the carrier's settings cannot be decrypted. ValueError: malformed.
     """
     if is_sealed(sender.settings):
         raise ConfigurationError(f"carrier {sender.name}: its settings cannot be read under this POSTROAD_SECRET_KEY")
@@ -82,10 +82,10 @@ def prove(sender: CarrierRow, posted: Posted) -> bool:
 
 
 def read(sender: CarrierRow, posted: Posted) -> CarrierEvents:
-    """Return what is in one request of a carrier.
+    """Parse one request of a carrier; return its receipts and other events.
 
-    What is proved but cannot be read is in `dead`. ValueError says that it cannot be read well enough to be proved,
-    ReceiptForged that it does not prove whose it is.
+    What is authenticated but cannot be parsed is in `dead`. ValueError: too malformed to be authenticated;
+    ReceiptForged: authentication failed.
     """
     try:
         return _receipts(sender).read(sender.name, sender.settings, posted)
@@ -94,13 +94,13 @@ def read(sender: CarrierRow, posted: Posted) -> CarrierEvents:
 
 
 def set_aside(rt: Runtime, letters: Sequence[DeadLetter]) -> None:
-    """Count and keep, as they came, posts and entries that could not be read or not be understood."""
+    """Count and store as dead letters, unchanged, posts and entries that could not be parsed or understood."""
     if letters:
         with rt.begin() as conn:
             dead_letters.add(conn, rt.vault_or_none, rt.new_ids(), letters)
 
 
 def keep(rt: Runtime, reports: Sequence[Receipt]) -> int:
-    """Keep receipts, each once however often it comes; return how many were new."""
+    """Store receipts, without duplicates; return how many were new."""
     with rt.begin() as conn:
         return len(receipts.keep(conn, rt.new_ids(), reports))

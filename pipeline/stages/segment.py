@@ -1,4 +1,4 @@
-"""Segment: find how each message of a batch travels, and in how many parts."""
+"""Segment: determine the encoding (GSM-7 or UCS-2) and the number of segments of each message of a batch."""
 
 from uuid import UUID
 
@@ -9,10 +9,10 @@ from schema.message import Measure
 
 
 def segment(rt: Runtime, batch: UUID) -> list[Measure]:
-    """Measure the messages of an admitted batch; return their measures by message id, none when it is past that.
+    """Measure an admitted batch; return the measures in order of message id; empty if it is billed already.
 
-    Nothing is written: the measures go to `bill` (small numbers, no text), and if they get lost on the way the batch
-    is measured again.
+    The measures are not stored but passed to `bill` (small numbers, no text); if they are lost on the way, the batch is
+    measured again.
     """
     with rt.begin() as conn:
         unpaid = batches.unpaid(conn, batch)

@@ -1,6 +1,6 @@
-"""Settle: apply delivery receipts to the messages they speak of, the same in whatever order they come.
+"""Settle: apply delivery receipts (DLR) to their messages, with the same result in any order of arrival.
 
-`delivered` of any carrier counts more than any `failed`, before it or after it (`lifecycle.outweighs`).
+`delivered` of any carrier outweighs any `failed`, earlier or later (`lifecycle.outweighs`).
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
@@ -17,16 +17,16 @@ from pipeline.transitions import message_ends
 from schema.carriage import Receipt
 from schema.vocabulary import Code, ReceiptState, ReceiptVerdict
 
-#: receipts one transaction settles
+#: receipts settled in one transaction
 PORTION = 1000
-#: (message, which of its attempts)
+#: (message, number of the attempt)
 _Try = tuple[UUID | None, int | None]
 
 
 def settle(rt: Runtime) -> int:
-    """Apply kept receipts, up to a portion; return how many were looked at.
+    """Apply stored receipts, up to a portion; return how many were processed.
 
-    What another carrier might still deliver is left to `retake`.
+    Failures that another carrier might still deliver are left to `resend`.
     """
     with rt.begin() as conn:
         found = receipts.due(conn, PORTION, rt.now())
@@ -41,10 +41,10 @@ def settle(rt: Runtime) -> int:
 
 
 def book(rt: Runtime, reports: Sequence[Receipt]) -> int:
-    """Keep and apply one carrier's receipts as they come, all in one transaction; return how many were new.
+    """Store and apply one carrier's receipts on arrival, in one transaction; return how many were new.
 
-    Those that nothing can be made of yet wait, and those that `retake` looks at for that. One that is brought again
-    moves nothing: if its first still waits, `settle` looks at that next.
+    Those that match no message yet are stored as waiting, and so are those for `resend`. A duplicate changes nothing:
+    if the first one still waits, `settle` processes that next.
     """
     with rt.begin() as conn:
         found = receipts.match(conn, reports, rt.now())
@@ -60,21 +60,21 @@ def book(rt: Runtime, reports: Sequence[Receipt]) -> int:
 
 
 def _expected(word: Matched) -> ReceiptState:
-    """Return what nearly always comes of a receipt."""
+    """Return the state that a receipt gets in nearly all cases."""
     return ReceiptState.IGNORED if word.verdict is ReceiptVerdict.PENDING else ReceiptState.APPLIED
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What was done with receipts."""
+    """Result of applying receipts."""
 
     applied: set[UUID | str]
-    #: their messages began to be sent once more while they were looked at: to be looked at again
+    #: the resend of their messages began meanwhile: to be processed again
     early: set[UUID | str]
 
 
 def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
-    """Move the messages that receipts speak of."""
+    """Change the status of the receipts' messages; return the applied receipts."""
     final = [each for each in words if each.verdict is not ReceiptVerdict.PENDING]
     said, first = _of_wholes(final)
     of_parts = [each for each in final if each.is_part]
@@ -96,7 +96,7 @@ def _receipts_of(first: Mapping[UUID, UUID | str], messages: Container[UUID]) ->
 
 
 def _of_wholes(words: Iterable[Matched]) -> tuple[dict[UUID, ReceiptVerdict], dict[UUID, UUID | str]]:
-    """Return for each message the final verdict that counts most, and the receipt that says it; parts are left out."""
+    """Return for each message the final verdict that outweighs the others, and its receipt; parts are omitted."""
     said: dict[UUID, ReceiptVerdict] = {}
     first: dict[UUID, UUID | str] = {}
     for each in words:
@@ -108,7 +108,7 @@ def _of_wholes(words: Iterable[Matched]) -> tuple[dict[UUID, ReceiptVerdict], di
 
 
 def _of_parts(judged: JudgedParts, words: Iterable[Matched]) -> Iterator[tuple[UUID, ReceiptVerdict]]:
-    """Yield each message whose parts' receipts say together what became of it, and what that is."""
+    """Yield each message whose parts' receipts together make a final verdict, with that verdict."""
     latest = {(each.message, each.n) for each in words if each.is_latest}
     for (message, n), verdict in judged.verdicts.items():
         if verdict is ReceiptVerdict.DELIVERED or (message, n) in latest:
@@ -118,15 +118,15 @@ def _of_parts(judged: JudgedParts, words: Iterable[Matched]) -> Iterator[tuple[U
 def _since(
     conn: Connection, said: Mapping[UUID, ReceiptVerdict], tries: Container[_Try]
 ) -> tuple[set[UUID], set[UUID]]:
-    """Return of locked messages that are said to have failed those that began to be sent once more since they were
-    matched, and those that another carrier took since."""
+    """Return, of locked messages whose receipts say failed, those whose resend began since they were matched, and those
+    that another carrier accepted since."""
     state = receipts.standing(conn, [message for message, verdict in said.items() if verdict is ReceiptVerdict.FAILED])
     early = {message for message, (is_early, _) in state.items() if is_early}
     return early, {message for message, (_, n) in state.items() if message not in early and (message, n) not in tries}
 
 
 def _conclude(rt: Runtime, conn: Connection, said: dict[UUID, ReceiptVerdict], held: Set[UUID]) -> set[UUID]:
-    """Move locked messages to what their receipts say, and the money of those that were in doubt; return the moved."""
+    """Set locked messages to their receipts' verdicts and move the money of unknown ones; return those changed."""
     now = rt.now()
     delivered = sorted(message for message, verdict in said.items() if verdict is ReceiptVerdict.DELIVERED)
     failed = sorted(message for message, verdict in said.items() if verdict is ReceiptVerdict.FAILED)

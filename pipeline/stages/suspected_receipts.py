@@ -1,4 +1,4 @@
-"""Suspect: set aside what reads like a receipt, does not say that it is one, and names what its carrier was given."""
+"""Suspected receipts: dead-letter `deliver_sm` texts that look like receipts, lack the flag, and name a known id."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from schema.carriage import SuspectedReceipt
 
 
 def suspect(rt: Runtime, suspects: Sequence[SuspectedReceipt]) -> int:
-    """Keep as dead letters those that name a reference which their carrier gave, however spelt; return how many.
+    """Store as dead letters those with a message id that their carrier assigned, in any spelling; return how many.
 
-    A handset could write the same, but knows no such reference. Their carrier is not taken for silent then.
+    A handset could send the same text, but knows no such id. Their receipts then do not count as missing.
     """
     if not suspects:
         return 0

@@ -1,4 +1,4 @@
-"""Sweep: mend what a death, a lost hint or a silence left behind. Safe to run twice and by several at once."""
+"""Sweep: release expired leases, hint stale batches again, end unresolved attempts. Idempotent and concurrent-safe."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,20 +10,20 @@ from pipeline.transitions import attempt_results, message_ends, poison_batches
 from schema.message import Hint
 from schema.vocabulary import BatchStatus, Code
 
-#: batches or messages one sweep takes on of each kind
+#: maximum number of batches or messages of each kind in one sweep
 PORTION = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What should be hinted again."""
+    """Batches to hint again."""
 
     admitted: list[Hint]
     queued: list[Hint]
 
 
 def sweep(rt: Runtime) -> Swept:
-    """Take back batches of silent workers, find those nobody was told of, end what stayed in doubt too long."""
+    """Requeue batches with expired leases, find unclaimed ones, end messages unknown for too long; return hints."""
     with rt.begin() as conn:
         if not advisory_locks.is_mine(conn, "sweep"):
             return Swept([], [])
@@ -37,7 +37,7 @@ def sweep(rt: Runtime) -> Swept:
 
 
 def _take_back(rt: Runtime, conn: Connection, now: datetime) -> tuple[list[Hint], list[Moved]]:
-    """Write down what lost workers left in doubt and queue the rest; park what keeps killing them."""
+    """Record the attempts of lost workers as unknown, requeue the rest, park poison batches; return hints and money."""
     lost = leases.lost(conn, PORTION)
     attempts.doubt(conn, [each for each in lost if each.again])
     doubtful = attempts.doubt(conn, [each for each in lost if not each.again])
@@ -48,7 +48,7 @@ def _take_back(rt: Runtime, conn: Connection, now: datetime) -> tuple[list[Hint]
 
 
 def _end_unknown(rt: Runtime, conn: Connection, now: datetime) -> list[Moved]:
-    """Fail messages whose unknown attempt nobody cleared up in time, in the customer's favour."""
+    """Fail messages whose unknown attempts were not resolved in time; return the money to release to the customer."""
     doubtful = attempts.unresolved(conn, rt.settings.doubt_hours, PORTION)
     released: list[Moved] = []
     for code, was_undelivered in ((Code.UNDELIVERED, True), (Code.UNRESOLVED, False)):

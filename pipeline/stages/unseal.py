@@ -1,4 +1,4 @@
-"""Unseal: open the orders that producers sealed for their way through the broker."""
+"""Unseal: decrypt and authenticate sealed orders from the broker with the producer keys of accounts."""
 
 import time
 from typing import Any
@@ -12,23 +12,23 @@ from schema.order_reader import read
 from schema.sealed_order import FIELD, ProducerKey, SealBroken
 from schema.vocabulary import Code
 
-#: what a producer's key is sealed for in the database
+#: the purpose under which producer keys are encrypted in the database
 PURPOSE = "producer_key"
-#: seconds for which a key is taken for current, and how many are remembered
+#: seconds for which a key is cached, and the maximum number of cached keys
 _FRESH, _MOST = 5.0, 1000
 
 
 class Unsealer:
-    """Opens orders with the keys that this process has met lately."""
+    """Decrypts orders, with a cache of producer keys."""
 
     def __init__(self) -> None:
-        """Begin with no key."""
+        """Begin with an empty cache."""
         self._known: dict[str, tuple[float, str, ProducerKey]] = {}
 
     def read(self, rt: Runtime, task_id: str, given: Any) -> Order | list[Refusal]:
-        """Return a broker's order, opened where it is sealed, or what is wrong with it.
+        """Return an order from the broker, decrypted if it is sealed, or why it is refused.
 
-        An order that came open says so (`Order.came_open`): some accounts take none.
+        An unsealed order is marked as such (`Order.came_open`): some accounts refuse those.
         """
         key = sealed_order.key_of(given)
         if key is None:
@@ -64,9 +64,9 @@ class Unsealer:
 
 
 def own_key(rt: Runtime, account: str) -> str | None:
-    """Return the account's latest producer key, for orders that our own commands enqueue; None: it has none.
+    """Return the account's latest producer key, for orders that our own commands publish; None: it has none.
 
-    ConfigurationError when it cannot be had: there is no secret key, or another than the one it was sealed under.
+    ConfigurationError: it cannot be decrypted: POSTROAD_SECRET_KEY is missing or another.
     """
     with rt.begin() as conn:
         found = producer_keys.latest(conn, account)
