@@ -1,1 +1,1 @@
-"""What a message or a batch becomes: status, money and event move together, in sets, and nothing is committed here."""
+"""Transitions of messages and batches: status, money and events change together, in the caller's transaction."""

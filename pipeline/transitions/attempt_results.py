@@ -1,4 +1,4 @@
-"""What a carrier's answer makes of a message: sent when it took it or may have, failed when it refused it for good."""
+"""Results of attempts: a message becomes sent if accepted or unknown, failed if refused permanently."""
 
 from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
@@ -11,7 +11,7 @@ from pipeline.store.attempts import Trial
 from pipeline.store.ledger import Moved
 from schema.vocabulary import Code, Outcome, Status
 
-#: by outcome: the move, the code, the status that is told; the other outcomes leave the message to another carrier
+#: outcome → move, error code, status of the event; after other outcomes the message goes to another carrier
 _MOVES = {
     Outcome.ACCEPTED: (ACCEPT, None, Status.SENT),
     Outcome.UNKNOWN: (LEAVE_UNKNOWN, None, Status.SENT),
@@ -22,10 +22,10 @@ _MOVES = {
 def apply(
     conn: Connection, now: datetime, trials: Sequence[Trial], resent: Set[UUID], subscribing: Set[UUID]
 ) -> list[Moved]:
-    """Move messages as their first carriers' answers say; return the money to give back.
+    """Change the status of messages by the outcomes of their attempts; return the money to release.
 
-    What the batches in `resent` send once more keeps its status; money of it that was still held is captured when a
-    carrier accepts it: its sender pays once. Events are written for the batches in `subscribing`.
+    Messages of the batches in `resent` keep their status; money of theirs that is still held is captured when a
+    carrier accepts them: the sender pays once. Events are written for the batches in `subscribing`.
     """
     if resent:
         _confirm_resent(conn, now, [each for each in trials if each.batch in resent])
@@ -44,17 +44,17 @@ def apply(
 
 
 def _confirm_resent(conn: Connection, now: datetime, trials: Sequence[Trial]) -> None:
-    """Capture what is still held of resent messages that a carrier accepted."""
+    """Capture the money still held for resent messages that a carrier accepted."""
     accepted = sorted(each.attempt.ref for each in trials if each.attempt.outcome is Outcome.ACCEPTED)
     confirm(conn, now, messages.lock_sent(conn, accepted))
 
 
 def leave_unknown(conn: Connection, now: datetime, ids: Sequence[UUID]) -> None:
-    """Move messages to sent that a worker may have submitted which is gone; their money stays held."""
+    """Set messages to sent that a lost worker may have submitted; their money stays held."""
     message_moves.move(conn, ids, LEAVE_UNKNOWN, now)
     events.tell_all(conn, ids, Status.SENT, now)
 
 
 def confirm(conn: Connection, now: datetime, held: Iterable[UUID]) -> None:
-    """Earn the money that is held for locked messages which were left unknown, and which a carrier is known to have."""
+    """Capture the money held for locked messages with an unknown outcome that a carrier is known to have accepted."""
     ledger.capture(conn, message_moves.move_money(conn, sorted(held), CONFIRM), now)

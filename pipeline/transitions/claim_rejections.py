@@ -1,4 +1,4 @@
-"""Rejections at claim: what of claimed batches is not permitted (any more) ends here, or waits for its send window."""
+"""Rejections at claim: messages that are not permitted any more are rejected, or deferred to their send window."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ from schema.vocabulary import Code
 def let_through(
     conn: Connection, now: datetime, first: UUID, claims: Sequence[Claim], loads: Loads
 ) -> dict[UUID, list[Parcel]]:
-    """Check claimed batches; reject or put off what may not be sent now, and return the rest of their loads.
+    """Check claimed batches; reject or defer messages that may not be sent now; return batch → the other parcels.
 
-    What is put off goes into batches whose ids begin at `first`. Wallets are locked where money is given back: call it
-    late in a transaction.
+    Deferred messages go into batches whose ids begin at `first`. Wallets are locked to release money: call it late in
+    a transaction.
     """
     verdicts = claim_checks.blocked(conn, claims, loads)
     if verdicts:

@@ -1,6 +1,6 @@
-"""Final statuses of messages: rejected, cancelled, failed, expired, delivered; each with its money and its event.
+"""Final statuses of messages: rejected, cancelled, failed, expired, delivered; each with its money and event.
 
-Money that is given back is returned, not moved: `ledger.release` locks wallets, and is called once and last in a
+Money to release is returned, not released: `ledger.release` locks wallets, and is called once and last in a
 transaction.
 """
 
@@ -21,23 +21,23 @@ from schema.vocabulary import Code, ResendReason, Status
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Messages of one batch that no carrier is given any more."""
+    """Messages of one batch that go to no further carrier."""
 
     ids: Sequence[UUID]
     code: Code
-    #: their batch's: why they are sent once more; None: they have not been sent
+    #: the resend reason of their batch; None: it is not a resend
     again: ResendReason | None
-    #: their account wants events; where that is not known, True
+    #: whether events are written for their account; True if that is not known
     subscribes: bool = True
-    #: no carrier was asked
+    #: no carrier was tried: the status is rejected instead of failed
     is_rejected: bool = False
 
 
 def end(conn: Connection, now: datetime, ends: Iterable[End]) -> list[Moved]:
-    """Reject or fail messages that no carrier is given any more; return the money to give back.
+    """Reject or fail messages that go to no further carrier; return the money to release.
 
-    Of those that were sent before only the undeliverable have come to their end, whatever kept them from being sent
-    once more: a carrier may yet report the others.
+    Of resends only the undelivered ones fail, whatever prevented the resend: a carrier may still report the others as
+    delivered.
     """
     unsent: defaultdict[tuple[Move, Code], list[UUID]] = defaultdict(list)
     undelivered: list[UUID] = []
@@ -59,13 +59,13 @@ def end(conn: Connection, now: datetime, ends: Iterable[End]) -> list[Moved]:
 
 
 def reject_unpaid(conn: Connection, now: datetime, ids: Sequence[UUID], code: Code) -> None:
-    """Reject messages that were accepted and not paid for yet."""
+    """Reject accepted messages that are not billed yet."""
     message_moves.move(conn, ids, REJECT_UNPAID, now, code)
     events.tell_all(conn, ids, Status.REJECTED, now)
 
 
 def cancel(conn: Connection, now: datetime, ids: Sequence[UUID]) -> list[Moved]:
-    """Cancel messages whose batch is locked; return the money to give back."""
+    """Cancel messages whose batch is locked; return the money to release."""
     released = message_moves.move(conn, ids, CANCEL, now)
     events.tell_all(conn, ids, Status.CANCELLED, now)
     return released
@@ -75,16 +75,16 @@ class Failed(NamedTuple):
     """Sent messages that failed."""
 
     ids: set[UUID]
-    #: the money to give back
+    #: the money to release
     released: list[Moved]
 
 
 def fail_sent(
     conn: Connection, now: datetime, ids: Sequence[UUID], code: Code, held: Set[UUID] | None = None
 ) -> Failed:
-    """Fail sent messages that are locked.
+    """Fail sent messages that are locked; return those that changed, and the money to release.
 
-    `held`: those whose money is still held, as `messages.lock_sent` says; None: it is looked for.
+    `held`: those whose money is still held, as `messages.lock_sent` returns; None: all are tried.
     """
     move = FAIL_DELIVERY if code is Code.UNDELIVERED else GIVE_UP
     released = message_moves.move_money(conn, _held(ids, held), move)
@@ -94,9 +94,9 @@ def fail_sent(
 
 
 def deliver(conn: Connection, now: datetime, ids: Sequence[UUID], held: Set[UUID] | None = None) -> set[UUID]:
-    """Move messages to delivered that are locked: sent ones, and those that failed though a carrier may have had them.
+    """Set locked messages to delivered: sent ones, and failed ones that a carrier may have had.
 
-    Return those that moved. `held` as in `fail_sent`.
+    Return those that changed. `held` as in `fail_sent`.
     """
     ledger.capture(conn, message_moves.move_money(conn, _held(ids, held), DELIVER), now)
     delivered = message_moves.end(conn, ids, DELIVER, now)

@@ -1,4 +1,4 @@
-"""New batches and their messages: admitted, to be billed later, or billed at once and then scheduled or queued."""
+"""New batches and their messages: admitted, to be billed later; or billed already, and scheduled or queued."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -13,12 +13,12 @@ from schema.message import Admission, Charge, Draft, Hint
 from schema.message_class import MessageClass
 from schema.vocabulary import BatchStatus, Status
 
-#: a batch with what each of its messages is and costs
+#: a batch with the measure and cost of each of its messages
 Priced = tuple[PackedBatch, Sequence[Charge]]
 
 
 def admit(conn: Connection, now: datetime, packed: Iterable[PackedBatch]) -> None:
-    """Write batches that are to be segmented and billed."""
+    """Write batches that are to be segmented and billed later."""
     made = []
     for load in packed:
         batch = load.batch.id
@@ -32,9 +32,9 @@ def admit(conn: Connection, now: datetime, packed: Iterable[PackedBatch]) -> Non
 def accept(
     conn: Connection, now: datetime, priced: Sequence[Priced], subscribing: Collection[int]
 ) -> tuple[list[Hint], list[Hold]]:
-    """Write batches that are billed already: scheduled, or queued; what nobody pays for is rejected.
+    """Write billed batches as scheduled or queued; messages that cannot be paid for are rejected.
 
-    Return those that may be delivered now, and the money that `ledger.hold_all` is to hold, once and last in the
+    Return hints of those that may be delivered now, and the holds to pass to `ledger.hold_all`, once and last in the
     transaction. Events are written for the accounts in `subscribing`.
     """
     if not priced:
@@ -81,7 +81,7 @@ def _moves(load: PackedBatch, charges: Sequence[Charge], status: BatchStatus) ->
     for id_, paid in zip(load.ids, charges, strict=True):
         if paid.refusal:
             yield id_, Status.REJECTED
-        elif status is BatchStatus.QUEUED:  # what is scheduled is queued when its minute comes
+        elif status is BatchStatus.QUEUED:  # scheduled messages get this event when they are promoted
             yield id_, Status.QUEUED
 
 

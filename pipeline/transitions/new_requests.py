@@ -1,4 +1,4 @@
-"""New requests: each is written once, and one that repeats an earlier one, or contradicts it, is answered by that."""
+"""New requests and idempotency: each is written once; a repetition gets the earlier response, a conflict a refusal."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,11 +13,11 @@ from schema.message import Accepted, Admission
 
 
 def take_in(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID], dict[UUID, Accepted]]:
-    """Write the requests that are new; return their ids, and the earlier answer to each of the others.
+    """Write the requests that are new; return their ids, and the earlier response to each of the others.
 
-    Of an order of our own that asks for something else under a key that is used, a refused request is written; under a
-    request id that is used, a refusal is added to the earlier one. One that asks for the same under its key is written
-    as one that took nothing in, with the first message of the earlier. Dialects answer as their vendors do.
+    An order of a producer that conflicts with an earlier one: under the same key it is written as a refused request;
+    under the same request id a refusal is added to the earlier one. A repetition under its key is written as an empty
+    request, with the first message of the earlier one. Dialects respond as their vendors do.
     """
     holders = _reserve(conn, admissions)
     holders |= _taken_before(conn, [each for each in admissions if not each.drafts])
@@ -28,7 +28,7 @@ def take_in(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID
 
 
 def _answer_again(conn: Connection, again: Sequence[Admission], holders: Mapping[UUID, UUID]) -> dict[UUID, Accepted]:
-    """Return the earlier answer to each request that is not new, and write what is kept of our own producers'."""
+    """Return the earlier response to each request that is not new; record repetitions and conflicts of producers."""
     answered = requests.answers(conn, [holders.get(each.request, each.request) for each in again])
     earlier = {each.request: _replay(each, *answered[holders.get(each.request, each.request)]) for each in again}
     own = {each.request: each for each in again if tells_conflicts(each.door, by_api=each.by_api)}
@@ -42,8 +42,8 @@ def _answer_again(conn: Connection, again: Sequence[Admission], holders: Mapping
 def _reserve(conn: Connection, admissions: Sequence[Admission]) -> dict[UUID, UUID]:
     """Reserve idempotency keys; return request → the request that has its key: itself, or an earlier one.
 
-    Two transactions with the same key: the second waits here until the first is committed or gone. A key whose request
-    nobody paid for, or which took nothing in, goes to the first that asks anew.
+    Of two transactions with the same key, the second waits here until the first has ended. A key whose request could
+    not be paid for, or has no messages, goes to the first request that asks for it again.
     """
     keyed = [each for each in admissions if each.idempotency_key and each.account is not None and each.drafts]
     keyed.sort(key=key)
@@ -62,12 +62,12 @@ def _reserve(conn: Connection, admissions: Sequence[Admission]) -> dict[UUID, UU
 
 
 def _free(conn: Connection, holders: Collection[UUID]) -> set[UUID]:
-    """Return those of these requests that give up their keys: nobody paid for them, or they took nothing in."""
+    """Return those of these requests whose keys may be taken over: not paid for, or without messages."""
     return requests.unpaid(conn, holders) | requests.vacant(conn, holders)
 
 
 def _taken_before(conn: Connection, refused: Iterable[Admission]) -> dict[UUID, UUID]:
-    """Return the requests that took in, under their keys, what is asked again by these and would be refused by now."""
+    """Return refused request → the earlier request that accepted the same order under its key."""
     keyed = [each for each in refused if each.idempotency_key and each.account is not None and each.fingerprint]
     if not keyed:
         return {}
@@ -83,7 +83,7 @@ def _taken_before(conn: Connection, refused: Iterable[Admission]) -> dict[UUID, 
 
 
 def _write_repeats(conn: Connection, repeats: Sequence[Admission], earlier: Mapping[UUID, Accepted]) -> None:
-    """Write requests that only repeat an earlier one under its key, so that who looks for them finds that one."""
+    """Write requests that only repeat an earlier one under its key, so that a look-up of them finds that one."""
     made = []
     for each in repeats:
         answer = earlier[each.request]
@@ -101,7 +101,7 @@ def _replay(admission: Admission, answer: Accepted, fingerprint: bytes | None) -
 
 
 def _refuse(conn: Connection, altered: Sequence[Admission], holders: Mapping[UUID, UUID]) -> dict[UUID, Accepted]:
-    """Write that these orders were not taken; return the answers of those that have a request id of their own."""
+    """Record that these orders were refused; return the responses to those with a request id of their own."""
     doubled = [each.request for each in altered if holders.get(each.request, each.request) == each.request]
     if doubled:
         requests.add_refusal(conn, doubled, idempotency.DOUBLED)

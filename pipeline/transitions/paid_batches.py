@@ -1,4 +1,4 @@
-"""Batches that are paid for: their messages' money is held or they are rejected, and they are scheduled or queued."""
+"""Billed batches: their messages are charged or rejected, and the batches are scheduled, queued or promoted."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ def pay(
 ) -> tuple[list[Hint], list[Hold]]:
     """Charge the messages of a locked batch, or reject them; schedule or queue the batch.
 
-    Return it when it may be delivered now, and the money that `ledger.hold_all` is to hold, once and last in the
+    Return its hint if it may be delivered now, and the hold to pass to `ledger.hold_all`, once and last in the
     transaction.
     """
     message_moves.charge(conn, ids, charges, now)
@@ -25,7 +25,7 @@ def pay(
     if unpaid.subscribes:
         statuses = (Status.REJECTED if charge.refusal else Status.QUEUED for charge in charges)
         moves = zip(ids, statuses, strict=True)
-        # what is scheduled is queued when its minute comes
+        # scheduled messages get the queued event when they are promoted
         events.tell(conn, [(id_, status) for id_, status in moves if hints or status is Status.REJECTED], now)
     amount, quota = sum(each.amount for each in charges), sum(each.quota for each in charges)
     hold = Hold(unpaid.account, unpaid.span.batch, ledger.month_of(unpaid.span.first), amount, quota)
@@ -33,7 +33,7 @@ def pay(
 
 
 def promote(conn: Connection, now: datetime, limit: int) -> list[Hint]:
-    """Queue up to so many batches that are due by the database's clock; return them."""
+    """Queue up to `limit` batches that are due by the database's clock; return their hints."""
     hints, subscribing = batches.promote(conn, limit)
     events.tell_all(conn, [each.id for each in messages.undecided(conn, subscribing)], Status.QUEUED, now)
     return hints

@@ -1,4 +1,4 @@
-"""Poison batches: those that keep killing their workers end, with what is left of them."""
+"""Poison batches: batches that repeatedly kill their workers are ended, and their remaining messages fail."""
 
 import logging
 from collections import defaultdict
@@ -23,15 +23,15 @@ class Stuck(Protocol):
 
     @property
     def span(self) -> Span:
-        """Return where its messages are."""
+        """Return the batch id and the range of its messages."""
 
     @property
     def again(self) -> ResendReason | None:
-        """Return why they are sent once more; None: they have not been sent."""
+        """Return the resend reason; None: it is not a resend."""
 
 
 def park(conn: Connection, now: datetime, poison: Sequence[Stuck]) -> list[Moved]:
-    """End what is left of claimed batches, and the batches; return the money to give back."""
+    """End claimed batches and fail their remaining messages; return the money to release."""
     if not poison:
         return []
     _warn([each.span for each in poison])
@@ -47,7 +47,7 @@ def park(conn: Connection, now: datetime, poison: Sequence[Stuck]) -> list[Moved
 
 
 def park_admitted(conn: Connection, now: datetime, claims: int, limit: int) -> None:
-    """Reject the messages of batches that so many tries at measuring them did not survive, and end the batches."""
+    """End up to `limit` batches that failed `claims` tries of measuring or billing, and reject their messages."""
     spans = batches.park_admitted(conn, claims, limit, now)
     _warn(spans)
     unpaid = [each.id for each in messages.undecided(conn, spans)]

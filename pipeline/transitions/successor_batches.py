@@ -1,4 +1,4 @@
-"""Successor batches: what other batches did not place goes to another carrier, to the same one later, or once more."""
+"""Successor batches: messages of other batches for failover to another carrier, a later retry, or a resend."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,34 +16,34 @@ from schema.vocabulary import BatchStatus, HoldReason, ResendReason
 
 
 class Origin(Protocol):
-    """What a successor batch has from those whose messages it takes over."""
+    """Properties that a successor batch inherits from the batch whose messages it takes over."""
 
     @property
     def account(self) -> int:
-        """Return whose messages they are."""
+        """Return the account id."""
 
     @property
     def message_class(self) -> MessageClass:
-        """Return their class."""
+        """Return the message class."""
 
     @property
     def test(self) -> bool:
-        """Tell whether they are test messages."""
+        """Return whether they are test messages."""
 
     @property
     def valid_until(self) -> datetime:
-        """Return when they expire."""
+        """Return when the messages expire."""
 
     @property
     def again(self) -> ResendReason | None:
-        """Return why they are sent once more; None: they have not been sent."""
+        """Return the resend reason; None: it is not a resend."""
 
 
 @dataclass(frozen=True, slots=True)
 class Successor:
     """A batch to be written, and the messages that it takes over."""
 
-    #: its id is given when it is written
+    #: its id is assigned by `write`
     batch: Batch
     members: Sequence[UUID]
 
@@ -54,9 +54,9 @@ _NO_ID = UUID(int=0)
 def successor(
     origin: Origin, to: NextCarrier, members: Sequence[UUID], now: datetime, snapshot: int | None = None
 ) -> Successor:
-    """Return the batch that takes messages to a carrier: queued, waiting until `to.due_at`, or held.
+    """Return a batch of these messages for a carrier, not written yet: queued, waiting until `to.due_at`, or held.
 
-    `snapshot`: what the carrier was chosen by.
+    `snapshot`: id of the routing snapshot by which the carrier was chosen.
     """
     look_at = now + holds.LOOK if to.held is HoldReason.CARRIER else now
     batch = Batch(
@@ -73,7 +73,7 @@ def successor(
         last=max(members),
         attempt=to.attempt,
         round=to.round,
-        # who was passed over may be tried again when a carrier may be given messages, unless it had them
+        # a held batch may go to any carrier when it is released, unless it is a resend
         tried=() if to.held and not origin.again else to.tried,
         snapshot=snapshot,
         again=origin.again,
@@ -83,7 +83,7 @@ def successor(
 
 
 def write(conn: Connection, now: datetime, first: UUID, successors: Sequence[Successor]) -> list[Hint]:
-    """Write batches, whose ids begin at `first`, and put their messages there; return those to deliver now."""
+    """Write batches, with ids from `first` on, and move their messages there; return hints of those deliverable now."""
     if not successors:
         return []
     made = [replace(each.batch, id=ids.after(first, place)) for place, each in enumerate(successors)]
