@@ -1,7 +1,7 @@
 """Weighted rendezvous hashing: shares recipients among carriers (Schindelhauer and Schomaker 2005, Mosharaf 2013).
 
 Each carrier has a pseudo-random score for each recipient, and the highest score wins. A score depends only on carrier,
-sender and recipient: a recipient keeps his carrier as long as the set is unchanged, and when a carrier is added,
+sender and recipient: a recipient keeps its carrier as long as the set is unchanged, and when a carrier is added,
 removed or reweighted, only those recipients move that it wins or loses.
 """
 
