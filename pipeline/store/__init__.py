@@ -1,1 +1,1 @@
-"""Memory. One table a file; set-based SQL; a function here never commits."""
+"""Database and Valkey access: one table per module, set-based SQL; no function here commits."""

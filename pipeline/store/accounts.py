@@ -1,4 +1,4 @@
-"""The accounts, sender_ids and templates tables: who may send what under which name."""
+"""The accounts, sender_ids and templates tables: account state, currency, sender ids, countries, templates."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,10 +24,10 @@ class Account:
     state: AccountState
     currency: str
     senders: dict[str, SenderState] = field(default_factory=dict)
-    #: the countries of those that are not for everywhere
+    #: sender → its countries, for sender ids that are limited to some
     countries: dict[str, frozenset[str]] = field(default_factory=dict)
     permission: SendPermission = field(default_factory=SendPermission)
-    #: its orders from the broker must be sealed
+    #: whether its orders from the broker must be sealed
     sealed_orders: bool = False
 
 
@@ -42,7 +42,7 @@ FROM accounts AS a WHERE a.name = ANY(%(names)s)
 
 
 def find(conn: Connection, names: Iterable[str]) -> dict[str, Account]:
-    """Return the accounts of these names, by name; those that do not exist are left out."""
+    """Return the accounts with these names, by name; unknown names are left out."""
     rows = conn.exec_driver_sql(_FIND, {"names": sorted(set(names))})
     return {
         name: Account(
@@ -60,7 +60,7 @@ def find(conn: Connection, names: Iterable[str]) -> dict[str, Account]:
 
 
 def named(conn: Connection, name: str) -> Account:
-    """Return the account of that name; NotFound."""
+    """Return the account with that name. NotFound when there is none."""
     found = find(conn, [name]).get(name)
     if found is None:
         raise NotFound(f"there is no account {name!r}: `postroad account list` shows them")
@@ -83,7 +83,7 @@ _SUBSCRIBE = "UPDATE accounts SET subscribes = %(on)s WHERE id = %(account)s"
 
 
 def subscribe(conn: Connection, account: int, on: bool) -> None:
-    """Have an account's messages' moves written to events, or not."""
+    """Enable or disable the events of an account's messages."""
     conn.exec_driver_sql(_SUBSCRIBE, {"account": account, "on": on})
 
 
@@ -91,7 +91,7 @@ _SET_STATE = "UPDATE accounts SET state = %(state)s WHERE id = %(account)s"
 
 
 def set_state(conn: Connection, account: int, state: AccountState) -> None:
-    """Let an account send, or stop it."""
+    """Set an account's state: active or suspended."""
     conn.exec_driver_sql(_SET_STATE, {"account": account, "state": str(state)})
 
 
@@ -99,7 +99,7 @@ _SET_COUNTRIES = "UPDATE accounts SET countries = %(countries)s::text[] WHERE id
 
 
 def set_countries(conn: Connection, account: int, countries: Sequence[str]) -> None:
-    """Let an account send to these countries only; none: everywhere."""
+    """Limit an account to these destination countries; an empty sequence removes the limit."""
     conn.exec_driver_sql(_SET_COUNTRIES, {"account": account, "countries": list(countries)})
 
 
@@ -119,9 +119,9 @@ def set_sender(
     reason: str | None = None,
     countries: Sequence[str] | None = None,
 ) -> None:
-    """Register a sender id, or change its state, and say why.
+    """Register a sender id, or set its state with a reason.
 
-    It is for these countries; none: for everywhere, None: as it was.
+    `countries` limits its destinations; empty: no limit, None: unchanged.
     """
     params = {"account": account, "sender": sender, "state": str(state), "reason": reason}
     params |= {"countries": None if countries is None else sorted(set(countries))}
@@ -136,7 +136,7 @@ RETURNING id
 
 
 def set_template(conn: Connection, account: int, slug: str, body: str) -> UUID:
-    """Write a template, or its new text; return its id."""
+    """Create a template or replace its body; return its id."""
     id_: UUID = conn.exec_driver_sql(_TEMPLATE, {"account": account, "slug": slug, "body": body}).scalar_one()
     return id_
 
@@ -150,7 +150,7 @@ WHERE syntax = 'merge'
 
 
 def templates(conn: Connection, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], str]:
-    """Return the texts of the (account, slug or id) pairs that exist, if their merge fields are spelt `${name}`."""
+    """Return the bodies of the (account, slug or id) pairs that exist and whose merge fields are written `${name}`."""
     if not wanted:
         return {}
     params = {"accounts": [account for account, _ in wanted], "words": [word for _, word in wanted]}
@@ -172,7 +172,7 @@ ORDER BY a.name
 
 
 def listing(conn: Connection, month: date) -> list[dict[str, Any]]:
-    """Return every account with its balance, what is left of the month's quota, and its senders' states."""
+    """Return each account with its balance, the remaining quota of the month, and its senders' states."""
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"month": month}).mappings()]
 
 
@@ -180,7 +180,7 @@ _LIST_TEMPLATES = "SELECT id, slug, body, created_at FROM templates WHERE accoun
 
 
 def list_templates(conn: Connection, account: int) -> list[dict[str, Any]]:
-    """Return an account's templates by slug."""
+    """Return an account's templates, ordered by slug."""
     return [dict(row) for row in conn.exec_driver_sql(_LIST_TEMPLATES, {"account": account}).mappings()]
 
 
@@ -191,9 +191,9 @@ WHERE account_id = ANY(%(accounts)s) AND state = 'approved' GROUP BY account_id
 
 
 def approved_senders(conn: Connection, wanted: Iterable[int]) -> dict[int, list[tuple[str, list[str]]]]:
-    """Return the senders each of the accounts may send under with their countries (none: everywhere), the oldest first.
+    """Return account → (sender, countries) pairs of its approved senders, the oldest first (no countries: no limit).
 
-    Who has none is left out.
+    Accounts without an approved sender are left out.
     """
     rows = conn.exec_driver_sql(_APPROVED, {"accounts": sorted(set(wanted))})
     return {account: [(sender, countries) for sender, countries in found] for account, found in rows}
@@ -206,5 +206,5 @@ FROM accounts AS a WHERE id = %(account)s
 
 
 def balance(conn: Connection, account: int) -> AccountBalance:
-    """Return what an account has."""
+    """Return an account's money, credit and quota."""
     return AccountBalance(*conn.exec_driver_sql(_BALANCE, {"account": account}).one())

@@ -1,4 +1,4 @@
-"""Advisory locks: of all the clocks that strike at once, one does the work."""
+"""PostgreSQL advisory locks: of all clock processes that tick at once, one does the work."""
 
 from sqlalchemy import Connection
 
@@ -6,5 +6,5 @@ _TRY = "SELECT pg_try_advisory_xact_lock(hashtext('postroad'), hashtext(%(name)s
 
 
 def is_mine(conn: Connection, name: str) -> bool:
-    """Take the tick of this name until the transaction ends; False: somebody else has it."""
+    """Try to take the advisory lock of this name until the transaction ends; return False when it is taken."""
     return bool(conn.exec_driver_sql(_TRY, {"name": name}).scalar())

@@ -14,7 +14,7 @@ from schema.value_class import value_class
 
 @value_class
 class Trial:
-    """An attempt with its place: which try of which batch, under which fence."""
+    """An attempt to be written: the number `n` of the message's attempt, its batch and the fence of the claim."""
 
     attempt: Attempt
     n: int
@@ -38,7 +38,7 @@ _COLUMNS = {
 
 
 def write(conn: Connection, trials: Iterable[Trial], marked_at: datetime) -> None:
-    """Write attempts with their outcomes; marked_at is the commit before their bytes went out."""
+    """Insert attempts with outcomes by COPY; `marked_at` is the time of the commit before their bytes were sent."""
     rows = (
         (
             each.attempt.ref,
@@ -67,7 +67,7 @@ SELECT EXISTS (
 
 
 def are_in(conn: Connection, trials: Sequence[Trial]) -> bool:
-    """Tell whether `write` has written these already, all of which it writes in one transaction."""
+    """Return whether `write` has committed these already; it writes all of them in one transaction."""
     params = {
         "messages": [each.attempt.ref for each in trials],
         "n": [each.n for each in trials],
@@ -93,7 +93,7 @@ RETURNING message_id
 
 
 def doubt(conn: Connection, lost: Sequence[Lost]) -> list[UUID]:
-    """Write an unknown attempt for each message that may have gone out before its worker went silent; return them."""
+    """Insert an unknown attempt for each message that a lost worker may have sent; return the messages' ids."""
     marked = [each for each in lost if each.in_hand]
     if not marked:
         return []
@@ -113,7 +113,7 @@ def doubt(conn: Connection, lost: Sequence[Lost]) -> list[UUID]:
     return [id_ for (id_,) in rows]
 
 
-#: what the carrier itself said meanwhile stays, unless the worker knows that it took it: `doubts.answer` does as much
+#: an outcome from the carrier stays unless the worker knows of an acceptance; as `unknown_outcomes.answer` does
 _LATE = """
 UPDATE provider_attempts AS a
 SET late_outcome = l.outcome, late_at = now(), look_at = NULL, resolved_at = NULL,
@@ -126,7 +126,7 @@ WHERE a.message_id = l.message_id AND a.n = l.n AND a.fence = l.fence
 
 
 def keep_late(conn: Connection, trials: Sequence[Trial]) -> None:
-    """Keep what a worker says that has lost its claim, beside the unknown attempts written for it meanwhile."""
+    """Store outcomes from a worker that has lost its claim, as late outcomes of its unknown attempts."""
     if trials:
         params = {
             "messages": [each.attempt.ref for each in trials],
@@ -138,7 +138,7 @@ def keep_late(conn: Connection, trials: Sequence[Trial]) -> None:
         conn.exec_driver_sql(_LATE, params)
 
 
-#: one that a carrier took is in doubt no more, unless it could not deliver it and another was given it
+#: an accepted attempt resolves the message, unless that carrier could not deliver it and it was resent
 _UNRESOLVED = """
 SELECT m.id, lost.n > 0 FROM provider_attempts AS a JOIN messages AS m ON m.id = a.message_id
 CROSS JOIN LATERAL (
@@ -154,8 +154,8 @@ ORDER BY a.marked_at LIMIT %(limit)s FOR UPDATE OF m SKIP LOCKED
 
 
 def unresolved(conn: Connection, hours: float, limit: int) -> dict[UUID, bool]:
-    """Return sent messages whose unknown attempt nobody cleared up in so many hours.
+    """Return sent messages with an unknown attempt that is unresolved after `hours` hours, and lock them.
 
-    Each with whether a carrier had it before and could not deliver it.
+    The value says whether a carrier had accepted the message before and could not deliver it.
     """
     return {row[0]: row[1] for row in conn.exec_driver_sql(_UNRESOLVED, {"hours": hours, "limit": limit})}

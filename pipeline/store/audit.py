@@ -1,6 +1,6 @@
-"""The invariants as SQL: each query counts what breaks one. In a sound system every count is 0.
+"""The invariants of `postroad audit` as SQL: each query counts violations. In a sound system every count is 0.
 
-What states a message may be in is derived from the lifecycle's moves: a new move needs nothing here.
+Valid states of a message are derived from the lifecycle's moves: a new move needs no change here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from pipeline.rules.lifecycle import FINAL, STATES
 from schema.vocabulary import Code, Outcome, Status
 
-#: what carriers had of a message → how many attempts were accepted, and how many left unknown
+#: outcomes of a message's attempts → how many were accepted, and how many are unknown
 _TAKEN_AND_UNKNOWN = {None: (0, 0), Outcome.ACCEPTED: (1, 0), Outcome.UNKNOWN: (0, 1)}
 
 
@@ -24,20 +24,20 @@ def _listed(rows: Iterable[Sequence[object]]) -> str:
 
 
 def _may_be_sent(status: Status | None, code: Code | None) -> set[bool]:
-    """Return whether a message in that status, with that error code, was ever sent: true, false or both."""
+    """Return whether messages with that status and error code were ever sent: true, false or both."""
     return {each.carrier is not None for each in STATES if (each.status, each.code) == (status, code)}
 
 
 _WITH_CODES = {(each.status, each.code) for each in STATES}
 _SENT = [pair for pair in _WITH_CODES if _may_be_sent(*pair) == {True}]
 _NEVER_SENT = [pair for pair in _WITH_CODES if _may_be_sent(*pair) == {False}]
-#: as the lists have them
+#: as SQL lists
 _STATUS_AND_CODE = "coalesce(status, ''), coalesce(error_code, '')"
 
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """One thing that must hold, and the query that counts where it does not."""
+    """An invariant, and the query that counts its violations."""
 
     name: str
     holds: str
@@ -194,5 +194,5 @@ INVARIANTS = (
 
 
 def count_broken(conn: Connection, invariant: Invariant) -> int:
-    """Return how often an invariant is broken."""
+    """Return the number of violations of an invariant."""
     return int(conn.exec_driver_sql(invariant.broken).scalar_one())

@@ -1,6 +1,6 @@
-"""The batches table: what is written, paid for, scheduled, hinted, promoted.
+"""The batches table: written, paid, scheduled, promoted, queued and hinted; sweeping of stale hints.
 
-What a claimed batch goes through is in `leases`.
+Claims, leases and fences of batches are in `leases`.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -42,7 +42,7 @@ _COLUMNS = {
 
 
 def write(conn: Connection, batches: Iterable[Batch], hinted_at: datetime) -> None:
-    """Write new batches; somebody will be told of them right after the commit."""
+    """Insert batches by COPY; `hinted_at` is now, as their hints are published right after the commit."""
     copy(
         conn,
         "batches",
@@ -79,7 +79,7 @@ _CLOCK = "SELECT now()"
 
 
 def clock(conn: Connection) -> datetime:
-    """Return the database's time: what is due, hinted and expired by it must be written by it."""
+    """Return the database's time: due, hint and expiry times that it compares must be written by the same clock."""
     at: datetime = conn.exec_driver_sql(_CLOCK).scalar_one()
     return at
 
@@ -88,25 +88,25 @@ _SNAPSHOTS = "SELECT id, situation_id FROM batches WHERE id = ANY(%(ids)b)"
 
 
 def snapshots(conn: Connection, these: Collection[UUID]) -> dict[UUID, int | None]:
-    """Return batch → the routing snapshot that its carrier was chosen by."""
+    """Return batch → the id of the routing snapshot that its carrier was chosen by."""
     return {row[0]: row[1] for row in conn.exec_driver_sql(_SNAPSHOTS, {"ids": list(these)})}
 
 
-# Measuring and paying ------------------------------------------------------------------------------------------
+# Segmenting and billing ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Unpaid:
-    """An admitted batch: what segment and bill need of it."""
+    """An admitted batch, as segment and bill need it."""
 
     span: Span
     account: int
     message_class: MessageClass
     test: bool
     size: int
-    #: it was hinted again: whoever took it before may have died of it
+    #: it was hinted again: its previous worker may have crashed on it
     suspect: bool
-    #: the account wants events
+    #: whether its account's events are written
     subscribes: bool
 
 
@@ -118,7 +118,7 @@ WHERE b.id = %(batch)s AND status = 'admitted'
 
 
 def unpaid(conn: Connection, batch: UUID, *, lock: bool = False) -> Unpaid | None:
-    """Return an admitted batch, or None when it is past that."""
+    """Return an admitted batch, locked if so asked; None when it is not admitted any more."""
     row = conn.exec_driver_sql(_UNPAID + (" FOR UPDATE OF b" if lock else ""), {"batch": batch}).first()
     if row is None:
         return None
@@ -130,17 +130,17 @@ _SURVIVED = "UPDATE batches SET claims = claims - 1 WHERE id = %(batch)s AND sta
 
 
 def count_try(conn: Connection, batch: UUID) -> None:
-    """Count a try at an admitted batch: before it, as who dies of it leaves the count behind, or when it failed."""
+    """Count a try at an admitted batch: before it starts, so that a crash leaves it counted, or after it failed."""
     conn.exec_driver_sql(_TRY, {"batch": batch})
 
 
 def survived(conn: Connection, batch: UUID) -> None:
-    """Take back the try at an admitted batch that was counted last."""
+    """Take back the last counted try at an admitted batch."""
     conn.exec_driver_sql(_SURVIVED, {"batch": batch})
 
 
 def hints(rows: Iterable[Any]) -> list[Hint]:
-    """Return (id, class, carrier, size) rows as hints."""
+    """Return hints from rows (id, class, carrier, size)."""
     return [Hint(batch, MessageClass(word), carrier, size) for batch, word, carrier, size in rows]
 
 
@@ -155,7 +155,7 @@ RETURNING status = 'queued', id, class, carrier, size
 
 
 def paid(conn: Connection, batch: UUID) -> list[Hint]:
-    """Send a paid batch on its way: scheduled, or queued and then returned as a hint."""
+    """Schedule or queue a paid batch; return its hint if it is queued."""
     return hints(row[1:] for row in conn.exec_driver_sql(_PAID, {"batch": batch}) if row[0])
 
 
@@ -172,15 +172,15 @@ RETURNING b.id, class, carrier, size, first_id, last_id, subscribes AND is_new
 
 
 def promote(conn: Connection, limit: int) -> tuple[list[Hint], list[Span]]:
-    """Queue up to so many batches whose minute has come, by the database's clock.
+    """Queue up to `limit` batches that are due by the database's clock.
 
-    Return them, and where the messages of those lie that their account wants to hear of: the first time only.
+    Return their hints, and the spans of those that leave `scheduled` and whose accounts have events enabled.
     """
     rows = conn.exec_driver_sql(_PROMOTE, {"limit": limit}).all()
     return hints(row[:4] for row in rows), [Span(row[0], row[4], row[5]) for row in rows if row[6]]
 
 
-# Mending -------------------------------------------------------------------------------------------------------
+# Sweeping ------------------------------------------------------------------------------------------------------
 
 _STALE = """
 UPDATE batches SET hints = hints + 1, hinted_at = now()
@@ -195,8 +195,8 @@ RETURNING id, class, carrier, size
 
 
 def stale(conn: Connection, status: BatchStatus, seconds: float, limit: int) -> list[Hint]:
-    """Return batches that nobody took since they were hinted, ever more rarely the same ones."""
-    # a parameter would hide the status from the partial index once the statement is planned for all parameters
+    """Return hints of batches unclaimed for `seconds` since their last hint; each repetition doubles the time."""
+    # as a parameter the status would hide the partial index from the planner once it makes a generic plan
     return hints(conn.exec_driver_sql(_STALE.format(status=status), {"stale": seconds, "limit": limit}))
 
 
@@ -209,7 +209,7 @@ RETURNING id, first_id, last_id
 
 
 def park_admitted(conn: Connection, claims: int, limit: int, at: datetime) -> list[Span]:
-    """Close batches that so many tries at measuring them did not survive; return them."""
+    """Close admitted batches that have failed to be segmented `claims` times; return their spans."""
     return [Span(*row) for row in conn.exec_driver_sql(_PARK_ADMITTED, {"claims": claims, "limit": limit, "at": at})]
 
 
@@ -223,8 +223,8 @@ ORDER BY id FOR UPDATE
 
 
 def lock_scheduled(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
-    """Lock those of the batches that still wait for their minute, or are held since before it came.
+    """Lock those of the batches that are not due yet, or are held since before they were; return their ids.
 
-    Neither bill nor promote takes them meanwhile.
+    Neither bill nor promote takes them before the transaction ends.
     """
     return {id_ for (id_,) in conn.exec_driver_sql(_LOCK_SCHEDULED, {"ids": sorted(ids)})}

@@ -1,4 +1,4 @@
-"""What carriers have to do, and did lately. Nothing here reads a whole table, whatever that holds."""
+"""Activity of carriers: waiting and held batches, recent outcomes and receipts. No query scans a whole table."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from schema.vocabulary import BatchStatus, HoldReason, Outcome, ReceiptVerdict
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Batches in one state, and the messages they were made with."""
+    """Batches in one state, and the number of messages they were created with."""
 
     batches: int
     messages: int
@@ -22,20 +22,20 @@ class Waiting:
 
 @dataclass(slots=True)
 class CarrierActivity:
-    """One carrier's."""
+    """The activity of one carrier."""
 
-    #: not held
+    #: batches by status, without held ones
     waiting: dict[BatchStatus, Waiting] = field(default_factory=dict)
-    #: by the reason it is held for
+    #: held batches by reason
     held: dict[HoldReason, Waiting] = field(default_factory=dict)
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     receipts: dict[ReceiptVerdict, int] = field(default_factory=dict)
-    #: receipts of which no message is known: not yet, or never
+    #: receipts without a known message, so far or for good
     unmatched: int = 0
     last_receipt: datetime | None = None
 
 
-#: each part by a partial index of its own
+#: each part uses its own partial index
 _WAITING = """
 SELECT carrier, status, count(*), sum(size)::int8 FROM (
     SELECT carrier, status, size FROM batches WHERE status = 'queued' AND held IS NULL
@@ -44,11 +44,11 @@ SELECT carrier, status, count(*), sum(size)::int8 FROM (
 ) AS b GROUP BY carrier, status
 """
 _HELD = "SELECT carrier, held, count(*), sum(size)::int8 FROM batches WHERE held IS NOT NULL GROUP BY carrier, held"
-#: of whatever age their messages are: each day's attempts have an index by the time they were recorded
+#: messages of any age: each day's attempts have an index on recorded_at
 _OUTCOMES = """
 SELECT carrier, outcome, count(*) FROM provider_attempts WHERE recorded_at >= %(since)s GROUP BY carrier, outcome
 """
-#: ids of receipts are made as they come in
+#: ids of receipts begin with the time of arrival
 _RECEIPTS = """
 SELECT carrier, verdict, count(*), max(received_at), count(*) FILTER (WHERE state IN ('waiting', 'orphaned'))
 FROM receipts WHERE id >= %(edge)s GROUP BY carrier, verdict
@@ -56,7 +56,7 @@ FROM receipts WHERE id >= %(edge)s GROUP BY carrier, verdict
 
 
 def activity(conn: Connection, since: datetime) -> Mapping[str, CarrierActivity]:
-    """Return what each carrier has waiting, and what became of its attempts and receipts since then."""
+    """Return carrier → its waiting batches, and the outcomes of attempts and receipts since then."""
     found: defaultdict[str, CarrierActivity] = defaultdict(CarrierActivity)
     edge: UUID = ids.lowest(since)
     for carrier, status, batches, messages in conn.exec_driver_sql(_WAITING):

@@ -1,4 +1,4 @@
-"""The carrier_binds table: how each carrier's binds stand, as the process that keeps them says now and then."""
+"""The carrier_binds table: SMPP binds of each carrier, as reported periodically by the process that keeps them."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ SET bound = excluded.bound, wanted = excluded.wanted, fault = excluded.fault, re
 
 
 def write(conn: Connection, carrier: str, host: str, report: BindReport) -> None:
-    """Write how a carrier's binds stand in the process on that host."""
+    """Write the report of a carrier's binds by the process on that host."""
     conn.exec_driver_sql(
         _WRITE,
         {
@@ -34,17 +34,17 @@ def write(conn: Connection, carrier: str, host: str, report: BindReport) -> None
 
 @dataclass(frozen=True, slots=True)
 class HostBinds:
-    """What one host's process said last of a carrier's binds."""
+    """The latest report of a carrier's binds by one host's process."""
 
     host: str
     bound: int
     wanted: int
-    #: why the last that failed did, as a code
+    #: the error code of the last failed bind
     fault: str | None
-    #: what is odd about the other end, as a code, and how often since the process began
+    #: peculiarities of the SMSC, as code → count since the process started
     remarks: Mapping[str, int]
     at: datetime
-    #: it says so every minute: the process runs
+    #: whether it is recent: the process reports every minute while it runs
     is_fresh: bool
 
 
@@ -55,7 +55,7 @@ FROM carrier_binds ORDER BY carrier, host
 
 
 def all_of(conn: Connection, fresh: float) -> dict[str, list[HostBinds]]:
-    """Return what was said of each carrier's binds, by carrier; what is older than so many seconds is not fresh."""
+    """Return carrier → the latest reports of its binds; those older than `fresh` seconds are not fresh."""
     found: dict[str, list[HostBinds]] = {}
     for carrier, *columns in conn.exec_driver_sql(_ALL, {"fresh": fresh}):
         found.setdefault(carrier, []).append(HostBinds(*columns))
@@ -66,5 +66,5 @@ _PRUNE = "DELETE FROM carrier_binds WHERE at < now() - %(days)s * interval '1 da
 
 
 def prune(conn: Connection, days: float) -> None:
-    """Forget what was said so many days ago: that process is gone."""
+    """Delete reports older than `days` days: their process is gone."""
     conn.exec_driver_sql(_PRUNE, {"days": days})

@@ -1,4 +1,4 @@
-"""The carriers and routes tables: who can carry, and for which destinations."""
+"""The carriers and routes tables: settings, state, pace and balance of carriers; the route table and its versions."""
 
 import json
 from collections.abc import Mapping
@@ -15,34 +15,34 @@ from schema.vocabulary import CarrierState
 
 @dataclass(frozen=True, slots=True)
 class CarrierRow:
-    """How to reach a carrier."""
+    """A carrier with its settings."""
 
     name: str
     kind: str
     settings: Mapping[str, Any]
     state: CarrierState
-    #: what it cannot do has False here
+    #: capability → False where it lacks it
     capabilities: Mapping[str, bool]
-    #: why it is drained
+    #: the reason why it is drained
     reason: str | None = None
-    #: segments a second it takes from all of us together; None: as fast as it answers
+    #: segments per second that it takes from all our processes together; None: unlimited
     segments_per_second: float | None = None
-    #: within how many seconds its receipts come, as learnt
+    #: seconds within which its receipts arrive, as measured
     receipt_seconds: float | None = None
-    #: what it said is left to spend, and when
+    #: the balance that it reported, and when
     balance: str | None = None
     balance_at: datetime | None = None
-    #: its settings have ids for India that its file sends; None: they were written before that was looked at
+    #: whether its settings contain DLT ids for India; None: written before that was recorded
     sends_dlt: bool | None = None
 
     @property
     def lacks(self) -> frozenset[Capability]:
-        """What it cannot do."""
+        """The capabilities that it lacks."""
         return lacks(self.kind, self.sends_dlt, self.capabilities)
 
 
 def lacks(kind: str, sends_dlt: bool | None, capabilities: Mapping[str, bool]) -> frozenset[Capability]:
-    """Return what a carrier cannot do: what it is said not to, and India unless it sends ids there."""
+    """Return what a carrier lacks: capabilities set to False, and India unless it sends DLT ids."""
     out = {each for each in Capability if each is not Capability.DLT and not capabilities.get(each, True)}
     able = dlt.is_able(kind, sends_dlt, capabilities.get(Capability.DLT))
     return frozenset(out if able else out | {Capability.DLT})
@@ -56,7 +56,7 @@ FROM carriers ORDER BY name
 
 
 def all_of(conn: Connection) -> list[CarrierRow]:
-    """Return every carrier by name."""
+    """Return all carriers, ordered by name."""
     return [
         CarrierRow(name, kind, found, CarrierState(state), *others)
         for name, kind, found, state, *others in conn.exec_driver_sql(_ALL)
@@ -85,9 +85,9 @@ def save(
     *,
     sends_dlt: bool | None = None,
 ) -> None:
-    """Write a carrier, or its new settings; None: it can do what it could, and a new one everything.
+    """Insert a carrier or replace its settings. `capabilities` None: unchanged, and a new carrier has all.
 
-    Pace is segments a second, 0: as fast as it answers; None: as it was. `sends_dlt`: see `CarrierRow`.
+    `pace` is segments per second; 0: unlimited, None: unchanged. `sends_dlt`: see `CarrierRow`.
     """
     params = {"name": name, "kind": kind, "settings": json.dumps(dict(settings)), "sends_dlt": sends_dlt}
     conn.exec_driver_sql(_SAVE, params | _limits(capabilities, pace))
@@ -103,7 +103,7 @@ WHERE name = %(name)s
 
 
 def adjust(conn: Connection, name: str, capabilities: Mapping[Capability, bool] | None, pace: float | None) -> bool:
-    """Write what a carrier can do and how much it takes, as `save` does; False when there is none of that name."""
+    """Set a carrier's capabilities and pace, as `save` does; return False when there is no carrier of that name."""
     return conn.exec_driver_sql(_ADJUST, {"name": name, **_limits(capabilities, pace)}).rowcount > 0
 
 
@@ -111,14 +111,14 @@ def _limits(capabilities: Mapping[Capability, bool] | None, pace: float | None) 
     return {"capabilities": None if capabilities is None else json.dumps(dict(capabilities)), "pace": pace}
 
 
-#: a change, though it was active before: whoever resumes a carrier says that what it waited for is mended
+#: also changes an active carrier: resuming one says that what its held batches wait for is fixed
 _SET_STATE = """
 UPDATE carriers SET state = %(state)s, reason = %(reason)s, changed_at = clock_timestamp() WHERE name = %(name)s
 """
 
 
 def set_state(conn: Connection, name: str, state: CarrierState, reason: str | None = None) -> bool:
-    """Drain a carrier, or resume it; False when there is none of that name."""
+    """Drain or resume a carrier; return False when there is none of that name."""
     params = {"name": name, "state": str(state), "reason": reason}
     return conn.exec_driver_sql(_SET_STATE, params).rowcount > 0
 
@@ -127,7 +127,7 @@ _LOCK = "SELECT state, reason FROM carriers WHERE name = %(name)s FOR UPDATE"
 
 
 def lock(conn: Connection, name: str) -> tuple[CarrierState, str | None] | None:
-    """Return and lock a carrier's state and the reason for it; None when there is none of that name."""
+    """Return and lock a carrier's state and its reason; None when there is none of that name."""
     row = conn.exec_driver_sql(_LOCK, {"name": name}).first()
     return (CarrierState(row[0]), row[1]) if row else None
 
@@ -136,13 +136,13 @@ _BALANCE = "UPDATE carriers SET balance = %(balance)s, balance_at = now() WHERE 
 
 
 def set_balance(conn: Connection, name: str, balance: str) -> None:
-    """Write what a carrier said is left to spend with it."""
+    """Write the balance that a carrier reported."""
     conn.exec_driver_sql(_BALANCE, {"name": name, "balance": balance})
 
 
-# Routes ---------------------------------------------------------------------------------------------------------
+# Routes --------------------------------------------------------------------------------------------------------
 
-#: two operators at once: the second sees what the first has written
+#: serializes two operators: the second sees what the first wrote
 _LOCK_ROUTES = "LOCK TABLE routes IN SHARE ROW EXCLUSIVE MODE"
 _OF_LINE = (
     "account_id IS NOT DISTINCT FROM %(account)s::int4 AND destination = %(destination)s AND carrier = %(carrier)s"
@@ -175,16 +175,16 @@ DO UPDATE SET rank = excluded.rank, weight = excluded.weight, cost = excluded.co
 
 @dataclass(frozen=True, slots=True)
 class RouteVersion:
-    """What a line of the route table says, for as long as it does."""
+    """A version of a line of the route table, with its period."""
 
     rank: int = 1
     weight: int = 100
-    #: millionths of the currency
+    #: cost per segment in millionths of the currency
     cost: int | None = None
     currency: str | None = None
-    #: None: from now, by the database's clock
+    #: start; None: now, by the database's clock
     from_at: datetime | None = None
-    #: None: until the next version of the line, or for ever
+    #: end; None: until the next version, or unlimited
     until_at: datetime | None = None
 
 
@@ -198,9 +198,9 @@ def set_route(
     weight: int = 100,
     account: int | None = None,
 ) -> None:
-    """Write a line of the route table, or a new version of it: the one before ends where it begins.
+    """Write a line of the route table, or a new version of it, which ends the previous one.
 
-    Nothing is written where that one says the same.
+    Writes nothing when the version in force is equal.
     """
     version = version or RouteVersion(rank, weight)
     conn.exec_driver_sql(_LOCK_ROUTES)
@@ -217,7 +217,7 @@ _FORGET_ROUTE = f"DELETE FROM routes WHERE {_OF_LINE} AND from_at > clock_timest
 
 
 def drop_route(conn: Connection, destination: str, carrier: str, account: int | None) -> bool:
-    """End a line of the route table now, and forget its versions to come; False when there is none."""
+    """End a line of the route table now and delete its future versions; return False when there is none."""
     params = {"account": account, "destination": destination, "carrier": carrier}
     conn.exec_driver_sql(_LOCK_ROUTES)
     ended, forgotten = (conn.exec_driver_sql(each, params).rowcount for each in (_DROP_ROUTE, _FORGET_ROUTE))
@@ -235,5 +235,5 @@ ORDER BY a.name NULLS FIRST, r.destination, r.rank, r.carrier, r.from_at
 
 
 def list_routes(conn: Connection, *, over: bool = False) -> list[dict[str, Any]]:
-    """Return the routes in force and to come, and those that are over too, the common ones (account None) first."""
+    """Return current and future routes, with `over` past ones too; common ones (account None) first."""
     return [dict(row) for row in conn.exec_driver_sql(_LIST_ROUTES, {"all": over}).mappings()]

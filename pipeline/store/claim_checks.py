@@ -1,6 +1,6 @@
-"""The checks at claim: what was permitted at acceptance and is not any more is not sent.
+"""Checks at claim: consent, countries, sender approval and quiet hours are checked again before sending.
 
-An account without rules costs one small query a claim: nothing is asked of its messages. Tests pass.
+An account without rules costs one small query per claim: its messages are not read. Test messages always pass.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,19 +18,19 @@ from pipeline.store.leases import Claim
 from schema.carriage import Parcel
 from schema.vocabulary import Code
 
-#: refused for good, or held until that moment
+#: the code of a refusal, or until when the message is held
 Verdict = Code | datetime
-#: batch → what it still has to send
+#: batch → its messages still to be sent
 Loads = Mapping[UUID, Sequence[Parcel]]
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What an account may do now."""
+    """What an account may send now."""
 
-    #: by the database's clock
+    #: the database's time
     at: datetime
-    #: its approved senders among those asked for, with their countries; none: everywhere
+    #: those of the given senders that are approved, with their countries; empty: all
     senders: Mapping[str, Sequence[str]]
     permission: SendPermission
 
@@ -45,7 +45,7 @@ FROM accounts AS a WHERE a.id = ANY(%(accounts)b::int4[])
 
 
 def blocked(conn: Connection, claims: Sequence[Claim], loads: Loads) -> dict[UUID, Verdict]:
-    """Return message → why it may not go, or until when it must wait, for those of the loads that may not go now."""
+    """Return message → refusal code, or until when it is held, for those of `loads` that may not be sent now."""
     asked = [claim for claim in claims if _is_checked(claim) and loads.get(claim.span.batch)]
     if not asked:
         return {}
@@ -75,12 +75,12 @@ def _senders(load: Sequence[Parcel]) -> set[str]:
 
 
 def _is_any_limited(state: _State, senders: set[str]) -> bool:
-    """Tell whether the account, or one of these senders, may send to some countries only, or to none."""
+    """Return whether the account or one of these senders is limited to some countries, or a sender is not approved."""
     return bool(state.permission.countries) or any(state.senders.get(sender, [""]) for sender in senders)
 
 
 def _pending(claim: Claim, load: Sequence[Parcel]) -> list[tuple[UUID, PendingSend]]:
-    """Return each message as what opt-outs are compared with."""
+    """Return (message id, message as opt-outs are matched) pairs."""
     return [(each.ref, PendingSend(claim.account, each.to, each.sender, str(claim.message_class))) for each in load]
 
 
@@ -117,7 +117,7 @@ WHERE m.id = ANY(%(ids)b) AND m.id BETWEEN %(first)s AND %(last)s
 def _without_exempt(
     conn: Connection, found: Mapping[UUID, Verdict], hits: Sequence[tuple[UUID, PendingSend]]
 ) -> dict[UUID, Verdict]:
-    """Return the verdicts, opt-outs among them, without those that the messages' requests are spared."""
+    """Return the verdicts, with those of opt-outs, without those that the messages' requests are exempt from."""
     suspects = [*found, *(ref for ref, _ in hits)]
     params = {"ids": suspects, "first": min(suspects), "last": max(suspects)}
     rows = conn.exec_driver_sql(_EXEMPT, params).all()
@@ -130,7 +130,7 @@ def _without_exempt(
 
 
 def _refused(conn: Connection, hits: Sequence[tuple[UUID, PendingSend]], skipping: set[UUID]) -> list[UUID]:
-    """Return the messages that an opt-out stops; those in `skipping` pass over their own account's."""
+    """Return the messages refused by an opt-out; for those in `skipping` the account's own opt-outs do not count."""
     again = [
         (ref, PendingSend(w.account, w.phone, w.sender, w.message_class, True)) for ref, w in hits if ref in skipping
     ]

@@ -1,4 +1,4 @@
-"""COPY: how rows come in by the thousand."""
+"""Bulk inserts by binary COPY."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The dead_letters and dead_letter_counts tables: input that could not be read, the latest of it kept sealed."""
+"""The dead_letters and dead_letter_counts tables: unreadable input, counted; the latest letters are kept encrypted."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from schema.vocabulary import DeadLetterSource
 
 Row = dict[str, Any]
 
-#: letters kept of each source; older ones go as new ones come
+#: most letters kept per source; the oldest are deleted
 KEPT = 2000
-#: bytes kept of each letter: with KEPT this bounds what a flood can fill, 32 MiB a source
+#: most bytes kept per letter: with KEPT this limits a flood to 32 MiB per source
 LARGEST = 16 * 1024
 
 _PURPOSE = "dead_letter"
@@ -39,14 +39,14 @@ DELETE FROM dead_letters WHERE source = %(source)s
 
 
 def add(conn: Connection, vault: Vault | None, first: UUID, letters: Sequence[DeadLetter]) -> None:
-    """Count letters and keep the latest of each source, sealed (vault None: without their content).
+    """Count letters and store the latest of each source, sealed (vault None: without content).
 
-    Their ids are `first` and those after it.
+    Their ids begin at `first`.
     """
     if not letters:
         return
     tally = Counter((str(each.source), _plain(each.origin), each.reason) for each in letters)
-    keys = sorted(tally)  # whoever counts the same ones meanwhile locks them in the same order
+    keys = sorted(tally)  # same lock order in concurrent calls
     counts = [list(column) for column in zip(*keys, strict=True)]
     words = dict(zip(("sources", "origins", "reasons"), counts, strict=True))
     conn.exec_driver_sql(_COUNT, {**words, "letters": [tally[key] for key in keys]})
@@ -81,13 +81,13 @@ WHERE id = %(id)s AND source = %(source)s
 
 
 def latest(conn: Connection, source: DeadLetterSource, limit: int) -> list[Row]:
-    """Return the letters of a source without their content, the latest first."""
+    """Return up to `limit` letters of a source without content, the latest first."""
     rows = conn.exec_driver_sql(_LATEST, {"source": str(source), "limit": limit})
     return [dict(row) for row in rows.mappings()]
 
 
 def one(conn: Connection, vault: Vault | None, source: DeadLetterSource, id_: UUID) -> Row | None:
-    """Return a letter with what is kept of its content as `payload` (bytes; None: nothing is), or None."""
+    """Return a letter with its stored content as `payload` (bytes; None: not stored), or None when there is none."""
     row = conn.exec_driver_sql(_ONE, {"id": id_, "source": str(source)}).mappings().first()
     if row is None:
         return None
@@ -100,7 +100,7 @@ _DROP = "DELETE FROM dead_letters WHERE source = %(source)s AND (%(id)s::uuid IS
 
 
 def drop(conn: Connection, source: DeadLetterSource, id_: UUID | None) -> int:
-    """Remove a letter (None: all letters of the source); return how many went. The counts stay."""
+    """Delete a letter (None: all of the source); return how many. The counts stay."""
     return conn.exec_driver_sql(_DROP, {"source": str(source), "id": id_}).rowcount
 
 
@@ -110,7 +110,7 @@ SELECT source, origin, reason, letters, first_at, last_at FROM dead_letter_count
 
 
 def counts(conn: Connection) -> list[Row]:
-    """Return how many letters there ever were, by source, origin and reason."""
+    """Return the number of letters ever received, by source, origin and reason."""
     return [dict(row) for row in conn.exec_driver_sql(_COUNTS).mappings()]
 
 
@@ -118,5 +118,5 @@ _PRUNE = "DELETE FROM dead_letters WHERE id < %(edge)s"
 
 
 def prune(conn: Connection, before: datetime) -> int:
-    """Remove letters that came before a moment; return how many."""
+    """Delete letters that arrived before then; return how many."""
     return conn.exec_driver_sql(_PRUNE, {"edge": ids.lowest(before)}).rowcount

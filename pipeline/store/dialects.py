@@ -1,4 +1,4 @@
-"""The dialects table: the vendors' APIs of this version, which keys and webhook endpoints refer to."""
+"""The dialects table: vendors' APIs of this version, which API keys and webhook endpoints refer to."""
 
 from collections.abc import Mapping
 
@@ -12,5 +12,5 @@ ON CONFLICT (name) DO UPDATE SET has_persons = excluded.has_persons
 
 
 def write(conn: Connection, dialects: Mapping[str, bool]) -> None:
-    """Write dialects, by name whether each tells of persons' numbers; others that are there stay."""
+    """Insert dialects, name → whether it has person events; existing others stay."""
     conn.exec_driver_sql(_WRITE, {"names": list(dialects), "have_persons": list(dialects.values())})

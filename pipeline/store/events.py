@@ -1,6 +1,6 @@
-"""The events table: what moved, for accounts that subscribe. The row is the outbox of the webhooks.
+"""The events table: status changes of messages of accounts that subscribe; an outbox of webhook deliveries.
 
-Who is to be told of a move is written with it (docs/decisions/0009-webhooks.md): nothing that is committed goes untold.
+Deliveries are inserted with the event (docs/decisions/0009-webhooks.md): none is missing for a committed change.
 """
 
 import secrets
@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from pipeline.rules.identity import ids
 from schema.vocabulary import Status
 
-#: an endpoint hears of what came through its dialect's API, and of orders that came through none and name no `door`; a
-#: callback hears in its stead
+#: an endpoint gets events of messages sent through its dialect's API, and of orders without an API; a callback gets
+#: those of its request instead
 _TELL = """
 WITH moved AS MATERIALIZED (
     SELECT w.id, m.id AS message_id, w.status, m.account_id, m.request_id
@@ -40,9 +40,9 @@ FROM heard WHERE challenge_id IS NOT NULL
 
 
 def tell(conn: Connection, moves: Iterable[tuple[UUID, Status]], at: datetime) -> None:
-    """Write what messages came to, and whom to tell; their events' ids are made of that time.
+    """Insert the events of status changes, and a webhook delivery for each receiver; event ids are made from `at`.
 
-    Messages whose account does not subscribe are passed over.
+    Messages of accounts that do not subscribe are skipped.
     """
     moved = list(moves)
     if not moved:
@@ -63,7 +63,7 @@ def tell(conn: Connection, moves: Iterable[tuple[UUID, Status]], at: datetime) -
 
 
 def tell_all(conn: Connection, messages: Sequence[UUID], status: Status, at: datetime) -> None:
-    """Write that all of these messages came to one status, as `tell` does."""
+    """Insert events of these messages with one status, as `tell` does."""
     tell(conn, ((message, status) for message in messages), at)
 
 
@@ -76,5 +76,5 @@ AND NOT EXISTS (
 
 
 def prune(conn: Connection, before: datetime) -> int:
-    """Forget what moved before then, but for what is still to be told; return how many moves."""
+    """Delete events before then that have no waiting delivery; return how many."""
     return conn.exec_driver_sql(_PRUNE, {"before": ids.lowest(before)}).rowcount

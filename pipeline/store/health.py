@@ -1,8 +1,8 @@
-"""How carriers do, kept in Valkey for all processes: a circuit breaker for each carrier, and each with a country.
+"""Circuit breakers in Valkey, shared by all processes: one per carrier, and one per carrier and country.
 
-A breaker opens at ten bad outcomes in a row, or that are at least half of what came lately, and stays open for 2 s,
-doubled each time it opens again, a minute at most. When that is over one caller is told to try (a probe); what comes of
-it closes the breaker or opens it again. Nobody waits for Valkey: while it is away every carrier counts as well.
+A breaker opens after ten failures in a row, or when at least half of the recent outcomes failed, and stays open for
+2 s, doubled each time it opens again, at most a minute. Then one caller sends a probe, whose outcome closes the
+breaker or opens it again. While Valkey is unavailable all breakers count as closed, and no call waits for it.
 """
 
 import time
@@ -18,58 +18,58 @@ import redis
 
 from pipeline.store.api.rate_limits import ask as ask_valkey
 
-#: seconds for which good news may wait
+#: seconds for which successes are collected before they are reported
 _SILENCE = 0.5
 _PREFIX, _OPEN = "postroad:health:", "postroad:health-open"
 _SCRIPT = Path(__file__).with_suffix(".lua").read_text("utf-8")
-#: the name Valkey gives it
+#: the script's digest, for EVALSHA
 _SHA = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
 class Breaker(IntEnum):
-    """How the breaker of a carrier stands to who asks."""
+    """The state of a breaker for the caller that asks."""
 
     CLOSED = 0
-    #: leave it alone
+    #: send nothing
     OPEN = 1
-    #: it is open, and the caller is the one who tries it with a message
+    #: open, but this caller sends the probe
     PROBE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerState:
-    """An open breaker, as somebody sees it who only wants to know."""
+    """An open breaker, read without changing it."""
 
-    #: what it is called: `alpha`, `alpha/NG`
+    #: the breaker's name: `alpha`, `alpha/NG`
     word: str
-    #: somebody tries it with a message right now
+    #: a probe is in progress
     is_tried: bool
-    #: until it may be tried, or tried again
+    #: until it may be probed, or probed again
     seconds: float
 
 
 def word(carrier: str, country: str = "") -> str:
-    """Return what a breaker is called: `alpha`, or `alpha/NG` for what goes there only."""
+    """Return a breaker's name: `alpha`, or `alpha/NG` for one country."""
     return f"{carrier}/{country}" if country else carrier
 
 
 def report(valkey: redis.Redis | None, counts: Mapping[str, tuple[int, int]]) -> dict[str, Breaker]:
-    """Say how many good and bad outcomes each breaker saw; return how they stand now."""
+    """Report the numbers of (good, bad) outcomes of breakers; return their states afterwards."""
     numbers = [number for pair in counts.values() for number in pair]
     return _run(valkey, list(counts), "report", *numbers)
 
 
 def look(valkey: redis.Redis | None) -> frozenset[str]:
-    """Return which breakers are open to who chooses a carrier now.
+    """Return the open breakers for a choice of carriers.
 
-    Who looks first when a breaker's pause is over finds it closed, and may choose its carrier for the probe.
+    The first caller after a breaker's pause finds it closed, and may choose its carrier for the probe.
     """
     words = _were_open(valkey) or ()
     return frozenset(each for each, state in _run(valkey, words, "look").items() if state is Breaker.OPEN)
 
 
 def watch(valkey: redis.Redis | None) -> list[BreakerState] | None:
-    """Return the open breakers and change nothing; None while nobody knows, and every carrier counts as well."""
+    """Return the open breakers without changing them; None while Valkey is unavailable."""
     words = _were_open(valkey)
     if words is None:
         return None
@@ -82,7 +82,7 @@ def watch(valkey: redis.Redis | None) -> list[BreakerState] | None:
 
 
 def forget(valkey: redis.Redis | None, carrier: str) -> bool:
-    """Close a carrier's breaker and those of its countries; False while that cannot be done."""
+    """Close the breakers of a carrier and its countries; return False while Valkey is unavailable."""
     words = _were_open(valkey)
     if words is None:
         return False
@@ -91,12 +91,12 @@ def forget(valkey: redis.Redis | None, carrier: str) -> bool:
 
 
 def ask(valkey: redis.Redis | None, words: Sequence[str], timeout: float) -> dict[str, Breaker]:
-    """Ask before sending; PROBE gives the caller so many seconds in which nobody else tries."""
+    """Return the breakers' states before sending; PROBE reserves the probe for this caller for `timeout` seconds."""
     return _run(valkey, words, "ask", int(timeout * 1000))
 
 
 def _were_open(valkey: redis.Redis | None) -> list[str] | None:
-    """Return the breakers that are open, or were when Valkey forgot them; None when it does not say."""
+    """Return the breakers that are open, or were when Valkey lost their state; None while it is unavailable."""
     found = ask_valkey(valkey, lambda client: client.smembers(_OPEN)) if valkey is not None else None
     if found is None:
         return None
@@ -113,17 +113,17 @@ def _run(valkey: redis.Redis | None, words: Sequence[str], *reported: str | int)
 def _call(client: redis.Redis, keys: Sequence[str], reported: Sequence[str | int]) -> list[int]:
     try:
         answer: list[int] = client.evalsha(_SHA, len(keys), *keys, *reported)
-    except redis.exceptions.NoScriptError:  # it was restarted, or told to forget
+    except redis.exceptions.NoScriptError:  # Valkey was restarted, or its scripts were flushed
         client.script_load(_SCRIPT)
         answer = client.evalsha(_SHA, len(keys), *keys, *reported)
     return answer
 
 
 class CarrierHealth:
-    """One process's word on one carrier: told at once when something is bad, else now and then."""
+    """One process's reports on one carrier: failures at once, successes periodically."""
 
     def __init__(self, valkey: redis.Redis | None, carrier: str) -> None:
-        """Begin with nothing to say."""
+        """Start without outcomes."""
         self._valkey = valkey
         self._carrier = carrier
         self._counts: dict[str, list[int]] = {}
@@ -131,25 +131,25 @@ class CarrierHealth:
         self._lock = Lock()
 
     def ask(self, timeout: float) -> Breaker:
-        """Ask whether the carrier may be given something; a probe must be over after so many seconds.
+        """Return the breaker's state; a probe must end within `timeout` seconds.
 
-        Where it was well a moment ago Valkey is not asked.
+        Valkey is not asked if the breaker was closed less than half a second ago.
         """
         if time.monotonic() - self._well_at < _SILENCE:
             return Breaker.CLOSED
         return self._received(ask(self._valkey, [self._carrier], timeout)[self._carrier])
 
     def note_outcomes(self, outcomes: Sequence[tuple[str, bool]], *, at_once: bool = False) -> Breaker:
-        """Take in (country, was it good) of a portion; return how the carrier's breaker stands, as far as is known."""
+        """Add (country, good) outcomes of a portion; return the carrier's breaker state as far as it is known."""
         with self._lock:
-            counted = Counter(outcomes)  # most are of one country, and alike
+            counted = Counter(outcomes)  # mostly one country with equal outcomes
             for (country, good), count in counted.items():
                 for each in (self._carrier, word(self._carrier, country)) if country else (self._carrier,):
                     self._counts.setdefault(each, [0, 0])[not good] += count
             if not at_once and all(good for _, good in counted) and time.monotonic() - self._reported_at < _SILENCE:
                 return Breaker.CLOSED
             counts, self._counts, self._reported_at = self._counts, {}, time.monotonic()
-        if not counts:  # nobody was told anything, so nobody said that it is well: another thread may not believe that
+        if not counts:  # nothing to report, so Valkey confirmed nothing: other threads must not rely on it
             return Breaker.CLOSED
         reported = report(self._valkey, {each: (good, bad) for each, (good, bad) in counts.items()})
         return self._received(reported.get(self._carrier, Breaker.CLOSED))

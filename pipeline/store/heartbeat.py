@@ -1,4 +1,4 @@
-"""When the clock ticked last, a key in Valkey: a row would be written every second."""
+"""Heartbeat of the clock process, a key in Valkey rather than a row written every second."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ _KEY = "postroad:ticked-at"
 
 
 def note(valkey: redis.Redis | None, now: datetime) -> None:
-    """Write that the clock ticked; nothing where there is no Valkey, or it is away."""
+    """Store the time of a clock tick; does nothing without Valkey or while it is unavailable."""
     if valkey is not None:
         try:
             valkey.set(_KEY, repr(now.timestamp()))
@@ -17,7 +17,7 @@ def note(valkey: redis.Redis | None, now: datetime) -> None:
 
 
 def last(valkey: redis.Redis | None) -> tuple[bool, datetime | None]:
-    """Return whether Valkey can tell, and when the clock ticked last (None: not since Valkey began)."""
+    """Return whether Valkey answered, and the time of the last tick (None: none since Valkey started)."""
     if valkey is None:
         return False, None
     try:

@@ -1,7 +1,7 @@
-"""Holds on batches: why a batch is kept back that has not failed, and when it goes on.
+"""Holds on batches: batches that wait without having failed, and their release.
 
-A held batch is neither promoted, hinted nor claimed; it burns no round, and its validity runs on. It is released when
-the reason is gone or its validity is over, and then takes the usual way (docs/decisions/0018-holds.md).
+A held batch is neither promoted, hinted nor claimed; it uses up no round, and its validity period goes on. It is
+released when the reason is gone or it expires, and then continues as usual (docs/decisions/0018-holds.md).
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from pipeline.store.batches import hints
 from schema.message import Hint
 
-#: each part by a partial index of its own
+#: each part uses its own partial index
 _OPEN = """
 SELECT id FROM batches WHERE status IN ('scheduled', 'waiting') AND held IS NULL AND account_id = %(account)s
 UNION ALL
@@ -30,19 +30,19 @@ UPDATE batches SET held = 'account' WHERE id IN (
 
 
 def open_of(conn: Connection, account: int) -> list[UUID]:
-    """Return an account's batches that are on their way and neither claimed nor held."""
+    """Return an account's batches that are open and neither claimed nor held."""
     return [id_ for (id_,) in conn.exec_driver_sql(_OPEN, {"account": account})]
 
 
 def hold(conn: Connection, batches: Sequence[UUID]) -> int:
-    """Hold batches for their account; return how many. What is being claimed meanwhile is held at its next claim."""
+    """Hold batches for their account; return how many. One that is being claimed is held at its next claim."""
     return conn.exec_driver_sql(_HOLD, {"ids": list(batches)}).rowcount
 
 
-#: after how long what is held for want of a carrier is looked at again, ever more rarely: what is wrong with settings
-#: may be wrong in one process only
+#: after how long a batch held for want of a carrier is retried, ever more rarely: wrong settings may affect one
+#: process only
 LOOK = timedelta(minutes=1)
-#: no round is over: whoever was passed over is no longer among those that were tried, unless it had the messages
+#: no round has ended: carriers that were skipped are removed from `tried`, except for a resend
 _KEEP = """
 UPDATE batches
 SET status = 'queued', held = 'carrier', lease_until = NULL, claims = 0, hints = 0, hinted_at = now(),
@@ -53,13 +53,13 @@ WHERE id = ANY(%(ids)b) AND status = 'sending'
 
 
 def keep(conn: Connection, batches: Sequence[UUID]) -> None:
-    """Hold claimed batches as they are: there is no carrier that may be given them. Their claims end."""
+    """Hold claimed batches because no carrier may take them; end their claims."""
     if batches:
         conn.exec_driver_sql(_KEEP, {"ids": list(batches)})
 
 
-#: those of accounts that were resumed; those that wait for a carrier, when carriers or routes changed since they were
-#: held, and now and then; and whatever is worth nothing any more, which expires at its claim
+#: batches of resumed accounts; batches held for want of a carrier, after a change of carriers or routes and at
+#: intervals; and expired ones, which end at their claim
 _RELEASE = """
 WITH RECURSIVE held_accounts AS (
     (SELECT account_id FROM batches WHERE held = 'account' ORDER BY account_id LIMIT 1)
@@ -97,7 +97,7 @@ RETURNING status = 'queued', id, class, carrier, size
 
 
 def release(conn: Connection, limit: int) -> list[Hint]:
-    """Let batches go on whose hold is over, up to so many of each kind; return those that may be delivered now."""
+    """Release batches whose hold is over, up to `limit` of each kind; return hints of those that are queued."""
     rows = conn.exec_driver_sql(_RELEASE, {"limit": limit})
     return hints(row[1:] for row in rows if row[0])
 
@@ -110,5 +110,5 @@ WHERE held IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
 
 
 def kept(conn: Connection) -> list[dict[str, Any]]:
-    """Return what is held, by reason and account or carrier, with the messages the batches were made with."""
+    """Return the held batches by reason and account or carrier, with the number of messages they were created with."""
     return [dict(row) for row in conn.exec_driver_sql(_KEPT).mappings()]

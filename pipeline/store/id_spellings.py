@@ -1,4 +1,4 @@
-"""Receipts that write their message's id in another way than the answer to it did."""
+"""Matches receipts whose message id is spelled differently (hex, decimal, zeros) than in the submit response."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from pipeline.rules.identity import id_spellings
 from pipeline.rules.identity.ids import lowest
 
-#: seconds within which the attempt that a receipt names is written for certain, and after which nobody looks any more
+#: seconds after which a receipt's attempt is certainly written, and after which no more matching is tried
 SETTLED, LATE = 30, 3600
-#: how old a message is at most that is looked for
+#: the greatest age of a matching message
 _RECENT = timedelta(days=2)
 
 _STRAY = """
@@ -19,7 +19,7 @@ SELECT id, carrier_ref FROM receipts
 WHERE id = ANY(%(ids)b) AND carrier_ref IS NOT NULL
   AND received_at BETWEEN now() - %(late)s * interval '1 second' AND now() - %(settled)s * interval '1 second'
 """
-#: an id that receipts name as it is written is no other one's; their keys tell how they wrote it
+#: an id that other receipts use as it was given is excluded; their keys contain the original spelling
 _RESPELL = """
 UPDATE receipts AS r SET carrier_ref = found.spelling, due_at = now()
 FROM (
@@ -45,9 +45,9 @@ RETURNING r.id
 
 
 def respell(conn: Connection, strays: Collection[UUID | str], now: datetime) -> set[UUID]:
-    """Have locked receipts of which no message is known name the one that has their id in another spelling.
+    """Set the carrier_ref of locked, unmatched receipts to another spelling that exactly one message has.
 
-    Return those that do now: they are to be looked at again.
+    Returns the changed receipts, which are to be matched again.
     """
     if not strays:
         return set()
@@ -74,12 +74,12 @@ SELECT s.message FROM unnest(%(messages)b::uuid[], %(carriers)b::text[], %(spell
 WHERE EXISTS (SELECT FROM receipts AS r WHERE r.carrier_ref = s.spelling AND r.carrier = s.carrier
               AND r.state = 'waiting' OFFSET 0)
 """
-#: messages looked for at once
+#: messages per query
 _PORTION = 500
 
 
 def spoken_of(conn: Connection, taken: Sequence[tuple[UUID, str, str]]) -> set[UUID]:
-    """Return those messages of whose id a receipt waits in another spelling; `taken` has carrier and its reference."""
+    """Return the messages whose id a waiting receipt has in another spelling; `taken` is (id, carrier, carrier_ref)."""
     carriers = sorted({carrier for _, carrier, _ in taken})
     strange = {row[0] for row in conn.exec_driver_sql(_STRANGE, {"carriers": carriers})} if carriers else ()
     among = [each for each in taken if each[1] in strange]
@@ -100,7 +100,7 @@ WHERE EXISTS (SELECT FROM provider_attempts AS a WHERE a.carrier_ref = s.spellin
 
 
 def given(conn: Connection, reported: Sequence[tuple[str, str | None]], now: datetime) -> set[int]:
-    """Return the places of those references, each with its carrier, which that gave in another spelling."""
+    """Return the places of the (carrier, reference) pairs that match an attempt in another spelling."""
     rows = [(at, name, each) for at, (name, ref) in enumerate(reported) if ref for each in id_spellings.others(ref)]
     if not rows:
         return set()

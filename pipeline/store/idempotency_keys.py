@@ -1,4 +1,4 @@
-"""The idempotency table: which request has a key of an account's."""
+"""The idempotency table: an account's idempotency keys and the requests that have them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from pipeline.rules.api import idempotency
 from schema.message import Admission
 
-#: account, name space, key
+#: account, scope, key
 Key = tuple[Any, ...]
 
 _RESERVE = """
@@ -21,26 +21,26 @@ _RESERVED = """
 SELECT account_id, scope, key, request_id FROM idempotency
 WHERE (account_id, scope, key) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[]))
 """
-# a command may have reserved a key before its order came: of two orders that come now, one waits here for the other
+# a command may have reserved a key before its order arrived: of two concurrent orders one waits here
 _LOCKED = f"{_RESERVED} ORDER BY account_id, scope, key FOR UPDATE"
 
 
 def reserve(conn: Connection, keyed: Sequence[Admission]) -> int:
     """Reserve the keys of admissions that have one; return how many were free.
 
-    Two transactions with the same key: the second waits here until the first is committed or gone.
+    Of two concurrent transactions with the same key the second waits here until the first ends.
     """
     return conn.exec_driver_sql(_RESERVE, _columns(keyed)).rowcount
 
 
 def holders(conn: Connection, keyed: Sequence[Admission], *, lock: bool = False) -> dict[Key, UUID]:
-    """Return the requests that have the keys of these admissions; locked against others when asked."""
+    """Return key → the request that has it, for the keys of these admissions; `lock` locks the rows."""
     rows = conn.exec_driver_sql(_LOCKED if lock else _RESERVED, _columns(keyed))
     return {tuple(row[:3]): row[3] for row in rows}
 
 
 def key(admission: Admission) -> Key:
-    """Return the key of an admission that has one."""
+    """Return an admission's (account, scope, key)."""
     return admission.account, admission.door or idempotency.ORDERS, admission.idempotency_key
 
 
@@ -49,7 +49,7 @@ def _columns(keyed: Sequence[Admission]) -> dict[str, Any]:
     return {"accounts": accounts, "scopes": scopes, "keys": keys, "requests": [each.request for each in keyed]}
 
 
-# who asks anew at the same time waits for the row, and finds that it is no longer the refused request's
+# a concurrent repetition waits for the row, and then finds that the refused request no longer has the key
 _TAKE_OVER = """
 WITH taken AS (
     SELECT i.account_id, i.scope, i.key, w.request_id
@@ -64,7 +64,7 @@ FROM taken AS t WHERE (i.account_id, i.scope, i.key) = (t.account_id, t.scope, t
 
 
 def take_over(conn: Connection, taking: Sequence[Admission], earlier: Mapping[Key, UUID]) -> bool:
-    """Give keys that these earlier requests have to admissions; tell whether any of them still had its key."""
+    """Transfer keys from their earlier requests to these admissions; return whether any was still there to transfer."""
     params = _columns(taking) | {"holders": [earlier[key(each)] for each in taking]}
     return conn.exec_driver_sql(_TAKE_OVER, params).rowcount > 0
 
@@ -73,5 +73,5 @@ _PRUNE = "DELETE FROM idempotency WHERE created_at < now() - %(days)s * interval
 
 
 def prune(conn: Connection, days: int) -> int:
-    """Forget idempotency keys older than so many days; return how many."""
+    """Delete idempotency keys older than `days` days; return how many."""
     return conn.exec_driver_sql(_PRUNE, {"days": days}).rowcount

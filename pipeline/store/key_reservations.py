@@ -1,4 +1,4 @@
-"""Idempotency keys that a command reserves before it hands its order over: of two at once, one is first."""
+"""Reservation of idempotency keys by commands before they publish an order, so that of two concurrent ones one wins."""
 
 from uuid import UUID
 
@@ -17,9 +17,9 @@ RETURNING request_id
 
 
 def claim(conn: Connection, account: str, key: str, request: UUID, instead: UUID | None = None) -> UUID:
-    """Reserve an order's key for a request that is still to come, also instead of one that is void.
+    """Reserve a key for a request that is about to be published, replacing the void request `instead`.
 
-    Returns the request that has the key then; this one too where there is no such account.
+    Return the request that has the key afterwards; `request` itself when there is no such account.
     """
     params = {
         "account": account,
@@ -41,7 +41,7 @@ WHERE (account_id, scope, key, request_id) = ((SELECT id FROM accounts WHERE nam
 
 
 def give_up(conn: Connection, account: str, key: str, request: UUID) -> None:
-    """Free a key again whose order could not be handed over."""
+    """Release the key of an order that could not be published."""
     params = {"account": account, "scope": idempotency.ORDERS, "key": key, "request": request}
     conn.exec_driver_sql(_GIVE_UP, params)
 
@@ -58,6 +58,6 @@ WHERE r.id = %(request)s
 
 
 def unpaid_messages(conn: Connection, request: UUID, last: UUID) -> list[UUID]:
-    """Return those of a request's messages, up to the last, that nobody paid for or that had no price."""
+    """Return the messages of a request, up to `last`, that were rejected for lack of funds or of a price."""
     params = {"request": request, "last": last, "codes": sorted(idempotency.UNPAID)}
     return [id_ for (id_,) in conn.exec_driver_sql(_UNPAID_PLACES, params)]

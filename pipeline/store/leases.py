@@ -1,8 +1,8 @@
-"""Claims on batches: leases, fences, and the two ids that say how far a batch has come.
+"""Claims on batches: leases, fences, and the ids `marked` and `recorded` that say how far a batch was sent.
 
-`marked`: up to here messages may have reached the carrier; committed before their bytes go out. `recorded`: up to here
-outcomes are written. After a crash the messages between the two are in doubt and those beyond are provably unsent.
-Every write of a worker names the fence its claim gave it, so that one that lost its claim writes nothing.
+`marked`: messages up to here may have reached the carrier; committed before their bytes are sent. `recorded`: outcomes
+are written up to here. After a crash the messages between both have an unknown outcome; those after are unsent.
+Each write of a worker is guarded by its claim's fence, so that a worker that lost its claim writes nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ from schema.vocabulary import Encoding, ResendReason
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A batch that is this worker's, for as long as its lease and fence hold."""
+    """A claimed batch; valid while its lease and fence are."""
 
     span: Span
     account: int
@@ -37,22 +37,22 @@ class Claim:
     round: int
     tried: tuple[str, ...]
     fence: int
-    #: outcomes are written up to here already
+    #: outcomes are already written up to here
     recorded: UUID | None
-    #: how to reach the carrier; kind None: there is none, it is drained, or the account is suspended and it expired
+    #: the carrier; kind None: there is none, it is drained, or the account is suspended and the batch expired
     kind: str | None
     settings: Mapping[str, Any]
-    #: the account wants events
+    #: whether its account's events are written
     subscribes: bool
-    #: its messages are sent already: why they are sent once more
+    #: for a resend, whose messages are already sent: the reason
     again: ResendReason | None = None
-    #: segments a second its carrier takes from all of us together; None: as fast as it answers
+    #: segments per second that its carrier takes from all our processes together; None: unlimited
     pace: float | None = None
 
 
-#: batches claimed along with a small one, and how small that is
+#: most batches claimed along with a small one, and the size of a small one
 SAME_ACCOUNT, SMALL = 200, 5
-#: accounts that take their turn together at a carrier with a limit
+#: most accounts that take turns at a carrier with a rate limit
 TURNS = 50
 
 _CLAIM = """
@@ -109,21 +109,21 @@ FROM mine
 LEFT JOIN carriers ON carriers.name = carrier AND carriers.state = 'active' AND account_state = 'active'
 ORDER BY mine.id
 """.format(goes="(a.state = 'active' OR b.valid_until <= now())")
-#: how often in a row a claim may meet nothing but batches of suspended accounts
+#: most consecutive claims that find only batches of suspended accounts
 _LOOKS = 20
 
 
 def claim(conn: Connection, ids: Sequence[UUID], lease: float, holder: UUID | None = None) -> list[Claim]:
-    """Make queued batches of one carrier this worker's for so many seconds; return those that are.
+    """Claim queued batches of one carrier for `lease` seconds; return those that were claimed.
 
-    The holder is the journal of its process, if it keeps one.
+    `holder` is the journal of the claiming process, if it has one.
 
-    Left out are those that are not queued, and (a hint names one carrier's) those of another carrier than the first's.
-    Small ones bring others of their class and carrier along: while one waits for its carrier's answer, so may they.
-    Where the carrier has a limit, a hint is only a call: accounts that have nothing under way are claimed equal shares.
+    Skips batches that are not queued, and those of another carrier than the first's (a hint names one carrier only).
+    A small batch brings others of its class and carrier, which then share the wait for the carrier's responses.
+    At a carrier with a rate limit hints are only a signal: accounts with nothing in progress get equal shares.
 
-    This is the one place where a batch of a suspended account is held that was not when the account was suspended: made
-    later, or promoted, or left over. Where nothing else was found others may wait behind it.
+    This is the only place where a batch of a suspended account is held that was created, promoted or left over after
+    the suspension. If only such batches were found, it looks again, as others may wait behind them.
     """
     sizes = {"company": SAME_ACCOUNT, "small": SMALL, "turns": TURNS, "held": HELD, "in_hand": IN_HAND}
     params = {"ids": list(ids), "lease": lease, "holder": holder, **sizes}
@@ -175,7 +175,7 @@ CROSS JOIN LATERAL (
 
 
 def parcels(conn: Connection, claims: Sequence[Claim]) -> dict[UUID, list[Parcel]]:
-    """Return what the claimed batches still have to send, by batch, each by id."""
+    """Return batch → its unsent messages, ordered by id."""
     found: list[list[Parcel]] = [[] for _ in claims]
     about = [(claim.message_class, claim.valid_until) for claim in claims]
     rows = conn.exec_driver_sql(
@@ -197,7 +197,7 @@ def parcels(conn: Connection, claims: Sequence[Claim]) -> dict[UUID, list[Parcel
 
 @value_class
 class PortionMark:
-    """How far one batch goes in one portion: outcomes are written up to `recorded`, bytes go next up to `marked`."""
+    """Progress of one batch in one portion: outcomes written up to `recorded`, bytes to be sent next up to `marked`."""
 
     batch: UUID
     fence: int
@@ -221,18 +221,18 @@ RETURNING b.id, s.marked IS NULL OR b.marked = s.marked AND b.marked_at < b.vali
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """Where this worker stands with its batches after a step."""
+    """The state of this worker's leases after `advance`."""
 
-    #: still ours: what we record of them counts
+    #: still claimed by this worker: its records count
     ours: set[UUID]
-    #: ours and not expired: what was marked may go out
+    #: claimed and not expired: marked messages may be sent
     open: set[UUID]
-    #: by the database's clock
+    #: the database's time
     at: datetime | None
 
 
 def advance(conn: Connection, steps: Sequence[PortionMark], lease: float) -> LeaseState:
-    """Move marks and renew leases of the batches that are still ours; a stale fence moves nothing."""
+    """Move marks and renew leases of batches still claimed; a stale fence moves nothing. Return the lease states."""
     rows = conn.exec_driver_sql(
         _ADVANCE,
         {
@@ -246,7 +246,7 @@ def advance(conn: Connection, steps: Sequence[PortionMark], lease: float) -> Lea
     return LeaseState({row[0] for row in rows}, {row[0] for row in rows if row[1]}, rows[0][2] if rows else None)
 
 
-#: what to look at, and when, is known best here: `silences.due`
+#: the times for `missing_receipts.due` are set here, where they are known
 _FINISH = """
 UPDATE batches AS b
 SET status = 'done', done_at = now(), lease_until = NULL,
@@ -260,18 +260,18 @@ WHERE id = ANY(%(ids)b) AND status = 'sending'
 def finish(conn: Connection, ids: Sequence[UUID]) -> None:
     """Close batches whose messages all have a status or another batch; their rows are locked by `advance`.
 
-    Somebody looks at them once more (never at a campaign) when their carrier should have reported, as far as that was
-    learnt, and when a code is worth nothing any more.
+    Except for campaigns, sets when to check for missing receipts (as the carrier's latency was measured) and when a
+    one-time password expires.
     """
     conn.exec_driver_sql(_FINISH, {"ids": list(ids)})
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A claimed batch whose worker went silent."""
+    """A claimed batch whose lease has expired."""
 
     span: Span
-    #: its messages are sent already: why they are sent once more
+    #: for a resend, whose messages are already sent: the reason
     again: ResendReason | None
     carrier: str
     attempt: int
@@ -283,7 +283,7 @@ class Lost:
 
     @property
     def in_hand(self) -> bool:
-        """Whether some of it was being sent: its worker may have died of it, and not of another batch it held."""
+        """Whether some of it was in flight: it may have crashed its worker, rather than another of its batches."""
         return self.marked is not None and self.marked != self.recorded
 
 
@@ -296,13 +296,13 @@ ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 
 
 def lost(conn: Connection, limit: int) -> list[Lost]:
-    """Return and lock claimed batches whose lease has run out."""
+    """Return and lock claimed batches whose lease has expired."""
     rows = conn.exec_driver_sql(_LOST, {"limit": limit})
     return [Lost(Span(*row[:3]), row[3] and ResendReason(row[3]), *row[4:]) for row in rows]
 
 
-#: holder of a batch that killed several workers without getting further: it is queued again when its lease is over, so
-#: that what kills every worker does not put aside all that waits within seconds
+#: holder of a batch that crashed several workers without progress: it is queued again when its lease expires, so that
+#: a fault that crashes every worker does not park the whole queue within seconds
 RESTING = UUID(int=0)
 
 _REQUEUE = """
@@ -322,12 +322,12 @@ ORDER BY id LIMIT 1
 
 
 def next_of(conn: Connection, carrier: str) -> list[Hint]:
-    """Return the oldest queued batch of a carrier as a hint, if there is one."""
+    """Return a hint of the oldest queued batch of a carrier, or no hint."""
     return hints(conn.exec_driver_sql(_NEXT, {"carrier": carrier}))
 
 
 def requeue(conn: Connection, ids: Sequence[UUID]) -> list[Hint]:
-    """Queue batches again whose doubtful messages are written down; their old workers may write no more."""
+    """Queue batches again whose unknown attempts are written, with a new fence; return their hints."""
     return hints(conn.exec_driver_sql(_REQUEUE, {"ids": list(ids), "resting": RESTING}))
 
 
@@ -335,6 +335,6 @@ _UNMARK = "UPDATE batches SET marked = recorded WHERE id = ANY(%(ids)b) AND stat
 
 
 def give_back(conn: Connection, ids: Sequence[UUID]) -> list[Hint]:
-    """Queue batches again whose worker knows how far it came: what it marked and did not send is as if never marked."""
+    """Queue batches whose worker knows its progress again: what was not sent is unmarked. Return their hints."""
     conn.exec_driver_sql(_UNMARK, {"ids": list(ids)})
     return requeue(conn, ids)

@@ -1,7 +1,7 @@
-"""Money and quota: wallets, quotas, prices, and the append-only ledger that explains them.
+"""Wallets, quotas, prices, and the append-only double-entry ledger.
 
-One ledger row moves an amount from one book to another, so it cannot be out of balance. Amounts are integers of
-minor units; quota is counted in segments under the unit SEG.
+One ledger row moves an amount from one book to another, so it is always balanced. Amounts are integers in minor
+units; quota is counted in segments, with the unit SEG.
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ ORDER BY a.id, destination, p.account_id, from_at DESC
 
 
 def books(conn: Connection, accounts: Iterable[int]) -> dict[int, list[Price]]:
-    """Return the prices in force for each of these accounts, its own and the common ones in its currency."""
+    """Return account → the prices in force for it: its own, and the common ones in its currency."""
     found: defaultdict[int, list[Price]] = defaultdict(list)
     for account, *line in conn.exec_driver_sql(_BOOKS, {"accounts": list(accounts)}).all():
         found[account].append(Price(*line))
@@ -49,7 +49,7 @@ LEFT JOIN quotas AS q ON q.account_id = a.id AND q.month = w.month
 
 
 def quotas_left(conn: Connection, wanted: Iterable[tuple[int, date]]) -> dict[tuple[int, date], tuple[int, bool]]:
-    """Return what is left of each account's quota of the month, and whether the account subscribes to events."""
+    """Return (account, month) → the remaining quota in segments, and whether the account's events are written."""
     pairs = sorted(set(wanted))
     params = {"accounts": [account for account, _ in pairs], "months": [month for _, month in pairs]}
     return {(row[0], row[1]): (row[2], row[3]) for row in conn.exec_driver_sql(_BALANCES, params).all()}
@@ -62,7 +62,7 @@ SELECT coalesce((SELECT balance + credit_limit FROM wallets WHERE account_id = %
 
 
 def funds(conn: Connection, account: int, month: date, *, lock: bool = False) -> tuple[int, int]:
-    """Return (money, segments of quota) an account may still spend; locked against others when asked."""
+    """Return (money, segments of quota) that an account may still spend; `lock` locks wallet and quota."""
     query = _FUNDS.format(lock="FOR UPDATE" if lock else "")
     money, quota = conn.exec_driver_sql(query, {"account": account, "month": month}).one()
     return money, quota
@@ -80,11 +80,11 @@ WHERE account_id = %(account)s AND month = %(month)s AND used + %(quota)s <= gra
 
 @value_class
 class Moved:
-    """Money and quota of one batch's messages that moved together."""
+    """Money and quota of a batch's messages, moved together."""
 
     account: int
     batch: UUID
-    #: one of the messages: its id tells their month
+    #: any one of the messages: its id gives the month
     message: UUID
     amount: int
     quota: int
@@ -92,7 +92,7 @@ class Moved:
 
 @value_class
 class Hold:
-    """What is to be set aside for one batch."""
+    """The amounts to hold for one batch."""
 
     account: int
     batch: UUID
@@ -102,10 +102,10 @@ class Hold:
 
 
 def hold_all(conn: Connection, holds: Sequence[Hold], at: datetime) -> None:
-    """Set money and quota aside for batches; ShortOfFunds when they no longer suffice.
+    """Hold money and quota for batches; ShortOfFunds when they do not suffice.
 
-    The wallets' rows are locked from here to the commit, so call it last; in the order of their accounts, so that two
-    never wait for each other in a ring.
+    The wallets' rows stay locked until the commit, so call it last; they are locked in order of account, so that two
+    calls do not deadlock.
     """
     if not holds:
         return
@@ -116,7 +116,7 @@ def hold_all(conn: Connection, holds: Sequence[Hold], at: datetime) -> None:
     for each in holds:
         amounts[each.account] += each.amount
         quotas[each.account, each.month] += each.quota
-    # the wallets before the quotas, as `release` locks them
+    # wallets before quotas, as `release` locks them
     for account, amount in sorted(amounts.items()):
         if amount and conn.exec_driver_sql(_DEBIT, {"account": account, "amount": amount}).rowcount == 0:
             raise ShortOfFunds("wallet")
@@ -127,7 +127,7 @@ def hold_all(conn: Connection, holds: Sequence[Hold], at: datetime) -> None:
 
 
 def capture(conn: Connection, moved: Iterable[Moved], at: datetime) -> None:
-    """Earn what was held."""
+    """Capture what was held."""
     _move(conn, LedgerEntry.CAPTURE, (Book.HELD, Book.EARNED), _moves(moved), at)
 
 
@@ -154,7 +154,7 @@ WHERE q.account_id = c.account_id AND q.month = c.month
 def release(conn: Connection, moved: Sequence[Moved], at: datetime) -> None:
     """Give back what was held.
 
-    Wallets and quotas are locked, in `hold_all`'s order, from here to the commit: call it last, and once in a
+    Wallets and quotas are locked in `hold_all`'s order until the commit: call it last, and once in a
     transaction.
     """
     moved = [each for each in moved if each.amount or each.quota]
@@ -175,7 +175,7 @@ def release(conn: Connection, moved: Sequence[Moved], at: datetime) -> None:
 
 
 def month_of(message: UUID) -> date:
-    """Return the month (its first day, UTC) whose quota pays for a message: that of its id."""
+    """Return the month (its first day, UTC) whose quota pays for a message, by its id."""
     return ids.moment(message).date().replace(day=1)
 
 
@@ -237,14 +237,14 @@ FROM accounts WHERE id = %(account)s
 
 
 def top_up(conn: Connection, account: int, amount: int, note: str, at: datetime) -> int:
-    """Add money to an account's wallet; return its balance."""
+    """Add money to an account's wallet; return the balance."""
     entry = {"account": account, "kind": str(LedgerEntry.TOPUP), "unit": None, "amount": amount, "note": note}
     conn.exec_driver_sql(_ENTRY, entry | {"at": at})
     return int(conn.exec_driver_sql(_TOPUP, {"account": account, "amount": amount}).scalar_one())
 
 
 def grant(conn: Connection, account: int, month: date, segments: int, note: str, at: datetime) -> int:
-    """Add segments to an account's quota of a month; return what is left of it."""
+    """Add segments to an account's quota of a month; return the remaining quota."""
     entry = {"account": account, "kind": str(LedgerEntry.GRANT), "unit": SEGMENTS, "amount": segments, "note": note}
     conn.exec_driver_sql(_ENTRY, entry | {"at": at})
     return int(conn.exec_driver_sql(_GRANT, {"account": account, "month": month, "segments": segments}).scalar_one())
@@ -256,7 +256,7 @@ UPDATE wallets SET credit_limit = %(limit)s WHERE account_id = %(account)s AND b
 
 
 def set_credit_limit(conn: Connection, account: int, limit: int) -> bool:
-    """Let an account's wallet go so far below nothing; False when it is further below already."""
+    """Set how far below zero a wallet may go; return False when it is already lower."""
     return conn.exec_driver_sql(_CREDIT_LIMIT, {"account": account, "limit": limit}).rowcount > 0
 
 
@@ -267,7 +267,7 @@ VALUES (%(account)s, %(to)s, %(currency)s, %(price)s)
 
 
 def set_price(conn: Connection, destination: str, currency: str, per_segment: int, account: int | None = None) -> None:
-    """Write a new line of the price book, in force from now; the older lines stay for the record."""
+    """Insert a price, in force from now; earlier prices stay in the table."""
     params = {"account": account, "to": destination, "currency": currency, "price": per_segment}
     conn.exec_driver_sql(_SET_PRICE, params)
 
@@ -281,5 +281,5 @@ WHERE from_at <= now() ORDER BY a.name NULLS FIRST, destination, p.currency, fro
 
 
 def list_prices(conn: Connection) -> list[dict[str, Any]]:
-    """Return the prices in force, the common ones (account None) first."""
+    """Return the prices in force, common ones (account None) first."""
     return [dict(row) for row in conn.exec_driver_sql(_LIST_PRICES).mappings()]

@@ -1,7 +1,7 @@
-"""Moves of messages from one status to another, and of their money's state: guarded UPDATEs of sets.
+"""Status and money transitions of messages: guarded set-based UPDATEs.
 
-Only `pipeline.transitions` runs them, which moves the ledger and writes the events as well. Of a message that ends here
-only the length is kept of a text that holds a code.
+Only `pipeline.transitions` calls them; it also moves the ledger and writes the events. When a message with a one-time
+password reaches a final status, its body is replaced by asterisks of the same length.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ _PAID_COLUMNS = messages.COLUMNS | {
 
 
 def write_paid(conn: Connection, rows: Iterable[tuple[tuple[Any, ...], Charge]], at: datetime) -> None:
-    """Write new messages as `messages.write` does, each with what it was found to be and to cost."""
+    """Insert messages as `messages.write` does, with encoding, segments, price, and status if rejected."""
     copy(conn, "messages", _PAID_COLUMNS, (row + _paid(charge, at) for row, charge in rows))
 
 
@@ -50,8 +50,8 @@ def _paid(charge: Charge, at: datetime) -> tuple[Any, ...]:
     )
 
 
-#: a text of this class holds a code: once its message has come to its end only its length is kept; what never comes to
-#: one is seen to by `missing_receipts.redact`
+#: a one-time password: the body is redacted at a final status; messages that never reach one are redacted by
+#: `missing_receipts.redact`
 _HOLDS_A_CODE = "(SELECT class = 'otp' FROM batches WHERE id = {message}.batch_id)"
 _BLOTTED = "repeat('*', length({message}.body))"
 
@@ -71,7 +71,7 @@ WHERE m.id = c.id AND m.id BETWEEN %(first)s AND %(last)s AND m.status IS NULL
 
 
 def charge(conn: Connection, ids: Sequence[UUID], charges: Sequence[Charge], at: datetime) -> None:
-    """Write what each message is and costs; hold its money, or reject it."""
+    """Write encoding, segments and price of undecided messages; set their money to held, or reject them."""
     if not ids:
         return
     conn.exec_driver_sql(
@@ -108,7 +108,7 @@ FROM moved WHERE money = %(money)s AND money <> 'held' GROUP BY account_id, batc
 
 
 def move(conn: Connection, ids: Sequence[UUID], by: Move, at: datetime, code: Code | None = None) -> list[Moved]:
-    """Give messages that had their batch's status one of their own; return the money that moved with them."""
+    """Give undecided messages (status NULL) a status; return the money that moved, by batch."""
     assert code in by.codes
     if not ids:
         return []
@@ -140,7 +140,7 @@ FROM moved GROUP BY account_id, batch_id
 
 
 def move_money(conn: Connection, ids: Sequence[UUID], by: Move) -> list[Moved]:
-    """Move the money of sent messages that was still held for an unknown attempt; return what moved."""
+    """Move the money of sent messages that was still held for an unknown attempt; return what moved, by batch."""
     if not ids:
         return []
     params = {"ids": list(ids), "money": str(by.money[Money.HELD])}
@@ -152,7 +152,7 @@ class Ended:
     """Messages that moved to a final status."""
 
     ids: set[UUID]
-    #: any account wants events; False where nothing moved
+    #: whether any account has events enabled; False when no message moved
     listens: bool
 
 
@@ -182,9 +182,9 @@ RETURNING m.id, EXISTS (SELECT FROM accounts WHERE subscribes)
 
 
 def revoke(conn: Connection, ids: Sequence[UUID], at: datetime) -> Ended:
-    """Move messages to delivered that had failed though a carrier had them, or may have; return those that moved.
+    """Move failed messages that a carrier had, or may have had, to delivered; return those that moved.
 
-    Their money stays where it is: what was given back stays given back.
+    Released money stays released.
     """
     return _ended(conn, _REVOKE, {"ids": list(ids), "at": at})
 
@@ -203,9 +203,9 @@ WHERE m.id = r.id AND m.id BETWEEN %(first)s AND %(last)s
 
 
 def reassign(conn: Connection, moves: Sequence[tuple[UUID, UUID, bool]]) -> None:
-    """Put messages into other batches: (message, batch, whether it must be sent already, or not be sent yet) each.
+    """Move messages to other batches: (message, batch, whether it must be sent, or undecided) each.
 
-    A message that is neither stays where it is.
+    A message in another state stays in its batch.
     """
     messages = [message for message, _, _ in moves]
     params = {

@@ -1,4 +1,4 @@
-"""The messages table: written by COPY, read in sets; what changes them is in `message_moves`."""
+"""The messages table: inserts by COPY and set-based queries; status changes are in `message_moves`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pipeline.store.copy import copy
 from schema.value_class import value_class
 from schema.vocabulary import Encoding, Outcome
 
-#: what a new message is written with
+#: the columns of a new message
 COLUMNS = {
     "id": "uuid",
     "request_id": "uuid",
@@ -26,13 +26,13 @@ COLUMNS = {
 
 
 def write(conn: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Write new messages: (id, request, batch, account, phone, country, sender, body, correlation id) each."""
+    """Insert messages by COPY: (id, request, batch, account, phone, country, sender, body, correlation id) each."""
     copy(conn, "messages", COLUMNS, rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a batch's messages lie: ids from `first` to `last` that name the batch."""
+    """The id range of a batch's messages; ids from `first` to `last` may also belong to other batches."""
 
     batch: UUID
     first: UUID
@@ -47,7 +47,7 @@ ORDER BY id
 
 
 def bodies(conn: Connection, span: Span) -> list[str]:
-    """Return the bodies of a batch by id."""
+    """Return the bodies of a batch's messages, ordered by id."""
     rows = conn.exec_driver_sql(_BODIES, {"batch": span.batch, "first": span.first, "last": span.last}).all()
     return [body for (body,) in rows]
 
@@ -61,17 +61,17 @@ ORDER BY id
 
 @value_class
 class Member:
-    """One of a batch's messages."""
+    """A message of a batch."""
 
     id: UUID
     phone: str
     country: str
-    #: it has no status of its own yet
+    #: it has no own status yet
     is_undecided: bool
 
 
 def members(conn: Connection, span: Span) -> list[Member]:
-    """Return all messages of a batch by id."""
+    """Return all messages of a batch, ordered by id."""
     params = {"batch": span.batch, "first": span.first, "last": span.last}
     return [Member(*row) for row in conn.exec_driver_sql(_MEMBERS, params).all()]
 
@@ -89,21 +89,21 @@ CROSS JOIN LATERAL (
 
 @value_class
 class Undecided:
-    """A message that has no status of its own yet."""
+    """A message without an own status (status NULL)."""
 
     batch: UUID
     id: UUID
     phone: str
     country: str
     sender: str
-    #: None: not measured yet
+    #: None: not segmented yet
     encoding: Encoding | None
-    #: of one that is sent once more: what its carrier said to that; None: it was not asked
+    #: of a resend: the outcome at this batch's carrier; None: it was not tried
     outcome: Outcome | None = None
 
 
 def undecided(conn: Connection, spans: Sequence[Span]) -> list[Undecided]:
-    """Return the messages of these batches that have no status of their own yet, each batch's by id."""
+    """Return the undecided messages of these batches, each batch's by id."""
     return _undecided(conn, _UNDECIDED, spans)
 
 
@@ -136,7 +136,7 @@ WHERE coalesce(a.outcome, '') NOT IN ('accepted', 'unknown')
 
 
 def untaken(conn: Connection, spans: Sequence[Span]) -> list[Undecided]:
-    """Return the sent messages that these batches were to send once more, and that their carrier did not take."""
+    """Return the sent messages that these batches were to resend and that their carrier did not accept."""
     return _undecided(conn, _UNTAKEN, spans)
 
 
@@ -148,7 +148,7 @@ WHERE m.id = ANY(%(ids)b) AND m.id BETWEEN %(first)s AND %(last)s
 
 
 def came_through(conn: Connection, ids: Sequence[UUID], apis: Iterable[str]) -> list[tuple[UUID, str, str]]:
-    """Return (id, API, body) of those of the messages that came through one of these: `dialect.operation`."""
+    """Return (id, API, body) of those of the messages sent through one of these APIs (`dialect.operation`)."""
     if not ids:
         return []
     params = {"ids": list(ids), "first": min(ids), "last": max(ids), "apis": list(apis)}
@@ -162,7 +162,7 @@ WHERE id = ANY(%(ids)b) AND status IN ('sent', 'failed') ORDER BY id FOR UPDATE
 
 
 def lock_sent(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
-    """Lock those of the messages that are sent, or failed, in order: two that move them never deadlock.
+    """Lock those of the messages that are sent or failed, in order of id, so that two calls do not deadlock.
 
     Return those whose money is still held for an unknown attempt.
     """
@@ -176,7 +176,7 @@ WHERE id = ANY(%(ids)b) AND (account_id = %(account)s OR %(account)s::int4 IS NU
 
 
 def batches_of(conn: Connection, ids: Sequence[UUID], account: int | None) -> dict[UUID, UUID]:
-    """Return message → batch for those of the messages that exist and are the account's (None: anybody's)."""
+    """Return message → batch for those of the messages that exist and belong to the account (None: to any)."""
     rows = conn.exec_driver_sql(_BATCHES_OF, {"ids": list(ids), "account": account})
     return {row[0]: row[1] for row in rows}
 
@@ -187,6 +187,6 @@ _STANDING = (
 
 
 def standing(conn: Connection, ids: Sequence[UUID], batches: Sequence[UUID]) -> list[UUID]:
-    """Return those of the messages in these batches that have no status of their own yet."""
+    """Return those of the messages in these batches that are undecided (status NULL)."""
     rows = conn.exec_driver_sql(_STANDING, {"ids": list(ids), "batches": list(batches)})
     return [id_ for (id_,) in rows]

@@ -1,4 +1,4 @@
-"""Bring the database to the newest shape, and make the days it needs."""
+"""Alembic migrations of the database, and the daily partitions it needs."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,12 +15,12 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext('postroad'), hashtext('migrate'))
 _AT = "SELECT version_num FROM alembic_version"
 _EXISTS = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
-#: days before and after today that must have their partitions
+#: days before and after today that must have partitions
 _AROUND = range(-1, 8)
 
 
 def upgrade(conn: Connection, today: date) -> tuple[str | None, str]:
-    """Apply what is missing; return the revision before and after. Two at once: one waits, then finds it done."""
+    """Apply missing migrations and create partitions; return the revisions before and after. Concurrent calls wait."""
     conn.exec_driver_sql(_LOCK)
     before = current(conn)
     command.upgrade(config(conn), "head")

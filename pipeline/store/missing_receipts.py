@@ -1,4 +1,4 @@
-"""Batches whose carrier should have reported by now; codes that nothing will send any more; how long carriers take."""
+"""Missing receipts: batches with overdue receipts; expired one-time passwords; receipt latency of carriers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,30 +24,30 @@ RETURNING b.id, b.first_id, b.last_id, b.valid_until > now(), a.state = 'active'
 
 @dataclass(frozen=True, slots=True)
 class MissingReceipt:
-    """Batches whose moment has come; each is returned once for the one and once for the other."""
+    """Batches whose watch_at has come; each may be returned once as silent and once as worthless."""
 
-    #: their carrier should have reported by now
+    #: their receipts are overdue
     silent: list[Span]
-    #: what they hold is worth nothing any more
+    #: they have expired
     worthless: list[Span]
 
     @property
     def count(self) -> int:
-        """Return how many there are."""
+        """Return the number of batches."""
         return len(self.silent) + len(self.worthless)
 
 
 def due(conn: Connection, limit: int) -> MissingReceipt:
-    """Return batches (never bulk) to look at: set by `leases.finish`, and for a code its end after its silence.
+    """Return batches (never bulk) whose watch_at has come, set by `leases.finish` and for a code again at its expiry.
 
-    A suspended account's are put off as long as they are worth something: nothing is sent once more for it meanwhile.
+    Those of suspended accounts are postponed until they expire: nothing is resent for such an account.
     """
     rows = conn.exec_driver_sql(_DUE, {"limit": limit}).all()
     silent = [Span(*row[:3]) for row in rows if row[3] and row[4]]
     return MissingReceipt(silent, [Span(*row[:3]) for row in rows if not row[3]])
 
 
-#: OFFSET 0: a look-up for each, whatever the planner thinks
+#: OFFSET 0 forces one look-up each, whatever the planner estimates
 _UNHEARD = """
 SELECT m.id, a.carrier, a.carrier_ref
 FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
@@ -66,16 +66,16 @@ WHERE NOT EXISTS (SELECT FROM receipts WHERE carrier_ref = a.carrier_ref AND car
                   AND last_at >= a.marked_at - %(lately)s * interval '1 second' OFFSET 0)
   AND EXISTS (SELECT FROM carriers WHERE name = a.carrier AND receipt_seconds IS NOT NULL OFFSET 0)
 """
-#: where receipts come in that cannot be read
+#: sources of unreadable receipts
 _SOURCES = [str(DeadLetterSource.RECEIPT), str(DeadLetterSource.SMPP)]
 
 
 def unheard(conn: Connection, spans: Sequence[Span], lately: float) -> list[UUID]:
-    """Return the messages of these batches that a carrier took and never said a word of.
+    """Return the accepted messages of these batches for which their carrier sent no receipt.
 
-    A carrier that said something that cannot be read, since it took a message or so many seconds before, may have
-    spoken of it, and one of whose receipts has its id in another spelling has. Of one that was taken without an id
-    nobody can tell.
+    Excluded: messages whose carrier sent something unreadable after the message or up to `lately` seconds before, as it
+    may have been its receipt; those with a waiting receipt that spells their id differently; those accepted without an
+    id.
     """
     if not spans:
         return []
@@ -94,7 +94,7 @@ WHERE m.id BETWEEN s.first_id AND s.last_id AND m.batch_id = s.batch_id AND m.st
 
 
 def redact(conn: Connection, spans: Sequence[Span]) -> None:
-    """Keep only the length of the codes of these batches that nothing will send any more."""
+    """Redact one-time passwords of these batches, which will not be resent: only their length is kept."""
     if spans:
         conn.exec_driver_sql(_REDACT, _bounds(spans))
 
@@ -107,9 +107,9 @@ def _bounds(spans: Sequence[Span]) -> dict[str, list[UUID]]:
     }
 
 
-# How long carriers take -----------------------------------------------------------------------------------------
+# Receipt latency -----------------------------------------------------------------------------------------------
 
-#: a carrier most of whose latest receipts name no message spells its references differently: nothing is known of it
+#: a carrier most of whose latest receipts match no message probably spells ids differently: its latency is unknown
 _MEASURE = """
 UPDATE carriers AS c SET receipt_seconds = CASE WHEN NOT learnt.is_strange THEN learnt.seconds END
 FROM (
@@ -146,20 +146,20 @@ WHERE c.name = learnt.carrier
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How many receipts of a carrier something is made of."""
+    """Numbers of receipts that a carrier's latency is computed from."""
 
-    #: at least so many, and of so many of the latest
+    #: the least number of applied receipts, and how many of the latest are used
     fewest: int
     size: int
-    #: where so many, and half of so many of the latest, name no message that is known, nothing is
+    #: latency is unknown when at least `strange`, and half, of the `latest` receipts match no message
     strange: int
     latest: int
 
 
 def measure(conn: Connection, since: UUID, recent: UUID, *, least: float, sample: Sample) -> None:
-    """Write of each carrier within how many seconds its receipts come: three times what 99 of 100 took lately.
+    """Update each carrier's receipt_seconds: three times the 99th percentile of its recent latencies, at least `least`.
 
-    Of one whose receipts name messages that nobody knows: that nothing is known.
+    Set to NULL for a carrier whose receipts match no messages.
     """
     conn.exec_driver_sql(
         _MEASURE,

@@ -1,4 +1,4 @@
-"""The networks table: whose numbers begin with which digits."""
+"""The networks table: number prefixes and the networks (MCC-MNC) they belong to."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ _ALL = "SELECT prefix, network FROM networks"
 
 
 def all_of(conn: Connection) -> dict[str, str]:
-    """Return each prefix's network (MCC-MNC)."""
+    """Return prefix → network (MCC-MNC)."""
     return {row[0]: row[1] for row in conn.exec_driver_sql(_ALL)}
 
 
@@ -22,7 +22,7 @@ ON CONFLICT (prefix) DO UPDATE SET network = excluded.network WHERE networks.net
 
 
 def replace(conn: Connection, plan: Mapping[str, str]) -> None:
-    """Write a whole numbering plan in place of the one there was."""
+    """Replace the whole numbering plan."""
     prefixes = list(plan)
     conn.exec_driver_sql(_LOCK)
     conn.exec_driver_sql(_FORGET, {"prefixes": prefixes})

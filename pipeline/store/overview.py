@@ -1,4 +1,4 @@
-"""Reading across tables: one message's story, and how the whole stands. Nothing here decides anything."""
+"""Read-only queries across tables: a message with its attempts and receipts, requests, counts by status."""
 
 from typing import Any
 from uuid import UUID
@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 Row = dict[str, Any]
 
-#: what the public is told of a message that has no status of its own
+#: the public status of a message: its own, or that of its batch
 PUBLIC_STATUS = """
 coalesce(m.status, CASE WHEN b.status IN ('admitted', 'scheduled') AND b.send_at IS NOT NULL THEN 'scheduled'
                         ELSE 'queued' END)
@@ -20,7 +20,7 @@ SELECT m.id, {PUBLIC_STATUS} AS status, m.error_code, a.name AS account, m.phone
 FROM messages AS m JOIN batches AS b ON b.id = m.batch_id JOIN accounts AS a ON a.id = m.account_id
 WHERE m.id = %(id)s AND (a.name = %(account)s OR %(account)s::text IS NULL)
 """
-#: two handsets may ring: a carrier has it, or may have it, that does not know what another had before
+#: it may be delivered twice: a carrier has it, or may have it, that did not know that another had it before
 _ATTEMPTS = """
 SELECT a.n, a.carrier, outcome, carrier_ref, code, detail, a.marked_at, recorded_at, late_outcome, late_at, batch_id,
        a.fence, again,
@@ -54,7 +54,7 @@ def _rows(conn: Connection, query: str, params: Row) -> list[Row]:
 
 
 def message(conn: Connection, id_: UUID, account: str | None) -> Row | None:
-    """Return a message as its account sees it (account None: anybody's), or None."""
+    """Return a message of an account (None: of any), or None."""
     found = _rows(conn, _MESSAGE, {"id": id_, "account": account})
     return found[0] if found else None
 
@@ -63,7 +63,7 @@ _BEGINNING = "SELECT id FROM messages WHERE id BETWEEN %(low)s AND %(high)s ORDE
 
 
 def beginning(conn: Connection, low: UUID, high: UUID, limit: int) -> list[UUID]:
-    """Return ids of messages from one to another, up to so many."""
+    """Return up to `limit` message ids from `low` to `high`."""
     rows = conn.exec_driver_sql(_BEGINNING, {"low": low, "high": high, "limit": limit})
     return [id_ for (id_,) in rows]
 
@@ -74,18 +74,18 @@ def attempts(conn: Connection, message_id: UUID) -> list[Row]:
 
 
 def receipts(conn: Connection, message_id: UUID) -> list[Row]:
-    """Return the receipts that speak of a message, as they came in."""
+    """Return the receipts of a message, in order of arrival."""
     return _rows(conn, _RECEIPTS, {"id": message_id})
 
 
 def request(conn: Connection, id_: UUID, account: str | None) -> Row | None:
-    """Return a request of an account (None: anybody's) and what was answered to it, or None."""
+    """Return a request of an account (None: of any) with its response, or None."""
     found = _rows(conn, _REQUEST, {"id": id_, "account": account})
     return found[0] if found else None
 
 
 def batches(conn: Connection, wanted: list[UUID]) -> list[Row]:
-    """Return batches by attempt."""
+    """Return batches, ordered by attempt."""
     return _rows(conn, _BATCHES, {"ids": wanted})
 
 
@@ -97,7 +97,7 @@ WHERE m.id BETWEEN %(first)s AND %(last)s AND m.request_id = %(request)s ORDER B
 
 
 def messages_of(conn: Connection, request_id: UUID, first: UUID, last: UUID) -> list[Row]:
-    """Return a request's messages, by its recipients' order."""
+    """Return a request's messages, in the order of its recipients."""
     return _rows(conn, _MESSAGES_OF, {"request": request_id, "first": first, "last": last})
 
 
@@ -127,20 +127,20 @@ FROM batches WHERE status <> 'done' GROUP BY status ORDER BY status
 
 
 def by_status(conn: Connection, since: UUID) -> list[Row]:
-    """Return messages and segments by public status and error, of ids from `since` on."""
+    """Return the numbers of messages and segments by public status and error code, for ids from `since` on."""
     return _rows(conn, _BY_STATUS, {"since": since})
 
 
 def by_carrier(conn: Connection, since: UUID) -> list[Row]:
-    """Return attempts by carrier and outcome, with how many of them were failovers."""
+    """Return the numbers of attempts by carrier and outcome, and how many of them were failovers."""
     return _rows(conn, _BY_CARRIER, {"since": since})
 
 
 def money(conn: Connection) -> list[Row]:
-    """Return what each account holds, has paid, got back and has left, by unit."""
+    """Return the amounts held, captured, released and left of each account, by unit."""
     return _rows(conn, _MONEY, {})
 
 
 def waiting(conn: Connection) -> list[Row]:
-    """Return batches that are not done, by status, with the oldest due time."""
+    """Return the numbers of unfinished batches by status, with the oldest due time."""
     return _rows(conn, _WAITING, {})

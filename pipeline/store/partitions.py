@@ -1,4 +1,4 @@
-"""The daily partitions of messages and provider_attempts, cut by the UUIDv7 id."""
+"""Daily partitions of messages and provider_attempts, by range of the UUIDv7 id."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -7,15 +7,15 @@ from sqlalchemy import Connection
 
 from pipeline.rules.identity import ids
 
-#: rows are updated in place (HOT): leave them room
+#: fillfactor: rows are updated in place (HOT)
 _FILLFACTOR = {"messages": 50, "provider_attempts": 90}
 
-#: by which column each is cut
+#: table → its partition column
 _KEYS = {"messages": "id", "provider_attempts": "message_id"}
 
 _THERE = "SELECT to_regclass(%(name)s) IS NOT NULL"
 _MAKE = "CREATE TABLE {name} (LIKE {table} INCLUDING ALL) WITH (fillfactor = {fillfactor})"
-#: what came before its day was made lies in `*_beyond`
+#: rows that were inserted before their day's partition existed are in `*_beyond`
 _FETCH = """
 WITH early AS (DELETE FROM {table}_beyond WHERE {key} >= '{low}' AND {key} < '{high}' RETURNING *)
 INSERT INTO {name} SELECT * FROM early
@@ -24,7 +24,7 @@ _ATTACH = "ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{low}')
 
 
 def prepare(conn: Connection, days: Iterable[date]) -> list[str]:
-    """Make the partitions of the days that have none; return their names."""
+    """Create missing partitions for these days; return their names."""
     made = []
     for day in days:
         low, high = ids.day_bounds(day)

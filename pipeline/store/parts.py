@@ -1,4 +1,4 @@
-"""The parts table: each part of a long message has a reference of its own, and a receipt of its own."""
+"""The parts table: parts of long messages, each with its own carrier_ref and receipt."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,17 +23,17 @@ SET message_id = excluded.message_id, n = excluded.n, part = excluded.part, of =
 
 @value_class
 class MultipartAttempt:
-    """One attempt that was made in parts."""
+    """An attempt that was sent in parts."""
 
     carrier: str
     message: UUID
     n: int
-    #: the parts' references, in order
+    #: the parts' carrier_refs, in order
     refs: Sequence[str]
 
 
 def write(conn: Connection, wholes: Iterable[MultipartAttempt]) -> None:
-    """Write the parts that attempts were made in; a reference that its carrier gives out anew means the newest."""
+    """Insert the parts of attempts; a reference that a carrier reuses then belongs to the newest part."""
     rows = {
         (whole.carrier, ref): (whole.carrier, ref, whole.message, whole.n, place, len(whole.refs))
         for whole in wholes
@@ -46,7 +46,7 @@ def write(conn: Connection, wholes: Iterable[MultipartAttempt]) -> None:
     conn.exec_driver_sql(_WRITE, dict(zip(names, map(list, columns), strict=True)))
 
 
-#: all parts of the messages, so that of two who note the last two parts the second sees what the first noted
+#: locks all parts of the messages: of two concurrent calls for the last two parts the second sees the first's
 _LOCK = "SELECT FROM parts WHERE message_id = ANY(%(messages)b) ORDER BY carrier, carrier_ref FOR UPDATE"
 _NOTE = """
 UPDATE parts AS p SET verdict = r.verdict, code = r.code
@@ -66,16 +66,16 @@ HAVING bool_or(verdict = 'failed') OR count(*) FILTER (WHERE verdict = 'delivere
 
 @dataclass(frozen=True, slots=True)
 class JudgedParts:
-    """What receipts of parts say."""
+    """The result of receipts of parts."""
 
-    #: receipts that said something new
+    #: receipts that changed a part
     noted: set[UUID | str]
-    #: (message, which attempt) of which all is known → failed if one part did
+    #: (message, attempt number) → verdict of the whole message: failed if any part failed
     verdicts: dict[tuple[UUID, int], ReceiptVerdict]
 
 
 def judge(conn: Connection, words: Iterable[Matched]) -> JudgedParts:
-    """Note what receipts say of parts, of each what counts most; return what follows for the whole messages."""
+    """Apply receipts to parts, the one of highest precedence for each; return what follows for whole messages."""
     said = _weightiest(words)
     if not said:
         return JudgedParts(set(), {})
@@ -98,7 +98,7 @@ def judge(conn: Connection, words: Iterable[Matched]) -> JudgedParts:
 
 
 def _weightiest(words: Iterable[Matched]) -> dict[tuple[str, str | None], Matched]:
-    """Return for each carrier and reference the receipt that counts most."""
+    """Return (carrier, reference) → its receipt with the highest precedence."""
     said: dict[tuple[str, str | None], Matched] = {}
     for each in words:
         before = said.get((each.carrier, each.carrier_ref))
@@ -111,5 +111,5 @@ _PRUNE = "DELETE FROM parts WHERE created_at < now() - %(days)s * interval '1 da
 
 
 def prune(conn: Connection, days: int) -> None:
-    """Forget parts so many days old: no receipt comes any more."""
+    """Delete parts older than `days` days: no receipt is expected any more."""
     conn.exec_driver_sql(_PRUNE, {"days": days})

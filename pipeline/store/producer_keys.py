@@ -1,4 +1,4 @@
-"""The producer_keys table: whose orders are sealed with which key."""
+"""The producer_keys table: accounts' keys for sealed (encrypted) orders."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ _CREATE = "INSERT INTO producer_keys (id, account_id, sealed) VALUES (%(id)s, %(
 
 
 def create(conn: Connection, account: int, key: str, sealed: bytes) -> None:
-    """Write an account's new key, its secret encrypted."""
+    """Insert a key of an account, its secret encrypted."""
     conn.exec_driver_sql(_CREATE, {"id": key, "account": account, "sealed": sealed})
 
 
@@ -22,7 +22,7 @@ WHERE k.id = %(id)s AND k.revoked_at IS NULL
 
 
 def find(conn: Connection, key: str) -> tuple[str, bytes] | None:
-    """Return (account's name, encrypted secret) of a key in force, or None."""
+    """Return (account name, encrypted secret) of a key in force, or None."""
     row = conn.exec_driver_sql(_FIND, {"id": key}).first()
     return (row[0], bytes(row[1])) if row else None
 
@@ -34,7 +34,7 @@ WHERE a.name = %(account)s AND k.revoked_at IS NULL ORDER BY k.created_at DESC, 
 
 
 def latest(conn: Connection, account: str) -> tuple[str, bytes] | None:
-    """Return (id, encrypted secret) of the account's latest key in force, or None."""
+    """Return (id, encrypted secret) of an account's latest key in force, or None."""
     row = conn.exec_driver_sql(_LATEST, {"account": account}).first()
     return (row[0], bytes(row[1])) if row else None
 
@@ -46,7 +46,7 @@ WHERE id = %(id)s AND revoked_at IS NULL AND account_id = (SELECT id FROM accoun
 
 
 def revoke(conn: Connection, account: str, key: str) -> bool:
-    """Void a key from now on; return whether there was one to void."""
+    """Revoke a key; return False when the account has no such key in force."""
     return conn.exec_driver_sql(_REVOKE, {"account": account, "id": key}).rowcount == 1
 
 
@@ -58,7 +58,7 @@ WHERE a.name = %(account)s OR %(account)s::text IS NULL ORDER BY a.name, k.creat
 
 
 def listing(conn: Connection, account: str | None) -> Sequence[Row]:
-    """Return an account's (None: everybody's) keys, the revoked too, without their secrets."""
+    """Return the keys of an account (None: of all), including revoked ones, without their secrets."""
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"account": account}).mappings()]
 
 
@@ -69,5 +69,5 @@ UPDATE accounts SET sealed_orders = %(on)s WHERE name = %(account)s
 
 
 def require(conn: Connection, account: str, on: bool) -> bool:
-    """Have an account's orders from the broker refused unless they are sealed, or not; False: it has no key."""
+    """Set whether an account's broker orders must be sealed; return False when the account has no key."""
     return conn.exec_driver_sql(_REQUIRE, {"account": account, "on": on}).rowcount == 1

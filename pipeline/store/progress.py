@@ -1,4 +1,4 @@
-"""Reading how far requests have come, by the thousand messages and for few milliseconds."""
+"""Progress of requests: counts of messages by status, fast enough for polling thousands of messages."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ WHERE id = ANY(%(ids)b)
 
 
 def requests(conn: Connection, wanted: Sequence[UUID]) -> list[Row]:
-    """Return those of the requests that were answered: how many recipients, how many of them accepted, their first."""
+    """Return the stored requests: id, recipients, accepted, first message, whether it only repeats an earlier one."""
     return [dict(row) for row in conn.exec_driver_sql(_REQUESTS, {"ids": list(wanted)}).mappings()]
 
 
@@ -33,7 +33,7 @@ GROUP BY 1, 2
 
 
 def statuses(conn: Connection, spans: Sequence[tuple[UUID, UUID, UUID]]) -> list[tuple[UUID, str, int]]:
-    """Return (request, public status, messages) of requests given with their first and last message's ids."""
+    """Return (request, public status, number of messages) for (request, first id, last id) tuples."""
     if not spans:
         return []
     ids, firsts, lasts = (list(column) for column in zip(*spans, strict=True))

@@ -1,4 +1,4 @@
-"""The receipts table: delivery reports as they came, kept first and applied second."""
+"""The receipts table: delivery receipts (DLR), stored on arrival and applied later."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ FROM unnest(%(ids)b::uuid[], %(carriers)b::text[], %(keys)b::text[], %(carrier_r
 ON CONFLICT (carrier, key) DO NOTHING
 RETURNING key, id
 """
-#: hours after which the same key is another receipt's: carriers give their ids out anew, and some of them tell no time
+#: hours after which an equal key is a new receipt: carriers reuse ids, and some receipts contain no time
 ANEW_HOURS = 72
 _KEEP_ANEW = """
 UPDATE receipts AS o SET
@@ -46,15 +46,15 @@ def keep(
     waits: Mapping[str, float] | None = None,
     states: Mapping[str, ReceiptState] | None = None,
 ) -> dict[str, UUID]:
-    """Keep receipts, each once however often it comes; return the ids of those that were new, by their keys.
+    """Insert receipts, each once even if it is delivered repeatedly; return key → id of the new ones.
 
-    By a receipt's key `waits` says how many seconds it is not to be looked at, and `states` what is done with it.
+    By key, `waits` is the number of seconds until a receipt is due, and `states` its state if not waiting.
     """
     if not receipts:
         return {}
     params = _arrays(first, receipts, waits or {}, states or {})
     kept = {row[0]: row[1] for row in conn.exec_driver_sql(_KEEP, params)}
-    if len(kept) < len(receipts):  # they came before, the most of them just now
+    if len(kept) < len(receipts):  # some are duplicates, mostly of recent ones
         kept.update((row[0], row[1]) for row in conn.exec_driver_sql(_KEEP_ANEW, {**params, "hours": ANEW_HOURS}))
     return kept
 
@@ -62,7 +62,7 @@ def keep(
 def _arrays(
     first: UUID, receipts: Sequence[Receipt], waits: Mapping[str, float], states: Mapping[str, ReceiptState]
 ) -> dict[str, object]:
-    """Return the receipts as arrays, in the order in which rows are locked."""
+    """Return the receipts as arrays, sorted in lock order."""
     ordered = sorted(receipts, key=lambda each: (each.carrier, each.key))
     return {
         "ids": [ids.after(first, place) for place in range(len(ordered))],
@@ -90,7 +90,7 @@ UPDATE receipts SET due_at = now() WHERE id IN (
 
 
 def wake(conn: Connection, receipts: Sequence[Receipt]) -> None:
-    """Have those that wait looked at now: they were brought again, and what they speak of may be known by now."""
+    """Make waiting receipts due now: they were delivered again, and their message may be known by now."""
     if receipts:
         keys = {"carriers": [each.carrier for each in receipts], "keys": [each.key for each in receipts]}
         conn.exec_driver_sql(_WAKE, keys)
@@ -98,35 +98,35 @@ def wake(conn: Connection, receipts: Sequence[Receipt]) -> None:
 
 @value_class
 class Matched:
-    """A receipt with the message it speaks of, when one is known."""
+    """A receipt with its message, if one matches."""
 
-    #: the receipt's id, or the key of one that is not kept yet
+    #: the receipt's id, or its key if it is not stored yet
     receipt: UUID | str
     carrier: str
     carrier_ref: str | None
     verdict: ReceiptVerdict
     code: str | None
-    #: another carrier might still deliver it
+    #: another carrier may still deliver the message
     retryable: bool
     message: UUID | None
-    #: which attempt it speaks of
+    #: the attempt's number
     n: int | None
-    #: it speaks of one part of a long message only
+    #: it is the receipt of one part of a long message
     is_part: bool
-    #: FAILED: no carrier took the message, or may have, after the attempt it speaks of
+    #: FAILED: no carrier accepted the message, or may have, after this attempt
     is_latest: bool
-    #: FAILED: the message is being sent once more just now, so that nobody knows yet whether that is the end of it
+    #: FAILED: the message is being resent now, so that this failure may not be final
     is_early: bool
 
     @property
     def waits(self) -> bool:
-        """Whether nothing can be made of it yet."""
+        """Whether it cannot be applied yet."""
         return self.message is None or self.is_early
 
 
 @value_class
 class _Word:
-    """A receipt before anybody knows of what it speaks."""
+    """A receipt before it is matched."""
 
     receipt: UUID | str
     carrier: str
@@ -145,9 +145,9 @@ ORDER BY due_at, received_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 
 
 def due(conn: Connection, limit: int, now: datetime, *, retryable: bool = False) -> list[Matched]:
-    """Return and lock receipts to look at now, oldest first, with the messages they speak of.
+    """Return and lock due receipts, the oldest first, matched with their messages.
 
-    `retryable`: those that say of a message that another carrier might still deliver it; else all others.
+    `retryable`: failures after which another carrier may still deliver; else all other receipts.
     """
     rows = conn.exec_driver_sql(_DUE, {"limit": limit, "retryable": retryable})
     words = [_Word(row[0], row[1], row[2], row[3], ReceiptVerdict(row[4]), *row[5:]) for row in rows]
@@ -155,7 +155,7 @@ def due(conn: Connection, limit: int, now: datetime, *, retryable: bool = False)
 
 
 def match(conn: Connection, receipts: Sequence[Receipt], now: datetime) -> list[Matched]:
-    """Return receipts that are not kept yet, in their order, with the messages they speak of."""
+    """Return receipts that are not stored yet, in order, matched with their messages."""
     words = [
         _Word(
             each.key,
@@ -171,12 +171,12 @@ def match(conn: Connection, receipts: Sequence[Receipt], now: datetime) -> list[
     return _matched(conn, words, now)
 
 
-# Of what they speak ----------------------------------------------------------------------------------------------
+# Matching ------------------------------------------------------------------------------------------------------
 
-#: how old nearly all messages are that receipts speak of, and how far another machine's clock may be ahead
+#: the age of nearly all messages of receipts, and how far another machine's clock may be ahead
 _RECENT, _AHEAD = timedelta(days=2), timedelta(hours=1)
 
-#: by the carrier's reference, which it may give out anew; OFFSET 0: a look-up for each, whatever the planner thinks
+#: by carrier_ref, which a carrier may reuse; OFFSET 0 forces one look-up each, whatever the planner estimates
 _BY_REF = """
 SELECT r.place, coalesce(a.message_id, part.message_id), coalesce(a.n, part.n), a.message_id IS NULL
 FROM unnest(%(carriers)b::text[], %(carrier_refs)b::text[]) WITH ORDINALITY AS r (carrier, carrier_ref, place)
@@ -193,9 +193,9 @@ LEFT JOIN LATERAL (
 ) AS a ON true
 WHERE coalesce(a.message_id, part.message_id) IS NOT NULL
 """
-#: by the same reference of older days, else by ours where the carrier echoed it: an attempt that was left unknown has
-#: no reference of the carrier's. A try that was refused is not meant: a later one there is under way then, and its
-#: receipt came before its answer
+#: by an older attempt with the same carrier_ref, else by our id if the carrier echoed it: an unknown attempt has no
+#: carrier_ref. A refused attempt does not match: then a later attempt at that carrier is in progress, and its receipt
+#: arrived before its response
 _BY_OURS = """
 SELECT r.place, coalesce(old.message_id, by_us.message_id), coalesce(old.n, by_us.n), false
 FROM unnest(%(carriers)b::text[], %(carrier_refs)b::text[], %(refs)b::uuid[])
@@ -213,7 +213,7 @@ LEFT JOIN LATERAL (
 ) AS by_us ON true
 WHERE coalesce(old.message_id, by_us.message_id) IS NOT NULL
 """
-#: of a message that is not sent (any more) no failure counts
+#: only of sent messages: failures do not count otherwise
 _STANDING = """
 SELECT m.id, b.again IS NOT NULL AND b.status <> 'done',
        (SELECT max(a.n) FROM provider_attempts AS a WHERE a.message_id = m.id AND a.outcome IN ('accepted', 'unknown'))
@@ -221,7 +221,7 @@ FROM messages AS m JOIN batches AS b ON b.id = m.batch_id
 WHERE m.id = ANY(%(ids)b) AND m.status = 'sent'
 """
 
-#: (message, which attempt, it is a part only)
+#: (message, attempt number, whether it is a part)
 _Found = tuple[UUID, int, bool]
 
 
@@ -237,7 +237,7 @@ def _matched(conn: Connection, words: Sequence[_Word], now: datetime) -> list[Ma
 
 
 def standing(conn: Connection, sent: Collection[UUID]) -> dict[UUID, tuple[bool, int]]:
-    """Return of messages that are sent whether they are being sent once more now, and the last try that may count."""
+    """Return sent message → whether it is being resent now, and the number of its last accepted or unknown attempt."""
     rows = conn.exec_driver_sql(_STANDING, {"ids": sorted(sent)}) if sent else ()
     return {row[0]: (row[1], row[2]) for row in rows}
 
@@ -280,7 +280,7 @@ WHERE id = ANY(%(ids)b)
 
 
 def close(conn: Connection, receipts: Collection[UUID | str], state: ReceiptState) -> None:
-    """Say what was done with receipts."""
+    """Set the state of receipts."""
     if receipts:
         conn.exec_driver_sql(_CLOSE, {"ids": list(receipts), "state": str(state)})
 
@@ -294,6 +294,6 @@ WHERE id = ANY(%(ids)b)
 
 
 def postpone(conn: Connection, receipts: Sequence[UUID | str], hours: float) -> None:
-    """Look again later at receipts that nothing can be made of yet, ever more rarely; after so many hours never."""
+    """Postpone unmatched receipts, ever longer; they become orphaned after `hours` hours."""
     if receipts:
         conn.exec_driver_sql(_POSTPONE, {"ids": list(receipts), "hours": hours})

@@ -1,4 +1,4 @@
-"""Comparing carriers' own statements of what they took with the attempts we recorded."""
+"""Reconciliation of carriers' records of accepted messages with our provider_attempts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ SELECT
 
 @dataclass(frozen=True, slots=True)
 class CarrierRecord:
-    """One message a carrier says it took."""
+    """A message that a carrier says it accepted."""
 
     ref: UUID
     carrier: str
@@ -38,9 +38,9 @@ class CarrierRecord:
 def compare(
     conn: Connection, taken: Sequence[CarrierRecord], spoken: Sequence[str], since: UUID
 ) -> tuple[int, int, int, int]:
-    """Return how many were taken without an attempt of ours, how many of our accepted attempts (of the carriers that
-    spoke, of ids from `since` on) they do not know, how many refs were taken twice, how many of those without an
-    attempt that is unknown or was made once more.
+    """Return four counts: records without an attempt of ours; our accepted attempts (at carriers in `spoken`, with ids
+    from `since` on) without a record; messages recorded twice; those of them without an unknown attempt or a
+    resend.
     """
     params = {
         "refs": [each.ref for each in taken],

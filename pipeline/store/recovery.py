@@ -1,4 +1,4 @@
-"""Batches whose worker is dead: who held them, and how they are queued again by what its journal tells."""
+"""Recovery of batches after a worker's death: which it had claimed, and how they are queued again by its journal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from schema.vocabulary import ResendReason
 
 @dataclass(frozen=True, slots=True)
 class DeadWorkersBatch:
-    """A batch that a dead worker had claimed."""
+    """A batch that a dead worker has claimed."""
 
     claim: Claim
-    #: up to here its messages may have been handed over
+    #: its messages up to here may have been sent
     marked: UUID | None
     marked_at: datetime | None
-    #: claims since it last moved
+    #: claims since its last progress
     claims: int
 
     @property
     def in_hand(self) -> bool:
-        """Whether some of it was being sent."""
+        """Whether some of it was in flight."""
         return self.marked is not None and self.marked != self.claim.recorded
 
 
@@ -44,7 +44,7 @@ ORDER BY b.id LIMIT %(limit)s FOR UPDATE OF b SKIP LOCKED
 
 
 def held(conn: Connection, holder: UUID, limit: int) -> list[DeadWorkersBatch]:
-    """Return and lock the batches that the process with this journal has claimed."""
+    """Return and lock the batches claimed by the process with this journal."""
     rows = conn.exec_driver_sql(_HELD, {"holder": holder, "limit": limit})
     return [
         DeadWorkersBatch(
@@ -73,12 +73,12 @@ def held(conn: Connection, holder: UUID, limit: int) -> list[DeadWorkersBatch]:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How far a dead worker brought a batch."""
+    """How far a dead worker got with a batch."""
 
     batch: UUID
-    #: outcomes are written up to here; None: as far as they were
+    #: outcomes are written up to here; None: unchanged
     recorded: UUID | None
-    #: its carrier answered some of it, or none of it was being sent: it was not what killed its worker
+    #: the carrier answered some of it, or nothing was in flight: it did not crash the worker
     moved: bool
 
 
@@ -92,7 +92,7 @@ WHERE b.id = s.id AND b.status = 'sending'
 
 
 def rest(conn: Connection, those: Sequence[Settled], lease: float) -> None:
-    """Leave batches alone for a lease; `leases.requeue` queues them then, and keeps count of their claims."""
+    """Keep batches unclaimed for `lease` seconds; `leases.requeue` then queues them with their claim count."""
     params = {
         "ids": [each.batch for each in those],
         "recorded": [each.recorded for each in those],
@@ -114,7 +114,7 @@ RETURNING b.id, class, carrier, size
 
 
 def reopen(conn: Connection, those: Sequence[Settled]) -> list[Hint]:
-    """Queue batches again from where their worker was: what it did not hand over goes on."""
+    """Queue batches again from the recorded progress: unsent messages are sent. Return their hints."""
     params = {
         "ids": [each.batch for each in those],
         "recorded": [each.recorded for each in those],
@@ -136,9 +136,9 @@ RETURNING a.message_id, a.n, a.carrier
 
 
 def note_late(conn: Connection, known: Sequence[tuple[UUID, int, Attempt]]) -> list[MultipartAttempt]:
-    """Keep what became of messages whose lease ran out before their worker was dead: (batch, fence, attempt) each.
+    """Store outcomes found after the lease expired, as late outcomes of unknown attempts: (batch, fence, attempt) each.
 
-    Return those that were in doubt, with the references of their parts.
+    Return the attempts that were unknown, with the references of their parts.
     """
     params = {
         "batches": [batch for batch, _, _ in known],

@@ -1,4 +1,4 @@
-"""Orders that are asked again under their key or request id: which are the same, though they are spelt otherwise."""
+"""Idempotent replays: whether an order with a known key or request id asks for the same as the stored request."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ SELECT id, account_id, dialect, operation, class, test, skips_opt_outs, recipien
        first_message, refusals
 FROM requests WHERE id = ANY(%(ids)b)
 """
-#: how many of these columns are an order's terms, and how many without its times
+#: the number of columns that are an order's terms, and of those without its times
 _TERMS, _UNTIMED = 9, 7
 _MESSAGES = """
 SELECT s.request_id, m.*
@@ -29,10 +29,10 @@ CROSS JOIN LATERAL (
 
 
 def alike(conn: Connection, asked: Mapping[UUID, tuple[Admission, UUID]], *, at_any_time: bool = False) -> set[UUID]:
-    """Return those (by request id) that ask for what an earlier request (given with each) wrote: the same messages.
+    """Return the ids of those that ask for the same messages as the earlier request given with each.
 
-    What is written is compared, so that a number, a time or a default may be spelt otherwise than before.
-    `at_any_time`: the times may be others.
+    Stored values are compared, so numbers, times and defaults may be written differently.
+    `at_any_time` ignores differences in times.
     """
     rows = conn.exec_driver_sql(_ASKED, {"ids": [each for _, each in asked.values()]})
     earlier = {row[0]: row[1:] for row in rows}
@@ -72,7 +72,7 @@ def _wishes(admission: Admission) -> dict[int, tuple[Any, ...]]:
 
 
 def _written(conn: Connection, wanted: Mapping[UUID, Sequence[Any]]) -> dict[UUID, dict[int, tuple[Any, ...]]]:
-    """Return what each request wrote, by the recipients' places."""
+    """Return request → place of the recipient → the message as written."""
     firsts = {id_: row[_TERMS] for id_, row in wanted.items()}
     params = {
         "requests": list(wanted),
@@ -101,7 +101,7 @@ CROSS JOIN LATERAL (SELECT request_id FROM messages WHERE id BETWEEN s.first_id 
 
 
 def originals(conn: Connection, repeats: Sequence[tuple[UUID, UUID, int]]) -> dict[UUID, UUID]:
-    """Return the requests that others (id, first message, recipients) only repeated, by their ids."""
+    """Return request → original request, for requests (id, first message, recipients) that only repeated one."""
     if not repeats:
         return {}
     requests, firsts, _ = map(list, zip(*repeats, strict=True))

@@ -1,4 +1,4 @@
-"""The requests table: what was asked and answered, so that asking again gives the same answer."""
+"""The requests table: orders and their responses, so that a repeated request gets the same response."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -30,7 +30,7 @@ RETURNING id
 
 
 def write(conn: Connection, admissions: Sequence[Admission]) -> set[UUID]:
-    """Write requests; return the ids of those that were not there already. Waits for others writing the same."""
+    """Insert requests; return the ids of new ones. Waits for concurrent transactions that insert the same ids."""
     rows = conn.exec_driver_sql(
         _WRITE,
         {
@@ -62,7 +62,7 @@ _READ = "SELECT id, first_message, recipients, accepted, refusals, fingerprint F
 
 
 def answers(conn: Connection, wanted: Sequence[UUID]) -> dict[UUID, tuple[Accepted, bytes | None]]:
-    """Return the answers given to earlier requests, and the fingerprints of what they asked."""
+    """Return request → its stored response and the fingerprint of its order."""
     if not wanted:
         return {}
     found = {}
@@ -76,7 +76,7 @@ def answers(conn: Connection, wanted: Sequence[UUID]) -> dict[UUID, tuple[Accept
 
 
 def places(first: UUID, recipients: int, reported: Sequence[Refusal]) -> list[UUID | None]:
-    """Return each recipient's message id, None where that one was refused."""
+    """Return each recipient's message id; None where it was refused."""
     refused = {refusal.index for refusal in reported}
     return [None if index in refused else ids.after(first, index) for index in range(recipients)]
 
@@ -93,7 +93,7 @@ WHERE m.all_of_it
 
 
 def unpaid(conn: Connection, wanted: Collection[UUID]) -> set[UUID]:
-    """Return those of these requests of which nothing was accepted, because nobody paid or no price was set."""
+    """Return those of these requests of which nothing was accepted, for lack of funds or of a price."""
     rows = conn.exec_driver_sql(_READ, {"ids": sorted(wanted)}).all() if wanted else []
     spans = [
         (id_, first, ids.after(first, recipients - 1)) for id_, first, recipients, accepted, *_ in rows if accepted
@@ -112,7 +112,7 @@ WHERE NOT EXISTS (SELECT FROM requests AS r WHERE r.id = w.id AND accepted > 0)
 
 
 def vacant(conn: Connection, wanted: Collection[UUID]) -> set[UUID]:
-    """Return those of these ids under which no request took anything in (yet)."""
+    """Return those of these ids without a request that accepted a message (yet)."""
     rows = conn.exec_driver_sql(_VACANT, {"ids": sorted(wanted)}) if wanted else ()
     return {id_ for (id_,) in rows}
 
@@ -124,7 +124,7 @@ WHERE id = ANY(%(ids)s) AND NOT refusals @> %(words)s::jsonb
 
 
 def add_refusal(conn: Connection, wanted: Iterable[UUID], refusal: Refusal) -> None:
-    """Add a refusal to requests that do not have it yet."""
+    """Add a refusal to those of the requests that do not have it."""
     words = json.dumps([asdict(refusal)])
     conn.exec_driver_sql(_ADD_REFUSAL, {"ids": sorted(wanted), "words": words})
 
@@ -133,7 +133,7 @@ _KNOWN = "SELECT id FROM requests WHERE id = ANY(%(ids)s)"
 
 
 def known(conn: Connection, wanted: Iterable[UUID]) -> set[UUID]:
-    """Return those of these ids under which there is a request."""
+    """Return those of these ids that a request has."""
     return {id_ for (id_,) in conn.exec_driver_sql(_KNOWN, {"ids": list(wanted)})}
 
 
@@ -141,7 +141,7 @@ _IN_CONFLICT = f"{_KNOWN} AND refusals @> %(words)s::jsonb ORDER BY id"
 
 
 def in_conflict(conn: Connection, wanted: Iterable[UUID]) -> list[UUID]:
-    """Return those of these requests that met another order under their key or id."""
+    """Return those of these requests that conflicted with another order under their key or id."""
     words = json.dumps([{"code": Code.IDEMPOTENCY_CONFLICT}])
     return [id_ for (id_,) in conn.exec_driver_sql(_IN_CONFLICT, {"ids": list(wanted), "words": words})]
 
@@ -154,7 +154,7 @@ RETURNING tries
 
 
 def count_redelivery(conn: Connection, request: UUID) -> int:
-    """Count that an order came back unread; return how often it has."""
+    """Count a redelivery of an unprocessed order; return the count."""
     return int(conn.exec_driver_sql(_REDELIVERY, {"request": request}).scalar_one())
 
 
@@ -162,5 +162,5 @@ _FORGET = "DELETE FROM stumbles WHERE created_at < now() - %(days)s * interval '
 
 
 def forget_redeliveries(conn: Connection, days: int) -> int:
-    """Forget stumbles older than so many days; return how many."""
+    """Delete redelivery counts older than `days` days; return how many."""
     return conn.exec_driver_sql(_FORGET, {"days": days}).rowcount

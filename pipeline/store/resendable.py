@@ -1,4 +1,4 @@
-"""Messages that a carrier has, or may have, and that may be given to one once more."""
+"""Messages that may be resent: sent, without a final status, with the carriers tried so far."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from schema.vocabulary import Encoding
 
 @dataclass(frozen=True, slots=True)
 class ResendableMessage:
-    """One message of which nothing final is known, with all that was tried."""
+    """A sent message without a final status, with its attempts."""
 
     id: UUID
     account: int
@@ -25,15 +25,15 @@ class ResendableMessage:
     sender: str
     encoding: Encoding
     segments: int
-    #: how many attempts there were
+    #: the number of attempts
     tries: int
-    #: how many carriers took it, or may have, after the first
+    #: the number of carriers that accepted it, or may have, after the first
     resends: int
-    #: carriers that were tried, the last last
+    #: tried carriers in order
     tried: tuple[str, ...]
-    #: its text is there still
+    #: its text is not redacted
     is_whole: bool
-    #: its account may send
+    #: its account is active
     may_go: bool
 
 
@@ -55,7 +55,7 @@ ORDER BY m.id FOR UPDATE OF m
 
 
 def of(conn: Connection, ids: Sequence[UUID]) -> list[ResendableMessage]:
-    """Return and lock those of the messages that are sent and not being sent once more just now, by id."""
+    """Return and lock those of the messages that are sent and not being resent, ordered by id."""
     if not ids:
         return []
     return [_sent(*row) for row in conn.exec_driver_sql(_SENT, {"ids": list(ids)})]

@@ -1,6 +1,6 @@
-"""The situations table: what choices of carriers hung on, each situation once; and the lines in force now.
+"""The situations table: routing snapshots, each stored once by its digest; and the routes in force.
 
-What a process has met it keeps at hand: compiled route tables by the rows they were made of, ids by their digests.
+A process caches compiled route tables by the rows they are made of, and snapshot ids by digest.
 """
 
 import json
@@ -24,10 +24,10 @@ from schema.vocabulary import CarrierState
 
 @dataclass(frozen=True, slots=True)
 class RouteChoice:
-    """What an account's messages are given carriers by."""
+    """The route table of an account, and its snapshot."""
 
     table: RouteTable
-    #: the situation it is made of, as it is kept
+    #: the snapshot in its stored form
     kept: StoredSnapshot
 
 
@@ -38,22 +38,22 @@ _Key = tuple[tuple[_Row, ...], tuple[_Row, ...], frozenset[str], Numbering]
 
 
 class KnownSnapshot:
-    """What a process has met."""
+    """A process's cache of route tables and snapshot ids."""
 
-    #: tables, and ids, that are kept at hand
+    #: most cached tables, and most cached ids
     MOST = 1000
     #: seconds after which the numbering plan is read again
     FRESH = 60.0
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start with an empty cache."""
         self.choices: dict[_Key, RouteChoice] = {}
         self.ids: dict[bytes, int] = {}
         self._numbering = UNKNOWN
         self._read_at: float | None = None
 
     def numbering(self, conn: Connection) -> Numbering:
-        """Return the numbering plan as it was at most a minute ago."""
+        """Return the numbering plan, at most a minute old."""
         now = time.monotonic()
         if self._read_at is None or now - self._read_at > self.FRESH:
             prefixes = networks.all_of(conn)
@@ -76,7 +76,7 @@ ORDER BY r.id
 def choices(
     conn: Connection, known: KnownSnapshot, accounts: Collection[int], unhealthy: Collection[str] = ()
 ) -> dict[int, RouteChoice]:
-    """Return what each account's messages are given carriers by now; `unwell`: open breakers, see `Situation`."""
+    """Return account → its current route table; `unhealthy`: open breakers, see `RoutingSnapshot`."""
     rows: defaultdict[int | None, list[_Row]] = defaultdict(list)
     for row in conn.exec_driver_sql(_LINES, {"accounts": list(accounts)}).all():
         rows[row[0]].append(tuple(row))
@@ -103,7 +103,7 @@ def _choice(
 
 
 def _anonymous(rows: Iterable[_Row]) -> tuple[_Row, ...]:
-    """Return an account's rows without its number: two that have the same lines share a situation."""
+    """Return an account's rows without its id: accounts with equal routes share a snapshot."""
     return tuple((0, *row[1:]) for row in rows)
 
 
@@ -125,7 +125,7 @@ def _standing(row: _Row) -> CarrierSnapshot:
 
 def _route(row: _Row) -> Route:
     owner, destination, carrier, rank, weight, cost, currency, from_at, *_ = row
-    # read as text: a datetime costs more than all the rest of a row, and the row is mostly an old acquaintance
+    # read as text: parsing a datetime costs more than the rest of a row, and most rows are cached
     since = datetime.fromisoformat(from_at)
     return Route(destination, carrier, rank, weight, owner is not None, cost, currency, since)
 
@@ -147,17 +147,17 @@ SELECT id, is_lasting FROM there UNION ALL SELECT id, false FROM made WHERE dige
 
 
 def keep(conn: Connection, known: KnownSnapshot, choice: RouteChoice) -> int:
-    """Return the id under which a situation is kept; one that was not yet is from now on."""
+    """Return the id of the choice's snapshot; insert it if it is not stored yet."""
     digest = choice.kept.digest
     if (id_ := known.ids.get(digest)) is not None:
         return id_
     pieces = choice.kept.pieces
     params = {"digest": digest, "digests": list(pieces), "contents": list(pieces.values())}
     row = None
-    while row is None:  # another made it meanwhile: the next look sees it
+    while row is None:  # a concurrent transaction inserted it: the next query sees it
         row = conn.exec_driver_sql(_KEEP, params).first()
     id_, is_lasting = row
-    if is_lasting:  # what we made ourselves may still be rolled back
+    if is_lasting:  # our own insert may still be rolled back
         if len(known.ids) >= known.MOST:
             known.ids.clear()
         known.ids[digest] = id_
@@ -169,7 +169,7 @@ _PIECES = "SELECT digest, content FROM situations WHERE digest = ANY(%(digests)b
 
 
 def read(conn: Connection, wanted: Collection[int]) -> dict[int, RoutingSnapshot]:
-    """Return kept situations by their ids."""
+    """Return id → stored snapshot."""
     roots: Mapping[int, Any] = dict(conn.exec_driver_sql(_READ, {"ids": list(wanted)}).all())
     digests = list({digest for root in roots.values() for digest in routing_snapshot.named(root)})
     pieces = {bytes(digest): content for digest, content in conn.exec_driver_sql(_PIECES, {"digests": digests})}

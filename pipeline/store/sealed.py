@@ -1,4 +1,4 @@
-"""Sealed columns: what the database keeps encrypted, read and written again when the secret key is replaced."""
+"""Encrypted (sealed) columns, read and rewritten when the secret key is rotated."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -12,17 +12,17 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SealedColumn:
-    """One column of sealed bytes."""
+    """A column with sealed bytes."""
 
     table: str
     column: str
-    #: what its contents are sealed for
+    #: the purpose that its values are sealed for
     purpose: str
     #: the type of the table's `id`
     id_type: str = "uuid"
 
 
-#: every one there is, but carriers' settings, which are JSON
+#: all sealed columns, except carriers' settings, which are JSON
 COLUMNS = (
     SealedColumn("keys", "sealed", "key", "int4"),
     SealedColumn("producer_keys", "sealed", "producer_key", "text"),
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 def portion(conn: Connection, of: SealedColumn, after: Any, limit: int) -> list[tuple[Any, bytes]]:
-    """Return (id, sealed) of the rows that follow an id (None: the first ones), by id."""
+    """Return up to `limit` rows (id, sealed) after an id (None: from the first), ordered by id."""
     rows = conn.exec_driver_sql(
         f"SELECT id, {of.column} FROM {of.table} WHERE {of.column} IS NOT NULL"
         f" AND (%(after)s::{of.id_type} IS NULL OR id > %(after)s::{of.id_type}) ORDER BY id LIMIT %(limit)s",
@@ -43,7 +43,7 @@ def portion(conn: Connection, of: SealedColumn, after: Any, limit: int) -> list[
 
 
 def write(conn: Connection, of: SealedColumn, changes: Sequence[tuple[Any, bytes, bytes]]) -> int:
-    """Write (id, before, after) where the column still is as it was before; return how many were."""
+    """Write (id, before, after) where the column still has the value `before`; return how many were written."""
     if not changes:
         return 0
     ids, before, after = (list(column) for column in zip(*changes, strict=True))
@@ -63,7 +63,7 @@ FROM unnest(%(names)s::text[], %(settings)s::text[]) AS n (name, settings) WHERE
 
 
 def reseal_settings(conn: Connection, anew: Callable[[Row], Mapping[str, Any] | None]) -> int:
-    """Write carriers' settings as `anew` would keep them (None: as they are kept already); return of how many."""
+    """Write carriers' settings as `anew` returns them (None: unchanged); return how many were written."""
     kept = conn.exec_driver_sql(_SETTINGS).all()
     changes = [(name, found) for name, settings in kept if (found := anew(settings)) is not None]
     if changes:
@@ -83,10 +83,10 @@ WHERE k.revoked_at IS NULL AND k.secret_version IS DISTINCT FROM %(version)b ORD
 
 
 def stamp_sealed_keys(conn: Connection, version: bytes) -> None:
-    """Write that keys of which nothing is hashed are of this version of the secret: they were sealed anew."""
+    """Set the secret version of keys without hashes: their secrets were resealed."""
     conn.exec_driver_sql(_STAMP, {"version": version})
 
 
 def keys_behind(conn: Connection, version: bytes) -> list[Row]:
-    """Return the keys in force that are hashed with another version of the secret."""
+    """Return the keys in force that are hashed with another version of the secret key."""
     return [dict(row) for row in conn.exec_driver_sql(_BEHIND, {"version": version}).mappings()]

@@ -1,4 +1,4 @@
-"""Attempts that were left unknown: which are to be looked at now, and what is known of each."""
+"""Attempts with an unknown outcome in provider_attempts: those due for a check, and their late outcomes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,35 +14,35 @@ from schema.vocabulary import Encoding, Outcome
 
 @dataclass(frozen=True, slots=True)
 class UnknownAttempt:
-    """An attempt that was left unknown."""
+    """An attempt with an unknown outcome."""
 
     message: UUID
     n: int
     carrier: str
     message_class: MessageClass
-    #: what a worker said that had lost its claim, or a carrier that was asked; None: nothing
+    #: reported later by a worker that had lost its claim, or by the carrier on a query; None: nothing
     late: Outcome | None
-    #: how often it was looked at before
+    #: the number of checks so far
     looks: int
-    #: seconds since its carrier may have had the message first, and since it was given it last
+    #: seconds since this carrier may first have got the message, and since its latest attempt there
     age: float
     rest: float
-    #: how often it was given it again
+    #: the number of repeated attempts at this carrier
     repeats: int
-    #: seconds until the message is worth nothing any more
+    #: seconds until the message expires
     left: float
-    #: the message has come to its end, or is a test
+    #: the message has a final status, or is a test message
     is_over: bool
-    #: another carrier is known to have it, or was given it later and did not leave it to others
+    #: another carrier accepted it, or was tried later with an outcome other than a temporary refusal
     is_overtaken: bool
-    #: another carrier may have it too
+    #: another carrier has an unknown attempt of it
     is_shared: bool
-    #: a carrier had it before and could not deliver it
+    #: a carrier accepted it before and could not deliver it
     was_undelivered: bool
 
 
-#: what is being sent once more just now is looked at when that is over. A carrier that took a message and could not
-#: deliver it has it no more: what came before the last attempt for that reason (`lost.n`) says nothing
+#: messages being resent are checked afterwards. A carrier that could not deliver a message no longer has it: attempts
+#: before the last resend for that reason (`lost.n`) do not count
 _DUE = """
 SELECT a.message_id, a.n, a.carrier, b.class, a.late_outcome, a.looks,
        extract(epoch FROM now() - there.since)::float8, extract(epoch FROM now() - there.latest)::float8,
@@ -72,7 +72,7 @@ ORDER BY coalesce(a.look_at, a.marked_at) LIMIT %(limit)s FOR UPDATE OF a SKIP L
 
 
 def due(conn: Connection, limit: int) -> list[UnknownAttempt]:
-    """Return and lock unknown attempts that are to be looked at now, those that waited longest first."""
+    """Return and lock unknown attempts that are due for a check, the longest due first."""
     return [
         UnknownAttempt(row[0], row[1], row[2], MessageClass(row[3]), row[4] and Outcome(row[4]), *row[5:])
         for row in conn.exec_driver_sql(_DUE, {"limit": limit})
@@ -96,19 +96,19 @@ WHERE message_id = ANY(%(ids)b) AND outcome = 'unknown' AND resolved_at IS NULL
 
 
 def put_off(conn: Connection, unknown: Sequence[UnknownAttempt], seconds: Sequence[float]) -> None:
-    """Look at each of these again after its seconds."""
+    """Postpone the next check of each attempt by its number of seconds."""
     if unknown:
         conn.exec_driver_sql(_PUT_OFF, _places(unknown) | {"seconds": list(seconds)})
 
 
 def resolve(conn: Connection, unknown: Sequence[UnknownAttempt]) -> None:
-    """Note that these are settled, or that nothing more is to be done about them."""
+    """Mark attempts as resolved: settled, or nothing more to do."""
     if unknown:
         conn.exec_driver_sql(_RESOLVE, _places(unknown))
 
 
 def give_up(conn: Connection, messages: Sequence[UUID]) -> None:
-    """Note that nothing more is to be done about any doubt of these messages."""
+    """Mark all unknown attempts of these messages as resolved."""
     if messages:
         conn.exec_driver_sql(_GIVE_UP, {"ids": list(messages)})
 
@@ -117,7 +117,7 @@ def _places(unknown: Sequence[UnknownAttempt]) -> dict[str, Any]:
     return {"messages": [each.message for each in unknown], "n": [each.n for each in unknown]}
 
 
-# Asking --------------------------------------------------------------------------------------------------------
+# Status queries to carriers ------------------------------------------------------------------------------------
 
 _ASKED = """
 SELECT a.message_id, m.phone, m.sender, m.body, m.encoding, m.segments, b.class, b.valid_until, m.country, a.carrier_ref
@@ -129,7 +129,7 @@ JOIN messages AS m ON m.id = a.message_id JOIN batches AS b ON b.id = a.batch_id
 
 
 def asked(conn: Connection, carrier: str, messages: Sequence[UUID]) -> list[tuple[Parcel, str | None]]:
-    """Return messages with an unknown attempt at that carrier, as it was given them, and its reference if any."""
+    """Return messages with an unknown attempt at that carrier, as they were sent, each with its carrier_ref if any."""
     rows = conn.exec_driver_sql(_ASKED, {"ids": list(messages), "carrier": carrier})
     return [(_parcel(*row[:9]), row[9]) for row in rows]
 
@@ -139,7 +139,7 @@ def _parcel(ref: UUID, to: str, sender: str, body: str, encoding: str, *row: Any
     return Parcel(ref, to, sender, body, Encoding(encoding), segments, MessageClass(kind), valid_until, country)
 
 
-#: of several attempts at one carrier the last is meant; what was settled without it is looked at once more
+#: of several attempts at one carrier the last is meant; one resolved without an answer is checked once more
 _ANSWER = """
 UPDATE provider_attempts AS a
 SET late_outcome = w.outcome, late_at = now(), look_at = NULL, resolved_at = NULL,
@@ -156,7 +156,7 @@ RETURNING a.message_id, a.n
 
 
 def answer(conn: Connection, carrier: str, answers: Sequence[Attempt]) -> dict[UUID, int]:
-    """Keep what a carrier says of unknown attempts of its own; return message → which of its attempts was one."""
+    """Store a carrier's answers on unknown attempts; return message → the number of the attempt that was updated."""
     if not answers:
         return {}
     params = {

@@ -1,1 +1,1 @@
-"""What the front doors keep: keys, persons, challenges, webhooks, limits."""
+"""Tables and Valkey keys of the HTTP APIs: API keys, persons, challenges, webhooks, rate limits."""

@@ -1,4 +1,4 @@
-"""The keys table: who may come in, and by which door."""
+"""The keys table: API keys, found by dialect and handle (a keyed hash or an id)."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ WHERE (k.dialect, k.handle) IN (SELECT * FROM unnest(%(dialects)s::text[], %(han
 
 
 def find(conn: Connection, wanted: Iterable[tuple[str, str]]) -> list[Sequence[Any]]:
-    """Return the keys of these dialects and handles that are not revoked: the fields of `Key`, its secret sealed."""
+    """Return the unrevoked keys with these (dialect, handle) pairs: the fields of `ApiKey`, the secret sealed."""
     pairs = sorted(set(wanted))
     params = {"dialects": [str(dialect) for dialect, _ in pairs], "handles": [handle for _, handle in pairs]}
     return list(conn.exec_driver_sql(_FIND, params).all())
@@ -30,23 +30,23 @@ SELECT id FROM keys WHERE id = ANY(%(ids)s) AND revoked_at IS NULL AND secret_ve
 
 
 def behind(conn: Connection, ids: Iterable[int], version: bytes) -> set[int]:
-    """Return which of these keys are in force and were hashed with another version of the secret key."""
+    """Return those of these keys that are in force and were hashed with another version of the secret key."""
     return set(conn.exec_driver_sql(_BEHIND, {"ids": list(ids), "version": version}).scalars())
 
 
 @dataclass(frozen=True, slots=True)
 class Rehash:
-    """A key whose hashes can be made anew, as its caller has just shown what they are made of."""
+    """New hashes of a key, computed from the credentials that its caller has just sent."""
 
     id: int
-    #: the handle that found it, and that of the present version of the secret key
+    #: the handle it was found by, and its handle under the present version of the secret key
     before: str
     handle: str
-    #: the hash of the client's secret; None: it has none
+    #: the hash of the client's secret; None: the key has no secret
     secret_hash: bytes | None
 
 
-# who is locked is hashed anew by another process this moment, or revoked; a handle that another key has stays with it
+# skips keys that another process locks (rehashes or revokes), and new handles that belong to another key
 _REHASH = """
 WITH due AS (
     SELECT k.id, n.handle, n.secret_hash
@@ -65,7 +65,7 @@ FROM due WHERE k.id = due.id
 
 
 def rehash(conn: Connection, changes: Collection[Rehash], version: bytes) -> int:
-    """Write hashes of this version of the secret key, where the key is still as it was found; return of how many."""
+    """Write hashes made with this version of the secret key, where the key is unchanged; return the number of keys."""
     params = {
         "ids": [each.id for each in changes],
         "befores": [each.before for each in changes],
@@ -82,7 +82,7 @@ SELECT id, handle, sealed FROM keys WHERE id = ANY(%(ids)s)
 
 
 def sealed(conn: Connection, ids: Iterable[int]) -> dict[int, tuple[str, bytes | None]]:
-    """Return key id → (handle, sealed secret), of revoked keys too: what was sent with them is still told."""
+    """Return key id → (handle, sealed secret), also of revoked keys: callbacks of their requests still need them."""
     rows = conn.exec_driver_sql(_BY_ID, {"ids": list(ids)})
     return {row[0]: (row[1], row[2]) for row in rows}
 
@@ -97,7 +97,7 @@ RETURNING id
 
 
 def create(conn: Connection, row: Row) -> int:
-    """Write a key (all columns but id and times; settings as JSON text); return its id."""
+    """Insert a key (all columns but id and times; settings as JSON text); return its id."""
     return int(conn.exec_driver_sql(_CREATE, row).scalar_one())
 
 
@@ -107,7 +107,7 @@ UPDATE keys SET revoked_at = now() WHERE id = %(id)s AND account_id = %(account)
 
 
 def revoke(conn: Connection, account: int, key: int) -> bool:
-    """Void a key from now on; return whether there was one to void."""
+    """Revoke a key; return False when the account has no such key in force."""
     return conn.exec_driver_sql(_REVOKE, {"account": account, "id": key}).rowcount == 1
 
 
@@ -121,5 +121,5 @@ ORDER BY a.name, k.id
 
 
 def listing(conn: Connection, account: int | None = None) -> list[Row]:
-    """Return an account's (None: everybody's) keys, the revoked too, without what is secret."""
+    """Return the keys of an account (None: of all), including revoked ones, without their secrets."""
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"account": account}).mappings()]

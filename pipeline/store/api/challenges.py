@@ -1,4 +1,4 @@
-"""The challenges table: codes that somebody was sent, only as keyed hashes, and how the guesses at them went."""
+"""The challenges table: one-time passwords as keyed hashes, with the count and result of verification attempts."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,10 +18,10 @@ ON CONFLICT (id) DO NOTHING
 
 
 def write(conn: Connection, challenges: Sequence[Challenge]) -> None:
-    """Write challenges; one that is there already stays as it is."""
+    """Insert challenges; existing ones stay unchanged."""
     if not challenges:
         return
-    # in order of their ids, so that two who write the same never wait for each other in a circle
+    # ordered by id, so that two transactions that write the same challenges do not deadlock
     ordered = sorted(challenges, key=lambda each: each.id)
     conn.exec_driver_sql(
         _WRITE,
@@ -57,9 +57,9 @@ WHERE id = %(id)s AND account_id = %(account)s AND attempts < max_attempts AND e
 
 
 def count(conn: Connection, account: int, challenge: UUID, *, fits: bool, now: datetime) -> bool:
-    """Count a guess; return False, and count nothing, when the challenge takes none any more.
+    """Count a verification attempt; return False, and count nothing, when the challenge accepts no more attempts.
 
-    The row itself guards its count: of any number of guesses at once each sees what those before it left.
+    The UPDATE checks the limit: each of several concurrent attempts sees the count that those before it left.
     """
     params = {"id": challenge, "account": account, "fits": fits, "now": now}
     return conn.exec_driver_sql(_COUNT, params).rowcount == 1
@@ -69,7 +69,7 @@ _EXPIRED = "SELECT expires_at <= %(now)s FROM challenges WHERE id = %(id)s"
 
 
 def is_expired(conn: Connection, challenge: UUID, now: datetime) -> bool:
-    """Tell whether a challenge's time is over."""
+    """Return whether a challenge has expired."""
     return bool(conn.exec_driver_sql(_EXPIRED, {"id": challenge, "now": now}).scalar())
 
 
@@ -81,8 +81,8 @@ WHERE id = %(id)s AND account_id = %(account)s
 
 
 def complete(conn: Connection, account: int, challenge: UUID, now: datetime, *, test: bool) -> bool:
-    """Note when the account said that its user is verified; return whether there is such a challenge of a test key's,
-    or of a live one's."""
+    """Record that the account reported its user as verified; return whether the account has such a challenge, made with
+    a test key or a live key as `test` says."""
     params = {"id": challenge, "account": account, "now": now, "test": test}
     return conn.exec_driver_sql(_COMPLETE, params).rowcount == 1
 
@@ -91,7 +91,7 @@ _STATES = "SELECT id, state FROM challenges WHERE id = ANY(%(ids)b)"
 
 
 def states(conn: Connection, wanted: Sequence[UUID]) -> dict[UUID, ChallengeState]:
-    """Return what became of these challenges; those that are not known any more are left out."""
+    """Return the states of these challenges; unknown (pruned) ones are left out."""
     rows = conn.exec_driver_sql(_STATES, {"ids": list(wanted)})
     return {row[0]: ChallengeState(row[1]) for row in rows}
 
@@ -100,5 +100,5 @@ _PRUNE = "DELETE FROM challenges WHERE created_at < now() - %(days)s * interval 
 
 
 def prune(conn: Connection, days: int) -> int:
-    """Forget challenges older than so many days; return how many."""
+    """Delete challenges older than `days` days; return how many."""
     return conn.exec_driver_sql(_PRUNE, {"days": days}).rowcount

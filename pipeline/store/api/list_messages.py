@@ -1,4 +1,4 @@
-"""Reading an account's messages as they stand: one of them, or a page, the latest first."""
+"""Queries of an account's messages with status and attempts: one message, or a page, the latest first."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,24 +14,24 @@ from pipeline.store.overview import PUBLIC_STATUS
 from schema.api_views import ShownAttempt, ShownMessage
 from schema.vocabulary import Code, Encoding, Outcome, Status
 
-#: later than any message
+#: greater than any message id
 _END = UUID(int=(1 << 128) - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Which messages a caller may see."""
+    """The messages that a caller may see."""
 
     account: int
-    #: the API they came through, and by which of its operations
+    #: the API they were sent through, and its operations that sent them
     dialect: str
     operations: tuple[str, ...]
-    #: tests, or the others
+    #: test messages, or live ones
     test: bool
 
     @property
     def params(self) -> dict[str, Any]:
-        """Return it as queries take it."""
+        """Return the view as query parameters."""
         given = {"account": self.account, "dialect": self.dialect, "operations": list(self.operations)}
         return given | {"test": self.test}
 
@@ -48,12 +48,12 @@ WHERE m.id = %(id)s AND m.account_id = %(account)s AND r.dialect = %(dialect)s A
 
 
 def one(conn: Connection, view: View, id_: UUID) -> ShownMessage | None:
-    """Return one message, or None when the view has none of that id."""
+    """Return one message with its attempts; None when it is not in the view."""
     params = {"id": id_, **view.params}
     return next(_seen(conn, conn.exec_driver_sql(_ONE, params).all()), None)
 
 
-# the batch it was accepted in: later ones are other carriers'
+# by the batch it was accepted in: later batches are resends and failovers
 _QUEUED = """
 SELECT b.queued_at FROM messages AS m
 CROSS JOIN LATERAL (
@@ -66,7 +66,7 @@ WHERE m.id = %(id)s
 
 
 def queued_at(conn: Connection, id_: UUID) -> datetime | None:
-    """Return when a message was queued; None: it is not yet."""
+    """Return when a message was queued; None when it is not queued yet."""
     at: datetime | None = conn.exec_driver_sql(_QUEUED, {"id": id_}).scalar_one_or_none()
     return at
 
@@ -89,7 +89,7 @@ ORDER BY m.id DESC LIMIT %(limit)s
 
 
 def page(conn: Connection, view: View, before: UUID | None, limit: int) -> list[ShownMessage]:
-    """Return up to so many messages that came before that one (None: the latest), the latest first."""
+    """Return up to `limit` messages (one more if there are more) before that id (None: the latest), latest first."""
     edge = before or _END
     params = {**view.params, "before": edge, "limit": limit + 1}
     spans = list(_spans(conn.exec_driver_sql(_REQUESTS, params), edge, limit))
@@ -101,7 +101,7 @@ def page(conn: Connection, view: View, before: UUID | None, limit: int) -> list[
 
 
 def _spans(rows: Iterable[Sequence[Any]], edge: UUID, limit: int) -> Iterator[tuple[UUID, UUID, UUID]]:
-    """Yield (request, first, last message) of as many requests as fill a page; the first may be begun already."""
+    """Yield (request, first id, last id) of the requests that fill a page; the first request may be cut by `edge`."""
     sure = 0
     for request, first, recipients, accepted in rows:
         if sure >= limit:

@@ -1,4 +1,4 @@
-"""What a process goes by while Valkey is away: limits of its own, and when to ask Valkey again."""
+"""Rate limits of one process (GCRA), used while Valkey is unavailable, and when to try Valkey again."""
 
 import logging
 import time
@@ -8,38 +8,38 @@ from typing import NamedTuple
 
 log = logging.getLogger(__name__)
 
-#: limits remembered at most (some 10 MB); when there are more, the half that is whole soonest is forgotten
+#: most limits kept (about 10 MB); above that the half that is replenished first is dropped
 _MOST = 50_000
-#: seconds for which a Valkey that failed is not asked, and seconds between two warnings that it does
+#: seconds for which Valkey is not called after a failure, and seconds between two warnings
 _PAUSE, _SILENCE = 1.0, 60.0
 
 
 class LimitShare(NamedTuple):
-    """What a call takes of a limit, in microseconds: a unit is the time in which it grows back."""
+    """What a call takes from one limit, in microseconds: a unit is the time in which it is replenished."""
 
     key: str
-    #: what is used up
+    #: microseconds that this call uses
     step: int
-    #: what may be used up at once
+    #: microseconds that may be used at once: the burst
     window: int
 
 
 class LimitDecision(NamedTuple):
-    """What a call hears of its shares."""
+    """The decision on one call."""
 
-    #: the share that refused it, 1 is the first; 0: all hold
+    #: the place of the share that exceeded its limit, from 1; 0: allowed
     refused: int
-    #: microseconds until that one would hold
+    #: microseconds until that share would be allowed
     wait: int
 
 
 class LocalLimits:
-    """Limits of one process by GCRA, for any number of threads; limits.lua does the same in Valkey."""
+    """Thread-safe GCRA rate limits of one process; rate_limits.lua does the same in Valkey."""
 
     def __init__(self, most: int = _MOST) -> None:
-        """Begin with all limits whole."""
+        """Start with unused limits; keep `most` of them."""
         self._most = most
-        #: when each limit is whole again; one that is not here is whole
+        #: key → when the limit is fully replenished, in microseconds; missing: it is unused
         self._whole: dict[str, int] = {}
         self._lock = Lock()
 
@@ -47,7 +47,7 @@ class LocalLimits:
         return len(self._whole)
 
     def judge(self, calls: Sequence[Sequence[LimitShare]], now: int) -> list[LimitDecision]:
-        """Take the shares of each call in order, all or none; return a verdict on each. `now` is in microseconds."""
+        """Take the shares of each call in order, all or none; return a decision for each. `now` is in microseconds."""
         with self._lock:
             verdicts = [self._judge(call, now) for call in calls]
             if len(self._whole) > self._most:
@@ -69,22 +69,22 @@ class LocalLimits:
         return verdict
 
     def _forget(self) -> None:
-        """Forget limits, those that are whole (again) first."""
+        """Drop limits, those that are replenished first (or already) before others."""
         kept = sorted(self._whole.items(), key=lambda item: item[1])[-(self._most // 2) :]
         self._whole = dict(kept)
 
 
 class Absence:
-    """Whether Valkey failed a moment ago: one that hangs must not cost every call its timeout."""
+    """Whether Valkey failed less than a second ago: an unresponsive server must not cost each call its timeout."""
 
     def __init__(self) -> None:
-        """Begin with a Valkey that may be asked."""
+        """Start with Valkey available."""
         self._until = 0.0
         self._silent_until = 0.0
         self._lock = Lock()
 
     def lasts(self) -> bool:
-        """Return whether to do without Valkey: for a second after it failed, and then for all but one, who tries it."""
+        """Return whether to skip Valkey: true for a second after a failure, then false for one caller that retries."""
         if not self._until:
             return False
         with self._lock:
@@ -95,7 +95,7 @@ class Absence:
             return False
 
     def begin(self, why: str) -> None:
-        """Do without Valkey for a second; say so once a minute."""
+        """Skip Valkey for a second; log `why` as a warning at most once a minute."""
         with self._lock:
             now = time.monotonic()
             self._until = now + _PAUSE
@@ -105,5 +105,5 @@ class Absence:
         log.warning("Valkey is away (%s): this process keeps limits of its own, at half; no nonce can be taken", why)
 
     def end(self) -> None:
-        """Go by Valkey again."""
+        """Mark Valkey as available again."""
         self._until = 0.0

@@ -1,4 +1,4 @@
-"""What endpoints are told of persons' numbers: rows of the deliveries table that tell of no message."""
+"""Webhook deliveries of person events: rows of the deliveries table about persons' numbers instead of messages."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from schema.vocabulary import NumberMove
 
 Row = dict[str, Any]
 
-#: those of APIs that know persons
+#: endpoints of dialects that have persons
 _TELL = """
 INSERT INTO deliveries (endpoint_id, lane, event_id, message_id, person_id, status, at)
 SELECT e.id, e.id, %(event)s, %(number)s, %(person)s, %(move)s, %(at)s
@@ -23,7 +23,7 @@ WHERE e.account_id = %(account)s
 def tell(
     conn: Connection, event: UUID, account: int, person: str, number: UUID, move: NumberMove, at: datetime
 ) -> None:
-    """Have each endpoint of the account that hears of persons told what became of the number of one."""
+    """Insert a delivery of a person's number change for each endpoint of the account whose dialect has persons."""
     params = {"event": event, "account": account, "person": person, "number": number, "move": str(move), "at": at}
     conn.exec_driver_sql(_TELL, params)
 
@@ -39,7 +39,7 @@ JOIN endpoints AS e ON e.id = d.endpoint_id
 
 
 def load(conn: Connection, ids: Sequence[UUID], hours: float) -> list[Row]:
-    """Return what these calls tell of numbers and whom, as `deliveries.load` does for messages."""
+    """Return the content and the endpoint of these deliveries, as `webhook_deliveries.load` does for messages."""
     if not ids:
         return []
     return [dict(row) for row in conn.exec_driver_sql(_LOAD, {"ids": list(ids), "hours": hours}).mappings()]

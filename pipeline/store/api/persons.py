@@ -1,4 +1,4 @@
-"""The persons table: an account's own customers, and the one number each of them may have."""
+"""The persons table: an account's own customers, each with at most one phone number."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from schema.api import Person
 
 Row = dict[str, Any]
 
-# who sent before under a key is known by it, whatever became of the person since
+# an idempotency key that was used before finds its request, even if the person has changed since
 _FIND = """
 SELECT p.person_id, p.phone, p.phone_id, p.verified, p.challenge_id, p.test, i.request_id
 FROM unnest(%(accounts)b::int4[], %(persons)b::text[], %(scopes)b::text[], %(keys)b::text[])
@@ -26,7 +26,7 @@ ORDER BY w.place
 def find(
     conn: Connection, wanted: Sequence[tuple[int, str, str, str | None]]
 ) -> list[tuple[Person | None, UUID | None]]:
-    """Return for each (account, person, scope, key), in order, the person and the request that has the key."""
+    """Return, in order, the person and the request that used the key, for each (account, person, scope, key)."""
     accounts, persons, scopes, keys = map(list, zip(*wanted, strict=True))
     params = {"accounts": accounts, "persons": persons, "scopes": scopes, "keys": keys}
     return [(_person(row[:6]), row[6]) for row in conn.exec_driver_sql(_FIND, params)]
@@ -61,7 +61,7 @@ def create(
     verified: bool = False,
     test: bool = False,
 ) -> bool:
-    """Write a person; return False when the account has him already."""
+    """Insert a person; return False when the account already has that person."""
     params = {"account": account, "person": person, "phone": phone, "phone_id": phone_id, "verified": verified}
     return conn.exec_driver_sql(_CREATE, params | {"test": test}).rowcount == 1
 
@@ -73,7 +73,7 @@ WHERE account_id = %(account)s AND person_id = %(person)s AND phone IS NULL
 
 
 def give(conn: Connection, account: int, person: str, phone: str, phone_id: UUID, *, verified: bool = False) -> bool:
-    """Give a person who has none a number; return False, and change nothing, when he has one."""
+    """Set the number of a person without one; return False, and change nothing, when the person has one."""
     params = {"account": account, "person": person, "phone": phone, "phone_id": phone_id, "verified": verified}
     return conn.exec_driver_sql(_GIVE, params).rowcount == 1
 
@@ -85,7 +85,7 @@ WHERE account_id = %(account)s AND person_id = %(person)s AND phone_id = %(phone
 
 
 def take(conn: Connection, account: int, person: str, phone_id: UUID) -> bool:
-    """Take a person's number away; return False when he has it no more."""
+    """Remove a person's number; return False when the person no longer has it."""
     params = {"account": account, "person": person, "phone_id": phone_id}
     return conn.exec_driver_sql(_TAKE, params).rowcount == 1
 
@@ -97,7 +97,7 @@ WHERE account_id = %(account)s AND person_id = %(person)s AND phone_id = %(phone
 
 
 def challenge(conn: Connection, account: int, person: str, phone_id: UUID, challenge_id: UUID) -> bool:
-    """Note the code that is to prove a person's number; return False when the number is his no more, or proven."""
+    """Store which challenge verifies a person's number; return False when the number was removed or is verified."""
     params = {"account": account, "person": person, "phone_id": phone_id, "challenge": challenge_id}
     return conn.exec_driver_sql(_CHALLENGE, params).rowcount == 1
 
@@ -109,7 +109,7 @@ WHERE account_id = %(account)s AND person_id = %(person)s AND challenge_id = %(c
 
 
 def verify(conn: Connection, account: int, person: str, challenge_id: UUID) -> bool:
-    """Hold the number proven that this code was sent to; return False when another code or number took its place."""
+    """Mark the number this challenge was sent to as verified; return False when the challenge or number changed."""
     params = {"account": account, "person": person, "challenge": challenge_id}
     return conn.exec_driver_sql(_VERIFY, params).rowcount == 1
 

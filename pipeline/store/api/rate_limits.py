@@ -1,21 +1,21 @@
-"""Limits kept in Valkey: how often something may happen (GCRA), and what must not happen twice.
+"""Rate limits (GCRA) and nonces in Valkey, by a Lua script.
 
-One Valkey judges for all processes, by its own clock. The keys of one script may lie in different slots, so it is a
+One Valkey decides for all processes, by its own clock. The keys of one script may lie in different slots, so it is a
 single node or one behind a sentinel, not a cluster; its user needs EVALSHA, SCRIPT LOAD, TIME, GET and SET on
 `postroad:limit:*` and `postroad:nonce:*`.
 
-While it is away (none is configured, it refuses, hangs or is loading) nothing raises and nobody waits for it twice:
+While it is unavailable (not configured, refusing, unresponsive or loading) nothing raises and no call waits twice:
 
-- Limits are each process's own (`local_limits`), at half the rate and half the burst, though a burst of at least one,
-  and of the take itself. So two processes together let through what is allowed, and more processes more than that; what
-  was used up in Valkey before is not known to them.
-- Nonces cannot be judged: `remember` returns None, and callers must refuse.
-- For a second after a failure Valkey is not asked; then one caller tries, and all go back to it when it answers. One
-  warning a minute says that it is away.
+- Each process has limits of its own (`local_rate_limits`), with half the rate and half the burst, but a burst of at
+  least one and of the take itself. Two processes together allow what is allowed, more processes allow more; what was
+  used in Valkey before is not counted.
+- Nonces cannot be checked: `remember` returns None, and callers must refuse.
+- For a second after a failure Valkey is not called; then one caller tries, and all use it again when it answers. A
+  warning is logged at most once a minute.
 
-A take or a nonce whose answer was lost may have been written all the same. If the client asks again after that, the
-take counts twice, which refuses somewhat early and never lets more through, and the nonce looks used. What Valkey
-forgets (killed: the last second, appended to disk once a second) may be taken, or come, again.
+A take or a nonce whose answer was lost may have been written. If the client tries again, the take counts twice, which
+refuses somewhat early and never allows more, and the nonce is refused as used. What Valkey loses in a crash (the last
+second, since it appends to disk once a second) may be taken, or used, again.
 """
 
 import math
@@ -38,42 +38,42 @@ T = TypeVar("T")
 _LIMIT, _NONCE = "postroad:limit:", "postroad:nonce:"
 
 _SCRIPT = Path(__file__).with_suffix(".lua").read_text("utf-8")
-#: the name Valkey gives it
+#: the script's digest, for EVALSHA
 _SHA = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 _SECOND = 1_000_000
-#: microseconds, 31 years: no limit takes longer to grow back, so that sums stay whole in Lua's numbers (2**53)
+#: microseconds (31 years), the longest replenishment: sums stay exact integers in Lua's numbers (2**53)
 _LONGEST = 10**15
 
 
 @value_class
 class LimitTake:
-    """What one call wants of one limit."""
+    """What one call takes from one limit."""
 
-    #: what is limited: `key:7:acme.send`; numbers only as keyed hashes. Always with the same rate and burst
+    #: the limit's name: `key:7:acme.send`; numbers only as keyed hashes. Rate and burst must be the same each time
     key: str
-    #: units a second; a unit grows back in whole microseconds, rounded up
+    #: units per second; a unit's interval is rounded up to whole microseconds
     rate: float
-    #: units that may come at once
+    #: units that may be taken at once
     burst: int
     cost: int = 1
-    #: while the secret key is replaced: what is limited, as hashed with those before it; it holds for these too
+    #: during a rotation of the secret key: the name as hashed with the earlier keys; these limits apply too
     older: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Which limit refused a call."""
+    """A refused call: the limit that it exceeded."""
 
-    #: its place among the call's own takes; of several that refuse, the one that takes longest
+    #: the place among the call's takes; of several exceeded limits, the one with the longest wait
     place: int
-    #: seconds until it would hold; infinite where it never would
+    #: seconds until it would be allowed; infinite when it never would be
     wait: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Alone:
-    """What this process does without a Valkey."""
+    """A process's state for the time without Valkey."""
 
     absence: Absence = field(default_factory=Absence)
     limits: LocalLimits = field(default_factory=LocalLimits)
@@ -85,10 +85,10 @@ _alone_lock = Lock()
 
 
 def take(valkey: redis.Redis | None, groups: Sequence[Sequence[LimitTake]]) -> list[Refused | None]:
-    """Take what each call wants, all of its limits or none; return for each None, or which limit refused it.
+    """Take from all limits of each call, or from none; return per call None, or which limit refused it.
 
-    All groups are judged in one round trip, in order and with nobody between them: a later one sees what an earlier one
-    took. A take of more than the burst never holds, and spends nothing.
+    All groups are decided atomically and in order, in one round trip: a later one sees what an earlier one took. A take
+    of more than the burst is always refused, and uses nothing.
     """
     judged = [_never(group) for group in groups]
     asked = [place for place, group in enumerate(groups) if group and not judged[place]]
@@ -106,15 +106,15 @@ def take(valkey: redis.Redis | None, groups: Sequence[Sequence[LimitTake]]) -> l
 
 
 def remember(valkey: redis.Redis | None, words: Sequence[tuple[str, int]]) -> list[bool] | None:
-    """Remember words for so many seconds; return whether each is new, or None when Valkey is away.
+    """Store nonces, each for its number of seconds; return whether each is new, or None while Valkey is unavailable.
 
-    They are sent in one round trip. Of two equal words in one call the second is not new.
+    They are sent in one round trip. Of two equal nonces in one call the second is not new.
     """
     return ask(valkey, lambda client: _remember(client, words)) if words else []
 
 
 def _never(group: Sequence[LimitTake]) -> Refused | None:
-    """Return the first take that can never hold."""
+    """Return the first take that can never be allowed."""
     for place, wanted in enumerate(group):
         if wanted.cost > min(wanted.burst, _LONGEST) or not wanted.rate > 0:
             return Refused(place, math.inf)
@@ -122,7 +122,7 @@ def _never(group: Sequence[LimitTake]) -> Refused | None:
 
 
 def ask(valkey: redis.Redis | None, question: Callable[[redis.Redis], T]) -> T | None:
-    """Return Valkey's answer, or None while it is away."""
+    """Call Valkey; return the result, or None while it is unavailable."""
     absence = _alone_with(valkey).absence
     if valkey is None:
         absence.begin("none is configured")
@@ -139,7 +139,7 @@ def ask(valkey: redis.Redis | None, question: Callable[[redis.Redis], T]) -> T |
 
 
 def _alone_with(valkey: redis.Redis | None) -> _Alone:
-    """Return what goes with that client, and is gone with it."""
+    """Return the state that belongs to that client, and that is freed with it."""
     if valkey is None:
         return _without
     with _alone_lock:
@@ -153,14 +153,14 @@ def _judge(client: redis.Redis, calls: Sequence[Sequence[LimitTake]]) -> list[Li
     reported += numbers
     try:
         answer = client.evalsha(_SHA, len(places), *reported)
-    except redis.exceptions.NoScriptError:  # it was restarted, or told to forget
+    except redis.exceptions.NoScriptError:  # Valkey was restarted, or its scripts were flushed
         client.script_load(_SCRIPT)
         answer = client.evalsha(_SHA, len(places), *reported)
     return [LimitDecision(*pair) for pair in zip(answer[::2], answer[1::2], strict=True)]
 
 
 def _numbers(calls: Sequence[Sequence[LimitTake]], places: dict[str, int]) -> Iterator[int]:
-    """Yield the script's arguments, numbering the keys on the way."""
+    """Yield the script's arguments; add each key's number to `places`."""
     for call in calls:
         yield len(call)
         for share in map(_full, call):
@@ -182,7 +182,7 @@ def _half(wanted: LimitTake) -> LimitShare:
 
 
 def _interval(rate: float, burst: int) -> int:
-    """Return the microseconds in which a unit grows back, rounded up but for what a float's last digits make."""
+    """Return the microseconds in which a unit is replenished, rounded up, ignoring floating-point error."""
     longest = max(1, _LONGEST // max(1, burst))
     return max(1, math.ceil(min(round(_SECOND / rate, 3), longest)))
 

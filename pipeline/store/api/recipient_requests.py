@@ -1,4 +1,4 @@
-"""Reading how requests to one recipient stand: what a customer is told who asks again and again."""
+"""Status of requests to one recipient, for customers that poll."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from pipeline.store.overview import PUBLIC_STATUS
 
-# a request of which nothing was accepted has no message: it was rejected as it came
+# a request with nothing accepted has no message: it was rejected on arrival
 _STANDINGS = f"""
 SELECT w.place, r.created_at, CASE WHEN m.id IS NULL THEN 'rejected' ELSE {PUBLIC_STATUS} END, m.error_code,
        coalesce(m.final_at, m.sent_at, b.queued_at, r.created_at)
@@ -21,7 +21,7 @@ LEFT JOIN batches AS b ON b.id = m.batch_id
 
 
 def standings(conn: Connection, wanted: Sequence[tuple[int, str, UUID, bool]]) -> dict[int, Sequence[Any]]:
-    """Return place → (created_at, status, error code, since when) of each (account, dialect, request, test)."""
+    """Return place → (created_at, status, error code, status since) of (account, dialect, request, test) tuples."""
     accounts, dialects, ids, tests = map(list, zip(*wanted, strict=True))
     params = {"accounts": accounts, "ids": ids, "tests": tests, "dialects": dialects}
     return {row[0] - 1: row[1:] for row in conn.exec_driver_sql(_STANDINGS, params)}

@@ -1,4 +1,4 @@
-"""Reading back what was accepted, for the callers who wait for it."""
+"""Queries of accepted messages and of idempotency keys, for the responses of the APIs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 from schema.message import AcceptedMessage
 from schema.vocabulary import Code, Encoding
 
-#: (request, first message, last message, whether it was answered before)
+#: (request, first message, last message, whether this repeats an earlier request)
 Span = tuple[UUID, UUID, UUID, bool]
 
-# of a message that was answered before, the carrier may have changed since: its first attempt tells who was first;
-# and what a carrier refused is in a batch that waits for nothing
+# of a repeated request the carrier may have changed since: the first attempt says which was chosen first;
+# and what a carrier refused is in a batch without a due time
 _WRITTEN = """
 SELECT m.id, m.phone, m.country, m.sender, m.body, m.correlation_id, m.encoding, m.segments, m.amount, m.quota,
        CASE WHEN s.again THEN coalesce((SELECT p.carrier FROM provider_attempts AS p WHERE p.message_id = m.id
@@ -31,7 +31,7 @@ JOIN batches AS b ON b.id = m.batch_id
 
 
 def written(conn: Connection, spans: Sequence[Span]) -> tuple[dict[UUID, AcceptedMessage], list[UUID]]:
-    """Return the messages between these ids that are measured, and the batches of those that are not."""
+    """Return id → message for those of these spans that are measured, and the batches of the others."""
     if not spans:
         return {}, []
     params = dict(zip(("requests", "firsts", "lasts", "again"), map(list, zip(*spans, strict=True)), strict=True))
@@ -51,7 +51,7 @@ def _written(row: Sequence[Any]) -> AcceptedMessage:
     return AcceptedMessage(*values)
 
 
-# OFFSET 0: a look-up by the whole key for each, which a planner without statistics does not find by itself
+# OFFSET 0 forces a look-up by the whole key for each, which a planner without statistics may not choose
 _HOLDERS = """
 SELECT a.name, w.scope, w.key, i.request_id
 FROM unnest(%(accounts)s::text[], %(scopes)s::text[], %(keys)s::text[]) AS w (account, scope, key)
@@ -63,7 +63,7 @@ CROSS JOIN LATERAL (
 
 
 def holders(conn: Connection, wanted: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], UUID]:
-    """Return (account's name, scope, key) → the request that has it, for those that were used before."""
+    """Return (account name, scope, key) → the request that used the key, for keys that were used."""
     accounts, scopes, keys = map(list, zip(*wanted, strict=True))
     rows = conn.exec_driver_sql(_HOLDERS, {"accounts": accounts, "scopes": scopes, "keys": keys})
     return {tuple(row[:3]): row[3] for row in rows}

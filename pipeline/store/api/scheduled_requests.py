@@ -1,4 +1,4 @@
-"""Reading the requests that were to wait for their minute, and how each stands as a whole."""
+"""Queries of scheduled requests (send_at), and the status of each as a whole."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from schema.vocabulary import Status
 
 @dataclass(frozen=True, slots=True)
 class ScheduledSearch:
-    """Which requests are looked for; None: that does not matter."""
+    """The criteria of a search; None: any."""
 
-    #: when they were made, by the earliest and the latest clock of ours
+    #: when they were made: between these times, as request ids have them
     made: tuple[datetime, datetime]
     id: UUID | None = None
-    #: between these moments, they too
+    #: between these times, inclusive
     created: tuple[datetime, datetime] | None = None
     scheduled: tuple[datetime, datetime] | None = None
 
@@ -35,7 +35,7 @@ WHERE {_VIEW} AND first_message BETWEEN %(earliest)s AND %(latest)s AND send_at 
   AND (%(due_from)s::timestamptz IS NULL OR send_at BETWEEN %(due_from)s AND %(due_to)s)
 ORDER BY first_message DESC LIMIT %(limit)s
 """
-# as a whole it is what the first of these finds true
+# the status of the whole request is the first of these that is true
 _STANDING = """
 SELECT CASE
          WHEN EXISTS (SELECT FROM messages WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id
@@ -55,7 +55,7 @@ ORDER BY s.place
 
 
 def find(conn: Connection, view: View, sought: ScheduledSearch, limit: int) -> list[ShownSchedule]:
-    """Return up to so many of a view's scheduled requests, the latest first."""
+    """Return up to `limit` of a view's scheduled requests, the latest first."""
     rows = conn.exec_driver_sql(_REQUESTS, _params(view, sought, limit)).all()
     if not rows:
         return []
@@ -91,7 +91,7 @@ _SPAN = f"SELECT first_message, recipients FROM requests WHERE id = %(id)s AND {
 
 
 def places(conn: Connection, view: View, request: UUID) -> Sequence[UUID] | None:
-    """Return the ids of a request's messages, of the refused ones too; None: the view has no such request."""
+    """Return the ids of a request's messages, including refused ones; None when the request is not in the view."""
     params = {**view.params, "id": request}
     row = conn.exec_driver_sql(_SPAN, params).first()
     return None if row is None else [ids.after(row[0], place) for place in range(row[1])]

@@ -1,4 +1,4 @@
-"""The sender_ids table, as their owners register and read them through a door."""
+"""The sender_ids table, as account owners create, read, change and delete sender ids through an API."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ def _sender(row: Sequence[Any]) -> ShownSenderId:
     return ShownSenderId(id_, sender, SenderState(state), tuple(countries), registration, reason, created_at)
 
 
-# who was rejected mends what was wrong and asks again
+# a rejected sender id may be corrected and submitted for approval again
 _CREATE = f"""
 INSERT INTO sender_ids AS s (account_id, sender, state, countries, registration)
 VALUES (%(account)s, %(sender)s, 'pending', %(countries)s, %(registration)s::text::jsonb)
@@ -32,7 +32,7 @@ RETURNING {_FIELDS}
 def create(
     conn: Connection, account: int, sender: str, countries: Sequence[str], registration: Mapping[str, Any]
 ) -> ShownSenderId | None:
-    """Write a sender id that waits for approval; return it, or None when the account has it and it is not rejected."""
+    """Insert a sender id pending approval; return it, or None when the account has it and it is not rejected."""
     params = {"account": account, "sender": sender, "countries": list(countries)}
     row = conn.exec_driver_sql(_CREATE, params | {"registration": json.dumps(registration)}).first()
     return _sender(row) if row else None
@@ -51,7 +51,7 @@ _LISTING = f"SELECT {_FIELDS} FROM sender_ids WHERE account_id = %(account)s ORD
 
 
 def listing(conn: Connection, account: int, limit: int) -> list[ShownSenderId]:
-    """Return up to so many of an account's sender ids, the oldest first."""
+    """Return up to `limit` of an account's sender ids, the oldest first."""
     return [_sender(row) for row in conn.exec_driver_sql(_LISTING, {"account": account, "limit": limit})]
 
 
@@ -66,7 +66,7 @@ RETURNING {_FIELDS}
 def update(
     conn: Connection, account: int, id_: UUID, countries: Sequence[str] | None, registration: Mapping[str, Any]
 ) -> ShownSenderId | None:
-    """Change what is said of a sender id that waits for approval; return it, or None when none waits under that id."""
+    """Change the registration of a sender id that is pending approval; return it, or None when there is none."""
     params = {"account": account, "id": id_, "countries": None if countries is None else list(countries)}
     row = conn.exec_driver_sql(_UPDATE, params | {"registration": json.dumps(registration)}).first()
     return _sender(row) if row else None
@@ -76,5 +76,5 @@ _DELETE = "DELETE FROM sender_ids WHERE account_id = %(account)s AND id = %(id)s
 
 
 def delete(conn: Connection, account: int, id_: UUID) -> bool:
-    """Delete a sender id; return whether there was one."""
+    """Delete a sender id; return whether it existed."""
     return conn.exec_driver_sql(_DELETE, {"account": account, "id": id_}).rowcount == 1

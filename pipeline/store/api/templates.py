@@ -1,4 +1,4 @@
-"""The templates table, as their owners write and read it through a door."""
+"""The templates table, as account owners create, read, change and delete templates through an API."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ WHERE account_id = %(account)s AND (slug = ANY(%(words)s) OR id::text = ANY(%(wo
 
 
 def find(conn: Connection, account: int, words: Iterable[str]) -> dict[str, ShownTemplate]:
-    """Return slug or id → template, for those of an account's that are so called; a slug goes before an id."""
+    """Return slug or id → template, for those that the account has; a slug takes precedence over an id."""
     wanted = sorted({word for word in words if "\x00" not in word})
     rows = [_text(row) for row in conn.exec_driver_sql(_FIND, {"account": account, "words": wanted})]
     return {str(each.id): each for each in rows} | {each.slug: each for each in rows}
@@ -34,7 +34,7 @@ _LISTING = f"SELECT {_FIELDS} FROM templates WHERE account_id = %(account)s ORDE
 
 
 def listing(conn: Connection, account: int, limit: int) -> list[ShownTemplate]:
-    """Return up to so many of an account's templates, the oldest first."""
+    """Return up to `limit` of an account's templates, the oldest first."""
     return [_text(row) for row in conn.exec_driver_sql(_LISTING, {"account": account, "limit": limit})]
 
 
@@ -47,7 +47,7 @@ RETURNING {_FIELDS}
 
 
 def create(conn: Connection, account: int, slug: str, name: str, body: str, syntax: Syntax) -> ShownTemplate | None:
-    """Write a template; return it, or None when the account has one of that slug."""
+    """Insert a template; return it, or None when the account has one with that slug."""
     params = {"account": account, "slug": slug, "name": name, "body": body, "syntax": str(syntax)}
     row = conn.exec_driver_sql(_CREATE, params).first()
     return _text(row) if row else None
@@ -64,7 +64,7 @@ RETURNING {_FIELDS}
 def update(
     conn: Connection, account: int, id_: UUID, *, name: str | None, body: str | None, syntax: Syntax
 ) -> ShownTemplate | None:
-    """Give a template another name or body (None: as it was), the body in that syntax; return it, None: no such."""
+    """Change a template's name or body (None: unchanged; the body in that syntax); return it, or None when unknown."""
     params = {"account": account, "id": id_, "name": name, "body": body, "syntax": str(syntax)}
     row = conn.exec_driver_sql(_UPDATE, params).first()
     return _text(row) if row else None
@@ -74,5 +74,5 @@ _DELETE = "DELETE FROM templates WHERE account_id = %(account)s AND id = %(id)s"
 
 
 def delete(conn: Connection, account: int, id_: UUID) -> bool:
-    """Delete a template; return whether there was one."""
+    """Delete a template; return whether it existed."""
     return conn.exec_driver_sql(_DELETE, {"account": account, "id": id_}).rowcount == 1

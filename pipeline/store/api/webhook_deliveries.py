@@ -1,7 +1,7 @@
-"""The deliveries table: calls of customers' webhooks, one row a call, from the move they tell of until they are done.
+"""The deliveries table: webhook deliveries, one row per event and endpoint, with claim, lease, retry and replay.
 
-A row waits in `due_at` and nowhere else: for its first try, for the next, for the end of its lease while it is being
-made, and for the earlier news of the same message while that is still to be told in the same lane.
+A row waits only by `due_at`: for its first try, for a retry, for the end of its lease while it is being made, and for
+an earlier event of the same message that is still undelivered to the same endpoint.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from schema.value_class import value_class
 
 Row = dict[str, Any]
 
-#: what is told first: a message only moves forward (what has failed may be delivered after all), and a number is there
-#: before it is not
+#: the order of events: a message only moves forward (but failed may become delivered), a number is created
+#: before it is deleted
 _RANK = """
 CASE {}.status WHEN 'scheduled' THEN 0 WHEN 'number_created' THEN 0 WHEN 'queued' THEN 1 WHEN 'sent' THEN 2
                WHEN 'delivered' THEN 4 ELSE 3 END
 """.strip()
-#: it waits; not said so where rows are found by their ids or messages, or a planner without statistics takes the index
+#: undelivered; left out where rows are found by id or message, or a planner without statistics takes the index
 #: of all that wait
 _OPEN = "state NOT IN ('delivered', 'dead')"
 
@@ -47,7 +47,7 @@ WITH RECURSIVE lanes AS (
 SELECT id FROM deliveries
 WHERE id IN (SELECT id FROM found) AND {_OPEN} AND due_at <= now() FOR UPDATE SKIP LOCKED
 """
-#: a statement of its own: it sees what was recorded before the rows were locked, and who records later waits for it
+#: a separate statement: it sees what was recorded before the rows were locked, and later records wait for it
 _CLAIM = f"""
 UPDATE deliveries AS d
 SET tries = d.tries + (w.since IS NULL)::int,
@@ -67,19 +67,19 @@ RETURNING d.id, w.since IS NULL, d.person_id IS NULL
 
 @value_class
 class ClaimedRows:
-    """What a look at the table brought."""
+    """The result of a claim."""
 
-    #: to be made now, by us: what tells of messages, and what tells of persons' numbers
+    #: claimed by this caller, to be delivered now: message events, and person events
     own: list[UUID]
     numbers: list[UUID]
-    #: how many were put off until earlier news of their messages is told
+    #: how many were postponed until an earlier event of their message is delivered
     put_off: int
 
 
 def claim(conn: Connection, rooms: Mapping[UUID, int], room: int, most: int, lease: float) -> ClaimedRows:
-    """Take up to so many due calls for so many seconds: of each lane as many as it has room, the longest due first.
+    """Claim up to `most` due deliveries for `lease` seconds: of each endpoint as its window allows, longest due first.
 
-    `rooms` says how many of a lane; of one it does not name `room`. One lane's backlog keeps no other lane waiting.
+    `rooms` is endpoint → free window, `room` that of all others. A backlog of one endpoint does not delay another.
     """
     params = {"lanes": list(rooms), "rooms": list(rooms.values()), "room": room, "most": most}
     ids = [id_ for (id_,) in conn.exec_driver_sql(_LOCK, params)]
@@ -123,9 +123,9 @@ WHERE coalesce(e.url, CASE WHEN d.endpoint_id IS NULL THEN c.callback_url END) I
 
 
 def load(conn: Connection, ids: Sequence[UUID], hours: float) -> list[Row]:
-    """Return what these calls are about and whom to make them to; left out are those that nobody waits for any more.
+    """Return the content and the endpoint of these deliveries; those whose endpoint or callback is gone are left out.
 
-    A secret that was rotated within so many hours is still there as `sealed_before`.
+    `sealed_before` is the previous secret, if it was rotated within `hours` hours.
     """
     if not ids:
         return []
@@ -134,15 +134,15 @@ def load(conn: Connection, ids: Sequence[UUID], hours: float) -> list[Row]:
 
 @value_class
 class DeliveryResult:
-    """What came of one call."""
+    """The result of one delivery."""
 
     id: UUID
-    #: which try it was: an older one writes nothing
+    #: the number of the try: the result of an older try is discarded
     tries: int
-    #: an HTTP status, or a word
+    #: an HTTP status, or an error word
     answer: str
     accepted: bool
-    #: seconds until the next try; None: there is none
+    #: seconds until the next try; None: no more tries
     wait: float | None
 
 
@@ -157,7 +157,7 @@ FROM unnest(%(ids)b::uuid[], %(tries)b::int2[], %(answers)b::text[], %(heard)b::
 WHERE d.id = w.id AND d.tries = w.tries AND d.{_OPEN}
 RETURNING d.lane, d.message_id, d.state <> 'waiting'
 """
-#: whoever claims them meanwhile holds their rows: we come after, and they are due again
+#: a concurrent claim holds the row locks: this waits for it and then makes them due again
 _WAKE = f"""
 UPDATE deliveries AS d SET due_at = now()
 FROM unnest(%(lanes)b::uuid[], %(messages)b::uuid[]) AS w (lane, message_id)
@@ -166,7 +166,7 @@ WHERE d.message_id = w.message_id AND d.lane = w.lane AND d.{_OPEN} AND d.tries 
 
 
 def record(conn: Connection, notification: Sequence[DeliveryResult]) -> int:
-    """Write what came of calls that are still ours; let later news of their messages go. Return how many were ours."""
+    """Record results of deliveries still claimed; make later events of their messages due. Return how many were."""
     if not notification:
         return 0
     rows = conn.exec_driver_sql(
@@ -194,7 +194,7 @@ WHERE d.id = w.id AND d.tries = w.tries AND d.{_OPEN}
 
 
 def give_back(conn: Connection, calls: Sequence[tuple[UUID, int]]) -> None:
-    """Leave claimed calls (id, tries) to the next who looks: they were not made."""
+    """Make claimed deliveries (id, tries) due again at once: they were not tried."""
     if calls:
         params = {"ids": [id_ for id_, _ in calls], "tries": [tries for _, tries in calls]}
         conn.exec_driver_sql(_GIVE_BACK, params)
@@ -206,18 +206,18 @@ UPDATE deliveries SET state = 'dead', answer = 'removed', done_at = now() WHERE 
 
 
 def abandon(conn: Connection, ids: Sequence[UUID]) -> None:
-    """Give up calls that nobody waits for any more."""
+    """Give up deliveries whose endpoint or callback was removed."""
     if ids:
         conn.exec_driver_sql(_ABANDON, {"ids": list(ids)})
 
 
-# For whoever runs it -------------------------------------------------------------------------------------------
+# For operators -------------------------------------------------------------------------------------------------
 
 _REPLAY = """
 UPDATE deliveries AS d SET state = 'waiting', tries = 0, due_at = now(), done_at = NULL
 WHERE state <> 'waiting' AND {} RETURNING d.id
 """
-#: what the row is of: the account's messages, or its persons' numbers
+#: the account of a row: by its message, or by the endpoint of a person event
 _OWN = """
 (%(account)s::int4 IS NULL
  OR d.person_id IS NULL
@@ -228,14 +228,14 @@ _OWN = """
 
 
 def replay(conn: Connection, account: int | None, ids: Sequence[UUID]) -> int:
-    """Make calls again that are done, by their own ids or their messages'; return how many."""
+    """Deliver finished deliveries again, named by their own ids or their messages'; return how many."""
     where = f"(d.id = ANY(%(ids)b) OR d.message_id = ANY(%(ids)b)) AND {_OWN}"
     return conn.exec_driver_sql(_REPLAY.format(where), {"ids": list(ids), "account": account}).rowcount
 
 
 def replay_since(conn: Connection, endpoint: UUID, since: datetime, *, only_dead: bool) -> int:
-    """Make an endpoint's calls again that are done since then (only those that were given up); return how many."""
-    # a call is done after it is made: the index on done_at finds them
+    """Deliver again what an endpoint finished since then (only dead ones when so asked); return how many."""
+    # a delivery is done after it is made: the index on done_at finds them
     where = "d.lane = %(endpoint)s AND d.done_at >= %(since)s" + (" AND d.state = 'dead'" if only_dead else "")
     return conn.exec_driver_sql(_REPLAY.format(where), {"endpoint": endpoint, "since": since}).rowcount
 
@@ -253,7 +253,7 @@ ORDER BY d.at DESC LIMIT %(most)s
 def listing(
     conn: Connection, *, endpoint: UUID | None, message: UUID | None, state: str | None, most: int
 ) -> list[Row]:
-    """Return calls, the latest news first: of an endpoint, about a message, in a state."""
+    """Return deliveries, the latest event first, filtered by endpoint, message and state."""
     params = {"endpoint": endpoint, "message": message, "state": state, "most": most}
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, params).mappings()]
 
@@ -266,5 +266,5 @@ DELETE FROM deliveries WHERE state <> 'waiting' AND done_at < now() - %(days)s *
 
 
 def prune(conn: Connection, days: int) -> int:
-    """Forget calls that were done so many days ago, and older news for suspended endpoints; return how many."""
+    """Delete deliveries done more than `days` days ago, and older ones of suspended endpoints; return how many."""
     return conn.exec_driver_sql(_PRUNE, {"days": days}).rowcount

@@ -1,4 +1,4 @@
-"""The endpoints table: where customers want to be told what becomes of their messages."""
+"""The endpoints table: customers' webhook URLs with their secrets, state and failures."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from schema.vocabulary import EndpointState
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One address of an account that is told, without its secret."""
+    """A webhook endpoint of an account, without its secret."""
 
     id: UUID
     account: int
     dialect: str
     url: str
     description: str
-    #: the dialect's words for the events it hears; empty: all
+    #: the events it receives, in the dialect's words; empty: all
     events: tuple[str, ...]
     state: EndpointState
-    #: since when it answers as it should not; None: all is well
+    #: since when it has been failing; None: it is not
     failing_since: datetime | None
     created_at: datetime
     rotated_at: datetime | None
@@ -41,12 +41,12 @@ _COUNT = "SELECT count(*) FROM endpoints WHERE account_id = %(account)s"
 
 
 def hold(conn: Connection, account: int) -> None:
-    """Lock an account: whoever adds or takes an endpoint or a key that wants events meanwhile waits."""
+    """Lock an account, so that concurrent changes of its endpoints and signing keys wait."""
     conn.exec_driver_sql(_ACCOUNT, {"account": account})
 
 
 def count(conn: Connection, account: int) -> int:
-    """Return how many endpoints an account has, and hold it."""
+    """Lock an account; return how many endpoints it has."""
     hold(conn, account)
     return int(conn.exec_driver_sql(_COUNT, {"account": account}).scalar_one())
 
@@ -69,7 +69,7 @@ def create(
     description: str,
     sealed: bytes | None,
 ) -> Endpoint:
-    """Write an endpoint; return it."""
+    """Insert an endpoint; return it."""
     params = {"id": id_, "account": account, "dialect": str(dialect), "url": url, "description": description}
     row = conn.exec_driver_sql(_CREATE, params | {"events": sorted(events), "sealed": sealed}).one()
     return _endpoint(row)
@@ -82,7 +82,7 @@ SELECT {_FIELDS} FROM endpoints WHERE account_id = %(account)s OR %(account)s::i
 
 
 def listing(conn: Connection, account: int | None) -> list[Endpoint]:
-    """Return an account's (None: everybody's) endpoints, the oldest first."""
+    """Return the endpoints of an account (None: of all), the oldest first."""
     return [_endpoint(row) for row in conn.exec_driver_sql(_LISTING, {"account": account})]
 
 
@@ -90,7 +90,7 @@ _FIND = f"SELECT {_FIELDS} FROM endpoints WHERE {_OF}"
 
 
 def find(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None:
-    """Return an account's (None: anybody's) endpoint, or None."""
+    """Return the endpoint of an account (None: of any), or None."""
     row = conn.exec_driver_sql(_FIND, {"ids": [id_], "account": account}).first()
     return _endpoint(row) if row else None
 
@@ -112,7 +112,7 @@ def change(
     events: Collection[str] | None,
     description: str | None,
 ) -> Endpoint | None:
-    """Write an endpoint's new fields (None: as it was); return it, or None when there is none."""
+    """Write an endpoint's new fields (None: unchanged); return it, or None when there is none."""
     words = None if events is None else sorted(events)
     params = {"ids": [id_], "account": account, "url": url, "description": description, "events": words}
     row = conn.exec_driver_sql(_CHANGE, params).first()
@@ -126,7 +126,7 @@ WHERE {_OF} AND sealed IS NOT NULL RETURNING {_FIELDS}
 
 
 def rotate(conn: Connection, account: int | None, id_: UUID, sealed: bytes) -> Endpoint | None:
-    """Give an endpoint a new secret and keep the one before it; None when there is none with a secret of its own."""
+    """Set a new secret, keep the previous one; return None when there is no such endpoint with its own secret."""
     row = conn.exec_driver_sql(_ROTATE, {"ids": [id_], "account": account, "sealed": sealed}).first()
     return _endpoint(row) if row else None
 
@@ -136,7 +136,7 @@ _DUE = "UPDATE deliveries SET due_at = now() WHERE lane = %(id)s AND state = 'wa
 
 
 def resume(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None:
-    """Have an endpoint called again, at once for all that waits; None when there is none."""
+    """Resume an endpoint and make all its deliveries due at once; return None when there is none."""
     row = conn.exec_driver_sql(_RESUME, {"ids": [id_], "account": account}).first()
     if row:
         conn.exec_driver_sql(_DUE, {"id": id_})
@@ -147,7 +147,7 @@ _SUSPEND = f"UPDATE endpoints SET state = 'suspended' WHERE {_OF} RETURNING {_FI
 
 
 def suspend(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None:
-    """Have an endpoint called no more until it is resumed; None when there is none."""
+    """Suspend an endpoint until it is resumed; return None when there is none."""
     row = conn.exec_driver_sql(_SUSPEND, {"ids": [id_], "account": account}).first()
     return _endpoint(row) if row else None
 
@@ -159,7 +159,7 @@ UPDATE deliveries SET state = 'dead', answer = 'removed', done_at = now() WHERE 
 
 
 def remove(conn: Connection, account: int | None, id_: UUID) -> int | None:
-    """Take an endpoint away, and what it was still to be told; return whose it was, or None when there is none."""
+    """Delete an endpoint and its undelivered events; return its account's id, or None when there is none."""
     owner = conn.exec_driver_sql(_REMOVE, {"ids": [id_], "account": account}).scalar()
     if owner is not None:
         conn.exec_driver_sql(_UNTOLD, {"id": id_})
@@ -172,11 +172,11 @@ _ENABLE_EVENTS = "UPDATE accounts SET subscribes = true WHERE id = ANY(%(account
 
 
 def enable_events(conn: Connection, accounts: Iterable[int]) -> None:
-    """Have the accounts' messages' moves written to events, from now on."""
+    """Enable the events of the accounts' messages."""
     conn.exec_driver_sql(_ENABLE_EVENTS, {"accounts": sorted(set(accounts))})
 
 
-#: somebody may want to hear: a call with a key whose secret signs may name a callback, which outlives the key
+#: events are needed: a call with a key that signs may name a callback, which outlives the key
 _WANTED = """(
     EXISTS (SELECT FROM endpoints WHERE account_id = a.id)
     OR EXISTS (SELECT FROM keys WHERE account_id = a.id AND sealed IS NOT NULL AND revoked_at IS NULL)
@@ -187,18 +187,18 @@ _UNWANTED = f"SELECT id FROM accounts AS a WHERE subscribes AND NOT {_WANTED} OR
 
 
 def follow(conn: Connection, account: int) -> None:
-    """Have an account's moves written only if somebody may want to hear of them; it must be held."""
+    """Enable an account's events only if an endpoint, signing key or callback needs them; lock the account first."""
     conn.exec_driver_sql(_FOLLOW, {"accounts": [account]})
 
 
 def follow_all(conn: Connection) -> None:
-    """Have moves written no more that nobody wants to hear of by now."""
+    """Disable the events of all accounts without an endpoint, signing key or callback."""
     unwanted = list(conn.exec_driver_sql(_UNWANTED).scalars())
-    if unwanted:  # they are held: this statement sees what was wanted before
+    if unwanted:  # they are locked: this statement sees what was committed before
         conn.exec_driver_sql(_FOLLOW, {"accounts": unwanted})
 
 
-# How they fare -------------------------------------------------------------------------------------------------
+# Failures and suspension ---------------------------------------------------------------------------------------
 
 _WELL = "UPDATE endpoints SET failing_since = NULL WHERE id = ANY(%(ids)b) AND failing_since IS NOT NULL"
 _ILL = """
@@ -213,9 +213,9 @@ RETURNING e.id, state = 'suspended'
 
 
 def judge(conn: Connection, well: set[UUID], ill: set[UUID], gone: set[UUID], days: float) -> set[UUID]:
-    """Keep how endpoints answered: as they should, not so, or that they are gone; return those that are suspended now.
+    """Record which endpoints succeeded, failed, or are gone (410); return those that are suspended now.
 
-    Suspended is who is gone, and who has answered nothing as he should for so many days.
+    Suspended are those that are gone, and those that have only failed for `days` days.
     """
     if well:
         conn.exec_driver_sql(_WELL, {"ids": sorted(well)})

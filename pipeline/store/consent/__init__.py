@@ -1,1 +1,1 @@
-"""Who may be written to, and when: opt-outs, what handsets sent, keywords, quiet hours."""
+"""Consent: opt-outs, inbound (MO) messages, keywords, quiet hours."""

@@ -1,4 +1,4 @@
-"""The inbound table: what handsets sent, each once, kept first and heeded second."""
+"""The inbound table: mobile-originated (MO) messages, deduplicated, stored first and handled later."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from pipeline.rules.text.inbound_parts import KeptPart
 from schema.carriage import Inbound
 from schema.vocabulary import InboundAction
 
-#: seconds for which what is like the latest of its handset may be the same, brought again
+#: seconds within which a possible duplicate is compared with the latest messages of its handset
 _AGAIN = 300
-# what came in one piece is a microsecond apart, in its order. What may have been brought before is left out where it
-# is the latest of its handset there; a part, wherever it is among the latest
+# messages of one batch get times a microsecond apart, in order. A possible duplicate is skipped if it equals the
+# latest message of its handset to that sender; a part, if it equals any recent one
 _KEEP = """
 INSERT INTO inbound (id, carrier, key, phone, sender, body, part_ref, part, of, octets, coding, at, received_at)
 SELECT id, carrier, key, phone, sender, body, part_ref, part, of, octets, coding, at,
@@ -41,11 +41,11 @@ ON CONFLICT (carrier, key) DO NOTHING
 
 
 def keep(conn: Connection, first: UUID, messages: Sequence[Inbound]) -> int:
-    """Keep messages from handsets, each once however often it comes; return how many were new."""
+    """Insert MO messages, each once even if it is delivered repeatedly; return how many were new."""
     if not messages:
         return 0
     doubtful = _doubtful(messages)
-    # those who keep the same ones meanwhile lock them in the same order; the ids keep the order in which they came
+    # locks are taken in the same order by concurrent calls, so that they do not deadlock; ids keep the order of arrival
     placed = sorted(
         (pair for pair in enumerate(messages) if pair[0] in doubtful), key=lambda pair: (pair[1].carrier, pair[1].key)
     )
@@ -58,7 +58,7 @@ def keep(conn: Connection, first: UUID, messages: Sequence[Inbound]) -> int:
 
 
 def _arrays(first: UUID, placed: Sequence[tuple[int, Inbound]]) -> dict[str, object]:
-    """Return messages, each with its place, as arrays."""
+    """Return messages with their places as arrays."""
     return {
         "ids": [ids.after(first, place) for place, _ in placed],
         "carriers": [each.carrier for _, each in placed],
@@ -77,9 +77,9 @@ def _arrays(first: UUID, placed: Sequence[tuple[int, Inbound]]) -> dict[str, obj
 
 
 def _doubtful(messages: Sequence[Inbound]) -> dict[int, bool]:
-    """Return the places of those to keep, and whether the table must say if they are new.
+    """Return place → whether the table must be asked for a duplicate; duplicates within `messages` are left out.
 
-    What came in the same piece is not in the table yet: it tells for itself.
+    Messages of the same call are not in the table yet and are compared here.
     """
     latest: dict[tuple[str, str], str] = {}
     found: dict[int, bool] = {}
@@ -93,7 +93,7 @@ def _doubtful(messages: Sequence[Inbound]) -> dict[int, bool]:
 
 
 def _plain(text: str) -> str:
-    """Return a stranger's text as PostgreSQL can keep it."""
+    """Return text from outside without what PostgreSQL cannot store."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
@@ -101,7 +101,7 @@ _COLUMNS = """
 i.id, i.carrier, i.phone, i.sender, i.body, i.part_ref, i.part, i.of, i.octets, i.coding, i.at, i.received_at,
 i.received_at < now() - %(timeout)s * interval '1 second'
 """
-# a part of a long message waits for the others, but not for ever: once one is late, those that are there go with it
+# a part of a long message waits for the others until a timeout; then those that have arrived are joined
 _FRESH = f"""
 SELECT {_COLUMNS}
 FROM inbound AS i
@@ -124,10 +124,10 @@ FOR UPDATE OF i SKIP LOCKED
 
 
 def fresh(conn: Connection, limit: int, timeout: float) -> list[KeptPart]:
-    """Return and lock messages to look at now, in the order in which they came.
+    """Return and lock messages to handle now, in order of arrival.
 
-    Parts of long ones are among them when all are there (some of those may be left for the next time), or after so many
-    seconds, and then with one part all of the others that are there.
+    Parts of long messages are included when all have arrived (some may be left to the next call), or after `timeout`
+    seconds; then all parts that have arrived are included.
     """
     found = [KeptPart(*row) for row in conn.exec_driver_sql(_FRESH, {"limit": limit, "timeout": timeout})]
     late = sorted({_group(each) for each in found if each.part_ref is not None and each.is_late})
@@ -146,19 +146,19 @@ def _group(part: KeptPart) -> tuple[str, str, str, int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Heeded:
-    """What was done with one message."""
+    """The result of handling one message."""
 
     id: UUID
-    #: None: nobody's, or several accounts'
+    #: None: no account's, or that of several
     account: int | None
     action: InboundAction
-    #: what is to be answered; None: nothing
+    #: the text of the reply; None: no reply
     reply: str | None = None
-    #: its whole text, where it was joined of parts
+    #: the whole text, if it was joined from parts
     body: str | None = None
-    #: how its account spells what it was written to
+    #: the sender id that was addressed, as its account writes it
     sender: str | None = None
-    #: of a part: the one that holds the whole text
+    #: of a part: the message that holds the whole text
     joined_to: UUID | None = None
 
 
@@ -173,7 +173,7 @@ WHERE i.id = h.id
 
 
 def handle(conn: Connection, done: Sequence[Heeded]) -> None:
-    """Write what was done with messages."""
+    """Write the results of handling messages."""
     if not done:
         return
     params = {
@@ -190,7 +190,7 @@ def handle(conn: Connection, done: Sequence[Heeded]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class KeywordReply:
-    """One answer that is still to be sent."""
+    """A reply to a keyword that is not sent yet."""
 
     id: UUID
     account: str
@@ -199,7 +199,7 @@ class KeywordReply:
     body: str
 
 
-# by the name under which the account has the sender: a carrier may have left its plus out
+# by the account's spelling of the sender: a carrier may have removed its plus
 _REPLIES = """
 SELECT i.id, a.name, coalesce(s.sender, i.sender), i.phone, i.reply
 FROM inbound AS i JOIN accounts AS a ON a.id = i.account_id
@@ -212,7 +212,7 @@ WHERE i.reply IS NOT NULL ORDER BY i.received_at LIMIT %(limit)s
 
 
 def replies(conn: Connection, limit: int) -> list[KeywordReply]:
-    """Return up to so many answers that are still to be sent, oldest first."""
+    """Return up to `limit` unsent replies, the oldest first."""
     return [KeywordReply(*row) for row in conn.exec_driver_sql(_REPLIES, {"limit": limit})]
 
 
@@ -220,16 +220,16 @@ _REPLIED = "UPDATE inbound SET reply = NULL WHERE id = ANY(%(ids)b)"
 
 
 def replied(conn: Connection, these: Iterable[UUID]) -> None:
-    """Note that the answers to these messages are written: they are sent once."""
+    """Mark the replies to these messages as sent, so that they are sent once."""
     conn.exec_driver_sql(_REPLIED, {"ids": list(these)})
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One START that was heeded."""
+    """A START that was applied."""
 
     phone: str
-    #: None: said to several accounts, or to nobody's sender
+    #: None: sent to a sender of several accounts, or of none
     account: int | None
     sender: str
     at: datetime
@@ -244,12 +244,12 @@ WHERE phone = ANY(%(phones)b) AND received_at > now() - %(believed)s::interval A
 
 
 def starts(conn: Connection, phones: Iterable[str], believed: timedelta) -> list[Start]:
-    """Return what these handsets said START to of late: a STOP that was said earlier may come later."""
+    """Return recent STARTs of these phones: an earlier STOP may arrive after them."""
     params = {"phones": sorted(set(phones)), "believed": believed}
     return [Start(*row) for row in conn.exec_driver_sql(_STARTS, params)]
 
 
-# parts that wait for others are shown together as they are
+# parts that wait for others are shown as one message
 _LISTING = """
 SELECT min(i.received_at) AS received_at, i.carrier, i.phone, i.sender, coalesce(a.name, '') AS account,
        string_agg(i.body, '' ORDER BY i.part, i.id) AS body, min(i.action) AS action, min(i.handled_at) AS handled_at
@@ -263,7 +263,7 @@ ORDER BY min(i.received_at) DESC LIMIT %(limit)s
 
 
 def listing(conn: Connection, account: int | None, since: datetime, limit: int) -> list[dict[str, Any]]:
-    """Return up to so many messages from handsets since a moment, the latest first: one account's (None: all)."""
+    """Return up to `limit` MO messages since then, the latest first: of one account (None: of all)."""
     params = {"account": account, "since": since, "limit": limit}
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, params).mappings()]
 
@@ -272,5 +272,5 @@ _PRUNE = "DELETE FROM inbound WHERE id < %(before)s AND handled_at IS NOT NULL A
 
 
 def prune(conn: Connection, before: datetime) -> int:
-    """Forget what came before then, but for what is still to be heeded or answered; return how many messages."""
+    """Delete messages that arrived before then and are handled and replied to; return how many."""
     return conn.exec_driver_sql(_PRUNE, {"before": ids.lowest(before)}).rowcount

@@ -1,4 +1,4 @@
-"""The keywords table: words that handsets may send, whose they are, what they do and what is answered."""
+"""The keywords table: words in MO messages (STOP, START, HELP, …) with their accounts, actions and replies."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ _OF = "SELECT word, action, reply, account_id FROM keywords WHERE account_id IS 
 
 
 def of(conn: Connection, accounts: Iterable[int]) -> list[Keyword]:
-    """Return the words of these accounts, and those for every account."""
+    """Return the keywords of these accounts, and those of all accounts."""
     rows = conn.exec_driver_sql(_OF, {"accounts": sorted(set(accounts))})
     return [Keyword(word, InboundAction(action), reply, account) for word, action, reply, account in rows]
 
@@ -24,7 +24,7 @@ ON CONFLICT (account_id, word) DO UPDATE SET action = excluded.action, reply = e
 
 
 def put(conn: Connection, keyword: Keyword) -> None:
-    """Write a word, or what it does now."""
+    """Insert or replace a keyword."""
     params = {"account": keyword.account, "word": keyword.word, "action": str(keyword.action), "reply": keyword.reply}
     conn.exec_driver_sql(_SET, params)
 
@@ -33,7 +33,7 @@ _DROP = "DELETE FROM keywords WHERE account_id IS NOT DISTINCT FROM %(account)s 
 
 
 def drop(conn: Connection, account: int | None, word: str) -> bool:
-    """Take a word away; return whether it was there."""
+    """Delete a keyword; return whether it existed."""
     return conn.exec_driver_sql(_DROP, {"account": account, "word": word}).rowcount == 1
 
 
@@ -46,5 +46,5 @@ ORDER BY a.name NULLS FIRST, k.action, k.word
 
 
 def listing(conn: Connection, account: int | None) -> list[dict[str, Any]]:
-    """Return the words, those for every account (account None) first: all, or what counts for one account."""
+    """Return keywords, those of all accounts (account None) first: every one, or those that apply to one account."""
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"account": account}).mappings()]

@@ -1,4 +1,4 @@
-"""Whose senders handsets write to: by the sender_ids table, and by who wrote to them last."""
+"""Finds the account that an MO message is for: by the sender_ids table, and by who last wrote to the handset."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ ORDER BY w.sender, s.account_id, s.state <> 'approved', s.sender
 
 
 def owners(conn: Connection, spellings: Mapping[str, Iterable[str]]) -> dict[str, dict[int, list[str]]]:
-    """Return what was written to → the accounts that have it as a sender, in one of these spellings, with those."""
+    """Return addressed number → account → its sender ids that equal one of the given spellings."""
     pairs = [(sender, spelling) for sender in sorted(spellings) for spelling in spellings[sender]]
     params = {"senders": [sender for sender, _ in pairs], "spellings": [spelling for _, spelling in pairs]}
     found: dict[str, dict[int, list[str]]] = {}
@@ -26,7 +26,7 @@ def owners(conn: Connection, spellings: Mapping[str, Iterable[str]]) -> dict[str
     return found
 
 
-# nothing finds messages by their phone: the latest are looked through once, for all who are asked for together
+# messages have no index on phone: the latest are scanned once, for all phones together
 _CORRESPONDENTS = """
 WITH latest AS MATERIALIZED (
     SELECT id, account_id, phone, sender FROM messages WHERE id >= %(since)s ORDER BY id DESC LIMIT %(limit)s
@@ -42,9 +42,9 @@ ORDER BY w.phone, w.sender, latest.id DESC
 def correspondents(
     conn: Connection, pairs: Mapping[tuple[str, str], Iterable[str]], since: datetime, limit: int
 ) -> dict[tuple[str, str], int]:
-    """Return (phone, sender) → the account that wrote last to that phone under one of these spellings of the sender.
+    """Return (phone, sender) → the account that last sent to that phone under one of these spellings of the sender.
 
-    Looked for among so many messages, the latest, none of them older than that moment.
+    Scans up to `limit` of the latest messages, none older than `since`.
     """
     wanted = [
         (phone, sender, form, spelling)

@@ -1,6 +1,6 @@
-"""The opt_outs table: who wants nothing, from whom, of which kind.
+"""The opt_outs table: phones that refuse messages, by account, sender and message class.
 
-Numbers and senders are written and looked up in their canonical forms (`rules.consent.consent_numbers`), whoever asks.
+Numbers and senders are written and looked up in canonical form (`rules.consent.consent_numbers`), for every caller.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,36 +12,36 @@ from sqlalchemy import Connection
 
 from pipeline.rules.consent import consent_numbers
 
-#: stands for every account
+#: the account id that means all accounts
 EVERYBODY = 0
 
 
 class OptOut(NamedTuple):
-    """Who wants nothing from whom."""
+    """An opt-out: the phone, and which messages it refuses."""
 
-    #: EVERYBODY: every account
+    #: account id; EVERYBODY: all accounts
     account: int
-    #: E.164
+    #: phone in E.164
     phone: str
-    #: "": every sender of the account
+    #: sender; "": all of the account
     sender: str = ""
-    #: "": every class of message
+    #: message class; "": all
     message_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingSend:
-    """One message that somebody would send."""
+    """A message that is checked against opt-outs."""
 
     account: int
     phone: str
     sender: str
     message_class: str
-    #: the account's own opt-outs do not count
+    #: the account's own opt-outs are ignored
     skips: bool = False
 
 
-# LIMIT: an index look-up each, whatever the planner thinks of the table
+# LIMIT makes it one index look-up per message, whatever the planner estimates
 _REFUSED = """
 SELECT w.place
 FROM unnest(%(accounts)b::int4[], %(phones)b::text[], %(senders)b::text[], %(classes)b::text[], %(skips)b::bool[])
@@ -56,7 +56,7 @@ CROSS JOIN LATERAL (
 
 
 def refused(conn: Connection, wishes: Sequence[PendingSend]) -> list[int]:
-    """Return the places (from 0) of those whose recipient wants none of it."""
+    """Return the places (from 0) of those that an opt-out of their recipient refuses."""
     if not wishes:
         return []
     params = {
@@ -77,7 +77,7 @@ JOIN opt_outs AS o ON o.account_id = w.account_id AND o.phone = w.phone
 
 
 def of(conn: Connection, pairs: Iterable[tuple[int, str]]) -> dict[OptOut, datetime]:
-    """Return what these phones want nothing of, from these accounts, and when they said so."""
+    """Return the opt-outs of these (account, phone) pairs, with their times."""
     wanted = sorted({(account, consent_numbers.canonical(phone)) for account, phone in pairs})
     if not wanted:
         return {}
@@ -85,7 +85,7 @@ def of(conn: Connection, pairs: Iterable[tuple[int, str]]) -> dict[OptOut, datet
     return {OptOut(*row[:4]): row[4] for row in conn.exec_driver_sql(_OF, params)}
 
 
-# xmax: 0 in a row that was not there
+# xmax is 0 in an inserted row
 _ADD = """
 INSERT INTO opt_outs AS o (account_id, phone, sender, class, source, said_at)
 SELECT account_id, phone, sender, class, source, coalesce(at, now())
@@ -98,9 +98,9 @@ RETURNING xmax = 0
 
 
 def add(conn: Connection, said: Iterable[tuple[OptOut, str]], ats: Mapping[OptOut, datetime] | None = None) -> int:
-    """Write opt-outs, each with who said so, and when (now, where that is not given); return how many were not there.
+    """Insert opt-outs with their source and time (now unless in `ats`); return how many were new.
 
-    What was said again later than it stands there is as late as that.
+    An existing opt-out gets the later of both times.
     """
     rows: dict[OptOut, tuple[str, datetime | None]] = {}
     for each, source in sorted(said):
@@ -121,7 +121,7 @@ DELETE FROM opt_outs WHERE (account_id, phone, sender, class) IN (
 
 
 def remove(conn: Connection, these: Iterable[OptOut]) -> int:
-    """Take opt-outs back; return how many were there."""
+    """Delete opt-outs; return how many existed."""
     rows = sorted({_canonical(each) for each in these})
     return conn.exec_driver_sql(_REMOVE, _columns(rows)).rowcount if rows else 0
 
@@ -144,6 +144,6 @@ ORDER BY o.created_at DESC, o.account_id, o.phone, o.sender, o.class LIMIT %(lim
 
 
 def listing(conn: Connection, account: int | None, phone: str | None, limit: int) -> list[dict[str, Any]]:
-    """Return up to so many opt-outs, the latest first: one account's (None: all), one phone's (None: all)."""
+    """Return up to `limit` opt-outs, the latest first: of one account and one phone (None: of all)."""
     params = {"account": account, "phone": phone and consent_numbers.canonical(phone), "limit": limit}
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, params).mappings()]

@@ -1,4 +1,4 @@
-"""The quiet_hours table: from when until when whose recipients are not written to."""
+"""The quiet_hours table: local hours in which recipients of a country get no messages of a class."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ SET from_minute = excluded.from_minute, until_minute = excluded.until_minute, ac
 
 
 def put(conn: Connection, account: int | None, rule: QuietRule) -> None:
-    """Write a line for an account (None: for every account), or its new hours."""
+    """Insert or replace a rule of an account (None: of all accounts)."""
     params = {
         "account": account,
         "country": rule.country,
@@ -34,7 +34,7 @@ WHERE account_id IS NOT DISTINCT FROM %(account)s AND country = %(country)s AND 
 
 
 def drop(conn: Connection, account: int | None, country: str, message_class: str) -> bool:
-    """Take a line away; return whether it was there."""
+    """Delete a rule; return whether it existed."""
     params = {"account": account, "country": country, "class": message_class}
     return conn.exec_driver_sql(_DROP, params).rowcount == 1
 
@@ -47,5 +47,5 @@ ORDER BY a.name NULLS FIRST, q.country, q.class
 
 
 def listing(conn: Connection) -> list[dict[str, Any]]:
-    """Return every line, those for every account (account None) first."""
+    """Return all rules, those of all accounts (account None) first."""
     return [dict(row) for row in conn.exec_driver_sql(_LISTING).mappings()]

@@ -1,4 +1,4 @@
-"""What holds an account back, read along with its row: countries, whether anybody opted out, quiet hours."""
+"""An account's sending restrictions, selected with its row: countries, existence of opt-outs, quiet hours."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ EXISTS (SELECT FROM opt_outs AS o WHERE o.account_id IN (0, a.id)),
 
 
 def read(row: Sequence[Any]) -> SendPermission:
-    """Return these columns' values as restraints."""
+    """Return the values of these columns as a `SendPermission`."""
     countries, has_opt_outs, quiet = row
     return SendPermission(frozenset(countries), has_opt_outs, tuple(_rule(*line) for line in quiet or ()))
 
