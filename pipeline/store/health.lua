@@ -1,17 +1,17 @@
--- A circuit breaker for each key: what was reported of it opens it, one probe at a time may close it. By the server's clock.
+-- A circuit breaker per key: reported failures open it, one probe at a time may close it. By the server's clock.
 --
--- KEYS  hashes: `good`, `bad` (counts that fade by half every FADE), `at` (when they were counted), `row` (bad
---       ones since the last good one), `open` (until when it
---       is shut; none: it is closed), `opened` (how often it opened in a row), `probe` (until when somebody tries it),
---       `ticket` (1: who tries it has chosen it and not asked yet).
--- ARGV  1: 'report', then good and bad for each key; 'look' and 'watch': nothing more; 'ask': the milliseconds a probe may
---       take.
+-- KEYS  hashes: `good`, `bad` (counts, halved every FADE), `at` (the time of the counts), `row` (consecutive
+--       failures), `open` (when its pause ends;
+--       none: it is closed), `opened` (how often it opened in succession), `probe` (when the probe's time ends),
+--       `ticket` (1: the caller with the probe has chosen the carrier but not called `ask` yet).
+-- ARGV  1: 'report', then good and bad for each key; 'look' and 'watch': nothing more; 'ask': milliseconds for the
+--       probe.
 --
--- Returns two integers a key: its state and the milliseconds until something changes.
---   0 closed    1 open: leave it alone    2 open, and you are the one who tries it (watch: somebody tries it)
+-- Returns two integers per key: its state, and the milliseconds until it changes.
+--   0 closed    1 open: send nothing    2 open, and the caller sends the probe (watch: a probe is in progress)
 
 local FADE, FEWEST, FIRST, LONGEST, TICKET, KEPT = 10000, 10, 2000, 60000, 5000, 600000
--- which breakers are open, or were when Valkey forgot them
+-- the set of open breakers, and of those whose keys expired while open
 local OPEN = 'postroad:health-open'
 
 local time = redis.call('TIME')
@@ -63,7 +63,7 @@ local function report(key, more_good, more_bad)
     return 0, 0
 end
 
--- Who looks first when the pause is over may send something there: others see it open until that was tried.
+-- The first caller after the pause may choose the carrier for a probe: for others it stays open until the outcome.
 local function look(key)
     local _, _, _, open, _, probe = numbers(key)
     if open == 0 then
@@ -76,7 +76,7 @@ local function look(key)
     return 0, 0
 end
 
--- For those who only want to know: nothing changes.
+-- Reads the state and changes nothing.
 local function watch(key)
     local _, _, _, open, _, probe = numbers(key)
     if open == 0 then

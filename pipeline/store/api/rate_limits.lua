@@ -1,22 +1,22 @@
--- Take what each call wants of its limits, all of them or none, call by call in order. GCRA, by the server's clock.
+-- GCRA rate limits: takes from all limits of a call, or from none, call by call in order. By the server's clock.
 --
--- KEYS  the limits. A key holds the microsecond in which its limit will be whole again; a whole limit has no key.
--- ARGV  for each call the number of its takes, then for each take: its place in KEYS, what it uses up, and what may be
---       used up at once; both in microseconds, since a unit is the time in which it grows back.
+-- KEYS  the limits. A key holds the microsecond at which its limit is fully replenished; an unused limit has no key.
+-- ARGV  for each call the number of its takes, then for each take: its place in KEYS, what it uses, and what may be
+--       used at once; both in microseconds, where a unit is the time in which it is replenished.
 --
--- Returns two integers a call: the take that refused it (1 is the first, 0: all hold), and the microseconds until that
--- one would hold. Where several refuse, it is the one that takes longest.
+-- Returns two integers per call: the take that exceeded its limit (from 1; 0: allowed), and the microseconds until it
+-- would be allowed. If several exceed their limits, it is the one with the longest wait.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
--- by place in KEYS: when the limit is whole again, and whether that must be written
+-- by place in KEYS: when the limit is fully replenished, and whether that must be written
 local whole, changed = {}, {}
 local answers = {}
 
 local function whole_at(place, window)
     if not whole[place] then
         whole[place] = tonumber(redis.call('GET', KEYS[place])) or now
-        -- more than all can only be gone when the clock was set back or the limit was made smaller
+        -- more than the window is only possible after the clock was set back or the limit was lowered
         if whole[place] > now + window then
             whole[place] = now + window
             changed[place] = true
@@ -54,7 +54,7 @@ end
 for place in pairs(changed) do
     local left = math.ceil((whole[place] - now) / 1000)
     if left > 0 then
-        -- %.0f: a number as an argument could be written with an exponent
+        -- %.0f: as an argument a number could be written with an exponent
         redis.call('SET', KEYS[place], string.format('%.0f', whole[place]), 'PX', string.format('%.0f', left))
     end
 end
