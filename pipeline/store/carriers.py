@@ -37,7 +37,7 @@ class CarrierRow:
 
     @property
     def lacks(self) -> frozenset[Capability]:
-        """The capabilities that it lacks."""
+        """Return the capabilities that it lacks."""
         return lacks(self.kind, self.sends_dlt, self.capabilities)
 
 

@@ -120,7 +120,7 @@ class Matched:
 
     @property
     def waits(self) -> bool:
-        """Whether it cannot be applied yet."""
+        """Return whether it cannot be applied yet."""
         return self.message is None or self.is_early
 
 

@@ -30,7 +30,7 @@ class DeadWorkersBatch:
 
     @property
     def in_hand(self) -> bool:
-        """Whether some of it was in flight."""
+        """Return whether some of it was in flight."""
         return self.marked is not None and self.marked != self.claim.recorded
 
 
