@@ -72,7 +72,7 @@ def measure(
 
 @dataclass(slots=True)
 class _Bench:
-    """What the calls need."""
+    """The state of one measurement of the APIs."""
 
     setup: BenchSetup
     plan: BenchPlan

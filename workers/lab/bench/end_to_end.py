@@ -47,7 +47,7 @@ def measure(setup: BenchSetup, plan: BenchPlan, simulators: Sequence[BenchProces
 
 @dataclass(slots=True)
 class _Path:
-    """What a run needs."""
+    """The state of one end-to-end run."""
 
     setup: BenchSetup
     plan: BenchPlan

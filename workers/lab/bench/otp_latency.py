@@ -35,7 +35,7 @@ def measure(
 
 @dataclass(frozen=True, slots=True)
 class _OtpLoad:
-    """What a run needs."""
+    """The state of one latency run."""
 
     setup: BenchSetup
     plan: BenchPlan

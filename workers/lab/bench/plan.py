@@ -45,5 +45,5 @@ class BenchPlan:
 
     @property
     def orders(self) -> int:
-        """The number of bulk orders."""
+        """Return the number of bulk orders."""
         return max(1, round(self.messages / self.batch))

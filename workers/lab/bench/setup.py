@@ -41,12 +41,12 @@ class BenchSetup:
 
     @property
     def home(self) -> Path:
-        """The data folder, deleted afterwards."""
+        """Return the data folder, deleted afterwards."""
         return self.servers.home
 
     @property
     def codes_log(self) -> Path:
-        """The log of the one-time passwords' carrier."""
+        """Return the log of the one-time passwords' carrier."""
         return self.home / "codes.jsonl"
 
     def settings(self, database: str = "") -> Settings:

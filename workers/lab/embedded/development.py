@@ -49,7 +49,7 @@ class EmbeddedServers:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables by which a child process uses the same servers."""
+        """Return the environment variables by which a child process uses the same servers."""
         return {"POSTROAD_DATABASE_URL": self.database_url, "POSTROAD_BROKER_URL": self.broker_url}
 
     def stop(self) -> None:

@@ -56,7 +56,7 @@ def prepare(folder: DataFolder) -> Server:
 
 
 def _has_database(url: str) -> bool:
-    """Whether the server answers; creates our database if it is missing."""
+    """Return whether the server answers; create our database if it is missing."""
     try:
         with psycopg.connect(url, connect_timeout=5, autocommit=True) as conn:
             if not conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_NAME]).fetchone():

@@ -59,7 +59,7 @@ class Server:
             )
 
     def becomes_ready(self, seconds: float = 90) -> bool:
-        """Whether it answers within that time; False at once when it ends instead.
+        """Return whether it answers within that time; False at once when it ends instead.
 
         After a crash PostgreSQL first syncs all its files, which takes long on a busy disk.
         """
@@ -73,7 +73,7 @@ class Server:
         return False
 
     def runs(self) -> bool:
-        """Whether its process runs."""
+        """Return whether its process runs."""
         return self.process is not None and self.process.poll() is None
 
     def ended(self) -> str:

@@ -15,7 +15,7 @@ from schema.carriage import Parcel
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, ReceiptVerdict
 
-#: a report's status in SMPP
+#: the message_state of each receipt verdict
 STATES = {
     ReceiptVerdict.DELIVERED: MessageState.DELIVERED,
     ReceiptVerdict.PENDING: MessageState.ENROUTE,

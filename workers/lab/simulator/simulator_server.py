@@ -1,4 +1,4 @@
-"""The simulator's server: any number of carriers on one HTTP and one SMPP port, until told to stop."""
+"""The simulator's server: any number of carriers on one HTTP and one SMPP port, until it is stopped."""
 
 import asyncio
 import signal

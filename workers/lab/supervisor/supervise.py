@@ -1,6 +1,6 @@
 """The process supervisor: starts processes in order, shows their output, restarts them, stops them in reverse order.
 
-Processes marked `beside` are told to stop together with the one before them.
+Processes marked `beside` are stopped together with the one before them.
 
 Each process leads its own session, so a Ctrl-C reaches the supervisor alone and the stop stays orderly. On Linux a
 process gets SIGTERM when the supervisor is gone, even after a kill -9 (workers/processes/parent_death_signal.py).
@@ -46,7 +46,7 @@ class ChildProcess:
 class StopTimeouts:
     """How long the supervisor waits, in seconds."""
 
-    #: for a process to end when told to; longer than `worker_soft_shutdown_timeout` in workers/app.py
+    #: for a process to end after SIGTERM; longer than `worker_soft_shutdown_timeout` in workers/app.py
     grace: float = 40
     #: for a process to become ready
     ready: float = 60
@@ -84,7 +84,7 @@ def supervise(
     when_up: Callable[[], None] | None = None,
     watch: Callable[[], Iterable[str]] = tuple,
 ) -> int:
-    """Run the processes until told to stop (SIGINT, SIGTERM, SIGHUP) or one cannot be kept alive; return 0, or then 1.
+    """Run the processes until a signal (SIGINT, SIGTERM, SIGHUP) or until one cannot be kept alive; return 0 or 1.
 
     Their output goes to `out`, each line with its process's name before it, or with `logs` to a file each. `when_up` is
     called once all of them are started and ready; `watch` repeatedly, for lines to show about what else must run; a
