@@ -1,4 +1,4 @@
-"""What every test may ask for: real servers, a database of its own, and a small world to send in."""
+"""Fixtures of all tests: PostgreSQL and Valkey, a database per test, and an account with a simulated carrier."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -28,10 +28,10 @@ from schema.order import Order
 from tests.databases import Databases
 from workers.lab.embedded import development
 
-#: the invariants of where messages, their money and their attempts stand
+#: the audit's invariants of messages, their money and their attempts
 OF_MESSAGES = {"I3 messages", "I3 states", "I4", "I4 again", "I4 elsewhere", "I6", "I7"}
 
-# a busy machine is no fault of an example
+# no deadline per example: the machine may be busy
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 
@@ -50,9 +50,9 @@ def _logging_as_before() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def pair() -> Iterator[development.EmbeddedServers]:
-    """PostgreSQL and Valkey, started once for this process's tests."""
+    """Yield PostgreSQL and Valkey, started once for this process's tests."""
     with development.temporary() as running:
-        # what a process has written outlives its own death without this; only the machine's would lose it
+        # fsync only protects against a crash of the machine, not of a process
         url = make_url(running.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(url, autocommit=True) as conn:
             conn.execute("ALTER SYSTEM SET fsync = off")
@@ -62,19 +62,19 @@ def pair() -> Iterator[development.EmbeddedServers]:
 
 @pytest.fixture(scope="session")
 def databases(pair: development.EmbeddedServers) -> Databases:
-    """The databases on that server."""
+    """Return the databases of that server."""
     return Databases(pair)
 
 
 @pytest.fixture(scope="session")
 def new_database(databases: Databases) -> Callable[..., str]:
-    """Makes a database, migrated unless `like` says otherwise ("template1": empty); returns its URL."""
+    """Return a function that creates a database, migrated unless `like` is "template1" (empty); it returns the URL."""
     return databases.make
 
 
 @pytest.fixture(autouse=True)
 def well_carriers(request: pytest.FixtureRequest) -> None:
-    """No test finds a carrier ill that another test made so."""
+    """Close all circuit breakers that earlier tests opened."""
     if "pair" in request.fixturenames:
         with redis.Redis.from_url(request.getfixturevalue("pair").broker_url) as valkey:
             for key in valkey.scan_iter("postroad:health*", count=1000):
@@ -83,14 +83,14 @@ def well_carriers(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def settings(pair: development.EmbeddedServers, databases: Databases, tmp_path: Path) -> Iterator[Settings]:
-    """Settings with a database of this test's own."""
+    """Yield settings with the test's own database."""
     with databases.lend() as url:
         yield Settings(database_url=url, broker_url=pair.broker_url, home=tmp_path)
 
 
 @pytest.fixture
 def rt(settings: Settings) -> Iterator[Runtime]:
-    """A process's runtime."""
+    """Yield a runtime."""
     runtime = Runtime(settings)
     yield runtime
     runtime.close()
@@ -98,10 +98,10 @@ def rt(settings: Settings) -> Iterator[Runtime]:
 
 @pytest.fixture
 def world(rt: Runtime, request: pytest.FixtureRequest) -> Iterator["World"]:
-    """An account with a sender, money, prices, and one carrier that takes everything.
+    """Yield an account with a sender, money, prices, and one carrier that accepts everything.
 
-    Whatever a message came to in a test, `postroad audit` holds of it afterwards; a test that writes rows as no code of
-    ours would is marked `unsound` with what it does. (Wallets are filled and clocks turned by hand in many.)
+    After the test the audit's invariants of messages are checked; a test that writes rows as the product never would is
+    marked `unsound` with a reason. (Wallets and times are changed directly in many tests, so these are not checked.)
     """
     world = World(rt)
     yield world
@@ -113,7 +113,7 @@ def world(rt: Runtime, request: pytest.FixtureRequest) -> Iterator["World"]:
 def shared_world(
     pair: development.EmbeddedServers, new_database: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["World"]:
-    """A world for all tests of a module, where each can look at its own rows only."""
+    """Yield a world shared by a module's tests, each of which looks at its own rows only."""
     home = tmp_path_factory.mktemp("home")
     rt = Runtime(Settings(database_url=new_database(), broker_url=pair.broker_url, home=home))
     yield World(rt)
@@ -121,12 +121,12 @@ def shared_world(
 
 
 def _is_by_api(order: Any) -> bool:
-    """Tell whether an order is meant as one that came through a vendor's API: `robase.send`."""
+    """Return whether an order is to look like one sent through a vendor's API: `robase.send`."""
     return (order.door or "").partition(".")[0] in DIALECTS
 
 
 class World:
-    """A small world to send in: `world.send("+2348012345678")`."""
+    """An account that can send: `world.send("+2348012345678")`."""
 
     def __init__(self, rt: Runtime) -> None:
         self.rt = rt
@@ -140,13 +140,13 @@ class World:
         self.add_carrier("alpha")
 
     def add_carrier(self, name: str, script: dict[str, Any] | None = None, *, rank: int = 1, route: str = "*") -> None:
-        """Add (or change) a simulated carrier that plays the script, with a route."""
+        """Add or change a simulated carrier that plays the script, with a route."""
         with self.rt.begin() as conn:
             carriers.save(conn, name, "simulated", {"script": script or {}})
             carriers.set_route(conn, route, name, rank=rank)
 
     def order(self, *numbers: str, **fields: Any) -> Order:
-        """Return an order to these numbers (one by default), of the world's account unless said otherwise."""
+        """Return an order to these numbers (one by default), of the world's account unless another is given."""
         recipients = [{"to": number} for number in numbers or ["+2348012345678"]]
         return Order.model_validate(
             {"account": "acme", "sender": "ACME", "recipients": recipients}
@@ -155,14 +155,14 @@ class World:
         )
 
     def submit(self, *orders: Order) -> list[Accepted]:
-        """Admit and ingest orders."""
+        """Admit and ingest orders; return their responses."""
         admissions = [
             each for order in orders for each in admit(self.rt, [(self.rt.new_ids(), order)], by_api=_is_by_api(order))
         ]
         return ingest(self.rt, admissions)
 
     def pay(self, answers: Sequence[Accepted]) -> list[Hint]:
-        """Segment and bill what was ingested; return what may be delivered."""
+        """Segment and bill ingested orders; return hints of queued batches."""
         return [
             hint
             for answer in answers
@@ -171,44 +171,44 @@ class World:
         ]
 
     def deliver_all(self, hints: Sequence[Hint]) -> None:
-        """Deliver, and go on with what other carriers should take up at once."""
+        """Deliver batches, including failover to the next carriers."""
         while hints:
             hints = deliver(self.rt, [hint.batch for hint in hints])
 
     def send(self, *numbers: str, **fields: Any) -> Accepted:
-        """Carry an order all the way; return its answer."""
+        """Process an order completely; return its response."""
         [answer] = answers = self.submit(self.order(*numbers, **fields))
         self.deliver_all(self.pay(answers))
         return answer
 
     def rows(self, query: str, **params: Any) -> list[Any]:
-        """Return a query's rows; one column: its values."""
+        """Return a query's rows; with one column, its values."""
         with self.rt.begin() as conn:
             rows = conn.exec_driver_sql(query, params).all()
         return [row[0] for row in rows] if rows and len(rows[0]) == 1 else [tuple(row) for row in rows]
 
     def run(self, statement: str, **params: Any) -> int:
-        """Run a statement; return how many rows it touched."""
+        """Execute a statement; return the number of rows."""
         with self.rt.begin() as conn:
             return conn.exec_driver_sql(statement, params).rowcount
 
     def status(self, message: UUID | None) -> str:
-        """Return a message's own status ("" while it stands as its batch does)."""
+        """Return a message's own status ("" while it has none)."""
         [found] = self.rows("SELECT status FROM messages WHERE id = %(id)s", id=message)
         return found or ""
 
     def balance(self) -> int:
-        """Return what the account's wallet holds."""
+        """Return the balance of the account's wallet."""
         [found] = self.rows("SELECT balance FROM wallets WHERE account_id = %(id)s", id=self.account)
         return int(found)
 
     def end_pause(self, carrier: str) -> None:
-        """Let the pause be over in which an ill carrier is left alone."""
+        """End the pause of a carrier's open circuit breaker."""
         assert self.rt.valkey is not None
         assert self.rt.valkey.hset(f"postroad:health:{carrier}", "open", "1") == 0
 
     def make_due(self, at: datetime | None = None) -> None:
-        """Let the minute of every waiting batch come."""
+        """Make all waiting batches due."""
         self.run(
             """
             UPDATE batches SET due_at = coalesce(%(at)s, now()), send_at = CASE WHEN send_at > now() THEN now() END

@@ -1,6 +1,6 @@
-"""A database for each test, as it was migrated: most get one that an earlier test has left, emptied again.
+"""A migrated database for each test: most are reused from earlier tests, emptied and checked.
 
-To make one is to copy five hundred files, and thousands of them take longer to remove than many a test to run.
+Creating one copies five hundred files, and deleting thousands of those takes longer than many tests.
 """
 
 import itertools
@@ -25,7 +25,7 @@ _OTHERS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
-#: of all that is made by DDL
+#: a digest of everything created by DDL
 _SHAPE = """
 SELECT md5(string_agg(thing, E'\n' ORDER BY thing)) FROM (
     SELECT concat('class ', oid, relname, relkind, relnatts, relhastriggers, relpersistence, reloptions)
@@ -47,7 +47,7 @@ SELECT md5(string_agg(thing, E'\n' ORDER BY thing)) FROM (
     WHERE d.datname = current_database()
 ) AS things (thing)
 """
-#: tables that are not empty, or not tidy; new files for one cost more than to remove a few rows
+#: non-empty tables, and whether to TRUNCATE: new files cost more than deleting a few rows
 _FILLED = """
 SELECT relname, pg_relation_size(oid) > 65536 FROM pg_class
 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 0
@@ -59,10 +59,10 @@ WHERE last_value IS NOT NULL
 
 
 class Databases:
-    """The databases of one server."""
+    """The test databases of one server."""
 
     def __init__(self, pair: development.EmbeddedServers) -> None:
-        """Migrate the one of which the others are copies."""
+        """Create and migrate the template database."""
         self._pair = pair
         self._numbers = itertools.count(1)
         self._idle: list[str] = []
@@ -75,26 +75,26 @@ class Databases:
             self._rows = {table: _rows(conn, table) for table, _ in conn.execute(_FILLED)}
 
     def make(self, like: str = _TEMPLATE) -> str:
-        """Return the URL of a new database, migrated unless `like` says otherwise ("template1": empty)."""
+        """Return the URL of a new database, migrated unless `like` is "template1" (empty)."""
         name = f"test_{next(self._numbers)}"
         self._copy(name, like)
         return self._url(name)
 
     @contextmanager
     def lend(self) -> Iterator[str]:
-        """Yield the URL of a database as if new; another test may have it afterwards."""
+        """Yield the URL of an empty migrated database, which another test may reuse afterwards."""
         name = self._idle.pop() if self._idle else ""
         url = self._url(name) if name and self._is_as_new(name) else self.make()
         yield url
         self._idle.append(str(make_url(url).database))
 
     def _is_as_new(self, name: str) -> bool:
-        """Empty a database that was used; tell whether nothing is left of its use, and nobody in it."""
+        """Empty a used database; return False when its schema was changed or it has other connections."""
         with self._enter(name) as conn:
             if conn.execute(_OTHERS).fetchone() != (0,) or conn.execute(_SHAPE).fetchall() != self._shape:
                 return False
             filled = conn.execute(_FILLED).fetchall()
-            conn.execute("SET session_replication_role = replica")  # no trigger that keeps the ledger as it is
+            conn.execute("SET session_replication_role = replica")  # disables triggers (append-only ledger)
             commands = (("TRUNCATE {} CASCADE" if large else "DELETE FROM {}", table) for table, large in filled)
             conn.execute(sql.SQL("; ").join(sql.SQL(words).format(sql.Identifier(name)) for words, name in commands))
             for table, rows in self._rows.items():
@@ -106,7 +106,7 @@ class Databases:
 
     def _copy(self, name: str, like: str) -> None:
         with self._enter("postgres") as conn:
-            # half as dear as the usual way through the write-ahead log
+            # half the cost of STRATEGY WAL_LOG
             made = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
             conn.execute(made.format(sql.Identifier(name), sql.Identifier(like)))
 

@@ -1,11 +1,11 @@
-"""The nest: a process that has imported what others wrote, and forks one of ours for each order it is given.
+"""Fork server of the tests: a process that has imported all dependencies, and forks a product process per request.
 
-Importing Celery, SQLAlchemy and the rest costs each process two seconds of CPU before its first line of ours. Here they
-are imported once. Nothing of ours is: a fork reads its settings, opens its connections and steps on mines as a process
-that was started does, with the same arguments, environment, folder, session and log.
+Importing Celery, SQLAlchemy and the rest costs each process two seconds of CPU. Here they are imported once, but no
+module of the product: a fork reads its settings, opens its connections and gets injected faults like a process that
+was started normally, with the same arguments, environment, folder, session and log.
 
-An order is a line of JSON on stdin. Said on stdout, a line each: `{"forked": pid}`, and once it ended
-`{"ended": pid, "code": code}`. See tests/forked_processes.py for who orders.
+A request is a line of JSON on stdin. Responses are lines on stdout: `{"forked": pid}`, and when it has ended
+`{"ended": pid, "code": code}`. tests/forked_processes.py is the client.
 """
 
 import ctypes
@@ -46,7 +46,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def maintain() -> dict[str, Any]:
-    """Fork at each order until stdin is closed; return the order in the fork only."""
+    """Fork for each request until stdin is closed; return the request, in the fork only."""
     for name in _OTHERS:
         importlib.import_module(name)
     assert not _OURS & {name.partition(".")[0] for name in sys.modules}
@@ -80,7 +80,7 @@ def maintain() -> dict[str, Any]:
 
 
 def become(order: dict[str, Any]) -> None:
-    """Be the process that was ordered."""
+    """Set up the fork as the requested process and run it."""
     fork_server = int(order["nest"])
     os.setsid()
     if sys.platform == "linux":
@@ -102,7 +102,7 @@ def become(order: dict[str, Any]) -> None:
     ours = [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
     sys.path[:] = [str(Path.cwd()), *ours, *(each for each in sys.path if each not in ours)]
     importlib.invalidate_caches()
-    if any(Path(each, "sitecustomize.py").exists() for each in ours):  # as Python does when it starts
+    if any(Path(each, "sitecustomize.py").exists() for each in ours):  # as Python does at start
         sys.modules.pop("sitecustomize", None)
         importlib.import_module("sitecustomize")
     _run(order["argv"])
@@ -115,7 +115,7 @@ def _run(argv: list[str]) -> None:
             _run(rest)
         case ["celery", *_]:
             _run_module("celery", argv)
-        case ["postroad", "carriers", name]:  # what the command becomes
+        case ["postroad", "carriers", name]:  # what the command executes
             _run_module("workers.carrier_workers.worker", ["one", name])
         case ["postroad", *_]:
             _run_module("workers.cli", argv)
@@ -131,7 +131,7 @@ def _run_module(name: str, argv: list[str]) -> None:
 
 
 def _bury() -> None:
-    """Tell of those that ended."""
+    """Reap ended forks and report them."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -147,6 +147,6 @@ def _say(**words: int) -> None:
 
 
 if __name__ == "__main__":
-    # the folder of this file holds names that are none of ours to import
+    # this file's folder has modules that must not be importable
     sys.path.pop(0)
     become(maintain())

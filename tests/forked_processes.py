@@ -1,4 +1,4 @@
-"""Processes of ours that are there at once: forks of tests/fork_server.py, held as `subprocess` does."""
+"""Product processes as forks of tests/fork_server.py, with an interface like `subprocess.Popen`."""
 
 import atexit
 import functools
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Hatched:
-    """One process, as far as `subprocess.Popen` would tell of it."""
+    """One forked process, with the part of `subprocess.Popen` that tests use."""
 
     def __init__(self, forked: "Forked", pid: int) -> None:
         self.pid = pid
@@ -29,13 +29,13 @@ class Hatched:
         self._forked = forked
 
     def poll(self) -> int | None:
-        """Return its code, None while it runs."""
+        """Return its exit code, None while it runs."""
         if self.returncode is None:
             self._forked.listen(0)
         return self.returncode
 
     def wait(self, timeout: float) -> int:
-        """Return its code once it ended; TimeoutExpired when it does not in time."""
+        """Return its exit code once it has ended; TimeoutExpired after a timeout."""
         deadline = time.monotonic() + timeout
         while self.returncode is None:
             left = deadline - time.monotonic()
@@ -51,16 +51,16 @@ class Hatched:
                 os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        """Tell it to end."""
+        """Send it SIGTERM."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill it."""
+        """Send it SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
 
 class Forked:
-    """Where they come from: one nest, started at the first order."""
+    """The client of one fork server, which is started at the first request."""
 
     def __init__(self) -> None:
         self._fork_server: subprocess.Popen[bytes] | None = None
@@ -69,7 +69,7 @@ class Forked:
         self._alive: dict[int, Hatched] = {}
 
     def start(self, argv: Sequence[str], *, log: Path, environment: Mapping[str, str], folder: Path = ROOT) -> Hatched:
-        """Return a process that runs `argv`, its words appended to the log; `argv` as the Procfile's lines have it."""
+        """Start a process that runs `argv` (as in the Procfile), its output appended to the log; return it."""
         fork_server = self._fork_server = self._fork_server or self._made()
         assert fork_server.stdin
         order = {
@@ -87,7 +87,7 @@ class Forked:
         return self._forked.pop()
 
     def listen(self, seconds: float) -> None:
-        """Hear what the nest says within that time."""
+        """Process the fork server's responses for up to that time."""
         assert self._fork_server
         assert self._fork_server.stdout
         if not select.select([self._fork_server.stdout], [], [], seconds)[0]:
@@ -99,7 +99,7 @@ class Forked:
             self._take(json.loads(line))
 
     def close(self) -> None:
-        """End the nest, and with it whatever still runs."""
+        """Stop the fork server, and with it all its forks."""
         if self._fork_server:
             self._fork_server.kill()
             self._fork_server.communicate()
@@ -120,14 +120,14 @@ class Forked:
 
 @functools.cache
 def forked() -> Forked:
-    """Return this process's hatchery."""
+    """Return this process's fork server."""
     made = Forked()
     atexit.register(made.close)
     return made
 
 
 def started(line: str, log: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    """Return a process that is no fork and becomes the Procfile's line as the containers do."""
+    """Start a Procfile line without forking, as the containers do; return the process."""
     command = [sys.executable, "-m", "workers.processes.procfile", line]
     argv = with_parent_death_signal(command, stop_signal=signal.SIGKILL)
     with log.open("ab") as output:
@@ -142,7 +142,7 @@ def started(line: str, log: Path, environment: Mapping[str, str]) -> "subprocess
 
 
 def expanded(line: str, environment: Mapping[str, str]) -> list[str]:
-    """Return the words of a line of the Procfile as a shell would run them."""
+    """Return the arguments of a Procfile line, expanded as by a shell."""
     said = subprocess.run(
         ["/bin/sh", "-c", f"printf '%s\\0' {line}"], env=dict(environment), check=True, capture_output=True, text=True
     )
@@ -150,6 +150,6 @@ def expanded(line: str, environment: Mapping[str, str]) -> list[str]:
 
 
 def procfile(line: str, environment: Mapping[str, str]) -> list[str]:
-    """Return the words of a line of the Procfile by its name, with what is added to it: "carriers alpha"."""
+    """Return the arguments of a Procfile line by name, with arguments appended: "carriers alpha"."""
     name, _, more = line.partition(" ")
     return expanded(f"{read_procfile()[name]} {more}", dict(environment) | {"PATH": path_with_ours()})

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from tests.forked_processes import ROOT
 
-#: how setuptools is asked for what; the last line it prints names the file
+#: program that calls setuptools; the last line that it prints is the file's name
 _BUILD = "from setuptools import build_meta; print(build_meta.build_{kind}({folder!r}))"
-#: of the checkout, what a build sees; of the tests one file stands for all
+#: the parts of the checkout that a build sees; one file stands for all tests
 _FOLDERS = ("schema", "pipeline", "workers", "docs", "client")
 _A_TEST = Path("tests/test_packaging.py")
-#: the dependencies' program that the Procfile calls
+#: the program of a dependency that the Procfile calls
 _CELERY = "#!/bin/sh\nexec '{python}' -m celery \"$@\"\n"
 _ORIGINS = "import schema, pipeline, workers; print(schema.__file__, pipeline.__file__, workers.__file__, sep='\\n')"
 
@@ -59,13 +59,13 @@ def unpacked(sdist: Path, folder: Path) -> Path:
 
 
 def install(wheel: Path, folder: Path) -> Path:
-    """Return the `bin` of a new environment that has the wheel, and the libraries of this one but not its checkout."""
+    """Create an environment with the wheel and this environment's libraries, without its checkout; return its `bin`."""
     venv.create(folder, symlinks=True)
     programs = folder / "bin"
     python = str(programs / "python")
     libraries = _run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder)
     ours = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
-    # a folder named in a .pth is searched, but the .pth files in it, as that of the checkout, are not read
+    # a folder in a .pth file is searched, but .pth files in it, such as the checkout's, are not processed
     (Path(libraries) / "libraries.pth").write_text("\n".join(ours))
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
     _run([*pip, "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", str(wheel)], folder)
@@ -77,7 +77,7 @@ def install(wheel: Path, folder: Path) -> Path:
 
 
 def _run(argv: Sequence[str], folder: Path, *, whole: bool = False) -> str:
-    """Return the last line of what the command prints, or all of it."""
+    """Run a command; return the last line of its output, or all of it."""
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout if whole else done.stdout.rstrip().rpartition("\n")[2]

@@ -1,4 +1,4 @@
-"""Four doors with everything behind them that can be asked for, and a neighbour whose things are not to be had."""
+"""Targets of the hostile-request tests: per dialect a key, valid bodies and ids, and ids of another account."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.dialects.vendors import Vendor, issue
 
 NUMBER, THEIRS = "+2348012345678", "+2348087654321"
 _UUID = "019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50"
-#: a key's settings that let nothing hide behind a 429
+#: key settings without effective rate limits, so that no attack is answered 429 before it is read
 ROOM: dict[Vendor, dict[str, Any]] = {
     dialect: {"rate": 1_000_000, "burst": 1_000_000, **limits}
     for dialect, limits in {
@@ -28,13 +28,13 @@ ROOM: dict[Vendor, dict[str, Any]] = {
 
 
 def settle(world: World) -> None:
-    """Give the world's account money enough, and a neighbour `bolt`."""
+    """Give the world's account money, and create another account, `bolt`."""
     with world.rt.begin() as conn:
         ledger.top_up(conn, world.account, 10_000_000_000, "siege", world.rt.now())
         other = accounts.create(conn, "bolt", "NGN")
         assert other is not None
         accounts.set_sender(conn, other, "BOLT")
-        # one that may be deleted
+        # a sender id that attacks may delete
         accounts.set_sender(conn, world.account, "SPARE")
         ledger.top_up(conn, other, 1_000_000, "siege", world.rt.now())
 
@@ -145,12 +145,12 @@ def _webex(house: Gatehouse, rt: Runtime) -> Target:
         {"sendSms": sms, "testSms": sms, "searchScheduled": flat, "searchScheduledSms": deep},
         {"/": own, "/assets": sender},
         [theirs, their_sender],
-        # what stands in its object is not looked for beside it
+        # fields given in their nested object are not read at the top level
         {"sendSms": ["to"], "testSms": ["to"], "searchScheduledSms": list(flat)},
     )
 
 
-#: by dialect: makes a key of `acme`, and what it can name
+#: dialect → a function that creates a key of `acme` and returns its target
 TARGETS: dict[Vendor, Callable[[Gatehouse, Runtime], Target]] = {
     Vendor.SOLARIS: _solaris,
     Vendor.ROBASE: _robase,

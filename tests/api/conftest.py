@@ -1,4 +1,4 @@
-"""A real gateway on a port of its own, to be called as customers call it."""
+"""Fixtures of the API tests: a real gateway process on its own port, called over HTTP."""
 
 import asyncio
 import http.client
@@ -24,7 +24,7 @@ from workers.lab.embedded import development
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back on the wire."""
+    """An HTTP response."""
 
     status: int
     headers: Mapping[str, str]
@@ -32,12 +32,12 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """Return the body, read as JSON."""
+        """Return the body, parsed as JSON."""
         return json.loads(self.body)
 
 
 class Gatehouse:
-    """A running gateway."""
+    """A running gateway and the credentials made for it."""
 
     def __init__(self, rt: Runtime, deadlines: Deadlines = Work.API.value) -> None:
         self.rt, self._deadlines = rt, deadlines
@@ -49,11 +49,11 @@ class Gatehouse:
 
     @property
     def url(self) -> str:
-        """Return where it listens, without a slash at the end."""
+        """Return its base URL, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
 
     def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """Return the answer to one request; a body that is neither bytes nor text goes as JSON."""
+        """Send one request and return the response; a body that is neither bytes nor text is sent as JSON."""
         reported = dict(headers or {})
         if body is not None and not isinstance(body, bytes | str):
             body = json.dumps(body)
@@ -67,16 +67,16 @@ class Gatehouse:
             connection.close()
 
     def key(self, dialect: Vendor, **properties: Any) -> Mapping[str, str]:
-        """Return the credentials of a new key of the account `acme`."""
+        """Create a key of the account `acme`; return its credentials."""
         return issue(self.rt, "acme", dialect, **properties).credentials
 
     def close(self) -> None:
-        """Stop it."""
+        """Stop the gateway."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
 
     def _serve(self) -> None:
-        # what is left of its calls ends with it, as it does with the real one
+        # calls in progress are cancelled, as when the real gateway ends
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._run())
 
@@ -96,13 +96,13 @@ class Gatehouse:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Settings with a secret key; the broker is named by the test run's own, so hints go nowhere that matters."""
+    """Return settings with a secret key; the broker URL is the test run's, so that hints do no harm."""
     return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
 
 
 @pytest.fixture
 def gatehouse(world: Any, pair: development.EmbeddedServers) -> Iterator[Gatehouse]:
-    """A gateway on the test's own database; `world.rt` is its runtime's twin."""
+    """Yield a gateway on the test's database; `world.rt` is a second runtime on the same."""
     forget_limits(pair)
     house = Gatehouse(world.rt)
     yield house
@@ -110,7 +110,7 @@ def gatehouse(world: Any, pair: development.EmbeddedServers) -> Iterator[Gatehou
 
 
 def forget_limits(pair: development.EmbeddedServers) -> None:
-    """Forget what the keys of earlier tests, in databases of their own but of the same ids, have used up."""
+    """Delete the rate limits that keys of the same ids used up in earlier tests."""
     with redis.Redis.from_url(pair.broker_url) as valkey:
         if spent := list(valkey.scan_iter("postroad:limit:*")):
             valkey.delete(*spent)

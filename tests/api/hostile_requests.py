@@ -1,4 +1,4 @@
-"""What hostile callers ask of a door: a table, drawn over every operation of its document."""
+"""Hostile HTTP requests: generated for each operation of an API's OpenAPI document, with the allowed responses."""
 
 import json
 import random
@@ -14,9 +14,9 @@ from pipeline.dialects.registry import DIALECTS
 from tests.api.raw_http import chunked
 from tests.dialects.vendors import Vendor
 
-#: stands in everything a hostile caller writes, so that it can be looked for where it should not be
+#: part of each hostile value, so that a leak can be searched for
 CANARY = "c4n4ry"
-#: what no answer holds
+#: matches internals that no response may contain
 TRACES = re.compile(rb"Traceback|File \\?\"|psycopg|sqlalchemy|pydantic|asyncio|\.py\b|0x[0-9a-f]{8}", re.IGNORECASE)
 FORM = "application/x-www-form-urlencoded"
 _HOLE = "@@hole@@"
@@ -24,35 +24,35 @@ _HOLE = "@@hole@@"
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """One request, and what may be said to it."""
+    """One request, and which responses are allowed."""
 
     name: str
     method: str
-    #: below the dialect's prefix
+    #: the path below the dialect's prefix
     path: bytes
     headers: Sequence[tuple[str, Any]]
     body: bytes | None = None
-    #: whether it is in fact in order, so that a 2xx is as good an answer as a 4xx
+    #: whether it is valid after all, so that 2xx is allowed like 4xx
     legal: bool = False
-    #: whether it is so broken that it may be answered as no HTTP, and the connection closed
+    #: whether it is malformed HTTP, so that the server may close the connection
     broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Something that does not belong where it stands."""
+    """A value that is invalid in most fields."""
 
     name: str
-    #: as JSON has it
+    #: the value as JSON text
     raw: str
-    #: it is no JSON, or no text that anything could keep: no field takes it
+    #: whether it is invalid JSON, or text that cannot be stored: invalid in every field
     never: bool = False
-    #: stands for it where a schema is asked; None: what the JSON says
+    #: the value to validate against a schema; None: the parsed JSON
     shape: Any = None
 
     @property
     def read(self) -> Any:
-        """Return it as a schema sees it."""
+        """Return the value to validate against a schema."""
         return json.loads(self.raw) if self.shape is None else self.shape
 
 
@@ -108,7 +108,7 @@ VALUES = (
     _text("our own cloud", "http://169.254.169.254/latest/meta-data"),
 )
 
-#: in place of an id, or after a path
+#: replaces an id, or is appended to a path
 TAILS = (
     *(
         b"..",
@@ -175,7 +175,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIN
 
 
 def bodies(valid: bytes) -> Iterator[tuple[str, bytes, bool]]:
-    """Yield bodies that are wrong whatever is asked: a name, the bytes, and whether some readers may take them."""
+    """Yield invalid bodies of any operation: a name, the bytes, and whether some parsers may accept them."""
     deep = 100_000
     yield "nothing", b"", False
     yield "blanks", b" \r\n\t ", False
@@ -204,18 +204,18 @@ def bodies(valid: bytes) -> Iterator[tuple[str, bytes, bool]]:
 
 @dataclass(slots=True)
 class Target:
-    """One door as its attackers know it."""
+    """One API to attack, with its credentials and ids."""
 
     dialect: Vendor
-    #: what shows a good key
+    #: the headers of a valid key
     key: Sequence[tuple[str, str]]
-    #: operation → a body that would do
+    #: operation → a valid body
     valid: Mapping[str, Mapping[str, Any]]
-    #: how a path begins → the id of something that is there
+    #: path prefix → the id of an existing resource
     ids: Mapping[str, str]
-    #: ids that are another account's
+    #: ids of another account
     foreign: Sequence[str] = ()
-    #: operation → fields in which what does not fit is told of in a 200, or not looked at
+    #: operation → fields whose errors are reported in a 200, or that are ignored
     forgiving: Mapping[str, Sequence[str]] = field(default_factory=dict)
     document: dict[str, Any] = field(init=False)
 
@@ -223,7 +223,7 @@ class Target:
         self.document = DIALECTS[self.dialect].document()
 
     def attacks(self) -> Iterator[Attack]:
-        """Yield them all, the same at every run."""
+        """Yield all attacks, the same in each run."""
         for path, item in self.document["paths"].items():
             methods = [word.upper() for word in item if word.upper() in METHODS]
             yield from self._methods(path, methods)
@@ -238,7 +238,7 @@ class Target:
                 elif FORM in content:
                     yield from self._form(path, method, operation)
 
-    # What is wrong ----------------------------------------------------------------------------------------------
+    # Attacks ----------------------------------------------------------------------------------------------------
 
     def _methods(self, path: str, methods: Sequence[str]) -> Iterator[Attack]:
         for method in METHODS:
@@ -273,9 +273,9 @@ class Target:
             yield Attack(f"a query {query[:20]!r}", method, whole + b"?" + query, headers, body, legal=True)
 
     def _foreign(self, path: str, method: str, operation: Mapping[str, Any]) -> Iterator[Attack]:
-        """Yield calls of people who have no key, or twist one."""
+        """Yield requests with missing or malformed credentials."""
         whole, body, kind = self._path(path), self._body(operation), self._type(operation)
-        if "security" in operation:  # it has another key
+        if "security" in operation:  # the operation has other credentials
             return
         [(name, word)] = self.key
         twisted = (
@@ -327,7 +327,7 @@ class Target:
                 raw = json.dumps(_with(valid, place, _HOLE)).replace(json.dumps(_HOLE), value.raw)
                 fits = not value.never and validator.is_valid(_with(valid, place, value.read))
                 name = f"{'.'.join(map(str, place))}: {value.name}"
-                # what is no JSON is not forgiven
+                # invalid JSON is always refused
                 legal = fits or (forgiven and not value.never)
                 yield Attack(name, method, self._path(path), headers, raw.encode(), legal=legal)
         for name in self._resolve(schema).get("required", []):
@@ -386,10 +386,10 @@ class Target:
             yield Attack(f"sent as {kind[:40]}", method, whole, [*self.key, ("Content-Type", kind)], sent)
         yield Attack("as JSON", method, whole, [*self.key, ("Content-Type", "application/json")], b"{}")
 
-    # How it is written ------------------------------------------------------------------------------------------
+    # Building requests ------------------------------------------------------------------------------------------
 
     def known(self, path: str) -> str:
-        """Return the id of something that a path can name."""
+        """Return the id of an existing resource below a path."""
         return self.ids[max((each for each in self.ids if path.startswith(each)), key=len)]
 
     def _path(self, path: str, id_: bytes | None = None) -> bytes:
@@ -416,12 +416,12 @@ class Target:
 
 
 def drawn(attacks: Sequence[Attack], most: int, seed: int) -> list[Attack]:
-    """Return so many of the attacks, the same for the same seed."""
+    """Return up to `most` of the attacks, the same for the same seed."""
     return random.Random(seed).sample(attacks, min(most, len(attacks)))
 
 
 def _places(thing: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield where something stands in a body, however deep."""
+    """Yield the paths of all values in a body."""
     if before:
         yield before
     if isinstance(thing, Mapping):
@@ -432,7 +432,7 @@ def _places(thing: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
 
 
 def _with(thing: Any, place: tuple[Any, ...], value: Any) -> Any:
-    """Return a body with something else at one place of it."""
+    """Return a copy of a body with the value at `place` replaced."""
     if not place:
         return value
     first, *rest = place

@@ -1,4 +1,4 @@
-"""HTTP spoken byte by byte: what no well-behaved client would let through."""
+"""An HTTP/1.1 client on a plain socket, for requests that HTTP libraries would not send."""
 
 import http.client
 import socket
@@ -11,26 +11,26 @@ Headers = Sequence[tuple[str | bytes, str | bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What came back."""
+    """A response."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    #: whether the connection is good for another call
+    #: whether the connection can be used again
     kept: bool
 
 
 class Wire:
-    """One connection, made anew only when the other side has closed it."""
+    """One connection, reopened only when the server has closed it."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._socket: socket.socket | None = None
-        #: connections made so far
+        #: the number of connections opened so far
         self.made = 0
 
     def ask(self, raw: bytes, method: str = "GET") -> Received:
-        """Send these bytes; return the answer."""
+        """Send these bytes; return the response."""
         line = self._line()
         try:
             line.sendall(raw)
@@ -46,7 +46,7 @@ class Wire:
         return Received(answer.status, {name.lower(): word for name, word in answer.getheaders()}, body, kept)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -59,7 +59,7 @@ class Wire:
 
 
 def spell(method: str, path: str | bytes, headers: Headers = (), body: bytes | None = None) -> bytes:
-    """Return a request as it goes over the wire; its length is told unless a header of it is given."""
+    """Return the bytes of a request; content-length is added unless one of its headers is given."""
     reported = [(_bytes(name), _bytes(word)) for name, word in headers]
     names = {name.lower() for name, _ in reported}
     if b"host" not in names:
@@ -71,7 +71,7 @@ def spell(method: str, path: str | bytes, headers: Headers = (), body: bytes | N
 
 
 def chunked(*parts: bytes) -> bytes:
-    """Return parts as a chunked body."""
+    """Return the parts as a chunked body."""
     return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (*parts, b""))
 
 

@@ -1,4 +1,4 @@
-"""Conformance suite of all carriers. An adapter's tests subclass `Conformance` and give it a `rig`."""
+"""Conformance suite of all carriers. A carrier's tests subclass `Conformance` and provide a `rig`."""
 
 import time
 from collections import Counter
@@ -15,9 +15,9 @@ from schema.carriage import Attempt, Parcel
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, Outcome
 
-#: seconds one request may take in these tests, however busy the machine is; and where it is to take too long
+#: the deadline of a request in these tests, in seconds, long enough for a busy machine; and one that is to be exceeded
 DEADLINE, SOON = 5.0, 0.5
-#: requests that may be in flight in these tests
+#: the window in these tests: requests in flight
 WINDOW = 20
 
 EXPECTED = {
@@ -38,9 +38,9 @@ EXPECTED = {
     ScriptedOutcome.DROP: Outcome.UNKNOWN,
     ScriptedOutcome.GARBAGE: Outcome.UNKNOWN,
 }
-#: a number's ending for each fate
+#: last digits of a number → its scripted outcome
 ENDINGS = {f"{1000 + n}": scripted for n, scripted in enumerate(ScriptedOutcome)}
-#: fates that only a deadline ends
+#: scripted outcomes that only a deadline ends
 ENDLESS = {ScriptedOutcome.SILENT, ScriptedOutcome.HALF_OPEN, ScriptedOutcome.TRICKLE}
 BODIES = {
     "ascii": "Your code is 4711",
@@ -55,57 +55,57 @@ BODIES = {
 
 
 class Rig(Protocol):
-    """One kind of carrier with its other end, as an adapter's tests build it."""
+    """A carrier of one kind with its remote end, as the tests of that kind build it."""
 
     def carrier(self, script: dict[str, Any] | None = None, **settings: object) -> Carrier:
-        """Return a carrier with DEADLINE and WINDOW, or other settings, whose other end plays the script."""
+        """Return a carrier with DEADLINE and WINDOW, or other settings, whose remote end plays the script."""
         ...
 
     def away(self) -> Carrier:
-        """Return a carrier whose other end is not there."""
+        """Return a carrier whose remote end is not reachable."""
         ...
 
     def log(self) -> list[dict[str, Any]]:
-        """Return what the other end wrote down."""
+        """Return the remote end's log."""
         ...
 
     def peak(self) -> int:
-        """Return how many messages the other end had unanswered at most."""
+        """Return the most messages that the remote end had unanswered at a time."""
         ...
 
     def mark(self, given: Parcel) -> str:
-        """Return what the other end writes down as `ref`: our reference, or the number where that does not travel."""
+        """Return what the remote end logs as `ref`: our reference, or the number if the protocol has no reference."""
         ...
 
 
 def parcel(body: str = "hello", to: str = "+491701234567", **more: Any) -> Parcel:
-    """Make a parcel."""
+    """Return a parcel."""
     fields = {"sender": "ACME", "encoding": Encoding.UCS2, "segments": 1, "message_class": MessageClass.TRANSACTIONAL}
     return Parcel(ref=uuid4(), to=to, body=body, **{**fields, **more})
 
 
 def hurry(scripted: ScriptedOutcome) -> dict[str, float]:
-    """Return the settings of a carrier that is to see this fate through."""
+    """Return the settings of a carrier that is to wait for this outcome."""
     return {"deadline": SOON} if scripted in ENDLESS else {}
 
 
 def refs(found: list[Attempt] | list[Parcel]) -> list[UUID]:
-    """Return our references, in order."""
+    """Return the references, in order."""
     return [each.ref for each in found]
 
 
 def marks(rig: Rig, parcels: list[Parcel]) -> list[str]:
-    """Return what the other end writes down of the parcels; a rig without `mark` has our references."""
+    """Return what the remote end logs for the parcels; without `mark` these are our references."""
     mark = getattr(rig, "mark", lambda given: str(given.ref))
     return [mark(each) for each in parcels]
 
 
 class Noted:
-    """What a carrier noted of a call."""
+    """Records a carrier's calls of `SubmitNotes`."""
 
     def __init__(self) -> None:
         self.is_ready = False
-        #: places whose messages are on the wire, and how many they were at most
+        #: places whose messages are in flight, and the most there were
         self.out: set[int] = set()
         self.peak = 0
         self.handed: Counter[int] = Counter()
@@ -131,12 +131,12 @@ class Noted:
 
 
 class Conformance:
-    """The suite."""
+    """The tests that every carrier must pass."""
 
-    #: it notes what it hands over; a carrier without another end does not
+    #: whether it reports each handover; a carrier without a remote end does not
     NOTES = True
 
-    #: a fate of the script, and the code that the carrier is to keep of it
+    #: a scripted refusal, and the code that the attempt must have
     REFUSED = ("refuse:21", "21")
     REFUSED_FOR_NOW = ("refuse_transient:full", "full")
 
@@ -164,7 +164,7 @@ class Conformance:
         assert attempt.outcome is EXPECTED[scripted]
         assert (attempt.carrier_ref is not None) == (attempt.outcome is Outcome.ACCEPTED)
         assert (attempt.code is None) == (attempt.outcome is Outcome.ACCEPTED)
-        # what is throttled may be tried again within the call
+        # throttled messages may be retried within the call
         [*earlier, line] = rig.log()
         assert (line["decision"].partition(":")[0], line["taken"]) == (scripted, scripted in TAKEN)
         assert scripted in (ScriptedOutcome.THROTTLE, ScriptedOutcome.QUEUE_FULL) or earlier == []

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
 
-#: what a server does with one connection; it may leave it open by not returning
+#: handles one connection; it may keep it open by not returning
 Authentication = Callable[[socket.socket], None]
 
 
 @contextmanager
 def listening(authentication: Authentication) -> Iterator[str]:
-    """Serve each connection in its own thread; yields the URL."""
+    """Serve each connection in its own thread; yield the URL."""
     door = socket.create_server(("127.0.0.1", 0), backlog=128)
     door.settimeout(0.05)
     guests: list[socket.socket] = []
@@ -48,7 +48,7 @@ def listening(authentication: Authentication) -> Iterator[str]:
 
 
 def read_request(guest: socket.socket) -> bytes:
-    """Read one whole request; returns its body, b"" at the end of the connection."""
+    """Read one whole request; return its body, b"" at the end of the connection."""
     got = b""
     while b"\r\n\r\n" not in got:
         more = guest.recv(65536)
@@ -69,7 +69,7 @@ def reset(guest: socket.socket) -> None:
 
 
 def saying(answer: bytes) -> Authentication:
-    """Return a server that says this to each request and keeps the connection."""
+    """Return a handler that answers each request with these bytes and keeps the connection open."""
 
     def authentication(guest: socket.socket) -> None:
         while read_request(guest):
@@ -79,6 +79,6 @@ def saying(answer: bytes) -> Authentication:
 
 
 def plain(status: str, body: bytes = b"", *headers: str) -> bytes:
-    """Return a plain answer."""
+    """Return the bytes of a valid response."""
     head = "\r\n".join([f"HTTP/1.1 {status}", f"content-length: {len(body)}", *headers])
     return head.encode() + b"\r\n\r\n" + body

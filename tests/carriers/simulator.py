@@ -1,4 +1,4 @@
-"""The real simulator, in a thread of the test process."""
+"""Runs the real simulator in a thread of the test process."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from workers.lab.simulator.simulator_server import serve
 
 @contextmanager
 def simulator(log: Path | None = None, **scripts: dict[str, Any]) -> Iterator[str]:
-    """Run a simulator of these carriers; yields its URL."""
+    """Run a simulator of these carriers; yield its URL."""
     with both(log, **scripts) as (url, _):
         yield url
 
@@ -26,7 +26,7 @@ def simulator(log: Path | None = None, **scripts: dict[str, Any]) -> Iterator[st
 def both(
     log: Path | None = None, tls: ssl.SSLContext | None = None, **scripts: dict[str, Any]
 ) -> Iterator[tuple[str, int]]:
-    """Run a simulator of these carriers; yields its URL, and its port as an SMSC, which may have TLS."""
+    """Run a simulator of these carriers; yield its URL and its SMPP port (optionally with TLS)."""
     reported: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event, tuple[int, int]]] = Queue()
 
     async def run() -> None:
@@ -48,12 +48,12 @@ def both(
 
 
 def ask(url: str, method: str = "GET", body: Any = None) -> Any:
-    """Ask the simulator; returns its JSON."""
+    """Send a request to the simulator; return its JSON."""
     data = None if body is None else json.dumps(body).encode()
     with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=5) as answer:  # noqa: S310
         return json.load(answer)
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return what the oracle wrote down."""
+    """Return the entries of the simulator's log."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

@@ -1,4 +1,4 @@
-"""What a refusal looks like in each dialect: to the last field, and no field more."""
+"""The error responses of each dialect, checked exactly: all fields, and no others."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 def is_refusal(dialect: Vendor, path: str, status: int, content: Any) -> bool:
-    """Tell whether an answer below the dialect's prefix is a refusal in the vendor's envelope."""
+    """Return whether a response below the dialect's prefix is an error in the vendor's format."""
     return 400 <= status < 600 and isinstance(content, dict) and _ENVELOPES[dialect](path, status, content)
 
 
@@ -67,7 +67,7 @@ _ENVELOPES: dict[Vendor, Callable[[str, int, dict[str, Any]], Any]] = {
 
 
 def _has(thing: Any, **fields: type) -> bool:
-    """Tell whether an object has these fields, in this order, of these types, and no others."""
+    """Return whether an object has exactly these fields, in this order and of these types."""
     return (
         isinstance(thing, dict)
         and list(thing) == list(fields)

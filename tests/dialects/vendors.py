@@ -1,4 +1,4 @@
-"""The vendors whose APIs there are, as tests name them, and what tests make of a vendor's name."""
+"""The vendors whose APIs are served, and creation of their keys."""
 
 from enum import StrEnum
 from typing import Any
@@ -10,7 +10,7 @@ from pipeline.stages.admin.api_keys import IssuedKey
 
 
 class Vendor(StrEnum):
-    """A vendor whose API Postroad speaks."""
+    """A vendor whose API is served."""
 
     SOLARIS = "solaris"
     ROBASE = "robase"
@@ -19,5 +19,5 @@ class Vendor(StrEnum):
 
 
 def issue(rt: Runtime, account: str, vendor: str, **properties: Any) -> IssuedKey:
-    """Make a key to a vendor's API, as `postroad key create` does."""
+    """Create a key of a vendor's API, as `postroad key create` does."""
     return api_keys.issue(rt, account, DIALECTS[vendor], **properties)

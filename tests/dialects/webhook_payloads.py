@@ -1,4 +1,4 @@
-"""News to be told, for the tests of those who tell it."""
+"""Message and person events for the tests of webhook formatters."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ MESSAGE = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
 
 
 def payload(**fields: Any) -> MessageEvent:
-    """Return news of a delivered message, but for these fields."""
+    """Return the event of a delivered message, with these fields replaced."""
     return MessageEvent(
         **{
             "delivery": UUID(int=1),
@@ -51,7 +51,7 @@ def payload(**fields: Any) -> MessageEvent:
 
 
 def person_payload(**fields: Any) -> PersonEvent:
-    """Return news of a person's new number, but for these fields."""
+    """Return the event of a person's new number, with these fields replaced."""
     return PersonEvent(
         **{
             "delivery": UUID(int=1),

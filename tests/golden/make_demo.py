@@ -3,7 +3,7 @@
     python tests/golden/make_demo.py
 
 Seeded: the same numbers and texts each time, as long as libphonenumber's ranges stay. Names and numbers are made up;
-the demo gives them to the simulator, which reaches nobody.
+the demo sends them to the simulator only.
 """
 
 import calendar
@@ -134,8 +134,8 @@ BAD_NUMBERS: list[Callable[[random.Random], str]] = [
 
 
 def number(r: random.Random, country: str) -> str:
-    """Return a mobile number that could be: its range is in use, the number itself is drawn by lot."""
-    # with its leading zero, where a country has one (CI)
+    """Return a plausible mobile number: in a range in use, the other digits random."""
+    # with the leading zero that a country may have (CI)
     example = phonenumbers.national_significant_number(
         phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
     )
@@ -149,7 +149,7 @@ def number(r: random.Random, country: str) -> str:
 
 
 def words(r: random.Random) -> dict[str, str]:
-    """Return something for every blank in the texts."""
+    """Return values for all merge fields of the texts."""
     months = calendar.month_name[1:]
     hour, day = r.randrange(8, 17), r.randrange(1, 29)
     return {
@@ -174,7 +174,7 @@ def words(r: random.Random) -> dict[str, str]:
 
 
 def row(r: random.Random, n: int) -> list[str]:
-    """Return one line of the file."""
+    """Return one row of the file."""
     country = r.choices(list(COUNTRIES), [share for share, _ in COUNTRIES.values()])[0]
     language = COUNTRIES[country][1]
     to = r.choice(BAD_NUMBERS)(r) if r.random() < 0.012 else number(r, country)

@@ -1,4 +1,4 @@
-"""Writes rules/numbers/time_zones.csv: which time zones a number may be in, by its country and its leading digits.
+"""Writes rules/numbers/time_zones.csv: the possible time zones of a number, by its country and leading digits.
 
     pip install phonenumbers && python tests/golden/make_zones.py
 
@@ -21,7 +21,7 @@ Zones = tuple[str, ...]
 
 
 def countries() -> dict[str, Zones]:
-    """Return country → its zones, by zone.tab."""
+    """Return country → its zones, from zone.tab."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for line in (ZONEINFO / "zone.tab").read_text().splitlines():
         if not line.startswith("#"):
@@ -31,13 +31,13 @@ def countries() -> dict[str, Zones]:
 
 
 def links() -> dict[str, str]:
-    """Return old name → the name that took its place."""
+    """Return old zone name → current name."""
     lines = (line.split() for line in (ZONEINFO / "tzdata.zi").read_text().splitlines())
     return {parts[2]: parts[1] for parts in lines if parts[0] == "L"}
 
 
 def digits(known: dict[str, Zones]) -> dict[str, Zones]:
-    """Return leading digits → zones where the country does not say it all, without what a shorter row says too."""
+    """Return leading digits → zones, for countries with several; without rows that a shorter prefix implies."""
     from phonenumbers.tzdata import TIMEZONE_DATA
 
     names, renamed = {zone for zones in known.values() for zone in zones}, links()
@@ -58,17 +58,17 @@ def digits(known: dict[str, Zones]) -> dict[str, Zones]:
 
 
 def longest(rows: dict[str, Zones], prefix: str) -> Zones | None:
-    """Return the row of the longest beginning of these digits."""
+    """Return the row of the longest prefix of these digits."""
     return next((rows[prefix[:n]] for n in range(len(prefix), 0, -1) if prefix[:n] in rows), None)
 
 
 def main() -> None:
-    """Write the file: one line for each set of zones, with the countries and the digits that are in it."""
+    """Write the file: one line per set of zones, with its countries and prefixes."""
     known = countries()
     regions = {each for some in COUNTRY_CODE_TO_REGION_CODE.values() for each in some}
     rows = {country: zones for country, zones in known.items() if country in regions}
     rows |= digits(known)
-    # countries of libphonenumber that ISO 3166 does not know: AC, TA, XK
+    # regions of libphonenumber that are not in ISO 3166: AC, TA, XK
     for code, some in COUNTRY_CODE_TO_REGION_CODE.items():
         for region in set(some) - set(rows) - {REGION_CODE_FOR_NON_GEO_ENTITY}:
             rows[region] = longest(rows, str(code)) or rows[some[0]]

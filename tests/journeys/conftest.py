@@ -1,4 +1,4 @@
-"""What a journey may ask for: servers that may be killed, and a whole installation on them."""
+"""Fixtures of the journeys: servers that may be killed, and a complete installation on them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +16,14 @@ from workers.producer import producer
 
 @pytest.fixture(scope="session")
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[development.EmbeddedServers]:
-    """A pair of servers that tests may kill: each leaves them running."""
+    """Yield servers that tests may kill; each test leaves them running."""
     with development.temporary() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def fragile_databases(fragile: development.EmbeddedServers) -> Databases:
-    """The databases on those servers."""
+    """Return the databases of those servers."""
     return Databases(fragile)
 
 
@@ -31,7 +31,7 @@ def fragile_databases(fragile: development.EmbeddedServers) -> Databases:
 def installation(
     fragile: development.EmbeddedServers, fragile_databases: Databases, tmp_path: Path
 ) -> Iterator[Installation]:
-    """An installation with an account, money, prices and carrier alpha, its log at the oracle's; nothing runs yet."""
+    """Yield an installation with an account, money, prices and carrier alpha with a log; no process runs yet."""
     settings = Settings(
         database_url=fragile_databases.make(),
         broker_url=fragile.broker_url,
@@ -60,7 +60,7 @@ def installation(
 
 
 def _flush(pair: development.EmbeddedServers) -> None:
-    """Forget everything the broker holds."""
+    """Delete all keys of the broker."""
     with producer(pair.broker_url).connection_for_write() as connection:
         connection.default_channel.client.flushall()
 

@@ -1,4 +1,4 @@
-"""A whole small installation that may be broken: real workers and beat by the Procfile's lines, and who judges it."""
+"""A complete small installation to inject faults into: real workers and beat by the Procfile, checked afterwards."""
 
 import itertools
 import json
@@ -29,7 +29,7 @@ from tests.forked_processes import Hatched, forked, procfile, started
 from workers.lab.embedded import development
 from workers.producer import producer, submit
 
-#: minor units a message costs here, one segment each
+#: price of a message of one segment, in minor units
 PRICE = 400
 MONEY = 1_000_000_000
 
@@ -37,7 +37,7 @@ _numbers = itertools.count(1)
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 30, *, every: float = 0.05, why: str = "") -> Any:
-    """Return what the function says as soon as it is true; fail when it is not in time."""
+    """Return the function's result as soon as it is true; fail the test after a timeout."""
     deadline = time.monotonic() + seconds
     while True:
         said = what()
@@ -49,22 +49,22 @@ def wait_for(what: Callable[[], Any], seconds: float = 30, *, every: float = 0.0
 
 
 def numbers(count: int) -> list[dict[str, str]]:
-    """Return so many recipients, never the same twice in a process."""
+    """Return that many recipients, unique within the process."""
     return [{"to": f"+23480{next(_numbers):08d}"} for _ in range(count)]
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What the checker found when all was settled."""
+    """The counts of the final check."""
 
     messages: int
-    #: takings in the oracle's log
+    #: acceptances in the simulator's log
     taken: int
-    #: attempts that nobody knows the outcome of
+    #: attempts with an unknown outcome
     unknown: int
-    #: references that carriers took more than once
+    #: references that carriers accepted more than once
     doubled: int
-    #: accepted recipients that never became a message, or messages that were never decided
+    #: accepted recipients without a message, or messages without a final decision
     lost: int
     statuses: dict[str, int]
 
@@ -77,31 +77,31 @@ class Verdict:
 
 @dataclass(slots=True)
 class Installation:
-    """Servers, database, world and processes of one test."""
+    """The servers, database, world and processes of one test."""
 
     home: Path
     pair: development.EmbeddedServers
     settings: Settings
     world: World
-    #: what the processes get on top of the pair's environment
+    #: added to the environment of all processes
     environment: dict[str, str] = field(default_factory=dict)
     processes: dict[str, "subprocess.Popen[bytes] | Hatched"] = field(default_factory=dict)
-    #: process → the Procfile's line that it runs
+    #: process → its Procfile line
     lines: dict[str, str] = field(default_factory=dict)
-    #: those that are started as production's are, and not forked by the nest: each takes two seconds longer
+    #: processes that are started as in production instead of forked, which takes two seconds longer
     cold: set[str] = field(default_factory=set)
-    #: processes that ended by themselves and were started again
+    #: processes that ended by themselves and were restarted
     revived: list[str] = field(default_factory=list)
-    #: when the clock was nudged last
+    #: when the clock was last triggered
     nudged: float = 0
-    #: request → how many recipients it has
+    #: request → number of its recipients
     submitted: dict[UUID, int] = field(default_factory=dict)
     orders: dict[UUID, Order] = field(default_factory=dict)
 
     # Processes -------------------------------------------------------------------------------------------------
 
     def start(self, *names: str, line: str | None = None, **environment: str) -> None:
-        """Start processes by the Procfile's own lines (`line` names the line where it is not the name)."""
+        """Start processes by their Procfile lines (`line` if it differs from the name)."""
         for name in names or ("worker", "lane", "clock", "beat"):
             home = self.home / name
             home.mkdir(exist_ok=True)
@@ -114,7 +114,7 @@ class Installation:
                 self.processes[name] = forked().start(procfile(line or name, reported), log=log, environment=reported)
 
     def _reported(self, home: Path) -> dict[str, str]:
-        """Return a process's environment."""
+        """Return the environment of a process."""
         return {
             **os.environ,
             "POSTROAD_DATABASE_URL": self.settings.database_url.get_secret_value(),
@@ -127,38 +127,38 @@ class Installation:
         }
 
     def revive(self) -> None:
-        """Start again what has ended by itself, as `postroad up` and the containers do."""
+        """Restart processes that ended by themselves, as `postroad up` and the containers do."""
         for name, process in list(self.processes.items()):
             if process.poll() is not None:
                 self.revived.append(name)
                 self.start(name, line=self.lines[name])
 
     def nudge(self) -> None:
-        """Have the clock sweep now, as it does unasked every few seconds: no test is about how often that is."""
+        """Trigger a sweep of the clock now, which otherwise runs every few seconds."""
         if time.monotonic() > self.nudged + 1 and "clock" in self.processes:
             with suppress(OperationalError):
                 producer(self.pair.broker_url).send_task("sms.sweep", queue="clock", expires=1)
             self.nudged = time.monotonic()
 
     def await_ready(self, *names: str) -> None:
-        """Return when the workers say that they are ready."""
+        """Wait until the workers log that they are ready."""
         for name in names or [name for name in self.processes if "beat" not in name]:
             wait_for(
                 lambda name=name: "ready." in self.said(name), 40, why=f"{name} is ready: {self.said(name)[-900:]}"
             )
 
     def said(self, name: str) -> str:
-        """Return what a process has said so far."""
+        """Return the output of a process so far."""
         return (self.home / f"{name}.log").read_text(errors="replace")
 
     def kill(self, name: str) -> None:
-        """Kill a process and all of its children with -9, at once."""
+        """Kill a process and all its children with SIGKILL."""
         with suppress(ProcessLookupError):
             os.killpg(self.processes[name].pid, signal.SIGKILL)
         self.processes.pop(name).wait(20)
 
     def stop(self, name: str, seconds: float = 40) -> int:
-        """Tell a process to end its work and go; return its code."""
+        """Stop a process gracefully; return its exit code."""
         process = self.processes.pop(name)
         process.terminate()
         try:
@@ -169,31 +169,31 @@ class Installation:
             return -9
 
     def children(self, name: str = "worker") -> list[psutil.Process]:
-        """Return a worker's pool processes."""
+        """Return the pool processes of a worker."""
         try:
             return psutil.Process(self.processes[name].pid).children()
         except psutil.NoSuchProcess:
             return []
 
     def holder(self, seconds: float = 20) -> tuple[psutil.Process, UUID]:
-        """Return the worker's only pool process, as soon as it is sending a portion, and the batch."""
+        """Wait until the worker's only pool process sends a portion; return that process and the batch."""
         batch = wait_for(self.sending, seconds, every=0.01, why="a portion is on its way")
         [child] = self.children()
         return child, batch
 
     def sending(self) -> UUID | None:
-        """Return a batch of which a portion is on its way now."""
+        """Return a batch with a portion in flight, if any."""
         found = self.world.rows("SELECT id FROM batches WHERE status = 'sending' AND marked IS DISTINCT FROM recorded")
         return found[0] if found else None
 
     def play(self, **scripts: dict[str, Any]) -> None:
-        """Give carriers their scripts, all with the oracle's log; the first named is asked first."""
+        """Set the scripts of carriers, all with the same log; routes prefer the first."""
         for rank, (name, script) in enumerate(scripts.items(), 1):
             self.world.add_carrier(name, rank=rank)
             self.configure(name, script=script)
 
     def configure(self, name: str, kind: str = "simulated", **settings: Any) -> None:
-        """Write a carrier's kind and settings."""
+        """Set a carrier's kind and settings."""
         if kind not in ("http", "smpp"):
             settings["log"] = str(self.home / "oracle.log")
         self.world.run(
@@ -203,17 +203,17 @@ class Installation:
             name=name,
         )
 
-    # Work ------------------------------------------------------------------------------------------------------
+    # Orders and the broker -------------------------------------------------------------------------------------
 
     def order(self, recipients: int | list[dict[str, str]] = 1, **fields: Any) -> Order:
-        """Return an order to so many people, or to these."""
+        """Return an order to that many recipients, or to these."""
         people = numbers(recipients) if isinstance(recipients, int) else recipients
         return Order.model_validate(
             {"account": "acme", "sender": "ACME", "body": "Your ride arrives at 9.", "recipients": people} | fields
         )
 
     def submit(self, *orders: Order, seconds: float = 30) -> list[UUID]:
-        """Enqueue orders as producers do: again under the same request id, while the broker is away."""
+        """Submit orders as producers do, retrying under the same request ids while the broker is unavailable."""
         return [self._submit(order, seconds) for order in orders]
 
     def _submit(self, order: Order, seconds: float) -> UUID:
@@ -229,17 +229,17 @@ class Installation:
                 time.sleep(0.2)
 
     def campaign(self, orders: int, recipients: int, **fields: Any) -> list[UUID]:
-        """Submit a campaign and return when all of it is written."""
+        """Submit a campaign; return its request ids when all of it is written."""
         requests = self.submit(*(self.order(recipients, **fields) for _ in range(orders)))
         self.await_written()
         return requests
 
     def await_written(self, seconds: float = 30) -> None:
-        """Return when every submitted order is in the database."""
+        """Wait until every submitted order is in the database."""
         wait_for(lambda: self.unwritten() == [], seconds, why="every order is written")
 
     def unwritten(self) -> list[UUID]:
-        """Return the requests that the database has not heard of."""
+        """Return the submitted requests that are not in the database."""
         self.revive()
         self.nudge()
         wanted = list(self.submitted)
@@ -247,34 +247,34 @@ class Installation:
         return [request for request in wanted if request not in there]
 
     def resubmit(self) -> int:
-        """Submit again, under its own id, what the database has not heard of; return how many that were."""
+        """Submit the missing requests again under their ids; return how many."""
         missing = self.unwritten()
         for request in missing:
             self.resubmit_one(request)
         return len(missing)
 
     def resubmit_one(self, request: UUID) -> None:
-        """Submit an order again under its own id."""
+        """Submit an order again under its request id."""
         submit(self.orders[request], request=request, app=producer(self.pair.broker_url))
 
     def forget(self) -> None:
-        """Have the broker forget everything it holds."""
+        """Delete all keys of the broker."""
         with producer(self.pair.broker_url).connection_for_write() as connection:
             connection.default_channel.client.flushall()
 
     def queued(self) -> dict[str, int]:
-        """Return how many tasks the broker holds for each queue, and how many it gave out."""
+        """Return the numbers of tasks in each queue of the broker, and of unacknowledged ones."""
         with producer(self.pair.broker_url).connection_for_write() as connection:
             client = connection.default_channel.client
             names = ("ingest", "segment", "bill", "deliver", "otp", "clock")
             return {name: client.llen(name) for name in names} | {"given": client.hlen("unacked")}
 
     def drained(self, seconds: float = 30) -> None:
-        """Return when the broker holds no task but the clock's, and none is at work."""
+        """Wait until the broker holds no tasks but the clock's, and none is unacknowledged."""
         wait_for(lambda: sum(self.queued().values()) <= self.queued()["clock"], seconds, why="the queues are empty")
 
     def rows(self, query: str, **params: Any) -> list[Any]:
-        """Return a query's rows, patiently: the database may be starting."""
+        """Return a query's rows, retrying while the database starts."""
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -285,21 +285,21 @@ class Installation:
                 time.sleep(0.1)
 
     def count(self, query: str, **params: Any) -> int:
-        """Return the one number a query finds."""
+        """Return the single number of a query."""
         return int(self.rows(query, **params)[0])
 
     def decided(self) -> int:
-        """Return how many messages have a status of their own."""
+        """Return the number of messages with a status of their own."""
         return self.count("SELECT count(*) FROM messages WHERE status IS NOT NULL")
 
-    # Judging ---------------------------------------------------------------------------------------------------
+    # Final check -----------------------------------------------------------------------------------------------
 
     def log(self) -> list[dict[str, Any]]:
-        """Return what the carriers' oracle wrote down."""
+        """Return the entries of the simulated carriers' log."""
         return read_log(self.home / "oracle.log")
 
     def all_is_well(self, seconds: float = 40, *, statuses: set[str] | None = None) -> Verdict:
-        """Wait until everything is settled; then hold the database against the oracle's log and the ledger."""
+        """Wait until everything is settled; then compare database, log and ledger, and return the counts."""
         self.await_written(seconds)
         wait_for(self._is_settled, seconds, every=0.1, why=f"everything is settled: {self._unsettled()}")
         verdict = self._judge()

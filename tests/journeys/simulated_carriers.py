@@ -1,4 +1,4 @@
-"""Carriers at the other end of a real wire: the simulator's, over HTTP or SMPP, their oracle the installation's."""
+"""Carriers of the simulator over HTTP or SMPP for an installation, with its log as their log."""
 
 import signal
 import socket
@@ -16,7 +16,7 @@ from tests.journeys.installation import Installation, wait_for
 from workers.lab.simulator.scripts import smpp_settings
 from workers.processes.parent_death_signal import with_parent_death_signal
 
-#: what carries messages to carriers, whose own processes come beside it: "carriers alpha"
+#: processes that deliver messages; those of single carriers are added as "carriers alpha"
 PROCESSES = ("worker", "lane", "clock", "beat")
 
 
@@ -28,7 +28,7 @@ def far_ends(
     portion: int = 100,
     **scripts: dict[str, Any],
 ) -> Iterator[str]:
-    """Run a simulator of these carriers, the first asked first, and write their rows; yield its URL."""
+    """Run a simulator of these carriers and write their rows, the first with the highest priority; yield its URL."""
     given = {"deadline": 2, "call_deadline": 3} | (settings or {})
     with both(log=installation.home / "oracle.log", **scripts) as (url, port):
         installation.play(**{name: {} for name in scripts})
@@ -41,7 +41,7 @@ def far_ends(
 
 
 def add_account(installation: Installation, name: str) -> None:
-    """Add an account that may send as ACME, with money."""
+    """Add an account with money and the sender ACME."""
     with installation.world.rt.begin() as conn:
         made = accounts.create(conn, name, "NGN")
         assert made is not None
@@ -50,17 +50,17 @@ def add_account(installation: Installation, name: str) -> None:
 
 
 def statuses(installation: Installation) -> dict[str, int]:
-    """Return how many messages stand how; "" are those that are not decided."""
+    """Return status → number of messages; "" for undecided ones."""
     return dict(installation.rows("SELECT coalesce(status, ''), count(*) FROM messages GROUP BY 1"))
 
 
 def undecided(installation: Installation) -> int:
-    """Return how many messages have no status of their own."""
+    """Return the number of messages without a status of their own."""
     return installation.count("SELECT count(*) FROM messages WHERE status IS NULL")
 
 
 class Station:
-    """One carrier's far end in a process of its own: it may be away, and come back where it was."""
+    """One carrier's simulator in its own process, which can stop and start again on the same port."""
 
     def __init__(self, installation: Installation, name: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
@@ -71,11 +71,11 @@ class Station:
         self._process: subprocess.Popen[bytes] | None = None
 
     def settings(self, kind: str) -> dict[str, Any]:
-        """Return how it is reached."""
+        """Return the settings of a carrier that connects to it."""
         return {"base_url": self.url} if kind == "http" else smpp_settings(self.name, {}, "127.0.0.1", self.smpp_port)
 
     def open(self) -> None:
-        """Take and deliver everything from now on."""
+        """Start it; it accepts and delivers everything."""
         argv = [sys.executable, "-m", "workers.cli", "simulator", "--carrier", self.name, "--log", str(self._log)]
         argv += ["--port", str(self.port), "--smpp-port", str(self.smpp_port)]
         self._process = subprocess.Popen(
@@ -84,11 +84,11 @@ class Station:
         wait_for(self._answers, why=f"{self.name} is there")
 
     def play(self, **script: Any) -> None:
-        """Do otherwise from now on."""
+        """Replace the script."""
         ask(f"{self.url}/{self.name}/script", "PUT", script)
 
     def close(self) -> None:
-        """Be away from now on."""
+        """Stop it."""
         process, self._process = self._process, None
         if process:
             process.kill()

@@ -1,4 +1,4 @@
-"""What the tests of stages share."""
+"""Fixtures of the stages' tests."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -14,7 +14,7 @@ from tests.stages.scripted import KIND, Line, Scripted, Stage
 
 @pytest.fixture
 def stage(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """A world with carriers of this test's own; whatever it does, the invariants hold afterwards."""
+    """Yield a world with scripted carriers; the invariants are checked afterwards."""
     lines: dict[str, Line] = {}
     monkeypatch.setitem(registry.KINDS, KIND, CarrierKind(KIND, partial(Scripted, lines)))
     yield Stage(world, lines)

@@ -1,17 +1,17 @@
-"""What holds an account back, for the tests that need some."""
+"""Opt-outs and quiet hours for tests."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
 
 def minute(at: datetime, hours_east: int = 1) -> int:
-    """Return a moment's minute after midnight so far east of Greenwich; Lagos is one hour."""
+    """Return the minute of the day of a time in a zone that many hours east of UTC (Lagos: one)."""
     there = at + timedelta(hours=hours_east)
     return there.hour * 60 + there.minute
 
 
 def quiet(world: Any, *, begins: int = -60, ends: int = 120, **fields: Any) -> datetime:
-    """Let it be night where the world's numbers are, by minutes from now; return when that ends."""
+    """Add quiet hours in the zone of the world's numbers, by minutes from now; return when they end."""
     now: datetime = world.rt.now()
     line = {"account": world.account, "country": "NG", "class": "transactional", "action": "defer"} | fields
     end = (now + timedelta(minutes=ends)).replace(second=0, microsecond=0)
@@ -30,7 +30,7 @@ def quiet(world: Any, *, begins: int = -60, ends: int = 120, **fields: Any) -> d
 def opt_out(
     world: Any, phone: str = "+2348012345678", *, sender: str = "", account: int | None = None, **fields: str
 ) -> None:
-    """Let a phone want nothing."""
+    """Add an opt-out of a phone."""
     world.run(
         "INSERT INTO opt_outs VALUES (%(account)s, %(phone)s, %(sender)s, %(class)s, 'STOP')",
         account=world.account if account is None else account,

@@ -1,4 +1,4 @@
-"""Carriers that do what a test tells them and can do what it wants, and a world whose clock it turns."""
+"""Scripted carriers without a network, and a world whose time can be advanced."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,24 +19,24 @@ KIND = "scripted"
 
 @dataclass
 class Line:
-    """One carrier: what it says next, and what it was given."""
+    """One carrier: its next outcomes, and the messages it was given."""
 
     name: str
-    #: what it answers, one for each parcel; then it accepts
+    #: outcomes of the next parcels; then it accepts
     answers: list[Outcome] = field(default_factory=list)
-    #: seconds after which it will take what it refused for now
+    #: retry_after of temporary refusals, in seconds
     retry_after: float | None = None
-    #: what it says when it is asked
+    #: its answer to status queries
     says: Outcome = Outcome.UNKNOWN
-    #: into how many parts it cuts a message
+    #: the number of parts of each message
     parts: int = 0
-    #: what happens while it is being spoken to
+    #: called during each submit
     meanwhile: Callable[[], object] = lambda: None
     given: list[UUID] = field(default_factory=list)
     asked: list[UUID] = field(default_factory=list)
 
     def take(self, parcel: Parcel) -> Attempt:
-        """Answer one parcel; its reference is the same for a message however often it comes."""
+        """Return the attempt of one parcel; the reference of a message is always the same."""
         self.given.append(parcel.ref)
         self.meanwhile()
         outcome = self.answers.pop(0) if self.answers else Outcome.ACCEPTED
@@ -48,7 +48,7 @@ class Line:
 
 
 class Scripted:
-    """One carrier as a process sees it."""
+    """The carrier as the product uses it."""
 
     def __init__(self, lines: Mapping[str, Line], name: str, settings: Mapping[str, Any]) -> None:
         self.name, self.call_deadline, self._line = name, 1.0, lines[name]
@@ -79,17 +79,17 @@ class Stage:
         world.run("DELETE FROM routes")
         self.passes(0)
         self._keys = 0
-        #: what `go_on` saw being tried, and when
+        #: attempts that `go_on` saw, with their times
         self.history: list[str] = []
 
     def set(self, **settings: Any) -> None:
-        """Change settings of the process."""
+        """Change settings of the runtime."""
         self.rt.settings = self.rt.settings.model_copy(update=settings)
 
     def carrier(
         self, name: str, *answers: Outcome, doubt: str = "blind", window: float = 0, cost: int | None = None
     ) -> Line:
-        """Add a carrier behind those there are."""
+        """Add a carrier with a lower priority than existing ones."""
         line = self.lines[name] = Line(name, list(answers))
         with self.rt.begin() as conn:
             carriers.save(conn, name, KIND, {"doubt": doubt, "window": window})
@@ -98,12 +98,12 @@ class Stage:
         return line
 
     def send(self, *numbers: str, kind: str = "transactional", hours: float = 80, **fields: Any) -> list[UUID]:
-        """Send messages worth something for so many hours; return their ids."""
+        """Send messages that are valid for `hours` hours; return their ids."""
         valid = self.world.rows("SELECT now() + %(hours)s * interval '1 hour'", hours=hours)[0]
         return list(self.world.send(*numbers, message_class=kind, valid_until=valid, **fields).messages)
 
     def passes(self, seconds: float) -> None:
-        """Let time pass: whatever is written happened so much earlier, and who was ill is well again."""
+        """Advance time by moving all stored times back; close all circuit breakers."""
         assert self.rt.valkey is not None
         for key in self.rt.valkey.scan_iter("postroad:health*", count=1000):
             self.rt.valkey.delete(key)
@@ -112,7 +112,7 @@ class Stage:
             self.world.run(f"UPDATE {table} SET {moved}", seconds=seconds)
 
     def turn(self) -> ResendResult:
-        """Look once at all that may have to be sent once more, and do what follows."""
+        """Run one pass of resending, and deliver its batches."""
         found = resend_due(self.rt)
         self.carry(found.hints)
         for name, messages in found.asks.items():
@@ -120,14 +120,14 @@ class Stage:
         return found
 
     def carry(self, hints: Sequence[Any]) -> None:
-        """Deliver, each carrier's batches together."""
+        """Deliver batches, those of each carrier together."""
         while hints:
             for name in {hint.carrier for hint in hints}:
                 now = [hint.batch for hint in hints if hint.carrier == name]
                 hints = [hint for hint in hints if hint.carrier != name] + deliver(self.rt, now)
 
     def go_on(self, *moments: float) -> None:
-        """Turn at each of these seconds from now (the tests' own seconds count) and write down what was tried."""
+        """Run a pass at each of these seconds from now (time spent in the test counts) and record the attempts."""
         began, moved = time.monotonic(), 0.0
         for moment in moments:
             now = time.monotonic() - began + moved
@@ -149,7 +149,7 @@ class Stage:
         key: str | None = None,
         by_us: bool = False,
     ) -> Receipt:
-        """Return a receipt of a carrier for a message."""
+        """Return a carrier's receipt for a message."""
         self._keys += 1
         ref = f"{carrier}-{message}" + (f"-{part}" if part else "")
         return Receipt(
@@ -165,7 +165,7 @@ class Stage:
         )
 
     def receive(self, *args: Any, **named: Any) -> int:
-        """Book one receipt."""
+        """Apply one receipt; return the number applied."""
         return book(self.rt, [self.report(*args, **named)])
 
     def tried(self) -> list[tuple[str, str]]:
@@ -173,7 +173,7 @@ class Stage:
         return list(self.world.rows("SELECT carrier, outcome FROM provider_attempts ORDER BY n, message_id"))
 
     def stands(self) -> list[tuple[str, str | None, str | None]]:
-        """Return the messages as they stand."""
+        """Return status, error code and money of the messages."""
         return list(self.world.rows("SELECT status, money, error_code FROM messages ORDER BY id"))
 
 

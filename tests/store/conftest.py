@@ -1,4 +1,4 @@
-"""Databases without anything in them."""
+"""Fixtures with an empty database."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +10,7 @@ from pipeline.settings import Settings
 
 @pytest.fixture
 def blank(new_database: Callable[..., str]) -> Iterator[Runtime]:
-    """A runtime whose database is empty."""
+    """Yield a runtime whose database is empty."""
     runtime = Runtime(Settings(database_url=new_database("template1")))
     yield runtime
     runtime.close()

@@ -1,4 +1,4 @@
-"""What the tests of processes may ask for: a database and a broker of a module's own, and our processes on them."""
+"""Fixtures of the process tests: a database and a broker per module, and product processes on them."""
 
 import itertools
 import json
@@ -26,24 +26,24 @@ from workers.lab.embedded import development
 from workers.producer import producer, submit
 from workers.queues import QUEUES
 
-#: the broker's databases: each module takes the next, so that none finds another's messages
+#: the broker's database numbers: each module takes the next, so that none gets another's messages
 _brokers = itertools.cycle(range(1, 16))
 
 
 class Site:
-    """A world, a broker, and processes of ours that work on them."""
+    """A world, a broker, and the processes that work on them."""
 
     def __init__(self, rt: Runtime, broker_url: str, folder: Path) -> None:
         self.rt, self.broker_url, self.folder = rt, broker_url, folder
         self.world = World(rt)
         self.producer = producer(broker_url)
         self._processes: list[Hatched] = []
-        #: those that were told to stop: a worker that is told so twice drops what it has in hand
+        #: processes that were sent SIGTERM: a second one makes a worker drop its tasks
         self._reported: list[Hatched] = []
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes a process of ours work here."""
+        """Return the environment of processes on this site."""
         ours = {
             "POSTROAD_DATABASE_URL": self.rt.settings.database_url.get_secret_value(),
             "POSTROAD_BROKER_URL": self.broker_url,
@@ -54,7 +54,7 @@ class Site:
         return os.environ | ours
 
     def start(self, name: str, *arguments: str, ready: str, **environment: str) -> Path:
-        """Start `celery -A workers.app …` and return its log once it says that it is ready."""
+        """Start `celery -A workers.app …`; return its log once it contains `ready`."""
         log = self.folder / f"{name}.log"
         argv = ["celery", "-A", "workers.app", *arguments]
         log.write_bytes(b"")
@@ -65,7 +65,7 @@ class Site:
         return log
 
     def start_line(self, line: str, **environment: str) -> Path:
-        """Start a line of the Procfile ("carriers alpha": with what is added to it); return its log."""
+        """Start a Procfile line ("carriers alpha": with an argument appended); return its log."""
         log = self.folder / f"{line.replace(' ', '-')}.log"
         reported = self.environment | {"POSTROAD_CONCURRENCY": "2"} | environment
         process = forked().start(procfile(line, reported), log=log, environment=reported)
@@ -77,14 +77,14 @@ class Site:
     def start_worker(
         self, *arguments: str, queues: str = ",".join(queue.name for queue in QUEUES), **environment: str
     ) -> Path:
-        """Start a worker as the Procfile does, but small; return its log."""
+        """Start a worker as in the Procfile, with few processes; return its log."""
         options = ["-Q", queues, "--concurrency", "1", "-E", "--without-gossip", "--without-mingle"]
         return self.start(
             "worker", "worker", *options, "--loglevel", "INFO", *arguments, ready=" ready.", **environment
         )
 
     def run_python(self, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a program in this environment; return what it said."""
+        """Run a Python program in this environment; return the completed process."""
         return subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
@@ -96,7 +96,7 @@ class Site:
         )
 
     def ask_to_stop(self) -> None:
-        """Tell the processes to stop, the last first, without waiting for it."""
+        """Send SIGTERM to the processes, the last first, without waiting."""
         for process in reversed(self._processes):
             if process not in self._reported:
                 process.send_signal(signal.SIGTERM)
@@ -113,7 +113,7 @@ class Site:
 
     @property
     def alive(self) -> bool:
-        """Whether every process still runs."""
+        """Return whether all processes run."""
         return all(process.poll() is None for process in self._processes)
 
     def submit(self, *numbers: str, **fields: Any) -> UUID:
@@ -121,7 +121,7 @@ class Site:
         return submit(self.world.order(*numbers, **fields), app=self.producer)
 
     def publish(self, queue: str, body: Any, content_type: str = "application/json", **headers: Any) -> UUID:
-        """Put a message into a queue as a producer in another language would; return its task id."""
+        """Publish a message to a queue as a producer in another language would; return its task id."""
         id_ = uuid4()
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()
         with self.broker() as connection:
@@ -136,23 +136,23 @@ class Site:
         return id_
 
     def waiting(self, queue: str) -> list[Any]:
-        """Take every message out of a queue; return their headers and decoded bodies."""
+        """Remove all messages of a queue; return their headers and decoded bodies."""
         with self.broker() as connection:
             channel = connection.default_channel
             messages = iter(lambda: channel.basic_get(queue, no_ack=True), None)
             return [(message.headers, message.payload) for message in messages]
 
     def unacknowledged(self) -> int:
-        """Return how many messages are taken and not yet done with."""
+        """Return the number of unacknowledged messages."""
         with self.broker() as connection:
             return int(connection.default_channel.client.hlen("unacked"))
 
     def broker(self) -> Connection:
-        """Return a connection to the broker that sees the keys as ours do."""
+        """Return a connection to the broker with the product's key prefix."""
         return Connection(self.broker_url, transport_options={"global_keyprefix": "postroad:"})
 
     def answer(self, request: UUID) -> overview.RequestResult:
-        """Return what became of a request, once it is known."""
+        """Return the result of a request, once there is one."""
         eventually(lambda: overview.tell(self.rt, request) is not None)
         reported = overview.tell(self.rt, request)
         assert isinstance(reported, overview.RequestResult)
@@ -164,7 +164,7 @@ class Site:
 
 
 def eventually(fact: Callable[[], bool], seconds: float = 30) -> None:
-    """Return once the fact is true."""
+    """Wait until the function returns true; fail after a timeout."""
     deadline = time.monotonic() + seconds
     while not fact():
         assert time.monotonic() < deadline, "it never came true"
@@ -173,7 +173,7 @@ def eventually(fact: Callable[[], bool], seconds: float = 30) -> None:
 
 @pytest.fixture(scope="module", name="eventually")
 def _eventually() -> Callable[..., None]:
-    """Waits until a fact is true."""
+    """Return the function that waits until a condition is true."""
     return eventually
 
 
@@ -181,7 +181,7 @@ def _eventually() -> Callable[..., None]:
 def new_site(
     pair: development.EmbeddedServers, new_database: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], Site]]:
-    """Makes sites on which nothing runs yet."""
+    """Yield a function that creates sites without processes."""
     sites: list[Site] = []
     with ExitStack() as stack:
 
@@ -189,7 +189,7 @@ def new_site(
             folder = tmp_path_factory.mktemp("site")
             broker_url = f"{pair.broker_url.rpartition('/')[0]}/{next(_brokers)}"
             settings = Settings(database_url=new_database(), broker_url=broker_url, home=folder)
-            with closing(redis.Redis.from_url(broker_url)) as broker:  # a site before it may have left anything there
+            with closing(redis.Redis.from_url(broker_url)) as broker:  # an earlier site may have left messages
                 broker.flushdb()
             made = Site(stack.enter_context(closing(Runtime(settings))), broker_url, folder)
             stack.callback(made.producer.close)
@@ -198,17 +198,17 @@ def new_site(
             return made
 
         yield make
-        for each in sites:  # all at once: a worker takes seconds to go
+        for each in sites:  # all concurrently: a worker takes seconds to stop
             each.ask_to_stop()
 
 
 @pytest.fixture(scope="module")
 def site(new_site: Callable[[], Site]) -> Site:
-    """A site for processes."""
+    """Return a site for processes."""
     return new_site()
 
 
 @pytest.fixture(scope="module")
 def quiet(new_site: Callable[[], Site]) -> Site:
-    """A site where nobody works: what is sent stays to be looked at."""
+    """Return a site without processes: what is published stays in the queues."""
     return new_site()

@@ -15,24 +15,24 @@ from typing import Any
 import pytest
 
 SCRIPT = Path(__file__).parent / "peers" / "smsc.js"
-#: where Debian's kannel-extras has it
+#: where Debian's kannel-extras installs it
 DRIVE_SMPP = Path("/usr/lib/kannel/test/drive_smpp")
 RECEIPT = "id:{} sub:001 dlvrd:001 submit date:2611220434 done date:2611220435 stat:DELIVRD err:000 text:-"
 
 
 class ScriptedVendor:
-    """One of them: where it is, and what it was told."""
+    """A running SMSC: its port and what it reported."""
 
     def __init__(self, port: int = 0) -> None:
         self.port = port
         self.reported: list[dict[str, Any]] = []
 
     def messages(self, count: int) -> list[dict[str, Any]]:
-        """Return that many messages it took."""
+        """Return that many submitted messages; fail after a timeout."""
         return self._wait("text", count)
 
     def events(self, count: int) -> dict[str, int]:
-        """Return what it was answered to that many receipts, by their ids."""
+        """Return receipt id → command_status of deliver_sm_resp, for that many receipts; fail after a timeout."""
         return {fact["heard"]: fact["status"] for fact in self._wait("heard", count)}
 
     def _wait(self, key: str, count: int) -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ class ScriptedVendor:
 
 @contextmanager
 def node_smpp() -> Iterator[ScriptedVendor]:
-    """Run an SMSC on the npm package `smpp`; NODE_PATH says where that is installed."""
+    """Run an SMSC on the npm package `smpp`, found by NODE_PATH."""
     node = shutil.which("node")
     if not node or subprocess.run([node, "-e", 'require("smpp")'], capture_output=True, check=False).returncode:
         pytest.skip("needs node and its package smpp")
@@ -71,7 +71,7 @@ def node_smpp() -> Iterator[ScriptedVendor]:
 
 @contextmanager
 def smpp34() -> Iterator[ScriptedVendor]:
-    """Run the server of the package smpp34, which knows any password."""
+    """Run the server of the package smpp34, which accepts any password."""
     module = pytest.importorskip("smpp34")
     with socket.create_server(("127.0.0.1", 0)) as door:
         scripted_vendor = ScriptedVendor(door.getsockname()[1])
@@ -145,11 +145,11 @@ def _fact(event: Any, id_: str) -> dict[str, Any]:
 
 @contextmanager
 def drive_smpp(messages: int) -> Iterator[int]:
-    """Run Kannel's test SMSC, which sends so many messages to who binds as a receiver; yields its port."""
+    """Run Kannel's test SMSC, which sends that many messages to a bound receiver; yield its port."""
     if not DRIVE_SMPP.exists():
         pytest.skip("needs Debian's kannel-extras")
     try:
-        # it is meant for Kannel's gateway, and gives up where nobody is at the door of that
+        # it is made for Kannel's gateway, and exits if that port does not accept connections
         gateway = socket.create_server(("127.0.0.1", 13001))
     except OSError:
         pytest.skip("port 13001 is taken")

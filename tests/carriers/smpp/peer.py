@@ -27,7 +27,7 @@ SETTINGS = {
 
 
 class Guest:
-    """One connection, from the SMSC's side."""
+    """One connection, on the SMSC's side."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
@@ -35,7 +35,7 @@ class Guest:
         self._frames: deque[Frame] = deque()
 
     def read(self) -> Frame:
-        """Return the next PDU; EOFError where there is none any more."""
+        """Return the next PDU; EOFError at the end of the connection."""
         while not self._frames:
             octets = self.socket.recv(65536)
             if not octets:
@@ -44,7 +44,7 @@ class Guest:
         return self._frames.popleft()
 
     def submit(self) -> Frame:
-        """Return the next submit_sm; the SMSC lives: it answers enquire_link."""
+        """Return the next submit_sm; bind, enquire_link and unbind are answered."""
         while True:
             command, status, sequence, body = self.read()
             if command == CommandId.SUBMIT_SM:
@@ -52,24 +52,24 @@ class Guest:
             self.answer(command, sequence)
 
     def answer(self, command: int, sequence: int) -> None:
-        """Answer whatever is no message."""
+        """Answer a bind, enquire_link or unbind; ignore other PDUs."""
         if command in BINDS:
             self.say(pdu.bind_resp(command, sequence, "smsc"))
         elif command in (CommandId.ENQUIRE_LINK, CommandId.UNBIND):
             self.say(pdu.pdu(command | RESPONSE, sequence))
 
     def say(self, octets: bytes) -> None:
-        """Write."""
+        """Send these octets."""
         self.socket.sendall(octets)
 
     def welcome(self) -> int:
-        """Answer the bind; return which it was."""
+        """Answer the bind; return its command id."""
         command, _, sequence, _ = self.read()
         self.answer(command, sequence)
         return command
 
     def serve(self) -> None:
-        """Take everything until the other end goes."""
+        """Accept every submit_sm until the connection ends."""
         while True:
             _, _, sequence, _ = self.submit()
             self.say(pdu.submit_sm_resp(sequence, f"m{sequence}"))
@@ -80,7 +80,7 @@ SessionOptions = Callable[[Guest], None]
 
 @contextmanager
 def smsc(session_options: SessionOptions) -> Iterator[int]:
-    """Serve each connection so; yields the port."""
+    """Serve each connection with this function; yield the port."""
 
     def host(guest: socket.socket) -> None:
         with suppress(EOFError, ProtocolFault):
@@ -91,18 +91,18 @@ def smsc(session_options: SessionOptions) -> Iterator[int]:
 
 
 class Clients:
-    """Makes carriers, and closes them."""
+    """Makes carriers, and closes them at the end."""
 
     def __init__(self) -> None:
         self.made: list[SmppCarrier] = []
 
     def __call__(self, port: int, **settings: Any) -> SmppCarrier:
-        """Return a carrier at that port, in a hurry."""
+        """Return a carrier on that port, with short timeouts."""
         carrier = SmppCarrier("alpha", {**SETTINGS, "port": port, **settings})
         self.made.append(carrier)
         return carrier
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all carriers."""
         for carrier in self.made:
             carrier.close()

@@ -1,4 +1,4 @@
-"""Recorded exchanges: the attempt of a vendor's response, and the events of a vendor's post."""
+"""Recorded HTTP exchanges of vendors: responses as attempts, and posts (receipts, MO messages) as events."""
 
 import json
 from collections.abc import Callable
@@ -13,13 +13,13 @@ REF = UUID("0193f0a0-0000-7000-8000-000000000001")
 
 
 def answer(status: int, body: Any = b"", **headers: str) -> HttpResponse:
-    """Return an answer; what is not bytes is JSON."""
+    """Return a response; a body that is not bytes becomes JSON."""
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return HttpResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
 
 
 def judged(judge: Callable[[UUID, HttpResponse], Attempt], given: HttpResponse) -> tuple[str, str | None, str | None]:
-    """Return outcome, code and the vendor's reference of an answer."""
+    """Return outcome, code and the vendor's message id of a response."""
     attempt = judge(REF, given)
     assert attempt.ref == REF
     return attempt.outcome.value, attempt.code, attempt.carrier_ref
@@ -28,7 +28,7 @@ def judged(judge: Callable[[UUID, HttpResponse], Attempt], given: HttpResponse) 
 def posted(
     body: Any = b"", url: str = "https://sms.example/receipts/alpha", method: str = "", **headers: str
 ) -> Posted:
-    """Return a request of a vendor's; what is not bytes is JSON."""
+    """Return a vendor's request to us; a body that is not bytes becomes JSON."""
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-").lower(): value for name, value in headers.items()}
     return Posted(method or ("POST" if text else "GET"), url, named, text)

@@ -31,7 +31,7 @@ _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPSt
 
 @dataclass(frozen=True)
 class Call:
-    """One request to the vendor."""
+    """One request to the vendor's API."""
 
     method: str
     url: str
@@ -39,23 +39,23 @@ class Call:
     body: bytes
 
     def form(self) -> dict[str, str]:
-        """Return the form's fields."""
+        """Return the fields of a form body."""
         return dict(parse_qsl(self.body.decode(), keep_blank_values=True, errors="surrogatepass"))
 
     def query(self) -> dict[str, str]:
-        """Return the query's fields."""
+        """Return the fields of the query."""
         return dict(parse_qsl(urlsplit(self.url).query, keep_blank_values=True, errors="surrogatepass"))
 
     def json(self) -> Any:
-        """Return the JSON of the body."""
+        """Return the parsed JSON body."""
         return json.loads(self.body)
 
 
 @dataclass(frozen=True)
 class Said:
-    """One message as the vendor understood it."""
+    """A message as the vendor parsed it."""
 
-    #: our reference, or the number where that does not travel
+    #: our reference, or the number where the API has no reference
     ref: str
     to: str
     text: str
@@ -63,14 +63,14 @@ class Said:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer."""
+    """A response."""
 
     status: int
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def spelt(self) -> bytes:
-        """Return it as it goes over the wire."""
+        """Return the bytes of the response."""
         body = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
         head = [f"HTTP/1.1 {_PHRASES[self.status]}", "content-type: application/json"]
         head += [f"{name}: {value}" for name, value in self.headers.items()]
@@ -78,31 +78,31 @@ class Reply:
 
 
 class Tongue(Protocol):
-    """What one vendor understands and says."""
+    """One vendor's request parser and response formats."""
 
     def receive(self, call: Call) -> Said | Reply:
-        """Understand a message, or answer what is none."""
+        """Parse a message, or return the response to another request."""
         ...
 
     def accept(self, said: Said, given: str) -> Reply:
-        """Say that the message was taken, under this id."""
+        """Return the response to an accepted message, with this message id."""
         ...
 
     def refuse(self, code: str) -> Reply:
-        """Refuse for good; `rejected` is for the vendor to fill in."""
+        """Return a permanent refusal; `rejected` stands for a code of the vendor's choice."""
         ...
 
     def later(self, code: str) -> Reply:
-        """Refuse for now; `busy` and `down` are for the vendor to fill in."""
+        """Return a temporary refusal; `busy` and `down` stand for codes of the vendor's choice."""
         ...
 
     def throttle(self, seconds: str) -> Reply:
-        """Refuse because it comes too fast."""
+        """Return the response to exceeding the rate limit."""
         ...
 
 
 class ScriptedVendor:
-    """The vendor: its script, its record, and how many messages it had unanswered at most."""
+    """The vendor's server: its script, log, and the most messages that were in flight."""
 
     def __init__(self, tongue: Tongue, path: Path) -> None:
         self.tongue, self.path = tongue, path
@@ -112,11 +112,11 @@ class ScriptedVendor:
         self.play({})
 
     def play(self, script: dict[str, Any]) -> None:
-        """Change the script."""
+        """Replace the script."""
         self.oracle = Oracle("alpha", read("alpha", script), self._log)
 
     def take(self, said: Said) -> OracleDecision:
-        """Decide of a message and put it on record."""
+        """Decide a message's outcome and log it."""
         decision = self.oracle.judge(said.ref, said.to, said.text, time.time())
         self.oracle.write_down()
         self.in_flight += 1
@@ -124,12 +124,12 @@ class ScriptedVendor:
         return decision
 
     def close(self) -> None:
-        """Close the record."""
+        """Close the log."""
         self._log.close()
 
 
 class Api(asyncio.Protocol):
-    """One connection to the vendor."""
+    """One HTTP connection to the vendor."""
 
     def __init__(self, scripted_vendor: ScriptedVendor, apis: "set[Api]") -> None:
         self._scripted_vendor, self._apis = scripted_vendor, apis
@@ -214,7 +214,7 @@ class Api(asyncio.Protocol):
 
 @contextmanager
 def playing(tongue: Tongue, path: Path) -> Iterator[tuple[str, ScriptedVendor]]:
-    """Run a vendor in a thread beside the test; yields its URL and itself."""
+    """Run the vendor in a thread of the test process; yield its URL and itself."""
     reported: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = Queue()
     scripted_vendor, apis = ScriptedVendor(tongue, path), set[Api]()
 
@@ -244,7 +244,7 @@ def playing(tongue: Tongue, path: Path) -> Iterator[tuple[str, ScriptedVendor]]:
 
 
 class VendorRig:
-    """One kind of vendor with a stranger behind it."""
+    """The conformance rig of one vendor's carrier kind."""
 
     def __init__(
         self,
@@ -266,7 +266,7 @@ class VendorRig:
         return self.at(f"http://127.0.0.1:{port}")
 
     def at(self, url: str, **more: object) -> Carrier:
-        """Make a carrier for the vendor at a URL."""
+        """Return a carrier for the vendor at a URL."""
         limits = {"window": WINDOW, "deadline": DEADLINE, "call_deadline": 40}
         settings = {
             key: value.replace("URL", url) if isinstance(value, str) else value
@@ -285,7 +285,7 @@ class VendorRig:
         return str(given.ref) if getattr(self.other.tongue, "echoes", True) else given.to
 
     def close(self) -> None:
-        """Close what was made."""
+        """Close all carriers."""
         for carrier in self.made:
             carrier.close()
 
@@ -294,7 +294,7 @@ class VendorRig:
 def rigged(
     make: Callable[..., Carrier], settings: dict[str, object], tongue: Tongue, path: Path
 ) -> Iterator[VendorRig]:
-    """Build a rig of one vendor."""
+    """Yield the rig of one vendor."""
     with playing(tongue, path / "oracle.jsonl") as (url, other):
         rig = VendorRig(make, settings, url, other)
         yield rig

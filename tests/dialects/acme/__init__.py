@@ -18,7 +18,7 @@ DIALECT = Dialect(
     key_settings=SETTINGS,
     scopes=SCOPES,
     make_key=make_key,
-    # it counts a part of a long message in UCS-2 as 60 characters
+    # Acme counts 60 characters per part of a long UCS-2 message
     billing={API: Capacity(ucs2_part=60)},
 )
 

@@ -1,4 +1,4 @@
-"""How a call to Acme's API authenticates: `X-Acme-Key: acme_…`. Pure: the vault and the time are parameters."""
+"""Authentication of calls to Acme's API: `X-Acme-Key: acme_…`. Pure: the vault and the time are parameters."""
 
 import re
 from datetime import datetime
@@ -14,7 +14,7 @@ _TOKEN = re.compile(r"acme_[A-Za-z0-9_-]{43}")
 
 
 def who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
-    """Return the handle by which the caller's key is found, or the response to a call that shows no key."""
+    """Return the handle of the caller's key, or the response to a call without a key."""
     token = call.headers.get("x-acme-key", "")
     if not _TOKEN.fullmatch(token):
         return refuse(call, [Refusal(Code.UNAUTHENTICATED, "")])
@@ -22,7 +22,7 @@ def who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
 
 
 def prove(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: datetime) -> ApiResponse | None:
-    """Return None: the token is the proof."""
+    """Return None: the key in the header is sufficient."""
     return None
 
 

@@ -10,7 +10,7 @@ from schema.vocabulary import Code
 _INVALID = (400, "invalid_request")
 _OURS = (500, "internal_error")
 
-#: what no request can end with is our own fault
+#: codes that no request should end with are internal errors
 ERRORS: dict[Code, tuple[int, str]] = dict.fromkeys(Code, _OURS) | {
     Code.MISSING_FIELD: _INVALID,
     Code.INVALID_FIELD: _INVALID,
@@ -46,7 +46,7 @@ ERRORS: dict[Code, tuple[int, str]] = dict.fromkeys(Code, _OURS) | {
 
 
 def refuse(_call: ApiRequest, refusals: Sequence[Refusal], wait: float = 0.0) -> ApiResponse:
-    """Return the response to a call that is refused: the first reason."""
+    """Return the response to a refused call: the first reason."""
     status, word = ERRORS[refusals[0].code]
     headers = {"Retry-After": str(max(1, round(min(wait, 3600.0))))} if status in (429, 503) else None
     return reply(status, {"error": word, "message": "" if status >= 500 else refusals[0].message}, headers)

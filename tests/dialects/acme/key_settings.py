@@ -1,4 +1,4 @@
-"""What an operator may set on one of Acme's keys, and how a key is made."""
+"""Creation of Acme's API keys, and their settings."""
 
 import secrets
 
@@ -12,6 +12,6 @@ SCOPES = ("read", "send")
 
 
 def make_key(vault: Vault, _test: bool) -> NewKey:
-    """Return a new key: its credentials as they are shown once, and what is kept of them."""
+    """Return a new key: the credentials, which are shown once, and what is stored of them."""
     token = f"acme_{secrets.token_urlsafe(32)}"
     return NewKey({"key": token}, vault.digest(HANDLE, "acme", token).hex(), token[-4:])

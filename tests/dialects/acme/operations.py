@@ -1,4 +1,4 @@
-"""Acme's operations: each reads a call, asks stages by way of the submission, and answers. They open no transaction."""
+"""Acme's operations: each parses a call, calls the submission service, and responds. They open no transaction."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from tests.dialects.acme.requests import OPERATION, read_order
 
 
 async def send(context: RequestContext) -> ApiResponse:
-    """Answer `POST /messages`."""
+    """Respond to `POST /messages`."""
     submission, call = context.submission, context.call
     order = read_order(call, context.key, submission.rt.now())
     if isinstance(order, Refusal):
@@ -31,7 +31,7 @@ async def send(context: RequestContext) -> ApiResponse:
 
 
 async def get(context: RequestContext) -> ApiResponse:
-    """Answer `GET /messages/{id}`."""
+    """Respond to `GET /messages/{id}`."""
     view = View(context.key.account, context.key.dialect, (OPERATION,), context.key.test)
     try:
         found = await context.submission.run(look, view, UUID(context.path["id"]))

@@ -1,4 +1,4 @@
-"""What calls to Acme's API ask for, read from their JSON. Pure: bytes in, an order or the first fault out."""
+"""Parsing of Acme's request bodies (JSON). Pure: bytes in; an order or the first error out."""
 
 import json
 from datetime import datetime
@@ -9,15 +9,15 @@ from schema.message_class import MessageClass
 from schema.order import Order, Recipient
 from schema.vocabulary import Code
 
-#: by which messages are sent, and the name space of its requests
+#: the operation that sends messages, and the scope of its idempotency keys
 OPERATION = "send"
 API = f"acme.{OPERATION}"
-#: the text goes out as it is: it is no template of ours
+#: the text is sent unchanged: it is not a template
 _BODY, _FIELD = "${text}", "text"
 
 
 def read_order(call: ApiRequest, key: ApiKey, now: datetime) -> Order | Refusal:
-    """Return what `POST /messages` asks to have sent, or what is wrong with it."""
+    """Return the order of `POST /messages`, or the first error."""
     try:
         asked = json.loads(call.body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What Acme's API answers when all is well."""
+"""Acme's success responses."""
 
 from uuid import UUID
 
@@ -8,5 +8,5 @@ from schema.vocabulary import Status
 
 
 def message(id_: UUID, status: Status, segments: int | None) -> ApiResponse:
-    """Return a message as it stands."""
+    """Return the response that shows a message's status."""
     return reply(200, {"id": str(id_), "status": str(status), "parts": segments})

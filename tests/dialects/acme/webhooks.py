@@ -1,4 +1,4 @@
-"""What Acme's customers are told of their messages: `POST {url} {"id", "status"}`, signed with HMAC-SHA256."""
+"""Acme's webhooks: `POST {url} {"id", "status"}`, signed with HMAC-SHA256."""
 
 import hmac
 import json
@@ -17,7 +17,7 @@ _EVENTS = frozenset({Status.SENT, Status.DELIVERED, Status.FAILED, Status.REJECT
 
 
 def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
-    """Return the call that tells of an event; None: Acme has no word for it, or the endpoint does not want it."""
+    """Return the webhook request of an event; None when Acme lacks the event, or the endpoint does not subscribe."""
     if notification.status not in _EVENTS or (
         notification.listens_to and notification.status not in notification.listens_to
     ):

@@ -1,7 +1,7 @@
-"""Mines for worker processes: laid where a module is imported, when this folder is on PYTHONPATH.
+"""Fault injection in worker processes: patches modules on import, when this folder is on PYTHONPATH.
 
-A body or a batch sets one off, or a file that a test lays in the folder MINES; a mine kills the process as a broken
-C extension would, or doubles what is sent.
+A fault is triggered by a body, a batch size, or a file that a test puts into the folder MINES; it kills the process as
+a broken C extension would, or sends twice.
 """
 
 import importlib.abc
@@ -17,13 +17,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-#: a body with this word in it kills whoever sends it
+#: a body with this word kills the worker that sends it
 LETHAL = "lethal"
-#: … whoever measures it
+#: … that segments it
 MEASURED = "unmeasurable"
-#: … whoever reads the order
+#: … that reads the order
 READ = "unreadable"
-#: a batch of so many messages kills whoever bills it
+#: a batch of this size kills the worker that bills it
 BILLED = 13
 
 
@@ -33,7 +33,7 @@ def _die() -> None:
 
 
 def _once(name: str) -> bool:
-    """Whether the file of that name lay there; it does no more."""
+    """Return whether the file of that name existed; it is deleted, so that it triggers once."""
     try:
         (Path(os.environ.get("MINES", "/nonexistent")) / name).unlink()
     except OSError:
@@ -53,7 +53,7 @@ def _carriers(module: Any) -> None:
     def stillborn(name: str, settings: object) -> None:
         _die()
 
-    # any worker may step on them
+    # in each worker, but used only by carriers of these kinds
     for name, make in {"lethal": Lethal, "stillborn": stillborn}.items():
         module.KINDS[name] = replace(simulated, name=name, make=make)
 

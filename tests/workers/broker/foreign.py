@@ -1,4 +1,4 @@
-"""Broker messages as others write them: right ones of every make, and wrong ones of every kind."""
+"""Broker messages of other producers: valid ones of all protocol versions, and malformed ones of all kinds."""
 
 import base64
 import json
@@ -12,13 +12,13 @@ Envelope = dict[str, Any]
 
 
 def encoded(value: Any) -> str:
-    """Return a body as most clients write it."""
+    """Return a message body in the usual encoding."""
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.b64encode(raw).decode()
 
 
 def protocol_2(id_: str, order: Any = ORDER, **headers: Any) -> Envelope:
-    """Return the envelope that Celery 4 and later write."""
+    """Return an envelope of Celery's protocol 2 (Celery 4 and later)."""
     return {
         "body": encoded([[order], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]),
         "content-encoding": "utf-8",
@@ -37,7 +37,7 @@ def protocol_2(id_: str, order: Any = ORDER, **headers: Any) -> Envelope:
 
 
 def bare(id_: str, order: Any = ORDER, **fields: Any) -> Envelope:
-    """Return a task as Celery's protocol 1 has it, without an envelope."""
+    """Return a task of Celery's protocol 1, without an envelope."""
     return {
         "id": id_,
         "task": "sms.ingest",
@@ -51,32 +51,32 @@ def bare(id_: str, order: Any = ORDER, **fields: Any) -> Envelope:
 
 
 def protocol_1(id_: str, order: Any = ORDER, **fields: Any) -> Envelope:
-    """Return the envelope that clients of the oldest protocol write."""
+    """Return an envelope of Celery's protocol 1."""
     return protocol_2(id_) | {"body": encoded(bare(id_, order, **fields)), "headers": {}}
 
 
 def changed(envelope: Envelope, **fields: Any) -> Envelope:
-    """Return an envelope with other fields; `None` stays, `...` takes a field out."""
+    """Return an envelope with fields replaced; `None` is a value, `...` removes a field."""
     made = envelope | {name.replace("_", "-"): value for name, value in fields.items()}
     return {name: value for name, value in made.items() if value is not ...}
 
 
 def with_properties(envelope: Envelope, **fields: Any) -> Envelope:
-    """Return an envelope with other properties, as `changed` does."""
+    """Return an envelope with properties replaced, as `changed` does."""
     made = envelope["properties"] | fields
     return envelope | {"properties": {name: value for name, value in made.items() if value is not ...}}
 
 
 def nested(depth: int) -> str:
-    """Return JSON of so many lists in each other."""
+    """Return JSON with lists nested `depth` deep."""
     return "[" * depth + "]" * depth
 
 
 ID = "01990000-0000-7000-8000-000000000000"
 
-#: what it is → the item in the list, why it is set aside, and whether its id may be logged
+#: name → the item of the queue's list, the reason of its dead letter, and whether its id may be logged
 MALFORMED: dict[str, tuple[bytes | Any, str, bool]] = {
-    # no JSON, no envelope
+    # invalid JSON or envelope
     "a letter": (b"x", "not_json", False),
     "nothing": (b"", "not_json", False),
     "bytes that are no UTF-8": (b"\xff\xfe\x00\x80" * 9, "not_json", False),
@@ -101,7 +101,7 @@ MALFORMED: dict[str, tuple[bytes | Any, str, bool]] = {
     "a body that is not base64": (changed(protocol_2(ID), body="x"), "properties", True),
     "a list for headers": (changed(protocol_2(ID), headers=[["task", "sms.ingest"]]), "headers", False),
     "a text for headers": (changed(protocol_2(ID), headers="task"), "headers", False),
-    # what kombu would decode
+    # decoded by kombu
     "pickle": (changed(protocol_2(ID), content_type="application/x-python-serialize"), "content_type", True),
     "YAML": (changed(protocol_2(ID), content_type="application/x-yaml"), "content_type", True),
     "a number for a content type": (changed(protocol_2(ID), content_type=7), "content_type", True),
@@ -116,7 +116,7 @@ MALFORMED: dict[str, tuple[bytes | Any, str, bool]] = {
         "too_large",
         True,
     ),
-    # the task's message
+    # the task's body
     "an empty body": (changed(protocol_2(ID), body=""), "not_json", True),
     "a body that is no JSON": (changed(protocol_2(ID), body=encoded(b"{")), "not_json", True),
     "a body that is no UTF-8": (changed(protocol_2(ID), body=encoded(b"\xff")), "not_json", True),
@@ -158,7 +158,7 @@ MALFORMED: dict[str, tuple[bytes | Any, str, bool]] = {
         True,
     ),
     "an order to deliver": (protocol_2(ID, task="sms.deliver"), "arguments", True),
-    # when
+    # times
     "an empty eta": (protocol_1(ID, eta=""), "not_now", True),
     "an eta in words": (protocol_2(ID, eta="soon"), "not_now", True),
     "a number for an eta": (protocol_2(ID, eta=1e300), "not_now", True),
@@ -171,7 +171,7 @@ MALFORMED: dict[str, tuple[bytes | Any, str, bool]] = {
     "an object for an expiry": (protocol_2(ID, expires={"a": 1}), "expires", True),
 }
 
-#: how a good message may look: what it is → the envelope of an id
+#: name → a function that returns a valid message's envelope for an id
 GOOD: dict[str, Any] = {
     "protocol 2": protocol_2,
     "protocol 1": protocol_1,

@@ -1,4 +1,4 @@
-"""A shell to type commands in: this process's own, with its settings taken from the test."""
+"""Fixtures of the command-line tests: commands run in this process, with the test's settings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from workers.cli.main import run
 
 @dataclass(frozen=True)
 class Said:
-    """What a command said, and how it ended."""
+    """A command's output and exit code."""
 
     code: int
     out: str
@@ -22,7 +22,7 @@ class Said:
 
 
 class Shell:
-    """Types commands: `shell("show", id)`."""
+    """Runs commands: `shell("show", id)`."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self._capsys = capsys
@@ -35,7 +35,7 @@ class Shell:
         return Said(code, out, err)
 
     def set(self, **environment: str) -> None:
-        """Set settings, as POSTROAD_NAME."""
+        """Set settings as POSTROAD_ variables."""
         for name, value in environment.items():
             self._monkeypatch.setenv(f"POSTROAD_{name}", value)
         read_settings.cache_clear()
@@ -43,7 +43,7 @@ class Shell:
 
 @pytest.fixture
 def bare_shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Shell]:
-    """A shell on a machine where nothing runs."""
+    """Return a shell without any servers."""
     for name in ("DATABASE_URL", "BROKER_URL"):
         monkeypatch.delenv(name, raising=False)
     shell = Shell(capsys, monkeypatch)
@@ -54,7 +54,7 @@ def bare_shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def shell(bare_shell: Shell, settings: Settings) -> Shell:
-    """A shell with a database of this test's own, and the broker's last database."""
+    """Return a shell with the test's database, and the broker's last database."""
     broker = settings.broker_url.get_secret_value().rpartition("/")[0] + "/15"
     bare_shell.set(DATABASE_URL=settings.database_url.get_secret_value(), BROKER_URL=broker)
     return bare_shell
@@ -62,14 +62,14 @@ def shell(bare_shell: Shell, settings: Settings) -> Shell:
 
 @pytest.fixture(scope="module")
 def working(site: Site) -> Site:
-    """The site, with a worker at work."""
+    """Return the site, with a running worker."""
     site.start_worker()
     return site
 
 
 @pytest.fixture
 def submission(bare_shell: Shell, working: Site) -> Shell:
-    """A shell on the site with the worker."""
+    """Return a shell on the site with the worker."""
     url = working.rt.settings.database_url.get_secret_value()
     bare_shell.set(DATABASE_URL=url, BROKER_URL=working.broker_url)
     return bare_shell

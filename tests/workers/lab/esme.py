@@ -1,4 +1,4 @@
-"""A client that speaks SMPP by hand, to the simulator or to any other SMSC."""
+"""A raw SMPP client (ESME) for tests of the simulator and other SMSCs."""
 
 import socket
 import time
@@ -14,14 +14,14 @@ SOURCE = pdu.address("source_addr", 5, 0, "ACME")
 
 
 def body(text: bytes = b"hello", to: str = "491701234567", ref: str = "", **more: Any) -> bytes:
-    """Return the body of a submit_sm that asks for a receipt."""
+    """Return the body of a submit_sm that requests a receipt."""
     tlvs = more.pop("tlvs", b"") + (pdu.tlv(0x1500, ref.encode()) if ref else b"")
     fields = {"registered_delivery": 1, "tlvs": tlvs, **more}
     return pdu.message(SOURCE, pdu.address("destination_addr", 1, 1, to), text, **fields)
 
 
 class Esme:
-    """One connection."""
+    """One SMPP connection."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
@@ -30,7 +30,7 @@ class Esme:
         self._frames: list[Frame] = []
 
     def say(self, octets: bytes) -> None:
-        """Write these octets."""
+        """Send these octets."""
         self.socket.sendall(octets)
 
     def next(self) -> int:
@@ -39,7 +39,7 @@ class Esme:
         return self._sequence
 
     def receive(self, count: int = 1, seconds: float = 5) -> list[Frame]:
-        """Return the next frames, or those that came in this time."""
+        """Return the next `count` frames, or those that arrived within the time."""
         until = time.monotonic() + seconds
         while len(self._frames) < count and (left := until - time.monotonic()) > 0:
             self.socket.settimeout(left)
@@ -54,13 +54,13 @@ class Esme:
     def bind(
         self, system_id: str = "alpha", password: str = "", command: CommandId = CommandId.BIND_TRANSCEIVER
     ) -> tuple[int, str]:
-        """Ask to be bound; return the status and who answered."""
+        """Send a bind; return the status and the SMSC's system_id."""
         self.say(pdu.bind(command, self.next(), pdu.BindPdu(system_id, password)))
         [(_, status, _, answer)] = self.receive()
         return status, pdu.read_bind_resp(answer)[0]
 
     def submit(self, *bodies: bytes) -> list[tuple[int, int, str]]:
-        """Hand in these in one piece; return of each answer the command, the status and the message id."""
+        """Send these submit_sm in one write; return (command, status, message id) of each response."""
         self.say(b"".join(pdu.submit_sm(self.next(), each) for each in bodies))
         return [
             (command, status, pdu.read_submit_resp(answer)) for command, status, _, answer in self.receive(len(bodies))
@@ -74,7 +74,7 @@ class Esme:
         return [pdu.read_message(octets) for _, _, _, octets in frames]
 
     def query(self, message_id: str) -> tuple[int, pdu.Queried | None]:
-        """Ask about a message; return the status and the answer."""
+        """Send query_sm; return the status and the result."""
         self.say(pdu.query_sm(self.next(), message_id))
         [(_, status, _, answer)] = self.receive()
         return status, pdu.read_query_resp(answer) if not status else None
@@ -82,7 +82,7 @@ class Esme:
 
 @contextmanager
 def esme(port: int, system_id: str = "alpha", command: CommandId = CommandId.BIND_TRANSCEIVER) -> Iterator[Esme]:
-    """Connect and bind; yields the connection."""
+    """Connect and bind; yield the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         one = Esme(connection)
         if system_id:
@@ -91,5 +91,5 @@ def esme(port: int, system_id: str = "alpha", command: CommandId = CommandId.BIN
 
 
 def receipted(letter: pdu.MessagePdu) -> str:
-    """Return the id in receipted_message_id."""
+    """Return the receipted_message_id of a receipt."""
     return letter.tlvs[Tag.RECEIPTED_MESSAGE_ID].rstrip(b"\0").decode()

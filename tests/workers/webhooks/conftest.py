@@ -1,4 +1,4 @@
-"""What the tests of webhooks may ask for: a customer's server, and settings that let us reach it."""
+"""Fixtures of the webhook tests: a customer's server, and settings that allow its address."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.workers.webhooks.receiver import Receiver
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """A customer's server."""
+    """Yield a customer's server."""
     found = Receiver()
     found.start()
     yield found
@@ -20,7 +20,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Settings that let webhooks reach 127.0.0.1, and nothing else of 127/8."""
+    """Return settings that allow webhooks to 127.0.0.1 and to no other address of 127/8."""
     return settings.model_copy(
         update={
             "secret_key": SecretStr("a secret of these tests, long enough"),

@@ -1,4 +1,4 @@
-"""A customer's HTTP server, for tests: it keeps what it is told and answers as it is asked to."""
+"""A customer's webhook server for tests: it stores the calls and responds as configured."""
 
 import asyncio
 import threading
@@ -8,13 +8,13 @@ from typing import Any
 
 from aiohttp import web
 
-#: returns the answer to the call
+#: returns the response to a call
 Answer = Callable[[web.Request], "web.StreamResponse | Any"]
 
 
 @dataclass
 class Accepted:
-    """One call."""
+    """One received call."""
 
     path: str
     headers: dict[str, str]
@@ -23,13 +23,13 @@ class Accepted:
 
 @dataclass
 class Receiver:
-    """Listens on a port of 127.0.0.1, in a thread of its own."""
+    """An HTTP server on a port of 127.0.0.1, in its own thread."""
 
     accepted: list[Accepted] = field(default_factory=list)
-    #: path → how it answers; 200 elsewhere
+    #: path → its response; 200 for others
     answers: dict[str, Answer] = field(default_factory=dict)
     port: int = 0
-    #: calls being answered now, and the most there were
+    #: calls in progress, and the most there were
     open: int = 0
     most: int = 0
 
@@ -38,7 +38,7 @@ class Receiver:
         return f"http://{host}:{self.port}{path}"
 
     def start(self) -> None:
-        """Listen."""
+        """Start the server."""
         ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
@@ -46,7 +46,7 @@ class Receiver:
         assert ready.wait(10)
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop the server."""
         self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join(10)
 
@@ -80,18 +80,18 @@ class Receiver:
 
 
 async def hang(_request: web.Request) -> web.StreamResponse:
-    """Never answer."""
+    """Never respond."""
     await asyncio.sleep(3600)
     return web.Response()
 
 
 async def echo(request: web.Request) -> web.StreamResponse:
-    """Answer 200 with what was sent."""
+    """Respond 200 with the request's body."""
     return web.Response(body=await request.read())
 
 
 async def flood(request: web.Request) -> web.StreamResponse:
-    """Answer 200 with a body that never ends."""
+    """Respond 200 with an endless body."""
     response = web.StreamResponse()
     await response.prepare(request)
     while True:
@@ -99,7 +99,7 @@ async def flood(request: web.Request) -> web.StreamResponse:
 
 
 async def drip(request: web.Request) -> web.StreamResponse:
-    """Answer 200 with a body of which a byte comes now and then."""
+    """Respond 200 with a body sent one byte at a time."""
     response = web.StreamResponse()
     await response.prepare(request)
     while True:
@@ -108,5 +108,5 @@ async def drip(request: web.Request) -> web.StreamResponse:
 
 
 def status(code: int, **headers: str) -> Answer:
-    """Answer with a status."""
+    """Return a response function with a status."""
     return lambda _request: web.Response(status=code, headers=headers)

@@ -1,4 +1,4 @@
-// An SMSC on node-smpp: says on its output, a line of JSON each, its port and what it was told; receipts what it takes.
+// An SMSC on node-smpp: it reports its port, submit_sm and deliver_sm_resp as lines of JSON, and sends receipts.
 const smpp = require("smpp");
 
 const say = (fact) => process.stdout.write(JSON.stringify(fact) + "\n");
