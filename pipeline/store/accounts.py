@@ -206,5 +206,5 @@ FROM accounts AS a WHERE id = %(account)s
 
 
 def balance(conn: Connection, account: int) -> AccountBalance:
-    """Return an account's money, credit and quota."""
+    """Return an account's balance and remaining quota; see `AccountBalance`."""
     return AccountBalance(*conn.exec_driver_sql(_BALANCE, {"account": account}).one())

@@ -283,7 +283,7 @@ class Lost:
 
     @property
     def in_hand(self) -> bool:
-        """Return whether some of it was in flight: it may have crashed its worker, rather than another of its batches."""
+        """Return whether some of it was in flight: it may have crashed its worker, rather than another batch of it."""
         return self.marked is not None and self.marked != self.recorded
 
 

@@ -13,7 +13,7 @@ from schema.vocabulary import Code, Encoding
 Span = tuple[UUID, UUID, UUID, bool]
 
 # of a repeated request the carrier may have changed since: the first attempt says which was chosen first;
-# and what a carrier refused is in a batch without a due time
+# and later batches of a message that a carrier refused have no send_at
 _WRITTEN = """
 SELECT m.id, m.phone, m.country, m.sender, m.body, m.correlation_id, m.encoding, m.segments, m.amount, m.quota,
        CASE WHEN s.again THEN coalesce((SELECT p.carrier FROM provider_attempts AS p WHERE p.message_id = m.id
