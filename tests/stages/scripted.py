@@ -165,7 +165,7 @@ class Stage:
         )
 
     def receive(self, *args: Any, **named: Any) -> int:
-        """Apply one receipt; return the number applied."""
+        """Apply one receipt; return how many were new."""
         return book(self.rt, [self.report(*args, **named)])
 
     def tried(self) -> list[tuple[str, str]]:
@@ -173,7 +173,7 @@ class Stage:
         return list(self.world.rows("SELECT carrier, outcome FROM provider_attempts ORDER BY n, message_id"))
 
     def stands(self) -> list[tuple[str, str | None, str | None]]:
-        """Return status, error code and money of the messages."""
+        """Return (status, money, error code) of the messages, ordered by id."""
         return list(self.world.rows("SELECT status, money, error_code FROM messages ORDER BY id"))
 
 
