@@ -1,4 +1,4 @@
-"""Robase's SMS API, as it was in April 2026: docs.robase.dev."""
+"""Robase's SMS API (docs.robase.dev, as of April 2026)."""
 
 from pipeline.dialects.contract import Dialect
 from pipeline.dialects.robase import webhooks

@@ -1,4 +1,4 @@
-"""How Robase receives a caller: `Authorization: Bearer rb_live_…`, ten calls a second by key and endpoint."""
+"""Authentication of Robase's API: `Authorization: Bearer rb_live_…`; ten requests a second per key and operation."""
 
 import re
 
@@ -9,7 +9,7 @@ from schema.api import ApiKey, ApiRequest, ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code
 
-#: bytes of the largest request: a thousand rows with their variables
+#: largest request body in bytes: a thousand rows with their variables
 LARGEST = 8 * 1024 * 1024
 
 _TOKEN = re.compile(r"rb_(live|test)_[A-Za-z0-9]{32}")
@@ -23,7 +23,7 @@ def _who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
 
 
 def _prove(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: object) -> ApiResponse | None:
-    # whoever knows the token is its owner
+    # the token itself is the proof: the key was found by it
     return None
 
 

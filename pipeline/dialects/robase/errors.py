@@ -1,4 +1,4 @@
-"""Robase's errors: one shape, `{"error":{"type","message","field"?}}`; clients go by `type`.
+"""Robase's error responses: `{"error":{"type","message","field"?}}`; clients branch on `type`.
 
 Source: docs.robase.dev/concepts/errors, /sms/sending, /concepts/rate-limits.
 """
@@ -13,7 +13,7 @@ from schema.api import ApiRequest, ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code
 
-#: code → (HTTP, type, our words instead of the refusal's own); what no request can end with is our own fault
+#: code → HTTP status, error type, and message (None: the refusal's own); what no request can end with is 500
 ERRORS: dict[Code, tuple[int, str, str | None]] = {
     Code.MISSING_FIELD: (400, "validation_error", None),
     Code.INVALID_FIELD: (400, "validation_error", None),
@@ -65,15 +65,15 @@ ERRORS: dict[Code, tuple[int, str, str | None]] = {
     Code.INTERNAL: (500, "internal_error", "internal error"),
 }
 
-#: the sentence where a refusal says no more than its code
+#: message where the refusal has none
 _UNSAID = {Code.PHONE_INVALID: "recipient is not a valid E.164 phone number"}
-#: our words for what an order is made of → the vendor's
+#: our names of an order's fields → the vendor's
 _FIELDS = {"sender": "from", "to": "to", "merge": "body", "country": "country", "recipients": "to"}
 _PLACE = re.compile(r"recipients\[\d+\]\.?")
 
 
 def error(refusal: Refusal) -> dict[str, Any]:
-    """Return one refusal in the vendor's words: `{"type","message","field"?}`."""
+    """Return a refusal as the vendor's error object: `{"type","message","field"?}`."""
     _, kind, words = ERRORS[refusal.code]
     content = {"type": kind, "message": words or refusal.message or _UNSAID.get(refusal.code, "")}
     field = _field(refusal.field)
@@ -81,7 +81,7 @@ def error(refusal: Refusal) -> dict[str, Any]:
 
 
 def refuse(_call: ApiRequest, refusals: Sequence[Refusal], wait: float = 0.0) -> ApiResponse:
-    """Return the answer that refusals make: the first of them, as the vendor tells one at a time."""
+    """Return the error response for the first of these refusals; the vendor reports one at a time."""
     first = refusals[0]
     status = ERRORS[first.code][0]
     headers = {"Retry-After": str(max(1, math.ceil(min(wait, 3600.0))))} if status in (429, 503) else None

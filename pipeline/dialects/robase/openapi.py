@@ -1,4 +1,4 @@
-"""Robase's door as an OpenAPI 3.1 document: every operation, and every status it can answer."""
+"""Robase's OpenAPI 3.1 document: every operation, with every status that it may return."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,9 +8,9 @@ from schema.vocabulary import Encoding, SenderState, Status
 
 Json = dict[str, Any]
 
-#: what any call may be answered
+#: statuses that any operation may return
 _ALWAYS = (400, 401, 403, 413, 414, 415, 429, 431, 500, 503)
-#: what one with a body may be answered too
+#: further statuses of operations with a body
 _BODY = (400, 415)
 
 _WHY = {
@@ -31,7 +31,7 @@ _WHY = {
 
 
 def document() -> Json:
-    """Return the document."""
+    """Return the OpenAPI 3.1 document."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -166,7 +166,7 @@ def _refused(status: int) -> Json:
     return found | ({"headers": {"Retry-After": _ref("headers/RetryAfter")}} if status in (429, 503) else {})
 
 
-# Shapes -------------------------------------------------------------------------------------------------------
+# Schemas ------------------------------------------------------------------------------------------------------
 
 _TEXT: Json = {"type": "string"}
 _UUID: Json = {"type": "string", "format": "uuid"}
@@ -185,7 +185,7 @@ _EXAMPLE: Json = {"to": "+2348012345678", "from": "ACMERIDE", "body": "Your ride
 
 
 def _asked() -> dict[str, Json]:
-    """Return the shapes of requests."""
+    """Return the schemas of requests."""
     message: Json = {
         "to": {"type": "string", "pattern": r"^\+[0-9]{8,15}$", "examples": ["+2348012345678"]},
         "body": {"type": ["string", "null"], "maxLength": templates.MOST_BODY},
@@ -219,12 +219,12 @@ def _asked() -> dict[str, Json]:
     }
 
 
-#: a number of something
+#: a count
 _WHOLE: Json = {"type": "integer", "minimum": 0}
 
 
 def _answered() -> dict[str, Json]:
-    """Return the shapes of answers."""
+    """Return the schemas of responses."""
     sms: Json = {
         "id": _UUID,
         "status": {"enum": [str(each) for each in Status]},
@@ -275,7 +275,7 @@ def _answered() -> dict[str, Json]:
 
 
 def _resources(encoding: Json) -> dict[str, Json]:
-    """Return the shapes of templates, sender ids and webhooks."""
+    """Return the schemas of templates, sender ids and webhooks."""
     return {
         "Template": _closed(
             {"id": _TEXT, "name": _TEXT, "slug": _TEXT, "body": _TEXT, "variables": {"type": "array", "items": _TEXT}}
@@ -315,17 +315,17 @@ def _attempt() -> Json:
 
 
 def _open(properties: Mapping[str, Json], required: Iterable[str]) -> Json:
-    """Return an object that must have the required fields and may have any other."""
+    """Return the schema of an object that has the required fields and may have any other."""
     return {"type": "object", "required": list(required), "properties": dict(properties)}
 
 
 def _change(properties: Mapping[str, Json]) -> Json:
-    """Return an object of fields that stay as they are when they are not given, or null."""
+    """Return the schema of an object whose fields stay unchanged where they are absent or null."""
     return _open({name: {"anyOf": [each, {"type": "null"}]} for name, each in properties.items()}, [])
 
 
 def _closed(properties: Mapping[str, Json], may: Iterable[str] = ()) -> Json:
-    """Return an object of these fields and no others, of which some may be left out."""
+    """Return the schema of an object of these fields only, of which those in `may` are optional."""
     required = [name for name in properties if name not in set(may)]
     return _open(properties, required) | {"additionalProperties": False}
 

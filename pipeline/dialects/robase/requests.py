@@ -1,4 +1,4 @@
-"""What Robase's callers ask to have sent: bytes in, asks or the first fault out. Unknown fields are ignored.
+"""Parses Robase's send requests: JSON into messages, or the first error. Unknown fields are ignored.
 
 Source: docs.robase.dev/sms/sending, /sms/batch, /concepts/idempotency, /sms/test-mode.
 """
@@ -25,22 +25,22 @@ from schema.vocabulary import Code
 
 M = TypeVar("M", bound=BaseModel)
 
-#: rows of one batch
+#: most rows of one batch
 MOST_ROWS = 1000
-#: how far ahead send_at may lie
+#: how far ahead send_at may be
 LEAD = timedelta(days=30)
-#: dial code → country; these may be named, each for its own numbers: a caller's word is no fact to price or permit by
+#: dial code → country; a request may name these, each for its own numbers only, as prices and permissions depend on it
 COUNTRIES = {"+234": "NG", "+233": "GH", "+254": "KE", "+225": "CI"}
-#: characters of an idempotency key
+#: most characters of an idempotency key
 MOST_KEY = 255
 
-#: by which messages are sent
+#: operations that send messages
 OPERATIONS = ("send", "batch", "batch.row")
 
 _PHONE = re.compile(r"\+[0-9]{8,15}")
 #: a number without a plus
 _HOME = re.compile(r"[0-9(][0-9 ()./-]{4,63}", re.ASCII)
-#: the whole text of a message is one merge field: what a customer wrote is never read as a template of ours
+#: the whole text is one merge field, so that merge fields in a customer's text are not filled in
 _BODY, _FIELD = "${text}", "text"
 
 
@@ -72,12 +72,12 @@ class _Batch(BaseModel):
 
 @value_class
 class RobaseMessage:
-    """One message to be sent; a template is still to be filled in."""
+    """One message to send; its template is not filled in yet."""
 
     to: str
-    #: None: its template says it
+    #: None: the template has it
     body: str | None
-    #: slug or id
+    #: the template's slug or id
     template: str | None
     variables: Mapping[str, Any] = field(repr=False)
     country: str | None = None
@@ -86,7 +86,7 @@ class RobaseMessage:
 
 @value_class
 class SmsRequest:
-    """What one `POST /sms` asks for."""
+    """A `POST /sms` request."""
 
     sender: str
     ask: RobaseMessage
@@ -95,16 +95,16 @@ class SmsRequest:
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """What one `POST /sms/batch` asks for."""
+    """A `POST /sms/batch` request."""
 
     sender: str
-    #: each row, or what is wrong with it
+    #: each row, or its error
     rows: list[RobaseMessage | Refusal]
     send_at: datetime | None
 
 
 def read_sms(call: ApiRequest, key: ApiKey, now: datetime) -> SmsRequest | Refusal:
-    """Return the message that a call asks to have sent, or the first thing that is wrong with it."""
+    """Return the message of a `POST /sms` request, or its first error."""
     asked = read(call, _Sms)
     if isinstance(asked, Refusal):
         return asked
@@ -118,7 +118,7 @@ def read_sms(call: ApiRequest, key: ApiKey, now: datetime) -> SmsRequest | Refus
 
 
 def read_batch(call: ApiRequest, key: ApiKey, now: datetime) -> BatchRequest | Refusal:
-    """Return the rows that a call asks to have sent, or what is wrong with all of it; a bad row stands for itself."""
+    """Return the rows of a `POST /sms/batch` request, each a message or its error, or the error of the whole."""
     asked = read(call, _Batch)
     if isinstance(asked, Refusal):
         return asked
@@ -134,7 +134,7 @@ def read_batch(call: ApiRequest, key: ApiKey, now: datetime) -> BatchRequest | R
 
 
 def read_key(call: ApiRequest) -> str | Refusal | None:
-    """Return the call's Idempotency-Key, None when it has none, or what is wrong with it."""
+    """Return the Idempotency-Key header, None without one, or what is wrong with it."""
     word = call.headers.get("idempotency-key")
     if not word:
         return None
@@ -142,7 +142,7 @@ def read_key(call: ApiRequest) -> str | Refusal | None:
 
 
 def read(call: ApiRequest, model: type[M]) -> M | Refusal:
-    """Return a call's JSON as the model, or the first thing that is wrong with it."""
+    """Return a JSON body parsed into the model, or its first error."""
     media = call.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media != "application/json" and not media.endswith("+json"):
         return Refusal(Code.MEDIA_UNKNOWN, "send application/json")
@@ -154,7 +154,7 @@ def read(call: ApiRequest, model: type[M]) -> M | Refusal:
 
 
 def door(name: str, key: ApiKey) -> str:
-    """Return the name space of idempotency keys of an endpoint; tests have their own."""
+    """Return the name space of an operation's idempotency keys; test keys have their own."""
     return f"robase.test.{name}" if key.test else f"robase.{name}"
 
 
@@ -168,7 +168,7 @@ def order(
     idempotency_key: str | None,
     now: datetime,
 ) -> Order:
-    """Return the order for messages of one sender, each with its own text."""
+    """Return an order for messages of one sender, each with its own text."""
     recipients = [Recipient(to=ask.to, merge={_FIELD: text}, country=ask.country) for ask, text in messages]
     return Order(
         account=key.owner,
@@ -185,7 +185,7 @@ def order(
 
 
 def text_of(ask: RobaseMessage, known: Mapping[str, ShownTemplate]) -> str | Refusal:
-    """Return the text of a message, its template filled in, or why there is none."""
+    """Return the text of a message, its template filled in, or the error."""
     if ask.template is None:
         assert ask.body is not None
         return ask.body
@@ -199,11 +199,11 @@ def text_of(ask: RobaseMessage, known: Mapping[str, ShownTemplate]) -> str | Ref
 
 
 def key_of_row(header: str, place: int) -> str:
-    """Return the key of a batch's row that has none of its own, where the whole batch has one."""
+    """Return the idempotency key of a batch's row without its own, derived from the key of the whole batch."""
     return f"{sha256(header.encode()).hexdigest()}:{place}"
 
 
-# What fits ------------------------------------------------------------------------------------------------------
+# Validation -----------------------------------------------------------------------------------------------------
 
 _KEY_WORDS = f"an idempotency key has 1 to {MOST_KEY} printable characters"
 _NATIONAL = "recipient is a national number, or lacks its plus: write it in E.164, as + and its country code"

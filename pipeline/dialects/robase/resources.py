@@ -1,4 +1,4 @@
-"""What Robase's callers write down with us: templates, sender ids, webhooks. Bytes in, asks or the first fault out.
+"""Parses Robase's requests for templates, sender ids and webhooks: JSON into values, or the first error.
 
 Source: docs.robase.dev/sms/templates, /sms/sender-ids, /concepts/webhooks; robasedev 0.1.0 for `name` and `enabled`.
 """
@@ -18,15 +18,15 @@ from schema.api import ApiRequest
 from schema.message import Refusal
 from schema.vocabulary import Code
 
-#: messages one page lists, and how many it may
+#: messages of one page: by default, and at most
 PAGE, MOST = 50, 200
-#: the events one may ask to hear of; of e-mail we never have news
+#: events that a webhook may subscribe to; those of e-mail never occur
 RECEIVED = frozenset(EVENTS.values()) | {
     f"email.{word}" for word in ("sent", "delivered", "bounced", "complained", "opened", "clicked")
 }
 
 _Word = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
-# a million words that are none are told of once
+# many invalid items are reported as one error
 _Words = Annotated[list[str], Field(fail_fast=True)]
 
 
@@ -78,7 +78,7 @@ class _WebhookChange(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class TemplateRequest:
-    """A template's name and body; None: as it was."""
+    """A new or changed template; None: unchanged."""
 
     name: str | None
     body: str | None
@@ -87,7 +87,7 @@ class TemplateRequest:
 
 @dataclass(frozen=True, slots=True)
 class SenderRequest:
-    """What is said of a sender id; countries None: as it was."""
+    """A new or changed sender id registration; countries None: unchanged."""
 
     sender: str
     countries: list[str] | None
@@ -96,7 +96,7 @@ class SenderRequest:
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """What is asked of a webhook; None: as it was."""
+    """A new or changed webhook; None: unchanged."""
 
     url: str | None
     events: list[str] | None
@@ -105,7 +105,7 @@ class WebhookRequest:
 
 
 def read_template(call: ApiRequest) -> TemplateRequest | Refusal:
-    """Return a new template, or what is wrong with it."""
+    """Return a new template, or its first error."""
     asked = read(call, _Template)
     if isinstance(asked, Refusal):
         return asked
@@ -113,13 +113,13 @@ def read_template(call: ApiRequest) -> TemplateRequest | Refusal:
 
 
 def read_template_change(call: ApiRequest) -> TemplateRequest | Refusal:
-    """Return what is to change of a template, or what is wrong with it."""
+    """Return the changes of a template, or their first error."""
     asked = read(call, _TemplateChange)
     return asked if isinstance(asked, Refusal) else _template(asked.name, asked.body)
 
 
 def read_variables(call: ApiRequest) -> Mapping[str, Any] | Refusal:
-    """Return the variables to preview a template with: the body, or its `variables`; an empty body: none."""
+    """Return the variables of a template preview: the body, or its `variables`; an empty body: none."""
     if not call.body:
         return {}
     asked = read(call, _Variables)
@@ -130,7 +130,7 @@ def read_variables(call: ApiRequest) -> Mapping[str, Any] | Refusal:
 
 
 def read_sender(call: ApiRequest) -> SenderRequest | Refusal:
-    """Return a sender id to be registered, or what is wrong with it."""
+    """Return a sender id to register, or its first error."""
     asked = read(call, _Sender)
     if isinstance(asked, Refusal):
         return asked
@@ -141,7 +141,7 @@ def read_sender(call: ApiRequest) -> SenderRequest | Refusal:
 
 
 def read_sender_change(call: ApiRequest) -> SenderRequest | Refusal:
-    """Return what is to change of a sender id's registration, or what is wrong with it."""
+    """Return the changes of a sender id's registration, or their first error."""
     asked = read(call, _SenderChange)
     if isinstance(asked, Refusal):
         return asked
@@ -150,7 +150,7 @@ def read_sender_change(call: ApiRequest) -> SenderRequest | Refusal:
 
 
 def read_webhook(call: ApiRequest) -> WebhookRequest | Refusal:
-    """Return a new webhook, or what is wrong with it."""
+    """Return a new webhook, or its first error."""
     asked = read(call, _Webhook)
     if isinstance(asked, Refusal):
         return asked
@@ -159,7 +159,7 @@ def read_webhook(call: ApiRequest) -> WebhookRequest | Refusal:
 
 
 def read_webhook_change(call: ApiRequest) -> WebhookRequest | Refusal:
-    """Return what is to change of a webhook, or what is wrong with it."""
+    """Return the changes of a webhook, or their first error."""
     asked = read(call, _WebhookChange)
     if isinstance(asked, Refusal):
         return asked
@@ -169,7 +169,7 @@ def read_webhook_change(call: ApiRequest) -> WebhookRequest | Refusal:
 
 
 def read_page(call: ApiRequest) -> tuple[int, str | None] | Refusal:
-    """Return how many messages a page should list and where it begins, or what is wrong with the query."""
+    """Return the page size and the cursor of a query string, or its first error."""
     try:
         asked = fields(call.query)
     except ValueError:

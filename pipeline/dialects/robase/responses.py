@@ -1,6 +1,6 @@
-"""What Robase's callers are told when all is well: messages, templates, sender ids, webhooks.
+"""Robase's success responses: messages, templates, sender ids, webhooks.
 
-A field that holds nothing is left out, but for `next_cursor`'s kin the vendor documents no null. Source:
+Empty fields are left out: apart from `next_cursor` and the like the vendor documents no null. Sources:
 docs.robase.dev/sms/sending, /api-reference/sms/get, /list, /batch, /sms/templates, /api-reference/sender-ids.
 """
 
@@ -18,12 +18,12 @@ from schema.api_views import ShownAttempt, ShownMessage, ShownSenderId, ShownTem
 from schema.message import AcceptedMessage, Answered, Measure, Refusal
 from schema.vocabulary import Code, Outcome, Status
 
-#: tells a client that nothing was done again
+#: header of a replayed response
 REPLAYED = {"Idempotent-Replay": "true"}
 
 
 def sent(call: ApiRequest, answered: Answered, currency: str) -> ApiResponse:
-    """Return the answer to `POST /sms`: the message, or why there is none."""
+    """Return the response to `POST /sms`: the message, or the error."""
     headers = REPLAYED if answered.replayed else None
     found = outcome(answered, 0)
     if isinstance(found, Refusal):
@@ -33,7 +33,7 @@ def sent(call: ApiRequest, answered: Answered, currency: str) -> ApiResponse:
 
 
 def outcome(answered: Answered, place: int) -> AcceptedMessage | Refusal:
-    """Return what became of one of an order's recipients."""
+    """Return the accepted message of one of an order's recipients, or its refusal."""
     found = answered.messages[place] if place < len(answered.messages) else None
     if found is None:
         own = [each for each in answered.refusals if each.index in (place, None)]
@@ -42,7 +42,7 @@ def outcome(answered: Answered, place: int) -> AcceptedMessage | Refusal:
 
 
 def accepted(message: AcceptedMessage, currency: str) -> dict[str, Any]:
-    """Return a message as it was when it was accepted."""
+    """Return a message object as of its acceptance."""
     return _filled(
         id=str(message.id),
         status=Status.SCHEDULED if message.send_at else Status.QUEUED,
@@ -60,7 +60,7 @@ def accepted(message: AcceptedMessage, currency: str) -> dict[str, Any]:
 
 
 def message(seen: ShownMessage, currency: str) -> dict[str, Any]:
-    """Return a message as it stands."""
+    """Return a message object with its current status and its attempts."""
     winner = next((each for each in reversed(seen.tries) if each.outcome is Outcome.ACCEPTED), None)
     last = winner or (seen.tries[-1] if seen.tries else None)
     word, sentence = failure(seen.error_code)
@@ -88,18 +88,18 @@ def message(seen: ShownMessage, currency: str) -> dict[str, Any]:
 
 
 def story(seen: ShownMessage, moves: Sequence[tuple[Status, datetime]], currency: str) -> ApiResponse:
-    """Return the answer to `GET /sms/{id}`: the message and what happened to it, in order."""
+    """Return the response to `GET /sms/{id}`: the message and its events in order."""
     events = [{"type": EVENTS.get(status, f"sms.{status}"), "created_at": _instant(at)} for status, at in moves]
     return reply(200, {"sms": message(seen, currency), "events": events})
 
 
 def page(found: Sequence[ShownMessage], cursor: str | None, currency: str) -> ApiResponse:
-    """Return the answer to `GET /sms`; `next_cursor` is there when there is more."""
+    """Return the response to `GET /sms`; `next_cursor` is present if there are more."""
     return reply(200, _filled(data=[message(each, currency) for each in found], next_cursor=cursor))
 
 
 def batch(rows: Sequence[AcceptedMessage | Refusal], replayed: Sequence[bool], currency: str) -> ApiResponse:
-    """Return the answer to `POST /sms/batch`: each row for itself, and 200 whatever became of them."""
+    """Return the response to `POST /sms/batch`: 200, with a message or an error for each row."""
     data: list[dict[str, Any]] = []
     for index, (row, again) in enumerate(zip(rows, replayed, strict=True)):
         content: dict[str, Any] = {"index": index} | ({"replayed": True} if again else {})
@@ -113,7 +113,7 @@ def batch(rows: Sequence[AcceptedMessage | Refusal], replayed: Sequence[bool], c
 
 
 def template(text: ShownTemplate) -> dict[str, Any]:
-    """Return a template."""
+    """Return a template object."""
     return {
         "id": templates.spelt(text.id),
         "name": text.name,
@@ -124,12 +124,12 @@ def template(text: ShownTemplate) -> dict[str, Any]:
 
 
 def rendered(body: str, measure: Measure) -> ApiResponse:
-    """Return the answer to `POST /sms-templates/{id}/render`."""
+    """Return the response to `POST /sms-templates/{id}/render`."""
     return reply(200, {"body": body, "encoding": measure.encoding, "segments": measure.segments})
 
 
 def sender(found: ShownSenderId) -> dict[str, Any]:
-    """Return a sender id with what its owner said of it."""
+    """Return a sender id object with its registration."""
     own: Mapping[str, Any] = found.registration
     return _filled(
         id=str(found.id),
@@ -148,7 +148,7 @@ def sender(found: ShownSenderId) -> dict[str, Any]:
 def webhook(
     id_: str, url: str, events: Sequence[str], description: str, enabled: bool, at: datetime, secret: str | None
 ) -> dict[str, Any]:
-    """Return a webhook; its secret is seen when it is made or rotated."""
+    """Return a webhook object; the secret only when it is created or rotated."""
     return _filled(
         id=id_,
         url=url,
@@ -161,7 +161,7 @@ def webhook(
 
 
 def listed(things: Sequence[Mapping[str, Any]]) -> ApiResponse:
-    """Return the answer to a call that lists all there is."""
+    """Return the response to a request that lists all items of a kind."""
     return reply(200, {"data": list(things)})
 
 

@@ -1,4 +1,4 @@
-"""Robase's templates: how one is called, what it looks up, and what it says when it is filled in."""
+"""Robase's message templates: slugs, ids, validation, variables and rendering."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ from schema.api_views import ShownTemplate
 from schema.message import Measure, Refusal
 from schema.vocabulary import Code, Syntax
 
-#: characters of a body, before and after it is filled in, and of a name or slug
+#: most characters of a body, before and after it is filled in, and of a name or slug
 MOST_BODY, MOST_NAME = 1600, 64
 
 _PREFIX = "tpl_"
@@ -22,18 +22,18 @@ _BREAKS = re.compile(r"[^a-z0-9]+")
 
 
 def slug(name: str) -> str:
-    """Return the slug of a template's name: `Ride arriving` → `ride-arriving`; "" when nothing of it is left."""
+    """Return the slug of a template's name: `Ride arriving` → `ride-arriving`; "" if no character is left."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return _BREAKS.sub("-", plain).strip("-")[:MOST_NAME].strip("-")
 
 
 def spelt(id_: UUID) -> str:
-    """Return a template's id as the vendor writes it."""
+    """Return a template's id in the vendor's format: `tpl_…`."""
     return f"{_PREFIX}{id_}"
 
 
 def word(asked: str) -> str:
-    """Return the slug or id that a caller means: `tpl_…` is an id too."""
+    """Return the slug or id in a request, without the prefix `tpl_` of an id."""
     if not asked.startswith(_PREFIX):
         return asked
     try:
@@ -43,7 +43,7 @@ def word(asked: str) -> str:
 
 
 def check(body: str) -> Refusal | None:
-    """Return why a body cannot be a template's, or None."""
+    """Return why a body is not a valid template, or None."""
     if not body.strip() or len(body) > MOST_BODY or "\x00" in body:
         return Refusal(Code.INVALID_FIELD, f"body must have 1 to {MOST_BODY} characters, and no NUL", "body")
     try:
@@ -54,12 +54,12 @@ def check(body: str) -> Refusal | None:
 
 
 def variables(text: ShownTemplate) -> tuple[str, ...]:
-    """Return the names that a template looks up."""
+    """Return the names of a template's variables."""
     return _compiled(text.body).variables if text.syntax is Syntax.GO else templates.compile(text.body).names
 
 
 def render(text: ShownTemplate, given: Mapping[str, Any]) -> str:
-    """Return a template filled in; what is longer than a body may be is cut to one character more."""
+    """Return a template filled in; a text above the limit is cut to one character more than the limit."""
     if text.syntax is Syntax.GO:
         return go_templates.render(_compiled(text.body), given, MOST_BODY)
     template = templates.compile(text.body)
@@ -70,7 +70,7 @@ def render(text: ShownTemplate, given: Mapping[str, Any]) -> str:
 
 
 def preview(text: ShownTemplate, given: Mapping[str, Any]) -> tuple[str, Measure]:
-    """Return a template filled in, and how it would travel."""
+    """Return a template filled in, with its encoding and number of segments."""
     body = render(text, given)
     return body, measure([body])[0]
 

@@ -1,10 +1,10 @@
-"""What Robase's customers are told of their messages (docs.robase.dev/concepts/webhooks).
+"""Robase's webhooks: status changes of messages (docs.robase.dev/concepts/webhooks).
 
     POST {url}    Robase-Event: sms.delivered    Robase-Signature: t=1766570400,v1=<hex>
     {"id": "evt_…", "type": "sms.delivered", "created_at", "data": {"sms_id", "to", "from", "status", …}}
 
-Signed is `{t}.{raw body}` by HMAC-SHA256 with the endpoint's secret. After a rotation there are two `v1`, the newest
-last: clients that keep one keep that.
+The signature is HMAC-SHA256 of `{t}.{raw body}` with the endpoint's secret. After a rotation there are two `v1`, the
+newest last: clients that keep one keep the last.
 """
 
 import hmac
@@ -17,7 +17,7 @@ from typing import Any
 from schema.api import MessageEvent, WebhookPost
 from schema.vocabulary import Code, Status
 
-#: the vendor's own are not public; a day and a half in all
+#: the vendor's own schedule is not public; a day and a half in all
 SCHEDULE: tuple[float, ...] = (5, 60, 300, 1800, 7200, 28_800, 86_400)
 TIMEOUT: float = 15
 SUCCESSES: Container[int] = range(200, 300)
@@ -30,7 +30,7 @@ EVENTS = {
     Status.REJECTED: "sms.rejected",
 }
 
-#: why a message failed or was rejected after it was accepted: their word, and a sentence
+#: error code and message of messages that failed or were rejected after they were accepted
 FAILURES: dict[Code, tuple[str, str]] = {
     Code.NO_PRICE: ("no_route", "there is no price for this destination"),
     Code.INSUFFICIENT_FUNDS: ("sms_quota_exceeded", "monthly quota and wallet are both exhausted"),
@@ -48,7 +48,7 @@ FAILURES: dict[Code, tuple[str, str]] = {
 
 
 def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
-    """Return the call that tells it; None: there is no word for it, or the endpoint does not hear it."""
+    """Return the webhook call for an event; None: there is none for its status, or the endpoint did not subscribe."""
     event = EVENTS.get(notification.status)
     if event is None or (notification.listens_to and event not in notification.listens_to):
         return None
@@ -64,7 +64,7 @@ def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime)
 
 
 def sign(secrets: Sequence[bytes], now: datetime, body: bytes) -> str:
-    """Return the value of `Robase-Signature`: the moment, and a signature by each secret, the newest last."""
+    """Return the value of `Robase-Signature`: the time, and a signature with each secret, the newest last."""
     moment = str(int(now.timestamp()))
     signed = moment.encode() + b"." + body
     return ",".join(
@@ -91,7 +91,7 @@ def _data(notification: MessageEvent) -> dict[str, Any]:
 
 
 def failure(code: Code | None) -> tuple[str | None, str | None]:
-    """Return Robase's word and sentence for why a message came to nothing; both None when it did not."""
+    """Return the error code and message of a failed message; both None if it did not fail."""
     return (None, None) if code is None else FAILURES.get(code, (str(code), "it was not sent"))
 
 

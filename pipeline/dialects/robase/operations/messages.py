@@ -1,4 +1,4 @@
-"""Robase's messages: send one or a thousand, look at them, take one back."""
+"""Robase's message operations: send one, send a batch, get, list, cancel."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ from schema.api import ApiKey, ApiResponse
 from schema.message import AcceptedMessage, Answered, Refusal
 from schema.vocabulary import Code, Status
 
-#: the scope that all but sending asks for
+#: the scope that all operations except sending require
 FULL = "full"
 
 _INTERNAL = Refusal(Code.INTERNAL, "")
 
 
 async def send(context: RequestContext) -> ApiResponse:
-    """Answer `POST /sms`."""
+    """Answer `POST /sms`: 202 with the message, or an error."""
     now = context.submission.rt.now()
     header = requests.read_key(context.call)
     if isinstance(header, Refusal):
         return refuse(context.call, [header])
     asked = await _read(context, now)
     if isinstance(asked, Refusal):
-        # under a key that was used, whatever comes now, the first answer stands
+        # a used idempotency key gets its first response, even if the request is invalid now
         return (header and await _earlier(context, header)) or refuse(context.call, [asked])
     sms, text = asked
     order = requests.order(
@@ -52,7 +52,7 @@ async def send(context: RequestContext) -> ApiResponse:
 
 
 async def _read(context: RequestContext, now: datetime) -> tuple[SmsRequest, str] | Refusal:
-    """Return what is to be sent, with its text."""
+    """Return the request and its text, or the first error."""
     sms = requests.read_sms(context.call, context.key, now)
     if isinstance(sms, Refusal):
         return sms
@@ -69,19 +69,19 @@ async def _earlier(context: RequestContext, header: str) -> ApiResponse | None:
     return responses.sent(context.call, found, key.currency) if found else None
 
 
-# A batch --------------------------------------------------------------------------------------------------------
+# Batches --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """An order, and the places its messages have in the batch."""
+    """An order, and the indices of its messages in the batch."""
 
     sending: SendRequest
     places: Sequence[int]
 
 
 async def send_batch(context: RequestContext) -> ApiResponse:
-    """Answer `POST /sms/batch`: 200, whatever becomes of each row."""
+    """Answer `POST /sms/batch`: 200, with a message or an error for each row."""
     now = context.submission.rt.now()
     header = requests.read_key(context.call)
     if isinstance(header, Refusal):
@@ -108,9 +108,9 @@ def _row(answered: Answered | Refused | Exception, place: int) -> AcceptedMessag
 def _load(
     rt: Runtime, key: ApiKey, asked: BatchRequest, header: str | None, now: datetime
 ) -> tuple[list[AcceptedMessage | Refusal], list[_Load]]:
-    """Return what is wrong with each row (or, for the time being, `_INTERNAL`), and the orders of those that are well.
+    """Return the error of each row (`_INTERNAL` until its result is known), and the orders of the valid rows.
 
-    Rows with keys of their own are orders of their own; all others are one.
+    Rows with an idempotency key, their own or derived from the batch's, are one order each; all others share one.
     """
     words = {
         templates.word(row.template)
@@ -158,18 +158,18 @@ def _order(
     return _Load(SendRequest(rt.new_ids(), order), [index for index, _, _ in members])
 
 
-# What was sent --------------------------------------------------------------------------------------------------
+# Get, list, cancel ----------------------------------------------------------------------------------------------
 
 
 async def get(context: RequestContext) -> ApiResponse:
-    """Answer `GET /sms/{id}`."""
+    """Answer `GET /sms/{id}`: the message and its events, or 404."""
     id_ = read_id(context.path["id"])
     found = await context.submission.run(recount, _view(context.key), id_) if id_ else None
     return responses.story(*found, context.key.currency) if found else _no_message(context)
 
 
 async def list_page(context: RequestContext) -> ApiResponse:
-    """Answer `GET /sms`."""
+    """Answer `GET /sms`: a page of messages, the latest first."""
     asked = resources.read_page(context.call)
     if isinstance(asked, Refusal):
         return refuse(context.call, [asked])
@@ -182,7 +182,7 @@ async def list_page(context: RequestContext) -> ApiResponse:
 
 
 async def take_back(context: RequestContext) -> ApiResponse:
-    """Answer `POST /sms/{id}/cancel`."""
+    """Answer `POST /sms/{id}/cancel`: the cancelled message, 404, or 409 if it is too late."""
     found = await _look(context)
     if found is None:
         return _no_message(context)
@@ -200,7 +200,7 @@ async def _look(context: RequestContext) -> ShownMessage | None:
 
 
 def read_id(word: str) -> UUID | None:
-    """Return the id that a path names, or None when it is none."""
+    """Return the UUID in a path, or None if it is invalid."""
     try:
         return UUID(word)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Robase's sender ids: asked for here, approved or rejected by an operator."""
+"""Robase's sender id operations: register, get, list, change; an operator approves or rejects them."""
 
 from pipeline.dialects.contract import ApiOperation, RequestContext, reply
 from pipeline.dialects.robase import resources, responses
@@ -15,7 +15,7 @@ _SETTLED = Refusal(Code.CONFLICT, "only a pending sender ID can be changed")
 
 
 async def write(context: RequestContext) -> ApiResponse:
-    """Answer `POST /sender-ids`: it waits for approval, and may be used for tests."""
+    """Answer `POST /sender-ids`: 201; the sender id is pending until it is approved, and usable in tests."""
     asked = resources.read_sender(context.call)
     if isinstance(asked, Refusal):
         return refuse(context.call, [asked])
@@ -26,19 +26,19 @@ async def write(context: RequestContext) -> ApiResponse:
 
 
 async def list_them(context: RequestContext) -> ApiResponse:
-    """Answer `GET /sender-ids`."""
+    """Answer `GET /sender-ids`: all of the account's."""
     found = await context.submission.run(list_all, context.key.account)
     return responses.listed([responses.sender(each) for each in found])
 
 
 async def get(context: RequestContext) -> ApiResponse:
-    """Answer `GET /sender-ids/{id}`."""
+    """Answer `GET /sender-ids/{id}`: the sender id, or 404."""
     found = await _find(context)
     return reply(200, responses.sender(found)) if found else refuse(context.call, [_UNKNOWN])
 
 
 async def change(context: RequestContext) -> ApiResponse:
-    """Answer `PATCH /sender-ids/{id}`: what is said of one may change while it is pending."""
+    """Answer `PATCH /sender-ids/{id}`: change the registration while it is pending, else 409."""
     asked = resources.read_sender_change(context.call)
     if isinstance(asked, Refusal):
         return refuse(context.call, [asked])

@@ -1,4 +1,4 @@
-"""Robase's templates: written, read, tried out."""
+"""Robase's template operations: create, get, list, change, delete, preview."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ _TAKEN = Refusal(Code.CONFLICT, "there is a template of this name", "name")
 
 
 async def write(context: RequestContext) -> ApiResponse:
-    """Answer `POST /sms-templates`."""
+    """Answer `POST /sms-templates`: 201, or 409 if the name is taken."""
     asked = resources.read_template(context.call)
     if isinstance(asked, Refusal):
         return refuse(context.call, [asked])
@@ -27,19 +27,19 @@ async def write(context: RequestContext) -> ApiResponse:
 
 
 async def list_them(context: RequestContext) -> ApiResponse:
-    """Answer `GET /sms-templates`."""
+    """Answer `GET /sms-templates`: all of the account's."""
     found = await context.submission.run(list_all, context.key.account)
     return responses.listed([responses.template(each) for each in found])
 
 
 async def get(context: RequestContext) -> ApiResponse:
-    """Answer `GET /sms-templates/{id}`."""
+    """Answer `GET /sms-templates/{id}`: the template, or 404."""
     found = await _find(context)
     return reply(200, responses.template(found)) if found else refuse(context.call, [_UNKNOWN])
 
 
 async def change(context: RequestContext) -> ApiResponse:
-    """Answer `PATCH` and `PUT /sms-templates/{id}`: its slug stays, whatever its name."""
+    """Answer `PATCH` and `PUT /sms-templates/{id}`: change a template; its slug stays when its name changes."""
     asked = resources.read_template_change(context.call)
     if isinstance(asked, Refusal):
         return refuse(context.call, [asked])
@@ -51,7 +51,7 @@ async def change(context: RequestContext) -> ApiResponse:
 
 
 async def remove(context: RequestContext) -> ApiResponse:
-    """Answer `DELETE /sms-templates/{id}`."""
+    """Answer `DELETE /sms-templates/{id}`: 204, or 404."""
     found = await _find(context)
     if found is None or not await context.submission.run(delete, context.key.account, found.id):
         return refuse(context.call, [_UNKNOWN])
@@ -59,7 +59,7 @@ async def remove(context: RequestContext) -> ApiResponse:
 
 
 async def preview(context: RequestContext) -> ApiResponse:
-    """Answer `POST /sms-templates/{id}/render`: what would be sent, and nothing is."""
+    """Answer `POST /sms-templates/{id}/render`: the rendered text and its segments; nothing is sent."""
     given = resources.read_variables(context.call)
     if not isinstance(given, Mapping):
         return refuse(context.call, [given])

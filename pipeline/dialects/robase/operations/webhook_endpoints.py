@@ -1,4 +1,4 @@
-"""Robase's webhooks: where a project is told what becomes of its messages."""
+"""Robase's webhook endpoint operations: create, get, list, change, delete, rotate the secret."""
 
 from pipeline.dialects.contract import ApiOperation, RequestContext, reply
 from pipeline.dialects.robase import resources, responses
@@ -14,7 +14,7 @@ _UNKNOWN = Refusal(Code.NOT_FOUND, "webhook not found")
 
 
 async def write(context: RequestContext) -> ApiResponse:
-    """Answer `POST /webhooks`: with the secret, the only time."""
+    """Answer `POST /webhooks`: 201, the only response with the endpoint's first secret."""
     asked = resources.read_webhook(context.call)
     if isinstance(asked, Refusal):
         return refuse(context.call, [asked])
@@ -31,19 +31,19 @@ async def write(context: RequestContext) -> ApiResponse:
 
 
 async def list_them(context: RequestContext) -> ApiResponse:
-    """Answer `GET /webhooks`."""
+    """Answer `GET /webhooks`: all of the account's."""
     found = await context.submission.run(webhook_endpoints.list_all, context.key.account)
     return responses.listed([_shown(each) for each in found if each.dialect == context.dialect.name])
 
 
 async def get(context: RequestContext) -> ApiResponse:
-    """Answer `GET /webhooks/{id}`."""
+    """Answer `GET /webhooks/{id}`: the webhook, or 404."""
     found = await _find(context)
     return reply(200, _shown(found)) if found else refuse(context.call, [_UNKNOWN])
 
 
 async def change(context: RequestContext) -> ApiResponse:
-    """Answer `PATCH /webhooks/{id}`."""
+    """Answer `PATCH /webhooks/{id}`: the changed webhook, or 404."""
     asked = resources.read_webhook_change(context.call)
     if isinstance(asked, Refusal):
         return refuse(context.call, [asked])
@@ -68,7 +68,7 @@ async def change(context: RequestContext) -> ApiResponse:
 
 
 async def remove(context: RequestContext) -> ApiResponse:
-    """Answer `DELETE /webhooks/{id}`."""
+    """Answer `DELETE /webhooks/{id}`: 204, or 404."""
     found = await _find(context)
     if found is None or not await context.submission.run(webhook_endpoints.remove, context.key.account, found.id):
         return refuse(context.call, [_UNKNOWN])
@@ -76,7 +76,7 @@ async def remove(context: RequestContext) -> ApiResponse:
 
 
 async def rotate(context: RequestContext) -> ApiResponse:
-    """Answer `POST /webhooks/{id}/rotate-secret`: with the new secret; the old one is good for another day."""
+    """Answer `POST /webhooks/{id}/rotate-secret`: the new secret; the old one is valid for another day."""
     found = await _find(context)
     denied = (
         await context.submission.run(webhook_endpoints.rotate_secret, context.key.account, found.id) if found else None
