@@ -1,1 +1,1 @@
-"""Front doors: one vendor's API a folder. They translate and decide nothing."""
+"""Vendors' HTTP APIs, one per folder: they translate requests and responses, and decide nothing."""

@@ -1,4 +1,4 @@
-"""What a dialect is: one vendor's API as one object, and what its operations ask to have done."""
+"""The interface of a dialect: one vendor's HTTP API as one object, and the services that its operations call."""
 
 import json
 import secrets
@@ -24,13 +24,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: what `vault.digest` is told when a bearer's key becomes a handle, and a client's secret a hash
+#: purposes of `vault.digest`: a bearer token becomes the key's handle, a client's secret its stored hash
 HANDLE, SECRET = "key", "secret"
 
 
 @dataclass(frozen=True, slots=True)
 class Nonce:
-    """What must not come twice from one key."""
+    """A value that a key may use only once (replay protection)."""
 
     word: str
     #: how long it is remembered
@@ -39,35 +39,35 @@ class Nonce:
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """How a dialect receives a caller. All of it is pure: the clock and the vault are handed in."""
+    """Authentication of a dialect's requests: functions without side effects; clock and vault are passed in."""
 
-    #: bytes one request's body may have
+    #: largest request body in bytes
     largest: int
-    #: calls a second by one key at one endpoint, and how many may come at once, unless the key says otherwise
+    #: rate limit per key and operation: requests a second, and burst, unless the key has its own
     rate: float
     burst: int
-    #: returns the handle that finds the caller's key, or the answer to one who shows none
+    #: returns the handle by which the key is looked up, or the error response if there are no valid credentials
     who: Callable[[ApiRequest, Vault], str | ApiResponse]
-    #: returns None when the call proves that its key is the caller's, or the answer when not
+    #: returns None if the request proves possession of the key, else the error response
     prove: Callable[[ApiRequest, ApiKey, Vault, datetime], ApiResponse | None]
-    #: returns the answer that these refusals make; `wait`: seconds after which another try may help
+    #: returns the error response for refusals; `wait`: seconds after which a retry may succeed
     refuse: Callable[[ApiRequest, Sequence[Refusal], float], ApiResponse]
-    #: tells whether only the body shows who calls: who signs it, or has his key in it
+    #: returns whether authentication needs the body: it is signed, or contains the credentials
     is_in_body: Callable[[ApiRequest], bool] = lambda _call: False
-    #: returns what must not come twice; None: nothing
+    #: returns the nonce that must not be used again; None: there is none
     nonce: Callable[[ApiRequest], Nonce | None] = lambda _call: None
-    #: returns the hash that is kept of the secret which the call shows; None: it shows none, or no hash is kept of it
+    #: returns the hash, as stored, of the secret in the request; None: there is no secret, or none is stored hashed
     secret_hash: Callable[[ApiRequest, Vault], bytes | None] = lambda _call, _vault: None
 
 
 def reply(status: int, content: Any, headers: Mapping[str, str] | None = None) -> ApiResponse:
-    """Return a JSON answer, UTF-8, without blanks."""
+    """Return a JSON response: UTF-8, compact."""
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return ApiResponse(status, body, {"Content-Type": "application/json", **(headers or {})})
 
 
 def fields(encoded: str) -> dict[str, str]:
-    """Return the fields of a query or form, the first of each name; ValueError when it cannot be read."""
+    """Return the fields of a query string or form, the first of each name; ValueError if it cannot be parsed."""
     found: dict[str, str] = {}
     for name, value in parse_qsl(encoded, keep_blank_values=True, errors="strict", max_num_fields=100):
         found.setdefault(name, value)
@@ -81,12 +81,12 @@ def bearer(call: ApiRequest) -> str | None:
 
 
 def bearer_key(vault: Vault, dialect: str, token: str, name: str) -> NewKey:
-    """Return a new key that is one token, which its owner configures under this name."""
+    """Return a new key that is a single token; `name`: what the token is called where its owner configures it."""
     return NewKey({name: token}, vault.digest(HANDLE, dialect, token).hex(), token[-4:])
 
 
 def random_word(length: int) -> str:
-    """Return so many random letters and digits."""
+    """Return a random string of letters and digits."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
@@ -94,75 +94,75 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 class EndpointHandshake(Protocol):
-    """How a dialect verifies a new endpoint: by a call that the endpoint must confirm before it is created."""
+    """A dialect's verification of a new webhook endpoint: a call that it must confirm before it is registered."""
 
     @property
     def TIMEOUT(self) -> float:
-        """Seconds the call may take in all."""
+        """Timeout of the whole call in seconds."""
 
     @property
     def CONFIRMATION(self) -> str:
-        """What must be answered, in words: `200, with the secret in the body`."""
+        """The expected response, in words: `200, with the secret in the body`."""
 
     def verification_call(self, secret: str) -> WebhookPost:
         """Return the verification call to the endpoint; the secret is used for this call only."""
 
     def is_confirmed(self, secret: str, status: int, body: bytes) -> bool:
-        """Whether this response confirms the verification call."""
+        """Return whether this response confirms the verification call."""
 
 
 class WebhookFormatter(Protocol):
-    """How a dialect tells its customers what became of their messages: its module `webhooks` is one."""
+    """A dialect's format of webhook calls; the dialect's module `webhooks` implements it."""
 
     @property
     def SCHEDULE(self) -> tuple[float, ...]:
-        """Seconds to wait before the second, third, … try; after the last the call is given up."""
+        """Seconds before the second, third, … attempt; after the last the call is given up."""
 
     @property
     def TIMEOUT(self) -> float:
-        """Seconds one call may take in all."""
+        """Timeout of one call in seconds."""
 
     @property
     def SUCCESSES(self) -> Container[int]:
-        """The HTTP statuses that say it was heard: `range(200, 300)`."""
+        """The HTTP statuses that count as success: `range(200, 300)`."""
 
     def compose(self, notification: MessageEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
-        """Return the call that tells it; None: the dialect has no word for it, or the endpoint does not hear it.
+        """Return the webhook call for an event; None: the dialect has none for it, or the endpoint did not subscribe.
 
-        The first of the secrets is the one to sign with; a second is the one before it, still good after a rotation.
+        The first secret signs; a second is the previous one, which is still valid after a rotation.
         """
 
 
 @value_class
 class SendRequest:
-    """What an operation asks to have sent."""
+    """An order that an operation submits, with its rate limits and its verification code."""
 
-    #: the request's own id; asked again under it, it is answered the same
+    #: the request's id; submitted again, it gets the stored response
     request: UUID
     order: Order
-    #: limits it must hold beside its key's
+    #: rate limits to take beside those of the key
     takes: tuple[LimitTake, ...] = ()
-    #: the code its text carries: written before the text may go
+    #: the verification code in its text: written before the message may be sent
     challenge: Challenge | None = None
-    #: whether its operation has just looked, and found nothing that was asked under its idempotency key before
+    #: whether the operation has just found that there is no earlier request under its idempotency key
     is_new: bool = False
 
 
 class Submission(Protocol):
-    """The stages as operations call them: without blocking the loop, and together where many call at once.
+    """The submission service: runs stages without blocking the event loop, and batches concurrent requests.
 
-    Operations open no transaction: calls that come together share one (docs/decisions/0008-vendor-apis.md).
+    Operations open no transaction: concurrent requests share one (docs/decisions/0008-vendor-apis.md).
     """
 
     @property
     def rt(self) -> Runtime:
-        """Return what the stages run with: its clock, its ids, its vault."""
+        """The runtime of the stages: its clock, its ids, its vault."""
 
     async def send(self, sending: SendRequest) -> Answered | Refused:
-        """Return the answer to what is to be sent, once it is written and paid for, or the limit that refused it."""
+        """Return the result of a request once its messages are written and billed, or the limit that refused it."""
 
     async def send_all(self, sendings: Sequence[SendRequest]) -> Sequence[Answered | Refused | Exception]:
-        """Return the answer to each, in order, or the error it had of its own: they share one transaction."""
+        """Return the result of each request in order, or the exception it raised; they share one transaction."""
 
     async def send_found(
         self,
@@ -170,78 +170,78 @@ class Submission(Protocol):
         item: T,
         make: Callable[[R], SendRequest | ApiResponse],
     ) -> tuple[SendRequest, Answered | Refused] | ApiResponse:
-        """Have sent what `make` makes of what a stage, which takes many at once, finds of this item.
+        """Look up an item with a stage that takes many, and submit what `make` builds from the result.
 
-        Returns it with its answer, or the response that `make` made instead. `make` runs in a thread.
+        Returns the request with its result, or the response that `make` returned instead. `make` runs in a thread.
         """
 
     async def run(self, stage: Callable[Concatenate[Runtime, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return what a stage returns, run in a thread."""
+        """Return what a stage returns; it runs in a thread."""
 
     async def ask(self, stage: Callable[[Runtime, Sequence[T]], Sequence[R]], item: T) -> R:
-        """Return what a stage that takes many at once makes of this one; callers who ask together share one run."""
+        """Return a stage's result for one item; concurrent calls of the same stage share one run."""
 
 
 @value_class
 class RequestContext:
-    """One call of one operation."""
+    """The context of one API request: dialect, services, request, path parameters, key."""
 
     dialect: "Dialect"
     submission: Submission
     call: ApiRequest
-    #: what the path names: `{id}`
+    #: path parameters, such as `{id}`
     path: Mapping[str, str]
-    #: whose it is; None where the operation asks for no key
+    #: the authenticated key; None where the operation requires none
     caller: ApiKey | None
 
     @property
     def key(self) -> ApiKey:
-        """Return the caller's key."""
+        """The authenticated key."""
         assert self.caller is not None
         return self.caller
 
 
 @dataclass(frozen=True, slots=True)
 class ApiOperation:
-    """One thing an API can do."""
+    """One operation of an API."""
 
     method: str
-    #: `/v1/sms/{id}`; a slash at its end makes no difference
+    #: path template: `/v1/sms/{id}`; a trailing slash is ignored
     path: str
-    #: its limit's name: `send`
+    #: name of its rate limit: `send`
     name: str
     run: Callable[[RequestContext], Awaitable[ApiResponse]]
-    #: a key with scopes needs this one among them; None: any key may
+    #: the scope that a key with scopes needs; None: any key may call it
     scope: str | None = None
-    #: whether it asks for a key
+    #: whether it requires a key
     asks: bool = True
-    #: whether it changes what live messages go by, so that no test key may
+    #: whether it changes the configuration of live messages, which test keys may not
     live: bool = False
-    #: whether it takes many things at once, so that its body may be as large as any of this API
+    #: whether it takes many items, so that its body may be as large as any of this API
     bulky: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A vendor's API: all that the rest of the code knows of it (docs/dialects.md). Its folder exports one."""
+    """A vendor's API as the rest of the code uses it (docs/dialects.md). Each folder exports one."""
 
-    #: the first part of its URLs, and what keys and webhook endpoints are kept under: `acme`
+    #: first path segment of its URLs, under which keys and webhook endpoints are stored too: `acme`
     name: str
     authentication: Authentication
     operations: Sequence[ApiOperation]
     #: returns its OpenAPI 3.1 document
     document: Callable[[], dict[str, Any]]
     webhooks: WebhookFormatter
-    #: what an operator may set on a key, and what a key may be held to, in the vendor's words where it has some
+    #: settings that an operator may set on a key, and scopes of keys, in the vendor's terms where it has any
     key_settings: Mapping[str, SettingType]
     scopes: tuple[str, ...]
-    #: makes a key of (vault, whether it is a test key)
+    #: returns a new key, by (vault, whether it is a test key)
     make_key: Callable[[Vault, bool], NewKey]
-    #: how a new webhook endpoint shows that it wants to be called; None: it need not
+    #: verification of new webhook endpoints; None: there is none
     handshake: EndpointHandshake | None = None
-    #: whether webhooks are signed with the key that sent the message: any call may then name a callback of its own
+    #: whether webhooks are signed with the key that sent the message: then any request may name its own callback URL
     signs_with_key: bool = False
-    #: returns the call that tells of a person's number, by (event, secrets); None: the API has no persons
+    #: returns the webhook call for a change of a person's number, by (event, secrets); None: the API has no persons
     person_webhook: Callable[[PersonEvent, Sequence[bytes]], WebhookPost | None] | None = None
-    #: what one part of a text holds where the vendor bills by fewer characters than are sent, by name space of requests
+    #: capacity of a part where the vendor bills by fewer characters than are sent, by the requests' name space
     billing: Mapping[str, Capacity] = field(default_factory=dict)
