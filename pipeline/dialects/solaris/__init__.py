@@ -1,4 +1,4 @@
-"""Solaris: one text to a person whose mobile number is known (docs.solarisgroup.com)."""
+"""Solaris' API: informational SMS to persons with a verified mobile number (docs.solarisgroup.com)."""
 
 from pipeline.dialects.contract import Dialect
 from pipeline.dialects.solaris import webhooks

@@ -1,8 +1,8 @@
-"""How a partner shows who he is: OAuth 2 client credentials (RFC 6749, section 4.4), then a bearer token (RFC 6750).
+"""OAuth 2 authentication: client credentials (RFC 6749, section 4.4), then a bearer token (RFC 6750).
 
-A token is nothing we keep: the partner's id and when it ends, sealed with a keyed hash. His key is looked up by that id
-at every call, so a revoked key voids its tokens at once. A token that was sealed under an older secret key is good
-until it ends, as long as that key is known.
+A token is not stored: it is the partner's id and its expiry, sealed with a keyed hash. The key is looked up by that id
+at every request, so a revoked key invalidates its tokens at once. A token sealed with an older secret key is valid
+until it expires, as long as that key is configured.
 """
 
 import re
@@ -27,9 +27,9 @@ from pipeline.dialects.solaris.key_settings import terms
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse
 
-#: what a token's seal is made for
+#: purpose of the hash that seals a token
 _PURPOSE = "token"
-#: the only scope there is
+#: the only scope
 _SCOPE = "partners"
 
 _TOKEN = re.compile(r"([0-9A-Za-z-]{1,64})\.([0-9]{1,12})\.([0-9A-Za-z_-]{43})")
@@ -39,14 +39,14 @@ _FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class OAuthClient:
-    """What a partner shows to get a token."""
+    """The client credentials of a token request."""
 
     id: str
     secret: str
 
 
 def who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
-    """Return the partner's id as the call shows it, or the answer to one that shows none."""
+    """Return the partner's id in the request's credentials or token, or the error response."""
     if is_token_call(call):
         client = _client(call)
         return client if isinstance(client, ApiResponse) else client.id
@@ -58,7 +58,7 @@ def who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
 
 
 def prove(call: ApiRequest, key: ApiKey, vault: Vault, now: datetime) -> ApiResponse | None:
-    """Return None when the partner knows his secret, or his token has not ended; else the answer to him."""
+    """Return None if the client secret is right, or the token has not expired; else the error response."""
     if is_token_call(call):
         client = _client(call)
         if isinstance(client, ApiResponse):
@@ -71,13 +71,13 @@ def prove(call: ApiRequest, key: ApiKey, vault: Vault, now: datetime) -> ApiResp
 
 
 def secret_hash(call: ApiRequest, vault: Vault) -> bytes | None:
-    """Return the hash of the secret of a partner who asks for a token; None: this call shows no secret."""
+    """Return the hash of the client secret in a token request; None: the request has no secret."""
     client = _client(call) if is_token_call(call) else None
     return vault.digest(SECRET, client.id, client.secret) if isinstance(client, OAuthClient) else None
 
 
 def grant(call: ApiRequest, key: ApiKey, vault: Vault, now: datetime) -> ApiResponse:
-    """Return the answer to a known partner who asks for a token: one, or what is wrong with his request."""
+    """Return the response to an authenticated token request: a token, or what is wrong with the request."""
     form = _form(call)
     if isinstance(form, ApiResponse):
         return form
@@ -93,13 +93,13 @@ def grant(call: ApiRequest, key: ApiKey, vault: Vault, now: datetime) -> ApiResp
 
 
 def make(partner: str, ends: datetime, vault: Vault) -> str:
-    """Return a token of the partner that is good until it ends."""
+    """Return an access token of the partner that is valid until `ends`."""
     until = str(int(ends.timestamp()))
     return f"{partner}.{until}.{_seal(partner, until, vault)}"
 
 
 def _read(token: str, vault: Vault) -> tuple[str, datetime] | None:
-    """Return whose a token is and when it ends; None: it is none of ours."""
+    """Return the partner and the expiry of a token; None: the token is not ours."""
     parts = _TOKEN.fullmatch(token)
     if parts is None:
         return None
@@ -115,7 +115,7 @@ def _seal(partner: str, until: str, vault: Vault) -> str:
 
 
 def _client(call: ApiRequest) -> OAuthClient | ApiResponse:
-    """Return the id and secret that came by header or by form, not by both (RFC 6749, section 2.3.1)."""
+    """Return the client id and secret of the header or the form, not of both (RFC 6749, section 2.3.1)."""
     form = _form(call)
     if isinstance(form, ApiResponse):
         return form

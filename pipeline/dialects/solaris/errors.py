@@ -1,4 +1,4 @@
-"""How Solaris says no: docs.solarisgroup.com/api-reference/errors, and RFC 6749, section 5.2, for tokens."""
+"""Solaris' error responses: docs.solarisgroup.com/api-reference/errors; for tokens RFC 6749, section 5.2."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,52 +9,52 @@ from schema.api import ApiRequest, ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code
 
-#: where tokens are asked for
+#: path of the token endpoint
 TOKENS = "/oauth2/token"
 
 
 @dataclass(frozen=True, slots=True)
 class SolarisErrorRow:
-    """One row of the vendor's table."""
+    """One row of the vendor's table of errors."""
 
     status: int
     code: str
     title: str
-    #: "": what there is to say of this one
+    #: "": the detail depends on the request
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SolarisFault:
-    """One error of an answer."""
+    """One error of an error response."""
 
     words: SolarisErrorRow
-    #: wins over the table's
+    #: replaces the table's
     detail: str = ""
-    #: the field at fault and what is wrong with it
+    #: the invalid field, and what is wrong with it
     field: str = ""
     message: str = ""
 
 
-#: a field does not fit
+#: a field is invalid
 INVALID = SolarisErrorRow(400, "invalid_model", "Invalid Model")
-#: it does not fit together, or not now
+#: fields contradict each other, or the state does not allow it
 UNFIT = SolarisErrorRow(400, "validation_error", "Validation Error")
 WRONG_TYPE = SolarisErrorRow(400, "type_error", "Type Error")
 TOKEN_REQUIRED = SolarisErrorRow(401, "token_required", "Token Required", "Token is required.")
 INVALID_TOKEN = SolarisErrorRow(401, "invalid_token", "Invalid Token", "Token is expired, revoked or malformed.")
 UNAUTHORIZED = SolarisErrorRow(403, "unauthorized_action", "Unauthorized Action", "Unauthorized action is not allowed.")
-#: the same, with what there is to say
+#: the same, with a detail that depends on the request
 FORBIDDEN = SolarisErrorRow(403, "unauthorized_action", "Unauthorized Action")
 INVALID_TAN = SolarisErrorRow(403, "invalid_tan", "Invalid TAN")
 PARTNER = SolarisErrorRow(403, "unauthorized_partner", "Unauthorized Partner", "The partner's account is not active.")
 NOT_FOUND = SolarisErrorRow(404, "model_not_found", "Model Not Found")
-#: one number per person
+#: a person has one number at most
 TAKEN = SolarisErrorRow(409, "record_not_unique", "Record Not Unique")
 CONFLICT = SolarisErrorRow(409, "validation_error", "Validation Error")
 TOO_OFTEN = SolarisErrorRow(429, "sms_request_rate_limit_exceeded", "Sms Request Rate Limit Exceeded")
 
-#: what each refusal is called; those that no operation here can meet too
+#: the error of each refusal, also of those that no operation here produces
 ERRORS: dict[Code, SolarisErrorRow] = {
     Code.MISSING_FIELD: INVALID,
     Code.INVALID_FIELD: INVALID,
@@ -116,7 +116,7 @@ ERRORS: dict[Code, SolarisErrorRow] = {
     Code.INTERNAL: SolarisErrorRow(500, "generic_error", "Generic Error", "There was an error."),
 }
 
-#: the same where tokens are asked for (RFC 6749, section 5.2): status and error; what is not here is `_REQUEST`
+#: status and error of the token endpoint (RFC 6749, section 5.2); other refusals are `_REQUEST`
 TOKEN_ERRORS: dict[Code, tuple[int, str]] = {
     Code.UNAUTHENTICATED: (401, "invalid_client"),
     Code.ACCOUNT_SUSPENDED: (400, "unauthorized_client"),
@@ -132,13 +132,13 @@ TOKEN_ERRORS: dict[Code, tuple[int, str]] = {
 }
 _REQUEST = (400, "invalid_request")
 
-#: RFC 6749, section 5.1
+#: headers of token responses (RFC 6749, section 5.1)
 UNSTORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _CHALLENGES = {401: {"WWW-Authenticate": "Bearer"}}
 
 
 def refuse(call: ApiRequest, refusals: Sequence[Refusal], wait: float) -> ApiResponse:
-    """Return the answer that these refusals make."""
+    """Return the error response for these refusals."""
     if is_token_call(call):
         status, error = TOKEN_ERRORS.get(refusals[0].code, _REQUEST)
         return token_error(call, status, error, refusals[0].message, wait)
@@ -146,7 +146,7 @@ def refuse(call: ApiRequest, refusals: Sequence[Refusal], wait: float) -> ApiRes
 
 
 def answer(call: ApiRequest, faults: Sequence[SolarisFault], wait: float = 0.0) -> ApiResponse:
-    """Return the vendor's envelope of these faults; its status is the first one's."""
+    """Return the vendor's error response for these errors; the first one's status is the response's."""
     status = faults[0].words.status
     errors = [
         {
@@ -163,20 +163,20 @@ def answer(call: ApiRequest, faults: Sequence[SolarisFault], wait: float = 0.0) 
 
 
 def too_often(call: ApiRequest, phone: str, wait: float) -> ApiResponse:
-    """Return the answer to one who sends too much to a number."""
+    """Return the error response for too many SMS to a number; `wait`: seconds after which a retry may succeed."""
     detail = f"SMS request rate limit exceeded for the number: {phone}"
     return answer(call, [SolarisFault(TOO_OFTEN, detail)], wait)
 
 
 def token_error(call: ApiRequest, status: int, error: str, words: str, wait: float = 0.0) -> ApiResponse:
-    """Return an answer of the token endpoint that says no."""
+    """Return an error response of the token endpoint."""
     content = {"error": error, "error_description": words}
     challenge = {"WWW-Authenticate": 'Basic realm="solaris"'} if status == 401 else {}
     return reply(status, content, {**UNSTORED, **challenge, **_retry_after(wait)})
 
 
 def is_token_call(call: ApiRequest) -> bool:
-    """Tell whether a call asks for a token."""
+    """Return whether a request is for the token endpoint."""
     return call.path.rstrip("/") == TOKENS
 
 

@@ -1,4 +1,4 @@
-"""What an operator may set on a partner's key, and how a key is made."""
+"""Solaris API keys: their settings and scopes, and how one is generated."""
 
 from dataclasses import dataclass
 from uuid import uuid4
@@ -23,24 +23,24 @@ SCOPES = ("persons", "sending")
 
 @dataclass(frozen=True, slots=True)
 class PartnerSettings:
-    """A key's settings of these names, or the defaults."""
+    """The settings of one key, or their defaults."""
 
     #: the sender of all its messages; None: the account's first approved one
     sender: str | None
-    #: SMS that one number may be sent at once, and the seconds in which as many grow back
+    #: burst of SMS to one number, and seconds in which it is refilled
     recipient_burst: int
     recipient_seconds: float
-    #: how long an access token is good for
+    #: lifetime of an access token in seconds
     token_seconds: int
-    #: how long a code is good for, and how many wrong ones end it
+    #: lifetime of a verification code in seconds, and wrong guesses that void it
     code_seconds: int
     code_attempts: int
-    #: codes an hour to one number
+    #: most codes an hour to one number
     hard_cap: int
 
 
 def terms(key: ApiKey) -> PartnerSettings:
-    """Return the terms of a key."""
+    """Return the settings of a key, with defaults for those that are not set."""
     said = key.settings
     return PartnerSettings(
         sender=said.get("sender"),
@@ -54,7 +54,7 @@ def terms(key: ApiKey) -> PartnerSettings:
 
 
 def make_key(vault: Vault, _test: bool) -> NewKey:
-    """Return a new key: a client id, and a secret of which a hash is kept."""
+    """Return a new key: a client id, and a client secret of which only a hash is stored."""
     client, secret = uuid4().hex, random_word(48)
     return NewKey(
         {"client_id": client, "client_secret": secret},

@@ -1,4 +1,4 @@
-"""Solaris' door as an OpenAPI 3.1 document: every operation, and every status it can answer."""
+"""Solaris' OpenAPI 3.1 document: every operation, with every status that it may return."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,13 +8,13 @@ from pipeline.dialects.solaris.errors import TOKEN_ERRORS, TOKENS
 
 Json = dict[str, Any]
 
-#: neither begins nor ends with white space, and holds no NUL
+#: text without NUL that neither begins nor ends with white space
 _TRIMMED = r"^[^\s\x00]([^\x00]*[^\s\x00])?$"
 _NUMBER_ID = r"^[0-9a-f]{32}cmno$"
 
-#: what any call with a token may be answered
+#: statuses that any operation with a token may return
 _ALWAYS = (400, 401, 403, 413, 414, 415, 429, 431, 500, 503)
-#: what one with a body may be answered too
+#: further statuses of operations with a body
 _BODY = (415,)
 
 _WHY = {
@@ -34,7 +34,7 @@ _WHY = {
 
 
 def document() -> Json:
-    """Return the document."""
+    """Return the OpenAPI 3.1 document."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -158,7 +158,7 @@ def _confirm() -> Json:
     }
 
 
-# Shapes -------------------------------------------------------------------------------------------------------
+# Schemas ------------------------------------------------------------------------------------------------------
 
 
 def _schemas() -> Json:
@@ -242,12 +242,12 @@ def _headers() -> Json:
 
 
 def _open(properties: Mapping[str, Json]) -> Json:
-    """Return an object that must have these fields and may have others."""
+    """Return the schema of an object that has these fields and may have others."""
     return {"type": "object", "required": list(properties), "properties": dict(properties)}
 
 
 def _closed(properties: Mapping[str, Json]) -> Json:
-    """Return an object of these fields and no others."""
+    """Return the schema of an object of these fields only."""
     return _open(properties) | {"additionalProperties": False}
 
 

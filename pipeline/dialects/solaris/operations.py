@@ -1,4 +1,4 @@
-"""Solaris' door: tokens, informational SMS to persons, and the persons' numbers."""
+"""Solaris' operations: access tokens, SMS to persons, and persons' mobile numbers with their verification."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -29,14 +29,14 @@ from schema.message_class import MessageClass
 from schema.order import Order
 from schema.vocabulary import Code
 
-#: the name spaces of the partners' idempotency keys, of those of their tests, and of the codes we send
+#: name spaces of the idempotency keys of live and of test messages, and of the verification codes
 MESSAGES, TESTS, CODES = "solaris", "solaris.test", "solaris.code"
-#: digits of a code
+#: digits of a verification code
 _DIGITS = 6
 _HOUR = 3600
-#: stands where nothing that goes out can stand: what is answered again needs neither
+#: placeholders for a missing recipient or sender: a replay needs neither, any other request is refused
 _NOBODY, _NOTHING = "", "-"
-#: stands where a test key would see a live person's number
+#: replaces the number of a live person in responses to test keys
 _HIDDEN = "***"
 
 _UNPAID = {
@@ -49,13 +49,13 @@ _UNPAID = {
 
 
 async def token(context: RequestContext) -> ApiResponse:
-    """Answer `POST /oauth2/token`."""
+    """Answer `POST /oauth2/token`: an access token, or an error of RFC 6749."""
     rt = context.submission.rt
     return authentication.grant(context.call, context.key, rt.vault, rt.now())
 
 
 async def send(context: RequestContext) -> ApiResponse:
-    """Answer `POST /v1/sms/messages`."""
+    """Answer `POST /v1/sms/messages`: 202 with the message's id, or an error."""
     key, asked = context.key, requests.message(context.call)
     if isinstance(asked, list):
         return errors.answer(context.call, asked)
@@ -89,7 +89,7 @@ def _message(context: RequestContext, asked: SolarisMessage, found: FoundPerson)
 async def _send(
     context: RequestContext, wanted: PersonQuery, make: Callable[[FoundPerson], SendRequest | ApiResponse]
 ) -> UUID | ApiResponse:
-    """Send what is made of who is wanted; return the message's id, or the answer that says why not."""
+    """Send what `make` builds for a person; return the message's id, or the error response."""
     found = await context.submission.send_found(look_up, wanted, make)
     if isinstance(found, ApiResponse):
         return found
@@ -113,7 +113,7 @@ async def _too_often(context: RequestContext, person_id: str, phone: str, wait: 
 
 
 def _may_see(key: ApiKey, person: Person) -> bool:
-    """Tell whether a key may be told a person's number: a test key those of tests only."""
+    """Return whether a key may see a person's number: test keys see those of test persons only."""
     return person.test or not key.test
 
 
@@ -125,7 +125,7 @@ def _limit(context: RequestContext, phone: str) -> LimitTake:
 
 
 def _cap(context: RequestContext, phone: str) -> LimitTake:
-    """Return the limit on the codes a number is sent in an hour: who has them sent is not who pays for them."""
+    """Return the limit of codes an hour to one number, against SMS pumping: the account pays, not the end user."""
     key, cap = context.key, terms(context.key).hard_cap
     return of_number(context.submission.rt, key.account, f"solaris:{key.id}:cap", phone, rate=cap / _HOUR, burst=cap)
 
@@ -142,7 +142,7 @@ def _refuse(context: RequestContext, code: Code, words: str = "") -> ApiResponse
 
 
 async def create_person(context: RequestContext) -> ApiResponse:
-    """Answer `POST /v1/persons`: of all that is told of him only the id is kept."""
+    """Answer `POST /v1/persons`: 201 with a new id; nothing else of the person is stored."""
     if faults := requests.nothing(context.call):
         return errors.answer(context.call, faults)
     person_id = responses.person_id(context.call.id)
@@ -151,13 +151,13 @@ async def create_person(context: RequestContext) -> ApiResponse:
 
 
 async def show_person(context: RequestContext) -> ApiResponse:
-    """Answer `GET /v1/persons/{person_id}`."""
+    """Answer `GET /v1/persons/{person_id}`: the person, or 404."""
     person = await _person(context)
     return person if isinstance(person, ApiResponse) else responses.person(person.id)
 
 
 async def create_number(context: RequestContext) -> ApiResponse:
-    """Answer `POST /v1/persons/{person_id}/mobile_number`."""
+    """Answer `POST /v1/persons/{person_id}/mobile_number`: 201, or 409 if the person has a number."""
     number = requests.number(context.call)
     if isinstance(number, list):
         return errors.answer(context.call, number)
@@ -172,7 +172,7 @@ async def create_number(context: RequestContext) -> ApiResponse:
 
 
 async def show_number(context: RequestContext) -> ApiResponse:
-    """Answer `GET /v1/persons/{person_id}/mobile_number`."""
+    """Answer `GET /v1/persons/{person_id}/mobile_number`: the number, or 404."""
     person = await _numbered(context, None)
     if isinstance(person, ApiResponse):
         return person
@@ -180,7 +180,7 @@ async def show_number(context: RequestContext) -> ApiResponse:
 
 
 async def delete_number(context: RequestContext) -> ApiResponse:
-    """Answer `DELETE /v1/persons/{person_id}/mobile_number`: at once, also where the vendor asks the person again."""
+    """Answer `DELETE /v1/persons/{person_id}/mobile_number`: at once, also where the vendor has the person confirm."""
     number = requests.optional_number(context.call)
     if isinstance(number, list):
         return errors.answer(context.call, number)
@@ -194,7 +194,7 @@ async def delete_number(context: RequestContext) -> ApiResponse:
 
 
 async def authorize_number(context: RequestContext) -> ApiResponse:
-    """Answer `POST …/mobile_number/authorize`: send a code to the number; it voids the one before."""
+    """Answer `POST …/mobile_number/authorize`: send a code to the number; it voids the previous code."""
     number = requests.number(context.call)
     if isinstance(number, list):
         return errors.answer(context.call, number)
@@ -213,7 +213,7 @@ async def authorize_number(context: RequestContext) -> ApiResponse:
 
 
 async def _send_code(context: RequestContext, person: Person) -> UUID | ApiResponse:
-    """Send a person a code under the call's id; return the message's id, or the answer that says why not."""
+    """Send a person a code under the request's id; return the message's id, or the error response."""
     return await _send(context, PersonQuery(context.key.account, person.id), partial(_code, context, person))
 
 
@@ -227,7 +227,7 @@ def _code(context: RequestContext, person: Person, found: FoundPerson) -> SendRe
         sender=its.sender or found.sender or _NOTHING,
         body=responses.code_text(code),
         recipients=[{"to": person.phone}],
-        # to the second: what ends together travels together
+        # to the second, so that messages that expire together share a batch
         valid_until=ends.replace(microsecond=0),
         door=CODES,
         message_class=MessageClass.OTP,
@@ -235,13 +235,13 @@ def _code(context: RequestContext, person: Person, found: FoundPerson) -> SendRe
         submitted_at=rt.now(),
     )
     takes = [_limit(context, order.recipients[0].to)]
-    if not key.test:  # those of a test reach nobody
+    if not key.test:  # test messages are not transmitted
         takes.append(_cap(context, order.recipients[0].to))
     return SendRequest(context.call.id, order, tuple(takes), opened, is_new=True)
 
 
 async def confirm_number(context: RequestContext) -> ApiResponse:
-    """Answer `POST …/mobile_number/confirm`: judge the code that the person typed."""
+    """Answer `POST …/mobile_number/confirm`: check the code that the person entered."""
     asked = requests.confirmation(context.call)
     if isinstance(asked, list):
         return errors.answer(context.call, asked)
@@ -260,7 +260,7 @@ async def confirm_number(context: RequestContext) -> ApiResponse:
 
 
 async def _person(context: RequestContext) -> Person | ApiResponse:
-    """Return the person of the path, or the answer that there is none, or none that a test key may change."""
+    """Return the person of the path, or the error response: unknown, or one that a test key must not change."""
     person_id = context.path["person_id"]
     found = (
         await context.submission.run(find, context.key.account, person_id) if requests.is_keepable(person_id) else None
@@ -274,7 +274,7 @@ async def _person(context: RequestContext) -> Person | ApiResponse:
 
 
 async def _numbered(context: RequestContext, number: str | None) -> Person | ApiResponse:
-    """Return the person with his number, when it is this one (None: whichever), or the answer that there is none."""
+    """Return the person of the path if this is the person's number (None: any number), or the error response."""
     person = await _person(context)
     if isinstance(person, ApiResponse):
         return person

@@ -1,7 +1,7 @@
-"""What Solaris' partners ask for, read from their JSON: an ask, or every fault found in it.
+"""Parses Solaris' request bodies: JSON into values, or all errors found.
 
-docs.solarisgroup.com/api-reference/requests-and-responses: values neither begin nor end with white space, null is as
-good as nothing, names are case-sensitive, fields nobody knows are passed over.
+docs.solarisgroup.com/api-reference/requests-and-responses: values neither begin nor end with white space, null is the
+same as absent, names are case-sensitive, unknown fields are ignored.
 """
 
 import json
@@ -17,19 +17,19 @@ from schema.api import ApiRequest
 from schema.value_class import value_class
 from schema.vocabulary import Code
 
-#: characters (code points) of a text
+#: most characters (code points) of a text
 LONGEST = 160
-#: numbers of the vendor's sandbox: with a test key this number is proven by this code
+#: number and code of the vendor's sandbox: a test key verifies this number with this code
 SANDBOX_NUMBER, SANDBOX_CODE = "+15550101", "212212"
 
-#: how a UUID is written
+#: pattern of a UUID
 UUID_FORM = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 _UUID = re.compile(UUID_FORM)
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-#: what is taken out of a number before it is looked at
+#: characters that are removed from a number before it is parsed
 _PADDING = re.compile(r"[\s\-_/]")
-#: characters one number may be written with
+#: most characters of a number as it is written
 _LONGEST_NUMBER = 64
 
 
@@ -39,26 +39,26 @@ class SolarisMessage:
 
     person: str
     text: str
-    #: asked for as the vendor does, and not kept
+    #: required, as at the vendor, but not stored
     purpose: str
     idempotency_key: str
 
     @property
     def merge(self) -> Mapping[str, str]:
-        """Return what lets the text stand as it is: `${x}` is no merge field here."""
+        """The merge values that leave the text unchanged: `${x}` is no merge field in this API."""
         return {name: f"${{{name}}}" for name in templates.compile(self.text).names}
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A code that somebody typed."""
+    """A verification code that was entered for a number."""
 
     number: str
     token: str
 
 
 def message(call: ApiRequest) -> SolarisMessage | list[SolarisFault]:
-    """Read `POST /v1/sms/messages`."""
+    """Parse `POST /v1/sms/messages`; return the message, or all errors."""
     asked = _Asked.of(call)
     if isinstance(asked, list):
         return asked
@@ -72,7 +72,7 @@ def message(call: ApiRequest) -> SolarisMessage | list[SolarisFault]:
 
 
 def number(call: ApiRequest) -> str | list[SolarisFault]:
-    """Read a body with a number; return it as E.164."""
+    """Parse a body with a number; return the number as E.164, or all errors."""
     asked = _Asked.of(call)
     if isinstance(asked, list):
         return asked
@@ -81,7 +81,7 @@ def number(call: ApiRequest) -> str | list[SolarisFault]:
 
 
 def optional_number(call: ApiRequest) -> str | list[SolarisFault] | None:
-    """Read a body that may be missing, and whose number may be; return it as E.164."""
+    """Parse an optional body with an optional number; return the number as E.164, None, or all errors."""
     if not call.body:
         return None
     asked = _Asked.of(call)
@@ -92,7 +92,7 @@ def optional_number(call: ApiRequest) -> str | list[SolarisFault] | None:
 
 
 def confirmation(call: ApiRequest) -> Confirmation | list[SolarisFault]:
-    """Read `POST …/mobile_number/confirm`."""
+    """Parse `POST …/mobile_number/confirm`; return the code and its number, or all errors."""
     asked = _Asked.of(call)
     if isinstance(asked, list):
         return asked
@@ -101,18 +101,18 @@ def confirmation(call: ApiRequest) -> Confirmation | list[SolarisFault]:
 
 
 def nothing(call: ApiRequest) -> list[SolarisFault] | None:
-    """Read a body in which nothing matters but that it is an object."""
+    """Parse a body whose fields are ignored; return None if it is a JSON object, else the errors."""
     asked = _Asked.of(call)
     return asked if isinstance(asked, list) else None
 
 
 def is_keepable(word: str) -> bool:
-    """Tell whether a word can be looked for in a database: PostgreSQL keeps no NUL."""
+    """Return whether PostgreSQL can store a text: Unicode without NUL."""
     return "\x00" not in word and _is_unicode(word)
 
 
 class _Asked:
-    """The fields of a body, and what was found wrong with them so far."""
+    """The fields of a body, and the errors found in them so far."""
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.fields = fields
@@ -120,7 +120,7 @@ class _Asked:
 
     @classmethod
     def of(cls, call: ApiRequest) -> "_Asked | list[SolarisFault]":
-        """Return the body's fields but those that are null."""
+        """Return the body's fields that are not null, or the errors."""
         media = call.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media and media != "application/json" and not media.endswith("+json"):
             return [SolarisFault(ERRORS[Code.MEDIA_UNKNOWN])]
@@ -133,7 +133,7 @@ class _Asked:
         return cls({name: value for name, value in found.items() if value is not None})
 
     def text(self, name: str, longest: int | None = None) -> str:
-        """Return a field's text, "" where there is a fault."""
+        """Return a field's text, "" if it is invalid."""
         value = self.fields.get(name)
         if value is None or value == "":
             return self._fault(name, "can't be blank")
@@ -148,14 +148,14 @@ class _Asked:
         return value
 
     def uuid(self, name: str) -> str:
-        """Return a field's UUID in lower case, "" where there is a fault."""
+        """Return a field's UUID in lower case, "" if it is invalid."""
         value = self.text(name)
         if value and not _UUID.fullmatch(value):
             return self._fault(name, "is not a valid UUID")
         return value.lower()
 
     def phone(self, name: str) -> str:
-        """Return a field's number as E.164, "" where there is a fault."""
+        """Return a field's number as E.164, "" if it is invalid."""
         value = self.text(name)
         if not value:
             return ""

@@ -1,4 +1,4 @@
-"""What Solaris says when all is well."""
+"""Solaris' success responses: messages, persons, mobile numbers; and the text of a verification SMS."""
 
 from uuid import UUID
 
@@ -9,22 +9,22 @@ ACCEPTED = "SMS has been accepted for processing."
 
 
 def accepted(message: UUID) -> ApiResponse:
-    """Return the answer to a message that was taken, now or before under its key."""
+    """Return the response to a message that was accepted, now or before under its idempotency key."""
     return reply(202, {"id": str(message), "message": ACCEPTED})
 
 
 def person(person_id: str, status: int = 200) -> ApiResponse:
-    """Return a person: we keep of him that he is there."""
+    """Return the response with a person: only the id is stored."""
     return reply(status, {"id": person_id})
 
 
 def person_id(id_: UUID) -> str:
-    """Return a new person's id in the vendor's form."""
+    """Return a new person's id in the vendor's format."""
     return f"{id_.hex}cper"
 
 
 def number(found: Person, status: int, *, verified: bool | None = None) -> ApiResponse:
-    """Return a person's number, as it stands or as it was just made."""
+    """Return the response with a person's number; `verified`: instead of the stored state."""
     return reply(
         status,
         {
@@ -36,16 +36,16 @@ def number(found: Person, status: int, *, verified: bool | None = None) -> ApiRe
 
 
 def number_id(found: Person) -> str:
-    """Return the id of a person's number in the vendor's form."""
+    """Return the id of a person's number in the vendor's format."""
     assert found.phone_id is not None
     return spell_number(found.phone_id)
 
 
 def spell_number(id_: UUID) -> str:
-    """Return the id of a number in the vendor's form."""
+    """Return the id of a number in the vendor's format."""
     return f"{id_.hex}cmno"
 
 
 def code_text(code: str) -> str:
-    """Return the text that brings a code to the number it is to prove."""
+    """Return the text of the SMS with a verification code."""
     return f"Your verification code is {code}."

@@ -1,18 +1,18 @@
-"""What Solaris' partners are told of their messages and of their persons' numbers (docs.solarisgroup.com).
+"""Solaris' webhooks: status changes of messages, and changes of persons' numbers (docs.solarisgroup.com).
 
-Of numbers, in the vendor's words; neither the number nor the person's name is told:
+The events of numbers are the vendor's; they contain neither the number nor the person's name:
 
     POST {url}    Solaris-Webhook-Event-Type: PERSON_MOBILE_NUMBER_CREATED    Solaris-Entity-Id: <person>    {}
     POST {url}    Solaris-Webhook-Event-Type: PERSON_MOBILE_NUMBER_DELETED    Solaris-Entity-Id: <person>
     {"id": "<number>"}
 
-Of messages the vendor tells nothing: names of events are ours, in the manner of the others. Neither number nor text is
-told:
+The vendor has no events of messages; their names are ours, in the style of the others. They contain neither number nor
+text:
 
     POST {url}    Solaris-Webhook-Event-Type: SMS_MESSAGE_DELIVERED    Solaris-Entity-Id: <message>
     {"id": "<message>", "status": "delivered", "updated_at", "error"?}
 
-A new endpoint is sent one POST without a body, of the event type WEBHOOK-SUBSCRIPTION, and counts once it answers 2xx.
+A new endpoint gets one POST without a body, of event type WEBHOOK-SUBSCRIPTION, and is registered if it answers 2xx.
 """
 
 import hmac
@@ -30,7 +30,7 @@ TIMEOUT: float = 15
 SUCCESSES: Container[int] = range(200, 300)
 CONFIRMATION = "2xx"
 
-#: queued is what the answer to the request said
+#: none for queued: the response to the request says it
 EVENTS = {
     Status.SENT: "SMS_MESSAGE_SENT",
     Status.DELIVERED: "SMS_MESSAGE_DELIVERED",
@@ -44,17 +44,17 @@ NUMBER_EVENTS = {
 
 
 def verification_call(secret: str) -> WebhookPost:
-    """Return the call that asks a new endpoint whether it is there: the vendor sends no secret with it."""
+    """Return the verification call to a new endpoint; the vendor sends no secret with it."""
     return WebhookPost({"Content-Type": "application/json", "Solaris-Webhook-Event-Type": "WEBHOOK-SUBSCRIPTION"}, b"")
 
 
 def is_confirmed(secret: str, status: int, body: bytes) -> bool:
-    """Tell whether it is there."""
+    """Return whether the response confirms the verification call."""
     return status in SUCCESSES
 
 
 def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
-    """Return the call that tells it; None: there is no word for it, or the endpoint does not hear it."""
+    """Return the webhook call for an event; None: there is none for its status, or the endpoint did not subscribe."""
     event = EVENTS.get(notification.status)
     if event is None or (notification.listens_to and event not in notification.listens_to):
         return None
@@ -69,7 +69,7 @@ def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime)
 
 
 def compose_number(notification: PersonEvent, secrets: Sequence[bytes]) -> WebhookPost | None:
-    """Return the call that tells what became of a number; None: the endpoint does not hear it."""
+    """Return the webhook call for a change of a person's number; None: the endpoint did not subscribe to it."""
     event = NUMBER_EVENTS[notification.move]
     if notification.listens_to and event not in notification.listens_to:
         return None
@@ -96,7 +96,7 @@ def _posting(
 
 
 def sign(secrets: Sequence[bytes], body: bytes) -> str:
-    """Return the signature of a body by the newest secret."""
+    """Return the signature of a body with the newest secret: `sha256=` and the HMAC in hex."""
     return "sha256=" + hmac.new(secrets[0], body, sha256).hexdigest()
 
 
