@@ -1,4 +1,4 @@
-"""TeleSign's SMS Verify API: form in, JSON out, requests signed with the customer's own key."""
+"""TeleSign's SMS Verify API: forms in, JSON out, requests signed with the customer's key (developer.telesign.com)."""
 
 from pipeline.dialects.contract import Dialect
 from pipeline.dialects.telesign import webhooks

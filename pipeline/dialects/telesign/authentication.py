@@ -1,15 +1,15 @@
-"""How TeleSign knows a caller: by his key as a password (Basic), or by a signature made with it (TSA, HMAC-SHA256).
+"""Authentication of TeleSign's API: Basic with the API key, or a TSA signature made with it (HMAC-SHA256).
 
-What is signed, each part on a line of its own and without an end to the last:
+The string to sign, each part on its own line, without a line break after the last:
 
     METHOD
-    the Content-Type header as it came, or nothing
-    the Date header; nothing where x-ts-date is used
+    the Content-Type header as received, or nothing
+    the Date header; nothing if x-ts-date is used
     x-ts-auth-method:HMAC-SHA256
-    x-ts-date:…                       where it is used
+    x-ts-date:…                       if it is used
     x-ts-nonce:…
-    the body, byte for byte           where there is one
-    the path, without the query and without what we are mounted under
+    the body, byte for byte           if there is one
+    the path, without the query and the prefix under which the API is mounted
 """
 
 import hmac
@@ -42,16 +42,16 @@ from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse
 
 _METHOD = "HMAC-SHA256"
-#: a customer id: what our tables can be asked for
+#: pattern of a customer id
 _CUSTOMER = re.compile(r"[!-~]{1,64}")
-#: characters a nonce has: their clients send a UUID
+#: lengths of a nonce; the vendor's clients send a UUID
 _NONCE = range(4, 65)
-#: seconds a nonce is remembered: as long as a date may be early, and late
+#: seconds for which a nonce is remembered: the greatest tolerance of a date, before and after
 _REMEMBERED = 1800
 
 
 def who(call: ApiRequest, _vault: Vault) -> str | ApiResponse:
-    """Return the customer id that a call shows, or the answer to one without."""
+    """Return the customer id in the Authorization header, or the error response."""
     header = call.headers.get("authorization", "").strip()
     if not header:
         return say(call, [MISSING])
@@ -61,7 +61,7 @@ def who(call: ApiRequest, _vault: Vault) -> str | ApiResponse:
 
 
 def prove(call: ApiRequest, key: ApiKey, _vault: Vault, now: datetime) -> ApiResponse | None:
-    """Return None when the call proves its key, or the answer to what is wrong first."""
+    """Return None if the request proves possession of the key, else the response with the first error."""
     scheme, _, rest = call.headers.get("authorization", "").strip().partition(" ")
     assert key.secret is not None
     if scheme.lower() == "basic":
@@ -75,7 +75,7 @@ def prove(call: ApiRequest, key: ApiKey, _vault: Vault, now: datetime) -> ApiRes
     given = shown[1].encode() if shown else b""
     strings = list(strings_to_sign(call))
     holds = any(hmac.compare_digest(given, sign(key.secret, string)) for string in strings)
-    # how long a date is good is a setting of the key: only its holder learns of it
+    # only a valid signature is judged by the tolerance of its key, so that others do not learn it
     fault = _fault_of_time(at, key.settings if holds else {}, now) or _fault_of_nonce(call)
     if fault:
         return say(call, [fault])
@@ -83,24 +83,24 @@ def prove(call: ApiRequest, key: ApiKey, _vault: Vault, now: datetime) -> ApiRes
 
 
 def is_signed(call: ApiRequest) -> bool:
-    """Tell whether a call is signed, its body with it."""
+    """Return whether a request is signed, including its body."""
     return call.headers.get("authorization", "").strip().startswith("TSA ")
 
 
 def nonce(call: ApiRequest) -> Nonce | None:
-    """Return the nonce of a signed call; a key shown as a password needs none, though clients send one."""
+    """Return the nonce of a signed request; Basic needs none, though clients send one."""
     if is_signed(call):
         return Nonce(call.headers.get("x-ts-nonce", ""), _REMEMBERED)
     return None
 
 
 def sign(secret: bytes, message: bytes) -> bytes:
-    """Return the signature of a message, base64."""
+    """Return the signature of a message in base64."""
     return b64encode(hmac.new(secret, message, sha256).digest())
 
 
 def strings_to_sign(call: ApiRequest) -> Iterator[bytes]:
-    """Yield what a call's signature may be made of: as all code does it, then as their documents print it."""
+    """Yield the strings that a signature may be made of: as the vendor's clients make them, then as documented."""
     headers = call.headers
     own_date = headers.get("x-ts-date")
     for blank in ("", " "):
@@ -113,13 +113,13 @@ def strings_to_sign(call: ApiRequest) -> Iterator[bytes]:
             f"x-ts-nonce:{headers.get('x-ts-nonce', '')}",
         ]
         body = [call.body] if call.body else []
-        # what a header holds beyond UTF-8 is signed as it came
+        # header bytes that are not UTF-8 are signed as received
         parts = [*(line.encode("utf-8", "surrogateescape") for line in lines), *body, call.path.encode()]
         yield b"\n".join(parts)
 
 
 def _signed_at(call: ApiRequest) -> datetime | TelesignError:
-    """Return when a call was signed, or what is wrong with its headers whoever it is."""
+    """Return when a request was signed, or what is wrong with its headers."""
     if call.headers.get("x-ts-auth-method") != _METHOD:
         return OTHERWISE_SIGNED
     written = call.headers.get("x-ts-date") or call.headers.get("date")
@@ -131,7 +131,7 @@ def _signed_at(call: ApiRequest) -> datetime | TelesignError:
 def _fault_of_time(at: datetime, settings: Mapping[str, Any], now: datetime) -> TelesignError | None:
     try:
         tolerance = timedelta(seconds=key_settings.read(settings).tolerance)
-    except ValueError:  # others are judged together with this one: it fails alone
+    except ValueError:  # requests are authenticated in batches: only this one fails
         return UNAVAILABLE
     return UNTIMELY if abs(at - now) > tolerance else None
 
@@ -141,14 +141,14 @@ def _fault_of_nonce(call: ApiRequest) -> TelesignError | None:
 
 
 def _moment(written: str) -> datetime | None:
-    """Return the moment of an RFC 822 date, which must name its zone; None: it is none."""
+    """Return the time of an RFC 822 date, which must name its zone; None if it is invalid."""
     try:
         at = parsedate_to_datetime(written)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     if at.tzinfo is not None:
         return at
-    # RFC 5322: so written it is UTC, of a place that is not told
+    # RFC 5322: -0000 is UTC, the local zone is not stated
     return at.replace(tzinfo=UTC) if written.rstrip().endswith("-0000") else None
 
 
@@ -165,7 +165,7 @@ def _of_signature(rest: str) -> tuple[str, str] | None:
     return (customer, signature) if colon and signature.isascii() and _CUSTOMER.fullmatch(customer) else None
 
 
-#: they publish no default of calls a second
+#: the vendor publishes no default rate limit
 AUTHENTICATION = Authentication(
     largest=64 * 1024,
     rate=100,

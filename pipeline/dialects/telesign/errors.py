@@ -1,4 +1,4 @@
-"""How TeleSign says no: HTTP status, status code and error code, all three."""
+"""TeleSign's error responses: HTTP status, status code and error code."""
 
 import math
 import re
@@ -15,10 +15,10 @@ from schema.vocabulary import Code
 
 @dataclass(frozen=True, slots=True)
 class TelesignError:
-    """One line of their table."""
+    """One row of the vendor's table of errors."""
 
     http: int
-    #: their status code
+    #: the vendor's status code
     status: int
     code: int
     words: str
@@ -26,7 +26,7 @@ class TelesignError:
 
 @dataclass(frozen=True, slots=True)
 class TelesignFault:
-    """Why a request cannot be followed, in their words: they may quote it, so they are for its caller alone."""
+    """An error of a request; its text may quote the request, so it is for the client only."""
 
     code: Code
     words: str
@@ -39,7 +39,7 @@ _BAD_TEXT = TelesignError(400, 500, -10001, "Invalid Request: Template Parameter
 _BAD_CUSTOMER = TelesignError(401, 501, -30000, "Invalid Customer ID.")
 _NOT_ENABLED = TelesignError(401, 501, -20002, "This product is not enabled for this Customer ID.")
 UNAVAILABLE = TelesignError(500, 500, -90001, "System Unavailable, please try again later.")
-#: what reading and changing answer instead of 500
+#: HTTP status of GET and PUT instead of 500
 _AWAY = 503
 
 ERRORS = {
@@ -80,7 +80,7 @@ ERRORS = {
     Code.MALFORMED: _BAD_REQUEST,
     Code.TARGET_TOO_LONG: TelesignError(414, 500, -40006, "Bad request"),
     Code.HEADERS_TOO_LARGE: TelesignError(431, 500, -40006, "Bad request"),
-    #: a nonce came again: nothing else conflicts here
+    #: CONFLICT is a nonce that was used before: there is no other conflict
     Code.IDEMPOTENCY_CONFLICT: UNAVAILABLE,
     Code.CONFLICT: TelesignError(401, 501, -30012, "'x-ts-nonce' header value has been used recently"),
     Code.PERSON_UNKNOWN: _BAD_NUMBER,
@@ -97,25 +97,25 @@ ERRORS = {
 }
 
 
-#: what is wrong with the proof of a call; the key itself is judged by the stage that knows it
+#: errors of a request's authentication; unknown, revoked and suspended keys are refused by the stage
 MISSING = TelesignError(401, 501, -30004, "Missing required 'Authorization' header")
 MALFORMED = TelesignError(401, 501, -30005, "Required 'Authorization' header is not in the correct format")
 FORGED = TelesignError(401, 501, -30006, "Invalid Signature")
 UNDATED = TelesignError(401, 501, -30007, "Missing required 'Date' or 'x-ts-date' header")
-#: 500 among 501s: so it stands in their table
+#: 500 among 501s, as in the vendor's table
 OTHERWISE_SIGNED = TelesignError(401, 500, -30008, "Invalid 'x-ts-auth-method' header.")
 MISDATED = TelesignError(401, 501, -30009, "'Date' or 'x-ts-date' header is not RFC822 compliant")
 UNTIMELY = TelesignError(401, 501, -30010, "'Date' or 'x-ts-date' header is not within tolerable range")
 NONCE_LENGTH = TelesignError(401, 501, -30011, "'x-ts-nonce' header value is either too long or too short")
-#: what is no reference at all cannot be completed
+#: a completion of a reference that is not a valid id
 UNCOMPLETABLE = TelesignError(401, 501, -30013, "Invalid ReferenceID for Verify Completion")
 WRONG_KEY = TelesignError(401, 501, -30015, "Invalid API Key.")
 
 
 def refuse(call: ApiRequest, refusals: Sequence[Refusal], wait: float = 0.0) -> ApiResponse:
-    """Return the answer that refusals make; the first decides the HTTP status.
+    """Return the error response for refusals; the first decides the HTTP status.
 
-    Their API never says when to try again; where we are away we do, in whole seconds.
+    The vendor never sends Retry-After; we do if we are unavailable, in whole seconds.
     """
     answer = say(call, [_found(call, ERRORS[each.code]) for each in refusals])
     if refusals[0].code is not Code.UNAVAILABLE or not 0 < wait < math.inf:
@@ -124,13 +124,13 @@ def refuse(call: ApiRequest, refusals: Sequence[Refusal], wait: float = 0.0) -> 
 
 
 def complain(call: ApiRequest, faults: Sequence[TelesignFault]) -> ApiResponse:
-    """Return the answer to a request that cannot be followed."""
+    """Return the error response for an invalid request."""
     lines = [ERRORS[each.code] for each in faults]
     return say(call, [replace(line, words=each.words) for line, each in zip(lines, faults, strict=True)])
 
 
 def say(call: ApiRequest, errors: Sequence[TelesignError], signature_string: str | None = None) -> ApiResponse:
-    """Return an answer of errors."""
+    """Return an error response; the first error decides the HTTP status and the status code."""
     first = errors[0]
     http = _AWAY if first is UNAVAILABLE and call.method != "POST" else first.http
     reference, resource = _identity(call, http)
@@ -144,19 +144,19 @@ def say(call: ApiRequest, errors: Sequence[TelesignError], signature_string: str
     return reply(http, {**content, "status": status_of(first.status, call.at)})
 
 
-#: where a path names a transaction
+#: paths that name a transaction
 _NAMED = re.compile(r"/v1/verify/(?:completion/)?([^/]+)/?")
 
 
 def _found(call: ApiRequest, error: TelesignError) -> TelesignError:
-    # of a path that names no transaction none can be missing
+    # the path names no transaction, so this is a bad request, not an unknown transaction
     if error is ERRORS[Code.NOT_FOUND] and not _NAMED.fullmatch(call.path):
         return replace(error, code=_BAD_REQUEST.code, words=_BAD_REQUEST.words)
     return error
 
 
 def _identity(call: ApiRequest, http: int) -> tuple[str | None, str | None]:
-    """Return what an answer calls its transaction and product: as their examples do, and they differ."""
+    """Return the reference id and sub resource of an error response, as in the vendor's examples, which differ."""
     if call.method == "POST":
         return spelt(call.id), "sms"
     named = _NAMED.fullmatch(call.path)

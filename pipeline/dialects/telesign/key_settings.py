@@ -1,4 +1,4 @@
-"""What an operator may set on a TeleSign key, where the vendor has it set by its support, and how a key is made."""
+"""TeleSign API keys: their settings, which at the vendor its support sets, and how one is generated."""
 
 import re
 import secrets
@@ -35,35 +35,35 @@ SCOPES = ("verify",)
 
 
 class TelesignKeySettings(BaseModel):
-    """The settings of one key; what is not here is left to others."""
+    """The settings of one key that this dialect uses."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
 
-    #: seconds a signed request's date may be off; nonces are remembered for twice the most it can be
+    #: seconds that a signed request's date may be off; nonces are remembered for twice the maximum
     tolerance: Annotated[float, Field(gt=0, le=900)] = 900
-    #: seconds a code is good for
+    #: lifetime of a code in seconds
     validity: Annotated[int, Field(ge=30, le=86_400)] = 300
-    #: guesses at one code
+    #: most guesses at one code
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
-    #: characters a text may have once it is filled in
+    #: most characters of a text after it is filled in
     max_text: Annotated[int, Field(ge=1, le=1600)] = 160
-    #: the sender when the request names none that the account has; absent: the account's first
+    #: the sender if the request names none of the account's; None: the account's first
     sender: str | None = None
-    #: messages an hour to one number
+    #: most messages an hour to one number
     hard_cap: Annotated[int, Field(ge=1)] = 5
     #: seconds between two messages to one number
     pause: Annotated[float, Field(ge=0)] = 0
-    #: the only numbers it may send to, E.164 with the plus; absent: all
+    #: the only numbers that may be sent to, E.164 with the plus; None: any
     trial_numbers: frozenset[str] | None = None
 
 
 def read(settings: Mapping[str, Any]) -> TelesignKeySettings:
-    """Return a key's settings; pydantic's ValidationError names the one that cannot be so."""
+    """Return a key's settings; pydantic's ValidationError names the invalid one."""
     return TelesignKeySettings.model_validate(dict(settings))
 
 
 def make_key(vault: Vault, _test: bool) -> NewKey:
-    """Return a new key: a customer id, and a secret that signs, encrypted."""
+    """Return a new key: a customer id, and an encrypted secret that signs requests and webhooks."""
     customer, secret = str(uuid4()).upper(), secrets.token_bytes(64)
     return NewKey(
         {"customer_id": customer, "api_key": b64encode(secret).decode()},

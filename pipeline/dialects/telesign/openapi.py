@@ -1,4 +1,4 @@
-"""TeleSign's door as an OpenAPI 3.1 document: every operation, and every status it can answer."""
+"""TeleSign's OpenAPI 3.1 document: every operation, with every status that it may return."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,14 +21,14 @@ _WHY = {
     500: "Something we need is away, or the fault is ours; try again.",
     503: "Something we need is away, or the fault is ours; try again.",
 }
-#: what any call may be answered
+#: statuses that any operation may return
 _ALWAYS = (400, 401, 413, 414, 415, 429, 431)
 
 _STATES = ("VALID", "INVALID", "UNKNOWN", "EXPIRED", "MAX_ATTEMPTS_EXCEEDED")
 
 
 def document() -> Json:
-    """Return the document."""
+    """Return the OpenAPI 3.1 document."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -95,7 +95,7 @@ def _complete() -> Json:
     }
 
 
-# Shapes -------------------------------------------------------------------------------------------------------
+# Schemas ------------------------------------------------------------------------------------------------------
 
 
 def _schemas() -> Json:
@@ -165,7 +165,7 @@ def _standing() -> Json:
 
 
 _ID: Json = {"type": "string", "pattern": "^[0-9A-F]{32}$"}
-#: beside those of our own codes, those that only a proof can have
+#: the error codes of refusals, and those of authentication
 _ERROR_CODES = {each.code for each in ERRORS.values()} | {*range(-30011, -30003), -30013, -30015}
 _SECURITY: Json = {
     "basic": {"type": "http", "scheme": "basic", "description": "Customer id and API key."},
@@ -180,12 +180,12 @@ _SECURITY: Json = {
 
 
 def _or_nothing(pattern: str) -> str:
-    """Return the pattern of a field that is not given when there is nothing in it."""
+    """Return the pattern of a field that counts as absent when it is blank."""
     return rf"^(\s*|{pattern})$"
 
 
 def _closed(**properties: Json) -> Json:
-    """Return an object of these fields and no others."""
+    """Return the schema of an object of these fields only."""
     required = list(properties)
     return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 

@@ -1,4 +1,4 @@
-"""TeleSign's door: send a verification code, tell how it went, judge what somebody entered."""
+"""TeleSign's operations: send a verification code, get its status and check a guess, record a completion."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,14 +20,14 @@ from schema.message_class import MessageClass
 from schema.order import Order, Recipient
 from schema.vocabulary import Code
 
-#: how long the status of a transaction can be asked for
+#: how long the status of a transaction is available
 _REPORTED_FOR = timedelta(hours=12)
 _HOUR = 3600
-#: the name space of its requests
+#: name space of its requests
 API = "telesign.verify"
-#: what a message's limits refuse with, in the order they are taken
+#: the refusals of a message's limits, in the order in which they are taken
 _LIMITS = (Code.HARD_CAP, Code.RATE_RECIPIENT)
-#: what they call what a guess came to
+#: the vendor's code_state for the result of a check
 _STATES = {
     CheckedCode.VALID: "VALID",
     CheckedCode.INVALID: "INVALID",
@@ -38,7 +38,7 @@ _STATES = {
 
 
 async def send(context: RequestContext) -> ApiResponse:
-    """Answer `POST /v1/verify/sms`."""
+    """Answer `POST /v1/verify/sms`: 200 with the transaction, or an error."""
     call, key, own = context.call, context.key, key_settings.read(context.key.settings)
     asked = requests.read_sms(call)
     if isinstance(asked, list):
@@ -59,7 +59,7 @@ async def send(context: RequestContext) -> ApiResponse:
 def _fault_of_reach(
     context: RequestContext, own: TelesignKeySettings, asked: VerificationRequest
 ) -> TelesignFault | None:
-    """Return why this key may not send there, or may not be called back there."""
+    """Return why this key must not send to the number, or why the callback URL must not be called; else None."""
     if own.trial_numbers is not None and asked.phone not in own.trial_numbers:
         number = asked.phone.removeprefix("+")
         return TelesignFault(Code.PHONE_UNVERIFIED, f"{number} has not been verified for this trial account.")
@@ -85,11 +85,11 @@ def _sending(
     order = Order(
         account=key.owner,
         sender=sender,
-        # the text is nobody's template any more: nothing in it is filled in again
+        # the whole text is one merge field, so that merge fields in it are not filled in
         body="${text}",
         merge={"text": text},
         recipients=[Recipient(to=asked.phone)],
-        # to the second: what ends together travels together
+        # to the second, so that messages that expire together share a batch
         valid_until=ends.replace(microsecond=0),
         door=API,
         message_class=MessageClass.OTP,
@@ -135,7 +135,7 @@ async def _send(
 
 
 async def status(context: RequestContext) -> ApiResponse:
-    """Answer `GET /v1/verify/{reference_id}`: how the message stands, and whether what was entered is the code."""
+    """Answer `GET /v1/verify/{reference_id}`: the message's status, and whether the entered code is right."""
     call, key = context.call, context.key
     reference, entered = requests.read_reference(context.path["reference_id"]), requests.read_guess(call)
     if isinstance(reference, TelesignFault) or isinstance(entered, TelesignFault):
@@ -153,7 +153,7 @@ async def status(context: RequestContext) -> ApiResponse:
 
 
 async def completion(context: RequestContext) -> ApiResponse:
-    """Answer `PUT /v1/verify/completion/{reference_id}`."""
+    """Answer `PUT /v1/verify/completion/{reference_id}`: record that the user completed the verification."""
     reference = requests.read_reference(context.path["reference_id"])
     if isinstance(reference, TelesignFault):
         return errors.say(context.call, [errors.UNCOMPLETABLE])

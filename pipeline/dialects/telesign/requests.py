@@ -1,4 +1,4 @@
-"""Reading what a TeleSign customer asks: the form of POST /v1/verify/sms, a code to check, a reference."""
+"""Parses TeleSign's requests: the form of POST /v1/verify/sms, a code to check, a reference id."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -15,23 +15,23 @@ from schema.value_class import value_class
 from schema.vocabulary import Code
 
 _FORM = "application/x-www-form-urlencoded"
-#: what a message may be for
+#: use case codes of a message
 UCIDS = (
     *("ATCK", "BACF", "BACS", "CHBK", "CLDR", "LEAD", "OTHR"),
     *("PWRT", "RESV", "RXPF", "SHIP", "THEF", "TRVF", "UNKN"),
 )
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-#: characters of a value that are repeated to its sender
+#: most characters of a value that an error quotes
 _QUOTED = 100
 
 
 @value_class
 class VerificationRequest:
-    """A verification code to be sent."""
+    """A request to send a verification code."""
 
     #: E.164, with the plus
     phone: str
-    #: the customer's own; None: we make one
+    #: the customer's own code; None: one is generated
     code: str | None
     template: str
     amount: str
@@ -41,7 +41,7 @@ class VerificationRequest:
 
 
 def read_sms(call: ApiRequest) -> VerificationRequest | list[TelesignFault]:
-    """Return what the form asks, or every fault in it; fields we do not know are passed over."""
+    """Return the parsed form, or all its errors; unknown fields are ignored."""
     kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and kind != _FORM:
         return [TelesignFault(Code.MEDIA_UNKNOWN, "Bad request")]
@@ -65,7 +65,7 @@ def read_sms(call: ApiRequest) -> VerificationRequest | list[TelesignFault]:
 
 
 def text(ask: VerificationRequest, code: str, longest: int) -> str | TelesignFault:
-    """Return the text with its code, or what is wrong with it."""
+    """Return the text with its code filled in, or what is wrong with it."""
     filled = fill(ask.template, code, ask.amount, ask.payee)
     if len(filled) > longest or "\0" in filled:
         return TelesignFault(Code.INVALID_FIELD, "Invalid Request: Template Parameter")
@@ -73,7 +73,7 @@ def text(ask: VerificationRequest, code: str, longest: int) -> str | TelesignFau
 
 
 def host_refused(url: str) -> TelesignFault:
-    """Return why we do not call a URL that we must not."""
+    """Return the error of a callback URL that must not be called."""
     try:
         host = urlsplit(url).hostname
     except ValueError:
@@ -85,7 +85,7 @@ def host_refused(url: str) -> TelesignFault:
 
 
 def read_guess(call: ApiRequest) -> str | TelesignFault | None:
-    """Return the code that somebody entered, or None; what it looks like is his affair."""
+    """Return the code to check, None without one, or the error of the query; any text may be checked."""
     try:
         return fields(call.query).get("verify_code") or None
     except ValueError:
@@ -93,7 +93,7 @@ def read_guess(call: ApiRequest) -> str | TelesignFault | None:
 
 
 def read_reference(word: str) -> UUID | TelesignFault:
-    """Return a transaction's id."""
+    """Return a transaction's id, or the error."""
     if re.fullmatch("[0-9A-Fa-f]{32}", word, re.ASCII):
         return UUID(hex=word)
     return _invalid("reference_ID", word)
@@ -103,7 +103,7 @@ def _faults(form: Mapping[str, str], number: phones.Phone | None) -> Iterator[Te
     if "phone_number" not in form:
         yield _missing("phone_number")
     elif number is None or not re.fullmatch(r"[ +]*[0-9][0-9 ]*", form["phone_number"], re.ASCII):
-        # a number is not repeated: what is logged of an answer must not hold it
+        # the number is not quoted: responses that are logged must not contain it
         yield TelesignFault(Code.PHONE_INVALID, "Invalid Request: PhoneNumber Parameter")
     for name, fits in _RULES.items():
         if name in form and not fits(form[name]):
@@ -138,7 +138,7 @@ def _at_most(longest: int) -> Callable[[str], bool]:
     return lambda word: len(word) <= longest and not _CONTROLS.search(word)
 
 
-#: what each parameter must be where it is given
+#: the validation of each parameter that is present
 _RULES: Mapping[str, Callable[[str], bool]] = {
     "ucid": UCIDS.__contains__,
     "originating_ip": _is_address,

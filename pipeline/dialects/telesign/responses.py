@@ -1,4 +1,4 @@
-"""What TeleSign answers when it says yes."""
+"""TeleSign's success responses: transactions and completions."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,29 +8,29 @@ from pipeline.dialects.contract import reply
 from pipeline.dialects.telesign.statuses import WORDS
 from schema.api import ApiResponse
 
-#: the only product we speak for
+#: the only product that is served
 RESOURCE = "sms"
-#: nobody has asserted a code
+#: code_state when no code was checked
 UNKNOWN = "UNKNOWN"
 
 
 def spelt(reference: UUID) -> str:
-    """Return a transaction's id as they write it: 32 capital hex digits."""
+    """Return a transaction's id in the vendor's format: 32 upper-case hex digits."""
     return reference.hex.upper()
 
 
 def stamp(at: datetime) -> str:
-    """Return a moment in UTC as they write it, always with six digits of a second."""
+    """Return a time in the vendor's format: UTC, always with six digits of a second."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def status_of(code: int, at: datetime) -> dict[str, Any]:
-    """Return the object that says where a transaction stands since when."""
+    """Return a status object: code, description, time of the last change."""
     return {"updated_on": stamp(at), "code": code, "description": WORDS[code]}
 
 
 def standing(reference: UUID, code: int, at: datetime, *, state: str = UNKNOWN, entered: str = "") -> ApiResponse:
-    """Return where a transaction stands, and what was made of the code that somebody entered."""
+    """Return the response with a transaction's status, and the result of checking the entered code."""
     return reply(
         200,
         {
@@ -44,7 +44,7 @@ def standing(reference: UUID, code: int, at: datetime, *, state: str = UNKNOWN, 
 
 
 def completed(reference: UUID, at: datetime) -> ApiResponse:
-    """Return that a completion was recorded; `subresource` is their own spelling here."""
+    """Return the response to a recorded completion; `subresource` is the vendor's own spelling here."""
     return reply(
         200,
         {

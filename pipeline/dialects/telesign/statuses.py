@@ -1,8 +1,8 @@
-"""How TeleSign says where a message stands, from its list of all status and error codes."""
+"""TeleSign's status codes of messages, from the vendor's list of all status and error codes."""
 
 from schema.vocabulary import Code, Status
 
-#: their status code → what they call it
+#: status code → the vendor's description
 WORDS = {
     200: "Delivered to handset",
     203: "Delivered to gateway",
@@ -26,7 +26,7 @@ WORDS = {
     1900: "Verify completion successfully recorded",
 }
 
-#: what a status says, unless it says why too
+#: the status code of each status, unless its cause has one
 STATUSES = {
     Status.SCHEDULED: 290,
     Status.QUEUED: 290,
@@ -37,7 +37,7 @@ STATUSES = {
     Status.CANCELLED: 229,
 }
 
-#: why a message failed or was rejected; the other codes are no message's
+#: the status code of each cause of failure or rejection; other codes do not occur on messages
 CAUSES = {
     Code.EXPIRED: 221,
     Code.NO_CARRIER_LEFT: 505,
@@ -60,7 +60,7 @@ CAUSES = {
 
 
 def spell(status: Status, cause: Code | None) -> int:
-    """Return their code for where a message stands."""
+    """Return the vendor's status code for a message's status and cause of failure."""
     if cause is not None and status in (Status.FAILED, Status.REJECTED):
         return CAUSES.get(cause, STATUSES[status])
     return STATUSES[status]

@@ -1,8 +1,8 @@
-"""What the end user reads: the customer's own text, or ours in his language."""
+"""Texts of verification messages: the customer's own, or a predefined one in the end user's language."""
 
 import re
 
-#: by language, or language and region where it has a text of its own
+#: by language tag, with a region where it has a text of its own
 TEXTS = {
     "ar": "رمز التحقق الخاص بك هو $$CODE$$",
     "de": "Ihr Bestätigungscode lautet $$CODE$$",
@@ -27,7 +27,7 @@ TEXTS = {
     "zh": "您的验证码是 $$CODE$$",
     "zh-hant": "您的驗證碼是 $$CODE$$",
 }
-#: regions that write Chinese in its traditional characters
+#: regions that write Chinese in traditional characters
 _SAME = {"zh-tw": "zh-hant", "zh-hk": "zh-hant", "zh-mo": "zh-hant"}
 _DEFAULT = "en"
 
@@ -35,7 +35,7 @@ _NAMES = re.compile(r"\$\$(CODE|AMOUNT|PAYEE)\$\$")
 
 
 def predefined(language: str) -> str:
-    """Return our text in that language, by its tag (`pt-BR`, `zh_TW`), or in English."""
+    """Return the predefined text for a language tag (`pt-BR`, `zh_TW`), or the English one."""
     tag = language.strip().lower().replace("_", "-")
     tag = _SAME.get(tag, tag)
     while tag:
@@ -46,9 +46,9 @@ def predefined(language: str) -> str:
 
 
 def fill(template: str, code: str, amount: str, payee: str) -> str:
-    """Return a text with its `$$CODE$$`, `$$AMOUNT$$` and `$$PAYEE$$` filled in; what is filled in is not looked into.
+    """Return a text with `$$CODE$$`, `$$AMOUNT$$`, `$$PAYEE$$` filled in; placeholders in their values are not.
 
-    A text without `$$CODE$$` goes out as it is: some put their own code in it.
+    A text without `$$CODE$$` is sent unchanged: some customers put their own code in it.
     """
     values = {"CODE": code, "AMOUNT": amount, "PAYEE": payee}
     return _NAMES.sub(lambda found: values[found[1]], template)

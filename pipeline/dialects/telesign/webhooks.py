@@ -1,9 +1,9 @@
-"""What TeleSign's customers are told of their messages (developer.telesign.com, transaction-callback-service).
+"""TeleSign's webhooks: delivery reports of messages (developer.telesign.com, transaction-callback-service).
 
     POST {url}    Authorization: TSA {customer id}:{signature}, and the same again as X-TS-Authorization
     {"status": {"code": 200, "description", "updated_on"}, "submit_timestamp", "errors", "reference_id", "verify", …}
 
-Signed is the raw body, by HMAC-SHA256 with the customer's API key.
+The signature is HMAC-SHA256 of the raw body with the customer's API key.
 """
 
 import json
@@ -22,12 +22,12 @@ SCHEDULE: tuple[float, ...] = (5, 10, 15)
 TIMEOUT: float = 5
 SUCCESSES: Container[int] = frozenset({200})
 
-#: what a delivery report is made of; that a message is on its way is no report
+#: statuses that are reported; a message in progress is not
 _REPORTED = frozenset({Status.SENT, Status.DELIVERED, Status.FAILED, Status.REJECTED, Status.CANCELLED})
 
 
 def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
-    """Return the call that tells it; None: it is not reported, or the endpoint does not hear its status code."""
+    """Return the webhook call for an event; None: it is not reported, or the endpoint did not subscribe to its code."""
     code = spell(notification.status, notification.error_code)
     if notification.status not in _REPORTED or (notification.listens_to and str(code) not in notification.listens_to):
         return None
