@@ -1,4 +1,4 @@
-"""Webex Interact: SMS to up to 10,000 numbers a request (docs.webexinteract.com)."""
+"""Webex Interact's API: SMS to up to 10,000 numbers per request (docs.webexinteract.com)."""
 
 from pipeline.dialects.contract import Dialect
 from pipeline.dialects.webex import webhooks

@@ -1,4 +1,4 @@
-"""How Webex Interact receives a caller: `X-AUTH-KEY: aky_…`, ten calls a second by key and endpoint."""
+"""Authentication of Webex Interact's API: `X-AUTH-KEY: aky_…`; ten requests a second per key and operation."""
 
 from pipeline.dialects.contract import HANDLE, Authentication
 from pipeline.dialects.webex.errors import refuse
@@ -7,9 +7,9 @@ from schema.api import ApiKey, ApiRequest, ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code
 
-#: bytes of the largest request: 10,000 numbers with their merge fields
+#: largest request body in bytes: 10,000 numbers with their merge fields
 LARGEST = 8 * 1024 * 1024
-#: characters of the longest key that is looked for
+#: most characters of a key
 _LONGEST = 256
 
 
@@ -21,7 +21,7 @@ def _who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
 
 
 def _prove(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: object) -> ApiResponse | None:
-    # whoever knows the token is its owner
+    # the token itself is the proof: the key was found by it
     return None
 
 

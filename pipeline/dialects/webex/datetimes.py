@@ -1,4 +1,4 @@
-"""Dates as Webex Interact reads and writes them: ISO 8601, UTC where no zone is given."""
+"""Parses and formats dates as Webex Interact does: ISO 8601, UTC where no zone is given."""
 
 import re
 from datetime import UTC, datetime
@@ -8,14 +8,14 @@ from pipeline.rules.identity import ksuids
 _WRITTEN = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?"
 )
-#: the first second a KSUID can hold: of what has no moment
+#: the first second of a KSUID: stands for a missing time
 NEVER = datetime.fromtimestamp(ksuids.EPOCH, UTC)
-#: what we say to one that cannot be read
+#: error message for a date that cannot be parsed
 FORM = "invalid date format, use ISO 8601 (yyyy-mm-dd'T'hh:mm:ss)"
 
 
 def read(text: str) -> datetime | None:
-    """Return the moment a text names, or None where it names none."""
+    """Return the time in an ISO 8601 text, or None if it is invalid."""
     if not _WRITTEN.fullmatch(text):
         return None
     try:
@@ -26,5 +26,5 @@ def read(text: str) -> datetime | None:
 
 
 def write(moment: datetime) -> str:
-    """Return a moment to the second, in UTC."""
+    """Return a time in UTC, to the second: `2027-01-18T02:20:20Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,9 +1,9 @@
-"""Webex Interact's errors, in two shapes.
+"""Webex Interact's error responses, in two formats.
 
-What is wrong with an SMS request:  400 {"errors": [{"field", "message", "code": 10006}]}
-Everything else:                    {"trace_id": "<16 hex>", "errors": [{"message", "field"?}]}
+Invalid SMS requests:               400 {"errors": [{"field", "message", "code": 10006}]}
+All other errors:                   {"trace_id": "<16 hex>", "errors": [{"message", "field"?}]}
 
-Sources: docs.webexinteract.com/reference/send-sms-api and /senders-api; how the second looks with 401 and 429 is ours.
+Sources: docs.webexinteract.com/reference/send-sms-api and /senders-api; the second format with 401 and 429 is ours.
 """
 
 import math
@@ -16,17 +16,17 @@ from schema.api import ApiRequest, ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code
 
-#: the code of everything that is wrong with a request
+#: the code of every validation error
 VALIDATION = 10006
-#: where SMS are asked for, and the dry run
+#: paths of the send operation and of the dry run
 _SMS = re.compile(r"/v1/sms(/test)?/?")
-#: faults one answer tells
+#: most errors of one response
 _MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
 class WebexFault:
-    """One thing that is wrong with a request."""
+    """One error of a request."""
 
     field: str
     message: str
@@ -34,12 +34,12 @@ class WebexFault:
 
 @dataclass(frozen=True, slots=True)
 class WebexErrorText:
-    """How a code is told."""
+    """The status, message and field of a refusal's error."""
 
     status: int
-    #: None: in the refusal's own words
+    #: None: the refusal's own message
     message: str | None = None
-    #: the vendor's name of the field at fault; None: the refusal's own
+    #: the vendor's name of the invalid field; None: the refusal's own
     field: str | None = None
 
 
@@ -100,7 +100,7 @@ ERRORS: dict[Code, WebexErrorText] = {
 
 
 def refuse(call: ApiRequest, refusals: Sequence[Refusal], wait: float = 0.0) -> ApiResponse:
-    """Return the answer that these refusals make; `wait`: seconds after which another try may help."""
+    """Return the error response for these refusals; `wait`: seconds after which a retry may succeed."""
     first = ERRORS[refusals[0].code]
     content = [_fault(each) for each in refusals if ERRORS[each.code].status == first.status]
     if first.status == 400 and _SMS.fullmatch(call.path):
@@ -109,7 +109,7 @@ def refuse(call: ApiRequest, refusals: Sequence[Refusal], wait: float = 0.0) -> 
 
 
 def invalid(faults: Iterable[WebexFault]) -> ApiResponse:
-    """Return the answer to an SMS request with these faults: the first hundred of them."""
+    """Return the error response to an SMS request: the first hundred of these errors."""
     content = [{"field": each.field, "message": each.message, "code": VALIDATION} for each in faults]
     return reply(400, {"errors": content[:_MOST]})
 
@@ -117,13 +117,13 @@ def invalid(faults: Iterable[WebexFault]) -> ApiResponse:
 def traced(
     call: ApiRequest, status: int, faults: Sequence[WebexFault], headers: Mapping[str, str] | None = None
 ) -> ApiResponse:
-    """Return an answer in the shape of all other errors."""
+    """Return an error response in the format of all other errors."""
     content = [{"message": each.message} | ({"field": each.field} if each.field else {}) for each in faults]
     return reply(status, {"trace_id": trace(call), "errors": content[:_MOST]}, headers)
 
 
 def trace(call: ApiRequest) -> str:
-    """Return what a call is found by in our log: the last 16 digits of its id."""
+    """Return the trace id of a request: the last 16 digits of its id, which is in the log."""
     return call.id.hex[-16:]
 
 

@@ -1,4 +1,4 @@
-"""What an operator may set on a Webex Interact key, and how a key is made."""
+"""Webex Interact API keys: their settings and scopes, and how one is generated."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Webex Interact's door as an OpenAPI 3.1 document: every operation, and every status it can answer."""
+"""Webex Interact's OpenAPI 3.1 document: every operation, with every status that it may return."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from schema.order import MAX_RECIPIENTS
 
 Json = dict[str, Any]
 
-#: what any call may be answered
+#: statuses that any operation may return
 _ALWAYS = (400, 401, 403, 413, 414, 415, 429, 431, 500, 503)
 
 _WHY = {
@@ -29,7 +29,7 @@ _WHY = {
 
 
 def document() -> Json:
-    """Return the document."""
+    """Return the OpenAPI 3.1 document."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -141,7 +141,7 @@ def _delete_sender() -> Json:
     }
 
 
-# Shapes -------------------------------------------------------------------------------------------------------
+# Schemas ------------------------------------------------------------------------------------------------------
 
 _EXAMPLE: Json = {"phone": ["+447400123456"], "merge_fields": {"name": "Ann"}}
 _TEXT: Json = {"type": "string"}
@@ -159,7 +159,7 @@ def _schemas() -> Json:
 
 
 def _asked() -> Json:
-    # numbers are taken for how they are written
+    # JSON numbers are accepted in place of strings
     word = {"type": ["string", "number", "null"]}
     fields = {
         "type": ["object", "null"],
@@ -287,7 +287,7 @@ def _paged(item: Json) -> Json:
 
 
 def _closed(properties: Mapping[str, Json], optional: Mapping[str, Json] | None = None) -> Json:
-    """Return an object of these fields, the optional ones or not, and no others."""
+    """Return the schema of an object of these fields only; the `optional` ones may be absent."""
     return {
         "type": "object",
         "required": list(properties),

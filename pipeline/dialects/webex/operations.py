@@ -1,4 +1,4 @@
-"""Webex Interact's door: SMS to many numbers, what is scheduled, the account and its senders."""
+"""Webex Interact's operations: SMS to many numbers, scheduled requests, the account, its senders."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from schema.vocabulary import Code, Syntax
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: bytes of a request above which others are answered while it is read
+#: bytes of a request body above which it is processed in a thread
 _LARGE = 64 * 1024
 
 
@@ -29,7 +29,7 @@ _LARGE = 64 * 1024
 
 
 async def send(context: RequestContext) -> ApiResponse:
-    """Answer `POST /v1/sms`."""
+    """Answer `POST /v1/sms`: 200 with a transaction id or an error for each number, or an error."""
     order = await _order(context)
     if isinstance(order, ApiResponse):
         return order
@@ -40,7 +40,7 @@ async def send(context: RequestContext) -> ApiResponse:
 
 
 async def pretend(context: RequestContext) -> ApiResponse:
-    """Answer `POST /v1/sms/test`: as `POST /v1/sms` would, and nothing is sent."""
+    """Answer `POST /v1/sms/test`: a dry run with the response of `POST /v1/sms`; nothing is sent."""
     order = await _order(context)
     if isinstance(order, ApiResponse):
         return order
@@ -49,7 +49,7 @@ async def pretend(context: RequestContext) -> ApiResponse:
 
 
 async def _order(context: RequestContext) -> Order | ApiResponse:
-    """Return what a call asks to have sent, or the answer that says why it cannot be."""
+    """Return the order of an SMS request, or the error response."""
     call, now = context.call, context.submission.rt.now()
     if not requests.is_json(call):
         return _refuse(context, Code.MEDIA_UNKNOWN)
@@ -73,7 +73,7 @@ async def _answer(context: RequestContext, order: Order, answered: Answered) -> 
 
 
 async def _apart(context: RequestContext, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Return what the work returns: a large request's is done in a thread."""
+    """Return the result of the work, which runs in a thread if the request is large."""
     if len(context.call.body) > _LARGE:
         return await asyncio.to_thread(work, *args, **kwargs)
     return work(*args, **kwargs)
@@ -83,7 +83,7 @@ async def _apart(context: RequestContext, work: Callable[P, R], *args: P.args, *
 
 
 async def search(context: RequestContext) -> ApiResponse:
-    """Answer `POST /campaigns/v1/scheduled`."""
+    """Answer `POST /campaigns/v1/scheduled`: a page of scheduled requests."""
     if not requests.is_json(context.call):
         return _refuse(context, Code.MEDIA_UNKNOWN)
     asked = searches.search(context.call.body)
@@ -95,7 +95,7 @@ async def search(context: RequestContext) -> ApiResponse:
 
 
 async def take_back(context: RequestContext) -> ApiResponse:
-    """Answer `DELETE /campaigns/v1/cancel/{id}`: what still waits of a request is cancelled."""
+    """Answer `DELETE /campaigns/v1/cancel/{id}`: cancel the messages of a request that are still scheduled."""
     request = searches.request_id(context.path["id"])
     wanted = await context.submission.run(members, _view(context), request) if request else None
     if wanted is None:
@@ -115,12 +115,12 @@ def _view(context: RequestContext) -> View:
 
 
 async def show_account(context: RequestContext) -> ApiResponse:
-    """Answer `GET /identity/v1/account`."""
+    """Answer `GET /identity/v1/account`: the account and its balance."""
     return responses.account(context.key, await context.submission.run(balance, context.key.account))
 
 
 async def list_senders(context: RequestContext) -> ApiResponse:
-    """Answer `GET /assets/v1/senders`."""
+    """Answer `GET /assets/v1/senders`: a page of the account's senders."""
     page = searches.page(context.call.query)
     if isinstance(page, list):
         return errors.traced(context.call, 400, page)
@@ -128,14 +128,14 @@ async def list_senders(context: RequestContext) -> ApiResponse:
 
 
 async def show_sender(context: RequestContext) -> ApiResponse:
-    """Answer `GET /assets/v1/senders/{id}`."""
+    """Answer `GET /assets/v1/senders/{id}`: the sender, or 404."""
     id_ = searches.sender_id(context.path["id"])
     found = await context.submission.run(sender_ids.find, context.key.account, id_) if id_ else None
     return responses.sender(found) if found else _refuse(context, Code.NOT_FOUND)
 
 
 async def delete_sender(context: RequestContext) -> ApiResponse:
-    """Answer `DELETE /assets/v1/senders/{id}`."""
+    """Answer `DELETE /assets/v1/senders/{id}`: 204, or 404."""
     id_ = searches.sender_id(context.path["id"])
     if id_ is None or not await context.submission.run(sender_ids.delete, context.key.account, id_):
         return _refuse(context, Code.NOT_FOUND)

@@ -1,7 +1,7 @@
-"""What `POST /v1/sms` asks for, read from its JSON: an ask, or every fault found in it.
+"""Parses the body of `POST /v1/sms`: JSON into a message, or all errors found.
 
-Sources: docs.webexinteract.com/reference/send-sms-api; where its table and its samples disagree the samples win. What
-real clients send beside it: `schedule_at` (means send_at), `skip_optout_check`, `name`, `to[].country_code`.
+Sources: docs.webexinteract.com/reference/send-sms-api; where its table and its samples disagree, the samples are
+followed. Clients also send `schedule_at` (means send_at), `skip_optout_check`, `name`, `to[].country_code`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,16 +22,16 @@ from schema.message_class import MessageClass
 from schema.order import MAX_RECIPIENTS, Order, Recipient
 from schema.value_class import value_class
 
-#: characters of a text, before and after its merge fields are filled, and of one merge field's value
+#: most characters of a text, before and after its merge fields are filled, and of one merge field's value
 LONGEST = 1600
-#: how far ahead send_at may lie, and valid_until behind the time of sending
+#: how far ahead send_at may be, and valid_until after the time of sending
 LEAD, VALIDITY = timedelta(days=7), timedelta(days=3)
-#: which messages are this door's
+#: the operation whose messages are this API's, and its name space
 OPERATION = "sms"
 API = f"webex.{OPERATION}"
-#: what a part of a text holds as the vendor bills it: fewer characters than are sent
+#: capacity of a part as the vendor bills it: fewer characters than are sent
 BILLING = {API: Capacity(ucs2_part=63)}
-#: more numbers than this are a campaign: it lets single messages pass
+#: a request to more numbers than this is bulk: transactional messages go first
 _CAMPAIGN = 100
 
 _NOBODY = "invalid recipients object format, no phone numbers provided."
@@ -50,7 +50,7 @@ def _value(value: Any) -> str:
     return text
 
 
-# its values are looked at here, as pydantic would tell of each that does not fit: half a million in one request
+# values are checked here, as pydantic would report each invalid one: up to half a million in one request
 _Merge = Annotated[dict[str, Any], AfterValidator(_spelled)]
 
 
@@ -58,7 +58,7 @@ _Merge = Annotated[dict[str, Any], AfterValidator(_spelled)]
 class _To:
     phone: Annotated[list[str], Field(min_length=1), FailFast()]
     merge_fields: _Merge | None = None
-    # it is given back in webhooks, and travels in carriers' headers
+    # it is returned in webhooks, and sent in carriers' headers
     correlation_id: Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = None
 
 
@@ -73,35 +73,35 @@ class _Asked(BaseModel):
     schedule_at: str | None = None
     valid_until: str | None = None
     global_merge_fields: _Merge | None = None
-    # what is no yes is none: it is not in the vendor's own reference
+    # anything but true counts as false: it is not in the vendor's own reference
     skip_optout_check: Any = None
 
 
 @value_class
 class WebexMessage:
-    """One SMS request that is in order, as far as can be told from itself."""
+    """One SMS request that is valid as far as it can be judged without the database."""
 
     #: None: it names a template
     text: str | None
-    #: slug or id
+    #: the template's slug or id
     template: str
     sender: str
     recipients: list[Recipient]
     merge: Mapping[str, str]
     send_at: datetime | None
     valid_until: datetime | None
-    #: the recipients' opt-outs from this account are passed over
+    #: whether the recipients' opt-outs from this account are ignored
     skips_opt_outs: bool = False
 
 
 def is_json(call: ApiRequest) -> bool:
-    """Tell whether a call says that it brings JSON, or says nothing of it."""
+    """Return whether a request's Content-Type is JSON, or absent."""
     media = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     return not media or media == "application/json" or media.endswith("+json")
 
 
 def read(body: bytes, now: datetime) -> WebexMessage | list[WebexFault]:
-    """Read an SMS request; return it, or all its faults."""
+    """Parse an SMS request; return it, or all its errors."""
     faults: list[WebexFault] = []
     wrong: set[str] = set()
     if _holds_no_number(body):
@@ -114,14 +114,14 @@ def read(body: bytes, now: datetime) -> WebexMessage | list[WebexFault]:
         if not found[0]["loc"]:
             return faults
         wrong = {str(each["loc"][0]) for each in found}
-        # what is well formed is judged all the same: every fault in one answer
+        # well-formed fields are validated all the same, so that one response has all errors
         asked = _Asked.model_validate({name: value for name, value in from_json(body).items() if name not in wrong})
     faults += _judge(asked, wrong, now)
     return faults or _ask(asked)
 
 
 def _holds_no_number(body: bytes) -> bool:
-    """Tell whether NaN or Infinity stand in a body as if they were numbers: pydantic would read them, JSON has none."""
+    """Return whether a body has NaN or Infinity as a number: pydantic would accept it, JSON does not."""
     if b"NaN" not in body and b"Infinity" not in body:
         return False
     try:
@@ -132,9 +132,9 @@ def _holds_no_number(body: bytes) -> bool:
 
 
 def order(ask: WebexMessage, text: str, key: ApiKey, now: datetime) -> Order:
-    """Return what is asked for as an order; merge fields that nobody filled stand as they are."""
+    """Return a request as an order; merge fields without a value stay in the text as they are."""
     unfilled = {name: f"${{{name}}}" for name in templates.compile(text).names}
-    # all of it was judged above: pydantic would do ten thousand recipients over
+    # not validated again: pydantic would repeat all of it for ten thousand recipients
     return _ORDER.model_copy(
         update={
             "account": key.owner,
@@ -152,7 +152,7 @@ def order(ask: WebexMessage, text: str, key: ApiKey, now: datetime) -> Order:
     )
 
 
-#: what is the same in each; a copy takes half the time that `model_construct` takes
+#: the fields that all orders share; a copy takes half the time of `model_construct`
 _ORDER = Order.model_construct(account="", sender="", recipients=[], door=API)
 
 
@@ -175,11 +175,11 @@ def _ask(asked: _Asked) -> WebexMessage:
     )
 
 
-# Judging ------------------------------------------------------------------------------------------------------
+# Validation ---------------------------------------------------------------------------------------------------
 
 
 def _judge(asked: _Asked, wrong: set[str], now: datetime) -> Iterator[WebexFault]:
-    """Yield what is wrong with the fields that are well formed."""
+    """Yield the errors of the fields that are well formed."""
     if not wrong & {"message_body", "template_id"}:
         yield from _judge_text(asked.message_body, asked.template_id)
     if not asked.sender and "from" not in wrong:
@@ -235,7 +235,7 @@ def _judge_end(valid_until: str, begins: datetime | None, now: datetime, *, is_u
         yield WebexFault("valid_until", f"date cannot be more than {VALIDITY.days} days in the future")
 
 
-# pydantic's faults in the vendor's manner ---------------------------------------------------------------------
+# pydantic's errors in the vendor's format ---------------------------------------------------------------------
 
 _WORDS = {
     "string_type": "must be a string",

@@ -1,4 +1,4 @@
-"""What Webex Interact says when all is well, or well enough.
+"""Webex Interact's success responses, with an error for each number that was refused.
 
 Sources: docs.webexinteract.com/reference/send-sms-api, /account-api, /senders-api, /scheduled-messages-api.
 """
@@ -18,10 +18,10 @@ from schema.message import Answered
 from schema.order import Recipient
 from schema.vocabulary import Code, SenderState, Status
 
-#: the code of a message that was taken
+#: the code of an accepted message
 QUEUED = 1001
-#: the codes of what keeps one number of a request from being sent to; what is not here is VALIDATION. The first is the
-#: vendor's, the others are ours: no list of theirs is published
+#: codes of the numbers that are refused in an accepted request; others are VALIDATION. The first is the vendor's, the
+#: others are ours: the vendor publishes no list
 NUMBERS: dict[Code, int] = {
     Code.PHONE_INVALID: 1002,
     Code.NO_ROUTE: 1002,
@@ -34,7 +34,7 @@ NUMBERS: dict[Code, int] = {
 
 
 def sent(recipients: Sequence[Recipient], answered: Answered) -> ApiResponse:
-    """Return the answer to an SMS request: a transaction id, or an error, for each of its numbers."""
+    """Return the response to an SMS request: a transaction id, or an error, for each of its numbers."""
     refused = {each.index: each.code for each in answered.refusals}
     messages: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
@@ -55,7 +55,7 @@ def _error(number: str, code: Code) -> dict[str, Any]:
 
 
 def nothing() -> ApiResponse:
-    """Return the answer to what was done and needs no words."""
+    """Return an empty response, 204."""
     return ApiResponse(204, b"")
 
 
@@ -63,7 +63,7 @@ def nothing() -> ApiResponse:
 
 
 def account(key: ApiKey, balance: AccountBalance) -> ApiResponse:
-    """Return the caller's account; where it is at home the key's settings may say."""
+    """Return the response with the key's account; home region and time zone are settings of the key."""
     return reply(
         200,
         {
@@ -79,7 +79,7 @@ def account(key: ApiKey, balance: AccountBalance) -> ApiResponse:
 
 
 def _base62(id_: UUID) -> str:
-    """Return an id in the 22 digits that the vendor gives accounts."""
+    """Return an id in the vendor's format of account ids: 22 base62 digits."""
     return ksuids.spell("", id_, datetimes.NEVER)[-22:]
 
 
@@ -89,12 +89,12 @@ SENDERS = {SenderState.PENDING: "Pending", SenderState.APPROVED: "Verified", Sen
 
 
 def senders(found: Sequence[ShownSenderId], number: int, size: int) -> ApiResponse:
-    """Return one page of the account's senders."""
+    """Return the response with one page of the account's senders."""
     return _page([_sender(each) for each in found[(number - 1) * size : number * size]], number, size, len(found))
 
 
 def sender(found: ShownSenderId) -> ApiResponse:
-    """Return one of the account's senders."""
+    """Return the response with one of the account's senders."""
     return reply(200, _sender(found))
 
 
@@ -108,7 +108,7 @@ def _sender(found: ShownSenderId) -> dict[str, Any]:
 
 # Scheduled requests -------------------------------------------------------------------------------------------
 
-#: how a scheduled request stands as a whole; what is not here it never comes to
+#: the vendor's status of a scheduled request as a whole; the other statuses do not occur
 STATUSES = {
     Status.SCHEDULED: "SCHEDULED",
     Status.QUEUED: "IN_PROGRESS",
@@ -119,7 +119,7 @@ STATUSES = {
 
 
 def scheduled(found: Sequence[ShownSchedule], number: int, size: int) -> ApiResponse:
-    """Return one page of the requests that a search found."""
+    """Return the response with one page of the requests that a search found."""
     items = [_scheduled(each) for each in found[(number - 1) * size : number * size]]
     return _page(items, number, size, len(found))
 

@@ -1,10 +1,10 @@
-"""What is asked for page by page: senders by a query, scheduled requests by a body.
+"""Parses paged searches: senders by a query string, scheduled requests by a JSON body.
 
     {"filter": {"id" | "created_at_start", "created_at_end" | "scheduled_at_start", "scheduled_at_end", "name"?,
      "status"?: [], "request_types"?: []}, "sort": {"sort_by"?, "sort_order"?}, "page": {"page_number"?, "page_size"?}}
 
-docs.webexinteract.com/reference/scheduled-messages-api tells the fields; that they lie in three objects, real clients
-do. Both are read: what is not in its object is looked for beside it.
+docs.webexinteract.com/reference/scheduled-messages-api names the fields; real clients send them in three objects. Both
+are accepted: a field that is not in its object is looked up beside it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from pipeline.dialects.webex.responses import STATUSES
 from pipeline.rules.identity import ksuids
 from schema.api_views import ShownSchedule
 
-#: rows of a page: unless asked for otherwise, and at most
+#: items of one page: by default, and at most
 SIZE, MOST = 25, 100
 LAST_PAGE = 1_000_000
 _PARTS = ("filter", "sort", "page")
@@ -33,26 +33,26 @@ ORDERS = ("ASC", "DESC")
 
 Range = tuple[datetime, datetime]
 
-#: a request's id says when it was made, but by another clock than its messages'
+#: a request's id contains when it was created, but by another clock than its messages' ids
 _SPARE = timedelta(days=1)
-#: no request of ours was made before, none will be after
+#: bounds of the time at which a request was created
 _FIRST, _LAST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _REQUEST, _SENDER = "aps_", "ssd_"
 
 
 @dataclass(frozen=True, slots=True)
 class SenderSearch:
-    """A search among scheduled requests."""
+    """A search for scheduled requests."""
 
-    #: when what it asks for was made, with a day to spare
+    #: when the requests sought were created, with a day to spare
     made: Range
-    #: None: by its dates
+    #: None: the search is by dates
     id: UUID | None
     created: Range | None
     scheduled: Range | None
-    #: the vendor's words; empty: any
+    #: the vendor's statuses; empty: any
     statuses: frozenset[str]
-    #: whether requests of this API are among the types asked for, and could have the name asked for
+    #: whether requests of this API match the types and the name that are sought
     is_ours: bool
     sort_by: str
     descending: bool
@@ -60,14 +60,14 @@ class SenderSearch:
     size: int
 
     def pick(self, found: Sequence[ShownSchedule]) -> list[ShownSchedule]:
-        """Return those found that the search asks for, in its order."""
+        """Return the requests that match the search, in its order."""
         if not self.is_ours:
             return []
         picked = [each for each in found if not self.statuses or STATUSES[each.status] in self.statuses]
         return sorted(picked, key=SORTS[self.sort_by], reverse=self.descending)
 
 
-# our requests have no name, and nothing about them is kept that would be updated
+# requests have no name, and are not updated
 SORTS: dict[str, Callable[[ShownSchedule], Any]] = {
     "created_at": attrgetter("created_at"),
     "updated_at": attrgetter("created_at"),
@@ -78,17 +78,17 @@ SORTS: dict[str, Callable[[ShownSchedule], Any]] = {
 
 
 def request_id(word: str) -> UUID | None:
-    """Return the id of a request that the vendor's clients know as `aps_…`, or None where it is none."""
+    """Return the UUID of a request's id `aps_…`, or None if it is invalid."""
     return ksuids.read(_REQUEST, word)
 
 
 def sender_id(word: str) -> UUID | None:
-    """Return the id of a sender that the vendor's clients know as `ssd_…`, or None where it is none."""
+    """Return the UUID of a sender's id `ssd_…`, or None if it is invalid."""
     return ksuids.read(_SENDER, word)
 
 
 def page(query: str) -> tuple[int, int] | list[WebexFault]:
-    """Read `page_number` and `page_size` of a query; return them, or what is wrong."""
+    """Parse `page_number` and `page_size` of a query string; return both, or the errors."""
     try:
         asked = _Asked(fields(query))
     except ValueError:
@@ -98,7 +98,7 @@ def page(query: str) -> tuple[int, int] | list[WebexFault]:
 
 
 def search(body: bytes) -> SenderSearch | list[WebexFault]:
-    """Read a search among scheduled requests; return it, or what is wrong."""
+    """Parse a search for scheduled requests; return it, or the errors."""
     try:
         content = from_json(body, allow_inf_nan=False)
     except ValueError:
@@ -115,7 +115,7 @@ def search(body: bytes) -> SenderSearch | list[WebexFault]:
 
 
 class _Asked:
-    """The fields of a query or body, and what was found wrong with them so far."""
+    """The fields of a query or body, and the errors found in them so far."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = given
@@ -128,7 +128,7 @@ class _Asked:
     def search(self) -> SenderSearch:
         """Return the search."""
         word, created, scheduled = self._text("id"), self._range("created_at"), self._range("scheduled_at")
-        # what is none of ours is looked for, and not found
+        # an invalid id is searched for, and not found
         id_ = request_id(word) or UUID(int=0) if word else None
         if not (self.faults or id_ or created or scheduled):
             self._wrong("id", "either id or a date range is required")
@@ -197,7 +197,7 @@ class _Asked:
 
 
 def _made(word: str, created: Range | None, scheduled: Range | None) -> Range:
-    """Return when what is asked for was made: it says so, or its id does, or it was within days of its minute."""
+    """Return when the requests sought were created: by their dates, by the id, or within days before the schedule."""
     at = ksuids.moment(word.removeprefix(_REQUEST))
     ranges = [
         created,

@@ -1,14 +1,14 @@
-"""What Webex Interact's customers are told of their messages: CloudEvents 1.0 (docs.webexinteract.com/reference).
+"""Webex Interact's webhooks: status changes of messages, as CloudEvents 1.0 (docs.webexinteract.com/reference).
 
     POST {url}    x-hub-signature: <hex>
     {"specversion": "1.0", "type": "com.interact.messages.sms.status", …, "data": {"status": "delivered", …},
      "correlation_id"?, "transaction_id"}
 
-A new endpoint is sent a secret and counts once it answers 200 with that secret in the body (docs.webexinteract.com,
-docs/webhooks). How the secret is sent the vendor does not show; as `{"secret": "…"}` it can be read, or echoed whole.
+A new endpoint gets a secret and is registered if it answers 200 with that secret in the body (docs.webexinteract.com,
+docs/webhooks). How the secret is sent is not documented; `{"secret": "…"}` can be parsed, or returned as it is.
 
-The vendor names no header for its signature; the name, what is signed (the raw body, by HMAC-SHA256) and how often it
-is tried are those of its sister Webex Connect (developers.webexconnect.io/reference/outbound-webhooks).
+The vendor documents no header for its signature; the name, the signed bytes (the raw body, by HMAC-SHA256) and the
+number of attempts are those of Webex Connect (developers.webexconnect.io/reference/outbound-webhooks).
 """
 
 import hmac
@@ -30,31 +30,31 @@ SCHEDULE: tuple[float, ...] = (60, 60, 60)
 TIMEOUT: float = 10
 SUCCESSES: Container[int] = range(200, 300)
 
-#: that it was taken the answer to the request said
+#: none for queued: the response to the request says it
 EVENTS = {
     Status.SENT: "submitted",
     Status.DELIVERED: "delivered",
     Status.FAILED: "failed",
     Status.REJECTED: "failed",
 }
-#: a string here, where it is a number in answers; the vendor shows none for the others
+#: a string here, a number in responses; the vendor documents none for the other statuses
 _SUBMITTED = "1003"
 
 CONFIRMATION = "200, with the secret it was sent in the body"
 
 
 def verification_call(secret: str) -> WebhookPost:
-    """Return the call that brings a new endpoint the secret it is to send back."""
+    """Return the verification call to a new endpoint, with the secret that it must return."""
     return WebhookPost({"Content-Type": "application/json"}, json.dumps({"secret": secret}).encode())
 
 
 def is_confirmed(secret: str, status: int, body: bytes) -> bool:
-    """Tell whether the secret came back."""
+    """Return whether the response confirms the verification call: 200, and the secret in the body."""
     return status == HTTPStatus.OK and secret.encode() in body
 
 
 def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
-    """Return the call that tells it; None: there is no word for it, or the endpoint does not hear it."""
+    """Return the webhook call for an event; None: there is none for its status, or the endpoint did not subscribe."""
     event = EVENTS.get(notification.status)
     if event is None or (notification.listens_to and event not in notification.listens_to):
         return None
@@ -75,7 +75,7 @@ def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime)
 
 
 def sign(secrets: Sequence[bytes], body: bytes) -> str:
-    """Return the signature of a body by the newest secret."""
+    """Return the signature of a body with the newest secret: HMAC-SHA256 in hex."""
     return hmac.new(secrets[0], body, sha256).hexdigest()
 
 
