@@ -1,1 +1,1 @@
-"""Where each dialect's operations meet the stages."""
+"""The vendors' HTTP APIs: authentication and dispatch of requests, submission to the stages, documentation pages."""

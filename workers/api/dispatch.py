@@ -1,4 +1,4 @@
-"""The way in, the same at every door: find the operation, know the caller, run it, and never answer out of tune."""
+"""Dispatches API requests: finds the operation, authenticates, reads the body, runs it; errors in the API's format."""
 
 import logging
 import re
@@ -21,23 +21,23 @@ from workers.gateway.request_body import BodyRejected, RequestBody
 
 log = logging.getLogger(__name__)
 
-#: bytes of a body that speaks of one thing only
+#: largest body in bytes of an operation that is not bulky
 _USUAL = 256 * 1024
 
 
 class ApiDispatcher:
-    """One dialect's HTTP API."""
+    """Dispatches the requests of one dialect's HTTP API."""
 
     def __init__(self, dialect: Dialect) -> None:
-        """Take the dialect; it also answers for its document and the page that shows it."""
+        """Take the dialect; the operations for its OpenAPI document and its documentation page are added."""
         self.dialect, self.authentication = dialect, dialect.authentication
         self.operations = (*dialect.operations, *openapi_page.operations(dialect.document))
         self._operations = [(_pattern(each.path), each) for each in self.operations]
 
     async def answer(self, submission: SubmissionService, call: ApiRequest, body: RequestBody) -> ApiResponse:
-        """Return the answer to a call whose body is not read yet: whatever goes wrong, in the dialect's own words.
+        """Return the response to a request whose body is not read yet; all errors are in the dialect's format.
 
-        Unread says that the body was not taken in, so that its connection must be closed.
+        Raises BodyRejected if the body was not read: then its connection must be closed.
         """
         try:
             return await self._answer(submission, call, body)
@@ -55,11 +55,11 @@ class ApiDispatcher:
             return self.refuse(call, Code.INTERNAL, "the fault is ours")
 
     def refuse(self, call: ApiRequest, code: Code, message: str, wait: float = 0.0) -> ApiResponse:
-        """Return the answer that one refusal makes."""
+        """Return the error response for one refusal."""
         return self.authentication.refuse(call, [Refusal(code, message)], wait)
 
     def refuse_method(self, call: ApiRequest) -> ApiResponse:
-        """Return the answer to a call by a method that HTTP does not have."""
+        """Return the error response to a request with an unknown HTTP method."""
         found = self._find(call)
         known = found if isinstance(found, ApiResponse) and "Allow" in found.headers else None
         return known or self._refuse_method(call, dict.fromkeys(each.method for _, each in self._operations))
@@ -83,7 +83,7 @@ class ApiDispatcher:
         if body.announced > largest:
             return self.refuse(call, Code.TOO_LARGE, f"a request may have {largest} bytes")
         with submission.memory_limit.load(caller.owner) as measure:
-            # who is known now may take his time, at the cost of his own account
+            # the client is authenticated: a slow body occupies its own account's memory only
             if not comes_first:
                 call = call.with_body(await body.read(largest, measure))
             return await operation.run(RequestContext(self.dialect, submission, call, path, caller))
@@ -135,13 +135,13 @@ class ApiDispatcher:
         return key
 
     def _with_older(self, credentials: Credentials, call: ApiRequest, vault: Vault) -> Credentials:
-        """Return a knock that finds its key by the hashes of older secret keys too, and lets it be hashed anew."""
+        """Return credentials that match hashes by older secret keys too; a match is stored again under the newest."""
         handles = [self.authentication.who(call, each) for each in vault.old]
         older = tuple(each for each in handles if isinstance(each, str) and each != credentials.handle)
         return replace(credentials, older=older, secret_hash=self.authentication.secret_hash(call, vault))
 
     async def _slow_down(self, submission: SubmissionService, call: ApiRequest, reply: ApiResponse) -> ApiResponse:
-        """Return the answer to one who did not show who he is, when his address may have it."""
+        """Return the response to a failed authentication after a delay; BodyRejected if too many of them wait."""
         if not await submission.failures.note(call.source, self.dialect.name):
             raise BodyRejected(Code.RATE_KEY, "too many calls without a good key", wait=1.0)
         return reply
@@ -167,5 +167,5 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def frames(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
-    """Return where an error happened, to be logged without what it says: its words may quote what was asked."""
+    """Return an error for the log with its traceback, but without its text, which may quote the request."""
     return type(error), Exception(type(error).__name__), error.__traceback__

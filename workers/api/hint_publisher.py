@@ -1,4 +1,4 @@
-"""Who tells the workers of what was accepted: a thread of its own, for no caller waits for the broker."""
+"""Publishes hints for accepted batches, in a thread of its own: no API request waits for the broker."""
 
 import logging
 import threading
@@ -18,15 +18,15 @@ from workers.queues import deliveries
 
 log = logging.getLogger(__name__)
 
-#: seconds a hint waits for company: a task costs its worker as much as fifty messages do
+#: seconds for which hints are gathered: a task costs its worker as much as fifty messages
 _GATHERED = {MessageClass.OTP: 0.003, MessageClass.TRANSACTIONAL: 0.03, MessageClass.BULK: 0.03}
 
 
 class HintPublisher:
-    """Hands hints to the broker, those that come together as one."""
+    """Publishes hints to the broker; those that are gathered become one."""
 
     def __init__(self, rt: Runtime, broker_url: str) -> None:
-        """Make it; broker and database are opened by the first hint."""
+        """Take the runtime and the broker's URL; broker and database are opened by the first hint."""
         self._rt = rt
         self._placements = Placements()
         self._celery = producer(broker_url)
@@ -35,7 +35,7 @@ class HintPublisher:
         self._waiting: list[Hint] = []
 
     def tell(self, hints: Sequence[Hint]) -> None:
-        """Have workers told of queued batches before long. Should a hint be lost, sweep gives another."""
+        """Publish hints for queued batches soon, without waiting. If one is lost, sweep publishes another."""
         if not hints:
             return
         with self._lock:
@@ -45,7 +45,7 @@ class HintPublisher:
             self._thread.submit(self._go, min(_GATHERED[hint.message_class] for hint in hints))
 
     def close(self) -> None:
-        """End when all is told."""
+        """Publish what is gathered, then end the thread."""
         self._thread.shutdown()
 
     def _go(self, seconds: float) -> None:

@@ -1,6 +1,6 @@
-"""What a door tells of itself to anybody: its OpenAPI document, and a page that shows it.
+"""Serves each API's OpenAPI document and an HTML page that shows it, both without authentication.
 
-The page is one file and asks for nothing but the document: no other host, no script but its own.
+The page is one file and requests nothing but the document: no other host, no script but its own.
 """
 
 import re
@@ -16,16 +16,16 @@ from schema.api import ApiResponse
 
 DOCUMENT, PAGE = "/openapi.json", "/docs"
 
-#: what a page of ours may hold beside its text: named by their hashes, so that nothing else can run or be loaded
+#: inline script and style of the page: allowed by their hashes, so that nothing else can run or be loaded
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
 def operations(document: Callable[[], dict[str, Any]]) -> tuple[ApiOperation, ...]:
-    """Return `GET /openapi.json` and `GET /docs`, which ask for no key."""
+    """Return the operations `GET /openapi.json` and `GET /docs`, which require no key."""
 
     @cache
     def written(mount: str) -> ApiResponse:
-        # where it is mounted is the gateway's to say: a prefix, or a host of its own
+        # only the gateway knows where the API is mounted: under a prefix, or at the root of a host
         return reply(200, document() | {"servers": [{"url": mount or "/"}]}, _FRESH)
 
     async def tell(context: RequestContext) -> ApiResponse:
@@ -50,13 +50,13 @@ def _page() -> ApiResponse:
 
 
 def _policy(text: str) -> dict[str, str]:
-    """Return the header that lets a page run what is written in it, ask its own host, and do nothing else."""
+    """Return the Content-Security-Policy header: the page's own script and style, requests to its own host only."""
     hashes = {kind: b64encode(sha256(inner.encode()).digest()).decode() for kind, inner in _INLINE.findall(text)}
     allowed = "; ".join(f"{kind}-src 'sha256-{word}'" for kind, word in hashes.items())
     rest = "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     return {"Content-Security-Policy": f"default-src 'none'; {allowed}; {rest}"}
 
 
-#: it changes with the next release
+#: it may change with a release, so caches revalidate it
 _FRESH = {"Cache-Control": "no-cache"}
 _GUARD = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}

@@ -1,4 +1,4 @@
-"""Where all doors bring what was asked: calls that arrive together ride one transaction and one hint."""
+"""The submission service of the APIs: concurrent requests share one transaction and one hint (micro-batching)."""
 
 import asyncio
 import logging
@@ -35,70 +35,70 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: calls one transaction takes; and recipients above which a call goes alone
+#: most requests of one transaction; and recipients above which a request is processed alone
 _TOGETHER, _LARGE = 500, 100
-#: seconds a large call may take, the large ones before it included
+#: timeout of a large request in seconds, including those before it
 _LARGE_CALL = 60.0
-#: seconds for which a call that failed for the database's sake speaks of its health
+#: seconds for which a request that failed because of the database counts in the health check
 _RECENT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Guided(Generic[T, R]):
-    """What is to be sent depends on what a stage finds."""
+    """A request that is built from what a stage finds."""
 
     item: T
     make: Callable[[R], SendRequest | ApiResponse]
 
 
-#: what answers a sending before it is carried: what was answered under its key, or the limit that refused it
+#: the result of a request before it is written: the stored one of its idempotency key, or the limit that refused it
 Verdict = Accepted | Refused | None
 
 
 class SubmissionService:
-    """The stages as the doors call them: without blocking the loop, and together where many call at once."""
+    """Runs stages for the APIs' operations: without blocking the event loop, and in batches if concurrent."""
 
     def __init__(self, rt: Runtime) -> None:
-        """Make the desk; threads start with the first call."""
+        """Take the runtime; threads start with the first request."""
         self.rt = rt
         self.memory_limit = MemoryLimit()
-        #: for bodies that must be read to know whose they are
+        #: memory for bodies that are read before authentication
         self.room = ReadBudget()
         self.failures = FailedCalls()
         self._threads = ThreadPoolExecutor(max(2, rt.settings.pool_size), "desk")
-        # large requests wait for each other, and never stand in the way of the small
+        # large requests are processed one after the other, and delay no small ones
         self._large_call = ThreadPoolExecutor(1, "freight")
         self._hint_publisher = HintPublisher(rt, broker_url(rt.settings))
         self._knocks: MicroBatch[Credentials, ApiKey | Denied] = self._micro_batch(partial(authenticate, rt))
         self._sendings: MicroBatch[SendRequest, Answered | Refused | Exception] = self._micro_batch(self._send)
-        #: when a call failed last for the database's sake, and no send was written since
+        #: when a request last failed because of the database, unless one was written since
         self._failed_at: float | None = None
         self._questions: dict[Callable[..., Any], MicroBatch[Any, Any]] = {}
         self._guided: dict[Callable[..., Any], MicroBatch[Any, Any]] = {}
 
     @property
     def is_failing(self) -> bool:
-        """Tell whether a call failed lately for the database's sake, and no send was written since."""
+        """Whether a request failed recently because of the database, and none was written since."""
         return self._failed_at is not None and time.monotonic() - self._failed_at < _RECENT
 
     def note(self, fault: DatabaseFault) -> None:
-        """Note that the database kept a call from being done, unless that is the fault of what was asked."""
+        """Note a database fault for the health check, unless the data of the request caused it."""
         if not fault.is_final:
             self._failed_at = time.monotonic()
 
     async def authenticate(self, credentials: Credentials) -> ApiKey | Denied:
-        """Return the key that the knock proves, or why its caller is turned away."""
+        """Return the key that the credentials prove, or why they are denied."""
         return (await self._knocks.add([credentials]))[0]
 
     async def send(self, sending: SendRequest) -> Answered | Refused:
-        """Return the answer to what is to be sent, once it is written and paid for, or the limit that refused it."""
+        """Return the result of a request once its messages are written and billed, or the limit that refused it."""
         [found] = await self.send_all([sending])
         if isinstance(found, Exception):
             raise found
         return found
 
     async def send_all(self, sendings: Sequence[SendRequest]) -> Sequence[Answered | Refused | Exception]:
-        """Return the answer to each sending, in order, or the fault it had of its own: they ride one transaction."""
+        """Return the result of each request in order, or the exception it raised; they share one transaction."""
         if not sendings:
             return []
         if sum(len(sending.order.recipients) for sending in sendings) <= _LARGE:
@@ -113,10 +113,10 @@ class SubmissionService:
         item: T,
         make: Callable[[R], SendRequest | ApiResponse],
     ) -> tuple[SendRequest, Answered | Refused] | ApiResponse:
-        """Have sent what `make` makes of what a stage, which takes many at once, finds of this item.
+        """Look up an item with a stage that takes many, and submit what `make` builds from the result.
 
-        Returns it with its answer, or the reply that `make` made instead. It is one gather where `ask` and `send` are
-        two; `make` runs in a thread.
+        Returns the request with its result, or the response that `make` returned instead. One micro-batch, where `ask`
+        and `send` would be two; `make` runs in a thread.
         """
         micro_batch = self._guided.get(stage)
         if micro_batch is None:
@@ -128,12 +128,12 @@ class SubmissionService:
         return answer
 
     async def run(self, stage: Callable[Concatenate[Runtime, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return what a stage returns, run in a thread."""
+        """Return what a stage returns; it runs in a thread."""
         call = partial(stage, self.rt, *args, **kwargs)
         return await in_time(asyncio.get_running_loop().run_in_executor(self._threads, call))
 
     async def ask(self, stage: Callable[[Runtime, Sequence[T]], Sequence[R]], item: T) -> R:
-        """Return what a stage that takes many at once makes of this one; callers who ask together share one run."""
+        """Return a stage's result for one item; concurrent calls of the same stage share one run."""
         micro_batch = self._questions.get(stage)
         if micro_batch is None:
             micro_batch = self._questions[stage] = self._micro_batch(partial(stage, self.rt))
@@ -141,7 +141,7 @@ class SubmissionService:
         return answer
 
     def close(self) -> None:
-        """End the threads when their work is done; close the runtime."""
+        """Shut the threads down when their work is done; close the runtime."""
         self._threads.shutdown()
         self._large_call.shutdown()
         self._hint_publisher.close()
@@ -171,28 +171,28 @@ class SubmissionService:
                 raise
             if len(sendings) == 1:
                 raise
-            # one of them spoils it for all: each alone, and only that one is told
+            # one request fails them all: each is processed alone, so that only that one fails
             log.warning("%d requests did not go together: %s", len(sendings), type(error).__name__)
             verdicts = [None] * len(sendings) if judged is None else [[each] for each in judged]
             return [self._alone(*each) for each in zip(sendings, verdicts, strict=True)]
-        # what a limit refuses, or was written before, says nothing of whether one can write now
+        # a refusal by a limit and a replay do not show that the database can be written
         if None in judged:
             self._failed_at = None
         self._hint_publisher.tell(hints)
         return found
 
     def _alone(self, sending: SendRequest, judged: Sequence[Verdict] | None) -> Answered | Refused | Exception:
-        """Carry one sending; what it took of its limits together with the others (None: nothing) it takes no more."""
+        """Process one request; limits that it took together with the others (None: none) are not taken again."""
         try:
             return self._send([sending], judged)[0]
-        except Exception as error:  # noqa: BLE001 - its caller is told, and only he
+        except Exception as error:  # noqa: BLE001 - returned to its own caller only
             return error
 
 
 def _make(guided: _Guided[T, R], found: R) -> SendRequest | ApiResponse | Exception:
     try:
         return guided.make(found)
-    except Exception as error:  # noqa: BLE001 - its caller is told, and only he
+    except Exception as error:  # noqa: BLE001 - returned to its own caller only
         return error
 
 
@@ -203,9 +203,9 @@ def _with(
 
 
 def judge(rt: Runtime, sendings: Sequence[SendRequest]) -> list[Verdict]:
-    """Take what sendings want of their limits; return for each what answers it already, or None: it may go.
+    """Take the rate limits of requests; return for each its stored result or the refusal, or None if it may go on.
 
-    What was asked before under its key is answered again and spends no limit. Nothing is taken if this raises.
+    A request whose idempotency key was used takes no limit. If this raises, nothing was taken.
     """
     recalled = iter(recall(rt, [sending.order for sending in sendings if not sending.is_new]))
     known = [None if sending.is_new else next(recalled) for sending in sendings]
@@ -216,7 +216,7 @@ def judge(rt: Runtime, sendings: Sequence[SendRequest]) -> list[Verdict]:
 def carry(
     rt: Runtime, sendings: Sequence[SendRequest], judged: Sequence[Verdict]
 ) -> tuple[list[Answered | Refused], list[Hint]]:
-    """Write, measure and pay for what may go; return an answer to each, in order, and what may be delivered."""
+    """Write, measure and bill the requests that may go on; return each result in order, and the hints to publish."""
     new = [sending for sending, verdict in zip(sendings, judged, strict=True) if verdict is None]
     opened = [each.challenge for each in new if each.challenge]
     taken = _take_in(rt, admit(rt, [(each.request, each.order) for each in new], by_api=True), opened)
@@ -228,7 +228,7 @@ def carry(
 
 
 def _take_in(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Challenge]) -> AcceptResult:
-    """Take admissions the short way, or where money is short the long one."""
+    """Accept admissions in one transaction; if money is short, ingest and bill them in separate ones."""
     try:
         return accept(rt, admissions, opened, capacities=capacities())
     except ShortOfFunds:
@@ -240,11 +240,11 @@ def _take_in(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Chal
 
 
 def _read_back(rt: Runtime, accepted: Sequence[Accepted]) -> tuple[list[Answered], list[Hint]]:
-    """Return the whole answers to what was written before, and what may be delivered once it is paid for after all."""
+    """Return the stored results of repeated requests, and hints for those that had to be billed now."""
     if not accepted:
         return [], []
     back, hints = answer(rt, accepted), []
-    if back.unpaid:  # whoever wrote them died, or is at it this moment
+    if back.unpaid:  # the process that wrote them died, or is billing them now
         hints = bill_all(rt, back.unpaid, capacities())
         back = answer(rt, accepted)
     return back.answered, hints

@@ -1,4 +1,4 @@
-"""Those who have not shown who they are: room for what is read of them, and a brake for those who fail to."""
+"""Limits for unauthenticated clients: memory for their bodies, and a delay for failed authentications."""
 
 import asyncio
 import logging
@@ -13,45 +13,45 @@ from pipeline.errors import Crowded
 
 log = logging.getLogger(__name__)
 
-#: bytes read of a body before its sender is known, and seconds it may take
+#: bytes of a body that are read before authentication, and the seconds they may take
 LARGEST, TIMEOUT = 64 * 1024, 10.0
-#: bytes of all such bodies that are not complete
+#: bytes of all such bodies that are incomplete
 ALL = 8 * 1024 * 1024
-#: failed authentications of one address that are answered at once, how many more each second, and the longest wait
+#: failures of one address that are answered without delay, further ones each second, the longest delay in seconds
 FREE, PACE, LONGEST = 50, 5.0, 0.25
 _SHORTEST = 0.001
-#: addresses that are remembered, and answers held back at a time: of one address, and of all
+#: addresses that are remembered; and responses delayed at a time, of one address and of all
 REMEMBERED, HELD_EACH, HELD = 10_000, 20, 1_000
-#: seconds between two lines about one address, and lines within as long about all
+#: seconds between two log lines about one address, and log lines in that time about all
 QUIET, LINES = 60.0, 100
-#: the network that one IPv6 caller has to himself
+#: prefix length of the network that one IPv6 client has
 _PREFIX = 64
 
 
 @dataclass(eq=False, slots=True)
 class ReadShare:
-    """What is read of one stranger."""
+    """The buffered body of one unauthenticated request."""
 
     room: "ReadBudget"
     origin: str
     held: int = 0
-    #: ends the wait for the rest
+    #: the timeout of the read, to end it early
     deadline: asyncio.Timeout | None = None
-    #: whether it had to make room for others
+    #: whether it was evicted for others
     is_out: bool = False
 
     def measure(self, size: int) -> None:
-        """Take the bytes that it has so far; Crowded when it had to make room."""
+        """Set the number of bytes so far; Crowded if it was evicted."""
         self.room.add(self, size - self.held)
         if self.is_out:
             raise Crowded("bodies of others are under way")
 
 
 class ReadBudget:
-    """Memory for the bodies of strangers: where there is too little, the one who holds most of it goes first."""
+    """Memory for the bodies of unauthenticated clients: when it is full, the client that uses most is evicted."""
 
     def __init__(self, most: int = ALL) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self._most = most
         self._all = 0
         self._held: Counter[str] = Counter()
@@ -69,7 +69,7 @@ class ReadBudget:
             self._give_back(share)
 
     def add(self, share: ReadShare, more: int) -> None:
-        """Count more bytes of a share."""
+        """Add bytes to a share; evict shares while there are too many."""
         if share.is_out:
             return
         self._count(share, more)
@@ -84,7 +84,7 @@ class ReadBudget:
             del self._held[share.origin]
 
     def _evict(self) -> None:
-        """End the wait for the body that the origin with the most bytes has sent for the longest."""
+        """Evict the oldest body of the origin that has the most bytes."""
         origin, _ = max(self._held.items(), key=lambda each: each[1])
         share = next(each for each in self._shares[origin] if each.held)
         self._give_back(share)
@@ -103,20 +103,20 @@ class ReadBudget:
 
 @dataclass(slots=True)
 class _Record:
-    """What one address has come to."""
+    """The failures of one address."""
 
-    #: when its failures are worked off
+    #: when its failures are forgotten (a leaky bucket)
     until: float = 0.0
-    #: when it was last told of
+    #: when it was last logged
     reported_at: float = float("-inf")
     waiting: int = 0
 
 
 class FailedCalls:
-    """Failed authentications by address. Only the answer to a failure waits: who shows a good key never does."""
+    """Counts failed authentications by address, and delays their responses; successful ones are not delayed."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with none; `clock` returns seconds."""
+        """Start empty; `clock` returns seconds."""
         self._clock = clock
         self._records: OrderedDict[str, _Record] = OrderedDict()
         self._waiting = 0
@@ -124,7 +124,7 @@ class FailedCalls:
         self._lines_since = float("-inf")
 
     async def note(self, source: str, where: str) -> bool:
-        """Note a failure and hold its answer back as long as it must be; False: so many wait that it should hang up."""
+        """Count a failure and delay its response as needed; return False if the connection should close instead."""
         record, now = self._record(origin_of(source)), self._clock()
         self._tell(record, source, where, now)
         record.until = max(record.until, now) + 1 / PACE
@@ -160,7 +160,7 @@ class FailedCalls:
 
 
 def origin_of(source: str) -> str:
-    """Return what stands for a caller: his address, or of IPv6 the network that one caller has to himself."""
+    """Return what identifies a client: its address, or for IPv6 the network that one client has."""
     try:
         address = ip_address(source)
     except ValueError:
