@@ -50,7 +50,7 @@ _SHUTDOWN = 10.0
 _LEAVING = 2.0
 #: open files beside the connections: database, broker, libraries
 _OTHER_FILES = 256
-#: the most hops of X-Forwarded-For that are looked at
+#: most hops of X-Forwarded-For that are checked
 _HOPS = 20
 #: responses to requests that are invalid on any path: status, message, headers
 _REFUSALS: dict[Code, tuple[int, str, Mapping[str, str]]] = {

@@ -187,7 +187,7 @@ class _HttpConnection(web.RequestHandler):
             self._gone.set_result(None)
 
     async def _drain_helper(self) -> None:
-        """Wait for a slow client, but not for ever."""
+        """Wait for a slow client, for a limited time."""
         if not self._paused:
             return await super()._drain_helper()
         try:

@@ -1,4 +1,4 @@
-"""How each dialect's webhooks are composed."""
+"""Formats webhook calls: the webhook formatter of each dialect."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from schema.api import MessageEvent, PersonEvent, WebhookPost
 
 
 def formatters() -> dict[str, WebhookFormatter]:
-    """Return what composes webhooks, by dialect."""
+    """Return the webhook formatters by the dialect's name."""
     return {name: each.webhooks for name, each in DIALECTS.items()}
 
 

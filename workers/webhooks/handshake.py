@@ -1,4 +1,4 @@
-"""Makes a dialect's verification call to a new webhook endpoint; one that answers wrong is not registered."""
+"""The verification of a new webhook endpoint by a call of its dialect; one that fails is not registered."""
 
 import asyncio
 import secrets

@@ -1,7 +1,7 @@
 """The notifier: a process that calls customers' webhooks, many at once.
 
 It claims due deliveries, makes their calls concurrently, and records the outcomes in batches as they end. Several
-notifiers share the work. The deliveries of one that dies go to the others when their lease expires; told to stop, it
+notifiers share the work. The deliveries of one that dies go to the others when their lease expires; one that is stopped
 claims no more and lets its calls end.
 """
 
@@ -61,7 +61,7 @@ class Notifier:
         self._thread = ThreadPoolExecutor(1, "notifier")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Make calls until told to stop; return when the last has ended and is recorded."""
+        """Make calls until `stop` is set; return when the last has ended and is recorded."""
         writer = asyncio.create_task(self._write())
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -140,7 +140,7 @@ class Notifier:
         )
 
     async def _write(self) -> None:
-        """Record ended calls, for ever: their place in the window is free again only then."""
+        """Record ended calls in an endless loop: their place in the window is free again only then."""
         while True:
             await self._something_ended.wait()
             await asyncio.sleep(_MICRO_BATCH)

@@ -53,7 +53,7 @@ class WebhookClient:
     def __init__(
         self, reach: AllowedAddresses, lookup: Lookup = socket.getaddrinfo, tls: ssl.SSLContext | None = None
     ) -> None:
-        """Take the allowed addresses; `tls`: whom to trust. Nothing is opened before it is entered."""
+        """Take the allowed addresses; `tls`: the trusted certificates. Nothing is opened before it is entered."""
         self._reach = reach
         self._lookup = lookup
         self._tls = tls or ssl.create_default_context()
@@ -87,12 +87,12 @@ class WebhookClient:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def call(self, url: str, posting: WebhookPost, seconds: float) -> int | str:
-        """Post it; return the response's HTTP status, or an error word. Never raises."""
+        """Make a webhook call; return the response's HTTP status, or an error word. Never raises."""
         answer = await self.post(url, posting, seconds)
         return answer if isinstance(answer, str) else answer.status
 
     async def post(self, url: str, posting: WebhookPost, seconds: float) -> WebhookResponse | str:
-        """Post it; return the response without its body, or an error word. Never raises."""
+        """Make a webhook call; return the response without its body, or an error word. Never raises."""
         answer = await self._post(url, posting, seconds)
         if isinstance(answer, str):
             return answer
@@ -102,7 +102,7 @@ class WebhookClient:
         )
 
     async def ask(self, url: str, posting: WebhookPost, seconds: float) -> WebhookResponse | str:
-        """Post it; return the response, or an error word. Never raises."""
+        """Make a webhook call; return the response with its body, or an error word. Never raises."""
         answer = await self._post(url, posting, seconds)
         if isinstance(answer, str):
             return answer
