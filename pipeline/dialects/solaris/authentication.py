@@ -99,7 +99,7 @@ def make(partner: str, ends: datetime, vault: Vault) -> str:
 
 
 def _read(token: str, vault: Vault) -> tuple[str, datetime] | None:
-    """Return the partner and the expiry of a token; None: the token is not ours."""
+    """Return the partner and the expiry of a token; None: its seal is invalid."""
     parts = _TOKEN.fullmatch(token)
     if parts is None:
         return None

@@ -1,4 +1,4 @@
-"""TeleSign API keys: their settings, which at the vendor its support sets, and how one is generated."""
+"""TeleSign API keys: their settings (at the vendor set by its support), and how one is generated."""
 
 import re
 import secrets
