@@ -10,7 +10,7 @@ import click
 import pytest
 
 from schema.tables import metadata
-from workers.cli.main import postroad
+from workers.cli.command import postroad
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [

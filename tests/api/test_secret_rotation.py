@@ -25,7 +25,7 @@ from pipeline.vault import Vault
 from schema.vocabulary import AccountState
 from tests.api.conftest import Answer, Gatehouse, forget_limits
 from tests.dialects.vendors import Vendor, issue
-from workers.cli.main import run
+from workers.cli.command import run
 from workers.lab.embedded import development
 
 OLD, NEW, NEWER = (f"the {which} secret key of these tests" for which in ("first", "second", "third"))

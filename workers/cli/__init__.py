@@ -1,1 +1,5 @@
-"""The `postroad` command line."""
+"""The command line: `postroad`."""
+
+from workers.cli.command import main
+
+__all__ = ["main"]

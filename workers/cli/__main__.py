@@ -1,5 +1,5 @@
 """`python -m workers.cli`: the `postroad` command, where its script is not on the PATH."""
 
-from workers.cli.main import main
+from workers.cli import main
 
 main()

@@ -9,7 +9,7 @@ import pytest
 from pipeline.settings import Settings
 from pipeline.settings import settings as read_settings
 from tests.workers.conftest import Site
-from workers.cli.main import run
+from workers.cli.command import run
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 from pipeline.settings import Settings
 from tests.workers.cli.conftest import Shell
-from workers.cli.main import COMMANDS
+from workers.cli.command import COMMANDS
 from workers.cli.terminal.faults import explain
 from workers.cli.terminal.table_layout import pairs, table
 
@@ -20,7 +20,7 @@ HEAVY = ("celery", "kombu", "sqlalchemy", "psycopg", "pydantic", "aiohttp", "ale
 
 
 def test_help_names_every_command_and_imports_none(bare_shell: Shell) -> None:
-    code = "import sys; from workers.cli.main import run; run(['--help']); print(sorted(sys.modules))"
+    code = "import sys; from workers.cli.command import run; run(['--help']); print(sorted(sys.modules))"
 
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
 
@@ -199,7 +199,7 @@ def test_what_nobody_expected_is_one_line_too_without_its_words() -> None:
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault(shell: Shell) -> None:
-    code = "import sys; from workers.cli.main import main; sys.argv[1:] = ['account', '--help']; main()"
+    code = "import sys; from workers.cli.command import main; sys.argv[1:] = ['account', '--help']; main()"
     reader, writer = os.pipe()
     os.close(reader)
 
