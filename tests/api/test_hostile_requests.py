@@ -196,7 +196,7 @@ def test_a_text_is_nobodys_template(besieged: Besieged, text: str) -> None:
     assert body_of("request_id", UUID(hex=sent["reference_id"])) == [text]
 
 
-# Who calls ------------------------------------------------------------------------------------------------------
+# Authentication -------------------------------------------------------------------------------------------------
 
 
 def test_a_signature_that_is_old_used_or_twisted_is_none(besieged: Besieged, caplog: pytest.LogCaptureFixture) -> None:

@@ -278,7 +278,7 @@ def test_a_test_key_and_a_live_one_see_and_touch_nothing_of_each_other(
         assert client.completion(own).status_code == 200
 
 
-# Who calls -------------------------------------------------------------------------------------------------------
+# Authentication --------------------------------------------------------------------------------------------------
 
 
 def error_of(answer: Any) -> tuple[int, int]:

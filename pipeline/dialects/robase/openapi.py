@@ -14,19 +14,19 @@ _ALWAYS = (400, 401, 403, 413, 414, 415, 429, 431, 500, 503)
 _BODY = (400, 415)
 
 _WHY = {
-    400: "The request does not fit; `field` says where.",
-    401: "There is no key, or it is malformed or revoked.",
+    400: "Invalid request; `field` names the invalid field.",
+    401: "The API key is missing, malformed or revoked.",
     402: "Monthly quota and wallet are both exhausted.",
-    403: "The key's scope, its test mode, or the address it is used from, does not allow that.",
-    404: "There is no such thing.",
-    409: "The thing is not in a state for this.",
-    413: "The request has more bytes than it may have.",
+    403: "The key's scope, its test mode or its allowed addresses do not permit this, or the project may not send.",
+    404: "Not found.",
+    409: "Conflict: the resource exists already, or its state does not allow this.",
+    413: "The request body is too large.",
     414: "The URL is too long.",
     415: "The body is not JSON, or it is compressed.",
-    429: "Too many calls. `Retry-After` says when another may go.",
+    429: "Rate limit exceeded. Retry after the seconds in `Retry-After`.",
     431: "The headers are too large.",
-    500: "The fault is ours.",
-    503: "Something we need is away; try again.",
+    500: "Internal error.",
+    503: "Temporarily unavailable. Retry after the seconds in `Retry-After`.",
 }
 
 
@@ -35,10 +35,10 @@ def document() -> Json:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "SMS, as Robase's API has it",
+            "title": "SMS API, compatible with Robase",
             "version": "1.0",
-            "description": "Keys begin with `rb_live_` or `rb_test_`; templates, sender IDs and webhooks are both's,"
-            " and only a live key changes them. Unknown fields are ignored.",
+            "description": "Keys begin with `rb_live_` or `rb_test_`. Live and test keys share templates, sender IDs "
+            "and webhooks; only live keys can change them. Unknown fields are ignored.",
         },
         "servers": [{"url": "/robase"}],
         "security": [{"key": []}],
@@ -47,9 +47,14 @@ def document() -> Json:
             "schemas": _asked() | _answered(),
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
             "headers": {
-                "RetryAfter": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}},
+                "RetryAfter": {
+                    "description": ("Seconds after which to retry."),
+                    "schema": {"type": "integer", "minimum": 1},
+                },
                 "IdempotentReplay": {
-                    "description": "It was answered before, and nothing was done again.",
+                    "description": (
+                        "The response of an earlier request with the same Idempotency-Key; nothing was sent again."
+                    ),
                     "schema": {"const": "true"},
                 },
             },
@@ -62,7 +67,7 @@ def document() -> Json:
 
 def _messages() -> Json:
     send = _operation("sendSms", "Send an SMS", 202, "Sms", asks="SmsRequest", more=(402,))
-    batch = _operation("sendSmsBatch", "Send up to a thousand", 200, "BatchAnswer", asks="BatchRequest")
+    batch = _operation("sendSmsBatch", "Send up to 1,000 SMS", 200, "BatchAnswer", asks="BatchRequest")
     page = _operation("listSms", "List messages, the latest first", 200, "Page", more=(400,))
     for each in (send, batch):
         each["parameters"] = [_IDEMPOTENCY]
@@ -77,7 +82,7 @@ def _messages() -> Json:
         "/v1/sms/batch": {"post": batch},
         "/v1/sms/{id}": _of(get=_operation("getSms", "Get an SMS", 200, "Story", more=(404,))),
         "/v1/sms/{id}/cancel": _of(
-            post=_operation("cancelSms", "Take a scheduled SMS back", 200, "Message", more=(404, 409))
+            post=_operation("cancelSms", "Cancel a scheduled SMS", 200, "Message", more=(404, 409))
         ),
     }
 
@@ -87,7 +92,7 @@ def _templates() -> Json:
     return {
         "/v1/sms-templates": {
             "post": _operation(
-                "createTemplate", "Write a template", 201, "Template", asks="TemplateRequest", more=(409,)
+                "createTemplate", "Create a template", 201, "Template", asks="TemplateRequest", more=(409,)
             ),
             "get": _operation("listTemplates", "List templates", 200, "Templates"),
         },
@@ -98,7 +103,7 @@ def _templates() -> Json:
             delete=_operation("deleteTemplate", "Delete a template", 204, None, more=(404,)),
         ),
         "/v1/sms-templates/{id}/render": _of(
-            post=_operation("renderTemplate", "Try a template out", 200, "Rendered", asks="Variables", more=(404,))
+            post=_operation("renderTemplate", "Preview a template", 200, "Rendered", asks="Variables", more=(404,))
         ),
     }
 
@@ -107,14 +112,14 @@ def _senders() -> Json:
     return {
         "/v1/sender-ids": {
             "post": _operation(
-                "createSenderId", "Ask for a sender ID", 201, "SenderId", asks="SenderRequest", more=(409,)
+                "createSenderId", "Register a sender ID", 201, "SenderId", asks="SenderRequest", more=(409,)
             ),
             "get": _operation("listSenderIds", "List sender IDs", 200, "SenderIds"),
         },
         "/v1/sender-ids/{id}": _of(
             get=_operation("getSenderId", "Get a sender ID", 200, "SenderId", more=(404,)),
             patch=_operation(
-                "updateSenderId", "Mend a pending sender ID", 200, "SenderId", asks="SenderChange", more=(404, 409)
+                "updateSenderId", "Update a pending sender ID", 200, "SenderId", asks="SenderChange", more=(404, 409)
             ),
         ),
     }
@@ -123,7 +128,7 @@ def _senders() -> Json:
 def _webhooks() -> Json:
     return {
         "/v1/webhooks": {
-            "post": _operation("createWebhook", "Write a webhook", 201, "Webhook", asks="WebhookRequest", more=(409,)),
+            "post": _operation("createWebhook", "Create a webhook", 201, "Webhook", asks="WebhookRequest", more=(409,)),
             "get": _operation("listWebhooks", "List webhooks", 200, "Webhooks"),
         },
         "/v1/webhooks/{id}": _of(
@@ -132,7 +137,7 @@ def _webhooks() -> Json:
             delete=_operation("deleteWebhook", "Delete a webhook", 204, None, more=(404,)),
         ),
         "/v1/webhooks/{id}/rotate-secret": _of(
-            post=_operation("rotateWebhookSecret", "Get a new secret", 200, "Webhook", more=(404,))
+            post=_operation("rotateWebhookSecret", "Rotate a webhook's secret", 200, "Webhook", more=(404,))
         ),
     }
 
@@ -141,7 +146,9 @@ _ID: Json = {"name": "id", "in": "path", "required": True, "schema": {"type": "s
 _IDEMPOTENCY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "The same key is the same request, for a week: it is answered as it was, whatever is asked.",
+    "description": (
+        "A request with the same key within a week gets the first response, whatever its body, and nothing is sent."
+    ),
     "schema": {"type": "string", "minLength": 1, "maxLength": requests.MOST_KEY},
 }
 
@@ -157,7 +164,7 @@ def _operation(
     found: Json = {"operationId": name, "summary": summary}
     if asks:
         found["requestBody"] = {"required": asks != "Variables", "content": _content(asks)}
-    well: Json = {"description": "All is well."} | ({"content": _content(answer)} if answer else {})
+    well: Json = {"description": "Success."} | ({"content": _content(answer)} if answer else {})
     return found | {"responses": {str(status): well, **{str(each): _refused(each) for each in refused}}}
 
 
@@ -189,7 +196,7 @@ def _asked() -> dict[str, Json]:
     message: Json = {
         "to": {"type": "string", "pattern": r"^\+[0-9]{8,15}$", "examples": ["+2348012345678"]},
         "body": {"type": ["string", "null"], "maxLength": templates.MOST_BODY},
-        "template": {"type": ["string", "null"], "description": "Slug or id; the body is ignored then."},
+        "template": {"type": ["string", "null"], "description": "Slug or id of a template; `body` is then ignored."},
         "variables": {"type": ["object", "null"]},
     }
     when: Json = {
@@ -301,7 +308,8 @@ def _resources(encoding: Json) -> dict[str, Json]:
                 "description": _TEXT,
                 "enabled": {"type": "boolean"},
                 "created_at": _TIME,
-                "secret": _TEXT | {"description": "Only where it is made or rotated."},
+                "secret": _TEXT
+                | {"description": ("Only in the responses that create the webhook or rotate its secret.")},
             },
             ["description", "secret"],
         ),

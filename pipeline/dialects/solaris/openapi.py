@@ -18,18 +18,21 @@ _ALWAYS = (400, 401, 403, 413, 414, 415, 429, 431, 500, 503)
 _BODY = (415,)
 
 _WHY = {
-    400: "The request does not fit; `errors` says where.",
-    401: "There is no token, or it is expired, revoked or malformed.",
-    403: "The partner may not do this.",
-    404: "There is no such thing.",
-    409: "The thing is not in a state for this.",
-    413: "The request has more bytes than it may have.",
+    400: "Invalid request; `errors` names the invalid fields.",
+    401: "The access token is missing, expired, revoked or malformed.",
+    403: "The partner is not authorized to do this.",
+    404: "Not found.",
+    409: "Conflict: the resource exists already, or its state does not allow this.",
+    413: "The request body is too large.",
     414: "The URL is too long.",
     415: "The body is not JSON, or it is compressed.",
-    429: "Too many requests, or too many SMS to one number. `Retry-After` says when another may go.",
+    429: (
+        "Too many requests, or too many SMS to one number. Rate limit exceeded, or too many SMS to one number. "
+        "Retry after the seconds in `Retry-After`."
+    ),
     431: "The headers are too large.",
-    500: "The fault is ours. `errors.id` is in our log.",
-    503: "Something we need is away; try again.",
+    500: "Internal error. Quote `errors.id` when you report it.",
+    503: "Temporarily unavailable. Retry after the seconds in `Retry-After`.",
 }
 
 
@@ -38,7 +41,7 @@ def document() -> Json:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "SMS to customers, as Solaris' API has it",
+            "title": "SMS API, compatible with Solaris",
             "version": "1.0",
             "description": "Informational SMS to persons whose number is verified. Unknown fields are ignored.",
         },
@@ -82,7 +85,10 @@ def _token() -> Json:
         "requestBody": _body("TokenRequest", media="application/x-www-form-urlencoded"),
         "responses": {
             "200": _response("A token.", "Token"),
-            **{str(status): _response("No token: RFC 6749, section 5.2.", "TokenError") for status in refused},
+            **{
+                str(status): _response(("An error response (RFC 6749, section 5.2)."), "TokenError")
+                for status in refused
+            },
         },
     }
 
@@ -91,16 +97,19 @@ def _send() -> Json:
     return {
         "operationId": "sendMessage",
         "summary": "Send an SMS to a person's verified number",
-        "description": "The same `idempotency_key` is the same request: it is answered as it was, and nothing is sent.",
+        "description": "A request with the same `idempotency_key` gets the first response, and nothing is sent.",
         "requestBody": _body("Message"),
-        "responses": {"202": _response("Accepted, now or before.", "Accepted"), **_errors((409, *_BODY))},
+        "responses": {
+            "202": _response(("Accepted, now or earlier with the same `idempotency_key`."), "Accepted"),
+            **_errors((409, *_BODY)),
+        },
     }
 
 
 def _create_person() -> Json:
     return {
         "operationId": "createPerson",
-        "summary": "Register a person; of what is told of him only his new id is kept",
+        "summary": "Create a person; only the new id is stored",
         "requestBody": _body("AnyPerson"),
         "responses": {"201": _response("Registered.", "Person"), **_errors(_BODY)},
     }
@@ -117,7 +126,7 @@ def _show_person() -> Json:
 def _create_number() -> Json:
     return {
         "operationId": "createMobileNumber",
-        "summary": "Give a person a number; he can have one",
+        "summary": "Add a person's mobile number; a person can have one",
         "requestBody": _body("NumberRequest"),
         "responses": {"201": _response("Registered, not verified yet.", "Number"), **_errors((404, 409, *_BODY))},
     }
@@ -134,25 +143,25 @@ def _show_number() -> Json:
 def _delete_number() -> Json:
     return {
         "operationId": "deleteMobileNumber",
-        "summary": "Take a person's number away",
+        "summary": "Delete a person's mobile number",
         "requestBody": _body("OptionalNumber", required=False),
-        "responses": {"200": _response("The number that was.", "Number"), **_errors((404, *_BODY))},
+        "responses": {"200": _response("The deleted number.", "Number"), **_errors((404, *_BODY))},
     }
 
 
 def _authorize() -> Json:
     return {
         "operationId": "authorizeMobileNumber",
-        "summary": "Send a code to a person's number; an earlier one is void",
+        "summary": "Send a verification code to a person's number; earlier codes become invalid",
         "requestBody": _body("NumberRequest"),
-        "responses": {"201": _response("The code is on its way.", "Number"), **_errors((404, 409, *_BODY))},
+        "responses": {"201": _response("The code was accepted for sending.", "Number"), **_errors((404, 409, *_BODY))},
     }
 
 
 def _confirm() -> Json:
     return {
         "operationId": "confirmMobileNumber",
-        "summary": "Verify a person's number by the code he was sent",
+        "summary": "Verify a person's number with the code that was sent to it",
         "requestBody": _body("Confirmation"),
         "responses": {"201": _response("Verified.", "Number"), **_errors((404, *_BODY))},
     }
@@ -163,7 +172,10 @@ def _confirm() -> Json:
 
 def _schemas() -> Json:
     text = {"type": "string", "pattern": _TRIMMED}
-    number = text | {"examples": [requests.SANDBOX_NUMBER], "description": "E.164; blanks, - _ and / are taken out."}
+    number = text | {
+        "examples": [requests.SANDBOX_NUMBER],
+        "description": ("E.164; white space, `-`, `_` and `/` are ignored."),
+    }
     code = text | {"examples": [requests.SANDBOX_CODE]}
     return {
         "Message": _open(
@@ -216,7 +228,7 @@ def _error_schemas() -> Json:
         ),
         "Error": _closed(
             {
-                "id": _UUID | {"description": "The call's own id; in our log where the fault is ours."},
+                "id": _UUID | {"description": "Id of the request; quote it when you report an internal error."},
                 "status": {"type": "integer"},
                 "code": {"type": "string"},
                 "title": {"type": "string"},
@@ -232,13 +244,17 @@ _UUID: Json = {"type": "string", "format": "uuid"}
 
 def _security() -> Json:
     return {
-        "partner": {"type": "http", "scheme": "bearer", "description": f"A token of `POST {TOKENS}`."},
+        "partner": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": (f"An access token from `POST /oauth2/token`. {TOKENS}`."),
+        },
         "client": {"type": "http", "scheme": "basic", "description": "The partner's client id and secret."},
     }
 
 
 def _headers() -> Json:
-    return {"RetryAfter": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+    return {"RetryAfter": {"description": "Seconds after which to retry.", "schema": {"type": "integer", "minimum": 1}}}
 
 
 def _open(properties: Mapping[str, Json]) -> Json:

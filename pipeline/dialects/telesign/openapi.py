@@ -10,16 +10,19 @@ from pipeline.dialects.telesign.requests import UCIDS
 Json = dict[str, Any]
 
 _WHY = {
-    400: "A parameter is missing or wrong, a host must not be called, or the wallet is empty.",
-    401: "We do not know who calls, or he may not do this. `signature_string` says what should have been signed.",
-    404: "There is no such transaction, or it is older than twelve hours.",
-    413: "The request has more bytes than it may have.",
+    400: "A parameter is missing or invalid, the host of `callback_url` is not allowed, or the funds are insufficient.",
+    401: (
+        "Authentication failed, or the customer is not authorized. `signature_string` is the string that should "
+        "have been signed. `signature_string` says what should have been signed."
+    ),
+    404: "The transaction does not exist, or is older than twelve hours.",
+    413: "The request body is too large.",
     414: "The URL is too long.",
-    415: "The body is no form, or it is compressed.",
-    429: "Too many calls, or too many messages to one number.",
+    415: "The body is not a form, or it is compressed.",
+    429: "Rate limit exceeded, or too many messages to one number.",
     431: "The headers are too large.",
-    500: "Something we need is away, or the fault is ours; try again.",
-    503: "Something we need is away, or the fault is ours; try again.",
+    500: "Internal error, or temporarily unavailable; retry.",
+    503: "Internal error, or temporarily unavailable; retry.",
 }
 #: statuses that any operation may return
 _ALWAYS = (400, 401, 413, 414, 415, 429, 431)
@@ -32,9 +35,9 @@ def document() -> Json:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "SMS verification codes, as TeleSign's SMS Verify API has it",
+            "title": "SMS verification API, compatible with TeleSign SMS Verify",
             "version": "1.0",
-            "description": "Code against `status.code` and `errors.code`, not against the HTTP status. "
+            "description": "Clients should check `status.code` and `errors.code`, not the HTTP status. "
             "Unknown fields are ignored.",
         },
         "servers": [{"url": "/telesign"}],
@@ -64,34 +67,37 @@ def _send() -> Json:
     return {
         "operationId": "sendSMSVerifyCode",
         "summary": "Send an SMS with a verification code",
-        "description": "The same request again is another message.",
+        "description": "Not idempotent: repeating the request sends another message.",
         "requestBody": {"required": True, "content": form},
-        "responses": {"200": _response("The message is on its way.", "Transaction"), **_errors((400, 415, 500))},
+        "responses": {
+            "200": _response(("The message was accepted for sending."), "Transaction"),
+            **_errors((400, 415, 500)),
+        },
     }
 
 
 def _status() -> Json:
     return {
         "operationId": "getSMSVerifyStatus",
-        "summary": "Tell how a message stands, and whether a code is the one that was sent",
+        "summary": "Get a message's status, and check a code",
         "parameters": [
             {
                 "name": "verify_code",
                 "in": "query",
-                "description": "What the user entered. A wrong one counts as an attempt.",
+                "description": "The code to check, as the user entered it. A wrong code counts as an attempt.",
                 "schema": {"type": "string"},
                 "example": "57244",
             }
         ],
-        "responses": {"200": _response("How it stands.", "Transaction"), **_errors((400, 404, 503))},
+        "responses": {"200": _response("The status.", "Transaction"), **_errors((400, 404, 503))},
     }
 
 
 def _complete() -> Json:
     return {
         "operationId": "reportSMSVerifyCompletion",
-        "summary": "Say that the user is verified",
-        "responses": {"200": _response("It is noted.", "Completion"), **_errors((404, 503))},
+        "summary": "Report that the user completed the verification",
+        "responses": {"200": _response("Recorded.", "Completion"), **_errors((404, 503))},
     }
 
 
@@ -127,21 +133,27 @@ def _fields() -> Json:
         "phone_number": text | {"pattern": "^[ +]*[0-9][0-9 ]*$", "examples": ["15558675309"]},
         "ucid": text | {"pattern": _or_nothing("|".join(UCIDS)), "description": "The use case."},
         "originating_ip": text | {"description": "The user's own IPv4 or IPv6 address."},
-        "language": short | {"description": "Of our text; not used with a `template`. Others than we have: English."},
-        "verify_code": text | {"pattern": _or_nothing("[0-9]{3,7}"), "description": "Absent: we make one."},
+        "language": short
+        | {"description": ("Language of the predefined text; ignored with a `template`. Unknown languages: English.")},
+        "verify_code": text
+        | {"pattern": _or_nothing("[0-9]{3,7}"), "description": ("The code to send; generated if absent.")},
         "template": text
         | {
             "maxLength": 1600,
-            "description": "`$$CODE$$`, `$$AMOUNT$$` and `$$PAYEE$$` are filled in; 160 characters then, or as set.",
+            "description": (
+                "`$$CODE$$`, `$$AMOUNT$$` and `$$PAYEE$$` `$$CODE$$`, `$$AMOUNT$$` and `$$PAYEE$$` are replaced; "
+                "then at most 160 characters, or as set for the key."
+            ),
         },
-        "sender_id": text | {"maxLength": 20, "description": "Not used unless it is one of the account's."},
+        "sender_id": text | {"maxLength": 20, "description": "One of the account's sender ids; others are ignored."},
         "is_primary": switch | {"default": "true"},
         "dlt_template_id": short,
         "dlt_entity_id": short,
-        "transaction_amount": short | {"description": "Needs `transaction_payee`."},
-        "transaction_payee": short | {"description": "Needs `transaction_amount`."},
+        "transaction_amount": short | {"description": "Requires `transaction_payee`."},
+        "transaction_payee": short | {"description": "Requires `transaction_amount`."},
         "sim_swap_check": switch,
-        "callback_url": text | {"maxLength": 2048, "description": "Where delivery reports of this message go."},
+        "callback_url": text
+        | {"maxLength": 2048, "description": ("URL to which delivery reports of this message are posted.")},
     }
 
 

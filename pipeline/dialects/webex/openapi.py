@@ -14,17 +14,17 @@ Json = dict[str, Any]
 _ALWAYS = (400, 401, 403, 413, 414, 415, 429, 431, 500, 503)
 
 _WHY = {
-    400: "The request does not fit; `errors` says where.",
-    401: "There is no key, or it is revoked.",
-    403: "The key may not do this, or not from this address; or the account is suspended.",
-    404: "There is no such thing.",
-    413: "The request has more bytes than it may have.",
+    400: "Invalid request; `errors` names the invalid fields.",
+    401: "The API key is missing or revoked.",
+    403: "The key's scopes or allowed addresses do not permit this, or the account is suspended.",
+    404: "Not found.",
+    413: "The request body is too large.",
     414: "The URL is too long.",
     415: "The body is not JSON, or it is compressed.",
-    429: "Too many requests. `Retry-After` says when another may go.",
+    429: "Rate limit exceeded. Retry after the seconds in `Retry-After`.",
     431: "The headers are too large.",
-    500: "The fault is ours; the end of the call's id in our log is the `trace_id`.",
-    503: "Something we need is away; try again.",
+    500: "Internal error. Quote the `trace_id` when you report it.",
+    503: "Temporarily unavailable. Retry after the seconds in `Retry-After`.",
 }
 
 
@@ -33,17 +33,15 @@ def document() -> Json:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "SMS to many, as Webex Interact's API has it",
+            "title": "SMS API, compatible with Webex Interact",
             "version": "1.0",
-            "description": "Unknown fields are ignored. A slash at the end of a path makes no difference.",
+            "description": "Unknown fields are ignored. A trailing slash in a path is ignored.",
         },
         "servers": [{"url": "/webex"}],
         "security": [{"key": []}],
         "paths": {
             "/v1/sms": {"post": _send("sendSms", "Send a text to up to 10,000 numbers")},
-            "/v1/sms/test": {
-                "post": _send("testSms", "Be answered as if it were sent; nothing is, and nothing charged")
-            },
+            "/v1/sms/test": {"post": _send("testSms", "Dry run: validate a request; nothing is sent or charged")},
             "/campaigns/v1/scheduled": {"post": _search("searchScheduled")},
             "/v1/sms/scheduled/search": {"post": _search("searchScheduledSms")},
             "/campaigns/v1/cancel/{id}": {"parameters": [_id("aps_")], "delete": _take_back("cancelScheduled")},
@@ -73,10 +71,12 @@ def _send(name: str, words: str) -> Json:
     return {
         "operationId": name,
         "summary": words,
-        "description": "Each number is answered for itself: a transaction, or an error. Asked twice it is sent twice.",
+        "description": (
+            "Each number gets a transaction id or an error. Not idempotent: repeating the request sends again."
+        ),
         "requestBody": _body("Sms"),
         "responses": {
-            "200": _response("What was taken, and what was not.", "Sent"),
+            "200": _response("The accepted and the refused numbers.", "Sent"),
             **_errors(()),
             "400": _response(_WHY[400], "Invalid"),
         },
@@ -88,14 +88,14 @@ def _search(name: str) -> Json:
         "operationId": name,
         "summary": "Find scheduled requests by id or by dates",
         "requestBody": _body("Search"),
-        "responses": {"200": _response("A page of them.", "ScheduledPage"), **_errors((400, 415))},
+        "responses": {"200": _response("A page of scheduled requests.", "ScheduledPage"), **_errors((400, 415))},
     }
 
 
 def _take_back(name: str) -> Json:
     return {
         "operationId": name,
-        "summary": "Cancel what still waits of a scheduled request",
+        "summary": "Cancel the messages of a request that are still scheduled",
         "responses": {"204": {"description": "Cancelled."}, **_errors((400, 404))},
     }
 
@@ -121,7 +121,7 @@ def _list_senders() -> Json:
                 "schema": whole | {"maximum": searches.MOST, "default": searches.SIZE},
             },
         ],
-        "responses": {"200": _response("A page of them.", "SenderPage"), **_errors((400,))},
+        "responses": {"200": _response("A page of senders.", "SenderPage"), **_errors((400,))},
     }
 
 
@@ -150,7 +150,7 @@ _DATE: Json = {
     "type": ["string", "null"],
     "pattern": "^([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}.*)?$",
     "examples": ["2027-01-18T02:20:20Z"],
-    "description": "ISO 8601; UTC where it names no zone.",
+    "description": "ISO 8601; UTC if no time zone is given.",
 }
 
 
@@ -164,7 +164,7 @@ def _asked() -> Json:
     fields = {
         "type": ["object", "null"],
         "additionalProperties": {"type": ["string", "number"], "maxLength": LONGEST},
-        "description": "Fills `${name}` in the text. A field that nobody fills stands as it is.",
+        "description": "Values for `${name}` in the text. A merge field without a value stays as it is.",
     }
     number = {"type": ["string", "number"], "examples": ["+447741632543"], "description": "E.164"}
     to = {
@@ -172,7 +172,7 @@ def _asked() -> Json:
         "required": ["phone"],
         "properties": {
             "phone": {"type": "array", "minItems": 1, "maxItems": MAX_RECIPIENTS, "items": number},
-            "merge_fields": fields | {"description": "Wins over `global_merge_fields`."},
+            "merge_fields": fields | {"description": "Overrides `global_merge_fields`."},
             "correlation_id": word | {"maxLength": 255, "pattern": r"^[^\x00-\x1f\x7f]*$"},
         },
     }
@@ -180,13 +180,15 @@ def _asked() -> Json:
         "type": "object",
         "required": ["from", "to"],
         "properties": {
-            "message_body": word | {"maxLength": LONGEST, "description": "Or name a template."},
-            "template_id": word | {"description": "A template's id (`stp_…`) or slug. Or give a text."},
+            "message_body": word
+            | {"maxLength": LONGEST, "description": ("The text; required unless `template_id` is given.")},
+            "template_id": word
+            | {"description": ("Id (`stp_…`) or slug of a template; required unless `message_body` is given.")},
             "from": {"type": ["string", "number"], "minLength": 1, "description": "A sender of the account."},
             "to": {"type": "array", "minItems": 1, "maxItems": MAX_RECIPIENTS, "items": to},
-            "send_at": _DATE | {"description": "Within 7 days. Left out: at once."},
-            "schedule_at": _DATE | {"description": "The same as `send_at`, which goes before it."},
-            "valid_until": _DATE | {"description": "Within 3 days from the time of sending."},
+            "send_at": _DATE | {"description": "At most 7 days ahead. If absent, the message is sent immediately."},
+            "schedule_at": _DATE | {"description": "Alias of `send_at`, which takes precedence."},
+            "valid_until": _DATE | {"description": "At most 3 days after the time of sending."},
             "global_merge_fields": fields,
         },
         "examples": [{"message_body": "Hello ${name}", "from": "Acme", "to": [_EXAMPLE]}],
@@ -200,7 +202,7 @@ def _search_asked() -> Json:
     criteria = {
         "id": word | {"examples": ["aps_33NFW8JbaqWOoTZln2t4wQUIqGr"]},
         **dates,
-        "name": word | {"description": "Requests of this API have none."},
+        "name": word | {"description": "Requests of this API have no name: a name matches none."},
         "status": _some_of(responses.STATUSES.values()),
         "request_types": _some_of(searches.TYPES),
     }
@@ -215,7 +217,7 @@ def _search_asked() -> Json:
     return {
         "type": "object",
         "properties": nested | criteria | sort | page,
-        "description": "An id, or both ends of a range. What is not in its object may stand beside it.",
+        "description": "Search by id, or by a date range with both ends. Fields may also be given at the top level.",
         "examples": [{"filter": {"id": criteria["id"]["examples"][0]}}],
     }
 
@@ -301,7 +303,7 @@ def _security() -> Json:
 
 
 def _headers() -> Json:
-    return {"RetryAfter": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+    return {"RetryAfter": {"description": "Seconds after which to retry.", "schema": {"type": "integer", "minimum": 1}}}
 
 
 def _body(schema: str) -> Json:
