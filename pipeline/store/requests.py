@@ -119,14 +119,18 @@ def vacant(conn: Connection, wanted: Collection[UUID]) -> set[UUID]:
 
 _ADD_REFUSAL = """
 UPDATE requests SET refusals = refusals || %(words)s::jsonb
-WHERE id = ANY(%(ids)s) AND NOT refusals @> %(words)s::jsonb
+WHERE id = ANY(%(ids)s) AND NOT refusals @> %(code)s::jsonb
 """
 
 
 def add_refusal(conn: Connection, wanted: Iterable[UUID], refusal: Refusal) -> None:
-    """Add a refusal to those of the requests that do not have it."""
-    words = json.dumps([asdict(refusal)])
-    conn.exec_driver_sql(_ADD_REFUSAL, {"ids": sorted(wanted), "words": words})
+    """Add a refusal to those of the requests that have none of its code: earlier versions worded it otherwise."""
+    params = {
+        "ids": sorted(wanted),
+        "words": json.dumps([asdict(refusal)]),
+        "code": json.dumps([{"code": refusal.code}]),
+    }
+    conn.exec_driver_sql(_ADD_REFUSAL, params)
 
 
 _KNOWN = "SELECT id FROM requests WHERE id = ANY(%(ids)s)"
