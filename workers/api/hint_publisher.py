@@ -30,7 +30,7 @@ class HintPublisher:
         self._rt = rt
         self._placements = Placements()
         self._celery = producer(broker_url)
-        self._thread = ThreadPoolExecutor(1, "messenger")
+        self._thread = ThreadPoolExecutor(1, "hints")
         self._lock = threading.Lock()
         self._waiting: list[Hint] = []
 

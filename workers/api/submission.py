@@ -65,11 +65,11 @@ class SubmissionService:
         #: memory for bodies that are read before authentication
         self.room = ReadBudget()
         self.failures = FailedCalls()
-        self._threads = ThreadPoolExecutor(max(2, rt.settings.pool_size), "desk")
+        self._threads = ThreadPoolExecutor(max(2, rt.settings.pool_size), "submission")
         # large requests are processed one after the other, and delay no small ones
-        self._large_call = ThreadPoolExecutor(1, "freight")
+        self._large_call = ThreadPoolExecutor(1, "large-requests")
         self._hint_publisher = HintPublisher(rt, broker_url(rt.settings))
-        self._knocks: MicroBatch[Credentials, ApiKey | Denied] = self._micro_batch(partial(authenticate, rt))
+        self._authentications: MicroBatch[Credentials, ApiKey | Denied] = self._micro_batch(partial(authenticate, rt))
         self._sendings: MicroBatch[SendRequest, Answered | Refused | Exception] = self._micro_batch(self._send)
         #: when a request last failed because of the database, unless one was written since
         self._failed_at: float | None = None
@@ -88,7 +88,7 @@ class SubmissionService:
 
     async def authenticate(self, credentials: Credentials) -> ApiKey | Denied:
         """Return the key that the credentials prove, or why they are denied."""
-        return (await self._knocks.add([credentials]))[0]
+        return (await self._authentications.add([credentials]))[0]
 
     async def send(self, sending: SendRequest) -> Answered | Refused:
         """Return the result of a request once its messages are written and billed, or the limit that refused it."""

@@ -41,7 +41,7 @@ _REQUEST, _SENDER = "aps_", "ssd_"
 
 
 @dataclass(frozen=True, slots=True)
-class SenderSearch:
+class ScheduledQuery:
     """A search for scheduled requests."""
 
     #: when the requests sought were created, with a day to spare
@@ -97,7 +97,7 @@ def page(query: str) -> tuple[int, int] | list[WebexFault]:
     return asked.faults or found
 
 
-def search(body: bytes) -> SenderSearch | list[WebexFault]:
+def search(body: bytes) -> ScheduledQuery | list[WebexFault]:
     """Parse a search for scheduled requests; return it, or the errors."""
     try:
         content = from_json(body, allow_inf_nan=False)
@@ -125,7 +125,7 @@ class _Asked:
         """Return the page's number and size."""
         return self._whole("page_number", 1, LAST_PAGE), self._whole("page_size", SIZE, MOST)
 
-    def search(self) -> SenderSearch:
+    def search(self) -> ScheduledQuery:
         """Return the search."""
         word, created, scheduled = self._text("id"), self._range("created_at"), self._range("scheduled_at")
         # an invalid id is searched for, and not found
@@ -134,7 +134,7 @@ class _Asked:
             self._wrong("id", "either id or a date range is required")
         types, name = self._words("request_types", TYPES), self._text("name")
         number, size = self.page()
-        return SenderSearch(
+        return ScheduledQuery(
             made=_made(word, created, scheduled),
             id=id_,
             created=created,

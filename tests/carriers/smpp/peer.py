@@ -26,7 +26,7 @@ SETTINGS = {
 }
 
 
-class Guest:
+class EsmeConnection:
     """One connection, on the SMSC's side."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -75,16 +75,16 @@ class Guest:
             self.say(pdu.submit_sm_resp(sequence, f"m{sequence}"))
 
 
-SessionOptions = Callable[[Guest], None]
+Behaviour = Callable[[EsmeConnection], None]
 
 
 @contextmanager
-def smsc(session_options: SessionOptions) -> Iterator[int]:
+def smsc(behaviour: Behaviour) -> Iterator[int]:
     """Serve each connection with this function; yield the port."""
 
-    def host(guest: socket.socket) -> None:
+    def host(esme: socket.socket) -> None:
         with suppress(EOFError, ProtocolFault):
-            session_options(Guest(guest))
+            behaviour(EsmeConnection(esme))
 
     with listening(host) as url:
         yield urlsplit(url).port or 0

@@ -16,7 +16,7 @@ from pipeline.stages.deliver import deliver
 from pipeline.stages.placement import keep_connected
 from pipeline.stages.resend import resend_due
 from schema.vocabulary import DeadLetterSource
-from tests.carriers.smpp.peer import Guest, smsc
+from tests.carriers.smpp.peer import EsmeConnection, smsc
 from workers.carrier_workers.listener import listens_to
 
 TEXT = "id:{} sub:001 dlvrd:001 submit date:2311021200 done date:2311021201 stat:{} err:000 text:"
@@ -39,20 +39,20 @@ class Smsc:
         answers = [self.answers.get(timeout=20)]
         return answers + [self.answers.get(timeout=20) for _ in range(self.said - 1)]
 
-    def __call__(self, guest: Guest) -> None:
-        guest.welcome()
+    def __call__(self, esme: EsmeConnection) -> None:
+        esme.welcome()
         for id_ in self._ids:
-            guest.say(pdu.submit_sm_resp(guest.submit()[2], id_))
+            esme.say(pdu.submit_sm_resp(esme.submit()[2], id_))
         assert self._may_speak.wait(20)
         octets = self._say(self._ids[0])
         self.said = len(octets)
-        guest.say(b"".join(octets))
+        esme.say(b"".join(octets))
         while True:
-            command, status, sequence, _ = guest.read()
+            command, status, sequence, _ = esme.read()
             if command in (CommandId.DELIVER_SM_RESP, CommandId.DATA_SM_RESP):
                 self.answers.put((status, sequence))
             else:
-                guest.answer(command, sequence)
+                esme.answer(command, sequence)
 
 
 def deliver_sm(text: bytes, esm_class: int = 4, data_coding: int = 0, tlvs: bytes = b"") -> bytes:

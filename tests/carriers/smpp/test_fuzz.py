@@ -16,7 +16,7 @@ from pipeline.carriers.smpp.codes import RESPONSE, CommandId, CommandStatus, Tag
 from pipeline.carriers.smpp.framer import LONGEST
 from pipeline.stages.placement import keep_connected
 from pipeline.stages.settle import settle
-from tests.carriers.smpp.peer import Clients, Guest, smsc
+from tests.carriers.smpp.peer import Clients, EsmeConnection, smsc
 from tests.carriers.smpp.test_session_deliver_sm import Listener, until
 from tests.fuzzing import rounds, seeded
 from workers.carrier_workers.listener import listens_to
@@ -103,24 +103,24 @@ class Far:
         self.binds = 0
         self.kept: dict[int, int] = {}
         self.taken: list[str] = []
-        self._guest: Guest | None = None
+        self._guest: EsmeConnection | None = None
         self._lock = threading.Lock()
 
-    def __call__(self, guest: Guest) -> None:
-        guest.welcome()
+    def __call__(self, esme: EsmeConnection) -> None:
+        esme.welcome()
         with self._lock:
-            self._guest = guest
+            self._guest = esme
             self.binds += 1
         while True:
-            command, status, sequence, _ = guest.read()
+            command, status, sequence, _ = esme.read()
             if command == CommandId.SUBMIT_SM:
                 self.taken.append(f"m{len(self.taken) + 1}")
                 twice = pdu.submit_sm_resp(sequence, "twice") + pdu.submit_sm_resp(sequence, "", CommandStatus.RSYSERR)
-                self._write(guest, pdu.submit_sm_resp(sequence, self.taken[-1]) + twice)
+                self._write(esme, pdu.submit_sm_resp(sequence, self.taken[-1]) + twice)
             elif command == CommandId.DELIVER_SM_RESP and status == 0:
                 self.kept[sequence] = status
             elif command == CommandId.ENQUIRE_LINK:
-                self._write(guest, pdu.enquire_link_resp(sequence))
+                self._write(esme, pdu.enquire_link_resp(sequence))
 
     def say(self, octets: bytes) -> None:
         """Say this, if it is bound."""
@@ -144,9 +144,9 @@ class Far:
 
         until(is_kept)
 
-    def _write(self, guest: Guest, octets: bytes) -> None:
+    def _write(self, esme: EsmeConnection, octets: bytes) -> None:
         with self._lock:
-            guest.say(octets)
+            esme.say(octets)
 
 
 @pytest.mark.fuzz
@@ -181,16 +181,16 @@ def test_whatever_is_said_over_a_bind_its_messages_are_carried_and_its_receipts_
     assert max(left, default=0) <= LONGEST
 
 
-def says(octets: bytes, at: list[float]) -> Callable[[Guest], None]:
-    def session_options(guest: Guest) -> None:
+def says(octets: bytes, at: list[float]) -> Callable[[EsmeConnection], None]:
+    def behaviour(esme: EsmeConnection) -> None:
         at.append(time.monotonic())
-        guest.welcome()
-        guest.say(octets)
-        guest.read()
-        guest.say(b"\xff" * 32)
-        guest.read()
+        esme.welcome()
+        esme.say(octets)
+        esme.read()
+        esme.say(b"\xff" * 32)
+        esme.read()
 
-    return session_options
+    return behaviour
 
 
 def test_a_bind_that_carried_one_good_receipt_is_up_again_at_once_and_one_that_carried_none_rests(

@@ -23,7 +23,7 @@ from schema.carriage import Attempt, CarrierEvents
 from schema.vocabulary import Outcome
 from tests.carriers.conformance import parcel
 from tests.carriers.raw import reset
-from tests.carriers.smpp.peer import SETTINGS, Clients, Guest, smsc
+from tests.carriers.smpp.peer import SETTINGS, Clients, EsmeConnection, smsc
 
 ACCEPTED, NOT_WRITTEN = Outcome.ACCEPTED, Outcome.NOT_WRITTEN
 
@@ -45,14 +45,14 @@ def deaf(events: CarrierEvents) -> None:
 
 
 def test_nothing_is_opened_before_it_is_needed(client: Clients) -> None:
-    guests = []
+    esmes = []
     before = threading.active_count()
-    with smsc(guests.append) as port:
+    with smsc(esmes.append) as port:
         carrier = client(port)
         time.sleep(0.1)
         state = carrier.binds()
 
-    assert guests == []
+    assert esmes == []
     assert state == {"bound": 0, "wanted": 1, "open": 0}
     assert threading.active_count() == before
     assert isinstance(carrier, ConnectedCarrier)
@@ -82,11 +82,11 @@ def test_a_mode_has_its_binds(
 ) -> None:
     binds: list[int] = []
 
-    def session_options(guest: Guest) -> None:
-        binds.append(guest.welcome())
-        guest.serve()
+    def behaviour(esme: EsmeConnection) -> None:
+        binds.append(esme.welcome())
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         sender, listener = client(port, **settings), client(port, **settings)
         attempts = sender.send([parcel()])
         until(lambda: sender.binds()["bound"] == len(binds) == len(sent_by))
@@ -104,11 +104,11 @@ def test_a_mode_has_its_binds(
 def test_who_listens_after_the_first_message_is_bound_anew(client: Clients) -> None:
     binds = []
 
-    def session_options(guest: Guest) -> None:
-        binds.append(guest.welcome())
-        guest.serve()
+    def behaviour(esme: EsmeConnection) -> None:
+        binds.append(esme.welcome())
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port)
         attempts = carrier.send([parcel()])
         carrier.listen(deaf)
@@ -123,13 +123,13 @@ def test_who_listens_after_the_first_message_is_bound_anew(client: Clients) -> N
 def test_the_bind_says_who_we_are(client: Clients) -> None:
     seen = []
 
-    def session_options(guest: Guest) -> None:
-        _, _, sequence, body = guest.read()
+    def behaviour(esme: EsmeConnection) -> None:
+        _, _, sequence, body = esme.read()
         seen.append(pdu.read_bind(body))
-        guest.say(pdu.bind_resp(CommandId.BIND_TRANSMITTER, sequence, "smsc"))
-        guest.serve()
+        esme.say(pdu.bind_resp(CommandId.BIND_TRANSMITTER, sequence, "smsc"))
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         client(port, system_type="sms", address_range="^49").send([parcel()])
         client(port, interface_version="3.3", address_ton=1, address_npi=2).send([parcel()])
         client.close()
@@ -151,17 +151,17 @@ LONG = {
 def test_credentials_that_are_longer_than_the_specification_allows_are_said_as_they_are(client: Clients) -> None:
     seen, types = [], []
 
-    def session_options(guest: Guest) -> None:
-        _, _, sequence, body = guest.read()
+    def behaviour(esme: EsmeConnection) -> None:
+        _, _, sequence, body = esme.read()
         seen.append(pdu.read_bind(body))
-        guest.say(pdu.bind_resp(CommandId.BIND_TRANSMITTER, sequence, "smsc"))
-        sequence, body = guest.submit()[2:]
+        esme.say(pdu.bind_resp(CommandId.BIND_TRANSMITTER, sequence, "smsc"))
+        sequence, body = esme.submit()[2:]
         types.append(pdu.read_message(body).service_type)
-        guest.say(pdu.submit_sm_resp(sequence, "m1"))
-        guest.serve()
+        esme.say(pdu.submit_sm_resp(sequence, "m1"))
+        esme.serve()
 
     given = {key: value for key, (value, _) in LONG.items()}
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, **given, service_type="premium")
         attempts = carrier.send([parcel()])
         remarks = carrier.report().remarks
@@ -180,13 +180,13 @@ def test_credentials_that_are_longer_than_the_specification_allows_are_said_as_t
 def test_a_password_of_latin_1_is_said_in_it(client: Clients) -> None:
     seen = []
 
-    def session_options(guest: Guest) -> None:
-        command, _, sequence, body = guest.read()
+    def behaviour(esme: EsmeConnection) -> None:
+        command, _, sequence, body = esme.read()
         seen.append(pdu.read_bind(body).password)
-        guest.answer(command, sequence)
-        guest.serve()
+        esme.answer(command, sequence)
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, password="sécret")
         carrier.send([parcel()])
         client.close()
@@ -200,15 +200,15 @@ def test_a_password_of_latin_1_is_said_in_it(client: Clients) -> None:
 def test_binds_share_the_work(client: Clients) -> None:
     taken: dict[int, int] = {}
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            sequence = guest.submit()[2]
-            taken[id(guest)] = taken.get(id(guest), 0) + 1
+            sequence = esme.submit()[2]
+            taken[id(esme)] = taken.get(id(esme), 0) + 1
             time.sleep(0.001)
-            guest.say(pdu.submit_sm_resp(sequence, "m"))
+            esme.say(pdu.submit_sm_resp(sequence, "m"))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, binds=3, window=2)
         carrier.listen(deaf)
         until(lambda: carrier.binds()["bound"] == 3)
@@ -220,20 +220,20 @@ def test_binds_share_the_work(client: Clients) -> None:
 
 
 def test_one_bind_that_is_lost_leaves_the_other(client: Clients) -> None:
-    guests: list[Guest] = []
+    esmes: list[EsmeConnection] = []
 
-    def session_options(guest: Guest) -> None:
-        guests.append(guest)
-        if len(guests) > 2:
+    def behaviour(esme: EsmeConnection) -> None:
+        esmes.append(esme)
+        if len(esmes) > 2:
             return
-        guest.welcome()
-        guest.serve()
+        esme.welcome()
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, binds=2, reconnect_pause=5)
         carrier.listen(deaf)
         until(lambda: carrier.binds()["bound"] == 2)
-        guests[0].socket.shutdown(socket.SHUT_RDWR)
+        esmes[0].socket.shutdown(socket.SHUT_RDWR)
         until(lambda: carrier.binds()["bound"] == 1)
         attempts = carrier.send([parcel() for _ in range(20)])
         client.close()
@@ -245,55 +245,55 @@ def test_one_bind_that_is_lost_leaves_the_other(client: Clients) -> None:
     "status", [CommandStatus.RINVPASWD, CommandStatus.RINVSYSID, CommandStatus.RBINDFAIL, CommandStatus.RALYBND]
 )
 def test_a_refused_bind_means_that_nothing_was_written(client: Clients, status: CommandStatus) -> None:
-    def session_options(guest: Guest) -> None:
-        command, _, sequence, _ = guest.read()
-        guest.say(pdu.bind_resp(command, sequence, "", status))
-        guest.read()
+    def behaviour(esme: EsmeConnection) -> None:
+        command, _, sequence, _ = esme.read()
+        esme.say(pdu.bind_resp(command, sequence, "", status))
+        esme.read()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port).send([parcel() for _ in range(5)])
         client.close()
 
     assert words(attempts) == [(NOT_WRITTEN, f"ESME_{status.name}")] * 5
 
 
-def _mute(guest: Guest) -> None:
-    guest.read()
-    guest.read()
+def _mute(esme: EsmeConnection) -> None:
+    esme.read()
+    esme.read()
 
 
-def _closing(guest: Guest) -> None:
-    guest.read()
+def _closing(esme: EsmeConnection) -> None:
+    esme.read()
 
 
-def _resetting(guest: Guest) -> None:
-    guest.read()
-    reset(guest.socket)
+def _resetting(esme: EsmeConnection) -> None:
+    esme.read()
+    reset(esme.socket)
 
 
-def _nacking(guest: Guest) -> None:
-    guest.say(pdu.generic_nack(guest.read()[2], CommandStatus.RINVCMDID))
-    guest.read()
+def _nacking(esme: EsmeConnection) -> None:
+    esme.say(pdu.generic_nack(esme.read()[2], CommandStatus.RINVCMDID))
+    esme.read()
 
 
-def _nacking_nobody(guest: Guest) -> None:
-    guest.read()
-    guest.say(pdu.generic_nack(0, CommandStatus.RINVCMDLEN))
-    guest.read()
+def _nacking_nobody(esme: EsmeConnection) -> None:
+    esme.read()
+    esme.say(pdu.generic_nack(0, CommandStatus.RINVCMDLEN))
+    esme.read()
 
 
-def _nacking_without_a_reason(guest: Guest) -> None:
-    guest.say(pdu.generic_nack(guest.read()[2], CommandStatus.ROK))
-    guest.read()
+def _nacking_without_a_reason(esme: EsmeConnection) -> None:
+    esme.say(pdu.generic_nack(esme.read()[2], CommandStatus.ROK))
+    esme.read()
 
 
-def _babbling(guest: Guest) -> None:
-    guest.read()
-    guest.say(b"220 mail.example ESMTP\r\n")
-    guest.read()
+def _babbling(esme: EsmeConnection) -> None:
+    esme.read()
+    esme.say(b"220 mail.example ESMTP\r\n")
+    esme.read()
 
 
-MANNERS = {
+BEHAVIOURS = {
     "mute": (_mute, "bind_timeout"),
     "closing": (_closing, "closed"),
     "resetting": (_resetting, "reset"),
@@ -304,9 +304,9 @@ MANNERS = {
 }
 
 
-@pytest.mark.parametrize(("session_options", "code"), MANNERS.values(), ids=MANNERS)
-def test_without_a_bind_nothing_was_written(client: Clients, session_options: object, code: str) -> None:
-    with smsc(session_options) as port:  # type: ignore[arg-type]
+@pytest.mark.parametrize(("behaviour", "code"), BEHAVIOURS.values(), ids=BEHAVIOURS)
+def test_without_a_bind_nothing_was_written(client: Clients, behaviour: object, code: str) -> None:
+    with smsc(behaviour) as port:  # type: ignore[arg-type]
         attempts = client(port, bind_timeout=0.2).send([parcel() for _ in range(1000)])
         client.close()
 
@@ -357,12 +357,12 @@ ODD = {
 
 @pytest.mark.parametrize(("answer", "remarks"), ODD.values(), ids=ODD)
 def test_a_bind_that_is_answered_oddly_stands(client: Clients, answer: object, remarks: list[Diagnostic]) -> None:
-    def session_options(guest: Guest) -> None:
-        command, _, sequence, _ = guest.read()
-        guest.say(answer(command, sequence))  # type: ignore[operator]
-        guest.serve()
+    def behaviour(esme: EsmeConnection) -> None:
+        command, _, sequence, _ = esme.read()
+        esme.say(answer(command, sequence))  # type: ignore[operator]
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, bind_timeout=20)
         attempts = carrier.send([parcel()])
         reported = carrier.report().remarks
@@ -374,12 +374,12 @@ def test_a_bind_that_is_answered_oddly_stands(client: Clients, answer: object, r
 
 @pytest.mark.parametrize("command", [CommandId.BIND_TRANSMITTER, CommandId.BIND_RECEIVER])
 def test_a_bind_that_is_refused_oddly_is_refused(client: Clients, command: CommandId) -> None:
-    def session_options(guest: Guest) -> None:
-        _, _, sequence, _ = guest.read()
-        guest.say(pdu.bind_resp(command, sequence + 1, "", CommandStatus.RINVPASWD))
-        guest.read()
+    def behaviour(esme: EsmeConnection) -> None:
+        _, _, sequence, _ = esme.read()
+        esme.say(pdu.bind_resp(command, sequence + 1, "", CommandStatus.RINVPASWD))
+        esme.read()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, bind_timeout=20, reconnect_pause=20)
         attempts = carrier.send([parcel()])
         reported = carrier.report()
@@ -426,13 +426,13 @@ def test_a_name_that_leads_nowhere_was_given_nothing(client: Clients) -> None:
 def test_a_bind_is_tried_again_less_and_less_often_and_comes_back(client: Clients) -> None:
     at: list[float] = []
 
-    def session_options(guest: Guest) -> None:
+    def behaviour(esme: EsmeConnection) -> None:
         at.append(time.monotonic())
         if len(at) > 5:
-            guest.welcome()
-            guest.serve()
+            esme.welcome()
+            esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, reconnect_pause=0.04)
         carrier.listen(deaf)
         until(lambda: carrier.binds()["bound"] == 1)
@@ -449,15 +449,15 @@ def test_a_bind_is_tried_again_less_and_less_often_and_comes_back(client: Client
 def test_a_link_is_asked_whether_it_lives_and_answers_when_it_is_asked(client: Clients) -> None:
     seen = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        guest.say(pdu.enquire_link(77))
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.say(pdu.enquire_link(77))
         while True:
-            command, _, sequence, _ = guest.read()
+            command, _, sequence, _ = esme.read()
             seen.append((command, sequence))
-            guest.answer(command, sequence)
+            esme.answer(command, sequence)
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, enquire_link=0.1)
         carrier.listen(deaf)
         until(lambda: len(seen) >= 5)
@@ -472,12 +472,12 @@ def test_a_link_is_asked_whether_it_lives_and_answers_when_it_is_asked(client: C
 def test_a_link_that_is_dead_is_given_up(client: Clients) -> None:
     binds = []
 
-    def session_options(guest: Guest) -> None:
-        binds.append(guest.welcome())
-        while guest.socket.recv(4096):
+    def behaviour(esme: EsmeConnection) -> None:
+        binds.append(esme.welcome())
+        while esme.socket.recv(4096):
             pass
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, enquire_link=0.1)
         carrier.listen(deaf)
         until(lambda: len(binds) >= 2)
@@ -487,15 +487,15 @@ def test_a_link_that_is_dead_is_given_up(client: Clients) -> None:
 def test_an_answer_that_trickles_is_no_sign_of_life(client: Clients) -> None:
     binds = []
 
-    def session_options(guest: Guest) -> None:
-        binds.append(guest.welcome())
+    def behaviour(esme: EsmeConnection) -> None:
+        binds.append(esme.welcome())
         if len(binds) > 1:
-            guest.serve()
-        for octet in pdu.submit_sm_resp(guest.submit()[2], "x" * 60):
-            guest.say(bytes((octet,)))
+            esme.serve()
+        for octet in pdu.submit_sm_resp(esme.submit()[2], "x" * 60):
+            esme.say(bytes((octet,)))
             time.sleep(0.1)
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, window=1, deadline=1.5, call_deadline=10).send([parcel(), parcel()])
         client.close()
 
@@ -503,16 +503,16 @@ def test_an_answer_that_trickles_is_no_sign_of_life(client: Clients) -> None:
 
 
 def test_what_is_in_flight_on_a_half_open_link_is_unknown_and_the_rest_not_written(client: Clients) -> None:
-    guests: list[Guest] = []
+    esmes: list[EsmeConnection] = []
     released = threading.Event()
 
-    def session_options(guest: Guest) -> None:
-        guests.append(guest)
-        if len(guests) == 1:
-            guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esmes.append(esme)
+        if len(esmes) == 1:
+            esme.welcome()
             released.wait(10)
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, window=5, deadline=0.4, call_deadline=3)
         attempts = carrier.send([parcel() for _ in range(40)])
         released.set()
@@ -525,16 +525,16 @@ def test_what_is_in_flight_on_a_half_open_link_is_unknown_and_the_rest_not_writt
 def test_closing_waits_for_what_is_in_flight_and_says_goodbye(client: Clients) -> None:
     seen = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        sequence = guest.submit()[2]
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        sequence = esme.submit()[2]
         time.sleep(0.2)
-        guest.say(pdu.submit_sm_resp(sequence, "in-time"))
-        command, _, sequence, _ = guest.read()
+        esme.say(pdu.submit_sm_resp(sequence, "in-time"))
+        command, _, sequence, _ = esme.read()
         seen.append(command)
-        guest.answer(command, sequence)
+        esme.answer(command, sequence)
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port)
         attempts: list[Attempt] = []
         sending = threading.Thread(target=lambda: attempts.extend(carrier.send([parcel()])))
@@ -552,14 +552,14 @@ def test_closing_waits_for_what_is_in_flight_and_says_goodbye(client: Clients) -
 
 
 def test_what_is_throttled_while_we_close_was_refused_and_waits_for_nobody(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        sequence = guest.submit()[2]
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        sequence = esme.submit()[2]
         time.sleep(0.2)
-        guest.say(pdu.submit_sm_resp(sequence, "", CommandStatus.RTHROTTLED))
-        guest.serve()
+        esme.say(pdu.submit_sm_resp(sequence, "", CommandStatus.RTHROTTLED))
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port)
         attempts: list[Attempt] = []
         sending = threading.Thread(target=lambda: attempts.extend(carrier.send([parcel()])))
@@ -575,7 +575,7 @@ def test_what_is_throttled_while_we_close_was_refused_and_waits_for_nobody(clien
 
 def test_closing_twice_is_closing_once(client: Clients) -> None:
     before = threading.active_count()
-    with smsc(lambda guest: guest.serve()) as port:
+    with smsc(lambda esme: esme.serve()) as port:
         carrier = client(port)
         carrier.listen(deaf)
         carrier.send([parcel()])
@@ -599,12 +599,12 @@ def test_closing_while_the_smsc_is_away_does_not_take_long(client: Clients) -> N
 
 
 def test_an_smsc_that_does_not_say_goodbye_is_left_all_the_same(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        while guest.read():
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        while esme.read():
             pass
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port)
         carrier.listen(deaf)
         until(lambda: carrier.binds()["bound"] == 1)
@@ -617,13 +617,13 @@ def test_an_smsc_that_does_not_say_goodbye_is_left_all_the_same(client: Clients)
 def test_what_we_do_not_know_is_nacked_and_what_needs_no_answer_has_none(client: Clients) -> None:
     seen = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        guest.say(pdu.pdu(CommandId.ALERT_NOTIFICATION, 5) + pdu.pdu(0x0000_0300, 6) + pdu.pdu(0x8000_0300, 7))
-        seen.append(guest.read())
-        guest.serve()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.say(pdu.pdu(CommandId.ALERT_NOTIFICATION, 5) + pdu.pdu(0x0000_0300, 6) + pdu.pdu(0x8000_0300, 7))
+        seen.append(esme.read())
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port)
         carrier.listen(deaf)
         until(lambda: bool(seen))
@@ -638,13 +638,13 @@ def test_tls_is_spoken_to_whom_we_trust_and_nobody_else(client: Clients, certifi
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
-    def session_options(guest: Guest) -> None:
-        with context.wrap_socket(guest.socket, server_side=True) as guest.socket:
-            guest.welcome()
-            guest.serve()
+    def behaviour(esme: EsmeConnection) -> None:
+        with context.wrap_socket(esme.socket, server_side=True) as esme.socket:
+            esme.welcome()
+            esme.serve()
 
     trusted = {"tls": True, "ca_file": str(certificate)}
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, host="localhost", tls=True).send([parcel()])
         attempts += client(port, host="localhost", **trusted).send([parcel(), parcel()])
         attempts += client(port, **trusted).send([parcel()])
@@ -661,7 +661,7 @@ def test_tls_is_spoken_to_whom_we_trust_and_nobody_else(client: Clients, certifi
 
 
 def test_an_smsc_that_speaks_no_tls_was_given_nothing(client: Clients) -> None:
-    with smsc(lambda guest: guest.serve()) as port:
+    with smsc(lambda esme: esme.serve()) as port:
         [attempt] = client(port, tls=True).send([parcel()])
         client.close()
 

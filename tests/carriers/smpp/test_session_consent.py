@@ -12,7 +12,7 @@ from pipeline.carriers.smpp.text_encoding import UDHI
 from pipeline.rules.text import gsm7
 from pipeline.stages import inbound
 from schema.carriage import CarrierEvents
-from tests.carriers.smpp.peer import Clients, Guest, smsc
+from tests.carriers.smpp.peer import Clients, EsmeConnection, smsc
 from tests.carriers.smpp.test_session_deliver_sm import until
 
 MOBILE, SENDER = "+447400123126", "+447700900100"
@@ -38,22 +38,22 @@ def bring(world: Any, client: Clients, *scripts: Script, **settings: Any) -> lis
     played: list[int] = []
     left: Iterator[Script] = iter(scripts)
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         said, how = next(left, ((), "waits"))
         for sequence, body in said:
-            guest.say(pdu.deliver_sm(sequence, body))
+            esme.say(pdu.deliver_sm(sequence, body))
             if how == "waits":
-                guest.read()
+                esme.read()
         if how == "bursts":
             for _ in said:
-                guest.read()
+                esme.read()
         played.append(1)
         if how == "drops":
             until(kept)
-            guest.socket.close()
+            esme.socket.close()
             return
-        guest.serve()
+        esme.serve()
 
     def kept() -> list[str]:
         bodies: list[str] = world.rows("SELECT body FROM inbound ORDER BY received_at")
@@ -62,7 +62,7 @@ def bring(world: Any, client: Clients, *scripts: Script, **settings: Any) -> lis
     def listener(events: CarrierEvents) -> None:
         inbound.keep(world.rt, events.inbound)
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         client(port, **settings).listen(listener)
         until(lambda: len(played) == len(scripts))
         client.close()

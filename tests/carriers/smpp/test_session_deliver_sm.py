@@ -13,7 +13,7 @@ from pipeline.errors import DatabaseFault
 from schema.carriage import CarrierEvents
 from schema.vocabulary import DeadLetterSource, Outcome, ReceiptVerdict
 from tests.carriers.conformance import parcel
-from tests.carriers.smpp.peer import Clients, Guest, smsc
+from tests.carriers.smpp.peer import Clients, EsmeConnection, smsc
 
 RECEIPT = "id:{} sub:001 dlvrd:001 submit date:2611220434 done date:2611220435 stat:DELIVRD err:000 text:hello"
 
@@ -65,16 +65,16 @@ def until(fact: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.005)
 
 
-def saying(octets: bytes, answers: list[tuple[int, int, int]], replies: int = 1) -> Callable[[Guest], None]:
+def saying(octets: bytes, answers: list[tuple[int, int, int]], replies: int = 1) -> Callable[[EsmeConnection], None]:
     """Return an SMSC that says this once and notes what it is answered."""
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        guest.say(octets)
-        answers.extend(guest.read()[:3] for _ in range(replies))
-        guest.serve()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.say(octets)
+        answers.extend(esme.read()[:3] for _ in range(replies))
+        esme.serve()
 
-    return session_options
+    return behaviour
 
 
 def test_a_receipt_and_a_message_from_a_handset_are_handed_over_and_answered(client: Clients) -> None:
@@ -118,17 +118,17 @@ def test_a_slow_ear_does_not_slow_what_is_sent(client: Clients) -> None:
     listener = Listener()
     listener.waits.clear()
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        guest.say(receipt(11, "m1"))
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.say(receipt(11, "m1"))
         while True:
-            command, _, sequence, _ = guest.read()
+            command, _, sequence, _ = esme.read()
             if command == CommandId.SUBMIT_SM:
-                guest.say(pdu.submit_sm_resp(sequence, "m"))
+                esme.say(pdu.submit_sm_resp(sequence, "m"))
             else:
-                guest.answer(command, sequence)
+                esme.answer(command, sequence)
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port)
         carrier.listen(listener)
         attempts = carrier.send([parcel() for _ in range(200)])
@@ -142,14 +142,14 @@ def test_what_could_not_be_kept_is_said_again(client: Clients) -> None:
     listener, answers = Listener(), []
     listener.fails = 1
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         for sequence in (11, 12):
-            guest.say(receipt(sequence, "m1"))
-            answers.append(guest.read()[:3])
-        guest.serve()
+            esme.say(receipt(sequence, "m1"))
+            answers.append(esme.read()[:3])
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         client(port).listen(listener)
         until(lambda: len(answers) == 2)
         client.close()
@@ -278,14 +278,14 @@ def test_a_receipt_comes_as_data_sm_too(client: Clients) -> None:
 def test_where_nobody_listens_the_smsc_is_told_to_say_it_again(client: Clients) -> None:
     answers: list[tuple[int, int, int]] = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        sequence = guest.submit()[2]
-        guest.say(receipt(11, "m1") + pdu.submit_sm_resp(sequence, "m1"))
-        answers.append(guest.read()[:3])
-        guest.serve()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        sequence = esme.submit()[2]
+        esme.say(receipt(11, "m1") + pdu.submit_sm_resp(sequence, "m1"))
+        answers.append(esme.read()[:3])
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port).send([parcel()])
         until(lambda: answers)
         client.close()
@@ -299,15 +299,15 @@ def test_a_receipt_for_a_link_that_broke_meanwhile_is_said_again_over_the_next(c
     answers: list[tuple[int, int, int]] = []
     listener.waits.clear()
 
-    def session_options(guest: Guest) -> None:
-        guests.append(guest)
-        guest.welcome()
-        guest.say(receipt(11, "m1"))
+    def behaviour(esme: EsmeConnection) -> None:
+        guests.append(esme)
+        esme.welcome()
+        esme.say(receipt(11, "m1"))
         if len(guests) > 1:
-            answers.append(guest.read()[:3])
-            guest.serve()
+            answers.append(esme.read()[:3])
+            esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         client(port).listen(listener)
         until(lambda: len(guests) == 2)
         listener.waits.set()
@@ -321,14 +321,14 @@ def test_a_receipt_for_a_link_that_broke_meanwhile_is_said_again_over_the_next(c
 def test_ids_are_kept_alike_whoever_says_them(client: Clients) -> None:
     listener, answers = Listener(), []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        guest.say(pdu.submit_sm_resp(guest.submit()[2], "00BEEF"))
-        guest.say(receipt(11, "0000048879"))
-        answers.append(guest.read()[:3])
-        guest.serve()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.say(pdu.submit_sm_resp(esme.submit()[2], "00BEEF"))
+        esme.say(receipt(11, "0000048879"))
+        answers.append(esme.read()[:3])
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, submit_ids="hex_to_dec", receipt_ids="zero_stripped")
         carrier.listen(listener)
         [attempt] = carrier.send([parcel()])

@@ -8,7 +8,7 @@ from schema.carriage import Attempt
 from schema.vocabulary import Encoding, Outcome
 from tests.carriers.conformance import Noted, parcel
 from tests.carriers.raw import reset
-from tests.carriers.smpp.peer import Clients, Guest, smsc
+from tests.carriers.smpp.peer import Clients, EsmeConnection, smsc
 
 
 class Live(Noted):
@@ -43,14 +43,14 @@ def test_a_message_is_noted_before_the_smsc_has_it(client: Clients) -> None:
     notes = Live()
     seen: list[int] = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            _, _, sequence, _ = guest.submit()
+            _, _, sequence, _ = esme.submit()
             seen.append(len(notes.handed))
-            guest.say(pdu.submit_sm_resp(sequence, "m"))
+            esme.say(pdu.submit_sm_resp(sequence, "m"))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, window=1)
         carrier.send_noting([parcel() for _ in range(5)], notes)
         client.close()
@@ -60,14 +60,14 @@ def test_a_message_is_noted_before_the_smsc_has_it(client: Clients) -> None:
 
 
 def test_what_is_throttled_is_off_the_wire_until_it_is_submitted_again(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        _, _, sequence, _ = guest.submit()
-        guest.say(pdu.submit_sm_resp(sequence, "", CommandStatus.RTHROTTLED))
-        guest.serve()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        _, _, sequence, _ = esme.submit()
+        esme.say(pdu.submit_sm_resp(sequence, "", CommandStatus.RTHROTTLED))
+        esme.serve()
 
     notes = Live()
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         [attempt] = client(port).send_noting([parcel()], notes)
         client.close()
 
@@ -76,15 +76,15 @@ def test_what_is_throttled_is_off_the_wire_until_it_is_submitted_again(client: C
 
 
 def test_a_long_message_of_which_a_part_was_taken_stays_on_the_wire(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        sequences = [guest.submit()[2] for _ in range(3)]
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        sequences = [esme.submit()[2] for _ in range(3)]
         throttled = [pdu.submit_sm_resp(sequence, "", CommandStatus.RTHROTTLED) for sequence in sequences[1:]]
-        guest.say(pdu.submit_sm_resp(sequences[0], "m0") + b"".join(throttled))
-        guest.serve()
+        esme.say(pdu.submit_sm_resp(sequences[0], "m0") + b"".join(throttled))
+        esme.serve()
 
     notes = Live()
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         [attempt] = client(port).send_noting([long()], notes)
         client.close()
 
@@ -93,15 +93,15 @@ def test_a_long_message_of_which_a_part_was_taken_stays_on_the_wire(client: Clie
 
 
 def test_a_long_message_all_of_which_was_throttled_is_off_the_wire(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        sequences = [guest.submit()[2] for _ in range(3)]
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        sequences = [esme.submit()[2] for _ in range(3)]
         # in one piece: the first is submitted again within milliseconds
-        guest.say(b"".join(pdu.submit_sm_resp(sequence, "", CommandStatus.RMSGQFUL) for sequence in sequences))
-        guest.serve()
+        esme.say(b"".join(pdu.submit_sm_resp(sequence, "", CommandStatus.RMSGQFUL) for sequence in sequences))
+        esme.serve()
 
     notes = Live()
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         [attempt] = client(port).send_noting([long()], notes)
         client.close()
 
@@ -110,13 +110,13 @@ def test_a_long_message_all_of_which_was_throttled_is_off_the_wire(client: Clien
 
 
 def test_what_a_broken_bind_leaves_without_an_answer_is_noted_as_unknown(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        guest.submit()
-        reset(guest.socket)
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.submit()
+        reset(esme.socket)
 
     notes = Live()
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, window=2, deadline=1, call_deadline=2).send_noting([parcel() for _ in range(6)], notes)
         client.close()
 
@@ -127,13 +127,13 @@ def test_what_a_broken_bind_leaves_without_an_answer_is_noted_as_unknown(client:
 
 
 def test_what_never_had_its_turn_is_not_noted_as_handed_over(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            guest.submit()
+            esme.submit()
 
     notes = Live()
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, window=2, deadline=0.3, call_deadline=0.5).send_noting(
             [parcel() for _ in range(6)], notes
         )
@@ -145,7 +145,7 @@ def test_what_never_had_its_turn_is_not_noted_as_handed_over(client: Clients) ->
 
 def test_what_a_carrier_cannot_spell_is_refused_and_never_noted(client: Clients) -> None:
     notes = Live()
-    with smsc(lambda guest: (guest.welcome(), guest.serve())[0]) as port:
+    with smsc(lambda esme: (esme.welcome(), esme.serve())[0]) as port:
         attempts = client(port).send_noting([parcel(), parcel(sender="x" * 80), parcel()], notes)
         client.close()
 

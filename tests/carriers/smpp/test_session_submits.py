@@ -13,7 +13,7 @@ from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, Outcome
 from tests.carriers.conformance import parcel, refs
 from tests.carriers.raw import reset
-from tests.carriers.smpp.peer import Clients, Guest, smsc
+from tests.carriers.smpp.peer import Clients, EsmeConnection, smsc
 
 ACCEPTED, UNKNOWN, NOT_WRITTEN = Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.NOT_WRITTEN
 PERMANENT, TRANSIENT = Outcome.REFUSED_PERMANENT, Outcome.REFUSED_TRANSIENT
@@ -28,14 +28,14 @@ def long(body: str = "x" * 400) -> object:
 
 
 def test_answers_out_of_order_find_their_messages(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            submits = [guest.submit() for _ in range(10)]
+            submits = [esme.submit() for _ in range(10)]
             for _, _, sequence, body in reversed(submits):
-                guest.say(pdu.submit_sm_resp(sequence, pdu.read_message(body).destination[-2:]))
+                esme.say(pdu.submit_sm_resp(sequence, pdu.read_message(body).destination[-2:]))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         parcels = [parcel(to=f"+491701234{n:03}") for n in range(50)]
         attempts = client(port, window=20).send(parcels)
         client.close()
@@ -48,16 +48,16 @@ def test_codes_go_before_what_waits_and_keep_their_order(client: Clients) -> Non
     came: list[str] = []
     code_waits, go_on = Event(), Event()
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            _, _, sequence, body = guest.submit()
+            _, _, sequence, body = esme.submit()
             came.append(pdu.read_message(body).destination[-2:])
             code_waits.set()
             assert go_on.wait(10)
-            guest.say(pdu.submit_sm_resp(sequence, "m"))
+            esme.say(pdu.submit_sm_resp(sequence, "m"))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, window=1, deadline=15, call_deadline=40)
         campaign = Thread(target=carrier.send, args=([parcel(to=f"+4917012340{n}") for n in range(10, 20)],))
         campaign.start()
@@ -79,12 +79,12 @@ def test_codes_go_before_what_waits_and_keep_their_order(client: Clients) -> Non
 def test_a_silent_smsc_is_left_at_the_deadline_and_no_second_window_is_risked(client: Clients) -> None:
     seen = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            seen.append(guest.read()[0])
+            seen.append(esme.read()[0])
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         began = time.monotonic()
         attempts = client(port, window=5, deadline=0.5, call_deadline=3).send([parcel() for _ in range(20)])
         took = time.monotonic() - began
@@ -102,15 +102,15 @@ def test_a_silent_smsc_is_left_at_the_deadline_and_no_second_window_is_risked(cl
 def test_an_smsc_that_falls_silent_in_the_middle_of_a_window_is_risked_no_other(client: Clients) -> None:
     seen = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        sequences = [guest.submit()[2] for _ in range(5)]
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        sequences = [esme.submit()[2] for _ in range(5)]
         time.sleep(0.003)
-        guest.say(b"".join(pdu.submit_sm_resp(sequence, "taken") for sequence in sequences[:3]))
+        esme.say(b"".join(pdu.submit_sm_resp(sequence, "taken") for sequence in sequences[:3]))
         while True:
-            seen.append(guest.read()[0])
+            seen.append(esme.read()[0])
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, window=5, deadline=0.5, call_deadline=3).send([parcel() for _ in range(20)])
         client.close()
 
@@ -124,17 +124,17 @@ def test_what_was_in_flight_when_the_connection_broke_is_unknown_and_the_rest_go
 ) -> None:
     guests = []
 
-    def session_options(guest: Guest) -> None:
-        guests.append(guest)
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        guests.append(esme)
+        esme.welcome()
         if len(guests) == 1:
             for _ in range(5):
-                guest.submit()
-            reset(guest.socket)
+                esme.submit()
+            reset(esme.socket)
         else:
-            guest.serve()
+            esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, window=5).send([parcel() for _ in range(20)])
         client.close()
 
@@ -142,11 +142,11 @@ def test_what_was_in_flight_when_the_connection_broke_is_unknown_and_the_rest_go
 
 
 def test_an_smsc_that_closes_leaves_what_was_in_flight_unknown(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        guest.submit()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.submit()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         [attempt] = client(port).send([parcel()])
         client.close()
 
@@ -159,13 +159,13 @@ def test_an_smsc_that_closes_leaves_what_was_in_flight_unknown(client: Clients) 
     ids=["http", "too short", "too long"],
 )
 def test_garbage_ends_the_bind_and_leaves_what_was_in_flight_unknown(client: Clients, garbage: bytes) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        guest.submit()
-        guest.say(garbage)
-        guest.read()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.submit()
+        esme.say(garbage)
+        esme.read()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         [attempt] = client(port).send([parcel()])
         client.close()
 
@@ -173,14 +173,14 @@ def test_garbage_ends_the_bind_and_leaves_what_was_in_flight_unknown(client: Cli
 
 
 def test_answers_that_come_before_garbage_count(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        first, second = guest.submit(), guest.submit()
-        guest.say(pdu.submit_sm_resp(first[2], "m1") + b"\xff" * 32)
-        guest.read()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        first, second = esme.submit(), esme.submit()
+        esme.say(pdu.submit_sm_resp(first[2], "m1") + b"\xff" * 32)
+        esme.read()
         assert second
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port).send([parcel(), parcel()])
         client.close()
 
@@ -190,14 +190,14 @@ def test_answers_that_come_before_garbage_count(client: Clients) -> None:
 def test_an_smsc_that_says_goodbye_is_answered_and_its_window_is_unknown(client: Clients) -> None:
     events = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         for _ in range(3):
-            guest.submit()
-        guest.say(pdu.unbind(7))
-        events.append(guest.read())
+            esme.submit()
+        esme.say(pdu.unbind(7))
+        events.append(esme.read())
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, window=3).send([parcel() for _ in range(3)])
         client.close()
 
@@ -206,14 +206,14 @@ def test_an_smsc_that_says_goodbye_is_answered_and_its_window_is_unknown(client:
 
 
 def test_an_answer_comes_byte_by_byte(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            for octet in pdu.submit_sm_resp(guest.submit()[2], "drop-by-drop"):
-                guest.say(bytes((octet,)))
+            for octet in pdu.submit_sm_resp(esme.submit()[2], "drop-by-drop"):
+                esme.say(bytes((octet,)))
                 time.sleep(0.002)
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port).send([parcel(), parcel()])
         client.close()
 
@@ -224,15 +224,15 @@ def test_an_answer_comes_byte_by_byte(client: Clients) -> None:
 def test_throttled_means_wait_and_submit_the_same_again(client: Clients, status: int) -> None:
     bodies, at = [], []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            _, _, sequence, body = guest.submit()
+            _, _, sequence, body = esme.submit()
             bodies.append(body)
             at.append(time.monotonic())
-            guest.say(pdu.submit_sm_resp(sequence, "m", status if len(bodies) < 3 else 0))
+            esme.say(pdu.submit_sm_resp(sequence, "m", status if len(bodies) < 3 else 0))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, window=1, call_deadline=20).send([parcel()])
         client.close()
 
@@ -248,14 +248,14 @@ def test_throttled_means_wait_and_submit_the_same_again(client: Clients, status:
 def test_what_is_throttled_waits_alone(client: Clients, status: int, every: int, window: int) -> None:
     came: list[str] = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            _, _, sequence, body = guest.submit()
+            _, _, sequence, body = esme.submit()
             came.append(pdu.read_message(body).destination[-3:])
-            guest.say(pdu.submit_sm_resp(sequence, "m", 0 if len(came) % every else status))
+            esme.say(pdu.submit_sm_resp(sequence, "m", 0 if len(came) % every else status))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         parcels = [parcel(to=f"+491701234{n:03}") for n in range(100)]
         # what is throttled would wait longer than the call has: it comes back at once, and is told when to come again
         attempts = client(port, window=window, throttle_pause=60, call_deadline=8.5).send(parcels)
@@ -269,15 +269,15 @@ def test_what_is_throttled_waits_alone(client: Clients, status: int, every: int,
 def test_a_code_that_is_throttled_waits_alone_too_and_goes_before_the_rest(client: Clients) -> None:
     came: list[str] = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            _, _, sequence, body = guest.submit()
+            _, _, sequence, body = esme.submit()
             came.append(pdu.read_message(body).destination[-2:])
             is_throttled = came.count("99") == 1 and came[-1] == "99"
-            guest.say(pdu.submit_sm_resp(sequence, "m", CommandStatus.RTHROTTLED if is_throttled else 0))
+            esme.say(pdu.submit_sm_resp(sequence, "m", CommandStatus.RTHROTTLED if is_throttled else 0))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, window=1, throttle_pause=0.05, call_deadline=20)
         code = parcel(to="+491701234599", message_class=MessageClass.OTP)
         [first] = carrier.send([code])
@@ -291,14 +291,14 @@ def test_a_code_that_is_throttled_waits_alone_too_and_goes_before_the_rest(clien
 def test_a_carrier_that_throttles_everything_is_asked_ever_more_rarely(client: Clients) -> None:
     at: list[float] = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            sequence = guest.submit()[2]
+            sequence = esme.submit()[2]
             at.append(time.monotonic())
-            guest.say(pdu.submit_sm_resp(sequence, "", CommandStatus.RTHROTTLED))
+            esme.say(pdu.submit_sm_resp(sequence, "", CommandStatus.RTHROTTLED))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         settings = {"window": 50, "throttle_pause": 0.2, "deadline": 1, "call_deadline": 4}
         attempts = client(port, **settings).send([parcel() for _ in range(1000)])
         client.close()
@@ -311,13 +311,13 @@ def test_a_carrier_that_throttles_everything_is_asked_ever_more_rarely(client: C
 def test_a_long_message_probes_whether_a_window_may_go_on(client: Clients) -> None:
     count = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            count.append(guest.submit()[2])
-            guest.say(pdu.submit_sm_resp(count[-1], "m", CommandStatus.RTHROTTLED if len(count) <= 3 else 0))
+            count.append(esme.submit()[2])
+            esme.say(pdu.submit_sm_resp(count[-1], "m", CommandStatus.RTHROTTLED if len(count) <= 3 else 0))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, window=3, call_deadline=20).send([long(), long()])
         client.close()
 
@@ -325,14 +325,14 @@ def test_a_long_message_probes_whether_a_window_may_go_on(client: Clients) -> No
 
 
 def test_after_its_pause_a_window_goes_on_by_itself(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
             for status in (CommandStatus.RTHROTTLED, CommandStatus.ROK):
-                guest.say(pdu.submit_sm_resp(guest.submit()[2], "m", status))
+                esme.say(pdu.submit_sm_resp(esme.submit()[2], "m", status))
 
     deadline = 10
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         began = time.monotonic()
         settings = {"window": 1, "throttle_pause": 0.01, "deadline": deadline, "call_deadline": 60}
         attempts = client(port, **settings).send([parcel() for _ in range(50)])
@@ -344,12 +344,12 @@ def test_after_its_pause_a_window_goes_on_by_itself(client: Clients) -> None:
 
 
 def test_what_stays_throttled_is_refused_for_now_and_nothing_waits_in_vain(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            guest.say(pdu.submit_sm_resp(guest.submit()[2], "", CommandStatus.RTHROTTLED))
+            esme.say(pdu.submit_sm_resp(esme.submit()[2], "", CommandStatus.RTHROTTLED))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         began = time.monotonic()
         attempts = client(port, window=2, throttle_pause=30, call_deadline=30).send([parcel() for _ in range(9)])
         took = time.monotonic() - began
@@ -364,12 +364,12 @@ def test_what_stays_throttled_is_refused_for_now_and_nothing_waits_in_vain(clien
 
 
 def test_throttled_to_the_end_of_the_call(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            guest.say(pdu.submit_sm_resp(guest.submit()[2], "", CommandStatus.RMSGQFUL))
+            esme.say(pdu.submit_sm_resp(esme.submit()[2], "", CommandStatus.RMSGQFUL))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, deadline=0.5, call_deadline=1.5).send([parcel()])
         client.close()
 
@@ -379,14 +379,14 @@ def test_throttled_to_the_end_of_the_call(client: Clients) -> None:
 
 
 def test_each_status_has_its_meaning(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            _, _, sequence, body = guest.submit()
-            guest.say(pdu.submit_sm_resp(sequence, "", int(pdu.read_message(body).destination[-5:])))
+            _, _, sequence, body = esme.submit()
+            esme.say(pdu.submit_sm_resp(sequence, "", int(pdu.read_message(body).destination[-5:])))
 
     statuses = [status for status in CommandStatus if status and status not in WAITS]
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port).send([parcel(to=f"+49170{status:05}") for status in [*statuses, 0x400]])
         client.close()
 
@@ -402,14 +402,14 @@ def test_the_table_of_statuses_is_complete() -> None:
 def test_an_operator_may_say_what_a_status_means(client: Clients) -> None:
     answers = {"1": iter([0x400, 0x400, 0]), "2": iter([0x401]), "3": iter([CommandStatus.RTHROTTLED])}
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            _, _, sequence, body = guest.submit()
-            guest.say(pdu.submit_sm_resp(sequence, "m", next(answers[pdu.read_message(body).destination[-1]])))
+            _, _, sequence, body = esme.submit()
+            esme.say(pdu.submit_sm_resp(sequence, "m", next(answers[pdu.read_message(body).destination[-1]])))
 
     meanings = {"0x400": "wait", "0x0401": "refused_permanent", "0x58": "refused_transient"}
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, window=1, refusals=meanings, call_deadline=20)
         attempts = carrier.send([parcel(to=f"+49170123456{n}") for n in (1, 2, 3)])
         client.close()
@@ -428,12 +428,12 @@ def test_an_operator_may_say_what_a_status_means(client: Clients) -> None:
 def test_a_generic_nack_is_a_refusal_unless_it_says_nothing(
     client: Clients, status: CommandStatus, expected: tuple[Outcome, str]
 ) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        guest.say(pdu.generic_nack(guest.submit()[2], status))
-        guest.read()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.say(pdu.generic_nack(esme.submit()[2], status))
+        esme.read()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port).send([parcel()])
         client.close()
 
@@ -441,15 +441,15 @@ def test_a_generic_nack_is_a_refusal_unless_it_says_nothing(
 
 
 def test_only_the_first_answer_counts_and_one_for_nobody_changes_nothing(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            sequence = guest.submit()[2]
+            sequence = esme.submit()[2]
             stray = pdu.submit_sm_resp(sequence + 1000, "stray") + pdu.pdu(CommandId.QUERY_SM_RESP, sequence, b"x\0")
             twice = pdu.submit_sm_resp(sequence, "first") + pdu.submit_sm_resp(sequence, "", CommandStatus.RSYSERR)
-            guest.say(stray + twice)
+            esme.say(stray + twice)
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, window=1).send([parcel() for _ in range(5)])
         client.close()
 
@@ -457,12 +457,12 @@ def test_only_the_first_answer_counts_and_one_for_nobody_changes_nothing(client:
 
 
 def test_an_answer_under_a_wrong_number_is_no_answer(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            guest.say(pdu.submit_sm_resp(guest.submit()[2] + 5, "lost"))
+            esme.say(pdu.submit_sm_resp(esme.submit()[2] + 5, "lost"))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, deadline=0.5).send([parcel()])
         client.close()
 
@@ -470,12 +470,12 @@ def test_an_answer_under_a_wrong_number_is_no_answer(client: Clients) -> None:
 
 
 def test_a_message_taken_without_an_id_is_taken(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            guest.say(pdu.pdu(CommandId.SUBMIT_SM_RESP, guest.submit()[2]))
+            esme.say(pdu.pdu(CommandId.SUBMIT_SM_RESP, esme.submit()[2]))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         [attempt] = client(port).send([parcel()])
         client.close()
 
@@ -485,18 +485,18 @@ def test_a_message_taken_without_an_id_is_taken(client: Clients) -> None:
 def test_an_answer_that_comes_too_late_is_kept_for_who_asks(client: Clients) -> None:
     late = Event()
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        sequences = [guest.submit()[2], guest.submit()[2], guest.submit()[2]]
-        command, _, sequence, _ = guest.read()
-        guest.answer(command, sequence)
-        guest.say(
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        sequences = [esme.submit()[2], esme.submit()[2], esme.submit()[2]]
+        command, _, sequence, _ = esme.read()
+        esme.answer(command, sequence)
+        esme.say(
             pdu.submit_sm_resp(sequences[0], "late") + pdu.submit_sm_resp(sequences[1], "", CommandStatus.RSYSERR)
         )
         late.set()
-        guest.serve()
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, doubt="queryable", deadline=1.5)
         parcels = [parcel(), parcel(), parcel()]
         attempts = carrier.send(parcels)
@@ -515,17 +515,17 @@ def test_an_answer_that_comes_too_late_is_kept_for_who_asks(client: Clients) -> 
 def test_what_was_said_too_late_of_one_try_is_not_said_of_the_next(client: Clients) -> None:
     late = Event()
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        sequence = guest.submit()[2]
-        command, _, link, _ = guest.read()
-        guest.answer(command, link)
-        guest.say(pdu.submit_sm_resp(sequence, "", CommandStatus.RSYSERR))
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        sequence = esme.submit()[2]
+        command, _, link, _ = esme.read()
+        esme.answer(command, link)
+        esme.say(pdu.submit_sm_resp(sequence, "", CommandStatus.RSYSERR))
         late.set()
         while True:
-            guest.submit()
+            esme.submit()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, doubt="queryable", deadline=0.3)
         one = parcel()
         carrier.send([one])
@@ -544,16 +544,16 @@ def test_what_was_said_too_late_of_one_try_is_not_said_of_the_next(client: Clien
 def test_sequence_numbers_begin_again_and_pass_over_those_in_use(client: Clients) -> None:
     sequences = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        held = [guest.submit()[2]]
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        held = [esme.submit()[2]]
         for _ in range(6):
-            sequences.append(guest.submit()[2])
-            guest.say(pdu.submit_sm_resp(sequences[-1], "m"))
-        guest.say(pdu.submit_sm_resp(held[0], "held"))
-        guest.serve()
+            sequences.append(esme.submit()[2])
+            esme.say(pdu.submit_sm_resp(sequences[-1], "m"))
+        esme.say(pdu.submit_sm_resp(held[0], "held"))
+        esme.serve()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, window=2)
         thread = Thread(target=carrier.send, args=([parcel()],))
         thread.start()
@@ -572,7 +572,7 @@ def test_sequence_numbers_begin_again_and_pass_over_those_in_use(client: Clients
 
 
 def test_a_long_message_is_taken_when_each_part_is(client: Clients) -> None:
-    with smsc(lambda guest: guest.serve()) as port:
+    with smsc(lambda esme: esme.serve()) as port:
         [attempt] = client(port).send([long()])
         client.close()
 
@@ -592,15 +592,15 @@ PARTS = {
 def test_a_long_message_is_what_its_parts_are(
     client: Clients, statuses: list[int | None], expected: tuple[Outcome, str], taken: int
 ) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         for status in statuses:
-            sequence = guest.submit()[2]
+            sequence = esme.submit()[2]
             if status is not None:
-                guest.say(pdu.submit_sm_resp(sequence, "m", status))
-        guest.read()
+                esme.say(pdu.submit_sm_resp(sequence, "m", status))
+        esme.read()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         [attempt] = client(port, deadline=0.5).send([long()])
         client.close()
 
@@ -611,13 +611,13 @@ def test_a_long_message_is_what_its_parts_are(
 def test_no_more_of_a_message_is_sent_once_a_part_is_refused(client: Clients) -> None:
     count = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            count.append(guest.submit()[2])
-            guest.say(pdu.submit_sm_resp(count[-1], "", CommandStatus.RINVDSTADR))
+            count.append(esme.submit()[2])
+            esme.say(pdu.submit_sm_resp(count[-1], "", CommandStatus.RINVDSTADR))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         attempts = client(port, window=1).send([long(), parcel()])
         client.close()
 
@@ -626,7 +626,7 @@ def test_no_more_of_a_message_is_sent_once_a_part_is_refused(client: Clients) ->
 
 
 def test_a_long_message_fits_through_a_narrow_window(client: Clients) -> None:
-    with smsc(lambda guest: guest.serve()) as port:
+    with smsc(lambda esme: esme.serve()) as port:
         attempts = client(port, window=2).send([parcel(), long(), long(), parcel()])
         client.close()
 
@@ -643,7 +643,7 @@ UNFIT = {
 
 @pytest.mark.parametrize("unfit", UNFIT.values(), ids=UNFIT)
 def test_what_does_not_fit_into_a_pdu_is_refused_by_itself(client: Clients, unfit: object) -> None:
-    with smsc(lambda guest: guest.serve()) as port:
+    with smsc(lambda esme: esme.serve()) as port:
         attempts = client(port).send([parcel(), unfit, parcel()])
         client.close()
 
@@ -653,16 +653,16 @@ def test_what_does_not_fit_into_a_pdu_is_refused_by_itself(client: Clients, unfi
 def test_many_threads_send_at_once_within_one_window(client: Clients) -> None:
     peak, lock = [0], Lock()
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        guest.socket.settimeout(10)
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.socket.settimeout(10)
         while True:
-            batch = [guest.submit()[2]]
+            batch = [esme.submit()[2]]
             with lock:
-                peak[0] = max(peak[0], len(guest._frames) + 1)
-            guest.say(b"".join(pdu.submit_sm_resp(sequence, f"m{sequence}") for sequence in batch))
+                peak[0] = max(peak[0], len(esme._frames) + 1)
+            esme.say(b"".join(pdu.submit_sm_resp(sequence, f"m{sequence}") for sequence in batch))
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, window=10, deadline=5)
         results: list[list[Attempt]] = []
         parcels = [[parcel() for _ in range(40)] for _ in range(8)]
@@ -680,13 +680,13 @@ def test_many_threads_send_at_once_within_one_window(client: Clients) -> None:
 
 
 def test_a_call_ends_in_its_time_and_what_never_began_was_not_written(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            command, _, sequence, _ = guest.read()
-            guest.answer(command, sequence)
+            command, _, sequence, _ = esme.read()
+            esme.answer(command, sequence)
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         began = time.monotonic()
         attempts = client(port, window=2, deadline=1, call_deadline=2.9).send([parcel() for _ in range(20)])
         took = time.monotonic() - began
@@ -699,19 +699,19 @@ def test_a_call_ends_in_its_time_and_what_never_began_was_not_written(client: Cl
 def test_query_sm_tells_that_the_smsc_has_a_message(client: Clients) -> None:
     asked = []
 
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            command, _, sequence, body = guest.read()
+            command, _, sequence, body = esme.read()
             if command == CommandId.QUERY_SM:
                 message_id, _ = pdu.read_query(body)
                 asked.append(message_id)
                 status = CommandStatus.RQUERYFAIL if message_id == "gone" else CommandStatus.ROK
-                guest.say(pdu.query_sm_resp(sequence, pdu.Queried(message_id, "", 2, 0), status))
+                esme.say(pdu.query_sm_resp(sequence, pdu.Queried(message_id, "", 2, 0), status))
             else:
-                guest.answer(command, sequence)
+                esme.answer(command, sequence)
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port, doubt="queryable")
         answers = carrier.ask([parcel() for _ in range(4)], ["kept", "gone", None, "x" * 256])
         client.close()
@@ -723,12 +723,12 @@ def test_query_sm_tells_that_the_smsc_has_a_message(client: Clients) -> None:
 
 
 def test_an_attempt_tells_no_number_and_no_text(client: Clients) -> None:
-    def session_options(guest: Guest) -> None:
-        guest.welcome()
-        guest.say(pdu.submit_sm_resp(guest.submit()[2], "", CommandStatus.RINVDSTADR))
-        guest.read()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.say(pdu.submit_sm_resp(esme.submit()[2], "", CommandStatus.RINVDSTADR))
+        esme.read()
 
-    with smsc(session_options) as port:
+    with smsc(behaviour) as port:
         carrier = client(port)
         attempts = carrier.send([parcel("sesame", to="+491709876543")])
         attempts += carrier.send([parcel("sesame", to="+491709876543", sender="nine nine nine nine")])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dialects.webex import datetimes, searches
-from pipeline.dialects.webex.searches import SenderSearch
+from pipeline.dialects.webex.searches import ScheduledQuery
 from pipeline.rules.identity import ids, ksuids
 from schema.api_views import ShownSchedule
 from schema.vocabulary import Status
@@ -20,9 +20,9 @@ ID = ids.new_ids(AT, 7)
 RANGE = {"created_at_start": "2025-12-03T12:00:00Z", "created_at_end": "2025-12-05T12:00:00Z"}
 
 
-def search(asked: Any) -> SenderSearch:
+def search(asked: Any) -> ScheduledQuery:
     found = searches.search(json.dumps(asked).encode())
-    assert isinstance(found, SenderSearch), found
+    assert isinstance(found, ScheduledQuery), found
     return found
 
 
