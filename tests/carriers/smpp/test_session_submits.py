@@ -490,9 +490,7 @@ def test_an_answer_that_comes_too_late_is_kept_for_who_asks(client: Clients) -> 
         sequences = [esme.submit()[2], esme.submit()[2], esme.submit()[2]]
         command, _, sequence, _ = esme.read()
         esme.answer(command, sequence)
-        esme.say(
-            pdu.submit_sm_resp(sequences[0], "late") + pdu.submit_sm_resp(sequences[1], "", CommandStatus.RSYSERR)
-        )
+        esme.say(pdu.submit_sm_resp(sequences[0], "late") + pdu.submit_sm_resp(sequences[1], "", CommandStatus.RSYSERR))
         late.set()
         esme.serve()
 
