@@ -50,11 +50,11 @@ def end(conn: Connection, now: datetime, ends: Iterable[End]) -> list[Moved]:
                 moves += [(id_, status) for id_ in each.ids]
         elif each.again is ResendReason.UNDELIVERED:
             undelivered += each.ids
+    held = messages.lock_sent(conn, sorted(undelivered))
     released: list[Moved] = []
     for (move, code), ids in unsent.items():
         released += message_moves.move(conn, ids, move, now, code)
     events.tell(conn, moves, now)
-    held = messages.lock_sent(conn, sorted(undelivered))
     return released + fail_sent(conn, now, undelivered, Code.UNDELIVERED, held).released
 
 

@@ -4,8 +4,9 @@ from collections.abc import Hashable, Mapping
 
 import pytest
 
-from pipeline.rules.lifecycle import BATCH_MOVES, FINAL, MESSAGE_MOVES, MOVES, STATES, outweighs
-from schema.vocabulary import BatchStatus, Money, Outcome, ReceiptVerdict, Status
+from pipeline.rules.consent import send_permission
+from pipeline.rules.lifecycle import BATCH_MOVES, FAIL, FINAL, MESSAGE_MOVES, MOVES, REJECT, STATES, outweighs
+from schema.vocabulary import BatchStatus, Code, Money, Outcome, ReceiptVerdict, Status
 
 #: what the public is told while the batch is on its way: no message has it of its own
 BORROWED = {Status.SCHEDULED, Status.QUEUED}
@@ -87,3 +88,10 @@ def test_a_batch_is_sent_only_from_the_queue() -> None:
 def test_nothing_moves_to_where_it_is() -> None:
     assert not [status for status, following in MESSAGE_MOVES.items() if status in following]
     assert not [status for status, following in BATCH_MOVES.items() if status in following]
+
+
+def test_every_code_of_the_checks_at_claim_may_reject_a_message_and_fail_one() -> None:
+    codes = {*send_permission._WORDS, Code.SENDER_INVALID}
+
+    assert codes == REJECT.codes
+    assert codes <= FAIL.codes

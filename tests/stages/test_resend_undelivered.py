@@ -15,10 +15,11 @@ from pipeline.stages.receive import keep
 from pipeline.stages.resend import note, resend_due
 from pipeline.stages.settle import book, settle
 from pipeline.stages.sweep import sweep
-from pipeline.store import leases
+from pipeline.store import leases, message_moves, messages
 from schema.carriage import Attempt
 from schema.vocabulary import CarrierState, Outcome, ReceiptVerdict
 from tests.stages.scripted import Stage
+from tests.transitions.statement_log import statements
 
 UNKNOWN, REFUSED, BUSY, NOT_WRITTEN = (
     Outcome.UNKNOWN,
@@ -113,6 +114,22 @@ def test_it_waits_where_the_other_is_too_busy(stage: Stage) -> None:
     stage.world.run("UPDATE receipts SET due_at = now()")
     settle(stage.rt)
     assert stage.stands() == [SENT]
+
+
+def test_those_that_go_on_and_those_that_end_are_locked_together_before_any_is_moved(stage: Stage) -> None:
+    stage.carrier("alpha")
+    stage.carrier("beta", REFUSED, BUSY).retry_after = 5
+    first, second = stage.send("+2348012345601", "+2348012345602")
+    for message in (first, second):
+        stage.receive(message, "alpha", ReceiptVerdict.FAILED, retryable=True)
+
+    with statements(stage.rt.engine) as run:
+        stage.turn()
+
+    [moved] = [place for place, (statement, _) in enumerate(run) if message_moves._REASSIGN in statement][1:]
+    locks = [params["ids"] for statement, params in run[:moved] if messages._LOCK_SENT in statement]
+    assert locks[-1] == sorted([first, second])
+    assert sorted(stage.stands()) == sorted([UNDELIVERED, SENT])
 
 
 def test_a_second_failure_is_the_end(stage: Stage) -> None:

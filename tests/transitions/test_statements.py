@@ -1,11 +1,9 @@
 """However many messages a portion or a call of a carrier has, they are moved by the same few statements."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from pipeline.stages.deliver import deliver
 from pipeline.stages.settle import book
@@ -13,21 +11,9 @@ from pipeline.store import message_moves
 from pipeline.store.events import _TELL
 from schema.carriage import Receipt
 from schema.vocabulary import ReceiptVerdict
+from tests.transitions.statement_log import statements
 
 FEW, MANY = 2, 40
-
-
-@contextmanager
-def statements(world: Any) -> Iterator[list[str]]:
-    """Yield the statements that are run meanwhile, as they are."""
-    run: list[str] = []
-
-    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        run.append(statement)
-
-    event.listen(world.rt.engine, "before_cursor_execute", note)
-    yield run
-    event.remove(world.rt.engine, "before_cursor_execute", note)
 
 
 def numbers(count: int) -> list[str]:
@@ -37,9 +23,9 @@ def numbers(count: int) -> list[str]:
 def delivering(world: Any, count: int) -> list[str]:
     """Return what is run to deliver one batch of so many messages."""
     [hint] = world.pay(world.submit(world.order(*numbers(count))))
-    with statements(world) as run:
+    with statements(world.rt.engine) as run:
         deliver(world.rt, [hint.batch])
-    return run
+    return [statement for statement, _ in run]
 
 
 def booking(world: Any, count: int) -> list[str]:
@@ -51,9 +37,9 @@ def booking(world: Any, count: int) -> list[str]:
     receipts = [
         Receipt("alpha", ref, ReceiptVerdict.DELIVERED, ref, None, code=None, at=None, raw="{}") for ref in refs
     ]
-    with statements(world) as run:
+    with statements(world.rt.engine) as run:
         assert book(world.rt, receipts) == count
-    return run
+    return [statement for statement, _ in run]
 
 
 @pytest.mark.parametrize("work", [delivering, booking])

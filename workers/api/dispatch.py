@@ -82,10 +82,10 @@ class ApiDispatcher:
         largest = self.authentication.largest if operation.bulky else min(self.authentication.largest, _USUAL)
         if body.announced > largest:
             return self.refuse(call, Code.TOO_LARGE, f"a request may have {largest} bytes")
-        with submission.memory_limit.load(caller.owner) as measure:
+        with submission.memory_limit.load(caller.owner) as set_size:
             # the client is authenticated: a slow body occupies its own account's memory only
             if not comes_first:
-                call = call.with_body(await body.read(largest, measure))
+                call = call.with_body(await body.read(largest, set_size))
             return await operation.run(RequestContext(self.dialect, submission, call, path, caller))
 
     def _find(self, call: ApiRequest) -> tuple[ApiOperation, Mapping[str, str]] | ApiResponse:

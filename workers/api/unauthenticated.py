@@ -40,7 +40,7 @@ class ReadShare:
     #: whether it was evicted for others
     is_out: bool = False
 
-    def measure(self, size: int) -> None:
+    def set_size(self, size: int) -> None:
         """Set the number of bytes so far; Crowded if it was evicted."""
         self.room.add(self, size - self.held)
         if self.is_out:

@@ -134,8 +134,8 @@ class ReceiptEndpoint:
         url = receive.called(sender, request.raw_path, f"{request.scheme}://{request.headers.get('Host', '')}")
         posted = Posted(request.method, url, headers, b"")
         if receive.prove(sender, posted):
-            with self._memory_limit.load(carrier) as measure:
-                await self._take(sender, replace(posted, body=await body.read(LARGEST, measure)))
+            with self._memory_limit.load(carrier) as set_size:
+                await self._take(sender, replace(posted, body=await body.read(LARGEST, set_size)))
         else:
             with self._room.share(carrier) as share:
                 posted = replace(posted, body=await body.read_unauthenticated(LARGEST, share))

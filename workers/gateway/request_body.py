@@ -43,26 +43,26 @@ class RequestBody:
         """Whether all of it has been received."""
         return self._request.content.is_eof()
 
-    async def read(self, largest: int, measure: Callable[[int], None]) -> bytes:
-        """Return an authenticated client's body; BodyRejected. `measure` gets the size so far, may raise Crowded."""
-        return await self._read(largest, measure, TIMEOUT, None)
+    async def read(self, largest: int, set_size: Callable[[int], None]) -> bytes:
+        """Return an authenticated client's body; BodyRejected. `set_size` gets the size so far, may raise Crowded."""
+        return await self._read(largest, set_size, TIMEOUT, None)
 
     async def read_unauthenticated(self, largest: int, share: ReadShare) -> bytes:
         """Return the body of an unauthenticated client; BodyRejected, also when evicted for other clients."""
-        return await self._read(largest, share.measure, unauthenticated.TIMEOUT, share)
+        return await self._read(largest, share.set_size, unauthenticated.TIMEOUT, share)
 
     async def _read(
-        self, largest: int, measure: Callable[[int], None], seconds: float, share: ReadShare | None
+        self, largest: int, set_size: Callable[[int], None], seconds: float, share: ReadShare | None
     ) -> bytes:
         if self.announced > largest:
             raise _too_large(largest)
         try:
             if self.is_here:
-                return self._at_once(largest, measure)
+                return self._at_once(largest, set_size)
             async with asyncio.timeout(seconds) as deadline:
                 if share:
                     share.deadline = deadline
-                return await self._wait(largest, measure)
+                return await self._wait(largest, set_size)
         except TimeoutError:
             raise (
                 _crowded()
@@ -74,21 +74,21 @@ class RequestBody:
         except Crowded:
             raise _crowded() from None
 
-    def _at_once(self, largest: int, measure: Callable[[int], None]) -> bytes:
+    def _at_once(self, largest: int, set_size: Callable[[int], None]) -> bytes:
         body = self._request.content.read_nowait()
         if len(body) > largest:
             raise _too_large(largest)
-        measure(len(body))
+        set_size(len(body))
         return body
 
-    async def _wait(self, largest: int, measure: Callable[[int], None]) -> bytes:
+    async def _wait(self, largest: int, set_size: Callable[[int], None]) -> bytes:
         await self._continue()
         body = bytearray()
         async for chunk in self._request.content.iter_any():
             body += chunk
             if len(body) > largest:
                 raise _too_large(largest)
-            measure(len(body))
+            set_size(len(body))
         return bytes(body)
 
     async def _continue(self) -> None:

@@ -51,8 +51,16 @@ def finish(
             successors += _successors(rt, conn, claim, plan, choice, now)
             ends += [_end(claim, those, code) for code, those in plan.failed.items()]
     ends += (_end(claim, members, Code.CARRIER_REFUSED) for claim in claims if (members := over.get(claim.span.batch)))
+    _lock_resent(conn, successors, ends)
     hints = successor_batches.write(conn, now, rt.new_ids(), successors)
     return hints, message_ends.end(conn, now, ends)
+
+
+def _lock_resent(conn: Connection, successors: Sequence[Successor], ends: Sequence[End]) -> None:
+    """Lock all resent messages in order of id: a receipt may settle them meanwhile, which locks in the same order."""
+    going_on = (id_ for each in successors if each.batch.again for id_ in each.members)
+    ending = (id_ for each in ends if each.again for id_ in each.ids)
+    messages.lock_sent(conn, sorted((*going_on, *ending)))
 
 
 def _choices(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> Mapping[int, RouteChoice]:
@@ -128,6 +136,7 @@ def put_aside(
         later, expired = failover.wait(_state(claim), own[claim.span.batch], now)
         successors += [successor(claim, to, members, now) for to, members in later.items()]
         ends.append(_end(claim, expired, Code.EXPIRED))
+    _lock_resent(conn, successors, ends)
     successor_batches.write(conn, now, rt.new_ids(), successors)
     return message_ends.end(conn, now, ends)
 
