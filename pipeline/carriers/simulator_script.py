@@ -194,7 +194,7 @@ class Report:
     status: ReceiptVerdict
     code: str | None = None
     #: it is for a message that was never submitted
-    unauthenticated: bool = False
+    of_unknown_message: bool = False
 
 
 def scripted_outcome(script: Script, ref: str, to: str, waited: int = 0) -> ScriptStep[ScriptedOutcome]:
@@ -224,7 +224,7 @@ def reports(script: Script, ref: str, to: str) -> list[Report]:
         case ReportPlan.OUT_OF_ORDER:
             return [delivered, Report(after + _GAP, 0, ReceiptVerdict.PENDING)]
         case ReportPlan.UNAUTHENTICATED:
-            return [Report(after, after, ReceiptVerdict.DELIVERED, unauthenticated=True), delivered]
+            return [Report(after, after, ReceiptVerdict.DELIVERED, of_unknown_message=True), delivered]
         case ReportPlan.NEVER:
             return []
 

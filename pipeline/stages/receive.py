@@ -64,8 +64,8 @@ def thanks(sender: CarrierRow) -> tuple[int, str, str]:
 
 def called(sender: CarrierRow, raw_path: str, otherwise: str) -> str:
     """Return the URL as the carrier called it; `otherwise`: scheme and authority if `receipt_url` is not set."""
-    reported = sender.settings.get("receipt_url")
-    return urls.called(reported if isinstance(reported, str) else "", raw_path, otherwise)
+    configured = sender.settings.get("receipt_url")
+    return urls.called(configured if isinstance(configured, str) else "", raw_path, otherwise)
 
 
 def prove(sender: CarrierRow, posted: Posted) -> bool:

@@ -103,19 +103,19 @@ def _were_open(valkey: redis.Redis | None) -> list[str] | None:
     return sorted(str(key, "utf-8").removeprefix(_PREFIX) for key in found if isinstance(key, bytes))
 
 
-def _run(valkey: redis.Redis | None, words: Sequence[str], *reported: str | int) -> dict[str, Breaker]:
+def _run(valkey: redis.Redis | None, words: Sequence[str], *arguments: str | int) -> dict[str, Breaker]:
     keys = [_PREFIX + each for each in words]
-    answer = ask_valkey(valkey, lambda client: _call(client, keys, reported)) if keys else None
+    answer = ask_valkey(valkey, lambda client: _call(client, keys, arguments)) if keys else None
     states = answer[::2] if answer else [Breaker.CLOSED] * len(keys)
     return {each: Breaker(state) for each, state in zip(words, states, strict=True)}
 
 
-def _call(client: redis.Redis, keys: Sequence[str], reported: Sequence[str | int]) -> list[int]:
+def _call(client: redis.Redis, keys: Sequence[str], arguments: Sequence[str | int]) -> list[int]:
     try:
-        answer: list[int] = client.evalsha(_SHA, len(keys), *keys, *reported)
+        answer: list[int] = client.evalsha(_SHA, len(keys), *keys, *arguments)
     except redis.exceptions.NoScriptError:  # Valkey was restarted, or its scripts were flushed
         client.script_load(_SCRIPT)
-        answer = client.evalsha(_SHA, len(keys), *keys, *reported)
+        answer = client.evalsha(_SHA, len(keys), *keys, *arguments)
     return answer
 
 

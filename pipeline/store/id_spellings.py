@@ -99,9 +99,9 @@ WHERE EXISTS (SELECT FROM provider_attempts AS a WHERE a.carrier_ref = s.spellin
 """
 
 
-def given(conn: Connection, reported: Sequence[tuple[str, str | None]], now: datetime) -> set[int]:
+def given(conn: Connection, named: Sequence[tuple[str, str | None]], now: datetime) -> set[int]:
     """Return the places of the (carrier, reference) pairs that match an attempt in another spelling."""
-    rows = [(at, name, each) for at, (name, ref) in enumerate(reported) if ref for each in id_spellings.others(ref)]
+    rows = [(at, name, each) for at, (name, ref) in enumerate(named) if ref for each in id_spellings.others(ref)]
     if not rows:
         return set()
     columns = dict(zip(("places", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=True))

@@ -53,7 +53,7 @@ def _paid(charge: Charge, at: datetime) -> tuple[Any, ...]:
 #: a one-time password: the body is redacted at a final status; messages that never reach one are redacted by
 #: `missing_receipts.redact`
 _HOLDS_A_CODE = "(SELECT class = 'otp' FROM batches WHERE id = {message}.batch_id)"
-_BLOTTED = "repeat('*', length({message}.body))"
+_REDACTED = "repeat('*', length({message}.body))"
 
 _CHARGE = f"""
 UPDATE messages AS m
@@ -61,7 +61,7 @@ SET encoding = c.encoding, segments = c.segments, amount = c.amount, quota = c.q
     money = CASE WHEN c.refusal IS NULL AND c.amount + c.quota > 0 THEN 'held' END,
     status = CASE WHEN c.refusal IS NOT NULL THEN 'rejected' END,
     error_code = c.refusal,
-    body = CASE WHEN c.refusal IS NOT NULL AND {_HOLDS_A_CODE.format(message="m")} THEN {_BLOTTED.format(message="m")}
+    body = CASE WHEN c.refusal IS NOT NULL AND {_HOLDS_A_CODE.format(message="m")} THEN {_REDACTED.format(message="m")}
                 ELSE m.body END,
     final_at = CASE WHEN c.refusal IS NOT NULL THEN %(at)s::timestamptz END
 FROM unnest(%(ids)b::uuid[], %(encodings)b::text[], %(segments)b::int2[], %(amounts)b::int8[], %(quotas)b::int2[],
@@ -95,7 +95,7 @@ WITH moved AS (
     UPDATE messages
     SET status = %(status)s, error_code = %(code)s,
         body = CASE WHEN %(status)s <> 'sent' AND {_HOLDS_A_CODE.format(message="messages")}
-                    THEN {_BLOTTED.format(message="messages")} ELSE body END,
+                    THEN {_REDACTED.format(message="messages")} ELSE body END,
         sent_at = CASE WHEN %(status)s = 'sent' THEN %(at)s::timestamptz END,
         final_at = CASE WHEN %(status)s <> 'sent' THEN %(at)s::timestamptz END,
         money = CASE WHEN money = 'held' THEN %(money)s END
@@ -159,7 +159,7 @@ class Ended:
 _END = f"""
 UPDATE messages AS m
 SET status = %(status)s, error_code = %(code)s, final_at = %(at)s,
-    body = CASE WHEN {_HOLDS_A_CODE.format(message="m")} THEN {_BLOTTED.format(message="m")} ELSE m.body END
+    body = CASE WHEN {_HOLDS_A_CODE.format(message="m")} THEN {_REDACTED.format(message="m")} ELSE m.body END
 WHERE m.id = ANY(%(ids)b) AND m.status = 'sent'
 RETURNING m.id, EXISTS (SELECT FROM accounts WHERE subscribes)
 """

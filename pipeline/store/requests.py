@@ -75,9 +75,9 @@ def answers(conn: Connection, wanted: Sequence[UUID]) -> dict[UUID, tuple[Accept
     return found
 
 
-def places(first: UUID, recipients: int, reported: Sequence[Refusal]) -> list[UUID | None]:
+def places(first: UUID, recipients: int, refusals: Sequence[Refusal]) -> list[UUID | None]:
     """Return each recipient's message id; None where it was refused."""
-    refused = {refusal.index for refusal in reported}
+    refused = {refusal.index for refusal in refusals}
     return [None if index in refused else ids.after(first, index) for index in range(recipients)]
 
 

@@ -50,6 +50,7 @@ def kept_by(valkey: redis.Redis, word: str) -> list[bytes]:
         b"zset": lambda key: valkey.zrange(key, 0, -1, withscores=True),
         b"hash": valkey.hgetall,
         b"stream": valkey.xrange,
+        b"none": lambda _: None,  # expired since it was listed
     }
     return [key for key in valkey.scan_iter() if word.encode() in key + repr(read[valkey.type(key)](key)).encode()]
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 from threading import Thread
 
 #: handles one connection; it may keep it open by not returning
-Authentication = Callable[[socket.socket], None]
+Behaviour = Callable[[socket.socket], None]
 
 
 @contextmanager
-def listening(authentication: Authentication) -> Iterator[str]:
+def listening(behaviour: Behaviour) -> Iterator[str]:
     """Serve each connection in its own thread; yield the URL."""
     door = socket.create_server(("127.0.0.1", 0), backlog=128)
     door.settimeout(0.05)
@@ -21,7 +21,7 @@ def listening(authentication: Authentication) -> Iterator[str]:
 
     def host(guest: socket.socket) -> None:
         with guest, suppress(OSError):
-            authentication(guest)
+            behaviour(guest)
 
     def welcome() -> None:
         while not closed:
@@ -68,14 +68,14 @@ def reset(guest: socket.socket) -> None:
     guest.close()
 
 
-def saying(answer: bytes) -> Authentication:
+def saying(answer: bytes) -> Behaviour:
     """Return a handler that answers each request with these bytes and keeps the connection open."""
 
-    def authentication(guest: socket.socket) -> None:
+    def behaviour(guest: socket.socket) -> None:
         while read_request(guest):
             guest.sendall(answer)
 
-    return authentication
+    return behaviour
 
 
 def plain(status: str, body: bytes = b"", *headers: str) -> bytes:

@@ -16,7 +16,7 @@ from pipeline.carriers.http1 import FUSE
 from pipeline.carriers.vendors.client import VendorCarrier
 from schema.vocabulary import Outcome
 from tests.carriers.conformance import parcel
-from tests.carriers.raw import Authentication, listening, plain, saying
+from tests.carriers.raw import Behaviour, listening, plain, saying
 
 TAKEN = plain("202 Accepted", b'{"id": "x1"}')
 NAME = "carrier.example"
@@ -77,13 +77,13 @@ def named(url: str) -> str:
 class Guests:
     """Counts who came."""
 
-    def __init__(self, authentication: Authentication) -> None:
+    def __init__(self, behaviour: Behaviour) -> None:
         self.came = 0
-        self._authentication = authentication
+        self._behaviour = behaviour
 
     def __call__(self, guest: socket.socket) -> None:
         self.came += 1
-        self._authentication(guest)
+        self._behaviour(guest)
 
 
 def hang_up(guest: socket.socket) -> None:
@@ -96,13 +96,13 @@ def say_nothing(guest: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("authentication", "codes", "least"),
+    ("behaviour", "codes", "least"),
     [(hang_up, {"connect", "tls"}, 0.0), (say_nothing, {"connect_timeout"}, 2 * 0.3)],
 )
 def test_two_lanes_find_out_that_no_connection_comes_about_one_after_the_other(
-    carrier: Callable[..., VendorCarrier], authentication: Authentication, codes: set[str], least: float
+    carrier: Callable[..., VendorCarrier], behaviour: Behaviour, codes: set[str], least: float
 ) -> None:
-    guests = Guests(authentication)
+    guests = Guests(behaviour)
     with listening(guests) as url:
         began = time.monotonic()
         attempts = carrier(url.replace("http:", "https:"), connect_timeout=0.3).send([parcel() for _ in range(200)])

@@ -21,7 +21,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.rules.routing.outcomes import is_good
 from schema.vocabulary import Outcome
 from tests.carriers.conformance import DEADLINE, SOON, WINDOW, Conformance, parcel, refs
-from tests.carriers.raw import Authentication, listening, plain, read_request, reset, saying
+from tests.carriers.raw import Behaviour, listening, plain, read_request, reset, saying
 from tests.carriers.simulator import ask, read_log, simulator
 
 TAKEN = plain("202 Accepted", b'{"id": "x1"}')
@@ -129,12 +129,12 @@ def test_each_answer_has_its_outcome(alone: Networked, answer: bytes, outcome: O
     assert [(attempt.outcome, attempt.code) for attempt in attempts] == [(outcome, code)] * 2
 
 
-def _closing(after: bytes) -> Authentication:
-    def authentication(guest: socket.socket) -> None:
+def _closing(after: bytes) -> Behaviour:
+    def behaviour(guest: socket.socket) -> None:
         read_request(guest)
         guest.sendall(after)
 
-    return authentication
+    return behaviour
 
 
 def _ignoring(guest: socket.socket) -> None:
@@ -159,7 +159,7 @@ def _dripping(guest: socket.socket) -> None:
         time.sleep(0.1)
 
 
-FAULTS: dict[str, tuple[Authentication, Outcome, str | None]] = {
+FAULTS: dict[str, tuple[Behaviour, Outcome, str | None]] = {
     "closed without an answer": (_closing(b""), Outcome.UNKNOWN, "closed"),
     "closed within the answer": (_closing(TAKEN[:-3]), Outcome.UNKNOWN, "closed"),
     "an answer that ends where the connection does": (
@@ -173,11 +173,11 @@ FAULTS: dict[str, tuple[Authentication, Outcome, str | None]] = {
 }
 
 
-@pytest.mark.parametrize(("authentication", "outcome", "code"), FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize(("behaviour", "outcome", "code"), FAULTS.values(), ids=FAULTS.keys())
 def test_each_fault_of_the_wire_has_its_outcome(
-    alone: Networked, authentication: Authentication, outcome: Outcome, code: str | None
+    alone: Networked, behaviour: Behaviour, outcome: Outcome, code: str | None
 ) -> None:
-    with listening(authentication) as url:
+    with listening(behaviour) as url:
         began = time.monotonic()
         [attempt] = alone.at(url, deadline=SOON if code == "timeout" else DEADLINE).send([parcel()])
 
@@ -188,14 +188,14 @@ def test_each_fault_of_the_wire_has_its_outcome(
 def test_a_reset_on_a_reused_connection_is_unknown_and_never_tried_again(alone: Networked) -> None:
     seen: list[bytes] = []
 
-    def authentication(guest: socket.socket) -> None:
+    def behaviour(guest: socket.socket) -> None:
         seen.append(read_request(guest))
         guest.sendall(TAKEN)
         if more := read_request(guest):
             seen.append(more)
             reset(guest)
 
-    with listening(authentication) as url:
+    with listening(behaviour) as url:
         carrier = alone.at(url)
         parcels = [parcel(), parcel()]
         attempts = [attempt for each in parcels for attempt in carrier.send([each])]
@@ -207,11 +207,11 @@ def test_a_reset_on_a_reused_connection_is_unknown_and_never_tried_again(alone: 
 def test_a_connection_that_answers_unasked_is_not_trusted_again(alone: Networked) -> None:
     guests: list[int] = []
 
-    def authentication(guest: socket.socket) -> None:
+    def behaviour(guest: socket.socket) -> None:
         guests.append(1)
         saying(TAKEN + plain("202 Accepted", b'{"id": "x2"}'))(guest)
 
-    with listening(authentication) as url:
+    with listening(behaviour) as url:
         carrier = alone.at(url)
         attempts = [*carrier.send([parcel()]), *carrier.send([parcel()])]
 
@@ -336,11 +336,9 @@ def test_where_nobody_listens_a_few_stand_for_the_rest(alone: Networked) -> None
     assert Counter(attempt.code for attempt in attempts) == {"refused": FUSE, "fused": 200 - FUSE}
 
 
-@pytest.mark.parametrize(("authentication", "code"), [(_resetting, "reset"), (_ignoring, "timeout")])
-def test_after_so_many_without_an_answer_no_other_begins(
-    alone: Networked, authentication: Authentication, code: str
-) -> None:
-    with listening(authentication) as url:
+@pytest.mark.parametrize(("behaviour", "code"), [(_resetting, "reset"), (_ignoring, "timeout")])
+def test_after_so_many_without_an_answer_no_other_begins(alone: Networked, behaviour: Behaviour, code: str) -> None:
+    with listening(behaviour) as url:
         attempts = alone.at(url, window=5, deadline=SOON).send([parcel() for _ in range(200)])
 
     outcomes = Counter((attempt.outcome, attempt.code) for attempt in attempts)
@@ -351,14 +349,14 @@ def test_after_so_many_without_an_answer_no_other_begins(
 def test_a_server_that_answers_now_and_then_is_asked_to_the_end(alone: Networked) -> None:
     seen = count(1)
 
-    def authentication(guest: socket.socket) -> None:
+    def behaviour(guest: socket.socket) -> None:
         read_request(guest)
         if next(seen) % FUSE:
             reset(guest)
         else:
             guest.sendall(plain("202 Accepted", b'{"id": "x1"}', "connection: close"))
 
-    with listening(authentication) as url:
+    with listening(behaviour) as url:
         attempts = alone.at(url, window=1).send([parcel() for _ in range(5 * FUSE)])
 
     assert Counter(attempt.code for attempt in attempts) == {"reset": 5 * (FUSE - 1), None: 5}
@@ -367,7 +365,7 @@ def test_a_server_that_answers_now_and_then_is_asked_to_the_end(alone: Networked
 def test_the_next_call_begins_anew(alone: Networked) -> None:
     seen = count(1)
 
-    def authentication(guest: socket.socket) -> None:
+    def behaviour(guest: socket.socket) -> None:
         read_request(guest)
         if next(seen) <= FUSE:
             reset(guest)
@@ -375,7 +373,7 @@ def test_the_next_call_begins_anew(alone: Networked) -> None:
             guest.sendall(TAKEN)
             guest.recv(1)
 
-    with listening(authentication) as url:
+    with listening(behaviour) as url:
         carrier = alone.at(url, window=1)
         first = carrier.send([parcel() for _ in range(30)])
         [second] = carrier.send([parcel()])
@@ -409,11 +407,11 @@ def test_tls_is_spoken_to_whom_we_trust_and_nobody_else(alone: Networked, certif
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
-    def authentication(guest: socket.socket) -> None:
+    def behaviour(guest: socket.socket) -> None:
         with context.wrap_socket(guest, server_side=True) as secure:
             saying(TAKEN)(secure)
 
-    with listening(authentication) as url:
+    with listening(behaviour) as url:
         secure_url = url.replace("http://127.0.0.1", "https://localhost")
         [scripted_vendor] = alone.at(secure_url).send([parcel()])
         [friend] = alone.at(secure_url, ca_file=str(certificate)).send([parcel()])
@@ -441,11 +439,11 @@ def test_a_carrier_that_echoes_is_not_quoted(alone: Networked, echo: str) -> Non
 def test_the_carrier_is_told_all_it_needs(alone: Networked) -> None:
     seen: list[bytes] = []
 
-    def authentication(guest: socket.socket) -> None:
+    def behaviour(guest: socket.socket) -> None:
         seen.append(guest.recv(65536))
         guest.sendall(TAKEN)
 
-    with listening(authentication) as url:
+    with listening(behaviour) as url:
         carrier = alone.at(f"{url}/v1/", carrier="our acct", token="s3cret", receipt_url="http://us/receipts/alpha")
         given = parcel("hi")
         carrier.send([given])

@@ -8,7 +8,7 @@ from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import CommandStatus
 from pipeline.stages.admin.carriers import set_carrier
 from tests.carriers.raw import listening, plain, saying
-from tests.carriers.smpp.peer import SETTINGS, Guest, smsc
+from tests.carriers.smpp.peer import SETTINGS, EsmeConnection, smsc
 
 NEXT_CARRIER = [("alpha", "refused_transient"), ("beta", "accepted")]
 FINAL = [("alpha", "refused_permanent")]
@@ -34,13 +34,13 @@ def tried(world: Any) -> list[Any]:
 def test_an_smsc_that_does_not_let_us_send_so_leaves_it_to_the_next_carrier(
     world: Any, status: CommandStatus, expected: list[Any]
 ) -> None:
-    def authentication(guest: Guest) -> None:
-        guest.welcome()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
         while True:
-            guest.say(pdu.submit_sm_resp(guest.submit()[2], "", status))
+            esme.say(pdu.submit_sm_resp(esme.submit()[2], "", status))
 
     world.add_carrier("beta", rank=2)
-    with smsc(authentication) as port:
+    with smsc(behaviour) as port:
         set_carrier(world.rt, "alpha", "smpp", {**SETTINGS, "port": port})
         [message] = world.send("+2348012345678").messages
         world.rt.close()

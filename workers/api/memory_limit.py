@@ -50,7 +50,7 @@ class Load:
 
     def __enter__(self) -> Callable[[int], None]:
         """Return a function that takes the request's size so far; it raises Crowded when a limit is exceeded."""
-        return self._measure
+        return self._set_size
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -59,7 +59,7 @@ class Load:
         if self._counted:
             self._memory_limit.drop(self._owner, self._counted)
 
-    def _measure(self, weight: int) -> None:
+    def _set_size(self, weight: int) -> None:
         if weight > LIGHT:
             self._memory_limit.add(self._owner, weight - self._counted)
             self._counted = weight

@@ -15,7 +15,7 @@ _LATEST = 60.0
 _late: dict[UUID, tuple[float, Attempt]] = {}
 
 
-def listens_to(rt: Runtime, name: str, received: CarrierEvents) -> None:
+def handle_events(rt: Runtime, name: str, received: CarrierEvents) -> None:
     """Store what a carrier sent by itself; DatabaseFault when it is not stored."""
     if received.receipts:
         book(rt, received.receipts)

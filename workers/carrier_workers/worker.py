@@ -58,7 +58,7 @@ def _watch(name: str) -> None:
     poller, reporter = BalancePoller(name), BindReporter(name)
     while not runtime().is_stopping():
         try:
-            carrier = keep_connected(runtime(), name, partial(listener.listens_to, runtime(), name))
+            carrier = keep_connected(runtime(), name, partial(listener.handle_events, runtime(), name))
             listener.note_late(runtime(), name)
             recover_killed()
             reporter.look(runtime(), carrier)

@@ -160,8 +160,8 @@ class Gateway:
         hop = request.remote or ""
         if self._proxies:
             # some proxies add a second header after the client's
-            reported = ",".join(request.headers.getall("X-Forwarded-For", ()))
-            forwarded = [each.strip() for each in reported.rsplit(",", _HOPS)[-_HOPS:]]
+            hops = ",".join(request.headers.getall("X-Forwarded-For", ()))
+            forwarded = [each.strip() for each in hops.rsplit(",", _HOPS)[-_HOPS:]]
             for each in (hop, *reversed(forwarded)):
                 if not self._is_proxy(each):
                     return each or hop

@@ -118,18 +118,18 @@ def handle(
         suspects = _suspects(deliver_sm_options, carrier, message)
     if max(len(message.source), len(message.destination)) > LONGEST_ADDRESS:
         raise UnreadablePdu("address_too_long")
-    reported = mo_message.read(carrier, message, deliver_sm_options.alphabet, deliver_sm_options.home)
-    if reported.phone.isdecimal() and len(reported.phone) >= SHORTEST:
+    inbound = mo_message.read(carrier, message, deliver_sm_options.alphabet, deliver_sm_options.home)
+    if inbound.phone.isdecimal() and len(inbound.phone) >= SHORTEST:
         remark(Diagnostic.NATIONAL_NUMBER)
-    return CarrierEvents([], [reported], suspects=suspects)
+    return CarrierEvents([], [inbound], suspects=suspects)
 
 
 def _stop(deliver_sm_options: DeliverSmOptions, carrier: str, message: MessagePdu) -> Inbound | None:
     """Return the STOP in a message with a receipt's esm_class, as user acknowledgements may be; None: it is none."""
     if max(len(message.source), len(message.destination)) > LONGEST_ADDRESS or not message.text:
         return None
-    reported = mo_message.read(carrier, message, deliver_sm_options.alphabet, deliver_sm_options.home)
-    return reported if _BUILT_IN.read(reported.body).action is InboundAction.STOP else None
+    inbound = mo_message.read(carrier, message, deliver_sm_options.alphabet, deliver_sm_options.home)
+    return inbound if _BUILT_IN.read(inbound.body).action is InboundAction.STOP else None
 
 
 def _suspects(deliver_sm_options: DeliverSmOptions, carrier: str, message: MessagePdu) -> list[SuspectedReceipt]:

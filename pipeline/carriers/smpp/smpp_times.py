@@ -53,8 +53,8 @@ def moment(text: str, offset: timedelta = timedelta()) -> datetime | None:
     # YYMMDDhhmm[ss], or the same with a four-digit year: two-digit years beginning with 20 are past
     years = (2, 4) if digits.startswith("20") else (2,)
     for year in years:
-        if (reported := _read(digits, year)) is not None:
-            return reported - offset
+        if (read := _read(digits, year)) is not None:
+            return read - offset
     return None
 
 

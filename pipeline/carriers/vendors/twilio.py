@@ -172,7 +172,7 @@ def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
     key, key_secret = secret(options, "api_key", ""), secret(options, "api_secret", "")
     if bool(key) != bool(key_secret):
         raise options.unfit("api_secret" if key else "api_key", "is required with the other")
-    service, reported = options.text("messaging_service_sid", ""), secret(options, "receipt_url", "")
+    service, receipt_url = options.text("messaging_service_sid", ""), secret(options, "receipt_url", "")
     options.finish()
     account = f"/2010-04-01/Accounts/{quote(sid, safe='')}"
     headers = {"authorization": basic(key or sid, key_secret or token), "accept": "application/json"}
@@ -183,7 +183,7 @@ def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
 
     return VendorCarrier(
         line,
-        partial(write, head, service, urls.around(reported, "ref") if reported else None),
+        partial(write, head, service, urls.around(receipt_url, "ref") if receipt_url else None),
         judge,
         question=StatusQuery(question, asked),
         balance_query=BalanceQuery(line.get(f"{account}/Balance.json", headers), read_balance),

@@ -28,15 +28,15 @@ def without_fragment(url: str) -> str:
     return urlunsplit(urlsplit(url)._replace(fragment=""))
 
 
-def called(reported: str, raw_path: str, otherwise: str) -> str:
+def called(configured: str, raw_path: str, otherwise: str) -> str:
     """Return the URL that was called, as the caller sees it: behind a proxy we see only part of it.
 
-    `reported` is the configured URL, "" where it is not known (then `otherwise`, scheme and authority, is
+    `configured` is the configured URL, "" where it is not known (then `otherwise`, scheme and authority, is
     used); `raw_path` is path and query as received.
     """
     path, mark, query = raw_path.partition("?")
-    parts = urlsplit(reported)
-    base = urlunsplit(parts._replace(query="", fragment="")) if reported else f"{otherwise}{path}"
+    parts = urlsplit(configured)
+    base = urlunsplit(parts._replace(query="", fragment="")) if configured else f"{otherwise}{path}"
     return f"{base}{mark}{query}"
 
 
@@ -72,8 +72,8 @@ def _authorities(parts: SplitResult, scheme: str, headers: Mapping[str, str]) ->
         headers.get("x-forwarded-port"),
     )
     ports = (_port(host), _USUAL_PORT.get(scheme), *named, *_PORTS)
-    reported = [str(port) for port in ports if port]
-    endings = ["", *dict.fromkeys(f":{port}" for port in reported if port.isdecimal() and len(port) <= 5)]
+    configured = [str(port) for port in ports if port]
+    endings = ["", *dict.fromkeys(f":{port}" for port in configured if port.isdecimal() and len(port) <= 5)]
     for name in dict.fromkeys((f"{user}{at}{bare}", f"{user}{at}{bare.lower()}", bare.lower())):
         yield from (f"{name}{ending}" for ending in endings)
 

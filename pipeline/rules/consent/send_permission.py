@@ -51,8 +51,8 @@ def apply_permission(
         else:
             drafts.append(replace(draft, due_at=verdict) if verdict else draft)
     if refused:
-        reported = sorted([*admission.refusals, *refused], key=lambda each: -1 if each.index is None else each.index)
-        return replace(admission, drafts=drafts, refusals=reported)
+        refusals = sorted([*admission.refusals, *refused], key=lambda each: -1 if each.index is None else each.index)
+        return replace(admission, drafts=drafts, refusals=refusals)
     return replace(admission, drafts=drafts)
 
 

@@ -40,8 +40,8 @@ def as_coded(octets: bytes, coding: str) -> str:
         return _interleaved(octets) or _septets(octets)
     if coding == UCS2 and octets.startswith(b"\xff\xfe"):
         return octets.decode("utf-16", "replace")
-    if coding == UCS2 and octets.endswith(b"\0") and (denied := _interleaved(b"\0" + octets[:-1])):
-        return denied
+    if coding == UCS2 and octets.endswith(b"\0") and (swapped := _interleaved(b"\0" + octets[:-1])):
+        return swapped
     return octets.decode(coding, "replace").removeprefix("\ufeff")
 
 

@@ -149,13 +149,13 @@ def _alone_with(valkey: redis.Redis | None) -> _Alone:
 def _judge(client: redis.Redis, calls: Sequence[Sequence[LimitTake]]) -> list[LimitDecision]:
     places: dict[str, int] = {}
     numbers = list(_numbers(calls, places))
-    reported: list[str | int] = [_LIMIT + key for key in places]
-    reported += numbers
+    arguments: list[str | int] = [_LIMIT + key for key in places]
+    arguments += numbers
     try:
-        answer = client.evalsha(_SHA, len(places), *reported)
+        answer = client.evalsha(_SHA, len(places), *arguments)
     except redis.exceptions.NoScriptError:  # Valkey was restarted, or its scripts were flushed
         client.script_load(_SCRIPT)
-        answer = client.evalsha(_SHA, len(places), *reported)
+        answer = client.evalsha(_SHA, len(places), *arguments)
     return [LimitDecision(*pair) for pair in zip(answer[::2], answer[1::2], strict=True)]
 
 

@@ -17,7 +17,6 @@ from pipeline.stages.placement import keep_connected
 from pipeline.stages.resend import resend_due
 from schema.vocabulary import DeadLetterSource
 from tests.carriers.smpp.peer import EsmeConnection, smsc
-from workers.carrier_workers.listener import listens_to
 
 TEXT = "id:{} sub:001 dlvrd:001 submit date:2311021200 done date:2311021201 stat:{} err:000 text:"
 SOURCE, DESTINATION = pdu.address("source_addr", 1, 1, "2348012345678"), pdu.address("destination_addr", 5, 0, "ACME")
@@ -72,7 +71,7 @@ def connect(world: Any, port: int, **settings: Any) -> None:
         settings=json.dumps(given),
     )
     world.add_carrier("beta", rank=2)
-    keep_connected(world.rt, "alpha", partial(listens_to, world.rt, "alpha"))
+    keep_connected(world.rt, "alpha", partial(handle_events, world.rt, "alpha"))
 
 
 def becomes(world: Any) -> list[Any]:

@@ -19,7 +19,6 @@ from pipeline.stages.settle import settle
 from tests.carriers.smpp.peer import Clients, EsmeConnection, smsc
 from tests.carriers.smpp.test_session_deliver_sm import Listener, until
 from tests.fuzzing import rounds, seeded
-from workers.carrier_workers.listener import listens_to
 
 RECEIPT = "id:{} sub:001 dlvrd:001 submit date:2611220434 done date:2611220435 stat:DELIVRD err:000 text:hello"
 SOURCE, DESTINATION = pdu.address("source_addr", 1, 1, "2348012345678"), pdu.address("destination_addr", 5, 0, "ACME")
@@ -157,7 +156,7 @@ def test_whatever_is_said_over_a_bind_its_messages_are_carried_and_its_receipts_
         world.run(
             "UPDATE carriers SET kind = 'smpp', settings = %(s)s::jsonb WHERE name = 'alpha'", s=json.dumps(given)
         )
-        carrier = keep_connected(world.rt, "alpha", partial(listens_to, world.rt, "alpha"))
+        carrier = keep_connected(world.rt, "alpha", partial(handle_events, world.rt, "alpha"))
         until(lambda: far.binds == 1)
         breaks = 0
         for batch in range(count // BATCH):

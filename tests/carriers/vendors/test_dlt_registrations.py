@@ -61,7 +61,7 @@ def test_ids_go_along_by_sender_and_text_and_what_has_none_stays(kind: str) -> N
     settings, answer = VENDORS[kind]
     got: list[bytes] = []
 
-    def authentication(guest: Any) -> None:
+    def behaviour(guest: Any) -> None:
         while body := read_request(guest):
             got.append(body)
             guest.sendall(plain("200 OK", answer))
@@ -74,7 +74,7 @@ def test_ids_go_along_by_sender_and_text_and_what_has_none_stays(kind: str) -> N
         parcel("Bye", sender="STRICT", **MUMBAI),
         parcel("Hi", sender="STRICT", to="+919812345678"),
     ]
-    with listening(authentication) as url:
+    with listening(behaviour) as url:
         given = {key: value.replace("URL", url) if isinstance(value, str) else value for key, value in settings.items()}
         carrier = make("alpha", kind, {**given, "dlt": DLT, "window": 1, "deadline": 5}, 600)
         attempts = carrier.send(parcels)
@@ -93,12 +93,12 @@ def test_any_sender_may_have_the_same_registration() -> None:
     settings, answer = VENDORS["vonage"]
     got: list[bytes] = []
 
-    def authentication(guest: Any) -> None:
+    def behaviour(guest: Any) -> None:
         while body := read_request(guest):
             got.append(body)
             guest.sendall(plain("200 OK", answer))
 
-    with listening(authentication) as url:
+    with listening(behaviour) as url:
         dlt = {"*": {"entity_id": ENTITY, "content_id": OTHER}}
         carrier = make("alpha", "vonage", {**settings, "base_url": url, "dlt": dlt, "deadline": 5}, 600)
         carrier.send([parcel(sender="ANY", **MUMBAI)])

@@ -161,12 +161,12 @@ def sent(given: Any, **settings: Any) -> bytes:
     """Return the body that a vendor gets of a parcel."""
     got: list[bytes] = []
 
-    def authentication(guest: Any) -> None:
+    def behaviour(guest: Any) -> None:
         while body := read_request(guest):
             got.append(body)
             guest.sendall(plain("200 OK", b"OK"))
 
-    with listening(authentication) as url:
+    with listening(behaviour) as url:
         answers = {"accepted": {"statuses": [200]}}
         carrier = make("alpha", {"url": f"{url}/send", "answers": answers, "deadline": 5, **settings})
         [attempt] = carrier.send([given])

@@ -155,12 +155,12 @@ def test_an_answer_of_a_form_that_nobody_thought_of_spoils_no_other() -> None:
     good = plain("200 OK", json.dumps(said("0")).encode())
     answers = iter((good, odd, good))
 
-    def authentication(guest: socket.socket) -> None:
+    def behaviour(guest: socket.socket) -> None:
         while read_request(guest):
             guest.sendall(next(answers))
 
     with (
-        listening(authentication) as url,
+        listening(behaviour) as url,
         closing(make("alpha", {**SETTINGS, "base_url": url, "window": 1})) as carrier,
     ):
         attempts = carrier.send([parcel(), parcel(), parcel()])

@@ -19,7 +19,7 @@ from pipeline.stages.settle import book
 from pipeline.store import carrier_binds, health
 from schema.carriage import BindReport, Receipt
 from schema.vocabulary import ReceiptVerdict
-from tests.carriers.smpp.peer import Guest, smsc
+from tests.carriers.smpp.peer import EsmeConnection, smsc
 from tests.workers.cli.conftest import Shell
 from workers.server_urls import with_local_servers
 
@@ -97,12 +97,12 @@ BINDS = {
 def test_how_its_binds_stand_and_why_is_shown(
     shell: Shell, valkey: redis.Redis, octets: bytes, given: dict[str, str], state: str, remarks: list[str]
 ) -> None:
-    def authentication(guest: Guest) -> None:
-        guest.read()
-        guest.say(octets)
-        guest.serve()
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.read()
+        esme.say(octets)
+        esme.serve()
 
-    with smsc(authentication) as port, closing(Runtime(with_local_servers())) as rt:
+    with smsc(behaviour) as port, closing(Runtime(with_local_servers())) as rt:
         settings = {"host": "127.0.0.1", "port": port, "system_id": "us"} | given
         added = shell("carrier", "add", "gamma", "--kind", "smpp", "--settings", json.dumps(settings))
         reporter, deadline, said = BindReporter("gamma"), time.monotonic() + 20, ""

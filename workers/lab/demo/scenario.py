@@ -78,12 +78,12 @@ class DemoScenario:
         """Run all steps; return whether all checks held."""
         later = self._submit("Your appointment is in one hour.", seconds=AHEAD)
         self._one()
-        long, denied = self._submit(LONG), self._submit("Your table is ready.", to=demo_sandbox.REFUSED_NUMBER)
+        long, refused = self._submit(LONG), self._submit("Your table is ready.", to=demo_sandbox.REFUSED_NUMBER)
         self._send_stop()
         self._apis()
         self._campaign()
         self._long(long)
-        self._denied(denied)
+        self._refused(refused)
         self._check_stop()
         self._cancelled()
         self._scheduled(later)
@@ -122,7 +122,7 @@ class DemoScenario:
             parts = report.message["segments"]
             self._say(f"a long message  of {parts} parts by {_carriers(report)}: delivered, each part has its receipt")
 
-    def _denied(self, request: UUID) -> None:
+    def _refused(self, request: UUID) -> None:
         """Show the message that its first carrier refuses, and why it was routed as it was."""
         report = self._await(request, Status.DELIVERED)
         went = [each["carrier"] for each in report.attempts] if report else []

@@ -132,7 +132,7 @@ class SubmitSmHandler:
         for report in reports(script, ref, message.destination):
             if requested == FAILURES_ONLY and not report.code:
                 continue
-            number = self._oracle.number() if report.unauthenticated else piece.number
+            number = self._oracle.number() if report.of_unknown_message else piece.number
             named = f"{number:{SPELLING[smsc.receipt_ids]}}"
             self._pending.plan(now + report.after, deliver_sm_writer.receipt(smsc, message, named, report, now, text))
 

@@ -78,10 +78,10 @@ async def remove(context: RequestContext) -> ApiResponse:
 async def rotate(context: RequestContext) -> ApiResponse:
     """Answer `POST /webhooks/{id}/rotate-secret`: the new secret; the old one is valid for another day."""
     found = await _find(context)
-    denied = (
+    rotated = (
         await context.submission.run(webhook_endpoints.rotate_secret, context.key.account, found.id) if found else None
     )
-    return reply(200, _shown(*denied)) if denied else refuse(context.call, [_UNKNOWN])
+    return reply(200, _shown(*rotated)) if rotated else refuse(context.call, [_UNKNOWN])
 
 
 async def _find(context: RequestContext) -> Endpoint | None:
