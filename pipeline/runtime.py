@@ -27,8 +27,8 @@ from pipeline.database import Deadlines, Work, database_url
 from pipeline.journal import Journal
 from pipeline.rules.identity import ids
 from pipeline.settings import Settings
-from pipeline.store import health
-from pipeline.store.health import CarrierHealth
+from pipeline.store import circuit_breakers
+from pipeline.store.circuit_breakers import CarrierHealth
 from pipeline.store.routing_snapshot import KnownSnapshot
 from pipeline.vault import Vault
 
@@ -215,7 +215,7 @@ class Runtime:
     def unhealthy(self) -> frozenset[str]:
         """Return the carriers, and carriers by country, whose breaker is open (`health.word`)."""
         if time.monotonic() - self._looked_at > _GLIMPSE:
-            self._unhealthy, self._looked_at = health.look(self.valkey), time.monotonic()
+            self._unhealthy, self._looked_at = circuit_breakers.look(self.valkey), time.monotonic()
         return self._unhealthy
 
     def close(self) -> None:

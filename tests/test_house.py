@@ -202,7 +202,7 @@ VENDORS = sorted(path.name for path in DIALECTS.iterdir() if (path / "__init__.p
 #: who may name a vendor outside its folder, and why
 NAMES_VENDORS = {
     "pipeline/dialects/registry.py": "the line that registers it",
-    "schema/migrations/versions/0002_front_doors.py": "what was then",
+    "schema/migrations/versions/0002_vendor_apis.py": "what was then",
     "schema/migrations/versions/0013_dialects.py": "what was until then",
     "schema/migrations/versions/0014_request_operations.py": "what was until then",
     "workers/cli/commands/bench.py": "prints what the bench measures",
@@ -273,7 +273,7 @@ def test_a_second_clock_is_noticed(code: str) -> None:
         "from itertools import chain, groupby",
         "settings.get('eta_limit')",
         "deliver.apply_async([batch], queue=queue, retry=True)",
-        "from pipeline.rules.routing import retries",
+        "from pipeline.rules.routing import retry_delays",
     ],
 )
 def test_what_only_looks_like_one_is_not(code: str) -> None:
@@ -343,7 +343,7 @@ SOUND = [
     "pipeline/stages/deliver.py",
     "pipeline/stages/admin/overview.py",
     "pipeline/store/message_moves.py",
-    "pipeline/transitions/message_ends.py",
+    "pipeline/transitions/final_statuses.py",
     "workers/lab/simulator/scripts.py",
     *(f"workers/cli/commands/{command}.py" for command in ("bench", "demo", "simulator", "up")),
 ]

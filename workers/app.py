@@ -66,7 +66,7 @@ app.conf.update(
     worker_log_format=logs.form("beat" if "beat" in sys.argv else "celery"),
     worker_log_color=False,
     beat_schedule=beat.SCHEDULE,
-    beat_scheduler="workers.scheduler:StatelessScheduler",
+    beat_scheduler="workers.beat_scheduler:StatelessScheduler",
     timezone="UTC",
 )
 

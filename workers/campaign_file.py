@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pipeline.stages.admin.preview import Preview
+from pipeline.stages.admin.order_preview import Preview
 from schema.order import Order
 from schema.order_reader import read
 from schema.value_class import value_class

@@ -22,12 +22,12 @@ from pipeline.dialects.registry import capacities
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill
+from pipeline.stages.carrier_placement import Placements
 from pipeline.stages.deliver import deliver, recover
 from pipeline.stages.heartbeat import tick
+from pipeline.stages.hourly_maintenance import maintain
 from pipeline.stages.inbound import replied, reply
 from pipeline.stages.ingest import ingest
-from pipeline.stages.maintenance import maintain
-from pipeline.stages.placement import Placements
 from pipeline.stages.poison_orders import POISON, count_redelivery
 from pipeline.stages.promote import PORTION as PROMOTED_AT_ONCE
 from pipeline.stages.promote import promote

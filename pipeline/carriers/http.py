@@ -33,7 +33,7 @@ from pipeline.carriers.contract import CarrierKind, HttpReceipts, ReceiptForged,
 from pipeline.carriers.http1 import HttpResponse, request
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
-from pipeline.carriers.vendors.client import (
+from pipeline.carriers.vendors.vendor_client import (
     VendorCarrier,
     VendorConnection,
     accepted,

@@ -11,7 +11,7 @@ from pipeline.rules.consent import send_window
 from pipeline.rules.consent.send_permission import SendPermission, apply_permission
 from pipeline.rules.numbers import phones, senders
 from pipeline.rules.numbers.phones import Phone
-from pipeline.rules.numbers.test_numbers import SANDBOX_NUMBERS
+from pipeline.rules.numbers.sandbox_numbers import SANDBOX_NUMBERS
 from pipeline.rules.routing.routes import TEST_CARRIER, RouteQuery, RouteTable
 from pipeline.rules.text import segments, templates
 from pipeline.runtime import Runtime

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pipeline.runtime import Runtime
 from pipeline.store import batches, ledger, messages
-from pipeline.transitions import message_ends
+from pipeline.transitions import final_statuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,6 @@ def cancel(rt: Runtime, account: int | None, wanted: Sequence[UUID]) -> Cancelle
         waiting = batches.lock_scheduled(conn, list(set(found.values())))
         cancelled = messages.standing(conn, wanted, list(waiting))
         now = rt.now()
-        ledger.release(conn, message_ends.cancel(conn, now, cancelled), now)
+        ledger.release(conn, final_statuses.cancel(conn, now, cancelled), now)
     done = set(cancelled)
     return Cancelled(done, set(found) - done, set(wanted) - set(found))

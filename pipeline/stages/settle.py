@@ -9,11 +9,11 @@ from uuid import UUID
 
 from pipeline.rules.lifecycle import outweighs
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import ledger, messages, parts, receipts
+from pipeline.store import ledger, message_parts, messages, receipts
 from pipeline.store.id_spellings import respell
-from pipeline.store.parts import JudgedParts
+from pipeline.store.message_parts import JudgedParts
 from pipeline.store.receipts import Matched
-from pipeline.transitions import message_ends
+from pipeline.transitions import final_statuses
 from schema.carriage import Receipt
 from schema.vocabulary import Code, ReceiptState, ReceiptVerdict
 
@@ -78,7 +78,7 @@ def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
     final = [each for each in words if each.verdict is not ReceiptVerdict.PENDING]
     said, first = _of_wholes(final)
     of_parts = [each for each in final if each.is_part]
-    judged = parts.judge(conn, of_parts)
+    judged = message_parts.judge(conn, of_parts)
     for message, verdict in _of_parts(judged, of_parts):
         if outweighs(verdict, said.get(message)):
             said[message] = verdict
@@ -130,7 +130,7 @@ def _conclude(rt: Runtime, conn: Connection, said: dict[UUID, ReceiptVerdict], h
     now = rt.now()
     delivered = sorted(message for message, verdict in said.items() if verdict is ReceiptVerdict.DELIVERED)
     failed = sorted(message for message, verdict in said.items() if verdict is ReceiptVerdict.FAILED)
-    moved = message_ends.deliver(conn, now, delivered, held)
-    undelivered = message_ends.fail_sent(conn, now, failed, Code.UNDELIVERED, held)
+    moved = final_statuses.deliver(conn, now, delivered, held)
+    undelivered = final_statuses.fail_sent(conn, now, failed, Code.UNDELIVERED, held)
     ledger.release(conn, undelivered.released, now)
     return moved | undelivered.ids

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import advisory_locks, attempts, batches, leases, ledger
+from pipeline.store import advisory_locks, attempts, batch_claims, batches, ledger
 from pipeline.store.ledger import Moved
-from pipeline.transitions import attempt_results, message_ends, poison_batches
+from pipeline.transitions import attempt_results, final_statuses, poison_batches
 from schema.message import Hint
 from schema.vocabulary import BatchStatus, Code
 
@@ -38,13 +38,13 @@ def sweep(rt: Runtime) -> Swept:
 
 def _take_back(rt: Runtime, conn: Connection, now: datetime) -> tuple[list[Hint], list[Moved]]:
     """Record the attempts of lost workers as unknown, requeue the rest, park poison batches; return hints and money."""
-    lost = leases.lost(conn, PORTION)
+    lost = batch_claims.lost(conn, PORTION)
     attempts.doubt(conn, [each for each in lost if each.again])
     doubtful = attempts.doubt(conn, [each for each in lost if not each.again])
     attempt_results.leave_unknown(conn, now, doubtful)
     poison = [each for each in lost if each.in_hand and each.claims >= rt.settings.poison_claims]
     released = poison_batches.park(conn, now, poison)
-    return leases.requeue(conn, [each.span.batch for each in lost]), released
+    return batch_claims.requeue(conn, [each.span.batch for each in lost]), released
 
 
 def _end_unknown(rt: Runtime, conn: Connection, now: datetime) -> list[Moved]:
@@ -53,5 +53,5 @@ def _end_unknown(rt: Runtime, conn: Connection, now: datetime) -> list[Moved]:
     released: list[Moved] = []
     for code, was_undelivered in ((Code.UNDELIVERED, True), (Code.UNRESOLVED, False)):
         these = [id_ for id_, undelivered in doubtful.items() if undelivered is was_undelivered]
-        released += message_ends.fail_sent(conn, now, these, code).released
+        released += final_statuses.fail_sent(conn, now, these, code).released
     return released

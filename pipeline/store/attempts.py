@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.store.copy import copy
-from pipeline.store.leases import Lost
+from pipeline.store.batch_claims import Lost
+from pipeline.store.bulk_copy import copy
 from schema.carriage import Attempt
 from schema.value_class import value_class
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.store.copy import copy
+from pipeline.store.bulk_copy import copy
 from pipeline.store.messages import Span
 from schema.message import Batch, Hint
 from schema.message_class import MessageClass

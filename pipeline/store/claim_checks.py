@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from pipeline.rules.consent.quiet_hours import QuietHours
 from pipeline.rules.consent.send_permission import REPLIES, SendPermission
+from pipeline.store.batch_claims import Claim
 from pipeline.store.consent import opt_outs, send_permission
 from pipeline.store.consent.opt_outs import PendingSend
-from pipeline.store.leases import Claim
 from schema.carriage import Parcel
 from schema.vocabulary import Code
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from pipeline.rules.lifecycle import REVOKE, Move
 from pipeline.store import messages
-from pipeline.store.copy import copy
+from pipeline.store.bulk_copy import copy
 from pipeline.store.ledger import Moved
 from schema.message import Charge
 from schema.value_class import value_class

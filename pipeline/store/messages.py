@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.store.copy import copy
+from pipeline.store.bulk_copy import copy
 from schema.value_class import value_class
 from schema.vocabulary import Encoding, Outcome
 

@@ -8,10 +8,10 @@ from uuid import UUID
 from pipeline.rules.routing.failover import NextCarrier
 from pipeline.runtime import Connection
 from pipeline.store import batches, claim_checks, ledger, unknown_outcomes
+from pipeline.store.batch_claims import Claim
 from pipeline.store.claim_checks import Loads
-from pipeline.store.leases import Claim
-from pipeline.transitions import message_ends, successor_batches
-from pipeline.transitions.message_ends import End
+from pipeline.transitions import final_statuses, successor_batches
+from pipeline.transitions.final_statuses import End
 from pipeline.transitions.successor_batches import successor
 from schema.carriage import Parcel
 from schema.vocabulary import Code
@@ -69,4 +69,4 @@ def _reject(
         ends.append(End(ids, code, claim.again, claim.subscribes, is_rejected=claim.attempt == 1))
         sent_before += ids if claim.again else []
     unknown_outcomes.give_up(conn, sent_before)
-    ledger.release(conn, message_ends.end(conn, now, ends), now)
+    ledger.release(conn, final_statuses.end(conn, now, ends), now)

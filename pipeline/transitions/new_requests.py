@@ -7,7 +7,7 @@ from uuid import UUID
 from pipeline.rules.api import idempotency
 from pipeline.rules.api.idempotency import tells_conflicts
 from pipeline.runtime import Connection
-from pipeline.store import idempotency_keys, replays, requests
+from pipeline.store import idempotency_keys, idempotent_replays, requests
 from pipeline.store.idempotency_keys import key
 from schema.message import Accepted, Admission
 
@@ -33,7 +33,7 @@ def _answer_again(conn: Connection, again: Sequence[Admission], holders: Mapping
     earlier = {each.request: _replay(each, *answered[holders.get(each.request, each.request)]) for each in again}
     own = {each.request: each for each in again if tells_conflicts(each.door, by_api=each.by_api)}
     asked = {id_: (each, holders.get(id_, id_)) for id_, each in own.items() if earlier[id_].altered}
-    if asked and (same := replays.alike(conn, asked)):
+    if asked and (same := idempotent_replays.alike(conn, asked)):
         earlier |= {id_: replace(earlier[id_], altered=False) for id_ in same}
     _write_repeats(conn, [each for id_, each in own.items() if holders.get(id_, id_) != id_], earlier)
     return earlier | _refuse(conn, [each for id_, each in own.items() if earlier[id_].altered], holders)

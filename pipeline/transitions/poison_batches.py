@@ -8,11 +8,11 @@ from typing import Protocol
 from uuid import UUID
 
 from pipeline.runtime import Connection
-from pipeline.store import batches, leases, messages
+from pipeline.store import batch_claims, batches, messages
 from pipeline.store.ledger import Moved
 from pipeline.store.messages import Span
-from pipeline.transitions import message_ends
-from pipeline.transitions.message_ends import End
+from pipeline.transitions import final_statuses
+from pipeline.transitions.final_statuses import End
 from schema.vocabulary import Code, ResendReason
 
 log = logging.getLogger(__name__)
@@ -41,8 +41,8 @@ def park(conn: Connection, now: datetime, poison: Sequence[Stuck]) -> list[Moved
     for each in messages.untaken(conn, [stuck.span for stuck in poison if stuck.again is ResendReason.UNDELIVERED]):
         left[each.batch].append(each.id)
     ends = [End(left[stuck.span.batch], Code.POISON, stuck.again) for stuck in poison]
-    released = message_ends.end(conn, now, ends)
-    leases.finish(conn, [stuck.span.batch for stuck in poison])
+    released = final_statuses.end(conn, now, ends)
+    batch_claims.finish(conn, [stuck.span.batch for stuck in poison])
     return released
 
 
@@ -51,7 +51,7 @@ def park_admitted(conn: Connection, now: datetime, claims: int, limit: int) -> N
     spans = batches.park_admitted(conn, claims, limit, now)
     _warn(spans)
     unpaid = [each.id for each in messages.undecided(conn, spans)]
-    message_ends.reject_unpaid(conn, now, unpaid, Code.POISON)
+    final_statuses.reject_unpaid(conn, now, unpaid, Code.POISON)
 
 
 def _warn(spans: Sequence[Span]) -> None:

@@ -17,7 +17,7 @@ from pipeline.database import Deadlines, Work
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from tests.dialects.vendors import Vendor, issue
-from workers.gateway.gateway_server import Gateway
+from workers.gateway.gateway_process import Gateway
 from workers.gateway.http_server import HttpServer
 from workers.lab.embedded import development
 

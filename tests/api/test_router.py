@@ -11,7 +11,7 @@ from pipeline.runtime import Runtime
 from pipeline.store import carriers
 from tests.api.conftest import Gatehouse
 from tests.dialects.vendors import Vendor
-from workers.gateway.gateway_server import Gateway
+from workers.gateway.gateway_process import Gateway
 
 SMS = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.carriers.http import make
 from pipeline.carriers.http1 import FUSE
-from pipeline.carriers.vendors.client import VendorCarrier
+from pipeline.carriers.vendors.vendor_client import VendorCarrier
 from schema.vocabulary import Outcome
 from tests.carriers.conformance import parcel
 from tests.carriers.raw import Behaviour, listening, plain, saying

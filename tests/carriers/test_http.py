@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.carriers.http import make
 from pipeline.carriers.http1 import FUSE
-from pipeline.carriers.vendors.client import VendorCarrier
+from pipeline.carriers.vendors.vendor_client import VendorCarrier
 from pipeline.errors import ConfigurationError
 from pipeline.rules.routing.outcomes import is_good
 from schema.vocabulary import Outcome

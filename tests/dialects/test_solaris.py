@@ -12,9 +12,9 @@ import pytest
 
 from pipeline.dialects.contract import SECRET
 from pipeline.dialects.solaris import authentication, errors, requests, responses
+from pipeline.dialects.solaris.authentication import AUTHENTICATION
 from pipeline.dialects.solaris.errors import ERRORS, SolarisFault, answer, refuse, too_often
 from pipeline.dialects.solaris.key_settings import terms
-from pipeline.dialects.solaris.profile import AUTHENTICATION
 from pipeline.dialects.solaris.requests import Confirmation, SolarisMessage
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse, Person

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.stages.admin.overview import MessageReport, tell
-from pipeline.store import health
+from pipeline.store import circuit_breakers
 from tests.journeys.installation import Installation, wait_for
 from tests.journeys.simulated_carriers import PROCESSES, Station, far_ends, undecided
 
@@ -90,7 +90,9 @@ def _fail(installation: Installation, orders: int) -> Counter[str]:
     before = installation.count(count)
     requests = installation.campaign(orders, 6, **BULK)
     wait_for(lambda: undecided(installation) == 0, 60, why="all is decided")
-    assert health.word("alpha") in {each.word for each in health.watch(installation.world.rt.valkey) or ()}
+    assert circuit_breakers.word("alpha") in {
+        each.word for each in circuit_breakers.watch(installation.world.rt.valkey) or ()
+    }
     tries = installation.rows(
         "SELECT a.outcome, a.code FROM provider_attempts AS a JOIN messages AS m ON m.id = message_id"
         " WHERE a.carrier = 'alpha' AND m.request_id = ANY(%(requests)s)",
@@ -115,7 +117,9 @@ def _await_return(installation: Installation) -> None:
         ) == [("alpha", "accepted")]
 
     wait_for(is_back, 60, every=0.5, why="the carrier is asked again")
-    assert health.word("alpha") not in {each.word for each in health.watch(installation.world.rt.valkey) or ()}
+    assert circuit_breakers.word("alpha") not in {
+        each.word for each in circuit_breakers.watch(installation.world.rt.valkey) or ()
+    }
 
 
 def _codes(installation: Installation, count: int) -> list[UUID]:

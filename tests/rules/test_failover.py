@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.rules.identity import ids
 from pipeline.rules.routing.failover import BatchProgress, FailoverPlan, NextCarrier, Remainder, plan
-from pipeline.rules.routing.retries import WAITS
+from pipeline.rules.routing.retry_delays import WAITS
 from pipeline.rules.routing.routes import RouteQuery
 from schema.message_class import MessageClass
 from schema.vocabulary import Code

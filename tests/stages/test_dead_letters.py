@@ -12,7 +12,7 @@ from pipeline.rules.identity import ids
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages import dead_letters
-from pipeline.stages.maintenance import maintain
+from pipeline.stages.hourly_maintenance import maintain
 from pipeline.store import dead_letters as store
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import DeadLetterSource

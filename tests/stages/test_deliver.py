@@ -14,7 +14,7 @@ from pipeline.stages.admin.audit import audit
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from pipeline.stages.sweep import sweep
-from pipeline.store import leases
+from pipeline.store import batch_claims
 from schema.vocabulary import CarrierState
 
 NUMBERS = [f"+23480123456{n:02}" for n in range(20)]
@@ -306,13 +306,15 @@ def test_a_worker_that_lost_its_claim_records_only_what_came_late(world: Any) ->
 def test_a_stale_fence_moves_nothing(world: Any) -> None:
     hints = world.pay(world.submit(world.order()))
     with world.rt.begin() as conn:
-        [claim] = leases.claim(conn, [hints[0].batch], 60)
-        assert leases.claim(conn, [hints[0].batch], 60) == []
+        [claim] = batch_claims.claim(conn, [hints[0].batch], 60)
+        assert batch_claims.claim(conn, [hints[0].batch], 60) == []
 
     with world.rt.begin() as conn:
-        step = leases.PortionMark(claim.span.batch, claim.fence - 1, None, claim.span.last)
-        assert leases.advance(conn, [step], 60).ours == set()
-        assert leases.advance(conn, [leases.PortionMark(claim.span.batch, claim.fence, None, None)], 60).ours
+        step = batch_claims.PortionMark(claim.span.batch, claim.fence - 1, None, claim.span.last)
+        assert batch_claims.advance(conn, [step], 60).ours == set()
+        assert batch_claims.advance(
+            conn, [batch_claims.PortionMark(claim.span.batch, claim.fence, None, None)], 60
+        ).ours
     world.run("UPDATE batches SET status = 'queued'")
     world.deliver_all(hints)
 

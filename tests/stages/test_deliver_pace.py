@@ -12,8 +12,8 @@ from pipeline.settings import Settings
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from pipeline.stages.resend import resend_due
-from pipeline.store import accounts, health, ledger
-from pipeline.store.health import Breaker
+from pipeline.store import accounts, circuit_breakers, ledger
+from pipeline.store.circuit_breakers import Breaker
 from schema.message import Hint
 from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.stages.scripted import Stage
@@ -272,7 +272,7 @@ def test_a_carrier_that_recovers_takes_the_rest_after_its_probe(world: Any) -> N
     world.deliver_all(hints)
 
     assert set(world.rows(ATTEMPTS)) == {(1, "alpha", "accepted", None)}
-    assert health.ask(world.rt.valkey, ["alpha"], 1) == {"alpha": Breaker.CLOSED}
+    assert circuit_breakers.ask(world.rt.valkey, ["alpha"], 1) == {"alpha": Breaker.CLOSED}
 
 
 def test_what_a_stopping_process_did_not_send_after_its_probe_was_never_tried(world: Any) -> None:

@@ -17,7 +17,7 @@ from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from pipeline.stages.settle import settle
 from pipeline.stages.sweep import sweep
-from pipeline.store import leases
+from pipeline.store import batch_claims
 from schema.message import Hint
 from schema.vocabulary import AccountState, CarrierState, Code, Money, Outcome, ReceiptVerdict, Status
 from tests.stages.permissions import opt_out, quiet
@@ -107,8 +107,8 @@ def kills_its_worker(stage: Stage) -> None:
     hints = stage.world.pay(stage.world.submit(stage.world.order("+2348012345678", "+2348012345679")))
     first, _ = stage.world.rows("SELECT id FROM messages ORDER BY id")
     with stage.rt.begin() as conn:
-        [claim] = leases.claim(conn, [hints[0].batch], 60)
-        leases.advance(conn, [leases.PortionMark(claim.span.batch, claim.fence, None, first)], 60)
+        [claim] = batch_claims.claim(conn, [hints[0].batch], 60)
+        batch_claims.advance(conn, [batch_claims.PortionMark(claim.span.batch, claim.fence, None, first)], 60)
     stage.world.run("UPDATE batches SET lease_until = now() - interval '1 second', claims = 3")
     sweep(stage.rt)
     stage.receive(first, "alpha", by_us=True)

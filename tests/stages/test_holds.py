@@ -18,7 +18,7 @@ from pipeline.stages.cancel import cancel
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from pipeline.stages.sweep import sweep
-from pipeline.store import leases
+from pipeline.store import batch_claims
 from schema.message import Hint
 from schema.vocabulary import AccountState, CarrierState, Outcome, ReceiptVerdict
 from tests.stages.scripted import KIND, Stage
@@ -256,8 +256,8 @@ def test_nothing_is_hinted_or_promoted_while_it_is_held(stage: Stage) -> None:
     assert sweep(stage.rt).queued == []
     assert deliver(stage.rt, [hint.batch for hint in hints]) == []
     with stage.rt.begin() as conn:
-        assert leases.next_of(conn, "alpha") == []
-        assert leases.claim(conn, [hint.batch for hint in hints], 60) == []
+        assert batch_claims.next_of(conn, "alpha") == []
+        assert batch_claims.claim(conn, [hint.batch for hint in hints], 60) == []
     assert stage.world.rows("SELECT DISTINCT hints, claims, fence FROM batches") == [(0, 0, 0)]
 
 

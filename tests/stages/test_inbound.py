@@ -44,7 +44,7 @@ def text(body: str, phone: str = ADA, to: str = NUMBER, **fields: Any) -> Inboun
     return Inbound("alpha", fields.pop("key", f"k{next(_keys)}"), phone, to, body, at=None, **fields)
 
 
-def listens_to(world: Any, *texts: Inbound) -> list[tuple[str, str]]:
+def receives(world: Any, *texts: Inbound) -> list[tuple[str, str]]:
     """Let these come in and be heeded, and the answers be written; return them with who gets them."""
     inbound.keep(world.rt, texts)
     asked = inbound.reply(world.rt)
@@ -82,7 +82,7 @@ def test_what_postgresql_cannot_keep_is_left_out(world: Any) -> None:
 
 
 def test_what_holds_no_keyword_is_kept_for_its_account(world: Any) -> None:
-    assert listens_to(world, text("When do you open?")) == []
+    assert receives(world, text("When do you open?")) == []
     assert world.rows(KEPT) == [("When do you open?", "keep", None, True, True)]
 
 
@@ -90,53 +90,53 @@ def test_what_holds_no_keyword_is_kept_for_its_account(world: Any) -> None:
 
 
 def test_stop_is_written_and_confirmed_once_in_spite_of_it(world: Any) -> None:
-    assert listens_to(world, text("Stop!")) == [(ADA, "You are out.")]
+    assert receives(world, text("Stop!")) == [(ADA, "You are out.")]
 
     assert world.rows(OPT_OUTS) == [(ADA, NUMBER, "", "STOP")]
     assert world.rows("SELECT phone, sender, body, status FROM messages") == [(ADA, NUMBER, "You are out.", "sent")]
-    assert listens_to(world, text("STOP")) == []
+    assert receives(world, text("STOP")) == []
     refused = world.submit(world.order(ADA, BEN, sender=NUMBER))[0]
     assert [each.code for each in refused.refusals] == ["opted_out"]
 
 
 def test_stop_to_one_sender_leaves_the_others(world: Any) -> None:
-    listens_to(world, text("STOP"))
+    receives(world, text("STOP"))
 
     assert world.submit(world.order(ADA))[0].refusals == []
 
 
 def test_stopall_is_meant_for_all_of_them(world: Any) -> None:
-    listens_to(world, text("Stop all"))
+    receives(world, text("Stop all"))
 
     assert world.rows(OPT_OUTS) == [(ADA, "", "", "STOPALL")]
     assert [each.code for each in world.submit(world.order(ADA))[0].refusals] == ["opted_out"]
 
 
 def test_a_plus_that_a_carrier_left_out_is_forgiven(world: Any) -> None:
-    assert listens_to(world, text("STOP", to=NUMBER[1:])) == [(ADA, "You are out.")]
+    assert receives(world, text("STOP", to=NUMBER[1:])) == [(ADA, "You are out.")]
     assert world.rows(OPT_OUTS) == [(ADA, NUMBER, "", "STOP")]
 
 
 def test_start_takes_it_back_and_is_confirmed(world: Any) -> None:
-    listens_to(world, text("STOP"), text("STOPALL"))
+    receives(world, text("STOP"), text("STOPALL"))
 
-    assert listens_to(world, text("start")) == [(ADA, "You are in.")]
+    assert receives(world, text("start")) == [(ADA, "You are in.")]
     assert world.rows(OPT_OUTS) == []
     assert world.submit(world.order(ADA, sender=NUMBER))[0].refusals == []
 
 
 def test_yes_to_something_else_is_kept_for_the_account(world: Any) -> None:
-    assert listens_to(world, text("Yes")) == []
+    assert receives(world, text("Yes")) == []
     assert world.rows("SELECT action FROM inbound") == ["keep"]
 
 
 def test_help_is_answered_each_time(world: Any) -> None:
-    assert listens_to(world, text("help"), text("INFO", phone=BEN)) == [(ADA, "This is ACME."), (BEN, "This is ACME.")]
-    assert listens_to(world, text("help")) == [(ADA, "This is ACME.")]
+    assert receives(world, text("help"), text("INFO", phone=BEN)) == [(ADA, "This is ACME."), (BEN, "This is ACME.")]
+    assert receives(world, text("help")) == [(ADA, "This is ACME.")]
 
 
 def test_texts_that_come_together_are_heeded_in_their_order(world: Any) -> None:
-    found = listens_to(world, text("stop"), text("start"), text("quit"), text("unstop", phone=BEN))
+    found = receives(world, text("stop"), text("start"), text("quit"), text("unstop", phone=BEN))
 
     assert found == [(ADA, "You are out."), (ADA, "You are in."), (ADA, "You are out.")]
     assert world.rows(OPT_OUTS) == [(ADA, NUMBER, "", "QUIT")]
@@ -144,13 +144,13 @@ def test_texts_that_come_together_are_heeded_in_their_order(world: Any) -> None:
 
 def test_the_answer_costs_what_a_message_costs(world: Any) -> None:
     before = world.balance()
-    listens_to(world, text("STOP"))
+    receives(world, text("STOP"))
 
     assert world.balance() == before - 400
 
 
 def test_who_has_no_number_is_answered_nothing(world: Any) -> None:
-    assert listens_to(world, text("STOP", phone="BANK")) == []
+    assert receives(world, text("STOP", phone="BANK")) == []
     assert world.rows(OPT_OUTS) == [("BANK", NUMBER, "", "STOP")]
 
 
@@ -158,8 +158,8 @@ def test_an_accounts_own_word_does_what_it_was_registered_for(world: Any) -> Non
     keyword(world, "JOIN", "start", "Welcome.", world.account)
     keyword(world, "CANCEL", "keep", None, world.account)
 
-    assert listens_to(world, text("join Lagos")) == [(ADA, "Welcome.")]
-    assert listens_to(world, text("cancel")) == []
+    assert receives(world, text("join Lagos")) == [(ADA, "Welcome.")]
+    assert receives(world, text("cancel")) == []
     assert world.rows(OPT_OUTS) == []
 
 
@@ -178,10 +178,10 @@ def test_an_answer_that_was_returned_and_never_written_is_returned_again(world: 
 
 
 def test_a_number_that_is_nobodys_is_stopped_for_all_who_may_ever_use_it(world: Any) -> None:
-    assert listens_to(world, text("STOP", to="70007"), text("STOPALL", to="70008"), text("STOP", to="")) == []
+    assert receives(world, text("STOP", to="70007"), text("STOPALL", to="70008"), text("STOP", to="")) == []
     assert world.rows("SELECT account_id, sender FROM opt_outs ORDER BY sender") == [(0, "70007"), (0, "70008")]
 
-    listens_to(world, text("START", to="70007"))
+    receives(world, text("START", to="70007"))
     assert world.rows("SELECT sender FROM opt_outs") == ["70008"]
 
 
@@ -191,7 +191,7 @@ def test_of_several_accounts_the_one_that_wrote_last_is_meant(world: Any) -> Non
     world.send(ADA, account="other", sender=NUMBER)
     world.send(BEN, sender=NUMBER)
 
-    listens_to(world, text("STOP"), text("STOP", phone=BEN))
+    receives(world, text("STOP"), text("STOP", phone=BEN))
 
     assert world.rows("SELECT account_id, phone FROM opt_outs ORDER BY phone") == [(theirs, ADA), (world.account, BEN)]
 
@@ -201,14 +201,14 @@ def test_of_several_accounts_the_one_whose_word_it_is_is_meant(world: Any) -> No
     keyword(world, "BYE", "stop", "Bye.", theirs)
     world.send(ADA, sender=NUMBER)
 
-    assert listens_to(world, text("bye")) == [(ADA, "Bye.")]
+    assert receives(world, text("bye")) == [(ADA, "Bye.")]
     assert world.rows("SELECT account_id FROM opt_outs") == [theirs]
 
 
 def test_where_nobody_can_tell_all_of_them_are_stopped(world: Any) -> None:
     theirs = other(world)
 
-    assert listens_to(world, text("STOP")) == []
+    assert receives(world, text("STOP")) == []
     assert world.rows("SELECT account_id FROM opt_outs ORDER BY 1") == [world.account, theirs]
     assert world.rows("SELECT account_id FROM inbound") == [None]
 
@@ -221,10 +221,10 @@ def part(n: int, body: str, of: int = 2, ref: int = 7, **fields: Any) -> Inbound
 
 
 def test_parts_are_joined_whatever_their_order(world: Any) -> None:
-    listens_to(world, part(2, "OP"), text("hello"))
+    receives(world, part(2, "OP"), text("hello"))
     assert world.rows("SELECT body FROM inbound WHERE handled_at IS NULL") == ["OP"]
 
-    assert listens_to(world, part(1, "ST")) == [(ADA, "You are out.")]
+    assert receives(world, part(1, "ST")) == [(ADA, "You are out.")]
     assert world.rows("SELECT action FROM inbound ORDER BY id") == ["stop", "keep", "keep"]
     with world.rt.begin() as conn:
         rows = store.listing(conn, None, world.rt.now().replace(year=2020), 10)
@@ -232,25 +232,25 @@ def test_parts_are_joined_whatever_their_order(world: Any) -> None:
 
 
 def test_parts_of_different_messages_are_kept_apart(world: Any) -> None:
-    listens_to(world, part(1, "ST"), part(2, "OP", phone=BEN), part(2, "OP", ref=8), part(2, "OP", of=3))
+    receives(world, part(1, "ST"), part(2, "OP", phone=BEN), part(2, "OP", ref=8), part(2, "OP", of=3))
 
     assert world.rows("SELECT count(*) FROM inbound WHERE handled_at IS NOT NULL") == [0]
 
 
 def test_a_part_that_comes_twice_counts_once(world: Any) -> None:
-    listens_to(world, part(1, "ST"), part(1, "ST"))
+    receives(world, part(1, "ST"), part(1, "ST"))
     assert world.rows(OPT_OUTS) == []
 
-    listens_to(world, part(2, "OP"))
+    receives(world, part(2, "OP"))
     assert [row[3] for row in world.rows(OPT_OUTS)] == ["STOP"]
     assert world.rows("SELECT count(*) FROM inbound WHERE handled_at IS NULL") == [0]
 
 
 def test_a_message_whose_rest_never_comes_is_heeded_as_it_is(world: Any) -> None:
-    listens_to(world, part(1, "STOP"))
+    receives(world, part(1, "STOP"))
     world.run("UPDATE inbound SET received_at = received_at - interval '11 minutes'")
 
-    assert listens_to(world) == [(ADA, "You are out.")]
+    assert receives(world) == [(ADA, "You are out.")]
 
 
 def test_half_a_message_at_the_end_of_a_portion_waits_for_the_next(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +266,7 @@ def test_half_a_message_at_the_end_of_a_portion_waits_for_the_next(world: Any, m
 def test_between_intake_and_claim_a_stop_is_heeded(world: Any) -> None:
     hints = world.pay(world.submit(world.order(ADA, sender=NUMBER)))
 
-    listens_to(world, text("STOP"))
+    receives(world, text("STOP"))
     deliver(world.rt, [hint.batch for hint in hints])
 
     assert world.rows("SELECT status, error_code FROM messages ORDER BY id LIMIT 1") == [("rejected", "opted_out")]
@@ -277,8 +277,8 @@ def test_between_intake_and_claim_a_stop_is_heeded(world: Any) -> None:
 
 def test_a_stop_that_was_said_before_a_start_and_came_after_it_does_not_count(world: Any) -> None:
     now = world.rt.now()
-    listens_to(world, said("START", now - timedelta(minutes=1)))
-    listens_to(world, said("STOP", now - timedelta(minutes=2)), said("STOPALL", now - timedelta(minutes=2), to="OTHER"))
+    receives(world, said("START", now - timedelta(minutes=1)))
+    receives(world, said("STOP", now - timedelta(minutes=2)), said("STOPALL", now - timedelta(minutes=2), to="OTHER"))
 
     assert world.rows("SELECT account_id, sender FROM opt_outs") == [(0, "OTHER")]
     assert world.rows("SELECT action FROM inbound ORDER BY id") == ["start", "stop", "stop"]
@@ -286,8 +286,8 @@ def test_a_stop_that_was_said_before_a_start_and_came_after_it_does_not_count(wo
 
 def test_a_yes_that_answered_something_else_outdoes_no_stop(world: Any) -> None:
     now = world.rt.now()
-    listens_to(world, said("yes", now - timedelta(minutes=1)))
-    listens_to(world, said("STOP", now - timedelta(minutes=2)))
+    receives(world, said("yes", now - timedelta(minutes=1)))
+    receives(world, said("STOP", now - timedelta(minutes=2)))
 
     assert [row[3] for row in world.rows(OPT_OUTS)] == ["STOP"]
 
@@ -297,18 +297,18 @@ def test_an_operators_word_is_as_late_as_it_was_written(world: Any) -> None:
     with world.rt.begin() as conn:
         opt_outs.add(conn, [(opt_outs.OptOut(world.account, ADA, NUMBER), "operator")])
 
-    assert listens_to(world, said("START", at)) == []
+    assert receives(world, said("START", at)) == []
     assert [row[3] for row in world.rows(OPT_OUTS)] == ["operator"]
-    assert listens_to(world, text("START")) == [(ADA, "You are in.")]
+    assert receives(world, text("START")) == [(ADA, "You are in.")]
 
 
 def test_a_word_of_ones_own_that_comes_too_late_is_answered_nothing(world: Any) -> None:
     keyword(world, "JOIN", "start", "Welcome.", world.account)
     now = world.rt.now()
-    listens_to(world, said("STOP", now - timedelta(minutes=1)))
+    receives(world, said("STOP", now - timedelta(minutes=1)))
 
-    assert listens_to(world, said("JOIN", now - timedelta(minutes=2))) == []
-    assert listens_to(world, text("JOIN")) == [(ADA, "Welcome.")]
+    assert receives(world, said("JOIN", now - timedelta(minutes=2))) == []
+    assert receives(world, text("JOIN")) == [(ADA, "Welcome.")]
 
 
 def said(body: str, at: datetime, to: str = NUMBER) -> Inbound:
@@ -319,7 +319,7 @@ def said(body: str, at: datetime, to: str = NUMBER) -> Inbound:
 def test_a_number_that_was_registered_in_another_spelling_is_its_accounts(world: Any, registered: str) -> None:
     world.run("UPDATE sender_ids SET sender = %(to)s WHERE sender = %(number)s", to=registered, number=NUMBER)
 
-    assert listens_to(world, text("STOP")) == [(ADA, "You are out.")]
+    assert receives(world, text("STOP")) == [(ADA, "You are out.")]
     assert world.rows("SELECT sender FROM messages") == [registered]
     assert [each.code for each in world.submit(world.order(ADA, sender=registered))[0].refusals] == ["opted_out"]
 
@@ -328,7 +328,7 @@ def test_a_stop_is_for_every_spelling_under_which_an_account_has_the_number(worl
     for registered in (NUMBER[1:], "07700900100"):
         world.run("INSERT INTO sender_ids (account_id, sender) VALUES (%(id)s, %(s)s)", id=world.account, s=registered)
 
-    listens_to(world, text("STOP"))
+    receives(world, text("STOP"))
 
     for sender in (NUMBER, NUMBER[1:], "07700900100"):
         assert [each.code for each in world.submit(world.order(ADA, sender=sender))[0].refusals] == ["opted_out"], (
@@ -341,7 +341,7 @@ def test_of_several_accounts_the_one_that_wrote_last_is_meant_in_an_old_form_too
     world.send("+551187654321", sender=NUMBER)
     world.send("+551187654321", account="other", sender=NUMBER)
 
-    listens_to(world, text("STOP", phone="+5511987654321"))
+    receives(world, text("STOP", phone="+5511987654321"))
 
     assert world.rows("SELECT account_id FROM opt_outs") == [theirs]
 
@@ -349,7 +349,7 @@ def test_of_several_accounts_the_one_that_wrote_last_is_meant_in_an_old_form_too
 def test_between_intake_and_claim_a_stop_of_an_old_form_is_heeded(world: Any) -> None:
     hints = world.pay(world.submit(world.order("+551187654321", sender=NUMBER)))
 
-    listens_to(world, text("STOP", phone="+5511987654321"))
+    receives(world, text("STOP", phone="+5511987654321"))
     deliver(world.rt, [hint.batch for hint in hints])
 
     assert world.rows("SELECT status, error_code FROM messages ORDER BY id LIMIT 1") == [("rejected", "opted_out")]

@@ -11,7 +11,7 @@ from pipeline.stages.deliver import deliver
 from pipeline.stages.resend import resend_due
 from pipeline.stages.settle import book
 from pipeline.stages.sweep import sweep
-from pipeline.store import leases
+from pipeline.store import batch_claims
 from schema.carriage import Receipt
 from schema.vocabulary import ReceiptVerdict
 
@@ -99,13 +99,13 @@ def lost(world: Any, kind: str) -> str:
     [hint] = world.pay(world.submit(order(world, kind=kind)))
     [id_] = world.rows("SELECT id FROM messages")
     with world.rt.begin() as conn:
-        [claim] = leases.claim(conn, [hint.batch], 60)
-        leases.advance(conn, [leases.PortionMark(hint.batch, claim.fence, None, id_)], 60)
+        [claim] = batch_claims.claim(conn, [hint.batch], 60)
+        batch_claims.advance(conn, [batch_claims.PortionMark(hint.batch, claim.fence, None, id_)], 60)
     world.run("UPDATE batches SET lease_until = now() - interval '1 second'")
     sweep(world.rt)
     with world.rt.begin() as conn:
-        claims = leases.claim(conn, [hint.batch], 60)
-        leases.finish(conn, [claim.span.batch for claim in claims])
+        claims = batch_claims.claim(conn, [hint.batch], 60)
+        batch_claims.finish(conn, [claim.span.batch for claim in claims])
     let_time_pass(world)
     return "sent"
 

@@ -29,7 +29,7 @@ from pipeline.stages.receive import keep
 from pipeline.stages.resend import ask, note, resend_due
 from pipeline.stages.settle import book, settle
 from pipeline.stages.sweep import sweep
-from pipeline.store import leases
+from pipeline.store import batch_claims
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.conftest import World
@@ -131,9 +131,11 @@ class _History(RuleBasedStateMachine):
     def dies(self, has_marked: bool) -> None:
         hinted, self.hints = self.hints[:1], self.hints[1:]
         with self.stage.rt.begin() as conn:
-            for claim in leases.claim(conn, [hint.batch for hint in hinted], 60):
+            for claim in batch_claims.claim(conn, [hint.batch for hint in hinted], 60):
                 if has_marked:
-                    leases.advance(conn, [leases.PortionMark(claim.span.batch, claim.fence, None, claim.span.last)], 60)
+                    batch_claims.advance(
+                        conn, [batch_claims.PortionMark(claim.span.batch, claim.fence, None, claim.span.last)], 60
+                    )
 
     @precondition(lambda self: self.messages)
     @rule(place=st.integers(0, 9), name=st.sampled_from(list(CARRIERS)), says=st.sampled_from(Outcome))

@@ -15,7 +15,7 @@ from pipeline.stages.receive import keep
 from pipeline.stages.resend import note, resend_due
 from pipeline.stages.settle import book, settle
 from pipeline.stages.sweep import sweep
-from pipeline.store import leases, message_moves, messages
+from pipeline.store import batch_claims, message_moves, messages
 from schema.carriage import Attempt
 from schema.vocabulary import CarrierState, Outcome, ReceiptVerdict
 from tests.stages.scripted import Stage
@@ -235,10 +235,10 @@ def test_it_fails_whatever_keeps_it_from_the_other(stage: Stage, first: Outcome,
     [hint] = resend_due(stage.rt).hints
     if why == "poison":
         with stage.rt.begin() as conn:
-            [claim] = leases.claim(conn, [hint.batch], 60)
+            [claim] = batch_claims.claim(conn, [hint.batch], 60)
         stage.world.run("UPDATE batches SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
         with stage.rt.begin() as conn:
-            leases.advance(conn, [leases.PortionMark(hint.batch, claim.fence, None, message)], 60)
+            batch_claims.advance(conn, [batch_claims.PortionMark(hint.batch, claim.fence, None, message)], 60)
         stage.world.run(
             "UPDATE batches SET lease_until = now() - interval '1 second', claims = 3 WHERE status = 'sending'"
         )
@@ -315,8 +315,8 @@ def test_a_dead_workers_batch_is_swept_once(stage: Stage) -> None:
         stage.receive(message, "alpha", ReceiptVerdict.FAILED, retryable=True)
     [hint] = resend_due(stage.rt).hints
     with stage.rt.begin() as conn:
-        [claim] = leases.claim(conn, [hint.batch], 60)
-        leases.advance(conn, [leases.PortionMark(hint.batch, claim.fence, None, one)], 60)
+        [claim] = batch_claims.claim(conn, [hint.batch], 60)
+        batch_claims.advance(conn, [batch_claims.PortionMark(hint.batch, claim.fence, None, one)], 60)
     stage.passes(61)
 
     hints = sweep(stage.rt).queued

@@ -13,7 +13,7 @@ from pipeline.stages.admin.carriers import set_carrier_state
 from pipeline.stages.cancel import cancel
 from pipeline.stages.resend import note, resend_due
 from pipeline.stages.sweep import sweep
-from pipeline.store import leases
+from pipeline.store import batch_claims
 from schema.carriage import Attempt
 from schema.vocabulary import CarrierState, Outcome, ReceiptVerdict
 from tests.stages.scripted import Stage
@@ -422,8 +422,8 @@ def dies(stage: Stage, upto: int) -> None:
     [hint] = resend_due(stage.rt).hints
     ids = stage.world.rows("SELECT id FROM messages ORDER BY id")
     with stage.rt.begin() as conn:
-        [claim] = leases.claim(conn, [hint.batch], 60)
-        leases.advance(conn, [leases.PortionMark(hint.batch, claim.fence, None, ids[upto - 1])], 60)
+        [claim] = batch_claims.claim(conn, [hint.batch], 60)
+        batch_claims.advance(conn, [batch_claims.PortionMark(hint.batch, claim.fence, None, ids[upto - 1])], 60)
     stage.world.run("UPDATE batches SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
 
 

@@ -7,7 +7,7 @@ from pipeline.errors import DatabaseFault
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.segment import segment
 from pipeline.stages.sweep import sweep
-from pipeline.store import attempts, leases
+from pipeline.store import attempts, batch_claims
 
 NUMBERS = [f"+23480123456{n:02}" for n in range(10)]
 
@@ -28,8 +28,8 @@ def die_after_marking(world: Any, upto: int) -> Any:
     [hint] = world.pay(world.submit(world.order(*NUMBERS)))
     ids = world.rows("SELECT id FROM messages ORDER BY id")
     with world.rt.begin() as conn:
-        [claim] = leases.claim(conn, [hint.batch], 60)
-        leases.advance(conn, [leases.PortionMark(hint.batch, claim.fence, None, ids[upto - 1])], 60)
+        [claim] = batch_claims.claim(conn, [hint.batch], 60)
+        batch_claims.advance(conn, [batch_claims.PortionMark(hint.batch, claim.fence, None, ids[upto - 1])], 60)
     world.run("UPDATE batches SET lease_until = now() - interval '1 second'")
     return hint.batch
 
@@ -79,7 +79,7 @@ def test_what_a_dead_worker_marked_is_in_doubt_and_the_rest_goes_out(world: Any)
 def test_a_worker_that_lives_keeps_its_claim(world: Any) -> None:
     [hint] = world.pay(world.submit(world.order()))
     with world.rt.begin() as conn:
-        leases.claim(conn, [hint.batch], 60)
+        batch_claims.claim(conn, [hint.batch], 60)
 
     assert sweep(world.rt).queued == []
     world.run("UPDATE batches SET status = 'queued'")

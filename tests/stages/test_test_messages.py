@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.rules.numbers import test_numbers
+from pipeline.rules.numbers import sandbox_numbers
 from pipeline.stages.settle import settle
 
 
@@ -36,9 +36,9 @@ def test_the_number_says_when(world: Any) -> None:
     settle(world.rt)
 
     assert waits(world) == [
-        ("+2340000000001", test_numbers.PROMPT),
-        ("+2340000000003", test_numbers.LATE),
-        ("+2348012345678", test_numbers.PROMPT),
+        ("+2340000000001", sandbox_numbers.PROMPT),
+        ("+2340000000003", sandbox_numbers.LATE),
+        ("+2348012345678", sandbox_numbers.PROMPT),
     ]
     assert world.rows("SELECT DISTINCT status FROM messages WHERE phone = '+2340000000003'") == ["sent"]
 

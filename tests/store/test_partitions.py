@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.rules.identity import ids
-from pipeline.stages.maintenance import AHEAD, maintain
+from pipeline.stages.hourly_maintenance import AHEAD, maintain
 from pipeline.store import partitions
 
 MESSAGE = """

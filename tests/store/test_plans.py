@@ -19,6 +19,7 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.settings import Settings
 from pipeline.store import (
     attempts,
+    batch_claims,
     batches,
     carrier_activity,
     claim_checks,
@@ -26,17 +27,16 @@ from pipeline.store import (
     holds,
     id_spellings,
     idempotency_keys,
-    key_reservations,
-    leases,
+    idempotency_reservations,
+    idempotent_replays,
+    lost_batches,
     message_moves,
+    message_parts,
     messages,
     missing_receipts,
     overview,
-    parts,
-    progress,
     receipts,
-    recovery,
-    replays,
+    request_progress,
     requests,
     resendable,
 )
@@ -211,9 +211,9 @@ def reports(crowd: Crowd, **more: Any) -> dict[str, Any]:
 
 def claimed(crowd: Crowd) -> dict[str, Any]:
     sizes = {
-        "company": leases.SAME_ACCOUNT,
-        "small": leases.SMALL,
-        "turns": leases.TURNS,
+        "company": batch_claims.SAME_ACCOUNT,
+        "small": batch_claims.SMALL,
+        "turns": batch_claims.TURNS,
         "held": HELD,
         "in_hand": IN_HAND,
     }
@@ -290,22 +290,22 @@ def received(names: str, **more: Any) -> dict[str, Any]:
 
 
 STATEMENTS: Mapping[str, tuple[str, Params]] = {
-    "claim": (leases._CLAIM, claimed),
+    "claim": (batch_claims._CLAIM, claimed),
     "parcels": (
-        leases._PARCELS,
+        batch_claims._PARCELS,
         lambda c: {"batches": c.batches, "after": c.firsts, "last": c.lasts, "again": [True] * len(c.batches)},
     ),
-    "advance": (leases._ADVANCE, steps),
-    "finish": (leases._FINISH, lambda crowd: {"ids": crowd.batches}),
-    "requeue": (leases._REQUEUE, lambda crowd: {"ids": crowd.batches, "resting": UUID(int=0)}),
-    "lost": (leases._LOST, lambda _: {"limit": 500}),
-    "held": (recovery._HELD, lambda _: {"holder": UUID(int=1), "limit": 100}),
+    "advance": (batch_claims._ADVANCE, steps),
+    "finish": (batch_claims._FINISH, lambda crowd: {"ids": crowd.batches}),
+    "requeue": (batch_claims._REQUEUE, lambda crowd: {"ids": crowd.batches, "resting": UUID(int=0)}),
+    "lost": (batch_claims._LOST, lambda _: {"limit": 500}),
+    "held": (lost_batches._HELD, lambda _: {"holder": UUID(int=1), "limit": 100}),
     "rest": (
-        recovery._REST,
+        lost_batches._REST,
         lambda c: {"ids": c.batches, "recorded": c.firsts, "resting": UUID(int=0), "lease": 60.0},
     ),
     "note late": (
-        recovery._LATE,
+        lost_batches._LATE,
         lambda c: {
             "batches": c.batches,
             "fences": [1] * len(c.batches),
@@ -315,7 +315,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         },
     ),
     "reopen": (
-        recovery._REOPEN,
+        lost_batches._REOPEN,
         lambda c: {"ids": c.batches, "recorded": c.firsts, "moved": [True] * len(c.batches)},
     ),
     "unpaid": (batches._UNPAID, lambda crowd: {"batch": crowd.batches[0]}),
@@ -360,14 +360,14 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     ),
     "receipts by our reference": (receipts._BY_OURS, lambda crowd: reports(crowd, refs=some(crowd)["ids"])),
     "what failed": (receipts._STANDING, lambda crowd: {"ids": some(crowd)["ids"]}),
-    "lock parts": (parts._LOCK, lambda crowd: {"messages": some(crowd)["ids"]}),
+    "lock parts": (message_parts._LOCK, lambda crowd: {"messages": some(crowd)["ids"]}),
     "note parts": (
-        parts._NOTE,
+        message_parts._NOTE,
         lambda crowd: (
             {"refs": reports(crowd)["carrier_refs"]} | reports(crowd, verdicts=["delivered"] * 160, codes=["0"] * 160)
         ),
     ),
-    "whole of its parts": (parts._WHOLE, lambda crowd: {"messages": some(crowd)["ids"]}),
+    "whole of its parts": (message_parts._WHOLE, lambda crowd: {"messages": some(crowd)["ids"]}),
     "sent": (resendable._SENT, lambda crowd: {"ids": some(crowd)["ids"]}),
     "untaken": (messages._UNTAKEN, spans),
     "doubts due": (store_unknown._DUE, lambda _: {"limit": 500}),
@@ -395,28 +395,28 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         id_spellings._GIVEN,
         lambda crowd: spelt(crowd, carriers=["alpha"] * 160, since=crowd.firsts[0], places=list(range(160))),
     ),
-    "asked before": (replays._ASKED, lambda crowd: {"ids": crowd.batches}),
+    "asked before": (idempotent_replays._ASKED, lambda crowd: {"ids": crowd.batches}),
     "written before": (
-        replays._MESSAGES,
+        idempotent_replays._MESSAGES,
         lambda crowd: {"requests": crowd.batches, "firsts": crowd.firsts, "lasts": crowd.lasts},
     ),
     "originals": (
-        replays._ORIGINALS,
+        idempotent_replays._ORIGINALS,
         lambda crowd: {"requests": crowd.batches, "firsts": crowd.firsts, "lasts": crowd.lasts},
     ),
-    "progress": (progress._REQUESTS, lambda crowd: {"ids": crowd.batches}),
+    "progress": (request_progress._REQUESTS, lambda crowd: {"ids": crowd.batches}),
     "progress of messages": (
-        progress._STATUSES,
+        request_progress._STATUSES,
         lambda crowd: {"ids": crowd.batches, "firsts": crowd.firsts, "lasts": crowd.lasts},
     ),
     "vacant": (requests._VACANT, lambda crowd: {"ids": crowd.batches}),
     "lock keys": (idempotency_keys._LOCKED, key),
     "give a key up": (
-        key_reservations._GIVE_UP,
+        idempotency_reservations._GIVE_UP,
         lambda crowd: {"account": "acme", "scope": "order", "key": "k", "request": crowd.batches[0]},
     ),
     "unpaid places": (
-        key_reservations._UNPAID_PLACES,
+        idempotency_reservations._UNPAID_PLACES,
         lambda crowd: {"request": crowd.batches[0], "last": crowd.lasts[0], "codes": ["no_price"]},
     ),
     "blot": (missing_receipts._REDACT, spans),

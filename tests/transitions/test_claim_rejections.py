@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.store import claim_checks, leases
+from pipeline.store import batch_claims, claim_checks
 from pipeline.transitions import claim_rejections
 from schema.message import Hint
 from schema.vocabulary import Code
@@ -21,17 +21,17 @@ def pass_(world: Any, hints: Sequence[Hint], *, by_attempt: int = 1) -> list[str
     """Claim the batches and return the numbers that may be sent."""
     with world.rt.begin() as conn:
         conn.exec_driver_sql("UPDATE batches SET attempt = %(n)s", {"n": by_attempt})
-        claims = leases.claim(conn, [hint.batch for hint in hints], 60)
+        claims = batch_claims.claim(conn, [hint.batch for hint in hints], 60)
         loads = claim_rejections.let_through(
-            conn, world.rt.now(), world.rt.new_ids(), claims, leases.parcels(conn, claims)
+            conn, world.rt.now(), world.rt.new_ids(), claims, batch_claims.parcels(conn, claims)
         )
     return [parcel.to for load in loads.values() for parcel in load]
 
 
 def verdicts(world: Any, hints: Sequence[Hint]) -> dict[UUID, Any]:
     with world.rt.begin() as conn:
-        claims = leases.claim(conn, [hint.batch for hint in hints], 60)
-        return claim_checks.blocked(conn, claims, leases.parcels(conn, claims))
+        claims = batch_claims.claim(conn, [hint.batch for hint in hints], 60)
+        return claim_checks.blocked(conn, claims, batch_claims.parcels(conn, claims))
 
 
 def paid(world: Any, *numbers: str, **fields: Any) -> list[Hint]:
@@ -193,8 +193,8 @@ def test_without_rules_one_query_is_all_there_is(world: Any, monkeypatch: pytest
     hints = paid(world, *(f"+23480123456{n}" for n in range(10, 60)))
     asked: list[str] = []
     with world.rt.begin() as conn:
-        claims = leases.claim(conn, [hint.batch for hint in hints], 60)
-        loads = leases.parcels(conn, claims)
+        claims = batch_claims.claim(conn, [hint.batch for hint in hints], 60)
+        loads = batch_claims.parcels(conn, claims)
         monkeypatch.setattr(conn, "exec_driver_sql", _counting(conn.exec_driver_sql, asked))
 
         assert claim_rejections.let_through(conn, world.rt.now(), world.rt.new_ids(), claims, loads) == loads

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
-from pipeline.stages.placement import Placements
+from pipeline.stages.carrier_placement import Placements
 from schema.message import Hint
 from schema.message_class import MessageClass
 from workers.producer import producer

@@ -11,8 +11,8 @@ from celery.signals import worker_ready
 
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.runtime import Runtime
-from pipeline.stages.balance_poll import BalancePoller
-from pipeline.stages.placement import BindReporter, all_placements, keep_connected
+from pipeline.stages.carrier_balance_poll import BalancePoller
+from pipeline.stages.carrier_placement import BindReporter, all_placements, keep_connected
 from schema.vocabulary import Placement
 from workers import logs
 from workers.app import app, runtime

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from pipeline.carriers.connect import Connector
 from pipeline.carriers.http1.connection import Address, HttpConnection, HttpFault, HttpResponse
+from pipeline.carriers.tcp_connect import Connector
 
 new_event_loop: Callable[[], asyncio.AbstractEventLoop]
 try:

@@ -10,7 +10,6 @@ from itertools import takewhile
 from typing import Final
 from uuid import UUID
 
-from pipeline.carriers.connect import Connector
 from pipeline.carriers.contract import Listener
 from pipeline.carriers.smpp.codes import CommandId, word
 from pipeline.carriers.smpp.deliver_sm_handler import DeliverSmHandler, Reader
@@ -20,6 +19,7 @@ from pipeline.carriers.smpp.session import Session
 from pipeline.carriers.smpp.smpp_options import SessionOptions, SmscTarget
 from pipeline.carriers.smpp.submit_exchange import ABANDONED, CLOSED, NO_TIME, Request, SubmitExchange, SubmitFault
 from pipeline.carriers.smpp.throttling import Throttling
+from pipeline.carriers.tcp_connect import Connector
 from schema.carriage import Attempt
 
 log = logging.getLogger(__name__)

@@ -29,7 +29,8 @@ from pipeline.carriers.contract import CarrierKind, HttpReceipts
 from pipeline.carriers.http1 import HttpResponse
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
-from pipeline.carriers.vendors.client import (
+from pipeline.carriers.vendors.scalar_parsers import decoded
+from pipeline.carriers.vendors.vendor_client import (
     FORM,
     BalanceQuery,
     VendorCarrier,
@@ -44,7 +45,6 @@ from pipeline.carriers.vendors.client import (
     unclear,
     unknown,
 )
-from pipeline.carriers.vendors.scalars import decoded
 from pipeline.rules.routing.retryable import may_another_help
 from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason

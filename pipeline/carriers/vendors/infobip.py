@@ -33,7 +33,8 @@ from pipeline.carriers.contract import CarrierKind, HttpReceipts
 from pipeline.carriers.http1 import HttpResponse, request
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
-from pipeline.carriers.vendors.client import (
+from pipeline.carriers.vendors.dlt_registrations import Registrations, has_ids
+from pipeline.carriers.vendors.vendor_client import (
     BalanceQuery,
     StatusQuery,
     VendorCarrier,
@@ -50,7 +51,6 @@ from pipeline.carriers.vendors.client import (
     unclear,
     unknown,
 )
-from pipeline.carriers.vendors.dlt_registrations import Registrations, has_ids
 from pipeline.rules.routing.retryable import may_another_help
 from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason

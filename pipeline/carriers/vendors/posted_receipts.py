@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from pipeline.carriers import home_country
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.receipt_authentication import is_waived
-from pipeline.carriers.vendors.scalars import decoded, label, moment, parsed, spelt, truth, whole, word
+from pipeline.carriers.vendors.scalar_parsers import decoded, label, moment, parsed, spelt, truth, whole, word
 from pipeline.rules.consent.consent_numbers import of_mobile
 from pipeline.rules.text.text_codings import UCS2
 from schema.carriage import CarrierEvents, Inbound, Posted, Receipt

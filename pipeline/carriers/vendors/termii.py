@@ -31,7 +31,7 @@ from pipeline.carriers.http1 import HttpResponse, request
 from pipeline.carriers.receipt_authentication import is_waived
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
-from pipeline.carriers.vendors.client import (
+from pipeline.carriers.vendors.vendor_client import (
     BalanceQuery,
     VendorCarrier,
     VendorConnection,

@@ -29,7 +29,7 @@ from pipeline.carriers.contract import CarrierKind, HttpReceipts
 from pipeline.carriers.http1 import HttpResponse
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts, urls
-from pipeline.carriers.vendors.client import (
+from pipeline.carriers.vendors.vendor_client import (
     FORM,
     BalanceQuery,
     StatusQuery,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json
 
 from pipeline.dialects.robase import templates
-from pipeline.rules.numbers import senders, test_numbers
+from pipeline.rules.numbers import sandbox_numbers, senders
 from schema.api import ApiKey, ApiRequest
 from schema.api_views import ShownTemplate
 from schema.message import Refusal
@@ -268,7 +268,7 @@ def _fault_of_number(number: str, country: str | None, test: bool) -> Refusal | 
         return Refusal(Code.MISSING_FIELD, _REQUIRED["to"], "to")
     if not _PHONE.fullmatch(number):
         return Refusal(Code.PHONE_INVALID, _NATIONAL if _HOME.fullmatch(number) else "", "to")
-    if test and (code := test_numbers.fault(number)):
+    if test and (code := sandbox_numbers.fault(number)):
         return Refusal(code, "", "to")
     own = COUNTRIES.get(number[:4])
     if country in (None, own):

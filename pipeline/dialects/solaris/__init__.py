@@ -2,10 +2,10 @@
 
 from pipeline.dialects.contract import Dialect
 from pipeline.dialects.solaris import webhooks
+from pipeline.dialects.solaris.authentication import AUTHENTICATION
 from pipeline.dialects.solaris.key_settings import SCOPES, SETTINGS, make_key
 from pipeline.dialects.solaris.openapi import document
 from pipeline.dialects.solaris.operations import OPERATIONS
-from pipeline.dialects.solaris.profile import AUTHENTICATION
 
 DIALECT = Dialect(
     name="solaris",

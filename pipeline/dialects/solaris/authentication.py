@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
 from urllib.parse import unquote_plus
 
-from pipeline.dialects.contract import SECRET, bearer, fields, reply
+from pipeline.dialects.contract import SECRET, Authentication, bearer, fields, reply
 from pipeline.dialects.solaris.errors import (
     INVALID_TOKEN,
     TOKEN_REQUIRED,
@@ -21,6 +21,7 @@ from pipeline.dialects.solaris.errors import (
     SolarisFault,
     answer,
     is_token_call,
+    refuse,
     token_error,
 )
 from pipeline.dialects.solaris.key_settings import terms
@@ -148,3 +149,16 @@ def _form(call: ApiRequest) -> Mapping[str, str] | ApiResponse:
         return fields(call.body.decode())
     except ValueError:
         return token_error(call, 400, "invalid_request", "the form cannot be read")
+
+
+#: the vendor limits SMS by recipient only; this rate limit keeps one partner from starving the others
+AUTHENTICATION = Authentication(
+    largest=64 * 1024,
+    rate=500,
+    burst=1000,
+    who=who,
+    prove=prove,
+    refuse=refuse,
+    is_in_body=is_token_call,
+    secret_hash=secret_hash,
+)

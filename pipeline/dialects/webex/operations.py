@@ -8,7 +8,7 @@ from pipeline.dialects.contract import ApiOperation, RequestContext, SendRequest
 from pipeline.dialects.webex import errors, requests, responses, searches
 from pipeline.stages.admit import admit
 from pipeline.stages.api import sender_ids, templates
-from pipeline.stages.api.balance import balance
+from pipeline.stages.api.account_balance import balance
 from pipeline.stages.api.dry_run import dry_run
 from pipeline.stages.api.rate_limit import Refused
 from pipeline.stages.api.scheduled_requests import ScheduledSearch, View, members, scheduled

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline.rules.routing import retries
+from pipeline.rules.routing import retry_delays
 from pipeline.rules.routing.routes import RouteQuery, draw
 from schema.message_class import MessageClass
 from schema.vocabulary import Code, HoldReason
@@ -108,7 +108,7 @@ def _next(state: BatchProgress, message: Remainder, carriers: Sequence[str], now
             return NextCarrier(carrier, attempt, state.round, tried, None)
     if not state.is_fit and not carriers:
         return NextCarrier(state.carrier, attempt, state.round, state.tried, None, HoldReason.CARRIER)
-    pause = retries.wait(state.message_class, state.round, draw(state.round + 1))
+    pause = retry_delays.wait(state.message_class, state.round, draw(state.round + 1))
     if pause is None:
         return Code.NO_CARRIER_LEFT
     if now + pause >= state.valid_until:

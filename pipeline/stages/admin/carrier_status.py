@@ -9,10 +9,10 @@ from pipeline.carriers import registry
 from pipeline.carriers.smpp.diagnostics import HINTS, REMARKS
 from pipeline.errors import NotFound
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import carrier_binds, carriers, dead_letters, health
+from pipeline.store import carrier_binds, carriers, circuit_breakers, dead_letters
 from pipeline.store.carrier_activity import CarrierActivity, Waiting, activity
 from pipeline.store.carrier_binds import HostBinds
-from pipeline.store.health import BreakerState
+from pipeline.store.circuit_breakers import BreakerState
 from schema.vocabulary import BatchStatus, CarrierState, DeadLetterSource, HoldReason, Outcome, ReceiptVerdict
 
 #: the sources of dead letters that come from carriers
@@ -94,7 +94,7 @@ def carrier_statuses(rt: Runtime, over: timedelta, name: str | None = None) -> l
 
     Outcomes and receipts are counted over the last `over`, as far as they can be read from an index.
     """
-    ill = health.watch(rt.valkey)
+    ill = circuit_breakers.watch(rt.valkey)
     with rt.begin() as conn:
         rows = [row for row in carriers.all_of(conn) if name in (None, row.name)]
         if name and not rows:

@@ -11,7 +11,7 @@ from pipeline.carriers.contract import CarrierWithWarnings
 from pipeline.errors import NotFound, require
 from pipeline.rules.routing.routes import TEST_CARRIER
 from pipeline.runtime import Runtime
-from pipeline.store import carriers, health
+from pipeline.store import carriers, circuit_breakers
 from pipeline.store.carriers import CarrierRow
 from schema.carriage import ReceiptAuthentication
 from schema.routing import Capability
@@ -75,7 +75,7 @@ def set_carrier_state(rt: Runtime, name: str, state: CarrierState, reason: str |
         if not carriers.set_state(conn, name, state, reason):
             raise NotFound(f"there is no carrier {name!r}: `postroad carrier list` shows them")
     if state is CarrierState.ACTIVE:
-        health.forget(rt.valkey, name)
+        circuit_breakers.forget(rt.valkey, name)
 
 
 def _limits(given: Mapping[str, Any] | None, pace: float | None) -> dict[Capability, bool] | None:

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pipeline.rules.identity import ids
 from pipeline.runtime import Runtime
-from pipeline.store import dead_letters, health, heartbeat, holds, overview, replays
-from pipeline.store.health import BreakerState
+from pipeline.store import circuit_breakers, dead_letters, heartbeat, holds, idempotent_replays, overview
+from pipeline.store.circuit_breakers import BreakerState
 
 Row = dict[str, Any]
 
@@ -75,7 +75,7 @@ def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> MessageReport
             return None
         first, recipients = request["first_message"], request["recipients"]
         if not request["accepted"] and not request["refusals"]:
-            request["repeats"] = replays.originals(conn, [(wanted, first, recipients)]).get(wanted)
+            request["repeats"] = idempotent_replays.originals(conn, [(wanted, first, recipients)]).get(wanted)
         whose = request.get("repeats") or wanted
         found = overview.messages_of(conn, whose, first, ids.after(first, max(recipients - 1, 0)))
         return RequestResult(request | {"accepted": len(found)} if whose != wanted else request, found)
@@ -83,7 +83,7 @@ def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> MessageReport
 
 def overview_of(rt: Runtime, since: datetime) -> Overview:
     """Return counts by status and carrier of the messages accepted since then, and all money and waiting batches."""
-    edge, ill = ids.new_ids(since, 0), health.watch(rt.valkey)
+    edge, ill = ids.new_ids(since, 0), circuit_breakers.watch(rt.valkey)
     with rt.begin() as conn:
         return Overview(
             overview.by_status(conn, edge),

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.errors import AlreadyExists, InvalidInput
 from pipeline.rules.numbers import phones
-from pipeline.rules.numbers.test_numbers import SANDBOX_NUMBERS
+from pipeline.rules.numbers.sandbox_numbers import SANDBOX_NUMBERS
 from pipeline.runtime import Runtime
 from pipeline.store import accounts
 from pipeline.store.api import person_events, persons

@@ -7,7 +7,7 @@ from uuid import UUID
 from pipeline.rules.api import idempotency
 from pipeline.rules.api.idempotency import fingerprint
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import key_reservations, replays, requests
+from pipeline.store import idempotency_reservations, idempotent_replays, requests
 from pipeline.store.api import responses
 from schema.message import Admission
 from schema.order import Order
@@ -36,9 +36,9 @@ def standing(rt: Runtime, account: str, key: str, ids: Sequence[UUID]) -> Repeat
     with rt.begin() as conn:
         known = requests.known(conn, ids)
         following = next((each for each in ids if each not in known), ids[-1])
-        holder = key_reservations.claim(conn, account, key, following)
+        holder = idempotency_reservations.claim(conn, account, key, following)
         if requests.known(conn, [holder]) and _is_void(conn, holder):
-            holder = key_reservations.claim(conn, account, key, following, instead=holder)
+            holder = idempotency_reservations.claim(conn, account, key, following, instead=holder)
         is_taken = bool(requests.known(conn, [holder]))
         if holder not in ids:
             return RepeatedOrder(None, holder=holder if is_taken else None)
@@ -52,14 +52,14 @@ def _is_void(conn: Connection, request: UUID) -> bool:
 def _unpaid_places(conn: Connection, request: UUID) -> frozenset[int]:
     answer, _ = requests.answers(conn, [request])[request]
     places = {id_: place for place, id_ in enumerate(answer.messages) if id_}
-    unpaid = key_reservations.unpaid_messages(conn, request, max(places)) if places else ()
+    unpaid = idempotency_reservations.unpaid_messages(conn, request, max(places)) if places else ()
     return frozenset(places[id_] for id_ in unpaid)
 
 
 def give_up(rt: Runtime, account: str, key: str, request: UUID) -> None:
     """Release the idempotency key of an order that could not be published."""
     with rt.begin() as conn:
-        key_reservations.give_up(conn, account, key, request)
+        idempotency_reservations.give_up(conn, account, key, request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def holder(rt: Runtime, order: Order) -> KeyHolder | None:
 def is_alike(rt: Runtime, admission: Admission, request: UUID, *, at_any_time: bool = False) -> bool:
     """Return whether an admission asks for the same messages that a request wrote, however it is spelt."""
     with rt.read_only() as conn:
-        return bool(replays.alike(conn, {admission.request: (admission, request)}, at_any_time=at_any_time))
+        return bool(idempotent_replays.alike(conn, {admission.request: (admission, request)}, at_any_time=at_any_time))
 
 
 def in_conflict(rt: Runtime, wanted: Iterable[UUID]) -> list[UUID]:

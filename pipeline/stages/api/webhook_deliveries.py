@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pipeline.errors import ConfigurationError
 from pipeline.rules.identity import ids
-from pipeline.rules.routing import retries, retry_after
+from pipeline.rules.routing import retry_after, retry_delays
 from pipeline.runtime import Runtime
 from pipeline.store.api import person_events, webhook_deliveries, webhook_endpoints
 from schema.api import MessageEvent, PersonEvent
@@ -112,7 +112,7 @@ def give_back(rt: Runtime, jobs: Sequence[DeliveryJob]) -> None:
 def _notification(outcome: CallOutcome) -> webhook_deliveries.DeliveryResult:
     notification, wait = outcome.job.notification, None
     if not outcome.accepted and not (outcome.gone and notification.endpoint is None):
-        wait = retries.again(outcome.schedule, notification.attempt, random.random(), outcome.asked)
+        wait = retry_delays.again(outcome.schedule, notification.attempt, random.random(), outcome.asked)
         if outcome.gone and wait is None:  # it waits until its endpoint is resumed
             wait = 0.0
     return webhook_deliveries.DeliveryResult(

@@ -17,11 +17,11 @@ from pipeline.stages.deliver.journal_pages import Pages
 from pipeline.stages.deliver.portion_result import PortionResult, record
 from pipeline.stages.deliver.portions import NOTHING, Portion, cut, in_turn, steps
 from pipeline.stages.deliver.regroup import finish, put_aside
-from pipeline.store import attempts, leases, ledger
+from pipeline.store import attempts, batch_claims, ledger
 from pipeline.store.api import rate_limits
 from pipeline.store.api.rate_limits import LimitTake
-from pipeline.store.health import Breaker
-from pipeline.store.leases import Claim, LeaseState
+from pipeline.store.batch_claims import Claim, LeaseState
+from pipeline.store.circuit_breakers import Breaker
 from pipeline.transitions import claim_rejections
 from schema.carriage import Attempt, Parcel
 from schema.message import Hint
@@ -42,7 +42,7 @@ def deliver(rt: Runtime, wanted: Sequence[UUID]) -> list[Hint]:
     If the carrier has a rate limit, batches wait for the fair turn of their account (`leases.claim`).
     """
     with rt.begin() as conn:
-        claims = leases.claim(conn, wanted, rt.settings.lease_seconds, rt.journal.id if rt.journal else None)
+        claims = batch_claims.claim(conn, wanted, rt.settings.lease_seconds, rt.journal.id if rt.journal else None)
         run = _set_out(rt, conn, claims) if claims else None
     if run is None:
         return []
@@ -82,7 +82,7 @@ def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
 
     It is in the journal before it is marked: a marked message that is not in the journal is unknown after a crash.
     """
-    parcels = leases.parcels(conn, claims)
+    parcels = batch_claims.parcels(conn, claims)
     loads = claim_rejections.let_through(conn, rt.now(), rt.new_ids(), claims, parcels)
     asked = [claim for claim in claims if _may_be_asked(claim)]
     pace = asked[0].pace if asked else None
@@ -95,7 +95,7 @@ def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
     pages = Pages(rt.journal)
     pages.open(first)
     pages.turn()
-    state = leases.advance(conn, steps(claims, NOTHING, marked), rt.settings.lease_seconds)
+    state = batch_claims.advance(conn, steps(claims, NOTHING, marked), rt.settings.lease_seconds)
     reached = {claim.span.batch: claim.recorded for claim in claims}
     return _Run(claims, first, portions, state, pace, reached, pages)
 
@@ -201,9 +201,9 @@ def _wait(rt: Runtime, run: _Run, portion: Portion) -> LeaseState:
         if time.monotonic() - renewed > rt.settings.lease_seconds / 6:
             renewed = time.monotonic()
             with rt.begin() as conn:
-                leases.advance(conn, steps(run.claims, NOTHING, NOTHING), rt.settings.lease_seconds)
+                batch_claims.advance(conn, steps(run.claims, NOTHING, NOTHING), rt.settings.lease_seconds)
     with rt.begin() as conn:
-        return leases.advance(conn, steps(run.claims, NOTHING, portion), rt.settings.lease_seconds)
+        return batch_claims.advance(conn, steps(run.claims, NOTHING, portion), rt.settings.lease_seconds)
 
 
 def _put_down(rt: Runtime, run: _Run, entry: PortionResult, until: float) -> tuple[LeaseState, list[Hint]]:
@@ -216,7 +216,7 @@ def _put_down(rt: Runtime, run: _Run, entry: PortionResult, until: float) -> tup
     while True:
         try:
             with rt.begin() as conn:
-                state = leases.advance(conn, moves, rt.settings.lease_seconds)
+                state = batch_claims.advance(conn, moves, rt.settings.lease_seconds)
                 if not (again and attempts.are_in(conn, entry.trials())):
                     hints = _write(rt, conn, run, entry, state)
             return state, hints
@@ -238,7 +238,7 @@ def _write(rt: Runtime, conn: Connection, run: _Run, entry: PortionResult, state
     hints, failed = finish(rt, conn, [claim for claim in ours if claim.span.batch not in entry.left], entry, at)
     if left := [claim for claim in ours if claim.span.batch in entry.left]:
         failed += put_aside(rt, conn, left, entry.pauses, at)
-        hints += leases.give_back(conn, [claim.span.batch for claim in left])
+        hints += batch_claims.give_back(conn, [claim.span.batch for claim in left])
     ledger.release(conn, released + failed, at)
     return hints
 
@@ -252,7 +252,7 @@ def _call_next(rt: Runtime, run: _Run) -> list[Hint]:
         return []
     try:
         with rt.read_only() as conn:
-            return leases.next_of(conn, run.lead.carrier)
+            return batch_claims.next_of(conn, run.lead.carrier)
     except DatabaseFault:  # all is written; sweep finds the waiting batches
         return []
 

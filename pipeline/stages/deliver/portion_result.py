@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline.rules.numbers import test_numbers
+from pipeline.rules.numbers import sandbox_numbers
 from pipeline.rules.routing.routes import TEST_CARRIER
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.portions import Portion
-from pipeline.store import attempts, parts, receipts
+from pipeline.store import attempts, message_parts, receipts
 from pipeline.store.attempts import Trial
-from pipeline.store.leases import LeaseState
+from pipeline.store.batch_claims import LeaseState
 from pipeline.store.ledger import Moved
-from pipeline.store.parts import MultipartAttempt
+from pipeline.store.message_parts import MultipartAttempt
 from pipeline.transitions import attempt_results
 from schema.carriage import Attempt, Receipt
 from schema.vocabulary import Outcome, ReceiptVerdict
@@ -56,7 +56,7 @@ def record(rt: Runtime, conn: Connection, entry: PortionResult, state: LeaseStat
         attempts.keep_late(conn, [trial for trial in trials if trial.batch not in state.ours])
         ours = [trial for trial in trials if trial.batch in state.ours]
     attempts.write(conn, ours, at)
-    parts.write(
+    message_parts.write(
         conn,
         [
             MultipartAttempt(each.carrier, each.attempt.ref, each.n, each.attempt.parts)
@@ -80,4 +80,4 @@ def _play_test_messages(rt: Runtime, conn: Connection, entry: PortionResult, acc
         Receipt(TEST_CARRIER, str(each.ref), ReceiptVerdict.DELIVERED, None, each.ref, code=None, at=None, raw="")
         for each in played
     ]
-    receipts.keep(conn, rt.new_ids(), reports, {str(each.ref): test_numbers.delay(each.to) for each in played})
+    receipts.keep(conn, rt.new_ids(), reports, {str(each.ref): sandbox_numbers.delay(each.to) for each in played})

@@ -7,7 +7,7 @@ from itertools import chain, groupby, zip_longest
 from uuid import UUID
 
 from pipeline.journal import Run
-from pipeline.store.leases import Claim, PortionMark
+from pipeline.store.batch_claims import Claim, PortionMark
 from schema.carriage import Parcel
 from schema.message_class import MessageClass
 

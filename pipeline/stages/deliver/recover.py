@@ -16,10 +16,10 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.portion_result import PortionResult, record
 from pipeline.stages.deliver.portions import NOTHING, Portion
 from pipeline.stages.deliver.regroup import put_aside, set_apart
-from pipeline.store import leases, ledger, parts, recovery
-from pipeline.store.leases import Claim, LeaseState
+from pipeline.store import batch_claims, ledger, lost_batches, message_parts
+from pipeline.store.batch_claims import Claim, LeaseState
 from pipeline.store.ledger import Moved
-from pipeline.store.recovery import DeadWorkersBatch, Settled
+from pipeline.store.lost_batches import DeadWorkersBatch, Settled
 from pipeline.transitions import poison_batches
 from schema.carriage import Attempt, Parcel
 from schema.message import Hint
@@ -53,11 +53,11 @@ def _settle(rt: Runtime, journal: DeadJournal) -> list[Hint] | None:
     found: list[Hint] = []
     while True:
         with rt.begin() as conn:
-            held = recovery.held(conn, journal.id, _PORTION)
+            held = lost_batches.held(conn, journal.id, _PORTION)
             if not held:
                 return found if entries is not None else None
             entries = journal.entries() if entries is None else entries
-            loads = leases.parcels(conn, [each.claim for each in held if each.in_hand])
+            loads = batch_claims.parcels(conn, [each.claim for each in held if each.in_hand])
             account = _account(held, entries, loads)
             found += _write(rt, conn, held, account)
         log.warning(
@@ -79,7 +79,7 @@ def _note_late(rt: Runtime, entries: Entries) -> None:
     ]
     if known:
         with rt.begin() as conn:
-            parts.write(conn, recovery.note_late(conn, known))
+            message_parts.write(conn, lost_batches.note_late(conn, known))
 
 
 @dataclass(slots=True)
@@ -166,9 +166,9 @@ def _let_go(
     poison = [each for each in stuck if each.claims >= rt.settings.poison_claims]
     resting = [each for each in stuck if each.claims == rt.settings.poison_claims - 1]
     released = poison_batches.park(conn, now, [each.claim for each in poison])
-    recovery.rest(conn, [_settled(each, account) for each in resting], rt.settings.lease_seconds)
+    lost_batches.rest(conn, [_settled(each, account) for each in resting], rt.settings.lease_seconds)
     others = [each for each in held if each not in poison and each not in resting]
-    hints += recovery.reopen(conn, [_settled(each, account) for each in others])
+    hints += lost_batches.reopen(conn, [_settled(each, account) for each in others])
     return released
 
 

@@ -13,14 +13,14 @@ from pipeline.rules.routing.failover import Chain, FailoverPlan, NextCarrier, Re
 from pipeline.rules.routing.routes import TEST_CARRIER, RouteQuery
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.portion_result import PortionResult
-from pipeline.store import carriers, holds, leases, messages, routing_snapshot
+from pipeline.store import batch_claims, carriers, holds, messages, routing_snapshot
+from pipeline.store.batch_claims import Claim
 from pipeline.store.carriers import CarrierRow
-from pipeline.store.leases import Claim
 from pipeline.store.ledger import Moved
 from pipeline.store.messages import Undecided
 from pipeline.store.routing_snapshot import RouteChoice
-from pipeline.transitions import message_ends, successor_batches
-from pipeline.transitions.message_ends import End
+from pipeline.transitions import final_statuses, successor_batches
+from pipeline.transitions.final_statuses import End
 from pipeline.transitions.successor_batches import Successor, successor
 from schema.message import Hint
 from schema.vocabulary import CarrierState, Code, Outcome, ResendReason
@@ -41,7 +41,7 @@ def finish(
         for claim in these
     }
     kept = {claim.span.batch for claim in these if _stays(claim, plans[claim.span.batch])}
-    leases.finish(conn, [claim.span.batch for claim in claims if claim.span.batch not in kept])
+    batch_claims.finish(conn, [claim.span.batch for claim in claims if claim.span.batch not in kept])
     holds.keep(conn, sorted(kept))
     successors: list[Successor] = []
     ends: list[End] = []
@@ -53,7 +53,7 @@ def finish(
     ends += (_end(claim, members, Code.CARRIER_REFUSED) for claim in claims if (members := over.get(claim.span.batch)))
     _lock_resent(conn, successors, ends)
     hints = successor_batches.write(conn, now, rt.new_ids(), successors)
-    return hints, message_ends.end(conn, now, ends)
+    return hints, final_statuses.end(conn, now, ends)
 
 
 def _lock_resent(conn: Connection, successors: Sequence[Successor], ends: Sequence[End]) -> None:
@@ -138,7 +138,7 @@ def put_aside(
         ends.append(_end(claim, expired, Code.EXPIRED))
     _lock_resent(conn, successors, ends)
     successor_batches.write(conn, now, rt.new_ids(), successors)
-    return message_ends.end(conn, now, ends)
+    return final_statuses.end(conn, now, ends)
 
 
 def set_apart(

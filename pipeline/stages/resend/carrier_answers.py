@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pipeline.carriers.contract import QueryableCarrier
 from pipeline.runtime import Runtime
-from pipeline.store import carriers, parts, unknown_outcomes
-from pipeline.store.parts import MultipartAttempt
+from pipeline.store import carriers, message_parts, unknown_outcomes
+from pipeline.store.message_parts import MultipartAttempt
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome
 
@@ -30,5 +30,5 @@ def note(rt: Runtime, name: str, reported: Sequence[Attempt]) -> set[UUID]:
     clear = {each.ref: each for each in reported if each.outcome is not Outcome.UNKNOWN}
     with rt.begin() as conn:
         noted = unknown_outcomes.answer(conn, name, list(clear.values()))
-        parts.write(conn, [MultipartAttempt(name, ref, n, clear[ref].parts) for ref, n in noted.items()])
+        message_parts.write(conn, [MultipartAttempt(name, ref, n, clear[ref].parts) for ref, n in noted.items()])
     return set(noted)

@@ -13,7 +13,7 @@ from pipeline.stages.resend.next_carrier import resend
 from pipeline.store import carriers, ledger, messages, resendable, unknown_outcomes
 from pipeline.store.ledger import Moved
 from pipeline.store.unknown_outcomes import UnknownAttempt
-from pipeline.transitions import attempt_results, message_ends
+from pipeline.transitions import attempt_results, final_statuses
 from schema.message import Hint
 from schema.vocabulary import CarrierState, Code, Outcome, ResendReason
 from schema.vocabulary import UnknownAbility as Ability
@@ -139,5 +139,5 @@ def _fail(
             ended[Code.UNDELIVERED if each.was_undelivered else code].append(each.message)
     released: list[Moved] = []
     for code, messages_ in ended.items():
-        released += message_ends.fail_sent(conn, now, sorted(set(messages_)), code, held).released
+        released += final_statuses.fail_sent(conn, now, sorted(set(messages_)), code, held).released
     return released

@@ -12,11 +12,12 @@ import pytest
 from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import CommandId, MessageState, Tag
 from pipeline.stages import dead_letters
+from pipeline.stages.carrier_placement import keep_connected
 from pipeline.stages.deliver import deliver
-from pipeline.stages.placement import keep_connected
 from pipeline.stages.resend import resend_due
 from schema.vocabulary import DeadLetterSource
 from tests.carriers.smpp.peer import EsmeConnection, smsc
+from workers.carrier_workers.listener import handle_events
 
 TEXT = "id:{} sub:001 dlvrd:001 submit date:2311021200 done date:2311021201 stat:{} err:000 text:"
 SOURCE, DESTINATION = pdu.address("source_addr", 1, 1, "2348012345678"), pdu.address("destination_addr", 5, 0, "ACME")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.stages.admin.audit import audit
-from pipeline.stages.placement import keep_connected
+from pipeline.stages.carrier_placement import keep_connected
 from pipeline.stages.settle import book, settle
 from schema.carriage import CarrierEvents
 from tests.carriers.smpp.foreign_smscs import ScriptedVendor, node_smpp, smpp34

@@ -14,11 +14,12 @@ import pytest
 from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import RESPONSE, CommandId, CommandStatus, Tag
 from pipeline.carriers.smpp.framer import LONGEST
-from pipeline.stages.placement import keep_connected
+from pipeline.stages.carrier_placement import keep_connected
 from pipeline.stages.settle import settle
 from tests.carriers.smpp.peer import Clients, EsmeConnection, smsc
 from tests.carriers.smpp.test_session_deliver_sm import Listener, until
 from tests.fuzzing import rounds, seeded
+from workers.carrier_workers.listener import handle_events
 
 RECEIPT = "id:{} sub:001 dlvrd:001 submit date:2611220434 done date:2611220435 stat:DELIVRD err:000 text:hello"
 SOURCE, DESTINATION = pdu.address("source_addr", 1, 1, "2348012345678"), pdu.address("destination_addr", 5, 0, "ACME")

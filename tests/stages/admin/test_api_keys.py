@@ -13,7 +13,7 @@ from pipeline.settings import Settings
 from pipeline.stages.admin.api_keys import IssuedKey, list_keys, revoke
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.verification import challenge, open_challenges
-from pipeline.stages.maintenance import maintain
+from pipeline.stages.hourly_maintenance import maintain
 from tests.dialects.vendors import Vendor, issue
 
 

@@ -9,7 +9,7 @@ from pipeline.errors import InvalidInput, NotFound
 from pipeline.rules.identity import ids
 from pipeline.stages.admin.carrier_status import CarrierStatus, Waiting, carrier_statuses
 from pipeline.stages.admin.carriers import adjust_carrier, list_carriers, set_carrier, set_carrier_state
-from pipeline.store import health
+from pipeline.store import circuit_breakers
 from schema.vocabulary import BatchStatus, CarrierState, Outcome, ReceiptVerdict
 
 QUARTER = timedelta(minutes=15)
@@ -73,7 +73,7 @@ def test_what_waits_for_a_carrier_is_told_by_its_state(world: Any) -> None:
 
 
 def test_an_ill_carrier_is_told_with_its_countries(world: Any) -> None:
-    health.report(world.rt.valkey, {"alpha": (0, 50), "alpha/NG": (0, 50), "alphabet": (0, 50)})
+    circuit_breakers.report(world.rt.valkey, {"alpha": (0, 50), "alpha/NG": (0, 50), "alphabet": (0, 50)})
 
     found = of(world, "alpha")
 
@@ -82,7 +82,7 @@ def test_an_ill_carrier_is_told_with_its_countries(world: Any) -> None:
 
 def test_who_is_resumed_by_hand_is_well_at_once(world: Any) -> None:
     set_carrier_state(world.rt, "alpha", CarrierState.DRAINED, "it smells")
-    health.report(world.rt.valkey, {"alpha": (0, 50), "alpha/NG": (0, 50)})
+    circuit_breakers.report(world.rt.valkey, {"alpha": (0, 50), "alpha/NG": (0, 50)})
     drained = of(world, "alpha")
 
     set_carrier_state(world.rt, "alpha", CarrierState.ACTIVE)

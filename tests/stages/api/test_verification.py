@@ -13,7 +13,7 @@ from pipeline.dialects.telesign.operations import API
 from pipeline.settings import Settings
 from pipeline.stages.api.choose_sender import SenderPreference, choose_senders
 from pipeline.stages.api.verification import CheckedCode, challenge, check, complete, follow, make_code, open_challenges
-from pipeline.stages.maintenance import CHALLENGE_DAYS, maintain
+from pipeline.stages.hourly_maintenance import CHALLENGE_DAYS, maintain
 from pipeline.store import accounts
 from pipeline.store.api import challenges
 from schema.vocabulary import ChallengeState, SenderState

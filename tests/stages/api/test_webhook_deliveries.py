@@ -16,7 +16,7 @@ from pipeline.settings import Settings
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
 from pipeline.stages.api.webhook_deliveries import CallOutcome, DeliveryJob
 from pipeline.stages.cancel import cancel
-from pipeline.stages.maintenance import maintain
+from pipeline.stages.hourly_maintenance import maintain
 from pipeline.stages.promote import promote
 from pipeline.stages.settle import book, settle
 from pipeline.store import receipts

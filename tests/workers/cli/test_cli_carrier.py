@@ -14,9 +14,9 @@ import redis
 from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import CommandId, CommandStatus
 from pipeline.runtime import Runtime
-from pipeline.stages.placement import BindReporter, keep_connected
+from pipeline.stages.carrier_placement import BindReporter, keep_connected
 from pipeline.stages.settle import book
-from pipeline.store import carrier_binds, health
+from pipeline.store import carrier_binds, circuit_breakers
 from schema.carriage import BindReport, Receipt
 from schema.vocabulary import ReceiptVerdict
 from tests.carriers.smpp.peer import EsmeConnection, smsc
@@ -47,7 +47,7 @@ def status(shell: Shell, *options: object) -> list[dict[str, object]]:
 def test_a_carrier_s_condition_is_shown(shell: Shell, valkey: redis.Redis) -> None:
     shell("carrier", "add", "beta", "--kind", "simulated", "--segments-per-second", 100)
     shell("carrier", "drain", "beta", "--reason", "their link is down")
-    health.report(valkey, {"beta": (0, 50), "beta/NG": (0, 50)})
+    circuit_breakers.report(valkey, {"beta": (0, 50), "beta/NG": (0, 50)})
 
     [found] = status(shell, "beta")
     one, all_ = shell("carrier", "status", "beta").out, shell("carrier", "status").out
@@ -162,7 +162,7 @@ def test_receipts_of_which_no_message_is_known_are_told(shell: Shell, valkey: re
 
 def test_the_ill_are_named_by_the_status_of_everything(shell: Shell, valkey: redis.Redis) -> None:
     well = shell("status").out
-    health.report(valkey, {"gamma": (0, 50)})
+    circuit_breakers.report(valkey, {"gamma": (0, 50)})
 
     ill = shell("status")
 
@@ -173,7 +173,7 @@ def test_the_ill_are_named_by_the_status_of_everything(shell: Shell, valkey: red
 
 def test_resuming_a_carrier_closes_its_breaker(shell: Shell, valkey: redis.Redis) -> None:
     shell("carrier", "add", "beta", "--kind", "simulated")
-    health.report(valkey, {"beta": (0, 50)})
+    circuit_breakers.report(valkey, {"beta": (0, 50)})
 
     assert shell("carrier", "resume", "beta").code == 0
 

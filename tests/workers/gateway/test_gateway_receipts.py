@@ -19,7 +19,7 @@ from pipeline.settings import Settings
 from pipeline.stages.admin import overview
 from pipeline.stages.settle import settle
 from pipeline.store import carriers
-from workers.gateway.gateway_server import Gateway
+from workers.gateway.gateway_process import Gateway
 from workers.lab.embedded import development
 
 Client = TestClient[Any, Any]

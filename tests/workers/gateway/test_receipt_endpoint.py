@@ -24,7 +24,7 @@ from pipeline.stages.admin.carriers import set_carrier
 from pipeline.stages.settle import settle
 from pipeline.store import carriers
 from schema.vocabulary import DeadLetterSource
-from workers.gateway.gateway_server import Gateway
+from workers.gateway.gateway_process import Gateway
 
 Client = TestClient[Any, Any]
 REF = UUID("0193f0a0-0000-7000-8000-000000000001")

@@ -11,11 +11,11 @@ from pipeline.settings import Settings
 from workers import local_state
 from workers.cli.commands import bench as command
 from workers.lab.bench.bench_producers import bulk, codes
+from workers.lab.bench.full_run import _carriers, run
 from workers.lab.bench.latency import spread
 from workers.lab.bench.plan import BenchPlan
 from workers.lab.bench.setup import BULK, CODES, BenchSetup
 from workers.lab.bench.table import table
-from workers.lab.bench.whole import _carriers, run
 from workers.lab.embedded import development
 
 # a bench starts the processes of production several times over

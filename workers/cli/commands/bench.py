@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import click
 
+from workers.lab.bench.full_run import run
 from workers.lab.bench.plan import PARTS, BenchPlan
-from workers.lab.bench.whole import run
 
 _USUAL = BenchPlan()
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import click
 
 from pipeline.settings import Settings
-from pipeline.stages.admin.preview import template_text
+from pipeline.stages.admin.order_preview import template_text
 from pipeline.stages.admin.repeated_orders import in_conflict
 from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
 from schema.message_class import MessageClass

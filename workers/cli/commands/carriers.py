@@ -6,7 +6,7 @@ import sys
 import click
 
 from workers import logs
-from workers.carrier_workers import processes
+from workers.carrier_workers import carrier_processes
 from workers.server_urls import with_local_servers
 
 
@@ -20,7 +20,7 @@ def carriers(name: str | None) -> None:
     many as its settings say.
     """
     if name:
-        os.execv(sys.executable, processes.command(name))
+        os.execv(sys.executable, carrier_processes.command(name))
     else:
         logs.set_up("carriers")
-        processes.serve(with_local_servers())
+        carrier_processes.serve(with_local_servers())

@@ -3,7 +3,7 @@
 import click
 
 from workers import logs
-from workers.gateway.gateway_server import serve
+from workers.gateway.gateway_process import serve
 from workers.server_urls import with_local_servers
 
 

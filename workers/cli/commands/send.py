@@ -11,7 +11,7 @@ import click
 from pipeline.errors import DatabaseFault
 from pipeline.settings import Settings
 from pipeline.stages.admin import overview
-from pipeline.stages.admin.preview import Preview
+from pipeline.stages.admin.order_preview import Preview
 from pipeline.stages.admin.repeated_orders import KeyHolder, holder
 from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
 from schema.message import Refusal

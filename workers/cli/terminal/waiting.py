@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from pipeline.runtime import Runtime
-from pipeline.stages.admin.progress import Progress, progress
+from pipeline.stages.admin.request_progress import Progress, progress
 from schema.vocabulary import Status
 
 #: seconds between two polls, and their greatest value

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.placement import all_placements
+from pipeline.stages.carrier_placement import all_placements
 from schema.vocabulary import Placement
 from workers.lab.supervisor.supervise import ChildProcess, StopTimeouts
 from workers.processes.child_environment import child_environment

@@ -32,12 +32,12 @@ from urllib.parse import urlsplit
 
 from pipeline.carriers.contract import USUAL_THANKS, CarrierKind, HttpReceipts
 from pipeline.carriers.setting_reader import SettingReader
-from pipeline.carriers.vendors.client import VendorCarrier, VendorConnection
 from pipeline.carriers.vendors.dlt_registrations import Registrations, has_ids
 from pipeline.carriers.vendors.generic.placeholders import Maps
 from pipeline.carriers.vendors.generic.receipt_rules import ReceiptRules, prove, read, thanks
 from pipeline.carriers.vendors.generic.request_templates import RequestTemplates, balance_query, headers_of, question
 from pipeline.carriers.vendors.generic.response_rules import ResponseRules
+from pipeline.carriers.vendors.vendor_client import VendorCarrier, VendorConnection
 from schema.vocabulary import UnknownAbility
 
 __all__ = ["make", "prove", "read", "thanks"]

@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import quote, quote_plus
 
 from pipeline.carriers.setting_reader import SettingReader
-from pipeline.carriers.vendors.client import digits, seconds_left
+from pipeline.carriers.vendors.vendor_client import digits, seconds_left
 from schema.carriage import Parcel
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from pipeline.carriers.http1 import Address, HttpResponse, request
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
-from pipeline.carriers.vendors.client import FORM, JSON, BalanceQuery, StatusQuery, money
 from pipeline.carriers.vendors.dlt_registrations import NOTHING, Registrations
 from pipeline.carriers.vendors.generic import placeholders
 from pipeline.carriers.vendors.generic.placeholders import Maps
 from pipeline.carriers.vendors.generic.response_rules import ResponseRules
+from pipeline.carriers.vendors.vendor_client import FORM, JSON, BalanceQuery, StatusQuery, money
 from schema.carriage import Parcel
 
 METHODS = ("POST", "GET", "PUT")

@@ -9,9 +9,9 @@ from uuid import UUID
 from pipeline.carriers.http1 import HttpResponse
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
-from pipeline.carriers.vendors.client import accepted, refused_as, throttled, unclear, unknown
 from pipeline.carriers.vendors.generic import error_pages
-from pipeline.carriers.vendors.scalars import decoded
+from pipeline.carriers.vendors.scalar_parsers import decoded
+from pipeline.carriers.vendors.vendor_client import accepted, refused_as, throttled, unclear, unknown
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome
 

@@ -22,7 +22,7 @@ from uuid import UUID
 from pipeline.carriers.contract import NO_NOTES, SubmitNotes
 from pipeline.carriers.http1 import Address, ConnectionPool, HttpClient, HttpFault, HttpResponse, request, retry_after
 from pipeline.carriers.setting_reader import SettingReader
-from pipeline.carriers.vendors import scalars, urls
+from pipeline.carriers.vendors import scalar_parsers, urls
 from pipeline.carriers.vendors.dlt_registrations import NoDltId
 from pipeline.rules.routing.retryable import OUTCOMES
 from schema.carriage import Attempt, Parcel
@@ -228,7 +228,7 @@ def unregistered(ref: UUID) -> Attempt:
 
 def accepted(ref: UUID, given: object, parts: Sequence[str] = ()) -> Attempt:
     """Return an accepted attempt if the vendor's id is valid; unknown otherwise."""
-    id_ = given if isinstance(given, str) else "" if isinstance(given, bool) else scalars.spelt(given) or ""
+    id_ = given if isinstance(given, str) else "" if isinstance(given, bool) else scalar_parsers.spelt(given) or ""
     if _ID.fullmatch(id_):
         return Attempt(ref, Outcome.ACCEPTED, id_, parts=tuple(parts))
     return Attempt(ref, Outcome.UNKNOWN, code="unreadable", detail="accepted without an id")
@@ -269,7 +269,7 @@ def throttled(ref: UUID, answer: HttpResponse, seconds: float | None = None) -> 
 
 def fit(code: object) -> str | None:
     """Return a vendor's code as text, if it may be stored: short, and without a phone number."""
-    text = "" if isinstance(code, bool) else scalars.spelt(code) or ""
+    text = "" if isinstance(code, bool) else scalar_parsers.spelt(code) or ""
     return text if _CODE.fullmatch(text) else None
 
 
@@ -305,8 +305,8 @@ def seconds_left(parcel: Parcel, now: datetime, low: int, high: int) -> int | No
 
 def money(amount: object, currency: object) -> tuple[Decimal, str] | None:
     """Return a balance from a vendor's values, None where the amount is invalid."""
-    found = scalars.amount(amount)
-    return None if found is None else (found, scalars.spelt(currency) or "")
+    found = scalar_parsers.amount(amount)
+    return None if found is None else (found, scalar_parsers.spelt(currency) or "")
 
 
 def secret(options: SettingReader, key: str, default: str | None = None) -> str:

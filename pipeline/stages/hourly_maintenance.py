@@ -9,8 +9,8 @@ from pipeline.store import (
     dead_letters,
     events,
     idempotency_keys,
+    message_parts,
     partitions,
-    parts,
     requests,
 )
 from pipeline.store.api import challenges, webhook_deliveries, webhook_endpoints
@@ -35,7 +35,7 @@ def maintain(rt: Runtime) -> list[str]:
         idempotency_keys.prune(conn, rt.settings.idempotency_days)
         requests.forget_redeliveries(conn, rt.settings.idempotency_days)
         challenges.prune(conn, CHALLENGE_DAYS)
-        parts.prune(conn, PART_DAYS)
+        message_parts.prune(conn, PART_DAYS)
         carrier_binds.prune(conn, BIND_DAYS)
         webhook_endpoints.follow_all(conn)
         webhook_deliveries.prune(conn, rt.settings.webhook_days)

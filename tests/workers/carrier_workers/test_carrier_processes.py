@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schema.vocabulary import Placement
-from workers.carrier_workers.processes import CarrierProcesses
+from workers.carrier_workers.carrier_processes import CarrierProcesses
 
 WAITS = "import time; time.sleep(60)"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.stages.admin.carriers import set_carrier, set_carrier_state
-from pipeline.stages.balance_poll import BalancePoller
+from pipeline.stages.carrier_balance_poll import BalancePoller
 from schema.vocabulary import CarrierState
 from tests.carriers.raw import listening, plain
 

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.store.batch_claims import RESTING, Claim
 from pipeline.store.batches import hints
-from pipeline.store.leases import RESTING, Claim
+from pipeline.store.message_parts import MultipartAttempt
 from pipeline.store.messages import Span
-from pipeline.store.parts import MultipartAttempt
 from schema.carriage import Attempt
 from schema.message import Hint
 from schema.message_class import MessageClass

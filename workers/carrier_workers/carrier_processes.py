@@ -15,7 +15,7 @@ from types import FrameType
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.placement import all_placements
+from pipeline.stages.carrier_placement import all_placements
 from schema.vocabulary import Placement
 from workers.processes.parent_death_signal import with_parent_death_signal
 

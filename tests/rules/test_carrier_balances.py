@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.rules.money.balances import LOW_BALANCE, spell, state
+from pipeline.rules.money.carrier_balances import LOW_BALANCE, spell, state
 from schema.vocabulary import CarrierState
 
 ACTIVE, DRAINED = CarrierState

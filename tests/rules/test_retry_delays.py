@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules.routing.retries import WAITS, again, wait
+from pipeline.rules.routing.retry_delays import WAITS, again, wait
 from schema.message_class import MessageClass
 
 each_class = pytest.mark.parametrize("message_class", MessageClass)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from pipeline.stages.admin.progress import Progress, progress
+from pipeline.stages.admin.request_progress import Progress, progress
 
 
 def test_a_request_tells_its_messages_by_public_status(world: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.carriers.vendors import scalars
+from pipeline.carriers.vendors import scalar_parsers
 
 MOMENT = datetime(2023, 11, 14, 22, 13, tzinfo=UTC)
 
@@ -52,7 +52,7 @@ MOMENT = datetime(2023, 11, 14, 22, 13, tzinfo=UTC)
     ],
 )
 def test_a_moment_is_read_however_it_is_spelt(spelt: Any) -> None:
-    assert scalars.moment(spelt) == MOMENT
+    assert scalar_parsers.moment(spelt) == MOMENT
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_moment_is_read_however_it_is_spelt(spelt: Any) -> None:
     ],
 )
 def test_a_format_says_how_a_moment_is_spelt_and_any_usual_spelling_is_read_besides(spelt: Any, format_: str) -> None:
-    assert scalars.moment(spelt, format_) == datetime(2023, 11, 12, 22, 13, tzinfo=UTC)
+    assert scalar_parsers.moment(spelt, format_) == datetime(2023, 11, 12, 22, 13, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_format_says_how_a_moment_is_spelt_and_any_usual_spelling_is_read_besi
     [None, "", "soon", True, False, {}, [], 7, "7", "32/13/2023 22:13", "99999999999", 1e300, "0", float("nan")],
 )
 def test_what_is_no_moment_is_none(spelt: Any) -> None:
-    assert scalars.moment(spelt) is None
+    assert scalar_parsers.moment(spelt) is None
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_what_is_no_moment_is_none(spelt: Any) -> None:
     + [(odd, None) for odd in (None, "", "x", True, False, 1.5, "1.5", {}, [], "1e3", "9" * 40)],
 )
 def test_a_whole_number_is_one_as_a_number_and_as_text(given: Any, found: int | None) -> None:
-    assert scalars.whole(given) == found
+    assert scalar_parsers.whole(given) == found
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_whole_number_is_one_as_a_number_and_as_text(given: Any, found: int | 
     + [(odd, None) for odd in (None, "", "maybe", 2, {}, [])],
 )
 def test_a_truth_is_one_as_a_truth_a_number_and_as_text(given: Any, found: bool | None) -> None:
-    assert scalars.truth(given) is found
+    assert scalar_parsers.truth(given) is found
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_truth_is_one_as_a_truth_a_number_and_as_text(given: Any, found: bool 
     [("a", "a"), (7, "7"), (0, "0"), (7.0, "7"), (True, "true"), (" x ", "x"), ("", None), (None, None)],
 )
 def test_a_word_may_come_as_a_number(given: Any, found: str | None) -> None:
-    assert scalars.word(given, "status") == found
+    assert scalar_parsers.word(given, "status") == found
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,14 @@ def test_a_word_may_come_as_a_number(given: Any, found: str | None) -> None:
     + [(odd, None) for odd in (None, "", "EUR", "nan", "inf", True, {}, "1,2,3")],
 )
 def test_an_amount_may_have_marks_between_its_thousands(spelt: Any, found: str | None) -> None:
-    assert scalars.amount(spelt) == (None if found is None else Decimal(found))
+    assert scalar_parsers.amount(spelt) == (None if found is None else Decimal(found))
 
 
 @pytest.mark.parametrize("given", ["x" * 129, "a\0b", "né", ["x"], {"x": 1}])
 def test_what_is_no_short_text_is_no_label_and_no_word(given: Any) -> None:
-    assert scalars.label(given) is None
+    assert scalar_parsers.label(given) is None
     with pytest.raises(ValueError, match="status"):
-        scalars.word(given, "status")
+        scalar_parsers.word(given, "status")
 
 
 TEXT = '{"text": "Grüße"}'
@@ -146,8 +146,8 @@ TEXT = '{"text": "Grüße"}'
     ],
 )
 def test_json_is_read_in_whatever_octets_it_comes(octets: bytes) -> None:
-    assert scalars.parsed(octets) == {"text": "Grüße"}
+    assert scalar_parsers.parsed(octets) == {"text": "Grüße"}
 
 
 def test_a_line_break_within_a_text_spoils_no_json() -> None:
-    assert scalars.parsed(b'{"text": "a\nb"}') == {"text": "a\nb"}
+    assert scalar_parsers.parsed(b'{"text": "a\nb"}') == {"text": "a\nb"}

@@ -16,13 +16,13 @@ from pipeline.carriers.contract import CarrierKind
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin.audit import audit
-from pipeline.stages.maintenance import PART_DAYS, maintain
+from pipeline.stages.hourly_maintenance import PART_DAYS, maintain
 from pipeline.stages.receive import keep
 from pipeline.stages.resend import note
 from pipeline.stages.settle import book, settle
 from pipeline.stages.sweep import sweep
-from pipeline.store import parts
-from pipeline.store.parts import MultipartAttempt
+from pipeline.store import message_parts
+from pipeline.store.message_parts import MultipartAttempt
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.stages.scripted import KIND, Line, Scripted, Stage
@@ -140,7 +140,9 @@ def test_parts_that_are_reported_before_the_submit_is_answered_wait_for_it(stage
         "UPDATE provider_attempts SET outcome = 'accepted', carrier_ref = %(ref)s", ref=f"alpha-{message}-1"
     )
     with stage.rt.begin() as conn:
-        parts.write(conn, [MultipartAttempt("alpha", message, 1, [f"alpha-{message}-{part}" for part in (1, 2, 3)])])
+        message_parts.write(
+            conn, [MultipartAttempt("alpha", message, 1, [f"alpha-{message}-{part}" for part in (1, 2, 3)])]
+        )
 
     stage.passes(2)
     settle(stage.rt)
@@ -222,8 +224,8 @@ def test_a_reference_that_is_given_out_anew_means_the_newest_message(stage: Stag
     stage.lines["alpha"].parts = 0
     old, new, whole = (stage.send()[0] for _ in range(3))
     with stage.rt.begin() as conn:
-        parts.write(conn, [MultipartAttempt("alpha", old, 1, ["7", "8"])])
-        parts.write(conn, [MultipartAttempt("alpha", new, 1, ["8", "9"])])
+        message_parts.write(conn, [MultipartAttempt("alpha", old, 1, ["7", "8"])])
+        message_parts.write(conn, [MultipartAttempt("alpha", new, 1, ["8", "9"])])
     stage.world.run("UPDATE parts SET created_at = now() - interval '1 day'")
     stage.world.run("UPDATE provider_attempts SET carrier_ref = '7' WHERE message_id = %(whole)s", whole=whole)
     reports = [stage.report(new, "alpha") for _ in range(3)]

@@ -11,7 +11,7 @@ from pipeline.dialects.registry import DIALECTS
 from pipeline.rules.identity import ids
 from pipeline.settings import Settings
 from pipeline.stages.api import webhook_endpoints
-from pipeline.stages.maintenance import maintain
+from pipeline.stages.hourly_maintenance import maintain
 from pipeline.store import events
 from tests.dialects.vendors import Vendor
 

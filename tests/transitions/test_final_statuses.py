@@ -10,8 +10,8 @@ import pytest
 
 import pipeline
 from pipeline.store import ledger, message_moves
-from pipeline.transitions import message_ends
-from pipeline.transitions.message_ends import End
+from pipeline.transitions import final_statuses
+from pipeline.transitions.final_statuses import End
 from schema.vocabulary import Code, ResendReason
 
 NUMBERS = ["+2348012345678", "+2348012345679"]
@@ -32,7 +32,7 @@ def test_a_final_status_its_release_and_its_event_have_the_time_that_was_given(w
     at = (world.rt.now() + timedelta(days=30)).replace(microsecond=0)
 
     with world.rt.begin() as conn:
-        released = message_ends.end(conn, at, [End(one, Code.EXPIRED, None), End(other, Code.OPTED_OUT, None)])
+        released = final_statuses.end(conn, at, [End(one, Code.EXPIRED, None), End(other, Code.OPTED_OUT, None)])
         ledger.release(conn, released, at)
 
     assert world.rows("SELECT DISTINCT status, money, final_at FROM messages") == [("failed", "released", at)]
@@ -49,7 +49,7 @@ def test_messages_of_many_batches_that_end_alike_take_one_statement(
 
     with world.rt.begin() as conn:
         monkeypatch.setattr(conn, "exec_driver_sql", counting(conn.exec_driver_sql, asked))
-        released = message_ends.end(
+        released = final_statuses.end(
             conn, world.rt.now(), [End(one, Code.EXPIRED, None), End(other, Code.EXPIRED, None)]
         )
         ledger.release(conn, released, world.rt.now())
@@ -65,7 +65,7 @@ def test_of_messages_that_were_sent_only_the_undeliverable_end(world: Any) -> No
 
     with world.rt.begin() as conn:
         ends = [End(one, Code.EXPIRED, ResendReason.DOUBT), End(other, Code.EXPIRED, ResendReason.UNDELIVERED)]
-        ledger.release(conn, message_ends.end(conn, world.rt.now(), ends), world.rt.now())
+        ledger.release(conn, final_statuses.end(conn, world.rt.now(), ends), world.rt.now())
 
     query = "SELECT DISTINCT status, money, error_code FROM messages WHERE id = ANY(%(ids)s)"
     assert world.rows(query, ids=one) == [("sent", "held", None)]
@@ -76,7 +76,7 @@ def test_a_code_that_the_lifecycle_does_not_know_of_a_move_is_refused(world: Any
     one, _ = two_batches(world)
 
     with pytest.raises(AssertionError), world.rt.begin() as conn:
-        message_ends.end(conn, world.rt.now(), [End(one, Code.UNRESOLVED, None)])
+        final_statuses.end(conn, world.rt.now(), [End(one, Code.UNRESOLVED, None)])
 
     assert world.rows("SELECT DISTINCT status FROM messages") == [None]
 

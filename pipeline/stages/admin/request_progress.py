@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pipeline.rules.identity import ids
 from pipeline.runtime import Runtime
-from pipeline.store import progress as store
-from pipeline.store import replays
+from pipeline.store import idempotent_replays
+from pipeline.store import request_progress as store
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def progress(rt: Runtime, wanted: Collection[UUID]) -> dict[UUID, Progress]:
     with rt.begin() as conn:
         rows = store.requests(conn, list(wanted))
         repeats = [(row["id"], row["first_message"], row["recipients"]) for row in rows if row["repeats"]]
-        originals = replays.originals(conn, repeats)
+        originals = idempotent_replays.originals(conn, repeats)
         rows += store.requests(conn, sorted(set(originals.values()) - {row["id"] for row in rows}))
         spans = [(row["id"], row["first_message"], _last(row)) for row in rows if row["accepted"]]
         found = {row["id"]: Progress(row["recipients"], row["recipients"] - row["accepted"]) for row in rows}

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pipeline.carriers import balance_settings, registry
 from pipeline.carriers.balance_settings import BalancePolling
 from pipeline.carriers.contract import CarrierWithBalance
-from pipeline.rules.money import balances
+from pipeline.rules.money import carrier_balances
 from pipeline.runtime import Runtime
 from pipeline.store import carriers
 from pipeline.store.carriers import CarrierRow
@@ -45,7 +45,7 @@ def poll_balance(rt: Runtime, row: CarrierRow, watched: BalancePolling) -> None:
     The query has a connection of its own, so that it does not delay messages, nor they the query.
     """
     said = _ask(rt, row)
-    spelt = balances.spell(*said) if said else None
+    spelt = carrier_balances.spell(*said) if said else None
     if said is None or spelt is None:
         log.warning("carrier %s does not say what is left to spend with it", row.name)
         return
@@ -53,7 +53,7 @@ def poll_balance(rt: Runtime, row: CarrierRow, watched: BalancePolling) -> None:
         before = carriers.lock(conn, row.name)
         if before is None:
             return
-        after = balances.state(said[0], watched.low, *before)
+        after = carrier_balances.state(said[0], watched.low, *before)
         carriers.set_balance(conn, row.name, spelt)
         if after != before:
             carriers.set_state(conn, row.name, *after)

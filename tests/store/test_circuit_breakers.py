@@ -1,0 +1,166 @@
+"""A carrier's breaker opens soon, lets one try, and closes on recovery; all processes see the same."""
+
+import time
+
+import pytest
+import redis
+
+from pipeline.runtime import Runtime
+from pipeline.store import circuit_breakers
+from pipeline.store.circuit_breakers import Breaker, CarrierHealth
+
+
+@pytest.fixture
+def valkey(rt: Runtime) -> redis.Redis:
+    assert rt.valkey is not None
+    return rt.valkey
+
+
+def skip_the_pause(valkey: redis.Redis, word: str) -> None:
+    """The pause is over: its end is put into the past, by the server's own clock."""
+    assert valkey.hget(f"postroad:health:{word}", "open")
+    valkey.hset(f"postroad:health:{word}", "open", str(int(time.time() * 1000) - 1))
+
+
+def test_a_carrier_nobody_reported_of_is_well(valkey: redis.Redis) -> None:
+    assert circuit_breakers.look(valkey) == frozenset()
+    assert circuit_breakers.ask(valkey, ["a1"], 5) == {"a1": Breaker.CLOSED}
+
+
+def test_it_opens_within_twenty_bad_outcomes(valkey: redis.Redis) -> None:
+    states = [circuit_breakers.report(valkey, {"a2": (0, 1)})["a2"] for _ in range(20)]
+
+    assert states[0] is Breaker.CLOSED
+    assert states[-1] is Breaker.OPEN
+    assert circuit_breakers.look(valkey) == {"a2"}
+
+
+def test_it_opens_as_soon_after_a_long_time_of_health(valkey: redis.Redis) -> None:
+    circuit_breakers.report(valkey, {"b2": (5000, 0)})
+
+    assert circuit_breakers.report(valkey, {"b2": (0, 20)})["b2"] is Breaker.OPEN
+
+
+def test_a_few_failures_among_many_successes_open_nothing(valkey: redis.Redis) -> None:
+    for _ in range(20):
+        circuit_breakers.report(valkey, {"a3": (200, 20)})
+
+    assert circuit_breakers.look(valkey) == frozenset()
+
+
+def test_one_caller_probes_at_a_time(valkey: redis.Redis) -> None:
+    circuit_breakers.report(valkey, {"a4": (0, 50)})
+    assert circuit_breakers.ask(valkey, ["a4"], 5)["a4"] is Breaker.OPEN
+    skip_the_pause(valkey, "a4")
+
+    answers = [circuit_breakers.ask(valkey, ["a4"], 5)["a4"] for _ in range(5)]
+
+    assert answers == [Breaker.PROBE, *[Breaker.OPEN] * 4]
+    assert circuit_breakers.look(valkey) == {"a4"}
+
+
+def test_a_probe_that_nobody_reports_of_is_given_to_another(valkey: redis.Redis) -> None:
+    circuit_breakers.report(valkey, {"a5": (0, 50)})
+    skip_the_pause(valkey, "a5")
+    circuit_breakers.ask(valkey, ["a5"], 0.001)
+    time.sleep(0.01)
+
+    assert circuit_breakers.ask(valkey, ["a5"], 5)["a5"] is Breaker.PROBE
+
+
+def test_a_probe_without_a_sign_lets_no_other_thread_through(valkey: redis.Redis) -> None:
+    health = CarrierHealth(valkey, "b5")
+    health.note_outcomes([("", False)] * 10)
+    skip_the_pause(valkey, "b5")
+    assert health.ask(5) is Breaker.PROBE
+
+    # it was throttled, or its turn never came
+    health.note_outcomes([], at_once=True)
+
+    assert health.ask(5) is Breaker.OPEN
+
+
+def test_who_chooses_first_when_the_pause_is_over_may_probe(valkey: redis.Redis) -> None:
+    circuit_breakers.report(valkey, {"a0": (0, 50)})
+    skip_the_pause(valkey, "a0")
+
+    assert circuit_breakers.look(valkey) == frozenset()
+    assert circuit_breakers.look(valkey) == {"a0"}
+    assert [circuit_breakers.ask(valkey, ["a0"], 5)["a0"] for _ in range(2)] == [Breaker.PROBE, Breaker.OPEN]
+
+
+def test_a_good_probe_closes_it(valkey: redis.Redis) -> None:
+    circuit_breakers.report(valkey, {"a6": (0, 50)})
+    skip_the_pause(valkey, "a6")
+    circuit_breakers.ask(valkey, ["a6"], 5)
+
+    assert circuit_breakers.report(valkey, {"a6": (1, 0)})["a6"] is Breaker.CLOSED
+    assert circuit_breakers.ask(valkey, ["a6"], 5)["a6"] is Breaker.CLOSED
+
+
+def test_a_bad_probe_opens_it_for_longer(valkey: redis.Redis) -> None:
+    circuit_breakers.report(valkey, {"a7": (0, 50)})
+    before = int(valkey.hget("postroad:health:a7", "open") or 0) - time.time() * 1000
+    skip_the_pause(valkey, "a7")
+    circuit_breakers.ask(valkey, ["a7"], 5)
+
+    assert circuit_breakers.report(valkey, {"a7": (0, 1)})["a7"] is Breaker.OPEN
+    after = int(valkey.hget("postroad:health:a7", "open") or 0) - time.time() * 1000
+    assert after > before + 1000
+
+
+def test_what_was_under_way_when_it_opened_does_not_close_it(valkey: redis.Redis) -> None:
+    circuit_breakers.report(valkey, {"a8": (0, 50)})
+
+    assert circuit_breakers.report(valkey, {"a8": (30, 0)})["a8"] is Breaker.OPEN
+
+
+def test_a_country_of_a_carrier_has_a_breaker_of_its_own(valkey: redis.Redis) -> None:
+    for _ in range(4):
+        circuit_breakers.report(valkey, {"a9": (100, 10), "a9/NG": (0, 10), "a9/GH": (100, 0)})
+
+    assert circuit_breakers.look(valkey) == {"a9/NG"}
+
+
+def test_who_only_wants_to_know_changes_nothing(valkey: redis.Redis) -> None:
+    circuit_breakers.report(valkey, {"b1": (0, 50), "b1/NG": (0, 50), "b2": (9, 1)})
+
+    first = circuit_breakers.watch(valkey)
+    skip_the_pause(valkey, "b1")
+    over = circuit_breakers.watch(valkey)
+
+    assert first is not None
+    assert over is not None
+    assert [(each.word, each.is_tried) for each in first] == [("b1", False), ("b1/NG", False)]
+    assert 0 < first[0].seconds <= 2
+    assert over[0].seconds == 0
+    assert circuit_breakers.ask(valkey, ["b1"], 5)["b1"] is Breaker.PROBE
+    assert [(each.word, each.is_tried) for each in circuit_breakers.watch(valkey) or []] == [
+        ("b1", True),
+        ("b1/NG", False),
+    ]
+
+
+def test_what_is_forgotten_is_well_at_once(valkey: redis.Redis) -> None:
+    circuit_breakers.report(valkey, dict.fromkeys(["c1", "c1/NG", "c1-other", "c12/NG"], (0, 50)))
+
+    assert circuit_breakers.forget(valkey, "c1")
+
+    assert circuit_breakers.look(valkey) == {"c1-other", "c12/NG"}
+    assert circuit_breakers.ask(valkey, ["c1", "c1/NG"], 5) == {"c1": Breaker.CLOSED, "c1/NG": Breaker.CLOSED}
+
+
+def test_without_a_valkey_nobody_knows_who_is_ill() -> None:
+    away = redis.Redis(port=1)
+
+    assert circuit_breakers.watch(None) is None
+    assert circuit_breakers.watch(away) is None
+    assert not circuit_breakers.forget(None, "a")
+    assert not circuit_breakers.forget(away, "a")
+    away.close()
+
+
+def test_without_a_valkey_every_carrier_is_well() -> None:
+    assert circuit_breakers.look(None) == frozenset()
+    assert circuit_breakers.report(None, {"a": (0, 100)}) == {"a": Breaker.CLOSED}
+    assert circuit_breakers.ask(None, ["a"], 5) == {"a": Breaker.CLOSED}
