@@ -29,7 +29,7 @@ FILES = {path.relative_to(ROOT) for path in ROOT.iterdir() if path.is_file()} | 
     if path.is_file() and not {"__pycache__", "build"} & set(path.parts)
 }
 PATHS = FILES | {folder for path in FILES for folder in path.parents}
-#: each path and all its ends: `leases.py`, `store/batch_claims.py`, `pipeline/store/batch_claims.py`
+#: each path and all its ends: `batch_claims.py`, `store/batch_claims.py`, `pipeline/store/batch_claims.py`
 ENDS = {"/".join(path.parts[start:]) for path in PATHS for start in range(len(path.parts))}
 
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)

@@ -311,12 +311,12 @@ def test_where_there_is_too_little_room_the_oldest_of_the_greediest_goes() -> No
         room = ReadBudget(100)
         with room.share("a") as first, room.share("a") as second, room.share("b") as third:
             for share, size in ((first, 30), (second, 30), (third, 40)):
-                share.measure(size)
+                share.set_size(size)
             with pytest.raises(Crowded):  # it goes as soon as it asks for more
-                first.measure(31)
+                first.set_size(31)
             with room.share("c") as fourth:
-                fourth.measure(30)
-                third.measure(40)
+                fourth.set_size(30)
+                third.set_size(40)
             return [share.is_out for share in (first, second, third, fourth)]
 
     assert asyncio.run(story()) == [True, False, False, False]

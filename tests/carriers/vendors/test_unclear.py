@@ -40,6 +40,6 @@ def test_a_success_that_says_nothing_is_unknown(kind: str, status: int, body: An
 
 def test_every_vendor_is_here() -> None:
     vendors = Path(africas_talking.__file__).parent
-    shared = {"__init__", "dlt_registrations", "client", "posted_receipts", "scalars", "urls"}
+    shared = {"__init__", "dlt_registrations", "vendor_client", "posted_receipts", "scalar_parsers", "urls"}
 
     assert {each.stem for each in vendors.glob("*.py")} - shared | {"http"} == set(JUDGES)
