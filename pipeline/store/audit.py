@@ -47,7 +47,7 @@ class Invariant:
 INVARIANTS = (
     Invariant(
         "I1",
-        "every accepted recipient is one message, every message was asked for",
+        "each accepted recipient has exactly one message, each message belongs to a request",
         """
         SELECT count(*) FROM requests AS r
         FULL JOIN (SELECT request_id, count(*) AS n FROM messages GROUP BY request_id) AS m ON m.request_id = r.id
@@ -56,7 +56,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I2",
-        "no batch is late without a lease, a fresh hint or a hold, no message waits for a batch that is done",
+        "no overdue batch is without lease, recent hint or hold; no message is undecided in a finished batch",
         """
         SELECT (SELECT count(*) FROM batches
                 WHERE held IS NULL AND status IN ('admitted', 'queued') AND hinted_at < now() - interval '30 minutes'
@@ -69,7 +69,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I3 wallets",
-        "each balance and each quota is what the ledger says",
+        "each balance and each quota equals its ledger entries",
         """
         WITH books AS (
             SELECT account_id, unit = 'SEG' AS is_quota,
@@ -87,7 +87,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I3 messages",
-        "what is held and what is earned is what the messages cost, each once",
+        "held and captured amounts equal the costs of the messages, each counted once",
         """
         WITH books AS (
             SELECT account_id, unit = 'SEG' AS is_quota,
@@ -110,7 +110,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I3 states",
-        "a message's money stands as its status says: held on the way or in doubt, earned when taken, else given back",
+        "status, error code and money agree: held until known, captured if a carrier accepted it, else released",
         f"""
         SELECT count(*) FROM messages
         WHERE ({_STATUS_AND_CODE}, coalesce(money, ''))
@@ -120,7 +120,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I4",
-        "a sent message was taken by one carrier, or is in doubt at one; after that it was only ever sent on purpose",
+        "a sent message has one accepted or unknown attempt; every later one is a deliberate resend",
         f"""
         SELECT count(*) FROM messages AS m
         LEFT JOIN LATERAL (
@@ -138,7 +138,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I4 again",
-        "what was sent once more was sent before, and its attempts came after those",
+        "resent messages were sent before, and resends follow those attempts",
         """
         SELECT count(*) FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id AND b.again IS NOT NULL
         WHERE NOT EXISTS (SELECT FROM provider_attempts AS e JOIN batches AS f ON f.id = e.batch_id
@@ -148,7 +148,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I4 elsewhere",
-        "what was sent once more went to a carrier that had not had it, or to one that knows our references",
+        "resends went to a carrier that did not have the message, or to one that deduplicates our references",
         """
         SELECT count(*) FROM provider_attempts AS a
         JOIN batches AS b ON b.id = a.batch_id AND b.again IS NOT NULL AND b.again <> 'repeat'
@@ -159,14 +159,14 @@ INVARIANTS = (
     ),
     Invariant(
         "I5",
-        "every attempt is of a message we have",
+        "every attempt belongs to a message",
         """
         SELECT count(*) FROM provider_attempts AS a LEFT JOIN messages AS m ON m.id = a.message_id WHERE m.id IS NULL
         """,
     ),
     Invariant(
         "I6",
-        "attempts are numbered from 1 without a gap",
+        "the attempts of a message are numbered from 1 without gaps",
         """
         SELECT count(*) FROM (SELECT FROM provider_attempts GROUP BY message_id
                               HAVING max(n) <> count(*) OR min(n) <> 1) AS broken
@@ -174,7 +174,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I7",
-        "a message has the times its status calls for",
+        "each message has the timestamps that its status requires",
         f"""
         SELECT count(*) FROM messages
         WHERE (coalesce(status, '') IN {_listed([status] for status in FINAL)}) <> (final_at IS NOT NULL)
@@ -184,7 +184,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I8",
-        "nothing went out before its send_at or after its valid_until",
+        "no message was submitted before its send_at or after its valid_until",
         """
         SELECT count(*) FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id
         WHERE a.marked_at < b.send_at OR a.marked_at > b.valid_until
