@@ -135,7 +135,7 @@ class World:
             assert account is not None
             self.account = account
             accounts.set_sender(conn, account, "ACME")
-            ledger.set_price(conn, "*", "NGN", 400)
+            ledger.set_price(conn, "*", "NGN", 400, rt.now())
             ledger.top_up(conn, account, 1_000_000, "test", rt.now())
         self.add_carrier("alpha")
 

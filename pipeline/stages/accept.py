@@ -5,7 +5,7 @@ bill) find out which messages can be paid for.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 
 from pipeline.rules.batching import PackedBatch, answered, as_written, pack
 from pipeline.rules.money.prices import PriceBook, charge
@@ -48,7 +48,7 @@ def accept(
         now = batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]
         loads = list(pack(new, rt.new_ids(), now, rt.settings.batch_size))
-        balances = _Balances(conn, loads, capacities)
+        balances = _Balances(conn, loads, rt.now(), capacities)
         charges = [balances.charge(load) for load in loads]
         priced = list(zip(loads, charges, strict=True))
         hints, holds = new_batches.accept(conn, now, priced, balances.subscribing)
@@ -61,12 +61,14 @@ def accept(
 class _Balances:
     """Prices and remaining quotas of the batches' accounts, as read at the start."""
 
-    def __init__(self, conn: Connection, loads: Sequence[PackedBatch], capacities: Mapping[str, Capacity]) -> None:
+    def __init__(
+        self, conn: Connection, loads: Sequence[PackedBatch], now: datetime, capacities: Mapping[str, Capacity]
+    ) -> None:
         self._capacities = capacities
         paying = [load for load in loads if not load.batch.test]
         self._books = {
             account: PriceBook(lines)
-            for account, lines in ledger.books(conn, {load.batch.account for load in paying}).items()
+            for account, lines in ledger.books(conn, {load.batch.account for load in paying}, now).items()
         }
         wanted = {_payer(load) for load in loads}
         found = ledger.quotas_left(conn, wanted) if wanted else {}

@@ -114,7 +114,7 @@ def _price(
     found = [pair for pair in zip(messages.members(conn, unpaid.span), measures, strict=True) if pair[0].is_undecided]
     destinations = [(member.phone, member.country) for member, _ in found]
     charges = _charge(
-        conn, unpaid, destinations, [each for _, each in found], _parts(conn, found, capacities), lock=lock
+        conn, now, unpaid, destinations, [each for _, each in found], _parts(conn, found, capacities), lock=lock
     )
     return paid_batches.pay(conn, now, unpaid, [member.id for member, _ in found], charges)
 
@@ -135,6 +135,7 @@ def _parts(conn: Connection, found: Sequence[tuple[Member, Measure]], capacities
 
 def _charge(
     conn: Connection,
+    now: datetime,
     unpaid: Unpaid,
     destinations: Sequence[tuple[str, str]],
     measures: Sequence[Measure],
@@ -144,7 +145,7 @@ def _charge(
 ) -> list[Charge]:
     if unpaid.test:
         return [Charge(each, 0, 0, None) for each in measures]
-    book = PriceBook(ledger.prices(conn, unpaid.account))
+    book = PriceBook(ledger.prices(conn, unpaid.account, now))
     prices = [book.per_segment(*destination) for destination in destinations]
     money, quota = ledger.funds(conn, unpaid.account, ledger.month_of(unpaid.span.first), lock=lock)
     return charge(measures, parts, prices, quota=quota, money=money if lock else None)

@@ -22,22 +22,22 @@ from schema.vocabulary import Book, LedgerEntry
 _BOOKS = """
 SELECT DISTINCT ON (a.id, destination, p.account_id) a.id, destination, per_segment, p.account_id IS NOT NULL
 FROM accounts AS a JOIN prices AS p ON p.currency = a.currency AND (p.account_id = a.id OR p.account_id IS NULL)
-WHERE a.id = ANY(%(accounts)s) AND from_at <= now()
+WHERE a.id = ANY(%(accounts)s) AND from_at <= %(now)s
 ORDER BY a.id, destination, p.account_id, from_at DESC
 """
 
 
-def books(conn: Connection, accounts: Iterable[int]) -> dict[int, list[Price]]:
+def books(conn: Connection, accounts: Iterable[int], now: datetime) -> dict[int, list[Price]]:
     """Return account → the prices in force for it: its own, and the common ones in its currency."""
     found: defaultdict[int, list[Price]] = defaultdict(list)
-    for account, *line in conn.exec_driver_sql(_BOOKS, {"accounts": list(accounts)}).all():
+    for account, *line in conn.exec_driver_sql(_BOOKS, {"accounts": list(accounts), "now": now}).all():
         found[account].append(Price(*line))
     return found
 
 
-def prices(conn: Connection, account: int) -> list[Price]:
+def prices(conn: Connection, account: int, now: datetime) -> list[Price]:
     """Return the prices in force for an account."""
-    return books(conn, [account]).get(account, [])
+    return books(conn, [account], now).get(account, [])
 
 
 _BALANCES = """
@@ -261,14 +261,21 @@ def set_credit_limit(conn: Connection, account: int, limit: int) -> bool:
 
 
 _SET_PRICE = """
-INSERT INTO prices (account_id, destination, currency, per_segment)
-VALUES (%(account)s, %(to)s, %(currency)s, %(price)s)
+INSERT INTO prices (account_id, destination, currency, per_segment, from_at)
+VALUES (%(account)s, %(to)s, %(currency)s, %(price)s, %(from_at)s)
 """
 
 
-def set_price(conn: Connection, destination: str, currency: str, per_segment: int, account: int | None = None) -> None:
-    """Insert a price, in force from now; earlier prices stay in the table."""
-    params = {"account": account, "to": destination, "currency": currency, "price": per_segment}
+def set_price(
+    conn: Connection,
+    destination: str,
+    currency: str,
+    per_segment: int,
+    from_at: datetime,
+    account: int | None = None,
+) -> None:
+    """Insert a price, in force from `from_at`; earlier prices stay in the table."""
+    params = {"account": account, "to": destination, "currency": currency, "price": per_segment, "from_at": from_at}
     conn.exec_driver_sql(_SET_PRICE, params)
 
 
@@ -276,10 +283,10 @@ _LIST_PRICES = """
 SELECT DISTINCT ON (a.name, destination, p.currency)
        a.name AS account, destination, p.currency, per_segment, from_at
 FROM prices AS p LEFT JOIN accounts AS a ON a.id = p.account_id
-WHERE from_at <= now() ORDER BY a.name NULLS FIRST, destination, p.currency, from_at DESC
+WHERE from_at <= %(now)s ORDER BY a.name NULLS FIRST, destination, p.currency, from_at DESC
 """
 
 
-def list_prices(conn: Connection) -> list[dict[str, Any]]:
+def list_prices(conn: Connection, now: datetime) -> list[dict[str, Any]]:
     """Return the prices in force, common ones (account None) first."""
-    return [dict(row) for row in conn.exec_driver_sql(_LIST_PRICES).mappings()]
+    return [dict(row) for row in conn.exec_driver_sql(_LIST_PRICES, {"now": now}).mappings()]

@@ -7,7 +7,9 @@ import pytest
 from pipeline.dialects.registry import capacities
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
+from pipeline.stages.accept import accept
 from pipeline.stages.admin.audit import audit
+from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill, bill_all
 from pipeline.stages.segment import segment
 from pipeline.store import accounts, ledger
@@ -30,8 +32,8 @@ def test_a_message_is_priced_by_its_segments_and_its_money_held(world: Any) -> N
 
 def test_the_longest_destination_sets_the_price(world: Any) -> None:
     with world.rt.begin() as conn:
-        ledger.set_price(conn, "GB", "NGN", 700)
-        ledger.set_price(conn, "447911", "NGN", 900)
+        ledger.set_price(conn, "GB", "NGN", 700, world.rt.now())
+        ledger.set_price(conn, "447911", "NGN", 900, world.rt.now())
 
     world.pay(world.submit(world.order("+2348012345678", "+447911123456", "+447400123456")))
 
@@ -40,11 +42,30 @@ def test_the_longest_destination_sets_the_price(world: Any) -> None:
 
 def test_an_accounts_own_price_wins(world: Any) -> None:
     with world.rt.begin() as conn:
-        ledger.set_price(conn, "*", "NGN", 350, account=world.account)
+        ledger.set_price(conn, "*", "NGN", 350, world.rt.now(), world.account)
 
     world.pay(world.submit(world.order()))
 
     assert world.rows("SELECT amount FROM messages") == [350]
+
+
+@pytest.mark.parametrize("way", ["bill", "accept"])
+def test_a_price_set_to_begin_later_is_used_from_that_time_by_the_runtimes_clock(
+    world: Any, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    begins = world.rt.now() + timedelta(hours=1)
+    with world.rt.begin() as conn:
+        ledger.set_price(conn, "*", "NGN", 500, begins)
+
+    for moment in (begins - timedelta(seconds=1), begins):
+        monkeypatch.setattr(world.rt, "now", lambda moment=moment: moment)
+        if way == "bill":
+            world.pay(world.submit(world.order()))
+        else:
+            admissions = admit(world.rt, [(world.rt.new_ids(), world.order())], by_api=True)
+            accept(world.rt, admissions, capacities=capacities())
+
+    assert world.rows("SELECT amount FROM messages ORDER BY id") == [400, 500]
 
 
 def test_a_destination_without_a_price_is_rejected(world: Any) -> None:

@@ -348,14 +348,14 @@ def test_the_database_refuses_what_would_be_overdrawn(world: Any, statement: str
 def test_of_the_prices_in_force_the_newest_counts_in_the_accounts_currency(world: Any) -> None:
     till = Till(world)
     with world.rt.begin() as conn:
-        ledger.set_price(conn, "*", "EUR", 7)
-        ledger.set_price(conn, "GB", "NGN", 900, till.account)
+        ledger.set_price(conn, "*", "EUR", 7, world.rt.now())
+        ledger.set_price(conn, "GB", "NGN", 900, world.rt.now(), till.account)
     world.run(
         "INSERT INTO prices (destination, currency, per_segment, from_at) "
         "VALUES ('*', 'NGN', 1, now() - interval '1 day'), ('*', 'NGN', 2, now() + interval '1 day')"
     )
 
     with world.rt.begin() as conn:
-        found = ledger.prices(conn, till.account)
+        found = ledger.prices(conn, till.account, world.rt.now())
 
     assert sorted(found, key=lambda price: price.own) == [Price("*", 400, False), Price("GB", 900, True)]

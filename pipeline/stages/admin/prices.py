@@ -25,11 +25,11 @@ def set_price(rt: Runtime, destination: str, currency: str | None, per_segment: 
         check_currency(currency)
         if owner and owner.currency != currency:
             raise InvalidInput(f"the currency of account {owner.name!r} is {owner.currency}, not {currency}")
-        ledger.set_price(conn, destination, currency, per_segment, owner.id if owner else None)
+        ledger.set_price(conn, destination, currency, per_segment, rt.now(), owner.id if owner else None)
     return currency
 
 
 def list_prices(rt: Runtime) -> list[Row]:
     """Return the prices in force, those for all accounts first."""
     with rt.begin() as conn:
-        return ledger.list_prices(conn)
+        return ledger.list_prices(conn, rt.now())

@@ -57,7 +57,7 @@ def _endow(conn: Connection, account: int, sandbox: Sandbox, now: datetime) -> N
     for sender in (sandbox.sender, *sandbox.numbers):
         accounts.set_sender(conn, account, sender, SenderState.APPROVED)
     for destination, price in sandbox.prices.items():
-        ledger.set_price(conn, destination, sandbox.currency, price, account)
+        ledger.set_price(conn, destination, sandbox.currency, price, now, account)
     ledger.top_up(conn, account, sandbox.money, "to try things with", now)
 
 

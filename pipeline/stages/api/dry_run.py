@@ -28,7 +28,7 @@ def _charges(
     if admission.test or admission.account is None:
         return [[Charge(each, 0, 0, None) for each in own] for own in measures]
     with rt.read_only() as conn:
-        book = PriceBook(ledger.prices(conn, admission.account))
+        book = PriceBook(ledger.prices(conn, admission.account, rt.now()))
         money, quota = ledger.funds(conn, admission.account, ledger.month_of(admission.first))
     charges = []
     for load, own in zip(loads, measures, strict=True):
