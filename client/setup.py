@@ -1,6 +1,7 @@
-"""Builds the client. In a checkout its modules are made from those of the product; in an sdist they are there."""
+"""Builds the client. In a checkout modules and licence are copied from the product; in an sdist they are there."""
 
 from pathlib import Path
+from shutil import copyfile
 
 from setuptools import setup
 
@@ -19,5 +20,7 @@ for source, copy in COPIED.items():
     if original.exists():
         text = original.read_text("utf-8").replace("from schema.", "from postroad_client.")
         (PACKAGE / copy).write_text(text, "utf-8")
+if all((CLIENT.parent / source).exists() for source in COPIED):
+    copyfile(CLIENT.parent / "LICENSE", CLIENT / "LICENSE")
 
 setup()

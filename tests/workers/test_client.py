@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 from configparser import ConfigParser
 from email import message_from_string
@@ -43,7 +44,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The client's wheel, built from its sdist, which is built in a copy of this checkout."""
     folder = tmp_path_factory.mktemp("client")
     shutil.copytree(ROOT / "client", folder / "checkout" / "client")
-    for source in COPIES.values():
+    for source in (*COPIES.values(), "LICENSE"):
         copy = folder / "checkout" / source
         copy.parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / source, copy)
@@ -105,6 +106,16 @@ def test_the_client_has_the_modules_of_the_product(wheel: Path, copy: str, sourc
         copied = packed.read(f"postroad_client/{copy}").decode()
 
     assert copied.replace("from postroad_client.", "from schema.") == (ROOT / source).read_text("utf-8")
+
+
+def test_the_client_s_wheel_and_sdist_bring_the_licence_and_a_notice(wheel: Path) -> None:
+    [sdist] = wheel.parent.glob("*.tar.gz")
+    with ZipFile(wheel) as packed, tarfile.open(sdist) as source:
+        for name, original in (("LICENSE", ROOT / "LICENSE"), ("NOTICE", ROOT / "client" / "NOTICE")):
+            [path] = [path for path in packed.namelist() if path.endswith(f".dist-info/licenses/{name}")]
+            member = source.extractfile(f"{sdist.name.removesuffix('.tar.gz')}/{name}")
+            assert member is not None
+            assert packed.read(path) == member.read() == original.read_bytes()
 
 
 def test_the_client_needs_celery_and_pydantic_and_has_the_version_of_the_product(wheel: Path) -> None:
