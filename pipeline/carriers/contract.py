@@ -215,3 +215,5 @@ class CarrierKind:
     sends_dlt: Callable[[Mapping[str, object]], bool | None] = _sends_no_dlt
     #: settings of the ids' formats, for kinds whose receipts may format ids differently from submit responses
     id_settings: tuple[str, ...] = ()
+    #: settings (at any depth) that are parts of requests, whose literal values may be passwords: shown masked
+    request_parts: tuple[str, ...] = ()

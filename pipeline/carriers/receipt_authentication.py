@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 
 from pipeline.carriers.contract import HttpReceipts
+from pipeline.errors import require
 from schema.carriage import ReceiptAuthentication
 
 #: the setting that waives authentication, for every kind that has `secrets`, and its only value
 RECEIPTS, OPEN = "receipts", "open"
+#: the rule of the setting `receipts` that says how posts are authenticated, for kinds without `secrets`
+PROOF = "proof"
 
 
 def proof(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> ReceiptAuthentication | None:
@@ -25,7 +28,18 @@ def proof(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> Rece
 def is_waived(settings: Mapping[str, object]) -> bool:
     """Tell whether the operator waived authentication."""
     given = settings.get(RECEIPTS)
-    return given == OPEN or (isinstance(given, Mapping) and given.get("proof") == OPEN)
+    return given == OPEN or (isinstance(given, Mapping) and given.get(PROOF) == OPEN)
+
+
+def waive(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings with authentication waived; InvalidInput: their rules have a proof."""
+    rules = settings.get(RECEIPTS)
+    if not isinstance(rules, Mapping) and (receipts is None or receipts.secrets):
+        return {**settings, RECEIPTS: OPEN}
+    found = rules if isinstance(rules, Mapping) else {}
+    words = "--open-receipts waives authentication, but the settings have a proof: leave one out"
+    require(PROOF not in found, words)
+    return {**settings, RECEIPTS: {**found, PROOF: OPEN}}
 
 
 def own(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> dict[str, object]:

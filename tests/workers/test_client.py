@@ -5,11 +5,11 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import tomllib
 from configparser import ConfigParser
 from email import message_from_string
 from pathlib import Path
+from tarfile import TarFile
 from typing import Any
 from zipfile import ZipFile
 
@@ -57,7 +57,7 @@ def application(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     """Where an application imports from: the client, another's `schema`, and the libraries, but no checkout of ours."""
     folder = tmp_path_factory.mktemp("application")
     with ZipFile(wheel) as packed:
-        packed.extractall(folder)
+        packed.extractall(folder)  # noqa: S202 - our own wheel
     (folder / "schema.py").write_text("def Schema(kind):\n    return kind\n")
     paths = [str(folder), *{sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}]
     return {"PYTHONPATH": os.pathsep.join(paths)}
@@ -110,7 +110,7 @@ def test_the_client_has_the_modules_of_the_product(wheel: Path, copy: str, sourc
 
 def test_the_client_s_wheel_and_sdist_bring_the_licence_and_a_notice(wheel: Path) -> None:
     [sdist] = wheel.parent.glob("*.tar.gz")
-    with ZipFile(wheel) as packed, tarfile.open(sdist) as source:
+    with ZipFile(wheel) as packed, TarFile.open(sdist) as source:
         for name, original in (("LICENSE", ROOT / "LICENSE"), ("NOTICE", ROOT / "client" / "NOTICE")):
             [path] = [path for path in packed.namelist() if path.endswith(f".dist-info/licenses/{name}")]
             member = source.extractfile(f"{sdist.name.removesuffix('.tar.gz')}/{name}")

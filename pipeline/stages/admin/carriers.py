@@ -30,16 +30,19 @@ def set_carrier(
     settings: Mapping[str, Any],
     capabilities: Mapping[str, Any] | None = None,
     pace: float | None = None,
+    open_receipts: bool = False,
 ) -> list[str]:
     """Create a carrier, or replace its settings; return warnings. CarrierUnknown or ConfigurationError: invalid.
 
     Capabilities default to true, `dlt` to whether the settings have DLT ids. Pace is segments per second, 0: unlimited.
-    None: unchanged.
+    None: unchanged. `open_receipts` waives the authentication of its receipts.
     """
     can = _limits(capabilities, pace)
     words = f"{name!r} cannot be a carrier's name: use small letters, digits, - _ (at most 40)"
     require(_CARRIER_NAME.fullmatch(name), words)
     require(name != TEST_CARRIER, f"{name!r} carries the test messages and cannot be changed: take another name")
+    if open_receipts:
+        settings = receipt_authentication.waive(registry.http_receipts(kind), settings)
     with closing(registry.make(name, kind, settings, rt.settings.lease_seconds)) as carrier:
         warnings = list(carrier.warnings) if isinstance(carrier, CarrierWithWarnings) else []
     found = registry.KINDS[kind]
@@ -62,6 +65,11 @@ def list_carriers(rt: Runtime) -> list[CarrierRow]:
     """Return every carrier by name, with its settings decrypted."""
     with rt.begin() as conn:
         return [replace(row, settings=rt.unsealed(row.settings)) for row in carriers.all_of(conn)]
+
+
+def request_parts() -> frozenset[str]:
+    """Return the settings, of all kinds, that are parts of requests: their literal values may be passwords."""
+    return frozenset(part for kind in registry.KINDS.values() for part in kind.request_parts)
 
 
 def proof(row: CarrierRow) -> ReceiptAuthentication | None:

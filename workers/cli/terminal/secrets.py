@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
+from pipeline.stages.admin.carriers import request_parts
+
 #: parts of names of secrets; headers are included, because they mostly authenticate
 _SECRET = ("token", "pass", "pwd", "psw", "secret", "key", "auth", "cred", "cookie", "bearer", "headers")
 #: whole names of secrets, which as parts would match harmless names
 _SECRET_WORDS = ("pin", "pw", "sig")
-#: parts of a `generic` carrier's requests, whose literal values may be passwords
-_REQUESTS = ("form", "body", "values")
+#: parts of carriers' requests, whose literal values may be passwords
+_REQUESTS = request_parts()
 #: only placeholders that are filled in for each message
 _FILLED = re.compile(r"(\$\{[^{}]*\}|\W)*")
 _MASK = "•••"

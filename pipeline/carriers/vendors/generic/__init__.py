@@ -91,4 +91,10 @@ def _thanks(carrier: str, settings: Mapping[str, object]) -> tuple[int, str, str
     return thanks(carrier, settings) or USUAL_THANKS
 
 
-KIND = CarrierKind("generic", make, receipts=HttpReceipts(read, prove, by_get=True, thanks=_thanks), sends_dlt=has_ids)
+KIND = CarrierKind(
+    "generic",
+    make,
+    receipts=HttpReceipts(read, prove, by_get=True, thanks=_thanks),
+    sends_dlt=has_ids,
+    request_parts=("form", "body", "values"),
+)

@@ -8,7 +8,7 @@ from hashlib import algorithms_guaranteed
 from typing import Any
 
 from pipeline.carriers.contract import ReceiptForged
-from pipeline.carriers.receipt_authentication import OPEN
+from pipeline.carriers.receipt_authentication import OPEN, PROOF
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
 from schema.carriage import CarrierEvents, Inbound, Posted, Receipt
@@ -104,9 +104,9 @@ class ReceiptRules:
     def read(cls, carrier: str, given: Mapping[str, object]) -> "ReceiptRules":
         """Read them from their setting; ConfigurationError names the invalid part."""
         options = SettingReader(carrier, given)
-        is_open = given.get("proof") == OPEN and bool(options.take("proof"))
+        is_open = given.get(PROOF) == OPEN and bool(options.take(PROOF))
         proof, mobile = (
-            {} if is_open else options.mapping("proof"),
+            {} if is_open else options.mapping(PROOF),
             SettingReader(carrier, inbound := options.mapping("inbound")),
         )
         retryable = options.take("retryable") or []
