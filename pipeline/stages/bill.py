@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from pipeline.errors import DatabaseFault, ShortOfFunds
-from pipeline.rules.money.prices import PriceBook, charge
+from pipeline.rules.identity import ids
+from pipeline.rules.money.pricing import Payer, Pricing, free
 from pipeline.rules.text.segments import Capacity, billed, measure
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, ledger, messages
 from pipeline.store.batches import Unpaid
-from pipeline.store.ledger import Hold
 from pipeline.store.messages import Member
 from pipeline.transitions import paid_batches
 from schema.message import Charge, Hint, Measure
@@ -48,14 +49,7 @@ def bill_all(rt: Runtime, together: Iterable[UUID], capacities: Mapping[str, Cap
     wanted = list(dict.fromkeys(together))
     if len(wanted) > 1:
         with suppress(ShortOfFunds, DatabaseFault), rt.begin() as conn:
-            now = rt.now()
-            hints, holds = [], []
-            for batch in sorted(wanted):  # concurrent transactions lock them in the same order
-                queued, hold = _price(conn, now, batch, None, capacities, lock=False)
-                hints += queued
-                holds += hold
-            ledger.hold_all(conn, holds, now)
-            return hints
+            return _bill(conn, rt.now(), dict.fromkeys(wanted), capacities)
     return [hint for batch in wanted for hint in bill(rt, batch, capacities=capacities)]
 
 
@@ -73,79 +67,99 @@ def _pay(
     """
     try:
         with rt.begin() as conn:
-            return _bill(conn, rt.now(), batch, measures, capacities, lock=False)
+            return _bill(conn, rt.now(), {batch: measures}, capacities)
     except ShortOfFunds:
         with rt.begin() as conn:
-            return _bill(conn, rt.now(), batch, measures, capacities, lock=True)
+            return _bill(conn, rt.now(), {batch: measures}, capacities, lock=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bill:
+    """An admitted batch, locked, with those of its messages that are to be charged."""
+
+    unpaid: Unpaid
+    members: list[Member]
+    #: in the order of the members
+    measures: list[Measure]
+    parts: list[int]
+
+    @property
+    def payer(self) -> Payer:
+        """Return whose quota of which month pays."""
+        return self.unpaid.account, ids.month(self.unpaid.span.first)
 
 
 def _bill(
     conn: Connection,
     now: datetime,
-    batch: UUID,
-    measures: Sequence[Measure] | None,
+    wanted: Mapping[UUID, Sequence[Measure] | None],
     capacities: Mapping[str, Capacity],
     *,
-    lock: bool,
+    lock: bool = False,
 ) -> list[Hint]:
-    hints, holds = _price(conn, now, batch, measures, capacities, lock=lock)
+    """Bill batches with these measures (None: measured here); `lock`: with the wallets locked first."""
+    # concurrent transactions lock batches in the same order
+    read = (_read(conn, batch, wanted[batch], capacities) for batch in sorted(wanted))
+    bills = [each for each in read if each]
+    pricing = _pricing(conn, now, bills, lock=lock)
+    hints, holds = [], []
+    for each in bills:
+        charges = _charges(pricing, each)
+        queued, held = paid_batches.pay(conn, now, each.unpaid, [member.id for member in each.members], charges)
+        hints += queued
+        holds += held
     ledger.hold_all(conn, holds, now)
     return hints
 
 
-def _price(
-    conn: Connection,
-    now: datetime,
-    batch: UUID,
-    measures: Sequence[Measure] | None,
-    capacities: Mapping[str, Capacity],
-    *,
-    lock: bool,
-) -> tuple[list[Hint], list[Hold]]:
-    """Write the measure and cost of each message of a batch; return its hint if it is deliverable now, and its hold."""
+def _read(
+    conn: Connection, batch: UUID, measures: Sequence[Measure] | None, capacities: Mapping[str, Capacity]
+) -> _Bill | None:
+    """Lock an admitted batch and return it with what is to be charged; None if it is billed already."""
     unpaid = batches.unpaid(conn, batch, lock=True)
     if unpaid is None:
-        return [], []
+        return None
     if measures is None:
         measures = measure(messages.bodies(conn, unpaid.span))
     if len(measures) != unpaid.size:
-        return [], []
+        return None
     # messages cancelled meanwhile are not charged
     found = [pair for pair in zip(messages.members(conn, unpaid.span), measures, strict=True) if pair[0].is_undecided]
-    destinations = [(member.phone, member.country) for member, _ in found]
-    charges = _charge(
-        conn, now, unpaid, destinations, [each for _, each in found], _parts(conn, found, capacities), lock=lock
-    )
-    return paid_batches.pay(conn, now, unpaid, [member.id for member, _ in found], charges)
+    members, own = [member for member, _ in found], [each for _, each in found]
+    return _Bill(unpaid, members, own, _parts(conn, members, own, capacities))
 
 
-def _parts(conn: Connection, found: Sequence[tuple[Member, Measure]], capacities: Mapping[str, Capacity]) -> list[int]:
+def _parts(
+    conn: Connection, members: Sequence[Member], measures: Sequence[Measure], capacities: Mapping[str, Capacity]
+) -> list[int]:
     """Return the number of billed segments of each message: as transmitted, unless its API counts otherwise."""
-    parts = [each.segments for _, each in found]
+    parts = [each.segments for each in measures]
     # APIs count otherwise for long UCS-2 texts only
     long = {
         member.id: place
-        for place, (member, each) in enumerate(found)
+        for place, (member, each) in enumerate(zip(members, measures, strict=True))
         if each.segments > 1 and each.encoding is Encoding.UCS2
     }
     for id_, door, body in messages.came_through(conn, list(long), capacities):
-        parts[long[id_]] = billed(body, found[long[id_]][1], capacities.get(door))
+        parts[long[id_]] = billed(body, measures[long[id_]], capacities.get(door))
     return parts
 
 
-def _charge(
-    conn: Connection,
-    now: datetime,
-    unpaid: Unpaid,
-    destinations: Sequence[tuple[str, str]],
-    measures: Sequence[Measure],
-    parts: Sequence[int],
-    *,
-    lock: bool,
-) -> list[Charge]:
-    if unpaid.test:
-        return [Charge(each, 0, 0, None) for each in measures]
-    book = PriceBook(ledger.prices(conn, unpaid.account, now))
-    prices = [book.per_segment(*destination) for destination in destinations]
-    money, quota = ledger.funds(conn, unpaid.account, ledger.month_of(unpaid.span.first), lock=lock)
-    return charge(measures, parts, prices, quota=quota, money=money if lock else None)
+def _pricing(conn: Connection, now: datetime, bills: Sequence[_Bill], *, lock: bool) -> Pricing:
+    """Return the pricing of these batches; with `lock` of one batch at most, whose account's funds are locked."""
+    paying = {each.payer for each in bills if not each.unpaid.test}
+    if not paying:
+        return Pricing({}, {})
+    books = ledger.books(conn, {account for account, _ in paying}, now)
+    if not lock:
+        return Pricing(books, {each: quota for each, (quota, _) in ledger.quotas_left(conn, paying).items()})
+    [payer] = paying
+    money, quota = ledger.funds(conn, *payer, lock=True)
+    return Pricing(books, {payer: quota}, {payer[0]: money})
+
+
+def _charges(pricing: Pricing, bill: _Bill) -> list[Charge]:
+    if bill.unpaid.test:
+        return free(bill.measures)
+    destinations = ((member.phone, member.country) for member in bill.members)
+    return pricing.charge(bill.payer, destinations, bill.measures, bill.parts)

@@ -19,10 +19,10 @@ def ingest(rt: Runtime, admissions: Sequence[Admission]) -> list[Accepted]:
     """
     with rt.begin() as conn:
         fresh, earlier = new_requests.take_in(conn, admissions)
-        now = batches.clock(conn)
+        clock = batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]
-        loads = list(pack(new, rt.new_ids(), now, rt.settings.batch_size))
-        new_batches.admit(conn, now, loads)
+        loads = list(pack(new, rt.new_ids(), clock, rt.settings.batch_size))
+        new_batches.admit(conn, clock, loads)
     written = _batches(loads)
     return [earlier.get(each.request) or _answer(each, written) for each in admissions]
 

@@ -35,11 +35,6 @@ def books(conn: Connection, accounts: Iterable[int], now: datetime) -> dict[int,
     return found
 
 
-def prices(conn: Connection, account: int, now: datetime) -> list[Price]:
-    """Return the prices in force for an account."""
-    return books(conn, [account], now).get(account, [])
-
-
 _BALANCES = """
 SELECT a.id, w.month, coalesce(q.granted - q.used, 0), a.subscribes
 FROM unnest(%(accounts)s::int4[], %(months)s::date[]) AS w (account_id, month)
@@ -164,7 +159,7 @@ def release(conn: Connection, moved: Sequence[Moved], at: datetime) -> None:
     params = {
         "accounts": [each.account for each in moved],
         "amounts": [each.amount for each in moved],
-        "months": [month_of(each.message) for each in moved],
+        "months": [ids.month(each.message) for each in moved],
         "quotas": [each.quota for each in moved],
     }
     conn.exec_driver_sql(_LOCK, params)
@@ -172,11 +167,6 @@ def release(conn: Connection, moved: Sequence[Moved], at: datetime) -> None:
         conn.exec_driver_sql(_LOCK_QUOTAS, params)
         conn.exec_driver_sql(_UNUSE, params)
     conn.exec_driver_sql(_CREDIT, params)
-
-
-def month_of(message: UUID) -> date:
-    """Return the month (its first day, UTC) whose quota pays for a message, by its id."""
-    return ids.moment(message).date().replace(day=1)
 
 
 _ENTRIES = """

@@ -11,15 +11,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules.lifecycle import REVOKE, Move
+from pipeline.rules.lifecycle import HOLD, REJECT_UNPAID, REVOKE, Move
 from pipeline.store import messages
 from pipeline.store.bulk_copy import copy
 from pipeline.store.ledger import Moved
 from schema.message import Charge
 from schema.value_class import value_class
-from schema.vocabulary import Code, Money, Status
+from schema.vocabulary import Code, Money
 
-_PAID_COLUMNS = messages.COLUMNS | {
+#: what billing writes of a message
+_BILLED = {
     "encoding": "text",
     "segments": "int2",
     "amount": "int8",
@@ -33,18 +34,21 @@ _PAID_COLUMNS = messages.COLUMNS | {
 
 def write_paid(conn: Connection, rows: Iterable[tuple[tuple[Any, ...], Charge]], at: datetime) -> None:
     """Insert messages as `messages.write` does, with encoding, segments, price, and status if rejected."""
-    copy(conn, "messages", _PAID_COLUMNS, (row + _paid(charge, at) for row, charge in rows))
+    copy(conn, "messages", messages.COLUMNS | _BILLED, (row + _paid(charge, at) for row, charge in rows))
 
 
 def _paid(charge: Charge, at: datetime) -> tuple[Any, ...]:
+    """Return the columns of a billed message that `write_paid` adds: its money is held, or it is rejected."""
     refusal = charge.refusal
+    assert refusal is None or refusal in REJECT_UNPAID.codes
+    money = HOLD.money[None] if refusal is None and charge.amount + charge.quota > 0 else None
     return (
         str(charge.measure.encoding),
         charge.measure.segments,
         charge.amount,
         charge.quota,
-        Money.HELD.value if refusal is None and charge.amount + charge.quota > 0 else None,
-        Status.REJECTED.value if refusal else None,
+        money and str(money),
+        str(REJECT_UNPAID.after) if refusal else None,
         refusal and str(refusal),
         at if refusal else None,
     )
@@ -57,15 +61,13 @@ _REDACTED = "repeat('*', length({message}.body))"
 
 _CHARGE = f"""
 UPDATE messages AS m
-SET encoding = c.encoding, segments = c.segments, amount = c.amount, quota = c.quota,
-    money = CASE WHEN c.refusal IS NULL AND c.amount + c.quota > 0 THEN 'held' END,
-    status = CASE WHEN c.refusal IS NOT NULL THEN 'rejected' END,
-    error_code = c.refusal,
-    body = CASE WHEN c.refusal IS NOT NULL AND {_HOLDS_A_CODE.format(message="m")} THEN {_REDACTED.format(message="m")}
-                ELSE m.body END,
-    final_at = CASE WHEN c.refusal IS NOT NULL THEN %(at)s::timestamptz END
-FROM unnest(%(ids)b::uuid[], %(encodings)b::text[], %(segments)b::int2[], %(amounts)b::int8[], %(quotas)b::int2[],
-            %(refusals)b::text[]) AS c (id, encoding, segments, amount, quota, refusal)
+SET encoding = c.encoding, segments = c.segments, amount = c.amount, quota = c.quota, money = c.money,
+    status = c.status, error_code = c.error_code, final_at = c.final_at,
+    body = CASE WHEN c.status IS NOT NULL AND {_HOLDS_A_CODE.format(message="m")} THEN {_REDACTED.format(message="m")}
+                ELSE m.body END
+FROM unnest(%(ids)b::uuid[], %(encoding)b::text[], %(segments)b::int2[], %(amount)b::int8[], %(quota)b::int2[],
+            %(money)b::text[], %(status)b::text[], %(error_code)b::text[], %(final_at)b::timestamptz[])
+     AS c (id, encoding, segments, amount, quota, money, status, error_code, final_at)
 WHERE m.id = c.id AND m.id BETWEEN %(first)s AND %(last)s AND m.status IS NULL
 """
 
@@ -74,20 +76,9 @@ def charge(conn: Connection, ids: Sequence[UUID], charges: Sequence[Charge], at:
     """Write encoding, segments and price of undecided messages; set their money to held, or reject them."""
     if not ids:
         return
-    conn.exec_driver_sql(
-        _CHARGE,
-        {
-            "ids": ids,
-            "encodings": [str(each.measure.encoding) for each in charges],
-            "segments": [each.measure.segments for each in charges],
-            "amounts": [each.amount for each in charges],
-            "quotas": [each.quota for each in charges],
-            "refusals": [each.refusal and str(each.refusal) for each in charges],
-            "at": at,
-            "first": min(ids),
-            "last": max(ids),
-        },
-    )
+    columns = map(list, zip(*(_paid(each, at) for each in charges), strict=True))
+    params = dict(zip(_BILLED, columns, strict=True))
+    conn.exec_driver_sql(_CHARGE, params | {"ids": ids, "first": min(ids), "last": max(ids)})
 
 
 _MOVE = f"""

@@ -8,17 +8,18 @@ from uuid import UUID
 from pipeline.rules.batching import PackedBatch
 from pipeline.runtime import Connection
 from pipeline.store import batches, events, message_moves, messages
-from pipeline.store.ledger import Hold, month_of
+from pipeline.store.ledger import Hold
+from pipeline.transitions import paid_batches
 from schema.message import Admission, Charge, Draft, Hint
 from schema.message_class import MessageClass
-from schema.vocabulary import BatchStatus, Status
+from schema.vocabulary import BatchStatus
 
 #: a batch with the measure and cost of each of its messages
 Priced = tuple[PackedBatch, Sequence[Charge]]
 
 
-def admit(conn: Connection, now: datetime, packed: Iterable[PackedBatch]) -> None:
-    """Write batches that are to be segmented and billed later."""
+def admit(conn: Connection, clock: datetime, packed: Iterable[PackedBatch]) -> None:
+    """Write batches that are to be segmented and billed later; `clock`: the database's time."""
     made = []
     for load in packed:
         batch = load.batch.id
@@ -26,33 +27,38 @@ def admit(conn: Connection, now: datetime, packed: Iterable[PackedBatch]) -> Non
         messages.write(conn, (_row(id_, batch, *member, member[1].body) for id_, member in rows))
         made.append(load.batch)
     if made:
-        batches.write(conn, made, hinted_at=now)
+        batches.write(conn, made, hinted_at=clock)
 
 
 def accept(
-    conn: Connection, now: datetime, priced: Sequence[Priced], subscribing: Collection[int]
+    conn: Connection, now: datetime, priced: Sequence[Priced], subscribing: Collection[int], *, clock: datetime
 ) -> tuple[list[Hint], list[Hold]]:
     """Write billed batches as scheduled or queued; messages that cannot be paid for are rejected.
 
     Return hints of those that may be delivered now, and the holds to pass to `ledger.hold_all`, once and last in the
-    transaction. Events are written for the accounts in `subscribing`.
+    transaction. Events are written for the accounts in `subscribing`; `clock`: the database's time, by which batches
+    are due.
     """
     if not priced:
         return [], []
-    statuses = [BatchStatus.SCHEDULED if load.batch.due_at > now else BatchStatus.QUEUED for load, _ in priced]
+    statuses = [BatchStatus.SCHEDULED if load.batch.due_at > clock else BatchStatus.QUEUED for load, _ in priced]
     message_moves.write_paid(conn, (row for load, charges in priced for row in _paid_rows(load, charges)), now)
     made = [replace(load.batch, status=status) for (load, _), status in zip(priced, statuses, strict=True)]
-    batches.write(conn, made, hinted_at=now)
+    batches.write(conn, made, hinted_at=clock)
     moves = (
         move
         for (load, charges), status in zip(priced, statuses, strict=True)
         if load.batch.account in subscribing
-        for move in _moves(load, charges, status)
+        for move in paid_batches.billed(load.ids, charges, is_queued=status is BatchStatus.QUEUED)
     )
     events.tell(conn, moves, now)
     queued = [batch for batch in made if batch.status is BatchStatus.QUEUED]
     hints = [Hint(each.id, each.message_class, each.carrier, each.size) for each in queued]
-    return hints, [hold for each in priced if (hold := _hold(*each))]
+    return hints, [
+        hold
+        for load, charges in priced
+        for hold in paid_batches.holds(load.batch.account, load.batch.id, load.batch.first, charges)
+    ]
 
 
 def _paid_rows(load: PackedBatch, charges: Sequence[Charge]) -> Iterator[tuple[tuple[object, ...], Charge]]:
@@ -75,18 +81,3 @@ def _row(id_: UUID, batch: UUID, admission: Admission, draft: Draft, body: str) 
         body,
         draft.correlation_id,
     )
-
-
-def _moves(load: PackedBatch, charges: Sequence[Charge], status: BatchStatus) -> Iterator[tuple[UUID, Status]]:
-    for id_, paid in zip(load.ids, charges, strict=True):
-        if paid.refusal:
-            yield id_, Status.REJECTED
-        elif status is BatchStatus.QUEUED:  # scheduled messages get this event when they are promoted
-            yield id_, Status.QUEUED
-
-
-def _hold(load: PackedBatch, charges: Sequence[Charge]) -> Hold | None:
-    amount, quota = sum(each.amount for each in charges), sum(each.quota for each in charges)
-    if not amount and not quota:
-        return None
-    return Hold(load.batch.account, load.batch.id, month_of(load.batch.first), amount, quota)

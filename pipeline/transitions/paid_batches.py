@@ -1,11 +1,12 @@
 """Billed batches: their messages are charged or rejected, and the batches are scheduled, queued or promoted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from pipeline.rules.identity import ids
 from pipeline.runtime import Connection
-from pipeline.store import batches, events, ledger, message_moves, messages
+from pipeline.store import batches, events, message_moves, messages
 from pipeline.store.batches import Unpaid
 from pipeline.store.ledger import Hold
 from schema.message import Charge, Hint
@@ -13,23 +14,33 @@ from schema.vocabulary import Status
 
 
 def pay(
-    conn: Connection, now: datetime, unpaid: Unpaid, ids: Sequence[UUID], charges: Sequence[Charge]
+    conn: Connection, now: datetime, unpaid: Unpaid, members: Sequence[UUID], charges: Sequence[Charge]
 ) -> tuple[list[Hint], list[Hold]]:
     """Charge the messages of a locked batch, or reject them; schedule or queue the batch.
 
     Return its hint if it may be delivered now, and the hold to pass to `ledger.hold_all`, once and last in the
     transaction.
     """
-    message_moves.charge(conn, ids, charges, now)
+    message_moves.charge(conn, members, charges, now)
     hints = batches.paid(conn, unpaid.span.batch)
     if unpaid.subscribes:
-        statuses = (Status.REJECTED if charge.refusal else Status.QUEUED for charge in charges)
-        moves = zip(ids, statuses, strict=True)
-        # scheduled messages get the queued event when they are promoted
-        events.tell(conn, [(id_, status) for id_, status in moves if hints or status is Status.REJECTED], now)
+        events.tell(conn, billed(members, charges, is_queued=bool(hints)), now)
+    return hints, holds(unpaid.account, unpaid.span.batch, unpaid.span.first, charges)
+
+
+def billed(members: Sequence[UUID], charges: Sequence[Charge], *, is_queued: bool) -> Iterator[tuple[UUID, Status]]:
+    """Yield the events of billed messages; those of a scheduled batch get `queued` when it is promoted."""
+    for id_, charge in zip(members, charges, strict=True):
+        if charge.refusal:
+            yield id_, Status.REJECTED
+        elif is_queued:
+            yield id_, Status.QUEUED
+
+
+def holds(account: int, batch: UUID, first: UUID, charges: Sequence[Charge]) -> list[Hold]:
+    """Return what to hold for a batch whose first message is `first`: one hold, or none if nothing was charged."""
     amount, quota = sum(each.amount for each in charges), sum(each.quota for each in charges)
-    hold = Hold(unpaid.account, unpaid.span.batch, ledger.month_of(unpaid.span.first), amount, quota)
-    return hints, [hold] if amount or quota else []
+    return [Hold(account, batch, ids.month(first), amount, quota)] if amount or quota else []
 
 
 def promote(conn: Connection, now: datetime, limit: int) -> list[Hint]:

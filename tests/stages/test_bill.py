@@ -13,6 +13,7 @@ from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill, bill_all
 from pipeline.stages.segment import segment
 from pipeline.store import accounts, ledger
+from tests.transitions.statement_log import statements
 
 CHARGES = "SELECT encoding, segments, amount, quota, money, status, error_code FROM messages ORDER BY id"
 
@@ -230,6 +231,18 @@ def test_a_quota_is_not_used_twice_by_two_batches_together(world: Any) -> None:
     assert sorted(world.rows("SELECT quota FROM messages")) == [0, 1, 1, 1]
     assert world.balance() == 1_000_000 - 400
     assert not any(each.broken for each in audit(world.rt))
+
+
+def test_several_batches_are_priced_by_one_look_up(world: Any) -> None:
+    orders = [world.order(), world.order(**{"class": "bulk"}), world.order(test=True)]
+    together = [batch for answer in world.submit(*orders) for batch in answer.batches]
+    assert len(set(together)) == 3
+
+    with statements(world.rt.engine) as run:
+        bill_all(world.rt, together, capacities())
+
+    assert [statement for statement, _ in run].count(ledger._BOOKS) == 1
+    assert [statement for statement, _ in run].count(ledger._BALANCES) == 1
 
 
 def test_long_texts_beyond_gsm_are_billed_by_their_doors_count(world: Any) -> None:

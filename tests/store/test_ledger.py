@@ -186,7 +186,7 @@ def test_a_month_pays_for_its_own_messages_only(world: Any) -> None:
     ],
 )
 def test_a_messages_month_is_that_of_its_id_in_utc(moment: str, month: date) -> None:
-    assert ledger.month_of(ids.new_ids(datetime.fromisoformat(moment), 7)) == month
+    assert ids.month(ids.new_ids(datetime.fromisoformat(moment), 7)) == month
 
 
 def test_a_month_without_a_grant_has_no_quota(world: Any) -> None:
@@ -356,6 +356,6 @@ def test_of_the_prices_in_force_the_newest_counts_in_the_accounts_currency(world
     )
 
     with world.rt.begin() as conn:
-        found = ledger.prices(conn, till.account, world.rt.now())
+        found = ledger.books(conn, [till.account], world.rt.now())[till.account]
 
     assert sorted(found, key=lambda price: price.own) == [Price("*", 400, False), Price("GB", 900, True)]

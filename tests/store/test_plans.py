@@ -181,8 +181,9 @@ def some(crowd: Crowd, **more: Any) -> dict[str, Any]:
 def charges(crowd: Crowd) -> dict[str, Any]:
     bounds = some(crowd)
     count = len(bounds["ids"])
-    columns = {"encodings": "GSM7", "segments": 1, "amounts": 400, "quotas": 0, "refusals": None}
-    return bounds | {name: [value] * count for name, value in columns.items()} | {"at": datetime.now(UTC)}
+    columns = {"encoding": "GSM7", "segments": 1, "amount": 400, "quota": 0, "money": "held"}
+    columns |= dict.fromkeys(("status", "error_code", "final_at"))
+    return bounds | {name: [value] * count for name, value in columns.items()}
 
 
 def unknown(crowd: Crowd) -> dict[str, Any]:

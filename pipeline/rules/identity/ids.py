@@ -30,6 +30,11 @@ def moment(id_: UUID) -> datetime:
     return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
 
 
+def month(id_: UUID) -> date:
+    """Return the first day of the month (UTC) of a UUIDv7's time."""
+    return moment(id_).date().replace(day=1)
+
+
 def day_bounds(day: date) -> tuple[UUID, UUID]:
     """Return the lowest id of the (UTC) day and the lowest of the next."""
     return _lowest(day), _lowest(day + timedelta(days=1))
