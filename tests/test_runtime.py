@@ -8,6 +8,7 @@ from pipeline.database import Deadlines, Work
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
+from tests.world import World
 
 THROW_OUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -22,7 +23,7 @@ SELECT extract(epoch FROM current_setting('lock_timeout')::interval)::float8,
 
 
 @pytest.fixture
-def thrown_out(world: Any, settings: Settings) -> Any:
+def thrown_out(world: World, settings: Settings) -> Any:
     """A world whose only connection is dead and does not know it."""
     other = Runtime(settings)
     with other.begin() as conn:
@@ -55,7 +56,7 @@ def hold(rt: Runtime, other: Runtime) -> DatabaseFault:
     return caught.value
 
 
-def test_a_lock_is_waited_for_no_longer_than_the_deadline(world: Any, settings: Settings) -> None:
+def test_a_lock_is_waited_for_no_longer_than_the_deadline(world: World, settings: Settings) -> None:
     with closing(Runtime(settings, deadlines=Deadlines(lock=0.1, statement=60))) as hurried:
         fault = hold(world.rt, hurried)
 
@@ -64,7 +65,7 @@ def test_a_lock_is_waited_for_no_longer_than_the_deadline(world: Any, settings: 
             assert conn.exec_driver_sql("UPDATE accounts SET name = 'other'").rowcount == 1
 
 
-def test_a_statement_is_waited_for_no_longer_than_the_deadline(world: Any, settings: Settings) -> None:
+def test_a_statement_is_waited_for_no_longer_than_the_deadline(world: World, settings: Settings) -> None:
     with closing(Runtime(settings, deadlines=Deadlines(lock=60, statement=0.2))) as hurried:
         fault = hold(world.rt, hurried)
         with pytest.raises(DatabaseFault) as read, hurried.read_only() as conn:
@@ -76,7 +77,7 @@ def test_a_statement_is_waited_for_no_longer_than_the_deadline(world: Any, setti
 
 @pytest.mark.parametrize("work", [None, *Work])
 def test_the_deadlines_of_a_transaction_are_those_of_its_work_and_end_with_it(
-    work: Work | None, world: Any, settings: Settings
+    work: Work | None, world: World, settings: Settings
 ) -> None:
     expected = work.value if work else Work.API.value
     with closing(Runtime(settings, deadlines=Work.API.value)) as rt:
@@ -91,7 +92,7 @@ def test_the_deadlines_of_a_transaction_are_those_of_its_work_and_end_with_it(
     assert tuple(after) == tuple(outside) == (Work.API.value.lock, Work.API.value.statement, 60, "UTC")
 
 
-def test_nothing_is_asked_for_at_connecting_that_a_connection_pooler_refuses(world: Any) -> None:
+def test_nothing_is_asked_for_at_connecting_that_a_connection_pooler_refuses(world: World) -> None:
     with world.rt.begin() as conn:
         asked = conn.connection.driver_connection.info.get_parameters()
 

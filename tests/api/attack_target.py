@@ -10,8 +10,8 @@ from pipeline.stages.admin.person_import import add_person
 from pipeline.store import accounts, ledger
 from tests.api.conftest import Gatehouse
 from tests.api.hostile_requests import FORM, Target
-from tests.conftest import World
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 
 NUMBER, THEIRS = "+2348012345678", "+2348087654321"
 _UUID = "019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50"

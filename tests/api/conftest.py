@@ -17,6 +17,7 @@ from pipeline.database import Deadlines, Work
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 from workers.gateway.gateway_process import Gateway
 from workers.gateway.http_server import HttpServer
 from workers.lab.embedded import development
@@ -101,7 +102,7 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def gatehouse(world: Any, pair: development.EmbeddedServers) -> Iterator[Gatehouse]:
+def gatehouse(world: World, pair: development.EmbeddedServers) -> Iterator[Gatehouse]:
     """Yield a gateway on the test's database; `world.rt` is a second runtime on the same."""
     forget_limits(pair)
     house = Gatehouse(world.rt)

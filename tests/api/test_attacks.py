@@ -29,8 +29,8 @@ from schema.api import ApiKey
 from schema.vocabulary import Code
 from tests.api.conftest import Answer, Gatehouse, forget_limits
 from tests.api.hostile_requests import FORM
-from tests.conftest import World
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 from workers.api import memory_limit, unauthenticated
 from workers.api.dispatch import ApiDispatcher
 from workers.api.memory_limit import ALL, EACH, LIGHT, MemoryLimit

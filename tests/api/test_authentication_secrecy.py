@@ -17,8 +17,8 @@ from schema.vocabulary import AccountState, CarrierState
 from tests.api.conftest import Answer, Gatehouse
 from tests.api.hostile_requests import FORM
 from tests.api.test_telesign_api import BODY, Customer
-from tests.conftest import World
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 
 
 def reported(answer: Answer) -> tuple[int, bytes, Mapping[str, str]]:

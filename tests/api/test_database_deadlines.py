@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from pipeline.database import Deadlines
 from tests.api.conftest import Answer, Gatehouse, forget_limits
 from tests.dialects.vendors import Vendor
+from tests.world import World
 from workers.gateway import micro_batch
 from workers.lab.embedded import development
 
@@ -22,7 +23,7 @@ SHORT = Deadlines(lock=0.5, statement=20)
 
 
 @pytest.fixture
-def gatehouse(world: Any, pair: development.EmbeddedServers) -> Iterator[Gatehouse]:
+def gatehouse(world: World, pair: development.EmbeddedServers) -> Iterator[Gatehouse]:
     forget_limits(pair)
     house = Gatehouse(world.rt, SHORT)
     yield house
@@ -30,7 +31,7 @@ def gatehouse(world: Any, pair: development.EmbeddedServers) -> Iterator[Gatehou
 
 
 @pytest.fixture
-def database(world: Any) -> Iterator["psycopg.Connection[Any]"]:
+def database(world: World) -> Iterator["psycopg.Connection[Any]"]:
     """A connection beside the gateway's, as somebody's psql."""
     url = make_url(world.rt.settings.database_url.get_secret_value()).set(drivername="postgresql")
     with psycopg.connect(url.render_as_string(hide_password=False)) as conn:
@@ -66,7 +67,7 @@ def telesign(key: Mapping[str, str], house: Gatehouse) -> Answer:
     [(Vendor.ROBASE, robase, 503), (Vendor.WEBEX, webex, 503), (Vendor.TELESIGN, telesign, 500)],
 )
 def test_a_send_that_a_lock_keeps_waiting_is_503_and_nothing_is_half_done(
-    world: Any, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", dialect: Vendor, send: Any, status: int
+    world: World, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", dialect: Vendor, send: Any, status: int
 ) -> None:
     key = gatehouse.key(dialect)
 
@@ -113,7 +114,7 @@ def test_what_is_answered_from_memory_behind_a_lock_makes_nothing_well_again(
 
 
 def test_a_receipt_that_a_lock_keeps_waiting_is_to_be_posted_again(
-    world: Any, gatehouse: Gatehouse, database: "psycopg.Connection[Any]"
+    world: World, gatehouse: Gatehouse, database: "psycopg.Connection[Any]"
 ) -> None:
     with world.rt.begin() as conn:
         conn.exec_driver_sql("UPDATE carriers SET kind = 'http', settings = '{\"base_url\": \"http://127.0.0.1:1\"}'")
@@ -129,7 +130,7 @@ def test_a_receipt_that_a_lock_keeps_waiting_is_to_be_posted_again(
 
 
 def test_a_server_that_stands_still_keeps_no_caller_waiting_for_ever(
-    world: Any, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+    world: World, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps none of its own deadlines: nothing answers, and nothing is closed."""
     key = gatehouse.key(Vendor.ROBASE)

@@ -25,6 +25,7 @@ from tests.dialects.acme import DIALECT
 from tests.dialects.acme.errors import ERRORS
 from tests.workers.webhooks.receiver import Receiver
 from tests.workers.webhooks.test_notifier import run
+from tests.world import World
 
 NUMBER = "+2348012345678"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dialects.md"
@@ -37,7 +38,7 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _registered(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _registered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Register it: the line in the registry, and what `postroad migrate` makes of it."""
     monkeypatch.setitem(DIALECTS, DIALECT.name, DIALECT)
     with world.rt.begin() as conn:
@@ -58,7 +59,7 @@ def headers(gatehouse: Gatehouse, **properties: Any) -> dict[str, str]:
     return {"X-Acme-Key": gatehouse.key(DIALECT.name, **properties)["key"]}
 
 
-def test_a_message_goes_from_a_key_to_a_webhook(world: Any, gatehouse: Gatehouse, customer: Receiver) -> None:
+def test_a_message_goes_from_a_key_to_a_webhook(world: World, gatehouse: Gatehouse, customer: Receiver) -> None:
     key = headers(gatehouse)
     _, secret = webhook_endpoints.create(world.rt, world.account, DIALECT, customer.url("/hook"))
 
@@ -76,7 +77,7 @@ def test_a_message_goes_from_a_key_to_a_webhook(world: Any, gatehouse: Gatehouse
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def test_a_long_text_is_billed_as_the_vendor_bills_it(world: Any, gatehouse: Gatehouse) -> None:
+def test_a_long_text_is_billed_as_the_vendor_bills_it(world: World, gatehouse: Gatehouse) -> None:
     sent = gatehouse.ask("POST", "/acme/messages", {"to": NUMBER, "text": "ж" * 125}, headers(gatehouse))
 
     # it is sent as two parts of 67 and billed as three of 60, at 400 each

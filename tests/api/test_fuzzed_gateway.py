@@ -13,9 +13,9 @@ import pytest
 from pipeline.store import ledger
 from tests.api.conftest import Gatehouse
 from tests.api.raw_http import chunked, spell
-from tests.conftest import World
 from tests.dialects.vendors import Vendor, issue
 from tests.fuzzing import rounds, seeded
+from tests.world import World
 from workers.api import unauthenticated
 
 #: lines that attack at once, and requests on each

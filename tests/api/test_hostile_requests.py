@@ -22,9 +22,9 @@ from tests.api.attack_target import NUMBER, ROOM, TARGETS, THEIRS, settle
 from tests.api.conftest import Gatehouse, forget_limits
 from tests.api.hostile_requests import CANARY, FORM, TRACES, Attack, Target, drawn
 from tests.api.raw_http import Received, Wire, spell
-from tests.conftest import World
 from tests.dialects.envelopes import is_refusal
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 from workers.api import unauthenticated
 
 #: attacks on each door, of the many more that the table holds; another seed draws others

@@ -5,7 +5,6 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -14,9 +13,9 @@ from pipeline.runtime import Runtime
 from tests.api.conftest import Gatehouse
 from tests.api.hostile_requests import CANARY, TRACES
 from tests.api.raw_http import Received, Wire, chunked, spell
-from tests.conftest import World
 from tests.dialects.envelopes import is_refusal
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 from workers.gateway.http_parser import PIPELINED
 
 SMS = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
@@ -93,7 +92,7 @@ FAULTS: dict[str, tuple[Callable[[bytes], bytes], int]] = {
 
 
 @pytest.fixture(scope="module")
-def line_of(shared_world: Any) -> Iterator[Callable[..., Received]]:
+def line_of(shared_world: World) -> Iterator[Callable[..., Received]]:
     """Sends bytes to one gateway of the module and returns the answer."""
     secret = SecretStr("a secret of these tests, long enough")
     house = Gatehouse(Runtime(shared_world.rt.settings.model_copy(update={"secret_key": secret})))

@@ -28,6 +28,7 @@ from tests.carriers.simulator import simulator
 from tests.dialects.vendors import Vendor
 from tests.workers.webhooks.receiver import Accepted, Receiver, echo
 from tests.workers.webhooks.test_notifier import eventually, process
+from tests.world import World
 from workers.webhooks.handshake import verify_endpoint
 
 NUMBER = "+2348012345678"
@@ -50,7 +51,7 @@ def customer() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def travel(world: Any, gatehouse: Gatehouse) -> Iterator[Callable[[], None]]:
+def travel(world: World, gatehouse: Gatehouse) -> Iterator[Callable[[], None]]:
     """Lets what was sent travel: to a carrier over HTTP, whose report comes back through the gateway."""
     with simulator(alpha={"receipts": {"delay": 0.05}}) as url:
         line = {"base_url": url, "receipt_url": f"{gatehouse.url}/receipts/alpha"}
@@ -67,7 +68,7 @@ def travel(world: Any, gatehouse: Gatehouse) -> Iterator[Callable[[], None]]:
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def listen(world: Any, customer: Receiver, dialect: Vendor) -> str:
+def listen(world: World, customer: Receiver, dialect: Vendor) -> str:
     """Register the customer's server as an operator does; return its secret."""
     url = customer.url("/hook")
     made, secret = webhook_endpoints.create(
@@ -77,7 +78,7 @@ def listen(world: Any, customer: Receiver, dialect: Vendor) -> str:
     return secret
 
 
-def notification(world: Any, customer: Receiver, count: int) -> list[Accepted]:
+def notification(world: World, customer: Receiver, count: int) -> list[Accepted]:
     """Let a notifier of its own make all calls; return what the customer heard, the first first."""
     before = len(customer.accepted)
     with process(world):
@@ -87,7 +88,7 @@ def notification(world: Any, customer: Receiver, count: int) -> list[Accepted]:
     return accepted
 
 
-def test_robase(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
+def test_robase(world: World, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
     bearer = {"Authorization": f"Bearer {gatehouse.key(Vendor.ROBASE)['api_key']}"}
     hook = {"url": customer.url("/hook"), "events": ["sms.queued", "sms.sent", "sms.delivered", "sms.failed"]}
     made = gatehouse.ask("POST", "/robase/v1/webhooks", hook, bearer)
@@ -109,7 +110,7 @@ def test_robase(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Ca
 
 
 def test_a_failure_that_its_carrier_takes_back_is_told_and_then_its_delivery(
-    world: Any, gatehouse: Gatehouse, customer: Receiver
+    world: World, gatehouse: Gatehouse, customer: Receiver
 ) -> None:
     bearer = {"Authorization": f"Bearer {gatehouse.key(Vendor.ROBASE)['api_key']}"}
     hook = {"url": customer.url("/hook"), "events": ["sms.delivered", "sms.failed"]}
@@ -135,7 +136,7 @@ def test_a_failure_that_its_carrier_takes_back_is_told_and_then_its_delivery(
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def test_telesign(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
+def test_telesign(world: World, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
     id_, key = gatehouse.key(Vendor.TELESIGN).values()
     body = urlencode({"phone_number": NUMBER[1:], "callback_url": customer.url("/hook")})
     headers = RestClient.generate_telesign_headers(id_, key, "POST", "/v1/verify/sms", body)
@@ -157,7 +158,7 @@ def test_telesign(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: 
         assert verify_telesign_callback_signature(key, signature, each.body.decode())
 
 
-def test_webex(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
+def test_webex(world: World, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
     secret = listen(world, customer, Vendor.WEBEX)
     [greeting] = customer.accepted
     assert list(json.loads(greeting.body)) == ["secret"]
@@ -183,7 +184,7 @@ def test_webex(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Cal
         assert each.headers["x-hub-signature"] == hmac.new(secret.encode(), each.body, sha256).hexdigest()
 
 
-def test_solaris(world: Any, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
+def test_solaris(world: World, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
     secret = listen(world, customer, Vendor.SOLARIS)
     [greeting] = customer.accepted
     assert (greeting.headers["Solaris-Webhook-Event-Type"], greeting.body) == ("WEBHOOK-SUBSCRIPTION", b"")

@@ -18,8 +18,8 @@ from schemathesis.specs.openapi.checks import (
 from pipeline.dialects.registry import DIALECTS
 from tests.api.attack_target import TARGETS, settle
 from tests.api.conftest import Gatehouse
-from tests.conftest import World
 from tests.dialects.vendors import Vendor
+from tests.world import World
 
 #: requests to each operation
 EXAMPLES = 20

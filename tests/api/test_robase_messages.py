@@ -20,6 +20,7 @@ from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from schema.vocabulary import SenderState
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 
 Ask = Callable[..., Any]
 
@@ -55,7 +56,7 @@ def soon(**ahead: float) -> str:
     return (datetime.now(UTC) + timedelta(**ahead)).isoformat()
 
 
-def carry_all(world: Any) -> None:
+def carry_all(world: World) -> None:
     """Do what the workers would."""
     promote(world.rt)
     batches = world.rows("SELECT id FROM batches WHERE status = 'queued'")
@@ -66,7 +67,7 @@ def carry_all(world: Any) -> None:
 # One message ----------------------------------------------------------------------------------------------------
 
 
-def test_a_message_is_taken_priced_and_answered_in_the_vendors_order(ask: Ask, world: Any) -> None:
+def test_a_message_is_taken_priced_and_answered_in_the_vendors_order(ask: Ask, world: World) -> None:
     answer = ask("POST", "/sms", RIDE)
 
     assert answer.status == 202
@@ -102,7 +103,7 @@ def test_the_cost_is_that_of_all_segments(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("body", ["${name} ${", "{{.name}}", "$$CODE$$ %s {0.__class__}", "a\nb"])
-def test_a_text_that_looks_like_a_template_goes_out_as_it_is(ask: Ask, world: Any, body: str) -> None:
+def test_a_text_that_looks_like_a_template_goes_out_as_it_is(ask: Ask, world: World, body: str) -> None:
     reported = ask("POST", "/sms", RIDE | {"body": body}).json
 
     assert reported["body"] == body
@@ -122,7 +123,7 @@ def test_fields_that_nobody_knows_and_null_are_passed_over(ask: Ask) -> None:
     assert answer.status == 202
 
 
-def test_the_country_may_be_said_but_not_otherwise_than_by_the_number(ask: Ask, world: Any) -> None:
+def test_the_country_may_be_said_but_not_otherwise_than_by_the_number(ask: Ask, world: World) -> None:
     set_price(world.rt, "GH", "NGN", 15, None)
     compliance.allow(world.rt, "acme", ["GH"])
 
@@ -276,7 +277,7 @@ REFUSED: dict[str, tuple[Any, int, dict[str, str]]] = {
 
 @pytest.mark.parametrize(("body", "status", "error"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_sent_is_refused_in_the_vendors_shape(
-    ask: Ask, world: Any, body: Any, status: int, error: dict[str, str]
+    ask: Ask, world: World, body: Any, status: int, error: dict[str, str]
 ) -> None:
     answer = ask("POST", "/sms", body)
 
@@ -346,7 +347,7 @@ def test_more_than_ten_calls_a_second_are_too_many(gatehouse: Any, ask: Ask) -> 
     assert ask("GET", "/sms", key=key).status == 200
 
 
-def test_only_quota_and_wallet_together_can_be_exhausted(ask: Ask, world: Any) -> None:
+def test_only_quota_and_wallet_together_can_be_exhausted(ask: Ask, world: World) -> None:
     world.run("UPDATE wallets SET balance = 0")
     grant(world.rt, "acme", 1, "a month")
 
@@ -378,7 +379,7 @@ def test_what_is_not_there_is_said_in_the_same_shape(ask: Ask, method: str, path
 # Sender ids and countries ---------------------------------------------------------------------------------------
 
 
-def test_a_pending_sender_is_for_tests_and_a_rejected_one_for_nothing(ask: Ask, world: Any, trial: str) -> None:
+def test_a_pending_sender_is_for_tests_and_a_rejected_one_for_nothing(ask: Ask, world: World, trial: str) -> None:
     set_sender(world.rt, "acme", "NEW", SenderState.PENDING)
     set_sender(world.rt, "acme", "BAD", SenderState.REJECTED)
 
@@ -398,7 +399,7 @@ def test_a_pending_sender_is_for_tests_and_a_rejected_one_for_nothing(ask: Ask, 
         }
 
 
-def test_a_sender_is_good_for_the_countries_it_was_approved_for(ask: Ask, world: Any) -> None:
+def test_a_sender_is_good_for_the_countries_it_was_approved_for(ask: Ask, world: World) -> None:
     world.run("UPDATE sender_ids SET countries = '{GH,KE}' WHERE sender = 'ACME'")
 
     nigeria, ghana = ask("POST", "/sms", RIDE), ask("POST", "/sms", RIDE | {"to": "+233201234567"})
@@ -414,7 +415,7 @@ def test_a_sender_is_good_for_the_countries_it_was_approved_for(ask: Ask, world:
 # The same again -------------------------------------------------------------------------------------------------
 
 
-def test_the_same_key_is_the_same_message_whatever_is_asked(ask: Ask, world: Any) -> None:
+def test_the_same_key_is_the_same_message_whatever_is_asked(ask: Ask, world: World) -> None:
     key = {"Idempotency-Key": "order-92413-dispatch-sms"}
     first = ask("POST", "/sms", RIDE | {"send_at": soon(days=1)}, key)
     carry_all(world)
@@ -432,14 +433,14 @@ def test_the_same_key_is_the_same_message_whatever_is_asked(ask: Ask, world: Any
     assert world.balance() == 1_000_000 - 400
 
 
-def test_the_first_answer_stands_when_the_message_has_moved_on(ask: Ask, world: Any) -> None:
+def test_the_first_answer_stands_when_the_message_has_moved_on(ask: Ask, world: World) -> None:
     first = ask("POST", "/sms", RIDE, {"Idempotency-Key": "k"})
     carry_all(world)
 
     assert ask("POST", "/sms", RIDE, {"Idempotency-Key": "k"}).body == first.body
 
 
-def test_nor_does_it_change_when_another_carrier_took_what_was_scheduled(ask: Ask, world: Any) -> None:
+def test_nor_does_it_change_when_another_carrier_took_what_was_scheduled(ask: Ask, world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1})
     world.add_carrier("beta", rank=2)
     later = RIDE | {"send_at": soon(hours=1)}
@@ -453,7 +454,7 @@ def test_nor_does_it_change_when_another_carrier_took_what_was_scheduled(ask: As
     assert again.body == first.body
 
 
-def test_calls_with_one_key_at_one_time_are_one_message(ask: Ask, world: Any) -> None:
+def test_calls_with_one_key_at_one_time_are_one_message(ask: Ask, world: World) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: ask("POST", "/sms", RIDE, {"Idempotency-Key": "k"}), range(16)))
 
@@ -463,7 +464,7 @@ def test_calls_with_one_key_at_one_time_are_one_message(ask: Ask, world: Any) ->
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_a_refusal_that_money_cures_is_judged_anew_and_what_was_accepted_is_not(ask: Ask, world: Any) -> None:
+def test_a_refusal_that_money_cures_is_judged_anew_and_what_was_accepted_is_not(ask: Ask, world: World) -> None:
     key = {"Idempotency-Key": "k"}
     assert ask("POST", "/sms", RIDE | {"to": "12"}, key).status == 400
     make_dear(world)
@@ -483,7 +484,7 @@ def test_a_refusal_that_money_cures_is_judged_anew_and_what_was_accepted_is_not(
     assert not broken(world)
 
 
-def test_a_price_that_is_set_later_cures_too(ask: Ask, world: Any) -> None:
+def test_a_price_that_is_set_later_cures_too(ask: Ask, world: World) -> None:
     key, there = {"Idempotency-Key": "k"}, RIDE | {"to": "+233201234567"}
     world.run("DELETE FROM prices")
     unpriced = ask("POST", "/sms", there, key)
@@ -492,7 +493,7 @@ def test_a_price_that_is_set_later_cures_too(ask: Ask, world: Any) -> None:
     assert (unpriced.status, ask("POST", "/sms", there, key).status) == (400, 202)
 
 
-def test_two_at_once_under_a_key_that_was_not_paid_for_are_one_message(ask: Ask, world: Any) -> None:
+def test_two_at_once_under_a_key_that_was_not_paid_for_are_one_message(ask: Ask, world: World) -> None:
     key = {"Idempotency-Key": "k"}
     make_dear(world)
     assert ask("POST", "/sms", RIDE, key).status == 402
@@ -507,7 +508,7 @@ def test_two_at_once_under_a_key_that_was_not_paid_for_are_one_message(ask: Ask,
     assert not broken(world)
 
 
-def test_a_batch_s_rows_that_nobody_paid_for_are_judged_anew(ask: Ask, world: Any) -> None:
+def test_a_batch_s_rows_that_nobody_paid_for_are_judged_anew(ask: Ask, world: World) -> None:
     rows = {"from": "ACME", "messages": [{"to": f"+234801234567{n}", "body": "x"} for n in range(3)]}
     make_dear(world, 600_000)
     first = ask("POST", "/sms/batch", rows, {"Idempotency-Key": "k"})
@@ -521,7 +522,7 @@ def test_a_batch_s_rows_that_nobody_paid_for_are_judged_anew(ask: Ask, world: An
     assert not broken(world)
 
 
-def test_tests_and_accounts_have_their_own_keys_of_idempotency(ask: Ask, world: Any, trial: str) -> None:
+def test_tests_and_accounts_have_their_own_keys_of_idempotency(ask: Ask, world: World, trial: str) -> None:
     live, test = (ask("POST", "/sms", RIDE, {"Idempotency-Key": "k"}, key=key) for key in (None, trial))
 
     assert (live.json["test_mode"], test.json["test_mode"]) == (False, True)
@@ -538,7 +539,7 @@ def test_a_key_that_cannot_be_kept_is_refused(ask: Ask, word: str) -> None:
 # A batch --------------------------------------------------------------------------------------------------------
 
 
-def test_a_batch_answers_each_row_for_itself(ask: Ask, world: Any) -> None:
+def test_a_batch_answers_each_row_for_itself(ask: Ask, world: World) -> None:
     answer = ask(
         "POST",
         "/sms/batch",
@@ -569,7 +570,7 @@ def test_a_batch_answers_each_row_for_itself(ask: Ask, world: Any) -> None:
     assert world.balance() == 1_000_000 - 800
 
 
-def test_a_thousand_rows_are_one_order_and_one_batch(ask: Ask, world: Any) -> None:
+def test_a_thousand_rows_are_one_order_and_one_batch(ask: Ask, world: World) -> None:
     rows = [{"to": f"+23480{place:08}", "body": f"number {place}"} for place in range(10_000_000, 10_001_000)]
 
     answer = ask("POST", "/sms/batch", {"from": "ACME", "messages": rows})
@@ -580,7 +581,7 @@ def test_a_thousand_rows_are_one_order_and_one_batch(ask: Ask, world: Any) -> No
     assert world.rows("SELECT size FROM batches") == [1000]
 
 
-def test_rows_with_keys_ride_together_and_are_answered_again(ask: Ask, world: Any) -> None:
+def test_rows_with_keys_ride_together_and_are_answered_again(ask: Ask, world: World) -> None:
     rows = [{"to": "+2348012345678", "body": f"n {n}", "idempotency_key": f"k{n % 100}"} for n in range(101)]
     asked = {"from": "ACME", "messages": rows}
 
@@ -595,7 +596,7 @@ def test_rows_with_keys_ride_together_and_are_answered_again(ask: Ask, world: An
     assert world.balance() == 1_000_000 - 100 * 400
 
 
-def test_keys_of_rows_and_of_headers_do_not_meet(ask: Ask, world: Any) -> None:
+def test_keys_of_rows_and_of_headers_do_not_meet(ask: Ask, world: World) -> None:
     single = ask("POST", "/sms", RIDE, {"Idempotency-Key": "k"})
     rows = [{"to": "+2348012345678", "body": "row", "idempotency_key": "k"}, {"to": "+2348012345678", "body": "bare"}]
     asked = {"from": "ACME", "messages": rows}
@@ -623,7 +624,7 @@ def test_a_sender_that_may_not_send_fails_each_row(ask: Ask) -> None:
     assert {row["error"]["type"] for row in answer.json["data"]} == {"sender_id_invalid"}
 
 
-def test_money_that_runs_out_fails_the_rows_that_are_left(ask: Ask, world: Any) -> None:
+def test_money_that_runs_out_fails_the_rows_that_are_left(ask: Ask, world: World) -> None:
     world.run("UPDATE wallets SET balance = 800")
 
     answer = ask("POST", "/sms/batch", {"from": "ACME", "messages": [{"to": RIDE["to"], "body": "x"}] * 3})
@@ -656,7 +657,7 @@ def test_a_batch_that_is_none_is_refused_as_a_whole(ask: Ask, body: Any, field: 
 # Looking at what was sent ---------------------------------------------------------------------------------------
 
 
-def test_the_story_of_what_is_scheduled_has_only_what_happened(ask: Ask, world: Any) -> None:
+def test_the_story_of_what_is_scheduled_has_only_what_happened(ask: Ask, world: World) -> None:
     later = RIDE | {"send_at": soon(hours=1)}
     sent, taken_back = (ask("POST", "/sms", later).json["id"] for _ in range(2))
 
@@ -673,7 +674,7 @@ def test_the_story_of_what_is_scheduled_has_only_what_happened(ask: Ask, world: 
     assert kinds(taken_back) == ["sms.scheduled", "sms.cancelled"]
 
 
-def test_a_message_is_shown_with_its_attempts_and_its_story(ask: Ask, world: Any) -> None:
+def test_a_message_is_shown_with_its_attempts_and_its_story(ask: Ask, world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient:busy": 1})
     world.add_carrier("beta", rank=2)
     id_ = ask("POST", "/sms", RIDE).json["id"]
@@ -720,7 +721,7 @@ def test_pages_show_every_message_once_the_latest_first(ask: Ask) -> None:
 
 
 def test_an_account_sees_its_own_messages_and_a_test_key_only_tests(
-    ask: Ask, world: Any, gatehouse: Any, trial: str
+    ask: Ask, world: World, gatehouse: Any, trial: str
 ) -> None:
     live, test = ask("POST", "/sms", RIDE).json["id"], ask("POST", "/sms", RIDE, key=trial).json["id"]
     create_account(world.rt, "other", "NGN")
@@ -741,7 +742,7 @@ def test_a_page_that_cannot_be_is_refused(ask: Ask, query: str) -> None:
     assert (answer.status, answer.json["error"]["field"]) == (400, query.partition("=")[0])
 
 
-def test_a_scheduled_message_is_taken_back_once_and_its_money_returns(ask: Ask, world: Any) -> None:
+def test_a_scheduled_message_is_taken_back_once_and_its_money_returns(ask: Ask, world: World) -> None:
     id_ = ask("POST", "/sms", RIDE | {"send_at": soon(hours=1)}).json["id"]
 
     taken, again = ask("POST", f"/sms/{id_}/cancel"), ask("POST", f"/sms/{id_}/cancel")
@@ -781,7 +782,7 @@ def test_a_live_key_knows_no_magic(ask: Ask) -> None:
     assert ask("POST", "/sms", RIDE | {"to": "+2340000000002"}).status == 202
 
 
-def test_a_test_costs_nothing_and_meets_no_carrier(ask: Ask, world: Any, trial: str) -> None:
+def test_a_test_costs_nothing_and_meets_no_carrier(ask: Ask, world: World, trial: str) -> None:
     reported = ask("POST", "/sms", RIDE | {"to": "+2340000000001"}, key=trial).json
 
     assert (reported["test_mode"], reported["provider"], reported["cost"]["amount_kobo"]) == (True, "simulated", 0)
@@ -796,11 +797,11 @@ def test_nothing_a_caller_may_send_makes_us_fail(ask: Ask) -> None:
                 assert answer.status < 500, (path, field, value)
 
 
-def make_dear(world: Any, price: int = 1_000_001) -> None:
+def make_dear(world: World, price: int = 1_000_001) -> None:
     """Let a segment to Nigeria cost so much, of the account's 1,000,000."""
     set_price(world.rt, "NG", "NGN", price, None)
 
 
-def broken(world: Any) -> list[Any]:
+def broken(world: World) -> list[Any]:
     """Return the invariants that do not hold."""
     return [finding for finding in audit(world.rt) if finding.broken]

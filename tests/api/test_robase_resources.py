@@ -14,6 +14,7 @@ from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.api import webhook_endpoints
 from schema.vocabulary import SenderState
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 
 Ask = Callable[..., Any]
 
@@ -45,7 +46,7 @@ def ask(gatehouse: Any) -> Ask:
 
 
 @pytest.fixture
-def scripted_vendor(world: Any) -> str:
+def scripted_vendor(world: World) -> str:
     """A key of another account."""
     create_account(world.rt, "other", "NGN")
     return str(issue(world.rt, "other", Vendor.ROBASE, settings={"rate": 1000}).credentials["api_key"])
@@ -125,7 +126,7 @@ def test_a_batch_has_a_template_and_rows_may_have_another(ask: Ask) -> None:
     }
 
 
-def test_a_template_in_our_own_syntax_serves_too(ask: Ask, world: Any) -> None:
+def test_a_template_in_our_own_syntax_serves_too(ask: Ask, world: World) -> None:
     set_template(world.rt, "acme", "ours", "Hello ${name}, ${x}")
 
     reported = ask(
@@ -135,7 +136,7 @@ def test_a_template_in_our_own_syntax_serves_too(ask: Ask, world: Any) -> None:
     assert reported.json["body"] == "Hello Ada, <no value>"
 
 
-def test_a_preview_sends_nothing(ask: Ask, world: Any) -> None:
+def test_a_preview_sends_nothing(ask: Ask, world: World) -> None:
     made = ask("POST", "/sms-templates", RIDE).json
     variables = {"driver_name": "Chidi", "eta": 3}
 
@@ -199,7 +200,7 @@ def test_a_template_is_deleted_once(ask: Ask) -> None:
 # Sender ids -----------------------------------------------------------------------------------------------------
 
 
-def test_a_sender_id_waits_for_approval_and_may_be_mended_meanwhile(ask: Ask, world: Any, gatehouse: Any) -> None:
+def test_a_sender_id_waits_for_approval_and_may_be_mended_meanwhile(ask: Ask, world: World, gatehouse: Any) -> None:
     made = ask("POST", "/sender-ids", SENDER)
     mended = ask(
         "PATCH", f"/sender-ids/{made.json['id']}", {"use_case": "Receipts", "notes": "soon", "countries": ["NG"]}
@@ -223,7 +224,7 @@ def test_a_sender_id_waits_for_approval_and_may_be_mended_meanwhile(ask: Ask, wo
     assert [each["sender_id"] for each in ask("GET", "/sender-ids").json["data"]] == ["ACME", "SHUTTLERS"]
 
 
-def test_a_sender_id_that_was_rejected_is_asked_for_again(ask: Ask, world: Any) -> None:
+def test_a_sender_id_that_was_rejected_is_asked_for_again(ask: Ask, world: World) -> None:
     first = ask("POST", "/sender-ids", SENDER).json
     set_sender(world.rt, "acme", "SHUTTLERS", SenderState.REJECTED, "no such company")
     rejected = ask("GET", f"/sender-ids/{first['id']}").json
@@ -283,7 +284,7 @@ def test_a_webhook_shows_its_secret_when_it_is_made_and_when_it_is_rotated(ask: 
     assert ask("GET", "/webhooks").json == {"data": [seen.json]}
 
 
-def test_a_webhook_is_changed_silenced_and_taken_away(ask: Ask, world: Any) -> None:
+def test_a_webhook_is_changed_silenced_and_taken_away(ask: Ask, world: World) -> None:
     made = ask("POST", "/webhooks", HOOK).json
 
     changed = ask("PATCH", f"/webhooks/{made['id']}", {"events": ["sms.sent"], "name": "other", "enabled": False})
@@ -316,7 +317,7 @@ def test_a_webhook_that_cannot_be_called_is_refused(ask: Ask, settings: Settings
         assert kind(ask("PATCH", f"/webhooks/{made['id']}", change)) == (400, "validation_error", field)
 
 
-def test_webhooks_of_others_and_of_other_dialects_are_not_there(ask: Ask, world: Any, scripted_vendor: str) -> None:
+def test_webhooks_of_others_and_of_other_dialects_are_not_there(ask: Ask, world: World, scripted_vendor: str) -> None:
     made = ask("POST", "/webhooks", HOOK).json["id"]
     foreign, _ = webhook_endpoints.create(
         world.rt, world.account, DIALECTS[Vendor.WEBEX], HOOK["url"], verify=lambda *_: None

@@ -11,6 +11,7 @@ from pipeline.runtime import Runtime
 from pipeline.store import carriers
 from tests.api.conftest import Gatehouse
 from tests.dialects.vendors import Vendor
+from tests.world import World
 from workers.gateway.gateway_process import Gateway
 
 SMS = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
@@ -21,7 +22,7 @@ def bearer(house: Gatehouse, **properties: Any) -> dict[str, str]:
 
 
 @pytest.fixture
-def house_with(world: Any) -> Iterator[Any]:
+def house_with(world: World) -> Iterator[Any]:
     """Makes a gateway with other settings."""
     opened = []
 
@@ -68,7 +69,7 @@ def test_the_address_that_counts_is_the_last_that_is_no_proxy_of_ours(house_with
     assert ask("nonsense") != 202
 
 
-def test_a_proxy_that_is_no_network_is_told(world: Any) -> None:
+def test_a_proxy_that_is_no_network_is_told(world: World) -> None:
     rt = Runtime(world.rt.settings.model_copy(update={"gateway_proxies": ("the proxy",)}))
 
     with pytest.raises(ConfigurationError, match="POSTROAD_GATEWAY_PROXIES: the proxy"):
@@ -107,7 +108,7 @@ def test_many_calls_go_over_one_connection(gatehouse: Gatehouse) -> None:
 
 
 @pytest.mark.parametrize("path", ["/robase/v1/sms", "/receipts/open"])
-def test_who_asks_before_he_sends_a_body_is_told_to_go_on(world: Any, gatehouse: Gatehouse, path: str) -> None:
+def test_who_asks_before_he_sends_a_body_is_told_to_go_on(world: World, gatehouse: Gatehouse, path: str) -> None:
     with world.rt.begin() as conn:
         carriers.save(conn, "open", "http", {"base_url": "http://127.0.0.1:1"})
     headers = "".join(f"{name}: {word}\r\n" for name, word in bearer(gatehouse).items())

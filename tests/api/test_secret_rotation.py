@@ -25,6 +25,7 @@ from pipeline.vault import Vault
 from schema.vocabulary import AccountState
 from tests.api.conftest import Answer, Gatehouse, forget_limits
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 from workers.cli.command import run
 from workers.lab.embedded import development
 
@@ -131,7 +132,7 @@ def said(answer: Answer) -> tuple[int, str]:
 
 @pytest.mark.parametrize("dialect", Vendor)
 def test_a_key_works_through_a_rotation_and_after_it(
-    world: Any, gateway: Gateway, secret: Any, dialect: Vendor
+    world: World, gateway: Gateway, secret: Any, dialect: Vendor
 ) -> None:
     call, known = CALLS[dialect]
     shown = issue(world.rt, "acme", dialect).credentials
@@ -150,7 +151,7 @@ def test_a_key_works_through_a_rotation_and_after_it(
 
 @pytest.mark.parametrize("dialect", HASHED)
 def test_a_key_that_is_used_first_after_everything_was_sealed_anew_moves_over(
-    world: Any, gateway: Gateway, secret: Any, dialect: Vendor
+    world: World, gateway: Gateway, secret: Any, dialect: Vendor
 ) -> None:
     call, known = CALLS[dialect]
     shown = issue(world.rt, "acme", dialect).credentials
@@ -167,7 +168,9 @@ def test_a_key_that_is_used_first_after_everything_was_sealed_anew_moves_over(
     assert secret("status") == (0, [])
 
 
-def test_a_key_that_is_never_used_is_void_without_the_old_secret_key(world: Any, gateway: Gateway, secret: Any) -> None:
+def test_a_key_that_is_never_used_is_void_without_the_old_secret_key(
+    world: World, gateway: Gateway, secret: Any
+) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in Vendor}
 
     secret("rotate")
@@ -178,7 +181,7 @@ def test_a_key_that_is_never_used_is_void_without_the_old_secret_key(world: Any,
     assert statuses == dict.fromkeys(HASHED, 401) | {Vendor.TELESIGN: 404}
 
 
-def test_a_key_of_two_secret_keys_before_moves_over_too(world: Any, gateway: Gateway) -> None:
+def test_a_key_of_two_secret_keys_before_moves_over_too(world: World, gateway: Gateway) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in HASHED}
 
     for keys in ((NEWER, NEW, OLD), (NEWER,)):
@@ -187,7 +190,7 @@ def test_a_key_of_two_secret_keys_before_moves_over_too(world: Any, gateway: Gat
 
 
 def test_a_key_from_before_secret_keys_had_versions_moves_over_whichever_hashed_it(
-    world: Any, gateway: Gateway
+    world: World, gateway: Gateway
 ) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in HASHED}
     world.run("UPDATE keys SET secret_version = NULL")
@@ -198,7 +201,7 @@ def test_a_key_from_before_secret_keys_had_versions_moves_over_whichever_hashed_
 
 
 def test_while_hosts_are_restarted_in_turn_a_key_that_moved_is_known_to_those_that_were_told_of_it(
-    world: Any, gateway: Gateway
+    world: World, gateway: Gateway
 ) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in HASHED}
 
@@ -208,7 +211,7 @@ def test_while_hosts_are_restarted_in_turn_a_key_that_moved_is_known_to_those_th
         assert behind(second.rt) == []
 
 
-def test_a_token_from_before_is_good_until_it_ends(world: Any, gateway: Gateway) -> None:
+def test_a_token_from_before_is_good_until_it_ends(world: World, gateway: Gateway) -> None:
     shown = issue(world.rt, "acme", Vendor.SOLARIS).credentials
     ended = authentication.make(shown["client_id"], datetime.now(UTC) - timedelta(seconds=2), Vault(OLD))
     with gateway(OLD) as house:
@@ -228,7 +231,7 @@ def test_a_token_from_before_is_good_until_it_ends(world: Any, gateway: Gateway)
 
 
 @pytest.mark.parametrize("dialect", Vendor)
-def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: Any, gateway: Gateway, dialect: Vendor) -> None:
+def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: World, gateway: Gateway, dialect: Vendor) -> None:
     call, _ = CALLS[dialect]
     revoked, other = (issue(world.rt, "acme", dialect) for _ in range(2))
     revoke(world.rt, "acme", revoked.id)
@@ -247,7 +250,7 @@ def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: Any, gateway
     assert world.rows("SELECT DISTINCT secret_version FROM keys") == [Vault(OLD).id]
 
 
-def test_whoever_is_turned_away_with_the_right_key_has_it_moved_over_too(world: Any, gateway: Gateway) -> None:
+def test_whoever_is_turned_away_with_the_right_key_has_it_moved_over_too(world: World, gateway: Gateway) -> None:
     suspended = issue(world.rt, "acme", Vendor.ROBASE).credentials
     elsewhere = issue(world.rt, "acme", Vendor.WEBEX, networks=["203.0.113.0/24"]).credentials
 
@@ -258,7 +261,7 @@ def test_whoever_is_turned_away_with_the_right_key_has_it_moved_over_too(world: 
         assert behind(house.rt) == []
 
 
-def test_many_calls_at_once_at_two_gateways_move_a_key_over_once(world: Any, gateway: Gateway) -> None:
+def test_many_calls_at_once_at_two_gateways_move_a_key_over_once(world: World, gateway: Gateway) -> None:
     known = [issue(world.rt, "acme", Vendor.ROBASE, settings={"rate": 1000}).credentials for _ in range(5)]
 
     with gateway(NEW, OLD) as one, gateway(NEW, OLD) as other, ThreadPoolExecutor(16) as pool:
@@ -271,7 +274,7 @@ def test_many_calls_at_once_at_two_gateways_move_a_key_over_once(world: Any, gat
     assert alone == [200] * 5
 
 
-def test_a_key_that_cannot_be_hashed_anew_still_works(world: Any, gateway: Gateway) -> None:
+def test_a_key_that_cannot_be_hashed_anew_still_works(world: World, gateway: Gateway) -> None:
     taken, frozen = (issue(world.rt, "acme", Vendor.ROBASE).credentials for _ in range(2))
     # somebody has its new hash; and the other's row cannot be written
     handle = Vault(NEW).digest("key", Vendor.ROBASE, taken["api_key"]).hex()
@@ -295,7 +298,7 @@ def test_a_key_that_cannot_be_hashed_anew_still_works(world: Any, gateway: Gatew
     assert left == [taken["api_key"][-4:]]
 
 
-def test_a_code_in_flight_is_judged_as_before(world: Any, gateway: Gateway) -> None:
+def test_a_code_in_flight_is_judged_as_before(world: World, gateway: Gateway) -> None:
     shown = issue(world.rt, "acme", Vendor.TELESIGN).credentials
     with gateway(OLD) as house:
         reference = send_code(house, shown).json["reference_id"]
@@ -315,7 +318,7 @@ def test_a_code_in_flight_is_judged_as_before(world: Any, gateway: Gateway) -> N
 
 
 @pytest.mark.parametrize("limit", [{"hard_cap": 1}, {"pause": 300}], ids=str)
-def test_what_a_number_has_used_up_of_its_limits_stays_used_up(world: Any, gateway: Gateway, limit: Shown) -> None:
+def test_what_a_number_has_used_up_of_its_limits_stays_used_up(world: World, gateway: Gateway, limit: Shown) -> None:
     shown = issue(world.rt, "acme", Vendor.TELESIGN, settings=limit).credentials
 
     with gateway(OLD) as house:
@@ -328,7 +331,7 @@ def test_what_a_number_has_used_up_of_its_limits_stays_used_up(world: Any, gatew
 
 
 def test_what_a_number_uses_up_of_its_limits_meanwhile_is_used_up_afterwards(
-    world: Any, gateway: Gateway, secret: Any
+    world: World, gateway: Gateway, secret: Any
 ) -> None:
     shown = issue(world.rt, "acme", Vendor.TELESIGN, settings={"hard_cap": 1}).credentials
 

@@ -18,8 +18,8 @@ from pipeline.stages.admin.api_keys import revoke
 from pipeline.stages.admin.person_import import add_person
 from schema.vocabulary import AccountState
 from tests.api.conftest import Answer, Gatehouse
-from tests.conftest import World
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 
 _numbers = itertools.count(5550000)
 

@@ -19,11 +19,12 @@ from pipeline.store import batches
 from schema.api import ApiResponse, Challenge
 from schema.message import Answered
 from schema.vocabulary import Code, Encoding
+from tests.world import World
 from workers.api.submission import SubmissionService
 
 
 @pytest.fixture
-def at_submission(world: Any) -> Callable[..., Any]:
+def at_submission(world: World) -> Callable[..., Any]:
     """Runs a story with a desk of its own."""
 
     def run(story: Callable[[SubmissionService], Awaitable[Any]]) -> Any:
@@ -39,7 +40,7 @@ def at_submission(world: Any) -> Callable[..., Any]:
     return run
 
 
-def sending(world: Any, *numbers: str, takes: tuple[LimitTake, ...] = (), **fields: Any) -> SendRequest:
+def sending(world: World, *numbers: str, takes: tuple[LimitTake, ...] = (), **fields: Any) -> SendRequest:
     return SendRequest(world.rt.new_ids(), world.order(*numbers, **fields), takes)
 
 
@@ -47,7 +48,7 @@ async def all_of(submission: SubmissionService, sendings: list[SendRequest]) -> 
     return await asyncio.gather(*(submission.send(each) for each in sendings), return_exceptions=True)
 
 
-def test_calls_that_come_together_share_a_batch_and_are_answered_each(world: Any, at_submission: Any) -> None:
+def test_calls_that_come_together_share_a_batch_and_are_answered_each(world: World, at_submission: Any) -> None:
     asked = [sending(world, f"+23480312345{place:02}", body="é" * place) for place in range(1, 81)]
 
     answers = at_submission(lambda submission: all_of(submission, asked))
@@ -62,7 +63,7 @@ def test_calls_that_come_together_share_a_batch_and_are_answered_each(world: Any
     assert len(world.rows("SELECT id FROM batches")) < len(asked) / 4
 
 
-def test_one_bad_number_is_its_own_callers_affair(world: Any, at_submission: Any) -> None:
+def test_one_bad_number_is_its_own_callers_affair(world: World, at_submission: Any) -> None:
     asked = [sending(world), sending(world, "12"), sending(world, account="nobody")]
 
     good, bad, nobody = at_submission(lambda submission: all_of(submission, asked))
@@ -72,7 +73,7 @@ def test_one_bad_number_is_its_own_callers_affair(world: Any, at_submission: Any
     assert (nobody.messages, [each.code for each in nobody.refusals]) == ([None], [Code.ACCOUNT_UNKNOWN])
 
 
-def test_fifty_at_once_under_one_key_are_one_message_and_one_answer(world: Any, at_submission: Any) -> None:
+def test_fifty_at_once_under_one_key_are_one_message_and_one_answer(world: World, at_submission: Any) -> None:
     asked = [sending(world, door="robase.send", idempotency_key="ride-7") for _ in range(50)]
 
     answers: list[Answered] = at_submission(lambda submission: all_of(submission, asked))
@@ -83,7 +84,7 @@ def test_fifty_at_once_under_one_key_are_one_message_and_one_answer(world: Any, 
     assert world.balance() == 1_000_000 - 400
 
 
-def test_the_same_key_is_another_request_at_another_door(world: Any, at_submission: Any) -> None:
+def test_the_same_key_is_another_request_at_another_door(world: World, at_submission: Any) -> None:
     asked = [sending(world, door=door, idempotency_key="ride-7") for door in ("robase.send", "robase.batch", None)]
 
     answers = at_submission(lambda submission: all_of(submission, asked))
@@ -92,7 +93,7 @@ def test_the_same_key_is_another_request_at_another_door(world: Any, at_submissi
     assert not any(answer.replayed for answer in answers)
 
 
-def test_who_died_before_paying_is_answered_all_the_same_when_asked_again(world: Any, at_submission: Any) -> None:
+def test_who_died_before_paying_is_answered_all_the_same_when_asked_again(world: World, at_submission: Any) -> None:
     # written and committed, then its process was killed: not measured, not paid for, nobody answered
     order = world.order(door="robase.send", idempotency_key="ride-7")
     [dead] = ingest(world.rt, admit(world.rt, [(uuid4(), order)]))
@@ -105,7 +106,7 @@ def test_who_died_before_paying_is_answered_all_the_same_when_asked_again(world:
     assert world.balance() == 1_000_000 - 400
 
 
-def test_the_answer_stays_what_it_was_whatever_became_of_the_message(world: Any, at_submission: Any) -> None:
+def test_the_answer_stays_what_it_was_whatever_became_of_the_message(world: World, at_submission: Any) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1.0}, rank=1)
     world.add_carrier("beta", rank=2)
     asked = sending(world, door="robase.send", idempotency_key="ride-7")
@@ -120,7 +121,7 @@ def test_the_answer_stays_what_it_was_whatever_became_of_the_message(world: Any,
     assert again.messages == first.messages
 
 
-def test_a_replay_spends_no_limit_and_a_spent_limit_refuses(world: Any, at_submission: Any) -> None:
+def test_a_replay_spends_no_limit_and_a_spent_limit_refuses(world: World, at_submission: Any) -> None:
     once = (LimitTake(f"test:{uuid4()}", rate=0.001, burst=1),)
     keyed = {"door": "solaris", "idempotency_key": "k1"}
 
@@ -138,7 +139,7 @@ def test_a_replay_spends_no_limit_and_a_spent_limit_refuses(world: Any, at_submi
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_what_goes_alone_because_of_another_takes_its_limits_once(world: Any, at_submission: Any) -> None:
+def test_what_goes_alone_because_of_another_takes_its_limits_once(world: World, at_submission: Any) -> None:
     # no column holds so many attempts: a fault of ours, that spoils it for all who came together
     order = world.order(message_class="otp")
     broken = Challenge(world.rt.new_ids(), world.account, None, b"", 100_000, datetime.now(UTC))
@@ -167,7 +168,7 @@ def test_what_goes_alone_because_of_another_takes_its_limits_once(world: Any, at
     assert world.rows("SELECT count(*) FROM messages") == [2]
 
 
-def test_without_money_the_answer_says_so(world: Any, at_submission: Any) -> None:
+def test_without_money_the_answer_says_so(world: World, at_submission: Any) -> None:
     world.run("UPDATE wallets SET balance = 500")
 
     first, second = at_submission(lambda submission: all_of(submission, [sending(world), sending(world)]))
@@ -175,7 +176,7 @@ def test_without_money_the_answer_says_so(world: Any, at_submission: Any) -> Non
     assert {each.messages[0].refusal for each in (first, second)} == {None, Code.INSUFFICIENT_FUNDS}
 
 
-def test_a_large_order_goes_alone_and_is_answered_in_its_order(world: Any, at_submission: Any) -> None:
+def test_a_large_order_goes_alone_and_is_answered_in_its_order(world: World, at_submission: Any) -> None:
     numbers = [f"+2348031{place:06}" for place in range(2500)]
     numbers[7] = "nonsense"
 
@@ -187,7 +188,7 @@ def test_a_large_order_goes_alone_and_is_answered_in_its_order(world: Any, at_su
 
 
 def test_what_depends_on_something_found_travels_together_and_each_fault_is_its_own(
-    world: Any, at_submission: Any
+    world: World, at_submission: Any
 ) -> None:
     runs, sent = [], [sending(world, f"+23480312345{place:02}") for place in range(8)]
     no_such = ApiResponse(404, b"")
@@ -212,7 +213,7 @@ def test_what_depends_on_something_found_travels_together_and_each_fault_is_its_
     assert len(world.rows("SELECT id FROM batches")) == 1
 
 
-def test_where_money_is_short_codes_are_kept_all_the_same(world: Any, at_submission: Any) -> None:
+def test_where_money_is_short_codes_are_kept_all_the_same(world: World, at_submission: Any) -> None:
     # the second is short of money, so both go the long way; what was opened on the short one is open there too
     world.run("UPDATE wallets SET balance = 500")
     ends = datetime.now(UTC) + timedelta(minutes=5)
@@ -229,7 +230,7 @@ def test_where_money_is_short_codes_are_kept_all_the_same(world: Any, at_submiss
     ]
 
 
-def _queued(world: Any) -> list[Any]:
+def _queued(world: World) -> list[Any]:
     with world.rt.begin() as conn:
         return batches.hints(
             conn.exec_driver_sql("SELECT id, class, carrier, size FROM batches WHERE status = 'queued'")

@@ -19,6 +19,7 @@ from pipeline.stages.admin.accounts import set_account_state
 from pipeline.stages.deliver import deliver
 from schema.vocabulary import AccountState
 from tests.dialects.vendors import Vendor
+from tests.world import World
 
 NUMBER = "2348012345678"
 
@@ -75,20 +76,20 @@ def others(gatehouse: Any) -> Iterator[Any]:
             client.session.close()
 
 
-def text_of(world: Any, reference: str) -> str:
+def text_of(world: World, reference: str) -> str:
     """Return the text of a message as its row has it."""
     [found] = world.rows("SELECT body FROM messages WHERE request_id = %(id)s", id=UUID(hex=reference))
     return str(found)
 
 
-def code_of(world: Any, reference: str) -> str:
+def code_of(world: World, reference: str) -> str:
     """Return the code that a message carries."""
     found = re.search("[0-9]{3,7}", text_of(world, reference))
     assert found is not None
     return found[0]
 
 
-def carry(world: Any) -> None:
+def carry(world: World) -> None:
     """Deliver what is queued."""
     deliver(world.rt, world.rows("SELECT id FROM batches WHERE status = 'queued'"))
 
@@ -97,7 +98,7 @@ def carry(world: Any) -> None:
 
 
 @pytest.mark.parametrize("method", [None, "Basic"])
-def test_the_vendors_client_sends_checks_and_completes(customer: Customer, world: Any, method: str | None) -> None:
+def test_the_vendors_client_sends_checks_and_completes(customer: Customer, world: World, method: str | None) -> None:
     client = customer.client(method)
 
     sent = client.sms(NUMBER, template="Your code is $$CODE$$", ucid="ATCK", language="en-US")
@@ -140,7 +141,7 @@ def test_the_vendors_client_sends_checks_and_completes(customer: Customer, world
 
 @pytest.mark.parametrize("method", [None, "Basic"])
 def test_the_vendors_client_is_told_when_guesses_are_used_up(
-    customer: Customer, world: Any, method: str | None
+    customer: Customer, world: World, method: str | None
 ) -> None:
     client = customer.client(method)
     reference = client.sms(NUMBER).json["reference_id"]
@@ -157,7 +158,7 @@ def test_the_vendors_client_is_told_when_guesses_are_used_up(
     assert client.status(reference).json["verify"] == {"code_state": "UNKNOWN", "code_entered": ""}
 
 
-def test_the_vendors_client_is_told_when_a_code_has_expired(customer: Customer, world: Any) -> None:
+def test_the_vendors_client_is_told_when_a_code_has_expired(customer: Customer, world: World) -> None:
     client = customer.client()
     reference = client.sms(NUMBER).json["reference_id"]
     world.run("UPDATE challenges SET expires_at = now()")
@@ -165,7 +166,7 @@ def test_the_vendors_client_is_told_when_a_code_has_expired(customer: Customer, 
     assert client.status(reference, verify_code=code_of(world, reference)).json["verify"]["code_state"] == "EXPIRED"
 
 
-def test_a_customers_own_code_is_sent_and_checked(customer: Customer, world: Any) -> None:
+def test_a_customers_own_code_is_sent_and_checked(customer: Customer, world: World) -> None:
     client = customer.client()
 
     reference = client.sms(NUMBER, verify_code="007", template="Code: $$CODE$$").json["reference_id"]
@@ -174,7 +175,7 @@ def test_a_customers_own_code_is_sent_and_checked(customer: Customer, world: Any
     assert client.status(reference, verify_code="007").json["verify"]["code_state"] == "VALID"
 
 
-def test_how_long_and_how_often_is_set_on_the_key(others: Any, world: Any) -> None:
+def test_how_long_and_how_often_is_set_on_the_key(others: Any, world: World) -> None:
     client = others(settings={"max_attempts": 1, "validity": 3600, "max_text": 1600}).client()
 
     sent = client.sms(NUMBER, template="x" * 1000 + "$$CODE$$")
@@ -188,7 +189,7 @@ def test_how_long_and_how_often_is_set_on_the_key(others: Any, world: Any) -> No
 # What is sent ----------------------------------------------------------------------------------------------------
 
 
-def test_a_message_goes_as_a_code_and_no_longer_than_its_code_is_good(customer: Customer, world: Any) -> None:
+def test_a_message_goes_as_a_code_and_no_longer_than_its_code_is_good(customer: Customer, world: World) -> None:
     customer.client().sms(NUMBER)
 
     [row] = world.rows(
@@ -219,13 +220,13 @@ def test_a_message_goes_as_a_code_and_no_longer_than_its_code_is_good(customer: 
         ({"template": "  first\nsecond $$CODE$$ "}, "  first\nsecond 4711 "),
     ],
 )
-def test_the_text_is_the_customers_or_ours(customer: Customer, world: Any, fields: dict[str, str], text: str) -> None:
+def test_the_text_is_the_customers_or_ours(customer: Customer, world: World, fields: dict[str, str], text: str) -> None:
     reference = customer.client().sms(NUMBER, verify_code="4711", **fields).json["reference_id"]
 
     assert text_of(world, reference) == text
 
 
-def test_a_sender_that_is_not_ours_is_silently_another(customer: Customer, others: Any, world: Any) -> None:
+def test_a_sender_that_is_not_ours_is_silently_another(customer: Customer, others: Any, world: World) -> None:
     with_default = others(settings={"sender": "KEYS"})
     for sender in ("SECOND", "KEYS"):
         world.run(
@@ -244,7 +245,7 @@ def test_a_sender_that_is_not_ours_is_silently_another(customer: Customer, other
     assert world.rows("SELECT sender FROM messages ORDER BY id") == ["SECOND", "ACME", "KEYS", "SECOND"]
 
 
-def test_the_same_request_twice_is_two_messages(customer: Customer, world: Any) -> None:
+def test_the_same_request_twice_is_two_messages(customer: Customer, world: World) -> None:
     client = customer.client()
 
     references = {client.sms(NUMBER, verify_code="4711").json["reference_id"] for _ in range(2)}
@@ -253,7 +254,7 @@ def test_the_same_request_twice_is_two_messages(customer: Customer, world: Any) 
     assert world.rows("SELECT count(*) FROM messages") == [2]
 
 
-def test_a_test_key_sends_to_the_simulated_carrier_and_costs_nothing(others: Any, world: Any) -> None:
+def test_a_test_key_sends_to_the_simulated_carrier_and_costs_nothing(others: Any, world: World) -> None:
     before = world.balance()
 
     others(test=True).client().sms(NUMBER)
@@ -264,7 +265,7 @@ def test_a_test_key_sends_to_the_simulated_carrier_and_costs_nothing(others: Any
 
 
 def test_a_test_key_and_a_live_one_see_and_touch_nothing_of_each_other(
-    customer: Customer, others: Any, world: Any
+    customer: Customer, others: Any, world: World
 ) -> None:
     live, trial = customer.client(), others(test=True).client()
     sent = {client: client.sms(NUMBER, verify_code="4711").json["reference_id"] for client in (live, trial)}
@@ -309,13 +310,13 @@ def test_a_customer_we_do_not_have_is_told_what_one_with_a_wrong_key_is(customer
         assert (answer.status_code, answer.json["errors"][0]["code"]) == (401, code)
 
 
-def test_a_revoked_key_is_no_customer(customer: Customer, world: Any) -> None:
+def test_a_revoked_key_is_no_customer(customer: Customer, world: World) -> None:
     world.run("UPDATE keys SET revoked_at = now()")
 
     assert customer.client().sms(NUMBER).json["errors"][0]["code"] == -30006
 
 
-def test_a_suspended_account_is_told_so_once_its_signature_holds(customer: Customer, world: Any) -> None:
+def test_a_suspended_account_is_told_so_once_its_signature_holds(customer: Customer, world: World) -> None:
     set_account_state(world.rt, "acme", AccountState.SUSPENDED)
 
     reported = [customer.client(secret=word).sms(NUMBER).json["errors"][0]["code"] for word in (None, "d3Jvbmc=")]
@@ -345,14 +346,14 @@ def test_a_key_may_be_kept_to_networks(others: Any) -> None:
     assert here.client().sms(NUMBER).status_code == 200
 
 
-def test_a_key_for_something_else_is_not_enabled(others: Any, world: Any) -> None:
+def test_a_key_for_something_else_is_not_enabled(others: Any, world: World) -> None:
     other = others()
     world.run("UPDATE keys SET scopes = '{billing}'")
 
     assert error_of(other.ask("POST", "/v1/verify/sms", BODY)) == (401, -20002)
 
 
-def test_an_account_without_a_sender_is_not_enabled(customer: Customer, world: Any) -> None:
+def test_an_account_without_a_sender_is_not_enabled(customer: Customer, world: World) -> None:
     world.run("DELETE FROM sender_ids")
 
     assert error_of(customer.ask("POST", "/v1/verify/sms", BODY)) == (401, -20002)
@@ -392,7 +393,7 @@ def test_a_date_of_an_hour_ago_is_out_of_range(customer: Customer) -> None:
     assert error_of(customer.ask("POST", "/v1/verify/sms", BODY, headers)) == (401, -30010)
 
 
-def test_the_bytes_are_signed_and_not_what_they_mean(customer: Customer, world: Any) -> None:
+def test_the_bytes_are_signed_and_not_what_they_mean(customer: Customer, world: World) -> None:
     for body in (f"phone_number={NUMBER}&template=a%20b+c%2b", f"template=x&phone_number=%2B{NUMBER}&x=%zz"):
         assert customer.ask("POST", "/v1/verify/sms", body).status == 200
     assert world.rows("SELECT body FROM messages ORDER BY id") == ["a b c+", "x"]
@@ -435,7 +436,7 @@ def test_a_customer_who_calls_too_often_is_told_so(others: Any) -> None:
     assert "Retry-After" not in answers[2].headers
 
 
-def test_a_number_gets_so_many_codes_an_hour_however_it_is_written(others: Any, world: Any) -> None:
+def test_a_number_gets_so_many_codes_an_hour_however_it_is_written(others: Any, world: World) -> None:
     client = others(settings={"hard_cap": 2}).client()
 
     answers = [client.sms(number) for number in (NUMBER, f"+{NUMBER}", "234 801 234 5678", "2348012345679")]
@@ -477,7 +478,7 @@ def test_a_trial_customer_sends_to_verified_numbers_only(others: Any) -> None:
     ]
 
 
-def test_an_empty_wallet_is_told_when_it_sends(customer: Customer, world: Any) -> None:
+def test_an_empty_wallet_is_told_when_it_sends(customer: Customer, world: World) -> None:
     world.run("UPDATE wallets SET balance = 0")
     sent = customer.client().sms(NUMBER)
 
@@ -489,7 +490,7 @@ def test_an_empty_wallet_is_told_when_it_sends(customer: Customer, world: Any) -
     assert (asked.status_code, asked.json["status"]["code"]) == (200, 500)
 
 
-def test_a_number_that_nobody_serves_is_refused(customer: Customer, world: Any) -> None:
+def test_a_number_that_nobody_serves_is_refused(customer: Customer, world: World) -> None:
     world.run("DELETE FROM routes")
 
     sent = customer.client().sms(NUMBER)
@@ -501,7 +502,7 @@ def test_a_number_that_nobody_serves_is_refused(customer: Customer, world: Any) 
 @pytest.mark.parametrize(
     "url", ["https://127.0.0.1/hook", "https://10.1.2.3/", "https://localhost/x", "http://example.com/x"]
 )
-def test_a_callback_into_our_own_house_is_refused(customer: Customer, url: str, world: Any) -> None:
+def test_a_callback_into_our_own_house_is_refused(customer: Customer, url: str, world: World) -> None:
     answer = customer.client().sms(NUMBER, callback_url=url)
 
     assert answer.status_code == 400
@@ -510,7 +511,7 @@ def test_a_callback_into_our_own_house_is_refused(customer: Customer, url: str, 
     assert world.rows("SELECT count(*) FROM messages") == [0]
 
 
-def test_a_callback_is_kept_for_the_report(customer: Customer, world: Any) -> None:
+def test_a_callback_is_kept_for_the_report(customer: Customer, world: World) -> None:
     reference = customer.client().sms(NUMBER, callback_url="https://example.com/hook").json["reference_id"]
     carry(world)
 
@@ -557,7 +558,7 @@ def test_a_body_that_is_no_form_or_too_large_is_answered_in_their_shape(customer
     assert error_of(customer.ask("POST", "/v1/verify/sms", "x" * 70_000)) == (413, -40006)
 
 
-def test_a_transaction_of_another_customer_is_not_found(customer: Customer, world: Any) -> None:
+def test_a_transaction_of_another_customer_is_not_found(customer: Customer, world: World) -> None:
     reference = customer.client().sms(NUMBER).json["reference_id"]
     world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
     world.run("UPDATE keys SET account_id = (SELECT id FROM accounts WHERE name = 'other')")
@@ -569,7 +570,7 @@ def test_a_transaction_of_another_customer_is_not_found(customer: Customer, worl
     assert world.rows("SELECT attempts, completed_at FROM challenges") == [(0, None)]
 
 
-def test_after_twelve_hours_a_transaction_has_expired(customer: Customer, world: Any) -> None:
+def test_after_twelve_hours_a_transaction_has_expired(customer: Customer, world: World) -> None:
     client = customer.client()
     reference = client.sms(NUMBER).json["reference_id"]
 
@@ -593,7 +594,7 @@ def test_after_twelve_hours_a_transaction_has_expired(customer: Customer, world:
 )
 @pytest.mark.unsound("its end is written by hand")
 def test_where_a_message_stands_is_told(
-    customer: Customer, world: Any, status: str, error: str | None, code: int, words: str
+    customer: Customer, world: World, status: str, error: str | None, code: int, words: str
 ) -> None:
     client = customer.client()
     reference = client.sms(NUMBER).json["reference_id"]
@@ -609,7 +610,7 @@ def test_where_a_message_stands_is_told(
     assert datetime.fromisoformat(reported["updated_on"]) == final
 
 
-def test_a_message_that_no_carrier_takes_in_time_has_expired(customer: Customer, world: Any) -> None:
+def test_a_message_that_no_carrier_takes_in_time_has_expired(customer: Customer, world: World) -> None:
     client = customer.client()
     reference = client.sms(NUMBER).json["reference_id"]
     world.run("UPDATE batches SET valid_until = now() - interval '1 second'")
@@ -618,7 +619,7 @@ def test_a_message_that_no_carrier_takes_in_time_has_expired(customer: Customer,
     assert client.status(reference).json["status"]["code"] == 221
 
 
-def test_many_at_once_are_each_answered(customer: Customer, world: Any) -> None:
+def test_many_at_once_are_each_answered(customer: Customer, world: World) -> None:
     with ThreadPoolExecutor(8) as crowd:
         found = list(
             crowd.map(lambda n: customer.ask("POST", "/v1/verify/sms", f"phone_number=23480123{n:05}"), range(40))

@@ -14,6 +14,7 @@ from pipeline.stages.settle import book
 from schema.carriage import Receipt
 from schema.vocabulary import ReceiptVerdict
 from tests.dialects.vendors import Vendor
+from tests.world import World
 from workers.cli.terminal.message_view import message_lines
 from workers.lab.embedded import development
 
@@ -29,7 +30,7 @@ def client(gatehouse: Any) -> Any:
     made.session.close()
 
 
-def rows_with(world: Any, word: str) -> list[str]:
+def rows_with(world: World, word: str) -> list[str]:
     """Return the tables that have a row with the word in it."""
     tables = world.rows(
         """
@@ -55,7 +56,7 @@ def kept_by(valkey: redis.Redis, word: str) -> list[bytes]:
     return [key for key in valkey.scan_iter() if word.encode() in key + repr(read[valkey.type(key)](key)).encode()]
 
 
-def carry(world: Any) -> None:
+def carry(world: World) -> None:
     """Have all that waits delivered, and its carrier say so: nobody will need the texts any more."""
     deliver(world.rt, world.rows("SELECT id FROM batches WHERE status = 'queued'"))
     found = world.rows("SELECT carrier, message_id, carrier_ref FROM provider_attempts")
@@ -66,7 +67,7 @@ def carry(world: Any) -> None:
 
 
 def test_a_code_that_came_in_is_nowhere_any_more(
-    client: VerifyClient, world: Any, pair: development.EmbeddedServers, caplog: pytest.LogCaptureFixture
+    client: VerifyClient, world: World, pair: development.EmbeddedServers, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     reference = client.sms(NUMBER, verify_code=CODE).json["reference_id"]
@@ -86,7 +87,7 @@ def test_a_code_that_came_in_is_nowhere_any_more(
         assert kept_by(valkey, NUMBER) == []
 
 
-def test_what_is_left_of_a_text_is_its_length(client: VerifyClient, world: Any) -> None:
+def test_what_is_left_of_a_text_is_its_length(client: VerifyClient, world: World) -> None:
     client.sms(NUMBER, verify_code=CODE, template="Ihr Code lautet $$CODE$$ €")
 
     carry(world)

@@ -19,9 +19,9 @@ from pipeline.errors import Crowded
 from pipeline.store import carriers
 from tests.api.conftest import Gatehouse
 from tests.api.raw_http import Received, Wire, chunked, spell
-from tests.conftest import World
 from tests.dialects.envelopes import is_refusal
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 from workers.api import unauthenticated
 from workers.api.unauthenticated import FREE, HELD_EACH, LONGEST, FailedCalls, ReadBudget, origin_of
 

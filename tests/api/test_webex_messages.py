@@ -15,6 +15,7 @@ from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.api import templates
 from schema.vocabulary import CarrierState, SenderState, Syntax
 from tests.dialects.vendors import Vendor
+from tests.world import World
 
 Ask = Callable[..., Any]
 
@@ -61,14 +62,14 @@ def message(transaction: str) -> UUID:
     return found
 
 
-def bodies(world: Any) -> list[str]:
+def bodies(world: World) -> list[str]:
     return [str(each) for each in world.rows("SELECT body FROM messages ORDER BY id")]
 
 
 # Sending ------------------------------------------------------------------------------------------------------
 
 
-def test_a_number_whose_carriers_are_drained_is_not_told_to_be_invalid(world: Any, send: Ask) -> None:
+def test_a_number_whose_carriers_are_drained_is_not_told_to_be_invalid(world: World, send: Ask) -> None:
     set_carrier_state(world.rt, "alpha", CarrierState.DRAINED)
 
     answer = send()
@@ -77,7 +78,7 @@ def test_a_number_whose_carriers_are_drained_is_not_told_to_be_invalid(world: An
     assert world.rows("SELECT status, money FROM messages") == [(None, "held")]
 
 
-def test_the_vendors_sample_is_three_messages(world: Any, send: Ask) -> None:
+def test_the_vendors_sample_is_three_messages(world: World, send: Ask) -> None:
     set_sender(world.rt, "acme", "WxInteract", SenderState.APPROVED)
     answer = send(
         message_body="Hello ${firstname},/nyour ${count} service is due by ${date}. Contact us on ${phone} to schedule"
@@ -120,7 +121,7 @@ def test_the_vendors_sample_is_three_messages(world: Any, send: Ask) -> None:
     assert world.rows("SELECT DISTINCT status FROM batches") == ["scheduled"]
 
 
-def test_a_bad_number_is_told_beside_the_good_ones(world: Any, send: Ask) -> None:
+def test_a_bad_number_is_told_beside_the_good_ones(world: World, send: Ask) -> None:
     answer = send(to=[{"phone": ["+447700900123", BAD["to"]]}, {"phone": ["+447700900124"]}])
 
     assert [each["to"] for each in answer["messages"]] == ["+447700900123", "+447700900124"]
@@ -128,14 +129,14 @@ def test_a_bad_number_is_told_beside_the_good_ones(world: Any, send: Ask) -> Non
     assert world.rows("SELECT phone FROM messages ORDER BY id") == ["+447700900123", "+447700900124"]
 
 
-def test_with_bad_numbers_only_the_answer_is_still_an_answer(world: Any, send: Ask) -> None:
+def test_with_bad_numbers_only_the_answer_is_still_an_answer(world: World, send: Ask) -> None:
     answer = send(to=[{"phone": [BAD["to"]]}])
 
     assert (answer["messages"], answer["errors"]) == ([], [BAD])
     assert bodies(world) == []
 
 
-def test_a_region_that_no_carrier_serves_is_unsupported(world: Any, send: Ask) -> None:
+def test_a_region_that_no_carrier_serves_is_unsupported(world: World, send: Ask) -> None:
     world.run("UPDATE routes SET destination = 'NG'")
 
     answer = send(to=[{"phone": ["+447700900123", "+2348012345678"]}])
@@ -144,7 +145,7 @@ def test_a_region_that_no_carrier_serves_is_unsupported(world: Any, send: Ask) -
     assert answer["errors"] == [BAD | {"to": "+447700900123"}]
 
 
-def test_what_nobody_pays_for_is_told(world: Any, send: Ask) -> None:
+def test_what_nobody_pays_for_is_told(world: World, send: Ask) -> None:
     world.run("UPDATE wallets SET balance = 500")
 
     answer = send(to=[{"phone": ["+447700900123", "+447700900124"]}])
@@ -156,7 +157,7 @@ def test_what_nobody_pays_for_is_told(world: Any, send: Ask) -> None:
     assert send()["messages"] == []
 
 
-def test_a_long_text_beyond_gsm_is_billed_by_sixty_three_and_travels_by_sixty_seven(world: Any, send: Ask) -> None:
+def test_a_long_text_beyond_gsm_is_billed_by_sixty_three_and_travels_by_sixty_seven(world: World, send: Ask) -> None:
     world.run("UPDATE wallets SET balance = 400 * 9")
     to = [{"phone": ["+447700900123", "+447700900124", "+447700900125", "+447700900126"]}]
 
@@ -168,7 +169,7 @@ def test_a_long_text_beyond_gsm_is_billed_by_sixty_three_and_travels_by_sixty_se
     assert world.balance() == 0
 
 
-def test_merge_fields_are_filled_once_and_what_nobody_filled_stands(world: Any, send: Ask) -> None:
+def test_merge_fields_are_filled_once_and_what_nobody_filled_stands(world: World, send: Ask) -> None:
     send(
         message_body="${a} ${b} ${nobody} ${}",
         to=[{"phone": ["+447700900123"], "merge_fields": {"b": "own ${a}"}}, {"phone": ["+447700900124"]}],
@@ -178,7 +179,7 @@ def test_merge_fields_are_filled_once_and_what_nobody_filled_stands(world: Any, 
     assert bodies(world) == ["shared ${b} own ${a} ${nobody} ${}", "shared ${b} shared ${nobody} ${}"]
 
 
-def test_a_text_that_grows_too_long_is_its_numbers_own_affair(world: Any, send: Ask) -> None:
+def test_a_text_that_grows_too_long_is_its_numbers_own_affair(world: World, send: Ask) -> None:
     fields = [{"x": "a" * 1600}, {"x": "b"}, {"x": ""}]
     to = [{"phone": [f"+44770090012{place}"], "merge_fields": each} for place, each in enumerate(fields)]
 
@@ -192,7 +193,7 @@ def test_a_text_that_grows_too_long_is_its_numbers_own_affair(world: Any, send: 
 
 
 @pytest.mark.parametrize("spelled", ["id", "slug", "uuid"])
-def test_a_template_is_found_by_its_id_and_by_its_slug(world: Any, send: Ask, spelled: str) -> None:
+def test_a_template_is_found_by_its_id_and_by_its_slug(world: World, send: Ask, spelled: str) -> None:
     text = templates.create(world.rt, world.account, "due", "Due", "Hi ${name}, ${x}", Syntax.MERGE)
     assert text
     words = {"id": ksuids.spell("stp_", text.id, text.created_at), "slug": "due", "uuid": str(text.id)}
@@ -202,7 +203,7 @@ def test_a_template_is_found_by_its_id_and_by_its_slug(world: Any, send: Ask, sp
     assert bodies(world) == ["Hi Ann, ${x}"]
 
 
-def test_a_template_of_another_syntax_or_account_is_none(world: Any, ask: Ask) -> None:
+def test_a_template_of_another_syntax_or_account_is_none(world: World, ask: Ask) -> None:
     create_account(world.rt, "other", "GBP")
     [other] = world.rows("SELECT id FROM accounts WHERE name = 'other'")
     templates.create(world.rt, world.account, "go", "Go", "Hi {{.name}}", Syntax.GO)
@@ -221,7 +222,7 @@ def test_a_slash_at_the_end_makes_no_difference(send: Ask, path: str) -> None:
     assert len(send(path)["messages"]) == 1
 
 
-def test_ten_thousand_numbers_are_one_request_and_one_more_is_refused(world: Any, ask: Ask) -> None:
+def test_ten_thousand_numbers_are_one_request_and_one_more_is_refused(world: World, ask: Ask) -> None:
     world.run("UPDATE wallets SET balance = 100000000")
     numbers = [f"+4477009{place:05}" for place in range(10_001)]
 
@@ -239,7 +240,7 @@ def test_ten_thousand_numbers_are_one_request_and_one_more_is_refused(world: Any
     )  # fmt: skip
 
 
-def test_nothing_is_ever_taken_for_a_repetition(world: Any, send: Ask) -> None:
+def test_nothing_is_ever_taken_for_a_repetition(world: World, send: Ask) -> None:
     first, second = send(to=[{"phone": ["+447700900123"], "correlation_id": "c"}] * 2), send()
 
     assert len(first["messages"]) == 2
@@ -247,7 +248,7 @@ def test_nothing_is_ever_taken_for_a_repetition(world: Any, send: Ask) -> None:
     assert world.rows("SELECT count(*) FROM messages") == [3]
 
 
-def test_a_key_of_tests_costs_nothing(world: Any, gatehouse: Any, ask: Ask) -> None:
+def test_a_key_of_tests_costs_nothing(world: World, gatehouse: Any, ask: Ask) -> None:
     trial = gatehouse.key(Vendor.WEBEX, test=True)["access_token"]
     before = world.balance()
 
@@ -270,7 +271,7 @@ def test_a_key_of_tests_costs_nothing(world: Any, gatehouse: Any, ask: Ask) -> N
           ("valid_until", "date must be in the future when compared to send_at ")]),
     ],
 )  # fmt: skip
-def test_faults_are_told_together(world: Any, ask: Ask, change: Any, reported: list[tuple[str, str]]) -> None:
+def test_faults_are_told_together(world: World, ask: Ask, change: Any, reported: list[tuple[str, str]]) -> None:
     for path in ("/v1/sms", "/v1/sms/test"):
         answer = ask("POST", path, PLAIN | change)
         assert (answer.status, answer.json) == (
@@ -283,7 +284,7 @@ def test_faults_are_told_together(world: Any, ask: Ask, change: Any, reported: l
 # The dry run --------------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_answers_alike_and_leaves_nothing_behind(world: Any, send: Ask) -> None:
+def test_a_dry_run_answers_alike_and_leaves_nothing_behind(world: World, send: Ask) -> None:
     fields = {"to": [{"phone": ["+447700900123", BAD["to"], "+447700900124"]}], "send_at": soon(hours=1)}
     dry, wet = send("/v1/sms/test", **fields), send(**fields)
 
@@ -297,7 +298,7 @@ def test_a_dry_run_answers_alike_and_leaves_nothing_behind(world: Any, send: Ask
     assert world.balance() == 1_000_000 - 2 * 400
 
 
-def test_a_dry_run_tells_what_nobody_would_pay_for(world: Any, send: Ask) -> None:
+def test_a_dry_run_tells_what_nobody_would_pay_for(world: World, send: Ask) -> None:
     world.run("UPDATE wallets SET balance = 500")
     to = [{"phone": ["+447700900123", "+447700900124"]}]
 
@@ -310,7 +311,7 @@ def test_a_dry_run_tells_what_nobody_would_pay_for(world: Any, send: Ask) -> Non
 # Who may, and what is no call at all --------------------------------------------------------------------------
 
 
-def test_without_a_good_key_nobody_is_let_in(world: Any, gatehouse: Any) -> None:
+def test_without_a_good_key_nobody_is_let_in(world: World, gatehouse: Any) -> None:
     for headers in ({}, {"X-AUTH-KEY": "aky_" + "x" * 27}, {"X-AUTH-KEY": "aky_\xe9"}, {"Authorization": "Bearer x"}):
         answer = gatehouse.ask("POST", "/webex/v1/sms", PLAIN, headers)
         assert (answer.status, answer.json["errors"]) == (401, [{"message": "Unauthorized"}])

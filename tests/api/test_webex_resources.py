@@ -12,11 +12,12 @@ from pipeline.stages.promote import promote
 from schema.vocabulary import SenderState
 from tests.api.test_webex_messages import PLAIN, Ask, ask, send, soon, token
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 
 __all__ = ["ask", "send", "token"]
 
 
-def carry_all(world: Any) -> None:
+def carry_all(world: World) -> None:
     """Do what the workers would."""
     promote(world.rt)
     batches = world.rows("SELECT id FROM batches WHERE status = 'queued'")
@@ -28,7 +29,7 @@ def carry_all(world: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["/campaigns/v1/cancel/", "/v1/sms/scheduled/"])
-def test_what_waits_is_taken_back_once(world: Any, ask: Ask, send: Ask, path: str) -> None:
+def test_what_waits_is_taken_back_once(world: World, ask: Ask, send: Ask, path: str) -> None:
     request = send(to=[{"phone": ["+447700900123", "+447700900124"]}], send_at=soon(hours=1))["request_id"]
 
     done, again = ask("DELETE", path + request), ask("DELETE", path + request)
@@ -42,7 +43,7 @@ def test_what_waits_is_taken_back_once(world: Any, ask: Ask, send: Ask, path: st
     assert world.balance() == 1_000_000
 
 
-def test_what_went_or_is_anothers_is_not_taken_back(world: Any, gatehouse: Any, ask: Ask, send: Ask) -> None:
+def test_what_went_or_is_anothers_is_not_taken_back(world: World, gatehouse: Any, ask: Ask, send: Ask) -> None:
     create_account(world.rt, "other", "GBP")
     scripted_vendor = key_of(world, "other")
     sent, waiting = send()["request_id"], send(send_at=soon(hours=1))["request_id"]
@@ -54,12 +55,12 @@ def test_what_went_or_is_anothers_is_not_taken_back(world: Any, gatehouse: Any, 
     assert world.rows("SELECT status FROM batches ORDER BY id") == ["queued", "scheduled"]
 
 
-def key_of(world: Any, account: str) -> str:
+def key_of(world: World, account: str) -> str:
     return issue(world.rt, account, Vendor.WEBEX).credentials["access_token"]
 
 
 @pytest.mark.parametrize("path", ["/campaigns/v1/scheduled", "/v1/sms/scheduled/search"])
-def test_scheduled_requests_are_found_as_they_stand(world: Any, ask: Ask, send: Ask, path: str) -> None:
+def test_scheduled_requests_are_found_as_they_stand(world: World, ask: Ask, send: Ask, path: str) -> None:
     send()  # went at once
     later, soonest, gone = (send(send_at=soon(hours=hours), message_body=f"in {hours}") for hours in (3, 1, 2))
     ask("DELETE", f"/campaigns/v1/cancel/{gone['request_id']}")
@@ -84,7 +85,7 @@ def test_scheduled_requests_are_found_as_they_stand(world: Any, ask: Ask, send: 
     assert found(filter={"id": soonest["request_id"]}) == [("in 1", "SENT")]
 
 
-def test_a_request_that_failed_as_a_whole_is_an_error(world: Any, ask: Ask, send: Ask) -> None:
+def test_a_request_that_failed_as_a_whole_is_an_error(world: World, ask: Ask, send: Ask) -> None:
     world.add_carrier("alpha", {"refuse": 1.0})
     request = send(send_at=soon(hours=1))["request_id"]
     world.make_due()
@@ -106,7 +107,7 @@ def test_a_search_without_id_or_dates_is_refused(ask: Ask) -> None:
 # The account and its senders ----------------------------------------------------------------------------------
 
 
-def test_the_account_is_shown_with_its_balance(world: Any, ask: Ask) -> None:
+def test_the_account_is_shown_with_its_balance(world: World, ask: Ask) -> None:
     answer = ask("GET", "/identity/v1/account")
 
     assert answer.status == 200
@@ -115,7 +116,7 @@ def test_the_account_is_shown_with_its_balance(world: Any, ask: Ask) -> None:
     assert (answer.json["default_currency"], answer.json["account_balance"]) == ("NGN", 10_000)
 
 
-def test_senders_are_listed_shown_and_deleted(world: Any, ask: Ask) -> None:
+def test_senders_are_listed_shown_and_deleted(world: World, ask: Ask) -> None:
     set_sender(world.rt, "acme", "ACME2", SenderState.PENDING)
 
     listed = ask("GET", "/assets/v1/senders/?page_number=1&page_size=1").json

@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from tests.conftest import World
 from tests.databases import Databases
 from tests.journeys.installation import MONEY, Installation
+from tests.world import World
 from workers.lab.embedded import development
 from workers.producer import producer
 

@@ -24,8 +24,8 @@ from pipeline.settings import Settings
 from pipeline.stages.admin.audit import audit
 from schema.order import Order
 from tests.carriers.simulator import read_log
-from tests.conftest import World
 from tests.forked_processes import Hatched, forked, procfile, started
+from tests.world import World
 from workers.lab.embedded import development
 from workers.producer import producer, submit
 

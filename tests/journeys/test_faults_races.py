@@ -26,12 +26,13 @@ from schema.carriage import Attempt, Parcel, Receipt
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, ReceiptVerdict
 from tests.carriers.simulator import read_log
+from tests.world import World
 
 NUMBERS = [f"+23480123{place:05d}" for place in range(1000)]
 
 
 @pytest.fixture(autouse=True)
-def _sound(world: Any) -> Iterator[None]:
+def _sound(world: World) -> Iterator[None]:
     """Whatever races here, the invariants hold afterwards."""
     yield
     assert [finding for finding in audit(world.rt) if finding.broken] == []
@@ -61,7 +62,7 @@ def at_once(settings: Settings, *works: Callable[[Runtime], None]) -> list[BaseE
     return raised
 
 
-def logged(world: Any, settings: Settings, **script: Any) -> Callable[[], list[UUID]]:
+def logged(world: World, settings: Settings, **script: Any) -> Callable[[], list[UUID]]:
     """Have carrier alpha write the oracle's log; return who reads what it took."""
     path = settings.home / "oracle.log"
     world.run(
@@ -71,7 +72,7 @@ def logged(world: Any, settings: Settings, **script: Any) -> Callable[[], list[U
     return lambda: [UUID(line["ref"]) for line in read_log(path) if line["taken"]]
 
 
-def test_of_eight_workers_with_the_same_hint_each_batch_is_one_workers(world: Any, settings: Settings) -> None:
+def test_of_eight_workers_with_the_same_hint_each_batch_is_one_workers(world: World, settings: Settings) -> None:
     taken = logged(world, settings, latency_ms=5)
     hints = [hint for _ in range(10) for hint in world.pay(world.submit(world.order(*NUMBERS[:50])))]
     wanted = [hint.batch for hint in hints]
@@ -82,7 +83,9 @@ def test_of_eight_workers_with_the_same_hint_each_batch_is_one_workers(world: An
     assert set(world.rows("SELECT status FROM messages")) == {"sent"}
 
 
-def test_a_sweep_that_strikes_all_the_time_takes_nothing_from_workers_that_live(world: Any, settings: Settings) -> None:
+def test_a_sweep_that_strikes_all_the_time_takes_nothing_from_workers_that_live(
+    world: World, settings: Settings
+) -> None:
     taken = logged(world, settings, latency_ms=5)
     short = settings.model_copy(update={"lease_seconds": 20.0, "portion_size": 10, "stale_seconds": 0.01})
     hints = [hint for _ in range(6) for hint in world.pay(world.submit(world.order(*NUMBERS[:100])))]
@@ -113,7 +116,7 @@ def test_a_sweep_that_strikes_all_the_time_takes_nothing_from_workers_that_live(
 
 @pytest.mark.parametrize("size", [1, 100], ids=["one message a batch", "a hundred a batch"])
 def test_a_thousand_cancels_raced_with_promotion_are_cancelled_or_sent(
-    world: Any, settings: Settings, size: int
+    world: World, settings: Settings, size: int
 ) -> None:
     taken = logged(world, settings)
     due = datetime.now(UTC) + timedelta(hours=1)
@@ -157,7 +160,7 @@ def test_a_thousand_cancels_raced_with_promotion_are_cancelled_or_sent(
     assert world.balance() == 1_000_000 - 400 * len(too_late)
 
 
-def test_a_receipt_of_a_second_try_that_comes_before_its_answer_is_not_forgotten(world: Any) -> None:
+def test_a_receipt_of_a_second_try_that_comes_before_its_answer_is_not_forgotten(world: World) -> None:
     world.add_carrier("alpha", {"throttle:1": 1.0})
     answer = world.send()
     [message] = answer.messages
@@ -186,7 +189,7 @@ def test_a_receipt_of_a_second_try_that_comes_before_its_answer_is_not_forgotten
 
 
 def test_a_database_that_dies_between_sending_and_recording_leaves_a_doubt_and_no_second_sending(
-    world: Any, settings: Settings
+    world: World, settings: Settings
 ) -> None:
     taken = logged(world, settings)
     hints = world.pay(world.submit(world.order(*NUMBERS[:30])))
@@ -221,7 +224,7 @@ def test_a_database_that_dies_between_sending_and_recording_leaves_a_doubt_and_n
     assert world.balance() == 1_000_000 - 30 * 400
 
 
-def test_three_deaths_over_one_batch_do_not_condemn_the_others_of_its_hint(world: Any, settings: Settings) -> None:
+def test_three_deaths_over_one_batch_do_not_condemn_the_others_of_its_hint(world: World, settings: Settings) -> None:
     hints = [hint for number in NUMBERS[:60] for hint in world.pay(world.submit(world.order(number)))]
     dying = Runtime(settings.model_copy(update={"portion_size": 10}))
 
@@ -242,7 +245,7 @@ def test_three_deaths_over_one_batch_do_not_condemn_the_others_of_its_hint(world
     assert world.rows("SELECT count(*) FROM provider_attempts WHERE outcome = 'unknown'") == [40]
 
 
-def test_a_test_message_waits_while_the_test_carrier_is_drained(world: Any) -> None:
+def test_a_test_message_waits_while_the_test_carrier_is_drained(world: World) -> None:
     world.run("UPDATE carriers SET state = 'drained' WHERE name = 'simulated'")
     hints = world.pay(world.submit(world.order(test=True)))
 
@@ -253,7 +256,7 @@ def test_a_test_message_waits_while_the_test_carrier_is_drained(world: Any) -> N
     assert world.rows("SELECT count(*) FROM batches WHERE status = 'waiting'") == [1]
 
 
-def test_a_carrier_whose_new_settings_are_broken_is_itself_again_with_the_old(world: Any) -> None:
+def test_a_carrier_whose_new_settings_are_broken_is_itself_again_with_the_old(world: World) -> None:
     old = {"log": str(world.rt.settings.home / "oracle.log")}
     world.rt.carrier("alpha", "simulated", old)
     with pytest.raises(ConfigurationError):
@@ -266,7 +269,7 @@ def test_a_carrier_whose_new_settings_are_broken_is_itself_again_with_the_old(wo
 
 
 def test_accounts_that_meet_in_hints_receipts_and_sweeps_do_not_lock_each_other_out(
-    world: Any, settings: Settings
+    world: World, settings: Settings
 ) -> None:
     month = datetime.now(UTC).date().replace(day=1)
     names = [f"account {place}" for place in range(6)]
@@ -316,7 +319,7 @@ def test_accounts_that_meet_in_hints_receipts_and_sweeps_do_not_lock_each_other_
     assert at_once(settings, produced, carry, carry, report, report) == []
 
 
-def test_what_nobody_scheduled_goes_at_once_though_a_workers_clock_is_ahead(world: Any) -> None:
+def test_what_nobody_scheduled_goes_at_once_though_a_workers_clock_is_ahead(world: World) -> None:
     with clock_off_by(world, minutes=10):
         hints = world.pay(world.submit(world.order()))
 
@@ -324,7 +327,7 @@ def test_what_nobody_scheduled_goes_at_once_though_a_workers_clock_is_ahead(worl
     world.deliver_all(hints)
 
 
-def test_a_lost_hint_is_given_again_in_time_though_a_workers_clock_is_ahead(world: Any) -> None:
+def test_a_lost_hint_is_given_again_in_time_though_a_workers_clock_is_ahead(world: World) -> None:
     with clock_off_by(world, minutes=10):
         world.submit(world.order())
     world.run("UPDATE batches SET hinted_at = hinted_at - interval '1 minute'")
@@ -332,7 +335,7 @@ def test_a_lost_hint_is_given_again_in_time_though_a_workers_clock_is_ahead(worl
     assert len(sweep(world.rt).admitted) == 1
 
 
-def test_a_code_does_not_expire_because_a_workers_clock_is_behind(world: Any) -> None:
+def test_a_code_does_not_expire_because_a_workers_clock_is_behind(world: World) -> None:
     with clock_off_by(world, minutes=-30):
         answer = world.send(**{"class": "otp"})
 
@@ -340,7 +343,7 @@ def test_a_code_does_not_expire_because_a_workers_clock_is_behind(world: Any) ->
 
 
 @contextmanager
-def clock_off_by(world: Any, *, minutes: int) -> Iterator[None]:
+def clock_off_by(world: World, *, minutes: int) -> Iterator[None]:
     """Have the world's work done on a machine whose clock is wrong."""
 
     class Wrong(Runtime):

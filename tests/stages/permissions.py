@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.world import World
+
 
 def minute(at: datetime, hours_east: int = 1) -> int:
     """Return the minute of the day of a time in a zone that many hours east of UTC (Lagos: one)."""
@@ -10,7 +12,7 @@ def minute(at: datetime, hours_east: int = 1) -> int:
     return there.hour * 60 + there.minute
 
 
-def quiet(world: Any, *, begins: int = -60, ends: int = 120, **fields: Any) -> datetime:
+def quiet(world: World, *, begins: int = -60, ends: int = 120, **fields: Any) -> datetime:
     """Add quiet hours in the zone of the world's numbers, by minutes from now; return when they end."""
     now: datetime = world.rt.now()
     line = {"account": world.account, "country": "NG", "class": "transactional", "action": "defer"} | fields
@@ -28,7 +30,7 @@ def quiet(world: Any, *, begins: int = -60, ends: int = 120, **fields: Any) -> d
 
 
 def opt_out(
-    world: Any, phone: str = "+2348012345678", *, sender: str = "", account: int | None = None, **fields: str
+    world: World, phone: str = "+2348012345678", *, sender: str = "", account: int | None = None, **fields: str
 ) -> None:
     """Add an opt-out of a phone."""
     world.run(

@@ -13,6 +13,7 @@ from pipeline.stages.sweep import sweep
 from pipeline.store import carriers
 from schema.carriage import Attempt, Parcel, Receipt
 from schema.vocabulary import Outcome, ReceiptVerdict, UnknownAbility
+from tests.world import World
 
 KIND = "scripted"
 
@@ -74,7 +75,7 @@ class Scripted:
 class Stage:
     """A world with scripted carriers only, tried in the order in which they were added."""
 
-    def __init__(self, world: Any, lines: dict[str, Line]) -> None:
+    def __init__(self, world: World, lines: dict[str, Line]) -> None:
         self.world, self.rt, self.lines = world, world.rt, lines
         world.run("DELETE FROM routes")
         self.passes(0)

@@ -7,14 +7,15 @@ from pipeline.stages.admit import admit
 from pipeline.store import accounts
 from schema.message import Admission
 from schema.vocabulary import AccountState, Code, SenderState
+from tests.world import World
 
 
-def judge(world: Any, *numbers: str, **fields: Any) -> Admission:
+def judge(world: World, *numbers: str, **fields: Any) -> Admission:
     [admission] = admit(world.rt, [(world.rt.new_ids(), world.order(*numbers, **fields))])
     return admission
 
 
-def test_a_good_order_becomes_a_draft_for_each_recipient(world: Any) -> None:
+def test_a_good_order_becomes_a_draft_for_each_recipient(world: World) -> None:
     admission = judge(world, "+234 801 234 5678", "+447400123456", body="Hello")
 
     assert [(draft.phone, draft.country, draft.body, draft.carrier) for draft in admission.drafts] == [
@@ -24,7 +25,7 @@ def test_a_good_order_becomes_a_draft_for_each_recipient(world: Any) -> None:
     assert admission.refusals == []
 
 
-def test_a_bad_number_refuses_itself_and_not_its_neighbours(world: Any) -> None:
+def test_a_bad_number_refuses_itself_and_not_its_neighbours(world: World) -> None:
     admission = judge(world, "+2348012345678", "+4477416325434477416325434", "+447400123456")
 
     assert [draft.index for draft in admission.drafts] == [0, 2]
@@ -32,7 +33,7 @@ def test_a_bad_number_refuses_itself_and_not_its_neighbours(world: Any) -> None:
     assert (refusal.code, refusal.index, refusal.field) == (Code.PHONE_INVALID, 1, "recipients[1].to")
 
 
-def test_a_refusal_repeats_neither_number_nor_text(world: Any) -> None:
+def test_a_refusal_repeats_neither_number_nor_text(world: World) -> None:
     admission = judge(world, "+44774163254344774163", body="secret")
 
     assert "4477416" not in repr(admission.refusals)
@@ -54,7 +55,7 @@ NOW = datetime.now(UTC)
         pytest.param({"valid_until": NOW - timedelta(hours=1)}, Code.VALIDITY_BAD, "valid_until", id="past validity"),
     ],
 )
-def test_a_fault_of_the_order_refuses_all_of_it(world: Any, fields: dict[str, Any], code: Code, field: str) -> None:
+def test_a_fault_of_the_order_refuses_all_of_it(world: World, fields: dict[str, Any], code: Code, field: str) -> None:
     admission = judge(world, **fields)
 
     assert admission.drafts == []
@@ -71,20 +72,20 @@ def test_a_fault_of_the_order_refuses_all_of_it(world: Any, fields: dict[str, An
         pytest.param({"body": "${a}", "merge": {"a": " "}}, Code.BODY_EMPTY, id="blank"),
     ],
 )
-def test_a_text_is_judged_once_it_is_rendered(world: Any, fields: dict[str, Any], code: Code | None) -> None:
+def test_a_text_is_judged_once_it_is_rendered(world: World, fields: dict[str, Any], code: Code | None) -> None:
     admission = judge(world, **fields)
 
     assert [refusal.code for refusal in admission.refusals] == ([code] if code else [])
 
 
-def test_missing_merge_fields_are_named(world: Any) -> None:
+def test_missing_merge_fields_are_named(world: World) -> None:
     [refusal] = judge(world, body="Hi ${name}, ${time}", merge={"time": "9"}).refusals
 
     assert "name" in refusal.message
     assert "time" not in refusal.message
 
 
-def test_a_recipients_field_wins_over_the_orders(world: Any) -> None:
+def test_a_recipients_field_wins_over_the_orders(world: World) -> None:
     order = world.order(body="${a} ${b}", merge={"a": "1", "b": "2"})
     order = order.model_copy(
         update={"recipients": [recipient.model_copy(update={"merge": {"a": "${b}"}}) for recipient in order.recipients]}
@@ -95,7 +96,7 @@ def test_a_recipients_field_wins_over_the_orders(world: Any) -> None:
     assert admission.drafts[0].body == "${b} 2"
 
 
-def test_a_template_is_found_by_slug_and_by_id(world: Any) -> None:
+def test_a_template_is_found_by_slug_and_by_id(world: World) -> None:
     with world.rt.begin() as conn:
         id_ = accounts.set_template(conn, world.account, "ride", "Your ride arrives at ${time}.")
 
@@ -104,7 +105,7 @@ def test_a_template_is_found_by_slug_and_by_id(world: Any) -> None:
         assert admission.drafts[0].body == "Your ride arrives at 9."
 
 
-def test_a_pending_sender_works_in_test_mode_only(world: Any) -> None:
+def test_a_pending_sender_works_in_test_mode_only(world: World) -> None:
     with world.rt.begin() as conn:
         accounts.set_sender(conn, world.account, "NEWNAME", SenderState.PENDING)
 
@@ -112,14 +113,14 @@ def test_a_pending_sender_works_in_test_mode_only(world: Any) -> None:
     assert [refusal.code for refusal in judge(world, sender="NEWNAME").refusals] == [Code.SENDER_INVALID]
 
 
-def test_a_suspended_account_may_not_send(world: Any) -> None:
+def test_a_suspended_account_may_not_send(world: World) -> None:
     with world.rt.begin() as conn:
         accounts.set_state(conn, world.account, AccountState.SUSPENDED)
 
     assert [refusal.code for refusal in judge(world).refusals] == [Code.ACCOUNT_SUSPENDED]
 
 
-def test_a_destination_without_a_route_is_refused(world: Any) -> None:
+def test_a_destination_without_a_route_is_refused(world: World) -> None:
     world.run("UPDATE routes SET destination = 'NG'")
 
     admission = judge(world, "+2348012345678", "+447400123456")
@@ -128,11 +129,11 @@ def test_a_destination_without_a_route_is_refused(world: Any) -> None:
     assert [refusal.code for refusal in admission.refusals] == [Code.NO_ROUTE]
 
 
-def test_a_test_order_never_goes_to_a_real_carrier(world: Any) -> None:
+def test_a_test_order_never_goes_to_a_real_carrier(world: World) -> None:
     assert [draft.carrier for draft in judge(world, test=True).drafts] == ["simulated"]
 
 
-def test_a_schedule_is_judged_from_when_the_producer_made_it(world: Any) -> None:
+def test_a_schedule_is_judged_from_when_the_producer_made_it(world: World) -> None:
     made = NOW - timedelta(hours=2)
 
     admission = judge(world, submitted_at=made, send_at=NOW - timedelta(hours=1))
@@ -140,7 +141,7 @@ def test_a_schedule_is_judged_from_when_the_producer_made_it(world: Any) -> None
     assert admission.refusals == []
 
 
-def test_faults_of_reading_are_an_admission_of_nothing(world: Any) -> None:
+def test_faults_of_reading_are_an_admission_of_nothing(world: World) -> None:
     refusals = judge(world, account="nobody").refusals
 
     [admission] = admit(world.rt, [(world.rt.new_ids(), refusals)])
@@ -148,5 +149,5 @@ def test_faults_of_reading_are_an_admission_of_nothing(world: Any) -> None:
     assert (admission.account, admission.drafts, admission.refusals) == (None, [], refusals)
 
 
-def test_control_characters_in_a_text_are_admitted_where_sms_knows_them(world: Any) -> None:
+def test_control_characters_in_a_text_are_admitted_where_sms_knows_them(world: World) -> None:
     assert judge(world, body="two\nlines").drafts[0].body == "two\nlines"

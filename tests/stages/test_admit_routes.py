@@ -11,16 +11,17 @@ from pipeline.stages.admin.routes import drop_route, set_route
 from pipeline.stages.admit import admit
 from schema.message import Admission
 from schema.vocabulary import CarrierState, Code
+from tests.world import World
 
 NUMBERS = [f"+23480123{number:05}" for number in range(500)]
 
 
-def judge(world: Any, *numbers: str, **fields: Any) -> Admission:
+def judge(world: World, *numbers: str, **fields: Any) -> Admission:
     [admission] = admit(world.rt, [(world.rt.new_ids(), world.order(*numbers, **fields))])
     return admission
 
 
-def test_a_recipient_keeps_his_carrier_from_order_to_order(world: Any) -> None:
+def test_a_recipient_keeps_his_carrier_from_order_to_order(world: World) -> None:
     for name in ("beta", "gamma"):
         world.add_carrier(name)
 
@@ -31,7 +32,7 @@ def test_a_recipient_keeps_his_carrier_from_order_to_order(world: Any) -> None:
     assert all(120 < count < 210 for count in Counter(carriers.values()).values())
 
 
-def test_when_a_carrier_is_drained_only_its_own_recipients_move(world: Any) -> None:
+def test_when_a_carrier_is_drained_only_its_own_recipients_move(world: World) -> None:
     for name in ("beta", "gamma"):
         world.add_carrier(name)
     before = {draft.phone: draft.carrier for draft in judge(world, *NUMBERS).drafts}
@@ -43,7 +44,7 @@ def test_when_a_carrier_is_drained_only_its_own_recipients_move(world: Any) -> N
     assert set(after.values()) == {"alpha", "beta"}
 
 
-def test_a_message_goes_to_a_carrier_that_can_carry_it(world: Any) -> None:
+def test_a_message_goes_to_a_carrier_that_can_carry_it(world: World) -> None:
     world.add_carrier("beta", rank=0)
     set_carrier(world.rt, "beta", "simulated", {}, {"ucs2": False, "dlt": False})
 
@@ -61,7 +62,7 @@ def test_a_message_goes_to_a_carrier_that_can_carry_it(world: Any) -> None:
     }
 
 
-def test_a_carrier_that_sends_no_registration_is_passed_over_for_india(world: Any) -> None:
+def test_a_carrier_that_sends_no_registration_is_passed_over_for_india(world: World) -> None:
     keys = {"api_key": "k", "api_secret": "s", "receipt_token": "t"}
     dlt = {"*": {"entity_id": "1101456320000012345", "content_id": "1107161234567890123"}}
     twilio = {"account_sid": "AC1", "auth_token": "t"}
@@ -82,13 +83,13 @@ def test_a_carrier_that_sends_no_registration_is_passed_over_for_india(world: An
     assert (chosen, then, at_last) == (["tw", "full"], ["tw"], [Code.NO_ROUTE])
 
 
-def test_what_no_carrier_can_carry_is_refused(world: Any) -> None:
+def test_what_no_carrier_can_carry_is_refused(world: World) -> None:
     set_carrier(world.rt, "alpha", "simulated", {}, {"alphanumeric": False})
 
     assert [refusal.code for refusal in judge(world).refusals] == [Code.NO_ROUTE]
 
 
-def test_a_network_s_route_takes_its_numbers(world: Any) -> None:
+def test_a_network_s_route_takes_its_numbers(world: World) -> None:
     set_networks(world.rt, {"234801": "621-20", "234": "621-30"})
     set_carrier(world.rt, "beta", "simulated", {})
     set_route(world.rt, "621-20", "beta")
@@ -99,7 +100,7 @@ def test_a_network_s_route_takes_its_numbers(world: Any) -> None:
     assert admission.snapshot is not None
 
 
-def test_a_new_numbering_plan_is_gone_by_within_a_minute(world: Any) -> None:
+def test_a_new_numbering_plan_is_gone_by_within_a_minute(world: World) -> None:
     set_carrier(world.rt, "beta", "simulated", {})
     set_route(world.rt, "621-20", "beta")
     before = judge(world)
@@ -113,7 +114,7 @@ def test_a_new_numbering_plan_is_gone_by_within_a_minute(world: Any) -> None:
     assert before.snapshot == at_once.snapshot != later.snapshot
 
 
-def test_while_nothing_changes_a_situation_costs_no_statement(world: Any) -> None:
+def test_while_nothing_changes_a_situation_costs_no_statement(world: World) -> None:
     statements: list[str] = []
     for _ in range(2):  # kept by the first, known by heart since the second
         judge(world)

@@ -10,12 +10,13 @@ from pipeline.stages.promote import promote
 from schema.message import Admission
 from schema.vocabulary import Code
 from tests.stages.permissions import opt_out, quiet
+from tests.world import World
 
 ADA, BEN, GHANA = "+2348012345678", "+2348012345679", "+233201234567"
 BATCHES = "SELECT status, size, send_at, due_at FROM batches ORDER BY due_at"
 
 
-def judge(world: Any, *numbers: str, **fields: Any) -> Admission:
+def judge(world: World, *numbers: str, **fields: Any) -> Admission:
     [admission] = admit(world.rt, [(world.rt.new_ids(), world.order(*numbers, **fields))])
     return admission
 
@@ -28,7 +29,7 @@ def phones(admission: Admission) -> list[str]:
     return [draft.phone for draft in admission.drafts]
 
 
-def test_a_country_that_the_account_may_not_send_to_is_refused(world: Any) -> None:
+def test_a_country_that_the_account_may_not_send_to_is_refused(world: World) -> None:
     world.run("UPDATE accounts SET countries = '{NG,KE}'")
 
     found = judge(world, GHANA, "nonsense", ADA)
@@ -52,7 +53,7 @@ OPTED_OUT = {
 
 
 @pytest.mark.parametrize(("scope", "is_refused"), OPTED_OUT.values(), ids=OPTED_OUT)
-def test_who_opted_out_is_refused(world: Any, scope: dict[str, Any], is_refused: bool) -> None:
+def test_who_opted_out_is_refused(world: World, scope: dict[str, Any], is_refused: bool) -> None:
     opt_out(world, **scope)
 
     found = judge(world, BEN, ADA)
@@ -61,7 +62,7 @@ def test_who_opted_out_is_refused(world: Any, scope: dict[str, Any], is_refused:
     assert reported(found) == ([(Code.OPTED_OUT, "recipients[1].to")] if is_refused else [])
 
 
-def test_an_account_may_pass_over_its_own_opt_outs_but_not_those_from_every_account(world: Any) -> None:
+def test_an_account_may_pass_over_its_own_opt_outs_but_not_those_from_every_account(world: World) -> None:
     opt_out(world, ADA)
     opt_out(world, BEN, account=0)
 
@@ -71,7 +72,7 @@ def test_an_account_may_pass_over_its_own_opt_outs_but_not_those_from_every_acco
     assert reported(found) == [(Code.OPTED_OUT, "recipients[1].to")]
 
 
-def test_orders_of_several_accounts_are_judged_each_by_its_own_list(world: Any) -> None:
+def test_orders_of_several_accounts_are_judged_each_by_its_own_list(world: World) -> None:
     world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
     world.run("INSERT INTO sender_ids (account_id, sender) SELECT id, 'ACME' FROM accounts WHERE name = 'other'")
     opt_out(world, ADA)
@@ -82,7 +83,7 @@ def test_orders_of_several_accounts_are_judged_each_by_its_own_list(world: Any) 
     assert [phones(each) for each in found] == [[ADA], [], [BEN]]
 
 
-def test_an_order_is_the_same_as_before_it_could_skip_opt_outs(world: Any) -> None:
+def test_an_order_is_the_same_as_before_it_could_skip_opt_outs(world: World) -> None:
     plain, skipping = (
         judge(world, idempotency_key="k", submitted_at=None, **more) for more in ({}, {"skip_opt_outs": True})
     )
@@ -91,7 +92,7 @@ def test_an_order_is_the_same_as_before_it_could_skip_opt_outs(world: Any) -> No
     assert judge(world, idempotency_key="k", skip_opt_outs=False).fingerprint == plain.fingerprint
 
 
-def test_a_message_waits_for_the_morning_where_its_recipient_is_and_its_neighbours_do_not(world: Any) -> None:
+def test_a_message_waits_for_the_morning_where_its_recipient_is_and_its_neighbours_do_not(world: World) -> None:
     morning = quiet(world)
     [answer] = world.submit(world.order(ADA, GHANA))
 
@@ -111,7 +112,7 @@ def test_a_message_waits_for_the_morning_where_its_recipient_is_and_its_neighbou
     assert world.rows("SELECT status FROM messages") == ["sent", "sent"]
 
 
-def test_what_is_sent_for_the_night_waits_and_what_is_sent_for_the_day_does_not(world: Any) -> None:
+def test_what_is_sent_for_the_night_waits_and_what_is_sent_for_the_day_does_not(world: World) -> None:
     morning = quiet(world, begins=60, ends=180)
 
     night = judge(world, send_at=world.rt.now() + timedelta(minutes=90))
@@ -122,7 +123,7 @@ def test_what_is_sent_for_the_night_waits_and_what_is_sent_for_the_day_does_not(
     assert [draft.due_at for draft in judge(world).drafts] == [None]
 
 
-def test_a_message_without_an_end_lives_as_long_from_the_morning_on_as_it_would_have_lived(world: Any) -> None:
+def test_a_message_without_an_end_lives_as_long_from_the_morning_on_as_it_would_have_lived(world: World) -> None:
     morning = quiet(world)
 
     world.submit(world.order())
@@ -131,7 +132,7 @@ def test_a_message_without_an_end_lives_as_long_from_the_morning_on_as_it_would_
 
 
 @pytest.mark.parametrize("fields", [{}, {"valid_until": timedelta(minutes=30)}], ids=["reject", "defer"])
-def test_what_may_not_wait_for_the_morning_is_refused(world: Any, fields: dict[str, Any]) -> None:
+def test_what_may_not_wait_for_the_morning_is_refused(world: World, fields: dict[str, Any]) -> None:
     quiet(world, action="defer" if fields else "reject")
 
     found = judge(world, ADA, GHANA, **{word: world.rt.now() + span for word, span in fields.items()})
@@ -141,19 +142,19 @@ def test_what_may_not_wait_for_the_morning_is_refused(world: Any, fields: dict[s
 
 
 @pytest.mark.parametrize("fields", [{"class": "otp"}, {"test": True}, {"door": "reply"}], ids=str)
-def test_codes_tests_and_answers_may_come_at_night(world: Any, fields: dict[str, Any]) -> None:
+def test_codes_tests_and_answers_may_come_at_night(world: World, fields: dict[str, Any]) -> None:
     quiet(world)
 
     assert [draft.due_at for draft in judge(world, **fields).drafts] == [None]
 
 
-def test_codes_may_not_where_a_rule_says_so(world: Any) -> None:
+def test_codes_may_not_where_a_rule_says_so(world: World) -> None:
     morning = quiet(world, **{"class": "otp"})
 
     assert [draft.due_at for draft in judge(world, **{"class": "otp"}).drafts] == [morning]
 
 
-def test_an_account_without_rules_is_asked_nothing_more(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_without_rules_is_asked_nothing_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError("there is nothing to look up")
 

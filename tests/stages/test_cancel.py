@@ -8,22 +8,23 @@ import pytest
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.cancel import cancel
 from pipeline.stages.promote import promote
+from tests.world import World
 
 
 @pytest.fixture(autouse=True)
-def _sound(world: Any) -> Iterator[None]:
+def _sound(world: World) -> Iterator[None]:
     """Whatever a test does here, the invariants hold afterwards."""
     yield
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def scheduled(world: Any, *numbers: str) -> list[Any]:
+def scheduled(world: World, *numbers: str) -> list[Any]:
     [answer] = world.submit(world.order(*numbers, send_at=datetime.now(UTC) + timedelta(hours=1)))
     world.pay([answer])
     return list(answer.messages)
 
 
-def test_a_scheduled_message_can_be_taken_back(world: Any) -> None:
+def test_a_scheduled_message_can_be_taken_back(world: World) -> None:
     first, _ = scheduled(world, "+2348012345678", "+2348012345679")
 
     found = cancel(world.rt, world.account, [first])
@@ -33,7 +34,7 @@ def test_a_scheduled_message_can_be_taken_back(world: Any) -> None:
     assert world.balance() == 1_000_000 - 400
 
 
-def test_a_cancelled_message_is_not_sent_with_its_batch(world: Any) -> None:
+def test_a_cancelled_message_is_not_sent_with_its_batch(world: World) -> None:
     first, second = scheduled(world, "+2348012345678", "+2348012345679")
     cancel(world.rt, world.account, [first])
 
@@ -44,7 +45,7 @@ def test_a_cancelled_message_is_not_sent_with_its_batch(world: Any) -> None:
     assert [world.status(first), world.status(second)] == ["cancelled", "sent"]
 
 
-def test_a_message_can_be_taken_back_before_it_is_paid_for(world: Any) -> None:
+def test_a_message_can_be_taken_back_before_it_is_paid_for(world: World) -> None:
     order = world.order("+2348012345678", "+2348012345679", send_at=datetime.now(UTC) + timedelta(hours=1))
     [answer] = world.submit(order)
     first, second = answer.messages
@@ -56,7 +57,7 @@ def test_a_message_can_be_taken_back_before_it_is_paid_for(world: Any) -> None:
     assert world.balance() == 1_000_000 - 400
 
 
-def test_after_its_minute_it_is_too_late(world: Any) -> None:
+def test_after_its_minute_it_is_too_late(world: World) -> None:
     [message] = scheduled(world)
     world.make_due()
 
@@ -66,7 +67,7 @@ def test_after_its_minute_it_is_too_late(world: Any) -> None:
     assert cancel(world.rt, world.account, [message]).too_late == {message}
 
 
-def test_cancelling_twice_gives_the_money_back_once(world: Any) -> None:
+def test_cancelling_twice_gives_the_money_back_once(world: World) -> None:
     [message] = scheduled(world)
 
     assert cancel(world.rt, world.account, [message]).cancelled == {message}
@@ -74,7 +75,7 @@ def test_cancelling_twice_gives_the_money_back_once(world: Any) -> None:
     assert world.balance() == 1_000_000
 
 
-def test_strangers_messages_are_unknown(world: Any) -> None:
+def test_strangers_messages_are_unknown(world: World) -> None:
     [message] = scheduled(world)
     nobodys = uuid4()
 
@@ -84,7 +85,7 @@ def test_strangers_messages_are_unknown(world: Any) -> None:
     assert world.status(message) == ""
 
 
-def test_a_message_sent_at_once_cannot_be_taken_back(world: Any) -> None:
+def test_a_message_sent_at_once_cannot_be_taken_back(world: World) -> None:
     [answer] = world.submit(world.order())
     world.pay([answer])
 

@@ -13,6 +13,7 @@ from pipeline.stages.admin.carriers import set_carrier, set_carrier_state
 from pipeline.stages.carrier_balance_poll import BalancePoller
 from schema.vocabulary import CarrierState
 from tests.carriers.raw import listening, plain
+from tests.world import World
 
 TWILIO = {"account_sid": "AC1", "auth_token": "t0ken", "deadline": 1}
 GENERIC = {
@@ -45,7 +46,7 @@ def till() -> Till:
 
 
 @contextmanager
-def selling(world: Any, till: Till, kind: str, settings: dict[str, Any]) -> Iterator[None]:
+def selling(world: World, till: Till, kind: str, settings: dict[str, Any]) -> Iterator[None]:
     """Have a carrier `vendor` of that kind whose other end is the till."""
     with listening(till.serve) as url:
         given = json.loads(json.dumps(settings).replace("URL", url))
@@ -54,12 +55,12 @@ def selling(world: Any, till: Till, kind: str, settings: dict[str, Any]) -> Iter
         yield
 
 
-def stands(world: Any) -> tuple[Any, ...]:
+def stands(world: World) -> tuple[Any, ...]:
     [row] = world.rows(STANDS)
     return tuple(row)
 
 
-def test_a_carrier_is_drained_before_it_runs_dry_and_resumed_when_it_has_enough(world: Any, till: Till) -> None:
+def test_a_carrier_is_drained_before_it_runs_dry_and_resumed_when_it_has_enough(world: World, till: Till) -> None:
     received = []
     with selling(world, till, "twilio", TWILIO | {"low_balance": 20}):
         for balance in ("25.50", "19.99", "21", "24.5"):
@@ -75,7 +76,7 @@ def test_a_carrier_is_drained_before_it_runs_dry_and_resumed_when_it_has_enough(
     ]
 
 
-def test_what_an_operator_drained_stays_drained(world: Any, till: Till) -> None:
+def test_what_an_operator_drained_stays_drained(world: World, till: Till) -> None:
     till.says = {"money": {"left": 1000, "currency": "EUR"}}
     with selling(world, till, "generic", GENERIC | {"low_balance": 20}):
         set_carrier_state(world.rt, "vendor", CarrierState.DRAINED, "their contract ended")
@@ -84,7 +85,7 @@ def test_what_an_operator_drained_stays_drained(world: Any, till: Till) -> None:
     assert stands(world) == ("drained", "their contract ended", "1000 EUR", True)
 
 
-def test_a_balance_can_be_shown_without_being_heeded(world: Any, till: Till) -> None:
+def test_a_balance_can_be_shown_without_being_heeded(world: World, till: Till) -> None:
     till.says = {"money": {"left": -3.5}}
     with selling(world, till, "generic", GENERIC | {"balance_seconds": 5}):
         BalancePoller("vendor").look(world.rt)
@@ -92,7 +93,7 @@ def test_a_balance_can_be_shown_without_being_heeded(world: Any, till: Till) -> 
     assert stands(world) == ("active", None, "-3.5", True)
 
 
-def test_it_is_asked_when_it_is_time_and_not_before(world: Any, till: Till) -> None:
+def test_it_is_asked_when_it_is_time_and_not_before(world: World, till: Till) -> None:
     till.says = {"account_sid": "AC1", "balance": "100", "currency": "USD"}
     scales = BalancePoller("vendor")
     with selling(world, till, "twilio", TWILIO | {"low_balance": 20}):
@@ -102,7 +103,7 @@ def test_it_is_asked_when_it_is_time_and_not_before(world: Any, till: Till) -> N
     assert till.asked == 1
 
 
-def test_who_did_not_ask_for_it_is_not_asked(world: Any, till: Till) -> None:
+def test_who_did_not_ask_for_it_is_not_asked(world: World, till: Till) -> None:
     with selling(world, till, "twilio", TWILIO):
         BalancePoller("vendor").look(world.rt)
         BalancePoller("nobody").look(world.rt)
@@ -112,7 +113,7 @@ def test_who_did_not_ask_for_it_is_not_asked(world: Any, till: Till) -> None:
 
 @pytest.mark.parametrize("said", [{"balance": "a lot"}, {"balance": "NaN"}, [], None])
 def test_a_carrier_that_does_not_say_is_left_as_it_was(
-    world: Any, till: Till, said: object, caplog: pytest.LogCaptureFixture
+    world: World, till: Till, said: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     till.says = said
     with selling(world, till, "twilio", TWILIO | {"low_balance": 20}):

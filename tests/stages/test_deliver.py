@@ -16,6 +16,7 @@ from pipeline.stages.promote import promote
 from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims
 from schema.vocabulary import CarrierState
+from tests.world import World
 
 NUMBERS = [f"+23480123456{n:02}" for n in range(20)]
 ATTEMPTS = "SELECT n, carrier, outcome, code FROM provider_attempts ORDER BY message_id, n"
@@ -23,7 +24,7 @@ STATES = "SELECT status, money, error_code FROM messages ORDER BY id"
 
 
 @pytest.fixture(autouse=True)
-def _sound(world: Any) -> Iterator[None]:
+def _sound(world: World) -> Iterator[None]:
     """Whatever a test does here, the invariants hold afterwards."""
     yield
     assert [finding for finding in audit(world.rt) if finding.broken] == []
@@ -38,7 +39,7 @@ def _sound(world: Any) -> Iterator[None]:
         pytest.param("reset", "unknown", ("sent", "held", None), id="reset: unknown too"),
     ],
 )
-def test_an_outcome_decides_status_and_money(world: Any, scripted: str, outcome: str, state: tuple[Any, ...]) -> None:
+def test_an_outcome_decides_status_and_money(world: World, scripted: str, outcome: str, state: tuple[Any, ...]) -> None:
     world.add_carrier("alpha", {scripted: 1})
     world.add_carrier("beta", rank=2)
 
@@ -50,7 +51,7 @@ def test_an_outcome_decides_status_and_money(world: Any, scripted: str, outcome:
 
 
 @pytest.mark.parametrize("script", [{"refuse_transient": 1}, {"down": True}])
-def test_what_a_carrier_does_not_take_now_goes_to_the_next(world: Any, script: dict[str, Any]) -> None:
+def test_what_a_carrier_does_not_take_now_goes_to_the_next(world: World, script: dict[str, Any]) -> None:
     world.add_carrier("alpha", script)
     world.add_carrier("beta", rank=2)
 
@@ -63,7 +64,7 @@ def test_what_a_carrier_does_not_take_now_goes_to_the_next(world: Any, script: d
     assert set(world.rows("SELECT status FROM messages")) == {"sent"}
 
 
-def test_only_the_refused_go_to_the_next_carrier(world: Any) -> None:
+def test_only_the_refused_go_to_the_next_carrier(world: World) -> None:
     world.add_carrier("alpha", {"numbers": {"07": "refuse_transient", "08": "refuse:1", "09": "silent"}})
     world.add_carrier("beta", rank=2)
 
@@ -73,7 +74,7 @@ def test_only_the_refused_go_to_the_next_carrier(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM messages WHERE status = 'failed'") == [1]
 
 
-def test_a_round_never_goes_back_to_a_carrier_and_the_next_waits(world: Any) -> None:
+def test_a_round_never_goes_back_to_a_carrier_and_the_next_waits(world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1})
     world.add_carrier("beta", {"down": True}, rank=2)
 
@@ -86,7 +87,7 @@ def test_a_round_never_goes_back_to_a_carrier_and_the_next_waits(world: Any) -> 
     assert world.rows(STATES) == [(None, "held", None)]
 
 
-def test_a_message_fails_when_its_rounds_are_over(world: Any) -> None:
+def test_a_message_fails_when_its_rounds_are_over(world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1})
     world.deliver_all(world.pay(world.submit(world.order(**{"class": "otp"}))))
 
@@ -99,7 +100,7 @@ def test_a_message_fails_when_its_rounds_are_over(world: Any) -> None:
     assert world.balance() == 1_000_000
 
 
-def test_a_paused_carrier_is_passed_over_without_an_attempt(world: Any) -> None:
+def test_a_paused_carrier_is_passed_over_without_an_attempt(world: World) -> None:
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order()))
     world.run("UPDATE carriers SET state = %(state)s WHERE name = 'alpha'", state=CarrierState.DRAINED)
@@ -109,7 +110,7 @@ def test_a_paused_carrier_is_passed_over_without_an_attempt(world: Any) -> None:
     assert world.rows(ATTEMPTS) == [(1, "beta", "accepted", None)]
 
 
-def test_messages_wait_while_all_their_carriers_are_paused(world: Any) -> None:
+def test_messages_wait_while_all_their_carriers_are_paused(world: World) -> None:
     hints = world.pay(world.submit(world.order()))
     world.run("UPDATE carriers SET state = 'drained'")
     world.deliver_all(hints)
@@ -122,7 +123,7 @@ def test_messages_wait_while_all_their_carriers_are_paused(world: Any) -> None:
     assert world.rows(ATTEMPTS) == [(1, "alpha", "accepted", None)]
 
 
-def test_a_suspended_accounts_messages_wait(world: Any) -> None:
+def test_a_suspended_accounts_messages_wait(world: World) -> None:
     hints = world.pay(world.submit(world.order()))
     world.run("UPDATE accounts SET state = 'suspended'")
     world.deliver_all(hints)
@@ -135,7 +136,7 @@ def test_a_suspended_accounts_messages_wait(world: Any) -> None:
     assert world.rows(ATTEMPTS) == [(1, "alpha", "accepted", None)]
 
 
-def test_a_suspended_account_does_not_hold_up_its_company(world: Any) -> None:
+def test_a_suspended_account_does_not_hold_up_its_company(world: World) -> None:
     world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
     world.run("INSERT INTO wallets (account_id) SELECT id FROM accounts WHERE name = 'other'")
     world.run("INSERT INTO sender_ids (account_id, sender) SELECT id, 'ACME' FROM accounts WHERE name = 'other'")
@@ -150,7 +151,7 @@ def test_a_suspended_account_does_not_hold_up_its_company(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM messages WHERE status IS NULL") == [1]
 
 
-def test_a_carrier_wrongly_set_up_is_passed_over(world: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_carrier_wrongly_set_up_is_passed_over(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.add_carrier("beta", rank=2)
     world.run("UPDATE carriers SET settings = '{\"speed\": 1}' WHERE name = 'alpha'")
 
@@ -162,7 +163,7 @@ def test_a_carrier_wrongly_set_up_is_passed_over(world: Any, caplog: pytest.LogC
 
 
 def test_a_carrier_whose_calls_are_too_long_for_the_lease_is_passed_over(
-    world: Any, caplog: pytest.LogCaptureFixture
+    world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.add_carrier("beta", rank=2)
     settings = '{"base_url": "http://127.0.0.1:1", "call_deadline": 21}'
@@ -177,7 +178,7 @@ def test_a_carrier_whose_calls_are_too_long_for_the_lease_is_passed_over(
     assert "alpha: call_deadline is 21 s" in caplog.text
 
 
-def test_nothing_goes_out_after_its_time(world: Any) -> None:
+def test_nothing_goes_out_after_its_time(world: World) -> None:
     hints = world.pay(world.submit(world.order(valid_until=datetime.now(UTC) + timedelta(hours=1))))
     world.run("UPDATE batches SET valid_until = now() - interval '1 second'")
 
@@ -188,7 +189,7 @@ def test_nothing_goes_out_after_its_time(world: Any) -> None:
     assert world.balance() == 1_000_000
 
 
-def test_a_delivered_batch_is_not_delivered_again(world: Any) -> None:
+def test_a_delivered_batch_is_not_delivered_again(world: World) -> None:
     hints = world.pay(world.submit(world.order()))
 
     world.deliver_all(hints)
@@ -197,7 +198,7 @@ def test_a_delivered_batch_is_not_delivered_again(world: Any) -> None:
     assert len(world.rows(ATTEMPTS)) == 1
 
 
-def test_batches_delivered_together_are_each_recorded(world: Any) -> None:
+def test_batches_delivered_together_are_each_recorded(world: World) -> None:
     answers = [world.submit(world.order(number))[0] for number in NUMBERS]
     hints = world.pay(answers)
 
@@ -209,7 +210,7 @@ def test_batches_delivered_together_are_each_recorded(world: Any) -> None:
     assert len(world.rows(ATTEMPTS)) == 20
 
 
-def test_a_small_batch_takes_others_of_its_kind_along(world: Any) -> None:
+def test_a_small_batch_takes_others_of_its_kind_along(world: World) -> None:
     world.add_carrier("beta", route="GB")
     hints = world.pay(
         world.submit(world.order(NUMBERS[0]))
@@ -226,7 +227,7 @@ def test_a_small_batch_takes_others_of_its_kind_along(world: Any) -> None:
         deliver(world.rt, [hint.batch])
 
 
-def test_a_portion_is_marked_before_it_goes_out_and_no_further(world: Any, settings: Settings) -> None:
+def test_a_portion_is_marked_before_it_goes_out_and_no_further(world: World, settings: Settings) -> None:
     rt = Runtime(settings.model_copy(update={"portion_size": 5}))
     hints = world.pay(world.submit(world.order(*NUMBERS)))
     seen = []
@@ -255,7 +256,7 @@ def test_a_portion_is_marked_before_it_goes_out_and_no_further(world: Any, setti
     rt.close()
 
 
-def test_an_adapter_that_breaks_leaves_its_portion_in_doubt(world: Any) -> None:
+def test_an_adapter_that_breaks_leaves_its_portion_in_doubt(world: World) -> None:
     hints = world.pay(world.submit(world.order(*NUMBERS)))
 
     class Broken:
@@ -274,7 +275,7 @@ def test_an_adapter_that_breaks_leaves_its_portion_in_doubt(world: Any) -> None:
     assert set(world.rows(ATTEMPTS)) == {(1, "alpha", "unknown", "adapter_fault")}
 
 
-def test_a_worker_that_lost_its_claim_records_only_what_came_late(world: Any) -> None:
+def test_a_worker_that_lost_its_claim_records_only_what_came_late(world: World) -> None:
     hints = world.pay(world.submit(world.order(*NUMBERS)))
     batch = hints[0].batch
 
@@ -303,7 +304,7 @@ def test_a_worker_that_lost_its_claim_records_only_what_came_late(world: Any) ->
     world.deliver_all(hints)
 
 
-def test_a_stale_fence_moves_nothing(world: Any) -> None:
+def test_a_stale_fence_moves_nothing(world: World) -> None:
     hints = world.pay(world.submit(world.order()))
     with world.rt.begin() as conn:
         [claim] = batch_claims.claim(conn, [hints[0].batch], 60)
@@ -319,7 +320,7 @@ def test_a_stale_fence_moves_nothing(world: Any) -> None:
     world.deliver_all(hints)
 
 
-def test_events_are_written_for_those_who_subscribe(world: Any) -> None:
+def test_events_are_written_for_those_who_subscribe(world: World) -> None:
     world.run("UPDATE accounts SET subscribes = true")
     world.add_carrier("alpha", {"numbers": {"08": "refuse:1"}})
 
@@ -328,7 +329,7 @@ def test_events_are_written_for_those_who_subscribe(world: Any) -> None:
     assert sorted(world.rows("SELECT status FROM events")) == ["failed", "queued", "queued", "sent"]
 
 
-def test_the_oracle_saw_what_was_recorded(world: Any, tmp_path: Path) -> None:
+def test_the_oracle_saw_what_was_recorded(world: World, tmp_path: Path) -> None:
     log = tmp_path / "oracle.jsonl"
     with world.rt.begin() as conn:
         conn.exec_driver_sql(

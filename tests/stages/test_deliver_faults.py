@@ -15,6 +15,7 @@ from pipeline.stages.admin.audit import audit
 from pipeline.stages.deliver import deliver
 from pipeline.stages.sweep import sweep
 from tests.carriers.simulator import read_log
+from tests.world import World
 
 NUMBERS = [f"+23480123456{n:02}" for n in range(20)]
 PORTION = 5
@@ -23,7 +24,7 @@ PRICE = 400
 
 
 @pytest.fixture(autouse=True)
-def _sound(world: Any) -> Iterator[None]:
+def _sound(world: World) -> Iterator[None]:
     """Whatever a test does here, the invariants hold afterwards."""
     yield
     assert [finding for finding in audit(world.rt) if finding.broken] == []
@@ -62,7 +63,7 @@ def faulty(settings: Settings) -> Iterator[Callable[..., Faulty]]:
         rt.close()
 
 
-def logged(world: Any, log: Path, **script: Any) -> Callable[[], list[str]]:
+def logged(world: World, log: Path, **script: Any) -> Callable[[], list[str]]:
     """Have carrier alpha play a script and write a log; return who reads what it took."""
     world.run(
         "UPDATE carriers SET settings = %(settings)s::jsonb WHERE name = 'alpha'",
@@ -71,7 +72,7 @@ def logged(world: Any, log: Path, **script: Any) -> Callable[[], list[str]]:
     return lambda: [line["ref"] for line in read_log(log) if line["taken"]]
 
 
-def captured(world: Any) -> list[int]:
+def captured(world: World) -> list[int]:
     return [int(each) for each in world.rows("SELECT sum(amount) FROM ledger WHERE kind = 'capture'")]
 
 
@@ -90,7 +91,7 @@ TIMES += [
 
 @pytest.mark.parametrize("faults", TIMES)
 def test_a_short_fault_while_recording_loses_no_answer_and_doubles_none(
-    world: Any, faulty: Callable[..., Faulty], tmp_path: Path, faults: Mapping[int, str]
+    world: World, faulty: Callable[..., Faulty], tmp_path: Path, faults: Mapping[int, str]
 ) -> None:
     taken = logged(world, tmp_path / "oracle.jsonl", numbers={"3": "refuse_transient", "7": "refuse:9"})
     world.add_carrier("beta", rank=2)
@@ -112,7 +113,7 @@ def test_a_short_fault_while_recording_loses_no_answer_and_doubles_none(
     assert world.rows("SELECT count(*) FROM provider_attempts WHERE late_outcome IS NOT NULL") == [0]
 
 
-def test_batches_that_go_together_survive_a_fault_together(world: Any, faulty: Callable[..., Faulty]) -> None:
+def test_batches_that_go_together_survive_a_fault_together(world: World, faulty: Callable[..., Faulty]) -> None:
     hints = world.pay([answer for number in NUMBERS[:8] for answer in world.submit(world.order(number))])
 
     deliver(faulty({2: "answer lost", 4: "thrown out"}.get), [hint.batch for hint in hints])
@@ -122,7 +123,7 @@ def test_batches_that_go_together_survive_a_fault_together(world: Any, faulty: C
 
 
 def test_a_fault_that_outlasts_the_lease_leaves_its_portion_in_doubt_and_no_more(
-    world: Any, faulty: Callable[..., Faulty], tmp_path: Path
+    world: World, faulty: Callable[..., Faulty], tmp_path: Path
 ) -> None:
     taken = logged(world, tmp_path / "oracle.jsonl")
     [hint] = world.pay(world.submit(world.order(*NUMBERS)))
@@ -144,7 +145,7 @@ def test_a_fault_that_outlasts_the_lease_leaves_its_portion_in_doubt_and_no_more
     assert captured(world) == [15 * PRICE]
 
 
-def test_what_the_database_refuses_for_good_is_not_tried_again(world: Any, faulty: Callable[..., Faulty]) -> None:
+def test_what_the_database_refuses_for_good_is_not_tried_again(world: World, faulty: Callable[..., Faulty]) -> None:
     [hint] = world.pay(world.submit(world.order()))
     world.run("ALTER TABLE provider_attempts ADD CONSTRAINT nothing_fits CHECK (n > 1)")
     rt = faulty({}.get)
@@ -160,7 +161,7 @@ def test_what_the_database_refuses_for_good_is_not_tried_again(world: Any, fault
 
 @pytest.mark.parametrize("faults", [{}, {2: "answer lost"}, {2: "thrown out"}], ids=str)
 def test_a_process_told_to_stop_sends_what_is_marked_and_gives_the_rest_back(
-    world: Any, faulty: Callable[..., Faulty], tmp_path: Path, faults: Mapping[int, str]
+    world: World, faulty: Callable[..., Faulty], tmp_path: Path, faults: Mapping[int, str]
 ) -> None:
     taken = logged(world, tmp_path / "oracle.jsonl", numbers={"3": "refuse_transient"})
     world.add_carrier("beta", rank=2)

@@ -17,6 +17,7 @@ from pipeline.store.circuit_breakers import Breaker
 from schema.message import Hint
 from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.stages.scripted import Stage
+from tests.world import World
 
 ATTEMPTS = "SELECT n, carrier, outcome, code FROM provider_attempts ORDER BY message_id, n"
 
@@ -25,7 +26,7 @@ def numbers(count: int, first: int = 0) -> list[str]:
     return [f"+23480{first + place:08d}" for place in range(count)]
 
 
-def limit(world: Any, carrier: str, segments_per_second: float) -> None:
+def limit(world: World, carrier: str, segments_per_second: float) -> None:
     world.run(
         "UPDATE carriers SET segments_per_second = %(pace)s WHERE name = %(name)s",
         pace=segments_per_second,
@@ -33,7 +34,7 @@ def limit(world: Any, carrier: str, segments_per_second: float) -> None:
     )
 
 
-def second_account(world: Any) -> None:
+def second_account(world: World) -> None:
     with world.rt.begin() as conn:
         other = accounts.create(conn, "other", "NGN")
         assert other is not None
@@ -41,7 +42,7 @@ def second_account(world: Any) -> None:
         ledger.top_up(conn, other, 1_000_000, "test", world.rt.now())
 
 
-def test_a_throttled_message_waits_for_the_same_carrier(world: Any) -> None:
+def test_a_throttled_message_waits_for_the_same_carrier(world: World) -> None:
     world.add_carrier("alpha", {"throttle:7": 1})
     world.add_carrier("beta", rank=2)
 
@@ -53,7 +54,7 @@ def test_a_throttled_message_waits_for_the_same_carrier(world: Any) -> None:
     assert world.rows(waiting) == [("waiting", "alpha", 3, 2, 0, [], True)]
 
 
-def test_it_is_taken_when_the_carrier_has_room_again(world: Any) -> None:
+def test_it_is_taken_when_the_carrier_has_room_again(world: World) -> None:
     world.add_carrier("alpha", {"throttle:1": 1})
     world.send()
     world.add_carrier("alpha")
@@ -64,7 +65,7 @@ def test_it_is_taken_when_the_carrier_has_room_again(world: Any) -> None:
     assert world.rows(ATTEMPTS) == [(1, "alpha", "refused_transient", "throttled"), (2, "alpha", "accepted", None)]
 
 
-def test_a_throttled_message_whose_time_is_over_fails(world: Any) -> None:
+def test_a_throttled_message_whose_time_is_over_fails(world: World) -> None:
     world.add_carrier("alpha", {"throttle:3600": 1})
 
     world.send(**{"class": "otp"})
@@ -73,7 +74,7 @@ def test_a_throttled_message_whose_time_is_over_fails(world: Any) -> None:
     assert world.balance() == 1_000_000
 
 
-def test_a_carrier_with_a_limit_is_given_no_more_than_that(world: Any) -> None:
+def test_a_carrier_with_a_limit_is_given_no_more_than_that(world: World) -> None:
     limit(world, "alpha", 50)
     hints = world.pay(world.submit(world.order(*numbers(60))))
     began = time.monotonic()
@@ -85,7 +86,7 @@ def test_a_carrier_with_a_limit_is_given_no_more_than_that(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM provider_attempts WHERE outcome = 'accepted'") == [60]
 
 
-def test_a_long_message_counts_as_its_segments(world: Any) -> None:
+def test_a_long_message_counts_as_its_segments(world: World) -> None:
     limit(world, "alpha", 50)
     hints = world.pay(world.submit(world.order(*numbers(3), body="x" * 1500)))  # ten segments each
     began = time.monotonic()
@@ -96,7 +97,7 @@ def test_a_long_message_counts_as_its_segments(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM provider_attempts WHERE outcome = 'accepted'") == [3]
 
 
-def test_at_a_limited_carrier_every_account_has_its_turn(world: Any) -> None:
+def test_at_a_limited_carrier_every_account_has_its_turn(world: World) -> None:
     limit(world, "alpha", 40)
     second_account(world)
     mine = [hint for n in range(3) for hint in world.pay(world.submit(world.order(*numbers(200, 1000 * n))))]
@@ -116,7 +117,7 @@ def test_at_a_limited_carrier_every_account_has_its_turn(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM batches WHERE status = 'sending'") == [0]
 
 
-def test_a_second_hint_leaves_the_turn_to_who_has_it(world: Any) -> None:
+def test_a_second_hint_leaves_the_turn_to_who_has_it(world: World) -> None:
     limit(world, "alpha", 40)
     hints = [hint for n in range(2) for hint in world.pay(world.submit(world.order(*numbers(5, 1000 * n))))]
     world.run(
@@ -128,7 +129,7 @@ def test_a_second_hint_leaves_the_turn_to_who_has_it(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM provider_attempts") == [0]
 
 
-def test_the_end_of_a_turn_calls_the_next_batch(world: Any) -> None:
+def test_the_end_of_a_turn_calls_the_next_batch(world: World) -> None:
     limit(world, "alpha", 1000)
     first, second = (world.pay(world.submit(world.order(*numbers(800, 1000 * n))))[0] for n in range(2))
 
@@ -139,7 +140,7 @@ def test_the_end_of_a_turn_calls_the_next_batch(world: Any) -> None:
 
 
 def test_a_batch_that_was_hinted_just_before_a_turn_s_last_commit_is_called_after_it(
-    world: Any, settings: Settings
+    world: World, settings: Settings
 ) -> None:
     limit(world, "alpha", 1000)
     [first] = world.pay(world.submit(world.order(**{"class": "otp"})))
@@ -200,7 +201,7 @@ def test_what_is_throttled_waits_for_the_same_carrier_though_its_batch_is_given_
 
 
 @pytest.mark.parametrize("pace", [60, 500])
-def test_small_batches_have_the_same_share_of_a_turn_as_a_large_one(world: Any, pace: int) -> None:
+def test_small_batches_have_the_same_share_of_a_turn_as_a_large_one(world: World, pace: int) -> None:
     limit(world, "alpha", pace)
     second_account(world)
     [campaign] = world.pay(world.submit(world.order(*numbers(max(300, pace)))))
@@ -219,7 +220,7 @@ def test_small_batches_have_the_same_share_of_a_turn_as_a_large_one(world: Any, 
     assert sum(taken.values()) > min(pace, 200)
 
 
-def test_in_its_turn_an_account_s_codes_come_first(world: Any) -> None:
+def test_in_its_turn_an_account_s_codes_come_first(world: World) -> None:
     limit(world, "alpha", 60)
     [campaign] = world.pay(world.submit(world.order(*numbers(20))))
     codes = [world.pay(world.submit(world.order(number, **{"class": "otp"})))[0] for number in numbers(2, 9000)]
@@ -230,7 +231,7 @@ def test_in_its_turn_an_account_s_codes_come_first(world: Any) -> None:
     assert set(first) == {code.batch for code in codes}
 
 
-def test_a_carrier_that_fails_is_left_alone_after_twenty(world: Any) -> None:
+def test_a_carrier_that_fails_is_left_alone_after_twenty(world: World) -> None:
     world.add_carrier("alpha", {"down": True})
     world.add_carrier("beta", rank=2)
     for n in range(20):
@@ -240,7 +241,7 @@ def test_a_carrier_that_fails_is_left_alone_after_twenty(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM messages WHERE status = 'sent'") == [20]
 
 
-def test_a_batch_already_on_its_way_to_an_ill_carrier_goes_to_the_next_untried(world: Any) -> None:
+def test_a_batch_already_on_its_way_to_an_ill_carrier_goes_to_the_next_untried(world: World) -> None:
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order(*numbers(5))))
     world.rt.health("alpha").note_outcomes([("NG", False)] * 20)
@@ -250,7 +251,7 @@ def test_a_batch_already_on_its_way_to_an_ill_carrier_goes_to_the_next_untried(w
     assert set(world.rows(ATTEMPTS)) == {(1, "beta", "accepted", None)}
 
 
-def test_what_an_ill_carrier_was_not_asked_goes_to_the_next_and_the_probe_tells(world: Any) -> None:
+def test_what_an_ill_carrier_was_not_asked_goes_to_the_next_and_the_probe_tells(world: World) -> None:
     world.add_carrier("alpha", {"down": True})
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order(*numbers(30))))
@@ -263,7 +264,7 @@ def test_what_an_ill_carrier_was_not_asked_goes_to_the_next_and_the_probe_tells(
     assert world.rows("SELECT count(*) FROM provider_attempts WHERE carrier = 'beta' AND outcome = 'accepted'") == [30]
 
 
-def test_a_carrier_that_recovers_takes_the_rest_after_its_probe(world: Any) -> None:
+def test_a_carrier_that_recovers_takes_the_rest_after_its_probe(world: World) -> None:
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order(*numbers(30))))
     world.rt.health("alpha").note_outcomes([("NG", False)] * 20)
@@ -275,7 +276,7 @@ def test_a_carrier_that_recovers_takes_the_rest_after_its_probe(world: Any) -> N
     assert circuit_breakers.ask(world.rt.valkey, ["alpha"], 1) == {"alpha": Breaker.CLOSED}
 
 
-def test_what_a_stopping_process_did_not_send_after_its_probe_was_never_tried(world: Any) -> None:
+def test_what_a_stopping_process_did_not_send_after_its_probe_was_never_tried(world: World) -> None:
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order(*numbers(10))))
     world.rt.health("alpha").note_outcomes([("NG", False)] * 20)

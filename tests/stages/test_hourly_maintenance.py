@@ -1,7 +1,6 @@
 """Tend: old moves are forgotten, but for what is still to be told of them."""
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,6 +13,7 @@ from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.hourly_maintenance import maintain
 from pipeline.store import events
 from tests.dialects.vendors import Vendor
+from tests.world import World
 
 
 @pytest.fixture
@@ -23,12 +23,12 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _reported(world: Any) -> None:
+def _reported(world: World) -> None:
     """An endpoint that hears of everything."""
     webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.ROBASE], "https://hooks.example.org/sms")
 
 
-def age(world: Any, message: UUID, days: float) -> None:
+def age(world: World, message: UUID, days: float) -> None:
     """Let a message's moves be so many days old; their calls stay as they are."""
     first = ids.new_ids(world.rt.now() - timedelta(days=days), message.int & 0xFFFFFFFF)
     for place, old in enumerate(world.rows("SELECT id FROM events WHERE message_id = %(id)s", id=message)):
@@ -37,7 +37,7 @@ def age(world: Any, message: UUID, days: float) -> None:
         world.run("UPDATE deliveries SET event_id = %(new)s WHERE event_id = %(old)s", **names)
 
 
-def finish(world: Any, message: UUID, status: str = "queued") -> None:
+def finish(world: World, message: UUID, status: str = "queued") -> None:
     world.run(
         "UPDATE deliveries SET state = 'delivered', done_at = now() WHERE message_id = %(id)s AND status = %(status)s",
         id=message,
@@ -45,11 +45,11 @@ def finish(world: Any, message: UUID, status: str = "queued") -> None:
     )
 
 
-def kept(world: Any) -> list[tuple[UUID, str]]:
+def kept(world: World) -> list[tuple[UUID, str]]:
     return sorted(world.rows("SELECT message_id, status FROM events"))
 
 
-def test_moves_are_forgotten_after_so_many_days(world: Any) -> None:
+def test_moves_are_forgotten_after_so_many_days(world: World) -> None:
     old, young = (world.send().messages[0] for _ in range(2))
     for message in (old, young):
         finish(world, message)
@@ -62,7 +62,7 @@ def test_moves_are_forgotten_after_so_many_days(world: Any) -> None:
     assert kept(world) == [(young, "queued"), (young, "sent")]
 
 
-def test_a_move_that_is_still_to_be_told_is_kept(world: Any) -> None:
+def test_a_move_that_is_still_to_be_told_is_kept(world: World) -> None:
     message = world.send().messages[0]
     finish(world, message, "queued")
     age(world, message, 60)
@@ -76,7 +76,7 @@ def test_a_move_that_is_still_to_be_told_is_kept(world: Any) -> None:
     assert kept(world) == []
 
 
-def test_what_a_suspended_endpoint_was_to_hear_goes_with_its_calls(world: Any) -> None:
+def test_what_a_suspended_endpoint_was_to_hear_goes_with_its_calls(world: World) -> None:
     message = world.send().messages[0]
     age(world, message, 31)
     world.run("UPDATE endpoints SET state = 'suspended'")
@@ -88,7 +88,7 @@ def test_what_a_suspended_endpoint_was_to_hear_goes_with_its_calls(world: Any) -
     assert world.rows("SELECT count(*) FROM deliveries") == [0]
 
 
-def test_what_is_forgotten_is_found_by_its_age_alone(world: Any) -> None:
+def test_what_is_forgotten_is_found_by_its_age_alone(world: World) -> None:
     world.run(
         "INSERT INTO events (id, account_id, message_id, status, at)"
         " SELECT uuidv7(), 1, uuidv7(), 'sent', now() FROM generate_series(1, 20000)"
@@ -112,7 +112,7 @@ def test_what_is_forgotten_is_found_by_its_age_alone(world: Any) -> None:
     ],
 )
 def test_what_handsets_sent_is_forgotten_once_it_is_heeded(
-    world: Any, days: float, handled: bool, reply: str | None, kept: int
+    world: World, days: float, handled: bool, reply: str | None, kept: int
 ) -> None:
     world.run(
         """

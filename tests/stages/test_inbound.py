@@ -14,6 +14,7 @@ from pipeline.stages.ingest import ingest
 from pipeline.store.consent import inbound as store
 from pipeline.store.consent import opt_outs
 from schema.carriage import Inbound
+from tests.world import World
 
 ADA, BEN = "+2348012345678", "+2348012345679"
 KEPT = "SELECT body, action, reply, account_id IS NOT NULL, handled_at IS NOT NULL FROM inbound ORDER BY id"
@@ -24,7 +25,7 @@ _keys = itertools.count(1)
 
 
 @pytest.fixture(autouse=True)
-def short_code(world: Any) -> None:
+def short_code(world: World) -> None:
     """The world's account has a number that can be written to, and words for its answers."""
     world.run(
         "INSERT INTO sender_ids (account_id, sender) VALUES (%(id)s, %(sender)s)", id=world.account, sender=NUMBER
@@ -33,7 +34,7 @@ def short_code(world: Any) -> None:
         keyword(world, word, word.lower(), reply)
 
 
-def keyword(world: Any, word: str, action: str, reply: str | None = None, account: int | None = None) -> None:
+def keyword(world: World, word: str, action: str, reply: str | None = None, account: int | None = None) -> None:
     world.run(
         "INSERT INTO keywords (account_id, word, action, reply) VALUES (%(a)s, %(w)s, %(does)s, %(reply)s)",
         a=account, w=word, does=action, reply=reply,
@@ -44,7 +45,7 @@ def text(body: str, phone: str = ADA, to: str = NUMBER, **fields: Any) -> Inboun
     return Inbound("alpha", fields.pop("key", f"k{next(_keys)}"), phone, to, body, at=None, **fields)
 
 
-def receives(world: Any, *texts: Inbound) -> list[tuple[str, str]]:
+def receives(world: World, *texts: Inbound) -> list[tuple[str, str]]:
     """Let these come in and be heeded, and the answers be written; return them with who gets them."""
     inbound.keep(world.rt, texts)
     asked = inbound.reply(world.rt)
@@ -58,7 +59,7 @@ def receives(world: Any, *texts: Inbound) -> list[tuple[str, str]]:
     return [(order.recipients[0].to, order.body or "") for _, order in asked]
 
 
-def other(world: Any, name: str = "other", sender: str = NUMBER) -> int:
+def other(world: World, name: str = "other", sender: str = NUMBER) -> int:
     world.run("INSERT INTO accounts (name, currency) VALUES (%(name)s, 'NGN')", name=name)
     [account] = world.rows("SELECT id FROM accounts WHERE name = %(name)s", name=name)
     world.run("INSERT INTO wallets VALUES (%(id)s, 100000)", id=account)
@@ -69,19 +70,19 @@ def other(world: Any, name: str = "other", sender: str = NUMBER) -> int:
 # Kept ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_message_is_kept_once_however_often_it_comes(world: Any) -> None:
+def test_a_message_is_kept_once_however_often_it_comes(world: World) -> None:
     assert inbound.keep(world.rt, [text("hello", key="a"), text("hello", key="a"), text("hi", key="b")]) == 2
     assert inbound.keep(world.rt, [text("hello", key="a")]) == 0
     assert world.rows("SELECT body FROM inbound ORDER BY id") == ["hello", "hi"]
 
 
-def test_what_postgresql_cannot_keep_is_left_out(world: Any) -> None:
+def test_what_postgresql_cannot_keep_is_left_out(world: World) -> None:
     inbound.keep(world.rt, [text("a\x00b\ud800c")])
 
     assert world.rows("SELECT body FROM inbound") == ["ab?c"]
 
 
-def test_what_holds_no_keyword_is_kept_for_its_account(world: Any) -> None:
+def test_what_holds_no_keyword_is_kept_for_its_account(world: World) -> None:
     assert receives(world, text("When do you open?")) == []
     assert world.rows(KEPT) == [("When do you open?", "keep", None, True, True)]
 
@@ -89,7 +90,7 @@ def test_what_holds_no_keyword_is_kept_for_its_account(world: Any) -> None:
 # STOP, START, HELP -----------------------------------------------------------------------------------------------
 
 
-def test_stop_is_written_and_confirmed_once_in_spite_of_it(world: Any) -> None:
+def test_stop_is_written_and_confirmed_once_in_spite_of_it(world: World) -> None:
     assert receives(world, text("Stop!")) == [(ADA, "You are out.")]
 
     assert world.rows(OPT_OUTS) == [(ADA, NUMBER, "", "STOP")]
@@ -99,25 +100,25 @@ def test_stop_is_written_and_confirmed_once_in_spite_of_it(world: Any) -> None:
     assert [each.code for each in refused.refusals] == ["opted_out"]
 
 
-def test_stop_to_one_sender_leaves_the_others(world: Any) -> None:
+def test_stop_to_one_sender_leaves_the_others(world: World) -> None:
     receives(world, text("STOP"))
 
     assert world.submit(world.order(ADA))[0].refusals == []
 
 
-def test_stopall_is_meant_for_all_of_them(world: Any) -> None:
+def test_stopall_is_meant_for_all_of_them(world: World) -> None:
     receives(world, text("Stop all"))
 
     assert world.rows(OPT_OUTS) == [(ADA, "", "", "STOPALL")]
     assert [each.code for each in world.submit(world.order(ADA))[0].refusals] == ["opted_out"]
 
 
-def test_a_plus_that_a_carrier_left_out_is_forgiven(world: Any) -> None:
+def test_a_plus_that_a_carrier_left_out_is_forgiven(world: World) -> None:
     assert receives(world, text("STOP", to=NUMBER[1:])) == [(ADA, "You are out.")]
     assert world.rows(OPT_OUTS) == [(ADA, NUMBER, "", "STOP")]
 
 
-def test_start_takes_it_back_and_is_confirmed(world: Any) -> None:
+def test_start_takes_it_back_and_is_confirmed(world: World) -> None:
     receives(world, text("STOP"), text("STOPALL"))
 
     assert receives(world, text("start")) == [(ADA, "You are in.")]
@@ -125,36 +126,36 @@ def test_start_takes_it_back_and_is_confirmed(world: Any) -> None:
     assert world.submit(world.order(ADA, sender=NUMBER))[0].refusals == []
 
 
-def test_yes_to_something_else_is_kept_for_the_account(world: Any) -> None:
+def test_yes_to_something_else_is_kept_for_the_account(world: World) -> None:
     assert receives(world, text("Yes")) == []
     assert world.rows("SELECT action FROM inbound") == ["keep"]
 
 
-def test_help_is_answered_each_time(world: Any) -> None:
+def test_help_is_answered_each_time(world: World) -> None:
     assert receives(world, text("help"), text("INFO", phone=BEN)) == [(ADA, "This is ACME."), (BEN, "This is ACME.")]
     assert receives(world, text("help")) == [(ADA, "This is ACME.")]
 
 
-def test_texts_that_come_together_are_heeded_in_their_order(world: Any) -> None:
+def test_texts_that_come_together_are_heeded_in_their_order(world: World) -> None:
     found = receives(world, text("stop"), text("start"), text("quit"), text("unstop", phone=BEN))
 
     assert found == [(ADA, "You are out."), (ADA, "You are in."), (ADA, "You are out.")]
     assert world.rows(OPT_OUTS) == [(ADA, NUMBER, "", "QUIT")]
 
 
-def test_the_answer_costs_what_a_message_costs(world: Any) -> None:
+def test_the_answer_costs_what_a_message_costs(world: World) -> None:
     before = world.balance()
     receives(world, text("STOP"))
 
     assert world.balance() == before - 400
 
 
-def test_who_has_no_number_is_answered_nothing(world: Any) -> None:
+def test_who_has_no_number_is_answered_nothing(world: World) -> None:
     assert receives(world, text("STOP", phone="BANK")) == []
     assert world.rows(OPT_OUTS) == [("BANK", NUMBER, "", "STOP")]
 
 
-def test_an_accounts_own_word_does_what_it_was_registered_for(world: Any) -> None:
+def test_an_accounts_own_word_does_what_it_was_registered_for(world: World) -> None:
     keyword(world, "JOIN", "start", "Welcome.", world.account)
     keyword(world, "CANCEL", "keep", None, world.account)
 
@@ -163,7 +164,7 @@ def test_an_accounts_own_word_does_what_it_was_registered_for(world: Any) -> Non
     assert world.rows(OPT_OUTS) == []
 
 
-def test_an_answer_that_was_returned_and_never_written_is_returned_again(world: Any) -> None:
+def test_an_answer_that_was_returned_and_never_written_is_returned_again(world: World) -> None:
     inbound.keep(world.rt, [text("STOP")])
     [(request, order)] = inbound.reply(world.rt)
 
@@ -177,7 +178,7 @@ def test_an_answer_that_was_returned_and_never_written_is_returned_again(world: 
 # Whose it is -----------------------------------------------------------------------------------------------------
 
 
-def test_a_number_that_is_nobodys_is_stopped_for_all_who_may_ever_use_it(world: Any) -> None:
+def test_a_number_that_is_nobodys_is_stopped_for_all_who_may_ever_use_it(world: World) -> None:
     assert receives(world, text("STOP", to="70007"), text("STOPALL", to="70008"), text("STOP", to="")) == []
     assert world.rows("SELECT account_id, sender FROM opt_outs ORDER BY sender") == [(0, "70007"), (0, "70008")]
 
@@ -185,7 +186,7 @@ def test_a_number_that_is_nobodys_is_stopped_for_all_who_may_ever_use_it(world: 
     assert world.rows("SELECT sender FROM opt_outs") == ["70008"]
 
 
-def test_of_several_accounts_the_one_that_wrote_last_is_meant(world: Any) -> None:
+def test_of_several_accounts_the_one_that_wrote_last_is_meant(world: World) -> None:
     theirs = other(world)
     world.send(ADA, sender=NUMBER)
     world.send(ADA, account="other", sender=NUMBER)
@@ -196,7 +197,7 @@ def test_of_several_accounts_the_one_that_wrote_last_is_meant(world: Any) -> Non
     assert world.rows("SELECT account_id, phone FROM opt_outs ORDER BY phone") == [(theirs, ADA), (world.account, BEN)]
 
 
-def test_of_several_accounts_the_one_whose_word_it_is_is_meant(world: Any) -> None:
+def test_of_several_accounts_the_one_whose_word_it_is_is_meant(world: World) -> None:
     theirs = other(world)
     keyword(world, "BYE", "stop", "Bye.", theirs)
     world.send(ADA, sender=NUMBER)
@@ -205,7 +206,7 @@ def test_of_several_accounts_the_one_whose_word_it_is_is_meant(world: Any) -> No
     assert world.rows("SELECT account_id FROM opt_outs") == [theirs]
 
 
-def test_where_nobody_can_tell_all_of_them_are_stopped(world: Any) -> None:
+def test_where_nobody_can_tell_all_of_them_are_stopped(world: World) -> None:
     theirs = other(world)
 
     assert receives(world, text("STOP")) == []
@@ -220,7 +221,7 @@ def part(n: int, body: str, of: int = 2, ref: int = 7, **fields: Any) -> Inbound
     return text(body, part_ref=ref, part=n, of=of, **fields)
 
 
-def test_parts_are_joined_whatever_their_order(world: Any) -> None:
+def test_parts_are_joined_whatever_their_order(world: World) -> None:
     receives(world, part(2, "OP"), text("hello"))
     assert world.rows("SELECT body FROM inbound WHERE handled_at IS NULL") == ["OP"]
 
@@ -231,13 +232,13 @@ def test_parts_are_joined_whatever_their_order(world: Any) -> None:
     assert sorted((row["body"], row["action"]) for row in rows) == [("STOP", "stop"), ("hello", "keep")]
 
 
-def test_parts_of_different_messages_are_kept_apart(world: Any) -> None:
+def test_parts_of_different_messages_are_kept_apart(world: World) -> None:
     receives(world, part(1, "ST"), part(2, "OP", phone=BEN), part(2, "OP", ref=8), part(2, "OP", of=3))
 
     assert world.rows("SELECT count(*) FROM inbound WHERE handled_at IS NOT NULL") == [0]
 
 
-def test_a_part_that_comes_twice_counts_once(world: Any) -> None:
+def test_a_part_that_comes_twice_counts_once(world: World) -> None:
     receives(world, part(1, "ST"), part(1, "ST"))
     assert world.rows(OPT_OUTS) == []
 
@@ -246,14 +247,16 @@ def test_a_part_that_comes_twice_counts_once(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM inbound WHERE handled_at IS NULL") == [0]
 
 
-def test_a_message_whose_rest_never_comes_is_heeded_as_it_is(world: Any) -> None:
+def test_a_message_whose_rest_never_comes_is_heeded_as_it_is(world: World) -> None:
     receives(world, part(1, "STOP"))
     world.run("UPDATE inbound SET received_at = received_at - interval '11 minutes'")
 
     assert receives(world) == [(ADA, "You are out.")]
 
 
-def test_half_a_message_at_the_end_of_a_portion_waits_for_the_next(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_message_at_the_end_of_a_portion_waits_for_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(inbound, "PORTION", 2)
     inbound.keep(world.rt, [text("hello"), part(1, "ST"), part(2, "OP")])
 
@@ -263,7 +266,7 @@ def test_half_a_message_at_the_end_of_a_portion_waits_for_the_next(world: Any, m
     assert [row[3] for row in world.rows(OPT_OUTS)] == ["STOP"]
 
 
-def test_between_intake_and_claim_a_stop_is_heeded(world: Any) -> None:
+def test_between_intake_and_claim_a_stop_is_heeded(world: World) -> None:
     hints = world.pay(world.submit(world.order(ADA, sender=NUMBER)))
 
     receives(world, text("STOP"))
@@ -275,7 +278,7 @@ def test_between_intake_and_claim_a_stop_is_heeded(world: Any) -> None:
 # In what order, from whom ----------------------------------------------------------------------------------------
 
 
-def test_a_stop_that_was_said_before_a_start_and_came_after_it_does_not_count(world: Any) -> None:
+def test_a_stop_that_was_said_before_a_start_and_came_after_it_does_not_count(world: World) -> None:
     now = world.rt.now()
     receives(world, said("START", now - timedelta(minutes=1)))
     receives(world, said("STOP", now - timedelta(minutes=2)), said("STOPALL", now - timedelta(minutes=2), to="OTHER"))
@@ -284,7 +287,7 @@ def test_a_stop_that_was_said_before_a_start_and_came_after_it_does_not_count(wo
     assert world.rows("SELECT action FROM inbound ORDER BY id") == ["start", "stop", "stop"]
 
 
-def test_a_yes_that_answered_something_else_outdoes_no_stop(world: Any) -> None:
+def test_a_yes_that_answered_something_else_outdoes_no_stop(world: World) -> None:
     now = world.rt.now()
     receives(world, said("yes", now - timedelta(minutes=1)))
     receives(world, said("STOP", now - timedelta(minutes=2)))
@@ -292,7 +295,7 @@ def test_a_yes_that_answered_something_else_outdoes_no_stop(world: Any) -> None:
     assert [row[3] for row in world.rows(OPT_OUTS)] == ["STOP"]
 
 
-def test_an_operators_word_is_as_late_as_it_was_written(world: Any) -> None:
+def test_an_operators_word_is_as_late_as_it_was_written(world: World) -> None:
     at = world.rt.now() - timedelta(minutes=1)
     with world.rt.begin() as conn:
         opt_outs.add(conn, [(opt_outs.OptOut(world.account, ADA, NUMBER), "operator")])
@@ -302,7 +305,7 @@ def test_an_operators_word_is_as_late_as_it_was_written(world: Any) -> None:
     assert receives(world, text("START")) == [(ADA, "You are in.")]
 
 
-def test_a_word_of_ones_own_that_comes_too_late_is_answered_nothing(world: Any) -> None:
+def test_a_word_of_ones_own_that_comes_too_late_is_answered_nothing(world: World) -> None:
     keyword(world, "JOIN", "start", "Welcome.", world.account)
     now = world.rt.now()
     receives(world, said("STOP", now - timedelta(minutes=1)))
@@ -316,7 +319,7 @@ def said(body: str, at: datetime, to: str = NUMBER) -> Inbound:
 
 
 @pytest.mark.parametrize("registered", ["447700900100", "07700900100", "00447700900100"])
-def test_a_number_that_was_registered_in_another_spelling_is_its_accounts(world: Any, registered: str) -> None:
+def test_a_number_that_was_registered_in_another_spelling_is_its_accounts(world: World, registered: str) -> None:
     world.run("UPDATE sender_ids SET sender = %(to)s WHERE sender = %(number)s", to=registered, number=NUMBER)
 
     assert receives(world, text("STOP")) == [(ADA, "You are out.")]
@@ -324,7 +327,7 @@ def test_a_number_that_was_registered_in_another_spelling_is_its_accounts(world:
     assert [each.code for each in world.submit(world.order(ADA, sender=registered))[0].refusals] == ["opted_out"]
 
 
-def test_a_stop_is_for_every_spelling_under_which_an_account_has_the_number(world: Any) -> None:
+def test_a_stop_is_for_every_spelling_under_which_an_account_has_the_number(world: World) -> None:
     for registered in (NUMBER[1:], "07700900100"):
         world.run("INSERT INTO sender_ids (account_id, sender) VALUES (%(id)s, %(s)s)", id=world.account, s=registered)
 
@@ -336,7 +339,7 @@ def test_a_stop_is_for_every_spelling_under_which_an_account_has_the_number(worl
         )
 
 
-def test_of_several_accounts_the_one_that_wrote_last_is_meant_in_an_old_form_too(world: Any) -> None:
+def test_of_several_accounts_the_one_that_wrote_last_is_meant_in_an_old_form_too(world: World) -> None:
     theirs = other(world)
     world.send("+551187654321", sender=NUMBER)
     world.send("+551187654321", account="other", sender=NUMBER)
@@ -346,7 +349,7 @@ def test_of_several_accounts_the_one_that_wrote_last_is_meant_in_an_old_form_too
     assert world.rows("SELECT account_id FROM opt_outs") == [theirs]
 
 
-def test_between_intake_and_claim_a_stop_of_an_old_form_is_heeded(world: Any) -> None:
+def test_between_intake_and_claim_a_stop_of_an_old_form_is_heeded(world: World) -> None:
     hints = world.pay(world.submit(world.order("+551187654321", sender=NUMBER)))
 
     receives(world, text("STOP", phone="+5511987654321"))
@@ -362,7 +365,7 @@ def doubtful(body: str, key: str, **fields: Any) -> Inbound:
     return text(body, key=f"{body}/{key}", is_doubtful=True, **fields)
 
 
-def test_what_may_be_brought_again_is_the_same_where_it_is_the_latest(world: Any) -> None:
+def test_what_may_be_brought_again_is_the_same_where_it_is_the_latest(world: World) -> None:
     first, again, between, after = doubtful("STOP", "1"), doubtful("STOP", "2"), text("START"), doubtful("STOP", "3")
 
     assert [inbound.keep(world.rt, [each]) for each in (first, again, between, after)] == [1, 0, 1, 1]
@@ -370,14 +373,14 @@ def test_what_may_be_brought_again_is_the_same_where_it_is_the_latest(world: Any
     assert inbound.keep(world.rt, [doubtful("STOP", "6", phone=BEN), doubtful("STOP", "7", to="8080")]) == 2
 
 
-def test_a_part_that_may_be_brought_again_is_the_same_wherever_it_is_among_the_latest(world: Any) -> None:
+def test_a_part_that_may_be_brought_again_is_the_same_wherever_it_is_among_the_latest(world: World) -> None:
     parts = [doubtful("ST", "1", part_ref=7, part=1, of=2), doubtful("OP", "1", part_ref=7, part=2, of=2)]
 
     assert inbound.keep(world.rt, parts) == 2
     assert inbound.keep(world.rt, [replace(each, key=f"{each.body}/2") for each in parts]) == 0
 
 
-def test_minutes_later_it_is_another_message(world: Any) -> None:
+def test_minutes_later_it_is_another_message(world: World) -> None:
     inbound.keep(world.rt, [doubtful("ok", "1")])
     world.run("UPDATE inbound SET received_at = received_at - interval '6 minutes'")
 

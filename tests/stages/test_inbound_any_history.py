@@ -16,7 +16,7 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages import inbound
 from schema.carriage import Inbound
-from tests.conftest import World
+from tests.world import World
 
 NUMBER = "+447700900100"
 _mobiles, _keys = itertools.count(10_000), itertools.count()

@@ -14,9 +14,10 @@ from pipeline.stages.bill import bill
 from pipeline.stages.ingest import ingest
 from pipeline.transitions import new_requests
 from schema.vocabulary import Code
+from tests.world import World
 
 
-def test_a_recipients_message_id_is_the_first_plus_its_place(world: Any) -> None:
+def test_a_recipients_message_id_is_the_first_plus_its_place(world: World) -> None:
     [answer] = world.submit(world.order("+2348012345678", "12", "+447400123456"))
 
     first, refused, third = answer.messages
@@ -26,7 +27,7 @@ def test_a_recipients_message_id_is_the_first_plus_its_place(world: Any) -> None
     assert [(refusal.code, refusal.index) for refusal in answer.refusals] == [(Code.PHONE_INVALID, 1)]
 
 
-def test_messages_that_share_their_way_share_a_batch(world: Any) -> None:
+def test_messages_that_share_their_way_share_a_batch(world: World) -> None:
     world.add_carrier("beta", route="GB")
 
     [answer] = world.submit(world.order("+2348012345678", "+447400123456", "+2348012345679"))
@@ -35,7 +36,7 @@ def test_messages_that_share_their_way_share_a_batch(world: Any) -> None:
     assert len(answer.batches) == 2
 
 
-def test_a_batch_holds_at_most_so_many_messages(world: Any, settings: Settings) -> None:
+def test_a_batch_holds_at_most_so_many_messages(world: World, settings: Settings) -> None:
     rt = Runtime(settings.model_copy(update={"batch_size": 10}))
     order = world.order(*(f"+23480123456{n:02}" for n in range(25)))
 
@@ -46,14 +47,14 @@ def test_a_batch_holds_at_most_so_many_messages(world: Any, settings: Settings) 
     rt.close()
 
 
-def test_orders_that_come_together_share_batches(world: Any) -> None:
+def test_orders_that_come_together_share_batches(world: World) -> None:
     answers = world.submit(world.order("+2348012345678"), world.order("+2348012345679"))
 
     assert world.rows("SELECT size FROM batches") == [2]
     assert answers[0].batches == answers[1].batches
 
 
-def test_the_same_request_twice_is_one_request(world: Any) -> None:
+def test_the_same_request_twice_is_one_request(world: World) -> None:
     request, order = world.rt.new_ids(), world.order("+2348012345678", "12")
 
     [first] = ingest(world.rt, admit(world.rt, [(request, order)]))
@@ -64,7 +65,7 @@ def test_the_same_request_twice_is_one_request(world: Any) -> None:
     assert (first.replayed, second.replayed, second.batches) == (False, True, [])
 
 
-def test_the_same_key_gives_the_same_answer(world: Any) -> None:
+def test_the_same_key_gives_the_same_answer(world: World) -> None:
     [first] = world.submit(world.order(idempotency_key="ride-9"))
     [second] = world.submit(world.order(idempotency_key="ride-9"))
 
@@ -74,7 +75,7 @@ def test_the_same_key_gives_the_same_answer(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_another_order_under_a_used_key_is_told_apart(world: Any) -> None:
+def test_another_order_under_a_used_key_is_told_apart(world: World) -> None:
     world.submit(world.order(idempotency_key="ride-9"))
 
     [second] = world.submit(world.order(idempotency_key="ride-9", body="Something else"))
@@ -88,7 +89,7 @@ def test_another_order_under_a_used_key_is_told_apart(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_a_producer_s_own_door_tells_of_conflicts_too(world: Any) -> None:
+def test_a_producer_s_own_door_tells_of_conflicts_too(world: World) -> None:
     world.submit(world.order(idempotency_key="ride-9", door="shop"))
 
     [second] = world.submit(world.order(idempotency_key="ride-9", door="shop", body="Something else"))
@@ -96,12 +97,12 @@ def test_a_producer_s_own_door_tells_of_conflicts_too(world: Any) -> None:
     assert [each.code for each in second.refusals] == [Code.IDEMPOTENCY_CONFLICT]
 
 
-def by_api(world: Any, **fields: Any) -> list[Any]:
+def by_api(world: World, **fields: Any) -> list[Any]:
     order = world.order(**fields)
     return ingest(world.rt, admit(world.rt, [(world.rt.new_ids(), order)], by_api=True))
 
 
-def test_a_door_s_caller_hears_the_first_answer_whatever_he_asks(world: Any) -> None:
+def test_a_door_s_caller_hears_the_first_answer_whatever_he_asks(world: World) -> None:
     [first] = by_api(world, idempotency_key="ride-9", door="robase.send")
 
     [second] = by_api(world, idempotency_key="ride-9", door="robase.send", body="Something else")
@@ -110,7 +111,7 @@ def test_a_door_s_caller_hears_the_first_answer_whatever_he_asks(world: Any) -> 
     assert world.rows("SELECT count(*) FROM requests") == [1]
 
 
-def test_another_order_under_a_used_request_id_is_told_in_its_answer_once(world: Any) -> None:
+def test_another_order_under_a_used_request_id_is_told_in_its_answer_once(world: World) -> None:
     request = world.rt.new_ids()
     orders = [world.order(), world.order(), world.order(body="Something else"), world.order(body="Yet another")]
 
@@ -123,7 +124,7 @@ def test_another_order_under_a_used_request_id_is_told_in_its_answer_once(world:
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_a_key_that_nobody_paid_for_is_free_for_the_next_that_asks(world: Any) -> None:
+def test_a_key_that_nobody_paid_for_is_free_for_the_next_that_asks(world: World) -> None:
     make_dear(world)
     [short] = world.submit(world.order(idempotency_key="ride-9"))
     bill(world.rt, short.batches[0], capacities=capacities())
@@ -144,7 +145,7 @@ def test_a_key_that_nobody_paid_for_is_free_for_the_next_that_asks(world: Any) -
     assert not any(each.broken for each in audit(world.rt))
 
 
-def test_one_key_twice_in_one_call_is_one_set_of_messages(world: Any) -> None:
+def test_one_key_twice_in_one_call_is_one_set_of_messages(world: World) -> None:
     first, second = world.submit(world.order(idempotency_key="ride-9"), world.order(idempotency_key="ride-9"))
 
     assert first.messages == second.messages
@@ -152,7 +153,7 @@ def test_one_key_twice_in_one_call_is_one_set_of_messages(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_keys_of_two_accounts_do_not_meet(world: Any) -> None:
+def test_keys_of_two_accounts_do_not_meet(world: World) -> None:
     world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
     world.run("INSERT INTO sender_ids (account_id, sender) SELECT id, 'ACME' FROM accounts WHERE name = 'other'")
 
@@ -163,7 +164,7 @@ def test_keys_of_two_accounts_do_not_meet(world: Any) -> None:
     assert ours.messages != theirs.messages
 
 
-def test_fifty_at_once_under_one_key_are_one_set_of_messages(world: Any, settings: Settings) -> None:
+def test_fifty_at_once_under_one_key_are_one_set_of_messages(world: World, settings: Settings) -> None:
     rt = Runtime(settings.model_copy(update={"pool_size": 10}))
     order = world.order("+2348012345678", "+2348012345679", idempotency_key="ride-9")
 
@@ -176,14 +177,14 @@ def test_fifty_at_once_under_one_key_are_one_set_of_messages(world: Any, setting
     rt.close()
 
 
-def test_an_order_refused_whole_is_remembered_with_its_faults(world: Any) -> None:
+def test_an_order_refused_whole_is_remembered_with_its_faults(world: World) -> None:
     [answer] = world.submit(world.order(account="nobody"))
 
     assert answer.messages == [None]
     assert world.rows("SELECT accepted, refusals->0->>'code' FROM requests") == [(0, "account_unknown")]
 
 
-def test_a_refused_order_does_not_use_up_its_key(world: Any) -> None:
+def test_a_refused_order_does_not_use_up_its_key(world: World) -> None:
     world.submit(world.order(sender="STRANGER", idempotency_key="ride-9"))
 
     [answer] = world.submit(world.order(idempotency_key="ride-9"))
@@ -192,12 +193,12 @@ def test_a_refused_order_does_not_use_up_its_key(world: Any) -> None:
     assert answer.messages[0]
 
 
-def make_dear(world: Any, price: int = 1_000_001) -> None:
+def make_dear(world: World, price: int = 1_000_001) -> None:
     """Let a segment to Nigeria cost so much, of the account's 1,000,000."""
     set_price(world.rt, "NG", "NGN", price, None)
 
 
-def test_of_two_orders_under_a_key_that_was_reserved_before_either_one_is_taken_in(world: Any) -> None:
+def test_of_two_orders_under_a_key_that_was_reserved_before_either_one_is_taken_in(world: World) -> None:
     reserved = world.rt.new_ids()
     assert repeated_orders.standing(world.rt, "acme", "spring/1", [reserved]) == repeated_orders.RepeatedOrder(reserved)
     own = admit(world.rt, [(reserved, world.order(idempotency_key="spring/1"))])
@@ -218,7 +219,7 @@ def test_of_two_orders_under_a_key_that_was_reserved_before_either_one_is_taken_
     world.run("DELETE FROM requests")  # its messages were never written
 
 
-def test_a_reservation_alone_keeps_no_order_waiting(world: Any) -> None:
+def test_a_reservation_alone_keeps_no_order_waiting(world: World) -> None:
     reserved = world.rt.new_ids()
     repeated_orders.standing(world.rt, "acme", "spring/1", [reserved])
 

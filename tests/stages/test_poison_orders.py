@@ -1,18 +1,17 @@
-from typing import Any
-
 from pipeline.stages.admit import admit
 from pipeline.stages.ingest import ingest
 from pipeline.stages.poison_orders import POISON, count_redelivery
+from tests.world import World
 
 
-def test_an_order_may_come_back_a_few_times(world: Any) -> None:
+def test_an_order_may_come_back_a_few_times(world: World) -> None:
     request, other = world.rt.new_ids(), world.rt.new_ids()
 
     assert [count_redelivery(world.rt, request) for _ in range(4)] == [False, False, False, True]
     assert not count_redelivery(world.rt, other)
 
 
-def test_an_order_put_aside_is_answered_for_good(world: Any) -> None:
+def test_an_order_put_aside_is_answered_for_good(world: World) -> None:
     request = world.rt.new_ids()
     ingest(world.rt, admit(world.rt, [(request, [POISON])]))
 

@@ -14,6 +14,7 @@ from pipeline.stages.api.dry_run import dry_run
 from pipeline.stages.ingest import ingest
 from pipeline.store import ledger
 from schema.message import AcceptedMessage, Admission, Answered
+from tests.world import World
 
 #: two countries with prices of their own, and one without a price
 NUMBERS = ("+2348012345678", "+2347012345678", "+447911123456", "+33612345678")
@@ -32,11 +33,11 @@ def _cost(each: AcceptedMessage) -> Cost:
     return str(each.encoding), each.segments, each.amount, each.quota, each.refusal and str(each.refusal)
 
 
-def by_dry_run(world: Any, admission: Admission) -> list[Cost]:
+def by_dry_run(world: World, admission: Admission) -> list[Cost]:
     return costs(dry_run(world.rt, admission, capacities()))
 
 
-def by_accept(world: Any, admission: Admission) -> list[Cost] | None:
+def by_accept(world: World, admission: Admission) -> list[Cost] | None:
     """Return what was charged; None: the money did not suffice for all, which the stages are then asked."""
     try:
         [answer] = accept(world.rt, [admission], capacities=capacities()).answers
@@ -46,7 +47,7 @@ def by_accept(world: Any, admission: Admission) -> list[Cost] | None:
     return costs(answer)
 
 
-def by_stages(world: Any, admission: Admission) -> list[Cost]:
+def by_stages(world: World, admission: Admission) -> list[Cost]:
     world.pay(ingest(world.rt, [admission]))
     charged: list[Cost] = world.rows(
         "SELECT encoding, segments, amount, quota, error_code FROM messages WHERE request_id = %(id)s ORDER BY id",
@@ -65,7 +66,7 @@ def by_stages(world: Any, admission: Admission) -> list[Cost]:
     money=st.integers(0, 4000),
 )
 def test_each_way_charges_an_order_the_same(
-    world: Any, numbers: list[str], body: str, door: str | None, test: bool, quota: int, money: int
+    world: World, numbers: list[str], body: str, door: str | None, test: bool, quota: int, money: int
 ) -> None:
     order = world.order(*numbers, body=body, door=door, test=test, **{"class": "bulk"})
     requests = [(world.rt.new_ids(), order) for _ in range(3)]

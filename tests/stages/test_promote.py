@@ -1,26 +1,26 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.promote import promote
 from pipeline.store import advisory_locks
+from tests.world import World
 
 
-def schedule(world: Any, count: int = 1) -> None:
+def schedule(world: World, count: int = 1) -> None:
     later = datetime.now(UTC) + timedelta(hours=1)
     world.pay(world.submit(*(world.order(send_at=later + timedelta(seconds=n)) for n in range(count))))
 
 
-def test_a_message_waits_for_its_minute(world: Any) -> None:
+def test_a_message_waits_for_its_minute(world: World) -> None:
     schedule(world)
 
     assert promote(world.rt) == []
     assert world.rows("SELECT status FROM batches") == ["scheduled"]
 
 
-def test_a_due_batch_is_queued_and_told_of(world: Any) -> None:
+def test_a_due_batch_is_queued_and_told_of(world: World) -> None:
     schedule(world)
     world.make_due()
 
@@ -30,14 +30,14 @@ def test_a_due_batch_is_queued_and_told_of(world: Any) -> None:
     assert world.rows("SELECT id, status, queued_at IS NOT NULL FROM batches") == [(hint.batch, "queued", True)]
 
 
-def test_promoting_twice_finds_nothing_the_second_time(world: Any) -> None:
+def test_promoting_twice_finds_nothing_the_second_time(world: World) -> None:
     schedule(world, 3)
     world.make_due()
 
     assert (len(promote(world.rt)), promote(world.rt)) == (3, [])
 
 
-def test_of_several_clocks_one_promotes(world: Any, settings: Settings) -> None:
+def test_of_several_clocks_one_promotes(world: World, settings: Settings) -> None:
     rt = Runtime(settings.model_copy(update={"pool_size": 8}))
     schedule(world, 20)
     world.make_due()
@@ -49,7 +49,7 @@ def test_of_several_clocks_one_promotes(world: Any, settings: Settings) -> None:
     rt.close()
 
 
-def test_a_clock_that_finds_another_at_work_leaves_it_to_that(world: Any) -> None:
+def test_a_clock_that_finds_another_at_work_leaves_it_to_that(world: World) -> None:
     schedule(world)
     world.make_due()
 

@@ -17,6 +17,7 @@ from pipeline.store import messages
 from schema.carriage import Receipt
 from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.stages.scripted import Stage
+from tests.world import World
 
 SENT = ("sent", "captured", None)
 DELIVERED = ("delivered", "captured", None)
@@ -206,7 +207,7 @@ def test_a_failure_of_a_carrier_that_may_have_it_counts_though_another_refused_i
 
 
 @pytest.fixture(scope="module")
-def crowd(shared_world: Any) -> Iterator[Any]:
+def crowd(shared_world: World) -> Iterator[Any]:
     yield shared_world
     assert [finding for finding in audit(shared_world.rt) if finding.broken] == []
 

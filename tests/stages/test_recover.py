@@ -20,7 +20,7 @@ from pipeline.stages.sweep import sweep
 from pipeline.store import attempts as store_attempts
 from schema.carriage import Attempt, Parcel, Receipt
 from schema.vocabulary import Outcome, ReceiptVerdict, UnknownAbility
-from tests.conftest import World
+from tests.world import World
 
 ACCEPTED, UNKNOWN, PERMANENT = Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.REFUSED_PERMANENT
 TRANSIENT, NOT_WRITTEN = Outcome.REFUSED_TRANSIENT, Outcome.NOT_WRITTEN

@@ -14,80 +14,81 @@ from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims
 from schema.carriage import Receipt
 from schema.vocabulary import ReceiptVerdict
+from tests.world import World
 
 TEXT = "Your code is 9081726"
 BLOTTED = "*" * len(TEXT)
 
 
-def order(world: Any, **fields: Any) -> Any:
+def order(world: World, **fields: Any) -> Any:
     return world.order(body=TEXT, message_class=fields.pop("kind", "otp"), **fields)
 
 
-def bodies(world: Any) -> list[str]:
+def bodies(world: World) -> list[str]:
     return list(world.rows("SELECT body FROM messages ORDER BY id"))
 
 
-def send(world: Any, kind: str = "otp") -> None:
+def send(world: World, kind: str = "otp") -> None:
     world.deliver_all(world.pay(world.submit(order(world, kind=kind))))
 
 
-def refused(world: Any, kind: str) -> str:
+def refused(world: World, kind: str) -> str:
     world.add_carrier("alpha", {"refuse:21": 1})
     send(world, kind)
     return "failed"
 
 
-def delivered(world: Any, kind: str) -> str:
+def delivered(world: World, kind: str) -> str:
     send(world, kind)
     report(world, ReceiptVerdict.DELIVERED)
     return "delivered"
 
 
-def undelivered(world: Any, kind: str) -> str:
+def undelivered(world: World, kind: str) -> str:
     send(world, kind)
     report(world, ReceiptVerdict.FAILED)
     return "failed"
 
 
-def never_received(world: Any, kind: str) -> str:
+def never_received(world: World, kind: str) -> str:
     send(world, kind)
     let_time_pass(world)
     return "sent"
 
 
-def in_doubt(world: Any, kind: str) -> str:
+def in_doubt(world: World, kind: str) -> str:
     world.add_carrier("alpha", {"silent": 1})
     send(world, kind)
     let_time_pass(world)
     return "sent"
 
 
-def report(world: Any, verdict: ReceiptVerdict) -> None:
+def report(world: World, verdict: ReceiptVerdict) -> None:
     [(ref, carrier_ref)] = world.rows("SELECT message_id, carrier_ref FROM provider_attempts")
     book(world.rt, [Receipt("alpha", "1", verdict, carrier_ref, ref, None, None, "")])
 
 
-def let_time_pass(world: Any) -> None:
+def let_time_pass(world: World) -> None:
     """The message is worth nothing any more."""
     world.run("UPDATE batches SET valid_until = now() - interval '1 second', watch_at = now() - interval '1 second'")
     for _ in range(2):
         resend_due(world.rt)
 
 
-def too_late(world: Any, kind: str) -> str:
+def too_late(world: World, kind: str) -> str:
     hints = world.pay(world.submit(order(world, kind=kind)))
     world.run("UPDATE batches SET valid_until = now() - interval '1 second'")
     world.deliver_all(hints)
     return "failed"
 
 
-def unpaid(world: Any, kind: str) -> str:
+def unpaid(world: World, kind: str) -> str:
     world.run("UPDATE wallets SET balance = 0")
     send(world, kind)
     return "rejected"
 
 
-def taken_back(world: Any, kind: str) -> str:
+def taken_back(world: World, kind: str) -> str:
     later = world.rt.now() + timedelta(hours=1)
     [answer] = answers = world.submit(order(world, kind=kind, send_at=later))
     world.pay(answers)
@@ -95,7 +96,7 @@ def taken_back(world: Any, kind: str) -> str:
     return "cancelled"
 
 
-def lost(world: Any, kind: str) -> str:
+def lost(world: World, kind: str) -> str:
     [hint] = world.pay(world.submit(order(world, kind=kind)))
     [id_] = world.rows("SELECT id FROM messages")
     with world.rt.begin() as conn:
@@ -110,7 +111,7 @@ def lost(world: Any, kind: str) -> str:
     return "sent"
 
 
-def put_aside(world: Any, kind: str) -> str:
+def put_aside(world: World, kind: str) -> str:
     world.submit(order(world, kind=kind))
     world.run("UPDATE batches SET claims = %(claims)s", claims=world.rt.settings.poison_claims)
     sweep(world.rt)
@@ -132,7 +133,7 @@ ENDS: list[Callable[[Any, str], str]] = [
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_code_is_blotted_out_whatever_its_messages_end(world: Any, end: Callable[[Any, str], str]) -> None:
+def test_a_code_is_blotted_out_whatever_its_messages_end(world: World, end: Callable[[Any, str], str]) -> None:
     status = end(world, "otp")
 
     assert world.rows("SELECT status FROM messages") == [status]
@@ -141,13 +142,13 @@ def test_a_code_is_blotted_out_whatever_its_messages_end(world: Any, end: Callab
 
 @pytest.mark.parametrize("kind", ["transactional", "bulk"])
 @pytest.mark.parametrize("end", ENDS)
-def test_other_texts_are_kept(world: Any, end: Callable[[Any, str], str], kind: str) -> None:
+def test_other_texts_are_kept(world: World, end: Callable[[Any, str], str], kind: str) -> None:
     end(world, kind)
 
     assert bodies(world) == [TEXT]
 
 
-def test_a_code_that_still_waits_for_a_carrier_is_kept(world: Any) -> None:
+def test_a_code_that_still_waits_for_a_carrier_is_kept(world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1})
     world.add_carrier("beta", {}, rank=2)
     [hint] = world.pay(world.submit(order(world)))

@@ -9,12 +9,13 @@ from pipeline.carriers.smpp.codes import CommandStatus
 from pipeline.stages.admin.carriers import set_carrier
 from tests.carriers.raw import listening, plain, saying
 from tests.carriers.smpp.peer import SETTINGS, EsmeConnection, smsc
+from tests.world import World
 
 NEXT_CARRIER = [("alpha", "refused_transient"), ("beta", "accepted")]
 FINAL = [("alpha", "refused_permanent")]
 
 
-def tried(world: Any) -> list[Any]:
+def tried(world: World) -> list[Any]:
     found: list[Any] = world.rows("SELECT carrier, outcome FROM provider_attempts ORDER BY n")
     return found
 
@@ -32,7 +33,7 @@ def tried(world: Any) -> list[Any]:
     ],
 )
 def test_an_smsc_that_does_not_let_us_send_so_leaves_it_to_the_next_carrier(
-    world: Any, status: CommandStatus, expected: list[Any]
+    world: World, status: CommandStatus, expected: list[Any]
 ) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
@@ -94,7 +95,7 @@ VENDORS: dict[str, tuple[str, dict[str, Any], str, bytes, list[Any]]] = {
 
 @pytest.mark.parametrize(("kind", "given", "status", "body", "expected"), VENDORS.values(), ids=VENDORS.keys())
 def test_a_vendor_refuses_for_good_by_the_field_that_it_names(
-    world: Any, kind: str, given: dict[str, Any], status: str, body: bytes, expected: list[Any]
+    world: World, kind: str, given: dict[str, Any], status: str, body: bytes, expected: list[Any]
 ) -> None:
     world.add_carrier("beta", rank=2)
     with listening(saying(plain(status, body))) as url:

@@ -32,8 +32,8 @@ from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome, ReceiptVerdict
-from tests.conftest import World
 from tests.stages.scripted import KIND, Line, Scripted, Stage
+from tests.world import World
 
 CARRIERS = {"alpha": "blind", "beta": "dedupes", "gamma": "queryable"}
 PARTS = {"alpha": 0, "beta": 2, "gamma": 3}

@@ -14,17 +14,18 @@ from pipeline.stages.receive import keep
 from pipeline.stages.settle import settle
 from schema.carriage import Receipt
 from schema.vocabulary import ReceiptVerdict
+from tests.world import World
 
 
 @pytest.fixture(autouse=True)
-def _sound(world: Any) -> Iterator[None]:
+def _sound(world: World) -> Iterator[None]:
     """Whatever a test does here, the invariants hold afterwards."""
     yield
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
 def receipt(
-    world: Any, verdict: ReceiptVerdict, *, key: str = "1", by_us: bool = False, carrier: str = "alpha"
+    world: World, verdict: ReceiptVerdict, *, key: str = "1", by_us: bool = False, carrier: str = "alpha"
 ) -> Receipt:
     [(ref, carrier_ref)] = world.rows("SELECT message_id, carrier_ref FROM provider_attempts")
     return Receipt(
@@ -50,7 +51,7 @@ STATES = "SELECT status, money, error_code FROM messages"
         (ReceiptVerdict.PENDING, ("sent", "captured", None)),
     ],
 )
-def test_a_receipt_moves_its_message(world: Any, verdict: ReceiptVerdict, state: tuple[Any, ...]) -> None:
+def test_a_receipt_moves_its_message(world: World, verdict: ReceiptVerdict, state: tuple[Any, ...]) -> None:
     world.send()
 
     keep(world.rt, [receipt(world, verdict)])
@@ -59,7 +60,7 @@ def test_a_receipt_moves_its_message(world: Any, verdict: ReceiptVerdict, state:
     assert world.rows(STATES) == [state]
 
 
-def test_the_same_key_days_later_is_another_receipts(world: Any) -> None:
+def test_the_same_key_days_later_is_another_receipts(world: World) -> None:
     world.send()
     keep(world.rt, [receipt(world, ReceiptVerdict.PENDING)])
     settle(world.rt)
@@ -72,14 +73,14 @@ def test_the_same_key_days_later_is_another_receipts(world: Any) -> None:
     assert world.rows(STATES) == [("delivered", "captured", None)]
 
 
-def test_the_same_receipt_twice_is_one(world: Any) -> None:
+def test_the_same_receipt_twice_is_one(world: World) -> None:
     world.send()
 
     assert keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED)] * 2) == 1
     assert keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED)]) == 0
 
 
-def test_what_was_delivered_stays_so(world: Any) -> None:
+def test_what_was_delivered_stays_so(world: World) -> None:
     world.send()
     keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED, key="1")])
     settle(world.rt)
@@ -95,7 +96,7 @@ def test_what_was_delivered_stays_so(world: Any) -> None:
     ]
 
 
-def test_what_failed_first_and_was_delivered_after_all_is_delivered(world: Any) -> None:
+def test_what_failed_first_and_was_delivered_after_all_is_delivered(world: World) -> None:
     world.send()
     keep(world.rt, [receipt(world, ReceiptVerdict.FAILED, key="1")])
     settle(world.rt)
@@ -111,7 +112,7 @@ def test_what_failed_first_and_was_delivered_after_all_is_delivered(world: Any) 
     ]
 
 
-def test_money_that_was_given_back_stays_given_back(world: Any) -> None:
+def test_money_that_was_given_back_stays_given_back(world: World) -> None:
     world.add_carrier("alpha", {"silent": 1})
     world.send()
 
@@ -130,7 +131,7 @@ def test_money_that_was_given_back_stays_given_back(world: Any) -> None:
         pytest.param(ReceiptVerdict.FAILED, ("failed", "released", "undelivered"), id="it failed: give it back"),
     ],
 )
-def test_a_receipt_ends_the_doubt(world: Any, verdict: ReceiptVerdict, state: tuple[Any, ...]) -> None:
+def test_a_receipt_ends_the_doubt(world: World, verdict: ReceiptVerdict, state: tuple[Any, ...]) -> None:
     world.add_carrier("alpha", {"silent": 1})
     world.send()
 
@@ -140,7 +141,7 @@ def test_a_receipt_ends_the_doubt(world: Any, verdict: ReceiptVerdict, state: tu
     assert world.rows(STATES) == [state]
 
 
-def test_a_receipt_that_comes_before_its_attempt_waits_for_it(world: Any) -> None:
+def test_a_receipt_that_comes_before_its_attempt_waits_for_it(world: World) -> None:
     world.send()
     early = receipt(world, ReceiptVerdict.DELIVERED)
     world.run("UPDATE provider_attempts SET carrier_ref = NULL")
@@ -155,7 +156,7 @@ def test_a_receipt_that_comes_before_its_attempt_waits_for_it(world: Any) -> Non
     assert world.rows(STATES) == [("delivered", "captured", None)]
 
 
-def test_a_receipt_of_nobodys_message_is_an_orphan_in_the_end(world: Any) -> None:
+def test_a_receipt_of_nobodys_message_is_an_orphan_in_the_end(world: World) -> None:
     world.send()
     keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED, carrier="beta")])
     settle(world.rt)
@@ -168,7 +169,7 @@ def test_a_receipt_of_nobodys_message_is_an_orphan_in_the_end(world: Any) -> Non
     assert world.rows(STATES) == [("sent", "captured", None)]
 
 
-def test_settling_again_finds_nothing(world: Any) -> None:
+def test_settling_again_finds_nothing(world: World) -> None:
     world.send()
     keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED)])
 
@@ -176,7 +177,7 @@ def test_settling_again_finds_nothing(world: Any) -> None:
 
 
 def test_ticks_that_overlap_do_not_wait_for_each_other_in_a_circle(
-    world: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = [f"+23480123456{n:02}" for n in range(60)]
     stage = importlib.import_module("pipeline.stages.settle")

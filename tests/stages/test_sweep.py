@@ -8,22 +8,23 @@ from pipeline.stages.admin.audit import audit
 from pipeline.stages.segment import segment
 from pipeline.stages.sweep import sweep
 from pipeline.store import attempts, batch_claims
+from tests.world import World
 
 NUMBERS = [f"+23480123456{n:02}" for n in range(10)]
 
 
 @pytest.fixture(autouse=True)
-def _sound(world: Any) -> Iterator[None]:
+def _sound(world: World) -> Iterator[None]:
     """Whatever a test does here, the invariants hold afterwards."""
     yield
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def forget(world: Any) -> None:
+def forget(world: World) -> None:
     world.run("UPDATE batches SET hinted_at = now() - interval '1 hour'")
 
 
-def die_after_marking(world: Any, upto: int) -> Any:
+def die_after_marking(world: World, upto: int) -> Any:
     """Let a worker claim ten messages, mark some of them and go silent; return the batch."""
     [hint] = world.pay(world.submit(world.order(*NUMBERS)))
     ids = world.rows("SELECT id FROM messages ORDER BY id")
@@ -34,7 +35,7 @@ def die_after_marking(world: Any, upto: int) -> Any:
     return hint.batch
 
 
-def test_a_batch_nobody_was_told_of_is_hinted_again(world: Any) -> None:
+def test_a_batch_nobody_was_told_of_is_hinted_again(world: World) -> None:
     [answer] = world.submit(world.order())
     assert sweep(world.rt).admitted == []
 
@@ -45,7 +46,7 @@ def test_a_batch_nobody_was_told_of_is_hinted_again(world: Any) -> None:
     assert sweep(world.rt).admitted == []
 
 
-def test_a_queued_batch_is_hinted_ever_more_rarely(world: Any) -> None:
+def test_a_queued_batch_is_hinted_ever_more_rarely(world: World) -> None:
     [hint] = world.pay(world.submit(world.order()))
     world.run("UPDATE batches SET hinted_at = now() - interval '20 seconds'")
     assert [each.batch for each in sweep(world.rt).queued] == [hint.batch]
@@ -58,7 +59,7 @@ def test_a_queued_batch_is_hinted_ever_more_rarely(world: Any) -> None:
     world.deliver_all([hint])
 
 
-def test_what_a_dead_worker_marked_is_in_doubt_and_the_rest_goes_out(world: Any) -> None:
+def test_what_a_dead_worker_marked_is_in_doubt_and_the_rest_goes_out(world: World) -> None:
     batch = die_after_marking(world, 4)
 
     swept = sweep(world.rt)
@@ -76,7 +77,7 @@ def test_what_a_dead_worker_marked_is_in_doubt_and_the_rest_goes_out(world: Any)
     assert world.balance() == 1_000_000 - 10 * 400
 
 
-def test_a_worker_that_lives_keeps_its_claim(world: Any) -> None:
+def test_a_worker_that_lives_keeps_its_claim(world: World) -> None:
     [hint] = world.pay(world.submit(world.order()))
     with world.rt.begin() as conn:
         batch_claims.claim(conn, [hint.batch], 60)
@@ -86,7 +87,7 @@ def test_a_worker_that_lives_keeps_its_claim(world: Any) -> None:
     world.deliver_all([hint])
 
 
-def test_sweeping_twice_writes_the_doubt_once(world: Any) -> None:
+def test_sweeping_twice_writes_the_doubt_once(world: World) -> None:
     die_after_marking(world, 4)
 
     first = sweep(world.rt)
@@ -96,7 +97,7 @@ def test_sweeping_twice_writes_the_doubt_once(world: Any) -> None:
     world.deliver_all(first.queued)
 
 
-def test_what_keeps_killing_its_workers_is_parked(world: Any) -> None:
+def test_what_keeps_killing_its_workers_is_parked(world: World) -> None:
     batch = die_after_marking(world, 4)
     world.run("UPDATE batches SET claims = 3")
 
@@ -110,7 +111,7 @@ def test_what_keeps_killing_its_workers_is_parked(world: Any) -> None:
     assert world.balance() == 1_000_000 - 4 * 400
 
 
-def test_a_body_that_kills_the_segmenter_is_parked(world: Any) -> None:
+def test_a_body_that_kills_the_segmenter_is_parked(world: World) -> None:
     world.submit(world.order())
     world.run("UPDATE batches SET hints = 1, claims = 3")
 
@@ -121,7 +122,7 @@ def test_a_body_that_kills_the_segmenter_is_parked(world: Any) -> None:
     assert world.rows("SELECT status FROM batches") == ["done"]
 
 
-def test_a_batch_that_cannot_be_billed_is_put_aside_and_told_of(world: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_batch_that_cannot_be_billed_is_put_aside_and_told_of(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.run("UPDATE prices SET per_segment = 9223372036854775807")
     [answer] = world.submit(world.order(body="x" * 161))
 
@@ -136,7 +137,7 @@ def test_a_batch_that_cannot_be_billed_is_put_aside_and_told_of(world: Any, capl
     assert f"batch {answer.batches[0]} is put aside" in caplog.text
 
 
-def test_measuring_a_suspect_batch_in_peace_is_no_try(world: Any) -> None:
+def test_measuring_a_suspect_batch_in_peace_is_no_try(world: World) -> None:
     [answer] = world.submit(world.order())
     world.run("UPDATE batches SET hints = 1, claims = 2")
 
@@ -146,7 +147,7 @@ def test_measuring_a_suspect_batch_in_peace_is_no_try(world: Any) -> None:
     world.deliver_all(world.pay([answer]))
 
 
-def test_a_doubt_nobody_clears_up_ends_in_the_customers_favour(world: Any) -> None:
+def test_a_doubt_nobody_clears_up_ends_in_the_customers_favour(world: World) -> None:
     world.add_carrier("alpha", {"silent": 1})
     world.send()
     sweep(world.rt)

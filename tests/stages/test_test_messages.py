@@ -1,12 +1,11 @@
 """Test messages run their whole course: a receipt comes by itself, and moves what any receipt would."""
 
-from typing import Any
-
 from pipeline.rules.numbers import sandbox_numbers
 from pipeline.stages.settle import settle
+from tests.world import World
 
 
-def waits(world: Any) -> list[tuple[str, float]]:
+def waits(world: World) -> list[tuple[str, float]]:
     return [
         (phone, round(float(seconds), 1))
         for phone, seconds in world.rows(
@@ -18,7 +17,7 @@ def waits(world: Any) -> list[tuple[str, float]]:
     ]
 
 
-def test_a_test_message_is_delivered_by_itself(world: Any) -> None:
+def test_a_test_message_is_delivered_by_itself(world: World) -> None:
     world.run("UPDATE accounts SET subscribes = true")
     answer = world.send("+2340000000001", "+2348012345678", test=True)
     world.run("UPDATE receipts SET due_at = now()")
@@ -30,7 +29,7 @@ def test_a_test_message_is_delivered_by_itself(world: Any) -> None:
     assert world.rows("SELECT state FROM receipts") == ["applied", "applied"]
 
 
-def test_the_number_says_when(world: Any) -> None:
+def test_the_number_says_when(world: World) -> None:
     world.send("+2340000000001", "+2340000000003", "+2348012345678", test=True)
 
     settle(world.rt)
@@ -43,7 +42,7 @@ def test_the_number_says_when(world: Any) -> None:
     assert world.rows("SELECT DISTINCT status FROM messages WHERE phone = '+2340000000003'") == ["sent"]
 
 
-def test_of_other_messages_only_carriers_tell(world: Any) -> None:
+def test_of_other_messages_only_carriers_tell(world: World) -> None:
     world.send("+2340000000001")
 
     assert world.rows("SELECT id FROM receipts") == []

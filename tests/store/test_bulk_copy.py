@@ -7,17 +7,18 @@ import pytest
 
 from pipeline.errors import DatabaseFault
 from pipeline.store import messages
+from tests.world import World
 
 SECRET = "+2348012345678"
 
 
-def row(world: Any, **fields: Any) -> tuple[Any, ...]:
+def row(world: World, **fields: Any) -> tuple[Any, ...]:
     id_ = world.rt.new_ids()
     known = {"id": id_, "request": id_, "batch": id_, "account": 1, "phone": SECRET, "country": "NG", "sender": "ACME"}
     return tuple((known | {"body": f"Your code is 4711, {SECRET}", "correlation_id": None} | fields).values())
 
 
-def test_rows_come_in_within_the_transaction(world: Any) -> None:
+def test_rows_come_in_within_the_transaction(world: World) -> None:
     with world.rt.engine.connect() as conn, conn.begin() as transaction:
         messages.write(conn, [row(world), row(world)])
         inside = conn.exec_driver_sql("SELECT count(*) FROM messages").scalar()
@@ -34,7 +35,7 @@ def test_rows_come_in_within_the_transaction(world: Any) -> None:
         pytest.param({"phone": None}, id="null where there must be something"),
     ],
 )
-def test_a_row_the_database_refuses_is_a_fault_that_quotes_nothing(world: Any, fields: dict[str, Any]) -> None:
+def test_a_row_the_database_refuses_is_a_fault_that_quotes_nothing(world: World, fields: dict[str, Any]) -> None:
     with pytest.raises(DatabaseFault) as fault, world.rt.begin() as conn:
         messages.write(conn, [row(world, **fields)])
 
@@ -42,7 +43,7 @@ def test_a_row_the_database_refuses_is_a_fault_that_quotes_nothing(world: Any, f
     assert "4711" not in repr(fault.value)
 
 
-def test_a_connection_that_breaks_amid_the_rows_is_a_fault_and_the_next_transaction_works(world: Any) -> None:
+def test_a_connection_that_breaks_amid_the_rows_is_a_fault_and_the_next_transaction_works(world: World) -> None:
     def breaking(pid: int) -> Iterator[tuple[Any, ...]]:
         yield row(world)
         world.rows("SELECT pg_terminate_backend(%(pid)s, 10000)", pid=pid)

@@ -15,6 +15,7 @@ from pipeline.rules.money.prices import Price
 from pipeline.stages.admin.audit import audit
 from pipeline.store import accounts, ledger
 from pipeline.store.ledger import Hold, Moved
+from tests.world import World
 
 NOW = datetime(2027, 3, 15, 12, tzinfo=UTC)
 MARCH, APRIL = date(2027, 3, 1), date(2027, 4, 1)
@@ -23,7 +24,7 @@ MARCH, APRIL = date(2027, 3, 1), date(2027, 4, 1)
 class Till:
     """One account's money, moved as bill, deliver and settle move it."""
 
-    def __init__(self, world: Any, money: int = 0, quota: int = 0) -> None:
+    def __init__(self, world: World, money: int = 0, quota: int = 0) -> None:
         self.world, self.rt = world, world.rt
         with self.rt.begin() as conn:
             account = accounts.create(conn, f"till {self.rt.new_ids()}", "NGN")
@@ -62,20 +63,20 @@ class Till:
 
 
 @pytest.fixture
-def world(shared_world: Any) -> Any:
+def world(shared_world: World) -> Any:
     """A world where each test has a till of its own."""
     return shared_world
 
 
 @pytest.fixture(autouse=True)
-def _explained(world: Any) -> Iterator[None]:
+def _explained(world: World) -> Iterator[None]:
     """Whatever a test does here, each balance and quota is what the ledger says."""
     yield
     [wallets] = [finding for finding in audit(world.rt) if finding.name == "I3 wallets"]
     assert wallets.broken == 0
 
 
-def test_what_is_held_is_captured_or_given_back(world: Any) -> None:
+def test_what_is_held_is_captured_or_given_back(world: World) -> None:
     till = Till(world, money=1000)
 
     taken, back = till.hold(400), till.hold(300)
@@ -93,7 +94,7 @@ def test_what_is_held_is_captured_or_given_back(world: Any) -> None:
     ]
 
 
-def test_quota_is_held_and_given_back_in_segments(world: Any) -> None:
+def test_quota_is_held_and_given_back_in_segments(world: World) -> None:
     till = Till(world, quota=10)
 
     taken, back = till.hold(quota=4), till.hold(quota=3)
@@ -111,7 +112,7 @@ def test_quota_is_held_and_given_back_in_segments(world: Any) -> None:
     ]
 
 
-def test_money_and_quota_of_one_batch_move_together(world: Any) -> None:
+def test_money_and_quota_of_one_batch_move_together(world: World) -> None:
     till = Till(world, money=1000, quota=10)
 
     both = till.hold(400, 4)
@@ -130,7 +131,7 @@ def test_money_and_quota_of_one_batch_move_together(world: Any) -> None:
         pytest.param(1001, 4, id="enough quota, too little money"),
     ],
 )
-def test_what_is_not_there_is_not_held_and_leaves_no_trace(world: Any, amount: int, quota: int) -> None:
+def test_what_is_not_there_is_not_held_and_leaves_no_trace(world: World, amount: int, quota: int) -> None:
     till = Till(world, money=1000, quota=10)
 
     with pytest.raises(ShortOfFunds):
@@ -140,7 +141,7 @@ def test_what_is_not_there_is_not_held_and_leaves_no_trace(world: Any, amount: i
     assert [entry[0] for entry in till.entries()] == ["topup", "grant"]
 
 
-def test_an_account_without_a_wallet_holds_nothing(world: Any) -> None:
+def test_an_account_without_a_wallet_holds_nothing(world: World) -> None:
     till = Till(world)
     world.run("DELETE FROM wallets WHERE account_id = %(id)s", id=till.account)
 
@@ -150,7 +151,7 @@ def test_an_account_without_a_wallet_holds_nothing(world: Any) -> None:
     assert till.funds() == (0, 0)
 
 
-def test_a_wallet_may_go_as_far_below_nothing_as_its_credit(world: Any) -> None:
+def test_a_wallet_may_go_as_far_below_nothing_as_its_credit(world: World) -> None:
     till = Till(world, money=100)
     with world.rt.begin() as conn:
         ledger.set_credit_limit(conn, till.account, 50)
@@ -162,7 +163,7 @@ def test_a_wallet_may_go_as_far_below_nothing_as_its_credit(world: Any) -> None:
         till.hold(1)
 
 
-def test_a_month_pays_for_its_own_messages_only(world: Any) -> None:
+def test_a_month_pays_for_its_own_messages_only(world: World) -> None:
     till = Till(world, quota=10)
     with world.rt.begin() as conn:
         ledger.grant(conn, till.account, APRIL, 5, "test", NOW)
@@ -189,7 +190,7 @@ def test_a_messages_month_is_that_of_its_id_in_utc(moment: str, month: date) -> 
     assert ids.month(ids.new_ids(datetime.fromisoformat(moment), 7)) == month
 
 
-def test_a_month_without_a_grant_has_no_quota(world: Any) -> None:
+def test_a_month_without_a_grant_has_no_quota(world: World) -> None:
     till = Till(world, money=100, quota=10)
 
     assert till.funds(APRIL) == (100, 0)
@@ -197,7 +198,7 @@ def test_a_month_without_a_grant_has_no_quota(world: Any) -> None:
         till.hold(quota=1, month=APRIL)
 
 
-def test_grants_and_top_ups_add_up(world: Any) -> None:
+def test_grants_and_top_ups_add_up(world: World) -> None:
     till = Till(world, money=100, quota=10)
     till.hold(30, 3)
 
@@ -208,7 +209,7 @@ def test_grants_and_top_ups_add_up(world: Any) -> None:
     assert (balance, left) == till.funds() == (120, 12)
 
 
-def test_holds_at_once_never_spend_more_than_there_is(world: Any) -> None:
+def test_holds_at_once_never_spend_more_than_there_is(world: World) -> None:
     till = Till(world, money=1000, quota=5)
 
     def spend(place: int) -> int:
@@ -225,7 +226,7 @@ def test_holds_at_once_never_spend_more_than_there_is(world: Any) -> None:
     assert till.funds() == (0, 0)
 
 
-def test_releases_at_once_give_each_back_once(world: Any) -> None:
+def test_releases_at_once_give_each_back_once(world: World) -> None:
     till, other = Till(world, money=1000, quota=20), Till(world, money=1000)
     held = [till.hold(10, 1) for _ in range(20)]
     others = [other.hold(10) for _ in range(20)]
@@ -236,7 +237,7 @@ def test_releases_at_once_give_each_back_once(world: Any) -> None:
     assert (till.funds(), other.funds()) == ((1000, 20), (1000, 0))
 
 
-def test_a_hold_and_a_release_that_meet_do_not_lock_each_other_out(world: Any) -> None:
+def test_a_hold_and_a_release_that_meet_do_not_lock_each_other_out(world: World) -> None:
     till = Till(world, money=1000, quota=10)
     earlier = till.hold(100, 1)
 
@@ -253,7 +254,7 @@ def test_a_hold_and_a_release_that_meet_do_not_lock_each_other_out(world: Any) -
     assert till.funds() == (800, 8)
 
 
-def test_holds_and_releases_of_several_accounts_quotas_go_by_the_same_order(world: Any) -> None:
+def test_holds_and_releases_of_several_accounts_quotas_go_by_the_same_order(world: World) -> None:
     older, younger = Till(world), Till(world)
     for till in (younger, older):  # as they lie in a table that is read from its beginning
         with world.rt.begin() as conn:
@@ -273,7 +274,7 @@ def test_holds_and_releases_of_several_accounts_quotas_go_by_the_same_order(worl
     assert [till.funds() for till in (older, younger)] == [(0, 10)] * 2
 
 
-def _waiting(world: Any) -> int:
+def _waiting(world: World) -> int:
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     [count] = world.rows(query)
     return int(count)
@@ -286,7 +287,7 @@ def _wait(fact: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_after_any_walk_the_balance_is_what_the_ledger_says(world: Any, seed: int) -> None:
+def test_after_any_walk_the_balance_is_what_the_ledger_says(world: World, seed: int) -> None:
     chance = random.Random(seed)
     till = Till(world, money=500, quota=20)
     held: list[Moved] = []
@@ -320,7 +321,7 @@ def _books(entries: list[tuple[Any, ...]]) -> dict[tuple[str, str], int]:
     return books
 
 
-def test_nothing_to_give_back_touches_nothing(world: Any) -> None:
+def test_nothing_to_give_back_touches_nothing(world: World) -> None:
     till = Till(world, money=100)
 
     till.release()
@@ -338,14 +339,14 @@ def test_nothing_to_give_back_touches_nothing(world: Any) -> None:
         pytest.param("UPDATE quotas SET used = -1", id="less used than nothing"),
     ],
 )
-def test_the_database_refuses_what_would_be_overdrawn(world: Any, statement: str) -> None:
+def test_the_database_refuses_what_would_be_overdrawn(world: World, statement: str) -> None:
     till = Till(world, money=100, quota=10)
 
     with pytest.raises(DatabaseFault):
         world.run(f"{statement} WHERE account_id = %(id)s", id=till.account)
 
 
-def test_of_the_prices_in_force_the_newest_counts_in_the_accounts_currency(world: Any) -> None:
+def test_of_the_prices_in_force_the_newest_counts_in_the_accounts_currency(world: World) -> None:
     till = Till(world)
     with world.rt.begin() as conn:
         ledger.set_price(conn, "*", "EUR", 7, world.rt.now())

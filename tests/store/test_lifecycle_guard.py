@@ -11,10 +11,11 @@ from sqlalchemy.exc import IntegrityError
 from pipeline.errors import DatabaseFault
 from pipeline.rules.lifecycle import BATCH_MOVES, MESSAGE_MOVES, REVOKE
 from schema.vocabulary import BatchStatus, Code, Status
+from tests.world import World
 
 
 @pytest.fixture
-def world(shared_world: Any) -> Any:
+def world(shared_world: World) -> Any:
     return shared_world
 
 
@@ -28,7 +29,7 @@ VALUES (%(id)s, 1, 'bulk', 'alpha', false, %(status)s, now(), now(), 1, %(id)s, 
 """
 
 
-def allowed(world: Any, table: str, insert: str, statuses: list[Any]) -> set[tuple[Any, Any]]:
+def allowed(world: World, table: str, insert: str, statuses: list[Any]) -> set[tuple[Any, Any]]:
     """Return the moves that the database lets pass, of all there are; a move to where one is is none."""
     passed = set()
     with world.rt.begin() as conn:
@@ -46,13 +47,13 @@ def reported(moves: Mapping[Any, frozenset[Any]]) -> set[tuple[Hashable, Hashabl
     return {(before, after) for before, following in moves.items() for after in following}
 
 
-def test_the_database_lets_a_message_move_exactly_as_the_table_says(world: Any) -> None:
+def test_the_database_lets_a_message_move_exactly_as_the_table_says(world: World) -> None:
     passed = allowed(world, "messages", MESSAGE, [None, *Status])
 
     assert passed == reported(MESSAGE_MOVES)
 
 
-def test_only_what_failed_at_a_carrier_or_after_a_doubt_becomes_delivered(world: Any) -> None:
+def test_only_what_failed_at_a_carrier_or_after_a_doubt_becomes_delivered(world: World) -> None:
     passed = set()
     for code in Code:
         id_ = world.rt.new_ids()
@@ -66,13 +67,13 @@ def test_only_what_failed_at_a_carrier_or_after_a_doubt_becomes_delivered(world:
     assert passed == REVOKE.revokes
 
 
-def test_the_database_lets_a_batch_move_exactly_as_the_table_says(world: Any) -> None:
+def test_the_database_lets_a_batch_move_exactly_as_the_table_says(world: World) -> None:
     passed = allowed(world, "batches", BATCH, list(BatchStatus))
 
     assert passed == reported(BATCH_MOVES)
 
 
-def test_a_final_message_may_still_change_in_what_is_not_its_status(world: Any) -> None:
+def test_a_final_message_may_still_change_in_what_is_not_its_status(world: World) -> None:
     [message] = world.send().messages
     world.run("UPDATE messages SET status = 'delivered' WHERE id = %(id)s", id=message)
 
@@ -83,7 +84,7 @@ def test_a_final_message_may_still_change_in_what_is_not_its_status(world: Any) 
 
 
 @pytest.mark.parametrize("table", ["messages", "batches"])
-def test_a_word_that_is_no_status_is_refused(world: Any, table: str) -> None:
+def test_a_word_that_is_no_status_is_refused(world: World, table: str) -> None:
     world.send()
 
     with pytest.raises(DatabaseFault):
@@ -103,7 +104,7 @@ def test_a_word_that_is_no_status_is_refused(world: Any, table: str) -> None:
         "INSERT INTO ledger OVERRIDING SYSTEM VALUE SELECT * FROM ledger ON CONFLICT (id) DO UPDATE SET amount = 1",
     ],
 )
-def test_the_ledger_is_only_ever_added_to(world: Any, statement: str) -> None:
+def test_the_ledger_is_only_ever_added_to(world: World, statement: str) -> None:
     world.send()
     before = world.rows("SELECT * FROM ledger ORDER BY id")
 
@@ -123,7 +124,7 @@ def test_the_ledger_is_only_ever_added_to(world: Any, statement: str) -> None:
         pytest.param(5, "wallet", "pocket", id="to a book that is none"),
     ],
 )
-def test_an_entry_moves_something_from_one_book_to_another(world: Any, amount: int, source: str, target: str) -> None:
+def test_an_entry_moves_something_from_one_book_to_another(world: World, amount: int, source: str, target: str) -> None:
     entry = """
     INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book)
     VALUES (1, 'hold', 'NGN', %(amount)s, %(source)s, %(target)s)
@@ -133,7 +134,7 @@ def test_an_entry_moves_something_from_one_book_to_another(world: Any, amount: i
         world.run(entry, amount=amount, source=source, target=target)
 
 
-def test_a_batch_is_held_for_once(world: Any) -> None:
+def test_a_batch_is_held_for_once(world: World) -> None:
     world.send()
 
     with pytest.raises(DatabaseFault):

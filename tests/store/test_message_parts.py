@@ -26,12 +26,13 @@ from pipeline.store.message_parts import MultipartAttempt
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.stages.scripted import KIND, Line, Scripted, Stage
+from tests.world import World
 
 DELIVERED, FAILED, PENDING = ReceiptVerdict.DELIVERED, ReceiptVerdict.FAILED, ReceiptVerdict.PENDING
 
 
 @pytest.fixture
-def stage(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     lines: dict[str, Line] = {}
     monkeypatch.setitem(registry.KINDS, KIND, CarrierKind(KIND, partial(Scripted, lines)))
     stage = Stage(world, lines)

@@ -44,7 +44,7 @@ from pipeline.store import unknown_outcomes as store_unknown
 from pipeline.store.api import challenges, list_messages, recipient_requests, scheduled_requests, webhook_deliveries
 from pipeline.store.consent import inbound, opt_outs
 from schema.vocabulary import BatchStatus
-from tests.conftest import World
+from tests.world import World
 
 #: every day that has a partition: an empty one is rightly read whole
 DAYS = range(-1, 8)

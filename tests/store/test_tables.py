@@ -21,6 +21,7 @@ from pipeline.settings import Settings
 from pipeline.stages.admin.migrations import is_current, migrate
 from pipeline.store import migrations
 from schema.tables import metadata
+from tests.world import World
 
 #: what makes up a database, each thing spelt by the server itself
 CATALOGUE = {
@@ -99,7 +100,7 @@ def test_an_empty_database_is_not_current_until_it_is_migrated(blank: Runtime) -
     assert is_current(blank)
 
 
-def test_migrating_twice_is_harmless(world: Any) -> None:
+def test_migrating_twice_is_harmless(world: World) -> None:
     world.send()
     before = tables_of(world.rt)
 
@@ -120,7 +121,7 @@ def test_of_two_migrations_at_once_one_waits_and_finds_it_done(new_database: Cal
     assert sorted(made, key=str) == sorted([(None, head), (head, head)], key=str)
 
 
-def test_rows_from_before_holds_and_late_deliveries_are_kept_forth_and_back(world: Any) -> None:
+def test_rows_from_before_holds_and_late_deliveries_are_kept_forth_and_back(world: World) -> None:
     world.send()
     world.run("UPDATE messages SET status = 'failed', error_code = 'undelivered', final_at = now()")
     world.run("UPDATE messages SET status = 'delivered', error_code = NULL")

@@ -12,12 +12,13 @@ from pipeline.transitions import claim_rejections
 from schema.message import Hint
 from schema.vocabulary import Code
 from tests.stages.permissions import opt_out, quiet
+from tests.world import World
 
 ADA, BEN, GHANA = "+2348012345678", "+2348012345679", "+233201234567"
 STATES = "SELECT phone, status, money, error_code FROM messages ORDER BY id"
 
 
-def pass_(world: Any, hints: Sequence[Hint], *, by_attempt: int = 1) -> list[str]:
+def pass_(world: World, hints: Sequence[Hint], *, by_attempt: int = 1) -> list[str]:
     """Claim the batches and return the numbers that may be sent."""
     with world.rt.begin() as conn:
         conn.exec_driver_sql("UPDATE batches SET attempt = %(n)s", {"n": by_attempt})
@@ -28,13 +29,13 @@ def pass_(world: Any, hints: Sequence[Hint], *, by_attempt: int = 1) -> list[str
     return [parcel.to for load in loads.values() for parcel in load]
 
 
-def verdicts(world: Any, hints: Sequence[Hint]) -> dict[UUID, Any]:
+def verdicts(world: World, hints: Sequence[Hint]) -> dict[UUID, Any]:
     with world.rt.begin() as conn:
         claims = batch_claims.claim(conn, [hint.batch for hint in hints], 60)
         return claim_checks.blocked(conn, claims, batch_claims.parcels(conn, claims))
 
 
-def paid(world: Any, *numbers: str, **fields: Any) -> list[Hint]:
+def paid(world: World, *numbers: str, **fields: Any) -> list[Hint]:
     hints: list[Hint] = world.pay(world.submit(world.order(*numbers, **fields)))
     return hints
 
@@ -57,7 +58,7 @@ CHANGES: dict[str, tuple[Callable[[Any], object], Code]] = {
 
 @pytest.mark.parametrize(("change", "code"), CHANGES.values(), ids=CHANGES)
 def test_what_changed_since_it_was_taken_in_stops_it_and_the_money_comes_back(
-    world: Any, change: Callable[[Any], object], code: Code
+    world: World, change: Callable[[Any], object], code: Code
 ) -> None:
     hints = paid(world, ADA, GHANA)
     change(world)
@@ -69,7 +70,7 @@ def test_what_changed_since_it_was_taken_in_stops_it_and_the_money_comes_back(
 
 
 @pytest.mark.parametrize("state", ["pending", "rejected", None])
-def test_a_sender_that_is_no_longer_approved_or_gone_sends_nothing(world: Any, state: str | None) -> None:
+def test_a_sender_that_is_no_longer_approved_or_gone_sends_nothing(world: World, state: str | None) -> None:
     hints = paid(world, ADA, GHANA)
     world.run("UPDATE sender_ids SET state = %(state)s" if state else "DELETE FROM sender_ids", state=state)
 
@@ -79,7 +80,7 @@ def test_a_sender_that_is_no_longer_approved_or_gone_sends_nothing(world: Any, s
     assert world.balance() == 1_000_000
 
 
-def test_a_message_that_a_carrier_refused_before_has_failed_and_was_not_rejected(world: Any) -> None:
+def test_a_message_that_a_carrier_refused_before_has_failed_and_was_not_rejected(world: World) -> None:
     hints = paid(world, ADA)
     opt_out(world, ADA)
 
@@ -88,7 +89,7 @@ def test_a_message_that_a_carrier_refused_before_has_failed_and_was_not_rejected
     assert world.rows(STATES) == [(ADA, "failed", "released", "opted_out")]
 
 
-def test_at_night_a_message_is_put_off_as_it_stands_and_its_neighbours_go(world: Any) -> None:
+def test_at_night_a_message_is_put_off_as_it_stands_and_its_neighbours_go(world: World) -> None:
     hints = paid(world, ADA, GHANA, BEN)
     morning = quiet(world)
 
@@ -103,7 +104,7 @@ def test_at_night_a_message_is_put_off_as_it_stands_and_its_neighbours_go(world:
     assert pass_(world, [hints[0]]) == []
 
 
-def test_what_would_expire_before_the_morning_is_rejected(world: Any) -> None:
+def test_what_would_expire_before_the_morning_is_rejected(world: World) -> None:
     hints = paid(world, ADA, valid_until=world.rt.now() + timedelta(minutes=30))
     quiet(world)
 
@@ -111,7 +112,7 @@ def test_what_would_expire_before_the_morning_is_rejected(world: Any) -> None:
     assert world.rows(STATES) == [(ADA, "rejected", "released", "quiet_hours")]
 
 
-def test_a_refusal_goes_before_a_night(world: Any) -> None:
+def test_a_refusal_goes_before_a_night(world: World) -> None:
     hints = paid(world, ADA)
     quiet(world)
     opt_out(world, ADA)
@@ -119,7 +120,7 @@ def test_a_refusal_goes_before_a_night(world: Any) -> None:
     assert list(verdicts(world, hints).values()) == [Code.OPTED_OUT]
 
 
-def test_who_answers_for_it_passes_over_his_own_opt_outs_only(world: Any) -> None:
+def test_who_answers_for_it_passes_over_his_own_opt_outs_only(world: World) -> None:
     hints = paid(world, ADA, BEN, skip_opt_outs=True) + paid(world, ADA)
     opt_out(world, ADA)
     opt_out(world, BEN, account=0)
@@ -128,7 +129,7 @@ def test_who_answers_for_it_passes_over_his_own_opt_outs_only(world: Any) -> Non
     assert [row[1] for row in world.rows(STATES)] == [None, "rejected", "rejected"]
 
 
-def test_what_answers_a_handset_goes_out_at_night(world: Any) -> None:
+def test_what_answers_a_handset_goes_out_at_night(world: World) -> None:
     hints = paid(world, ADA, door="reply", skip_opt_outs=True)
     opt_out(world, ADA)
     quiet(world)
@@ -136,7 +137,7 @@ def test_what_answers_a_handset_goes_out_at_night(world: Any) -> None:
     assert pass_(world, hints) == [ADA]
 
 
-def test_tests_pass(world: Any) -> None:
+def test_tests_pass(world: World) -> None:
     hints = paid(world, ADA, test=True)
     opt_out(world, ADA)
     world.run("DELETE FROM sender_ids")
@@ -144,7 +145,7 @@ def test_tests_pass(world: Any) -> None:
     assert pass_(world, hints) == [ADA]
 
 
-def test_several_batches_are_judged_each_by_its_account(world: Any) -> None:
+def test_several_batches_are_judged_each_by_its_account(world: World) -> None:
     world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
     world.run("INSERT INTO wallets (account_id, balance) SELECT id, 1000 FROM accounts WHERE name = 'other'")
     world.run("INSERT INTO sender_ids (account_id, sender) SELECT id, 'ACME' FROM accounts WHERE name = 'other'")
@@ -155,7 +156,7 @@ def test_several_batches_are_judged_each_by_its_account(world: Any) -> None:
     assert world.rows("SELECT account_id = %(us)s FROM messages WHERE status = 'rejected'", us=world.account) == [True]
 
 
-def test_subscribers_are_told(world: Any) -> None:
+def test_subscribers_are_told(world: World) -> None:
     world.run("UPDATE accounts SET subscribes = true")
     hints = paid(world, ADA, BEN)
     opt_out(world, ADA)
@@ -167,7 +168,7 @@ def test_subscribers_are_told(world: Any) -> None:
 
 
 @pytest.mark.unsound("it is said to be sent")
-def test_what_was_sent_before_is_not_sent_once_more_to_who_opted_out(world: Any) -> None:
+def test_what_was_sent_before_is_not_sent_once_more_to_who_opted_out(world: World) -> None:
     hints = paid(world, ADA)
     world.run("UPDATE messages SET status = 'sent', money = 'captured'")
     world.run("UPDATE batches SET again = 'undelivered'")
@@ -178,7 +179,7 @@ def test_what_was_sent_before_is_not_sent_once_more_to_who_opted_out(world: Any)
 
 
 @pytest.mark.unsound("it is said to be sent")
-def test_what_was_sent_before_and_is_put_off_stays_what_it_is(world: Any) -> None:
+def test_what_was_sent_before_and_is_put_off_stays_what_it_is(world: World) -> None:
     hints = paid(world, ADA)
     world.run("UPDATE messages SET status = 'sent'")
     world.run("UPDATE batches SET again = 'silence'")
@@ -189,7 +190,7 @@ def test_what_was_sent_before_and_is_put_off_stays_what_it_is(world: Any) -> Non
     assert world.rows(STATES) == [(ADA, "sent", "held", None)]
 
 
-def test_without_rules_one_query_is_all_there_is(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_rules_one_query_is_all_there_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     hints = paid(world, *(f"+23480123456{n}" for n in range(10, 60)))
     asked: list[str] = []
     with world.rt.begin() as conn:

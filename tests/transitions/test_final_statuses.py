@@ -13,12 +13,13 @@ from pipeline.store import ledger, message_moves
 from pipeline.transitions import final_statuses
 from pipeline.transitions.final_statuses import End
 from schema.vocabulary import Code, ResendReason
+from tests.world import World
 
 NUMBERS = ["+2348012345678", "+2348012345679"]
 CLOCKS = ("now()", "clock_timestamp()", "current_timestamp")
 
 
-def two_batches(world: Any) -> list[list[UUID]]:
+def two_batches(world: World) -> list[list[UUID]]:
     """Return the messages of two paid batches of an account that subscribes."""
     world.run("UPDATE accounts SET subscribes = true")
     for _ in range(2):
@@ -27,7 +28,7 @@ def two_batches(world: Any) -> list[list[UUID]]:
     return [found[:2], found[2:]]
 
 
-def test_a_final_status_its_release_and_its_event_have_the_time_that_was_given(world: Any) -> None:
+def test_a_final_status_its_release_and_its_event_have_the_time_that_was_given(world: World) -> None:
     one, other = two_batches(world)
     at = (world.rt.now() + timedelta(days=30)).replace(microsecond=0)
 
@@ -42,7 +43,7 @@ def test_a_final_status_its_release_and_its_event_have_the_time_that_was_given(w
 
 
 def test_messages_of_many_batches_that_end_alike_take_one_statement(
-    world: Any, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = two_batches(world)
     asked: list[str] = []
@@ -59,7 +60,7 @@ def test_messages_of_many_batches_that_end_alike_take_one_statement(
 
 
 @pytest.mark.unsound("it is said to be sent")
-def test_of_messages_that_were_sent_only_the_undeliverable_end(world: Any) -> None:
+def test_of_messages_that_were_sent_only_the_undeliverable_end(world: World) -> None:
     one, other = two_batches(world)
     world.run("UPDATE messages SET status = 'sent', sent_at = now()")
 
@@ -72,7 +73,7 @@ def test_of_messages_that_were_sent_only_the_undeliverable_end(world: Any) -> No
     assert world.rows(query, ids=other) == [("failed", "released", "undelivered")]
 
 
-def test_a_code_that_the_lifecycle_does_not_know_of_a_move_is_refused(world: Any) -> None:
+def test_a_code_that_the_lifecycle_does_not_know_of_a_move_is_refused(world: World) -> None:
     one, _ = two_batches(world)
 
     with pytest.raises(AssertionError), world.rt.begin() as conn:

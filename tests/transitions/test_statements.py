@@ -12,6 +12,7 @@ from pipeline.store.events import _TELL
 from schema.carriage import Receipt
 from schema.vocabulary import ReceiptVerdict
 from tests.transitions.statement_log import statements
+from tests.world import World
 
 FEW, MANY = 2, 40
 
@@ -20,7 +21,7 @@ def numbers(count: int) -> list[str]:
     return [f"+23480123456{place:02}" for place in range(count)]
 
 
-def delivering(world: Any, count: int) -> list[str]:
+def delivering(world: World, count: int) -> list[str]:
     """Return what is run to deliver one batch of so many messages."""
     [hint] = world.pay(world.submit(world.order(*numbers(count))))
     with statements(world.rt.engine) as run:
@@ -28,7 +29,7 @@ def delivering(world: Any, count: int) -> list[str]:
     return [statement for statement, _ in run]
 
 
-def booking(world: Any, count: int) -> list[str]:
+def booking(world: World, count: int) -> list[str]:
     """Return what is run to apply the receipts of so many messages."""
     world.send(*numbers(count))
     refs = world.rows(
@@ -43,7 +44,7 @@ def booking(world: Any, count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("work", [delivering, booking])
-def test_many_messages_take_as_many_statements_as_few(world: Any, work: Callable[[Any, int], list[str]]) -> None:
+def test_many_messages_take_as_many_statements_as_few(world: World, work: Callable[[Any, int], list[str]]) -> None:
     work(world, FEW)  # what a process reads once
 
     few, many = work(world, FEW), work(world, MANY)
@@ -52,11 +53,11 @@ def test_many_messages_take_as_many_statements_as_few(world: Any, work: Callable
 
 
 @pytest.mark.parametrize("work", [delivering, booking])
-def test_where_no_account_wants_events_none_is_looked_for(world: Any, work: Callable[[Any, int], list[str]]) -> None:
+def test_where_no_account_wants_events_none_is_looked_for(world: World, work: Callable[[Any, int], list[str]]) -> None:
     assert _TELL not in work(world, FEW)
 
 
-def test_a_receipt_of_a_message_whose_money_is_not_held_moves_no_money(world: Any) -> None:
+def test_a_receipt_of_a_message_whose_money_is_not_held_moves_no_money(world: World) -> None:
     run = booking(world, FEW)
 
     assert message_moves._END in run

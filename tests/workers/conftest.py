@@ -20,8 +20,8 @@ from kombu import Connection
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin import overview
-from tests.conftest import World
 from tests.forked_processes import ROOT, Hatched, forked, procfile
+from tests.world import World
 from workers.lab.embedded import development
 from workers.producer import producer, submit
 from workers.queues import QUEUES

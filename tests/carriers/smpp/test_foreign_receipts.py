@@ -17,6 +17,7 @@ from pipeline.stages.deliver import deliver
 from pipeline.stages.resend import resend_due
 from schema.vocabulary import DeadLetterSource
 from tests.carriers.smpp.peer import EsmeConnection, smsc
+from tests.world import World
 from workers.carrier_workers.listener import handle_events
 
 TEXT = "id:{} sub:001 dlvrd:001 submit date:2311021200 done date:2311021201 stat:{} err:000 text:"
@@ -64,7 +65,7 @@ def data_sm(esm_class: int, tlvs: bytes, data_coding: int = 0) -> bytes:
     return pdu.pdu(CommandId.DATA_SM, 7, b"\0" + SOURCE + DESTINATION + bytes((esm_class, 0, data_coding)) + tlvs)
 
 
-def connect(world: Any, port: int, **settings: Any) -> None:
+def connect(world: World, port: int, **settings: Any) -> None:
     """Have the world's carrier be that SMSC, with another behind it, and one that usually reports."""
     given = {"host": "127.0.0.1", "port": port, "system_id": "acme", "password": "secret", **settings}
     world.run(
@@ -75,7 +76,7 @@ def connect(world: Any, port: int, **settings: Any) -> None:
     keep_connected(world.rt, "alpha", partial(handle_events, world.rt, "alpha"))
 
 
-def becomes(world: Any) -> list[Any]:
+def becomes(world: World) -> list[Any]:
     """Let the time pass in which a carrier that reports would have; return how messages stand and who tried them."""
     world.run("UPDATE batches SET watch_at = now() - interval '1 second' WHERE watch_at IS NOT NULL")
     for hint in resend_due(world.rt).hints:
@@ -112,7 +113,7 @@ READ = {
 
 
 @pytest.mark.parametrize("say", READ.values(), ids=READ)
-def test_a_receipt_that_can_be_read_somehow_settles_its_message(world: Any, say: Callable[[str], bytes]) -> None:
+def test_a_receipt_that_can_be_read_somehow_settles_its_message(world: World, say: Callable[[str], bytes]) -> None:
     far = Smsc(lambda id_: [say(id_)])
     with smsc(far) as port:
         connect(world, port)
@@ -154,7 +155,7 @@ PIECES: dict[str, list[bytes]] = {
 
 @pytest.mark.parametrize("order", [1, -1], ids=["in order", "the last first"])
 @pytest.mark.parametrize("pieces", PIECES.values(), ids=PIECES)
-def test_a_receipt_that_comes_in_parts_settles_its_message(world: Any, pieces: list[bytes], order: int) -> None:
+def test_a_receipt_that_comes_in_parts_settles_its_message(world: World, pieces: list[bytes], order: int) -> None:
     far = Smsc(lambda _: pieces[::order])
     with smsc(far) as port:
         connect(world, port)
@@ -167,7 +168,7 @@ def test_a_receipt_that_comes_in_parts_settles_its_message(world: Any, pieces: l
     assert stands == ["delivered", "alpha"]
 
 
-def test_receipts_that_repeat_which_part_they_are_about_are_each_read_alone(world: Any) -> None:
+def test_receipts_that_repeat_which_part_they_are_about_are_each_read_alone(world: World) -> None:
     far = Smsc(
         lambda id_: [in_parameters(TEXT.format(each, "DELIVRD").encode(), n) for n, each in ((1, id_), (2, "S214"))]
     )
@@ -182,7 +183,7 @@ def test_receipts_that_repeat_which_part_they_are_about_are_each_read_alone(worl
 
 
 @pytest.mark.parametrize(("word", "status"), [("20", "delivered"), ("30", "failed"), ("2", "failed"), ("40", "sent")])
-def test_an_operator_says_what_numbers_for_states_mean(world: Any, word: str, status: str) -> None:
+def test_an_operator_says_what_numbers_for_states_mean(world: World, word: str, status: str) -> None:
     far = Smsc(lambda id_: [deliver_sm(f"id:{id_} stat:{word} err:000".encode())])
     with smsc(far) as port:
         connect(world, port, receipt_states={"20": "delivered", "30": "failed", "2": "failed"})
@@ -205,7 +206,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("said", UNREADABLE.values(), ids=UNREADABLE)
 def test_a_receipt_that_cannot_be_read_is_kept_as_it_came_and_its_carrier_is_not_silent(
-    world: Any, said: bytes
+    world: World, said: bytes
 ) -> None:
     far = Smsc(lambda _: [said])
     with smsc(far) as port:
@@ -224,7 +225,7 @@ def test_a_receipt_that_cannot_be_read_is_kept_as_it_came_and_its_carrier_is_not
     assert kept["payload"] in (said, None)
 
 
-def test_a_carrier_that_says_nothing_is_silent(world: Any) -> None:
+def test_a_carrier_that_says_nothing_is_silent(world: World) -> None:
     far = Smsc(lambda _: [pdu.pdu(CommandId.ALERT_NOTIFICATION, 5), deliver_sm(b"hello", esm_class=0)])
     with smsc(far) as port:
         connect(world, port)
@@ -249,7 +250,7 @@ def test_a_carrier_that_says_nothing_is_silent(world: Any) -> None:
     ],
 )
 def test_a_receipt_that_does_not_say_that_it_is_one_is_read_where_the_operator_says_so(
-    world: Any, by_text: bool, id_: str, stands: list[str], inbound: int, counts: list[tuple[str, int]]
+    world: World, by_text: bool, id_: str, stands: list[str], inbound: int, counts: list[tuple[str, int]]
 ) -> None:
     far = Smsc(lambda _: [deliver_sm(TEXT.format(id_, "DELIVRD").encode(), esm_class=0)])
     with smsc(far) as port:
@@ -264,7 +265,7 @@ def test_a_receipt_that_does_not_say_that_it_is_one_is_read_where_the_operator_s
     assert [(row["reason"], row["letters"]) for row in dead_letters.counts(world.rt)] == counts
 
 
-def test_an_address_without_an_end_is_set_aside_and_keeps_nothing_else_back(world: Any) -> None:
+def test_an_address_without_an_end_is_set_aside_and_keeps_nothing_else_back(world: World) -> None:
     endless = pdu.deliver_sm(8, pdu.message(b"\5\0" + b"1" * 30_000 + b"\0", DESTINATION, b"hello"))
 
     far = Smsc(lambda id_: [endless, deliver_sm(TEXT.format(id_, "DELIVRD").encode()), endless])

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -12,6 +11,7 @@ from pipeline.stages.carrier_placement import keep_connected
 from pipeline.stages.settle import book, settle
 from schema.carriage import CarrierEvents
 from tests.carriers.smpp.foreign_smscs import ScriptedVendor, node_smpp, smpp34
+from tests.world import World
 
 LONG = "Ваш заказ прибудет в девять часов. " * 5
 STATES = "SELECT status, money, count(*) FROM messages GROUP BY 1, 2"
@@ -24,7 +24,7 @@ def scripted_vendor(request: pytest.FixtureRequest) -> Iterator[ScriptedVendor]:
 
 
 @pytest.mark.parametrize("form", ["udh8", "sar", "payload"])
-def test_messages_short_and_long_are_delivered(world: Any, scripted_vendor: ScriptedVendor, form: str) -> None:
+def test_messages_short_and_long_are_delivered(world: World, scripted_vendor: ScriptedVendor, form: str) -> None:
     settings = {
         "host": "127.0.0.1",
         "port": scripted_vendor.port,

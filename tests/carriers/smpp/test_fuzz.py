@@ -19,6 +19,7 @@ from pipeline.stages.settle import settle
 from tests.carriers.smpp.peer import Clients, EsmeConnection, smsc
 from tests.carriers.smpp.test_session_deliver_sm import Listener, until
 from tests.fuzzing import rounds, seeded
+from tests.world import World
 from workers.carrier_workers.listener import handle_events
 
 RECEIPT = "id:{} sub:001 dlvrd:001 submit date:2611220434 done date:2611220435 stat:DELIVRD err:000 text:hello"
@@ -150,7 +151,7 @@ class Far:
 
 
 @pytest.mark.fuzz
-def test_whatever_is_said_over_a_bind_its_messages_are_carried_and_its_receipts_settle(world: Any) -> None:
+def test_whatever_is_said_over_a_bind_its_messages_are_carried_and_its_receipts_settle(world: World) -> None:
     far, count = Far(), rounds(360)
     with seeded() as rng, smsc(far) as port:
         given = {"host": "127.0.0.1", "port": port, "system_id": "acme", "enquire_link": 1, "reconnect_pause": 20}

@@ -14,6 +14,7 @@ from pipeline.stages import inbound
 from schema.carriage import CarrierEvents
 from tests.carriers.smpp.peer import Clients, EsmeConnection, smsc
 from tests.carriers.smpp.test_session_deliver_sm import until
+from tests.world import World
 
 MOBILE, SENDER = "+447400123126", "+447700900100"
 UCS2 = 8
@@ -22,7 +23,7 @@ Script = tuple[Sequence[tuple[int, bytes]], str]
 
 
 @pytest.fixture(autouse=True)
-def long_number(world: Any) -> None:
+def long_number(world: World) -> None:
     """The world's account has a number that can be written to."""
     world.run("INSERT INTO sender_ids (account_id, sender) VALUES (%(id)s, %(n)s)", id=world.account, n=SENDER)
 
@@ -33,7 +34,7 @@ def text(words: bytes, source: tuple[int, str] = (1, MOBILE[1:]), **more: Any) -
     return pdu.message(pdu.address("source_addr", ton, 1, digits), destination, words, **more)
 
 
-def bring(world: Any, client: Clients, *scripts: Script, **settings: Any) -> list[str]:
+def bring(world: World, client: Clients, *scripts: Script, **settings: Any) -> list[str]:
     """Let an SMSC play a script at each connection; return what was kept, in the order in which it came."""
     played: list[int] = []
     left: Iterator[Script] = iter(scripts)
@@ -70,7 +71,7 @@ def bring(world: Any, client: Clients, *scripts: Script, **settings: Any) -> lis
     return kept()
 
 
-def is_out(world: Any, *numbers: str) -> bool:
+def is_out(world: World, *numbers: str) -> bool:
     """Let what was kept be heeded; tell whether none of these numbers may be written to any more."""
     while inbound.reply(world.rt):
         inbound.replied(world.rt, [id_ for id_, _ in inbound.reply(world.rt)])
@@ -83,7 +84,7 @@ stop, start = text(b"STOP"), text(b"START")
 
 @pytest.mark.parametrize("how", ["waits", "bursts"])
 @pytest.mark.parametrize("numbers", [(1, 2, 3), (7, 7, 7)], ids=["numbered", "all under one number"])
-def test_stop_start_stop_are_three_messages(world: Any, client: Clients, how: str, numbers: Sequence[int]) -> None:
+def test_stop_start_stop_are_three_messages(world: World, client: Clients, how: str, numbers: Sequence[int]) -> None:
     assert bring(world, client, (list(zip(numbers, (stop, start, stop), strict=True)), how)) == [
         "STOP",
         "START",
@@ -93,17 +94,17 @@ def test_stop_start_stop_are_three_messages(world: Any, client: Clients, how: st
 
 
 @pytest.mark.parametrize("sequence", [1, 9])
-def test_what_got_no_answer_is_the_same_when_it_is_brought_again(world: Any, client: Clients, sequence: int) -> None:
+def test_what_got_no_answer_is_the_same_when_it_is_brought_again(world: World, client: Clients, sequence: int) -> None:
     assert bring(world, client, ([(1, start)], "drops"), ([(sequence, start)], "waits")) == ["START"]
 
 
 @pytest.mark.parametrize("esm_class", [0x04, 0x08, 0x10], ids=["receipt", "delivery", "user"])
-def test_a_stop_is_one_under_whatever_esm_class(world: Any, client: Clients, esm_class: int) -> None:
+def test_a_stop_is_one_under_whatever_esm_class(world: World, client: Clients, esm_class: int) -> None:
     assert bring(world, client, ([(1, text(b"Stop!", esm_class=esm_class))], "waits")) == ["Stop!"]
     assert is_out(world)
 
 
-def test_a_stop_counts_whose_destination_is_written_nationally(world: Any, client: Clients) -> None:
+def test_a_stop_counts_whose_destination_is_written_nationally(world: World, client: Clients) -> None:
     source, destination = (
         pdu.address("source_addr", 2, 1, "07400123126"),
         pdu.address("destination_addr", 2, 1, "07700900100"),
@@ -113,24 +114,24 @@ def test_a_stop_counts_whose_destination_is_written_nationally(world: Any, clien
     assert is_out(world)
 
 
-def test_a_number_that_was_passed_by_is_the_same_message_again(world: Any, client: Clients) -> None:
+def test_a_number_that_was_passed_by_is_the_same_message_again(world: World, client: Clients) -> None:
     assert bring(world, client, ([(1, start), (2, stop), (1, start)], "waits")) == ["START", "STOP"]
     assert is_out(world)
 
 
-def test_a_start_that_got_no_answer_takes_back_no_later_stop(world: Any, client: Clients) -> None:
+def test_a_start_that_got_no_answer_takes_back_no_later_stop(world: World, client: Clients) -> None:
     assert bring(world, client, ([(1, start)], "drops"), ([(1, stop), (2, start)], "waits")) == ["START", "STOP"]
     assert is_out(world)
 
 
-def test_the_next_process_knows_the_latest_of_each_handset(world: Any, client: Clients) -> None:
+def test_the_next_process_knows_the_latest_of_each_handset(world: World, client: Clients) -> None:
     assert bring(world, client, ([(1, stop)], "waits")) == ["STOP"]
     assert bring(world, client, ([(1, stop)], "waits")) == ["STOP"]
     assert bring(world, client, ([(1, start), (2, stop)], "waits")) == ["STOP", "START", "STOP"]
     assert is_out(world)
 
 
-def test_equal_words_that_were_answered_are_two_messages(world: Any, client: Clients) -> None:
+def test_equal_words_that_were_answered_are_two_messages(world: World, client: Clients) -> None:
     bring(world, client, ([(1, text(b"ok"))], "waits"))
     world.run("UPDATE inbound SET received_at = received_at - interval '6 minutes'")
 
@@ -151,14 +152,14 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("source", SPELLINGS.values(), ids=SPELLINGS)
-def test_a_stop_counts_however_its_number_is_spelt(world: Any, client: Clients, source: tuple[int, str]) -> None:
+def test_a_stop_counts_however_its_number_is_spelt(world: World, client: Clients, source: tuple[int, str]) -> None:
     bring(world, client, ([(1, text(b"STOP", source))], "waits"), home_country="GB")
 
     assert is_out(world)
     assert world.rows("SELECT phone FROM opt_outs") == [MOBILE]
 
 
-def test_an_old_form_of_a_number_and_todays_are_one(world: Any, client: Clients) -> None:
+def test_an_old_form_of_a_number_and_todays_are_one(world: World, client: Clients) -> None:
     bring(world, client, ([(1, text(b"STOP", (1, "5215512345678"))), (2, text(b"STOP", (0, "551187654321")))], "waits"))
 
     assert is_out(world, "+525512345678", "+5511987654321", "+551187654321")
@@ -180,7 +181,7 @@ CODED = {
 
 
 @pytest.mark.parametrize(("octets", "coding"), CODED.values(), ids=CODED)
-def test_a_stop_counts_in_any_coding(world: Any, client: Clients, octets: bytes, coding: int) -> None:
+def test_a_stop_counts_in_any_coding(world: World, client: Clients, octets: bytes, coding: int) -> None:
     bring(world, client, ([(1, text(octets, data_coding=coding))], "waits"))
 
     assert is_out(world)
@@ -214,7 +215,7 @@ JOINTS: dict[str, Callable[..., bytes]] = {
 
 @pytest.mark.parametrize("joint", JOINTS.values(), ids=JOINTS)
 def test_octets_of_parts_are_joined_before_they_are_decoded(
-    world: Any, client: Clients, joint: Callable[..., bytes]
+    world: World, client: Clients, joint: Callable[..., bytes]
 ) -> None:
     pair, escape = "so 👍 far".encode("utf-16-be"), gsm7.encode("it is 5€")
     parts = [
@@ -229,7 +230,7 @@ def test_octets_of_parts_are_joined_before_they_are_decoded(
     assert world.rows("SELECT count(*) FROM inbound WHERE octets IS NOT NULL OR handled_at IS NULL") == [0]
 
 
-def test_parts_that_come_by_two_binds_are_joined(world: Any, client: Clients) -> None:
+def test_parts_that_come_by_two_binds_are_joined(world: World, client: Clients) -> None:
     whole = "STOP 👍".encode("utf-16-be")
 
     bring(
@@ -244,7 +245,7 @@ def test_parts_that_come_by_two_binds_are_joined(world: Any, client: Clients) ->
     assert [row["body"] for row in receive_listing(world)] == ["STOP 👍"]
 
 
-def test_a_stop_whose_rest_never_came_counts_after_its_time(world: Any, client: Clients) -> None:
+def test_a_stop_whose_rest_never_came_counts_after_its_time(world: World, client: Clients) -> None:
     bring(
         world,
         client,
@@ -258,7 +259,7 @@ def test_a_stop_whose_rest_never_came_counts_after_its_time(world: Any, client: 
     assert [row["body"] for row in receive_listing(world)] == ["STOP texting me[…]!"]
 
 
-def receive_listing(world: Any) -> list[dict[str, Any]]:
+def receive_listing(world: World) -> list[dict[str, Any]]:
     from pipeline.store.consent import inbound
 
     with world.rt.begin() as conn:

@@ -12,6 +12,7 @@ from pipeline.stages.resend import resend_due
 from pipeline.stages.settle import settle
 from tests.carriers.smpp.peer import smsc
 from tests.carriers.smpp.test_foreign_receipts import TEXT, Smsc, becomes, connect, deliver_sm
+from tests.world import World
 
 #: in the answer, in the receipt
 SPELT = {
@@ -30,7 +31,7 @@ SPELT = {
 }
 
 
-def wait(world: Any) -> list[str]:
+def wait(world: World) -> list[str]:
     """Let half a minute and more pass; return how messages stand once receipts were looked at again."""
     for table, column in (("provider_attempts", "marked_at"), ("receipts", "received_at"), ("receipts", "due_at")):
         world.run(f"UPDATE {table} SET {column} = {column} - interval '40 seconds'")
@@ -41,7 +42,7 @@ def wait(world: Any) -> list[str]:
 
 
 @contextmanager
-def spoken(world: Any, ids: Sequence[str], *said: bytes, **settings: Any) -> Iterator[None]:
+def spoken(world: World, ids: Sequence[str], *said: bytes, **settings: Any) -> Iterator[None]:
     """Have an SMSC take a message under these ids, one for each part, and say of it what is given."""
     far = Smsc(lambda _: list(said), *ids)
     with smsc(far) as port:
@@ -57,14 +58,14 @@ def receipt(id_: str, state: str = "DELIVRD", esm_class: int = 4) -> bytes:
 
 
 @pytest.mark.parametrize(("answered", "receipted"), SPELT.values(), ids=SPELT)
-def test_it_settles_its_message_which_is_not_sent_once_more(world: Any, answered: str, receipted: str) -> None:
+def test_it_settles_its_message_which_is_not_sent_once_more(world: World, answered: str, receipted: str) -> None:
     with spoken(world, [answered], receipt(receipted)):
         stands, later = becomes(world), wait(world)
 
     assert (stands, later) == (["sent", "alpha"], ["delivered"])
 
 
-def test_nor_does_one_in_parameters(world: Any) -> None:
+def test_nor_does_one_in_parameters(world: World) -> None:
     state = pdu.tlv(Tag.MESSAGE_STATE, bytes((MessageState.UNDELIVERABLE,)))
     tlvs = pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, b"0059113978\0") + state
     with spoken(world, ["38601fa"], deliver_sm(b"", tlvs=tlvs)):
@@ -73,19 +74,19 @@ def test_nor_does_one_in_parameters(world: Any) -> None:
     assert (stands, later) == (["sent", "alpha"], ["failed"])
 
 
-def test_those_of_all_parts_settle_a_long_message(world: Any) -> None:
+def test_those_of_all_parts_settle_a_long_message(world: World) -> None:
     with spoken(world, ["38601fa", "38601fb"], receipt("59113978"), receipt("59113979")):
         stands, later = becomes(world), wait(world)
 
     assert (stands, later) == (["sent", "alpha"], ["delivered"])
 
 
-def test_a_state_that_comes_later_is_heeded_too(world: Any) -> None:
+def test_a_state_that_comes_later_is_heeded_too(world: World) -> None:
     with spoken(world, ["38601fa"], receipt("59113978", "ENROUTE"), receipt("59113978")):
         assert wait(world) == ["delivered"]
 
 
-def test_one_with_a_failure_that_another_carrier_may_not_have_has_it_sent_once_more(world: Any) -> None:
+def test_one_with_a_failure_that_another_carrier_may_not_have_has_it_sent_once_more(world: World) -> None:
     with spoken(world, ["38601fa"], receipt("59113978", "REJECTD"), retryable_codes="REJECTD"):
         wait(world)
         batches = world.rows("SELECT carrier FROM batches ORDER BY id")
@@ -98,21 +99,21 @@ def test_one_with_a_failure_that_another_carrier_may_not_have_has_it_sent_once_m
     [("38601fa", "59113979"), ("aB3x", "Ab3X"), ("10", "16"), ("S213", "S0213")],
     ids=["another", "letters of both kinds", "small numbers", "zeros within"],
 )
-def test_what_may_be_another_message_s_says_nothing(world: Any, answered: str, receipted: str) -> None:
+def test_what_may_be_another_message_s_says_nothing(world: World, answered: str, receipted: str) -> None:
     with spoken(world, [answered], receipt(receipted)):
         assert wait(world) == ["sent"]
 
 
-def test_nor_does_one_where_the_id_as_it_is_has_its_receipt(world: Any) -> None:
+def test_nor_does_one_where_the_id_as_it_is_has_its_receipt(world: World) -> None:
     with spoken(world, ["38601fa"], receipt("38601fa", "ENROUTE"), receipt("59113978")):
         assert wait(world) == ["sent"]
 
 
-def test_one_that_does_not_say_that_it_is_a_receipt_keeps_its_message_from_being_sent_once_more(world: Any) -> None:
+def test_one_that_does_not_say_that_it_is_a_receipt_keeps_its_message_from_being_sent_once_more(world: World) -> None:
     with spoken(world, ["38601fa"], receipt("59113978", esm_class=0)):
         assert becomes(world) == ["sent", "alpha"]
 
 
-def test_what_was_taken_without_an_id_is_not_sent_once_more(world: Any) -> None:
+def test_what_was_taken_without_an_id_is_not_sent_once_more(world: World) -> None:
     with spoken(world, [""], receipt("S213")):
         assert becomes(world) == ["sent", "alpha"]

@@ -15,6 +15,7 @@ from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.verification import challenge, open_challenges
 from pipeline.stages.hourly_maintenance import maintain
 from tests.dialects.vendors import Vendor, issue
+from tests.world import World
 
 
 @pytest.fixture
@@ -30,11 +31,11 @@ def nowhere() -> Iterator[Runtime]:
     runtime.close()
 
 
-def subscribes(world: Any) -> bool:
+def subscribes(world: World) -> bool:
     return bool(world.rows("SELECT subscribes FROM accounts")[0])
 
 
-def callback(world: Any, key: IssuedKey) -> None:
+def callback(world: World, key: IssuedKey) -> None:
     """Send a code whose callback is still to be told."""
     ends = world.rt.now()
     url = "https://hooks.example.org/sms"
@@ -71,7 +72,7 @@ def test_a_setting_that_cannot_be_is_named_before_anything_is_done(
         issue(nowhere, "acme", dialect, settings=settings_)
 
 
-def test_settings_are_kept_as_they_fit(world: Any) -> None:
+def test_settings_are_kept_as_they_fit(world: World) -> None:
     issue(world.rt, "acme", Vendor.SOLARIS, settings={"sender": 811, "rate": 2.5})
 
     [row] = list_keys(world.rt, "acme")
@@ -81,7 +82,7 @@ def test_settings_are_kept_as_they_fit(world: Any) -> None:
 # Events --------------------------------------------------------------------------------------------------------
 
 
-def test_events_are_written_until_the_last_key_that_wants_them_is_void(world: Any) -> None:
+def test_events_are_written_until_the_last_key_that_wants_them_is_void(world: World) -> None:
     first, second = (issue(world.rt, "acme", Vendor.TELESIGN) for _ in range(2))
     other = issue(world.rt, "acme", Vendor.ROBASE)
     with_all = subscribes(world)
@@ -94,7 +95,7 @@ def test_events_are_written_until_the_last_key_that_wants_them_is_void(world: An
     assert [with_all, with_one, subscribes(world)] == [True, True, False]
 
 
-def test_an_endpoint_wants_them_still(world: Any) -> None:
+def test_an_endpoint_wants_them_still(world: World) -> None:
     key = issue(world.rt, "acme", Vendor.TELESIGN)
     webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.ROBASE], "https://hooks.example.org/sms")
 
@@ -103,7 +104,7 @@ def test_an_endpoint_wants_them_still(world: Any) -> None:
     assert subscribes(world)
 
 
-def test_a_callback_that_was_promised_outlives_its_key(world: Any) -> None:
+def test_a_callback_that_was_promised_outlives_its_key(world: World) -> None:
     key = issue(world.rt, "acme", Vendor.TELESIGN)
     callback(world, key)
 
@@ -116,7 +117,7 @@ def test_a_callback_that_was_promised_outlives_its_key(world: Any) -> None:
     assert [promised, subscribes(world)] == [True, False]
 
 
-def test_the_clock_leaves_those_alone_who_want_to_hear(world: Any) -> None:
+def test_the_clock_leaves_those_alone_who_want_to_hear(world: World) -> None:
     issue(world.rt, "acme", Vendor.TELESIGN)
 
     maintain(world.rt)
@@ -124,7 +125,7 @@ def test_the_clock_leaves_those_alone_who_want_to_hear(world: Any) -> None:
     assert subscribes(world)
 
 
-def test_a_key_that_is_not_there_changes_nothing(world: Any) -> None:
+def test_a_key_that_is_not_there_changes_nothing(world: World) -> None:
     key = issue(world.rt, "acme", Vendor.TELESIGN)
 
     with pytest.raises(NotFound, match="has no key"):

@@ -19,6 +19,7 @@ from pipeline.stages.promote import promote
 from pipeline.store import accounts, routing_snapshot
 from schema.routing import RouteLoss
 from schema.vocabulary import CarrierState
+from tests.world import World
 
 SNAPSHOTS = "SELECT count(*) FROM situations WHERE content ? 'carriers'"
 
@@ -27,7 +28,7 @@ def reasons(decision: Any) -> dict[str, RouteLoss | None]:
     return {each.route.carrier: each.loss for each in decision.candidates}
 
 
-def test_each_turn_of_a_message_is_told_with_why_the_others_lost(world: Any) -> None:
+def test_each_turn_of_a_message_is_told_with_why_the_others_lost(world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient:21": 1})
     world.add_carrier("beta", rank=2)
     world.add_carrier("gamma", rank=3)
@@ -46,7 +47,7 @@ def test_each_turn_of_a_message_is_told_with_why_the_others_lost(world: Any) -> 
     assert [each["outcome"] for each in second.attempts] == ["accepted"]
 
 
-def test_what_changed_since_changes_nothing_of_the_past(world: Any) -> None:
+def test_what_changed_since_changes_nothing_of_the_past(world: World) -> None:
     set_networks(world.rt, {"234801": "621-20"})
     set_route(world.rt, "621-20", "alpha", cost=4200, currency="EUR")
     [id_] = world.send().messages
@@ -67,7 +68,7 @@ def test_what_changed_since_changes_nothing_of_the_past(world: Any) -> None:
     ]
 
 
-def test_a_test_message_was_no_choice(world: Any) -> None:
+def test_a_test_message_was_no_choice(world: World) -> None:
     [id_] = world.send(test=True).messages
 
     found = explain(world.rt, id_)
@@ -77,11 +78,11 @@ def test_a_test_message_was_no_choice(world: Any) -> None:
     assert world.rows("SELECT count(situation_id) FROM batches") == [0]
 
 
-def test_what_nobody_knows_is_not_explained(world: Any) -> None:
+def test_what_nobody_knows_is_not_explained(world: World) -> None:
     assert explain(world.rt, world.rt.new_ids()) is None
 
 
-def test_a_message_is_found_by_the_beginning_of_its_id(world: Any) -> None:
+def test_a_message_is_found_by_the_beginning_of_its_id(world: World) -> None:
     first, second = world.send("+2348012345678", "+2348012345679").messages
 
     assert find(world.rt, str(first)) == [first]
@@ -92,7 +93,7 @@ def test_a_message_is_found_by_the_beginning_of_its_id(world: Any) -> None:
             find(world.rt, word)
 
 
-def test_where_a_message_would_go_is_told_and_nothing_is_sent(world: Any) -> None:
+def test_where_a_message_would_go_is_told_and_nothing_is_sent(world: World) -> None:
     set_carrier(world.rt, "beta", "simulated", {}, {"ucs2": False})
     set_route(world.rt, "NG", "beta")
 
@@ -108,7 +109,7 @@ def test_where_a_message_would_go_is_told_and_nothing_is_sent(world: Any) -> Non
         foresee(world.rt, "nobody", "+2348012345678", "ACME", "")
 
 
-def test_a_situation_is_kept_once_however_many_messages_it_decides(world: Any) -> None:
+def test_a_situation_is_kept_once_however_many_messages_it_decides(world: World) -> None:
     for _ in range(3):
         world.send("+2348012345678", "+447400123456")
     other = Runtime(world.rt.settings)
@@ -121,7 +122,7 @@ def test_a_situation_is_kept_once_however_many_messages_it_decides(world: Any) -
     assert world.rows("SELECT DISTINCT situation_id FROM batches") == [again]
 
 
-def test_accounts_without_routes_of_their_own_share_a_situation(world: Any) -> None:
+def test_accounts_without_routes_of_their_own_share_a_situation(world: World) -> None:
     with world.rt.begin() as conn:
         others = [accounts.create(conn, f"other{number}", "NGN") or 0 for number in range(3)]
     set_route(world.rt, "*", "alpha", account="other0")
@@ -135,7 +136,7 @@ def test_accounts_without_routes_of_their_own_share_a_situation(world: Any) -> N
     assert len(set(digests)) == 3
 
 
-def test_a_situation_that_was_rolled_back_is_kept_the_next_time(world: Any) -> None:
+def test_a_situation_that_was_rolled_back_is_kept_the_next_time(world: World) -> None:
     rt = world.rt
     for _ in range(2):
         with pytest.raises(KeyError), rt.begin() as conn:  # noqa: PT012
@@ -151,7 +152,7 @@ def test_a_situation_that_was_rolled_back_is_kept_the_next_time(world: Any) -> N
         assert routing_snapshot.read(conn, [kept]).keys() == {kept}
 
 
-def test_an_open_breaker_is_part_of_the_situation_of_those_whom_it_concerns(world: Any) -> None:
+def test_an_open_breaker_is_part_of_the_situation_of_those_whom_it_concerns(world: World) -> None:
     world.add_carrier("beta", rank=2)
 
     with world.rt.read_only() as conn:
@@ -164,7 +165,7 @@ def test_an_open_breaker_is_part_of_the_situation_of_those_whom_it_concerns(worl
     assert table["stranger", "stranger/NG"] is table[()]
 
 
-def test_a_thousand_past_decisions_come_out_as_they_did(world: Any) -> None:
+def test_a_thousand_past_decisions_come_out_as_they_did(world: World) -> None:
     lot = random.Random(7)
     _many_carriers(world)
     world.rt.snapshots.FRESH = 0.0
@@ -200,7 +201,7 @@ def test_a_thousand_past_decisions_come_out_as_they_did(world: Any) -> None:
     assert world.rows(SNAPSHOTS)[0] > 15
 
 
-def _many_carriers(world: Any) -> None:
+def _many_carriers(world: World) -> None:
     with world.rt.begin() as conn:
         accounts.set_sender(conn, world.account, "12345")
     set_networks(world.rt, {"234801": "621-20", "234803": "621-30"})
@@ -215,7 +216,7 @@ def _many_carriers(world: Any) -> None:
         set_route(world.rt, "*", name)
 
 
-def _change_something(world: Any, lot: random.Random) -> None:
+def _change_something(world: World, lot: random.Random) -> None:
     destination, carrier = lot.choice(["*", "NG", "IN", "234801", "621-30"]), lot.choice(["beta", "gamma", "delta"])
     account = lot.choice([None, "acme"])
     change = lot.choice(["route", "route", "route", "drain", "resume", "networks"])

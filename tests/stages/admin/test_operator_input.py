@@ -18,6 +18,7 @@ from pipeline.stages.admin.routes import drop_route, list_routes, set_route
 from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.admin.wallets import grant, set_credit_limit, top_up
 from schema.vocabulary import AccountState, CarrierState, SenderState
+from tests.world import World
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_nothing_is_added_that_is_no_amount(nowhere: Runtime, amount: int) -> No
         grant(nowhere, "acme", amount, "")
 
 
-def test_a_credit_limit_never_ends_above_the_debt(world: Any) -> None:
+def test_a_credit_limit_never_ends_above_the_debt(world: World) -> None:
     set_credit_limit(world.rt, "acme", 1_000_000)
     world.run("UPDATE wallets SET balance = -500")
 
@@ -112,7 +113,7 @@ def test_a_sender_s_state_changes(rt: Runtime) -> None:
     assert account(rt)["senders"] == {"12345": "rejected", "ACME": "approved"}
 
 
-def test_a_suspended_account_sends_nothing_until_it_is_resumed(world: Any) -> None:
+def test_a_suspended_account_sends_nothing_until_it_is_resumed(world: World) -> None:
     set_account_state(world.rt, "acme", AccountState.SUSPENDED)
     refused = world.send("+2348012345678")
     set_account_state(world.rt, "acme", AccountState.ACTIVE)
@@ -122,7 +123,7 @@ def test_a_suspended_account_sends_nothing_until_it_is_resumed(world: Any) -> No
     assert not taken.refusals
 
 
-def test_a_template_is_written_and_written_anew(world: Any) -> None:
+def test_a_template_is_written_and_written_anew(world: World) -> None:
     first = set_template(world.rt, "acme", "ride", "Your ride ${eta}")
     again = set_template(world.rt, "acme", "ride", "Your ride: ${eta}")
 
@@ -137,7 +138,7 @@ def test_a_template_has_a_name_and_a_text_that_fits(nowhere: Runtime, slug: str,
         set_template(nowhere, "acme", slug, body)
 
 
-def test_an_account_s_own_price_is_in_its_currency(world: Any) -> None:
+def test_an_account_s_own_price_is_in_its_currency(world: World) -> None:
     assert set_price(world.rt, "NG", None, 300, "acme") == "NGN"
     assert set_price(world.rt, "234803", "NGN", 0, None) == "NGN"
 
@@ -149,7 +150,7 @@ def test_an_account_s_own_price_is_in_its_currency(world: Any) -> None:
         set_price(world.rt, "NG", "NGN", -1, None)
 
 
-def test_of_the_prices_only_those_in_force_are_listed(world: Any) -> None:
+def test_of_the_prices_only_those_in_force_are_listed(world: World) -> None:
     set_price(world.rt, "NG", "NGN", 300, "acme")
     set_price(world.rt, "NG", "NGN", 350, "acme")
 
@@ -187,7 +188,7 @@ def test_a_carrier_that_nobody_could_speak_to_is_refused(
         set_carrier(nowhere, name, kind, given)
 
 
-def test_a_carrier_is_added_routed_paused_and_resumed(world: Any) -> None:
+def test_a_carrier_is_added_routed_paused_and_resumed(world: World) -> None:
     set_carrier(world.rt, "beta", "simulated", {})
     set_route(world.rt, "NG", "beta", account="acme")
     set_carrier_state(world.rt, "beta", CarrierState.DRAINED)
@@ -198,7 +199,7 @@ def test_a_carrier_is_added_routed_paused_and_resumed(world: Any) -> None:
     assert world.rows("SELECT carrier FROM provider_attempts ORDER BY message_id") == ["alpha", "beta"]
 
 
-def test_routes_are_listed_and_taken_away(world: Any) -> None:
+def test_routes_are_listed_and_taken_away(world: World) -> None:
     set_route(world.rt, "NG", "alpha", rank=2, weight=7, account="acme")
 
     lines = [(row["account"], row["destination"], row["rank"], row["weight"]) for row in list_routes(world.rt)]
@@ -216,7 +217,7 @@ def test_a_route_has_a_rank_and_a_weight_within_bounds(nowhere: Runtime, options
         set_route(nowhere, "NG", "alpha", **options)
 
 
-def test_what_is_not_there_is_said_by_name(world: Any) -> None:
+def test_what_is_not_there_is_said_by_name(world: World) -> None:
     rt = world.rt
 
     for asked in (
@@ -231,7 +232,7 @@ def test_what_is_not_there_is_said_by_name(world: Any) -> None:
             asked()
 
 
-def test_an_account_subscribes_to_its_events(world: Any) -> None:
+def test_an_account_subscribes_to_its_events(world: World) -> None:
     subscribe(world.rt, "acme", True)
     world.send("+2348012345678")
     subscribe(world.rt, "acme", False)

@@ -1,27 +1,27 @@
 """The carriers' own records beside ours."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from pipeline.stages.admin.reconciliation import CarrierRecord, RecordDifference, reconcile
+from tests.world import World
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
 
 
-def statement(world: Any) -> list[CarrierRecord]:
+def statement(world: World) -> list[CarrierRecord]:
     """Return what the carriers would say: just what we recorded as accepted."""
     rows = world.rows("SELECT message_id, carrier, carrier_ref FROM provider_attempts WHERE outcome = 'accepted'")
     return [CarrierRecord(*row) for row in rows]
 
 
-def compare(world: Any, taken: list[CarrierRecord]) -> RecordDifference:
+def compare(world: World, taken: list[CarrierRecord]) -> RecordDifference:
     return reconcile(world.rt, taken, ["alpha"], LONG_AGO)
 
 
-def test_two_records_of_the_same_agree(world: Any) -> None:
+def test_two_records_of_the_same_agree(world: World) -> None:
     world.send("+2348012345678", "+2348012345679")
 
     found = compare(world, statement(world))
@@ -30,7 +30,7 @@ def test_two_records_of_the_same_agree(world: Any) -> None:
     assert found.sound
 
 
-def test_a_message_taken_that_we_have_no_attempt_of_is_found(world: Any) -> None:
+def test_a_message_taken_that_we_have_no_attempt_of_is_found(world: World) -> None:
     world.send("+2348012345678")
 
     found = compare(world, [*statement(world), CarrierRecord(uuid4(), "alpha", "x1")])
@@ -38,7 +38,7 @@ def test_a_message_taken_that_we_have_no_attempt_of_is_found(world: Any) -> None
     assert (found.unheard, found.sound) == (1, False)
 
 
-def test_an_attempt_the_carrier_does_not_know_is_found(world: Any) -> None:
+def test_an_attempt_the_carrier_does_not_know_is_found(world: World) -> None:
     world.send("+2348012345678", "+2348012345679")
 
     found = compare(world, statement(world)[:1])
@@ -46,7 +46,7 @@ def test_an_attempt_the_carrier_does_not_know_is_found(world: Any) -> None:
     assert (found.unfounded, found.sound) == (1, False)
 
 
-def test_a_message_taken_twice_without_doubt_is_found(world: Any) -> None:
+def test_a_message_taken_twice_without_doubt_is_found(world: World) -> None:
     world.send("+2348012345678")
     [taken] = statement(world)
 
@@ -56,7 +56,7 @@ def test_a_message_taken_twice_without_doubt_is_found(world: Any) -> None:
 
 
 @pytest.mark.unsound("its batch is said to be sent once more")
-def test_a_message_sent_once_more_on_purpose_may_be_taken_twice(world: Any) -> None:
+def test_a_message_sent_once_more_on_purpose_may_be_taken_twice(world: World) -> None:
     world.send("+2348012345678")
     [taken] = statement(world)
     world.run("UPDATE batches SET again = 'undelivered'")
@@ -66,7 +66,7 @@ def test_a_message_sent_once_more_on_purpose_may_be_taken_twice(world: Any) -> N
     assert (found.doubled, found.unflagged) == (1, 0)
 
 
-def test_a_message_in_doubt_may_have_been_taken(world: Any) -> None:
+def test_a_message_in_doubt_may_have_been_taken(world: World) -> None:
     world.add_carrier("alpha", {"silent": 1})
     answer = world.send("+2348012345678")
 
@@ -75,7 +75,7 @@ def test_a_message_in_doubt_may_have_been_taken(world: Any) -> None:
     assert found.sound
 
 
-def test_carriers_that_did_not_speak_are_left_alone(world: Any) -> None:
+def test_carriers_that_did_not_speak_are_left_alone(world: World) -> None:
     world.send("+2348012345678")
 
     assert reconcile(world.rt, [], [], LONG_AGO).sound

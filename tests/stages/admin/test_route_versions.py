@@ -13,6 +13,7 @@ from pipeline.stages.admin.networks import list_networks, set_networks
 from pipeline.stages.admin.prices import set_price
 from pipeline.stages.admin.routes import drop_route, list_routes, set_route
 from pipeline.store import carriers, routing_snapshot
+from tests.world import World
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
 LATER = SOON + timedelta(hours=1)
@@ -24,14 +25,14 @@ def versions(rt: Runtime, *, over: bool = False) -> list[tuple[Any, ...]]:
     return [tuple(row[word] for word in ("rank", "weight", "stands", "from_at", "until_at")) for row in rows]
 
 
-def in_force(world: Any) -> list[tuple[str, int]]:
+def in_force(world: World) -> list[tuple[str, int]]:
     """Return destination and rank of what the account's messages are given carriers by."""
     with world.rt.read_only() as conn:
         choice = routing_snapshot.choices(conn, world.rt.snapshots, [world.account])[world.account]
     return sorted((route.destination, route.rank) for route in choice.table.snapshot.routes)
 
 
-def pass_time(world: Any, hours: float) -> None:
+def pass_time(world: World, hours: float) -> None:
     world.run(
         "UPDATE routes SET from_at = from_at - %(h)s * interval '1 hour',"
         " until_at = until_at - %(h)s * interval '1 hour'",
@@ -39,7 +40,7 @@ def pass_time(world: Any, hours: float) -> None:
     )
 
 
-def test_a_version_ends_where_the_next_begins(world: Any) -> None:
+def test_a_version_ends_where_the_next_begins(world: World) -> None:
     set_route(world.rt, "NG", "alpha", rank=1)
     set_route(world.rt, "NG", "alpha", rank=2)
 
@@ -50,7 +51,7 @@ def test_a_version_ends_where_the_next_begins(world: Any) -> None:
     assert [row[0] for row in versions(world.rt)] == [2]
 
 
-def test_a_version_to_come_is_in_force_from_its_moment_on(world: Any) -> None:
+def test_a_version_to_come_is_in_force_from_its_moment_on(world: World) -> None:
     set_route(world.rt, "NG", "alpha", rank=1)
     set_route(world.rt, "NG", "alpha", rank=2, from_at=SOON, until_at=LATER)
 
@@ -68,28 +69,28 @@ def test_a_version_to_come_is_in_force_from_its_moment_on(world: Any) -> None:
     assert in_force(world) == [("*", 1)]
 
 
-def test_a_version_lasts_no_longer_than_until_the_one_that_was_planned(world: Any) -> None:
+def test_a_version_lasts_no_longer_than_until_the_one_that_was_planned(world: World) -> None:
     set_route(world.rt, "NG", "alpha", rank=9, from_at=SOON)
     set_route(world.rt, "NG", "alpha", rank=1)
 
     assert [(row[0], row[2], row[4]) for row in versions(world.rt)] == [(1, "in force", SOON), (9, "to come", None)]
 
 
-def test_a_planned_version_can_be_planned_otherwise(world: Any) -> None:
+def test_a_planned_version_can_be_planned_otherwise(world: World) -> None:
     set_route(world.rt, "NG", "alpha", rank=9, from_at=SOON)
     set_route(world.rt, "NG", "alpha", rank=8, weight=0, from_at=SOON)
 
     assert [row[:3] for row in versions(world.rt, over=True)] == [(8, 0, "to come")]
 
 
-def test_saying_the_same_again_makes_no_version(world: Any) -> None:
+def test_saying_the_same_again_makes_no_version(world: World) -> None:
     for _ in range(3):
         set_route(world.rt, "NG", "alpha", rank=2, cost=4200, currency="EUR")
 
     assert len(versions(world.rt, over=True)) == 1
 
 
-def test_a_dropped_route_ends_now_and_has_no_version_to_come(world: Any) -> None:
+def test_a_dropped_route_ends_now_and_has_no_version_to_come(world: World) -> None:
     set_route(world.rt, "NG", "alpha")
     set_route(world.rt, "NG", "alpha", rank=2, from_at=SOON)
 
@@ -100,7 +101,7 @@ def test_a_dropped_route_ends_now_and_has_no_version_to_come(world: Any) -> None
         drop_route(world.rt, "NG", "alpha")
 
 
-def test_two_operators_at_once_leave_one_version_in_force(world: Any) -> None:
+def test_two_operators_at_once_leave_one_version_in_force(world: World) -> None:
     runtimes = [Runtime(world.rt.settings) for _ in range(4)]
 
     def change(rt: Runtime, rank: int) -> None:
@@ -128,12 +129,12 @@ def test_two_operators_at_once_leave_one_version_in_force(world: Any) -> None:
         ({"until_at": datetime(2020, 1, 1, tzinfo=UTC)}, "ends after it begins"),
     ],
 )
-def test_a_version_that_makes_no_sense_is_refused(world: Any, asked: dict[str, Any], words: str) -> None:
+def test_a_version_that_makes_no_sense_is_refused(world: World, asked: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         set_route(world.rt, "NG", "alpha", **asked)
 
 
-def test_a_network_is_a_destination_of_routes_only(world: Any) -> None:
+def test_a_network_is_a_destination_of_routes_only(world: World) -> None:
     set_route(world.rt, "621-20", "alpha")
 
     with pytest.raises(InvalidInput, match="is not a destination"):
@@ -148,7 +149,7 @@ def test_a_network_is_a_destination_of_routes_only(world: Any) -> None:
         ({"234": "62120"}, "is not a network"),
     ],
 )
-def test_a_numbering_plan_that_cannot_be_read_changes_nothing(world: Any, plan: dict[str, str], words: str) -> None:
+def test_a_numbering_plan_that_cannot_be_read_changes_nothing(world: World, plan: dict[str, str], words: str) -> None:
     set_networks(world.rt, {"234": "621-30"})
 
     with pytest.raises(InvalidInput, match=words):
@@ -158,12 +159,12 @@ def test_a_numbering_plan_that_cannot_be_read_changes_nothing(world: Any, plan: 
 
 
 @pytest.mark.parametrize("capabilities", [{"mms": True}, {"ucs2": "no"}])
-def test_a_capability_is_one_of_few_and_true_or_false(world: Any, capabilities: dict[str, Any]) -> None:
+def test_a_capability_is_one_of_few_and_true_or_false(world: World, capabilities: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="alphanumeric, ucs2, dlt"):
         set_carrier(world.rt, "beta", "simulated", {}, capabilities)
 
 
-def test_new_settings_leave_capabilities_as_they_were(world: Any) -> None:
+def test_new_settings_leave_capabilities_as_they_were(world: World) -> None:
     set_carrier(world.rt, "beta", "simulated", {}, {"ucs2": False})
     set_carrier(world.rt, "beta", "simulated", {"script": {"seed": 3}})
 

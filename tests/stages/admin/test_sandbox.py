@@ -1,7 +1,6 @@
 """What a fresh installation is given, and what one in earnest is not."""
 
 from dataclasses import replace
-from typing import Any
 
 from pipeline.runtime import Runtime
 from pipeline.stages.admin.accounts import list_accounts
@@ -10,6 +9,7 @@ from pipeline.stages.admin.carriers import list_carriers
 from pipeline.stages.admin.prices import list_prices
 from pipeline.stages.admin.routes import list_routes
 from pipeline.stages.admin.sandbox import Sandbox, set_up_sandbox
+from tests.world import World
 
 SANDBOX = Sandbox(
     account="demo",
@@ -21,7 +21,7 @@ SANDBOX = Sandbox(
 )
 
 
-def test_a_fresh_installation_sends_at_once(rt: Runtime, world: Any) -> None:
+def test_a_fresh_installation_sends_at_once(rt: Runtime, world: World) -> None:
     world.run("DELETE FROM routes")
     world.run("DELETE FROM carriers WHERE name = 'alpha'")
 
@@ -64,7 +64,7 @@ def test_no_other_account_meets_the_sandbox_s_carriers_and_prices(rt: Runtime) -
     assert {row["account"] for row in list_prices(rt)} == {"demo"}
 
 
-def test_where_carriers_were_added_in_earnest_none_are_brought(world: Any) -> None:
+def test_where_carriers_were_added_in_earnest_none_are_brought(world: World) -> None:
     set_up_sandbox(world.rt, SANDBOX)
 
     assert {row.name for row in list_carriers(world.rt)} == {"alpha", "simulated"}

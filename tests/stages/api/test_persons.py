@@ -18,6 +18,7 @@ from pipeline.store import accounts
 from schema.api import PersonEvent
 from schema.vocabulary import EndpointState, NumberMove
 from tests.dialects.vendors import Vendor
+from tests.world import World
 
 NUMBER = "+4915205555555"
 
@@ -27,7 +28,7 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
 
 
-def endpoint(world: Any, dialect: Vendor = Vendor.SOLARIS, **fields: Any) -> UUID:
+def endpoint(world: World, dialect: Vendor = Vendor.SOLARIS, **fields: Any) -> UUID:
     url = "https://hooks.example.org/sms"
     made, _ = webhook_endpoints.create(
         world.rt, world.account, DIALECTS[dialect], url, verify=lambda *_: None, **fields
@@ -35,7 +36,7 @@ def endpoint(world: Any, dialect: Vendor = Vendor.SOLARIS, **fields: Any) -> UUI
     return made.id
 
 
-def number(world: Any, person: str = "anna") -> UUID:
+def number(world: World, person: str = "anna") -> UUID:
     """Give a person a number; return its id."""
     find_or_create(world.rt, world.account, person)
     given = add_number(world.rt, world.account, person, NUMBER)
@@ -44,16 +45,16 @@ def number(world: Any, person: str = "anna") -> UUID:
     return given.phone_id
 
 
-def claim(world: Any) -> list[DeliveryJob]:
+def claim(world: World) -> list[DeliveryJob]:
     world.run("UPDATE deliveries SET due_at = now() - interval '1 second' WHERE state = 'waiting'")
     return webhook_deliveries.claim(world.rt, {}, 100).jobs
 
 
-def notification(world: Any) -> list[tuple[str, str, UUID]]:
+def notification(world: World) -> list[tuple[str, str, UUID]]:
     return list(world.rows("SELECT person_id, status, message_id FROM deliveries ORDER BY at, status"))
 
 
-def test_each_is_found_with_the_sender_that_his_own_account_has_where_his_number_is(world: Any) -> None:
+def test_each_is_found_with_the_sender_that_his_own_account_has_where_his_number_is(world: World) -> None:
     with world.rt.begin() as conn:
         other, bare = accounts.create(conn, "other", "NGN"), accounts.create(conn, "bare", "NGN")
         assert other
@@ -72,7 +73,7 @@ def test_each_is_found_with_the_sender_that_his_own_account_has_where_his_number
     assert [each.sender for each in found] == [None, "GERMAN", "OTHER", "OTHER"]
 
 
-def test_each_solaris_endpoint_is_told_of_a_new_number_and_that_it_went(world: Any) -> None:
+def test_each_solaris_endpoint_is_told_of_a_new_number_and_that_it_went(world: World) -> None:
     one, other = endpoint(world), endpoint(world)
     endpoint(world, Vendor.ROBASE)
 
@@ -85,7 +86,7 @@ def test_each_solaris_endpoint_is_told_of_a_new_number_and_that_it_went(world: A
     assert world.rows("SELECT count(DISTINCT event_id) FROM deliveries") == [2]
 
 
-def test_an_operators_word_is_told_too(world: Any) -> None:
+def test_an_operators_word_is_told_too(world: World) -> None:
     endpoint(world)
 
     add_person(world.rt, "acme", "anna")
@@ -99,7 +100,7 @@ def test_an_operators_word_is_told_too(world: Any) -> None:
     assert [status for _, status, _ in notification(world)] == ["number_created", "number_deleted"]
 
 
-def test_what_did_not_happen_is_not_told(world: Any) -> None:
+def test_what_did_not_happen_is_not_told(world: World) -> None:
     endpoint(world)
     made = number(world)
 
@@ -111,14 +112,14 @@ def test_what_did_not_happen_is_not_told(world: Any) -> None:
     assert notification(world) == [("anna", "number_created", made)]
 
 
-def test_who_has_no_endpoint_is_told_nothing_later(world: Any) -> None:
+def test_who_has_no_endpoint_is_told_nothing_later(world: World) -> None:
     number(world)
     endpoint(world)
 
     assert notification(world) == []
 
 
-def test_the_call_holds_all_that_is_told(world: Any) -> None:
+def test_the_call_holds_all_that_is_told(world: World) -> None:
     id_ = endpoint(world, events=["PERSON_MOBILE_NUMBER_CREATED"])
     made = number(world)
 
@@ -135,7 +136,7 @@ def test_the_call_holds_all_that_is_told(world: Any) -> None:
     assert (job.channel, len(job.secrets)) == (id_, 1)
 
 
-def test_that_a_number_went_is_told_after_that_it_came(world: Any) -> None:
+def test_that_a_number_went_is_told_after_that_it_came(world: World) -> None:
     endpoint(world)
     drop_number(world.rt, world.account, "anna", number(world))
 
@@ -148,7 +149,7 @@ def test_that_a_number_went_is_told_after_that_it_came(world: Any) -> None:
     assert [each.notification.move for each in (first, second)] == [NumberMove.CREATED, NumberMove.DELETED]  # type: ignore[union-attr]
 
 
-def test_numbers_and_messages_are_told_side_by_side(world: Any) -> None:
+def test_numbers_and_messages_are_told_side_by_side(world: World) -> None:
     endpoint(world)
     number(world)
     world.send()
@@ -176,7 +177,7 @@ def test_numbers_and_messages_are_told_side_by_side(world: Any) -> None:
         ),
     ],
 )
-def test_who_is_no_more_is_not_called(world: Any, end: Callable[[Any, UUID], Any], left: list[Any]) -> None:
+def test_who_is_no_more_is_not_called(world: World, end: Callable[[Any, UUID], Any], left: list[Any]) -> None:
     id_ = endpoint(world)
     number(world)
     end(world, id_)
@@ -185,7 +186,7 @@ def test_who_is_no_more_is_not_called(world: Any, end: Callable[[Any, UUID], Any
     assert world.rows("SELECT state, answer FROM deliveries") == left
 
 
-def test_only_its_own_account_tells_it_again(world: Any) -> None:
+def test_only_its_own_account_tells_it_again(world: World) -> None:
     endpoint(world)
     made = number(world)
     webhook_deliveries.record(world.rt, [CallOutcome(each, "200", accepted=True) for each in claim(world)])

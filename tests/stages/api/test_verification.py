@@ -17,6 +17,7 @@ from pipeline.stages.hourly_maintenance import CHALLENGE_DAYS, maintain
 from pipeline.store import accounts
 from pipeline.store.api import challenges
 from schema.vocabulary import ChallengeState, SenderState
+from tests.world import World
 
 CODE, WRONG = "1234567", "7654321"
 
@@ -27,7 +28,7 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough"), "pool_size": 8})
 
 
-def opened(world: Any, code: str = CODE, attempts: int = 3, seconds: float = 300, **fields: Any) -> UUID:
+def opened(world: World, code: str = CODE, attempts: int = 3, seconds: float = 300, **fields: Any) -> UUID:
     """Return the id of an open challenge."""
     id_: UUID = world.rt.new_ids()
     ends = world.rt.now() + timedelta(seconds=seconds)
@@ -36,25 +37,25 @@ def opened(world: Any, code: str = CODE, attempts: int = 3, seconds: float = 300
     return id_
 
 
-def guess(world: Any, id_: UUID, code: str) -> CheckedCode:
+def guess(world: World, id_: UUID, code: str) -> CheckedCode:
     return check(world.rt, world.account, id_, code)
 
 
-def counted(world: Any, id_: UUID) -> int:
+def counted(world: World, id_: UUID) -> int:
     [found] = world.rows("SELECT attempts FROM challenges WHERE id = %(id)s", id=id_)
     return int(found)
 
 
-def state(world: Any, id_: UUID) -> ChallengeState:
+def state(world: World, id_: UUID) -> ChallengeState:
     with world.rt.begin() as conn:
         return challenges.states(conn, [id_])[id_]
 
 
-def expire(world: Any, id_: UUID) -> None:
+def expire(world: World, id_: UUID) -> None:
     world.run("UPDATE challenges SET expires_at = now() - interval '1 second' WHERE id = %(id)s", id=id_)
 
 
-def test_the_right_code_is_valid_again_and_again_and_counts_nothing(world: Any) -> None:
+def test_the_right_code_is_valid_again_and_again_and_counts_nothing(world: World) -> None:
     id_ = opened(world, attempts=1)
 
     assert [guess(world, id_, CODE) for _ in range(3)] == [CheckedCode.VALID] * 3
@@ -62,14 +63,14 @@ def test_the_right_code_is_valid_again_and_again_and_counts_nothing(world: Any) 
 
 
 @pytest.mark.parametrize("wrong", [WRONG, CODE[:-1], CODE + "0", "", " " + CODE, "é", "\0", "x" * 10_000])
-def test_anything_else_is_invalid_and_counts(world: Any, wrong: str) -> None:
+def test_anything_else_is_invalid_and_counts(world: World, wrong: str) -> None:
     id_ = opened(world)
 
     assert guess(world, id_, wrong) is CheckedCode.INVALID
     assert (counted(world, id_), state(world, id_)) == (1, ChallengeState.OPEN)
 
 
-def test_after_the_last_guess_even_the_right_code_comes_too_late(world: Any) -> None:
+def test_after_the_last_guess_even_the_right_code_comes_too_late(world: World) -> None:
     id_ = opened(world, attempts=5)
 
     assert [guess(world, id_, WRONG) for _ in range(5)] == [CheckedCode.INVALID] * 5
@@ -78,7 +79,7 @@ def test_after_the_last_guess_even_the_right_code_comes_too_late(world: Any) -> 
     assert (counted(world, id_), state(world, id_)) == (5, ChallengeState.FAILED)
 
 
-def test_the_right_code_among_wrong_ones_leaves_their_count(world: Any) -> None:
+def test_the_right_code_among_wrong_ones_leaves_their_count(world: World) -> None:
     id_ = opened(world)
 
     found = [guess(world, id_, code) for code in (WRONG, CODE, WRONG, WRONG, CODE)]
@@ -93,7 +94,7 @@ def test_the_right_code_among_wrong_ones_leaves_their_count(world: Any) -> None:
     assert state(world, id_) is ChallengeState.VERIFIED
 
 
-def test_time_goes_before_the_count_and_before_the_right_code(world: Any) -> None:
+def test_time_goes_before_the_count_and_before_the_right_code(world: World) -> None:
     spent, fresh = opened(world, attempts=1), opened(world)
     guess(world, spent, WRONG)
     guess(world, fresh, CODE)
@@ -105,7 +106,7 @@ def test_time_goes_before_the_count_and_before_the_right_code(world: Any) -> Non
     assert (counted(world, spent), counted(world, fresh)) == (1, 0)
 
 
-def test_a_code_is_good_until_its_last_moment(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_code_is_good_until_its_last_moment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     id_ = opened(world)
     [ends] = world.rows("SELECT expires_at FROM challenges WHERE id = %(id)s", id=id_)
 
@@ -115,7 +116,7 @@ def test_a_code_is_good_until_its_last_moment(world: Any, monkeypatch: pytest.Mo
     assert guess(world, id_, CODE) is CheckedCode.EXPIRED
 
 
-def test_what_nobody_opened_is_unknown_and_so_is_anothers(world: Any) -> None:
+def test_what_nobody_opened_is_unknown_and_so_is_anothers(world: World) -> None:
     id_ = opened(world)
 
     assert guess(world, world.rt.new_ids(), CODE) is CheckedCode.UNKNOWN
@@ -123,7 +124,7 @@ def test_what_nobody_opened_is_unknown_and_so_is_anothers(world: Any) -> None:
     assert counted(world, id_) == 0
 
 
-def test_a_code_opens_no_other_challenge(world: Any) -> None:
+def test_a_code_opens_no_other_challenge(world: World) -> None:
     first, second = opened(world), opened(world)
 
     hashes = world.rows("SELECT DISTINCT code_hash FROM challenges WHERE id = ANY(%(ids)s)", ids=[first, second])
@@ -131,7 +132,7 @@ def test_a_code_opens_no_other_challenge(world: Any) -> None:
     assert all(CODE.encode() not in each for each in hashes)
 
 
-def test_fifty_wrong_guesses_at_once_are_counted_exactly(world: Any) -> None:
+def test_fifty_wrong_guesses_at_once_are_counted_exactly(world: World) -> None:
     id_ = opened(world, attempts=7)
 
     with ThreadPoolExecutor(8) as crowd:
@@ -142,7 +143,7 @@ def test_fifty_wrong_guesses_at_once_are_counted_exactly(world: Any) -> None:
     assert counted(world, id_) == 7
 
 
-def test_fifty_guesses_below_the_limit_are_all_counted(world: Any) -> None:
+def test_fifty_guesses_below_the_limit_are_all_counted(world: World) -> None:
     id_ = opened(world, attempts=100)
 
     with ThreadPoolExecutor(8) as crowd:
@@ -152,7 +153,7 @@ def test_fifty_guesses_below_the_limit_are_all_counted(world: Any) -> None:
     assert counted(world, id_) == 50
 
 
-def test_a_challenge_that_is_there_stays_as_it_is(world: Any) -> None:
+def test_a_challenge_that_is_there_stays_as_it_is(world: World) -> None:
     id_ = opened(world, attempts=1)
     guess(world, id_, WRONG)
     ends = world.rt.now() + timedelta(hours=1)
@@ -164,13 +165,13 @@ def test_a_challenge_that_is_there_stays_as_it_is(world: Any) -> None:
     assert world.rows("SELECT count(*) FROM challenges") == [2]
 
 
-def test_opening_nothing_asks_nothing_of_the_database(world: Any) -> None:
+def test_opening_nothing_asks_nothing_of_the_database(world: World) -> None:
     open_challenges(world.rt, [])
 
     assert world.rows("SELECT count(*) FROM challenges") == [0]
 
 
-def test_a_completion_is_noted_once(world: Any) -> None:
+def test_a_completion_is_noted_once(world: World) -> None:
     id_ = opened(world)
 
     assert complete(world.rt, world.account, id_)
@@ -179,7 +180,7 @@ def test_a_completion_is_noted_once(world: Any) -> None:
     assert world.rows("SELECT completed_at FROM challenges WHERE id = %(id)s", id=id_) == [first]
 
 
-def test_only_its_own_account_completes_a_challenge(world: Any) -> None:
+def test_only_its_own_account_completes_a_challenge(world: World) -> None:
     id_ = opened(world)
 
     assert not complete(world.rt, world.account + 1, id_)
@@ -187,7 +188,7 @@ def test_only_its_own_account_completes_a_challenge(world: Any) -> None:
     assert world.rows("SELECT completed_at FROM challenges WHERE id = %(id)s", id=id_) == [None]
 
 
-def test_old_challenges_are_forgotten(world: Any) -> None:
+def test_old_challenges_are_forgotten(world: World) -> None:
     old, young = opened(world), opened(world)
     ages = {old: CHALLENGE_DAYS + 1, young: CHALLENGE_DAYS - 1}
     for id_, days in ages.items():
@@ -211,13 +212,13 @@ def test_codes_have_the_digits_asked_for_and_differ() -> None:
     assert {len(make_code(digits)) for digits in (3, 6) for _ in range(50)} == {3, 6}
 
 
-def test_a_challenge_tells_nobody_its_hash(world: Any) -> None:
+def test_a_challenge_tells_nobody_its_hash(world: World) -> None:
     made = challenge(world.rt, world.rt.new_ids(), 1, CODE, expires_at=world.rt.now(), max_attempts=3)
 
     assert "code_hash" not in repr(made)
 
 
-def test_the_answers_come_in_the_order_asked(world: Any) -> None:
+def test_the_answers_come_in_the_order_asked(world: World) -> None:
     sent = world.send(door=API, message_class="otp")
     other = world.send()
 
@@ -238,7 +239,7 @@ def test_the_answers_come_in_the_order_asked(world: Any) -> None:
 # Senders ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_sender_is_the_first_wished_that_is_approved_or_the_accounts_first(world: Any) -> None:
+def test_a_sender_is_the_first_wished_that_is_approved_or_the_accounts_first(world: World) -> None:
     with world.rt.begin() as conn:
         accounts.set_sender(conn, world.account, "SECOND")
         accounts.set_sender(conn, world.account, "PENDING", SenderState.PENDING)
@@ -259,7 +260,7 @@ def test_a_sender_is_the_first_wished_that_is_approved_or_the_accounts_first(wor
     assert found == ["ACME", "SECOND", "SECOND", "ACME", None]
 
 
-def test_a_sender_is_one_that_is_approved_where_the_number_is(world: Any) -> None:
+def test_a_sender_is_one_that_is_approved_where_the_number_is(world: World) -> None:
     with world.rt.begin() as conn:
         for sender in ("GERMAN", "AFRICA"):
             accounts.set_sender(conn, world.account, sender)

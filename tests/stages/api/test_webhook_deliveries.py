@@ -23,6 +23,7 @@ from pipeline.store import receipts
 from schema.carriage import Receipt
 from schema.vocabulary import Code, ReceiptVerdict, Status
 from tests.dialects.vendors import Vendor
+from tests.world import World
 
 #: a schedule with one further try
 ONCE_MORE = (60.0,)
@@ -34,12 +35,12 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def endpoint(world: Any) -> UUID:
+def endpoint(world: World) -> UUID:
     """An endpoint of the world's account."""
     return make(world)
 
 
-def make(world: Any, dialect: Vendor = Vendor.ROBASE) -> UUID:
+def make(world: World, dialect: Vendor = Vendor.ROBASE) -> UUID:
     url = "https://hooks.example.org/sms"
     made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, verify=lambda *_: None)
     return made.id
@@ -61,11 +62,11 @@ def failed(job: DeliveryJob, schedule: tuple[float, ...] = ONCE_MORE, **fields: 
     return CallOutcome(job, "500", accepted=False, schedule=schedule, **fields)
 
 
-def make_due(world: Any) -> None:
+def make_due(world: World) -> None:
     world.run("UPDATE deliveries SET due_at = now() - interval '1 second' WHERE state = 'waiting'")
 
 
-def make_delivered(world: Any) -> None:
+def make_delivered(world: World) -> None:
     """Let a receipt say that every sent message was delivered."""
     sent = world.rows("SELECT id FROM messages WHERE status = 'sent'")
     kept = [Receipt("alpha", str(each), ReceiptVerdict.DELIVERED, None, each, None, None, "{}") for each in sent]
@@ -74,14 +75,14 @@ def make_delivered(world: Any) -> None:
     settle(world.rt)
 
 
-def states(world: Any) -> list[tuple[str, str, int]]:
+def states(world: World) -> list[tuple[str, str, int]]:
     return sorted(world.rows("SELECT status, state, tries FROM deliveries"))
 
 
 # Which moves ---------------------------------------------------------------------------------------------------
 
 
-def test_a_message_is_told_of_from_queued_to_sent(world: Any, endpoint: UUID) -> None:
+def test_a_message_is_told_of_from_queued_to_sent(world: World, endpoint: UUID) -> None:
     answer = world.send()
 
     [queued] = claim(world.rt)
@@ -117,7 +118,7 @@ def test_a_message_is_told_of_from_queued_to_sent(world: Any, endpoint: UUID) ->
     assert sent.secrets[0].startswith(b"whsec_")
 
 
-def test_what_nobody_pays_for_is_told_as_rejected(world: Any, endpoint: UUID) -> None:
+def test_what_nobody_pays_for_is_told_as_rejected(world: World, endpoint: UUID) -> None:
     world.run("UPDATE wallets SET balance = 400")
 
     world.send("+2348012345678", "+2348012345679")
@@ -126,7 +127,7 @@ def test_what_nobody_pays_for_is_told_as_rejected(world: Any, endpoint: UUID) ->
     assert sorted(world.rows("SELECT status FROM events")) == ["queued", "rejected", "sent"]
 
 
-def test_a_scheduled_message_is_queued_when_its_minute_comes_and_once(world: Any, endpoint: UUID) -> None:
+def test_a_scheduled_message_is_queued_when_its_minute_comes_and_once(world: World, endpoint: UUID) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1})
     world.pay(world.submit(world.order(send_at=datetime.now(UTC) + timedelta(hours=1))))
     early = claim(world.rt)
@@ -140,7 +141,7 @@ def test_a_scheduled_message_is_queued_when_its_minute_comes_and_once(world: Any
     assert world.rows("SELECT status FROM events") == ["queued"]
 
 
-def test_a_message_taken_back_is_told_as_cancelled(world: Any, endpoint: UUID) -> None:
+def test_a_message_taken_back_is_told_as_cancelled(world: World, endpoint: UUID) -> None:
     [answer] = world.submit(world.order(send_at=datetime.now(UTC) + timedelta(hours=1)))
     world.pay([answer])
 
@@ -149,7 +150,7 @@ def test_a_message_taken_back_is_told_as_cancelled(world: Any, endpoint: UUID) -
     assert statuses(claim(world.rt)) == ["cancelled"]
 
 
-def test_delivered_and_failed_are_told(world: Any, endpoint: UUID) -> None:
+def test_delivered_and_failed_are_told(world: World, endpoint: UUID) -> None:
     world.add_carrier("alpha", {"numbers": {"08": "refuse:1"}})
     world.send("+2348012345607", "+2348012345608")
 
@@ -158,7 +159,7 @@ def test_delivered_and_failed_are_told(world: Any, endpoint: UUID) -> None:
     assert sorted(world.rows("SELECT status FROM events")) == ["delivered", "failed", "queued", "queued", "sent"]
 
 
-def test_what_failed_and_was_delivered_after_all_is_told_again_and_in_that_order(world: Any, endpoint: UUID) -> None:
+def test_what_failed_and_was_delivered_after_all_is_told_again_and_in_that_order(world: World, endpoint: UUID) -> None:
     [message] = world.send().messages
     world.run("UPDATE deliveries SET state = 'delivered', done_at = now()")
     for verdict in (ReceiptVerdict.FAILED, ReceiptVerdict.DELIVERED):
@@ -174,7 +175,7 @@ def test_what_failed_and_was_delivered_after_all_is_told_again_and_in_that_order
     assert second.notification.event != first.notification.event
 
 
-def test_each_endpoint_hears_with_the_same_events_id(world: Any) -> None:
+def test_each_endpoint_hears_with_the_same_events_id(world: World) -> None:
     one, other = make(world), make(world)
     world.send()
 
@@ -185,7 +186,7 @@ def test_each_endpoint_hears_with_the_same_events_id(world: Any) -> None:
     assert len({each.notification.delivery for each in jobs}) == 2
 
 
-def test_an_endpoint_hears_of_its_own_door_and_of_orders_that_came_by_none(world: Any, endpoint: UUID) -> None:
+def test_an_endpoint_hears_of_its_own_door_and_of_orders_that_came_by_none(world: World, endpoint: UUID) -> None:
     ours = world.send().messages[0]
     through = world.send(door="robase.batch").messages[0]
     world.send(door="webex")
@@ -193,7 +194,7 @@ def test_an_endpoint_hears_of_its_own_door_and_of_orders_that_came_by_none(world
     assert {each.notification.message for each in claim(world.rt)} == {ours, through}
 
 
-def test_a_callback_hears_in_the_endpoints_stead_and_is_signed_with_its_key(world: Any) -> None:
+def test_a_callback_hears_in_the_endpoints_stead_and_is_signed_with_its_key(world: World) -> None:
     make(world, Vendor.TELESIGN)
     challenge(world, request := world.rt.new_ids())
     world.deliver_all(world.pay(_ingest(world, request)))
@@ -205,7 +206,7 @@ def test_a_callback_hears_in_the_endpoints_stead_and_is_signed_with_its_key(worl
     assert (job.notification.endpoint, job.notification.request) == (None, request)
 
 
-def test_telesigns_endpoint_is_signed_with_the_accounts_key(world: Any) -> None:
+def test_telesigns_endpoint_is_signed_with_the_accounts_key(world: World) -> None:
     endpoint = make(world, Vendor.TELESIGN)
     challenge(world, uuid4())
     world.send()
@@ -215,7 +216,7 @@ def test_telesigns_endpoint_is_signed_with_the_accounts_key(world: Any) -> None:
     assert (job.secrets, job.notification.handle, job.notification.endpoint) == ((b"the key",), "CUSTOMER", endpoint)
 
 
-def challenge(world: Any, request: UUID) -> None:
+def challenge(world: World, request: UUID) -> None:
     """Write a TeleSign key, and a challenge sent with it that names a callback."""
     world.run(
         """
@@ -230,7 +231,7 @@ def challenge(world: Any, request: UUID) -> None:
     )
 
 
-def _ingest(world: Any, request: UUID) -> Any:
+def _ingest(world: World, request: UUID) -> Any:
     from pipeline.stages.admit import admit
     from pipeline.stages.ingest import ingest
 
@@ -253,7 +254,7 @@ def counted(rt: Runtime) -> Any:
     event.remove(rt.engine, "before_cursor_execute", note)
 
 
-def test_who_does_not_subscribe_pays_for_no_statement_of_ours(world: Any) -> None:
+def test_who_does_not_subscribe_pays_for_no_statement_of_ours(world: World) -> None:
     hints = world.pay(world.submit(world.order()))
     later = world.order(send_at=datetime.now(UTC) + timedelta(hours=1))
     waiting = world.submit(later, world.order())
@@ -270,7 +271,7 @@ def test_who_does_not_subscribe_pays_for_no_statement_of_ours(world: Any) -> Non
 # Claiming ------------------------------------------------------------------------------------------------------
 
 
-def test_a_claimed_call_is_nobody_elses_until_its_lease_ends(world: Any, endpoint: UUID) -> None:
+def test_a_claimed_call_is_nobody_elses_until_its_lease_ends(world: World, endpoint: UUID) -> None:
     world.send()
     [first] = claim(world.rt)
 
@@ -282,7 +283,7 @@ def test_a_claimed_call_is_nobody_elses_until_its_lease_ends(world: Any, endpoin
     assert (again.notification.attempt, again.notification.event) == (2, first.notification.event)
 
 
-def test_who_lost_his_lease_writes_nothing(world: Any, endpoint: UUID) -> None:
+def test_who_lost_his_lease_writes_nothing(world: World, endpoint: UUID) -> None:
     world.send()
     [late] = claim(world.rt)
     make_due(world)
@@ -293,7 +294,7 @@ def test_who_lost_his_lease_writes_nothing(world: Any, endpoint: UUID) -> None:
     assert ("queued", "waiting", 2) in states(world)
 
 
-def test_later_news_waits_while_the_earlier_is_being_told_or_failed(world: Any, endpoint: UUID) -> None:
+def test_later_news_waits_while_the_earlier_is_being_told_or_failed(world: World, endpoint: UUID) -> None:
     world.send()
     make_delivered(world)
 
@@ -316,7 +317,7 @@ def test_later_news_waits_while_the_earlier_is_being_told_or_failed(world: Any, 
     assert ("sent", "dead", 1) in states(world)
 
 
-def test_news_that_must_wait_never_stands_in_the_way_of_what_it_waits_for(world: Any, endpoint: UUID) -> None:
+def test_news_that_must_wait_never_stands_in_the_way_of_what_it_waits_for(world: World, endpoint: UUID) -> None:
     world.send()
     world.run(
         "UPDATE deliveries SET due_at = now() - CASE status WHEN 'sent' THEN interval '2 s' ELSE interval '1 s' END"
@@ -328,7 +329,7 @@ def test_news_that_must_wait_never_stands_in_the_way_of_what_it_waits_for(world:
     assert looks == [[], ["queued"]]
 
 
-def test_one_endpoints_backlog_does_not_fill_a_claim(world: Any, endpoint: UUID) -> None:
+def test_one_endpoints_backlog_does_not_fill_a_claim(world: World, endpoint: UUID) -> None:
     for _ in range(3):
         world.send(*[f"+23480123456{n:02}" for n in range(20)])
     other = make(world)
@@ -340,7 +341,7 @@ def test_one_endpoints_backlog_does_not_fill_a_claim(world: Any, endpoint: UUID)
     assert other in {each.notification.endpoint for each in jobs}
 
 
-def test_a_lane_gives_what_it_has_room_for(world: Any, endpoint: UUID) -> None:
+def test_a_lane_gives_what_it_has_room_for(world: World, endpoint: UUID) -> None:
     world.send(*[f"+23480123456{n:02}" for n in range(20)])
 
     assert claim(world.rt, **{str(endpoint): 0}) == []
@@ -348,7 +349,7 @@ def test_a_lane_gives_what_it_has_room_for(world: Any, endpoint: UUID) -> None:
     assert len(claim(world.rt, most=2)) == 2
 
 
-def test_what_was_not_made_is_given_back_untried(world: Any, endpoint: UUID) -> None:
+def test_what_was_not_made_is_given_back_untried(world: World, endpoint: UUID) -> None:
     world.send()
     jobs = claim(world.rt)
 
@@ -358,7 +359,7 @@ def test_what_was_not_made_is_given_back_untried(world: Any, endpoint: UUID) -> 
     assert again.notification.attempt == 1
 
 
-def test_news_for_an_endpoint_that_is_gone_is_dropped(world: Any, endpoint: UUID) -> None:
+def test_news_for_an_endpoint_that_is_gone_is_dropped(world: World, endpoint: UUID) -> None:
     world.send()
     world.run("DELETE FROM endpoints")
 
@@ -366,7 +367,7 @@ def test_news_for_an_endpoint_that_is_gone_is_dropped(world: Any, endpoint: UUID
     assert {state for _, state, _ in states(world)} == {"dead", "waiting"}
 
 
-def test_removing_an_endpoint_drops_what_it_was_to_be_told(world: Any, endpoint: UUID) -> None:
+def test_removing_an_endpoint_drops_what_it_was_to_be_told(world: World, endpoint: UUID) -> None:
     world.send()
 
     webhook_endpoints.remove(world.rt, None, endpoint)
@@ -377,7 +378,9 @@ def test_removing_an_endpoint_drops_what_it_was_to_be_told(world: Any, endpoint:
 # Failing -------------------------------------------------------------------------------------------------------
 
 
-def test_a_call_that_fails_is_made_again_after_its_wait_and_given_up_after_the_last(world: Any, endpoint: UUID) -> None:
+def test_a_call_that_fails_is_made_again_after_its_wait_and_given_up_after_the_last(
+    world: World, endpoint: UUID
+) -> None:
     world.send()
     [job] = claim(world.rt)
 
@@ -394,7 +397,7 @@ def test_a_call_that_fails_is_made_again_after_its_wait_and_given_up_after_the_l
     assert ("queued", "dead", 2) in states(world)
 
 
-def test_an_endpoint_that_only_fails_is_suspended_after_days_and_its_news_waits(world: Any, endpoint: UUID) -> None:
+def test_an_endpoint_that_only_fails_is_suspended_after_days_and_its_news_waits(world: World, endpoint: UUID) -> None:
     world.send()
     [job] = claim(world.rt)
     early = webhook_deliveries.record(world.rt, [failed(job)])
@@ -411,7 +414,7 @@ def test_an_endpoint_that_only_fails_is_suspended_after_days_and_its_news_waits(
     assert statuses(claim(world.rt)) == ["queued"]
 
 
-def test_one_call_that_is_heard_clears_an_endpoints_name(world: Any, endpoint: UUID) -> None:
+def test_one_call_that_is_heard_clears_an_endpoints_name(world: World, endpoint: UUID) -> None:
     world.send("+2348012345601", "+2348012345602")
     one, other = claim(world.rt)
 
@@ -422,7 +425,7 @@ def test_one_call_that_is_heard_clears_an_endpoints_name(world: Any, endpoint: U
     assert (failing, world.rows("SELECT failing_since FROM endpoints")) == ([True], [None])
 
 
-def test_an_endpoint_that_says_it_is_gone_is_suspended_at_once(world: Any, endpoint: UUID) -> None:
+def test_an_endpoint_that_says_it_is_gone_is_suspended_at_once(world: World, endpoint: UUID) -> None:
     world.send()
     [job] = claim(world.rt)
 
@@ -432,7 +435,7 @@ def test_an_endpoint_that_says_it_is_gone_is_suspended_at_once(world: Any, endpo
     assert ("queued", "waiting", 1) in states(world)
 
 
-def test_what_had_no_word_says_nothing_about_its_endpoint(world: Any, endpoint: UUID) -> None:
+def test_what_had_no_word_says_nothing_about_its_endpoint(world: World, endpoint: UUID) -> None:
     world.run("UPDATE endpoints SET failing_since = now()")
     world.send()
     [job] = claim(world.rt)
@@ -443,14 +446,14 @@ def test_what_had_no_word_says_nothing_about_its_endpoint(world: Any, endpoint: 
     assert ("queued", "delivered", 1) in states(world)
 
 
-def test_secrets_sealed_under_another_key_are_none(world: Any, endpoint: UUID) -> None:
+def test_secrets_sealed_under_another_key_are_none(world: World, endpoint: UUID) -> None:
     world.send()
     world.run("UPDATE endpoints SET sealed = '\\x01'")
 
     assert [each.secrets for each in claim(world.rt)] == [()]
 
 
-def test_both_secrets_sign_for_a_day_after_a_rotation(world: Any, endpoint: UUID) -> None:
+def test_both_secrets_sign_for_a_day_after_a_rotation(world: World, endpoint: UUID) -> None:
     world.send("+2348012345601", "+2348012345602")
     webhook_endpoints.rotate_secret(world.rt, None, endpoint)
 
@@ -465,7 +468,7 @@ def test_both_secrets_sign_for_a_day_after_a_rotation(world: Any, endpoint: UUID
 
 
 @pytest.fixture
-def notification(world: Any, endpoint: UUID) -> list[DeliveryJob]:
+def notification(world: World, endpoint: UUID) -> list[DeliveryJob]:
     """What was told of one message: queued heard, sent given up."""
     world.send()
     [queued] = claim(world.rt)
@@ -483,7 +486,7 @@ WHICH: dict[str, Callable[[list[DeliveryJob]], UUID]] = {
 
 @pytest.mark.parametrize(("named", "count"), [("a call", 1), ("a message", 2)])
 def test_calls_are_made_again_by_their_ids_or_their_messages(
-    world: Any, notification: list[DeliveryJob], named: str, count: int
+    world: World, notification: list[DeliveryJob], named: str, count: int
 ) -> None:
     wanted = WHICH[named](notification)
 
@@ -498,7 +501,7 @@ def test_calls_are_made_again_by_their_ids_or_their_messages(
 
 @pytest.mark.parametrize(("only_dead", "count"), [(True, 1), (False, 2)])
 def test_an_endpoints_calls_are_made_again_since_a_time(
-    world: Any, endpoint: UUID, notification: list[DeliveryJob], only_dead: bool, count: int
+    world: World, endpoint: UUID, notification: list[DeliveryJob], only_dead: bool, count: int
 ) -> None:
     now = datetime.now(UTC)
 
@@ -511,7 +514,7 @@ def test_an_endpoints_calls_are_made_again_since_a_time(
     assert webhook_deliveries.replay_since(world.rt, world.account + 1, endpoint, now) is None
 
 
-def test_calls_are_listed_with_their_answers(world: Any, endpoint: UUID, notification: list[DeliveryJob]) -> None:
+def test_calls_are_listed_with_their_answers(world: World, endpoint: UUID, notification: list[DeliveryJob]) -> None:
     rows = webhook_deliveries.list_calls(world.rt, endpoint=endpoint, message=notification[0].notification.message)
 
     assert {(row["status"], row["state"], row["answer"]) for row in rows} == {
@@ -520,7 +523,7 @@ def test_calls_are_listed_with_their_answers(world: Any, endpoint: UUID, notific
     }
 
 
-def test_old_calls_are_forgotten(world: Any, endpoint: UUID, notification: list[DeliveryJob]) -> None:
+def test_old_calls_are_forgotten(world: World, endpoint: UUID, notification: list[DeliveryJob]) -> None:
     world.run("UPDATE deliveries SET done_at = now() - interval '31 days' WHERE state = 'dead'")
 
     maintain(world.rt)

@@ -13,6 +13,7 @@ from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.webhook_endpoints import HandshakeRefused, TooMany, UrlForbidden
 from schema.vocabulary import EndpointState
 from tests.dialects.vendors import Vendor
+from tests.world import World
 
 URL = "https://hooks.example.org/sms"
 
@@ -22,15 +23,15 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
 
 
-def subscribes(world: Any) -> bool:
+def subscribes(world: World) -> bool:
     return bool(world.rows("SELECT subscribes FROM accounts")[0])
 
 
-def make(world: Any, **fields: Any) -> tuple[webhook_endpoints.Endpoint, str]:
+def make(world: World, **fields: Any) -> tuple[webhook_endpoints.Endpoint, str]:
     return webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.ROBASE], URL, **fields)
 
 
-def test_an_endpoint_is_made_with_a_secret_that_is_kept_sealed(world: Any) -> None:
+def test_an_endpoint_is_made_with_a_secret_that_is_kept_sealed(world: World) -> None:
     made, secret = make(world, events=["sms.sent", "sms.failed"], description="ours")
 
     assert secret.startswith("whsec_")
@@ -41,7 +42,7 @@ def test_an_endpoint_is_made_with_a_secret_that_is_kept_sealed(world: Any) -> No
     assert webhook_endpoints.list_all(world.rt, world.account) == webhook_endpoints.list_all(world.rt, None) == [made]
 
 
-def test_an_account_with_an_endpoint_subscribes_and_without_one_does_not(world: Any) -> None:
+def test_an_account_with_an_endpoint_subscribes_and_without_one_does_not(world: World) -> None:
     before = subscribes(world)
     one, _ = make(world)
     other, _ = make(world)
@@ -54,14 +55,14 @@ def test_an_account_with_an_endpoint_subscribes_and_without_one_does_not(world: 
     assert [before, with_two, with_one, subscribes(world)] == [False, True, True, False]
 
 
-def test_telesigns_calls_are_signed_with_the_key(world: Any) -> None:
+def test_telesigns_calls_are_signed_with_the_key(world: World) -> None:
     made, secret = webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.TELESIGN], URL)
 
     assert secret == ""
     assert webhook_endpoints.rotate_secret(world.rt, world.account, made.id) is None
 
 
-def test_another_accounts_endpoint_is_not_there(world: Any) -> None:
+def test_another_accounts_endpoint_is_not_there(world: World) -> None:
     made, _ = make(world)
     scripted_vendor = world.account + 1
 
@@ -79,7 +80,7 @@ def test_another_accounts_endpoint_is_not_there(world: Any) -> None:
     assert webhook_endpoints.find(world.rt, world.account, made.id) == made
 
 
-def test_what_is_not_said_stays_as_it_was(world: Any) -> None:
+def test_what_is_not_said_stays_as_it_was(world: World) -> None:
     made, _ = make(world, events=["sms.sent"], description="ours")
 
     changed = webhook_endpoints.change(
@@ -98,7 +99,7 @@ def test_what_is_not_said_stays_as_it_was(world: Any) -> None:
     assert resumed.state is EndpointState.ACTIVE
 
 
-def test_a_rotated_secret_leaves_the_one_before_it(world: Any) -> None:
+def test_a_rotated_secret_leaves_the_one_before_it(world: World) -> None:
     made, first = make(world)
 
     rotated = webhook_endpoints.rotate_secret(world.rt, world.account, made.id)
@@ -112,7 +113,7 @@ def test_a_rotated_secret_leaves_the_one_before_it(world: Any) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://example.org/", "https://10.0.0.1/", "https://u:p@example.org/"])
-def test_a_url_that_cannot_be_called_is_refused_in_words(world: Any, url: str) -> None:
+def test_a_url_that_cannot_be_called_is_refused_in_words(world: World, url: str) -> None:
     made, _ = make(world)
 
     with pytest.raises(UrlForbidden, match="the URL"):
@@ -121,7 +122,7 @@ def test_a_url_that_cannot_be_called_is_refused_in_words(world: Any, url: str) -
         webhook_endpoints.change(world.rt, world.account, DIALECTS[Vendor.ROBASE], made.id, url=url)
 
 
-def test_an_account_has_only_so_many(world: Any) -> None:
+def test_an_account_has_only_so_many(world: World) -> None:
     for _ in range(webhook_endpoints.MOST):
         make(world)
 
@@ -129,7 +130,7 @@ def test_an_account_has_only_so_many(world: Any) -> None:
         make(world)
 
 
-def test_an_account_is_found_by_name(world: Any) -> None:
+def test_an_account_is_found_by_name(world: World) -> None:
     assert webhook_endpoints.account_of(world.rt, "acme") == world.account
     with pytest.raises(NotFound):
         webhook_endpoints.account_of(world.rt, "nobody")
@@ -139,7 +140,7 @@ def test_an_account_is_found_by_name(world: Any) -> None:
 
 
 @pytest.mark.parametrize("dialect", Vendor)
-def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: Any, dialect: Vendor) -> None:
+def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: World, dialect: Vendor) -> None:
     asked: list[Any] = []
 
     def verify(*words: Any) -> None:
@@ -152,7 +153,7 @@ def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: Any, 
     assert asked == ([(dialect, URL, 0, 0)] if DIALECTS[dialect].handshake else [])
 
 
-def test_who_does_not_answer_his_greeting_is_not_there(world: Any) -> None:
+def test_who_does_not_answer_his_greeting_is_not_there(world: World) -> None:
     with pytest.raises(HandshakeRefused, match=r"no webhook was made: https://hooks\.example\.org/sms answered 404"):
         webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.WEBEX], URL, verify=lambda *_: "answered 404")
     with pytest.raises(HandshakeRefused, match="was not verified"):
@@ -162,7 +163,7 @@ def test_who_does_not_answer_his_greeting_is_not_there(world: Any) -> None:
     assert not subscribes(world)
 
 
-def test_a_url_that_cannot_be_called_is_not_greeted(world: Any) -> None:
+def test_a_url_that_cannot_be_called_is_not_greeted(world: World) -> None:
     def verify(*_: Any) -> str:
         raise AssertionError("it was called")
 
@@ -170,7 +171,7 @@ def test_a_url_that_cannot_be_called_is_not_greeted(world: Any) -> None:
         webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.WEBEX], "https://10.0.0.1/", verify=verify)
 
 
-def test_who_was_greeted_stays_where_he_answered(world: Any) -> None:
+def test_who_was_greeted_stays_where_he_answered(world: World) -> None:
     made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.SOLARIS], URL, verify=lambda *_: None)
 
     with pytest.raises(UrlForbidden, match="cannot change"):

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from pipeline.store.api import persons
-from tests.conftest import World
+from tests.world import World
 
 
 def test_many_are_looked_up_in_order_and_those_not_there_too(world: World) -> None:

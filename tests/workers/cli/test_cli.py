@@ -5,13 +5,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import make_url
 
 from pipeline.settings import Settings
 from tests.workers.cli.conftest import Shell
+from tests.world import World
 from workers.cli.command import COMMANDS
 from workers.cli.terminal.faults import explain
 from workers.cli.terminal.table_layout import pairs, table
@@ -124,7 +124,7 @@ def test_a_broker_that_is_away_takes_nothing_and_says_so(bare_shell: Shell) -> N
     assert len(said.err.splitlines()) == 1
 
 
-def test_an_empty_database_asks_for_migrate_and_gets_it(shell: Shell, world: Any) -> None:
+def test_an_empty_database_asks_for_migrate_and_gets_it(shell: Shell, world: World) -> None:
     world.run("DROP SCHEMA public CASCADE")
     world.run("CREATE SCHEMA public")
 

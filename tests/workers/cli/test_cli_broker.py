@@ -15,6 +15,7 @@ from pipeline.stages.heartbeat import tick
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import DeadLetterSource
 from tests.workers.broker.foreign import ORDER, bare, protocol_2
+from tests.world import World
 from workers.cli.terminal.masking import masked_message
 
 SECRETS = ("+2348012345678", "2348012345678", "Your ride", "ride")
@@ -121,7 +122,7 @@ def valkey(shell: Any, settings: Any) -> Any:
         client.flushdb()
 
 
-def test_orders_in_lists_that_nobody_reads_are_told_of(shell: Any, world: Any, valkey: Any) -> None:
+def test_orders_in_lists_that_nobody_reads_are_told_of(shell: Any, world: World, valkey: Any) -> None:
     url = valkey.connection_pool.connection_kwargs
     broker = f"redis://:{url['password']}@{url['host']}:{url['port']}/15"
     with Celery("foreign", broker=broker, set_as_current=False) as plain:
@@ -145,7 +146,7 @@ def test_orders_in_lists_that_nobody_reads_are_told_of(shell: Any, world: Any, v
     assert said.code == 0
 
 
-def test_a_clock_that_stands_still_is_told_of(shell: Any, world: Any, valkey: Any, settings: Any) -> None:
+def test_a_clock_that_stands_still_is_told_of(shell: Any, world: World, valkey: Any, settings: Any) -> None:
     never = shell("status").out
     with_broker = settings.model_copy(update={"broker_url": type(settings.broker_url)(_url(valkey))})
     rt = Runtime(with_broker)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -21,6 +20,7 @@ from schema.carriage import BindReport, Receipt
 from schema.vocabulary import ReceiptVerdict
 from tests.carriers.smpp.peer import EsmeConnection, smsc
 from tests.workers.cli.conftest import Shell
+from tests.world import World
 from workers.server_urls import with_local_servers
 
 
@@ -228,7 +228,7 @@ def test_without_a_valkey_the_breaker_is_not_known(shell: Shell) -> None:
     assert "open breakers" not in shell("status").out
 
 
-def test_what_goes_out_as_it_is_written_is_not_shown(shell: Shell, world: Any, tmp_path: Path) -> None:
+def test_what_goes_out_as_it_is_written_is_not_shown(shell: Shell, world: World, tmp_path: Path) -> None:
     settings = {
         "url": "https://acme:s3cret@sms.example/send?p=s3cret",
         "form": {"user": "acme", "pin": "s3cret", "to": "${to_digits}", "text": "${text:hex}", "code": 1234567},

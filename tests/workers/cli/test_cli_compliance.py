@@ -9,6 +9,7 @@ import pytest
 from pipeline.stages import inbound
 from schema.carriage import Inbound
 from tests.workers.cli.conftest import Shell
+from tests.world import World
 
 ADA = "+2348012345678"
 
@@ -19,7 +20,7 @@ def listed(shell: Shell, *command: str) -> list[dict[str, Any]]:
     return list(json.loads(said.out))
 
 
-def test_an_account_is_kept_to_its_countries(world: Any, shell: Shell) -> None:
+def test_an_account_is_kept_to_its_countries(world: World, shell: Shell) -> None:
     assert shell("account", "allow", "acme", "ng, GH").code == 0
     assert world.rows("SELECT countries FROM accounts") == [["GH", "NG"]]
     assert [each.code for each in world.submit(world.order("+14165550123"))[0].refusals] == ["country_forbidden"]
@@ -28,7 +29,7 @@ def test_an_account_is_kept_to_its_countries(world: Any, shell: Shell) -> None:
     assert world.submit(world.order("+14165550123"))[0].refusals == []
 
 
-def test_a_sender_is_registered_for_its_countries_and_keeps_them(world: Any, shell: Shell) -> None:
+def test_a_sender_is_registered_for_its_countries_and_keeps_them(world: World, shell: Shell) -> None:
     assert shell("sender", "add", "acme", "ACME", "--country", "NG", "--country", "GH").code == 0
     assert [each.code for each in world.submit(world.order("+14165550123"))[0].refusals] == ["sender_invalid"]
 
@@ -39,7 +40,7 @@ def test_a_sender_is_registered_for_its_countries_and_keeps_them(world: Any, she
     assert shell("sender", "add", "acme", "ACME", "--country", "Ghana").code == 2
 
 
-def test_a_national_number_is_opted_out_where_it_is_dialled(world: Any, shell: Shell) -> None:
+def test_a_national_number_is_opted_out_where_it_is_dialled(world: World, shell: Shell) -> None:
     national = ("0801 234 5678", "--country", "NG")
     refused = shell("optout", "add", "0801 234 5678")
 
@@ -51,7 +52,7 @@ def test_a_national_number_is_opted_out_where_it_is_dialled(world: Any, shell: S
     assert world.rows("SELECT phone FROM opt_outs") == []
 
 
-def test_opt_outs_are_added_listed_masked_and_removed(world: Any, shell: Shell) -> None:
+def test_opt_outs_are_added_listed_masked_and_removed(world: World, shell: Shell) -> None:
     assert shell("optout", "add", "+234 801 234 5678", "--account", "acme", "--class", "bulk").out == "opted out\n"
     assert "already" in shell("optout", "add", ADA, "--account", "acme", "--class", "bulk").out
     shell("optout", "add", ADA)
@@ -70,7 +71,7 @@ def test_opt_outs_are_added_listed_masked_and_removed(world: Any, shell: Shell) 
     assert len(listed(shell, "optout", "list")) == 1
 
 
-def test_opt_outs_are_imported(world: Any, shell: Shell, tmp_path: Path) -> None:
+def test_opt_outs_are_imported(world: World, shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text(f"why,Number\ncomplained,{ADA}\n,+44 7400 123456\n\n,{ADA}\n")
 
@@ -82,7 +83,7 @@ def test_opt_outs_are_imported(world: Any, shell: Shell, tmp_path: Path) -> None
 
 
 def test_opt_outs_are_found_and_removed_in_whichever_form_their_number_is_written(
-    world: Any, shell: Shell, tmp_path: Path
+    world: World, shell: Shell, tmp_path: Path
 ) -> None:
     file = tmp_path / "list.csv"
     file.write_text("number\n+52 1 55 1234 5678\n+525512345678\n+551187654321\n00447400123126\n")
@@ -125,7 +126,7 @@ def test_no_opt_out_is_passed_over_in_silence(
     assert said.err.startswith(err)
 
 
-def test_national_numbers_opt_out_where_they_are_dialled(world: Any, shell: Shell, tmp_path: Path) -> None:
+def test_national_numbers_opt_out_where_they_are_dialled(world: World, shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text("07400 123456\n")
 
@@ -147,7 +148,7 @@ def test_a_list_that_cannot_be_read_is_wrong_use(shell: Shell, tmp_path: Path, w
     assert "unexpected" not in said.err
 
 
-def test_keywords_are_set_listed_and_removed(world: Any, shell: Shell) -> None:
+def test_keywords_are_set_listed_and_removed(world: World, shell: Shell) -> None:
     assert shell("keyword", "add", "café!", "help", "--reply", "We open at 8.", "--account", "acme").out.startswith(
         "CAFE"
     )
@@ -162,7 +163,7 @@ def test_keywords_are_set_listed_and_removed(world: Any, shell: Shell) -> None:
     assert shell("keyword", "remove", "Cafe", "--account", "acme").code == 1
 
 
-def test_quiet_hours_are_set_listed_and_removed(world: Any, shell: Shell) -> None:
+def test_quiet_hours_are_set_listed_and_removed(world: World, shell: Shell) -> None:
     assert shell("quiet", "add", "NG", "bulk", "20:00", "08:00").code == 0
     assert shell("quiet", "add", "*", "otp", "23:30", "06:15", "--action", "reject", "--account", "acme").code == 0
 
@@ -174,7 +175,7 @@ def test_quiet_hours_are_set_listed_and_removed(world: Any, shell: Shell) -> Non
     assert shell("quiet", "remove", "NG", "bulk").code == 1
 
 
-def test_what_handsets_sent_is_listed_without_number_and_text_unless_asked(world: Any, shell: Shell) -> None:
+def test_what_handsets_sent_is_listed_without_number_and_text_unless_asked(world: World, shell: Shell) -> None:
     inbound.keep(world.rt, [Inbound("alpha", "1", ADA, "ACME", "When do you open?", None)])
     inbound.reply(world.rt)
 
@@ -202,7 +203,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("command", WRONG.values(), ids=WRONG)
-def test_what_does_not_fit_is_said_in_a_line(world: Any, shell: Shell, command: tuple[str, ...]) -> None:
+def test_what_does_not_fit_is_said_in_a_line(world: World, shell: Shell, command: tuple[str, ...]) -> None:
     said = shell(*command)
 
     assert said.code in (1, 2)

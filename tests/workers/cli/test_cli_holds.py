@@ -9,9 +9,10 @@ import pytest
 from pipeline.stages.promote import promote
 from pipeline.stages.sweep import sweep
 from tests.workers.cli.conftest import Shell
+from tests.world import World
 
 
-def tick(world: Any) -> None:
+def tick(world: World) -> None:
     """Do what the clock does."""
     world.deliver_all([*promote(world.rt), *sweep(world.rt).queued])
 
@@ -22,7 +23,7 @@ def reported(shell: Shell, *command: object) -> Any:
     return json.loads(said.out)
 
 
-def test_what_was_opted_out_of_before_its_minute_is_rejected_and_the_audit_holds(shell: Shell, world: Any) -> None:
+def test_what_was_opted_out_of_before_its_minute_is_rejected_and_the_audit_holds(shell: Shell, world: World) -> None:
     world.pay(world.submit(world.order(send_at=world.rt.now() + timedelta(hours=1))))
     assert shell("optout", "add", "+2348012345678").code == 0
 
@@ -35,7 +36,7 @@ def test_what_was_opted_out_of_before_its_minute_is_rejected_and_the_audit_holds
 
 @pytest.mark.parametrize("message_class", ["otp", "transactional"])
 def test_a_suspended_accounts_messages_wait_and_go_on_when_it_is_resumed(
-    shell: Shell, world: Any, message_class: str
+    shell: Shell, world: World, message_class: str
 ) -> None:
     hints = world.pay(world.submit(world.order(message_class=message_class)))
 
@@ -53,7 +54,7 @@ def test_a_suspended_accounts_messages_wait_and_go_on_when_it_is_resumed(
     assert world.rows("SELECT status FROM messages") == ["sent"]
 
 
-def test_a_drained_carrier_that_is_the_last_keeps_its_messages_until_it_is_resumed(shell: Shell, world: Any) -> None:
+def test_a_drained_carrier_that_is_the_last_keeps_its_messages_until_it_is_resumed(shell: Shell, world: World) -> None:
     hints = world.pay(world.submit(world.order("+2348012345678", "+2348012345679")))
     shell("carrier", "drain", "alpha", "--reason", "works tonight")
     world.deliver_all(hints)
@@ -71,7 +72,7 @@ def test_a_drained_carrier_that_is_the_last_keeps_its_messages_until_it_is_resum
 
 @pytest.mark.parametrize("message_class", ["otp", "transactional", "bulk"])
 def test_a_new_order_for_which_every_carrier_is_drained_waits_for_one(
-    shell: Shell, world: Any, message_class: str
+    shell: Shell, world: World, message_class: str
 ) -> None:
     world.add_carrier("beta", rank=2)
     for name in ("alpha", "beta"):
@@ -90,7 +91,9 @@ def test_a_new_order_for_which_every_carrier_is_drained_waits_for_one(
     assert reported(shell, "audit")["sound"]
 
 
-def test_a_new_order_for_a_drained_carrier_expires_by_its_validity_and_costs_nothing(shell: Shell, world: Any) -> None:
+def test_a_new_order_for_a_drained_carrier_expires_by_its_validity_and_costs_nothing(
+    shell: Shell, world: World
+) -> None:
     shell("carrier", "drain", "alpha")
     before = world.balance()
     world.send(valid_until=world.rt.now() + timedelta(hours=1))
@@ -102,7 +105,7 @@ def test_a_new_order_for_a_drained_carrier_expires_by_its_validity_and_costs_not
     assert world.balance() == before
 
 
-def test_what_no_line_serves_is_refused_though_carriers_are_drained(shell: Shell, world: Any) -> None:
+def test_what_no_line_serves_is_refused_though_carriers_are_drained(shell: Shell, world: World) -> None:
     world.add_carrier("beta", route="NG")
     assert shell("route", "drop", "*", "alpha").code == 0
     shell("carrier", "drain", "beta")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from schema.routing import RouteLoss
-from tests.conftest import World
 from tests.workers.cli.conftest import Shell
+from tests.world import World
 from workers.cli.terminal.route_view import WHY, cost
 
 

@@ -23,6 +23,7 @@ from schema.tables import metadata
 from schema.vocabulary import DeadLetterSource
 from tests.dialects.vendors import Vendor, issue
 from tests.workers.cli.conftest import Shell
+from tests.world import World
 from workers import local_state as kept_there
 from workers.processes.child_environment import child_environment
 from workers.server_urls import with_local_servers
@@ -33,13 +34,13 @@ SMSC = {"host": "127.0.0.1", "system_id": "acme", "password": PASSWORD}
 
 
 @pytest.fixture
-def keyed(world: Any, shell: Shell) -> Shell:
+def keyed(world: World, shell: Shell) -> Shell:
     """A shell of an installation that has a secret key and an account `acme`."""
     shell.set(SECRET_KEY=OLD)
     return shell
 
 
-def kept(world: Any, carrier: str) -> Any:
+def kept(world: World, carrier: str) -> Any:
     [found] = world.rows("SELECT settings FROM carriers WHERE name = %(name)s", name=carrier)
     return found
 
@@ -51,7 +52,7 @@ def installation(settings: Settings, key: str, old: str = "") -> Iterator[Runtim
         yield rt
 
 
-def test_a_carrier_s_settings_are_kept_encrypted_and_listed_masked(world: Any, keyed: Shell, tmp_path: Path) -> None:
+def test_a_carrier_s_settings_are_kept_encrypted_and_listed_masked(world: World, keyed: Shell, tmp_path: Path) -> None:
     file = tmp_path / "smsc.json"
     file.write_text(json.dumps(SMSC))
 
@@ -111,7 +112,7 @@ def test_a_secret_on_the_command_line_is_taken_with_a_warning(keyed: Shell) -> N
     assert PASSWORD not in said.out + said.err
 
 
-def test_without_a_secret_key_it_is_said_that_secrets_are_readable(world: Any, shell: Shell, tmp_path: Path) -> None:
+def test_without_a_secret_key_it_is_said_that_secrets_are_readable(world: World, shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "smsc.json"
     file.write_text(json.dumps(SMSC))
 
@@ -136,7 +137,7 @@ def test_settings_that_cannot_be_read_are_refused(keyed: Shell, arguments: tuple
     assert words in said.err
 
 
-def test_migrating_encrypts_the_settings_that_are_there(world: Any, keyed: Shell, settings: Settings) -> None:
+def test_migrating_encrypts_the_settings_that_are_there(world: World, keyed: Shell, settings: Settings) -> None:
     with world.rt.begin() as conn:
         carriers.save(conn, "operator", "smpp", SMSC)
 
@@ -151,7 +152,7 @@ def test_migrating_encrypts_the_settings_that_are_there(world: Any, keyed: Shell
 
 
 def test_after_a_rotation_everything_opens_under_the_new_secret_key_alone(
-    world: Any, keyed: Shell, settings: Settings
+    world: World, keyed: Shell, settings: Settings
 ) -> None:
     letter = DeadLetter(DeadLetterSource.BROKER, "ingest", "not_json", b"payload")
     with installation(settings, OLD) as rt:
@@ -187,7 +188,7 @@ def test_after_a_rotation_everything_opens_under_the_new_secret_key_alone(
 
 
 def test_a_secret_key_that_postroad_up_made_and_kept_is_replaced_likewise(
-    world: Any, shell: Shell, settings: Settings
+    world: World, shell: Shell, settings: Settings
 ) -> None:
     first = kept_there.password(settings.home, "secret_key")
     shell.set(HOME=str(settings.home))
@@ -210,7 +211,7 @@ def test_a_secret_key_that_postroad_up_made_and_kept_is_replaced_likewise(
 
 
 def test_keys_of_another_secret_key_are_told_to_be_void_without_it(
-    world: Any, keyed: Shell, settings: Settings
+    world: World, keyed: Shell, settings: Settings
 ) -> None:
     with installation(settings, OLD) as rt:
         issue(rt, "acme", Vendor.ROBASE)

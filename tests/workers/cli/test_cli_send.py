@@ -4,7 +4,6 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from schema.order import Order
 from tests.workers.cli.conftest import Said, Shell
 from tests.workers.conftest import Site, eventually
+from tests.world import World
 from workers.producer import producer, submit
 
 #: how the world's account sends
@@ -307,7 +307,7 @@ def test_everything_that_was_sent_is_counted_and_sound(submission: Shell) -> Non
 # Without one ----------------------------------------------------------------------------------------------------
 
 
-def test_an_invariant_that_is_broken_is_named_and_ends_with_1(shell: Shell, world: Any) -> None:
+def test_an_invariant_that_is_broken_is_named_and_ends_with_1(shell: Shell, world: World) -> None:
     world.send("+2348012345678")
     world.run("UPDATE wallets SET balance = balance + 1")
 
@@ -331,7 +331,7 @@ def test_an_empty_installation_has_a_status(shell: Shell) -> None:
     assert shell("account", "list").code == 0
 
 
-def test_a_failover_and_a_late_receipt_are_in_the_story(shell: Shell, world: Any) -> None:
+def test_a_failover_and_a_late_receipt_are_in_the_story(shell: Shell, world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient:busy": 1})
     world.add_carrier("beta", rank=2)
     answer = world.send("+2348012345678")
@@ -343,7 +343,7 @@ def test_a_failover_and_a_late_receipt_are_in_the_story(shell: Shell, world: Any
     assert "passed to beta, round 1" in said.out
 
 
-def test_a_request_with_many_messages_is_shown_in_short(shell: Shell, world: Any) -> None:
+def test_a_request_with_many_messages_is_shown_in_short(shell: Shell, world: World) -> None:
     answer = world.send(*[f"+23480{n:08}" for n in range(30)])
 
     said = shell("show", answer.request)

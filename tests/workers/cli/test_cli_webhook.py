@@ -9,6 +9,7 @@ import pytest
 from tests.workers.cli.conftest import Shell
 from tests.workers.webhooks.conftest import receiver
 from tests.workers.webhooks.receiver import Receiver, echo, status
+from tests.world import World
 
 __all__ = ["receiver"]
 
@@ -36,7 +37,7 @@ def listed(shell: Shell, *command: str) -> list[dict[str, Any]]:
     return list(json.loads(said.out))
 
 
-def test_a_webhook_is_made_listed_and_removed(world: Any, shell: Shell) -> None:
+def test_a_webhook_is_made_listed_and_removed(world: World, shell: Shell) -> None:
     made, secret = create(shell, "--event", "sms.sent", "--description", "ours")
 
     [row] = listed(shell, "list", "acme")
@@ -49,7 +50,7 @@ def test_a_webhook_is_made_listed_and_removed(world: Any, shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["solaris", "webex"])
-def test_what_came_of_a_greeting_is_said(world: Any, shell: Shell, receiver: Receiver, dialect: str) -> None:
+def test_what_came_of_a_greeting_is_said(world: World, shell: Shell, receiver: Receiver, dialect: str) -> None:
     shell.set(WEBHOOK_NETWORKS='["127.0.0.1/32"]')
     receiver.answers["/echo"] = echo
     receiver.answers["/nothing"] = status(404)
@@ -65,7 +66,7 @@ def test_what_came_of_a_greeting_is_said(world: Any, shell: Shell, receiver: Rec
     assert [row["id"] for row in listed(shell, "list", "acme")] == [first.split()[1]]
 
 
-def test_a_secret_is_rotated_and_shown_once(world: Any, shell: Shell) -> None:
+def test_a_secret_is_rotated_and_shown_once(world: World, shell: Shell) -> None:
     made, secret = create(shell)
 
     said = shell("webhook", "rotate", made)
@@ -74,7 +75,7 @@ def test_a_secret_is_rotated_and_shown_once(world: Any, shell: Shell) -> None:
     assert secret not in said.out
 
 
-def test_calls_are_listed_and_made_again(world: Any, shell: Shell) -> None:
+def test_calls_are_listed_and_made_again(world: World, shell: Shell) -> None:
     made, _ = create(shell)
     message = world.send().messages[0]
     world.run("UPDATE deliveries SET state = 'dead', answer = '500', done_at = now()")
@@ -90,7 +91,7 @@ def test_calls_are_listed_and_made_again(world: Any, shell: Shell) -> None:
     assert "waiting" in shell("webhook", "deliveries", "--webhook", made).out
 
 
-def test_a_suspended_webhook_is_resumed(world: Any, shell: Shell) -> None:
+def test_a_suspended_webhook_is_resumed(world: World, shell: Shell) -> None:
     made, _ = create(shell)
     world.run("UPDATE endpoints SET state = 'suspended'")
 
@@ -114,7 +115,7 @@ def test_a_suspended_webhook_is_resumed(world: Any, shell: Shell) -> None:
     ],
 )
 def test_what_does_not_fit_is_said_in_a_line(
-    world: Any, shell: Shell, command: tuple[str, ...], code: int, words: str
+    world: World, shell: Shell, command: tuple[str, ...], code: int, words: str
 ) -> None:
     said = shell("webhook", *command)
 

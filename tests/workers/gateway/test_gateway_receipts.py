@@ -19,6 +19,7 @@ from pipeline.settings import Settings
 from pipeline.stages.admin import overview
 from pipeline.stages.settle import settle
 from pipeline.store import carriers
+from tests.world import World
 from workers.gateway.gateway_process import Gateway
 from workers.lab.embedded import development
 
@@ -27,7 +28,7 @@ TOKEN = {"Authorization": "Bearer open sesame"}
 
 
 @pytest.fixture
-def world(shared_world: Any) -> Any:
+def world(shared_world: World) -> Any:
     """A world without receipts."""
     shared_world.rt.engine.dispose()  # a test before this one may have ended its connections
     shared_world.run("TRUNCATE receipts")
@@ -35,13 +36,13 @@ def world(shared_world: Any) -> Any:
 
 
 @pytest.fixture
-def settings(world: Any) -> Settings:
+def settings(world: World) -> Settings:
     found: Settings = world.rt.settings
     return found
 
 
 @pytest.fixture
-def posting(world: Any, settings: Settings) -> Callable[..., Any]:
+def posting(world: World, settings: Settings) -> Callable[..., Any]:
     """Runs a story with a client of a gateway that knows three carriers: open, guarded, and one without receipts."""
     with world.rt.begin() as conn:
         carriers.save(conn, "open", "http", {"base_url": "http://127.0.0.1:1"})
@@ -74,12 +75,12 @@ def one(posting: Callable[..., Any], body: Any, carrier: str = "open", **headers
     return answered
 
 
-def kept(world: Any) -> int:
+def kept(world: World) -> int:
     [count] = world.rows("SELECT count(*) FROM receipts")
     return int(count)
 
 
-def taken(world: Any, reference: str) -> UUID:
+def taken(world: World, reference: str) -> UUID:
     """Return a message that the open carrier took under this reference."""
     [message] = world.send().messages
     update = "UPDATE provider_attempts SET carrier = 'open', carrier_ref = %(ref)s WHERE message_id = %(id)s"
@@ -90,7 +91,7 @@ def taken(world: Any, reference: str) -> UUID:
 # What is kept --------------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_is_kept_and_settled(world: Any, posting: Callable[..., Any]) -> None:
+def test_a_receipt_is_kept_and_settled(world: World, posting: Callable[..., Any]) -> None:
     message = taken(world, "c-1")
 
     answer = one(posting, receipt(id="c-1"))
@@ -100,14 +101,14 @@ def test_a_receipt_is_kept_and_settled(world: Any, posting: Callable[..., Any]) 
     assert world.status(message) == "delivered"
 
 
-def test_a_list_of_receipts_is_kept_whole(world: Any, posting: Callable[..., Any]) -> None:
+def test_a_list_of_receipts_is_kept_whole(world: World, posting: Callable[..., Any]) -> None:
     answer = one(posting, [receipt() for _ in range(500)])
 
     assert (answer[0], kept(world)) == (200, 500)
 
 
 def test_nobody_hears_200_before_the_receipt_is_kept(
-    world: Any, posting: Callable[..., Any], eventually: Callable[..., None]
+    world: World, posting: Callable[..., Any], eventually: Callable[..., None]
 ) -> None:
     async def story(client: Client) -> tuple[bool, int, int, int]:
         with world.rt.begin() as conn:
@@ -122,7 +123,7 @@ def test_nobody_hears_200_before_the_receipt_is_kept(
     assert posting(story) == (False, 0, 200, 1)
 
 
-def test_the_same_receipt_twice_is_one_row(world: Any, posting: Callable[..., Any]) -> None:
+def test_the_same_receipt_twice_is_one_row(world: World, posting: Callable[..., Any]) -> None:
     same = receipt()
 
     async def story(client: Client) -> list[int]:
@@ -134,7 +135,7 @@ def test_the_same_receipt_twice_is_one_row(world: Any, posting: Callable[..., An
     assert kept(world) == 1
 
 
-def test_a_thousand_at_once_are_all_kept_in_few_transactions(world: Any, posting: Callable[..., Any]) -> None:
+def test_a_thousand_at_once_are_all_kept_in_few_transactions(world: World, posting: Callable[..., Any]) -> None:
     async def story(client: Client) -> list[int]:
         url = client.make_url("/receipts/open")
         async with ClientSession(connector=TCPConnector(limit=200)) as session:
@@ -152,7 +153,7 @@ def test_a_thousand_at_once_are_all_kept_in_few_transactions(world: Any, posting
     assert transactions <= 200
 
 
-def test_what_a_receipt_says_of_time_cannot_spoil_the_story(world: Any, posting: Callable[..., Any]) -> None:
+def test_what_a_receipt_says_of_time_cannot_spoil_the_story(world: World, posting: Callable[..., Any]) -> None:
     message = taken(world, "c-2")
 
     one(posting, receipt(id="c-2", at="9999-12-31T23:59:59-12:00"))
@@ -174,7 +175,7 @@ def test_what_a_receipt_says_of_time_cannot_spoil_the_story(world: Any, posting:
     ],
 )
 def test_a_receipt_without_its_carriers_token_is_forged(
-    world: Any, posting: Callable[..., Any], headers: dict[str, str], status: int
+    world: World, posting: Callable[..., Any], headers: dict[str, str], status: int
 ) -> None:
     answer = one(posting, receipt(), "guarded", **headers)
 
@@ -202,7 +203,7 @@ def test_a_receipt_without_its_carriers_token_is_forged(
     ],
 )
 def test_what_cannot_be_read_of_a_receipt_is_set_aside_and_its_carrier_hears_200(
-    world: Any, posting: Callable[..., Any], body: Any
+    world: World, posting: Callable[..., Any], body: Any
 ) -> None:
     before = set_aside(world)
 
@@ -214,7 +215,7 @@ def test_what_cannot_be_read_of_a_receipt_is_set_aside_and_its_carrier_hears_200
 
 @pytest.mark.parametrize("at", ["yesterday", "9999-12-31T23:59:59-12:00"])
 def test_a_receipt_whose_time_cannot_be_read_is_kept_without_it(
-    world: Any, posting: Callable[..., Any], at: str
+    world: World, posting: Callable[..., Any], at: str
 ) -> None:
     before = set_aside(world)
 
@@ -223,14 +224,14 @@ def test_a_receipt_whose_time_cannot_be_read_is_kept_without_it(
     assert (status, kept(world), set_aside(world)) == (200, 1, before)
 
 
-def set_aside(world: Any) -> int:
+def set_aside(world: World) -> int:
     [count] = world.rows("SELECT coalesce(sum(letters), 0)::int FROM dead_letter_counts")
     return int(count)
 
 
 @pytest.mark.parametrize("carrier", ["nobody", "alpha", "simulated", "%00", "..%2f", "' OR 1=1"])
 def test_a_carrier_that_posts_no_receipts_here_is_unknown(
-    world: Any, posting: Callable[..., Any], carrier: str
+    world: World, posting: Callable[..., Any], carrier: str
 ) -> None:
     status, answer = one(posting, receipt(), carrier)
 
@@ -238,7 +239,7 @@ def test_a_carrier_that_posts_no_receipts_here_is_unknown(
     assert answer["error"]["message"]
 
 
-def test_a_request_that_is_too_large_is_told_so_in_json(world: Any, posting: Callable[..., Any]) -> None:
+def test_a_request_that_is_too_large_is_told_so_in_json(world: World, posting: Callable[..., Any]) -> None:
     status, answer = one(posting, b"[" + b" " * 1024 * 1024 + b"]")
 
     assert status == 413
@@ -270,7 +271,7 @@ async def health(client: Client) -> int:
 
 
 def test_while_the_database_is_away_carriers_are_told_to_post_again(
-    world: Any,
+    world: World,
     posting: Callable[..., Any],
     pair: development.EmbeddedServers,
     settings: Settings,
@@ -297,7 +298,7 @@ def test_while_the_database_is_away_carriers_are_told_to_post_again(
 
 
 def test_a_gateway_that_starts_while_the_database_is_away_serves_once_it_is_there(
-    world: Any, posting: Callable[..., Any], pair: development.EmbeddedServers, settings: Settings
+    world: World, posting: Callable[..., Any], pair: development.EmbeddedServers, settings: Settings
 ) -> None:
     async def story(client: Client) -> list[int]:
         with away(pair, settings):
@@ -308,7 +309,7 @@ def test_a_gateway_that_starts_while_the_database_is_away_serves_once_it_is_ther
     assert posting(story) == [503, 200]
 
 
-def test_a_carrier_that_is_added_meanwhile_is_known_before_long(world: Any, posting: Callable[..., Any]) -> None:
+def test_a_carrier_that_is_added_meanwhile_is_known_before_long(world: World, posting: Callable[..., Any]) -> None:
     async def story(client: Client) -> list[int]:
         before, _ = await post(client, receipt(), "new")
         with world.rt.begin() as conn:

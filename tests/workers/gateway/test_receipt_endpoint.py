@@ -24,6 +24,7 @@ from pipeline.stages.admin.carriers import set_carrier
 from pipeline.stages.settle import settle
 from pipeline.store import carriers
 from schema.vocabulary import DeadLetterSource
+from tests.world import World
 from workers.gateway.gateway_process import Gateway
 
 Client = TestClient[Any, Any]
@@ -55,7 +56,7 @@ EACH = {
 
 
 @pytest.fixture
-def world(shared_world: Any) -> Any:
+def world(shared_world: World) -> Any:
     """A world in which nobody has posted anything."""
     shared_world.rt.engine.dispose()  # a test before this one may have ended its connections
     shared_world.run("TRUNCATE receipts")
@@ -65,7 +66,7 @@ def world(shared_world: Any) -> Any:
 
 
 @pytest.fixture
-def posting(world: Any) -> Callable[..., Any]:
+def posting(world: World) -> Callable[..., Any]:
     """Runs a story with a client of a gateway that knows one carrier of each kind."""
     with world.rt.begin() as conn:
         for name, kind, settings in (
@@ -90,7 +91,7 @@ def posting(world: Any) -> Callable[..., Any]:
     return run
 
 
-def with_a_key(world: Any) -> Settings:
+def with_a_key(world: World) -> Settings:
     settings: Settings = world.rt.settings
     return settings.model_copy(update={"secret_key": SecretStr("a secret of these tests, long enough")})
 
@@ -114,12 +115,12 @@ def signed(given: dict[str, str], url: str) -> tuple[bytes, str]:
     return urlencode(given).encode(), base64.b64encode(mac).decode()
 
 
-def kept(world: Any) -> list[Any]:
+def kept(world: World) -> list[Any]:
     found: list[Any] = world.rows("SELECT carrier || ' ' || carrier_ref || ' ' || verdict FROM receipts ORDER BY 1")
     return found
 
 
-def test_a_signature_covers_the_url_as_it_is_seen_from_outside(world: Any, posting: Callable[..., Any]) -> None:
+def test_a_signature_covers_the_url_as_it_is_seen_from_outside(world: World, posting: Callable[..., Any]) -> None:
     body, mac = signed({"MessageSid": "SM5", "MessageStatus": "delivered"}, f"{OUTSIDE}/tw?ref={REF}")
 
     answer = one(posting, "POST", f"tw?ref={REF}", body, x_twilio_signature=mac)
@@ -129,7 +130,7 @@ def test_a_signature_covers_the_url_as_it_is_seen_from_outside(world: Any, posti
     assert world.rows("SELECT ref FROM receipts") == [REF]
 
 
-def test_the_same_signature_under_another_query_is_forged(world: Any, posting: Callable[..., Any]) -> None:
+def test_the_same_signature_under_another_query_is_forged(world: World, posting: Callable[..., Any]) -> None:
     body, mac = signed({"MessageSid": "SM5", "MessageStatus": "delivered"}, f"{OUTSIDE}/tw?ref={REF}")
 
     status, _, words = one(posting, "POST", "tw?ref=other", body, x_twilio_signature=mac)
@@ -137,7 +138,7 @@ def test_the_same_signature_under_another_query_is_forged(world: Any, posting: C
     assert (status, "t0ken" in words, kept(world)) == (401, False, [])
 
 
-def test_what_a_handset_sent_is_kept_before_its_carrier_hears_200(world: Any, posting: Callable[..., Any]) -> None:
+def test_what_a_handset_sent_is_kept_before_its_carrier_hears_200(world: World, posting: Callable[..., Any]) -> None:
     given = {"MessageSid": "SM9", "From": "+491701234567", "To": "+4915205550000", "Body": "STOP"}
     body, mac = signed(given, f"{OUTSIDE}/tw")
 
@@ -162,7 +163,7 @@ AT_HOME = {
 
 @pytest.mark.parametrize(("path", "body"), AT_HOME.values(), ids=AT_HOME)
 def test_a_number_that_is_posted_is_read_as_the_carriers_home_dials(
-    world: Any, posting: Callable[..., Any], path: str, body: dict[str, Any]
+    world: World, posting: Callable[..., Any], path: str, body: dict[str, Any]
 ) -> None:
     world.run('UPDATE carriers SET settings = settings || \'{"home_country": "GB"}\'')
 
@@ -185,7 +186,7 @@ NAMELESS = {
 
 @pytest.mark.parametrize(("path", "body"), NAMELESS.values(), ids=NAMELESS)
 def test_a_message_without_an_id_is_kept_and_is_the_same_until_another_comes(
-    world: Any, posting: Callable[..., Any], path: str, body: dict[str, Any]
+    world: World, posting: Callable[..., Any], path: str, body: dict[str, Any]
 ) -> None:
     stop = json.dumps(body).encode()
 
@@ -196,7 +197,7 @@ def test_a_message_without_an_id_is_kept_and_is_the_same_until_another_comes(
 
 
 def test_a_message_of_a_handset_is_one_though_its_vendor_gives_it_a_status(
-    world: Any, posting: Callable[..., Any]
+    world: World, posting: Callable[..., Any]
 ) -> None:
     message = {"mo": "1", "id": "1", "from": "+447400123126", "to": "8080", "text": "STOP", "status": "received"}
     report = {"id": "7", "mo": "2", "from": "8080", "to": "+447400123126", "text": "Hello", "status": "ok"}
@@ -207,7 +208,7 @@ def test_a_message_of_a_handset_is_one_though_its_vendor_gives_it_a_status(
     assert kept(world) == ["ge 7 delivered"]
 
 
-def test_a_kind_that_is_called_so_may_get(world: Any, posting: Callable[..., Any]) -> None:
+def test_a_kind_that_is_called_so_may_get(world: World, posting: Callable[..., Any]) -> None:
     fields = {"messageId": "0A0", "status": "failed", "err-code": "8", "client-ref": str(REF), "token": "sesame"}
 
     answer = one(posting, "GET", f"vg?{urlencode(fields)}")
@@ -235,7 +236,7 @@ def test_any_other_method_is_refused(posting: Callable[..., Any], method: str, c
     ],
 )
 def test_what_proves_nothing_is_kept_nowhere(
-    world: Any, posting: Callable[..., Any], carrier: str, body: bytes, status: int
+    world: World, posting: Callable[..., Any], carrier: str, body: bytes, status: int
 ) -> None:
     assert one(posting, "POST", carrier, body)[0] == status
     assert kept(world) == []
@@ -252,14 +253,14 @@ def test_from_outside_a_carrier_that_is_not_there_looks_like_a_forged_receipt(
     assert [record.getMessage().split()[4] for record in caplog.records] == ["tw:", "tm:", "gn:"]
 
 
-def set_aside(world: Any) -> list[Any]:
+def set_aside(world: World) -> list[Any]:
     found: list[Any] = world.rows(
         "SELECT origin || ' ' || reason || ' ' || letters FROM dead_letter_counts WHERE source = 'receipt' ORDER BY 1"
     )
     return found
 
 
-def raw(world: Any) -> list[bytes]:
+def raw(world: World) -> list[bytes]:
     source = DeadLetterSource.RECEIPT
     with closing(Runtime(with_a_key(world))) as rt:
         found = dead_letters.listed(rt, source, 100)
@@ -267,7 +268,7 @@ def raw(world: Any) -> list[bytes]:
 
 
 def test_what_no_reader_understands_is_set_aside_and_its_vendor_hears_success(
-    world: Any, posting: Callable[..., Any], caplog: pytest.LogCaptureFixture
+    world: World, posting: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     messages_format = b'{"message_uuid": "aaaa", "to": "447700900000", "status": "delivered", "channel": "sms"}'
 
@@ -311,7 +312,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("odd", UNREADABLE.values(), ids=UNREADABLE.keys())
 def test_one_entry_that_cannot_be_read_spoils_none_of_the_others(
-    world: Any, posting: Callable[..., Any], odd: Any
+    world: World, posting: Callable[..., Any], odd: Any
 ) -> None:
     good = [{"messageId": f"m{n}", "status": {"groupId": 3, "id": 5}} for n in range(1, 100)]
     body = json.dumps({"results": [*good[:50], odd, *good[50:]]}).encode()
@@ -323,7 +324,7 @@ def test_one_entry_that_cannot_be_read_spoils_none_of_the_others(
     assert [json.loads(each) for each in raw(world)] == [odd]
 
 
-def test_what_can_be_read_of_a_post_settles_its_messages(world: Any, posting: Callable[..., Any]) -> None:
+def test_what_can_be_read_of_a_post_settles_its_messages(world: World, posting: Callable[..., Any]) -> None:
     sent = world.send(*(f"+23480123{n:05}" for n in range(10)))
     refs = world.rows("SELECT carrier_ref FROM provider_attempts WHERE message_id = ANY(%(ids)s)", ids=sent.messages)
     with world.rt.begin() as conn:
@@ -342,7 +343,7 @@ def test_what_can_be_read_of_a_post_settles_its_messages(world: Any, posting: Ca
     ("code", "expected"), [("21612", True), ("30027", True), ("21610", False), ("21268", False), ("", True)]
 )
 def test_a_refusal_that_comes_as_a_receipt_is_another_carrier_s_chance(
-    world: Any, posting: Callable[..., Any], code: str, expected: bool
+    world: World, posting: Callable[..., Any], code: str, expected: bool
 ) -> None:
     given = {"MessageSid": "SM5", "MessageStatus": "failed", "ErrorCode": code}
     body, mac = signed(given, f"{OUTSIDE}/tw")
@@ -366,7 +367,7 @@ BATCHES: dict[str, tuple[str, dict[str, str], Any, Any]] = {
 
 @pytest.mark.parametrize(("carrier", "proof", "good", "bad"), BATCHES.values(), ids=BATCHES.keys())
 def test_every_kind_of_batch_is_read_entry_by_entry(
-    world: Any, posting: Callable[..., Any], carrier: str, proof: dict[str, str], good: Any, bad: Any
+    world: World, posting: Callable[..., Any], carrier: str, proof: dict[str, str], good: Any, bad: Any
 ) -> None:
     body = json.dumps({"results": [good, bad]} if carrier == "ge" else [good, bad]).encode()
     if carrier == "tm":
@@ -387,7 +388,7 @@ def test_every_kind_of_batch_is_read_entry_by_entry(
     ],
 )
 def test_a_report_of_infobip_s_is_read_without_what_is_around_it(
-    world: Any, posting: Callable[..., Any], given: Any
+    world: World, posting: Callable[..., Any], given: Any
 ) -> None:
     assert one(posting, "POST", "ib?token=sesame", json.dumps(given).encode())[0] == 200
     assert kept(world) == ["ib 7 delivered"]
@@ -395,7 +396,7 @@ def test_a_report_of_infobip_s_is_read_without_what_is_around_it(
 
 @pytest.mark.parametrize(("said", "code"), [("None", "Failed"), ("", "Failed"), ("DELIVERYFAILURE", "DELIVERYFAILURE")])
 def test_a_reason_of_africa_s_talking_is_read_in_any_case_and_may_be_none(
-    world: Any, posting: Callable[..., Any], said: str, code: str
+    world: World, posting: Callable[..., Any], said: str, code: str
 ) -> None:
     with world.rt.begin() as conn:
         carriers.save(conn, "at", "africas_talking", {"username": "u", "api_key": "k", "receipt_token": "sesame"})
@@ -405,7 +406,7 @@ def test_a_reason_of_africa_s_talking_is_read_in_any_case_and_may_be_none(
     assert world.rows("SELECT verdict, code, retryable FROM receipts") == [("failed", code, True)]
 
 
-def test_an_older_callback_of_twilio_s_is_a_report(world: Any, posting: Callable[..., Any]) -> None:
+def test_an_older_callback_of_twilio_s_is_a_report(world: World, posting: Callable[..., Any]) -> None:
     body, mac = signed({"SmsSid": "SM5", "SmsStatus": "delivered"}, f"{OUTSIDE}/tw")
 
     assert one(posting, "POST", "tw", body, x_twilio_signature=mac)[0] == 200
@@ -422,7 +423,7 @@ UNKNOWN: dict[str, tuple[str, Any]] = {
 
 @pytest.mark.parametrize(("path", "given"), UNKNOWN.values(), ids=UNKNOWN.keys())
 def test_an_unknown_status_is_pending_and_is_told_of(
-    world: Any, posting: Callable[..., Any], caplog: pytest.LogCaptureFixture, path: str, given: Any
+    world: World, posting: Callable[..., Any], caplog: pytest.LogCaptureFixture, path: str, given: Any
 ) -> None:
     assert one(posting, "POST", path, json.dumps(given).encode(), x_token="sesame")[0] == 200
 
@@ -432,14 +433,14 @@ def test_an_unknown_status_is_pending_and_is_told_of(
     assert len(caplog.records) == 1
 
 
-def test_an_unknown_status_of_twilio_s_is_pending(world: Any, posting: Callable[..., Any]) -> None:
+def test_an_unknown_status_of_twilio_s_is_pending(world: World, posting: Callable[..., Any]) -> None:
     body, mac = signed({"MessageSid": "SM5", "MessageStatus": "teleported"}, f"{OUTSIDE}/tw")
 
     assert one(posting, "POST", "tw", body, x_twilio_signature=mac)[0] == 200
     assert kept(world) == ["tw SM5 pending"]
 
 
-def test_what_cannot_be_proved_for_being_unreadable_says_so(world: Any, posting: Callable[..., Any]) -> None:
+def test_what_cannot_be_proved_for_being_unreadable_says_so(world: World, posting: Callable[..., Any]) -> None:
     body = "&".join(f"a{n}=1" for n in range(300)).encode()
 
     assert one(posting, "POST", "tw", body, x_twilio_signature="x")[0] == 400
@@ -466,7 +467,7 @@ def test_what_cannot_be_proved_for_being_unreadable_says_so(world: Any, posting:
     ],
 )
 def test_a_signature_may_cover_another_spelling_of_the_same_url(
-    world: Any, posting: Callable[..., Any], reported: str, signed_url: str
+    world: World, posting: Callable[..., Any], reported: str, signed_url: str
 ) -> None:
     with world.rt.begin() as conn:
         carriers.save(conn, "tw", "twilio", {**TWILIO, "receipt_url": reported})
@@ -477,7 +478,7 @@ def test_a_signature_may_cover_another_spelling_of_the_same_url(
     assert (status, kept(world)) == (200, ["tw SM5 delivered"])
 
 
-def test_a_signature_of_another_host_or_path_is_forged(world: Any, posting: Callable[..., Any]) -> None:
+def test_a_signature_of_another_host_or_path_is_forged(world: World, posting: Callable[..., Any]) -> None:
     for url in ("https://evil.example/receipts/tw", f"{OUTSIDE}/other", f"{OUTSIDE}/tw?ref={REF}"):
         body, mac = signed({"MessageSid": "SM5", "MessageStatus": "delivered"}, url)
         assert one(posting, "POST", "tw", body, x_twilio_signature=mac)[0] == 401
@@ -494,7 +495,7 @@ def test_a_signature_of_another_host_or_path_is_forged(world: Any, posting: Call
     ],
 )
 def test_a_vendor_hears_the_answer_that_it_wants(
-    world: Any, posting: Callable[..., Any], answer: Any, received: Any
+    world: World, posting: Callable[..., Any], answer: Any, received: Any
 ) -> None:
     rules = {**GENERIC["receipts"], "answer": answer}  # type: ignore[dict-item]
     with world.rt.begin() as conn:
@@ -503,7 +504,7 @@ def test_a_vendor_hears_the_answer_that_it_wants(
     assert one(posting, "POST", "ga", b"id=1&status=OK", x_token="sesame") == received
 
 
-def test_settings_that_no_longer_fit_lose_nothing(world: Any, posting: Callable[..., Any]) -> None:
+def test_settings_that_no_longer_fit_lose_nothing(world: World, posting: Callable[..., Any]) -> None:
     spoilt = {**GENERIC, "receipts": {**GENERIC["receipts"], "wings": 2}}  # type: ignore[dict-item]
     with world.rt.begin() as conn:
         conn.exec_driver_sql(
@@ -514,7 +515,7 @@ def test_settings_that_no_longer_fit_lose_nothing(world: Any, posting: Callable[
 
 
 def test_receipts_of_a_carrier_whose_settings_cannot_be_read_are_to_be_posted_again(
-    world: Any, posting: Callable[..., Any]
+    world: World, posting: Callable[..., Any]
 ) -> None:
     other = with_a_key(world).model_copy(update={"secret_key": SecretStr("another secret of these tests, long too")})
     with closing(Runtime(other)) as rt:
@@ -526,7 +527,7 @@ def test_receipts_of_a_carrier_whose_settings_cannot_be_read_are_to_be_posted_ag
     assert answers == [503, 503, 401, 401]
 
 
-def test_a_carrier_added_under_a_secret_key_is_heard_as_any_other(world: Any, posting: Callable[..., Any]) -> None:
+def test_a_carrier_added_under_a_secret_key_is_heard_as_any_other(world: World, posting: Callable[..., Any]) -> None:
     rules: dict[str, Any] = {**GENERIC["receipts"], "answer": {"body": "ACK", "status": 202}}  # type: ignore[dict-item]
     with closing(Runtime(with_a_key(world))) as rt:
         set_carrier(rt, "vg", "vonage", {**VONAGE, "home_country": "GB"})

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from pipeline.settings import Settings
+from tests.world import World
 from workers import local_state
 from workers.cli.commands import bench as command
 from workers.lab.bench.bench_producers import bulk, codes
@@ -118,7 +119,7 @@ def test_the_road_goes_over_a_carrier_with_a_process_of_its_own() -> None:
     assert not any(answer["audit"].values())
 
 
-def test_over_http_what_is_bulk_goes_to_the_simulator_and_codes_do_not(world: Any) -> None:
+def test_over_http_what_is_bulk_goes_to_the_simulator_and_codes_do_not(world: World) -> None:
     settings = world.rt.settings
     (settings.home / "logs").mkdir()
     pair = development.EmbeddedServers(

@@ -5,11 +5,12 @@ from typing import Any
 
 from pipeline.settings import Settings
 from pipeline.store import carriers
+from tests.world import World
 from workers.lab.supervisor import local_processes
 from workers.processes.procfile import read_procfile
 
 
-def add(world: Any, name: str, kind: str, settings: dict[str, Any]) -> None:
+def add(world: World, name: str, kind: str, settings: dict[str, Any]) -> None:
     with world.rt.begin() as conn:
         carriers.save(conn, name, kind, settings)
 
@@ -20,7 +21,7 @@ def test_the_simulator_comes_first_and_then_the_lines_of_the_procfile(settings: 
     assert [process.name for process in found] == ["simulator", *read_procfile()]
 
 
-def test_carriers_with_a_far_end_are_waited_for_and_not_for_ever(world: Any, monkeypatch: Any) -> None:
+def test_carriers_with_a_far_end_are_waited_for_and_not_for_ever(world: World, monkeypatch: Any) -> None:
     ready = local_processes.connected(world.rt.settings)
     assert local_processes.own_carriers(world.rt.settings) == []
     assert ready()

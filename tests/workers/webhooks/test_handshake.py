@@ -12,6 +12,7 @@ from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.webhook_endpoints import HandshakeRefused
 from tests.dialects.vendors import Vendor
 from tests.workers.webhooks.receiver import Receiver, echo, flood, hang, status
+from tests.world import World
 from workers.webhooks.handshake import verify_endpoint
 
 Answer = Callable[[web.Request], Any]
@@ -31,7 +32,7 @@ def with_status(code: int) -> Answer:
     return answer
 
 
-def make(world: Any, url: str, dialect: Vendor) -> webhook_endpoints.Endpoint:
+def make(world: World, url: str, dialect: Vendor) -> webhook_endpoints.Endpoint:
     def call(*words: Any) -> str | None:
         return verify_endpoint(world.rt, *words)
 
@@ -40,7 +41,7 @@ def make(world: Any, url: str, dialect: Vendor) -> webhook_endpoints.Endpoint:
 
 
 @pytest.mark.parametrize("answer", [echo, secret_alone])
-def test_webex_sends_a_secret_and_wants_it_back(world: Any, receiver: Receiver, answer: Answer) -> None:
+def test_webex_sends_a_secret_and_wants_it_back(world: World, receiver: Receiver, answer: Answer) -> None:
     receiver.answers["/"] = answer
 
     made = make(world, receiver.url(), Vendor.WEBEX)
@@ -51,7 +52,7 @@ def test_webex_sends_a_secret_and_wants_it_back(world: Any, receiver: Receiver, 
     assert webhook_endpoints.list_all(world.rt, world.account) == [made]
 
 
-def test_the_secret_of_a_greeting_signs_nothing_and_comes_once(world: Any, receiver: Receiver) -> None:
+def test_the_secret_of_a_greeting_signs_nothing_and_comes_once(world: World, receiver: Receiver) -> None:
     receiver.answers["/"] = echo
     for _ in range(2):
         make(world, receiver.url(), Vendor.WEBEX)
@@ -61,7 +62,7 @@ def test_the_secret_of_a_greeting_signs_nothing_and_comes_once(world: Any, recei
     assert (len(sent), len(kept), sent & kept) == (2, 2, set())
 
 
-def test_solaris_sends_an_empty_event_and_wants_any_2xx(world: Any, receiver: Receiver) -> None:
+def test_solaris_sends_an_empty_event_and_wants_any_2xx(world: World, receiver: Receiver) -> None:
     receiver.answers["/"] = status(204)
 
     made = make(world, receiver.url(), Vendor.SOLARIS)
@@ -72,7 +73,7 @@ def test_solaris_sends_an_empty_event_and_wants_any_2xx(world: Any, receiver: Re
 
 
 @pytest.mark.parametrize("dialect", [Vendor.ROBASE, Vendor.TELESIGN])
-def test_others_are_not_called(world: Any, receiver: Receiver, dialect: Vendor) -> None:
+def test_others_are_not_called(world: World, receiver: Receiver, dialect: Vendor) -> None:
     make(world, receiver.url(), dialect)
 
     assert receiver.accepted == []
@@ -90,7 +91,7 @@ def test_others_are_not_called(world: Any, receiver: Receiver, dialect: Vendor) 
     ],
 )
 def test_who_answers_otherwise_is_no_endpoint(
-    world: Any, receiver: Receiver, dialect: Vendor, answer: Answer, words: str
+    world: World, receiver: Receiver, dialect: Vendor, answer: Answer, words: str
 ) -> None:
     receiver.answers["/"] = answer
 
@@ -103,7 +104,7 @@ def test_who_answers_otherwise_is_no_endpoint(
 
 @pytest.mark.parametrize("dialect", HANDSHAKEN)
 def test_who_does_not_answer_in_time_is_no_endpoint(
-    world: Any, receiver: Receiver, dialect: Vendor, monkeypatch: pytest.MonkeyPatch
+    world: World, receiver: Receiver, dialect: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.answers["/"] = hang
     monkeypatch.setattr(DIALECTS[dialect].handshake, "TIMEOUT", 0.3)
@@ -114,7 +115,7 @@ def test_who_does_not_answer_in_time_is_no_endpoint(
     assert webhook_endpoints.list_all(world.rt, None) == []
 
 
-def test_an_address_in_our_own_house_is_not_greeted(world: Any, receiver: Receiver) -> None:
+def test_an_address_in_our_own_house_is_not_greeted(world: World, receiver: Receiver) -> None:
     words = verify_endpoint(world.rt, Vendor.WEBEX, receiver.url(host="127.0.0.2"))
 
     assert words

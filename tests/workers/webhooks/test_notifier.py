@@ -25,6 +25,7 @@ from pipeline.runtime import Runtime
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
 from tests.dialects.vendors import Vendor
 from tests.workers.webhooks.receiver import Accepted, Receiver, flood, hang, status
+from tests.world import World
 from workers.processes.parent_death_signal import with_parent_death_signal
 from workers.webhooks.endpoint_window import EndpointWindows
 from workers.webhooks.notifier import Notifier
@@ -33,7 +34,7 @@ from workers.webhooks.webhook_client import WebhookClient
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def make(world: Any, url: str, dialect: Vendor = Vendor.ROBASE) -> tuple[UUID, str]:
+def make(world: World, url: str, dialect: Vendor = Vendor.ROBASE) -> tuple[UUID, str]:
     made, secret = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], url, verify=lambda *_: None)
     return made.id, secret
 
@@ -83,12 +84,12 @@ def by_message(accepted: list[Accepted]) -> dict[str, list[str]]:
     return found
 
 
-def is_done(world: Any, count: int) -> Callable[[], bool]:
+def is_done(world: World, count: int) -> Callable[[], bool]:
     """Tell whether so many calls are done."""
     return lambda: world.rows("SELECT count(*) FROM deliveries WHERE state <> 'waiting'") == [count]
 
 
-def test_a_customer_hears_what_becomes_of_a_message_signed(world: Any, receiver: Receiver) -> None:
+def test_a_customer_hears_what_becomes_of_a_message_signed(world: World, receiver: Receiver) -> None:
     _, secret = make(world, receiver.url("/hooks"))
     message = world.send().messages[0]
 
@@ -101,7 +102,7 @@ def test_a_customer_hears_what_becomes_of_a_message_signed(world: Any, receiver:
     assert world.rows("SELECT state, answer, tries FROM deliveries") == [("delivered", "200", 1)] * 2
 
 
-def test_each_dialect_has_its_own_words_and_none_for_some_moves(world: Any, receiver: Receiver) -> None:
+def test_each_dialect_has_its_own_words_and_none_for_some_moves(world: World, receiver: Receiver) -> None:
     make(world, receiver.url("/solaris"), Vendor.SOLARIS)
     make(world, receiver.url("/robase"))
     world.send()
@@ -113,7 +114,7 @@ def test_each_dialect_has_its_own_words_and_none_for_some_moves(world: Any, rece
     assert sorted(world.rows("SELECT answer FROM deliveries")) == ["200", "200", "200", "unsaid"]
 
 
-def test_the_order_of_each_messages_news_outlives_failures(world: Any, receiver: Receiver) -> None:
+def test_the_order_of_each_messages_news_outlives_failures(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
     tries = iter(range(10_000))
 
@@ -132,7 +133,7 @@ def test_the_order_of_each_messages_news_outlives_failures(world: Any, receiver:
         assert set(words) == {"sms.queued", "sms.sent"}
 
 
-def test_a_slow_receiver_delays_nobody_else(world: Any, receiver: Receiver) -> None:
+def test_a_slow_receiver_delays_nobody_else(world: World, receiver: Receiver) -> None:
     make(world, receiver.url("/slow"))
     make(world, receiver.url("/quick"))
     receiver.answers["/slow"] = hang
@@ -149,7 +150,7 @@ def test_a_slow_receiver_delays_nobody_else(world: Any, receiver: Receiver) -> N
     assert len([each for each in receiver.accepted if each.path == "/slow"]) <= world.rt.settings.webhook_lane
 
 
-def run_until(world: Any, until: Callable[[], bool]) -> None:
+def run_until(world: World, until: Callable[[], bool]) -> None:
     """Let a notifier work until something holds, and leave its open calls be."""
     with process(world) as _:
         eventually(until, 60)
@@ -166,7 +167,7 @@ def run_until(world: Any, until: Callable[[], bool]) -> None:
         (flood, "200", "delivered"),
     ],
 )
-def test_only_a_success_is_one(world: Any, receiver: Receiver, answer: Any, word: str, state: str) -> None:
+def test_only_a_success_is_one(world: World, receiver: Receiver, answer: Any, word: str, state: str) -> None:
     make(world, receiver.url())
     receiver.answers["/"] = answer
     world.run("UPDATE wallets SET balance = 0")
@@ -196,7 +197,7 @@ def test_only_a_success_is_one(world: Any, receiver: Receiver, answer: Any, word
     ],
 )
 def test_a_receiver_who_asks_to_be_called_later_is(
-    world: Any, receiver: Receiver, code: int, said: str, least: int, most: int
+    world: World, receiver: Receiver, code: int, said: str, least: int, most: int
 ) -> None:
     make(world, receiver.url("/busy"))
     date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
@@ -220,7 +221,7 @@ def test_while_a_receiver_asks_for_peace_its_other_news_waits_too() -> None:
     assert windows.rooms(602.0)[channel] > 0
 
 
-def test_an_address_that_may_not_be_reached_is_not_and_counts_as_a_failure(world: Any, receiver: Receiver) -> None:
+def test_an_address_that_may_not_be_reached_is_not_and_counts_as_a_failure(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
     world.run("UPDATE endpoints SET url = replace(url, '127.0.0.1', '127.0.0.2')")
     world.send()
@@ -231,7 +232,7 @@ def test_an_address_that_may_not_be_reached_is_not_and_counts_as_a_failure(world
     assert world.rows("SELECT failing_since IS NOT NULL FROM endpoints") == [True]
 
 
-def test_what_is_replayed_is_told_again_under_the_same_events_id(world: Any, receiver: Receiver) -> None:
+def test_what_is_replayed_is_told_again_under_the_same_events_id(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
     message = world.send().messages[0]
     run(world.rt, is_done(world, 2))
@@ -247,7 +248,7 @@ def test_what_is_replayed_is_told_again_under_the_same_events_id(world: Any, rec
 
 
 @contextmanager
-def process(world: Any) -> Iterator["subprocess.Popen[bytes]"]:
+def process(world: World) -> Iterator["subprocess.Popen[bytes]"]:
     """A notifier of its own, as the Procfile starts it."""
     given = world.rt.settings
     ours = {
@@ -274,7 +275,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def test_what_a_killed_notifier_was_telling_is_told_again_after_its_lease(world: Any, receiver: Receiver) -> None:
+def test_what_a_killed_notifier_was_telling_is_told_again_after_its_lease(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
     receiver.answers["/"] = hang
     world.send()
@@ -292,7 +293,7 @@ def test_what_a_killed_notifier_was_telling_is_told_again_after_its_lease(world:
     assert ids(receiver.accepted)[0] == ids(receiver.accepted)[1]
 
 
-def test_told_to_stop_it_lets_its_calls_end(world: Any, receiver: Receiver) -> None:
+def test_told_to_stop_it_lets_its_calls_end(world: World, receiver: Receiver) -> None:
     async def slowly(_request: Any) -> Any:
         await asyncio.sleep(1.5)
         return status(200)(_request)
@@ -312,7 +313,7 @@ def test_told_to_stop_it_lets_its_calls_end(world: Any, receiver: Receiver) -> N
     ]
 
 
-def test_two_notifiers_share_the_work_and_tell_nothing_twice(world: Any, receiver: Receiver) -> None:
+def test_two_notifiers_share_the_work_and_tell_nothing_twice(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
     make(world, receiver.url("/other"))
     world.send(*[f"+2348012345{n:03}" for n in range(40)])
@@ -325,7 +326,7 @@ def test_two_notifiers_share_the_work_and_tell_nothing_twice(world: Any, receive
     assert len(set(keyed)) == 160
 
 
-def test_a_database_that_is_away_for_a_moment_is_waited_for(world: Any, receiver: Receiver) -> None:
+def test_a_database_that_is_away_for_a_moment_is_waited_for(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
     cut = """
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
