@@ -158,4 +158,4 @@ def unresolved(conn: Connection, hours: float, limit: int) -> dict[UUID, bool]:
 
     The value says whether a carrier had accepted the message before and could not deliver it.
     """
-    return {row[0]: row[1] for row in conn.exec_driver_sql(_UNRESOLVED, {"hours": hours, "limit": limit})}
+    return dict(conn.exec_driver_sql(_UNRESOLVED, {"hours": hours, "limit": limit}).all())

@@ -5,13 +5,13 @@ are written up to here. After a crash the messages between both have an unknown 
 Each write of a worker is guarded by its claim's fence, so that a worker that lost its claim writes nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from pipeline.rules.routing.pacing import HELD, IN_HAND
 from pipeline.store.batches import hints
@@ -103,8 +103,8 @@ WITH lead AS MATERIALIZED (
       AND b.id IN (SELECT id FROM named UNION ALL SELECT id FROM company UNION ALL SELECT id FROM turns)
     RETURNING b.*, a.state AS account_state, a.subscribes
 )
-SELECT mine.id, first_id, last_id, account_id, class, carrier, test, valid_until, attempt, round, tried, fence,
-       recorded, kind, settings, subscribes, again, segments_per_second, held
+SELECT mine.id, first_id, last_id, account_id, class AS message_class, carrier, test, valid_until, attempt, round,
+       tried, fence, recorded, kind, settings, subscribes, again, segments_per_second, held
 FROM mine
 LEFT JOIN carriers ON carriers.name = carrier AND carriers.state = 'active' AND account_state = 'active'
 ORDER BY mine.id
@@ -129,35 +129,33 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float, holder: UUID | No
     params = {"ids": list(ids), "lease": lease, "holder": holder, **sizes}
     for _ in range(_LOOKS):
         rows = conn.exec_driver_sql(_CLAIM, params).all()
-        if claims := _claims(row for row in rows if row[18] is None):
+        if claims := [as_claim(row) for row in rows if row.held is None]:
             return claims
         if not rows:
             break
     return []
 
 
-def _claims(rows: Iterable[Any]) -> list[Claim]:
-    return [
-        Claim(
-            span=Span(*row[:3]),
-            account=row[3],
-            message_class=MessageClass(row[4]),
-            carrier=row[5],
-            test=row[6],
-            valid_until=row[7],
-            attempt=row[8],
-            round=row[9],
-            tried=tuple(row[10]),
-            fence=row[11],
-            recorded=row[12],
-            kind=row[13],
-            settings=row[14] or {},
-            subscribes=row[15],
-            again=row[16] and ResendReason(row[16]),
-            pace=row[17],
-        )
-        for row in rows
-    ]
+def as_claim(row: Row[Any]) -> Claim:
+    """Return the claim of a row with the columns of batches, accounts and carriers that it consists of."""
+    return Claim(
+        span=Span(row.id, row.first_id, row.last_id),
+        account=row.account_id,
+        message_class=MessageClass(row.message_class),
+        carrier=row.carrier,
+        test=row.test,
+        valid_until=row.valid_until,
+        attempt=row.attempt,
+        round=row.round,
+        tried=tuple(row.tried),
+        fence=row.fence,
+        recorded=row.recorded,
+        kind=row.kind,
+        settings=row.settings or {},
+        subscribes=row.subscribes,
+        again=row.again and ResendReason(row.again),
+        pace=row.segments_per_second,
+    )
 
 
 _ENCODINGS = {str(encoding): encoding for encoding in Encoding}
@@ -215,7 +213,7 @@ SET recorded = coalesce(s.recorded, b.recorded),
 FROM unnest(%(ids)b::uuid[], %(fences)b::int4[], %(recorded)b::uuid[], %(marked)b::uuid[])
      AS s (id, fence, recorded, marked)
 WHERE b.id = s.id AND b.fence = s.fence AND b.status = 'sending'
-RETURNING b.id, s.marked IS NULL OR b.marked = s.marked AND b.marked_at < b.valid_until, b.marked_at
+RETURNING b.id, s.marked IS NULL OR b.marked = s.marked AND b.marked_at < b.valid_until AS is_open, b.marked_at
 """
 
 
@@ -243,7 +241,11 @@ def advance(conn: Connection, steps: Sequence[PortionMark], lease: float) -> Lea
             "lease": lease,
         },
     ).all()
-    return LeaseState({row[0] for row in rows}, {row[0] for row in rows if row[1]}, rows[0][2] if rows else None)
+    return LeaseState(
+        ours={id_ for id_, _, _ in rows},
+        open={id_ for id_, is_open, _ in rows if is_open},
+        at=rows[0].marked_at if rows else None,
+    )
 
 
 #: the times for `missing_receipts.due` are set here, where they are known
@@ -298,7 +300,20 @@ ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 def lost(conn: Connection, limit: int) -> list[Lost]:
     """Return and lock claimed batches whose lease has expired."""
     rows = conn.exec_driver_sql(_LOST, {"limit": limit})
-    return [Lost(Span(*row[:3]), row[3] and ResendReason(row[3]), *row[4:]) for row in rows]
+    return [
+        Lost(
+            span=Span(row.id, row.first_id, row.last_id),
+            again=row.again and ResendReason(row.again),
+            carrier=row.carrier,
+            attempt=row.attempt,
+            fence=row.fence,
+            claims=row.claims,
+            recorded=row.recorded,
+            marked=row.marked,
+            marked_at=row.marked_at,
+        )
+        for row in rows
+    ]
 
 
 #: holder of a batch that crashed several workers without progress: it is queued again when its lease expires, so that
@@ -311,12 +326,13 @@ SET status = 'queued', fence = fence + 1, recorded = coalesce(marked, recorded),
     claims = CASE WHEN marked IS DISTINCT FROM recorded OR holder = %(resting)b THEN claims ELSE 0 END,
     hints = 0, hinted_at = now()
 WHERE id = ANY(%(ids)b) AND status = 'sending'
-RETURNING id, class, carrier, size
+RETURNING id, class AS message_class, carrier, size
 """
 
 
 _NEXT = """
-SELECT id, class, carrier, size FROM batches WHERE status = 'queued' AND held IS NULL AND carrier = %(carrier)s
+SELECT id, class AS message_class, carrier, size FROM batches
+WHERE status = 'queued' AND held IS NULL AND carrier = %(carrier)s
 ORDER BY id LIMIT 1
 """
 

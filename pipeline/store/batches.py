@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from pipeline.store.bulk_copy import copy
 from pipeline.store.messages import Span
@@ -89,7 +89,7 @@ _SNAPSHOTS = "SELECT id, situation_id FROM batches WHERE id = ANY(%(ids)b)"
 
 def snapshots(conn: Connection, these: Collection[UUID]) -> dict[UUID, int | None]:
     """Return batch → the id of the routing snapshot that its carrier was chosen by."""
-    return {row[0]: row[1] for row in conn.exec_driver_sql(_SNAPSHOTS, {"ids": list(these)})}
+    return dict(conn.exec_driver_sql(_SNAPSHOTS, {"ids": list(these)}).all())
 
 
 # Segmenting and billing ----------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ class Unpaid:
 
 
 _UNPAID = """
-SELECT b.id, first_id, last_id, account_id, class, test, size, hints > 0, subscribes
+SELECT b.id, first_id, last_id, account_id, class, test, size, hints > 0 AS suspect, subscribes
 FROM batches AS b JOIN accounts AS a ON a.id = account_id
 WHERE b.id = %(batch)s AND status = 'admitted'
 """
@@ -122,7 +122,8 @@ def unpaid(conn: Connection, batch: UUID, *, lock: bool = False) -> Unpaid | Non
     row = conn.exec_driver_sql(_UNPAID + (" FOR UPDATE OF b" if lock else ""), {"batch": batch}).first()
     if row is None:
         return None
-    return Unpaid(Span(row[0], row[1], row[2]), row[3], MessageClass(row[4]), *row[5:])
+    id_, first, last, account, class_, test, size, suspect, subscribes = row
+    return Unpaid(Span(id_, first, last), account, MessageClass(class_), test, size, suspect, subscribes)
 
 
 _TRY = "UPDATE batches SET claims = claims + 1 WHERE id = %(batch)s AND status = 'admitted'"
@@ -139,9 +140,9 @@ def survived(conn: Connection, batch: UUID) -> None:
     conn.exec_driver_sql(_SURVIVED, {"batch": batch})
 
 
-def hints(rows: Iterable[Any]) -> list[Hint]:
-    """Return hints from rows (id, class, carrier, size)."""
-    return [Hint(batch, MessageClass(word), carrier, size) for batch, word, carrier, size in rows]
+def hints(rows: Iterable[Row[Any]]) -> list[Hint]:
+    """Return the hints of rows with id, message_class, carrier and size."""
+    return [Hint(row.id, MessageClass(row.message_class), row.carrier, row.size) for row in rows]
 
 
 _PAID = """
@@ -150,13 +151,13 @@ SET status = CASE WHEN due_at > now() THEN 'scheduled' ELSE 'queued' END,
     queued_at = CASE WHEN due_at > now() THEN NULL ELSE now() END,
     claims = 0, hints = 0, hinted_at = now()
 WHERE id = %(batch)s AND status = 'admitted'
-RETURNING status = 'queued', id, class, carrier, size
+RETURNING status = 'queued' AS is_queued, id, class AS message_class, carrier, size
 """
 
 
 def paid(conn: Connection, batch: UUID) -> list[Hint]:
     """Schedule or queue a paid batch; return its hint if it is queued."""
-    return hints(row[1:] for row in conn.exec_driver_sql(_PAID, {"batch": batch}) if row[0])
+    return hints(row for row in conn.exec_driver_sql(_PAID, {"batch": batch}) if row.is_queued)
 
 
 _PROMOTE = """
@@ -167,7 +168,7 @@ WITH due AS MATERIALIZED (
 )
 UPDATE batches AS b SET status = 'queued', queued_at = now(), hints = 0, hinted_at = now()
 FROM due, accounts AS a WHERE b.id = due.id AND a.id = b.account_id
-RETURNING b.id, class, carrier, size, first_id, last_id, subscribes AND is_new
+RETURNING b.id, class AS message_class, carrier, size, first_id, last_id, subscribes AND is_new AS has_event
 """
 
 
@@ -177,7 +178,7 @@ def promote(conn: Connection, limit: int) -> tuple[list[Hint], list[Span]]:
     Return their hints, and the spans of those that leave `scheduled` and whose accounts have events enabled.
     """
     rows = conn.exec_driver_sql(_PROMOTE, {"limit": limit}).all()
-    return hints(row[:4] for row in rows), [Span(row[0], row[4], row[5]) for row in rows if row[6]]
+    return hints(rows), [Span(row.id, row.first_id, row.last_id) for row in rows if row.has_event]
 
 
 # Sweeping ------------------------------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ WHERE id IN (
       AND hinted_at < now() - %(stale)s * interval '1 second' * power(2, least(hints, 6))
     ORDER BY hinted_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-RETURNING id, class, carrier, size
+RETURNING id, class AS message_class, carrier, size
 """
 
 

@@ -129,7 +129,7 @@ _LOCK = "SELECT state, reason FROM carriers WHERE name = %(name)s FOR UPDATE"
 def lock(conn: Connection, name: str) -> tuple[CarrierState, str | None] | None:
     """Return and lock a carrier's state and its reason; None when there is none of that name."""
     row = conn.exec_driver_sql(_LOCK, {"name": name}).first()
-    return (CarrierState(row[0]), row[1]) if row else None
+    return (CarrierState(row.state), row.reason) if row else None
 
 
 _BALANCE = "UPDATE carriers SET balance = %(balance)s, balance_at = now() WHERE name = %(name)s"

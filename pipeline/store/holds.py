@@ -92,14 +92,14 @@ UPDATE batches SET held = NULL, hints = 0, hinted_at = now()
 WHERE id IN (
     SELECT id FROM resumed UNION SELECT id FROM rerouted UNION SELECT id FROM retried UNION SELECT id FROM over
 )
-RETURNING status = 'queued', id, class, carrier, size
+RETURNING status = 'queued' AS is_queued, id, class AS message_class, carrier, size
 """
 
 
 def release(conn: Connection, limit: int) -> list[Hint]:
     """Release batches whose hold is over, up to `limit` of each kind; return hints of those that are queued."""
     rows = conn.exec_driver_sql(_RELEASE, {"limit": limit})
-    return hints(row[1:] for row in rows if row[0])
+    return hints(row for row in rows if row.is_queued)
 
 
 _KEPT = """

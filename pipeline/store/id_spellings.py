@@ -52,7 +52,7 @@ def respell(conn: Connection, strays: Collection[UUID | str], now: datetime) -> 
     if not strays:
         return set()
     old = conn.exec_driver_sql(_STRAY, {"ids": list(strays), "late": LATE, "settled": SETTLED})
-    pairs = [(row[0], each) for row in old for each in sorted(id_spellings.others(row[1]))]
+    pairs = [(id_, each) for id_, carrier_ref in old for each in sorted(id_spellings.others(carrier_ref))]
     if not pairs:
         return set()
     params = {
@@ -60,7 +60,7 @@ def respell(conn: Connection, strays: Collection[UUID | str], now: datetime) -> 
         "spellings": [each for _, each in pairs],
         "since": lowest(now - _RECENT),
     }
-    return {row[0] for row in conn.exec_driver_sql(_RESPELL, params)}
+    return set(conn.exec_driver_sql(_RESPELL, params).scalars())
 
 
 _STRANGE = """
@@ -81,13 +81,13 @@ _PORTION = 500
 def spoken_of(conn: Connection, taken: Sequence[tuple[UUID, str, str]]) -> set[UUID]:
     """Return the messages whose id a waiting receipt has in another spelling; `taken` is (id, carrier, carrier_ref)."""
     carriers = sorted({carrier for _, carrier, _ in taken})
-    strange = {row[0] for row in conn.exec_driver_sql(_STRANGE, {"carriers": carriers})} if carriers else ()
-    among = [each for each in taken if each[1] in strange]
+    strange = set(conn.exec_driver_sql(_STRANGE, {"carriers": carriers}).scalars()) if carriers else ()
+    among = [(id_, carrier, carrier_ref) for id_, carrier, carrier_ref in taken if carrier in strange]
     found: set[UUID] = set()
     for at in range(0, len(among), _PORTION):
         rows = [(id_, name, each) for id_, name, ref in among[at : at + _PORTION] for each in id_spellings.others(ref)]
         columns = dict(zip(("messages", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=False))
-        found |= {row[0] for row in conn.exec_driver_sql(_SPOKEN_OF, columns)} if rows else set()
+        found |= set(conn.exec_driver_sql(_SPOKEN_OF, columns).scalars()) if rows else set()
     return found
 
 
@@ -105,4 +105,4 @@ def given(conn: Connection, named: Sequence[tuple[str, str | None]], now: dateti
     if not rows:
         return set()
     columns = dict(zip(("places", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=True))
-    return {row[0] for row in conn.exec_driver_sql(_GIVEN, {**columns, "since": lowest(now - _RECENT)})}
+    return set(conn.exec_driver_sql(_GIVEN, {**columns, "since": lowest(now - _RECENT)}).scalars())

@@ -36,7 +36,7 @@ def reserve(conn: Connection, keyed: Sequence[Admission]) -> int:
 def holders(conn: Connection, keyed: Sequence[Admission], *, lock: bool = False) -> dict[Key, UUID]:
     """Return key → the request that has it, for the keys of these admissions; `lock` locks the rows."""
     rows = conn.exec_driver_sql(_LOCKED if lock else _RESERVED, _columns(keyed))
-    return {tuple(row[:3]): row[3] for row in rows}
+    return {(account, scope, key): request for account, scope, key, request in rows}
 
 
 def key(admission: Admission) -> Key:

@@ -5,19 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from pipeline.rules.api import idempotency
 from pipeline.rules.identity import ids
 from schema.message import Admission
 
 _ASKED = """
-SELECT id, account_id, dialect, operation, class, test, skips_opt_outs, recipients, send_at, valid_until,
-       first_message, refusals
+SELECT id, account_id AS account, dialect, operation, class AS message_class, test, skips_opt_outs, recipients, send_at,
+       valid_until, first_message, refusals
 FROM requests WHERE id = ANY(%(ids)b)
 """
-#: the number of columns that are an order's terms, and of those without its times
-_TERMS, _UNTIMED = 9, 7
 _MESSAGES = """
 SELECT s.request_id, m.*
 FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (request_id, first_id, last_id)
@@ -35,33 +33,37 @@ def alike(conn: Connection, asked: Mapping[UUID, tuple[Admission, UUID]], *, at_
     `at_any_time` ignores differences in times.
     """
     rows = conn.exec_driver_sql(_ASKED, {"ids": [each for _, each in asked.values()]})
-    earlier = {row[0]: row[1:] for row in rows}
-    counted = _UNTIMED if at_any_time else _TERMS
+    earlier = {row.id: row for row in rows}
     likely = {
         id_: (admission, holder)
         for id_, (admission, holder) in asked.items()
-        if holder in earlier and earlier[holder][:counted] == _terms(admission)[:counted]
+        if holder in earlier
+        and _terms(earlier[holder]) == _terms(admission)
+        and (at_any_time or _times(earlier[holder]) == _times(admission))
     }
     written = _written(conn, {holder: earlier[holder] for _, holder in likely.values()})
     return {
         id_
         for id_, (admission, holder) in likely.items()
-        if written[holder] == _wishes(admission) and _places(earlier[holder][_TERMS + 1]) == _refused(admission)
+        if written[holder] == _wishes(admission) and _places(earlier[holder].refusals) == _refused(admission)
     }
 
 
-def _terms(admission: Admission) -> tuple[Any, ...]:
+def _terms(asked: Admission | Row[Any]) -> tuple[Any, ...]:
+    """Return what an admission, or a row of `_ASKED`, asks for without its times and messages."""
     return (
-        admission.account,
-        admission.dialect,
-        admission.operation,
-        str(admission.message_class),
-        admission.test,
-        admission.skips_opt_outs,
-        admission.recipients,
-        admission.send_at,
-        admission.valid_until,
+        asked.account,
+        asked.dialect,
+        asked.operation,
+        str(asked.message_class),
+        asked.test,
+        asked.skips_opt_outs,
+        asked.recipients,
     )
+
+
+def _times(asked: Admission | Row[Any]) -> tuple[Any, Any]:
+    return asked.send_at, asked.valid_until
 
 
 def _wishes(admission: Admission) -> dict[int, tuple[Any, ...]]:
@@ -71,17 +73,16 @@ def _wishes(admission: Admission) -> dict[int, tuple[Any, ...]]:
     }
 
 
-def _written(conn: Connection, wanted: Mapping[UUID, Sequence[Any]]) -> dict[UUID, dict[int, tuple[Any, ...]]]:
+def _written(conn: Connection, wanted: Mapping[UUID, Row[Any]]) -> dict[UUID, dict[int, tuple[Any, ...]]]:
     """Return request → place of the recipient → the message as written."""
-    firsts = {id_: row[_TERMS] for id_, row in wanted.items()}
     params = {
         "requests": list(wanted),
-        "firsts": list(firsts.values()),
-        "lasts": [ids.after(row[_TERMS], max(row[_UNTIMED - 1] - 1, 0)) for row in wanted.values()],
+        "firsts": [row.first_message for row in wanted.values()],
+        "lasts": [ids.after(row.first_message, max(row.recipients - 1, 0)) for row in wanted.values()],
     }
     found: defaultdict[UUID, dict[int, tuple[Any, ...]]] = defaultdict(dict)
     for request, message, *wish in conn.exec_driver_sql(_MESSAGES, params) if wanted else ():
-        found[request][message.int - firsts[request].int] = tuple(wish)
+        found[request][message.int - wanted[request].first_message.int] = tuple(wish)
     return found
 
 
@@ -107,4 +108,4 @@ def originals(conn: Connection, repeats: Sequence[tuple[UUID, UUID, int]]) -> di
     requests, firsts, _ = map(list, zip(*repeats, strict=True))
     lasts = [ids.after(first, max(recipients - 1, 0)) for _, first, recipients in repeats]
     params = {"requests": requests, "firsts": firsts, "lasts": lasts}
-    return {row[0]: row[1] for row in conn.exec_driver_sql(_ORIGINALS, params)}
+    return dict(conn.exec_driver_sql(_ORIGINALS, params).all())

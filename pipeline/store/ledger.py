@@ -47,7 +47,8 @@ def quotas_left(conn: Connection, wanted: Iterable[tuple[int, date]]) -> dict[tu
     """Return (account, month) → the remaining quota in segments, and whether the account's events are written."""
     pairs = sorted(set(wanted))
     params = {"accounts": [account for account, _ in pairs], "months": [month for _, month in pairs]}
-    return {(row[0], row[1]): (row[2], row[3]) for row in conn.exec_driver_sql(_BALANCES, params).all()}
+    rows = conn.exec_driver_sql(_BALANCES, params).all()
+    return {(account, month): (left, subscribes) for account, month, left, subscribes in rows}
 
 
 _FUNDS = """
@@ -193,13 +194,14 @@ def _move(
         entries += [(account, SEGMENTS, quota, batch)] if quota else []
     if not entries:
         return
+    source, target = books
     accounts, units, amounts, batches = (list(column) for column in zip(*entries, strict=True))
     conn.exec_driver_sql(
         _ENTRIES,
         {
             "kind": str(kind),
-            "source": str(books[0]),
-            "target": str(books[1]),
+            "source": str(source),
+            "target": str(target),
             "at": at,
             "accounts": accounts,
             "units": units,

@@ -7,14 +7,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.store.batch_claims import RESTING, Claim
+from pipeline.store.batch_claims import RESTING, Claim, as_claim
 from pipeline.store.batches import hints
 from pipeline.store.message_parts import MultipartAttempt
-from pipeline.store.messages import Span
 from schema.carriage import Attempt
 from schema.message import Hint
-from schema.message_class import MessageClass
-from schema.vocabulary import ResendReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +32,9 @@ class DeadWorkersBatch:
 
 
 _HELD = """
-SELECT b.id, first_id, last_id, account_id, class, carrier, test, valid_until, attempt, round, tried, fence, recorded,
-       subscribes, again, marked, marked_at, claims
+SELECT b.id, first_id, last_id, account_id, class AS message_class, carrier, test, valid_until, attempt, round, tried,
+       fence, recorded, NULL AS kind, NULL AS settings, subscribes, again, NULL AS segments_per_second, marked,
+       marked_at, claims
 FROM batches AS b JOIN accounts ON accounts.id = account_id
 WHERE b.status = 'sending' AND b.holder = %(holder)b
 ORDER BY b.id LIMIT %(limit)s FOR UPDATE OF b SKIP LOCKED
@@ -46,29 +44,7 @@ ORDER BY b.id LIMIT %(limit)s FOR UPDATE OF b SKIP LOCKED
 def held(conn: Connection, holder: UUID, limit: int) -> list[DeadWorkersBatch]:
     """Return and lock the batches claimed by the process with this journal."""
     rows = conn.exec_driver_sql(_HELD, {"holder": holder, "limit": limit})
-    return [
-        DeadWorkersBatch(
-            Claim(
-                span=Span(*row[:3]),
-                account=row[3],
-                message_class=MessageClass(row[4]),
-                carrier=row[5],
-                test=row[6],
-                valid_until=row[7],
-                attempt=row[8],
-                round=row[9],
-                tried=tuple(row[10]),
-                fence=row[11],
-                recorded=row[12],
-                kind=None,
-                settings={},
-                subscribes=row[13],
-                again=row[14] and ResendReason(row[14]),
-            ),
-            *row[15:],
-        )
-        for row in rows
-    ]
+    return [DeadWorkersBatch(as_claim(row), row.marked, row.marked_at, row.claims) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +85,7 @@ SET status = 'queued', fence = fence + 1, lease_until = NULL, hints = 0, hinted_
     claims = CASE WHEN s.moved THEN 0 ELSE claims END
 FROM unnest(%(ids)b::uuid[], %(recorded)b::uuid[], %(moved)b::bool[]) AS s (id, recorded, moved)
 WHERE b.id = s.id AND b.status = 'sending'
-RETURNING b.id, class, carrier, size
+RETURNING b.id, class AS message_class, carrier, size
 """
 
 

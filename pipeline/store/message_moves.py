@@ -152,7 +152,7 @@ UPDATE messages AS m
 SET status = %(status)s, error_code = %(code)s, final_at = %(at)s,
     body = CASE WHEN {_HOLDS_A_CODE.format(message="m")} THEN {_REDACTED.format(message="m")} ELSE m.body END
 WHERE m.id = ANY(%(ids)b) AND m.status = 'sent'
-RETURNING m.id, EXISTS (SELECT FROM accounts WHERE subscribes)
+RETURNING m.id, EXISTS (SELECT FROM accounts WHERE subscribes) AS listens
 """
 
 
@@ -168,7 +168,7 @@ UPDATE messages AS m SET status = '{REVOKE.after}', error_code = NULL, final_at 
 WHERE m.id = ANY(%(ids)b) AND m.status = '{REVOKE.before}'
   AND m.error_code IN ({", ".join(f"'{code}'" for code in sorted(REVOKE.revokes))})
   AND EXISTS (SELECT FROM provider_attempts AS a WHERE a.message_id = m.id AND a.outcome IN ('accepted', 'unknown'))
-RETURNING m.id, EXISTS (SELECT FROM accounts WHERE subscribes)
+RETURNING m.id, EXISTS (SELECT FROM accounts WHERE subscribes) AS listens
 """
 
 
@@ -182,7 +182,7 @@ def revoke(conn: Connection, ids: Sequence[UUID], at: datetime) -> Ended:
 
 def _ended(conn: Connection, statement: str, params: dict[str, Any]) -> Ended:
     rows = conn.exec_driver_sql(statement, params).all() if params["ids"] else []
-    return Ended({row[0] for row in rows}, bool(rows) and rows[0][1])
+    return Ended({id_ for id_, _ in rows}, listens=bool(rows) and rows[0].listens)
 
 
 _REASSIGN = """

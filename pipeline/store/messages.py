@@ -152,11 +152,11 @@ def came_through(conn: Connection, ids: Sequence[UUID], apis: Iterable[str]) -> 
     if not ids:
         return []
     params = {"ids": list(ids), "first": min(ids), "last": max(ids), "apis": list(apis)}
-    return [(row[0], row[1], row[2]) for row in conn.exec_driver_sql(_CAME_THROUGH, params).all()]
+    return [(id_, api, body) for id_, api, body in conn.exec_driver_sql(_CAME_THROUGH, params).all()]
 
 
 _LOCK_SENT = """
-SELECT id, status = 'sent' AND money = 'held' FROM messages
+SELECT id, status = 'sent' AND money = 'held' AS is_held FROM messages
 WHERE id = ANY(%(ids)b) AND status IN ('sent', 'failed') ORDER BY id FOR UPDATE
 """
 
@@ -166,7 +166,8 @@ def lock_sent(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
 
     Return those whose money is still held for an unknown attempt.
     """
-    return {row[0] for row in conn.exec_driver_sql(_LOCK_SENT, {"ids": list(ids)}) if row[1]} if ids else set()
+    rows = conn.exec_driver_sql(_LOCK_SENT, {"ids": list(ids)}) if ids else ()
+    return {id_ for id_, is_held in rows if is_held}
 
 
 _BATCHES_OF = """
@@ -177,8 +178,7 @@ WHERE id = ANY(%(ids)b) AND (account_id = %(account)s OR %(account)s::int4 IS NU
 
 def batches_of(conn: Connection, ids: Sequence[UUID], account: int | None) -> dict[UUID, UUID]:
     """Return message → batch for those of the messages that exist and belong to the account (None: to any)."""
-    rows = conn.exec_driver_sql(_BATCHES_OF, {"ids": list(ids), "account": account})
-    return {row[0]: row[1] for row in rows}
+    return dict(conn.exec_driver_sql(_BATCHES_OF, {"ids": list(ids), "account": account}).all())
 
 
 _STANDING = (

@@ -18,7 +18,7 @@ SET watch_at = CASE WHEN b.valid_until > now() AND a.state <> 'active'
 FROM (SELECT id FROM batches WHERE watch_at <= now() ORDER BY watch_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS due,
      accounts AS a
 WHERE b.id = due.id AND a.id = b.account_id
-RETURNING b.id, b.first_id, b.last_id, b.valid_until > now(), a.state = 'active'
+RETURNING b.id, b.first_id, b.last_id, b.valid_until > now() AS is_valid, a.state = 'active' AS is_active
 """
 
 
@@ -43,8 +43,10 @@ def due(conn: Connection, limit: int) -> MissingReceipt:
     Those of suspended accounts are postponed until they expire: nothing is resent for such an account.
     """
     rows = conn.exec_driver_sql(_DUE, {"limit": limit}).all()
-    silent = [Span(*row[:3]) for row in rows if row[3] and row[4]]
-    return MissingReceipt(silent, [Span(*row[:3]) for row in rows if not row[3]])
+    return MissingReceipt(
+        silent=[Span(row.id, row.first_id, row.last_id) for row in rows if row.is_valid and row.is_active],
+        worthless=[Span(row.id, row.first_id, row.last_id) for row in rows if not row.is_valid],
+    )
 
 
 #: OFFSET 0 forces one look-up each, whatever the planner estimates
@@ -80,7 +82,7 @@ def unheard(conn: Connection, spans: Sequence[Span], lately: float) -> list[UUID
     if not spans:
         return []
     params = {**_bounds(spans), "sources": _SOURCES, "lately": lately}
-    taken = [(row[0], row[1], row[2]) for row in conn.exec_driver_sql(_UNHEARD, params)]
+    taken = [(id_, carrier, carrier_ref) for id_, carrier, carrier_ref in conn.exec_driver_sql(_UNHEARD, params)]
     spoken_of = id_spellings.spoken_of(conn, taken)
     return [id_ for id_, _, _ in taken if id_ not in spoken_of]
 

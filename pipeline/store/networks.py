@@ -9,7 +9,7 @@ _ALL = "SELECT prefix, network FROM networks"
 
 def all_of(conn: Connection) -> dict[str, str]:
     """Return prefix → network (MCC-MNC)."""
-    return {row[0]: row[1] for row in conn.exec_driver_sql(_ALL)}
+    return dict(conn.exec_driver_sql(_ALL).all())
 
 
 _LOCK = "LOCK TABLE networks IN SHARE ROW EXCLUSIVE MODE"

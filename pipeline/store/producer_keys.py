@@ -24,7 +24,7 @@ WHERE k.id = %(id)s AND k.revoked_at IS NULL
 def find(conn: Connection, key: str) -> tuple[str, bytes] | None:
     """Return (account name, encrypted secret) of a key in force, or None."""
     row = conn.exec_driver_sql(_FIND, {"id": key}).first()
-    return (row[0], bytes(row[1])) if row else None
+    return (row.name, bytes(row.sealed)) if row else None
 
 
 _LATEST = """
@@ -36,7 +36,7 @@ WHERE a.name = %(account)s AND k.revoked_at IS NULL ORDER BY k.created_at DESC, 
 def latest(conn: Connection, account: str) -> tuple[str, bytes] | None:
     """Return (id, encrypted secret) of an account's latest key in force, or None."""
     row = conn.exec_driver_sql(_LATEST, {"account": account}).first()
-    return (row[0], bytes(row[1])) if row else None
+    return (row.id, bytes(row.sealed)) if row else None
 
 
 _REVOKE = """

@@ -53,9 +53,9 @@ def keep(
     if not receipts:
         return {}
     params = _arrays(first, receipts, waits or {}, states or {})
-    kept = {row[0]: row[1] for row in conn.exec_driver_sql(_KEEP, params)}
+    kept: dict[str, UUID] = dict(conn.exec_driver_sql(_KEEP, params).all())
     if len(kept) < len(receipts):  # some are duplicates, mostly of recent ones
-        kept.update((row[0], row[1]) for row in conn.exec_driver_sql(_KEEP_ANEW, {**params, "hours": ANEW_HOURS}))
+        kept.update(conn.exec_driver_sql(_KEEP_ANEW, {**params, "hours": ANEW_HOURS}).all())
     return kept
 
 
@@ -150,7 +150,10 @@ def due(conn: Connection, limit: int, now: datetime, *, retryable: bool = False)
     `retryable`: failures after which another carrier may still deliver; else all other receipts.
     """
     rows = conn.exec_driver_sql(_DUE, {"limit": limit, "retryable": retryable})
-    words = [_Word(row[0], row[1], row[2], row[3], ReceiptVerdict(row[4]), *row[5:]) for row in rows]
+    words = [
+        _Word(id_, carrier, carrier_ref, ref, ReceiptVerdict(verdict), code, is_retryable)
+        for id_, carrier, carrier_ref, ref, verdict, code, is_retryable in rows
+    ]
     return _matched(conn, words, now)
 
 
@@ -232,14 +235,15 @@ def _matched(conn: Connection, words: Sequence[_Word], now: datetime) -> list[Ma
     found = _find(conn, _BY_REF, words, range(len(words)), bounds)
     if missing := [place for place in range(len(words)) if place not in found]:
         found |= _find(conn, _BY_OURS, words, missing, {"refs": [words[place].ref for place in missing]})
-    failed = standing(conn, {found[place][0] for place in found if words[place].verdict is ReceiptVerdict.FAILED})
-    return [_as_matched(word, found.get(place), failed) for place, word in enumerate(words)]
+    failed = {id_ for place, (id_, _, _) in found.items() if words[place].verdict is ReceiptVerdict.FAILED}
+    standings = standing(conn, failed)
+    return [_as_matched(word, found.get(place), standings) for place, word in enumerate(words)]
 
 
 def standing(conn: Connection, sent: Collection[UUID]) -> dict[UUID, tuple[bool, int]]:
     """Return sent message → whether it is being resent now, and the number of its last accepted or unknown attempt."""
     rows = conn.exec_driver_sql(_STANDING, {"ids": sorted(sent)}) if sent else ()
-    return {row[0]: (row[1], row[2]) for row in rows}
+    return {id_: (is_resent, latest) for id_, is_resent, latest in rows}
 
 
 def _find(
@@ -250,7 +254,8 @@ def _find(
         "carrier_refs": [words[place].carrier_ref for place in places],
         **more,
     }
-    return {places[row[0] - 1]: (row[1], row[2], row[3]) for row in conn.exec_driver_sql(statement, params)}
+    rows = conn.exec_driver_sql(statement, params)
+    return {places[place - 1]: (message, n, is_part) for place, message, n, is_part in rows}
 
 
 def _as_matched(word: _Word, found: _Found | None, standing: Mapping[UUID, tuple[bool, int]]) -> Matched:

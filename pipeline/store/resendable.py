@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding
@@ -38,9 +38,9 @@ class ResendableMessage:
 
 
 _SENT = """
-SELECT m.id, m.account_id, b.class, b.valid_until, m.phone, m.country, m.sender, m.encoding, m.segments,
-       a.tries, a.takers - 1, a.tried, b.class <> 'otp' OR m.body <> repeat('*', length(m.body)),
-       account.state = 'active'
+SELECT m.id, m.account_id, b.class AS message_class, b.valid_until, m.phone, m.country, m.sender, m.encoding,
+       m.segments, a.tries, a.takers - 1 AS resends, a.tried,
+       b.class <> 'otp' OR m.body <> repeat('*', length(m.body)) AS is_whole, account.state = 'active' AS may_go
 FROM messages AS m
 JOIN batches AS b ON b.id = m.batch_id
 JOIN accounts AS account ON account.id = m.account_id
@@ -58,24 +58,23 @@ def of(conn: Connection, ids: Sequence[UUID]) -> list[ResendableMessage]:
     """Return and lock those of the messages that are sent and not being resent, ordered by id."""
     if not ids:
         return []
-    return [_sent(*row) for row in conn.exec_driver_sql(_SENT, {"ids": list(ids)})]
+    return [_sent(row) for row in conn.exec_driver_sql(_SENT, {"ids": list(ids)})]
 
 
-def _sent(id_: UUID, account: int, kind: str, valid_until: datetime, *row: Any) -> ResendableMessage:
-    phone, country, sender, encoding, segments, tries, resends, tried, is_whole, may_go = row
+def _sent(row: Row[Any]) -> ResendableMessage:
     return ResendableMessage(
-        id=id_,
-        account=account,
-        message_class=MessageClass(kind),
-        valid_until=valid_until,
-        phone=phone,
-        country=country,
-        sender=sender,
-        encoding=Encoding(encoding),
-        segments=segments,
-        tries=tries,
-        resends=resends,
-        tried=tuple(tried),
-        is_whole=is_whole,
-        may_go=may_go,
+        id=row.id,
+        account=row.account_id,
+        message_class=MessageClass(row.message_class),
+        valid_until=row.valid_until,
+        phone=row.phone,
+        country=row.country,
+        sender=row.sender,
+        encoding=Encoding(row.encoding),
+        segments=row.segments,
+        tries=row.tries,
+        resends=row.resends,
+        tried=tuple(row.tried),
+        is_whole=row.is_whole,
+        may_go=row.may_go,
     )

@@ -6,9 +6,11 @@ A process caches compiled route tables by the rows they are made of, and snapsho
 import json
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -31,9 +33,10 @@ class RouteChoice:
     kept: StoredSnapshot
 
 
-#: (account_id or None, destination, carrier, rank, weight, cost, currency, from_at, state, capabilities,
-#: kind, sends_dlt)
+#: (destination, carrier, rank, weight, cost, currency, from_at, state, capabilities, kind, sends_dlt); without the
+#: account id, so that accounts with equal routes share a snapshot
 _Row = tuple[Any, ...]
+_destination, _carrier = itemgetter(0), itemgetter(1)
 _Key = tuple[tuple[_Row, ...], tuple[_Row, ...], frozenset[str], Numbering]
 
 
@@ -78,8 +81,8 @@ def choices(
 ) -> dict[int, RouteChoice]:
     """Return account → its current route table; `unhealthy`: open breakers, see `RoutingSnapshot`."""
     rows: defaultdict[int | None, list[_Row]] = defaultdict(list)
-    for row in conn.exec_driver_sql(_LINES, {"accounts": list(accounts)}).all():
-        rows[row[0]].append(tuple(row))
+    for account, *row in conn.exec_driver_sql(_LINES, {"accounts": list(accounts)}).all():
+        rows[account].append(tuple(row))
     common = tuple(rows[None])
     return {account: _choice(conn, known, tuple(rows[account]), common, unhealthy) for account in accounts}
 
@@ -87,11 +90,11 @@ def choices(
 def _choice(
     conn: Connection, known: KnownSnapshot, own: tuple[_Row, ...], common: tuple[_Row, ...], unhealthy: Collection[str]
 ) -> RouteChoice:
-    carriers = {row[2] for lines in (own, common) for row in lines} if unhealthy else ()
+    carriers = set(map(_carrier, chain(own, common))) if unhealthy else ()
     bad = frozenset(word for word in unhealthy if word.partition("/")[0] in carriers)
-    meets_networks = any(is_network(row[1]) for lines in (own, common) for row in lines)
+    meets_networks = any(map(is_network, map(_destination, chain(own, common))))
     numbering = known.numbering(conn) if meets_networks else UNKNOWN
-    key = (_anonymous(own), common, bad, numbering)
+    key = (own, common, bad, numbering)
     choice = known.choices.get(key)
     if choice is None:
         snapshot = _snapshot(key)
@@ -102,32 +105,26 @@ def _choice(
     return choice
 
 
-def _anonymous(rows: Iterable[_Row]) -> tuple[_Row, ...]:
-    """Return an account's rows without its id: accounts with equal routes share a snapshot."""
-    return tuple((0, *row[1:]) for row in rows)
-
-
 def _snapshot(key: _Key) -> RoutingSnapshot:
     own, common, unhealthy, numbering = key
-    rows = (*own, *common)
     return RoutingSnapshot(
-        routes=[_route(row) for row in rows],
-        carriers={row[2]: _standing(row) for row in rows},
+        routes=[*(_route(row, is_own=True) for row in own), *(_route(row, is_own=False) for row in common)],
+        carriers={_carrier(row): _standing(row) for row in (*own, *common)},
         unhealthy=unhealthy,
         numbering=numbering,
     )
 
 
 def _standing(row: _Row) -> CarrierSnapshot:
-    state, capabilities, kind, sends_dlt = row[8:]
+    *_, state, capabilities, kind, sends_dlt = row
     return CarrierSnapshot(CarrierState(state), carriers.lacks(kind, sends_dlt, json.loads(capabilities)))
 
 
-def _route(row: _Row) -> Route:
-    owner, destination, carrier, rank, weight, cost, currency, from_at, *_ = row
+def _route(row: _Row, *, is_own: bool) -> Route:
+    destination, carrier, rank, weight, cost, currency, from_at, *_ = row
     # read as text: parsing a datetime costs more than the rest of a row, and most rows are cached
     since = datetime.fromisoformat(from_at)
-    return Route(destination, carrier, rank, weight, owner is not None, cost, currency, since)
+    return Route(destination, carrier, rank, weight, is_own, cost, currency, since)
 
 
 _KEEP = """

@@ -39,7 +39,7 @@ def portion(conn: Connection, of: SealedColumn, after: Any, limit: int) -> list[
         f" AND (%(after)s::{of.id_type} IS NULL OR id > %(after)s::{of.id_type}) ORDER BY id LIMIT %(limit)s",
         {"after": after, "limit": limit},
     )
-    return [(row[0], bytes(row[1])) for row in rows]
+    return [(id_, bytes(content)) for id_, content in rows]
 
 
 def write(conn: Connection, of: SealedColumn, changes: Sequence[tuple[Any, bytes, bytes]]) -> int:

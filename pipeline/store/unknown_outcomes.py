@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from schema.carriage import Attempt, Parcel
 from schema.message_class import MessageClass
@@ -44,16 +44,16 @@ class UnknownAttempt:
 #: messages being resent are checked afterwards. A carrier that could not deliver a message no longer has it: attempts
 #: before the last resend for that reason (`lost.n`) do not count
 _DUE = """
-SELECT a.message_id, a.n, a.carrier, b.class, a.late_outcome, a.looks,
-       extract(epoch FROM now() - there.since)::float8, extract(epoch FROM now() - there.latest)::float8,
-       there.times - 1, extract(epoch FROM b.valid_until - now())::float8,
-       m.status IS DISTINCT FROM 'sent' OR b.test,
+SELECT a.message_id, a.n, a.carrier, b.class AS message_class, a.late_outcome, a.looks,
+       extract(epoch FROM now() - there.since)::float8 AS age, extract(epoch FROM now() - there.latest)::float8 AS rest,
+       there.times - 1 AS repeats, extract(epoch FROM b.valid_until - now())::float8 AS seconds_left,
+       m.status IS DISTINCT FROM 'sent' OR b.test AS is_over,
        EXISTS (SELECT FROM provider_attempts AS e WHERE e.message_id = a.message_id AND e.n <> a.n AND e.n >= lost.n
                AND ('accepted' IN (e.outcome, e.late_outcome)
-                    OR e.n > a.n AND e.outcome IN ('unknown', 'refused_permanent'))),
+                    OR e.n > a.n AND e.outcome IN ('unknown', 'refused_permanent'))) AS is_overtaken,
        EXISTS (SELECT FROM provider_attempts AS e WHERE e.message_id = a.message_id AND e.n <> a.n AND e.n >= lost.n
-               AND e.outcome = 'unknown' AND coalesce(e.late_outcome, 'unknown') = 'unknown'),
-       lost.n > 0
+               AND e.outcome = 'unknown' AND coalesce(e.late_outcome, 'unknown') = 'unknown') AS is_shared,
+       lost.n > 0 AS was_undelivered
 FROM provider_attempts AS a
 JOIN messages AS m ON m.id = a.message_id
 JOIN batches AS b ON b.id = a.batch_id
@@ -74,7 +74,22 @@ ORDER BY coalesce(a.look_at, a.marked_at) LIMIT %(limit)s FOR UPDATE OF a SKIP L
 def due(conn: Connection, limit: int) -> list[UnknownAttempt]:
     """Return and lock unknown attempts that are due for a check, the longest due first."""
     return [
-        UnknownAttempt(row[0], row[1], row[2], MessageClass(row[3]), row[4] and Outcome(row[4]), *row[5:])
+        UnknownAttempt(
+            message=row.message_id,
+            n=row.n,
+            carrier=row.carrier,
+            message_class=MessageClass(row.message_class),
+            late=row.late_outcome and Outcome(row.late_outcome),
+            looks=row.looks,
+            age=row.age,
+            rest=row.rest,
+            repeats=row.repeats,
+            left=row.seconds_left,
+            is_over=row.is_over,
+            is_overtaken=row.is_overtaken,
+            is_shared=row.is_shared,
+            was_undelivered=row.was_undelivered,
+        )
         for row in conn.exec_driver_sql(_DUE, {"limit": limit})
     ]
 
@@ -120,7 +135,8 @@ def _places(unknown: Sequence[UnknownAttempt]) -> dict[str, Any]:
 # Status queries to carriers ------------------------------------------------------------------------------------
 
 _ASKED = """
-SELECT a.message_id, m.phone, m.sender, m.body, m.encoding, m.segments, b.class, b.valid_until, m.country, a.carrier_ref
+SELECT a.message_id, m.phone, m.sender, m.body, m.encoding, m.segments, b.class AS message_class, b.valid_until,
+       m.country, a.carrier_ref
 FROM (SELECT DISTINCT ON (message_id) * FROM provider_attempts
       WHERE message_id = ANY(%(ids)b) AND carrier = %(carrier)s AND outcome = 'unknown' AND resolved_at IS NULL
       ORDER BY message_id, n DESC) AS a
@@ -131,12 +147,21 @@ JOIN messages AS m ON m.id = a.message_id JOIN batches AS b ON b.id = a.batch_id
 def asked(conn: Connection, carrier: str, messages: Sequence[UUID]) -> list[tuple[Parcel, str | None]]:
     """Return messages with an unknown attempt at that carrier, as they were sent, each with its carrier_ref if any."""
     rows = conn.exec_driver_sql(_ASKED, {"ids": list(messages), "carrier": carrier})
-    return [(_parcel(*row[:9]), row[9]) for row in rows]
+    return [(_parcel(row), row.carrier_ref) for row in rows]
 
 
-def _parcel(ref: UUID, to: str, sender: str, body: str, encoding: str, *row: Any) -> Parcel:
-    segments, kind, valid_until, country = row
-    return Parcel(ref, to, sender, body, Encoding(encoding), segments, MessageClass(kind), valid_until, country)
+def _parcel(row: Row[Any]) -> Parcel:
+    return Parcel(
+        ref=row.message_id,
+        to=row.phone,
+        sender=row.sender,
+        body=row.body,
+        encoding=Encoding(row.encoding),
+        segments=row.segments,
+        message_class=MessageClass(row.message_class),
+        valid_until=row.valid_until,
+        country=row.country,
+    )
 
 
 #: of several attempts at one carrier the last is meant; one resolved without an answer is checked once more
@@ -165,4 +190,4 @@ def answer(conn: Connection, carrier: str, answers: Sequence[Attempt]) -> dict[U
         "outcomes": [str(each.outcome) for each in answers],
         "refs": [each.carrier_ref for each in answers],
     }
-    return {row[0]: row[1] for row in conn.exec_driver_sql(_ANSWER, params)}
+    return dict(conn.exec_driver_sql(_ANSWER, params).all())

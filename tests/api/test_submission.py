@@ -233,5 +233,7 @@ def test_where_money_is_short_codes_are_kept_all_the_same(world: World, at_submi
 def _queued(world: World) -> list[Any]:
     with world.rt.begin() as conn:
         return batches.hints(
-            conn.exec_driver_sql("SELECT id, class, carrier, size FROM batches WHERE status = 'queued'")
+            conn.exec_driver_sql(
+                "SELECT id, class AS message_class, carrier, size FROM batches WHERE status = 'queued'"
+            )
         )
