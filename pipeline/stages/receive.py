@@ -1,4 +1,4 @@
-"""Receive: authenticate, parse and store carriers' delivery receipts over HTTP; `settle` applies them later."""
+"""Receive: authenticate and parse what carriers post over HTTP; store receipts that cannot be applied yet."""
 
 import logging
 from collections.abc import Sequence
@@ -9,10 +9,9 @@ from pipeline.carriers.contract import HttpReceipts, ReceiptForged
 from pipeline.carriers.vendors import urls
 from pipeline.errors import ConfigurationError
 from pipeline.runtime import Runtime, is_sealed
-from pipeline.store import carriers, dead_letters, receipts
+from pipeline.store import carriers, receipts
 from pipeline.store.carriers import CarrierRow
 from schema.carriage import CarrierEvents, Posted, Receipt
-from schema.dead_letter import DeadLetter
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +24,6 @@ __all__ = [
     "prove",
     "read",
     "senders",
-    "set_aside",
     "thanks",
 ]
 
@@ -93,14 +91,7 @@ def read(sender: CarrierRow, posted: Posted) -> CarrierEvents:
         raise ValueError(f"a field is not of the form it has: {type(error).__name__}") from None
 
 
-def set_aside(rt: Runtime, letters: Sequence[DeadLetter]) -> None:
-    """Count and store as dead letters, unchanged, posts and entries that could not be parsed or understood."""
-    if letters:
-        with rt.begin() as conn:
-            dead_letters.add(conn, rt.vault_or_none, rt.new_ids(), letters)
-
-
 def keep(rt: Runtime, reports: Sequence[Receipt]) -> int:
-    """Store receipts, without duplicates; return how many were new."""
+    """Store receipts without applying them, and without duplicates; return how many were new."""
     with rt.begin() as conn:
         return len(receipts.keep(conn, rt.new_ids(), reports))

@@ -12,7 +12,7 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.store import ledger, message_parts, messages, receipts
 from pipeline.store.id_spellings import respell
 from pipeline.store.message_parts import JudgedParts
-from pipeline.store.receipts import Matched
+from pipeline.store.receipts import Matched, ReceiptKey
 from pipeline.transitions import final_statuses
 from schema.carriage import Receipt
 from schema.vocabulary import Code, ReceiptState, ReceiptVerdict
@@ -41,7 +41,7 @@ def settle(rt: Runtime) -> int:
 
 
 def book(rt: Runtime, reports: Sequence[Receipt]) -> int:
-    """Store and apply one carrier's receipts on arrival, in one transaction; return how many were new.
+    """Store and apply receipts on arrival, in one transaction; return how many were new.
 
     Those that match no message yet are stored as waiting, and so are those for `resend`. A duplicate changes nothing:
     if the first one still waits, `settle` processes that next.
@@ -49,13 +49,13 @@ def book(rt: Runtime, reports: Sequence[Receipt]) -> int:
     with rt.begin() as conn:
         found = receipts.match(conn, reports, rt.now())
         known = [each for each in found if not each.waits and not (each.retryable and each.is_latest)]
-        new = receipts.keep(conn, rt.new_ids(), reports, states={str(each.receipt): _expected(each) for each in known})
-        receipts.wake(conn, [each for each in reports if each.key not in new])
+        new = receipts.keep(conn, rt.new_ids(), reports, states={each.receipt: _expected(each) for each in known})
+        receipts.wake(conn, [each for each in reports if (each.carrier, each.key) not in new])
         first = [each for each in known if each.receipt in new]
         done = _apply(rt, conn, first)
         unmoved = {each.receipt for each in first if _expected(each) is ReceiptState.APPLIED} - done.applied
-        receipts.close(conn, [new[str(key)] for key in unmoved - done.early], ReceiptState.IGNORED)
-        receipts.close(conn, [new[str(key)] for key in unmoved & done.early], ReceiptState.WAITING)
+        receipts.close(conn, [new[key] for key in unmoved - done.early], ReceiptState.IGNORED)
+        receipts.close(conn, [new[key] for key in unmoved & done.early], ReceiptState.WAITING)
         return len(new)
 
 
@@ -68,9 +68,9 @@ def _expected(word: Matched) -> ReceiptState:
 class _Done:
     """Result of applying receipts."""
 
-    applied: set[UUID | str]
+    applied: set[ReceiptKey]
     #: the resend of their messages began meanwhile: to be processed again
-    early: set[UUID | str]
+    early: set[ReceiptKey]
 
 
 def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
@@ -91,14 +91,14 @@ def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
     return _Done(judged.noted | _receipts_of(first, moved), _receipts_of(first, early))
 
 
-def _receipts_of(first: Mapping[UUID, UUID | str], messages: Container[UUID]) -> set[UUID | str]:
+def _receipts_of(first: Mapping[UUID, ReceiptKey], messages: Container[UUID]) -> set[ReceiptKey]:
     return {receipt for message, receipt in first.items() if message in messages}
 
 
-def _of_wholes(words: Iterable[Matched]) -> tuple[dict[UUID, ReceiptVerdict], dict[UUID, UUID | str]]:
+def _of_wholes(words: Iterable[Matched]) -> tuple[dict[UUID, ReceiptVerdict], dict[UUID, ReceiptKey]]:
     """Return for each message the final verdict that outweighs the others, and its receipt; parts are omitted."""
     said: dict[UUID, ReceiptVerdict] = {}
-    first: dict[UUID, UUID | str] = {}
+    first: dict[UUID, ReceiptKey] = {}
     for each in words:
         counts = not each.is_part and (each.verdict is ReceiptVerdict.DELIVERED or each.is_latest)
         if counts and each.message and outweighs(each.verdict, said.get(each.message)):

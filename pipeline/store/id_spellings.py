@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from pipeline.rules.identity import id_spellings
 from pipeline.rules.identity.ids import lowest
+from pipeline.store.receipts import ReceiptKey
 
 #: seconds after which a receipt's attempt is certainly written, and after which no more matching is tried
 SETTLED, LATE = 30, 3600
@@ -44,7 +45,7 @@ RETURNING r.id
 """
 
 
-def respell(conn: Connection, strays: Collection[UUID | str], now: datetime) -> set[UUID]:
+def respell(conn: Connection, strays: Collection[ReceiptKey], now: datetime) -> set[UUID]:
     """Set the carrier_ref of locked, unmatched receipts to another spelling that exactly one message has.
 
     Returns the changed receipts, which are to be matched again.

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.rules.lifecycle import outweighs
-from pipeline.store.receipts import Matched
+from pipeline.store.receipts import Matched, ReceiptKey
 from schema.value_class import value_class
 from schema.vocabulary import ReceiptVerdict
 
@@ -69,7 +69,7 @@ class JudgedParts:
     """The result of receipts of parts."""
 
     #: receipts that changed a part
-    noted: set[UUID | str]
+    noted: set[ReceiptKey]
     #: (message, attempt number) → verdict of the whole message: failed if any part failed
     verdicts: dict[tuple[UUID, int], ReceiptVerdict]
 

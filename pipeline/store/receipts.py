@@ -12,6 +12,9 @@ from schema.carriage import Receipt
 from schema.value_class import value_class
 from schema.vocabulary import ReceiptState, ReceiptVerdict
 
+#: the id of a stored receipt; carrier and key of one that is not stored yet
+ReceiptKey = UUID | tuple[str, str]
+
 _KEEP = """
 INSERT INTO receipts (id, carrier, key, carrier_ref, ref, verdict, code, retryable, at, raw, due_at, state, applied_at)
 SELECT id, carrier, key, carrier_ref, ref, verdict, code, retryable, at, raw, now() + wait * interval '1 second', state,
@@ -21,7 +24,7 @@ FROM unnest(%(ids)b::uuid[], %(carriers)b::text[], %(keys)b::text[], %(carrier_r
             %(waits)b::float8[], %(states)b::text[])
      AS r (id, carrier, key, carrier_ref, ref, verdict, code, retryable, at, raw, wait, state)
 ON CONFLICT (carrier, key) DO NOTHING
-RETURNING key, id
+RETURNING carrier, key, id
 """
 #: hours after which an equal key is a new receipt: carriers reuse ids, and some receipts contain no time
 ANEW_HOURS = 72
@@ -35,7 +38,7 @@ FROM unnest(%(carriers)b::text[], %(keys)b::text[], %(carrier_refs)b::text[], %(
             %(states)b::text[])
      AS r (carrier, key, carrier_ref, ref, verdict, code, retryable, at, raw, wait, state)
 WHERE o.carrier = r.carrier AND o.key = r.key AND o.received_at < now() - %(hours)s * interval '1 hour'
-RETURNING o.key, o.id
+RETURNING o.carrier, o.key, o.id
 """
 
 
@@ -43,24 +46,28 @@ def keep(
     conn: Connection,
     first: UUID,
     receipts: Sequence[Receipt],
-    waits: Mapping[str, float] | None = None,
-    states: Mapping[str, ReceiptState] | None = None,
-) -> dict[str, UUID]:
-    """Insert receipts, each once even if it is delivered repeatedly; return key → id of the new ones.
+    waits: Mapping[ReceiptKey, float] | None = None,
+    states: Mapping[ReceiptKey, ReceiptState] | None = None,
+) -> dict[ReceiptKey, UUID]:
+    """Insert receipts, each once even if it is delivered repeatedly; return carrier and key → id of the new ones.
 
-    By key, `waits` is the number of seconds until a receipt is due, and `states` its state if not waiting.
+    `waits`: seconds until a receipt is due; `states`: its state if not waiting; each by carrier and key.
     """
     if not receipts:
         return {}
     params = _arrays(first, receipts, waits or {}, states or {})
-    kept: dict[str, UUID] = dict(conn.exec_driver_sql(_KEEP, params).all())
+    kept: dict[ReceiptKey, UUID] = {(row.carrier, row.key): row.id for row in conn.exec_driver_sql(_KEEP, params)}
     if len(kept) < len(receipts):  # some are duplicates, mostly of recent ones
-        kept.update(conn.exec_driver_sql(_KEEP_ANEW, {**params, "hours": ANEW_HOURS}).all())
+        anew = conn.exec_driver_sql(_KEEP_ANEW, {**params, "hours": ANEW_HOURS})
+        kept.update({(row.carrier, row.key): row.id for row in anew})
     return kept
 
 
 def _arrays(
-    first: UUID, receipts: Sequence[Receipt], waits: Mapping[str, float], states: Mapping[str, ReceiptState]
+    first: UUID,
+    receipts: Sequence[Receipt],
+    waits: Mapping[ReceiptKey, float],
+    states: Mapping[ReceiptKey, ReceiptState],
 ) -> dict[str, object]:
     """Return the receipts as arrays, sorted in lock order."""
     ordered = sorted(receipts, key=lambda each: (each.carrier, each.key))
@@ -75,8 +82,8 @@ def _arrays(
         "retryables": [each.retryable for each in ordered],
         "ats": [each.at for each in ordered],
         "raws": [each.raw for each in ordered],
-        "waits": [waits.get(each.key, 0.0) for each in ordered],
-        "states": [str(states.get(each.key, ReceiptState.WAITING)) for each in ordered],
+        "waits": [waits.get((each.carrier, each.key), 0.0) for each in ordered],
+        "states": [str(states.get((each.carrier, each.key), ReceiptState.WAITING)) for each in ordered],
     }
 
 
@@ -100,8 +107,7 @@ def wake(conn: Connection, receipts: Sequence[Receipt]) -> None:
 class Matched:
     """A receipt with its message, if one matches."""
 
-    #: the receipt's id, or its key if it is not stored yet
-    receipt: UUID | str
+    receipt: ReceiptKey
     carrier: str
     carrier_ref: str | None
     verdict: ReceiptVerdict
@@ -128,7 +134,7 @@ class Matched:
 class _Word:
     """A receipt before it is matched."""
 
-    receipt: UUID | str
+    receipt: ReceiptKey
     carrier: str
     carrier_ref: str | None
     ref: UUID | None
@@ -161,7 +167,7 @@ def match(conn: Connection, receipts: Sequence[Receipt], now: datetime) -> list[
     """Return receipts that are not stored yet, in order, matched with their messages."""
     words = [
         _Word(
-            each.key,
+            (each.carrier, each.key),
             each.carrier,
             each.carrier_ref,
             each.ref,
@@ -284,7 +290,7 @@ WHERE id = ANY(%(ids)b)
 """
 
 
-def close(conn: Connection, receipts: Collection[UUID | str], state: ReceiptState) -> None:
+def close(conn: Connection, receipts: Collection[ReceiptKey], state: ReceiptState) -> None:
     """Set the state of receipts."""
     if receipts:
         conn.exec_driver_sql(_CLOSE, {"ids": list(receipts), "state": str(state)})
@@ -298,7 +304,7 @@ WHERE id = ANY(%(ids)b)
 """
 
 
-def postpone(conn: Connection, receipts: Sequence[UUID | str], hours: float) -> None:
+def postpone(conn: Connection, receipts: Sequence[ReceiptKey], hours: float) -> None:
     """Postpone unmatched receipts, ever longer; they become orphaned after `hours` hours."""
     if receipts:
         conn.exec_driver_sql(_POSTPONE, {"ids": list(receipts), "hours": hours})

@@ -191,6 +191,20 @@ def test_another_carriers_reference_means_nothing(stage: Stage) -> None:
     assert states(stage) == ["waiting"]
 
 
+def test_receipts_of_two_carriers_with_equal_keys_are_taken_together(stage: Stage) -> None:
+    stage.carrier("alpha")
+    stage.carrier("beta")
+    [message] = stage.send()
+    unknown = stage.rt.new_ids()
+
+    new = book(stage.rt, [stage.report(unknown, "beta", key="1"), stage.report(message, "alpha", key="1")])
+
+    assert new == 2
+    assert stage.stands() == [DELIVERED]
+    found = stage.world.rows("SELECT carrier, state FROM receipts ORDER BY carrier")
+    assert found == [("alpha", "applied"), ("beta", "waiting")]
+
+
 def test_a_failure_of_a_carrier_that_may_have_it_counts_though_another_refused_it(stage: Stage) -> None:
     stage.carrier("alpha", Outcome.UNKNOWN)
     stage.carrier("beta", Outcome.NOT_WRITTEN)

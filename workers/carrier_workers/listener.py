@@ -4,11 +4,9 @@ import time
 from uuid import UUID
 
 from pipeline.runtime import Runtime
-from pipeline.stages import dead_letters, inbound
 from pipeline.stages.resend import note
-from pipeline.stages.settle import book
-from pipeline.stages.suspected_receipts import suspect
 from schema.carriage import Attempt, CarrierEvents
+from workers.wiring import take_events
 
 #: seconds for which a late submit response waits for its attempt to be written
 _LATEST = 60.0
@@ -16,13 +14,8 @@ _late: dict[UUID, tuple[float, Attempt]] = {}
 
 
 def handle_events(rt: Runtime, name: str, received: CarrierEvents) -> None:
-    """Store what a carrier sent by itself; DatabaseFault when it is not stored."""
-    if received.receipts:
-        book(rt, received.receipts)
-    if received.inbound:
-        inbound.keep(rt, received.inbound)
-    suspect(rt, received.suspects)
-    dead_letters.keep(rt, received.dead)  # last: on a retransmission the others are stored once, these twice
+    """Store what a carrier sent by itself, and apply its receipts; DatabaseFault when it is not stored."""
+    take_events(rt, received)
     if received.late:
         _late.update((each.ref, (time.monotonic(), each)) for each in received.late)
         note_late(rt, name)

@@ -1,10 +1,11 @@
-"""The endpoint for carriers' receipts and MO messages: they are stored before the carrier gets 200.
+"""The endpoint for carriers' receipts and MO messages: stored, and receipts applied, before the carrier gets 200.
 
 POST /receipts/{carrier}    200 stored; 400 authentication cannot be parsed, 401 authentication failed, 405 another
                             method, 413 too large, 503 retry
 
-An authenticated post that cannot be parsed is stored as a dead letter and answered with 200: otherwise a vendor that
-changed its format would retry for days and then disable the webhook.
+An authenticated post that cannot be parsed, or whose receipt the database refuses for its content, is stored as a dead
+letter and answered with 200: otherwise a vendor that changed its format would retry for days and then disable the
+webhook. Receipts that cannot be applied now are stored, and the tick applies them.
 
 An unknown carrier is answered as a failed authentication (so is GET, for carrier kinds that only POST): carriers cannot
 be enumerated from outside.
@@ -14,25 +15,30 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 from aiohttp import web
 
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.runtime import Runtime
-from pipeline.stages import inbound, receive
+from pipeline.stages import receive
 from pipeline.stages.receive import CarrierRow, ReceiptForged
 from schema.carriage import CarrierEvents, Inbound, Posted, Receipt
 from schema.dead_letter import DeadLetter
-from schema.vocabulary import Code
+from schema.vocabulary import Code, DeadLetterSource
 from workers.api.memory_limit import MemoryLimit
 from workers.api.unauthenticated import FailedCalls, ReadBudget
 from workers.gateway.micro_batch import MicroBatch, in_time
 from workers.gateway.request_body import BodyRejected, RequestBody
+from workers.wiring import take_events
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 #: largest post of a carrier in bytes
 LARGEST = 1024 * 1024
@@ -48,12 +54,12 @@ _UNREAD = {Code.TOO_LARGE: 413, Code.MALFORMED: 400, Code.UNAVAILABLE: 503}
 _ROOM, _SMALL = 16 * 1024 * 1024, 16 * 1024
 #: methods that any carrier kind may use
 _METHODS = ("POST", "GET")
-#: receipts stored in one transaction, and seconds for which they are gathered
+#: events stored in one transaction, and seconds for which they are gathered
 _RECEIPTS, _WAIT = 1000, 0.005
 
 
 class ReceiptEndpoint:
-    """Stores receipts and MO messages, many posts per transaction."""
+    """Stores receipts and MO messages, and applies receipts, many posts per transaction."""
 
     def __init__(self, rt: Runtime, failures: FailedCalls) -> None:
         """Take the runtime and the delay for failed authentications; the database is opened by the first post."""
@@ -72,15 +78,9 @@ class ReceiptEndpoint:
         self._dead_logged_at: dict[str, float] = {}
         self._unlogged: dict[str, Counter[str]] = {}
         self._reading: asyncio.Task[None] | None = None
-        self._micro_batch: MicroBatch[Receipt, None] = MicroBatch(
-            self._keep, self._threads, most=_RECEIPTS, seconds=_WAIT
-        )
-        self._unread: MicroBatch[DeadLetter, None] = MicroBatch(
-            self._keep_dead, self._threads, most=_RECEIPTS, seconds=_WAIT
-        )
-        self._received: MicroBatch[Inbound, None] = MicroBatch(
-            self._keep_received, self._threads, most=_RECEIPTS, seconds=_WAIT
-        )
+        self._receipts: MicroBatch[Receipt, DeadLetter | None] = self._micro_batch(self._take_receipts)
+        self._inbound: MicroBatch[Inbound, None] = self._micro_batch(self._take_inbound)
+        self._dead: MicroBatch[DeadLetter, None] = self._micro_batch(self._take_dead)
 
     async def post(self, request: web.BaseRequest, carrier: str, source: str) -> web.Response:
         """Store a carrier's receipts and messages, then answer; `source`: the client's address."""
@@ -149,17 +149,18 @@ class ReceiptEndpoint:
         else:
             loop = asyncio.get_running_loop()
             received = await loop.run_in_executor(self._threads, receive.read, sender, posted)
+        dead = list(received.dead)
         if received.receipts:
-            await self._micro_batch.add(received.receipts)
+            dead += [refused for refused in await self._receipts.add(received.receipts) if refused]
         if received.inbound:
-            await self._received.add(received.inbound)
-        if received.dead:
-            await self._unread.add(received.dead)
-            self._log_dead(sender.name, received)
+            await self._inbound.add(received.inbound)
+        if dead:
+            await self._dead.add(dead)
+            self._log_dead(sender.name, dead)
 
-    def _log_dead(self, carrier: str, received: CarrierEvents) -> None:
+    def _log_dead(self, carrier: str, dead: Sequence[DeadLetter]) -> None:
         """Log dead letters, at most once per carrier and interval, with the counts since."""
-        reasons = Counter(each.reason for each in received.dead)
+        reasons = Counter(each.reason for each in dead)
         self._unlogged.setdefault(carrier, Counter()).update(reasons)
         now = time.monotonic()
         if now - self._dead_logged_at.get(carrier, float("-inf")) > _LOG_INTERVAL:
@@ -190,20 +191,34 @@ class ReceiptEndpoint:
         self._senders = await loop.run_in_executor(self._threads, receive.senders, self._rt)
         self._read_at = time.monotonic()
 
-    def _keep(self, receipts: list[Receipt]) -> Sequence[None]:
-        receive.keep(self._rt, receipts)
-        self._failed_at = float("-inf")
+    def _micro_batch(self, work: Callable[[list[T]], Sequence[R]]) -> MicroBatch[T, R]:
+        return MicroBatch(work, self._threads, most=_RECEIPTS, seconds=_WAIT)
+
+    def _take_receipts(self, receipts: list[Receipt]) -> list[DeadLetter | None]:
+        """Store and apply receipts; return for each a dead letter if the database refuses it for its content."""
+        try:
+            self._store(CarrierEvents(receipts, []))
+        except DatabaseFault as refusal:
+            if not refusal.is_final:
+                raise
+            if len(receipts) == 1:
+                [one] = receipts
+                return [DeadLetter(DeadLetterSource.RECEIPT, one.carrier, "not_storable", one.raw.encode())]
+            half = len(receipts) // 2
+            return self._take_receipts(receipts[:half]) + self._take_receipts(receipts[half:])
+        return [None] * len(receipts)
+
+    def _take_inbound(self, messages: list[Inbound]) -> Sequence[None]:
+        self._store(CarrierEvents([], messages))
         return ()
 
-    def _keep_received(self, messages: list[Inbound]) -> Sequence[None]:
-        inbound.keep(self._rt, messages)
-        self._failed_at = float("-inf")
+    def _take_dead(self, letters: list[DeadLetter]) -> Sequence[None]:
+        self._store(CarrierEvents([], [], dead=letters))
         return ()
 
-    def _keep_dead(self, letters: list[DeadLetter]) -> Sequence[None]:
-        receive.set_aside(self._rt, letters)
+    def _store(self, events: CarrierEvents) -> None:
+        take_events(self._rt, events)
         self._failed_at = float("-inf")
-        return ()
 
 
 def _closing(response: web.Response) -> web.Response:

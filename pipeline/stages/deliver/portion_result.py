@@ -14,6 +14,7 @@ from pipeline.store.attempts import Trial
 from pipeline.store.batch_claims import LeaseState
 from pipeline.store.ledger import Moved
 from pipeline.store.message_parts import MultipartAttempt
+from pipeline.store.receipts import ReceiptKey
 from pipeline.transitions import attempt_results
 from schema.carriage import Attempt, Receipt
 from schema.vocabulary import Outcome, ReceiptVerdict
@@ -80,4 +81,5 @@ def _play_test_messages(rt: Runtime, conn: Connection, entry: PortionResult, acc
         Receipt(TEST_CARRIER, str(each.ref), ReceiptVerdict.DELIVERED, None, each.ref, code=None, at=None, raw="")
         for each in played
     ]
-    receipts.keep(conn, rt.new_ids(), reports, {str(each.ref): sandbox_numbers.delay(each.to) for each in played})
+    waits: dict[ReceiptKey, float] = {(TEST_CARRIER, str(each.ref)): sandbox_numbers.delay(each.to) for each in played}
+    receipts.keep(conn, rt.new_ids(), reports, waits)

@@ -17,7 +17,6 @@ from sqlalchemy import create_engine, make_url
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin import overview
-from pipeline.stages.settle import settle
 from pipeline.store import carriers
 from tests.world import World
 from workers.gateway.gateway_process import Gateway
@@ -91,11 +90,10 @@ def taken(world: World, reference: str) -> UUID:
 # What is kept --------------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_is_kept_and_settled(world: World, posting: Callable[..., Any]) -> None:
+def test_a_receipt_is_kept_and_applied(world: World, posting: Callable[..., Any]) -> None:
     message = taken(world, "c-1")
 
     answer = one(posting, receipt(id="c-1"))
-    settle(world.rt)
 
     assert answer == (200, {"kept": True})
     assert world.status(message) == "delivered"

@@ -21,7 +21,6 @@ from pipeline.settings import Settings
 from pipeline.stages import dead_letters
 from pipeline.stages.admin.carrier_status import carrier_statuses
 from pipeline.stages.admin.carriers import set_carrier
-from pipeline.stages.settle import settle
 from pipeline.store import carriers
 from schema.vocabulary import DeadLetterSource
 from tests.world import World
@@ -333,7 +332,6 @@ def test_what_can_be_read_of_a_post_settles_its_messages(world: World, posting: 
     body = json.dumps({"results": [*reports[:9], {**reports[9], "status": "DELIVERED"}]}).encode()
 
     assert one(posting, "POST", "alpha?token=sesame", body)[0] == 200
-    settle(world.rt)
 
     assert sorted(world.status(message) for message in sent.messages) == ["delivered"] * 9 + ["sent"]
     assert set_aside(world) == ["alpha unreadable_entry 1"]
