@@ -5,16 +5,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from pipeline.rules.consent.claim_checks import ClaimVerdict, restricted, with_opt_outs
 from pipeline.rules.routing.failover import NextCarrier
 from pipeline.runtime import Connection
 from pipeline.store import batches, claim_checks, ledger, unknown_outcomes
 from pipeline.store.batch_claims import Claim
-from pipeline.store.claim_checks import Loads
+from pipeline.store.claim_checks import AccountParcel
 from pipeline.transitions import final_statuses, successor_batches
 from pipeline.transitions.final_statuses import End
 from pipeline.transitions.successor_batches import successor
 from schema.carriage import Parcel
 from schema.vocabulary import Code
+
+#: batch → its messages still to be sent
+Loads = Mapping[UUID, Sequence[Parcel]]
 
 
 def let_through(
@@ -22,10 +26,14 @@ def let_through(
 ) -> dict[UUID, list[Parcel]]:
     """Check claimed batches; reject or defer messages that may not be sent now; return batch → the other parcels.
 
-    Deferred messages go into batches whose ids begin at `first`. Wallets are locked to release money: call it late in
-    a transaction.
+    Test messages always pass. Deferred messages go into batches whose ids begin at `first`. Wallets are locked to
+    release money: call it late in a transaction.
+
+    `now` is the host's time, as at admission, and a deferred batch is promoted by the database's clock. Where that one
+    is ahead, the batch is claimed before quiet hours are over by `now`, and deferred again until the same end: once a
+    second for as long as the clocks differ. Nothing is sent early, and no attempt is counted.
     """
-    verdicts = claim_checks.blocked(conn, claims, loads)
+    verdicts = _verdicts(conn, now, claims, loads)
     if verdicts:
         waiting: defaultdict[tuple[int, datetime], list[UUID]] = defaultdict(list)
         refused: defaultdict[tuple[int, Code], list[UUID]] = defaultdict(list)
@@ -39,6 +47,46 @@ def let_through(
         _defer(conn, now, first, claims, waiting)
         _reject(conn, now, claims, refused)
     return {batch: [each for each in load if each.ref not in verdicts] for batch, load in loads.items()}
+
+
+def _verdicts(conn: Connection, now: datetime, claims: Sequence[Claim], loads: Loads) -> dict[UUID, ClaimVerdict]:
+    """Return message → verdict, for those that may not be sent now.
+
+    An account without rules costs one small query: its messages are not read.
+    """
+    parcels = _checked(claims, loads)
+    if not parcels:
+        return {}
+    senders = {each.sender for load in parcels.values() for each in load}
+    current = claim_checks.permissions(conn, parcels, senders)
+    found: dict[UUID, ClaimVerdict] = {}
+    pending: list[AccountParcel] = []
+    for account, load in parcels.items():
+        found |= restricted(current[account], load, now)
+        if current[account].permission.has_opt_outs:
+            pending += [(account, each) for each in load]
+    hits = claim_checks.opted_out(conn, pending)
+    return _without_exempt(conn, found, hits) if found or hits else {}
+
+
+def _checked(claims: Sequence[Claim], loads: Loads) -> dict[int, list[Parcel]]:
+    """Return account → its messages that are checked: test messages always pass, others if a carrier would get them."""
+    found: defaultdict[int, list[Parcel]] = defaultdict(list)
+    for claim in claims:
+        if not claim.test and claim.kind is not None and (load := loads.get(claim.span.batch)):
+            found[claim.account] += load
+    return found
+
+
+def _without_exempt(
+    conn: Connection, found: Mapping[UUID, ClaimVerdict], hits: Sequence[AccountParcel]
+) -> dict[UUID, ClaimVerdict]:
+    """Return the verdicts, with those of opt-outs, without those that the messages' requests are exempt from."""
+    exempt = claim_checks.exemptions(conn, {*found, *(each.ref for _, each in hits)})
+    counted = [hit for hit in hits if hit[1].ref not in exempt.skip_opt_outs]
+    skipping = [hit for hit in hits if hit[1].ref in exempt.skip_opt_outs]
+    counted += claim_checks.opted_out(conn, skipping, skips_own=True)
+    return with_opt_outs(found, {each.ref for _, each in counted}, exempt.replies)
 
 
 def _defer(

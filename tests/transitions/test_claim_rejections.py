@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
+from pipeline.stages.promote import promote
 from pipeline.store import batch_claims, claim_checks
 from pipeline.transitions import claim_rejections
 from schema.message import Hint
@@ -27,12 +27,6 @@ def pass_(world: World, hints: Sequence[Hint], *, by_attempt: int = 1) -> list[s
             conn, world.rt.now(), world.rt.new_ids(), claims, batch_claims.parcels(conn, claims)
         )
     return [parcel.to for load in loads.values() for parcel in load]
-
-
-def verdicts(world: World, hints: Sequence[Hint]) -> dict[UUID, Any]:
-    with world.rt.begin() as conn:
-        claims = batch_claims.claim(conn, [hint.batch for hint in hints], 60)
-        return claim_checks.blocked(conn, claims, batch_claims.parcels(conn, claims))
 
 
 def paid(world: World, *numbers: str, **fields: Any) -> list[Hint]:
@@ -104,6 +98,40 @@ def test_at_night_a_message_is_put_off_as_it_stands_and_its_neighbours_go(world:
     assert pass_(world, [hints[0]]) == []
 
 
+def test_quiet_hours_are_judged_by_the_time_the_transition_is_given(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hints = paid(world, ADA)
+    morning = quiet(world)
+    monkeypatch.setattr(world.rt, "now", lambda: morning - timedelta(seconds=1))
+
+    assert pass_(world, hints) == []
+
+    [[later, due_at]] = world.rows("SELECT id, due_at FROM batches WHERE status = 'waiting'")
+    assert due_at == morning
+    world.make_due()
+    [hint] = promote(world.rt)
+    assert hint.batch == later
+    monkeypatch.setattr(world.rt, "now", lambda: morning)
+    assert pass_(world, [hint]) == [ADA]
+
+
+def test_a_batch_that_is_due_before_the_hosts_clock_says_so_is_put_off_again_and_no_attempt_is_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hints = paid(world, ADA)
+    morning = quiet(world)
+    monkeypatch.setattr(world.rt, "now", lambda: morning - timedelta(seconds=1))
+
+    for _ in range(3):
+        assert pass_(world, hints) == []
+        world.make_due()
+        hints = promote(world.rt)
+
+    assert world.rows("SELECT attempt, round FROM batches WHERE id = %(id)s", id=hints[0].batch) == [(1, 0)]
+    assert world.rows(STATES) == [(ADA, None, "held", None)]
+
+
 def test_what_would_expire_before_the_morning_is_rejected(world: World) -> None:
     hints = paid(world, ADA, valid_until=world.rt.now() + timedelta(minutes=30))
     quiet(world)
@@ -117,7 +145,8 @@ def test_a_refusal_goes_before_a_night(world: World) -> None:
     quiet(world)
     opt_out(world, ADA)
 
-    assert list(verdicts(world, hints).values()) == [Code.OPTED_OUT]
+    assert pass_(world, hints) == []
+    assert world.rows(STATES) == [(ADA, "rejected", "released", "opted_out")]
 
 
 def test_who_answers_for_it_passes_over_his_own_opt_outs_only(world: World) -> None:
@@ -200,7 +229,7 @@ def test_without_rules_one_query_is_all_there_is(world: World, monkeypatch: pyte
 
         assert claim_rejections.let_through(conn, world.rt.now(), world.rt.new_ids(), claims, loads) == loads
 
-    assert asked == [claim_checks._STANDS]
+    assert asked == [claim_checks._PERMISSIONS]
 
 
 def _counting(ask: Callable[..., Any], asked: list[str]) -> Callable[..., Any]:
