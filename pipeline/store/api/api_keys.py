@@ -84,7 +84,7 @@ SELECT id, handle, sealed FROM keys WHERE id = ANY(%(ids)s)
 def sealed(conn: Connection, ids: Iterable[int]) -> dict[int, tuple[str, bytes | None]]:
     """Return key id → (handle, sealed secret), also of revoked keys: callbacks of their requests still need them."""
     rows = conn.exec_driver_sql(_BY_ID, {"ids": list(ids)})
-    return {row[0]: (row[1], row[2]) for row in rows}
+    return {id_: (handle, content) for id_, handle, content in rows}
 
 
 _CREATE = """

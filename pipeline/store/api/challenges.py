@@ -93,7 +93,7 @@ _STATES = "SELECT id, state FROM challenges WHERE id = ANY(%(ids)b)"
 def states(conn: Connection, wanted: Sequence[UUID]) -> dict[UUID, ChallengeState]:
     """Return the states of these challenges; unknown (pruned) ones are left out."""
     rows = conn.exec_driver_sql(_STATES, {"ids": list(wanted)})
-    return {row[0]: ChallengeState(row[1]) for row in rows}
+    return {id_: ChallengeState(state) for id_, state in rows}
 
 
 _PRUNE = "DELETE FROM challenges WHERE created_at < now() - %(days)s * interval '1 day'"

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from pipeline.rules.identity import ids
 from pipeline.store.overview import PUBLIC_STATUS
@@ -37,8 +37,9 @@ class View:
 
 
 _SEEN = f"""
-SELECT m.id, {PUBLIC_STATUS}, m.phone, m.country, m.sender, m.body, m.encoding, m.segments, coalesce(m.amount, 0),
-       coalesce(m.quota, 0), m.correlation_id, m.error_code, b.carrier, r.test, r.send_at, m.sent_at, m.final_at
+SELECT m.id, {PUBLIC_STATUS} AS status, m.phone, m.country, m.sender, m.body, m.encoding, m.segments,
+       coalesce(m.amount, 0) AS amount, coalesce(m.quota, 0) AS quota, m.correlation_id, m.error_code, b.carrier,
+       r.test, r.send_at, m.sent_at, m.final_at
 """
 _ONE = f"""{_SEEN}
 FROM messages AS m JOIN requests AS r ON r.id = m.request_id JOIN batches AS b ON b.id = m.batch_id
@@ -118,15 +119,31 @@ WHERE message_id = ANY(%(ids)b) AND message_id BETWEEN %(first)s AND %(last)s OR
 """
 
 
-def _seen(conn: Connection, rows: Sequence[Sequence[Any]]) -> Iterator[ShownMessage]:
+def _seen(conn: Connection, rows: Sequence[Row[Any]]) -> Iterator[ShownMessage]:
     tries: defaultdict[UUID, list[ShownAttempt]] = defaultdict(list)
     if rows:
-        own = [row[0] for row in rows]
+        own = [row.id for row in rows]
         params = {"ids": own, "first": min(own), "last": max(own)}
         for id_, carrier, outcome, *rest in conn.exec_driver_sql(_TRIES, params):
             tries[id_].append(ShownAttempt(carrier, Outcome(outcome), *rest))
     for row in rows:
-        values = list(row)
-        values[1], values[6] = Status(row[1]), row[6] and Encoding(row[6])
-        values[11] = row[11] and Code(row[11])
-        yield ShownMessage(*[*values, tuple(tries[row[0]])])
+        yield ShownMessage(
+            id=row.id,
+            status=Status(row.status),
+            phone=row.phone,
+            country=row.country,
+            sender=row.sender,
+            body=row.body,
+            encoding=row.encoding and Encoding(row.encoding),
+            segments=row.segments,
+            amount=row.amount,
+            quota=row.quota,
+            correlation_id=row.correlation_id,
+            error_code=row.error_code and Code(row.error_code),
+            carrier=row.carrier,
+            test=row.test,
+            send_at=row.send_at,
+            sent_at=row.sent_at,
+            final_at=row.final_at,
+            tries=tuple(tries[row.id]),
+        )

@@ -29,7 +29,8 @@ def find(
     """Return, in order, the person and the request that used the key, for each (account, person, scope, key)."""
     accounts, persons, scopes, keys = map(list, zip(*wanted, strict=True))
     params = {"accounts": accounts, "persons": persons, "scopes": scopes, "keys": keys}
-    return [(_person(row[:6]), row[6]) for row in conn.exec_driver_sql(_FIND, params)]
+    rows = conn.exec_driver_sql(_FIND, params)
+    return [(None if id_ is None else Person(id_, *fields), request) for id_, *fields, request in rows]
 
 
 _GET = """
@@ -41,7 +42,7 @@ WHERE account_id = %(account)s AND person_id = %(person)s
 def get(conn: Connection, account: int, person: str) -> Person | None:
     """Return an account's person, or None."""
     row = conn.exec_driver_sql(_GET, {"account": account, "person": person}).one_or_none()
-    return _person(row) if row else None
+    return Person(*row) if row else None
 
 
 _CREATE = """
@@ -125,7 +126,3 @@ ORDER BY p.person_id
 def listing(conn: Connection, account: int) -> list[Row]:
     """Return an account's persons."""
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"account": account}).mappings()]
-
-
-def _person(row: Sequence[Any]) -> Person | None:
-    return Person(*row) if row[0] is not None else None

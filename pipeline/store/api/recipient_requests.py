@@ -24,4 +24,4 @@ def standings(conn: Connection, wanted: Sequence[tuple[int, str, UUID, bool]]) -
     """Return place → (created_at, status, error code, status since) of (account, dialect, request, test) tuples."""
     accounts, dialects, ids, tests = map(list, zip(*wanted, strict=True))
     params = {"accounts": accounts, "ids": ids, "tests": tests, "dialects": dialects}
-    return {row[0] - 1: row[1:] for row in conn.exec_driver_sql(_STANDINGS, params)}
+    return {place - 1: status for place, *status in conn.exec_driver_sql(_STANDINGS, params)}

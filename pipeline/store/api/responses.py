@@ -15,12 +15,12 @@ Span = tuple[UUID, UUID, UUID, bool]
 # of a repeated request the carrier may have changed since: the first attempt says which was chosen first;
 # and later batches of a message that a carrier refused have no send_at
 _WRITTEN = """
-SELECT m.id, m.phone, m.country, m.sender, m.body, m.correlation_id, m.encoding, m.segments, m.amount, m.quota,
+SELECT b.id, m.encoding, m.id, m.phone, m.country, m.sender, m.body, m.correlation_id, m.segments, m.amount, m.quota,
        CASE WHEN s.again THEN coalesce((SELECT p.carrier FROM provider_attempts AS p WHERE p.message_id = m.id
                                         AND p.n = 1), b.carrier) ELSE b.carrier END,
        CASE WHEN s.again THEN (SELECT r.send_at FROM requests AS r
                                WHERE r.id = s.request_id AND r.send_at > r.created_at) ELSE b.send_at END,
-       b.valid_until, b.test, CASE WHEN m.status = 'rejected' THEN m.error_code END, b.id
+       b.valid_until, b.test, CASE WHEN m.status = 'rejected' THEN m.error_code END
 FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[], %(again)b::bool[])
      AS s (request_id, first_id, last_id, again)
 CROSS JOIN LATERAL (
@@ -35,20 +35,32 @@ def written(conn: Connection, spans: Sequence[Span]) -> tuple[dict[UUID, Accepte
     if not spans:
         return {}, []
     params = dict(zip(("requests", "firsts", "lasts", "again"), map(list, zip(*spans, strict=True)), strict=True))
+    rows = conn.exec_driver_sql(_WRITTEN, params)
     found: dict[UUID, AcceptedMessage] = {}
     unpaid: dict[UUID, None] = {}
-    for row in conn.exec_driver_sql(_WRITTEN, params):
-        if row[6] is None:
-            unpaid[row[15]] = None
-        else:
-            found[row[0]] = _written(row)
+    for batch, encoding, id_, phone, country, sender, body, correlation_id, *rest in rows:
+        if encoding is None:
+            unpaid[batch] = None
+            continue
+        segments, amount, quota, carrier, send_at, valid_until, test, refusal = rest
+        found[id_] = AcceptedMessage(
+            id_,
+            phone,
+            country,
+            sender,
+            body,
+            correlation_id,
+            Encoding(encoding),
+            segments,
+            amount,
+            quota,
+            carrier,
+            send_at,
+            valid_until,
+            test,
+            Code(refusal) if refusal else None,
+        )
     return found, list(unpaid)
-
-
-def _written(row: Sequence[Any]) -> AcceptedMessage:
-    values = list(row[:15])
-    values[6], values[14] = Encoding(row[6]), Code(row[14]) if row[14] else None
-    return AcceptedMessage(*values)
 
 
 # OFFSET 0 forces a look-up by the whole key for each, which a planner without statistics may not choose
@@ -66,4 +78,4 @@ def holders(conn: Connection, wanted: Sequence[tuple[Any, ...]]) -> dict[tuple[A
     """Return (account name, scope, key) → the request that used the key, for keys that were used."""
     accounts, scopes, keys = map(list, zip(*wanted, strict=True))
     rows = conn.exec_driver_sql(_HOLDERS, {"accounts": accounts, "scopes": scopes, "keys": keys})
-    return {tuple(row[:3]): row[3] for row in rows}
+    return {(account, scope, key): request for account, scope, key, request in rows}

@@ -60,29 +60,31 @@ def find(conn: Connection, view: View, sought: ScheduledSearch, limit: int) -> l
     if not rows:
         return []
     spans = {
-        "requests": [row[0] for row in rows],
-        "firsts": [row[1] for row in rows],
-        "lasts": [ids.after(row[1], row[2] - 1) for row in rows],
-        "send_ats": [row[3] for row in rows],
+        "requests": [row.id for row in rows],
+        "firsts": [row.first_message for row in rows],
+        "lasts": [ids.after(row.first_message, row.recipients - 1) for row in rows],
+        "send_ats": [row.send_at for row in rows],
     }
     standing = conn.exec_driver_sql(_STANDING, spans).all()
     return [
-        ShownSchedule(row[0], Status(status), sender, body, row[3], row[4])
+        ShownSchedule(row.id, Status(status), sender, body, row.send_at, row.created_at)
         for row, (status, sender, body) in zip(rows, standing, strict=True)
     ]
 
 
 def _params(view: View, sought: ScheduledSearch, limit: int) -> dict[str, Any]:
-    created, due = sought.created or (None, None), sought.scheduled or (None, None)
+    earliest, latest = sought.made
+    created_from, created_to = sought.created or (None, None)
+    due_from, due_to = sought.scheduled or (None, None)
     return {
         **view.params,
-        "earliest": ids.lowest(sought.made[0]),
-        "latest": ids.lowest(sought.made[1]),
+        "earliest": ids.lowest(earliest),
+        "latest": ids.lowest(latest),
         "id": sought.id,
-        "created_from": created[0],
-        "created_to": created[1],
-        "due_from": due[0],
-        "due_to": due[1],
+        "created_from": created_from,
+        "created_to": created_to,
+        "due_from": due_from,
+        "due_to": due_to,
         "limit": limit,
     }
 
@@ -94,4 +96,4 @@ def places(conn: Connection, view: View, request: UUID) -> Sequence[UUID] | None
     """Return the ids of a request's messages, including refused ones; None when the request is not in the view."""
     params = {**view.params, "id": request}
     row = conn.exec_driver_sql(_SPAN, params).first()
-    return None if row is None else [ids.after(row[0], place) for place in range(row[1])]
+    return None if row is None else [ids.after(row.first_message, place) for place in range(row.recipients)]

@@ -1,12 +1,12 @@
 """The endpoints table: customers' webhook URLs with their secrets, state and failures."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from schema.vocabulary import EndpointState
 
@@ -32,8 +32,19 @@ class Endpoint:
 _FIELDS = "id, account_id, dialect, url, description, events, state, failing_since, created_at, rotated_at"
 
 
-def _endpoint(row: Sequence[Any]) -> Endpoint:
-    return Endpoint(row[0], row[1], row[2], row[3], row[4], tuple(row[5]), EndpointState(row[6]), *row[7:])
+def _endpoint(row: Row[Any]) -> Endpoint:
+    return Endpoint(
+        id=row.id,
+        account=row.account_id,
+        dialect=row.dialect,
+        url=row.url,
+        description=row.description,
+        events=tuple(row.events),
+        state=EndpointState(row.state),
+        failing_since=row.failing_since,
+        created_at=row.created_at,
+        rotated_at=row.rotated_at,
+    )
 
 
 _ACCOUNT = "SELECT FROM accounts WHERE id = %(account)s FOR UPDATE"

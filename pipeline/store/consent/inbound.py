@@ -47,7 +47,8 @@ def keep(conn: Connection, first: UUID, messages: Sequence[Inbound]) -> int:
     doubtful = _doubtful(messages)
     # locks are taken in the same order by concurrent calls, so that they do not deadlock; ids keep the order of arrival
     placed = sorted(
-        (pair for pair in enumerate(messages) if pair[0] in doubtful), key=lambda pair: (pair[1].carrier, pair[1].key)
+        ((place, each) for place, each in enumerate(messages) if place in doubtful),
+        key=lambda pair: (pair[1].carrier, pair[1].key),
     )
     params = {
         **_arrays(first, placed),

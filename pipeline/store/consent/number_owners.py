@@ -56,4 +56,5 @@ def correspondents(
         return {}
     columns = zip(("phones", "senders", "forms", "spellings"), map(list, zip(*wanted, strict=True)), strict=True)
     params = {**dict(columns), "since": ids.lowest(since), "limit": limit}
-    return {(row[0], row[1]): row[2] for row in conn.exec_driver_sql(_CORRESPONDENTS, params)}
+    rows = conn.exec_driver_sql(_CORRESPONDENTS, params)
+    return {(phone, sender): account for phone, sender, account in rows}

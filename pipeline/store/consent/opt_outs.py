@@ -82,7 +82,7 @@ def of(conn: Connection, pairs: Iterable[tuple[int, str]]) -> dict[OptOut, datet
     if not wanted:
         return {}
     params = {"accounts": [account for account, _ in wanted], "phones": [phone for _, phone in wanted]}
-    return {OptOut(*row[:4]): row[4] for row in conn.exec_driver_sql(_OF, params)}
+    return {OptOut(*said): said_at for *said, said_at in conn.exec_driver_sql(_OF, params)}
 
 
 # xmax is 0 in an inserted row
@@ -111,7 +111,7 @@ def add(conn: Connection, said: Iterable[tuple[OptOut, str]], ats: Mapping[OptOu
         "sources": [source for source, _ in rows.values()],
         "ats": [at for _, at in rows.values()],
     }
-    return sum(row[0] for row in conn.exec_driver_sql(_ADD, params))
+    return sum(conn.exec_driver_sql(_ADD, params).scalars())
 
 
 _REMOVE = """
