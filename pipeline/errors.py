@@ -45,9 +45,9 @@ class DatabaseFault(PostroadError):
         return self.sqlstate is not None and self.sqlstate[:2] in ("22", "23", "54")
 
 
-class Crowded(PostroadError):
+class Overloaded(PostroadError):
     """Overload: more concurrent work would exhaust the memory; retry shortly."""
 
 
-class ShortOfFunds(PostroadError):
+class InsufficientFunds(PostroadError):
     """The wallet or quota no longer covers the whole batch; its messages must be billed one by one."""

@@ -213,9 +213,9 @@ class Runtime:
         return self._pulses.get(carrier) or self._pulses.setdefault(carrier, CarrierHealth(self.valkey, carrier))
 
     def unhealthy(self) -> frozenset[str]:
-        """Return the carriers, and carriers by country, whose breaker is open (`health.word`)."""
+        """Return the carriers, and carriers by country, whose breaker is open (`circuit_breakers.breaker_name`)."""
         if time.monotonic() - self._looked_at > _GLIMPSE:
-            self._unhealthy, self._looked_at = circuit_breakers.look(self.valkey), time.monotonic()
+            self._unhealthy, self._looked_at = circuit_breakers.open_for_routing(self.valkey), time.monotonic()
         return self._unhealthy
 
     def close(self) -> None:

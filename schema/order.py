@@ -103,16 +103,16 @@ class Order(BaseModel):
     submitted_at: Moment | None = None
 
     #: whether it came through the broker unsealed; set by its reader, never by its content
-    _came_open: bool = PrivateAttr(default=False)
+    _is_unsealed: bool = PrivateAttr(default=False)
 
     @property
-    def came_open(self) -> bool:
+    def is_unsealed(self) -> bool:
         """Tell whether it may have been written by anyone who has access to the broker."""
-        return self._came_open
+        return self._is_unsealed
 
-    def open_from_broker(self) -> "Order":
+    def as_unsealed(self) -> "Order":
         """Return the order, marked as one that came through the broker unsealed."""
-        self._came_open = True
+        self._is_unsealed = True
         return self
 
     @model_validator(mode="after")

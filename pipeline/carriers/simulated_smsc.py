@@ -36,7 +36,7 @@ class MessageIdFormat(StrEnum):
     PADDED = "padded"
 
 
-class MadeMessageId(StrEnum):
+class ReceiptForm(StrEnum):
     """How receipts carry their fields."""
 
     #: the text of appendix B of the specification
@@ -76,7 +76,7 @@ class SimulatedSmsc:
     password: str = field(default="", repr=False)
     ids: MessageIdFormat = MessageIdFormat.HEX
     receipt_ids: MessageIdFormat = MessageIdFormat.HEX
-    receipts: MadeMessageId = MadeMessageId.BOTH
+    receipts: ReceiptForm = ReceiptForm.BOTH
     alphabet: Alphabet = Alphabet.GSM7
     echo: bool = False
     window: int = 500
@@ -103,7 +103,7 @@ def read(carrier: str, given: Mapping[str, object]) -> SimulatedSmsc:
         password=options.text("password", ""),
         ids=ids,
         receipt_ids=options.choice("receipt_ids", MessageIdFormat, ids),
-        receipts=options.choice("receipts", MadeMessageId, MadeMessageId.BOTH),
+        receipts=options.choice("receipts", ReceiptForm, ReceiptForm.BOTH),
         alphabet=options.choice("alphabet", Alphabet, Alphabet.GSM7),
         echo=options.flag("echo"),
         window=options.whole("window", 500, 1, 10_000),

@@ -36,14 +36,14 @@ def accept(
     *,
     capacities: Mapping[str, Capacity],
 ) -> AcceptResult:
-    """Write admissions as billed batches; return their responses. ShortOfFunds: nothing was written.
+    """Write admissions as billed batches; return their responses. InsufficientFunds: nothing was written.
 
     `opened`: challenges of the codes in their texts, written with them; existing ones are unchanged.
     `capacities`: segment lengths of APIs that bill by other ones than are sent, by name space of requests.
     """
     with rt.begin() as conn:
         challenges.write(conn, opened)
-        fresh, earlier = new_requests.take_in(conn, admissions)
+        fresh, earlier = new_requests.write_new(conn, admissions)
         now, clock = rt.now(), batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]
         loads = list(pack(new, rt.new_ids(), clock, rt.settings.batch_size))

@@ -151,7 +151,7 @@ def _wish(admission: Admission, draft: Draft) -> opt_outs.PendingSend:
 def _faults_of_account(account: Account, order: Order) -> Iterator[Refusal]:
     if account.state is not AccountState.ACTIVE:
         yield Refusal(Code.ACCOUNT_SUSPENDED, f"the account {account.name!r} is {account.state}", "account")
-    if account.sealed_orders and order.came_open:
+    if account.sealed_orders and order.is_unsealed:
         yield Refusal(Code.UNAUTHENTICATED, "this account takes orders that are sealed with a producer key", "account")
     if not senders.is_sender(order.sender):
         words = "a sender is up to 11 letters, digits and blanks, or a number"
@@ -253,7 +253,7 @@ def _carrier(order: Order, routes: RouteTable, phone: str, country: str, body: s
         return TEST_CARRIER
     ask = RouteQuery(phone, country, order.sender, segments.encoding(body) if routes.heeds_encoding else None)
     # if all carriers that serve it are drained, its batch is held at the claim, like those accepted before the drain
-    return routes.first(ask) or routes.first_resumed(ask)
+    return routes.first(ask) or routes.first_if_resumed(ask)
 
 
 def _fault(index: int, field: str, code: Code, message: str) -> Refusal:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from pipeline.errors import DatabaseFault, ShortOfFunds
+from pipeline.errors import DatabaseFault, InsufficientFunds
 from pipeline.rules.identity import ids
 from pipeline.rules.money.pricing import Payer, Pricing, free
 from pipeline.rules.text.segments import Capacity, billed, measure
@@ -48,7 +48,7 @@ def bill_all(rt: Runtime, together: Iterable[UUID], capacities: Mapping[str, Cap
     """Bill admitted batches as `bill` does, in one transaction, or one by one if that fails; return their hints."""
     wanted = list(dict.fromkeys(together))
     if len(wanted) > 1:
-        with suppress(ShortOfFunds, DatabaseFault), rt.begin() as conn:
+        with suppress(InsufficientFunds, DatabaseFault), rt.begin() as conn:
             return _bill(conn, rt.now(), dict.fromkeys(wanted), capacities)
     return [hint for batch in wanted for hint in bill(rt, batch, capacities=capacities)]
 
@@ -68,7 +68,7 @@ def _pay(
     try:
         with rt.begin() as conn:
             return _bill(conn, rt.now(), {batch: measures}, capacities)
-    except ShortOfFunds:
+    except InsufficientFunds:
         with rt.begin() as conn:
             return _bill(conn, rt.now(), {batch: measures}, capacities, lock=True)
 
@@ -140,7 +140,7 @@ def _parts(
         for place, (member, each) in enumerate(zip(members, measures, strict=True))
         if each.segments > 1 and each.encoding is Encoding.UCS2
     }
-    for id_, door, body in messages.came_through(conn, list(long), capacities):
+    for id_, door, body in messages.sent_through(conn, list(long), capacities):
         parts[long[id_]] = billed(body, measures[long[id_]], capacities.get(door))
     return parts
 

@@ -37,7 +37,7 @@ def maintain(rt: Runtime) -> list[str]:
         challenges.prune(conn, CHALLENGE_DAYS)
         message_parts.prune(conn, PART_DAYS)
         carrier_binds.prune(conn, BIND_DAYS)
-        webhook_endpoints.follow_all(conn)
+        webhook_endpoints.update_subscriptions(conn)
         webhook_deliveries.prune(conn, rt.settings.webhook_days)
         events.prune(conn, rt.now() - timedelta(days=rt.settings.webhook_days))
         dead_letters.prune(conn, rt.now() - timedelta(days=rt.settings.dead_letter_days))

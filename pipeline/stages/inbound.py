@@ -14,7 +14,7 @@ from pipeline.rules.text.inbound_parts import BELIEVED, JoinedText, KeptPart, jo
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import advisory_locks
 from pipeline.store.consent import inbound, keywords, number_owners, opt_outs
-from pipeline.store.consent.inbound import Heeded, KeywordReply, Start
+from pipeline.store.consent.inbound import HandledInbound, KeywordReply, Start
 from pipeline.store.consent.opt_outs import EVERYBODY, OptOut
 from schema.carriage import Inbound
 from schema.message_class import MessageClass
@@ -99,7 +99,7 @@ class _Scene:
         accounts = self.owners.get(text.sender, {})
         if len(accounts) < 2:
             return next(iter(accounts), None)
-        knowing = [each for each in accounts if self.words[each].knows_alone(text.body)]
+        knowing = [each for each in accounts if self.words[each].has_own_keyword(text.body)]
         last = self.correspondents.get((text.phone, text.sender))
         if len(knowing) == 1:
             return knowing[0]
@@ -157,7 +157,7 @@ def _words(known: Sequence[Keyword], accounts: set[int]) -> dict[int | None, Voc
     return {None: Vocabulary(common)} | {account: Vocabulary([*common, *own[account]]) for account in accounts}
 
 
-def _do(scene: _Scene, text: JoinedText) -> Iterator[Heeded]:
+def _do(scene: _Scene, text: JoinedText) -> Iterator[HandledInbound]:
     """Apply a text's keyword; yield the result for each of its parts: the first has that of the whole text."""
     account = scene.account(text)
     # a text whose first part is missing has no keyword
@@ -171,7 +171,7 @@ def _do(scene: _Scene, text: JoinedText) -> Iterator[Heeded]:
     is_out = any(_concerns(each, text, named) for each in scene.standing)
     is_replied = (changed or _asks(action, meaning, is_out)) and account is not None and _PHONE.fullmatch(text.phone)
     first = text.parts[0]
-    yield Heeded(
+    yield HandledInbound(
         first.id,
         account,
         action,
@@ -180,7 +180,7 @@ def _do(scene: _Scene, text: JoinedText) -> Iterator[Heeded]:
         sender=whom[account][0] if account is not None else None,
     )
     for each in text.parts[1:]:
-        yield Heeded(each.id, account, InboundAction.KEEP, joined_to=first.id)
+        yield HandledInbound(each.id, account, InboundAction.KEEP, joined_to=first.id)
 
 
 def _action(meaning: KeywordMeaning, changed: bool) -> InboundAction:

@@ -18,7 +18,7 @@ def ingest(rt: Runtime, admissions: Sequence[Admission]) -> list[Accepted]:
     An admission whose request id or idempotency key was used before is not written: it gets the earlier response.
     """
     with rt.begin() as conn:
-        fresh, earlier = new_requests.take_in(conn, admissions)
+        fresh, earlier = new_requests.write_new(conn, admissions)
         clock = batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]
         loads = list(pack(new, rt.new_ids(), clock, rt.settings.batch_size))

@@ -22,5 +22,5 @@ def segment(rt: Runtime, batch: UUID) -> list[Measure]:
     measures = measure(texts)
     if unpaid and unpaid.suspect:
         with rt.begin() as conn:
-            batches.survived(conn, batch)
+            batches.uncount_try(conn, batch)
     return measures

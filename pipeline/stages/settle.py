@@ -10,7 +10,7 @@ from uuid import UUID
 from pipeline.rules.lifecycle import outweighs
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import ledger, message_parts, messages, receipts
-from pipeline.store.id_spellings import respell
+from pipeline.store.id_spellings import match_spellings
 from pipeline.store.message_parts import JudgedParts
 from pipeline.store.receipts import Matched, ReceiptKey
 from pipeline.transitions import final_statuses
@@ -32,7 +32,7 @@ def settle(rt: Runtime) -> int:
         found = receipts.due(conn, PORTION, rt.now())
         known = [each for each in found if not each.waits]
         done = _apply(rt, conn, known)
-        respelt = respell(conn, [each.receipt for each in found if each.message is None], rt.now())
+        respelt = match_spellings(conn, [each.receipt for each in found if each.message is None], rt.now())
         waiting = [each.receipt for each in found if each.waits and each.receipt not in respelt]
         receipts.postpone(conn, waiting, rt.settings.orphan_hours)
         receipts.close(conn, done.applied, ReceiptState.APPLIED)

@@ -28,12 +28,12 @@ class Unsealer:
     def read(self, rt: Runtime, task_id: str, given: Any) -> Order | list[Refusal]:
         """Return an order from the broker, decrypted if it is sealed, or why it is refused.
 
-        An unsealed order is marked as such (`Order.came_open`): some accounts refuse those.
+        An unsealed order is marked as such (`Order.is_unsealed`): some accounts refuse those.
         """
         key = sealed_order.key_of(given)
         if key is None:
             order = read(given)
-            return order.open_from_broker() if isinstance(order, Order) else order
+            return order.as_unsealed() if isinstance(order, Order) else order
         found = self._key(rt, key) if key else None
         if found is None:
             return [_refusal("it is sealed with no producer key in force: `postroad producer list` shows them")]

@@ -57,7 +57,7 @@ def write(conn: Connection, trials: Iterable[Trial], marked_at: datetime) -> Non
     copy(conn, "provider_attempts", _COLUMNS, rows)
 
 
-_ARE_IN = """
+_ARE_WRITTEN = """
 SELECT EXISTS (
     SELECT FROM unnest(%(messages)b::uuid[], %(n)b::int2[], %(fences)b::int4[]) AS w (message_id, n, fence)
     JOIN provider_attempts AS a ON a.message_id = w.message_id AND a.n = w.n AND a.fence = w.fence
@@ -66,17 +66,17 @@ SELECT EXISTS (
 """
 
 
-def are_in(conn: Connection, trials: Sequence[Trial]) -> bool:
+def are_written(conn: Connection, trials: Sequence[Trial]) -> bool:
     """Return whether `write` has committed these already; it writes all of them in one transaction."""
     params = {
         "messages": [each.attempt.ref for each in trials],
         "n": [each.n for each in trials],
         "fences": [each.fence for each in trials],
     }
-    return bool(conn.exec_driver_sql(_ARE_IN, params).scalar_one())
+    return bool(conn.exec_driver_sql(_ARE_WRITTEN, params).scalar_one())
 
 
-_DOUBT = """
+_WRITE_UNKNOWN = """
 INSERT INTO provider_attempts (message_id, n, carrier, batch_id, fence, outcome, code, marked_at)
 SELECT m.id, l.n, l.carrier, l.batch_id, l.fence, 'unknown', 'worker_lost', l.marked_at
 FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(upto)b::uuid[], %(n)b::int2[], %(carriers)b::text[],
@@ -92,13 +92,13 @@ RETURNING message_id
 """
 
 
-def doubt(conn: Connection, lost: Sequence[Lost]) -> list[UUID]:
+def write_unknown(conn: Connection, lost: Sequence[Lost]) -> list[UUID]:
     """Insert an unknown attempt for each message that a lost worker may have sent; return the messages' ids."""
     marked = [each for each in lost if each.in_hand]
     if not marked:
         return []
     rows = conn.exec_driver_sql(
-        _DOUBT,
+        _WRITE_UNKNOWN,
         {
             "batches": [each.span.batch for each in marked],
             "after": [each.recorded or UUID(int=each.span.first.int - 1) for each in marked],

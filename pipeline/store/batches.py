@@ -127,7 +127,7 @@ def unpaid(conn: Connection, batch: UUID, *, lock: bool = False) -> Unpaid | Non
 
 
 _TRY = "UPDATE batches SET claims = claims + 1 WHERE id = %(batch)s AND status = 'admitted'"
-_SURVIVED = "UPDATE batches SET claims = claims - 1 WHERE id = %(batch)s AND status = 'admitted' AND claims > 0"
+_UNCOUNT_TRY = "UPDATE batches SET claims = claims - 1 WHERE id = %(batch)s AND status = 'admitted' AND claims > 0"
 
 
 def count_try(conn: Connection, batch: UUID) -> None:
@@ -135,9 +135,9 @@ def count_try(conn: Connection, batch: UUID) -> None:
     conn.exec_driver_sql(_TRY, {"batch": batch})
 
 
-def survived(conn: Connection, batch: UUID) -> None:
+def uncount_try(conn: Connection, batch: UUID) -> None:
     """Take back the last counted try at an admitted batch."""
-    conn.exec_driver_sql(_SURVIVED, {"batch": batch})
+    conn.exec_driver_sql(_UNCOUNT_TRY, {"batch": batch})
 
 
 def hints(rows: Iterable[Row[Any]]) -> list[Hint]:

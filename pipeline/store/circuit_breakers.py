@@ -16,7 +16,7 @@ from threading import Lock
 
 import redis
 
-from pipeline.store.api.rate_limits import ask as ask_valkey
+from pipeline.store.api.rate_limits import call as ask_valkey
 
 #: seconds for which successes are collected before they are reported
 _SILENCE = 0.5
@@ -48,7 +48,7 @@ class BreakerState:
     seconds: float
 
 
-def word(carrier: str, country: str = "") -> str:
+def breaker_name(carrier: str, country: str = "") -> str:
     """Return a breaker's name: `alpha`, or `alpha/NG` for one country."""
     return f"{carrier}/{country}" if country else carrier
 
@@ -59,7 +59,7 @@ def report(valkey: redis.Redis | None, counts: Mapping[str, tuple[int, int]]) ->
     return _run(valkey, list(counts), "report", *numbers)
 
 
-def look(valkey: redis.Redis | None) -> frozenset[str]:
+def open_for_routing(valkey: redis.Redis | None) -> frozenset[str]:
     """Return the open breakers for a choice of carriers.
 
     The first caller after a breaker's pause finds it closed, and may choose its carrier for the probe.
@@ -68,7 +68,7 @@ def look(valkey: redis.Redis | None) -> frozenset[str]:
     return frozenset(each for each, state in _run(valkey, words, "look").items() if state is Breaker.OPEN)
 
 
-def watch(valkey: redis.Redis | None) -> list[BreakerState] | None:
+def open_states(valkey: redis.Redis | None) -> list[BreakerState] | None:
     """Return the open breakers without changing them; None while Valkey is unavailable."""
     words = _were_open(valkey)
     if words is None:
@@ -81,7 +81,7 @@ def watch(valkey: redis.Redis | None) -> list[BreakerState] | None:
     return [BreakerState(each, state == Breaker.PROBE, wait / 1000) for each, state, wait in stands if state]
 
 
-def forget(valkey: redis.Redis | None, carrier: str) -> bool:
+def close(valkey: redis.Redis | None, carrier: str) -> bool:
     """Close the breakers of a carrier and its countries; return False while Valkey is unavailable."""
     words = _were_open(valkey)
     if words is None:
@@ -90,7 +90,7 @@ def forget(valkey: redis.Redis | None, carrier: str) -> bool:
     return ask_valkey(valkey, lambda client: (client.delete(*keys), client.srem(_OPEN, *keys))) is not None
 
 
-def ask(valkey: redis.Redis | None, words: Sequence[str], timeout: float) -> dict[str, Breaker]:
+def acquire(valkey: redis.Redis | None, words: Sequence[str], timeout: float) -> dict[str, Breaker]:
     """Return the breakers' states before sending; PROBE reserves the probe for this caller for `timeout` seconds."""
     return _run(valkey, words, "ask", int(timeout * 1000))
 
@@ -137,14 +137,14 @@ class CarrierHealth:
         """
         if time.monotonic() - self._well_at < _SILENCE:
             return Breaker.CLOSED
-        return self._received(ask(self._valkey, [self._carrier], timeout)[self._carrier])
+        return self._received(acquire(self._valkey, [self._carrier], timeout)[self._carrier])
 
     def note_outcomes(self, outcomes: Sequence[tuple[str, bool]], *, at_once: bool = False) -> Breaker:
         """Add (country, good) outcomes of a portion; return the carrier's breaker state as far as it is known."""
         with self._lock:
             counted = Counter(outcomes)  # mostly one country with equal outcomes
             for (country, good), count in counted.items():
-                for each in (self._carrier, word(self._carrier, country)) if country else (self._carrier,):
+                for each in (self._carrier, breaker_name(self._carrier, country)) if country else (self._carrier,):
                     self._counts.setdefault(each, [0, 0])[not good] += count
             if not at_once and all(good for _, good in counted) and time.monotonic() - self._reported_at < _SILENCE:
                 return Breaker.CLOSED

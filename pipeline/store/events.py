@@ -15,7 +15,7 @@ from schema.vocabulary import Status
 
 #: an endpoint gets events of messages sent through its dialect's API, and of orders without an API; a callback gets
 #: those of its request instead
-_TELL = """
+_RECORD = """
 WITH moved AS MATERIALIZED (
     SELECT w.id, m.id AS message_id, w.status, m.account_id, m.request_id
     FROM unnest(%(ids)b::uuid[], %(messages)b::uuid[], %(statuses)b::text[]) AS w (id, message_id, status)
@@ -39,7 +39,7 @@ FROM heard WHERE challenge_id IS NOT NULL
 """
 
 
-def tell(conn: Connection, moves: Iterable[tuple[UUID, Status]], at: datetime) -> None:
+def record(conn: Connection, moves: Iterable[tuple[UUID, Status]], at: datetime) -> None:
     """Insert the events of status changes, and a webhook delivery for each receiver; event ids are made from `at`.
 
     Messages of accounts that do not subscribe are skipped.
@@ -50,7 +50,7 @@ def tell(conn: Connection, moves: Iterable[tuple[UUID, Status]], at: datetime) -
     messages = [message for message, _ in moved]
     first = ids.new_ids(at, secrets.randbits(ids.ENTROPY_BITS))
     conn.exec_driver_sql(
-        _TELL,
+        _RECORD,
         {
             "ids": [ids.after(first, place) for place in range(len(moved))],
             "messages": messages,
@@ -62,9 +62,9 @@ def tell(conn: Connection, moves: Iterable[tuple[UUID, Status]], at: datetime) -
     )
 
 
-def tell_all(conn: Connection, messages: Sequence[UUID], status: Status, at: datetime) -> None:
-    """Insert events of these messages with one status, as `tell` does."""
-    tell(conn, ((message, status) for message in messages), at)
+def record_all(conn: Connection, messages: Sequence[UUID], status: Status, at: datetime) -> None:
+    """Insert events of these messages with one status, as `record` does."""
+    record(conn, ((message, status) for message in messages), at)
 
 
 _PRUNE = """

@@ -102,13 +102,13 @@ def release(conn: Connection, limit: int) -> list[Hint]:
     return hints(row for row in rows if row.is_queued)
 
 
-_KEPT = """
+_HELD = """
 SELECT held, coalesce(a.name, b.carrier) AS name, count(*) AS batches, sum(size)::int8 AS messages
 FROM batches AS b LEFT JOIN accounts AS a ON a.id = b.account_id AND b.held = 'account'
 WHERE held IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
-def kept(conn: Connection) -> list[dict[str, Any]]:
+def held(conn: Connection) -> list[dict[str, Any]]:
     """Return the held batches by reason and account or carrier, with the number of messages they were created with."""
-    return [dict(row) for row in conn.exec_driver_sql(_KEPT).mappings()]
+    return [dict(row) for row in conn.exec_driver_sql(_HELD).mappings()]

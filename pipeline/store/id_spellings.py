@@ -45,7 +45,7 @@ RETURNING r.id
 """
 
 
-def respell(conn: Connection, strays: Collection[ReceiptKey], now: datetime) -> set[UUID]:
+def match_spellings(conn: Connection, strays: Collection[ReceiptKey], now: datetime) -> set[UUID]:
     """Set the carrier_ref of locked, unmatched receipts to another spelling that exactly one message has.
 
     Returns the changed receipts, which are to be matched again.
@@ -64,12 +64,12 @@ def respell(conn: Connection, strays: Collection[ReceiptKey], now: datetime) -> 
     return set(conn.exec_driver_sql(_RESPELL, params).scalars())
 
 
-_STRANGE = """
+_DIFFERING = """
 SELECT s.carrier FROM unnest(%(carriers)b::text[]) AS s (carrier)
 WHERE EXISTS (SELECT FROM receipts AS r WHERE r.state = 'waiting' AND r.carrier_ref IS NOT NULL
               AND r.carrier = s.carrier)
 """
-_SPOKEN_OF = """
+_NAMED_BY_RECEIPTS = """
 SELECT s.message FROM unnest(%(messages)b::uuid[], %(carriers)b::text[], %(spellings)b::text[])
      AS s (message, carrier, spelling)
 WHERE EXISTS (SELECT FROM receipts AS r WHERE r.carrier_ref = s.spelling AND r.carrier = s.carrier
@@ -79,20 +79,20 @@ WHERE EXISTS (SELECT FROM receipts AS r WHERE r.carrier_ref = s.spelling AND r.c
 _PORTION = 500
 
 
-def spoken_of(conn: Connection, taken: Sequence[tuple[UUID, str, str]]) -> set[UUID]:
+def named_by_receipts(conn: Connection, taken: Sequence[tuple[UUID, str, str]]) -> set[UUID]:
     """Return the messages whose id a waiting receipt has in another spelling; `taken` is (id, carrier, carrier_ref)."""
     carriers = sorted({carrier for _, carrier, _ in taken})
-    strange = set(conn.exec_driver_sql(_STRANGE, {"carriers": carriers}).scalars()) if carriers else ()
+    strange = set(conn.exec_driver_sql(_DIFFERING, {"carriers": carriers}).scalars()) if carriers else ()
     among = [(id_, carrier, carrier_ref) for id_, carrier, carrier_ref in taken if carrier in strange]
     found: set[UUID] = set()
     for at in range(0, len(among), _PORTION):
         rows = [(id_, name, each) for id_, name, ref in among[at : at + _PORTION] for each in id_spellings.others(ref)]
         columns = dict(zip(("messages", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=False))
-        found |= set(conn.exec_driver_sql(_SPOKEN_OF, columns).scalars()) if rows else set()
+        found |= set(conn.exec_driver_sql(_NAMED_BY_RECEIPTS, columns).scalars()) if rows else set()
     return found
 
 
-_GIVEN = """
+_ASSIGNED = """
 SELECT DISTINCT s.place FROM unnest(%(places)b::int4[], %(carriers)b::text[], %(spellings)b::text[])
      AS s (place, carrier, spelling)
 WHERE EXISTS (SELECT FROM provider_attempts AS a WHERE a.carrier_ref = s.spelling AND a.carrier = s.carrier
@@ -100,10 +100,10 @@ WHERE EXISTS (SELECT FROM provider_attempts AS a WHERE a.carrier_ref = s.spellin
 """
 
 
-def given(conn: Connection, named: Sequence[tuple[str, str | None]], now: datetime) -> set[int]:
+def assigned(conn: Connection, named: Sequence[tuple[str, str | None]], now: datetime) -> set[int]:
     """Return the places of the (carrier, reference) pairs that match an attempt in another spelling."""
     rows = [(at, name, each) for at, (name, ref) in enumerate(named) if ref for each in id_spellings.others(ref)]
     if not rows:
         return set()
     columns = dict(zip(("places", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=True))
-    return set(conn.exec_driver_sql(_GIVEN, {**columns, "since": lowest(now - _RECENT)}).scalars())
+    return set(conn.exec_driver_sql(_ASSIGNED, {**columns, "since": lowest(now - _RECENT)}).scalars())

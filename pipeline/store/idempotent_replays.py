@@ -87,7 +87,7 @@ def _written(conn: Connection, wanted: Mapping[UUID, Row[Any]]) -> dict[UUID, di
 
 
 def _places(refusals: Sequence[Mapping[str, Any]]) -> set[tuple[int | None, str]]:
-    return {(each["index"], each["code"]) for each in refusals if each["code"] != idempotency.DOUBLED.code}
+    return {(each["index"], each["code"]) for each in refusals if each["code"] != idempotency.DUPLICATE_ID.code}
 
 
 def _refused(admission: Admission) -> set[tuple[int | None, str]]:

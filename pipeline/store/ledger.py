@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.errors import ShortOfFunds
+from pipeline.errors import InsufficientFunds
 from pipeline.rules.identity import ids
 from pipeline.rules.money.currencies import SEGMENTS
 from pipeline.rules.money.prices import Price
@@ -98,7 +98,7 @@ class Hold:
 
 
 def hold_all(conn: Connection, holds: Sequence[Hold], at: datetime) -> None:
-    """Hold money and quota for batches; ShortOfFunds when they do not suffice.
+    """Hold money and quota for batches; InsufficientFunds when they do not suffice.
 
     The wallets' rows stay locked until the commit, so call it last; they are locked in order of account, so that two
     calls do not deadlock.
@@ -115,11 +115,11 @@ def hold_all(conn: Connection, holds: Sequence[Hold], at: datetime) -> None:
     # wallets before quotas, as `release` locks them
     for account, amount in sorted(amounts.items()):
         if amount and conn.exec_driver_sql(_DEBIT, {"account": account, "amount": amount}).rowcount == 0:
-            raise ShortOfFunds("wallet")
+            raise InsufficientFunds("wallet")
     for (account, month), quota in sorted(quotas.items()):
         params = {"account": account, "month": month, "quota": quota}
         if quota and conn.exec_driver_sql(_USE, params).rowcount == 0:
-            raise ShortOfFunds("quota")
+            raise InsufficientFunds("quota")
 
 
 def capture(conn: Connection, moved: Iterable[Moved], at: datetime) -> None:

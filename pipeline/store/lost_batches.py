@@ -68,7 +68,7 @@ WHERE b.id = s.id AND b.status = 'sending'
 
 
 def rest(conn: Connection, those: Sequence[Settled], lease: float) -> None:
-    """Keep batches unclaimed for `lease` seconds; `leases.requeue` then queues them with their claim count."""
+    """Keep batches unclaimed for `lease` seconds; `batch_claims.requeue` then queues them with their claim count."""
     params = {
         "ids": [each.batch for each in those],
         "recorded": [each.recorded for each in those],

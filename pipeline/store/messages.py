@@ -140,19 +140,19 @@ def untaken(conn: Connection, spans: Sequence[Span]) -> list[Undecided]:
     return _undecided(conn, _UNTAKEN, spans)
 
 
-_CAME_THROUGH = """
+_SENT_THROUGH = """
 SELECT m.id, concat_ws('.', r.dialect, r.operation), m.body FROM messages AS m JOIN requests AS r ON r.id = m.request_id
 WHERE m.id = ANY(%(ids)b) AND m.id BETWEEN %(first)s AND %(last)s
   AND r.dialect IS NOT NULL AND concat_ws('.', r.dialect, r.operation) = ANY(%(apis)s)
 """
 
 
-def came_through(conn: Connection, ids: Sequence[UUID], apis: Iterable[str]) -> list[tuple[UUID, str, str]]:
+def sent_through(conn: Connection, ids: Sequence[UUID], apis: Iterable[str]) -> list[tuple[UUID, str, str]]:
     """Return (id, API, body) of those of the messages sent through one of these APIs (`dialect.operation`)."""
     if not ids:
         return []
     params = {"ids": list(ids), "first": min(ids), "last": max(ids), "apis": list(apis)}
-    return [(id_, api, body) for id_, api, body in conn.exec_driver_sql(_CAME_THROUGH, params).all()]
+    return [(id_, api, body) for id_, api, body in conn.exec_driver_sql(_SENT_THROUGH, params).all()]
 
 
 _LOCK_SENT = """

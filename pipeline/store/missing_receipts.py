@@ -24,33 +24,33 @@ RETURNING b.id, b.first_id, b.last_id, b.valid_until > now() AS is_valid, a.stat
 
 @dataclass(frozen=True, slots=True)
 class MissingReceipt:
-    """Batches whose watch_at has come; each may be returned once as silent and once as worthless."""
+    """Batches whose watch_at has come; each may be returned once as overdue and once as expired."""
 
     #: their receipts are overdue
-    silent: list[Span]
+    overdue: list[Span]
     #: they have expired
-    worthless: list[Span]
+    expired: list[Span]
 
     @property
     def count(self) -> int:
         """Return the number of batches."""
-        return len(self.silent) + len(self.worthless)
+        return len(self.overdue) + len(self.expired)
 
 
 def due(conn: Connection, limit: int) -> MissingReceipt:
-    """Return batches (never bulk) whose watch_at has come, set by `leases.finish` and for a code again at its expiry.
+    """Return batches (never bulk) whose watch_at has come, set by `finish`, for a code again at its expiry.
 
     Those of suspended accounts are postponed until they expire: nothing is resent for such an account.
     """
     rows = conn.exec_driver_sql(_DUE, {"limit": limit}).all()
     return MissingReceipt(
-        silent=[Span(row.id, row.first_id, row.last_id) for row in rows if row.is_valid and row.is_active],
-        worthless=[Span(row.id, row.first_id, row.last_id) for row in rows if not row.is_valid],
+        overdue=[Span(row.id, row.first_id, row.last_id) for row in rows if row.is_valid and row.is_active],
+        expired=[Span(row.id, row.first_id, row.last_id) for row in rows if not row.is_valid],
     )
 
 
 #: OFFSET 0 forces one look-up each, whatever the planner estimates
-_UNHEARD = """
+_WITHOUT_RECEIPT = """
 SELECT m.id, a.carrier, a.carrier_ref
 FROM unnest(%(batches)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (batch_id, first_id, last_id)
 CROSS JOIN LATERAL (
@@ -72,7 +72,7 @@ WHERE NOT EXISTS (SELECT FROM receipts WHERE carrier_ref = a.carrier_ref AND car
 _SOURCES = [str(DeadLetterSource.RECEIPT), str(DeadLetterSource.SMPP)]
 
 
-def unheard(conn: Connection, spans: Sequence[Span], lately: float) -> list[UUID]:
+def without_receipt(conn: Connection, spans: Sequence[Span], lately: float) -> list[UUID]:
     """Return the accepted messages of these batches for which their carrier sent no receipt.
 
     Excluded: messages whose carrier sent something unreadable after the message or up to `lately` seconds before, as it
@@ -82,9 +82,9 @@ def unheard(conn: Connection, spans: Sequence[Span], lately: float) -> list[UUID
     if not spans:
         return []
     params = {**_bounds(spans), "sources": _SOURCES, "lately": lately}
-    taken = [(id_, carrier, carrier_ref) for id_, carrier, carrier_ref in conn.exec_driver_sql(_UNHEARD, params)]
-    spoken_of = id_spellings.spoken_of(conn, taken)
-    return [id_ for id_, _, _ in taken if id_ not in spoken_of]
+    taken = [(id_, name, ref) for id_, name, ref in conn.exec_driver_sql(_WITHOUT_RECEIPT, params)]
+    named = id_spellings.named_by_receipts(conn, taken)
+    return [id_ for id_, _, _ in taken if id_ not in named]
 
 
 _REDACT = """

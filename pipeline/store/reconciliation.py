@@ -49,5 +49,5 @@ def compare(
         "spoken": list(spoken),
         "since": since,
     }
-    unheard, unfounded, doubled, unflagged = conn.exec_driver_sql(_COMPARE, params).one()
-    return unheard, unfounded, doubled, unflagged
+    unrecorded, unreported, duplicates, unflagged = conn.exec_driver_sql(_COMPARE, params).one()
+    return unrecorded, unreported, duplicates, unflagged

@@ -110,7 +110,7 @@ WHERE message_id = ANY(%(ids)b) AND outcome = 'unknown' AND resolved_at IS NULL
 """
 
 
-def put_off(conn: Connection, unknown: Sequence[UnknownAttempt], seconds: Sequence[float]) -> None:
+def postpone(conn: Connection, unknown: Sequence[UnknownAttempt], seconds: Sequence[float]) -> None:
     """Postpone the next check of each attempt by its number of seconds."""
     if unknown:
         conn.exec_driver_sql(_PUT_OFF, _places(unknown) | {"seconds": list(seconds)})
@@ -144,7 +144,7 @@ JOIN messages AS m ON m.id = a.message_id JOIN batches AS b ON b.id = a.batch_id
 """
 
 
-def asked(conn: Connection, carrier: str, messages: Sequence[UUID]) -> list[tuple[Parcel, str | None]]:
+def to_query(conn: Connection, carrier: str, messages: Sequence[UUID]) -> list[tuple[Parcel, str | None]]:
     """Return messages with an unknown attempt at that carrier, as they were sent, each with its carrier_ref if any."""
     rows = conn.exec_driver_sql(_ASKED, {"ids": list(messages), "carrier": carrier})
     return [(_parcel(row), row.carrier_ref) for row in rows]
@@ -180,7 +180,7 @@ RETURNING a.message_id, a.n
 """
 
 
-def answer(conn: Connection, carrier: str, answers: Sequence[Attempt]) -> dict[UUID, int]:
+def store_answers(conn: Connection, carrier: str, answers: Sequence[Attempt]) -> dict[UUID, int]:
     """Store a carrier's answers on unknown attempts; return message → the number of the attempt that was updated."""
     if not answers:
         return {}

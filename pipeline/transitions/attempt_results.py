@@ -35,7 +35,7 @@ def apply(
         these = [each for each in trials if each.attempt.outcome is outcome]
         moved = message_moves.move(conn, [each.attempt.ref for each in these], move, now, code)
         if subscribing:
-            events.tell_all(conn, [each.attempt.ref for each in these if each.batch in subscribing], status, now)
+            events.record_all(conn, [each.attempt.ref for each in these if each.batch in subscribing], status, now)
         if move is ACCEPT:
             ledger.capture(conn, moved, now)
         else:
@@ -52,7 +52,7 @@ def _confirm_resent(conn: Connection, now: datetime, trials: Sequence[Trial]) ->
 def leave_unknown(conn: Connection, now: datetime, ids: Sequence[UUID]) -> None:
     """Set messages to sent that a lost worker may have submitted; their money stays held."""
     message_moves.move(conn, ids, LEAVE_UNKNOWN, now)
-    events.tell_all(conn, ids, Status.SENT, now)
+    events.record_all(conn, ids, Status.SENT, now)
 
 
 def confirm(conn: Connection, now: datetime, held: Iterable[UUID]) -> None:

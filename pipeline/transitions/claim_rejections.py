@@ -21,7 +21,7 @@ from schema.vocabulary import Code
 Loads = Mapping[UUID, Sequence[Parcel]]
 
 
-def let_through(
+def check_permission(
     conn: Connection, now: datetime, first: UUID, claims: Sequence[Claim], loads: Loads
 ) -> dict[UUID, list[Parcel]]:
     """Check claimed batches; reject or defer messages that may not be sent now; return batch → the other parcels.

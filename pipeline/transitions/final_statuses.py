@@ -54,20 +54,20 @@ def end(conn: Connection, now: datetime, ends: Iterable[End]) -> list[Moved]:
     released: list[Moved] = []
     for (move, code), ids in unsent.items():
         released += message_moves.move(conn, ids, move, now, code)
-    events.tell(conn, moves, now)
+    events.record(conn, moves, now)
     return released + fail_sent(conn, now, undelivered, Code.UNDELIVERED, held).released
 
 
 def reject_unpaid(conn: Connection, now: datetime, ids: Sequence[UUID], code: Code) -> None:
     """Reject accepted messages that are not billed yet."""
     message_moves.move(conn, ids, REJECT_UNPAID, now, code)
-    events.tell_all(conn, ids, Status.REJECTED, now)
+    events.record_all(conn, ids, Status.REJECTED, now)
 
 
 def cancel(conn: Connection, now: datetime, ids: Sequence[UUID]) -> list[Moved]:
     """Cancel messages whose batch is locked; return the money to release."""
     released = message_moves.move(conn, ids, CANCEL, now)
-    events.tell_all(conn, ids, Status.CANCELLED, now)
+    events.record_all(conn, ids, Status.CANCELLED, now)
     return released
 
 
@@ -89,7 +89,7 @@ def fail_sent(
     move = FAIL_DELIVERY if code is Code.UNDELIVERED else GIVE_UP
     released = message_moves.move_money(conn, _held(ids, held), move)
     ended = message_moves.end(conn, ids, move, now, code)
-    _tell(conn, now, ended, Status.FAILED)
+    _record_events(conn, now, ended, Status.FAILED)
     return Failed(ended.ids, released)
 
 
@@ -100,11 +100,11 @@ def deliver(conn: Connection, now: datetime, ids: Sequence[UUID], held: Set[UUID
     """
     ledger.capture(conn, message_moves.move_money(conn, _held(ids, held), DELIVER), now)
     delivered = message_moves.end(conn, ids, DELIVER, now)
-    _tell(conn, now, delivered, Status.DELIVERED)
+    _record_events(conn, now, delivered, Status.DELIVERED)
     if len(delivered.ids) == len(ids):
         return delivered.ids
     revoked = message_moves.revoke(conn, sorted(set(ids) - delivered.ids), now)
-    _tell(conn, now, revoked, Status.DELIVERED)
+    _record_events(conn, now, revoked, Status.DELIVERED)
     return delivered.ids | revoked.ids
 
 
@@ -112,6 +112,6 @@ def _held(ids: Sequence[UUID], held: Set[UUID] | None) -> Sequence[UUID]:
     return ids if held is None else [id_ for id_ in ids if id_ in held]
 
 
-def _tell(conn: Connection, now: datetime, ended: Ended, status: Status) -> None:
+def _record_events(conn: Connection, now: datetime, ended: Ended, status: Status) -> None:
     if ended.listens:
-        events.tell_all(conn, sorted(ended.ids), status, now)
+        events.record_all(conn, sorted(ended.ids), status, now)

@@ -51,7 +51,7 @@ def accept(
         if load.batch.account in subscribing
         for move in paid_batches.billed(load.ids, charges, is_queued=status is BatchStatus.QUEUED)
     )
-    events.tell(conn, moves, now)
+    events.record(conn, moves, now)
     queued = [batch for batch in made if batch.status is BatchStatus.QUEUED]
     hints = [Hint(each.id, each.message_class, each.carrier, each.size) for each in queued]
     return hints, [

@@ -5,14 +5,14 @@ from dataclasses import replace
 from uuid import UUID
 
 from pipeline.rules.api import idempotency
-from pipeline.rules.api.idempotency import tells_conflicts
+from pipeline.rules.api.idempotency import reports_conflicts
 from pipeline.runtime import Connection
 from pipeline.store import idempotency_keys, idempotent_replays, requests
 from pipeline.store.idempotency_keys import key
 from schema.message import Accepted, Admission
 
 
-def take_in(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID], dict[UUID, Accepted]]:
+def write_new(conn: Connection, admissions: Sequence[Admission]) -> tuple[set[UUID], dict[UUID, Accepted]]:
     """Write the requests that are new; return their ids, and the earlier response to each of the others.
 
     An order of a producer that conflicts with an earlier one: under the same key it is written as a refused request;
@@ -31,7 +31,7 @@ def _answer_again(conn: Connection, again: Sequence[Admission], holders: Mapping
     """Return the earlier response to each request that is not new; record repetitions and conflicts of producers."""
     answered = requests.answers(conn, [holders.get(each.request, each.request) for each in again])
     earlier = {each.request: _replay(each, *answered[holders.get(each.request, each.request)]) for each in again}
-    own = {each.request: each for each in again if tells_conflicts(each.door, by_api=each.by_api)}
+    own = {each.request: each for each in again if reports_conflicts(each.door, by_api=each.by_api)}
     asked = {id_: (each, holders.get(id_, id_)) for id_, each in own.items() if earlier[id_].altered}
     if asked and (same := idempotent_replays.alike(conn, asked)):
         earlier |= {id_: replace(earlier[id_], altered=False) for id_ in same}
@@ -104,7 +104,7 @@ def _refuse(conn: Connection, altered: Sequence[Admission], holders: Mapping[UUI
     """Record that these orders were refused; return the responses to those with a request id of their own."""
     doubled = [each.request for each in altered if holders.get(each.request, each.request) == each.request]
     if doubled:
-        requests.add_refusal(conn, doubled, idempotency.DOUBLED)
+        requests.add_refusal(conn, doubled, idempotency.DUPLICATE_ID)
     others = [
         replace(each, drafts=[], refusals=[idempotency.CONFLICT]) for each in altered if each.request not in doubled
     ]

@@ -24,7 +24,7 @@ def pay(
     message_moves.charge(conn, members, charges, now)
     hints = batches.paid(conn, unpaid.span.batch)
     if unpaid.subscribes:
-        events.tell(conn, billed(members, charges, is_queued=bool(hints)), now)
+        events.record(conn, billed(members, charges, is_queued=bool(hints)), now)
     return hints, holds(unpaid.account, unpaid.span.batch, unpaid.span.first, charges)
 
 
@@ -46,5 +46,5 @@ def holds(account: int, batch: UUID, first: UUID, charges: Sequence[Charge]) -> 
 def promote(conn: Connection, now: datetime, limit: int) -> list[Hint]:
     """Queue up to `limit` batches that are due by the database's clock; return their hints."""
     hints, subscribing = batches.promote(conn, limit)
-    events.tell_all(conn, [each.id for each in messages.undecided(conn, subscribing)], Status.QUEUED, now)
+    events.record_all(conn, [each.id for each in messages.undecided(conn, subscribing)], Status.QUEUED, now)
     return hints

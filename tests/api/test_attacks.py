@@ -17,7 +17,7 @@ from aiohttp import web
 
 from pipeline.dialects.contract import ApiOperation
 from pipeline.dialects.registry import DIALECTS
-from pipeline.errors import Crowded
+from pipeline.errors import Overloaded
 from pipeline.runtime import Runtime
 from pipeline.stages import receive
 from pipeline.stages.admin.api_keys import IssuedKey
@@ -250,12 +250,12 @@ def test_large_calls_wait_outside_when_too_many_are_under_way() -> None:
     carried = MemoryLimit()
 
     with carry(carried, "acme", EACH - LIGHT), carry(carried, "bolt", EACH):
-        with pytest.raises(Crowded), carry(carried, "acme", 2 * LIGHT):
+        with pytest.raises(Overloaded), carry(carried, "acme", 2 * LIGHT):
             pass
         with ExitStack() as held:
             for place in range(ALL // EACH - 2):
                 held.enter_context(carry(carried, f"another {place}", EACH))
-            with pytest.raises(Crowded), carry(carried, "one too many", 2 * LIGHT):
+            with pytest.raises(Overloaded), carry(carried, "one too many", 2 * LIGHT):
                 pass
     with carry(carried, "acme", EACH):
         pass
@@ -285,9 +285,9 @@ def test_a_call_that_grows_counts_for_what_came_until_it_ends() -> None:
         measure_other(EACH)
         for weight in (2 * LIGHT, EACH):
             measure(weight)
-        with pytest.raises(Crowded):
+        with pytest.raises(Overloaded):
             measure(EACH + 1)
-        with pytest.raises(Crowded), carry(carried, "here", 2 * LIGHT):
+        with pytest.raises(Overloaded), carry(carried, "here", 2 * LIGHT):
             pass
         with carry(carried, "here", LIGHT):
             pass

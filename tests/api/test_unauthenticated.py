@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import pytest
 from telesign.rest import RestClient
 
-from pipeline.errors import Crowded
+from pipeline.errors import Overloaded
 from pipeline.store import carriers
 from tests.api.conftest import Gatehouse
 from tests.api.raw_http import Received, Wire, chunked, spell
@@ -312,7 +312,7 @@ def test_where_there_is_too_little_room_the_oldest_of_the_greediest_goes() -> No
         with room.share("a") as first, room.share("a") as second, room.share("b") as third:
             for share, size in ((first, 30), (second, 30), (third, 40)):
                 share.set_size(size)
-            with pytest.raises(Crowded):  # it goes as soon as it asks for more
+            with pytest.raises(Overloaded):  # it goes as soon as it asks for more
                 first.set_size(31)
             with room.share("c") as fourth:
                 fourth.set_size(30)

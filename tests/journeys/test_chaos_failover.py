@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.stages.admin.overview import MessageReport, tell
+from pipeline.stages.admin.overview import MessageReport, report_of
 from pipeline.store import circuit_breakers
 from tests.journeys.installation import Installation, wait_for
 from tests.journeys.simulated_carriers import PROCESSES, Station, far_ends, undecided
@@ -90,8 +90,8 @@ def _fail(installation: Installation, orders: int) -> Counter[str]:
     before = installation.count(count)
     requests = installation.campaign(orders, 6, **BULK)
     wait_for(lambda: undecided(installation) == 0, 60, why="all is decided")
-    assert circuit_breakers.word("alpha") in {
-        each.word for each in circuit_breakers.watch(installation.world.rt.valkey) or ()
+    assert circuit_breakers.breaker_name("alpha") in {
+        each.word for each in circuit_breakers.open_states(installation.world.rt.valkey) or ()
     }
     tries = installation.rows(
         "SELECT a.outcome, a.code FROM provider_attempts AS a JOIN messages AS m ON m.id = message_id"
@@ -117,8 +117,8 @@ def _await_return(installation: Installation) -> None:
         ) == [("alpha", "accepted")]
 
     wait_for(is_back, 60, every=0.5, why="the carrier is asked again")
-    assert circuit_breakers.word("alpha") not in {
-        each.word for each in circuit_breakers.watch(installation.world.rt.valkey) or ()
+    assert circuit_breakers.breaker_name("alpha") not in {
+        each.word for each in circuit_breakers.open_states(installation.world.rt.valkey) or ()
     }
 
 
@@ -133,6 +133,6 @@ def _codes(installation: Installation, count: int) -> list[UUID]:
 
 
 def _story(installation: Installation, message: UUID) -> MessageReport:
-    found = tell(installation.world.rt, message)
+    found = report_of(installation.world.rt, message)
     assert isinstance(found, MessageReport)
     return found

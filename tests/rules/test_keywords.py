@@ -121,9 +121,9 @@ def test_an_accounts_own_words_go_first_and_count_as_a_first_word() -> None:
     assert words.read("CAFE please") == KeywordMeaning(START, "CAFE", "ours", is_registered=True)
     assert words.read("stop") == KeywordMeaning(KEEP, "STOP", None, is_registered=True)
     assert words.read("quit").action is STOP
-    assert words.knows_alone("café now")
-    assert not words.knows_alone("quit")
-    assert not Vocabulary([Keyword("CAFE", HELP, None)]).knows_alone("café")
+    assert words.has_own_keyword("café now")
+    assert not words.has_own_keyword("quit")
+    assert not Vocabulary([Keyword("CAFE", HELP, None)]).has_own_keyword("café")
 
 
 def test_the_chief_words_reply_stands_for_its_kin() -> None:

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from pipeline.rules.api.webhook_urls import AllowedAddresses, fault, may_be_called, reach
+from pipeline.rules.api.webhook_urls import AllowedAddresses, fault, may_be_called, parse_allowed
 
 PUBLIC = AllowedAddresses(ports=frozenset({80, 443, 8443}))
 INSIDE = replace(PUBLIC, networks=(ip_network("10.1.0.0/16"), ip_network("fd00:1::/32")))
@@ -171,8 +171,8 @@ def test_an_allowed_network_lets_nobody_reach_another() -> None:
 
 
 def test_settings_become_a_reach() -> None:
-    assert reach(["10.1.0.0/16"], [443], plain=True) == AllowedAddresses(
+    assert parse_allowed(["10.1.0.0/16"], [443], plain=True) == AllowedAddresses(
         (ip_network("10.1.0.0/16"),), frozenset({443}), True
     )
     with pytest.raises(ValueError, match=r"10\.1\.0\.1/16"):
-        reach(["10.1.0.1/16"], [443], plain=False)
+        parse_allowed(["10.1.0.1/16"], [443], plain=False)

@@ -273,7 +273,7 @@ def test_a_carrier_that_recovers_takes_the_rest_after_its_probe(world: World) ->
     world.deliver_all(hints)
 
     assert set(world.rows(ATTEMPTS)) == {(1, "alpha", "accepted", None)}
-    assert circuit_breakers.ask(world.rt.valkey, ["alpha"], 1) == {"alpha": Breaker.CLOSED}
+    assert circuit_breakers.acquire(world.rt.valkey, ["alpha"], 1) == {"alpha": Breaker.CLOSED}
 
 
 def test_what_a_stopping_process_did_not_send_after_its_probe_was_never_tried(world: World) -> None:

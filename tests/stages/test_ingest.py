@@ -200,14 +200,14 @@ def make_dear(world: World, price: int = 1_000_001) -> None:
 
 def test_of_two_orders_under_a_key_that_was_reserved_before_either_one_is_taken_in(world: World) -> None:
     reserved = world.rt.new_ids()
-    assert repeated_orders.standing(world.rt, "acme", "spring/1", [reserved]) == repeated_orders.RepeatedOrder(reserved)
+    assert repeated_orders.state_of(world.rt, "acme", "spring/1", [reserved]) == repeated_orders.RepeatedOrder(reserved)
     own = admit(world.rt, [(reserved, world.order(idempotency_key="spring/1"))])
     other = world.order(idempotency_key="spring/1", body="Something else")
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
     with ThreadPoolExecutor() as threads:
         with world.rt.begin() as conn:
-            fresh, _ = new_requests.take_in(conn, own)  # what ingest does first: it has not ended yet
+            fresh, _ = new_requests.write_new(conn, own)  # what ingest does first: it has not ended yet
             submitted = threads.submit(world.submit, other)
             while not submitted.done() and world.rows(waiting) == [0]:
                 pass
@@ -221,7 +221,7 @@ def test_of_two_orders_under_a_key_that_was_reserved_before_either_one_is_taken_
 
 def test_a_reservation_alone_keeps_no_order_waiting(world: World) -> None:
     reserved = world.rt.new_ids()
-    repeated_orders.standing(world.rt, "acme", "spring/1", [reserved])
+    repeated_orders.state_of(world.rt, "acme", "spring/1", [reserved])
 
     [taken] = world.submit(world.order(idempotency_key="spring/1"))
     [late] = ingest(world.rt, admit(world.rt, [(reserved, world.order(idempotency_key="spring/1", body="Other"))]))

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.dialects.registry import capacities
-from pipeline.errors import ShortOfFunds
+from pipeline.errors import InsufficientFunds
 from pipeline.rules.identity import ids
 from pipeline.stages.accept import accept
 from pipeline.stages.admit import admit
@@ -41,7 +41,7 @@ def by_accept(world: World, admission: Admission) -> list[Cost] | None:
     """Return what was charged; None: the money did not suffice for all, which the stages are then asked."""
     try:
         [answer] = accept(world.rt, [admission], capacities=capacities()).answers
-    except ShortOfFunds:
+    except InsufficientFunds:
         return None
     assert isinstance(answer, Answered)
     return costs(answer)

@@ -23,8 +23,8 @@ def skip_the_pause(valkey: redis.Redis, word: str) -> None:
 
 
 def test_a_carrier_nobody_reported_of_is_well(valkey: redis.Redis) -> None:
-    assert circuit_breakers.look(valkey) == frozenset()
-    assert circuit_breakers.ask(valkey, ["a1"], 5) == {"a1": Breaker.CLOSED}
+    assert circuit_breakers.open_for_routing(valkey) == frozenset()
+    assert circuit_breakers.acquire(valkey, ["a1"], 5) == {"a1": Breaker.CLOSED}
 
 
 def test_it_opens_within_twenty_bad_outcomes(valkey: redis.Redis) -> None:
@@ -32,7 +32,7 @@ def test_it_opens_within_twenty_bad_outcomes(valkey: redis.Redis) -> None:
 
     assert states[0] is Breaker.CLOSED
     assert states[-1] is Breaker.OPEN
-    assert circuit_breakers.look(valkey) == {"a2"}
+    assert circuit_breakers.open_for_routing(valkey) == {"a2"}
 
 
 def test_it_opens_as_soon_after_a_long_time_of_health(valkey: redis.Redis) -> None:
@@ -45,27 +45,27 @@ def test_a_few_failures_among_many_successes_open_nothing(valkey: redis.Redis) -
     for _ in range(20):
         circuit_breakers.report(valkey, {"a3": (200, 20)})
 
-    assert circuit_breakers.look(valkey) == frozenset()
+    assert circuit_breakers.open_for_routing(valkey) == frozenset()
 
 
 def test_one_caller_probes_at_a_time(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"a4": (0, 50)})
-    assert circuit_breakers.ask(valkey, ["a4"], 5)["a4"] is Breaker.OPEN
+    assert circuit_breakers.acquire(valkey, ["a4"], 5)["a4"] is Breaker.OPEN
     skip_the_pause(valkey, "a4")
 
-    answers = [circuit_breakers.ask(valkey, ["a4"], 5)["a4"] for _ in range(5)]
+    answers = [circuit_breakers.acquire(valkey, ["a4"], 5)["a4"] for _ in range(5)]
 
     assert answers == [Breaker.PROBE, *[Breaker.OPEN] * 4]
-    assert circuit_breakers.look(valkey) == {"a4"}
+    assert circuit_breakers.open_for_routing(valkey) == {"a4"}
 
 
 def test_a_probe_that_nobody_reports_of_is_given_to_another(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"a5": (0, 50)})
     skip_the_pause(valkey, "a5")
-    circuit_breakers.ask(valkey, ["a5"], 0.001)
+    circuit_breakers.acquire(valkey, ["a5"], 0.001)
     time.sleep(0.01)
 
-    assert circuit_breakers.ask(valkey, ["a5"], 5)["a5"] is Breaker.PROBE
+    assert circuit_breakers.acquire(valkey, ["a5"], 5)["a5"] is Breaker.PROBE
 
 
 def test_a_probe_without_a_sign_lets_no_other_thread_through(valkey: redis.Redis) -> None:
@@ -84,25 +84,25 @@ def test_who_chooses_first_when_the_pause_is_over_may_probe(valkey: redis.Redis)
     circuit_breakers.report(valkey, {"a0": (0, 50)})
     skip_the_pause(valkey, "a0")
 
-    assert circuit_breakers.look(valkey) == frozenset()
-    assert circuit_breakers.look(valkey) == {"a0"}
-    assert [circuit_breakers.ask(valkey, ["a0"], 5)["a0"] for _ in range(2)] == [Breaker.PROBE, Breaker.OPEN]
+    assert circuit_breakers.open_for_routing(valkey) == frozenset()
+    assert circuit_breakers.open_for_routing(valkey) == {"a0"}
+    assert [circuit_breakers.acquire(valkey, ["a0"], 5)["a0"] for _ in range(2)] == [Breaker.PROBE, Breaker.OPEN]
 
 
 def test_a_good_probe_closes_it(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"a6": (0, 50)})
     skip_the_pause(valkey, "a6")
-    circuit_breakers.ask(valkey, ["a6"], 5)
+    circuit_breakers.acquire(valkey, ["a6"], 5)
 
     assert circuit_breakers.report(valkey, {"a6": (1, 0)})["a6"] is Breaker.CLOSED
-    assert circuit_breakers.ask(valkey, ["a6"], 5)["a6"] is Breaker.CLOSED
+    assert circuit_breakers.acquire(valkey, ["a6"], 5)["a6"] is Breaker.CLOSED
 
 
 def test_a_bad_probe_opens_it_for_longer(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"a7": (0, 50)})
     before = int(valkey.hget("postroad:health:a7", "open") or 0) - time.time() * 1000
     skip_the_pause(valkey, "a7")
-    circuit_breakers.ask(valkey, ["a7"], 5)
+    circuit_breakers.acquire(valkey, ["a7"], 5)
 
     assert circuit_breakers.report(valkey, {"a7": (0, 1)})["a7"] is Breaker.OPEN
     after = int(valkey.hget("postroad:health:a7", "open") or 0) - time.time() * 1000
@@ -119,23 +119,23 @@ def test_a_country_of_a_carrier_has_a_breaker_of_its_own(valkey: redis.Redis) ->
     for _ in range(4):
         circuit_breakers.report(valkey, {"a9": (100, 10), "a9/NG": (0, 10), "a9/GH": (100, 0)})
 
-    assert circuit_breakers.look(valkey) == {"a9/NG"}
+    assert circuit_breakers.open_for_routing(valkey) == {"a9/NG"}
 
 
 def test_who_only_wants_to_know_changes_nothing(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"b1": (0, 50), "b1/NG": (0, 50), "b2": (9, 1)})
 
-    first = circuit_breakers.watch(valkey)
+    first = circuit_breakers.open_states(valkey)
     skip_the_pause(valkey, "b1")
-    over = circuit_breakers.watch(valkey)
+    over = circuit_breakers.open_states(valkey)
 
     assert first is not None
     assert over is not None
     assert [(each.word, each.is_tried) for each in first] == [("b1", False), ("b1/NG", False)]
     assert 0 < first[0].seconds <= 2
     assert over[0].seconds == 0
-    assert circuit_breakers.ask(valkey, ["b1"], 5)["b1"] is Breaker.PROBE
-    assert [(each.word, each.is_tried) for each in circuit_breakers.watch(valkey) or []] == [
+    assert circuit_breakers.acquire(valkey, ["b1"], 5)["b1"] is Breaker.PROBE
+    assert [(each.word, each.is_tried) for each in circuit_breakers.open_states(valkey) or []] == [
         ("b1", True),
         ("b1/NG", False),
     ]
@@ -144,23 +144,23 @@ def test_who_only_wants_to_know_changes_nothing(valkey: redis.Redis) -> None:
 def test_what_is_forgotten_is_well_at_once(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, dict.fromkeys(["c1", "c1/NG", "c1-other", "c12/NG"], (0, 50)))
 
-    assert circuit_breakers.forget(valkey, "c1")
+    assert circuit_breakers.close(valkey, "c1")
 
-    assert circuit_breakers.look(valkey) == {"c1-other", "c12/NG"}
-    assert circuit_breakers.ask(valkey, ["c1", "c1/NG"], 5) == {"c1": Breaker.CLOSED, "c1/NG": Breaker.CLOSED}
+    assert circuit_breakers.open_for_routing(valkey) == {"c1-other", "c12/NG"}
+    assert circuit_breakers.acquire(valkey, ["c1", "c1/NG"], 5) == {"c1": Breaker.CLOSED, "c1/NG": Breaker.CLOSED}
 
 
 def test_without_a_valkey_nobody_knows_who_is_ill() -> None:
     away = redis.Redis(port=1)
 
-    assert circuit_breakers.watch(None) is None
-    assert circuit_breakers.watch(away) is None
-    assert not circuit_breakers.forget(None, "a")
-    assert not circuit_breakers.forget(away, "a")
+    assert circuit_breakers.open_states(None) is None
+    assert circuit_breakers.open_states(away) is None
+    assert not circuit_breakers.close(None, "a")
+    assert not circuit_breakers.close(away, "a")
     away.close()
 
 
 def test_without_a_valkey_every_carrier_is_well() -> None:
-    assert circuit_breakers.look(None) == frozenset()
+    assert circuit_breakers.open_for_routing(None) == frozenset()
     assert circuit_breakers.report(None, {"a": (0, 100)}) == {"a": Breaker.CLOSED}
-    assert circuit_breakers.ask(None, ["a"], 5) == {"a": Breaker.CLOSED}
+    assert circuit_breakers.acquire(None, ["a"], 5) == {"a": Breaker.CLOSED}

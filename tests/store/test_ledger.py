@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import DatabaseFault, ShortOfFunds
+from pipeline.errors import DatabaseFault, InsufficientFunds
 from pipeline.rules.identity import ids
 from pipeline.rules.money.prices import Price
 from pipeline.stages.admin.audit import audit
@@ -134,7 +134,7 @@ def test_money_and_quota_of_one_batch_move_together(world: World) -> None:
 def test_what_is_not_there_is_not_held_and_leaves_no_trace(world: World, amount: int, quota: int) -> None:
     till = Till(world, money=1000, quota=10)
 
-    with pytest.raises(ShortOfFunds):
+    with pytest.raises(InsufficientFunds):
         till.hold(amount, quota)
 
     assert till.funds() == (1000, 10)
@@ -145,7 +145,7 @@ def test_an_account_without_a_wallet_holds_nothing(world: World) -> None:
     till = Till(world)
     world.run("DELETE FROM wallets WHERE account_id = %(id)s", id=till.account)
 
-    with pytest.raises(ShortOfFunds):
+    with pytest.raises(InsufficientFunds):
         till.hold(1)
 
     assert till.funds() == (0, 0)
@@ -159,7 +159,7 @@ def test_a_wallet_may_go_as_far_below_nothing_as_its_credit(world: World) -> Non
     till.hold(150)
 
     assert till.funds() == (0, 0)
-    with pytest.raises(ShortOfFunds):
+    with pytest.raises(InsufficientFunds):
         till.hold(1)
 
 
@@ -169,7 +169,7 @@ def test_a_month_pays_for_its_own_messages_only(world: World) -> None:
         ledger.grant(conn, till.account, APRIL, 5, "test", NOW)
 
     march, april = till.hold(quota=10), till.hold(quota=5, month=APRIL)
-    with pytest.raises(ShortOfFunds):
+    with pytest.raises(InsufficientFunds):
         till.hold(quota=1)
     till.release(april, march)
 
@@ -194,7 +194,7 @@ def test_a_month_without_a_grant_has_no_quota(world: World) -> None:
     till = Till(world, money=100, quota=10)
 
     assert till.funds(APRIL) == (100, 0)
-    with pytest.raises(ShortOfFunds):
+    with pytest.raises(InsufficientFunds):
         till.hold(quota=1, month=APRIL)
 
 
@@ -215,7 +215,7 @@ def test_holds_at_once_never_spend_more_than_there_is(world: World) -> None:
     def spend(place: int) -> int:
         try:
             till.hold(100) if place % 2 else till.hold(quota=1)
-        except ShortOfFunds:
+        except InsufficientFunds:
             return 0
         return 1
 
@@ -295,7 +295,7 @@ def test_after_any_walk_the_balance_is_what_the_ledger_says(world: World, seed: 
     for _ in range(40):
         match chance.choice(["hold", "hold", "capture", "release", "top up"]):
             case "hold":
-                with suppress(ShortOfFunds):
+                with suppress(InsufficientFunds):
                     held.append(till.hold(chance.randrange(200), chance.randrange(8)))
             case "capture" if held:
                 till.capture(held.pop(chance.randrange(len(held))))

@@ -23,7 +23,7 @@ def pass_(world: World, hints: Sequence[Hint], *, by_attempt: int = 1) -> list[s
     with world.rt.begin() as conn:
         conn.exec_driver_sql("UPDATE batches SET attempt = %(n)s", {"n": by_attempt})
         claims = batch_claims.claim(conn, [hint.batch for hint in hints], 60)
-        loads = claim_rejections.let_through(
+        loads = claim_rejections.check_permission(
             conn, world.rt.now(), world.rt.new_ids(), claims, batch_claims.parcels(conn, claims)
         )
     return [parcel.to for load in loads.values() for parcel in load]
@@ -227,7 +227,7 @@ def test_without_rules_one_query_is_all_there_is(world: World, monkeypatch: pyte
         loads = batch_claims.parcels(conn, claims)
         monkeypatch.setattr(conn, "exec_driver_sql", _counting(conn.exec_driver_sql, asked))
 
-        assert claim_rejections.let_through(conn, world.rt.now(), world.rt.new_ids(), claims, loads) == loads
+        assert claim_rejections.check_permission(conn, world.rt.now(), world.rt.new_ids(), claims, loads) == loads
 
     assert asked == [claim_checks._PERMISSIONS]
 

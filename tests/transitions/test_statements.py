@@ -8,7 +8,7 @@ import pytest
 from pipeline.stages.deliver import deliver
 from pipeline.stages.settle import book
 from pipeline.store import message_moves
-from pipeline.store.events import _TELL
+from pipeline.store.events import _RECORD
 from schema.carriage import Receipt
 from schema.vocabulary import ReceiptVerdict
 from tests.transitions.statement_log import statements
@@ -54,7 +54,7 @@ def test_many_messages_take_as_many_statements_as_few(world: World, work: Callab
 
 @pytest.mark.parametrize("work", [delivering, booking])
 def test_where_no_account_wants_events_none_is_looked_for(world: World, work: Callable[[Any, int], list[str]]) -> None:
-    assert _TELL not in work(world, FEW)
+    assert _RECORD not in work(world, FEW)
 
 
 def test_a_receipt_of_a_message_whose_money_is_not_held_moves_no_money(world: World) -> None:

@@ -153,8 +153,8 @@ class Site:
 
     def answer(self, request: UUID) -> overview.RequestResult:
         """Return the result of a request, once there is one."""
-        eventually(lambda: overview.tell(self.rt, request) is not None)
-        reported = overview.tell(self.rt, request)
+        eventually(lambda: overview.report_of(self.rt, request) is not None)
+        reported = overview.report_of(self.rt, request)
         assert isinstance(reported, overview.RequestResult)
         return reported
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from urllib.parse import unquote
 
 from pipeline.dialects.contract import ApiOperation, Dialect, RequestContext
-from pipeline.errors import Crowded, DatabaseFault
+from pipeline.errors import DatabaseFault, Overloaded
 from pipeline.stages.api.authenticate import Credentials, Denied
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse
@@ -47,7 +47,7 @@ class ApiDispatcher:
             submission.note(error)
             log.warning("%s: the call %s went unanswered: %s", self.dialect.name, call.id, error)
             return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
-        except Crowded:
+        except Overloaded:
             return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
         except Exception as error:
             words = "%s: the call %s failed: %s"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 
-from pipeline.errors import Crowded
+from pipeline.errors import Overloaded
 
 #: bytes up to which a request does not count
 LIGHT = 64 * 1024
@@ -25,9 +25,9 @@ class MemoryLimit:
         return Load(self, owner)
 
     def add(self, owner: str, weight: int) -> None:
-        """Add bytes of an owner; Crowded when that exceeds a limit."""
+        """Add bytes of an owner; Overloaded when that exceeds a limit."""
         if self._carried[owner] + weight > EACH or self._all + weight > ALL:
-            raise Crowded("large calls are under way")
+            raise Overloaded("large calls are under way")
         self._carried[owner] += weight
         self._all += weight
 
@@ -49,7 +49,7 @@ class Load:
         self._memory_limit, self._owner, self._counted = memory_limit, owner, 0
 
     def __enter__(self) -> Callable[[int], None]:
-        """Return a function that takes the request's size so far; it raises Crowded when a limit is exceeded."""
+        """Return a function that takes the request's size so far; it raises Overloaded when a limit is exceeded."""
         return self._set_size
 
     def __exit__(

@@ -11,13 +11,13 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from pipeline.dialects.contract import SendRequest
 from pipeline.dialects.registry import capacities
-from pipeline.errors import DatabaseFault, ShortOfFunds
+from pipeline.errors import DatabaseFault, InsufficientFunds
 from pipeline.runtime import Runtime
 from pipeline.stages.accept import AcceptResult, accept
 from pipeline.stages.admit import admit
 from pipeline.stages.api.authenticate import Credentials, Denied, authenticate
 from pipeline.stages.api.rate_limit import Refused, rate_limit
-from pipeline.stages.api.response import answer, recall
+from pipeline.stages.api.response import answer, earlier_responses
 from pipeline.stages.api.verification import open_challenges
 from pipeline.stages.bill import bill_all
 from pipeline.stages.ingest import ingest
@@ -207,7 +207,7 @@ def judge(rt: Runtime, sendings: Sequence[SendRequest]) -> list[Verdict]:
 
     A request whose idempotency key was used takes no limit. If this raises, nothing was taken.
     """
-    recalled = iter(recall(rt, [sending.order for sending in sendings if not sending.is_new]))
+    recalled = iter(earlier_responses(rt, [sending.order for sending in sendings if not sending.is_new]))
     known = [None if sending.is_new else next(recalled) for sending in sendings]
     limits = rate_limit(rt, [() if found else sending.takes for sending, found in zip(sendings, known, strict=True)])
     return [found or limit for found, limit in zip(known, limits, strict=True)]
@@ -231,7 +231,7 @@ def _take_in(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Chal
     """Accept admissions in one transaction; if money is short, ingest and bill them in separate ones."""
     try:
         return accept(rt, admissions, opened, capacities=capacities())
-    except ShortOfFunds:
+    except InsufficientFunds:
         open_challenges(rt, opened)
         accepted = ingest(rt, admissions)
         return AcceptResult(

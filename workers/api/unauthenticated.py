@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
-from pipeline.errors import Crowded
+from pipeline.errors import Overloaded
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +41,10 @@ class ReadShare:
     is_out: bool = False
 
     def set_size(self, size: int) -> None:
-        """Set the number of bytes so far; Crowded if it was evicted."""
+        """Set the number of bytes so far; Overloaded if it was evicted."""
         self.room.add(self, size - self.held)
         if self.is_out:
-            raise Crowded("bodies of others are under way")
+            raise Overloaded("bodies of others are under way")
 
 
 class ReadBudget:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from pipeline.errors import Crowded
+from pipeline.errors import Overloaded
 from schema.vocabulary import Code
 from workers.api import unauthenticated
 from workers.api.unauthenticated import ReadShare
@@ -44,7 +44,7 @@ class RequestBody:
         return self._request.content.is_eof()
 
     async def read(self, largest: int, set_size: Callable[[int], None]) -> bytes:
-        """Return an authenticated client's body; BodyRejected. `set_size` gets the size so far, may raise Crowded."""
+        """Return an authenticated client's body; BodyRejected. `set_size` gets the size so far; it may raise."""
         return await self._read(largest, set_size, TIMEOUT, None)
 
     async def read_unauthenticated(self, largest: int, share: ReadShare) -> bytes:
@@ -71,7 +71,7 @@ class RequestBody:
             ) from None
         except (web.RequestPayloadError, ConnectionError):
             raise BodyRejected(Code.MALFORMED, "the body violates HTTP") from None
-        except Crowded:
+        except Overloaded:
             raise _crowded() from None
 
     def _at_once(self, largest: int, set_size: Callable[[int], None]) -> bytes:

@@ -17,7 +17,9 @@ def verify_endpoint(rt: Runtime, dialect: str, url: str) -> str | None:
     if handshake is None:
         return None
     secret = secrets.token_urlsafe(32)
-    answer = asyncio.run(_ask(webhook_endpoints.reach(rt), url, handshake.verification_call(secret), handshake.TIMEOUT))
+    answer = asyncio.run(
+        _ask(webhook_endpoints.allowed_addresses(rt), url, handshake.verification_call(secret), handshake.TIMEOUT)
+    )
     if isinstance(answer, str):
         return f"could not be called ({answer}): it must answer {handshake.CONFIRMATION}"
     if handshake.is_confirmed(secret, answer.status, answer.body):

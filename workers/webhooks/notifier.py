@@ -197,7 +197,7 @@ def serve(settings: Settings) -> None:
     """Make calls until SIGTERM or SIGINT; ConfigurationError when a setting is invalid."""
     rt = Runtime(settings)
     try:
-        reach = webhook_endpoints.reach(rt)
+        reach = webhook_endpoints.allowed_addresses(rt)
         open_files.allow(2 * settings.webhook_window + 256)
         asyncio.run(_serve(rt, WebhookClient(reach)))
     finally:

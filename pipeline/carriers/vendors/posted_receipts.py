@@ -139,23 +139,23 @@ def number(value: object, what: str, settings: Mapping[str, object]) -> str:
     return of_mobile(needed(value, what), home_country.of(settings))
 
 
-class FieldName(TypedDict):
+class InboundKey(TypedDict):
     """The deduplication key of an inbound message, as fields of `Inbound`."""
 
     key: str
     is_doubtful: bool
 
 
-def name(id_: object, *said: object) -> FieldName:
+def name(id_: object, *said: object) -> InboundKey:
     """Return a message's id as its key; without an id a digest of its content, which is a doubtful key.
 
     Vendors seldom leave ids out, but a STOP must not be lost for that. ValueError where an id cannot be
     stored.
     """
     if found := word(id_, "id"):
-        return FieldName(key=found, is_doubtful=False)
+        return InboundKey(key=found, is_doubtful=False)
     words = "\0".join(str(each) for each in said).encode("utf-8", "surrogatepass")
-    return FieldName(key=f"{blake2b(words, digest_size=16).hexdigest()}/{uuid4().hex}", is_doubtful=True)
+    return InboundKey(key=f"{blake2b(words, digest_size=16).hexdigest()}/{uuid4().hex}", is_doubtful=True)
 
 
 class PostedPart(TypedDict):
@@ -198,7 +198,7 @@ def kept(given: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class UnprovenPost:
+class UnknownStatusPost:
     """A receipt that was parsed, but has an unknown status: it is stored, and the report is a dead letter as well."""
 
     receipt: Receipt
@@ -206,12 +206,12 @@ class UnprovenPost:
 
 
 #: what one entry of a post may be; None: nothing of interest
-Entry = Receipt | Inbound | UnprovenPost | None
+Entry = Receipt | Inbound | UnknownStatusPost | None
 
 
-def checked(receipt: Receipt, is_known: bool) -> Receipt | UnprovenPost:
-    """Return a receipt, as an UnprovenPost where its status is in no table."""
-    return receipt if is_known else UnprovenPost(receipt, "unknown_status")
+def checked(receipt: Receipt, is_known: bool) -> Receipt | UnknownStatusPost:
+    """Return a receipt, as an UnknownStatusPost where its status is in no table."""
+    return receipt if is_known else UnknownStatusPost(receipt, "unknown_status")
 
 
 def read_each(
@@ -239,7 +239,9 @@ def read_each(
     return events
 
 
-def _sort(events: CarrierEvents, carrier: str, value: object, entry: Inbound | UnprovenPost, posted: Posted) -> None:
+def _sort(
+    events: CarrierEvents, carrier: str, value: object, entry: Inbound | UnknownStatusPost, posted: Posted
+) -> None:
     if isinstance(entry, Inbound):
         events.inbound.append(entry)
         return

@@ -15,11 +15,11 @@ from pipeline.stages.api.persons import (
     PersonQuery,
     add_number,
     drop_number,
-    expect_code,
     find,
-    find_or_create,
-    hold_proven,
+    insert_person,
     look_up,
+    mark_verified,
+    set_challenge,
 )
 from pipeline.stages.api.rate_limit import LimitTake, Refused, of_number
 from pipeline.stages.api.verification import CheckedCode, challenge, check, make_code
@@ -146,7 +146,7 @@ async def create_person(context: RequestContext) -> ApiResponse:
     if faults := requests.nothing(context.call):
         return errors.answer(context.call, faults)
     person_id = responses.person_id(context.call.id)
-    await context.submission.run(find_or_create, context.key.account, person_id, test=context.key.test)
+    await context.submission.run(insert_person, context.key.account, person_id, test=context.key.test)
     return responses.person(person_id, 201)
 
 
@@ -207,7 +207,9 @@ async def authorize_number(context: RequestContext) -> ApiResponse:
     if isinstance(sent, ApiResponse):
         return sent
     assert person.phone_id is not None
-    if not await context.submission.run(expect_code, context.key.account, person.id, person.phone_id, context.call.id):
+    if not await context.submission.run(
+        set_challenge, context.key.account, person.id, person.phone_id, context.call.id
+    ):
         return _proven_already(context)
     return responses.number(person, 201)
 
@@ -252,7 +254,7 @@ async def confirm_number(context: RequestContext) -> ApiResponse:
     if person.challenge is not None:
         checked = await context.submission.run(check, account, person.challenge, asked.token)
         if checked is CheckedCode.VALID and await context.submission.run(
-            hold_proven, account, person.id, person.challenge
+            mark_verified, account, person.id, person.challenge
         ):
             return responses.number(person, 201, verified=True)
     words = f"Invalid or expired TAN for Solaris::MobileNumber with uid: '{responses.number_id(person)}'"

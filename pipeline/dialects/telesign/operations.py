@@ -13,7 +13,7 @@ from pipeline.dialects.telesign.statuses import spell
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.choose_sender import SenderPreference, choose_senders
 from pipeline.stages.api.rate_limit import LimitTake, Refused, of_number
-from pipeline.stages.api.verification import CheckedCode, challenge, check, complete, follow, make_code
+from pipeline.stages.api.verification import CheckedCode, challenge, check, complete, make_code, message_statuses
 from schema.api import ApiResponse
 from schema.message import Refusal
 from schema.message_class import MessageClass
@@ -64,7 +64,7 @@ def _fault_of_reach(
         number = asked.phone.removeprefix("+")
         return TelesignFault(Code.PHONE_UNVERIFIED, f"{number} has not been verified for this trial account.")
     if asked.callback_url and webhook_endpoints.fault(
-        asked.callback_url, webhook_endpoints.reach(context.submission.rt)
+        asked.callback_url, webhook_endpoints.allowed_addresses(context.submission.rt)
     ):
         return requests.host_refused(asked.callback_url)
     return None
@@ -140,7 +140,7 @@ async def status(context: RequestContext) -> ApiResponse:
     reference, entered = requests.read_reference(context.path["reference_id"]), requests.read_guess(call)
     if isinstance(reference, TelesignFault) or isinstance(entered, TelesignFault):
         return errors.complain(call, [each for each in (reference, entered) if isinstance(each, TelesignFault)])
-    sent = await context.submission.ask(follow, (key.account, key.dialect, reference, key.test))
+    sent = await context.submission.ask(message_statuses, (key.account, key.dialect, reference, key.test))
     if sent is None:
         return _refuse(context, Code.NOT_FOUND)
     if call.at - sent.created_at > _REPORTED_FOR:

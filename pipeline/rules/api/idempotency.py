@@ -19,17 +19,17 @@ _WORDS = "another order with different content has this {}: {}"
 CONFLICT = Refusal(
     Code.IDEMPOTENCY_CONFLICT, _WORDS.format("idempotency key", "this order was not accepted"), "idempotency_key"
 )
-DOUBLED = Refusal(Code.IDEMPOTENCY_CONFLICT, _WORDS.format("request id", "that order was not accepted"))
+DUPLICATE_ID = Refusal(Code.IDEMPOTENCY_CONFLICT, _WORDS.format("request id", "that order was not accepted"))
 
 
-def tells_conflicts(door: str | None, *, by_api: bool) -> bool:
+def reports_conflicts(door: str | None, *, by_api: bool) -> bool:
     """Tell whether an order gets a conflict with an earlier one under its key; vendors' APIs have their own rules."""
     return not by_api and door not in RESERVED_APIS
 
 
 def fingerprint(order: Order, *, by_api: bool = False) -> bytes | None:
     """Return the hash that tells an order from another under its key or request id; None: it has neither."""
-    if order.idempotency_key is None and not tells_conflicts(order.door, by_api=by_api):
+    if order.idempotency_key is None and not reports_conflicts(order.door, by_api=by_api):
         return None
     plain = _plain(order) if order.message_class is MessageClass.OTP else order
     # fields of later versions count only where they are set: older orders keep their fingerprint

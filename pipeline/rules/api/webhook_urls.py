@@ -63,7 +63,7 @@ class AllowedAddresses:
     plain: bool = False
 
 
-def reach(networks: Iterable[str], ports: Iterable[int], plain: bool) -> AllowedAddresses:
+def parse_allowed(networks: Iterable[str], ports: Iterable[int], plain: bool) -> AllowedAddresses:
     """Return these settings, parsed; ValueError for an invalid network."""
     return AllowedAddresses(tuple(ip_network(each) for each in networks), frozenset(ports), plain)
 

@@ -106,7 +106,7 @@ class Vocabulary:
             return self._meaning(InboundAction.STOP, alone)
         return KeywordMeaning(InboundAction.KEEP)
 
-    def knows_alone(self, text: str) -> bool:
+    def has_own_keyword(self, text: str) -> bool:
         """Tell whether a text has one of the account's own keywords."""
         body, _ = _unsigned(text[:_OPENING])
         return any(

@@ -125,7 +125,7 @@ class RouteTable:
         tier = way.tiers[0]
         return tier if isinstance(tier, str) else tier.first(ask.sender, ask.phone)
 
-    def first_resumed(self, ask: RouteQuery) -> str | None:
+    def first_if_resumed(self, ask: RouteQuery) -> str | None:
         """Return the first carrier to try if the drained ones were resumed, or None: none serves the number."""
         if self._resumed is None:
             active = {

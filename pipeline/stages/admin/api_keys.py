@@ -77,7 +77,7 @@ def issue(
     with rt.begin() as conn:
         owner = accounts.named(conn, account).id
         if dialect.signs_with_key:  # any of its calls may give a callback URL
-            webhook_endpoints.hold(conn, owner)
+            webhook_endpoints.lock_account(conn, owner)
             webhook_endpoints.enable_events(conn, [owner])
         id_ = api_keys.create(
             conn,
@@ -106,10 +106,10 @@ def revoke(rt: Runtime, account: str, key: int) -> None:
     """
     with rt.begin() as conn:
         owner = accounts.named(conn, account).id
-        webhook_endpoints.hold(conn, owner)
+        webhook_endpoints.lock_account(conn, owner)
         if not api_keys.revoke(conn, owner, key):
             raise NotFound(f"the account {account!r} has no key {key} in force: `postroad key list` shows them")
-        webhook_endpoints.follow(conn, owner)
+        webhook_endpoints.update_subscription(conn, owner)
 
 
 def list_keys(rt: Runtime, account: str | None = None) -> list[Row]:

@@ -94,7 +94,7 @@ def carrier_statuses(rt: Runtime, over: timedelta, name: str | None = None) -> l
 
     Outcomes and receipts are counted over the last `over`, as far as they can be read from an index.
     """
-    ill = circuit_breakers.watch(rt.valkey)
+    ill = circuit_breakers.open_states(rt.valkey)
     with rt.begin() as conn:
         rows = [row for row in carriers.all_of(conn) if name in (None, row.name)]
         if name and not rows:

@@ -83,7 +83,7 @@ def set_carrier_state(rt: Runtime, name: str, state: CarrierState, reason: str |
         if not carriers.set_state(conn, name, state, reason):
             raise NotFound(f"there is no carrier {name!r}: `postroad carrier list` shows them")
     if state is CarrierState.ACTIVE:
-        circuit_breakers.forget(rt.valkey, name)
+        circuit_breakers.close(rt.valkey, name)
 
 
 def _limits(given: Mapping[str, Any] | None, pace: float | None) -> dict[Capability, bool] | None:

@@ -60,7 +60,7 @@ class Overview:
     clock: Clock
 
 
-def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> MessageReport | RequestResult | None:
+def report_of(rt: Runtime, wanted: UUID, account: str | None = None) -> MessageReport | RequestResult | None:
     """Return the message or request of this id, with all that is known of it; None: there is none (of that account)."""
     with rt.begin() as conn:
         message = overview.message(conn, wanted, account)
@@ -83,14 +83,14 @@ def tell(rt: Runtime, wanted: UUID, account: str | None = None) -> MessageReport
 
 def overview_of(rt: Runtime, since: datetime) -> Overview:
     """Return counts by status and carrier of the messages accepted since then, and all money and waiting batches."""
-    edge, ill = ids.new_ids(since, 0), circuit_breakers.watch(rt.valkey)
+    edge, ill = ids.new_ids(since, 0), circuit_breakers.open_states(rt.valkey)
     with rt.begin() as conn:
         return Overview(
             overview.by_status(conn, edge),
             overview.by_carrier(conn, edge),
             overview.money(conn),
             overview.waiting(conn),
-            holds.kept(conn),
+            holds.held(conn),
             ill or [],
             dead_letters.counts(conn),
             _clock(rt),

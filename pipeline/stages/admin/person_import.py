@@ -41,9 +41,9 @@ def add_person(
         persons.create(conn, owner, person)
         if number is None:
             return
-        if not persons.give(conn, owner, person, number, number_id, verified=verified):
+        if not persons.set_number(conn, owner, person, number, number_id, verified=verified):
             raise AlreadyExists(f"the person {person!r} has a number already: delete that one first")
-        person_events.tell(conn, rt.new_ids(), owner, person, number_id, NumberMove.CREATED, rt.now())
+        person_events.record(conn, rt.new_ids(), owner, person, number_id, NumberMove.CREATED, rt.now())
 
 
 def remove_person_number(rt: Runtime, account: str, person: str) -> bool:
@@ -51,9 +51,9 @@ def remove_person_number(rt: Runtime, account: str, person: str) -> bool:
     with rt.begin() as conn:
         owner = accounts.named(conn, account).id
         found = persons.get(conn, owner, person)
-        if not (found and found.phone_id and persons.take(conn, owner, person, found.phone_id)):
+        if not (found and found.phone_id and persons.remove_number(conn, owner, person, found.phone_id)):
             return False
-        person_events.tell(conn, rt.new_ids(), owner, person, found.phone_id, NumberMove.DELETED, rt.now())
+        person_events.record(conn, rt.new_ids(), owner, person, found.phone_id, NumberMove.DELETED, rt.now())
     return True
 
 

@@ -19,18 +19,18 @@ class RecordDifference:
     #: messages that the carriers accepted
     taken: int
     #: accepted by a carrier without an attempt recorded here
-    unheard: int
+    unrecorded: int
     #: recorded as accepted, but unknown to the carrier
-    unfounded: int
+    unreported: int
     #: messages accepted more than once
-    doubled: int
+    duplicates: int
     #: of those: without an attempt that is `unknown` or a resend
     unflagged: int
 
     @property
     def sound(self) -> bool:
         """Return whether each acceptance has its attempt, and each duplicate is flagged as a possible one."""
-        return not (self.unheard or self.unfounded or self.unflagged)
+        return not (self.unrecorded or self.unreported or self.unflagged)
 
 
 def reconcile(

@@ -27,7 +27,7 @@ class RepeatedOrder:
     holder: UUID | None = None
 
 
-def standing(rt: Runtime, account: str, key: str, ids: Sequence[UUID]) -> RepeatedOrder:
+def state_of(rt: Runtime, account: str, key: str, ids: Sequence[UUID]) -> RepeatedOrder:
     """Return the state of the order with this idempotency key; `ids` are its request ids, one for each try.
 
     An order that was refused entirely, or not paid for, may be retried: under the next id. If it may be published, its

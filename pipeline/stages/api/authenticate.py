@@ -62,29 +62,29 @@ class Denied:
     proof: Any = None
 
 
-def authenticate(rt: Runtime, knocks: Sequence[Credentials]) -> list[ApiKey | Denied]:
+def authenticate(rt: Runtime, calls: Sequence[Credentials]) -> list[ApiKey | Denied]:
     """Return for each call its API key, or why it is denied, in order.
 
     Checks in this order: key and proof, account state, source address, nonce, rate limit; a call that fails one uses
     up nothing of the later ones. An unknown key is checked like one with an invalid proof, in the same time: without
     the secret, a caller does not learn which keys exist or their state.
     """
-    found = _keys(rt, knocks)
-    callers = [_caller(found, credentials) for credentials in knocks]
-    judged = [_judge_alone(key, credentials) for key, credentials in zip(callers, knocks, strict=True)]
+    found = _keys(rt, calls)
+    callers = [_caller(found, credentials) for credentials in calls]
+    judged = [_judge_alone(key, credentials) for key, credentials in zip(callers, calls, strict=True)]
     if rt.vault.old:
-        _hash_anew(rt, knocks, callers, judged)
-    _refuse_replays(rt, knocks, judged)
-    _refuse_haste(rt, knocks, judged)
+        _hash_anew(rt, calls, callers, judged)
+    _refuse_replays(rt, calls, judged)
+    _apply_rate_limits(rt, calls, judged)
     return judged
 
 
-def _keys(rt: Runtime, knocks: Sequence[Credentials]) -> dict[tuple[str, str], ApiKey]:
+def _keys(rt: Runtime, calls: Sequence[Credentials]) -> dict[tuple[str, str], ApiKey]:
     # a handle that PostgreSQL cannot store belongs to no key, and must not fail the query for the other calls
-    wanted = [(credentials.dialect, credentials.handle) for credentials in knocks if _is_spelt(credentials.handle)]
+    wanted = [(credentials.dialect, credentials.handle) for credentials in calls if _is_spelt(credentials.handle)]
     if rt.vault.old:
         wanted += [
-            (credentials.dialect, handle) for credentials in knocks for handle in credentials.older if _is_spelt(handle)
+            (credentials.dialect, handle) for credentials in calls for handle in credentials.older if _is_spelt(handle)
         ]
     with rt.read_only() as conn:
         rows = api_keys.find(conn, wanted)
@@ -141,7 +141,7 @@ def _judge_alone(key: ApiKey | None, credentials: Credentials) -> ApiKey | Denie
 
 
 def _judge(key: ApiKey | None, credentials: Credentials) -> ApiKey | Denied:
-    proof = credentials.prove(key or _nobodys(credentials))
+    proof = credentials.prove(key or _unknown_key(credentials))
     if proof is not None or key is None:
         return Denied(Code.UNAUTHENTICATED, proof=proof)
     if key.account_state is not AccountState.ACTIVE:
@@ -151,7 +151,7 @@ def _judge(key: ApiKey | None, credentials: Credentials) -> ApiKey | Denied:
     return key
 
 
-def _nobodys(credentials: Credentials) -> ApiKey:
+def _unknown_key(credentials: Credentials) -> ApiKey:
     """Return a key with a secret that no caller has, in place of an unknown key."""
     return ApiKey(
         id=0,
@@ -171,7 +171,7 @@ def _nobodys(credentials: Credentials) -> ApiKey:
 
 
 def _hash_anew(
-    rt: Runtime, knocks: Sequence[Credentials], callers: Sequence[ApiKey | None], judged: Sequence[ApiKey | Denied]
+    rt: Runtime, calls: Sequence[Credentials], callers: Sequence[ApiKey | None], judged: Sequence[ApiKey | Denied]
 ) -> None:
     """Rehash with the current secret key the API keys of calls that were just proven and are hashed with an older one.
 
@@ -179,7 +179,7 @@ def _hash_anew(
     """
     shown = {
         change.id: change
-        for credentials, key, verdict in zip(knocks, callers, judged, strict=True)
+        for credentials, key, verdict in zip(calls, callers, judged, strict=True)
         if key and _is_proven(verdict) and (change := _anew(key, credentials))
     }
     if not shown:
@@ -215,15 +215,15 @@ def _within(source: str, networks: Sequence[str]) -> bool:
     return any(plain in ip_network(each, strict=False) for each in networks)
 
 
-def _refuse_replays(rt: Runtime, knocks: Sequence[Credentials], judged: list[ApiKey | Denied]) -> None:
+def _refuse_replays(rt: Runtime, calls: Sequence[Credentials], judged: list[ApiKey | Denied]) -> None:
     asked = [
         (place, f"{key.id}:{credentials.nonce}", credentials.nonce_seconds)
-        for place, (credentials, key) in enumerate(zip(knocks, judged, strict=True))
+        for place, (credentials, key) in enumerate(zip(calls, judged, strict=True))
         if isinstance(key, ApiKey) and credentials.nonce is not None
     ]
     if not asked:
         return
-    fresh = rate_limits.remember(rt.valkey, [(word, seconds) for _, word, seconds in asked])
+    fresh = rate_limits.store_nonces(rt.valkey, [(word, seconds) for _, word, seconds in asked])
     for place, (at, _, _) in enumerate(asked):
         if fresh is None:
             judged[at] = Denied(Code.UNAVAILABLE)
@@ -231,10 +231,10 @@ def _refuse_replays(rt: Runtime, knocks: Sequence[Credentials], judged: list[Api
             judged[at] = Denied(Code.CONFLICT)
 
 
-def _refuse_haste(rt: Runtime, knocks: Sequence[Credentials], judged: list[ApiKey | Denied]) -> None:
+def _apply_rate_limits(rt: Runtime, calls: Sequence[Credentials], judged: list[ApiKey | Denied]) -> None:
     asked = [
         (place, [_take(key, credentials)])
-        for place, (credentials, key) in enumerate(zip(knocks, judged, strict=True))
+        for place, (credentials, key) in enumerate(zip(calls, judged, strict=True))
         if isinstance(key, ApiKey)
     ]
     for (place, _), refused in zip(asked, rate_limits.take(rt.valkey, [group for _, group in asked]), strict=True):

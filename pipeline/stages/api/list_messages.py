@@ -12,7 +12,7 @@ from pipeline.store.api.list_messages import View
 from schema.api_views import ShownMessage
 from schema.vocabulary import Status
 
-__all__ = ["MessagePage", "ShownMessage", "View", "list_messages", "look", "recount"]
+__all__ = ["MessagePage", "ShownMessage", "View", "find", "find_with_history", "list_messages"]
 
 _CURSOR = re.compile(r"[0-9a-f]{32}")
 
@@ -26,13 +26,13 @@ class MessagePage:
     cursor: str | None
 
 
-def look(rt: Runtime, view: View, id_: UUID) -> ShownMessage | None:
+def find(rt: Runtime, view: View, id_: UUID) -> ShownMessage | None:
     """Return one message with its status; None: the view has none of that id."""
     with rt.begin() as conn:
         return store.one(conn, view, id_)
 
 
-def recount(rt: Runtime, view: View, id_: UUID) -> tuple[ShownMessage, list[tuple[Status, datetime]]] | None:
+def find_with_history(rt: Runtime, view: View, id_: UUID) -> tuple[ShownMessage, list[tuple[Status, datetime]]] | None:
     """Return one message and its recorded status changes, in order; None: the view has none of that id."""
     with rt.begin() as conn:
         seen = store.one(conn, view, id_)

@@ -57,7 +57,7 @@ def find(rt: Runtime, account: int, person: str) -> Person | None:
         return persons.get(conn, account, person)
 
 
-def find_or_create(rt: Runtime, account: int, person: str, *, test: bool = False) -> bool:
+def insert_person(rt: Runtime, account: int, person: str, *, test: bool = False) -> bool:
     """Create a person without a number; return False if it exists already."""
     with rt.begin() as conn:
         return persons.create(conn, account, person, test=test)
@@ -67,28 +67,28 @@ def add_number(rt: Runtime, account: int, person: str, phone: str) -> Person | N
     """Add an unverified number to a person; return the person, or None if it has a number already."""
     number = rt.new_ids()
     with rt.begin() as conn:
-        if not persons.give(conn, account, person, phone, number):
+        if not persons.set_number(conn, account, person, phone, number):
             return None
-        person_events.tell(conn, rt.new_ids(), account, person, number, NumberMove.CREATED, rt.now())
+        person_events.record(conn, rt.new_ids(), account, person, number, NumberMove.CREATED, rt.now())
         return persons.get(conn, account, person)
 
 
 def drop_number(rt: Runtime, account: int, person: str, phone_id: UUID) -> bool:
     """Remove a person's number; return False if the person does not have it any more."""
     with rt.begin() as conn:
-        if not persons.take(conn, account, person, phone_id):
+        if not persons.remove_number(conn, account, person, phone_id):
             return False
-        person_events.tell(conn, rt.new_ids(), account, person, phone_id, NumberMove.DELETED, rt.now())
+        person_events.record(conn, rt.new_ids(), account, person, phone_id, NumberMove.DELETED, rt.now())
     return True
 
 
-def expect_code(rt: Runtime, account: int, person: str, phone_id: UUID, challenge: UUID) -> bool:
+def set_challenge(rt: Runtime, account: int, person: str, phone_id: UUID, challenge: UUID) -> bool:
     """Make this challenge the one that verifies a person's number; return False if that is gone or verified already."""
     with rt.begin() as conn:
-        return persons.challenge(conn, account, person, phone_id, challenge)
+        return persons.set_challenge(conn, account, person, phone_id, challenge)
 
 
-def hold_proven(rt: Runtime, account: int, person: str, challenge: UUID) -> bool:
+def mark_verified(rt: Runtime, account: int, person: str, challenge: UUID) -> bool:
     """Mark the number that this challenge was sent to as verified; return False if the number was replaced."""
     with rt.begin() as conn:
         return persons.verify(conn, account, person, challenge)

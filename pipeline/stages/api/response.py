@@ -49,7 +49,7 @@ def answer(rt: Runtime, accepted: Sequence[Accepted]) -> Readback:
     )
 
 
-def recall(rt: Runtime, orders: Sequence[Order]) -> list[Accepted | None]:
+def earlier_responses(rt: Runtime, orders: Sequence[Order]) -> list[Accepted | None]:
     """Return for each order the earlier response under its idempotency key, or None, in order.
 
     A request that could not be paid for has no lasting response: None, so that it is processed again.

@@ -102,7 +102,7 @@ class CodeMessage:
     at: datetime
 
 
-def follow(rt: Runtime, wanted: Sequence[tuple[int, str, UUID, bool]]) -> list[CodeMessage | None]:
+def message_statuses(rt: Runtime, wanted: Sequence[tuple[int, str, UUID, bool]]) -> list[CodeMessage | None]:
     """Return the status of the message of each request, in order; None: there is no such request.
 
     `wanted`: (account, dialect, request, whether it is a test).

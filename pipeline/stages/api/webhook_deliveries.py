@@ -80,7 +80,7 @@ def claim(rt: Runtime, rooms: Mapping[UUID, int], most: int) -> ClaimedDeliverie
         webhook_deliveries.abandon(conn, sorted({*taken.own, *taken.numbers} - found))
     jobs = [_job(rt, row, _telling(row)) for row in rows]
     jobs += [_job(rt, row, _number_telling(row)) for row in numbers]
-    return ClaimedDeliveries(jobs, bool(taken.own or taken.numbers or taken.put_off))
+    return ClaimedDeliveries(jobs, bool(taken.own or taken.numbers or taken.postponed))
 
 
 def record(rt: Runtime, outcomes: Sequence[CallOutcome]) -> set[UUID]:
@@ -92,7 +92,7 @@ def record(rt: Runtime, outcomes: Sequence[CallOutcome]) -> set[UUID]:
     gone = {each.job.channel for each in called if each.gone}
     with rt.begin() as conn:
         webhook_deliveries.record(conn, notification)
-        return webhook_endpoints.judge(conn, well, ill, gone, rt.settings.webhook_failing_days)
+        return webhook_endpoints.record_health(conn, well, ill, gone, rt.settings.webhook_failing_days)
 
 
 def asked_to_wait(rt: Runtime, status: int, headers: Mapping[str, str], schedule: Sequence[float]) -> float:

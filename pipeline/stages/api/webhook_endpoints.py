@@ -33,13 +33,13 @@ __all__ = [
     "VerifyEndpoint",
     "WebhookApi",
     "account_of",
+    "allowed_addresses",
     "change",
     "create",
     "fault",
     "find",
     "list_all",
     "may_be_called",
-    "reach",
     "remove",
     "resume",
     "rotate_secret",
@@ -160,10 +160,10 @@ def remove(rt: Runtime, account: int | None, endpoint: UUID) -> bool:
         found = webhook_endpoints.find(conn, account, endpoint)
         if found is None:
             return False
-        webhook_endpoints.hold(conn, found.account)
+        webhook_endpoints.lock_account(conn, found.account)
         owner = webhook_endpoints.remove(conn, account, endpoint)
         if owner is not None:
-            webhook_endpoints.follow(conn, owner)
+            webhook_endpoints.update_subscription(conn, owner)
     return owner is not None
 
 
@@ -178,11 +178,11 @@ def rotate_secret(rt: Runtime, account: int | None, endpoint: UUID) -> tuple[End
     return (found, secret) if found else None
 
 
-def reach(rt: Runtime) -> AllowedAddresses:
+def allowed_addresses(rt: Runtime) -> AllowedAddresses:
     """Return the addresses that webhooks may call, from the settings; ConfigurationError: an invalid network."""
     given = rt.settings
     try:
-        return webhook_urls.reach(given.webhook_networks, given.webhook_ports, given.webhook_plain)
+        return webhook_urls.parse_allowed(given.webhook_networks, given.webhook_ports, given.webhook_plain)
     except ValueError as error:
         raise ConfigurationError(f"POSTROAD_WEBHOOK_NETWORKS: {error}") from None
 
@@ -198,7 +198,7 @@ def _is_elsewhere(known: Endpoint | None, url: str) -> bool:
 
 
 def _check_url(rt: Runtime, url: str) -> None:
-    if words := fault(url, reach(rt)):
+    if words := fault(url, allowed_addresses(rt)):
         raise UrlForbidden(words)
 
 

@@ -83,7 +83,7 @@ def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
     It is in the journal before it is marked: a marked message that is not in the journal is unknown after a crash.
     """
     parcels = batch_claims.parcels(conn, claims)
-    loads = claim_rejections.let_through(conn, rt.now(), rt.new_ids(), claims, parcels)
+    loads = claim_rejections.check_permission(conn, rt.now(), rt.new_ids(), claims, parcels)
     asked = [claim for claim in claims if _may_be_asked(claim)]
     pace = asked[0].pace if asked else None
     if pace is None:
@@ -217,7 +217,7 @@ def _put_down(rt: Runtime, run: _Run, entry: PortionResult, until: float) -> tup
         try:
             with rt.begin() as conn:
                 state = batch_claims.advance(conn, moves, rt.settings.lease_seconds)
-                if not (again and attempts.are_in(conn, entry.trials())):
+                if not (again and attempts.are_written(conn, entry.trials())):
                     hints = _write(rt, conn, run, entry, state)
             return state, hints
         except DatabaseFault as fault:

@@ -8,7 +8,7 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.stages.resend import unknown_outcomes
 from pipeline.stages.resend.next_carrier import resend
 from pipeline.store import advisory_locks, ledger, message_parts, missing_receipts, receipts, resendable
-from pipeline.store.id_spellings import respell
+from pipeline.store.id_spellings import match_spellings
 from pipeline.store.receipts import Matched
 from pipeline.transitions import final_statuses
 from schema.message import Hint
@@ -76,7 +76,7 @@ def _failures(rt: Runtime, conn: Connection) -> _Part:
     now = rt.now()
     found = receipts.due(conn, PORTION, now, retryable=True)
     known = [each for each in found if not each.waits]
-    respelt = respell(conn, [each.receipt for each in found if each.message is None], now)
+    respelt = match_spellings(conn, [each.receipt for each in found if each.message is None], now)
     waiting = [each.receipt for each in found if each.waits and each.receipt not in respelt]
     receipts.postpone(conn, waiting, rt.settings.orphan_hours)
     message_parts.judge(conn, [each for each in known if each.is_part])
@@ -99,7 +99,7 @@ def _missing_receipts(rt: Runtime, conn: Connection) -> _Part:
     """Resend messages whose receipts are overdue; redact the texts of expired codes, keeping their length."""
     due = missing_receipts.due(conn, PORTION)
     missing_receipts.redact(
-        conn, due.worthless
+        conn, due.expired
     )  # first: their ids are lower, and messages are locked in order of their ids
-    those = resendable.of(conn, sorted(missing_receipts.unheard(conn, due.silent, LATELY)))
+    those = resendable.of(conn, sorted(missing_receipts.without_receipt(conn, due.overdue, LATELY)))
     return _Part(resend(rt, conn, those, ResendReason.SILENCE).hints, due.count == PORTION)

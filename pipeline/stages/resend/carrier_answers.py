@@ -15,7 +15,7 @@ def ask(rt: Runtime, name: str, messages: Sequence[UUID]) -> int:
     """Query a carrier for the status of messages; store its answers for the resend, and return how many there are."""
     with rt.read_only() as conn:
         row = next((row for row in carriers.all_of(conn) if row.name == name), None)
-        known = unknown_outcomes.asked(conn, name, messages) if row else []
+        known = unknown_outcomes.to_query(conn, name, messages) if row else []
     if row is None or not known:
         return 0
     carrier = rt.carrier(row.name, row.kind, row.settings)
@@ -29,6 +29,6 @@ def note(rt: Runtime, name: str, reported: Sequence[Attempt]) -> set[UUID]:
     """Store a carrier's answers about messages, queried or late; return the messages whose outcome was unknown."""
     clear = {each.ref: each for each in reported if each.outcome is not Outcome.UNKNOWN}
     with rt.begin() as conn:
-        noted = unknown_outcomes.answer(conn, name, list(clear.values()))
+        noted = unknown_outcomes.store_answers(conn, name, list(clear.values()))
         message_parts.write(conn, [MultipartAttempt(name, ref, n, clear[ref].parts) for ref, n in noted.items()])
     return set(noted)

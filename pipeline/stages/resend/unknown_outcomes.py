@@ -53,7 +53,7 @@ def look(rt: Runtime, conn: Connection, limit: int) -> Looked:
     over += (
         cases[UnknownAction.EARN] + cases[UnknownAction.FAIL] + cases[UnknownAction.EXPIRE] + cases[UnknownAction.LEAVE]
     )
-    unknown_outcomes.put_off(
+    unknown_outcomes.postpone(
         conn, [each for each, _ in later], [pause(question, timeout, each.looks) for each, question in later]
     )
     unknown_outcomes.resolve(conn, [each for each, _ in over])

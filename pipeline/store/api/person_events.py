@@ -12,7 +12,7 @@ from schema.vocabulary import NumberMove
 Row = dict[str, Any]
 
 #: endpoints of dialects that have persons
-_TELL = """
+_RECORD = """
 INSERT INTO deliveries (endpoint_id, lane, event_id, message_id, person_id, status, at)
 SELECT e.id, e.id, %(event)s, %(number)s, %(person)s, %(move)s, %(at)s
 FROM endpoints AS e JOIN dialects AS d ON d.name = e.dialect AND d.has_persons
@@ -20,12 +20,12 @@ WHERE e.account_id = %(account)s
 """
 
 
-def tell(
+def record(
     conn: Connection, event: UUID, account: int, person: str, number: UUID, move: NumberMove, at: datetime
 ) -> None:
     """Insert a delivery of a person's number change for each endpoint of the account whose dialect has persons."""
     params = {"event": event, "account": account, "person": person, "number": number, "move": str(move), "at": at}
-    conn.exec_driver_sql(_TELL, params)
+    conn.exec_driver_sql(_RECORD, params)
 
 
 _LOAD = """

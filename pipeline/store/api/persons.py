@@ -67,28 +67,30 @@ def create(
     return conn.exec_driver_sql(_CREATE, params | {"test": test}).rowcount == 1
 
 
-_GIVE = """
+_SET_NUMBER = """
 UPDATE persons SET phone = %(phone)s, phone_id = %(phone_id)s, verified = %(verified)s, challenge_id = NULL
 WHERE account_id = %(account)s AND person_id = %(person)s AND phone IS NULL
 """
 
 
-def give(conn: Connection, account: int, person: str, phone: str, phone_id: UUID, *, verified: bool = False) -> bool:
+def set_number(
+    conn: Connection, account: int, person: str, phone: str, phone_id: UUID, *, verified: bool = False
+) -> bool:
     """Set the number of a person without one; return False, and change nothing, when the person has one."""
     params = {"account": account, "person": person, "phone": phone, "phone_id": phone_id, "verified": verified}
-    return conn.exec_driver_sql(_GIVE, params).rowcount == 1
+    return conn.exec_driver_sql(_SET_NUMBER, params).rowcount == 1
 
 
-_TAKE = """
+_REMOVE_NUMBER = """
 UPDATE persons SET phone = NULL, phone_id = NULL, verified = false, challenge_id = NULL
 WHERE account_id = %(account)s AND person_id = %(person)s AND phone_id = %(phone_id)s
 """
 
 
-def take(conn: Connection, account: int, person: str, phone_id: UUID) -> bool:
+def remove_number(conn: Connection, account: int, person: str, phone_id: UUID) -> bool:
     """Remove a person's number; return False when the person no longer has it."""
     params = {"account": account, "person": person, "phone_id": phone_id}
-    return conn.exec_driver_sql(_TAKE, params).rowcount == 1
+    return conn.exec_driver_sql(_REMOVE_NUMBER, params).rowcount == 1
 
 
 _CHALLENGE = """
@@ -97,7 +99,7 @@ WHERE account_id = %(account)s AND person_id = %(person)s AND phone_id = %(phone
 """
 
 
-def challenge(conn: Connection, account: int, person: str, phone_id: UUID, challenge_id: UUID) -> bool:
+def set_challenge(conn: Connection, account: int, person: str, phone_id: UUID, challenge_id: UUID) -> bool:
     """Store which challenge verifies a person's number; return False when the number was removed or is verified."""
     params = {"account": account, "person": person, "phone_id": phone_id, "challenge": challenge_id}
     return conn.exec_driver_sql(_CHALLENGE, params).rowcount == 1

@@ -95,7 +95,7 @@ def take(valkey: redis.Redis | None, groups: Sequence[Sequence[LimitTake]]) -> l
     if not asked:
         return judged
     calls = [groups[place] for place in asked]
-    verdicts = ask(valkey, lambda client: _judge(client, calls))
+    verdicts = call(valkey, lambda client: _judge(client, calls))
     if verdicts is None:
         shares = [[_half(take) for take in call] for call in calls]
         verdicts = _alone_with(valkey).limits.judge(shares, time.monotonic_ns() // 1000)
@@ -105,12 +105,12 @@ def take(valkey: redis.Redis | None, groups: Sequence[Sequence[LimitTake]]) -> l
     return judged
 
 
-def remember(valkey: redis.Redis | None, words: Sequence[tuple[str, int]]) -> list[bool] | None:
+def store_nonces(valkey: redis.Redis | None, words: Sequence[tuple[str, int]]) -> list[bool] | None:
     """Store nonces, each for its number of seconds; return whether each is new, or None while Valkey is unavailable.
 
     They are sent in one round trip. Of two equal nonces in one call the second is not new.
     """
-    return ask(valkey, lambda client: _remember(client, words)) if words else []
+    return call(valkey, lambda client: _store_nonces(client, words)) if words else []
 
 
 def _never(group: Sequence[LimitTake]) -> Refused | None:
@@ -121,7 +121,7 @@ def _never(group: Sequence[LimitTake]) -> Refused | None:
     return None
 
 
-def ask(valkey: redis.Redis | None, question: Callable[[redis.Redis], T]) -> T | None:
+def call(valkey: redis.Redis | None, question: Callable[[redis.Redis], T]) -> T | None:
     """Call Valkey; return the result, or None while it is unavailable."""
     absence = _alone_with(valkey).absence
     if valkey is None:
@@ -187,7 +187,7 @@ def _interval(rate: float, burst: int) -> int:
     return max(1, math.ceil(min(round(_SECOND / rate, 3), longest)))
 
 
-def _remember(client: redis.Redis, words: Sequence[tuple[str, int]]) -> list[bool]:
+def _store_nonces(client: redis.Redis, words: Sequence[tuple[str, int]]) -> list[bool]:
     pipeline = client.pipeline(transaction=False)
     for word, seconds in words:
         pipeline.set(_NONCE + sha256(word.encode()).hexdigest(), b"", nx=True, px=max(1, seconds) * 1000)

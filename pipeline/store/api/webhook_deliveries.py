@@ -73,7 +73,7 @@ class ClaimedRows:
     own: list[UUID]
     numbers: list[UUID]
     #: how many were postponed until an earlier event of their message is delivered
-    put_off: int
+    postponed: int
 
 
 def claim(conn: Connection, rooms: Mapping[UUID, int], room: int, most: int, lease: float) -> ClaimedRows:

@@ -51,14 +51,14 @@ _ACCOUNT = "SELECT FROM accounts WHERE id = %(account)s FOR UPDATE"
 _COUNT = "SELECT count(*) FROM endpoints WHERE account_id = %(account)s"
 
 
-def hold(conn: Connection, account: int) -> None:
+def lock_account(conn: Connection, account: int) -> None:
     """Lock an account, so that concurrent changes of its endpoints and signing keys wait."""
     conn.exec_driver_sql(_ACCOUNT, {"account": account})
 
 
 def count(conn: Connection, account: int) -> int:
     """Lock an account; return how many endpoints it has."""
-    hold(conn, account)
+    lock_account(conn, account)
     return int(conn.exec_driver_sql(_COUNT, {"account": account}).scalar_one())
 
 
@@ -164,7 +164,7 @@ def suspend(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None
 
 
 _REMOVE = f"DELETE FROM endpoints WHERE {_OF} RETURNING account_id"
-_UNTOLD = """
+_CANCEL_DELIVERIES = """
 UPDATE deliveries SET state = 'dead', answer = 'removed', done_at = now() WHERE lane = %(id)s AND state = 'waiting'
 """
 
@@ -173,7 +173,7 @@ def remove(conn: Connection, account: int | None, id_: UUID) -> int | None:
     """Delete an endpoint and its undelivered events; return its account's id, or None when there is none."""
     owner = conn.exec_driver_sql(_REMOVE, {"ids": [id_], "account": account}).scalar()
     if owner is not None:
-        conn.exec_driver_sql(_UNTOLD, {"id": id_})
+        conn.exec_driver_sql(_CANCEL_DELIVERIES, {"id": id_})
     return owner
 
 
@@ -197,12 +197,12 @@ _FOLLOW = f"UPDATE accounts AS a SET subscribes = {_WANTED} WHERE id = ANY(%(acc
 _UNWANTED = f"SELECT id FROM accounts AS a WHERE subscribes AND NOT {_WANTED} ORDER BY id FOR UPDATE SKIP LOCKED"
 
 
-def follow(conn: Connection, account: int) -> None:
+def update_subscription(conn: Connection, account: int) -> None:
     """Enable an account's events only if an endpoint, signing key or callback needs them; lock the account first."""
     conn.exec_driver_sql(_FOLLOW, {"accounts": [account]})
 
 
-def follow_all(conn: Connection) -> None:
+def update_subscriptions(conn: Connection) -> None:
     """Disable the events of all accounts without an endpoint, signing key or callback."""
     unwanted = list(conn.exec_driver_sql(_UNWANTED).scalars())
     if unwanted:  # they are locked: this statement sees what was committed before
@@ -223,7 +223,7 @@ RETURNING e.id, state = 'suspended'
 """
 
 
-def judge(conn: Connection, well: set[UUID], ill: set[UUID], gone: set[UUID], days: float) -> set[UUID]:
+def record_health(conn: Connection, well: set[UUID], ill: set[UUID], gone: set[UUID], days: float) -> set[UUID]:
     """Record which endpoints succeeded, failed, or are gone (410); return those that are suspended now.
 
     Suspended are those that are gone, and those that have only failed for `days` days.

@@ -146,7 +146,7 @@ def _group(part: KeptPart) -> tuple[str, str, str, int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Heeded:
+class HandledInbound:
     """The result of handling one message."""
 
     id: UUID
@@ -173,7 +173,7 @@ WHERE i.id = h.id
 """
 
 
-def handle(conn: Connection, done: Sequence[Heeded]) -> None:
+def handle(conn: Connection, done: Sequence[HandledInbound]) -> None:
     """Write the results of handling messages."""
     if not done:
         return

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from pipeline.dialects.contract import ApiOperation, RequestContext, SendRequest
-from pipeline.stages.api.list_messages import View, look
+from pipeline.stages.api.list_messages import View, find
 from pipeline.stages.api.rate_limit import Refused
 from schema.api import ApiResponse
 from schema.message import Refusal
@@ -34,7 +34,7 @@ async def get(context: RequestContext) -> ApiResponse:
     """Respond to `GET /messages/{id}`."""
     view = View(context.key.account, context.key.dialect, (OPERATION,), context.key.test)
     try:
-        found = await context.submission.run(look, view, UUID(context.path["id"]))
+        found = await context.submission.run(find, view, UUID(context.path["id"]))
     except ValueError:
         found = None
     if found is None:

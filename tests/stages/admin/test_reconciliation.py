@@ -26,7 +26,7 @@ def test_two_records_of_the_same_agree(world: World) -> None:
 
     found = compare(world, statement(world))
 
-    assert found == RecordDifference(taken=2, unheard=0, unfounded=0, doubled=0, unflagged=0)
+    assert found == RecordDifference(taken=2, unrecorded=0, unreported=0, duplicates=0, unflagged=0)
     assert found.sound
 
 
@@ -35,7 +35,7 @@ def test_a_message_taken_that_we_have_no_attempt_of_is_found(world: World) -> No
 
     found = compare(world, [*statement(world), CarrierRecord(uuid4(), "alpha", "x1")])
 
-    assert (found.unheard, found.sound) == (1, False)
+    assert (found.unrecorded, found.sound) == (1, False)
 
 
 def test_an_attempt_the_carrier_does_not_know_is_found(world: World) -> None:
@@ -43,7 +43,7 @@ def test_an_attempt_the_carrier_does_not_know_is_found(world: World) -> None:
 
     found = compare(world, statement(world)[:1])
 
-    assert (found.unfounded, found.sound) == (1, False)
+    assert (found.unreported, found.sound) == (1, False)
 
 
 def test_a_message_taken_twice_without_doubt_is_found(world: World) -> None:
@@ -52,7 +52,7 @@ def test_a_message_taken_twice_without_doubt_is_found(world: World) -> None:
 
     found = compare(world, [taken, CarrierRecord(taken.ref, "beta", "b1")])
 
-    assert (found.doubled, found.unflagged, found.sound) == (1, 1, False)
+    assert (found.duplicates, found.unflagged, found.sound) == (1, 1, False)
 
 
 @pytest.mark.unsound("its batch is said to be sent once more")
@@ -63,7 +63,7 @@ def test_a_message_sent_once_more_on_purpose_may_be_taken_twice(world: World) ->
 
     found = compare(world, [taken, CarrierRecord(taken.ref, "beta", "b1")])
 
-    assert (found.doubled, found.unflagged) == (1, 0)
+    assert (found.duplicates, found.unflagged) == (1, 0)
 
 
 def test_a_message_in_doubt_may_have_been_taken(world: World) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.stages.admin.explain_route import explain
-from pipeline.stages.admin.overview import MessageReport, tell
+from pipeline.stages.admin.overview import MessageReport, report_of
 from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.stages.scripted import Stage
 from workers.cli.terminal import message_view, route_view
@@ -34,7 +34,7 @@ def test_each_attempt_says_whether_the_recipient_may_have_it_twice(
         stage.receive(message, carrier, ReceiptVerdict.FAILED, retryable=True)
         stage.turn()
 
-    found = tell(stage.rt, message)
+    found = report_of(stage.rt, message)
 
     assert isinstance(found, MessageReport)
     assert [(each["again"], each["possible_duplicate"]) for each in found.attempts] == expected

@@ -12,7 +12,7 @@ from pipeline.errors import AlreadyExists
 from pipeline.settings import Settings
 from pipeline.stages.admin.person_import import add_person, remove_person_number
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
-from pipeline.stages.api.persons import PersonQuery, add_number, drop_number, find_or_create, look_up
+from pipeline.stages.api.persons import PersonQuery, add_number, drop_number, insert_person, look_up
 from pipeline.stages.api.webhook_deliveries import CallOutcome, DeliveryJob
 from pipeline.store import accounts
 from schema.api import PersonEvent
@@ -38,7 +38,7 @@ def endpoint(world: World, dialect: Vendor = Vendor.SOLARIS, **fields: Any) -> U
 
 def number(world: World, person: str = "anna") -> UUID:
     """Give a person a number; return its id."""
-    find_or_create(world.rt, world.account, person)
+    insert_person(world.rt, world.account, person)
     given = add_number(world.rt, world.account, person, NUMBER)
     assert given
     assert given.phone_id
@@ -64,7 +64,7 @@ def test_each_is_found_with_the_sender_that_his_own_account_has_where_his_number
     world.run("UPDATE sender_ids SET countries = '{NG}' WHERE sender = 'ACME'")
     world.run("UPDATE sender_ids SET countries = '{DE}' WHERE sender = 'GERMAN'")
     number(world)
-    find_or_create(world.rt, other, "ben")
+    insert_person(world.rt, other, "ben")
 
     wanted = [(bare, "anna"), (world.account, "anna"), (other, "ben"), (other, "anna")]
     found = look_up(world.rt, [PersonQuery(*each) for each in wanted])
@@ -141,11 +141,11 @@ def test_that_a_number_went_is_told_after_that_it_came(world: World) -> None:
     drop_number(world.rt, world.account, "anna", number(world))
 
     [first] = claim(world)
-    put_off = webhook_deliveries.claim(world.rt, {}, 100).jobs
+    postponed = webhook_deliveries.claim(world.rt, {}, 100).jobs
     webhook_deliveries.record(world.rt, [CallOutcome(first, "200", accepted=True)])
     [second] = claim(world)
 
-    assert put_off == []
+    assert postponed == []
     assert [each.notification.move for each in (first, second)] == [NumberMove.CREATED, NumberMove.DELETED]  # type: ignore[union-attr]
 
 

@@ -12,7 +12,15 @@ from pydantic import SecretStr
 from pipeline.dialects.telesign.operations import API
 from pipeline.settings import Settings
 from pipeline.stages.api.choose_sender import SenderPreference, choose_senders
-from pipeline.stages.api.verification import CheckedCode, challenge, check, complete, follow, make_code, open_challenges
+from pipeline.stages.api.verification import (
+    CheckedCode,
+    challenge,
+    check,
+    complete,
+    make_code,
+    message_statuses,
+    open_challenges,
+)
 from pipeline.stages.hourly_maintenance import CHALLENGE_DAYS, maintain
 from pipeline.store import accounts
 from pipeline.store.api import challenges
@@ -222,7 +230,7 @@ def test_the_answers_come_in_the_order_asked(world: World) -> None:
     sent = world.send(door=API, message_class="otp")
     other = world.send()
 
-    found = follow(
+    found = message_statuses(
         world.rt,
         [
             (world.account, "telesign", world.rt.new_ids(), False),

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.store.api.local_rate_limits import Absence, LimitShare, LocalLimits
-from pipeline.store.api.rate_limits import LimitTake, Refused, remember, take
+from pipeline.store.api.rate_limits import LimitTake, Refused, store_nonces, take
 from workers.lab.embedded import development
 
 SECOND = 1_000_000
@@ -146,7 +146,7 @@ def test_no_rate_is_too_odd(valkey: redis.Redis, name: str, rate: float, burst: 
 def test_a_call_that_wants_nothing_needs_no_valkey(name: str) -> None:
     assert take(redis.Redis(port=1), [(), [], [LimitTake(name, rate=0, burst=0)]]) == [None, None, Refused(0, math.inf)]
     assert take(redis.Redis(port=1), []) == []
-    assert remember(redis.Redis(port=1), []) == []
+    assert store_nonces(redis.Redis(port=1), []) == []
 
 
 def test_a_limit_that_is_whole_again_leaves_nothing_behind(valkey: redis.Redis, name: str) -> None:
@@ -273,24 +273,24 @@ def _to_grain(seconds: float) -> int:
 
 
 def test_a_word_is_new_once(valkey: redis.Redis, name: str) -> None:
-    assert remember(valkey, [(name, 60), (f"{name}:other", 60)]) == [True, True]
+    assert store_nonces(valkey, [(name, 60), (f"{name}:other", 60)]) == [True, True]
 
-    assert remember(valkey, [(name, 60), (f"{name}:third", 60)]) == [False, True]
+    assert store_nonces(valkey, [(name, 60), (f"{name}:third", 60)]) == [False, True]
 
 
 def test_of_two_equal_words_at_once_the_second_is_not_new(valkey: redis.Redis, name: str) -> None:
-    assert remember(valkey, [(name, 60), (name, 60)]) == [True, False]
+    assert store_nonces(valkey, [(name, 60), (name, 60)]) == [True, False]
 
 
 def test_fifty_at_once_find_a_word_new_once(valkey: redis.Redis, name: str) -> None:
     with ThreadPoolExecutor(50) as threads:
-        received = list(threads.map(lambda _: remember(valkey, [(name, 60)]), range(50)))
+        received = list(threads.map(lambda _: store_nonces(valkey, [(name, 60)]), range(50)))
 
     assert received.count([True]) == 1
 
 
 def test_a_word_is_kept_for_its_seconds_and_only_as_a_hash(valkey: redis.Redis, name: str) -> None:
-    remember(valkey, [(name, 60), (f"{name}:none", 0)])
+    store_nonces(valkey, [(name, 60), (f"{name}:none", 0)])
 
     key = f"postroad:nonce:{sha256(name.encode()).hexdigest()}"
     assert 59_000 < valkey.pttl(key) <= 60_000
@@ -317,7 +317,7 @@ def test_while_valkey_is_killed_half_is_allowed_and_no_nonce_and_afterwards_all(
     pair.kill_valkey()
     try:
         alone = [take(own_valkey, wanted)[0] for _ in range(5)]
-        nonce = remember(own_valkey, [(name, 60)])
+        nonce = store_nonces(own_valkey, [(name, 60)])
     finally:
         pair.restart_valkey()
     time.sleep(1.05)
@@ -329,7 +329,7 @@ def test_while_valkey_is_killed_half_is_allowed_and_no_nonce_and_afterwards_all(
     assert nonce is None
     # the one taken before it was killed counts on, unless it was killed before that was appended to its file
     assert back.count(None) in {5, 6}
-    assert remember(own_valkey, [(name, 60)]) == [True]
+    assert store_nonces(own_valkey, [(name, 60)]) == [True]
     [warning] = [record for record in caplog.records if record.name.startswith("pipeline.store.api")]
     assert warning.levelno == logging.WARNING
     assert name not in caplog.text
@@ -355,7 +355,7 @@ def test_a_valkey_that_hangs_costs_its_timeout_once(pair: development.EmbeddedSe
         take(client, wanted)
 
         before = time.monotonic()
-        received = [remember(client, [(name, 60)]) for _ in range(100)]
+        received = [store_nonces(client, [(name, 60)]) for _ in range(100)]
         take(client, wanted * 100)
         lasted = time.monotonic() - before
         tries = _waiting_at(hanging)
@@ -381,7 +381,7 @@ def test_without_any_valkey_a_process_goes_by_its_own_limits(name: str) -> None:
     assert take(None, [[LimitTake(f"{name}:one", rate=1, burst=1)]]) == [None]
     assert take(None, [[LimitTake(f"{name}:all", rate=1, burst=9, cost=9)]]) == [None]
     assert take(None, [[LimitTake(f"{name}:more", rate=1, burst=9, cost=10)]]) == [Refused(0, math.inf)]
-    assert remember(None, [(name, 60)]) is None
+    assert store_nonces(None, [(name, 60)]) is None
 
 
 def test_fifty_at_once_find_half_of_ten_in_a_process_alone(name: str) -> None:

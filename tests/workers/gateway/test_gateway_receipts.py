@@ -156,7 +156,7 @@ def test_what_a_receipt_says_of_time_cannot_spoil_the_story(world: World, postin
 
     one(posting, receipt(id="c-2", at="9999-12-31T23:59:59-12:00"))
 
-    assert isinstance(overview.tell(world.rt, message), overview.MessageReport)
+    assert isinstance(overview.report_of(world.rt, message), overview.MessageReport)
 
 
 # What is not ---------------------------------------------------------------------------------------------------

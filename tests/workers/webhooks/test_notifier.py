@@ -55,7 +55,7 @@ def run(
 
     async def work() -> None:
         stop = asyncio.Event()
-        async with WebhookClient(webhook_endpoints.reach(rt)) as caller:
+        async with WebhookClient(webhook_endpoints.allowed_addresses(rt)) as caller:
             working = asyncio.create_task(Notifier(rt, caller, formatters).run(stop))
             deadline = time.monotonic() + seconds
             while not await asyncio.to_thread(until):

@@ -29,7 +29,7 @@ def cancel(ids: tuple[UUID, ...], json_: bool) -> int:
 
 def _messages(rt: Runtime, ids: Sequence[UUID]) -> Iterator[UUID]:
     for id_ in ids:
-        found = overview.tell(rt, id_)
+        found = overview.report_of(rt, id_)
         if isinstance(found, overview.RequestResult):
             yield from (each["id"] for each in found.messages)
         else:

@@ -156,7 +156,7 @@ def _words(fault: Refusal) -> str:
 def _follow(settings: Settings, request: UUID, json_: bool) -> int:
     with opened(settings) as rt:
         waited = wait(rt, [request], timeout=TIMEOUT)
-        found = overview.tell(rt, request)
+        found = overview.report_of(rt, request)
     if found is None:
         click.echo(f"request {request}: no worker has read it in {TIMEOUT:g} s. Are the workers running?", err=True)
         return 1

@@ -22,7 +22,7 @@ def show(id_: UUID, json_: bool) -> int:
     has read it.
     """
     with opened() as rt:
-        found = overview.tell(rt, id_)
+        found = overview.report_of(rt, id_)
     if found is None:
         click.echo(f"no message or request has the id {id_}", err=True)
         return 1

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin.repeated_orders import RepeatedOrder, give_up, is_alike, standing
+from pipeline.stages.admin.repeated_orders import RepeatedOrder, give_up, is_alike, state_of
 from pipeline.stages.admit import admit
 from schema.order import Order
 from workers.campaign_file import FilePortion, LineFault, request_ids
@@ -73,7 +73,7 @@ class Handover:
         if self.rt is None:
             return RepeatedOrder(ids[0])
         assert order.idempotency_key
-        stands = standing(self.rt, order.account, order.idempotency_key, ids)
+        stands = state_of(self.rt, order.account, order.idempotency_key, ids)
         if stands.holder and is_same(self.rt, order, stands.holder, at_any_time=True):
             return RepeatedOrder(stands.holder, is_taken=True)
         return stands

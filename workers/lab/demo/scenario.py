@@ -228,7 +228,7 @@ class DemoScenario:
         self._check("audit: nothing lost, doubled or charged twice", not broken)
         seen = compare(self.rt, self.oracle, self.began)
         self._check(f"the carriers' own logs agree: {seen.taken:,} accepted, each has its attempt", seen.sound)
-        again = f"{seen.doubled} that a carrier accepted and lost were resent by the other"
+        again = f"{seen.duplicates} that a carrier accepted and lost were resent by the other"
         self._check(f"no text was sent twice unflagged; {again}, and charged once", not seen.unflagged)
         click.echo("\n" + "\n".join(f"{'✓' if kept else '✗'} {check}" for check, kept in self.checks))
         for each in broken:
@@ -258,16 +258,16 @@ class DemoScenario:
 
     def _answer_to(self, request: UUID) -> Callable[[], overview.RequestResult | None]:
         def poll() -> overview.RequestResult | None:
-            found = overview.tell(self.rt, request)
+            found = overview.report_of(self.rt, request)
             return found if isinstance(found, overview.RequestResult) else None
 
         return poll
 
     def _report(self, request: UUID) -> overview.MessageReport | None:
-        answer = overview.tell(self.rt, request)
+        answer = overview.report_of(self.rt, request)
         if not isinstance(answer, overview.RequestResult) or not answer.messages:
             return None
-        report = overview.tell(self.rt, answer.messages[0]["id"])
+        report = overview.report_of(self.rt, answer.messages[0]["id"])
         return report if isinstance(report, overview.MessageReport) else None
 
     def _check(self, check: str, kept: bool) -> None:

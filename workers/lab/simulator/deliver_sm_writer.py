@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 from uuid import uuid4
 
-from pipeline.carriers.simulated_smsc import REF_TAG, MadeMessageId, SimulatedSmsc
+from pipeline.carriers.simulated_smsc import REF_TAG, ReceiptForm, SimulatedSmsc
 from pipeline.carriers.simulator_script import Report
 from pipeline.carriers.smpp import addresses, pdu, text_encoding
 from pipeline.carriers.smpp.codes import MessageState, Tag
@@ -52,14 +52,14 @@ def receipt(
     """Return the body of the receipt for a message accepted at `taken`, in seconds since 1970."""
     now, error = state(report)
     words, tlvs = b"", b""
-    if smsc.receipts is not MadeMessageId.TLV:
+    if smsc.receipts is not ReceiptForm.TLV:
         delivered = now is MessageState.DELIVERED
         shown = text[:_SHOWN].encode("ascii", "replace").replace(b"\0", b"?")
         dates = _minute(int(taken) // 60), _minute(int(taken + report.happened) // 60)
         words = b"id:%s sub:001 dlvrd:%03d submit date:%s done date:%s stat:%s err:%03d text:%s" % (
             (message_id.encode(), delivered, *dates, NAMES[now].encode(), error, shown)
         )
-    if smsc.receipts is not MadeMessageId.TEXT:
+    if smsc.receipts is not ReceiptForm.TEXT:
         tlvs = pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, message_id.encode() + b"\0")
         tlvs += pdu.tlv(Tag.MESSAGE_STATE, bytes((now,)))
         if error:

@@ -10,7 +10,7 @@ from pipeline.dialects.robase import requests, resources, responses, templates
 from pipeline.dialects.robase.errors import refuse
 from pipeline.dialects.robase.requests import BatchRequest, RobaseMessage, SmsRequest
 from pipeline.runtime import Runtime
-from pipeline.stages.api.list_messages import ShownMessage, View, list_messages, look, recount
+from pipeline.stages.api.list_messages import ShownMessage, View, find, find_with_history, list_messages
 from pipeline.stages.api.rate_limit import Refused
 from pipeline.stages.api.response import repeat
 from pipeline.stages.api.templates import ShownTemplate, find_all
@@ -164,7 +164,7 @@ def _order(
 async def get(context: RequestContext) -> ApiResponse:
     """Answer `GET /sms/{id}`: the message and its events, or 404."""
     id_ = read_id(context.path["id"])
-    found = await context.submission.run(recount, _view(context.key), id_) if id_ else None
+    found = await context.submission.run(find_with_history, _view(context.key), id_) if id_ else None
     return responses.story(*found, context.key.currency) if found else _no_message(context)
 
 
@@ -196,7 +196,7 @@ async def take_back(context: RequestContext) -> ApiResponse:
 
 async def _look(context: RequestContext) -> ShownMessage | None:
     id_ = read_id(context.path["id"])
-    return await context.submission.run(look, _view(context.key), id_) if id_ else None
+    return await context.submission.run(find, _view(context.key), id_) if id_ else None
 
 
 def read_id(word: str) -> UUID | None:
