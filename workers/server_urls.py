@@ -5,8 +5,8 @@ from pydantic import SecretStr
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings, settings
-from workers import local_state
-from workers.local_servers import running
+from workers import generated_secrets
+from workers.running_servers import running
 
 _BROKERS = ("redis", "rediss", "amqp", "amqps", "pyamqp")
 
@@ -17,7 +17,7 @@ def with_local_servers() -> Settings:
     wanting = [name for name in ("database_url", "broker_url") if not getattr(given, name).get_secret_value()]
     found = running(given.home) if wanting else None
     update = {name: SecretStr(getattr(found, name)) for name in wanting} if found else {}
-    if not given.secret_key.get_secret_value() and (key := local_state.known_password(given.home, "secret_key")):
+    if not given.secret_key.get_secret_value() and (key := generated_secrets.known_password(given.home, "secret_key")):
         update["secret_key"] = SecretStr(key)
     return given.model_copy(update=update) if update else given
 

@@ -153,7 +153,7 @@ class ReceiptReader(Protocol):
         ...
 
 
-class ReceiptProof(Protocol):
+class ReceiptAuthenticator(Protocol):
     """Authenticates a post by its headers and URL alone, so that a forger's body is never read."""
 
     def __call__(self, carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
@@ -162,13 +162,13 @@ class ReceiptProof(Protocol):
 
 
 #: response to a carrier's post once its events are stored: status, content type and body
-Thanks = tuple[int, str, str]
+PostResponse = tuple[int, str, str]
 #: the response of kinds that define no other
-USUAL_THANKS: Thanks = (200, "application/json", '{"kept": true}')
+DEFAULT_RESPONSE: PostResponse = (200, "application/json", '{"kept": true}')
 
 
-def _usual_thanks(_carrier: str, _settings: Mapping[str, object]) -> Thanks:
-    return USUAL_THANKS
+def _default_response(_carrier: str, _settings: Mapping[str, object]) -> PostResponse:
+    return DEFAULT_RESPONSE
 
 
 def _sends_no_dlt(_settings: Mapping[str, object]) -> bool:
@@ -186,7 +186,7 @@ class HttpReceipts:
 
     read: ReceiptReader
     #: authenticates a post before its body is read
-    prove: ReceiptProof
+    authenticate: ReceiptAuthenticator
     #: settings of which one authenticates it; none: the rules in the setting `receipts` do
     secrets: tuple[str, ...] = ()
     #: whether every post is accepted while none of these is set; otherwise none is
@@ -194,7 +194,7 @@ class HttpReceipts:
     #: whether its carriers may use GET too
     by_get: bool = False
     #: returns the response to a carrier of (name, settings) once its events are stored
-    thanks: Callable[[str, Mapping[str, object]], Thanks] = _usual_thanks
+    response: Callable[[str, Mapping[str, object]], PostResponse] = _default_response
 
 
 @dataclass(frozen=True, slots=True)

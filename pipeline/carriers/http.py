@@ -109,7 +109,7 @@ def judge(ref: UUID, answer: HttpResponse) -> Attempt:
     return unknown(ref, f"http_{answer.status}")
 
 
-def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+def authenticate(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     """Authenticate a post by its token; ReceiptForged if it is wrong, False if none is configured."""
     expected = settings.get("receipt_token")
     given = posted.headers.get("authorization", "")
@@ -120,7 +120,7 @@ def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
     """Return the events in one request; ReceiptForged if its token is wrong."""
-    prove(carrier, settings, posted)
+    authenticate(carrier, settings, posted)
     return posted_receipts.read_each(
         carrier,
         posted,
@@ -137,7 +137,7 @@ def _entry(carrier: str, settings: Mapping[str, object], value: object) -> poste
 def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, object]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        **posted_receipts.name(given.get("id"), given.get("from"), given.get("to"), given.get("text")),
+        **posted_receipts.inbound_key(given.get("id"), given.get("from"), given.get("to"), given.get("text")),
         phone=posted_receipts.number(given.get("from"), "from", settings),
         sender=posted_receipts.number(given.get("to"), "to", settings),
         body=posted_receipts.text(given.get("text"), "text"),
@@ -155,7 +155,7 @@ def _receipt(carrier: str, report: Mapping[str, object]) -> posted_receipts.Entr
         key=f"{carrier_ref or ref}/{status}",
         verdict=STATUSES.get(status.lower(), ReceiptVerdict.PENDING),
         carrier_ref=carrier_ref,
-        ref=posted_receipts.ours(ref),
+        ref=posted_receipts.our_ref(ref),
         code=posted_receipts.label(report.get("code")),
         at=posted_receipts.moment(report.get("at")),
         raw=json.dumps(report, separators=(",", ":")),
@@ -166,7 +166,7 @@ def _receipt(carrier: str, report: Mapping[str, object]) -> posted_receipts.Entr
 KIND = CarrierKind(
     "http",
     make,
-    receipts=HttpReceipts(read, prove, secrets=("receipt_token",), is_trusting=True),
+    receipts=HttpReceipts(read, authenticate, secrets=("receipt_token",), is_trusting=True),
     codes={"HTTP status": REFUSALS},
     sends_dlt=reaches_no_operator,
 )

@@ -12,7 +12,7 @@ RECEIPTS, OPEN = "receipts", "open"
 PROOF = "proof"
 
 
-def proof(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> ReceiptAuthentication | None:
+def status(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> ReceiptAuthentication | None:
     """Return how a carrier's posts are authenticated; None where it posts nothing over HTTP."""
     if receipts is None:
         return None
@@ -48,10 +48,10 @@ def own(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> dict[s
     return {key: value for key, value in settings.items() if not (waived and key == RECEIPTS)}
 
 
-def demand(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> str:
+def fault(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> str:
     """Return the error for a new carrier whose posts would not be authenticated, or ""."""
     keys = receipts.secrets if receipts else ()
-    if not keys or is_waived(settings) or proof(receipts, settings) is ReceiptAuthentication.HELD:
+    if not keys or is_waived(settings) or status(receipts, settings) is ReceiptAuthentication.HELD:
         return ""
     return (
         f"its receipts come over HTTP and would not be authenticated: set {' or '.join(keys)},"

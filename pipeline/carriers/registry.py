@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from pipeline.carriers import balance_settings, home_country, http, receipt_authentication, simulated
+from pipeline.carriers import balance_polling, home_country, http, receipt_authentication, simulated
 from pipeline.carriers.contract import Carrier, CarrierKind, CarrierWithBalance, HttpReceipts, ReceiptReader
-from pipeline.carriers.smpp import kind as smpp
+from pipeline.carriers.smpp import smpp_kind as smpp
 from pipeline.carriers.vendors import africas_talking, generic, infobip, termii, twilio, vonage
 from pipeline.errors import CarrierUnknown, ConfigurationError
 from schema.vocabulary import Placement
@@ -26,14 +26,14 @@ def make(name: str, kind: str, settings: Mapping[str, object], lease: float) -> 
     found = KINDS.get(kind)
     if found is None:
         raise CarrierUnknown(f"carrier {name}: kind {kind} is none of {', '.join(sorted(KINDS))}")
-    watched, own = balance_settings.watch(name, receipt_authentication.own(found.receipts, settings))
+    watched, own = balance_polling.read(name, receipt_authentication.own(found.receipts, settings))
     if found.placement is not Placement.BOUND:  # what comes over HTTP is read without a carrier
         own = home_country.own(name, own)
     carrier = found.make(name, own)
     if watched and not isinstance(carrier, CarrierWithBalance):
         carrier.close()
         raise ConfigurationError(
-            f"carrier {name}: {balance_settings.LOW} and {balance_settings.EVERY}: kind {kind} never says what is left"
+            f"carrier {name}: {balance_polling.LOW} and {balance_polling.EVERY}: kind {kind} never says what is left"
             " to spend"
         )
     needed = round(carrier.call_deadline * CALLS_A_LEASE, 3)

@@ -80,9 +80,9 @@ class SimulatedSmsc:
     alphabet: Alphabet = Alphabet.GSM7
     echo: bool = False
     window: int = 500
-    patience: float = 10
+    retry_after: float = 10
 
-    def understood(self) -> dict[str, object]:
+    def client_settings(self) -> dict[str, object]:
         """Return the settings of an SMPP carrier that match this behaviour."""
         padded = self.ids is MessageIdFormat.PADDED
         kept = MessageIdFormat.DECIMAL if padded else self.ids
@@ -107,7 +107,7 @@ def read(carrier: str, given: Mapping[str, object]) -> SimulatedSmsc:
         alphabet=options.choice("alphabet", Alphabet, Alphabet.GSM7),
         echo=options.flag("echo"),
         window=options.whole("window", 500, 1, 10_000),
-        patience=options.number("patience", 10, 0.05, 3600),
+        retry_after=options.number("patience", 10, 0.05, 3600),
     )
     options.finish()
     return read

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from pipeline.carriers.simulator_script import TAKEN, WAITS, Script, ScriptedOutcome, ScriptStep, scripted_outcome
+from pipeline.carriers.simulator_script import ACCEPTED, WAITS, Script, ScriptedOutcome, ScriptStep, scripted_outcome
 from pipeline.errors import ConfigurationError
 
 #: throttled messages that are remembered
@@ -81,7 +81,7 @@ class Oracle:
     def judge(self, ref: str, to: str, text: str, now: float) -> OracleDecision:
         """Decide on one message at `now` (seconds since 1970); it is logged once `write_down` returns."""
         turn = self.decide(ref, to, now)
-        decision = OracleDecision(turn, f"{self.number():x}" if turn.word in TAKEN else None)
+        decision = OracleDecision(turn, f"{self.number():x}" if turn.word in ACCEPTED else None)
         self.record(ref, text, decision, now)
         return decision
 

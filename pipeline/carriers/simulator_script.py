@@ -92,7 +92,7 @@ class ReportPlan(StrEnum):
 
 
 #: outcomes in which the carrier has the message, whatever it responds
-TAKEN = frozenset(
+ACCEPTED = frozenset(
     {
         ScriptedOutcome.ACCEPT,
         ScriptedOutcome.GATEWAY_TIMEOUT,
@@ -168,7 +168,7 @@ class Script:
     """The parsed script of a simulated carrier."""
 
     outcomes: Chances[ScriptedOutcome]
-    courses: Chances[ReportPlan]
+    report_plans: Chances[ReportPlan]
     #: seconds from accepting a message to its receipt: minimum and maximum
     delay: tuple[float, float] = (0.1, 0.1)
     #: sent with each receipt, for authentication
@@ -207,7 +207,7 @@ def scripted_outcome(script: Script, ref: str, to: str, waited: int = 0) -> Scri
 
 def reports(script: Script, ref: str, to: str) -> list[Report]:
     """Return the receipts of an accepted message, in the order they are sent."""
-    turn = script.courses.draw(ref, to)
+    turn = script.report_plans.draw(ref, to)
     low, high = script.delay
     after = low + (high - low) * int.from_bytes(blake2b(ref.encode(), digest_size=2).digest(), "big") / 2**16
     delivered = Report(after, after, ReceiptVerdict.DELIVERED)
@@ -252,7 +252,7 @@ def read(carrier: str, given: Mapping[str, object]) -> Script:
         down=down,
         smpp=simulated_smsc.read(carrier, smpp),
         outcomes=_chances(carrier, "", ScriptStep(ScriptedOutcome.ACCEPT), rest, f"{seed}/{carrier}"),
-        courses=_chances(
+        report_plans=_chances(
             carrier, "receipts.", ScriptStep(ReportPlan.DELIVERED), receipts, f"{seed}/{carrier}/receipts"
         ),
     )

@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 __all__ = [
     "CarrierRow",
     "ReceiptForged",
+    "authenticate",
     "called",
     "keep",
     "methods",
-    "prove",
     "read",
+    "response",
     "senders",
-    "thanks",
 ]
 
 
@@ -55,9 +55,9 @@ def methods(sender: CarrierRow) -> frozenset[str]:
     return frozenset({"POST", "GET"} if _receipts(sender).by_get else {"POST"})
 
 
-def thanks(sender: CarrierRow) -> tuple[int, str, str]:
+def response(sender: CarrierRow) -> tuple[int, str, str]:
     """Return the response that a carrier expects when all is stored: HTTP status, content type and body."""
-    return _receipts(sender).thanks(sender.name, sender.settings)
+    return _receipts(sender).response(sender.name, sender.settings)
 
 
 def called(sender: CarrierRow, raw_path: str, otherwise: str) -> str:
@@ -66,7 +66,7 @@ def called(sender: CarrierRow, raw_path: str, otherwise: str) -> str:
     return urls.called(configured if isinstance(configured, str) else "", raw_path, otherwise)
 
 
-def prove(sender: CarrierRow, posted: Posted) -> bool:
+def authenticate(sender: CarrierRow, posted: Posted) -> bool:
     """Return whether headers and URL authenticate a post; False: the body must. ReceiptForged: authentication failed.
 
     ConfigurationError: the carrier's settings cannot be decrypted. ValueError: malformed.
@@ -74,7 +74,7 @@ def prove(sender: CarrierRow, posted: Posted) -> bool:
     if is_sealed(sender.settings):
         raise ConfigurationError(f"carrier {sender.name}: its settings cannot be read under this POSTROAD_SECRET_KEY")
     try:
-        return _receipts(sender).prove(sender.name, sender.settings, posted)
+        return _receipts(sender).authenticate(sender.name, sender.settings, posted)
     except (AttributeError, TypeError) as error:
         raise ValueError(f"a field is not of the form it has: {type(error).__name__}") from None
 

@@ -10,8 +10,8 @@ from uuid import UUID
 from pipeline.rules.lifecycle import outweighs
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import ledger, message_parts, messages, receipts
-from pipeline.store.id_spellings import match_spellings
 from pipeline.store.message_parts import JudgedParts
+from pipeline.store.receipt_id_matching import match_spellings
 from pipeline.store.receipts import Matched, ReceiptKey
 from pipeline.transitions import final_statuses
 from schema.carriage import Receipt

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.runtime import Runtime
-from pipeline.store import dead_letters, id_spellings, receipts
+from pipeline.store import dead_letters, receipt_id_matching, receipts
 from schema.carriage import SuspectedReceipt
 
 
@@ -20,7 +20,7 @@ def suspect(rt: Runtime, suspects: Sequence[SuspectedReceipt]) -> int:
             (each.receipt.carrier, None if it.message else each.receipt.carrier_ref)
             for each, it in zip(suspects, found, strict=True)
         ]
-        otherwise = id_spellings.assigned(conn, named, rt.now())
+        otherwise = receipt_id_matching.assigned(conn, named, rt.now())
         known = [each.letter for at, each in enumerate(suspects) if found[at].message or at in otherwise]
         dead_letters.add(conn, rt.vault_or_none, rt.new_ids(), known)
     return len(known)

@@ -87,15 +87,15 @@ local function watch(key)
     return 1, math.max(open - now, 0)
 end
 
-local function ask(key, patience)
+local function ask(key, timeout)
     local _, _, _, open, _, probe = numbers(key)
     if open == 0 then
         return 0, 0
     elseif now < open or (now < probe and redis.call('HGET', key, 'ticket') ~= '1') then
         return 1, math.max(open, probe) - now
     end
-    write(key, 'probe', string.format('%.0f', now + patience), 'ticket', 0)
-    return 2, patience
+    write(key, 'probe', string.format('%.0f', now + timeout), 'ticket', 0)
+    return 2, timeout
 end
 
 for place, key in ipairs(KEYS) do

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.store import id_spellings
+from pipeline.store import receipt_id_matching
 from pipeline.store.messages import Span
 from schema.vocabulary import DeadLetterSource
 
@@ -83,7 +83,7 @@ def without_receipt(conn: Connection, spans: Sequence[Span], lately: float) -> l
         return []
     params = {**_bounds(spans), "sources": _SOURCES, "lately": lately}
     taken = [(id_, name, ref) for id_, name, ref in conn.exec_driver_sql(_WITHOUT_RECEIPT, params)]
-    named = id_spellings.named_by_receipts(conn, taken)
+    named = receipt_id_matching.named_by_receipts(conn, taken)
     return [id_ for id_, _, _ in taken if id_ not in named]
 
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from pipeline.carriers.contract import Carrier, NotingCarrier
-from pipeline.carriers.simulator_script import TAKEN, ScriptedOutcome
+from pipeline.carriers.simulator_script import ACCEPTED, ScriptedOutcome
 from schema.carriage import Attempt, Parcel
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, Outcome
@@ -166,7 +166,7 @@ class Conformance:
         assert (attempt.code is None) == (attempt.outcome is Outcome.ACCEPTED)
         # throttled messages may be retried within the call
         [*earlier, line] = rig.log()
-        assert (line["decision"].partition(":")[0], line["taken"]) == (scripted, scripted in TAKEN)
+        assert (line["decision"].partition(":")[0], line["taken"]) == (scripted, scripted in ACCEPTED)
         assert scripted in (ScriptedOutcome.THROTTLE, ScriptedOutcome.QUEUE_FULL) or earlier == []
 
     def test_one_parcel_s_fate_is_not_its_neighbour_s(self, rig: Rig) -> None:

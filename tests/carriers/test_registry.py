@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
-from pipeline.carriers.receipt_authentication import demand, proof
+from pipeline.carriers.receipt_authentication import fault, status
 from pipeline.carriers.registry import KINDS, http_receipts, make, receipt_reader
 from pipeline.errors import CarrierUnknown, ConfigurationError
 from schema.carriage import CarrierEvents, Posted, Receipt, ReceiptAuthentication
@@ -100,9 +100,9 @@ def test_how_a_carriers_posts_are_proved(
     kind: str, settings: Any, expected: ReceiptAuthentication | None, lacks: str
 ) -> None:
     receipts = http_receipts(kind)
-    assert proof(receipts, settings) is expected
-    assert lacks in demand(receipts, settings)
-    assert bool(demand(receipts, settings)) == bool(lacks)
+    assert status(receipts, settings) is expected
+    assert lacks in fault(receipts, settings)
+    assert bool(fault(receipts, settings)) == bool(lacks)
 
 
 def test_the_waiver_is_no_setting_of_the_kind_s() -> None:

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from pipeline.carriers.simulator_script import (
-    TAKEN,
+    ACCEPTED,
     USUAL,
     ReportPlan,
     ScriptedOutcome,
@@ -62,7 +62,7 @@ def test_a_number_s_last_digits_win_and_the_longest_first() -> None:
 
 
 def test_a_message_is_taken_or_not_whatever_we_hear() -> None:
-    assert set(ScriptedOutcome) - TAKEN == {
+    assert set(ScriptedOutcome) - ACCEPTED == {
         ScriptedOutcome.REFUSE,
         ScriptedOutcome.REFUSE_TRANSIENT,
         ScriptedOutcome.THROTTLE,

@@ -80,7 +80,7 @@ def test_each_message_moves_once_and_to_where_its_script_says(
 def _expected(installation: Installation, script: Script) -> Mapping[UUID, str]:
     """Return each message's last status, as its script wants it."""
     found = installation.rows("SELECT id, phone FROM messages")
-    return {id_: ENDS.get(script.courses.draw(str(id_), phone).word, "delivered") for id_, phone in found}
+    return {id_: ENDS.get(script.report_plans.draw(str(id_), phone).word, "delivered") for id_, phone in found}
 
 
 def _await_rest(installation: Installation) -> int:

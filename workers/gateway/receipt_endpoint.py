@@ -133,14 +133,14 @@ class ReceiptEndpoint:
         headers = {name.lower(): value for name, value in request.headers.items()}
         url = receive.called(sender, request.raw_path, f"{request.scheme}://{request.headers.get('Host', '')}")
         posted = Posted(request.method, url, headers, b"")
-        if receive.prove(sender, posted):
+        if receive.authenticate(sender, posted):
             with self._memory_limit.load(carrier) as set_size:
                 await self._take(sender, replace(posted, body=await body.read(LARGEST, set_size)))
         else:
             with self._room.share(carrier) as share:
                 posted = replace(posted, body=await body.read_unauthenticated(LARGEST, share))
             await self._take(sender, posted)
-        status, kind, text = receive.thanks(sender)
+        status, kind, text = receive.response(sender)
         return web.Response(status=status, text=text, content_type=kind)
 
     async def _take(self, sender: CarrierRow, posted: Posted) -> None:

@@ -4,9 +4,9 @@ It posts through a pool of connections, one request at a time on each, and never
 redirects, keeps no cookies, uses no proxy. Why not aiohttp: docs/decisions/0004-http-carriers.md.
 """
 
-from pipeline.carriers.http1.answer_wait import retry_after
 from pipeline.carriers.http1.connection import Address, HttpFault, HttpResponse, request
 from pipeline.carriers.http1.connection_pool import FUSE, ConnectionPool, HttpClient, new_event_loop
+from pipeline.carriers.http1.retry_after_header import retry_after
 
 __all__ = [
     "FUSE",

@@ -88,7 +88,7 @@ class BindPool:
             if keeper.command is not command:
                 keeper.command = command
                 if keeper.session:
-                    self._task(keeper.session.leave())
+                    self._task(keeper.session.unbind())
         for command in commands[len(self.keepers) :]:
             keeper = KeptBind(command)
             self.keepers.append(keeper)
@@ -127,7 +127,7 @@ class BindPool:
             if keeper.state is not KeptBindState.BOUND and keeper.task:
                 keeper.task.cancel()
         await self._handler.close()
-        await asyncio.gather(*(keeper.session.leave() for keeper in self.keepers if keeper.session))
+        await asyncio.gather(*(keeper.session.unbind() for keeper in self.keepers if keeper.session))
         tasks = [keeper.task for keeper in self.keepers if keeper.task]
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -213,7 +213,7 @@ class BindPool:
         keeper.session, keeper.state = session, KeptBindState.BOUND
         log.info("carrier %s: a bind is up", self.carrier)
         if keeper.command is not command:
-            self._task(session.leave())
+            self._task(session.unbind())
         self._serve()
         code = await session.over
         keeper.session = None

@@ -139,7 +139,7 @@ class Session(asyncio.Protocol):
         whole: list[bytes] = []
         for request in requests:
             sequence = self._next()
-            request.call.hand_over(request, until)
+            request.call.note_sent(request, until)
             self._open[sequence] = request
             whole.append(pdu.pdu(request.command, sequence, request.body))
         self._transport.write(b"".join(whole))
@@ -151,7 +151,7 @@ class Session(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.write(octets)
 
-    async def leave(self) -> None:
+    async def unbind(self) -> None:
         """Wait for outstanding responses, unbind and close; return when the connection is closed."""
         self.leaving = True
         if self._open and not self.over.done():
@@ -233,7 +233,7 @@ class Session(asyncio.Protocol):
             return
         request.again = status
         request.throttled += 1
-        request.call.keep_back(request)
+        request.call.note_throttled(request)
         again.append(request)
 
     def _measure(self, taken: int, throttled: list[Request]) -> None:
@@ -272,7 +272,7 @@ class Session(asyncio.Protocol):
         command, status, sequence, body = frame
         nack = command == CommandId.GENERIC_NACK
         if self._bind and (nack or command in _BIND_RESPS):
-            self._bound_by(frame, *self._bind[:2])
+            self._handle_bind_resp(frame, *self._bind[:2])
             return
         request = self._open.get(sequence)
         if request and (nack or command == request.command | RESPONSE):
@@ -295,7 +295,7 @@ class Session(asyncio.Protocol):
         if status or command == _SUBMIT_RESP:
             self._line.late(ref, status or pdu.read_submit_resp(body))
 
-    def _bound_by(self, frame: Frame, command: int, sequence: int) -> None:
+    def _handle_bind_resp(self, frame: Frame, command: int, sequence: int) -> None:
         """Accept any bind_resp as the response to our bind: no other request is open. Deviations become diagnostics."""
         answer, status, number, _ = frame
         nack = answer == CommandId.GENERIC_NACK

@@ -190,12 +190,12 @@ class SubmitExchange:
             at, parts = at + 1, 0
         return message
 
-    def hand_over(self, request: Request, until: float) -> None:
+    def note_sent(self, request: Request, until: float) -> None:
         """Note that a request is being sent, and when it times out."""
         request.until = until
         self._notes.submitting(request.message.place)
 
-    def keep_back(self, request: Request) -> None:
+    def note_throttled(self, request: Request) -> None:
         """Note that a request was throttled; its message is not submitted if no other part of it is."""
         request.until = 0.0
         message = request.message

@@ -42,8 +42,8 @@ from pipeline.carriers.vendors.vendor_client import (
     refused,
     secret,
     throttled,
-    unclear,
     unknown,
+    unknown_response,
 )
 from pipeline.rules.routing.retryable import may_another_help
 from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
@@ -51,7 +51,7 @@ from schema.refusals import RefusalReason
 from schema.vocabulary import ReceiptVerdict
 
 #: statusCodes of accepted recipients: Processed, Sent, Queued
-TAKEN = frozenset({100, 101, 102})
+ACCEPTED = frozenset({100, 101, 102})
 #: reason of each other statusCode; one that is missing here has an unknown outcome
 CODES: dict[int, RefusalReason] = {
     401: RefusalReason.ACCOUNT,  # RiskHold
@@ -151,12 +151,12 @@ def judge(ref: UUID, answer: HttpResponse) -> Attempt:
         return refused(ref, reason, None, answer)
     data = posted_receipts.part(posted_receipts.parsed(answer.body), "SMSMessageData")
     if answer.status not in (200, 201) or not isinstance(data, dict):
-        return unclear(ref, answer)
-    code = posted_receipts.whole(posted_receipts.part(data, "Recipients", 0, "statusCode"))
+        return unknown_response(ref, answer)
+    code = posted_receipts.integer(posted_receipts.part(data, "Recipients", 0, "statusCode"))
     if code is None:
         word = str(data.get("Message"))
-        return refused(ref, WORDS[word], word, answer) if word in WORDS else unclear(ref, answer)
-    if code in TAKEN:
+        return refused(ref, WORDS[word], word, answer) if word in WORDS else unknown_response(ref, answer)
+    if code in ACCEPTED:
         given = posted_receipts.part(data, "Recipients", 0, "messageId")
         return accepted(ref, None if given == "None" else given)
     reason = CODES.get(code, RefusalReason.IN_DOUBT)
@@ -171,12 +171,12 @@ def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
     return money(amount, currency)
 
 
-prove = posted_receipts.shows_token
+authenticate = posted_receipts.has_token
 
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
     """Return the receipt, inbound message or opt-out in one request; ReceiptForged if its token is wrong."""
-    posted_receipts.prove_token(carrier, settings, posted)
+    posted_receipts.check_token(carrier, settings, posted)
     return posted_receipts.read_each(
         carrier, posted, lambda: [posted_receipts.report(posted)], partial(_entry, carrier, settings)
     )
@@ -190,8 +190,8 @@ def _entry(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any
 
 def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
     message, status = (
-        posted_receipts.needed(given.get("id"), "id"),
-        posted_receipts.needed(given.get("status"), "status"),
+        posted_receipts.required(given.get("id"), "id"),
+        posted_receipts.required(given.get("status"), "status"),
     )
     verdict = STATUSES.get(status.lower(), ReceiptVerdict.PENDING)
     failed = verdict is ReceiptVerdict.FAILED
@@ -205,7 +205,7 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
         ref=None,
         code=code,
         at=None,
-        raw=posted_receipts.kept(given, _KEPT),
+        raw=posted_receipts.stored_fields(given, _KEPT),
         retryable=failed and may_another_help(_BY_SMALL.get((code or "").lower())),
     )
     return posted_receipts.checked(receipt, status.lower() in STATUSES)
@@ -214,7 +214,7 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
 def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        **posted_receipts.name(given.get("id"), given.get("from"), given.get("to"), given.get("text")),
+        **posted_receipts.inbound_key(given.get("id"), given.get("from"), given.get("to"), given.get("text")),
         phone=posted_receipts.number(given.get("from"), "from", settings),
         sender=posted_receipts.number(given.get("to"), "to", settings),
         body=posted_receipts.text(given.get("text"), "text"),
@@ -238,7 +238,7 @@ def _opt_out(carrier: str, settings: Mapping[str, object], given: Mapping[str, A
 KIND = CarrierKind(
     "africas_talking",
     make,
-    receipts=HttpReceipts(read, prove, secrets=("receipt_token",)),
+    receipts=HttpReceipts(read, authenticate, secrets=("receipt_token",)),
     codes={
         "statusCode": CODES,
         "Message": WORDS,

@@ -48,8 +48,8 @@ from pipeline.carriers.vendors.vendor_client import (
     seconds_left,
     secret,
     throttled,
-    unclear,
     unknown,
+    unknown_response,
 )
 from pipeline.rules.routing.retryable import may_another_help
 from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
@@ -59,7 +59,7 @@ from schema.vocabulary import Outcome, ReceiptVerdict, UnknownAbility
 #: limits of the validity period, in seconds
 VALIDITY = (30, 172_800)
 #: status groups that mean accepted
-TAKEN = frozenset({1, 3})
+ACCEPTED = frozenset({1, 3})
 #: reason of each other status, in responses and receipts; one that is missing here means unknown in a response,
 #: and in a receipt that no other carrier helps
 REJECTIONS: dict[int, RefusalReason] = {
@@ -143,7 +143,7 @@ def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
         line,
         partial(write, line.head("/sms/3/messages", headers), called, registered),
         judge,
-        question=StatusQuery(question, partial(reported, trusted)),
+        question=StatusQuery(question, partial(judge_status, trusted)),
         balance_query=BalanceQuery(line.get("/account/1/balance", headers), read_balance),
     )
 
@@ -180,7 +180,7 @@ def judge(ref: UUID, answer: HttpResponse) -> Attempt:
     error = posted_receipts.part(body, "requestError", "serviceException") or body
     code = posted_receipts.part(error, "messageId") or posted_receipts.part(error, "errorCode")
     if answer.status not in REFUSALS or code is None:
-        return unclear(ref, answer)
+        return unknown_response(ref, answer)
     found = [FIELDS[name] for name in _wrong(error) if name in FIELDS] if answer.status == 400 else []
     return refused(ref, found[0] if found else REFUSALS[answer.status], code, answer)
 
@@ -195,7 +195,7 @@ def _wrong(error: object) -> Iterator[str]:
         yield ".".join(steps[steps.index("messages") + 1 :] if "messages" in steps else steps)
 
 
-def reported(trusted: bool, ref: UUID, answer: HttpResponse) -> Attempt:
+def judge_status(trusted: bool, ref: UUID, answer: HttpResponse) -> Attempt:
     """Return the attempt for the message with our reference `ref`, by the logs."""
     results = posted_receipts.part(posted_receipts.parsed(answer.body), "results")
     if answer.status != 200 or not isinstance(results, list):
@@ -203,14 +203,14 @@ def reported(trusted: bool, ref: UUID, answer: HttpResponse) -> Attempt:
     if not results:
         return Attempt(ref, Outcome.NOT_WRITTEN if trusted else Outcome.UNKNOWN, code="not_in_the_log")
     status = posted_receipts.part(results, 0, "status")
-    if posted_receipts.whole(posted_receipts.part(status, "groupId")) in (1, 2, 3, 4):
+    if posted_receipts.integer(posted_receipts.part(status, "groupId")) in (1, 2, 3, 4):
         return accepted(ref, posted_receipts.part(results, 0, "messageId"))
     return _of_status(ref, status, None, answer)
 
 
 def _of_status(ref: UUID, status: object, message: object, answer: HttpResponse) -> Attempt:
-    id_ = posted_receipts.whole(posted_receipts.part(status, "id"))
-    if posted_receipts.whole(posted_receipts.part(status, "groupId")) in TAKEN:
+    id_ = posted_receipts.integer(posted_receipts.part(status, "id"))
+    if posted_receipts.integer(posted_receipts.part(status, "groupId")) in ACCEPTED:
         return accepted(ref, message)
     if id_ is None:
         return unknown(ref, "unreadable")
@@ -224,19 +224,19 @@ def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
     return money(posted_receipts.part(body, "balance"), posted_receipts.part(body, "currency"))
 
 
-def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+def authenticate(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     """Authenticate a post by its headers or URL; ReceiptForged if they are wrong, False where that is waived."""
     user = posted_receipts.setting(settings, "receipt_username")
     if not user:
-        return posted_receipts.shows_token(carrier, settings, posted)
+        return posted_receipts.has_token(carrier, settings, posted)
     expected = basic(user, posted_receipts.setting(settings, "receipt_password"))
-    posted_receipts.prove(carrier, expected, posted.headers.get("authorization", ""), "receipt_username")
+    posted_receipts.check_secret(carrier, expected, posted.headers.get("authorization", ""), "receipt_username")
     return True
 
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
     """Return the receipts and inbound messages in one request; ReceiptForged if authentication fails."""
-    prove(carrier, settings, posted)
+    authenticate(carrier, settings, posted)
     results = partial(_results, posted)
     return posted_receipts.read_each(carrier, posted, results, partial(_entry, carrier, settings))
 
@@ -254,25 +254,25 @@ def _entry(carrier: str, settings: Mapping[str, object], value: object) -> poste
 
 def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
     message, status, error = (
-        posted_receipts.needed(given.get("messageId"), "messageId"),
+        posted_receipts.required(given.get("messageId"), "messageId"),
         given["status"],
         given.get("error"),
     )
-    group, id_ = _group(status), posted_receipts.whole(posted_receipts.part(status, "id"))
+    group, id_ = _group(status), posted_receipts.integer(posted_receipts.part(status, "id"))
     if group is None:
         raise ValueError("status.groupId must be a number")
     verdict = ReceiptVerdict.PENDING if id_ == DELIVERED_TO_OPERATOR else GROUPS.get(group, ReceiptVerdict.PENDING)
     failed = verdict is ReceiptVerdict.FAILED
-    at_fault = error if posted_receipts.whole(posted_receipts.part(error, "id")) else status
+    at_fault = error if posted_receipts.integer(posted_receipts.part(error, "id")) else status
     receipt = Receipt(
         carrier=carrier,
         key=f"{message}/{group if id_ is None else id_}",
         verdict=verdict,
         carrier_ref=message,
-        ref=posted_receipts.ours(given.get("callbackData")) or posted_receipts.ours(message),
+        ref=posted_receipts.our_ref(given.get("callbackData")) or posted_receipts.our_ref(message),
         code=posted_receipts.label(posted_receipts.part(at_fault, "name")) if failed else None,
         at=posted_receipts.moment(given.get("doneAt")),
-        raw=posted_receipts.kept({**given, "status": id_, "error": posted_receipts.part(error, "id")}, _KEPT),
+        raw=posted_receipts.stored_fields({**given, "status": id_, "error": posted_receipts.part(error, "id")}, _KEPT),
         retryable=failed and may_another_help(_reason(id_, error)),
     )
     return posted_receipts.checked(receipt, group in GROUPS)
@@ -280,16 +280,16 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
 
 def _group(status: object) -> int | None:
     """Return the group of a status, by its name where it has no number."""
-    group = posted_receipts.whole(posted_receipts.part(status, "groupId"))
+    group = posted_receipts.integer(posted_receipts.part(status, "groupId"))
     return GROUP_NAMES.get(str(posted_receipts.part(status, "groupName")).upper()) if group is None else group
 
 
 def _reason(status: int | None, error: object) -> RefusalReason | None:
     """Return why a delivery failed: by its error, if there is one, else by its status."""
-    group = posted_receipts.whole(posted_receipts.part(error, "groupId"))
-    if not posted_receipts.whole(posted_receipts.part(error, "id")) or group not in ERROR_GROUPS:
+    group = posted_receipts.integer(posted_receipts.part(error, "groupId"))
+    if not posted_receipts.integer(posted_receipts.part(error, "id")) or group not in ERROR_GROUPS:
         return REJECTIONS.get(status) if status is not None else None
-    if group == _OPERATOR and posted_receipts.truth(posted_receipts.part(error, "permanent")) is not False:
+    if group == _OPERATOR and posted_receipts.boolean(posted_receipts.part(error, "permanent")) is not False:
         return None
     return ERROR_GROUPS[group]
 
@@ -297,7 +297,7 @@ def _reason(status: int | None, error: object) -> RefusalReason | None:
 def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        **posted_receipts.name(given.get("messageId"), given.get("from"), given.get("to"), given.get("text")),
+        **posted_receipts.inbound_key(given.get("messageId"), given.get("from"), given.get("to"), given.get("text")),
         phone=posted_receipts.number(given.get("from"), "from", settings),
         sender=posted_receipts.number(given.get("to"), "to", settings),
         body=posted_receipts.text(given.get("text"), "text"),
@@ -308,7 +308,7 @@ def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, A
 KIND = CarrierKind(
     "infobip",
     make,
-    receipts=HttpReceipts(read, prove, secrets=("receipt_token", "receipt_username")),
+    receipts=HttpReceipts(read, authenticate, secrets=("receipt_token", "receipt_username")),
     codes={
         "status.id, receipt too": REJECTIONS,
         "HTTP status": REFUSALS,

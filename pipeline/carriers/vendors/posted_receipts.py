@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from pipeline.carriers import home_country
 from pipeline.carriers.contract import ReceiptForged
 from pipeline.carriers.receipt_authentication import is_waived
-from pipeline.carriers.vendors.scalar_parsers import decoded, label, moment, parsed, spelt, truth, whole, word
+from pipeline.carriers.vendors.scalar_parsers import boolean, decoded, integer, label, moment, parsed, spelt, word
 from pipeline.rules.consent.consent_numbers import of_mobile
 from pipeline.rules.text.text_codings import UCS2
 from schema.carriage import CarrierEvents, Inbound, Posted, Receipt
@@ -24,33 +24,33 @@ from schema.vocabulary import DeadLetterSource
 __all__ = [
     "MOST_FIELDS",
     "at",
+    "boolean",
+    "check_any_mac",
+    "check_mac",
+    "check_secret",
+    "check_token",
     "checked",
     "entries",
     "entry",
     "fields",
-    "kept",
+    "inbound_key",
+    "integer",
     "label",
     "mac",
     "moment",
-    "name",
-    "needed",
     "number",
-    "ours",
+    "our_ref",
     "parsed",
     "part",
     "place",
-    "prove",
-    "prove_any_mac",
-    "prove_mac",
-    "prove_token",
     "query",
     "read_each",
     "report",
+    "required",
     "setting",
     "spelt",
+    "stored_fields",
     "text",
-    "truth",
-    "whole",
     "word",
 ]
 
@@ -118,7 +118,7 @@ def at(value: object, path: str) -> Any:
     return value
 
 
-def needed(value: object, what: str) -> str:
+def required(value: object, what: str) -> str:
     """Return a short printable text; ValueError where there is none."""
     found = word(value, what)
     if found is None:
@@ -136,7 +136,7 @@ def text(value: object, what: str) -> str:
 
 def number(value: object, what: str, settings: Mapping[str, object]) -> str:
     """Return a number in canonical form, dialled in the carrier's home country; a short code or a name unchanged."""
-    return of_mobile(needed(value, what), home_country.of(settings))
+    return of_mobile(required(value, what), home_country.of(settings))
 
 
 class InboundKey(TypedDict):
@@ -146,7 +146,7 @@ class InboundKey(TypedDict):
     is_doubtful: bool
 
 
-def name(id_: object, *said: object) -> InboundKey:
+def inbound_key(id_: object, *said: object) -> InboundKey:
     """Return a message's id as its key; without an id a digest of its content, which is a doubtful key.
 
     Vendors seldom leave ids out, but a STOP must not be lost for that. ValueError where an id cannot be
@@ -173,7 +173,7 @@ def place(ref: object, part: object, of: object, text: object) -> PostedPart:
 
     The reference may be any text. A part numbered one of one is not a part.
     """
-    number, count = whole(part), whole(of)
+    number, count = integer(part), integer(of)
     if number is None or count is None or not 1 <= number <= count <= MOST_PARTS or count < 2 or ref in (None, ""):
         return PostedPart(part_ref=None, part=None, of=None, octets=None, coding=None)
     octets = text.encode(UCS2, "surrogatepass") if isinstance(text, str) else b""
@@ -181,7 +181,7 @@ def place(ref: object, part: object, of: object, text: object) -> PostedPart:
     return PostedPart(part_ref=crc & _INT4, part=number, of=count, octets=octets, coding=UCS2)
 
 
-def ours(value: object) -> UUID | None:
+def our_ref(value: object) -> UUID | None:
     """Return our reference; None for anything else."""
     try:
         return UUID(value.strip()) if isinstance(value, str) else None
@@ -189,7 +189,7 @@ def ours(value: object) -> UUID | None:
         return None
 
 
-def kept(given: Mapping[str, Any], names: Sequence[str]) -> str:
+def stored_fields(given: Mapping[str, Any], names: Sequence[str]) -> str:
     """Return the named fields of a report as JSON: no phone number, and no text."""
     return json.dumps({name: given[name] for name in names if given.get(name) is not None}, separators=(",", ":"))
 
@@ -273,27 +273,27 @@ def setting(settings: Mapping[str, object], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def prove_token(carrier: str, settings: Mapping[str, object], posted: Posted) -> None:
+def check_token(carrier: str, settings: Mapping[str, object], posted: Posted) -> None:
     """Compare the URL's `token` with `receipt_token`; ReceiptForged if it is wrong, or none is set and none waived."""
     if is_waived(settings) and not setting(settings, "receipt_token"):
         return
-    prove(carrier, setting(settings, "receipt_token"), query(posted).get("token", ""), "receipt_token")
+    check_secret(carrier, setting(settings, "receipt_token"), query(posted).get("token", ""), "receipt_token")
 
 
-def shows_token(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+def has_token(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     """Tell whether the URL's token authenticates a post; ReceiptForged as `prove_token`, False where it is waived."""
-    prove_token(carrier, settings, posted)
+    check_token(carrier, settings, posted)
     return bool(setting(settings, "receipt_token"))
 
 
-def is_signed(carrier: str, posted: Posted, header: str) -> bool:
+def require_signature(carrier: str, posted: Posted, header: str) -> bool:
     """Return False: a signature is over the body; ReceiptForged if there is none."""
     if not posted.headers.get(header):
         raise ReceiptForged(f"carrier {carrier}: the receipt is not signed")
     return False
 
 
-def prove(carrier: str, expected: str, given: str, key: str) -> None:
+def check_secret(carrier: str, expected: str, given: str, key: str) -> None:
     """Compare a secret with the expected one; ReceiptForged if it differs, or none is expected."""
     if not expected:
         raise ReceiptForged(f"carrier {carrier}: set {key}: without it receipts cannot be authenticated")
@@ -305,14 +305,14 @@ def _is_same(expected: str, given: str) -> bool:
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
 
 
-def prove_mac(
+def check_mac(
     carrier: str, secret: str, key: str, message: bytes, given: str, *, algorithm: str, spelling: str = "hex"
 ) -> None:
     """Compare a signature with the HMAC of a message under the setting `key`; ReceiptForged if it differs."""
-    prove_any_mac(carrier, secret, key, (message,), given, algorithm=algorithm, spelling=spelling)
+    check_any_mac(carrier, secret, key, (message,), given, algorithm=algorithm, spelling=spelling)
 
 
-def prove_any_mac(
+def check_any_mac(
     carrier: str,
     secret: str,
     key: str,
@@ -325,7 +325,7 @@ def prove_any_mac(
     """Compare a signature with the HMACs of the messages that may be signed; ReceiptForged if none matches."""
     macs = (mac(algorithm, secret, message, spelling) for message in messages) if secret else iter(())
     if not any(_is_same(expected, given) for expected in macs):
-        prove(carrier, secret, "", key)
+        check_secret(carrier, secret, "", key)
 
 
 def mac(algorithm: str, secret: str, message: bytes, spelling: str = "hex") -> str:

@@ -94,14 +94,14 @@ def label(value: object) -> str | None:
         return None
 
 
-def whole(value: object) -> int | None:
+def integer(value: object) -> int | None:
     """Return a whole number from a number or text; None otherwise."""
     found = spelt(value)
     found = found.strip() if found else ""
     return int(found.partition(".")[0]) if _WHOLE.fullmatch(found) else None
 
 
-def truth(value: object) -> bool | None:
+def boolean(value: object) -> bool | None:
     """Return a boolean from a boolean, number or text; None otherwise."""
     return _TRUTHS.get((spelt(value) or "").strip().lower())
 

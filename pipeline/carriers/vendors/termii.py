@@ -41,7 +41,7 @@ from pipeline.carriers.vendors.vendor_client import (
     refused,
     secret,
     throttled,
-    unclear,
+    unknown_response,
 )
 from pipeline.rules.routing.retryable import may_another_help
 from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
@@ -140,7 +140,7 @@ def judge(ref: UUID, answer: HttpResponse) -> Attempt:
     if answer.status == 429:
         return throttled(ref, answer)
     if answer.status not in REFUSALS or not isinstance(body, dict):
-        return unclear(ref, answer)
+        return unknown_response(ref, answer)
     return refused(ref, reason or _at_fault(body) or REFUSALS[answer.status], code, answer)
 
 
@@ -158,11 +158,11 @@ def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
     return money(posted_receipts.part(body, "balance"), posted_receipts.part(body, "currency"))
 
 
-def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+def authenticate(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     """Return False: the signature is over the body; ReceiptForged if there is none."""
     if is_waived(settings) and not posted_receipts.setting(settings, "secret_key"):
         return False
-    return posted_receipts.is_signed(carrier, posted, "x-termii-signature")
+    return posted_receipts.require_signature(carrier, posted, "x-termii-signature")
 
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
@@ -172,7 +172,7 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Carrie
         posted.headers.get("x-termii-signature", "").lower(),
     )
     if key or not is_waived(settings):
-        posted_receipts.prove_mac(carrier, key, "secret_key", posted.body, given_mac, algorithm="sha512")
+        posted_receipts.check_mac(carrier, key, "secret_key", posted.body, given_mac, algorithm="sha512")
     return posted_receipts.read_each(
         carrier,
         posted,
@@ -192,8 +192,8 @@ def _entry(carrier: str, settings: Mapping[str, object], value: object) -> poste
 
 
 def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
-    message, status = posted_receipts.needed(given.get("message_id"), "message_id"), _plain(given.get("status"))
-    word, verdict = posted_receipts.needed(status, "status"), STATUSES.get(status, ReceiptVerdict.PENDING)
+    message, status = posted_receipts.required(given.get("message_id"), "message_id"), _plain(given.get("status"))
+    word, verdict = posted_receipts.required(status, "status"), STATUSES.get(status, ReceiptVerdict.PENDING)
     failed = verdict is ReceiptVerdict.FAILED
     receipt = Receipt(
         carrier=carrier,
@@ -203,7 +203,7 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
         ref=None,
         code=word.replace(" ", "_") if failed else None,
         at=posted_receipts.moment(given.get("sent_at")),
-        raw=posted_receipts.kept(given, _KEPT),
+        raw=posted_receipts.stored_fields(given, _KEPT),
         retryable=failed and may_another_help(FAILURES.get(word)),
     )
     return posted_receipts.checked(receipt, word in STATUSES)
@@ -212,7 +212,7 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
 def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        **posted_receipts.name(
+        **posted_receipts.inbound_key(
             given.get("message_id"), given.get("sender"), given.get("receiver"), given.get("message")
         ),
         phone=posted_receipts.number(given.get("sender"), "sender", settings),
@@ -229,7 +229,7 @@ def _plain(words: object) -> str:
 KIND = CarrierKind(
     "termii",
     make,
-    receipts=HttpReceipts(read, prove, secrets=("secret_key",)),
+    receipts=HttpReceipts(read, authenticate, secrets=("secret_key",)),
     codes={
         "message": dict(WORDS.values()),
         "HTTP status": REFUSALS,

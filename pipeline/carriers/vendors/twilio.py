@@ -44,8 +44,8 @@ from pipeline.carriers.vendors.vendor_client import (
     seconds_left,
     secret,
     throttled,
-    unclear,
     unknown,
+    unknown_response,
 )
 from pipeline.rules.consent.keywords import Vocabulary
 from pipeline.rules.routing.retryable import may_another_help
@@ -185,7 +185,7 @@ def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
         line,
         partial(write, head, service, urls.around(receipt_url, "ref") if receipt_url else None),
         judge,
-        question=StatusQuery(question, asked),
+        question=StatusQuery(question, judge_status),
         balance_query=BalanceQuery(line.get(f"{account}/Balance.json", headers), read_balance),
     )
 
@@ -206,15 +206,15 @@ def judge(ref: UUID, answer: HttpResponse) -> Attempt:
     body = posted_receipts.parsed(answer.body)
     if answer.status == 201:
         return accepted(ref, posted_receipts.part(body, "sid"))
-    code = posted_receipts.whole(posted_receipts.part(body, "code"))
+    code = posted_receipts.integer(posted_receipts.part(body, "code"))
     if answer.status == 429 and (code == 20429 or str(code) not in CODES):
         return throttled(ref, answer)
     if 400 <= answer.status < 500 and code is not None:
         return refused(ref, CODES.get(str(code), RefusalReason.UNSPECIFIED), code, answer)
-    return unclear(ref, answer)
+    return unknown_response(ref, answer)
 
 
-def asked(ref: UUID, answer: HttpResponse) -> Attempt:
+def judge_status(ref: UUID, answer: HttpResponse) -> Attempt:
     """Return the attempt by a status query for a sid."""
     if answer.status == 200:
         return accepted(ref, posted_receipts.part(posted_receipts.parsed(answer.body), "sid"))
@@ -227,25 +227,25 @@ def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
     return money(posted_receipts.part(body, "balance"), posted_receipts.part(body, "currency"))
 
 
-def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+def authenticate(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     """Return False: the signature is over the body; ReceiptForged if there is none."""
-    return posted_receipts.is_signed(carrier, posted, "x-twilio-signature")
+    return posted_receipts.require_signature(carrier, posted, "x-twilio-signature")
 
 
 def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> CarrierEvents:
     """Return the receipt or inbound message in one request; ReceiptForged if its signature is wrong."""
     pairs = posted_receipts.fields(posted)
-    _prove(carrier, posted_receipts.setting(settings, "auth_token"), posted, pairs)
+    _check_signature(carrier, posted_receipts.setting(settings, "auth_token"), posted, pairs)
     return posted_receipts.read_each(carrier, posted, lambda: [dict(pairs)], partial(_entry, carrier, settings, posted))
 
 
-def _prove(carrier: str, token: str, posted: Posted, pairs: list[tuple[str, str]]) -> None:
+def _check_signature(carrier: str, token: str, posted: Posted, pairs: list[tuple[str, str]]) -> None:
     """Compare the signature with the called URL and its other forms: ReceiptForged if none matches."""
     fields = "".join(name + value for name, value in sorted(set(pairs))) if posted.body else ""
-    spellings = urls.readings(posted.url, posted.headers) if len(posted.body) <= _SMALL else iter((posted.url,))
+    spellings = urls.signed_forms(posted.url, posted.headers) if len(posted.body) <= _SMALL else iter((posted.url,))
     messages = (f"{url}{fields}".encode("utf-8", "surrogatepass") for url in spellings)
     given = posted.headers.get("x-twilio-signature", "")
-    posted_receipts.prove_any_mac(carrier, token, "auth_token", messages, given, algorithm="sha1", spelling="base64")
+    posted_receipts.check_any_mac(carrier, token, "auth_token", messages, given, algorithm="sha1", spelling="base64")
 
 
 def _entry(
@@ -256,8 +256,8 @@ def _entry(
 
 
 def _receipt(carrier: str, given: dict[str, str], posted: Posted) -> posted_receipts.Entry:
-    sid = posted_receipts.needed(given.get("MessageSid") or given.get("SmsSid"), "MessageSid")
-    status = posted_receipts.needed(given.get("MessageStatus") or given.get("SmsStatus"), "status")
+    sid = posted_receipts.required(given.get("MessageSid") or given.get("SmsSid"), "MessageSid")
+    status = posted_receipts.required(given.get("MessageStatus") or given.get("SmsStatus"), "status")
     code, verdict = posted_receipts.label(given.get("ErrorCode")), STATUSES.get(status.lower(), ReceiptVerdict.PENDING)
     unlisted = RefusalReason.UNSPECIFIED if status.lower() == NOT_SENT else None
     receipt = Receipt(
@@ -265,10 +265,10 @@ def _receipt(carrier: str, given: dict[str, str], posted: Posted) -> posted_rece
         key=f"{sid}/{status}",
         verdict=verdict,
         carrier_ref=sid,
-        ref=posted_receipts.ours(posted_receipts.query(posted).get("ref")),
+        ref=posted_receipts.our_ref(posted_receipts.query(posted).get("ref")),
         code=code,
         at=None,
-        raw=posted_receipts.kept(given, _KEPT),
+        raw=posted_receipts.stored_fields(given, _KEPT),
         retryable=verdict is ReceiptVerdict.FAILED and may_another_help(CODES.get(code or "", unlisted)),
     )
     return posted_receipts.checked(receipt, status.lower() in STATUSES)
@@ -277,7 +277,7 @@ def _receipt(carrier: str, given: dict[str, str], posted: Posted) -> posted_rece
 def _inbound(carrier: str, settings: Mapping[str, object], given: dict[str, Any]) -> Inbound:
     return Inbound(
         carrier=carrier,
-        key=posted_receipts.needed(given.get("MessageSid"), "MessageSid"),
+        key=posted_receipts.required(given.get("MessageSid"), "MessageSid"),
         phone=posted_receipts.number(given.get("From"), "From", settings),
         sender=posted_receipts.number(given.get("To"), "To", settings),
         body=_as_meant(posted_receipts.text(given.get("Body"), "Body"), given.get("OptOutType")),
@@ -291,13 +291,13 @@ def _as_meant(body: str, opt_out: object) -> str:
     return f"STOP {body}" if is_stop else body
 
 
-def _thanks(_carrier: str, _settings: Mapping[str, object]) -> tuple[int, str, str]:
+def _response(_carrier: str, _settings: Mapping[str, object]) -> tuple[int, str, str]:
     return 200, "text/xml", "<Response/>"  # it understands TwiML alone
 
 
 KIND = CarrierKind(
     "twilio",
     make,
-    receipts=HttpReceipts(read, prove, secrets=("auth_token",), thanks=_thanks),
+    receipts=HttpReceipts(read, authenticate, secrets=("auth_token",), response=_response),
     codes={"code, receipt too": CODES},
 )

@@ -40,7 +40,7 @@ def called(configured: str, raw_path: str, otherwise: str) -> str:
     return f"{base}{mark}{query}"
 
 
-def readings(url: str, headers: Mapping[str, str]) -> Iterator[str]:
+def signed_forms(url: str, headers: Mapping[str, str]) -> Iterator[str]:
     """Yield the forms of a called URL that may be the one that was signed, the likeliest first.
 
     With its port and without, as Twilio's own libraries try them (RequestValidator.validate), and with the port of

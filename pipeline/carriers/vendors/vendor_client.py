@@ -244,7 +244,7 @@ def refused_as(
 ) -> Attempt:
     """Return a refused attempt with this outcome, with the vendor's code, where that may be stored."""
     status = f"http_{answer.status}"
-    return Attempt(ref, outcome, code=fit(code) or status, detail=status, reason=reason)
+    return Attempt(ref, outcome, code=storable_code(code) or status, detail=status, reason=reason)
 
 
 def unknown(ref: UUID, code: str) -> Attempt:
@@ -252,7 +252,7 @@ def unknown(ref: UUID, code: str) -> Attempt:
     return Attempt(ref, Outcome.UNKNOWN, code=code)
 
 
-def unclear(ref: UUID, answer: HttpResponse) -> Attempt:
+def unknown_response(ref: UUID, answer: HttpResponse) -> Attempt:
     """Return the attempt of a response that is in no table: unknown."""
     return unknown(ref, f"http_{answer.status}" if answer.status // 100 != 2 else "unreadable")
 
@@ -267,7 +267,7 @@ def throttled(ref: UUID, answer: HttpResponse, seconds: float | None = None) -> 
     )
 
 
-def fit(code: object) -> str | None:
+def storable_code(code: object) -> str | None:
     """Return a vendor's code as text, if it may be stored: short, and without a phone number."""
     text = "" if isinstance(code, bool) else scalar_parsers.spelt(code) or ""
     return text if _CODE.fullmatch(text) else None

@@ -44,8 +44,8 @@ from pipeline.carriers.vendors.vendor_client import (
     seconds_left,
     secret,
     throttled,
-    unclear,
     unknown,
+    unknown_response,
 )
 from pipeline.rules.routing.retryable import may_another_help
 from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
@@ -179,7 +179,7 @@ def judge(ref: UUID, answer: HttpResponse) -> Attempt:
         return _of_parts(ref, posted_receipts.entries(parts), answer)
     if answer.status == 429:
         return throttled(ref, answer)
-    return refused(ref, RefusalReason.ACCOUNT, None, answer) if answer.status == 401 else unclear(ref, answer)
+    return refused(ref, RefusalReason.ACCOUNT, None, answer) if answer.status == 401 else unknown_response(ref, answer)
 
 
 def _of_parts(ref: UUID, parts: list[Any], answer: HttpResponse) -> Attempt:
@@ -220,9 +220,9 @@ def read_balance(answer: HttpResponse) -> tuple[Decimal, str] | None:
     return money(posted_receipts.part(posted_receipts.parsed(answer.body), "value"), "EUR")
 
 
-def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+def authenticate(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     """Authenticate a post by its URL; False where the signature is among the posted fields; ReceiptForged if wrong."""
-    return not posted_receipts.setting(settings, "signature_secret") and posted_receipts.shows_token(
+    return not posted_receipts.setting(settings, "signature_secret") and posted_receipts.has_token(
         carrier, settings, posted
     )
 
@@ -232,9 +232,9 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Carrie
     given = posted_receipts.report(posted)
     if key := posted_receipts.setting(settings, "signature_secret"):
         expected = signature(given, key, posted_receipts.setting(settings, "signature_method") or "sha256")
-        posted_receipts.prove(carrier, expected, str(given.get("sig", "")).lower(), "signature_secret")
+        posted_receipts.check_secret(carrier, expected, str(given.get("sig", "")).lower(), "signature_secret")
     else:
-        posted_receipts.prove_token(carrier, settings, posted)
+        posted_receipts.check_token(carrier, settings, posted)
     return posted_receipts.read_each(carrier, posted, lambda: [given], partial(_entry, carrier, settings))
 
 
@@ -254,8 +254,8 @@ def signature(given: Mapping[str, Any], key: str, method: str) -> str:
 
 def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
     message, status = (
-        posted_receipts.needed(given.get("messageId"), "messageId"),
-        posted_receipts.needed(given.get("status"), "status"),
+        posted_receipts.required(given.get("messageId"), "messageId"),
+        posted_receipts.required(given.get("status"), "status"),
     )
     code, verdict = posted_receipts.label(given.get("err-code")), STATUSES.get(status.lower(), ReceiptVerdict.PENDING)
     receipt = Receipt(
@@ -263,10 +263,10 @@ def _receipt(carrier: str, given: Mapping[str, Any]) -> posted_receipts.Entry:
         key=f"{message}/{status}",
         verdict=verdict,
         carrier_ref=message,
-        ref=posted_receipts.ours(given.get("client-ref")),
+        ref=posted_receipts.our_ref(given.get("client-ref")),
         code=None if code == "0" else code,
         at=posted_receipts.moment(given.get("scts"), _SCTS) or posted_receipts.moment(given.get("message-timestamp")),
-        raw=posted_receipts.kept(given, _KEPT),
+        raw=posted_receipts.stored_fields(given, _KEPT),
         retryable=verdict is ReceiptVerdict.FAILED and may_another_help(ERR_CODES.get(code) if code else None),
     )
     return posted_receipts.checked(receipt, status.lower() in STATUSES)
@@ -278,7 +278,7 @@ def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, A
     ref, part, of = (given.get(name) if in_parts else None for name in _CONCAT)
     return Inbound(
         carrier=carrier,
-        **posted_receipts.name(given.get("messageId"), given.get("msisdn"), given.get("to"), text),
+        **posted_receipts.inbound_key(given.get("messageId"), given.get("msisdn"), given.get("to"), text),
         phone=posted_receipts.number(given.get("msisdn"), "msisdn", settings),
         sender=posted_receipts.number(given.get("to"), "to", settings),
         body=posted_receipts.text(text, "text"),
@@ -290,7 +290,7 @@ def _inbound(carrier: str, settings: Mapping[str, object], given: Mapping[str, A
 KIND = CarrierKind(
     "vonage",
     make,
-    receipts=HttpReceipts(read, prove, secrets=("signature_secret", "receipt_token"), by_get=True),
+    receipts=HttpReceipts(read, authenticate, secrets=("signature_secret", "receipt_token"), by_get=True),
     codes={"status": ERRORS, "field of status 2 and 3": FIELDS, "receipt: err-code": ERR_CODES},
     sends_dlt=has_ids,
 )

@@ -46,7 +46,7 @@ def set_carrier(
     with closing(registry.make(name, kind, settings, rt.settings.lease_seconds)) as carrier:
         warnings = list(carrier.warnings) if isinstance(carrier, CarrierWithWarnings) else []
     found = registry.KINDS[kind]
-    lacking = receipt_authentication.demand(found.receipts, settings)
+    lacking = receipt_authentication.fault(found.receipts, settings)
     require(not lacking, f"carrier {name}: {lacking}")
     with rt.begin() as conn:
         carriers.save(conn, name, kind, rt.sealed(settings), can, pace, sends_dlt=found.sends_dlt(settings))
@@ -72,9 +72,9 @@ def request_parts() -> frozenset[str]:
     return frozenset(part for kind in registry.KINDS.values() for part in kind.request_parts)
 
 
-def proof(row: CarrierRow) -> ReceiptAuthentication | None:
+def receipt_authentication_of(row: CarrierRow) -> ReceiptAuthentication | None:
     """Return how a carrier's receipts are authenticated; None if it posts none over HTTP."""
-    return receipt_authentication.proof(registry.http_receipts(row.kind), row.settings)
+    return receipt_authentication.status(registry.http_receipts(row.kind), row.settings)
 
 
 def set_carrier_state(rt: Runtime, name: str, state: CarrierState, reason: str | None = None) -> None:

@@ -8,7 +8,7 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.stages.resend import unknown_outcomes
 from pipeline.stages.resend.next_carrier import resend
 from pipeline.store import advisory_locks, ledger, message_parts, missing_receipts, receipts, resendable
-from pipeline.store.id_spellings import match_spellings
+from pipeline.store.receipt_id_matching import match_spellings
 from pipeline.store.receipts import Matched
 from pipeline.transitions import final_statuses
 from schema.message import Hint

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
-from pipeline.carriers.vendors.africas_talking import CODES, FAILURES, STATUSES, TAKEN, WORDS, judge, make, read
+from pipeline.carriers.vendors.africas_talking import ACCEPTED, CODES, FAILURES, STATUSES, WORDS, judge, make, read
 from pipeline.errors import ConfigurationError
 from pipeline.rules.routing.retryable import OUTCOMES, may_another_help
 from schema.carriage import Posted
@@ -27,7 +27,7 @@ def said(code: int | str, given: object = "ATXid_1") -> dict[str, Any]:
         "number": "+254711000111",
         "status": "Success",
         "cost": "KES 0.8000",
-        "messageId": given if int(code) in TAKEN else "None",
+        "messageId": given if int(code) in ACCEPTED else "None",
     }
     return {"SMSMessageData": {"Message": "Sent to 1/1 Total Cost: KES 0.8000", "Recipients": [recipient]}}
 
@@ -79,7 +79,7 @@ def test_each_code_has_its_outcome(code: int, reason: RefusalReason, spelling: t
     assert judged(judge, answer(201, said(spelling(code)))) == (OUTCOMES[reason], str(code), None)
 
 
-@pytest.mark.parametrize("code", [*TAKEN, "101"])
+@pytest.mark.parametrize("code", [*ACCEPTED, "101"])
 def test_who_is_sent_to_is_accepted(code: Any) -> None:
     assert judged(judge, answer(201, said(code, "ATXid_1"))) == (Outcome.ACCEPTED, None, "ATXid_1")
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
-from pipeline.carriers.vendors.infobip import GROUPS, REJECTIONS, judge, make, read, reported
+from pipeline.carriers.vendors.infobip import GROUPS, REJECTIONS, judge, judge_status, make, read
 from pipeline.errors import ConfigurationError
 from pipeline.rules.routing.retryable import OUTCOMES
 from schema.carriage import Posted
@@ -203,7 +203,7 @@ LOGS: dict[str, tuple[Any, bool, tuple[Outcome, str | None]]] = {
 
 @pytest.mark.parametrize(("given", "trusted", "expected"), LOGS.values(), ids=LOGS.keys())
 def test_each_log_has_its_meaning(given: Any, trusted: bool, expected: Any) -> None:
-    found = reported(trusted, REF, given)
+    found = judge_status(trusted, REF, given)
 
     assert (found.outcome, found.carrier_ref) == expected
 

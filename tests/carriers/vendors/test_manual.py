@@ -75,7 +75,12 @@ def test_the_example_s_receipts_are_proved_and_read(acme: Any) -> None:
 def test_the_example_is_one_object(acme: Any) -> None:
     kind = acme.KIND
 
-    assert (kind.name, kind.make, kind.receipts.read, kind.receipts.prove) == ("acme", acme.make, acme.read, acme.prove)
+    assert (kind.name, kind.make, kind.receipts.read, kind.receipts.authenticate) == (
+        "acme",
+        acme.make,
+        acme.read,
+        acme.authenticate,
+    )
 
 
 def test_the_generic_object_is_a_carrier() -> None:

@@ -83,7 +83,7 @@ def test_what_is_no_moment_is_none(spelt: Any) -> None:
     + [(odd, None) for odd in (None, "", "x", True, False, 1.5, "1.5", {}, [], "1e3", "9" * 40)],
 )
 def test_a_whole_number_is_one_as_a_number_and_as_text(given: Any, found: int | None) -> None:
-    assert scalar_parsers.whole(given) == found
+    assert scalar_parsers.integer(given) == found
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_whole_number_is_one_as_a_number_and_as_text(given: Any, found: int | 
     + [(odd, None) for odd in (None, "", "maybe", 2, {}, [])],
 )
 def test_a_truth_is_one_as_a_truth_a_number_and_as_text(given: Any, found: bool | None) -> None:
-    assert scalar_parsers.truth(given) is found
+    assert scalar_parsers.boolean(given) is found
 
 
 @pytest.mark.parametrize(

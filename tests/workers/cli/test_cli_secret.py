@@ -24,7 +24,7 @@ from schema.vocabulary import DeadLetterSource
 from tests.dialects.vendors import Vendor, issue
 from tests.workers.cli.conftest import Shell
 from tests.world import World
-from workers import local_state as kept_there
+from workers import generated_secrets as kept_there
 from workers.processes.child_environment import child_environment
 from workers.server_urls import with_local_servers
 

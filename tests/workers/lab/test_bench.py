@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from pipeline.settings import Settings
 from tests.world import World
-from workers import local_state
+from workers import generated_secrets
 from workers.cli.commands import bench as command
 from workers.lab.bench.bench_producers import bulk, codes
 from workers.lab.bench.full_run import _carriers, run
@@ -32,7 +32,9 @@ TINY = replace(TINY, gateways=1, steady=(1000, 20), large=(120, 1), ahead=0.5, p
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """With the secret key that the ground makes for itself."""
-    return settings.model_copy(update={"secret_key": SecretStr(local_state.password(settings.home, "secret_key"))})
+    return settings.model_copy(
+        update={"secret_key": SecretStr(generated_secrets.password(settings.home, "secret_key"))}
+    )
 
 
 def the_road_carries_every_message_once(result: dict[str, Any]) -> None:

@@ -20,11 +20,11 @@ import pytest
 
 from pipeline.errors import ConfigurationError, PostroadError
 from pipeline.settings import Settings
-from workers import local_state
+from workers import generated_secrets
 from workers.lab.embedded import development, orphaned_server, postgres, programs, valkey
 from workers.lab.embedded import restart_watch as watching
 from workers.lab.embedded.data_folder import ELSEWHERE, DataFolder, choose
-from workers.local_servers import postgres_answers, running, valkey_answers
+from workers.running_servers import postgres_answers, running, valkey_answers
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the servers to another user")
 
@@ -263,14 +263,14 @@ def test_a_stale_pid_file_with_a_recycled_pid_harms_nobody(home: Path) -> None:
 
 
 def test_a_busy_port_is_exchanged_for_a_free_one(empty: Path) -> None:
-    taken = local_state.port(empty, "valkey")
-    assert local_state.port(empty, "valkey") == taken
+    taken = generated_secrets.port(empty, "valkey")
+    assert generated_secrets.port(empty, "valkey") == taken
 
     with socket.create_server(("127.0.0.1", taken)):
-        other = local_state.port(empty, "valkey")
+        other = generated_secrets.port(empty, "valkey")
 
     assert other != taken
-    assert local_state.port(empty, "valkey") == other
+    assert generated_secrets.port(empty, "valkey") == other
 
 
 def test_nothing_is_started_where_urls_are_configured(empty: Path) -> None:

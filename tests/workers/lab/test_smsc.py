@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from pipeline.carriers.simulator_script import TAKEN, ScriptedOutcome
+from pipeline.carriers.simulator_script import ACCEPTED, ScriptedOutcome
 from pipeline.carriers.smpp import pdu, text_encoding
 from pipeline.carriers.smpp.codes import CommandId, CommandStatus, MessageState, Tag
 from pipeline.carriers.smpp.framer import ProtocolFault
@@ -129,7 +129,7 @@ def test_each_fate_has_its_answer(tmp_path: Path, word: str, answer: tuple[int, 
     by_sequence = {sequence: (command, status) for command, status, sequence, _ in received}
     assert by_sequence == {6: (CommandId.ENQUIRE_LINK_RESP, 0), **({5: answer} if answer else {})}
     [line] = read_log(tmp_path / "log")
-    assert line["taken"] == (ScriptedOutcome(word.partition(":")[0]) in TAKEN)
+    assert line["taken"] == (ScriptedOutcome(word.partition(":")[0]) in ACCEPTED)
 
 
 def test_every_fate_is_in_a_table() -> None:

@@ -18,7 +18,7 @@ from pipeline.settings import Settings, settings
 from pipeline.stages.admin.migrations import migrate
 from pipeline.stages.admin.sandbox import ACCOUNT, set_up_sandbox
 from pipeline.stages.admin.wallets import grant
-from workers import local_state
+from workers import generated_secrets
 from workers.cli.terminal.opened import opened
 from workers.lab.demo import demo_sandbox
 from workers.lab.demo.scenario import DemoScenario, Interrupted
@@ -122,8 +122,8 @@ def _settings(given: Settings, servers: development.EmbeddedServers) -> Settings
             "flower_port": flower,
             "simulator_port": simulator,
             "simulator_smpp_port": smsc,
-            "secret_key": SecretStr(local_state.password(servers.home, "secret_key")),
-            "flower_basic_auth": SecretStr(f"demo:{local_state.password(servers.home, 'flower')[:8]}"),
+            "secret_key": SecretStr(generated_secrets.password(servers.home, "secret_key")),
+            "flower_basic_auth": SecretStr(f"demo:{generated_secrets.password(servers.home, 'flower')[:8]}"),
         }
     )
 

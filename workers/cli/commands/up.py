@@ -12,7 +12,7 @@ from pipeline.errors import PostroadError
 from pipeline.settings import Settings, settings
 from pipeline.stages.admin.migrations import migrate
 from pipeline.stages.admin.sandbox import ACCOUNT, SENDER, set_up_sandbox
-from workers import local_state
+from workers import generated_secrets
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import pairs
 from workers.lab.demo import demo_keys, demo_sandbox
@@ -20,8 +20,8 @@ from workers.lab.embedded import development
 from workers.lab.embedded.data_folder import make_folder
 from workers.lab.supervisor import local_processes
 from workers.lab.supervisor.supervise import supervise
-from workers.local_servers import running
 from workers.logs import level as log_level
+from workers.running_servers import running
 
 #: Flower's user by default
 _FLOWER_USER = "postroad"
@@ -86,7 +86,7 @@ def _starts_servers(given: Settings) -> bool:
 
 def _with_secrets(given: Settings, servers: development.EmbeddedServers) -> Settings:
     login = given.flower_basic_auth.get_secret_value()
-    login = login or f"{_FLOWER_USER}:{local_state.password(servers.home, 'flower')}"
+    login = login or f"{_FLOWER_USER}:{generated_secrets.password(servers.home, 'flower')}"
     return given.model_copy(
         update={
             "home": servers.home,
@@ -94,7 +94,7 @@ def _with_secrets(given: Settings, servers: development.EmbeddedServers) -> Sett
             "broker_url": SecretStr(servers.broker_url),
             "flower_basic_auth": SecretStr(login),
             "secret_key": SecretStr(
-                given.secret_key.get_secret_value() or local_state.password(servers.home, "secret_key")
+                given.secret_key.get_secret_value() or generated_secrets.password(servers.home, "secret_key")
             ),
         }
     )

@@ -17,7 +17,7 @@ from pipeline.stages.admin.carriers import set_carrier as save_carrier
 from pipeline.stages.admin.migrations import migrate
 from pipeline.stages.admin.routes import set_route
 from pipeline.stages.admin.sandbox import Sandbox, set_up_sandbox
-from workers import local_state
+from workers import generated_secrets
 from workers.lab.embedded import development
 
 ACCOUNT, SENDER = "bench", "Postroad"
@@ -55,7 +55,7 @@ class BenchSetup:
             database_url=SecretStr(self.url(database)),
             broker_url=SecretStr(self.servers.broker_url),
             home=self.home,
-            secret_key=SecretStr(local_state.password(self.home, "secret_key")),
+            secret_key=SecretStr(generated_secrets.password(self.home, "secret_key")),
         )
 
     def url(self, database: str = "") -> str:

@@ -15,7 +15,7 @@ from pipeline.runtime import Runtime
 from pipeline.stages.admin.api_keys import issue, list_keys
 from pipeline.stages.admin.person_import import add_person, list_persons
 from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
-from workers import local_state
+from workers import generated_secrets
 from workers.lab.demo import demo_sandbox
 
 Credentials = Mapping[str, str]
@@ -36,7 +36,7 @@ def ready(rt: Runtime, home: Path) -> dict[str, Credentials]:
         if known.get(dialect, {}).get("id") not in in_force:
             made = issue(rt, ACCOUNT, DIALECTS[dialect], test=True, name="to try things with")
             known[dialect] = {"id": made.id, **made.credentials}
-    local_state.write(path, known)
+    generated_secrets.write(path, known)
     if PERSON not in {row["person_id"] for row in list_persons(rt, ACCOUNT)}:
         add_person(rt, ACCOUNT, PERSON, demo_sandbox.GOOD_NUMBER, verified=True)
     return {dialect: {name: str(word) for name, word in known[dialect].items() if name != "id"} for dialect in DIALECTS}

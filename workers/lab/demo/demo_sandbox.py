@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings
 from pipeline.stages.admin.sandbox import ACCOUNT, SENDER, Sandbox
-from workers import local_state
+from workers import generated_secrets
 from workers.lab.simulator.scripts import DEMO, smpp_settings
 
 #: another sender id: a short code that handsets can reply to
@@ -55,7 +55,10 @@ def scripts(home: Path) -> Path:
         good, refused = GOOD_NUMBER[-7:], REFUSED_NUMBER[-7:]
         reached = {good: "delivered", refused: "delivered"}
         receipts = {"delay": [0.2, 1.5], "failed:absent": 0.01, "failed:34": 0.02, "numbers": reached}
-        token, password = local_state.password(home, "receipts"), local_state.password(home, "smsc")[:_LONGEST_PASSWORD]
+        token, password = (
+            generated_secrets.password(home, "receipts"),
+            generated_secrets.password(home, "smsc")[:_LONGEST_PASSWORD],
+        )
         played: dict[str, Any] = {}
         for name, script in DEMO.items():
             if _is_smsc(script):
@@ -65,7 +68,7 @@ def scripts(home: Path) -> Path:
                 numbers = {good: "accept", refused: "accept"}
                 more = {"receipts": {**receipts, "token": token}}
             played[name] = {**script, "numbers": numbers, **more}
-        local_state.write(path, played)
+        generated_secrets.write(path, played)
     return path
 
 

@@ -21,12 +21,12 @@ from typing import Literal, Self
 
 from pipeline.errors import ConfigurationError, PostroadError
 from pipeline.settings import Settings
-from workers import local_state
+from workers import generated_secrets
 from workers.lab.embedded import postgres, valkey
 from workers.lab.embedded.data_folder import DataFolder, choose
 from workers.lab.embedded.restart_watch import RestartWatch
 from workers.lab.embedded.server_process import Server
-from workers.local_servers import RunningServers, run_file, running
+from workers.running_servers import RunningServers, run_file, running
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ def _up(server: Server, folder: DataFolder, prepare: Callable[[DataFolder], Serv
 def _announce(servers: EmbeddedServers) -> None:
     """Write the run file, by which other processes find the servers."""
     started = {"database_url": servers.postgres, "broker_url": servers.valkey}
-    local_state.write(
+    generated_secrets.write(
         run_file(servers.home),
         {name: server.url if server else "" for name, server in started.items()}
         | {"owner": servers.owner}

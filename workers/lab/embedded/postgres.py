@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from pipeline.errors import PostroadError
-from workers import local_state
+from workers import generated_secrets
 from workers.lab.embedded import orphaned_server
 from workers.lab.embedded.data_folder import ENVIRONMENT, DataFolder, write_as
 from workers.lab.embedded.programs import Program, find_postgres
@@ -36,12 +36,12 @@ def prepare(folder: DataFolder) -> Server:
     """Return the server, ready to be launched: cluster created, an orphaned server stopped."""
     data = folder.data / "postgres"
     program = find_postgres(folder, _major(data))
-    password = local_state.password(folder.data, "postgres")
+    password = generated_secrets.password(folder.data, "postgres")
     if _major(data) is None:
         _make_cluster(folder, program, password)
     orphaned_server.clear(data / "postmaster.pid", str(data), signal.SIGINT)
 
-    port = local_state.port(folder.data, "postgres")
+    port = generated_secrets.port(folder.data, "postgres")
     url = f"postgresql://{_NAME}:{password}@127.0.0.1:{port}"
     settings = _SETTINGS | {"port": str(port), "wal_compression": _compression(folder, program)}
     return Server(

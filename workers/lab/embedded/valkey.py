@@ -2,12 +2,12 @@
 
 import signal
 
-from workers import local_state
+from workers import generated_secrets
 from workers.lab.embedded import orphaned_server
 from workers.lab.embedded.data_folder import DataFolder, write_as
 from workers.lab.embedded.programs import find_valkey
 from workers.lab.embedded.server_process import Server
-from workers.local_servers import valkey_answers
+from workers.running_servers import valkey_answers
 
 _CONFIGURATION = """\
 bind 127.0.0.1
@@ -32,7 +32,7 @@ def prepare(folder: DataFolder) -> Server:
     configuration = data / "valkey.conf"
     orphaned_server.clear(data / "valkey.pid", str(configuration), signal.SIGTERM)
 
-    port, password = local_state.port(folder.data, "valkey"), local_state.password(folder.data, "valkey")
+    port, password = generated_secrets.port(folder.data, "valkey"), generated_secrets.password(folder.data, "valkey")
     write_as(folder.account, configuration, _CONFIGURATION.format(port=port, password=password, data=data))
     url = f"redis://:{password}@127.0.0.1:{port}/0"
     return Server(

@@ -34,7 +34,7 @@ def scripts(config: Path | None = None, carriers: Sequence[str] = (), seed: int 
 
 def smpp_settings(name: str, script: Mapping[str, object], host: str, port: int) -> dict[str, object]:
     """Return the settings of an SMPP carrier that binds to a simulator with this script."""
-    return {"host": host, "port": port, "system_id": name, **read(name, script).smpp.understood()}
+    return {"host": host, "port": port, "system_id": name, **read(name, script).smpp.client_settings()}
 
 
 def _file(path: Path) -> dict[str, dict[str, object]]:

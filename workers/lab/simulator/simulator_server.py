@@ -70,7 +70,7 @@ async def send_due(carriers: SimulatedCarriers) -> None:
         await asyncio.sleep(ROUND)
         now = time.time()
         for carrier in carriers.by_name.values():
-            carrier.pending.round(now, carrier.oracle.script.smpp.patience)
+            carrier.pending.round(now, carrier.oracle.script.smpp.retry_after)
 
 
 def main(

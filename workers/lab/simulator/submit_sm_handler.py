@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from pipeline.carriers.simulated_smsc import REF_TAG, SPELLING, SimulatedSmsc
 from pipeline.carriers.simulator_log import Oracle, OracleDecision
-from pipeline.carriers.simulator_script import TAKEN, ScriptedOutcome, ScriptStep, reports
+from pipeline.carriers.simulator_script import ACCEPTED, ScriptedOutcome, ScriptStep, reports
 from pipeline.carriers.smpp.codes import MessageState, Tag
 from pipeline.carriers.smpp.mo_message import PartPosition, as_coded, place_by_header, place_by_parameters
 from pipeline.carriers.smpp.pdu import MessagePdu
@@ -85,7 +85,7 @@ class SubmitSmHandler:
         whole = self._messages.get(key)
         if whole is None or place.part in whole.pieces:
             whole = ReassembledMessage(self._oracle.decide(ref, piece.message.destination, now))
-            if whole.turn.word not in TAKEN:
+            if whole.turn.word not in ACCEPTED:
                 self._oracle.record(ref, self._text([piece]), OracleDecision(whole.turn, None), now)
             self._messages[key] = whole
             if len(self._messages) > UNFINISHED:
@@ -96,7 +96,7 @@ class SubmitSmHandler:
         whole.pieces[place.part] = piece
         if len(whole.pieces) == place.of:
             del self._messages[key]
-        if whole.turn.word not in TAKEN:
+        if whole.turn.word not in ACCEPTED:
             return OracleDecision(whole.turn, None)
         if len(whole.pieces) == place.of:
             return self._conclude(ref, whole.turn, [whole.pieces[n] for n in sorted(whole.pieces)], now, place.part - 1)
@@ -108,7 +108,7 @@ class SubmitSmHandler:
     ) -> OracleDecision:
         """Log a complete message and plan its receipts; return the decision for its last part."""
         text = self._text(pieces)
-        if turn.word not in TAKEN:
+        if turn.word not in ACCEPTED:
             decision = OracleDecision(turn, None)
             self._oracle.record(ref, text, decision, now)
             return decision

@@ -30,17 +30,22 @@ there is `dedupe_seconds`; `receipt_url`.
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from pipeline.carriers.contract import USUAL_THANKS, CarrierKind, HttpReceipts
+from pipeline.carriers.contract import DEFAULT_RESPONSE, CarrierKind, HttpReceipts
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors.dlt_registrations import Registrations, has_ids
 from pipeline.carriers.vendors.generic.placeholders import Maps
-from pipeline.carriers.vendors.generic.receipt_rules import ReceiptRules, prove, read, thanks
-from pipeline.carriers.vendors.generic.request_templates import RequestTemplates, balance_query, headers_of, question
+from pipeline.carriers.vendors.generic.receipt_rules import ReceiptRules, authenticate, read, response
+from pipeline.carriers.vendors.generic.request_templates import (
+    RequestTemplates,
+    balance_query,
+    headers_of,
+    status_query,
+)
 from pipeline.carriers.vendors.generic.response_rules import ResponseRules
 from pipeline.carriers.vendors.vendor_client import VendorCarrier, VendorConnection
 from schema.vocabulary import UnknownAbility
 
-__all__ = ["make", "prove", "read", "thanks"]
+__all__ = ["authenticate", "make", "read", "response"]
 
 #: settings of every vendor that apply here too
 _OF_A_LINE = ("window", "connect_timeout", "deadline", "call_deadline", "ca_file", "doubt")
@@ -65,7 +70,7 @@ def make(name: str, settings: Mapping[str, object]) -> VendorCarrier:
         line,
         templates.write,
         answers.judge,
-        question=question(name, asking, line.address, headers, maps) if asking else None,
+        question=status_query(name, asking, line.address, headers, maps) if asking else None,
         balance_query=balance_query(name, spending, line.address, headers) if spending else None,
         dedupe_seconds=dedupe_seconds,
     )
@@ -87,14 +92,14 @@ def _line(options: SettingReader, settings: Mapping[str, object]) -> VendorConne
     return VendorConnection(SettingReader(options.carrier, {**shared, "url": origin}), able=able, key="url")
 
 
-def _thanks(carrier: str, settings: Mapping[str, object]) -> tuple[int, str, str]:
-    return thanks(carrier, settings) or USUAL_THANKS
+def _response(carrier: str, settings: Mapping[str, object]) -> tuple[int, str, str]:
+    return response(carrier, settings) or DEFAULT_RESPONSE
 
 
 KIND = CarrierKind(
     "generic",
     make,
-    receipts=HttpReceipts(read, prove, by_get=True, thanks=_thanks),
+    receipts=HttpReceipts(read, authenticate, by_get=True, response=_response),
     sends_dlt=has_ids,
     request_parts=("form", "body", "values"),
 )

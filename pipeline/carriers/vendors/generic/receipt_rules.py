@@ -21,7 +21,7 @@ _WEAK = frozenset({"md5", "sha1"})
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptProofRule:
+class AuthenticationRule:
     """The authentication of a post: a secret in a header or query parameter, or the HMAC of its body."""
 
     header: str
@@ -32,7 +32,7 @@ class ReceiptProofRule:
     spelling: str
 
     @classmethod
-    def read(cls, carrier: str, given: Mapping[str, object]) -> "ReceiptProofRule":
+    def read(cls, carrier: str, given: Mapping[str, object]) -> "AuthenticationRule":
         """Read it from its setting; ConfigurationError names the invalid part."""
         options = SettingReader(carrier, given)
         header, query, hmac = options.text("header", ""), options.text("query", ""), options.text("hmac", "")
@@ -48,17 +48,17 @@ class ReceiptProofRule:
             raise options.unfit("receipts.proof.spelling", "must be hex or base64")
         return cls(header.lower(), query, secret, hmac, prefix, spelling)
 
-    def hold(self, carrier: str, posted: Posted) -> None:
+    def check(self, carrier: str, posted: Posted) -> None:
         """Raise ReceiptForged if a post fails authentication."""
         given = posted_receipts.query(posted).get(self.query, "") if self.query else posted.headers.get(self.header, "")
         expected = self.secret
         if self.hmac:
             expected = self.prefix + posted_receipts.mac(self.hmac, self.secret, posted.body, self.spelling)
-        posted_receipts.prove(carrier, expected, given, "receipts.proof")
+        posted_receipts.check_secret(carrier, expected, given, "receipts.proof")
 
 
 @dataclass(frozen=True, slots=True)
-class Thanks:
+class ResponseTemplate:
     """The response to a vendor's post once its events are stored."""
 
     status: int
@@ -67,7 +67,7 @@ class Thanks:
     body: str | None
 
     @classmethod
-    def read(cls, carrier: str, given: Mapping[str, object]) -> "Thanks":
+    def read(cls, carrier: str, given: Mapping[str, object]) -> "ResponseTemplate":
         """Read it from its setting; ConfigurationError names the invalid part."""
         options = SettingReader(carrier, given)
         status, type_ = options.whole("status", 200, 200, 299), options.text("type", "text/plain")
@@ -95,8 +95,8 @@ class ReceiptRules:
     inbound: Mapping[str, str]
     #: format of times, "" for any usual one
     at_format: str
-    thanks: Thanks
-    proof: ReceiptProofRule | None
+    response: ResponseTemplate
+    proof: AuthenticationRule | None
     #: whether authentication is waived
     is_open: bool
 
@@ -119,8 +119,8 @@ class ReceiptRules:
             retryable=frozenset(map(posted_receipts.spelt, retryable)),
             inbound={part: mobile.text(part, "") for part in _OF_INBOUND} if inbound else {},
             at_format=_format(options),
-            thanks=Thanks.read(carrier, options.mapping("answer")),
-            proof=ReceiptProofRule.read(carrier, proof) if proof else None,
+            response=ResponseTemplate.read(carrier, options.mapping("answer")),
+            proof=AuthenticationRule.read(carrier, proof) if proof else None,
             is_open=is_open,
         )
         options.finish()
@@ -160,7 +160,7 @@ class ReceiptRules:
         )
         if status is None:
             raise ValueError("status is required")
-        if not (carrier_ref or posted_receipts.ours(ref)):
+        if not (carrier_ref or posted_receipts.our_ref(ref)):
             raise ValueError("carrier_ref or ref is required")
         code, verdict = posted_receipts.label(given.get("code")), self._verdict(status)
         receipt = Receipt(
@@ -168,10 +168,10 @@ class ReceiptRules:
             key=f"{carrier_ref or ref}/{status}",
             verdict=verdict or ReceiptVerdict.PENDING,
             carrier_ref=carrier_ref,
-            ref=posted_receipts.ours(ref),
+            ref=posted_receipts.our_ref(ref),
             code=code,
             at=posted_receipts.moment(given.get("at"), self.at_format),
-            raw=posted_receipts.kept(given, _PARTS),
+            raw=posted_receipts.stored_fields(given, _PARTS),
             retryable=code in self.retryable,
         )
         return posted_receipts.checked(receipt, verdict is not None)
@@ -186,7 +186,7 @@ class ReceiptRules:
         given = {part: posted_receipts.at(report, path) for part, path in self.inbound.items() if path}
         return Inbound(
             carrier=carrier,
-            **posted_receipts.name(given.get("id"), given.get("from"), given.get("to"), given.get("text")),
+            **posted_receipts.inbound_key(given.get("id"), given.get("from"), given.get("to"), given.get("text")),
             phone=posted_receipts.number(given.get("from"), "from", settings),
             sender=posted_receipts.number(given.get("to"), "to", settings),
             body=posted_receipts.text(given.get("text"), "text"),
@@ -195,7 +195,7 @@ class ReceiptRules:
         )
 
 
-def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
+def authenticate(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     """Authenticate a post by its headers or URL; ReceiptForged if they are wrong, False where that takes the body."""
     rules = _rules(carrier, settings)
     if rules.proof is None and rules.is_open:
@@ -203,8 +203,8 @@ def prove(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
     if rules.proof is None:
         raise ReceiptForged(f"carrier {carrier}: set receipts.proof: without it receipts cannot be authenticated")
     if rules.proof.hmac:
-        return posted_receipts.is_signed(carrier, posted, rules.proof.header)
-    rules.proof.hold(carrier, posted)
+        return posted_receipts.require_signature(carrier, posted, rules.proof.header)
+    rules.proof.check(carrier, posted)
     return True
 
 
@@ -217,18 +217,18 @@ def read(carrier: str, settings: Mapping[str, object], posted: Posted) -> Carrie
     """Return the events in one request; ReceiptForged if authentication fails."""
     rules = _rules(carrier, settings)
     if rules.proof:
-        rules.proof.hold(carrier, posted)
+        rules.proof.check(carrier, posted)
     elif not rules.is_open:
-        posted_receipts.prove(carrier, "", "", "receipts.proof")
+        posted_receipts.check_secret(carrier, "", "", "receipts.proof")
         return CarrierEvents([], [])
     return posted_receipts.read_each(
         carrier, posted, partial(_reports, rules, posted), partial(rules.entry, carrier, settings)
     )
 
 
-def thanks(carrier: str, settings: Mapping[str, object]) -> tuple[int, str, str] | None:
+def response(carrier: str, settings: Mapping[str, object]) -> tuple[int, str, str] | None:
     """Return the vendor's response once all is stored: status, content type, body; None: the default."""
-    found = _rules(carrier, settings).thanks
+    found = _rules(carrier, settings).response
     return (found.status, found.type, found.body) if found.body is not None else None
 
 

@@ -89,7 +89,7 @@ def headers_of(options: SettingReader, maps: Maps) -> dict[str, str]:
     return {name: str(value) for name, value in headers.items()}
 
 
-def question(
+def status_query(
     name: str, given: Mapping[str, object], there: Address, headers: Mapping[str, str], maps: Maps
 ) -> StatusQuery:
     """Return the status query; ConfigurationError names the invalid setting."""
@@ -102,7 +102,7 @@ def question(
     def write(parcel: Parcel, carrier_ref: str | None) -> bytes | None:
         return None if by_theirs and not carrier_ref else templates.write(parcel, None, carrier_ref or "")
 
-    return StatusQuery(write, answers.reported)
+    return StatusQuery(write, answers.judge_status)
 
 
 def balance_query(name: str, given: Mapping[str, object], there: Address, headers: Mapping[str, str]) -> BalanceQuery:

@@ -11,12 +11,12 @@ from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
 from pipeline.carriers.vendors.generic import error_pages
 from pipeline.carriers.vendors.scalar_parsers import decoded
-from pipeline.carriers.vendors.vendor_client import accepted, refused_as, throttled, unclear, unknown
+from pipeline.carriers.vendors.vendor_client import accepted, refused_as, throttled, unknown, unknown_response
 from schema.carriage import Attempt
 from schema.vocabulary import Outcome
 
 
-class AnswerWord(StrEnum):
+class ResponseMeaning(StrEnum):
     """The meanings an operator may assign to a code or a status."""
 
     PERMANENT = "permanent"
@@ -26,14 +26,14 @@ class AnswerWord(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finder:
+class ValueLocator:
     """Where a value is in a response: at a path of its JSON, or where a pattern matches its text."""
 
     path: str
     pattern: re.Pattern[str] | None
 
     @classmethod
-    def read(cls, options: SettingReader, key: str, within: str) -> "Finder":
+    def read(cls, options: SettingReader, key: str, within: str) -> "ValueLocator":
         """Read it from a setting and its `…_pattern`; ConfigurationError names the invalid one."""
         path, text = options.text(key, ""), options.text(f"{key}_pattern", "")
         pattern = _pattern(options, f"{within}.{key}_pattern", text)
@@ -53,7 +53,7 @@ class Finder:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class TextCondition:
     """A condition on a text: equal to one of some texts, a prefix, or a pattern that matches in it."""
 
     equals: frozenset[str]
@@ -61,7 +61,7 @@ class Match:
     pattern: re.Pattern[str] | None
 
     @classmethod
-    def read(cls, options: SettingReader, key: str) -> "Match":
+    def read(cls, options: SettingReader, key: str) -> "TextCondition":
         """Read it from settings; ConfigurationError names the invalid part."""
         equals, begins = (_texts(options, key, part) for part in ("equals", "begins"))
         spelt = options.text("pattern", "")
@@ -75,20 +75,20 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class ResponseCondition:
     """Conditions on a response besides its status: values at paths of its JSON, and its text."""
 
     where: Mapping[str, frozenset[str | None]]
-    text: Match | None
+    text: TextCondition | None
 
     @classmethod
-    def read(cls, options: SettingReader, key: str) -> "Demand":
+    def read(cls, options: SettingReader, key: str) -> "ResponseCondition":
         """Read them from settings; ConfigurationError names the invalid part."""
         where = {
             path: _values(options, f"{key}.where.{path}", values) for path, values in options.mapping("where").items()
         }
         inner = SettingReader(options.carrier, given) if (given := options.mapping("text")) else None
-        text = Match.read(inner, f"{key}.text") if inner else None
+        text = TextCondition.read(inner, f"{key}.text") if inner else None
         if inner:
             inner.finish()
         return cls(where, text)
@@ -115,12 +115,15 @@ class ResponseRules:
         rules = SettingReader(options.carrier, given)
         taken, absent = (SettingReader(options.carrier, rules.mapping(part)) for part in ("accepted", "absent"))
         self._accepted = _statuses(taken, f"{key}.accepted.statuses")
-        self._accepted_if = Demand.read(taken, f"{key}.accepted")
+        self._accepted_if = ResponseCondition.read(taken, f"{key}.accepted")
         self._absent, self._absent_if = (
             _statuses(absent, f"{key}.absent.statuses"),
-            Demand.read(absent, f"{key}.absent"),
+            ResponseCondition.read(absent, f"{key}.absent"),
         )
-        self._ref, self._code = Finder.read(taken, "ref", f"{key}.accepted"), Finder.read(rules, "code", key)
+        self._ref, self._code = (
+            ValueLocator.read(taken, "ref", f"{key}.accepted"),
+            ValueLocator.read(rules, "code", key),
+        )
         self._codes = {code: _word(rules, f"{key}.codes.{code}", word) for code, word in rules.mapping("codes").items()}
         self._statuses = {
             _status(rules, f"{key}.statuses", status): _word(rules, f"{key}.statuses.{status}", word)
@@ -143,16 +146,16 @@ class ResponseRules:
         word = (
             word
             or self._statuses.get(answer.status)
-            or (AnswerWord.THROTTLED if answer.status == 429 else AnswerWord.UNKNOWN)
+            or (ResponseMeaning.THROTTLED if answer.status == 429 else ResponseMeaning.UNKNOWN)
         )
-        if word is AnswerWord.THROTTLED:
+        if word is ResponseMeaning.THROTTLED:
             return throttled(ref, answer)
-        if word is AnswerWord.UNKNOWN:
-            return unclear(ref, answer)
-        permanent = word is AnswerWord.PERMANENT
+        if word is ResponseMeaning.UNKNOWN:
+            return unknown_response(ref, answer)
+        permanent = word is ResponseMeaning.PERMANENT
         return refused_as(ref, Outcome.REFUSED_PERMANENT if permanent else Outcome.REFUSED_TRANSIENT, code, answer)
 
-    def reported(self, ref: UUID, answer: HttpResponse) -> Attempt:
+    def judge_status(self, ref: UUID, answer: HttpResponse) -> Attempt:
         """Return the attempt by a status query: the vendor has the message, never got it, or does not say."""
         body, text = posted_receipts.parsed(answer.body), decoded(answer.body).strip()
         if answer.status in self._absent and self._absent_if.holds(body, text) and not error_pages.is_page(text):
@@ -202,14 +205,14 @@ def _status(options: SettingReader, key: str, given: object) -> int:
     return int(str(given))
 
 
-def _word(options: SettingReader, key: str, given: object) -> AnswerWord:
+def _word(options: SettingReader, key: str, given: object) -> ResponseMeaning:
     try:
-        return AnswerWord(str(given))
+        return ResponseMeaning(str(given))
     except ValueError:
-        raise options.unfit(key, f"must be one of {', '.join(AnswerWord)}") from None
+        raise options.unfit(key, f"must be one of {', '.join(ResponseMeaning)}") from None
 
 
-def _meanings(options: SettingReader, key: str) -> list[tuple[Match, AnswerWord]]:
+def _meanings(options: SettingReader, key: str) -> list[tuple[TextCondition, ResponseMeaning]]:
     """Take the texts that mean something other than accepted."""
     found, given = [], options.take("texts") or []
     if not isinstance(given, list) or not all(isinstance(each, Mapping) for each in given):
@@ -217,7 +220,7 @@ def _meanings(options: SettingReader, key: str) -> list[tuple[Match, AnswerWord]
     for place, each in enumerate(given):
         inner = SettingReader(options.carrier, each)
         means = _word(inner, f"{key}.{place}.means", inner.take("means"))
-        found.append((Match.read(inner, f"{key}.{place}"), means))
+        found.append((TextCondition.read(inner, f"{key}.{place}"), means))
         inner.finish()
     return found
 

@@ -8,7 +8,7 @@ import click
 
 from pipeline.stages.admin.carrier_status import carrier_statuses
 from pipeline.stages.admin.carriers import adjust_carrier, list_carriers, set_carrier, set_carrier_state
-from pipeline.stages.admin.carriers import proof as receipt_proof
+from pipeline.stages.admin.carriers import receipt_authentication_of as receipt_proof
 from schema.carriage import ReceiptAuthentication
 from schema.vocabulary import CarrierState
 from workers.cli.commands.admin.dead import dead

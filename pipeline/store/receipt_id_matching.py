@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules.identity import id_spellings
+from pipeline.rules.identity import message_id_forms
 from pipeline.rules.identity.ids import lowest
 from pipeline.store.receipts import ReceiptKey
 
@@ -53,7 +53,7 @@ def match_spellings(conn: Connection, strays: Collection[ReceiptKey], now: datet
     if not strays:
         return set()
     old = conn.exec_driver_sql(_STRAY, {"ids": list(strays), "late": LATE, "settled": SETTLED})
-    pairs = [(id_, each) for id_, carrier_ref in old for each in sorted(id_spellings.others(carrier_ref))]
+    pairs = [(id_, each) for id_, carrier_ref in old for each in sorted(message_id_forms.others(carrier_ref))]
     if not pairs:
         return set()
     params = {
@@ -86,7 +86,9 @@ def named_by_receipts(conn: Connection, taken: Sequence[tuple[UUID, str, str]]) 
     among = [(id_, carrier, carrier_ref) for id_, carrier, carrier_ref in taken if carrier in strange]
     found: set[UUID] = set()
     for at in range(0, len(among), _PORTION):
-        rows = [(id_, name, each) for id_, name, ref in among[at : at + _PORTION] for each in id_spellings.others(ref)]
+        rows = [
+            (id_, name, each) for id_, name, ref in among[at : at + _PORTION] for each in message_id_forms.others(ref)
+        ]
         columns = dict(zip(("messages", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=False))
         found |= set(conn.exec_driver_sql(_NAMED_BY_RECEIPTS, columns).scalars()) if rows else set()
     return found
@@ -102,7 +104,7 @@ WHERE EXISTS (SELECT FROM provider_attempts AS a WHERE a.carrier_ref = s.spellin
 
 def assigned(conn: Connection, named: Sequence[tuple[str, str | None]], now: datetime) -> set[int]:
     """Return the places of the (carrier, reference) pairs that match an attempt in another spelling."""
-    rows = [(at, name, each) for at, (name, ref) in enumerate(named) if ref for each in id_spellings.others(ref)]
+    rows = [(at, name, each) for at, (name, ref) in enumerate(named) if ref for each in message_id_forms.others(ref)]
     if not rows:
         return set()
     columns = dict(zip(("places", "carriers", "spellings"), map(list, zip(*rows, strict=True)), strict=True))

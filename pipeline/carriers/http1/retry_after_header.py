@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pipeline.rules.routing.retry_after import seconds
 
 #: default seconds, where the header is missing or malformed
-UNSAID = 1.0
+DEFAULT = 1.0
 #: seconds from which a value is ignored as an error
 MOST = 1e6
 
@@ -16,5 +16,5 @@ def retry_after(headers: Mapping[str, str]) -> float:
     said = headers.get("retry-after", "")
     found = seconds(said, headers.get("date", ""), datetime.now(UTC))
     if found is None or found >= MOST:
-        return UNSAID
-    return found if said.strip()[:1].isdigit() and ":" not in said else max(found, UNSAID)
+        return DEFAULT
+    return found if said.strip()[:1].isdigit() and ":" not in said else max(found, DEFAULT)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pipeline.carriers.setting_reader import SettingReader
 
 #: seconds between two polls
-USUAL, SHORTEST, LONGEST = 60.0, 5.0, 86_400.0
+DEFAULT, SHORTEST, LONGEST = 60.0, 5.0, 86_400.0
 LOW, EVERY = "low_balance", "balance_seconds"
 
 
@@ -21,7 +21,7 @@ class BalancePolling:
     seconds: float
 
 
-def watch(name: str, settings: Mapping[str, object]) -> tuple[BalancePolling | None, dict[str, object]]:
+def read(name: str, settings: Mapping[str, object]) -> tuple[BalancePolling | None, dict[str, object]]:
     """Return the balance settings, None where there are none, and the remaining settings, which are the kind's own.
 
     ConfigurationError names the invalid setting.
@@ -31,4 +31,4 @@ def watch(name: str, settings: Mapping[str, object]) -> tuple[BalancePolling | N
         return None, own
     options = SettingReader(name, settings)
     low = Decimal(str(options.number(LOW, 0, 0, 10**12))) if LOW in settings else None
-    return BalancePolling(low, options.number(EVERY, USUAL, SHORTEST, LONGEST)), own
+    return BalancePolling(low, options.number(EVERY, DEFAULT, SHORTEST, LONGEST)), own
