@@ -84,7 +84,7 @@ class NewKey:
     #: look-up value
     handle: str
     #: its last characters, to tell keys apart
-    hint: str
+    last_characters: str
     #: keyed hash of the client's secret, where the client shows it
     secret_hash: bytes | None = field(default=None, repr=False)
     #: the secret, encrypted, where signatures are made with it

@@ -154,8 +154,8 @@ requests = Table(
     Index("requests_latest", "account_id", "first_message", postgresql_where=text("dialect IS NOT NULL")),
 )
 
-idempotency = Table(
-    "idempotency",
+idempotency_keys = Table(
+    "idempotency_keys",
     metadata,
     Column("account_id", Integer, primary_key=True),
     #: the API that the key came through; each has its own name space
@@ -167,7 +167,7 @@ idempotency = Table(
 )
 
 redeliveries = Table(
-    "stumbles",
+    "redeliveries",
     metadata,
     #: an order whose worker died, and how often it was redelivered
     Column("request_id", Uuid, primary_key=True),
@@ -218,11 +218,11 @@ batches = Table(
     #: carriers that refused these messages, or were down, in this round
     Column("tried", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     #: its messages are `sent` already: why they are sent again; null: they are not
-    Column("again", Text),
+    Column("resend_reason", Text),
     #: why it is held, though nothing failed; null: it is not
     Column("held", Text),
     #: routing snapshot its carrier was chosen by; null: a test, or older than snapshots
-    Column("situation_id", Integer),
+    Column("routing_snapshot_id", Integer),
     #: when to check for missing receipts or redact codes; null: never (again)
     _instant("watch_at"),
     _instant("created_at", nullable=False, server_default=_NOW),
@@ -230,7 +230,7 @@ batches = Table(
     _instant("done_at"),
     _one_of("status", BatchStatus),
     _one_of("class", MessageClass),
-    _one_of("again", ResendReason),
+    _one_of("resend_reason", ResendReason),
     _one_of("held", HoldReason),
     CheckConstraint("held IS NULL OR status IN ('scheduled', 'queued', 'waiting')", name="holdable"),
     # held batches are in none of the indexes that are polled every second
@@ -239,7 +239,7 @@ batches = Table(
     Index("batches_held", "valid_until", postgresql_where=text("held IS NOT NULL")),
     Index("batches_held_account", "account_id", postgresql_where=text("held = 'account'")),
     Index("batches_held_carrier", "hinted_at", postgresql_where=text("held = 'carrier'")),
-    Index("batches_held_look", "due_at", postgresql_where=text("held = 'carrier'")),
+    Index("batches_held_due", "due_at", postgresql_where=text("held = 'carrier'")),
     Index("batches_leased", "lease_until", postgresql_where=text("status = 'sending'")),
     Index("batches_watched", "watch_at", postgresql_where=text("watch_at IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
@@ -298,8 +298,8 @@ provider_attempts = Table(
     Column("late_outcome", Text),
     _instant("late_at"),
     #: unknown outcome: when to check it (again), null: at once; and how often it was checked
-    _instant("look_at"),
-    Column("looks", SmallInteger, nullable=False, server_default=text("0")),
+    _instant("check_at"),
+    Column("checks", SmallInteger, nullable=False, server_default=text("0")),
     #: unknown outcome: when it was resolved or given up
     _instant("resolved_at"),
     _one_of("outcome", Outcome),
@@ -307,8 +307,8 @@ provider_attempts = Table(
     Index("provider_attempts_carrier_ref", "carrier_ref", "carrier", postgresql_where=text("carrier_ref IS NOT NULL")),
     Index("provider_attempts_unknown", "marked_at", postgresql_where=text("outcome = 'unknown'")),
     Index(
-        "provider_attempts_doubtful",
-        text("coalesce(look_at, marked_at)"),
+        "provider_attempts_unresolved",
+        text("coalesce(check_at, marked_at)"),
         postgresql_where=text("outcome = 'unknown' AND resolved_at IS NULL"),
     ),
     #: rows are inserted in this order within each partition: BRIN costs almost nothing
@@ -382,8 +382,8 @@ events = Table(
 
 # Inbound messages and consent ---------------------------------------------------------------------------------
 
-inbound = Table(
-    "inbound",
+inbound_messages = Table(
+    "inbound_messages",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("carrier", Text, nullable=False),
@@ -415,15 +415,15 @@ inbound = Table(
     _instant("handled_at"),
     UniqueConstraint("carrier", "key"),
     _one_of("action", InboundAction),
-    Index("inbound_new", "received_at", postgresql_where=text("handled_at IS NULL")),
+    Index("inbound_messages_new", "received_at", postgresql_where=text("handled_at IS NULL")),
     Index(
-        "inbound_parts",
+        "inbound_messages_parts",
         "phone",
         "part_ref",
         postgresql_where=text("handled_at IS NULL AND part_ref IS NOT NULL"),
     ),
-    Index("inbound_replies", "received_at", postgresql_where=text("reply IS NOT NULL")),
-    Index("inbound_latest", "phone", "received_at"),
+    Index("inbound_messages_replies", "received_at", postgresql_where=text("reply IS NOT NULL")),
+    Index("inbound_messages_latest", "phone", "received_at"),
     Index(None, "account_id", "received_at"),
 )
 
@@ -440,7 +440,7 @@ opt_outs = Table(
     #: origin: the keyword received, or an operator's name for it
     Column("source", Text, nullable=False),
     #: by the handset's clock where known; an earlier opt-in does not lift it
-    _instant("said_at", nullable=False, server_default=_NOW),
+    _instant("opted_out_at", nullable=False, server_default=_NOW),
     _instant("created_at", nullable=False, server_default=_NOW),
 )
 
@@ -522,8 +522,8 @@ dialects = Table(
     Column("has_persons", Boolean, nullable=False, server_default=text("false")),
 )
 
-keys = Table(
-    "keys",
+api_keys = Table(
+    "api_keys",
     metadata,
     Column("id", Integer, Identity(always=True), primary_key=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
@@ -536,8 +536,8 @@ keys = Table(
     Column("sealed", LargeBinary),
     #: version of the secret key that its hash is made with; null: from before versions existed
     Column("secret_version", LargeBinary),
-    #: last characters, to tell keys apart
-    Column("hint", Text, nullable=False),
+    #: of the handle or the secret, to tell keys apart
+    Column("last_characters", Text, nullable=False),
     #: display name
     Column("name", Text, nullable=False, server_default=""),
     #: its messages are tests
@@ -594,8 +594,8 @@ challenges = Table(
     Index(None, "created_at"),
 )
 
-endpoints = Table(
-    "endpoints",
+webhook_endpoints = Table(
+    "webhook_endpoints",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
@@ -608,7 +608,7 @@ endpoints = Table(
     #: signing secret, encrypted; null: the key's own secret signs
     Column("sealed", LargeBinary),
     #: the secret before the last rotation
-    Column("sealed_before", LargeBinary),
+    Column("sealed_previous", LargeBinary),
     _instant("rotated_at"),
     Column("state", Text, nullable=False, server_default=EndpointState.ACTIVE),
     #: since when it fails; null: it works
@@ -618,15 +618,15 @@ endpoints = Table(
     _one_of("state", EndpointState),
 )
 
-deliveries = Table(
-    "deliveries",
+webhook_deliveries = Table(
+    "webhook_deliveries",
     metadata,
     Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
     #: null: sent to the challenge's own callback URL
     Column("endpoint_id", Uuid),
     Column("challenge_id", Uuid),
-    #: deliveries of one lane share a concurrency window: the endpoint, or all callbacks of one key
-    Column("lane", Uuid, nullable=False),
+    #: deliveries with the same key share a window of open calls: its endpoint, or all callbacks of one API key
+    Column("concurrency_key", Uuid, nullable=False),
     Column("event_id", Uuid, nullable=False),
     #: its subject: a message, or a person's number
     Column("message_id", Uuid, nullable=False),
@@ -645,9 +645,9 @@ deliveries = Table(
     _instant("done_at"),
     _one_of("state", DeliveryState),
     _one_of("status", Status, NumberMove),
-    Index("deliveries_due", "lane", "due_at", postgresql_where=text("state = 'waiting'")),
+    Index("webhook_deliveries_due", "concurrency_key", "due_at", postgresql_where=text("state = 'waiting'")),
     Index(None, "message_id"),
-    Index("deliveries_done", "done_at", postgresql_where=text("state <> 'waiting'")),
+    Index("webhook_deliveries_done", "done_at", postgresql_where=text("state <> 'waiting'")),
 )
 
 # Carriers -----------------------------------------------------------------------------------------------------
@@ -728,8 +728,8 @@ networks = Table(
     Column("network", Text, nullable=False),
 )
 
-snapshots = Table(
-    "situations",
+routing_snapshots = Table(
+    "routing_snapshots",
     metadata,
     Column("id", Integer, Identity(always=True), primary_key=True),
     #: SHA-256 of its content: identical snapshots are stored once

@@ -34,7 +34,6 @@ OURS = frozenset(
 #: where such a word stays, and why
 STAYS = {
     "doors": "a name that `postroad bench --only` takes",
-    "lanes": "the lanes of a connection pool's tasks, and of deliveries that keep their order (a column)",
     "mines": "a verb in a sentence",
     "shares": "an option of `postroad gateway`; weights of a simulator script",
 }

@@ -30,7 +30,7 @@ BIND_DAYS = 7
 def maintain(rt: Runtime) -> list[str]:
     """Run the hourly maintenance; return the names of the partitions that were created."""
     with rt.begin(Work.MAINTENANCE) as conn:
-        if not advisory_locks.is_mine(conn, "tend"):
+        if not advisory_locks.is_mine(conn, "maintain"):
             return []
         idempotency_keys.prune(conn, rt.settings.idempotency_days)
         requests.forget_redeliveries(conn, rt.settings.idempotency_days)

@@ -44,7 +44,7 @@ def reply(rt: Runtime) -> list[tuple[UUID, Order]]:
     Every call returns the same replies until `replied` is called with them: written twice, they are one request.
     """
     with rt.begin() as conn:
-        if not advisory_locks.is_mine(conn, "hear"):
+        if not advisory_locks.is_mine(conn, "inbound"):
             return []
         kept = inbound.fresh(conn, PORTION, TIMEOUT)
         if kept:

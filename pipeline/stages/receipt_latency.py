@@ -17,6 +17,6 @@ _LEAST = 10.0
 def measure_receipt_latency(rt: Runtime) -> None:
     """Measure and store the receipt latency of each carrier in seconds, from recent receipts."""
     with rt.begin() as conn:
-        if advisory_locks.is_mine(conn, "learn"):
+        if advisory_locks.is_mine(conn, "receipt latency"):
             since, recent = ids.lowest(rt.now() - _RECEIPTS), ids.lowest(rt.now() - _MESSAGES)
             missing_receipts.measure(conn, since, recent, least=_LEAST, sample=_SAMPLE)

@@ -116,7 +116,7 @@ def write_unknown(conn: Connection, lost: Sequence[Lost]) -> list[UUID]:
 #: an outcome from the carrier stays unless the worker knows of an acceptance; as `unknown_outcomes.answer` does
 _LATE = """
 UPDATE provider_attempts AS a
-SET late_outcome = l.outcome, late_at = now(), look_at = NULL, resolved_at = NULL,
+SET late_outcome = l.outcome, late_at = now(), check_at = NULL, resolved_at = NULL,
     carrier_ref = coalesce(a.carrier_ref, l.carrier_ref)
 FROM unnest(%(messages)b::uuid[], %(outcomes)b::text[], %(refs)b::text[], %(n)b::int2[], %(fences)b::int4[])
      AS l (message_id, outcome, carrier_ref, n, fence)
@@ -143,7 +143,7 @@ _UNRESOLVED = """
 SELECT m.id, lost.n > 0 FROM provider_attempts AS a JOIN messages AS m ON m.id = a.message_id
 CROSS JOIN LATERAL (
     SELECT coalesce(max(e.n), 0) AS n FROM provider_attempts AS e JOIN batches AS made ON made.id = e.batch_id
-    WHERE e.message_id = a.message_id AND made.again = 'undelivered'
+    WHERE e.message_id = a.message_id AND made.resend_reason = 'undelivered'
 ) AS lost
 WHERE a.outcome = 'unknown' AND m.status = 'sent'
   AND a.marked_at BETWEEN now() - (%(hours)s + 168) * interval '1 hour' AND now() - %(hours)s * interval '1 hour'

@@ -129,7 +129,7 @@ INVARIANTS = (
                    max(n) FILTER (WHERE outcome IN ('accepted', 'unknown')) AS decisive,
                    count(*) AS tries
             FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id
-            WHERE a.message_id = m.id AND b.again IS NULL
+            WHERE a.message_id = m.id AND b.resend_reason IS NULL
         ) AS a ON true
         WHERE ({_STATUS_AND_CODE}, taken, doubt)
               NOT IN {_listed({(each.status, each.code, *_TAKEN_AND_UNKNOWN[each.carrier]) for each in STATES})}
@@ -140,9 +140,10 @@ INVARIANTS = (
         "I4 again",
         "resent messages were sent before, and resends follow those attempts",
         """
-        SELECT count(*) FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id AND b.again IS NOT NULL
+        SELECT count(*) FROM provider_attempts AS a
+        JOIN batches AS b ON b.id = a.batch_id AND b.resend_reason IS NOT NULL
         WHERE NOT EXISTS (SELECT FROM provider_attempts AS e JOIN batches AS f ON f.id = e.batch_id
-                          WHERE e.message_id = a.message_id AND e.n < a.n AND f.again IS NULL
+                          WHERE e.message_id = a.message_id AND e.n < a.n AND f.resend_reason IS NULL
                             AND e.outcome IN ('accepted', 'unknown'))
         """,
     ),
@@ -151,7 +152,7 @@ INVARIANTS = (
         "resends went to a carrier that did not have the message, or to one that deduplicates our references",
         """
         SELECT count(*) FROM provider_attempts AS a
-        JOIN batches AS b ON b.id = a.batch_id AND b.again IS NOT NULL AND b.again <> 'repeat'
+        JOIN batches AS b ON b.id = a.batch_id AND b.resend_reason IS NOT NULL AND b.resend_reason <> 'repeat'
         WHERE EXISTS (SELECT FROM provider_attempts AS e
                       WHERE e.message_id = a.message_id AND e.n < a.n AND e.carrier = a.carrier
                         AND e.outcome IN ('accepted', 'unknown'))

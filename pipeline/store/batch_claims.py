@@ -104,7 +104,7 @@ WITH lead AS MATERIALIZED (
     RETURNING b.*, a.state AS account_state, a.subscribes
 )
 SELECT mine.id, first_id, last_id, account_id, class AS message_class, carrier, test, valid_until, attempt, round,
-       tried, fence, recorded, kind, settings, subscribes, again, segments_per_second, held
+       tried, fence, recorded, kind, settings, subscribes, resend_reason, segments_per_second, held
 FROM mine
 LEFT JOIN carriers ON carriers.name = carrier AND carriers.state = 'active' AND account_state = 'active'
 ORDER BY mine.id
@@ -153,7 +153,7 @@ def as_claim(row: Row[Any]) -> Claim:
         kind=row.kind,
         settings=row.settings or {},
         subscribes=row.subscribes,
-        again=row.again and ResendReason(row.again),
+        again=row.resend_reason and ResendReason(row.resend_reason),
         pace=row.segments_per_second,
     )
 
@@ -290,7 +290,7 @@ class Lost:
 
 
 _LOST = """
-SELECT id, first_id, last_id, again, carrier, attempt, fence, claims, recorded, marked, marked_at
+SELECT id, first_id, last_id, resend_reason, carrier, attempt, fence, claims, recorded, marked, marked_at
 FROM batches
 WHERE status = 'sending' AND lease_until < clock_timestamp()
 ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -303,7 +303,7 @@ def lost(conn: Connection, limit: int) -> list[Lost]:
     return [
         Lost(
             span=Span(row.id, row.first_id, row.last_id),
-            again=row.again and ResendReason(row.again),
+            again=row.resend_reason and ResendReason(row.resend_reason),
             carrier=row.carrier,
             attempt=row.attempt,
             fence=row.fence,

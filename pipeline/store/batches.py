@@ -33,8 +33,8 @@ _COLUMNS = {
     "attempt": "int2",
     "round": "int2",
     "tried": "text[]",
-    "situation_id": "int4",
-    "again": "text",
+    "routing_snapshot_id": "int4",
+    "resend_reason": "text",
     "held": "text",
     "hinted_at": "timestamptz",
     "queued_at": "timestamptz",
@@ -84,7 +84,7 @@ def clock(conn: Connection) -> datetime:
     return at
 
 
-_SNAPSHOTS = "SELECT id, situation_id FROM batches WHERE id = ANY(%(ids)b)"
+_SNAPSHOTS = "SELECT id, routing_snapshot_id FROM batches WHERE id = ANY(%(ids)b)"
 
 
 def snapshots(conn: Connection, these: Collection[UUID]) -> dict[UUID, int | None]:

@@ -21,21 +21,21 @@ WITH moved AS MATERIALIZED (
     FROM unnest(%(ids)b::uuid[], %(messages)b::uuid[], %(statuses)b::text[]) AS w (id, message_id, status)
     JOIN messages AS m ON m.id = w.message_id AND m.id BETWEEN %(lowest)s AND %(highest)s
     JOIN accounts AS a ON a.id = m.account_id AND a.subscribes
-), told AS (
+), written AS (
     INSERT INTO events (id, account_id, message_id, status, at)
     SELECT id, account_id, message_id, status, %(at)s FROM moved
-), heard AS (
+), receivers AS (
     SELECT moved.*, r.dialect, r.operation, c.id AS challenge_id, c.key_id
     FROM moved LEFT JOIN requests AS r ON r.id = moved.request_id
     LEFT JOIN challenges AS c ON c.id = moved.request_id AND c.callback_url IS NOT NULL AND c.key_id IS NOT NULL
 )
-INSERT INTO deliveries (endpoint_id, challenge_id, lane, event_id, message_id, status, at)
-SELECT e.id, NULL::uuid, e.id, heard.id, message_id, status, %(at)s::timestamptz
-FROM heard JOIN endpoints AS e ON e.account_id = heard.account_id
-WHERE challenge_id IS NULL AND (heard.dialect = e.dialect OR heard.dialect IS NULL AND operation IS NULL)
+INSERT INTO webhook_deliveries (endpoint_id, challenge_id, concurrency_key, event_id, message_id, status, at)
+SELECT e.id, NULL::uuid, e.id, receivers.id, message_id, status, %(at)s::timestamptz
+FROM receivers JOIN webhook_endpoints AS e ON e.account_id = receivers.account_id
+WHERE challenge_id IS NULL AND (receivers.dialect = e.dialect OR receivers.dialect IS NULL AND operation IS NULL)
 UNION ALL
-SELECT NULL, challenge_id, md5('key ' || key_id)::uuid, heard.id, message_id, status, %(at)s
-FROM heard WHERE challenge_id IS NOT NULL
+SELECT NULL, challenge_id, md5('key ' || key_id)::uuid, receivers.id, message_id, status, %(at)s
+FROM receivers WHERE challenge_id IS NOT NULL
 """
 
 
@@ -70,7 +70,7 @@ def record_all(conn: Connection, messages: Sequence[UUID], status: Status, at: d
 _PRUNE = """
 DELETE FROM events AS e WHERE e.id < %(before)s
 AND NOT EXISTS (
-    SELECT FROM deliveries AS d WHERE d.message_id = e.message_id AND d.event_id = e.id AND d.state = 'waiting'
+    SELECT FROM webhook_deliveries AS d WHERE d.message_id = e.message_id AND d.event_id = e.id AND d.state = 'waiting'
 )
 """
 

@@ -47,7 +47,7 @@ _KEEP = """
 UPDATE batches
 SET status = 'queued', held = 'carrier', lease_until = NULL, claims = 0, hints = 0, hinted_at = now(),
     due_at = now() + least(greatest(now() - coalesce(queued_at, now()), interval '1 minute'), interval '1 hour'),
-    tried = CASE WHEN again IS NULL THEN '{}' ELSE tried END
+    tried = CASE WHEN resend_reason IS NULL THEN '{}' ELSE tried END
 WHERE id = ANY(%(ids)b) AND status = 'sending'
 """
 

@@ -1,4 +1,4 @@
-"""The idempotency table: an account's idempotency keys and the requests that have them."""
+"""The idempotency_keys table: an account's idempotency keys and the requests that have them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,12 +13,12 @@ from schema.message import Admission
 Key = tuple[Any, ...]
 
 _RESERVE = """
-INSERT INTO idempotency (account_id, scope, key, request_id)
+INSERT INTO idempotency_keys (account_id, scope, key, request_id)
 SELECT * FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[], %(requests)s::uuid[])
 ON CONFLICT DO NOTHING
 """
 _RESERVED = """
-SELECT account_id, scope, key, request_id FROM idempotency
+SELECT account_id, scope, key, request_id FROM idempotency_keys
 WHERE (account_id, scope, key) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[]))
 """
 # a command may have reserved a key before its order arrived: of two concurrent orders one waits here
@@ -55,10 +55,11 @@ WITH taken AS (
     SELECT i.account_id, i.scope, i.key, w.request_id
     FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[], %(requests)s::uuid[], %(holders)s::uuid[])
          AS w (account_id, scope, key, request_id, holder)
-    JOIN idempotency AS i ON (i.account_id, i.scope, i.key, i.request_id) = (w.account_id, w.scope, w.key, w.holder)
+    JOIN idempotency_keys AS i
+      ON (i.account_id, i.scope, i.key, i.request_id) = (w.account_id, w.scope, w.key, w.holder)
     ORDER BY i.account_id, i.scope, i.key FOR UPDATE OF i
 )
-UPDATE idempotency AS i SET request_id = t.request_id, created_at = now()
+UPDATE idempotency_keys AS i SET request_id = t.request_id, created_at = now()
 FROM taken AS t WHERE (i.account_id, i.scope, i.key) = (t.account_id, t.scope, t.key)
 """
 
@@ -69,7 +70,7 @@ def take_over(conn: Connection, taking: Sequence[Admission], earlier: Mapping[Ke
     return conn.exec_driver_sql(_TAKE_OVER, params).rowcount > 0
 
 
-_PRUNE = "DELETE FROM idempotency WHERE created_at < now() - %(days)s * interval '1 day'"
+_PRUNE = "DELETE FROM idempotency_keys WHERE created_at < now() - %(days)s * interval '1 day'"
 
 
 def prune(conn: Connection, days: int) -> int:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from pipeline.rules.api import idempotency
 
 _CLAIM = """
-INSERT INTO idempotency AS i (account_id, scope, key, request_id)
+INSERT INTO idempotency_keys AS i (account_id, scope, key, request_id)
 SELECT id, %(scope)s, %(key)s, %(request)s FROM accounts WHERE name = %(account)s
 ON CONFLICT (account_id, scope, key) DO UPDATE
 SET request_id = CASE WHEN i.request_id = %(instead)s THEN excluded.request_id ELSE i.request_id END,
@@ -33,7 +33,7 @@ def claim(conn: Connection, account: str, key: str, request: UUID, instead: UUID
 
 
 _GIVE_UP = """
-DELETE FROM idempotency
+DELETE FROM idempotency_keys
 WHERE (account_id, scope, key, request_id) = ((SELECT id FROM accounts WHERE name = %(account)s), %(scope)s, %(key)s,
                                               %(request)s)
   AND NOT EXISTS (SELECT FROM requests WHERE id = %(request)s)

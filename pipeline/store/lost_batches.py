@@ -33,7 +33,7 @@ class DeadWorkersBatch:
 
 _HELD = """
 SELECT b.id, first_id, last_id, account_id, class AS message_class, carrier, test, valid_until, attempt, round, tried,
-       fence, recorded, NULL AS kind, NULL AS settings, subscribes, again, NULL AS segments_per_second, marked,
+       fence, recorded, NULL AS kind, NULL AS settings, subscribes, resend_reason, NULL AS segments_per_second, marked,
        marked_at, claims
 FROM batches AS b JOIN accounts ON accounts.id = account_id
 WHERE b.status = 'sending' AND b.holder = %(holder)b
@@ -101,7 +101,7 @@ def reopen(conn: Connection, those: Sequence[Settled]) -> list[Hint]:
 
 _LATE = """
 UPDATE provider_attempts AS a
-SET late_outcome = l.outcome, late_at = now(), look_at = NULL, resolved_at = NULL,
+SET late_outcome = l.outcome, late_at = now(), check_at = NULL, resolved_at = NULL,
     carrier_ref = coalesce(a.carrier_ref, l.carrier_ref)
 FROM unnest(%(batches)b::uuid[], %(fences)b::int4[], %(messages)b::uuid[], %(outcomes)b::text[], %(refs)b::text[])
      AS l (batch_id, fence, message_id, outcome, carrier_ref)

@@ -23,8 +23,8 @@ WHERE m.id = %(id)s AND (a.name = %(account)s OR %(account)s::text IS NULL)
 #: it may be delivered twice: a carrier has it, or may have it, that did not know that another had it before
 _ATTEMPTS = """
 SELECT a.n, a.carrier, outcome, carrier_ref, code, detail, a.marked_at, recorded_at, late_outcome, late_at, batch_id,
-       a.fence, again,
-       outcome IN ('accepted', 'unknown') AND again IS DISTINCT FROM 'repeat'
+       a.fence, resend_reason AS again,
+       outcome IN ('accepted', 'unknown') AND resend_reason IS DISTINCT FROM 'repeat'
        AND count(*) FILTER (WHERE outcome IN ('accepted', 'unknown'))
            OVER (ORDER BY a.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) > 0 AS possible_duplicate
 FROM provider_attempts AS a LEFT JOIN batches AS b ON b.id = a.batch_id
@@ -43,8 +43,9 @@ FROM requests WHERE id = %(id)s
   AND (%(account)s::text IS NULL OR account_id = (SELECT id FROM accounts WHERE name = %(account)s))
 """
 _BATCHES = """
-SELECT id, status, held, carrier, attempt, round, tried, again, situation_id, size, send_at, due_at, valid_until,
-       marked, recorded, fence, claims, lease_until, hinted_at, hints, created_at, queued_at, done_at
+SELECT id, status, held, carrier, attempt, round, tried, resend_reason, routing_snapshot_id, size, send_at,
+       due_at, valid_until, marked, recorded, fence, claims, lease_until, hinted_at, hints, created_at, queued_at,
+       done_at
 FROM batches WHERE id = ANY(%(ids)s) ORDER BY attempt, id
 """
 

@@ -224,7 +224,7 @@ WHERE coalesce(old.message_id, by_us.message_id) IS NOT NULL
 """
 #: only of sent messages: failures do not count otherwise
 _STANDING = """
-SELECT m.id, b.again IS NOT NULL AND b.status <> 'done',
+SELECT m.id, b.resend_reason IS NOT NULL AND b.status <> 'done',
        (SELECT max(a.n) FROM provider_attempts AS a WHERE a.message_id = m.id AND a.outcome IN ('accepted', 'unknown'))
 FROM messages AS m JOIN batches AS b ON b.id = m.batch_id
 WHERE m.id = ANY(%(ids)b) AND m.status = 'sent'

@@ -21,7 +21,7 @@ SELECT
     (SELECT count(*) FROM (SELECT ref FROM taken GROUP BY ref HAVING count(*) > 1) AS d),
     (SELECT count(*) FROM (SELECT ref FROM taken GROUP BY ref HAVING count(*) > 1) AS d WHERE NOT EXISTS (
         SELECT FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id
-        WHERE a.message_id = d.ref AND (a.outcome = 'unknown' OR b.again IS NOT NULL)))
+        WHERE a.message_id = d.ref AND (a.outcome = 'unknown' OR b.resend_reason IS NOT NULL)))
 """
 
 

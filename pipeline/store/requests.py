@@ -151,8 +151,8 @@ def in_conflict(conn: Connection, wanted: Iterable[UUID]) -> list[UUID]:
 
 
 _REDELIVERY = """
-INSERT INTO stumbles (request_id, tries) VALUES (%(request)s, 1)
-ON CONFLICT (request_id) DO UPDATE SET tries = stumbles.tries + 1
+INSERT INTO redeliveries (request_id, tries) VALUES (%(request)s, 1)
+ON CONFLICT (request_id) DO UPDATE SET tries = redeliveries.tries + 1
 RETURNING tries
 """
 
@@ -162,7 +162,7 @@ def count_redelivery(conn: Connection, request: UUID) -> int:
     return int(conn.exec_driver_sql(_REDELIVERY, {"request": request}).scalar_one())
 
 
-_FORGET = "DELETE FROM stumbles WHERE created_at < now() - %(days)s * interval '1 day'"
+_FORGET = "DELETE FROM redeliveries WHERE created_at < now() - %(days)s * interval '1 day'"
 
 
 def forget_redeliveries(conn: Connection, days: int) -> int:

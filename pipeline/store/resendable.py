@@ -49,7 +49,7 @@ CROSS JOIN LATERAL (
            array_agg(carrier ORDER BY n) AS tried
     FROM provider_attempts AS a WHERE a.message_id = m.id
 ) AS a
-WHERE m.id = ANY(%(ids)b) AND m.status = 'sent' AND NOT b.test AND (b.again IS NULL OR b.status = 'done')
+WHERE m.id = ANY(%(ids)b) AND m.status = 'sent' AND NOT b.test AND (b.resend_reason IS NULL OR b.status = 'done')
 ORDER BY m.id FOR UPDATE OF m
 """
 

@@ -1,4 +1,4 @@
-"""The situations table: routing snapshots, each stored once by its digest; and the routes in force.
+"""The routing_snapshots table: routing snapshots, each stored once by its digest; and the routes in force.
 
 A process caches compiled route tables by the rows they are made of, and snapshot ids by digest.
 """
@@ -130,9 +130,9 @@ def _route(row: _Row, *, is_own: bool) -> Route:
 _KEEP = """
 WITH there AS (
     SELECT id, xmin IS DISTINCT FROM pg_current_xact_id_if_assigned()::xid AS is_lasting
-    FROM situations WHERE digest = %(digest)b
+    FROM routing_snapshots WHERE digest = %(digest)b
 ), made AS (
-    INSERT INTO situations (digest, content)
+    INSERT INTO routing_snapshots (digest, content)
     SELECT digest, content::jsonb FROM unnest(%(digests)b::bytea[], %(contents)b::text[]) AS s (digest, content)
     WHERE NOT EXISTS (SELECT FROM there)
     ORDER BY digest
@@ -161,8 +161,8 @@ def keep(conn: Connection, known: KnownSnapshot, choice: RouteChoice) -> int:
     return int(id_)
 
 
-_READ = "SELECT id, content FROM situations WHERE id = ANY(%(ids)b)"
-_PIECES = "SELECT digest, content FROM situations WHERE digest = ANY(%(digests)b)"
+_READ = "SELECT id, content FROM routing_snapshots WHERE id = ANY(%(ids)b)"
+_PIECES = "SELECT digest, content FROM routing_snapshots WHERE digest = ANY(%(digests)b)"
 
 
 def read(conn: Connection, wanted: Collection[int]) -> dict[int, RoutingSnapshot]:

@@ -18,17 +18,19 @@ class SealedColumn:
     column: str
     #: the purpose that its values are sealed for
     purpose: str
+    #: what `postroad secret rotate` calls the rows
+    label: str
     #: the type of the table's `id`
     id_type: str = "uuid"
 
 
 #: all sealed columns, except carriers' settings, which are JSON
 COLUMNS = (
-    SealedColumn("keys", "sealed", "key", "int4"),
-    SealedColumn("producer_keys", "sealed", "producer_key", "text"),
-    SealedColumn("endpoints", "sealed", "endpoint"),
-    SealedColumn("endpoints", "sealed_before", "endpoint"),
-    SealedColumn("dead_letters", "sealed", "dead_letter"),
+    SealedColumn("api_keys", "sealed", "key", "keys", "int4"),
+    SealedColumn("producer_keys", "sealed", "producer_key", "producer_keys", "text"),
+    SealedColumn("webhook_endpoints", "sealed", "endpoint", "endpoints"),
+    SealedColumn("webhook_endpoints", "sealed_previous", "endpoint", "endpoints"),
+    SealedColumn("dead_letters", "sealed", "dead_letter", "dead_letters"),
 )
 
 
@@ -73,11 +75,12 @@ def reseal_settings(conn: Connection, anew: Callable[[Row], Mapping[str, Any] | 
 
 
 _STAMP = """
-UPDATE keys SET secret_version = %(version)b WHERE secret_hash IS NULL AND sealed IS NOT NULL
+UPDATE api_keys SET secret_version = %(version)b WHERE secret_hash IS NULL AND sealed IS NOT NULL
   AND secret_version IS DISTINCT FROM %(version)b
 """
 _BEHIND = """
-SELECT k.id, a.name AS account, k.dialect, k.name, k.hint FROM keys AS k JOIN accounts AS a ON a.id = k.account_id
+SELECT k.id, a.name AS account, k.dialect, k.name, k.last_characters AS hint
+FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id
 WHERE k.revoked_at IS NULL AND k.secret_version IS DISTINCT FROM %(version)b ORDER BY a.name, k.id
 """
 

@@ -23,7 +23,7 @@ class UnknownAttempt:
     #: reported later by a worker that had lost its claim, or by the carrier on a query; None: nothing
     late: Outcome | None
     #: the number of checks so far
-    looks: int
+    checks: int
     #: seconds since this carrier may first have got the message, and since its latest attempt there
     age: float
     rest: float
@@ -44,7 +44,7 @@ class UnknownAttempt:
 #: messages being resent are checked afterwards. A carrier that could not deliver a message no longer has it: attempts
 #: before the last resend for that reason (`lost.n`) do not count
 _DUE = """
-SELECT a.message_id, a.n, a.carrier, b.class AS message_class, a.late_outcome, a.looks,
+SELECT a.message_id, a.n, a.carrier, b.class AS message_class, a.late_outcome, a.checks,
        extract(epoch FROM now() - there.since)::float8 AS age, extract(epoch FROM now() - there.latest)::float8 AS rest,
        there.times - 1 AS repeats, extract(epoch FROM b.valid_until - now())::float8 AS seconds_left,
        m.status IS DISTINCT FROM 'sent' OR b.test AS is_over,
@@ -57,17 +57,17 @@ SELECT a.message_id, a.n, a.carrier, b.class AS message_class, a.late_outcome, a
 FROM provider_attempts AS a
 JOIN messages AS m ON m.id = a.message_id
 JOIN batches AS b ON b.id = a.batch_id
-JOIN batches AS holder ON holder.id = m.batch_id AND (holder.again IS NULL OR holder.status = 'done')
+JOIN batches AS holder ON holder.id = m.batch_id AND (holder.resend_reason IS NULL OR holder.status = 'done')
 CROSS JOIN LATERAL (
     SELECT min(marked_at) FILTER (WHERE outcome = 'unknown') AS since, max(marked_at) AS latest, count(*) AS times
     FROM provider_attempts AS e WHERE e.message_id = a.message_id AND e.carrier = a.carrier
 ) AS there
 CROSS JOIN LATERAL (
     SELECT coalesce(max(e.n), 0) AS n FROM provider_attempts AS e JOIN batches AS made ON made.id = e.batch_id
-    WHERE e.message_id = a.message_id AND made.again = 'undelivered'
+    WHERE e.message_id = a.message_id AND made.resend_reason = 'undelivered'
 ) AS lost
-WHERE a.outcome = 'unknown' AND a.resolved_at IS NULL AND coalesce(a.look_at, a.marked_at) <= now()
-ORDER BY coalesce(a.look_at, a.marked_at) LIMIT %(limit)s FOR UPDATE OF a SKIP LOCKED
+WHERE a.outcome = 'unknown' AND a.resolved_at IS NULL AND coalesce(a.check_at, a.marked_at) <= now()
+ORDER BY coalesce(a.check_at, a.marked_at) LIMIT %(limit)s FOR UPDATE OF a SKIP LOCKED
 """
 
 
@@ -80,7 +80,7 @@ def due(conn: Connection, limit: int) -> list[UnknownAttempt]:
             carrier=row.carrier,
             message_class=MessageClass(row.message_class),
             late=row.late_outcome and Outcome(row.late_outcome),
-            looks=row.looks,
+            checks=row.checks,
             age=row.age,
             rest=row.rest,
             repeats=row.repeats,
@@ -95,7 +95,7 @@ def due(conn: Connection, limit: int) -> list[UnknownAttempt]:
 
 
 _PUT_OFF = """
-UPDATE provider_attempts AS a SET look_at = now() + d.seconds * interval '1 second', looks = least(looks + 1, 1000)
+UPDATE provider_attempts AS a SET check_at = now() + d.seconds * interval '1 second', checks = least(checks + 1, 1000)
 FROM unnest(%(messages)b::uuid[], %(n)b::int2[], %(seconds)b::float8[]) AS d (message_id, n, seconds)
 WHERE a.message_id = d.message_id AND a.n = d.n
 """
@@ -167,7 +167,7 @@ def _parcel(row: Row[Any]) -> Parcel:
 #: of several attempts at one carrier the last is meant; one resolved without an answer is checked once more
 _ANSWER = """
 UPDATE provider_attempts AS a
-SET late_outcome = w.outcome, late_at = now(), look_at = NULL, resolved_at = NULL,
+SET late_outcome = w.outcome, late_at = now(), check_at = NULL, resolved_at = NULL,
     carrier_ref = coalesce(a.carrier_ref, w.carrier_ref)
 FROM (
     SELECT DISTINCT ON (e.message_id) e.message_id, e.n, w.outcome, w.carrier_ref

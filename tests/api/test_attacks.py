@@ -375,9 +375,9 @@ def test_a_key_that_cannot_be_judged_spoils_it_for_nobody(world: World, pair: de
     )
     sealed, hasty, nowhere, twisted = (issue(rt, "acme", Vendor.TELESIGN) for _ in range(4))
     foreign = Vault("the secret of another installation").seal("key", b"x")
-    world.run("UPDATE keys SET sealed = %(word)s WHERE id = %(id)s", word=foreign, id=sealed.id)
-    world.run("""UPDATE keys SET settings = '{"rate": "fast"}' WHERE id = %(id)s""", id=hasty.id)
-    world.run("UPDATE keys SET networks = '{nowhere}' WHERE id = %(id)s", id=nowhere.id)
+    world.run("UPDATE api_keys SET sealed = %(word)s WHERE id = %(id)s", word=foreign, id=sealed.id)
+    world.run("""UPDATE api_keys SET settings = '{"rate": "fast"}' WHERE id = %(id)s""", id=hasty.id)
+    world.run("UPDATE api_keys SET networks = '{nowhere}' WHERE id = %(id)s", id=nowhere.id)
 
     def shown(key: IssuedKey, prove: Callable[[ApiKey], Any] = good.prove) -> Credentials:
         return replace(good, dialect=Vendor.TELESIGN, handle=key.credentials["customer_id"], prove=prove)

@@ -90,7 +90,7 @@ def test_a_key_that_cannot_be_looked_up_in_time_is_503(
 ) -> None:
     key = gatehouse.key(Vendor.ROBASE)
 
-    with locked(database, "keys", "ACCESS EXCLUSIVE"):
+    with locked(database, "api_keys", "ACCESS EXCLUSIVE"):
         refused = robase(key, gatehouse)
         sick = gatehouse.ask("GET", "/healthz")
 

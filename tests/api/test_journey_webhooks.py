@@ -82,7 +82,7 @@ def notification(world: World, customer: Receiver, count: int) -> list[Accepted]
     """Let a notifier of its own make all calls; return what the customer heard, the first first."""
     before = len(customer.accepted)
     with process(world):
-        eventually(lambda: world.rows("SELECT count(*) FROM deliveries WHERE state <> 'delivered'") == [0])
+        eventually(lambda: world.rows("SELECT count(*) FROM webhook_deliveries WHERE state <> 'delivered'") == [0])
     accepted = customer.accepted[before:]
     assert len(accepted) == count
     return accepted

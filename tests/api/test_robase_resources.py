@@ -293,7 +293,7 @@ def test_a_webhook_is_changed_silenced_and_taken_away(ask: Ask, world: World) ->
     assert (changed.status, changed.json["events"], changed.json["description"]) == (200, ["sms.sent"], "other")
     assert (changed.json["enabled"], changed.json["url"]) == (False, HOOK["url"])
     assert (gone.status, gone.body) == (204, b"")
-    assert world.rows("SELECT id FROM endpoints") == []
+    assert world.rows("SELECT id FROM webhook_endpoints") == []
     assert kind(ask("DELETE", f"/webhooks/{made['id']}")) == (404, "not_found", None)
 
 

@@ -193,7 +193,7 @@ def test_a_key_from_before_secret_keys_had_versions_moves_over_whichever_hashed_
     world: World, gateway: Gateway
 ) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in HASHED}
-    world.run("UPDATE keys SET secret_version = NULL")
+    world.run("UPDATE api_keys SET secret_version = NULL")
 
     with gateway(OLD, NEW) as house:
         assert [CALLS[dialect][0](house, shown[dialect]).status for dialect in HASHED] == [200, 200, 200]
@@ -247,7 +247,7 @@ def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: World, gatew
     assert {status for status, _ in answers} == {401}
     assert answers[:2] == answers[2:]
     assert len(set(answers)) == 1
-    assert world.rows("SELECT DISTINCT secret_version FROM keys") == [Vault(OLD).id]
+    assert world.rows("SELECT DISTINCT secret_version FROM api_keys") == [Vault(OLD).id]
 
 
 def test_whoever_is_turned_away_with_the_right_key_has_it_moved_over_too(world: World, gateway: Gateway) -> None:
@@ -279,18 +279,18 @@ def test_a_key_that_cannot_be_hashed_anew_still_works(world: World, gateway: Gat
     # somebody has its new hash; and the other's row cannot be written
     handle = Vault(NEW).digest("key", Vendor.ROBASE, taken["api_key"]).hex()
     world.run(
-        "INSERT INTO keys (account_id, dialect, handle, hint, revoked_at)"
-        " SELECT account_id, dialect, %(handle)s, '', now() FROM keys LIMIT 1",
+        "INSERT INTO api_keys (account_id, dialect, handle, last_characters, revoked_at)"
+        " SELECT account_id, dialect, %(handle)s, '', now() FROM api_keys LIMIT 1",
         handle=handle,
     )
     world.run(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'frozen'; END $$;"
-        "CREATE TRIGGER refuse BEFORE UPDATE ON keys FOR EACH ROW EXECUTE FUNCTION refuse()"
+        "CREATE TRIGGER refuse BEFORE UPDATE ON api_keys FOR EACH ROW EXECUTE FUNCTION refuse()"
     )
 
     with gateway(NEW, OLD) as house:
         cannot = [_robase(house, shown).status for shown in (taken, frozen)]
-        world.run("DROP TRIGGER refuse ON keys; DROP FUNCTION refuse")
+        world.run("DROP TRIGGER refuse ON api_keys; DROP FUNCTION refuse")
         can = [_robase(house, shown).status for shown in (taken, frozen)]
         left = [row["hint"] for row in behind(house.rt)]
 

@@ -270,7 +270,7 @@ def test_a_wrong_secret_gets_no_token(bank: Partner) -> None:
 
 
 def test_a_revoked_key_voids_its_tokens_at_once(world: World, bank: Partner, person: str) -> None:
-    [id_] = world.rows("SELECT id FROM keys")
+    [id_] = world.rows("SELECT id FROM api_keys")
     before = bank.send(person).status
 
     revoke(world.rt, "acme", id_)
@@ -603,7 +603,7 @@ def test_whatever_goes_wrong_is_said_in_the_vendor_s_envelope(gatehouse: Gatehou
 def test_our_own_fault_is_found_again_in_the_log(
     world: World, bank: Partner, person: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.run('UPDATE keys SET settings = \'{"recipient_burst": "many"}\'')
+    world.run('UPDATE api_keys SET settings = \'{"recipient_burst": "many"}\'')
     caplog.set_level(logging.ERROR, "workers.api.dispatch")
 
     answer = bank.send(person)

@@ -311,7 +311,7 @@ def test_a_customer_we_do_not_have_is_told_what_one_with_a_wrong_key_is(customer
 
 
 def test_a_revoked_key_is_no_customer(customer: Customer, world: World) -> None:
-    world.run("UPDATE keys SET revoked_at = now()")
+    world.run("UPDATE api_keys SET revoked_at = now()")
 
     assert customer.client().sms(NUMBER).json["errors"][0]["code"] == -30006
 
@@ -348,7 +348,7 @@ def test_a_key_may_be_kept_to_networks(others: Any) -> None:
 
 def test_a_key_for_something_else_is_not_enabled(others: Any, world: World) -> None:
     other = others()
-    world.run("UPDATE keys SET scopes = '{billing}'")
+    world.run("UPDATE api_keys SET scopes = '{billing}'")
 
     assert error_of(other.ask("POST", "/v1/verify/sms", BODY)) == (401, -20002)
 
@@ -517,7 +517,7 @@ def test_a_callback_is_kept_for_the_report(customer: Customer, world: World) -> 
 
     assert world.rows(
         """
-        SELECT d.status, c.callback_url FROM deliveries AS d JOIN challenges AS c ON c.id = d.challenge_id
+        SELECT d.status, c.callback_url FROM webhook_deliveries AS d JOIN challenges AS c ON c.id = d.challenge_id
         WHERE c.id = %(id)s AND d.status = 'sent'
         """,
         id=UUID(hex=reference),
@@ -561,7 +561,7 @@ def test_a_body_that_is_no_form_or_too_large_is_answered_in_their_shape(customer
 def test_a_transaction_of_another_customer_is_not_found(customer: Customer, world: World) -> None:
     reference = customer.client().sms(NUMBER).json["reference_id"]
     world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
-    world.run("UPDATE keys SET account_id = (SELECT id FROM accounts WHERE name = 'other')")
+    world.run("UPDATE api_keys SET account_id = (SELECT id FROM accounts WHERE name = 'other')")
 
     client = customer.client()
 

@@ -180,7 +180,7 @@ class Stage:
 
 _TIMES = {
     "dead_letter_counts": ("last_at",),
-    "provider_attempts": ["marked_at", "recorded_at", "late_at", "look_at", "resolved_at"],
+    "provider_attempts": ["marked_at", "recorded_at", "late_at", "check_at", "resolved_at"],
     "batches": [
         *("send_at", "due_at", "valid_until", "marked_at", "lease_until", "hinted_at", "created_at"),
         *("queued_at", "done_at", "watch_at"),

@@ -123,4 +123,4 @@ def test_while_nothing_changes_a_situation_costs_no_statement(world: World) -> N
     judge(world, *NUMBERS)
 
     assert len([each for each in statements if "routes" in each]) == 1
-    assert not [each for each in statements if "situations" in each]
+    assert not [each for each in statements if "routing_snapshots" in each]

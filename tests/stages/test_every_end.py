@@ -353,7 +353,7 @@ ENDS: dict[str, tuple[Callable[[Stage], None], State]] = {
 REACHED = """
 SELECT status, error_code, money,
        (SELECT min(outcome) FROM provider_attempts AS a JOIN batches AS b ON b.id = a.batch_id
-        WHERE a.message_id = m.id AND b.again IS NULL AND outcome IN ('accepted', 'unknown'))
+        WHERE a.message_id = m.id AND b.resend_reason IS NULL AND outcome IN ('accepted', 'unknown'))
 FROM messages AS m
 """
 

@@ -34,12 +34,13 @@ def age(world: World, message: UUID, days: float) -> None:
     for place, old in enumerate(world.rows("SELECT id FROM events WHERE message_id = %(id)s", id=message)):
         names = {"new": ids.after(first, place), "old": old}
         world.run("UPDATE events SET id = %(new)s, at = at - interval '31 days' WHERE id = %(old)s", **names)
-        world.run("UPDATE deliveries SET event_id = %(new)s WHERE event_id = %(old)s", **names)
+        world.run("UPDATE webhook_deliveries SET event_id = %(new)s WHERE event_id = %(old)s", **names)
 
 
 def finish(world: World, message: UUID, status: str = "queued") -> None:
     world.run(
-        "UPDATE deliveries SET state = 'delivered', done_at = now() WHERE message_id = %(id)s AND status = %(status)s",
+        "UPDATE webhook_deliveries SET state = 'delivered', done_at = now()"
+        " WHERE message_id = %(id)s AND status = %(status)s",
         id=message,
         status=status,
     )
@@ -79,13 +80,13 @@ def test_a_move_that_is_still_to_be_told_is_kept(world: World) -> None:
 def test_what_a_suspended_endpoint_was_to_hear_goes_with_its_calls(world: World) -> None:
     message = world.send().messages[0]
     age(world, message, 31)
-    world.run("UPDATE endpoints SET state = 'suspended'")
-    world.run("UPDATE deliveries SET at = at - interval '31 days'")
+    world.run("UPDATE webhook_endpoints SET state = 'suspended'")
+    world.run("UPDATE webhook_deliveries SET at = at - interval '31 days'")
 
     maintain(world.rt)
 
     assert kept(world) == []
-    assert world.rows("SELECT count(*) FROM deliveries") == [0]
+    assert world.rows("SELECT count(*) FROM webhook_deliveries") == [0]
 
 
 def test_what_is_forgotten_is_found_by_its_age_alone(world: World) -> None:
@@ -116,7 +117,7 @@ def test_what_handsets_sent_is_forgotten_once_it_is_heeded(
 ) -> None:
     world.run(
         """
-        INSERT INTO inbound (id, carrier, key, phone, sender, body, handled_at, reply)
+        INSERT INTO inbound_messages (id, carrier, key, phone, sender, body, handled_at, reply)
         SELECT %(id)s, 'alpha', '1', '+2348012345678', '1234', 'hello', CASE WHEN %(handled)s THEN now() END, %(reply)s
         """,
         id=ids.new_ids(world.rt.now() - timedelta(days=days), 1),
@@ -126,4 +127,4 @@ def test_what_handsets_sent_is_forgotten_once_it_is_heeded(
 
     maintain(world.rt)
 
-    assert world.rows("SELECT count(*) FROM inbound") == [kept]
+    assert world.rows("SELECT count(*) FROM inbound_messages") == [kept]

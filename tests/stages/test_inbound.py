@@ -17,7 +17,7 @@ from schema.carriage import Inbound
 from tests.world import World
 
 ADA, BEN = "+2348012345678", "+2348012345679"
-KEPT = "SELECT body, action, reply, account_id IS NOT NULL, handled_at IS NOT NULL FROM inbound ORDER BY id"
+KEPT = "SELECT body, action, reply, account_id IS NOT NULL, handled_at IS NOT NULL FROM inbound_messages ORDER BY id"
 OPT_OUTS = "SELECT phone, sender, class, source FROM opt_outs ORDER BY phone, sender"
 NUMBER = "+447700900100"
 
@@ -73,13 +73,13 @@ def other(world: World, name: str = "other", sender: str = NUMBER) -> int:
 def test_a_message_is_kept_once_however_often_it_comes(world: World) -> None:
     assert inbound.keep(world.rt, [text("hello", key="a"), text("hello", key="a"), text("hi", key="b")]) == 2
     assert inbound.keep(world.rt, [text("hello", key="a")]) == 0
-    assert world.rows("SELECT body FROM inbound ORDER BY id") == ["hello", "hi"]
+    assert world.rows("SELECT body FROM inbound_messages ORDER BY id") == ["hello", "hi"]
 
 
 def test_what_postgresql_cannot_keep_is_left_out(world: World) -> None:
     inbound.keep(world.rt, [text("a\x00b\ud800c")])
 
-    assert world.rows("SELECT body FROM inbound") == ["ab?c"]
+    assert world.rows("SELECT body FROM inbound_messages") == ["ab?c"]
 
 
 def test_what_holds_no_keyword_is_kept_for_its_account(world: World) -> None:
@@ -128,7 +128,7 @@ def test_start_takes_it_back_and_is_confirmed(world: World) -> None:
 
 def test_yes_to_something_else_is_kept_for_the_account(world: World) -> None:
     assert receives(world, text("Yes")) == []
-    assert world.rows("SELECT action FROM inbound") == ["keep"]
+    assert world.rows("SELECT action FROM inbound_messages") == ["keep"]
 
 
 def test_help_is_answered_each_time(world: World) -> None:
@@ -211,7 +211,7 @@ def test_where_nobody_can_tell_all_of_them_are_stopped(world: World) -> None:
 
     assert receives(world, text("STOP")) == []
     assert world.rows("SELECT account_id FROM opt_outs ORDER BY 1") == [world.account, theirs]
-    assert world.rows("SELECT account_id FROM inbound") == [None]
+    assert world.rows("SELECT account_id FROM inbound_messages") == [None]
 
 
 # Long ones -------------------------------------------------------------------------------------------------------
@@ -223,10 +223,10 @@ def part(n: int, body: str, of: int = 2, ref: int = 7, **fields: Any) -> Inbound
 
 def test_parts_are_joined_whatever_their_order(world: World) -> None:
     receives(world, part(2, "OP"), text("hello"))
-    assert world.rows("SELECT body FROM inbound WHERE handled_at IS NULL") == ["OP"]
+    assert world.rows("SELECT body FROM inbound_messages WHERE handled_at IS NULL") == ["OP"]
 
     assert receives(world, part(1, "ST")) == [(ADA, "You are out.")]
-    assert world.rows("SELECT action FROM inbound ORDER BY id") == ["stop", "keep", "keep"]
+    assert world.rows("SELECT action FROM inbound_messages ORDER BY id") == ["stop", "keep", "keep"]
     with world.rt.begin() as conn:
         rows = store.listing(conn, None, world.rt.now().replace(year=2020), 10)
     assert sorted((row["body"], row["action"]) for row in rows) == [("STOP", "stop"), ("hello", "keep")]
@@ -235,7 +235,7 @@ def test_parts_are_joined_whatever_their_order(world: World) -> None:
 def test_parts_of_different_messages_are_kept_apart(world: World) -> None:
     receives(world, part(1, "ST"), part(2, "OP", phone=BEN), part(2, "OP", ref=8), part(2, "OP", of=3))
 
-    assert world.rows("SELECT count(*) FROM inbound WHERE handled_at IS NOT NULL") == [0]
+    assert world.rows("SELECT count(*) FROM inbound_messages WHERE handled_at IS NOT NULL") == [0]
 
 
 def test_a_part_that_comes_twice_counts_once(world: World) -> None:
@@ -244,12 +244,12 @@ def test_a_part_that_comes_twice_counts_once(world: World) -> None:
 
     receives(world, part(2, "OP"))
     assert [row[3] for row in world.rows(OPT_OUTS)] == ["STOP"]
-    assert world.rows("SELECT count(*) FROM inbound WHERE handled_at IS NULL") == [0]
+    assert world.rows("SELECT count(*) FROM inbound_messages WHERE handled_at IS NULL") == [0]
 
 
 def test_a_message_whose_rest_never_comes_is_heeded_as_it_is(world: World) -> None:
     receives(world, part(1, "STOP"))
-    world.run("UPDATE inbound SET received_at = received_at - interval '11 minutes'")
+    world.run("UPDATE inbound_messages SET received_at = received_at - interval '11 minutes'")
 
     assert receives(world) == [(ADA, "You are out.")]
 
@@ -284,7 +284,7 @@ def test_a_stop_that_was_said_before_a_start_and_came_after_it_does_not_count(wo
     receives(world, said("STOP", now - timedelta(minutes=2)), said("STOPALL", now - timedelta(minutes=2), to="OTHER"))
 
     assert world.rows("SELECT account_id, sender FROM opt_outs") == [(0, "OTHER")]
-    assert world.rows("SELECT action FROM inbound ORDER BY id") == ["start", "stop", "stop"]
+    assert world.rows("SELECT action FROM inbound_messages ORDER BY id") == ["start", "stop", "stop"]
 
 
 def test_a_yes_that_answered_something_else_outdoes_no_stop(world: World) -> None:
@@ -382,6 +382,6 @@ def test_a_part_that_may_be_brought_again_is_the_same_wherever_it_is_among_the_l
 
 def test_minutes_later_it_is_another_message(world: World) -> None:
     inbound.keep(world.rt, [doubtful("ok", "1")])
-    world.run("UPDATE inbound SET received_at = received_at - interval '6 minutes'")
+    world.run("UPDATE inbound_messages SET received_at = received_at - interval '6 minutes'")
 
     assert inbound.keep(world.rt, [doubtful("ok", "2")]) == 1

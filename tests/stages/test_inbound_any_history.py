@@ -110,7 +110,8 @@ def test_what_a_handset_said_last_counts_in_any_history(
             digits = f"123{next(_mobiles)}"
             asked = tell(world, digits, pieces)
 
-            rows = world.rows("SELECT key, at, received_at FROM inbound WHERE phone = %(p)s", p=f"+5255{digits}")
+            mine = "SELECT key, at, received_at FROM inbound_messages WHERE phone = %(p)s"
+            rows = world.rows(mine, p=f"+5255{digits}")
             assert {row[0] for row in rows} == asked.keys()
             expected = outcome([(asked[key], at, received) for key, at, received in rows])
             answers = world.submit(*(world.order(spell(digits), sender=NUMBER) for spell in OUTBOUND))

@@ -102,7 +102,7 @@ def test_it_waits_where_the_other_is_too_busy(stage: Stage) -> None:
     [message] = stage.send()
 
     fails(stage, message)
-    assert stage.world.rows("SELECT carrier, attempt, again FROM batches WHERE status = 'waiting'") == [
+    assert stage.world.rows("SELECT carrier, attempt, resend_reason FROM batches WHERE status = 'waiting'") == [
         ("beta", 3, "undelivered")
     ]
     stage.receive(message, "alpha", ReceiptVerdict.FAILED, key="another word for it")

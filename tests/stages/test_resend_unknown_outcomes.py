@@ -58,7 +58,8 @@ def test_a_carrier_that_knows_our_reference_gets_it_again(stage: Stage, kind: st
     assert alpha.given == [message, message]
     assert stage.stands() == [SENT]
     assert stage.world.balance() == 1_000_000 - 400
-    assert stage.world.rows("SELECT again, situation_id FROM batches WHERE again IS NOT NULL") == [("repeat", None)]
+    resent = "SELECT resend_reason, routing_snapshot_id FROM batches WHERE resend_reason IS NOT NULL"
+    assert stage.world.rows(resent) == [("repeat", None)]
 
 
 @pytest.mark.parametrize("answer", [UNKNOWN, NOT_WRITTEN, BUSY])
@@ -391,7 +392,7 @@ def test_who_wants_nothing_any_more_is_sent_nothing_once_more(stage: Stage) -> N
 
     assert beta.given == []
     assert stage.stands() == [IN_DOUBT]
-    assert stage.world.rows("SELECT count(*) FROM batches WHERE again IS NOT NULL") == [1]
+    assert stage.world.rows("SELECT count(*) FROM batches WHERE resend_reason IS NOT NULL") == [1]
 
 
 # Crowds and crashes ----------------------------------------------------------------------------------------------

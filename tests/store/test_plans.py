@@ -52,21 +52,22 @@ DAYS = range(-1, 8)
 BATCHES, SIZE = 250, 8
 #: where a plan that reads everything is a bad one
 HOT = re.compile(
-    r"(messages|provider_attempts)(_\d+)?|batches|receipts|parts|requests|idempotency|deliveries|challenges|inbound"
-    r"|opt_outs"
+    r"(messages|provider_attempts)(_\d+)?|batches|receipts|parts|requests|idempotency_keys|webhook_deliveries|challenges"
+    r"|inbound_messages|opt_outs"
 )
 
 
 #: one account's; of its calls one in twenty still waits
 _ENDPOINTS = """
-INSERT INTO endpoints (id, account_id, dialect, url)
+INSERT INTO webhook_endpoints (id, account_id, dialect, url)
 SELECT gen_random_uuid(), a.id, 'robase', 'https://example.org' FROM accounts AS a, generate_series(1, 2)
 """
 _DELIVERIES = """
-INSERT INTO deliveries (endpoint_id, lane, event_id, message_id, status, at, state, tries, done_at, due_at)
+INSERT INTO webhook_deliveries (endpoint_id, concurrency_key, event_id, message_id, status, at, state, tries, done_at,
+                                due_at)
 SELECT e.id, e.id, gen_random_uuid(), m.id, 'sent', now(), CASE WHEN waits THEN 'waiting' ELSE 'delivered' END, 1,
        CASE WHEN NOT waits THEN now() END, CASE WHEN waits THEN now() + interval '1 minute' ELSE now() END
-FROM endpoints AS e, messages AS m, LATERAL (SELECT mod(abs(hashtext(m.id::text)), 20) = 0 AS waits) AS w
+FROM webhook_endpoints AS e, messages AS m, LATERAL (SELECT mod(abs(hashtext(m.id::text)), 20) = 0 AS waits) AS w
 """
 _CHALLENGES = """
 INSERT INTO challenges (id, account_id, code_hash, max_attempts, expires_at) SELECT id, 1, '', 3, now() FROM requests
@@ -74,13 +75,13 @@ INSERT INTO challenges (id, account_id, code_hash, max_attempts, expires_at) SEL
 
 #: of what handsets sent one in a hundred still waits, in parts
 _INBOUND = """
-INSERT INTO inbound (id, carrier, key, phone, sender, body, part_ref, part, of, action, handled_at)
+INSERT INTO inbound_messages (id, carrier, key, phone, sender, body, part_ref, part, of, action, handled_at)
 SELECT id, 'alpha', id::text, '+23480' || (10000000 + row_number() OVER (ORDER BY id) / 3), '8080', 'hello',
        CASE WHEN waits THEN 7 END, CASE WHEN waits THEN 1 END, CASE WHEN waits THEN 2 END,
        CASE WHEN NOT waits THEN 'keep' END, CASE WHEN NOT waits THEN now() END
 FROM messages, LATERAL (SELECT mod(abs(hashtext(id::text)), 100) = 0 AS waits) AS w
 """
-_OPT_OUTS = "INSERT INTO opt_outs SELECT DISTINCT 1, phone, sender, '', 'STOP' FROM inbound"
+_OPT_OUTS = "INSERT INTO opt_outs SELECT DISTINCT 1, phone, sender, '', 'STOP' FROM inbound_messages"
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _fill(conn: Connection, firsts: list[UUID]) -> None:
     conn.exec_driver_sql(_RECEIPTS)
     conn.exec_driver_sql(_PARTS)
     conn.exec_driver_sql(_REQUESTS)
-    conn.exec_driver_sql("INSERT INTO idempotency SELECT 1, 'order', id::text, id, created_at FROM requests")
+    conn.exec_driver_sql("INSERT INTO idempotency_keys SELECT 1, 'order', id::text, id, created_at FROM requests")
     conn.exec_driver_sql("INSERT INTO accounts (name, currency) VALUES ('acme', 'NGN')")
     conn.exec_driver_sql(_ENDPOINTS)
     conn.exec_driver_sql(_DELIVERIES)
@@ -257,7 +258,7 @@ def reported(crowd: Crowd) -> dict[str, Any]:
 
 def recorded(crowd: Crowd) -> dict[str, Any]:
     count = len(crowd.batches)
-    columns = {"tries": 1, "answers": "200", "heard": True, "waits": None}
+    columns = {"tries": 1, "answers": "200", "accepted": True, "waits": None}
     return {"ids": crowd.batches} | {name: [value] * count for name, value in columns.items()}
 
 
@@ -476,7 +477,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "tell": (events._RECORD, reported),
     "lock deliveries": (
         webhook_deliveries._LOCK,
-        lambda crowd: {"lanes": crowd.batches, "rooms": [8] * len(crowd.batches), "room": 8, "most": 400},
+        lambda crowd: {"keys": crowd.batches, "rooms": [8] * len(crowd.batches), "room": 8, "most": 400},
     ),
     "claim deliveries": (webhook_deliveries._CLAIM, lambda crowd: {"ids": crowd.batches, "lease": 60.0}),
     "load deliveries": (webhook_deliveries._LOAD, lambda crowd: {"ids": crowd.batches, "hours": 24.0}),
@@ -494,7 +495,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         challenges._COUNT,
         lambda crowd: {"id": crowd.batches[0], "account": 1, "fits": False, "now": datetime.now(UTC)},
     ),
-    "wake deliveries": (webhook_deliveries._WAKE, lambda crowd: {"lanes": crowd.batches, "messages": crowd.batches}),
+    "wake deliveries": (webhook_deliveries._WAKE, lambda crowd: {"keys": crowd.batches, "messages": crowd.batches}),
     "story": (overview._MESSAGE, lambda crowd: {"id": crowd.firsts[0], "account": "acme"}),
     "story's attempts": (overview._ATTEMPTS, lambda crowd: {"id": crowd.firsts[0]}),
     "messages of a request": (
@@ -566,7 +567,7 @@ def test_nor_does_it_once_it_is_planned_for_all_parameters(crowd: Crowd, name: s
         ("lost", "batches_leased"),
         ("release", "batches_held_account"),
         ("release", "batches_held_carrier"),
-        ("release", "batches_held_look"),
+        ("release", "batches_held_due"),
         ("release", "batches_held "),
         ("unresolved", "marked_at"),
         ("receipts due", "receipts_due"),
@@ -575,7 +576,7 @@ def test_nor_does_it_once_it_is_planned_for_all_parameters(crowd: Crowd, name: s
         ("receipts by our reference", "carrier_ref_carrier"),
         ("doubts due", "coalesce"),
         ("silences due", "batches_watched"),
-        ("lock deliveries", "deliveries_due"),
+        ("lock deliveries", "webhook_deliveries_due"),
         ("latest requests", "requests_latest"),
     ],
 )

@@ -200,7 +200,7 @@ def test_subscribers_are_told(world: World) -> None:
 def test_what_was_sent_before_is_not_sent_once_more_to_who_opted_out(world: World) -> None:
     hints = paid(world, ADA)
     world.run("UPDATE messages SET status = 'sent', money = 'captured'")
-    world.run("UPDATE batches SET again = 'undelivered'")
+    world.run("UPDATE batches SET resend_reason = 'undelivered'")
     opt_out(world, ADA)
 
     assert pass_(world, hints, by_attempt=2) == []
@@ -211,11 +211,11 @@ def test_what_was_sent_before_is_not_sent_once_more_to_who_opted_out(world: Worl
 def test_what_was_sent_before_and_is_put_off_stays_what_it_is(world: World) -> None:
     hints = paid(world, ADA)
     world.run("UPDATE messages SET status = 'sent'")
-    world.run("UPDATE batches SET again = 'silence'")
+    world.run("UPDATE batches SET resend_reason = 'silence'")
     quiet(world)
 
     assert pass_(world, hints, by_attempt=2) == []
-    assert world.rows("SELECT again, status FROM batches WHERE status = 'waiting'") == [("silence", "waiting")]
+    assert world.rows("SELECT resend_reason, status FROM batches WHERE status = 'waiting'") == [("silence", "waiting")]
     assert world.rows(STATES) == [(ADA, "sent", "held", None)]
 
 

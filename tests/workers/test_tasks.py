@@ -311,8 +311,8 @@ def test_an_ingested_order_goes_on_in_its_lane(quiet: Any, wiring: ModuleType, m
 
     wiring.ingest_order.apply((order,)).get()
 
-    lanes = {queue.name for queue in QUEUES if quiet.waiting(queue.name)}
-    assert lanes == (set() if message_class is MessageClass.OTP else {"segment"})
+    waiting = {queue.name for queue in QUEUES if quiet.waiting(queue.name)}
+    assert waiting == (set() if message_class is MessageClass.OTP else {"segment"})
 
 
 def test_a_code_is_delivered_by_whoever_ingests_it(quiet: Any, wiring: ModuleType) -> None:

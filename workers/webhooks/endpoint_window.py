@@ -34,37 +34,37 @@ class EndpointWindows:
         """The number of open calls of all endpoints."""
         return self._open.total()
 
-    def begin(self, channel: UUID) -> None:
+    def begin(self, key: UUID) -> None:
         """Count a call as open."""
-        self._open[channel] += 1
+        self._open[key] += 1
 
-    def end(self, channel: UUID) -> None:
+    def end(self, key: UUID) -> None:
         """Count a call as ended."""
-        self._open[channel] -= 1
-        if not self._open[channel]:
-            del self._open[channel]
+        self._open[key] -= 1
+        if not self._open[key]:
+            del self._open[key]
 
-    def judge(self, channel: UUID, accepted: bool, began: float, now: float, asked: float = 0.0) -> None:
+    def judge(self, key: UUID, accepted: bool, began: float, now: float, asked: float = 0.0) -> None:
         """Record how an endpoint answered a call; failures of calls that were open together count as one.
 
         `asked`: seconds for which the endpoint asked for no calls (Retry-After).
         """
         if accepted:
-            self._failing.pop(channel, None)
+            self._failing.pop(key, None)
             return
-        known = self._failing.get(channel) or _Failing(0, began, now)
+        known = self._failing.get(key) or _Failing(0, began, now)
         asked_until = now + min(asked, LONGEST_ASKED)
         if began < known.seen:
             known.until = max(known.until, asked_until)
             return
         failures = known.failures + 1
         rest = REST * 2 ** min(failures - _FAILURES, 10) if failures >= _FAILURES else 0
-        self._failing[channel] = _Failing(failures, now, max(now + min(rest, LONGEST_REST), asked_until))
+        self._failing[key] = _Failing(failures, now, max(now + min(rest, LONGEST_REST), asked_until))
 
     def rooms(self, now: float) -> dict[UUID, int]:
         """Return how many calls each endpoint may start, for those whose whole window is not free."""
-        rooms = {channel: self._window - count for channel, count in self._open.items()}
-        for channel, illness in self._failing.items():
+        rooms = {key: self._window - count for key, count in self._open.items()}
+        for key, illness in self._failing.items():
             window = 0 if now < illness.until else max(1, self._window >> illness.failures)
-            rooms[channel] = window - self._open.get(channel, 0)
-        return {channel: max(room, 0) for channel, room in rooms.items()}
+            rooms[key] = window - self._open.get(key, 0)
+        return {key: max(room, 0) for key, room in rooms.items()}

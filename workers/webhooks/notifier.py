@@ -88,7 +88,7 @@ class Notifier:
             lambda: webhook_deliveries.claim(self._rt, rooms, room), tries=1
         ) or ClaimedDeliveries([], False)
         for job in claimed.jobs:
-            self._windows.begin(job.channel)
+            self._windows.begin(job.concurrency_key)
             call = asyncio.create_task(self._run(job))
             self._calls[call] = job
             call.add_done_callback(partial(self._end, began=time.monotonic()))
@@ -113,7 +113,7 @@ class Notifier:
         else:
             outcome = call.result()
         if outcome.called:
-            self._windows.judge(job.channel, outcome.accepted, began, time.monotonic(), outcome.asked)
+            self._windows.judge(job.concurrency_key, outcome.accepted, began, time.monotonic(), outcome.asked)
         self._ended.append(outcome)
         self._something_ended.set()
 
@@ -156,7 +156,7 @@ class Notifier:
             log.error("the outcomes of %s webhook calls cannot be recorded: %s", len(batch), fault)
             suspended = None
         for outcome in batch:
-            self._windows.end(outcome.job.channel)
+            self._windows.end(outcome.job.concurrency_key)
         for endpoint in suspended or ():
             log.warning("webhook endpoint %s is suspended: it keeps failing, or answered 410", endpoint)
         self._look_again.set()

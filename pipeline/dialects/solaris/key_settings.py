@@ -59,6 +59,6 @@ def make_key(vault: Vault, _test: bool) -> NewKey:
     return NewKey(
         {"client_id": client, "client_secret": secret},
         handle=client,
-        hint=client[-4:],
+        last_characters=client[-4:],
         secret_hash=vault.digest(SECRET, client, secret),
     )

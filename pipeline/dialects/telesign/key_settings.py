@@ -68,6 +68,6 @@ def make_key(vault: Vault, _test: bool) -> NewKey:
     return NewKey(
         {"customer_id": customer, "api_key": b64encode(secret).decode()},
         handle=customer,
-        hint=customer[-4:],
+        last_characters=customer[-4:],
         sealed=vault.seal("key", secret),
     )

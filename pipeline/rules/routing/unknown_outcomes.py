@@ -91,8 +91,8 @@ def action(case: UnknownCase, timeout: UnknownTimeouts) -> UnknownAction:
     return UnknownAction.ELSEWHERE if case.age >= longest else UnknownAction.WAIT
 
 
-def pause(case: UnknownCase, timeout: UnknownTimeouts, looks: int) -> float:
-    """Return the seconds until an unknown attempt is checked again, after `looks` checks.
+def pause(case: UnknownCase, timeout: UnknownTimeouts, checks: int) -> float:
+    """Return the seconds until an unknown attempt is checked again, when it was checked `checks` times.
 
     Never later than when another carrier may get the message, nor than its expiry.
     """
@@ -103,7 +103,7 @@ def pause(case: UnknownCase, timeout: UnknownTimeouts, looks: int) -> float:
     elif case.late is None and case.ability is UnknownAbility.QUERYABLE and case.rest < _PAUSE:
         usual = _PAUSE - case.rest
     elif case.late in _LATE or case.ability is UnknownAbility.QUERYABLE or case.age >= longest:
-        usual = min(_NEXT * 2.0 ** min(looks, 8), _RAREST)
+        usual = min(_NEXT * 2.0 ** min(checks, 8), _RAREST)
     else:
         usual = math.inf
     moments = (longest - case.age, case.left)

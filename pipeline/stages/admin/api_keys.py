@@ -88,7 +88,7 @@ def issue(
                 "secret_hash": made.secret_hash,
                 "sealed": made.sealed,
                 "secret_version": rt.vault.id,
-                "hint": made.hint,
+                "last_characters": made.last_characters,
                 "name": name,
                 "test": test,
                 "scopes": list(scopes),

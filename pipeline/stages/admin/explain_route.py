@@ -83,11 +83,16 @@ def explain(rt: Runtime, wanted: UUID) -> Explained | None:
             return None
         tries = overview.attempts(conn, wanted)
         passed = overview.batches(conn, sorted({each["batch_id"] for each in tries} | {message["batch_id"]}))
-        kept = routing_snapshot.read(conn, {each["situation_id"] for each in passed} - {None})
+        kept = routing_snapshot.read(conn, {each["routing_snapshot_id"] for each in passed} - {None})
         reports = overview.receipts(conn, wanted)
     ask = _ask(message)
     turns = [
-        _turn(batch, kept.get(batch["situation_id"]), ask, [each for each in tries if each["batch_id"] == batch["id"]])
+        _turn(
+            batch,
+            kept.get(batch["routing_snapshot_id"]),
+            ask,
+            [each for each in tries if each["batch_id"] == batch["id"]],
+        )
         for batch in sorted(passed, key=lambda batch: (batch["created_at"], batch["id"]))
     ]
     return Explained(message, turns, reports)
@@ -105,7 +110,7 @@ def _turn(batch: Row, snapshot: RoutingSnapshot | None, ask: RouteQuery, attempt
         attempt=batch["attempt"],
         round=batch["round"],
         tried=list(batch["tried"]),
-        again=batch["again"],
+        again=batch["resend_reason"],
         decision=None if snapshot is None else decide(snapshot, ask, batch["tried"]),
         snapshot=snapshot,
         attempts=attempts,

@@ -31,7 +31,7 @@ def rotate(rt: Runtime) -> Rotation:
     """
     resealed: dict[str, int] = {}
     for column in sealed.COLUMNS:
-        resealed[column.table] = resealed.get(column.table, 0) + _reseal(rt, column)
+        resealed[column.label] = resealed.get(column.label, 0) + _reseal(rt, column)
     with rt.begin() as conn:
         resealed["carriers"] = sealed.reseal_settings(conn, rt.resealed)
         sealed.stamp_sealed_keys(conn, rt.vault.id)

@@ -38,8 +38,8 @@ class DeliveryJob:
     url: str
     #: signing secrets, the newest first; empty: they cannot be decrypted
     secrets: tuple[bytes, ...]
-    #: calls of one channel share a window of concurrent calls
-    channel: UUID
+    #: calls with the same key share a window of concurrent calls: those of an endpoint, or an API key's callbacks
+    concurrency_key: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class CallOutcome:
 
 
 def claim(rt: Runtime, rooms: Mapping[UUID, int], most: int) -> ClaimedDeliveries:
-    """Claim up to `most` due deliveries, of each channel up to its room (not in `rooms`: a whole window)."""
+    """Claim up to `most` due deliveries, of each concurrency key up to its room (not in `rooms`: a whole window)."""
     with rt.begin() as conn:
         taken = webhook_deliveries.claim(conn, rooms, rt.settings.webhook_lane, most, LEASE)
         rows = webhook_deliveries.load(conn, taken.own, OVERLAP)
@@ -87,9 +87,9 @@ def record(rt: Runtime, outcomes: Sequence[CallOutcome]) -> set[UUID]:
     """Record the outcomes of calls and schedule retries; return the endpoints that were suspended for failing."""
     notification = [_notification(each) for each in outcomes]
     called = [each for each in outcomes if each.called and each.job.notification.endpoint]
-    well = {each.job.channel for each in called if each.accepted}
-    ill = {each.job.channel for each in called if not each.accepted}
-    gone = {each.job.channel for each in called if each.gone}
+    well = {each.job.concurrency_key for each in called if each.accepted}
+    ill = {each.job.concurrency_key for each in called if not each.accepted}
+    gone = {each.job.concurrency_key for each in called if each.gone}
     with rt.begin() as conn:
         webhook_deliveries.record(conn, notification)
         return webhook_endpoints.record_health(conn, well, ill, gone, rt.settings.webhook_failing_days)
@@ -121,13 +121,13 @@ def _notification(outcome: CallOutcome) -> webhook_deliveries.DeliveryResult:
 
 
 def _job(rt: Runtime, row: Mapping[str, Any], notification: MessageEvent | PersonEvent) -> DeliveryJob:
-    own = [(row["sealed"], "endpoint"), (row["sealed_before"], "endpoint")] if row["sealed"] else []
+    own = [(row["sealed"], "endpoint"), (row["sealed_previous"], "endpoint")] if row["sealed"] else []
     sealed = own or [(row["key_sealed"], "key")]
     try:
         opened = tuple(rt.vault.open(purpose, secret) for secret, purpose in sealed if secret)
     except ConfigurationError:  # POSTROAD_SECRET_KEY differs or is missing: nothing can be signed
         opened = ()
-    return DeliveryJob(notification, row["url"], opened, row["lane"])
+    return DeliveryJob(notification, row["url"], opened, row["concurrency_key"])
 
 
 def _telling(row: Mapping[str, Any]) -> MessageEvent:

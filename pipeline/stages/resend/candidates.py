@@ -64,7 +64,7 @@ def _all_of(rt: Runtime, name: str, look: Callable[[Connection], _Part]) -> list
     hints: list[Hint] = []
     for _ in range(ROUNDS):
         with rt.begin() as conn:
-            found = look(conn) if advisory_locks.is_mine(conn, f"retake {name}") else _Part([], is_full=False)
+            found = look(conn) if advisory_locks.is_mine(conn, f"resend {name}") else _Part([], is_full=False)
         hints += found.hints
         if not found.is_full:
             break

@@ -54,7 +54,7 @@ def look(rt: Runtime, conn: Connection, limit: int) -> Looked:
         cases[UnknownAction.EARN] + cases[UnknownAction.FAIL] + cases[UnknownAction.EXPIRE] + cases[UnknownAction.LEAVE]
     )
     unknown_outcomes.postpone(
-        conn, [each for each, _ in later], [pause(question, timeout, each.looks) for each, question in later]
+        conn, [each for each, _ in later], [pause(question, timeout, each.checks) for each, question in later]
     )
     unknown_outcomes.resolve(conn, [each for each, _ in over])
     for each, _ in cases[UnknownAction.ASK]:

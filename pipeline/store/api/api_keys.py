@@ -1,4 +1,4 @@
-"""The keys table: API keys, found by dialect and handle (a keyed hash or an id)."""
+"""The api_keys table: API keys, found by dialect and handle (a keyed hash or an id)."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Row = dict[str, Any]
 _FIND = """
 SELECT k.id, k.account_id, a.name, a.state, a.currency, k.dialect, k.handle, k.test, k.scopes, k.networks, k.settings,
        k.sealed, k.secret_hash
-FROM keys AS k JOIN accounts AS a ON a.id = k.account_id
+FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id
 WHERE (k.dialect, k.handle) IN (SELECT * FROM unnest(%(dialects)s::text[], %(handles)s::text[]))
   AND k.revoked_at IS NULL
 """
@@ -25,7 +25,7 @@ def find(conn: Connection, wanted: Iterable[tuple[str, str]]) -> list[Sequence[A
 
 
 _BEHIND = """
-SELECT id FROM keys WHERE id = ANY(%(ids)s) AND revoked_at IS NULL AND secret_version IS DISTINCT FROM %(version)b
+SELECT id FROM api_keys WHERE id = ANY(%(ids)s) AND revoked_at IS NULL AND secret_version IS DISTINCT FROM %(version)b
 """
 
 
@@ -52,12 +52,12 @@ WITH due AS (
     SELECT k.id, n.handle, n.secret_hash
     FROM unnest(%(ids)s::int4[], %(befores)s::text[], %(handles)s::text[], %(hashes)s::text[])
       AS n (id, before, handle, secret_hash)
-    JOIN keys AS k ON k.id = n.id
+    JOIN api_keys AS k ON k.id = n.id
     WHERE k.handle = n.before AND k.revoked_at IS NULL AND k.secret_version IS DISTINCT FROM %(version)b
-      AND NOT EXISTS (SELECT FROM keys AS o WHERE o.dialect = k.dialect AND o.handle = n.handle AND o.id <> k.id)
+      AND NOT EXISTS (SELECT FROM api_keys AS o WHERE o.dialect = k.dialect AND o.handle = n.handle AND o.id <> k.id)
     FOR UPDATE OF k SKIP LOCKED
 )
-UPDATE keys AS k
+UPDATE api_keys AS k
 SET handle = due.handle, secret_hash = coalesce(decode(due.secret_hash, 'hex'), k.secret_hash),
     secret_version = %(version)b
 FROM due WHERE k.id = due.id
@@ -77,7 +77,7 @@ def rehash(conn: Connection, changes: Collection[Rehash], version: bytes) -> int
 
 
 _BY_ID = """
-SELECT id, handle, sealed FROM keys WHERE id = ANY(%(ids)s)
+SELECT id, handle, sealed FROM api_keys WHERE id = ANY(%(ids)s)
 """
 
 
@@ -88,10 +88,10 @@ def sealed(conn: Connection, ids: Iterable[int]) -> dict[int, tuple[str, bytes |
 
 
 _CREATE = """
-INSERT INTO keys (account_id, dialect, handle, secret_hash, sealed, secret_version, hint, name, test, scopes, networks,
-                  settings)
-VALUES (%(account)s, %(dialect)s, %(handle)s, %(secret_hash)s, %(sealed)s, %(secret_version)s, %(hint)s, %(name)s,
-        %(test)s, %(scopes)s, %(networks)s, %(settings)s::text::jsonb)
+INSERT INTO api_keys (account_id, dialect, handle, secret_hash, sealed, secret_version, last_characters, name,
+                      test, scopes, networks, settings)
+VALUES (%(account)s, %(dialect)s, %(handle)s, %(secret_hash)s, %(sealed)s, %(secret_version)s, %(last_characters)s,
+        %(name)s, %(test)s, %(scopes)s, %(networks)s, %(settings)s::text::jsonb)
 RETURNING id
 """
 
@@ -102,7 +102,7 @@ def create(conn: Connection, row: Row) -> int:
 
 
 _REVOKE = """
-UPDATE keys SET revoked_at = now() WHERE id = %(id)s AND account_id = %(account)s AND revoked_at IS NULL
+UPDATE api_keys SET revoked_at = now() WHERE id = %(id)s AND account_id = %(account)s AND revoked_at IS NULL
 """
 
 
@@ -112,9 +112,9 @@ def revoke(conn: Connection, account: int, key: int) -> bool:
 
 
 _LISTING = """
-SELECT k.id, a.name AS account, k.dialect, k.name, k.hint, k.test, k.scopes, k.networks, k.settings, k.created_at,
-       k.revoked_at
-FROM keys AS k JOIN accounts AS a ON a.id = k.account_id
+SELECT k.id, a.name AS account, k.dialect, k.name, k.last_characters AS hint, k.test, k.scopes, k.networks, k.settings,
+       k.created_at, k.revoked_at
+FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id
 WHERE k.account_id = %(account)s OR %(account)s::int4 IS NULL
 ORDER BY a.name, k.id
 """

@@ -76,7 +76,7 @@ def is_expired(conn: Connection, challenge: UUID, now: datetime) -> bool:
 _COMPLETE = """
 UPDATE challenges SET completed_at = coalesce(completed_at, %(now)s)
 WHERE id = %(id)s AND account_id = %(account)s
-  AND coalesce((SELECT k.test FROM keys AS k WHERE k.id = key_id), false) = %(test)s
+  AND coalesce((SELECT k.test FROM api_keys AS k WHERE k.id = key_id), false) = %(test)s
 """
 
 

@@ -1,4 +1,4 @@
-"""Webhook deliveries of person events: rows of the deliveries table about persons' numbers instead of messages."""
+"""Webhook deliveries of person events: rows of webhook_deliveries about persons' numbers instead of messages."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,9 +13,9 @@ Row = dict[str, Any]
 
 #: endpoints of dialects that have persons
 _RECORD = """
-INSERT INTO deliveries (endpoint_id, lane, event_id, message_id, person_id, status, at)
+INSERT INTO webhook_deliveries (endpoint_id, concurrency_key, event_id, message_id, person_id, status, at)
 SELECT e.id, e.id, %(event)s, %(number)s, %(person)s, %(move)s, %(at)s
-FROM endpoints AS e JOIN dialects AS d ON d.name = e.dialect AND d.has_persons
+FROM webhook_endpoints AS e JOIN dialects AS d ON d.name = e.dialect AND d.has_persons
 WHERE e.account_id = %(account)s
 """
 
@@ -29,12 +29,12 @@ def record(
 
 
 _LOAD = """
-SELECT d.id, d.event_id, d.endpoint_id, d.lane, d.tries, d.status, d.at, d.message_id, d.person_id,
+SELECT d.id, d.event_id, d.endpoint_id, d.concurrency_key, d.tries, d.status, d.at, d.message_id, d.person_id,
        e.dialect, e.url, e.events, e.sealed, NULL::bytea AS key_sealed,
-       CASE WHEN e.rotated_at > now() - %(hours)s * interval '1 hour' THEN e.sealed_before END AS sealed_before
+       CASE WHEN e.rotated_at > now() - %(hours)s * interval '1 hour' THEN e.sealed_previous END AS sealed_previous
 FROM unnest(%(ids)b::uuid[]) AS own (id)
-JOIN deliveries AS d ON d.id = own.id
-JOIN endpoints AS e ON e.id = d.endpoint_id
+JOIN webhook_deliveries AS d ON d.id = own.id
+JOIN webhook_endpoints AS e ON e.id = d.endpoint_id
 """
 
 

@@ -17,7 +17,7 @@ FROM unnest(%(accounts)b::int4[], %(persons)b::text[], %(scopes)b::text[], %(key
      WITH ORDINALITY AS w (account_id, person_id, scope, key, place)
 LEFT JOIN persons AS p ON p.account_id = w.account_id AND p.person_id = w.person_id
 LEFT JOIN LATERAL (
-    SELECT request_id FROM idempotency WHERE account_id = w.account_id AND scope = w.scope AND key = w.key OFFSET 0
+    SELECT request_id FROM idempotency_keys WHERE account_id = w.account_id AND scope = w.scope AND key = w.key OFFSET 0
 ) AS i ON true
 ORDER BY w.place
 """

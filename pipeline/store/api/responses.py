@@ -69,7 +69,7 @@ SELECT a.name, w.scope, w.key, i.request_id
 FROM unnest(%(accounts)s::text[], %(scopes)s::text[], %(keys)s::text[]) AS w (account, scope, key)
 JOIN accounts AS a ON a.name = w.account
 CROSS JOIN LATERAL (
-    SELECT request_id FROM idempotency WHERE account_id = a.id AND scope = w.scope AND key = w.key OFFSET 0
+    SELECT request_id FROM idempotency_keys WHERE account_id = a.id AND scope = w.scope AND key = w.key OFFSET 0
 ) AS i
 """
 

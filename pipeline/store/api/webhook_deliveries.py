@@ -1,4 +1,4 @@
-"""The deliveries table: webhook deliveries, one row per event and endpoint, with claim, lease, retry and replay.
+"""The webhook_deliveries table: one row per event and endpoint, with claim, lease, retry and replay.
 
 A row waits only by `due_at`: for its first try, for a retry, for the end of its lease while it is being made, and for
 an earlier event of the same message that is still undelivered to the same endpoint.
@@ -26,38 +26,40 @@ CASE {}.status WHEN 'scheduled' THEN 0 WHEN 'number_created' THEN 0 WHEN 'queued
 _OPEN = "state NOT IN ('delivered', 'dead')"
 
 _LOCK = f"""
-WITH RECURSIVE lanes AS (
-    (SELECT lane FROM deliveries WHERE state = 'waiting' ORDER BY lane LIMIT 1)
+WITH RECURSIVE backlogs AS (
+    (SELECT concurrency_key FROM webhook_deliveries WHERE state = 'waiting' ORDER BY concurrency_key LIMIT 1)
     UNION ALL
-    SELECT (SELECT d.lane FROM deliveries AS d
-            WHERE d.state = 'waiting' AND d.lane > lanes.lane ORDER BY d.lane LIMIT 1)
-    FROM lanes WHERE lanes.lane IS NOT NULL
+    SELECT (SELECT d.concurrency_key FROM webhook_deliveries AS d
+            WHERE d.state = 'waiting' AND d.concurrency_key > backlogs.concurrency_key
+            ORDER BY d.concurrency_key LIMIT 1)
+    FROM backlogs WHERE backlogs.concurrency_key IS NOT NULL
 ), open AS (
-    SELECT lanes.lane, coalesce(r.room, %(room)s) AS room
-    FROM lanes LEFT JOIN endpoints AS e ON e.id = lanes.lane
-    LEFT JOIN unnest(%(lanes)b::uuid[], %(rooms)b::int4[]) AS r (lane, room) ON r.lane = lanes.lane
-    WHERE lanes.lane IS NOT NULL AND e.state IS DISTINCT FROM 'suspended'
+    SELECT b.concurrency_key, coalesce(r.room, %(room)s) AS room
+    FROM backlogs AS b LEFT JOIN webhook_endpoints AS e ON e.id = b.concurrency_key
+    LEFT JOIN unnest(%(keys)b::uuid[], %(rooms)b::int4[]) AS r (key, room) ON r.key = b.concurrency_key
+    WHERE b.concurrency_key IS NOT NULL AND e.state IS DISTINCT FROM 'suspended'
 ), found AS MATERIALIZED (
     SELECT due.id FROM open CROSS JOIN LATERAL (
-        SELECT id, due_at, row_number() OVER (ORDER BY due_at) AS place FROM deliveries
-        WHERE lane = open.lane AND state = 'waiting' AND due_at <= now() ORDER BY due_at LIMIT open.room
+        SELECT id, due_at, row_number() OVER (ORDER BY due_at) AS place FROM webhook_deliveries
+        WHERE concurrency_key = open.concurrency_key AND state = 'waiting' AND due_at <= now()
+        ORDER BY due_at LIMIT open.room
     ) AS due
     ORDER BY due.place, due.due_at LIMIT %(most)s
 )
-SELECT id FROM deliveries
+SELECT id FROM webhook_deliveries
 WHERE id IN (SELECT id FROM found) AND {_OPEN} AND due_at <= now() FOR UPDATE SKIP LOCKED
 """
 #: a separate statement: it sees what was recorded before the rows were locked, and later records wait for it
 _CLAIM = f"""
-UPDATE deliveries AS d
+UPDATE webhook_deliveries AS d
 SET tries = d.tries + (w.since IS NULL)::int,
     due_at = CASE WHEN w.since IS NULL THEN clock_timestamp() + %(lease)s * interval '1 second'
                   ELSE greatest(w.since, now() + interval '1 second') END
 FROM unnest(%(ids)b::uuid[]) AS own (id)
-JOIN deliveries AS mine ON mine.id = own.id
+JOIN webhook_deliveries AS mine ON mine.id = own.id
 CROSS JOIN LATERAL (
-    SELECT min(p.due_at) AS since FROM deliveries AS p
-    WHERE p.message_id = mine.message_id AND p.lane = mine.lane AND p.{_OPEN}
+    SELECT min(p.due_at) AS since FROM webhook_deliveries AS p
+    WHERE p.message_id = mine.message_id AND p.concurrency_key = mine.concurrency_key AND p.{_OPEN}
       AND {_RANK.format("p")} < {_RANK.format("mine")}
 ) AS w
 WHERE d.id = own.id
@@ -81,7 +83,7 @@ def claim(conn: Connection, rooms: Mapping[UUID, int], room: int, most: int, lea
 
     `rooms` is endpoint → free window, `room` that of all others. A backlog of one endpoint does not delay another.
     """
-    params = {"lanes": list(rooms), "rooms": list(rooms.values()), "room": room, "most": most}
+    params = {"keys": list(rooms), "rooms": list(rooms.values()), "room": room, "most": most}
     ids = [id_ for (id_,) in conn.exec_driver_sql(_LOCK, params)]
     if not ids:
         return ClaimedRows([], [], 0)
@@ -92,28 +94,28 @@ def claim(conn: Connection, rooms: Mapping[UUID, int], room: int, most: int, lea
 
 
 _LOAD = """
-SELECT d.id, d.event_id, d.endpoint_id, d.lane, d.tries, d.status, d.at, d.message_id,
+SELECT d.id, d.event_id, d.endpoint_id, d.concurrency_key, d.tries, d.status, d.at, d.message_id,
        m.request_id, m.phone, m.country, m.sender, m.body, m.encoding, m.segments, m.amount, m.quota, m.correlation_id,
        CASE WHEN d.status IN ('failed', 'rejected')
             THEN coalesce(m.error_code, CASE WHEN m.status = 'delivered' THEN 'undelivered' END) END AS error_code,
        a.name AS account, a.currency, r.test, r.send_at,
        coalesce(t.carrier, b.carrier) AS carrier, t.carrier_ref, t.code,
        coalesce(e.dialect, k.dialect) AS dialect, coalesce(e.url, c.callback_url) AS url, e.events, e.sealed,
-       CASE WHEN e.rotated_at > now() - %(hours)s * interval '1 hour' THEN e.sealed_before END AS sealed_before,
+       CASE WHEN e.rotated_at > now() - %(hours)s * interval '1 hour' THEN e.sealed_previous END AS sealed_previous,
        k.handle, k.sealed AS key_sealed
 FROM unnest(%(ids)b::uuid[]) AS own (id)
-JOIN deliveries AS d ON d.id = own.id
+JOIN webhook_deliveries AS d ON d.id = own.id
 CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = d.message_id) AS m
 JOIN batches AS b ON b.id = m.batch_id
 JOIN requests AS r ON r.id = m.request_id
 JOIN accounts AS a ON a.id = m.account_id
 LEFT JOIN challenges AS c ON c.id = m.request_id
-LEFT JOIN endpoints AS e ON e.id = d.endpoint_id
+LEFT JOIN webhook_endpoints AS e ON e.id = d.endpoint_id
 LEFT JOIN LATERAL (
     SELECT carrier, carrier_ref, code FROM provider_attempts WHERE message_id = d.message_id ORDER BY n DESC LIMIT 1
 ) AS t ON true
 LEFT JOIN LATERAL (
-    SELECT dialect, handle, sealed FROM keys
+    SELECT dialect, handle, sealed FROM api_keys
     WHERE id = c.key_id
        OR c.key_id IS NULL AND account_id = a.id AND dialect = e.dialect AND sealed IS NOT NULL AND revoked_at IS NULL
     ORDER BY id DESC LIMIT 1
@@ -125,7 +127,7 @@ WHERE coalesce(e.url, CASE WHEN d.endpoint_id IS NULL THEN c.callback_url END) I
 def load(conn: Connection, ids: Sequence[UUID], hours: float) -> list[Row]:
     """Return the content and the endpoint of these deliveries; those whose endpoint or callback is gone are left out.
 
-    `sealed_before` is the previous secret, if it was rotated within `hours` hours.
+    `sealed_previous` is the previous secret, if it was rotated within `hours` hours.
     """
     if not ids:
         return []
@@ -147,21 +149,21 @@ class DeliveryResult:
 
 
 _RECORD = f"""
-UPDATE deliveries AS d
-SET state = CASE WHEN w.heard THEN 'delivered' WHEN w.wait IS NULL THEN 'dead' ELSE 'waiting' END,
-    due_at = CASE WHEN w.heard OR w.wait IS NULL THEN due_at ELSE now() + w.wait * interval '1 second' END,
-    done_at = CASE WHEN w.heard OR w.wait IS NULL THEN now() END,
+UPDATE webhook_deliveries AS d
+SET state = CASE WHEN w.accepted THEN 'delivered' WHEN w.wait IS NULL THEN 'dead' ELSE 'waiting' END,
+    due_at = CASE WHEN w.accepted OR w.wait IS NULL THEN due_at ELSE now() + w.wait * interval '1 second' END,
+    done_at = CASE WHEN w.accepted OR w.wait IS NULL THEN now() END,
     answer = w.answer
-FROM unnest(%(ids)b::uuid[], %(tries)b::int2[], %(answers)b::text[], %(heard)b::bool[], %(waits)b::float8[])
-     AS w (id, tries, answer, heard, wait)
+FROM unnest(%(ids)b::uuid[], %(tries)b::int2[], %(answers)b::text[], %(accepted)b::bool[], %(waits)b::float8[])
+     AS w (id, tries, answer, accepted, wait)
 WHERE d.id = w.id AND d.tries = w.tries AND d.{_OPEN}
-RETURNING d.lane, d.message_id, d.state <> 'waiting'
+RETURNING d.concurrency_key, d.message_id, d.state <> 'waiting'
 """
 #: a concurrent claim holds the row locks: this waits for it and then makes them due again
 _WAKE = f"""
-UPDATE deliveries AS d SET due_at = now()
-FROM unnest(%(lanes)b::uuid[], %(messages)b::uuid[]) AS w (lane, message_id)
-WHERE d.message_id = w.message_id AND d.lane = w.lane AND d.{_OPEN} AND d.tries = 0
+UPDATE webhook_deliveries AS d SET due_at = now()
+FROM unnest(%(keys)b::uuid[], %(messages)b::uuid[]) AS w (key, message_id)
+WHERE d.message_id = w.message_id AND d.concurrency_key = w.key AND d.{_OPEN} AND d.tries = 0
 """
 
 
@@ -175,19 +177,19 @@ def record(conn: Connection, notification: Sequence[DeliveryResult]) -> int:
             "ids": [each.id for each in notification],
             "tries": [each.tries for each in notification],
             "answers": [each.answer for each in notification],
-            "heard": [each.accepted for each in notification],
+            "accepted": [each.accepted for each in notification],
             "waits": [each.wait for each in notification],
         },
     ).all()
-    done = [(channel, message) for channel, message, is_done in rows if is_done]
+    done = [(key, message) for key, message, is_done in rows if is_done]
     if done:
-        windows, messages = map(list, zip(*done, strict=True))
-        conn.exec_driver_sql(_WAKE, {"lanes": windows, "messages": messages})
+        keys, messages = map(list, zip(*done, strict=True))
+        conn.exec_driver_sql(_WAKE, {"keys": keys, "messages": messages})
     return len(rows)
 
 
 _GIVE_BACK = f"""
-UPDATE deliveries AS d SET tries = d.tries - 1, due_at = now()
+UPDATE webhook_deliveries AS d SET tries = d.tries - 1, due_at = now()
 FROM unnest(%(ids)b::uuid[], %(tries)b::int2[]) AS w (id, tries)
 WHERE d.id = w.id AND d.tries = w.tries AND d.{_OPEN}
 """
@@ -201,7 +203,7 @@ def give_back(conn: Connection, calls: Sequence[tuple[UUID, int]]) -> None:
 
 
 _ABANDON = f"""
-UPDATE deliveries SET state = 'dead', answer = 'removed', done_at = now() WHERE id = ANY(%(ids)b) AND {_OPEN}
+UPDATE webhook_deliveries SET state = 'dead', answer = 'removed', done_at = now() WHERE id = ANY(%(ids)b) AND {_OPEN}
 """
 
 
@@ -214,7 +216,7 @@ def abandon(conn: Connection, ids: Sequence[UUID]) -> None:
 # For operators -------------------------------------------------------------------------------------------------
 
 _REPLAY = """
-UPDATE deliveries AS d SET state = 'waiting', tries = 0, due_at = now(), done_at = NULL
+UPDATE webhook_deliveries AS d SET state = 'waiting', tries = 0, due_at = now(), done_at = NULL
 WHERE state <> 'waiting' AND {} RETURNING d.id
 """
 #: the account of a row: by its message, or by the endpoint of a person event
@@ -223,7 +225,7 @@ _OWN = """
  OR d.person_id IS NULL
     AND EXISTS (SELECT FROM messages AS m WHERE m.id = d.message_id AND m.account_id = %(account)s::int4)
  OR d.person_id IS NOT NULL
-    AND EXISTS (SELECT FROM endpoints AS e WHERE e.id = d.endpoint_id AND e.account_id = %(account)s::int4))
+    AND EXISTS (SELECT FROM webhook_endpoints AS e WHERE e.id = d.endpoint_id AND e.account_id = %(account)s::int4))
 """
 
 
@@ -236,14 +238,15 @@ def replay(conn: Connection, account: int | None, ids: Sequence[UUID]) -> int:
 def replay_since(conn: Connection, endpoint: UUID, since: datetime, *, only_dead: bool) -> int:
     """Deliver again what an endpoint finished since then (only dead ones when so asked); return how many."""
     # a delivery is done after it is made: the index on done_at finds them
-    where = "d.lane = %(endpoint)s AND d.done_at >= %(since)s" + (" AND d.state = 'dead'" if only_dead else "")
+    dead = " AND d.state = 'dead'" if only_dead else ""
+    where = f"d.concurrency_key = %(endpoint)s AND d.done_at >= %(since)s{dead}"
     return conn.exec_driver_sql(_REPLAY.format(where), {"endpoint": endpoint, "since": since}).rowcount
 
 
 _LISTING = """
 SELECT d.id, d.endpoint_id, d.message_id, d.status, d.at, d.state, d.tries, d.due_at, d.answer, d.done_at
-FROM deliveries AS d
-WHERE (d.lane = %(endpoint)s OR %(endpoint)s::uuid IS NULL)
+FROM webhook_deliveries AS d
+WHERE (d.concurrency_key = %(endpoint)s OR %(endpoint)s::uuid IS NULL)
   AND (d.message_id = %(message)s OR %(message)s::uuid IS NULL)
   AND (d.state = %(state)s OR %(state)s::text IS NULL)
 ORDER BY d.at DESC LIMIT %(most)s
@@ -259,9 +262,9 @@ def listing(
 
 
 _PRUNE = """
-DELETE FROM deliveries WHERE state <> 'waiting' AND done_at < now() - %(days)s * interval '1 day'
+DELETE FROM webhook_deliveries WHERE state <> 'waiting' AND done_at < now() - %(days)s * interval '1 day'
    OR state = 'waiting' AND at < now() - %(days)s * interval '1 day'
-      AND lane IN (SELECT id FROM endpoints WHERE state = 'suspended')
+      AND concurrency_key IN (SELECT id FROM webhook_endpoints WHERE state = 'suspended')
 """
 
 

@@ -1,4 +1,4 @@
-"""The endpoints table: customers' webhook URLs with their secrets, state and failures."""
+"""The webhook_endpoints table: customers' webhook URLs with their secrets, state and failures."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def _endpoint(row: Row[Any]) -> Endpoint:
 
 
 _ACCOUNT = "SELECT FROM accounts WHERE id = %(account)s FOR UPDATE"
-_COUNT = "SELECT count(*) FROM endpoints WHERE account_id = %(account)s"
+_COUNT = "SELECT count(*) FROM webhook_endpoints WHERE account_id = %(account)s"
 
 
 def lock_account(conn: Connection, account: int) -> None:
@@ -63,7 +63,7 @@ def count(conn: Connection, account: int) -> int:
 
 
 _CREATE = f"""
-INSERT INTO endpoints (id, account_id, dialect, url, description, events, sealed)
+INSERT INTO webhook_endpoints (id, account_id, dialect, url, description, events, sealed)
 VALUES (%(id)s, %(account)s, %(dialect)s, %(url)s, %(description)s, %(events)s, %(sealed)s)
 RETURNING {_FIELDS}
 """
@@ -88,7 +88,8 @@ def create(
 
 _OF = "id = ANY(%(ids)s) AND (account_id = %(account)s OR %(account)s::int4 IS NULL)"
 _LISTING = f"""
-SELECT {_FIELDS} FROM endpoints WHERE account_id = %(account)s OR %(account)s::int4 IS NULL ORDER BY account_id, id
+SELECT {_FIELDS} FROM webhook_endpoints WHERE account_id = %(account)s OR %(account)s::int4 IS NULL
+ORDER BY account_id, id
 """
 
 
@@ -97,7 +98,7 @@ def listing(conn: Connection, account: int | None) -> list[Endpoint]:
     return [_endpoint(row) for row in conn.exec_driver_sql(_LISTING, {"account": account})]
 
 
-_FIND = f"SELECT {_FIELDS} FROM endpoints WHERE {_OF}"
+_FIND = f"SELECT {_FIELDS} FROM webhook_endpoints WHERE {_OF}"
 
 
 def find(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None:
@@ -107,7 +108,7 @@ def find(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None:
 
 
 _CHANGE = f"""
-UPDATE endpoints
+UPDATE webhook_endpoints
 SET url = coalesce(%(url)s, url), description = coalesce(%(description)s, description),
     events = coalesce(%(events)s::text[], events)
 WHERE {_OF} RETURNING {_FIELDS}
@@ -131,7 +132,7 @@ def change(
 
 
 _ROTATE = f"""
-UPDATE endpoints SET sealed_before = sealed, sealed = %(sealed)s, rotated_at = now()
+UPDATE webhook_endpoints SET sealed_previous = sealed, sealed = %(sealed)s, rotated_at = now()
 WHERE {_OF} AND sealed IS NOT NULL RETURNING {_FIELDS}
 """
 
@@ -142,8 +143,10 @@ def rotate(conn: Connection, account: int | None, id_: UUID, sealed: bytes) -> E
     return _endpoint(row) if row else None
 
 
-_RESUME = f"UPDATE endpoints SET state = 'active', failing_since = NULL WHERE {_OF} RETURNING {_FIELDS}"
-_DUE = "UPDATE deliveries SET due_at = now() WHERE lane = %(id)s AND state = 'waiting' AND due_at > now()"
+_RESUME = f"UPDATE webhook_endpoints SET state = 'active', failing_since = NULL WHERE {_OF} RETURNING {_FIELDS}"
+_DUE = """
+UPDATE webhook_deliveries SET due_at = now() WHERE concurrency_key = %(id)s AND state = 'waiting' AND due_at > now()
+"""
 
 
 def resume(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None:
@@ -154,7 +157,7 @@ def resume(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None:
     return _endpoint(row) if row else None
 
 
-_SUSPEND = f"UPDATE endpoints SET state = 'suspended' WHERE {_OF} RETURNING {_FIELDS}"
+_SUSPEND = f"UPDATE webhook_endpoints SET state = 'suspended' WHERE {_OF} RETURNING {_FIELDS}"
 
 
 def suspend(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None:
@@ -163,9 +166,10 @@ def suspend(conn: Connection, account: int | None, id_: UUID) -> Endpoint | None
     return _endpoint(row) if row else None
 
 
-_REMOVE = f"DELETE FROM endpoints WHERE {_OF} RETURNING account_id"
+_REMOVE = f"DELETE FROM webhook_endpoints WHERE {_OF} RETURNING account_id"
 _CANCEL_DELIVERIES = """
-UPDATE deliveries SET state = 'dead', answer = 'removed', done_at = now() WHERE lane = %(id)s AND state = 'waiting'
+UPDATE webhook_deliveries SET state = 'dead', answer = 'removed', done_at = now()
+WHERE concurrency_key = %(id)s AND state = 'waiting'
 """
 
 
@@ -189,8 +193,8 @@ def enable_events(conn: Connection, accounts: Iterable[int]) -> None:
 
 #: events are needed: a call with a key that signs may name a callback, which outlives the key
 _WANTED = """(
-    EXISTS (SELECT FROM endpoints WHERE account_id = a.id)
-    OR EXISTS (SELECT FROM keys WHERE account_id = a.id AND sealed IS NOT NULL AND revoked_at IS NULL)
+    EXISTS (SELECT FROM webhook_endpoints WHERE account_id = a.id)
+    OR EXISTS (SELECT FROM api_keys WHERE account_id = a.id AND sealed IS NOT NULL AND revoked_at IS NULL)
     OR EXISTS (SELECT FROM challenges WHERE account_id = a.id AND callback_url IS NOT NULL)
 )"""
 _FOLLOW = f"UPDATE accounts AS a SET subscribes = {_WANTED} WHERE id = ANY(%(accounts)s) AND subscribes <> {_WANTED}"
@@ -211,10 +215,10 @@ def update_subscriptions(conn: Connection) -> None:
 
 # Failures and suspension ---------------------------------------------------------------------------------------
 
-_WELL = "UPDATE endpoints SET failing_since = NULL WHERE id = ANY(%(ids)b) AND failing_since IS NOT NULL"
+_WELL = "UPDATE webhook_endpoints SET failing_since = NULL WHERE id = ANY(%(ids)b) AND failing_since IS NOT NULL"
 _ILL = """
-WITH ill AS MATERIALIZED (SELECT id FROM endpoints WHERE id = ANY(%(ids)b) ORDER BY id FOR NO KEY UPDATE)
-UPDATE endpoints AS e
+WITH ill AS MATERIALIZED (SELECT id FROM webhook_endpoints WHERE id = ANY(%(ids)b) ORDER BY id FOR NO KEY UPDATE)
+UPDATE webhook_endpoints AS e
 SET failing_since = coalesce(failing_since, now()),
     state = CASE WHEN e.id = ANY(%(gone)b) OR failing_since < now() - %(days)s * interval '1 day' THEN 'suspended'
                  ELSE state END

@@ -1,4 +1,4 @@
-"""The inbound table: mobile-originated (MO) messages, deduplicated, stored first and handled later."""
+"""The inbound_messages table: mobile-originated (MO) messages, deduplicated, stored first and handled later."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,8 @@ _AGAIN = 300
 # messages of one batch get times a microsecond apart, in order. A possible duplicate is skipped if it equals the
 # latest message of its handset to that sender; a part, if it equals any recent one
 _KEEP = """
-INSERT INTO inbound (id, carrier, key, phone, sender, body, part_ref, part, of, octets, coding, at, received_at)
+INSERT INTO inbound_messages (id, carrier, key, phone, sender, body, part_ref, part, of, octets, coding, at,
+                              received_at)
 SELECT id, carrier, key, phone, sender, body, part_ref, part, of, octets, coding, at,
        now() + place * interval '1 microsecond'
 FROM unnest(%(ids)b::uuid[], %(carriers)b::text[], %(keys)b::text[], %(phones)b::text[], %(senders)b::text[],
@@ -28,11 +29,12 @@ FROM unnest(%(ids)b::uuid[], %(carriers)b::text[], %(keys)b::text[], %(phones)b:
      AS m (id, carrier, key, phone, sender, body, part_ref, part, of, octets, coding, at, place, doubtful)
 WHERE NOT (doubtful AND CASE
     WHEN part_ref IS NULL THEN coalesce((
-        SELECT i.carrier = m.carrier AND split_part(i.key, '/', 1) = split_part(m.key, '/', 1) FROM inbound AS i
+        SELECT i.carrier = m.carrier AND split_part(i.key, '/', 1) = split_part(m.key, '/', 1)
+        FROM inbound_messages AS i
         WHERE i.phone = m.phone AND i.sender = m.sender AND i.received_at > now() - %(again)s * interval '1 second'
         ORDER BY i.received_at DESC LIMIT 1), false)
     ELSE EXISTS (
-        SELECT FROM inbound AS i
+        SELECT FROM inbound_messages AS i
         WHERE i.phone = m.phone AND i.sender = m.sender AND i.received_at > now() - %(again)s * interval '1 second'
           AND i.carrier = m.carrier AND split_part(i.key, '/', 1) = split_part(m.key, '/', 1))
     END)
@@ -105,11 +107,11 @@ i.received_at < now() - %(timeout)s * interval '1 second'
 # a part of a long message waits for the others until a timeout; then those that have arrived are joined
 _FRESH = f"""
 SELECT {_COLUMNS}
-FROM inbound AS i
+FROM inbound_messages AS i
 WHERE handled_at IS NULL
   AND (part_ref IS NULL
        OR (SELECT i.of <= count(DISTINCT p.part) OR min(p.received_at) < now() - %(timeout)s * interval '1 second'
-           FROM inbound AS p
+           FROM inbound_messages AS p
            WHERE p.handled_at IS NULL AND p.part_ref IS NOT NULL AND p.phone = i.phone
              AND p.part_ref = i.part_ref AND p.carrier = i.carrier AND p.sender = i.sender AND p.of = i.of))
 ORDER BY received_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -118,8 +120,8 @@ _MEMBERS = f"""
 SELECT {_COLUMNS}
 FROM unnest(%(carriers)b::text[], %(phones)b::text[], %(senders)b::text[], %(refs)b::int4[], %(ofs)b::int2[])
      AS w (carrier, phone, sender, part_ref, of)
-JOIN inbound AS i ON i.phone = w.phone AND i.part_ref = w.part_ref AND i.carrier = w.carrier AND i.sender = w.sender
-                 AND i.of = w.of AND i.part_ref IS NOT NULL AND i.handled_at IS NULL
+JOIN inbound_messages AS i ON i.phone = w.phone AND i.part_ref = w.part_ref AND i.carrier = w.carrier
+                          AND i.sender = w.sender AND i.of = w.of AND i.part_ref IS NOT NULL AND i.handled_at IS NULL
 FOR UPDATE OF i SKIP LOCKED
 """
 
@@ -164,7 +166,7 @@ class HandledInbound:
 
 
 _HANDLE = """
-UPDATE inbound AS i SET account_id = h.account_id, action = h.action, reply = h.reply, handled_at = now(),
+UPDATE inbound_messages AS i SET account_id = h.account_id, action = h.action, reply = h.reply, handled_at = now(),
     body = coalesce(h.body, i.body), sender = coalesce(h.sender, i.sender), joined_to = h.joined_to,
     octets = NULL, coding = NULL
 FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(actions)b::text[], %(replies)b::text[], %(bodies)b::text[],
@@ -203,7 +205,7 @@ class KeywordReply:
 # by the account's spelling of the sender: a carrier may have removed its plus
 _REPLIES = """
 SELECT i.id, a.name, coalesce(s.sender, i.sender), i.phone, i.reply
-FROM inbound AS i JOIN accounts AS a ON a.id = i.account_id
+FROM inbound_messages AS i JOIN accounts AS a ON a.id = i.account_id
 LEFT JOIN LATERAL (
     SELECT sender FROM sender_ids WHERE account_id = i.account_id AND ltrim(sender, '+') = ltrim(i.sender, '+')
     ORDER BY state <> 'approved' LIMIT 1
@@ -217,7 +219,7 @@ def replies(conn: Connection, limit: int) -> list[KeywordReply]:
     return [KeywordReply(*row) for row in conn.exec_driver_sql(_REPLIES, {"limit": limit})]
 
 
-_REPLIED = "UPDATE inbound SET reply = NULL WHERE id = ANY(%(ids)b)"
+_REPLIED = "UPDATE inbound_messages SET reply = NULL WHERE id = ANY(%(ids)b)"
 
 
 def replied(conn: Connection, these: Iterable[UUID]) -> None:
@@ -239,7 +241,7 @@ class Start:
 _STARTS = """
 SELECT phone, account_id, sender,
        CASE WHEN at BETWEEN received_at - %(believed)s::interval AND received_at THEN at ELSE received_at END
-FROM inbound
+FROM inbound_messages
 WHERE phone = ANY(%(phones)b) AND received_at > now() - %(believed)s::interval AND action = 'start'
 """
 
@@ -254,7 +256,7 @@ def starts(conn: Connection, phones: Iterable[str], believed: timedelta) -> list
 _LISTING = """
 SELECT min(i.received_at) AS received_at, i.carrier, i.phone, i.sender, coalesce(a.name, '') AS account,
        string_agg(i.body, '' ORDER BY i.part, i.id) AS body, min(i.action) AS action, min(i.handled_at) AS handled_at
-FROM inbound AS i LEFT JOIN accounts AS a ON a.id = i.account_id
+FROM inbound_messages AS i LEFT JOIN accounts AS a ON a.id = i.account_id
 WHERE i.received_at >= %(since)s AND (i.account_id = %(account)s OR %(account)s::int4 IS NULL)
   AND i.joined_to IS NULL
 GROUP BY CASE WHEN i.part_ref IS NULL OR i.handled_at IS NOT NULL THEN i.id END, i.carrier, i.phone, i.sender,
@@ -269,7 +271,7 @@ def listing(conn: Connection, account: int | None, since: datetime, limit: int) 
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, params).mappings()]
 
 
-_PRUNE = "DELETE FROM inbound WHERE id < %(before)s AND handled_at IS NOT NULL AND reply IS NULL"
+_PRUNE = "DELETE FROM inbound_messages WHERE id < %(before)s AND handled_at IS NOT NULL AND reply IS NULL"
 
 
 def prune(conn: Connection, before: datetime) -> int:

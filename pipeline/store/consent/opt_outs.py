@@ -70,7 +70,7 @@ def refused(conn: Connection, wishes: Sequence[PendingSend]) -> list[int]:
 
 
 _OF = """
-SELECT o.account_id, o.phone, o.sender, o.class, o.said_at
+SELECT o.account_id, o.phone, o.sender, o.class, o.opted_out_at
 FROM unnest(%(accounts)b::int4[], %(phones)b::text[]) AS w (account_id, phone)
 JOIN opt_outs AS o ON o.account_id = w.account_id AND o.phone = w.phone
 """
@@ -87,12 +87,12 @@ def of(conn: Connection, pairs: Iterable[tuple[int, str]]) -> dict[OptOut, datet
 
 # xmax is 0 in an inserted row
 _ADD = """
-INSERT INTO opt_outs AS o (account_id, phone, sender, class, source, said_at)
+INSERT INTO opt_outs AS o (account_id, phone, sender, class, source, opted_out_at)
 SELECT account_id, phone, sender, class, source, coalesce(at, now())
 FROM unnest(%(accounts)b::int4[], %(phones)b::text[], %(senders)b::text[], %(classes)b::text[], %(sources)b::text[],
             %(ats)b::timestamptz[]) AS w (account_id, phone, sender, class, source, at)
-ON CONFLICT (account_id, phone, sender, class) DO UPDATE SET said_at = excluded.said_at
-WHERE o.said_at < excluded.said_at
+ON CONFLICT (account_id, phone, sender, class) DO UPDATE SET opted_out_at = excluded.opted_out_at
+WHERE o.opted_out_at < excluded.opted_out_at
 RETURNING xmax = 0
 """
 

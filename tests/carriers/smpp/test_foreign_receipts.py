@@ -261,7 +261,7 @@ def test_a_receipt_that_does_not_say_that_it_is_one_is_read_where_the_operator_s
         world.rt.close()
 
     assert answers == [(0, 7)]
-    assert (found, world.rows("SELECT count(*) FROM inbound")) == (stands, [inbound])
+    assert (found, world.rows("SELECT count(*) FROM inbound_messages")) == (stands, [inbound])
     assert [(row["reason"], row["letters"]) for row in dead_letters.counts(world.rt)] == counts
 
 

@@ -57,7 +57,7 @@ def bring(world: World, client: Clients, *scripts: Script, **settings: Any) -> l
         esme.serve()
 
     def kept() -> list[str]:
-        bodies: list[str] = world.rows("SELECT body FROM inbound ORDER BY received_at")
+        bodies: list[str] = world.rows("SELECT body FROM inbound_messages ORDER BY received_at")
         return bodies
 
     def listener(events: CarrierEvents) -> None:
@@ -133,7 +133,7 @@ def test_the_next_process_knows_the_latest_of_each_handset(world: World, client:
 
 def test_equal_words_that_were_answered_are_two_messages(world: World, client: Clients) -> None:
     bring(world, client, ([(1, text(b"ok"))], "waits"))
-    world.run("UPDATE inbound SET received_at = received_at - interval '6 minutes'")
+    world.run("UPDATE inbound_messages SET received_at = received_at - interval '6 minutes'")
 
     assert bring(world, client, ([(1, text(b"ok")), (2, text(b"ok"))], "waits"))[1:] == ["ok", "ok"]
 
@@ -227,7 +227,7 @@ def test_octets_of_parts_are_joined_before_they_are_decoded(
     inbound.reply(world.rt)
 
     assert [row["body"] for row in receive_listing(world)] == ["it is 5€", "so 👍 far"]
-    assert world.rows("SELECT count(*) FROM inbound WHERE octets IS NOT NULL OR handled_at IS NULL") == [0]
+    assert world.rows("SELECT count(*) FROM inbound_messages WHERE octets IS NOT NULL OR handled_at IS NULL") == [0]
 
 
 def test_parts_that_come_by_two_binds_are_joined(world: World, client: Clients) -> None:
@@ -253,7 +253,7 @@ def test_a_stop_whose_rest_never_came_counts_after_its_time(world: World, client
     )
     assert not is_out(world)
 
-    world.run("UPDATE inbound SET received_at = received_at - interval '11 minutes' WHERE part = 1")
+    world.run("UPDATE inbound_messages SET received_at = received_at - interval '11 minutes' WHERE part = 1")
 
     assert is_out(world)
     assert [row["body"] for row in receive_listing(world)] == ["STOP texting me[…]!"]

@@ -21,7 +21,7 @@ from schema.routing import RouteLoss
 from schema.vocabulary import CarrierState
 from tests.world import World
 
-SNAPSHOTS = "SELECT count(*) FROM situations WHERE content ? 'carriers'"
+SNAPSHOTS = "SELECT count(*) FROM routing_snapshots WHERE content ? 'carriers'"
 
 
 def reasons(decision: Any) -> dict[str, RouteLoss | None]:
@@ -75,7 +75,7 @@ def test_a_test_message_was_no_choice(world: World) -> None:
 
     assert found is not None
     assert [(turn.carrier, turn.decision, turn.is_same) for turn in found.turns] == [("simulated", None, None)]
-    assert world.rows("SELECT count(situation_id) FROM batches") == [0]
+    assert world.rows("SELECT count(routing_snapshot_id) FROM batches") == [0]
 
 
 def test_what_nobody_knows_is_not_explained(world: World) -> None:
@@ -119,7 +119,7 @@ def test_a_situation_is_kept_once_however_many_messages_it_decides(world: World)
     other.close()
 
     assert world.rows(SNAPSHOTS) == [1]
-    assert world.rows("SELECT DISTINCT situation_id FROM batches") == [again]
+    assert world.rows("SELECT DISTINCT routing_snapshot_id FROM batches") == [again]
 
 
 def test_accounts_without_routes_of_their_own_share_a_situation(world: World) -> None:

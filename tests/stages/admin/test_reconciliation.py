@@ -59,7 +59,7 @@ def test_a_message_taken_twice_without_doubt_is_found(world: World) -> None:
 def test_a_message_sent_once_more_on_purpose_may_be_taken_twice(world: World) -> None:
     world.send("+2348012345678")
     [taken] = statement(world)
-    world.run("UPDATE batches SET again = 'undelivered'")
+    world.run("UPDATE batches SET resend_reason = 'undelivered'")
 
     found = compare(world, [taken, CarrierRecord(taken.ref, "beta", "b1")])
 

@@ -94,7 +94,7 @@ def test_a_revoked_key_opens_nothing_at_the_next_call(world: World, credentials:
 def test_no_key_is_kept_as_it_is(world: World) -> None:
     secrets = [issue(world.rt, "acme", dialect).credentials for dialect in Vendor]
 
-    kept = repr(world.rows("SELECT k::text FROM keys AS k"))
+    kept = repr(world.rows("SELECT k::text FROM api_keys AS k"))
 
     shown = {name: word for each in secrets for name, word in each.items()}
     assert set(shown) == {"client_id", "client_secret", "api_key", "customer_id", "access_token"}

@@ -46,12 +46,12 @@ def number(world: World, person: str = "anna") -> UUID:
 
 
 def claim(world: World) -> list[DeliveryJob]:
-    world.run("UPDATE deliveries SET due_at = now() - interval '1 second' WHERE state = 'waiting'")
+    world.run("UPDATE webhook_deliveries SET due_at = now() - interval '1 second' WHERE state = 'waiting'")
     return webhook_deliveries.claim(world.rt, {}, 100).jobs
 
 
 def notification(world: World) -> list[tuple[str, str, UUID]]:
-    return list(world.rows("SELECT person_id, status, message_id FROM deliveries ORDER BY at, status"))
+    return list(world.rows("SELECT person_id, status, message_id FROM webhook_deliveries ORDER BY at, status"))
 
 
 def test_each_is_found_with_the_sender_that_his_own_account_has_where_his_number_is(world: World) -> None:
@@ -82,8 +82,8 @@ def test_each_solaris_endpoint_is_told_of_a_new_number_and_that_it_went(world: W
 
     assert dropped
     assert notification(world) == [("anna", "number_created", made)] * 2 + [("anna", "number_deleted", made)] * 2
-    assert set(world.rows("SELECT endpoint_id FROM deliveries")) == {one, other}
-    assert world.rows("SELECT count(DISTINCT event_id) FROM deliveries") == [2]
+    assert set(world.rows("SELECT endpoint_id FROM webhook_deliveries")) == {one, other}
+    assert world.rows("SELECT count(DISTINCT event_id) FROM webhook_deliveries") == [2]
 
 
 def test_an_operators_word_is_told_too(world: World) -> None:
@@ -133,7 +133,7 @@ def test_the_call_holds_all_that_is_told(world: World) -> None:
     )
     assert (job.notification.endpoint, job.notification.attempt, job.notification.dialect) == (id_, 1, Vendor.SOLARIS)
     assert job.notification.listens_to == {"PERSON_MOBILE_NUMBER_CREATED"}
-    assert (job.channel, len(job.secrets)) == (id_, 1)
+    assert (job.concurrency_key, len(job.secrets)) == (id_, 1)
 
 
 def test_that_a_number_went_is_told_after_that_it_came(world: World) -> None:
@@ -173,7 +173,9 @@ def test_numbers_and_messages_are_told_side_by_side(world: World) -> None:
             id="suspended",
         ),
         pytest.param(
-            lambda world, _id: world.run("DELETE FROM endpoints"), [("dead", "removed")], id="gone behind our back"
+            lambda world, _id: world.run("DELETE FROM webhook_endpoints"),
+            [("dead", "removed")],
+            id="gone behind our back",
         ),
     ],
 )
@@ -183,7 +185,7 @@ def test_who_is_no_more_is_not_called(world: World, end: Callable[[Any, UUID], A
     end(world, id_)
 
     assert claim(world) == []
-    assert world.rows("SELECT state, answer FROM deliveries") == left
+    assert world.rows("SELECT state, answer FROM webhook_deliveries") == left
 
 
 def test_only_its_own_account_tells_it_again(world: World) -> None:

@@ -63,7 +63,7 @@ def failed(job: DeliveryJob, schedule: tuple[float, ...] = ONCE_MORE, **fields: 
 
 
 def make_due(world: World) -> None:
-    world.run("UPDATE deliveries SET due_at = now() - interval '1 second' WHERE state = 'waiting'")
+    world.run("UPDATE webhook_deliveries SET due_at = now() - interval '1 second' WHERE state = 'waiting'")
 
 
 def make_delivered(world: World) -> None:
@@ -76,7 +76,7 @@ def make_delivered(world: World) -> None:
 
 
 def states(world: World) -> list[tuple[str, str, int]]:
-    return sorted(world.rows("SELECT status, state, tries FROM deliveries"))
+    return sorted(world.rows("SELECT status, state, tries FROM webhook_deliveries"))
 
 
 # Which moves ---------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_delivered_and_failed_are_told(world: World, endpoint: UUID) -> None:
 
 def test_what_failed_and_was_delivered_after_all_is_told_again_and_in_that_order(world: World, endpoint: UUID) -> None:
     [message] = world.send().messages
-    world.run("UPDATE deliveries SET state = 'delivered', done_at = now()")
+    world.run("UPDATE webhook_deliveries SET state = 'delivered', done_at = now()")
     for verdict in (ReceiptVerdict.FAILED, ReceiptVerdict.DELIVERED):
         book(world.rt, [Receipt("alpha", str(verdict), verdict, None, message, "1", None, "{}")])
 
@@ -220,7 +220,7 @@ def challenge(world: World, request: UUID) -> None:
     """Write a TeleSign key, and a challenge sent with it that names a callback."""
     world.run(
         """
-        WITH key AS (INSERT INTO keys (account_id, dialect, handle, sealed, hint)
+        WITH key AS (INSERT INTO api_keys (account_id, dialect, handle, sealed, last_characters)
                      VALUES (%(account)s, 'telesign', 'CUSTOMER', %(sealed)s, '') RETURNING id)
         INSERT INTO challenges (id, account_id, key_id, code_hash, max_attempts, expires_at, callback_url)
         SELECT %(request)s, %(account)s, id, '', 3, now(), 'https://customer.example/callback' FROM key
@@ -320,7 +320,8 @@ def test_later_news_waits_while_the_earlier_is_being_told_or_failed(world: World
 def test_news_that_must_wait_never_stands_in_the_way_of_what_it_waits_for(world: World, endpoint: UUID) -> None:
     world.send()
     world.run(
-        "UPDATE deliveries SET due_at = now() - CASE status WHEN 'sent' THEN interval '2 s' ELSE interval '1 s' END"
+        "UPDATE webhook_deliveries"
+        " SET due_at = now() - CASE status WHEN 'sent' THEN interval '2 s' ELSE interval '1 s' END"
     )
     channel = {str(endpoint): 1}
 
@@ -361,7 +362,7 @@ def test_what_was_not_made_is_given_back_untried(world: World, endpoint: UUID) -
 
 def test_news_for_an_endpoint_that_is_gone_is_dropped(world: World, endpoint: UUID) -> None:
     world.send()
-    world.run("DELETE FROM endpoints")
+    world.run("DELETE FROM webhook_endpoints")
 
     assert claim(world.rt) == []
     assert {state for _, state, _ in states(world)} == {"dead", "waiting"}
@@ -386,7 +387,7 @@ def test_a_call_that_fails_is_made_again_after_its_wait_and_given_up_after_the_l
 
     webhook_deliveries.record(world.rt, [failed(job)])
     [(wait, answer)] = world.rows(
-        "SELECT extract(epoch FROM due_at - now())::float8, answer FROM deliveries WHERE status = 'queued'"
+        "SELECT extract(epoch FROM due_at - now())::float8, answer FROM webhook_deliveries WHERE status = 'queued'"
     )
     make_due(world)
     [again] = claim(world.rt)
@@ -401,7 +402,7 @@ def test_an_endpoint_that_only_fails_is_suspended_after_days_and_its_news_waits(
     world.send()
     [job] = claim(world.rt)
     early = webhook_deliveries.record(world.rt, [failed(job)])
-    world.run("UPDATE endpoints SET failing_since = failing_since - interval '5 days 1 minute'")
+    world.run("UPDATE webhook_endpoints SET failing_since = failing_since - interval '5 days 1 minute'")
     make_due(world)
     [job] = claim(world.rt)
 
@@ -419,10 +420,10 @@ def test_one_call_that_is_heard_clears_an_endpoints_name(world: World, endpoint:
     one, other = claim(world.rt)
 
     webhook_deliveries.record(world.rt, [failed(one)])
-    failing = world.rows("SELECT failing_since IS NOT NULL FROM endpoints")
+    failing = world.rows("SELECT failing_since IS NOT NULL FROM webhook_endpoints")
     webhook_deliveries.record(world.rt, [accepted(other)])
 
-    assert (failing, world.rows("SELECT failing_since FROM endpoints")) == ([True], [None])
+    assert (failing, world.rows("SELECT failing_since FROM webhook_endpoints")) == ([True], [None])
 
 
 def test_an_endpoint_that_says_it_is_gone_is_suspended_at_once(world: World, endpoint: UUID) -> None:
@@ -436,19 +437,19 @@ def test_an_endpoint_that_says_it_is_gone_is_suspended_at_once(world: World, end
 
 
 def test_what_had_no_word_says_nothing_about_its_endpoint(world: World, endpoint: UUID) -> None:
-    world.run("UPDATE endpoints SET failing_since = now()")
+    world.run("UPDATE webhook_endpoints SET failing_since = now()")
     world.send()
     [job] = claim(world.rt)
 
     webhook_deliveries.record(world.rt, [CallOutcome(job, "unsaid", accepted=True, called=False)])
 
-    assert world.rows("SELECT failing_since IS NOT NULL FROM endpoints") == [True]
+    assert world.rows("SELECT failing_since IS NOT NULL FROM webhook_endpoints") == [True]
     assert ("queued", "delivered", 1) in states(world)
 
 
 def test_secrets_sealed_under_another_key_are_none(world: World, endpoint: UUID) -> None:
     world.send()
-    world.run("UPDATE endpoints SET sealed = '\\x01'")
+    world.run("UPDATE webhook_endpoints SET sealed = '\\x01'")
 
     assert [each.secrets for each in claim(world.rt)] == [()]
 
@@ -458,7 +459,7 @@ def test_both_secrets_sign_for_a_day_after_a_rotation(world: World, endpoint: UU
     webhook_endpoints.rotate_secret(world.rt, None, endpoint)
 
     fresh = claim(world.rt, most=1)
-    world.run("UPDATE endpoints SET rotated_at = now() - interval '25 hours'")
+    world.run("UPDATE webhook_endpoints SET rotated_at = now() - interval '25 hours'")
     stale = claim(world.rt)
 
     assert ([len(each.secrets) for each in fresh], [len(each.secrets) for each in stale]) == ([2], [1])
@@ -524,7 +525,7 @@ def test_calls_are_listed_with_their_answers(world: World, endpoint: UUID, notif
 
 
 def test_old_calls_are_forgotten(world: World, endpoint: UUID, notification: list[DeliveryJob]) -> None:
-    world.run("UPDATE deliveries SET done_at = now() - interval '31 days' WHERE state = 'dead'")
+    world.run("UPDATE webhook_deliveries SET done_at = now() - interval '31 days' WHERE state = 'dead'")
 
     maintain(world.rt)
 

@@ -36,7 +36,7 @@ def test_an_endpoint_is_made_with_a_secret_that_is_kept_sealed(world: World) -> 
 
     assert secret.startswith("whsec_")
     assert (made.url, made.events, made.state) == (URL, ("sms.failed", "sms.sent"), EndpointState.ACTIVE)
-    [sealed] = world.rows("SELECT sealed FROM endpoints")
+    [sealed] = world.rows("SELECT sealed FROM webhook_endpoints")
     assert secret.encode() not in sealed
     assert world.rt.vault.open("endpoint", sealed) == secret.encode()
     assert webhook_endpoints.list_all(world.rt, world.account) == webhook_endpoints.list_all(world.rt, None) == [made]
@@ -107,7 +107,7 @@ def test_a_rotated_secret_leaves_the_one_before_it(world: World) -> None:
     assert rotated
     found, second = rotated
     assert found.rotated_at
-    [(sealed, before)] = world.rows("SELECT sealed, sealed_before FROM endpoints")
+    [(sealed, before)] = world.rows("SELECT sealed, sealed_previous FROM webhook_endpoints")
     opened = [world.rt.vault.open("endpoint", each).decode() for each in (sealed, before)]
     assert opened == [second, first]
 
@@ -144,7 +144,8 @@ def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: World
     asked: list[Any] = []
 
     def verify(*words: Any) -> None:
-        asked.append((*words, world.rows("SELECT count(*) FROM endpoints")[0], world.rt.engine.pool.checkedout()))
+        [written] = world.rows("SELECT count(*) FROM webhook_endpoints")
+        asked.append((*words, written, world.rt.engine.pool.checkedout()))
 
     made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], URL, verify=verify)
 

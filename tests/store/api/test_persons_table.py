@@ -9,7 +9,7 @@ from tests.world import World
 def test_many_are_looked_up_in_order_and_those_not_there_too(world: World) -> None:
     phone_id, key, before = uuid4(), str(uuid4()), uuid4()
     world.run(
-        "INSERT INTO idempotency (account_id, scope, key, request_id) VALUES (%(a)s, 'solaris', %(k)s, %(r)s)",
+        "INSERT INTO idempotency_keys (account_id, scope, key, request_id) VALUES (%(a)s, 'solaris', %(k)s, %(r)s)",
         a=world.account,
         k=key,
         r=before,
@@ -43,11 +43,11 @@ def test_a_thousand_are_found_by_the_index_among_many(world: World) -> None:
         a=world.account,
     )
     world.run(
-        "INSERT INTO idempotency (account_id, scope, key, request_id) "
+        "INSERT INTO idempotency_keys (account_id, scope, key, request_id) "
         "SELECT %(a)s, 'solaris', n::text, gen_random_uuid() FROM generate_series(1, 50000) AS n",
         a=world.account,
     )
-    world.run("ANALYZE persons, idempotency")
+    world.run("ANALYZE persons, idempotency_keys")
     wanted = {
         "accounts": [world.account] * 500,
         "persons": [str(n) for n in range(500)],

@@ -78,12 +78,12 @@ def test_a_secret_is_rotated_and_shown_once(world: World, shell: Shell) -> None:
 def test_calls_are_listed_and_made_again(world: World, shell: Shell) -> None:
     made, _ = create(shell)
     message = world.send().messages[0]
-    world.run("UPDATE deliveries SET state = 'dead', answer = '500', done_at = now()")
+    world.run("UPDATE webhook_deliveries SET state = 'dead', answer = '500', done_at = now()")
 
     [first, second] = listed(shell, "deliveries", "--message", str(message), "--state", "dead")
     by_call = shell("webhook", "replay", first["id"])
     by_message = shell("webhook", "replay", str(message))
-    world.run("UPDATE deliveries SET state = 'dead', done_at = now()")
+    world.run("UPDATE webhook_deliveries SET state = 'dead', done_at = now()")
     by_time = shell("webhook", "replay", "--webhook", made, "--since", "1h", "--dead")
 
     assert {first["status"], second["status"]} == {"queued", "sent"}
@@ -93,7 +93,7 @@ def test_calls_are_listed_and_made_again(world: World, shell: Shell) -> None:
 
 def test_a_suspended_webhook_is_resumed(world: World, shell: Shell) -> None:
     made, _ = create(shell)
-    world.run("UPDATE endpoints SET state = 'suspended'")
+    world.run("UPDATE webhook_endpoints SET state = 'suspended'")
 
     assert shell("webhook", "resume", made).out == f"webhook {made} is active\n"
 

@@ -59,7 +59,7 @@ def world(shared_world: World) -> Any:
     """A world in which nobody has posted anything."""
     shared_world.rt.engine.dispose()  # a test before this one may have ended its connections
     shared_world.run("TRUNCATE receipts")
-    shared_world.run("DELETE FROM inbound")
+    shared_world.run("DELETE FROM inbound_messages")
     shared_world.run("TRUNCATE dead_letters, dead_letter_counts")
     return shared_world
 
@@ -144,7 +144,8 @@ def test_what_a_handset_sent_is_kept_before_its_carrier_hears_200(world: World, 
     answers = [one(posting, "POST", "tw", body, x_twilio_signature=mac)[0] for _ in range(2)]
 
     assert answers == [200, 200]
-    assert world.rows("SELECT carrier || ' ' || phone || ' ' || body FROM inbound") == ["tw +491701234567 STOP"]
+    stored = world.rows("SELECT carrier || ' ' || phone || ' ' || body FROM inbound_messages")
+    assert stored == ["tw +491701234567 STOP"]
 
 
 #: (carrier, its body as JSON): a STOP from a handset that writes its number as it dials at home
@@ -168,7 +169,7 @@ def test_a_number_that_is_posted_is_read_as_the_carriers_home_dials(
 
     status, _, _ = one(posting, "POST", path, json.dumps(body).encode(), x_token="sesame")
 
-    assert (status, world.rows("SELECT phone FROM inbound")) == (200, ["+447400123126"])
+    assert (status, world.rows("SELECT phone FROM inbound_messages")) == (200, ["+447400123126"])
 
 
 #: a STOP without the id that its vendor gives it, twice, then other words
@@ -192,7 +193,7 @@ def test_a_message_without_an_id_is_kept_and_is_the_same_until_another_comes(
     for each in (stop, stop, stop.replace(b"STOP", b"START"), stop):
         assert one(posting, "POST", path, each, x_token="sesame")[0] == 200
 
-    assert world.rows("SELECT body FROM inbound ORDER BY received_at, id") == ["STOP", "START", "STOP"]
+    assert world.rows("SELECT body FROM inbound_messages ORDER BY received_at, id") == ["STOP", "START", "STOP"]
 
 
 def test_a_message_of_a_handset_is_one_though_its_vendor_gives_it_a_status(
@@ -203,7 +204,7 @@ def test_a_message_of_a_handset_is_one_though_its_vendor_gives_it_a_status(
 
     status, _, _ = one(posting, "POST", "ge", json.dumps({"results": [message, report]}).encode(), x_token="sesame")
 
-    assert (status, world.rows("SELECT body FROM inbound")) == (200, ["STOP"])
+    assert (status, world.rows("SELECT body FROM inbound_messages")) == (200, ["STOP"])
     assert kept(world) == ["ge 7 delivered"]
 
 
@@ -373,7 +374,7 @@ def test_every_kind_of_batch_is_read_entry_by_entry(
 
     assert one(posting, "POST", carrier, body, **proof)[0] == 200
 
-    assert len(kept(world)) + len(world.rows("SELECT id FROM inbound")) == 1
+    assert len(kept(world)) + len(world.rows("SELECT id FROM inbound_messages")) == 1
     assert set_aside(world) == [f"{carrier} unreadable_entry 1"]
 
 
@@ -539,7 +540,7 @@ def test_a_carrier_added_under_a_secret_key_is_heard_as_any_other(world: World, 
     ]
 
     assert received == [200, 401, (202, "ACK")]
-    assert world.rows("SELECT phone FROM inbound") == ["+447400123126"]
+    assert world.rows("SELECT phone FROM inbound_messages") == ["+447400123126"]
     assert kept(world) == ["gn 7 delivered"]
     readable = "SELECT name FROM carriers WHERE name IN ('vg', 'gn') AND strpos(settings::text, 'sesame') > 0"
     assert world.rows(readable) == []

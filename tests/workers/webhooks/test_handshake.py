@@ -58,7 +58,8 @@ def test_the_secret_of_a_greeting_signs_nothing_and_comes_once(world: World, rec
         make(world, receiver.url(), Vendor.WEBEX)
 
     sent = {json.loads(each.body)["secret"] for each in receiver.accepted}
-    kept = {world.rt.vault.open("endpoint", each).decode() for each in world.rows("SELECT sealed FROM endpoints")}
+    sealed = world.rows("SELECT sealed FROM webhook_endpoints")
+    kept = {world.rt.vault.open("endpoint", each).decode() for each in sealed}
     assert (len(sent), len(kept), sent & kept) == (2, 2, set())
 
 

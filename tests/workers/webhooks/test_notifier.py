@@ -86,7 +86,7 @@ def by_message(accepted: list[Accepted]) -> dict[str, list[str]]:
 
 def is_done(world: World, count: int) -> Callable[[], bool]:
     """Tell whether so many calls are done."""
-    return lambda: world.rows("SELECT count(*) FROM deliveries WHERE state <> 'waiting'") == [count]
+    return lambda: world.rows("SELECT count(*) FROM webhook_deliveries WHERE state <> 'waiting'") == [count]
 
 
 def test_a_customer_hears_what_becomes_of_a_message_signed(world: World, receiver: Receiver) -> None:
@@ -99,7 +99,7 @@ def test_a_customer_hears_what_becomes_of_a_message_signed(world: World, receive
     for each in receiver.accepted:
         assert json.loads(each.body)["data"]["sms_id"] == str(message)
         verify_webhook_signature(payload=each.body, header=each.headers["Robase-Signature"], secret=secret)
-    assert world.rows("SELECT state, answer, tries FROM deliveries") == [("delivered", "200", 1)] * 2
+    assert world.rows("SELECT state, answer, tries FROM webhook_deliveries") == [("delivered", "200", 1)] * 2
 
 
 def test_each_dialect_has_its_own_words_and_none_for_some_moves(world: World, receiver: Receiver) -> None:
@@ -111,7 +111,7 @@ def test_each_dialect_has_its_own_words_and_none_for_some_moves(world: World, re
 
     words = [each.headers["Solaris-Webhook-Event-Type"] for each in receiver.accepted if each.path == "/solaris"]
     assert words == ["SMS_MESSAGE_SENT"]
-    assert sorted(world.rows("SELECT answer FROM deliveries")) == ["200", "200", "200", "unsaid"]
+    assert sorted(world.rows("SELECT answer FROM webhook_deliveries")) == ["200", "200", "200", "unsaid"]
 
 
 def test_the_order_of_each_messages_news_outlives_failures(world: World, receiver: Receiver) -> None:
@@ -139,7 +139,7 @@ def test_a_slow_receiver_delays_nobody_else(world: World, receiver: Receiver) ->
     receiver.answers["/slow"] = hang
     world.send(*[f"+2348012345{n:03}" for n in range(60)])
     quick = """
-        SELECT count(*) FROM deliveries AS d JOIN endpoints AS e ON e.id = lane
+        SELECT count(*) FROM webhook_deliveries AS d JOIN webhook_endpoints AS e ON e.id = concurrency_key
         WHERE url LIKE '%%quick' AND d.state = 'delivered'
     """
 
@@ -173,10 +173,10 @@ def test_only_a_success_is_one(world: World, receiver: Receiver, answer: Any, wo
     world.run("UPDATE wallets SET balance = 0")
     world.send()
 
-    run(world.rt, lambda: world.rows("SELECT answer FROM deliveries") == [word])
+    run(world.rt, lambda: world.rows("SELECT answer FROM webhook_deliveries") == [word])
 
-    assert world.rows("SELECT state, tries FROM deliveries") == [(state, 1)]
-    assert world.rows("SELECT state FROM endpoints") == ["suspended" if word == "410" else "active"]
+    assert world.rows("SELECT state, tries FROM webhook_deliveries") == [(state, 1)]
+    assert world.rows("SELECT state FROM webhook_endpoints") == ["suspended" if word == "410" else "active"]
     assert len(receiver.accepted) == 1
 
 
@@ -205,11 +205,12 @@ def test_a_receiver_who_asks_to_be_called_later_is(
     receiver.answers["/busy"] = lambda _request: web.Response(status=code, headers=notification)
     world.send()
 
-    run(world.rt, lambda: world.rows("SELECT answer FROM deliveries WHERE answer IS NOT NULL") != [])
+    run(world.rt, lambda: world.rows("SELECT answer FROM webhook_deliveries WHERE answer IS NOT NULL") != [])
 
-    waits = world.rows("SELECT extract(epoch FROM due_at - now())::int FROM deliveries WHERE answer IS NOT NULL")
+    tried = "webhook_deliveries WHERE answer IS NOT NULL"
+    waits = world.rows(f"SELECT extract(epoch FROM due_at - now())::int FROM {tried}")
     assert all(least <= wait <= most for wait in waits), waits
-    assert world.rows("SELECT DISTINCT answer FROM deliveries WHERE answer IS NOT NULL") == [str(code)]
+    assert world.rows(f"SELECT DISTINCT answer FROM {tried}") == [str(code)]
 
 
 def test_while_a_receiver_asks_for_peace_its_other_news_waits_too() -> None:
@@ -223,13 +224,13 @@ def test_while_a_receiver_asks_for_peace_its_other_news_waits_too() -> None:
 
 def test_an_address_that_may_not_be_reached_is_not_and_counts_as_a_failure(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
-    world.run("UPDATE endpoints SET url = replace(url, '127.0.0.1', '127.0.0.2')")
+    world.run("UPDATE webhook_endpoints SET url = replace(url, '127.0.0.1', '127.0.0.2')")
     world.send()
 
-    run(world.rt, lambda: "url_unfit" in world.rows("SELECT answer FROM deliveries"))
+    run(world.rt, lambda: "url_unfit" in world.rows("SELECT answer FROM webhook_deliveries"))
 
     assert receiver.accepted == []
-    assert world.rows("SELECT failing_since IS NOT NULL FROM endpoints") == [True]
+    assert world.rows("SELECT failing_since IS NOT NULL FROM webhook_endpoints") == [True]
 
 
 def test_what_is_replayed_is_told_again_under_the_same_events_id(world: World, receiver: Receiver) -> None:
@@ -284,9 +285,9 @@ def test_what_a_killed_notifier_was_telling_is_told_again_after_its_lease(world:
         killed.kill()
         killed.wait()
     del receiver.answers["/"]
-    assert world.rows("SELECT tries, due_at > now() FROM deliveries WHERE status = 'queued'") == [(1, True)]
+    assert world.rows("SELECT tries, due_at > now() FROM webhook_deliveries WHERE status = 'queued'") == [(1, True)]
 
-    world.run("UPDATE deliveries SET due_at = now()")
+    world.run("UPDATE webhook_deliveries SET due_at = now()")
     run(world.rt, is_done(world, 2))
 
     assert events(receiver.accepted) == ["sms.queued", "sms.queued", "sms.sent"]
@@ -307,7 +308,7 @@ def test_told_to_stop_it_lets_its_calls_end(world: World, receiver: Receiver) ->
         _, said = stopped.communicate(timeout=30)
 
     assert (stopped.returncode, said) == (0, b"")
-    assert sorted(world.rows("SELECT status, state, tries FROM deliveries")) == [
+    assert sorted(world.rows("SELECT status, state, tries FROM webhook_deliveries")) == [
         ("queued", "delivered", 1),
         ("sent", "waiting", 0),
     ]
