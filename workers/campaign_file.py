@@ -61,6 +61,8 @@ class FilePortion:
     faults: list[LineFault] = field(default_factory=list)
     #: lines read, including those left out
     lines: int = 0
+    #: the line of each of the order's recipients
+    recipient_lines: list[int] = field(default_factory=list)
 
 
 def portions(
@@ -92,7 +94,10 @@ def portions(
         good = [each for each in portion if isinstance(each, FileRow)]
         key = {"idempotency_key": f"{name}/{number}"} if name else {}
         made, unfit = _order({**common, **key}, good)
-        yield FilePortion(number, made, sorted(faults + unfit, key=lambda fault: fault.line), len(portion))
+        faults = sorted(faults + unfit, key=lambda fault: fault.line)
+        left_out = {fault.line for fault in faults}
+        kept = [row.line for row in good if row.line not in left_out]
+        yield FilePortion(number, made, faults, len(portion), kept)
 
 
 def request_ids(portion: FilePortion, name: str) -> list[UUID]:

@@ -1,6 +1,6 @@
 """`postroad campaign`: sends a text to every number in a CSV file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,13 +9,19 @@ from uuid import UUID
 
 import click
 
+from pipeline.runtime import Runtime
 from pipeline.settings import Settings
+from pipeline.stages import campaign_check
 from pipeline.stages.admin.order_preview import template_text
 from pipeline.stages.admin.repeated_orders import in_conflict
 from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
+from pipeline.stages.admit import admit
+from schema.message import Admission
 from schema.message_class import MessageClass
+from schema.order import Order
 from workers.campaign_file import PORTION, FilePortion, LineFault, portions
 from workers.cli.commands.send import TIMEOUT, check_sender
+from workers.cli.terminal.campaign_quote import quote_lines, quote_summary
 from workers.cli.terminal.handover import HandoverResult, handover
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.parameters import Country, Field, Moment
@@ -38,38 +44,50 @@ Example, people.csv:
 postroad campaign send people.csv --text 'Hello ${name}, see you on ${day}.' --name spring --wait
 """
 
+#: what is sent to whom
+_CONTENT = (
+    click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)),
+    click.option("--text", help="The text; ${name} is filled from the column `name`, else from --field."),
+    click.option("--template", help="One of the account's templates instead of --text."),
+    click.option(
+        "--field", "fields", multiple=True, type=Field(), help="A merge field for all recipients. May be repeated."
+    ),
+    click.option("--from", "sender", help=f"The sender id; {SENDER} on account {ACCOUNT}."),
+    click.option(
+        "--account", default=ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="The account that is charged."
+    ),
+    click.option(
+        "--class",
+        "class_",
+        type=click.Choice([each.value for each in MessageClass]),
+        default=MessageClass.BULK.value,
+        show_default=True,
+        help="The message class.",
+    ),
+    click.option("--send-at", type=Moment(), help="Earliest time to send: ISO 8601 with a zone, or +5m, +2h, +1d."),
+    click.option("--valid-until", type=Moment(), help="Latest time to send; same format."),
+    click.option("--number-column", "column", help="The column of the numbers, if not to, phone, number or msisdn."),
+    click.option("--country", type=Country(), help="Country of numbers without a plus, such as NG."),
+    click.option("--test", is_flag=True, help="Send to the simulated carrier, free of charge."),
+)
+
+
+def _with_content(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the file and the options that say what is sent to whom."""
+    for option in reversed(_CONTENT):
+        command = option(command)
+    return command
+
 
 @click.group()
 def campaign() -> None:
-    """Send a text to every number in a CSV file."""
+    """Send a text to every number in a CSV file, or check first what that would cost."""
 
 
 @campaign.command(epilog=_EPILOG)
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--text", help="The text; ${name} is filled from the column `name`, else from --field.")
-@click.option("--template", help="One of the account's templates instead of --text.")
-@click.option(
-    "--field", "fields", multiple=True, type=Field(), help="A merge field for all recipients. May be repeated."
-)
-@click.option("--from", "sender", help=f"The sender id; {SENDER} on account {ACCOUNT}.")
-@click.option(
-    "--account", default=ACCOUNT, show_default=True, envvar="POSTROAD_ACCOUNT", help="The account that is charged."
-)
-@click.option(
-    "--class",
-    "class_",
-    type=click.Choice([each.value for each in MessageClass]),
-    default=MessageClass.BULK.value,
-    show_default=True,
-    help="The message class.",
-)
-@click.option("--send-at", type=Moment(), help="Earliest time to send: ISO 8601 with a zone, or +30s, +5m, +2h, +1d.")
-@click.option("--valid-until", type=Moment(), help="Latest time to send; same format.")
+@_with_content
 @click.option("--name", help="The campaign's name: repeated under the same name, no recipient gets it twice.")
-@click.option("--number-column", "column", help="The column of the numbers, if not to, phone, number or msisdn.")
-@click.option("--country", type=Country(), help="Country of numbers without a plus, such as NG.")
 @click.option("--strict", is_flag=True, help="Send nothing if any line is malformed.")
-@click.option("--test", is_flag=True, help="Send to the simulated carrier, free of charge.")
 @click.option("--wait", "waits", is_flag=True, help="Wait until all have left the queue, and count their statuses.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def send(file: Path, name: str | None, column: str | None, strict: bool, waits: bool, json_: bool, **given: Any) -> int:
@@ -105,6 +123,45 @@ def send(file: Path, name: str | None, column: str | None, strict: bool, waits: 
     if sent.conflict or late or (waited and waited.unfinished):
         return 1
     return 2 if sent.faults and not sent.requests else 0
+
+
+@campaign.command()
+@_with_content
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def check(file: Path, column: str | None, json_: bool, **given: Any) -> int:
+    """Check what a campaign would send and cost; nothing is sent, written or charged.
+
+    FILE and options are those of `send`. Every line is admitted as it would be now: numbers, opt-outs, quiet hours,
+    sender, routes and prices. Lines that would be left out are listed with the reason.
+
+    Exit codes: 0 all lines would be sent; 1 some would not, or the money does not suffice; 2 the file or an option is
+    invalid.
+    """
+    _check(file, False, given)
+    order = _common(given)
+    settings = with_local_servers()
+    wanted = _Wanted(file, order, None, column, _text(settings, given), settings.strict_numbers and not given["test"])
+    faults: list[LineFault] = []
+    lines = 0
+    with opened(settings) as rt, progress(_size(wanted.file), "checking") as bar:
+        found = campaign_check.begin(rt, order["account"])
+        for portion in wanted.read():
+            if portion.order is not None:
+                campaign_check.add(rt, found, _admitted(rt, portion.order), portion.recipient_lines)
+            faults += portion.faults
+            lines += portion.lines
+            bar.update(portion.lines)
+    click.echo(as_json(quote_summary(found, lines, faults)) if json_ else quote_lines(found, lines, faults))
+    return 0 if found.quote.total.messages == lines and not found.lacking else 1
+
+
+def _admitted(rt: Runtime, order: Order) -> Admission:
+    """Return the admission of a portion; a usage error if it would be refused as a whole."""
+    [admission] = admit(rt, [(rt.new_ids(), order)])
+    for refusal in admission.refusals:
+        if refusal.index is None:
+            raise click.UsageError(f"{refusal.field}: {refusal.message}" if refusal.field else refusal.message)
+    return admission
 
 
 def _common(given: dict[str, Any]) -> dict[str, Any]:
