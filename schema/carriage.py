@@ -17,11 +17,11 @@ class ReceiptAuthentication(StrEnum):
     """How a carrier's HTTP posts (receipts, inbound messages) are authenticated."""
 
     #: by a secret shared with the carrier
-    HELD = "proven"
+    ENFORCED = "proven"
     #: not authenticated: every request to the URL is accepted
     WAIVED = "open"
     #: the secret is not configured: every request is refused
-    LACKING = "refused"
+    UNCONFIGURED = "refused"
 
 
 @value_class

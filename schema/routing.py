@@ -34,7 +34,7 @@ class RouteLoss(StrEnum):
     #: the account has routes of its own, which come first
     COMMON = "common"
     #: another line has a more specific destination
-    LESS_PARTICULAR = "less_particular"
+    LESS_SPECIFIC = "less_particular"
     #: another line of the same destination has a lower rank
     HIGHER_RANK = "higher_rank"
     #: its rank is shared by weight, and this recipient falls to another line
@@ -42,4 +42,4 @@ class RouteLoss(StrEnum):
     #: it has no share of its rank (weight 0): it is a fallback for those that have
     SPARE = "spare"
     #: it is a fallback, and another fallback is cheaper
-    DEARER = "dearer"
+    MORE_EXPENSIVE = "dearer"

@@ -322,7 +322,7 @@ def test_a_missing_docstring_is_noticed(code: str) -> None:
 
 FAULTS = {
     "pipeline/stages/bill.py": "import pipeline.stages.deliver",
-    "pipeline/stages/admin/audit.py": "import pipeline.stages.admin.overview",
+    "pipeline/stages/admin/audit.py": "import pipeline.stages.admin.operator_reports",
     "pipeline/dialects/robase/errors.py": "import pipeline.dialects.webex.errors",
     "pipeline/dialects/webex/errors.py": "import pipeline.stages.bill",
     "pipeline/store/batches.py": "import pipeline.stages.bill",
@@ -341,7 +341,7 @@ FAULTS = {
 #: modules that the contracts and the faults name
 SOUND = [
     "pipeline/stages/deliver.py",
-    "pipeline/stages/admin/overview.py",
+    "pipeline/stages/admin/operator_reports.py",
     "pipeline/store/message_moves.py",
     "pipeline/transitions/final_statuses.py",
     "workers/lab/simulator/scripts.py",

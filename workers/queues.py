@@ -30,7 +30,7 @@ BATCHES_A_HINT = 200
 MESSAGES_A_HINT = 1000
 
 
-def lane(queue: str, message_class: MessageClass) -> str:
+def queue_for(queue: str, message_class: MessageClass) -> str:
     """Return the queue of a stage for a message class."""
     return OTP if message_class is MessageClass.OTP else queue
 

@@ -32,7 +32,7 @@ from pipeline.stages.poison_orders import POISON, count_redelivery
 from pipeline.stages.promote import PORTION as PROMOTED_AT_ONCE
 from pipeline.stages.promote import promote
 from pipeline.stages.receipt_latency import measure_receipt_latency
-from pipeline.stages.resend import ask, resend_due
+from pipeline.stages.resend import query_carrier, resend_due
 from pipeline.stages.segment import segment
 from pipeline.stages.settle import PORTION as SETTLED_AT_ONCE
 from pipeline.stages.settle import settle
@@ -44,7 +44,7 @@ from schema.order import Order
 from schema.vocabulary import Encoding, Placement
 from workers.app import app, runtime
 from workers.broker.task_message import request_id
-from workers.queues import BILL, DELIVER, OTP, OWN, SEGMENT, deliveries, lane
+from workers.queues import BILL, DELIVER, OTP, OWN, SEGMENT, deliveries, queue_for
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def segment_batch(batch: str, message_class: str) -> None:
     """Measure a batch's bodies and pass the measures to bill."""
     measures = segment(runtime(), UUID(batch))
     if measures:
-        forward(bill_batch, lane(BILL, MessageClass(message_class)), batch, _numbers(measures))
+        forward(bill_batch, queue_for(BILL, MessageClass(message_class)), batch, _numbers(measures))
 
 
 @app.task(name="sms.bill", bind=True)
@@ -157,7 +157,7 @@ def resend_lost() -> None:
 @app.task(name="sms.query")
 def ask_carrier(carrier: str, messages: list[str]) -> None:
     """Query a carrier for the status of messages with an unknown outcome."""
-    ask(runtime(), carrier, [UUID(message) for message in messages])
+    query_carrier(runtime(), carrier, [UUID(message) for message in messages])
 
 
 @app.task(name="sms.receipt_latency")
@@ -182,7 +182,7 @@ def sweep_stranded() -> None:
     recover_killed()
     swept = sweep(runtime())
     for hint in swept.admitted:
-        forward(segment_batch, lane(SEGMENT, hint.message_class), str(hint.batch), str(hint.message_class))
+        forward(segment_batch, queue_for(SEGMENT, hint.message_class), str(hint.batch), str(hint.message_class))
     hint_deliveries(swept.queued)
 
 

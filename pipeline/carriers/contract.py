@@ -18,7 +18,7 @@ class Carrier(Protocol):
     #: the longest that `send` takes, in seconds
     call_deadline: float
     #: how an attempt with an unknown outcome can be resolved; the setting `doubt` may lower it
-    doubt: UnknownAbility
+    unknown_ability: UnknownAbility
     #: DEDUPES: seconds within which the carrier deduplicates our reference
     dedupe_seconds: float
 
@@ -87,7 +87,7 @@ class NotingCarrier(Protocol):
 class QueryableCarrier(Protocol):
     """A carrier that can be queried by our reference (`UnknownAbility.QUERYABLE`)."""
 
-    def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
+    def query(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
         """Query the outcome of parcels submitted before; return one attempt for each, in their order.
 
         ACCEPTED: the carrier has it. NOT_WRITTEN: it never got it. UNKNOWN: it does not say. Returns within

@@ -19,9 +19,11 @@ def status(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> Rec
     if not receipts.secrets and is_waived(settings):
         return ReceiptAuthentication.WAIVED
     if any(settings.get(key) for key in receipts.secrets or (RECEIPTS,)):
-        return ReceiptAuthentication.HELD
+        return ReceiptAuthentication.ENFORCED
     return (
-        ReceiptAuthentication.WAIVED if is_waived(settings) or receipts.is_trusting else ReceiptAuthentication.LACKING
+        ReceiptAuthentication.WAIVED
+        if is_waived(settings) or receipts.is_trusting
+        else ReceiptAuthentication.UNCONFIGURED
     )
 
 
@@ -51,7 +53,7 @@ def own(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> dict[s
 def fault(receipts: HttpReceipts | None, settings: Mapping[str, object]) -> str:
     """Return the error for a new carrier whose posts would not be authenticated, or ""."""
     keys = receipts.secrets if receipts else ()
-    if not keys or is_waived(settings) or status(receipts, settings) is ReceiptAuthentication.HELD:
+    if not keys or is_waived(settings) or status(receipts, settings) is ReceiptAuthentication.ENFORCED:
         return ""
     return (
         f"its receipts come over HTTP and would not be authenticated: set {' or '.join(keys)},"

@@ -49,7 +49,7 @@ class Simulated:
         self.name = name
         #: no network to wait for: the script determines how long it takes
         self.call_deadline = 0.0
-        self.doubt, self.dedupe_seconds = UnknownAbility.BLIND, 0.0
+        self.unknown_ability, self.dedupe_seconds = UnknownAbility.BLIND, 0.0
         self._log = OracleLog(Path(path), fsync) if path else None
         self.oracle = Oracle(name, script, self._log)
 

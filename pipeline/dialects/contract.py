@@ -47,9 +47,9 @@ class Authentication:
     rate: float
     burst: int
     #: returns the handle by which the key is looked up, or the error response if there are no valid credentials
-    who: Callable[[ApiRequest, Vault], str | ApiResponse]
+    find_handle: Callable[[ApiRequest, Vault], str | ApiResponse]
     #: returns None if the request proves possession of the key, else the error response
-    prove: Callable[[ApiRequest, ApiKey, Vault, datetime], ApiResponse | None]
+    verify: Callable[[ApiRequest, ApiKey, Vault, datetime], ApiResponse | None]
     #: returns the error response for refusals; `wait`: seconds after which a retry may succeed
     refuse: Callable[[ApiRequest, Sequence[Refusal], float], ApiResponse]
     #: returns whether authentication needs the body: it is signed, or contains the credentials
@@ -178,7 +178,7 @@ class Submission(Protocol):
     async def run(self, stage: Callable[Concatenate[Runtime, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what a stage returns; it runs in a thread."""
 
-    async def ask(self, stage: Callable[[Runtime, Sequence[T]], Sequence[R]], item: T) -> R:
+    async def run_batched(self, stage: Callable[[Runtime, Sequence[T]], Sequence[R]], item: T) -> R:
         """Return a stage's result for one item; concurrent calls of the same stage share one run."""
 
 
@@ -214,11 +214,11 @@ class ApiOperation:
     #: the scope that a key with scopes needs; None: any key may call it
     scope: str | None = None
     #: whether it requires a key
-    asks: bool = True
+    requires_key: bool = True
     #: whether it changes the configuration of live messages, which test keys may not
-    live: bool = False
+    live_only: bool = False
     #: whether it takes many items, so that its body may be as large as any of this API
-    bulky: bool = False
+    takes_many: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ class CarrierHealth:
         self._reported_at = self._well_at = float("-inf")
         self._lock = Lock()
 
-    def ask(self, timeout: float) -> Breaker:
+    def acquire(self, timeout: float) -> Breaker:
         """Return the breaker's state; a probe must end within `timeout` seconds.
 
         Valkey is not asked if the breaker was closed less than half a second ago.

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.store.overview import PUBLIC_STATUS
+from pipeline.store.operator_reports import PUBLIC_STATUS
 
 Row = dict[str, Any]
 

@@ -371,7 +371,7 @@ def test_a_key_that_cannot_be_judged_spoils_it_for_nobody(world: World, pair: de
         endpoint="send",
         rate=100.0,
         burst=100,
-        prove=lambda _key: None,
+        verify=lambda _key: None,
     )
     sealed, hasty, nowhere, twisted = (issue(rt, "acme", Vendor.TELESIGN) for _ in range(4))
     foreign = Vault("the secret of another installation").seal("key", b"x")
@@ -379,8 +379,8 @@ def test_a_key_that_cannot_be_judged_spoils_it_for_nobody(world: World, pair: de
     world.run("""UPDATE api_keys SET settings = '{"rate": "fast"}' WHERE id = %(id)s""", id=hasty.id)
     world.run("UPDATE api_keys SET networks = '{nowhere}' WHERE id = %(id)s", id=nowhere.id)
 
-    def shown(key: IssuedKey, prove: Callable[[ApiKey], Any] = good.prove) -> Credentials:
-        return replace(good, dialect=Vendor.TELESIGN, handle=key.credentials["customer_id"], prove=prove)
+    def shown(key: IssuedKey, prove: Callable[[ApiKey], Any] = good.verify) -> Credentials:
+        return replace(good, dialect=Vendor.TELESIGN, handle=key.credentials["customer_id"], verify=prove)
 
     def redelivery(_key: ApiKey) -> None:
         raise UnicodeError

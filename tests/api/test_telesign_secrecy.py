@@ -8,7 +8,7 @@ import pytest
 import redis
 from telesignenterprise.verify import VerifyClient
 
-from pipeline.stages.admin import overview
+from pipeline.stages.admin import operator_reports
 from pipeline.stages.deliver import deliver
 from pipeline.stages.settle import book
 from schema.carriage import Receipt
@@ -94,6 +94,6 @@ def test_what_is_left_of_a_text_is_its_length(client: VerifyClient, world: World
 
     [(body, encoding, segments, id_)] = world.rows("SELECT body, encoding, segments, id FROM messages")
     assert (body, encoding, segments) == ("*" * 25, "GSM7", 1)
-    shown = message_lines(overview.report_of(world.rt, id_))
+    shown = message_lines(operator_reports.report_of(world.rt, id_))
     assert "*" * 25 in shown
     assert CODE not in shown

@@ -138,7 +138,8 @@ def test_a_key_is_found_by_its_keyed_hash() -> None:
     token = "rb_live_" + "a1" * 16
 
     assert (
-        AUTHENTICATION.who(call(authorization=f"bearer {token}"), vault) == vault.digest("key", "robase", token).hex()
+        AUTHENTICATION.find_handle(call(authorization=f"bearer {token}"), vault)
+        == vault.digest("key", "robase", token).hex()
     )
 
 
@@ -162,7 +163,7 @@ def test_a_message_is_shown_whole() -> None:
         (Status.DELIVERED, begun + timedelta(seconds=3)),
     ]
 
-    assert notification(responses.story(SEEN, moves, "NGN")) == {
+    assert notification(responses.message_with_history(SEEN, moves, "NGN")) == {
         "sms": {
             "id": str(ID),
             "status": "delivered",
@@ -287,5 +288,5 @@ def test_a_slug_comes_from_the_name(name: str, slug: str) -> None:
 def test_a_template_goes_by_slug_and_by_both_spellings_of_its_id() -> None:
     id_ = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
 
-    assert templates.word(templates.spelt(id_)) == str(id_)
-    assert [templates.word(word) for word in ("ride", "tpl_ride", str(id_))] == ["ride", "tpl_ride", str(id_)]
+    assert templates.slug_or_id(templates.format_id(id_)) == str(id_)
+    assert [templates.slug_or_id(word) for word in ("ride", "tpl_ride", str(id_))] == ["ride", "tpl_ride", str(id_)]

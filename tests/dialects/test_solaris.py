@@ -14,7 +14,7 @@ from pipeline.dialects.contract import SECRET
 from pipeline.dialects.solaris import authentication, errors, requests, responses
 from pipeline.dialects.solaris.authentication import AUTHENTICATION
 from pipeline.dialects.solaris.errors import ERRORS, SolarisFault, answer, refuse, too_often
-from pipeline.dialects.solaris.key_settings import terms
+from pipeline.dialects.solaris.key_settings import read
 from pipeline.dialects.solaris.requests import Confirmation, SolarisMessage
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse, Person
@@ -369,8 +369,8 @@ IN_FORM = GRANT + f"&client_id={PARTNER}&client_secret={SECRET_WORD}".encode()
 
 @pytest.mark.parametrize("asked", [asking(GRANT, basic(PARTNER, SECRET_WORD)), asking(IN_FORM)])
 def test_a_client_shows_his_secret_and_gets_a_token(asked: ApiRequest) -> None:
-    assert AUTHENTICATION.who(asked, VAULT) == PARTNER
-    assert AUTHENTICATION.prove(asked, key(), VAULT, NOW) is None
+    assert AUTHENTICATION.find_handle(asked, VAULT) == PARTNER
+    assert AUTHENTICATION.verify(asked, key(), VAULT, NOW) is None
 
     granted = authentication.grant(asked, key(), VAULT, NOW)
 
@@ -379,8 +379,8 @@ def test_a_client_shows_his_secret_and_gets_a_token(asked: ApiRequest) -> None:
     assert list(said(granted)) == ["access_token", "token_type", "expires_in"]
     assert (said(granted)["token_type"], said(granted)["expires_in"]) == ("Bearer", 3600)
     bearing = call(SEED, headers={"authorization": f"Bearer {said(granted)['access_token']}"})
-    assert AUTHENTICATION.who(bearing, VAULT) == PARTNER
-    assert AUTHENTICATION.prove(bearing, key(), VAULT, NOW) is None
+    assert AUTHENTICATION.find_handle(bearing, VAULT) == PARTNER
+    assert AUTHENTICATION.verify(bearing, key(), VAULT, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -407,8 +407,8 @@ def test_who_asks_for_a_token_wrongly_hears_it_in_the_rfc_s_words(
 ) -> None:
     asked = asking(body, headers)
 
-    who = AUTHENTICATION.who(asked, VAULT)
-    reply = who if isinstance(who, ApiResponse) else AUTHENTICATION.prove(asked, key(), VAULT, NOW)
+    who = AUTHENTICATION.find_handle(asked, VAULT)
+    reply = who if isinstance(who, ApiResponse) else AUTHENTICATION.verify(asked, key(), VAULT, NOW)
     reply = reply or authentication.grant(asked, key(), VAULT, NOW)
 
     assert (reply.status, said(reply)["error"]) == (status, error)
@@ -430,8 +430,8 @@ def test_a_token_ends_after_its_time() -> None:
     token = said(authentication.grant(asking(GRANT), short, VAULT, NOW))["access_token"]
     bearing = call(SEED, headers={"authorization": f"Bearer {token}"})
 
-    early = AUTHENTICATION.prove(bearing, short, VAULT, NOW + timedelta(seconds=59))
-    late = AUTHENTICATION.prove(bearing, short, VAULT, NOW + timedelta(seconds=60))
+    early = AUTHENTICATION.verify(bearing, short, VAULT, NOW + timedelta(seconds=59))
+    late = AUTHENTICATION.verify(bearing, short, VAULT, NOW + timedelta(seconds=60))
 
     assert early is None
     assert late is not None
@@ -452,15 +452,15 @@ def test_no_other_installation_and_nobody_else_can_make_a_token() -> None:
     ]
 
     for token in forged:
-        denied = AUTHENTICATION.who(call(SEED, headers={"authorization": f"Bearer {token}"}), VAULT)
+        denied = AUTHENTICATION.find_handle(call(SEED, headers={"authorization": f"Bearer {token}"}), VAULT)
         assert isinstance(denied, ApiResponse)
         assert (denied.status, said(denied)["errors"][0]["code"]) == (401, "invalid_token")
 
 
 def test_who_shows_nothing_is_asked_for_a_token() -> None:
     nothing, other = (
-        AUTHENTICATION.who(call(SEED), VAULT),
-        AUTHENTICATION.who(call(SEED, headers={"authorization": "Basic x"}), VAULT),
+        AUTHENTICATION.find_handle(call(SEED), VAULT),
+        AUTHENTICATION.find_handle(call(SEED, headers={"authorization": "Basic x"}), VAULT),
     )
 
     assert isinstance(nothing, ApiResponse)
@@ -472,8 +472,8 @@ def test_who_shows_nothing_is_asked_for_a_token() -> None:
 
 def test_a_key_s_settings_win_over_the_defaults() -> None:
     plain, notification = (
-        terms(key()),
-        terms(key(sender="Bank", recipient_burst=1, recipient_seconds=2.5, code_attempts=5)),
+        read(key()),
+        read(key(sender="Bank", recipient_burst=1, recipient_seconds=2.5, code_attempts=5)),
     )
 
     assert (plain.sender, plain.recipient_burst, plain.recipient_seconds) == (None, 5, 60)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.stages.admin.overview import MessageReport, report_of
+from pipeline.stages.admin.operator_reports import MessageReport, report_of
 from pipeline.store import circuit_breakers
 from tests.journeys.installation import Installation, wait_for
 from tests.journeys.simulated_carriers import PROCESSES, Station, far_ends, undecided

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.dialects.registry import DIALECTS
-from pipeline.dialects.solaris.key_settings import terms
+from pipeline.dialects.solaris.key_settings import read
 from pipeline.dialects.telesign import key_settings
 from pipeline.dialects.telesign.key_settings import TelesignKeySettings
 from pipeline.errors import ConfigurationError
@@ -98,6 +98,6 @@ def test_the_settings_of_telesigns_keys_are_those_its_door_reads_and_as_it_reads
 def test_the_settings_of_solaris_keys_are_those_its_door_reads() -> None:
     own = {name: GOOD[name][-1] for name in set(DIALECTS[Vendor.SOLARIS].key_settings) - {"rate", "burst"}}
 
-    read = terms(key(**fit(Vendor.SOLARIS, own)))
+    found = read(key(**fit(Vendor.SOLARIS, own)))
 
-    assert {name: getattr(read, name) for name in read.__slots__} == own
+    assert {name: getattr(found, name) for name in found.__slots__} == own

@@ -176,11 +176,11 @@ REASONS: list[tuple[list[Route], RoutingSnapshot | None, RouteQuery, tuple[str, 
         RouteLoss.UNHEALTHY,
     ),
     ([route("won", own=True), route("lost", "234")], None, LAGOS, (), RouteLoss.COMMON),
-    ([route("won", "NG"), route("lost")], None, LAGOS, (), RouteLoss.LESS_PARTICULAR),
+    ([route("won", "NG"), route("lost")], None, LAGOS, (), RouteLoss.LESS_SPECIFIC),
     ([route("won"), route("lost", rank=2)], None, LAGOS, (), RouteLoss.HIGHER_RANK),
     ([route("won", weight=10_000), route("lost", weight=1)], None, LAGOS, (), RouteLoss.SHARE),
     ([route("won"), route("lost", weight=0)], None, LAGOS, (), RouteLoss.SPARE),
-    ([route("won", weight=0, cost=1), route("lost", weight=0, cost=2)], None, LAGOS, (), RouteLoss.DEARER),
+    ([route("won", weight=0, cost=1), route("lost", weight=0, cost=2)], None, LAGOS, (), RouteLoss.MORE_EXPENSIVE),
 ]
 
 

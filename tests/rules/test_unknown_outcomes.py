@@ -18,9 +18,9 @@ OTP, TRANSACTIONAL, BULK = MessageClass
 BLIND, DEDUPES, QUERYABLE = UnknownAbility.BLIND, UnknownAbility.DEDUPES, UnknownAbility.QUERYABLE
 WAIT, ASK, SAME, ELSEWHERE, LEAVE = (
     UnknownAction.WAIT,
-    UnknownAction.ASK,
-    UnknownAction.SAME,
-    UnknownAction.ELSEWHERE,
+    UnknownAction.QUERY,
+    UnknownAction.RESEND_SAME,
+    UnknownAction.RESEND_OTHER,
     UnknownAction.LEAVE,
 )
 
@@ -61,7 +61,7 @@ def test_a_doubt_takes_the_course_of_its_carrier_and_class(
 @pytest.mark.parametrize(
     ("late", "in_time", "too_late"),
     [
-        (Outcome.ACCEPTED, UnknownAction.EARN, UnknownAction.EARN),
+        (Outcome.ACCEPTED, UnknownAction.CONFIRM, UnknownAction.CONFIRM),
         (Outcome.REFUSED_PERMANENT, UnknownAction.FAIL, UnknownAction.FAIL),
         (Outcome.REFUSED_TRANSIENT, ELSEWHERE, UnknownAction.EXPIRE),
         (Outcome.NOT_WRITTEN, ELSEWHERE, UnknownAction.EXPIRE),

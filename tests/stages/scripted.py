@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from pipeline.stages.deliver import deliver
-from pipeline.stages.resend import ResendResult, ask, resend_due
+from pipeline.stages.resend import ResendResult, query_carrier, resend_due
 from pipeline.stages.settle import book
 from pipeline.stages.sweep import sweep
 from pipeline.store import carriers
@@ -53,7 +53,7 @@ class Scripted:
 
     def __init__(self, lines: Mapping[str, Line], name: str, settings: Mapping[str, Any]) -> None:
         self.name, self.call_deadline, self._line = name, 1.0, lines[name]
-        self.doubt, self.dedupe_seconds = (
+        self.unknown_ability, self.dedupe_seconds = (
             UnknownAbility(settings.get("doubt", "blind")),
             float(settings.get("window", 0)),
         )
@@ -61,7 +61,7 @@ class Scripted:
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
         return [self._line.take(parcel) for parcel in parcels]
 
-    def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
+    def query(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
         assert len(parcels) == len(carrier_refs)
         self._line.asked += [each.ref for each in parcels]
         says = self._line.says
@@ -117,7 +117,7 @@ class Stage:
         found = resend_due(self.rt)
         self.carry(found.hints)
         for name, messages in found.asks.items():
-            ask(self.rt, name, messages)
+            query_carrier(self.rt, name, messages)
         return found
 
     def carry(self, hints: Sequence[Any]) -> None:

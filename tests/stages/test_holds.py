@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.stages.admin import accounts, overview
+from pipeline.stages.admin import accounts, operator_reports
 from pipeline.stages.admin.accounts import set_account_state
 from pipeline.stages.admin.carrier_status import carrier_statuses
 from pipeline.stages.admin.carriers import adjust_carrier, set_carrier, set_carrier_state
@@ -508,7 +508,7 @@ def test_how_much_is_held_is_told_by_reason_and_by_name(stage: Stage) -> None:
     drain(stage, "alpha")
     stage.carry(theirs)
 
-    found = overview.overview_of(stage.rt, stage.rt.now() - timedelta(hours=1)).held
+    found = operator_reports.overview_of(stage.rt, stage.rt.now() - timedelta(hours=1)).held
     [alpha] = carrier_statuses(stage.rt, timedelta(hours=1), "alpha")
 
     assert [tuple(row.values()) for row in found] == [("account", "acme", 1, 3), ("carrier", "alpha", 1, 2)]
@@ -517,7 +517,7 @@ def test_how_much_is_held_is_told_by_reason_and_by_name(stage: Stage) -> None:
     set_carrier_state(stage.rt, "alpha", RESUMED)
     set_account_state(stage.rt, "acme", ACTIVE)
     look(stage)
-    assert overview.overview_of(stage.rt, stage.rt.now() - timedelta(hours=1)).held == []
+    assert operator_reports.overview_of(stage.rt, stage.rt.now() - timedelta(hours=1)).held == []
 
 
 def test_a_batch_is_held_only_while_it_waits(stage: Stage) -> None:

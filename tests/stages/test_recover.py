@@ -40,7 +40,7 @@ class Deadly:
     """A carrier that takes whatever it is given, until a test says what becomes of it instead."""
 
     def __init__(self, name: str, _: object) -> None:
-        self.name, self.call_deadline, self.doubt, self.dedupe_seconds = name, 1.0, UnknownAbility.BLIND, 0.0
+        self.name, self.call_deadline, self.unknown_ability, self.dedupe_seconds = name, 1.0, UnknownAbility.BLIND, 0.0
 
     deeds: ClassVar[list[Deed]] = []
     given: ClassVar[list[UUID]] = []

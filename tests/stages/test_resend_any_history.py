@@ -26,7 +26,7 @@ from pipeline.stages.admin.audit import audit
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from pipeline.stages.receive import keep
-from pipeline.stages.resend import ask, note, resend_due
+from pipeline.stages.resend import query_carrier, resend_due, store_answers
 from pipeline.stages.settle import book, settle
 from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims
@@ -112,7 +112,7 @@ class _History(RuleBasedStateMachine):
         found = resend_due(self.stage.rt)
         self.hints += found.hints
         for name, messages in found.asks.items():
-            ask(self.stage.rt, name, messages)
+            query_carrier(self.stage.rt, name, messages)
 
     @rule(seconds=st.sampled_from([3, 21, 301, 601]))
     def turns(self, seconds: float) -> None:
@@ -146,7 +146,7 @@ class _History(RuleBasedStateMachine):
             reported = Attempt(message, says, refs[0] if refs else f"{name}-{message}", parts=refs)
         else:
             reported = Attempt(message, says)
-        note(self.stage.rt, name, [reported])
+        store_answers(self.stage.rt, name, [reported])
 
     @rule(seconds=st.sampled_from([3, 21, 61, 301, 601, 1300, 80_000]))
     def passes(self, seconds: float) -> None:

@@ -12,7 +12,7 @@ from pipeline.settings import Settings
 from pipeline.stages.admin.carriers import set_carrier_state
 from pipeline.stages.promote import promote
 from pipeline.stages.receive import keep
-from pipeline.stages.resend import note, resend_due
+from pipeline.stages.resend import resend_due, store_answers
 from pipeline.stages.settle import book, settle
 from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims, message_moves, messages
@@ -246,7 +246,7 @@ def test_it_fails_whatever_keeps_it_from_the_other(stage: Stage, first: Outcome,
         stage.carry([hint])
     if why in ("refused after all", "never had it"):
         says = REFUSED if why == "refused after all" else NOT_WRITTEN
-        note(stage.rt, "beta", [Attempt(message, says)])
+        store_answers(stage.rt, "beta", [Attempt(message, says)])
 
     stage.go_on(1, 700, 73 * 3600, 81 * 3600)
 

@@ -11,7 +11,7 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin.carriers import set_carrier_state
 from pipeline.stages.cancel import cancel
-from pipeline.stages.resend import note, resend_due
+from pipeline.stages.resend import resend_due, store_answers
 from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims
 from schema.carriage import Attempt
@@ -488,7 +488,7 @@ def test_what_a_carrier_says_too_late_is_heard(
     [message] = stage.send()
     stage.go_on(moment)
 
-    noted = note(stage.rt, "alpha", [Attempt(message, says, "alpha-late" if says is ACCEPTED else None)])
+    noted = store_answers(stage.rt, "alpha", [Attempt(message, says, "alpha-late" if says is ACCEPTED else None)])
     stage.go_on(1, 1300, 80_000)
 
     assert noted == {message}
@@ -502,7 +502,10 @@ def test_what_it_says_of_nobodys_doubt_is_passed_over(stage: Stage) -> None:
     stage.carrier("alpha")
     [message] = stage.send()
 
-    assert note(stage.rt, "alpha", [Attempt(message, NOT_WRITTEN), Attempt(stage.rt.new_ids(), ACCEPTED, "x")]) == set()
+    assert (
+        store_answers(stage.rt, "alpha", [Attempt(message, NOT_WRITTEN), Attempt(stage.rt.new_ids(), ACCEPTED, "x")])
+        == set()
+    )
     assert stage.stands() == [SENT]
 
 
@@ -526,7 +529,7 @@ def test_of_two_doubts_each_is_settled_for_itself(
 
     for name, says in (("alpha", first), ("beta", second)):
         if says:
-            note(stage.rt, name, [Attempt(message, says, f"{name}-late" if says is ACCEPTED else None)])
+            store_answers(stage.rt, name, [Attempt(message, says, f"{name}-late" if says is ACCEPTED else None)])
     stage.go_on(1, 700)
 
     assert stage.stands() == [state]
@@ -543,7 +546,7 @@ def test_a_carriers_word_that_it_has_it_outlives_what_a_lost_worker_says_after_i
     def lose_it() -> None:
         stage.world.run("UPDATE batches SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
         sweep(stage.rt)
-        note(stage.rt, "alpha", [Attempt(line.given[0], ACCEPTED, "alpha-late")])
+        store_answers(stage.rt, "alpha", [Attempt(line.given[0], ACCEPTED, "alpha-late")])
         stage.turn()
         assert stage.stands() == [SENT]
 

@@ -72,12 +72,12 @@ def test_a_probe_without_a_sign_lets_no_other_thread_through(valkey: redis.Redis
     health = CarrierHealth(valkey, "b5")
     health.note_outcomes([("", False)] * 10)
     skip_the_pause(valkey, "b5")
-    assert health.ask(5) is Breaker.PROBE
+    assert health.acquire(5) is Breaker.PROBE
 
     # it was throttled, or its turn never came
     health.note_outcomes([], at_once=True)
 
-    assert health.ask(5) is Breaker.OPEN
+    assert health.acquire(5) is Breaker.OPEN
 
 
 def test_who_chooses_first_when_the_pause_is_over_may_probe(valkey: redis.Redis) -> None:

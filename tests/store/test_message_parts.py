@@ -18,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.hourly_maintenance import PART_DAYS, maintain
 from pipeline.stages.receive import keep
-from pipeline.stages.resend import note
+from pipeline.stages.resend import store_answers
 from pipeline.stages.settle import book, settle
 from pipeline.stages.sweep import sweep
 from pipeline.store import message_parts
@@ -192,7 +192,7 @@ def test_an_answer_that_comes_too_late_names_its_parts(stage: Stage) -> None:
     stage.carrier("alpha", Outcome.UNKNOWN)
     [message] = stage.send()
     refs = tuple(f"alpha-{message}-{part}" for part in (1, 2))
-    note(stage.rt, "alpha", [Attempt(message, Outcome.ACCEPTED, refs[0], parts=refs)])
+    store_answers(stage.rt, "alpha", [Attempt(message, Outcome.ACCEPTED, refs[0], parts=refs)])
     stage.turn()
 
     stage.receive(message, "alpha", part=1)

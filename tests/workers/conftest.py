@@ -19,7 +19,7 @@ from kombu import Connection
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin import overview
+from pipeline.stages.admin import operator_reports
 from tests.forked_processes import ROOT, Hatched, forked, procfile
 from tests.world import World
 from workers.lab.embedded import development
@@ -151,11 +151,11 @@ class Site:
         """Return a connection to the broker with the product's key prefix."""
         return Connection(self.broker_url, transport_options={"global_keyprefix": "postroad:"})
 
-    def answer(self, request: UUID) -> overview.RequestResult:
+    def answer(self, request: UUID) -> operator_reports.RequestResult:
         """Return the result of a request, once there is one."""
-        eventually(lambda: overview.report_of(self.rt, request) is not None)
-        reported = overview.report_of(self.rt, request)
-        assert isinstance(reported, overview.RequestResult)
+        eventually(lambda: operator_reports.report_of(self.rt, request) is not None)
+        reported = operator_reports.report_of(self.rt, request)
+        assert isinstance(reported, operator_reports.RequestResult)
         return reported
 
     def statuses(self, request: UUID) -> list[str]:

@@ -69,7 +69,7 @@ class ApiDispatcher:
         if isinstance(found, ApiResponse):
             return found
         operation, path = found
-        if not operation.asks:
+        if not operation.requires_key:
             return await operation.run(RequestContext(self.dialect, submission, call, path, None))
         comes_first = self.authentication.is_in_body(call)
         if comes_first:
@@ -79,7 +79,7 @@ class ApiDispatcher:
         caller = await self._know(submission, call, operation)
         if isinstance(caller, ApiResponse):
             return caller
-        largest = self.authentication.largest if operation.bulky else min(self.authentication.largest, _USUAL)
+        largest = self.authentication.largest if operation.takes_many else min(self.authentication.largest, _USUAL)
         if body.announced > largest:
             return self.refuse(call, Code.TOO_LARGE, f"a request may have {largest} bytes")
         with submission.memory_limit.load(caller.owner) as set_size:
@@ -109,7 +109,7 @@ class ApiDispatcher:
         self, submission: SubmissionService, call: ApiRequest, operation: ApiOperation
     ) -> ApiKey | ApiResponse:
         authentication, vault, now = self.authentication, submission.rt.vault, submission.rt.now()
-        handle = authentication.who(call, vault)
+        handle = authentication.find_handle(call, vault)
         if isinstance(handle, ApiResponse):
             return await self._slow_down(submission, call, handle)
         nonce = authentication.nonce(call)
@@ -120,7 +120,7 @@ class ApiDispatcher:
             endpoint=operation.name,
             rate=authentication.rate,
             burst=authentication.burst,
-            prove=lambda key: authentication.prove(call, key, vault, now),
+            verify=lambda key: authentication.verify(call, key, vault, now),
             nonce=nonce.word if nonce else None,
             nonce_seconds=nonce.seconds if nonce else 0,
         )
@@ -130,13 +130,13 @@ class ApiDispatcher:
             return await self._slow_down(submission, call, reply) if key.code is Code.UNAUTHENTICATED else reply
         if operation.scope and key.scopes and operation.scope not in key.scopes:
             return self.refuse(call, Code.FORBIDDEN, "this key may not do that")
-        if operation.live and key.test:
+        if operation.live_only and key.test:
             return self.refuse(call, Code.FORBIDDEN, "a test key may not do that")
         return key
 
     def _with_older(self, credentials: Credentials, call: ApiRequest, vault: Vault) -> Credentials:
         """Return credentials that match hashes by older secret keys too; a match is stored again under the newest."""
-        handles = [self.authentication.who(call, each) for each in vault.old]
+        handles = [self.authentication.find_handle(call, each) for each in vault.old]
         older = tuple(each for each in handles if isinstance(each, str) and each != credentials.handle)
         return replace(credentials, older=older, secret_hash=self.authentication.secret_hash(call, vault))
 

@@ -34,7 +34,7 @@ class HintPublisher:
         self._lock = threading.Lock()
         self._waiting: list[Hint] = []
 
-    def tell(self, hints: Sequence[Hint]) -> None:
+    def publish(self, hints: Sequence[Hint]) -> None:
         """Publish hints for queued batches soon, without waiting. If one is lost, sweep publishes another."""
         if not hints:
             return

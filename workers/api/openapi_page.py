@@ -32,8 +32,8 @@ def operations(document: Callable[[], dict[str, Any]]) -> tuple[ApiOperation, ..
         return written(context.call.mount)
 
     return (
-        ApiOperation("GET", DOCUMENT, "openapi", tell, asks=False),
-        ApiOperation("GET", PAGE, "docs", _show, asks=False),
+        ApiOperation("GET", DOCUMENT, "openapi", tell, requires_key=False),
+        ApiOperation("GET", PAGE, "docs", _show, requires_key=False),
     )
 
 

@@ -132,7 +132,7 @@ class SubmissionService:
         call = partial(stage, self.rt, *args, **kwargs)
         return await in_time(asyncio.get_running_loop().run_in_executor(self._threads, call))
 
-    async def ask(self, stage: Callable[[Runtime, Sequence[T]], Sequence[R]], item: T) -> R:
+    async def run_batched(self, stage: Callable[[Runtime, Sequence[T]], Sequence[R]], item: T) -> R:
         """Return a stage's result for one item; concurrent calls of the same stage share one run."""
         micro_batch = self._questions.get(stage)
         if micro_batch is None:
@@ -178,7 +178,7 @@ class SubmissionService:
         # a refusal by a limit and a replay do not show that the database can be written
         if None in judged:
             self._failed_at = None
-        self._hint_publisher.tell(hints)
+        self._hint_publisher.publish(hints)
         return found
 
     def _alone(self, sending: SendRequest, judged: Sequence[Verdict] | None) -> Answered | Refused | Exception:

@@ -4,7 +4,7 @@ import time
 from uuid import UUID
 
 from pipeline.runtime import Runtime
-from pipeline.stages.resend import note
+from pipeline.stages.resend import store_answers
 from schema.carriage import Attempt, CarrierEvents
 from workers.wiring import take_events
 
@@ -26,7 +26,7 @@ def note_late(rt: Runtime, name: str) -> None:
     if not _late:
         return
     # copied first: the listener and the watch thread both call this
-    noted = note(rt, name, [each for _, each in list(_late.values())])
+    noted = store_answers(rt, name, [each for _, each in list(_late.values())])
     for ref, (at, _) in list(_late.items()):
         if ref in noted or time.monotonic() - at > _LATEST:
             _late.pop(ref, None)

@@ -122,7 +122,7 @@ class WebhookClient:
                 timeout=aiohttp.ClientTimeout(total=seconds),
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return _word(error)
+            return _error_word(error)
 
 
 async def _drain(answer: aiohttp.ClientResponse, kept: bytearray | None = None) -> None:
@@ -141,7 +141,7 @@ async def _drain(answer: aiohttp.ClientResponse, kept: bytearray | None = None) 
     answer.close()
 
 
-def _word(error: Exception) -> str:
+def _error_word(error: Exception) -> str:
     """Return the error word of a failed call; not the exception's text, which may quote what was sent."""
     cause = getattr(error, "os_error", error)
     if isinstance(cause, AddressForbidden):

@@ -48,7 +48,7 @@ class SmppCarrier:
         self.call_deadline = self._smpp_options.call_deadline
         #: settings accepted though SMPP 3.4 does not allow them
         self.warnings = self._smpp_options.warnings
-        self.doubt, self.dedupe_seconds = self._smpp_options.doubt, 0.0
+        self.unknown_ability, self.dedupe_seconds = self._smpp_options.unknown_ability, 0.0
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
@@ -80,7 +80,7 @@ class SmppCarrier:
         results = self._ask(call, began)
         return [each if isinstance(each, Attempt) else self._concluded(each, results) for each in found]
 
-    def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
+    def query(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
         """Query the outcome of parcels; return one attempt for each, in their order.
 
         Where no message id is known, only a late response can tell.

@@ -123,7 +123,7 @@ class SmppOptions:
     #: number of binds; of mode `separate`, of each kind
     binds: int
     call_deadline: float
-    doubt: UnknownAbility
+    unknown_ability: UnknownAbility
     #: outcome by error status
     outcomes: Mapping[int, Outcome]
     writer: SubmitWriter
@@ -159,7 +159,7 @@ def read(name: str, settings: Mapping[str, object]) -> SmppOptions:
         call_deadline=options.number(
             "call_deadline", 2 * session_options.deadline, 1.1 * session_options.deadline, 900
         ),
-        doubt=doubt,
+        unknown_ability=doubt,
         outcomes=outcomes,
         writer=writer,
         deliver_sm_options=deliver_sm_options,

@@ -68,8 +68,8 @@ class VendorConnection:
             raise options.unfit(key, str(error)) from None
         deadline = options.number("deadline", 10, 0.05, 300)
         self.call_deadline = options.number("call_deadline", 2 * deadline, 1.1 * deadline, 900)
-        self.doubt = options.choice("doubt", UnknownAbility, able)
-        if self.doubt not in (able, UnknownAbility.BLIND):
+        self.unknown_ability = options.choice("doubt", UnknownAbility, able)
+        if self.unknown_ability not in (able, UnknownAbility.BLIND):
             raise options.unfit("doubt", f"must be {' or '.join({str(able), 'blind'})}: the vendor supports no more")
         self._pool = ConnectionPool(
             self.address,
@@ -133,7 +133,7 @@ class VendorCarrier:
         dedupe_seconds: float = 0.0,
     ) -> None:
         self.name, self.call_deadline = line.name, line.call_deadline
-        self.doubt, self.dedupe_seconds = line.doubt, dedupe_seconds
+        self.unknown_ability, self.dedupe_seconds = line.unknown_ability, dedupe_seconds
         self._write, self._judge, self._question, self._balance_query, self._clock = (
             write,
             judge,
@@ -169,7 +169,7 @@ class VendorCarrier:
                 judged[place] = self._attempt(parcels[place].ref, result)
         return [judged.get(place) or unregistered(parcel.ref) for place, parcel in enumerate(parcels)]
 
-    def ask(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
+    def query(self, parcels: Sequence[Parcel], carrier_refs: Sequence[str | None]) -> list[Attempt]:
         """Query the outcome of parcels sent before; unknown without an id or a response."""
         found = {parcel.ref: unknown(parcel.ref, "not_asked") for parcel in parcels}
         question = self._question

@@ -15,16 +15,18 @@ LARGEST = 8 * 1024 * 1024
 _TOKEN = re.compile(r"rb_(live|test)_[A-Za-z0-9]{32}")
 
 
-def _who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
+def _find_handle(call: ApiRequest, vault: Vault) -> str | ApiResponse:
     token = bearer(call)
     if token is None or not _TOKEN.fullmatch(token):
         return refuse(call, [Refusal(Code.UNAUTHENTICATED, "")])
     return vault.digest(HANDLE, "robase", token).hex()
 
 
-def _prove(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: object) -> ApiResponse | None:
+def _verify(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: object) -> ApiResponse | None:
     # the token itself is the proof: the key was found by it
     return None
 
 
-AUTHENTICATION = Authentication(largest=LARGEST, rate=10.0, burst=10, who=_who, prove=_prove, refuse=refuse)
+AUTHENTICATION = Authentication(
+    largest=LARGEST, rate=10.0, burst=10, find_handle=_find_handle, verify=_verify, refuse=refuse
+)

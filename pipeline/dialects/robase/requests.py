@@ -153,7 +153,7 @@ def read(call: ApiRequest, model: type[M]) -> M | Refusal:
     return _model(found, model)
 
 
-def door(name: str, key: ApiKey) -> str:
+def idempotency_scope(name: str, key: ApiKey) -> str:
     """Return the name space of an operation's idempotency keys; test keys have their own."""
     return f"robase.test.{name}" if key.test else f"robase.{name}"
 
@@ -177,7 +177,7 @@ def order(
         recipients=recipients,
         send_at=send_at,
         idempotency_key=idempotency_key,
-        door=door(name, key),
+        door=idempotency_scope(name, key),
         message_class=MessageClass.TRANSACTIONAL if name == "send" else MessageClass.BULK,
         test=key.test,
         submitted_at=now,
@@ -189,7 +189,7 @@ def text_of(ask: RobaseMessage, known: Mapping[str, ShownTemplate]) -> str | Ref
     if ask.template is None:
         assert ask.body is not None
         return ask.body
-    template = known.get(templates.word(ask.template))
+    template = known.get(templates.slug_or_id(ask.template))
     if template is None:
         return Refusal(Code.TEMPLATE_UNKNOWN, "template not found", "template")
     body = templates.render(template, ask.variables)

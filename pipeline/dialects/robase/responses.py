@@ -87,7 +87,7 @@ def message(seen: ShownMessage, currency: str) -> dict[str, Any]:
     )
 
 
-def story(seen: ShownMessage, moves: Sequence[tuple[Status, datetime]], currency: str) -> ApiResponse:
+def message_with_history(seen: ShownMessage, moves: Sequence[tuple[Status, datetime]], currency: str) -> ApiResponse:
     """Return the response to `GET /sms/{id}`: the message and its events in order."""
     events = [{"type": EVENTS.get(status, f"sms.{status}"), "created_at": _instant(at)} for status, at in moves]
     return reply(200, {"sms": message(seen, currency), "events": events})
@@ -115,7 +115,7 @@ def batch(rows: Sequence[AcceptedMessage | Refusal], replayed: Sequence[bool], c
 def template(text: ShownTemplate) -> dict[str, Any]:
     """Return a template object."""
     return {
-        "id": templates.spelt(text.id),
+        "id": templates.format_id(text.id),
         "name": text.name,
         "slug": text.slug,
         "body": text.body,

@@ -27,12 +27,12 @@ def slug(name: str) -> str:
     return _BREAKS.sub("-", plain).strip("-")[:MOST_NAME].strip("-")
 
 
-def spelt(id_: UUID) -> str:
+def format_id(id_: UUID) -> str:
     """Return a template's id in the vendor's format: `tpl_…`."""
     return f"{_PREFIX}{id_}"
 
 
-def word(asked: str) -> str:
+def slug_or_id(asked: str) -> str:
     """Return the slug or id in a request, without the prefix `tpl_` of an id."""
     if not asked.startswith(_PREFIX):
         return asked

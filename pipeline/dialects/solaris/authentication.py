@@ -24,7 +24,7 @@ from pipeline.dialects.solaris.errors import (
     refuse,
     token_error,
 )
-from pipeline.dialects.solaris.key_settings import terms
+from pipeline.dialects.solaris.key_settings import read
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse
 
@@ -46,7 +46,7 @@ class OAuthClient:
     secret: str
 
 
-def who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
+def find_handle(call: ApiRequest, vault: Vault) -> str | ApiResponse:
     """Return the partner's id in the request's credentials or token, or the error response."""
     if is_token_call(call):
         client = _client(call)
@@ -58,7 +58,7 @@ def who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
     return found[0] if found else answer(call, [SolarisFault(INVALID_TOKEN)])
 
 
-def prove(call: ApiRequest, key: ApiKey, vault: Vault, now: datetime) -> ApiResponse | None:
+def verify(call: ApiRequest, key: ApiKey, vault: Vault, now: datetime) -> ApiResponse | None:
     """Return None if the client secret is right, or the token has not expired; else the error response."""
     if is_token_call(call):
         client = _client(call)
@@ -88,7 +88,7 @@ def grant(call: ApiRequest, key: ApiKey, vault: Vault, now: datetime) -> ApiResp
         return token_error(call, 400, "unsupported_grant_type", "the grant type must be client_credentials")
     if form.get("scope", _SCOPE) not in (_SCOPE, ""):
         return token_error(call, 400, "invalid_scope", f"the scope must be {_SCOPE}")
-    seconds = terms(key).token_seconds
+    seconds = read(key).token_seconds
     token = make(key.handle, now + timedelta(seconds=seconds), vault)
     return reply(200, {"access_token": token, "token_type": "Bearer", "expires_in": seconds}, UNSTORED)
 
@@ -156,8 +156,8 @@ AUTHENTICATION = Authentication(
     largest=64 * 1024,
     rate=500,
     burst=1000,
-    who=who,
-    prove=prove,
+    find_handle=find_handle,
+    verify=verify,
     refuse=refuse,
     is_in_body=is_token_call,
     secret_hash=secret_hash,

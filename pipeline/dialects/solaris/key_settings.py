@@ -39,7 +39,7 @@ class PartnerSettings:
     hard_cap: int
 
 
-def terms(key: ApiKey) -> PartnerSettings:
+def read(key: ApiKey) -> PartnerSettings:
     """Return the settings of a key, with defaults for those that are not set."""
     said = key.settings
     return PartnerSettings(

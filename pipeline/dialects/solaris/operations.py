@@ -8,7 +8,7 @@ from uuid import UUID
 from pipeline.dialects.contract import ApiOperation, RequestContext, SendRequest
 from pipeline.dialects.solaris import authentication, errors, requests, responses
 from pipeline.dialects.solaris.errors import SolarisFault
-from pipeline.dialects.solaris.key_settings import terms
+from pipeline.dialects.solaris.key_settings import read
 from pipeline.dialects.solaris.requests import SolarisMessage
 from pipeline.stages.api.persons import (
     FoundPerson,
@@ -73,7 +73,7 @@ def _message(context: RequestContext, asked: SolarisMessage, found: FoundPerson)
             return _refuse(context, Code.PHONE_UNVERIFIED)
     order = Order(
         account=key.owner,
-        sender=terms(key).sender or found.sender or _NOTHING,
+        sender=read(key).sender or found.sender or _NOTHING,
         body=asked.text,
         merge=dict(asked.merge),
         recipients=[{"to": (found.person and found.person.phone) or _NOBODY}],
@@ -118,7 +118,7 @@ def _may_see(key: ApiKey, person: Person) -> bool:
 
 
 def _limit(context: RequestContext, phone: str) -> LimitTake:
-    key, its = context.key, terms(context.key)
+    key, its = context.key, read(context.key)
     rate = its.recipient_burst / its.recipient_seconds
     name = TESTS if key.test else MESSAGES
     return of_number(context.submission.rt, key.account, name, phone, rate=rate, burst=its.recipient_burst)
@@ -126,7 +126,7 @@ def _limit(context: RequestContext, phone: str) -> LimitTake:
 
 def _cap(context: RequestContext, phone: str) -> LimitTake:
     """Return the limit of codes an hour to one number, against SMS pumping: the account pays, not the end user."""
-    key, cap = context.key, terms(context.key).hard_cap
+    key, cap = context.key, read(context.key).hard_cap
     return of_number(context.submission.rt, key.account, f"solaris:{key.id}:cap", phone, rate=cap / _HOUR, burst=cap)
 
 
@@ -220,7 +220,7 @@ async def _send_code(context: RequestContext, person: Person) -> UUID | ApiRespo
 
 
 def _code(context: RequestContext, person: Person, found: FoundPerson) -> SendRequest:
-    key, rt, its = context.key, context.submission.rt, terms(context.key)
+    key, rt, its = context.key, context.submission.rt, read(context.key)
     code = requests.SANDBOX_CODE if key.test and person.phone == requests.SANDBOX_NUMBER else make_code(_DIGITS)
     ends = rt.now() + timedelta(seconds=its.code_seconds)
     opened = challenge(rt, context.call.id, key.account, code, expires_at=ends, max_attempts=its.code_attempts)

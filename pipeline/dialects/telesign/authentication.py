@@ -36,7 +36,7 @@ from pipeline.dialects.telesign.errors import (
     WRONG_KEY,
     TelesignError,
     refuse,
-    say,
+    respond,
 )
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse
@@ -50,27 +50,27 @@ _NONCE = range(4, 65)
 _REMEMBERED = 1800
 
 
-def who(call: ApiRequest, _vault: Vault) -> str | ApiResponse:
+def find_handle(call: ApiRequest, _vault: Vault) -> str | ApiResponse:
     """Return the customer id in the Authorization header, or the error response."""
     header = call.headers.get("authorization", "").strip()
     if not header:
-        return say(call, [MISSING])
+        return respond(call, [MISSING])
     scheme, _, rest = header.partition(" ")
     shown = _of_basic(rest) if scheme.lower() == "basic" else _of_signature(rest) if scheme == "TSA" else None
-    return shown[0] if shown else say(call, [MALFORMED])
+    return shown[0] if shown else respond(call, [MALFORMED])
 
 
-def prove(call: ApiRequest, key: ApiKey, _vault: Vault, now: datetime) -> ApiResponse | None:
+def verify(call: ApiRequest, key: ApiKey, _vault: Vault, now: datetime) -> ApiResponse | None:
     """Return None if the request proves possession of the key, else the response with the first error."""
     scheme, _, rest = call.headers.get("authorization", "").strip().partition(" ")
     assert key.secret is not None
     if scheme.lower() == "basic":
         shown = _of_basic(rest)
         fits = shown is not None and hmac.compare_digest(shown[1].encode(), b64encode(key.secret))
-        return None if fits else say(call, [WRONG_KEY])
+        return None if fits else respond(call, [WRONG_KEY])
     at = _signed_at(call)
     if isinstance(at, TelesignError):
-        return say(call, [at])
+        return respond(call, [at])
     shown = _of_signature(rest)
     given = shown[1].encode() if shown else b""
     strings = list(strings_to_sign(call))
@@ -78,8 +78,8 @@ def prove(call: ApiRequest, key: ApiKey, _vault: Vault, now: datetime) -> ApiRes
     # only a valid signature is judged by the tolerance of its key, so that others do not learn it
     fault = _fault_of_time(at, key.settings if holds else {}, now) or _fault_of_nonce(call)
     if fault:
-        return say(call, [fault])
-    return None if holds else say(call, [FORGED], strings[0].decode("utf-8", "replace"))
+        return respond(call, [fault])
+    return None if holds else respond(call, [FORGED], strings[0].decode("utf-8", "replace"))
 
 
 def is_signed(call: ApiRequest) -> bool:
@@ -170,8 +170,8 @@ AUTHENTICATION = Authentication(
     largest=64 * 1024,
     rate=100,
     burst=200,
-    who=who,
-    prove=prove,
+    find_handle=find_handle,
+    verify=verify,
     refuse=refuse,
     is_in_body=is_signed,
     nonce=nonce,

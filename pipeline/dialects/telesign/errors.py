@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.dialects.contract import reply
-from pipeline.dialects.telesign.responses import spelt, status_of
+from pipeline.dialects.telesign.responses import format_reference, status_of
 from schema.api import ApiRequest, ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code
@@ -117,19 +117,19 @@ def refuse(call: ApiRequest, refusals: Sequence[Refusal], wait: float = 0.0) -> 
 
     The vendor never sends Retry-After; we do if we are unavailable, in whole seconds.
     """
-    answer = say(call, [_found(call, ERRORS[each.code]) for each in refusals])
+    answer = respond(call, [_found(call, ERRORS[each.code]) for each in refusals])
     if refusals[0].code is not Code.UNAVAILABLE or not 0 < wait < math.inf:
         return answer
     return replace(answer, headers={**answer.headers, "Retry-After": str(math.ceil(wait))})
 
 
-def complain(call: ApiRequest, faults: Sequence[TelesignFault]) -> ApiResponse:
+def refuse_invalid(call: ApiRequest, faults: Sequence[TelesignFault]) -> ApiResponse:
     """Return the error response for an invalid request."""
     lines = [ERRORS[each.code] for each in faults]
-    return say(call, [replace(line, words=each.words) for line, each in zip(lines, faults, strict=True)])
+    return respond(call, [replace(line, words=each.words) for line, each in zip(lines, faults, strict=True)])
 
 
-def say(call: ApiRequest, errors: Sequence[TelesignError], signature_string: str | None = None) -> ApiResponse:
+def respond(call: ApiRequest, errors: Sequence[TelesignError], signature_string: str | None = None) -> ApiResponse:
     """Return an error response; the first error decides the HTTP status and the status code."""
     first = errors[0]
     http = _AWAY if first is UNAVAILABLE and call.method != "POST" else first.http
@@ -158,7 +158,7 @@ def _found(call: ApiRequest, error: TelesignError) -> TelesignError:
 def _identity(call: ApiRequest, http: int) -> tuple[str | None, str | None]:
     """Return the reference id and sub resource of an error response, as in the vendor's examples, which differ."""
     if call.method == "POST":
-        return spelt(call.id), "sms"
+        return format_reference(call.id), "sms"
     named = _NAMED.fullmatch(call.path)
     if named is None or http == 401 or http >= 500:
         return None, None

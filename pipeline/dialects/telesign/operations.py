@@ -42,14 +42,14 @@ async def send(context: RequestContext) -> ApiResponse:
     call, key, own = context.call, context.key, key_settings.read(context.key.settings)
     asked = requests.read_sms(call)
     if isinstance(asked, list):
-        return errors.complain(call, asked)
+        return errors.refuse_invalid(call, asked)
     code = asked.code or make_code()
     text = requests.text(asked, code, own.max_text)
     if isinstance(text, TelesignFault):
-        return errors.complain(call, [text])
+        return errors.refuse_invalid(call, [text])
     fault = _fault_of_reach(context, own, asked)
     if fault:
-        return errors.complain(call, [fault])
+        return errors.refuse_invalid(call, [fault])
     wished = tuple(each for each in (asked.sender_id, own.sender) if each)
     return await _send(
         context, SenderPreference(key.account, wished, asked.phone), partial(_sending, context, own, asked, code, text)
@@ -131,7 +131,7 @@ async def _send(
     [message] = answered.messages
     if message is None or message.refusal:
         return _refuse(context, message.refusal if message and message.refusal else Code.INTERNAL)
-    return responses.standing(answered.request, 290, context.call.at)
+    return responses.verification_status(answered.request, 290, context.call.at)
 
 
 async def status(context: RequestContext) -> ApiResponse:
@@ -139,8 +139,8 @@ async def status(context: RequestContext) -> ApiResponse:
     call, key = context.call, context.key
     reference, entered = requests.read_reference(context.path["reference_id"]), requests.read_guess(call)
     if isinstance(reference, TelesignFault) or isinstance(entered, TelesignFault):
-        return errors.complain(call, [each for each in (reference, entered) if isinstance(each, TelesignFault)])
-    sent = await context.submission.ask(message_statuses, (key.account, key.dialect, reference, key.test))
+        return errors.refuse_invalid(call, [each for each in (reference, entered) if isinstance(each, TelesignFault)])
+    sent = await context.submission.run_batched(message_statuses, (key.account, key.dialect, reference, key.test))
     if sent is None:
         return _refuse(context, Code.NOT_FOUND)
     if call.at - sent.created_at > _REPORTED_FOR:
@@ -149,14 +149,14 @@ async def status(context: RequestContext) -> ApiResponse:
     if entered is not None:
         state = _STATES[await context.submission.run(check, key.account, reference, entered)]
     code = spell(sent.status, sent.error_code)
-    return responses.standing(reference, code, sent.at, state=state, entered=entered or "")
+    return responses.verification_status(reference, code, sent.at, state=state, entered=entered or "")
 
 
 async def completion(context: RequestContext) -> ApiResponse:
     """Answer `PUT /v1/verify/completion/{reference_id}`: record that the user completed the verification."""
     reference = requests.read_reference(context.path["reference_id"])
     if isinstance(reference, TelesignFault):
-        return errors.say(context.call, [errors.UNCOMPLETABLE])
+        return errors.respond(context.call, [errors.UNCOMPLETABLE])
     if not await context.submission.run(complete, context.key.account, reference, test=context.key.test):
         return _refuse(context, Code.NOT_FOUND)
     return responses.completed(reference, context.call.at)

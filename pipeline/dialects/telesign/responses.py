@@ -14,7 +14,7 @@ RESOURCE = "sms"
 UNKNOWN = "UNKNOWN"
 
 
-def spelt(reference: UUID) -> str:
+def format_reference(reference: UUID) -> str:
     """Return a transaction's id in the vendor's format: 32 upper-case hex digits."""
     return reference.hex.upper()
 
@@ -29,12 +29,14 @@ def status_of(code: int, at: datetime) -> dict[str, Any]:
     return {"updated_on": stamp(at), "code": code, "description": WORDS[code]}
 
 
-def standing(reference: UUID, code: int, at: datetime, *, state: str = UNKNOWN, entered: str = "") -> ApiResponse:
+def verification_status(
+    reference: UUID, code: int, at: datetime, *, state: str = UNKNOWN, entered: str = ""
+) -> ApiResponse:
     """Return the response with a transaction's status, and the result of checking the entered code."""
     return reply(
         200,
         {
-            "reference_id": spelt(reference),
+            "reference_id": format_reference(reference),
             "sub_resource": RESOURCE,
             "errors": [],
             "status": status_of(code, at),
@@ -48,7 +50,7 @@ def completed(reference: UUID, at: datetime) -> ApiResponse:
     return reply(
         200,
         {
-            "reference_id": spelt(reference),
+            "reference_id": format_reference(reference),
             "subresource": RESOURCE,
             "errors": [],
             "status": status_of(1900, at),

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.dialects.telesign.authentication import sign
 from pipeline.dialects.telesign.errors import ERRORS
-from pipeline.dialects.telesign.responses import RESOURCE, UNKNOWN, spelt, stamp
+from pipeline.dialects.telesign.responses import RESOURCE, UNKNOWN, format_reference, stamp
 from pipeline.dialects.telesign.statuses import WORDS, spell
 from schema.api import MessageEvent, WebhookPost
 from schema.vocabulary import Code, Status
@@ -48,7 +48,7 @@ def _report(notification: MessageEvent, code: int) -> dict[str, Any]:
         "status": {"code": code, "description": WORDS[code], "updated_on": stamp(notification.at)},
         "submit_timestamp": stamp(notification.created_at),
         "errors": [{"code": unpaid.code, "description": unpaid.words}] if owing else [],
-        "reference_id": spelt(notification.request),
+        "reference_id": format_reference(notification.request),
         "verify": {"code_state": UNKNOWN, "code_entered": None},
         "sub_resource": RESOURCE,
     }

@@ -13,16 +13,18 @@ LARGEST = 8 * 1024 * 1024
 _LONGEST = 256
 
 
-def _who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
+def _find_handle(call: ApiRequest, vault: Vault) -> str | ApiResponse:
     token = call.headers.get("x-auth-key", "").strip()
     if not token or len(token) > _LONGEST or not token.isascii():
         return refuse(call, [Refusal(Code.UNAUTHENTICATED, "")])
     return vault.digest(HANDLE, "webex", token).hex()
 
 
-def _prove(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: object) -> ApiResponse | None:
+def _verify(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: object) -> ApiResponse | None:
     # the token itself is the proof: the key was found by it
     return None
 
 
-AUTHENTICATION = Authentication(largest=LARGEST, rate=10.0, burst=10, who=_who, prove=_prove, refuse=refuse)
+AUTHENTICATION = Authentication(
+    largest=LARGEST, rate=10.0, burst=10, find_handle=_find_handle, verify=_verify, refuse=refuse
+)

@@ -44,8 +44,8 @@ def document() -> Json:
             "/v1/sms/test": {"post": _send("testSms", "Dry run: validate a request; nothing is sent or charged")},
             "/campaigns/v1/scheduled": {"post": _search("searchScheduled")},
             "/v1/sms/scheduled/search": {"post": _search("searchScheduledSms")},
-            "/campaigns/v1/cancel/{id}": {"parameters": [_id("aps_")], "delete": _take_back("cancelScheduled")},
-            "/v1/sms/scheduled/{id}": {"parameters": [_id("aps_")], "delete": _take_back("cancelScheduledSms")},
+            "/campaigns/v1/cancel/{id}": {"parameters": [_id("aps_")], "delete": _cancel_request("cancelScheduled")},
+            "/v1/sms/scheduled/{id}": {"parameters": [_id("aps_")], "delete": _cancel_request("cancelScheduledSms")},
             "/identity/v1/account": {"get": _show_account()},
             "/assets/v1/senders": {"get": _list_senders()},
             "/assets/v1/senders/{id}": {
@@ -92,7 +92,7 @@ def _search(name: str) -> Json:
     }
 
 
-def _take_back(name: str) -> Json:
+def _cancel_request(name: str) -> Json:
     return {
         "operationId": name,
         "summary": "Cancel the messages of a request that are still scheduled",

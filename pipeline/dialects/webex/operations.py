@@ -39,7 +39,7 @@ async def send(context: RequestContext) -> ApiResponse:
     return await _answer(context, order, answered)
 
 
-async def pretend(context: RequestContext) -> ApiResponse:
+async def send_dry_run(context: RequestContext) -> ApiResponse:
     """Answer `POST /v1/sms/test`: a dry run with the response of `POST /v1/sms`; nothing is sent."""
     order = await _order(context)
     if isinstance(order, ApiResponse):
@@ -94,7 +94,7 @@ async def search(context: RequestContext) -> ApiResponse:
     return responses.scheduled(asked.pick(found), asked.number, asked.size)
 
 
-async def take_back(context: RequestContext) -> ApiResponse:
+async def cancel_request(context: RequestContext) -> ApiResponse:
     """Answer `DELETE /campaigns/v1/cancel/{id}`: cancel the messages of a request that are still scheduled."""
     request = searches.request_id(context.path["id"])
     wanted = await context.submission.run(members, _view(context), request) if request else None
@@ -150,14 +150,14 @@ _SENDING, _SCHEDULED, _ACCOUNT, _SENDERS = "sending", "scheduled", "account", "s
 _SENDER = "/assets/v1/senders/{id}"
 
 OPERATIONS = (
-    ApiOperation("POST", "/v1/sms", "sms", send, _SENDING, bulky=True),
-    ApiOperation("POST", "/v1/sms/test", "test", pretend, _SENDING, bulky=True),
+    ApiOperation("POST", "/v1/sms", "sms", send, _SENDING, takes_many=True),
+    ApiOperation("POST", "/v1/sms/test", "test", send_dry_run, _SENDING, takes_many=True),
     ApiOperation("POST", "/campaigns/v1/scheduled", "scheduled", search, _SCHEDULED),
     ApiOperation("POST", "/v1/sms/scheduled/search", "scheduled", search, _SCHEDULED),
-    ApiOperation("DELETE", "/campaigns/v1/cancel/{id}", "cancel", take_back, _SCHEDULED),
-    ApiOperation("DELETE", "/v1/sms/scheduled/{id}", "cancel", take_back, _SCHEDULED),
+    ApiOperation("DELETE", "/campaigns/v1/cancel/{id}", "cancel", cancel_request, _SCHEDULED),
+    ApiOperation("DELETE", "/v1/sms/scheduled/{id}", "cancel", cancel_request, _SCHEDULED),
     ApiOperation("GET", "/identity/v1/account", "account", show_account, _ACCOUNT),
     ApiOperation("GET", "/assets/v1/senders", "senders", list_senders, _SENDERS),
     ApiOperation("GET", _SENDER, "senders", show_sender, _SENDERS),
-    ApiOperation("DELETE", _SENDER, "senders", delete_sender, _SENDERS, live=True),
+    ApiOperation("DELETE", _SENDER, "senders", delete_sender, _SENDERS, live_only=True),
 )

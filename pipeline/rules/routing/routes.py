@@ -250,12 +250,12 @@ def _loss(line: _Line, chosen: _Line) -> RouteLoss | None:
     if route.own != winner.own:
         return RouteLoss.COMMON
     if line.group != chosen.group:
-        return RouteLoss.LESS_PARTICULAR
+        return RouteLoss.LESS_SPECIFIC
     if route.rank != winner.rank:
         return RouteLoss.HIGHER_RANK
     if route.weight:
         return RouteLoss.SHARE
-    return RouteLoss.SPARE if winner.weight else RouteLoss.DEARER
+    return RouteLoss.SPARE if winner.weight else RouteLoss.MORE_EXPENSIVE
 
 
 def draw(place: int) -> float:

@@ -14,17 +14,17 @@ class UnknownAction(StrEnum):
     #: nothing yet
     WAIT = "wait"
     #: query the carrier
-    ASK = "ask"
+    QUERY = "ask"
     #: the carrier accepted it: capture its price
-    EARN = "earn"
+    CONFIRM = "earn"
     #: the carrier refused it permanently
     FAIL = "fail"
     #: the carrier never got it, and it has expired
     EXPIRE = "expire"
     #: submit it again to the same carrier, which deduplicates by our reference
-    SAME = "same"
+    RESEND_SAME = "same"
     #: submit it to another carrier
-    ELSEWHERE = "elsewhere"
+    RESEND_OTHER = "elsewhere"
     #: nothing any more: a receipt may still settle it
     LEAVE = "leave"
 
@@ -64,10 +64,10 @@ class UnknownTimeouts:
 
 #: actions for late submit results
 _LATE = {
-    Outcome.ACCEPTED: UnknownAction.EARN,
+    Outcome.ACCEPTED: UnknownAction.CONFIRM,
     Outcome.REFUSED_PERMANENT: UnknownAction.FAIL,
-    Outcome.REFUSED_TRANSIENT: UnknownAction.ELSEWHERE,
-    Outcome.NOT_WRITTEN: UnknownAction.ELSEWHERE,
+    Outcome.REFUSED_TRANSIENT: UnknownAction.RESEND_OTHER,
+    Outcome.NOT_WRITTEN: UnknownAction.RESEND_OTHER,
 }
 #: seconds before the same carrier is queried, or gets a message again (doubled each time): a short outage may be over
 #: by then
@@ -80,15 +80,15 @@ def action(case: UnknownCase, timeout: UnknownTimeouts) -> UnknownAction:
     """Return the action for an unknown attempt now."""
     if case.late in _LATE:
         word = _LATE[case.late]
-        return UnknownAction.EXPIRE if word is UnknownAction.ELSEWHERE and case.left <= 0 else word
+        return UnknownAction.EXPIRE if word is UnknownAction.RESEND_OTHER and case.left <= 0 else word
     longest = timeout.of(case.message_class)
     if _may_repeat(case, longest):
-        return UnknownAction.SAME if case.rest >= _pause(case.repeats) else UnknownAction.WAIT
+        return UnknownAction.RESEND_SAME if case.rest >= _pause(case.repeats) else UnknownAction.WAIT
     if case.ability is UnknownAbility.QUERYABLE and (case.left <= 0 or case.age < longest):
-        return UnknownAction.ASK if case.rest >= _PAUSE else UnknownAction.WAIT
+        return UnknownAction.QUERY if case.rest >= _PAUSE else UnknownAction.WAIT
     if case.left <= 0 or case.message_class is MessageClass.BULK:
         return UnknownAction.LEAVE
-    return UnknownAction.ELSEWHERE if case.age >= longest else UnknownAction.WAIT
+    return UnknownAction.RESEND_OTHER if case.age >= longest else UnknownAction.WAIT
 
 
 def pause(case: UnknownCase, timeout: UnknownTimeouts, checks: int) -> float:

@@ -12,7 +12,7 @@ from pipeline.rules.routing.routes import Decision, RouteQuery, decide
 from pipeline.rules.routing.routing_snapshot import CarrierSnapshot, RoutingSnapshot
 from pipeline.rules.text import segments
 from pipeline.runtime import Runtime
-from pipeline.store import accounts, overview, routing_snapshot
+from pipeline.store import accounts, operator_reports, routing_snapshot
 from schema.vocabulary import Encoding
 
 __all__ = ["CarrierSnapshot", "Explained", "ExplainedChoice", "ForeseenRoute", "explain", "find", "foresee"]
@@ -72,19 +72,19 @@ def find(rt: Runtime, word: str) -> list[UUID]:
         raise ConfigurationError(f"{word!r} is no message id, nor the first 4 digits or more of one")
     low, high = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
     with rt.begin() as conn:
-        return overview.beginning(conn, low, high, SEVERAL)
+        return operator_reports.beginning(conn, low, high, SEVERAL)
 
 
 def explain(rt: Runtime, wanted: UUID) -> Explained | None:
     """Return each choice of a carrier for a message, as far as it is stored; None: there is no such message."""
     with rt.begin() as conn:
-        message = overview.message(conn, wanted, None)
+        message = operator_reports.message(conn, wanted, None)
         if message is None:
             return None
-        tries = overview.attempts(conn, wanted)
-        passed = overview.batches(conn, sorted({each["batch_id"] for each in tries} | {message["batch_id"]}))
+        tries = operator_reports.attempts(conn, wanted)
+        passed = operator_reports.batches(conn, sorted({each["batch_id"] for each in tries} | {message["batch_id"]}))
         kept = routing_snapshot.read(conn, {each["routing_snapshot_id"] for each in passed} - {None})
-        reports = overview.receipts(conn, wanted)
+        reports = operator_reports.receipts(conn, wanted)
     ask = _ask(message)
     turns = [
         _turn(

@@ -15,7 +15,7 @@ class Progress:
     """Progress of one request, as counts of messages."""
 
     recipients: int
-    #: recipients refused on admission: `overview.tell` says why
+    #: recipients refused on admission: `operator_reports.report_of` says why
     refused: int
     #: messages by public status
     statuses: dict[str, int] = field(default_factory=dict)

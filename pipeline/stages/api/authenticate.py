@@ -41,7 +41,7 @@ class Credentials:
     rate: float
     burst: int
     #: checks the caller's proof against the key, as the dialect defines it; returns None if it is valid
-    prove: Callable[[ApiKey], Any]
+    verify: Callable[[ApiKey], Any]
     #: a value that this key must not use twice, and for how many seconds it is remembered
     nonce: str | None = None
     nonce_seconds: int = 0
@@ -141,7 +141,7 @@ def _judge_alone(key: ApiKey | None, credentials: Credentials) -> ApiKey | Denie
 
 
 def _judge(key: ApiKey | None, credentials: Credentials) -> ApiKey | Denied:
-    proof = credentials.prove(key or _unknown_key(credentials))
+    proof = credentials.verify(key or _unknown_key(credentials))
     if proof is not None or key is None:
         return Denied(Code.UNAUTHENTICATED, proof=proof)
     if key.account_state is not AccountState.ACTIVE:

@@ -157,7 +157,7 @@ def _asked(rt: Runtime, run: _Run) -> tuple[Carrier | None, bool]:
     carrier = _carrier(rt, run.lead) if run.portion.members else None
     if carrier is None or run.lead.test:
         return carrier, False
-    stands = rt.health(carrier.name).ask(carrier.call_deadline + 1)
+    stands = rt.health(carrier.name).acquire(carrier.call_deadline + 1)
     return (None if stands is Breaker.OPEN else carrier), stands is Breaker.PROBE
 
 

@@ -1,6 +1,6 @@
 """Resend: new attempts for messages that are unknown, undelivered or without a receipt; the sender pays once."""
 
 from pipeline.stages.resend.candidates import ResendResult, resend_due
-from pipeline.stages.resend.carrier_answers import ask, note
+from pipeline.stages.resend.carrier_answers import query_carrier, store_answers
 
-__all__ = ["ResendResult", "ask", "note", "resend_due"]
+__all__ = ["ResendResult", "query_carrier", "resend_due", "store_answers"]

@@ -11,7 +11,7 @@ from schema.carriage import Attempt
 from schema.vocabulary import Outcome
 
 
-def ask(rt: Runtime, name: str, messages: Sequence[UUID]) -> int:
+def query_carrier(rt: Runtime, name: str, messages: Sequence[UUID]) -> int:
     """Query a carrier for the status of messages; store its answers for the resend, and return how many there are."""
     with rt.read_only() as conn:
         row = next((row for row in carriers.all_of(conn) if row.name == name), None)
@@ -21,11 +21,11 @@ def ask(rt: Runtime, name: str, messages: Sequence[UUID]) -> int:
     carrier = rt.carrier(row.name, row.kind, row.settings)
     if not isinstance(carrier, QueryableCarrier):
         return 0
-    reported = carrier.ask([parcel for parcel, _ in known], [ref for _, ref in known])
-    return len(note(rt, name, reported))
+    reported = carrier.query([parcel for parcel, _ in known], [ref for _, ref in known])
+    return len(store_answers(rt, name, reported))
 
 
-def note(rt: Runtime, name: str, reported: Sequence[Attempt]) -> set[UUID]:
+def store_answers(rt: Runtime, name: str, reported: Sequence[Attempt]) -> set[UUID]:
     """Store a carrier's answers about messages, queried or late; return the messages whose outcome was unknown."""
     clear = {each.ref: each for each in reported if each.outcome is not Outcome.UNKNOWN}
     with rt.begin() as conn:

@@ -46,18 +46,21 @@ def look(rt: Runtime, conn: Connection, limit: int) -> Looked:
     cases: defaultdict[UnknownAction, list[_Case]] = defaultdict(list)
     for each, question in _questions(rt, conn, found):
         cases[_action(each, question, timeout)].append((each, question))
-    attempt_results.confirm(conn, now, held.intersection(_ids(cases[UnknownAction.EARN])))
+    attempt_results.confirm(conn, now, held.intersection(_ids(cases[UnknownAction.CONFIRM])))
     released = _fail(conn, now, cases, held)
     later, over = _send_again(rt, conn, cases, looked)
-    later += cases[UnknownAction.WAIT] + cases[UnknownAction.ASK]
+    later += cases[UnknownAction.WAIT] + cases[UnknownAction.QUERY]
     over += (
-        cases[UnknownAction.EARN] + cases[UnknownAction.FAIL] + cases[UnknownAction.EXPIRE] + cases[UnknownAction.LEAVE]
+        cases[UnknownAction.CONFIRM]
+        + cases[UnknownAction.FAIL]
+        + cases[UnknownAction.EXPIRE]
+        + cases[UnknownAction.LEAVE]
     )
     unknown_outcomes.postpone(
         conn, [each for each, _ in later], [pause(question, timeout, each.checks) for each, question in later]
     )
     unknown_outcomes.resolve(conn, [each for each, _ in over])
-    for each, _ in cases[UnknownAction.ASK]:
+    for each, _ in cases[UnknownAction.QUERY]:
         looked.asks[each.carrier].append(each.message)
     ledger.release(conn, released, now)
     return looked
@@ -101,7 +104,7 @@ def _abilities(rt: Runtime, conn: Connection, names: set[str]) -> dict[str, tupl
             except ConfigurationError:
                 continue
             takes = row.state is CarrierState.ACTIVE and rt.settings.resends > 0
-            able = carrier.doubt if takes or carrier.doubt is Ability.QUERYABLE else Ability.BLIND
+            able = carrier.unknown_ability if takes or carrier.unknown_ability is Ability.QUERYABLE else Ability.BLIND
             found[row.name] = (able, carrier.dedupe_seconds)
     return found
 
@@ -115,7 +118,10 @@ def _send_again(
     """
     later: list[_Case] = []
     over: list[_Case] = []
-    for word, why in ((UnknownAction.SAME, ResendReason.REPEAT), (UnknownAction.ELSEWHERE, ResendReason.DOUBT)):
+    for word, why in (
+        (UnknownAction.RESEND_SAME, ResendReason.REPEAT),
+        (UnknownAction.RESEND_OTHER, ResendReason.DOUBT),
+    ):
         those = resendable.of(conn, _ids(cases.get(word, ())))
         resent = resend(rt, conn, those, why)
         looked.hints += resent.hints

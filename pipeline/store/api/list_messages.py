@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row
 
 from pipeline.rules.identity import ids
-from pipeline.store.overview import PUBLIC_STATUS
+from pipeline.store.operator_reports import PUBLIC_STATUS
 from schema.api_views import ShownAttempt, ShownMessage
 from schema.vocabulary import Code, Encoding, Outcome, Status
 

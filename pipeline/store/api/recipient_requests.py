@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.store.overview import PUBLIC_STATUS
+from pipeline.store.operator_reports import PUBLIC_STATUS
 
 # a request with nothing accepted has no message: it was rejected on arrival
 _STANDINGS = f"""

@@ -194,6 +194,6 @@ def test_query_sm_finds_what_was_taken(rig: Bound) -> None:
     given = parcel()
     [attempt] = carrier.send([given])
 
-    answers = carrier.ask([given, given], [attempt.carrier_ref, "nobody-s"])
+    answers = carrier.query([given, given], [attempt.carrier_ref, "nobody-s"])
 
     assert [answer.outcome for answer in answers] == [Outcome.ACCEPTED, Outcome.UNKNOWN]

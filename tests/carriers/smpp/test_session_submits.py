@@ -500,7 +500,7 @@ def test_an_answer_that_comes_too_late_is_kept_for_who_asks(client: Clients) -> 
         attempts = carrier.send(parcels)
         late.wait(20)
         time.sleep(0.3)
-        answers = carrier.ask(parcels, [None] * 3)
+        answers = carrier.query(parcels, [None] * 3)
         [after] = carrier.send([parcel()])
         client.close()
 
@@ -529,9 +529,9 @@ def test_what_was_said_too_late_of_one_try_is_not_said_of_the_next(client: Clien
         carrier.send([one])
         late.wait(20)
         time.sleep(0.3)
-        before = carrier.ask([one], [None])
+        before = carrier.query([one], [None])
         again = carrier.send([one])
-        after = carrier.ask([one], [None])
+        after = carrier.query([one], [None])
         client.close()
 
     assert words(before) == [(NOT_WRITTEN, "ESME_RSYSERR")]
@@ -711,7 +711,7 @@ def test_query_sm_tells_that_the_smsc_has_a_message(client: Clients) -> None:
 
     with smsc(behaviour) as port:
         carrier = client(port, doubt="queryable")
-        answers = carrier.ask([parcel() for _ in range(4)], ["kept", "gone", None, "x" * 256])
+        answers = carrier.query([parcel() for _ in range(4)], ["kept", "gone", None, "x" * 256])
         client.close()
 
     assert asked == ["kept", "gone"]

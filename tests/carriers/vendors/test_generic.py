@@ -222,19 +222,19 @@ def test_it_is_asked_as_it_was_set_up(rig: Rig) -> None:
         replace(parcel(), ref=UUID(f"0193f0a0-0000-7000-8000-000000000{ending}")) for ending in ("001", "404", "500")
     )
 
-    found = carrier.ask([known, absent, silent], [None, None, None])
+    found = carrier.query([known, absent, silent], [None, None, None])
 
     assert [(each.outcome, each.carrier_ref) for each in found] == [
         (Outcome.ACCEPTED, "g7"),
         (Outcome.NOT_WRITTEN, None),
         (Outcome.UNKNOWN, None),
     ]
-    assert carrier.doubt is UnknownAbility.QUERYABLE
-    assert {each.outcome for each in rig.away().ask([known], [None])} == {Outcome.UNKNOWN}
+    assert carrier.unknown_ability is UnknownAbility.QUERYABLE
+    assert {each.outcome for each in rig.away().query([known], [None])} == {Outcome.UNKNOWN}
 
 
 def test_a_lower_doubt_may_be_set(rig: Rig) -> None:
-    assert rig.at(rig.url, doubt="blind").doubt is UnknownAbility.BLIND
+    assert rig.at(rig.url, doubt="blind").unknown_ability is UnknownAbility.BLIND
 
 
 def test_the_balance_is_told(rig: Rig) -> None:

@@ -151,7 +151,7 @@ def test_a_page_never_says_that_a_message_is_absent() -> None:
         with listening(saying(plain("404 Not Found", body))) as url:
             ask = {**asking, "url": f"{url}/ask"}
             carrier = make("alpha", {"url": url, "answers": {"accepted": {"statuses": [200]}}, "ask": ask})
-            found += carrier.ask([parcel()], [None])
+            found += carrier.query([parcel()], [None])
             carrier.close()
 
     assert [each.outcome for each in found] == [UNKNOWN, Outcome.NOT_WRITTEN]

@@ -212,10 +212,10 @@ def test_it_is_asked_by_our_reference(rig: VendorRig) -> None:
     carrier = rig.carrier()
     parcels = [replace(parcel(), ref=REF), replace(parcel(), ref=UUID(int=7))]
 
-    found = carrier.ask(parcels, [None, None])
+    found = carrier.query(parcels, [None, None])
 
     assert [each.outcome for each in found] == [Outcome.ACCEPTED, Outcome.UNKNOWN]
-    assert carrier.doubt is UnknownAbility.QUERYABLE
+    assert carrier.unknown_ability is UnknownAbility.QUERYABLE
 
 
 def test_the_balance_is_told(rig: VendorRig) -> None:

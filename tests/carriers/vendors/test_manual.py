@@ -88,7 +88,7 @@ def test_the_generic_object_is_a_carrier() -> None:
 
     carrier = generic.make("gn", settings)
 
-    assert carrier.doubt is UnknownAbility.QUERYABLE
+    assert carrier.unknown_ability is UnknownAbility.QUERYABLE
     carrier.close()
 
 

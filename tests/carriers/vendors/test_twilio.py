@@ -169,18 +169,18 @@ def test_a_validity_stays_within_twilio_s_limits(rig: VendorRig, left: float, re
 def test_a_sid_can_be_asked_about_and_nothing_else(rig: VendorRig) -> None:
     carrier = rig.carrier()
 
-    found = carrier.ask([parcel(), parcel(), parcel()], ["SM5", "SM6", None])
+    found = carrier.query([parcel(), parcel(), parcel()], ["SM5", "SM6", None])
 
     assert [(each.outcome.value, each.carrier_ref) for each in found] == [
         ("accepted", "SM5"),
         ("unknown", None),
         ("unknown", None),
     ]
-    assert carrier.doubt is UnknownAbility.BLIND
+    assert carrier.unknown_ability is UnknownAbility.BLIND
 
 
 def test_nobody_there_to_ask_is_no_answer(rig: VendorRig) -> None:
-    [found] = rig.away().ask([parcel()], ["SM5"])
+    [found] = rig.away().query([parcel()], ["SM5"])
 
     assert (found.outcome, found.code) == (Outcome.UNKNOWN, "refused")
 

@@ -13,7 +13,7 @@ from tests.dialects.acme.errors import refuse
 _TOKEN = re.compile(r"acme_[A-Za-z0-9_-]{43}")
 
 
-def who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
+def find_handle(call: ApiRequest, vault: Vault) -> str | ApiResponse:
     """Return the handle of the caller's key, or the response to a call without a key."""
     token = call.headers.get("x-acme-key", "")
     if not _TOKEN.fullmatch(token):
@@ -21,9 +21,11 @@ def who(call: ApiRequest, vault: Vault) -> str | ApiResponse:
     return vault.digest(HANDLE, "acme", token).hex()
 
 
-def prove(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: datetime) -> ApiResponse | None:
+def verify(_call: ApiRequest, _key: ApiKey, _vault: Vault, _now: datetime) -> ApiResponse | None:
     """Return None: the key in the header is sufficient."""
     return None
 
 
-AUTHENTICATION = Authentication(largest=64 * 1024, rate=10, burst=10, who=who, prove=prove, refuse=refuse)
+AUTHENTICATION = Authentication(
+    largest=64 * 1024, rate=10, burst=10, find_handle=find_handle, verify=verify, refuse=refuse
+)

@@ -135,7 +135,7 @@ def test_a_form_that_is_wrong_is_told_so_in_their_words(body: str) -> None:
     faults = requests.read_sms(call)
     assert isinstance(faults, list)
 
-    assert shown(errors.complain(call, faults)) == (
+    assert shown(errors.refuse_invalid(call, faults)) == (
         400,
         [
             ("reference_id", SPELT),
@@ -171,7 +171,7 @@ def test_a_body_that_is_no_form_is_a_bad_request(body: str) -> None:
     faults = requests.read_sms(call)
     assert isinstance(faults, list)
 
-    status, said = shown(errors.complain(call, faults))
+    status, said = shown(errors.refuse_invalid(call, faults))
     assert status == 400
     assert dict(said)["errors"] == [[("code", -40006), ("description", "Bad request")]]
 
@@ -185,7 +185,7 @@ def test_only_forms_are_read(content_type: str) -> None:
     faults = requests.read_sms(post(f"phone_number={NUMBER}", content_type))
 
     assert isinstance(faults, list)
-    assert errors.complain(post(), faults).status == 415
+    assert errors.refuse_invalid(post(), faults).status == 415
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_what_is_no_reference_is_told_so(word: str) -> None:
 
 
 def test_a_transaction_is_answered_field_for_field_as_they_do() -> None:
-    reply = responses.standing(ID, 290, AT)
+    reply = responses.verification_status(ID, 290, AT)
 
     assert reply.headers == {"Content-Type": "application/json"}
     assert reply.body.decode() == (
@@ -303,7 +303,7 @@ def test_a_transaction_is_answered_field_for_field_as_they_do() -> None:
 
 
 def test_a_guess_is_answered_with_what_was_entered() -> None:
-    reply = responses.standing(ID, 200, AT, state="VALID", entered="57244")
+    reply = responses.verification_status(ID, 200, AT, state="VALID", entered="57244")
 
     assert json.loads(reply.body)["verify"] == {"code_state": "VALID", "code_entered": "57244"}
 
@@ -425,9 +425,9 @@ SECRETS = {
 @pytest.mark.parametrize("error", SECRETS, ids=lambda error: str(error.code))
 def test_a_proof_is_refused_row_by_row_as_in_their_table(error: errors.TelesignError) -> None:
     status, code, words = SECRETS[error]
-    said = json.loads(errors.say(post(), [error]).body)
+    said = json.loads(errors.respond(post(), [error]).body)
 
-    assert errors.say(post(), [error]).status == 401
+    assert errors.respond(post(), [error]).status == 401
     assert said["errors"] == [{"code": code, "description": words}]
     assert said["status"]["code"] == status
 

@@ -68,8 +68,8 @@ def call(method: str = "POST", path: str = "/v1/verify/sms", body: bytes = BODY,
 
 def judge(made: ApiRequest, own: ApiKey | None = None, now: datetime = NOW) -> ApiResponse | None:
     """Return what is wrong with a call, or None."""
-    handle = AUTHENTICATION.who(made, VAULT)
-    return handle if isinstance(handle, ApiResponse) else AUTHENTICATION.prove(made, own or key(), VAULT, now)
+    handle = AUTHENTICATION.find_handle(made, VAULT)
+    return handle if isinstance(handle, ApiResponse) else AUTHENTICATION.verify(made, own or key(), VAULT, now)
 
 
 def error(reply: ApiResponse | None) -> int:
@@ -116,7 +116,7 @@ def test_what_the_vendors_client_sends_is_let_in(method: str, auth_method: str |
     made = call(method, body=fields.encode(), authorization="")
     made = replace(made, headers={name.lower(): value for name, value in headers.items()})
 
-    assert AUTHENTICATION.who(made, VAULT) == CUSTOMER
+    assert AUTHENTICATION.find_handle(made, VAULT) == CUSTOMER
     assert judge(made) is None
 
 

@@ -99,7 +99,9 @@ def test_every_refusal_is_in_one_of_the_two_shapes(code: Code) -> None:
 def test_who_shows_no_key_is_unauthorized() -> None:
     vault = Vault("a secret of these tests, long enough")
     for headers in ({}, {"x-auth-key": " "}, {"x-auth-key": "a" * 300}, {"x-auth-key": "aky_é"}):
-        reply = AUTHENTICATION.who(ApiRequest("POST", "/v1/sms", "", headers, b"", "127.0.0.1", AT, CALL.id), vault)
+        reply = AUTHENTICATION.find_handle(
+            ApiRequest("POST", "/v1/sms", "", headers, b"", "127.0.0.1", AT, CALL.id), vault
+        )
         assert isinstance(reply, ApiResponse)
         assert reply.status == 401
         assert reply.body == b'{"trace_id":"9f102b6c1d3e4f50","errors":[{"message":"Unauthorized"}]}'

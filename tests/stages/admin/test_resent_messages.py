@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.stages.admin.explain_route import explain
-from pipeline.stages.admin.overview import MessageReport, report_of
+from pipeline.stages.admin.operator_reports import MessageReport, report_of
 from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.stages.scripted import Stage
 from workers.cli.terminal import message_view, route_view

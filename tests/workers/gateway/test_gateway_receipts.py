@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, make_url
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin import overview
+from pipeline.stages.admin import operator_reports
 from pipeline.store import carriers
 from tests.world import World
 from workers.gateway.gateway_process import Gateway
@@ -156,7 +156,7 @@ def test_what_a_receipt_says_of_time_cannot_spoil_the_story(world: World, postin
 
     one(posting, receipt(id="c-2", at="9999-12-31T23:59:59-12:00"))
 
-    assert isinstance(overview.report_of(world.rt, message), overview.MessageReport)
+    assert isinstance(operator_reports.report_of(world.rt, message), operator_reports.MessageReport)
 
 
 # What is not ---------------------------------------------------------------------------------------------------

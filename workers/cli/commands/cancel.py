@@ -6,7 +6,7 @@ from uuid import UUID
 import click
 
 from pipeline.runtime import Runtime
-from pipeline.stages.admin import overview
+from pipeline.stages.admin import operator_reports
 from pipeline.stages.cancel import Cancelled
 from pipeline.stages.cancel import cancel as cancel_messages
 from workers.cli.terminal.opened import opened
@@ -29,8 +29,8 @@ def cancel(ids: tuple[UUID, ...], json_: bool) -> int:
 
 def _messages(rt: Runtime, ids: Sequence[UUID]) -> Iterator[UUID]:
     for id_ in ids:
-        found = overview.report_of(rt, id_)
-        if isinstance(found, overview.RequestResult):
+        found = operator_reports.report_of(rt, id_)
+        if isinstance(found, operator_reports.RequestResult):
             yield from (each["id"] for each in found.messages)
         else:
             yield id_

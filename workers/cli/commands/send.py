@@ -10,7 +10,7 @@ import click
 
 from pipeline.errors import DatabaseFault
 from pipeline.settings import Settings
-from pipeline.stages.admin import overview
+from pipeline.stages.admin import operator_reports
 from pipeline.stages.admin.order_preview import Preview
 from pipeline.stages.admin.repeated_orders import KeyHolder, holder
 from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
@@ -156,7 +156,7 @@ def _words(fault: Refusal) -> str:
 def _follow(settings: Settings, request: UUID, json_: bool) -> int:
     with opened(settings) as rt:
         waited = wait(rt, [request], timeout=TIMEOUT)
-        found = overview.report_of(rt, request)
+        found = operator_reports.report_of(rt, request)
     if found is None:
         click.echo(f"request {request}: no worker has read it in {TIMEOUT:g} s. Are the workers running?", err=True)
         return 1

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import click
 
-from pipeline.stages.admin import overview
+from pipeline.stages.admin import operator_reports
 from workers.cli.terminal.message_view import message_lines
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json
@@ -22,7 +22,7 @@ def show(id_: UUID, json_: bool) -> int:
     has read it.
     """
     with opened() as rt:
-        found = overview.report_of(rt, id_)
+        found = operator_reports.report_of(rt, id_)
     if found is None:
         click.echo(f"no message or request has the id {id_}", err=True)
         return 1

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import click
 
-from pipeline.stages.admin import overview
+from pipeline.stages.admin import operator_reports
 from workers.broker.unread_queues import unread
 from workers.cli.terminal.message_view import overview_of
 from workers.cli.terminal.opened import opened
@@ -24,7 +24,7 @@ def status(hours: float, json_: bool) -> None:
     Messages and attempts are those of the last --hours; waiting batches and money are not limited in time.
     """
     with opened() as rt:
-        found = overview.overview_of(rt, rt.now() - timedelta(hours=hours))
+        found = operator_reports.overview_of(rt, rt.now() - timedelta(hours=hours))
         stray = unread(rt.settings.broker_url.get_secret_value())
     if json_:
         click.echo(as_json(dataclasses.asdict(found) | {"unread_lists": [dataclasses.asdict(each) for each in stray]}))

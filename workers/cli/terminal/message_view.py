@@ -4,7 +4,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from pipeline.stages.admin.overview import MessageReport, Overview, RequestResult
+from pipeline.stages.admin.operator_reports import MessageReport, Overview, RequestResult
 from schema.vocabulary import HoldReason
 from workers.cli.terminal.carrier_view import open_breakers
 from workers.cli.terminal.table_layout import moment, pairs, table

@@ -19,11 +19,11 @@ WHY: dict[RouteLoss, str] = {
     RouteLoss.REPEATED: "its carrier is listed above",
     RouteLoss.UNHEALTHY: "its carrier's breaker is open: tried last",
     RouteLoss.COMMON: "the account's own routes go first",
-    RouteLoss.LESS_PARTICULAR: "another destination is more specific",
+    RouteLoss.LESS_SPECIFIC: "another destination is more specific",
     RouteLoss.HIGHER_RANK: "another rank is lower",
     RouteLoss.SHARE: "by weight this recipient goes to another",
     RouteLoss.SPARE: "weight 0: after routes with a weight",
-    RouteLoss.DEARER: "another with weight 0 is cheaper",
+    RouteLoss.MORE_EXPENSIVE: "another with weight 0 is cheaper",
 }
 
 

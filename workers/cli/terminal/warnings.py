@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.stages.admin.overview import Clock, Overview
+from pipeline.stages.admin.operator_reports import Clock, Overview
 from workers.broker.unread_queues import UnreadQueue
 from workers.cli.terminal.table_layout import moment, table
 

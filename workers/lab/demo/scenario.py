@@ -14,7 +14,7 @@ from uuid import UUID
 import click
 
 from pipeline.runtime import Runtime
-from pipeline.stages.admin import compliance, overview
+from pipeline.stages.admin import compliance, operator_reports
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.admin.explain_route import explain
 from pipeline.stages.admin.reconciliation import CarrierRecord, RecordDifference, reconcile
@@ -210,7 +210,7 @@ class DemoScenario:
         self._say("receipts        all of them are in" if not left else f"receipts        {left} are missing")
 
     def _unreported(self) -> int:
-        found = overview.overview_of(self.rt, self.began)
+        found = operator_reports.overview_of(self.rt, self.began)
         sent = sum(row["messages"] for row in found.statuses if row["status"] == Status.SENT)
         unknown = sum(row["attempts"] for row in found.carriers if row["outcome"] == "unknown")
         return int(sent - unknown)
@@ -218,7 +218,7 @@ class DemoScenario:
     # The end --------------------------------------------------------------------------------------------------------
 
     def _conclude(self) -> None:
-        found = overview.overview_of(self.rt, self.began)
+        found = operator_reports.overview_of(self.rt, self.began)
         click.echo("\n" + overview_of(replace(found, waiting=[])))
         self._check("messages went to the next carrier", any(row["failovers"] for row in found.carriers))
         unknown = sum(row["attempts"] for row in found.carriers if row["outcome"] == "unknown")
@@ -236,10 +236,10 @@ class DemoScenario:
 
     # Helpers ----------------------------------------------------------------------------------------------------
 
-    def _await(self, request: UUID, *wanted: Status, paid: bool = False) -> overview.MessageReport | None:
+    def _await(self, request: UUID, *wanted: Status, paid: bool = False) -> operator_reports.MessageReport | None:
         """Wait until the request's message has one of these statuses; return its report, None after a timeout."""
 
-        def poll() -> overview.MessageReport | None:
+        def poll() -> operator_reports.MessageReport | None:
             report = self._report(request)
             is_there = report and report.message["status"] in wanted and (report.message["money"] or not paid)
             return report if is_there else None
@@ -256,19 +256,19 @@ class DemoScenario:
             time.sleep(0.05)
         return None
 
-    def _answer_to(self, request: UUID) -> Callable[[], overview.RequestResult | None]:
-        def poll() -> overview.RequestResult | None:
-            found = overview.report_of(self.rt, request)
-            return found if isinstance(found, overview.RequestResult) else None
+    def _answer_to(self, request: UUID) -> Callable[[], operator_reports.RequestResult | None]:
+        def poll() -> operator_reports.RequestResult | None:
+            found = operator_reports.report_of(self.rt, request)
+            return found if isinstance(found, operator_reports.RequestResult) else None
 
         return poll
 
-    def _report(self, request: UUID) -> overview.MessageReport | None:
-        answer = overview.report_of(self.rt, request)
-        if not isinstance(answer, overview.RequestResult) or not answer.messages:
+    def _report(self, request: UUID) -> operator_reports.MessageReport | None:
+        answer = operator_reports.report_of(self.rt, request)
+        if not isinstance(answer, operator_reports.RequestResult) or not answer.messages:
             return None
-        report = overview.report_of(self.rt, answer.messages[0]["id"])
-        return report if isinstance(report, overview.MessageReport) else None
+        report = operator_reports.report_of(self.rt, answer.messages[0]["id"])
+        return report if isinstance(report, operator_reports.MessageReport) else None
 
     def _check(self, check: str, kept: bool) -> None:
         self.checks.append((check, kept))
@@ -296,5 +296,5 @@ def compare(rt: Runtime, oracle: Path, since: datetime) -> RecordDifference:
     return reconcile(rt, taken, {each["carrier"] for each in decisions}, since)
 
 
-def _carriers(report: overview.MessageReport) -> str:
+def _carriers(report: operator_reports.MessageReport) -> str:
     return " → ".join(each["carrier"] for each in report.attempts)

@@ -58,14 +58,14 @@ async def _read(context: RequestContext, now: datetime) -> tuple[SmsRequest, str
         return sms
     known: Mapping[str, ShownTemplate] = {}
     if sms.ask.template is not None:
-        known = await context.submission.run(find_all, context.key.account, [templates.word(sms.ask.template)])
+        known = await context.submission.run(find_all, context.key.account, [templates.slug_or_id(sms.ask.template)])
     text = requests.text_of(sms.ask, known)
     return text if isinstance(text, Refusal) else (sms, text)
 
 
 async def _earlier(context: RequestContext, header: str) -> ApiResponse | None:
     key = context.key
-    found = await context.submission.run(repeat, key.owner, requests.door("send", key), header)
+    found = await context.submission.run(repeat, key.owner, requests.idempotency_scope("send", key), header)
     return responses.sent(context.call, found, key.currency) if found else None
 
 
@@ -113,7 +113,7 @@ def _load(
     Rows with an idempotency key, their own or derived from the batch's, are one order each; all others share one.
     """
     words = {
-        templates.word(row.template)
+        templates.slug_or_id(row.template)
         for row in asked.rows
         if isinstance(row, RobaseMessage) and row.template is not None
     }
@@ -165,7 +165,7 @@ async def get(context: RequestContext) -> ApiResponse:
     """Answer `GET /sms/{id}`: the message and its events, or 404."""
     id_ = read_id(context.path["id"])
     found = await context.submission.run(find_with_history, _view(context.key), id_) if id_ else None
-    return responses.story(*found, context.key.currency) if found else _no_message(context)
+    return responses.message_with_history(*found, context.key.currency) if found else _no_message(context)
 
 
 async def list_page(context: RequestContext) -> ApiResponse:
@@ -181,7 +181,7 @@ async def list_page(context: RequestContext) -> ApiResponse:
     return responses.page(found.messages, found.cursor, context.key.currency)
 
 
-async def take_back(context: RequestContext) -> ApiResponse:
+async def cancel_message(context: RequestContext) -> ApiResponse:
     """Answer `POST /sms/{id}/cancel`: the cancelled message, 404, or 409 if it is too late."""
     found = await _look(context)
     if found is None:
@@ -217,8 +217,8 @@ def _no_message(context: RequestContext) -> ApiResponse:
 
 OPERATIONS = (
     ApiOperation("POST", "/v1/sms", "send", send),
-    ApiOperation("POST", "/v1/sms/batch", "batch", send_batch, bulky=True),
+    ApiOperation("POST", "/v1/sms/batch", "batch", send_batch, takes_many=True),
     ApiOperation("GET", "/v1/sms", "list", list_page, FULL),
     ApiOperation("GET", "/v1/sms/{id}", "get", get, FULL),
-    ApiOperation("POST", "/v1/sms/{id}/cancel", "cancel", take_back, FULL),
+    ApiOperation("POST", "/v1/sms/{id}/cancel", "cancel", cancel_message, FULL),
 )

@@ -14,7 +14,7 @@ _TAKEN = Refusal(Code.CONFLICT, "this sender ID is registered already", "sender_
 _SETTLED = Refusal(Code.CONFLICT, "only a pending sender ID can be changed")
 
 
-async def write(context: RequestContext) -> ApiResponse:
+async def register_sender_id(context: RequestContext) -> ApiResponse:
     """Answer `POST /sender-ids`: 201; the sender id is pending until it is approved, and usable in tests."""
     asked = resources.read_sender(context.call)
     if isinstance(asked, Refusal):
@@ -25,7 +25,7 @@ async def write(context: RequestContext) -> ApiResponse:
     return reply(201, responses.sender(made)) if made else refuse(context.call, [_TAKEN])
 
 
-async def list_them(context: RequestContext) -> ApiResponse:
+async def list_sender_ids(context: RequestContext) -> ApiResponse:
     """Answer `GET /sender-ids`: all of the account's."""
     found = await context.submission.run(list_all, context.key.account)
     return responses.listed([responses.sender(each) for each in found])
@@ -55,8 +55,8 @@ async def _find(context: RequestContext) -> ShownSenderId | None:
 
 
 OPERATIONS = (
-    ApiOperation("POST", "/v1/sender-ids", "sender-ids", write, FULL, live=True),
-    ApiOperation("GET", "/v1/sender-ids", "sender-ids", list_them, FULL),
+    ApiOperation("POST", "/v1/sender-ids", "sender-ids", register_sender_id, FULL, live_only=True),
+    ApiOperation("GET", "/v1/sender-ids", "sender-ids", list_sender_ids, FULL),
     ApiOperation("GET", "/v1/sender-ids/{id}", "sender-ids", get, FULL),
-    ApiOperation("PATCH", "/v1/sender-ids/{id}", "sender-ids", change, FULL, live=True),
+    ApiOperation("PATCH", "/v1/sender-ids/{id}", "sender-ids", change, FULL, live_only=True),
 )

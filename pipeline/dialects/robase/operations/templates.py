@@ -15,7 +15,7 @@ _UNKNOWN = Refusal(Code.NOT_FOUND, "template not found")
 _TAKEN = Refusal(Code.CONFLICT, "there is a template of this name", "name")
 
 
-async def write(context: RequestContext) -> ApiResponse:
+async def create_template(context: RequestContext) -> ApiResponse:
     """Answer `POST /sms-templates`: 201, or 409 if the name is taken."""
     asked = resources.read_template(context.call)
     if isinstance(asked, Refusal):
@@ -26,7 +26,7 @@ async def write(context: RequestContext) -> ApiResponse:
     return reply(201, responses.template(made)) if made else refuse(context.call, [_TAKEN])
 
 
-async def list_them(context: RequestContext) -> ApiResponse:
+async def list_templates(context: RequestContext) -> ApiResponse:
     """Answer `GET /sms-templates`: all of the account's."""
     found = await context.submission.run(list_all, context.key.account)
     return responses.listed([responses.template(each) for each in found])
@@ -73,15 +73,15 @@ async def preview(context: RequestContext) -> ApiResponse:
 
 
 async def _find(context: RequestContext) -> ShownTemplate | None:
-    return await context.submission.run(find, context.key.account, templates.word(context.path["id"]))
+    return await context.submission.run(find, context.key.account, templates.slug_or_id(context.path["id"]))
 
 
 OPERATIONS = (
-    ApiOperation("POST", "/v1/sms-templates", "templates", write, FULL, live=True),
-    ApiOperation("GET", "/v1/sms-templates", "templates", list_them, FULL),
+    ApiOperation("POST", "/v1/sms-templates", "templates", create_template, FULL, live_only=True),
+    ApiOperation("GET", "/v1/sms-templates", "templates", list_templates, FULL),
     ApiOperation("GET", "/v1/sms-templates/{id}", "templates", get, FULL),
-    ApiOperation("PATCH", "/v1/sms-templates/{id}", "templates", change, FULL, live=True),
-    ApiOperation("PUT", "/v1/sms-templates/{id}", "templates", change, FULL, live=True),
-    ApiOperation("DELETE", "/v1/sms-templates/{id}", "templates", remove, FULL, live=True),
+    ApiOperation("PATCH", "/v1/sms-templates/{id}", "templates", change, FULL, live_only=True),
+    ApiOperation("PUT", "/v1/sms-templates/{id}", "templates", change, FULL, live_only=True),
+    ApiOperation("DELETE", "/v1/sms-templates/{id}", "templates", remove, FULL, live_only=True),
     ApiOperation("POST", "/v1/sms-templates/{id}/render", "render", preview, FULL),
 )

@@ -13,7 +13,7 @@ from schema.vocabulary import Code, EndpointState
 _UNKNOWN = Refusal(Code.NOT_FOUND, "webhook not found")
 
 
-async def write(context: RequestContext) -> ApiResponse:
+async def create_webhook(context: RequestContext) -> ApiResponse:
     """Answer `POST /webhooks`: 201, the only response with the endpoint's first secret."""
     asked = resources.read_webhook(context.call)
     if isinstance(asked, Refusal):
@@ -30,7 +30,7 @@ async def write(context: RequestContext) -> ApiResponse:
     return reply(201, _shown(made, secret))
 
 
-async def list_them(context: RequestContext) -> ApiResponse:
+async def list_webhooks(context: RequestContext) -> ApiResponse:
     """Answer `GET /webhooks`: all of the account's."""
     found = await context.submission.run(webhook_endpoints.list_all, context.key.account)
     return responses.listed([_shown(each) for each in found if each.dialect == context.dialect.name])
@@ -109,10 +109,10 @@ def _fault(error: UrlForbidden | TooMany) -> Refusal:
 
 
 OPERATIONS = (
-    ApiOperation("POST", "/v1/webhooks", "webhooks", write, FULL, live=True),
-    ApiOperation("GET", "/v1/webhooks", "webhooks", list_them, FULL),
+    ApiOperation("POST", "/v1/webhooks", "webhooks", create_webhook, FULL, live_only=True),
+    ApiOperation("GET", "/v1/webhooks", "webhooks", list_webhooks, FULL),
     ApiOperation("GET", "/v1/webhooks/{id}", "webhooks", get, FULL),
-    ApiOperation("PATCH", "/v1/webhooks/{id}", "webhooks", change, FULL, live=True),
-    ApiOperation("DELETE", "/v1/webhooks/{id}", "webhooks", remove, FULL, live=True),
-    ApiOperation("POST", "/v1/webhooks/{id}/rotate-secret", "rotate", rotate, FULL, live=True),
+    ApiOperation("PATCH", "/v1/webhooks/{id}", "webhooks", change, FULL, live_only=True),
+    ApiOperation("DELETE", "/v1/webhooks/{id}", "webhooks", remove, FULL, live_only=True),
+    ApiOperation("POST", "/v1/webhooks/{id}/rotate-secret", "rotate", rotate, FULL, live_only=True),
 )

@@ -20,9 +20,9 @@ from workers.cli.terminal.table_layout import as_json, table
 
 #: authentication of receipts, as a list shows it
 _RECEIPTS = {
-    ReceiptAuthentication.HELD: "authenticated",
+    ReceiptAuthentication.ENFORCED: "authenticated",
     ReceiptAuthentication.WAIVED: "OPEN: not authenticated",
-    ReceiptAuthentication.LACKING: "refused: no secret",
+    ReceiptAuthentication.UNCONFIGURED: "refused: no secret",
 }
 
 _CAPABILITIES = click.option(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pipeline.rules.identity import ids
 from pipeline.runtime import Runtime
-from pipeline.store import circuit_breakers, dead_letters, heartbeat, holds, idempotent_replays, overview
+from pipeline.store import circuit_breakers, dead_letters, heartbeat, holds, idempotent_replays, operator_reports
 from pipeline.store.circuit_breakers import BreakerState
 
 Row = dict[str, Any]
@@ -63,21 +63,21 @@ class Overview:
 def report_of(rt: Runtime, wanted: UUID, account: str | None = None) -> MessageReport | RequestResult | None:
     """Return the message or request of this id, with all that is known of it; None: there is none (of that account)."""
     with rt.begin() as conn:
-        message = overview.message(conn, wanted, account)
+        message = operator_reports.message(conn, wanted, account)
         if message:
-            tries = overview.attempts(conn, wanted)
+            tries = operator_reports.attempts(conn, wanted)
             passed = {each["batch_id"] for each in tries} | {message["batch_id"]}
             return MessageReport(
-                message, tries, overview.receipts(conn, wanted), overview.batches(conn, sorted(passed))
+                message, tries, operator_reports.receipts(conn, wanted), operator_reports.batches(conn, sorted(passed))
             )
-        request = overview.request(conn, wanted, account)
+        request = operator_reports.request(conn, wanted, account)
         if request is None:
             return None
         first, recipients = request["first_message"], request["recipients"]
         if not request["accepted"] and not request["refusals"]:
             request["repeats"] = idempotent_replays.originals(conn, [(wanted, first, recipients)]).get(wanted)
         whose = request.get("repeats") or wanted
-        found = overview.messages_of(conn, whose, first, ids.after(first, max(recipients - 1, 0)))
+        found = operator_reports.messages_of(conn, whose, first, ids.after(first, max(recipients - 1, 0)))
         return RequestResult(request | {"accepted": len(found)} if whose != wanted else request, found)
 
 
@@ -86,10 +86,10 @@ def overview_of(rt: Runtime, since: datetime) -> Overview:
     edge, ill = ids.new_ids(since, 0), circuit_breakers.open_states(rt.valkey)
     with rt.begin() as conn:
         return Overview(
-            overview.by_status(conn, edge),
-            overview.by_carrier(conn, edge),
-            overview.money(conn),
-            overview.waiting(conn),
+            operator_reports.by_status(conn, edge),
+            operator_reports.by_carrier(conn, edge),
+            operator_reports.money(conn),
+            operator_reports.waiting(conn),
             holds.held(conn),
             ill or [],
             dead_letters.counts(conn),
