@@ -664,8 +664,8 @@ carriers = Table(
     Column("reason", Text),
     #: capabilities that deviate from the default: {"alphanumeric": false, "ucs2": false, "dlt": true}
     Column("capabilities", JSONB, nullable=False, server_default=text("'{}'")),
-    #: its settings have ids for India (DLT) that its module sends; null: not checked, or it reaches no operator
-    Column("sends_dlt", Boolean),
+    #: its kind sends the ids for India (DLT) that its settings have, or reaches no operator and needs none
+    Column("sends_dlt", Boolean, nullable=False, server_default=text("false")),
     #: rate limit in segments a second, for all workers together; null: none
     Column("segments_per_second", Float),
     #: seconds within which its receipts come, measured; null: not known yet

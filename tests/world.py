@@ -39,7 +39,7 @@ class World:
     def add_carrier(self, name: str, script: dict[str, Any] | None = None, *, rank: int = 1, route: str = "*") -> None:
         """Add or change a simulated carrier that plays the script, with a route."""
         with self.rt.begin() as conn:
-            carriers.save(conn, name, "simulated", {"script": script or {}})
+            carriers.save(conn, name, "simulated", {"script": script or {}}, sends_dlt=True)
             carriers.set_route(conn, route, name, rank=rank)
 
     def order(self, *numbers: str, **fields: Any) -> Order:

@@ -175,9 +175,9 @@ def _sends_no_dlt(_settings: Mapping[str, object]) -> bool:
     return False
 
 
-def reaches_no_operator(_settings: Mapping[str, object]) -> None:
-    """Return None, the `sends_dlt` of a kind that reaches no mobile operator."""
-    return
+def needs_no_dlt(_settings: Mapping[str, object]) -> bool:
+    """Return True, the `sends_dlt` of a kind that reaches no mobile operator."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +211,8 @@ class CarrierKind:
     receipts: HttpReceipts | None = None
     #: reason by the code's source and the code; empty: an operator defines its codes
     codes: Mapping[str, Mapping[Any, RefusalReason]] = field(default_factory=dict)
-    #: tells whether its settings have DLT ids that its carriers send; None: it reaches no mobile operator
-    sends_dlt: Callable[[Mapping[str, object]], bool | None] = _sends_no_dlt
+    #: tells whether a carrier with these settings sends DLT ids, or needs none
+    sends_dlt: Callable[[Mapping[str, object]], bool] = _sends_no_dlt
     #: settings of the ids' formats, for kinds whose receipts may format ids differently from submit responses
     id_settings: tuple[str, ...] = ()
     #: settings (at any depth) that are parts of requests, whose literal values may be passwords: shown masked

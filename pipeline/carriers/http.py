@@ -29,7 +29,7 @@ from functools import partial
 from urllib.parse import quote
 from uuid import UUID
 
-from pipeline.carriers.contract import CarrierKind, HttpReceipts, ReceiptForged, reaches_no_operator
+from pipeline.carriers.contract import CarrierKind, HttpReceipts, ReceiptForged, needs_no_dlt
 from pipeline.carriers.http1 import HttpResponse, request
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors import posted_receipts
@@ -168,5 +168,5 @@ KIND = CarrierKind(
     make,
     receipts=HttpReceipts(read, authenticate, secrets=("receipt_token",), is_trusting=True),
     codes={"HTTP status": REFUSALS},
-    sends_dlt=reaches_no_operator,
+    sends_dlt=needs_no_dlt,
 )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.carriers.contract import CarrierKind, reaches_no_operator
+from pipeline.carriers.contract import CarrierKind, needs_no_dlt
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.simulator_log import Oracle, OracleLog
 from pipeline.carriers.simulator_script import ScriptedOutcome, read
@@ -81,4 +81,4 @@ class Simulated:
             self._log.close()
 
 
-KIND = CarrierKind("simulated", Simulated, placement=Placement.SHARED, sends_dlt=reaches_no_operator)
+KIND = CarrierKind("simulated", Simulated, placement=Placement.SHARED, sends_dlt=needs_no_dlt)

@@ -32,19 +32,19 @@ class CarrierRow:
     #: the balance that it reported, and when
     balance: str | None = None
     balance_at: datetime | None = None
-    #: whether its settings contain DLT ids for India; None: written before that was recorded
-    sends_dlt: bool | None = None
+    #: whether it sends the DLT ids of its settings to India, or needs none
+    sends_dlt: bool = False
 
     @property
     def lacks(self) -> frozenset[Capability]:
         """Return the capabilities that it lacks."""
-        return lacks(self.kind, self.sends_dlt, self.capabilities)
+        return lacks(self.sends_dlt, self.capabilities)
 
 
-def lacks(kind: str, sends_dlt: bool | None, capabilities: Mapping[str, bool]) -> frozenset[Capability]:
+def lacks(sends_dlt: bool, capabilities: Mapping[str, bool]) -> frozenset[Capability]:
     """Return what a carrier lacks: capabilities set to False, and India unless it sends DLT ids."""
     out = {each for each in Capability if each is not Capability.DLT and not capabilities.get(each, True)}
-    able = dlt.is_able(kind, sends_dlt, capabilities.get(Capability.DLT))
+    able = dlt.is_able(sends_dlt, capabilities.get(Capability.DLT))
     return frozenset(out if able else out | {Capability.DLT})
 
 
@@ -83,7 +83,7 @@ def save(
     capabilities: Mapping[Capability, bool] | None = None,
     pace: float | None = None,
     *,
-    sends_dlt: bool | None = None,
+    sends_dlt: bool = False,
 ) -> None:
     """Insert a carrier or replace its settings. `capabilities` None: unchanged, and a new carrier has all.
 

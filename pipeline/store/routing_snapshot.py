@@ -33,7 +33,7 @@ class RouteChoice:
     kept: StoredSnapshot
 
 
-#: (destination, carrier, rank, weight, cost, currency, from_at, state, capabilities, kind, sends_dlt); without the
+#: (destination, carrier, rank, weight, cost, currency, from_at, state, capabilities, sends_dlt); without the
 #: account id, so that accounts with equal routes share a snapshot
 _Row = tuple[Any, ...]
 _destination, _carrier = itemgetter(0), itemgetter(1)
@@ -68,7 +68,7 @@ class KnownSnapshot:
 
 _LINES = """
 SELECT r.account_id, r.destination, r.carrier, r.rank, r.weight, r.cost, r.currency, r.from_at::text,
-       c.state, c.capabilities::text, c.kind, c.sends_dlt
+       c.state, c.capabilities::text, c.sends_dlt
 FROM routes AS r JOIN carriers AS c ON c.name = r.carrier
 WHERE (r.account_id IS NULL OR r.account_id = ANY(%(accounts)s))
   AND r.from_at <= now() AND coalesce(r.until_at, 'infinity') > now()
@@ -116,8 +116,8 @@ def _snapshot(key: _Key) -> RoutingSnapshot:
 
 
 def _standing(row: _Row) -> CarrierSnapshot:
-    *_, state, capabilities, kind, sends_dlt = row
-    return CarrierSnapshot(CarrierState(state), carriers.lacks(kind, sends_dlt, json.loads(capabilities)))
+    *_, state, capabilities, sends_dlt = row
+    return CarrierSnapshot(CarrierState(state), carriers.lacks(sends_dlt, json.loads(capabilities)))
 
 
 def _route(row: _Row, *, is_own: bool) -> Route:

@@ -212,3 +212,30 @@ def test_a_request_keeps_which_api_it_came_through_and_by_which_operation(rt: Ru
 
     assert [tuple(row) for row in split] == [tuple(row[2:]) for row in SPLIT]
     assert [tuple(row) for row in joined] == [tuple(row[:2]) for row in SPLIT]
+
+
+#: kind and what was stored of its ids until then (null: not checked, or it reaches no operator), and whether it is able
+ABLE = [
+    ("http", None, True),
+    ("simulated", None, True),
+    ("smpp", None, True),
+    ("smpp", False, False),
+    ("vonage", None, False),
+    ("vonage", True, True),
+]
+
+
+def test_a_carrier_that_could_send_to_india_still_can(rt: Runtime) -> None:
+    with rt.begin() as conn:
+        command.downgrade(migrations.config(conn), _before(migrations.config(conn), "_carriers_without_dlt_ids"))
+        for place, (kind, sends, _) in enumerate(ABLE):
+            conn.exec_driver_sql(
+                "INSERT INTO carriers (name, kind, sends_dlt) VALUES (%(name)s, %(kind)s, %(sends)s)",
+                {"name": f"c{place}", "kind": kind, "sends": sends},
+            )
+
+    migrate(rt, registry.rows())
+
+    with rt.begin() as conn:
+        able = conn.exec_driver_sql("SELECT sends_dlt FROM carriers WHERE name <> 'simulated' ORDER BY name").scalars()
+        assert list(able) == [each for *_, each in ABLE]

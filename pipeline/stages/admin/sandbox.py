@@ -47,7 +47,8 @@ def set_up_sandbox(rt: Runtime, sandbox: Sandbox) -> bool:
             _endow(conn, account, sandbox, rt.now())
         if not earnest:
             for name, (kind, settings) in sandbox.carriers.items():
-                carriers.save(conn, name, kind, rt.sealed(settings))
+                # simulated carriers need no ids for India
+                carriers.save(conn, name, kind, rt.sealed(settings), sends_dlt=True)
             for destination, names in (sandbox.routes or {"*": list(sandbox.carriers)}).items():
                 _connect(conn, account, destination, names)
     return bool(made)

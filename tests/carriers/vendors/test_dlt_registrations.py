@@ -124,9 +124,9 @@ def test_any_sender_may_have_the_same_registration() -> None:
 def test_a_carrier_is_able_only_if_its_settings_have_ids_that_its_file_sends(
     kind: str, settings: dict[str, Any], able: bool
 ) -> None:
-    assert is_able(kind, KINDS[kind].sends_dlt(settings), None) is able
-    assert is_able(kind, KINDS[kind].sends_dlt(settings), True) is True
-    assert is_able(kind, KINDS[kind].sends_dlt(settings), False) is False
+    assert is_able(KINDS[kind].sends_dlt(settings), None) is able
+    assert is_able(KINDS[kind].sends_dlt(settings), True) is True
+    assert is_able(KINDS[kind].sends_dlt(settings), False) is False
 
 
 @pytest.mark.parametrize(
