@@ -1,4 +1,4 @@
-"""Wiring: which stage passes what to which, on every road by which messages and receipts come."""
+"""Wiring: which stage passes what to which, for messages and receipts from Celery, HTTP and SMPP."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which kinds of carrier there are: each is one object, which its own file exports."""
+"""The registry of carrier kinds: each kind's module exports one object, `KIND`, which is named here."""
 
 from collections.abc import Mapping
 
@@ -13,28 +13,27 @@ KINDS: dict[str, CarrierKind] = {
     each.KIND.name: each.KIND
     for each in (africas_talking, generic, http, infobip, simulated, smpp, termii, twilio, vonage)
 }
-#: how often a carrier's call must fit into a lease: once for the call, once to write its answers, once to spare
+#: a lease must be at least this many times `call_deadline`: for the call, for recording its results, and a reserve
 CALLS_A_LEASE = 3
 
 
 def make(name: str, kind: str, settings: Mapping[str, object], lease: float) -> Carrier:
-    """Make the carrier for claims of so many seconds; nothing is connected yet.
+    """Create a carrier for claims with a lease of `lease` seconds; it does not connect yet.
 
-    CarrierUnknown or ConfigurationError says what does not fit: also a call so long that another worker could take
-    its batch for lost.
+    CarrierUnknown: there is no such kind. ConfigurationError: a setting is invalid, or a call could outlast the lease,
+    so that another worker would treat its batch as lost.
     """
     found = KINDS.get(kind)
     if found is None:
         raise CarrierUnknown(f"carrier {name}: kind {kind} is none of {', '.join(sorted(KINDS))}")
     watched, own = balance_polling.read(name, receipt_authentication.own(found.receipts, settings))
-    if found.placement is not Placement.BOUND:  # what comes over HTTP is read without a carrier
+    if found.placement is not Placement.BOUND:  # HTTP posts are parsed without the carrier
         own = home_country.own(name, own)
     carrier = found.make(name, own)
     if watched and not isinstance(carrier, CarrierWithBalance):
         carrier.close()
         raise ConfigurationError(
-            f"carrier {name}: {balance_polling.LOW} and {balance_polling.EVERY}: kind {kind} never says what is left"
-            " to spend"
+            f"carrier {name}: {balance_polling.LOW} and {balance_polling.EVERY}: kind {kind} has no balance to query"
         )
     needed = round(carrier.call_deadline * CALLS_A_LEASE, 3)
     if needed > lease:
@@ -48,13 +47,13 @@ def make(name: str, kind: str, settings: Mapping[str, object], lease: float) -> 
 
 
 def http_receipts(kind: str) -> HttpReceipts | None:
-    """Return how this kind's receipts come over HTTP; None: they do not, or there is no such kind."""
+    """Return how carriers of this kind post receipts over HTTP; None: they do not, or the kind is unknown."""
     found = KINDS.get(kind)
     return found.receipts if found else None
 
 
 def receipt_reader(kind: str) -> ReceiptReader:
-    """Return what reads this kind's receipts; CarrierUnknown if they do not come over HTTP."""
+    """Return the parser of this kind's receipts; CarrierUnknown: the kind is unknown, or posts none over HTTP."""
     found = http_receipts(kind)
     if found is None:
         others = ", ".join(sorted(name for name, each in KINDS.items() if each.receipts))
@@ -63,12 +62,12 @@ def receipt_reader(kind: str) -> ReceiptReader:
 
 
 def placement(kind: str) -> Placement:
-    """Return which process gives carriers of this kind their messages; of a kind that is not there, one of its own."""
+    """Return which process submits the messages of carriers of this kind; OWN for an unknown kind."""
     found = KINDS.get(kind)
     return found.placement if found else Placement.OWN
 
 
 def id_settings(kind: str) -> tuple[str, ...]:
-    """Return the settings of this kind that say how ids are written, where receipts may write them otherwise."""
+    """Return the names of the settings for the formats of message ids; none where receipts use the submitted form."""
     found = KINDS.get(kind)
     return found.id_settings if found else ()

@@ -132,7 +132,7 @@ def _apply_permission(rt: Runtime, judged: Sequence[Admission], known: _Known, n
     opted_out: defaultdict[int, set[int]] = defaultdict(set)
     if asked:
         with rt.read_only() as conn:
-            for found in opt_outs.refused(conn, [_wish(judged[place], draft) for place, draft in asked]):
+            for found in opt_outs.refused(conn, [_pending_send(judged[place], draft) for place, draft in asked]):
                 place, draft = asked[found]
                 opted_out[place].add(draft.index)
     return [
@@ -141,7 +141,7 @@ def _apply_permission(rt: Runtime, judged: Sequence[Admission], known: _Known, n
     ]
 
 
-def _wish(admission: Admission, draft: Draft) -> opt_outs.PendingSend:
+def _pending_send(admission: Admission, draft: Draft) -> opt_outs.PendingSend:
     assert admission.account is not None
     return opt_outs.PendingSend(
         admission.account, draft.phone, admission.sender, str(admission.message_class), admission.skips_opt_outs
@@ -251,7 +251,7 @@ def _placed(order: Order, index: int, recipient: Recipient, number: Phone | None
 def _carrier(order: Order, routes: RouteTable, phone: str, country: str, body: str) -> str | None:
     if order.test:
         return TEST_CARRIER
-    ask = RouteQuery(phone, country, order.sender, segments.encoding(body) if routes.heeds_encoding else None)
+    ask = RouteQuery(phone, country, order.sender, segments.encoding(body) if routes.depends_on_encoding else None)
     # if all carriers that serve it are drained, its batch is held at the claim, like those accepted before the drain
     return routes.first(ask) or routes.first_if_resumed(ask)
 

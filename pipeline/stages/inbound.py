@@ -48,7 +48,7 @@ def reply(rt: Runtime) -> list[tuple[UUID, Order]]:
             return []
         kept = inbound.fresh(conn, PORTION, TIMEOUT)
         if kept:
-            _heed(rt, conn, kept)
+            _apply_keywords(rt, conn, kept)
         return [(each.id, _order(each)) for each in inbound.replies(conn, PORTION)]
 
 
@@ -78,7 +78,7 @@ def _order(reply: KeywordReply) -> Order:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
+class _ConsentState:
     """State for processing texts: read before, and changed by them."""
 
     #: destination of the text → accounts that have it as a sender, and their spellings of it
@@ -90,7 +90,7 @@ class _Scene:
     #: recent START texts, by phone
     starts: dict[str, list[Start]]
     #: opt-outs as of the texts processed so far, and when they were sent
-    standing: dict[OptOut, datetime]
+    in_force: dict[OptOut, datetime]
     #: opt-out → the keyword that it comes from
     sources: dict[OptOut, str] = field(default_factory=dict)
 
@@ -115,18 +115,18 @@ class _Scene:
         )
 
 
-def _heed(rt: Runtime, conn: Connection, kept: Sequence[KeptPart]) -> None:
+def _apply_keywords(rt: Runtime, conn: Connection, kept: Sequence[KeptPart]) -> None:
     texts = join(kept)
-    scene = _look_up(rt, conn, texts)
-    before = dict(scene.standing)
-    done = [each for text in texts for each in _do(scene, text)]
-    opt_outs.remove(conn, before.keys() - scene.standing.keys())
-    said = {each: at for each, at in scene.standing.items() if before.get(each) != at}
-    opt_outs.add(conn, ((each, scene.sources[each]) for each in said), said)
+    state = _look_up(rt, conn, texts)
+    before = dict(state.in_force)
+    done = [each for text in texts for each in _apply_keyword(state, text)]
+    opt_outs.remove(conn, before.keys() - state.in_force.keys())
+    said = {each: at for each, at in state.in_force.items() if before.get(each) != at}
+    opt_outs.add(conn, ((each, state.sources[each]) for each in said), said)
     inbound.handle(conn, done)
 
 
-def _look_up(rt: Runtime, conn: Connection, texts: Sequence[JoinedText]) -> _Scene:
+def _look_up(rt: Runtime, conn: Connection, texts: Sequence[JoinedText]) -> _ConsentState:
     found = number_owners.owners(conn, {text.sender: consent_numbers.spellings(text.sender) for text in texts})
     everyone = {account for accounts in found.values() for account in accounts}
     shared = {
@@ -139,12 +139,12 @@ def _look_up(rt: Runtime, conn: Connection, texts: Sequence[JoinedText]) -> _Sce
     starts: defaultdict[str, list[Start]] = defaultdict(list)
     for start in inbound.starts(conn, (text.phone for text in texts), BELIEVED):
         starts[start.phone].append(start)
-    return _Scene(
+    return _ConsentState(
         owners=found,
         words=_words(keywords.of(conn, everyone), everyone),
         correspondents=number_owners.correspondents(conn, shared, since, AMONG),
         starts=starts,
-        standing=opt_outs.of(conn, pairs),
+        in_force=opt_outs.of(conn, pairs),
     )
 
 
@@ -157,18 +157,18 @@ def _words(known: Sequence[Keyword], accounts: set[int]) -> dict[int | None, Voc
     return {None: Vocabulary(common)} | {account: Vocabulary([*common, *own[account]]) for account in accounts}
 
 
-def _do(scene: _Scene, text: JoinedText) -> Iterator[HandledInbound]:
+def _apply_keyword(state: _ConsentState, text: JoinedText) -> Iterator[HandledInbound]:
     """Apply a text's keyword; yield the result for each of its parts: the first has that of the whole text."""
-    account = scene.account(text)
+    account = state.account(text)
     # a text whose first part is missing has no keyword
-    meaning = scene.words[account].read(text.body) if text.has_start else KeywordMeaning(InboundAction.KEEP)
-    whom = scene.owners.get(text.sender) or {EVERYBODY: [text.sender]}
+    meaning = state.words[account].read(text.body) if text.has_start else KeywordMeaning(InboundAction.KEEP)
+    whom = state.owners.get(text.sender) or {EVERYBODY: [text.sender]}
     if account is not None:
         whom = {account: whom[account]}
     named = {owner: {consent_numbers.sender(each) for each in spelt} for owner, spelt in whom.items()}
-    changed = _change(scene, text, named, meaning)
+    changed = _change(state, text, named, meaning)
     action = _action(meaning, changed)
-    is_out = any(_concerns(each, text, named) for each in scene.standing)
+    is_out = any(_concerns(each, text, named) for each in state.in_force)
     is_replied = (changed or _asks(action, meaning, is_out)) and account is not None and _PHONE.fullmatch(text.phone)
     first = text.parts[0]
     yield HandledInbound(
@@ -196,7 +196,7 @@ def _asks(action: InboundAction, meaning: KeywordMeaning, is_out: bool) -> bool:
     return meaning.is_registered and not (action is InboundAction.STOP or (action is InboundAction.START and is_out))
 
 
-def _change(scene: _Scene, text: JoinedText, named: dict[int, set[str]], meaning: KeywordMeaning) -> bool:
+def _change(state: _ConsentState, text: JoinedText, named: dict[int, set[str]], meaning: KeywordMeaning) -> bool:
     """Add or remove opt-outs from these accounts' senders; return whether anything changed."""
     if meaning.action is InboundAction.STOP:
         said = {
@@ -205,13 +205,13 @@ def _change(scene: _Scene, text: JoinedText, named: dict[int, set[str]], meaning
             for sender in senders
             if sender  # empty: the destination of the text is not known
         }
-        return _stop(scene, {each for each in said if not scene.is_outdone(each, text.said_at)}, text, meaning)
+        return _stop(state, {each for each in said if not state.is_outdone(each, text.said_at)}, text, meaning)
     if meaning.action is not InboundAction.START:
         return False
     # STOP wins over a START of the same time
-    lifted = {each for each, at in scene.standing.items() if _concerns(each, text, named) and at < text.said_at}
+    lifted = {each for each, at in state.in_force.items() if _concerns(each, text, named) and at < text.said_at}
     for each in lifted:
-        del scene.standing[each]
+        del state.in_force[each]
     return bool(lifted)
 
 
@@ -220,9 +220,9 @@ def _concerns(each: OptOut, text: JoinedText, named: dict[int, set[str]]) -> boo
     return each.phone == text.phone and each.account in named and each.sender in ("", *named[each.account])
 
 
-def _stop(scene: _Scene, said: set[OptOut], text: JoinedText, meaning: KeywordMeaning) -> bool:
-    new = said - scene.standing.keys()
+def _stop(state: _ConsentState, said: set[OptOut], text: JoinedText, meaning: KeywordMeaning) -> bool:
+    new = said - state.in_force.keys()
     for each in said:
-        scene.standing[each] = max(text.said_at, scene.standing.get(each, text.said_at))
-        scene.sources[each] = meaning.word
+        state.in_force[each] = max(text.said_at, state.in_force.get(each, text.said_at))
+        state.sources[each] = meaning.word
     return bool(new)

@@ -113,7 +113,7 @@ def write_unknown(conn: Connection, lost: Sequence[Lost]) -> list[UUID]:
     return [id_ for (id_,) in rows]
 
 
-#: an outcome from the carrier stays unless the worker knows of an acceptance; as `unknown_outcomes.answer` does
+#: an outcome from the carrier stays unless the worker knows of an acceptance; as in `unknown_outcomes.store_answers`
 _LATE = """
 UPDATE provider_attempts AS a
 SET late_outcome = l.outcome, late_at = now(), check_at = NULL, resolved_at = NULL,

@@ -72,8 +72,8 @@ WITH lead AS MATERIALIZED (
       AND (carrier, class) = (SELECT carrier, class FROM lead) AND (SELECT sum(size) FROM named) <= %(small)s
     ORDER BY hinted_at LIMIT %(company)s FOR UPDATE SKIP LOCKED
 ), turns AS MATERIALIZED (
-    -- at a carrier with a limit each account has a turn, whoever was hinted: its codes first, then its oldest batches,
-    -- so many that they hold an equal share: small batches must bring no less than large ones
+    -- at a carrier with a limit each account has a turn, whichever batches were hinted: its codes, then its oldest
+    -- batches up to an equal share of messages, so that accounts with small batches get no less
     SELECT id FROM (
         SELECT own.id, share,
                sum(own.size) OVER (PARTITION BY account_id ORDER BY own.class <> 'otp', own.id) - own.size AS before

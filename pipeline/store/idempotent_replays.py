@@ -45,7 +45,7 @@ def alike(conn: Connection, asked: Mapping[UUID, tuple[Admission, UUID]], *, at_
     return {
         id_
         for id_, (admission, holder) in likely.items()
-        if written[holder] == _wishes(admission) and _places(earlier[holder].refusals) == _refused(admission)
+        if written[holder] == _requested(admission) and _places(earlier[holder].refusals) == _refused(admission)
     }
 
 
@@ -66,7 +66,7 @@ def _times(asked: Admission | Row[Any]) -> tuple[Any, Any]:
     return asked.send_at, asked.valid_until
 
 
-def _wishes(admission: Admission) -> dict[int, tuple[Any, ...]]:
+def _requested(admission: Admission) -> dict[int, tuple[Any, ...]]:
     return {
         each.index: (each.phone, each.country, admission.sender, each.body, each.correlation_id)
         for each in admission.drafts
@@ -81,8 +81,8 @@ def _written(conn: Connection, wanted: Mapping[UUID, Row[Any]]) -> dict[UUID, di
         "lasts": [ids.after(row.first_message, max(row.recipients - 1, 0)) for row in wanted.values()],
     }
     found: defaultdict[UUID, dict[int, tuple[Any, ...]]] = defaultdict(dict)
-    for request, message, *wish in conn.exec_driver_sql(_MESSAGES, params) if wanted else ():
-        found[request][message.int - wanted[request].first_message.int] = tuple(wish)
+    for request, message, *written_as in conn.exec_driver_sql(_MESSAGES, params) if wanted else ():
+        found[request][message.int - wanted[request].first_message.int] = tuple(written_as)
     return found
 
 

@@ -21,7 +21,7 @@ WHERE id = ANY(%(ids)b) AND carrier_ref IS NOT NULL
   AND received_at BETWEEN now() - %(late)s * interval '1 second' AND now() - %(settled)s * interval '1 second'
 """
 #: an id that other receipts use as it was given is excluded; their keys contain the original spelling
-_RESPELL = """
+_MATCH_SPELLINGS = """
 UPDATE receipts AS r SET carrier_ref = found.spelling, due_at = now()
 FROM (
     SELECT o.id, min(s.spelling) AS spelling
@@ -61,7 +61,7 @@ def match_spellings(conn: Connection, strays: Collection[ReceiptKey], now: datet
         "spellings": [each for _, each in pairs],
         "since": lowest(now - _RECENT),
     }
-    return set(conn.exec_driver_sql(_RESPELL, params).scalars())
+    return set(conn.exec_driver_sql(_MATCH_SPELLINGS, params).scalars())
 
 
 _DIFFERING = """

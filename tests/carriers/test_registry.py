@@ -69,7 +69,7 @@ def test_what_is_said_of_the_balance_is_no_setting_of_the_kind_s() -> None:
     for wrong in ({"low_balance": "20"}, {"low_balance": -1}, {"low_balance": 20, "balance_seconds": 1}):
         with pytest.raises(ConfigurationError, match=r"carrier alpha: (low_balance|balance_seconds) must be a number"):
             make("alpha", "twilio", settings | wrong, 60)
-    with pytest.raises(ConfigurationError, match="kind simulated never says what is left to spend"):
+    with pytest.raises(ConfigurationError, match="kind simulated has no balance to query"):
         make("alpha", "simulated", {"low_balance": 20}, 60)
 
 

@@ -393,7 +393,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         receipt_id_matching._STRAY,
         lambda crowd: {"ids": some(crowd)["ids"], "late": 3600, "settled": 30},
     ),
-    "respell": (receipt_id_matching._RESPELL, lambda crowd: spelt(crowd, "ids", since=crowd.firsts[0])),
+    "respell": (receipt_id_matching._MATCH_SPELLINGS, lambda crowd: spelt(crowd, "ids", since=crowd.firsts[0])),
     "carriers of strays": (receipt_id_matching._DIFFERING, lambda _: {"carriers": ["alpha"]}),
     "spoken of": (
         receipt_id_matching._NAMED_BY_RECEIPTS,

@@ -28,16 +28,16 @@ def operations(document: Callable[[], dict[str, Any]]) -> tuple[ApiOperation, ..
         # only the gateway knows where the API is mounted: under a prefix, or at the root of a host
         return reply(200, document() | {"servers": [{"url": mount or "/"}]}, _FRESH)
 
-    async def tell(context: RequestContext) -> ApiResponse:
+    async def show_document(context: RequestContext) -> ApiResponse:
         return written(context.call.mount)
 
     return (
-        ApiOperation("GET", DOCUMENT, "openapi", tell, requires_key=False),
-        ApiOperation("GET", PAGE, "docs", _show, requires_key=False),
+        ApiOperation("GET", DOCUMENT, "openapi", show_document, requires_key=False),
+        ApiOperation("GET", PAGE, "docs", _show_page, requires_key=False),
     )
 
 
-async def _show(_context: RequestContext) -> ApiResponse:
+async def _show_page(_context: RequestContext) -> ApiResponse:
     return _page()
 
 

@@ -126,7 +126,7 @@ class FailedCalls:
     async def note(self, source: str, where: str) -> bool:
         """Count a failure and delay its response as needed; return False if the connection should close instead."""
         record, now = self._record(origin_of(source)), self._clock()
-        self._tell(record, source, where, now)
+        self._log_failure(record, source, where, now)
         record.until = max(record.until, now) + 1 / PACE
         wait = min(record.until - now - FREE / PACE, LONGEST)
         if wait < _SHORTEST:
@@ -150,7 +150,7 @@ class FailedCalls:
             self._records.popitem(last=False)
         return record
 
-    def _tell(self, record: _Record, source: str, where: str, now: float) -> None:
+    def _log_failure(self, record: _Record, source: str, where: str, now: float) -> None:
         if now - self._lines_since >= QUIET:
             self._lines, self._lines_since = 0, now
         if now - record.reported_at >= QUIET and self._lines < LINES:

@@ -115,11 +115,11 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except Exception as error:  # noqa: BLE001 - instead of a traceback
-        return _tell(error, os.environ)
+        return _print_error(error, os.environ)
     return code if isinstance(code, int) else 0
 
 
-def _tell(error: Exception, environment: Mapping[str, str]) -> int:
+def _print_error(error: Exception, environment: Mapping[str, str]) -> int:
     if environment.get("POSTROAD_TRACEBACK"):
         raise error
     if isinstance(error, PostroadError) and not isinstance(error, DatabaseFault):

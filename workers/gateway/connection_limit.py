@@ -55,6 +55,6 @@ class ConnectionLimit(Generic[C]):
 
     def _one_of_most(self, newest: C) -> C:
         """Return an idle connection of the largest address, else the new one if it belongs to it, else the oldest."""
-        crowded = max(self._by_origin.values(), key=len)
-        idle = next((each for each in crowded if not each.is_busy), None)
-        return idle or (newest if newest in crowded else next(iter(crowded)))
+        largest = max(self._by_origin.values(), key=len)
+        idle = next((each for each in largest if not each.is_busy), None)
+        return idle or (newest if newest in largest else next(iter(largest)))

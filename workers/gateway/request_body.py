@@ -65,14 +65,14 @@ class RequestBody:
                 return await self._wait(largest, set_size)
         except TimeoutError:
             raise (
-                _crowded()
+                _overloaded()
                 if share and share.is_out
                 else BodyRejected(Code.MALFORMED, "the body was not received in time")
             ) from None
         except (web.RequestPayloadError, ConnectionError):
             raise BodyRejected(Code.MALFORMED, "the body violates HTTP") from None
         except Overloaded:
-            raise _crowded() from None
+            raise _overloaded() from None
 
     def _at_once(self, largest: int, set_size: Callable[[int], None]) -> bytes:
         body = self._request.content.read_nowait()
@@ -108,7 +108,7 @@ def is_encoded(request: web.BaseRequest) -> bool:
     return (bool(content - {"", "identity"}) and request.can_read_body) or transfer not in ([], ["chunked"])
 
 
-def _crowded() -> BodyRejected:
+def _overloaded() -> BodyRejected:
     return BodyRejected(Code.UNAVAILABLE, "busy; retry in a moment", wait=1.0)
 
 

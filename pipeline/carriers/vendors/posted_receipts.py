@@ -281,7 +281,7 @@ def check_token(carrier: str, settings: Mapping[str, object], posted: Posted) ->
 
 
 def has_token(carrier: str, settings: Mapping[str, object], posted: Posted) -> bool:
-    """Tell whether the URL's token authenticates a post; ReceiptForged as `prove_token`, False where it is waived."""
+    """Tell whether the URL's token authenticates a post; ReceiptForged as `check_token`, False where it is waived."""
     check_token(carrier, settings, posted)
     return bool(setting(settings, "receipt_token"))
 

@@ -118,9 +118,9 @@ def _takes(context: RequestContext, own: TelesignKeySettings, phone: str) -> tup
 
 
 async def _send(
-    context: RequestContext, wish: SenderPreference, make: Callable[[str | None], SendRequest | ApiResponse]
+    context: RequestContext, preference: SenderPreference, make: Callable[[str | None], SendRequest | ApiResponse]
 ) -> ApiResponse:
-    found = await context.submission.send_found(choose_senders, wish, make)
+    found = await context.submission.send_found(choose_senders, preference, make)
     if isinstance(found, ApiResponse):
         return found
     _, answered = found

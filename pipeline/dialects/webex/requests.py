@@ -35,7 +35,7 @@ BILLING = {API: Capacity(ucs2_part=63)}
 _CAMPAIGN = 100
 
 _NOBODY = "invalid recipients object format, no phone numbers provided."
-_CROWD = f"a maximum of {MAX_RECIPIENTS} phone numbers is allowed per request"
+_TOO_MANY = f"a maximum of {MAX_RECIPIENTS} phone numbers is allowed per request"
 
 
 def _spelled(fields: dict[str, Any]) -> dict[str, str]:
@@ -188,7 +188,7 @@ def _judge(asked: _Asked, wrong: set[str], now: datetime) -> Iterator[WebexFault
         if not asked.to:
             yield WebexFault("to", "at least one recipients object is required")
         elif sum(len(each.phone) for each in asked.to) > MAX_RECIPIENTS:
-            yield WebexFault("to", _CROWD)
+            yield WebexFault("to", _TOO_MANY)
     if not wrong & {"send_at", "schedule_at", "valid_until"}:
         yield from _judge_window(asked, now)
 
@@ -253,6 +253,6 @@ def _fault(kind: str, place: tuple[Any, ...]) -> WebexFault:
     if place[0] == "to" and len(place) > 1 and (len(place) == 2 or place[2] == "phone"):
         return WebexFault(f"to[{place[1]}].phone", _NOBODY)
     if place == ("to",) and kind == "too_long":
-        return WebexFault("to", _CROWD)
+        return WebexFault("to", _TOO_MANY)
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{str(part)[:255]}" for part in place).lstrip(".")
     return WebexFault(field, _WORDS.get(kind, "is invalid"))

@@ -110,9 +110,9 @@ class RouteTable:
         self._end = max(self._own.longest, self._common.longest) + 1
         self._knows_networks = any(is_network(line.destination) for line in lines)
         lacking = frozenset().union(*(standing.lacks for standing in snapshot.carriers.values()))
-        self._heeds_names = Capability.ALPHANUMERIC in lacking
+        self._depends_on_names = Capability.ALPHANUMERIC in lacking
         #: whether queries must have an encoding
-        self.heeds_encoding = Capability.UCS2 in lacking
+        self.depends_on_encoding = Capability.UCS2 in lacking
         self._ways: dict[tuple[str, str, str, bool, bool], _Way] = {}
         #: the same with all carriers active, built on first use
         self._resumed: RouteTable | None = None
@@ -174,8 +174,8 @@ class RouteTable:
             phone[1 : self._end],
             country,
             self._network(phone),
-            self._heeds_names and is_name(sender),
-            self.heeds_encoding and encoding is Encoding.UCS2,
+            self._depends_on_names and is_name(sender),
+            self.depends_on_encoding and encoding is Encoding.UCS2,
         )
         way = self._ways.get(key)
         if way is None:

@@ -18,12 +18,12 @@ class SenderPreference:
     phone: str = ""
 
 
-def choose_senders(rt: Runtime, wishes: Sequence[SenderPreference]) -> list[str | None]:
+def choose_senders(rt: Runtime, preferences: Sequence[SenderPreference]) -> list[str | None]:
     """Return for each preference its first sender approved in the recipient's country, else the account's, or None."""
     with rt.read_only() as conn:
-        approved = accounts.approved_senders(conn, (each.account for each in wishes))
-    countries = phones.countries(wish.phone for wish in wishes)
+        approved = accounts.approved_senders(conn, (each.account for each in preferences))
+    countries = phones.countries(preference.phone for preference in preferences)
     return [
-        senders.choose(wish.senders, approved.get(wish.account, []), country)
-        for wish, country in zip(wishes, countries, strict=True)
+        senders.choose(preference.senders, approved.get(preference.account, []), country)
+        for preference, country in zip(preferences, countries, strict=True)
     ]

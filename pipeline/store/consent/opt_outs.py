@@ -55,16 +55,16 @@ CROSS JOIN LATERAL (
 """
 
 
-def refused(conn: Connection, wishes: Sequence[PendingSend]) -> list[int]:
+def refused(conn: Connection, pending: Sequence[PendingSend]) -> list[int]:
     """Return the places (from 0) of those that an opt-out of their recipient refuses."""
-    if not wishes:
+    if not pending:
         return []
     params = {
-        "accounts": [each.account for each in wishes],
-        "phones": [consent_numbers.canonical(each.phone) for each in wishes],
-        "senders": [consent_numbers.sender(each.sender) for each in wishes],
-        "classes": [each.message_class for each in wishes],
-        "skips": [each.skips for each in wishes],
+        "accounts": [each.account for each in pending],
+        "phones": [consent_numbers.canonical(each.phone) for each in pending],
+        "senders": [consent_numbers.sender(each.sender) for each in pending],
+        "classes": [each.message_class for each in pending],
+        "skips": [each.skips for each in pending],
     }
     return [place - 1 for (place,) in conn.exec_driver_sql(_REFUSED, params)]
 

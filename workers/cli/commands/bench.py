@@ -124,10 +124,10 @@ def bench(
 
 def _summary(result: dict[str, Any]) -> Iterator[str]:
     """Yield the main figures, a line each."""
-    tellers = {"road": _road, "ceiling": _ceiling, "lane": _lane, "clock": _clock, "doors": _doors}
-    for part, tell in tellers.items():
+    summaries = {"road": _road, "ceiling": _ceiling, "lane": _lane, "clock": _clock, "doors": _doors}
+    for part, summary in summaries.items():
         if part in result:
-            first, *rest = tell(result)
+            first, *rest = summary(result)
             yield f"{part:9}{first}"
             yield from (f"{'':9}{line}" for line in rest)
     yield f"audit    {sum(result['audit'].values())} broken"

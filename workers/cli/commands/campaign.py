@@ -117,7 +117,7 @@ def send(file: Path, name: str | None, column: str | None, strict: bool, waits: 
         click.echo(as_json(_summary(sent, waited)))
     else:
         _report(sent.faults)
-        _tell(sent, waited)
+        _print_result(sent, waited)
     for words in _conflicts(sent, late, name):
         click.echo(words, err=True)
     if sent.conflict or late or (waited and waited.unfinished):
@@ -266,7 +266,7 @@ def _summary(sent: HandoverResult, waited: Waited | None) -> dict[str, Any]:
     }
 
 
-def _tell(sent: HandoverResult, waited: Waited | None) -> None:
+def _print_result(sent: HandoverResult, waited: Waited | None) -> None:
     click.echo(table(["request", "recipients"], list(sent.requests.items())))
     broken = f"; {len(sent.faults):,} malformed lines were left out" if sent.faults else ""
     click.echo(f"\n{sum(sent.requests.values()):,} of {sent.lines:,} lines sent{broken}.")

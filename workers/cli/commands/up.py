@@ -66,7 +66,7 @@ def up(logs: bool) -> int:
             local_processes.at_once(local_processes.processes(ready, played, ready.home / "simulator.jsonl")),
             timeouts=local_processes.ALL_AT_ONCE,
             logs=ready.home / "logs" if logs else None,
-            when_up=lambda: _tell(ready, servers, keys),
+            when_up=lambda: _print_services(ready, servers, keys),
             watch=servers.watch().look,
         )
 
@@ -100,7 +100,9 @@ def _with_secrets(given: Settings, servers: development.EmbeddedServers) -> Sett
     )
 
 
-def _tell(ready: Settings, servers: development.EmbeddedServers, keys: Mapping[str, demo_keys.Credentials]) -> None:
+def _print_services(
+    ready: Settings, servers: development.EmbeddedServers, keys: Mapping[str, demo_keys.Credentials]
+) -> None:
     """Print what runs where. Passwords and keys are printed to a terminal only; a log gets the names of their files."""
     user, _, password = ready.flower_basic_auth.get_secret_value().partition(":")
     kept_in = _short(servers.home / "kept.json")
@@ -118,10 +120,10 @@ def _tell(ready: Settings, servers: development.EmbeddedServers, keys: Mapping[s
         "stop": "Ctrl-C",
     }
     click.echo(f"\nPostroad is up.\n\n{pairs(places)}\n")
-    _tell_apis(ready, keys)
+    _print_apis(ready, keys)
 
 
-def _tell_apis(ready: Settings, keys: Mapping[str, demo_keys.Credentials]) -> None:
+def _print_apis(ready: Settings, keys: Mapping[str, demo_keys.Credentials]) -> None:
     """Print the APIs' URLs, with a command for each that sends a test message."""
     url = demo_sandbox.gateway_url(ready)
     click.echo("The APIs, each with a test key of the account demo (its messages go to no real carrier):\n")

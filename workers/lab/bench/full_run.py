@@ -18,25 +18,25 @@ from workers.lab.bench.setup import BULK, BenchSetup, setup, value
 _WINDOW = 50
 
 
-def run(plan: BenchPlan, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
-    """Measure the plan's parts; `tell` gets the name of each as it starts. `ceiling` needs the rows of `road`."""
+def run(plan: BenchPlan, on_start: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
+    """Measure the plan's parts; `on_start` gets the name of each as it starts. `ceiling` needs the rows of `road`."""
     with ExitStack() as stack:
-        tell("servers")
+        on_start("servers")
         made = stack.enter_context(setup())
         result: dict[str, Any] = {"machine": _machine(made)}
         simulators = _carriers(made, plan, stack)
         if {"road", "ceiling"} & set(plan.parts):
-            tell("road")
+            on_start("road")
             result["road"] = end_to_end.measure(made, plan, simulators)
         if "ceiling" in plan.parts:
-            tell("ceiling")
+            on_start("ceiling")
             result["ceiling"] = ceiling.measure(made, plan)
             result["road"]["share_of_ceiling"] = _shares(result)
         if {"lane", "doors"} & set(plan.parts):
-            _beside_workers(made, plan, simulators, result, tell)
+            _beside_workers(made, plan, simulators, result, on_start)
         result["audit"] = _audit(made)
         if "clock" in plan.parts:
-            tell("clock")
+            on_start("clock")
             result["clock"] = clock.measure(made, plan)
         return result
 
@@ -46,14 +46,14 @@ def _beside_workers(
     plan: BenchPlan,
     simulators: Sequence[BenchProcess],
     result: dict[str, Any],
-    tell: Callable[[str], object],
+    on_start: Callable[[str], object],
 ) -> None:
     """Measure the parts that share the same workers and producers."""
     with workers(made, plan.children) as running, producers(2) as pool:
         processes = [*running, *simulators]
         for name, part in (("lane", otp_latency.measure), ("doors", apis.measure)):
             if name in plan.parts:
-                tell(name)
+                on_start(name)
                 result[name] = part(made, plan, processes, pool)
 
 

@@ -65,10 +65,12 @@ def processes(settings: Settings, played: Path, log: Path | None = None) -> list
     ]
 
 
-def at_once(processes: Sequence[ChildProcess], tell: Callable[[str], object] = lambda _: None) -> list[ChildProcess]:
+def at_once(
+    processes: Sequence[ChildProcess], on_ready: Callable[[str], object] = lambda _: None
+) -> list[ChildProcess]:
     """Return the processes so that they start concurrently, in half of the time; the last is ready when all are.
 
-    Only the first, the simulator, is waited for: messages need carriers. `tell` gets each name that becomes ready.
+    Only the first, the simulator, is waited for: messages need carriers. `on_ready` gets each name that becomes ready.
     """
     first, *rest = processes
     waited_for = {each.name: each.ready for each in rest if each.ready}
@@ -76,7 +78,7 @@ def at_once(processes: Sequence[ChildProcess], tell: Callable[[str], object] = l
     def ready() -> bool:
         for name, looks in list(waited_for.items()):
             if looks():
-                tell(name)
+                on_ready(name)
                 del waited_for[name]
         return not waited_for
 

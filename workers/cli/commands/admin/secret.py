@@ -39,7 +39,7 @@ def rotate(json_: bool) -> None:
         click.echo(as_json({"resealed": dict(done.resealed), "behind": done.behind}))
         return
     click.echo("encrypted again: " + ", ".join(f"{count} of {name}" for name, count in done.resealed.items()))
-    _tell(done.behind, replaced)
+    _print_status(done.behind, replaced)
 
 
 @secret.command()
@@ -51,11 +51,11 @@ def status(json_: bool) -> int:
     if json_:
         click.echo(as_json(behind))
     else:
-        _tell(behind, replaced)
+        _print_status(behind, replaced)
     return 1 if behind else 0
 
 
-def _tell(behind: list[dict[str, Any]], replaced: bool) -> None:
+def _print_status(behind: list[dict[str, Any]], replaced: bool) -> None:
     """Print which keys are left; `replaced`: an old secret key is set."""
     if not behind:
         word = ": POSTROAD_SECRET_KEY_OLD can be removed" if replaced else ""
