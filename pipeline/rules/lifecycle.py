@@ -5,7 +5,7 @@ resent. The permitted states are those that `MOVES` lead to: the audit derives i
 `pipeline.transitions` makes no other moves.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -182,3 +182,14 @@ _WEIGHT = {ReceiptVerdict.PENDING: 0, ReceiptVerdict.FAILED: 1, ReceiptVerdict.D
 def outweighs(verdict: ReceiptVerdict, other: ReceiptVerdict | None) -> bool:
     """Tell whether a verdict takes precedence over another one received earlier or later; None: there is no other."""
     return other is None or _WEIGHT[verdict] > _WEIGHT[other]
+
+
+def verdict_of_parts(verdicts: Collection[ReceiptVerdict | None], of: int) -> ReceiptVerdict | None:
+    """Return the verdict of a message sent in `of` parts: failed if any part failed, delivered when all parts are.
+
+    `verdicts`: of its parts so far; None: not known yet.
+    """
+    if ReceiptVerdict.FAILED in verdicts:
+        return ReceiptVerdict.FAILED
+    delivered = sum(each is ReceiptVerdict.DELIVERED for each in verdicts)
+    return ReceiptVerdict.DELIVERED if delivered == of else None

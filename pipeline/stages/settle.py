@@ -9,11 +9,11 @@ from uuid import UUID
 
 from pipeline.rules.lifecycle import outweighs
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import ledger, message_parts, messages, receipts
-from pipeline.store.message_parts import JudgedParts
+from pipeline.store import ledger, messages, receipts
 from pipeline.store.receipt_id_matching import match_spellings
 from pipeline.store.receipts import Matched, ReceiptKey
-from pipeline.transitions import final_statuses
+from pipeline.transitions import final_statuses, part_verdicts
+from pipeline.transitions.part_verdicts import JudgedParts
 from schema.carriage import Receipt
 from schema.vocabulary import Code, ReceiptState, ReceiptVerdict
 
@@ -78,7 +78,7 @@ def _apply(rt: Runtime, conn: Connection, words: Sequence[Matched]) -> _Done:
     final = [each for each in words if each.verdict is not ReceiptVerdict.PENDING]
     said, first = _of_wholes(final)
     of_parts = [each for each in final if each.is_part]
-    judged = message_parts.judge(conn, of_parts)
+    judged = part_verdicts.judge(conn, of_parts)
     for message, verdict in _of_parts(judged, of_parts):
         if outweighs(verdict, said.get(message)):
             said[message] = verdict

@@ -5,7 +5,17 @@ from collections.abc import Hashable, Mapping
 import pytest
 
 from pipeline.rules.consent import send_permission
-from pipeline.rules.lifecycle import BATCH_MOVES, FAIL, FINAL, MESSAGE_MOVES, MOVES, REJECT, STATES, outweighs
+from pipeline.rules.lifecycle import (
+    BATCH_MOVES,
+    FAIL,
+    FINAL,
+    MESSAGE_MOVES,
+    MOVES,
+    REJECT,
+    STATES,
+    outweighs,
+    verdict_of_parts,
+)
 from schema.vocabulary import BatchStatus, Code, Money, Outcome, ReceiptVerdict, Status
 
 #: what the public is told while the batch is on its way: no message has it of its own
@@ -95,3 +105,24 @@ def test_every_code_of_the_checks_at_claim_may_reject_a_message_and_fail_one() -
 
     assert codes == REJECT.codes
     assert codes <= FAIL.codes
+
+
+DELIVERED, FAILED, PENDING = ReceiptVerdict.DELIVERED, ReceiptVerdict.FAILED, ReceiptVerdict.PENDING
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "of", "whole"),
+    [
+        ([DELIVERED, DELIVERED], 2, DELIVERED),
+        ([DELIVERED, None], 2, None),
+        ([DELIVERED, PENDING], 2, None),
+        ([DELIVERED, FAILED], 2, FAILED),
+        ([None, FAILED], 2, FAILED),
+        # a carrier gave the reference of the third part to another message since
+        ([DELIVERED, DELIVERED], 3, None),
+    ],
+)
+def test_a_message_in_parts_fails_with_any_of_them_and_is_delivered_when_all_are(
+    verdicts: list[ReceiptVerdict | None], of: int, whole: ReceiptVerdict | None
+) -> None:
+    assert verdict_of_parts(verdicts, of) is whole

@@ -369,7 +369,6 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
             {"refs": reports(crowd)["carrier_refs"]} | reports(crowd, verdicts=["delivered"] * 160, codes=["0"] * 160)
         ),
     ),
-    "whole of its parts": (message_parts._WHOLE, lambda crowd: {"messages": some(crowd)["ids"]}),
     "sent": (resendable._SENT, lambda crowd: {"ids": some(crowd)["ids"]}),
     "untaken": (messages._UNTAKEN, spans),
     "doubts due": (store_unknown._DUE, lambda _: {"limit": 500}),

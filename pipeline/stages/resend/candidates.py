@@ -7,10 +7,10 @@ from uuid import UUID
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.resend import unknown_outcomes
 from pipeline.stages.resend.next_carrier import resend
-from pipeline.store import advisory_locks, ledger, message_parts, missing_receipts, receipts, resendable
+from pipeline.store import advisory_locks, ledger, missing_receipts, receipts, resendable
 from pipeline.store.receipt_id_matching import match_spellings
 from pipeline.store.receipts import Matched
-from pipeline.transitions import final_statuses
+from pipeline.transitions import final_statuses, part_verdicts
 from schema.message import Hint
 from schema.vocabulary import Code, ReceiptState, ResendReason
 
@@ -79,7 +79,7 @@ def _failures(rt: Runtime, conn: Connection) -> _Part:
     respelt = match_spellings(conn, [each.receipt for each in found if each.message is None], now)
     waiting = [each.receipt for each in found if each.waits and each.receipt not in respelt]
     receipts.postpone(conn, waiting, rt.settings.orphan_hours)
-    message_parts.judge(conn, [each for each in known if each.is_part])
+    part_verdicts.judge(conn, [each for each in known if each.is_part])
     those = resendable.of(conn, sorted({each.message for each in known if each.message and each.is_latest}))
     resent = resend(rt, conn, those, ResendReason.UNDELIVERED)
     undelivered = final_statuses.fail_sent(conn, now, [each.id for each in resent.left], Code.UNDELIVERED)
