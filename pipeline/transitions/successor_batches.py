@@ -83,7 +83,10 @@ def successor(
 
 
 def write(conn: Connection, now: datetime, first: UUID, successors: Sequence[Successor]) -> list[Hint]:
-    """Write batches, with ids from `first` on, and move their messages there; return hints of those deliverable now."""
+    """Write batches, with ids from `first` on, and move their messages there; return hints of those deliverable now.
+
+    `now`: the database's time, by which hints are repeated.
+    """
     if not successors:
         return []
     made = [replace(each.batch, id=ids.after(first, place)) for place, each in enumerate(successors)]

@@ -113,14 +113,14 @@ def _carry(rt: Runtime, run: _Run) -> list[Hint]:
     if carrier and run.pace:
         run.state = _wait(rt, run, run.portion)
     while True:
-        until = time.monotonic() + rt.settings.lease_seconds * _TRIED_FOR
+        until, sent_at = time.monotonic() + rt.settings.lease_seconds * _TRIED_FOR, rt.now()
         sent = run.portion.of(run.state.open) if carrier else NOTHING
         answers = _send(carrier, [parcel for _, parcel in sent.members], run.pages.notes(run.portion, sent))
         goes_on = _noted(rt, run, sent, answers, at_once=is_probe) and carrier is not None
         following, left = _following(rt, run) if goes_on else (None, set())
         waits, marked = _marked(rt, run, following)
-        marked_at = run.state.at or rt.now()
-        entry = PortionResult(sent, answers, marked_at, run.reached, run.pauses, marked, following is None, left)
+        marked_at, is_last = run.state.at or sent_at, following is None
+        entry = PortionResult(sent, answers, marked_at, sent_at, run.reached, run.pauses, marked, is_last, left)
         run.state, hints = _put_down(rt, run, entry, until)
         run.pages.turn()
         if following is None:
@@ -230,16 +230,18 @@ def _put_down(rt: Runtime, run: _Run, entry: PortionResult, until: float) -> tup
 
 def _write(rt: Runtime, conn: Connection, run: _Run, entry: PortionResult, state: LeaseState) -> list[Hint]:
     """Write a portion's result, and with the last one the end of the run; return the batches to hint."""
+    now = rt.now()
     released = record(rt, conn, entry, state)
     if not entry.is_last:
-        ledger.release(conn, released, entry.marked_at)
+        ledger.release(conn, released, now)
         return []
-    ours, at = [claim for claim in run.claims if claim.span.batch in state.ours], state.at or entry.marked_at
-    hints, failed = finish(rt, conn, [claim for claim in ours if claim.span.batch not in entry.left], entry, at)
+    ours, clock = [claim for claim in run.claims if claim.span.batch in state.ours], state.at or entry.marked_at
+    finished = [claim for claim in ours if claim.span.batch not in entry.left]
+    hints, failed = finish(rt, conn, now, finished, entry, clock=clock)
     if left := [claim for claim in ours if claim.span.batch in entry.left]:
-        failed += put_aside(rt, conn, left, entry.pauses, at)
+        failed += put_aside(rt, conn, now, left, entry.pauses, clock=clock)
         hints += batch_claims.give_back(conn, [claim.span.batch for claim in left])
-    ledger.release(conn, released + failed, at)
+    ledger.release(conn, released + failed, now)
     return hints
 
 

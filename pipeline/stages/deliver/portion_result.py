@@ -26,7 +26,10 @@ class PortionResult:
 
     sent: Portion
     outcomes: Sequence[Attempt]
+    #: by the database's clock, with which other hosts compare attempts
     marked_at: datetime
+    #: by the host's clock: the time of statuses, events and captured money
+    sent_at: datetime
     #: batch → the last of its messages that was tried
     reached: Mapping[UUID, UUID | None]
     #: message → after how long its carrier asked to retry it
@@ -51,12 +54,12 @@ def record(rt: Runtime, conn: Connection, entry: PortionResult, state: LeaseStat
 
     For batches whose fence is outdated only the `late_*` columns of their attempts are written.
     """
-    trials, at = entry.trials(), entry.marked_at
+    trials = entry.trials()
     ours = trials
     if not state.ours.issuperset(entry.sent.last()):
         attempts.keep_late(conn, [trial for trial in trials if trial.batch not in state.ours])
         ours = [trial for trial in trials if trial.batch in state.ours]
-    attempts.write(conn, ours, at)
+    attempts.write(conn, ours, entry.marked_at)
     message_parts.write(
         conn,
         [
@@ -67,7 +70,7 @@ def record(rt: Runtime, conn: Connection, entry: PortionResult, state: LeaseStat
     )
     resent = {claim.span.batch for claim, _ in entry.sent.members if claim.again}
     subscribing = {claim.span.batch for claim, _ in entry.sent.members if claim.subscribes}
-    released = attempt_results.apply(conn, at, ours, resent, subscribing)
+    released = attempt_results.apply(conn, entry.sent_at, ours, resent, subscribing)
     _play_test_messages(
         rt, conn, entry, {trial.attempt.ref for trial in ours if trial.attempt.outcome is Outcome.ACCEPTED}
     )

@@ -16,7 +16,7 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.portion_result import PortionResult, record
 from pipeline.stages.deliver.portions import NOTHING, Portion
 from pipeline.stages.deliver.regroup import put_aside, set_apart
-from pipeline.store import batch_claims, ledger, lost_batches, message_parts
+from pipeline.store import batch_claims, batches, ledger, lost_batches, message_parts
 from pipeline.store.batch_claims import Claim, LeaseState
 from pipeline.store.ledger import Moved
 from pipeline.store.lost_batches import DeadWorkersBatch, Settled
@@ -137,19 +137,19 @@ def _book(account: _Account, claim: Claim, parcel: Parcel, state: State | None) 
 
 def _write(rt: Runtime, conn: Connection, held: list[DeadWorkersBatch], account: _Account) -> list[Hint]:
     """Write the batches' results as their worker would have, and park poison batches; return the batches to hint."""
-    now = rt.now()
+    now, clock = rt.now(), batches.clock(conn)
     claims = [each.claim for each in held]
-    batches = {claim.span.batch for claim in claims}
-    at: datetime = max((each.marked_at for each in held if each.in_hand and each.marked_at), default=now)
+    ours = {claim.span.batch for claim in claims}
+    at: datetime = max((each.marked_at for each in held if each.in_hand and each.marked_at), default=clock)
     pauses = {
         attempt.ref: pause
         for (claim, _), attempt in zip(account.members, account.attempts, strict=True)
         if (pause := outcomes.pause(attempt, claim.attempt))
     }
-    entry = PortionResult(Portion(account.members), account.attempts, at, {}, pauses, NOTHING, True, batches)
-    released = record(rt, conn, entry, LeaseState(batches, set(), at))
-    released += put_aside(rt, conn, claims, pauses, now)
-    hints = set_apart(rt, conn, claims, account.passed, now)
+    entry = PortionResult(Portion(account.members), account.attempts, at, at, {}, pauses, NOTHING, True, ours)
+    released = record(rt, conn, entry, LeaseState(ours, set(), at))
+    released += put_aside(rt, conn, now, claims, pauses, clock=clock)
+    hints = set_apart(rt, conn, claims, account.passed, clock)
     released += _let_go(rt, conn, held, account, hints, now)
     ledger.release(conn, released, now)
     return hints

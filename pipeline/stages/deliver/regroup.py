@@ -27,19 +27,20 @@ from schema.vocabulary import CarrierState, Code, Outcome, ResendReason
 
 
 def finish(
-    rt: Runtime, conn: Connection, claims: Sequence[Claim], entry: PortionResult, now: datetime
+    rt: Runtime, conn: Connection, now: datetime, claims: Sequence[Claim], entry: PortionResult, *, clock: datetime
 ) -> tuple[list[Hint], list[Moved]]:
-    """Close batches and regroup what their carrier did not accept; return batches to hint and money to release."""
+    """Close batches and regroup what their carrier did not accept; return batches to hint and money to release.
+
+    `clock`: the database's time, by which batches are due and expire.
+    """
     remainders, over = _remainders(conn, claims, entry.reached)
     these = [claim for claim in claims if claim.span.batch in remainders]
     choices = _choices(rt, conn, these)
     fit = _fit(rt, conn, these)
-    plans = {
-        claim.span.batch: _plan(
-            claim, remainders[claim.span.batch], None if claim.test else choices[claim.account], entry.pauses, now, fit
-        )
-        for claim in these
-    }
+    plans = {}
+    for claim in these:
+        batch, choice = claim.span.batch, None if claim.test else choices[claim.account]
+        plans[batch] = _plan(claim, remainders[batch], choice, entry.pauses, clock, fit)
     kept = {claim.span.batch for claim in these if _stays(claim, plans[claim.span.batch])}
     batch_claims.finish(conn, [claim.span.batch for claim in claims if claim.span.batch not in kept])
     holds.keep(conn, sorted(kept))
@@ -48,11 +49,11 @@ def finish(
     for claim in these:
         if claim.span.batch not in kept:
             plan, choice = plans[claim.span.batch], None if claim.test else choices[claim.account]
-            successors += _successors(rt, conn, claim, plan, choice, now)
+            successors += _successors(rt, conn, claim, plan, choice, clock)
             ends += [_end(claim, those, code) for code, those in plan.failed.items()]
     ends += (_end(claim, members, Code.CARRIER_REFUSED) for claim in claims if (members := over.get(claim.span.batch)))
     _lock_resent(conn, successors, ends)
-    hints = successor_batches.write(conn, now, rt.new_ids(), successors)
+    hints = successor_batches.write(conn, clock, rt.new_ids(), successors)
     return hints, final_statuses.end(conn, now, ends)
 
 
@@ -119,11 +120,17 @@ def _stays(claim: Claim, plan: FailoverPlan) -> bool:
 
 
 def put_aside(
-    rt: Runtime, conn: Connection, claims: Sequence[Claim], pauses: Mapping[UUID, timedelta], now: datetime
+    rt: Runtime,
+    conn: Connection,
+    now: datetime,
+    claims: Sequence[Claim],
+    pauses: Mapping[UUID, timedelta],
+    *,
+    clock: datetime,
 ) -> list[Moved]:
     """Move messages that the carrier asked to retry later out of batches that are given back, into waiting batches.
 
-    Return the money to release of those that expire before that.
+    Return the money to release of those that expire before that. `clock`: as in `finish`.
     """
     if not pauses:
         return []
@@ -133,11 +140,11 @@ def put_aside(
     successors: list[Successor] = []
     ends: list[End] = []
     for claim in (each for each in claims if each.span.batch in own):
-        later, expired = failover.wait(_state(claim), own[claim.span.batch], now)
-        successors += [successor(claim, to, members, now) for to, members in later.items()]
+        later, expired = failover.wait(_state(claim), own[claim.span.batch], clock)
+        successors += [successor(claim, to, members, clock) for to, members in later.items()]
         ends.append(_end(claim, expired, Code.EXPIRED))
     _lock_resent(conn, successors, ends)
-    successor_batches.write(conn, now, rt.new_ids(), successors)
+    successor_batches.write(conn, clock, rt.new_ids(), successors)
     return final_statuses.end(conn, now, ends)
 
 
