@@ -166,17 +166,17 @@ class Runtime:
         """Return this process's carrier of this name, created anew when its settings have changed."""
         settings = self.unsealed(settings)
         stamp = json.dumps([kind, settings], sort_keys=True)
-        known = self._carriers.get(name)
-        if known and known[0] == stamp:
-            return known[1]
+        made_of, known = self._carriers.get(name, ("", None))
+        if known and made_of == stamp:
+            return known
         with self._making:
-            known = self._carriers.get(name)
-            if known and known[0] == stamp:
-                return known[1]
+            made_of, known = self._carriers.get(name, ("", None))
+            if known and made_of == stamp:
+                return known
             carrier = registry.make(name, kind, settings, self.settings.lease_seconds)
             self._carriers[name] = (stamp, carrier)
         if known:
-            known[1].close()
+            known.close()
         return carrier
 
     def sealed(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -88,4 +88,4 @@ def _ask(asked: Future[list[str]], host: str, port: int) -> None:
     except Exception as error:  # noqa: BLE001 - passed on to the waiters
         asked.set_exception(error)
     else:
-        asked.set_result([str(each[4][0]) for each in found])
+        asked.set_result([str(host) for *_, (host, *_) in found])

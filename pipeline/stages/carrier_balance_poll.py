@@ -33,7 +33,7 @@ class BalancePoller:
         with rt.read_only() as conn:
             row = next((row for row in carriers.all_of(conn) if row.name == self._name), None)
         row = row and replace(row, settings=rt.unsealed(row.settings))
-        watched = balance_polling.read(row.name, row.settings)[0] if row else None
+        watched, _ = balance_polling.read(row.name, row.settings) if row else (None, None)
         if row and watched and time.monotonic() - self._asked_at >= watched.seconds:
             self._asked_at = time.monotonic()
             poll_balance(rt, row, watched)
@@ -44,21 +44,21 @@ def poll_balance(rt: Runtime, row: CarrierRow, watched: BalancePolling) -> None:
 
     The query has a connection of its own, so that it does not delay messages, nor they the query.
     """
-    said = _ask(rt, row)
-    spelt = carrier_balances.spell(*said) if said else None
-    if said is None or spelt is None:
+    balance, currency = _ask(rt, row) or (None, "")
+    spelt = None if balance is None else carrier_balances.spell(balance, currency)
+    if balance is None or spelt is None:
         log.warning("carrier %s does not say what is left to spend with it", row.name)
         return
     with rt.begin() as conn:
         before = carriers.lock(conn, row.name)
         if before is None:
             return
-        after = carrier_balances.state(said[0], watched.low, *before)
+        state, reason = carrier_balances.state(balance, watched.low, *before)
         carriers.set_balance(conn, row.name, spelt)
-        if after != before:
-            carriers.set_state(conn, row.name, *after)
-    if after != before:
-        log.warning("carrier %s is %s: %s is left to spend with it", row.name, after[0], spelt)
+        if (state, reason) != before:
+            carriers.set_state(conn, row.name, state, reason)
+    if (state, reason) != before:
+        log.warning("carrier %s is %s: %s is left to spend with it", row.name, state, spelt)
 
 
 def _ask(rt: Runtime, row: CarrierRow) -> tuple[Decimal, str] | None:

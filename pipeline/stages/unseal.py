@@ -48,8 +48,10 @@ class Unsealer:
 
     def _key(self, rt: Runtime, key: str) -> tuple[str, ProducerKey] | None:
         known = self._known.get(key)
-        if known and time.monotonic() - known[0] < _FRESH:
-            return known[1:]
+        if known:
+            read_at, account, secret = known
+            if time.monotonic() - read_at < _FRESH:
+                return account, secret
         with rt.begin() as conn:
             found = producer_keys.find(conn, key)
         if found is None:
@@ -70,7 +72,10 @@ def own_key(rt: Runtime, account: str) -> str | None:
     """
     with rt.begin() as conn:
         found = producer_keys.latest(conn, account)
-    return str(ProducerKey(found[0], rt.vault.open(PURPOSE, found[1]))) if found else None
+    if found is None:
+        return None
+    key, content = found
+    return str(ProducerKey(key, rt.vault.open(PURPOSE, content)))
 
 
 def _refusal(words: str) -> Refusal:

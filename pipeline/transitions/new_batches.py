@@ -24,7 +24,7 @@ def admit(conn: Connection, clock: datetime, packed: Iterable[PackedBatch]) -> N
     for load in packed:
         batch = load.batch.id
         rows = zip(load.ids, load.members, strict=True)
-        messages.write(conn, (_row(id_, batch, *member, member[1].body) for id_, member in rows))
+        messages.write(conn, (_row(id_, batch, admission, draft, draft.body) for id_, (admission, draft) in rows))
         made.append(load.batch)
     if made:
         batches.write(conn, made, hinted_at=clock)

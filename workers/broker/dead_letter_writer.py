@@ -76,7 +76,7 @@ class DeadLetterWriter:
 
     def _written(self, batch: list[tuple[float, DeadLetter]], ok: bool) -> None:
         now = time.monotonic()
-        left = [] if ok else [each for each in batch if each[0] > now]
+        left = [] if ok else [(until, letter) for until, letter in batch if until > now]
         if not ok and len(left) < len(batch):
             log.error("%d rejected messages could not be kept", len(batch) - len(left))
         with self._lock:

@@ -76,7 +76,7 @@ class Lazy(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of subcommands from the table above, without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items() if _exists(name)])
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -131,7 +131,8 @@ def _print_error(error: Exception, environment: Mapping[str, str]) -> int:
 
 
 def _module(name: str) -> str:
-    return f"workers.cli.commands.{COMMANDS[name][0]}"
+    module, _ = COMMANDS[name]
+    return f"workers.cli.commands.{module}"
 
 
 def _exists(name: str) -> bool:

@@ -75,7 +75,7 @@ class MicroBatch(Generic[T, R]):
     def _take(self) -> list[_Waiter[T, R]]:
         count, places = 0, 0
         # a caller that timed out got an error: none of its items may be processed, so drop them
-        self._waiting = [waiter for waiter in self._waiting if not waiter[1].done()]
+        self._waiting = [(some, done) for some, done in self._waiting if not done.done()]
         for some, _ in self._waiting:
             if places and count + len(some) > self._most:
                 break

@@ -180,7 +180,8 @@ class _AddressCheck:
     def open(self, info: tuple[Any, ...]) -> socket.socket:
         """Return a socket for an address that is about to be connected."""
         family, kind, protocol, _, address = info
-        self.check(address[0], address[1])
+        host, port, *_ = address
+        self.check(host, port)
         return socket.socket(family, kind, protocol)
 
 
@@ -200,18 +201,18 @@ class _CheckedResolver(AbstractResolver):
         found = await loop.run_in_executor(
             self._threads, lambda: self._lookup(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
         )
-        for _, _, _, _, address in found:
-            self._address_check.check(address[0], port)
+        for *_, (address, *_) in found:
+            self._address_check.check(address, port)
         return [
             ResolveResult(
                 hostname=host,
-                host=address[0],
+                host=address,
                 port=port,
                 family=each,
                 proto=protocol,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
-            for each, _, protocol, _, address in found
+            for each, _, protocol, _, (address, *_) in found
         ]
 
     async def close(self) -> None:

@@ -119,7 +119,7 @@ class DeliverSmHandler:
         if len(batch) > 1:  # one frame may be the cause: store them one by one
             half = len(batch) // 2
             return self._keep(listener, batch[:half], late) + self._keep(listener, batch[half:], [])
-        listener(CarrierEvents([], [], late, [self._dead(batch[0][1], "not_storable")]))
+        listener(CarrierEvents([], [], late, [self._dead(frame, "not_storable") for _, frame, _ in batch]))
         return [False]
 
     def _read_all(self, batch: Sequence[_Received], late: list[Attempt]) -> tuple[CarrierEvents, list[bool]]:
@@ -138,7 +138,8 @@ class DeliverSmHandler:
                 is_read[place] = False
             else:
                 events.receipts.extend(piece.receipts)
-                named = [self._repetitions.name(each, session, frame[2], at) for each in piece.inbound]
+                _, _, sequence, _ = frame
+                named = [self._repetitions.name(each, session, sequence, at) for each in piece.inbound]
                 self._named += [(session, each.key) for each in named]
                 events.inbound.extend(named)
                 events.suspects.extend(piece.suspects)

@@ -80,6 +80,7 @@ class Session(asyncio.Protocol):
         self.leaving = False
         #: a request timed out and nothing was received since: no further request is sent until something is
         self._doubtful = False
+        #: the open bind: its response's command, its sequence number, and what its response says
         self._bind: tuple[int, int, asyncio.Future[SubmitFault | None]] | None = None
         self._code = ""
         self._events = 0
@@ -272,7 +273,8 @@ class Session(asyncio.Protocol):
         command, status, sequence, body = frame
         nack = command == CommandId.GENERIC_NACK
         if self._bind and (nack or command in _BIND_RESPS):
-            self._handle_bind_resp(frame, *self._bind[:2])
+            response, number, _ = self._bind
+            self._handle_bind_resp(frame, response, number)
             return
         request = self._open.get(sequence)
         if request and (nack or command == request.command | RESPONSE):
@@ -307,8 +309,10 @@ class Session(asyncio.Protocol):
         self._answer_bind(SubmitFault(code, written=False) if status or nack else None)
 
     def _answer_bind(self, fault: SubmitFault | None) -> None:
-        if self._bind and not self._bind[2].done():
-            self._bind[2].set_result(fault)
+        if self._bind:
+            _, _, answered = self._bind
+            if not answered.done():
+                answered.set_result(fault)
         self._bind = None
 
     def _depart(self) -> None:

@@ -104,10 +104,11 @@ class SubmitWriter:
         ]
 
     def _validity_of(self, until: datetime | None, now: datetime) -> bytes:
-        reported = self._reported
-        if reported[1] is not now or reported[0] != until:
-            self._reported = reported = until, now, smpp_times.validity(self._validity, until, now)
-        return reported[2]
+        reported_until, reported_at, validity = self._reported
+        if reported_at is not now or reported_until != until:
+            validity = smpp_times.validity(self._validity, until, now)
+            self._reported = until, now, validity
+        return validity
 
     def _source(self, sender: str) -> bytes:
         if self._empty_source:

@@ -85,7 +85,7 @@ class Throttling:
         """Remove and return the waiting requests of a call."""
         found = [request for *_, request in self._heap if request.call is call]
         if found:
-            self._heap = [each for each in self._heap if each[2].call is not call]
+            self._heap = [(at, count, request) for at, count, request in self._heap if request.call is not call]
             heapify(self._heap)
         return found
 
@@ -105,7 +105,8 @@ class Throttling:
         due: list[Request] = []
         edge = self._loop.time() + EARLY
         while self._heap and self._heap[0][0] <= edge:
-            due.append(heappop(self._heap)[2])
+            _, _, request = heappop(self._heap)
+            due.append(request)
         self._set_timer()
         # one-time codes first
         self._give(sorted(due, key=lambda request: not request.call.is_urgent))

@@ -195,7 +195,8 @@ def write(head: bytes, service: str, called: tuple[str, str] | None, parcel: Par
     fields = {"To": parcel.to, "Body": parcel.body}
     fields |= {"MessagingServiceSid": service} if service else {"From": e164(parcel.sender)}
     if called:
-        fields["StatusCallback"] = f"{called[0]}{parcel.ref}{called[1]}"
+        before, after = called
+        fields["StatusCallback"] = f"{before}{parcel.ref}{after}"
     if seconds := seconds_left(parcel, now, *VALIDITY):
         fields["ValidityPeriod"] = str(seconds)
     return form(head, fields)

@@ -83,7 +83,7 @@ def error(refusal: Refusal) -> dict[str, Any]:
 def refuse(_call: ApiRequest, refusals: Sequence[Refusal], wait: float = 0.0) -> ApiResponse:
     """Return the error response for the first of these refusals; the vendor reports one at a time."""
     first = refusals[0]
-    status = ERRORS[first.code][0]
+    status, _, _ = ERRORS[first.code]
     headers = {"Retry-After": str(max(1, math.ceil(min(wait, 3600.0))))} if status in (429, 503) else None
     return reply(status, {"error": error(first)}, headers)
 

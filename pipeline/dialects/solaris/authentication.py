@@ -55,7 +55,10 @@ def find_handle(call: ApiRequest, vault: Vault) -> str | ApiResponse:
     if token is None:
         return answer(call, [SolarisFault(INVALID_TOKEN if call.headers.get("authorization") else TOKEN_REQUIRED)])
     found = _read(token, vault)
-    return found[0] if found else answer(call, [SolarisFault(INVALID_TOKEN)])
+    if found is None:
+        return answer(call, [SolarisFault(INVALID_TOKEN)])
+    partner, _ = found
+    return partner
 
 
 def verify(call: ApiRequest, key: ApiKey, vault: Vault, now: datetime) -> ApiResponse | None:
@@ -67,8 +70,11 @@ def verify(call: ApiRequest, key: ApiKey, vault: Vault, now: datetime) -> ApiRes
         if key.secret_hash is not None and vault.matches(key.secret_hash, SECRET, client.id, client.secret):
             return None
         return token_error(call, 401, "invalid_client", "no such client, or not its secret")
-    found = _read(bearer(call) or "", vault)
-    return None if found and found[1] > now else answer(call, [SolarisFault(INVALID_TOKEN)])
+    if found := _read(bearer(call) or "", vault):
+        _, expires_at = found
+        if expires_at > now:
+            return None
+    return answer(call, [SolarisFault(INVALID_TOKEN)])
 
 
 def secret_hash(call: ApiRequest, vault: Vault) -> bytes | None:
@@ -124,11 +130,12 @@ def _client(call: ApiRequest) -> OAuthClient | ApiResponse:
     if header and "client_secret" in form:
         return token_error(call, 400, "invalid_request", "the secret is given twice")
     shown = _basic(header) if header else (form.get("client_id", ""), form.get("client_secret", ""))
-    if shown is None or not _CLIENT.fullmatch(shown[0]) or not shown[1]:
+    client, secret = shown or ("", "")
+    if not _CLIENT.fullmatch(client) or not secret:
         return token_error(call, 401, "invalid_client", "show the client's id and secret")
-    if form.get("client_id", shown[0]) != shown[0]:
+    if form.get("client_id", client) != client:
         return token_error(call, 400, "invalid_request", "two clients are named")
-    return OAuthClient(*shown)
+    return OAuthClient(client, secret)
 
 
 def _basic(header: str) -> tuple[str, str] | None:

@@ -49,11 +49,12 @@ def _reseal(rt: Runtime, column: SealedColumn) -> int:
     while True:
         with rt.begin() as conn:
             rows = sealed.portion(conn, column, after, _PORTION)
-            changes = [_anew(rt, column.purpose, *row) for row in rows if not rt.vault.is_current(row[1])]
+            old = [(id_, content) for id_, content in rows if not rt.vault.is_current(content)]
+            changes = [_anew(rt, column.purpose, id_, content) for id_, content in old]
             done += sealed.write(conn, column, changes)
         if len(rows) < _PORTION:
             return done
-        after = rows[-1][0]
+        after, _ = rows[-1]
 
 
 def _anew(rt: Runtime, purpose: str, id_: Any, content: bytes) -> tuple[Any, bytes, bytes]:

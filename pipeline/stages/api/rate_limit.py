@@ -21,11 +21,12 @@ def rate_limit(rt: Runtime, wanted: Sequence[Sequence[LimitTake]]) -> list[Refus
 
 def _take_older_too(rt: Runtime, wanted: Sequence[Sequence[LimitTake]]) -> list[Refused | None]:
     """Take from the limits under their older names too, so that a rotation of the secret key resets no limit."""
-    spread = [[(place, each) for place, one in enumerate(group) for each in _names(one)] for group in wanted]
-    judged = rate_limits.take(rt.valkey, [[each for _, each in group] for group in spread])
+    spread = [[each for one in group for each in _names(one)] for group in wanted]
+    places = [[place for place, one in enumerate(group) for _ in _names(one)] for group in wanted]
+    judged = rate_limits.take(rt.valkey, spread)
     return [
-        refused and replace(refused, place=group[refused.place][0])
-        for refused, group in zip(judged, spread, strict=True)
+        refused and replace(refused, place=placed[refused.place])
+        for refused, placed in zip(judged, places, strict=True)
     ]
 
 

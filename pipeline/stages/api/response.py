@@ -55,7 +55,7 @@ def earlier_responses(rt: Runtime, orders: Sequence[Order]) -> list[Accepted | N
     A request that could not be paid for has no lasting response: None, so that it is processed again.
     """
     keyed = [(order.account, order.door or idempotency.ORDERS, order.idempotency_key) for order in orders]
-    earlier = _earlier(rt, sorted({key for key in keyed if key[2] is not None}))
+    earlier = _earlier(rt, sorted({(account, door, key) for account, door, key in keyed if key is not None}))
     return [earlier.get(key) for key in keyed]
 
 
@@ -71,6 +71,6 @@ def _earlier(rt: Runtime, wanted: Sequence[_Keyed]) -> dict[_Keyed, Accepted]:
         return {}
     with rt.read_only() as conn:
         holders = responses.holders(conn, wanted)
-        found = requests.answers(conn, list(holders.values()))
+        found = {id_: response for id_, (response, _) in requests.answers(conn, list(holders.values())).items()}
         anew = requests.unpaid(conn, found)
-    return {key: found[request][0] for key, request in holders.items() if request in found and request not in anew}
+    return {key: found[request] for key, request in holders.items() if request in found and request not in anew}

@@ -74,7 +74,7 @@ class _Run:
     @property
     def lead(self) -> Claim:
         """Return a claim from which the carrier of all of them is read."""
-        return self.portion.members[0][0] if self.portion.members else self.claims[0]
+        return next((claim for claim, _ in self.portion.members), self.claims[0])
 
 
 def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, zip_longest
+from operator import itemgetter
 from uuid import UUID
 
 from pipeline.journal import Run
@@ -20,20 +21,21 @@ class Portion:
 
     def last(self) -> dict[UUID, UUID]:
         """Return batch → the last of its messages in this portion."""
-        latest = {id(member[0]): member for member in self.members}  # hashing a UUID takes several times as long
+        # by id(), as hashing a UUID takes several times as long
+        latest = {id(claim): (claim, parcel) for claim, parcel in self.members}
         return {claim.span.batch: parcel.ref for claim, parcel in latest.values()}
 
     def of(self, known: set[UUID]) -> "Portion":
         """Return only the members of the known batches."""
         if known.issuperset(self.last()):
             return self
-        return Portion([member for member in self.members if member[0].span.batch in known])
+        return Portion([(claim, parcel) for claim, parcel in self.members if claim.span.batch in known])
 
     def runs(self) -> list[Run]:
         """Return its messages grouped by batch, as the journal stores them."""
         return [
             Run(claim.span.batch, claim.fence, claim.attempt, [parcel.ref for _, parcel in members])
-            for claim, members in groupby(self.members, key=_claim)
+            for claim, members in groupby(self.members, key=itemgetter(0))
         ]
 
     def segments(self) -> int:
@@ -42,10 +44,6 @@ class Portion:
 
 
 NOTHING = Portion([])
-
-
-def _claim(member: tuple[Claim, Parcel]) -> Claim:
-    return member[0]
 
 
 def cut(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int) -> Iterator[Portion]:
@@ -65,12 +63,12 @@ def in_turn(claims: Sequence[Claim], loads: dict[UUID, list[Parcel]], size: int,
         queues[claim.account] += [(claim, parcel) for parcel in loads[claim.span.batch]]
     portion: list[tuple[Claim, Parcel]] = []
     held = 0
-    for member in filter(None, chain.from_iterable(zip_longest(*queues.values()))):
-        if portion and (len(portion) == size or held + member[1].segments > segments):
+    for claim, parcel in filter(None, chain.from_iterable(zip_longest(*queues.values()))):
+        if portion and (len(portion) == size or held + parcel.segments > segments):
             yield Portion(portion)
             portion, held = [], 0
-        portion.append(member)
-        held += member[1].segments
+        portion.append((claim, parcel))
+        held += parcel.segments
     if portion:
         yield Portion(portion)
 

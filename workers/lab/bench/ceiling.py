@@ -196,9 +196,8 @@ def _ingest(conn: "psycopg.Connection[Any]", each: CeilingBatch) -> None:
 
 
 def _charge(conn: "psycopg.Connection[Any]", each: CeilingBatch) -> None:
-    batch, account = each.batch[0], each.batch[1]
-    columns = [list(column) for column in zip(*each.messages, strict=True)]
-    ids, (encodings, segments, amounts) = columns[0], columns[len(_MESSAGE) :]
+    batch, account, *_ = each.batch
+    ids, *_, encodings, segments, amounts = (list(column) for column in zip(*each.messages, strict=True))
     with conn.transaction():
         conn.execute(_CHARGE, (ids, encodings, segments, amounts, ids[0], ids[-1]))
         conn.execute(_QUEUE, (batch,))
@@ -207,18 +206,18 @@ def _charge(conn: "psycopg.Connection[Any]", each: CeilingBatch) -> None:
 
 
 def _deliver(conn: "psycopg.Connection[Any]", each: CeilingBatch) -> None:
-    batch, account = each.batch[0], each.batch[1]
+    batch, account, *_ = each.batch
     with conn.transaction():
         conn.execute(_CLAIM, (batch,))
     for start in range(0, len(each.messages), _PORTION):
         portion = slice(start, start + _PORTION)
-        ids = [row[0] for row in each.messages[portion]]
+        ids = [id_ for id_, *_ in each.messages[portion]]
         with conn.transaction():
             conn.execute(_MARK, (ids[-1], batch))
         with conn.transaction(), conn.cursor() as cursor:
             _copy(cursor, "provider_attempts", _ATTEMPT, each.attempts[portion])
             cursor.execute(_MOVE, (ids, ids[0], ids[-1]))
-            earned = sum(row[-1] for row in each.messages[portion])
+            earned = sum(amount for *_, amount in each.messages[portion])
             cursor.execute(_ENTRY, (account, "capture", earned, "held", "earned", batch))
     with conn.transaction():
         conn.execute(_FINISH, (batch,))

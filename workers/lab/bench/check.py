@@ -109,11 +109,12 @@ def table(comparisons: Sequence[SpeedComparison]) -> Iterator[str]:
     yield "| | messages/s, base | this | ratio | CPU µs a message, base | this | ratio | by process, base → this |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     for each in comparisons:
-        rates = [statistics.median(one.messages_a_second for one in side) for side in (each.base, each.this)]
-        spent = [statistics.median(one.total for one in side) for side in (each.base, each.this)]
+        sides = (each.base, each.this)
+        rate_before, rate = (statistics.median(one.messages_a_second for one in side) for side in sides)
+        cpu_before, cpu = (statistics.median(one.total for one in side) for side in sides)
         yield (
-            f"| {each.name} | {rates[0]:,.0f} | {rates[1]:,.0f} | {each.rate_ratio:.2f} "
-            f"| {spent[0]:.1f} | {spent[1]:.1f} | {each.cpu_ratio:.3f} | {_by_process(each)} |"
+            f"| {each.name} | {rate_before:,.0f} | {rate:,.0f} | {each.rate_ratio:.2f} "
+            f"| {cpu_before:.1f} | {cpu:.1f} | {each.cpu_ratio:.3f} | {_by_process(each)} |"
         )
 
 

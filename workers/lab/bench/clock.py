@@ -125,4 +125,5 @@ def _scans(conn: "psycopg.Connection[Any]") -> tuple[int, int]:
     conn.execute("SELECT pg_stat_clear_snapshot(), pg_stat_force_next_flush()")
     row = conn.execute(_SCANS).fetchone()
     assert row
-    return row[0], row[1]
+    of_index, of_table = row
+    return of_index, of_table

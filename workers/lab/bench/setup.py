@@ -99,4 +99,5 @@ def value(conn: "psycopg.Connection[Any]", query: str, *params: object) -> Any:
     """Return the single value of a query."""
     row = conn.execute(query, params).fetchone()
     assert row
-    return row[0]
+    (found,) = row
+    return found

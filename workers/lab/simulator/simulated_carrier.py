@@ -93,8 +93,8 @@ class SimulatedCarrier:
         script = self.oracle.script
         for report in reports(script, ref, to):
             at = datetime.fromtimestamp(now + report.happened, UTC).isoformat()
-            named = (token_hex(8), None) if report.of_unknown_message else (carrier_id, ref)
-            what = {"id": named[0], "ref": named[1], "status": report.status, "code": report.code, "at": at}
+            id_, own_ref = (token_hex(8), None) if report.of_unknown_message else (carrier_id, ref)
+            what = {"id": id_, "ref": own_ref, "status": report.status, "code": report.code, "at": at}
             self._poster.plan(now + report.after, url, script.token, what)
 
 

@@ -121,11 +121,12 @@ class SmscConnection(asyncio.Protocol):
         for frame in frames:
             if self._is_deaf:
                 return
-            if frame[0] == _SUBMIT and self._bound_as is not None:
+            command, status, sequence, body = frame
+            if command == _SUBMIT and self._bound_as is not None:
                 if not self._is_closing:
-                    self._submit(frame[2], frame[3], now)
-            elif frame[0] == _DELIVER_RESP:
-                self._acknowledge(frame[2], frame[1], now)
+                    self._submit(sequence, body, now)
+            elif command == _DELIVER_RESP:
+                self._acknowledge(sequence, status, now)
             else:
                 self._other(frame, now)
         self._flush(now)

@@ -97,7 +97,8 @@ def import_(file: BinaryIO, account: str | None, sender: str, country: str | Non
     found, faults = _numbers(file)
     with opened() as rt:
         new, known, unread = compliance.import_opt_outs(rt, account, [number for _, number in found], sender, country)
-    faults += [LineFault(found[place][0], words) for place, words in unread.items()]
+    lines = [line for line, _ in found]
+    faults += [LineFault(lines[place], words) for place, words in unread.items()]
     for fault in sorted(faults, key=lambda each: each.line)[:_REPORTED]:
         click.echo(f"line {fault.line}: {fault.message}", err=True)
     if len(faults) > _REPORTED:
