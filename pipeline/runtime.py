@@ -31,6 +31,7 @@ from pipeline.store import circuit_breakers
 from pipeline.store.circuit_breakers import CarrierHealth
 from pipeline.store.routing_snapshot import KnownSnapshot
 from pipeline.vault import Vault
+from schema.vocabulary import Placement
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ class Runtime:
         self.engine = database.engine(settings, deadlines)
         #: routing snapshots known to this process
         self.snapshots = KnownSnapshot()
+        #: placements of carriers known to this process, and when they were read (`carrier_placement.placement`)
+        self.placements: tuple[Mapping[str, Placement], float] = ({}, float("-inf"))
         self._carriers: dict[str, tuple[str, Carrier]] = {}
         self._making = Lock()
         self._pulses: dict[str, CarrierHealth] = {}

@@ -336,6 +336,7 @@ FAULTS = {
     "pipeline/settings.py": "import aiohttp",
     "schema/order.py": "import pipeline.errors",
     "workers/tasks.py": "import pipeline.store.batches",
+    "workers/wiring.py": "import workers.app",
     "workers/producer.py": "import workers.lab.simulator",
 }
 #: modules that the contracts and the faults name
@@ -344,6 +345,7 @@ SOUND = [
     "pipeline/stages/admin/operator_reports.py",
     "pipeline/store/message_moves.py",
     "pipeline/transitions/final_statuses.py",
+    "workers/app.py",
     "workers/lab/simulator/scripts.py",
     *(f"workers/cli/commands/{command}.py" for command in ("bench", "demo", "simulator", "up")),
 ]

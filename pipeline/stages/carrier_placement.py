@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Mapping
 
 from pipeline.carriers import registry
 from pipeline.carriers.contract import Carrier, ConnectedCarrier, Listener
@@ -15,19 +14,13 @@ from schema.vocabulary import Placement
 _FRESH = 5.0
 
 
-class Placements:
-    """Cache of the carriers' placements, read again when it is old, and for an unknown carrier."""
-
-    def __init__(self) -> None:
-        """Begin with an empty cache."""
-        self._known: Mapping[str, Placement] = {}
-        self._read_at = float("-inf")
-
-    def of(self, rt: Runtime, carrier: str) -> Placement:
-        """Return a carrier's placement; SHARED if it does not exist any more."""
-        if carrier not in self._known or time.monotonic() - self._read_at > _FRESH:
-            self._known, self._read_at = all_placements(rt), time.monotonic()
-        return self._known.get(carrier, Placement.SHARED)
+def placement(rt: Runtime, carrier: str) -> Placement:
+    """Return a carrier's placement, cached for some seconds; SHARED if it does not exist any more."""
+    known, read_at = rt.placements
+    if carrier not in known or time.monotonic() - read_at > _FRESH:
+        known = all_placements(rt)
+        rt.placements = known, time.monotonic()
+    return known.get(carrier, Placement.SHARED)
 
 
 def all_placements(rt: Runtime) -> dict[str, Placement]:

@@ -109,11 +109,11 @@ def test_who_asks_again_under_his_key_after_the_gateway_was_killed_is_told_of_th
 ) -> None:
     port = open_gateway(installation)
     customer = customer_of(rt, port)
-    (installation.home / "after_carry").touch()
+    (installation.home / "after_accept").touch()
 
     with pytest.raises((OSError, http.client.HTTPException)):
         customer.ask()
-    assert not (installation.home / "after_carry").exists()
+    assert not (installation.home / "after_accept").exists()
     [(request, message)] = installation.rows("SELECT request_id, id FROM messages")
     await_gateway(installation, port, ended=1)
     answers = [customer.ask_until_answered() for _ in range(3)]

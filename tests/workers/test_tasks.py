@@ -13,6 +13,7 @@ from pipeline.stages.admin.audit import audit
 from schema.message import Hint
 from schema.message_class import MessageClass
 from workers.queues import QUEUES
+from workers.task_calls import deliver_calls
 
 ORDER = {"account": "acme", "sender": "ACME", "body": "Your ride", "recipients": [{"to": "+2348012345678"}]}
 INGEST = {"task": "sms.ingest", "lang": "js"}
@@ -233,7 +234,7 @@ def test_nothing_stays_in_the_broker(worked: Any, eventually: Callable[..., None
 
 
 @pytest.fixture(scope="module")
-def wiring(quiet: Any) -> Iterator[ModuleType]:
+def tasks(quiet: Any) -> Iterator[ModuleType]:
     """The module workers.tasks, imported for a broker on which nobody works."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in quiet.environment.items():
@@ -241,14 +242,14 @@ def wiring(quiet: Any) -> Iterator[ModuleType]:
         from pipeline.settings import settings
 
         settings.cache_clear()
-        from workers import tasks
+        from workers import tasks as module
 
-        tasks.app.conf.broker_url = quiet.broker_url
-        yield tasks
+        module.app.conf.broker_url = quiet.broker_url
+        yield module
         # one process may have a part of these tests twice: nothing of this broker and database may stay
         worker_process_shutdown.send(sender=None)
-        tasks.app.close()
-        del tasks.app.amqp
+        module.app.close()
+        del module.app.amqp
         settings.cache_clear()
 
 
@@ -256,11 +257,11 @@ def hint(size: int = 1, carrier: str = "alpha", message_class: MessageClass = Me
     return Hint(uuid4(), message_class, carrier, size)
 
 
-def test_hints_of_one_carrier_and_lane_travel_together(quiet: Any, wiring: ModuleType) -> None:
+def test_hints_of_one_carrier_and_lane_travel_together(quiet: Any, tasks: ModuleType) -> None:
     bulk, otp = [hint(), hint(message_class=MessageClass.TRANSACTIONAL)], [hint(message_class=MessageClass.OTP)]
     other = [hint(carrier="beta"), hint(carrier="beta")]
 
-    wiring.hint_deliveries([bulk[0], other[0], otp[0], bulk[1], other[1]])
+    tasks.publish(deliver_calls(tasks.runtime(), [bulk[0], other[0], otp[0], bulk[1], other[1]]))
 
     expected = [[str(each.batch) for each in group] for group in (bulk, other)]
     assert [body[0][0] for _, body in quiet.waiting("deliver")] == expected
@@ -278,11 +279,11 @@ def test_hints_of_one_carrier_and_lane_travel_together(quiet: Any, wiring: Modul
     ],
 )
 def test_a_hint_stands_for_so_much_and_no_more(
-    quiet: Any, wiring: ModuleType, sizes: list[int], portions: list[int]
+    quiet: Any, tasks: ModuleType, sizes: list[int], portions: list[int]
 ) -> None:
     hints = [hint(size) for size in sizes]
 
-    wiring.hint_deliveries(hints)
+    tasks.publish(deliver_calls(tasks.runtime(), hints))
 
     sent = [body[0][0] for _, body in quiet.waiting("deliver")]
     assert [len(portion) for portion in sent] == portions
@@ -291,14 +292,14 @@ def test_a_hint_stands_for_so_much_and_no_more(
 
 @pytest.mark.parametrize("message_class", MessageClass)
 def test_a_code_somebody_waits_for_has_a_lane_of_its_own(
-    quiet: Any, wiring: ModuleType, message_class: MessageClass
+    quiet: Any, tasks: ModuleType, message_class: MessageClass
 ) -> None:
     [answer] = quiet.world.submit(quiet.world.order(**{"class": message_class}))
     lane = "otp" if message_class is MessageClass.OTP else None
 
-    wiring.segment_batch.apply((str(answer.batches[0]), str(message_class))).get()
+    tasks.segment_batch.apply((str(answer.batches[0]), str(message_class))).get()
     [(_, (billed, _, _))] = quiet.waiting(lane or "bill")
-    wiring.bill_batch.apply(billed).get()
+    tasks.bill_batch.apply(billed).get()
     [(_, ((delivered,), _, _))] = quiet.waiting(lane or "deliver")
 
     assert delivered == [str(answer.batches[0])]
@@ -306,28 +307,28 @@ def test_a_code_somebody_waits_for_has_a_lane_of_its_own(
 
 
 @pytest.mark.parametrize("message_class", MessageClass)
-def test_an_ingested_order_goes_on_in_its_lane(quiet: Any, wiring: ModuleType, message_class: MessageClass) -> None:
+def test_an_ingested_order_goes_on_in_its_lane(quiet: Any, tasks: ModuleType, message_class: MessageClass) -> None:
     order = quiet.world.order(**{"class": message_class}).model_dump(mode="json", by_alias=True)
 
-    wiring.ingest_order.apply((order,)).get()
+    tasks.ingest_order.apply((order,)).get()
 
     waiting = {queue.name for queue in QUEUES if quiet.waiting(queue.name)}
     assert waiting == (set() if message_class is MessageClass.OTP else {"segment"})
 
 
-def test_a_code_is_delivered_by_whoever_ingests_it(quiet: Any, wiring: ModuleType) -> None:
+def test_a_code_is_delivered_by_whoever_ingests_it(quiet: Any, tasks: ModuleType) -> None:
     order = quiet.world.order("+41791112233", **{"class": "otp"}).model_dump(mode="json", by_alias=True)
 
-    wiring.ingest_order.apply((order,)).get()
+    tasks.ingest_order.apply((order,)).get()
 
     assert quiet.world.rows("SELECT status FROM messages WHERE phone = '+41791112233'") == ["sent"]
 
 
-def test_while_others_wait_in_the_lane_a_code_goes_behind_them(quiet: Any, wiring: ModuleType) -> None:
+def test_while_others_wait_in_the_lane_a_code_goes_behind_them(quiet: Any, tasks: ModuleType) -> None:
     order = quiet.world.order("+41791112244", **{"class": "otp"}).model_dump(mode="json", by_alias=True)
     quiet.publish("otp", [[order], {}, {}], **INGEST)
 
-    wiring.ingest_order.apply((order,)).get()
+    tasks.ingest_order.apply((order,)).get()
 
     assert quiet.world.rows("SELECT status FROM messages WHERE phone = '+41791112244'") == [None]
     assert len(quiet.waiting("otp")) == 2

@@ -10,11 +10,10 @@ from kombu.exceptions import OperationalError
 
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
-from pipeline.stages.carrier_placement import Placements
 from schema.message import Hint
 from schema.message_class import MessageClass
 from workers.producer import producer
-from workers.queues import deliveries
+from workers.task_calls import deliver_calls
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,6 @@ class HintPublisher:
     def __init__(self, rt: Runtime, broker_url: str) -> None:
         """Take the runtime and the broker's URL; broker and database are opened by the first hint."""
         self._rt = rt
-        self._placements = Placements()
         self._celery = producer(broker_url)
         self._thread = ThreadPoolExecutor(1, "hints")
         self._lock = threading.Lock()
@@ -53,7 +51,7 @@ class HintPublisher:
         with self._lock:
             hints, self._waiting = self._waiting, []
         try:
-            for queue, batches in deliveries(hints, lambda carrier: self._placements.of(self._rt, carrier)):
-                self._celery.send_task("sms.deliver", (batches,), queue=queue)
+            for call in deliver_calls(self._rt, hints):
+                self._celery.send_task(call.task, call.args, queue=call.queue)
         except (OperationalError, DatabaseFault):
             log.warning("the broker is away; what was accepted will be hinted again")

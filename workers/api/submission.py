@@ -10,24 +10,18 @@ from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from pipeline.dialects.contract import SendRequest
-from pipeline.dialects.registry import capacities
-from pipeline.errors import DatabaseFault, InsufficientFunds
+from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
-from pipeline.stages.accept import AcceptResult, accept
-from pipeline.stages.admit import admit
 from pipeline.stages.api.authenticate import Credentials, Denied, authenticate
-from pipeline.stages.api.rate_limit import Refused, rate_limit
-from pipeline.stages.api.response import answer, earlier_responses
-from pipeline.stages.api.verification import open_challenges
-from pipeline.stages.bill import bill_all
-from pipeline.stages.ingest import ingest
-from schema.api import ApiKey, ApiResponse, Challenge
-from schema.message import Accepted, Admission, Answered, Hint
+from pipeline.stages.api.rate_limit import Refused
+from schema.api import ApiKey, ApiResponse
+from schema.message import Answered
 from workers.api.hint_publisher import HintPublisher
 from workers.api.memory_limit import MemoryLimit
 from workers.api.unauthenticated import FailedCalls, ReadBudget
 from workers.gateway.micro_batch import MicroBatch, in_time
 from workers.server_urls import broker_url
+from workers.wiring import Verdict, accept_sends, take_limits
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +43,6 @@ class _Guided(Generic[T, R]):
 
     item: T
     make: Callable[[R], SendRequest | ApiResponse]
-
-
-#: the result of a request before it is written: the stored one of its idempotency key, or the limit that refused it
-Verdict = Accepted | Refused | None
 
 
 class SubmissionService:
@@ -160,11 +150,11 @@ class SubmissionService:
         return [_with(each, next(sent)) if isinstance(each, SendRequest) else each for each in made]
 
     def _send(
-        self, sendings: Sequence[SendRequest], judged: Sequence[Verdict] | None = None
+        self, sendings: Sequence[SendRequest], verdicts: Sequence[Verdict] | None = None
     ) -> Sequence[Answered | Refused | Exception]:
         try:
-            judged = judge(self.rt, sendings) if judged is None else judged
-            found, hints = carry(self.rt, sendings, judged)
+            verdicts = take_limits(self.rt, sendings) if verdicts is None else verdicts
+            found, hints = accept_sends(self.rt, sendings, verdicts)
         except Exception as error:
             if isinstance(error, DatabaseFault) and not error.is_final:
                 self.note(error)
@@ -173,18 +163,18 @@ class SubmissionService:
                 raise
             # one request fails them all: each is processed alone, so that only that one fails
             log.warning("%d requests did not go together: %s", len(sendings), type(error).__name__)
-            verdicts = [None] * len(sendings) if judged is None else [[each] for each in judged]
-            return [self._alone(*each) for each in zip(sendings, verdicts, strict=True)]
+            taken = [None] * len(sendings) if verdicts is None else [[each] for each in verdicts]
+            return [self._alone(*each) for each in zip(sendings, taken, strict=True)]
         # a refusal by a limit and a replay do not show that the database can be written
-        if None in judged:
+        if None in verdicts:
             self._failed_at = None
         self._hint_publisher.publish(hints)
         return found
 
-    def _alone(self, sending: SendRequest, judged: Sequence[Verdict] | None) -> Answered | Refused | Exception:
+    def _alone(self, sending: SendRequest, verdicts: Sequence[Verdict] | None) -> Answered | Refused | Exception:
         """Process one request; limits that it took together with the others (None: none) are not taken again."""
         try:
-            return self._send([sending], judged)[0]
+            return self._send([sending], verdicts)[0]
         except Exception as error:  # noqa: BLE001 - returned to its own caller only
             return error
 
@@ -200,51 +190,3 @@ def _with(
     sending: SendRequest, answered: Answered | Refused | Exception
 ) -> tuple[SendRequest, Answered | Refused] | Exception:
     return answered if isinstance(answered, Exception) else (sending, answered)
-
-
-def judge(rt: Runtime, sendings: Sequence[SendRequest]) -> list[Verdict]:
-    """Take the rate limits of requests; return for each its stored result or the refusal, or None if it may go on.
-
-    A request whose idempotency key was used takes no limit. If this raises, nothing was taken.
-    """
-    recalled = iter(earlier_responses(rt, [sending.order for sending in sendings if not sending.is_new]))
-    known = [None if sending.is_new else next(recalled) for sending in sendings]
-    limits = rate_limit(rt, [() if found else sending.takes for sending, found in zip(sendings, known, strict=True)])
-    return [found or limit for found, limit in zip(known, limits, strict=True)]
-
-
-def carry(
-    rt: Runtime, sendings: Sequence[SendRequest], judged: Sequence[Verdict]
-) -> tuple[list[Answered | Refused], list[Hint]]:
-    """Write, measure and bill the requests that may go on; return each result in order, and the hints to publish."""
-    new = [sending for sending, verdict in zip(sendings, judged, strict=True) if verdict is None]
-    opened = [each.challenge for each in new if each.challenge]
-    taken = _take_in(rt, admit(rt, [(each.request, each.order) for each in new], by_api=True), opened)
-    written = iter(taken.answers)
-    received = [verdict or next(written) for verdict in judged]
-    answered, hints = _read_back(rt, [each for each in received if isinstance(each, Accepted)])
-    read = iter(answered)
-    return [next(read) if isinstance(each, Accepted) else each for each in received], [*taken.hints, *hints]
-
-
-def _take_in(rt: Runtime, admissions: Sequence[Admission], opened: Sequence[Challenge]) -> AcceptResult:
-    """Accept admissions in one transaction; if money is short, ingest and bill them in separate ones."""
-    try:
-        return accept(rt, admissions, opened, capacities=capacities())
-    except InsufficientFunds:
-        open_challenges(rt, opened)
-        accepted = ingest(rt, admissions)
-        return AcceptResult(
-            list(accepted), bill_all(rt, [batch for each in accepted for batch in each.batches], capacities())
-        )
-
-
-def _read_back(rt: Runtime, accepted: Sequence[Accepted]) -> tuple[list[Answered], list[Hint]]:
-    """Return the stored results of repeated requests, and hints for those that had to be billed now."""
-    if not accepted:
-        return [], []
-    back, hints = answer(rt, accepted), []
-    if back.unpaid:  # the process that wrote them died, or is billing them now
-        hints = bill_all(rt, back.unpaid, capacities())
-        back = answer(rt, accepted)
-    return back.answered, hints

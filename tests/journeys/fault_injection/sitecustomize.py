@@ -106,15 +106,15 @@ def _bill(module: Any) -> None:
 
 
 def _submission(module: Any) -> None:
-    carry = module.carry
+    accept_sends = module.accept_sends
 
     def mined(*given: Any) -> Any:
-        answers = carry(*given)
-        if _once("after_carry"):
+        answers = accept_sends(*given)
+        if _once("after_accept"):
             os.kill(os.getpid(), signal.SIGKILL)
         return answers
 
-    module.carry = mined
+    module.accept_sends = mined
 
 
 def _double(module: Any) -> None:
