@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 from uuid import UUID
@@ -15,8 +17,11 @@ from pipeline.runtime import Runtime
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.settle import settle
 from pipeline.store import carriers
+from schema.carriage import CarrierEvents, Receipt
+from schema.vocabulary import ReceiptVerdict
 from tests.world import World
 from workers.gateway.gateway_process import Gateway
+from workers.wiring import take_events
 
 Client = TestClient[Any, Any]
 #: a gateway that waits no longer than this for a lock
@@ -178,6 +183,39 @@ def test_a_receipt_that_the_database_refuses_is_a_dead_letter_and_the_others_are
     assert answers == [200, 200]
     assert [world.status(each) for each in good] == ["delivered"] * 3
     assert world.rows("SELECT origin, reason, letters FROM dead_letter_counts") == [("open", "not_storable", 1)]
+
+
+def test_gateways_and_the_tick_apply_the_same_receipts_once(world: World) -> None:
+    world.run("UPDATE accounts SET subscribes = true")
+    sent = world.send(*(f"+23480123457{n:02}" for n in range(60))).messages
+    verdicts = (ReceiptVerdict.FAILED, ReceiptVerdict.DELIVERED)
+    posted = [
+        Receipt("alpha", f"{message}/{verdict}", verdict, None, message, None, None, "{}")
+        for verdict in verdicts
+        for message in sent
+    ]
+    runtimes = [Runtime(world.rt.settings) for _ in range(4)]
+    together = threading.Barrier(len(runtimes))
+
+    def take(place: int) -> None:
+        together.wait()
+        for start in range(0, len(posted), 40):
+            if place == 3:
+                settle(runtimes[place])
+            else:  # a duplicate of each, in another order
+                ordered = posted if place == 0 else posted[::-1]
+                take_events(runtimes[place], CarrierEvents(ordered[start : start + 40], []))
+
+    with ThreadPoolExecutor(len(runtimes)) as pool:
+        list(pool.map(take, range(len(runtimes))))
+    settle(world.rt)
+    for rt in runtimes:
+        rt.close()
+
+    assert {world.status(message) for message in sent} == {"delivered"}
+    delivered = "SELECT message_id FROM events WHERE status = 'delivered' AND message_id = ANY(%(ids)s)"
+    assert sorted(world.rows(delivered, ids=sent)) == sorted(sent)
+    assert world.rows("SELECT count(*) FROM receipts WHERE state = 'waiting'") == [0]
 
 
 async def _both(*posts: Awaitable[int]) -> list[int]:
