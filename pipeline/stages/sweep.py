@@ -28,7 +28,7 @@ def sweep(rt: Runtime) -> Swept:
         if not advisory_locks.is_mine(conn, "sweep"):
             return Swept([], [])
         now = rt.now()
-        requeued, released = _take_back(rt, conn, now)
+        requeued, released = _release_leases(rt, conn, now)
         poison_batches.park_admitted(conn, now, rt.settings.poison_claims, PORTION)
         admitted = batches.stale(conn, BatchStatus.ADMITTED, rt.settings.stale_seconds, PORTION)
         queued = batches.stale(conn, BatchStatus.QUEUED, rt.settings.stale_seconds, PORTION)
@@ -36,7 +36,7 @@ def sweep(rt: Runtime) -> Swept:
     return Swept(admitted, requeued + queued)
 
 
-def _take_back(rt: Runtime, conn: Connection, now: datetime) -> tuple[list[Hint], list[Moved]]:
+def _release_leases(rt: Runtime, conn: Connection, now: datetime) -> tuple[list[Hint], list[Moved]]:
     """Record the attempts of lost workers as unknown, requeue the rest, park poison batches; return hints and money."""
     lost = batch_claims.lost(conn, PORTION)
     attempts.write_unknown(conn, [each for each in lost if each.again])

@@ -76,7 +76,7 @@ class ApiDispatcher:
             with submission.room.share(origin_of(call.source)) as share:
                 most = min(self.authentication.largest, unauthenticated.LARGEST)
                 call = call.with_body(await body.read_unauthenticated(most, share))
-        caller = await self._know(submission, call, operation)
+        caller = await self._authenticate(submission, call, operation)
         if isinstance(caller, ApiResponse):
             return caller
         largest = self.authentication.largest if operation.takes_many else min(self.authentication.largest, _USUAL)
@@ -105,7 +105,7 @@ class ApiDispatcher:
         reply = self.refuse(call, Code.METHOD_UNKNOWN, "the path has no such method")
         return replace(reply, headers={**reply.headers, "Allow": ", ".join(known)})
 
-    async def _know(
+    async def _authenticate(
         self, submission: SubmissionService, call: ApiRequest, operation: ApiOperation
     ) -> ApiKey | ApiResponse:
         authentication, vault, now = self.authentication, submission.rt.vault, submission.rt.now()
@@ -126,7 +126,7 @@ class ApiDispatcher:
         )
         key = await submission.authenticate(self._with_older(credentials, call, vault) if vault.old else credentials)
         if isinstance(key, Denied):
-            reply = key.proof if isinstance(key.proof, ApiResponse) else self._turn_away(call, key)
+            reply = key.proof if isinstance(key.proof, ApiResponse) else self._refuse(call, key)
             return await self._slow_down(submission, call, reply) if key.code is Code.UNAUTHENTICATED else reply
         if operation.scope and key.scopes and operation.scope not in key.scopes:
             return self.refuse(call, Code.FORBIDDEN, "this key may not do that")
@@ -146,7 +146,7 @@ class ApiDispatcher:
             raise BodyRejected(Code.RATE_KEY, "too many calls without a good key", wait=1.0)
         return reply
 
-    def _turn_away(self, call: ApiRequest, denied: Denied) -> ApiResponse:
+    def _refuse(self, call: ApiRequest, denied: Denied) -> ApiResponse:
         return self.authentication.refuse(call, [Refusal(denied.code, _WORDS[denied.code])], denied.wait)
 
 

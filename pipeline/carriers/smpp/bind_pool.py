@@ -70,7 +70,7 @@ class BindPool:
         self._loop = asyncio.get_running_loop()
         self._handler = DeliverSmHandler(carrier, read)
         self._waiting: deque[Request] = deque()
-        self._throttled = Throttling(session_options, self._again)
+        self._throttled = Throttling(session_options, self._resubmit)
         #: diagnostics of the SMSC, with their counts
         self.remarks: Counter[Diagnostic] = Counter()
         #: the last failure of a bind
@@ -108,7 +108,7 @@ class BindPool:
         One-time codes precede all other waiting requests, in their order.
         """
         if self._closing:
-            self._leave(call.requests, CLOSED)
+            self._fail(call.requests, CLOSED)
             return
         if call.is_urgent:
             self._put_first(call.requests)
@@ -121,8 +121,8 @@ class BindPool:
     async def close(self) -> None:
         """Unbind everywhere, and settle what still waits as not written."""
         self._closing = True
-        self._leave(self._waiting, CLOSED)
-        self._leave(self._throttled.clear(), CLOSED)
+        self._fail(self._waiting, CLOSED)
+        self._fail(self._throttled.clear(), CLOSED)
         for keeper in self.keepers:
             if keeper.state is not KeptBindState.BOUND and keeper.task:
                 keeper.task.cancel()
@@ -144,7 +144,7 @@ class BindPool:
             if now >= request.call.begin_by:
                 self._out_of_time(request.call)
             elif self._is_abandoned(request):
-                self._leave([self._waiting.popleft()], ABANDONED)
+                self._fail([self._waiting.popleft()], ABANDONED)
             elif (probe and taken and request.parts) or (
                 request.parts > 1 and free < min(request.parts, self._session_options.window)
             ):
@@ -157,9 +157,9 @@ class BindPool:
     def put_back(self, requests: Sequence[Request]) -> None:
         """Requeue throttled requests: each waits separately, and is refused now if its call ends too soon."""
         if self._closing:  # no bind would submit it any more
-            self._leave(list(requests), CLOSED)
+            self._fail(list(requests), CLOSED)
             return
-        self._leave(self._throttled.add(requests), NO_TIME)
+        self._fail(self._throttled.add(requests), NO_TIME)
         resumes = self._resumes()
         if resumes > self._loop.time():
             for call in {request.call for request in self._waiting} | self._throttled.calls():
@@ -255,7 +255,7 @@ class BindPool:
             return
         senders = [keeper for keeper in self.keepers if keeper.sends]
         if all(keeper.state is KeptBindState.RESTING for keeper in senders):
-            self._leave(self._waiting, self.fault)
+            self._fail(self._waiting, self.fault)
             return
         self._turn += 1
         for at in range(len(senders)):
@@ -270,7 +270,7 @@ class BindPool:
         self._waiting.extendleft(reversed(requests))
         self._waiting.rotate(urgent)
 
-    def _again(self, requests: Sequence[Request]) -> None:
+    def _resubmit(self, requests: Sequence[Request]) -> None:
         """Resubmit throttled requests."""
         self._put_first(requests)
         self._serve()
@@ -281,9 +281,9 @@ class BindPool:
             return
         late = [request for request in self._waiting if request.call is call]
         self._waiting = deque(request for request in self._waiting if request.call is not call)
-        self._leave(late + self._throttled.remove(call), NO_TIME)
+        self._fail(late + self._throttled.remove(call), NO_TIME)
 
-    def _leave(self, requests: deque[Request] | list[Request], fault: SubmitFault) -> None:
+    def _fail(self, requests: deque[Request] | list[Request], fault: SubmitFault) -> None:
         """Settle requests that are not submitted, or not again."""
         wait = max(self._resumes() - self._loop.time(), 0)
         for request in list(requests):

@@ -266,7 +266,7 @@ class Session(asyncio.Protocol):
         if events:
             self._line.handle(self, events)
         if self._code == "unbound":
-            self._depart()
+            self._close_unbound()
 
     def _answered(self, frame: Frame, again: list[Request]) -> None:
         """Match a response with its request."""
@@ -315,7 +315,7 @@ class Session(asyncio.Protocol):
                 answered.set_result(fault)
         self._bind = None
 
-    def _depart(self) -> None:
+    def _close_unbound(self) -> None:
         """Close after our unbind_resp, as the SMSC asked; requests in flight remain unanswered."""
         for request in self._open.values():
             request.call.settle(request.place, SubmitFault("unbound", written=True))

@@ -156,7 +156,7 @@ class SmppCarrier:
 
     async def _begin(self) -> BindPool:
         binds = BindPool(
-            self.name, self._smpp_options.target, self._smpp_options.session_options, self._read, self._come_late
+            self.name, self._smpp_options.target, self._smpp_options.session_options, self._read, self._note_late
         )
         if self.warnings:
             binds.remark(Diagnostic.LONG_CREDENTIALS)
@@ -200,7 +200,7 @@ class SmppCarrier:
             with suppress(RuntimeError):  # the loop is closed meanwhile
                 self._loop.call_soon_threadsafe(self._binds.remark, remark)
 
-    def _come_late(self, ref: UUID, result: str | int) -> None:
+    def _note_late(self, ref: UUID, result: str | int) -> None:
         log.info("carrier %s: a response came after its deadline", self.name)
         self._late[ref] = result
         if self._binds:

@@ -225,7 +225,7 @@ def read_each(
     try:
         values = list(found())
     except _UNREADABLE:
-        return _set_aside(events, carrier, "unreadable_post", _raw(posted))
+        return _add_dead_letter(events, carrier, "unreadable_post", _raw(posted))
     for value in values:
         try:
             if isinstance(entry := read(value), Receipt):
@@ -235,7 +235,7 @@ def read_each(
         except _UNREADABLE:
             alone = len(values) == 1
             reason, raw = ("unreadable_post", _raw(posted)) if alone else ("unreadable_entry", _json(value))
-            _set_aside(events, carrier, reason, raw)
+            _add_dead_letter(events, carrier, reason, raw)
     return events
 
 
@@ -245,11 +245,11 @@ def _sort(
     if isinstance(entry, Inbound):
         events.inbound.append(entry)
         return
-    _set_aside(events, carrier, entry.reason, _json(value) if isinstance(value, dict | list) else _raw(posted))
+    _add_dead_letter(events, carrier, entry.reason, _json(value) if isinstance(value, dict | list) else _raw(posted))
     events.receipts.append(entry.receipt)
 
 
-def _set_aside(events: CarrierEvents, carrier: str, reason: str, raw: bytes) -> CarrierEvents:
+def _add_dead_letter(events: CarrierEvents, carrier: str, reason: str, raw: bytes) -> CarrierEvents:
     events.dead.append(DeadLetter(DeadLetterSource.RECEIPT, carrier, reason, raw))
     return events
 

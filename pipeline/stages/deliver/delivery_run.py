@@ -16,7 +16,7 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.journal_pages import Pages
 from pipeline.stages.deliver.portion_result import PortionResult, record
 from pipeline.stages.deliver.portions import NOTHING, Portion, cut, in_turn, steps
-from pipeline.stages.deliver.regroup import finish, put_aside
+from pipeline.stages.deliver.regroup import finish, postpone
 from pipeline.store import attempts, batch_claims, ledger
 from pipeline.store.api import rate_limits
 from pipeline.store.api.rate_limits import LimitTake
@@ -33,7 +33,7 @@ _TAKEN = Outcome.ACCEPTED
 #: seconds before the write of a carrier's answers is retried, doubled each time, and their maximum
 _PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 #: share of the lease until which a write is retried: one third is for the carrier's call, the last third is reserve
-_TRIED_FOR = 2 / 3
+_RETRY_SHARE = 2 / 3
 
 
 def deliver(rt: Runtime, wanted: Sequence[UUID]) -> list[Hint]:
@@ -43,11 +43,11 @@ def deliver(rt: Runtime, wanted: Sequence[UUID]) -> list[Hint]:
     """
     with rt.begin() as conn:
         claims = batch_claims.claim(conn, wanted, rt.settings.lease_seconds, rt.journal.id if rt.journal else None)
-        run = _set_out(rt, conn, claims) if claims else None
+        run = _start(rt, conn, claims) if claims else None
     if run is None:
         return []
     try:
-        return _carry(rt, run)
+        return _send_portions(rt, run)
     finally:
         run.pages.leave()
 
@@ -77,14 +77,14 @@ class _Run:
         return next((claim for claim, _ in self.portion.members), self.claims[0])
 
 
-def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
+def _start(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
     """Reject what may not be sent any more, and mark the first portion; with a rate limit it waits before it is marked.
 
     It is in the journal before it is marked: a marked message that is not in the journal is unknown after a crash.
     """
     parcels = batch_claims.parcels(conn, claims)
     loads = claim_rejections.check_permission(conn, rt.now(), rt.new_ids(), claims, parcels)
-    asked = [claim for claim in claims if _may_be_asked(claim)]
+    asked = [claim for claim in claims if _may_be_used(claim)]
     pace = asked[0].pace if asked else None
     if pace is None:
         portions = cut(asked, loads, rt.settings.portion_size)
@@ -100,28 +100,28 @@ def _set_out(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
     return _Run(claims, first, portions, state, pace, reached, pages)
 
 
-def _carry(rt: Runtime, run: _Run) -> list[Hint]:
+def _send_portions(rt: Runtime, run: _Run) -> list[Hint]:
     """Send a run's portions; each commit records the portion that was sent and marks the next. Return hints.
 
     The carrier is created after the claim's commit, so that an adapter that kills its process is counted. A process
     that stops, or whose turn is over, sends what is marked and gives the rest back; if the carrier's breaker opens,
     the rest fails over to the next carrier.
     """
-    carrier, is_probe = _asked(rt, run)
+    carrier, is_probe = _usable_carrier(rt, run)
     if carrier and is_probe:
-        _set_probe_apart(run)
+        _split_off_probe(run)
     if carrier and run.pace:
         run.state = _wait(rt, run, run.portion)
     while True:
-        until, sent_at = time.monotonic() + rt.settings.lease_seconds * _TRIED_FOR, rt.now()
+        until, sent_at = time.monotonic() + rt.settings.lease_seconds * _RETRY_SHARE, rt.now()
         sent = run.portion.of(run.state.open) if carrier else NOTHING
         answers = _send(carrier, [parcel for _, parcel in sent.members], run.pages.notes(run.portion, sent))
-        goes_on = _noted(rt, run, sent, answers, at_once=is_probe) and carrier is not None
+        goes_on = _report_outcomes(rt, run, sent, answers, at_once=is_probe) and carrier is not None
         following, left = _following(rt, run) if goes_on else (None, set())
         waits, marked = _marked(rt, run, following)
         marked_at, is_last = run.state.at or sent_at, following is None
         entry = PortionResult(sent, answers, marked_at, sent_at, run.reached, run.pauses, marked, is_last, left)
-        run.state, hints = _put_down(rt, run, entry, until)
+        run.state, hints = _commit_result(rt, run, entry, until)
         run.pages.turn()
         if following is None:
             return hints + ([] if left else _call_next(rt, run))
@@ -139,7 +139,7 @@ def _marked(rt: Runtime, run: _Run, following: Portion | None) -> tuple[bool, Po
     return waits, NOTHING if waits else following
 
 
-def _set_probe_apart(run: _Run) -> None:
+def _split_off_probe(run: _Run) -> None:
     """Make the first message, the probe of an open breaker, a portion of its own."""
     alone, others = Portion(run.portion.members[:1]), Portion(run.portion.members[1:])
     run.portion, run.rest = alone, chain([others] if others.members else [], run.rest)
@@ -152,7 +152,7 @@ def _following(rt: Runtime, run: _Run) -> tuple[Portion | None, set[UUID]]:
     return next(run.rest, None), set()
 
 
-def _asked(rt: Runtime, run: _Run) -> tuple[Carrier | None, bool]:
+def _usable_carrier(rt: Runtime, run: _Run) -> tuple[Carrier | None, bool]:
     """Return the run's carrier, or None if it cannot be used now; and whether this run is the breaker's probe."""
     carrier = _carrier(rt, run.lead) if run.portion.members else None
     if carrier is None or run.lead.test:
@@ -161,7 +161,7 @@ def _asked(rt: Runtime, run: _Run) -> tuple[Carrier | None, bool]:
     return (None if stands is Breaker.OPEN else carrier), stands is Breaker.PROBE
 
 
-def _noted(rt: Runtime, run: _Run, sent: Portion, answers: Sequence[Attempt], *, at_once: bool) -> bool:
+def _report_outcomes(rt: Runtime, run: _Run, sent: Portion, answers: Sequence[Attempt], *, at_once: bool) -> bool:
     """Report a portion's outcomes to the carrier's breaker; return whether the carrier may get another portion."""
     if not sent.members:
         return True
@@ -206,7 +206,7 @@ def _wait(rt: Runtime, run: _Run, portion: Portion) -> LeaseState:
         return batch_claims.advance(conn, steps(run.claims, NOTHING, portion), rt.settings.lease_seconds)
 
 
-def _put_down(rt: Runtime, run: _Run, entry: PortionResult, until: float) -> tuple[LeaseState, list[Hint]]:
+def _commit_result(rt: Runtime, run: _Run, entry: PortionResult, until: float) -> tuple[LeaseState, list[Hint]]:
     """Commit a portion's result, with retries while the database is down, up to `until`; return leases and hints.
 
     A commit whose response was lost may have succeeded: then its attempts exist once `advance` has locked its rows.
@@ -239,7 +239,7 @@ def _write(rt: Runtime, conn: Connection, run: _Run, entry: PortionResult, state
     finished = [claim for claim in ours if claim.span.batch not in entry.left]
     hints, failed = finish(rt, conn, now, finished, entry, clock=clock)
     if left := [claim for claim in ours if claim.span.batch in entry.left]:
-        failed += put_aside(rt, conn, now, left, entry.pauses, clock=clock)
+        failed += postpone(rt, conn, now, left, entry.pauses, clock=clock)
         hints += batch_claims.give_back(conn, [claim.span.batch for claim in left])
     ledger.release(conn, released + failed, now)
     return hints
@@ -259,7 +259,7 @@ def _call_next(rt: Runtime, run: _Run) -> list[Hint]:
         return []
 
 
-def _may_be_asked(claim: Claim) -> bool:
+def _may_be_used(claim: Claim) -> bool:
     """Return whether the claim's carrier may be used now (`Claim.kind`); for test messages only the test carrier."""
     return claim.kind is not None and (claim.carrier == TEST_CARRIER or not claim.test)
 
@@ -278,7 +278,7 @@ def _send(carrier: Carrier | None, parcels: Sequence[Parcel], notes: SubmitNotes
     if carrier is None or not parcels:
         return []
     try:
-        answers = _handed_over(carrier, parcels, notes)
+        answers = _send_with_notes(carrier, parcels, notes)
         if [each.ref for each in answers] == [each.ref for each in parcels]:
             return answers
         log.error("carrier %s: its answers are not those of its parcels", carrier.name)
@@ -287,7 +287,7 @@ def _send(carrier: Carrier | None, parcels: Sequence[Parcel], notes: SubmitNotes
     return [Attempt(each.ref, Outcome.UNKNOWN, code="adapter_fault") for each in parcels]
 
 
-def _handed_over(carrier: Carrier, parcels: Sequence[Parcel], notes: SubmitNotes) -> list[Attempt]:
+def _send_with_notes(carrier: Carrier, parcels: Sequence[Parcel], notes: SubmitNotes) -> list[Attempt]:
     """Send parcels; for a carrier that does not note each submit in the journal, all are noted as submitted before."""
     if isinstance(carrier, NotingCarrier):
         return carrier.send_noting(parcels, notes)

@@ -15,7 +15,7 @@ from pipeline.rules.routing import outcomes
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.portion_result import PortionResult, record
 from pipeline.stages.deliver.portions import NOTHING, Portion
-from pipeline.stages.deliver.regroup import put_aside, set_apart
+from pipeline.stages.deliver.regroup import move_skipped, postpone
 from pipeline.store import batch_claims, batches, ledger, lost_batches, message_parts
 from pipeline.store.batch_claims import Claim, LeaseState
 from pipeline.store.ledger import Moved
@@ -114,7 +114,7 @@ def _account(held: list[DeadWorkersBatch], entries: Entries, loads: Mapping[UUID
             if state is NOT_WRITTEN:
                 unsent.append(parcel.ref)
             else:
-                _book(account, each.claim, parcel, state)
+                _add(account, each.claim, parcel, state)
         account.unsent += len(unsent)
         if last := account.reached.get(batch):
             account.passed[batch] = [ref for ref in unsent if ref < last]
@@ -123,7 +123,7 @@ def _account(held: list[DeadWorkersBatch], entries: Entries, loads: Mapping[UUID
     return account
 
 
-def _book(account: _Account, claim: Claim, parcel: Parcel, state: State | None) -> None:
+def _add(account: _Account, claim: Claim, parcel: Parcel, state: State | None) -> None:
     """Add a message that was submitted, or may have been: with the carrier's answer, or else as unknown."""
     if isinstance(state, Attempt):
         account.answered += 1
@@ -148,14 +148,14 @@ def _write(rt: Runtime, conn: Connection, held: list[DeadWorkersBatch], account:
     }
     entry = PortionResult(Portion(account.members), account.attempts, at, at, {}, pauses, NOTHING, True, ours)
     released = record(rt, conn, entry, LeaseState(ours, set(), at))
-    released += put_aside(rt, conn, now, claims, pauses, clock=clock)
-    hints = set_apart(rt, conn, claims, account.passed, clock)
-    released += _let_go(rt, conn, held, account, hints, now)
+    released += postpone(rt, conn, now, claims, pauses, clock=clock)
+    hints = move_skipped(rt, conn, claims, account.passed, clock)
+    released += _requeue(rt, conn, held, account, hints, now)
     ledger.release(conn, released, now)
     return hints
 
 
-def _let_go(
+def _requeue(
     rt: Runtime, conn: Connection, held: list[DeadWorkersBatch], account: _Account, hints: list[Hint], now: datetime
 ) -> list[Moved]:
     """Requeue batches, adding them to `hints`; those that killed several workers without progress rest, or are parked.

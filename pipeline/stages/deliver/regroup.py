@@ -41,7 +41,7 @@ def finish(
     for claim in these:
         batch, choice = claim.span.batch, None if claim.test else choices[claim.account]
         plans[batch] = _plan(claim, remainders[batch], choice, entry.pauses, clock, fit)
-    kept = {claim.span.batch for claim in these if _stays(claim, plans[claim.span.batch])}
+    kept = {claim.span.batch for claim in these if _is_all_held(claim, plans[claim.span.batch])}
     batch_claims.finish(conn, [claim.span.batch for claim in claims if claim.span.batch not in kept])
     holds.keep(conn, sorted(kept))
     successors: list[Successor] = []
@@ -84,12 +84,12 @@ def _successors(
 
 #: resend reasons of messages that are held if no carrier may be used. Repetitions at the same carrier, and resends for
 #: an unknown outcome or a missing receipt, are not held: a carrier may have them already
-_HELD_UP = (None, ResendReason.UNDELIVERED)
+_MAY_BE_HELD = (None, ResendReason.UNDELIVERED)
 
 
 def _fit(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> set[str] | None:
     """Return the usable carriers if the claims' own is not usable; else None: they are not needed."""
-    those = [claim for claim in claims if not claim.test and claim.again in _HELD_UP]
+    those = [claim for claim in claims if not claim.test and claim.again in _MAY_BE_HELD]
     if not those or (all(each.kind is not None for each in those) and _fits(rt, those[0])):
         return None
     rows = [row for row in carriers.all_of(conn) if row.state is CarrierState.ACTIVE]
@@ -113,13 +113,13 @@ def _makes(rt: Runtime, row: CarrierRow) -> bool:
     return True
 
 
-def _stays(claim: Claim, plan: FailoverPlan) -> bool:
+def _is_all_held(claim: Claim, plan: FailoverPlan) -> bool:
     """Return whether all remaining messages of a batch are held, so that the batch itself can be kept."""
     whole = all(each.held and each.attempt == claim.attempt for each in plan.next_carrier)
     return bool(plan.next_carrier) and whole and not any(plan.failed.values())
 
 
-def put_aside(
+def postpone(
     rt: Runtime,
     conn: Connection,
     now: datetime,
@@ -148,7 +148,7 @@ def put_aside(
     return final_statuses.end(conn, now, ends)
 
 
-def set_apart(
+def move_skipped(
     rt: Runtime, conn: Connection, claims: Sequence[Claim], apart: Mapping[UUID, Sequence[UUID]], now: datetime
 ) -> list[Hint]:
     """Move messages that were skipped within their batches to new batches at the same carrier; return those."""
@@ -197,7 +197,7 @@ def _plan(
     """
     state = _state(claim)
     chain: Chain = choice.table.chain if choice else _test_chain
-    if choice and fit is not None and claim.again in _HELD_UP:
+    if choice and fit is not None and claim.again in _MAY_BE_HELD:
         # a resend makes no further round: carriers that were tried are excluded for good
         state = replace(state, is_fit=claim.carrier in fit)
         chain = _chain_of(choice, fit - set(claim.tried) if claim.again else fit)
