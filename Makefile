@@ -45,7 +45,7 @@ outcomes: $(READY) ## Write docs/outcomes.md anew from the tables of carriers' c
 static: $(READY) ## Check style, types and the floors.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/mypy --strict schema pipeline workers
+	$(BIN)/mypy --strict schema pipeline workers tests
 	$(BIN)/lint-imports --no-logo
 
 check: static test ## Do both; what a change must pass.

@@ -94,7 +94,9 @@ def test_the_deadlines_of_a_transaction_are_those_of_its_work_and_end_with_it(
 
 def test_nothing_is_asked_for_at_connecting_that_a_connection_pooler_refuses(world: World) -> None:
     with world.rt.begin() as conn:
-        asked = conn.connection.driver_connection.info.get_parameters()
+        driver = conn.connection.driver_connection
+        assert driver is not None
+        asked = driver.info.get_parameters()
 
     assert "options" not in asked
     assert int(asked["tcp_user_timeout"]) > 0

@@ -32,6 +32,7 @@ def test_both_libraries_read_the_same(name: str, query: str, verified: ssl.Verif
     url = getattr(Settings.model_validate({name: written}), name).get_secret_value()
 
     kombu, pool = Connection(url), redis.ConnectionPool.from_url(url)
+    assert isinstance(kombu.ssl, dict)
     assert kombu.ssl["ssl_cert_reqs"] == verified
     assert REDIS_PY[pool.connection_kwargs["ssl_cert_reqs"]] == verified
     assert (kombu.password, kombu.port, pool.connection_kwargs["password"]) == ("pass/word", 6390, "pass/word")

@@ -22,6 +22,11 @@ def _is_by_api(order: Order) -> bool:
     return (order.door or "").partition(".")[0] in DIALECTS
 
 
+def message_ids(answer: Accepted) -> list[UUID]:
+    """Return the ids of an order's messages; those of refused recipients have none."""
+    return [each for each in answer.messages if each is not None]
+
+
 class World:
     """An account that can send: `world.send("+2348012345678")`."""
 

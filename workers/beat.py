@@ -1,13 +1,24 @@
 """The beat schedule: periodic tasks and their intervals. A tick may run twice, and expires when the next is due."""
 
+from typing import Any, TypedDict
+
 from workers.queues import CLOCK
 
 
-def _every(seconds: float, task: str) -> dict[str, object]:
+class PeriodicTask(TypedDict):
+    """An entry of Celery's `beat_schedule`."""
+
+    task: str
+    #: seconds between two ticks
+    schedule: float
+    options: dict[str, Any]
+
+
+def _every(seconds: float, task: str) -> PeriodicTask:
     return {"task": task, "schedule": seconds, "options": {"queue": CLOCK, "expires": max(seconds, 1)}}
 
 
-SCHEDULE = {
+SCHEDULE: dict[str, PeriodicTask] = {
     "promote": _every(1, "sms.promote"),
     "settle": _every(1, "sms.settle"),
     "sweep": _every(5, "sms.sweep"),

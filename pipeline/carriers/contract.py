@@ -108,7 +108,7 @@ class CarrierWithBalance(Protocol):
 class Listener(Protocol):
     """Stores what a carrier sends unasked; returns once it is committed, raises DatabaseFault if it is not."""
 
-    def __call__(self, events: CarrierEvents) -> None:
+    def __call__(self, events: CarrierEvents, /) -> None:
         """Store the events."""
         ...
 

@@ -40,8 +40,8 @@ def settle(world: World) -> None:
 
 
 def _solaris(house: Gatehouse, rt: Runtime) -> Target:
-    for account, person, number in (("acme", "known", NUMBER), ("acme", "reached", NUMBER), ("bolt", "theirs", THEIRS)):
-        add_person(rt, account, person, number, verified=True)
+    for account, person, phone in (("acme", "known", NUMBER), ("acme", "reached", NUMBER), ("bolt", "theirs", THEIRS)):
+        add_person(rt, account, person, phone, verified=True)
     shown = issue(rt, "acme", Vendor.SOLARIS, settings=ROOM[Vendor.SOLARIS]).credentials
     form = f"grant_type=client_credentials&client_id={shown['client_id']}&client_secret={shown['client_secret']}"
     token = house.ask("POST", "/solaris/oauth2/token", form, {"Content-Type": FORM}).json["access_token"]
@@ -50,7 +50,7 @@ def _solaris(house: Gatehouse, rt: Runtime) -> Target:
         Vendor.SOLARIS,
         [("Authorization", f"Bearer {token}")],
         {
-            "createToken": {"grant_type": "client_credentials"} | shown,
+            "createToken": {"grant_type": "client_credentials", **shown},
             "sendMessage": {"person_id": "known", "text": "Hello", "purpose": "x", "idempotency_key": _UUID},
             "createPerson": {},
             "createMobileNumber": number,

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from pipeline.database import Deadlines, Work
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from tests.dialects.vendors import Vendor, issue
+from tests.dialects.vendors import issue
 from tests.world import World
 from workers.gateway.gateway_process import Gateway
 from workers.gateway.http_server import HttpServer
@@ -67,7 +67,7 @@ class Gatehouse:
         finally:
             connection.close()
 
-    def key(self, dialect: Vendor, **properties: Any) -> Mapping[str, str]:
+    def key(self, dialect: str, **properties: Any) -> Mapping[str, str]:
         """Create a key of the account `acme`; return its credentials."""
         return issue(self.rt, "acme", dialect, **properties).credentials
 

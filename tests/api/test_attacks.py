@@ -321,7 +321,9 @@ def test_a_test_key_s_idempotency_keys_are_not_the_live_one_s(world: World, gate
     add_person(world.rt, "acme", "person", NUMBER, verified=True)
     asked = {"person_id": "person", "text": "x", "purpose": "x", "idempotency_key": str(uuid4())}
 
-    answers = [gatehouse.ask("POST", "/solaris/v1/sms/messages", asked, solaris(gatehouse, test)) for test in (1, 0)]
+    answers = [
+        gatehouse.ask("POST", "/solaris/v1/sms/messages", asked, solaris(gatehouse, test)) for test in (True, False)
+    ]
 
     assert [answer.status for answer in answers] == [202, 202]
     assert world.rows("SELECT test FROM requests ORDER BY test") == [False, True]
@@ -355,7 +357,7 @@ def test_a_test_key_changes_nothing_that_live_messages_go_by(
 
 
 def solaris(house: Gatehouse, test: bool) -> Mapping[str, str]:
-    shown = house.key(Vendor.SOLARIS, test=bool(test))
+    shown = house.key(Vendor.SOLARIS, test=test)
     form = f"grant_type=client_credentials&client_id={shown['client_id']}&client_secret={shown['client_secret']}"
     token = house.ask("POST", "/solaris/oauth2/token", form, {"Content-Type": FORM}).json["access_token"]
     return {"Authorization": f"Bearer {token}"}

@@ -40,7 +40,7 @@ def database(world: World) -> Iterator["psycopg.Connection[Any]"]:
 
 @contextmanager
 def locked(conn: "psycopg.Connection[Any]", table: str, mode: str) -> Iterator[None]:
-    conn.execute(f"LOCK TABLE {table} IN {mode} MODE")  # type: ignore[arg-type]
+    conn.execute(f"LOCK TABLE {table} IN {mode} MODE")
     yield
     conn.rollback()
 

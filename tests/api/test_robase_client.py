@@ -10,7 +10,7 @@ from robasedev.errors import AuthenticationError, NotFoundError, RateLimitError,
 from tests.dialects.vendors import Vendor
 
 RIDE = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
-HOOK = {"url": "https://93.184.215.14/hook", "events": ["sms.delivered"]}
+URL, EVENTS = "https://93.184.215.14/hook", ["sms.delivered"]
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_it_waits_as_it_is_told_when_it_calls_too_often(gatehouse: Any) -> None:
 
 
 def test_its_webhook_calls_are_ours(client: Robase) -> None:
-    made = client.webhooks.create(url=HOOK["url"], events=HOOK["events"], name="production")
+    made = client.webhooks.create(url=URL, events=EVENTS, name="production")
 
     assert client.webhooks.list() == [client.webhooks.get(made["id"])]
     assert client.webhooks.update(made["id"], enabled=False)["enabled"] is False

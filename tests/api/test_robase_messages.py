@@ -709,7 +709,8 @@ def test_pages_show_every_message_once_the_latest_first(ask: Ask) -> None:
     ids += [row["sms"]["id"] for row in ask("POST", "/sms/batch", {"from": "ACME", "messages": rows}).json["data"][:5]]
     ids += [ask("POST", "/sms", RIDE).json["id"] for _ in range(2)]
 
-    pages, cursor = [], ""
+    pages: list[list[str]] = []
+    cursor: str | None = ""
     while cursor is not None:
         reported = ask("GET", f"/sms?limit=3&cursor={cursor}").json
         pages.append([each["id"] for each in reported["data"]])
@@ -790,7 +791,8 @@ def test_a_test_costs_nothing_and_meets_no_carrier(ask: Ask, world: World, trial
 
 
 def test_nothing_a_caller_may_send_makes_us_fail(ask: Ask) -> None:
-    for value in (None, True, 1, 1.5, [], {}, "x", "\u0000", "😀" * 2000):
+    values: list[object] = [None, True, 1, 1.5, [], {}, "x", "\u0000", "😀" * 2000]
+    for value in values:
         for field in ("to", "from", "body", "template", "variables", "country", "send_at", "messages"):
             for path in ("/sms", "/sms/batch"):
                 answer = ask("POST", path, json.dumps(RIDE | {"messages": [RIDE]} | {field: value}).encode())

@@ -27,7 +27,7 @@ SENDER = {
     "use_case": "Booking confirmations",
     "sample_message": "Your ride arrives in 3 min.",
 }
-HOOK = {
+HOOK: dict[str, Any] = {
     "url": "https://93.184.215.14/webhooks/robase",
     "events": ["sms.delivered", "sms.failed", "email.bounced"],
     "description": "production",
@@ -327,7 +327,7 @@ def test_webhooks_of_others_and_of_other_dialects_are_not_there(ask: Ask, world:
         for method, path in [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotate-secret")]:
             assert kind(ask(method, f"/webhooks/{id_}{path}", {}, key)) == (404, "not_found", None)
     assert [each["id"] for each in ask("GET", "/webhooks").json["data"]] == [made]
-    assert UUID(made)
+    assert str(UUID(made)) == made
 
 
 def test_an_account_has_so_many_webhooks_and_no_more(ask: Ask) -> None:

@@ -44,7 +44,7 @@ def rows_with(world: World, word: str) -> list[str]:
 
 def kept_by(valkey: redis.Redis, word: str) -> list[bytes]:
     """Return the keys that hold the word, or have it in their names."""
-    read: dict[bytes, Callable[[bytes], Any]] = {
+    read: dict[bytes | str, Callable[[bytes], Any]] = {
         b"string": valkey.get,
         b"list": lambda key: valkey.lrange(key, 0, -1),
         b"set": valkey.smembers,
@@ -94,6 +94,8 @@ def test_what_is_left_of_a_text_is_its_length(client: VerifyClient, world: World
 
     [(body, encoding, segments, id_)] = world.rows("SELECT body, encoding, segments, id FROM messages")
     assert (body, encoding, segments) == ("*" * 25, "GSM7", 1)
-    shown = message_lines(operator_reports.report_of(world.rt, id_))
+    report = operator_reports.report_of(world.rt, id_)
+    assert report is not None
+    shown = message_lines(report)
     assert "*" * 25 in shown
     assert CODE not in shown

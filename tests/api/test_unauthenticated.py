@@ -333,7 +333,7 @@ def asleep(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(unauthenticated.asyncio, "sleep", sleep)
+    monkeypatch.setattr("workers.api.unauthenticated.asyncio.sleep", sleep)
     return slept
 
 

@@ -18,7 +18,7 @@ from workers.lab.simulator.simulator_server import serve
 @contextmanager
 def simulator(log: Path | None = None, **scripts: dict[str, Any]) -> Iterator[str]:
     """Run a simulator of these carriers; yield its URL."""
-    with both(log, **scripts) as (url, _):
+    with both(log, None, **scripts) as (url, _):
         yield url
 
 

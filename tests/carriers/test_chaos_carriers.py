@@ -142,7 +142,7 @@ def send(carrier: Carrier, load: Sequence[Parcel], portion: int, threads: int = 
 @contextmanager
 def carriers(log: Path, make_one: Callable[[str, str, int], Carrier], script: dict[str, Any]) -> Iterator[list[Any]]:
     """Run a simulator of all carriers with one script; yield who speaks to them."""
-    with both(log, **dict.fromkeys(CARRIERS, script)) as (url, port):
+    with both(log, None, **dict.fromkeys(CARRIERS, script)) as (url, port):
         made = [make_one(name, url, port) for name in CARRIERS]
         yield made
         for each in made:

@@ -136,9 +136,9 @@ BAD_NUMBERS: list[Callable[[random.Random], str]] = [
 def number(r: random.Random, country: str) -> str:
     """Return a plausible mobile number: in a range in use, the other digits random."""
     # with the leading zero that a country may have (CI)
-    example = phonenumbers.national_significant_number(
-        phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
-    )
+    mobile = phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
+    assert mobile is not None
+    example = phonenumbers.national_significant_number(mobile)
     while True:
         digits = example[:3] + "".join(r.choice("0123456789") for _ in example[3:])
         found = phonenumbers.parse(digits, country)

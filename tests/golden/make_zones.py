@@ -12,7 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
-from phonenumbers.phonenumberutil import REGION_CODE_FOR_NON_GEO_ENTITY
+from phonenumbers.phonemetadata import REGION_CODE_FOR_NON_GEO_ENTITY
 
 TARGET = Path(__file__).resolve().parents[2] / "pipeline/rules/numbers/time_zones.csv"
 ZONEINFO = Path("/usr/share/zoneinfo")

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.journal import IN_DOUBT, NOT_WRITTEN, Journal, JournalPage, Run, State, dead, files
+from pipeline.journal.layout import Layout
 from schema.carriage import Attempt
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome
@@ -227,7 +228,7 @@ def test_whatever_is_missing_or_wrong_in_the_file_proves_nothing(
     sound: tuple[Path, bytes], data: st.DataObject
 ) -> None:
     octets = bytearray(sound[1])
-    used = files.Layout(8).size + 4096
+    used = Layout(8).size + 4096
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, used - 1))
         wrong = data.draw(st.binary(min_size=1, max_size=24) | st.integers(1, 600).map(bytes))
@@ -239,7 +240,7 @@ def test_whatever_is_missing_or_wrong_in_the_file_proves_nothing(
 
 
 def test_every_flipped_bit_where_something_is_noted_proves_nothing(sound: tuple[Path, bytes]) -> None:
-    layout, octets = files.Layout(8), sound[1]
+    layout, octets = Layout(8), sound[1]
     parts = [range(44), range(4096, 4096 + layout.runs + 30), range(4096 + layout.ids, 4096 + layout.heap + 40)]
     for at in (at for part in parts for at in part):
         flipped = octets[:at] + bytes([octets[at] ^ 1 << at % 8]) + octets[at + 1 :]
@@ -249,7 +250,7 @@ def test_every_flipped_bit_where_something_is_noted_proves_nothing(sound: tuple[
 
 def test_a_file_cut_at_any_place_proves_nothing(sound: tuple[Path, bytes]) -> None:
     octets = sound[1]
-    for size in range(0, 4096 + files.Layout(8).size, 61):
+    for size in range(0, 4096 + Layout(8).size, 61):
         assert not proves_too_much(sound, octets[:size]), size
 
 
@@ -262,8 +263,8 @@ def test_a_page_is_read_only_once_all_of_it_is_there(journal: Journal, tmp_path:
     journal.close()
     [path] = tmp_path.iterdir()
 
-    base = 4096 + files.Layout(8).size
-    for cut in range(base, base + files.Layout(8).size, 53):  # its head comes last: a write that ends before it is none
+    base = 4096 + Layout(8).size
+    for cut in range(base, base + Layout(8).size, 53):  # its head comes last: a write that ends before it is none
         path.write_bytes(after[:base] + before[base : base + 24] + after[base + 24 : cut] + before[cut:])
         [found] = dead(tmp_path)
         assert found.entries().states in ({(BATCH, FENCE): dict.fromkeys(REFS, NOT_WRITTEN)}, {})
@@ -305,7 +306,7 @@ def test_one_reader_keeps_others_away(journal: Journal, tmp_path: Path) -> None:
     journal.close()
 
     first = dead(tmp_path)
-    assert next(first)
+    assert next(first, None) is not None
     assert list(dead(tmp_path)) == []
 
     first.close()  # type: ignore[attr-defined]

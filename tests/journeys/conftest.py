@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
+from tests.broker import redis_channel
 from tests.databases import Databases
 from tests.journeys.installation import MONEY, Installation
 from tests.world import World
@@ -62,7 +63,7 @@ def installation(
 def _flush(pair: development.EmbeddedServers) -> None:
     """Delete all keys of the broker."""
     with producer(pair.broker_url).connection_for_write() as connection:
-        connection.default_channel.client.flushall()
+        redis_channel(connection).client.flushall()
 
 
 def _restore(pair: development.EmbeddedServers) -> None:

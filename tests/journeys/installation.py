@@ -23,6 +23,7 @@ from pipeline.errors import DatabaseFault
 from pipeline.settings import Settings
 from pipeline.stages.admin.audit import audit
 from schema.order import Order
+from tests.broker import redis_channel
 from tests.carriers.simulator import read_log
 from tests.forked_processes import Hatched, forked, procfile, started
 from tests.world import World
@@ -143,9 +144,15 @@ class Installation:
     def await_ready(self, *names: str) -> None:
         """Wait until the workers log that they are ready."""
         for name in names or [name for name in self.processes if "beat" not in name]:
-            wait_for(
-                lambda name=name: "ready." in self.said(name), 40, why=f"{name} is ready: {self.said(name)[-900:]}"
-            )
+            self._await_ready(name)
+
+    def _await_ready(self, name: str) -> None:
+        wait_for(lambda: "ready." in self.said(name), 40, why=f"{name} is ready: {self.said(name)[-900:]}")
+
+    def await_progress(self) -> None:
+        """Wait until more messages of the campaign are decided than now."""
+        before = self.decided()
+        wait_for(lambda: self.decided() > before, why="the campaign moves")
 
     def said(self, name: str) -> str:
         """Return the output of a process so far."""
@@ -260,12 +267,12 @@ class Installation:
     def forget(self) -> None:
         """Delete all keys of the broker."""
         with producer(self.pair.broker_url).connection_for_write() as connection:
-            connection.default_channel.client.flushall()
+            redis_channel(connection).client.flushall()
 
     def queued(self) -> dict[str, int]:
         """Return the numbers of tasks in each queue of the broker, and of unacknowledged ones."""
         with producer(self.pair.broker_url).connection_for_write() as connection:
-            client = connection.default_channel.client
+            client = redis_channel(connection).client
             names = ("ingest", "segment", "bill", "deliver", "otp", "clock")
             return {name: client.llen(name) for name in names} | {"given": client.hlen("unacked")}
 

@@ -30,7 +30,7 @@ def far_ends(
 ) -> Iterator[str]:
     """Run a simulator of these carriers and write their rows, the first with the highest priority; yield its URL."""
     given = {"deadline": 2, "call_deadline": 3} | (settings or {})
-    with both(log=installation.home / "oracle.log", **scripts) as (url, port):
+    with both(installation.home / "oracle.log", None, **scripts) as (url, port):
         installation.play(**{name: {} for name in scripts})
         for name, script in scripts.items():
             where = {"base_url": url} if kind == "http" else smpp_settings(name, script, "127.0.0.1", port)

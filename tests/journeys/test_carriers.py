@@ -18,7 +18,7 @@ LONG = "Ẹ kú àárọ̀! " + "Your ride arrives at 9, please be there. " * 6
 @contextmanager
 def smscs(installation: Installation, **scripts: dict[str, Any]) -> Iterator[str]:
     """Run SMSCs with these scripts as the installation's carriers, the first asked first; yield the simulator's URL."""
-    with both(log=installation.home / "oracle.log", **scripts) as (url, port):
+    with both(installation.home / "oracle.log", None, **scripts) as (url, port):
         installation.play(**{name: {} for name in scripts})
         for name, script in scripts.items():
             settings = smpp_settings(name, script, "127.0.0.1", port) | {"deadline": 2, "call_deadline": 3}

@@ -121,7 +121,7 @@ def up(
 
 
 def type_in(postroad: Path, *arguments: str, ours: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    argv, elsewhere = [postroad, *arguments], postroad.parent
+    argv, elsewhere = [str(postroad), *arguments], postroad.parent
     return subprocess.run(argv, cwd=elsewhere, env=ours, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -14,8 +14,7 @@ def test_a_broker_that_forgets_everything_loses_nothing_that_was_written(install
     installation.campaign(6, 1000)
 
     for _ in range(3):
-        before = installation.decided()
-        wait_for(lambda before=before: installation.decided() > before, why="the campaign moves")
+        installation.await_progress()
         installation.forget()
 
     verdict = installation.all_is_well()
@@ -44,8 +43,7 @@ def test_a_broker_killed_and_restarted_mid_campaign_loses_nothing(installation: 
     installation.campaign(5, 1000)
 
     for _ in range(2):
-        before = installation.decided()
-        wait_for(lambda before=before: installation.decided() > before, why="the campaign moves")
+        installation.await_progress()
         installation.pair.kill_valkey()
         installation.pair.restart_valkey()
 

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from tests.journeys.installation import Installation, wait_for
+from tests.journeys.installation import Installation
 
 PORTION = 100
 
@@ -16,8 +16,7 @@ def test_a_database_that_crashes_twice_mid_campaign_loses_nothing(installation: 
     installation.campaign(5, 1000)
 
     for _ in range(2):
-        before = installation.decided()
-        wait_for(lambda before=before: installation.decided() > before, why="the campaign moves")
+        installation.await_progress()
         installation.pair.restart_postgres("immediate")
 
     verdict = installation.all_is_well()

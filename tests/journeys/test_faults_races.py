@@ -26,7 +26,7 @@ from schema.carriage import Attempt, Parcel, Receipt
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, ReceiptVerdict
 from tests.carriers.simulator import read_log
-from tests.world import World
+from tests.world import World, message_ids
 
 NUMBERS = [f"+23480123{place:05d}" for place in range(1000)]
 
@@ -38,12 +38,12 @@ def _sound(world: World) -> Iterator[None]:
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def at_once(settings: Settings, *works: Callable[[Runtime], None]) -> list[BaseException]:
+def at_once(settings: Settings, *works: Callable[[Runtime], object]) -> list[BaseException]:
     """Run each work in a thread with a runtime of its own; return what they raised."""
     raised: list[BaseException] = []
     gate = threading.Barrier(len(works))
 
-    def run(work: Callable[[Runtime], None]) -> None:
+    def run(work: Callable[[Runtime], object]) -> None:
         rt = Runtime(settings)
         try:
             gate.wait(20)
@@ -129,7 +129,7 @@ def test_a_thousand_cancels_raced_with_promotion_are_cancelled_or_sent(
         "FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM batches) AS p WHERE p.id = b.id",
         gap=2 * size,
     )
-    messages = [message for answer in answers for message in answer.messages]
+    messages = [message for answer in answers for message in message_ids(answer)]
     cancelled: set[UUID] = set()
     too_late: set[UUID] = set()
 

@@ -60,8 +60,7 @@ def test_carriers_processes_killed_while_they_speak_to_bad_ones_leave_only_doubt
         installation.await_ready()
         installation.campaign(8, 300)
         for _ in range(2):
-            before = installation.decided()
-            wait_for(lambda before=before: installation.decided() > before, why="the campaign moves")
+            installation.await_progress()
             time.sleep(random.uniform(0, 0.3))
             for carrier in carriers:
                 installation.kill(carrier)
@@ -82,8 +81,7 @@ def test_a_whole_worker_killed_twice_leaves_only_its_portions_in_doubt(installat
     installation.campaign(5, 1000)
 
     for _ in range(2):
-        before = installation.decided()
-        wait_for(lambda before=before: installation.decided() > before, why="the campaign moves")
+        installation.await_progress()
         installation.kill("worker")
         installation.start("worker")
 
@@ -199,8 +197,7 @@ def test_a_worker_told_to_go_ends_its_batch_first(installation: Installation) ->
     codes = []
 
     for _ in range(2):
-        before = installation.decided()
-        wait_for(lambda before=before: installation.decided() > before, why="the campaign moves")
+        installation.await_progress()
         codes.append(installation.stop("worker"))
         installation.start("worker")
     codes.append(installation.stop("lane"))

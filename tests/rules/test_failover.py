@@ -35,7 +35,8 @@ def through(*carriers: str) -> Callable[[RouteQuery], list[str]]:
 def next_of(state: BatchProgress, *carriers: str, attempted: bool = True) -> NextCarrier | Code:
     """Return where one leftover goes, or why it fails."""
     found = plan(state, [remainder(attempted=attempted)], through(*carriers), NOW)
-    [(step, members)] = [*found.next_carrier.items(), *found.failed.items()]
+    steps: list[tuple[NextCarrier | Code, list[UUID]]] = [*found.next_carrier.items(), *found.failed.items()]
+    [(step, members)] = steps
     assert members == [remainder().id]
     return step
 

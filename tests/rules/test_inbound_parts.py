@@ -1,5 +1,7 @@
 """Reassembly of multipart inbound messages: octets are joined first and decoded second."""
 
+import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,20 +16,18 @@ from pipeline.rules.text.text_codings import GSM7, UCS2
 
 NOW = datetime(2026, 11, 22, 4, 31, 5, tzinfo=UTC)
 
+_numbers = itertools.count(1)
+
 
 def part(
     n: int, octets: bytes, at: float = 0, of: int = 2, coding: str = UCS2, late: bool = False, **more: Any
 ) -> KeptPart:
-    fields = {"carrier": "alpha", "phone": "+2348012345678", "sender": "60555", "part_ref": 7} | more
-    part.count += 1  # type: ignore[attr-defined]
+    fields: dict[str, Any] = {"carrier": "alpha", "phone": "+2348012345678", "sender": "60555", "part_ref": 7} | more
     return KeptPart(
-        id=UUID(int=part.count),  # type: ignore[attr-defined]
+        id=UUID(int=next(_numbers)),
         body=f"<{n}>", part=n, of=of, octets=octets, coding=coding, at=None,
         received_at=NOW + timedelta(seconds=at), is_late=late, **fields,
     )  # fmt: skip
-
-
-part.count = 0  # type: ignore[attr-defined]
 
 
 def bodies(*kept: KeptPart) -> list[str]:
@@ -53,10 +53,9 @@ def test_parts_out_of_order_and_doubled_make_one_message(order: list[int], again
     parts = in_parts("one 👍 two".encode(UCS2), 5)
     came = [parts[place] for place in [*order, *again]]
 
-    texts = join(KeptPart(**{name: getattr(each, name) for name in KeptPart.__slots__
-                             if name not in ("id", "received_at")},
-                      id=UUID(int=place), received_at=NOW + timedelta(seconds=place))
-                 for place, each in enumerate(came))  # fmt: skip
+    texts = join(
+        replace(each, id=UUID(int=place), received_at=NOW + timedelta(seconds=place)) for place, each in enumerate(came)
+    )
 
     assert [text.body for text in texts] == ["one 👍 two"]
     assert len(texts[0].parts) == len(came)

@@ -1,6 +1,7 @@
 """Status transitions, as one table. That the database agrees is in tests/store/test_lifecycle_guard.py."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
+from typing import TypeVar
 
 import pytest
 
@@ -21,12 +22,14 @@ from schema.vocabulary import BatchStatus, Code, Money, Outcome, ReceiptVerdict,
 #: what the public is told while the batch is on its way: no message has it of its own
 BORROWED = {Status.SCHEDULED, Status.QUEUED}
 
+State = TypeVar("State", bound=Hashable)
 
-def reached(moves: Mapping[Hashable, frozenset[Hashable]], *starts: Hashable) -> set[Hashable]:
+
+def reached(moves: Mapping[State, Collection[State]], *starts: State) -> set[State]:
     """Return everything that can be reached from there, the starts included."""
     known, fresh = set(starts), list(starts)
     while fresh:
-        following = moves[fresh.pop()] - known
+        following = set(moves[fresh.pop()]) - known
         known |= following
         fresh += following
     return known

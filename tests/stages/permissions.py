@@ -12,10 +12,12 @@ def minute(at: datetime, hours_east: int = 1) -> int:
     return there.hour * 60 + there.minute
 
 
-def quiet(world: World, *, begins: int = -60, ends: int = 120, **fields: Any) -> datetime:
+def quiet(
+    world: World, *, begins: int = -60, ends: int = 120, message_class: str = "transactional", **fields: Any
+) -> datetime:
     """Add quiet hours in the zone of the world's numbers, by minutes from now; return when they end."""
     now: datetime = world.rt.now()
-    line = {"account": world.account, "country": "NG", "class": "transactional", "action": "defer"} | fields
+    line = {"account": world.account, "country": "NG", "class": message_class, "action": "defer"} | fields
     end = (now + timedelta(minutes=ends)).replace(second=0, microsecond=0)
     world.run(
         """

@@ -13,7 +13,7 @@ from pipeline.stages.sweep import sweep
 from pipeline.store import carriers
 from schema.carriage import Attempt, Parcel, Receipt
 from schema.vocabulary import Outcome, ReceiptVerdict, UnknownAbility
-from tests.world import World
+from tests.world import World, message_ids
 
 KIND = "scripted"
 
@@ -94,14 +94,14 @@ class Stage:
         line = self.lines[name] = Line(name, list(answers))
         with self.rt.begin() as conn:
             carriers.save(conn, name, KIND, {"doubt": doubt, "window": window})
-            version = carriers.RouteVersion(rank=len(self.lines), cost=cost, currency=cost and "EUR")
+            version = carriers.RouteVersion(rank=len(self.lines), cost=cost, currency="EUR" if cost else None)
             carriers.set_route(conn, "*", name, version)
         return line
 
     def send(self, *numbers: str, kind: str = "transactional", hours: float = 80, **fields: Any) -> list[UUID]:
         """Send messages that are valid for `hours` hours; return their ids."""
         valid = self.world.rows("SELECT now() + %(hours)s * interval '1 hour'", hours=hours)[0]
-        return list(self.world.send(*numbers, message_class=kind, valid_until=valid, **fields).messages)
+        return message_ids(self.world.send(*numbers, message_class=kind, valid_until=valid, **fields))
 
     def passes(self, seconds: float) -> None:
         """Advance time by moving all stored times back; close all circuit breakers."""
@@ -173,8 +173,8 @@ class Stage:
         """Return all attempts in order."""
         return list(self.world.rows("SELECT carrier, outcome FROM provider_attempts ORDER BY n, message_id"))
 
-    def stands(self) -> list[tuple[str, str | None, str | None]]:
-        """Return (status, money, error code) of the messages, ordered by id."""
+    def stands(self) -> list[tuple[str | None, str | None, str | None]]:
+        """Return (status or None, money, error code) of the messages, ordered by id."""
         return list(self.world.rows("SELECT status, money, error_code FROM messages ORDER BY id"))
 
 

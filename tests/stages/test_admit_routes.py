@@ -1,6 +1,7 @@
 """Which carrier an admitted message is given."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import event
@@ -66,9 +67,12 @@ def test_a_carrier_that_sends_no_registration_is_passed_over_for_india(world: Wo
     keys = {"api_key": "k", "api_secret": "s", "receipt_token": "t"}
     dlt = {"*": {"entity_id": "1101456320000012345", "content_id": "1107161234567890123"}}
     twilio = {"account_sid": "AC1", "auth_token": "t"}
-    for rank, (name, kind, settings) in enumerate(
-        [("tw", "twilio", twilio), ("bare", "vonage", keys), ("full", "vonage", {**keys, "dlt": dlt})]
-    ):
+    bought: list[tuple[str, str, Mapping[str, Any]]] = [
+        ("tw", "twilio", twilio),
+        ("bare", "vonage", keys),
+        ("full", "vonage", {**keys, "dlt": dlt}),
+    ]
+    for rank, (name, kind, settings) in enumerate(bought):
         set_carrier(world.rt, name, kind, settings)
         set_route(world.rt, "*", name, rank=rank)
     drop_route(world.rt, "*", "alpha")

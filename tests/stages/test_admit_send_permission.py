@@ -149,7 +149,7 @@ def test_codes_tests_and_answers_may_come_at_night(world: World, fields: dict[st
 
 
 def test_codes_may_not_where_a_rule_says_so(world: World) -> None:
-    morning = quiet(world, **{"class": "otp"})
+    morning = quiet(world, message_class="otp")
 
     assert [draft.due_at for draft in judge(world, **{"class": "otp"}).drafts] == [morning]
 

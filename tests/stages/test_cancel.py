@@ -8,7 +8,7 @@ import pytest
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.cancel import cancel
 from pipeline.stages.promote import promote
-from tests.world import World
+from tests.world import World, message_ids
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_a_cancelled_message_is_not_sent_with_its_batch(world: World) -> None:
 def test_a_message_can_be_taken_back_before_it_is_paid_for(world: World) -> None:
     order = world.order("+2348012345678", "+2348012345679", send_at=datetime.now(UTC) + timedelta(hours=1))
     [answer] = world.submit(order)
-    first, second = answer.messages
+    first, second = message_ids(answer)
 
     assert cancel(world.rt, world.account, [first]).cancelled == {first}
     world.pay([answer])
@@ -89,4 +89,4 @@ def test_a_message_sent_at_once_cannot_be_taken_back(world: World) -> None:
     [answer] = world.submit(world.order())
     world.pay([answer])
 
-    assert cancel(world.rt, world.account, answer.messages).too_late == set(answer.messages)
+    assert cancel(world.rt, world.account, message_ids(answer)).too_late == set(answer.messages)

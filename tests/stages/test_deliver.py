@@ -1,6 +1,6 @@
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,28 @@ from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims
-from schema.vocabulary import CarrierState
+from schema.carriage import Attempt, Parcel
+from schema.vocabulary import CarrierState, UnknownAbility
 from tests.world import World
 
 NUMBERS = [f"+23480123456{n:02}" for n in range(20)]
 ATTEMPTS = "SELECT n, carrier, outcome, code FROM provider_attempts ORDER BY message_id, n"
 STATES = "SELECT status, money, error_code FROM messages ORDER BY id"
+
+
+class Adapter:
+    """What a carrier has at least."""
+
+    name = "alpha"
+    call_deadline = 1.0
+    unknown_ability = UnknownAbility.BLIND
+    dedupe_seconds = 0.0
+
+    def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.fixture(autouse=True)
@@ -232,16 +248,10 @@ def test_a_portion_is_marked_before_it_goes_out_and_no_further(world: World, set
     hints = world.pay(world.submit(world.order(*NUMBERS)))
     seen = []
 
-    class Watching:
-        name = "alpha"
-        call_deadline = 1.0
-
-        def send(self, parcels: Any) -> Any:
+    class Watching(Adapter):
+        def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
             seen.append((len(parcels), parcels[-1].ref, *world.rows("SELECT marked, recorded FROM batches")[0]))
             return world.rt.carrier("alpha", "simulated", {}).send(parcels)
-
-        def close(self) -> None:
-            pass
 
     rt._carriers["alpha"] = (json.dumps(["simulated", {"script": {}}]), Watching())
     deliver(rt, [hints[0].batch])
@@ -259,15 +269,9 @@ def test_a_portion_is_marked_before_it_goes_out_and_no_further(world: World, set
 def test_an_adapter_that_breaks_leaves_its_portion_in_doubt(world: World) -> None:
     hints = world.pay(world.submit(world.order(*NUMBERS)))
 
-    class Broken:
-        name = "alpha"
-        call_deadline = 1.0
-
-        def send(self, parcels: Any) -> Any:
+    class Broken(Adapter):
+        def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
             raise RuntimeError("broken")
-
-        def close(self) -> None:
-            pass
 
     world.rt._carriers["alpha"] = (json.dumps(["simulated", {"script": {}}]), Broken())
     world.deliver_all(hints)
@@ -279,18 +283,12 @@ def test_a_worker_that_lost_its_claim_records_only_what_came_late(world: World) 
     hints = world.pay(world.submit(world.order(*NUMBERS)))
     batch = hints[0].batch
 
-    class Overtaken:
-        name = "alpha"
-        call_deadline = 1.0
-
-        def send(self, parcels: Any) -> Any:
+    class Overtaken(Adapter):
+        def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
             with world.rt.begin() as conn:
                 conn.exec_driver_sql("UPDATE batches SET lease_until = now() - interval '1 minute'")
             sweep(world.rt)
             return Simulated("alpha", {}).send(parcels)
-
-        def close(self) -> None:
-            pass
 
     world.rt._carriers["alpha"] = (json.dumps(["simulated", {"script": {}}]), Overtaken())
     assert deliver(world.rt, [batch]) == []

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.database import Work
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Connection, Runtime
 from pipeline.settings import Settings
@@ -38,10 +39,10 @@ class Faulty(Runtime):
         self.fault, self.begun = fault, 0
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self, work: Work | None = None) -> Iterator[Connection]:
         self.begun += 1
         fault = self.fault(self.begun)
-        with super().begin() as conn:
+        with super().begin(work) as conn:
             yield conn
             if fault == "thrown out":
                 conn.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.database import Work
 from pipeline.runtime import Connection, Runtime
 from pipeline.settings import Settings
 from pipeline.stages.deliver import deliver
@@ -166,8 +167,8 @@ class Interrupted(Runtime):
         self.left, self.what = n, what
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
-        with super().begin() as conn:
+    def begin(self, work: Work | None = None) -> Iterator[Connection]:
+        with super().begin(work) as conn:
             yield conn
             self.left -= 1
             if self.left == 0:

@@ -155,7 +155,8 @@ def suspend_unseen(stage: Stage) -> None:
 @pytest.mark.parametrize("made", ["taken in", "failed over", "promoted"])
 def test_a_batch_made_after_the_suspension_is_held_at_its_claim(stage: Stage, made: str) -> None:
     alpha, beta = stage.carrier("alpha", *[BUSY] * (made == "failed over")), stage.carrier("beta")
-    hints = paid(stage, **({"send_at": stage.rt.now() + timedelta(seconds=30)} if made == "promoted" else {}))
+    send_at = stage.rt.now() + timedelta(seconds=30) if made == "promoted" else None
+    hints = paid(stage, send_at=send_at)
     if made == "failed over":
         hints = deliver(stage.rt, [hints[0].batch])
     suspend_unseen(stage)

@@ -13,7 +13,7 @@ from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.hourly_maintenance import maintain
 from pipeline.store import events
 from tests.dialects.vendors import Vendor
-from tests.world import World
+from tests.world import World, message_ids
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def kept(world: World) -> list[tuple[UUID, str]]:
 
 
 def test_moves_are_forgotten_after_so_many_days(world: World) -> None:
-    old, young = (world.send().messages[0] for _ in range(2))
+    old, young = (message_ids(world.send())[0] for _ in range(2))
     for message in (old, young):
         finish(world, message)
         finish(world, message, "sent")
@@ -64,7 +64,7 @@ def test_moves_are_forgotten_after_so_many_days(world: World) -> None:
 
 
 def test_a_move_that_is_still_to_be_told_is_kept(world: World) -> None:
-    message = world.send().messages[0]
+    message = message_ids(world.send())[0]
     finish(world, message, "queued")
     age(world, message, 60)
 
@@ -78,7 +78,7 @@ def test_a_move_that_is_still_to_be_told_is_kept(world: World) -> None:
 
 
 def test_what_a_suspended_endpoint_was_to_hear_goes_with_its_calls(world: World) -> None:
-    message = world.send().messages[0]
+    message = message_ids(world.send())[0]
     age(world, message, 31)
     world.run("UPDATE webhook_endpoints SET state = 'suspended'")
     world.run("UPDATE webhook_deliveries SET at = at - interval '31 days'")

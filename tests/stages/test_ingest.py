@@ -21,6 +21,7 @@ def test_a_recipients_message_id_is_the_first_plus_its_place(world: World) -> No
     [answer] = world.submit(world.order("+2348012345678", "12", "+447400123456"))
 
     first, refused, third = answer.messages
+    assert first is not None
     assert refused is None
     assert third == UUID(int=first.int + 2)
     assert world.rows("SELECT id FROM messages ORDER BY id") == [first, third]

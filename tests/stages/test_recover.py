@@ -19,6 +19,7 @@ from pipeline.stages.settle import book
 from pipeline.stages.sweep import sweep
 from pipeline.store import attempts as store_attempts
 from schema.carriage import Attempt, Parcel, Receipt
+from schema.message import Hint
 from schema.vocabulary import Outcome, ReceiptVerdict, UnknownAbility
 from tests.world import World
 
@@ -423,6 +424,7 @@ def test_a_batch_that_only_waited_behind_others_is_not_what_killed_its_worker(wo
         raise Killed
 
     batches, messages = send(world)
+    hints: list[Hint] = []
     for _ in range(5):
         deeds.append(deed)
         die(world, batches)

@@ -14,7 +14,7 @@ from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims
 from schema.carriage import Receipt
 from schema.vocabulary import ReceiptVerdict
-from tests.world import World
+from tests.world import World, message_ids
 
 TEXT = "Your code is 9081726"
 BLOTTED = "*" * len(TEXT)
@@ -92,7 +92,7 @@ def taken_back(world: World, kind: str) -> str:
     later = world.rt.now() + timedelta(hours=1)
     [answer] = answers = world.submit(order(world, kind=kind, send_at=later))
     world.pay(answers)
-    cancel(world.rt, world.account, answer.messages)
+    cancel(world.rt, world.account, message_ids(answer))
     return "cancelled"
 
 

@@ -51,6 +51,6 @@ def test_a_connection_that_breaks_amid_the_rows_is_a_fault_and_the_next_transact
             yield row(world, body="x" * 1000)
 
     with pytest.raises(DatabaseFault), world.rt.begin() as conn:
-        messages.write(conn, breaking(conn.exec_driver_sql("SELECT pg_backend_pid()").scalar()))
+        messages.write(conn, breaking(conn.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()))
 
     assert world.rows("SELECT count(*) FROM messages") == [0]

@@ -20,6 +20,7 @@ from kombu import Connection
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin import operator_reports
+from tests.broker import redis_channel
 from tests.forked_processes import ROOT, Hatched, forked, procfile
 from tests.world import World
 from workers.lab.embedded import development
@@ -28,6 +29,8 @@ from workers.queues import QUEUES
 
 #: the broker's database numbers: each module takes the next, so that none gets another's messages
 _brokers = itertools.cycle(range(1, 16))
+
+_ALL_QUEUES = ",".join(queue.name for queue in QUEUES)
 
 
 class Site:
@@ -74,9 +77,7 @@ class Site:
         assert process.poll() is None, log.read_text()
         return log
 
-    def start_worker(
-        self, *arguments: str, queues: str = ",".join(queue.name for queue in QUEUES), **environment: str
-    ) -> Path:
+    def start_worker(self, *arguments: str, queues: str = _ALL_QUEUES, **environment: str) -> Path:
         """Start a worker as in the Procfile, with few processes; return its log."""
         options = ["-Q", queues, "--concurrency", "1", "-E", "--without-gossip", "--without-mingle"]
         return self.start(
@@ -138,14 +139,14 @@ class Site:
     def waiting(self, queue: str) -> list[Any]:
         """Remove all messages of a queue; return their headers and decoded bodies."""
         with self.broker() as connection:
-            channel = connection.default_channel
+            channel = redis_channel(connection)
             messages = iter(lambda: channel.basic_get(queue, no_ack=True), None)
             return [(message.headers, message.payload) for message in messages]
 
     def unacknowledged(self) -> int:
         """Return the number of unacknowledged messages."""
         with self.broker() as connection:
-            return int(connection.default_channel.client.hlen("unacked"))
+            return int(redis_channel(connection).client.hlen("unacked"))
 
     def broker(self) -> Connection:
         """Return a connection to the broker with the product's key prefix."""

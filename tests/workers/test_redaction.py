@@ -37,7 +37,7 @@ ORDER = {
 INGEST = {"task": "sms.ingest", "lang": "py", "argsrepr": repr(ORDER), "kwargsrepr": repr(ORDER)}
 
 #: messages that our workers take, refuse or cannot read: queue, body, headers
-SHOWN = {
+SHOWN: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "an order with its words in the headers": ("ingest", [[ORDER], {}, {}], INGEST),
     "an order by name": ("ingest", [[], {"order": ORDER}, {}], INGEST),
     "an order of the oldest protocol": ("ingest", {"args": [ORDER], "kwargs": {}}, INGEST),

@@ -243,13 +243,14 @@ def tasks(quiet: Any) -> Iterator[ModuleType]:
 
         settings.cache_clear()
         from workers import tasks as module
+        from workers.app import app
 
-        module.app.conf.broker_url = quiet.broker_url
+        app.conf.update(broker_url=quiet.broker_url)
         yield module
         # one process may have a part of these tests twice: nothing of this broker and database may stay
         worker_process_shutdown.send(sender=None)
-        module.app.close()
-        del module.app.amqp
+        app.close()
+        del app.amqp
         settings.cache_clear()
 
 

@@ -155,7 +155,7 @@ def drive_smpp(messages: int) -> Iterator[int]:
         pytest.skip("port 13001 is taken")
     with socket.create_server(("127.0.0.1", 0)) as door:
         port = door.getsockname()[1]
-    command = [DRIVE_SMPP, "-v", "4", "-p", str(port), "-m", str(messages)]
+    command = [str(DRIVE_SMPP), "-v", "4", "-p", str(port), "-m", str(messages)]
     with gateway, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             yield port

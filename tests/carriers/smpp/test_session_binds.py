@@ -8,6 +8,7 @@ import time
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def deaf(events: CarrierEvents) -> None:
 
 
 def test_nothing_is_opened_before_it_is_needed(client: Clients) -> None:
-    esmes = []
+    esmes: list[EsmeConnection] = []
     before = threading.active_count()
     with smsc(esmes.append) as port:
         carrier = client(port)
@@ -160,7 +161,7 @@ def test_credentials_that_are_longer_than_the_specification_allows_are_said_as_t
         esme.say(pdu.submit_sm_resp(sequence, "m1"))
         esme.serve()
 
-    given = {key: value for key, (value, _) in LONG.items()}
+    given: dict[str, Any] = {key: value for key, (value, _) in LONG.items()}
     with smsc(behaviour) as port:
         carrier = client(port, **given, service_type="premium")
         attempts = carrier.send([parcel()])
@@ -690,7 +691,7 @@ UNFIT = {
 
 @pytest.mark.parametrize(("settings", "words_"), UNFIT.values(), ids=UNFIT)
 def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], words_: str) -> None:
-    given = {key: value for key, value in {**SETTINGS, **settings}.items() if value is not None}
+    given: dict[str, Any] = {key: value for key, value in {**SETTINGS, **settings}.items() if value is not None}
 
     with pytest.raises(ConfigurationError, match=re.escape(f"carrier alpha: {words_}")) as caught:
         SmppCarrier("alpha", given)

@@ -78,7 +78,8 @@ def saying(octets: bytes, answers: list[tuple[int, int, int]], replies: int = 1)
 
 
 def test_a_receipt_and_a_message_from_a_handset_are_handed_over_and_answered(client: Clients) -> None:
-    listener, answers = Listener(), []
+    listener = Listener()
+    answers: list[tuple[int, int, int]] = []
 
     with smsc(saying(receipt(11, "m1") + word(12), answers, 2)) as port:
         client(port).listen(listener)
@@ -96,7 +97,8 @@ def test_a_receipt_and_a_message_from_a_handset_are_handed_over_and_answered(cli
 
 
 def test_nothing_is_answered_before_it_is_kept(client: Clients) -> None:
-    listener, answers = Listener(), []
+    listener = Listener()
+    answers: list[tuple[int, int, int]] = []
     listener.waits.clear()
 
     with smsc(saying(receipt(11, "m1"), answers)) as port:
@@ -139,7 +141,8 @@ def test_a_slow_ear_does_not_slow_what_is_sent(client: Clients) -> None:
 
 
 def test_what_could_not_be_kept_is_said_again(client: Clients) -> None:
-    listener, answers = Listener(), []
+    listener = Listener()
+    answers: list[tuple[int, int, int]] = []
     listener.fails = 1
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -159,7 +162,8 @@ def test_what_could_not_be_kept_is_said_again(client: Clients) -> None:
 
 
 def test_a_burst_is_handed_over_in_pieces_each_once(client: Clients) -> None:
-    listener, answers = Listener(), []
+    listener = Listener()
+    answers: list[tuple[int, int, int]] = []
     listener.waits.clear()
     count = 5 * MOST + 7
     octets = b"".join(receipt(sequence, f"m{sequence}") for sequence in range(1, count + 1))
@@ -178,7 +182,8 @@ def test_a_burst_is_handed_over_in_pieces_each_once(client: Clients) -> None:
 
 
 def test_what_cannot_be_read_is_kept_as_it_came_and_spoils_nothing(client: Clients) -> None:
-    listener, answers = Listener(), []
+    listener = Listener()
+    answers: list[tuple[int, int, int]] = []
     addresses = pdu.address("source_addr", 1, 1, "49170") + pdu.address("destination_addr", 1, 1, "49171")
     cut, empty = pdu.deliver_sm(11, b"\0\1\1no end"), pdu.pdu(CommandId.DATA_SM, 13, b"")
     nameless = pdu.deliver_sm(14, b"\0" + addresses + b"\4\0\0\0\0\0\0\0\0\x0cstat:DELIVRD")
@@ -208,7 +213,8 @@ def test_what_cannot_be_read_is_kept_as_it_came_and_spoils_nothing(client: Clien
 def test_what_no_database_takes_is_set_aside_and_what_came_along_with_it_is_kept(
     client: Clients, sqlstate: str
 ) -> None:
-    listener, answers = Listener(), []
+    listener = Listener()
+    answers: list[tuple[int, int, int]] = []
 
     def refuse(events: CarrierEvents) -> None:
         if any(each.body == "poison" for each in events.inbound):
@@ -229,7 +235,8 @@ def test_what_no_database_takes_is_set_aside_and_what_came_along_with_it_is_kept
 
 
 def test_a_receipt_whose_text_is_shorter_than_it_says_is_read(client: Clients) -> None:
-    listener, answers = Listener(), []
+    listener = Listener()
+    answers: list[tuple[int, int, int]] = []
     whole = receipt(11, "m1")
     cut = (len(whole) - 5).to_bytes(4, "big") + whole[4:-5]
 
@@ -261,7 +268,8 @@ def test_receipts_by_text_are_doubted_or_read_as_the_operator_says(client: Clien
 
 
 def test_a_receipt_comes_as_data_sm_too(client: Clients) -> None:
-    listener, answers = Listener(), []
+    listener = Listener()
+    answers: list[tuple[int, int, int]] = []
     tlvs = pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, b"m9\0") + pdu.tlv(Tag.MESSAGE_STATE, b"\x05")
     addresses = pdu.address("source_addr", 1, 1, "49170") + pdu.address("destination_addr", 1, 1, "49171", 65)
     octets = pdu.pdu(CommandId.DATA_SM, 11, b"\0" + addresses + b"\x04\0\0" + tlvs)
@@ -319,7 +327,8 @@ def test_a_receipt_for_a_link_that_broke_meanwhile_is_said_again_over_the_next(c
 
 
 def test_ids_are_kept_alike_whoever_says_them(client: Clients) -> None:
-    listener, answers = Listener(), []
+    listener = Listener()
+    answers: list[tuple[int, int, int]] = []
 
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
@@ -339,7 +348,8 @@ def test_ids_are_kept_alike_whoever_says_them(client: Clients) -> None:
 
 
 def test_closing_lets_the_ear_finish_and_answers_for_it(client: Clients) -> None:
-    listener, answers = Listener(), []
+    listener = Listener()
+    answers: list[tuple[int, int, int]] = []
     listener.waits.clear()
 
     with smsc(saying(receipt(11, "m1"), answers)) as port:

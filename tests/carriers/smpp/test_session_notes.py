@@ -4,7 +4,7 @@ from queue import Queue
 
 from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import CommandStatus
-from schema.carriage import Attempt
+from schema.carriage import Attempt, Parcel
 from schema.vocabulary import Encoding, Outcome
 from tests.carriers.conformance import Noted, parcel
 from tests.carriers.raw import reset
@@ -35,7 +35,7 @@ class Live(Noted):
         return [self.changes.get_nowait() for _ in range(self.changes.qsize())]
 
 
-def long(parts: int = 3) -> object:
+def long(parts: int = 3) -> Parcel:
     return parcel("x" * 150 * parts, encoding=Encoding.GSM7, segments=parts)
 
 
@@ -144,8 +144,12 @@ def test_what_never_had_its_turn_is_not_noted_as_handed_over(client: Clients) ->
 
 
 def test_what_a_carrier_cannot_spell_is_refused_and_never_noted(client: Clients) -> None:
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.serve()
+
     notes = Live()
-    with smsc(lambda esme: (esme.welcome(), esme.serve())[0]) as port:
+    with smsc(behaviour) as port:
         attempts = client(port).send_noting([parcel(), parcel(sender="x" * 80), parcel()], notes)
         client.close()
 

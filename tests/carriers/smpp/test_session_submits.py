@@ -8,7 +8,7 @@ import pytest
 from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import SEQUENCE_MAX, CommandId, CommandStatus
 from pipeline.carriers.smpp.submit_exchange import OUTCOMES, WAITS
-from schema.carriage import Attempt
+from schema.carriage import Attempt, Parcel
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, Outcome
 from tests.carriers.conformance import parcel, refs
@@ -23,7 +23,7 @@ def words(attempts: list[Attempt]) -> list[tuple[Outcome, str | None]]:
     return [(attempt.outcome, attempt.code) for attempt in attempts]
 
 
-def long(body: str = "x" * 400) -> object:
+def long(body: str = "x" * 400) -> Parcel:
     return parcel(body, encoding=Encoding.GSM7, segments=3)
 
 
@@ -640,7 +640,7 @@ UNFIT = {
 
 
 @pytest.mark.parametrize("unfit", UNFIT.values(), ids=UNFIT)
-def test_what_does_not_fit_into_a_pdu_is_refused_by_itself(client: Clients, unfit: object) -> None:
+def test_what_does_not_fit_into_a_pdu_is_refused_by_itself(client: Clients, unfit: Parcel) -> None:
     with smsc(lambda esme: esme.serve()) as port:
         attempts = client(port).send([parcel(), unfit, parcel()])
         client.close()

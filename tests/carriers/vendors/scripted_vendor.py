@@ -17,10 +17,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httptools
 
-from pipeline.carriers.contract import Carrier
 from pipeline.carriers.http1 import new_event_loop
 from pipeline.carriers.simulator_log import Oracle, OracleDecision, OracleLog
 from pipeline.carriers.simulator_script import ScriptedOutcome, read
+from pipeline.carriers.vendors.vendor_client import VendorCarrier
 from schema.carriage import Parcel
 from tests.carriers.conformance import DEADLINE, WINDOW
 from tests.carriers.simulator import read_log
@@ -134,7 +134,8 @@ class Api(asyncio.Protocol):
     def __init__(self, scripted_vendor: ScriptedVendor, apis: "set[Api]") -> None:
         self._scripted_vendor, self._apis = scripted_vendor, apis
         self._parser = httptools.HttpRequestParser(self)
-        self._url, self._body, self._headers, self._waits = b"", b"", {}, False
+        self._url, self._body, self._waits = b"", b"", False
+        self._headers: dict[str, str] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -248,24 +249,24 @@ class VendorRig:
 
     def __init__(
         self,
-        make: Callable[[str, dict[str, object]], Carrier],
-        settings: dict[str, object],
+        make: Callable[[str, dict[str, Any]], VendorCarrier],
+        settings: dict[str, Any],
         url: str,
         other: ScriptedVendor,
     ) -> None:
         self._make, self._settings, self.url, self.other = make, settings, url, other
-        self.made: list[Carrier] = []
+        self.made: list[VendorCarrier] = []
 
-    def carrier(self, script: dict[str, Any] | None = None, **settings: object) -> Carrier:
+    def carrier(self, script: dict[str, Any] | None = None, **settings: object) -> VendorCarrier:
         self.other.play(script or {})
         return self.at(self.url, **settings)
 
-    def away(self) -> Carrier:
+    def away(self) -> VendorCarrier:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         return self.at(f"http://127.0.0.1:{port}")
 
-    def at(self, url: str, **more: object) -> Carrier:
+    def at(self, url: str, **more: object) -> VendorCarrier:
         """Return a carrier for the vendor at a URL."""
         limits = {"window": WINDOW, "deadline": DEADLINE, "call_deadline": 40}
         settings = {
@@ -292,7 +293,7 @@ class VendorRig:
 
 @contextmanager
 def rigged(
-    make: Callable[..., Carrier], settings: dict[str, object], tongue: Tongue, path: Path
+    make: Callable[[str, dict[str, Any]], VendorCarrier], settings: dict[str, Any], tongue: Tongue, path: Path
 ) -> Iterator[VendorRig]:
     """Yield the rig of one vendor."""
     with playing(tongue, path / "oracle.jsonl") as (url, other):

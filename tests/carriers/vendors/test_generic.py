@@ -19,6 +19,7 @@ from pipeline.carriers.vendors.generic import make, read
 from pipeline.carriers.vendors.generic.placeholders import Maps
 from pipeline.carriers.vendors.generic.request_templates import RequestTemplates
 from pipeline.carriers.vendors.generic.response_rules import ResponseRules
+from pipeline.carriers.vendors.vendor_client import VendorCarrier
 from pipeline.errors import ConfigurationError
 from schema.carriage import Parcel, Posted
 from schema.vocabulary import Encoding, Outcome, ReceiptVerdict, UnknownAbility
@@ -32,7 +33,7 @@ ANSWERS: dict[str, Any] = {
     "codes": {"21": "permanent", "rejected": "permanent", "40": "transient", "50": "throttled", "99": "unknown"},
     "statuses": {"400": "permanent", "503": "transient"},
 }
-SETTINGS: dict[str, object] = {
+SETTINGS: dict[str, Any] = {
     "base_url": None,
     "url": "URL/v1/send",
     "headers": {"authorization": "Bearer s3cret", "x-request-id": "${ref}"},
@@ -98,7 +99,7 @@ class Tongue:
 class Rig(VendorRig):
     """The generic kind has `url` in the place of `base_url`."""
 
-    def at(self, url: str, **more: object) -> Any:
+    def at(self, url: str, **more: object) -> VendorCarrier:
         spelt = json.loads(json.dumps({**self._settings, **more}).replace("URL", url))
         spelt.pop("base_url")
         limits = {"window": WINDOW, "deadline": DEADLINE, "call_deadline": 40}

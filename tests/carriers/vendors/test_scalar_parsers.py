@@ -77,10 +77,15 @@ def test_what_is_no_moment_is_none(spelt: Any) -> None:
     assert scalar_parsers.moment(spelt) is None
 
 
+NOT_WHOLE: list[object] = [None, "", "x", True, False, 1.5, "1.5", {}, [], "1e3", "9" * 40]
+NOT_A_TRUTH: list[object] = [None, "", "maybe", 2, {}, []]
+NOT_AN_AMOUNT: list[object] = [None, "", "EUR", "nan", "inf", True, {}, "1,2,3"]
+
+
 @pytest.mark.parametrize(
     ("given", "found"),
     [(0, 0), ("0", 0), ("101", 101), (101.0, 101), ("101.0", 101), (" 3 ", 3), ("-1", -1)]
-    + [(odd, None) for odd in (None, "", "x", True, False, 1.5, "1.5", {}, [], "1e3", "9" * 40)],
+    + [(odd, None) for odd in NOT_WHOLE],
 )
 def test_a_whole_number_is_one_as_a_number_and_as_text(given: Any, found: int | None) -> None:
     assert scalar_parsers.integer(given) == found
@@ -90,7 +95,7 @@ def test_a_whole_number_is_one_as_a_number_and_as_text(given: Any, found: int | 
     ("given", "found"),
     [(True, True), ("true", True), ("True", True), (1, True), ("1", True), ("yes", True)]
     + [(odd, False) for odd in (False, "false", "FALSE", 0, "0", "no")]
-    + [(odd, None) for odd in (None, "", "maybe", 2, {}, [])],
+    + [(odd, None) for odd in NOT_A_TRUTH],
 )
 def test_a_truth_is_one_as_a_truth_a_number_and_as_text(given: Any, found: bool | None) -> None:
     assert scalar_parsers.boolean(given) is found
@@ -117,7 +122,7 @@ def test_a_word_may_come_as_a_number(given: Any, found: str | None) -> None:
         ("1 234,5", "1234.5"),
         ("0,75", "0.75"),
     ]
-    + [(odd, None) for odd in (None, "", "EUR", "nan", "inf", True, {}, "1,2,3")],
+    + [(odd, None) for odd in NOT_AN_AMOUNT],
 )
 def test_an_amount_may_have_marks_between_its_thousands(spelt: Any, found: str | None) -> None:
     assert scalar_parsers.amount(spelt) == (None if found is None else Decimal(found))

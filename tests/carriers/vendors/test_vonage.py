@@ -268,7 +268,8 @@ def test_a_part_of_a_long_message_says_which() -> None:
     ]
 
     assert [(each.part, each.of) for each in parts] == [(2, 3), (1, 3)]
-    assert parts[0].part_ref == parts[1].part_ref is not None
+    assert parts[0].part_ref is not None
+    assert parts[0].part_ref == parts[1].part_ref
     assert 0 <= parts[0].part_ref < 2**31
 
 

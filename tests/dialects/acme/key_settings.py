@@ -7,7 +7,7 @@ from pipeline.rules.api.key_settings import EVERY, SENDER
 from pipeline.vault import Vault
 from schema.api import NewKey
 
-SETTINGS = EVERY | {"sender": SENDER}
+SETTINGS = {**EVERY, "sender": SENDER}
 SCOPES = ("read", "send")
 
 

@@ -100,6 +100,6 @@ def test_neither_number_nor_text_is_told() -> None:
 
 
 def test_their_plan_is_three_more_tries_within_half_a_minute() -> None:
-    assert webhooks.SCHEDULE == (5, 10, 15)
+    assert webhooks.SCHEDULE == (5.0, 10.0, 15.0)
     assert webhooks.TIMEOUT == 5
     assert [status for status in range(100, 600) if status in webhooks.SUCCESSES] == [200]

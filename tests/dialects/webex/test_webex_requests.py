@@ -63,7 +63,9 @@ def ask(asked: Any, now: datetime = NOW) -> WebexMessage:
 
 def order(asked: WebexMessage, text: str | None = None) -> Order:
     key = ApiKey(1, 1, "acme", AccountState.ACTIVE, "GBP", Vendor.WEBEX, "h", False, frozenset(), (), {})
-    return requests.order(asked, asked.text if text is None else text, key, NOW)
+    text = asked.text if text is None else text
+    assert text is not None
+    return requests.order(asked, text, key, NOW)
 
 
 def test_the_vendors_sample_is_three_messages() -> None:

@@ -19,7 +19,7 @@ from pipeline.stages.promote import promote
 from pipeline.store import accounts, routing_snapshot
 from schema.routing import RouteLoss
 from schema.vocabulary import CarrierState
-from tests.world import World
+from tests.world import World, message_ids
 
 SNAPSHOTS = "SELECT count(*) FROM routing_snapshots WHERE content ? 'carriers'"
 
@@ -34,7 +34,7 @@ def test_each_turn_of_a_message_is_told_with_why_the_others_lost(world: World) -
     world.add_carrier("gamma", rank=3)
     set_carrier_state(world.rt, "gamma", CarrierState.DRAINED)
 
-    [id_] = world.send().messages
+    [id_] = message_ids(world.send())
     found = explain(world.rt, id_)
 
     assert found is not None
@@ -50,7 +50,7 @@ def test_each_turn_of_a_message_is_told_with_why_the_others_lost(world: World) -
 def test_what_changed_since_changes_nothing_of_the_past(world: World) -> None:
     set_networks(world.rt, {"234801": "621-20"})
     set_route(world.rt, "621-20", "alpha", cost=4200, currency="EUR")
-    [id_] = world.send().messages
+    [id_] = message_ids(world.send())
 
     world.add_carrier("beta", rank=0)
     set_carrier_state(world.rt, "alpha", CarrierState.DRAINED)
@@ -69,7 +69,7 @@ def test_what_changed_since_changes_nothing_of_the_past(world: World) -> None:
 
 
 def test_a_test_message_was_no_choice(world: World) -> None:
-    [id_] = world.send(test=True).messages
+    [id_] = message_ids(world.send(test=True))
 
     found = explain(world.rt, id_)
 
@@ -229,7 +229,7 @@ def _change_something(world: World, lot: random.Random) -> None:
             rank=lot.choice([1, 1, 2]),
             weight=weight,
             cost=cost,
-            currency=cost and "EUR",
+            currency="EUR" if cost else None,
             until_at=lot.choice([None, world.rt.now() + timedelta(seconds=2)]),
             account=account,
         )

@@ -212,7 +212,7 @@ def test_routes_are_listed_and_taken_away(world: World) -> None:
 
 
 @pytest.mark.parametrize("options", [{"rank": -1}, {"rank": 1001}, {"weight": -1}, {"weight": 10_001}])
-def test_a_route_has_a_rank_and_a_weight_within_bounds(nowhere: Runtime, options: dict[str, int]) -> None:
+def test_a_route_has_a_rank_and_a_weight_within_bounds(nowhere: Runtime, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="whole number"):
         set_route(nowhere, "NG", "alpha", **options)
 

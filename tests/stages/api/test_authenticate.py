@@ -19,6 +19,8 @@ from schema.vocabulary import AccountState, Code
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
 
+MakeCredentials = Callable[..., Credentials]
+
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
@@ -35,7 +37,7 @@ def _forgotten(settings: Settings) -> None:
 
 
 @pytest.fixture
-def credentials(rt: Runtime) -> Callable[..., Credentials]:
+def credentials(rt: Runtime) -> MakeCredentials:
     """Makes a knock with a Robase key of the account."""
 
     def make(token: str, **fields: Any) -> Credentials:
@@ -55,11 +57,16 @@ def credentials(rt: Runtime) -> Callable[..., Credentials]:
     return make
 
 
+def key_of(found: ApiKey | Denied) -> ApiKey:
+    assert isinstance(found, ApiKey)
+    return found
+
+
 def token(world: World, **properties: Any) -> str:
     return str(issue(world.rt, "acme", Vendor.ROBASE, **properties).credentials["api_key"])
 
 
-def test_a_key_is_known_with_all_that_it_may(world: World, credentials: Any) -> None:
+def test_a_key_is_known_with_all_that_it_may(world: World, credentials: MakeCredentials) -> None:
     word = token(world, test=True, scopes=["sending"], settings={"rate": 5}, name="the shop")
 
     [key] = authenticate(world.rt, [credentials(word)])
@@ -70,18 +77,19 @@ def test_a_key_is_known_with_all_that_it_may(world: World, credentials: Any) -> 
     assert word.startswith("rb_test_")
 
 
-def test_many_knocks_are_answered_in_order(world: World, credentials: Any) -> None:
+def test_many_knocks_are_answered_in_order(world: World, credentials: MakeCredentials) -> None:
     words = [token(world), "rb_live_of_nobody", token(world)]
 
     found = authenticate(world.rt, [credentials(word) for word in words])
 
     assert [type(each) for each in found] == [ApiKey, Denied, ApiKey]
-    assert found[0].id != found[2].id
+    assert key_of(found[0]).id != key_of(found[2]).id
 
 
-def test_a_revoked_key_opens_nothing_at_the_next_call(world: World, credentials: Any) -> None:
+def test_a_revoked_key_opens_nothing_at_the_next_call(world: World, credentials: MakeCredentials) -> None:
     word = token(world)
-    [key] = authenticate(world.rt, [credentials(word)])
+    [found] = authenticate(world.rt, [credentials(word)])
+    key = key_of(found)
 
     revoke(world.rt, "acme", key.id)
 
@@ -103,7 +111,7 @@ def test_no_key_is_kept_as_it_is(world: World) -> None:
     assert not any(word in kept for each in secrets for name, word in each.items() if name == "api_key")
 
 
-def test_a_suspended_account_is_told_so(world: World, credentials: Any) -> None:
+def test_a_suspended_account_is_told_so(world: World, credentials: MakeCredentials) -> None:
     word = token(world)
     set_account_state(world.rt, "acme", AccountState.SUSPENDED)
 
@@ -122,7 +130,9 @@ def test_a_suspended_account_is_told_so(world: World, credentials: Any) -> None:
         ("nonsense", False),
     ],
 )
-def test_a_key_may_be_bound_to_networks(world: World, credentials: Any, source: str, comes_in: bool) -> None:
+def test_a_key_may_be_bound_to_networks(
+    world: World, credentials: MakeCredentials, source: str, comes_in: bool
+) -> None:
     word = token(world, networks=["203.0.113.0/24", "2001:db8::/64"])
 
     [found] = authenticate(world.rt, [credentials(word, source=source)])
@@ -130,7 +140,9 @@ def test_a_key_may_be_bound_to_networks(world: World, credentials: Any, source: 
     assert found == Denied(Code.SOURCE_FORBIDDEN) if not comes_in else isinstance(found, ApiKey)
 
 
-def test_a_proof_that_fails_is_handed_back_and_spends_neither_nonce_nor_limit(world: World, credentials: Any) -> None:
+def test_a_proof_that_fails_is_handed_back_and_spends_neither_nonce_nor_limit(
+    world: World, credentials: MakeCredentials
+) -> None:
     word, nonce, endpoint = token(world), str(uuid4()), f"verify-{uuid4()}"
     common = {"nonce": nonce, "nonce_seconds": 60, "endpoint": endpoint, "rate": 0.001, "burst": 1}
 
@@ -141,7 +153,7 @@ def test_a_proof_that_fails_is_handed_back_and_spends_neither_nonce_nor_limit(wo
     assert isinstance(genuine[0], ApiKey)
 
 
-def test_a_nonce_comes_once_for_each_key(world: World, credentials: Any) -> None:
+def test_a_nonce_comes_once_for_each_key(world: World, credentials: MakeCredentials) -> None:
     nonce = {"nonce": str(uuid4()), "nonce_seconds": 60}
     mine, other = token(world), token(world)
 
@@ -154,19 +166,20 @@ def test_a_nonce_comes_once_for_each_key(world: World, credentials: Any) -> None
     assert authenticate(world.rt, [credentials(mine, **nonce)]) == [Denied(Code.CONFLICT)]
 
 
-def test_a_key_that_calls_too_often_is_told_how_long_to_wait(world: World, credentials: Any) -> None:
+def test_a_key_that_calls_too_often_is_told_how_long_to_wait(world: World, credentials: MakeCredentials) -> None:
     word = token(world)
     calls = [credentials(word, endpoint="send", rate=1.0, burst=3) for _ in range(5)]
 
     found = authenticate(world.rt, calls)
 
     assert [isinstance(each, ApiKey) for each in found] == [True, True, True, False, False]
+    assert isinstance(found[3], Denied)
     assert found[3].code is Code.RATE_KEY
     assert 0 < found[3].wait <= 1.0
     assert isinstance(authenticate(world.rt, [credentials(word, endpoint="list", rate=1.0, burst=3)])[0], ApiKey)
 
 
-def test_the_keys_own_rate_wins(world: World, credentials: Any) -> None:
+def test_the_keys_own_rate_wins(world: World, credentials: MakeCredentials) -> None:
     word = token(world, settings={"rate": 2, "burst": 5})
 
     found = authenticate(world.rt, [credentials(word, endpoint="send", rate=1.0, burst=1) for _ in range(6)])
@@ -174,7 +187,9 @@ def test_the_keys_own_rate_wins(world: World, credentials: Any) -> None:
     assert [isinstance(each, ApiKey) for each in found] == [True] * 5 + [False]
 
 
-def test_while_valkey_is_away_calls_go_on_and_nonces_do_not(world: World, credentials: Any, settings: Settings) -> None:
+def test_while_valkey_is_away_calls_go_on_and_nonces_do_not(
+    world: World, credentials: MakeCredentials, settings: Settings
+) -> None:
     word = token(world)
     lost = Runtime(settings.model_copy(update={"valkey_url": SecretStr("redis://127.0.0.1:1/0")}))
 
@@ -203,7 +218,7 @@ def test_a_key_that_cannot_be_is_refused(world: World, properties: dict[str, Any
 
 @pytest.mark.parametrize("handle", ["a\x00b", "\ud800", "x" * 100_000, ""])
 def test_a_handle_that_cannot_be_spoils_nothing_for_those_beside_it(
-    world: World, credentials: Any, handle: str
+    world: World, credentials: MakeCredentials, handle: str
 ) -> None:
     word = token(world)
 

@@ -1,6 +1,6 @@
 """Notify: who is told of which move, in which order, how often, and when it is given up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,10 +20,12 @@ from pipeline.stages.hourly_maintenance import maintain
 from pipeline.stages.promote import promote
 from pipeline.stages.settle import book, settle
 from pipeline.store import receipts
+from schema.api import MessageEvent
 from schema.carriage import Receipt
+from schema.message import Accepted
 from schema.vocabulary import Code, ReceiptVerdict, Status
 from tests.dialects.vendors import Vendor
-from tests.world import World
+from tests.world import World, message_ids
 
 #: a schedule with one further try
 ONCE_MORE = (60.0,)
@@ -51,7 +53,12 @@ def claim(rt: Runtime, most: int = 100, **rooms: int) -> list[DeliveryJob]:
 
 
 def statuses(jobs: list[DeliveryJob]) -> list[str]:
-    return sorted(str(each.notification.status) for each in jobs)
+    return sorted(str(event_of(each).status) for each in jobs)
+
+
+def event_of(job: DeliveryJob) -> MessageEvent:
+    assert isinstance(job.notification, MessageEvent)
+    return job.notification
 
 
 def accepted(job: DeliveryJob, answer: str = "200") -> CallOutcome:
@@ -89,8 +96,8 @@ def test_a_message_is_told_of_from_queued_to_sent(world: World, endpoint: UUID) 
     webhook_deliveries.record(world.rt, [accepted(queued)])
     [sent] = claim(world.rt)
 
-    notification = sent.notification
-    assert [queued.notification.status, notification.status] == [Status.QUEUED, Status.SENT]
+    notification = event_of(sent)
+    assert [event_of(queued).status, notification.status] == [Status.QUEUED, Status.SENT]
     assert (notification.message, notification.request, notification.endpoint) == (
         answer.messages[0],
         answer.request,
@@ -145,7 +152,7 @@ def test_a_message_taken_back_is_told_as_cancelled(world: World, endpoint: UUID)
     [answer] = world.submit(world.order(send_at=datetime.now(UTC) + timedelta(hours=1)))
     world.pay([answer])
 
-    cancel(world.rt, None, [answer.messages[0]])
+    cancel(world.rt, None, message_ids(answer)[:1])
 
     assert statuses(claim(world.rt)) == ["cancelled"]
 
@@ -166,13 +173,13 @@ def test_what_failed_and_was_delivered_after_all_is_told_again_and_in_that_order
         book(world.rt, [Receipt("alpha", str(verdict), verdict, None, message, "1", None, "{}")])
 
     [first] = claim(world.rt)
-    assert (first.notification.status, first.notification.error_code) == (Status.FAILED, Code.UNDELIVERED)
+    assert (event_of(first).status, event_of(first).error_code) == (Status.FAILED, Code.UNDELIVERED)
     webhook_deliveries.record(world.rt, [accepted(first)])
     make_due(world)
     [second] = claim(world.rt)
 
-    assert (second.notification.status, second.notification.error_code) == (Status.DELIVERED, None)
-    assert second.notification.event != first.notification.event
+    assert (event_of(second).status, event_of(second).error_code) == (Status.DELIVERED, None)
+    assert event_of(second).event != event_of(first).event
 
 
 def test_each_endpoint_hears_with_the_same_events_id(world: World) -> None:
@@ -181,9 +188,9 @@ def test_each_endpoint_hears_with_the_same_events_id(world: World) -> None:
 
     jobs = claim(world.rt)
 
-    assert {each.notification.endpoint for each in jobs} == {one, other}
-    assert len({each.notification.event for each in jobs}) == 1
-    assert len({each.notification.delivery for each in jobs}) == 2
+    assert {event_of(each).endpoint for each in jobs} == {one, other}
+    assert len({event_of(each).event for each in jobs}) == 1
+    assert len({event_of(each).delivery for each in jobs}) == 2
 
 
 def test_an_endpoint_hears_of_its_own_door_and_of_orders_that_came_by_none(world: World, endpoint: UUID) -> None:
@@ -191,7 +198,7 @@ def test_an_endpoint_hears_of_its_own_door_and_of_orders_that_came_by_none(world
     through = world.send(door="robase.batch").messages[0]
     world.send(door="webex")
 
-    assert {each.notification.message for each in claim(world.rt)} == {ours, through}
+    assert {event_of(each).message for each in claim(world.rt)} == {ours, through}
 
 
 def test_a_callback_hears_in_the_endpoints_stead_and_is_signed_with_its_key(world: World) -> None:
@@ -202,8 +209,8 @@ def test_a_callback_hears_in_the_endpoints_stead_and_is_signed_with_its_key(worl
     [job] = claim(world.rt)
 
     assert (job.url, job.secrets) == ("https://customer.example/callback", (b"the key",))
-    assert (job.notification.handle, job.notification.dialect) == ("CUSTOMER", Vendor.TELESIGN)
-    assert (job.notification.endpoint, job.notification.request) == (None, request)
+    assert (event_of(job).handle, event_of(job).dialect) == ("CUSTOMER", Vendor.TELESIGN)
+    assert (event_of(job).endpoint, event_of(job).request) == (None, request)
 
 
 def test_telesigns_endpoint_is_signed_with_the_accounts_key(world: World) -> None:
@@ -213,7 +220,7 @@ def test_telesigns_endpoint_is_signed_with_the_accounts_key(world: World) -> Non
 
     [job] = claim(world.rt)
 
-    assert (job.secrets, job.notification.handle, job.notification.endpoint) == ((b"the key",), "CUSTOMER", endpoint)
+    assert (job.secrets, event_of(job).handle, event_of(job).endpoint) == ((b"the key",), "CUSTOMER", endpoint)
 
 
 def challenge(world: World, request: UUID) -> None:
@@ -231,7 +238,7 @@ def challenge(world: World, request: UUID) -> None:
     )
 
 
-def _ingest(world: World, request: UUID) -> Any:
+def _ingest(world: World, request: UUID) -> list[Accepted]:
     from pipeline.stages.admit import admit
     from pipeline.stages.ingest import ingest
 
@@ -242,7 +249,7 @@ def _ingest(world: World, request: UUID) -> Any:
 
 
 @contextmanager
-def counted(rt: Runtime) -> Any:
+def counted(rt: Runtime) -> Iterator[list[str]]:
     """Count the statements that run meanwhile."""
     said: list[str] = []
 
@@ -277,10 +284,10 @@ def test_a_claimed_call_is_nobody_elses_until_its_lease_ends(world: World, endpo
 
     meanwhile = claim(world.rt)
     make_due(world)
-    [again] = [each for each in claim(world.rt) if each.notification.delivery == first.notification.delivery]
+    [again] = [each for each in claim(world.rt) if event_of(each).delivery == event_of(first).delivery]
 
     assert meanwhile == []
-    assert (again.notification.attempt, again.notification.event) == (2, first.notification.event)
+    assert (event_of(again).attempt, event_of(again).event) == (2, event_of(first).event)
 
 
 def test_who_lost_his_lease_writes_nothing(world: World, endpoint: UUID) -> None:
@@ -309,7 +316,7 @@ def test_later_news_waits_while_the_earlier_is_being_told_or_failed(world: World
     [delivered] = claim(world.rt)
 
     assert none == []
-    assert [each.notification.status for each in (queued, sent, delivered)] == [
+    assert [event_of(each).status for each in (queued, sent, delivered)] == [
         Status.QUEUED,
         Status.SENT,
         Status.DELIVERED,
@@ -339,7 +346,7 @@ def test_one_endpoints_backlog_does_not_fill_a_claim(world: World, endpoint: UUI
     jobs = claim(world.rt, most=30)
 
     assert len(jobs) == world.rt.settings.webhook_lane + 1
-    assert other in {each.notification.endpoint for each in jobs}
+    assert other in {event_of(each).endpoint for each in jobs}
 
 
 def test_a_lane_gives_what_it_has_room_for(world: World, endpoint: UUID) -> None:
@@ -357,7 +364,7 @@ def test_what_was_not_made_is_given_back_untried(world: World, endpoint: UUID) -
     webhook_deliveries.give_back(world.rt, jobs)
 
     [again] = claim(world.rt)
-    assert again.notification.attempt == 1
+    assert event_of(again).attempt == 1
 
 
 def test_news_for_an_endpoint_that_is_gone_is_dropped(world: World, endpoint: UUID) -> None:
@@ -480,8 +487,8 @@ def notification(world: World, endpoint: UUID) -> list[DeliveryJob]:
 
 
 WHICH: dict[str, Callable[[list[DeliveryJob]], UUID]] = {
-    "a call": lambda notification: notification[0].notification.delivery,
-    "a message": lambda notification: notification[0].notification.message,
+    "a call": lambda notification: event_of(notification[0]).delivery,
+    "a message": lambda notification: event_of(notification[0]).message,
 }
 
 
@@ -496,8 +503,8 @@ def test_calls_are_made_again_by_their_ids_or_their_messages(
 
     assert (foreign, again) == (0, count)
     [queued] = claim(world.rt)
-    assert (queued.notification.status, queued.notification.attempt) == (Status.QUEUED, 1)
-    assert queued.notification.event == notification[0].notification.event
+    assert (event_of(queued).status, event_of(queued).attempt) == (Status.QUEUED, 1)
+    assert event_of(queued).event == event_of(notification[0]).event
 
 
 @pytest.mark.parametrize(("only_dead", "count"), [(True, 1), (False, 2)])
@@ -516,7 +523,7 @@ def test_an_endpoints_calls_are_made_again_since_a_time(
 
 
 def test_calls_are_listed_with_their_answers(world: World, endpoint: UUID, notification: list[DeliveryJob]) -> None:
-    rows = webhook_deliveries.list_calls(world.rt, endpoint=endpoint, message=notification[0].notification.message)
+    rows = webhook_deliveries.list_calls(world.rt, endpoint=endpoint, message=event_of(notification[0]).message)
 
     assert {(row["status"], row["state"], row["answer"]) for row in rows} == {
         ("queued", "delivered", "200"),

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import QueuePool
 
 from pipeline.dialects.registry import DIALECTS
 from pipeline.errors import NotFound
@@ -142,10 +143,12 @@ def test_an_account_is_found_by_name(world: World) -> None:
 @pytest.mark.parametrize("dialect", Vendor)
 def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: World, dialect: Vendor) -> None:
     asked: list[Any] = []
+    pool = world.rt.engine.pool
+    assert isinstance(pool, QueuePool)
 
     def verify(*words: Any) -> None:
         [written] = world.rows("SELECT count(*) FROM webhook_endpoints")
-        asked.append((*words, written, world.rt.engine.pool.checkedout()))
+        asked.append((*words, written, pool.checkedout()))
 
     made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[dialect], URL, verify=verify)
 

@@ -75,7 +75,7 @@ def test_nothing_waits_for_ever(
     keeper: DeadLetterWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = itertools.count(0, dead_letter_writer.DEADLINE + 1)
-    monkeypatch.setattr(dead_letter_writer.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("workers.broker.dead_letter_writer.time.monotonic", lambda: next(clock))
 
     keeper.put("ingest", FAULT, b"a")
     writer.answer(False)

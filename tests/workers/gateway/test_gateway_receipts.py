@@ -50,7 +50,8 @@ def posting(world: World, settings: Settings) -> Callable[..., Any]:
     def run(story: Callable[[Client], Awaitable[Any]]) -> Any:
         async def main() -> Any:
             with closing(Gateway(Runtime(settings))) as gateway:
-                async with TestClient(RawTestServer(gateway.handle)) as client:
+                client: Client = TestClient(RawTestServer(gateway.handle))
+                async with client:
                     return await asyncio.wait_for(story(client), 60)
 
         return asyncio.run(main())
@@ -324,7 +325,8 @@ def test_an_end_closes_what_was_opened(settings: Settings) -> None:
 
     async def main() -> None:
         with closing(Gateway(rt)) as gateway:
-            async with TestClient(RawTestServer(gateway.handle)) as client:
+            client: Client = TestClient(RawTestServer(gateway.handle))
+            async with client:
                 assert await health(client) == 200
 
     asyncio.run(main())

@@ -82,7 +82,8 @@ def posting(world: World) -> Callable[..., Any]:
     def run(story: Callable[[Client], Awaitable[Any]]) -> Any:
         async def main() -> Any:
             with closing(Gateway(Runtime(with_a_key(world)))) as gateway:
-                async with TestClient(RawTestServer(gateway.handle)) as client:
+                client: Client = TestClient(RawTestServer(gateway.handle))
+                async with client:
                     return await asyncio.wait_for(story(client), 60)
 
         return asyncio.run(main())

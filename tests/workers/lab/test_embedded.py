@@ -364,7 +364,8 @@ def test_a_server_that_is_killed_is_started_again_on_its_data(empty: Path) -> No
     with development.start(settings(empty)) as pair:
         assert pair.postgres
         assert pair.valkey
-        watch, said = pair.watch(), []
+        watch = pair.watch()
+        said: list[str] = []
         before = [server.process.pid for server in (pair.postgres, pair.valkey) if server.process]
         for pid in before:
             os.kill(pid, signal.SIGKILL)

@@ -5,6 +5,7 @@ import subprocess
 import time
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -55,9 +56,13 @@ def test_a_message_is_taken_reported_and_written_down(tmp_path: Path) -> None:
     ],
 )
 def test_who_may_bind(system_id: str, password: str, status: CommandStatus) -> None:
-    scripts = {"alpha": {"smpp": {"password": "secret"}}, "beta": {}, "gamma": {"down": True}}
+    scripts: dict[str, dict[str, Any]] = {
+        "alpha": {"smpp": {"password": "secret"}},
+        "beta": {},
+        "gamma": {"down": True},
+    }
 
-    with both(**scripts) as (_, port), esme(port, "") as one:
+    with both(None, None, **scripts) as (_, port), esme(port, "") as one:
         assert one.bind(system_id, password)[0] == status
 
 

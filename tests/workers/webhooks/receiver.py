@@ -2,14 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiohttp import web
 
 #: returns the response to a call
-Answer = Callable[[web.Request], "web.StreamResponse | Any"]
+Answer = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse]]
 
 
 @dataclass
@@ -73,8 +72,8 @@ class Receiver:
         self.open += 1
         self.most = max(self.most, self.open)
         try:
-            answer = self.answers.get(request.path, lambda _request: web.Response())(request)
-            return await answer if asyncio.iscoroutine(answer) else answer
+            answer = self.answers[request.path](request) if request.path in self.answers else web.Response()
+            return answer if isinstance(answer, web.StreamResponse) else await answer
         finally:
             self.open -= 1
 

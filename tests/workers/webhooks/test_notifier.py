@@ -25,7 +25,7 @@ from pipeline.runtime import Runtime
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
 from tests.dialects.vendors import Vendor
 from tests.workers.webhooks.receiver import Accepted, Receiver, flood, hang, status
-from tests.world import World
+from tests.world import World, message_ids
 from workers.processes.parent_death_signal import with_parent_death_signal
 from workers.webhooks.endpoint_window import EndpointWindows
 from workers.webhooks.notifier import Notifier
@@ -235,7 +235,7 @@ def test_an_address_that_may_not_be_reached_is_not_and_counts_as_a_failure(world
 
 def test_what_is_replayed_is_told_again_under_the_same_events_id(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
-    message = world.send().messages[0]
+    [message] = message_ids(world.send())
     run(world.rt, is_done(world, 2))
 
     webhook_deliveries.replay(world.rt, None, [message])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from aiohttp import ClientConnectorError, web
@@ -39,6 +39,9 @@ def names(*answers: Sequence[str]) -> Lookup:
     return look_up
 
 
+Found = TypeVar("Found")
+
+
 def call(
     url: str, *, reach: AllowedAddresses = HERE, lookup: Lookup = socket.getaddrinfo, seconds: float = 5.0
 ) -> int | str:
@@ -49,12 +52,12 @@ def call(
 
 
 def entered(
-    work: Callable[[WebhookClient], Awaitable[Any]],
+    work: Callable[[WebhookClient], Awaitable[Found]],
     *,
     reach: AllowedAddresses = HERE,
     lookup: Lookup = socket.getaddrinfo,
-) -> Any:
-    async def run() -> Any:
+) -> Found:
+    async def run() -> Found:
         async with WebhookClient(reach, lookup) as caller:
             return await work(caller)
 
