@@ -1,7 +1,7 @@
 """Fixtures of all tests: PostgreSQL and Valkey, a database per test, and an account with a simulated carrier."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin.audit import audit
-from tests.databases import Databases
+from tests.databases import Databases, NewDatabase
 from tests.world import World
 from workers.lab.embedded import development
 
@@ -56,7 +56,7 @@ def databases(pair: development.EmbeddedServers) -> Databases:
 
 
 @pytest.fixture(scope="session")
-def new_database(databases: Databases) -> Callable[..., str]:
+def new_database(databases: Databases) -> NewDatabase:
     """Return a function that creates a database, migrated unless `like` is "template1" (empty); it returns the URL."""
     return databases.make
 
@@ -100,7 +100,7 @@ def world(rt: Runtime, request: pytest.FixtureRequest) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def shared_world(
-    pair: development.EmbeddedServers, new_database: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+    pair: development.EmbeddedServers, new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     """Yield a world shared by a module's tests, each of which looks at its own rows only."""
     home = tmp_path_factory.mktemp("home")

@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
@@ -56,6 +56,12 @@ _RESTART = """
 SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) FROM pg_sequences
 WHERE last_value IS NOT NULL
 """
+
+
+class NewDatabase(Protocol):
+    """Creates a database, migrated unless `like` is "template1" (empty); returns its URL."""
+
+    def __call__(self, like: str = _TEMPLATE) -> str: ...
 
 
 class Databases:

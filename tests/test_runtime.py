@@ -1,5 +1,4 @@
 from contextlib import closing
-from typing import Any
 
 import pytest
 
@@ -23,7 +22,7 @@ SELECT extract(epoch FROM current_setting('lock_timeout')::interval)::float8,
 
 
 @pytest.fixture
-def thrown_out(world: World, settings: Settings) -> Any:
+def thrown_out(world: World, settings: Settings) -> World:
     """A world whose only connection is dead and does not know it."""
     other = Runtime(settings)
     with other.begin() as conn:
@@ -32,13 +31,15 @@ def thrown_out(world: World, settings: Settings) -> Any:
     return world
 
 
-def test_a_connection_that_lay_idle_is_asked_whether_it_lives(thrown_out: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_lay_idle_is_asked_whether_it_lives(
+    thrown_out: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "_IDLE", 0)
 
     assert thrown_out.rows("SELECT 1") == [1]
 
 
-def test_a_connection_in_use_that_died_is_a_fault_once(thrown_out: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_in_use_that_died_is_a_fault_once(thrown_out: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_IDLE", 60)
 
     with pytest.raises(DatabaseFault):

@@ -164,7 +164,7 @@ def test_a_forged_receipt_tells_nothing_of_its_carrier(world: World, gatehouse: 
         carriers.save(conn, "mute", "smpp", {"host": "127.0.0.1", "port": 1, "system_id": "a", "password": "b"})
     administer_carrier(world, "drained")
 
-    def ask(name: str, **headers: str) -> Any:
+    def ask(name: str, **headers: str) -> tuple[Any, ...]:
         return reported(gatehouse.ask("POST", f"/receipts/{name}", b'{"id": "1", "status": "gone"}', headers))
 
     answers = [ask(name) for name in ("active", "drained", "signed", "mute", "nobody", "a%00b", "a/b")]

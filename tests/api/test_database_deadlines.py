@@ -3,7 +3,7 @@
 import base64
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,9 @@ from workers.lab.embedded import development
 
 #: so short that no test waits long, so long that no stall of the machine is taken for a lock
 SHORT = Deadlines(lock=0.5, statement=20)
+
+
+Send = Callable[[Mapping[str, str], Gatehouse], Answer]
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ def telesign(key: Mapping[str, str], house: Gatehouse) -> Answer:
     [(Vendor.ROBASE, robase, 503), (Vendor.WEBEX, webex, 503), (Vendor.TELESIGN, telesign, 500)],
 )
 def test_a_send_that_a_lock_keeps_waiting_is_503_and_nothing_is_half_done(
-    world: World, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", dialect: Vendor, send: Any, status: int
+    world: World, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", dialect: Vendor, send: Send, status: int
 ) -> None:
     key = gatehouse.key(dialect)
 

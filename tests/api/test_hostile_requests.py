@@ -22,10 +22,12 @@ from tests.api.attack_target import NUMBER, ROOM, TARGETS, THEIRS, settle
 from tests.api.conftest import Gatehouse, forget_limits
 from tests.api.hostile_requests import CANARY, FORM, TRACES, Attack, Target, drawn
 from tests.api.raw_http import Received, Wire, spell
+from tests.databases import NewDatabase
 from tests.dialects.envelopes import is_refusal
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
 from workers.api import unauthenticated
+from workers.lab.embedded import development
 
 #: attacks on each door, of the many more that the table holds; another seed draws others
 EACH, SEED = 2_000, 20261122
@@ -51,7 +53,9 @@ class Besieged:
 
 
 @pytest.fixture(scope="module")
-def besieged(pair: Any, new_database: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+def besieged(
+    pair: development.EmbeddedServers, new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Besieged]:
     """One gateway for all attacks, with a key to each door, and a second account that has things of its own."""
     forget_limits(pair)
     patient = pytest.MonkeyPatch()

@@ -1,12 +1,12 @@
 """Robase's own client speaks to us as it does to Robase."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from robasedev import Robase
 from robasedev.errors import AuthenticationError, NotFoundError, RateLimitError, RobaseError
 
+from tests.api.conftest import Gatehouse
 from tests.dialects.vendors import Vendor
 
 RIDE = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
@@ -14,7 +14,7 @@ URL, EVENTS = "https://93.184.215.14/hook", ["sms.delivered"]
 
 
 @pytest.fixture
-def client(gatehouse: Any) -> Iterator[Robase]:
+def client(gatehouse: Gatehouse) -> Iterator[Robase]:
     """The client with a live key."""
     key = gatehouse.key(Vendor.ROBASE)["api_key"]
     with Robase(key, base_url=f"{gatehouse.url}/robase") as robase:
@@ -38,7 +38,7 @@ def test_it_sends_looks_lists_and_cancels(client: Robase) -> None:
     assert (refused.value.status, refused.value.type) == (409, "conflict")
 
 
-def test_it_knows_our_errors(client: Robase, gatehouse: Any) -> None:
+def test_it_knows_our_errors(client: Robase, gatehouse: Gatehouse) -> None:
     with pytest.raises(RobaseError) as refused:
         client.http.request("POST", "/v1/sms", json=RIDE | {"to": "12"})
     assert (refused.value.status, refused.value.type) == (400, "phone_invalid")
@@ -49,7 +49,7 @@ def test_it_knows_our_errors(client: Robase, gatehouse: Any) -> None:
         nobody.http.request("POST", "/v1/sms", json=RIDE)
 
 
-def test_it_waits_as_it_is_told_when_it_calls_too_often(gatehouse: Any) -> None:
+def test_it_waits_as_it_is_told_when_it_calls_too_often(gatehouse: Gatehouse) -> None:
     key = gatehouse.key(Vendor.ROBASE, settings={"rate": 0.5, "burst": 1})["api_key"]
     with Robase(key, base_url=f"{gatehouse.url}/robase") as hasty:
         hasty.http.request("POST", "/v1/sms", json=RIDE)

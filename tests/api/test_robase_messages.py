@@ -19,33 +19,34 @@ from pipeline.stages.admin.wallets import grant, top_up
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from schema.vocabulary import SenderState
+from tests.api.conftest import Answer, Gatehouse
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
 
-Ask = Callable[..., Any]
+Ask = Callable[..., Answer]
 
 RIDE = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
 
 
 @pytest.fixture
-def token(gatehouse: Any) -> str:
+def token(gatehouse: Gatehouse) -> str:
     """A live key that may call as often as it likes."""
     return str(gatehouse.key(Vendor.ROBASE, settings={"rate": 1000})["api_key"])
 
 
 @pytest.fixture
-def trial(gatehouse: Any) -> str:
+def trial(gatehouse: Gatehouse) -> str:
     """A test key, likewise."""
     return str(gatehouse.key(Vendor.ROBASE, test=True, settings={"rate": 1000})["api_key"])
 
 
 @pytest.fixture
-def ask(gatehouse: Any, token: str) -> Ask:
+def ask(gatehouse: Gatehouse, token: str) -> Ask:
     """Call an operation with the live key, unless another is given."""
 
     def call(
         method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, key: str | None = None
-    ) -> Any:
+    ) -> Answer:
         reported = {"Authorization": f"Bearer {key or token}"} | dict(headers or {})
         return gatehouse.ask(method, f"/robase/v1{path}", body, reported)
 
@@ -307,14 +308,14 @@ def test_another_media_type_is_refused(ask: Ask) -> None:
         "Bearer rb_prod_" + "x" * 32,
     ],
 )
-def test_a_key_that_is_none_is_turned_away(gatehouse: Any, header: str | None) -> None:
+def test_a_key_that_is_none_is_turned_away(gatehouse: Gatehouse, header: str | None) -> None:
     answer = gatehouse.ask("POST", "/robase/v1/sms", RIDE, {"Authorization": header} if header is not None else {})
 
     assert answer.status == 401
     assert answer.json == {"error": {"type": "authentication_error", "message": "invalid API key"}}
 
 
-def test_a_key_that_may_only_send_does_nothing_else(gatehouse: Any, ask: Ask) -> None:
+def test_a_key_that_may_only_send_does_nothing_else(gatehouse: Gatehouse, ask: Ask) -> None:
     key = gatehouse.key(Vendor.ROBASE, scopes=["sending"])["api_key"]
 
     sent = ask("POST", "/sms", RIDE, key=key)
@@ -334,7 +335,7 @@ def test_a_key_that_may_only_send_does_nothing_else(gatehouse: Any, ask: Ask) ->
     assert ask("GET", "/sms", key=gatehouse.key(Vendor.ROBASE, scopes=["full"])["api_key"]).status == 200
 
 
-def test_more_than_ten_calls_a_second_are_too_many(gatehouse: Any, ask: Ask) -> None:
+def test_more_than_ten_calls_a_second_are_too_many(gatehouse: Gatehouse, ask: Ask) -> None:
     key = gatehouse.key(Vendor.ROBASE)["api_key"]
 
     with ThreadPoolExecutor(20) as pool:
@@ -722,7 +723,7 @@ def test_pages_show_every_message_once_the_latest_first(ask: Ask) -> None:
 
 
 def test_an_account_sees_its_own_messages_and_a_test_key_only_tests(
-    ask: Ask, world: World, gatehouse: Any, trial: str
+    ask: Ask, world: World, gatehouse: Gatehouse, trial: str
 ) -> None:
     live, test = ask("POST", "/sms", RIDE).json["id"], ask("POST", "/sms", RIDE, key=trial).json["id"]
     create_account(world.rt, "other", "NGN")

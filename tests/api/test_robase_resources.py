@@ -13,10 +13,11 @@ from pipeline.stages.admin.accounts import create_account
 from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.api import webhook_endpoints
 from schema.vocabulary import SenderState
+from tests.api.conftest import Answer, Gatehouse
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
 
-Ask = Callable[..., Any]
+Ask = Callable[..., Answer]
 
 RIDE = {"name": "Ride arriving", "body": "Hi {{.driver_name}}, your ride arrives in {{.eta}} min."}
 SENDER = {
@@ -35,11 +36,11 @@ HOOK: dict[str, Any] = {
 
 
 @pytest.fixture
-def ask(gatehouse: Any) -> Ask:
+def ask(gatehouse: Gatehouse) -> Ask:
     """Call an operation with a live key of acme, unless another is given."""
     token = gatehouse.key(Vendor.ROBASE, settings={"rate": 1000})["api_key"]
 
-    def call(method: str, path: str, body: Any = None, key: str | None = None) -> Any:
+    def call(method: str, path: str, body: Any = None, key: str | None = None) -> Answer:
         return gatehouse.ask(method, f"/robase/v1{path}", body, {"Authorization": f"Bearer {key or token}"})
 
     return call
@@ -52,7 +53,7 @@ def scripted_vendor(world: World) -> str:
     return str(issue(world.rt, "other", Vendor.ROBASE, settings={"rate": 1000}).credentials["api_key"])
 
 
-def kind(answer: Any) -> tuple[int, str, str | None]:
+def kind(answer: Answer) -> tuple[int, str, str | None]:
     return answer.status, answer.json["error"]["type"], answer.json["error"].get("field")
 
 
@@ -200,7 +201,9 @@ def test_a_template_is_deleted_once(ask: Ask) -> None:
 # Sender ids -----------------------------------------------------------------------------------------------------
 
 
-def test_a_sender_id_waits_for_approval_and_may_be_mended_meanwhile(ask: Ask, world: World, gatehouse: Any) -> None:
+def test_a_sender_id_waits_for_approval_and_may_be_mended_meanwhile(
+    ask: Ask, world: World, gatehouse: Gatehouse
+) -> None:
     made = ask("POST", "/sender-ids", SENDER)
     mended = ask(
         "PATCH", f"/sender-ids/{made.json['id']}", {"use_case": "Receipts", "notes": "soon", "countries": ["NG"]}

@@ -1,7 +1,7 @@
 """The gateway before the doors: prefixes and host names, whose address counts, and how much it reads."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ def bearer(house: Gatehouse, **properties: Any) -> dict[str, str]:
 
 
 @pytest.fixture
-def house_with(world: World) -> Iterator[Any]:
+def house_with(world: World) -> Iterator[Callable[..., Gatehouse]]:
     """Makes a gateway with other settings."""
     opened = []
 
@@ -46,7 +46,7 @@ def test_each_dialect_has_its_prefix_and_elsewhere_is_nothing(gatehouse: Gatehou
         assert "/robase" in answer.json["error"]["message"]
 
 
-def test_a_dialect_may_have_a_host_name_of_its_own(house_with: Any) -> None:
+def test_a_dialect_may_have_a_host_name_of_its_own(house_with: Callable[..., Gatehouse]) -> None:
     house = house_with(gateway_hosts={Vendor.ROBASE: "sms.acme.example"})
     headers = bearer(house)
 
@@ -56,7 +56,7 @@ def test_a_dialect_may_have_a_host_name_of_its_own(house_with: Any) -> None:
     assert (by_host.status, by_prefix.status) == (202, 202)
 
 
-def test_the_address_that_counts_is_the_last_that_is_no_proxy_of_ours(house_with: Any) -> None:
+def test_the_address_that_counts_is_the_last_that_is_no_proxy_of_ours(house_with: Callable[..., Gatehouse]) -> None:
     house = house_with(gateway_proxies=("127.0.0.0/8", "10.0.0.0/8"))
     headers = bearer(house, networks=["203.0.113.0/24"])
 

@@ -5,7 +5,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,10 @@ NOWHERE = "/v1/verify/0123456789ABCDEF0123456789ABCDEF"
 NUMBER = "2348012345678"
 
 Shown = Mapping[str, str]
-Gateway = Callable[..., Any]
+#: opens a gateway with these secret keys
+Gateway = Callable[..., AbstractContextManager[Gatehouse]]
+#: types `postroad secret …`; returns the exit code and the JSON printed
+TypeSecret = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
@@ -58,7 +61,9 @@ def gateway(settings: Settings, pair: development.EmbeddedServers) -> Gateway:
 
 
 @pytest.fixture
-def secret(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+def secret(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[TypeSecret]:
     """Types `postroad secret …` where the key has been replaced; returns how it ended, and what it said."""
 
     def type_(*words: str) -> tuple[int, Any]:
@@ -132,7 +137,7 @@ def said(answer: Answer) -> tuple[int, str]:
 
 @pytest.mark.parametrize("dialect", Vendor)
 def test_a_key_works_through_a_rotation_and_after_it(
-    world: World, gateway: Gateway, secret: Any, dialect: Vendor
+    world: World, gateway: Gateway, secret: TypeSecret, dialect: Vendor
 ) -> None:
     call, known = CALLS[dialect]
     shown = issue(world.rt, "acme", dialect).credentials
@@ -151,7 +156,7 @@ def test_a_key_works_through_a_rotation_and_after_it(
 
 @pytest.mark.parametrize("dialect", HASHED)
 def test_a_key_that_is_used_first_after_everything_was_sealed_anew_moves_over(
-    world: World, gateway: Gateway, secret: Any, dialect: Vendor
+    world: World, gateway: Gateway, secret: TypeSecret, dialect: Vendor
 ) -> None:
     call, known = CALLS[dialect]
     shown = issue(world.rt, "acme", dialect).credentials
@@ -169,7 +174,7 @@ def test_a_key_that_is_used_first_after_everything_was_sealed_anew_moves_over(
 
 
 def test_a_key_that_is_never_used_is_void_without_the_old_secret_key(
-    world: World, gateway: Gateway, secret: Any
+    world: World, gateway: Gateway, secret: TypeSecret
 ) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in Vendor}
 
@@ -331,7 +336,7 @@ def test_what_a_number_has_used_up_of_its_limits_stays_used_up(world: World, gat
 
 
 def test_what_a_number_uses_up_of_its_limits_meanwhile_is_used_up_afterwards(
-    world: World, gateway: Gateway, secret: Any
+    world: World, gateway: Gateway, secret: TypeSecret
 ) -> None:
     shown = issue(world.rt, "acme", Vendor.TELESIGN, settings={"hard_cap": 1}).credentials
 

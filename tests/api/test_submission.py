@@ -22,9 +22,12 @@ from schema.vocabulary import Code, Encoding
 from tests.world import World
 from workers.api.submission import SubmissionService
 
+#: runs a story with a submission service of its own; returns what the story does
+AtSubmission = Callable[[Callable[[SubmissionService], Awaitable[Any]]], Any]
+
 
 @pytest.fixture
-def at_submission(world: World) -> Callable[..., Any]:
+def at_submission(world: World) -> AtSubmission:
     """Runs a story with a desk of its own."""
 
     def run(story: Callable[[SubmissionService], Awaitable[Any]]) -> Any:
@@ -48,7 +51,9 @@ async def all_of(submission: SubmissionService, sendings: list[SendRequest]) -> 
     return await asyncio.gather(*(submission.send(each) for each in sendings), return_exceptions=True)
 
 
-def test_calls_that_come_together_share_a_batch_and_are_answered_each(world: World, at_submission: Any) -> None:
+def test_calls_that_come_together_share_a_batch_and_are_answered_each(
+    world: World, at_submission: AtSubmission
+) -> None:
     asked = [sending(world, f"+23480312345{place:02}", body="é" * place) for place in range(1, 81)]
 
     answers = at_submission(lambda submission: all_of(submission, asked))
@@ -63,7 +68,7 @@ def test_calls_that_come_together_share_a_batch_and_are_answered_each(world: Wor
     assert len(world.rows("SELECT id FROM batches")) < len(asked) / 4
 
 
-def test_one_bad_number_is_its_own_callers_affair(world: World, at_submission: Any) -> None:
+def test_one_bad_number_is_its_own_callers_affair(world: World, at_submission: AtSubmission) -> None:
     asked = [sending(world), sending(world, "12"), sending(world, account="nobody")]
 
     good, bad, nobody = at_submission(lambda submission: all_of(submission, asked))
@@ -73,7 +78,7 @@ def test_one_bad_number_is_its_own_callers_affair(world: World, at_submission: A
     assert (nobody.messages, [each.code for each in nobody.refusals]) == ([None], [Code.ACCOUNT_UNKNOWN])
 
 
-def test_fifty_at_once_under_one_key_are_one_message_and_one_answer(world: World, at_submission: Any) -> None:
+def test_fifty_at_once_under_one_key_are_one_message_and_one_answer(world: World, at_submission: AtSubmission) -> None:
     asked = [sending(world, door="robase.send", idempotency_key="ride-7") for _ in range(50)]
 
     answers: list[Answered] = at_submission(lambda submission: all_of(submission, asked))
@@ -84,7 +89,7 @@ def test_fifty_at_once_under_one_key_are_one_message_and_one_answer(world: World
     assert world.balance() == 1_000_000 - 400
 
 
-def test_the_same_key_is_another_request_at_another_door(world: World, at_submission: Any) -> None:
+def test_the_same_key_is_another_request_at_another_door(world: World, at_submission: AtSubmission) -> None:
     asked = [sending(world, door=door, idempotency_key="ride-7") for door in ("robase.send", "robase.batch", None)]
 
     answers = at_submission(lambda submission: all_of(submission, asked))
@@ -93,7 +98,9 @@ def test_the_same_key_is_another_request_at_another_door(world: World, at_submis
     assert not any(answer.replayed for answer in answers)
 
 
-def test_who_died_before_paying_is_answered_all_the_same_when_asked_again(world: World, at_submission: Any) -> None:
+def test_who_died_before_paying_is_answered_all_the_same_when_asked_again(
+    world: World, at_submission: AtSubmission
+) -> None:
     # written and committed, then its process was killed: not measured, not paid for, nobody answered
     order = world.order(door="robase.send", idempotency_key="ride-7")
     [dead] = ingest(world.rt, admit(world.rt, [(uuid4(), order)]))
@@ -106,7 +113,7 @@ def test_who_died_before_paying_is_answered_all_the_same_when_asked_again(world:
     assert world.balance() == 1_000_000 - 400
 
 
-def test_the_answer_stays_what_it_was_whatever_became_of_the_message(world: World, at_submission: Any) -> None:
+def test_the_answer_stays_what_it_was_whatever_became_of_the_message(world: World, at_submission: AtSubmission) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1.0}, rank=1)
     world.add_carrier("beta", rank=2)
     asked = sending(world, door="robase.send", idempotency_key="ride-7")
@@ -121,7 +128,7 @@ def test_the_answer_stays_what_it_was_whatever_became_of_the_message(world: Worl
     assert again.messages == first.messages
 
 
-def test_a_replay_spends_no_limit_and_a_spent_limit_refuses(world: World, at_submission: Any) -> None:
+def test_a_replay_spends_no_limit_and_a_spent_limit_refuses(world: World, at_submission: AtSubmission) -> None:
     once = (LimitTake(f"test:{uuid4()}", rate=0.001, burst=1),)
     keyed = {"door": "solaris", "idempotency_key": "k1"}
 
@@ -139,7 +146,7 @@ def test_a_replay_spends_no_limit_and_a_spent_limit_refuses(world: World, at_sub
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_what_goes_alone_because_of_another_takes_its_limits_once(world: World, at_submission: Any) -> None:
+def test_what_goes_alone_because_of_another_takes_its_limits_once(world: World, at_submission: AtSubmission) -> None:
     # no column holds so many attempts: a fault of ours, that spoils it for all who came together
     order = world.order(message_class="otp")
     broken = Challenge(world.rt.new_ids(), world.account, None, b"", 100_000, datetime.now(UTC))
@@ -168,7 +175,7 @@ def test_what_goes_alone_because_of_another_takes_its_limits_once(world: World, 
     assert world.rows("SELECT count(*) FROM messages") == [2]
 
 
-def test_without_money_the_answer_says_so(world: World, at_submission: Any) -> None:
+def test_without_money_the_answer_says_so(world: World, at_submission: AtSubmission) -> None:
     world.run("UPDATE wallets SET balance = 500")
 
     first, second = at_submission(lambda submission: all_of(submission, [sending(world), sending(world)]))
@@ -176,7 +183,7 @@ def test_without_money_the_answer_says_so(world: World, at_submission: Any) -> N
     assert {each.messages[0].refusal for each in (first, second)} == {None, Code.INSUFFICIENT_FUNDS}
 
 
-def test_a_large_order_goes_alone_and_is_answered_in_its_order(world: World, at_submission: Any) -> None:
+def test_a_large_order_goes_alone_and_is_answered_in_its_order(world: World, at_submission: AtSubmission) -> None:
     numbers = [f"+2348031{place:06}" for place in range(2500)]
     numbers[7] = "nonsense"
 
@@ -188,7 +195,7 @@ def test_a_large_order_goes_alone_and_is_answered_in_its_order(world: World, at_
 
 
 def test_what_depends_on_something_found_travels_together_and_each_fault_is_its_own(
-    world: World, at_submission: Any
+    world: World, at_submission: AtSubmission
 ) -> None:
     runs, sent = [], [sending(world, f"+23480312345{place:02}") for place in range(8)]
     no_such = ApiResponse(404, b"")
@@ -213,7 +220,7 @@ def test_what_depends_on_something_found_travels_together_and_each_fault_is_its_
     assert len(world.rows("SELECT id FROM batches")) == 1
 
 
-def test_where_money_is_short_codes_are_kept_all_the_same(world: World, at_submission: Any) -> None:
+def test_where_money_is_short_codes_are_kept_all_the_same(world: World, at_submission: AtSubmission) -> None:
     # the second is short of money, so both go the long way; what was opened on the short one is open there too
     world.run("UPDATE wallets SET balance = 500")
     ends = datetime.now(UTC) + timedelta(minutes=5)

@@ -1,7 +1,7 @@
 """TeleSign's door on the wire: its own client, pointed at us, finds what its maker documents."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -18,6 +18,7 @@ from pipeline.settings import Settings
 from pipeline.stages.admin.accounts import set_account_state
 from pipeline.stages.deliver import deliver
 from schema.vocabulary import AccountState
+from tests.api.conftest import Answer, Gatehouse
 from tests.dialects.vendors import Vendor
 from tests.world import World
 
@@ -27,7 +28,7 @@ NUMBER = "2348012345678"
 class Customer:
     """One key, and the vendor's own clients that hold it."""
 
-    def __init__(self, gatehouse: Any, **properties: Any) -> None:
+    def __init__(self, gatehouse: Gatehouse, **properties: Any) -> None:
         self.house = gatehouse
         self.credentials: Mapping[str, str] = gatehouse.key(Vendor.TELESIGN, **properties)
         self.id, self.secret = self.credentials["customer_id"], self.credentials["api_key"]
@@ -46,14 +47,17 @@ class Customer:
         headers = RestClient.generate_telesign_headers(self.id, self.secret, method, path, body, **options)
         return {name: value for name, value in {**headers, **changes}.items() if value is not None}
 
-    def ask(self, method: str, path: str, body: str | None = None, headers: Mapping[str, str] | None = None) -> Any:
+    def ask(self, method: str, path: str, body: str | None = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Return the answer to one signed call."""
         reported = headers if headers is not None else self.signed(method, path.partition("?")[0], body or "")
         return self.house.ask(method, f"/telesign{path}", body, reported)
 
 
+MakeCustomer = Callable[..., Customer]
+
+
 @pytest.fixture
-def customer(gatehouse: Any) -> Iterator[Customer]:
+def customer(gatehouse: Gatehouse) -> Iterator[Customer]:
     """A customer with the settings every key has at first, but for its limits on one number."""
     made = Customer(gatehouse, settings={"hard_cap": 1000})
     yield made
@@ -62,7 +66,7 @@ def customer(gatehouse: Any) -> Iterator[Customer]:
 
 
 @pytest.fixture
-def others(gatehouse: Any) -> Iterator[Any]:
+def others(gatehouse: Gatehouse) -> Iterator[MakeCustomer]:
     """Makes more customers."""
     made: list[Customer] = []
 
@@ -175,7 +179,7 @@ def test_a_customers_own_code_is_sent_and_checked(customer: Customer, world: Wor
     assert client.status(reference, verify_code="007").json["verify"]["code_state"] == "VALID"
 
 
-def test_how_long_and_how_often_is_set_on_the_key(others: Any, world: World) -> None:
+def test_how_long_and_how_often_is_set_on_the_key(others: MakeCustomer, world: World) -> None:
     client = others(settings={"max_attempts": 1, "validity": 3600, "max_text": 1600}).client()
 
     sent = client.sms(NUMBER, template="x" * 1000 + "$$CODE$$")
@@ -226,7 +230,7 @@ def test_the_text_is_the_customers_or_ours(customer: Customer, world: World, fie
     assert text_of(world, reference) == text
 
 
-def test_a_sender_that_is_not_ours_is_silently_another(customer: Customer, others: Any, world: World) -> None:
+def test_a_sender_that_is_not_ours_is_silently_another(customer: Customer, others: MakeCustomer, world: World) -> None:
     with_default = others(settings={"sender": "KEYS"})
     for sender in ("SECOND", "KEYS"):
         world.run(
@@ -254,7 +258,7 @@ def test_the_same_request_twice_is_two_messages(customer: Customer, world: World
     assert world.rows("SELECT count(*) FROM messages") == [2]
 
 
-def test_a_test_key_sends_to_the_simulated_carrier_and_costs_nothing(others: Any, world: World) -> None:
+def test_a_test_key_sends_to_the_simulated_carrier_and_costs_nothing(others: MakeCustomer, world: World) -> None:
     before = world.balance()
 
     others(test=True).client().sms(NUMBER)
@@ -265,7 +269,7 @@ def test_a_test_key_sends_to_the_simulated_carrier_and_costs_nothing(others: Any
 
 
 def test_a_test_key_and_a_live_one_see_and_touch_nothing_of_each_other(
-    customer: Customer, others: Any, world: World
+    customer: Customer, others: MakeCustomer, world: World
 ) -> None:
     live, trial = customer.client(), others(test=True).client()
     sent = {client: client.sms(NUMBER, verify_code="4711").json["reference_id"] for client in (live, trial)}
@@ -334,7 +338,7 @@ def test_a_wrong_key_is_invalid(customer: Customer) -> None:
     assert "signature_string" not in shown.json
 
 
-def test_a_key_may_be_kept_to_networks(others: Any) -> None:
+def test_a_key_may_be_kept_to_networks(others: MakeCustomer) -> None:
     elsewhere, here = others(networks=["203.0.113.0/24"]), others(networks=["127.0.0.0/8"])
 
     answer = elsewhere.client().sms(NUMBER)
@@ -346,7 +350,7 @@ def test_a_key_may_be_kept_to_networks(others: Any) -> None:
     assert here.client().sms(NUMBER).status_code == 200
 
 
-def test_a_key_for_something_else_is_not_enabled(others: Any, world: World) -> None:
+def test_a_key_for_something_else_is_not_enabled(others: MakeCustomer, world: World) -> None:
     other = others()
     world.run("UPDATE api_keys SET scopes = '{billing}'")
 
@@ -425,7 +429,7 @@ class TestWithoutValkey:
 # Limits ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_customer_who_calls_too_often_is_told_so(others: Any) -> None:
+def test_a_customer_who_calls_too_often_is_told_so(others: MakeCustomer) -> None:
     client = others(settings={"rate": 0.01, "burst": 2, "hard_cap": 1000}).client()
 
     answers = [client.sms(f"23480123456{n}0") for n in range(4)]
@@ -436,7 +440,7 @@ def test_a_customer_who_calls_too_often_is_told_so(others: Any) -> None:
     assert "Retry-After" not in answers[2].headers
 
 
-def test_a_number_gets_so_many_codes_an_hour_however_it_is_written(others: Any, world: World) -> None:
+def test_a_number_gets_so_many_codes_an_hour_however_it_is_written(others: MakeCustomer, world: World) -> None:
     client = others(settings={"hard_cap": 2}).client()
 
     answers = [client.sms(number) for number in (NUMBER, f"+{NUMBER}", "234 801 234 5678", "2348012345679")]
@@ -448,7 +452,7 @@ def test_a_number_gets_so_many_codes_an_hour_however_it_is_written(others: Any, 
     assert world.rows("SELECT count(*) FROM challenges") == [3]
 
 
-def test_a_number_may_be_given_a_pause(others: Any) -> None:
+def test_a_number_may_be_given_a_pause(others: MakeCustomer) -> None:
     client = others(settings={"pause": 30}).client()
 
     answers = [client.sms(NUMBER) for _ in range(2)]
@@ -457,7 +461,7 @@ def test_a_number_may_be_given_a_pause(others: Any) -> None:
     assert answers[1].json["errors"][0]["code"] == -40007
 
 
-def test_five_codes_an_hour_unless_the_key_says_otherwise(others: Any) -> None:
+def test_five_codes_an_hour_unless_the_key_says_otherwise(others: MakeCustomer) -> None:
     client = others().client()
 
     assert [client.sms(NUMBER).status_code for _ in range(6)] == [200] * 5 + [429]
@@ -466,7 +470,7 @@ def test_five_codes_an_hour_unless_the_key_says_otherwise(others: Any) -> None:
 # What is refused -------------------------------------------------------------------------------------------------
 
 
-def test_a_trial_customer_sends_to_verified_numbers_only(others: Any) -> None:
+def test_a_trial_customer_sends_to_verified_numbers_only(others: MakeCustomer) -> None:
     client = others(settings={"trial_numbers": [f"+{NUMBER}"]}).client()
 
     refused = client.sms("2348012345679")

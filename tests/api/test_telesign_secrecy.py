@@ -1,7 +1,7 @@
 """A code that came in is nowhere any more: in no row, no log, nothing that waits at the broker."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from pipeline.stages.deliver import deliver
 from pipeline.stages.settle import book
 from schema.carriage import Receipt
 from schema.vocabulary import ReceiptVerdict
+from tests.api.conftest import Gatehouse
 from tests.dialects.vendors import Vendor
 from tests.world import World
 from workers.cli.terminal.message_view import message_lines
@@ -22,7 +23,7 @@ NUMBER, CODE = "2348012345678", "9081726"
 
 
 @pytest.fixture
-def client(gatehouse: Any) -> Any:
+def client(gatehouse: Gatehouse) -> Iterator[VerifyClient]:
     """The vendor's client with a key of ours."""
     credentials = gatehouse.key(Vendor.TELESIGN)
     made = VerifyClient(*credentials.values(), rest_endpoint=f"{gatehouse.url}/telesign")

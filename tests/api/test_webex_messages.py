@@ -14,10 +14,13 @@ from pipeline.stages.admin.carriers import set_carrier_state
 from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.api import templates
 from schema.vocabulary import CarrierState, SenderState, Syntax
+from tests.api.conftest import Answer, Gatehouse
 from tests.dialects.vendors import Vendor
 from tests.world import World
 
-Ask = Callable[..., Any]
+Ask = Callable[..., Answer]
+#: sends a message with these fields; returns the JSON that was answered
+Send = Callable[..., Any]
 
 PLAIN = {"message_body": "Hello", "from": "ACME", "to": [{"phone": ["+447700900123"]}]}
 BAD = {"to": "+4477416325434477416325434", "status": "error", "code": 1002,
@@ -25,23 +28,23 @@ BAD = {"to": "+4477416325434477416325434", "status": "error", "code": 1002,
 
 
 @pytest.fixture
-def token(gatehouse: Any) -> str:
+def token(gatehouse: Gatehouse) -> str:
     """A key that may call as often as it likes."""
     return str(gatehouse.key(Vendor.WEBEX, settings={"rate": 1000})["access_token"])
 
 
 @pytest.fixture
-def ask(gatehouse: Any, token: str) -> Ask:
+def ask(gatehouse: Gatehouse, token: str) -> Ask:
     """Call an operation with the key, unless another is given."""
 
-    def call(method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Any:
+    def call(method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answer:
         return gatehouse.ask(method, f"/webex{path}", body, {"X-AUTH-KEY": key or token} | headers)
 
     return call
 
 
 @pytest.fixture
-def send(ask: Ask) -> Ask:
+def send(ask: Ask) -> Send:
     """Send a plain message, with these fields changed; return what was answered."""
 
     def call(path: str = "/v1/sms", **fields: Any) -> Any:
@@ -69,7 +72,7 @@ def bodies(world: World) -> list[str]:
 # Sending ------------------------------------------------------------------------------------------------------
 
 
-def test_a_number_whose_carriers_are_drained_is_not_told_to_be_invalid(world: World, send: Ask) -> None:
+def test_a_number_whose_carriers_are_drained_is_not_told_to_be_invalid(world: World, send: Send) -> None:
     set_carrier_state(world.rt, "alpha", CarrierState.DRAINED)
 
     answer = send()
@@ -78,7 +81,7 @@ def test_a_number_whose_carriers_are_drained_is_not_told_to_be_invalid(world: Wo
     assert world.rows("SELECT status, money FROM messages") == [(None, "held")]
 
 
-def test_the_vendors_sample_is_three_messages(world: World, send: Ask) -> None:
+def test_the_vendors_sample_is_three_messages(world: World, send: Send) -> None:
     set_sender(world.rt, "acme", "WxInteract", SenderState.APPROVED)
     answer = send(
         message_body="Hello ${firstname},/nyour ${count} service is due by ${date}. Contact us on ${phone} to schedule"
@@ -121,7 +124,7 @@ def test_the_vendors_sample_is_three_messages(world: World, send: Ask) -> None:
     assert world.rows("SELECT DISTINCT status FROM batches") == ["scheduled"]
 
 
-def test_a_bad_number_is_told_beside_the_good_ones(world: World, send: Ask) -> None:
+def test_a_bad_number_is_told_beside_the_good_ones(world: World, send: Send) -> None:
     answer = send(to=[{"phone": ["+447700900123", BAD["to"]]}, {"phone": ["+447700900124"]}])
 
     assert [each["to"] for each in answer["messages"]] == ["+447700900123", "+447700900124"]
@@ -129,14 +132,14 @@ def test_a_bad_number_is_told_beside_the_good_ones(world: World, send: Ask) -> N
     assert world.rows("SELECT phone FROM messages ORDER BY id") == ["+447700900123", "+447700900124"]
 
 
-def test_with_bad_numbers_only_the_answer_is_still_an_answer(world: World, send: Ask) -> None:
+def test_with_bad_numbers_only_the_answer_is_still_an_answer(world: World, send: Send) -> None:
     answer = send(to=[{"phone": [BAD["to"]]}])
 
     assert (answer["messages"], answer["errors"]) == ([], [BAD])
     assert bodies(world) == []
 
 
-def test_a_region_that_no_carrier_serves_is_unsupported(world: World, send: Ask) -> None:
+def test_a_region_that_no_carrier_serves_is_unsupported(world: World, send: Send) -> None:
     world.run("UPDATE routes SET destination = 'NG'")
 
     answer = send(to=[{"phone": ["+447700900123", "+2348012345678"]}])
@@ -145,7 +148,7 @@ def test_a_region_that_no_carrier_serves_is_unsupported(world: World, send: Ask)
     assert answer["errors"] == [BAD | {"to": "+447700900123"}]
 
 
-def test_what_nobody_pays_for_is_told(world: World, send: Ask) -> None:
+def test_what_nobody_pays_for_is_told(world: World, send: Send) -> None:
     world.run("UPDATE wallets SET balance = 500")
 
     answer = send(to=[{"phone": ["+447700900123", "+447700900124"]}])
@@ -157,7 +160,7 @@ def test_what_nobody_pays_for_is_told(world: World, send: Ask) -> None:
     assert send()["messages"] == []
 
 
-def test_a_long_text_beyond_gsm_is_billed_by_sixty_three_and_travels_by_sixty_seven(world: World, send: Ask) -> None:
+def test_a_long_text_beyond_gsm_is_billed_by_sixty_three_and_travels_by_sixty_seven(world: World, send: Send) -> None:
     world.run("UPDATE wallets SET balance = 400 * 9")
     to = [{"phone": ["+447700900123", "+447700900124", "+447700900125", "+447700900126"]}]
 
@@ -169,7 +172,7 @@ def test_a_long_text_beyond_gsm_is_billed_by_sixty_three_and_travels_by_sixty_se
     assert world.balance() == 0
 
 
-def test_merge_fields_are_filled_once_and_what_nobody_filled_stands(world: World, send: Ask) -> None:
+def test_merge_fields_are_filled_once_and_what_nobody_filled_stands(world: World, send: Send) -> None:
     send(
         message_body="${a} ${b} ${nobody} ${}",
         to=[{"phone": ["+447700900123"], "merge_fields": {"b": "own ${a}"}}, {"phone": ["+447700900124"]}],
@@ -179,7 +182,7 @@ def test_merge_fields_are_filled_once_and_what_nobody_filled_stands(world: World
     assert bodies(world) == ["shared ${b} own ${a} ${nobody} ${}", "shared ${b} shared ${nobody} ${}"]
 
 
-def test_a_text_that_grows_too_long_is_its_numbers_own_affair(world: World, send: Ask) -> None:
+def test_a_text_that_grows_too_long_is_its_numbers_own_affair(world: World, send: Send) -> None:
     fields = [{"x": "a" * 1600}, {"x": "b"}, {"x": ""}]
     to = [{"phone": [f"+44770090012{place}"], "merge_fields": each} for place, each in enumerate(fields)]
 
@@ -193,7 +196,7 @@ def test_a_text_that_grows_too_long_is_its_numbers_own_affair(world: World, send
 
 
 @pytest.mark.parametrize("spelled", ["id", "slug", "uuid"])
-def test_a_template_is_found_by_its_id_and_by_its_slug(world: World, send: Ask, spelled: str) -> None:
+def test_a_template_is_found_by_its_id_and_by_its_slug(world: World, send: Send, spelled: str) -> None:
     text = templates.create(world.rt, world.account, "due", "Due", "Hi ${name}, ${x}", Syntax.MERGE)
     assert text
     words = {"id": ksuids.spell("stp_", text.id, text.created_at), "slug": "due", "uuid": str(text.id)}
@@ -218,7 +221,7 @@ def test_a_template_of_another_syntax_or_account_is_none(world: World, ask: Ask)
 
 
 @pytest.mark.parametrize("path", ["/v1/sms", "/v1/sms/", "/v1/sms/test", "/v1/sms/test/"])
-def test_a_slash_at_the_end_makes_no_difference(send: Ask, path: str) -> None:
+def test_a_slash_at_the_end_makes_no_difference(send: Send, path: str) -> None:
     assert len(send(path)["messages"]) == 1
 
 
@@ -240,7 +243,7 @@ def test_ten_thousand_numbers_are_one_request_and_one_more_is_refused(world: Wor
     )  # fmt: skip
 
 
-def test_nothing_is_ever_taken_for_a_repetition(world: World, send: Ask) -> None:
+def test_nothing_is_ever_taken_for_a_repetition(world: World, send: Send) -> None:
     first, second = send(to=[{"phone": ["+447700900123"], "correlation_id": "c"}] * 2), send()
 
     assert len(first["messages"]) == 2
@@ -248,7 +251,7 @@ def test_nothing_is_ever_taken_for_a_repetition(world: World, send: Ask) -> None
     assert world.rows("SELECT count(*) FROM messages") == [3]
 
 
-def test_a_key_of_tests_costs_nothing(world: World, gatehouse: Any, ask: Ask) -> None:
+def test_a_key_of_tests_costs_nothing(world: World, gatehouse: Gatehouse, ask: Ask) -> None:
     trial = gatehouse.key(Vendor.WEBEX, test=True)["access_token"]
     before = world.balance()
 
@@ -271,7 +274,9 @@ def test_a_key_of_tests_costs_nothing(world: World, gatehouse: Any, ask: Ask) ->
           ("valid_until", "date must be in the future when compared to send_at ")]),
     ],
 )  # fmt: skip
-def test_faults_are_told_together(world: World, ask: Ask, change: Any, reported: list[tuple[str, str]]) -> None:
+def test_faults_are_told_together(
+    world: World, ask: Ask, change: dict[str, Any], reported: list[tuple[str, str]]
+) -> None:
     for path in ("/v1/sms", "/v1/sms/test"):
         answer = ask("POST", path, PLAIN | change)
         assert (answer.status, answer.json) == (
@@ -284,7 +289,7 @@ def test_faults_are_told_together(world: World, ask: Ask, change: Any, reported:
 # The dry run --------------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_answers_alike_and_leaves_nothing_behind(world: World, send: Ask) -> None:
+def test_a_dry_run_answers_alike_and_leaves_nothing_behind(world: World, send: Send) -> None:
     fields = {"to": [{"phone": ["+447700900123", BAD["to"], "+447700900124"]}], "send_at": soon(hours=1)}
     dry, wet = send("/v1/sms/test", **fields), send(**fields)
 
@@ -298,7 +303,7 @@ def test_a_dry_run_answers_alike_and_leaves_nothing_behind(world: World, send: A
     assert world.balance() == 1_000_000 - 2 * 400
 
 
-def test_a_dry_run_tells_what_nobody_would_pay_for(world: World, send: Ask) -> None:
+def test_a_dry_run_tells_what_nobody_would_pay_for(world: World, send: Send) -> None:
     world.run("UPDATE wallets SET balance = 500")
     to = [{"phone": ["+447700900123", "+447700900124"]}]
 
@@ -311,7 +316,7 @@ def test_a_dry_run_tells_what_nobody_would_pay_for(world: World, send: Ask) -> N
 # Who may, and what is no call at all --------------------------------------------------------------------------
 
 
-def test_without_a_good_key_nobody_is_let_in(world: World, gatehouse: Any) -> None:
+def test_without_a_good_key_nobody_is_let_in(world: World, gatehouse: Gatehouse) -> None:
     for headers in ({}, {"X-AUTH-KEY": "aky_" + "x" * 27}, {"X-AUTH-KEY": "aky_\xe9"}, {"Authorization": "Bearer x"}):
         answer = gatehouse.ask("POST", "/webex/v1/sms", PLAIN, headers)
         assert (answer.status, answer.json["errors"]) == (401, [{"message": "Unauthorized"}])
@@ -319,7 +324,7 @@ def test_without_a_good_key_nobody_is_let_in(world: World, gatehouse: Any) -> No
     assert bodies(world) == []
 
 
-def test_the_eleventh_call_in_a_second_waits(gatehouse: Any, ask: Ask) -> None:
+def test_the_eleventh_call_in_a_second_waits(gatehouse: Gatehouse, ask: Ask) -> None:
     key = gatehouse.key(Vendor.WEBEX, settings={"rate": 0.1, "burst": 10})["access_token"]
 
     answers = [ask("GET", "/identity/v1/account", key=key) for _ in range(11)]
@@ -329,7 +334,7 @@ def test_the_eleventh_call_in_a_second_waits(gatehouse: Any, ask: Ask) -> None:
     assert int(answers[-1].headers["retry-after"]) >= 1
 
 
-def test_a_key_does_what_its_scopes_say(gatehouse: Any, ask: Ask) -> None:
+def test_a_key_does_what_its_scopes_say(gatehouse: Gatehouse, ask: Ask) -> None:
     key = gatehouse.key(Vendor.WEBEX, scopes=["sending"])["access_token"]
 
     assert ask("POST", "/v1/sms/test", PLAIN, key).status == 200

@@ -10,7 +10,8 @@ from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from schema.vocabulary import SenderState
-from tests.api.test_webex_messages import PLAIN, Ask, ask, send, soon, token
+from tests.api.conftest import Gatehouse
+from tests.api.test_webex_messages import PLAIN, Ask, Send, ask, send, soon, token
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
 
@@ -29,7 +30,7 @@ def carry_all(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["/campaigns/v1/cancel/", "/v1/sms/scheduled/"])
-def test_what_waits_is_taken_back_once(world: World, ask: Ask, send: Ask, path: str) -> None:
+def test_what_waits_is_taken_back_once(world: World, ask: Ask, send: Send, path: str) -> None:
     request = send(to=[{"phone": ["+447700900123", "+447700900124"]}], send_at=soon(hours=1))["request_id"]
 
     done, again = ask("DELETE", path + request), ask("DELETE", path + request)
@@ -43,7 +44,7 @@ def test_what_waits_is_taken_back_once(world: World, ask: Ask, send: Ask, path: 
     assert world.balance() == 1_000_000
 
 
-def test_what_went_or_is_anothers_is_not_taken_back(world: World, gatehouse: Any, ask: Ask, send: Ask) -> None:
+def test_what_went_or_is_anothers_is_not_taken_back(world: World, gatehouse: Gatehouse, ask: Ask, send: Send) -> None:
     create_account(world.rt, "other", "GBP")
     scripted_vendor = key_of(world, "other")
     sent, waiting = send()["request_id"], send(send_at=soon(hours=1))["request_id"]
@@ -60,7 +61,7 @@ def key_of(world: World, account: str) -> str:
 
 
 @pytest.mark.parametrize("path", ["/campaigns/v1/scheduled", "/v1/sms/scheduled/search"])
-def test_scheduled_requests_are_found_as_they_stand(world: World, ask: Ask, send: Ask, path: str) -> None:
+def test_scheduled_requests_are_found_as_they_stand(world: World, ask: Ask, send: Send, path: str) -> None:
     send()  # went at once
     later, soonest, gone = (send(send_at=soon(hours=hours), message_body=f"in {hours}") for hours in (3, 1, 2))
     ask("DELETE", f"/campaigns/v1/cancel/{gone['request_id']}")
@@ -85,7 +86,7 @@ def test_scheduled_requests_are_found_as_they_stand(world: World, ask: Ask, send
     assert found(filter={"id": soonest["request_id"]}) == [("in 1", "SENT")]
 
 
-def test_a_request_that_failed_as_a_whole_is_an_error(world: World, ask: Ask, send: Ask) -> None:
+def test_a_request_that_failed_as_a_whole_is_an_error(world: World, ask: Ask, send: Send) -> None:
     world.add_carrier("alpha", {"refuse": 1.0})
     request = send(send_at=soon(hours=1))["request_id"]
     world.make_due()

@@ -97,7 +97,7 @@ def test_a_kind_is_registered_under_its_own_name() -> None:
     ],
 )
 def test_how_a_carriers_posts_are_proved(
-    kind: str, settings: Any, expected: ReceiptAuthentication | None, lacks: str
+    kind: str, settings: dict[str, object], expected: ReceiptAuthentication | None, lacks: str
 ) -> None:
     receipts = http_receipts(kind)
     assert status(receipts, settings) is expected

@@ -3,7 +3,7 @@
 import http.client
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -105,7 +105,7 @@ def of_solaris(rt: Runtime, port: int) -> Customer:
 
 @pytest.mark.parametrize("customer_of", [of_robase, of_solaris])
 def test_who_asks_again_under_his_key_after_the_gateway_was_killed_is_told_of_the_one_message_there_is(
-    installation: Installation, rt: Runtime, customer_of: Any
+    installation: Installation, rt: Runtime, customer_of: Callable[[Runtime, int], Customer]
 ) -> None:
     port = open_gateway(installation)
     customer = customer_of(rt, port)

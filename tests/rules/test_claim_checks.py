@@ -1,5 +1,6 @@
 """Checks at claim, as pure decisions: which verdict a message gets when several apply."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,8 +21,8 @@ ID = UUID(int=1)
 
 
 def parcel(**fields: Any) -> Parcel:
-    given = {"ref": ID, "to": "+2348012345678", "sender": "ACME", "body": "", "encoding": Encoding.GSM7, "segments": 1}
-    return Parcel(**given | {"message_class": MessageClass.TRANSACTIONAL, "country": "NG"} | fields)
+    given = Parcel(ID, "+2348012345678", "ACME", "", Encoding.GSM7, 1, MessageClass.TRANSACTIONAL, country="NG")
+    return replace(given, **fields)
 
 
 def quiet(action: QuietAction = QuietAction.DEFER) -> tuple[QuietRule, ...]:

@@ -72,6 +72,10 @@ class Scripted:
         pass
 
 
+#: a message's own status (None while it has none), its money, and its error code
+Standing = tuple[str | None, str | None, str | None]
+
+
 class Stage:
     """A world with scripted carriers only, tried in the order in which they were added."""
 
@@ -173,7 +177,7 @@ class Stage:
         """Return all attempts in order."""
         return list(self.world.rows("SELECT carrier, outcome FROM provider_attempts ORDER BY n, message_id"))
 
-    def stands(self) -> list[tuple[str | None, str | None, str | None]]:
+    def stands(self) -> list[Standing]:
         """Return (status or None, money, error code) of the messages, ordered by id."""
         return list(self.world.rows("SELECT status, money, error_code FROM messages ORDER BY id"))
 

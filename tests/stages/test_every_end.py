@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -174,7 +175,7 @@ def expired_after_a_doubt(stage: Stage) -> None:
     stage.go_on(HOUR + 1, HOUR + 60)
 
 
-def sent(stage: Stage, *answers: Outcome, **fields: Any) -> Any:
+def sent(stage: Stage, *answers: Outcome, **fields: Any) -> UUID:
     """Send one message to a first carrier that answers so; return its id."""
     stage.carrier("alpha", *answers)
     [message] = stage.send(**fields)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from pathlib import Path
 
 import hypothesis
 from hypothesis import strategies as st
@@ -16,7 +16,9 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages import inbound
 from schema.carriage import Inbound
+from tests.databases import NewDatabase
 from tests.world import World
+from workers.lab.embedded import development
 
 NUMBER = "+447700900100"
 _mobiles, _keys = itertools.count(10_000), itertools.count()
@@ -92,7 +94,7 @@ def tell(world: World, digits: str, pieces: Sequence[tuple[Sequence[Said], bool]
 
 
 def test_what_a_handset_said_last_counts_in_any_history(
-    new_database: Callable[..., str], pair: Any, tmp_path: Any
+    new_database: NewDatabase, pair: development.EmbeddedServers, tmp_path: Path
 ) -> None:
     settings = Settings(database_url=new_database(), broker_url=pair.broker_url, home=tmp_path)
     with closing(Runtime(settings)) as rt:

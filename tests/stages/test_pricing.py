@@ -1,6 +1,7 @@
 """An order costs the same whichever way it is billed: tried by a dry run, accepted at once, or stage by stage."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -31,6 +32,9 @@ def costs(answer: Answered) -> list[Cost]:
 
 def _cost(each: AcceptedMessage) -> Cost:
     return str(each.encoding), each.segments, each.amount, each.quota, each.refusal and str(each.refusal)
+
+
+Costs = TypeVar("Costs", list[Cost], list[Cost] | None)
 
 
 def by_dry_run(world: World, admission: Admission) -> list[Cost]:
@@ -75,7 +79,7 @@ def test_each_way_charges_an_order_the_same(
     with world.rt.begin() as conn:
         ledger.set_price(conn, "GB", "NGN", 700, world.rt.now())
 
-    def funded(way: Any, admission: Admission) -> Any:
+    def funded(way: Callable[[World, Admission], Costs], admission: Admission) -> Costs:
         world.run("DELETE FROM quotas")
         world.run("UPDATE wallets SET balance = %(money)s", money=money)
         with world.rt.begin() as conn:

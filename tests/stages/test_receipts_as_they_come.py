@@ -1,12 +1,14 @@
 """Receipts that are kept and applied as they come: every order, every repetition, every lateness."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from pipeline.rules.identity import ids
 from pipeline.stages.admin.audit import audit
@@ -15,8 +17,9 @@ from pipeline.stages.resend import resend_due
 from pipeline.stages.settle import book, settle
 from pipeline.store import messages
 from schema.carriage import Receipt
+from schema.message import Hint
 from schema.vocabulary import Outcome, ReceiptVerdict
-from tests.stages.scripted import Stage
+from tests.stages.scripted import Stage, Standing
 from tests.world import World
 
 SENT = ("sent", "captured", None)
@@ -38,7 +41,7 @@ def states(stage: Stage) -> list[str]:
     ],
 )
 def test_a_receipt_moves_its_message_at_once(
-    stage: Stage, verdict: ReceiptVerdict, state: Any, kept: str, by_us: bool
+    stage: Stage, verdict: ReceiptVerdict, state: Standing, kept: str, by_us: bool
 ) -> None:
     stage.carrier("alpha")
     [message] = stage.send()
@@ -110,16 +113,16 @@ def test_one_that_is_brought_again_after_the_answer_has_its_first_looked_at(stag
     ("is_taken", "kept", "then"), [(True, "ignored", SENT), (False, "waiting", ("failed", "captured", "undelivered"))]
 )
 def test_a_failure_that_meets_its_message_being_sent_once_more_fails_it_only_if_that_does(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, is_taken: bool, kept: str, then: Any
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, is_taken: bool, kept: str, then: Standing
 ) -> None:
     stage.carrier("alpha")
     beta = stage.carrier("beta")
     [message] = stage.send()
     keep(stage.rt, [stage.report(message, "alpha", ReceiptVerdict.FAILED, retryable=True, key="1")])
     lock = messages.lock_sent
-    hints: list[Any] = []
+    hints: list[Hint] = []
 
-    def lock_late(conn: Any, ids: Any) -> Any:
+    def lock_late(conn: Connection, ids: Sequence[UUID]) -> Any:
         """As if `retake` had held the message just then."""
         monkeypatch.setattr(messages, "lock_sent", lock)
         hints.extend(resend_due(stage.rt).hints)
@@ -221,7 +224,7 @@ def test_a_failure_of_a_carrier_that_may_have_it_counts_though_another_refused_i
 
 
 @pytest.fixture(scope="module")
-def crowd(shared_world: World) -> Iterator[Any]:
+def crowd(shared_world: World) -> Iterator[World]:
     yield shared_world
     assert [finding for finding in audit(shared_world.rt) if finding.broken] == []
 
@@ -236,7 +239,7 @@ words = st.lists(
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words, st.lists(st.integers(1, 5), max_size=5))
 def test_however_they_come_each_message_stands_as_the_weightiest_of_its_receipts_says(
-    crowd: Any, reported: list[tuple[int, ReceiptVerdict, int, bool]], cuts: list[int]
+    crowd: World, reported: list[tuple[int, ReceiptVerdict, int, bool]], cuts: list[int]
 ) -> None:
     sent = crowd.send(*[f"+234801234567{n}" for n in range(3)]).messages
     refs = dict(

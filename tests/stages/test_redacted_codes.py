@@ -13,6 +13,7 @@ from pipeline.stages.settle import book
 from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims
 from schema.carriage import Receipt
+from schema.order import Order
 from schema.vocabulary import ReceiptVerdict
 from tests.world import World, message_ids
 
@@ -20,7 +21,7 @@ TEXT = "Your code is 9081726"
 BLOTTED = "*" * len(TEXT)
 
 
-def order(world: World, **fields: Any) -> Any:
+def order(world: World, **fields: Any) -> Order:
     return world.order(body=TEXT, message_class=fields.pop("kind", "otp"), **fields)
 
 

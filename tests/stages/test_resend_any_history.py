@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 
 import hypothesis
 from hypothesis import Phase
@@ -30,8 +31,10 @@ from pipeline.stages.resend import query_carrier, resend_due, store_answers
 from pipeline.stages.settle import book, settle
 from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims
-from schema.carriage import Attempt
+from schema.carriage import Attempt, Receipt
+from schema.message import Hint
 from schema.vocabulary import Outcome, ReceiptVerdict
+from tests.databases import NewDatabase
 from tests.stages.scripted import KIND, Line, Scripted, Stage
 from tests.world import World
 
@@ -48,16 +51,16 @@ class _History(RuleBasedStateMachine):
         super().__init__()
         self.stage = self.make()
         self.stage.set(resends=2)
-        self.messages: list[Any] = []
-        self.hints: list[Any] = []
-        self.was: dict[Any, str] = {}
+        self.messages: list[UUID] = []
+        self.hints: list[Hint] = []
+        self.was: dict[UUID, str] = {}
 
     @initialize(names=st.permutations(list(CARRIERS)))
     def carriers(self, names: list[str]) -> None:
         for name in names:
             self.stage.carrier(name, doubt=CARRIERS[name], window=300).parts = PARTS[name]
 
-    def pick(self, place: int) -> Any:
+    def pick(self, place: int) -> UUID:
         return self.messages[place % len(self.messages)]
 
     @rule(
@@ -91,7 +94,7 @@ class _History(RuleBasedStateMachine):
         ),
         way=st.sampled_from([book, keep]),
     )
-    def report(self, reported: list[Any], way: Any) -> None:
+    def report(self, reported: list[Any], way: Callable[[Runtime, list[Receipt]], int]) -> None:
         reports = []
         for place, verdict, retryable, by_us, lot in reported:
             message = self.pick(place)
@@ -195,7 +198,7 @@ class _History(RuleBasedStateMachine):
         self.stage.rt.close()
 
 
-def test_any_history_is_sound(settings: Settings, new_database: Callable[..., str]) -> None:
+def test_any_history_is_sound(settings: Settings, new_database: NewDatabase) -> None:
     lines: dict[str, Line] = {}
 
     def make() -> Stage:

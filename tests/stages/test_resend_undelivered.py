@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -18,7 +19,7 @@ from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims, message_moves, messages
 from schema.carriage import Attempt
 from schema.vocabulary import CarrierState, Outcome, ReceiptVerdict
-from tests.stages.scripted import Stage
+from tests.stages.scripted import Stage, Standing
 from tests.transitions.statement_log import statements
 
 UNKNOWN, REFUSED, BUSY, NOT_WRITTEN = (
@@ -32,7 +33,7 @@ UNDELIVERED = ("failed", "captured", "undelivered")
 DELIVERED = ("delivered", "captured", None)
 
 
-def fails(stage: Stage, message: Any, carrier: str = "alpha", **more: Any) -> None:
+def fails(stage: Stage, message: UUID, carrier: str = "alpha", **more: Any) -> None:
     """A carrier reports that it could not deliver, and somebody looks."""
     stage.receive(message, carrier, ReceiptVerdict.FAILED, **({"retryable": True} | more))
     stage.turn()
@@ -67,7 +68,7 @@ def test_another_carrier_gets_it(stage: Stage, kind: str) -> None:
         pytest.param({}, SENT, id="in time, and another is there"),
     ],
 )
-def test_it_fails_where_nobody_else_may_have_it(stage: Stage, case: dict[str, Any], state: Any) -> None:
+def test_it_fails_where_nobody_else_may_have_it(stage: Stage, case: dict[str, Any], state: Standing) -> None:
     stage.set(resends=case.get("resends", 1), resend_cost=case.get("limit"))
     stage.carrier("alpha")
     if case.get("beta", 1) is not None:

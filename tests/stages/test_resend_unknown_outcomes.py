@@ -16,7 +16,7 @@ from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims
 from schema.carriage import Attempt
 from schema.vocabulary import CarrierState, Outcome, ReceiptVerdict
-from tests.stages.scripted import Stage
+from tests.stages.scripted import Stage, Standing
 
 UNKNOWN, ACCEPTED, REFUSED = Outcome.UNKNOWN, Outcome.ACCEPTED, Outcome.REFUSED_PERMANENT
 NOT_WRITTEN, BUSY = Outcome.NOT_WRITTEN, Outcome.REFUSED_TRANSIENT
@@ -35,7 +35,7 @@ IN_DOUBT = ("sent", "held", None)
         ("bulk", [], IN_DOUBT),
     ],
 )
-def test_of_a_blind_carrier_the_class_decides(stage: Stage, kind: str, expected: list[str], state: Any) -> None:
+def test_of_a_blind_carrier_the_class_decides(stage: Stage, kind: str, expected: list[str], state: Standing) -> None:
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta")
     stage.send(kind=kind)
@@ -75,7 +75,7 @@ def test_a_carrier_that_knows_our_reference_gets_it_again(stage: Stage, kind: st
     ],
 )
 def test_one_that_stays_away_gets_it_ever_more_rarely_within_its_window(
-    stage: Stage, answer: Outcome, kind: str, window: float, expected: list[str], state: Any
+    stage: Stage, answer: Outcome, kind: str, window: float, expected: list[str], state: Standing
 ) -> None:
     stage.carrier("alpha", UNKNOWN, *[answer] * 20, doubt="dedupes", window=window)
     stage.carrier("beta")
@@ -105,7 +105,7 @@ def test_one_that_stays_away_gets_it_ever_more_rarely_within_its_window(
     ],
 )
 def test_a_carrier_that_can_be_asked_is(
-    stage: Stage, says: Outcome, kind: str, expected: list[str], state: Any
+    stage: Stage, says: Outcome, kind: str, expected: list[str], state: Standing
 ) -> None:
     alpha = stage.carrier("alpha", UNKNOWN, doubt="queryable")
     alpha.says = says
@@ -189,7 +189,7 @@ def test_a_receipt_that_comes_in_time_ends_the_doubt(stage: Stage) -> None:
     ],
 )
 def test_the_first_carriers_late_receipt_is_booked_as_what_it_is(
-    stage: Stage, verdict: ReceiptVerdict, state: Any, seconds: float
+    stage: Stage, verdict: ReceiptVerdict, state: Standing, seconds: float
 ) -> None:
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta")
@@ -481,7 +481,7 @@ def test_what_keeps_killing_its_workers_is_put_aside(stage: Stage) -> None:
     ],
 )
 def test_what_a_carrier_says_too_late_is_heard(
-    stage: Stage, says: Outcome, before: Any, after: Any, moment: float
+    stage: Stage, says: Outcome, before: Standing, after: Standing, moment: float
 ) -> None:
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta")
@@ -520,7 +520,7 @@ def test_what_it_says_of_nobodys_doubt_is_passed_over(stage: Stage) -> None:
     ],
 )
 def test_of_two_doubts_each_is_settled_for_itself(
-    stage: Stage, first: Outcome | None, second: Outcome | None, state: Any
+    stage: Stage, first: Outcome | None, second: Outcome | None, state: Standing
 ) -> None:
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta", UNKNOWN)

@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -24,7 +24,7 @@ def forget(world: World) -> None:
     world.run("UPDATE batches SET hinted_at = now() - interval '1 hour'")
 
 
-def die_after_marking(world: World, upto: int) -> Any:
+def die_after_marking(world: World, upto: int) -> UUID:
     """Let a worker claim ten messages, mark some of them and go silent; return the batch."""
     [hint] = world.pay(world.submit(world.order(*NUMBERS)))
     ids = world.rows("SELECT id FROM messages ORDER BY id")

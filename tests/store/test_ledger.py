@@ -63,7 +63,7 @@ class Till:
 
 
 @pytest.fixture
-def world(shared_world: World) -> Any:
+def world(shared_world: World) -> World:
     """A world where each test has a till of its own."""
     return shared_world
 

@@ -15,7 +15,7 @@ from tests.world import World
 
 
 @pytest.fixture
-def world(shared_world: World) -> Any:
+def world(shared_world: World) -> World:
     return shared_world
 
 

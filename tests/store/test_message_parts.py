@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import permutations
-from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -98,7 +98,7 @@ def test_two_who_hear_of_the_last_two_parts_at_once_both_see_the_whole(stage: St
         for message in messages:
             together = threading.Barrier(2)
 
-            def receive(rt: Runtime, part: int, message: Any = message, gate: threading.Barrier = together) -> None:
+            def receive(rt: Runtime, part: int, message: UUID = message, gate: threading.Barrier = together) -> None:
                 report = stage.report(message, "alpha", part=part)
                 gate.wait()
                 book(rt, [report])

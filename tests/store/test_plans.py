@@ -44,6 +44,7 @@ from pipeline.store import unknown_outcomes as store_unknown
 from pipeline.store.api import challenges, list_messages, recipient_requests, scheduled_requests, webhook_deliveries
 from pipeline.store.consent import inbound, opt_outs
 from schema.vocabulary import BatchStatus
+from tests.databases import NewDatabase
 from tests.world import World
 
 #: every day that has a partition: an empty one is rightly read whole
@@ -95,7 +96,7 @@ class Crowd:
 
 
 @pytest.fixture(scope="module")
-def crowd(new_database: Callable[..., str]) -> Iterator[Crowd]:
+def crowd(new_database: NewDatabase) -> Iterator[Crowd]:
     with closing(Runtime(Settings(database_url=new_database()))) as rt:
         yield _crowded(rt)
 

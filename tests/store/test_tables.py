@@ -1,6 +1,5 @@
 """The migrations make the very database that schema/tables.py describes, and can be taken back and applied again."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -21,6 +20,7 @@ from pipeline.settings import Settings
 from pipeline.stages.admin.migrations import is_current, migrate
 from pipeline.store import migrations
 from schema.tables import metadata
+from tests.databases import NewDatabase
 from tests.world import World
 
 #: what makes up a database, each thing spelt by the server itself
@@ -111,7 +111,7 @@ def test_migrating_twice_is_harmless(world: World) -> None:
     assert world.rows("SELECT status FROM messages") == ["sent"]
 
 
-def test_of_two_migrations_at_once_one_waits_and_finds_it_done(new_database: Callable[..., str]) -> None:
+def test_of_two_migrations_at_once_one_waits_and_finds_it_done(new_database: NewDatabase) -> None:
     settings = Settings(database_url=new_database("template1"))
 
     with closing(Runtime(settings)) as one, closing(Runtime(settings)) as other, ThreadPoolExecutor(2) as pool:

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 
 @contextmanager
-def statements(engine: Any) -> Iterator[list[tuple[str, Any]]]:
+def statements(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
     """Yield the statements run meanwhile, each with its parameters."""
     run: list[tuple[str, Any]] = []
 
-    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+    def note(_conn: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
         run.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", note)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,6 +21,7 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin import operator_reports
 from tests.broker import redis_channel
+from tests.databases import NewDatabase
 from tests.forked_processes import ROOT, Hatched, forked, procfile
 from tests.world import World
 from workers.lab.embedded import development
@@ -35,6 +36,9 @@ _ALL_QUEUES = ",".join(queue.name for queue in QUEUES)
 
 class Site:
     """A world, a broker, and the processes that work on them."""
+
+    #: the log of the worker that a module's fixture started
+    log: Path
 
     def __init__(self, rt: Runtime, broker_url: str, folder: Path) -> None:
         self.rt, self.broker_url, self.folder = rt, broker_url, folder
@@ -163,6 +167,16 @@ class Site:
         """Return the statuses of a request's messages."""
         return [message["status"] for message in self.answer(request).messages]
 
+    def await_sent(self, request: UUID, seconds: float = 30) -> None:
+        """Wait until the request has one message, which is sent."""
+        eventually(lambda: self.statuses(request) == ["sent"], seconds)
+
+
+class Eventually(Protocol):
+    """Waits until a condition is true."""
+
+    def __call__(self, fact: Callable[[], bool], seconds: float = 30) -> None: ...
+
 
 def eventually(fact: Callable[[], bool], seconds: float = 30) -> None:
     """Wait until the function returns true; fail after a timeout."""
@@ -173,14 +187,14 @@ def eventually(fact: Callable[[], bool], seconds: float = 30) -> None:
 
 
 @pytest.fixture(scope="module", name="eventually")
-def _eventually() -> Callable[..., None]:
+def _eventually() -> Eventually:
     """Return the function that waits until a condition is true."""
     return eventually
 
 
 @pytest.fixture(scope="module")
 def new_site(
-    pair: development.EmbeddedServers, new_database: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+    pair: development.EmbeddedServers, new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], Site]]:
     """Yield a function that creates sites without processes."""
     sites: list[Site] = []

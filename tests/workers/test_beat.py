@@ -14,17 +14,18 @@ from pipeline.stages.admin.audit import audit
 from pipeline.stages.admin.carriers import set_carrier_state
 from schema.vocabulary import AccountState, CarrierState
 from tests.forked_processes import procfile
+from tests.workers.conftest import Eventually, Site
 from workers.beat import SCHEDULE
 from workers.queues import CLOCK, QUEUES
 
 
-def start_beats(place: Any, count: int) -> None:
+def start_beats(place: Site, count: int) -> None:
     for number in range(count):
         place.start(f"beat-{number}", "beat", ready="maxinterval")
 
 
 @pytest.fixture(scope="module")
-def ticks(quiet: Any, eventually: Callable[..., None]) -> list[tuple[datetime, dict[str, Any], Any]]:
+def ticks(quiet: Site, eventually: Eventually) -> list[tuple[datetime, dict[str, Any], Any]]:
     """The ticks of two beats on which nobody works: when each was there, its headers and body."""
     start_beats(quiet, 2)
     found: list[tuple[datetime, dict[str, Any], Any]] = []
@@ -38,7 +39,7 @@ def ticks(quiet: Any, eventually: Callable[..., None]) -> list[tuple[datetime, d
     return found
 
 
-def test_ticks_travel_in_a_queue_of_their_own(quiet: Any, ticks: list[Any]) -> None:
+def test_ticks_travel_in_a_queue_of_their_own(quiet: Site, ticks: list[Any]) -> None:
     assert {headers["task"] for _, headers, _ in ticks} >= {"sms.promote", "sms.settle"}
     assert [quiet.waiting(queue.name) for queue in QUEUES if queue.name != CLOCK] == [[]] * (len(QUEUES) - 1)
 
@@ -62,7 +63,7 @@ def test_everything_that_happens_unasked_expires_and_has_its_queue(name: str) ->
     assert entry["options"] == {"queue": CLOCK, "expires": max(entry["schedule"], 1)}
 
 
-def test_everything_that_happens_unasked_is_a_task(quiet: Any) -> None:
+def test_everything_that_happens_unasked_is_a_task(quiet: Site) -> None:
     code = "from workers.tasks import app; print(*app.tasks)"
 
     tasks = quiet.run_python(code).stdout.split()
@@ -70,7 +71,7 @@ def test_everything_that_happens_unasked_is_a_task(quiet: Any) -> None:
     assert {entry["task"] for entry in SCHEDULE.values()} <= set(tasks)
 
 
-def test_two_beats_at_once_promote_nothing_twice(new_site: Callable[[], Any], eventually: Callable[..., None]) -> None:
+def test_two_beats_at_once_promote_nothing_twice(new_site: Callable[[], Site], eventually: Eventually) -> None:
     site = new_site()
     later = datetime.now(UTC) + timedelta(hours=1)
     answers = site.world.submit(*(site.world.order(send_at=later + timedelta(seconds=n)) for n in range(200)))
@@ -99,7 +100,7 @@ def test_two_beats_at_once_promote_nothing_twice(new_site: Callable[[], Any], ev
 
 
 def test_what_a_suspension_or_a_drain_held_goes_on_by_itself_once_it_is_over(
-    new_site: Callable[[], Any], eventually: Callable[..., None]
+    new_site: Callable[[], Site], eventually: Eventually
 ) -> None:
     site = new_site()
     held = site.world.pay(site.world.submit(site.world.order(message_class="otp")))
@@ -117,7 +118,7 @@ def test_what_a_suspension_or_a_drain_held_goes_on_by_itself_once_it_is_over(
     assert [finding for finding in audit(site.rt) if finding.broken] == []
 
 
-def test_a_beat_needs_no_folder_and_makes_none(quiet: Any, tmp_path: Path) -> None:
+def test_a_beat_needs_no_folder_and_makes_none(quiet: Site, tmp_path: Path) -> None:
     words = procfile("beat", quiet.environment)
 
     quiet.start("bare beat", *words[words.index("beat") :], ready="maxinterval", POSTROAD_HOME=str(tmp_path / "none"))

@@ -10,7 +10,6 @@ from configparser import ConfigParser
 from email import message_from_string
 from pathlib import Path
 from tarfile import TarFile
-from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -20,6 +19,7 @@ from schema.order_reader import read
 from schema.sealed_order import ProducerKey
 from tests.forked_processes import ROOT
 from tests.packages import build, unpacked
+from tests.workers.conftest import Site
 
 COPIES = {
     "message_class.py": "schema/message_class.py",
@@ -63,7 +63,7 @@ def application(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return {"PYTHONPATH": os.pathsep.join(paths)}
 
 
-def submitted(quiet: Any, application: dict[str, str], order: Order, **environment: str) -> str:
+def submitted(quiet: Site, application: dict[str, str], order: Order, **environment: str) -> str:
     """Return the request id under which the application submitted an order."""
     # -S: what is installed in place, as this checkout is, is not found
     done = subprocess.run(
@@ -79,7 +79,7 @@ def submitted(quiet: Any, application: dict[str, str], order: Order, **environme
     return done.stdout.strip()
 
 
-def test_an_application_hands_orders_over_with_the_client_alone(quiet: Any, application: dict[str, str]) -> None:
+def test_an_application_hands_orders_over_with_the_client_alone(quiet: Site, application: dict[str, str]) -> None:
     order = quiet.world.order(idempotency_key="k")
 
     request = submitted(quiet, application, order)
@@ -91,7 +91,7 @@ def test_an_application_hands_orders_over_with_the_client_alone(quiet: Any, appl
     assert arrived.model_copy(update={"submitted_at": None}) == order
 
 
-def test_an_application_seals_its_orders_with_the_client_alone(quiet: Any, application: dict[str, str]) -> None:
+def test_an_application_seals_its_orders_with_the_client_alone(quiet: Site, application: dict[str, str]) -> None:
     key = str(ProducerKey.make())
 
     submitted(quiet, application, quiet.world.order(**{"class": "otp"}), POSTROAD_PRODUCER_KEY=key)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import RFC_4122, UUID, uuid4
 
 import pytest
@@ -14,6 +13,8 @@ from pipeline.stages.ingest import ingest
 from schema.message_class import MessageClass
 from schema.order import Order
 from schema.order_reader import read
+from tests.broker import redis_channel
+from tests.workers.conftest import Site
 from workers.producer import producer, submit
 
 #: a producer's whole program, in a Python that has no other part of the house and none of its libraries
@@ -45,13 +46,13 @@ REFUSED = {
 
 
 @pytest.fixture(autouse=True)
-def _empty(quiet: Any) -> Iterator[None]:
+def _empty(quiet: Site) -> Iterator[None]:
     yield
     for queue in ("ingest", "otp"):
         quiet.waiting(queue)
 
 
-def test_submitting_needs_only_celery_and_schema(quiet: Any) -> None:
+def test_submitting_needs_only_celery_and_schema(quiet: Site) -> None:
     order = quiet.world.order()
 
     child = quiet.run_python(ALONE.format(refused=REFUSED, order=order.model_dump_json(by_alias=True)))
@@ -61,7 +62,7 @@ def test_submitting_needs_only_celery_and_schema(quiet: Any) -> None:
     assert headers["id"] == child.stdout.strip()
 
 
-def test_what_is_refused_to_a_producer_is_really_refused(quiet: Any) -> None:
+def test_what_is_refused_to_a_producer_is_really_refused(quiet: Site) -> None:
     code = ALONE.format(refused=REFUSED, order="{}").replace("from schema.order", "import pipeline\nfrom schema.order")
 
     child = quiet.run_python(code)
@@ -69,7 +70,7 @@ def test_what_is_refused_to_a_producer_is_really_refused(quiet: Any) -> None:
     assert "a producer has no pipeline" in child.stderr
 
 
-def test_an_order_arrives_as_it_was_submitted(quiet: Any) -> None:
+def test_an_order_arrives_as_it_was_submitted(quiet: Site) -> None:
     order = quiet.world.order("+2348012345678", "+447911123456", merge={"who": "Ада"}, test=True, idempotency_key="k")
 
     request = submit(order, app=quiet.producer)
@@ -81,7 +82,7 @@ def test_an_order_arrives_as_it_was_submitted(quiet: Any) -> None:
     assert (headers["task"], headers["id"], named) == ("sms.ingest", str(request), {})
 
 
-def test_a_request_id_is_a_uuid_of_version_7_of_now(quiet: Any) -> None:
+def test_a_request_id_is_a_uuid_of_version_7_of_now(quiet: Site) -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=1)
 
     request = submit(quiet.world.order(), app=quiet.producer)
@@ -90,7 +91,7 @@ def test_a_request_id_is_a_uuid_of_version_7_of_now(quiet: Any) -> None:
     assert before <= datetime.fromtimestamp((request.int >> 80) / 1000, UTC) <= datetime.now(UTC)
 
 
-def test_an_order_says_when_it_was_made(quiet: Any) -> None:
+def test_an_order_says_when_it_was_made(quiet: Site) -> None:
     earlier = datetime(2027, 3, 1, 12, tzinfo=UTC)
 
     submit(quiet.world.order(), app=quiet.producer)
@@ -105,7 +106,7 @@ def test_an_order_says_when_it_was_made(quiet: Any) -> None:
 
 
 @pytest.mark.parametrize("message_class", MessageClass)
-def test_a_code_somebody_waits_for_goes_to_its_own_queue(quiet: Any, message_class: MessageClass) -> None:
+def test_a_code_somebody_waits_for_goes_to_its_own_queue(quiet: Site, message_class: MessageClass) -> None:
     submit(quiet.world.order(**{"class": message_class}), app=quiet.producer)
 
     found = {queue: len(quiet.waiting(queue)) for queue in ("ingest", "otp")}
@@ -113,7 +114,7 @@ def test_a_code_somebody_waits_for_goes_to_its_own_queue(quiet: Any, message_cla
     assert found == ({"ingest": 0, "otp": 1} if message_class is MessageClass.OTP else {"ingest": 1, "otp": 0})
 
 
-def test_the_same_request_id_twice_is_one_request(quiet: Any) -> None:
+def test_the_same_request_id_twice_is_one_request(quiet: Site) -> None:
     request = uuid4()
 
     for _ in range(2):
@@ -126,7 +127,7 @@ def test_the_same_request_id_twice_is_one_request(quiet: Any) -> None:
     assert quiet.world.rows("SELECT count(*) FROM messages WHERE request_id = %(id)s", id=request) == [1]
 
 
-def test_what_travels_beside_an_order_repeats_nothing_of_it(quiet: Any) -> None:
+def test_what_travels_beside_an_order_repeats_nothing_of_it(quiet: Site) -> None:
     submit(quiet.world.order(merge={"code": "4711"}, body="secret ${code}"), app=quiet.producer)
 
     [(headers, _)] = quiet.waiting("ingest")
@@ -135,7 +136,7 @@ def test_what_travels_beside_an_order_repeats_nothing_of_it(quiet: Any) -> None:
     assert not [word for word in ("2348012345678", "4711", "secret") if word in beside]
 
 
-def test_while_the_broker_is_away_nothing_is_accepted(quiet: Any) -> None:
+def test_while_the_broker_is_away_nothing_is_accepted(quiet: Site) -> None:
     away = producer("redis://127.0.0.1:1/0")
 
     with pytest.raises(OperationalError):
@@ -150,9 +151,9 @@ def test_without_a_broker_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -
         producer()
 
 
-def test_a_producer_makes_its_connections_once(quiet: Any) -> None:
+def test_a_producer_makes_its_connections_once(quiet: Site) -> None:
     with quiet.broker() as connection:
-        client = connection.default_channel.client
+        client = redis_channel(connection).client
         before = client.info("stats")["total_connections_received"]
         for _ in range(20):
             submit(quiet.world.order(), app=quiet.producer)

@@ -6,7 +6,7 @@ One worker and one Flower look on while orders of every make go through; then al
 import base64
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -18,9 +18,12 @@ import pytest
 from celery import Celery
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.client import PubSub
 from sqlalchemy import make_url
 
 from schema.message_class import MessageClass
+from tests.broker import redis_channel
+from tests.workers.conftest import Eventually, Site
 from workers.redaction import redact
 
 #: Flower's, and its password
@@ -74,7 +77,7 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(site: Any, eventually: Callable[..., None]) -> Seen:
+def seen(site: Site, eventually: Eventually) -> Seen:
     """Let orders go through while everybody looks on."""
     found = Seen()
     flower = Flower(site)
@@ -83,7 +86,7 @@ def seen(site: Any, eventually: Callable[..., None]) -> Seen:
     foreign = Celery("foreign", broker=site.broker_url, set_as_current=False)
     foreign.conf.broker_transport_options = {"global_keyprefix": "postroad:"}
 
-    with site.broker() as connection, connection.default_channel.client.pubsub() as events, foreign:
+    with site.broker() as connection, redis_channel(connection).client.pubsub() as events, foreign:
         events.psubscribe("*")
         with held(site, "requests"):
             for message_class in MessageClass:
@@ -101,7 +104,7 @@ def seen(site: Any, eventually: Callable[..., None]) -> Seen:
             site.publish(queue, body, **headers)
         fail(site)
         found.request = site.submit(f"+{PHONE}", body=ORDER["body"], merge=ORDER["merge"])
-        eventually(lambda: site.statuses(found.request) == ["sent"])
+        site.await_sent(found.request)
         eventually(lambda: flower.tasks().get(str(found.request), {}).get("state") == "SUCCESS")
         eventually(lambda: any(task.get("state") == "FAILURE" for task in flower.tasks().values()))
         found.texts["events"] = "\n".join(_reported(events))
@@ -119,14 +122,14 @@ def seen(site: Any, eventually: Callable[..., None]) -> Seen:
 
 
 @contextmanager
-def held(site: Any, table: str) -> Any:
+def held(site: Site, table: str) -> Iterator[None]:
     """Hold a table so that whoever writes to it waits."""
     with site.rt.begin() as conn:
         conn.exec_driver_sql(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
         yield
 
 
-def fail(site: Any) -> None:
+def fail(site: Site) -> None:
     """Have a task of ours end in an exception: the database says no, and quotes whom it says it of."""
     site.world.run(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
@@ -144,7 +147,7 @@ def _orders(answer: object) -> int:
     return str(answer).count("'name': 'sms.ingest'")
 
 
-def _reported(events: Any) -> list[str]:
+def _reported(events: PubSub) -> list[str]:
     """Return what was published: Celery's events, and the answers to `inspect`."""
     reported = []
     while message := events.get_message(timeout=1):
@@ -157,7 +160,7 @@ def _reported(events: Any) -> list[str]:
 class Flower:
     """Flower as the Procfile starts it, and its reader."""
 
-    def __init__(self, site: Any) -> None:
+    def __init__(self, site: Site) -> None:
         self.site, self.log = site, Path()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
@@ -199,7 +202,7 @@ def test_what_is_said_to_a_person_is_seen_nowhere(seen: Seen, secret: str) -> No
     assert [place for place, text in seen.texts.items() if SECRETS[secret] in text] == []
 
 
-def test_nor_is_a_servers_password(seen: Seen, site: Any) -> None:
+def test_nor_is_a_servers_password(seen: Seen, site: Site) -> None:
     passwords = {make_url(site.broker_url).password, make_url(site.environment["POSTROAD_DATABASE_URL"]).password}
 
     assert None not in passwords

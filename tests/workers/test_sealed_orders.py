@@ -21,6 +21,7 @@ from pipeline.stages.admin import producer_keys
 from pipeline.store import accounts
 from schema.sealed_order import ProducerKey, SealBroken, key_of
 from tests.forked_processes import ROOT
+from tests.workers.conftest import Site
 from workers.producer import producer, submit
 
 SECRET = "a secret of these tests, long enough"
@@ -29,14 +30,14 @@ ALL = "ingest,segment,bill,deliver,otp,clock"
 
 
 @pytest.fixture(scope="module")
-def installation(site: Any) -> Iterator[Runtime]:
+def installation(site: Site) -> Iterator[Runtime]:
     """The site's runtime, with its secret key; a worker runs that has it too."""
     with closing(Runtime(site.rt.settings.model_copy(update={"secret_key": SecretStr(SECRET)}))) as rt:
         yield rt
 
 
 @pytest.fixture(scope="module")
-def key(site: Any, installation: Runtime) -> str:
+def key(site: Site, installation: Runtime) -> str:
     """The key of the account `acme`, whose orders must be sealed."""
     made = producer_keys.create_key(installation, "acme")
     producer_keys.require_sealed(installation, "acme", True)
@@ -44,26 +45,26 @@ def key(site: Any, installation: Runtime) -> str:
 
 
 @pytest.fixture(scope="module")
-def working(site: Any, key: str) -> Any:
+def working(site: Site, key: str) -> Site:
     """The site, with a worker."""
     site.start_worker(queues=ALL, POSTROAD_SECRET_KEY=SECRET)
     return site
 
 
-def payload(site: Any, task: str, **fields: Any) -> dict[str, Any]:
+def payload(site: Site, task: str, **fields: Any) -> dict[str, Any]:
     written: dict[str, Any] = site.world.order(**fields).model_dump(mode="json", by_alias=True, exclude_none=True)
     return written
 
 
-def publish(site: Any, order: Any, task: UUID, queue: str = "ingest") -> None:
+def publish(site: Site, order: Any, task: UUID, queue: str = "ingest") -> None:
     site.producer.send_task("sms.ingest", (order,), task_id=str(task), queue=queue, argsrepr="(<an order>)")
 
 
-def refusals(site: Any, task: UUID) -> list[str]:
+def refusals(site: Site, task: UUID) -> list[str]:
     return [each["code"] for each in site.answer(task).request["refusals"]]
 
 
-def test_of_a_sealed_code_nothing_can_be_read_in_the_broker(quiet: Any) -> None:
+def test_of_a_sealed_code_nothing_can_be_read_in_the_broker(quiet: Site) -> None:
     own = str(ProducerKey.make())
 
     submit(quiet.world.order(body=f"Your code is {CODE}", **{"class": "otp"}), app=quiet.producer, key=own)
@@ -79,20 +80,20 @@ def test_of_a_sealed_code_nothing_can_be_read_in_the_broker(quiet: Any) -> None:
 
 
 @pytest.mark.parametrize("message_class", ["otp", "transactional", "bulk"])
-def test_a_sealed_order_is_carried(working: Any, key: str, message_class: str) -> None:
+def test_a_sealed_order_is_carried(working: Site, key: str, message_class: str) -> None:
     request = submit(working.world.order(**{"class": message_class}), app=working.producer, key=key)
 
     assert working.answer(request).request["refusals"] == []
     assert working.answer(request).request["accepted"] == 1
 
 
-def test_an_open_order_of_an_account_that_demands_sealed_ones_is_refused(working: Any) -> None:
+def test_an_open_order_of_an_account_that_demands_sealed_ones_is_refused(working: Site) -> None:
     request = submit(working.world.order(), app=working.producer, key="")
 
     assert refusals(working, request) == ["unauthenticated"]
 
 
-def test_an_order_made_for_another_task_is_refused(working: Any, key: str) -> None:
+def test_an_order_made_for_another_task_is_refused(working: Site, key: str) -> None:
     """Whoever copies a sealed order out of the broker cannot have it sent a second time."""
     task, other = uuid4(), uuid4()
     order = ProducerKey.read(key).seal(str(task), payload(working, str(task)))
@@ -102,7 +103,7 @@ def test_an_order_made_for_another_task_is_refused(working: Any, key: str) -> No
     assert refusals(working, other) == ["unauthenticated"]
 
 
-def test_the_key_of_one_account_sends_for_no_other(working: Any, installation: Runtime, key: str) -> None:
+def test_the_key_of_one_account_sends_for_no_other(working: Site, installation: Runtime, key: str) -> None:
     with installation.begin() as conn:
         accounts.create(conn, "other", "NGN")
     task, other = uuid4(), ProducerKey.read(producer_keys.create_key(installation, "other"))
@@ -121,7 +122,7 @@ SPOILT: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("sealed", SPOILT.values(), ids=SPOILT)
-def test_what_cannot_be_opened_is_refused_and_the_worker_lives(working: Any, key: str, sealed: Any) -> None:
+def test_what_cannot_be_opened_is_refused_and_the_worker_lives(working: Site, key: str, sealed: Any) -> None:
     task = uuid4()
 
     publish(working, {"sealed": sealed}, task)
@@ -130,7 +131,7 @@ def test_what_cannot_be_opened_is_refused_and_the_worker_lives(working: Any, key
     assert working.alive
 
 
-def test_a_sealed_order_beside_open_fields_is_refused(working: Any, key: str) -> None:
+def test_a_sealed_order_beside_open_fields_is_refused(working: Site, key: str) -> None:
     task = uuid4()
     sealed = ProducerKey.read(key).seal(str(task), payload(working, str(task)))
 
@@ -139,7 +140,7 @@ def test_a_sealed_order_beside_open_fields_is_refused(working: Any, key: str) ->
     assert refusals(working, task) == ["unauthenticated"]
 
 
-def test_a_faulty_order_is_refused_by_its_fields_as_an_open_one_is(working: Any, key: str) -> None:
+def test_a_faulty_order_is_refused_by_its_fields_as_an_open_one_is(working: Site, key: str) -> None:
     task = uuid4()
     order = payload(working, str(task)) | {"recipients": []}
 
@@ -149,7 +150,7 @@ def test_a_faulty_order_is_refused_by_its_fields_as_an_open_one_is(working: Any,
     assert refusal["field"] == "recipients"
 
 
-def test_a_revoked_key_opens_nothing(working: Any, installation: Runtime) -> None:
+def test_a_revoked_key_opens_nothing(working: Site, installation: Runtime) -> None:
     gone = producer_keys.create_key(installation, "acme")
     producer_keys.revoke_key(installation, "acme", ProducerKey.read(gone).id)
     task = uuid4()
@@ -174,7 +175,7 @@ def test_the_form_of_a_sealed_order_is_what_the_contract_says() -> None:
 
 
 @pytest.mark.parametrize("written", ["", "pk_", "rb_live_x", "pk_0123456789abcdef_" + "g" * 64])
-def test_what_is_no_producer_key_is_told_before_anything_is_sent(quiet: Any, written: str) -> None:
+def test_what_is_no_producer_key_is_told_before_anything_is_sent(quiet: Site, written: str) -> None:
     with pytest.raises(ValueError, match="producer key"):
         ProducerKey.read(written)
     if written:
@@ -197,7 +198,7 @@ def test_what_the_manual_s_javascript_seals_opens() -> None:
     assert key.open(task, sealed) == order
 
 
-def test_a_producer_with_the_documented_acl_sends_and_reads_nothing(quiet: Any) -> None:
+def test_a_producer_with_the_documented_acl_sends_and_reads_nothing(quiet: Site) -> None:
     with redis.Redis.from_url(quiet.broker_url) as valkey:
         [acl] = re.findall(r"^user producer (.*)$", MANUAL, re.MULTILINE)
         valkey.execute_command("ACL", "SETUSER", "producer", *acl.replace("PASSWORD", "producer-s-password").split())
@@ -225,5 +226,5 @@ def test_a_producer_with_the_documented_acl_sends_and_reads_nothing(quiet: Any) 
             valkey.delete("postroad:ingest")
 
 
-def _password(site: Any) -> str:
+def _password(site: Site) -> str:
     return str(site.broker_url.partition("://:")[2].partition("@")[0])

@@ -1,6 +1,6 @@
 """The wiring, with a real worker: orders go all the way, and what is no order stops nobody."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
@@ -12,6 +12,7 @@ from celery.signals import worker_process_shutdown
 from pipeline.stages.admin.audit import audit
 from schema.message import Hint
 from schema.message_class import MessageClass
+from tests.workers.conftest import Eventually, Site
 from workers.queues import QUEUES
 from workers.task_calls import deliver_calls
 
@@ -20,14 +21,14 @@ INGEST = {"task": "sms.ingest", "lang": "js"}
 
 
 @pytest.fixture(scope="module")
-def worked(site: Any) -> Any:
+def worked(site: Site) -> Site:
     """A site where one worker works on all queues."""
     site.log = site.start_worker()
     return site
 
 
 @pytest.fixture(autouse=True)
-def _sound(site: Any) -> Iterator[None]:
+def _sound(site: Site) -> Iterator[None]:
     """Whatever a test does here, the invariants hold afterwards."""
     yield
     assert [finding for finding in audit(site.rt) if finding.broken] == []
@@ -37,7 +38,7 @@ def _sound(site: Any) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("message_class", MessageClass)
-def test_an_order_goes_all_the_way(worked: Any, eventually: Callable[..., None], message_class: MessageClass) -> None:
+def test_an_order_goes_all_the_way(worked: Site, eventually: Eventually, message_class: MessageClass) -> None:
     request = worked.submit("+2348012345678", "+447911123456", **{"class": message_class})
 
     eventually(lambda: worked.statuses(request) == ["sent", "sent"])
@@ -45,7 +46,7 @@ def test_an_order_goes_all_the_way(worked: Any, eventually: Callable[..., None],
     assert worked.answer(request).request["class"] == message_class
 
 
-def test_what_one_carrier_refuses_goes_to_the_next(worked: Any, eventually: Callable[..., None]) -> None:
+def test_what_one_carrier_refuses_goes_to_the_next(worked: Site, eventually: Eventually) -> None:
     worked.world.add_carrier("busy", {"refuse_transient:full": 1}, route="4179", rank=1)
 
     request = worked.submit("+41791234567")
@@ -56,7 +57,7 @@ def test_what_one_carrier_refuses_goes_to_the_next(worked: Any, eventually: Call
     assert worked.world.rows(tried, id=message["id"]) == [("busy", "refused_transient"), ("alpha", "accepted")]
 
 
-def test_a_scheduled_order_is_promoted_by_the_tick(worked: Any, eventually: Callable[..., None]) -> None:
+def test_a_scheduled_order_is_promoted_by_the_tick(worked: Site, eventually: Eventually) -> None:
     request = worked.submit(send_at=datetime.now(UTC) + timedelta(hours=1))
     eventually(lambda: worked.world.rows("SELECT count(*) FROM batches WHERE status = 'scheduled'") == [1])
 
@@ -66,7 +67,7 @@ def test_a_scheduled_order_is_promoted_by_the_tick(worked: Any, eventually: Call
     eventually(lambda: worked.statuses(request) == ["sent"])
 
 
-def test_a_lost_hint_is_given_again_by_the_tick(worked: Any, eventually: Callable[..., None]) -> None:
+def test_a_lost_hint_is_given_again_by_the_tick(worked: Site, eventually: Eventually) -> None:
     [answer] = worked.world.submit(worked.world.order())
     worked.world.run("UPDATE batches SET hinted_at = now() - interval '1 hour' WHERE status = 'admitted'")
 
@@ -75,7 +76,7 @@ def test_a_lost_hint_is_given_again_by_the_tick(worked: Any, eventually: Callabl
     eventually(lambda: worked.statuses(answer.request) == ["sent"])
 
 
-def test_a_hint_given_twice_sends_once(worked: Any, eventually: Callable[..., None]) -> None:
+def test_a_hint_given_twice_sends_once(worked: Site, eventually: Eventually) -> None:
     request = worked.submit()
     eventually(lambda: worked.statuses(request) == ["sent"])
     [batch] = worked.world.rows("SELECT id::text FROM batches ORDER BY created_at DESC LIMIT 1")
@@ -107,14 +108,14 @@ def test_a_hint_given_twice_sends_once(worked: Any, eventually: Callable[..., No
     ],
 )
 def test_an_order_in_raw_json_is_an_order(
-    worked: Any, eventually: Callable[..., None], body: Any, headers: dict[str, Any]
+    worked: Site, eventually: Eventually, body: Any, headers: dict[str, Any]
 ) -> None:
     request = worked.publish("ingest", body, **headers)
 
     eventually(lambda: worked.statuses(request) == ["sent"])
 
 
-def test_an_order_of_the_oldest_protocol_is_an_order(worked: Any, eventually: Callable[..., None]) -> None:
+def test_an_order_of_the_oldest_protocol_is_an_order(worked: Site, eventually: Eventually) -> None:
     request = uuid4()
 
     worked.publish("ingest", {"task": "sms.ingest", "id": str(request), "args": [ORDER], "kwargs": {}}, id=str(request))
@@ -122,7 +123,7 @@ def test_an_order_of_the_oldest_protocol_is_an_order(worked: Any, eventually: Ca
     eventually(lambda: worked.statuses(request) == ["sent"])
 
 
-def test_a_task_delivered_twice_is_one_request(worked: Any, eventually: Callable[..., None]) -> None:
+def test_a_task_delivered_twice_is_one_request(worked: Site, eventually: Eventually) -> None:
     request = worked.publish("ingest", [[ORDER], {}, {}], **INGEST)
     worked.publish("ingest", [[ORDER], {}, {}], **INGEST | {"id": str(request)})
     last = worked.submit()
@@ -161,7 +162,7 @@ def test_a_task_delivered_twice_is_one_request(worked: Any, eventually: Callable
         ),
     ],
 )
-def test_a_bad_order_leaves_a_refused_request(worked: Any, order: object, code: str, field: str | None) -> None:
+def test_a_bad_order_leaves_a_refused_request(worked: Site, order: object, code: str, field: str | None) -> None:
     request = worked.publish("ingest", [[order], {}, {}], **INGEST)
 
     answer = worked.answer(request)
@@ -171,9 +172,7 @@ def test_a_bad_order_leaves_a_refused_request(worked: Any, order: object, code: 
 
 
 @pytest.mark.parametrize("number", ["", "hello", "9" * 65, "+234\x00", "+1"], ids=ascii)
-def test_a_bad_number_refuses_itself_and_not_its_neighbours(
-    worked: Any, eventually: Callable[..., None], number: str
-) -> None:
+def test_a_bad_number_refuses_itself_and_not_its_neighbours(worked: Site, eventually: Eventually, number: str) -> None:
     recipients = [{"to": "+2348012345678"}, {"to": number}, {"to": "+447911123456"}]
 
     request = worked.publish("ingest", [[ORDER | {"recipients": recipients}], {}, {}], **INGEST)
@@ -209,7 +208,7 @@ def test_a_bad_number_refuses_itself_and_not_its_neighbours(
     ],
 )
 def test_a_message_that_is_no_task_is_thrown_away_and_the_next_order_goes_its_way(
-    worked: Any, eventually: Callable[..., None], queue: str, body: Any, headers: dict[str, Any]
+    worked: Site, eventually: Eventually, queue: str, body: Any, headers: dict[str, Any]
 ) -> None:
     known = worked.world.rows("SELECT count(*) FROM requests")
 
@@ -221,7 +220,7 @@ def test_a_message_that_is_no_task_is_thrown_away_and_the_next_order_goes_its_wa
     assert worked.world.rows("SELECT count(*) FROM requests") == [known[0] + 1]
 
 
-def test_nothing_stays_in_the_broker(worked: Any, eventually: Callable[..., None]) -> None:
+def test_nothing_stays_in_the_broker(worked: Site, eventually: Eventually) -> None:
     request = worked.submit()
     eventually(lambda: worked.statuses(request) == ["sent"])
 
@@ -234,7 +233,7 @@ def test_nothing_stays_in_the_broker(worked: Any, eventually: Callable[..., None
 
 
 @pytest.fixture(scope="module")
-def tasks(quiet: Any) -> Iterator[ModuleType]:
+def tasks(quiet: Site) -> Iterator[ModuleType]:
     """The module workers.tasks, imported for a broker on which nobody works."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in quiet.environment.items():
@@ -258,7 +257,7 @@ def hint(size: int = 1, carrier: str = "alpha", message_class: MessageClass = Me
     return Hint(uuid4(), message_class, carrier, size)
 
 
-def test_hints_of_one_carrier_and_lane_travel_together(quiet: Any, tasks: ModuleType) -> None:
+def test_hints_of_one_carrier_and_lane_travel_together(quiet: Site, tasks: ModuleType) -> None:
     bulk, otp = [hint(), hint(message_class=MessageClass.TRANSACTIONAL)], [hint(message_class=MessageClass.OTP)]
     other = [hint(carrier="beta"), hint(carrier="beta")]
 
@@ -280,7 +279,7 @@ def test_hints_of_one_carrier_and_lane_travel_together(quiet: Any, tasks: Module
     ],
 )
 def test_a_hint_stands_for_so_much_and_no_more(
-    quiet: Any, tasks: ModuleType, sizes: list[int], portions: list[int]
+    quiet: Site, tasks: ModuleType, sizes: list[int], portions: list[int]
 ) -> None:
     hints = [hint(size) for size in sizes]
 
@@ -293,7 +292,7 @@ def test_a_hint_stands_for_so_much_and_no_more(
 
 @pytest.mark.parametrize("message_class", MessageClass)
 def test_a_code_somebody_waits_for_has_a_lane_of_its_own(
-    quiet: Any, tasks: ModuleType, message_class: MessageClass
+    quiet: Site, tasks: ModuleType, message_class: MessageClass
 ) -> None:
     [answer] = quiet.world.submit(quiet.world.order(**{"class": message_class}))
     lane = "otp" if message_class is MessageClass.OTP else None
@@ -308,7 +307,7 @@ def test_a_code_somebody_waits_for_has_a_lane_of_its_own(
 
 
 @pytest.mark.parametrize("message_class", MessageClass)
-def test_an_ingested_order_goes_on_in_its_lane(quiet: Any, tasks: ModuleType, message_class: MessageClass) -> None:
+def test_an_ingested_order_goes_on_in_its_lane(quiet: Site, tasks: ModuleType, message_class: MessageClass) -> None:
     order = quiet.world.order(**{"class": message_class}).model_dump(mode="json", by_alias=True)
 
     tasks.ingest_order.apply((order,)).get()
@@ -317,7 +316,7 @@ def test_an_ingested_order_goes_on_in_its_lane(quiet: Any, tasks: ModuleType, me
     assert waiting == (set() if message_class is MessageClass.OTP else {"segment"})
 
 
-def test_a_code_is_delivered_by_whoever_ingests_it(quiet: Any, tasks: ModuleType) -> None:
+def test_a_code_is_delivered_by_whoever_ingests_it(quiet: Site, tasks: ModuleType) -> None:
     order = quiet.world.order("+41791112233", **{"class": "otp"}).model_dump(mode="json", by_alias=True)
 
     tasks.ingest_order.apply((order,)).get()
@@ -325,7 +324,7 @@ def test_a_code_is_delivered_by_whoever_ingests_it(quiet: Any, tasks: ModuleType
     assert quiet.world.rows("SELECT status FROM messages WHERE phone = '+41791112233'") == ["sent"]
 
 
-def test_while_others_wait_in_the_lane_a_code_goes_behind_them(quiet: Any, tasks: ModuleType) -> None:
+def test_while_others_wait_in_the_lane_a_code_goes_behind_them(quiet: Site, tasks: ModuleType) -> None:
     order = quiet.world.order("+41791112244", **{"class": "otp"}).model_dump(mode="json", by_alias=True)
     quiet.publish("otp", [[order], {}, {}], **INGEST)
 
@@ -335,7 +334,7 @@ def test_while_others_wait_in_the_lane_a_code_goes_behind_them(quiet: Any, tasks
     assert len(quiet.waiting("otp")) == 2
 
 
-def test_a_task_does_not_fail_while_the_broker_is_away(quiet: Any) -> None:
+def test_a_task_does_not_fail_while_the_broker_is_away(quiet: Site) -> None:
     order = quiet.world.order(merge={"who": "nobody"}).model_dump(mode="json", by_alias=True)
     before = quiet.world.rows("SELECT count(*) FROM messages")
     code = f"from workers.tasks import ingest_order; ingest_order.apply(({order!r},)).get()"

@@ -2,21 +2,19 @@
 
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
 
 from pipeline.stages.admin.audit import audit
+from tests.broker import redis_channel
+from tests.workers.conftest import Eventually, Site
 
 PEOPLE = [f"+23480{n:08}" for n in range(200)]
 
 
-def test_a_worker_told_to_stop_ends_its_portion_and_gives_the_rest_back(
-    site: Any, eventually: Callable[..., None]
-) -> None:
+def test_a_worker_told_to_stop_ends_its_portion_and_gives_the_rest_back(site: Site, eventually: Eventually) -> None:
     site.world.add_carrier("alpha", {"latency_ms": 1000})
     site.start_worker(POSTROAD_PORTION_SIZE="10")
     request = site.submit(*PEOPLE)
@@ -37,12 +35,12 @@ def test_a_worker_told_to_stop_ends_its_portion_and_gives_the_rest_back(
 
 
 def test_orders_that_cannot_be_given_back_are_not_dumped_into_a_file(
-    quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quiet: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     quiet.submit(*PEOPLE[:1])
     with quiet.broker() as connection:
-        channel = connection.default_channel
+        channel = redis_channel(connection)
         assert channel.basic_get("ingest") is not None
         channel.client.set("unacked", "no hash")
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -24,7 +23,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", MANUAL.read_text(), re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def acme() -> Any:
+def acme() -> ModuleType:
     module = ModuleType("acme")
     code = next(text for kind, text in BLOCKS if kind == "python")
     exec(compile(code, str(MANUAL), "exec"), module.__dict__)  # noqa: S102 - our own manual
@@ -51,7 +50,7 @@ class Tongue:
 
 
 @pytest.fixture
-def rig(acme: Any, tmp_path: Path) -> Iterator[VendorRig]:
+def rig(acme: ModuleType, tmp_path: Path) -> Iterator[VendorRig]:
     with rigged(acme.make, {"api_key": "k"}, Tongue(), tmp_path) as rig:
         yield rig
 
@@ -61,7 +60,7 @@ class TestTheExample(Conformance):
     REFUSED_FOR_NOW = ("refuse_transient", "no_credit")
 
 
-def test_the_example_s_receipts_are_proved_and_read(acme: Any) -> None:
+def test_the_example_s_receipts_are_proved_and_read(acme: ModuleType) -> None:
     body = json.dumps({"id": "a1", "status": "done", "reference": str(REF)}).encode()
     mac = hmac.new(b"s", body, hashlib.sha256).hexdigest()
 
@@ -72,7 +71,7 @@ def test_the_example_s_receipts_are_proved_and_read(acme: Any) -> None:
         acme.read("alpha", {"receipt_key": "s"}, posted(body))
 
 
-def test_the_example_is_one_object(acme: Any) -> None:
+def test_the_example_is_one_object(acme: ModuleType) -> None:
     kind = acme.KIND
 
     assert (kind.name, kind.make, kind.receipts.read, kind.receipts.authenticate) == (

@@ -96,7 +96,7 @@ def _ingest(module: Any) -> None:
 def _bill(module: Any) -> None:
     bill = module.bill
 
-    def mined(rt: Any, batch: Any, measures: Any = None, **more: Any) -> Any:
+    def mined(rt: object, batch: object, measures: Any = None, **more: Any) -> Any:
         if measures and len(measures) == BILLED:
             bill(rt, batch, [], **more)
             _die()

@@ -29,7 +29,7 @@ def nowhere() -> Iterator[Runtime]:
     runtime.close()
 
 
-def account(rt: Runtime, name: str = "acme") -> Any:
+def account(rt: Runtime, name: str = "acme") -> dict[str, Any]:
     [found] = [row for row in list_accounts(rt) if row["name"] == name]
     return found
 

@@ -253,7 +253,7 @@ def counted(rt: Runtime) -> Iterator[list[str]]:
     """Count the statements that run meanwhile."""
     said: list[str] = []
 
-    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
         said.append(statement)
 
     event.listen(rt.engine, "before_cursor_execute", note)

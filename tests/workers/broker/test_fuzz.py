@@ -11,8 +11,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from pipeline.stages import dead_letters
+from tests.broker import redis_channel
 from tests.fuzzing import rounds, seeded
 from tests.workers.broker.foreign import ORDER, encoded, nested, protocol_1, protocol_2
+from tests.workers.conftest import Eventually, Site
 
 #: mutations pushed at once, with one good message among them
 AT_ONCE = 25
@@ -116,14 +118,14 @@ def _mutated(random: Random) -> bytes:
 @pytest.mark.fuzz
 @pytest.mark.parametrize(("line", "queue"), [("worker", "ingest"), ("lane", "otp")])
 def test_no_mutation_ends_a_process_and_each_good_message_among_them_is_carried(
-    new_site: Callable[[], Any], eventually: Callable[..., None], line: str, queue: str
+    new_site: Callable[[], Site], eventually: Eventually, line: str, queue: str
 ) -> None:
     site, good, sent = new_site(), [], rounds(300)
     log = site.start_line(line)
     others = site.start_line("worker") if line == "lane" else None  # codes are made ready by the lane itself
 
     with seeded() as random, site.broker() as connection:
-        client = connection.default_channel.client
+        client = redis_channel(connection).client
         for _ in range(0, sent, AT_ONCE):
             items = [_mutated(random) for _ in range(AT_ONCE)]
             good.append(uuid4())
@@ -134,7 +136,7 @@ def test_no_mutation_ends_a_process_and_each_good_message_among_them_is_carried(
         eventually(lambda: client.llen(queue) == 0, 120)
 
         for request in good:
-            eventually(lambda request=request: site.statuses(request) == ["sent"], 60)
+            site.await_sent(request, 60)
         assert site.alive
         eventually(lambda: site.unacknowledged() == 0)
         set_aside = sum(row["letters"] for row in dead_letters.counts(site.rt))

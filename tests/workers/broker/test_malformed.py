@@ -11,35 +11,37 @@ import redis
 
 from pipeline.stages import dead_letters
 from schema.vocabulary import DeadLetterSource
+from tests.broker import redis_channel
 from tests.workers.broker.foreign import GOOD, ID, MALFORMED, encoded, protocol_2
+from tests.workers.conftest import Eventually, Site
 from workers.broker.arguments import TAKES
 from workers.broker.task_message import request_id
 
 SECRETS = ("2348012345678", "Your ride")
 
 
-def push(site: Any, queue: str, *items: Any) -> None:
+def push(site: Site, queue: str, *items: Any) -> None:
     """Put items at the end of a queue, as LPUSH does."""
     with site.broker() as connection:
-        connection.default_channel.client.lpush(
+        redis_channel(connection).client.lpush(
             queue, *(each if isinstance(each, bytes) else json.dumps(each).encode() for each in items)
         )
 
 
-def tally(site: Any) -> Counter[tuple[str, str]]:
+def tally(site: Site) -> Counter[tuple[str, str]]:
     """Return how many messages were set aside, by queue and reason."""
     return Counter({(row["origin"], row["reason"]): row["letters"] for row in dead_letters.counts(site.rt)})
 
 
 @pytest.fixture(scope="module")
-def worked(site: Any) -> Any:
+def worked(site: Site) -> Site:
     """A site with one worker on all queues."""
     site.log = site.start_worker("--prefetch-multiplier", "4")
     return site
 
 
 def test_whatever_is_no_task_is_set_aside_with_its_reason_and_the_next_order_is_carried(
-    new_site: Callable[[], Any], eventually: Callable[..., None]
+    new_site: Callable[[], Site], eventually: Eventually
 ) -> None:
     site = new_site()
     said = site.start_worker("--prefetch-multiplier", "4")
@@ -64,7 +66,7 @@ def test_whatever_is_no_task_is_set_aside_with_its_reason_and_the_next_order_is_
 
 @pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
 def test_a_good_message_is_carried_whatever_else_its_sender_says(
-    worked: Any, eventually: Callable[..., None], make: Callable[[str], Any]
+    worked: Site, eventually: Eventually, make: Callable[[str], Any]
 ) -> None:
     before, request = tally(worked), uuid4()
 
@@ -76,7 +78,7 @@ def test_a_good_message_is_carried_whatever_else_its_sender_says(
 
 @pytest.mark.parametrize(("line", "queue"), [("lane", "otp"), ("clock", "clock"), ("carriers far", "carrier.far")])
 def test_it_is_so_in_every_process_that_reads_queues(
-    new_site: Callable[[], Any], eventually: Callable[..., None], line: str, queue: str
+    new_site: Callable[[], Site], eventually: Eventually, line: str, queue: str
 ) -> None:
     site = new_site()
     site.world.add_carrier("far")
@@ -93,7 +95,7 @@ def test_it_is_so_in_every_process_that_reads_queues(
 
 
 def test_a_database_that_is_away_neither_ends_a_worker_nor_stops_its_queue(
-    new_site: Callable[[], Any], eventually: Callable[..., None]
+    new_site: Callable[[], Site], eventually: Eventually
 ) -> None:
     site = new_site()
     log = site.start_worker(POSTROAD_DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
@@ -104,10 +106,10 @@ def test_a_database_that_is_away_neither_ends_a_worker_nor_stops_its_queue(
     eventually(lambda: "dead letters could not be written yet" in log.read_text())
     assert site.alive
     with site.broker() as connection:
-        assert connection.default_channel.client.llen("ingest") == 0
+        assert redis_channel(connection).client.llen("ingest") == 0
 
 
-def test_an_id_that_is_no_uuid_is_one_request_all_the_same(worked: Any, eventually: Callable[..., None]) -> None:
+def test_an_id_that_is_no_uuid_is_one_request_all_the_same(worked: Site, eventually: Eventually) -> None:
     push(worked, "ingest", protocol_2("order-7"), protocol_2("order-8"), protocol_2("order-7"))
     last = worked.submit()
     eventually(lambda: worked.statuses(last) == ["sent"])
@@ -117,17 +119,17 @@ def test_an_id_that_is_no_uuid_is_one_request_all_the_same(worked: Any, eventual
     assert [len(each) for each in found] == [1, 1]
 
 
-def test_messages_that_share_a_delivery_tag_are_each_carried(worked: Any, eventually: Callable[..., None]) -> None:
+def test_messages_that_share_a_delivery_tag_are_each_carried(worked: Site, eventually: Eventually) -> None:
     requests = [uuid4() for _ in range(3)]
     one = protocol_2(str(uuid4()))["properties"]
 
     push(worked, "ingest", *(protocol_2(str(request)) | {"properties": one} for request in requests))
 
     for request in requests:
-        eventually(lambda request=request: worked.statuses(request) == ["sent"])
+        worked.await_sent(request)
 
 
-def test_an_order_that_came_too_late_is_left_and_may_come_again(worked: Any, eventually: Callable[..., None]) -> None:
+def test_an_order_that_came_too_late_is_left_and_may_come_again(worked: Site, eventually: Eventually) -> None:
     request = uuid4()
     push(worked, "ingest", protocol_2(str(request), expires="2020-01-01T00:00:00+00:00"))
 
@@ -137,12 +139,12 @@ def test_an_order_that_came_too_late_is_left_and_may_come_again(worked: Any, eve
     assert f"a message in ingest has expired and is dropped, id {request}" in worked.log.read_text()
 
 
-def command(method: Any, **arguments: Any) -> Any:
+def command(method: object, **arguments: object) -> dict[str, Any]:
     """Return a broadcast of Celery's remote control."""
     return protocol_2(ID) | {"headers": {}, "body": encoded({"method": method, "arguments": arguments})}
 
 
-def test_a_broadcast_that_is_no_question_stops_nobody(worked: Any, eventually: Callable[..., None]) -> None:
+def test_a_broadcast_that_is_no_question_stops_nobody(worked: Site, eventually: Eventually) -> None:
     request = uuid4()
     junk = [b"x", b"\xff", b"[" * 100_000, b"7", b"{}", json.dumps(protocol_2(ID) | {"headers": []}).encode()]
     orders: list[Any] = [
@@ -169,7 +171,7 @@ def test_a_broadcast_that_is_no_question_stops_nobody(worked: Any, eventually: C
     assert [word for word in SECRETS if word in worked.log.read_text()] == []
 
 
-def test_what_flower_asks_all_the_time_is_no_line_in_the_log(worked: Any) -> None:
+def test_what_flower_asks_all_the_time_is_no_line_in_the_log(worked: Site) -> None:
     reported = worked.log.read_text().count("was rejected")
 
     worked.producer.control.enable_events()
@@ -179,7 +181,7 @@ def test_what_flower_asks_all_the_time_is_no_line_in_the_log(worked: Any) -> Non
 
 
 def test_a_broker_that_keeps_no_record_of_what_is_in_work_stops_nobody(
-    new_site: Callable[[], Any], eventually: Callable[..., None]
+    new_site: Callable[[], Site], eventually: Eventually
 ) -> None:
     site = new_site()
     push(site, "unacked", "x")
@@ -190,7 +192,7 @@ def test_a_broker_that_keeps_no_record_of_what_is_in_work_stops_nobody(
     push(site, "ingest", b"x")
 
     for request in requests:
-        eventually(lambda request=request: site.statuses(request) == ["sent"])
+        site.await_sent(request)
     eventually(lambda: tally(site)["ingest", "not_json"] == 1)
     assert site.alive
 
@@ -206,7 +208,7 @@ NO_LISTS: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("command", NO_LISTS.values(), ids=NO_LISTS)
 def test_what_stands_under_a_queue_s_name_and_is_no_list_is_set_aside(
-    worked: Any, eventually: Callable[..., None], command: tuple[str, ...]
+    worked: Site, eventually: Eventually, command: tuple[str, ...]
 ) -> None:
     before = tally(worked)
     with redis.Redis.from_url(worked.broker_url) as client:
@@ -221,7 +223,7 @@ def test_what_stands_under_a_queue_s_name_and_is_no_list_is_set_aside(
 
 @pytest.mark.parametrize("command", NO_LISTS.values(), ids=NO_LISTS)
 def test_a_worker_starts_whatever_stands_under_the_names_of_its_keys(
-    new_site: Callable[[], Any], eventually: Callable[..., None], command: tuple[str, ...]
+    new_site: Callable[[], Site], eventually: Eventually, command: tuple[str, ...]
 ) -> None:
     site = new_site()
     bindings = [f"_kombu.binding.{each}" for each in ("ingest", "otp", "celery.pidbox", "celeryev")]
@@ -237,20 +239,20 @@ def test_a_worker_starts_whatever_stands_under_the_names_of_its_keys(
     assert site.alive
 
 
-def test_every_task_says_what_arguments_it_takes(quiet: Any) -> None:
+def test_every_task_says_what_arguments_it_takes(quiet: Site) -> None:
     tasks = quiet.run_python("from workers.tasks import app; print(*app.tasks)").stdout.split()
 
     assert {each for each in tasks if not each.startswith("celery.")} == set(TAKES)
 
 
 def test_a_damaged_record_of_a_message_in_work_is_set_aside(
-    new_site: Callable[[], Any], eventually: Callable[..., None]
+    new_site: Callable[[], Site], eventually: Eventually
 ) -> None:
     site, request = new_site(), uuid4()
     damaged = {"a": b"x", "b": b"[]", "c": json.dumps([{"headers": []}, "", "ingest"]).encode(), "d": b"[7, [], {}]"}
     whole = json.dumps([protocol_2(str(request)), "", "ingest"]).encode()
     with site.broker() as connection:
-        client = connection.default_channel.client
+        client = redis_channel(connection).client
         for tag, record in {**damaged, "e": whole}.items():
             client.hset("unacked", tag, record)
             client.zadd("unacked_index", {tag: 1})

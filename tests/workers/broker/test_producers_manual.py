@@ -6,15 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
 
 from pipeline.store import accounts
 from tests.forked_processes import ROOT
+from tests.workers.conftest import Eventually, Site
 from workers.broker.envelope import opened
 
 MANUAL = (ROOT / "docs" / "producers.md").read_text()
@@ -33,7 +32,7 @@ def example(language: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def shop(site: Any) -> Any:
+def shop(site: Site) -> Site:
     """A site like that of the examples: account demo, sender Postroad, and one worker."""
     site.world.run("UPDATE accounts SET name = 'demo'")
     with site.rt.begin() as conn:
@@ -42,7 +41,7 @@ def shop(site: Any) -> Any:
     return site
 
 
-def run(shop: Any, folder: Path, *command: str) -> UUID:
+def run(shop: Site, folder: Path, *command: str) -> UUID:
     """Run an example as a producer that knows of us only where the broker is; return the id that it prints."""
     environment = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "BROKER_URL": shop.broker_url}
     said = subprocess.run(
@@ -58,7 +57,7 @@ def run(shop: Any, folder: Path, *command: str) -> UUID:
     return UUID(said.stdout.strip())
 
 
-def test_the_celery_app_sends_an_order(shop: Any, tmp_path: Path, eventually: Callable[..., None]) -> None:
+def test_the_celery_app_sends_an_order(shop: Site, tmp_path: Path, eventually: Eventually) -> None:
     (tmp_path / "shop.py").write_text(example("python"))
 
     request = run(shop, tmp_path, sys.executable, "shop.py")
@@ -67,7 +66,7 @@ def test_the_celery_app_sends_an_order(shop: Any, tmp_path: Path, eventually: Ca
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="there is no Node here")
-def test_the_node_script_sends_an_order(shop: Any, tmp_path: Path, eventually: Callable[..., None]) -> None:
+def test_the_node_script_sends_an_order(shop: Site, tmp_path: Path, eventually: Eventually) -> None:
     (tmp_path / "shop.mjs").write_text(example("js"))
 
     request = run(shop, tmp_path, "node", "shop.mjs")
@@ -76,7 +75,7 @@ def test_the_node_script_sends_an_order(shop: Any, tmp_path: Path, eventually: C
     assert shop.answer(request).request["class"] == "otp"
 
 
-def test_the_shell_lines_send_an_order(shop: Any, tmp_path: Path, eventually: Callable[..., None]) -> None:
+def test_the_shell_lines_send_an_order(shop: Site, tmp_path: Path, eventually: Eventually) -> None:
     (tmp_path / "shop.sh").write_text(example("sh"))
     if not shutil.which("valkey-cli"):
         (tmp_path / "valkey-cli").write_text(CLI)

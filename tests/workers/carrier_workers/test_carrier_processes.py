@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from schema.vocabulary import Placement
+from tests.workers.conftest import Site
 from workers.carrier_workers.carrier_processes import CarrierProcesses
 
 WAITS = "import time; time.sleep(60)"
@@ -78,7 +78,7 @@ listener.note_late(runtime(), "alpha")
 """
 
 
-def test_answers_that_come_too_late_may_come_while_others_are_noted(quiet: Any) -> None:
+def test_answers_that_come_too_late_may_come_while_others_are_noted(quiet: Site) -> None:
     child = quiet.run_python(BOTH_AT_ONCE)
 
     assert child.returncode == 0, child.stderr

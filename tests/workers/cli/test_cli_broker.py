@@ -1,8 +1,8 @@
 """`postroad broker dead`, and what `postroad status` says of the broker and the clock."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,11 +10,13 @@ import redis
 from celery import Celery
 
 from pipeline.runtime import Runtime
+from pipeline.settings import Settings
 from pipeline.stages import dead_letters
 from pipeline.stages.heartbeat import tick
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import DeadLetterSource
 from tests.workers.broker.foreign import ORDER, bare, protocol_2
+from tests.workers.cli.conftest import Shell
 from tests.world import World
 from workers.cli.terminal.masking import masked_message
 
@@ -22,14 +24,14 @@ SECRETS = ("+2348012345678", "2348012345678", "Your ride", "ride")
 
 
 @pytest.fixture
-def keyed(shell: Any) -> Any:
+def keyed(shell: Shell) -> Shell:
     """A shell with a secret key: what is set aside can be sealed."""
     shell.set(SECRET_KEY="k" * 32)
     return shell
 
 
 @pytest.fixture
-def letters(keyed: Any, settings: Any) -> Any:
+def letters(keyed: Shell, settings: Settings) -> list[bytes]:
     """Two messages of the broker that were set aside, and a receipt that is none of its."""
     from pydantic import SecretStr
 
@@ -47,11 +49,11 @@ def letters(keyed: Any, settings: Any) -> Any:
     return payloads
 
 
-def ids(shell: Any) -> list[str]:
+def ids(shell: Shell) -> list[str]:
     return [row["id"] for row in json.loads(shell("broker", "dead", "list", "--json").out)]
 
 
-def test_what_was_set_aside_is_listed_with_its_queue_and_reason(keyed: Any, letters: list[bytes]) -> None:
+def test_what_was_set_aside_is_listed_with_its_queue_and_reason(keyed: Shell, letters: list[bytes]) -> None:
     said = keyed("broker", "dead", "list")
 
     assert said.code == 0
@@ -60,7 +62,7 @@ def test_what_was_set_aside_is_listed_with_its_queue_and_reason(keyed: Any, lett
     assert [word for word in SECRETS if word in said.out] == []
 
 
-def test_a_letter_shows_how_it_is_built_and_only_revealed_what_it_says(keyed: Any, letters: list[bytes]) -> None:
+def test_a_letter_shows_how_it_is_built_and_only_revealed_what_it_says(keyed: Shell, letters: list[bytes]) -> None:
     for letter in ids(keyed):
         masked, revealed = keyed("broker", "dead", "show", letter), keyed("broker", "dead", "show", letter, "--reveal")
 
@@ -70,7 +72,7 @@ def test_a_letter_shows_how_it_is_built_and_only_revealed_what_it_says(keyed: An
         assert [word for word in SECRETS if word not in revealed.out] == []
 
 
-def test_a_letter_is_dropped_and_still_counted(keyed: Any, letters: list[bytes]) -> None:
+def test_a_letter_is_dropped_and_still_counted(keyed: Shell, letters: list[bytes]) -> None:
     first, second = ids(keyed)
 
     assert keyed("broker", "dead", "drop", first).out == "1 removed\n"
@@ -88,7 +90,7 @@ def test_a_letter_is_dropped_and_still_counted(keyed: Any, letters: list[bytes])
     assert "no_envelope" in keyed("status").out
 
 
-def test_a_letter_that_is_not_there_is_said(keyed: Any) -> None:
+def test_a_letter_that_is_not_there_is_said(keyed: Shell) -> None:
     assert keyed("broker", "dead", "show", uuid4()).code == 1
     assert keyed("broker", "dead", "list").code == 0
 
@@ -113,7 +115,7 @@ def test_of_what_is_no_envelope_nothing_is_shown_either(payload: bytes) -> None:
 
 
 @pytest.fixture
-def valkey(shell: Any, settings: Any) -> Any:
+def valkey(shell: Shell, settings: Settings) -> Iterator[redis.Redis]:
     """The broker of that shell, empty."""
     url = settings.broker_url.get_secret_value().rpartition("/")[0] + "/15"
     with redis.Redis.from_url(url) as client:
@@ -122,7 +124,7 @@ def valkey(shell: Any, settings: Any) -> Any:
         client.flushdb()
 
 
-def test_orders_in_lists_that_nobody_reads_are_told_of(shell: Any, world: World, valkey: Any) -> None:
+def test_orders_in_lists_that_nobody_reads_are_told_of(shell: Shell, world: World, valkey: redis.Redis) -> None:
     url = valkey.connection_pool.connection_kwargs
     broker = f"redis://:{url['password']}@{url['host']}:{url['port']}/15"
     with Celery("foreign", broker=broker, set_as_current=False) as plain:
@@ -146,7 +148,9 @@ def test_orders_in_lists_that_nobody_reads_are_told_of(shell: Any, world: World,
     assert said.code == 0
 
 
-def test_a_clock_that_stands_still_is_told_of(shell: Any, world: World, valkey: Any, settings: Any) -> None:
+def test_a_clock_that_stands_still_is_told_of(
+    shell: Shell, world: World, valkey: redis.Redis, settings: Settings
+) -> None:
     never = shell("status").out
     with_broker = settings.model_copy(update={"broker_url": type(settings.broker_url)(_url(valkey))})
     rt = Runtime(with_broker)
@@ -163,6 +167,6 @@ def test_a_clock_that_stands_still_is_told_of(shell: Any, world: World, valkey: 
     assert "the clock does not tick: no tick for 9" in late
 
 
-def _url(valkey: Any) -> str:
+def _url(valkey: redis.Redis) -> str:
     url = valkey.connection_pool.connection_kwargs
     return f"redis://:{url['password']}@{url['host']}:{url['port']}/15"

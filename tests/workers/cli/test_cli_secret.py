@@ -40,7 +40,8 @@ def keyed(world: World, shell: Shell) -> Shell:
     return shell
 
 
-def kept(world: World, carrier: str) -> Any:
+def kept(world: World, carrier: str) -> dict[str, Any]:
+    found: dict[str, Any]
     [found] = world.rows("SELECT settings FROM carriers WHERE name = %(name)s", name=carrier)
     return found
 

@@ -18,6 +18,7 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin import operator_reports
 from pipeline.store import carriers
+from tests.workers.conftest import Eventually
 from tests.world import World
 from workers.gateway.gateway_process import Gateway
 from workers.lab.embedded import development
@@ -27,7 +28,7 @@ TOKEN = {"Authorization": "Bearer open sesame"}
 
 
 @pytest.fixture
-def world(shared_world: World) -> Any:
+def world(shared_world: World) -> World:
     """A world without receipts."""
     shared_world.rt.engine.dispose()  # a test before this one may have ended its connections
     shared_world.run("TRUNCATE receipts")
@@ -107,7 +108,7 @@ def test_a_list_of_receipts_is_kept_whole(world: World, posting: Callable[..., A
 
 
 def test_nobody_hears_200_before_the_receipt_is_kept(
-    world: World, posting: Callable[..., Any], eventually: Callable[..., None]
+    world: World, posting: Callable[..., Any], eventually: Eventually
 ) -> None:
     async def story(client: Client) -> tuple[bool, int, int, int]:
         with world.rt.begin() as conn:

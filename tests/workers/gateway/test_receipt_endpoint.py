@@ -55,7 +55,7 @@ EACH = {
 
 
 @pytest.fixture
-def world(shared_world: World) -> Any:
+def world(shared_world: World) -> World:
     """A world in which nobody has posted anything."""
     shared_world.rt.engine.dispose()  # a test before this one may have ended its connections
     shared_world.run("TRUNCATE receipts")

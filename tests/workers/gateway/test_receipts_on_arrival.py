@@ -19,7 +19,7 @@ from pipeline.stages.settle import settle
 from pipeline.store import carriers
 from schema.carriage import CarrierEvents, Receipt
 from schema.vocabulary import ReceiptVerdict
-from tests.world import World
+from tests.world import World, message_ids
 from workers.gateway.gateway_process import Gateway
 from workers.wiring import take_events
 
@@ -47,7 +47,8 @@ def posting(world: World) -> Callable[[Callable[[Client], Awaitable[Any]]], Any]
     def run(use: Callable[[Client], Awaitable[Any]]) -> Any:
         async def main() -> Any:
             with closing(Gateway(Runtime(world.rt.settings, deadlines=IMPATIENT))) as gateway:
-                async with TestClient(RawTestServer(gateway.handle)) as client:
+                client: Client = TestClient(RawTestServer(gateway.handle))
+                async with client:
                     return await asyncio.wait_for(use(client), 60)
 
         return asyncio.run(main())
@@ -57,9 +58,9 @@ def posting(world: World) -> Callable[[Callable[[Client], Awaitable[Any]]], Any]
 
 def accepted(world: World, reference: str, carrier: str = "open") -> UUID:
     """Return a message that the carrier accepted under this reference."""
-    [message] = world.send().messages
+    [message] = message_ids(world.send())
     _record(world, message, reference, carrier)
-    return UUID(str(message))
+    return message
 
 
 def _record(world: World, message: UUID, reference: str, carrier: str = "open") -> None:
@@ -125,7 +126,7 @@ def test_two_carriers_that_use_the_same_reference_settle_their_own_messages(
     async def use(client: Client) -> list[int]:
         posts = (post(client, receipt("7"), "open"), post(client, receipt("7"), "other"))
         unmatched = (post(client, receipt("8"), "open"), post(client, receipt("8"), "other"))
-        return await asyncio.gather(*posts, *unmatched)
+        return list(await asyncio.gather(*posts, *unmatched))
 
     assert posting(use) == [200] * 4
 
@@ -141,7 +142,7 @@ def test_two_carriers_that_use_the_same_reference_settle_their_own_messages(
 def test_a_receipt_that_comes_before_its_attempt_is_recorded_waits_for_the_tick(
     world: World, posting: Callable[[Callable[[Client], Awaitable[Any]]], Any]
 ) -> None:
-    [message] = world.send().messages
+    [message] = message_ids(world.send())
     assert posting(lambda client: post(client, receipt("d-1"))) == 200
     assert states(world) == [("open", "d-1", "waiting")]
 
@@ -187,7 +188,7 @@ def test_a_receipt_that_the_database_refuses_is_a_dead_letter_and_the_others_are
 
 def test_gateways_and_the_tick_apply_the_same_receipts_once(world: World) -> None:
     world.run("UPDATE accounts SET subscribes = true")
-    sent = world.send(*(f"+23480123457{n:02}" for n in range(60))).messages
+    sent = message_ids(world.send(*(f"+23480123457{n:02}" for n in range(60))))
     verdicts = (ReceiptVerdict.FAILED, ReceiptVerdict.DELIVERED)
     posted = [
         Receipt("alpha", f"{message}/{verdict}", verdict, None, message, None, None, "{}")

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pipeline.settings import Settings
 from pipeline.store import carriers
 from tests.world import World
@@ -21,7 +23,7 @@ def test_the_simulator_comes_first_and_then_the_lines_of_the_procfile(settings: 
     assert [process.name for process in found] == ["simulator", *read_procfile()]
 
 
-def test_carriers_with_a_far_end_are_waited_for_and_not_for_ever(world: World, monkeypatch: Any) -> None:
+def test_carriers_with_a_far_end_are_waited_for_and_not_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ready = local_processes.connected(world.rt.settings)
     assert local_processes.own_carriers(world.rt.settings) == []
     assert ready()

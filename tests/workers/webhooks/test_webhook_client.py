@@ -7,7 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 from aiohttp import ClientConnectorError, web
@@ -125,7 +126,7 @@ def test_a_compressed_bomb_is_not_opened(receiver: Receiver) -> None:
 
 
 def test_what_is_no_http_is_no_answer() -> None:
-    async def serve(work: Callable[[int], Awaitable[Any]]) -> Any:
+    async def serve(work: Callable[[int], Awaitable[int | str]]) -> int | str:
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read(100)
             writer.write(b"SSH-2.0-OpenSSH\r\n\r\n")
@@ -150,7 +151,7 @@ def test_nobody_there_is_said_in_a_word() -> None:
 
 
 def test_a_name_that_is_none_is_said_in_a_word() -> None:
-    def nothing(*_: Any) -> Any:
+    def nothing(*_: object) -> NoReturn:
         raise socket.gaierror(socket.EAI_NONAME, "no")
 
     assert call("http://nobody.example/", lookup=nothing) == "no_such_host"
@@ -244,7 +245,7 @@ def test_a_public_address_is_not_called_without_tls() -> None:
     [("hooks.example", True, 200), ("hooks.example", False, "no_tls"), ("other.example", True, "no_tls")],
 )
 def test_a_certificate_is_verified_by_the_name_and_not_by_the_address(
-    tmp_path: Any, name: str, is_trusted: bool, answer: int | str
+    tmp_path: Path, name: str, is_trusted: bool, answer: int | str
 ) -> None:
     certificate, key = _certificate(tmp_path, name)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -265,7 +266,7 @@ def test_a_certificate_is_verified_by_the_name_and_not_by_the_address(
     assert asyncio.run(work()) == answer
 
 
-def _certificate(folder: Any, name: str) -> tuple[str, str]:
+def _certificate(folder: Path, name: str) -> tuple[str, str]:
     """Write a certificate that nobody vouches for; return where it and its key are."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
