@@ -175,6 +175,17 @@ BATCH_MOVES: dict[BatchStatus, frozenset[BatchStatus]] = {
 #: batches in these statuses may be held (`HoldReason`); they keep the status and continue from it
 HOLDABLE = frozenset({BatchStatus.SCHEDULED, BatchStatus.QUEUED, BatchStatus.WAITING})
 
+_FREE, _HELD = State(None, None, None, None), State(None, None, HOLD.money[None], None)
+_UNPAID: dict[Code | None, State] = {code: State(REJECT_UNPAID.after, code, None, None) for code in REJECT_UNPAID.codes}
+
+
+def billed(refusal: Code | None, *, is_charged: bool) -> State:
+    """Return the state of a message when it is billed: with its money held if it costs any, or rejected."""
+    if refusal:
+        return _UNPAID[refusal]
+    return _HELD if is_charged else _FREE
+
+
 #: precedence of receipts of one message or part: `delivered` by any carrier, at any time, is delivered
 _WEIGHT = {ReceiptVerdict.PENDING: 0, ReceiptVerdict.FAILED: 1, ReceiptVerdict.DELIVERED: 2}
 

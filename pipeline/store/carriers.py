@@ -38,14 +38,7 @@ class CarrierRow:
     @property
     def lacks(self) -> frozenset[Capability]:
         """Return the capabilities that it lacks."""
-        return lacks(self.sends_dlt, self.capabilities)
-
-
-def lacks(sends_dlt: bool, capabilities: Mapping[str, bool]) -> frozenset[Capability]:
-    """Return what a carrier lacks: capabilities set to False, and India unless it sends DLT ids."""
-    out = {each for each in Capability if each is not Capability.DLT and not capabilities.get(each, True)}
-    able = dlt.is_able(sends_dlt, capabilities.get(Capability.DLT))
-    return frozenset(out if able else out | {Capability.DLT})
+        return dlt.lacks(self.sends_dlt, self.capabilities)
 
 
 _ALL = """

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules.lifecycle import HOLD, REJECT_UNPAID, REVOKE, Move
+from pipeline.rules.lifecycle import REVOKE, Move, billed
 from pipeline.store import messages
 from pipeline.store.bulk_copy import copy
 from pipeline.store.ledger import Moved
@@ -39,18 +39,16 @@ def write_paid(conn: Connection, rows: Iterable[tuple[tuple[Any, ...], Charge]],
 
 def _paid(charge: Charge, at: datetime) -> tuple[Any, ...]:
     """Return the columns of a billed message that `write_paid` adds: its money is held, or it is rejected."""
-    refusal = charge.refusal
-    assert refusal is None or refusal in REJECT_UNPAID.codes
-    money = HOLD.money[None] if refusal is None and charge.amount + charge.quota > 0 else None
+    status, code, money, _ = billed(charge.refusal, is_charged=charge.amount + charge.quota > 0)
     return (
         str(charge.measure.encoding),
         charge.measure.segments,
         charge.amount,
         charge.quota,
         money and str(money),
-        str(REJECT_UNPAID.after) if refusal else None,
-        refusal and str(refusal),
-        at if refusal else None,
+        status and str(status),
+        code and str(code),
+        at if status else None,
     )
 
 

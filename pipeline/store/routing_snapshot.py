@@ -16,11 +16,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pipeline.rules.numbers.networks import UNKNOWN, Numbering
-from pipeline.rules.routing import routing_snapshot
+from pipeline.rules.routing import dlt, routing_snapshot
 from pipeline.rules.routing.destinations import is_network
 from pipeline.rules.routing.routes import RouteTable
 from pipeline.rules.routing.routing_snapshot import CarrierSnapshot, Route, RoutingSnapshot, StoredSnapshot
-from pipeline.store import carriers, networks
+from pipeline.store import networks
 from schema.vocabulary import CarrierState
 
 
@@ -117,7 +117,7 @@ def _snapshot(key: _Key) -> RoutingSnapshot:
 
 def _standing(row: _Row) -> CarrierSnapshot:
     *_, state, capabilities, sends_dlt = row
-    return CarrierSnapshot(CarrierState(state), carriers.lacks(sends_dlt, json.loads(capabilities)))
+    return CarrierSnapshot(CarrierState(state), dlt.lacks(sends_dlt, json.loads(capabilities)))
 
 
 def _route(row: _Row, *, is_own: bool) -> Route:

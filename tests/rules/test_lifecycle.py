@@ -14,6 +14,7 @@ from pipeline.rules.lifecycle import (
     MOVES,
     REJECT,
     STATES,
+    billed,
     outweighs,
     verdict_of_parts,
 )
@@ -129,3 +130,15 @@ def test_a_message_in_parts_fails_with_any_of_them_and_is_delivered_when_all_are
     verdicts: list[ReceiptVerdict | None], of: int, whole: ReceiptVerdict | None
 ) -> None:
     assert verdict_of_parts(verdicts, of) is whole
+
+
+def test_a_billed_message_is_in_a_permitted_state() -> None:
+    assert billed(None, is_charged=True) == (None, None, Money.HELD, None)
+    assert billed(None, is_charged=False) == (None, None, None, None)
+    assert billed(Code.NO_PRICE, is_charged=False) == (Status.REJECTED, Code.NO_PRICE, None, None)
+    assert {billed(None, is_charged=True), billed(Code.INSUFFICIENT_FUNDS, is_charged=False)} <= STATES
+
+
+def test_a_message_is_not_rejected_unpaid_for_another_reason() -> None:
+    with pytest.raises(KeyError):
+        billed(Code.OPTED_OUT, is_charged=False)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from pipeline.rules.consent.consent_numbers import canonical
 from pipeline.rules.identity import ids
+from pipeline.rules.text.inbound_duplicates import doubtful
 from pipeline.rules.text.inbound_parts import KeptPart
 from schema.carriage import Inbound
 from schema.vocabulary import InboundAction
@@ -46,15 +47,15 @@ def keep(conn: Connection, first: UUID, messages: Sequence[Inbound]) -> int:
     """Insert MO messages, each once even if it is delivered repeatedly; return how many were new."""
     if not messages:
         return 0
-    doubtful = _doubtful(messages)
+    compared = doubtful(messages)
     # locks are taken in the same order by concurrent calls, so that they do not deadlock; ids keep the order of arrival
     placed = sorted(
-        ((place, each) for place, each in enumerate(messages) if place in doubtful),
+        ((place, each) for place, each in enumerate(messages) if place in compared),
         key=lambda pair: (pair[1].carrier, pair[1].key),
     )
     params = {
         **_arrays(first, placed),
-        "doubtful": [doubtful[place] for place, _ in placed],
+        "doubtful": [compared[place] for place, _ in placed],
         "again": _AGAIN,
     }
     return conn.exec_driver_sql(_KEEP, params).rowcount
@@ -77,22 +78,6 @@ def _arrays(first: UUID, placed: Sequence[tuple[int, Inbound]]) -> dict[str, obj
         "ats": [each.at for _, each in placed],
         "places": [place for place, _ in placed],
     }
-
-
-def _doubtful(messages: Sequence[Inbound]) -> dict[int, bool]:
-    """Return place → whether the table must be asked for a duplicate; duplicates within `messages` are left out.
-
-    Messages of the same call are not in the table yet and are compared here.
-    """
-    latest: dict[tuple[str, str], str] = {}
-    found: dict[int, bool] = {}
-    for place, each in enumerate(messages):
-        mobile, digest = (canonical(each.phone), each.sender), f"{each.carrier}/{each.key.partition('/')[0]}"
-        before = latest.get(mobile)
-        if not (each.is_doubtful and before == digest):
-            found[place] = each.is_doubtful and (before is None or each.part_ref is not None)
-        latest[mobile] = digest
-    return found
 
 
 def _plain(text: str) -> str:
