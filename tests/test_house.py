@@ -105,6 +105,34 @@ def impurities(tree: ast.Module) -> Iterator[str]:
             yield f"{node.lineno}: {ast.unparse(node.func)}()"
 
 
+def is_number(index: ast.expr | None) -> bool:
+    match index:
+        case ast.Constant(value=int()) | ast.UnaryOp(operand=ast.Constant(value=int())):
+            return True
+        case ast.Slice(lower=lower, upper=upper):
+            return is_number(lower) or is_number(upper)
+    return False
+
+
+def is_row(value: ast.expr) -> bool:
+    """Return whether an expression is a row: `row`, one of `rows`, or what a query's `first()` and the like return."""
+    match value:
+        case ast.Name(id="row"):
+            return True
+        case ast.Subscript(value=ast.Name(id="rows"), slice=place):
+            return not isinstance(place, ast.Slice)
+        case ast.Call(func=ast.Attribute(attr="fetchone" | "first" | "one" | "one_or_none")):
+            return True
+    return False
+
+
+def numbered_columns(tree: ast.Module) -> Iterator[str]:
+    """Yield where a row's column is read by its number: a row is unpacked, or its column is read by name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and is_number(node.slice) and is_row(node.value):
+            yield f"{node.lineno}: {ast.unparse(node)}"
+
+
 def branches(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Return how many ways lead through a function: branches, loops, boolean operators, conditional expressions."""
     ways = 1
@@ -183,6 +211,11 @@ def test_there_is_one_clock_and_no_result(path: Path) -> None:
     found = list(second_clocks(ast.parse(path.read_text("utf-8"))))
     # the gate reads what others say, to refuse it
     assert len(found) == (path.relative_to(ROOT) == Path("workers/broker/task_message.py")), found
+
+
+@each_file
+def test_columns_of_rows_have_names(path: Path) -> None:
+    assert not list(numbered_columns(ast.parse(path.read_text("utf-8"))))
 
 
 #: stages that are a folder of files: one verb, too long for one
@@ -293,6 +326,30 @@ def test_what_only_looks_like_one_is_not(code: str) -> None:
 )
 def test_a_stage_that_imports_a_stage_is_noticed(code: str) -> None:
     assert list(stage_imports(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "row[0]",
+        "row[-1]",
+        "Span(*row[:3])",
+        "Endpoint(*row[7:])",
+        "{row[0]: row[1] for row in rows}",
+        "rows[0][1]",
+        "rows[-1][0]",
+        "conn.execute(query).first()[0]",
+    ],
+)
+def test_a_column_that_is_read_by_its_number_is_noticed(code: str) -> None:
+    assert list(numbered_columns(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    "code", ["row.id", "row['id']", "rows[0]", "rows[0].id", "rows[:3]", "{id_: name for id_, name in rows}"]
+)
+def test_a_column_that_is_read_by_its_name_is_not(code: str) -> None:
+    assert not list(numbered_columns(ast.parse(code)))
 
 
 @pytest.mark.parametrize("code", ["datetime.now(UTC)", "date.today()", "datetime.datetime.utcnow()"])
