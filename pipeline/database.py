@@ -1,11 +1,13 @@
 """PostgreSQL connections: the pool, the timeouts of each kind of work, and errors without row contents.
 
-The timeouts of a transaction are sent with its BEGIN, in the same round trip. They are not startup options, which
-PgBouncer refuses; docs/deadlines.md lists them all.
+The timeouts of a transaction are sent with its BEGIN, in the same round trip, and so is its actor, if it has one. The
+timeouts are not startup options, which PgBouncer refuses; docs/deadlines.md lists them all.
 """
 
+import json
 import math
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -16,7 +18,10 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.settings import Settings
+from schema.actor import Actor
 
+#: who acts in this context, for the audit log; None: the product itself
+acting: ContextVar[Actor | None] = ContextVar("acting", default=None)
 #: seconds after which a connection counts as idle
 _IDLE = 1.0
 #: seconds a transaction may be idle between two statements
@@ -103,11 +108,21 @@ def _set_deadlines(made: Engine, deadlines: Deadlines) -> None:
     def begun(conn: Connection) -> None:
         driver: Any = conn.connection.driver_connection
         if not driver.autocommit:
+            actor = acting.get()
             # if it fails, so does the transaction's first statement, with the error
-            driver.pgconn.exec_(begin)
+            driver.pgconn.exec_(begin if actor is None else begin + _naming(actor))
 
     event.listen(made, "connect", connected)
     event.listen(made, "begin", begun)
+
+
+def _naming(actor: Actor) -> bytes:
+    """Return the statement that names the actor of a transaction to the triggers that write the audit log."""
+    words = {"kind": actor.kind, "name": actor.name, "origin": actor.origin, "action": actor.action}
+    if actor.claimed is not None:
+        words["claimed"] = actor.claimed
+    quoted = json.dumps(words).replace("'", "''")
+    return f"; SET LOCAL postroad.actor = '{quoted}'".encode()
 
 
 def _ping_idle_connections(made: Engine) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline import database
 from pipeline.carriers import registry
 from pipeline.carriers.contract import Carrier
-from pipeline.database import Deadlines, Work, database_url
+from pipeline.database import Deadlines, Work, acting, database_url
 from pipeline.journal import Journal
 from pipeline.rules.identity import ids
 from pipeline.settings import Settings
@@ -44,7 +44,7 @@ _SEALED, _CARRIER, _UNSEALED = "sealed", "carrier", 200
 #: seconds for which the state of all breakers is cached
 _GLIMPSE = 0.5
 
-__all__ = ["Connection", "Runtime", "Work", "database_url", "is_sealed"]
+__all__ = ["Connection", "Runtime", "Work", "acting", "database_url", "is_sealed"]
 
 
 class Runtime:

@@ -137,6 +137,8 @@ class Settings(BaseSettings):
     inbound_days: int = Field(default=90, ge=1)
     #: days for which unreadable input is kept, encrypted
     dead_letter_days: int = Field(default=14, ge=1)
+    #: days for which entries of the audit log are kept
+    audit_log_days: int = Field(default=3653, ge=1)
     #: days an idempotency key is kept
     idempotency_days: int = Field(default=7, ge=1)
     #: whether to refuse numbers in ranges unknown to libphonenumber (its metadata lags behind new ranges)

@@ -126,6 +126,19 @@ class Money(StrEnum):
     RELEASED = "released"
 
 
+class ActorKind(StrEnum):
+    """Who makes a change of configuration or control."""
+
+    #: a user of the operating system, at the command line
+    OS_USER = "os_user"
+    #: an API key
+    API_KEY = "api_key"
+    #: the product itself
+    SYSTEM = "system"
+    #: a database user outside the product
+    DATABASE = "database"
+
+
 class LedgerEntry(StrEnum):
     """Why money or quota moved in the ledger."""
 

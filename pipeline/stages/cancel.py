@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pipeline.runtime import Runtime
-from pipeline.store import batches, ledger, messages
+from pipeline.store import audit_log, batches, ledger, messages
 from pipeline.transitions import final_statuses
+
+#: ids of cancelled messages in an entry of the audit log
+_NOTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,10 @@ def cancel(rt: Runtime, account: int | None, wanted: Sequence[UUID]) -> Cancelle
         waiting = batches.lock_scheduled(conn, list(set(found.values())))
         cancelled = messages.standing(conn, wanted, list(waiting))
         now = rt.now()
-        ledger.release(conn, final_statuses.cancel(conn, now, cancelled), now)
+        released = final_statuses.cancel(conn, now, cancelled)
+        if cancelled:
+            noted = {"cancelled": len(cancelled), "messages": list(map(str, cancelled[:_NOTED]))}
+            audit_log.note(conn, "messages", str(cancelled[0]), "cancel", noted, account)
+        ledger.release(conn, released, now)
     done = set(cancelled)
     return Cancelled(done, set(found) - done, set(wanted) - set(found))

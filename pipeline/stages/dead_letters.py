@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from pipeline.runtime import Runtime
+from pipeline.store import audit_log
 from pipeline.store import dead_letters as store
 from pipeline.store.dead_letters import Row
 from schema.dead_letter import DeadLetter
@@ -34,7 +35,10 @@ def shown(rt: Runtime, source: DeadLetterSource, letter: UUID) -> Row | None:
 def drop(rt: Runtime, source: DeadLetterSource, letter: UUID | None) -> int:
     """Delete a dead letter, or (None) all of a source; return how many."""
     with rt.begin() as conn:
-        return store.drop(conn, source, letter)
+        deleted = store.drop(conn, source, letter)
+        if deleted:
+            audit_log.note(conn, "dead_letters", f"{source} {letter or '*'}", "delete", {"deleted": deleted})
+        return deleted
 
 
 def counts(rt: Runtime) -> list[Row]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pipeline.runtime import Runtime, Work
 from pipeline.store import (
     advisory_locks,
+    audit_log,
     carrier_binds,
     dead_letters,
     events,
@@ -41,6 +42,7 @@ def maintain(rt: Runtime) -> list[str]:
         webhook_deliveries.prune(conn, rt.settings.webhook_days)
         events.prune(conn, rt.now() - timedelta(days=rt.settings.webhook_days))
         dead_letters.prune(conn, rt.now() - timedelta(days=rt.settings.dead_letter_days))
+        audit_log.prune(conn, rt.now() - timedelta(days=rt.settings.audit_log_days))
         inbound.prune(conn, rt.now() - timedelta(days=rt.settings.inbound_days))
         today = rt.now().date()
         return partitions.prepare(conn, (today + timedelta(days=ahead) for ahead in range(-1, AHEAD + 1)))

@@ -338,3 +338,21 @@ def test_an_account_has_so_many_webhooks_and_no_more(ask: Ask) -> None:
         assert ask("POST", "/webhooks", HOOK).status == 201
 
     assert kind(ask("POST", "/webhooks", HOOK)) == (409, "conflict", None)
+
+
+# Audit log ------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_key_changes_is_entered_in_the_audit_log_as_its_change(ask: Ask, world: World) -> None:
+    made = ask("POST", "/sms-templates", RIDE)
+    ask("GET", "/sms-templates")
+    ask("DELETE", f"/sms-templates/{made.json['id']}")
+
+    [key] = world.rows("SELECT id::text FROM api_keys")
+    entered = world.rows(
+        "SELECT actor_kind, actor, origin, action, subject FROM audit_log WHERE subject_table = 'templates' ORDER BY id"
+    )
+    assert entered == [
+        ("api_key", key, "127.0.0.1", f"robase {action}", f"{world.account} ride-arriving")
+        for action in ("POST /v1/sms-templates", "DELETE /v1/sms-templates/{id}")
+    ]

@@ -9,11 +9,13 @@ from urllib.parse import unquote
 
 from pipeline.dialects.contract import ApiOperation, Dialect, RequestContext
 from pipeline.errors import DatabaseFault, Overloaded
+from pipeline.runtime import acting
 from pipeline.stages.api.authenticate import Credentials, Denied
 from pipeline.vault import Vault
+from schema.actor import Actor
 from schema.api import ApiKey, ApiRequest, ApiResponse
 from schema.message import Refusal
-from schema.vocabulary import Code
+from schema.vocabulary import ActorKind, Code
 from workers.api import openapi_page, unauthenticated
 from workers.api.submission import SubmissionService
 from workers.api.unauthenticated import origin_of
@@ -86,7 +88,13 @@ class ApiDispatcher:
             # the client is authenticated: a slow body occupies its own account's memory only
             if not comes_first:
                 call = call.with_body(await body.read(largest, set_size))
+            acting.set(self._actor(call, caller, operation))
             return await operation.run(RequestContext(self.dialect, submission, call, path, caller))
+
+    def _actor(self, call: ApiRequest, caller: ApiKey, operation: ApiOperation) -> Actor:
+        """Return the actor of what an operation changes."""
+        action = f"{self.dialect.name} {operation.method} {operation.path}"
+        return Actor(ActorKind.API_KEY, str(caller.id), call.source, action)
 
     def _find(self, call: ApiRequest) -> tuple[ApiOperation, Mapping[str, str]] | ApiResponse:
         known: list[str] = []

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
@@ -118,8 +119,8 @@ class SubmissionService:
         return answer
 
     async def run(self, stage: Callable[Concatenate[Runtime, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return what a stage returns; it runs in a thread."""
-        call = partial(stage, self.rt, *args, **kwargs)
+        """Return what a stage returns; it runs in a thread, and its changes are those of the caller's actor."""
+        call = partial(copy_context().run, stage, self.rt, *args, **kwargs)
         return await in_time(asyncio.get_running_loop().run_in_executor(self._threads, call))
 
     async def run_batched(self, stage: Callable[[Runtime, Sequence[T]], Sequence[R]], item: T) -> R:

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cancel": ("cancel", "Cancel scheduled messages."),
     "status": ("status", "Show the state of messages, carriers, queues and money."),
     "audit": ("audit", "Check that no message was lost, doubled or charged twice."),
+    "audit-log": ("audit_log", "List changes of configuration and control: who, from where, what, before and after."),
     "account": ("admin.account", "Accounts: create, list, suspend, resume."),
     "wallet": ("admin.wallet", "Wallets: an account's money, credit and monthly quota."),
     "sender": ("admin.sender", "Sender ids that an account may use."),
@@ -69,7 +70,7 @@ class Lazy(click.Group):
         """Return a subcommand, or None if there is none of that name."""
         if cmd_name not in COMMANDS or not _exists(cmd_name):
             return None
-        command = getattr(importlib.import_module(_module(cmd_name)), cmd_name)
+        command = getattr(importlib.import_module(_module(cmd_name)), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 
@@ -79,9 +80,19 @@ class Lazy(click.Group):
             formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items() if _exists(name)])
 
 
+def _a_line(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the value; a usage error if it is empty, long, or has characters that no name has."""
+    if value is not None and not (0 < len(value) <= 200 and value.isprintable()):
+        raise click.BadParameter("write a name of at most 200 printable characters")
+    return value
+
+
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="postroad", message="%(version)s")
-def postroad() -> None:
+@click.option(
+    "--as", "claimed", callback=_a_line, help="On whose behalf: recorded in the audit log as a claim, proves nothing."
+)
+def postroad(claimed: str | None) -> None:
     """Send SMS by the batch.
 
     \b

@@ -14,7 +14,8 @@ from uuid import UUID
 from pipeline.errors import ConfigurationError
 from pipeline.rules.identity import ids
 from pipeline.rules.routing import retry_after, retry_delays
-from pipeline.runtime import Runtime
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import audit_log
 from pipeline.store.api import person_events, webhook_deliveries, webhook_endpoints
 from schema.api import MessageEvent, PersonEvent
 from schema.value_class import value_class
@@ -188,7 +189,9 @@ def replay(rt: Runtime, account: int | None, wanted: Sequence[UUID]) -> int:
     Only those of `account` (None: of all) are replayed.
     """
     with rt.begin() as conn:
-        return webhook_deliveries.replay(conn, account, wanted)
+        replayed = webhook_deliveries.replay(conn, account, wanted)
+        _note(conn, account, "*", replayed)
+        return replayed
 
 
 def replay_since(
@@ -198,7 +201,14 @@ def replay_since(
     with rt.begin() as conn:
         if webhook_endpoints.find(conn, account, endpoint) is None:
             return None
-        return webhook_deliveries.replay_since(conn, endpoint, since, only_dead=only_dead)
+        replayed = webhook_deliveries.replay_since(conn, endpoint, since, only_dead=only_dead)
+        _note(conn, account, str(endpoint), replayed)
+        return replayed
+
+
+def _note(conn: Connection, account: int | None, endpoint: str, replayed: int) -> None:
+    if replayed:
+        audit_log.note(conn, "webhook_deliveries", endpoint, "replay", {"replayed": replayed}, account)
 
 
 def list_calls(

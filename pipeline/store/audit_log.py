@@ -1,0 +1,69 @@
+"""The audit_log table: changes of configuration and control, which triggers write with the change itself.
+
+What changes no row of configuration, such as a cancellation, is written by `note`.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+Row = dict[str, Any]
+
+_NOTE = """
+SELECT log_change(%(table)s::text, %(subject)s::text, %(account)s::int4, NULL, %(after)s::jsonb, %(action)s::text)
+"""
+
+
+def note(
+    conn: Connection, table: str, subject: str, action: str, after: Mapping[str, Any], account: int | None = None
+) -> None:
+    """Add an entry about rows of a table; the transaction's actor and its action precede `action`."""
+    params = {"table": table, "subject": subject, "account": account, "after": json.dumps(after), "action": action}
+    conn.exec_driver_sql(_NOTE, params)
+
+
+_LIST = """
+SELECT l.id, l.at, l.actor_kind, l.actor, l.claimed, l.origin, l.action, l.subject_table, l.subject,
+       a.name AS account, l.before, l.after
+FROM audit_log AS l LEFT JOIN accounts AS a ON a.id = l.account_id
+WHERE l.at >= %(since)s{conditions}
+ORDER BY l.id DESC LIMIT %(limit)s
+"""
+#: only those that are given become part of the query: each has an index of its own
+_CONDITIONS = {
+    "account": " AND l.account_id = %(account)s",
+    "table": " AND l.subject_table = %(table)s",
+    "actor": " AND %(actor)s IN (l.actor, l.claimed)",
+    "before": " AND l.id < %(before)s",
+}
+
+
+def listing(
+    conn: Connection,
+    since: datetime,
+    limit: int,
+    *,
+    account: int | None = None,
+    table: str | None = None,
+    actor: str | None = None,
+    before: int | None = None,
+) -> list[Row]:
+    """Return up to `limit` entries since then, the latest first, of one account, table and actor (None: all).
+
+    `before`: only entries with a lower id, for the next page.
+    """
+    sought = {"account": account, "table": table, "actor": actor, "before": before}
+    given = {name: value for name, value in sought.items() if value is not None}
+    query = _LIST.format(conditions="".join(_CONDITIONS[name] for name in given))
+    return [dict(row) for row in conn.exec_driver_sql(query, {"since": since, "limit": limit, **given}).mappings()]
+
+
+def prune(conn: Connection, before: datetime) -> int:
+    """Delete entries from before then; return how many."""
+    conn.exec_driver_sql("SET LOCAL postroad.retention = 'audit_log'")
+    deleted = conn.exec_driver_sql("DELETE FROM audit_log WHERE at < %(before)s", {"before": before}).rowcount
+    conn.exec_driver_sql("SET LOCAL postroad.retention = ''")
+    return deleted

@@ -1,0 +1,19 @@
+"""The actor of a change: who makes it, from where, and by which command or operation."""
+
+from schema.value_class import value_class
+from schema.vocabulary import ActorKind
+
+
+@value_class
+class Actor:
+    """Who makes a change of configuration or control."""
+
+    kind: ActorKind
+    #: name of a user, or id of an API key
+    name: str
+    #: host, or client address
+    origin: str
+    #: command or operation: `carrier drain`
+    action: str
+    #: on whose behalf, as the actor claims; None: its own
+    claimed: str | None = None
