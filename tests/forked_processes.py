@@ -20,7 +20,7 @@ from workers.processes.procfile import path_with_ours, read_procfile
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Hatched:
+class ForkedProcess:
     """One forked process, with the part of `subprocess.Popen` that tests use."""
 
     def __init__(self, forked: "Forked", pid: int) -> None:
@@ -65,10 +65,12 @@ class Forked:
     def __init__(self) -> None:
         self._fork_server: subprocess.Popen[bytes] | None = None
         self._received = b""
-        self._forked: list[Hatched] = []
-        self._alive: dict[int, Hatched] = {}
+        self._forked: list[ForkedProcess] = []
+        self._alive: dict[int, ForkedProcess] = {}
 
-    def start(self, argv: Sequence[str], *, log: Path, environment: Mapping[str, str], folder: Path = ROOT) -> Hatched:
+    def start(
+        self, argv: Sequence[str], *, log: Path, environment: Mapping[str, str], folder: Path = ROOT
+    ) -> ForkedProcess:
         """Start a process that runs `argv` (as in the Procfile), its output appended to the log; return it."""
         fork_server = self._fork_server = self._fork_server or self._made()
         assert fork_server.stdin
@@ -112,7 +114,7 @@ class Forked:
 
     def _take(self, said: dict[str, Any]) -> None:
         if "forked" in said:
-            made = self._alive[said["forked"]] = Hatched(self, said["forked"])
+            made = self._alive[said["forked"]] = ForkedProcess(self, said["forked"])
             self._forked.append(made)
         elif ended := self._alive.pop(said["ended"], None):
             ended.returncode = said["code"]

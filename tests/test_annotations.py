@@ -9,7 +9,7 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 #: parameters that mean the same thing everywhere in the tests
 KNOWN = {
-    "gatehouse",
+    "running_gateway",
     "new_database",
     "pair",
     "quiet",

@@ -36,8 +36,8 @@ from pipeline.stages.promote import promote
 from pipeline.stages.resend import resend_due
 from pipeline.stages.segment import segment
 from pipeline.stages.settle import PORTION as SETTLED_AT_ONCE
-from pipeline.stages.settle import book, settle
-from pipeline.stages.suspected_receipts import suspect
+from pipeline.stages.settle import settle, settle_on_arrival
+from pipeline.stages.suspected_receipts import keep_suspects
 from pipeline.stages.sweep import sweep
 from pipeline.stages.unseal import Unsealer
 from schema.carriage import CarrierEvents, Receipt
@@ -106,7 +106,7 @@ def segment_batch(rt: Runtime, batch: UUID, message_class: MessageClass) -> list
 
 def bill_batch(rt: Runtime, batch: UUID, measures: Sequence[Measure], *, again: bool) -> list[TaskCall]:
     """Price a batch and hold its money; return the calls that deliver it. `again`: the broker redelivered it."""
-    return deliver_calls(rt, bill(rt, batch, measures, capacities=capacities(), suspect=again))
+    return deliver_calls(rt, bill(rt, batch, measures, capacities=capacities(), was_tried=again))
 
 
 def deliver_batches(rt: Runtime, batches: Sequence[UUID]) -> list[TaskCall]:
@@ -178,14 +178,14 @@ def take_events(rt: Runtime, events: CarrierEvents) -> None:
         _take_receipts(rt, events.receipts[start : start + SETTLED_AT_ONCE])
     if events.inbound:
         inbound.keep(rt, events.inbound)
-    suspect(rt, events.suspects)
+    keep_suspects(rt, events.suspects)
     dead_letters.keep(rt, events.dead)  # last: on a retransmission the others are stored once, these twice
 
 
 def _take_receipts(rt: Runtime, receipts: Sequence[Receipt]) -> None:
     """Store and apply receipts; while they cannot be applied (a lock, a deadlock) store them, for `settle`."""
     try:
-        book(rt, receipts)
+        settle_on_arrival(rt, receipts)
     except DatabaseFault as fault:
         if fault.is_final or fault.sqlstate is None:  # storing them would fail in the same way
             raise

@@ -25,21 +25,21 @@ def bill(
     measures: Sequence[Measure] | None = None,
     *,
     capacities: Mapping[str, Capacity],
-    suspect: bool = False,
+    was_tried: bool = False,
 ) -> list[Hint]:
     """Bill an admitted batch with these measures (in order of message id); return its hint if it may be delivered now.
 
     `capacities`: segment lengths of APIs that bill by other ones than are sent, by name space of requests.
     Measures that are None are computed here. A message that cannot be paid for is rejected, the others are not.
-    Idempotent. A suspect batch was tried before and may have killed its worker: its tries are counted before it is
+    Idempotent. `was_tried`: an earlier try may have killed its worker, so tries of the batch are counted before it is
     processed, those of others if they fail for a reason other than a temporary database fault.
     """
-    if suspect:
+    if was_tried:
         _count_try(rt, batch)
     try:
         return _pay(rt, batch, measures, capacities)
     except Exception as error:
-        if not suspect and not (isinstance(error, DatabaseFault) and not error.is_final):
+        if not was_tried and not (isinstance(error, DatabaseFault) and not error.is_final):
             _count_try(rt, batch)
         raise
 

@@ -17,10 +17,10 @@ def segment(rt: Runtime, batch: UUID) -> list[Measure]:
     with rt.begin() as conn:
         unpaid = batches.unpaid(conn, batch)
         texts = messages.bodies(conn, unpaid.span) if unpaid else []
-        if unpaid and unpaid.suspect:
+        if unpaid and unpaid.was_tried:
             batches.count_try(conn, batch)
     measures = measure(texts)
-    if unpaid and unpaid.suspect:
+    if unpaid and unpaid.was_tried:
         with rt.begin() as conn:
             batches.uncount_try(conn, batch)
     return measures

@@ -40,7 +40,7 @@ def settle(rt: Runtime) -> int:
     return len(found)
 
 
-def book(rt: Runtime, reports: Sequence[Receipt]) -> int:
+def settle_on_arrival(rt: Runtime, reports: Sequence[Receipt]) -> int:
     """Store and apply receipts on arrival, in one transaction; return how many were new.
 
     Those that match no message yet are stored as waiting, and so are those for `resend`. A duplicate changes nothing:

@@ -7,7 +7,7 @@ from pipeline.store import dead_letters, receipt_id_matching, receipts
 from schema.carriage import SuspectedReceipt
 
 
-def suspect(rt: Runtime, suspects: Sequence[SuspectedReceipt]) -> int:
+def keep_suspects(rt: Runtime, suspects: Sequence[SuspectedReceipt]) -> int:
     """Store as dead letters those with a message id that their carrier assigned, in any spelling; return how many.
 
     A handset could send the same text, but knows no such id. Their receipts then do not count as missing.

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.runtime import Runtime
 from pipeline.stages.admin.person_import import add_person
 from pipeline.store import accounts, ledger
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.api.hostile_requests import FORM, Target
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
@@ -39,7 +39,7 @@ def settle(world: World) -> None:
         ledger.top_up(conn, other, 1_000_000, "siege", world.rt.now())
 
 
-def _solaris(house: Gatehouse, rt: Runtime) -> Target:
+def _solaris(house: RunningGateway, rt: Runtime) -> Target:
     for account, person, phone in (("acme", "known", NUMBER), ("acme", "reached", NUMBER), ("bolt", "theirs", THEIRS)):
         add_person(rt, account, person, phone, verified=True)
     shown = issue(rt, "acme", Vendor.SOLARIS, settings=ROOM[Vendor.SOLARIS]).credentials
@@ -63,7 +63,7 @@ def _solaris(house: Gatehouse, rt: Runtime) -> Target:
     )
 
 
-def _robase(house: Gatehouse, rt: Runtime) -> Target:
+def _robase(house: RunningGateway, rt: Runtime) -> Target:
     def opened(account: str, sender: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
         key = issue(rt, account, Vendor.ROBASE, settings=ROOM[Vendor.ROBASE]).credentials["api_key"]
         headers = {"Authorization": f"Bearer {key}"}
@@ -102,7 +102,7 @@ def _robase(house: Gatehouse, rt: Runtime) -> Target:
     )
 
 
-def _telesign(house: Gatehouse, rt: Runtime) -> Target:
+def _telesign(house: RunningGateway, rt: Runtime) -> Target:
     def opened(account: str) -> tuple[str, str]:
         shown = issue(rt, account, Vendor.TELESIGN, settings=ROOM[Vendor.TELESIGN]).credentials
         basic = "Basic " + b64encode(":".join(shown.values()).encode()).decode()
@@ -121,7 +121,7 @@ def _telesign(house: Gatehouse, rt: Runtime) -> Target:
     )
 
 
-def _webex(house: Gatehouse, rt: Runtime) -> Target:
+def _webex(house: RunningGateway, rt: Runtime) -> Target:
     def opened(account: str, sender: str) -> tuple[str, str, str]:
         key = issue(rt, account, Vendor.WEBEX, settings=ROOM[Vendor.WEBEX]).credentials["access_token"]
         headers = {"X-AUTH-KEY": key}
@@ -151,7 +151,7 @@ def _webex(house: Gatehouse, rt: Runtime) -> Target:
 
 
 #: dialect → a function that creates a key of `acme` and returns its target
-TARGETS: dict[Vendor, Callable[[Gatehouse, Runtime], Target]] = {
+TARGETS: dict[Vendor, Callable[[RunningGateway, Runtime], Target]] = {
     Vendor.SOLARIS: _solaris,
     Vendor.ROBASE: _robase,
     Vendor.TELESIGN: _telesign,

@@ -37,7 +37,7 @@ class Answer:
         return json.loads(self.body)
 
 
-class Gatehouse:
+class RunningGateway:
     """A running gateway and the credentials made for it."""
 
     def __init__(self, rt: Runtime, deadlines: Deadlines = Work.API.value) -> None:
@@ -102,10 +102,10 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def gatehouse(world: World, pair: development.EmbeddedServers) -> Iterator[Gatehouse]:
+def running_gateway(world: World, pair: development.EmbeddedServers) -> Iterator[RunningGateway]:
     """Yield a gateway on the test's database; `world.rt` is a second runtime on the same."""
     forget_limits(pair)
-    house = Gatehouse(world.rt)
+    house = RunningGateway(world.rt)
     yield house
     house.close()
 

@@ -27,7 +27,7 @@ from pipeline.store import carriers
 from pipeline.vault import Vault
 from schema.api import ApiKey
 from schema.vocabulary import Code
-from tests.api.conftest import Answer, Gatehouse, forget_limits
+from tests.api.conftest import Answer, RunningGateway, forget_limits
 from tests.api.hostile_requests import FORM
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
@@ -45,13 +45,13 @@ LARGEST = 8 * 1024 * 1024 - 1024
 
 
 @pytest.fixture
-def house_with(world: World, pair: development.EmbeddedServers) -> Iterator[Callable[..., Gatehouse]]:
+def house_with(world: World, pair: development.EmbeddedServers) -> Iterator[Callable[..., RunningGateway]]:
     """Opens a gateway with these settings."""
     opened = []
 
-    def make(**settings: Any) -> Gatehouse:
+    def make(**settings: Any) -> RunningGateway:
         forget_limits(pair)
-        opened.append(Gatehouse(Runtime(world.rt.settings.model_copy(update=settings))))
+        opened.append(RunningGateway(Runtime(world.rt.settings.model_copy(update=settings))))
         return opened[-1]
 
     yield make
@@ -77,7 +77,7 @@ def sent_raw(port: int, *parts: bytes) -> bytes:
 
 
 def test_a_caller_behind_a_proxy_cannot_say_where_he_is_in_a_header_of_his_own(
-    world: World, house_with: Callable[..., Gatehouse]
+    world: World, house_with: Callable[..., RunningGateway]
 ) -> None:
     house = house_with(gateway_proxies=("127.0.0.0/8",))
     headers = robase(world, networks=["203.0.113.0/24"])
@@ -88,7 +88,7 @@ def test_a_caller_behind_a_proxy_cannot_say_where_he_is_in_a_header_of_his_own(
     assert (forged, honest) == (403, 202)
 
 
-def ask_twice_reported(house: Gatehouse, headers: Mapping[str, str], reported: list[tuple[bytes, bytes]]) -> int:
+def ask_twice_reported(house: RunningGateway, headers: Mapping[str, str], reported: list[tuple[bytes, bytes]]) -> int:
     body = json.dumps(SMS).encode()
     own = [(name.encode(), word.encode()) for name, word in headers.items()]
     head = b"".join(b"%b: %b\r\n" % each for each in [*own, *reported])
@@ -109,7 +109,7 @@ def ask_twice_reported(house: Gatehouse, headers: Mapping[str, str], reported: l
     ],
 )
 def test_a_body_that_never_comes_is_not_waited_for(
-    world: World, gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch, path: str, header: str
+    world: World, running_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, path: str, header: str
 ) -> None:
     monkeypatch.setattr(request_body, "TIMEOUT", 0.1)
     monkeypatch.setattr(unauthenticated, "TIMEOUT", 0.1)
@@ -119,7 +119,7 @@ def test_a_body_that_never_comes_is_not_waited_for(
     shown = header or "\r\n".join(f"{name}: {word}" for name, word in robase(world).items())
 
     answer = sent_raw(
-        gatehouse.port, f"POST {path} HTTP/1.1\r\nHost: a\r\n{shown}\r\nContent-Length: 9\r\n\r\n1".encode()
+        running_gateway.port, f"POST {path} HTTP/1.1\r\nHost: a\r\n{shown}\r\nContent-Length: 9\r\n\r\n1".encode()
     )
 
     assert answer.startswith(b"HTTP/1.1 400")
@@ -128,15 +128,15 @@ def test_a_body_that_never_comes_is_not_waited_for(
 
 @pytest.mark.parametrize("path", ["/robase/v1/sms", "/receipts/alpha"])
 def test_who_hangs_up_in_the_middle_fills_no_log(
-    gatehouse: Gatehouse, caplog: pytest.LogCaptureFixture, path: str
+    running_gateway: RunningGateway, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     caplog.set_level(logging.WARNING)  # that his key is missing is told, whatever he does
     for _ in range(3):
-        with socket.create_connection(("127.0.0.1", gatehouse.port), 10) as line:
+        with socket.create_connection(("127.0.0.1", running_gateway.port), 10) as line:
             line.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1".encode())
-            gatehouse.ask("GET", "/nowhere")
+            running_gateway.ask("GET", "/nowhere")
     for _ in range(3):
-        gatehouse.ask("GET", "/nowhere")
+        running_gateway.ask("GET", "/nowhere")
 
     assert caplog.records == []
 
@@ -220,18 +220,18 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("name", HEAVY)
-def test_one_large_call_does_not_stop_the_others(world: World, gatehouse: Gatehouse, name: str) -> None:
+def test_one_large_call_does_not_stop_the_others(world: World, running_gateway: RunningGateway, name: str) -> None:
     path, around, word = HEAVY[name]
     headers = robase(world) | {"Content-Type": "application/json"}
-    gatehouse.ask("POST", "/robase/v1/sms-templates", {"name": "any", "body": "{{.any}}"}, headers)
+    running_gateway.ask("POST", "/robase/v1/sms-templates", {"name": "any", "body": "{{.any}}"}, headers)
     body = around % ",".join([word] * (LARGEST // (len(word) + 1)))
 
     with ThreadPoolExecutor(1) as thread:
-        large = thread.submit(gatehouse.ask, "POST", f"/robase/v1{path}", body, headers)
+        large = thread.submit(running_gateway.ask, "POST", f"/robase/v1{path}", body, headers)
         began, longest = time.monotonic(), 0.0
         while not large.done():
             asked = time.monotonic()
-            gatehouse.ask("GET", "/robase/openapi.json")
+            running_gateway.ask("GET", "/robase/openapi.json")
             longest = max(longest, time.monotonic() - asked)
 
     assert large.result().status in (400, 413)
@@ -262,16 +262,16 @@ def test_large_calls_wait_outside_when_too_many_are_under_way() -> None:
 
 
 def test_who_finds_too_many_large_calls_under_way_is_told_to_come_again(
-    world: World, gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+    world: World, running_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     headers = robase(world)
     rows = {"from": "ACME", "messages": [{"to": NUMBER, "body": 1000 * "x"} for _ in range(2 * LIGHT // 1000)]}
 
     monkeypatch.setattr(memory_limit, "EACH", LIGHT)
-    crowded = gatehouse.ask("POST", "/robase/v1/sms/batch", rows, headers)
-    small = gatehouse.ask("POST", "/robase/v1/sms", SMS, headers)
+    crowded = running_gateway.ask("POST", "/robase/v1/sms/batch", rows, headers)
+    small = running_gateway.ask("POST", "/robase/v1/sms", SMS, headers)
     monkeypatch.undo()
-    again = gatehouse.ask("POST", "/robase/v1/sms/batch", rows, headers)
+    again = running_gateway.ask("POST", "/robase/v1/sms/batch", rows, headers)
 
     assert (crowded.status, small.status, again.status) == (503, 202, 200)
     assert crowded.headers["retry-after"] == "1"
@@ -296,7 +296,7 @@ def test_a_call_that_grows_counts_for_what_came_until_it_ends() -> None:
 
 
 def test_whoever_asks_after_our_health_again_and_again_costs_one_look_at_a_time(
-    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+    running_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
 
@@ -308,7 +308,7 @@ def test_whoever_asks_after_our_health_again_and_again_costs_one_look_at_a_time(
     senders = receive.senders
     monkeypatch.setattr(receive, "senders", look)
     with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(lambda _: gatehouse.ask("GET", "/healthz").status, range(20)))
+        answers = list(threads.map(lambda _: running_gateway.ask("GET", "/healthz").status, range(20)))
 
     assert set(answers) == {200}
     assert len(looks) < 5
@@ -317,12 +317,13 @@ def test_whoever_asks_after_our_health_again_and_again_costs_one_look_at_a_time(
 # Keys of others -------------------------------------------------------------------------------------------------
 
 
-def test_a_test_key_s_idempotency_keys_are_not_the_live_one_s(world: World, gatehouse: Gatehouse) -> None:
+def test_a_test_key_s_idempotency_keys_are_not_the_live_one_s(world: World, running_gateway: RunningGateway) -> None:
     add_person(world.rt, "acme", "person", NUMBER, verified=True)
     asked = {"person_id": "person", "text": "x", "purpose": "x", "idempotency_key": str(uuid4())}
 
     answers = [
-        gatehouse.ask("POST", "/solaris/v1/sms/messages", asked, solaris(gatehouse, test)) for test in (True, False)
+        running_gateway.ask("POST", "/solaris/v1/sms/messages", asked, solaris(running_gateway, test))
+        for test in (True, False)
     ]
 
     assert [answer.status for answer in answers] == [202, 202]
@@ -344,19 +345,19 @@ CHANGES = [
 
 @pytest.mark.parametrize(("dialect", "operation"), CHANGES)
 def test_a_test_key_changes_nothing_that_live_messages_go_by(
-    gatehouse: Gatehouse, dialect: Vendor, operation: ApiOperation
+    running_gateway: RunningGateway, dialect: Vendor, operation: ApiOperation
 ) -> None:
     def asked(test: bool) -> Answer:
-        shown = gatehouse.key(dialect, test=test)
+        shown = running_gateway.key(dialect, test=test)
         headers = {"Authorization": f"Bearer {shown['api_key']}"} if "api_key" in shown else {}
         headers |= {"X-AUTH-KEY": shown["access_token"]} if "access_token" in shown else {}
         path = operation.path.replace("{id}", str(uuid4()))
-        return gatehouse.ask(operation.method, f"/{dialect}{path}", {}, headers)
+        return running_gateway.ask(operation.method, f"/{dialect}{path}", {}, headers)
 
     assert (asked(test=True).status, asked(test=False).status) in [(403, 404), (403, 400)]
 
 
-def solaris(house: Gatehouse, test: bool) -> Mapping[str, str]:
+def solaris(house: RunningGateway, test: bool) -> Mapping[str, str]:
     shown = house.key(Vendor.SOLARIS, test=test)
     form = f"grant_type=client_credentials&client_id={shown['client_id']}&client_secret={shown['client_secret']}"
     token = house.ask("POST", "/solaris/oauth2/token", form, {"Content-Type": FORM}).json["access_token"]
@@ -397,7 +398,7 @@ def test_a_key_that_cannot_be_judged_spoils_it_for_nobody(world: World, pair: de
 
 
 @pytest.mark.parametrize("raw", [b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", b"nonsense\r\n\r\n"])
-def test_nobody_is_told_what_serves_him(gatehouse: Gatehouse, raw: bytes) -> None:
-    answer = sent_raw(gatehouse.port, raw)
+def test_nobody_is_told_what_serves_him(running_gateway: RunningGateway, raw: bytes) -> None:
+    answer = sent_raw(running_gateway.port, raw)
 
     assert b"\r\nServer: Postroad\r\n" in answer

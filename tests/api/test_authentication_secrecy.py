@@ -14,7 +14,7 @@ from pipeline.stages.admin.accounts import create_account, set_account_state
 from pipeline.stages.admin.api_keys import revoke
 from pipeline.store import carriers
 from schema.vocabulary import AccountState, CarrierState
-from tests.api.conftest import Answer, Gatehouse
+from tests.api.conftest import Answer, RunningGateway
 from tests.api.hostile_requests import FORM
 from tests.api.test_telesign_api import BODY, Customer
 from tests.dialects.vendors import Vendor, issue
@@ -55,7 +55,9 @@ def two(world: World) -> World:
     return world
 
 
-def test_who_asks_for_a_token_hears_one_answer_until_his_secret_is_right(two: World, gatehouse: Gatehouse) -> None:
+def test_who_asks_for_a_token_hears_one_answer_until_his_secret_is_right(
+    two: World, running_gateway: RunningGateway
+) -> None:
     def ask(standing: str, secret: str | None, by: str) -> Answer:
         shown = state(two, standing, Vendor.SOLARIS)
         id_ = "nobody" if standing == "unknown" else shown["client_id"]
@@ -65,7 +67,7 @@ def test_who_asks_for_a_token_hears_one_answer_until_his_secret_is_right(two: Wo
             form += f"&client_id={id_}&client_secret={word}"
         else:
             headers["Authorization"] = "Basic " + b64encode(f"{id_}:{word}".encode()).decode()
-        return gatehouse.ask("POST", "/solaris/oauth2/token", form, headers)
+        return running_gateway.ask("POST", "/solaris/oauth2/token", form, headers)
 
     for by in ("form", "header"):
         wrong = [reported(ask(standing, "wrong", by)) for standing in STANDINGS]
@@ -76,7 +78,7 @@ def test_who_asks_for_a_token_hears_one_answer_until_his_secret_is_right(two: Wo
         assert [ask(each, None, by).status for each in ("active", "suspended", "from elsewhere")] == [200, 400, 400]
 
 
-def test_a_token_tells_nothing_of_its_partner_unless_it_is_good(two: World, gatehouse: Gatehouse) -> None:
+def test_a_token_tells_nothing_of_its_partner_unless_it_is_good(two: World, running_gateway: RunningGateway) -> None:
     vault, now = two.rt.vault, two.rt.now()
 
     def ask(standing: str, seconds: int, forged: bool = False) -> Answer:
@@ -84,7 +86,7 @@ def test_a_token_tells_nothing_of_its_partner_unless_it_is_good(two: World, gate
             state(two, standing, Vendor.SOLARIS)["client_id"], now.replace(year=now.year + seconds), vault
         )
         token = token[:-3] + "AAA" if forged else token
-        return gatehouse.ask("GET", "/solaris/v1/persons/x", None, {"Authorization": f"Bearer {token}"})
+        return running_gateway.ask("GET", "/solaris/v1/persons/x", None, {"Authorization": f"Bearer {token}"})
 
     expired = [reported(ask(standing, -1)) for standing in ("active", "suspended", "revoked", "from elsewhere")]
     forged = [
@@ -97,10 +99,12 @@ def test_a_token_tells_nothing_of_its_partner_unless_it_is_good(two: World, gate
 
 
 @pytest.mark.parametrize("method", ["signature", "password"])
-def test_a_customer_hears_one_answer_until_his_key_is_right(two: World, gatehouse: Gatehouse, method: str) -> None:
+def test_a_customer_hears_one_answer_until_his_key_is_right(
+    two: World, running_gateway: RunningGateway, method: str
+) -> None:
     def ask(standing: str, right: bool = False) -> Answer:
         shown = state(two, standing, Vendor.TELESIGN)
-        customer = Customer(gatehouse)
+        customer = Customer(running_gateway)
         customer.id = "FFFFFFFF-EEEE-DDDD-1234-AB1234567890" if standing == "unknown" else shown["customer_id"]
         customer.secret = shown["api_key"] if right else b64encode(64 * b"x").decode()
         if method == "signature":
@@ -111,7 +115,7 @@ def test_a_customer_hears_one_answer_until_his_key_is_right(two: World, gatehous
         else:
             basic = b64encode(f"{customer.id}:{customer.secret}".encode()).decode()
             headers = {"Authorization": f"Basic {basic}", "Content-Type": FORM}
-        return gatehouse.ask("POST", "/telesign/v1/verify/sms", BODY, headers)
+        return running_gateway.ask("POST", "/telesign/v1/verify/sms", BODY, headers)
 
     wrong = [reported(ask(standing)) for standing in STANDINGS]
     gone = [ask(standing, right=True).status for standing in ("revoked", "unknown")]
@@ -123,13 +127,13 @@ def test_a_customer_hears_one_answer_until_his_key_is_right(two: World, gatehous
     assert b"-10009" in ask("from elsewhere", right=True).body
 
 
-def test_how_long_a_date_is_good_is_told_only_to_who_has_the_key(world: World, gatehouse: Gatehouse) -> None:
-    strict = Customer(gatehouse, settings={"tolerance": 1})
+def test_how_long_a_date_is_good_is_told_only_to_who_has_the_key(world: World, running_gateway: RunningGateway) -> None:
+    strict = Customer(running_gateway, settings={"tolerance": 1})
     old = format_datetime(datetime.now(UTC) - timedelta(minutes=2), usegmt=True)
 
     def ask(secret: str) -> bytes:
         strict.secret = secret
-        return gatehouse.ask(
+        return running_gateway.ask(
             "POST", "/telesign/v1/verify/sms", BODY, strict.signed("POST", "/v1/verify/sms", BODY, date_rfc2616=old)
         ).body
 
@@ -142,12 +146,12 @@ def test_how_long_a_date_is_good_is_told_only_to_who_has_the_key(world: World, g
     [("/robase/v1/sms", "Authorization"), ("/webex/v1/sms", "X-AUTH-KEY")],
 )
 def test_a_bearers_key_that_is_gone_is_as_one_that_never_was(
-    two: World, gatehouse: Gatehouse, path: str, header: str
+    two: World, running_gateway: RunningGateway, path: str, header: str
 ) -> None:
     dialect = Vendor(path.split("/")[1])
 
     def ask(word: str) -> Answer:
-        return gatehouse.ask("POST", path, {}, {header: f"Bearer {word}" if header == "Authorization" else word})
+        return running_gateway.ask("POST", path, {}, {header: f"Bearer {word}" if header == "Authorization" else word})
 
     [gone] = [word for name, word in state(two, "revoked", dialect).items() if name in ("api_key", "access_token")]
 
@@ -155,7 +159,7 @@ def test_a_bearers_key_that_is_gone_is_as_one_that_never_was(
     assert ask(gone).status == 401
 
 
-def test_a_forged_receipt_tells_nothing_of_its_carrier(world: World, gatehouse: Gatehouse) -> None:
+def test_a_forged_receipt_tells_nothing_of_its_carrier(world: World, running_gateway: RunningGateway) -> None:
     token = {"base_url": "http://127.0.0.1:1", "receipt_token": "sesame"}
     with world.rt.begin() as conn:
         carriers.save(conn, "active", "http", token)
@@ -165,7 +169,7 @@ def test_a_forged_receipt_tells_nothing_of_its_carrier(world: World, gatehouse: 
     administer_carrier(world, "drained")
 
     def ask(name: str, **headers: str) -> tuple[Any, ...]:
-        return reported(gatehouse.ask("POST", f"/receipts/{name}", b'{"id": "1", "status": "gone"}', headers))
+        return reported(running_gateway.ask("POST", f"/receipts/{name}", b'{"id": "1", "status": "gone"}', headers))
 
     answers = [ask(name) for name in ("active", "drained", "signed", "mute", "nobody", "a%00b", "a/b")]
     answers += [ask("active", Authorization="Bearer x"), ask("signed", **{"X-Termii-Signature": "00"})]

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from pipeline.database import Deadlines
-from tests.api.conftest import Answer, Gatehouse, forget_limits
+from tests.api.conftest import Answer, RunningGateway, forget_limits
 from tests.dialects.vendors import Vendor
 from tests.world import World
 from workers.gateway import micro_batch
@@ -22,13 +22,13 @@ from workers.lab.embedded import development
 SHORT = Deadlines(lock=0.5, statement=20)
 
 
-Send = Callable[[Mapping[str, str], Gatehouse], Answer]
+Send = Callable[[Mapping[str, str], RunningGateway], Answer]
 
 
 @pytest.fixture
-def gatehouse(world: World, pair: development.EmbeddedServers) -> Iterator[Gatehouse]:
+def running_gateway(world: World, pair: development.EmbeddedServers) -> Iterator[RunningGateway]:
     forget_limits(pair)
-    house = Gatehouse(world.rt, SHORT)
+    house = RunningGateway(world.rt, SHORT)
     yield house
     house.close()
 
@@ -48,17 +48,17 @@ def locked(conn: "psycopg.Connection[Any]", table: str, mode: str) -> Iterator[N
     conn.rollback()
 
 
-def robase(key: Mapping[str, str], house: Gatehouse, idempotency_key: str = "one") -> Answer:
+def robase(key: Mapping[str, str], house: RunningGateway, idempotency_key: str = "one") -> Answer:
     reported = {"Authorization": f"Bearer {key['api_key']}", "Idempotency-Key": idempotency_key}
     return house.ask("POST", "/robase/v1/sms", {"to": "+2348012345678", "from": "ACME", "body": "Hi"}, reported)
 
 
-def webex(key: Mapping[str, str], house: Gatehouse) -> Answer:
+def webex(key: Mapping[str, str], house: RunningGateway) -> Answer:
     body = {"message_body": "Hi", "from": "ACME", "to": [{"phone": ["+2348012345678"]}]}
     return house.ask("POST", "/webex/v1/sms", body, {"X-AUTH-KEY": key["access_token"]})
 
 
-def telesign(key: Mapping[str, str], house: Gatehouse) -> Answer:
+def telesign(key: Mapping[str, str], house: RunningGateway) -> Answer:
     words = base64.b64encode(f"{key['customer_id']}:{key['api_key']}".encode()).decode()
     reported = {"Authorization": f"Basic {words}", "Content-Type": "application/x-www-form-urlencoded"}
     return house.ask("POST", "/telesign/v1/verify/sms", "phone_number=2348012345678", reported)
@@ -70,74 +70,79 @@ def telesign(key: Mapping[str, str], house: Gatehouse) -> Answer:
     [(Vendor.ROBASE, robase, 503), (Vendor.WEBEX, webex, 503), (Vendor.TELESIGN, telesign, 500)],
 )
 def test_a_send_that_a_lock_keeps_waiting_is_503_and_nothing_is_half_done(
-    world: World, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", dialect: Vendor, send: Send, status: int
+    world: World,
+    running_gateway: RunningGateway,
+    database: "psycopg.Connection[Any]",
+    dialect: Vendor,
+    send: Send,
+    status: int,
 ) -> None:
-    key = gatehouse.key(dialect)
+    key = running_gateway.key(dialect)
 
     with locked(database, "messages", "SHARE"):
-        refused = send(key, gatehouse)
-        sick = gatehouse.ask("GET", "/healthz")
+        refused = send(key, running_gateway)
+        sick = running_gateway.ask("GET", "/healthz")
     left = world.rows("SELECT count(*) FROM requests")
-    sent = send(key, gatehouse)
+    sent = send(key, running_gateway)
 
     assert refused.status == status
     assert int(refused.headers["retry-after"]) >= 1
     assert (sick.status, left) == (503, [0])
     assert sent.status < 300
-    assert gatehouse.ask("GET", "/healthz").status == 200
+    assert running_gateway.ask("GET", "/healthz").status == 200
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
 def test_a_key_that_cannot_be_looked_up_in_time_is_503(
-    gatehouse: Gatehouse, database: "psycopg.Connection[Any]"
+    running_gateway: RunningGateway, database: "psycopg.Connection[Any]"
 ) -> None:
-    key = gatehouse.key(Vendor.ROBASE)
+    key = running_gateway.key(Vendor.ROBASE)
 
     with locked(database, "api_keys", "ACCESS EXCLUSIVE"):
-        refused = robase(key, gatehouse)
-        sick = gatehouse.ask("GET", "/healthz")
+        refused = robase(key, running_gateway)
+        sick = running_gateway.ask("GET", "/healthz")
 
     assert (refused.status, sick.status) == (503, 503)
-    assert robase(key, gatehouse).status < 300
-    assert gatehouse.ask("GET", "/healthz").status == 200
+    assert robase(key, running_gateway).status < 300
+    assert running_gateway.ask("GET", "/healthz").status == 200
 
 
 def test_what_is_answered_from_memory_behind_a_lock_makes_nothing_well_again(
-    gatehouse: Gatehouse, database: "psycopg.Connection[Any]"
+    running_gateway: RunningGateway, database: "psycopg.Connection[Any]"
 ) -> None:
-    key = gatehouse.key(Vendor.ROBASE)
-    assert robase(key, gatehouse, "before").status == 202
+    key = running_gateway.key(Vendor.ROBASE)
+    assert robase(key, running_gateway, "before").status == 202
 
     with locked(database, "messages", "SHARE"):
-        refused = robase(key, gatehouse, "two")
-        again = robase(key, gatehouse, "before")
-        sick = gatehouse.ask("GET", "/healthz")
+        refused = robase(key, running_gateway, "two")
+        again = robase(key, running_gateway, "before")
+        sick = running_gateway.ask("GET", "/healthz")
 
     assert (refused.status, again.status, sick.status) == (503, 202, 503)
 
 
 def test_a_receipt_that_a_lock_keeps_waiting_is_to_be_posted_again(
-    world: World, gatehouse: Gatehouse, database: "psycopg.Connection[Any]"
+    world: World, running_gateway: RunningGateway, database: "psycopg.Connection[Any]"
 ) -> None:
     with world.rt.begin() as conn:
         conn.exec_driver_sql("UPDATE carriers SET kind = 'http', settings = '{\"base_url\": \"http://127.0.0.1:1\"}'")
     receipt = {"id": "c-1", "status": "delivered"}
 
     with locked(database, "receipts", "SHARE"):
-        refused = gatehouse.ask("POST", "/receipts/alpha", receipt)
-        sick = gatehouse.ask("GET", "/healthz")
-    kept = gatehouse.ask("POST", "/receipts/alpha", receipt)
+        refused = running_gateway.ask("POST", "/receipts/alpha", receipt)
+        sick = running_gateway.ask("GET", "/healthz")
+    kept = running_gateway.ask("POST", "/receipts/alpha", receipt)
 
     assert (refused.status, sick.status, kept.status) == (503, 503, 200)
-    assert gatehouse.ask("GET", "/healthz").status == 200
+    assert running_gateway.ask("GET", "/healthz").status == 200
 
 
 def test_a_server_that_stands_still_keeps_no_caller_waiting_for_ever(
-    world: World, gatehouse: Gatehouse, database: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+    world: World, running_gateway: RunningGateway, database: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps none of its own deadlines: nothing answers, and nothing is closed."""
-    key = gatehouse.key(Vendor.ROBASE)
-    assert robase(key, gatehouse, "before").status < 300
+    key = running_gateway.key(Vendor.ROBASE)
+    assert robase(key, running_gateway, "before").status < 300
     monkeypatch.setattr(micro_batch, "LONGEST", 1.0)
     found = database.execute(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -146,12 +151,12 @@ def test_a_server_that_stands_still_keeps_no_caller_waiting_for_ever(
     for (backend,) in found:
         os.kill(backend, signal.SIGSTOP)
     try:
-        refused = robase(key, gatehouse, "still")
+        refused = robase(key, running_gateway, "still")
     finally:
         for (backend,) in found:
             os.kill(backend, signal.SIGCONT)
 
     assert refused.status == 503
     monkeypatch.setattr(micro_batch, "LONGEST", 20.0)
-    assert robase(key, gatehouse, "still").status < 300
+    assert robase(key, running_gateway, "still").status < 300
     assert world.rows("SELECT count(*) FROM messages") == [2]

@@ -20,7 +20,7 @@ from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.deliver import deliver
 from pipeline.store import dialects
 from schema.vocabulary import Code
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.dialects.acme import DIALECT
 from tests.dialects.acme.errors import ERRORS
 from tests.workers.webhooks.receiver import Receiver
@@ -54,20 +54,22 @@ def customer() -> Iterator[Receiver]:
     found.stop()
 
 
-def headers(gatehouse: Gatehouse, **properties: Any) -> dict[str, str]:
+def headers(running_gateway: RunningGateway, **properties: Any) -> dict[str, str]:
     properties = {"settings": {"sender": "ACME"}, **properties}
-    return {"X-Acme-Key": gatehouse.key(DIALECT.name, **properties)["key"]}
+    return {"X-Acme-Key": running_gateway.key(DIALECT.name, **properties)["key"]}
 
 
-def test_a_message_goes_from_a_key_to_a_webhook(world: World, gatehouse: Gatehouse, customer: Receiver) -> None:
-    key = headers(gatehouse)
+def test_a_message_goes_from_a_key_to_a_webhook(
+    world: World, running_gateway: RunningGateway, customer: Receiver
+) -> None:
+    key = headers(running_gateway)
     _, secret = webhook_endpoints.create(world.rt, world.account, DIALECT, customer.url("/hook"))
 
-    sent = gatehouse.ask("POST", "/acme/messages", {"to": NUMBER, "text": "Your ride arrives at 9."}, key)
+    sent = running_gateway.ask("POST", "/acme/messages", {"to": NUMBER, "text": "Your ride arrives at 9."}, key)
     for batch in world.rows("SELECT id FROM batches WHERE status = 'queued'"):
         deliver(world.rt, [batch])
     run(world.rt, lambda: bool(customer.accepted))
-    read = gatehouse.ask("GET", f"/acme/messages/{sent.json['id']}", headers=key)
+    read = running_gateway.ask("GET", f"/acme/messages/{sent.json['id']}", headers=key)
 
     assert (sent.status, sent.json["parts"]) == (200, 1)
     assert (read.status, read.json) == (200, {"id": sent.json["id"], "status": "sent", "parts": 1})
@@ -77,8 +79,8 @@ def test_a_message_goes_from_a_key_to_a_webhook(world: World, gatehouse: Gatehou
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def test_a_long_text_is_billed_as_the_vendor_bills_it(world: World, gatehouse: Gatehouse) -> None:
-    sent = gatehouse.ask("POST", "/acme/messages", {"to": NUMBER, "text": "ж" * 125}, headers(gatehouse))
+def test_a_long_text_is_billed_as_the_vendor_bills_it(world: World, running_gateway: RunningGateway) -> None:
+    sent = running_gateway.ask("POST", "/acme/messages", {"to": NUMBER, "text": "ж" * 125}, headers(running_gateway))
 
     # it is sent as two parts of 67 and billed as three of 60, at 400 each
     assert (sent.status, sent.json["parts"]) == (200, 2)
@@ -94,24 +96,26 @@ def test_a_long_text_is_billed_as_the_vendor_bills_it(world: World, gatehouse: G
         (None, {"to": "12", "text": "x"}, 400, "invalid_number"),
     ],
 )
-def test_a_refusal_is_in_the_vendors_words(gatehouse: Gatehouse, key: Any, body: Any, status: int, word: str) -> None:
-    answer = gatehouse.ask("POST", "/acme/messages", body, headers(gatehouse) if key is None else key)
+def test_a_refusal_is_in_the_vendors_words(
+    running_gateway: RunningGateway, key: Any, body: Any, status: int, word: str
+) -> None:
+    answer = running_gateway.ask("POST", "/acme/messages", body, headers(running_gateway) if key is None else key)
 
     assert (answer.status, answer.json["error"]) == (status, word)
 
 
-def test_a_key_is_held_to_its_scopes_and_settings(gatehouse: Gatehouse) -> None:
-    reading = headers(gatehouse, scopes=["read"])
+def test_a_key_is_held_to_its_scopes_and_settings(running_gateway: RunningGateway) -> None:
+    reading = headers(running_gateway, scopes=["read"])
 
-    answer = gatehouse.ask("POST", "/acme/messages", {"to": NUMBER, "text": "x"}, reading)
+    answer = running_gateway.ask("POST", "/acme/messages", {"to": NUMBER, "text": "x"}, reading)
 
     assert (answer.status, answer.json["error"]) == (403, "forbidden")
     with pytest.raises(ConfigurationError, match="a acme key has no setting 'speed'"):
-        headers(gatehouse, settings={"speed": 5})
+        headers(running_gateway, settings={"speed": 5})
 
 
-def test_its_document_and_page_are_served(gatehouse: Gatehouse) -> None:
-    document, page = (gatehouse.ask("GET", f"/acme/{path}") for path in ("openapi.json", "docs"))
+def test_its_document_and_page_are_served(running_gateway: RunningGateway) -> None:
+    document, page = (running_gateway.ask("GET", f"/acme/{path}") for path in ("openapi.json", "docs"))
 
     assert (document.status, document.json["servers"], page.status) == (200, [{"url": "/acme"}], 200)
     assert {(each.method, each.path) for each in DIALECT.operations} == {

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from pipeline.store import ledger
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.api.raw_http import chunked, spell
 from tests.dialects.vendors import Vendor, issue
 from tests.fuzzing import rounds, seeded
@@ -97,7 +97,7 @@ def attack(port: int, seed: int, good: Callable[[int], bytes]) -> list[str]:
 @pytest.mark.fuzz
 @pytest.mark.timeout(3600)
 def test_each_good_request_among_bad_ones_is_answered(
-    world: World, gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+    world: World, running_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unauthenticated, "LONGEST", 0.0)
     monkeypatch.setattr("workers.gateway.http_server._LINGERING", 0.05)
@@ -116,8 +116,10 @@ def test_each_good_request_among_bad_ones_is_answered(
     with seeded() as rng, ThreadPoolExecutor(LINES) as threads:
         seeds = [rng.randrange(2**32) for _ in range(rounds(400))]
         faults = [
-            fault for faults in threads.map(lambda seed: attack(gatehouse.port, seed, good), seeds) for fault in faults
+            fault
+            for faults in threads.map(lambda seed: attack(running_gateway.port, seed, good), seeds)
+            for fault in faults
         ]
 
         assert not faults, faults[:20]
-        assert gatehouse.ask("GET", "/healthz").status == 200
+        assert running_gateway.ask("GET", "/healthz").status == 200

@@ -1,4 +1,4 @@
-"""Whatever a door is asked, it answers in its own words: never a 500, never a trace, never a word of it in the log."""
+"""An API answers hostile requests in its own format: never with 500 or a traceback, without logging their content."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from pipeline.rules.identity import ksuids
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from tests.api.attack_target import NUMBER, ROOM, TARGETS, THEIRS, settle
-from tests.api.conftest import Gatehouse, forget_limits
+from tests.api.conftest import RunningGateway, forget_limits
 from tests.api.hostile_requests import CANARY, FORM, TRACES, Attack, Target, drawn
 from tests.api.raw_http import Received, Wire, spell
 from tests.databases import NewDatabase
@@ -29,7 +29,7 @@ from tests.world import World
 from workers.api import unauthenticated
 from workers.lab.embedded import development
 
-#: attacks on each door, of the many more that the table holds; another seed draws others
+#: attacks on each API, drawn from all of them by a seed
 EACH, SEED = 2_000, 20261122
 #: connections that attack at once
 LINES = 6
@@ -42,21 +42,21 @@ each_dialect = pytest.mark.parametrize("dialect", list(Vendor))
 
 
 @dataclass(slots=True)
-class Besieged:
+class AttackedGateway:
     """A gateway and what its attackers know of it."""
 
     world: World
-    house: Gatehouse
+    house: RunningGateway
     targets: dict[Vendor, Target]
     #: what must be in no log: the keys, and the numbers
     secrets: list[str]
 
 
 @pytest.fixture(scope="module")
-def besieged(
+def attacked(
     pair: development.EmbeddedServers, new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Besieged]:
-    """One gateway for all attacks, with a key to each door, and a second account that has things of its own."""
+) -> Iterator[AttackedGateway]:
+    """Yield one gateway for all attacks, with a key of each API, and a second account with resources of its own."""
     forget_limits(pair)
     patient = pytest.MonkeyPatch()
     patient.setattr(unauthenticated, "LONGEST", 0.0)
@@ -69,33 +69,33 @@ def besieged(
     rt = Runtime(settings)
     world = World(rt)
     settle(world)
-    house = Gatehouse(rt)
+    house = RunningGateway(rt)
     try:
         targets = {dialect: TARGETS[dialect](house, rt) for dialect in Vendor}
         secrets = [word for target in targets.values() for _, key in target.key for word in key.split()[-1:]]
-        yield Besieged(world, house, targets, [*secrets, NUMBER[1:], THEIRS[1:]])
+        yield AttackedGateway(world, house, targets, [*secrets, NUMBER[1:], THEIRS[1:]])
     finally:
         patient.undo()
         house.close()
         rt.close()
 
 
-# The siege ------------------------------------------------------------------------------------------------------
+# The attacks ------------------------------------------------------------------------------------------------------
 
 
 @each_dialect
 @pytest.mark.timeout(300)
-def test_a_door_answers_the_hostile_in_its_own_words(
-    besieged: Besieged, caplog: pytest.LogCaptureFixture, dialect: Vendor
+def test_an_api_answers_hostile_requests_in_its_own_format(
+    attacked: AttackedGateway, caplog: pytest.LogCaptureFixture, dialect: Vendor
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    target = besieged.targets[dialect]
+    target = attacked.targets[dialect]
     attacks = drawn(list(target.attacks()), EACH, SEED)
 
-    faults = storm(besieged.house.port, dialect, attacks)
+    faults = storm(attacked.house.port, dialect, attacks)
 
     assert not faults, f"{len(faults)} of {len(attacks)}:\n" + "\n".join(faults[:60])
-    is_silent(caplog, besieged)
+    is_silent(caplog, attacked)
 
 
 def storm(port: int, dialect: Vendor, attacks: Sequence[Attack]) -> list[str]:
@@ -151,12 +151,12 @@ def _is_reported(dialect: Vendor, attack: Attack, received: Received) -> bool:
     return is_refusal(dialect, attack.path.decode("latin-1"), received.status, json.loads(received.body))
 
 
-def is_silent(caplog: pytest.LogCaptureFixture, besieged: Besieged) -> None:
+def is_silent(caplog: pytest.LogCaptureFixture, attacked: AttackedGateway) -> None:
     """Hold the log against what the attackers wrote, and against the keys and numbers."""
     for record in caplog.records:
         assert record.exc_info is None, record
         assert record.levelno < logging.WARNING, record.getMessage()
-    for word in [CANARY, *besieged.secrets]:
+    for word in [CANARY, *attacked.secrets]:
         assert word not in caplog.text
 
 
@@ -175,15 +175,15 @@ TRICKS = (
 
 
 @pytest.mark.parametrize("text", TRICKS)
-def test_a_text_is_nobodys_template(besieged: Besieged, text: str) -> None:
+def test_a_text_is_nobodys_template(attacked: AttackedGateway, text: str) -> None:
     def ask(dialect: Vendor, path: str, body: Any, *headers: tuple[str, str]) -> Any:
-        reported = dict([*besieged.targets[dialect].key, *headers])
-        answer = besieged.house.ask("POST", f"/{dialect}{path}", body, reported)
+        reported = dict([*attacked.targets[dialect].key, *headers])
+        answer = attacked.house.ask("POST", f"/{dialect}{path}", body, reported)
         assert answer.status in (200, 202), answer
         return answer.json
 
     def body_of(where: str, id_: Any) -> Any:
-        return besieged.world.rows(f"SELECT body FROM messages WHERE {where} = %(id)s", id=id_)
+        return attacked.world.rows(f"SELECT body FROM messages WHERE {where} = %(id)s", id=id_)
 
     solaris = {"person_id": "reached", "text": text, "purpose": "x", "idempotency_key": str(uuid4())}
     robase = {"to": NUMBER, "from": "ACME", "body": text}
@@ -203,10 +203,12 @@ def test_a_text_is_nobodys_template(besieged: Besieged, text: str) -> None:
 # Authentication -------------------------------------------------------------------------------------------------
 
 
-def test_a_signature_that_is_old_used_or_twisted_is_none(besieged: Besieged, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_signature_that_is_old_used_or_twisted_is_none(
+    attacked: AttackedGateway, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
-    shown = issue(besieged.world.rt, "acme", Vendor.TELESIGN, settings=ROOM[Vendor.TELESIGN]).credentials
-    other = issue(besieged.world.rt, "bolt", Vendor.TELESIGN, settings=ROOM[Vendor.TELESIGN]).credentials
+    shown = issue(attacked.world.rt, "acme", Vendor.TELESIGN, settings=ROOM[Vendor.TELESIGN]).credentials
+    other = issue(attacked.world.rt, "bolt", Vendor.TELESIGN, settings=ROOM[Vendor.TELESIGN]).credentials
     form = f"phone_number={NUMBER[1:]}"
 
     def signed(id_: str = shown["customer_id"], secret: str = shown["api_key"], **options: Any) -> dict[str, str]:
@@ -217,7 +219,7 @@ def test_a_signature_that_is_old_used_or_twisted_is_none(besieged: Besieged, cap
         return format_datetime(datetime.now(UTC) + timedelta(**off), usegmt=True)
 
     def ask(headers: Mapping[str, str], body: str = form) -> tuple[int, int]:
-        answer = besieged.house.ask("POST", "/telesign/v1/verify/sms", body, headers)
+        answer = attacked.house.ask("POST", "/telesign/v1/verify/sms", body, headers)
         fine = answer.status == 200 or is_refusal(Vendor.TELESIGN, "/v1/verify/sms", answer.status, answer.json)
         assert fine, answer
         return answer.status, answer.json["errors"][0]["code"] if answer.json["errors"] else 0
@@ -261,16 +263,16 @@ def test_a_signature_that_is_old_used_or_twisted_is_none(besieged: Besieged, cap
     assert [ask(good), ask(good), ask(good)] == [(200, 0), (401, -30012), (401, -30012)]
     assert CANARY not in caplog.text
     assert all(word not in caplog.text for word in [*shown.values(), *other.values(), signature])
-    is_silent(caplog, besieged)
+    is_silent(caplog, attacked)
 
 
 @each_dialect
-def test_what_is_anothers_is_not_there(besieged: Besieged, dialect: Vendor) -> None:
-    target = besieged.targets[dialect]
+def test_what_is_anothers_is_not_there(attacked: AttackedGateway, dialect: Vendor) -> None:
+    target = attacked.targets[dialect]
 
     attacks = [each for each in target.attacks() if each.name.startswith("another account's")]
     answers = [
-        besieged.house.ask(each.method, f"/{dialect}{each.path.decode()}", each.body, dict(each.headers))
+        attacked.house.ask(each.method, f"/{dialect}{each.path.decode()}", each.body, dict(each.headers))
         for each in attacks
     ]
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from pipeline.runtime import Runtime
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.api.hostile_requests import CANARY, TRACES
 from tests.api.raw_http import Received, Wire, chunked, spell
 from tests.dialects.envelopes import is_refusal
@@ -95,7 +95,7 @@ FAULTS: dict[str, tuple[Callable[[bytes], bytes], int]] = {
 def line_of(shared_world: World) -> Iterator[Callable[..., Received]]:
     """Sends bytes to one gateway of the module and returns the answer."""
     secret = SecretStr("a secret of these tests, long enough")
-    house = Gatehouse(Runtime(shared_world.rt.settings.model_copy(update={"secret_key": secret})))
+    house = RunningGateway(Runtime(shared_world.rt.settings.model_copy(update={"secret_key": secret})))
 
     def ask(raw: bytes, method: str = "GET") -> Received:
         wire = Wire(house.port)
@@ -204,13 +204,13 @@ def sms(world: World) -> Callable[..., bytes]:
     ],
 )
 def test_what_is_unusual_and_well_is_answered(
-    gatehouse: Gatehouse, sms: Callable[..., bytes], change: Callable[[bytes], bytes]
+    running_gateway: RunningGateway, sms: Callable[..., bytes], change: Callable[[bytes], bytes]
 ) -> None:
-    assert statuses(raw_answers(gatehouse.port, change(sms()))) == [202]
+    assert statuses(raw_answers(running_gateway.port, change(sms()))) == [202]
 
 
 def test_a_host_that_is_named_in_the_target_is_the_one_that_counts(world: World, sms: Callable[..., bytes]) -> None:
-    house = Gatehouse(
+    house = RunningGateway(
         Runtime(world.rt.settings.model_copy(update={"gateway_hosts": {Vendor.ROBASE: "sms.acme.example"}}))
     )
     try:
@@ -228,12 +228,16 @@ def test_a_host_that_is_named_in_the_target_is_the_one_that_counts(world: World,
         house.rt.close()
 
 
-def test_a_caller_who_ends_his_half_of_the_line_is_answered(gatehouse: Gatehouse, sms: Callable[..., bytes]) -> None:
-    assert statuses(raw_answers(gatehouse.port, sms(), sms(), sms())) == [202, 202, 202]
+def test_a_caller_who_ends_his_half_of_the_line_is_answered(
+    running_gateway: RunningGateway, sms: Callable[..., bytes]
+) -> None:
+    assert statuses(raw_answers(running_gateway.port, sms(), sms(), sms())) == [202, 202, 202]
 
 
-def test_a_body_that_is_cut_short_is_told_so(gatehouse: Gatehouse, sms: Callable[..., bytes], world: World) -> None:
-    answer = raw_answers(gatehouse.port, sms(), sms()[:-5])
+def test_a_body_that_is_cut_short_is_told_so(
+    running_gateway: RunningGateway, sms: Callable[..., bytes], world: World
+) -> None:
+    answer = raw_answers(running_gateway.port, sms(), sms()[:-5])
 
     assert statuses(answer) == [202, 400]
     assert b"not valid HTTP" in answer
@@ -243,7 +247,7 @@ def test_a_body_that_is_cut_short_is_told_so(gatehouse: Gatehouse, sms: Callable
 @pytest.mark.parametrize("fault", [b"FOO /robase/v1/sms HTTP/1.1\r\nHost: a\r\n\r\n", b"c4n4ry\r\n\r\n", bytes(300)])
 @pytest.mark.parametrize("together", [True, False])
 def test_a_fault_loses_nothing_that_was_asked_before_it(
-    gatehouse: Gatehouse, world: World, sms: Callable[..., bytes], together: bool, fault: bytes
+    running_gateway: RunningGateway, world: World, sms: Callable[..., bytes], together: bool, fault: bytes
 ) -> None:
     parts = [
         sms("one"),
@@ -253,7 +257,7 @@ def test_a_fault_loses_nothing_that_was_asked_before_it(
         fault,
     ]
 
-    answer = raw_answers(gatehouse.port, *([b"".join(parts)] if together else parts))
+    answer = raw_answers(running_gateway.port, *([b"".join(parts)] if together else parts))
 
     assert statuses(answer)[:4] == [202, 202, 200, 202]
     assert statuses(answer)[4:] == [405 if fault.startswith(b"FOO") else 400]
@@ -262,12 +266,12 @@ def test_a_fault_loses_nothing_that_was_asked_before_it(
 
 @pytest.mark.parametrize("together", [True, False])
 def test_bad_chunks_are_told_at_once_and_close_the_line(
-    gatehouse: Gatehouse, world: World, sms: Callable[..., bytes], together: bool
+    running_gateway: RunningGateway, world: World, sms: Callable[..., bytes], together: bool
 ) -> None:
     head, _, body = sms("two", Transfer_Encoding="chunked").partition(b"\r\n\r\n")
     parts = [sms("one"), head + b"\r\n\r\n", body[:10], b"zz\r\n", sms("three")]
 
-    answer = raw_answers(gatehouse.port, *([b"".join(parts)] if together else parts), half=False)
+    answer = raw_answers(running_gateway.port, *([b"".join(parts)] if together else parts), half=False)
 
     assert statuses(answer) == [202, 400]
     assert is_refusal(Vendor.ROBASE, "/v1/sms", 400, json.loads(answer.rpartition(b"\r\n\r\n")[2]))
@@ -276,7 +280,7 @@ def test_bad_chunks_are_told_at_once_and_close_the_line(
 
 @pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 11, 64, 1000, 10**6])
 def test_requests_are_the_same_however_they_are_cut(
-    gatehouse: Gatehouse, world: World, sms: Callable[..., bytes], step: int
+    running_gateway: RunningGateway, world: World, sms: Callable[..., bytes], step: int
 ) -> None:
     raw = b"".join(
         [
@@ -289,27 +293,29 @@ def test_requests_are_the_same_however_they_are_cut(
         ]
     )
 
-    answer = raw_answers(gatehouse.port, *(raw[at : at + step] for at in range(0, len(raw), step)))
+    answer = raw_answers(running_gateway.port, *(raw[at : at + step] for at in range(0, len(raw), step)))
 
     assert statuses(answer) == [202, 200, 202, 202, 404]
     assert len(world.rows("SELECT body FROM messages")) == 3
 
 
 def test_many_more_requests_than_may_wait_are_all_answered_in_order(
-    gatehouse: Gatehouse, sms: Callable[..., bytes]
+    running_gateway: RunningGateway, sms: Callable[..., bytes]
 ) -> None:
     each = [sms(), b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n"]
 
-    answer = raw_answers(gatehouse.port, PIPELINED * b"".join(each))
+    answer = raw_answers(running_gateway.port, PIPELINED * b"".join(each))
 
     assert statuses(answer) == PIPELINED * [202, 200, 404]
 
 
-def test_who_reads_no_answer_is_not_waited_for_for_ever(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_reads_no_answer_is_not_waited_for_for_ever(
+    running_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("workers.gateway.http_server._STALLED", 0.1)
     ask = b"GET /webex/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
 
-    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+    with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         line.setblocking(False)
         ends, is_open = time.monotonic() + 30, True
         while is_open and time.monotonic() < ends:

@@ -1,4 +1,4 @@
-"""The whole way of a message by each door: sent, carried, reported on, and told to its customer as his vendor tells."""
+"""A message of each API end to end: sent, submitted, receipt applied, webhook called in the vendor's format."""
 
 import hmac
 import json
@@ -23,7 +23,7 @@ from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.deliver import deliver
 from pipeline.stages.settle import settle
 from pipeline.store import carriers
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.carriers.simulator import simulator
 from tests.dialects.vendors import Vendor
 from tests.workers.webhooks.receiver import Accepted, Receiver, echo
@@ -51,10 +51,10 @@ def customer() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def travel(world: World, gatehouse: Gatehouse) -> Iterator[Callable[[], None]]:
+def travel(world: World, running_gateway: RunningGateway) -> Iterator[Callable[[], None]]:
     """Lets what was sent travel: to a carrier over HTTP, whose report comes back through the gateway."""
     with simulator(alpha={"receipts": {"delay": 0.05}}) as url:
-        line = {"base_url": url, "receipt_url": f"{gatehouse.url}/receipts/alpha"}
+        line = {"base_url": url, "receipt_url": f"{running_gateway.url}/receipts/alpha"}
         with world.rt.begin() as conn:
             carriers.save(conn, "alpha", "http", line)
 
@@ -88,13 +88,13 @@ def notification(world: World, customer: Receiver, count: int) -> list[Accepted]
     return accepted
 
 
-def test_robase(world: World, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
-    bearer = {"Authorization": f"Bearer {gatehouse.key(Vendor.ROBASE)['api_key']}"}
+def test_robase(world: World, running_gateway: RunningGateway, customer: Receiver, travel: Callable[[], None]) -> None:
+    bearer = {"Authorization": f"Bearer {running_gateway.key(Vendor.ROBASE)['api_key']}"}
     hook = {"url": customer.url("/hook"), "events": ["sms.queued", "sms.sent", "sms.delivered", "sms.failed"]}
-    made = gatehouse.ask("POST", "/robase/v1/webhooks", hook, bearer)
+    made = running_gateway.ask("POST", "/robase/v1/webhooks", hook, bearer)
     assert made.status == 201, made.body
 
-    sent = gatehouse.ask("POST", "/robase/v1/sms", {"to": NUMBER, "from": "ACME", "body": "Hello"}, bearer)
+    sent = running_gateway.ask("POST", "/robase/v1/sms", {"to": NUMBER, "from": "ACME", "body": "Hello"}, bearer)
     assert sent.status == 202, sent.body
     travel()
     accepted = notification(world, customer, 3)
@@ -110,12 +110,12 @@ def test_robase(world: World, gatehouse: Gatehouse, customer: Receiver, travel: 
 
 
 def test_a_failure_that_its_carrier_takes_back_is_told_and_then_its_delivery(
-    world: World, gatehouse: Gatehouse, customer: Receiver
+    world: World, running_gateway: RunningGateway, customer: Receiver
 ) -> None:
-    bearer = {"Authorization": f"Bearer {gatehouse.key(Vendor.ROBASE)['api_key']}"}
+    bearer = {"Authorization": f"Bearer {running_gateway.key(Vendor.ROBASE)['api_key']}"}
     hook = {"url": customer.url("/hook"), "events": ["sms.delivered", "sms.failed"]}
-    assert gatehouse.ask("POST", "/robase/v1/webhooks", hook, bearer).status == 201
-    sent = gatehouse.ask("POST", "/robase/v1/sms", {"to": NUMBER, "from": "ACME", "body": "Hello"}, bearer)
+    assert running_gateway.ask("POST", "/robase/v1/webhooks", hook, bearer).status == 201
+    sent = running_gateway.ask("POST", "/robase/v1/sms", {"to": NUMBER, "from": "ACME", "body": "Hello"}, bearer)
     with simulator(alpha={"receipts": {"never": 1}}) as url:
         with world.rt.begin() as conn:
             carriers.save(conn, "alpha", "http", {"base_url": url})
@@ -123,7 +123,7 @@ def test_a_failure_that_its_carrier_takes_back_is_told_and_then_its_delivery(
 
     for status in ("failed", "delivered", "failed"):
         report = {"ref": sent.json["id"], "status": status}
-        assert gatehouse.ask("POST", "/receipts/alpha", report).status == 200
+        assert running_gateway.ask("POST", "/receipts/alpha", report).status == 200
         settle(world.rt)
     accepted = notification(world, customer, 2)
 
@@ -136,12 +136,14 @@ def test_a_failure_that_its_carrier_takes_back_is_told_and_then_its_delivery(
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def test_telesign(world: World, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
-    id_, key = gatehouse.key(Vendor.TELESIGN).values()
+def test_telesign(
+    world: World, running_gateway: RunningGateway, customer: Receiver, travel: Callable[[], None]
+) -> None:
+    id_, key = running_gateway.key(Vendor.TELESIGN).values()
     body = urlencode({"phone_number": NUMBER[1:], "callback_url": customer.url("/hook")})
     headers = RestClient.generate_telesign_headers(id_, key, "POST", "/v1/verify/sms", body)
 
-    sent = gatehouse.ask("POST", "/telesign/v1/verify/sms", body, headers)
+    sent = running_gateway.ask("POST", "/telesign/v1/verify/sms", body, headers)
     assert sent.status == 200, sent.body
     travel()
     accepted = notification(world, customer, 2)
@@ -158,16 +160,16 @@ def test_telesign(world: World, gatehouse: Gatehouse, customer: Receiver, travel
         assert verify_telesign_callback_signature(key, signature, each.body.decode())
 
 
-def test_webex(world: World, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
+def test_webex(world: World, running_gateway: RunningGateway, customer: Receiver, travel: Callable[[], None]) -> None:
     secret = listen(world, customer, Vendor.WEBEX)
     [greeting] = customer.accepted
     assert list(json.loads(greeting.body)) == ["secret"]
 
-    sent = gatehouse.ask(
+    sent = running_gateway.ask(
         "POST",
         "/webex/v1/sms",
         {"message_body": "Hello", "from": "ACME", "to": [{"phone": [NUMBER], "correlation_id": "corr_id_1"}]},
-        {"X-AUTH-KEY": gatehouse.key(Vendor.WEBEX)["access_token"]},
+        {"X-AUTH-KEY": running_gateway.key(Vendor.WEBEX)["access_token"]},
     )
     assert sent.status == 200, sent.body
     travel()
@@ -184,18 +186,18 @@ def test_webex(world: World, gatehouse: Gatehouse, customer: Receiver, travel: C
         assert each.headers["x-hub-signature"] == hmac.new(secret.encode(), each.body, sha256).hexdigest()
 
 
-def test_solaris(world: World, gatehouse: Gatehouse, customer: Receiver, travel: Callable[[], None]) -> None:
+def test_solaris(world: World, running_gateway: RunningGateway, customer: Receiver, travel: Callable[[], None]) -> None:
     secret = listen(world, customer, Vendor.SOLARIS)
     [greeting] = customer.accepted
     assert (greeting.headers["Solaris-Webhook-Event-Type"], greeting.body) == ("WEBHOOK-SUBSCRIPTION", b"")
     add_person(world.rt, "acme", "anna", NUMBER, verified=True)
-    bearer = {"Authorization": f"Bearer {token(gatehouse)}"}
+    bearer = {"Authorization": f"Bearer {token(running_gateway)}"}
 
     asked = {"person_id": "anna", "text": "Your statement is here.", "purpose": "Statements"}
-    sent = gatehouse.ask("POST", "/solaris/v1/sms/messages", asked | {"idempotency_key": str(uuid4())}, bearer)
+    sent = running_gateway.ask("POST", "/solaris/v1/sms/messages", asked | {"idempotency_key": str(uuid4())}, bearer)
     assert sent.status == 202, sent.body
     travel()
-    dropped = gatehouse.ask("DELETE", "/solaris/v1/persons/anna/mobile_number", None, bearer)
+    dropped = running_gateway.ask("DELETE", "/solaris/v1/persons/anna/mobile_number", None, bearer)
     assert dropped.status == 200, dropped.body
     accepted = notification(world, customer, 4)
 
@@ -215,10 +217,10 @@ def test_solaris(world: World, gatehouse: Gatehouse, customer: Receiver, travel:
     ]
 
 
-def token(gatehouse: Gatehouse) -> str:
+def token(running_gateway: RunningGateway) -> str:
     """Return a partner's access token."""
-    client = gatehouse.key(Vendor.SOLARIS)
+    client = running_gateway.key(Vendor.SOLARIS)
     shown = b64encode(f"{client['client_id']}:{client['client_secret']}".encode()).decode()
     form = {"Authorization": f"Basic {shown}", "Content-Type": "application/x-www-form-urlencoded"}
-    answer = gatehouse.ask("POST", "/solaris/oauth2/token", "grant_type=client_credentials&scope=partners", form)
+    answer = running_gateway.ask("POST", "/solaris/oauth2/token", "grant_type=client_credentials&scope=partners", form)
     return str(answer.json["access_token"])

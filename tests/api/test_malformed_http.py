@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.api.hostile_requests import CANARY, TRACES
 from tests.api.raw_http import Wire, chunked
 from tests.dialects.vendors import Vendor
@@ -14,7 +14,7 @@ from tests.dialects.vendors import Vendor
 _HOST = b"Host: a\r\n"
 _CHUNKS = _HOST + b"Transfer-Encoding: chunked\r\n\r\n"
 
-#: what it is, its first line, what follows; `%b` stands for the door's own path
+#: what it is, its first line, what follows; `%b` stands for the API's own path
 CROOKED: dict[str, tuple[bytes, bytes]] = {
     "no host": (b"POST %b HTTP/1.1", b"\r\n"),
     "two hosts": (b"POST %b HTTP/1.1", b"Host: a\r\nHost: b\r\n\r\n"),
@@ -72,20 +72,20 @@ CROOKED: dict[str, tuple[bytes, bytes]] = {
 
 @pytest.mark.parametrize("dialect", list(Vendor))
 def test_crooked_http_is_told_so_and_nothing_of_it_is_repeated(
-    gatehouse: Gatehouse, caplog: pytest.LogCaptureFixture, dialect: Vendor
+    running_gateway: RunningGateway, caplog: pytest.LogCaptureFixture, dialect: Vendor
 ) -> None:
     caplog.set_level(logging.DEBUG)
     path = f"/{dialect}/v1/sms".encode()
 
-    faults = [fault for name, raw in CROOKED.items() for fault in judge(gatehouse, name, path, *raw)]
+    faults = [fault for name, raw in CROOKED.items() for fault in judge(running_gateway, name, path, *raw)]
 
     assert not faults, "\n".join(faults)
     assert [record for record in caplog.records if record.exc_info or record.levelno >= logging.WARNING] == []
     assert CANARY not in caplog.text.lower()
-    assert gatehouse.ask("GET", f"/{dialect}/openapi.json").status == 200
+    assert running_gateway.ask("GET", f"/{dialect}/openapi.json").status == 200
 
 
-def judge(house: Gatehouse, name: str, path: bytes, first: bytes, rest: bytes) -> Iterator[str]:
+def judge(house: RunningGateway, name: str, path: bytes, first: bytes, rest: bytes) -> Iterator[str]:
     """Say it; yield what is wrong with the answer."""
     wire = Wire(house.port)
     try:

@@ -1,4 +1,4 @@
-"""Every door keeps to its own document, whatever it is asked: Schemathesis asks, and the document is all it knows."""
+"""Every API conforms to its own OpenAPI document: Schemathesis generates the requests from nothing else."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 
 from pipeline.dialects.registry import DIALECTS
 from tests.api.attack_target import TARGETS, settle
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.dialects.vendors import Vendor
 from tests.world import World
 
@@ -43,13 +43,13 @@ def test_the_document_is_an_openapi_document(dialect: Vendor) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("dialect", "method", "path"), OPERATIONS)
-def test_the_door_answers_what_the_document_says(
-    world: World, gatehouse: Gatehouse, dialect: Vendor, method: str, path: str
+def test_an_api_answers_as_its_document_says(
+    world: World, running_gateway: RunningGateway, dialect: Vendor, method: str, path: str
 ) -> None:
     settle(world)
-    target = TARGETS[dialect](gatehouse, world.rt)
+    target = TARGETS[dialect](running_gateway, world.rt)
     schema = schemathesis.openapi.from_dict(target.document)
-    schema.config.update(base_url=f"{gatehouse.url}/{dialect}")
+    schema.config.update(base_url=f"{running_gateway.url}/{dialect}")
     operation = schema[path][method]
     headers = {} if "security" in operation.definition.raw else dict(target.key)
     cases = [operation.as_strategy(generation_mode=mode) for mode in schemathesis.GenerationMode]

@@ -1,4 +1,4 @@
-"""Each door tells of itself, without a key, and what it tells is true of the place where it is asked."""
+"""Each API serves its OpenAPI document without a key, with the URL at which it was requested."""
 
 import re
 from base64 import b64encode
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from pipeline.dialects.registry import DIALECTS
 from pipeline.settings import Settings
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.dialects.vendors import Vendor
 from workers.api.dispatch import ApiDispatcher
 
@@ -33,8 +33,8 @@ def operations(document: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 @each_dialect
-def test_a_door_hands_out_its_document_to_anybody(gatehouse: Gatehouse, dialect: Vendor) -> None:
-    answer = gatehouse.ask("GET", f"/{dialect}/openapi.json")
+def test_an_api_serves_its_document_without_a_key(running_gateway: RunningGateway, dialect: Vendor) -> None:
+    answer = running_gateway.ask("GET", f"/{dialect}/openapi.json")
 
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
@@ -43,7 +43,7 @@ def test_a_door_hands_out_its_document_to_anybody(gatehouse: Gatehouse, dialect:
 
 
 @each_dialect
-def test_the_document_has_every_operation_of_the_door_and_none_that_is_not_there(dialect: Vendor) -> None:
+def test_the_document_has_every_operation_of_the_api_and_no_other(dialect: Vendor) -> None:
     answered = {(each.method, each.path) for each in ApiDispatcher(DIALECTS[dialect]).operations}
 
     reported = operations(DIALECTS[dialect].document())
@@ -73,22 +73,22 @@ def schemas(thing: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_each_scope_of_an_operation_is_one_that_keys_may_have_and_the_reverse() -> None:
-    for dialect, door in DIALECTS.items():
-        asked = {operation.scope for operation in door.operations if operation.scope}
+    for dialect, api in DIALECTS.items():
+        asked = {operation.scope for operation in api.operations if operation.scope}
         # Robase's `sending` may do what asks for no scope
-        assert asked | ({"sending"} if dialect == Vendor.ROBASE else set()) == set(door.scopes)
+        assert asked | ({"sending"} if dialect == Vendor.ROBASE else set()) == set(api.scopes)
 
 
-def test_at_a_host_of_its_own_a_door_stands_at_the_root(gatehouse: Gatehouse) -> None:
-    answer = gatehouse.ask("GET", "/openapi.json", headers={"Host": "sms.example:8080"})
+def test_at_a_host_name_of_its_own_an_api_is_served_at_the_root(running_gateway: RunningGateway) -> None:
+    answer = running_gateway.ask("GET", "/openapi.json", headers={"Host": "sms.example:8080"})
 
     assert answer.json["servers"] == [{"url": "/"}]
     assert "/v1/sms" in answer.json["paths"]
 
 
 @each_dialect
-def test_the_page_may_run_its_own_script_and_ask_nobody_else(gatehouse: Gatehouse, dialect: Vendor) -> None:
-    answer = gatehouse.ask("GET", f"/{dialect}/docs")
+def test_the_page_may_run_its_own_script_and_ask_nobody_else(running_gateway: RunningGateway, dialect: Vendor) -> None:
+    answer = running_gateway.ask("GET", f"/{dialect}/docs")
 
     text = answer.body.decode()
     [script] = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
@@ -103,9 +103,9 @@ def test_the_page_may_run_its_own_script_and_ask_nobody_else(gatehouse: Gatehous
 
 
 @each_dialect
-def test_only_a_get_reads_them(gatehouse: Gatehouse, dialect: Vendor) -> None:
+def test_only_a_get_reads_them(running_gateway: RunningGateway, dialect: Vendor) -> None:
     for path in ("openapi.json", "docs"):
-        answer = gatehouse.ask("POST", f"/{dialect}/{path}", {})
+        answer = running_gateway.ask("POST", f"/{dialect}/{path}", {})
 
         assert answer.status == 405
         assert answer.headers["allow"] == "GET"

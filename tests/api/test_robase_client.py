@@ -6,7 +6,7 @@ import pytest
 from robasedev import Robase
 from robasedev.errors import AuthenticationError, NotFoundError, RateLimitError, RobaseError
 
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.dialects.vendors import Vendor
 
 RIDE = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
@@ -14,10 +14,10 @@ URL, EVENTS = "https://93.184.215.14/hook", ["sms.delivered"]
 
 
 @pytest.fixture
-def client(gatehouse: Gatehouse) -> Iterator[Robase]:
+def client(running_gateway: RunningGateway) -> Iterator[Robase]:
     """The client with a live key."""
-    key = gatehouse.key(Vendor.ROBASE)["api_key"]
-    with Robase(key, base_url=f"{gatehouse.url}/robase") as robase:
+    key = running_gateway.key(Vendor.ROBASE)["api_key"]
+    with Robase(key, base_url=f"{running_gateway.url}/robase") as robase:
         yield robase
 
 
@@ -38,20 +38,23 @@ def test_it_sends_looks_lists_and_cancels(client: Robase) -> None:
     assert (refused.value.status, refused.value.type) == (409, "conflict")
 
 
-def test_it_knows_our_errors(client: Robase, gatehouse: Gatehouse) -> None:
+def test_it_knows_our_errors(client: Robase, running_gateway: RunningGateway) -> None:
     with pytest.raises(RobaseError) as refused:
         client.http.request("POST", "/v1/sms", json=RIDE | {"to": "12"})
     assert (refused.value.status, refused.value.type) == (400, "phone_invalid")
 
     with pytest.raises(NotFoundError):
         client.http.request("GET", "/v1/sms/nothing")
-    with Robase("rb_live_nobody", base_url=f"{gatehouse.url}/robase") as nobody, pytest.raises(AuthenticationError):
+    with (
+        Robase("rb_live_nobody", base_url=f"{running_gateway.url}/robase") as nobody,
+        pytest.raises(AuthenticationError),
+    ):
         nobody.http.request("POST", "/v1/sms", json=RIDE)
 
 
-def test_it_waits_as_it_is_told_when_it_calls_too_often(gatehouse: Gatehouse) -> None:
-    key = gatehouse.key(Vendor.ROBASE, settings={"rate": 0.5, "burst": 1})["api_key"]
-    with Robase(key, base_url=f"{gatehouse.url}/robase") as hasty:
+def test_it_waits_as_it_is_told_when_it_calls_too_often(running_gateway: RunningGateway) -> None:
+    key = running_gateway.key(Vendor.ROBASE, settings={"rate": 0.5, "burst": 1})["api_key"]
+    with Robase(key, base_url=f"{running_gateway.url}/robase") as hasty:
         hasty.http.request("POST", "/v1/sms", json=RIDE)
         with pytest.raises(RateLimitError) as refused:
             hasty.http.request("POST", "/v1/sms", json=RIDE, max_retries=0)

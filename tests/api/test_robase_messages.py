@@ -19,7 +19,7 @@ from pipeline.stages.admin.wallets import grant, top_up
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from schema.vocabulary import SenderState
-from tests.api.conftest import Answer, Gatehouse
+from tests.api.conftest import Answer, RunningGateway
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
 
@@ -29,26 +29,26 @@ RIDE = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9.
 
 
 @pytest.fixture
-def token(gatehouse: Gatehouse) -> str:
+def token(running_gateway: RunningGateway) -> str:
     """A live key that may call as often as it likes."""
-    return str(gatehouse.key(Vendor.ROBASE, settings={"rate": 1000})["api_key"])
+    return str(running_gateway.key(Vendor.ROBASE, settings={"rate": 1000})["api_key"])
 
 
 @pytest.fixture
-def trial(gatehouse: Gatehouse) -> str:
+def trial(running_gateway: RunningGateway) -> str:
     """A test key, likewise."""
-    return str(gatehouse.key(Vendor.ROBASE, test=True, settings={"rate": 1000})["api_key"])
+    return str(running_gateway.key(Vendor.ROBASE, test=True, settings={"rate": 1000})["api_key"])
 
 
 @pytest.fixture
-def ask(gatehouse: Gatehouse, token: str) -> Ask:
+def ask(running_gateway: RunningGateway, token: str) -> Ask:
     """Call an operation with the live key, unless another is given."""
 
     def call(
         method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, key: str | None = None
     ) -> Answer:
         reported = {"Authorization": f"Bearer {key or token}"} | dict(headers or {})
-        return gatehouse.ask(method, f"/robase/v1{path}", body, reported)
+        return running_gateway.ask(method, f"/robase/v1{path}", body, reported)
 
     return call
 
@@ -308,15 +308,17 @@ def test_another_media_type_is_refused(ask: Ask) -> None:
         "Bearer rb_prod_" + "x" * 32,
     ],
 )
-def test_a_key_that_is_none_is_turned_away(gatehouse: Gatehouse, header: str | None) -> None:
-    answer = gatehouse.ask("POST", "/robase/v1/sms", RIDE, {"Authorization": header} if header is not None else {})
+def test_a_key_that_is_none_is_turned_away(running_gateway: RunningGateway, header: str | None) -> None:
+    answer = running_gateway.ask(
+        "POST", "/robase/v1/sms", RIDE, {"Authorization": header} if header is not None else {}
+    )
 
     assert answer.status == 401
     assert answer.json == {"error": {"type": "authentication_error", "message": "invalid API key"}}
 
 
-def test_a_key_that_may_only_send_does_nothing_else(gatehouse: Gatehouse, ask: Ask) -> None:
-    key = gatehouse.key(Vendor.ROBASE, scopes=["sending"])["api_key"]
+def test_a_key_that_may_only_send_does_nothing_else(running_gateway: RunningGateway, ask: Ask) -> None:
+    key = running_gateway.key(Vendor.ROBASE, scopes=["sending"])["api_key"]
 
     sent = ask("POST", "/sms", RIDE, key=key)
 
@@ -332,11 +334,11 @@ def test_a_key_that_may_only_send_does_nothing_else(gatehouse: Gatehouse, ask: A
     ]:
         refused = ask(method, path, key=key)
         assert (refused.status, refused.json["error"]["type"]) == (403, "permission_error")
-    assert ask("GET", "/sms", key=gatehouse.key(Vendor.ROBASE, scopes=["full"])["api_key"]).status == 200
+    assert ask("GET", "/sms", key=running_gateway.key(Vendor.ROBASE, scopes=["full"])["api_key"]).status == 200
 
 
-def test_more_than_ten_calls_a_second_are_too_many(gatehouse: Gatehouse, ask: Ask) -> None:
-    key = gatehouse.key(Vendor.ROBASE)["api_key"]
+def test_more_than_ten_calls_a_second_are_too_many(running_gateway: RunningGateway, ask: Ask) -> None:
+    key = running_gateway.key(Vendor.ROBASE)["api_key"]
 
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: ask("GET", f"/sms/{uuid4()}", key=key), range(100)))
@@ -723,7 +725,7 @@ def test_pages_show_every_message_once_the_latest_first(ask: Ask) -> None:
 
 
 def test_an_account_sees_its_own_messages_and_a_test_key_only_tests(
-    ask: Ask, world: World, gatehouse: Gatehouse, trial: str
+    ask: Ask, world: World, running_gateway: RunningGateway, trial: str
 ) -> None:
     live, test = ask("POST", "/sms", RIDE).json["id"], ask("POST", "/sms", RIDE, key=trial).json["id"]
     create_account(world.rt, "other", "NGN")

@@ -13,7 +13,7 @@ from pipeline.stages.admin.accounts import create_account
 from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.api import webhook_endpoints
 from schema.vocabulary import SenderState
-from tests.api.conftest import Answer, Gatehouse
+from tests.api.conftest import Answer, RunningGateway
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
 
@@ -36,12 +36,12 @@ HOOK: dict[str, Any] = {
 
 
 @pytest.fixture
-def ask(gatehouse: Gatehouse) -> Ask:
+def ask(running_gateway: RunningGateway) -> Ask:
     """Call an operation with a live key of acme, unless another is given."""
-    token = gatehouse.key(Vendor.ROBASE, settings={"rate": 1000})["api_key"]
+    token = running_gateway.key(Vendor.ROBASE, settings={"rate": 1000})["api_key"]
 
     def call(method: str, path: str, body: Any = None, key: str | None = None) -> Answer:
-        return gatehouse.ask(method, f"/robase/v1{path}", body, {"Authorization": f"Bearer {key or token}"})
+        return running_gateway.ask(method, f"/robase/v1{path}", body, {"Authorization": f"Bearer {key or token}"})
 
     return call
 
@@ -202,13 +202,13 @@ def test_a_template_is_deleted_once(ask: Ask) -> None:
 
 
 def test_a_sender_id_waits_for_approval_and_may_be_mended_meanwhile(
-    ask: Ask, world: World, gatehouse: Gatehouse
+    ask: Ask, world: World, running_gateway: RunningGateway
 ) -> None:
     made = ask("POST", "/sender-ids", SENDER)
     mended = ask(
         "PATCH", f"/sender-ids/{made.json['id']}", {"use_case": "Receipts", "notes": "soon", "countries": ["NG"]}
     )
-    trial = gatehouse.key(Vendor.ROBASE, test=True)["api_key"]
+    trial = running_gateway.key(Vendor.ROBASE, test=True)["api_key"]
     ride = {"to": "+2348012345678", "from": "SHUTTLERS", "body": "x"}
 
     assert made.status == 201

@@ -1,4 +1,4 @@
-"""The gateway before the doors: prefixes and host names, whose address counts, and how much it reads."""
+"""The gateway's router: prefixes and host names, client addresses behind proxies, and limits of size."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.runtime import Runtime
 from pipeline.store import carriers
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.dialects.vendors import Vendor
 from tests.world import World
 from workers.gateway.gateway_process import Gateway
@@ -17,17 +17,17 @@ from workers.gateway.gateway_process import Gateway
 SMS = {"to": "+2348012345678", "from": "ACME", "body": "Your ride arrives at 9."}
 
 
-def bearer(house: Gatehouse, **properties: Any) -> dict[str, str]:
+def bearer(house: RunningGateway, **properties: Any) -> dict[str, str]:
     return {"Authorization": f"Bearer {house.key(Vendor.ROBASE, **properties)['api_key']}"}
 
 
 @pytest.fixture
-def house_with(world: World) -> Iterator[Callable[..., Gatehouse]]:
+def house_with(world: World) -> Iterator[Callable[..., RunningGateway]]:
     """Makes a gateway with other settings."""
     opened = []
 
-    def make(**settings: Any) -> Gatehouse:
-        house = Gatehouse(Runtime(world.rt.settings.model_copy(update=settings)))
+    def make(**settings: Any) -> RunningGateway:
+        house = RunningGateway(Runtime(world.rt.settings.model_copy(update=settings)))
         opened.append(house)
         return house
 
@@ -37,16 +37,16 @@ def house_with(world: World) -> Iterator[Callable[..., Gatehouse]]:
         house.rt.close()
 
 
-def test_each_dialect_has_its_prefix_and_elsewhere_is_nothing(gatehouse: Gatehouse) -> None:
+def test_each_dialect_has_its_prefix_and_elsewhere_is_nothing(running_gateway: RunningGateway) -> None:
     for dialect in Vendor:
-        assert gatehouse.ask("GET", f"/{dialect}/nowhere").status in (401, 404)
+        assert running_gateway.ask("GET", f"/{dialect}/nowhere").status in (401, 404)
     for path in ("/", "/nowhere", "/robasex/v1/sms", "//", "/v1/sms", "/ROBASE/v1/sms"):
-        answer = gatehouse.ask("POST", path, SMS)
+        answer = running_gateway.ask("POST", path, SMS)
         assert answer.status == 404
         assert "/robase" in answer.json["error"]["message"]
 
 
-def test_a_dialect_may_have_a_host_name_of_its_own(house_with: Callable[..., Gatehouse]) -> None:
+def test_a_dialect_may_have_a_host_name_of_its_own(house_with: Callable[..., RunningGateway]) -> None:
     house = house_with(gateway_hosts={Vendor.ROBASE: "sms.acme.example"})
     headers = bearer(house)
 
@@ -56,7 +56,9 @@ def test_a_dialect_may_have_a_host_name_of_its_own(house_with: Callable[..., Gat
     assert (by_host.status, by_prefix.status) == (202, 202)
 
 
-def test_the_address_that_counts_is_the_last_that_is_no_proxy_of_ours(house_with: Callable[..., Gatehouse]) -> None:
+def test_the_address_that_counts_is_the_last_that_is_no_proxy_of_ours(
+    house_with: Callable[..., RunningGateway],
+) -> None:
     house = house_with(gateway_proxies=("127.0.0.0/8", "10.0.0.0/8"))
     headers = bearer(house, networks=["203.0.113.0/24"])
 
@@ -76,17 +78,17 @@ def test_a_proxy_that_is_no_network_is_told(world: World) -> None:
         Gateway(rt)
 
 
-def test_without_a_proxy_of_ours_nobody_says_where_he_is_from(gatehouse: Gatehouse) -> None:
-    headers = bearer(gatehouse, networks=["203.0.113.0/24"])
+def test_without_a_proxy_of_ours_nobody_says_where_he_is_from(running_gateway: RunningGateway) -> None:
+    headers = bearer(running_gateway, networks=["203.0.113.0/24"])
 
-    answer = gatehouse.ask("POST", "/robase/v1/sms", SMS, {**headers, "X-Forwarded-For": "203.0.113.9"})
+    answer = running_gateway.ask("POST", "/robase/v1/sms", SMS, {**headers, "X-Forwarded-For": "203.0.113.9"})
 
     assert answer.status in (401, 403)
 
 
-def test_a_body_that_is_too_large_is_not_read(gatehouse: Gatehouse) -> None:
+def test_a_body_that_is_too_large_is_not_read(running_gateway: RunningGateway) -> None:
     head = b"POST /robase/v1/sms HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n{"
-    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+    with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         line.sendall(head)
         answer = line.makefile("rb").read()
 
@@ -94,11 +96,11 @@ def test_a_body_that_is_too_large_is_not_read(gatehouse: Gatehouse) -> None:
     assert b'"error"' in answer
 
 
-def test_many_calls_go_over_one_connection(gatehouse: Gatehouse) -> None:
-    headers = "".join(f"{name}: {word}\r\n" for name, word in bearer(gatehouse, settings={"rate": 1000}).items())
+def test_many_calls_go_over_one_connection(running_gateway: RunningGateway) -> None:
+    headers = "".join(f"{name}: {word}\r\n" for name, word in bearer(running_gateway, settings={"rate": 1000}).items())
     body = b'{"to":"+2348012345678","from":"ACME","body":"x"}'
     call = f"POST /robase/v1/sms HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
-    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+    with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         line.sendall(5 * call)
         received = b""
         while received.count(b"HTTP/1.1 202") < 5 and (more := line.recv(65536)):
@@ -108,12 +110,14 @@ def test_many_calls_go_over_one_connection(gatehouse: Gatehouse) -> None:
 
 
 @pytest.mark.parametrize("path", ["/robase/v1/sms", "/receipts/open"])
-def test_who_asks_before_he_sends_a_body_is_told_to_go_on(world: World, gatehouse: Gatehouse, path: str) -> None:
+def test_who_asks_before_he_sends_a_body_is_told_to_go_on(
+    world: World, running_gateway: RunningGateway, path: str
+) -> None:
     with world.rt.begin() as conn:
         carriers.save(conn, "open", "http", {"base_url": "http://127.0.0.1:1"})
-    headers = "".join(f"{name}: {word}\r\n" for name, word in bearer(gatehouse).items())
+    headers = "".join(f"{name}: {word}\r\n" for name, word in bearer(running_gateway).items())
     body = b'{"to":"+2348012345678","from":"ACME","body":"x"}'
-    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+    with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         asked = f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Expect: 100-continue\r\nConnection: close\r\n"
         line.sendall(f"{asked}Content-Length: {len(body)}\r\n\r\n".encode())
         first = line.recv(1024)
@@ -125,17 +129,17 @@ def test_who_asks_before_he_sends_a_body_is_told_to_go_on(world: World, gatehous
 
 
 @pytest.mark.parametrize("path", ["/robase/v1/sms", "/webex/v1/sms", "/solaris/v1/persons", "/receipts/nobody"])
-def test_who_shows_no_key_is_not_told_to_go_on(gatehouse: Gatehouse, path: str) -> None:
-    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+def test_who_shows_no_key_is_not_told_to_go_on(running_gateway: RunningGateway, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         line.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n".encode())
         answer = line.recv(1024)
 
     assert answer.startswith(b"HTTP/1.1 401 ")
 
 
-def test_who_asks_before_he_sends_too_much_is_refused_at_once(gatehouse: Gatehouse) -> None:
+def test_who_asks_before_he_sends_too_much_is_refused_at_once(running_gateway: RunningGateway) -> None:
     head = b"POST /robase/v1/sms HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999999999\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+    with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         line.sendall(head)
         answer = line.makefile("rb").read()
 
@@ -143,8 +147,8 @@ def test_who_asks_before_he_sends_too_much_is_refused_at_once(gatehouse: Gatehou
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "TRACE"])
-def test_health_is_read_and_nothing_else(gatehouse: Gatehouse, method: str) -> None:
-    refused = gatehouse.ask(method, "/healthz")
+def test_health_is_read_and_nothing_else(running_gateway: RunningGateway, method: str) -> None:
+    refused = running_gateway.ask(method, "/healthz")
 
     assert (refused.status, refused.headers["allow"]) == (405, "GET")
-    assert gatehouse.ask("HEAD", "/healthz").status == 200
+    assert running_gateway.ask("HEAD", "/healthz").status == 200

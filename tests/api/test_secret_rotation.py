@@ -23,7 +23,7 @@ from pipeline.stages.admin.api_keys import revoke
 from pipeline.stages.admin.secret_rotation import behind
 from pipeline.vault import Vault
 from schema.vocabulary import AccountState
-from tests.api.conftest import Answer, Gatehouse, forget_limits
+from tests.api.conftest import Answer, RunningGateway, forget_limits
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
 from workers.cli.command import run
@@ -35,7 +35,7 @@ NUMBER = "2348012345678"
 
 Shown = Mapping[str, str]
 #: opens a gateway with these secret keys
-Gateway = Callable[..., AbstractContextManager[Gatehouse]]
+Gateway = Callable[..., AbstractContextManager[RunningGateway]]
 #: types `postroad secret …`; returns the exit code and the JSON printed
 TypeSecret = Callable[..., tuple[int, Any]]
 
@@ -52,9 +52,9 @@ def gateway(settings: Settings, pair: development.EmbeddedServers) -> Gateway:
     forget_limits(pair)
 
     @contextmanager
-    def opened(key: str, *old: str) -> Iterator[Gatehouse]:
+    def opened(key: str, *old: str) -> Iterator[RunningGateway]:
         keys = {"secret_key": SecretStr(key), "secret_key_old": SecretStr(json.dumps(old) if old else "")}
-        with closing(Runtime(settings.model_copy(update=keys))) as rt, closing(Gatehouse(rt)) as house:
+        with closing(Runtime(settings.model_copy(update=keys))) as rt, closing(RunningGateway(rt)) as house:
             yield house
 
     return opened
@@ -80,15 +80,15 @@ def secret(
     read_settings.cache_clear()
 
 
-def _robase(house: Gatehouse, shown: Shown) -> Answer:
+def _robase(house: RunningGateway, shown: Shown) -> Answer:
     return house.ask("GET", "/robase/v1/sms", headers={"Authorization": f"Bearer {shown['api_key']}"})
 
 
-def _webex(house: Gatehouse, shown: Shown) -> Answer:
+def _webex(house: RunningGateway, shown: Shown) -> Answer:
     return house.ask("GET", "/webex/assets/v1/senders", headers={"X-AUTH-KEY": shown["access_token"]})
 
 
-def _solaris(house: Gatehouse, shown: Shown) -> Answer:
+def _solaris(house: RunningGateway, shown: Shown) -> Answer:
     client = f"{shown['client_id']}:{shown['client_secret']}"
     reported = {
         "Authorization": "Basic " + b64encode(client.encode()).decode(),
@@ -97,7 +97,7 @@ def _solaris(house: Gatehouse, shown: Shown) -> Answer:
     return house.ask("POST", "/solaris/oauth2/token", "grant_type=client_credentials", reported)
 
 
-def _telesign(house: Gatehouse, shown: Shown) -> Answer:
+def _telesign(house: RunningGateway, shown: Shown) -> Answer:
     reported = RestClient.generate_telesign_headers(shown["customer_id"], shown["api_key"], "GET", NOWHERE, "")
     return house.ask("GET", f"/telesign{NOWHERE}", headers=reported)
 
@@ -113,14 +113,14 @@ CALLS = {
 HASHED = (Vendor.ROBASE, Vendor.WEBEX, Vendor.SOLARIS)
 
 
-def bearing(house: Gatehouse, token: str) -> Answer:
-    """Call Solaris' door with a token."""
+def bearing(house: RunningGateway, token: str) -> Answer:
+    """Call Solaris' API with a token."""
     reported = {"Authorization": f"Bearer {token}"}
     return house.ask("GET", "/solaris/v1/persons/dc1a6812a14f6cc338cd084208535bcdcper", headers=reported)
 
 
-def send_code(house: Gatehouse, shown: Shown) -> Answer:
-    """Send a code by TeleSign's door."""
+def send_code(house: RunningGateway, shown: Shown) -> Answer:
+    """Send a code through TeleSign's API."""
     body = f"phone_number={NUMBER}&verify_code=4711"
     reported = RestClient.generate_telesign_headers(
         shown["customer_id"], shown["api_key"], "POST", "/v1/verify/sms", body, auth_method="Basic"

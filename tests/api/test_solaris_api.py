@@ -1,4 +1,4 @@
-"""Solaris' door on the wire: a partner gets a token, proves numbers, and sends."""
+"""Solaris' API over HTTP: a partner gets a token, verifies numbers, and sends."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ from pipeline.stages.admin.accounts import create_account, set_account_state
 from pipeline.stages.admin.api_keys import revoke
 from pipeline.stages.admin.person_import import add_person
 from schema.vocabulary import AccountState
-from tests.api.conftest import Answer, Gatehouse
+from tests.api.conftest import Answer, RunningGateway
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
 
@@ -28,7 +28,7 @@ _numbers = itertools.count(5550000)
 class Partner:
     """A bank that speaks to us as it speaks to Solaris."""
 
-    gateway: Gatehouse
+    gateway: RunningGateway
     credentials: Mapping[str, str]
     token: str = field(default="")
 
@@ -60,7 +60,7 @@ class Partner:
         return self.ask(method, f"/v1/persons/{person}/mobile_number{what}", body or None)
 
 
-def partner(gateway: Gatehouse, **properties: Any) -> Partner:
+def partner(gateway: RunningGateway, **properties: Any) -> Partner:
     return Partner(gateway, gateway.key(Vendor.SOLARIS, **properties))
 
 
@@ -70,8 +70,8 @@ def number() -> str:
 
 
 @pytest.fixture
-def bank(gatehouse: Gatehouse) -> Partner:
-    return partner(gatehouse)
+def bank(running_gateway: RunningGateway) -> Partner:
+    return partner(running_gateway)
 
 
 @pytest.fixture
@@ -128,9 +128,11 @@ def test_the_same_key_is_the_same_message_whatever_it_asks(world: World, bank: P
     assert len(texts(world)) == 1
 
 
-def test_another_partner_s_key_is_another_key(world: World, gatehouse: Gatehouse, bank: Partner, person: str) -> None:
+def test_another_partner_s_key_is_another_key(
+    world: World, running_gateway: RunningGateway, bank: Partner, person: str
+) -> None:
     create_account(world.rt, "other", "NGN")
-    other = Partner(gatehouse, issue(world.rt, "other", Vendor.SOLARIS).credentials)
+    other = Partner(running_gateway, issue(world.rt, "other", Vendor.SOLARIS).credentials)
     word = str(uuid4())
 
     ours, theirs = bank.send(person, idempotency_key=word), other.send(person, idempotency_key=word)
@@ -152,8 +154,8 @@ def test_a_number_that_is_not_proven_is_sent_nothing(world: World, bank: Partner
     assert texts(world) == []
 
 
-def test_a_number_is_sent_so_much_and_no_more(world: World, gatehouse: Gatehouse, person: str) -> None:
-    bank = partner(gatehouse, settings={"recipient_burst": 2, "recipient_seconds": 600})
+def test_a_number_is_sent_so_much_and_no_more(world: World, running_gateway: RunningGateway, person: str) -> None:
+    bank = partner(running_gateway, settings={"recipient_burst": 2, "recipient_seconds": 600})
     word = str(uuid4())
     [phone] = world.rows("SELECT phone FROM persons")
 
@@ -173,11 +175,13 @@ def test_five_a_minute_is_what_a_number_is_sent(bank: Partner, person: str) -> N
     assert [bank.send(person).status for _ in range(6)] == [202] * 5 + [429]
 
 
-def test_a_key_s_sender_wins_over_the_account_s_first(world: World, gatehouse: Gatehouse, person: str) -> None:
+def test_a_key_s_sender_wins_over_the_account_s_first(
+    world: World, running_gateway: RunningGateway, person: str
+) -> None:
     world.run("INSERT INTO sender_ids (account_id, sender) VALUES (%(id)s, 'Bank')", id=world.account)
 
-    partner(gatehouse).send(person)
-    partner(gatehouse, settings={"sender": "Bank"}).send(person)
+    partner(running_gateway).send(person)
+    partner(running_gateway, settings={"sender": "Bank"}).send(person)
 
     assert [sender for _, sender, _, _ in texts(world)] == ["ACME", "Bank"]
 
@@ -246,11 +250,13 @@ def test_many_calls_at_once_share_their_questions(world: World, bank: Partner) -
 # Tokens -------------------------------------------------------------------------------------------------------
 
 
-def test_a_client_may_show_itself_in_the_form(gatehouse: Gatehouse, bank: Partner) -> None:
+def test_a_client_may_show_itself_in_the_form(running_gateway: RunningGateway, bank: Partner) -> None:
     shown = bank.credentials
     form = f"grant_type=client_credentials&client_id={shown['client_id']}&client_secret={shown['client_secret']}"
 
-    answer = gatehouse.ask("POST", "/solaris/oauth2/token", form, {"Content-Type": "application/x-www-form-urlencoded"})
+    answer = running_gateway.ask(
+        "POST", "/solaris/oauth2/token", form, {"Content-Type": "application/x-www-form-urlencoded"}
+    )
 
     assert answer.status == 200
     assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 3600)
@@ -287,8 +293,8 @@ def test_a_suspended_partner_is_told_so(world: World, bank: Partner, person: str
     assert (bank.ask_token().status, bank.ask_token().json["error"]) == (400, "unauthorized_client")
 
 
-def test_a_key_for_sending_touches_no_person(gatehouse: Gatehouse, person: str) -> None:
-    sender = partner(gatehouse, scopes=["sending"])
+def test_a_key_for_sending_touches_no_person(running_gateway: RunningGateway, person: str) -> None:
+    sender = partner(running_gateway, scopes=["sending"])
 
     assert sender.send(person).status == 202
     assert error(sender.number("DELETE", person)) == (
@@ -410,8 +416,8 @@ def test_a_code_proves_no_number_that_came_after_it(world: World, bank: Partner)
     assert error(bank.number("POST", "somebody", "/confirm", number=phone, token=code))[:2] == (404, "model_not_found")
 
 
-def test_codes_count_against_what_a_number_is_sent(world: World, gatehouse: Gatehouse) -> None:
-    bank = partner(gatehouse, settings={"recipient_burst": 1, "recipient_seconds": 600})
+def test_codes_count_against_what_a_number_is_sent(world: World, running_gateway: RunningGateway) -> None:
+    bank = partner(running_gateway, settings={"recipient_burst": 1, "recipient_seconds": 600})
     phone = number()
     add_person(world.rt, "acme", "somebody", phone)
     bank.number("POST", "somebody", "/authorize", number=phone)
@@ -423,8 +429,10 @@ def test_codes_count_against_what_a_number_is_sent(world: World, gatehouse: Gate
     assert bank.number("POST", "somebody", "/confirm", number=phone, token=code).status == 201
 
 
-def test_a_number_gets_so_many_codes_an_hour_and_messages_all_the_same(world: World, gatehouse: Gatehouse) -> None:
-    bank = partner(gatehouse, settings={"hard_cap": 2, "recipient_burst": 100})
+def test_a_number_gets_so_many_codes_an_hour_and_messages_all_the_same(
+    world: World, running_gateway: RunningGateway
+) -> None:
+    bank = partner(running_gateway, settings={"hard_cap": 2, "recipient_burst": 100})
     phone = number()
     add_person(world.rt, "acme", "somebody", phone)
 
@@ -438,11 +446,13 @@ def test_a_number_gets_so_many_codes_an_hour_and_messages_all_the_same(world: Wo
     assert bank.send("somebody").status == 202
 
 
-def test_five_codes_an_hour_are_the_most_unless_the_key_says_otherwise(world: World, gatehouse: Gatehouse) -> None:
+def test_five_codes_an_hour_are_the_most_unless_the_key_says_otherwise(
+    world: World, running_gateway: RunningGateway
+) -> None:
     settings = {"recipient_burst": 100}
     statuses = {}
     for test in (False, True):
-        bank, phone = partner(gatehouse, settings=settings, test=test), number()
+        bank, phone = partner(running_gateway, settings=settings, test=test), number()
         who = bank.ask("POST", "/v1/persons", {}).json["id"]
         bank.number("POST", who, number=phone)
         statuses[test] = [bank.number("POST", who, "/authorize", number=phone).status for _ in range(6)]
@@ -489,8 +499,8 @@ def test_another_number_than_the_person_s_is_not_found(bank: Partner, person: st
         assert error(bank.number(method, person, what, **body)) == (404, "model_not_found", words)
 
 
-def test_the_sandbox_s_number_is_proven_by_the_sandbox_s_code(world: World, gatehouse: Gatehouse) -> None:
-    sandbox, live = partner(gatehouse, test=True), partner(gatehouse)
+def test_the_sandbox_s_number_is_proven_by_the_sandbox_s_code(world: World, running_gateway: RunningGateway) -> None:
+    sandbox, live = partner(running_gateway, test=True), partner(running_gateway)
     who = sandbox.ask("POST", "/v1/persons", {}).json["id"]
 
     sandbox.number("POST", who, number="+15550101")
@@ -514,9 +524,9 @@ def test_the_sandbox_s_number_is_proven_by_the_sandbox_s_code(world: World, gate
     ],
 )
 def test_a_test_key_changes_no_live_person(
-    world: World, gatehouse: Gatehouse, method: str, what: str, fields: dict[str, str] | None
+    world: World, running_gateway: RunningGateway, method: str, what: str, fields: dict[str, str] | None
 ) -> None:
-    sandbox, live, phone = partner(gatehouse, test=True), partner(gatehouse), number()
+    sandbox, live, phone = partner(running_gateway, test=True), partner(running_gateway), number()
     who = live.ask("POST", "/v1/persons", {}).json["id"]
     if what or method == "DELETE":
         live.number("POST", who, number=phone)
@@ -531,9 +541,9 @@ def test_a_test_key_changes_no_live_person(
     assert sandbox.ask("GET", f"/v1/persons/{who}").json == {"id": who}
 
 
-def test_a_test_key_sees_no_live_person_s_number(gatehouse: Gatehouse, person: str) -> None:
+def test_a_test_key_sees_no_live_person_s_number(running_gateway: RunningGateway, person: str) -> None:
     settings = {"recipient_burst": 1, "recipient_seconds": 600}
-    sandbox, live = (partner(gatehouse, settings=settings, test=test) for test in (True, False))
+    sandbox, live = (partner(running_gateway, settings=settings, test=test) for test in (True, False))
     phone = live.number("GET", person).json["number"]
     mine = sandbox.ask("POST", "/v1/persons", {}).json["id"]
     own = sandbox.number("POST", mine, number=number()).json["number"]
@@ -547,18 +557,20 @@ def test_a_test_key_sees_no_live_person_s_number(gatehouse: Gatehouse, person: s
     assert sandbox.number("GET", mine).json["number"] == own
 
 
-def test_a_test_key_sends_to_a_live_person_and_uses_up_nothing_of_his(gatehouse: Gatehouse, person: str) -> None:
+def test_a_test_key_sends_to_a_live_person_and_uses_up_nothing_of_his(
+    running_gateway: RunningGateway, person: str
+) -> None:
     settings = {"recipient_burst": 2, "recipient_seconds": 600}
-    sandbox, live = (partner(gatehouse, settings=settings, test=test) for test in (True, False))
+    sandbox, live = (partner(running_gateway, settings=settings, test=test) for test in (True, False))
 
     assert [sandbox.send(person).status for _ in range(3)] == [202, 202, 429]
     assert live.send(person).status == 202
 
 
 def test_a_test_person_s_number_is_a_test_key_s_to_change_and_reaches_nobody(
-    world: World, gatehouse: Gatehouse
+    world: World, running_gateway: RunningGateway
 ) -> None:
-    sandbox = partner(gatehouse, test=True)
+    sandbox = partner(running_gateway, test=True)
     who, phone = sandbox.ask("POST", "/v1/persons", {}).json["id"], number()
 
     added = sandbox.number("POST", who, number=phone)
@@ -582,22 +594,22 @@ def test_a_live_key_proves_no_number_that_only_a_sandbox_has(world: World, bank:
 # Always in tune -----------------------------------------------------------------------------------------------
 
 
-def test_whatever_goes_wrong_is_said_in_the_vendor_s_envelope(gatehouse: Gatehouse, bank: Partner) -> None:
+def test_whatever_goes_wrong_is_said_in_the_vendor_s_envelope(running_gateway: RunningGateway, bank: Partner) -> None:
     assert error(bank.ask("GET", "/v2/nothing"))[:2] == (404, "model_not_found")
     put = bank.ask("PUT", "/v1/sms/messages")
     assert error(put)[:2] == (405, "method_not_allowed")
     assert put.headers["allow"] == "POST"
     assert error(bank.ask("POST", "/v1/sms/messages", "x" * 70_000))[:2] == (413, "request_too_large")
-    assert error(gatehouse.ask("POST", "/solaris/v1/sms/messages", {}))[:2] == (401, "token_required")
+    assert error(running_gateway.ask("POST", "/solaris/v1/sms/messages", {}))[:2] == (401, "token_required")
     assert error(bank.ask("POST", "/v1/sms/messages", b"{}x"))[:2] == (400, "invalid_json")
-    wrong = gatehouse.ask(
+    wrong = running_gateway.ask(
         "POST",
         "/solaris/v1/sms/messages",
         "<sms/>",
         {"Authorization": f"Bearer {bank.token}", "Content-Type": "text/xml"},
     )
     assert error(wrong)[:2] == (415, "unsupported_media_type")
-    assert gatehouse.ask("GET", "/solaris/oauth2/token").json["error"] == "invalid_request"
+    assert running_gateway.ask("GET", "/solaris/oauth2/token").json["error"] == "invalid_request"
 
 
 def test_our_own_fault_is_found_again_in_the_log(

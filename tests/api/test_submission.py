@@ -1,4 +1,4 @@
-"""The desk: calls that come together are written together, each is answered for itself, and asked again alike."""
+"""The submission service: concurrent requests are written together, each is answered by itself, repetitions alike."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,7 +28,7 @@ AtSubmission = Callable[[Callable[[SubmissionService], Awaitable[Any]]], Any]
 
 @pytest.fixture
 def at_submission(world: World) -> AtSubmission:
-    """Runs a story with a desk of its own."""
+    """Runs a coroutine with a submission service of its own."""
 
     def run(story: Callable[[SubmissionService], Awaitable[Any]]) -> Any:
         async def main() -> Any:

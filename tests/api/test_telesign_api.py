@@ -1,4 +1,4 @@
-"""TeleSign's door on the wire: its own client, pointed at us, finds what its maker documents."""
+"""TeleSign's API over HTTP, called by the vendor's own client: the documented responses."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.stages.admin.accounts import set_account_state
 from pipeline.stages.deliver import deliver
 from schema.vocabulary import AccountState
-from tests.api.conftest import Answer, Gatehouse
+from tests.api.conftest import Answer, RunningGateway
 from tests.dialects.vendors import Vendor
 from tests.world import World
 
@@ -28,9 +28,9 @@ NUMBER = "2348012345678"
 class Customer:
     """One key, and the vendor's own clients that hold it."""
 
-    def __init__(self, gatehouse: Gatehouse, **properties: Any) -> None:
-        self.house = gatehouse
-        self.credentials: Mapping[str, str] = gatehouse.key(Vendor.TELESIGN, **properties)
+    def __init__(self, running_gateway: RunningGateway, **properties: Any) -> None:
+        self.house = running_gateway
+        self.credentials: Mapping[str, str] = running_gateway.key(Vendor.TELESIGN, **properties)
         self.id, self.secret = self.credentials["customer_id"], self.credentials["api_key"]
         self.clients: list[VerifyClient] = []
 
@@ -57,21 +57,21 @@ MakeCustomer = Callable[..., Customer]
 
 
 @pytest.fixture
-def customer(gatehouse: Gatehouse) -> Iterator[Customer]:
+def customer(running_gateway: RunningGateway) -> Iterator[Customer]:
     """A customer with the settings every key has at first, but for its limits on one number."""
-    made = Customer(gatehouse, settings={"hard_cap": 1000})
+    made = Customer(running_gateway, settings={"hard_cap": 1000})
     yield made
     for client in made.clients:
         client.session.close()
 
 
 @pytest.fixture
-def others(gatehouse: Gatehouse) -> Iterator[MakeCustomer]:
+def others(running_gateway: RunningGateway) -> Iterator[MakeCustomer]:
     """Makes more customers."""
     made: list[Customer] = []
 
     def make(**properties: Any) -> Customer:
-        made.append(Customer(gatehouse, **properties))
+        made.append(Customer(running_gateway, **properties))
         return made[-1]
 
     yield make

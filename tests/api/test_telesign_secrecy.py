@@ -10,10 +10,10 @@ from telesignenterprise.verify import VerifyClient
 
 from pipeline.stages.admin import operator_reports
 from pipeline.stages.deliver import deliver
-from pipeline.stages.settle import book
+from pipeline.stages.settle import settle_on_arrival
 from schema.carriage import Receipt
 from schema.vocabulary import ReceiptVerdict
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.dialects.vendors import Vendor
 from tests.world import World
 from workers.cli.terminal.message_view import message_lines
@@ -23,10 +23,10 @@ NUMBER, CODE = "2348012345678", "9081726"
 
 
 @pytest.fixture
-def client(gatehouse: Gatehouse) -> Iterator[VerifyClient]:
+def client(running_gateway: RunningGateway) -> Iterator[VerifyClient]:
     """The vendor's client with a key of ours."""
-    credentials = gatehouse.key(Vendor.TELESIGN)
-    made = VerifyClient(*credentials.values(), rest_endpoint=f"{gatehouse.url}/telesign")
+    credentials = running_gateway.key(Vendor.TELESIGN)
+    made = VerifyClient(*credentials.values(), rest_endpoint=f"{running_gateway.url}/telesign")
     yield made
     made.session.close()
 
@@ -64,7 +64,7 @@ def carry(world: World) -> None:
     reported = [
         Receipt(carrier, str(ref), ReceiptVerdict.DELIVERED, id_, ref, None, None, "") for carrier, ref, id_ in found
     ]
-    assert book(world.rt, reported) == len(reported) > 0
+    assert settle_on_arrival(world.rt, reported) == len(reported) > 0
 
 
 def test_a_code_that_came_in_is_nowhere_any_more(

@@ -17,7 +17,7 @@ from telesign.rest import RestClient
 
 from pipeline.errors import Overloaded
 from pipeline.store import carriers
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.api.raw_http import Received, Wire, chunked, spell
 from tests.dialects.envelopes import is_refusal
 from tests.dialects.vendors import Vendor, issue
@@ -36,7 +36,7 @@ def robase(world: World, **properties: Any) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def asked(house: Gatehouse, raw: bytes, method: str = "POST") -> Received:
+def asked(house: RunningGateway, raw: bytes, method: str = "POST") -> Received:
     wire = Wire(house.port)
     try:
         return wire.ask(raw, method)
@@ -68,8 +68,8 @@ def packed() -> bytes:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_compressed_body_is_refused_before_anything_is_unpacked(gatehouse: Gatehouse, path: str) -> None:
-    received = asked(gatehouse, spell("POST", path, [("Content-Encoding", "gzip")], packed()))
+def test_a_compressed_body_is_refused_before_anything_is_unpacked(running_gateway: RunningGateway, path: str) -> None:
+    received = asked(running_gateway, spell("POST", path, [("Content-Encoding", "gzip")], packed()))
 
     assert received.status == 415
     assert received.headers["accept-encoding"] == "identity"
@@ -105,12 +105,12 @@ def test_a_compressed_body_is_refused_before_anything_is_unpacked(gatehouse: Gat
     ],
 )
 def test_a_known_callers_body_may_not_be_compressed_either(
-    world: World, gatehouse: Gatehouse, headers: list[tuple[str, str]]
+    world: World, running_gateway: RunningGateway, headers: list[tuple[str, str]]
 ) -> None:
     body = zlib.compress(json.dumps(SMS).encode())
     body = chunked(body) if any(name == "Transfer-Encoding" for name, _ in headers) else body
 
-    received = asked(gatehouse, spell("POST", "/robase/v1/sms", [*robase(world).items(), *headers], body))
+    received = asked(running_gateway, spell("POST", "/robase/v1/sms", [*robase(world).items(), *headers], body))
 
     # what HTTP itself forbids is as good as refused
     assert received.status in (415, 400) if len(headers) == 2 else received.status == 415
@@ -119,18 +119,18 @@ def test_a_known_callers_body_may_not_be_compressed_either(
 
 
 @pytest.mark.parametrize("word", ["identity", "Identity", ""])
-def test_a_body_that_is_said_to_be_as_it_is_is_read(world: World, gatehouse: Gatehouse, word: str) -> None:
-    answer = gatehouse.ask("POST", "/robase/v1/sms", SMS, robase(world) | {"Content-Encoding": word})
+def test_a_body_that_is_said_to_be_as_it_is_is_read(world: World, running_gateway: RunningGateway, word: str) -> None:
+    answer = running_gateway.ask("POST", "/robase/v1/sms", SMS, robase(world) | {"Content-Encoding": word})
 
     assert answer.status == 202
 
 
 @pytest.mark.parametrize("path", ["/robase/v1/sms", "/healthz", "/receipts/nobody"])
 @pytest.mark.parametrize("headers", ["Content-Encoding: gzip\r\n", ""])
-def test_nothing_of_a_refused_body_is_read_on(gatehouse: Gatehouse, path: str, headers: str) -> None:
+def test_nothing_of_a_refused_body_is_read_on(running_gateway: RunningGateway, path: str, headers: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {2**30}\r\n\r\n".encode()
 
-    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+    with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         line.sendall(head)
         line.setblocking(False)
         taken, ends = 0, time.monotonic() + 20
@@ -146,13 +146,13 @@ def test_nothing_of_a_refused_body_is_read_on(gatehouse: Gatehouse, path: str, h
     assert taken < 64 * MIB
 
 
-def test_while_the_refused_send_on_others_are_answered(world: World, gatehouse: Gatehouse) -> None:
+def test_while_the_refused_send_on_others_are_answered(world: World, running_gateway: RunningGateway) -> None:
     headers, body = robase(world, settings={"rate": 1000}), packed()
     raw = spell("POST", "/healthz", [("Content-Encoding", "gzip")], body)
 
     with ThreadPoolExecutor(8) as threads:
-        refused = [threads.submit(asked, gatehouse, raw) for _ in range(40)]
-        sent = [gatehouse.ask("POST", "/robase/v1/sms", SMS, headers).status for _ in range(5)]
+        refused = [threads.submit(asked, running_gateway, raw) for _ in range(40)]
+        sent = [running_gateway.ask("POST", "/robase/v1/sms", SMS, headers).status for _ in range(5)]
 
     assert {each.result().status for each in refused} == {415}
     assert sent == 5 * [202]
@@ -162,14 +162,14 @@ def test_while_the_refused_send_on_others_are_answered(world: World, gatehouse: 
 
 
 @contextmanager
-def pouring(house: Gatehouse, head: bytes, body: bytes, callers: int) -> Iterator[list[socket.socket]]:
+def pouring(house: RunningGateway, head: bytes, body: bytes, callers: int) -> Iterator[list[socket.socket]]:
     """Have callers send a head and a body that is not complete, and then nothing."""
     with ExitStack() as lines:
         yield [lines.enter_context(_pouring(house, head + body)) for _ in range(callers)]
 
 
 @contextmanager
-def _pouring(house: Gatehouse, raw: bytes) -> Iterator[socket.socket]:
+def _pouring(house: RunningGateway, raw: bytes) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", house.port), 10) as line:
         line.setblocking(False)
         with suppress(BlockingIOError):
@@ -178,13 +178,13 @@ def _pouring(house: Gatehouse, raw: bytes) -> Iterator[socket.socket]:
         yield line
 
 
-def test_strangers_with_large_bodies_keep_no_known_caller_out(world: World, gatehouse: Gatehouse) -> None:
+def test_strangers_with_large_bodies_keep_no_known_caller_out(world: World, running_gateway: RunningGateway) -> None:
     headers = robase(world, settings={"rate": 1000})
     rows = {"from": "ACME", "messages": [{"to": NUMBER, "body": 100 * "x"} for _ in range(900)]}
     head = b"POST /robase/v1/sms/batch HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (8 * MIB)
 
-    with pouring(gatehouse, head, bytes(8 * MIB - 608), callers=8):
-        answers = [gatehouse.ask("POST", "/robase/v1/sms/batch", rows, headers).status for _ in range(3)]
+    with pouring(running_gateway, head, bytes(8 * MIB - 608), callers=8):
+        answers = [running_gateway.ask("POST", "/robase/v1/sms/batch", rows, headers).status for _ in range(3)]
 
     assert answers == 3 * [200]
 
@@ -209,12 +209,12 @@ JUDGED = {
 
 
 @pytest.mark.parametrize("name", JUDGED)
-def test_who_can_be_judged_by_his_headers_is(world: World, gatehouse: Gatehouse, name: str) -> None:
+def test_who_can_be_judged_by_his_headers_is(world: World, running_gateway: RunningGateway, name: str) -> None:
     path, header, status = JUDGED[name]
     guard(world)
     head = f"POST {path} HTTP/1.1\r\nHost: a\r\n{header + chr(13) + chr(10) if header else ''}Content-Length: 9\r\n\r\n"
 
-    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+    with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         line.sendall(head.encode())
         answer = line.recv(4096)
 
@@ -238,28 +238,28 @@ def guard(world: World) -> None:
     ],
 )
 def test_what_a_key_may_not_do_is_told_before_its_body_came(
-    world: World, gatehouse: Gatehouse, properties: Mapping[str, Any], path: str
+    world: World, running_gateway: RunningGateway, properties: Mapping[str, Any], path: str
 ) -> None:
     key = issue(world.rt, "acme", Vendor(path.split("/")[1]), **properties).credentials
     header = (
         f"X-AUTH-KEY: {key['access_token']}" if "access_token" in key else f"Authorization: Bearer {key['api_key']}"
     )
 
-    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+    with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         line.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\n{header}\r\nContent-Length: 9\r\n\r\n".encode())
         answer = line.recv(4096)
 
     assert answer.startswith(b"HTTP/1.1 403 ")
 
 
-def test_a_known_caller_whose_body_comes_slowly_is_heard(world: World, gatehouse: Gatehouse) -> None:
+def test_a_known_caller_whose_body_comes_slowly_is_heard(world: World, running_gateway: RunningGateway) -> None:
     body = json.dumps(SMS).encode()
     raw = spell("POST", "/robase/v1/sms", [*robase(world).items()], body)
 
-    with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+    with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         for place in range(0, len(raw), 40):
             line.sendall(raw[place : place + 40])
-            gatehouse.ask("GET", "/nowhere")
+            running_gateway.ask("GET", "/nowhere")
         answer = line.recv(4096)
 
     assert answer.startswith(b"HTTP/1.1 202 ")
@@ -273,17 +273,17 @@ def signed(world: World, body: str) -> Mapping[str, str]:
     return dict(headers)
 
 
-def test_strangers_who_pretend_to_sign_keep_nobody_out_who_does(world: World, gatehouse: Gatehouse) -> None:
-    gatehouse.gateway._submission.room._most = 256 * 1024
+def test_strangers_who_pretend_to_sign_keep_nobody_out_who_does(world: World, running_gateway: RunningGateway) -> None:
+    running_gateway.gateway._submission.room._most = 256 * 1024
     headers = [("Authorization", "TSA nobody:AAAA"), ("Content-Length", "60001")]
     head = spell("POST", "/telesign/v1/verify/sms", headers)
     form = urlencode({"phone_number": NUMBER[1:], "x": 20_000 * "y"})
     raw = spell("POST", "/telesign/v1/verify/sms", list(signed(world, form).items()), form.encode())
 
-    with pouring(gatehouse, head, bytes(60_000), callers=12) as lines:
-        with socket.create_connection(("127.0.0.1", gatehouse.port), 20) as line:
+    with pouring(running_gateway, head, bytes(60_000), callers=12) as lines:
+        with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
             line.sendall(raw[:-9])
-            gatehouse.ask("GET", "/nowhere")
+            running_gateway.ask("GET", "/nowhere")
             line.sendall(raw[-9:])
             answer = line.recv(4096)
         denied = lines[0].recv(4096)
@@ -292,16 +292,18 @@ def test_strangers_who_pretend_to_sign_keep_nobody_out_who_does(world: World, ga
     assert denied.startswith((b"HTTP/1.1 500 ", b"HTTP/1.1 503 "))
 
 
-def test_strangers_at_one_carriers_address_keep_neither_it_nor_another_out(world: World, gatehouse: Gatehouse) -> None:
+def test_strangers_at_one_carriers_address_keep_neither_it_nor_another_out(
+    world: World, running_gateway: RunningGateway
+) -> None:
     guard(world)
-    gatehouse.gateway._receipt_endpoint._room._most = MIB
+    running_gateway.gateway._receipt_endpoint._room._most = MIB
     head = b"POST /receipts/open HTTP/1.1\r\nHost: a\r\nContent-Length: 500001\r\n\r\n"
     receipts = json.dumps([{"id": f"c-{place}", "status": "delivered"} for place in range(100)])
 
-    with pouring(gatehouse, head, bytes(500_000), callers=6):
-        known = gatehouse.ask("POST", "/receipts/guarded", receipts, {"Authorization": "Bearer sesame"})
-        other = gatehouse.ask("POST", "/receipts/open", receipts)
-        api = gatehouse.ask("POST", "/robase/v1/sms", SMS, robase(world))
+    with pouring(running_gateway, head, bytes(500_000), callers=6):
+        known = running_gateway.ask("POST", "/receipts/guarded", receipts, {"Authorization": "Bearer sesame"})
+        other = running_gateway.ask("POST", "/receipts/open", receipts)
+        api = running_gateway.ask("POST", "/robase/v1/sms", SMS, robase(world))
 
     assert (known.status, other.status, api.status) == (200, 200, 202)
 
@@ -367,12 +369,12 @@ def test_of_one_address_only_so_many_are_held_back_at_a_time() -> None:
 
 
 def test_failures_are_told_once_a_minute_and_address_without_the_key(
-    gatehouse: Gatehouse, caplog: pytest.LogCaptureFixture
+    running_gateway: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     for token in (32 * "a", 32 * "b", 32 * "c"):
         headers = {"Authorization": f"Bearer rb_live_{token}"}
-        assert gatehouse.ask("POST", "/robase/v1/sms", SMS, headers).status == 401
+        assert running_gateway.ask("POST", "/robase/v1/sms", SMS, headers).status == 401
 
     lines = [record.getMessage() for record in caplog.records if record.name == unauthenticated.__name__]
     assert lines == ["robase: calls from 127.0.0.1 do not show a good key"]
@@ -410,7 +412,7 @@ def test_an_address_stands_for_who_may_have_it_to_himself(one: str, other: str, 
 
 
 def test_a_good_key_from_an_address_of_many_failures_is_answered(
-    world: World, gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+    world: World, running_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unauthenticated, "LONGEST", 600.0)
     monkeypatch.setattr(unauthenticated, "FREE", 0)
@@ -418,8 +420,8 @@ def test_a_good_key_from_an_address_of_many_failures_is_answered(
 
     with ExitStack() as lines:
         for _ in range(5):
-            line = lines.enter_context(socket.create_connection(("127.0.0.1", gatehouse.port), 20))
+            line = lines.enter_context(socket.create_connection(("127.0.0.1", running_gateway.port), 20))
             line.sendall(b"GET /robase/v1/sms HTTP/1.1\r\nHost: a\r\n\r\n")
-        answers = [gatehouse.ask("POST", "/robase/v1/sms", SMS, headers).status for _ in range(3)]
+        answers = [running_gateway.ask("POST", "/robase/v1/sms", SMS, headers).status for _ in range(3)]
 
     assert answers == 3 * [202]

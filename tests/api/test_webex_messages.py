@@ -14,7 +14,7 @@ from pipeline.stages.admin.carriers import set_carrier_state
 from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.api import templates
 from schema.vocabulary import CarrierState, SenderState, Syntax
-from tests.api.conftest import Answer, Gatehouse
+from tests.api.conftest import Answer, RunningGateway
 from tests.dialects.vendors import Vendor
 from tests.world import World
 
@@ -28,17 +28,17 @@ BAD = {"to": "+4477416325434477416325434", "status": "error", "code": 1002,
 
 
 @pytest.fixture
-def token(gatehouse: Gatehouse) -> str:
+def token(running_gateway: RunningGateway) -> str:
     """A key that may call as often as it likes."""
-    return str(gatehouse.key(Vendor.WEBEX, settings={"rate": 1000})["access_token"])
+    return str(running_gateway.key(Vendor.WEBEX, settings={"rate": 1000})["access_token"])
 
 
 @pytest.fixture
-def ask(gatehouse: Gatehouse, token: str) -> Ask:
+def ask(running_gateway: RunningGateway, token: str) -> Ask:
     """Call an operation with the key, unless another is given."""
 
     def call(method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answer:
-        return gatehouse.ask(method, f"/webex{path}", body, {"X-AUTH-KEY": key or token} | headers)
+        return running_gateway.ask(method, f"/webex{path}", body, {"X-AUTH-KEY": key or token} | headers)
 
     return call
 
@@ -251,8 +251,8 @@ def test_nothing_is_ever_taken_for_a_repetition(world: World, send: Send) -> Non
     assert world.rows("SELECT count(*) FROM messages") == [3]
 
 
-def test_a_key_of_tests_costs_nothing(world: World, gatehouse: Gatehouse, ask: Ask) -> None:
-    trial = gatehouse.key(Vendor.WEBEX, test=True)["access_token"]
+def test_a_key_of_tests_costs_nothing(world: World, running_gateway: RunningGateway, ask: Ask) -> None:
+    trial = running_gateway.key(Vendor.WEBEX, test=True)["access_token"]
     before = world.balance()
 
     assert len(ask("POST", "/v1/sms", PLAIN, trial).json["messages"]) == 1
@@ -316,16 +316,16 @@ def test_a_dry_run_tells_what_nobody_would_pay_for(world: World, send: Send) -> 
 # Who may, and what is no call at all --------------------------------------------------------------------------
 
 
-def test_without_a_good_key_nobody_is_let_in(world: World, gatehouse: Gatehouse) -> None:
+def test_without_a_good_key_nobody_is_let_in(world: World, running_gateway: RunningGateway) -> None:
     for headers in ({}, {"X-AUTH-KEY": "aky_" + "x" * 27}, {"X-AUTH-KEY": "aky_\xe9"}, {"Authorization": "Bearer x"}):
-        answer = gatehouse.ask("POST", "/webex/v1/sms", PLAIN, headers)
+        answer = running_gateway.ask("POST", "/webex/v1/sms", PLAIN, headers)
         assert (answer.status, answer.json["errors"]) == (401, [{"message": "Unauthorized"}])
         assert len(answer.json["trace_id"]) == 16
     assert bodies(world) == []
 
 
-def test_the_eleventh_call_in_a_second_waits(gatehouse: Gatehouse, ask: Ask) -> None:
-    key = gatehouse.key(Vendor.WEBEX, settings={"rate": 0.1, "burst": 10})["access_token"]
+def test_the_eleventh_call_in_a_second_waits(running_gateway: RunningGateway, ask: Ask) -> None:
+    key = running_gateway.key(Vendor.WEBEX, settings={"rate": 0.1, "burst": 10})["access_token"]
 
     answers = [ask("GET", "/identity/v1/account", key=key) for _ in range(11)]
 
@@ -334,8 +334,8 @@ def test_the_eleventh_call_in_a_second_waits(gatehouse: Gatehouse, ask: Ask) -> 
     assert int(answers[-1].headers["retry-after"]) >= 1
 
 
-def test_a_key_does_what_its_scopes_say(gatehouse: Gatehouse, ask: Ask) -> None:
-    key = gatehouse.key(Vendor.WEBEX, scopes=["sending"])["access_token"]
+def test_a_key_does_what_its_scopes_say(running_gateway: RunningGateway, ask: Ask) -> None:
+    key = running_gateway.key(Vendor.WEBEX, scopes=["sending"])["access_token"]
 
     assert ask("POST", "/v1/sms/test", PLAIN, key).status == 200
     assert ask("GET", "/assets/v1/senders", key=key).status == 403

@@ -10,7 +10,7 @@ from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from schema.vocabulary import SenderState
-from tests.api.conftest import Gatehouse
+from tests.api.conftest import RunningGateway
 from tests.api.test_webex_messages import PLAIN, Ask, Send, ask, send, soon, token
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
@@ -44,7 +44,9 @@ def test_what_waits_is_taken_back_once(world: World, ask: Ask, send: Send, path:
     assert world.balance() == 1_000_000
 
 
-def test_what_went_or_is_anothers_is_not_taken_back(world: World, gatehouse: Gatehouse, ask: Ask, send: Send) -> None:
+def test_what_went_or_is_anothers_is_not_taken_back(
+    world: World, running_gateway: RunningGateway, ask: Ask, send: Send
+) -> None:
     create_account(world.rt, "other", "GBP")
     scripted_vendor = key_of(world, "other")
     sent, waiting = send()["request_id"], send(send_at=soon(hours=1))["request_id"]

@@ -13,8 +13,8 @@ Behaviour = Callable[[socket.socket], None]
 @contextmanager
 def listening(behaviour: Behaviour) -> Iterator[str]:
     """Serve each connection in its own thread; yield the URL."""
-    door = socket.create_server(("127.0.0.1", 0), backlog=128)
-    door.settimeout(0.05)
+    server = socket.create_server(("127.0.0.1", 0), backlog=128)
+    server.settimeout(0.05)
     guests: list[socket.socket] = []
     threads: list[Thread] = []
     closed = False
@@ -26,7 +26,7 @@ def listening(behaviour: Behaviour) -> Iterator[str]:
     def welcome() -> None:
         while not closed:
             with suppress(TimeoutError):
-                guest, _ = door.accept()
+                guest, _ = server.accept()
                 guest.settimeout(10)
                 guests.append(guest)
                 threads.append(Thread(target=host, args=(guest,)))
@@ -35,11 +35,11 @@ def listening(behaviour: Behaviour) -> Iterator[str]:
     welcoming = Thread(target=welcome)
     welcoming.start()
     try:
-        yield f"http://127.0.0.1:{door.getsockname()[1]}"
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
     finally:
         closed = True
         welcoming.join()
-        door.close()
+        server.close()
         for guest in guests:
             with suppress(OSError):
                 guest.shutdown(socket.SHUT_RDWR)

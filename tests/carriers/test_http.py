@@ -275,12 +275,12 @@ def test_a_carrier_that_we_put_away_ourselves_is_not_blamed(alone: Networked) ->
 
 
 def test_a_carrier_that_takes_no_more_connections_is_sent_everything_over_those_it_took(alone: Networked) -> None:
-    door = socket.create_server(("127.0.0.1", 0))
+    server = socket.create_server(("127.0.0.1", 0))
     guests: list[socket.socket] = []
 
     def welcome_three() -> None:
-        with door:
-            guests.extend(door.accept()[0] for _ in range(3))
+        with server:
+            guests.extend(server.accept()[0] for _ in range(3))
 
     def serve(guest: socket.socket) -> None:
         with guest:
@@ -288,7 +288,7 @@ def test_a_carrier_that_takes_no_more_connections_is_sent_everything_over_those_
 
     welcoming = Thread(target=welcome_three)
     welcoming.start()
-    carrier = alone.at(f"http://127.0.0.1:{door.getsockname()[1]}")
+    carrier = alone.at(f"http://127.0.0.1:{server.getsockname()[1]}")
     sending = Thread(target=carrier.send, args=([parcel() for _ in range(3)],))
     sending.start()
     welcoming.join()
@@ -313,14 +313,14 @@ def test_a_name_that_leads_nowhere_was_given_nothing(alone: Networked) -> None:
 
 
 def test_a_host_that_does_not_answer_was_given_nothing(alone: Networked) -> None:
-    with socket.socket() as door, ExitStack() as queue:
-        door.bind(("127.0.0.1", 0))
-        door.listen(0)
+    with socket.socket() as server, ExitStack() as queue:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
         for _ in range(4):
             waiting = queue.enter_context(socket.socket())
             waiting.setblocking(False)
-            waiting.connect_ex(door.getsockname())
-        carrier = alone.at(f"http://127.0.0.1:{door.getsockname()[1]}", connect_timeout=0.2)
+            waiting.connect_ex(server.getsockname())
+        carrier = alone.at(f"http://127.0.0.1:{server.getsockname()[1]}", connect_timeout=0.2)
         began = time.monotonic()
         attempts = carrier.send([parcel() for _ in range(1000)])
 

@@ -25,7 +25,7 @@ from pipeline.stages.admin.audit import audit
 from schema.order import Order
 from tests.broker import redis_channel
 from tests.carriers.simulator import read_log
-from tests.forked_processes import Hatched, forked, procfile, started
+from tests.forked_processes import ForkedProcess, forked, procfile, started
 from tests.world import World
 from workers.lab.embedded import development
 from workers.producer import producer, submit
@@ -86,7 +86,7 @@ class Installation:
     world: World
     #: added to the environment of all processes
     environment: dict[str, str] = field(default_factory=dict)
-    processes: dict[str, "subprocess.Popen[bytes] | Hatched"] = field(default_factory=dict)
+    processes: dict[str, "subprocess.Popen[bytes] | ForkedProcess"] = field(default_factory=dict)
     #: process → its Procfile line
     lines: dict[str, str] = field(default_factory=dict)
     #: processes that are started as in production instead of forked, which takes two seconds longer

@@ -82,7 +82,7 @@ def test_nothing_set_is_nothing_kept() -> None:
     assert [fit(dialect, {}) for dialect in Vendor] == [{}] * 4
 
 
-def test_the_settings_of_telesigns_keys_are_those_its_door_reads_and_as_it_reads_them() -> None:
+def test_the_settings_of_telesigns_keys_are_those_its_api_reads_and_as_it_reads_them() -> None:
     own = set(DIALECTS[Vendor.TELESIGN].key_settings) - {"rate", "burst"}
 
     assert own == set(TelesignKeySettings.model_fields)
@@ -95,7 +95,7 @@ def test_the_settings_of_telesigns_keys_are_those_its_door_reads_and_as_it_reads
                     key_settings.read({name: value})
 
 
-def test_the_settings_of_solaris_keys_are_those_its_door_reads() -> None:
+def test_the_settings_of_solaris_keys_are_those_its_api_reads() -> None:
     own = {name: GOOD[name][-1] for name in set(DIALECTS[Vendor.SOLARIS].key_settings) - {"rate", "burst"}}
 
     found = read(key(**fit(Vendor.SOLARIS, own)))

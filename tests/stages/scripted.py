@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pipeline.stages.deliver import deliver
 from pipeline.stages.resend import ResendResult, query_carrier, resend_due
-from pipeline.stages.settle import book
+from pipeline.stages.settle import settle_on_arrival
 from pipeline.stages.sweep import sweep
 from pipeline.store import carriers
 from schema.carriage import Attempt, Parcel, Receipt
@@ -171,7 +171,7 @@ class Stage:
 
     def receive(self, *args: Any, **named: Any) -> int:
         """Apply one receipt; return how many were new."""
-        return book(self.rt, [self.report(*args, **named)])
+        return settle_on_arrival(self.rt, [self.report(*args, **named)])
 
     def tried(self) -> list[tuple[str, str]]:
         """Return all attempts in order."""

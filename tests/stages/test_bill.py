@@ -245,7 +245,7 @@ def test_several_batches_are_priced_by_one_look_up(world: World) -> None:
     assert [statement for statement, _ in run].count(ledger._BALANCES) == 1
 
 
-def test_long_texts_beyond_gsm_are_billed_by_their_doors_count(world: World) -> None:
+def test_long_texts_beyond_gsm_are_billed_as_their_api_counts(world: World) -> None:
     numbers = [f"+23480312345{place:02}" for place in range(3)]
     asked = [
         world.order(number, body="я" * 130, door=door)

@@ -90,7 +90,7 @@ def test_another_order_under_a_used_key_is_told_apart(world: World) -> None:
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_a_producer_s_own_door_tells_of_conflicts_too(world: World) -> None:
+def test_an_order_with_a_producer_s_own_scope_reports_conflicts_too(world: World) -> None:
     world.submit(world.order(idempotency_key="ride-9", door="shop"))
 
     [second] = world.submit(world.order(idempotency_key="ride-9", door="shop", body="Something else"))
@@ -103,7 +103,7 @@ def by_api(world: World, **fields: Any) -> list[Any]:
     return ingest(world.rt, admit(world.rt, [(world.rt.new_ids(), order)], by_api=True))
 
 
-def test_a_door_s_caller_hears_the_first_answer_whatever_he_asks(world: World) -> None:
+def test_a_call_of_an_api_gets_the_first_answer_whatever_it_asks(world: World) -> None:
     [first] = by_api(world, idempotency_key="ride-9", door="robase.send")
 
     [second] = by_api(world, idempotency_key="ride-9", door="robase.send", body="Something else")

@@ -14,7 +14,7 @@ from pipeline.rules.identity import ids
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.receive import keep
 from pipeline.stages.resend import resend_due
-from pipeline.stages.settle import book, settle
+from pipeline.stages.settle import settle, settle_on_arrival
 from pipeline.store import messages
 from schema.carriage import Receipt
 from schema.message import Hint
@@ -58,7 +58,9 @@ def test_one_that_comes_three_times_is_one(stage: Stage, together: bool) -> None
     [message] = stage.send()
     thrice = [stage.report(message, "alpha", key="1") for _ in range(3)]
 
-    kept = [book(stage.rt, thrice)] if together else [book(stage.rt, [each]) for each in thrice]
+    kept = (
+        [settle_on_arrival(stage.rt, thrice)] if together else [settle_on_arrival(stage.rt, [each]) for each in thrice]
+    )
 
     assert sum(kept) == 1
     assert states(stage) == ["applied"]
@@ -96,12 +98,12 @@ def test_one_that_is_brought_again_after_the_answer_has_its_first_looked_at(stag
     [hint] = stage.world.pay(stage.world.submit(stage.world.order()))
     [message] = stage.world.rows("SELECT id FROM messages")
     early = stage.report(message, "alpha", key="1")
-    book(stage.rt, [early])
+    settle_on_arrival(stage.rt, [early])
     settle(stage.rt)  # nothing to be made of it: it waits a second
     stage.carry([hint])
 
     assert settle(stage.rt) == 0
-    assert book(stage.rt, [early]) == 0
+    assert settle_on_arrival(stage.rt, [early]) == 0
     assert stage.stands() == [SENT]
     assert settle(stage.rt) == 1
 
@@ -145,7 +147,7 @@ def test_a_failure_that_meets_its_message_being_sent_once_more_fails_it_only_if_
 def test_one_for_an_unknown_id_waits_and_is_an_orphan_in_the_end(stage: Stage) -> None:
     stage.carrier("alpha")
     [message] = stage.send()
-    book(stage.rt, [stage.report(stage.rt.new_ids(), "alpha")])
+    settle_on_arrival(stage.rt, [stage.report(stage.rt.new_ids(), "alpha")])
     stage.passes(73 * 3600)
 
     settle(stage.rt)
@@ -166,7 +168,7 @@ def test_one_that_comes_days_late_is_applied(stage: Stage, days: float) -> None:
     ):
         stage.world.run(statement, old=old)
 
-    book(stage.rt, [Receipt("alpha", "1", ReceiptVerdict.DELIVERED, "old", None, None, None, "{}")])
+    settle_on_arrival(stage.rt, [Receipt("alpha", "1", ReceiptVerdict.DELIVERED, "old", None, None, None, "{}")])
 
     assert stage.world.status(old) == "delivered"
     assert message != old
@@ -177,7 +179,7 @@ def test_a_reference_that_comes_again_means_the_newest_message(stage: Stage) -> 
     old, new = stage.send()[0], stage.send()[0]
     stage.world.run("UPDATE provider_attempts SET carrier_ref = '7'")
 
-    book(stage.rt, [Receipt("alpha", "1", ReceiptVerdict.DELIVERED, "7", None, None, None, "{}")])
+    settle_on_arrival(stage.rt, [Receipt("alpha", "1", ReceiptVerdict.DELIVERED, "7", None, None, None, "{}")])
 
     assert (stage.world.status(old), stage.world.status(new)) == ("sent", "delivered")
 
@@ -188,7 +190,9 @@ def test_another_carriers_reference_means_nothing(stage: Stage) -> None:
     [message] = stage.send()
     report = stage.report(message, "alpha")
 
-    book(stage.rt, [Receipt("beta", "1", ReceiptVerdict.DELIVERED, report.carrier_ref, message, None, None, "{}")])
+    settle_on_arrival(
+        stage.rt, [Receipt("beta", "1", ReceiptVerdict.DELIVERED, report.carrier_ref, message, None, None, "{}")]
+    )
 
     assert stage.world.status(message) == "sent"
     assert states(stage) == ["waiting"]
@@ -200,7 +204,7 @@ def test_receipts_of_two_carriers_with_equal_keys_are_taken_together(stage: Stag
     [message] = stage.send()
     unknown = stage.rt.new_ids()
 
-    new = book(stage.rt, [stage.report(unknown, "beta", key="1"), stage.report(message, "alpha", key="1")])
+    new = settle_on_arrival(stage.rt, [stage.report(unknown, "beta", key="1"), stage.report(message, "alpha", key="1")])
 
     assert new == 2
     assert stage.stands() == [DELIVERED]
@@ -271,9 +275,9 @@ def test_however_they_come_each_message_stands_as_the_weightiest_of_its_receipts
     keys = {report.key for report in reports}
     rest = list(reports)
     for size in cuts:
-        book(crowd.rt, rest[:size])
+        settle_on_arrival(crowd.rt, rest[:size])
         rest = rest[size:]
-    book(crowd.rt, rest)
+    settle_on_arrival(crowd.rt, rest)
 
     assert {id_: crowd.status(id_) for id_ in sent} == expected
     moved = {id_ for id_, status in expected.items() if status != "sent"}

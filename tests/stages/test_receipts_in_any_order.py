@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipeline.stages.receive import keep
-from pipeline.stages.settle import book, settle
+from pipeline.stages.settle import settle, settle_on_arrival
 from schema.carriage import Receipt
 from schema.vocabulary import Outcome, ReceiptVerdict
 from tests.stages.scripted import Stage
@@ -25,7 +25,7 @@ def tell(stage: Stage, reports: Sequence[Receipt], cuts: Sequence[int], *, at_on
     rest = list(reports)
     for size in [*cuts, len(rest)]:
         if at_once:
-            book(stage.rt, rest[:size])
+            settle_on_arrival(stage.rt, rest[:size])
         else:
             keep(stage.rt, rest[:size])
             settle(stage.rt)

@@ -15,7 +15,7 @@ from pipeline.stages.admin.audit import audit
 from pipeline.stages.deliver import deliver, recover
 from pipeline.stages.promote import promote
 from pipeline.stages.resend import resend_due
-from pipeline.stages.settle import book
+from pipeline.stages.settle import settle_on_arrival
 from pipeline.stages.sweep import sweep
 from pipeline.store import attempts as store_attempts
 from schema.carriage import Attempt, Parcel, Receipt
@@ -447,7 +447,7 @@ def test_messages_that_are_sent_once_more_are_settled_like_others(world: World, 
         )
         for ref in messages
     ]
-    book(world.rt, failed)
+    settle_on_arrival(world.rt, failed)
     deeds.append(kill(taken=5, answered=2))
     die(world, [hint.batch for hint in resend_due(world.rt).hints])
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline.stages.cancel import cancel
 from pipeline.stages.deliver import deliver
 from pipeline.stages.resend import resend_due
-from pipeline.stages.settle import book
+from pipeline.stages.settle import settle_on_arrival
 from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims
 from schema.carriage import Receipt
@@ -66,7 +66,7 @@ def in_doubt(world: World, kind: str) -> str:
 
 def report(world: World, verdict: ReceiptVerdict) -> None:
     [(ref, carrier_ref)] = world.rows("SELECT message_id, carrier_ref FROM provider_attempts")
-    book(world.rt, [Receipt("alpha", "1", verdict, carrier_ref, ref, None, None, "")])
+    settle_on_arrival(world.rt, [Receipt("alpha", "1", verdict, carrier_ref, ref, None, None, "")])
 
 
 def let_time_pass(world: World) -> None:
@@ -160,5 +160,5 @@ def test_a_code_that_still_waits_for_a_carrier_is_kept(world: World) -> None:
     world.deliver_all(next_carrier)
     assert bodies(world) == [TEXT]  # its carrier may yet lose it
     [taken] = world.rows("SELECT carrier_ref FROM provider_attempts WHERE carrier = 'beta'")
-    book(world.rt, [Receipt("beta", "1", ReceiptVerdict.DELIVERED, taken, None, None, None, "")])
+    settle_on_arrival(world.rt, [Receipt("beta", "1", ReceiptVerdict.DELIVERED, taken, None, None, None, "")])
     assert bodies(world) == [BLOTTED]

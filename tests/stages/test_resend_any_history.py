@@ -28,7 +28,7 @@ from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from pipeline.stages.receive import keep
 from pipeline.stages.resend import query_carrier, resend_due, store_answers
-from pipeline.stages.settle import book, settle
+from pipeline.stages.settle import settle, settle_on_arrival
 from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims
 from schema.carriage import Attempt, Receipt
@@ -92,7 +92,7 @@ class _History(RuleBasedStateMachine):
             min_size=1,
             max_size=6,
         ),
-        way=st.sampled_from([book, keep]),
+        way=st.sampled_from([settle_on_arrival, keep]),
     )
     def report(self, reported: list[Any], way: Callable[[Runtime, list[Receipt]], int]) -> None:
         reports = []

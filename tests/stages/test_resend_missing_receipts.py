@@ -6,7 +6,7 @@ from pipeline.stages import dead_letters
 from pipeline.stages.admin.carriers import set_carrier_state
 from pipeline.stages.receipt_latency import measure_receipt_latency
 from pipeline.stages.resend import resend_due
-from pipeline.stages.settle import book
+from pipeline.stages.settle import settle_on_arrival
 from schema.carriage import Receipt
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import CarrierState, DeadLetterSource, Outcome, ReceiptVerdict
@@ -284,7 +284,7 @@ def test_a_carrier_whose_receipts_name_messages_that_nobody_knows_is_not_silent(
         Receipt("alpha", f"{n}/x", ReceiptVerdict.DELIVERED, f"other-{n}", None, None, None, "id:x")
         for n in range(strange)
     ]
-    book(stage.rt, reported)
+    settle_on_arrival(stage.rt, reported)
     stage.world.run("UPDATE receipts SET received_at = received_at - interval '11 seconds' WHERE state = 'waiting'")
 
     measure_receipt_latency(stage.rt)

@@ -14,7 +14,7 @@ from pipeline.stages.admin.carriers import set_carrier_state
 from pipeline.stages.promote import promote
 from pipeline.stages.receive import keep
 from pipeline.stages.resend import resend_due, store_answers
-from pipeline.stages.settle import book, settle
+from pipeline.stages.settle import settle, settle_on_arrival
 from pipeline.stages.sweep import sweep
 from pipeline.store import batch_claims, message_moves, messages
 from schema.carriage import Attempt
@@ -266,7 +266,7 @@ def test_it_is_the_same_whichever_way_receipts_come(stage: Stage, way: str) -> N
     ]
 
     if way == "booked at once":
-        book(stage.rt, reported)
+        settle_on_arrival(stage.rt, reported)
     else:
         keep(stage.rt, reported)
         settle(stage.rt)

@@ -7,7 +7,7 @@ import pytest
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
-from pipeline.stages.settle import book
+from pipeline.stages.settle import settle_on_arrival
 from pipeline.store import ledger
 from schema.carriage import Receipt
 from schema.message import Hint
@@ -42,7 +42,7 @@ class Month:
         """Report all sent messages as delivered, a minute later."""
         self.now += timedelta(minutes=1)
         sent = self.world.rows("SELECT id FROM messages WHERE status = 'sent'")
-        book(
+        settle_on_arrival(
             self.world.rt,
             [
                 Receipt("alpha", str(id_), ReceiptVerdict.DELIVERED, None, id_, code=None, at=None, raw="")

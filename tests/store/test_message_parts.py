@@ -20,7 +20,7 @@ from pipeline.stages.admin.audit import audit
 from pipeline.stages.hourly_maintenance import PART_DAYS, maintain
 from pipeline.stages.receive import keep
 from pipeline.stages.resend import store_answers
-from pipeline.stages.settle import book, settle
+from pipeline.stages.settle import settle, settle_on_arrival
 from pipeline.stages.sweep import sweep
 from pipeline.store import message_parts
 from pipeline.store.message_parts import MultipartAttempt
@@ -72,7 +72,7 @@ def test_a_message_is_delivered_with_its_last_part_and_fails_with_its_first(
 
     for some in [reports] if "together" in way else [[each] for each in reports]:
         if "booked" in way:
-            book(stage.rt, some)
+            settle_on_arrival(stage.rt, some)
         else:
             keep(stage.rt, some)
             settle(stage.rt)
@@ -101,7 +101,7 @@ def test_two_who_hear_of_the_last_two_parts_at_once_both_see_the_whole(stage: St
             def receive(rt: Runtime, part: int, message: UUID = message, gate: threading.Barrier = together) -> None:
                 report = stage.report(message, "alpha", part=part)
                 gate.wait()
-                book(rt, [report])
+                settle_on_arrival(rt, [report])
 
             list(pool.map(receive, (one, other), (1, 3)))
 
@@ -122,7 +122,7 @@ def test_two_who_hear_of_many_messages_in_different_orders_do_not_wait_in_a_circ
 
     def receive(rt: Runtime, part: int) -> None:
         together.wait()
-        book(rt, reported[part])
+        settle_on_arrival(rt, reported[part])
 
     with closing(Runtime(settings)) as one, closing(Runtime(settings)) as other, ThreadPoolExecutor(2) as pool:
         list(pool.map(receive, (one, other), (1, 3)))
@@ -136,7 +136,7 @@ def test_parts_that_are_reported_before_the_submit_is_answered_wait_for_it(stage
     stage.world.run("UPDATE provider_attempts SET carrier_ref = NULL, outcome = 'unknown'")
     stage.world.run("UPDATE messages SET money = 'held'")
     early = [stage.report(message, "alpha", part=part) for part in (3, 1, 2)]
-    book(stage.rt, early)
+    settle_on_arrival(stage.rt, early)
     stage.world.run("UPDATE messages SET money = 'captured'")
     stage.world.run(
         "UPDATE provider_attempts SET outcome = 'accepted', carrier_ref = %(ref)s", ref=f"alpha-{message}-1"
@@ -170,7 +170,7 @@ def test_each_attempt_is_judged_by_its_own_parts(stage: Stage, retryable: bool, 
     ]
 
     for some in [reports] if together else [[each] for each in reports]:
-        book(stage.rt, some)
+        settle_on_arrival(stage.rt, some)
 
     assert stage.stands() == [("delivered", "captured", None)]
     assert len(stage.tried()) == 2
@@ -233,7 +233,7 @@ def test_a_reference_that_is_given_out_anew_means_the_newest_message(stage: Stag
     reports = [stage.report(new, "alpha") for _ in range(3)]
 
     for ref, report in zip(("7", "8", "9"), reports, strict=True):
-        book(stage.rt, [replace(report, carrier_ref=ref)])
+        settle_on_arrival(stage.rt, [replace(report, carrier_ref=ref)])
 
     found = dict(stage.world.rows("SELECT id, status FROM messages"))
     assert (found[old], found[new], found[whole]) == ("sent", "delivered", "delivered")

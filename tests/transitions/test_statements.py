@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.stages.deliver import deliver
-from pipeline.stages.settle import book
+from pipeline.stages.settle import settle_on_arrival
 from pipeline.store import message_moves
 from pipeline.store.events import _RECORD
 from schema.carriage import Receipt
@@ -39,7 +39,7 @@ def booking(world: World, count: int) -> list[str]:
         Receipt("alpha", ref, ReceiptVerdict.DELIVERED, ref, None, code=None, at=None, raw="{}") for ref in refs
     ]
     with statements(world.rt.engine) as run:
-        assert book(world.rt, receipts) == count
+        assert settle_on_arrival(world.rt, receipts) == count
     return [statement for statement, _ in run]
 
 

@@ -22,7 +22,7 @@ from pipeline.settings import Settings
 from pipeline.stages.admin import operator_reports
 from tests.broker import redis_channel
 from tests.databases import NewDatabase
-from tests.forked_processes import ROOT, Hatched, forked, procfile
+from tests.forked_processes import ROOT, ForkedProcess, forked, procfile
 from tests.world import World
 from workers.lab.embedded import development
 from workers.producer import producer, submit
@@ -44,9 +44,9 @@ class Site:
         self.rt, self.broker_url, self.folder = rt, broker_url, folder
         self.world = World(rt)
         self.producer = producer(broker_url)
-        self._processes: list[Hatched] = []
+        self._processes: list[ForkedProcess] = []
         #: processes that were sent SIGTERM: a second one makes a worker drop its tasks
-        self._reported: list[Hatched] = []
+        self._reported: list[ForkedProcess] = []
 
     @property
     def environment(self) -> dict[str, str]:

@@ -59,7 +59,7 @@ class _Call:
     #: why connections could not be made
     closed: list[HttpFault] = field(default_factory=list)
 
-    def book(self, place: int, result: HttpResponse | HttpFault) -> None:
+    def record(self, place: int, result: HttpResponse | HttpFault) -> None:
         """Record the result of a request."""
         self.results[place] = result
         self.ends(place, result)
@@ -145,7 +145,7 @@ class ConnectionPool:
             else:
                 place = call.waiting.popleft()
                 call.begins(place)
-                call.book(place, await connection.post(call.requests[place], self._deadline))
+                call.record(place, await connection.post(call.requests[place], self._deadline))
         if connection is not None and connection.usable:
             self._idle.append(connection)
 

@@ -73,8 +73,8 @@ def node_smpp() -> Iterator[ScriptedVendor]:
 def smpp34() -> Iterator[ScriptedVendor]:
     """Run the server of the package smpp34, which accepts any password."""
     module = pytest.importorskip("smpp34")
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        scripted_vendor = ScriptedVendor(door.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        scripted_vendor = ScriptedVendor(server.getsockname()[1])
     loop = asyncio.new_event_loop()
     running = Thread(target=loop.run_forever)
     running.start()
@@ -153,8 +153,8 @@ def drive_smpp(messages: int) -> Iterator[int]:
         gateway = socket.create_server(("127.0.0.1", 13001))
     except OSError:
         pytest.skip("port 13001 is taken")
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        port = door.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
     command = [str(DRIVE_SMPP), "-v", "4", "-p", str(port), "-m", str(messages)]
     with gateway, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.carrier_placement import keep_connected
-from pipeline.stages.settle import book, settle
+from pipeline.stages.settle import settle, settle_on_arrival
 from schema.carriage import CarrierEvents
 from tests.carriers.smpp.foreign_smscs import ScriptedVendor, node_smpp, smpp34
 from tests.world import World
@@ -38,7 +38,7 @@ def test_messages_short_and_long_are_delivered(world: World, scripted_vendor: Sc
     )
 
     def handle(events: CarrierEvents) -> None:
-        book(world.rt, events.receipts)
+        settle_on_arrival(world.rt, events.receipts)
 
     keep_connected(world.rt, "alpha", handle)
     world.send("+2348012345678", "+2348012345679")

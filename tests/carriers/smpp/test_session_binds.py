@@ -391,8 +391,8 @@ def test_a_bind_that_is_refused_oddly_is_refused(client: Clients, command: Comma
 
 
 def test_an_smsc_that_is_not_there_was_given_nothing(client: Clients) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        port = door.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
     carrier = client(port, reconnect_pause=20)
 
     attempts = carrier.send([parcel()])
@@ -403,15 +403,15 @@ def test_an_smsc_that_is_not_there_was_given_nothing(client: Clients) -> None:
     assert set(words(attempts)) == {(NOT_WRITTEN, "refused")}
 
 
-def test_an_smsc_that_does_not_answer_the_door_was_given_nothing(client: Clients) -> None:
-    with socket.socket() as door, ExitStack() as queue:
-        door.bind(("127.0.0.1", 0))
-        door.listen(0)
+def test_an_smsc_that_does_not_accept_the_connection_was_given_nothing(client: Clients) -> None:
+    with socket.socket() as server, ExitStack() as queue:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
         for _ in range(4):
             waiting = queue.enter_context(socket.socket())
             waiting.setblocking(False)
-            waiting.connect_ex(door.getsockname())
-        attempts = client(door.getsockname()[1], connect_timeout=0.2).send([parcel()])
+            waiting.connect_ex(server.getsockname())
+        attempts = client(server.getsockname()[1], connect_timeout=0.2).send([parcel()])
         client.close()
 
     assert words(attempts) == [(NOT_WRITTEN, "connect_timeout")]

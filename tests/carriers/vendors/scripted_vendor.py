@@ -225,8 +225,8 @@ def playing(tongue: Tongue, path: Path) -> Iterator[tuple[str, ScriptedVendor]]:
         reported.put((loop, stop, server.sockets[0].getsockname()[1]))
         await stop.wait()
         server.close()
-        for door in list(apis):
-            door.transport.abort()
+        for connection in list(apis):
+            connection.transport.abort()
         await asyncio.sleep(0.01)
 
     def thread() -> None:

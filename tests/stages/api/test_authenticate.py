@@ -38,7 +38,7 @@ def _forgotten(settings: Settings) -> None:
 
 @pytest.fixture
 def credentials(rt: Runtime) -> MakeCredentials:
-    """Makes a knock with a Robase key of the account."""
+    """Makes the credentials of a call with a Robase key of the account."""
 
     def make(token: str, **fields: Any) -> Credentials:
         return Credentials(
@@ -77,7 +77,7 @@ def test_a_key_is_known_with_all_that_it_may(world: World, credentials: MakeCred
     assert word.startswith("rb_test_")
 
 
-def test_many_knocks_are_answered_in_order(world: World, credentials: MakeCredentials) -> None:
+def test_many_calls_are_answered_in_order(world: World, credentials: MakeCredentials) -> None:
     words = [token(world), "rb_live_of_nobody", token(world)]
 
     found = authenticate(world.rt, [credentials(word) for word in words])

@@ -18,7 +18,7 @@ from pipeline.stages.api.webhook_deliveries import CallOutcome, DeliveryJob
 from pipeline.stages.cancel import cancel
 from pipeline.stages.hourly_maintenance import maintain
 from pipeline.stages.promote import promote
-from pipeline.stages.settle import book, settle
+from pipeline.stages.settle import settle, settle_on_arrival
 from pipeline.store import receipts
 from schema.api import MessageEvent
 from schema.carriage import Receipt
@@ -170,7 +170,7 @@ def test_what_failed_and_was_delivered_after_all_is_told_again_and_in_that_order
     [message] = world.send().messages
     world.run("UPDATE webhook_deliveries SET state = 'delivered', done_at = now()")
     for verdict in (ReceiptVerdict.FAILED, ReceiptVerdict.DELIVERED):
-        book(world.rt, [Receipt("alpha", str(verdict), verdict, None, message, "1", None, "{}")])
+        settle_on_arrival(world.rt, [Receipt("alpha", str(verdict), verdict, None, message, "1", None, "{}")])
 
     [first] = claim(world.rt)
     assert (event_of(first).status, event_of(first).error_code) == (Status.FAILED, Code.UNDELIVERED)
@@ -193,7 +193,7 @@ def test_each_endpoint_hears_with_the_same_events_id(world: World) -> None:
     assert len({event_of(each).delivery for each in jobs}) == 2
 
 
-def test_an_endpoint_hears_of_its_own_door_and_of_orders_that_came_by_none(world: World, endpoint: UUID) -> None:
+def test_an_endpoint_gets_events_of_its_own_api_and_of_orders_of_none(world: World, endpoint: UUID) -> None:
     ours = world.send().messages[0]
     through = world.send(door="robase.batch").messages[0]
     world.send(door="webex")

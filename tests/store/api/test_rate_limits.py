@@ -335,13 +335,13 @@ def test_while_valkey_is_killed_half_is_allowed_and_no_nonce_and_afterwards_all(
     assert name not in caplog.text
 
 
-def _waiting_at(door: socket.socket) -> int:
+def _waiting_at(server: socket.socket) -> int:
     """Return how many have connected."""
-    door.setblocking(False)
+    server.setblocking(False)
     count = 0
     with suppress(BlockingIOError):
         while True:
-            door.accept()[0].close()
+            server.accept()[0].close()
             count += 1
     return count
 

@@ -14,7 +14,7 @@ from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import CommandId, CommandStatus
 from pipeline.runtime import Runtime
 from pipeline.stages.carrier_placement import BindReporter, keep_connected
-from pipeline.stages.settle import book
+from pipeline.stages.settle import settle_on_arrival
 from pipeline.store import carrier_binds, circuit_breakers
 from schema.carriage import BindReport, Receipt
 from schema.vocabulary import ReceiptVerdict
@@ -152,7 +152,7 @@ def test_receipts_of_which_no_message_is_known_are_told(shell: Shell, valkey: re
         for id_ in ("00ab", "00AC")
     ]
     with closing(Runtime(with_local_servers())) as rt:
-        book(rt, reported)
+        settle_on_arrival(rt, reported)
 
     said = shell("carrier", "status", "gamma").out
 
