@@ -188,6 +188,6 @@ class Batch:
     #: routing snapshot that its carrier was chosen by; None: a test
     snapshot: int | None = None
     #: its messages are sent already: why they are sent again
-    again: ResendReason | None = None
+    resend_reason: ResendReason | None = None
     #: why it is held; None: it is not
     held: HoldReason | None = None

@@ -39,8 +39,8 @@ def sweep(rt: Runtime) -> Swept:
 def _release_leases(rt: Runtime, conn: Connection, now: datetime) -> tuple[list[Hint], list[Moved]]:
     """Record the attempts of lost workers as unknown, requeue the rest, park poison batches; return hints and money."""
     lost = batch_claims.lost(conn, PORTION)
-    attempts.write_unknown(conn, [each for each in lost if each.again])
-    doubtful = attempts.write_unknown(conn, [each for each in lost if not each.again])
+    attempts.write_unknown(conn, [each for each in lost if each.resend_reason])
+    doubtful = attempts.write_unknown(conn, [each for each in lost if not each.resend_reason])
     attempt_results.leave_unknown(conn, now, doubtful)
     poison = [each for each in lost if each.in_hand and each.claims >= rt.settings.poison_claims]
     released = poison_batches.park(conn, now, poison)

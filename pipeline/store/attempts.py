@@ -80,12 +80,12 @@ _WRITE_UNKNOWN = """
 INSERT INTO provider_attempts (message_id, n, carrier, batch_id, fence, outcome, code, marked_at)
 SELECT m.id, l.n, l.carrier, l.batch_id, l.fence, 'unknown', 'worker_lost', l.marked_at
 FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(upto)b::uuid[], %(n)b::int2[], %(carriers)b::text[],
-            %(fences)b::int4[], %(marked_at)b::timestamptz[], %(again)b::bool[])
-     AS l (batch_id, after_id, upto_id, n, carrier, fence, marked_at, again)
+            %(fences)b::int4[], %(marked_at)b::timestamptz[], %(resent)b::bool[])
+     AS l (batch_id, after_id, upto_id, n, carrier, fence, marked_at, resent)
 CROSS JOIN LATERAL (
     SELECT id FROM messages
     WHERE id > l.after_id AND id <= l.upto_id AND batch_id = l.batch_id
-      AND (status IS NULL OR l.again AND status = 'sent')
+      AND (status IS NULL OR l.resent AND status = 'sent')
     ORDER BY id
 ) AS m
 RETURNING message_id
@@ -107,7 +107,7 @@ def write_unknown(conn: Connection, lost: Sequence[Lost]) -> list[UUID]:
             "carriers": [each.carrier for each in marked],
             "fences": [each.fence for each in marked],
             "marked_at": [each.marked_at for each in marked],
-            "again": [each.again is not None for each in marked],
+            "resent": [each.resend_reason is not None for each in marked],
         },
     )
     return [id_ for (id_,) in rows]

@@ -45,7 +45,7 @@ class Claim:
     #: whether its account's events are written
     subscribes: bool
     #: for a resend, whose messages are already sent: the reason
-    again: ResendReason | None = None
+    resend_reason: ResendReason | None = None
     #: segments per second that its carrier takes from all our processes together; None: unlimited
     pace: float | None = None
 
@@ -153,7 +153,7 @@ def as_claim(row: Row[Any]) -> Claim:
         kind=row.kind,
         settings=row.settings or {},
         subscribes=row.subscribes,
-        again=row.resend_reason and ResendReason(row.resend_reason),
+        resend_reason=row.resend_reason and ResendReason(row.resend_reason),
         pace=row.segments_per_second,
     )
 
@@ -161,12 +161,12 @@ def as_claim(row: Row[Any]) -> Claim:
 _ENCODINGS = {str(encoding): encoding for encoding in Encoding}
 _PARCELS = """
 SELECT c.place, m.id, m.phone, m.sender, m.body, m.encoding, m.segments, m.country
-FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(last)b::uuid[], %(again)b::bool[])
-     WITH ORDINALITY AS c (batch_id, after_id, last_id, again, place)
+FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(last)b::uuid[], %(resent)b::bool[])
+     WITH ORDINALITY AS c (batch_id, after_id, last_id, resent, place)
 CROSS JOIN LATERAL (
     SELECT id, phone, sender, body, encoding, segments, country FROM messages
     WHERE id > c.after_id AND id <= c.last_id AND batch_id = c.batch_id
-      AND (status IS NULL OR c.again AND status = 'sent')
+      AND (status IS NULL OR c.resent AND status = 'sent')
     ORDER BY id
 ) AS m
 """
@@ -182,7 +182,7 @@ def parcels(conn: Connection, claims: Sequence[Claim]) -> dict[UUID, list[Parcel
             "batches": [claim.span.batch for claim in claims],
             "after": [claim.recorded or UUID(int=max(claim.span.first.int - 1, 0)) for claim in claims],
             "last": [claim.span.last for claim in claims],
-            "again": [claim.again is not None for claim in claims],
+            "resent": [claim.resend_reason is not None for claim in claims],
         },
     ).all()
     for place, id_, phone, sender, body, encoding, segments, country in rows:
@@ -274,7 +274,7 @@ class Lost:
 
     span: Span
     #: for a resend, whose messages are already sent: the reason
-    again: ResendReason | None
+    resend_reason: ResendReason | None
     carrier: str
     attempt: int
     fence: int
@@ -303,7 +303,7 @@ def lost(conn: Connection, limit: int) -> list[Lost]:
     return [
         Lost(
             span=Span(row.id, row.first_id, row.last_id),
-            again=row.resend_reason and ResendReason(row.resend_reason),
+            resend_reason=row.resend_reason and ResendReason(row.resend_reason),
             carrier=row.carrier,
             attempt=row.attempt,
             fence=row.fence,

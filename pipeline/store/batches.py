@@ -65,7 +65,7 @@ def write(conn: Connection, batches: Iterable[Batch], hinted_at: datetime) -> No
                 batch.round,
                 list(batch.tried),
                 batch.snapshot,
-                batch.again and str(batch.again),
+                batch.resend_reason and str(batch.resend_reason),
                 batch.held and str(batch.held),
                 hinted_at,
                 hinted_at if batch.status is BatchStatus.QUEUED else None,

@@ -114,7 +114,7 @@ def _reject(
     sent_before: list[UUID] = []
     for (place, code), ids in refused.items():
         claim = claims[place]
-        ends.append(End(ids, code, claim.again, claim.subscribes, is_rejected=claim.attempt == 1))
-        sent_before += ids if claim.again else []
+        ends.append(End(ids, code, claim.resend_reason, claim.subscribes, is_rejected=claim.attempt == 1))
+        sent_before += ids if claim.resend_reason else []
     unknown_outcomes.give_up(conn, sent_before)
     ledger.release(conn, final_statuses.end(conn, now, ends), now)

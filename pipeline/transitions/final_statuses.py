@@ -26,7 +26,7 @@ class End:
     ids: Sequence[UUID]
     code: Code
     #: the resend reason of their batch; None: it is not a resend
-    again: ResendReason | None
+    resend_reason: ResendReason | None
     #: whether events are written for their account; True if that is not known
     subscribes: bool = True
     #: no carrier was tried: the status is rejected instead of failed
@@ -43,12 +43,12 @@ def end(conn: Connection, now: datetime, ends: Iterable[End]) -> list[Moved]:
     undelivered: list[UUID] = []
     moves: list[tuple[UUID, Status]] = []
     for each in ends:
-        if each.again is None:
+        if each.resend_reason is None:
             move, status = (REJECT, Status.REJECTED) if each.is_rejected else (FAIL, Status.FAILED)
             unsent[move, each.code] += each.ids
             if each.subscribes:
                 moves += [(id_, status) for id_ in each.ids]
-        elif each.again is ResendReason.UNDELIVERED:
+        elif each.resend_reason is ResendReason.UNDELIVERED:
             undelivered += each.ids
     held = messages.lock_sent(conn, sorted(undelivered))
     released: list[Moved] = []

@@ -26,7 +26,7 @@ class Stuck(Protocol):
         """Return the batch id and the range of its messages."""
 
     @property
-    def again(self) -> ResendReason | None:
+    def resend_reason(self) -> ResendReason | None:
         """Return the resend reason; None: it is not a resend."""
 
 
@@ -36,11 +36,13 @@ def park(conn: Connection, now: datetime, poison: Sequence[Stuck]) -> list[Moved
         return []
     _warn([each.span for each in poison])
     left: defaultdict[UUID, list[UUID]] = defaultdict(list)
-    for each in messages.undecided(conn, [stuck.span for stuck in poison if not stuck.again]):
+    for each in messages.undecided(conn, [stuck.span for stuck in poison if not stuck.resend_reason]):
         left[each.batch].append(each.id)
-    for each in messages.untaken(conn, [stuck.span for stuck in poison if stuck.again is ResendReason.UNDELIVERED]):
+    for each in messages.untaken(
+        conn, [stuck.span for stuck in poison if stuck.resend_reason is ResendReason.UNDELIVERED]
+    ):
         left[each.batch].append(each.id)
-    ends = [End(left[stuck.span.batch], Code.POISON, stuck.again) for stuck in poison]
+    ends = [End(left[stuck.span.batch], Code.POISON, stuck.resend_reason) for stuck in poison]
     released = final_statuses.end(conn, now, ends)
     batch_claims.finish(conn, [stuck.span.batch for stuck in poison])
     return released

@@ -35,7 +35,7 @@ class Origin(Protocol):
         """Return when the messages expire."""
 
     @property
-    def again(self) -> ResendReason | None:
+    def resend_reason(self) -> ResendReason | None:
         """Return the resend reason; None: it is not a resend."""
 
 
@@ -74,9 +74,9 @@ def successor(
         attempt=to.attempt,
         round=to.round,
         # a held batch may go to any carrier when it is released, unless it is a resend
-        tried=() if to.held and not origin.again else to.tried,
+        tried=() if to.held and not origin.resend_reason else to.tried,
         snapshot=snapshot,
-        again=origin.again,
+        resend_reason=origin.resend_reason,
         held=to.held,
     )
     return Successor(batch, members)
@@ -91,7 +91,7 @@ def write(conn: Connection, now: datetime, first: UUID, successors: Sequence[Suc
         return []
     made = [replace(each.batch, id=ids.after(first, place)) for place, each in enumerate(successors)]
     moves = sorted(
-        (id_, batch.id, batch.again is not None)
+        (id_, batch.id, batch.resend_reason is not None)
         for batch, each in zip(made, successors, strict=True)
         for id_ in each.members
     )

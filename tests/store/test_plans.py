@@ -190,7 +190,7 @@ def charges(crowd: Crowd) -> dict[str, Any]:
 
 def unknown(crowd: Crowd) -> dict[str, Any]:
     count = len(crowd.batches)
-    columns = {"n": 1, "carriers": "alpha", "fences": 1, "marked_at": datetime.now(UTC), "again": True}
+    columns = {"n": 1, "carriers": "alpha", "fences": 1, "marked_at": datetime.now(UTC), "resent": True}
     return {"batches": crowd.batches, "after": crowd.firsts, "upto": crowd.lasts} | {
         name: [value] * count for name, value in columns.items()
     }
@@ -296,7 +296,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "claim": (batch_claims._CLAIM, claimed),
     "parcels": (
         batch_claims._PARCELS,
-        lambda c: {"batches": c.batches, "after": c.firsts, "last": c.lasts, "again": [True] * len(c.batches)},
+        lambda c: {"batches": c.batches, "after": c.firsts, "last": c.lasts, "resent": [True] * len(c.batches)},
     ),
     "advance": (batch_claims._ADVANCE, steps),
     "finish": (batch_claims._FINISH, lambda crowd: {"ids": crowd.batches}),

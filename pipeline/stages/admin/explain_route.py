@@ -34,7 +34,7 @@ class ExplainedChoice:
     round: int
     tried: list[str]
     #: the reason of the resend; None: it was not a resend
-    again: str | None
+    resend_reason: str | None
     #: the repeated choice; None: no choice was made, or its routing snapshot is not stored
     decision: Decision | None
     snapshot: RoutingSnapshot | None
@@ -110,7 +110,7 @@ def _turn(batch: Row, snapshot: RoutingSnapshot | None, ask: RouteQuery, attempt
         attempt=batch["attempt"],
         round=batch["round"],
         tried=list(batch["tried"]),
-        again=batch["resend_reason"],
+        resend_reason=batch["resend_reason"],
         decision=None if snapshot is None else decide(snapshot, ask, batch["tried"]),
         snapshot=snapshot,
         attempts=attempts,

@@ -68,7 +68,7 @@ def record(rt: Runtime, conn: Connection, entry: PortionResult, state: LeaseStat
             if each.attempt.parts
         ],
     )
-    resent = {claim.span.batch for claim, _ in entry.sent.members if claim.again}
+    resent = {claim.span.batch for claim, _ in entry.sent.members if claim.resend_reason}
     subscribing = {claim.span.batch for claim, _ in entry.sent.members if claim.subscribes}
     released = attempt_results.apply(conn, entry.sent_at, ours, resent, subscribing)
     _play_test_messages(

@@ -59,8 +59,8 @@ def finish(
 
 def _lock_resent(conn: Connection, successors: Sequence[Successor], ends: Sequence[End]) -> None:
     """Lock all resent messages in order of id: a receipt may settle them meanwhile, which locks in the same order."""
-    going_on = (id_ for each in successors if each.batch.again for id_ in each.members)
-    ending = (id_ for each in ends if each.again for id_ in each.ids)
+    going_on = (id_ for each in successors if each.batch.resend_reason for id_ in each.members)
+    ending = (id_ for each in ends if each.resend_reason for id_ in each.ids)
     messages.lock_sent(conn, sorted((*going_on, *ending)))
 
 
@@ -89,7 +89,7 @@ _MAY_BE_HELD = (None, ResendReason.UNDELIVERED)
 
 def _fit(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> set[str] | None:
     """Return the usable carriers if the claims' own is not usable; else None: they are not needed."""
-    those = [claim for claim in claims if not claim.test and claim.again in _MAY_BE_HELD]
+    those = [claim for claim in claims if not claim.test and claim.resend_reason in _MAY_BE_HELD]
     if not those or (all(each.kind is not None for each in those) and _fits(rt, those[0])):
         return None
     rows = [row for row in carriers.all_of(conn) if row.state is CarrierState.ACTIVE]
@@ -166,10 +166,10 @@ def _remainders(
     """Return by batch the messages its carrier did not accept, and the resent ones that it refused permanently."""
     remainders: defaultdict[UUID, list[Remainder]] = defaultdict(list)
     over: defaultdict[UUID, list[UUID]] = defaultdict(list)
-    for each in messages.undecided(conn, [claim.span for claim in claims if not claim.again]):
+    for each in messages.undecided(conn, [claim.span for claim in claims if not claim.resend_reason]):
         edge = reached[each.batch]
         remainders[each.batch].append(Remainder(each.id, _ask(each), edge is not None and each.id <= edge))
-    for each in messages.untaken(conn, [claim.span for claim in claims if claim.again]):
+    for each in messages.untaken(conn, [claim.span for claim in claims if claim.resend_reason]):
         edge = reached[each.batch]
         if each.outcome is Outcome.REFUSED_PERMANENT:
             over[each.batch].append(each.id)
@@ -197,18 +197,20 @@ def _plan(
     """
     state = _state(claim)
     chain: Chain = choice.table.chain if choice else _test_chain
-    if choice and fit is not None and claim.again in _MAY_BE_HELD:
+    if choice and fit is not None and claim.resend_reason in _MAY_BE_HELD:
         # a resend makes no further round: carriers that were tried are excluded for good
         state = replace(state, is_fit=claim.carrier in fit)
-        chain = _chain_of(choice, fit - set(claim.tried) if claim.again else fit)
-    goes_on = [] if claim.again is ResendReason.REPEAT else [each for each in remainders if each.id not in pauses]
+        chain = _chain_of(choice, fit - set(claim.tried) if claim.resend_reason else fit)
+    goes_on = (
+        [] if claim.resend_reason is ResendReason.REPEAT else [each for each in remainders if each.id not in pauses]
+    )
     plan = failover.plan(state, goes_on, chain, now)
     later, expired = failover.wait(state, {each.id: pauses[each.id] for each in remainders if each.id in pauses}, now)
     next_carrier, failed = plan.next_carrier | later, dict(plan.failed)
     if expired:
         failed[Code.EXPIRED] = failed.get(Code.EXPIRED, []) + expired
     plan = FailoverPlan(next_carrier, failed)
-    return _in_one_round(plan, claim.round) if claim.again else plan
+    return _in_one_round(plan, claim.round) if claim.resend_reason else plan
 
 
 def _in_one_round(plan: FailoverPlan, number: int) -> FailoverPlan:
@@ -225,7 +227,7 @@ def _state(claim: Claim) -> failover.BatchProgress:
 
 
 def _end(claim: Claim, those: Sequence[UUID], code: Code) -> End:
-    return End(those, code, claim.again, claim.subscribes)
+    return End(those, code, claim.resend_reason, claim.subscribes)
 
 
 def _chain_of(choice: RouteChoice, fit: Container[str]) -> Chain:

@@ -26,7 +26,7 @@ class _Origin:
     account: int
     message_class: MessageClass
     valid_until: datetime
-    again: ResendReason
+    resend_reason: ResendReason
     #: test messages are never resent
     test: bool = False
 

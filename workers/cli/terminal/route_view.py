@@ -75,7 +75,7 @@ def foreseen(found: ForeseenRoute) -> str:
 
 
 def _turn(number: int, turn: ExplainedChoice) -> str:
-    resent = f", resent ({turn.again})" if turn.again else ""
+    resent = f", resent ({turn.resend_reason})" if turn.resend_reason else ""
     lines = [f"{number}. {moment(turn.at)}: {turn.carrier}, attempt {turn.attempt}, round {turn.round + 1}{resent}"]
     if turn.is_same is False:
         lines.append("repeated now, the choice differs: please report this")
@@ -136,7 +136,7 @@ def data(found: Explained | ForeseenRoute) -> Row:
             "at": turn.at,
             "carrier": turn.carrier,
             "attempt": turn.attempt,
-            "again": turn.again,
+            "again": turn.resend_reason,
             "round": turn.round,
             "tried": turn.tried,
             "is_same": turn.is_same,
