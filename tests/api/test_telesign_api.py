@@ -286,7 +286,7 @@ def test_a_test_key_and_a_live_one_see_and_touch_nothing_of_each_other(
 # Authentication --------------------------------------------------------------------------------------------------
 
 
-def error_of(answer: Any) -> tuple[int, int]:
+def error_of(answer: Answer) -> tuple[int, int]:
     """Return the HTTP status and the error code of an answer."""
     return answer.status, answer.json["errors"][0]["code"]
 

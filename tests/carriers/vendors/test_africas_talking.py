@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.http1 import HttpResponse
 from pipeline.carriers.vendors.africas_talking import ACCEPTED, CODES, FAILURES, STATUSES, WORDS, judge, make, read
 from pipeline.errors import ConfigurationError
 from pipeline.rules.routing.retryable import OUTCOMES, may_another_help
@@ -89,7 +90,7 @@ def test_each_word_without_a_recipient_has_its_outcome(word: str, reason: Refusa
     assert judged(judge, answer(201, nobody(word))) == (OUTCOMES[reason], word, None)
 
 
-ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
+ANSWERS: dict[str, tuple[HttpResponse, tuple[str, str | None, str | None]]] = {
     "taken, with 200": (answer(200, said(101)), ("accepted", None, "ATXid_1")),
     "taken, without an id": (answer(201, said(101, "None")), ("unknown", "unreadable", None)),
     "a code nobody knows": (answer(201, said(777)), ("unknown", "777", None)),
@@ -110,7 +111,7 @@ ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_each_answer_has_its_outcome(given: Any, expected: Any) -> None:
+def test_each_answer_has_its_outcome(given: HttpResponse, expected: tuple[str, str | None, str | None]) -> None:
     assert judged(judge, given) == expected
 
 

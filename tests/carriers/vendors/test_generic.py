@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
-from pipeline.carriers.http1 import Address
+from pipeline.carriers.http1 import Address, HttpResponse
 from pipeline.carriers.setting_reader import SettingReader
 from pipeline.carriers.vendors.generic import make, read
 from pipeline.carriers.vendors.generic.placeholders import Maps
@@ -123,7 +123,7 @@ def answers(given: dict[str, Any] | None = None) -> ResponseRules:
     return ResponseRules(SettingReader("alpha", {}), "answers", ANSWERS if given is None else given)
 
 
-CASES: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
+CASES: dict[str, tuple[HttpResponse, tuple[str, str | None, str | None]]] = {
     "taken": (answer(200, {"status": "ok", "messages": [{"id": "g1"}]}), ("accepted", None, "g1")),
     "taken, a number for a status": (answer(200, {"status": 0, "messages": [{"id": 7}]}), ("accepted", None, "7")),
     "taken, without an id": (answer(200, {"status": "ok"}), ("unknown", "unreadable", None)),
@@ -145,7 +145,7 @@ CASES: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), CASES.values(), ids=CASES.keys())
-def test_each_answer_has_its_outcome(given: Any, expected: Any) -> None:
+def test_each_answer_has_its_outcome(given: HttpResponse, expected: tuple[str, str | None, str | None]) -> None:
     assert judged(answers().judge, given) == expected
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.http1 import HttpResponse
 from pipeline.carriers.vendors.infobip import GROUPS, REJECTIONS, judge, judge_status, make, read
 from pipeline.errors import ConfigurationError
 from pipeline.rules.routing.retryable import OUTCOMES
@@ -87,7 +88,7 @@ def test_each_rejection_has_its_outcome(id_: int, reason: RefusalReason) -> None
 
 INVALID = {"validationErrors": {"messages[0].destinations[0].to": ["invalid number"]}}
 VIOLATED = {"errorCode": "E400", "violations": [{"property": "messages[0].content.text", "violation": "must not be"}]}
-ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
+ANSWERS: dict[str, tuple[HttpResponse, tuple[str, str | None, str | None]]] = {
     "pending": (answer(200, said(1, 26)), ("accepted", None, str(REF))),
     "delivered at once": (answer(200, said(3, 5)), ("accepted", None, str(REF))),
     "taken, without an id": (answer(200, said(1, 26, None)), ("unknown", "unreadable", None)),
@@ -148,7 +149,7 @@ ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_each_answer_has_its_outcome(given: Any, expected: Any) -> None:
+def test_each_answer_has_its_outcome(given: HttpResponse, expected: tuple[str, str | None, str | None]) -> None:
     assert judged(judge, given) == expected
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.http1 import HttpResponse
 from pipeline.carriers.vendors.termii import FAILURES, FIELDS, REFUSALS, STATUSES, WORDS, judge, make, read
 from pipeline.errors import ConfigurationError
 from pipeline.rules.routing.retryable import OUTCOMES, may_another_help
@@ -86,7 +86,7 @@ def test_each_status_has_its_outcome_where_the_words_say_nothing(status: int, re
     assert judged(judge, answer(status, {"message": "Hm"})) == (OUTCOMES[reason], f"http_{status}", None)
 
 
-ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
+ANSWERS: dict[str, tuple[HttpResponse, tuple[str, str | None, str | None]]] = {
     "taken": (answer(200, TAKEN), ("accepted", None, "5964465985113503103")),
     "taken, the id a number": (
         answer(200, {"message_id": 5964465985113503103}),
@@ -104,7 +104,7 @@ ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_each_answer_has_its_outcome(given: Any, expected: Any) -> None:
+def test_each_answer_has_its_outcome(given: HttpResponse, expected: tuple[str, str | None, str | None]) -> None:
     assert judged(judge, given) == expected
 
 

@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.http1 import HttpResponse
 from pipeline.carriers.vendors.twilio import CODES, STATUSES, judge, make, read
 from pipeline.errors import ConfigurationError
 from pipeline.rules.routing.retryable import OUTCOMES
 from schema.carriage import Posted
 from schema.refusals import RefusalReason
-from schema.vocabulary import Outcome, UnknownAbility
+from schema.vocabulary import Outcome, ReceiptVerdict, UnknownAbility
 from tests.carriers.conformance import Conformance, parcel
 from tests.carriers.vendors.exchanges import REF, answer, judged, posted
 from tests.carriers.vendors.scripted_vendor import Call, Reply, Said, VendorRig, rigged
@@ -80,7 +80,7 @@ def test_each_code_means_the_same_in_an_answer_and_in_a_receipt(code: str, reaso
         assert (receipt.code, receipt.retryable) == (code, outcome is Outcome.REFUSED_TRANSIENT)
 
 
-ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
+ANSWERS: dict[str, tuple[HttpResponse, tuple[str, str | None, str | None]]] = {
     "taken": (answer(201, TAKEN), ("accepted", None, "SM5")),
     "taken, without a sid": (answer(201, {}), ("unknown", "unreadable", None)),
     "taken, unreadable": (answer(201, b"<html>"), ("unknown", "unreadable", None)),
@@ -101,7 +101,7 @@ ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_each_answer_has_its_outcome(given: Any, expected: Any) -> None:
+def test_each_answer_has_its_outcome(given: HttpResponse, expected: tuple[str, str | None, str | None]) -> None:
     assert judged(judge, given) == expected
 
 
@@ -242,7 +242,7 @@ def test_the_signature_is_the_one_of_twilio_s_own_documentation() -> None:
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES.items())
-def test_each_status_has_its_verdict(status: str, verdict: Any) -> None:
+def test_each_status_has_its_verdict(status: str, verdict: ReceiptVerdict | None) -> None:
     events = read("alpha", SETTINGS, signed({**REPORT, "MessageStatus": status}))
 
     [receipt] = events.receipts

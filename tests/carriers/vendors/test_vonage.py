@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from pipeline.carriers.contract import ReceiptForged
+from pipeline.carriers.http1 import HttpResponse
 from pipeline.carriers.vendors.vonage import ERR_CODES, ERRORS, METHODS, STATUSES, judge, make, read, signature
 from pipeline.errors import ConfigurationError
 from pipeline.rules.routing.retryable import OUTCOMES, may_another_help
@@ -85,7 +86,7 @@ def test_each_status_has_its_outcome(status: str, reason: RefusalReason) -> None
     assert judged(judge, answer(200, said(status))) == (OUTCOMES[reason], status, None)
 
 
-ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
+ANSWERS: dict[str, tuple[HttpResponse, tuple[str, str | None, str | None]]] = {
     "taken": (answer(200, said("0")), ("accepted", None, "0A0")),
     "taken in parts": (answer(200, said("0", "0", "0")), ("accepted", None, "0A0")),
     "some parts taken": (answer(200, said("0", "1")), ("unknown", "partial", None)),
@@ -104,7 +105,7 @@ ANSWERS: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_each_answer_has_its_outcome(given: Any, expected: Any) -> None:
+def test_each_answer_has_its_outcome(given: HttpResponse, expected: tuple[str, str | None, str | None]) -> None:
     assert judged(judge, given) == expected
 
 

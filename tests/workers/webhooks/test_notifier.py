@@ -24,7 +24,7 @@ from pipeline.dialects.robase import webhooks as robase
 from pipeline.runtime import Runtime
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
 from tests.dialects.vendors import Vendor
-from tests.workers.webhooks.receiver import Accepted, Receiver, flood, hang, status
+from tests.workers.webhooks.receiver import Accepted, Answer, Receiver, flood, hang, status
 from tests.world import World, message_ids
 from workers.processes.parent_death_signal import with_parent_death_signal
 from workers.webhooks.endpoint_window import EndpointWindows
@@ -167,7 +167,7 @@ def run_until(world: World, until: Callable[[], bool]) -> None:
         (flood, "200", "delivered"),
     ],
 )
-def test_only_a_success_is_one(world: World, receiver: Receiver, answer: Any, word: str, state: str) -> None:
+def test_only_a_success_is_one(world: World, receiver: Receiver, answer: Answer, word: str, state: str) -> None:
     make(world, receiver.url())
     receiver.answers["/"] = answer
     world.run("UPDATE wallets SET balance = 0")

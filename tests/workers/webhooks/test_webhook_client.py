@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from pipeline.stages.api.webhook_endpoints import AllowedAddresses
 from schema.api import WebhookPost
-from tests.workers.webhooks.receiver import Receiver, drip, flood, hang, status
+from tests.workers.webhooks.receiver import Answer, Receiver, drip, flood, hang, status
 from workers.webhooks.webhook_client import Lookup, WebhookClient
 
 HERE = AllowedAddresses(networks=(ip_network("127.0.0.1/32"),), ports=frozenset({443}))
@@ -103,7 +103,7 @@ def test_no_proxy_of_the_environment_is_used(receiver: Receiver, proxy: str, mon
 
 
 @pytest.mark.parametrize("answer", [flood, drip])
-def test_a_body_that_does_not_end_is_not_read_to_its_end(receiver: Receiver, answer: Any) -> None:
+def test_a_body_that_does_not_end_is_not_read_to_its_end(receiver: Receiver, answer: Answer) -> None:
     receiver.answers["/"] = answer
     begun = time.monotonic()
 
