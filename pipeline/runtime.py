@@ -161,6 +161,13 @@ class Runtime:
         """Return this host's time, UTC. Leases and promotion use the database's clock instead."""
         return datetime.now(UTC)
 
+    def common_time(self, clock: datetime) -> datetime:
+        """Return the time of decisions that all hosts must make alike, such as which price is in force.
+
+        That is `clock`, the database's time; only a simulation has another one.
+        """
+        return clock
+
     def new_ids(self) -> UUID:
         """Return a new UUIDv7 with room for a contiguous range after it."""
         return ids.new_ids(self.now(), secrets.randbits(ids.ENTROPY_BITS))

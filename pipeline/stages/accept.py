@@ -47,7 +47,7 @@ def accept(
         now, clock = rt.now(), batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]
         loads = list(pack(new, rt.new_ids(), clock, rt.settings.batch_size))
-        pricing, subscribing = _pricing(conn, now, loads)
+        pricing, subscribing = _pricing(conn, rt.common_time(clock), loads)
         charges = charge_all(pricing, loads, capacities)
         priced = list(zip(loads, charges, strict=True))
         hints, holds = new_batches.accept(conn, now, priced, subscribing, clock=clock)
@@ -57,7 +57,7 @@ def accept(
     return AcceptResult(answers, hints)
 
 
-def _pricing(conn: Connection, now: datetime, loads: Sequence[PackedBatch]) -> tuple[Pricing, set[int]]:
+def _pricing(conn: Connection, at: datetime, loads: Sequence[PackedBatch]) -> tuple[Pricing, set[int]]:
     """Return the pricing of the batches, and the accounts that events are written for."""
     if not loads:  # replays only
         return Pricing({}, {}), set()
@@ -65,4 +65,4 @@ def _pricing(conn: Connection, now: datetime, loads: Sequence[PackedBatch]) -> t
     funds = ledger.quotas_left(conn, {payer(load) for load in loads})
     subscribing = {account for (account, _), (_, subscribes) in funds.items() if subscribes}
     quotas = {each: quota for each, (quota, _) in funds.items()}
-    return Pricing(ledger.books(conn, accounts, now), quotas), subscribing
+    return Pricing(ledger.books(conn, accounts, at), quotas), subscribing

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from pipeline.errors import DatabaseFault, InsufficientFunds
@@ -49,7 +48,7 @@ def bill_all(rt: Runtime, together: Iterable[UUID], capacities: Mapping[str, Cap
     wanted = list(dict.fromkeys(together))
     if len(wanted) > 1:
         with suppress(InsufficientFunds, DatabaseFault), rt.begin() as conn:
-            return _bill(conn, rt.now(), dict.fromkeys(wanted), capacities)
+            return _bill(rt, conn, dict.fromkeys(wanted), capacities)
     return [hint for batch in wanted for hint in bill(rt, batch, capacities=capacities)]
 
 
@@ -67,10 +66,10 @@ def _pay(
     """
     try:
         with rt.begin() as conn:
-            return _bill(conn, rt.now(), {batch: measures}, capacities)
+            return _bill(rt, conn, {batch: measures}, capacities)
     except InsufficientFunds:
         with rt.begin() as conn:
-            return _bill(conn, rt.now(), {batch: measures}, capacities, lock=True)
+            return _bill(rt, conn, {batch: measures}, capacities, lock=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +89,19 @@ class _Bill:
 
 
 def _bill(
+    rt: Runtime,
     conn: Connection,
-    now: datetime,
     wanted: Mapping[UUID, Sequence[Measure] | None],
     capacities: Mapping[str, Capacity],
     *,
     lock: bool = False,
 ) -> list[Hint]:
     """Bill batches with these measures (None: measured here); `lock`: with the wallets locked first."""
+    now = rt.now()
     # concurrent transactions lock batches in the same order
     read = (_read(conn, batch, wanted[batch], capacities) for batch in sorted(wanted))
     bills = [each for each in read if each]
-    pricing = _pricing(conn, now, bills, lock=lock)
+    pricing = _pricing(rt, conn, bills, lock=lock)
     hints, holds = [], []
     for each in bills:
         charges = _charges(pricing, each)
@@ -145,12 +145,12 @@ def _parts(
     return parts
 
 
-def _pricing(conn: Connection, now: datetime, bills: Sequence[_Bill], *, lock: bool) -> Pricing:
+def _pricing(rt: Runtime, conn: Connection, bills: Sequence[_Bill], *, lock: bool) -> Pricing:
     """Return the pricing of these batches; with `lock` of one batch at most, whose account's funds are locked."""
     paying = {each.payer for each in bills if not each.unpaid.test}
     if not paying:
         return Pricing({}, {})
-    books = ledger.books(conn, {account for account, _ in paying}, now)
+    books = ledger.books(conn, {account for account, _ in paying}, rt.common_time(bills[0].unpaid.clock))
     if not lock:
         return Pricing(books, {each: quota for each, (quota, _) in ledger.quotas_left(conn, paying).items()})
     [payer] = paying

@@ -39,6 +39,8 @@ class Claim:
     fence: int
     #: outcomes are already written up to here
     recorded: UUID | None
+    #: when it was claimed, by the database's clock
+    clock: datetime
     #: the carrier; kind None: there is none, it is drained, or the account is suspended and the batch expired
     kind: str | None
     settings: Mapping[str, Any]
@@ -104,7 +106,8 @@ WITH lead AS MATERIALIZED (
     RETURNING b.*, a.state AS account_state, a.subscribes
 )
 SELECT mine.id, first_id, last_id, account_id, class AS message_class, carrier, test, valid_until, attempt, round,
-       tried, fence, recorded, kind, settings, subscribes, resend_reason, segments_per_second, held
+       tried, fence, recorded, clock_timestamp() AS clock, kind, settings, subscribes, resend_reason,
+       segments_per_second, held
 FROM mine
 LEFT JOIN carriers ON carriers.name = carrier AND carriers.state = 'active' AND account_state = 'active'
 ORDER BY mine.id
@@ -150,6 +153,7 @@ def as_claim(row: Row[Any]) -> Claim:
         tried=tuple(row.tried),
         fence=row.fence,
         recorded=row.recorded,
+        clock=row.clock,
         kind=row.kind,
         settings=row.settings or {},
         subscribes=row.subscribes,

@@ -108,10 +108,12 @@ class Unpaid:
     was_tried: bool
     #: whether its account's events are written
     subscribes: bool
+    #: the database's time
+    clock: datetime
 
 
 _UNPAID = """
-SELECT b.id, first_id, last_id, account_id, class, test, size, hints > 0 AS was_tried, subscribes
+SELECT b.id, first_id, last_id, account_id, class, test, size, hints > 0 AS was_tried, subscribes, now() AS clock
 FROM batches AS b JOIN accounts AS a ON a.id = account_id
 WHERE b.id = %(batch)s AND status = 'admitted'
 """
@@ -122,8 +124,8 @@ def unpaid(conn: Connection, batch: UUID, *, lock: bool = False) -> Unpaid | Non
     row = conn.exec_driver_sql(_UNPAID + (" FOR UPDATE OF b" if lock else ""), {"batch": batch}).first()
     if row is None:
         return None
-    id_, first, last, account, class_, test, size, was_tried, subscribes = row
-    return Unpaid(Span(id_, first, last), account, MessageClass(class_), test, size, was_tried, subscribes)
+    id_, first, last, account, class_, test, size, was_tried, subscribes, clock = row
+    return Unpaid(Span(id_, first, last), account, MessageClass(class_), test, size, was_tried, subscribes, clock)
 
 
 _TRY = "UPDATE batches SET claims = claims + 1 WHERE id = %(batch)s AND status = 'admitted'"

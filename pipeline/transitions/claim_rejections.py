@@ -22,18 +22,17 @@ Loads = Mapping[UUID, Sequence[Parcel]]
 
 
 def check_permission(
-    conn: Connection, now: datetime, first: UUID, claims: Sequence[Claim], loads: Loads
+    conn: Connection, now: datetime, at: datetime, first: UUID, claims: Sequence[Claim], loads: Loads
 ) -> dict[UUID, list[Parcel]]:
     """Check claimed batches; reject or defer messages that may not be sent now; return batch → the other parcels.
 
     Test messages always pass. Deferred messages go into batches whose ids begin at `first`. Wallets are locked to
     release money: call it late in a transaction.
 
-    `now` is the host's time, as at admission, and a deferred batch is promoted by the database's clock. Where that one
-    is ahead, the batch is claimed before quiet hours are over by `now`, and deferred again until the same end: once a
-    second for as long as the clocks differ. Nothing is sent early, and no attempt is counted.
+    `at`: the time at which quiet hours are looked up, which is the same for all hosts (`Runtime.common_time`); `now`:
+    that of statuses, events and money.
     """
-    verdicts = _verdicts(conn, now, claims, loads)
+    verdicts = _verdicts(conn, at, claims, loads)
     if verdicts:
         waiting: defaultdict[tuple[int, datetime], list[UUID]] = defaultdict(list)
         refused: defaultdict[tuple[int, Code], list[UUID]] = defaultdict(list)
@@ -49,7 +48,7 @@ def check_permission(
     return {batch: [each for each in load if each.ref not in verdicts] for batch, load in loads.items()}
 
 
-def _verdicts(conn: Connection, now: datetime, claims: Sequence[Claim], loads: Loads) -> dict[UUID, ClaimVerdict]:
+def _verdicts(conn: Connection, at: datetime, claims: Sequence[Claim], loads: Loads) -> dict[UUID, ClaimVerdict]:
     """Return message → verdict, for those that may not be sent now.
 
     An account without rules costs one small query: its messages are not read.
@@ -62,7 +61,7 @@ def _verdicts(conn: Connection, now: datetime, claims: Sequence[Claim], loads: L
     found: dict[UUID, ClaimVerdict] = {}
     pending: list[AccountParcel] = []
     for account, load in parcels.items():
-        found |= restricted(current[account], load, now)
+        found |= restricted(current[account], load, at)
         if current[account].permission.has_opt_outs:
             pending += [(account, each) for each in load]
     hits = claim_checks.opted_out(conn, pending)

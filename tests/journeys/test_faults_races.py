@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -340,6 +341,26 @@ def test_a_code_does_not_expire_because_a_workers_clock_is_behind(world: World) 
         answer = world.send(**{"class": "otp"})
 
     assert world.status(answer.messages[0]) == "sent"
+
+
+@pytest.mark.parametrize("minutes", [-30, 30])
+def test_quiet_hours_hold_though_a_workers_clock_is_wrong(world: World, minutes: int) -> None:
+    now = datetime.now(ZoneInfo("Africa/Lagos"))
+    begins, ends = now - timedelta(minutes=10), now + timedelta(minutes=10)
+    hints = world.pay(world.submit(world.order()))
+    world.run(
+        "INSERT INTO quiet_hours (account_id, country, class, from_minute, until_minute, action) "
+        "VALUES (%(id)s, 'NG', 'transactional', %(begins)s, %(ends)s, 'defer')",
+        id=world.account,
+        begins=begins.hour * 60 + begins.minute,
+        ends=ends.hour * 60 + ends.minute,
+    )
+
+    with clock_off_by(world, minutes=minutes):
+        world.deliver_all(hints)
+
+    assert world.rows("SELECT status FROM batches WHERE due_at > now()") == ["waiting"]
+    assert world.rows("SELECT count(*) FROM provider_attempts") == [0]
 
 
 @contextmanager

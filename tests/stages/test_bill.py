@@ -51,7 +51,7 @@ def test_an_accounts_own_price_wins(world: World) -> None:
 
 
 @pytest.mark.parametrize("way", ["bill", "accept"])
-def test_a_price_set_to_begin_later_is_used_from_that_time_by_the_runtimes_clock(
+def test_a_price_set_to_begin_later_is_used_from_that_time(
     world: World, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     begins = world.rt.now() + timedelta(hours=1)
@@ -59,7 +59,7 @@ def test_a_price_set_to_begin_later_is_used_from_that_time_by_the_runtimes_clock
         ledger.set_price(conn, "*", "NGN", 500, begins)
 
     for moment in (begins - timedelta(seconds=1), begins):
-        monkeypatch.setattr(world.rt, "now", lambda moment=moment: moment)
+        monkeypatch.setattr(world.rt, "common_time", lambda _clock, moment=moment: moment)
         if way == "bill":
             world.pay(world.submit(world.order()))
         else:

@@ -31,6 +31,7 @@ class Month:
         self.ends = (self.begins + 32 * DAY).replace(day=1)
         self.now = self.begins
         monkeypatch.setattr(world.rt, "now", lambda: self.now)
+        monkeypatch.setattr(world.rt, "common_time", lambda _clock: self.now)
 
     def accept(self, at: datetime) -> list[Hint]:
         """Take in and bill a message at this time; return its batch to deliver."""

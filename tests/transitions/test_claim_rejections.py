@@ -24,7 +24,12 @@ def pass_(world: World, hints: Sequence[Hint], *, by_attempt: int = 1) -> list[s
         conn.exec_driver_sql("UPDATE batches SET attempt = %(n)s", {"n": by_attempt})
         claims = batch_claims.claim(conn, [hint.batch for hint in hints], 60)
         loads = claim_rejections.check_permission(
-            conn, world.rt.now(), world.rt.new_ids(), claims, batch_claims.parcels(conn, claims)
+            conn,
+            world.rt.now(),
+            world.rt.common_time(claims[0].clock) if claims else world.rt.now(),
+            world.rt.new_ids(),
+            claims,
+            batch_claims.parcels(conn, claims),
         )
     return [parcel.to for load in loads.values() for parcel in load]
 
@@ -103,7 +108,7 @@ def test_quiet_hours_are_judged_by_the_time_the_transition_is_given(
 ) -> None:
     hints = paid(world, ADA)
     morning = quiet(world)
-    monkeypatch.setattr(world.rt, "now", lambda: morning - timedelta(seconds=1))
+    monkeypatch.setattr(world.rt, "common_time", lambda _clock: morning - timedelta(seconds=1))
 
     assert pass_(world, hints) == []
 
@@ -112,16 +117,16 @@ def test_quiet_hours_are_judged_by_the_time_the_transition_is_given(
     world.make_due()
     [hint] = promote(world.rt)
     assert hint.batch == later
-    monkeypatch.setattr(world.rt, "now", lambda: morning)
+    monkeypatch.setattr(world.rt, "common_time", lambda _clock: morning)
     assert pass_(world, [hint]) == [ADA]
 
 
-def test_a_batch_that_is_due_before_the_hosts_clock_says_so_is_put_off_again_and_no_attempt_is_counted(
+def test_a_batch_that_is_due_before_quiet_hours_are_over_is_put_off_again_and_no_attempt_is_counted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hints = paid(world, ADA)
     morning = quiet(world)
-    monkeypatch.setattr(world.rt, "now", lambda: morning - timedelta(seconds=1))
+    monkeypatch.setattr(world.rt, "common_time", lambda _clock: morning - timedelta(seconds=1))
 
     for _ in range(3):
         assert pass_(world, hints) == []
@@ -227,7 +232,8 @@ def test_without_rules_one_query_is_all_there_is(world: World, monkeypatch: pyte
         loads = batch_claims.parcels(conn, claims)
         monkeypatch.setattr(conn, "exec_driver_sql", _counting(conn.exec_driver_sql, asked))
 
-        assert claim_rejections.check_permission(conn, world.rt.now(), world.rt.new_ids(), claims, loads) == loads
+        now = world.rt.now()
+        assert claim_rejections.check_permission(conn, now, now, world.rt.new_ids(), claims, loads) == loads
 
     assert asked == [claim_checks._PERMISSIONS]
 

@@ -6,7 +6,7 @@ from pipeline.errors import InvalidInput, require
 from pipeline.rules.money.currencies import MOST_MONEY, check_currency
 from pipeline.rules.routing.destinations import is_destination
 from pipeline.runtime import Runtime
-from pipeline.store import accounts, ledger
+from pipeline.store import accounts, batches, ledger
 
 Row = dict[str, Any]
 
@@ -25,7 +25,8 @@ def set_price(rt: Runtime, destination: str, currency: str | None, per_segment: 
         check_currency(currency)
         if owner and owner.currency != currency:
             raise InvalidInput(f"the currency of account {owner.name!r} is {owner.currency}, not {currency}")
-        ledger.set_price(conn, destination, currency, per_segment, rt.now(), owner.id if owner else None)
+        from_at = rt.common_time(batches.clock(conn))
+        ledger.set_price(conn, destination, currency, per_segment, from_at, owner.id if owner else None)
     return currency
 
 

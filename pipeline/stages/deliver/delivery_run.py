@@ -83,7 +83,8 @@ def _start(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
     It is in the journal before it is marked: a marked message that is not in the journal is unknown after a crash.
     """
     parcels = batch_claims.parcels(conn, claims)
-    loads = claim_rejections.check_permission(conn, rt.now(), rt.new_ids(), claims, parcels)
+    common_time = rt.common_time(claims[0].clock)
+    loads = claim_rejections.check_permission(conn, rt.now(), common_time, rt.new_ids(), claims, parcels)
     asked = [claim for claim in claims if _may_be_used(claim)]
     pace = asked[0].pace if asked else None
     if pace is None:

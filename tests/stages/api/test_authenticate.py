@@ -49,7 +49,7 @@ def credentials(rt: Runtime) -> MakeCredentials:
                 "endpoint": f"send-{uuid4()}",
                 "rate": 100.0,
                 "burst": 100,
-                "prove": lambda _key: None,
+                "verify": lambda _key: None,
                 **fields,
             }
         )
@@ -146,7 +146,7 @@ def test_a_proof_that_fails_is_handed_back_and_spends_neither_nonce_nor_limit(
     word, nonce, endpoint = token(world), str(uuid4()), f"verify-{uuid4()}"
     common = {"nonce": nonce, "nonce_seconds": 60, "endpoint": endpoint, "rate": 0.001, "burst": 1}
 
-    forged = authenticate(world.rt, [credentials(word, prove=lambda _key: "a forger", **common)])
+    forged = authenticate(world.rt, [credentials(word, verify=lambda _key: "a forger", **common)])
     genuine = authenticate(world.rt, [credentials(word, **common)])
 
     assert forged == [Denied(Code.UNAUTHENTICATED, proof="a forger")]
