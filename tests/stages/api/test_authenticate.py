@@ -1,6 +1,7 @@
 """Identify: who may come in, judged in order, and what the unwelcome leave untouched."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -41,18 +42,16 @@ def credentials(rt: Runtime) -> MakeCredentials:
     """Makes the credentials of a call with a Robase key of the account."""
 
     def make(token: str, **fields: Any) -> Credentials:
-        return Credentials(
-            **{
-                "dialect": Vendor.ROBASE,
-                "handle": rt.vault.digest("key", Vendor.ROBASE, token).hex(),
-                "source": "203.0.113.7",
-                "endpoint": f"send-{uuid4()}",
-                "rate": 100.0,
-                "burst": 100,
-                "verify": lambda _key: None,
-                **fields,
-            }
+        given = Credentials(
+            dialect=Vendor.ROBASE,
+            handle=rt.vault.digest("key", Vendor.ROBASE, token).hex(),
+            source="203.0.113.7",
+            endpoint=f"send-{uuid4()}",
+            rate=100.0,
+            burst=100,
+            verify=lambda _key: None,
         )
+        return replace(given, **fields)
 
     return make
 
