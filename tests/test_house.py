@@ -384,7 +384,7 @@ FAULTS = {
     "pipeline/dialects/webex/errors.py": "import pipeline.stages.bill",
     "pipeline/store/batches.py": "import pipeline.stages.bill",
     "pipeline/stages/cancel.py": "import pipeline.store.message_moves",
-    "pipeline/rules/money/prices.py": "import random",
+    "pipeline/rules/money/price_lists.py": "import random",
     "pipeline/errors.py": "import celery",
     "pipeline/carriers/smpp.py": "import sqlalchemy",
     "pipeline/store/messages.py": "import redis",

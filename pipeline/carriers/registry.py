@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipeline.carriers import balance_polling, home_country, http, receipt_authentication, simulated
+from pipeline.carriers import balance_poll_settings, home_country, http, receipt_authentication, simulated
 from pipeline.carriers.contract import Carrier, CarrierKind, CarrierWithBalance, HttpReceipts, ReceiptReader
 from pipeline.carriers.smpp import smpp_kind as smpp
 from pipeline.carriers.vendors import africas_talking, generic, infobip, termii, twilio, vonage
@@ -26,14 +26,15 @@ def make(name: str, kind: str, settings: Mapping[str, object], lease: float) -> 
     found = KINDS.get(kind)
     if found is None:
         raise CarrierUnknown(f"carrier {name}: kind {kind} is none of {', '.join(sorted(KINDS))}")
-    watched, own = balance_polling.read(name, receipt_authentication.own(found.receipts, settings))
+    watched, own = balance_poll_settings.read(name, receipt_authentication.own(found.receipts, settings))
     if found.placement is not Placement.BOUND:  # HTTP posts are parsed without the carrier
         own = home_country.own(name, own)
     carrier = found.make(name, own)
     if watched and not isinstance(carrier, CarrierWithBalance):
         carrier.close()
         raise ConfigurationError(
-            f"carrier {name}: {balance_polling.LOW} and {balance_polling.EVERY}: kind {kind} has no balance to query"
+            f"carrier {name}: {balance_poll_settings.LOW} and {balance_poll_settings.EVERY}: "
+            f"kind {kind} has no balance to query"
         )
     needed = round(carrier.call_deadline * CALLS_A_LEASE, 3)
     if needed > lease:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pipeline.rules.batching import PackedBatch, answered, as_written, pack
-from pipeline.rules.money.pricing import Pricing, charge_all, payer
+from pipeline.rules.money.message_pricing import Pricing, charge_all, payer
 from pipeline.rules.text.segments import Capacity
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, ledger

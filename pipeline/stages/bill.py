@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pipeline.errors import DatabaseFault, InsufficientFunds
 from pipeline.rules.identity import ids
-from pipeline.rules.money.pricing import Payer, Pricing, free
+from pipeline.rules.money.message_pricing import Payer, Pricing, free
 from pipeline.rules.text.segments import Capacity, billed, measure
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, ledger, messages

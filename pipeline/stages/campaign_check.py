@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pipeline.rules.batching import pack
 from pipeline.rules.money.currencies import major
-from pipeline.rules.money.pricing import Pricing, charge_all
+from pipeline.rules.money.message_pricing import Pricing, charge_all
 from pipeline.rules.money.quotes import Quote
 from pipeline.runtime import Runtime
 from pipeline.store import accounts, carriers, ledger

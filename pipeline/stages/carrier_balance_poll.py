@@ -6,8 +6,8 @@ from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 
-from pipeline.carriers import balance_polling, registry
-from pipeline.carriers.balance_polling import BalancePolling
+from pipeline.carriers import balance_poll_settings, registry
+from pipeline.carriers.balance_poll_settings import BalancePolling
 from pipeline.carriers.contract import CarrierWithBalance
 from pipeline.rules.money import carrier_balances
 from pipeline.runtime import Runtime
@@ -33,7 +33,7 @@ class BalancePoller:
         with rt.read_only() as conn:
             row = next((row for row in carriers.all_of(conn) if row.name == self._name), None)
         row = row and replace(row, settings=rt.unsealed(row.settings))
-        watched, _ = balance_polling.read(row.name, row.settings) if row else (None, None)
+        watched, _ = balance_poll_settings.read(row.name, row.settings) if row else (None, None)
         if row and watched and time.monotonic() - self._asked_at >= watched.seconds:
             self._asked_at = time.monotonic()
             poll_balance(rt, row, watched)

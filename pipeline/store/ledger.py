@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from pipeline.errors import InsufficientFunds
 from pipeline.rules.identity import ids
 from pipeline.rules.money.currencies import SEGMENTS
-from pipeline.rules.money.prices import Price
+from pipeline.rules.money.price_lists import Price
 from schema.value_class import value_class
 from schema.vocabulary import Book, LedgerEntry
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from pipeline.rules.identity import ids
 from pipeline.rules.routing.failover import NextCarrier
 from pipeline.runtime import Connection
-from pipeline.store import batches, holds, message_moves
+from pipeline.store import batches, held_batches, message_moves
 from schema.message import Batch, Hint
 from schema.message_class import MessageClass
 from schema.vocabulary import BatchStatus, HoldReason, ResendReason
@@ -58,7 +58,7 @@ def successor(
 
     `snapshot`: id of the routing snapshot by which the carrier was chosen.
     """
-    look_at = now + holds.LOOK if to.held is HoldReason.CARRIER else now
+    look_at = now + held_batches.LOOK if to.held is HoldReason.CARRIER else now
     batch = Batch(
         id=_NO_ID,
         account=origin.account,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules.money.prices import Price, PriceBook
-from pipeline.rules.money.pricing import UNCOVERED, PaidBy, cover
+from pipeline.rules.money.message_pricing import UNCOVERED, PaidBy, cover
+from pipeline.rules.money.price_lists import Price, PriceBook
 
 LAGOS = ("+2348012345678", "NG")
 LONDON = ("+447911123456", "GB")

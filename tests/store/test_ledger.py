@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.errors import DatabaseFault, InsufficientFunds
 from pipeline.rules.identity import ids
-from pipeline.rules.money.prices import Price
+from pipeline.rules.money.price_lists import Price
 from pipeline.stages.admin.audit import audit
 from pipeline.store import accounts, ledger
 from pipeline.store.ledger import Hold, Moved

@@ -17,12 +17,12 @@ from uuid import UUID
 
 from pipeline.carriers.contract import NO_NOTES, Listener, SubmitNotes
 from pipeline.carriers.http1 import new_event_loop
-from pipeline.carriers.smpp import deliver_sm, message_ids, pdu, smpp_options
+from pipeline.carriers.smpp import deliver_sm_parser, message_ids, pdu, smpp_options
 from pipeline.carriers.smpp.bind_pool import BindPool
 from pipeline.carriers.smpp.codes import CommandId, word
 from pipeline.carriers.smpp.deliver_sm_handler import FINISH
 from pipeline.carriers.smpp.diagnostics import Diagnostic
-from pipeline.carriers.smpp.receipt_parts import ReceiptParts
+from pipeline.carriers.smpp.multipart_receipts import ReceiptParts
 from pipeline.carriers.smpp.session import UNBIND_TIMEOUT
 from pipeline.carriers.smpp.submit_exchange import CLOSED, Result, SubmitExchange, SubmitFault, SubmittedMessage, judge
 from schema.carriage import Attempt, BindReport, CarrierEvents, Parcel
@@ -56,7 +56,7 @@ class SmppCarrier:
         self._listener: Listener | None = None
         self._closed = False
         self._late: OrderedDict[UUID, str | int] = OrderedDict()
-        self._receipt_parts = ReceiptParts(partial(deliver_sm.is_whole, self._smpp_options.deliver_sm_options))
+        self._receipt_parts = ReceiptParts(partial(deliver_sm_parser.is_whole, self._smpp_options.deliver_sm_options))
 
     def send(self, parcels: Sequence[Parcel]) -> list[Attempt]:
         """Submit the parcels; return one attempt for each, in their order, within `call_deadline` seconds."""
@@ -192,8 +192,8 @@ class SmppCarrier:
         return message_ids.normal(self._submit_ids, result) or "" if isinstance(result, str) else result
 
     def _read(self, message: pdu.MessagePdu) -> CarrierEvents:
-        whole = self._receipt_parts.join(message) if deliver_sm.is_receipt(message) else message
-        return deliver_sm.handle(self._smpp_options.deliver_sm_options, self.name, whole, self._remark)
+        whole = self._receipt_parts.join(message) if deliver_sm_parser.is_receipt(message) else message
+        return deliver_sm_parser.handle(self._smpp_options.deliver_sm_options, self.name, whole, self._remark)
 
     def _remark(self, remark: Diagnostic) -> None:
         if self._loop and self._binds:

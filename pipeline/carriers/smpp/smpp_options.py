@@ -1,6 +1,6 @@
 """Reads and validates the settings of an SMPP carrier.
 
-Settings (more in `submit_body.py`, `text_encoding.py`, `addresses.py`; for receipts and MO in `deliver_sm.py`):
+Settings (more in `submit_body.py`, `text_encoding.py`, `addresses.py`; for receipts and MO in `deliver_sm_parser.py`):
 
     host, system_id          required
     port                     2775
@@ -32,9 +32,9 @@ from enum import StrEnum
 from typing import Final
 
 from pipeline.carriers.setting_reader import SettingReader
-from pipeline.carriers.smpp import deliver_sm, pdu, text_encoding
+from pipeline.carriers.smpp import deliver_sm_parser, pdu, text_encoding
 from pipeline.carriers.smpp.codes import CommandId
-from pipeline.carriers.smpp.deliver_sm import DeliverSmOptions
+from pipeline.carriers.smpp.deliver_sm_parser import DeliverSmOptions
 from pipeline.carriers.smpp.submit_body import SubmitWriter
 from pipeline.carriers.smpp.submit_exchange import OUTCOMES, WAITS
 from schema.vocabulary import Outcome, UnknownAbility
@@ -149,7 +149,7 @@ def read(name: str, settings: Mapping[str, object]) -> SmppOptions:
     if doubt is UnknownAbility.DEDUPES:
         raise options.unfit("doubt", "must be blind or queryable")
     style = text_encoding.read(options)
-    deliver_sm_options = deliver_sm.read(options, style.alphabet)
+    deliver_sm_options = deliver_sm_parser.read(options, style.alphabet)
     writer = SubmitWriter(options, style, deliver_sm_options.reference_tag)
     smpp_options = SmppOptions(
         target=_target(options),

@@ -7,13 +7,12 @@ The signature is HMAC-SHA256 of `{t}.{raw body}` with the endpoint's secret. Aft
 newest last: clients that keep one keep the last.
 """
 
-import hmac
 import json
 from collections.abc import Container, Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
+from pipeline.dialects.robase.webhook_signature import sign
 from schema.api import MessageEvent, WebhookPost
 from schema.vocabulary import Code, Status
 
@@ -61,15 +60,6 @@ def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime)
     body = json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     headers = {"Content-Type": "application/json", "Robase-Event": event, "Robase-Signature": sign(secrets, now, body)}
     return WebhookPost(headers, body)
-
-
-def sign(secrets: Sequence[bytes], now: datetime, body: bytes) -> str:
-    """Return the value of `Robase-Signature`: the time, and a signature with each secret, the newest last."""
-    moment = str(int(now.timestamp()))
-    signed = moment.encode() + b"." + body
-    return ",".join(
-        [f"t={moment}", *(f"v1={hmac.new(each, signed, sha256).hexdigest()}" for each in reversed(secrets))]
-    )
 
 
 def _data(notification: MessageEvent) -> dict[str, Any]:

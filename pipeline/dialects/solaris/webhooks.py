@@ -15,13 +15,12 @@ text:
 A new endpoint gets one POST without a body, of event type WEBHOOK-SUBSCRIPTION, and is registered if it answers 2xx.
 """
 
-import hmac
 import json
 from collections.abc import Container, Sequence
 from datetime import datetime
-from hashlib import sha256
 
 from pipeline.dialects.solaris.responses import spell_number
+from pipeline.dialects.solaris.webhook_signature import sign
 from schema.api import MessageEvent, PersonEvent, WebhookPost
 from schema.vocabulary import NumberMove, Status
 
@@ -93,11 +92,6 @@ def _posting(
         },
         body,
     )
-
-
-def sign(secrets: Sequence[bytes], body: bytes) -> str:
-    """Return the signature of a body with the newest secret: `sha256=` and the HMAC in hex."""
-    return "sha256=" + hmac.new(secrets[0], body, sha256).hexdigest()
 
 
 def _instant(at: datetime) -> str:

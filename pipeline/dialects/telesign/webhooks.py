@@ -11,10 +11,10 @@ from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any
 
-from pipeline.dialects.telesign.authentication import sign
 from pipeline.dialects.telesign.errors import ERRORS
 from pipeline.dialects.telesign.responses import RESOURCE, UNKNOWN, format_reference, stamp
 from pipeline.dialects.telesign.statuses import WORDS, spell
+from pipeline.dialects.telesign.webhook_signature import sign
 from schema.api import MessageEvent, WebhookPost
 from schema.vocabulary import Code, Status
 
@@ -32,7 +32,7 @@ def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime)
     if notification.status not in _REPORTED or (notification.listens_to and str(code) not in notification.listens_to):
         return None
     body = json.dumps(_report(notification, code), separators=(",", ":")).encode()
-    signature = f"TSA {notification.handle or notification.account}:{sign(secrets[0], body).decode()}"
+    signature = sign(notification.handle or str(notification.account), secrets, body)
     headers = {
         "Content-Type": "application/json",
         "Authorization": signature,

@@ -11,16 +11,15 @@ The vendor documents no header for its signature; the name, the signed bytes (th
 number of attempts are those of Webex Connect (developers.webexconnect.io/reference/outbound-webhooks).
 """
 
-import hmac
 import json
 from collections.abc import Container, Sequence
 from datetime import datetime
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
 from pipeline.dialects.webex import datetimes
 from pipeline.dialects.webex.requests import API, BILLING
+from pipeline.dialects.webex.webhook_signature import sign
 from pipeline.rules.identity import ksuids
 from pipeline.rules.text.segments import measure
 from schema.api import MessageEvent, WebhookPost
@@ -72,11 +71,6 @@ def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime)
     envelope["transaction_id"] = ksuids.spell("tid_", notification.message)
     body = json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return WebhookPost({"Content-Type": "application/json", "x-hub-signature": sign(secrets, body)}, body)
-
-
-def sign(secrets: Sequence[bytes], body: bytes) -> str:
-    """Return the signature of a body with the newest secret: HMAC-SHA256 in hex."""
-    return hmac.new(secrets[0], body, sha256).hexdigest()
 
 
 def _data(notification: MessageEvent, event: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.errors import AlreadyExists, require
 from pipeline.rules.money.currencies import MOST_MONEY, check_currency
 from pipeline.runtime import Runtime
-from pipeline.store import accounts, holds, ledger
+from pipeline.store import accounts, held_batches, ledger
 from schema.vocabulary import AccountState
 
 Row = dict[str, Any]
@@ -45,11 +45,11 @@ def set_account_state(rt: Runtime, name: str, state: AccountState) -> int:
     with rt.begin() as conn:
         account = accounts.named(conn, name).id
         accounts.set_state(conn, account, state)
-        waiting = holds.open_of(conn, account) if state is AccountState.SUSPENDED else []
+        waiting = held_batches.open_of(conn, account) if state is AccountState.SUSPENDED else []
     held = 0
     for start in range(0, len(waiting), PORTION):
         with rt.begin() as conn:
-            held += holds.hold(conn, waiting[start : start + PORTION])
+            held += held_batches.hold(conn, waiting[start : start + PORTION])
     return held
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pipeline.rules.identity import ids
 from pipeline.runtime import Runtime
-from pipeline.store import circuit_breakers, dead_letters, heartbeat, holds, idempotent_replays, operator_reports
+from pipeline.store import circuit_breakers, dead_letters, heartbeat, held_batches, idempotent_replays, operator_reports
 from pipeline.store.circuit_breakers import BreakerState
 
 Row = dict[str, Any]
@@ -90,7 +90,7 @@ def overview_of(rt: Runtime, since: datetime) -> Overview:
             operator_reports.by_carrier(conn, edge),
             operator_reports.money(conn),
             operator_reports.waiting(conn),
-            holds.held(conn),
+            held_batches.held(conn),
             ill or [],
             dead_letters.counts(conn),
             _clock(rt),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pipeline.rules.batching import answered, as_written, pack
 from pipeline.rules.identity import ids
-from pipeline.rules.money.pricing import Pricing, charge_all
+from pipeline.rules.money.message_pricing import Pricing, charge_all
 from pipeline.rules.text.segments import Capacity
 from pipeline.runtime import Runtime
 from pipeline.store import ledger

@@ -13,7 +13,7 @@ from pipeline.rules.routing.failover import Chain, FailoverPlan, NextCarrier, Re
 from pipeline.rules.routing.routes import TEST_CARRIER, RouteQuery
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.portion_result import PortionResult
-from pipeline.store import batch_claims, carriers, holds, messages, routing_snapshot
+from pipeline.store import batch_claims, carriers, held_batches, messages, routing_snapshot
 from pipeline.store.batch_claims import Claim
 from pipeline.store.carriers import CarrierRow
 from pipeline.store.ledger import Moved
@@ -43,7 +43,7 @@ def finish(
         plans[batch] = _plan(claim, remainders[batch], choice, entry.pauses, clock, fit)
     kept = {claim.span.batch for claim in these if _is_all_held(claim, plans[claim.span.batch])}
     batch_claims.finish(conn, [claim.span.batch for claim in claims if claim.span.batch not in kept])
-    holds.keep(conn, sorted(kept))
+    held_batches.keep(conn, sorted(kept))
     successors: list[Successor] = []
     ends: list[End] = []
     for claim in these:

@@ -107,7 +107,7 @@ _AUDITED: dict[str, tuple[str, str, str]] = {
     "routes": ("account_id,destination,carrier", "", ""),
     "sender_ids": ("account_id,sender", "", ""),
     "templates": ("account_id,slug", "", ""),
-    "webhook_endpoints": ("id", "sealed,previous_sealed", "failing_since"),
+    "webhook_endpoints": ("id", "sealed,sealed_previous", "failing_since"),
 }
 
 

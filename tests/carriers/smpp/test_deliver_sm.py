@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.carriers.setting_reader import SettingReader
-from pipeline.carriers.smpp import deliver_sm, pdu, receipt_fields
+from pipeline.carriers.smpp import deliver_sm_parser, pdu, receipt_text_parser
 from pipeline.carriers.smpp.codes import MessageState, Tag
-from pipeline.carriers.smpp.deliver_sm import DeliverSmOptions, handle, receipt
+from pipeline.carriers.smpp.deliver_sm_parser import DeliverSmOptions, handle, receipt
 from pipeline.carriers.smpp.diagnostics import REMARKS, Diagnostic, UnreadablePdu
 from pipeline.carriers.smpp.message_ids import IdTransformation, MessageIds
 from pipeline.carriers.smpp.message_states import NAMES, STATES, SYNONYMS
@@ -165,7 +165,7 @@ def test_receipts_are_read_as_smscs_write_them(variant: str) -> None:
 
 
 def test_the_quick_way_and_the_slow_way_read_the_same() -> None:
-    assert receipt_fields.read(USUAL) == receipt_fields.fields(message(USUAL))
+    assert receipt_text_parser.read(USUAL) == receipt_text_parser.fields(message(USUAL))
 
 
 def test_a_receipt_in_ucs_2_is_read() -> None:
@@ -258,7 +258,7 @@ def test_a_state_is_known_however_it_is_spelt(word: str, verdict: ReceiptVerdict
 
 
 def test_an_operator_may_say_what_a_state_means_and_one_that_nobody_knows_is_remarked() -> None:
-    deliver_sm_options = deliver_sm.read(
+    deliver_sm_options = deliver_sm_parser.read(
         SettingReader("acme", {"receipt_states": {"TELEPORTD": "delivered", "ACCEPTD": "delivered"}})
     )
     noted: list[Diagnostic] = []
@@ -272,12 +272,12 @@ def test_an_operator_may_say_what_a_state_means_and_one_that_nobody_knows_is_rem
     assert known == [ReceiptVerdict.DELIVERED, ReceiptVerdict.DELIVERED, ReceiptVerdict.FAILED]
     assert (unknown.verdict, noted) == (ReceiptVerdict.PENDING, [Diagnostic.RECEIPT_STATE])
     with pytest.raises(ConfigurationError, match="receipt_states must be of the form"):
-        deliver_sm.read(SettingReader("acme", {"receipt_states": {"TELEPORTD": "gone"}}))
+        deliver_sm_parser.read(SettingReader("acme", {"receipt_states": {"TELEPORTD": "gone"}}))
 
 
 def test_the_network_s_code_goes_before_the_smsc_s_and_either_may_be_retryable() -> None:
     tlvs = pdu.tlv(Tag.NETWORK_ERROR_CODE, b"\3\0\x1b")
-    deliver_sm_options = deliver_sm.read(SettingReader("acme", {"retryable_codes": "011"}))
+    deliver_sm_options = deliver_sm_parser.read(SettingReader("acme", {"retryable_codes": "011"}))
 
     reported = read("id:abc stat:UNDELIV err:011", deliver_sm_options, tlvs=tlvs)
 
@@ -295,7 +295,7 @@ AS_TEXT = "id:abc stat:DELIVRD err:000"
 
 
 def test_a_message_that_reads_like_a_receipt_is_one_where_the_operator_says_so() -> None:
-    by_text = deliver_sm.read(SettingReader("acme", {"receipts_by_text": True}))
+    by_text = deliver_sm_parser.read(SettingReader("acme", {"receipts_by_text": True}))
     noted: list[Diagnostic] = []
 
     doubtful = handle(DeliverSmOptions(), "acme", message(AS_TEXT, esm_class=0), noted.append)
@@ -421,7 +421,7 @@ def test_nothing_of_the_text_is_kept(text: str) -> None:
 
 
 def test_codes_after_which_another_carrier_may_do_better_are_a_setting() -> None:
-    deliver_sm_options = deliver_sm.read(SettingReader("acme", {"retryable_codes": "011, REJECTD"}))
+    deliver_sm_options = deliver_sm_parser.read(SettingReader("acme", {"retryable_codes": "011, REJECTD"}))
 
     assert read("id:abc stat:UNDELIV err:011", deliver_sm_options).retryable
     assert read("id:abc stat:REJECTD err:012", deliver_sm_options).retryable
@@ -432,7 +432,7 @@ def test_codes_after_which_another_carrier_may_do_better_are_a_setting() -> None
 def test_settings_say_how_receipts_are_read() -> None:
     options = SettingReader("acme", {"receipt_utc_offset": 120, "reference_tag": 0x1400, "submit_ids": "lower"})
 
-    deliver_sm_options = deliver_sm.read(options, Alphabet.LATIN1)
+    deliver_sm_options = deliver_sm_parser.read(options, Alphabet.LATIN1)
 
     options.finish()
     assert deliver_sm_options == DeliverSmOptions(

@@ -9,7 +9,7 @@ from pipeline.carriers.simulated_smsc import REF_TAG, ReceiptForm, SimulatedSmsc
 from pipeline.carriers.simulator_script import Report
 from pipeline.carriers.smpp import addresses, pdu, text_encoding
 from pipeline.carriers.smpp.codes import MessageState, Tag
-from pipeline.carriers.smpp.deliver_sm import RECEIPT
+from pipeline.carriers.smpp.deliver_sm_parser import RECEIPT
 from pipeline.carriers.smpp.message_states import NAMES
 from schema.carriage import Parcel
 from schema.message_class import MessageClass

@@ -10,7 +10,7 @@ Settings besides those of `message_ids`:
     alphabet                meaning of data_coding 0 in MO messages: see `text_encoding`
     home_country            "": where (ISO) handsets' numbers without a country code are dialled
 
-A receipt's text is parsed by `receipt_fields`; TLVs (receipted_message_id, message_state, network_error_code)
+A receipt's text is parsed by `receipt_text_parser`; TLVs (receipted_message_id, message_state, network_error_code)
 take precedence over it.
 """
 
@@ -22,7 +22,7 @@ from uuid import UUID
 
 from pipeline.carriers import home_country
 from pipeline.carriers.setting_reader import SettingReader
-from pipeline.carriers.smpp import message_ids, mo_message, receipt_fields, smpp_times
+from pipeline.carriers.smpp import message_ids, mo_message, receipt_text_parser, smpp_times
 from pipeline.carriers.smpp.codes import MessageState, Tag
 from pipeline.carriers.smpp.diagnostics import Diagnostic, UnreadablePdu
 from pipeline.carriers.smpp.message_ids import MessageIds
@@ -30,7 +30,7 @@ from pipeline.carriers.smpp.message_states import NAMES, STATES, WORDS
 from pipeline.carriers.smpp.pdu import MessagePdu
 from pipeline.carriers.smpp.text_encoding import Alphabet
 from pipeline.rules.consent.consent_numbers import SHORTEST
-from pipeline.rules.consent.keywords import Vocabulary
+from pipeline.rules.consent.keyword_detection import Vocabulary
 from schema.carriage import CarrierEvents, Inbound, Receipt, SuspectedReceipt
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import DeadLetterSource, InboundAction, ReceiptVerdict
@@ -143,7 +143,7 @@ def _suspects(deliver_sm_options: DeliverSmOptions, carrier: str, message: Messa
 
 def _has_text_of_receipt(deliver_sm_options: DeliverSmOptions, message: MessagePdu) -> bool:
     """Tell whether an MO message's text has a receipt's id and a known state."""
-    fields = receipt_fields.fields(message)
+    fields = receipt_text_parser.fields(message)
     word = _letters(fields.get("stat", ""))
     return "id" in fields and (word in WORDS or word in deliver_sm_options.states)
 
@@ -158,7 +158,7 @@ def is_receipt(message: MessagePdu) -> bool:
 
 def is_whole(deliver_sm_options: DeliverSmOptions, message: MessagePdu) -> bool:
     """Tell whether a receipt by itself names its message and a known state."""
-    fields = receipt_fields.fields(message)
+    fields = receipt_text_parser.fields(message)
     word = _letters(fields.get("stat", ""))
     is_named = "id" in fields or Tag.RECEIPTED_MESSAGE_ID in message.tlvs
     return is_named and (word in WORDS or word in deliver_sm_options.states or word.isdecimal())
@@ -171,7 +171,7 @@ def receipt(
     remark: Callable[[Diagnostic], object] = bool,
 ) -> Receipt:
     """Return a delivery receipt; UnreadablePdu where it names no message."""
-    fields = receipt_fields.fields(message)
+    fields = receipt_text_parser.fields(message)
     carrier_ref = _carrier_ref(deliver_sm_options.message_ids, message, fields)
     ref = _ref(deliver_sm_options, message)
     if carrier_ref is None and ref is None:

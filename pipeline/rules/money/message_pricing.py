@@ -6,7 +6,7 @@ from datetime import date
 
 from pipeline.rules.batching import PackedBatch
 from pipeline.rules.identity import ids
-from pipeline.rules.money.prices import Price, PriceBook
+from pipeline.rules.money.price_lists import Price, PriceBook
 from pipeline.rules.text.segments import Capacity, billed, measure
 from schema.message import Charge, Measure
 from schema.vocabulary import Code

@@ -1,0 +1,10 @@
+"""The signature of Webex Interact's webhooks: HMAC-SHA256 of the raw body."""
+
+import hmac
+from collections.abc import Sequence
+from hashlib import sha256
+
+
+def sign(secrets: Sequence[bytes], body: bytes) -> str:
+    """Return the signature of a body with the newest secret: HMAC-SHA256 in hex."""
+    return hmac.new(secrets[0], body, sha256).hexdigest()
