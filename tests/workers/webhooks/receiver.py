@@ -84,6 +84,16 @@ async def hang(_request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
+def until(released: threading.Event) -> Answer:
+    """Return a response function that responds 200 once the event is set."""
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        await asyncio.to_thread(released.wait, 3600)
+        return web.Response()
+
+    return answer
+
+
 async def echo(request: web.Request) -> web.StreamResponse:
     """Respond 200 with the request's body."""
     return web.Response(body=await request.read())
