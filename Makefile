@@ -42,7 +42,7 @@ fuzz: $(READY) ## Send 10,000 mutated messages at each listener; takes minutes.
 outcomes: $(READY) ## Write docs/outcomes.md anew from the tables of carriers' codes.
 	@$(BIN)/python -m pipeline.carriers.outcome_tables > docs/outcomes.md
 
-static: $(READY) ## Check style, types and the floors.
+static: $(READY) ## Check style, types and import contracts.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy --strict schema pipeline workers tests

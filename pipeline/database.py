@@ -121,7 +121,9 @@ def _naming(actor: Actor) -> bytes:
     words = {"kind": actor.kind, "name": actor.name, "origin": actor.origin, "action": actor.action}
     if actor.claimed is not None:
         words["claimed"] = actor.claimed
-    quoted = json.dumps(words).replace("'", "''")
+    # a name that is no text, as the environment may hold one, would be no JSON for PostgreSQL
+    plain = {key: word.encode(errors="replace").decode().replace("\0", "") for key, word in words.items()}
+    quoted = json.dumps(plain).replace("'", "''")
     return f"; SET LOCAL postroad.actor = '{quoted}'".encode()
 
 

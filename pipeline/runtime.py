@@ -158,7 +158,7 @@ class Runtime:
             raise database.fault(error) from None
 
     def now(self) -> datetime:
-        """Return this host's time, UTC. Leases and promotion use the database's clock instead."""
+        """Return this host's time, UTC. Leases, due times and `common_time` use the database's clock instead."""
         return datetime.now(UTC)
 
     def common_time(self, clock: datetime) -> datetime:

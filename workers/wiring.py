@@ -2,7 +2,7 @@
 
     order by Celery      unseal → admit → ingest, segment, bill, deliver: a task each (a one-time password: one task)
     send by HTTP         limits → admit → accept (or ingest → bill) → response, deliver
-    receipt, MO message  book, inbound, suspected receipts, dead letters
+    receipt, MO message  settle, inbound, suspected receipts, dead letters
     by the clock         promote, resend, sweep → deliver      inbound → admit → ingest, segment
 
 A function here takes the runtime, calls stages in their order and returns what is to be published: task calls, or
@@ -187,7 +187,7 @@ def _take_receipts(rt: Runtime, receipts: Sequence[Receipt]) -> None:
     try:
         settle_on_arrival(rt, receipts)
     except DatabaseFault as fault:
-        if fault.is_final or fault.sqlstate is None:  # storing them would fail in the same way
+        if fault.is_final or fault.sqlstate is None:  # storing or applying them would fail again, at each try
             raise
         log.warning("%d receipts wait to be applied: %s", len(receipts), fault)
         receive.keep(rt, receipts)

@@ -15,7 +15,7 @@ from pipeline.rules.numbers.sandbox_numbers import SANDBOX_NUMBERS
 from pipeline.rules.routing.routes import TEST_CARRIER, RouteQuery, RouteTable
 from pipeline.rules.text import segments, templates
 from pipeline.runtime import Runtime
-from pipeline.store import accounts, routing_snapshot
+from pipeline.store import accounts, batches, routing_snapshot
 from pipeline.store.accounts import Account
 from pipeline.store.consent import opt_outs
 from pipeline.store.routing_snapshot import RouteChoice
@@ -41,6 +41,8 @@ class _Known:
     texts: dict[tuple[int, str], str]
     #: whether the orders came through a vendor's API
     by_api: bool
+    #: the database's time, where one of the accounts has quiet hours
+    clock: datetime | None
 
 
 def admit(rt: Runtime, asked: Sequence[Asked], *, by_api: bool = False) -> list[Admission]:
@@ -54,7 +56,7 @@ def admit(rt: Runtime, asked: Sequence[Asked], *, by_api: bool = False) -> list[
         _refused(rt, request, order) if isinstance(order, list) else _judge(rt, request, order, known, now)
         for request, order in asked
     ]
-    return _apply_permission(rt, judged, known, now)
+    return _apply_permission(rt, judged, known, rt.common_time(known.clock) if known.clock else now)
 
 
 def _look_up(rt: Runtime, orders: Sequence[Order], *, by_api: bool) -> _Known:
@@ -66,7 +68,8 @@ def _look_up(rt: Runtime, orders: Sequence[Order], *, by_api: bool) -> _Known:
         kept = {account: routing_snapshot.keep(conn, rt.snapshots, choice) for account, choice in choices.items()}
         wanted = {(found[o.account].id, o.template) for o in orders if o.template and o.account in found}
         texts = accounts.templates(conn, wanted)
-    return _Known(found, choices, kept, texts, by_api)
+        clock = batches.clock(conn) if any(account.permission.quiet for account in found.values()) else None
+    return _Known(found, choices, kept, texts, by_api, clock)
 
 
 def _refused(

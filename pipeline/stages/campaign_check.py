@@ -1,4 +1,4 @@
-"""Campaign check: what a campaign would send and cost, portion by portion; nothing is written and nothing charged."""
+"""Campaign check: what a campaign would send and cost, portion by portion; nothing is sent and nothing charged."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from pipeline.rules.money.currencies import major
 from pipeline.rules.money.message_pricing import Pricing, charge_all
 from pipeline.rules.money.quotes import Quote
 from pipeline.runtime import Runtime
-from pipeline.store import accounts, carriers, ledger
+from pipeline.store import accounts, batches, carriers, ledger
 from schema.message import Admission
 
 __all__ = ["CampaignCheck", "Quote", "add", "begin"]
@@ -49,8 +49,8 @@ class CampaignCheck:
 
 def begin(rt: Runtime, account: str) -> CampaignCheck:
     """Return a check of an account's campaign; NotFound: no such account."""
-    now = rt.now()
     with rt.read_only() as conn:
+        now = rt.common_time(batches.clock(conn))
         owner = accounts.named(conn, account)
         payer = owner.id, now.date().replace(day=1)
         money, quota = ledger.funds(conn, *payer)

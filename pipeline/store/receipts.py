@@ -1,4 +1,4 @@
-"""The receipts table: delivery receipts (DLR), stored on arrival and applied later."""
+"""The receipts table: delivery receipts (DLR), stored on arrival, and applied then where possible."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta

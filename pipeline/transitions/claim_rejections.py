@@ -43,7 +43,7 @@ def check_permission(
                     refused[place, verdict].append(parcel.ref)
                 elif verdict:
                     waiting[place, verdict].append(parcel.ref)
-        _defer(conn, now, first, claims, waiting)
+        _defer(conn, at, first, claims, waiting)
         _reject(conn, now, claims, refused)
     return {batch: [each for each in load if each.ref not in verdicts] for batch, load in loads.items()}
 
@@ -90,7 +90,7 @@ def _without_exempt(
 
 def _defer(
     conn: Connection,
-    now: datetime,
+    at: datetime,
     first: UUID,
     claims: Sequence[Claim],
     waiting: Mapping[tuple[int, datetime], Sequence[UUID]],
@@ -102,8 +102,8 @@ def _defer(
     for (place, moment), members in waiting.items():
         claim = claims[place]
         same = NextCarrier(claim.carrier, claim.attempt, claim.round, claim.tried, moment)
-        successors.append(successor(claim, same, members, now, chosen_by[claim.span.batch]))
-    successor_batches.write(conn, now, first, successors)
+        successors.append(successor(claim, same, members, at, chosen_by[claim.span.batch]))
+    successor_batches.write(conn, at, first, successors)
 
 
 def _reject(

@@ -88,8 +88,11 @@ class ApiDispatcher:
             # the client is authenticated: a slow body occupies its own account's memory only
             if not comes_first:
                 call = call.with_body(await body.read(largest, set_size))
-            acting.set(self._actor(call, caller, operation))
-            return await operation.run(RequestContext(self.dialect, submission, call, path, caller))
+            before = acting.set(self._actor(call, caller, operation))
+            try:
+                return await operation.run(RequestContext(self.dialect, submission, call, path, caller))
+            finally:
+                acting.reset(before)
 
     def _actor(self, call: ApiRequest, caller: ApiKey, operation: ApiOperation) -> Actor:
         """Return the actor of what an operation changes."""

@@ -83,7 +83,7 @@ class Quote:
                 self._count(load.batch.carrier, draft.phone, draft.country, charge, lines[draft.index])
                 if charge.measure.encoding is Encoding.UCS2 and charge.refusal is None:
                     self._count_foreign(draft.body, charge, lines[draft.index])
-                self.deferred += draft.due_at is not None
+                self.deferred += draft.due_at is not None and charge.refusal is None
 
     def refuse(self, refusals: Iterable[Refusal], lines: Sequence[int]) -> None:
         """Add refused recipients."""

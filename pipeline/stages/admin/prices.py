@@ -33,4 +33,4 @@ def set_price(rt: Runtime, destination: str, currency: str | None, per_segment: 
 def list_prices(rt: Runtime) -> list[Row]:
     """Return the prices in force, those for all accounts first."""
     with rt.begin() as conn:
-        return ledger.list_prices(conn, rt.now())
+        return ledger.list_prices(conn, rt.common_time(batches.clock(conn)))

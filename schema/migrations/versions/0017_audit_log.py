@@ -6,14 +6,14 @@ from alembic import op
 revision: str = "0017"
 down_revision: str | None = "0016"
 
-#: adds an entry; the actor is what the transaction says of itself in `postroad.actor` (pipeline/actors.py), else
+#: adds an entry; the actor is what the transaction says of itself in `postroad.actor` (pipeline/database.py), else
 #: the database's user
 _LOG = """
 CREATE FUNCTION log_change(subject_table text, subject text, account integer, old_values jsonb, new_values jsonb,
                            done text) RETURNS void LANGUAGE sql AS $$
     INSERT INTO audit_log (actor_kind, actor, claimed, origin, action, subject_table, subject, account_id, before,
                            after)
-    SELECT coalesce(a ->> 'kind', CASE WHEN program = 'postroad' THEN 'system' ELSE 'database' END),
+    SELECT coalesce(a ->> 'kind', CASE WHEN starts_with(program, 'postroad') THEN 'system' ELSE 'database' END),
            coalesce(a ->> 'name', session_user), a ->> 'claimed',
            coalesce(a ->> 'origin', concat_ws(' ', coalesce(host(inet_client_addr()), 'local'), nullif(program, ''))),
            coalesce(a ->> 'action', done), subject_table, subject, account, old_values, new_values
@@ -74,8 +74,42 @@ _LOG_NETWORKS = (
     FOR EACH STATEMENT EXECUTE FUNCTION log_networks()
     """,
     """
+    CREATE TRIGGER audited_change AFTER UPDATE ON networks REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION log_networks()
+    """,
+    """
     CREATE TRIGGER audited_removal AFTER DELETE ON networks REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION log_networks()
+    """,
+)
+#: of an import only how many there are; numbers are masked, as nothing deletes an entry
+_LOG_OPT_OUTS = (
+    """
+    CREATE FUNCTION log_opt_outs() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF (SELECT count(*) FROM changed) > 20 THEN
+            PERFORM log_change('opt_outs', '*', nullif(account_id, 0), NULL, jsonb_build_object('numbers', count(*)),
+                               lower(TG_OP))
+            FROM changed GROUP BY account_id;
+        ELSE
+            PERFORM log_change('opt_outs', masked, nullif(account_id, 0), CASE WHEN TG_OP = 'DELETE' THEN shown END,
+                               CASE WHEN TG_OP = 'INSERT' THEN shown END, lower(TG_OP))
+            FROM changed CROSS JOIN LATERAL (
+                SELECT left(phone, 5) || repeat('*', greatest(length(phone) - 7, 0)) || right(phone, 2) AS masked
+            ) AS m CROSS JOIN LATERAL (
+                SELECT jsonb_build_object('sender', sender, 'class', class, 'source', source) AS shown
+            ) AS s;
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER audited AFTER INSERT ON opt_outs REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT WHEN ({condition}) EXECUTE FUNCTION log_opt_outs()
+    """,
+    """
+    CREATE TRIGGER audited_removal AFTER DELETE ON opt_outs REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT WHEN ({condition}) EXECUTE FUNCTION log_opt_outs()
     """,
 )
 #: retention deletes old entries and says so; nothing else changes or deletes one
@@ -112,7 +146,9 @@ _AUDITED: dict[str, tuple[str, str, str]] = {
 
 
 #: what recipients change themselves, by STOP and START, is in inbound_messages
-_BY_HAND = "current_setting('postroad.actor', true) <> '' OR current_setting('application_name') <> 'postroad'"
+_BY_HAND = (
+    "current_setting('postroad.actor', true) <> '' OR NOT starts_with(current_setting('application_name'), 'postroad')"
+)
 
 
 def upgrade() -> None:
@@ -146,10 +182,8 @@ def upgrade() -> None:
             f"CREATE TRIGGER audited AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW "
             f"EXECUTE FUNCTION log_row({_arguments(*columns)})"
         )
-    op.execute(
-        f"CREATE TRIGGER audited AFTER INSERT OR UPDATE OR DELETE ON opt_outs FOR EACH ROW WHEN ({_BY_HAND}) "
-        f"EXECUTE FUNCTION log_row({_arguments('account_id,phone,sender,class', '', '')})"
-    )
+    for statement in _LOG_OPT_OUTS:
+        op.execute(statement.replace("{condition}", _BY_HAND))
     op.execute(
         "CREATE TRIGGER audited AFTER INSERT ON ledger FOR EACH ROW WHEN (NEW.kind IN ('topup', 'grant')) "
         f"EXECUTE FUNCTION log_row({_arguments('account_id,kind', '', '')})"
@@ -164,9 +198,11 @@ def downgrade() -> None:
     """Take back."""
     for table in (*_AUDITED, "opt_outs", "ledger", "wallets", "networks"):
         op.execute(f"DROP TRIGGER audited ON {table}")
+    op.execute("DROP TRIGGER audited_change ON networks")
     op.execute("DROP TRIGGER audited_removal ON networks")
+    op.execute("DROP TRIGGER audited_removal ON opt_outs")
     op.drop_table("audit_log")
-    op.execute("DROP FUNCTION log_row, log_networks, hidden_values, refuse_change_of_log, log_change")
+    op.execute("DROP FUNCTION log_row, log_networks, log_opt_outs, hidden_values, refuse_change_of_log, log_change")
 
 
 def _arguments(*columns: str) -> str:

@@ -17,7 +17,7 @@ from pipeline.settings import Settings
 from pipeline.stages.admin.accounts import set_account_state
 from pipeline.stages.admin.audit_log import list_changes
 from pipeline.stages.admin.carriers import set_carrier, set_carrier_state
-from pipeline.stages.admin.compliance import opt_in, opt_out
+from pipeline.stages.admin.compliance import import_opt_outs, opt_in, opt_out
 from pipeline.stages.admin.networks import set_networks
 from pipeline.stages.admin.prices import set_price
 from pipeline.stages.admin.wallets import grant, set_credit_limit, top_up
@@ -150,7 +150,7 @@ def test_a_change_is_entered_with_its_actor_and_only_what_changed(
         ),
         pytest.param(
             lambda rt: opt_out(rt, None, "+2348012345678"),
-            ("opt_outs", "0 +2348012345678  ", None, {"source": "operator"}),
+            ("opt_outs", "+2348*******78", None, {"source": "operator"}),
             id="opt-out",
         ),
     ],
@@ -173,7 +173,29 @@ def test_what_is_deleted_stays_readable(world: World, entries: Entries, by_anna:
     added, removed = entries()
     assert (added["before"], removed["after"]) == (None, None)
     assert removed["before"] == added["after"]
-    assert removed["before"]["phone"] == "+2348012345678"
+    assert removed["before"] == {"sender": "ACME", "class": "", "source": "operator"}
+
+
+def test_networks_that_are_reassigned_are_entered(world: World, entries: Entries, by_anna: None) -> None:
+    set_networks(world.rt, {"234803": "621-30", "234805": "621-50"})
+    set_networks(world.rt, {"234803": "621-30", "234805": "621-30"})
+
+    assert [(entry["action"], entry["after"]) for entry in entries()] == [
+        ("carrier drain", {"prefixes": 2}),
+        ("carrier drain", {"prefixes": 1}),
+    ]
+
+
+def test_an_import_of_opt_outs_is_one_entry_and_what_was_known_is_none(
+    world: World, entries: Entries, by_anna: None
+) -> None:
+    numbers = [f"+23480123456{place:02}" for place in range(50)]
+
+    import_opt_outs(world.rt, "acme", numbers)
+    import_opt_outs(world.rt, "acme", numbers)
+
+    [entry] = entries()
+    assert (entry["subject"], entry["account"], entry["after"]) == ("*", "acme", {"numbers": 50})
 
 
 def test_a_change_that_is_rolled_back_has_no_entry(world: World, entries: Entries, by_anna: None) -> None:

@@ -47,13 +47,12 @@ def test_the_list_shows_what_changed_in_a_line(shell: Shell, world: World) -> No
     assert "state active → drained" in said.out
 
 
-def test_numbers_are_masked_until_they_are_asked_for(shell: Shell, world: World) -> None:
+def test_no_recipients_number_is_listed(shell: Shell, world: World) -> None:
     shell("optout", "add", "+2348012345678")
 
     for options in ([], ["--json"]):
         assert "+2348012345678" not in shell("audit-log", *options).out
         assert "+2348*******78" in shell("audit-log", *options).out
-        assert "+2348012345678" in shell("audit-log", "--reveal", *options).out
 
 
 @pytest.mark.parametrize("name", ["", "x" * 201, "a\nb"])

@@ -77,7 +77,7 @@ def test_what_would_be_left_out_is_said_with_its_lines(shell: Shell, world: Worl
         "opted_out": {"messages": 1, "lines": [3]},
         "no_price": {"messages": 1, "lines": [5]},
     }
-    assert [fault["line"] for fault in quote["malformed"]] == [4]
+    assert [fault["line"] for fault in quote["broken"]] == [4]
     assert quote["repeated"] == {"messages": 1, "lines": [6]}
 
 

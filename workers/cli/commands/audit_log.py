@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from pipeline.stages.admin.audit_log import list_changes
-from workers.cli.terminal.masking import numbers_masked
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.parameters import Since
 from workers.cli.terminal.table_layout import as_json, table
@@ -22,9 +21,8 @@ from workers.cli.terminal.table_layout import as_json, table
 @click.option("--by", help="Only changes by this user, or by the API key of this id; also where claimed with --as.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
 @click.option("--before", type=click.IntRange(1), help="Only entries with an id below this one: the next page.")
-@click.option("--reveal", is_flag=True, help="Show numbers unmasked.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def audit_log(since: datetime, table_: str | None, by: str | None, reveal: bool, json_: bool, **sought: Any) -> None:
+def audit_log(since: datetime, table_: str | None, by: str | None, json_: bool, **sought: Any) -> None:
     """List changes of configuration and control, the latest first: who, from where, what, before and after.
 
     An entry is written in the transaction of its change, whoever makes it: a command, an API call, the product itself,
@@ -33,8 +31,7 @@ def audit_log(since: datetime, table_: str | None, by: str | None, reveal: bool,
     with opened() as rt:
         rows = list_changes(rt, since, table=table_, actor=by, **sought)
     if json_:
-        text = as_json(rows)
-        click.echo(text if reveal else numbers_masked(text))
+        click.echo(as_json(rows))
         return
     cells = [
         [
@@ -49,8 +46,7 @@ def audit_log(since: datetime, table_: str | None, by: str | None, reveal: bool,
         ]
         for row in rows
     ]
-    text = table(["id", "at", "by", "from", "action", "what", "account", "change"], cells)
-    click.echo(text if reveal else numbers_masked(text))
+    click.echo(table(["id", "at", "by", "from", "action", "what", "account", "change"], cells))
 
 
 def _actor(row: Mapping[str, Any]) -> str:

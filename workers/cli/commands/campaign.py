@@ -129,13 +129,14 @@ def send(file: Path, name: str | None, column: str | None, strict: bool, waits: 
 @_with_content
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def check(file: Path, column: str | None, json_: bool, **given: Any) -> int:
-    """Check what a campaign would send and cost; nothing is sent, written or charged.
+    """Check what a campaign would send and cost; nothing is sent or charged.
 
     FILE and options are those of `send`. Every line is admitted as it would be now: numbers, opt-outs, quiet hours,
-    sender, routes and prices. Lines that would be left out are listed with the reason.
+    sender, routes and prices. Refused recipients are counted by reason, with their first lines; malformed lines are
+    listed.
 
-    Exit codes: 0 all lines would be sent; 1 some would not, or the money does not suffice; 2 the file or an option is
-    invalid.
+    Exit codes: 0 all lines would be sent; 1 some would not, the money does not suffice, or there is no such account or
+    template; 2 the file or an option is invalid; 3 the database is unreachable.
     """
     _check(file, False, given)
     order = _common(given)

@@ -32,7 +32,7 @@ def quote_summary(check: CampaignCheck, lines: int, faults: Sequence[LineFault])
         "foreign": quote.foreign,
         "saved_by_respelling": quote.saved_by_respelling,
         "refused": quote.refused,
-        "malformed": faults,
+        "broken": faults,
     }
 
 
@@ -67,7 +67,7 @@ def _tables(check: CampaignCheck) -> Iterator[str]:
     quote = check.quote
     countries = sorted(quote.by_country.items(), key=lambda item: -item[1].segments)
     rows = [
-        (country or "shared code", each.messages, each.segments, _money(check, each.amount))
+        (country or "no country (+800, +88)", each.messages, each.segments, _money(check, each.amount))
         for country, each in countries[:_MOST]
     ]
     if rows:

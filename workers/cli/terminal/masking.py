@@ -27,14 +27,6 @@ def all_masked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-_NUMBER = re.compile(r"\+\d{7,15}\b")
-
-
-def numbers_masked(text: str) -> str:
-    """Return a text in which the middle of each number in E.164 is masked."""
-    return _NUMBER.sub(lambda found: masked(found[0]), text)
-
-
 #: field names of Celery's protocol, of kombu's envelope and of an order, which are not masked
 _FIELDS = (
     "account|args|argsrepr|body|body_encoding|callbacks|chain|chord|class|compression|content-encoding|content-type|"

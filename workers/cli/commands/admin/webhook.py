@@ -39,8 +39,8 @@ def webhook() -> None:
 def create(account: str, url: str, dialect: str, events: tuple[str, ...], description: str) -> None:
     """Create a webhook of ACCOUNT at URL; its secret is shown this once.
 
-    It gets events of messages sent through its dialect's API, and through no API. If the dialect has a handshake, URL
-    is called first, and the webhook is created only if it answers as below.
+    It gets events of messages sent through its dialect's API, and of orders by Celery or the command line. If the
+    dialect has a handshake, URL is called first, and the webhook is created only if it answers as below.
     """
     with opened() as rt:
         owner = webhook_endpoints.account_of(rt, account)
