@@ -166,7 +166,7 @@ def test_a_forged_receipt_tells_nothing_of_its_carrier(world: World, running_gat
         carriers.save(conn, "drained", "http", token)
         carriers.save(conn, "signed", "termii", {"base_url": "https://x", "api_key": "k", "secret_key": "sesame"})
         carriers.save(conn, "mute", "smpp", {"host": "127.0.0.1", "port": 1, "system_id": "a", "password": "b"})
-    administer_carrier(world, "drained")
+    create_carrier(world, "drained")
 
     def ask(name: str, **headers: str) -> tuple[Any, ...]:
         return reported(running_gateway.ask("POST", f"/receipts/{name}", b'{"id": "1", "status": "gone"}', headers))
@@ -178,5 +178,5 @@ def test_a_forged_receipt_tells_nothing_of_its_carrier(world: World, running_gat
     assert answers[0][0] == 401
 
 
-def administer_carrier(world: World, name: str) -> None:
+def create_carrier(world: World, name: str) -> None:
     world.run("UPDATE carriers SET state = %(state)s WHERE name = %(name)s", state=CarrierState.DRAINED, name=name)

@@ -42,12 +42,12 @@ def _sound(world: World) -> Iterator[None]:
 def at_once(settings: Settings, *works: Callable[[Runtime], object]) -> list[BaseException]:
     """Run each work in a thread with a runtime of its own; return what they raised."""
     raised: list[BaseException] = []
-    gate = threading.Barrier(len(works))
+    barrier = threading.Barrier(len(works))
 
     def run(work: Callable[[Runtime], object]) -> None:
         rt = Runtime(settings)
         try:
-            gate.wait(20)
+            barrier.wait(20)
             work(rt)
         except BaseException as error:  # noqa: BLE001 - handed back
             raised.append(error)

@@ -112,7 +112,7 @@ def lost(world: World, kind: str) -> str:
     return "sent"
 
 
-def put_aside(world: World, kind: str) -> str:
+def poisonous(world: World, kind: str) -> str:
     world.submit(order(world, kind=kind))
     world.run("UPDATE batches SET claims = %(claims)s", claims=world.rt.settings.poison_claims)
     sweep(world.rt)
@@ -129,7 +129,7 @@ ENDS: list[Callable[[Any, str], str]] = [
     unpaid,
     taken_back,
     lost,
-    put_aside,
+    poisonous,
 ]
 
 

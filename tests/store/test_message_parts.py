@@ -98,9 +98,9 @@ def test_two_who_hear_of_the_last_two_parts_at_once_both_see_the_whole(stage: St
         for message in messages:
             together = threading.Barrier(2)
 
-            def receive(rt: Runtime, part: int, message: UUID = message, gate: threading.Barrier = together) -> None:
+            def receive(rt: Runtime, part: int, message: UUID = message, barrier: threading.Barrier = together) -> None:
                 report = stage.report(message, "alpha", part=part)
-                gate.wait()
+                barrier.wait()
                 settle_on_arrival(rt, [report])
 
             list(pool.map(receive, (one, other), (1, 3)))

@@ -506,7 +506,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "latest requests": (list_messages._REQUESTS, lambda crowd: view(crowd, before=crowd.firsts[5], limit=51)),
     "a page of messages": (list_messages._PAGE, page),
     "a page's attempts": (list_messages._TRIES, some),
-    "exempt from the gate": (claim_checks._EXEMPT, some),
+    "exempt from the checks at claim": (claim_checks._EXEMPT, some),
     "chosen by": (batches._SNAPSHOTS, lambda crowd: {"ids": crowd.batches}),
     "came through": (messages._SENT_THROUGH, lambda crowd: some(crowd, apis=["webex.sms"])),
     "scheduled requests": (scheduled_requests._REQUESTS, sought),

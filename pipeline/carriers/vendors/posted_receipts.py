@@ -63,7 +63,7 @@ _INT4 = 0x7FFF_FFFF
 #: exceptions of a reader that mean that a report is malformed
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 #: query parameters that authenticate a post: not stored in dead letters
-_PROOFS = frozenset({"token", "sig"})
+_AUTHENTICATION_PARAMETERS = frozenset({"token", "sig"})
 
 
 def fields(posted: Posted) -> list[tuple[str, str]]:
@@ -260,7 +260,7 @@ def _json(value: object) -> bytes:
 
 def _raw(posted: Posted) -> bytes:
     """Return a post's body for a dead letter; without a body its query, less what authenticates it."""
-    given = [(name, value) for name, value in query(posted).items() if name not in _PROOFS]
+    given = [(name, value) for name, value in query(posted).items() if name not in _AUTHENTICATION_PARAMETERS]
     return posted.body or urlencode(given, errors="surrogatepass").encode()
 
 

@@ -51,7 +51,7 @@ class Explained:
     """A message with the choices of its carriers and its receipts."""
 
     message: Row
-    turns: list[ExplainedChoice]
+    choices: list[ExplainedChoice]
     receipts: list[Row]
 
 
@@ -86,8 +86,8 @@ def explain(rt: Runtime, wanted: UUID) -> Explained | None:
         kept = routing_snapshot.read(conn, {each["routing_snapshot_id"] for each in passed} - {None})
         reports = operator_reports.receipts(conn, wanted)
     ask = _ask(message)
-    turns = [
-        _turn(
+    choices = [
+        _choice_lines(
             batch,
             kept.get(batch["routing_snapshot_id"]),
             ask,
@@ -95,7 +95,7 @@ def explain(rt: Runtime, wanted: UUID) -> Explained | None:
         )
         for batch in sorted(passed, key=lambda batch: (batch["created_at"], batch["id"]))
     ]
-    return Explained(message, turns, reports)
+    return Explained(message, choices, reports)
 
 
 def _ask(message: Row) -> RouteQuery:
@@ -103,7 +103,9 @@ def _ask(message: Row) -> RouteQuery:
     return RouteQuery(message["phone"], message["country"], message["sender"], encoding)
 
 
-def _turn(batch: Row, snapshot: RoutingSnapshot | None, ask: RouteQuery, attempts: list[Row]) -> ExplainedChoice:
+def _choice_lines(
+    batch: Row, snapshot: RoutingSnapshot | None, ask: RouteQuery, attempts: list[Row]
+) -> ExplainedChoice:
     return ExplainedChoice(
         at=batch["created_at"],
         carrier=batch["carrier"],

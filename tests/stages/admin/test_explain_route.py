@@ -38,7 +38,7 @@ def test_each_turn_of_a_message_is_told_with_why_the_others_lost(world: World) -
     found = explain(world.rt, id_)
 
     assert found is not None
-    first, second = found.turns
+    first, second = found.choices
     assert (first.carrier, first.tried, first.is_same) == ("alpha", [], True)
     assert reasons(first.decision) == {"alpha": None, "beta": RouteLoss.HIGHER_RANK, "gamma": RouteLoss.DRAINED}
     assert [(each["outcome"], each["code"]) for each in first.attempts] == [("refused_transient", "21")]
@@ -59,10 +59,10 @@ def test_what_changed_since_changes_nothing_of_the_past(world: World) -> None:
     found = explain(world.rt, id_)
 
     assert found is not None
-    [turn] = found.turns
-    assert turn.decision is not None
-    assert (turn.decision.network, turn.decision.chain, turn.is_same) == ("621-20", ("alpha",), True)
-    assert [(each.route.destination, each.loss) for each in turn.decision.candidates] == [
+    [choice] = found.choices
+    assert choice.decision is not None
+    assert (choice.decision.network, choice.decision.chain, choice.is_same) == ("621-20", ("alpha",), True)
+    assert [(each.route.destination, each.loss) for each in choice.decision.candidates] == [
         ("621-20", None),
         ("*", RouteLoss.REPEATED),
     ]
@@ -74,7 +74,9 @@ def test_a_test_message_was_no_choice(world: World) -> None:
     found = explain(world.rt, id_)
 
     assert found is not None
-    assert [(turn.carrier, turn.decision, turn.is_same) for turn in found.turns] == [("simulated", None, None)]
+    assert [(choice.carrier, choice.decision, choice.is_same) for choice in found.choices] == [
+        ("simulated", None, None)
+    ]
     assert world.rows("SELECT count(routing_snapshot_id) FROM batches") == [0]
 
 
@@ -185,14 +187,14 @@ def test_a_thousand_past_decisions_come_out_as_they_did(world: World) -> None:
     for id_ in sent:
         found = explain(world.rt, id_)
         assert found is not None
-        for turn in found.turns:
-            assert turn.decision is not None
-            if not turn.decision.chain:  # nobody was left: it waits for whom it had
-                assert turn.round > 0
+        for choice in found.choices:
+            assert choice.decision is not None
+            if not choice.decision.chain:  # nobody was left: it waits for whom it had
+                assert choice.round > 0
                 continue
-            assert turn.is_same, (id_, turn)
-            carried.update(bool(turn.tried) for _ in turn.attempts)
-            again += turn.round > 0 and bool(turn.attempts)
+            assert choice.is_same, (id_, choice)
+            carried.update(bool(choice.tried) for _ in choice.attempts)
+            again += choice.round > 0 and bool(choice.attempts)
 
     assert len(sent) >= 1000
     assert carried.total() >= 1000

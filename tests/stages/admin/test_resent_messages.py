@@ -55,7 +55,7 @@ def test_choices_that_were_made_once_more_can_be_made_again(stage: Stage, limit:
     found = explain(stage.rt, message)
 
     assert found is not None
-    assert [(turn.carrier, turn.is_same, turn.resend_reason) for turn in found.turns] == [
+    assert [(choice.carrier, choice.is_same, choice.resend_reason) for choice in found.choices] == [
         ("alpha", True, None),
         ("gamma" if limit else "beta", True, "doubt"),
     ]

@@ -37,24 +37,26 @@ def explained(found: Explained) -> str:
             "account": message["account"] + (", test" if message["test"] else ""),
             "from": message["sender"],
             "to": f"{message['phone']} ({message['country'] or 'no one country'})",
-            "network": next((turn.decision.network for turn in found.turns if turn.decision), None),
+            "network": next((choice.decision.network for choice in found.choices if choice.decision), None),
             "encoding": message["encoding"] or "not measured yet",
             "class": message["class"],
         }
     )
     reports = [f"receipt of {each['carrier']}: {_because(each['verdict'], each['code'])}" for each in found.receipts]
-    return "\n\n".join([head, *(_turn(number, turn) for number, turn in enumerate(found.turns, 1)), *reports])
+    return "\n\n".join(
+        [head, *(_choice_lines(number, choice) for number, choice in enumerate(found.choices, 1)), *reports]
+    )
 
 
 def in_brief(found: Explained) -> str:
     """Return the routing choices in one line per carrier."""
     lines = []
-    for number, turn in enumerate(found.turns, 1):
-        decided = turn.decision.candidates if turn.decision else []
+    for number, choice in enumerate(found.choices, 1):
+        decided = choice.decision.candidates if choice.decision else []
         why = {each.route.carrier: WHY[each.loss] for each in reversed(decided) if each.loss}
-        losers = "; ".join(f"{carrier}: {words}" for carrier, words in why.items() if carrier != turn.carrier)
-        became = ", ".join(_because(each["outcome"], each["code"]) for each in turn.attempts)
-        lines.append(f"{number}. {turn.carrier}: {became or 'not tried yet'}" + (f"   ({losers})" if losers else ""))
+        losers = "; ".join(f"{carrier}: {words}" for carrier, words in why.items() if carrier != choice.carrier)
+        became = ", ".join(_because(each["outcome"], each["code"]) for each in choice.attempts)
+        lines.append(f"{number}. {choice.carrier}: {became or 'not tried yet'}" + (f"   ({losers})" if losers else ""))
     return "\n".join(lines)
 
 
@@ -74,16 +76,18 @@ def foreseen(found: ForeseenRoute) -> str:
     return "\n\n".join([head, _candidates(found)])
 
 
-def _turn(number: int, turn: ExplainedChoice) -> str:
-    resent = f", resent ({turn.resend_reason})" if turn.resend_reason else ""
-    lines = [f"{number}. {moment(turn.at)}: {turn.carrier}, attempt {turn.attempt}, round {turn.round + 1}{resent}"]
-    if turn.is_same is False:
+def _choice_lines(number: int, choice: ExplainedChoice) -> str:
+    resent = f", resent ({choice.resend_reason})" if choice.resend_reason else ""
+    lines = [
+        f"{number}. {moment(choice.at)}: {choice.carrier}, attempt {choice.attempt}, round {choice.round + 1}{resent}"
+    ]
+    if choice.is_same is False:
         lines.append("repeated now, the choice differs: please report this")
-    lines.append(_candidates(turn))
+    lines.append(_candidates(choice))
     lines += [
         f"attempt {each['n']} at {each['carrier']}, {moment(each['marked_at'])}: "
         + _because(each["outcome"], each["code"])
-        for each in turn.attempts
+        for each in choice.attempts
     ]
     return "\n".join(lines)
 
@@ -131,21 +135,21 @@ def data(found: Explained | ForeseenRoute) -> Row:
     """Return the same as values for JSON."""
     if isinstance(found, ForeseenRoute):
         return {"account": found.account, **found.ask._asdict(), **_choice(found)}
-    turns = [
+    choices = [
         {
-            "at": turn.at,
-            "carrier": turn.carrier,
-            "attempt": turn.attempt,
-            "again": turn.resend_reason,
-            "round": turn.round,
-            "tried": turn.tried,
-            "is_same": turn.is_same,
-            "attempts": turn.attempts,
-            "choice": _choice(turn) if turn.decision else None,
+            "at": choice.at,
+            "carrier": choice.carrier,
+            "attempt": choice.attempt,
+            "again": choice.resend_reason,
+            "round": choice.round,
+            "tried": choice.tried,
+            "is_same": choice.is_same,
+            "attempts": choice.attempts,
+            "choice": _choice(choice) if choice.decision else None,
         }
-        for turn in found.turns
+        for choice in found.choices
     ]
-    return {"message": found.message, "turns": turns, "receipts": found.receipts}
+    return {"message": found.message, "turns": choices, "receipts": found.receipts}
 
 
 def _choice(found: ExplainedChoice | ForeseenRoute) -> Row:

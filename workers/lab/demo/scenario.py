@@ -130,7 +130,8 @@ class DemoScenario:
         found = explain(self.rt, report.message["id"]) if report else None
         if report and found:
             self._check(
-                "explained again, each routing choice comes out the same", all(turn.is_same for turn in found.turns)
+                "explained again, each routing choice comes out the same",
+                all(choice.is_same for choice in found.choices),
             )
             self._say(f"one refused     went {_carriers(report)}; `postroad explain` tells why in full:")
             click.echo(textwrap.indent(in_brief(found), " " * 16))

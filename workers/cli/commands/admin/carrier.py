@@ -134,10 +134,11 @@ def list_(json_: bool) -> None:
     """List carriers, with passwords and tokens masked. Receipts that are OPEN could be forged."""
     with opened() as rt:
         found = list_carriers(rt)
-    proofs = [receipt_proof(row) for row in found]
+    authentications = [receipt_proof(row) for row in found]
     rows = [replace(row, settings=masked_settings(row.settings)) for row in found]
     if json_:
-        click.echo(as_json([asdict(row) | {"receipts": proof} for row, proof in zip(rows, proofs, strict=True)]))
+        shown = zip(rows, authentications, strict=True)
+        click.echo(as_json([asdict(row) | {"receipts": way} for row, way in shown]))
         return
     cells = [
         (
@@ -145,10 +146,10 @@ def list_(json_: bool) -> None:
             row.kind,
             row.state,
             sorted(row.lacks),
-            proof and _RECEIPTS[proof],
+            way and _RECEIPTS[way],
             " ".join(f"{key}={value}" for key, value in row.settings.items()),
         )
-        for row, proof in zip(rows, proofs, strict=True)
+        for row, way in zip(rows, authentications, strict=True)
     ]
     click.echo(table(["carrier", "kind", "state", "cannot", "receipts", "settings"], cells))
 
