@@ -53,7 +53,9 @@ def build_product(folder: Path) -> Built:
 def unpacked(sdist: Path, folder: Path) -> Path:
     """Return the source tree of an sdist, unpacked into the folder."""
     with tarfile.open(sdist) as packed:
-        packed.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # Debian 12's Python 3.11.2 has none
+            packed.extraction_filter = tarfile.data_filter
+        packed.extractall(folder)  # noqa: S202 - our own sdist
     [source] = folder.iterdir()
     return source
 
