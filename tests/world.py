@@ -12,7 +12,7 @@ from pipeline.stages.bill import bill
 from pipeline.stages.deliver import deliver
 from pipeline.stages.ingest import ingest
 from pipeline.stages.segment import segment
-from pipeline.store import accounts, carriers, ledger
+from pipeline.store import accounts, carriers, wallet_ledger
 from schema.message import Accepted, Hint
 from schema.order import Order
 
@@ -37,8 +37,8 @@ class World:
             assert account is not None
             self.account = account
             accounts.set_sender(conn, account, "ACME")
-            ledger.set_price(conn, "*", "NGN", 400, rt.now())
-            ledger.top_up(conn, account, 1_000_000, "test", rt.now())
+            wallet_ledger.set_price(conn, "*", "NGN", 400, rt.now())
+            wallet_ledger.top_up(conn, account, 1_000_000, "test", rt.now())
         self.add_carrier("alpha")
 
     def add_carrier(self, name: str, script: dict[str, Any] | None = None, *, rank: int = 1, route: str = "*") -> None:

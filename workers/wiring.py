@@ -22,8 +22,8 @@ from pipeline.runtime import Runtime
 from pipeline.stages import dead_letters, inbound, receive
 from pipeline.stages.accept import AcceptResult, accept
 from pipeline.stages.admit import admit
-from pipeline.stages.api.rate_limit import Refused, rate_limit
 from pipeline.stages.api.response import answer, earlier_responses
+from pipeline.stages.api.take_rate_limits import Refused, rate_limit
 from pipeline.stages.api.verification import open_challenges
 from pipeline.stages.bill import bill, bill_all
 from pipeline.stages.carrier_placement import placement

@@ -13,7 +13,7 @@ from uuid import UUID
 from pipeline.rules.api.key_settings import SettingType
 from pipeline.rules.text.segments import Capacity
 from pipeline.runtime import Runtime
-from pipeline.stages.api.rate_limit import LimitTake, Refused
+from pipeline.stages.api.take_rate_limits import LimitTake, Refused
 from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse, Challenge, MessageEvent, NewKey, PersonEvent, WebhookPost
 from schema.message import Answered, Refusal

@@ -11,7 +11,7 @@ from pipeline.rules.batching import PackedBatch, answered, as_written, pack
 from pipeline.rules.money.message_pricing import Pricing, charge_all, payer
 from pipeline.rules.text.segments import Capacity
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import batches, ledger
+from pipeline.store import batches, wallet_ledger
 from pipeline.store.api import challenges
 from pipeline.transitions import new_batches, new_requests
 from schema.api import Challenge
@@ -51,7 +51,7 @@ def accept(
         charges = charge_all(pricing, loads, capacities)
         priced = list(zip(loads, charges, strict=True))
         hints, holds = new_batches.accept(conn, now, priced, subscribing, clock=clock)
-        ledger.hold_all(conn, holds, now)
+        wallet_ledger.hold_all(conn, holds, now)
     written = as_written(loads, charges)
     answers = [earlier.get(each.request) or answered(each, written) for each in admissions]
     return AcceptResult(answers, hints)
@@ -62,7 +62,7 @@ def _pricing(conn: Connection, at: datetime, loads: Sequence[PackedBatch]) -> tu
     if not loads:  # replays only
         return Pricing({}, {}), set()
     accounts = {load.batch.account for load in loads if not load.batch.test}
-    funds = ledger.quotas_left(conn, {payer(load) for load in loads})
+    funds = wallet_ledger.quotas_left(conn, {payer(load) for load in loads})
     subscribing = {account for (account, _), (_, subscribes) in funds.items() if subscribes}
     quotas = {each: quota for each, (quota, _) in funds.items()}
-    return Pricing(ledger.books(conn, accounts, at), quotas), subscribing
+    return Pricing(wallet_ledger.books(conn, accounts, at), quotas), subscribing

@@ -10,7 +10,7 @@ from pipeline.rules.identity import ids
 from pipeline.rules.money.message_pricing import Payer, Pricing, free
 from pipeline.rules.text.segments import Capacity, billed, measure
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import batches, ledger, messages
+from pipeline.store import batches, messages, wallet_ledger
 from pipeline.store.batches import Unpaid
 from pipeline.store.messages import Member
 from pipeline.transitions import paid_batches
@@ -108,7 +108,7 @@ def _bill(
         queued, held = paid_batches.pay(conn, now, each.unpaid, [member.id for member in each.members], charges)
         hints += queued
         holds += held
-    ledger.hold_all(conn, holds, now)
+    wallet_ledger.hold_all(conn, holds, now)
     return hints
 
 
@@ -150,11 +150,11 @@ def _pricing(rt: Runtime, conn: Connection, bills: Sequence[_Bill], *, lock: boo
     paying = {each.payer for each in bills if not each.unpaid.test}
     if not paying:
         return Pricing({}, {})
-    books = ledger.books(conn, {account for account, _ in paying}, rt.common_time(bills[0].unpaid.clock))
+    books = wallet_ledger.books(conn, {account for account, _ in paying}, rt.common_time(bills[0].unpaid.clock))
     if not lock:
-        return Pricing(books, {each: quota for each, (quota, _) in ledger.quotas_left(conn, paying).items()})
+        return Pricing(books, {each: quota for each, (quota, _) in wallet_ledger.quotas_left(conn, paying).items()})
     [payer] = paying
-    money, quota = ledger.funds(conn, *payer, lock=True)
+    money, quota = wallet_ledger.funds(conn, *payer, lock=True)
     return Pricing(books, {payer: quota}, {payer[0]: money})
 
 

@@ -8,7 +8,7 @@ from pipeline.rules.money.currencies import major
 from pipeline.rules.money.message_pricing import Pricing, charge_all
 from pipeline.rules.money.quotes import Quote
 from pipeline.runtime import Runtime
-from pipeline.store import accounts, batches, carriers, ledger
+from pipeline.store import accounts, batches, carriers, wallet_ledger
 from schema.message import Admission
 
 __all__ = ["CampaignCheck", "Quote", "add", "begin"]
@@ -53,8 +53,8 @@ def begin(rt: Runtime, account: str) -> CampaignCheck:
         now = rt.common_time(batches.clock(conn))
         owner = accounts.named(conn, account)
         payer = owner.id, now.date().replace(day=1)
-        money, quota = ledger.funds(conn, *payer)
-        pricing = Pricing(ledger.books(conn, [owner.id], now), {payer: quota})
+        money, quota = wallet_ledger.funds(conn, *payer)
+        pricing = Pricing(wallet_ledger.books(conn, [owner.id], now), {payer: quota})
         rows = carriers.all_of(conn)
     rate_limits = {row.name: row.segments_per_second for row in rows if row.segments_per_second}
     return CampaignCheck(owner.currency, money, rate_limits, pricing)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pipeline.runtime import Runtime
-from pipeline.store import audit_log, batches, ledger, messages
+from pipeline.store import audit_log, batches, messages, wallet_ledger
 from pipeline.transitions import final_statuses
 
 #: ids of cancelled messages in an entry of the audit log
@@ -38,6 +38,6 @@ def cancel(rt: Runtime, account: int | None, wanted: Sequence[UUID]) -> Cancelle
         if cancelled:
             noted = {"cancelled": len(cancelled), "messages": list(map(str, cancelled[:_NOTED]))}
             audit_log.note(conn, "messages", str(cancelled[0]), "cancel", noted, account)
-        ledger.release(conn, released, now)
+        wallet_ledger.release(conn, released, now)
     done = set(cancelled)
     return Cancelled(done, set(found) - done, set(wanted) - set(found))

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from pipeline.rules.consent import consent_numbers
-from pipeline.rules.consent.keyword_detection import Keyword, KeywordMeaning, Vocabulary
 from pipeline.rules.consent.send_permission import REPLIES
+from pipeline.rules.consent.stop_keyword_detection import Keyword, KeywordMeaning, Vocabulary
 from pipeline.rules.text.inbound_parts import BELIEVED, JoinedText, KeptPart, join
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import advisory_locks

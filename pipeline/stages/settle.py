@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pipeline.rules.lifecycle import outweighs
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import ledger, messages, receipts
+from pipeline.store import messages, receipts, wallet_ledger
 from pipeline.store.receipt_id_matching import match_spellings
 from pipeline.store.receipts import Matched, ReceiptKey
 from pipeline.transitions import final_statuses, part_verdicts
@@ -132,5 +132,5 @@ def _conclude(rt: Runtime, conn: Connection, said: dict[UUID, ReceiptVerdict], h
     failed = sorted(message for message, verdict in said.items() if verdict is ReceiptVerdict.FAILED)
     moved = final_statuses.deliver(conn, now, delivered, held)
     undelivered = final_statuses.fail_sent(conn, now, failed, Code.UNDELIVERED, held)
-    ledger.release(conn, undelivered.released, now)
+    wallet_ledger.release(conn, undelivered.released, now)
     return moved | undelivered.ids

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import advisory_locks, attempts, batch_claims, batches, ledger
-from pipeline.store.ledger import Moved
+from pipeline.store import advisory_locks, attempts, batch_claims, batches, wallet_ledger
+from pipeline.store.wallet_ledger import Moved
 from pipeline.transitions import attempt_results, final_statuses, poison_batches
 from schema.message import Hint
 from schema.vocabulary import BatchStatus, Code
@@ -32,7 +32,7 @@ def sweep(rt: Runtime) -> Swept:
         poison_batches.park_admitted(conn, now, rt.settings.poison_claims, PORTION)
         admitted = batches.stale(conn, BatchStatus.ADMITTED, rt.settings.stale_seconds, PORTION)
         queued = batches.stale(conn, BatchStatus.QUEUED, rt.settings.stale_seconds, PORTION)
-        ledger.release(conn, released + _end_unknown(rt, conn, now), now)
+        wallet_ledger.release(conn, released + _end_unknown(rt, conn, now), now)
     return Swept(admitted, requeued + queued)
 
 

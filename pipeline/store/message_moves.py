@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from pipeline.rules.lifecycle import REVOKE, Move, billed
 from pipeline.store import messages
 from pipeline.store.bulk_copy import copy
-from pipeline.store.ledger import Moved
+from pipeline.store.wallet_ledger import Moved
 from schema.message import Charge
 from schema.value_class import value_class
 from schema.vocabulary import Code, Money

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pipeline.rules.lifecycle import ACCEPT, CONFIRM, FAIL, LEAVE_UNKNOWN
 from pipeline.runtime import Connection
-from pipeline.store import events, ledger, message_moves, messages
+from pipeline.store import events, message_moves, messages, wallet_ledger
 from pipeline.store.attempts import Trial
-from pipeline.store.ledger import Moved
+from pipeline.store.wallet_ledger import Moved
 from schema.vocabulary import Code, Outcome, Status
 
 #: outcome → move, error code, status of the event; after other outcomes the message goes to another carrier
@@ -37,7 +37,7 @@ def apply(
         if subscribing:
             events.record_all(conn, [each.attempt.ref for each in these if each.batch in subscribing], status, now)
         if move is ACCEPT:
-            ledger.capture(conn, moved, now)
+            wallet_ledger.capture(conn, moved, now)
         else:
             released += moved
     return released
@@ -57,4 +57,4 @@ def leave_unknown(conn: Connection, now: datetime, ids: Sequence[UUID]) -> None:
 
 def confirm(conn: Connection, now: datetime, held: Iterable[UUID]) -> None:
     """Capture the money held for locked messages with an unknown outcome that a carrier is known to have accepted."""
-    ledger.capture(conn, message_moves.move_money(conn, sorted(held), CONFIRM), now)
+    wallet_ledger.capture(conn, message_moves.move_money(conn, sorted(held), CONFIRM), now)

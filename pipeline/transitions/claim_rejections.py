@@ -8,7 +8,7 @@ from uuid import UUID
 from pipeline.rules.consent.claim_checks import ClaimVerdict, restricted, with_opt_outs
 from pipeline.rules.routing.failover import NextCarrier
 from pipeline.runtime import Connection
-from pipeline.store import batches, claim_checks, ledger, unknown_outcomes
+from pipeline.store import batches, claim_checks, unknown_outcomes, wallet_ledger
 from pipeline.store.batch_claims import Claim
 from pipeline.store.claim_checks import AccountParcel
 from pipeline.transitions import final_statuses, successor_batches
@@ -116,4 +116,4 @@ def _reject(
         ends.append(End(ids, code, claim.resend_reason, claim.subscribes, is_rejected=claim.attempt == 1))
         sent_before += ids if claim.resend_reason else []
     unknown_outcomes.give_up(conn, sent_before)
-    ledger.release(conn, final_statuses.end(conn, now, ends), now)
+    wallet_ledger.release(conn, final_statuses.end(conn, now, ends), now)

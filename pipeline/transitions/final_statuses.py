@@ -1,6 +1,6 @@
 """Final statuses of messages: rejected, cancelled, failed, expired, delivered; each with its money and event.
 
-Money to release is returned, not released: `ledger.release` locks wallets, and is called once and last in a
+Money to release is returned, not released: `wallet_ledger.release` locks wallets, and is called once and last in a
 transaction.
 """
 
@@ -13,9 +13,9 @@ from uuid import UUID
 
 from pipeline.rules.lifecycle import CANCEL, DELIVER, FAIL, FAIL_DELIVERY, GIVE_UP, REJECT, REJECT_UNPAID, Move
 from pipeline.runtime import Connection
-from pipeline.store import events, ledger, message_moves, messages
-from pipeline.store.ledger import Moved
+from pipeline.store import events, message_moves, messages, wallet_ledger
 from pipeline.store.message_moves import Ended
+from pipeline.store.wallet_ledger import Moved
 from schema.vocabulary import Code, ResendReason, Status
 
 
@@ -98,7 +98,7 @@ def deliver(conn: Connection, now: datetime, ids: Sequence[UUID], held: Set[UUID
 
     Return those that changed. `held` as in `fail_sent`.
     """
-    ledger.capture(conn, message_moves.move_money(conn, _held(ids, held), DELIVER), now)
+    wallet_ledger.capture(conn, message_moves.move_money(conn, _held(ids, held), DELIVER), now)
     delivered = message_moves.end(conn, ids, DELIVER, now)
     _record_events(conn, now, delivered, Status.DELIVERED)
     if len(delivered.ids) == len(ids):

@@ -8,7 +8,7 @@ from uuid import UUID
 from pipeline.rules.batching import PackedBatch
 from pipeline.runtime import Connection
 from pipeline.store import batches, events, message_moves, messages
-from pipeline.store.ledger import Hold
+from pipeline.store.wallet_ledger import Hold
 from pipeline.transitions import paid_batches
 from schema.message import Admission, Charge, Draft, Hint
 from schema.message_class import MessageClass
@@ -35,9 +35,9 @@ def accept(
 ) -> tuple[list[Hint], list[Hold]]:
     """Write billed batches as scheduled or queued; messages that cannot be paid for are rejected.
 
-    Return hints of those that may be delivered now, and the holds to pass to `ledger.hold_all`, once and last in the
-    transaction. Events are written for the accounts in `subscribing`; `clock`: the database's time, by which batches
-    are due.
+    Return hints of those that may be delivered now, and the holds to pass to `wallet_ledger.hold_all`, once and last in
+    the transaction. Events are written for the accounts in `subscribing`; `clock`: the database's time, by which
+    batches are due.
     """
     if not priced:
         return [], []

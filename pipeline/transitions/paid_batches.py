@@ -8,7 +8,7 @@ from pipeline.rules.identity import ids
 from pipeline.runtime import Connection
 from pipeline.store import batches, events, message_moves, messages
 from pipeline.store.batches import Unpaid
-from pipeline.store.ledger import Hold
+from pipeline.store.wallet_ledger import Hold
 from schema.message import Charge, Hint
 from schema.vocabulary import Status
 
@@ -18,7 +18,7 @@ def pay(
 ) -> tuple[list[Hint], list[Hold]]:
     """Charge the messages of a locked batch, or reject them; schedule or queue the batch.
 
-    Return its hint if it may be delivered now, and the hold to pass to `ledger.hold_all`, once and last in the
+    Return its hint if it may be delivered now, and the hold to pass to `wallet_ledger.hold_all`, once and last in the
     transaction.
     """
     message_moves.charge(conn, members, charges, now)

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pipeline.runtime import Connection
 from pipeline.store import batch_claims, batches, messages
-from pipeline.store.ledger import Moved
 from pipeline.store.messages import Span
+from pipeline.store.wallet_ledger import Moved
 from pipeline.transitions import final_statuses
 from pipeline.transitions.final_statuses import End
 from schema.vocabulary import Code, ResendReason

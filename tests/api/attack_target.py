@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.runtime import Runtime
 from pipeline.stages.admin.person_import import add_person
-from pipeline.store import accounts, ledger
+from pipeline.store import accounts, wallet_ledger
 from tests.api.conftest import RunningGateway
 from tests.api.hostile_requests import FORM, Target
 from tests.dialects.vendors import Vendor, issue
@@ -30,13 +30,13 @@ ROOM: dict[Vendor, dict[str, Any]] = {
 def settle(world: World) -> None:
     """Give the world's account money, and create another account, `bolt`."""
     with world.rt.begin() as conn:
-        ledger.top_up(conn, world.account, 10_000_000_000, "siege", world.rt.now())
+        wallet_ledger.top_up(conn, world.account, 10_000_000_000, "siege", world.rt.now())
         other = accounts.create(conn, "bolt", "NGN")
         assert other is not None
         accounts.set_sender(conn, other, "BOLT")
         # a sender id that attacks may delete
         accounts.set_sender(conn, world.account, "SPARE")
-        ledger.top_up(conn, other, 1_000_000, "siege", world.rt.now())
+        wallet_ledger.top_up(conn, other, 1_000_000, "siege", world.rt.now())
 
 
 def _solaris(house: RunningGateway, rt: Runtime) -> Target:

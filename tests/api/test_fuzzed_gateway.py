@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from pipeline.store import ledger
+from pipeline.store import wallet_ledger
 from tests.api.conftest import RunningGateway
 from tests.api.raw_http import chunked, spell
 from tests.dialects.vendors import Vendor, issue
@@ -102,7 +102,7 @@ def test_each_good_request_among_bad_ones_is_answered(
     monkeypatch.setattr(unauthenticated, "LONGEST", 0.0)
     monkeypatch.setattr("workers.gateway.http_server._LINGERING", 0.05)
     with world.rt.begin() as conn:
-        ledger.top_up(conn, world.account, 10_000_000_000, "fuzz", world.rt.now())
+        wallet_ledger.top_up(conn, world.account, 10_000_000_000, "fuzz", world.rt.now())
     room = {"rate": 1_000_000, "burst": 1_000_000}
     key = issue(world.rt, "acme", Vendor.ROBASE, settings=room).credentials["api_key"]
 

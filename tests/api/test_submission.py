@@ -12,7 +12,7 @@ from pipeline.dialects.contract import SendRequest
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.stages.admit import admit
-from pipeline.stages.api.rate_limit import LimitTake, Refused
+from pipeline.stages.api.take_rate_limits import LimitTake, Refused
 from pipeline.stages.api.verification import CheckedCode, challenge, check
 from pipeline.stages.ingest import ingest
 from pipeline.store import batches

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.error import URLError
 
-from pipeline.store import accounts, ledger
+from pipeline.store import accounts, wallet_ledger
 from tests.carriers.simulator import ask, both
 from tests.journeys.installation import Installation, wait_for
 from workers.lab.simulator.scripts import smpp_settings
@@ -46,7 +46,7 @@ def add_account(installation: Installation, name: str) -> None:
         made = accounts.create(conn, name, "NGN")
         assert made is not None
         accounts.set_sender(conn, made, "ACME")
-        ledger.top_up(conn, made, 1_000_000, "test", datetime.now(UTC))
+        wallet_ledger.top_up(conn, made, 1_000_000, "test", datetime.now(UTC))
 
 
 def statuses(installation: Installation) -> dict[str, int]:

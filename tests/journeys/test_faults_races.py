@@ -22,7 +22,7 @@ from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from pipeline.stages.settle import settle
 from pipeline.stages.sweep import sweep
-from pipeline.store import accounts, ledger, receipts
+from pipeline.store import accounts, receipts, wallet_ledger
 from schema.carriage import Attempt, Parcel, Receipt
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, ReceiptVerdict
@@ -279,8 +279,8 @@ def test_accounts_that_meet_in_hints_receipts_and_sweeps_do_not_lock_each_other_
             account = accounts.create(conn, name, "NGN")
             assert account is not None
             accounts.set_sender(conn, account, "ACME")
-            ledger.top_up(conn, account, 40_000, "test", datetime.now(UTC))
-            ledger.grant(conn, account, month, 50, "test", datetime.now(UTC))
+            wallet_ledger.top_up(conn, account, 40_000, "test", datetime.now(UTC))
+            wallet_ledger.grant(conn, account, month, 50, "test", datetime.now(UTC))
     logged(world, settings, **{"refuse:9": 0.3, "silent": 0.2, "refuse_transient": 0.1})
     wanted: list[UUID] = []
     done = threading.Event()

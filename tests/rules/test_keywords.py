@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.rules.consent import stop_help_keywords
-from pipeline.rules.consent.keyword_detection import Keyword, KeywordMeaning, Vocabulary, spell
+from pipeline.rules.consent import builtin_keywords
+from pipeline.rules.consent.stop_keyword_detection import Keyword, KeywordMeaning, Vocabulary, spell
 from schema.vocabulary import InboundAction
 
 STOP, START, HELP, KEEP = InboundAction.STOP, InboundAction.START, InboundAction.HELP, InboundAction.KEEP
@@ -141,6 +141,6 @@ def test_a_yes_answers_many_another_question() -> None:
 
 
 def test_every_built_in_word_is_understood_as_it_is_written() -> None:
-    for words in stop_help_keywords.STOP.values():
+    for words in builtin_keywords.STOP.values():
         for word in words.split(","):
             assert Vocabulary([]).read(word.lower()).action is STOP, word

@@ -11,7 +11,7 @@ from pipeline.stages.admin.audit import audit
 from pipeline.stages.admit import admit
 from pipeline.stages.bill import bill, bill_all
 from pipeline.stages.segment import segment
-from pipeline.store import accounts, ledger
+from pipeline.store import accounts, wallet_ledger
 from tests.transitions.statement_log import statements
 from tests.world import World
 
@@ -33,8 +33,8 @@ def test_a_message_is_priced_by_its_segments_and_its_money_held(world: World) ->
 
 def test_the_longest_destination_sets_the_price(world: World) -> None:
     with world.rt.begin() as conn:
-        ledger.set_price(conn, "GB", "NGN", 700, world.rt.now())
-        ledger.set_price(conn, "447911", "NGN", 900, world.rt.now())
+        wallet_ledger.set_price(conn, "GB", "NGN", 700, world.rt.now())
+        wallet_ledger.set_price(conn, "447911", "NGN", 900, world.rt.now())
 
     world.pay(world.submit(world.order("+2348012345678", "+447911123456", "+447400123456")))
 
@@ -43,7 +43,7 @@ def test_the_longest_destination_sets_the_price(world: World) -> None:
 
 def test_an_accounts_own_price_wins(world: World) -> None:
     with world.rt.begin() as conn:
-        ledger.set_price(conn, "*", "NGN", 350, world.rt.now(), world.account)
+        wallet_ledger.set_price(conn, "*", "NGN", 350, world.rt.now(), world.account)
 
     world.pay(world.submit(world.order()))
 
@@ -56,7 +56,7 @@ def test_a_price_set_to_begin_later_is_used_from_that_time(
 ) -> None:
     begins = world.rt.now() + timedelta(hours=1)
     with world.rt.begin() as conn:
-        ledger.set_price(conn, "*", "NGN", 500, begins)
+        wallet_ledger.set_price(conn, "*", "NGN", 500, begins)
 
     for moment in (begins - timedelta(seconds=1), begins):
         monkeypatch.setattr(world.rt, "common_time", lambda _clock, moment=moment: moment)
@@ -102,7 +102,7 @@ def test_a_credit_limit_may_be_used_up(world: World) -> None:
 def test_the_quota_pays_before_the_wallet(world: World) -> None:
     month = datetime.now(UTC).date().replace(day=1)
     with world.rt.begin() as conn:
-        ledger.grant(conn, world.account, month, 3, "test", world.rt.now())
+        wallet_ledger.grant(conn, world.account, month, 3, "test", world.rt.now())
 
     world.pay(world.submit(world.order("+2348012345678", "+2348012345679", body="x" * 161)))
 
@@ -193,7 +193,7 @@ def test_batches_of_several_accounts_are_billed_together(world: World) -> None:
         other = accounts.create(conn, "other", "NGN")
         assert other
         accounts.set_sender(conn, other, "ACME")
-        ledger.top_up(conn, other, 500, "test", world.rt.now())
+        wallet_ledger.top_up(conn, other, 500, "test", world.rt.now())
     answers = world.submit(world.order(), world.order(account="other"), world.order(body="é" * 200))
 
     hints = bill_all(world.rt, [batch for answer in answers for batch in answer.batches], capacities())
@@ -222,7 +222,7 @@ def test_one_that_cannot_pay_leaves_the_others_paid(world: World) -> None:
 
 def test_a_quota_is_not_used_twice_by_two_batches_together(world: World) -> None:
     with world.rt.begin() as conn:
-        ledger.grant(conn, world.account, datetime.now(UTC).date().replace(day=1), 3, "test", world.rt.now())
+        wallet_ledger.grant(conn, world.account, datetime.now(UTC).date().replace(day=1), 3, "test", world.rt.now())
     first = world.order("+2348012345678", "+2348012345679", **{"class": "bulk"})
     answers = world.submit(first, world.order("+2348012345670", "+2348012345671"))
 
@@ -241,8 +241,8 @@ def test_several_batches_are_priced_by_one_look_up(world: World) -> None:
     with statements(world.rt.engine) as run:
         bill_all(world.rt, together, capacities())
 
-    assert [statement for statement, _ in run].count(ledger._BOOKS) == 1
-    assert [statement for statement, _ in run].count(ledger._BALANCES) == 1
+    assert [statement for statement, _ in run].count(wallet_ledger._BOOKS) == 1
+    assert [statement for statement, _ in run].count(wallet_ledger._BALANCES) == 1
 
 
 def test_long_texts_beyond_gsm_are_billed_as_their_api_counts(world: World) -> None:

@@ -13,7 +13,7 @@ from pipeline.settings import Settings
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from pipeline.stages.resend import resend_due
-from pipeline.store import accounts, circuit_breakers, ledger
+from pipeline.store import accounts, circuit_breakers, wallet_ledger
 from pipeline.store.circuit_breakers import Breaker
 from schema.message import Hint
 from schema.vocabulary import Outcome, ReceiptVerdict
@@ -40,7 +40,7 @@ def second_account(world: World) -> None:
         other = accounts.create(conn, "other", "NGN")
         assert other is not None
         accounts.set_sender(conn, other, "ACME")
-        ledger.top_up(conn, other, 1_000_000, "test", world.rt.now())
+        wallet_ledger.top_up(conn, other, 1_000_000, "test", world.rt.now())
 
 
 def test_a_throttled_message_waits_for_the_same_carrier(world: World) -> None:

@@ -13,7 +13,7 @@ from pipeline.stages.accept import accept
 from pipeline.stages.admit import admit
 from pipeline.stages.api.dry_run import dry_run
 from pipeline.stages.ingest import ingest
-from pipeline.store import ledger
+from pipeline.store import wallet_ledger
 from schema.message import AcceptedMessage, Admission, Answered
 from tests.world import World
 
@@ -77,14 +77,14 @@ def test_each_way_charges_an_order_the_same(
     tried, accepted, staged = (admit(world.rt, [each], by_api=door is not None)[0] for each in requests)
     world.run("UPDATE prices SET destination = 'NG' WHERE destination = '*'")
     with world.rt.begin() as conn:
-        ledger.set_price(conn, "GB", "NGN", 700, world.rt.now())
+        wallet_ledger.set_price(conn, "GB", "NGN", 700, world.rt.now())
 
     def funded(way: Callable[[World, Admission], Costs], admission: Admission) -> Costs:
         world.run("DELETE FROM quotas")
         world.run("UPDATE wallets SET balance = %(money)s", money=money)
         with world.rt.begin() as conn:
             if quota:
-                ledger.grant(conn, world.account, ids.month(admission.first), quota, "test", world.rt.now())
+                wallet_ledger.grant(conn, world.account, ids.month(admission.first), quota, "test", world.rt.now())
         return way(world, admission)
 
     by_stage = funded(by_stages, staged)

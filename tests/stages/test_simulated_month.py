@@ -8,7 +8,7 @@ from pipeline.stages.admin.audit import audit
 from pipeline.stages.deliver import deliver
 from pipeline.stages.promote import promote
 from pipeline.stages.settle import settle_on_arrival
-from pipeline.store import ledger
+from pipeline.store import wallet_ledger
 from schema.carriage import Receipt
 from schema.message import Hint
 from schema.vocabulary import ReceiptVerdict
@@ -56,8 +56,8 @@ def test_a_month_can_be_simulated_by_the_runtimes_clock(world: World, monkeypatc
     month = Month(world, monkeypatch)
     half = month.begins + 14 * DAY
     with world.rt.begin() as conn:
-        ledger.set_price(conn, "*", "NGN", 500, half)
-        ledger.grant(conn, world.account, month.begins.date(), 2, "a start", month.now)
+        wallet_ledger.set_price(conn, "*", "NGN", 500, half)
+        wallet_ledger.grant(conn, world.account, month.begins.date(), 2, "a start", month.now)
     world.run("UPDATE accounts SET subscribes = true")
     world.run(
         "INSERT INTO quiet_hours (account_id, country, class, from_minute, until_minute, action) "

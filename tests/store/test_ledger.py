@@ -13,8 +13,8 @@ from pipeline.errors import DatabaseFault, InsufficientFunds
 from pipeline.rules.identity import ids
 from pipeline.rules.money.price_lists import Price
 from pipeline.stages.admin.audit import audit
-from pipeline.store import accounts, ledger
-from pipeline.store.ledger import Hold, Moved
+from pipeline.store import accounts, wallet_ledger
+from pipeline.store.wallet_ledger import Hold, Moved
 from tests.world import World
 
 NOW = datetime(2027, 3, 15, 12, tzinfo=UTC)
@@ -31,30 +31,30 @@ class Till:
             assert account
             self.account = account
             if money:
-                ledger.top_up(conn, account, money, "test", NOW)
+                wallet_ledger.top_up(conn, account, money, "test", NOW)
             if quota:
-                ledger.grant(conn, account, MARCH, quota, "test", NOW)
+                wallet_ledger.grant(conn, account, MARCH, quota, "test", NOW)
 
     def hold(self, amount: int = 0, quota: int = 0, month: date = MARCH) -> Moved:
         """Hold, for a batch of its own; return what may be captured or released."""
         batch = self.rt.new_ids()
         with self.rt.begin() as conn:
-            ledger.hold_all(conn, [Hold(self.account, batch, month, amount, quota)], NOW)
+            wallet_ledger.hold_all(conn, [Hold(self.account, batch, month, amount, quota)], NOW)
         at = datetime(month.year, month.month, 10, tzinfo=UTC)
         return Moved(self.account, batch, ids.new_ids(at, 1), amount, quota)
 
     def capture(self, *moved: Moved) -> None:
         with self.rt.begin() as conn:
-            ledger.capture(conn, moved, NOW)
+            wallet_ledger.capture(conn, moved, NOW)
 
     def release(self, *moved: Moved) -> None:
         with self.rt.begin() as conn:
-            ledger.release(conn, moved, NOW)
+            wallet_ledger.release(conn, moved, NOW)
 
     def funds(self, month: date = MARCH) -> tuple[int, int]:
         """Return the money and quota that may still be spent."""
         with self.rt.begin() as conn:
-            return ledger.funds(conn, self.account, month)
+            return wallet_ledger.funds(conn, self.account, month)
 
     def entries(self) -> list[tuple[Any, ...]]:
         query = "SELECT kind, unit, amount, from_book, to_book FROM ledger WHERE account_id = %(id)s ORDER BY id"
@@ -154,7 +154,7 @@ def test_an_account_without_a_wallet_holds_nothing(world: World) -> None:
 def test_a_wallet_may_go_as_far_below_nothing_as_its_credit(world: World) -> None:
     till = Till(world, money=100)
     with world.rt.begin() as conn:
-        ledger.set_credit_limit(conn, till.account, 50)
+        wallet_ledger.set_credit_limit(conn, till.account, 50)
 
     till.hold(150)
 
@@ -166,7 +166,7 @@ def test_a_wallet_may_go_as_far_below_nothing_as_its_credit(world: World) -> Non
 def test_a_month_pays_for_its_own_messages_only(world: World) -> None:
     till = Till(world, quota=10)
     with world.rt.begin() as conn:
-        ledger.grant(conn, till.account, APRIL, 5, "test", NOW)
+        wallet_ledger.grant(conn, till.account, APRIL, 5, "test", NOW)
 
     march, april = till.hold(quota=10), till.hold(quota=5, month=APRIL)
     with pytest.raises(InsufficientFunds):
@@ -203,8 +203,8 @@ def test_grants_and_top_ups_add_up(world: World) -> None:
     till.hold(30, 3)
 
     with world.rt.begin() as conn:
-        balance = ledger.top_up(conn, till.account, 50, "more", NOW)
-        left = ledger.grant(conn, till.account, MARCH, 5, "more", NOW)
+        balance = wallet_ledger.top_up(conn, till.account, 50, "more", NOW)
+        left = wallet_ledger.grant(conn, till.account, MARCH, 5, "more", NOW)
 
     assert (balance, left) == till.funds() == (120, 12)
 
@@ -258,7 +258,7 @@ def test_holds_and_releases_of_several_accounts_quotas_go_by_the_same_order(worl
     older, younger = Till(world), Till(world)
     for till in (younger, older):  # as they lie in a table that is read from its beginning
         with world.rt.begin() as conn:
-            ledger.grant(conn, till.account, MARCH, 10, "test", NOW)
+            wallet_ledger.grant(conn, till.account, MARCH, 10, "test", NOW)
     earlier = [till.hold(quota=1) for till in (younger, older)]
     world.run("ANALYZE quotas")
     lock = "SELECT FROM quotas WHERE account_id = %(id)s FOR UPDATE"
@@ -303,7 +303,7 @@ def test_after_any_walk_the_balance_is_what_the_ledger_says(world: World, seed: 
                 till.release(held.pop(chance.randrange(len(held))))
             case "top up":
                 with world.rt.begin() as conn:
-                    ledger.top_up(conn, till.account, chance.randrange(1, 100), "walk", NOW)
+                    wallet_ledger.top_up(conn, till.account, chance.randrange(1, 100), "walk", NOW)
 
     books = _books(till.entries())
     assert till.funds() == (books["wallet", "NGN"], books["wallet", "SEG"])
@@ -349,14 +349,14 @@ def test_the_database_refuses_what_would_be_overdrawn(world: World, statement: s
 def test_of_the_prices_in_force_the_newest_counts_in_the_accounts_currency(world: World) -> None:
     till = Till(world)
     with world.rt.begin() as conn:
-        ledger.set_price(conn, "*", "EUR", 7, world.rt.now())
-        ledger.set_price(conn, "GB", "NGN", 900, world.rt.now(), till.account)
+        wallet_ledger.set_price(conn, "*", "EUR", 7, world.rt.now())
+        wallet_ledger.set_price(conn, "GB", "NGN", 900, world.rt.now(), till.account)
     world.run(
         "INSERT INTO prices (destination, currency, per_segment, from_at) "
         "VALUES ('*', 'NGN', 1, now() - interval '1 day'), ('*', 'NGN', 2, now() + interval '1 day')"
     )
 
     with world.rt.begin() as conn:
-        found = ledger.books(conn, [till.account], world.rt.now())[till.account]
+        found = wallet_ledger.books(conn, [till.account], world.rt.now())[till.account]
 
     assert sorted(found, key=lambda price: price.own) == [Price("*", 400, False), Price("GB", 900, True)]

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 import pipeline
-from pipeline.store import ledger, message_moves
+from pipeline.store import message_moves, wallet_ledger
 from pipeline.transitions import final_statuses
 from pipeline.transitions.final_statuses import End
 from schema.vocabulary import Code, ResendReason
@@ -34,7 +34,7 @@ def test_a_final_status_its_release_and_its_event_have_the_time_that_was_given(w
 
     with world.rt.begin() as conn:
         released = final_statuses.end(conn, at, [End(one, Code.EXPIRED, None), End(other, Code.OPTED_OUT, None)])
-        ledger.release(conn, released, at)
+        wallet_ledger.release(conn, released, at)
 
     assert world.rows("SELECT DISTINCT status, money, final_at FROM messages") == [("failed", "released", at)]
     assert world.rows("SELECT count(*), min(at), max(at) FROM ledger WHERE kind = 'release'") == [(2, at, at)]
@@ -53,7 +53,7 @@ def test_messages_of_many_batches_that_end_alike_take_one_statement(
         released = final_statuses.end(
             conn, world.rt.now(), [End(one, Code.EXPIRED, None), End(other, Code.EXPIRED, None)]
         )
-        ledger.release(conn, released, world.rt.now())
+        wallet_ledger.release(conn, released, world.rt.now())
 
     assert asked.count(message_moves._MOVE) == 1
     assert sum("INSERT INTO events" in statement for statement in asked) == 1
@@ -66,7 +66,7 @@ def test_of_messages_that_were_sent_only_the_undeliverable_end(world: World) -> 
 
     with world.rt.begin() as conn:
         ends = [End(one, Code.EXPIRED, ResendReason.DOUBT), End(other, Code.EXPIRED, ResendReason.UNDELIVERED)]
-        ledger.release(conn, final_statuses.end(conn, world.rt.now(), ends), world.rt.now())
+        wallet_ledger.release(conn, final_statuses.end(conn, world.rt.now(), ends), world.rt.now())
 
     query = "SELECT DISTINCT status, money, error_code FROM messages WHERE id = ANY(%(ids)s)"
     assert world.rows(query, ids=one) == [("sent", "held", None)]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PIPELINE = Path(__file__).parents[2] / "pipeline"
-STORE = ("claim_checks", "events", "ledger", "message_moves")
+STORE = ("claim_checks", "events", "message_moves", "wallet_ledger")
 FILES = [*(PIPELINE / "store" / f"{name}.py" for name in STORE), *(PIPELINE / "transitions").glob("*.py")]
 
 _CLOCK = re.compile(

@@ -14,7 +14,7 @@ from pipeline.dialects.contract import SendRequest
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.stages.api.authenticate import Credentials, Denied, authenticate
-from pipeline.stages.api.rate_limit import Refused
+from pipeline.stages.api.take_rate_limits import Refused
 from schema.api import ApiKey, ApiResponse
 from schema.message import Answered
 from workers.api.hint_publisher import HintPublisher

@@ -30,7 +30,7 @@ from pipeline.carriers.smpp.message_states import NAMES, STATES, WORDS
 from pipeline.carriers.smpp.pdu import MessagePdu
 from pipeline.carriers.smpp.text_encoding import Alphabet
 from pipeline.rules.consent.consent_numbers import SHORTEST
-from pipeline.rules.consent.keyword_detection import Vocabulary
+from pipeline.rules.consent.stop_keyword_detection import Vocabulary
 from schema.carriage import CarrierEvents, Inbound, Receipt, SuspectedReceipt
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import DeadLetterSource, InboundAction, ReceiptVerdict

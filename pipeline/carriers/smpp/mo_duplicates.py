@@ -12,7 +12,7 @@ from typing import Final
 from uuid import uuid4
 
 from pipeline.carriers.smpp.session import Session
-from pipeline.rules.consent.keyword_detection import Vocabulary
+from pipeline.rules.consent.stop_keyword_detection import Vocabulary
 from schema.carriage import Inbound
 from schema.vocabulary import InboundAction
 

@@ -47,7 +47,7 @@ from pipeline.carriers.vendors.vendor_client import (
     unknown,
     unknown_response,
 )
-from pipeline.rules.consent.keyword_detection import Vocabulary
+from pipeline.rules.consent.stop_keyword_detection import Vocabulary
 from pipeline.rules.routing.retryable import may_another_help
 from schema.carriage import Attempt, CarrierEvents, Inbound, Parcel, Posted, Receipt
 from schema.refusals import RefusalReason

@@ -21,7 +21,7 @@ from pipeline.stages.api.persons import (
     mark_verified,
     set_challenge,
 )
-from pipeline.stages.api.rate_limit import LimitTake, Refused, of_number
+from pipeline.stages.api.take_rate_limits import LimitTake, Refused, of_number
 from pipeline.stages.api.verification import CheckedCode, challenge, check, make_code
 from schema.api import ApiKey, ApiResponse, Person
 from schema.message import Refusal

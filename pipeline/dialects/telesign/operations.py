@@ -12,7 +12,7 @@ from pipeline.dialects.telesign.requests import VerificationRequest
 from pipeline.dialects.telesign.statuses import spell
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.api.choose_sender import SenderPreference, choose_senders
-from pipeline.stages.api.rate_limit import LimitTake, Refused, of_number
+from pipeline.stages.api.take_rate_limits import LimitTake, Refused, of_number
 from pipeline.stages.api.verification import CheckedCode, challenge, check, complete, make_code, message_statuses
 from schema.api import ApiResponse
 from schema.message import Refusal

@@ -10,8 +10,8 @@ from pipeline.stages.admit import admit
 from pipeline.stages.api import sender_ids, templates
 from pipeline.stages.api.account_balance import balance
 from pipeline.stages.api.dry_run import dry_run
-from pipeline.stages.api.rate_limit import Refused
 from pipeline.stages.api.scheduled_requests import ScheduledSearch, View, members, scheduled
+from pipeline.stages.api.take_rate_limits import Refused
 from pipeline.stages.cancel import cancel
 from schema.api import ApiResponse
 from schema.message import Answered, Refusal

@@ -7,7 +7,7 @@ another coding that is often confused with it, it is that STOP.
 import re
 from collections.abc import Iterator
 
-from pipeline.rules.consent.keyword_detection import Vocabulary
+from pipeline.rules.consent.stop_keyword_detection import Vocabulary
 from pipeline.rules.text import gsm7
 from schema.vocabulary import InboundAction
 

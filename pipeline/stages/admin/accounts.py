@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.errors import AlreadyExists, require
 from pipeline.rules.money.currencies import MOST_MONEY, check_currency
 from pipeline.runtime import Runtime
-from pipeline.store import accounts, held_batches, ledger
+from pipeline.store import accounts, held_batches, wallet_ledger
 from schema.vocabulary import AccountState
 
 Row = dict[str, Any]
@@ -27,7 +27,7 @@ def create_account(rt: Runtime, name: str, currency: str, *, credit_limit: int =
         if account is None:
             raise AlreadyExists(f"there is an account {name!r} already")
         if credit_limit:
-            ledger.set_credit_limit(conn, account, credit_limit)
+            wallet_ledger.set_credit_limit(conn, account, credit_limit)
     return account
 
 

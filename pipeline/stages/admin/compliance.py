@@ -9,8 +9,8 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from pipeline.errors import InvalidInput, NotFound
 from pipeline.rules.consent import consent_numbers
-from pipeline.rules.consent.keyword_detection import Keyword, spell
 from pipeline.rules.consent.quiet_hours import QuietRule
+from pipeline.rules.consent.stop_keyword_detection import Keyword, spell
 from pipeline.rules.numbers import phones
 from pipeline.rules.numbers.senders import is_sender
 from pipeline.rules.routing.destinations import EVERYWHERE

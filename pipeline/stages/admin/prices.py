@@ -6,7 +6,7 @@ from pipeline.errors import InvalidInput, require
 from pipeline.rules.money.currencies import MOST_MONEY, check_currency
 from pipeline.rules.routing.destinations import is_destination
 from pipeline.runtime import Runtime
-from pipeline.store import accounts, batches, ledger
+from pipeline.store import accounts, batches, wallet_ledger
 
 Row = dict[str, Any]
 
@@ -26,11 +26,11 @@ def set_price(rt: Runtime, destination: str, currency: str | None, per_segment: 
         if owner and owner.currency != currency:
             raise InvalidInput(f"the currency of account {owner.name!r} is {owner.currency}, not {currency}")
         from_at = rt.common_time(batches.clock(conn))
-        ledger.set_price(conn, destination, currency, per_segment, from_at, owner.id if owner else None)
+        wallet_ledger.set_price(conn, destination, currency, per_segment, from_at, owner.id if owner else None)
     return currency
 
 
 def list_prices(rt: Runtime) -> list[Row]:
     """Return the prices in force, those for all accounts first."""
     with rt.begin() as conn:
-        return ledger.list_prices(conn, rt.common_time(batches.clock(conn)))
+        return wallet_ledger.list_prices(conn, rt.common_time(batches.clock(conn)))

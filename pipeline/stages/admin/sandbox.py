@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.rules.routing.routes import TEST_CARRIER
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import accounts, carriers, ledger
+from pipeline.store import accounts, carriers, wallet_ledger
 from schema.vocabulary import SenderState
 
 #: the account that `postroad up` and `postroad demo` create, and its sender id; defaults of some CLI commands
@@ -58,8 +58,8 @@ def _endow(conn: Connection, account: int, sandbox: Sandbox, now: datetime) -> N
     for sender in (sandbox.sender, *sandbox.numbers):
         accounts.set_sender(conn, account, sender, SenderState.APPROVED)
     for destination, price in sandbox.prices.items():
-        ledger.set_price(conn, destination, sandbox.currency, price, now, account)
-    ledger.top_up(conn, account, sandbox.money, "to try things with", now)
+        wallet_ledger.set_price(conn, destination, sandbox.currency, price, now, account)
+    wallet_ledger.top_up(conn, account, sandbox.money, "to try things with", now)
 
 
 def _connect(conn: Connection, account: int, destination: str, names: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from pipeline.rules.identity import ids
 from pipeline.rules.money.message_pricing import Pricing, charge_all
 from pipeline.rules.text.segments import Capacity
 from pipeline.runtime import Runtime
-from pipeline.store import batches, ledger
+from pipeline.store import batches, wallet_ledger
 from schema.message import Admission, Answered
 
 
@@ -26,6 +26,6 @@ def _pricing(rt: Runtime, admission: Admission) -> Pricing:
         return Pricing({}, {})
     payer = account, ids.month(admission.first)
     with rt.read_only() as conn:
-        money, quota = ledger.funds(conn, *payer)
-        prices = ledger.books(conn, [account], rt.common_time(batches.clock(conn)))
+        money, quota = wallet_ledger.funds(conn, *payer)
+        prices = wallet_ledger.books(conn, [account], rt.common_time(batches.clock(conn)))
     return Pricing(prices, {payer: quota}, {account: money})

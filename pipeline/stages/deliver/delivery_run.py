@@ -17,7 +17,7 @@ from pipeline.stages.deliver.journal_pages import Pages
 from pipeline.stages.deliver.portion_result import PortionResult, record
 from pipeline.stages.deliver.portions import NOTHING, Portion, cut, in_turn, steps
 from pipeline.stages.deliver.regroup import finish, postpone
-from pipeline.store import attempts, batch_claims, ledger
+from pipeline.store import attempts, batch_claims, wallet_ledger
 from pipeline.store.api import rate_limits
 from pipeline.store.api.rate_limits import LimitTake
 from pipeline.store.batch_claims import Claim, LeaseState
@@ -234,7 +234,7 @@ def _write(rt: Runtime, conn: Connection, run: _Run, entry: PortionResult, state
     now = rt.now()
     released = record(rt, conn, entry, state)
     if not entry.is_last:
-        ledger.release(conn, released, now)
+        wallet_ledger.release(conn, released, now)
         return []
     ours, clock = [claim for claim in run.claims if claim.span.batch in state.ours], state.at or entry.marked_at
     finished = [claim for claim in ours if claim.span.batch not in entry.left]
@@ -242,7 +242,7 @@ def _write(rt: Runtime, conn: Connection, run: _Run, entry: PortionResult, state
     if left := [claim for claim in ours if claim.span.batch in entry.left]:
         failed += postpone(rt, conn, now, left, entry.pauses, clock=clock)
         hints += batch_claims.give_back(conn, [claim.span.batch for claim in left])
-    ledger.release(conn, released + failed, now)
+    wallet_ledger.release(conn, released + failed, now)
     return hints
 
 

@@ -12,9 +12,9 @@ from pipeline.stages.deliver.portions import Portion
 from pipeline.store import attempts, message_parts, receipts
 from pipeline.store.attempts import Trial
 from pipeline.store.batch_claims import LeaseState
-from pipeline.store.ledger import Moved
 from pipeline.store.message_parts import MultipartAttempt
 from pipeline.store.receipts import ReceiptKey
+from pipeline.store.wallet_ledger import Moved
 from pipeline.transitions import attempt_results
 from schema.carriage import Attempt, Receipt
 from schema.vocabulary import Outcome, ReceiptVerdict

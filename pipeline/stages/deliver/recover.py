@@ -16,10 +16,10 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.portion_result import PortionResult, record
 from pipeline.stages.deliver.portions import NOTHING, Portion
 from pipeline.stages.deliver.regroup import move_skipped, postpone
-from pipeline.store import batch_claims, batches, ledger, lost_batches, message_parts
+from pipeline.store import batch_claims, batches, lost_batches, message_parts, wallet_ledger
 from pipeline.store.batch_claims import Claim, LeaseState
-from pipeline.store.ledger import Moved
 from pipeline.store.lost_batches import DeadWorkersBatch, Settled
+from pipeline.store.wallet_ledger import Moved
 from pipeline.transitions import poison_batches
 from schema.carriage import Attempt, Parcel
 from schema.message import Hint
@@ -151,7 +151,7 @@ def _write(rt: Runtime, conn: Connection, held: list[DeadWorkersBatch], account:
     released += postpone(rt, conn, now, claims, pauses, clock=clock)
     hints = move_skipped(rt, conn, claims, account.passed, clock)
     released += _requeue(rt, conn, held, account, hints, now)
-    ledger.release(conn, released, now)
+    wallet_ledger.release(conn, released, now)
     return hints
 
 

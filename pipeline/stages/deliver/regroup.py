@@ -16,9 +16,9 @@ from pipeline.stages.deliver.portion_result import PortionResult
 from pipeline.store import batch_claims, carriers, held_batches, messages, routing_snapshot
 from pipeline.store.batch_claims import Claim
 from pipeline.store.carriers import CarrierRow
-from pipeline.store.ledger import Moved
 from pipeline.store.messages import Undecided
 from pipeline.store.routing_snapshot import RouteChoice
+from pipeline.store.wallet_ledger import Moved
 from pipeline.transitions import final_statuses, successor_batches
 from pipeline.transitions.final_statuses import End
 from pipeline.transitions.successor_batches import Successor, successor

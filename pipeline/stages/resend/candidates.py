@@ -7,7 +7,7 @@ from uuid import UUID
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.resend import unknown_outcomes
 from pipeline.stages.resend.next_carrier import resend
-from pipeline.store import advisory_locks, ledger, missing_receipts, receipts, resendable
+from pipeline.store import advisory_locks, missing_receipts, receipts, resendable, wallet_ledger
 from pipeline.store.receipt_id_matching import match_spellings
 from pipeline.store.receipts import Matched
 from pipeline.transitions import final_statuses, part_verdicts
@@ -84,7 +84,7 @@ def _failures(rt: Runtime, conn: Connection) -> _Part:
     resent = resend(rt, conn, those, ResendReason.UNDELIVERED)
     undelivered = final_statuses.fail_sent(conn, now, [each.id for each in resent.left], Code.UNDELIVERED)
     _close(conn, known, {each.id for each in those})
-    ledger.release(conn, undelivered.released, now)
+    wallet_ledger.release(conn, undelivered.released, now)
     return _Part(resent.hints, len(found) == PORTION)
 
 

@@ -10,9 +10,9 @@ from pipeline.errors import ConfigurationError
 from pipeline.rules.routing.unknown_outcomes import UnknownAction, UnknownCase, UnknownTimeouts, action, pause
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.resend.next_carrier import resend
-from pipeline.store import carriers, ledger, messages, resendable, unknown_outcomes
-from pipeline.store.ledger import Moved
+from pipeline.store import carriers, messages, resendable, unknown_outcomes, wallet_ledger
 from pipeline.store.unknown_outcomes import UnknownAttempt
+from pipeline.store.wallet_ledger import Moved
 from pipeline.transitions import attempt_results, final_statuses
 from schema.message import Hint
 from schema.vocabulary import CarrierState, Code, Outcome, ResendReason
@@ -62,7 +62,7 @@ def look(rt: Runtime, conn: Connection, limit: int) -> Looked:
     unknown_outcomes.resolve(conn, [each for each, _ in over])
     for each, _ in cases[UnknownAction.QUERY]:
         looked.asks[each.carrier].append(each.message)
-    ledger.release(conn, released, now)
+    wallet_ledger.release(conn, released, now)
     return looked
 
 

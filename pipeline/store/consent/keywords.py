@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipeline.rules.consent.keyword_detection import Keyword
+from pipeline.rules.consent.stop_keyword_detection import Keyword
 from schema.vocabulary import InboundAction
 
 _OF = "SELECT word, action, reply, account_id FROM keywords WHERE account_id IS NULL OR account_id = ANY(%(accounts)s)"

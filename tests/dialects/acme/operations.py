@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pipeline.dialects.contract import ApiOperation, RequestContext, SendRequest
 from pipeline.stages.api.list_messages import View, find
-from pipeline.stages.api.rate_limit import Refused
+from pipeline.stages.api.take_rate_limits import Refused
 from schema.api import ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code, Status

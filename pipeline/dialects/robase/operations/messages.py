@@ -11,8 +11,8 @@ from pipeline.dialects.robase.errors import refuse
 from pipeline.dialects.robase.requests import BatchRequest, RobaseMessage, SmsRequest
 from pipeline.runtime import Runtime
 from pipeline.stages.api.list_messages import ShownMessage, View, find, find_with_history, list_messages
-from pipeline.stages.api.rate_limit import Refused
 from pipeline.stages.api.response import repeat
+from pipeline.stages.api.take_rate_limits import Refused
 from pipeline.stages.api.templates import ShownTemplate, find_all
 from pipeline.stages.cancel import cancel
 from schema.api import ApiKey, ApiResponse

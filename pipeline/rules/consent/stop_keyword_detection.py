@@ -3,14 +3,14 @@
 Case, accents, punctuation, spaces, invisible characters and signatures are ignored. The whole text is compared
 ("Stop!", "S T O P", "stop all"); its beginning only where that is unambiguous, as in "STOP texting me", and for
 registered keywords: "CANCEL my table" is no opt-out. What is addressed to a person ("stop by tomorrow")
-is a literal list; any other text that begins with STOP is an opt-out. The words: `stop_help_keywords.py`.
+is a literal list; any other text that begins with STOP is an opt-out. The words: `builtin_keywords.py`.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.rules.consent.stop_help_keywords import (
+from pipeline.rules.consent.builtin_keywords import (
     ANSWERS,
     BUILT_IN,
     EXCEPTIONS,
